@@ -1,0 +1,23 @@
+"""The ``mars`` command. Each subcommand lives in a module of its own, loaded when used."""
+
+from __future__ import annotations
+
+import click
+
+from mars.console import LazyGroup, run
+
+_PLACES = {
+    "fetch": "mars.cli.fetch:fetch",
+    "show": "mars.cli.show:show",
+    "preview": "mars.cli.preview:preview",
+}
+
+
+@click.group(cls=LazyGroup, commands_in=_PLACES, context_settings={"max_content_width": 96})
+@click.version_option(package_name="mars")
+def cli() -> None:
+    """Read the message of the day of an application, and choose what it may send."""
+
+
+def main() -> None:
+    run(cli, "mars")

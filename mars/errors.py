@@ -1,0 +1,44 @@
+"""One tree of errors. Each carries a stable reason code for programs and a sentence for people."""
+
+from __future__ import annotations
+
+
+class MarsError(Exception):
+    """Root of everything this project raises on purpose.
+
+    ``reason`` is a stable, kebab-case code for programs (``rollback``, ``tor-unavailable``).
+    ``message`` is one sentence for people that says what is wrong and what to do next; it never
+    quotes bytes that came from the network or from a log.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.message} [{self.reason}]"
+
+
+class WireError(MarsError):
+    """Bytes that do not have the form they must have (envelope, payload, keys, query)."""
+
+
+class TrustError(MarsError):
+    """A well-formed document that the trust rules refuse (signature, rollback, expiry)."""
+
+
+class TransportError(MarsError):
+    """The request did not reach the server, or no complete answer came back."""
+
+
+class ConsentError(MarsError):
+    """Nobody has agreed to what was asked for, so nothing was sent."""
+
+
+class ConfigError(MarsError):
+    """A file or an option of the operator, publisher or developer is wrong; says where."""
+
+
+class StateError(MarsError):
+    """A local file, folder, lock or database is missing, unreadable or held by another process."""

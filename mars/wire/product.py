@@ -1,0 +1,140 @@
+"""The publisher's ``product.toml``: what a product is, and which values may be counted."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mars.errors import ConfigError
+from mars.wire.onion import is_onion_server
+
+PLATFORMS = ("linux", "windows", "macos")
+OPENPGP_POLICIES = ("required", "when-available", "off")
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", re.ASCII)
+_RELEASE = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,4}){1,2}", re.ASCII)
+_LANGUAGE = re.compile(r"[a-z]{2,3}", re.ASCII)
+_MEMBERS = frozenset(
+    {"product", "channel", "releases", "platforms", "languages", "servers", "policy", "motd"}
+)
+
+DAY = 86_400
+"""Seconds."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Who must sign: ``threshold`` of the Ed25519 keys, and OpenPGP by one of the three rules."""
+
+    threshold: int = 1
+    openpgp: str = "when-available"
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product and channel. ``releases`` are oldest first as written; none is required."""
+
+    product: str
+    channel: str
+    releases: tuple[str, ...]
+    platforms: tuple[str, ...]
+    languages: tuple[str, ...]
+    servers: tuple[str, ...] = ()
+    """Bare onion addresses, ``http://<56 base32>.onion``."""
+    policy: Policy = Policy()
+    lifetime_days: int = 45
+    """Days from ``issued`` to ``expires`` of a signed document."""
+    reportback_next: int = 0
+    """Seconds; 0 leaves the interval at the default of 3 to 10 days."""
+
+
+def is_name(text: str) -> bool:
+    """Product and channel names: 1–40 characters of a–z, 0–9 and inner hyphens."""
+    return _NAME.fullmatch(text) is not None
+
+
+def is_release(text: str) -> bool:
+    """``X.Y`` or ``X.Y.Z`` with ASCII numbers of at most four digits."""
+    return _RELEASE.fullmatch(text) is not None
+
+
+def is_language(text: str) -> bool:
+    """A primary language subtag of two or three lower-case ASCII letters (RFC 5646 2.2.1)."""
+    return _LANGUAGE.fullmatch(text) is not None
+
+
+def parse_product(data: bytes, where: str = "product.toml") -> Product:
+    """Reads ``product.toml``. Raises ``ConfigError`` (``product-invalid``) naming ``where``."""
+    try:
+        table = tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise _wrong(where, f"is not UTF-8 (byte {error.start})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise _wrong(where, f"is not TOML: {error}") from None
+    unknown = sorted(set(table) - _MEMBERS)
+    if unknown:
+        raise _wrong(where, f"has an unknown entry {unknown[0]!r}; known are {sorted(_MEMBERS)}")
+    policy = _table(table, "policy", {"threshold", "openpgp"}, where)
+    motd = _table(table, "motd", {"lifetime_days", "reportback_next"}, where)
+    product = Product(
+        product=_text(table, "product", where),
+        channel=_text(table, "channel", where),
+        releases=_list(table, "releases", is_release, "releases like 0.5.2", where),
+        platforms=_list(table, "platforms", PLATFORMS.__contains__, f"of {PLATFORMS}", where),
+        languages=_list(table, "languages", is_language, "primary subtags like en", where),
+        servers=_list(table, "servers", is_onion_server, "http://<56 base32>.onion", where),
+        policy=Policy(
+            threshold=_whole(policy, "threshold", 1, 1, 16, where),
+            openpgp=policy.get("openpgp", "when-available"),
+        ),
+        lifetime_days=_whole(motd, "lifetime_days", 45, 14, 60, where),
+        reportback_next=_whole(motd, "reportback_next", 0, 0, 30 * DAY, where),
+    )
+    if product.policy.openpgp not in OPENPGP_POLICIES:
+        raise _wrong(where, f"policy.openpgp must be one of {', '.join(OPENPGP_POLICIES)}")
+    return product
+
+
+def _wrong(where: str, what: str) -> ConfigError:
+    return ConfigError("product-invalid", f"{where}: {what}.")
+
+
+def _table(table: Mapping[str, Any], name: str, known: set[str], where: str) -> dict[str, Any]:
+    value = table.get(name, {})
+    if not isinstance(value, dict):
+        raise _wrong(where, f"{name} must be a table")
+    unknown = sorted(set(value) - known)
+    if unknown:
+        raise _wrong(where, f"has an unknown entry {name}.{unknown[0]}; known are {sorted(known)}")
+    return value
+
+
+def _text(table: Mapping[str, Any], name: str, where: str) -> str:
+    value = table.get(name)
+    if not isinstance(value, str) or not is_name(value):
+        raise _wrong(where, f"{name} must be 1-40 characters of a-z, 0-9 and inner hyphens")
+    return value
+
+
+def _whole(
+    table: Mapping[str, Any], name: str, default: int, low: int, high: int, where: str
+) -> int:
+    value = table.get(name, default)
+    if type(value) is not int or not low <= value <= high:
+        raise _wrong(where, f"{name} must be a whole number from {low} to {high}")
+    return value
+
+
+def _list(table: Mapping[str, Any], name: str, fits: Any, what: str, where: str) -> tuple[str, ...]:
+    value = table.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _wrong(where, f"{name} must be a list of texts")
+    for item in value:
+        if not fits(item):
+            raise _wrong(where, f"{name} holds {item!r}; it takes {what}")
+    if len(set(value)) != len(value):
+        raise _wrong(where, f"{name} names an entry twice")
+    return tuple(value)

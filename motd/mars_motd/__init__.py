@@ -1,0 +1,1 @@
+"""The publisher: writes news, signs it offline, rotates keys."""

@@ -1,0 +1,25 @@
+"""The ``mars-motd`` command. Each subcommand lives in a module of its own, loaded when used."""
+
+from __future__ import annotations
+
+import click
+
+from mars.console import LazyGroup, run
+
+_PLACES = {
+    "init": "mars_motd.cli.init:init",
+    "key": "mars_motd.cli.key:key",
+    "sign": "mars_motd.cli.sign:sign",
+    "trust": "mars_motd.cli.trust:trust",
+    "verify": "mars_motd.cli.verify:verify",
+}
+
+
+@click.group(cls=LazyGroup, commands_in=_PLACES, context_settings={"max_content_width": 96})
+@click.version_option(package_name="mars")
+def cli() -> None:
+    """Write the message of the day, sign it offline, rotate keys."""
+
+
+def main() -> None:
+    run(cli, "mars-motd")

@@ -1,0 +1,25 @@
+"""The ``mars-server`` command. Each subcommand lives in a module of its own, loaded when used."""
+
+from __future__ import annotations
+
+import click
+
+from mars.console import LazyGroup, run
+
+_PLACES = {
+    "serve": "mars_server.cli.serve:serve",
+    "onion": "mars_server.cli.onion:onion",
+    "count": "mars_server.cli.count:count",
+    "counts": "mars_server.cli.counts:counts",
+    "publish": "mars_server.cli.publish:publish",
+}
+
+
+@click.group(cls=LazyGroup, commands_in=_PLACES, context_settings={"max_content_width": 96})
+@click.version_option(package_name="mars")
+def cli() -> None:
+    """Serve the message of the day, count the access logs, publish floored figures."""
+
+
+def main() -> None:
+    run(cli, "mars-server")

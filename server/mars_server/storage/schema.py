@@ -1,0 +1,48 @@
+"""The counts database: marginals per day and variable, and version × platform; never a tuple.
+
+One database belongs to one product and channel (``meta``). Days are ISO dates, weeks ISO weeks
+(``2026-W12``), both as text, so that they read and sort the same on SQLite and PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, MetaData, String, Table
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String(40), primary_key=True),
+    Column("value", String(200), nullable=False),
+)
+
+counts = Table(
+    "counts",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("variable", String(8), primary_key=True),
+    Column("value", String(40), primary_key=True),
+    Column("n", BigInteger, nullable=False),
+)
+"""Hits of one day by ``variable`` (``level v os ia lang py cc``) and value."""
+
+pairs = Table(
+    "pairs",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("v", String(40), primary_key=True),
+    Column("os", String(40), primary_key=True),
+    Column("n", BigInteger, nullable=False),
+)
+"""Hits of one day by version × platform, the only cross table."""
+
+weeks = Table(
+    "weeks",
+    metadata,
+    Column("week", String(8), primary_key=True),
+    Column("published", BigInteger, nullable=False),
+    Column("late", BigInteger, nullable=False, default=0),
+)
+"""Weeks that are published and thereby closed: ``published`` is Unix time, ``late`` the exact
+number of hits that came too late for the week and were dropped."""

@@ -49,6 +49,8 @@ class Request:
     """Total seconds from the first connect to the last byte."""
     limit: int = 64 * 1024
     """Bytes of body after which the answer is refused."""
+    expect: frozenset[int] | None = frozenset({200})
+    """The statuses that count as an answer, None for any; others raise ``http-status``."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,11 @@ def target(query: str) -> str:
 
 def request_bytes(host: str, query: str = "") -> bytes:
     """The whole request (RFC 9112). ``host`` is the Host value; ASCII only."""
-    lines = [f"GET {target(query)} HTTP/1.1", f"Host: {host}"]
+    return get_bytes(host, target(query))
+
+
+def get_bytes(host: str, request_target: str) -> bytes:
+    """The same request for any path, which only its path and query tell apart."""
+    lines = [f"GET {request_target} HTTP/1.1", f"Host: {host}"]
     lines += [f"{name}: {value}" for name, value in HEADERS]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")

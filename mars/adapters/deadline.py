@@ -1,0 +1,80 @@
+"""A time limit that holds whatever the other end does: it cuts the connection itself.
+
+Timeouts of sockets, and so those of requests, begin anew with every byte received. A server that
+sends one byte every 25 seconds, or ``100 Continue`` for ever, is never late for them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+from mars.errors import TransportError
+from mars.ports import Clock
+
+
+class Deadline:
+    """Cuts the watched sockets ``seconds`` after it was entered. Use it as a context manager."""
+
+    def __init__(self, seconds: float, clock: Clock) -> None:
+        self._clock = clock
+        self._end = clock.monotonic() + seconds
+        self._lock = threading.Lock()
+        self._watched: list[socket.socket] = []
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self.expired = False
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._timer.cancel()
+        with self._lock:
+            for held in self._watched:
+                held.close()
+            self._watched.clear()
+
+    def remaining(self) -> float:
+        """Seconds left, more than 0. Raises ``TransportError`` (``timeout``) when none are."""
+        left = self._end - self._clock.monotonic()
+        if left <= 0 or self.expired:
+            raise self.error()
+        return left
+
+    def watch(self, sock: socket.socket) -> None:
+        """From now on ``sock`` dies with the deadline.
+
+        Holds a duplicate: TLS detaches the original socket from its descriptor, and shutting
+        down a duplicate shuts down the connection.
+        """
+        held = socket.fromfd(sock.fileno(), sock.family, sock.type)
+        with self._lock:
+            self._watched.append(held)
+            if self.expired:
+                _shut(held)
+
+    def error(self) -> TransportError:
+        return TransportError(
+            "timeout", "No complete answer came in time; the next attempt comes by itself."
+        )
+
+    def _cut(self) -> None:
+        with self._lock:
+            self.expired = True
+            for held in self._watched:
+                _shut(held)
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # not connected any more: nothing left to cut
+        sock.shutdown(socket.SHUT_RDWR)

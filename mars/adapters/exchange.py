@@ -1,0 +1,140 @@
+"""requests and urllib3, reduced to one exchange on a socket that we dial. See ``http.py``."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from mars.errors import TransportError
+
+ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError)
+
+
+class Answer:
+    """Status, header fields and a body to be read, nothing decoded."""
+
+    def __init__(self, raw: urllib3.BaseHTTPResponse) -> None:
+        self._raw = raw
+        self.status = raw.status
+        self.fields = list(raw.headers.items())
+
+    def read(self, size: int) -> bytes:
+        """Up to ``size`` bytes of the body; empty at its end."""
+        return self._raw.read(size, decode_content=False)
+
+
+class _Adapter(HTTPAdapter):
+    """Every pool it can make dials by ``connect``, so no other kind of connection exists."""
+
+    def __init__(self, connect: Callable[[], socket.socket], golden: bytes) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+        self._pools = _pools(connect, golden)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool = super().get_connection_with_tls_context(*args, **kwargs)
+        if type(pool) not in self._pools.values():
+            raise TransportError("not-isolated", "The request would not have gone through Tor.")
+        return pool
+
+
+def _pools(
+    connect: Callable[[], socket.socket], golden: bytes
+) -> dict[str, type[HTTPConnectionPool]]:
+    class Ours:
+        """Dials our way and lets nothing out but the golden bytes."""
+
+        def _new_conn(self) -> socket.socket:
+            return connect()
+
+        def send(self, data: Any) -> None:
+            if data != golden:
+                raise TransportError(
+                    "not-golden", "The request differs from the one that was shown; not sent."
+                )
+            super().send(data)  # type: ignore[misc]
+
+    class Plain(Ours, HTTPConnection):
+        pass
+
+    class Tls(Ours, HTTPSConnection):
+        pass
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class TlsPool(HTTPSConnectionPool):
+        ConnectionCls = Tls
+
+    return {"http": PlainPool, "https": TlsPool}
+
+
+@contextmanager
+def send(
+    url: str,
+    headers: Mapping[str, str],
+    golden: bytes,
+    timeout: float,
+    connect: Callable[[], socket.socket],
+) -> Iterator[Answer]:
+    """Sends one GET and gives the answer to read; the connection is closed at the end.
+
+    ``timeout`` is in seconds and counts anew for each receive. Raises ``TransportError`` from
+    ``connect``, and whatever requests raises: one of ``ERRORS``.
+    """
+    adapter = _Adapter(connect, golden)
+    response = None
+    try:
+        prepared = requests.Request("GET", url, headers=headers).prepare()
+        response = adapter.send(prepared, stream=True, timeout=timeout, proxies={})
+        yield Answer(response.raw)
+    finally:
+        if response is not None:
+            response.raw.close()
+        adapter.close()
+
+
+def explain(error: BaseException) -> TransportError:
+    """The reason behind what requests, urllib3 or http.client raised."""
+    found = list(_causes(error))
+    if any(isinstance(item, requests.exceptions.SSLError) for item in found):
+        return TransportError(
+            "tls", "The server's certificate is not valid for its name; do not go on."
+        )
+    if any(isinstance(item, requests.Timeout | TimeoutError) for item in found):
+        return TransportError(
+            "timeout", "No complete answer came in time; the next attempt comes by itself."
+        )
+    if any(_is_broken_off(item) for item in found):
+        return TransportError(
+            "incomplete", "The connection broke off before the answer was complete; try again."
+        )
+    return TransportError("bad-answer", "The server's answer is not proper HTTP; try again later.")
+
+
+def _is_broken_off(error: object) -> bool:
+    return isinstance(
+        error, ConnectionError | http.client.IncompleteRead | urllib3.exceptions.IncompleteRead
+    )
+
+
+def _causes(error: object) -> Iterator[object]:
+    """``error`` and all that it wraps, however requests and urllib3 nest it."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        item = waiting.pop()
+        if not isinstance(item, BaseException) or id(item) in seen:
+            continue
+        seen.add(id(item))
+        yield item
+        waiting += [*item.args, getattr(item, "reason", None), item.__context__, item.__cause__]

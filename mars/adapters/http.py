@@ -1,0 +1,143 @@
+"""One GET over one fresh circuit and connection. The one home of requests, imported when used.
+
+requests and urllib3 do TLS and read the answer; the connection below them is ours. There is no
+session, so no cookie, redirect, netrc, environment proxy, retry or decoding exists that would
+have to be switched off, and the request leaves only if it is, byte for byte, the one of
+``mars.wire.request``.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mars.adapters.deadline import Deadline
+from mars.adapters.socks import Proxy, dial
+from mars.errors import TransportError
+from mars.ports import Chance, Clock, Request, Response
+from mars.wire.request import HEADERS, get_bytes
+from mars.wire.url import Location, parse_url
+
+if TYPE_CHECKING:
+    from mars.adapters.exchange import Answer
+
+HEADER_LIMIT = 16 * 1024
+"""Bytes of all header fields; http.client itself stops at 100 fields of 64 KiB each."""
+CHUNK = 16 * 1024
+"""Bytes asked for at a time."""
+
+Dial = Callable[[Location, Deadline], socket.socket]
+
+
+class TorFetcher:
+    """``mars.ports.Fetcher`` through Tor's SocksPort, never any other way."""
+
+    def __init__(self, proxy: Proxy, clock: Clock, chance: Chance) -> None:
+        self._proxy = proxy
+        self._clock = clock
+        self._chance = chance
+
+    def fetch(self, request: Request) -> Response:
+        location = parse_url(request.url)
+        return _fetch(request, location, self._dial, self._clock, f"tor {self._proxy}")
+
+    def _dial(self, location: Location, deadline: Deadline) -> socket.socket:
+        return dial(self._proxy, location.host, location.port, self._chance, deadline)
+
+
+class DirectFetcher:
+    """The plain document over HTTPS without Tor, for a user who has explicitly allowed it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def fetch(self, request: Request) -> Response:
+        """Raises ``TransportError`` (``direct-refused``) for onion, http and any query string."""
+        location = parse_url(request.url)
+        if location.is_onion or location.scheme != "https" or location.has_query:
+            raise TransportError(
+                "direct-refused",
+                "Without Tor only the plain message over https is fetched; start Tor.",
+            )
+        return _fetch(request, location, _dial_directly, self._clock, "direct")
+
+
+def _dial_directly(location: Location, deadline: Deadline) -> socket.socket:
+    try:
+        sock = socket.create_connection((location.host, location.port), deadline.remaining())
+    except OSError:
+        raise TransportError(
+            "host-unreachable", "The server cannot be reached; check that you are online."
+        ) from None
+    deadline.watch(sock)
+    return sock
+
+
+def _fetch(
+    request: Request, location: Location, connect: Dial, clock: Clock, route: str
+) -> Response:
+    # Late, so that an application which never fetches never pays for requests.
+    from mars.adapters import exchange
+
+    golden = get_bytes(location.authority, location.target)
+    with Deadline(request.deadline, clock) as deadline:
+        try:
+            with exchange.send(
+                location.url,
+                dict(HEADERS),
+                golden,
+                deadline.remaining(),
+                lambda: connect(location, deadline),
+            ) as answer:
+                _check_head(answer, request)
+                body = _read(answer, request.limit)
+        except (OSError, http.client.HTTPException, ValueError, *exchange.ERRORS) as error:
+            raise deadline.error() if deadline.expired else exchange.explain(error) from None
+        except TransportError:
+            if deadline.expired:
+                raise deadline.error() from None
+            raise
+        deadline.remaining()
+    return Response(answer.status, body, route)
+
+
+def _check_head(answer: Answer, request: Request) -> None:
+    if sum(len(name) + len(value) + 4 for name, value in answer.fields) > HEADER_LIMIT:
+        raise _bad_answer()
+    if 300 <= answer.status < 400 and request.expect is not None:
+        raise TransportError(
+            "redirect", "The server points elsewhere, and redirects are never followed."
+        )
+    if request.expect is not None and answer.status not in request.expect:
+        raise TransportError(
+            "http-status",
+            f"The server answered with HTTP status {answer.status}; check the address or wait "
+            "for the next attempt.",
+        )
+    for name, value in answer.fields:
+        lower = name.lower()
+        if lower == "content-encoding":
+            raise TransportError(
+                "encoded", "The server compressed its answer against the request; it must not."
+            )
+        if lower == "content-length" and not (value.isascii() and value.isdigit()):
+            raise _bad_answer()
+
+
+def _read(answer: Answer, limit: int) -> bytes:
+    parts: list[bytes] = []
+    left = limit + 1
+    while left and (data := answer.read(min(CHUNK, left))):
+        parts.append(data)
+        left -= len(data)
+    if not left:
+        raise TransportError(
+            "too-large", f"The answer is larger than {limit} bytes; it was not read further."
+        )
+    return b"".join(parts)
+
+
+def _bad_answer() -> TransportError:
+    return TransportError("bad-answer", "The server's answer is not proper HTTP; try again later.")

@@ -1,0 +1,189 @@
+"""A SOCKS5 server on loopback that records what a client sends and lets a handler answer.
+
+It stands where Tor's SocksPort stands. A handler gets the socket after the login and the CONNECT
+and may answer like any server, well or badly; ``forward`` passes everything on to a real one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+HEADER_END = b"\r\n\r\n"
+
+
+@dataclass
+class Visit:
+    """One connection as the proxy saw it."""
+
+    methods: bytes = b""
+    user: bytes = b""
+    password: bytes = b""
+    kind: int = 0
+    """Type of the address asked for: 1 IPv4, 3 name, 4 IPv6 (RFC 1928)."""
+    host: str = ""
+    port: int = 0
+    request: bytes = b""
+    """What the client sent to the server, as far as the handler read it."""
+
+
+Handler = Callable[[socket.socket, Visit], None]
+
+
+@dataclass
+class SocksServer:
+    """Use as a context manager; ``address`` is ``127.0.0.1:PORT``.
+
+    ``code`` other than 0 refuses every CONNECT with that reply; ``method`` is the login method it
+    picks (2: user and password), ``greet`` replaces the whole conversation after the accept.
+    """
+
+    handler: Handler
+    code: int = 0
+    method: int = 2
+    login: int = 0
+    greet: Callable[[socket.socket], None] | None = None
+    visits: list[Visit] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self._loop = threading.Thread(target=self._accept, daemon=True)
+        self._loop.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        for sock in list(self._open):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in [self._loop, *self._threads]:
+            thread.join(5)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._socket.accept()
+            except OSError:
+                return
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._open.add(sock)
+            thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        with sock, contextlib.suppress(OSError, EOFError):
+            if self.greet is not None:
+                self.greet(sock)
+            elif (visit := self._handshake(sock)) is not None:
+                self.handler(sock, visit)
+            _hang_up(sock)
+        self._open.discard(sock)
+
+    def _handshake(self, sock: socket.socket) -> Visit | None:
+        visit = Visit()
+        self.visits.append(visit)
+        visit.methods = exactly(sock, exactly(sock, 2)[1])
+        sock.sendall(bytes([5, self.method]))
+        if self.method == 2:
+            visit.user = exactly(sock, exactly(sock, 2)[1])
+            visit.password = exactly(sock, exactly(sock, 1)[0])
+            sock.sendall(bytes([1, self.login]))
+        if self.method == 0xFF or self.login:
+            return None
+        visit.kind = exactly(sock, 4)[3]
+        visit.host = _host(sock, visit.kind)
+        visit.port = int.from_bytes(exactly(sock, 2), "big")
+        sock.sendall(bytes([5, self.code, 0, 1, 0, 0, 0, 0, 0, 0]))
+        return visit if self.code == 0 else None
+
+
+def _host(sock: socket.socket, kind: int) -> str:
+    if kind == 3:
+        return exactly(sock, exactly(sock, 1)[0]).decode("ascii")
+    family, size = (socket.AF_INET, 4) if kind == 1 else (socket.AF_INET6, 16)
+    return socket.inet_ntop(family, exactly(sock, size))
+
+
+def _hang_up(sock: socket.socket) -> None:
+    """Ends our side and waits for the other's end, so that no unread byte becomes a reset."""
+    sock.shutdown(socket.SHUT_WR)
+    sock.settimeout(1)
+    while sock.recv(65536):
+        pass
+
+
+def exactly(sock: socket.socket, size: int) -> bytes:
+    """``size`` bytes. Raises ``EOFError`` where they end early."""
+    data = b""
+    while len(data) < size:
+        more = sock.recv(size - len(data))
+        if not more:
+            raise EOFError
+        data += more
+    return data
+
+
+def read_request(sock: socket.socket, visit: Visit) -> None:
+    """Reads up to the empty line that ends the header, into ``visit.request``."""
+    while HEADER_END not in visit.request:
+        more = sock.recv(65536)
+        if not more:
+            raise EOFError
+        visit.request += more
+
+
+def answering(answer: bytes) -> Handler:
+    """A server that reads one request, answers with these bytes and closes."""
+
+    def handle(sock: socket.socket, visit: Visit) -> None:
+        read_request(sock, visit)
+        sock.sendall(answer)
+
+    return handle
+
+
+def ok(body: bytes, *fields: str) -> bytes:
+    """A proper 200 answer."""
+    head = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", "Connection: close", *fields]
+    return "\r\n".join(head).encode("latin-1") + HEADER_END + body
+
+
+def forward(address: str) -> Handler:
+    """Passes both directions on to ``HOST:PORT``, whatever name was asked for."""
+    host, _, port = address.rpartition(":")
+
+    def handle(sock: socket.socket, visit: Visit) -> None:
+        with socket.create_connection((host, int(port))) as server:
+            back = threading.Thread(target=_pump, args=(server, sock), daemon=True)
+            back.start()
+            while more := sock.recv(65536):
+                visit.request += more
+                server.sendall(more)
+            with contextlib.suppress(OSError):
+                server.shutdown(socket.SHUT_WR)
+            back.join(5)
+
+    return handle
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while more := source.recv(65536):
+            sink.sendall(more)
+        sink.shutdown(socket.SHUT_WR)

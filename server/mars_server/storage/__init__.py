@@ -1,0 +1,5 @@
+"""The server's database: SQLAlchemy Core on SQLite or PostgreSQL, migrated by Alembic."""
+
+from mars_server.storage.database import open_database
+
+__all__ = ["open_database"]

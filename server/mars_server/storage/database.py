@@ -1,0 +1,94 @@
+"""Opens the server's database by URL and brings its tables up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from mars.errors import ConfigError, StateError
+
+LOCK_WAIT = 60
+"""Seconds that a writer waits for another one before it gives up."""
+_MIGRATION_LOCK = 0x6D617273
+"""The advisory lock (``mars``) under which one process at a time migrates on PostgreSQL."""
+
+
+def open_database(url: str) -> Engine:
+    """The database at ``url``, created if need be and migrated to the current tables.
+
+    ``sqlite:///PATH`` or ``postgresql://…``. Raises ``ConfigError`` (``database-url``) for any
+    other URL and ``StateError`` (``database-unavailable``) where it cannot be reached.
+    """
+    parsed = _parse(url)
+    engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+    try:
+        with engine.connect() as connection:
+            _migrate(connection)
+    except (OperationalError, DBAPIError) as error:
+        raise StateError(
+            "database-unavailable",
+            f"The database cannot be used: {_first_line(error)}",
+        ) from error
+    return engine
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ConfigError(
+            "database-url",
+            "The database must be given as sqlite:///PATH or postgresql://USER@HOST/NAME.",
+        )
+    return parsed
+
+
+def _sqlite(url: URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": LOCK_WAIT})
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _configure_sqlite(connection: object, record: object) -> None:  # noqa: ARG001 - an event
+    # The driver's own transactions start late and leave DDL out; ours start at BEGIN IMMEDIATE,
+    # so a reader that will write cannot be overtaken between its read and its write.
+    connection.isolation_level = None  # type: ignore[attr-defined]
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _postgresql(url: URL) -> Engine:
+    return create_engine(url.set(drivername="postgresql+psycopg"), poolclass=NullPool)
+
+
+def _migrate(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", "mars_server:storage/migrations")
+    config.attributes["connection"] = connection
+    with connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+        command.upgrade(config, "head")
+
+
+def _first_line(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error
+    return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__

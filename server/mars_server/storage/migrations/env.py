@@ -1,0 +1,14 @@
+"""Run by Alembic inside ``open_database``, on the connection and transaction handed over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from mars_server.storage.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transactional_ddl=False,  # the caller holds the transaction
+)
+context.run_migrations()

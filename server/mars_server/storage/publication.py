@@ -1,0 +1,111 @@
+"""Reads exact weekly counts for publication and keeps what was published, byte for byte."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    String,
+    Table,
+    Text,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from mars_server.publication.compose import Exact
+from mars_server.publication.weeks import days, week_of
+from mars_server.storage.schema import counts, meta, metadata, pairs, weeks
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("week", String(8), primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("late_seen", BigInteger, nullable=False),
+)
+"""What was published of each week: ``document`` is the text of ``WEEK.json``, ``late_seen`` the
+exact number of late hits over all weeks that was known, and so reported, by then."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One published week as the database keeps it."""
+
+    week: str
+    document: bytes
+    late_seen: int
+
+
+def lock(connection: Connection) -> None:
+    """Keeps counters out until this transaction ends, so that a week closes exactly once.
+
+    SQLite transactions already hold the only write lock (``BEGIN IMMEDIATE``).
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE weeks, counts, pairs IN EXCLUSIVE MODE")
+
+
+def owner(connection: Connection) -> tuple[str | None, str | None]:
+    """Product and channel that the database belongs to, None where nothing was counted yet."""
+    found = {row.key: row.value for row in connection.execute(select(meta))}
+    return found.get("product"), found.get("channel")
+
+
+def first_and_last_day(connection: Connection) -> tuple[str, str] | None:
+    """The first and the last day with a count, or None."""
+    low, high = connection.execute(select(func.min(counts.c.day), func.max(counts.c.day))).one()
+    return None if low is None else (low, high)
+
+
+def exact(connection: Connection, first: str, last: str) -> dict[str, Exact]:
+    """Exact counts by week, for all weeks with data from the days ``first`` to ``last``."""
+    single: dict[str, dict[str, dict[str, int]]] = {}
+    query = select(counts).where(counts.c.day.between(first, last))
+    for row in connection.execute(query):
+        table = single.setdefault(_week(row.day), {}).setdefault(row.variable, {})
+        table[row.value] = table.get(row.value, 0) + row.n
+    crossed: dict[str, dict[tuple[str, str], int]] = {}
+    for row in connection.execute(select(pairs).where(pairs.c.day.between(first, last))):
+        cells = crossed.setdefault(_week(row.day), {})
+        cells[row.v, row.os] = cells.get((row.v, row.os), 0) + row.n
+    return {week: Exact(table, crossed.get(week, {})) for week, table in single.items()}
+
+
+def kept(connection: Connection) -> list[Kept]:
+    """All published weeks, oldest first."""
+    rows = connection.execute(select(publications).order_by(publications.c.week))
+    return [Kept(row.week, row.document.encode("ascii"), row.late_seen) for row in rows]
+
+
+def late(connection: Connection) -> int:
+    """The exact number of hits dropped because their week was published."""
+    return int(connection.execute(select(func.coalesce(func.sum(weeks.c.late), 0))).scalar_one())
+
+
+def keep(connection: Connection, week: Kept, now: int) -> None:
+    """Records ``week`` as published at ``now`` (Unix seconds) and closes it to the counter."""
+    connection.execute(
+        insert(publications).values(
+            week=week.week, document=week.document.decode("ascii"), late_seen=week.late_seen
+        )
+    )
+    closed = connection.execute(
+        update(weeks).where(weeks.c.week == week.week).values(published=now)
+    )
+    if closed.rowcount == 0:
+        connection.execute(insert(weeks).values(week=week.week, published=now, late=0))
+
+
+def span_of(first_week: str, last_week: str) -> tuple[str, str]:
+    """The first and the last day of a range of weeks."""
+    return days(first_week)[0], days(last_week)[-1]
+
+
+def _week(day: str) -> str:
+    return week_of(date.fromisoformat(day))

@@ -1,0 +1,37 @@
+"""Runs the sections one after the other; ``python -m bench trust serving`` runs some of them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+
+SECTIONS = ("trust", "fetch", "counting", "publication", "serving")
+
+
+def main(names: list[str]) -> int:
+    """Returns the number of sections that failed."""
+    unknown = sorted(set(names) - set(SECTIONS))
+    if unknown:
+        print(f"no such section: {unknown[0]}; there are {', '.join(SECTIONS)}", file=sys.stderr)
+        return 2
+    print(f"# {os.cpu_count()} cores, {platform.machine()}, {platform.python_version()}")
+    failed = 0
+    for name in names or SECTIONS:
+        if find_spec(f"bench.{name}") is None:
+            print(f"\n## {name}: not written yet")
+            continue
+        print(f"\n## {name}", flush=True)
+        failed += _run(name)
+    return failed
+
+
+def _run(name: str) -> int:
+    code = import_module(f"bench.{name}").main()
+    return int(bool(code))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,70 @@
+"""What every test shares: the guard on the network, and the private Tor network when wanted."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from mars.testing.tornet import TorNetwork, tor_network
+
+_LOCAL_NAMES = frozenset({"localhost", "", "0.0.0.0", "::"})  # the last three: "this machine"
+
+
+class NetworkGuardError(AssertionError):
+    """A test tried to leave this machine."""
+
+
+def _is_local(host: object) -> bool:
+    if host is None or host in _LOCAL_NAMES or host in (b"", b"localhost"):
+        return True
+    text = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)
+    try:
+        return ipaddress.ip_address(text.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _guard(event: str, arguments: tuple[object, ...]) -> None:
+    """An audit hook (PEP 578): sockets and look-ups of this process stay on loopback."""
+    if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else None  # else a unix socket's path
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        host = arguments[0]
+    else:
+        return
+    if not _is_local(host):
+        raise NetworkGuardError(f"a test may open no socket beyond loopback: {event} {host!r}")
+
+
+sys.addaudithook(_guard)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share the Tor network run in one worker, so that it is started once."""
+    for item in items:
+        if "tornet" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.tor)
+        if item.get_closest_marker("tor"):
+            item.add_marker(pytest.mark.xdist_group("tor"))
+
+
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Where CI is set nothing may be skipped: a skip there is a failure with its reason."""
+    if os.environ.get("CI") and call.excinfo and call.excinfo.errisinstance(pytest.skip.Exception):
+        reason = str(call.excinfo.value)
+        try:
+            pytest.fail(f"skipped, which CI does not allow: {reason}", pytrace=False)
+        except pytest.fail.Exception:
+            call.excinfo = pytest.ExceptionInfo.from_current()
+
+
+@pytest.fixture(scope="session")
+def tornet() -> Iterator[TorNetwork]:
+    """A real private Tor network on loopback, brought up once per worker that uses it."""
+    with tor_network() as network:
+        yield network

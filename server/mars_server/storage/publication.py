@@ -19,8 +19,11 @@ from sqlalchemy import (
 )
 
 from mars_server.publication.compose import Exact
-from mars_server.publication.weeks import days, week_of
+from mars_server.publication.weeks import week_of
 from mars_server.storage.schema import counts, meta, metadata, pairs, weeks
+
+FIRST_DAY = "2020-01-01"
+"""Days before this come from a server whose clock was dead; they are not published."""
 
 publications = Table(
     "publications",
@@ -58,8 +61,9 @@ def owner(connection: Connection) -> tuple[str | None, str | None]:
 
 
 def first_and_last_day(connection: Connection) -> tuple[str, str] | None:
-    """The first and the last day with a count, or None."""
-    low, high = connection.execute(select(func.min(counts.c.day), func.max(counts.c.day))).one()
+    """The first (not before ``FIRST_DAY``) and the last day with a count, or None."""
+    query = select(func.min(counts.c.day), func.max(counts.c.day))
+    low, high = connection.execute(query.where(counts.c.day >= FIRST_DAY)).one()
     return None if low is None else (low, high)
 
 
@@ -100,11 +104,6 @@ def keep(connection: Connection, week: Kept, now: int) -> None:
     )
     if closed.rowcount == 0:
         connection.execute(insert(weeks).values(week=week.week, published=now, late=0))
-
-
-def span_of(first_week: str, last_week: str) -> tuple[str, str]:
-    """The first and the last day of a range of weeks."""
-    return days(first_week)[0], days(last_week)[-1]
 
 
 def _week(day: str) -> str:

@@ -1,0 +1,1 @@
+"""Charts: readable Vega-Lite specifications, rendered behind one small interface."""

@@ -1,0 +1,130 @@
+"""``mars-server publish``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from mars.console import emit_json
+from mars.errors import ConfigError, WireError
+from mars.factory import system_clock
+from mars.wire.product import parse_product
+from mars.wire.times import parse_time
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class _Time(click.ParamType[int]):
+    """``2026-11-21T00:00:00Z``, as Unix seconds."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        try:
+            return parse_time(str(value))
+        except WireError as error:
+            self.fail(error.message, param, ctx)
+
+
+@click.command()
+@click.option("--db", "url", required=True, metavar="URL", help="The counts database.")
+@click.option(
+    "--out",
+    required=True,
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the site; figures go to DIR/data.",
+)
+@click.option(
+    "--product",
+    "product_file",
+    required=True,
+    metavar="FILE",
+    type=_FILE,
+    help="product.toml of the product that the database counts.",
+)
+@click.option(
+    "--now",
+    type=_Time(),
+    metavar="TIME",
+    help="Publish as of this time (2026-11-21T00:00:00Z) instead of now.",
+)
+@click.option(
+    "--sign-key",
+    type=_FILE,
+    metavar="FILE",
+    help="Ed25519 private key (PEM) of the operator, with which the index is signed.",
+)
+@click.option(
+    "--noise-key", type=_FILE, metavar="FILE", help="At least 32 secret bytes; turns noise on."
+)
+@click.option(
+    "--noise-epsilon",
+    type=click.FloatRange(0.01, 100),
+    default=1.0,
+    show_default=True,
+    help="Privacy budget of one installation in one week.",
+)
+@click.option("--adopt", is_flag=True, help="Take over weeks that DIR holds and the database lost.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def publish(
+    url: str,
+    out: Path,
+    product_file: Path,
+    now: int | None,
+    sign_key: Path | None,
+    noise_key: Path | None,
+    noise_epsilon: float,
+    adopt: bool,
+    as_json: bool,
+) -> None:
+    """Publish the weeks that are complete: floored figures and a site that shows them.
+
+    A week is published once, two days after its end at the earliest, and its files never change.
+    Run it as often as you like.
+    """
+    from mars_server.publication.compose import Rules
+    from mars_server.publication.index import read_private_key
+    from mars_server.publication.noise import Noise
+    from mars_server.publication.publish import publish as run_publish
+    from mars_server.storage import open_database
+
+    product = parse_product(product_file.read_bytes(), str(product_file))
+    noise = Noise(_secret(noise_key, 32), noise_epsilon) if noise_key else None
+    seed = read_private_key(_secret(sign_key, 1)) if sign_key else None
+    outcome = run_publish(
+        open_database(url),
+        out,
+        Rules(product, noise),
+        system_clock().now() if now is None else now,
+        signing_key=seed,
+        adopt=adopt,
+    )
+    if as_json:
+        emit_json(
+            {
+                "published_weeks": [week.week for week in outcome.weeks],
+                "new_weeks": outcome.new,
+                "files_written": outcome.written,
+                "signed": seed is not None,
+            }
+        )
+    elif not outcome.weeks:
+        click.echo("No week is complete and two days old yet; the site says so.")
+    else:
+        last = outcome.weeks[-1].week
+        click.echo(f"{len(outcome.weeks)} weeks published, {outcome.new} of them now; last {last}.")
+
+
+def _secret(path: Path, least: int) -> bytes:
+    """A secret file's bytes; refused where others may read it or where it is too short."""
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        raise ConfigError("secret-readable", f"{path} can be read by others; run chmod 600 on it.")
+    data = path.read_bytes()
+    if len(data) < least:
+        raise ConfigError("secret-short", f"{path} must hold at least {least} bytes.")
+    return data

@@ -1,0 +1,1 @@
+"""The public pages, made from published weeks alone."""

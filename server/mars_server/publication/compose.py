@@ -1,0 +1,167 @@
+"""From exact counts to published weeks. Pure: counts and rules in, documents out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from mars.wire.product import Product
+from mars.wire.query import AGES, DEV, NONE, OTHER, VARIABLES
+from mars_server.publication import rare
+from mars_server.publication.document import TABLES, Pair, Row, Week
+from mars_server.publication.estimate import estimate, steered
+from mars_server.publication.flags import flags
+from mars_server.publication.floor import NO_DATA, Published, floor
+from mars_server.publication.noise import Noise
+
+PYTHONS: Final = tuple(f"3.{minor}" for minor in range(8, 20))
+"""Python versions that always have a row; others have one when they reach ten hits."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The exact counts of one week. They never leave this package. Empty: nothing was counted."""
+
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """By variable and value."""
+    pairs: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """By version and platform."""
+
+    @property
+    def hits(self) -> int | None:
+        """All hits, or None where nothing was counted in the whole week."""
+        level = self.counts.get("level")
+        return sum(level.values()) if level else None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What one publication run knows besides counts."""
+
+    product: Product
+    noise: Noise | None = None
+
+    def blurred(self, week: str, table: str, value: str, count: int) -> int:
+        if self.noise is None:
+            return count
+        return count + self.noise.sample(
+            self.product.product, self.product.channel, week, table, value, repr(self.noise.epsilon)
+        )
+
+    def blurred_floor(self, week: str, table: str, value: str, count: int) -> Published:
+        return floor(self.blurred(week, table, value, count))
+
+
+def compose(
+    week: str,
+    exact: Exact,
+    listings: Mapping[str, rare.Listing],
+    before: Sequence[Week],
+    late: int,
+    rules: Rules,
+) -> Week:
+    """The document of ``week``. ``before`` are the weeks already published, oldest first.
+
+    ``listings`` are those *after* this week's ``step``; ``late`` is the exact number of hits
+    dropped since the last published week.
+    """
+    interval = steered(rules.product.reportback_next)
+    hits = NO_DATA
+    if exact.hits is not None:
+        hits = rules.blurred_floor(week, "hits", "", exact.hits)
+    tables = {name: _table(week, name, exact, listings, rules) for name in TABLES}
+    return Week(
+        product=rules.product.product,
+        channel=rules.product.channel,
+        week=week,
+        hits=hits,
+        tables=tables,
+        pairs=_pairs(week, exact, tables["v"], rules),
+        estimate=estimate(hits, interval),
+        interval=interval,
+        late=rules.blurred_floor(week, "late", "", late),
+        noise=rules.noise.epsilon if rules.noise else None,
+        flags=flags(hits, interval, before),
+    )
+
+
+def step(
+    week: str, exact: Exact, listings: Mapping[str, rare.Listing], rules: Rules
+) -> dict[str, rare.Listing]:
+    """The listings of the rare dimensions after ``week``; unchanged by a week without data."""
+    if exact.hits is None:
+        return dict(listings)
+    return {
+        name: listings[name].step(
+            {
+                value: rules.blurred(week, name, value, count)
+                for value, count in exact.counts.get(name, {}).items()
+                if value not in (OTHER, NONE)
+            }
+        )
+        for name in rare.DIMENSIONS
+    }
+
+
+def _table(
+    week: str, name: str, exact: Exact, listings: Mapping[str, rare.Listing], rules: Rules
+) -> tuple[Row, ...]:
+    """One table; empty without data. Which rows stand in it never depends on a hidden count."""
+    if exact.hits is None:
+        return ()
+    counts = exact.counts.get(name, {})
+    rows = _rows(name, counts, listings, rules)
+    folded = _fold(counts, rows)
+    return tuple(Row(row, rules.blurred_floor(week, name, row, folded[row])) for row in rows)
+
+
+def _rows(
+    name: str, counts: Mapping[str, int], listings: Mapping[str, rare.Listing], rules: Rules
+) -> list[str]:
+    product = rules.product
+    match name:
+        case "level":
+            return ["plain", "tracked"]
+        case "v":
+            values: Iterable[str] = (*product.releases, DEV)
+        case "os":
+            values = product.platforms
+        case "ia":
+            values = AGES
+        case "py" if rules.noise is None:
+            extra = {value for value, count in counts.items() if count >= 10 and value[:2] == "3."}
+            values = sorted(extra | set(PYTHONS), key=lambda value: int(value[2:]))
+        case "py":
+            values = PYTHONS
+        case _:
+            values = sorted(listings[name].listed)
+    assert name in VARIABLES
+    return [*values, OTHER, NONE]
+
+
+def _fold(counts: Mapping[str, int], rows: Sequence[str]) -> dict[str, int]:
+    """Counts by row; whatever has no row of its own is part of ``other``."""
+    folded = dict.fromkeys(rows, 0)
+    for value, count in counts.items():
+        row = value if value in folded else OTHER
+        folded[row] = folded.get(row, 0) + count
+    return folded
+
+
+def _pairs(week: str, exact: Exact, versions: Sequence[Row], rules: Rules) -> tuple[Pair, ...]:
+    """Version × platform; versions that are hidden by themselves are merged before crossing."""
+    if exact.hits is None:
+        return ()
+    rows = [
+        row.value for row in versions if row.value not in (OTHER, NONE) and not row.count.hidden
+    ]
+    columns = [*rules.product.platforms, OTHER]
+    cells = {(v, os): 0 for v in [*rows, OTHER] for os in columns}
+    for (v, os), count in exact.pairs.items():
+        if NONE not in (v, os):
+            cells[v if v in rows else OTHER, os if os in columns else OTHER] += count
+    return tuple(
+        Pair(v, os, rules.blurred_floor(week, "v-os", f"{v} {os}", count))
+        for (v, os), count in cells.items()
+    )

@@ -1,0 +1,207 @@
+"""The downloads: every figure as CSV and JSON, from published weeks alone.
+
+Encodings, the same in every file: a multiple of ten, ``<10`` for 0–9, and an empty CSV field or
+JSON ``null`` for "no data". A value that has no row in a week is part of that week's ``other``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from mars_server.publication.document import TABLES, Row, Week, encode
+from mars_server.publication.floor import Percent, Published, share
+from mars_server.publication.weeks import monday
+
+SERIES: Final = "mars-series/1"
+NOT_GIVEN: Final = "none"
+"""The row of hits that do not carry the variable; percentages leave it out."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+HIT_COLUMNS: Final = ("week", "first_day", "hits", "installations", "low", "high", "late", "flags")
+TABLE_COLUMNS: Final = ("week", "first_day", "value", "count", "percent")
+PAIR_COLUMNS: Final = ("week", "first_day", "v", "os", "count")
+WEEK_COLUMNS: Final = ("week", "first_day", "table", "value", "count", "percent")
+
+Cell = str | int | Published | Percent | None
+
+
+def data_files(weeks: Sequence[Week]) -> dict[str, bytes]:
+    """All files of ``data/`` but the index, by name. ``weeks`` oldest first."""
+    files: dict[str, bytes] = {}
+    for week in weeks:
+        files[f"{week.week}.json"] = encode(week)
+        files[f"{week.week}.csv"] = week_csv(week)
+    files["hits.json"], files["hits.csv"] = hits_json(weeks), hits_csv(weeks)
+    for name in TABLES:
+        files[f"{name}.json"] = table_json(name, weeks)
+        files[f"{name}.csv"] = table_csv(name, weeks)
+    files["v-os.json"], files["v-os.csv"] = pairs_json(weeks), pairs_csv(weeks)
+    return files
+
+
+def percents(name: str, rows: Iterable[Row]) -> dict[str, Percent]:
+    """The share of each row among the hits that carry the variable, at their floors."""
+    rows = list(rows)
+    parts = [row.count for row in rows if name == "level" or row.value != NOT_GIVEN]
+    return {
+        row.value: share(row.count, parts)
+        for row in rows
+        if name == "level" or row.value != NOT_GIVEN
+    }
+
+
+def hits_csv(weeks: Iterable[Week]) -> bytes:
+    return _csv(
+        HIT_COLUMNS,
+        (
+            (
+                week.week,
+                _day(week),
+                week.hits,
+                *_numbers(week),
+                week.late,
+                " ".join(week.flags),
+            )
+            for week in weeks
+        ),
+    )
+
+
+def hits_json(weeks: Iterable[Week]) -> bytes:
+    return _series(
+        "hits",
+        [
+            {
+                "week": week.week,
+                "hits": week.hits.value,
+                **dict(zip(("installations", "low", "high"), _numbers(week), strict=True)),
+                "late": {"count": week.late.value},
+                "flags": list(week.flags),
+            }
+            for week in weeks
+        ],
+    )
+
+
+def table_csv(name: str, weeks: Iterable[Week]) -> bytes:
+    return _csv(TABLE_COLUMNS, (row for week in weeks for row in _table_rows(name, week)))
+
+
+def table_json(name: str, weeks: Iterable[Week]) -> bytes:
+    return _series(
+        name,
+        [
+            {
+                "week": week.week,
+                "hits": week.hits.value,
+                "rows": [
+                    {
+                        "value": row.value,
+                        "count": row.count.value,
+                        "percent": _percent(name, week, row),
+                    }
+                    for row in week.tables[name]
+                ],
+            }
+            for week in weeks
+        ],
+    )
+
+
+def pairs_csv(weeks: Iterable[Week]) -> bytes:
+    rows: list[tuple[Cell, ...]] = []
+    for week in weeks:
+        rows += [(week.week, _day(week), pair.v, pair.os, pair.count) for pair in week.pairs]
+        if week.hits.missing:
+            rows.append((week.week, _day(week), "", "", week.hits))
+    return _csv(PAIR_COLUMNS, rows)
+
+
+def pairs_json(weeks: Iterable[Week]) -> bytes:
+    return _series(
+        "v-os",
+        [
+            {
+                "week": week.week,
+                "hits": week.hits.value,
+                "rows": [
+                    {"v": pair.v, "os": pair.os, "count": pair.count.value} for pair in week.pairs
+                ],
+            }
+            for week in weeks
+        ],
+    )
+
+
+def week_csv(week: Week) -> bytes:
+    """All tables of one week in one file, for spreadsheets."""
+    rows: list[tuple[Cell, ...]] = [(week.week, _day(week), "hits", "", week.hits, None)]
+    for name in TABLES:
+        rows += [
+            (week.week, _day(week), name, value, count, percent)
+            for _, _, value, count, percent in _table_rows(name, week)
+            if not week.hits.missing
+        ]
+    rows += [
+        (week.week, _day(week), "v-os", f"{pair.v} {pair.os}", pair.count, None)
+        for pair in week.pairs
+    ]
+    rows.append((week.week, _day(week), "late", "", week.late, None))
+    return _csv(WEEK_COLUMNS, rows)
+
+
+def cell_text(cell: Cell) -> str:
+    """One CSV field. Text that a spreadsheet would run as a formula gets a leading quote."""
+    if isinstance(cell, Published | Percent):
+        cell = cell.value
+    if cell is None:
+        return ""
+    text = str(cell)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _table_rows(name: str, week: Week) -> Iterable[tuple[Cell, Cell, Cell, Cell, Cell]]:
+    """The rows of one table and week; one row without a value where there is no data."""
+    if week.hits.missing:
+        return [(week.week, _day(week), "", week.hits, None)]
+    shares = percents(name, week.tables[name])
+    return [
+        (week.week, _day(week), row.value, row.count, shares.get(row.value))
+        for row in week.tables[name]
+    ]
+
+
+def _percent(name: str, week: Week, row: Row) -> int | None:
+    found = percents(name, week.tables[name]).get(row.value)
+    return None if found is None else found.value
+
+
+def _numbers(week: Week) -> tuple[int | None, int | None, int | None]:
+    guess = week.estimate
+    if guess is None:
+        return None, None, None
+    return guess.installations, guess.low, guess.high
+
+
+def _day(week: Week) -> str:
+    return monday(week.week).isoformat()
+
+
+def _series(name: str, weeks: list[dict[str, Any]]) -> bytes:
+    return _json({"format": SERIES, "table": name, "weeks": weeks})
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=1) + "\n").encode("ascii")
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180
+    writer.writerow(columns)
+    writer.writerows([cell_text(cell) for cell in row] for row in rows)
+    return out.getvalue().encode("utf-8")

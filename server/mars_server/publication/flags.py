@@ -1,0 +1,46 @@
+"""Warnings beside a week, computed from published figures alone, so they leak nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Final
+
+from mars_server.publication.document import Week
+from mars_server.publication.estimate import Interval
+from mars_server.publication.floor import Published
+
+LOOK_BACK: Final = 6
+"""Weeks with data that a week is compared with."""
+FACTOR: Final = 2
+"""A week with more than twice, or less than half, the usual hits is disturbed."""
+LEAST_CHANGE: Final = 100
+"""Hits; smaller changes are the ordinary noise of small projects."""
+MOST_DAYS: Final = 66
+"""Twice the longest interval that clients accept (30 days, and 3 drawn): how long a change of the
+interval makes the fetches bunch up."""
+
+
+def flags(hits: Published, interval: Interval, before: Sequence[Week]) -> tuple[str, ...]:
+    """The flags of a week with ``hits``, given the weeks published ``before`` it, oldest first."""
+    found = []
+    if _disturbed(hits, before):
+        found.append("disturbed")
+    if _steering_changed(interval, before):
+        found.append("steering-changed")
+    return tuple(found)
+
+
+def _disturbed(hits: Published, before: Sequence[Week]) -> bool:
+    usual = [week.hits.least for week in before if not week.hits.missing][-LOOK_BACK:]
+    if hits.missing or len(usual) < 2:
+        return False
+    middle = median(usual)
+    change = abs(hits.least - middle)
+    far = hits.least > FACTOR * middle or FACTOR * hits.least < middle
+    return far and change >= LEAST_CHANGE
+
+
+def _steering_changed(interval: Interval, before: Sequence[Week]) -> bool:
+    recent = before[-(MOST_DAYS // 7 + 1) :]
+    return any(week.interval != interval for week in recent)

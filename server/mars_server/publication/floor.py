@@ -1,0 +1,123 @@
+"""Floors: the one place that turns an exact count into something that may be published.
+
+Whatever renders a page, a chart or a download takes ``Published`` and nothing else, and only
+``floor`` (from an exact count) and ``restore`` (from an already published file) make one. A
+count is rounded down to a multiple of ten; 0–9 is hidden and shown as ``<10``, so that nobody
+learns whether a small cell is empty. ``None`` is neither: it says that there is no data at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, final
+
+from mars.errors import WireError
+
+STEP: Final = 10
+"""Counts are rounded down to a multiple of this many hits."""
+HIDDEN: Final = "<10"
+"""How 0–9 is written in JSON, CSV and on pages."""
+
+_SEAL = object()
+
+
+@final
+class Published:
+    """A number of hits that may be shown: a multiple of ten, hidden (``<10``), or no data."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: int | str | None, seal: object) -> None:
+        if seal is not _SEAL:
+            raise TypeError("Published values are made by floor() and restore() alone.")
+        self._value = value
+
+    @property
+    def value(self) -> int | str | None:
+        """As it stands in JSON: a multiple of ten (at least ten), ``"<10"`` or None."""
+        return self._value
+
+    @property
+    def missing(self) -> bool:
+        """No data, which is neither zero nor few."""
+        return self._value is None
+
+    @property
+    def hidden(self) -> bool:
+        """Somewhere from 0 to 9."""
+        return self._value == HIDDEN
+
+    @property
+    def least(self) -> int:
+        """The smallest true count that fits; 0 where hidden or missing."""
+        return self._value if isinstance(self._value, int) else 0
+
+    @property
+    def most(self) -> int:
+        """The largest true count that fits; 0 where there is no data."""
+        return 0 if self._value is None else self.least + STEP - 1
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Published) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return f"Published({self._value!r})"
+
+
+@final
+class Percent:
+    """A whole percentage, computed from ``Published`` values; None where it says nothing."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: int | None, seal: object) -> None:
+        if seal is not _SEAL:
+            raise TypeError("Percentages are made by share() alone.")
+        self._value = value
+
+    @property
+    def value(self) -> int | None:
+        """0–100, or None: the part is hidden or missing, or there is nothing to divide by."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Percent) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return f"Percent({self._value!r})"
+
+
+NO_DATA: Final = Published(None, _SEAL)
+
+
+def floor(count: int | None) -> Published:
+    """``count`` hits rounded down to tens; below ten hidden; None (nothing was counted) stays so.
+
+    Negative numbers, which only noise can make, are hidden like zero.
+    """
+    if count is None:
+        return NO_DATA
+    return Published(count // STEP * STEP if count >= STEP else HIDDEN, _SEAL)
+
+
+def restore(value: object) -> Published:
+    """A value of an already published file. Raises ``WireError`` for anything that is no floor."""
+    if value is None or value == HIDDEN:
+        return Published(value, _SEAL)
+    if type(value) is int and value >= STEP and value % STEP == 0:
+        return Published(value, _SEAL)
+    raise WireError("not-floored", "A published number is neither a multiple of ten nor <10.")
+
+
+def share(part: Published, parts: Iterable[Published]) -> Percent:
+    """``part`` in whole percent of all ``parts``, both at their floors; halves round up."""
+    whole = sum(each.least for each in parts)
+    if whole == 0 or part.hidden or part.missing:
+        return Percent(None, _SEAL)
+    return Percent((200 * part.least + whole) // (2 * whole), _SEAL)

@@ -1,0 +1,53 @@
+"""Keyed noise: one fixed sample per cell and week, so that asking again gives nothing new.
+
+Two-sided geometric noise (A. Ghosh, T. Roughgarden, M. Sundararajan, 2009) whose seed is a
+BLAKE2b hash, keyed with the operator's secret, of product, table, cell and week. Rebuilding the
+pages, deleting them or publishing on another machine draws the same sample again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Final
+
+HITS_PER_WEEK: Final = 3
+"""One installation is counted at most three times in seven days (days 0, 3 and 6)."""
+CELLS_PER_HIT: Final = 9
+"""Cells that one hit adds to: the total, the seven tables, version × platform."""
+KEY_SIZE: Final = 32
+"""Bytes that a noise key must at least have."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """``epsilon`` is the budget of one installation in one week, over all cells it touches."""
+
+    key: bytes
+    epsilon: float
+
+    @property
+    def per_cell(self) -> float:
+        """Epsilon of one hit in one cell."""
+        return self.epsilon / (HITS_PER_WEEK * CELLS_PER_HIT)
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of the noise in hits."""
+        alpha = math.exp(-self.per_cell)
+        return math.sqrt(2 * alpha) / (1 - alpha)
+
+    def sample(self, *cell: str) -> int:
+        """The noise of one cell, named by product, week, table and value."""
+        digest = hashlib.blake2b(
+            "\0".join(cell).encode(), key=self.key[:64], digest_size=16, person=b"mars-noise"
+        ).digest()
+        first = _geometric(int.from_bytes(digest[:8], "big"), self.per_cell)
+        return first - _geometric(int.from_bytes(digest[8:], "big"), self.per_cell)
+
+
+def _geometric(seed: int, epsilon: float) -> int:
+    """P(k) = (1 - a) a^k with a = e^-epsilon, by inversion of 64 uniform bits."""
+    uniform = (seed + 0.5) / 2**64
+    return math.floor(-math.log(uniform) / epsilon)

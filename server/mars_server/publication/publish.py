@@ -1,0 +1,67 @@
+"""Publishes: closes the weeks that are due, then writes figures and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from mars.wire.ed25519 import public_key, sign
+from mars_server.pages.site import Site
+from mars_server.publication import index, ledger
+from mars_server.publication.compose import Rules
+from mars_server.publication.document import Week
+from mars_server.publication.files import data_files
+from mars_server.publication.folder import DATA, week_files, write_files
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did, for the operator."""
+
+    weeks: Sequence[Week]
+    new: int
+    """Weeks published by this run."""
+    written: int
+    """Files that were new or changed."""
+
+
+def publish(
+    engine: Engine,
+    out: Path,
+    rules: Rules,
+    now: int,
+    *,
+    signing_key: bytes | None = None,
+    adopt: bool = False,
+) -> Outcome:
+    """Brings ``out`` up to date with what is due at ``now`` (Unix seconds).
+
+    May be run any number of times. Raises ``StateError`` where ``out`` holds a published week
+    that differs from the database, before anything is closed or written.
+    """
+    found = week_files(out / DATA)
+    if adopt:
+        ledger.adopt(engine, found, now)
+    before = ledger.published(engine)
+    ledger.check_untouched(before, found)
+    weeks = ledger.close_weeks(engine, rules, now)
+    data = signed_files(rules, weeks, signing_key)
+    written = write_files(out, {f"{DATA}/{name}": content for name, content in data.items()})
+    site = Site(rules.product, weeks, signed=signing_key is not None)
+    written += write_files(out, site.export())
+    return Outcome(weeks, len(weeks) - len(before), written)
+
+
+def signed_files(rules: Rules, weeks: Sequence[Week], seed: bytes | None) -> dict[str, bytes]:
+    """All files of ``data/``: figures, index, and with a key its signature and public half."""
+    files = data_files(weeks)
+    if seed is not None:
+        files[index.PUBLIC_KEY] = index.public_pem(public_key(seed))
+    listing = index.index_bytes(rules.product, files, signed=seed is not None)
+    files[index.INDEX] = listing
+    if seed is not None:
+        files[index.SIGNATURE] = sign(seed, listing)
+    return files

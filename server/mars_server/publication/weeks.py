@@ -1,0 +1,63 @@
+"""ISO weeks (ISO 8601): Monday to Sunday in UTC, written ``2026-W12``.
+
+Disjoint weeks, each published once: a sum over a sliding window would cross a floor again and
+again, and each crossing tells the exact sum of that day.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+from mars.errors import WireError
+
+SETTLE_DAYS = 2
+"""Whole days after a week's end before it is published; logs of its last day are in by then."""
+_WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})", re.ASCII)
+
+
+def week_of(day: date) -> str:
+    """The ISO week that ``day`` lies in. Its year is the ISO year, not the calendar's."""
+    year, week, _ = day.isocalendar()
+    return f"{year:04d}-W{week:02d}"
+
+
+def monday(week: str) -> date:
+    """The first day of ``week``. Raises ``WireError`` (``week-invalid``)."""
+    match = _WEEK.fullmatch(week)
+    if match is not None:
+        try:
+            return date.fromisocalendar(int(match[1]), int(match[2]), 1)
+        except ValueError:
+            pass
+    raise WireError("week-invalid", "A week is written like 2026-W12.")
+
+
+def sunday(week: str) -> date:
+    """The last day of ``week``."""
+    return monday(week) + timedelta(days=6)
+
+
+def days(week: str) -> list[str]:
+    """The seven ISO dates of ``week``."""
+    first = monday(week)
+    return [(first + timedelta(days=n)).isoformat() for n in range(7)]
+
+
+def following(week: str) -> str:
+    return week_of(monday(week) + timedelta(days=7))
+
+
+def span(first: str, last: str) -> Iterator[str]:
+    """All weeks from ``first`` to ``last``, both included; nothing where ``last`` is earlier."""
+    day, end = monday(first), monday(last)
+    while day <= end:
+        yield week_of(day)
+        day += timedelta(days=7)
+
+
+def settled(now: int) -> str:
+    """The latest week that ended at least ``SETTLE_DAYS`` before ``now`` (Unix seconds)."""
+    moment = datetime.fromtimestamp(now, UTC)
+    return week_of(moment.date() - timedelta(days=7 + SETTLE_DAYS))

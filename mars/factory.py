@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mars.ports import Chance, Clock, Fetcher
+from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
 
 
 def system_clock() -> Clock:
@@ -33,3 +33,38 @@ def direct_fetcher(clock: Clock | None = None) -> Fetcher:
     from mars.adapters.http import DirectFetcher
 
     return DirectFetcher(clock or system_clock())
+
+
+def file_fetcher() -> Fetcher:
+    """For ``file:`` URLs: tests, and news that is carried on a disk."""
+    from mars.adapters.local import FileFetcher
+
+    return FileFetcher()
+
+
+def folder(path: str) -> Store:
+    """The client's private folder at ``path``; made on the first write."""
+    from mars.adapters.files import Folder
+
+    return Folder(path)
+
+
+def state_folder(system: str, product: str, channel: str) -> str:
+    """Where the state of one product and channel lies by default on ``system``."""
+    from mars.adapters.files import state_root
+
+    return str(state_root(system) / product / channel)
+
+
+def this_host() -> Platform:
+    """The machine we run on."""
+    from mars.adapters.host import this_host
+
+    return this_host()
+
+
+def openpgp() -> OpenPGP:
+    """Verifies by the gpgv or gpg on the PATH."""
+    from mars.adapters.gpg import GnuPG
+
+    return GnuPG()

@@ -1,0 +1,22 @@
+"""The trust rules: pure. Bytes, verdicts, a time and a state go in; a MOTD or a refusal comes out.
+
+``verify`` is the one function that talks to a device, through the port it is handed.
+"""
+
+from __future__ import annotations
+
+from mars.trust.rules import Accepted, accept, verify
+from mars.trust.signatures import Question, UnansweredError, signers
+from mars.trust.state import Equivocation, RefusedError, TrustState
+
+__all__ = [
+    "Accepted",
+    "Equivocation",
+    "Question",
+    "RefusedError",
+    "TrustState",
+    "UnansweredError",
+    "accept",
+    "signers",
+    "verify",
+]

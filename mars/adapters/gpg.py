@@ -1,0 +1,275 @@
+"""Detached OpenPGP signatures, verified by gpgv or gpg in a home of their own.
+
+Neither agent, network nor user options take part: ``gpgv`` starts none, and ``gpg`` is told not
+to. Both judge against a key ring that holds the pinned keys and nothing else, in a folder of mode
+0700 that is removed afterwards. What they say is read from a status file of its own, as bytes,
+split on LF alone (GnuPG, doc/DETAILS, "Format of the --status-fd output"); what they print on
+stderr is thrown away, and the exit code alone is never believed.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mars.adapters.system import SystemClock
+from mars.ports import Clock, OpenPGPVerdict
+
+MAX_SIGNATURE = 8 * 1024
+"""Bytes; more is refused before anything is started."""
+DEADLINE = 30.0
+"""Seconds for one run of gpg or gpgv, after which it is killed."""
+OLDEST = (2, 2)
+"""GnuPG 1.4 knows neither Ed25519 nor the isolation that we ask for."""
+HASHES = (b"8", b"9", b"10")
+"""SHA-256, SHA-384, SHA-512 (RFC 4880, section 9.4)."""
+BINARY_SIGNATURE = b"00"
+"""Signature class: over a binary document (RFC 4880, section 5.2.1)."""
+MAX_STATUS = 64 * 1024
+"""Bytes of status that are read; an honest answer has under 2000."""
+
+_PREFIX = "mars-gpg-"
+_STATUS = b"[GNUPG:] "
+_VERSION = re.compile(rb"gpgv? \([^)\n]*\) ([0-9]+)\.([0-9]+)")
+_CRC24 = re.compile(r"=[A-Za-z0-9+/]{4}", re.ASCII)
+
+ABSENT = OpenPGPVerdict("openpgp-absent")
+BAD = OpenPGPVerdict("openpgp-bad")
+UNAVAILABLE = OpenPGPVerdict("openpgp-unavailable")
+CLOCK = OpenPGPVerdict("clock")
+
+
+@dataclass(frozen=True)
+class GnuPG:
+    """``mars.ports.OpenPGP``. ``path`` is a search path like PATH; None means the process's own.
+
+    ``scratch`` is the folder in which the short-lived homes are made; None means the system's.
+    """
+
+    path: str | None = None
+    scratch: Path | None = None
+    deadline: float = DEADLINE
+    clock: Clock = field(default_factory=SystemClock)
+    programs: tuple[str, ...] = ("gpgv", "gpg")
+    """In order of preference; gpgv comes first, since it needs no import and starts nothing."""
+
+    def verify(self, signature: bytes, message: bytes, keys: Sequence[str]) -> OpenPGPVerdict:
+        """One verdict; never raises for anything that the signature or the programs do."""
+        program = self._program()
+        if program is None:
+            return ABSENT
+        if not signature or len(signature) > MAX_SIGNATURE:
+            return BAD
+        try:
+            with _home(self.scratch) as home:
+                return self._run(program, home, signature, message, keys)
+        except (OSError, subprocess.SubprocessError):
+            return UNAVAILABLE
+        except ValueError:
+            return BAD
+
+    def _program(self) -> Path | None:
+        """The program to use. One that is there but cannot be started counts as there."""
+        search = os.environ.get("PATH", os.defpath) if self.path is None else self.path
+        for name in self.programs:
+            found = shutil.which(name, path=search)
+            if found is not None:
+                return Path(found)
+        for name in self.programs:
+            for folder in search.split(os.pathsep):
+                if folder and (Path(folder) / name).is_file():
+                    return Path(folder) / name
+        return None
+
+    def _run(
+        self, program: Path, home: Path, signature: bytes, message: bytes, keys: Sequence[str]
+    ) -> OpenPGPVerdict:
+        rings = [dearmour(block) for block in keys]
+        (home / "ring.gpg").write_bytes(b"".join(rings))
+        (home / "signature").write_bytes(signature)
+        (home / "message").write_bytes(message)
+        # gpg 2.4 writes "use-keyboxd" into a home that has no common.conf.
+        for name in ("gpg.conf", "common.conf", "gpgv.conf"):
+            (home / name).touch()
+        code, version = _start([str(program), "--version"], home, self.deadline)
+        found = _VERSION.match(version)
+        if code != 0 or found is None or (int(found[1]), int(found[2])) < OLDEST:
+            return UNAVAILABLE
+        command = [str(program), *_OPTIONS[found.group().partition(b" ")[0]], "--status-fd", "{}"]
+        command += ["--keyring", str(home / "ring.gpg")]
+        command += [str(home / "signature"), str(home / "message")]
+        future = any(key_created(packets) > self.clock.now() for packets in rings)
+        return judge(*_start(command, home, self.deadline), key_in_future=future)
+
+
+_GPG = (
+    "--no-options --batch --no-tty --no-autostart --disable-dirmngr --no-auto-key-retrieve "
+    "--no-auto-key-locate --no-auto-check-trustdb --trust-model always --lock-never "
+    "--display-charset utf-8 --no-default-keyring"
+).split()
+_OPTIONS = {b"gpgv": [], b"gpg": [*_GPG, "--verify"]}
+
+
+def judge(code: int, status: bytes, key_in_future: bool = False) -> OpenPGPVerdict:
+    """The acceptance rule on gpg's exit code and status bytes. Pure.
+
+    Good means: exit code 0; NEWSIG, GOODSIG and VALIDSIG once each; none of the lines that speak
+    against a signature; SHA-2; class 00. ``key_in_future``: a pinned key was made after the
+    clock's time, which gpg reports as a bad public key.
+    """
+    lines = [
+        line[len(_STATUS) :].split(b" ") for line in status.split(b"\n") if line.startswith(_STATUS)
+    ]
+    said = [line[0] for line in lines]
+    if key_in_future and any(line[0] == b"ERRSIG" and line[6:7] == [_BAD_KEY] for line in lines):
+        return CLOCK
+    if code != 0 or not _REFUSING.isdisjoint(said):
+        return BAD
+    if any(said.count(word) != 1 for word in (b"NEWSIG", b"GOODSIG", b"VALIDSIG")):
+        return BAD
+    return _verdict(next(line for line in lines if line[0] == b"VALIDSIG"))
+
+
+_BAD_KEY = b"6"
+"""GPG_ERR_BAD_PUBKEY (libgpg-error), the sixth field of ERRSIG."""
+_REFUSING = frozenset(
+    b"BADSIG ERRSIG EXPSIG EXPKEYSIG REVKEYSIG NODATA UNEXPECTED FAILURE ERROR KEYREVOKED "
+    b"NO_PUBKEY BADARMOR PLAINTEXT DECRYPTION_FAILED".split()
+)
+_VALIDSIG_FIELDS = 11
+"""The word, then ten fields; the tenth is the primary key's fingerprint."""
+
+
+def _verdict(valid: list[bytes]) -> OpenPGPVerdict:
+    if len(valid) != _VALIDSIG_FIELDS:
+        return BAD
+    created, digest, kind, primary = valid[3], valid[8], valid[9], valid[10]
+    if digest not in HASHES or kind != BINARY_SIGNATURE or not created.isdigit():
+        return BAD
+    return OpenPGPVerdict(None, primary.decode("ascii", "replace"), int(created))
+
+
+def dearmour(block: str) -> bytes:
+    """The packets in an ASCII-armoured block (RFC 4880, section 6.2). Raises ``ValueError``."""
+    head, _, rest = block.replace("\r\n", "\n").strip().partition("\n\n")
+    body = rest.split("\n")
+    if not head.startswith("-----BEGIN PGP ") or not body[-1].startswith("-----END PGP "):
+        raise ValueError("no armour")
+    lines = [line for line in body[:-1] if _CRC24.fullmatch(line) is None]
+    return base64.b64decode("".join(lines), validate=True)
+
+
+def key_created(packets: bytes) -> int:
+    """Unix time in the first packet, a version 4 public key (RFC 4880, 4.2 and 5.5.2); else 0."""
+    if len(packets) < 12:
+        return 0
+    tag = packets[0]
+    new_format = tag & 0x40
+    if (tag & 0x3F if new_format else (tag & 0x3C) >> 2) != _PUBLIC_KEY:
+        return 0
+    if new_format:
+        first = packets[1]
+        length_octets = 1 if first < 192 else 2 if first < 224 else 5
+    else:
+        length_octets = 1 << (tag & 3)
+    body = packets[1 + length_octets :]
+    return int.from_bytes(body[1:5], "big") if body[:1] == b"\x04" else 0
+
+
+_PUBLIC_KEY = 6
+"""Packet tag."""
+
+
+@contextlib.contextmanager
+def _home(scratch: Path | None) -> Iterator[Path]:
+    """A folder of mode 0700 that is gone afterwards; removes what a crash has left behind."""
+    parent = Path(tempfile.gettempdir()) if scratch is None else scratch
+    _sweep(parent)
+    home = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent)).resolve()
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    for left in parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if _is_ours(left) and not _is_running(left.name.split("-")[2]):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_ours(folder: Path) -> bool:
+    about = folder.lstat()
+    return stat.S_ISDIR(about.st_mode) and (_WINDOWS or about.st_uid == os.geteuid())
+
+
+def _is_running(pid: str) -> bool:
+    # On Windows os.kill(pid, 0) would end the process, so there nothing is swept.
+    if _WINDOWS or not pid.isdigit():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+_WINDOWS = sys.platform == "win32"
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """Nothing of the user's but where programs and Windows itself are."""
+    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    return kept | {"LC_ALL": "C", "LANGUAGE": "C", "HOME": str(home), "GNUPGHOME": str(home)}
+
+
+def _start(command: Sequence[str], home: Path, deadline: float) -> tuple[int, bytes]:
+    """Runs ``command``; ``{}`` in it becomes the number of the status descriptor.
+
+    Returns the exit code and what came on that descriptor, or on stdout for a command without
+    one. Raises ``OSError`` or ``subprocess.TimeoutExpired``; kills what is left in either case.
+    """
+    with (home / "status").open("w+b") as status:
+        # Windows passes no descriptors on but the standard ones; there it is stdout, on which
+        # neither program writes anything else.
+        own = "{}" in command and not _WINDOWS
+        number = str(status.fileno()) if own else "1"
+        process = subprocess.Popen(
+            [number if part == "{}" else part for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if own else status,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(status.fileno(),) if own else (),
+            cwd=home,
+            env=_environment(home),
+            start_new_session=not _WINDOWS,
+        )
+        try:
+            code = process.wait(deadline)
+        except BaseException:
+            _kill(process)
+            raise
+        status.seek(0)
+        return code, status.read(MAX_STATUS)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends the program and whatever it started."""
+    if _WINDOWS:
+        process.kill()
+    else:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

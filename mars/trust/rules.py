@@ -1,0 +1,126 @@
+"""``accept``: signatures first, then what is said, then when. Nothing is shown before all hold."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from mars.errors import TrustError
+from mars.ports import OpenPGP, OpenPGPVerdict
+from mars.trust.chain import Current, current_keys, follow
+from mars.trust.signatures import (
+    FUTURE,
+    LOOKED_AT,
+    Question,
+    UnansweredError,
+    Verdicts,
+    require_openpgp,
+    require_threshold,
+)
+from mars.trust.state import Equivocation, RefusedError, TrustState
+from mars.wire import envelope as envelopes
+from mars.wire import motd as motds
+from mars.wire.envelope import MOTD_TYPE, Envelope
+from mars.wire.keys import TrustRoot
+from mars.wire.motd import Motd
+from mars.wire.times import DAY
+
+MIN_LIFETIME = 14 * DAY
+MAX_LIFETIME = 60 * DAY
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A document that holds, and the state to keep from now on."""
+
+    motd: Motd
+    state: TrustState
+    news: bool
+    """False where this very document was accepted before."""
+
+
+def accept(
+    data: bytes, verdicts: Verdicts, now: int, root: TrustRoot, state: TrustState
+) -> Accepted:
+    """Judges the envelope ``data`` at ``now`` (Unix seconds, the raw clock). Pure.
+
+    ``verdicts`` answers the OpenPGP questions; without the one that is needed
+    ``UnansweredError`` tells which. Raises ``WireError`` or ``TrustError``; among them
+    ``RefusedError`` brings a state that must be kept although the document is refused
+    (``expired``, ``equivocation``). All reasons stand in docs/wire-format.md.
+    """
+    envelope = envelopes.decode(data)
+    if envelope.payload_type != MOTD_TYPE:
+        raise TrustError("wrong-payload-type", "This is a signed document of another kind.")
+    current = current_keys(root, state)
+    current = follow(envelope.x_keys, current, verdicts, now)
+    require_threshold(envelope, current.keys, LOOKED_AT, "signature-threshold")
+    motd = motds.decode(envelope.payload)
+    _require_identity(motd, current)
+    verified = require_openpgp(
+        envelope, current.keys, verdicts, motd.issued, now, current.state.openpgp
+    )
+    signed = replace(current.state, openpgp=current.state.openpgp or verified)
+    return _judge(motd, envelope, now, replace(current, state=signed))
+
+
+def verify(data: bytes, root: TrustRoot, state: TrustState, now: int, openpgp: OpenPGP) -> Accepted:
+    """``accept`` with the verdicts asked of ``openpgp`` as they are needed.
+
+    gpg is never started for a document whose Ed25519 signatures do not hold.
+    """
+    verdicts: dict[Question, OpenPGPVerdict] = {}
+    while True:
+        try:
+            return accept(data, verdicts, now, root, state)
+        except UnansweredError as need:
+            ask = need.question
+            verdicts[ask] = openpgp.verify(ask.signature, ask.message, ask.keys)
+
+
+def _require_identity(motd: Motd, current: Current) -> None:
+    for member, found, due in (
+        ("product", motd.product, current.product),
+        ("channel", motd.channel, current.channel),
+        ("epoch", motd.epoch, current.state.epoch),
+    ):
+        if found != due:
+            raise TrustError(f"wrong-{member}", f"The document is for another {member}.")
+
+
+def _judge(motd: Motd, envelope: Envelope, now: int, current: Current) -> Accepted:
+    """The rules of time, on a document whose signatures hold."""
+    state = current.state
+    _require_sane_times(motd, now)
+    digest = hashlib.sha256(envelope.payload).hexdigest()
+    if motd.serial < max(state.serial, current.minimum_serial):
+        raise TrustError("rollback", "The document is older than one that was seen before.")
+    if motd.serial == state.serial and state.digest not in ("", digest):
+        raise RefusedError(
+            "equivocation",
+            "Two different documents were signed with one serial number; tell the publisher.",
+            state=state.with_evidence(Equivocation(motd.serial, state.digest, digest)),
+        )
+    floor = replace(state, serial=motd.serial, digest=digest)
+    trusted_time = max(now, current.earliest, state.issued)
+    if trusted_time >= motd.expires:
+        raise RefusedError(
+            "expired", "The document has expired; a newer one is awaited.", state=floor
+        )
+    if trusted_time >= current.keys_expire:
+        raise TrustError(
+            "keys-expired", "The publisher's keys document has expired; a newer one is awaited."
+        )
+    accepted = replace(floor, accepted=motd.serial, issued=motd.issued, expires=motd.expires)
+    return Accepted(motd, accepted, news=state.accepted != motd.serial)
+
+
+def _require_sane_times(motd: Motd, now: int) -> None:
+    if motd.issued > now + FUTURE:
+        raise TrustError(
+            "future", "The document is from the future, or this computer's clock is behind."
+        )
+    if motd.serial > motd.issued:
+        raise TrustError("fast-forward", "The document's serial runs ahead of its date.")
+    if not MIN_LIFETIME <= motd.expires - motd.issued <= MAX_LIFETIME:
+        raise TrustError("bad-lifetime", "The document must be valid for 14 to 60 days.")

@@ -1,0 +1,157 @@
+"""Who signed: Ed25519 thresholds, and what an OpenPGP verdict is worth under the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mars.errors import TrustError
+from mars.ports import OpenPGPVerdict
+from mars.wire import ed25519
+from mars.wire.envelope import Envelope, pae
+from mars.wire.keys import KeySet
+from mars.wire.times import DAY
+
+LOOKED_AT = 8
+"""Signature entries of a MOTD that are looked at. Keys documents carry the signatures of two
+epochs, so all their entries (16 at most) are."""
+SIGNED_BEFORE_ISSUED = 2 * DAY
+"""An OpenPGP signature may be this much older than ``issued``: holders sign in turn, offline."""
+FUTURE = DAY
+"""How far ahead of our clock a document or a signature may be."""
+MAX_OPENPGP_SIGNATURE = 8 * 1024
+"""Bytes; real ones have 100 to 1200."""
+
+_ARMOUR = b"-----BEGIN PGP SIGNATURE-----"
+_PACKET_BIT = 0x80
+"""Set in the first octet of every OpenPGP packet (RFC 4880, section 4.2)."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What gpg must be asked: is ``signature`` a good one over ``message`` by one of ``keys``?
+
+    An empty ``signature`` asks only whether an executable is there to verify one.
+    """
+
+    signature: bytes
+    message: bytes
+    keys: tuple[str, ...]
+    """Armoured public key blocks."""
+
+
+Verdicts = Mapping[Question, OpenPGPVerdict]
+
+
+class UnansweredError(TrustError):
+    """The rules need a verdict that was not handed in; ``question`` says which."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__(
+            "openpgp-unavailable",
+            "The OpenPGP signature was not verified; install GnuPG and try again.",
+        )
+        self.question = question
+
+
+def signers(envelope: Envelope, keys: KeySet, looked_at: int = LOOKED_AT) -> list[str]:
+    """The names of the pinned Ed25519 keys with a valid signature, each once."""
+    return _signers(envelope, keys, looked_at, enough=len(keys.ed25519))
+
+
+def require_threshold(envelope: Envelope, keys: KeySet, looked_at: int, reason: str) -> None:
+    """Raises ``TrustError(reason)`` unless ``keys.threshold`` different pinned keys signed."""
+    found = len(_signers(envelope, keys, looked_at, enough=keys.threshold))
+    if found < keys.threshold:
+        raise TrustError(
+            reason,
+            f"{found} of the {keys.threshold} Ed25519 signatures that are needed are valid: the "
+            "document was changed on its way or signed with other keys.",
+        )
+
+
+def _signers(envelope: Envelope, keys: KeySet, looked_at: int, enough: int) -> list[str]:
+    message = pae(envelope.payload_type, envelope.payload)
+    left = dict(keys.ed25519)
+    found: list[str] = []
+    for entry in envelope.signatures[:looked_at]:
+        if len(entry.sig) != ed25519.SIGNATURE_BYTES:
+            continue
+        # The hint only decides which key is tried first.
+        for name in sorted(left, key=lambda key, hint=entry.keyid: key != hint):  # type: ignore[misc]
+            if ed25519.verify(bytes.fromhex(left[name]), entry.sig, message):
+                del left[name]
+                found.append(name)
+                break
+        if len(found) >= enough:
+            break
+    return found
+
+
+def require_openpgp(
+    envelope: Envelope,
+    keys: KeySet,
+    verdicts: Verdicts,
+    issued: int,
+    now: int,
+    sticky: bool,
+    looked_at: int = LOOKED_AT,
+) -> bool:
+    """Applies the policy of ``keys``; True when a signature was verified, False when skipped.
+
+    ``sticky``: an OpenPGP signature was verified before, so one is always needed. Raises
+    ``TrustError`` (``openpgp-missing``, ``openpgp-bad``, ``openpgp-date``, ``openpgp-unavailable``,
+    ``clock``) or ``UnansweredError``.
+    """
+    if keys.policy == "off":
+        return False
+    message = pae(envelope.payload_type, envelope.payload)
+    blocks = tuple(keys.openpgp.values())
+    refusal: TrustError | None = None
+    for signature in _candidates(envelope, looked_at) or [b""]:
+        question = Question(signature, message, blocks)
+        verdict = verdicts.get(question)
+        if verdict is None:
+            raise UnansweredError(question)
+        if verdict.reason == "openpgp-absent" and keys.policy == "when-available" and not sticky:
+            return False
+        problem = _problem(signature, verdict, keys, issued, now)
+        if problem is None:
+            return True
+        refusal = refusal or problem
+    assert refusal is not None
+    raise refusal
+
+
+def _candidates(envelope: Envelope, looked_at: int) -> list[bytes]:
+    return [
+        entry.sig
+        for entry in envelope.signatures[:looked_at]
+        if len(entry.sig) != ed25519.SIGNATURE_BYTES
+        and 0 < len(entry.sig) <= MAX_OPENPGP_SIGNATURE
+        and (entry.sig[0] & _PACKET_BIT or entry.sig.startswith(_ARMOUR))
+    ]
+
+
+def _problem(
+    signature: bytes, verdict: OpenPGPVerdict, keys: KeySet, issued: int, now: int
+) -> TrustError | None:
+    if verdict.reason in ("openpgp-absent", "openpgp-unavailable"):
+        return TrustError(
+            "openpgp-unavailable",
+            "The OpenPGP signature could not be verified; install or repair GnuPG.",
+        )
+    if verdict.reason == "clock":
+        return TrustError(
+            "clock", "This computer's clock stands before the OpenPGP key was made; set it."
+        )
+    if not signature:
+        return TrustError("openpgp-missing", "The document has no OpenPGP signature.")
+    if verdict.reason is not None or verdict.fingerprint not in keys.openpgp:
+        return TrustError("openpgp-bad", "The OpenPGP signature is not a good one by a pinned key.")
+    if not issued - SIGNED_BEFORE_ISSUED <= verdict.created <= now + FUTURE:
+        return TrustError(
+            "openpgp-date",
+            "The OpenPGP signature was made too long before the document, or after now.",
+        )
+    return None

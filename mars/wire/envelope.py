@@ -1,0 +1,140 @@
+"""The DSSE 1.0 envelope and its pre-authentication encoding.
+
+Source: https://github.com/secure-systems-lab/dsse, protocol.md and envelope.md, version 1.0.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+from mars.errors import WireError
+from mars.wire import strictjson
+
+MOTD_TYPE = "application/vnd.mars.motd.v1+json"
+KEYS_TYPE = "application/vnd.mars.keys.v1+json"
+
+MAX_ENVELOPE = 64 * 1024
+"""Bytes of the whole envelope, the chain of keys documents included."""
+MAX_PAYLOAD = 32 * 1024
+"""Bytes of one payload."""
+MAX_SIGNATURES = 16
+"""Entries; more is refused."""
+MAX_STEPS = 8
+"""Keys documents in one chain."""
+
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """``keyid`` is a hint and proves nothing; ``sig`` is raw Ed25519 or an OpenPGP signature."""
+
+    keyid: str
+    sig: bytes
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What was signed, byte for byte, and by whom it claims to be signed."""
+
+    payload_type: str
+    payload: bytes
+    signatures: tuple[Signature, ...]
+    x_keys: tuple[Envelope, ...] = ()
+    """Keys documents, oldest first; rides unsigned, since each is signed by itself."""
+
+
+def pae(payload_type: str, payload: bytes) -> bytes:
+    """The bytes that are signed: ``DSSEv1 <length> <type> <length> <payload>``."""
+    kind = payload_type.encode("utf-8")
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def decode(data: bytes) -> Envelope:
+    """Reads an envelope; unknown members are ignored.
+
+    Raises ``WireError``: the reasons of ``strictjson.parse``, ``bad-envelope``, ``bad-base64``,
+    ``too-large`` (payload) and ``keys-chain`` (``x-keys`` is no list of at most 8 envelopes).
+    """
+    value = strictjson.parse(data, MAX_ENVELOPE)
+    members = _members(value)
+    return _envelope(members, _chain(members.get("x-keys", [])))
+
+
+def encode(envelope: Envelope) -> bytes:
+    """The envelope in its canonical form: compact JSON, standard base64, one final newline."""
+    return strictjson.write(_plain(envelope)) + b"\n"
+
+
+def _plain(envelope: Envelope) -> dict[str, object]:
+    members: dict[str, object] = {
+        "payloadType": envelope.payload_type,
+        "payload": base64.b64encode(envelope.payload).decode("ascii"),
+        "signatures": [
+            {"keyid": entry.keyid, "sig": base64.b64encode(entry.sig).decode("ascii")}
+            for entry in envelope.signatures
+        ],
+    }
+    if envelope.x_keys:
+        members["x-keys"] = [_plain(step) for step in envelope.x_keys]
+    return members
+
+
+def _members(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise _bad("it is not a JSON object")
+    return value
+
+
+def _chain(value: object) -> tuple[Envelope, ...]:
+    if not isinstance(value, list) or len(value) > MAX_STEPS:
+        raise WireError("keys-chain", f"x-keys must be a list of at most {MAX_STEPS} envelopes.")
+    return tuple(_envelope(_members(step), ()) for step in value)
+
+
+def _envelope(members: dict[str, object], x_keys: tuple[Envelope, ...]) -> Envelope:
+    payload_type = members.get("payloadType")
+    if not isinstance(payload_type, str):
+        raise _bad("payloadType is not a text")
+    payload = _bytes(members.get("payload"), "payload")
+    if len(payload) > MAX_PAYLOAD:
+        raise WireError("too-large", f"The payload has more than {MAX_PAYLOAD} bytes.")
+    return Envelope(payload_type, payload, _signatures(members.get("signatures")), x_keys)
+
+
+def _signatures(value: object) -> tuple[Signature, ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_SIGNATURES:
+        raise _bad(f"signatures must be a list of 1 to {MAX_SIGNATURES} entries")
+    return tuple(_signature(_members(entry)) for entry in value)
+
+
+def _signature(members: dict[str, object]) -> Signature:
+    keyid = members.get("keyid", "")
+    if not isinstance(keyid, str):
+        raise _bad("a keyid is not a text")
+    return Signature(keyid, _bytes(members.get("sig"), "sig"))
+
+
+def _bytes(value: object, name: str) -> bytes:
+    """Base64, standard or URL-safe, padded; exactly one text for each value (RFC 4648, 3.5)."""
+    if not isinstance(value, str):
+        raise _bad(f"{name} is not a text")
+    try:
+        decoded = base64.b64decode(value.translate(_URL_SAFE), validate=True)
+    except (binascii.Error, ValueError):
+        raise _base64(name) from None
+    # b64decode lets bits after the end pass, so the text must be what we would have written.
+    text = value.encode("ascii")
+    if text not in (base64.b64encode(decoded), base64.urlsafe_b64encode(decoded)):
+        raise _base64(name)
+    return decoded
+
+
+def _bad(what: str) -> WireError:
+    return WireError("bad-envelope", f"This is no DSSE envelope: {what}.")
+
+
+def _base64(name: str) -> WireError:
+    return WireError("bad-base64", f"The member {name} is not canonical base64.")

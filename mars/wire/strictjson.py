@@ -1,0 +1,101 @@
+"""JSON as strict as a signed document needs it; stricter than RFC 8259, never laxer.
+
+``json.loads`` alone takes UTF-16, a byte order mark, duplicate members (the last one wins), NaN,
+infinities, floats, lone surrogates and nesting up to the recursion limit. None of that may differ
+between two readers of one signature, so all of it is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+from mars.errors import WireError
+
+MAX_DEPTH = 8
+"""Arrays and objects inside one another."""
+MAX_INTEGER = 2**53 - 1
+"""The largest integer that every JSON reader keeps exactly (RFC 8259, section 6)."""
+_MAX_DIGITS = len(str(MAX_INTEGER))
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def parse(data: bytes, max_bytes: int) -> object:
+    """The value that ``data`` writes: objects as ``dict``, arrays as ``list``, integers as ``int``.
+
+    Raises ``WireError``: ``too-large`` (over ``max_bytes``), ``not-utf8``, ``too-deep``
+    (over ``MAX_DEPTH``), ``duplicate-member``, ``bad-number`` (a float, a negative number or one
+    over ``MAX_INTEGER``), ``bad-text`` (a lone surrogate), ``not-json``.
+    """
+    if len(data) > max_bytes:
+        raise WireError("too-large", f"The document has more than {max_bytes} bytes.")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise WireError("not-utf8", "The document is not UTF-8.") from None
+    if _depth(data) > MAX_DEPTH:
+        raise WireError("too-deep", f"The document nests deeper than {MAX_DEPTH} levels.")
+    try:
+        value = _decode(text)
+    except ValueError:
+        raise WireError("not-json", "The document is not JSON (RFC 8259).") from None
+    if _SURROGATE.search(data) is not None:
+        _refuse_surrogates(value)
+    return value
+
+
+def write(value: object, indent: int | None = None) -> bytes:
+    """``value`` as UTF-8 JSON, members in their order: compact, as signed, or indented."""
+    separators = (",", ":") if indent is None else (",", ": ")
+    text = json.dumps(value, ensure_ascii=False, separators=separators, indent=indent)
+    return text.encode("utf-8")
+
+
+def _depth(data: bytes) -> int:
+    """The deepest nesting, found without recursion so that no input can exhaust the stack."""
+    depth = deepest = 0
+    for bracket in _STRING.sub(b"", data).translate(None, _NO_BRACKET):
+        if bracket in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        else:
+            depth -= 1
+    return deepest
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(members)
+    if len(value) != len(members):
+        raise WireError("duplicate-member", "The document has a member twice in one object.")
+    return value
+
+
+def _integer(text: str) -> int:
+    # The length first: int() of a million digits costs time, and over 4300 it raises.
+    if text[0] == "-" or len(text) > _MAX_DIGITS or (value := int(text)) > MAX_INTEGER:
+        _refuse_number(text)
+    return value
+
+
+def _refuse_number(text: str) -> NoReturn:
+    del text
+    raise WireError("bad-number", f"Numbers must be whole, from 0 to {MAX_INTEGER}.")
+
+
+_decode = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_integer,
+    parse_float=_refuse_number,
+    parse_constant=_refuse_number,
+).decode
+
+
+def _refuse_surrogates(value: object) -> None:
+    try:
+        write(value)
+    except UnicodeEncodeError:
+        raise WireError("bad-text", "A text holds half of a surrogate pair.") from None

@@ -1,0 +1,200 @@
+"""Which messages this installation shows, in which language, cleaned. Evaluated on the client.
+
+Everybody is served the same bytes, so nothing about the installation leaves it here. Whatever
+cannot be understood matches nobody (fail closed); the rest of the document stands.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from mars.wire.motd import MAX_URL, Message, Motd, Target
+from mars.wire.onion import is_onion_host
+from mars.wire.product import is_release
+
+FALLBACK_LANGUAGE = "en"
+
+UP_TO_DATE = "up-to-date"
+UPDATE = "update"
+SECURITY_UPDATE = "security-update"
+UNKNOWN = "unknown"
+"""One of the two versions is not comparable, or the document names none."""
+
+MAX_CLAUSES = 8
+_CLAUSE = re.compile(r" *(?:~=|==|!=|<=|>=|<|>) *[0-9A-Za-z.!+*_-]{1,64} *", re.ASCII)
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+"""Unicode categories: control, format (bidi, zero width), surrogate, private use, separators."""
+
+_HTTPS = re.compile(
+    r"https://(?P<host>(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9]{1,62})"
+    r"(?::[0-9]{1,5})?(?P<rest>[/?#][!#-;=?-\[\]_a-z~A-Z]*)?",
+    re.ASCII,
+)
+_ONION = re.compile(r"http://(?P<host>[a-z2-7]{56}\.onion)(?:/[!#-;=?-\[\]_a-z~A-Z]*)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A message as it may be displayed: plain text, one language, a link that is safe to offer."""
+
+    id: str
+    revision: int
+    kind: str
+    severity: str
+    title: str
+    text: str
+    url: str
+    """Empty where the signed link is not https:// or http://<v3 onion>; never open it unasked."""
+    language: str
+    """Of ``title``, as signed."""
+
+
+def select(
+    motd: Motd, version: str, platform: str, languages: Sequence[str], now: int
+) -> list[Shown]:
+    """The messages for this installation at ``now`` (Unix seconds), in the document's order.
+
+    ``version`` is the application's own (PEP 440; anything else matches no ``versions``),
+    ``platform`` one of linux, windows, macos, other, ``languages`` most wanted first.
+    """
+    wanted = preferences(languages)
+    return [
+        _shown(message, wanted)
+        for message in motd.messages
+        if _is_current(message, now) and matches(message.target, version, platform, wanted)
+    ]
+
+
+def matches(target: Target | None, version: str, platform: str, preferences: Sequence[str]) -> bool:
+    """Whether an installation is meant; ``preferences`` as made by ``preferences()``."""
+    if target is None:
+        return True
+    return (
+        not target.unknown
+        and (target.platforms is None or platform in target.platforms)
+        and (target.versions is None or version_matches(target.versions, version))
+        and (target.languages is None or not _tags(target.languages).isdisjoint(preferences))
+    )
+
+
+def version_matches(specifier: str, version: str) -> bool:
+    """Whether ``version`` satisfies a PEP 440 ``specifier`` of at most 8 clauses."""
+    clauses = specifier.split(",")
+    if len(clauses) > MAX_CLAUSES or not all(_CLAUSE.fullmatch(clause) for clause in clauses):
+        return False
+    try:
+        return SpecifierSet(specifier).contains(Version(version), prereleases=True)
+    except (InvalidSpecifier, InvalidVersion):
+        return False
+
+
+def update_status(
+    motd: Motd, version: str, platform: str, languages: Sequence[str], now: int
+) -> str:
+    """``up-to-date``, ``update``, ``security-update`` or ``unknown``.
+
+    A security update is a newer version together with a message of the kind ``security`` that is
+    meant for this installation.
+    """
+    newer = is_newer(motd.newest_version, version)
+    if newer is None:
+        return UNKNOWN
+    if not newer:
+        return UP_TO_DATE
+    shown = select(motd, version, platform, languages, now)
+    return SECURITY_UPDATE if any(item.kind == "security" for item in shown) else UPDATE
+
+
+def is_newer(newest: str, version: str) -> bool | None:
+    """Whether release ``newest`` comes after ``version``; None where that cannot be said."""
+    if not is_release(newest):
+        return None
+    try:
+        return Version(newest) > Version(version)
+    except InvalidVersion:
+        return None
+
+
+def preferences(languages: Sequence[str]) -> list[str]:
+    """``["is_IS"]`` becomes ``["is-is", "is"]``: each language, then its primary subtag."""
+    wanted: list[str] = []
+    for language in languages:
+        tag = _tag(language)
+        wanted += [item for item in (tag, tag.partition("-")[0]) if item and item not in wanted]
+    return wanted
+
+
+def translate(texts: Mapping[str, str], preferences: Sequence[str]) -> tuple[str, str]:
+    """(language, text) for the first preference there is, else ``en``, else the first text.
+
+    ``("", "")`` where there is no text at all.
+    """
+    by_tag = {_tag(language): language for language in reversed(list(texts))}
+    for wanted in (*preferences, FALLBACK_LANGUAGE):
+        if wanted in by_tag:
+            return by_tag[wanted], texts[by_tag[wanted]]
+    return next(iter(texts.items()), ("", ""))
+
+
+def clean(text: str, newlines: bool = False) -> str:
+    """``text`` without control, bidi, zero-width and other invisible characters.
+
+    Newlines stay only where ``newlines`` says so. The result is data: escape it for HTML.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c for c in text if (c == "\n" and newlines) or unicodedata.category(c) not in _UNSAFE
+    )
+
+
+def link(url: str) -> str:
+    """``url`` where it may be offered as a link, else ``""``.
+
+    ``https://`` with an ASCII host name of two labels or more, none of them punycode, or
+    ``http://`` with a version 3 onion address; no userinfo, no white space, no other scheme.
+    """
+    if len(url) > MAX_URL:
+        return ""
+    onion = _ONION.fullmatch(url)
+    if onion is not None:
+        return url if is_onion_host(onion["host"]) else ""
+    https = _HTTPS.fullmatch(url)
+    if https is None or any(label.startswith("xn--") for label in https["host"].split(".")):
+        return ""
+    return url
+
+
+def _is_current(message: Message, now: int) -> bool:
+    starts, ends = message.not_before, message.not_after
+    return (starts is None or now >= starts) and (ends is None or now < ends)
+
+
+def _shown(message: Message, wanted: Sequence[str]) -> Shown:
+    language, title = translate(message.title, wanted)
+    text = translate(message.text, wanted)[1]
+    return Shown(
+        id=message.id,
+        revision=message.revision,
+        kind=message.kind,
+        severity=message.severity,
+        title=clean(title),
+        text=clean(text, newlines=True),
+        url=link(message.url),
+        language=language,
+    )
+
+
+def _tag(language: str) -> str:
+    """``is_IS.UTF-8@euro`` becomes ``is-is``."""
+    return re.split(r"[.@]", language, maxsplit=1)[0].replace("_", "-").lower()
+
+
+def _tags(languages: Sequence[str]) -> set[str]:
+    return {_tag(language) for language in languages}

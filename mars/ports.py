@@ -5,7 +5,8 @@ Times are whole seconds since 1970-01-01T00:00:00Z unless a name says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -92,3 +93,41 @@ class OpenPGP(Protocol):
     def verify(self, signature: bytes, message: bytes, keys: Sequence[str]) -> OpenPGPVerdict:
         """``keys`` are armoured public key blocks; nothing else is trusted."""
         ...
+
+
+class Store(Protocol):
+    """One private folder of small files for one product and channel of one user."""
+
+    def read(self, name: str) -> bytes | None:
+        """The file's bytes; None where it is missing, a link, another user's or unreadable."""
+        ...
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replaces the file at once. Raises ``StateError`` (``state-unwritable``)."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Removes the file if it is there. Raises ``StateError`` (``state-unwritable``)."""
+        ...
+
+    def lock(self, name: str, wait: float = 0.0) -> AbstractContextManager[None]:
+        """Holds ``name`` against all other processes and threads of this user.
+
+        Waits ``wait`` seconds. Raises ``StateError``: ``locked``, ``state-unwritable``.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What the machine says of itself. Replace it to see another one in a test."""
+
+    system: str
+    """``linux``, ``windows``, ``macos`` or what ``platform.system()`` says in lower case."""
+    python: str
+    """``3.11``."""
+    environ: Mapping[str, str]
+    locale: str
+    """Such as ``is_IS.UTF-8``; empty where it is not set."""
+    policy: Callable[[], bytes | None]
+    """Reads the system policy file; None where there is none, ``OSError`` where unreadable."""

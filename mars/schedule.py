@@ -7,6 +7,7 @@ the estimate of active installs is tried against the true schedule. Delays are w
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
 from mars.ports import Chance
 
@@ -51,3 +52,99 @@ def steered(reportback_next: int) -> int:
     """``reportback_next`` (seconds, not 0) as clients obey it: clamped, then rounded to 6 h."""
     clamped = min(max(reportback_next, SHORTEST), STEERED_LONGEST)
     return (clamped + STEERED_STEP // 2) // STEERED_STEP * STEERED_STEP
+
+
+VERSION = 1
+"""Of the stored schedule."""
+
+FARTHEST = STEERED_LONGEST + STEERED_SPREAD
+"""No honest draw lies farther ahead (33 days); a stored time beyond it comes from a wrong clock."""
+LATE_SPREAD = 4 * HOUR
+"""An overdue fetch waits up to this much running time, so that no start can be seen."""
+ON_TIME = 120
+"""Seconds after the due time within which a running process was awake for it."""
+LONGEST_SLEEP = HOUR
+"""A wake-up at least this often compares the wall clock; never more often while idle."""
+RETRIES = ((HOUR, 6 * HOUR), (6 * HOUR, DAY))
+"""After the first and the second failure in a row; after the third the next period."""
+CHECK_EVERY = HOUR
+"""The user may ask for a check once in this time."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What is kept between sessions. ``due`` is wall-clock Unix time."""
+
+    due: int
+    wait: int | None = None
+    """Seconds of running time that an overdue fetch still waits; None while none is overdue."""
+    failures: int = 0
+    """Failed tries of this period in a row."""
+    period: int = 0
+    """The ``reportback_next`` that ``due`` was drawn with."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What to do now: fetch, or sleep ``sleep`` seconds and look again."""
+
+    schedule: Schedule
+    fetch: bool
+    sleep: int = 0
+
+
+def begin(now: int, chance: Chance) -> Schedule:
+    """From the date of consent, or from a state that could not be read."""
+    return Schedule(due=now + first_delay(chance))
+
+
+def look(schedule: Schedule, now: int, ran: int | None, chance: Chance, *, floor: int = 0) -> Look:
+    """Compares the wall clock with the due time.
+
+    ``ran`` is the running time in seconds since the last look, None at the first look of a
+    session; time asleep does not count. ``floor`` is a time known to have passed (the build date,
+    the last accepted ``issued``): a clock before it is wrong, and then nothing is done.
+    """
+    if now < floor - DAY:
+        return Look(schedule, fetch=False, sleep=LONGEST_SLEEP)
+    schedule = replace(schedule, due=min(schedule.due, now + FARTHEST))
+    if now < schedule.due:
+        ahead = replace(schedule, wait=None)
+        return Look(ahead, fetch=False, sleep=min(schedule.due - now, LONGEST_SLEEP))
+    if schedule.wait is None:
+        if ran is not None and now - schedule.due <= ON_TIME:
+            return Look(schedule, fetch=True)
+        wait = int(chance.uniform(0, LATE_SPREAD))
+    else:
+        wait = max(schedule.wait - (ran or 0), 0)
+    late = replace(schedule, wait=wait)
+    return Look(late, fetch=wait == 0, sleep=min(wait, LONGEST_SLEEP))
+
+
+def attempt(schedule: Schedule, now: int, chance: Chance) -> Schedule:
+    """To be stored *before* the attempt: whatever happens now, the next one is a period away."""
+    due = now + next_interval(chance, schedule.period)
+    return replace(schedule, due=due, wait=None)
+
+
+def succeeded(schedule: Schedule, now: int, chance: Chance, reportback_next: int) -> Schedule:
+    """After an accepted answer. The stored time stands unless the publisher steers anew."""
+    kept = replace(schedule, failures=0)
+    if reportback_next == schedule.period:
+        return kept
+    due = now + next_interval(chance, reportback_next)
+    return replace(kept, due=due, period=reportback_next)
+
+
+def failed(schedule: Schedule, now: int, chance: Chance) -> Schedule:
+    """After a failed try: two retries, each from a wide uniform draw, then the next period."""
+    if schedule.failures >= len(RETRIES):
+        return replace(schedule, failures=0)
+    low, high = RETRIES[schedule.failures]
+    due = now + int(chance.uniform(low, high))
+    return replace(schedule, due=due, failures=schedule.failures + 1)
+
+
+def may_check(checked: int | None, now: int) -> bool:
+    """Whether the user may ask for a check now; a clock that stepped back does not lock it."""
+    return checked is None or not 0 <= now - checked < CHECK_EVERY

@@ -1,0 +1,107 @@
+"""What the client's subcommands share: their options, and the engine that these describe."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mars import factory
+from mars.console import emit_json, safe
+from mars.errors import ConfigError, MarsError
+from mars.plan import App
+
+if TYPE_CHECKING:
+    from mars.engine import Engine
+    from mars.ports import Fetcher, Platform
+    from mars.state import State
+
+Command = Callable[..., Any]
+
+CHANNEL = "stable"
+"""Where no channel is named."""
+
+
+def options(*wanted: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several click options as one decorator, shown in the order given."""
+
+    def decorate(command: Command) -> Command:
+        return functools.reduce(lambda made, option: option(made), reversed(wanted), command)
+
+    return decorate
+
+
+state_option = click.option(
+    "--state",
+    "state_dir",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder with the client's state. [default: the platform's own, by product and channel]",
+)
+product_option = click.option("--product", metavar="NAME", help="Name of the application.")
+channel_option = click.option(
+    "--channel", metavar="NAME", default=CHANNEL, show_default=True, help="Release channel."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+where = options(state_option, product_option, channel_option, json_option)
+
+
+def reports(command: Command) -> Command:
+    """With ``--json`` a refusal is a JSON document on stdout too, and the exit code stays 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, as_json: bool, **kwargs: Any) -> Any:
+        try:
+            return command(*args, as_json=as_json, **kwargs)
+        except MarsError as error:
+            if not as_json:
+                raise
+            emit_json({"ok": False, "reason": error.reason, "message": safe(error.message)})
+            sys.exit(1)
+
+    return wrapped
+
+
+def folder(state_dir: Path | None, product: str | None, channel: str, host: Platform) -> str:
+    """The state folder. Raises ``click.UsageError`` where nothing names one."""
+    if state_dir is not None:
+        return str(state_dir)
+    if product is None:
+        raise click.UsageError("Name the application with --product, or its folder with --state.")
+    from mars.wire.product import is_name
+
+    if not (is_name(product) and is_name(channel)):
+        raise click.UsageError("A product or channel is 1-40 characters of a-z, 0-9 and -.")
+    return factory.state_folder(host.system, product, channel)
+
+
+def no_network(_plan: object) -> Fetcher:
+    """For the commands that only look."""
+    raise ConfigError("no-network", "This command sends nothing.")
+
+
+def stored(
+    state_dir: Path | None, product: str | None, channel: str, *, version: str | None = None
+) -> tuple[Engine, State]:
+    """The engine of an application that has run before, as it described itself then."""
+    from mars.engine import Engine, Ports
+
+    host = factory.this_host()
+    ports = Ports(
+        store=factory.folder(folder(state_dir, product, channel, host)),
+        host=host,
+        clock=factory.system_clock(),
+        chance=factory.system_chance(),
+        fetcher=no_network,
+        openpgp=factory.openpgp,
+    )
+    state = Engine(App(product or "", "", ""), b"", ports).load()
+    app = App.of({"product": product or "", **state.app})
+    if version is not None:
+        app = replace(app, version=version)
+    return Engine(app, b"", ports), state

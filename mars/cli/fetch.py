@@ -1,0 +1,144 @@
+"""``mars fetch``: one fetch now."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mars import factory
+from mars.cli import common
+from mars.consent import PLAIN, TRACKED
+from mars.console import emit_json, safe
+from mars.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mars.engine import Engine, Outcome
+    from mars.plan import Plan
+    from mars.ports import Fetcher
+    from mars.wire.keys import TrustRoot
+
+
+@click.command(short_help="Fetch the news once, now.")
+@click.option("--url", metavar="URL", help="Where the document lies. [default: as pinned]")
+@click.option(
+    "--trust",
+    "trust_file",
+    metavar="FILE",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What the application pins, as written by mars-motd trust.",
+)
+@click.option("--socks", metavar="HOST:PORT", help="Tor's SOCKS port. [default: found by itself]")
+@common.state_option
+@common.product_option
+@click.option("--app-version", metavar="V", default="", help="Version of the application.")
+@click.option(
+    "--languages", metavar="LIST", default="en", help="Languages it ships, such as en,is."
+)
+@click.option(
+    "--level",
+    type=click.Choice([PLAIN, TRACKED]),
+    help="What to send, by your consent for this one fetch alone. [default: as decided]",
+)
+@click.option("--quiet", is_flag=True, help="Say nothing where there is nothing new.")
+@common.json_option
+@common.reports
+def fetch(
+    url: str | None,
+    trust_file: Path,
+    socks: str | None,
+    state_dir: Path | None,
+    product: str | None,
+    app_version: str,
+    languages: str,
+    level: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Fetch the message of the day once, now, through Tor.
+
+    Nothing is sent unless you have decided so before (mars consent grant), or ask for it with
+    --level: plain sends no data at all, tracked the coarse values that mars preview shows.
+
+    Exit code: 0 when a document was accepted, 1 when nothing was sent or it was refused.
+    """
+    engine = _engine(
+        url, trust_file.read_bytes(), socks, state_dir, product, app_version, languages
+    )
+    outcome = engine.fetch(asked=level, url=url)
+    if as_json:
+        emit_json(_plain(engine, outcome))
+    elif not outcome.ok:
+        click.echo(f"mars fetch: {safe(outcome.message)} [{outcome.reason}]", err=True)
+    elif outcome.news or not quiet:
+        from mars.cli.show import print_reading
+
+        print_reading(engine.reading(engine.load()))
+        click.echo(f"Fetched at level {outcome.level} by {outcome.route}.", err=True)
+    if not outcome.ok:
+        sys.exit(1)
+
+
+def _engine(
+    url: str | None,
+    trust: bytes,
+    socks: str | None,
+    state_dir: Path | None,
+    product: str | None,
+    version: str,
+    languages: str,
+) -> Engine:
+    from mars.engine import Engine, Ports, read_trust
+    from mars.plan import App, check_url
+
+    root = read_trust(trust, product)
+    host = factory.this_host()
+    address = url or _pinned(root)
+    if not address.startswith("file:"):
+        check_url(address)
+    ports = Ports(
+        store=factory.folder(common.folder(state_dir, root.product, root.channel, host)),
+        host=host,
+        clock=factory.system_clock(),
+        chance=factory.system_chance(),
+        fetcher=_opener(socks),
+        openpgp=factory.openpgp,
+    )
+    shipped = tuple(part for part in languages.replace(",", " ").split() if part)
+    app = App(root.product, version, address, languages=shipped, built=root.built)
+    return Engine(app, trust, ports)
+
+
+def _pinned(root: TrustRoot) -> str:
+    if not root.servers:
+        raise ConfigError("no-url", "No server is pinned; name one with --url.")
+    return root.servers[0]
+
+
+def _opener(socks: str | None) -> Callable[[Plan], Fetcher]:
+    def open_way(plan: Plan) -> Fetcher:
+        if plan.url.startswith("file:"):
+            return factory.file_fetcher()
+        return factory.fetcher(socks or "127.0.0.1:9050")
+
+    return open_way
+
+
+def _plain(engine: Engine, outcome: Outcome) -> dict[str, object]:
+    common_part: dict[str, object] = {
+        "ok": outcome.ok,
+        "reason": outcome.reason,
+        "message": safe(outcome.message),
+        "level": outcome.level,
+        "url": outcome.url,
+        "route": outcome.route,
+        "status": outcome.status,
+    }
+    reading = engine.reading(engine.load()) if outcome.ok else None
+    if reading is None:
+        return common_part
+    return common_part | {"new": outcome.news} | reading.plain()

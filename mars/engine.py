@@ -1,0 +1,253 @@
+"""One application's client without a thread: state, one look at the schedule, one fetch.
+
+Everything that is decided is decided in pure modules; this one only joins them to the ports.
+Errors of the outside world end in an ``Outcome``, never in the host application.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mars import consent, journal
+from mars import state as states
+from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
+from mars.plan import App, Plan, plan, voices
+from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Request, Store
+from mars.state import State
+
+if TYPE_CHECKING:
+    from mars.reading import Reading
+    from mars.trust import TrustState
+    from mars.wire.keys import TrustRoot
+    from mars.wire.motd import Motd
+    from mars.wire.targeting import Shown
+
+STATE_FILE = "state.json"
+JOURNAL_FILE = "journal.jsonl"
+LOCK = "state"
+LOCK_WAIT = 5.0
+"""Seconds. The lock is held only while a small file is read and replaced."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one fetch. ``reason`` is None when a document was accepted."""
+
+    reason: str | None
+    message: str
+    level: str
+    url: str
+    route: str = ""
+    status: int | None = None
+    motd: Motd | None = None
+    news: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return self.reason is None
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The outside world. Replace any of it in a test."""
+
+    store: Store
+    host: Platform
+    clock: Clock
+    chance: Chance
+    fetcher: Callable[[Plan], Fetcher]
+    """Opens the way for one request; called for every fetch anew."""
+    openpgp: Callable[[], OpenPGP]
+
+
+class Engine:
+    """The client of one product and channel. Not thread-safe; the store's lock guards the files."""
+
+    def __init__(self, app: App, trust: bytes, ports: Ports) -> None:
+        self._given = app
+        self._trust = trust
+        self.ports = ports
+        self._root: TrustRoot | None = None
+
+    # --- state -----------------------------------------------------------------------------
+
+    def load(self) -> State:
+        """The state as it is on disk now, or a first run's. Writes nothing."""
+        found = states.decode(self.ports.store.read(STATE_FILE))
+        if found is not None:
+            return found
+        return states.first(self.ports.clock.now(), self.ports.chance.uniform(0.0, 1.0))
+
+    def update(self, change: Callable[[State], State]) -> State:
+        """Reads, changes and replaces the state under its lock; writes only what changed.
+
+        What the application says of itself is kept with it. Raises ``StateError``.
+        """
+        store = self.ports.store
+        with store.lock(LOCK, LOCK_WAIT):
+            before = store.read(STATE_FILE)
+            after = replace(change(self.load()), app=self._given.profile())
+            data = states.encode(after)
+            if data != before:
+                store.write(STATE_FILE, data)
+        return after
+
+    def record(self, entry: Mapping[str, Any]) -> None:
+        """Adds to the journal, if it can be written; a full disk stops no reading of news."""
+        store = self.ports.store
+        with contextlib.suppress(StateError), store.lock(LOCK, LOCK_WAIT):
+            store.write(JOURNAL_FILE, journal.add(store.read(JOURNAL_FILE), entry))
+
+    def app(self, state: State) -> App:
+        """The application, with the times that are known to have passed."""
+        issued = state.trust.get("issued")
+        return replace(self._given, issued=issued if type(issued) is int else 0)
+
+    # --- what may be sent -------------------------------------------------------------------
+
+    def voice(
+        self, state: State, *, asked: str | None = None, check: bool = False
+    ) -> consent.Effective:
+        """What may be sent now, and who decided."""
+        now = self.ports.clock.now()
+        return voices(self.app(state), state, self.ports.host, now, asked=asked, check=check)
+
+    def plan(self, state: State, voice: consent.Effective, url: str | None = None) -> Plan:
+        """The next request. Raises ``ConsentError``, ``ConfigError`` or ``TransportError``."""
+        now = self.ports.clock.now()
+        return plan(self.app(state), state, self.ports.host, now, voice, url)
+
+    # --- one fetch --------------------------------------------------------------------------
+
+    def fetch(
+        self, *, asked: str | None = None, check: bool = False, url: str | None = None
+    ) -> Outcome:
+        """One fetch now, by explicit level, as the user's check, or as consent stands.
+
+        Raises ``ConsentError`` before anything is sent, and ``StateError`` where the outcome
+        could not be kept; all else is in the ``Outcome``.
+        """
+        state = self.load()
+        voice = self.voice(state, asked=asked, check=check)
+        ready = self.plan(state, voice, url)
+        outcome, learnt = self._exchange(ready, state)
+        now = self.ports.clock.now()
+        pick = self.ports.chance.uniform(0.0, 1.0)
+        self.update(lambda current: states.learn(current, learnt, outcome.reason, now, pick))
+        self.record(_entry(outcome, ready, now))
+        return outcome
+
+    def _exchange(self, ready: Plan, state: State) -> tuple[Outcome, states.Learnt]:
+        route, status = "", None
+        try:
+            answer = self.ports.fetcher(ready).fetch(Request(ready.url))
+            route, status = answer.route, answer.status
+            accepted, payload = self._verify(answer.body, state)
+        except MarsError as error:
+            failure = Outcome(error.reason, error.message, ready.level, ready.url, route, status)
+            kept = error.state if isinstance(error, TrustError) else None
+            return failure, states.Learnt(trust=None if kept is None else _plain(kept))
+        motd = accepted.motd
+        learnt = states.Learnt(
+            trust=_plain(accepted.state),
+            document=payload,
+            newer=accepted.news,
+            server=motd.reportback_server,
+            built_in=self._given.url,
+        )
+        done = Outcome(None, "", ready.level, ready.url, route, status, motd, accepted.news)
+        return done, learnt
+
+    def _verify(self, body: bytes, state: State) -> tuple[Any, str]:
+        from mars.trust import verify
+        from mars.wire import envelope
+
+        now = self.ports.clock.now()
+        accepted = verify(body, self.root(), trust_state(state), now, self.ports.openpgp())
+        return accepted, envelope.decode(body).payload.decode("utf-8")
+
+    def root(self) -> TrustRoot:
+        """What the application pins. Raises ``ConfigError``; read when first needed."""
+        if self._root is None:
+            self._root = read_trust(self._trust, self._given.product)
+        return self._root
+
+    # --- what was read -------------------------------------------------------------------
+
+    def mark_seen(self, messages: Iterable[Shown]) -> None:
+        """Remembers that these were shown. Raises ``StateError``."""
+        shown = {message.id: message.revision for message in messages}
+        if shown:
+            self.update(lambda state: states.saw(state, shown))
+
+    def reading(self, state: State) -> Reading | None:
+        """The last accepted document as this installation may see it; None if there is none."""
+        from mars import reading
+
+        motd = read_document(state)
+        if motd is None:
+            return None
+        now = self.ports.clock.now()
+        stale = trust_state(state).stale_since(max(now, self._given.built))
+        return reading.read(motd, self._given, self.ports.host, now, stale)
+
+
+def trust_state(state: State) -> TrustState:
+    """The trust rules' own memory; that of a new installation where there is none to be read."""
+    from mars.trust import TrustState
+
+    try:
+        return TrustState.decode(json.dumps(dict(state.trust)).encode("ascii"))
+    except StateError:
+        return TrustState.initial()
+
+
+def read_document(state: State) -> Motd | None:
+    """The last accepted document, expired or not."""
+    from mars.wire import motd as motds
+
+    if state.document is None:
+        return None
+    try:
+        return motds.decode(state.document.encode("utf-8"))
+    except (WireError, UnicodeEncodeError):
+        return None
+
+
+def read_trust(data: bytes, product: str | None) -> TrustRoot:
+    """What the application pins. Raises ``ConfigError`` where it does not fit ``product``."""
+    from mars.wire.keys import TrustRoot
+
+    try:
+        root = TrustRoot.decode(data)
+    except WireError as error:
+        raise ConfigError(
+            "trust-invalid", f"The pinned trust file is not usable: {error.message}"
+        ) from None
+    if product is not None and root.product != product:
+        raise ConfigError(
+            "wrong-product", "The pinned trust file is for another product; use that product's."
+        )
+    return root
+
+
+def _plain(state: TrustState) -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(state.encode())
+    return table
+
+
+def _entry(outcome: Outcome, ready: Plan, now: int) -> dict[str, Any]:
+    return {
+        "time": now,
+        "level": ready.level,
+        "url": ready.url,
+        "sent": ready.bytes.decode("ascii"),
+        "route": outcome.route,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "serial": outcome.motd.serial if outcome.motd else None,
+    }

@@ -1,0 +1,38 @@
+"""What was sent, by which route, and what came back: the user's own record, bounded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+KEPT = 200
+"""Entries; about three years of fetches. The oldest go first."""
+LIMIT = 512 * 1024
+"""Bytes. A journal beyond it is started anew."""
+
+
+def decode(data: bytes | None) -> list[dict[str, Any]]:
+    """Entries, oldest first. Lines that are not ours are left out."""
+    if data is None or len(data) > LIMIT:
+        return []
+    entries = []
+    for line in data.split(b"\n"):
+        try:
+            entry = json.loads(line.decode("utf-8"))
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict):
+            entries.append(entry)
+    return entries
+
+
+def encode(entries: Sequence[Mapping[str, Any]]) -> bytes:
+    """One JSON object a line, the newest ``KEPT``."""
+    lines = (json.dumps(entry, ensure_ascii=True) for entry in entries[-KEPT:])
+    return "".join(f"{line}\n" for line in lines).encode("ascii")
+
+
+def add(data: bytes | None, entry: Mapping[str, Any]) -> bytes:
+    """The journal with one more entry."""
+    return encode([*decode(data), entry])

@@ -1,0 +1,179 @@
+"""The next request: where it goes, what it says and why, decided from the state alone."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mars import consent, metrics
+from mars.errors import ConfigError, TransportError
+from mars.ports import Platform
+from mars.state import State
+from mars.wire.onion import is_onion_host
+from mars.wire.query import MOTD_PATH, encode
+from mars.wire.request import get_bytes
+from mars.wire.url import Location, parse_url
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+FILE = "file:"
+
+
+@dataclass(frozen=True)
+class App:
+    """What the application says of itself. Everything else is the user's or the machine's."""
+
+    product: str
+    version: str
+    url: str
+    """Where the built-in server's document lies."""
+    languages: tuple[str, ...] = ("en",)
+    """Languages that the application ships."""
+    locale: str = ""
+    """The language it is shown in now, when the application knows better than the system."""
+    ceiling: consent.Layer = field(
+        default_factory=lambda: consent.cap("application", consent.TRACKED)
+    )
+    """The most that the application ever wants, whatever its user agrees to."""
+    built: int = 0
+    issued: int = 0
+    """Times known to have passed: of the build, and of the last accepted document."""
+
+    def profile(self) -> dict[str, Any]:
+        """What is kept with the state, for ``mars preview`` and its like."""
+        return {
+            "product": self.product,
+            "version": self.version,
+            "url": self.url,
+            "languages": list(self.languages),
+            "locale": self.locale,
+            "built": self.built,
+        }
+
+    @classmethod
+    def of(cls, profile: Mapping[str, Any]) -> App:
+        """What ``profile`` made; anything that cannot be read is left at its default."""
+        languages, built = profile.get("languages"), profile.get("built")
+        return cls(
+            product=str(profile.get("product", "")),
+            version=str(profile.get("version", "")),
+            url=str(profile.get("url", "")),
+            languages=tuple(map(str, languages)) if isinstance(languages, list) else (),
+            locale=str(profile.get("locale", "")),
+            built=built if type(built) is int else 0,
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One request, ready to go."""
+
+    level: str
+    url: str
+    """With its query, if any."""
+    bytes: bytes
+    """The very request; empty for a ``file:`` URL."""
+    values: Mapping[str, str]
+    voice: consent.Effective
+
+
+def voices(
+    app: App,
+    state: State,
+    host: Platform,
+    now: int,
+    *,
+    asked: str | None = None,
+    check: bool = False,
+) -> consent.Effective:
+    """What may be sent now. ``asked`` is an explicit level; ``check`` the user's "check now"."""
+    automatic = asked is None and not check
+    layers = [*consent.environment_layers(host.environ, automatic=automatic), app.ceiling]
+    policy = read_policy(host)
+    if policy is not None:
+        layers.insert(0, policy)
+    if asked is None:
+        layers.append(consent.user_layer(state.decision, now))
+    else:
+        layers.append(consent.asked_layer(asked, state.decision))
+    if check:
+        layers.append(consent.cap("check now", consent.PLAIN, "a check sends no metrics"))
+    return consent.effective(layers)
+
+
+def read_policy(host: Platform) -> consent.Layer | None:
+    """The administrator's layer; None where there is no such file."""
+    try:
+        data = host.policy()
+        return None if data is None else consent.policy_layer(tomllib.loads(data.decode("utf-8")))
+    except (OSError, ValueError):
+        return consent.policy_layer(None)
+
+
+def facts(app: App, state: State, host: Platform, now: int) -> metrics.Facts:
+    """What the metrics are made of."""
+    locale = app.locale or host.locale
+    return metrics.Facts(
+        version=app.version,
+        system=host.system,
+        installed=state.installed,
+        languages=(locale,) if locale else (),
+        shipped=app.languages,
+        python=host.python,
+        country=state.country,
+        now=now,
+        built=app.built,
+        issued=app.issued,
+    )
+
+
+def plan(
+    app: App,
+    state: State,
+    host: Platform,
+    now: int,
+    voice: consent.Effective,
+    url: str | None = None,
+) -> Plan:
+    """The next request under ``voice``. Raises ``ConsentError`` where nothing may be sent.
+
+    ``url`` is an address given for this once; otherwise the server that an accepted document
+    named, else the built-in one.
+    """
+    if voice.level == consent.OFF:
+        raise consent.refusal(voice)
+    address = url or (f"{state.server.url}{MOTD_PATH}" if state.server else app.url)
+    if address.startswith(FILE):
+        return Plan(consent.PLAIN, address, b"", {}, voice)
+    location = check_url(address)
+    found = metrics.values(facts(app, state, host, now))
+    values = metrics.chosen(found, voice.variables, state.pick)
+    return Plan(voice.level, *_written(location, encode(values)), values, voice)
+
+
+def check_url(url: str) -> Location:
+    """Where the document lies: any https host, or plain http for an onion service or loopback.
+
+    A URL without a path means the usual one. Raises ``ConfigError`` or ``TransportError``.
+    """
+    if not url:
+        raise ConfigError("no-url", "No server is known; name one with --url.")
+    location = parse_url(url)
+    if location.has_query:
+        raise ConfigError("url-has-query", "The URL must not have a query; it is added by consent.")
+    if location.is_onion and not is_onion_host(".".join(location.host.split(".")[-2:])):
+        raise ConfigError("onion-invalid", "This onion address is misspelt; copy it again.")
+    if location.scheme == "http" and not (location.is_onion or location.host in LOOPBACK):
+        raise TransportError(
+            "url-insecure", "Plain http is only for onion services and loopback; use https."
+        )
+    if location.target != "/":
+        return location
+    return Location(location.scheme, location.host, location.port, MOTD_PATH)
+
+
+def _written(location: Location, query: str) -> tuple[str, bytes]:
+    target = f"{location.target}?{query}" if query else location.target
+    url = f"{location.scheme}://{location.authority}{target}"
+    return url, get_bytes(location.authority, target)

@@ -1,0 +1,145 @@
+"""The access log of one process: generations that follow the day, and what to do when disks fail.
+
+Whatever happens to the disk, answering goes on; lines that could not be written are counted as
+lost and said in the log, so that a gap shows as a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mars.errors import StateError
+from mars.ports import Chance, Clock
+from mars_server.serving.generation import Generation, close_leftovers
+from mars_server.serving.logline import DAY, line
+
+TOKEN_BYTES = 16
+CACHED_LINES = 10_000
+"""Lines kept ready in memory; a product makes a few hundred."""
+
+
+class AccessLog:
+    """``add`` once per answer, ``tick`` about once a second, ``finish`` off the event loop."""
+
+    def __init__(
+        self, folder: Path, clock: Clock, chance: Chance, tell: Callable[[str], None]
+    ) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._chance = chance
+        self._tell = tell
+        self._current: Generation | None = None
+        self._waiting: list[Generation] = []
+        self._ready: dict[tuple[str, int, int], bytes] = {}
+        self._healthy = True
+        self.written = 0
+        self.lost = 0
+        """Answers of this process that the log does not hold."""
+
+    @property
+    def healthy(self) -> bool:
+        return self._healthy
+
+    def open(self) -> None:
+        """Closes what a crash left, then starts a generation. Raises ``StateError``."""
+        try:
+            self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            leftovers = close_leftovers(self._folder)
+            self._current = self._start(self._today())
+        except OSError as error:
+            raise StateError(
+                "log-unwritable",
+                f"The log folder {self._folder} cannot be written ({error.strerror}).",
+            ) from None
+        if leftovers:
+            self._tell(f"closed {leftovers} log generation(s) left by a crash")
+
+    def add(self, query: str, status: int, size: int) -> None:
+        """One answer: the canonical query with its ``?`` or ``""``, the status, body bytes."""
+        day = self._clock.now() // DAY
+        current = self._current
+        if current is None or current.day != day:
+            current = self._turn(day)
+        if current is not None and current.append(self._line(day, query, status, size)):
+            self.written += 1
+            return
+        self.lost += 1
+        self._sick("the access log cannot be written; answers are served but not counted")
+
+    def _line(self, day: int, query: str, status: int, size: int) -> bytes:
+        key = (query, status, size)
+        ready = self._ready.get(key)
+        if ready is None:
+            ready = line(day, query, status, size)
+            if len(self._ready) >= CACHED_LINES:
+                self._ready.clear()
+            self._ready[key] = ready
+        return ready
+
+    def _turn(self, day: int) -> Generation | None:
+        if self._current is not None:
+            self._waiting.append(self._current)
+        self._ready.clear()
+        try:
+            self._current = self._start(day)
+        except OSError:
+            self._current = None
+        return self._current
+
+    def _start(self, day: int) -> Generation:
+        return Generation(self._folder, day, self._chance.token(TOKEN_BYTES).hex())
+
+    def tick(self) -> None:
+        """Follows the day when nobody asks, and restores a part that somebody removed."""
+        today = self._today()
+        if self._current is None or self._current.day != today:
+            self._turn(today)
+        try:
+            if self._current is None:
+                raise OSError
+            if self._current.restore():
+                self._tell("the open part of the access log had vanished; it was written anew")
+        except OSError:
+            self._sick("the log folder is gone or cannot be written; answers go on")
+            return
+        if not self._healthy and self._probe():
+            self._healthy = True
+            self._tell(f"the access log can be written again; {self.lost} answer(s) are missing")
+
+    def _probe(self) -> bool:
+        """Whether the disk takes data again; an empty write would not tell."""
+        probe = self._folder / f".probe-{self._chance.token(4).hex()}.part"
+        try:
+            probe.write_bytes(b"\n")
+        except OSError:
+            return False
+        finally:
+            probe.unlink(missing_ok=True)
+        return True
+
+    def finish(self) -> int:
+        """Writes the sorted logs of past generations; how many are still waiting for the disk."""
+        for generation in list(self._waiting):
+            try:
+                generation.close_files()
+            except OSError:
+                self._sick("a finished log cannot be written; its part is kept and tried again")
+                continue
+            self._waiting.remove(generation)
+        return len(self._waiting)
+
+    def close(self) -> int:
+        """Ends the current generation too; how many could not be written (their parts stay)."""
+        if self._current is not None:
+            self._waiting.append(self._current)
+            self._current = None
+        return self.finish()
+
+    def _sick(self, what: str) -> None:
+        if self._healthy:
+            self._healthy = False
+            self._tell(what)
+
+    def _today(self) -> int:
+        return self._clock.now() // DAY

@@ -1,0 +1,88 @@
+"""The aiohttp application: a fixed table of paths, nothing found by searching a disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Middleware
+
+from mars.wire.query import MOTD_PATH
+from mars_server.serving import responses
+from mars_server.serving.connection import HIT
+from mars_server.serving.service import Service
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_READING = ("GET", "HEAD")
+
+
+def application(service: Service, routes: Iterable[web.RouteDef] = ()) -> web.Application:
+    """``routes``: those of the dashboard and of the intake, each at a fixed path."""
+    app = web.Application(
+        middlewares=[_guard(service)], client_max_size=service.limits.body, debug=False
+    )
+    app.router.add_route("*", MOTD_PATH, _motd(service))
+    app.add_routes(list(routes))
+    app.on_response_prepare.append(_anonymous)
+    return app
+
+
+def _motd(service: Service) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.method not in _READING:
+            return responses.uniform(405)
+        if request.method == "GET":
+            _, _, query = request.raw_path.partition("?")
+            request[HIT] = service.canonical(query)
+        return responses.motd(service.document.body)
+
+    return answer
+
+
+async def _anonymous(_request: web.Request, response: web.StreamResponse) -> None:
+    responses.strip_headers(response)
+
+
+def _guard(service: Service) -> Middleware:
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        refusal = _refusal(service, request)
+        if refusal is not None:
+            service.counters.add("refused")
+            return _closing(responses.uniform(refusal))
+        try:
+            async with asyncio.timeout(service.limits.request):
+                return await handler(request)
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            service.counters.add("refused")
+            return responses.uniform(error.status)
+        except TimeoutError:
+            service.counters.add("refused")
+            return _closing(responses.uniform(408))
+
+    return guard
+
+
+def _closing(response: web.StreamResponse) -> web.StreamResponse:
+    response.force_close()
+    return response
+
+
+def _refusal(service: Service, request: web.Request) -> int | None:
+    """The status of a request that no route gets to see, or None."""
+    hosts = request.headers.getall(hdrs.HOST, [])
+    path = request.raw_path.partition("?")[0]
+    if len(hosts) > 1 or (not hosts and request.version >= web.HttpVersion11):  # type: ignore[attr-defined]
+        return 400
+    if not service.hosts.admits(hosts[0] if hosts else ""):
+        return 404
+    if not path.startswith("/") or path != request.path:
+        return 404
+    if hdrs.CONTENT_ENCODING in request.headers:
+        return 415
+    if (request.content_length or 0) > service.limits.body:
+        return 413
+    return None

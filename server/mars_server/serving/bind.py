@@ -1,0 +1,124 @@
+"""Where the server listens: a unix socket or a loopback address, never anything public."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from mars.errors import ConfigError, StateError
+
+BACKLOG = 4096
+"""Connections the kernel may queue for us; it cuts this down to net.core.somaxconn."""
+SOCKET_MODE = 0o660
+"""The owner and the group (that of tor or the front server) may connect."""
+_UNIX = "unix:"
+_LONGEST_UNIX_PATH = 107
+"""Bytes; sockaddr_un.sun_path holds 108 with its NUL (unix(7))."""
+
+
+@dataclass(frozen=True)
+class Bind:
+    """``path`` for a unix socket, else ``host`` (an IP literal) and ``port``."""
+
+    path: str = ""
+    host: str = ""
+    port: int = 0
+
+    def __str__(self) -> str:
+        if self.path:
+            return _UNIX + self.path
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def parse_bind(text: str) -> Bind:
+    """``unix:PATH``, ``127.0.0.1:PORT``, ``[::1]:PORT`` or ``localhost:PORT`` (port 0: any free).
+
+    Raises ``ConfigError``: ``bind-invalid`` for another form, ``bind-public`` for an address that
+    is not loopback.
+    """
+    if text.startswith(_UNIX):
+        return Bind(path=_unix_path(text[len(_UNIX) :]))
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    host = "127.0.0.1" if host == "localhost" else host
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ConfigError(
+            "bind-invalid", "Write --bind as unix:/run/mars/motd.sock or 127.0.0.1:8080."
+        )
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        raise ConfigError(
+            "bind-invalid", "--bind takes a unix socket or a loopback IP address, not a name."
+        ) from None
+    if not address.is_loopback:
+        raise ConfigError(
+            "bind-public",
+            "This server never listens on a public address: clients come through the onion "
+            "service. Bind a unix socket or 127.0.0.1.",
+        )
+    return Bind(host=str(address), port=int(port))
+
+
+def _unix_path(path: str) -> str:
+    if not path or "\0" in path or len(path.encode()) > _LONGEST_UNIX_PATH:
+        raise ConfigError("bind-invalid", "A unix socket's path takes 1 to 107 bytes.")
+    return path
+
+
+def listen(bind: Bind) -> socket.socket:
+    """A listening, non-blocking socket. A dead socket file at the path is replaced.
+
+    Raises ``StateError`` (``bind-busy``) when somebody answers there already.
+    """
+    return _listen_unix(bind.path) if bind.path else _listen_tcp(bind)
+
+
+def _listen_unix(path: str) -> socket.socket:
+    if Path(path).is_socket():
+        if _answers(path):
+            raise StateError("bind-busy", "Another server answers at this socket; stop it first.")
+        Path(path).unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(path)
+    Path(path).chmod(SOCKET_MODE)
+    sock.listen(BACKLOG)
+    sock.setblocking(False)
+    return sock
+
+
+def _answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(2.0)
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True
+
+
+def _listen_tcp(bind: Bind) -> socket.socket:
+    family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((bind.host, bind.port))
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise StateError("bind-busy", f"Another program listens on {bind}.") from None
+        raise
+    sock.listen(BACKLOG)
+    sock.setblocking(False)
+    return sock
+
+
+def bound(bind: Bind, sock: socket.socket) -> Bind:
+    """``bind`` with the port that the kernel chose where it was 0."""
+    if bind.path:
+        return bind
+    return Bind(host=bind.host, port=sock.getsockname()[1])

@@ -1,0 +1,218 @@
+"""One serving process: takes connections, keeps house, ends with its log complete."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import web
+
+from mars.errors import MarsError
+from mars.ports import Chance, Clock
+from mars.wire.product import Product
+from mars.wire.query import AllowList
+from mars_server.serving.accesslog import AccessLog
+from mars_server.serving.app import application
+from mars_server.serving.connection import Connection
+from mars_server.serving.counters import Counters
+from mars_server.serving.document import Document, Source
+from mars_server.serving.hosts import Hosts
+from mars_server.serving.limits import Limits
+from mars_server.serving.service import Service
+
+CHECK_EVERY = 0.25
+"""Seconds between two looks at answers that wait for their peer."""
+KEEP_EVERY = 4
+"""Looks between two rounds of housekeeping: day, disk, document, heartbeat."""
+WARN_BEFORE = 7 * 86_400
+"""Seconds before a document expires from which on the operator is told, once a day."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to serve, and how. The same for every process of one server."""
+
+    source: Source
+    product: Product
+    log: Path
+    hosts: Hosts
+    limits: Limits = field(default_factory=Limits)
+    routes: Callable[[], Iterable[web.RouteDef]] = tuple
+    """Routes of the dashboard and the intake, made in each process."""
+
+
+class Worker:
+    """``run`` returns when SIGTERM or SIGINT came, or when ``parent`` is closed."""
+
+    def __init__(
+        self, plan: Plan, clock: Clock, chance: Chance, counters: Counters, tell: Tell
+    ) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._counters = counters
+        self._tell = tell
+        self._log = AccessLog(plan.log, clock, chance, tell)
+        self._stop = asyncio.Event()
+        self._reload = True
+        self._warned = 0
+
+    def start(self) -> Document:
+        """Opens the log and reads the document, before any connection. Raises ``MarsError``."""
+        document = self._plan.source.load(self._clock.now())
+        self._log.open()
+        self._reload = False
+        return document
+
+    async def run(self, sock: socket.socket, document: Document, parent: int | None = None) -> bool:
+        """Serves until told to stop; True when the log is complete on disk."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._report)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._ask_reload)
+        if parent is not None:
+            loop.add_reader(parent, self._stop.set)
+        service = self._service(document)
+        runner = web.AppRunner(
+            application(service, self._plan.routes()), access_log=None, handle_signals=False
+        )
+        await runner.setup()
+        server = await self._listen(loop, sock, service, runner)
+        try:
+            await self._keep_house(service)
+        finally:
+            server.close()
+            await self._drain(service)
+            await runner.cleanup()
+        return await asyncio.to_thread(self._log.close) == 0
+
+    def _service(self, document: Document) -> Service:
+        plan = self._plan
+        self._publish(document)
+        return Service(
+            document,
+            AllowList.of(plan.product),
+            plan.hosts,
+            self._log,
+            self._clock,
+            plan.limits,
+            self._counters,
+        )
+
+    async def _listen(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        service: Service,
+        runner: web.AppRunner,
+    ) -> asyncio.Server:
+        manager, limits = runner.server, self._plan.limits
+        assert manager is not None
+        proxied = sock.family == socket.AF_UNIX
+
+        def connect() -> Connection:
+            return Connection(
+                manager,
+                service,
+                proxied,
+                loop=loop,
+                keepalive_timeout=limits.idle,
+                tcp_keepalive=False,
+                logger=_silent(),
+                access_log=None,
+                max_line_size=limits.line,
+                max_field_size=limits.line,
+                max_headers=limits.headers,
+                auto_decompress=False,
+            )
+
+        return await loop.create_server(connect, sock=sock)
+
+    async def _keep_house(self, service: Service) -> None:
+        rounds = 0
+        while not self._stop.is_set():
+            service.check()
+            if rounds % KEEP_EVERY == 0:
+                await self._housekeeping(service)
+            rounds += 1
+            try:
+                async with asyncio.timeout(CHECK_EVERY):
+                    await self._stop.wait()
+            except TimeoutError:
+                continue
+
+    async def _housekeeping(self, service: Service) -> None:
+        log, counters = self._log, self._counters
+        log.tick()
+        await asyncio.to_thread(log.finish)
+        if self._reload or self._plan.source.changed():
+            await self._load(service)
+        self._warn(service.document)
+        counters.set("log_written", log.written)
+        counters.set("log_lost", log.lost)
+        counters.set("log_healthy", int(log.healthy))
+        counters.set("connections", len(service.connections))
+        counters.set("heartbeat", int(self._clock.monotonic()))
+
+    async def _load(self, service: Service) -> None:
+        self._reload = False
+        try:
+            document = await asyncio.to_thread(self._plan.source.load, self._clock.now())
+        except MarsError as error:
+            self._counters.add("reload_failed")
+            self._tell(f"the MOTD stays as it is: {error}")
+            return
+        service.show(document)
+        self._publish(document)
+        self._tell(f"serving serial {document.serial}")
+
+    def _publish(self, document: Document) -> None:
+        self._counters.set("serial", document.serial)
+        self._counters.set("expires", document.expires)
+
+    def _warn(self, document: Document) -> None:
+        now = self._clock.now()
+        day = now // 86_400
+        if document.expires - now < WARN_BEFORE and self._warned != day:
+            self._warned = day
+            days = max(0, (document.expires - now) // 86_400)
+            what = "has expired" if document.expires <= now else f"expires in {days} day(s)"
+            self._tell(f"the MOTD {what}; sign and deploy a new one")
+
+    def _ask_reload(self) -> None:
+        self._reload = True
+
+    async def _drain(self, service: Service) -> None:
+        """Lets answers that are under way arrive; idle connections are closed at once."""
+        end = self._clock.monotonic() + self._plan.limits.grace
+        await asyncio.sleep(0)
+        for held in service.connections:
+            if held not in service.unsettled and not held.busy:
+                held.drop()
+        while self._clock.monotonic() < end:
+            service.check()
+            if not service.unsettled and not any(held.busy for held in service.connections):
+                return
+            await asyncio.sleep(0.02)
+        for held in service.connections:
+            held.drop()
+
+    def _report(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """Tells that something went wrong inside, by its type alone: no byte of a request."""
+        self._counters.add("errors")
+        self._tell(f"internal error: {type(context.get('exception')).__name__}")
+
+
+def _silent() -> logging.Logger:
+    """aiohttp's error log prints what clients sent; this one prints nothing."""
+    logger = logging.getLogger("mars_server.silent")
+    logger.disabled = True
+    logger.propagate = False
+    return logger

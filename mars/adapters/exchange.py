@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +17,17 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from mars.errors import TransportError
+
+_exchanging = threading.local()
+
+
+def _is_foreign(record: logging.LogRecord) -> bool:  # noqa: ARG001 - logging's signature
+    return not getattr(_exchanging, "now", False)
+
+
+for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.response"):
+    # The host application's log is no place for what was fetched: our own journal is.
+    logging.getLogger(_name).addFilter(_is_foreign)
 
 ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError)
 
@@ -32,7 +45,16 @@ class Answer:
         return self._raw.read(size, decode_content=False)
 
 
-class _Adapter(HTTPAdapter):
+class _StrictResponse(http.client.HTTPResponse):
+    """Refuses header fields that http.client's lenient mail parser would have passed over."""
+
+    def begin(self) -> None:
+        super().begin()
+        if self.msg.defects:
+            raise http.client.HTTPException("defective header")
+
+
+class OneWayAdapter(HTTPAdapter):
     """Every pool it can make dials by ``connect``, so no other kind of connection exists."""
 
     def __init__(self, connect: Callable[[], socket.socket], golden: bytes) -> None:
@@ -52,6 +74,8 @@ def _pools(
 ) -> dict[str, type[HTTPConnectionPool]]:
     class Ours:
         """Dials our way and lets nothing out but the golden bytes."""
+
+        response_class: Any = _StrictResponse
 
         def _new_conn(self) -> socket.socket:
             return connect()
@@ -91,16 +115,22 @@ def send(
     ``timeout`` is in seconds and counts anew for each receive. Raises ``TransportError`` from
     ``connect``, and whatever requests raises: one of ``ERRORS``.
     """
-    adapter = _Adapter(connect, golden)
+    adapter = OneWayAdapter(connect, golden)
     response = None
+    _exchanging.now = True
     try:
-        prepared = requests.Request("GET", url, headers=headers).prepare()
-        response = adapter.send(prepared, stream=True, timeout=timeout, proxies={})
+        response = adapter.send(prepare(url, headers), stream=True, timeout=timeout, proxies={})
         yield Answer(response.raw)
     finally:
+        _exchanging.now = False
         if response is not None:
             response.raw.close()
         adapter.close()
+
+
+def prepare(url: str, headers: Mapping[str, str]) -> requests.PreparedRequest:
+    """By the request itself, not by a session: that one would add cookies, netrc and defaults."""
+    return requests.Request("GET", url, headers=headers).prepare()
 
 
 def explain(error: BaseException) -> TransportError:

@@ -23,8 +23,8 @@ from mars.wire.url import Location, parse_url
 if TYPE_CHECKING:
     from mars.adapters.exchange import Answer
 
-HEADER_LIMIT = 16 * 1024
-"""Bytes of all header fields; http.client itself stops at 100 fields of 64 KiB each."""
+HEADER_LIMIT = 8 * 1024
+"""Bytes of all header fields, nginx's own limit; http.client stops at 100 fields of 64 KiB."""
 CHUNK = 16 * 1024
 """Bytes asked for at a time."""
 

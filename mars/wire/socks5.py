@@ -65,10 +65,10 @@ _REPLIES = {
             "connecting; check the address and try again later."
         ),
     ),
-    0x05: ("refused", "The server is there and refuses the connection; is the port right?"),
+    0x05: ("refused", "The server is there and refuses the connection; check the port."),
     0x06: ("onion-unreachable", "Tor's attempt took too long; the server may be offline."),
-    0x07: ("not-socks", "The proxy does not do CONNECT; is this really Tor's SocksPort?"),
-    0x08: ("not-socks", "The proxy takes no host names; is this really Tor's SocksPort?"),
+    0x07: ("not-socks", "The proxy does not do CONNECT; give Tor's own SocksPort."),
+    0x08: ("not-socks", "The proxy takes no host names; give Tor's own SocksPort."),
     # Tor's own codes, sent where the SocksPort has ExtendedErrors (tor's man page; proposal 304).
     0xF0: ("onion-not-found", "No such onion service is known; it is offline or never existed."),
     0xF1: ("onion-invalid", "The onion service's descriptor is invalid; its operator must act."),

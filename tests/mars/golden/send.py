@@ -1,0 +1,11 @@
+"""Fetches once, as a program of its own: ``send.py SOCKS URL``. Run by each CPython found."""
+
+from __future__ import annotations
+
+import sys
+
+from mars.factory import fetcher
+from mars.ports import Request
+
+if __name__ == "__main__":
+    fetcher(sys.argv[1]).fetch(Request(sys.argv[2]))

@@ -39,7 +39,7 @@ BINARY_SIGNATURE = b"00"
 MAX_STATUS = 64 * 1024
 """Bytes of status that are read; an honest answer has under 2000."""
 
-_PREFIX = "mars-gpg-"
+_PREFIX = "mars-gpgv-"
 _STATUS = b"[GNUPG:] "
 _VERSION = re.compile(rb"gpgv? \([^)\n]*\) ([0-9]+)\.([0-9]+)")
 _CRC24 = re.compile(r"=[A-Za-z0-9+/]{4}", re.ASCII)

@@ -51,7 +51,7 @@ def enter(state: TrustState, epoch: int, keys: KeysDocument | None) -> TrustStat
     A thief of the old keys may have pushed the floor ahead; that must not outlive them.
     """
     if state.epoch == epoch:
-        return replace(state, keys=keys)
+        return state if state.keys == keys else replace(state, keys=keys)
     return replace(
         state, epoch=epoch, keys=keys, serial=0, digest="", accepted=0, issued=0, expires=0
     )

@@ -57,11 +57,9 @@ def accept(
     require_threshold(envelope, current.keys, LOOKED_AT, "signature-threshold")
     motd = motds.decode(envelope.payload)
     _require_identity(motd, current)
-    verified = require_openpgp(
-        envelope, current.keys, verdicts, motd.issued, now, current.state.openpgp
-    )
-    signed = replace(current.state, openpgp=current.state.openpgp or verified)
-    return _judge(motd, envelope, now, replace(current, state=signed))
+    sticky = current.state.openpgp
+    verified = require_openpgp(envelope, current.keys, verdicts, motd.issued, now, sticky)
+    return _judge(motd, envelope, now, current, openpgp=sticky or verified)
 
 
 def verify(data: bytes, root: TrustRoot, state: TrustState, now: int, openpgp: OpenPGP) -> Accepted:
@@ -88,7 +86,7 @@ def _require_identity(motd: Motd, current: Current) -> None:
             raise TrustError(f"wrong-{member}", f"The document is for another {member}.")
 
 
-def _judge(motd: Motd, envelope: Envelope, now: int, current: Current) -> Accepted:
+def _judge(motd: Motd, envelope: Envelope, now: int, current: Current, openpgp: bool) -> Accepted:
     """The rules of time, on a document whose signatures hold."""
     state = current.state
     _require_sane_times(motd, now)
@@ -101,17 +99,26 @@ def _judge(motd: Motd, envelope: Envelope, now: int, current: Current) -> Accept
             "Two different documents were signed with one serial number; tell the publisher.",
             state=state.with_evidence(Equivocation(motd.serial, state.digest, digest)),
         )
-    floor = replace(state, serial=motd.serial, digest=digest)
     trusted_time = max(now, current.earliest, state.issued)
     if trusted_time >= motd.expires:
         raise RefusedError(
-            "expired", "The document has expired; a newer one is awaited.", state=floor
+            "expired",
+            "The document has expired; a newer one is awaited.",
+            state=replace(state, serial=motd.serial, digest=digest, openpgp=openpgp),
         )
     if trusted_time >= current.keys_expire:
         raise TrustError(
             "keys-expired", "The publisher's keys document has expired; a newer one is awaited."
         )
-    accepted = replace(floor, accepted=motd.serial, issued=motd.issued, expires=motd.expires)
+    accepted = replace(
+        state,
+        serial=motd.serial,
+        digest=digest,
+        accepted=motd.serial,
+        issued=motd.issued,
+        expires=motd.expires,
+        openpgp=openpgp,
+    )
     return Accepted(motd, accepted, news=state.accepted != motd.serial)
 
 

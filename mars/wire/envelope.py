@@ -121,13 +121,14 @@ def _bytes(value: object, name: str) -> bytes:
     """Base64, standard or URL-safe, padded; exactly one text for each value (RFC 4648, 3.5)."""
     if not isinstance(value, str):
         raise _bad(f"{name} is not a text")
+    url_safe = "-" in value or "_" in value
     try:
-        decoded = base64.b64decode(value.translate(_URL_SAFE), validate=True)
+        decoded = base64.b64decode(value.translate(_URL_SAFE) if url_safe else value, validate=True)
     except (binascii.Error, ValueError):
         raise _base64(name) from None
     # b64decode lets bits after the end pass, so the text must be what we would have written.
-    text = value.encode("ascii")
-    if text not in (base64.b64encode(decoded), base64.urlsafe_b64encode(decoded)):
+    written = base64.urlsafe_b64encode(decoded) if url_safe else base64.b64encode(decoded)
+    if written != value.encode("ascii"):
         raise _base64(name)
     return decoded
 

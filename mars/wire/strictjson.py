@@ -19,7 +19,7 @@ MAX_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly (RFC 8259, section 6)."""
 _MAX_DIGITS = len(str(MAX_INTEGER))
 
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -56,9 +56,15 @@ def write(value: object, indent: int | None = None) -> bytes:
 
 
 def _depth(data: bytes) -> int:
-    """The deepest nesting, found without recursion so that no input can exhaust the stack."""
+    """The deepest nesting, found without recursion so that no input can exhaust the stack.
+
+    Up to the first error in the text, which is as far as a parser gets, what stands between an
+    even and an odd quotation mark is outside of strings.
+    """
+    unescaped = _ESCAPE.sub(b"", data) if b"\\" in data else data
+    outside = b"".join(unescaped.split(b'"')[::2])
     depth = deepest = 0
-    for bracket in _STRING.sub(b"", data).translate(None, _NO_BRACKET):
+    for bracket in outside.translate(None, _NO_BRACKET):
         if bracket in b"[{":
             depth += 1
             deepest = max(deepest, depth)

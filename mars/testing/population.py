@@ -43,7 +43,9 @@ class Plan:
     start: int
     days: int
     size: int = 5_000
-    """Installations at any time, on average: as many come as go."""
+    """Installations at the beginning."""
+    arrivals_per_day: float | None = None
+    """New installations; by default as many as go, so that their number stays as it is."""
     lifetime_days: float = 365.0
     """Mean of the exponential law; infinite means that nobody comes or goes."""
     tracked: float = 0.6
@@ -183,8 +185,9 @@ class _World:
             if age > oldest:
                 age = chance.uniform(0.0, oldest)
             yield self._installation(self._begin - round(age), self._begin)
+        gap = mean / plan.size if plan.arrivals_per_day is None else DAY / plan.arrivals_per_day
         arrival = float(self._begin)
-        while (arrival := arrival + exponential(chance, mean / plan.size)) < plan.end:
+        while (arrival := arrival + exponential(chance, gap)) < plan.end:
             yield self._installation(round(arrival), round(arrival))
 
     def _installation(self, born: int, now: int) -> Installation:

@@ -1,0 +1,155 @@
+"""The chain itself: publisher, server, onion service, clients, and a tampered copy."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from examples.demo.stage import Stage, server, short
+from mars.testing.tornet import TorNetwork
+
+PRODUCT = "examplemail"
+RELEASES = ("0.4.0", "0.5.0", "0.5.1", "0.5.2")
+LANGUAGES = ("en", "is", "de", "fr")
+
+INSTALLATIONS = (
+    ("plain", "0.5.2"),
+    ("plain", "0.5.1"),
+    ("tracked", "0.5.2"),
+    ("tracked", "0.5.2"),
+    ("tracked", "0.5.1"),
+    ("tracked", "0.6.dev1+local"),
+)
+"""Level and version of each simulated installation; the last is a build that is no release."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """What is left when the server has ended."""
+
+    log: Path
+    queries: Counter[str]
+    """What was asked, ``""`` for the plain URL."""
+
+
+def publish_news(stage: Stage) -> None:
+    """Keys, one news item, the signed document, and what clients pin."""
+    stage.step("The publisher makes keys and signs the news, offline")
+    stage.run("mars-motd", "init", "motd", "--product", PRODUCT)
+    _edit_product(stage.folder / "motd" / "product.toml")
+    stage.run("mars-motd", "key", "new", "motd", "--no-passphrase")
+    stage.run("mars-motd", "sign", "motd", "--out", "motd.json")
+    stage.run("mars-motd", "trust", "motd", "--out", "trust.json")
+    verdict = stage.ask("mars-motd", "verify", "motd.json", "--trust", "trust.json")
+    envelope = json.loads((stage.folder / "motd.json").read_bytes())
+    sizes = [len(base64.b64decode(one["sig"])) for one in envelope["signatures"]]
+    stage.say(f"{len(sizes)} signatures: Ed25519 (64 bytes) and OpenPGP ({max(sizes)} bytes)")
+    stage.check(verdict["ok"] is True and 64 in sizes, "the document verifies with both signatures")
+
+
+def _edit_product(path: Path) -> None:
+    """What a publisher would do in an editor: name the releases and the languages."""
+    text = path.read_text("utf-8")
+    for name, values in (("releases", RELEASES), ("languages", LANGUAGES)):
+        listed = ", ".join(f'"{value}"' for value in values)
+        text = re.sub(rf"(?m)^{name}\s*=\s*\[[^\]]*\]", f"{name} = [{listed}]", text)
+    path.write_text(text, "utf-8")
+
+
+def serve_and_fetch(stage: Stage, net: TorNetwork) -> Served:
+    """The onion service up, every installation fetches, the tampered copy is refused."""
+    folder = stage.folder
+    stage.step("The operator starts the server and its onion service")
+    socket = folder / "server.sock"
+    options = ("--motd", "motd.json", "--product", "motd/product.toml")
+    with server(stage, socket, *options, "--trust", "trust.json", "--log", "logs"):
+        onion = net.add_onion(80, f"unix:{socket}")
+        stage.say(f"published: {onion.url}")
+        asked = fetch_all(stage, net, onion.url)
+        refuse_tampered(stage, net)
+    logs = list((folder / "logs").glob("access-*.log"))
+    stage.step("The server has ended; this is all that it wrote down")
+    lines = [line for log in logs for line in log.read_text("ascii").splitlines()]
+    hits = [line for line in lines if not line.startswith("#")]
+    for line in short(sorted(set(lines)), 8):
+        stage.say(line)
+    stage.check(len(logs) == 1, "one closed log for this run and this day")
+    stage.check(len(hits) == sum(asked.values()), "one line for each fetch, none for the rest")
+    stage.check(
+        all(line.startswith("- - - [") and ":00:00:00 +0000]" in line for line in hits)
+        and all(line.endswith('"-" "-"') for line in hits),
+        "no address, no browser, no time finer than the day",
+    )
+    return Served(logs[0], asked)
+
+
+def fetch_all(stage: Stage, net: TorNetwork, server_url: str) -> Counter[str]:
+    """Each installation fetches once, over a circuit of its own."""
+    stage.step(f"{len(INSTALLATIONS)} installations fetch through three hops of Tor")
+    asked: Counter[str] = Counter()
+    accepted = []
+    for number, (level, version) in enumerate(INSTALLATIONS, start=1):
+        before = stage.elapsed()
+        words = fetch_words(f"{server_url}/motd/motd.json", net, f"installation{number}", version)
+        answer = stage.ask(*words, "--level", level, show=number == 1)
+        query = answer["url"].partition("?")[2]
+        asked[query] += 1
+        accepted.append(answer["ok"] is True)
+        took = stage.elapsed() - before
+        where = f"/motd/motd.json{'?' if query else ''}{query}"
+        stage.say(f"{number}  {level:<7}  {where:<46} accepted, {took:.1f} s")
+    stage.check(all(accepted), "every installation accepted the document")
+    stage.check(asked[""] == 2, "the plain ones sent no data at all")
+    stage.check(any("v=dev" in query for query in asked), "a build that is no release sent v=dev")
+    return asked
+
+
+def fetch_words(url: str, net: TorNetwork, state: str, version: str) -> list[str]:
+    """The command line of one fetch."""
+    words = ["mars", "fetch", "--url", url, "--trust", "trust.json", "--socks", net.socks]
+    return [*words, "--state", state, "--product", PRODUCT, "--app-version", version]
+
+
+def refuse_tampered(stage: Stage, net: TorNetwork) -> None:
+    """A server that lies: another onion service with a document that was changed after signing."""
+    stage.step("A server that lies: one word of the signed document was changed")
+    folder = stage.folder
+    before, after = _tamper(folder / "motd.json", folder / "tampered.json")
+    stage.say(f"signed:   {before}")
+    stage.say(f"tampered: {after}")
+    verdict = stage.ask("mars-motd", "verify", "tampered.json", "--trust", "trust.json", expect=1)
+    stage.say(f"refused:  {verdict['reason']}: {verdict['message']}")
+    stage.check(verdict["ok"] is False, "the publisher's own check refuses it")
+    careful = ["mars-server", "serve", "--bind", "unix:careful.sock", "--motd", "tampered.json"]
+    careful += ["--trust", "trust.json", "--log", "logs-careful", "--product", "motd/product.toml"]
+    stage.run(*careful, expect=1)
+    stage.check(True, "an honest server refuses to serve it")
+    socket = folder / "liar.sock"
+    liar = ("--motd", "tampered.json", "--product", "motd/product.toml", "--log", "logs-liar")
+    with server(stage, socket, *liar):
+        onion = net.add_onion(80, f"unix:{socket}")
+        shown = stage.ask("mars", "show", "--state", "installation1", show=False, expect=None)
+        words = fetch_words(f"{onion.url}/motd/motd.json", net, "installation1", "0.5.2")
+        answer = stage.ask(*words, "--level", "plain", expect=1)
+        stage.say(f"refused:  {answer['reason']}: {answer['message']}")
+        stage.check(answer["ok"] is False, "the client refuses it, though it came through Tor")
+        kept = stage.ask("mars", "show", "--state", "installation1", show=False, expect=None)
+        stage.check(kept == shown, "and still shows the last good document")
+
+
+def _tamper(source: Path, target: Path) -> tuple[str, str]:
+    """Changes one member of the payload and keeps the signatures; returns it before and after."""
+    envelope = json.loads(source.read_bytes())
+    payload = base64.b64decode(envelope["payload"])
+    found = re.search(rb'"newest_version"\s*:\s*"([^"]*)"', payload)
+    if found is None:
+        raise ValueError("the document names no newest version")
+    before = found[0]
+    after = before.replace(b'"' + found[1] + b'"', b'"9.9.9"')
+    envelope["payload"] = base64.b64encode(payload.replace(before, after)).decode("ascii")
+    target.write_text(json.dumps(envelope), "ascii")
+    return before.decode("ascii"), after.decode("ascii")

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mars import consent, journal
+from mars import consent, journal, schedule
 from mars import state as states
-from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
+from mars.errors import ConsentError, MarsError, StateError, WireError
+from mars.pinned import read_root
 from mars.plan import App, Plan, plan, voices
 from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Request, Store
 from mars.state import State
@@ -31,6 +32,8 @@ JOURNAL_FILE = "journal.jsonl"
 LOCK = "state"
 LOCK_WAIT = 5.0
 """Seconds. The lock is held only while a small file is read and replaced."""
+UNCHANGED = frozenset({"expired", "keys-expired"})
+"""Refusals of a genuine document that lies there too long: no reason to come more often."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,15 @@ class Engine:
         with contextlib.suppress(StateError), store.lock(LOCK, LOCK_WAIT):
             store.write(JOURNAL_FILE, journal.add(store.read(JOURNAL_FILE), entry))
 
+    def journal(self) -> list[dict[str, Any]]:
+        """Everything that was sent, oldest first."""
+        return journal.decode(self.ports.store.read(JOURNAL_FILE))
+
+    def set_installed(self, installed: int | None = None) -> None:
+        """Today, or the day of ``installed`` (Unix time). Raises ``StateError``."""
+        moment = self.ports.clock.now() if installed is None else installed
+        self.update(lambda state: replace(state, installed=states.midnight(moment)))
+
     def app(self, state: State) -> App:
         """The application, with the times that are known to have passed."""
         issued = state.trust.get("issued")
@@ -121,23 +133,94 @@ class Engine:
         now = self.ports.clock.now()
         return plan(self.app(state), state, self.ports.host, now, voice, url)
 
+    # --- the schedule -----------------------------------------------------------------------
+
+    def step(self, ran: int | None) -> int:
+        """One look at the schedule, and the fetch if it is due. Returns seconds to sleep.
+
+        ``ran`` is the running time in seconds since the last look, None at a session's first.
+        The next time is on disk before anything is sent; where it cannot be stored
+        (``StateError``), nothing is.
+        """
+        looks: list[schedule.Look] = []
+
+        def change(state: State) -> State:
+            after, look = self._look(state, ran)
+            looks.append(look)
+            return after
+
+        self.update(change)
+        if not looks[0].fetch:
+            return looks[0].sleep
+        with contextlib.suppress(ConsentError):  # withdrawn since the look: nothing leaves
+            self.fetch(scheduled=True)
+        return 0
+
+    def _look(self, state: State, ran: int | None) -> tuple[State, schedule.Look]:
+        clock, chance = self.ports.clock, self.ports.chance
+        now = clock.now()
+        resting = state.schedule or schedule.begin(now, chance)
+        if self.voice(state).level == consent.OFF:
+            return state, schedule.Look(resting, fetch=False, sleep=schedule.LONGEST_SLEEP)
+        app = self.app(state)
+        look = schedule.look(resting, now, ran, chance, floor=max(app.built, app.issued))
+        after = schedule.attempt(look.schedule, now, chance) if look.fetch else look.schedule
+        return replace(state, schedule=after), look
+
+    def rest(self, ran: int | None) -> None:
+        """At the end of a session: keeps what is left of an overdue fetch's wait."""
+
+        def change(state: State) -> State:
+            if state.schedule is None:
+                return state
+            return replace(state, schedule=schedule.rested(state.schedule, ran))
+
+        self.update(change)
+
+    def check(self) -> Outcome | None:
+        """The user's "check now": plain, once an hour; None where it may not be now.
+
+        Raises as ``fetch``.
+        """
+        if not self.may_check():
+            return None
+        now = self.ports.clock.now()
+        self.update(lambda current: replace(current, checked=now))
+        return self.fetch(check=True)
+
+    def may_check(self) -> bool:
+        """Whether a check is not too early, and allowed at all."""
+        state = self.load()
+        allowed = self.voice(state, check=True).level != consent.OFF
+        return allowed and schedule.may_check(state.checked, self.ports.clock.now())
+
     # --- one fetch --------------------------------------------------------------------------
 
     def fetch(
-        self, *, asked: str | None = None, check: bool = False, url: str | None = None
+        self,
+        *,
+        asked: str | None = None,
+        check: bool = False,
+        url: str | None = None,
+        scheduled: bool = False,
     ) -> Outcome:
         """One fetch now, by explicit level, as the user's check, or as consent stands.
 
-        Raises ``ConsentError`` before anything is sent, and ``StateError`` where the outcome
-        could not be kept; all else is in the ``Outcome``.
+        Only a ``scheduled`` one moves the schedule. Raises ``ConsentError`` before anything is
+        sent, and ``StateError`` where the outcome could not be kept; all else is in the
+        ``Outcome``.
         """
         state = self.load()
         voice = self.voice(state, asked=asked, check=check)
         ready = self.plan(state, voice, url)
         outcome, learnt = self._exchange(ready, state)
-        now = self.ports.clock.now()
-        pick = self.ports.chance.uniform(0.0, 1.0)
-        self.update(lambda current: states.learn(current, learnt, outcome.reason, now, pick))
+        now, chance = self.ports.clock.now(), self.ports.chance
+
+        def change(current: State) -> State:
+            after = states.learn(current, learnt, outcome.reason, now, chance.uniform(0.0, 1.0))
+            return states.settle(after, learnt, now, chance) if scheduled else after
+
+        self.update(change)
         self.record(_entry(outcome, ready, now))
         return outcome
 
@@ -149,14 +232,18 @@ class Engine:
             accepted, payload = self._verify(answer.body, state)
         except MarsError as error:
             failure = Outcome(error.reason, error.message, ready.level, ready.url, route, status)
-            kept = error.state if isinstance(error, TrustError) else None
-            return failure, states.Learnt(trust=None if kept is None else _plain(kept))
+            kept = _to_keep(error)
+            return failure, states.Learnt(
+                trust=None if kept is None else _plain(kept), reached=error.reason in UNCHANGED
+            )
         motd = accepted.motd
         learnt = states.Learnt(
             trust=_plain(accepted.state),
             document=payload,
             newer=accepted.news,
+            reached=True,
             server=motd.reportback_server,
+            interval=motd.reportback_next,
             built_in=self._given.url,
         )
         done = Outcome(None, "", ready.level, ready.url, route, status, motd, accepted.news)
@@ -173,10 +260,27 @@ class Engine:
     def root(self) -> TrustRoot:
         """What the application pins. Raises ``ConfigError``; read when first needed."""
         if self._root is None:
-            self._root = read_trust(self._trust, self._given.product)
+            self._root = read_root(self._trust, self._given.product)
         return self._root
 
     # --- what was read -------------------------------------------------------------------
+
+    def claim(self) -> tuple[Shown, ...]:
+        """Messages that nobody was shown yet; they are remembered as shown by this call.
+
+        Of several processes only one gets a message. Raises ``StateError``.
+        """
+        from mars.reading import unseen
+
+        found: list[Shown] = []
+
+        def change(state: State) -> State:
+            reading = self.reading(state)
+            found[:] = unseen(reading.messages, state.seen) if reading else ()
+            return states.saw(state, {message.id: message.revision for message in found})
+
+        self.update(change)
+        return tuple(found)
 
     def mark_seen(self, messages: Iterable[Shown]) -> None:
         """Remembers that these were shown. Raises ``StateError``."""
@@ -218,21 +322,11 @@ def read_document(state: State) -> Motd | None:
         return None
 
 
-def read_trust(data: bytes, product: str | None) -> TrustRoot:
-    """What the application pins. Raises ``ConfigError`` where it does not fit ``product``."""
-    from mars.wire.keys import TrustRoot
+def _to_keep(error: MarsError) -> TrustState | None:
+    """The state that a refused document leaves behind, if any."""
+    from mars.trust.state import RefusedError
 
-    try:
-        root = TrustRoot.decode(data)
-    except WireError as error:
-        raise ConfigError(
-            "trust-invalid", f"The pinned trust file is not usable: {error.message}"
-        ) from None
-    if product is not None and root.product != product:
-        raise ConfigError(
-            "wrong-product", "The pinned trust file is for another product; use that product's."
-        )
-    return root
+    return error.state if isinstance(error, RefusedError) else None
 
 
 def _plain(state: TrustState) -> dict[str, Any]:

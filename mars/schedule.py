@@ -116,9 +116,16 @@ def look(schedule: Schedule, now: int, ran: int | None, chance: Chance, *, floor
             return Look(schedule, fetch=True)
         wait = int(chance.uniform(0, LATE_SPREAD))
     else:
-        wait = max(schedule.wait - (ran or 0), 0)
+        wait = rested(schedule, ran).wait or 0
     late = replace(schedule, wait=wait)
     return Look(late, fetch=wait == 0, sleep=min(wait, LONGEST_SLEEP))
+
+
+def rested(schedule: Schedule, ran: int | None) -> Schedule:
+    """At the end of a session: what is left of an overdue fetch's wait."""
+    if schedule.wait is None:
+        return schedule
+    return replace(schedule, wait=max(schedule.wait - (ran or 0), 0))
 
 
 def attempt(schedule: Schedule, now: int, chance: Chance) -> Schedule:

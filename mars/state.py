@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
+from mars import schedule
 from mars.consent import LEVELS, Decision
+from mars.ports import Chance
 from mars.schedule import VERSION as SCHEDULE_VERSION
 from mars.schedule import Schedule
 from mars.wire.onion import is_onion_server
@@ -25,6 +27,10 @@ SEEN_LIMIT = 256
 
 DAY = 86_400
 """Seconds."""
+
+LOST_PERIODS = 3
+QUIET = 30 * DAY
+"""After either the client goes back from a server it was sent to to the built-in one."""
 
 T = TypeVar("T")
 
@@ -75,6 +81,10 @@ class Learnt:
     document: str | None = None
     newer: bool = False
     """Whether the document was not known before."""
+    reached: bool = False
+    """Whether the server answered with a genuine document, however old."""
+    interval: int = 0
+    """The ``reportback_next`` as signed, seconds."""
     server: str = ""
     """The ``reportback_server`` as signed."""
     built_in: str = ""
@@ -90,6 +100,30 @@ def learn(state: State, learnt: Learnt, reason: str | None, now: int, pick: floa
     if learnt.newer:
         state = replace(state, server=_moved(state.server, learnt, now))
     return state
+
+
+def settle(state: State, learnt: Learnt, now: int, chance: Chance) -> State:
+    """Moves the schedule on after a scheduled try, and leaves a server that does not serve."""
+    if state.schedule is None:
+        return state
+    if learnt.document is not None:
+        after = schedule.succeeded(state.schedule, now, chance, learnt.interval)
+    elif learnt.reached:
+        after = replace(state.schedule, failures=0)
+    else:
+        after = schedule.failed(state.schedule, now, chance)
+    lost = not learnt.reached and after.failures == 0
+    return replace(state, schedule=after, server=_kept(state.server, now, lost=lost))
+
+
+def _kept(server: Server | None, now: int, *, lost: bool) -> Server | None:
+    """None, so the built-in server, after three lost periods or 30 days without a newer serial."""
+    if server is None:
+        return None
+    server = replace(server, since=min(server.since, now), failures=server.failures + lost)
+    if server.failures >= LOST_PERIODS or now - server.since > QUIET:
+        return None
+    return server
 
 
 def saw(state: State, shown: Mapping[str, int]) -> State:
@@ -117,7 +151,12 @@ def _moved(server: Server | None, learnt: Learnt, now: int) -> Server | None:
 
 def first(now: int, pick: float) -> State:
     """The state of a first run. Nothing is consented to."""
-    return State(installed=now - now % DAY, pick=pick)
+    return State(installed=midnight(now), pick=pick)
+
+
+def midnight(now: int) -> int:
+    """The beginning of the UTC day of ``now``."""
+    return now - now % DAY
 
 
 def encode(state: State) -> bytes:

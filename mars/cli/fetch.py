@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +12,9 @@ from mars import factory
 from mars.cli import common
 from mars.consent import PLAIN, TRACKED
 from mars.console import emit_json, safe
-from mars.errors import ConfigError
 
 if TYPE_CHECKING:
     from mars.engine import Engine, Outcome
-    from mars.plan import Plan
-    from mars.ports import Fetcher
-    from mars.wire.keys import TrustRoot
 
 
 @click.command(short_help="Fetch the news once, now.")
@@ -92,40 +87,27 @@ def _engine(
     version: str,
     languages: str,
 ) -> Engine:
-    from mars.engine import Engine, Ports, read_trust
-    from mars.plan import App, check_url
+    from mars.engine import Engine, Ports
+    from mars.opening import opener
+    from mars.pinned import Pinned, read_root
+    from mars.plan import FILE, App, check_url
 
-    root = read_trust(trust, product)
+    root = read_root(trust, product)
     host = factory.this_host()
-    address = url or _pinned(root)
-    if not address.startswith("file:"):
+    address = url or Pinned.of(trust).url
+    if not address.startswith(FILE):
         check_url(address)
     ports = Ports(
         store=factory.folder(common.folder(state_dir, root.product, root.channel, host)),
         host=host,
         clock=factory.system_clock(),
         chance=factory.system_chance(),
-        fetcher=_opener(socks),
+        fetcher=opener(socks or ""),
         openpgp=factory.openpgp,
     )
     shipped = tuple(part for part in languages.replace(",", " ").split() if part)
     app = App(root.product, version, address, languages=shipped, built=root.built)
     return Engine(app, trust, ports)
-
-
-def _pinned(root: TrustRoot) -> str:
-    if not root.servers:
-        raise ConfigError("no-url", "No server is pinned; name one with --url.")
-    return root.servers[0]
-
-
-def _opener(socks: str | None) -> Callable[[Plan], Fetcher]:
-    def open_way(plan: Plan) -> Fetcher:
-        if plan.url.startswith("file:"):
-            return factory.file_fetcher()
-        return factory.fetcher(socks or "127.0.0.1:9050")
-
-    return open_way
 
 
 def _plain(engine: Engine, outcome: Outcome) -> dict[str, object]:

@@ -1,0 +1,51 @@
+"""Where one application's client stands, in plain values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mars import consent
+from mars.wire.times import LAST, format_time
+
+if TYPE_CHECKING:
+    from mars.engine import Engine
+
+
+def status(engine: Engine) -> dict[str, Any]:
+    """What ``mars status --json`` prints. Times are ISO 8601, None where there is none."""
+    state = engine.load()
+    voice = engine.voice(state)
+    reading = engine.reading(state)
+    decision, last = state.decision, state.last
+    return {
+        "product": state.app.get("product"),
+        "version": state.app.get("version"),
+        "level": voice.level,
+        "decided_by": voice.by.name,
+        "decided": None if decision is None else _time(decision.decided),
+        "variables": sorted(voice.variables),
+        "stats": voice.stats,
+        "errors": voice.errors,
+        "direct": voice.direct,
+        "to_ask": list(consent.new_variables(decision)),
+        "next": _time(state.schedule.due) if state.schedule and voice.level != "off" else None,
+        "overdue_wait": state.schedule.wait if state.schedule else None,
+        "failures": state.schedule.failures if state.schedule else 0,
+        "last": None
+        if last is None
+        else {"time": _time(last.get("time")), "reason": last.get("reason")},
+        "server": state.server.url if state.server else None,
+        "serial": reading.serial if reading else None,
+        "issued": _time(reading.issued) if reading else None,
+        "expires": _time(reading.expires) if reading else None,
+        "stale_since": _time(reading.stale_since) if reading else None,
+        "update": reading.update if reading else "unknown",
+        "newest_version": reading.newest_version if reading else "",
+        "installed": _time(state.installed),
+    }
+
+
+def _time(seconds: object) -> str | None:
+    if type(seconds) is not int or not 0 <= seconds <= LAST:
+        return None
+    return format_time(seconds)

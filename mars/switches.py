@@ -1,0 +1,139 @@
+"""``mars.consent`` of an application: the user's dated decision, from a consent screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mars import consent
+from mars.errors import ConfigError, MarsError
+from mars.metrics import BASIC, DECLARED_NAMES, country_value
+
+if TYPE_CHECKING:
+    from mars.engine import Engine
+    from mars.state import State
+
+
+class Consent:
+    """Reads and writes the decision. Only ``note`` may raise."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        wake: Callable[[], None],
+        note: Callable[[MarsError], None],
+    ) -> None:
+        self._engine = engine
+        self._note = note
+        self.wake = wake
+
+    def grant(
+        self,
+        level: str,
+        variables: Collection[str] | None = None,
+        *,
+        stats: bool | None = None,
+        errors: bool | None = None,
+        direct: bool | None = None,
+        country: str | None = None,
+    ) -> bool:
+        """Records what the user just decided, with today's date. Whether it could be kept.
+
+        ``level`` is ``off``, ``plain`` or ``tracked``; ``variables`` those that may be sent, by
+        default ``v``, ``os`` and ``ia``. Names that are not declared are dropped. What is not
+        given stays as it was decided before, at first off.
+        """
+        now = self._engine.ports.clock.now()
+        try:
+            self._check(level, variables)
+            self._engine.update(
+                lambda state: granted(state, now, level, variables, stats, errors, direct, country)
+            )
+        except MarsError as error:
+            self._note(error)
+            return False
+        self.wake()
+        return True
+
+    def revoke(self) -> bool:
+        """Records that the user wants nothing sent any more. Whether it could be kept."""
+        return self.grant(consent.OFF, (), stats=False, errors=False, direct=False)
+
+    @property
+    def level(self) -> str:
+        """What automatic traffic may say now: ``off``, ``plain`` or ``tracked``."""
+        return self._engine.voice(self._engine.load()).level
+
+    @property
+    def decision(self) -> consent.Decision | None:
+        """What the user decided; None while nobody has decided."""
+        return self._engine.load().decision
+
+    @property
+    def to_ask(self) -> tuple[str, ...]:
+        """Variables declared since the user was asked; off until the user is asked again."""
+        return consent.new_variables(self.decision)
+
+    def explain(self) -> list[dict[str, Any]]:
+        """Every layer, what it allows, and which one decided."""
+        return explain(self._engine.voice(self._engine.load()))
+
+    def _check(self, level: str, variables: Collection[str] | None) -> None:
+        if level not in consent.LEVELS:
+            raise ConfigError("level-unknown", "A level is one of off, plain and tracked.")
+        unknown = consent.undeclared(variables or ())
+        if unknown:
+            self._note(
+                ConfigError(
+                    "undeclared", f"Not declared, so never sent: {', '.join(map(repr, unknown))}."
+                )
+            )
+
+
+def granted(
+    state: State,
+    now: int,
+    level: str,
+    variables: Collection[str] | None,
+    stats: bool | None,
+    errors: bool | None,
+    direct: bool | None,
+    country: str | None,
+) -> State:
+    """``state`` with a decision of this moment; the schedule begins anew from ``off``."""
+    before = state.decision
+    old = before or consent.Decision(consent.OFF, now)
+    chosen = BASIC if variables is None else variables
+    decision = consent.Decision(
+        level=level,
+        decided=now,
+        variables=tuple(name for name in DECLARED_NAMES if name in chosen),
+        stats=old.stats if stats is None else stats,
+        errors=old.errors if errors is None else errors,
+        direct=old.direct if direct is None else direct,
+    )
+    running = level != consent.OFF and old.level != consent.OFF
+    return replace(
+        state,
+        decision=decision,
+        country=state.country if country is None else country_value(country.upper()),
+        schedule=state.schedule if running else None,
+    )
+
+
+def explain(voice: consent.Effective) -> list[dict[str, Any]]:
+    """Every layer for a person or a program, in the order in which they were heard."""
+    return [
+        {
+            "layer": layer.name,
+            "level": layer.level,
+            "says": layer.says,
+            "variables": None if layer.variables is None else sorted(layer.variables),
+            "stats": layer.stats,
+            "errors": layer.errors,
+            "direct": layer.direct,
+            "decided": layer is voice.by,
+        }
+        for layer in voice.layers
+    ]

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 import unicodedata
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -60,7 +62,17 @@ def run(command: click.Command, name: str) -> NoReturn:
         where = f" ({error.filename})" if error.filename else ""
         click.echo(f"{name}: {error.strerror or error}{where} [os-error]", err=True)
         sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours, told in a line
+        click.echo(f"{name}: {_defect(error)} [internal]", err=True)
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _defect(error: Exception) -> str:
+    """Kind and place, never the error's text or a variable: those may hold what was read."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"a defect in this program ({type(error).__name__}{place}); please report this line"
 
 
 def emit_json(value: object) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
-from mars.testing.openpgp import MemoryKey
 from mars.wire import ed25519, envelope, motd
 from mars.wire.envelope import KEYS_TYPE, MOTD_TYPE, Envelope, Signature, pae
 from mars.wire.keys import KEYS_LIFETIME_DAYS, KeysDocument, KeySet, TrustRoot, keyid
@@ -15,6 +15,18 @@ from mars.wire.times import DAY
 EXAMPLE_NOW = 1_795_219_200
 """2026-11-21T00:00:00Z."""
 LIFETIME = 45 * DAY
+
+
+class OpenPGPKey(Protocol):
+    """``mars.testing.openpgp.MemoryKey``, or ``mars.testing.packets.PacketKey`` for real gpg."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def block(self) -> str: ...
+
+    def sign(self, message: bytes, at: int) -> bytes: ...
 
 
 @dataclass
@@ -29,7 +41,7 @@ class Publisher:
     channel: str = "stable"
     seeds: list[bytes] = field(default_factory=lambda: [ed25519.generate()])
     threshold: int = 1
-    openpgp: list[MemoryKey] = field(default_factory=list)
+    openpgp: Sequence[OpenPGPKey] = field(default_factory=list)
     policy: str = "when-available"
     epoch: int = 1
     chain: list[Envelope] = field(default_factory=list)
@@ -95,7 +107,7 @@ class Publisher:
         issued: int = EXAMPLE_NOW,
         seeds: list[bytes] | None = None,
         threshold: int | None = None,
-        openpgp: list[MemoryKey] | None = None,
+        openpgp: Sequence[OpenPGPKey] | None = None,
         lifetime: int = KEYS_LIFETIME_DAYS * DAY,
         policy: str | None = None,
     ) -> Envelope:

@@ -24,7 +24,7 @@ from mars_server.serving.service import Service
 
 HIT = "mars-hit"
 """Key in a request: the canonical query of a MOTD answer that is to be logged."""
-_SETTLE_AFTER = 0.2
+_SETTLE_AFTER = 0.02
 """Seconds an answer waits for an event of the peer before the kernel is asked."""
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from mars_server.serving.bind import Bind
 
+_LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _NAME = re.compile(r"[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\]", re.ASCII)
 
 
@@ -27,16 +28,23 @@ class Hosts:
             name = host.lower()
         return _NAME.fullmatch(name) is not None and name in self.names
 
+    def also(self, onion: str | None) -> Hosts:
+        """With the onion service's name, once it is known."""
+        if onion is None:
+            return self
+        return Hosts((self.names or frozenset()) | _LOCAL | {onion})
 
-def allowed_hosts(servers: Iterable[str], onion: str | None, bind: Bind) -> Hosts:
-    """``servers`` are URLs of product.toml or bare names; ``onion`` the service's host name."""
-    names = {_host(server) for server in servers} | ({onion} if onion else set())
-    if not names:
+
+def allowed_hosts(servers: Iterable[str], bind: Bind, onion: bool = False) -> Hosts:
+    """``servers`` are URLs of product.toml or bare names.
+
+    ``onion``: there is a service whose name is not known yet; until then only local names are.
+    """
+    names = {_host(server) for server in servers}
+    if not names and not onion:
         return Hosts()
-    local = {"localhost", "127.0.0.1", "[::1]"}
-    if bind.host:
-        local.add(f"[{bind.host}]" if ":" in bind.host else bind.host)
-    return Hosts(frozenset(names | local))
+    here = f"[{bind.host}]" if ":" in bind.host else bind.host
+    return Hosts(frozenset(names | _LOCAL | ({here} if here else set())))
 
 
 def _host(server: str) -> str:

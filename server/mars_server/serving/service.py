@@ -70,6 +70,11 @@ class Service:
         self._keep = render(document.body, close=False)
         self._close = render(document.body, close=True)
 
+    def allow_hosts(self, hosts: Hosts) -> None:
+        if hosts != self.hosts:
+            self.hosts = hosts
+            self._admitted.clear()
+
     def shape(self, data: bytes) -> Shape | None:
         """``data`` as a request of the golden shape for one of our hosts."""
         shape = golden(data)

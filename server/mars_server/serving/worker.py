@@ -25,10 +25,12 @@ from mars_server.serving.hosts import Hosts
 from mars_server.serving.limits import Limits
 from mars_server.serving.service import Service
 
-CHECK_EVERY = 0.25
+CHECK_EVERY = 0.05
 """Seconds between two looks at answers that wait for their peer."""
-KEEP_EVERY = 4
+KEEP_EVERY = 20
 """Looks between two rounds of housekeeping: day, disk, document, heartbeat."""
+ONION_EVERY = 5.0
+"""Seconds between two looks whether tor still has the onion service."""
 WARN_BEFORE = 7 * 86_400
 """Seconds before a document expires from which on the operator is told, once a day."""
 
@@ -46,6 +48,10 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     routes: Callable[[], Iterable[web.RouteDef]] = tuple
     """Routes of the dashboard and the intake, made in each process."""
+    onion_name: Callable[[], str | None] = lambda: None
+    """The onion service's host name, None where there is none or while tor has not made it."""
+    keep_onion: Callable[[], None] | None = None
+    """Adds the onion service where tor has lost it; blocks, may raise ``MarsError``."""
 
 
 class Worker:
@@ -62,6 +68,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._reload = True
         self._warned = 0
+        self._onion_trouble = ""
 
     def start(self) -> Document:
         """Opens the log and reads the document, before any connection. Raises ``MarsError``."""
@@ -85,10 +92,12 @@ class Worker:
         )
         await runner.setup()
         server = await self._listen(loop, sock, service, runner)
+        keeper = asyncio.create_task(self._keep_onion())
         try:
             await self._keep_house(service)
         finally:
             server.close()
+            keeper.cancel()
             await self._drain(service)
             await runner.cleanup()
         return await asyncio.to_thread(self._log.close) == 0
@@ -99,7 +108,7 @@ class Worker:
         return Service(
             document,
             AllowList.of(plan.product),
-            plan.hosts,
+            plan.hosts.also(plan.onion_name()),
             self._log,
             self._clock,
             plan.limits,
@@ -154,6 +163,7 @@ class Worker:
         await asyncio.to_thread(log.finish)
         if self._reload or self._plan.source.changed():
             await self._load(service)
+        service.allow_hosts(self._plan.hosts.also(self._plan.onion_name()))
         self._warn(service.document)
         counters.set("log_written", log.written)
         counters.set("log_lost", log.lost)
@@ -172,6 +182,20 @@ class Worker:
         service.show(document)
         self._publish(document)
         self._tell(f"serving serial {document.serial}")
+
+    async def _keep_onion(self) -> None:
+        """Looks after the onion service for as long as we run; tor may come and go."""
+        keep = self._plan.keep_onion
+        while keep is not None:
+            await asyncio.sleep(ONION_EVERY)
+            trouble = ""
+            try:
+                await asyncio.to_thread(keep)
+            except MarsError as error:
+                trouble = str(error)
+            if trouble != self._onion_trouble:
+                self._onion_trouble = trouble
+                self._tell(trouble or "tor answers again")
 
     def _publish(self, document: Document) -> None:
         self._counters.set("serial", document.serial)

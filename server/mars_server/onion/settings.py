@@ -1,0 +1,117 @@
+"""The options of the onion service, for SETCONF and for a torrc alike. Pure.
+
+Source: tor(1), HIDDEN SERVICE OPTIONS and DENIAL OF SERVICE MITIGATION OPTIONS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mars.errors import ConfigError
+
+Option = tuple[str, str]
+DIR = "HiddenServiceDir"
+_FORBIDDEN = frozenset('"\\\r\n\0#')
+"""Characters that neither a quoted SETCONF value nor a torrc line takes plainly."""
+
+
+@dataclass(frozen=True)
+class OnionSettings:
+    """One onion service. Rates are per second."""
+
+    folder: str
+    """HiddenServiceDir: holds the key; tor makes it with mode 0700."""
+    target: str
+    """Where tor reaches the server: ``unix:PATH`` or ``127.0.0.1:PORT``."""
+    port: int = 80
+    """The virtual port that clients ask for."""
+    max_streams: int = 20
+    """Streams on one rendezvous circuit; a client opens one."""
+    intro_rate: int = 25
+    """Introductions per second that each introduction point lets through."""
+    intro_burst: int = 200
+    pow_rate: int = 250
+    """Rendezvous requests per second that the proof-of-work queue hands out under load."""
+    pow_burst: int = 2500
+    group_readable: bool = True
+    """Lets the group read the folder and ``hostname`` (not the key), so that the server can."""
+
+    def __post_init__(self) -> None:
+        for value in (self.folder, self.target):
+            if not value or _FORBIDDEN & set(value):
+                raise ConfigError(
+                    "onion-path", "The onion folder and target take no quotes and no backslashes."
+                )
+        if " " in self.target:
+            raise ConfigError("onion-path", "tor takes no blank in the path of a unix socket.")
+
+    @property
+    def circuit_ids(self) -> bool:
+        """tor tells the circuit by a PROXY line; our server strips it on a unix socket only."""
+        return self.target.startswith("unix:")
+
+
+def options(settings: OnionSettings, pow_defence: bool = True) -> list[Option]:
+    """The service's options, HiddenServiceDir first, as tor wants them.
+
+    ``pow_defence=False`` is for a tor built without its proof-of-work module.
+    """
+    found = [
+        (DIR, settings.folder),
+        ("HiddenServiceVersion", "3"),
+        ("HiddenServicePort", f"{settings.port} {settings.target}"),
+        ("HiddenServiceDirGroupReadable", str(int(settings.group_readable))),
+        ("HiddenServiceMaxStreams", str(settings.max_streams)),
+        ("HiddenServiceMaxStreamsCloseCircuit", "1"),
+        ("HiddenServiceEnableIntroDoSDefense", "1"),
+        ("HiddenServiceEnableIntroDoSRatePerSec", str(settings.intro_rate)),
+        ("HiddenServiceEnableIntroDoSBurstPerSec", str(settings.intro_burst)),
+    ]
+    if pow_defence:
+        found += [
+            ("HiddenServicePoWDefensesEnabled", "1"),
+            ("HiddenServicePoWQueueRate", str(settings.pow_rate)),
+            ("HiddenServicePoWQueueBurst", str(settings.pow_burst)),
+        ]
+    if settings.circuit_ids:
+        found.append(("HiddenServiceExportCircuitID", "haproxy"))
+    return found
+
+
+def torrc(settings: OnionSettings) -> str:
+    """The same as lines for a torrc."""
+    return "".join(f"{name} {value}\n" for name, value in options(settings))
+
+
+def with_service(existing: Sequence[Option], wanted: Sequence[Option]) -> list[Option]:
+    """All services of a tor with ours among them.
+
+    SETCONF of one hidden service replaces every other, so those that are there are named again,
+    in their order; one with our folder is replaced.
+    """
+    return [*without_service(existing, wanted[0][1]), *wanted]
+
+
+def without_service(existing: Sequence[Option], folder: str) -> list[Option]:
+    """The options of all services but the one in ``folder``."""
+    return [option for where, option in _by_service(existing) if where != _plain(folder)]
+
+
+def holds(existing: Sequence[Option], wanted: Sequence[Option]) -> bool:
+    """Whether a tor has our service with every option as we want it."""
+    folder = _plain(wanted[0][1])
+    return set(wanted) <= {option for where, option in _by_service(existing) if where == folder}
+
+
+def _by_service(existing: Sequence[Option]) -> Iterator[tuple[str, Option]]:
+    """Each option with the folder of its service: that of the last HiddenServiceDir before it."""
+    folder = ""
+    for name, value in existing:
+        if name.lower() == DIR.lower():
+            folder = _plain(value)
+        yield folder, (name, value)
+
+
+def _plain(folder: str) -> str:
+    return folder.rstrip("/")

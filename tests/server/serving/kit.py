@@ -1,0 +1,190 @@
+"""The real ``mars-server serve`` as a process, and raw sockets to speak to it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mars.wire import envelope, motd
+from mars.wire.times import DAY
+
+PRODUCT = """product = "examplemail"
+channel = "stable"
+releases = ["0.5.1", "0.5.2"]
+platforms = ["linux", "windows", "macos"]
+languages = ["en", "is"]
+"""
+COMMAND = str(Path(sys.executable).with_name("mars-server"))
+STARTUP = 20.0
+"""Seconds a server may take until it says that it serves; the machine may be busy."""
+GOLDEN = (
+    "User-Agent: mars/1\r\nAccept: */*\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n"
+)
+
+
+def document(size: int = 0, age: int = 0, lifetime: int = 45 * DAY, **members: object) -> bytes:
+    """An envelope with a signature that is none: servers without ``--trust`` do not look at it.
+
+    ``age`` in seconds lies between ``issued`` and now; ``size`` pads the envelope to some bytes.
+    """
+    issued = int(time.time()) - age
+    text = motd.Motd(
+        "examplemail",
+        "stable",
+        1,
+        issued,
+        issued,
+        issued + lifetime,
+        **members,  # type: ignore[arg-type]
+    )
+    signature = envelope.Signature("test", b"x" * 64)
+    data = envelope.encode(envelope.Envelope(envelope.MOTD_TYPE, motd.encode(text), (signature,)))
+    return data + b" " * max(0, size - len(data))
+
+
+@dataclass
+class Served:
+    """A running server. ``port`` for TCP, else ``path`` of its unix socket."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+    body: bytes
+    port: int = 0
+    path: str = ""
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "log"
+
+    def connect(self, timeout: float = 10.0, receive_buffer: int = 0) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX if self.path else socket.AF_INET)
+        sock.settimeout(timeout)
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.connect(self.path or ("127.0.0.1", self.port))
+        return sock
+
+    def ask(self, request: bytes, timeout: float = 10.0) -> bytes:
+        """Everything the server sends until it closes, after ``request`` and a half-close."""
+        with self.connect(timeout) as sock:
+            sock.sendall(request)
+            sock.shutdown(socket.SHUT_WR)
+            return read_all(sock)
+
+    def get(self, query: str = "", host: str = "localhost") -> bytes:
+        """One fetch as the client sends it."""
+        return self.ask(golden(query, host))
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = 30.0) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(timeout)
+
+    @property
+    def stderr(self) -> str:
+        return (self.folder / "stderr").read_text()
+
+    def wait_for(self, text: str, seconds: float = 10.0) -> None:
+        """Returns when the server has said ``text`` on stderr."""
+        end = time.monotonic() + seconds
+        while text not in self.stderr:
+            assert time.monotonic() < end, f"never said {text!r}:\n{self.stderr}"
+            time.sleep(0.02)
+
+    def settled(self, lines: int) -> None:
+        """Returns when the open generations hold that many lines; an answer to a peer that has
+        only half closed is accounted for within a tenth of a second."""
+        end = time.monotonic() + 10
+        while sum(part.read_bytes().count(b"\n") for part in self.logs.glob("*.part")) < lines:
+            assert time.monotonic() < end, self.stderr
+            time.sleep(0.01)
+
+    def lines(self) -> list[str]:
+        """The lines of all closed generations, without the comments. Stop the server first."""
+        found = []
+        for path in sorted(self.logs.glob("*.log")):
+            found += [line for line in path.read_text().splitlines() if line[:1] != "#"]
+        return found
+
+
+def golden(query: str = "", host: str = "localhost") -> bytes:
+    target = "/motd/motd.json" + (f"?{query}" if query else "")
+    return f"GET {target} HTTP/1.1\r\nHost: {host}\r\n{GOLDEN}".encode()
+
+
+def read_all(sock: socket.socket) -> bytes:
+    parts = []
+    try:
+        while part := sock.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+def status(answer: bytes) -> int:
+    """The status of a raw answer, 0 for none."""
+    found = re.match(rb"HTTP/1\.[01] (\d{3}) ", answer)
+    return int(found[1]) if found else 0
+
+
+def body(answer: bytes) -> bytes:
+    return answer.partition(b"\r\n\r\n")[2]
+
+
+def command(folder: Path, bind: str, *extra: str) -> list[str]:
+    return [
+        COMMAND, "serve", "--bind", bind, "--motd", str(folder / "motd.json"),
+        "--log", str(folder / "log"), "--product", str(folder / "product.toml"), *extra,
+    ]  # fmt: skip
+
+
+@contextmanager
+def served(
+    *extra: str, unix: bool = False, motd_file: bytes | None = None, product: str = PRODUCT,
+    folder: Path | None = None, prefix: Sequence[str] = (),
+) -> Iterator[Served]:  # fmt: skip
+    """A server in a folder of its own (short path, for the unix socket); ends with the test."""
+    own = folder is None
+    folder = folder or Path(tempfile.mkdtemp(prefix="mars-sv-"))
+    data = motd_file if motd_file is not None else document()
+    (folder / "product.toml").write_text(product)
+    (folder / "motd.json").write_bytes(data)
+    path = str(folder / "s") if unix else ""
+    bind = f"unix:{path}" if unix else "127.0.0.1:0"
+    with (folder / "stderr").open("wb") as stderr:
+        process = subprocess.Popen([*prefix, *command(folder, bind, *extra)], stderr=stderr)
+    server = Served(folder, process, data, path=path)
+    try:
+        _await_start(server)
+        yield server
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if own:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _await_start(server: Served) -> None:
+    end = time.monotonic() + STARTUP
+    while (found := re.search(r"serving serial \d+ on (\S+)", server.stderr)) is None:
+        assert server.process.poll() is None, server.stderr
+        assert time.monotonic() < end, server.stderr
+        time.sleep(0.02)
+    if not server.path:
+        server.port = int(found[1].rpartition(":")[2])

@@ -26,8 +26,6 @@ MAX_URL = 2000
 """Characters; longer links than this break in some browsers."""
 MAX_LANGUAGES = 64
 """Translations of one text, and entries of one list of a target."""
-MAX_SPECIFIER = 1000
-"""Characters of ``target.versions``; targeting refuses far shorter ones by failing to match."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[_-][A-Za-z0-9]{2,8}){0,3}", re.ASCII)
@@ -187,7 +185,7 @@ def _target(value: object) -> Target:
     members = m.table(value, "target")
     return Target(
         platforms=m.texts(members, "platforms", MAX_LANGUAGES, 64),
-        versions=m.text(members, "versions", MAX_SPECIFIER) if "versions" in members else None,
+        versions=m.text(members, "versions", MAX_PAYLOAD) if "versions" in members else None,
         languages=m.texts(members, "languages", MAX_LANGUAGES, 64),
         unknown=not _TARGET.issuperset(members),
     )

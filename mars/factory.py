@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
+from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store, Tor, TorSettings
 
 
 def system_clock() -> Clock:
@@ -68,3 +68,16 @@ def openpgp() -> OpenPGP:
     from mars.adapters.gpg import GnuPG
 
     return GnuPG()
+
+
+def find_tor(
+    settings: TorSettings, clock: Clock | None = None, chance: Chance | None = None
+) -> Tor:
+    """The tor that was given, else a running one, else Tor Browser's, else one of our own.
+
+    Raises ``TransportError``: ``tor-unavailable``, ``tor-missing``, ``tor-start``,
+    ``tor-bootstrap``. stem is imported only for a tor of our own and for ``Tor.status``.
+    """
+    from mars.adapters.tor import find_tor as find
+
+    return find(settings, clock or system_clock(), chance or system_chance())

@@ -74,6 +74,64 @@ class Fetcher(Protocol):
 
 
 @dataclass(frozen=True)
+class TorSettings:
+    """What the user or the application says about Tor; the defaults look for one that runs."""
+
+    socks: str | None = None
+    """``HOST:PORT`` of a SocksPort. Where it is given, no other tor is looked for."""
+    control: str | None = None
+    """Its control port, ``HOST:PORT`` or ``unix:PATH``. The cookie's place is asked from it."""
+    password: str | None = None
+    """For the control port; without one the cookie is used."""
+    launch: bool = True
+    """Whether a tor of its own may be started when none runs; needs ``folder``."""
+    binary: str | None = None
+    """The tor to start; without it, the one on the PATH."""
+    folder: str | None = None
+    """Of the tor of its own. Kept, because it remembers the entry guards."""
+    bridges: tuple[str, ...] = ()
+    """Bridge lines, as Tor's bridge page gives them."""
+    transports: tuple[str, ...] = ()
+    """ClientTransportPlugin lines, such as ``obfs4 exec /usr/bin/obfs4proxy``."""
+    extra: tuple[str, ...] = ()
+    """Further torrc lines for the tor of its own; tests name their private network here."""
+    patience: float = 120.0
+    """Seconds that the tor of its own has until it is connected."""
+
+
+@dataclass(frozen=True)
+class TorStatus:
+    """What a control port says."""
+
+    version: str
+    progress: int
+    """Percent of the bootstrap; 100 is connected."""
+    summary: str
+    """Tor's own words for the step it is at."""
+    circuits: int
+    """Circuits that are built at this moment."""
+    clock_skew: int | None = None
+    """Seconds by which this machine's clock is ahead, where Tor complained of it."""
+
+
+class Tor(Protocol):
+    """A SocksPort that has answered. Close it after use."""
+
+    socks: str
+    """``HOST:PORT``."""
+    how: str
+    """``given``, ``system``, ``browser`` or ``own``."""
+
+    def status(self) -> TorStatus:
+        """Raises ``TransportError`` (``control-…``) where no control port answers us."""
+        ...
+
+    def close(self) -> None:
+        """Ends the tor of our own; leaves any other as it is."""
+        ...
+
+
+@dataclass(frozen=True)
 class OpenPGPVerdict:
     """What gpg or gpgv says of one detached signature over one message.
 

@@ -1,0 +1,112 @@
+"""Tor's control port, for its status. The one home of stem, imported only when used."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mars.adapters.socks import parse_proxy
+from mars.errors import TransportError
+from mars.ports import TorStatus
+
+if TYPE_CHECKING:
+    from stem.control import Controller
+
+UNIX = "unix:"
+SECONDS = 10.0
+"""A control port on this machine answers in milliseconds."""
+_PHASE = re.compile(r'PROGRESS=(\d+) TAG=\S+ SUMMARY="([^"\r\n]*)"')
+_SKEW = re.compile(r"CLOCK_SKEW SKEW=(-?\d+)")
+
+
+def read_status(control: str, password: str | None = None) -> TorStatus:
+    """Raises ``TransportError``: ``control-unavailable``, ``control-auth``; ``ConfigError``."""
+    with session(control, password, SECONDS) as controller:
+        return status_of(controller)
+
+
+@contextmanager
+def session(control: str, password: str | None, seconds: float) -> Iterator[Controller]:
+    """An authenticated connection that lasts ``seconds`` at most; never goes on without a login.
+
+    stem knows no time limit: its threads wait for ever for a port that says nothing. Raises what
+    ``read_status`` raises, also where tor ends within the block.
+    """
+    import stem
+    import stem.connection
+
+    controller = _connected(control)
+    limit = threading.Timer(seconds, controller.close)
+    limit.daemon = True
+    limit.start()
+    try:
+        controller.authenticate(password=password)
+        yield controller
+    except stem.connection.AuthenticationFailure as error:
+        raise _no_entry(error) from None
+    except stem.ControllerError:
+        raise _unavailable(control) from None
+    finally:
+        limit.cancel()
+        controller.close()
+
+
+def _connected(control: str) -> Controller:
+    import stem
+    from stem.control import Controller
+
+    # stem would write what the control port says into the application's log.
+    logging.getLogger("stem").setLevel(logging.CRITICAL)
+    try:
+        if control.startswith(UNIX):
+            return Controller.from_socket_file(control.removeprefix(UNIX))
+        address = parse_proxy(control)
+        return Controller.from_port(address.host, address.port)
+    except stem.SocketError:
+        raise _unavailable(control) from None
+
+
+def status_of(controller: Controller) -> TorStatus:
+    """Raises ``stem.ControllerError`` where tor ends in between."""
+    phase = controller.get_info("status/bootstrap-phase")
+    found = _PHASE.search(phase)
+    skew = _SKEW.search(phase)
+    built = [
+        line
+        for line in controller.get_info("circuit-status").splitlines()
+        if line.split(" ")[1:2] == ["BUILT"]
+    ]
+    return TorStatus(
+        version=str(controller.get_version()),
+        progress=int(found[1]) if found else 0,
+        summary=found[2] if found else "unknown",
+        circuits=len(built),
+        clock_skew=int(skew[1]) if skew else None,
+    )
+
+
+def _unavailable(control: str) -> TransportError:
+    return TransportError(
+        "control-unavailable",
+        f"No Tor control port answers at {control}; Tor may work all the same.",
+    )
+
+
+def _no_entry(error: Exception) -> TransportError:
+    from stem import connection
+
+    if isinstance(error, connection.MissingPassword | connection.PasswordAuthFailed):
+        what = "the password is missing or wrong"
+    elif isinstance(error, connection.CookieAuthFailed):
+        what = "its cookie cannot be read by this user"
+    else:
+        what = "it accepts neither cookie nor password"
+    return TransportError(
+        "control-auth",
+        f"Tor's control port lets nobody in: {what}; give the password or join the group that "
+        "may read the cookie.",
+    )

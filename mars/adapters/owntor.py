@@ -1,0 +1,167 @@
+"""A tor of our own: started, watched until it is connected, ended.
+
+Not by stem's ``launch_tor``: its time limit is a signal, which works in the main thread alone.
+Here the limit is a timer that ends the process, and everything that waits for tor ends with it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from mars.adapters.control import SECONDS, read_status, session, status_of
+from mars.errors import ConfigError, TransportError
+from mars.ports import Clock, TorSettings, TorStatus
+from mars.wire.torrc import own_torrc
+
+POLL = 0.1
+"""Seconds between two looks at a tor that starts."""
+STOP_SECONDS = 5.0
+"""From the request to end to the kill."""
+SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/opt/homebrew/bin"
+"""Searched after the PATH: where packages put tor, and where a desktop's PATH may not lead."""
+
+
+class OwnTor:
+    """``mars.ports.Tor``: a process that ends with ``close`` or with the process that made it."""
+
+    how = "own"
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+        self._process = process
+        self.folder = folder
+        self._stopping = threading.Lock()
+        self.socks = ""
+
+    def status(self) -> TorStatus:
+        return read_status(self._control())
+
+    def close(self) -> None:
+        """Ends tor. Safe to call twice and from several threads; takes ``STOP_SECONDS`` at most."""
+        with self._stopping:
+            if self._process.poll() is None:
+                self._process.terminate()
+                try:
+                    self._process.wait(STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    self._process.kill()
+                    self._process.wait()
+
+    def connect(self, clock: Clock, patience: float) -> None:
+        """Waits until tor has a circuit. Raises ``TransportError``: ``tor-start`` where it ended,
+        ``tor-bootstrap`` where ``patience`` seconds were not enough."""
+        end = clock.monotonic() + patience
+        limit = threading.Timer(patience, self._process.kill)
+        limit.daemon = True
+        limit.start()
+        last = TorStatus("", 0, "starting", 0)
+        try:
+            self._await_control(clock, end)
+            with session(self._control(), None, patience + SECONDS) as controller:
+                while (last := status_of(controller)).progress < 100:
+                    self._check(clock, end, last)
+                    threading.Event().wait(POLL)
+                self.socks = controller.get_info("net/listeners/socks").split()[0].strip('"')
+        except TransportError as error:
+            if error.reason.startswith("control-"):
+                raise self._failure(clock, end, last) from None
+            raise
+        finally:
+            limit.cancel()
+
+    def _await_control(self, clock: Clock, end: float) -> None:
+        """tor writes the file when its port listens, and the cookie before."""
+        while not (self.folder / "control-port").exists():
+            self._check(clock, end, TorStatus("", 0, "starting", 0))
+            threading.Event().wait(POLL)
+
+    def _control(self) -> str:
+        text = (self.folder / "control-port").read_text("ascii")
+        return text.strip().removeprefix("PORT=")
+
+    def _check(self, clock: Clock, end: float, last: TorStatus) -> None:
+        if self._process.poll() is not None or clock.monotonic() >= end:
+            raise self._failure(clock, end, last)
+
+    def _failure(self, clock: Clock, end: float, last: TorStatus) -> TransportError:
+        if clock.monotonic() < end - POLL:
+            return TransportError(
+                "tor-start", f"Tor ended at once; its reason stands in {self.folder / 'tor.log'}."
+            )
+        hint = (
+            "set this machine's clock right"
+            if last.clock_skew
+            else "check that you are online, or use a bridge where Tor is blocked"
+        )
+        return TransportError(
+            "tor-bootstrap", f"Tor came to {last.progress} % only ({last.summary}); {hint}."
+        )
+
+
+def start(settings: TorSettings, folder: str, clock: Clock) -> OwnTor:
+    """A connected tor with its files in ``folder``.
+
+    Raises ``TransportError``: ``tor-missing``, ``tor-start``, ``tor-bootstrap``; ``ConfigError``.
+    """
+    home = _prepared(folder, settings)
+    command = [find_binary(settings.binary)]
+    command += ["--defaults-torrc", str(home / "defaults"), "-f", str(home / "torrc")]
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=_environment(home),
+            cwd=home,
+            # Ctrl-C in the application's terminal is for the application to handle.
+            start_new_session=sys.platform != "win32",
+        )
+    except OSError:
+        raise TransportError("tor-start", "Tor could not be started; check its file.") from None
+    tor = OwnTor(process, home)
+    try:
+        tor.connect(clock, settings.patience)
+    except BaseException:
+        tor.close()
+        raise
+    return tor
+
+
+def find_binary(given: str | None) -> str:
+    """Raises ``TransportError`` (``tor-missing``)."""
+    name = given or "tor"
+    found = shutil.which(name) or shutil.which(name, path=SYSTEM_FOLDERS)
+    if found is None:
+        raise TransportError(
+            "tor-missing", "Tor is not installed: install it, or start Tor Browser."
+        )
+    return str(Path(found).absolute())
+
+
+def _prepared(folder: str, settings: TorSettings) -> Path:
+    home = Path(folder).absolute()
+    text = own_torrc(str(home), os.getpid(), settings.bridges, settings.transports, settings.extra)
+    try:
+        for each in (home, home / "data"):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+            each.chmod(0o700)
+        for old in ("control-port", "cookie"):
+            (home / old).unlink(missing_ok=True)
+        (home / "defaults").write_bytes(b"")
+        torrc = home / "torrc"
+        torrc.touch(mode=0o600)
+        torrc.write_text(text, "utf-8")
+    except OSError:
+        raise ConfigError("tor-folder", "The folder for Tor's files cannot be written.") from None
+    return home
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """Nothing of the user's reaches tor and its transports but what they need to run."""
+    kept = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "LD_LIBRARY_PATH")
+    return {"HOME": str(home)} | {key: os.environ[key] for key in kept if key in os.environ}

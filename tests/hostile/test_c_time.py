@@ -1,0 +1,371 @@
+"""HOSTILE C: time, rollback, freeze, and where the next fetch goes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mars import schedule
+from mars import state as states
+from mars.errors import MarsError, StateError
+from mars.testing.openpgp import MemoryKey, MemoryOpenPGP
+from mars.testing.publisher import EXAMPLE_NOW, Publisher
+from mars.trust import Accepted, Equivocation, RefusedError, TrustState, verify
+from mars.wire import envelope, times
+from mars.wire import motd as motds
+from mars.wire.onion import is_onion_server
+from mars.wire.times import DAY
+
+NOW = EXAMPLE_NOW
+PUBLISHER = Publisher(seeds=[b"c" * 32])
+ROOT = PUBLISHER.trust()
+NEW = TrustState.initial()
+ONION = "http://2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
+BUILT_IN = "http://duckduckgogg42xjoc72x3sjasowoarfbgcmvfimaftt6twagswzczad.onion"
+
+
+def judge(data: bytes, state: TrustState = NEW, now: int = NOW, **root: Any) -> Accepted:
+    return verify(data, replace(ROOT, **root), state, now, MemoryOpenPGP())
+
+
+def refused(data: bytes, state: TrustState = NEW, now: int = NOW, **root: Any) -> MarsError:
+    with pytest.raises(MarsError) as caught:
+        judge(data, state, now, **root)
+    return caught.value
+
+
+def kept(data: bytes, state: TrustState, now: int) -> tuple[str, TrustState]:
+    """Reason and state of a refusal that is remembered."""
+    error = refused(data, state, now)
+    assert isinstance(error, RefusedError)
+    return error.reason, error.state
+
+
+SEEN = judge(PUBLISHER.document()).state
+
+
+def test_c01_older_serial_is_rejected_as_rollback() -> None:
+    error = refused(PUBLISHER.document(NOW - 1), SEEN)
+    assert error.reason == "rollback"
+    assert not isinstance(error, RefusedError)
+
+
+def test_c02_same_document_again_is_no_news() -> None:
+    again = judge(PUBLISHER.document(), SEEN, NOW + DAY)
+    assert not again.news
+    assert again.state == SEEN
+
+
+def test_c03_two_documents_with_one_serial_are_rejected_and_kept_as_evidence() -> None:
+    other = PUBLISHER.document(news="other")
+    reason, state = kept(other, SEEN, NOW)
+    assert reason == "equivocation"
+    digests = [item.known for item in state.evidence] + [item.other for item in state.evidence]
+    assert digests[0] == SEEN.digest
+    assert digests[1] != SEEN.digest
+    assert replace(state, evidence=()) == SEEN
+    # The same twin once more adds nothing; the first document is still good.
+    assert kept(other, state, NOW) == ("equivocation", state)
+    assert judge(PUBLISHER.document(), state).state == state
+
+
+def test_c03_evidence_is_bounded_and_keeps_the_first() -> None:
+    state = SEEN
+    for n in range(20):
+        state = state.with_evidence(Equivocation(NOW, SEEN.digest, f"{n:064x}"))
+    assert len(state.evidence) == 8
+    assert state.evidence[0].other == f"{0:064x}"
+    assert TrustState.decode(state.encode()) == state
+
+
+def test_c04_expired_document_with_newer_serial_raises_the_floor_and_is_not_shown() -> None:
+    late = NOW + 60 * DAY
+    newer = PUBLISHER.document(NOW + DAY)
+    reason, state = kept(newer, SEEN, late)
+    assert reason == "expired"
+    assert state.serial == NOW + DAY
+    assert (state.accepted, state.issued, state.expires) == (NOW, NOW, SEEN.expires)
+    assert state.stale_since(late) == SEEN.expires
+    assert refused(PUBLISHER.document(), state, NOW + DAY).reason == "rollback"
+    # The clock was wrong after all: the same document is then news.
+    assert judge(newer, state, NOW + DAY).news
+
+
+def test_c04_expired_first_document_leaves_nothing_to_show() -> None:
+    reason, state = kept(PUBLISHER.document(), NEW, NOW + 45 * DAY)
+    assert reason == "expired"
+    assert state.serial == NOW
+    assert state.accepted == 0
+    assert state.stale_since(NOW + 45 * DAY) is None
+
+
+def test_c05_frozen_document_is_stale_from_its_expiry() -> None:
+    document, state = PUBLISHER.document(), SEEN
+    for days in range(45):
+        state = judge(document, state, NOW + days * DAY).state
+        assert state.stale_since(NOW + days * DAY) is None
+    for days in range(45, 61):
+        reason, state = kept(document, state, NOW + days * DAY)
+        assert reason == "expired"
+        assert state.stale_since(NOW + days * DAY) == NOW + 45 * DAY
+
+
+def test_c05_the_last_second_is_valid_and_the_next_is_not() -> None:
+    document = PUBLISHER.document()
+    assert judge(document, now=NOW + 45 * DAY - 1).news
+    assert refused(document, now=NOW + 45 * DAY).reason == "expired"
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "due"),
+    [
+        (0, "bad-lifetime"),
+        (-DAY, "bad-lifetime"),
+        (14 * DAY - 1, "bad-lifetime"),
+        (14 * DAY, None),
+        (60 * DAY, None),
+        (60 * DAY + 1, "bad-lifetime"),
+    ],
+)
+def test_c06_lifetime_is_14_to_60_days(lifetime: int, due: str | None) -> None:
+    document = PUBLISHER.document(expires=NOW + lifetime)
+    if due is None:
+        assert judge(document).news
+    else:
+        assert refused(document).reason == due
+
+
+def test_c07_document_from_the_future_is_rejected() -> None:
+    assert refused(PUBLISHER.document(NOW + 2 * DAY)).reason == "future"
+    assert refused(PUBLISHER.document(NOW + DAY + 1)).reason == "future"
+    assert judge(PUBLISHER.document(NOW + DAY)).news
+
+
+def test_c08_clock_before_the_build_date_does_not_revive_an_expired_document() -> None:
+    old = PUBLISHER.document(NOW - 50 * DAY)
+    # The clock stands inside the document's life, but this release was built after it.
+    wrong = NOW - 49 * DAY
+    assert judge(old, now=wrong).news
+    assert refused(old, now=wrong, built=NOW).reason == "expired"
+    assert refused(old, now=wrong, minimum_serial=NOW - 50 * DAY, built=NOW).reason == "expired"
+    assert judge(old, now=wrong, built=NOW - 6 * DAY).news
+
+
+def test_c08_last_accepted_issue_is_a_lower_bound_of_the_time() -> None:
+    # The serial may lag behind the date, so a later serial may carry an earlier date.
+    late = NOW + 30 * DAY
+    state = judge(PUBLISHER.document(late, serial=NOW), now=late).state
+    short = PUBLISHER.document(NOW + 1, expires=NOW + 15 * DAY)
+    assert judge(short, now=NOW + 2 * DAY).news
+    assert refused(short, state, NOW + 2 * DAY).reason == "expired"
+
+
+@pytest.mark.parametrize("clock", [0, NOW - 2 * DAY])
+def test_c08_future_is_judged_by_the_raw_clock(clock: int) -> None:
+    assert refused(PUBLISHER.document(), now=clock, built=NOW).reason == "future"
+
+
+class Middle:
+    """``mars.ports.Chance`` that always draws the middle."""
+
+    def uniform(self, low: float, high: float) -> float:
+        return (low + high) / 2
+
+    def choice(self, items: Any) -> Any:
+        return items[0]
+
+    def token(self, size: int) -> bytes:
+        return bytes(size)
+
+
+def test_c09_a_year_2099_for_one_day_postpones_nothing_for_decades() -> None:
+    far = times.parse_time("2099-01-01T00:00:00Z")
+    stored = schedule.Schedule(due=far + 5 * DAY)
+    look = schedule.look(stored, NOW, None, Middle())
+    assert not look.fetch
+    assert look.schedule.due <= NOW + 33 * DAY
+
+
+def test_c10_a_clock_that_steps_back_a_year_causes_no_burst() -> None:
+    stored = schedule.Schedule(due=NOW + DAY)
+    fetches = 0
+    for hour in range(24 * 20):
+        look = schedule.look(stored, NOW - 365 * DAY + hour * 3600, 3600, Middle())
+        stored = look.schedule
+        if look.fetch:
+            fetches += 1
+            stored = schedule.attempt(stored, NOW - 365 * DAY + hour * 3600, Middle())
+    assert fetches == 0
+
+
+def test_c11_fresh_installation_accepts_an_old_document_that_has_not_expired() -> None:
+    old = PUBLISHER.document(NOW - 40 * DAY)
+    assert judge(old).news
+    assert refused(old, minimum_serial=NOW - 30 * DAY).reason == "rollback"
+
+
+def test_c12_restored_state_has_the_floor_of_its_snapshot_and_the_built_in_minimum() -> None:
+    snapshot = SEEN.encode()
+    judge(PUBLISHER.document(NOW + 3 * DAY), SEEN, NOW + 3 * DAY)
+    restored = TrustState.decode(snapshot)
+    assert judge(PUBLISHER.document(NOW + DAY), restored, NOW + 3 * DAY).news
+    assert refused(PUBLISHER.document(NOW - DAY), restored).reason == "rollback"
+    minimum = {"minimum_serial": NOW + 2 * DAY}
+    late = NOW + 3 * DAY
+    assert refused(PUBLISHER.document(NOW + DAY), restored, late, **minimum).reason == "rollback"
+
+
+@pytest.mark.parametrize(
+    ("asked", "obeyed"),
+    [
+        (1, 3 * DAY),
+        (3 * DAY + 3 * 3600, 3 * DAY + 6 * 3600),
+        (604_800, 604_800),
+        (604_801, 604_800),
+        (2**53 - 1, 30 * DAY),
+    ],
+)
+def test_c13_reportback_next_is_clamped_and_rounded(asked: int, obeyed: int) -> None:
+    motd = judge(PUBLISHER.document(reportback_next=asked)).motd
+    assert schedule.steered(motd.reportback_next) == obeyed
+
+
+def test_c13_zero_is_the_default_interval() -> None:
+    motd = judge(PUBLISHER.document(reportback_next=0)).motd
+    assert schedule.next_interval(Middle(), motd.reportback_next) == 13 * DAY // 2
+
+
+@pytest.mark.parametrize("asked", ["-1", '"604800"', "9007199254740992", "1.5", "null"])
+def test_c13_reportback_next_of_another_form_refuses_the_document(asked: str) -> None:
+    payload = motds.encode(PUBLISHER.motd(reportback_next=77)).replace(b"77", asked.encode(), 1)
+    error = refused(envelope.encode(PUBLISHER.envelope(payload)))
+    assert error.reason in {"bad-number", "bad-payload"}
+
+
+BAD_SERVERS = (
+    "https://example.org",
+    "http://127.0.0.1",
+    "http://expyuzz4wqqyqhjn.onion",
+    ONION.replace("2gzy", "3gzy"),
+    ONION + "/",
+    ONION + "/motd/motd.json",
+    ONION + "?x=1",
+    ONION + ":80",
+    ONION.replace("http://", "http://user@"),
+    ONION.replace("http://", "HTTP://"),
+    ONION.upper(),
+    ONION + "\n",
+    "x" * 20_000,
+    "",
+)
+
+
+@pytest.mark.parametrize("server", BAD_SERVERS, ids=range(len(BAD_SERVERS)))
+def test_c14_only_a_bare_onion_address_moves_the_client(server: str) -> None:
+    motd = judge(PUBLISHER.document(reportback_server=server)).motd
+    assert not is_onion_server(motd.reportback_server)
+    old = states.Server(BUILT_IN, NOW - DAY)
+    learnt = states.Learnt(document="{}", newer=True, server=motd.reportback_server)
+    after = states.learn(states.State(server=old), learnt, None, NOW, 0.0)
+    assert after.server is not None
+    assert after.server.url == BUILT_IN
+
+
+def test_c15_a_silent_new_server_is_left_after_three_periods_or_thirty_days() -> None:
+    motd = judge(PUBLISHER.document(reportback_server=ONION)).motd
+    learnt = states.Learnt(document="{}", newer=True, reached=True, server=motd.reportback_server)
+    moved = states.learn(states.State(), learnt, None, NOW, 0.0)
+    assert moved.server == states.Server(ONION, NOW)
+    nothing = states.Learnt()
+    tries, state = 0, replace(moved, schedule=schedule.Schedule(due=NOW))
+    while state.server is not None:
+        state = states.settle(state, nothing, NOW + DAY, Middle())
+        tries += 1
+    assert tries == 9, "three periods of three tries"
+    unchanged = states.Learnt(reached=True)
+    quiet = replace(moved, schedule=schedule.Schedule(due=NOW))
+    assert states.settle(quiet, unchanged, NOW + 30 * DAY, Middle()).server is not None
+    assert states.settle(quiet, unchanged, NOW + 31 * DAY, Middle()).server is None
+
+
+@pytest.mark.parametrize("changes", [{"product": "other"}, {"channel": "beta"}])
+def test_c16_document_of_another_product_or_channel_is_rejected(changes: dict[str, Any]) -> None:
+    (member,) = changes
+    assert refused(PUBLISHER.document(**changes)).reason == f"wrong-{member}"
+
+
+def test_a_state_survives_being_written_and_read() -> None:
+    publisher = Publisher(seeds=[b"c" * 32], openpgp=[MemoryKey()])
+    root = publisher.trust()
+    publisher.rotate(seeds=[b"d" * 32])
+    state = verify(publisher.document(), root, NEW, NOW, MemoryOpenPGP()).state
+    assert state.openpgp
+    assert state.keys is not None
+    assert TrustState.decode(state.encode()) == state
+    assert TrustState.decode(NEW.encode()) == NEW
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": 2},
+        {"type": "trust"},
+        {"serial": -1},
+        {"serial": times.LAST + 1},
+        {"digest": "xyz"},
+        {"digest": "0" * 63},
+        {"openpgp": 1},
+        {"keys": "{}"},
+        {"evidence": {}},
+        {"evidence": [{}]},
+        {"evidence": [{"serial": 1, "known": "", "other": ""}] * 9},
+    ],
+)
+def test_a_damaged_state_is_an_error_of_its_own(changes: dict[str, Any]) -> None:
+    data = json.dumps({**json.loads(SEEN.encode()), **changes}).encode()
+    with pytest.raises(StateError) as caught:
+        TrustState.decode(data)
+    assert caught.value.reason == "state-invalid"
+
+
+def test_a_state_with_keys_of_another_epoch_is_an_error() -> None:
+    publisher = replace(PUBLISHER, chain=[])
+    step = publisher.rotate(seeds=[b"d" * 32])
+    plain = json.loads(SEEN.encode()) | {"keys": step.payload.decode()}
+    with pytest.raises(StateError):
+        TrustState.decode(json.dumps(plain).encode())
+
+
+def test_a_newer_application_pins_a_newer_epoch_and_the_floor_starts_again() -> None:
+    publisher = replace(PUBLISHER, chain=[])
+    publisher.rotate(seeds=[b"d" * 32])
+    pinned = publisher.trust()
+    moved = verify(publisher.document(NOW + 60), pinned, SEEN, NOW, MemoryOpenPGP())
+    assert moved.news
+    assert moved.state.keys is None
+    assert moved.state.epoch == 2
+
+
+def test_an_application_that_pins_the_epoch_already_reached_keeps_the_floor() -> None:
+    publisher = replace(PUBLISHER, chain=[])
+    publisher.rotate(seeds=[b"d" * 32])
+    reached = judge(publisher.document(NOW + 60)).state
+    assert reached.keys is not None
+    pinned = publisher.trust()
+    with pytest.raises(MarsError) as caught:
+        verify(publisher.document(NOW), pinned, reached, NOW, MemoryOpenPGP())
+    assert caught.value.reason == "rollback"
+    same = verify(publisher.document(NOW + 60), pinned, reached, NOW, MemoryOpenPGP())
+    assert same.state == replace(reached, keys=None)
+    assert not same.news
+
+
+def test_the_digest_is_of_the_payload_alone() -> None:
+    # Another envelope around the same payload (a further holder signed) is the same document.
+    members = json.loads(PUBLISHER.document())
+    members["signatures"].append({"sig": base64.b64encode(bytes(64)).decode()})
+    assert not judge(json.dumps(members).encode(), SEEN).news

@@ -114,6 +114,8 @@ def _with_onion(
     address: Bind,
 ) -> Plan:
     """Adds the service to tor now, so that a wrong control address is told at once."""
+    from mars_server.onion.keeper import ensure
+
     settings = replace(
         settings, target=settings.target if address.path else str(bound(address, sock))
     )

@@ -1,0 +1,144 @@
+"""``mars-motd sign``: makes the next document, or adds one holder's signatures to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from mars import factory
+from mars.errors import ConfigError, StateError
+from mars.wire import envelope as envelopes
+from mars.wire.envelope import MOTD_TYPE, Envelope
+from mars.wire.motd import Motd
+from mars.wire.times import format_time
+from mars_motd import epochs as ep
+from mars_motd import files, publish, signing
+from mars_motd.cli.options import (
+    FILE,
+    clock_or,
+    folder_argument,
+    now_option,
+    passphrase_option,
+    read,
+    refuse_folder,
+)
+from mars_motd.epochs import Epochs
+from mars_motd.folder import Folder
+from mars_motd.keystore import KeyRecord
+from mars_motd.passphrases import Asker
+
+
+@click.command()
+@folder_argument
+@click.option("--out", required=True, type=FILE, metavar="F", help="The file to write.")
+@now_option("Issue the document at this time, and sign at it. Default: now.")
+@passphrase_option
+@click.option(
+    "--key", "keys", multiple=True, metavar="NAME", help="Sign with this key. Default: all at hand."
+)
+@click.option(
+    "--add-to",
+    type=FILE,
+    metavar="F",
+    help="Add signatures to this half-signed document instead of making a new one.",
+)
+@click.option(
+    "--partial",
+    is_flag=True,
+    help="Write the file although signatures are still missing, for the next holder.",
+)
+def sign(
+    folder: Path,
+    out: Path,
+    now: int | None,
+    passphrase_file: Path | None,
+    keys: tuple[str, ...],
+    add_to: Path | None,
+    partial: bool,
+) -> None:
+    """Sign the news in the product folder DIR.
+
+    The result is judged by the client's own rules before it is written: what a client would
+    refuse is not written, and the exit code is 1. Needs no network.
+    """
+    place = Folder.at(folder)
+    refuse_folder(out)
+    product = place.product()
+    epochs = ep.load(place, product)
+    if add_to is None:
+        content = place.content(product)
+        content.require()
+        motd = _free(place, publish.compose(product, content, epochs, clock_or(now)), now is None)
+        envelope = publish.unsigned(motd, epochs)
+    else:
+        envelope, motd = _half_signed(add_to, epochs)
+    moment = clock_or(now) if add_to is not None else motd.issued
+    records = signing.at_hand(place.keys, epochs.keys, keys)
+    asker = Asker(passphrase_file)
+    envelope = signing.add_signatures(envelope, [epochs.keys], place.keys, records, moment, asker)
+    state = signing.progress(envelope, epochs.keys)
+    if state.complete:
+        publish.require_accepted(envelopes.encode(envelope), epochs, moment, factory.openpgp())
+    elif not partial or not envelope.signatures:
+        raise StateError("signatures-missing", f"{_missing(state, records)} Nothing was written.")
+    ep.pin(place, epochs)
+    publish.record(place, envelope, motd)
+    files.replace(out, envelopes.encode(envelope))
+    _report(out, place, motd, state)
+
+
+def _free(place: Folder, motd: Motd, wait: bool) -> Motd:
+    """``motd`` with a serial under which nothing else was signed.
+
+    A second signing in the same second waits for the next one; where the time was given, it is
+    taken as given plus the seconds that such waiting would take.
+    """
+    while publish.taken(place, motd):
+        if wait:
+            time.sleep(0.05)
+            issued = factory.system_clock().now()
+        else:
+            issued = motd.issued + 1
+        lifetime = motd.expires - motd.issued
+        motd = replace(motd, serial=issued, issued=issued, expires=issued + lifetime)
+    return motd
+
+
+def _half_signed(path: Path, epochs: Epochs) -> tuple[Envelope, Motd]:
+    """The document that others have signed, if it is for this product and epoch."""
+    data = read(path, "The document")
+    document = publish.Document.decode(data)
+    motd = document.motd
+    if document.envelope.payload_type != MOTD_TYPE:
+        raise ConfigError("wrong-payload-type", f"{path} is not a document of news.")
+    ours = (epochs.root.product, epochs.root.channel, epochs.number)
+    if (motd.product, motd.channel, motd.epoch) != ours:
+        raise ConfigError(
+            "wrong-document",
+            f"{path} is for {motd.product} {motd.channel}, epoch {motd.epoch}; this folder signs "
+            f"for {ours[0]} {ours[1]}, epoch {ours[2]}.",
+        )
+    return document.envelope, motd
+
+
+def _missing(state: signing.Progress, records: Sequence[KeyRecord]) -> str:
+    hint = "Use --partial to pass it on to the next holder." if records else ""
+    return f"The document has {state}. {hint}".strip()
+
+
+def _report(out: Path, place: Folder, motd: Motd, state: signing.Progress) -> None:
+    newest = publish.newest(place)
+    click.echo(f"{out}: serial {motd.serial}, {len(motd.messages)} messages", err=True)
+    click.echo(f"issued {format_time(motd.issued)}, expires {format_time(motd.expires)}", err=True)
+    said = "complete" if state.complete else "not complete: pass it on to the next holder"
+    click.echo(f"{state}: {said}", err=True)
+    if newest is not None and newest.motd.serial > motd.serial:
+        click.echo(
+            f"note: serial {newest.motd.serial} was signed before and is newer; clients that have "
+            f"seen it refuse this one",
+            err=True,
+        )

@@ -1,0 +1,57 @@
+"""``mars-motd trust``: what a client pins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from mars_motd import epochs as ep
+from mars_motd import files, publish
+from mars_motd.cli.options import FILE, as_time, folder_argument, refuse_folder
+from mars_motd.folder import Folder
+
+LATEST = "latest"
+
+
+def as_serial(value: str) -> str:
+    """``latest`` or a whole number of Unix seconds."""
+    if value != LATEST and not (value.isascii() and value.isdigit() and len(value) < 13):
+        raise click.BadParameter("takes a serial (Unix seconds) or the word latest.")
+    return value
+
+
+@click.command()
+@folder_argument
+@click.option("--out", required=True, type=FILE, metavar="F", help="The file to write.")
+@click.option(
+    "--minimum-serial",
+    type=as_serial,
+    default="0",
+    metavar="N|latest",
+    help="Documents older than this are refused even by a new installation. For a release, take "
+    '"latest". Default: 0.',
+)
+@click.option(
+    "--built", type=as_time, default=0, metavar="T", help="When the release was made, if known."
+)
+def trust(folder: Path, out: Path, minimum_serial: str, built: int) -> None:
+    """Write what a client pins: keys, thresholds, policy, servers.
+
+    The file is public. Ship it with the application; "mars fetch --trust" and the library read it.
+    """
+    place = Folder.at(folder)
+    product = place.product()
+    refuse_folder(out)
+    epochs = ep.pin(place, ep.load(place, product))
+    newest = publish.newest(place)
+    latest = newest.motd.serial if newest is not None else 0
+    root = replace(
+        epochs.root_at(epochs.number),
+        minimum_serial=latest if minimum_serial == LATEST else int(minimum_serial),
+        built=built,
+        servers=product.servers,
+    )
+    files.replace(out, root.encode())
+    click.echo(f"{out}: {root.product} {root.channel}, epoch {root.epoch}", err=True)

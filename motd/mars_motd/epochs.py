@@ -1,0 +1,150 @@
+"""Which keys hold: the pinned first epoch, and the chain of keys documents after it.
+
+``trust/epoch-1.json`` is what the first release pinned. It is written when the first document is
+signed or the trust file is first made; until then keys may come and go freely. Each later
+``trust/epoch-N.json`` is the signed keys document that leads from N-1 to N.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mars.errors import ConfigError, StateError, WireError
+from mars.wire import envelope as envelopes
+from mars.wire.envelope import MAX_STEPS, Envelope
+from mars.wire.keys import KeysDocument, KeySet, TrustRoot
+from mars.wire.product import Product
+from mars_motd import files
+from mars_motd.folder import Folder
+from mars_motd.keystore import KeyRecord
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """``root`` is epoch 1; ``steps[i]`` is the keys document that begins epoch i + 2."""
+
+    root: TrustRoot
+    steps: tuple[Envelope, ...]
+    pinned: bool
+    """False while nothing was published: epoch 1 is then made anew from the keys at hand."""
+
+    @property
+    def number(self) -> int:
+        return self.root.epoch + len(self.steps)
+
+    @property
+    def documents(self) -> tuple[KeysDocument, ...]:
+        return tuple(KeysDocument.decode(step.payload) for step in self.steps)
+
+    @property
+    def keys(self) -> KeySet:
+        """The keys of the newest epoch."""
+        return self.documents[-1].keys if self.steps else self.root.keys
+
+    @property
+    def expires(self) -> int | None:
+        """Unix seconds when the newest keys document expires; None in the pinned epoch."""
+        return self.documents[-1].expires if self.steps else None
+
+    @property
+    def chain(self) -> tuple[Envelope, ...]:
+        """What rides in ``x-keys``: the last eight steps."""
+        return self.steps[-MAX_STEPS:]
+
+    def root_at(self, number: int) -> TrustRoot:
+        """What a release pins that is made in epoch ``number``."""
+        if number == self.root.epoch:
+            return self.root
+        document = self.documents[number - self.root.epoch - 1]
+        return TrustRoot(
+            self.root.product, self.root.channel, number, document.keys, servers=self.root.servers
+        )
+
+    def oldest_reached(self) -> TrustRoot:
+        """The pin of the oldest release that can still follow the chain."""
+        return self.root_at(self.number - len(self.chain))
+
+
+def is_pinned(folder: Folder) -> bool:
+    """Whether clients may hold the keys of this folder already."""
+    return (folder.trust / "epoch-1.json").is_file()
+
+
+def load(folder: Folder, product: Product) -> Epochs:
+    """The epochs as recorded, or a first one made of the keys at hand.
+
+    Raises ``ConfigError`` (``no-keys``, ``policy-invalid``, ``product-changed``) or ``StateError``
+    (``trust-damaged``).
+    """
+    first = folder.trust / "epoch-1.json"
+    if not is_pinned(folder):
+        keys = key_set(folder.keys.records(), product)
+        root = TrustRoot(product.product, product.channel, 1, keys, servers=product.servers)
+        return Epochs(root, (), pinned=False)
+    try:
+        root = TrustRoot.decode(first.read_bytes())
+        steps = tuple(_step(folder, number) for number in _numbers(folder.trust))
+        epochs = Epochs(root, steps, pinned=True)
+        found = [document.epoch for document in epochs.documents]
+    except WireError as error:
+        raise StateError(
+            "trust-damaged", f"{folder.trust} cannot be read ({error.message}) Restore it."
+        ) from None
+    if found != list(range(2, 2 + len(steps))):
+        raise StateError("trust-damaged", f"{folder.trust} leaves out an epoch. Restore it.")
+    for member, then, now in (
+        ("product", root.product, product.product),
+        ("channel", root.channel, product.channel),
+    ):
+        if then != now:
+            raise ConfigError(
+                "product-changed",
+                f"Clients of this folder pin the {member} {then!r}, but product.toml says {now!r}. "
+                f"Change it back, or make a folder of its own for the other {member}.",
+            )
+    return epochs
+
+
+def pin(folder: Folder, epochs: Epochs) -> Epochs:
+    """Writes epoch 1 down, since from here on clients may hold it."""
+    if not epochs.pinned:
+        files.replace(folder.trust / "epoch-1.json", epochs.root.encode())
+    return Epochs(epochs.root, epochs.steps, pinned=True)
+
+
+def key_set(records: list[KeyRecord], product: Product) -> KeySet:
+    """The keys of an epoch under ``product``'s policy; revoked records are passed over.
+
+    Raises ``ConfigError``: ``no-keys``, ``policy-invalid``.
+    """
+    alive = [record for record in records if not record.revoked]
+    if not alive:
+        raise ConfigError("no-keys", "There is no key yet. Make one with: mars-motd key new DIR")
+    policy = product.policy
+    blocks = {record.fingerprint: record.block for record in alive if record.fingerprint}
+    keys = KeySet(
+        ed25519={record.keyid: record.ed25519 for record in alive},
+        threshold=policy.threshold,
+        openpgp=blocks if policy.openpgp != "off" else {},
+        policy=policy.openpgp,
+    )
+    try:
+        TrustRoot.decode(TrustRoot(product.product, product.channel, 1, keys).encode())
+    except WireError as error:
+        raise ConfigError(
+            "policy-invalid",
+            f"The keys do not fit [policy] in product.toml: {len(keys.ed25519)} Ed25519 and "
+            f"{len(blocks)} OpenPGP keys, threshold {keys.threshold}, openpgp {keys.policy!r}. "
+            f"{error.message}",
+        ) from None
+    return keys
+
+
+def _numbers(folder: Path) -> list[int]:
+    found = [path.stem.removeprefix("epoch-") for path in folder.glob("epoch-*.json")]
+    return sorted(int(number) for number in found if number.isdigit() and number != "1")
+
+
+def _step(folder: Folder, number: int) -> Envelope:
+    return envelopes.decode((folder.trust / f"epoch-{number}.json").read_bytes())

@@ -1,0 +1,201 @@
+"""The keys of a product folder: a public record for each, and the secrets that are at hand.
+
+``keys/NAME.json`` is public and belongs under version control; ``keys/NAME.secret`` (Ed25519, one
+file, 0600) and ``openpgp/`` (gpg's secret keys) never do. A holder who signs on another machine
+has the public records of everybody and the secrets of one key.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mars.errors import ConfigError, StateError
+from mars.ports import Chance
+from mars.wire import ed25519
+from mars.wire.keys import keyid
+from mars.wire.product import is_name
+from mars_motd import files, gpg, sealing
+
+OPENPGP_CREATED = 1_577_836_800
+"""2020-01-01T00:00:00Z: the creation date written into new OpenPGP keys. GnuPG refuses a key that
+is younger than the signature or than the client's clock, so a date well in the past keeps clocks
+that run behind from refusing everything; and it says nothing about when the key was made."""
+
+_HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_FINGERPRINT = re.compile(r"[0-9A-F]{40}(?:[0-9A-F]{24})?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class KeyRecord:
+    """The public half of one holder's pair of keys."""
+
+    name: str
+    ed25519: str
+    """Public key, 64 lower-case hex digits."""
+    fingerprint: str = ""
+    """OpenPGP primary fingerprint, upper-case hex; empty for a key without OpenPGP."""
+    block: str = ""
+    """The armoured OpenPGP public key."""
+    revoked: bool = False
+    """Never goes into an epoch again."""
+
+    @property
+    def keyid(self) -> str:
+        return keyid(bytes.fromhex(self.ed25519))
+
+    def encode(self) -> bytes:
+        plain = {
+            "type": "mars-motd-key",
+            "version": 1,
+            "name": self.name,
+            "ed25519": self.ed25519,
+            "openpgp_fingerprint": self.fingerprint,
+            "openpgp": self.block,
+            "revoked": self.revoked,
+        }
+        return (json.dumps(plain, indent=2) + "\n").encode("ascii")
+
+    @classmethod
+    def decode(cls, data: bytes, where: str) -> KeyRecord:
+        """Raises ``StateError`` (``key-damaged``) that names ``where``."""
+        value = sealing.read_json(data, where)
+        name, public = value.get("name"), value.get("ed25519")
+        fingerprint, block = value.get("openpgp_fingerprint", ""), value.get("openpgp", "")
+        if not (
+            value.get("type") == "mars-motd-key"
+            and isinstance(name, str)
+            and is_name(name)
+            and isinstance(public, str)
+            and _HEX.fullmatch(public)
+            and ed25519.is_public_key(bytes.fromhex(public))
+            and isinstance(fingerprint, str)
+            and isinstance(block, str)
+            and (not fingerprint or _FINGERPRINT.fullmatch(fingerprint))
+            and bool(fingerprint) == bool(block)
+        ):
+            raise StateError("key-damaged", f"{where} is not a public key record of mars-motd.")
+        return cls(name, public, fingerprint, block, value.get("revoked") is True)
+
+
+@dataclass(frozen=True)
+class KeyStore:
+    """The folders ``keys/`` and ``openpgp/`` of a product folder."""
+
+    keys: Path
+    openpgp: Path
+
+    def records(self) -> list[KeyRecord]:
+        """All public records, by name."""
+        found = [self._read(path) for path in self.keys.glob("*.json")]
+        return sorted(found, key=lambda record: _natural(record.name))
+
+    def record(self, name: str) -> KeyRecord:
+        """Raises ``ConfigError`` (``key-unknown``)."""
+        path = self.keys / f"{name}.json"
+        if not is_name(name) or not path.is_file():
+            known = ", ".join(record.name for record in self.records()) or "none"
+            raise ConfigError("key-unknown", f"There is no key {name!r}; known keys: {known}.")
+        return self._read(path)
+
+    def has_secret(self, record: KeyRecord) -> bool:
+        """Whether this machine holds the Ed25519 secret of ``record``."""
+        return self._secret(record.name).is_file()
+
+    def needs_passphrase(self, record: KeyRecord) -> bool:
+        return sealing.is_sealed(self._sealed(record.name))
+
+    def seed(self, record: KeyRecord, passphrase: str | None) -> bytes:
+        """The Ed25519 seed. Raises ``StateError`` as ``sealing.unseal`` and ``secret-exposed``."""
+        path = self._secret(record.name)
+        seed = sealing.unseal(self._sealed(record.name), passphrase, str(path))
+        if ed25519.public_key(seed).hex() != record.ed25519:
+            raise StateError(
+                "key-damaged", f"{path} does not belong to the public key in {record.name}.json."
+            )
+        return seed
+
+    def openpgp_sign(
+        self, record: KeyRecord, message: bytes, now: int, passphrase: str | None
+    ) -> bytes:
+        """A detached OpenPGP signature by ``record``'s key, made at ``now`` (Unix seconds)."""
+        given = self._sealed(record.name).get("openpgp_home", "")
+        if given:
+            home = gpg.given_home(Path(given))
+            return gpg.sign(home, record.fingerprint, message, now, None)
+        with gpg.own_home(self.openpgp, [record.block]) as home:
+            return gpg.sign(home, record.fingerprint, message, now, passphrase)
+
+    def create(
+        self,
+        name: str,
+        user_id: str,
+        passphrase: str | None,
+        chance: Chance,
+        *,
+        openpgp: bool = True,
+        given: tuple[Path, str] | None = None,
+        created: int = OPENPGP_CREATED,
+    ) -> KeyRecord:
+        """Makes a pair of keys, both under ``passphrase``.
+
+        ``given``: an OpenPGP home that exists and the key in it to use, instead of making one.
+        Raises ``ConfigError`` (``key-exists``), ``StateError`` (``openpgp-…``).
+        """
+        if (self.keys / f"{name}.json").exists() or self._secret(name).exists():
+            raise ConfigError(
+                "key-exists", f"There is a key {name!r} already; choose another name."
+            )
+        seed = chance.token(sealing.SEED_SIZE)
+        sealed = sealing.seal(seed, passphrase, chance)
+        fingerprint = block = ""
+        if given is not None:
+            home = gpg.given_home(given[0])
+            fingerprint = gpg.primary(home, given[1])
+            block = gpg.export_key(home, fingerprint)
+            sealed["openpgp_home"] = str(given[0].resolve())
+        elif openpgp:
+            files.private_folder(self.openpgp)
+            with gpg.own_home(self.openpgp) as home:
+                fingerprint = gpg.create_key(home, user_id, created, passphrase)
+                block = gpg.export_key(home, fingerprint)
+        record = KeyRecord(name, ed25519.public_key(seed).hex(), fingerprint, block)
+        files.private_folder(self.keys)
+        secret = {"type": "mars-motd-secret", "version": 1, "name": name, **sealed}
+        data = (json.dumps(secret, indent=2) + "\n").encode("ascii")
+        files.create(self._secret(name), data, files.SECRET)
+        self.save(record)
+        return record
+
+    def save(self, record: KeyRecord) -> None:
+        """Writes the public record."""
+        files.replace(self.keys / f"{record.name}.json", record.encode())
+
+    def free_name(self) -> str:
+        """``key-1``, ``key-2``, …: the first that is not taken."""
+        number = 1
+        while (self.keys / f"key-{number}.json").exists():
+            number += 1
+        return f"key-{number}"
+
+    def _secret(self, name: str) -> Path:
+        return self.keys / f"{name}.secret"
+
+    def _read(self, path: Path) -> KeyRecord:
+        record = KeyRecord.decode(path.read_bytes(), str(path))
+        if record.name != path.stem:
+            raise StateError("key-damaged", f"{path} holds the record of {record.name!r}.")
+        return record
+
+    def _sealed(self, name: str) -> dict[str, Any]:
+        path = self._secret(name)
+        return sealing.read_json(files.read_secret(path), str(path))
+
+
+def _natural(name: str) -> tuple[object, ...]:
+    """``key-2`` before ``key-10``."""
+    parts = re.split(r"([0-9]+)", name)
+    return tuple((1, int(part)) if part.isdigit() else (0, part) for part in parts)

@@ -1,0 +1,307 @@
+"""News items as people write them: TOML, one a file. Every problem names file and line. Pure."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from mars.errors import WireError
+from mars.wire import motd as wire
+from mars.wire import targeting
+from mars.wire.motd import Message, Motd, Target
+from mars.wire.product import Product
+from mars.wire.times import format_time, parse_time
+from mars_motd.tomllines import line_of
+
+_MEMBERS = tuple("id revision kind severity not_before not_after url target title text".split())
+_TARGET = ("platforms", "versions", "languages")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something to repair. ``warning`` ones do not keep the file from being signed."""
+
+    where: str
+    line: int
+    text: str
+    warning: bool = False
+
+    def __str__(self) -> str:
+        kind = "warning: " if self.warning else ""
+        return f"{self.where}:{self.line}: {kind}{self.text}"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One file: its message where it could be read at all, and what is wrong with it."""
+
+    message: Message | None
+    problems: tuple[Problem, ...]
+
+
+class _File:
+    """The text of one file, so that each problem finds its line."""
+
+    def __init__(self, where: str, text: str) -> None:
+        self.where = where
+        self.text = text
+        self.problems: list[Problem] = []
+
+    def error(self, name: str, what: str) -> None:
+        self.problems.append(Problem(self.where, line_of(self.text, name), what))
+
+    def warn(self, name: str, what: str) -> None:
+        self.problems.append(Problem(self.where, line_of(self.text, name), what, warning=True))
+
+
+def parse_message(data: bytes, where: str, default_id: str, product: Product) -> Draft:
+    """Reads one file of ``messages/``. Raises nothing: problems are in the result."""
+    try:
+        text = data.decode("utf-8")
+        table = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return Draft(None, (Problem(where, line, "is not UTF-8"),))
+    except tomllib.TOMLDecodeError as error:
+        return Draft(None, (_syntax(where, str(error)),))
+    file = _File(where, text)
+    message = _message(file, table, default_id)
+    if message is not None:
+        _judge(file, message, product)
+    ready = None if any(not problem.warning for problem in file.problems) else message
+    return Draft(ready, tuple(file.problems))
+
+
+def duplicates(drafts: Iterable[tuple[str, Draft]]) -> list[Problem]:
+    """A problem for each id that stands in more than one file."""
+    seen: dict[str, str] = {}
+    found: list[Problem] = []
+    for where, draft in drafts:
+        if draft.message is None:
+            continue
+        first = seen.setdefault(draft.message.id, where)
+        if first != where:
+            found.append(Problem(where, 1, f"has the id {draft.message.id!r} of {first}"))
+    return found
+
+
+def _syntax(where: str, said: str) -> Problem:
+    """``Expected '=' … (at line 3, column 4)`` as a problem of line 3."""
+    what, found, place = said.partition(" (at line ")
+    line = place.partition(",")[0]
+    return Problem(where, int(line) if found and line.isdigit() else 1, f"is not TOML: {what}")
+
+
+def _message(file: _File, table: Mapping[str, Any], default_id: str) -> Message | None:
+    """The values with their types checked; None where one of them cannot be used."""
+    _known(file, table, "", _MEMBERS)
+    target = table.get("target")
+    if target is not None and not isinstance(target, dict):
+        file.error("target", "target must be a table, [target]")
+        target = None
+    if target is not None:
+        _known(file, target, "target.", _TARGET)
+    message = Message(
+        id=_text(file, table, "id", default_id),
+        title=_translations(file, table, "title", wire.MAX_TITLE),
+        text=_translations(file, table, "text", wire.MAX_TEXT),
+        revision=_revision(file, table),
+        kind=_choice(file, table, "kind", wire.KINDS, "news"),
+        severity=_choice(file, table, "severity", wire.SEVERITIES, "info"),
+        not_before=_time(file, table, "not_before"),
+        not_after=_time(file, table, "not_after"),
+        target=_target(file, target) if target else None,
+        url=_text(file, table, "url", ""),
+    )
+    return None if any(not problem.warning for problem in file.problems) else message
+
+
+def _known(file: _File, table: Mapping[str, Any], prefix: str, members: tuple[str, ...]) -> None:
+    for name in table:
+        if name not in members:
+            known = ", ".join(members)
+            file.error(f"{prefix}{name}", f"unknown entry {prefix}{name}; known are {known}")
+
+
+def _text(file: _File, table: Mapping[str, Any], name: str, default: str) -> str:
+    value = table.get(name, default)
+    if isinstance(value, str):
+        return value
+    file.error(name, f"{name} must be a text in quotes")
+    return default
+
+
+def _choice(
+    file: _File, table: Mapping[str, Any], name: str, among: tuple[str, ...], default: str
+) -> str:
+    value = table.get(name, default)
+    if value in among:
+        return str(value)
+    file.error(name, f"{name} must be one of {', '.join(among)}")
+    return default
+
+
+def _revision(file: _File, table: Mapping[str, Any]) -> int:
+    value = table.get("revision", 1)
+    if type(value) is int and 1 <= value <= 1_000_000:
+        return value
+    file.error(
+        "revision", "revision must be a whole number from 1; raise it to show the item again"
+    )
+    return 1
+
+
+def _time(file: _File, table: Mapping[str, Any], name: str) -> int | None:
+    value = table.get(name)
+    if value is None:
+        return None
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return int(value.astimezone(UTC).timestamp())
+    if isinstance(value, str):
+        try:
+            return parse_time(value)
+        except WireError:
+            pass
+    hint = " (a time of day and the final Z are needed)" if isinstance(value, date) else ""
+    file.error(name, f"{name} must be a time like 2026-11-21T00:00:00Z{hint}")
+    return None
+
+
+def _translations(file: _File, table: Mapping[str, Any], name: str, limit: int) -> dict[str, str]:
+    value = table.get(name, {})
+    if not isinstance(value, dict):
+        file.error(name, f"{name} must be a table with one entry a language: {name}.en = …")
+        return {}
+    found: dict[str, str] = {}
+    for language, text in value.items():
+        place = f"{name}.{language}"
+        if not isinstance(text, str):
+            file.error(place, f"{place} must be a text in quotes")
+        elif len(text) > limit:
+            file.error(place, f"{place} has {len(text)} characters; {limit} are allowed")
+        elif targeting.clean(text.replace("\t", " "), newlines=name == "text") != text.replace(
+            "\t", " "
+        ):
+            file.error(place, f"{place} holds {_invisible(text)}, which clients remove")
+        else:
+            found[language] = text.strip("\n").replace("\t", " ")
+    return found
+
+
+def _invisible(text: str) -> str:
+    """Names the first character that clients would strip."""
+    for character in text:
+        if targeting.clean(character, newlines=True) != character:
+            return f"the invisible character U+{ord(character):04X}"
+    return "a line break"
+
+
+def _target(file: _File, table: Mapping[str, Any]) -> Target:
+    versions = table.get("versions")
+    if versions is not None and not isinstance(versions, str):
+        file.error("target.versions", 'target.versions must be a text like ">=0.1,<0.1.3"')
+        versions = None
+    platforms = _list(file, table, "platforms")
+    return Target(platforms, versions, _list(file, table, "languages"))
+
+
+def _list(file: _File, table: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
+    value = table.get(name)
+    if value is None:
+        return None
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    file.error(f"target.{name}", f"target.{name} must be a list of texts with one entry or more")
+    return None
+
+
+def _judge(file: _File, message: Message, product: Product) -> None:
+    """What has the right form but would not reach anybody, or not as it was meant."""
+    try:
+        wire.decode(wire.encode(_alone(message, product)))
+    except WireError as error:
+        file.error("id" if "id must be" in error.message else "", error.message)
+    _judge_languages(file, message, product)
+    if message.url and not targeting.link(message.url):
+        file.error(
+            "url",
+            "url must be https://host/… with a plain ASCII host name, or http://<v3 onion>/…; "
+            "clients show any other link as no link",
+        )
+    starts, ends = message.not_before, message.not_after
+    if starts is not None and ends is not None and ends <= starts:
+        file.error("not_after", f"not_after must be later than not_before ({format_time(starts)})")
+    if message.target is not None:
+        _judge_target(file, message.target, product)
+
+
+def _alone(message: Message, product: Product) -> Motd:
+    """A document with this message alone, to hear what the client's own reader says of it."""
+    return Motd(product.product, product.channel, 1, 1, 0, 1, messages=(message,))
+
+
+def _judge_languages(file: _File, message: Message, product: Product) -> None:
+    if not message.title:
+        file.error("title", "a title is missing: [title] with en = …")
+        return
+    for name, texts in (("title", message.title), ("text", message.text)):
+        known = set(product.languages) | {targeting.FALLBACK_LANGUAGE}
+        for language in texts:
+            primary = language.replace("_", "-").partition("-")[0].lower()
+            if primary not in known:
+                file.error(
+                    f"{name}.{language}",
+                    f"{name}.{language}: {primary!r} is not in languages of product.toml",
+                )
+    asked = (message.target.languages if message.target else None) or (targeting.FALLBACK_LANGUAGE,)
+    for name, texts in (("title", message.title), ("text", message.text)):
+        if texts and targeting.FALLBACK_LANGUAGE not in texts:
+            missing = [language for language in asked if language not in texts]
+            if missing:
+                file.error(name, f"{name} has no {missing[0]!r}, which clients would fall back to")
+    lacking = sorted(set(message.title) - set(message.text)) if message.text else []
+    for language in lacking:
+        file.warn(f"title.{language}", f"the title is translated to {language!r}, the text is not")
+
+
+def _judge_target(file: _File, target: Target, product: Product) -> None:
+    for platform in target.platforms or ():
+        if platform not in (*product.platforms, "other"):
+            file.error(
+                "target.platforms", f"{platform!r} is not in platforms of product.toml (or other)"
+            )
+    for language in target.languages or ():
+        if language.replace("_", "-").partition("-")[0].lower() not in product.languages:
+            file.error("target.languages", f"{language!r} is not in languages of product.toml")
+    if target.versions is None:
+        return
+    problem = specifier_problem(target.versions)
+    if problem:
+        file.error("target.versions", problem)
+    elif product.releases and not any(
+        targeting.version_matches(target.versions, release) for release in product.releases
+    ):
+        file.warn("target.versions", "fits none of the releases in product.toml")
+
+
+def specifier_problem(specifier: str) -> str:
+    """Why clients would match nobody with ``specifier``; empty where it is in order."""
+    clauses = specifier.split(",")
+    if len(clauses) > targeting.MAX_CLAUSES:
+        return f"target.versions has {len(clauses)} clauses; {targeting.MAX_CLAUSES} are allowed"
+    for clause in clauses:
+        try:
+            SpecifierSet(clause)
+            fits = not clause.strip().startswith("===")
+        except InvalidSpecifier:
+            fits = False
+        if not fits:
+            return f"target.versions: {clause.strip()!r} is no version clause such as >=0.1"
+        if not clause.strip():
+            return "target.versions has an empty clause"
+    return ""

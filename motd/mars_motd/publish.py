@@ -1,0 +1,116 @@
+"""Makes the next document, has it judged by the client's own rules, and keeps a record of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.version import Version
+
+from mars.errors import ConfigError, MarsError, TrustError
+from mars.ports import OpenPGP
+from mars.trust import TrustState, verify
+from mars.wire import envelope as envelopes
+from mars.wire import motd as motds
+from mars.wire.envelope import MAX_ENVELOPE, MOTD_TYPE, Envelope
+from mars.wire.keys import TrustRoot
+from mars.wire.motd import Motd
+from mars.wire.product import Product
+from mars.wire.times import DAY
+from mars_motd import files
+from mars_motd.epochs import Epochs
+from mars_motd.folder import Content, Folder
+
+
+@dataclass(frozen=True)
+class Document:
+    """A signed document as it lies in ``issued/``, and what it says."""
+
+    envelope: Envelope
+    motd: Motd
+
+    @classmethod
+    def decode(cls, data: bytes) -> Document:
+        """Raises ``WireError``. Says nothing about the signatures."""
+        envelope = envelopes.decode(data)
+        return cls(envelope, motds.decode(envelope.payload))
+
+
+def compose(product: Product, content: Content, epochs: Epochs, issued: int) -> Motd:
+    """The payload of a document issued at ``issued`` (Unix seconds)."""
+    return Motd(
+        product=product.product,
+        channel=product.channel,
+        epoch=epochs.number,
+        serial=issued,
+        issued=issued,
+        expires=issued + product.lifetime_days * DAY,
+        reportback_next=product.reportback_next,
+        reportback_server=product.servers[0] if product.servers else "",
+        news=content.news,
+        newest_version=max(product.releases, key=Version, default=""),
+        messages=content.messages,
+    )
+
+
+def unsigned(motd: Motd, epochs: Epochs) -> Envelope:
+    """The envelope before its first signature, with the chain of keys."""
+    return Envelope(MOTD_TYPE, motds.encode(motd), (), epochs.chain)
+
+
+def taken(folder: Folder, motd: Motd) -> bool:
+    """Whether this serial was signed before with another text: clients would call it forgery."""
+    path = _record(folder, motd.serial)
+    return path.is_file() and Document.decode(path.read_bytes()).motd != motd
+
+
+def newest(folder: Folder) -> Document | None:
+    """The document with the highest serial that was signed here, complete or not."""
+    serials = [int(path.stem) for path in folder.issued.glob("*.json") if path.stem.isdigit()]
+    return Document.decode(_record(folder, max(serials)).read_bytes()) if serials else None
+
+
+def require_accepted(
+    data: bytes, epochs: Epochs, now: int, openpgp: OpenPGP, states: Sequence[TrustState] = ()
+) -> Motd:
+    """What clients make of ``data`` at ``now``: a new one of this epoch, one of the oldest epoch
+    that the chain still reaches, and those that remember one of ``states``.
+
+    All of them have gpg here, so a missing OpenPGP signature is never overlooked. Raises what the
+    client raises, with the reason it would note.
+    """
+    if len(data) > MAX_ENVELOPE:
+        raise ConfigError(
+            "too-large",
+            f"The signed document has {len(data)} bytes; clients take {MAX_ENVELOPE}. Shorten the "
+            f"texts or remove old messages.",
+        )
+    fresh = TrustState(openpgp=True)
+    pins = {root.epoch: root for root in (epochs.oldest_reached(), epochs.root_at(epochs.number))}
+    motd: Motd | None = None
+    for root in pins.values():
+        for state in (fresh, *states):
+            motd = _accepted(data, root, replace(state, openpgp=True), now, openpgp)
+    assert motd is not None
+    return motd
+
+
+def record(folder: Folder, envelope: Envelope, motd: Motd) -> None:
+    """Keeps the document under its serial; signatures that joined since replace it."""
+    files.replace(_record(folder, motd.serial), envelopes.encode(envelope))
+
+
+def _accepted(data: bytes, root: TrustRoot, state: TrustState, now: int, openpgp: OpenPGP) -> Motd:
+    try:
+        return verify(data, root, state, now, openpgp).motd
+    except TrustError as error:
+        raise _explained(error) from None
+
+
+def _explained(error: MarsError) -> TrustError:
+    return TrustError(error.reason, f"Clients would refuse this document: {error.message}")
+
+
+def _record(folder: Folder, serial: int) -> Path:
+    return folder.issued / f"{serial}.json"

@@ -1,0 +1,121 @@
+"""What ``init`` and ``new`` write, with the explanations that a publisher wants to read there."""
+
+from __future__ import annotations
+
+GITIGNORE = """\
+# Secrets stay on the machine that made them. Public records (keys/*.json, trust/, issued/) are
+# meant to be under version control.
+*.secret
+openpgp/
+"""
+
+
+def product_toml(name: str, channel: str) -> str:
+    return f"""\
+# The product, and the values that may be counted. Everything not listed is counted as "other".
+product = "{name}"
+channel = "{channel}"
+
+# Oldest first, X.Y or X.Y.Z. The newest one is what clients compare their own version with.
+releases = []
+platforms = ["linux", "windows", "macos"]
+# Primary language subtags that the application ships.
+languages = ["en"]
+
+# Where clients fetch the news, as bare onion addresses: "http://<56 characters>.onion".
+# The first one is also announced to installed clients, so they follow when it moves.
+servers = []
+
+[policy]
+# How many of the Ed25519 keys must sign, and whether clients also ask for an OpenPGP signature:
+# "required", "when-available" (asked for wherever gpg or gpgv is installed) or "off".
+# A change takes effect with the next: mars-motd key rotate
+threshold = 1
+openpgp = "when-available"
+
+[motd]
+# Days until a signed document expires (14 to 60). Sign again in good time: mars-motd status
+lifetime_days = 45
+# Seconds until clients fetch again, up to 30 days; 0 leaves it at 3 to 10 days, drawn at random.
+reportback_next = 0
+"""
+
+
+METRICS_TOML = """\
+# Statistics that an application may offer its users to send. Each needs their consent, and each
+# must be declared here first. Nothing is declared yet.
+"""
+
+ERRORS_TOML = """\
+# Names of error events that an application may count, by domain. Nothing is declared yet.
+"""
+
+
+def message_toml(
+    title: str,
+    text: str,
+    kind: str = "news",
+    severity: str = "info",
+    url: str = "",
+    versions: str = "",
+    platforms: tuple[str, ...] = (),
+    languages: tuple[str, ...] = (),
+    language: str = "en",
+) -> str:
+    """A file for ``messages/``; empty values become commented examples."""
+    target = [
+        _entry("platforms", _texts(platforms), '["windows"]'),
+        _entry("versions", _quoted(versions) if versions else "", '">=0.1,<0.1.3"'),
+        _entry("languages", _texts(languages), '["is"]'),
+    ]
+    return "\n".join(
+        [
+            "# The id is the file's name unless you give one. Raise the revision to show the item",
+            "# again to people who have seen it.",
+            "revision = 1",
+            f"kind = {_quoted(kind)}  # news, update or security",
+            f"severity = {_quoted(severity)}  # info, warning or critical (may pop up)",
+            "# not_before = 2026-11-21T00:00:00Z",
+            "# not_after = 2026-12-21T00:00:00Z",
+            _entry("url", _quoted(url) if url else "", '"https://example.org/news"'),
+            "",
+            "# Who sees it. Clients decide that for themselves: all are sent the same document.",
+            "[target]",
+            *target,
+            "",
+            "[title]",
+            f"{language} = {_quoted(title)}",
+            "",
+            "[text]",
+            f"{language} = {_long(text)}",
+            "",
+        ]
+    )
+
+
+def _entry(name: str, value: str, example: str) -> str:
+    return f"{name} = {value}" if value else f"# {name} = {example}"
+
+
+def _texts(values: tuple[str, ...]) -> str:
+    return f"[{', '.join(_quoted(value) for value in values)}]" if values else ""
+
+
+def _quoted(text: str) -> str:
+    """A basic TOML string (toml.io, v1.0.0, "String")."""
+    return '"' + "".join(_escaped(character) for character in text) + '"'
+
+
+def _long(text: str) -> str:
+    """A multi-line basic string, so that a person can go on writing."""
+    lines = text.strip("\n").split("\n")
+    body = "\n".join("".join(_escaped(c, '"') for c in line) for line in lines)
+    return '"""\n' + body.replace('"""', '""\\"') + '\n"""'
+
+
+def _escaped(character: str, keep: str = "") -> str:
+    if character in keep or (character.isprintable() and character not in '"\\'):
+        return character
+    if character in '"\\':
+        return "\\" + character
+    return f"\\U{ord(character):08X}"

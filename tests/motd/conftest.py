@@ -1,0 +1,94 @@
+"""An example folder, made once a worker with real gpg, and the command as users run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMAND = str(Path(sys.executable).with_name("mars-motd"))
+MARCH = "2026-03-01T00:00:00Z"
+NEXT_DAY = "2026-03-02T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Done:
+    """One finished run of the command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def _run(*arguments: object, stdin: str | None = None, **environment: str) -> Done:
+    """Runs ``mars-motd`` without a terminal."""
+    done = subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        input=stdin or "",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert "[internal]" not in done.stderr, done.stderr
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def _ok(*arguments: object, stdin: str | None = None, **environment: str) -> Done:
+    done = _run(*arguments, stdin=stdin, **environment)
+    assert done.code == 0, done.err
+    return done
+
+
+@pytest.fixture(scope="session")
+def motd() -> Callable[..., Done]:
+    """Runs the command; any exit code."""
+    return _run
+
+
+@pytest.fixture(scope="session")
+def ok() -> Callable[..., Done]:
+    """Runs the command, which must succeed."""
+    return _ok
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A product folder with one unprotected pair of keys, nothing signed yet. Do not change it."""
+    folder = tmp_path_factory.mktemp("made") / "product"
+    _ok("init", folder, "--product", "examplemail")
+    _ok("key", "new", folder, "--no-passphrase")
+    return folder
+
+
+@pytest.fixture
+def product(made: Path, tmp_path: Path) -> Path:
+    """A copy of ``made`` to work on."""
+    return Path(shutil.copytree(made, tmp_path / "product"))
+
+
+@pytest.fixture
+def verdict(tmp_path: Path) -> Callable[..., Any]:
+    """What ``verify --json`` says of a document, with the trust file of a folder."""
+
+    def judge(document: Path, folder: Path, now: str = NEXT_DAY, *more: object) -> Any:
+        trust = tmp_path / "trust.json"
+        _ok("trust", folder, "--out", trust)
+        done = _run("verify", document, "--trust", trust, "--now", now, "--json", *more)
+        assert done.code == (0 if done.json["ok"] else 1)
+        return done.json
+
+    return judge

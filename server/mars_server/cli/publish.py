@@ -69,6 +69,15 @@ class _Time(click.ParamType[int]):
     show_default=True,
     help="Privacy budget of one installation in one week.",
 )
+@click.option(
+    "--notes", type=_FILE, metavar="FILE", help="TOML with [[note]] tables for the events page."
+)
+@click.option(
+    "--chart-cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep drawn charts here, so that the next run draws only new ones.",
+)
 @click.option("--adopt", is_flag=True, help="Take over weeks that DIR holds and the database lost.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def publish(
@@ -79,6 +88,8 @@ def publish(
     sign_key: Path | None,
     noise_key: Path | None,
     noise_epsilon: float,
+    notes: Path | None,
+    chart_cache: Path | None,
     adopt: bool,
     as_json: bool,
 ) -> None:
@@ -87,6 +98,7 @@ def publish(
     A week is published once, two days after its end at the earliest, and its files never change.
     Run it as often as you like.
     """
+    from mars_server.pages.events import parse_notes
     from mars_server.publication.compose import Rules
     from mars_server.publication.index import read_private_key
     from mars_server.publication.noise import Noise
@@ -103,6 +115,8 @@ def publish(
         system_clock().now() if now is None else now,
         signing_key=seed,
         adopt=adopt,
+        notes=parse_notes(notes.read_bytes(), str(notes)) if notes else (),
+        chart_cache=chart_cache,
     )
     if as_json:
         emit_json(

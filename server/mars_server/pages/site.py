@@ -1,24 +1,147 @@
-"""thin"""
+"""The whole site: every address it has, and the bytes that stand there.
+
+Written to a folder by ``publish`` and served by ``serve`` from the same code. It knows published
+weeks and nothing else, so no page, picture or download can show more than was published.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from typing import Final
 
 from mars.wire.product import Product
+from mars_server.charts.figures import installations_chart, shares_chart
+from mars_server.charts.render import Chart
+from mars_server.charts.store import ChartStore
+from mars_server.pages import address as place
+from mars_server.pages import ranges
+from mars_server.pages.address import Address
+from mars_server.pages.events import Note
+from mars_server.pages.language import LANGUAGES
+from mars_server.pages.ranges import Range
+from mars_server.pages.render import Pages, Surroundings
+from mars_server.publication import files as figures
 from mars_server.publication.document import Week
+
+MEDIA_TYPES: Final = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+}
+CHART_LABELS: Final = {
+    "linux": "Linux",
+    "windows": "Windows",
+    "macos": "macOS",
+    "1": "0–3 d",
+    "10": "4–31 d",
+    "100": "32–316 d",
+    "1000": "317 d +",
+}
+"""Inside pictures, which are the same in every language."""
 
 
 class Site:
-    def __init__(self, product: Product, weeks: Sequence[Week], *, signed: bool) -> None:
-        self.product = product
-        self.weeks = weeks
-        self.signed = signed
+    """All pages and files of one product. ``weeks`` oldest first; ``served`` adds what needs a
+    server: the form for a free choice of weeks."""
 
-    def export(self) -> dict[str, bytes]:
-        rows = "".join(
-            f"<tr><td>{escape(w.week)}</td><td>{escape(str(w.hits.value))}</td></tr>"
-            for w in self.weeks
-        )
-        html = f"<!doctype html><title>{escape(self.product.product)}</title><table>{rows}</table>"
-        return {"index.html": html.encode()}
+    def __init__(
+        self,
+        product: Product,
+        weeks: Sequence[Week],
+        *,
+        signed: bool = False,
+        notes: Sequence[Note] = (),
+        charts: ChartStore | None = None,
+        served: bool = False,
+    ) -> None:
+        self._weeks = tuple(weeks)
+        self._charts = charts or ChartStore()
+        around = Surroundings(product, self._weeks, tuple(notes), signed, served)
+        self._pages = Pages(around, self.size)
+
+    def addresses(self) -> Iterator[Address]:
+        """Every file of the static site."""
+        for file in place.STATIC:
+            yield Address(file=file)
+        for language in LANGUAGES:
+            for section in ("", *place.RANGED, *place.PLAIN):
+                yield Address(language, section)
+            for section in place.RANGED:
+                for name in self._other_ranges():
+                    yield Address(language, section, name)
+        for section in place.RANGED:
+            kinds: tuple[str, ...] = place.FIGURE_FILES
+            kinds += place.CHART_FILES if section in place.CHARTS else ()
+            for name in [ranges.DEFAULT, *self._other_ranges()] if self._weeks else []:
+                for file in kinds:
+                    yield Address(section=section, span=name, file=file)
+
+    def export(self) -> Iterator[tuple[str, bytes]]:
+        """Path and bytes of every file of the static site."""
+        for each in self.addresses():
+            content = self.content(each)
+            assert content is not None
+            yield each.path, content
+
+    def content(self, address: Address) -> bytes | None:
+        """The bytes at ``address``, or None where there is nothing."""
+        if address.file in place.STATIC:
+            return static(address.file)
+        span = ranges.pick(address.span, self._weeks)
+        if address.file == place.PAGE:
+            if span is None and (address.span != ranges.DEFAULT or self._weeks):
+                return None
+            return self._pages.page(address, span)
+        if span is None:
+            return None
+        if address.file in place.FIGURE_FILES:
+            return _figures(address, span)
+        return self._picture(address, span)
+
+    def chart(self, section: str, span: Range) -> Chart:
+        if section == place.HITS:
+            return installations_chart(span.weeks)
+        return shares_chart(section, span.weeks, CHART_LABELS)
+
+    def size(self, section: str, span: Range) -> tuple[int, int]:
+        """Width and height of a chart in CSS pixels."""
+        picture = self._charts.picture(self.chart(section, span))
+        return picture.width, picture.height
+
+    def _picture(self, address: Address, span: Range) -> bytes:
+        picture = self._charts.picture(self.chart(address.section, span))
+        match address.file:
+            case "chart.svg":
+                return picture.svg
+            case "chart-dark.png":
+                return picture.png_dark
+            case _:
+                return picture.png
+
+    def _other_ranges(self) -> list[str]:
+        return [name for name in ranges.names(self._weeks) if name != ranges.DEFAULT]
+
+
+def static(name: str) -> bytes:
+    """A file that is the same on every site. ``name`` is one of ``address.STATIC``."""
+    return files("mars_server.pages").joinpath("static", name).read_bytes()
+
+
+def media_type(address: Address) -> str:
+    return MEDIA_TYPES[address.file.rpartition(".")[2]]
+
+
+def _figures(address: Address, span: Range) -> bytes:
+    """Exactly the figures of the chart and table at the same address."""
+    csv = address.file.endswith(".csv")
+    match address.section:
+        case place.HITS:
+            return (figures.hits_csv if csv else figures.hits_json)(span.weeks)
+        case place.CROSS:
+            return (figures.pairs_csv if csv else figures.pairs_json)(span.weeks)
+        case table:
+            return (figures.table_csv if csv else figures.table_json)(table, span.weeks)

@@ -117,7 +117,13 @@ def restore(value: object) -> Published:
 
 def share(part: Published, parts: Iterable[Published]) -> Percent:
     """``part`` in whole percent of all ``parts``, both at their floors; halves round up."""
+    return joint_share([part], parts)
+
+
+def joint_share(some: Iterable[Published], parts: Iterable[Published]) -> Percent:
+    """Several of ``parts`` together in whole percent of all of them, at their floors."""
+    piece = sum(each.least for each in some)
     whole = sum(each.least for each in parts)
-    if whole == 0 or part.hidden or part.missing:
+    if piece == 0 or whole == 0:
         return Percent(None, _SEAL)
-    return Percent((200 * part.least + whole) // (2 * whole), _SEAL)
+    return Percent((200 * piece + whole) // (2 * whole), _SEAL)

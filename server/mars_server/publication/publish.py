@@ -9,6 +9,8 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from mars.wire.ed25519 import public_key, sign
+from mars_server.charts.store import ChartStore
+from mars_server.pages.events import Note
 from mars_server.pages.site import Site
 from mars_server.publication import index, ledger
 from mars_server.publication.compose import Rules
@@ -36,6 +38,8 @@ def publish(
     *,
     signing_key: bytes | None = None,
     adopt: bool = False,
+    notes: Sequence[Note] = (),
+    chart_cache: Path | None = None,
 ) -> Outcome:
     """Brings ``out`` up to date with what is due at ``now`` (Unix seconds).
 
@@ -50,8 +54,14 @@ def publish(
     weeks = ledger.close_weeks(engine, rules, now)
     data = signed_files(rules, weeks, signing_key)
     written = write_files(out, {f"{DATA}/{name}": content for name, content in data.items()})
-    site = Site(rules.product, weeks, signed=signing_key is not None)
-    written += write_files(out, site.export())
+    site = Site(
+        rules.product,
+        weeks,
+        signed=signing_key is not None,
+        notes=notes,
+        charts=ChartStore(chart_cache),
+    )
+    written += sum(write_files(out, {path: content}) for path, content in site.export())
     return Outcome(weeks, len(weeks) - len(before), written)
 
 

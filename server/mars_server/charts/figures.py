@@ -1,0 +1,179 @@
+"""What the charts show, as rows for the renderer; made from published weeks alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+from typing import Final
+
+from mars.wire.query import OTHER
+from mars_server.charts.render import Chart, Rows
+from mars_server.publication.document import Week
+from mars_server.publication.files import NOT_GIVEN
+from mars_server.publication.weeks import monday
+
+COLOURS: Final = ("#2f6f95", "#e0a13c", "#5d9a68", "#a65a7c", "#7a71b8", "#c9694a", "#4fa5a5")
+"""In order; also in the style sheet as ``.s1`` to ``.s7``. Told apart with common colour blindness
+by their lightness, and by the dashes."""
+REST_COLOUR: Final = "#b9c2c8"
+DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 3], [10, 4], [4, 2, 1, 2])
+SMALLEST_BAND: Final = 100
+"""A value gets a band of its own from one part in this many on."""
+REST: Final = "rest"
+"""Everything that has no band of its own, drawn on top."""
+LABEL_HEIGHT: Final = 0.062
+"""Height of a label line as a share of the plot (15 of 250 px)."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """One series of a stacked chart: the values it stands for, and its place in the palette."""
+
+    name: str
+    values: frozenset[str]
+    number: int
+    """1–7, or 0 for the rest."""
+
+    @property
+    def colour(self) -> str:
+        return COLOURS[self.number - 1] if self.number else REST_COLOUR
+
+    @property
+    def dash(self) -> list[int]:
+        return DASHES[self.number - 1] if self.number else [1, 0]
+
+
+def installations_chart(weeks: Sequence[Week]) -> Chart:
+    """Estimate and interval by week; a week without data leaves a gap."""
+    rows = []
+    for run, part in enumerate(runs(weeks)):
+        for week in part:
+            guess = week.estimate
+            assert guess is not None
+            rows.append(
+                {
+                    "x": (monday(week.week) + timedelta(days=3)).isoformat(),
+                    "run": run,
+                    "low": guess.low,
+                    "high": guess.high,
+                    "installations": guess.installations,
+                    "alone": len(part) == 1,
+                    "disturbed": "disturbed" in week.flags,
+                }
+            )
+    return Chart("installations", {"weeks": rows})
+
+
+def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
+    """The series of a table over ``weeks``: the biggest seven by themselves, the others together.
+
+    In the order in which the tables list their values; versions newest first.
+    """
+    order = list(dict.fromkeys(row.value for week in weeks for row in week.tables[table]))
+    sums = dict.fromkeys(order, 0)
+    for week in weeks:
+        for row in week.tables[table]:
+            sums[row.value] += row.count.least
+    shown = [value for value in order if sums[value] and value not in (NOT_GIVEN, OTHER)]
+    whole = sum(sums[value] for value in order if value != NOT_GIVEN)
+    big = {
+        value
+        for value in sorted(shown, key=lambda value: -sums[value])[: len(COLOURS)]
+        if sums[value] * SMALLEST_BAND >= whole
+    }
+    named = [value for value in shown if value in big]
+    if table == "v":
+        named = named[::-1]
+    rest = frozenset(order) - big - {NOT_GIVEN}
+    result = [Band(value, frozenset({value}), n) for n, value in enumerate(named, start=1)]
+    if any(sums[value] for value in rest):
+        result.append(Band(REST, rest, 0))
+    return result
+
+
+def shares_chart(table: str, weeks: Sequence[Week], names: dict[str, str]) -> Chart:
+    """Stacked shares of ``table``. ``names`` gives the label of a value; default is the value."""
+    series = bands(table, weeks)
+    rows = []
+    last: dict[str, tuple[float, float]] = {}
+    for run, part in enumerate(runs(weeks)):
+        stacks = [(monday(week.week), stack(table, week, series)) for week in part]
+        stacks.append((stacks[-1][0] + timedelta(days=7), stacks[-1][1]))
+        last = stacks[-1][1]
+        for day, places in stacks:
+            rows += [
+                {
+                    "x": day.isoformat(),
+                    "run": run,
+                    "series": band.name,
+                    "colour": band.colour,
+                    "dash": band.dash,
+                    "bottom": places[band.name][0],
+                    "top": places[band.name][1],
+                }
+                for band in series
+                if band.name in places
+            ]
+    return Chart("shares", {"bands": rows, "labels": _labels(series, last, names)})
+
+
+def stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[float, float]]:
+    """Bottom and top of each band in one week, as shares of the floored counts; {} for none."""
+    sizes = {
+        band.name: sum(row.count.least for row in week.tables[table] if row.value in band.values)
+        for band in series
+    }
+    whole = sum(sizes.values())
+    if not whole:
+        return {}
+    edges = [0]
+    for size in sizes.values():
+        edges.append(edges[-1] + size)
+    places = [(low / whole, high / whole) for low, high in pairwise(edges)]
+    return dict(zip(sizes, places, strict=True))
+
+
+def runs(weeks: Iterable[Week]) -> list[list[Week]]:
+    """Stretches of weeks with data; a week without data ends a stretch."""
+    result: list[list[Week]] = [[]]
+    for week in weeks:
+        if week.hits.missing:
+            result.append([])
+        else:
+            result[-1].append(week)
+    return [part for part in result if part]
+
+
+def _labels(
+    series: Sequence[Band], places: dict[str, tuple[float, float]], names: dict[str, str]
+) -> Rows:
+    """Labels beside the last week's bands, bottom up, moved apart where they would overlap."""
+    shown = [band for band in series if band.name in places and _height(places[band.name]) > 0.005]
+    middles = [sum(places[band.name]) / 2 for band in shown]
+    for n in range(1, len(middles)):
+        middles[n] = max(middles[n], middles[n - 1] + LABEL_HEIGHT)
+    top = 1.0
+    for n in reversed(range(len(middles))):
+        middles[n] = min(middles[n], top)
+        top = middles[n] - LABEL_HEIGHT
+    return [
+        {
+            "y": middle,
+            "from": places[band.name][0],
+            "to": places[band.name][1],
+            "colour": band.colour,
+            "text": f"{names.get(band.name, band.name)} · {_percent(places[band.name])}",
+        }
+        for band, middle in zip(shown, middles, strict=True)
+    ]
+
+
+def _height(place: tuple[float, float]) -> float:
+    return place[1] - place[0]
+
+
+def _percent(place: tuple[float, float]) -> str:
+    return f"{math.floor(100 * _height(place) + 0.5)} %"

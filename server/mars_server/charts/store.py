@@ -1,0 +1,115 @@
+"""Keeps rendered charts, by a hash of everything that decides their bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from mars_server.charts.render import VEGA_LITE, Chart, Picture, darken, full_spec, render
+
+IN_MEMORY: Final = 64
+"""Pictures; some 30 kB each."""
+ON_DISK: Final = 1000
+"""Pictures; the least recently written go first."""
+
+
+def key(chart: Chart) -> str:
+    """Names the picture of ``chart``: figures, specification, themes and renderer versions."""
+    parts = [
+        full_spec(chart),
+        darken(json.dumps(full_spec(chart))),
+        VEGA_LITE,
+        version("vl-convert-python"),
+        version("pillow"),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+class ChartStore:
+    """Renders a chart once; ``folder`` (or nothing) keeps pictures between runs.
+
+    Bounded in memory and on disk, whatever ranges visitors ask for. Not safe for threads.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        limit: int = ON_DISK,
+        renderer: Callable[[Chart], Picture] = render,
+    ) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._render = renderer
+        self._memory: OrderedDict[str, Picture] = OrderedDict()
+
+    def picture(self, chart: Chart) -> Picture:
+        name = key(chart)
+        found = self._memory.pop(name, None) or self._load(name)
+        if found is None:
+            found = self._render(chart)
+            self._save(name, found)
+        self._memory[name] = found
+        if len(self._memory) > IN_MEMORY:
+            self._memory.popitem(last=False)
+        return found
+
+    def _load(self, name: str) -> Picture | None:
+        if self._folder is None:
+            return None
+        try:
+            data = (self._folder / name).read_bytes()
+        except OSError:
+            return None
+        return _unpack(data)
+
+    def _save(self, name: str, picture: Picture) -> None:
+        if self._folder is None:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=".new-")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(_pack(picture))
+        Path(temporary).replace(self._folder / name)
+        self._trim()
+
+    def _trim(self) -> None:
+        assert self._folder is not None
+        kept = sorted(self._folder.iterdir(), key=lambda path: path.stat().st_mtime)
+        for path in kept[: max(0, len(kept) - self._limit)]:
+            path.unlink(missing_ok=True)
+
+
+def _pack(picture: Picture) -> bytes:
+    """One line of JSON with sizes, then the three files."""
+    parts = (picture.svg, picture.png, picture.png_dark)
+    head = {
+        "size": [picture.width, picture.height],
+        "parts": [len(part) for part in parts],
+        "sha256": hashlib.sha256(b"".join(parts)).hexdigest(),
+    }
+    return json.dumps(head).encode("ascii") + b"\n" + b"".join(parts)
+
+
+def _unpack(data: bytes) -> Picture | None:
+    """None for a file that is cut short or damaged: the chart is then drawn again."""
+    line, _, body = data.partition(b"\n")
+    try:
+        head = json.loads(line)
+        first, second, third = head["parts"]
+        width, height = head["size"]
+        intact = hashlib.sha256(body).hexdigest() == head["sha256"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not intact or first + second + third != len(body):
+        return None
+    return Picture(
+        body[:first], body[first : first + second], body[first + second :], width, height
+    )

@@ -1,0 +1,124 @@
+"""What happened when: releases, gaps, disturbed weeks, and the publisher's notes."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mars.errors import ConfigError
+from mars.wire.product import is_release
+from mars_server.pages.language import SOURCE, Language
+from mars_server.publication.document import Week
+
+MAX_NOTE = 500
+"""Characters of one note in one language."""
+_WEEK = re.compile(r"[0-9]{4}-W[0-9]{2}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something about one week; ``kind`` is ``release``, ``gap``, ``disturbed``, ``steering``,
+    ``late`` or ``note``."""
+
+    week: str
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """A publisher's remark on a week, by language; English must be there."""
+
+    week: str
+    text: dict[str, str]
+
+
+def events(weeks: Sequence[Week], notes: Sequence[Note], say: Language) -> list[Event]:
+    """All events, newest first."""
+    found = _releases(weeks, say)
+    for week in weeks:
+        if week.hits.missing:
+            found.append(Event(week.week, "gap", say.gettext("No data for this week.")))
+        if "disturbed" in week.flags:
+            found.append(
+                Event(
+                    week.week,
+                    "disturbed",
+                    say.gettext(
+                        "Disturbed: more than twice or less than half the hits of the weeks "
+                        "before. Forged requests, an outage or a release may be behind it."
+                    ),
+                )
+            )
+        if "steering-changed" in week.flags:
+            found.append(
+                Event(
+                    week.week,
+                    "steering",
+                    say.gettext(
+                        "The interval between requests was changed recently; the estimate "
+                        "may be off for some weeks."
+                    ),
+                )
+            )
+        if week.late.least:
+            found.append(
+                Event(
+                    week.week,
+                    "late",
+                    say.gettext("%(hits)s or more hits of earlier weeks came too late.")
+                    % {"hits": say.count(week.late)},
+                )
+            )
+    found += [
+        Event(note.week, "note", note.text.get(say.code, note.text[SOURCE])) for note in notes
+    ]
+    return sorted(found, key=lambda event: event.week, reverse=True)
+
+
+def _releases(weeks: Sequence[Week], say: Language) -> list[Event]:
+    """The week in which each release first reached ten hits; not those of the very first week."""
+    seen: set[str] = set()
+    found = []
+    for n, week in enumerate(week for week in weeks if not week.hits.missing):
+        for row in week.tables["v"]:
+            if row.count.least and row.value not in seen and is_release(row.value):
+                seen.add(row.value)
+                if n:
+                    text = say.gettext("Version %(version)s was first seen in ten hits or more.")
+                    found.append(Event(week.week, "release", text % {"version": row.value}))
+    return found
+
+
+def parse_notes(data: bytes, where: str = "notes.toml") -> list[Note]:
+    """Reads ``[[note]]`` tables: ``week = "2026-W12"``, ``text = {en = "…", de = "…"}``.
+
+    Raises ``ConfigError`` (``notes-invalid``) that names ``where``.
+    """
+    try:
+        table = tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+        raise _wrong(where, "is not TOML in UTF-8") from None
+    entries = table.pop("note", [])
+    if table or not isinstance(entries, list):
+        raise _wrong(where, "holds nothing but [[note]] tables")
+    return [_note(entry, where) for entry in entries]
+
+
+def _note(entry: object, where: str) -> Note:
+    if not isinstance(entry, dict) or set(entry) != {"week", "text"}:
+        raise _wrong(where, "a note has a week and a text, nothing else")
+    week, text = entry["week"], entry["text"]
+    if not isinstance(week, str) or _WEEK.fullmatch(week) is None:
+        raise _wrong(where, "a note's week is written like 2026-W12")
+    if not isinstance(text, dict) or not isinstance(text.get(SOURCE), str):
+        raise _wrong(where, 'a note\'s text is a table with at least "en"')
+    if any(not isinstance(part, str) or len(part) > MAX_NOTE for part in text.values()):
+        raise _wrong(where, f"a note's text is at most {MAX_NOTE} characters")
+    return Note(week, dict(text))
+
+
+def _wrong(where: str, what: str) -> ConfigError:
+    return ConfigError("notes-invalid", f"{where}: {what}.")

@@ -1,0 +1,125 @@
+"""The languages of the interface; the one home of Babel.
+
+Texts come from gettext catalogues (``locales/LANGUAGE.po``), read as they are, so that a
+translator's file is the file that runs. English is the language of the sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from babel import Locale
+from babel.dates import format_date
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal, format_percent
+
+from mars_server.publication.estimate import Estimate
+from mars_server.publication.floor import HIDDEN, Percent, Published
+from mars_server.publication.weeks import monday, sunday
+
+SOURCE: Final = "en"
+LANGUAGES: Final = {"en": "English", "de": "Deutsch"}
+"""Codes and their names in themselves; the first is the default."""
+
+
+@dataclass(frozen=True)
+class Language:
+    """Texts and formats of one language. ``code`` is one of ``LANGUAGES``."""
+
+    code: str
+    texts: Mapping[str, str]
+
+    def gettext(self, text: str) -> str:
+        return self.texts.get(text) or text
+
+    def ngettext(self, one: str, many: str, n: int) -> str:
+        return self.gettext(one if n == 1 else many)
+
+    def count(self, value: Published) -> str:
+        """``1,230``, ``<10`` or ``no data``. Takes nothing but ``Published``."""
+        if not isinstance(value, Published):
+            raise TypeError("Only Published values are shown.")
+        if value.missing:
+            return self.gettext("no data")
+        return HIDDEN if value.hidden else self.number(value.least)
+
+    def percent(self, value: Percent | None) -> str:
+        """``53%``, or a dash where a percentage would say nothing."""
+        if value is None or value.value is None:
+            return "–"
+        shown = str(format_percent(max(value.value, 1) / 100, locale=self.code))
+        return shown if value.value else f"<{shown}"
+
+    def interval(self, guess: Estimate) -> str:
+        return f"{self.number(guess.low)}–{self.number(guess.high)}"
+
+    def number(self, value: int) -> str:
+        return str(format_decimal(value, locale=self.code))
+
+    def days(self, week: str) -> str:
+        """``16 Mar – 22 Mar 2026``: the first and the last day of a week."""
+        first, last = monday(week), sunday(week)
+        short = "d. MMM" if self.code == "de" else "d MMM"
+        start = short if first.year == last.year else f"{short} y"
+        return " – ".join(
+            str(format_date(day, form, self.code))
+            for day, form in ((first, start), (last, f"{short} y"))
+        )
+
+    def name(self, table: str, value: str) -> str:
+        """The name of a value for people; the files hold the value itself."""
+        locale = Locale.parse(self.code)
+        if value == "other":
+            return self.gettext("other")
+        if value == "none":
+            return self.gettext("not given")
+        match table:
+            case "lang":
+                return f"{locale.languages.get(value, value)} ({value})"
+            case "cc":
+                return f"{locale.territories.get(value, value)} ({value})"
+            case "py":
+                return f"Python {value}"
+            case _:
+                return self.gettext(NAMES.get(table, {}).get(value, value))
+
+
+def N_(text: str) -> str:  # noqa: N802 - gettext's customary name for "translate later"
+    return text
+
+
+NAMES: Final[Mapping[str, Mapping[str, str]]] = {
+    "level": {"plain": N_("plain, without metrics"), "tracked": N_("with coarse metrics")},
+    "v": {"dev": N_("development version")},
+    "os": {"linux": "Linux", "windows": "Windows", "macos": "macOS"},
+    "ia": {
+        "1": N_("0–3 days"),
+        "10": N_("4–31 days"),
+        "100": N_("32–316 days"),
+        "1000": N_("317 days or more"),
+    },
+}
+
+
+@cache
+def language(code: str) -> Language:
+    """The language ``code``. Raises ``KeyError`` for one that there is no catalogue of."""
+    if code not in LANGUAGES:
+        raise KeyError(code)
+    if code == SOURCE:
+        return Language(code, {})
+    path = files("mars_server.pages").joinpath("locales", f"{code}.po")
+    with path.open("rb") as file:
+        catalogue = read_po(file, locale=code)
+    return Language(
+        code,
+        {
+            str(message.id): str(message.string)
+            for message in catalogue
+            if message.id and not message.fuzzy
+        },
+    )

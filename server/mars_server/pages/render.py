@@ -1,0 +1,274 @@
+"""Fills the templates; the one home of jinja2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mars.wire.product import Product
+from mars.wire.query import VARIABLES, AllowList, encode
+from mars.wire.request import request_bytes
+from mars_server.charts.figures import bands
+from mars_server.pages import address as place
+from mars_server.pages import findings, ranges
+from mars_server.pages.address import Address
+from mars_server.pages.events import Note, events
+from mars_server.pages.language import LANGUAGES, N_, Language, language
+from mars_server.pages.ranges import Range
+from mars_server.pages.tables import cross_table, newest_release, ranking, share_table
+from mars_server.publication import files as figures
+from mars_server.publication.document import TABLES, Week
+from mars_server.publication.floor import joint_share
+
+TITLES: Final = {
+    "": N_("Overview"),
+    "hits": N_("Installations"),
+    "level": N_("Metrics given"),
+    "v": N_("Versions"),
+    "os": N_("Platforms"),
+    "ia": N_("Ages"),
+    "lang": N_("Languages"),
+    "py": N_("Python"),
+    "cc": N_("Countries"),
+    "v-os": N_("Version × platform"),
+    "events": N_("Events"),
+    "downloads": N_("Downloads"),
+    "method": N_("Method"),
+    "privacy": N_("Privacy"),
+}
+RANGE_TITLES: Final = {
+    "last-13": N_("13 weeks"),
+    "last-52": N_("52 weeks"),
+    "all": N_("all weeks"),
+}
+OVERVIEW: Final = ("hits", "v", "os", "ia")
+"""Charts on the overview."""
+EXAMPLE_HOST: Final = "a" * 55 + "d.onion"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every page knows."""
+
+    product: Product
+    weeks: tuple[Week, ...]
+    notes: tuple[Note, ...]
+    signed: bool
+    served: bool
+
+
+class Pages:
+    """Renders pages. ``size`` gives width and height of a chart."""
+
+    def __init__(self, around: Surroundings, size: Callable[[str, Range], tuple[int, int]]) -> None:
+        self._around = around
+        self._size = size
+        self._environments = {code: _environment(language(code)) for code in LANGUAGES}
+
+    def page(self, address: Address, span: Range | None) -> bytes:
+        """The page at ``address``; ``span`` is None only where nothing is published yet."""
+        say = language(address.language)
+        template = "nothing.html"
+        if address.section in place.PLAIN:
+            template = f"{address.section}.html"
+        elif span is not None:
+            template = {"": "overview.html", place.CROSS: "cross.html"}.get(
+                address.section, "dimension.html"
+            )
+        environment = self._environments[say.code]
+        text = environment.get_template(template).render(self._context(address, span, say))
+        return (text.rstrip() + "\n").encode("utf-8")
+
+    def _context(self, address: Address, span: Range | None, say: Language) -> dict[str, Any]:
+        around = self._around
+        context: dict[str, Any] = {
+            "say": say,
+            "product": around.product,
+            "here": address,
+            "served": around.served,
+            "signed": around.signed,
+            "weeks": around.weeks,
+            "title": say.gettext(TITLES[address.section]),
+            "navigation": self._navigation(address, say),
+            "languages": self._languages(address),
+            "style": address.to(Address(file=place.STYLE)),
+            "icon": address.to(Address(file=place.ICON)),
+            "link": lambda section: address.to(Address(address.language, section)),
+            "data": lambda name: "../" * address.depth + f"data/{name}",
+        }
+        if span is not None:
+            context |= self._figures(address, span, say)
+        match address.section:
+            case "events":
+                context["events"] = events(around.weeks, around.notes, say)
+            case "downloads":
+                context["series"] = ["hits", *TABLES, "v-os"]
+                context["section_titles"] = {k: say.gettext(v) for k, v in TITLES.items()}
+                context["years"] = [
+                    (year, ranges.pick(year, around.weeks)) for year in ranges.years(around.weeks)
+                ]
+            case "method":
+                context |= {
+                    "columns": COLUMNS,
+                    "noise": _noise(around.weeks),
+                    "example": findings.latest(around.weeks),
+                }
+            case "privacy":
+                context |= _requests(around.product)
+        return context
+
+    def _figures(self, address: Address, span: Range, say: Language) -> dict[str, Any]:
+        latest = findings.latest(self._around.weeks)
+        context: dict[str, Any] = {"span": span, "latest": latest}
+        if address.section == "":
+            context["charts"] = {name: self._chart(address, name, span, say) for name in OVERVIEW}
+            context["newest"] = newest_release(latest) if latest else None
+            context["new_share"] = _new_share(latest)
+            context["rankings"] = {
+                name: ranking(name, latest, say, span.weeks) if latest else []
+                for name in OVERVIEW[1:]
+            }
+        elif address.section in place.RANGED:
+            context["range_links"] = self._range_links(address, say)
+            context["range_title"] = self._range_title(span, say)
+            context["chosen"] = (span.first, span.last)
+            context["figures"] = {
+                kind: address.to(Address(section=address.section, span=span.name, file=file))
+                for kind, file in zip(("CSV", "JSON"), place.FIGURE_FILES, strict=True)
+            }
+            if address.section in place.CHARTS:
+                context["chart"] = self._chart(address, address.section, span, say)
+            if address.section in TABLES:
+                context["table"] = share_table(address.section, span.weeks, say)
+            if address.section == place.CROSS:
+                context["table"] = cross_table(span.weeks, say)
+            context["new_share"] = _new_share(findings.latest(span.weeks))
+        return context
+
+    def _chart(self, address: Address, name: str, span: Range, say: Language) -> dict[str, Any]:
+        """A chart for the ``figure`` macro: links, size, and the finding as alt text."""
+
+        def link(file: str) -> str:
+            return address.to(Address(section=name, span=span.name, file=file))
+
+        width, height = self._size(name, span)
+        finding = (
+            findings.installations(span.weeks, say)
+            if name == place.HITS
+            else findings.shares(name, span.weeks, say)
+        )
+        return {
+            "name": name,
+            "finding": finding,
+            "png": link("chart.png"),
+            "dark": link("chart-dark.png"),
+            "svg": link("chart.svg"),
+            "csv": link("figures.csv"),
+            "json": link("figures.json"),
+            "page": address.to(Address(address.language, name, span.name)),
+            "width": width,
+            "height": height,
+            "bands": [] if name == place.HITS else bands(name, span.weeks),
+        }
+
+    def _navigation(self, address: Address, say: Language) -> list[dict[str, Any]]:
+        return [
+            {
+                "title": say.gettext(title),
+                "link": address.to(Address(address.language, section)),
+                "current": section == address.section,
+            }
+            for section, title in TITLES.items()
+        ]
+
+    def _languages(self, address: Address) -> list[dict[str, Any]]:
+        return [
+            {
+                "code": code,
+                "name": name,
+                "link": address.to(Address(code, address.section, address.span)),
+                "current": code == address.language,
+            }
+            for code, name in LANGUAGES.items()
+        ]
+
+    def _range_links(self, address: Address, say: Language) -> list[dict[str, Any]]:
+        return [
+            {
+                "title": say.gettext(RANGE_TITLES.get(name, name)),
+                "link": address.to(Address(address.language, address.section, name)),
+                "current": name == address.span,
+            }
+            for name in ranges.names(self._around.weeks)
+        ]
+
+    def _range_title(self, span: Range, say: Language) -> str:
+        if span.first == span.last:
+            return span.first
+        return say.gettext("%(first)s to %(last)s") % {"first": span.first, "last": span.last}
+
+
+def _environment(say: Language) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("mars_server.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        say.gettext, say.ngettext, newstyle=True
+    )
+    environment.filters |= {
+        "hits": say.count,
+        "percent": say.percent,
+        "number": say.number,
+        "days": say.days,
+    }
+    return environment
+
+
+COLUMNS: Final = {
+    "hits": figures.HIT_COLUMNS,
+    "level, v, os, ia, lang, py, cc": figures.TABLE_COLUMNS,
+    "v-os": figures.PAIR_COLUMNS,
+    "WEEK": figures.WEEK_COLUMNS,
+}
+
+
+def _noise(weeks: Sequence[Week]) -> float | None:
+    return weeks[-1].noise if weeks else None
+
+
+def _new_share(week: Week | None) -> Any:
+    """New against continuing: installed at most 31 days ago, among those that give their age."""
+    if week is None:
+        return None
+    rows = week.tables["ia"]
+    parts = [row.count for row in rows if row.value != figures.NOT_GIVEN]
+    new = joint_share([row.count for row in rows if row.value in ("1", "10")], parts)
+    return new if new.value is not None else None
+
+
+def _requests(product: Product) -> dict[str, Any]:
+    """The requests that a client sends, made by the code that sends them."""
+    host = product.servers[0].removeprefix("http://") if product.servers else EXAMPLE_HOST
+    release = product.releases[-1] if product.releases else "1.0"
+    tracked = {"v": release, "os": "linux", "ia": "100"}
+    allowed = AllowList.of(product)
+    return {
+        "plain": request_bytes(host).decode("ascii"),
+        "tracked": request_bytes(host, encode(tracked)).decode("ascii"),
+        "optional": request_bytes(host, encode(tracked | {"py": "3.12"})).decode("ascii"),
+        "variables": VARIABLES,
+        "values": {
+            "v": ", ".join([*product.releases, "dev"]),
+            "os": ", ".join([*product.platforms, *(allowed.platforms - set(product.platforms))]),
+            "lang": ", ".join(product.languages),
+        },
+        "host_is_example": not product.servers,
+    }

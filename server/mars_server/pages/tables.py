@@ -1,0 +1,133 @@
+"""Tables for the templates, from published weeks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mars.wire.product import is_release
+from mars_server.charts.figures import bands
+from mars_server.pages.language import Language
+from mars_server.publication.document import Pair, Row, Week
+from mars_server.publication.files import NOT_GIVEN, percents
+from mars_server.publication.floor import NO_DATA, Percent, Published
+
+SHADES = 6
+"""Steps of background colour in the cross table."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One line of a ranking: name, floored hits, share, and its colour in the chart (0–7)."""
+
+    name: str
+    count: Published
+    percent: Percent | None
+    colour: int | None
+
+
+@dataclass(frozen=True)
+class ShareTable:
+    """Weeks × values. A cell is None where the week's table does not list the value."""
+
+    columns: tuple[tuple[str, int | None], ...]
+    """Name and colour number."""
+    rows: tuple[tuple[Week, tuple[Published | None, ...]], ...]
+    """Newest week first."""
+    left_out: int
+    """Values that never reached ten hits in these weeks and have no column."""
+    ranking: tuple[Ranked, ...]
+    """The latest week."""
+
+
+def ranking(table: str, week: Week, say: Language, span: Sequence[Week] = ()) -> tuple[Ranked, ...]:
+    """The rows of ``week`` in table order, without values below ten hits."""
+    colours = _colours(table, span or (week,))
+    shares = percents(table, week.tables[table])
+    return tuple(
+        Ranked(say.name(table, row.value), row.count, shares.get(row.value), colours.get(row.value))
+        for row in _ordered(table, week.tables[table])
+        if row.count.least
+    )
+
+
+def share_table(table: str, weeks: Sequence[Week], say: Language) -> ShareTable:
+    rows = [row for week in weeks for row in week.tables[table]]
+    values = [row.value for row in _ordered(table, list({row.value: row for row in rows}.values()))]
+    seen = {row.value for row in rows if row.count.least}
+    shown = [value for value in values if value in seen]
+    colours = _colours(table, weeks)
+    latest = next((week for week in reversed(weeks) if not week.hits.missing), None)
+    return ShareTable(
+        columns=tuple((say.name(table, value), colours.get(value)) for value in shown),
+        rows=tuple(
+            (
+                week,
+                tuple(NO_DATA if week.hits.missing else week.count(table, v) for v in shown),
+            )
+            for week in reversed(weeks)
+        ),
+        left_out=len([value for value in values if value not in seen]),
+        ranking=ranking(table, latest, say, weeks) if latest else (),
+    )
+
+
+@dataclass(frozen=True)
+class CrossTable:
+    """The latest week's version × platform."""
+
+    week: Week
+    platforms: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[tuple[Published, int], ...]], ...]
+    """Version, then count and shade (0 to ``SHADES``) by platform."""
+
+
+def cross_table(weeks: Sequence[Week], say: Language) -> CrossTable | None:
+    week = next((week for week in reversed(weeks) if week.pairs), None)
+    if week is None:
+        return None
+    platforms = list(dict.fromkeys(pair.os for pair in week.pairs))
+    versions = list(dict.fromkeys(pair.v for pair in week.pairs))
+    cells = {(pair.v, pair.os): pair for pair in week.pairs}
+    most = max(pair.count.least for pair in week.pairs)
+    ordered = sorted(versions, key=version_key, reverse=True)
+    return CrossTable(
+        week,
+        tuple(say.name("os", name) for name in platforms),
+        tuple(
+            (say.name("v", v), tuple(_shaded(cells[v, name], most) for name in platforms))
+            for v in ordered
+        ),
+    )
+
+
+def newest_release(week: Week) -> Ranked | None:
+    """The newest release with at least ten hits, and its share."""
+    releases = [row for row in week.tables["v"] if is_release(row.value) and row.count.least]
+    if not releases:
+        return None
+    row = max(releases, key=lambda each: version_key(each.value))
+    return Ranked(row.value, row.count, percents("v", week.tables["v"])[row.value], None)
+
+
+def version_key(value: str) -> tuple[int, ...]:
+    """Sorts releases by number, everything else before them."""
+    return tuple(int(part) for part in value.split(".")) if is_release(value) else ()
+
+
+def _ordered(table: str, rows: Sequence[Row]) -> list[Row]:
+    """Versions newest first, ``other`` and ``none`` last; other tables as they are."""
+    tail = {"other": 1, NOT_GIVEN: 2}
+    if table == "v":
+        rows = sorted(rows, key=lambda row: version_key(row.value), reverse=True)
+    return sorted(rows, key=lambda row: tail.get(row.value, 0))
+
+
+def _colours(table: str, weeks: Sequence[Week]) -> dict[str, int]:
+    return {value: band.number for band in bands(table, weeks) for value in band.values}
+
+
+def _shaded(pair: Pair, most: int) -> tuple[Published, int]:
+    if not pair.count.least:
+        return pair.count, 0
+    return pair.count, 1 + (SHADES - 1) * pair.count.least // max(most, 1)

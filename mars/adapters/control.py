@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,6 +57,7 @@ def session(control: str, password: str | None, seconds: float) -> Iterator[Cont
 
 
 def _connected(control: str) -> Controller:
+    _knock(control)
     import stem
     from stem.control import Controller
 
@@ -67,6 +69,20 @@ def _connected(control: str) -> Controller:
         address = parse_proxy(control)
         return Controller.from_port(address.host, address.port)
     except stem.SocketError:
+        raise _unavailable(control) from None
+
+
+def _knock(control: str) -> None:
+    """Connects once by itself: where nothing listens, stem need not be loaded (and it would leave
+    its socket open)."""
+    try:
+        if control.startswith(UNIX):
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.connect(control.removeprefix(UNIX))
+        else:
+            address = parse_proxy(control)
+            socket.create_connection((address.host, address.port), SECONDS).close()
+    except (OSError, AttributeError):  # AttributeError: no unix sockets on this platform
         raise _unavailable(control) from None
 
 

@@ -18,6 +18,8 @@ from mars.errors import ConfigError, TransportError
 from mars.ports import Clock, TorSettings, TorStatus
 from mars.wire.torrc import own_torrc
 
+LOG = "tor.log"
+"""What tor says, from the last start on. tor itself leaves addresses out of it (SafeLogging)."""
 POLL = 0.1
 """Seconds between two looks at a tor that starts."""
 STOP_SECONDS = 5.0
@@ -90,7 +92,7 @@ class OwnTor:
     def _failure(self, clock: Clock, end: float, last: TorStatus) -> TransportError:
         if clock.monotonic() < end - POLL:
             return TransportError(
-                "tor-start", f"Tor ended at once; its reason stands in {self.folder / 'tor.log'}."
+                "tor-start", f"Tor ended at once; its reason stands in {self.folder / LOG}."
             )
         hint = (
             "set this machine's clock right"
@@ -111,16 +113,17 @@ def start(settings: TorSettings, folder: str, clock: Clock) -> OwnTor:
     command = [find_binary(settings.binary)]
     command += ["--defaults-torrc", str(home / "defaults"), "-f", str(home / "torrc")]
     try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=_environment(home),
-            cwd=home,
-            # Ctrl-C in the application's terminal is for the application to handle.
-            start_new_session=sys.platform != "win32",
-        )
+        with (home / LOG).open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=_environment(home),
+                cwd=home,
+                # Ctrl-C in the application's terminal is for the application to handle.
+                start_new_session=sys.platform != "win32",
+            )
     except OSError:
         raise TransportError("tor-start", "Tor could not be started; check its file.") from None
     tor = OwnTor(process, home)

@@ -30,8 +30,8 @@ def own_torrc(
         "CookieAuthentication 1",
         f"CookieAuthFile {quote(folder + '/cookie')}",
         f"DataDirectory {quote(folder + '/data')}",
-        f"Log notice file {quote(folder + '/tor.log')}",
-        "TruncateLogFile 1",
+        # To the file that its output goes to: a quoted name is not understood here.
+        "Log notice stdout",
         "ClientOnly 1",
         "AvoidDiskWrites 1",
         "ShutdownWaitLength 0",

@@ -85,11 +85,11 @@ class GnuPG:
         for name in self.programs:
             found = shutil.which(name, path=search)
             if found is not None:
-                return Path(found)
+                return Path(found).absolute()
         for name in self.programs:
             for folder in search.split(os.pathsep):
                 if folder and (Path(folder) / name).is_file():
-                    return Path(folder) / name
+                    return Path(folder, name).absolute()
         return None
 
     def _run(
@@ -134,6 +134,8 @@ def judge(code: int, status: bytes, key_in_future: bool = False) -> OpenPGPVerdi
     said = [line[0] for line in lines]
     if key_in_future and any(line[0] == b"ERRSIG" and line[6:7] == [_BAD_KEY] for line in lines):
         return CLOCK
+    if code != 0 and not lines:
+        return UNAVAILABLE  # it died, or did not understand us; a bad signature is always reported
     if code != 0 or not _REFUSING.isdisjoint(said):
         return BAD
     if any(said.count(word) != 1 for word in (b"NEWSIG", b"GOODSIG", b"VALIDSIG")):
@@ -241,28 +243,51 @@ def _start(command: Sequence[str], home: Path, deadline: float) -> tuple[int, by
     Returns the exit code and what came on that descriptor, or on stdout for a command without
     one. Raises ``OSError`` or ``subprocess.TimeoutExpired``; kills what is left in either case.
     """
-    with (home / "status").open("w+b") as status:
-        # Windows passes no descriptors on but the standard ones; there it is stdout, on which
-        # neither program writes anything else.
-        own = "{}" in command and not _WINDOWS
-        number = str(status.fileno()) if own else "1"
-        process = subprocess.Popen(
-            [number if part == "{}" else part for part in command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if own else status,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(status.fileno(),) if own else (),
-            cwd=home,
-            env=_environment(home),
-            start_new_session=not _WINDOWS,
-        )
+    reading, writing = os.pipe()
+    try:
+        process = _spawn(command, home, writing)
         try:
             code = process.wait(deadline)
         except BaseException:
             _kill(process)
             raise
-        status.seek(0)
-        return code, status.read(MAX_STATUS)
+        return code, _drain(reading)
+    finally:
+        os.close(reading)
+
+
+def _spawn(command: Sequence[str], home: Path, writing: int) -> subprocess.Popen[bytes]:
+    # Windows passes no descriptors on but the standard ones; there it is stdout, on which
+    # neither program writes anything else.
+    own = "{}" in command and not _WINDOWS
+    number = str(writing) if own else "1"
+    try:
+        return subprocess.Popen(
+            [number if part == "{}" else part for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if own else writing,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(writing,) if own else (),
+            cwd=home,
+            env=_environment(home),
+            start_new_session=not _WINDOWS,
+        )
+    finally:
+        os.close(writing)
+
+
+def _drain(reading: int) -> bytes:
+    """What a program that has ended left in the pipe.
+
+    Nothing is read before: an honest answer fits into the pipe, and a program that says more
+    waits there until its deadline instead of filling the memory or the disk.
+    """
+    if not _WINDOWS:
+        os.set_blocking(reading, False)
+    parts: list[bytes] = []
+    while part := os.read(reading, MAX_STATUS):
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,614 @@
+"""HOSTILE D: OpenPGP signatures, judged by real gpg and gpgv, and whatever may be wrong there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mars.adapters.gpg import MAX_SIGNATURE, GnuPG, dearmour, judge, key_created
+from mars.errors import MarsError
+from mars.ports import OpenPGPVerdict
+from mars.testing.openpgp import MemoryKey, MemoryOpenPGP
+from mars.testing.packets import (
+    EARLY,
+    MD5,
+    PUBLIC_KEY,
+    SHA1,
+    SHA224,
+    SHA384,
+    SHA512,
+    TEXT,
+    PacketKey,
+    armour,
+    notation,
+    packet,
+)
+from mars.testing.publisher import EXAMPLE_NOW, Publisher
+from mars.trust import Accepted, TrustState, verify
+from mars.wire import envelope
+from mars.wire.envelope import Signature, pae
+from mars.wire.times import DAY
+
+NOW = EXAMPLE_NOW
+MESSAGE = pae("text/plain", b"line one\nline two\n")
+KEY = PacketKey(b"k" * 32)
+PAST = EARLY + DAY
+"""A signature that is older than any clock that runs these tests."""
+
+BOTH = pytest.mark.parametrize("gnupg", [GnuPG(programs=("gpgv",)), GnuPG(programs=("gpg",))])
+
+
+def bad(gnupg: GnuPG, signature: bytes, *keys: PacketKey, message: bytes = MESSAGE) -> bool:
+    blocks = [key.block for key in keys or (KEY,)]
+    return gnupg.verify(signature, message, blocks).reason == "openpgp-bad"
+
+
+def good(gnupg: GnuPG, signature: bytes, key: PacketKey = KEY) -> bool:
+    verdict = gnupg.verify(signature, MESSAGE, [key.block])
+    return verdict.reason is None and verdict.fingerprint == key.fingerprint
+
+
+@BOTH
+def test_d01_expired_key_is_rejected(gnupg: GnuPG) -> None:
+    key = replace(KEY, expires_after=2 * DAY)
+    assert bad(gnupg, key.sign(MESSAGE, PAST), key)
+    assert good(gnupg, replace(KEY, expires_after=2**31).sign(MESSAGE, PAST))
+
+
+@BOTH
+def test_d02_revoked_key_is_rejected(gnupg: GnuPG) -> None:
+    key = replace(KEY, revoked=True)
+    assert bad(gnupg, key.sign(MESSAGE, PAST), key)
+
+
+@BOTH
+@pytest.mark.parametrize("order", [1, -1])
+def test_d03_revoked_signature_beside_a_good_one_is_rejected(gnupg: GnuPG, order: int) -> None:
+    revoked = PacketKey(b"r" * 32, revoked=True)
+    parts = [revoked.sign(MESSAGE, PAST), KEY.sign(MESSAGE, PAST)][::order]
+    assert bad(gnupg, b"".join(parts), KEY, revoked)
+
+
+@BOTH
+@pytest.mark.parametrize("order", [1, -1])
+def test_d04_unknown_signature_beside_a_good_one_is_rejected(gnupg: GnuPG, order: int) -> None:
+    parts = [PacketKey(b"u" * 32).sign(MESSAGE, PAST), KEY.sign(MESSAGE, PAST)][::order]
+    assert bad(gnupg, b"".join(parts), KEY)
+
+
+@BOTH
+def test_d05_expired_signature_is_rejected(gnupg: GnuPG) -> None:
+    assert bad(gnupg, KEY.sign(MESSAGE, PAST, expires_after=3600))
+
+
+def dated(at: int, now: int = NOW) -> Accepted:
+    """A document issued at NOW whose OpenPGP signature is dated ``at``."""
+    publisher = Publisher(seeds=[b"d" * 32], openpgp=[MemoryKey(b"m" * 32)])
+    signed = envelope.decode(publisher.document())
+    message = pae(signed.payload_type, signed.payload)
+    entries = (signed.signatures[0], Signature("", publisher.openpgp[0].sign(message, at)))
+    data = envelope.encode(replace(signed, signatures=entries))
+    return verify(data, publisher.trust(), TrustState.initial(), now, MemoryOpenPGP())
+
+
+@pytest.mark.parametrize("at", [0, NOW - 2 * DAY - 1, NOW + DAY + 1, 2**40])
+def test_d05_signature_date_outside_of_the_window_is_rejected(at: int) -> None:
+    with pytest.raises(MarsError) as caught:
+        dated(at)
+    assert caught.value.reason == "openpgp-date"
+
+
+@pytest.mark.parametrize("at", [NOW - 2 * DAY, NOW, NOW + DAY])
+def test_d05_signature_date_inside_of_the_window_is_accepted(at: int) -> None:
+    assert dated(at).news
+
+
+@BOTH
+def test_d06_text_mode_signature_is_rejected(gnupg: GnuPG) -> None:
+    signature = KEY.sign(MESSAGE, PAST, kind=TEXT)
+    assert bad(gnupg, signature)
+    assert bad(gnupg, signature, message=MESSAGE.replace(b"\n", b"\r\n"))
+
+
+@BOTH
+@pytest.mark.parametrize("digest", [SHA1, MD5, SHA224])
+def test_d07_weak_hash_is_rejected(gnupg: GnuPG, digest: int) -> None:
+    assert bad(gnupg, KEY.sign(MESSAGE, PAST, digest=digest))
+
+
+@BOTH
+@pytest.mark.parametrize("digest", [SHA384, SHA512])
+def test_d07_long_hashes_are_accepted(gnupg: GnuPG, digest: int) -> None:
+    assert good(gnupg, KEY.sign(MESSAGE, PAST, digest=digest))
+
+
+class RealHome:
+    """A key that gpg itself has made, in a home of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(mode=0o700)
+        self.run("--quick-gen-key", "Real <real@example.org>", "ed25519", "sign", "never")
+        self.block = self.run("--armor", "--export").decode()
+
+    def run(self, *arguments: str, data: bytes = b"") -> bytes:
+        command = ["gpg", "--homedir", str(self.path), "--batch", "--pinentry-mode", "loopback"]
+        options = ["--passphrase", ""]
+        done = subprocess.run(
+            [*command, *options, *arguments], input=data, capture_output=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def close(self) -> None:
+        agent = ["gpgconf", "--homedir", str(self.path), "--kill", "all"]
+        subprocess.run(agent, timeout=30, check=True)
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealHome]:
+    # A short path: the agent's socket has at most 108 characters.
+    folder = Path("/tmp") / f"mars-test-{os.getpid()}"
+    home = RealHome(folder)
+    yield home
+    home.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@BOTH
+@pytest.mark.parametrize("armoured", [[], ["--armor"]])
+def test_d08_detached_signature_by_gpg_is_accepted(
+    gnupg: GnuPG, real: RealHome, armoured: list[str]
+) -> None:
+    signature = real.run(*armoured, "--detach-sign", data=MESSAGE)
+    assert gnupg.verify(signature, MESSAGE, [real.block]).reason is None
+
+
+@BOTH
+@pytest.mark.parametrize("way", ["--sign", "--clearsign", "--store"])
+def test_d08_inline_or_clearsigned_text_is_no_detached_signature(
+    gnupg: GnuPG, real: RealHome, way: str
+) -> None:
+    inline = real.run(way, data=MESSAGE)
+    assert gnupg.verify(inline, MESSAGE, [real.block]).reason == "openpgp-bad"
+
+
+@BOTH
+def test_d09_clearsigned_document_with_text_around_it_is_rejected(
+    gnupg: GnuPG, real: RealHome
+) -> None:
+    inline = b"before\n" + real.run("--clearsign", data=MESSAGE) + b"after\n"
+    assert gnupg.verify(inline, MESSAGE, [real.block]).reason == "openpgp-bad"
+    assert gnupg.verify(inline, inline, [real.block]).reason == "openpgp-bad"
+
+
+FINGERPRINT = "A" * 40
+STATUS = (
+    b"[GNUPG:] NEWSIG t@example.org\n"
+    b"[GNUPG:] KEY_CONSIDERED " + b"A" * 40 + b" 0\n"
+    b"[GNUPG:] GOODSIG AAAAAAAAAAAAAAAA Test <t@example.org>\n"
+    b"[GNUPG:] VALIDSIG %b 2026-11-21 %d 0 4 0 22 8 00 %b\n" % (b"B" * 40, NOW, b"A" * 40)
+)
+"""What gpgv says of a good signature by a subkey."""
+NO_LINE_BREAKS = (
+    *(b"\r", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x85"),
+    *("\x85".encode(), "\u2028".encode(), "\u2029".encode(), b"\0", b"\r\r"),
+)
+
+
+def test_d10_status_of_a_good_signature_is_believed() -> None:
+    assert judge(0, STATUS) == OpenPGPVerdict(None, FINGERPRINT, NOW)
+
+
+@pytest.mark.parametrize("end", NO_LINE_BREAKS)
+def test_d10_only_lf_ends_a_status_line(end: bytes) -> None:
+    forged = b"[GNUPG:] NOTATION_DATA x" + end + STATUS.replace(b"\n", end)
+    assert judge(0, forged).reason == "openpgp-bad"
+    # In a line of a good answer such bytes change nothing.
+    inside = STATUS.replace(b"Test <", b"Te" + end + b"[GNUPG:] BADSIG <")
+    assert judge(0, inside).reason is None
+
+
+@pytest.mark.parametrize("code", [1, 2, -9, 256])
+def test_d10_another_exit_code_is_rejected(code: int) -> None:
+    assert judge(code, STATUS).reason == "openpgp-bad"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("BADSIG x", "ERRSIG x", "EXPSIG x", "EXPKEYSIG x", "REVKEYSIG x", "KEYREVOKED"),
+        *("NODATA 1", "UNEXPECTED 0", "FAILURE gpg 1", "ERROR x 1", "NO_PUBKEY x", "PLAINTEXT 62"),
+        *("NEWSIG", "GOODSIG x", "VALIDSIG x"),
+    ],
+)
+def test_d10_a_line_that_speaks_against_it_or_stands_twice_rejects(line: str) -> None:
+    extra = f"[GNUPG:] {line}\n".encode()
+    for status in (STATUS + extra, extra + STATUS):
+        assert judge(0, status).reason == "openpgp-bad"
+
+
+@pytest.mark.parametrize("word", [b"NEWSIG", b"GOODSIG", b"VALIDSIG"])
+def test_d10_a_missing_line_rejects(word: bytes) -> None:
+    lines = [line for line in STATUS.split(b"\n") if word not in line]
+    assert judge(0, b"\n".join(lines)).reason == "openpgp-bad"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b" 8 00 ", b" 2 00 "),
+        (b" 8 00 ", b" 8 01 "),
+        (b" 8 00 ", b" 08 00 "),
+        (b" 8 00 ", b" 8 00 x "),
+        (b" %d " % NOW, b" 2026-11-21T00:00:00 "),
+        (b" %d " % NOW, b" -1 "),
+        (b" %d " % NOW, " ١ ".encode()),
+        (b" 0 4 0 ", b" "),
+    ],
+)
+def test_d10_validsig_of_another_form_rejects(old: bytes, new: bytes) -> None:
+    assert old in STATUS
+    assert judge(0, STATUS.replace(old, new)).reason == "openpgp-bad"
+
+
+@pytest.mark.parametrize("status", [b"", b"\xff" * 100, b"[GNUPG:] ", b"[GNUPG:]\n" * 9])
+def test_d10_garbage_is_rejected(status: bytes) -> None:
+    assert judge(0, status).reason == "openpgp-bad"
+
+
+@BOTH
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\x85", "\u2028".encode()])
+def test_d10_status_lines_inside_a_real_signature_packet_change_nothing(
+    gnupg: GnuPG, end: bytes
+) -> None:
+    forged = end + STATUS.replace(b"\n", end)
+    stranger = PacketKey(b"s" * 32)
+    assert bad(gnupg, stranger.sign(MESSAGE, PAST, hashed=notation("a@b.c", forged)))
+    assert bad(gnupg, stranger.sign(MESSAGE, PAST, unhashed=notation("a@b.c", forged)))
+    hostile = replace(KEY, name=f"x{end.decode('latin-1')}[GNUPG:] BADSIG 0 ")
+    assert good(gnupg, hostile.sign(MESSAGE, PAST), hostile)
+
+
+@BOTH
+def test_d11_junk_and_second_signatures_are_rejected_and_armour_accepted(gnupg: GnuPG) -> None:
+    signature = KEY.sign(MESSAGE, PAST)
+    assert good(gnupg, signature)
+    assert good(gnupg, armour("SIGNATURE", signature).encode())
+    assert bad(gnupg, signature + signature)
+    assert bad(gnupg, armour("SIGNATURE", signature + signature).encode())
+    for junk in (b"\0", b"junk", b"\x88", b"\xff" * 40, bytes(100)):
+        assert bad(gnupg, signature + junk), junk
+        assert bad(gnupg, junk + signature), junk
+    assert bad(gnupg, signature[:-1])
+    assert bad(gnupg, b"\x88\x00")
+
+
+def test_d11_junk_after_the_signature_changes_nothing_else() -> None:
+    assert dearmour(armour("SIGNATURE", b"abc")) == b"abc"
+    for text in ("", "x", armour("SIGNATURE", b"abc").replace("END", "X"), "-----BEGIN PGP \n\n"):
+        with pytest.raises(ValueError):
+            dearmour(text)
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """A folder for programs that pretend to be gpgv."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    return folder
+
+
+def program(folder: Path, script: str, name: str = "gpgv") -> GnuPG:
+    """A ``GnuPG`` that finds ``script`` under ``name`` and nothing else."""
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return GnuPG(path=str(folder), scratch=folder.parent, deadline=1.0)
+
+
+VERSION = 'if [ "$1" = --version ]; then echo "gpgv (GnuPG) 2.2.40"; exit 0; fi\n'
+
+
+def test_d12_large_signature_is_rejected_before_anything_is_started(tools: Path) -> None:
+    started = tools / "started"
+    gnupg = program(tools, f"touch {started}")
+    assert bad(gnupg, b"\x88" * (MAX_SIGNATURE + 1))
+    assert not started.exists()
+    assert gnupg.verify(b"\x88" * MAX_SIGNATURE, MESSAGE, [KEY.block]).reason is not None
+    assert started.exists()
+
+
+@BOTH
+def test_d12_compression_bomb_is_rejected_in_time(gnupg: GnuPG) -> None:
+    literal = b"b\0\0\0\0\0" + bytes(4_000_000)
+    packets = b"\xcb\xff" + len(literal).to_bytes(4, "big") + literal
+    bomb = (
+        b"\xc8\xff" + (len(body := b"\x02" + zlib.compress(packets, 9))).to_bytes(4, "big") + body
+    )
+    assert len(bomb) <= MAX_SIGNATURE
+    begun = time.monotonic()
+    assert bad(gnupg, bomb)
+    assert time.monotonic() - begun < 30
+
+
+def test_d12_hanging_program_is_killed_with_its_children(tools: Path) -> None:
+    gnupg = program(tools, VERSION + "sleep 600 & echo $! > ../child; wait")
+    begun = time.monotonic()
+    # The home is removed, so the child's number is written beside it.
+    assert gnupg.verify(b"\x88x", MESSAGE, [KEY.block]).reason == "openpgp-unavailable"
+    assert time.monotonic() - begun < 20
+    child = int((tools.parent / "child").read_text())
+    assert gone(child)
+
+
+def gone(process: int) -> bool:
+    """Whether ``process`` has ended, within five seconds; a zombie has."""
+    for _ in range(50):
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@BOTH
+def test_d13_subkey_signature_counts_for_the_pinned_primary(gnupg: GnuPG) -> None:
+    key = replace(KEY, subkey=b"s" * 32)
+    assert good(gnupg, key.sign(MESSAGE, PAST), key)
+
+
+def test_d14_only_full_fingerprints_are_compared() -> None:
+    class Collision:
+        """Another key with the same last 64 bits of fingerprint."""
+
+        def verify(self, signature: bytes, message: bytes, keys: object) -> OpenPGPVerdict:
+            return OpenPGPVerdict(None, "0" * 24 + KEY.fingerprint[24:], NOW)
+
+    publisher = Publisher(seeds=[b"d" * 32], openpgp=[KEY])
+    with pytest.raises(MarsError) as caught:
+        verify(publisher.document(), publisher.trust(), TrustState.initial(), NOW, Collision())
+    assert caught.value.reason == "openpgp-bad"
+
+
+@BOTH
+def test_d15_options_of_the_user_have_no_effect(
+    gnupg: GnuPG, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hostile = tmp_path / ".gnupg"
+    hostile.mkdir(mode=0o700)
+    options = "auto-key-retrieve\nkeyserver hkp://127.0.0.1:9\ntrust-model tofu\n"
+    options += f"keyring {tmp_path}/other.gpg\nno-such-option-at-all\nverbose\nstatus-fd 2\n"
+    for name in ("gpg.conf", "gpgv.conf", "common.conf", "dirmngr.conf"):
+        (hostile / name).write_text(options)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GNUPGHOME", str(hostile))
+    before = sorted(hostile.iterdir())
+    assert good(gnupg, KEY.sign(MESSAGE, PAST))
+    assert bad(gnupg, PacketKey(b"u" * 32).sign(MESSAGE, PAST))
+    assert sorted(hostile.iterdir()) == before, "the user's own home was not touched"
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("name", ["gpgv", "gpg"])
+def test_d15_no_socket_is_opened_even_for_an_unknown_key(tools: Path, name: str) -> None:
+    trace = tools / "trace"
+    real = shutil.which(name)
+    calls = "trace=network,execve"
+    gnupg = program(tools, f'exec strace -f -qq -e {calls} -o {trace} -A {real} "$@"', name)
+    assert bad(replace(gnupg, deadline=30.0), PacketKey(b"u" * 32).sign(MESSAGE, PAST))
+    seen = trace.read_text()
+    assert "execve" in seen
+    assert not [line for line in seen.splitlines() if "socket(" in line or "connect(" in line]
+    started = [line for line in seen.splitlines() if "execve(" in line]
+    assert all(str(real) in line for line in started), "no agent, no keyboxd, no dirmngr"
+
+
+def outcome(gnupg: GnuPG | MemoryOpenPGP, policy: str, sticky: bool = False) -> str:
+    """What becomes of a good document under ``policy``; ``sticky``: OpenPGP was verified before."""
+    publisher = Publisher(seeds=[b"d" * 32], openpgp=[KEY], policy=policy)
+    state = TrustState(epoch=1, openpgp=sticky)
+    try:
+        accepted = verify(publisher.document(), publisher.trust(), state, NOW, gnupg)
+    except MarsError as error:
+        return error.reason
+    return "verified" if accepted.state.openpgp and not sticky else "accepted"
+
+
+def test_d16_absent_programs_are_skipped_or_refused_by_policy(tmp_path: Path) -> None:
+    absent = GnuPG(path=str(tmp_path))
+    assert absent.verify(b"\x88", b"", []).reason == "openpgp-absent"
+    assert outcome(absent, "when-available") == "accepted"
+    assert outcome(absent, "required") == "openpgp-unavailable"
+    assert outcome(absent, "off") == "accepted"
+
+
+def test_d16_a_state_that_has_verified_openpgp_always_requires_it(tmp_path: Path) -> None:
+    assert outcome(GnuPG(), "when-available") == "verified"
+    assert (
+        outcome(GnuPG(path=str(tmp_path)), "when-available", sticky=True) == "openpgp-unavailable"
+    )
+
+
+BROKEN = {
+    "hangs": "sleep 600",
+    "hangs in the verification": VERSION + "sleep 600",
+    "fails": "exit 3",
+    "says nothing": "exit 0",
+    "version 1.4": "echo 'gpgv (GnuPG) 1.4.23'",
+    "version 2.0": "echo 'gpgv (GnuPG) 2.0.31'",
+    "another program": "echo 'gpgv: unbekannte Option'",
+    "crashes": "kill -SEGV $$",
+    "crashes in the verification": VERSION + "kill -SEGV $$",
+    "does not know an option": VERSION + "exit 2",
+    "prints for ever": "yes x",
+}
+
+
+@pytest.mark.parametrize("script", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("policy", ["required", "when-available"])
+def test_d16_present_but_broken_program_is_a_refusal_in_bounded_time(
+    tools: Path, script: str, policy: str
+) -> None:
+    gnupg = program(tools, script)
+    begun = time.monotonic()
+    assert outcome(gnupg, policy) == "openpgp-unavailable"
+    assert time.monotonic() - begun < 15
+    assert not list(tools.parent.glob("mars-gpg*"))
+
+
+def test_d16_file_that_cannot_be_executed_is_a_refusal(tools: Path) -> None:
+    gnupg = program(tools, "exit 0")
+    (tools / "gpgv").chmod(0o644)
+    assert outcome(gnupg, "when-available") == "openpgp-unavailable"
+    assert outcome(gnupg, "off") == "accepted"
+    (tools / "gpgv").chmod(0o755)
+    (tools / "gpgv").write_bytes(b"\x7fELF not a program")
+    assert outcome(gnupg, "when-available") == "openpgp-unavailable"
+
+
+def test_d16_broken_gpgv_is_not_passed_over_for_a_good_gpg(tools: Path) -> None:
+    gnupg = program(tools, "exit 3")
+    (tools / "gpg").symlink_to(str(shutil.which("gpg")))
+    assert outcome(gnupg, "when-available") == "openpgp-unavailable"
+
+
+@BOTH
+def test_d16_another_language_changes_nothing(
+    gnupg: GnuPG, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LANG", "LC_ALL", "LANGUAGE", "LC_MESSAGES"):
+        monkeypatch.setenv(name, "de_DE.UTF-8")
+    assert good(gnupg, KEY.sign(MESSAGE, PAST))
+
+
+def test_d16_full_disk_or_missing_scratch_folder_is_a_refusal(tmp_path: Path) -> None:
+    gnupg = GnuPG(scratch=tmp_path / "missing")
+    assert gnupg.verify(b"\x88x", MESSAGE, [KEY.block]).reason == "openpgp-unavailable"
+
+
+SLOW = """
+import sys
+from pathlib import Path
+from mars.adapters.gpg import GnuPG
+GnuPG(path=sys.argv[1], scratch=Path(sys.argv[2])).verify(b"\\x88x", b"", [sys.argv[3]])
+"""
+
+
+def test_d17_what_a_killed_process_leaves_is_removed_on_the_next_start(tools: Path) -> None:
+    scratch = tools.parent
+    about = scratch / "about"
+    program(tools, f"stat -c '%a %n' . > {about}.new; mv {about}.new {about}; exec sleep 600")
+    command = [sys.executable, "-c", SLOW, str(tools), str(scratch), KEY.block]
+    process = subprocess.Popen(command)
+    try:
+        for _ in range(200):
+            if about.exists():
+                break
+            time.sleep(0.05)
+        assert about.read_text().split()[0] == "700"
+        left = list(scratch.glob("mars-gpgv-*"))
+        assert len(left) == 1
+        assert (
+            GnuPG(scratch=scratch).verify(KEY.sign(MESSAGE, PAST), MESSAGE, [KEY.block]).reason
+            is None
+        )
+        assert left[0].exists(), "a home in use is left alone"
+    finally:
+        process.kill()
+        process.wait()
+    assert left[0].exists()
+    orphans = children_in(left[0])
+    assert (
+        GnuPG(scratch=scratch).verify(KEY.sign(MESSAGE, PAST), MESSAGE, [KEY.block]).reason is None
+    )
+    assert not list(scratch.glob("mars-gpgv-*"))
+    for pid in orphans:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def children_in(folder: Path) -> list[int]:
+    """Processes whose working directory is ``folder``."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if (entry / "cwd").readlink() == folder:
+                    found.append(int(entry.name))
+    return found
+
+
+@BOTH
+def test_d17_nothing_is_left_lying_or_running_after_success_and_failure(
+    gnupg: GnuPG, tmp_path: Path
+) -> None:
+    here = replace(gnupg, scratch=tmp_path)
+    assert good(here, KEY.sign(MESSAGE, PAST))
+    assert bad(here, PacketKey(b"u" * 32).sign(MESSAGE, PAST))
+    assert list(tmp_path.iterdir()) == []
+    assert not [line for line in command_lines() if str(tmp_path) in line]
+
+
+def command_lines() -> list[str]:
+    """Of all running processes."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["with spaces", "þæö-目", "x" * 150, "quo'te\"$(id)"])
+def test_d18_any_path_works(gnupg: GnuPG, tmp_path: Path, name: str) -> None:
+    scratch = tmp_path / name
+    scratch.mkdir()
+    assert good(replace(gnupg, scratch=scratch), KEY.sign(MESSAGE, PAST))
+
+
+@BOTH
+def test_d19_clock_before_the_key_was_made_is_named(gnupg: GnuPG) -> None:
+    future = PacketKey(b"f" * 32, created=2**32 - DAY)
+    verdict = gnupg.verify(future.sign(MESSAGE, PAST), MESSAGE, [future.block])
+    assert verdict.reason == "clock"
+    publisher = Publisher(seeds=[b"d" * 32], openpgp=[future])
+    with pytest.raises(MarsError) as caught:
+        verify(publisher.document(), publisher.trust(), TrustState.initial(), NOW, gnupg)
+    assert caught.value.reason == "clock"
+    # Another failure stays what it is, though a pinned key is from the future.
+    assert bad(gnupg, KEY.sign(b"other", PAST), KEY, future)
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [
+        packet(PUBLIC_KEY, KEY.body),
+        b"\x98" + bytes([len(KEY.body)]) + KEY.body,
+        b"\x9a" + len(KEY.body).to_bytes(4, "big") + KEY.body,
+        b"\xc6" + bytes([len(KEY.body)]) + KEY.body,
+        b"\xc6\xc0" + bytes([len(KEY.body)]) + KEY.body,
+        b"\xc6\xff" + len(KEY.body).to_bytes(4, "big") + KEY.body,
+    ],
+)
+def test_d19_creation_time_is_read_from_every_form_of_header(packets: bytes) -> None:
+    assert key_created(packets) == EARLY
+
+
+@pytest.mark.parametrize("packets", [b"", bytes(40), packet(13, KEY.body), b"\x98\x33\x05" * 20])
+def test_d19_anything_else_has_no_creation_time(packets: bytes) -> None:
+    assert key_created(packets) == 0

@@ -134,8 +134,8 @@ def judge(code: int, status: bytes, key_in_future: bool = False) -> OpenPGPVerdi
     said = [line[0] for line in lines]
     if key_in_future and any(line[0] == b"ERRSIG" and line[6:7] == [_BAD_KEY] for line in lines):
         return CLOCK
-    if code != 0 and not lines:
-        return UNAVAILABLE  # it died, or did not understand us; a bad signature is always reported
+    if not 0 <= code <= _HIGHEST_EXIT:
+        return UNAVAILABLE  # it was killed or it crashed
     if code != 0 or not _REFUSING.isdisjoint(said):
         return BAD
     if any(said.count(word) != 1 for word in (b"NEWSIG", b"GOODSIG", b"VALIDSIG")):
@@ -143,6 +143,7 @@ def judge(code: int, status: bytes, key_in_future: bool = False) -> OpenPGPVerdi
     return _verdict(next(line for line in lines if line[0] == b"VALIDSIG"))
 
 
+_HIGHEST_EXIT = 255
 _BAD_KEY = b"6"
 """GPG_ERR_BAD_PUBKEY (libgpg-error), the sixth field of ERRSIG."""
 _REFUSING = frozenset(

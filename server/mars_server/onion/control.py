@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import stem.util.log
 from mars.errors import ConfigError, TransportError
 from mars_server.onion.settings import Option
 
+CONNECT_SECONDS = 5.0
 _TIMEOUT_HINT = "Is tor running, and is this its ControlPort or ControlSocket?"
 
 
@@ -95,17 +97,27 @@ def connected(address: str, password_file: Path | None = None) -> Iterator[Tor]:
 
 def _open(address: str) -> stem.control.Controller:
     path = address.removeprefix("unix:")
-    try:
-        if path.startswith("/"):
-            return stem.control.Controller.from_socket_file(path)
-        host, _, port = address.rpartition(":")
-        return stem.control.Controller.from_port(host or "127.0.0.1", int(port))
-    except ValueError:
+    host, _, port = address.rpartition(":")
+    if not path.startswith("/") and not port.isdigit():
         raise ConfigError(
             "control-address", "Write --control as 127.0.0.1:9051 or unix:/run/tor/control."
-        ) from None
-    except stem.SocketError as error:
+        )
+    try:
+        if path.startswith("/"):
+            _probe(socket.AF_UNIX, path)
+            return stem.control.Controller.from_socket_file(path)
+        host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
+        _probe(socket.AF_INET6 if ":" in host else socket.AF_INET, (host, int(port)))
+        return stem.control.Controller.from_port(host, int(port))
+    except (stem.SocketError, OSError) as error:
         raise _gone(error) from None
+
+
+def _probe(family: socket.AddressFamily, address: str | tuple[str, int]) -> None:
+    """Connects and hangs up: stem leaves its socket open when the connection fails."""
+    with socket.socket(family) as probe:
+        probe.settimeout(CONNECT_SECONDS)
+        probe.connect(address)
 
 
 def _authenticate(controller: stem.control.Controller, password_file: Path | None) -> None:

@@ -79,6 +79,10 @@ class Connection(RequestHandler):
             if self._left():
                 return True
             self._settle(complete=True)
+        elif self.busy:
+            # aiohttp would close before it answers a peer that closes its half after asking.
+            self._close = True
+            return True
         super().eof_received()
         return None
 
@@ -184,7 +188,8 @@ class Connection(RequestHandler):
 
     @property
     def busy(self) -> bool:
-        return self._request_in_progress
+        """Whether aiohttp has a request in hand; otherwise it waits for the next one."""
+        return self._parsed and (self._waiter is None or self._waiter.done())
 
     def _wake(self) -> None:
         if self._peer is not None and not self._peer.done():

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import NoReturn
 
 from mars.ports import Clock
 
@@ -16,6 +17,8 @@ STABLE = 30.0
 """Seconds that a process must live for its end not to count as a failed start."""
 MOST_FAILURES = 5
 """Failed starts in a row after which the whole server gives up; systemd then tries again."""
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What a serving process handles itself; it unblocks them when it does."""
 LOOK_EVERY = 0.5
 """Seconds between two looks at the processes."""
 
@@ -70,13 +73,21 @@ class Supervisor:
     def _start(self, row: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
+        # Blocked until the child has its own handlers: the supervisor's would do wrong there.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         pid = os.fork()
-        if pid:
-            self._children[pid] = (row, self._clock.monotonic())
-            return
+        if pid == 0:
+            self._become(row)
+        self._children[pid] = (row, self._clock.monotonic())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+    def _become(self, row: int) -> NoReturn:
+        """What the forked process does, with its signals still blocked."""
         code = 1
         try:
             signal.set_wakeup_fd(-1)
+            for number in (*STOPPING, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_DFL)
             os.close(self._held)
             code = self._work(row, self._alive)
         finally:

@@ -24,6 +24,7 @@ from mars_server.serving.document import Document, Source
 from mars_server.serving.hosts import Hosts
 from mars_server.serving.limits import Limits
 from mars_server.serving.service import Service
+from mars_server.serving.supervisor import STOPPING
 
 CHECK_EVERY = 0.05
 """Seconds between two looks at answers that wait for their peer."""
@@ -84,6 +85,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._ask_reload)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         if parent is not None:
             loop.add_reader(parent, self._stop.set)
         service = self._service(document)

@@ -94,10 +94,10 @@ class Served:
     def stderr(self) -> str:
         return (self.folder / "stderr").read_text()
 
-    def wait_for(self, text: str, seconds: float = 10.0) -> None:
+    def wait_for(self, text: str, seconds: float = 10.0, times: int = 1) -> None:
         """Returns when the server has said ``text`` on stderr."""
         end = time.monotonic() + seconds
-        while text not in self.stderr:
+        while self.stderr.count(text) < times:
             assert time.monotonic() < end, f"never said {text!r}:\n{self.stderr}"
             time.sleep(0.02)
 

@@ -1,20 +1,20 @@
 """The pure core of counting: bytes of a log in, sums by day out.
 
 Lines are cut at LF alone, as bytes, never by a text decoder. A block is matched as a whole, equal
-(day, query) pairs are grouped, and only the distinct pairs are read by the allow-list; coarse
-metrics make few of them. What cannot be grouped (an attacker's all-distinct queries) is folded
-into the sums as soon as the groups pass a bound, so memory does not grow with the log.
+hits are grouped, and only the distinct ones are read by the allow-list; coarse metrics make few of
+them. What cannot be grouped (an attacker's all-distinct queries) is folded into the sums as soon
+as the groups pass a bound, so memory does not grow with the log.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date
 
 from mars.wire.query import NONE, VARIABLES, AllowList
-from mars_server.counting.formats import COMBINED, Format
+from mars_server.counting import formats
+from mars_server.counting.calendar import iso_day
 
 LEVEL = "level"
 PLAIN = "plain"
@@ -23,9 +23,8 @@ COUNTED = (LEVEL, *VARIABLES)
 """The variables that are counted, in the order in which they are shown."""
 
 GROUPS_BOUND = 16_384
-"""Distinct (day, query) pairs held before they are folded: at most some 10 MB."""
+"""Distinct hits held before they are folded: at most some 8 MB."""
 
-Group = tuple[bytes, bytes]
 Cell = tuple[str, str, str]
 """ISO day, variable, value; in ``Tally.pairs`` ISO day, version, platform."""
 
@@ -35,7 +34,7 @@ class Rules:
     """What decides whether a line is a hit and which values may be counted."""
 
     allow: AllowList
-    format: Format = COMBINED
+    format: str = formats.COMBINED
 
 
 @dataclass
@@ -85,15 +84,20 @@ class Counting:
     """A running tally over many blocks, each of whole lines: groups first, folds late."""
 
     def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-        self._groups: Counter[Group] = Counter()
+        self._allow = rules.allow
+        self._format = formats.named(rules.format)
+        self._hits: defaultdict[bytes, Counter[bytes]] = defaultdict(Counter)
+        self._mixed: Counter[tuple[bytes, bytes]] = Counter()
         self._tally = Tally()
 
     def add(self, block: bytes) -> None:
         """Counts the complete lines of ``block``."""
         self._tally.lines += block.count(b"\n")
-        self._groups.update(self._rules.format.find(block))
-        if len(self._groups) > GROUPS_BOUND:
+        found = self._format.find(block)
+        self._mixed.update(found.pairs)
+        if found.hits:
+            self._hits[found.day].update(found.hits)
+        if sum(map(len, self._hits.values()), len(self._mixed)) > GROUPS_BOUND:
             self._fold()
 
     def take(self) -> Tally:
@@ -103,33 +107,28 @@ class Counting:
         return taken
 
     def _fold(self) -> None:
-        fold(self._groups, self._rules.allow, self._tally)
-        self._groups.clear()
+        for day, hits in self._hits.items():
+            for hit, n in hits.items():
+                self._put(day, hit, n)
+        for (day, query), n in self._mixed.items():
+            self._put(day, query, n)
+        self._hits.clear()
+        self._mixed.clear()
 
-
-def fold(groups: Counter[Group], allow: AllowList, into: Tally) -> None:
-    """Adds the grouped hits to ``into``. A day that no calendar has (31/Feb) is no hit."""
-    for (day, query), n in groups.items():
+    def _put(self, day: bytes, hit: bytes, n: int) -> None:
+        """One distinct hit. A day that no calendar has (31/Feb) makes it none."""
+        if hit[:1].isdigit():  # of another day, whole (see Found)
+            day, hit = hit[:11], hit[hit.index(b"json") + 4 :]
         iso = iso_day(day)
-        if iso is None:
-            continue
-        known = allow.read(query.decode("ascii"))
-        into.hits += n
-        into.cells[iso, LEVEL, TRACKED if query else PLAIN] += n
-        for variable in VARIABLES:
-            into.cells[iso, variable, known.get(variable, NONE)] += n
-        into.pairs[iso, known.get("v", NONE), known.get("os", NONE)] += n
+        if iso is not None:
+            add_hit(self._tally, iso, hit[1:].decode("ascii"), n, self._allow)
 
 
-_MONTHS = {
-    name: number
-    for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)
-}
-
-
-def iso_day(day: bytes) -> str | None:
-    """``2026-03-02`` for ``02/Mar/2026``; None where the calendar has no such day."""
-    try:
-        return date(int(day[7:]), _MONTHS[day[3:6]], int(day[:2])).isoformat()
-    except (KeyError, ValueError):
-        return None
+def add_hit(into: Tally, day: str, query: str, n: int, allow: AllowList) -> None:
+    """Adds ``n`` hits of one ISO day with one query (without its ``?``)."""
+    known = allow.read(query)
+    into.hits += n
+    into.cells[day, LEVEL, TRACKED if query else PLAIN] += n
+    for variable in VARIABLES:
+        into.cells[day, variable, known.get(variable, NONE)] += n
+    into.pairs[day, known.get("v", NONE), known.get("os", NONE)] += n

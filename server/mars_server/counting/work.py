@@ -1,22 +1,124 @@
-"""The unit of work that every driver runs: count one log, or one span of it."""
+"""The unit of work that every driver runs, here or elsewhere: one span of a log, or one stream.
+
+Tasks and results are small and hold nothing of a line: no address leaves the block it stood in.
+"""
 
 from __future__ import annotations
 
-from mars_server.counting.blocks import blocks
-from mars_server.counting.streams import chunks, compression, decompressed, open_raw
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import IO
+
+from mars.errors import StateError
+from mars.wire.query import AllowList
+from mars_server.counting import formats
+from mars_server.counting.blocks import Lines, Watch, cut
+from mars_server.counting.identity import WINDOW, digest, is_timeless, ladder, own_id
+from mars_server.counting.streams import CHUNK, Stream, open_raw
 from mars_server.counting.tally import Counting, Rules, Tally
 
 
-def count_whole(path: str, rules: Rules) -> Tally:
-    """Counts all complete lines of the log at ``path``, whatever its compression."""
+@dataclass(frozen=True)
+class Span:
+    """Whole lines of a plain log: bytes ``start`` to ``end``, both after an LF."""
+
+    path: str
+    format: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A log that can only be read from its start; ``cuts`` are positions to report at, sorted."""
+
+    path: str
+    format: str
+    cuts: tuple[int, ...] = ()
+
+
+Task = Span | Whole
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The lines up to ``end`` that are in no piece before, and the tail's hash there."""
+
+    end: int
+    tail: str
+    tally: Tally
+
+
+@dataclass(frozen=True)
+class Done:
+    """A task's result. Only a ``Whole`` tells who it is (``own``, ``ladder``, ``timeless``)."""
+
+    pieces: tuple[Piece, ...] = ()
+    """Empty where there was no whole line, or a span had shrunk before it was read."""
+    own: str | None = None
+    ladder: tuple[str, ...] = ()
+    timeless: bool = False
+    cut_short: bool = False
+    problem: tuple[str, str] | None = None
+    """Reason code and sentence; then nothing of the task may be stored."""
+
+
+def perform(task: Task, allow: AllowList) -> Done:
+    """Runs one task; problems with the log are in the result, not raised."""
+    try:
+        return _span(task, allow) if isinstance(task, Span) else _whole(task, allow)
+    except StateError as error:
+        return Done(problem=(error.reason, error.message))
+    except OSError as error:
+        return Done(problem=("log-unreadable", f"{task.path}: {error.strerror or error}."))
+
+
+def _span(task: Span, allow: AllowList) -> Done:
+    rules = Rules(allow, task.format)
     counting = Counting(rules)
-    with open_raw(path) as raw:
-        if path == "-":
-            stream = raw
-        else:
-            kind = compression(raw.read(8))
-            raw.seek(0)
-            stream = decompressed(raw, kind)
-        for block in blocks(chunks(stream), rules.format.shorten):
-            counting.add(block)
-    return counting.take()
+    lines = Lines(formats.named(rules.format).shorten)
+    size = task.end - task.start
+    with open_raw(task.path) as raw:
+        before = min(task.start, WINDOW)
+        raw.seek(task.start - before)
+        watch = Watch(b"".join(_limited(raw, before)))
+        for chunk in _limited(raw, size):
+            watch.see(chunk)
+            counting.add(lines.feed(chunk))
+    if watch.whole != size:
+        return Done()
+    return Done((Piece(task.end, digest(watch.tail), counting.take()),))
+
+
+def _whole(task: Whole, allow: AllowList) -> Done:
+    with open_raw(task.path) as raw:
+        stream = Stream(raw, task.path)
+        if task.format == formats.AUTO:
+            task = replace(task, format=formats.detect(stream.head()))
+        watch = Watch()
+        pieces = tuple(_pieces(task, stream, watch, Rules(allow, task.format)))
+    head = watch.head[: watch.whole]
+    return Done(pieces, own_id(head), ladder(head), is_timeless(head), stream.cut_short)
+
+
+def _pieces(task: Whole, stream: Stream, watch: Watch, rules: Rules) -> Iterator[Piece]:
+    counting = Counting(rules)
+    lines = Lines(formats.named(rules.format).shorten)
+    marks = frozenset(task.cuts)
+    end = 0
+    for chunk in cut(stream.chunks(), task.cuts):
+        watch.see(chunk)
+        counting.add(lines.feed(chunk))
+        if watch.seen in marks and watch.whole == watch.seen:
+            end = watch.whole
+            yield Piece(end, digest(watch.tail), counting.take())
+    if watch.whole > end:
+        yield Piece(watch.whole, digest(watch.tail), counting.take())
+
+
+def _limited(raw: IO[bytes], size: int) -> Iterator[bytes]:
+    """At most ``size`` bytes of ``raw``."""
+    left = size
+    while left > 0 and (data := raw.read(min(CHUNK, left))):
+        left -= len(data)
+        yield data

@@ -1,22 +1,88 @@
-"""Adds tallies to the counts; what belongs to a published week is dropped and only numbered."""
+"""What is counted and how far: counts and positions change in one transaction, or neither does.
+
+Hits of a published week are dropped; only their number is kept, beside the week.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Engine, Row, Table, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from mars.errors import StateError
+from mars_server.counting.calendar import iso_week
+from mars_server.counting.identity import Source
 from mars_server.counting.tally import LEVEL, Cell, Tally
-from mars_server.storage.schema import counts, pairs, weeks
+from mars_server.storage.schema import archives, counts, meta, pairs, sources, weeks
+
+DIGITS = 16
+"""Hex digits of one rung of a ladder."""
 
 
-def iso_week(day: str) -> str:
-    """``2026-W12`` for an ISO day."""
-    year, week, _ = date.fromisoformat(day).isocalendar()
-    return f"{year:04d}-W{week:02d}"
+@dataclass(frozen=True)
+class Advance:
+    """A source that was counted further: from ``before`` to ``position``."""
+
+    source: int | None
+    """None: a new one."""
+    own: str | None
+    ladder: tuple[str, ...]
+    before: int
+    position: int
+    tail: str
+    inode: str | None
+    tally: Tally
+    fingerprint: str | None = None
+    """Of a compressed file that was counted to its end."""
+
+
+class Ledger:
+    """The counts database as the counter sees it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def bind(self, product: str, channel: str) -> None:
+        """Raises ``StateError`` (``other-product``) where the counts belong to another product."""
+        with self._engine.begin() as connection:
+            for key, value in (("product", product), ("channel", channel)):
+                held = connection.scalar(select(meta.c.value).where(meta.c.key == key))
+                if held is None:
+                    connection.execute(insert(meta).values(key=key, value=value))
+                elif held != value:
+                    raise StateError(
+                        "other-product",
+                        f"This database counts the {key} {held}; give {value} one of its own.",
+                    )
+
+    def sources(self) -> list[Source]:
+        with self._engine.connect() as connection:
+            return [_source(row) for row in connection.execute(select(sources))]
+
+    def is_archived(self, fingerprint: str) -> bool:
+        """Whether a compressed file with these bytes is counted to its end."""
+        wanted = select(archives.c.source).where(archives.c.fingerprint == fingerprint)
+        with self._engine.connect() as connection:
+            return connection.scalar(wanted) is not None
+
+    def commit(self, advances: Iterable[Advance], now: int) -> tuple[list[int], int]:
+        """Stores them all or none; returns the sources' ids and the hits that came too late.
+
+        ``now`` is Unix time.
+
+        Raises ``StateError`` (``counted-elsewhere``) where another process moved a position.
+        """
+        total = Tally()
+        with self._engine.begin() as connection:
+            ids = []
+            for one in advances:
+                ids.append(_advance(connection, one, now))
+                total.add(one.tally)
+            late = store(connection, total)
+        return ids, late
 
 
 def store(connection: Connection, tally: Tally) -> int:
@@ -26,22 +92,95 @@ def store(connection: Connection, tally: Tally) -> int:
     for (day, variable, _), n in tally.cells.items():
         if variable == LEVEL and (week := iso_week(day)) in closed:
             late[week] += n
-    for week, n in late.items():
+    for week, n in sorted(late.items()):
         connection.execute(update(weeks).where(weeks.c.week == week).values(late=weeks.c.late + n))
-    _add(connection, counts, {k: n for k, n in tally.cells.items() if iso_week(k[0]) not in closed})
-    _add(connection, pairs, {k: n for k, n in tally.pairs.items() if iso_week(k[0]) not in closed})
+    add(connection, counts, {k: n for k, n in tally.cells.items() if iso_week(k[0]) not in closed})
+    add(connection, pairs, {k: n for k, n in tally.pairs.items() if iso_week(k[0]) not in closed})
     return late.total()
 
 
-def _add(connection: Connection, table: Table, cells: Mapping[Cell, int]) -> None:
+def add(connection: Connection, table: Table, cells: Mapping[Cell, int]) -> None:
+    """Adds each number to its row of ``table`` (``counts`` or ``pairs``)."""
     if not cells:
         return
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     names = [column.name for column in table.columns]
-    insert = dialect.insert(table)
-    upsert = insert.on_conflict_do_update(
-        index_elements=names[:3], set_={"n": table.c.n + insert.excluded.n}
+    new = dialect.insert(table)
+    upsert = new.on_conflict_do_update(
+        index_elements=names[:3], set_={"n": table.c.n + new.excluded.n}
     )
     # Sorted, so that two writers take row locks in the same order and cannot deadlock.
     rows = [dict(zip(names, (*key, n), strict=True)) for key, n in sorted(cells.items())]
     connection.execute(upsert, rows)
+
+
+def _advance(connection: Connection, step: Advance, now: int) -> int:
+    days = sorted({day for day, _, _ in step.tally.cells})
+    known = {
+        "ladder": "".join(step.ladder),
+        "position": step.position,
+        "tail": step.tail,
+        "inode": step.inode,
+        "counted": now,
+    }
+    if step.inode is not None:  # an inode is one log at a time
+        connection.execute(update(sources).where(sources.c.inode == step.inode).values(inode=None))
+    if step.source is None:
+        lines, hits = step.tally.lines, step.tally.hits
+        span = {"first_day": days[0] if days else None, "last_day": days[-1] if days else None}
+        made = connection.execute(
+            insert(sources).values(own=step.own, lines=lines, hits=hits, **span, **known)
+        )
+        key = made.inserted_primary_key
+        assert key is not None
+        number = int(key[0])
+    else:
+        number = step.source
+        _move(connection, step, days, known)
+    if step.fingerprint is not None:
+        _remember_archive(connection, step.fingerprint, number)
+    return number
+
+
+def _remember_archive(connection: Connection, fingerprint: str, source: int) -> None:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    new = dialect.insert(archives).values(fingerprint=fingerprint, source=source)
+    connection.execute(new.on_conflict_do_nothing())
+
+
+def _move(
+    connection: Connection, step: Advance, days: list[str], known: Mapping[str, object]
+) -> None:
+    here = (sources.c.id == step.source) & (sources.c.position == step.before)
+    row = connection.execute(
+        select(sources.c.first_day, sources.c.last_day).where(here).with_for_update()
+    ).first()
+    if row is None:
+        raise StateError(
+            "counted-elsewhere",
+            "Another process counted the same log meanwhile; nothing was stored twice. Run again.",
+        )
+    span = sorted([*days, *(day for day in row if day is not None)])
+    connection.execute(
+        update(sources)
+        .where(here)
+        .values(
+            lines=sources.c.lines + step.tally.lines,
+            hits=sources.c.hits + step.tally.hits,
+            first_day=span[0] if span else None,
+            last_day=span[-1] if span else None,
+            **known,
+        )
+    )
+
+
+def _source(row: Row[tuple[object, ...]]) -> Source:
+    rungs = str(row.ladder)
+    return Source(
+        id=row.id,
+        own=row.own,
+        ladder=tuple(rungs[at : at + DIGITS] for at in range(0, len(rungs), DIGITS)),
+        position=row.position,
+        tail=row.tail,
+        inode=row.inode,
+    )

@@ -6,7 +6,7 @@ One database belongs to one product and channel (``meta``). Days are ISO dates, 
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Table
 
 metadata = MetaData()
 
@@ -46,3 +46,30 @@ weeks = Table(
 )
 """Weeks that are published and thereby closed: ``published`` is Unix time, ``late`` the exact
 number of hits that came too late for the week and were dropped."""
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("own", String(32), unique=True),
+    Column("ladder", String(400), nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("tail", String(32), nullable=False),
+    Column("inode", String(48)),
+    Column("lines", BigInteger, nullable=False),
+    Column("hits", BigInteger, nullable=False),
+    Column("first_day", String(10)),
+    Column("last_day", String(10)),
+    Column("counted", BigInteger, nullable=False),
+)
+"""Generations of logs, known by content (``mars_server.counting.identity``): ``position`` bytes
+of it are counted; ``first_day`` and ``last_day`` of its hits; ``counted`` is Unix time."""
+
+archives = Table(
+    "archives",
+    metadata,
+    Column("fingerprint", String(32), primary_key=True),
+    Column("source", Integer, ForeignKey("sources.id", ondelete="CASCADE"), nullable=False),
+    Index("archives_source", "source"),
+)
+"""Compressed logs that are counted to their end, by the hash of the file as it is stored."""

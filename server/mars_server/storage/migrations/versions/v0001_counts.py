@@ -37,3 +37,25 @@ def upgrade() -> None:
         sa.Column("published", sa.BigInteger, nullable=False),
         sa.Column("late", sa.BigInteger, nullable=False),
     )
+    op.create_table(
+        "sources",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("own", sa.String(32), unique=True),
+        sa.Column("ladder", sa.String(400), nullable=False),
+        sa.Column("position", sa.BigInteger, nullable=False),
+        sa.Column("tail", sa.String(32), nullable=False),
+        sa.Column("inode", sa.String(48)),
+        sa.Column("lines", sa.BigInteger, nullable=False),
+        sa.Column("hits", sa.BigInteger, nullable=False),
+        sa.Column("first_day", sa.String(10)),
+        sa.Column("last_day", sa.String(10)),
+        sa.Column("counted", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "archives",
+        sa.Column("fingerprint", sa.String(32), primary_key=True),
+        sa.Column(
+            "source", sa.Integer, sa.ForeignKey("sources.id", ondelete="CASCADE"), nullable=False
+        ),
+    )
+    op.create_index("archives_source", "archives", ["source"])

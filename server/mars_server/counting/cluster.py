@@ -1,0 +1,61 @@
+"""The same tasks on a Dask cluster: the one home of dask and distributed.
+
+The workers need this package and must reach the logs under the same names or URLs. When a worker
+dies the scheduler runs its tasks elsewhere; a task changes nothing, so twice is as good as once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from mars.errors import ConfigError, StateError
+from mars.wire.query import AllowList
+from mars_server.counting.drivers import ahead, died
+from mars_server.counting.work import Done, Task, perform
+
+try:
+    from distributed import Client, KilledWorker
+    from distributed.client import FutureCancelledError
+except ImportError:
+    raise ConfigError(
+        "extra-missing", "A cluster is used only with: pip install 'mars[cluster]'."
+    ) from None
+
+CONNECT = 30
+"""Seconds to reach the scheduler."""
+AHEAD = 3
+"""Tasks under way per thread of the cluster."""
+
+
+class Cluster:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
+        def submit(task: Task) -> Callable[[], Done]:
+            result: Callable[[], Done] = self._client.submit(
+                perform, task, allow, pure=False, retries=3
+            ).result
+            return result
+
+        threads = sum(self._client.nthreads().values()) or 1
+        try:
+            yield from ahead(tasks, submit, allow, AHEAD * threads)
+        except (KilledWorker, FutureCancelledError, OSError) as error:
+            raise died() from error
+
+
+@contextmanager
+def on_cluster(address: str) -> Iterator[Cluster]:
+    """Raises ``StateError`` (``cluster-unreachable``)."""
+    try:
+        client = Client(address, timeout=CONNECT, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise StateError(
+            "cluster-unreachable", f"There is no Dask scheduler at {address}."
+        ) from error
+    try:
+        yield Cluster(client)
+    finally:
+        client.close()

@@ -1,0 +1,117 @@
+"""Three ways to run the same tasks: here, in a pool of processes, on a Dask cluster.
+
+A driver gives results back in the order of the tasks, a bounded number ahead.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from threading import Thread
+from typing import Protocol
+
+from mars.errors import StateError
+from mars.wire.query import AllowList
+from mars_server.counting.streams import STDIN
+from mars_server.counting.work import Done, Task, perform
+
+AHEAD = 3
+"""Tasks under way per job: one runs, the others wait for it."""
+
+
+class Driver(Protocol):
+    def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
+        """Raises ``StateError`` (``worker-died``) where results are lost for good."""
+        ...
+
+
+class Here:
+    """One after another in this process."""
+
+    def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
+        return (perform(task, allow) for task in tasks)
+
+
+class Pool:
+    """In ``jobs`` processes of this machine."""
+
+    def __init__(self, executor: ProcessPoolExecutor, jobs: int) -> None:
+        self._executor = executor
+        self._ahead = AHEAD * jobs
+
+    def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
+        def submit(task: Task) -> Callable[[], Done]:
+            future: Future[Done] = self._executor.submit(perform, task, allow)
+            return future.result
+
+        try:
+            yield from ahead(tasks, submit, allow, self._ahead)
+        except BrokenProcessPool as error:
+            raise died() from error
+
+
+def ahead(
+    tasks: Iterable[Task],
+    submit: Callable[[Task], Callable[[], Done]],
+    allow: AllowList,
+    limit: int,
+) -> Iterator[Done]:
+    """Results in order, with up to ``limit`` tasks submitted before their turn."""
+    under_way: deque[Callable[[], Done]] = deque()
+    for task in tasks:
+        if len(under_way) >= limit:
+            yield under_way.popleft()()
+        # Standard input belongs to this process.
+        under_way.append(_later(task, allow) if task.path == STDIN else submit(task))
+    while under_way:
+        yield under_way.popleft()()
+
+
+def _later(task: Task, allow: AllowList) -> Callable[[], Done]:
+    return lambda: perform(task, allow)
+
+
+def died() -> StateError:
+    return StateError(
+        "worker-died",
+        "A counting process was ended from outside; what was stored is right, run again.",
+    )
+
+
+@contextmanager
+def driver(jobs: int = 1, cluster: str | None = None) -> Iterator[Driver]:
+    """The driver that the options ask for; processes end with the body."""
+    if cluster is not None:
+        from mars_server.counting.cluster import on_cluster
+
+        with on_cluster(cluster) as remote:
+            yield remote
+    elif jobs == 1:
+        yield Here()
+    else:
+        # Spawned, not forked: small processes that hold none of our files, locks or connections.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(jobs, context, _die_with_parent) as executor:
+            try:
+                yield Pool(executor, jobs)
+            except BaseException:
+                executor.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _die_with_parent() -> None:
+    """A worker of a counter that was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        Thread(target=_watch, args=(parent.sentinel,), daemon=True).start()
+
+
+def _watch(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)

@@ -1,0 +1,168 @@
+"""Which generation of which log is this? Decided by content, never by a file's name. Pure.
+
+A *source* is one generation of one log: the bytes between two rotations, uncompressed. What is
+known of it: hashes of its beginning at growing lengths (the *ladder*), how many bytes of it are
+counted (the *position*, always after an LF), and the hash of the bytes before that position (the
+*tail*). So a log is found again after rename, copytruncate and compression, and a copy that ends
+early is found too.
+
+Three kinds of log:
+
+* Our own begins with a comment line that holds a random id; the id decides alone.
+* Lines with seconds make equal content impossible in practice; content decides alone.
+* Where lines hold no time of day (*timeless*), two generations can hold equal bytes. The inode
+  breaks the tie: while the file with a source's inode still holds its bytes, no other file is
+  that source.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from mars.errors import StateError
+
+SCALES = (*(size for k in range(6, 16) for size in (2**k, 3 * 2 ** (k - 1))), 2**16)
+"""Bytes: 64, 96, 128, 192, … 65,536. No hit is shorter than 64 bytes."""
+HEAD = SCALES[-1]
+LEAST = SCALES[0]
+"""Bytes of whole lines below which a log has no identity yet and waits."""
+WINDOW = 64 * 1024
+"""Bytes before the position that the tail is the hash of."""
+
+_OWN = re.compile(rb"# mars access log v1 id=([0-9a-f]{32})\n")
+_TIME = re.compile(rb"(?<![0-9])(?!00:00:00)[0-2][0-9]:[0-5][0-9]:[0-6][0-9](?![0-9])")
+_EPOCH = re.compile(rb'"[0-9a-z_@]+":\s*"?[0-9]{9,10}\.[0-9]')
+
+
+def digest(data: bytes) -> str:
+    """16 bytes of BLAKE2b in hex. Not reversible, but whoever holds it can test a guess."""
+    return blake2b(data, digest_size=16, person=b"mars-log-source").hexdigest()
+
+
+def ladder(head: bytes) -> tuple[str, ...]:
+    """The hash of the first bytes of ``head`` at each of ``SCALES`` that it reaches."""
+    return tuple(digest(head[:size])[:16] for size in SCALES if size <= len(head))
+
+
+def own_id(head: bytes) -> str | None:
+    """The random id that our server writes into a generation's first line."""
+    match = _OWN.match(head)
+    return match[1].decode() if match else None
+
+
+def is_timeless(head: bytes) -> bool:
+    """Whether no line of ``head`` holds a time of day other than midnight."""
+    return _TIME.search(head) is None and _EPOCH.search(head) is None
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the database knows of one generation."""
+
+    id: int
+    own: str | None
+    ladder: tuple[str, ...]
+    position: int
+    tail: str
+    inode: str | None
+
+
+@dataclass(frozen=True)
+class Face:
+    """What can be seen of a log that lies before us."""
+
+    own: str | None
+    ladder: tuple[str, ...]
+    timeless: bool
+    length: int
+    """Bytes up to and with the last LF, uncompressed."""
+    tail_at: Callable[[int], str]
+    """The tail at a position not beyond ``length``."""
+    inode: str | None = None
+    """Device and inode of a plain file; None for everything else."""
+    cut_short: bool = False
+    """A compressed file that ends in the middle."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``source`` (None: a new one) and from where to count; ``start`` None: nothing to count."""
+
+    source: Source | None
+    start: int | None
+
+
+def related(face_ladder: Sequence[str], sources: Collection[Source]) -> list[Source]:
+    """The sources without an id that begin as the log does, as far as both are known."""
+    return [one for one in sources if one.own is None and _same_start(face_ladder, one.ladder)]
+
+
+def identify(face: Face, sources: Collection[Source], held: Collection[int] = ()) -> Verdict:
+    """Finds ``face`` among ``sources``.
+
+    ``held`` are the ids of sources that other logs of this run are: those whose inode still holds
+    their bytes, and those already found.
+
+    Raises ``StateError`` (``log-changed``) where bytes of our own log changed that were counted.
+    """
+    if face.length < LEAST:
+        return Verdict(None, None)
+    if face.own is not None:
+        return _by_id(face, sources)
+    known = related(face.ladder, sources)
+    whole = [one for one in known if _continues(face, one)]
+    whole.sort(key=lambda one: one.position, reverse=True)
+    if face.timeless:
+        return _by_inode(face, known, whole, held)
+    if whole:
+        return Verdict(whole[0], whole[0].position)
+    if any(one.position > face.length for one in known):
+        return Verdict(None, None)  # a copy that ends early
+    return Verdict(None, 0)
+
+
+def _by_id(face: Face, sources: Collection[Source]) -> Verdict:
+    source = next((one for one in sources if one.own == face.own), None)
+    if source is None:
+        return Verdict(None, 0)
+    if face.length < source.position:
+        return Verdict(source, None)
+    if not _continues(face, source):
+        raise StateError(
+            "log-changed",
+            "A log of our own server was changed after it had been counted; nothing of it was "
+            "counted again. Restore it, or recount its days.",
+        )
+    return Verdict(source, source.position)
+
+
+def _by_inode(
+    face: Face, known: list[Source], whole: list[Source], held: Collection[int]
+) -> Verdict:
+    for source in whole:
+        if source.inode is not None and source.inode == face.inode:
+            return Verdict(source, source.position)
+    free = [one for one in whole if one.id not in held]
+    if free:
+        return Verdict(free[0], free[0].position)
+    if face.cut_short and any(one.position > face.length for one in known):
+        return Verdict(None, None)
+    return Verdict(None, 0)
+
+
+def _same_start(one: Sequence[str], other: Sequence[str]) -> bool:
+    both = min(len(one), len(other))
+    return both > 0 and one[both - 1] == other[both - 1]
+
+
+def holds(face: Face, sources: Collection[Source]) -> list[Source]:
+    """The sources that ``face`` is by its inode, with their bytes still in place."""
+    same = [one for one in sources if one.inode is not None and one.inode == face.inode]
+    return [one for one in related(face.ladder, same) if _continues(face, one)]
+
+
+def _continues(face: Face, source: Source) -> bool:
+    return face.length >= source.position and face.tail_at(source.position) == source.tail

@@ -1,0 +1,136 @@
+"""JSON access logs, one object a line: Caddy's, and nginx's with ``escape=json``. Pure.
+
+The same rules as for combined lines. The members below are known, so nothing has to be configured:
+
+===========  ====================================================================================
+day          ``time_local``, ``time_iso8601``, ``time``, ``timestamp``, ``@timestamp``: the day as
+             written; ``ts``, ``msec``: the same, or seconds since 1970, read as UTC
+request      ``request``: ``GET /motd/motd.json HTTP/1.1``, or Caddy's object with ``method``,
+             ``uri``, ``proto``; or ``request_method``, ``request_uri``, ``server_protocol``
+status       ``status``, a whole number or its digits
+===========  ====================================================================================
+
+Members under ``request`` that a client fills (``headers``) are never looked at. A line that is no
+JSON, or whose known members have other types, is no hit.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+import msgspec
+
+from mars_server.counting.calendar import MONTHS
+from mars_server.counting.combined import DAY, PROTOCOL, QUERY, Found
+
+_REQUEST = re.compile(rb"GET /motd/motd\.json((?:\?" + QUERY + rb")?+) " + PROTOCOL)
+_COMMON = re.compile(DAY.decode() + r":.{14}", re.ASCII | re.DOTALL)
+_ISO = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])-([0-9]{2})(?:[T ].*)?", re.ASCII | re.DOTALL)
+_EPOCH = re.compile(r"[0-9]{1,12}(?:\.[0-9]+)?", re.ASCII)
+
+_FIRST_DAY = date(1970, 1, 1).toordinal()
+_DAY_SECONDS = 86_400
+
+Stamp = int | float | str | None
+
+
+class _Request(msgspec.Struct):
+    method: str = ""
+    uri: str = ""
+    proto: str = ""
+
+
+class _Entry(msgspec.Struct):
+    status: int | str = 0
+    request: _Request | str | None = None
+    request_method: str = ""
+    request_uri: str = ""
+    server_protocol: str = ""
+    time_local: Stamp = None
+    time_iso8601: Stamp = None
+    time: Stamp = None
+    timestamp: Stamp = None
+    at_timestamp: Stamp = msgspec.field(name="@timestamp", default=None)
+    ts: Stamp = None
+    msec: Stamp = None
+
+
+_decode = msgspec.json.Decoder(_Entry).decode
+
+
+class JsonLines:
+    """See ``Format``."""
+
+    name = "json"
+
+    def find(self, block: bytes) -> Found:
+        lines = block[: block.rfind(b"\n") + 1].split(b"\n")
+        return Found(pairs=[hit for line in lines if _may_hit(line) and (hit := _hit(line))])
+
+    def shorten(self, start: bytes) -> bytes:
+        return start[:1] and b"\0"  # no JSON, whatever follows: longer lines are no hits
+
+
+def _may_hit(line: bytes) -> bool:
+    return b"motd.json" in line or b"\\u" in line
+
+
+def _hit(line: bytes) -> tuple[bytes, bytes] | None:
+    entry = _read(line)
+    if entry is None or str(entry.status) != "200":
+        return None
+    match = _REQUEST.fullmatch(_request(entry).encode("utf-8", "replace"))
+    day = _day(entry) if match else None
+    return (day, match[1]) if match and day else None
+
+
+def _read(line: bytes) -> _Entry | None:
+    try:
+        return _decode(line)
+    except UnicodeDecodeError:
+        # nginx writes a header's bytes as they come; only ASCII members matter here.
+        return _read(line.decode("latin-1").encode())
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _request(entry: _Entry) -> str:
+    request = entry.request
+    if isinstance(request, str):
+        return request
+    if request is not None:
+        return f"{request.method} {request.uri} {request.proto}"
+    return f"{entry.request_method} {entry.request_uri} {entry.server_protocol}"
+
+
+def _day(entry: _Entry) -> bytes | None:
+    stamps = (
+        entry.time_local,
+        entry.time_iso8601,
+        entry.time,
+        entry.timestamp,
+        entry.at_timestamp,
+        entry.ts,
+        entry.msec,
+    )
+    stamp = next((one for one in stamps if one is not None), None)
+    if isinstance(stamp, str) and not _EPOCH.fullmatch(stamp):
+        return _written(stamp)
+    return None if stamp is None else _from_epoch(float(stamp))
+
+
+def _written(stamp: str) -> bytes | None:
+    if _COMMON.fullmatch(stamp):
+        return stamp[:11].encode()
+    if iso := _ISO.fullmatch(stamp):
+        return f"{iso[3]}/{MONTHS[int(iso[2]) - 1]}/{iso[1]}".encode()
+    return None
+
+
+def _from_epoch(seconds: float) -> bytes | None:
+    try:
+        day = date.fromordinal(_FIRST_DAY + int(seconds // _DAY_SECONDS))
+    except (ValueError, OverflowError):
+        return None
+    return f"{day.day:02d}/{MONTHS[day.month - 1]}/{day.year:04d}".encode()

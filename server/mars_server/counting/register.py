@@ -1,0 +1,84 @@
+"""Recognises logs among the sources of the database, and says what of them is to be counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from mars_server.counting.identity import Face, Source, Verdict, holds, identify, related
+from mars_server.counting.probe import Probe, spans
+from mars_server.counting.work import Done, Piece, Task, Whole
+from mars_server.storage.ledger import Advance, Ledger
+
+
+class Register:
+    """The known sources, those found in this pass included."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._sources = {one.id: one for one in ledger.sources()}
+        self._held: set[int] = set()
+
+    def expect(self, probes: Iterable[Probe]) -> None:
+        """All logs of this pass: a source whose inode still holds its bytes is no other log."""
+        known = list(self._sources.values())
+        for found in probes:
+            if found.length is not None and found.timeless:
+                self._held.update(source.id for source in holds(found.face(), known))
+
+    def plan(self, found: Probe) -> tuple[Verdict, list[Task]]:
+        """For a plain log who it is and the tasks; for another the tasks that will tell.
+
+        Raises ``StateError`` (``log-changed``).
+        """
+        if found.length is None:
+            return Verdict(None, None), self._stream(found)
+        verdict = self._identify(found.face())
+        if verdict.start is None:
+            return verdict, []
+        return verdict, list(spans(found, verdict.start))
+
+    def _stream(self, found: Probe) -> list[Task]:
+        if found.fingerprint is not None and self._ledger.is_archived(found.fingerprint):
+            return []
+        known = self._sources.values()
+        if found.own is not None:
+            maybe = [one for one in known if one.own == found.own]
+        else:
+            maybe = related(found.ladder, known) if found.ladder else list(known)
+        cuts = tuple(sorted({one.position for one in maybe}))
+        return [Whole(found.path, found.format, cuts)]
+
+    def settle(self, done: Done) -> tuple[Verdict, Sequence[Piece]]:
+        """Who a stream was, and those of its pieces that are not yet counted.
+
+        Raises ``StateError`` (``log-changed``).
+        """
+        tails = {piece.end: piece.tail for piece in done.pieces}
+        face = Face(
+            own=done.own,
+            ladder=done.ladder,
+            timeless=done.timeless,
+            length=done.pieces[-1].end,
+            tail_at=lambda position: tails.get(position, ""),
+            cut_short=done.cut_short,
+        )
+        verdict = self._identify(face)
+        start = face.length if verdict.start is None else verdict.start
+        return verdict, [piece for piece in done.pieces if piece.end > start]
+
+    def _identify(self, face: Face) -> Verdict:
+        verdict = identify(face, self._sources.values(), self._held)
+        if verdict.source is not None:
+            self._held.add(verdict.source.id)
+        return verdict
+
+    def moved(self, number: int, step: Advance) -> None:
+        """The database knows ``step`` now, as source ``number``."""
+        for other in self._sources.values():
+            if step.inode is not None and other.inode == step.inode:
+                self._sources[other.id] = replace(other, inode=None)
+        self._sources[number] = Source(
+            number, step.own, step.ladder, step.position, step.tail, step.inode
+        )
+        self._held.add(number)

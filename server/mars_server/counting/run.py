@@ -1,0 +1,244 @@
+"""One pass over some logs: look, recognise, count what is new, store it with how far it got."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from mars.errors import MarsError
+from mars.wire.query import AllowList
+from mars_server.counting import formats
+from mars_server.counting.checkpoint import Checkpoints
+from mars_server.counting.drivers import Driver
+from mars_server.counting.probe import Probe, probe, spans
+from mars_server.counting.progress import Progress
+from mars_server.counting.register import Register
+from mars_server.counting.tally import Tally
+from mars_server.counting.work import Done, Piece, Span, Task, Whole
+from mars_server.storage.ledger import Advance, Ledger
+
+
+@dataclass
+class Outcome:
+    """What one pass did."""
+
+    tally: Tally = field(default_factory=Tally)
+    """The lines that this pass counted."""
+    late: int = 0
+    """Those of its hits that were dropped because their week is published."""
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    """Reason code and sentence for each log that could not be counted."""
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Job:
+    """A log on its way through a pass."""
+
+    probe: Probe
+    source: int | None = None
+    position: int = 0
+    stopped: bool = False
+
+
+class _Pass:
+    """What both kinds of pass share: problems are kept, results come back by log."""
+
+    def __init__(self, allow: AllowList, driver: Driver, progress: Progress) -> None:
+        self._allow = allow
+        self._driver = driver
+        self._progress = progress
+        self.outcome = Outcome()
+
+    def look(self, paths: Iterable[str], format_name: str) -> list[Probe]:
+        found = []
+        for path in paths:
+            try:
+                found.append(probe(path, format_name))
+            except MarsError as error:
+                self.problem(error.reason, error.message)
+            except OSError as error:
+                self.problem("log-unreadable", f"{path}: {error.strerror or error}.")
+        self._progress.start(sum(one.size for one in found))
+        return found
+
+    def problem(self, reason: str, message: str) -> None:
+        self.outcome.problems.append((reason, message))
+
+    def results(
+        self, jobs: Iterable[_Job], plan: Callable[[_Job], list[Task]]
+    ) -> Iterator[tuple[_Job, Task, Done]]:
+        """Each good result, those of one log in its order."""
+        order: list[tuple[_Job, Task]] = []
+
+        def tasks() -> Iterator[Task]:
+            for job in jobs:
+                for task in plan(job):
+                    order.append((job, task))
+                    yield task
+
+        for at, done in enumerate(self._driver.run(tasks(), self._allow)):
+            job, task = order[at]
+            if done.problem is not None:
+                self.problem(*done.problem)
+            if done.problem is not None or not done.pieces:
+                job.stopped = True  # a log that shrank: it and what follows waits for the next pass
+            if not job.stopped:
+                self._note(job, done)
+                yield job, task, done
+
+    def _note(self, job: _Job, done: Done) -> None:
+        if done.cut_short:
+            note = f"{job.probe.path} ends in the middle; its whole lines were counted."
+            self.outcome.notes.append(note)
+
+    def counted(self, job: _Job, task: Task, pieces: Iterable[Piece]) -> Tally:
+        tally = Tally()
+        for piece in pieces:
+            tally.add(piece.tally)
+        self.outcome.tally.add(tally)
+        size = task.end - task.start if isinstance(task, Span) else job.probe.size
+        self._progress.add(tally.lines, size)
+        return tally
+
+
+def dry_run(
+    paths: Iterable[str],
+    allow: AllowList,
+    driver: Driver,
+    progress: Progress,
+    format_name: str = formats.AUTO,
+) -> Outcome:
+    """Counts whatever the logs hold; stores nothing. Raises ``StateError`` (``worker-died``)."""
+    one = _Pass(allow, driver, progress)
+    jobs = [_Job(found) for found in one.look(paths, format_name)]
+    for job, task, done in one.results(jobs, _everything):
+        one.counted(job, task, done.pieces)
+    progress.end()
+    return one.outcome
+
+
+def _everything(job: _Job) -> list[Task]:
+    found = job.probe
+    if found.length is None:
+        return [Whole(found.path, found.format)]
+    return list(spans(found, 0))
+
+
+class _LedgerPass(_Pass):
+    def __init__(
+        self,
+        allow: AllowList,
+        driver: Driver,
+        progress: Progress,
+        ledger: Ledger,
+        now: Callable[[], int],
+    ) -> None:
+        super().__init__(allow, driver, progress)
+        self._register = Register(ledger)
+        self._checkpoints = Checkpoints(ledger, self._register, now)
+
+    def run(self, paths: Iterable[str], format_name: str) -> Outcome:
+        probes = self.look(paths, format_name)
+        self._register.expect(probes)
+        for one_round in _rounds(probes):
+            jobs = [_Job(found) for found in one_round]
+            for job, task, done in self.results(jobs, self._plan):
+                self._take(job, task, done)
+            self._checkpoints.flush()
+        self._progress.end()
+        self.outcome.late = self._checkpoints.late
+        return self.outcome
+
+    def _plan(self, job: _Job) -> list[Task]:
+        try:
+            verdict, tasks = self._register.plan(job.probe)
+        except MarsError as error:
+            self.problem(error.reason, f"{job.probe.path}: {error.message}")
+            return []
+        found = job.probe
+        source = verdict.source
+        job.source, job.position = (source.id, source.position) if source else (None, 0)
+        if (
+            source
+            and not tasks
+            and found.timeless
+            and verdict.start
+            and source.inode != found.inode
+        ):
+            self._advance(job, source.position, source.tail, found.ladder, Tally())
+        return tasks
+
+    def _take(self, job: _Job, task: Task, done: Done) -> None:
+        pieces: Iterable[Piece] = done.pieces
+        ladder = job.probe.ladder
+        if isinstance(task, Whole):
+            try:
+                verdict, pieces = self._register.settle(done)
+            except MarsError as error:
+                self.problem(error.reason, f"{job.probe.path}: {error.message}")
+                return
+            source = verdict.source
+            job.source, job.position = (source.id, source.position) if source else (None, 0)
+            ladder = done.ladder
+            if verdict.start is None:
+                return
+        tally = self.counted(job, task, pieces)
+        last = done.pieces[-1]
+        self._advance(job, last.end, last.tail, ladder, tally, whole=not done.cut_short)
+
+    def _advance(
+        self,
+        job: _Job,
+        position: int,
+        tail: str,
+        ladder: tuple[str, ...],
+        tally: Tally,
+        *,
+        whole: bool = True,
+    ) -> None:
+        step = Advance(
+            source=job.source,
+            own=job.probe.own,
+            ladder=ladder,
+            before=job.position,
+            position=position,
+            tail=tail,
+            inode=job.probe.inode,
+            tally=tally,
+            fingerprint=job.probe.fingerprint if whole else None,
+        )
+        job.position = position
+        self._checkpoints.add(job.probe.path, step)
+
+
+def count_once(
+    paths: Iterable[str],
+    allow: AllowList,
+    driver: Driver,
+    progress: Progress,
+    ledger: Ledger,
+    now: Callable[[], int],
+    format_name: str = formats.AUTO,
+) -> Outcome:
+    """Counts each line of the logs that was not counted before. The caller holds the lock.
+
+    Raises ``StateError`` where the database or the driver fails; what was stored until then is
+    whole. Problems with single logs are in the outcome.
+    """
+    return _LedgerPass(allow, driver, progress, ledger, now).run(paths, format_name)
+
+
+def _rounds(probes: Iterable[Probe]) -> Iterator[list[Probe]]:
+    """Logs that may be one source go into different rounds, so the first is known to the next.
+
+    Archives go first in their family: an archive can only be what it holds, while a plain log
+    may be a new generation.
+    """
+    families: defaultdict[str, list[Probe]] = defaultdict(list)
+    for one in sorted(probes, key=lambda one: one.length is not None):
+        families[one.family].append(one)
+    depth = max(map(len, families.values()), default=0)
+    for level in range(depth):
+        yield [members[level] for members in families.values() if level < len(members)]

@@ -21,8 +21,12 @@ need() { case " $missing " in *" $1 "*) ;; *) missing="$missing $1" ;; esac; }
 case "${1:-}" in
 setup)
     for pair in $SETUP; do command -v "${pair%%:*}" >/dev/null || need "${pair##*:}"; done
-    "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null ||
-        need "python$("${PYTHON:-python3}" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo 3)-venv"
+    # PYTHON is the one that setup.sh has found, empty where there is none.
+    if [ -z "${PYTHON:-}" ]; then
+        need python3 && need python3-venv
+    elif ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
+        need "python$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
+    fi
     ;;
 test)
     for pair in $TEST; do command -v "${pair%%:*}" >/dev/null || need "${pair##*:}"; done

@@ -7,27 +7,26 @@ cd "$(dirname "$0")/.."
 LEAST="3.11"
 good() { "$1" -c "import sys; sys.exit(sys.version_info < tuple(map(int, '$LEAST'.split('.'))))" 2>/dev/null; }
 
-if [ -z "${PYTHON:-}" ]; then
-    for candidate in python3 python3.11 python3.12 python3.13 /usr/bin/python3; do
-        if good "$candidate"; then PYTHON="$candidate" && break; fi
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-python3 python3.11 python3.12 python3.13 /usr/bin/python3}; do
+        if good "$candidate"; then echo "$candidate" && return; fi
     done
+}
+
+NAMED="${PYTHON:-}"
+PYTHON="$(find_python)"
+if [ -z "$NAMED$PYTHON" ] || [ -n "$PYTHON" ]; then
+    PYTHON="$PYTHON" bash scripts/packages.sh setup
 fi
-if [ -z "${PYTHON:-}" ] && command -v apt-get >/dev/null && [ ! -x /usr/bin/python3 ]; then
-    PYTHON=/usr/bin/python3
-    if [ "$(id -u)" = 0 ]; then sudo=""; else sudo=sudo; fi
-    echo "installing system packages: python3 python3-venv"
-    $sudo apt-get update -qq && $sudo apt-get install -qq -y python3 python3-venv >/dev/null
-fi
-if [ -z "${PYTHON:-}" ] || ! good "$PYTHON"; then
+PYTHON="$(PYTHON="$NAMED" find_python)"
+if [ -z "$PYTHON" ]; then
     echo "Python $LEAST or later is needed (Debian 12, Ubuntu 24.04 or later have it); name yours with make setup PYTHON=/path/to/python3" >&2
     exit 1
 fi
-export PYTHON
-
-bash scripts/packages.sh setup
 echo "setting up .venv with $("$PYTHON" --version) and the locked versions of constraints.txt"
 [ -x .venv/bin/python ] && good .venv/bin/python || "$PYTHON" -m venv --clear .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "setuptools>=77"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "setuptools>=77" wheel
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 touch .venv/.stamp
 echo "ready: make demo, make test, make check"

@@ -63,7 +63,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--once", action="store_true", help="end after the checks")
     parser.add_argument("--port", type=int, default=8000, help="of the dashboard (8000)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="work in DIR and leave it there")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.keep and options.keep.exists() and any(options.keep.iterdir()):
+        parser.error(f"{options.keep} is not empty")
+    return options
 
 
 def _end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signal's signature

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
 
@@ -51,14 +51,14 @@ class Language:
         """``53%``, or a dash where a percentage would say nothing."""
         if value is None or value.value is None:
             return "–"
-        shown = str(format_percent(max(value.value, 1) / 100, locale=self.code))
+        shown = _percent(max(value.value, 1), self.code)
         return shown if value.value else f"<{shown}"
 
     def interval(self, guess: Estimate) -> str:
         return f"{self.number(guess.low)}–{self.number(guess.high)}"
 
     def number(self, value: int) -> str:
-        return str(format_decimal(value, locale=self.code))
+        return _number(value, self.code)
 
     def days(self, week: str) -> str:
         """``16 Mar – 22 Mar 2026``: the first and the last day of a week."""
@@ -103,6 +103,16 @@ NAMES: Final[Mapping[str, Mapping[str, str]]] = {
         "1000": N_("317 days or more"),
     },
 }
+
+
+@cache
+def _percent(value: int, code: str) -> str:
+    return str(format_percent(value / 100, locale=code))
+
+
+@lru_cache(maxsize=10_000)
+def _number(value: int, code: str) -> str:
+    return str(format_decimal(value, locale=code))
 
 
 @cache

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mars.wire.product import is_release
+from mars.wire.query import OTHER
 from mars_server.charts.figures import bands
 from mars_server.pages.language import Language
 from mars_server.publication.document import Pair, Row, Week
 from mars_server.publication.files import NOT_GIVEN, percents
-from mars_server.publication.floor import NO_DATA, Percent, Published
+from mars_server.publication.floor import Percent, Published
 
 SHADES = 6
 """Steps of background colour in the cross table."""
@@ -33,9 +34,9 @@ class ShareTable:
     columns: tuple[tuple[str, int | None], ...]
     """Name and colour number."""
     rows: tuple[tuple[Week, tuple[Published | None, ...]], ...]
-    """Newest week first."""
+    """Newest week first; no cells where there is no data."""
     left_out: int
-    """Values that never reached ten hits in these weeks and have no column."""
+    """Values that have no column, because they have no band in the chart; the files have them."""
     ranking: tuple[Ranked, ...]
     """The latest week."""
 
@@ -55,19 +56,23 @@ def share_table(table: str, weeks: Sequence[Week], say: Language) -> ShareTable:
     rows = [row for week in weeks for row in week.tables[table]]
     values = [row.value for row in _ordered(table, list({row.value: row for row in rows}.values()))]
     seen = {row.value for row in rows if row.count.least}
-    shown = [value for value in values if value in seen]
     colours = _colours(table, weeks)
+    shown = [
+        value
+        for value in values
+        if value in seen and (colours.get(value) or value in (OTHER, NOT_GIVEN))
+    ]
     latest = next((week for week in reversed(weeks) if not week.hits.missing), None)
     return ShareTable(
         columns=tuple((say.name(table, value), colours.get(value)) for value in shown),
         rows=tuple(
             (
                 week,
-                tuple(NO_DATA if week.hits.missing else week.count(table, v) for v in shown),
+                () if week.hits.missing else tuple(week.count(table, v) for v in shown),
             )
             for week in reversed(weeks)
         ),
-        left_out=len([value for value in values if value not in seen]),
+        left_out=len(values) - len(shown),
         ranking=ranking(table, latest, say, weeks) if latest else (),
     )
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from mars_server.publication.document import TABLES, Row, Week, encode
-from mars_server.publication.floor import Percent, Published, share
+from mars_server.publication.floor import Percent, Published, shares
 from mars_server.publication.weeks import monday
 
 SERIES: Final = "mars-series/1"
@@ -45,13 +45,9 @@ def data_files(weeks: Sequence[Week]) -> dict[str, bytes]:
 
 def percents(name: str, rows: Iterable[Row]) -> dict[str, Percent]:
     """The share of each row among the hits that carry the variable, at their floors."""
-    rows = list(rows)
-    parts = [row.count for row in rows if name == "level" or row.value != NOT_GIVEN]
-    return {
-        row.value: share(row.count, parts)
-        for row in rows
-        if name == "level" or row.value != NOT_GIVEN
-    }
+    given = [row for row in rows if name == "level" or row.value != NOT_GIVEN]
+    values = [row.value for row in given]
+    return dict(zip(values, shares([row.count for row in given]), strict=True))
 
 
 def hits_csv(weeks: Iterable[Week]) -> bytes:
@@ -99,12 +95,8 @@ def table_json(name: str, weeks: Iterable[Week]) -> bytes:
                 "week": week.week,
                 "hits": week.hits.value,
                 "rows": [
-                    {
-                        "value": row.value,
-                        "count": row.count.value,
-                        "percent": _percent(name, week, row),
-                    }
-                    for row in week.tables[name]
+                    {"value": value, "count": count.value, "percent": percent and percent.value}
+                    for value, count, percent in _shared(name, week)
                 ],
             }
             for week in weeks
@@ -168,16 +160,13 @@ def _table_rows(name: str, week: Week) -> Iterable[tuple[Cell, Cell, Cell, Cell,
     """The rows of one table and week; one row without a value where there is no data."""
     if week.hits.missing:
         return [(week.week, _day(week), "", week.hits, None)]
-    shares = percents(name, week.tables[name])
-    return [
-        (week.week, _day(week), row.value, row.count, shares.get(row.value))
-        for row in week.tables[name]
-    ]
+    return [(week.week, _day(week), *cells) for cells in _shared(name, week)]
 
 
-def _percent(name: str, week: Week, row: Row) -> int | None:
-    found = percents(name, week.tables[name]).get(row.value)
-    return None if found is None else found.value
+def _shared(name: str, week: Week) -> list[tuple[str, Published, Percent | None]]:
+    """Value, count and share of each row of a table."""
+    shares_ = percents(name, week.tables[name])
+    return [(row.value, row.count, shares_.get(row.value)) for row in week.tables[name]]
 
 
 def _numbers(week: Week) -> tuple[int | None, int | None, int | None]:

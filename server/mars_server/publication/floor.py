@@ -8,7 +8,7 @@ learns whether a small cell is empty. ``None`` is neither: it says that there is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, final
 
 from mars.errors import WireError
@@ -75,7 +75,7 @@ class Percent:
 
     def __init__(self, value: int | None, seal: object) -> None:
         if seal is not _SEAL:
-            raise TypeError("Percentages are made by share() alone.")
+            raise TypeError("Percentages are made by shares() alone.")
         self._value = value
 
     @property
@@ -115,15 +115,18 @@ def restore(value: object) -> Published:
     raise WireError("not-floored", "A published number is neither a multiple of ten nor <10.")
 
 
-def share(part: Published, parts: Iterable[Published]) -> Percent:
-    """``part`` in whole percent of all ``parts``, both at their floors; halves round up."""
-    return joint_share([part], parts)
+def shares(parts: Sequence[Published]) -> list[Percent]:
+    """Each of ``parts`` in whole percent of all of them, at their floors; halves round up."""
+    whole = sum(each.least for each in parts)
+    return [_percent(each.least, whole) for each in parts]
 
 
 def joint_share(some: Iterable[Published], parts: Iterable[Published]) -> Percent:
     """Several of ``parts`` together in whole percent of all of them, at their floors."""
-    piece = sum(each.least for each in some)
-    whole = sum(each.least for each in parts)
+    return _percent(sum(each.least for each in some), sum(each.least for each in parts))
+
+
+def _percent(piece: int, whole: int) -> Percent:
     if piece == 0 or whole == 0:
         return Percent(None, _SEAL)
     return Percent((200 * piece + whole) // (2 * whole), _SEAL)

@@ -30,28 +30,30 @@ def read_weeks(data: Path) -> list[Week]:
     return [decode(document) for _, document in sorted(week_files(data).items())]
 
 
-def write_files(folder: Path, files: Mapping[str, bytes]) -> int:
+def write_files(folder: Path, files: Mapping[str, bytes], *, durable: bool = False) -> int:
     """Writes ``files`` (by path below ``folder``), each replaced atomically; counts the changed.
 
-    A file that already has these bytes is not touched, so its date stays too.
+    A file that already has these bytes is not touched, so its date stays too. ``durable`` waits
+    for the disk; pages can be made again, so they need not.
     """
     changed = 0
     for name, data in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_file() or path.read_bytes() != data:
-            _replace(path, data)
+            _replace(path, data, durable=durable)
             changed += 1
     return changed
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _replace(path: Path, data: bytes, *, durable: bool) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         Path(name).chmod(0o644)  # published: anybody may read it, the web server's user too
         Path(name).replace(path)
     except BaseException:

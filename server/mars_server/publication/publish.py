@@ -53,7 +53,9 @@ def publish(
     ledger.check_untouched(before, found)
     weeks = ledger.close_weeks(engine, rules, now)
     data = signed_files(rules, weeks, signing_key)
-    written = write_files(out, {f"{DATA}/{name}": content for name, content in data.items()})
+    written = write_files(
+        out, {f"{DATA}/{name}": content for name, content in data.items()}, durable=True
+    )
     site = Site(
         rules.product,
         weeks,

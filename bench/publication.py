@@ -1,0 +1,135 @@
+"""Publishing five years of weekly data: wall time, peak memory, page weight.
+
+Fills a counts database directly (260 weeks, 12 versions, 4 platforms, 30 languages), runs
+``mars-server publish`` as its own process, then again with nothing new to publish.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+from sqlalchemy import insert
+
+from mars_server.storage import open_database
+from mars_server.storage.schema import counts, meta, pairs
+
+WEEKS = 260
+MONDAY = date(2021, 1, 4)
+RELEASES = [f"0.{minor}.{patch}" for minor in range(1, 5) for patch in range(3)]
+PLATFORMS = ["linux", "windows", "macos", "other"]
+LANGUAGES = (
+    "en de fr es it pt nl sv da fi is nb pl cs sk hu ro bg el tr ru uk ja zh ko ar he hi th vi"
+).split()
+LIMIT_SECONDS = 60
+LIMIT_MEGABYTES = 500
+LIMIT_PAGE = 150_000
+
+
+def fill(url: str) -> None:
+    """Five years of a growing project of some 20,000 installations."""
+    chance = random.Random(7)
+    with open_database(url).begin() as connection:
+        connection.execute(
+            insert(meta), [{"key": "product", "value": "bench"}, {"key": "channel", "value": "a"}]
+        )
+        for n in range(WEEKS * 7):
+            day = (MONDAY + timedelta(days=n)).isoformat()
+            rows, crossed = _day(n, chance)
+            connection.execute(insert(counts), [{"day": day, **row} for row in rows])
+            connection.execute(insert(pairs), [{"day": day, **row} for row in crossed])
+
+
+def _day(n: int, chance: random.Random) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    hits = 500 + 2 * n + chance.randint(-50, 50)
+    tracked = hits * 7 // 10
+    current = n * len(RELEASES) // (WEEKS * 7)
+    weights = [0.6 ** abs(current - k) if k <= current else 0 for k in range(len(RELEASES))]
+    spread = {
+        "level": {"plain": hits - tracked, "tracked": tracked},
+        "v": _split(tracked, dict(zip(RELEASES, weights, strict=True)), hits),
+        "os": _split(tracked, dict(zip(PLATFORMS, (0.3, 0.5, 0.18, 0.02), strict=True)), hits),
+        "ia": _split(tracked, {"1": 0.05, "10": 0.15, "100": 0.5, "1000": 0.3}, hits),
+        "lang": _split(tracked // 3, {name: 1 / (k + 1) for k, name in enumerate(LANGUAGES)}, hits),
+        "py": _split(tracked // 3, {"3.11": 0.5, "3.12": 0.3, "3.13": 0.2}, hits),
+        "cc": _split(tracked // 3, {"DE": 0.3, "US": 0.4, "IS": 0.1, "FR": 0.2}, hits),
+    }
+    rows: list[dict[str, object]] = [
+        {"variable": variable, "value": value, "n": count}
+        for variable, table in spread.items()
+        for value, count in table.items()
+        if count
+    ]
+    crossed: list[dict[str, object]] = [
+        {"v": v, "os": os, "n": count * spread["os"][os] // tracked}
+        for v, count in spread["v"].items()
+        for os in PLATFORMS
+        if v != "none"
+    ]
+    return rows, crossed
+
+
+def _split(count: int, weights: dict[str, float], hits: int) -> dict[str, int]:
+    whole = sum(weights.values())
+    table = {name: int(count * weight / whole) for name, weight in weights.items()}
+    return {**table, "none": hits - sum(table.values())}
+
+
+def publish(folder: Path) -> tuple[float, float]:
+    """Wall seconds and the peak memory of all children so far in MB."""
+    command = [
+        str(Path(sys.executable).with_name("mars-server")), "publish",
+        "--db", f"sqlite:///{folder}/counts.db", "--out", str(folder / "site"),
+        "--product", str(folder / "product.toml"), "--now", "2027-01-01T00:00:00Z",
+    ]  # fmt: skip
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    seconds = time.perf_counter() - start
+    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+def pages(site: Path) -> Iterator[tuple[int, str]]:
+    """Each page's weight: HTML, style sheet and the pictures of one colour scheme."""
+    style = (site / "style.css").stat().st_size + (site / "icon.png").stat().st_size
+    for page in site.rglob("*.html"):
+        text = page.read_text()
+        pictures = {part.split('"')[0] for part in text.split('<img src="')[1:]}
+        charts = sum((page.parent / name).stat().st_size for name in pictures)
+        yield page.stat().st_size + style + charts, str(page.relative_to(site))
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "product.toml").write_text(
+            'product = "bench"\nchannel = "a"\n'
+            f"releases = {json.dumps(RELEASES)}\n"
+            f"platforms = {json.dumps(PLATFORMS[:3])}\n"
+            f"languages = {json.dumps(LANGUAGES)}\n"
+        )
+        fill(f"sqlite:///{folder}/counts.db")
+        first, memory = publish(folder)
+        again, _ = publish(folder)
+        weights = sorted(pages(folder / "site"))
+        files = [path for path in (folder / "site").rglob("*") if path.is_file()]
+        size = sum(path.stat().st_size for path in files)
+    print(f"publish, {WEEKS} weeks at once: {first:.1f} s (limit {LIMIT_SECONDS})")
+    print(f"publish again, nothing new:  {again:.1f} s")
+    print(f"peak memory:                 {memory:.0f} MB (limit {LIMIT_MEGABYTES})")
+    print(f"heaviest page with charts:   {weights[-1][0]} bytes ({weights[-1][1]})")
+    print(f"lightest page:               {weights[0][0]} bytes ({weights[0][1]})")
+    print(f"site:                        {len(files)} files, {size / 1e6:.1f} MB")
+    fine = first < LIMIT_SECONDS and memory < LIMIT_MEGABYTES and weights[-1][0] < LIMIT_PAGE
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -123,11 +123,9 @@ def is_newer(newest: str, version: str) -> bool | None:
 
 def preferences(languages: Sequence[str]) -> list[str]:
     """``["is_IS"]`` becomes ``["is-is", "is"]``: each language, then its primary subtag."""
-    wanted: list[str] = []
-    for language in languages:
-        tag = _tag(language)
-        wanted += [item for item in (tag, tag.partition("-")[0]) if item and item not in wanted]
-    return wanted
+    tags = [_tag(language) for language in languages]
+    both = (item for tag in tags for item in (tag, tag.partition("-")[0]))
+    return [item for item in dict.fromkeys(both) if item]
 
 
 def translate(texts: Mapping[str, str], preferences: Sequence[str]) -> tuple[str, str]:

@@ -1,0 +1,118 @@
+"""Languages, versions, updates: what a person gets to see of one document."""
+
+from __future__ import annotations
+
+import pytest
+
+from mars.testing.publisher import EXAMPLE_NOW, Publisher
+from mars.wire.motd import Message, Target
+from mars.wire.targeting import (
+    SECURITY_UPDATE,
+    UNKNOWN,
+    UP_TO_DATE,
+    UPDATE,
+    clean,
+    is_newer,
+    preferences,
+    select,
+    translate,
+    update_status,
+    version_matches,
+)
+
+NOW = EXAMPLE_NOW
+PUBLISHER = Publisher(seeds=[b"t" * 32])
+
+
+@pytest.mark.parametrize(
+    ("languages", "due"),
+    [
+        (["is_IS", "en"], ["is-is", "is", "en"]),
+        (["is_IS.UTF-8@euro"], ["is-is", "is"]),
+        (["pt-BR", "pt_PT", "pt"], ["pt-br", "pt", "pt-pt"]),
+        ([], []),
+        ([""], []),
+        (["C"], ["c"]),
+    ],
+)
+def test_preferences_fall_back_to_the_primary_subtag(languages: list[str], due: list[str]) -> None:
+    assert preferences(languages) == due
+
+
+@pytest.mark.parametrize(
+    ("languages", "due"),
+    [
+        (["is_IS"], ("is", "Halló")),
+        (["pt_BR"], ("pt_BR", "Oi")),
+        (["pt_PT"], ("en", "Hello")),
+        (["tlh", "is"], ("is", "Halló")),
+        (["tlh"], ("en", "Hello")),
+        ([], ("en", "Hello")),
+    ],
+)
+def test_translation_is_the_most_wanted_one(languages: list[str], due: tuple[str, str]) -> None:
+    texts = {"is": "Halló", "en": "Hello", "pt_BR": "Oi"}
+    assert translate(texts, preferences(languages)) == due
+
+
+def test_without_english_the_first_text_is_shown_and_without_any_nothing() -> None:
+    assert translate({"is": "Halló", "de": "Hallo"}, ["fr"]) == ("is", "Halló")
+    assert translate({}, ["fr"]) == ("", "")
+
+
+def test_two_spellings_of_one_language_give_the_first() -> None:
+    assert translate({"pt_BR": "first", "pt-br": "second"}, ["pt-br"]) == ("pt_BR", "first")
+
+
+@pytest.mark.parametrize(
+    ("specifier", "version", "due"),
+    [
+        (">=0.1,<0.1.3", "0.1.2", True),
+        (">=0.1,<0.1.3", "0.1.3", False),
+        (">=0.1, <0.1.3", "0.1", True),
+        ("==0.5.*", "0.5.9", True),
+        ("~=0.5.1", "0.5.9", True),
+        ("~=0.5.1", "0.6", False),
+        ("!=0.5", "0.5.0", False),
+        ("<0.10", "0.9", True),
+        (">=1.0", "1.1.dev5+g0123abc", True),
+        (">=0.1", "dev", False),
+        (">=0.1", "", False),
+    ],
+)
+def test_versions_compare_as_in_pep_440(specifier: str, version: str, due: bool) -> None:
+    assert version_matches(specifier, version) is due
+
+
+@pytest.mark.parametrize(
+    ("newest", "version", "due"),
+    [
+        ("0.5.2", "0.5.1", True),
+        ("0.10.0", "0.9.9", True),
+        ("0.5.2", "0.5.2", False),
+        ("0.5.2", "0.5.2.dev3", True),
+        ("0.5.2", "0.6", False),
+        ("0.5.2", "custom build", None),
+        ("", "0.5", None),
+    ],
+)
+def test_real_version_ordering(newest: str, version: str, due: bool | None) -> None:
+    assert is_newer(newest, version) is due
+
+
+def test_update_status_says_which_update() -> None:
+    fix = Message(id="fix", title={"en": "x"}, kind="security", target=Target(versions="<0.5.2"))
+    motd = PUBLISHER.motd(newest_version="0.6", messages=(fix,))
+    status = [update_status(motd, v, "linux", ["en"], NOW) for v in ("0.5.1", "0.5.2", "0.6", "x")]
+    assert status == [SECURITY_UPDATE, UPDATE, UP_TO_DATE, UNKNOWN]
+
+
+def test_language_of_a_message_without_text() -> None:
+    motd = PUBLISHER.motd(messages=(Message(id="m", title={"is": "Titill"}),))
+    (shown,) = select(motd, "1.0", "linux", ["is_IS"], NOW)
+    assert (shown.title, shown.text, shown.language, shown.url) == ("Titill", "", "is", "")
+
+
+def test_printable_text_is_left_alone() -> None:
+    assert clean("Útgáfa 0.5.2 er komin — 新しい") == "Útgáfa 0.5.2 er komin — 新しい"
+    assert clean("no\u00a0break") == "no\u00a0break"

@@ -81,3 +81,11 @@ def find_tor(
     from mars.adapters.tor import find_tor as find
 
     return find(settings, clock or system_clock(), chance or system_chance())
+
+
+def reach(socks: str, host: str, port: int, seconds: float) -> None:
+    """Connects once through Tor and hangs up without a word. Raises ``TransportError``."""
+    from mars.adapters.socks import parse_proxy
+    from mars.adapters.socks import reach as connect
+
+    connect(parse_proxy(socks), host, port, system_chance(), system_clock(), seconds)

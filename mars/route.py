@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from mars.errors import TransportError
 from mars.wire.url import parse_url
 
 FILE_SCHEME = "file:"
@@ -34,11 +33,3 @@ def ways(url: str, *, direct_allowed: bool = False) -> tuple[Via, ...]:
 def without_metrics(url: str) -> str:
     """``url`` as it may go directly: the query string is cut off, whatever the consent says."""
     return url.partition("?")[0]
-
-
-def require(way: Via, url: str, *, direct_allowed: bool = False) -> None:
-    """Raises ``TransportError`` (``route-refused``) where ``url`` may not go that way."""
-    if way not in ways(url, direct_allowed=direct_allowed):
-        raise TransportError(
-            "route-refused", "This address is fetched through Tor alone; start Tor and try again."
-        )

@@ -48,6 +48,11 @@ def session(control: str, password: str | None, seconds: float) -> Iterator[Cont
         controller.authenticate(password=password)
         yield controller
     except stem.connection.AuthenticationFailure as error:
+        if type(error) in (
+            stem.connection.AuthenticationFailure,  # the connection ended
+            stem.connection.IncorrectSocketType,
+        ):
+            raise _unavailable(control) from None
         raise _no_entry(error) from None
     except stem.ControllerError:
         raise _unavailable(control) from None

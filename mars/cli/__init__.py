@@ -9,7 +9,12 @@ from mars.console import LazyGroup, run
 _PLACES = {
     "fetch": "mars.cli.fetch:fetch",
     "show": "mars.cli.show:show",
+    "status": "mars.cli.status:status",
     "preview": "mars.cli.preview:preview",
+    "consent": "mars.cli.consent:consent",
+    "journal": "mars.cli.journal:journal",
+    "doctor": "mars.cli.doctor:doctor",
+    "reset": "mars.cli.reset:reset",
 }
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from examples.demo.stage import Stage, server, short
-from mars.testing.tornet import TorNetwork
+from mars.testing.tornet import Control, TorNetwork
+from mars.testing.tornet.process import wait_until
 
 PRODUCT = "examplemail"
 RELEASES = ("0.4.0", "0.5.0", "0.5.1", "0.5.2")
@@ -65,11 +66,16 @@ def serve_and_fetch(stage: Stage, net: TorNetwork) -> Served:
     folder = stage.folder
     stage.step("The operator starts the server and its onion service")
     socket = folder / "server.sock"
-    options = ("--motd", "motd.json", "--product", "motd/product.toml")
-    with server(stage, socket, *options, "--trust", "trust.json", "--log", "logs"):
-        onion = net.add_onion(80, f"unix:{socket}")
-        stage.say(f"published: {onion.url}")
-        asked = fetch_all(stage, net, onion.url)
+    options = ["--motd", "motd.json", "--product", "motd/product.toml"]
+    options += ["--trust", "trust.json", "--log", "logs"]
+    onion = ("--onion", str(folder / "onion"), "--control", str(net.service.control_socket))
+    with net.publications() as published, server(stage, socket, *options, *onion):
+        name = folder / "onion" / "hostname"
+        wait_until(name.exists, 20.0, "mars-server made no onion service")
+        host = name.read_text("ascii").strip()
+        published(host)
+        stage.say(f"the onion service is published: http://{host}")
+        asked = fetch_all(stage, net, f"http://{host}")
         refuse_tampered(stage, net)
     logs = list((folder / "logs").glob("access-*.log"))
     stage.step("The server has ended; this is all that it wrote down")
@@ -92,6 +98,8 @@ def fetch_all(stage: Stage, net: TorNetwork, server_url: str) -> Counter[str]:
     stage.step(f"{len(INSTALLATIONS)} installations fetch through three hops of Tor")
     asked: Counter[str] = Counter()
     accepted = []
+    control = net.client.control()
+    control.ask("SETEVENTS STREAM")
     for number, (level, version) in enumerate(INSTALLATIONS, start=1):
         before = stage.elapsed()
         words = fetch_words(f"{server_url}/motd/motd.json", net, f"installation{number}", version)
@@ -102,10 +110,35 @@ def fetch_all(stage: Stage, net: TorNetwork, server_url: str) -> Counter[str]:
         took = stage.elapsed() - before
         where = f"/motd/motd.json{'?' if query else ''}{query}"
         stage.say(f"{number}  {level:<7}  {where:<46} accepted, {took:.1f} s")
+    with control:
+        hops = _circuits(control, len(accepted))
+    stage.say(f"the last one's way: {' > '.join([*hops[-1], 'the onion service'])}")
     stage.check(all(accepted), "every installation accepted the document")
+    stage.check(
+        len(hops) == len(accepted) and min(map(len, hops)) >= 3,
+        f"each fetch had a circuit of its own, of three hops at least ({len(hops)} circuits)",
+    )
     stage.check(asked[""] == 2, "the plain ones sent no data at all")
     stage.check(any("v=dev" in query for query in asked), "a build that is no release sent v=dev")
     return asked
+
+
+def _circuits(control: Control, streams: int) -> list[list[str]]:
+    """The relays of each circuit that carried a stream, first used first.
+
+    Reads the client tor's events (control-spec, STREAM) until ``streams`` streams succeeded.
+    """
+    used: list[str] = []
+    while streams:
+        words = control.event().split()
+        if words[:1] == ["STREAM"] and words[2] == "SUCCEEDED":
+            used.append(words[3])
+            streams -= 1
+    known = {
+        line.split()[0]: line.split()[2] for line in control.info("circuit-status").split("\n")
+    }
+    distinct = [name for name in dict.fromkeys(used) if name in known]
+    return [[hop.partition("~")[2] for hop in known[name].split(",")] for name in distinct]
 
 
 def fetch_words(url: str, net: TorNetwork, state: str, version: str) -> list[str]:

@@ -37,7 +37,8 @@ def plan_history(now: int) -> Plan:
         arrivals_per_day=28.0,
         lifetime_days=240.0,
         tracked=0.65,
-        releases=tuple(zip((-400.0, -150.0, -30.0, 45.0), RELEASES, strict=True)),
+        update_lag_days=24.0,
+        releases=tuple(zip((-400.0, -120.0, -20.0, 40.0), RELEASES, strict=True)),
         platforms={"linux": 45, "windows": 38, "macos": 15, "other": 2},
         optional={"lang": {"en": 60, "de": 20, "fr": 12, "is": 8}, "py": {"3.11": 3, "3.12": 5}},
     )

@@ -52,6 +52,17 @@ class Stage:
     def progress(self, text: str) -> None:
         print(self._paint("2", f"   {self.elapsed():5.1f} s  {text}"), flush=True)
 
+    def command(self, words: Sequence[str], behind: str = "") -> None:
+        """Shows a command as one would type it, broken at its options where it is long."""
+        lines, line = [], "$"
+        for word in [*words, behind]:
+            if len(line) + len(word) > WIDTH and word.startswith("-"):
+                lines.append(f"{line} \\")
+                line = "     "
+            line = f"{line} {word}"
+        for text in [*lines, line.rstrip()]:
+            self.say(self._paint("36", text))
+
     def check(self, holds: bool, claim: str) -> None:
         """One claim of the demo, tried before the reader's eyes."""
         if holds:
@@ -67,7 +78,7 @@ class Stage:
         Raises ``DemoError`` where the exit code is not ``expect`` (None: any will do).
         """
         if show:
-            self.say(self._paint("36", "$ " + " ".join(words)))
+            self.command(words)
         done = subprocess.run(
             [str(COMMANDS / words[0]), *words[1:]],
             cwd=self.folder,
@@ -101,7 +112,7 @@ def server(stage: Stage, socket: Path, *words: str) -> Iterator[subprocess.Popen
     What it says goes to ``NAME.log`` beside its socket. Raises ``DemoError``.
     """
     command = ["mars-server", "serve", "--bind", f"unix:{socket.name}", *words]
-    stage.say(f"$ {' '.join(command)} &")
+    stage.command(command, "&")
     notes = socket.with_suffix(".log")
     with notes.open("wb") as output:
         process = subprocess.Popen(

@@ -153,6 +153,17 @@ class TorNetwork:
         _await_publication(control, values["ServiceID"])
         return Onion(f"{values['ServiceID']}.onion", values.get("PrivateKey", key))
 
+    @contextmanager
+    def publications(self) -> Iterator[Callable[[str], None]]:
+        """For services that others add to the service tor: enter this before they do.
+
+        Gives a function that takes ``<56 base32>.onion`` and returns when the service's
+        descriptor is published. It raises ``TimeoutError``.
+        """
+        with self.service.control() as control:
+            control.ask("SETEVENTS HS_DESC")
+            yield lambda host: _await_publication(control, host.removesuffix(".onion"))
+
     def _make_authority(self, or_port: int, dir_port: int) -> TorProcess:
         folder = self.folder / "auth"
         keys = folder / "keys"

@@ -149,12 +149,10 @@ def environment_layers(environ: Mapping[str, str], *, automatic: bool = True) ->
     level = environ.get("MARS_LEVEL", "")
     names = environ.get("MARS_VARIABLES")
     if level or names is not None:
-        cap = level if level in LEVELS else TRACKED if not level else OFF
-        says = (
-            f"at most {cap}" if not level or level in LEVELS else "a level nobody knows means off"
+        listed = None if names is None else names.replace(",", " ").split()
+        layers.append(
+            cap("MARS_LEVEL" if level else "MARS_VARIABLES", level or TRACKED, variables=listed)
         )
-        listed = None if names is None else frozenset(names.replace(",", " ").split())
-        layers.append(Layer("MARS_LEVEL" if level else "MARS_VARIABLES", cap, says, listed))
     return layers
 
 

@@ -80,9 +80,9 @@ class Engine:
 
     def load(self) -> State:
         """The state as it is on disk now, or a first run's. Writes nothing."""
-        found = states.decode(self.ports.store.read(STATE_FILE))
-        if found is not None:
-            return found
+        return states.decode(self.ports.store.read(STATE_FILE)) or self._first()
+
+    def _first(self) -> State:
         return states.first(self.ports.clock.now(), self.ports.chance.uniform(0.0, 1.0))
 
     def update(self, change: Callable[[State], State]) -> State:
@@ -92,11 +92,11 @@ class Engine:
         """
         store = self.ports.store
         with store.lock(LOCK, LOCK_WAIT):
-            before = store.read(STATE_FILE)
-            after = replace(change(self.load()), app=self._given.profile())
-            data = states.encode(after)
-            if data != before:
-                store.write(STATE_FILE, data)
+            stored = states.decode(store.read(STATE_FILE))
+            before = stored or self._first()
+            after = replace(change(before), app=self._given.profile())
+            if stored is None or after != stored:
+                store.write(STATE_FILE, states.encode(after))
         return after
 
     def record(self, entry: Mapping[str, Any]) -> None:
@@ -108,6 +108,17 @@ class Engine:
     def journal(self) -> list[dict[str, Any]]:
         """Everything that was sent, oldest first."""
         return journal.decode(self.ports.store.read(JOURNAL_FILE))
+
+    def delete_journal(self) -> None:
+        """Raises ``StateError``."""
+        with self.ports.store.lock(LOCK, LOCK_WAIT):
+            self.ports.store.delete(JOURNAL_FILE)
+
+    def forget(self) -> None:
+        """Makes this a new installation, without consent. Raises ``StateError``."""
+        with self.ports.store.lock(LOCK, LOCK_WAIT):
+            self.ports.store.delete(STATE_FILE)
+            self.ports.store.delete(JOURNAL_FILE)
 
     def set_installed(self, installed: int | None = None) -> None:
         """Today, or the day of ``installed`` (Unix time). Raises ``StateError``."""

@@ -1,0 +1,54 @@
+"""``mars journal``: the user's own record of what was sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mars.cli import common
+from mars.console import emit_json, safe
+from mars.wire.times import LAST, format_time
+
+
+@click.command(short_help="Show what was sent, by which route, and what came back.")
+@common.where
+@click.option("--last", metavar="N", type=click.IntRange(1), help="Only the newest N entries.")
+@click.option("--sent", is_flag=True, help="Show the bytes of each request too.")
+@click.option("--delete", is_flag=True, help="Delete the journal.")
+@common.reports
+def journal(
+    state_dir: Path | None,
+    product: str | None,
+    channel: str,
+    last: int | None,
+    sent: bool,
+    delete: bool,
+    as_json: bool,
+) -> None:
+    """Show every request of this installation: when, by which route, what came back.
+
+    The journal never leaves this machine. It keeps the newest 200 entries.
+    """
+    engine, _ = common.stored(state_dir, product, channel)
+    if delete:
+        engine.delete_journal()
+    entries = engine.journal()[-(last or 0) :]
+    if as_json:
+        emit_json({"ok": True, "entries": entries})
+        return
+    for entry in entries:
+        click.echo(safe(_line(entry)))
+        if sent:
+            click.echo(safe(str(entry.get("sent", "")).replace("\r\n", "\n")))
+    if not entries:
+        click.echo("Nothing was ever sent, or the journal was deleted.", err=True)
+
+
+def _line(entry: dict[str, object]) -> str:
+    time = entry.get("time")
+    known = type(time) is int and 0 <= time <= LAST
+    when = format_time(time) if known and isinstance(time, int) else "unknown time"
+    came = entry.get("reason") or f"accepted {entry.get('serial')}"
+    route = entry.get("route") or "not connected"
+    return f"{when}  {entry.get('level')}  {entry.get('url')}  {route}  {came}"

@@ -1,0 +1,243 @@
+"""The schedule as a pure state machine, and as a population of machines would live it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import pytest
+
+from mars import schedule
+from mars.schedule import DAY, HOUR, Schedule
+from mars.testing.chance import SeededChance
+from mars.testing.world import START, MemoryClock
+
+DRAWS = 20_000
+EARLY = 300
+"""Seconds after a start."""
+
+
+def test_first_delay_follows_the_equilibrium_law() -> None:
+    chance = SeededChance(1)
+    delays = [schedule.first_delay(chance) / DAY for _ in range(DRAWS)]
+    # Mean of the forward recurrence time: (s2 + mu^2) / (2 mu) = 3.564 days.
+    assert sum(delays) / DRAWS == pytest.approx((49 / 12 + 6.5**2) / 13, abs=0.04)
+    assert 0 <= min(delays) < 0.01
+    assert max(delays) < 10
+
+
+def test_interval_is_uniform_from_3_to_10_days() -> None:
+    chance = SeededChance(2)
+    gaps = [schedule.next_interval(chance) / DAY for _ in range(DRAWS)]
+    assert sum(gaps) / DRAWS == pytest.approx(6.5, abs=0.05)
+    assert 3 <= min(gaps) < 3.01
+    assert 9.99 < max(gaps) <= 10
+
+
+@pytest.mark.parametrize(
+    ("asked", "obeyed"),
+    [
+        (1, 3 * DAY),
+        (3 * DAY, 3 * DAY),
+        (604_800, 7 * DAY),
+        (604_801, 7 * DAY),
+        (604_800 + 3 * HOUR, 7 * DAY + 6 * HOUR),
+        (30 * DAY, 30 * DAY),
+        (2**53 - 1, 30 * DAY),
+    ],
+)
+def test_c13_what_the_publisher_asks_is_clamped_and_rounded(asked: int, obeyed: int) -> None:
+    chance = SeededChance(3)
+    gaps = [schedule.next_interval(chance, asked) for _ in range(2_000)]
+    assert schedule.steered(asked) == obeyed
+    assert obeyed <= min(gaps)
+    assert max(gaps) <= obeyed + 3 * DAY
+    assert max(gaps) - min(gaps) > 2 * DAY
+
+
+def test_a_running_process_fetches_on_time() -> None:
+    chance, clock = SeededChance(4), MemoryClock()
+    plan = Schedule(due=clock.wall + 90 * 60)
+    first = schedule.look(plan, clock.wall, None, chance)
+    assert not first.fetch
+    assert first.sleep == HOUR
+    second = schedule.look(first.schedule, clock.wall + HOUR, HOUR, chance)
+    assert second.sleep == 30 * 60
+    assert schedule.look(second.schedule, clock.wall + 90 * 60, 30 * 60, chance).fetch
+
+
+def test_an_overdue_fetch_waits_running_time_drawn_once_and_kept() -> None:
+    chance = SeededChance(5)
+    late = schedule.look(Schedule(due=START - 20 * DAY), START, None, chance)
+    assert not late.fetch
+    assert late.schedule.wait is not None
+    drawn = late.schedule.wait
+    assert 0 < drawn <= 4 * HOUR
+    kept = schedule.rested(late.schedule, 60)
+    assert kept.wait == drawn - 60
+    again = schedule.look(kept, START + DAY, None, chance)  # a day off, then a new session
+    assert again.schedule.wait == drawn - 60
+    assert schedule.look(again.schedule, START + DAY, drawn, chance).fetch
+
+
+def test_c09_a_time_from_a_clock_in_2099_is_clamped_once_and_not_again() -> None:
+    chance = SeededChance(6)
+    from_2099 = Schedule(due=START + 73 * 365 * DAY)
+    look = schedule.look(from_2099, START, None, chance)
+    assert not look.fetch
+    assert look.schedule.due == START + 33 * DAY
+    later = schedule.look(look.schedule, START + 10 * DAY, HOUR, chance)
+    assert later.schedule.due == START + 33 * DAY, "the clamp must not slide along"
+
+
+def test_c10_a_clock_that_steps_back_causes_no_burst() -> None:
+    chance = SeededChance(7)
+    plan, now, fetches = Schedule(due=START + DAY), START, 0
+    for hour in range(90 * 24):
+        if hour == 12:
+            now -= 365 * DAY
+        look = schedule.look(plan, now, HOUR, chance)
+        plan = look.schedule
+        if look.fetch:
+            fetches += 1
+            plan = schedule.attempt(plan, now, chance)
+        now += HOUR
+    assert 6 <= fetches <= 20
+
+
+def test_a_clock_before_the_last_news_is_wrong_so_nothing_is_done() -> None:
+    plan = Schedule(due=START + DAY)
+    look = schedule.look(plan, 0, None, SeededChance(8), floor=START)
+    assert look.schedule == plan, "a dead clock at 1970 must not move the due time"
+    assert not look.fetch
+
+
+def test_e19_failures_wait_two_wide_draws_then_the_next_period() -> None:
+    chance = SeededChance(9)
+    first, second = [], []
+    for _ in range(3_000):
+        plan = schedule.attempt(Schedule(due=START), START, chance)
+        period = plan.due
+        plan = schedule.failed(plan, START, chance)
+        first.append(plan.due - START)
+        plan = schedule.failed(schedule.attempt(plan, START, chance), START, chance)
+        second.append(plan.due - START)
+        third = schedule.attempt(plan, START, chance)
+        plan = schedule.failed(third, START, chance)
+        assert plan.due == third.due, "the third failure leaves the next period as it stands"
+        assert plan.failures == 0
+        assert 3 * DAY <= period - START <= 10 * DAY
+    assert HOUR <= min(first)
+    assert max(first) <= 6 * HOUR
+    assert 6 * HOUR <= min(second)
+    assert max(second) <= DAY
+    for draws in (first, second):
+        phases = Counter(delay % HOUR // 300 for delay in draws)
+        assert max(phases.values()) < 2 * min(phases.values()), "retries gather within the hour"
+
+
+def test_a_document_that_steers_anew_moves_the_next_time() -> None:
+    chance = SeededChance(10)
+    plan = schedule.attempt(Schedule(due=START), START, chance)
+    assert schedule.succeeded(plan, START, chance, 0) == plan
+    steered = schedule.succeeded(plan, START, chance, 30 * DAY)
+    assert steered.period == 30 * DAY
+    assert 30 * DAY <= steered.due - START <= 33 * DAY
+    assert replace(steered, due=0) == Schedule(due=0, period=30 * DAY)
+
+
+def test_check_now_is_once_an_hour_and_a_stepped_clock_does_not_lock_it() -> None:
+    assert schedule.may_check(None, START)
+    assert not schedule.may_check(START, START + 10)
+    assert schedule.may_check(START, START + HOUR)
+    assert schedule.may_check(START + 365 * DAY, START)
+
+
+# --- a population ------------------------------------------------------------------------
+
+
+@dataclass
+class Life:
+    """What one machine did: gaps between fetches, and seconds since start of each fetch."""
+
+    gaps: list[int]
+    since_start: list[int]
+    phases: list[int]
+    running: int = 0
+    early: int = 0
+    """Seconds of running time, and those of them within 5 minutes of a start."""
+
+
+def live(seed: int, days: int, pattern: str) -> Life:
+    """A machine that is ``always`` on, in ``office`` use, or switched on in ``short`` sessions."""
+    chance = SeededChance(seed)
+    clock = MemoryClock(START + int(chance.uniform(0, DAY)))
+    end = clock.wall + days * DAY
+    plan = schedule.begin(clock.wall, chance)
+    life, last = Life([], [], []), None
+    while clock.wall < end:
+        on, off = _session(chance, pattern, days)
+        start, ran, left = clock.wall, None, on
+        life.running += on
+        life.early += min(on, EARLY)
+        while left > 0:
+            look = schedule.look(plan, clock.wall, ran, chance)
+            plan, sleep = look.schedule, look.sleep
+            if look.fetch:
+                plan = schedule.attempt(plan, clock.wall, chance)
+                life.since_start.append(clock.wall - start)
+                life.phases.append(clock.wall % HOUR)
+                if last is not None:
+                    life.gaps.append(clock.wall - last)
+                last, sleep = clock.wall, 1
+            ran = min(sleep, left)
+            clock.advance(ran)
+            left -= ran
+        plan = schedule.rested(plan, ran)
+        clock.suspend(off)
+    return life
+
+
+def _session(chance: SeededChance, pattern: str, days: int) -> tuple[int, int]:
+    """Seconds on, seconds off."""
+    if pattern == "always":
+        return days * DAY, 0
+    if pattern == "office":
+        on = int(chance.uniform(7 * HOUR, 9 * HOUR))
+        return on, DAY - on
+    on = int(chance.uniform(10 * 60, 2 * HOUR))
+    return on, int(chance.uniform(4 * HOUR, 3 * DAY))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "machines", "lowest", "highest"),
+    [("always", 25, 6.35, 6.65), ("office", 60, 6.5, 7.4), ("short", 60, 7, 12)],
+)
+def test_simulated_machines_fetch_at_the_mean_gap_and_not_at_their_start(
+    pattern: str, machines: int, lowest: float, highest: float
+) -> None:
+    lives = [live(seed, 365, pattern) for seed in range(machines)]
+    gaps = [gap / DAY for life in lives for gap in life.gaps]
+    mean = sum(gaps) / len(gaps)
+    assert lowest < mean < highest, f"{pattern}: mean gap {mean:.2f} days"
+    assert min(gaps) >= 3
+    early = [seconds for life in lives for seconds in life.since_start]
+    share = sum(seconds < EARLY for seconds in early) / len(early)
+    running = sum(life.running for life in lives)
+    fair = sum(life.early for life in lives) / running
+    # Sessions of an hour have a twelfth of their time in the first five minutes; what must not
+    # happen is that fetches gather there.
+    assert share < max(0.05, 1.3 * fair), f"{pattern}: {share:.1%} within 5 minutes of a start"
+    phases = Counter(phase // 600 for life in lives for phase in life.phases)
+    assert max(phases.values()) < 1.6 * min(phases.values()), "fetches gather within the hour"
+
+
+def test_e17_after_20_days_asleep_no_fetch_in_the_first_minutes() -> None:
+    early = 0
+    for seed in range(2_000):
+        chance = SeededChance(seed)
+        look = schedule.look(Schedule(due=START - 10 * DAY), START, None, chance)
+        assert not look.fetch
+        assert look.schedule.wait is not None
+        early += look.schedule.wait < 300
+    assert early / 2_000 < 0.05

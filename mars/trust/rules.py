@@ -77,13 +77,12 @@ def verify(data: bytes, root: TrustRoot, state: TrustState, now: int, openpgp: O
 
 
 def _require_identity(motd: Motd, current: Current) -> None:
-    for member, found, due in (
-        ("product", motd.product, current.product),
-        ("channel", motd.channel, current.channel),
-        ("epoch", motd.epoch, current.state.epoch),
-    ):
-        if found != due:
-            raise TrustError(f"wrong-{member}", f"The document is for another {member}.")
+    if motd.product != current.product:
+        raise TrustError("wrong-product", "The document is for another product.")
+    if motd.channel != current.channel:
+        raise TrustError("wrong-channel", "The document is for another channel of this product.")
+    if motd.epoch != current.state.epoch:
+        raise TrustError("wrong-epoch", "The document is for another epoch of the keys.")
 
 
 def _judge(motd: Motd, envelope: Envelope, now: int, current: Current, openpgp: bool) -> Accepted:

@@ -71,6 +71,11 @@ def is_pinned(folder: Folder) -> bool:
     return (folder.trust / "epoch-1.json").is_file()
 
 
+def number(folder: Folder) -> int:
+    """The newest epoch; 1 before anything was signed."""
+    return max(_numbers(folder.trust), default=1)
+
+
 def load(folder: Folder, product: Product) -> Epochs:
     """The epochs as recorded, or a first one made of the keys at hand.
 

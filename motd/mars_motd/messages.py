@@ -68,7 +68,7 @@ def parse_message(data: bytes, where: str, default_id: str, product: Product) ->
         line = data.count(b"\n", 0, error.start) + 1
         return Draft(None, (Problem(where, line, "is not UTF-8"),))
     except tomllib.TOMLDecodeError as error:
-        return Draft(None, (_syntax(where, str(error)),))
+        return Draft(None, (syntax_problem(where, str(error)),))
     file = _File(where, text)
     message = _message(file, table, default_id)
     if message is not None:
@@ -90,7 +90,7 @@ def duplicates(drafts: Iterable[tuple[str, Draft]]) -> list[Problem]:
     return found
 
 
-def _syntax(where: str, said: str) -> Problem:
+def syntax_problem(where: str, said: str) -> Problem:
     """``Expected '=' … (at line 3, column 4)`` as a problem of line 3."""
     what, found, place = said.partition(" (at line ")
     line = place.partition(",")[0]

@@ -21,6 +21,7 @@ from mars.wire.times import DAY
 from mars_motd import files
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Content, Folder
+from mars_motd.signing import progress
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,12 @@ class Document:
         return cls(envelope, motds.decode(envelope.payload))
 
 
-def compose(product: Product, content: Content, epochs: Epochs, issued: int) -> Motd:
+def compose(product: Product, content: Content, epoch: int, issued: int) -> Motd:
     """The payload of a document issued at ``issued`` (Unix seconds)."""
     return Motd(
         product=product.product,
         channel=product.channel,
-        epoch=epochs.number,
+        epoch=epoch,
         serial=issued,
         issued=issued,
         expires=issued + product.lifetime_days * DAY,
@@ -65,17 +66,31 @@ def taken(folder: Folder, motd: Motd) -> bool:
     return path.is_file() and Document.decode(path.read_bytes()).motd != motd
 
 
-def newest(folder: Folder) -> Document | None:
-    """The document with the highest serial that was signed here, complete or not."""
+def newest(folder: Folder, complete_under: Epochs | None = None) -> Document | None:
+    """The document with the highest serial that was signed here, complete or not.
+
+    With ``complete_under`` only documents of its newest epoch with all signatures are looked at.
+    """
     serials = [int(path.stem) for path in folder.issued.glob("*.json") if path.stem.isdigit()]
-    return Document.decode(_record(folder, max(serials)).read_bytes()) if serials else None
+    for serial in sorted(serials, reverse=True):
+        document = Document.decode(_record(folder, serial).read_bytes())
+        if complete_under is None or (
+            document.motd.epoch == complete_under.number
+            and progress(document.envelope, complete_under.keys).complete
+        ):
+            return document
+    return None
 
 
 def require_accepted(
-    data: bytes, epochs: Epochs, now: int, openpgp: OpenPGP, states: Sequence[TrustState] = ()
+    data: bytes,
+    epochs: Epochs,
+    now: int,
+    openpgp: OpenPGP,
+    others: Sequence[tuple[TrustRoot, TrustState]] = (),
 ) -> Motd:
     """What clients make of ``data`` at ``now``: a new one of this epoch, one of the oldest epoch
-    that the chain still reaches, and those that remember one of ``states``.
+    that the chain still reaches, and ``others``, by what they pin and remember.
 
     All of them have gpg here, so a missing OpenPGP signature is never overlooked. Raises what the
     client raises, with the reason it would note.
@@ -87,12 +102,11 @@ def require_accepted(
             f"texts or remove old messages.",
         )
     fresh = TrustState(openpgp=True)
-    pins = {root.epoch: root for root in (epochs.oldest_reached(), epochs.root_at(epochs.number))}
-    motd: Motd | None = None
-    for root in pins.values():
-        for state in (fresh, *states):
-            motd = _accepted(data, root, replace(state, openpgp=True), now, openpgp)
-    assert motd is not None
+    motd = _accepted(data, epochs.root_at(epochs.number), fresh, now, openpgp)
+    if epochs.chain:
+        _accepted(data, epochs.oldest_reached(), fresh, now, openpgp)
+    for root, state in others:
+        _accepted(data, root, replace(state, openpgp=True), now, openpgp)
     return motd
 
 

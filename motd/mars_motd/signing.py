@@ -50,24 +50,25 @@ def progress(envelope: Envelope, keys: KeySet) -> Progress:
     )
 
 
-def at_hand(store: KeyStore, keys: KeySet, wanted: Sequence[str]) -> list[KeyRecord]:
-    """The records of ``keys`` whose secrets are on this machine, or those named in ``wanted``.
+def at_hand(store: KeyStore, sets: Sequence[KeySet], wanted: Sequence[str] = ()) -> list[KeyRecord]:
+    """The records of ``sets`` whose secrets are on this machine, or those named in ``wanted``.
 
     Raises ``ConfigError`` (``key-unknown``), ``StateError`` (``key-not-in-epoch``, ``no-secret``).
     """
+    known = {keyid for keys in sets for keyid in keys.ed25519}
     if not wanted:
         return [
             record
             for record in store.records()
-            if record.keyid in keys.ed25519 and store.has_secret(record)
+            if record.keyid in known and store.has_secret(record)
         ]
     found = [store.record(name) for name in wanted]
     for record in found:
-        if record.keyid not in keys.ed25519:
+        if record.keyid not in known:
             raise StateError(
                 "key-not-in-epoch",
-                f"Clients do not know the key {record.name!r} yet. Bring it in with: "
-                f"mars-motd key rotate DIR",
+                f"Clients do not accept the key {record.name!r} (see: mars-motd key list DIR). "
+                f"A new key is brought in with: mars-motd key rotate DIR",
             )
         if not store.has_secret(record):
             raise StateError("no-secret", f"The secret of {record.name!r} is not on this machine.")

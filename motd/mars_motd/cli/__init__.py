@@ -9,9 +9,14 @@ from mars.console import LazyGroup, run
 _PLACES = {
     "init": "mars_motd.cli.init:init",
     "key": "mars_motd.cli.key:key",
+    "new": "mars_motd.cli.new:new",
+    "check": "mars_motd.cli.check:check",
+    "preview": "mars_motd.cli.preview:preview",
     "sign": "mars_motd.cli.sign:sign",
-    "trust": "mars_motd.cli.trust:trust",
     "verify": "mars_motd.cli.verify:verify",
+    "deploy": "mars_motd.cli.deploy:deploy",
+    "status": "mars_motd.cli.status:status",
+    "trust": "mars_motd.cli.trust:trust",
 }
 
 

@@ -72,12 +72,14 @@ def sign(
     if add_to is None:
         content = place.content(product)
         content.require()
-        motd = _free(place, publish.compose(product, content, epochs, clock_or(now)), now is None)
+        motd = _free(
+            place, publish.compose(product, content, epochs.number, clock_or(now)), now is None
+        )
         envelope = publish.unsigned(motd, epochs)
     else:
         envelope, motd = _half_signed(add_to, epochs)
     moment = clock_or(now) if add_to is not None else motd.issued
-    records = signing.at_hand(place.keys, epochs.keys, keys)
+    records = signing.at_hand(place.keys, [epochs.keys], keys)
     asker = Asker(passphrase_file)
     envelope = signing.add_signatures(envelope, [epochs.keys], place.keys, records, moment, asker)
     state = signing.progress(envelope, epochs.keys)

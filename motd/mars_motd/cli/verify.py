@@ -12,9 +12,10 @@ from mars.console import emit_json, safe
 from mars.errors import MarsError
 from mars.trust import Accepted, RefusedError, TrustState
 from mars.trust import verify as judge
-from mars.wire.keys import TrustRoot
+from mars.wire import envelope as envelopes
+from mars.wire.keys import KeysDocument, TrustRoot
 from mars.wire.times import format_time
-from mars_motd import files
+from mars_motd import files, stock
 from mars_motd.cli.options import FILE, clock_or, now_option, read
 
 
@@ -26,7 +27,21 @@ from mars_motd.cli.options import FILE, clock_or, now_option, read
     "--state", type=FILE, metavar="F", help="The client's memory: read, and written on acceptance."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def verify(document: Path, trust: Path, now: int | None, state: Path | None, as_json: bool) -> None:
+@click.option(
+    "--extract",
+    type=FILE,
+    metavar="DIR",
+    help="Also write signed bytes, keys and signatures there, and print the commands of openssl "
+    "and gpgv that verify them.",
+)
+def verify(
+    document: Path,
+    trust: Path,
+    now: int | None,
+    state: Path | None,
+    as_json: bool,
+    extract: Path | None,
+) -> None:
     """Judge the document F as a client does that pins the file --trust.
 
     Exit code 0: accepted; 1: refused, with the reason. Without --state the client is a new
@@ -40,6 +55,7 @@ def verify(document: Path, trust: Path, now: int | None, state: Path | None, as_
         emit_json({"ok": False, "reason": error.reason, "message": safe(error.message)})
         sys.exit(1)
     motd = accepted.motd
+    commands = _extract(document, trust, extract) if extract is not None else []
     if as_json:
         emit_json({"ok": True, "serial": motd.serial, **_facts(accepted)})
         return
@@ -47,6 +63,8 @@ def verify(document: Path, trust: Path, now: int | None, state: Path | None, as_
     click.echo(f"issued {format_time(motd.issued)}, expires {format_time(motd.expires)}")
     if not accepted.news:
         click.echo("no news: this very document was accepted before")
+    for command in commands:
+        click.echo(command)
 
 
 def _judge(document: Path, trust: Path, now: int, state: Path | None) -> Accepted:
@@ -64,6 +82,23 @@ def _judge(document: Path, trust: Path, now: int, state: Path | None) -> Accepte
     if state is not None:
         files.replace(state, accepted.state.encode())
     return accepted
+
+
+def _extract(document: Path, trust: Path, target: Path) -> list[str]:
+    """Writes the files of each keys document and of the news; the commands in their order."""
+    envelope = envelopes.decode(read(document, "The document"))
+    root = TrustRoot.decode(read(trust, "The trust file"))
+    keys, parts = root.keys, []
+    for step in envelope.x_keys:
+        following = KeysDocument.decode(step.payload)
+        if following.epoch > root.epoch:
+            parts.append(stock.extract(step, keys, f"epoch-{following.epoch}"))
+            keys = following.keys
+    parts.append(stock.extract(envelope, keys, "motd"))
+    for part in parts:
+        for name, data in part.files.items():
+            files.replace(target / name, data)
+    return [command for part in parts for command in part.commands]
 
 
 def _facts(accepted: Accepted) -> dict[str, object]:

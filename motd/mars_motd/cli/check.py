@@ -1,0 +1,84 @@
+"""``mars-motd check``: everything that can be wrong before anything is signed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from mars.console import emit_json, safe
+from mars.errors import ConfigError, WireError
+from mars.wire import envelope as envelopes
+from mars.wire import motd as motds
+from mars.wire.envelope import MAX_ENVELOPE
+from mars.wire.product import Product
+from mars_motd import epochs as ep
+from mars_motd import publish, registry
+from mars_motd.cli.options import clock_or, folder_argument
+from mars_motd.folder import Content, Folder
+from mars_motd.messages import Problem
+
+SIGNATURE_ROOM = 2048
+"""Bytes set aside for the signatures of a document that is not signed yet."""
+
+
+@click.command()
+@folder_argument
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(folder: Path, as_json: bool) -> None:
+    """Check product.toml, the messages and the registry of DIR; exit code 1 on any error.
+
+    Each problem names file and line. Warnings do not keep a document from being signed.
+    """
+    place = Folder.at(folder)
+    product = place.product()
+    content = place.content(product)
+    problems = [*content.problems, *_policy(place, product), *_size(place, product, content)]
+    problems += registry.check(place.root)
+    errors = [problem for problem in problems if not problem.warning]
+    if as_json:
+        emit_json(
+            {
+                "ok": not errors,
+                "messages": len(content.messages),
+                "problems": [vars(problem) for problem in problems],
+            }
+        )
+    else:
+        for problem in problems:
+            click.echo(safe(str(problem)))
+        said = f"{len(errors)} errors" if errors else "nothing to repair"
+        click.echo(f"{place.root}: {len(content.messages)} messages, {said}", err=True)
+    sys.exit(1 if errors else 0)
+
+
+def _policy(place: Folder, product: Product) -> list[Problem]:
+    """Whether the keys fit the policy, and whether an edit of it waits for a rotation."""
+    where = str(place.root / "product.toml")
+    try:
+        keys = ep.load(place, product).keys
+    except ConfigError as error:
+        return [Problem(where, 1, error.message, warning=error.reason == "no-keys")]
+    if (keys.threshold, keys.policy) != (product.policy.threshold, product.policy.openpgp):
+        said = (
+            f"[policy] differs from what clients hold (threshold {keys.threshold}, openpgp "
+            f"{keys.policy}); it takes effect with: mars-motd key rotate"
+        )
+        return [Problem(where, 1, said, warning=True)]
+    return []
+
+
+def _size(place: Folder, product: Product, content: Content) -> list[Problem]:
+    """Whether the document will be small enough and readable to clients."""
+    try:
+        motd = publish.compose(product, content, ep.number(place), clock_or(None))
+        motds.decode(motds.encode(motd))
+        chain = ep.load(place, product).chain if ep.is_pinned(place) else ()
+        size = len(envelopes.encode(envelopes.Envelope("", motds.encode(motd), (), chain)))
+    except WireError as error:
+        return [Problem(str(place.root), 1, error.message)]
+    if size + SIGNATURE_ROOM > MAX_ENVELOPE:
+        said = f"the document will have {size} bytes and signatures; clients take {MAX_ENVELOPE}"
+        return [Problem(str(place.root), 1, said)]
+    return []

@@ -1,0 +1,56 @@
+"""``mars-motd deploy``: puts the signed document where the server reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mars import factory
+from mars.errors import StateError
+from mars.wire import envelope as envelopes
+from mars.wire.times import format_time
+from mars_motd import epochs as ep
+from mars_motd import files, publish
+from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read
+from mars_motd.deploy import MIN_DAYS, require_deployable
+from mars_motd.epochs import Epochs
+from mars_motd.folder import Folder
+
+
+@click.command()
+@folder_argument
+@click.argument("destination", metavar="DEST", type=FILE)
+@click.option("--file", type=FILE, metavar="F", help="Deploy F. Default: the newest signed here.")
+@click.option(
+    "--min-days",
+    type=click.IntRange(0, 60),
+    default=MIN_DAYS,
+    show_default=True,
+    metavar="N",
+    help="Refuse a document that expires within N days.",
+)
+@now_option("Judge at this time. Default: now.")
+def deploy(
+    folder: Path, destination: Path, file: Path | None, min_days: int, now: int | None
+) -> None:
+    """Put the signed document at DEST (a file, or a folder for motd.json) in one step.
+
+    Refused, with exit code 1: what a new client or one that accepted the file now at DEST would
+    refuse (so also a lower serial), and what expires soon.
+    """
+    place = Folder.at(folder)
+    epochs = ep.load(place, place.product())
+    target = destination / "motd.json" if destination.is_dir() else destination
+    data = read(file, "The document") if file is not None else _newest(place, epochs)
+    deployed = read(target, "The deployed document") if target.exists() else None
+    motd = require_deployable(data, deployed, epochs, clock_or(now), factory.openpgp(), min_days)
+    files.replace(target, data)
+    click.echo(f"{target}: serial {motd.serial}, expires {format_time(motd.expires)}")
+
+
+def _newest(place: Folder, epochs: Epochs) -> bytes:
+    document = publish.newest(place, complete_under=epochs)
+    if document is None:
+        raise StateError("nothing-signed", "No complete document was signed here yet.")
+    return envelopes.encode(document.envelope)

@@ -1,0 +1,158 @@
+"""``mars-motd key rotate`` and ``key revoke``: the next epoch of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mars import factory
+from mars.errors import StateError
+from mars.wire import envelope as envelopes
+from mars_motd import epochs as ep
+from mars_motd import files, rotation
+from mars_motd.cli.options import (
+    FILE,
+    clock_or,
+    folder_argument,
+    now_option,
+    passphrase_option,
+    read,
+    refuse_folder,
+)
+from mars_motd.folder import Folder
+from mars_motd.passphrases import Asker
+from mars_motd.rotation import Step
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _options(command: F) -> F:
+    """What both commands take."""
+    for option in reversed(
+        [
+            now_option("Issue and sign at this time. Default: now."),
+            passphrase_option,
+            click.option(
+                "--key", "keys", multiple=True, metavar="NAME", help="Sign with this key only."
+            ),
+            click.option(
+                "--days",
+                type=click.IntRange(30, 3650),
+                default=rotation.LIFETIME_DAYS,
+                show_default=True,
+                help="Days until the keys document expires.",
+            ),
+            click.option(
+                "--partial",
+                type=FILE,
+                metavar="F",
+                help="Where to write the keys document while signatures are still missing.",
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@folder_argument
+@_options
+@click.option(
+    "--add-to", type=FILE, metavar="F", help="Add signatures to this half-signed keys document."
+)
+def rotate(
+    folder: Path,
+    now: int | None,
+    passphrase_file: Path | None,
+    keys: tuple[str, ...],
+    days: int,
+    partial: Path | None,
+    add_to: Path | None,
+) -> None:
+    """Begin a new epoch with all keys of DIR that are not revoked.
+
+    New keys join, [policy] of product.toml takes effect, and the date of expiry moves on. The
+    keys document is signed by old and new keys; from the next "mars-motd sign" on it travels with
+    the news, so that clients need no extra fetch.
+    """
+    place, product, epochs = _open(folder)
+    moment = clock_or(now)
+    if add_to is not None:
+        step = rotation.resume(read(add_to, "The keys document"), epochs, str(add_to))
+    else:
+        step = rotation.begin(place, product, epochs, (), moment, days)
+    _carry_on(step, place, keys, moment, Asker(passphrase_file), partial, ())
+
+
+@click.command()
+@folder_argument
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@_options
+def revoke(
+    folder: Path,
+    names: tuple[str, ...],
+    now: int | None,
+    passphrase_file: Path | None,
+    keys: tuple[str, ...],
+    days: int,
+    partial: Path | None,
+) -> None:
+    """Take keys away: begin a new epoch without NAME....
+
+    For a lost or stolen key. The secret of the revoked key is not needed as long as the others
+    reach the threshold and an OpenPGP key of the epoch is at hand. Before the first document is
+    signed, the key simply goes.
+    """
+    place, product, epochs = _open(folder)
+    if not epochs.pinned:
+        _drop(place, product, names)
+        return
+    moment = clock_or(now)
+    step = rotation.begin(place, product, epochs, names, moment, days)
+    _carry_on(step, place, keys, moment, Asker(passphrase_file), partial, names)
+
+
+def _open(folder: Path) -> tuple[Folder, Any, ep.Epochs]:
+    place = Folder.at(folder)
+    product = place.product()
+    return place, product, ep.load(place, product)
+
+
+def _drop(place: Folder, product: Any, names: tuple[str, ...]) -> None:
+    gone = [place.keys.record(name) for name in names]
+    ep.key_set([record for record in place.keys.records() if record not in gone], product)
+    for record in gone:
+        place.keys.save(replace(record, revoked=True))
+        click.echo(f"revoked {record.name}")
+
+
+def _carry_on(
+    step: Step,
+    place: Folder,
+    keys: tuple[str, ...],
+    moment: int,
+    asker: Asker,
+    partial: Path | None,
+    avoid: tuple[str, ...],
+) -> None:
+    click.echo(rotation.describe(step, place), err=True)
+    step = rotation.add_signatures(step, place, keys, moment, asker, avoid)
+    if step.complete:
+        gone = rotation.finish(step, place, moment, factory.openpgp())
+        click.echo(f"epoch {step.document.epoch}: {len(step.document.keys.ed25519)} keys")
+        for record in gone:
+            click.echo(f"revoked {record.name}")
+        click.echo(f'Now tell clients: mars-motd sign "{place.root}" --out motd.json', err=True)
+        return
+    if partial is None or not step.envelope.signatures:
+        raise StateError(
+            "signatures-missing",
+            f"{step}. Nothing was written; --partial F keeps it for the next holder.",
+        )
+    refuse_folder(partial)
+    files.replace(partial, envelopes.encode(step.envelope))
+    click.echo(f"{partial}: {step}: pass it on to the next holder", err=True)

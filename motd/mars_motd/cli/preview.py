@@ -1,0 +1,97 @@
+"""``mars-motd preview``: what installations would show."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from mars.console import emit_json, safe
+from mars.wire.motd import Motd
+from mars.wire.product import PLATFORMS
+from mars_motd import epochs as ep
+from mars_motd import preview as views
+from mars_motd import publish
+from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read
+from mars_motd.folder import Folder
+from mars_motd.preview import Reader, View
+
+_MEMBERS = {"version": "version", "os": "platform", "lang": "language"}
+
+
+@click.command()
+@folder_argument
+@click.option(
+    "--as",
+    "reader",
+    metavar="version=V,os=OS,lang=L",
+    help="One installation, in full. Left out: the newest release, linux, en.",
+)
+@click.option("--file", type=FILE, metavar="F", help="Show a signed document instead of the texts.")
+@now_option("The installation's clock. Default: this computer's.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def preview(
+    folder: Path, reader: str | None, file: Path | None, now: int | None, as_json: bool
+) -> None:
+    """Show what installations would show, by the client's own rules.
+
+    Without --as: a table over all known releases, platforms and languages.
+    """
+    place = Folder.at(folder)
+    product = place.product()
+    moment = clock_or(now)
+    motd = _signed(file) if file is not None else _draft(place, moment)
+    if reader is not None:
+        one = views.view(motd, _reader(reader, motd), moment)
+        if as_json:
+            emit_json(asdict(one))
+        else:
+            _print(one, motd)
+        return
+    table = views.table(motd, product, moment)
+    if as_json:
+        emit_json([asdict(item) for item in table])
+    else:
+        for line in views.lines(table):
+            click.echo(line)
+
+
+def _draft(place: Folder, moment: int) -> Motd:
+    product = place.product()
+    content = place.content(product)
+    content.require()
+    return publish.compose(product, content, ep.number(place), moment)
+
+
+def _signed(file: Path) -> Motd:
+    return publish.Document.decode(read(file, "The document")).motd
+
+
+def _reader(text: str, motd: Motd) -> Reader:
+    values = {"version": motd.newest_version or "dev", "platform": "linux", "language": "en"}
+    for part in text.split(","):
+        name, found, value = part.strip().partition("=")
+        if name not in _MEMBERS or not found or not value:
+            raise click.UsageError(f"--as takes version=…, os=… and lang=…, not {part!r}.")
+        values[_MEMBERS[name]] = value.strip()
+    if values["platform"] not in (*PLATFORMS, views.OTHER_PLATFORM):
+        raise click.UsageError(f"os is one of {', '.join(PLATFORMS)}, other.")
+    return Reader(**values)
+
+
+def _print(view: View, motd: Motd) -> None:
+    reader = view.reader
+    click.echo(f"version {reader.version} on {reader.platform}, language {reader.language}")
+    newest = f" (newest: {motd.newest_version})" if motd.newest_version else ""
+    click.echo(f"status: {view.status}{newest}")
+    if motd.news:
+        click.echo(f"\n{safe(motd.news)}")
+    for item in view.shown:
+        click.echo(f"\n[{item.kind}, {item.severity}] {item.title}  ({item.id}, {item.language})")
+        if item.text:
+            click.echo(item.text)
+        if item.url:
+            click.echo(item.url)
+    if not view.shown:
+        click.echo("\nno messages")

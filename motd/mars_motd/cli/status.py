@@ -1,0 +1,64 @@
+"""``mars-motd status``: for people and for monitoring."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from mars.console import emit_json
+from mars_motd import epochs as ep
+from mars_motd import publish
+from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read
+from mars_motd.folder import Folder
+from mars_motd.publish import Document
+from mars_motd.status import WARN_DAYS, Status, judge
+
+
+@click.command()
+@folder_argument
+@click.option("--file", type=FILE, metavar="F", help="Judge F. Default: the newest signed here.")
+@click.option(
+    "--days",
+    type=click.IntRange(0, 60),
+    default=WARN_DAYS,
+    show_default=True,
+    metavar="N",
+    help="Complain when the document expires within N days.",
+)
+@now_option("Default: this computer's clock.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(folder: Path, file: Path | None, days: int, now: int | None, as_json: bool) -> None:
+    """Say how the news of DIR stands; exit code 1 if something is to be done.
+
+    Days to expiry, epoch, who has signed, which signatures are missing. Reads no secret.
+    """
+    place = Folder.at(folder)
+    epochs = ep.load(place, place.product())
+    document = (
+        Document.decode(read(file, "The document")) if file is not None else publish.newest(place)
+    )
+    found = judge(document, epochs, place.keys.records(), clock_or(now), days)
+    if as_json:
+        emit_json({"ok": found.ok, **asdict(found)})
+    else:
+        _print(found)
+    sys.exit(0 if found.ok else 1)
+
+
+def _print(found: Status) -> None:
+    if found.serial is not None:
+        click.echo(f"serial {found.serial}, issued {found.issued}")
+        click.echo(f"expires {found.expires} ({found.days_left} days)")
+        click.echo(f"signed by {', '.join(found.signed_by) or 'nobody'}")
+        click.echo(f"OpenPGP signature {'present' if found.openpgp else 'missing'}")
+    keys = "" if found.keys_days_left is None else f", keys expire in {found.keys_days_left} days"
+    click.echo(f"epoch {found.epoch}, threshold {found.threshold}{keys}")
+    if found.missing:
+        click.echo(f"missing {found.missing}; could sign: {', '.join(found.could_sign)}")
+    for problem in found.problems:
+        click.echo(f"TO DO: {problem}")
+    if found.ok:
+        click.echo("ok")

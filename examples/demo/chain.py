@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from mars.testing.tornet import Control, TorNetwork
 from mars.testing.tornet.process import wait_until
 
 PRODUCT = "examplemail"
+EXAMPLE_NEWS = Path(__file__).parents[2] / "motd" / "messages"
 RELEASES = ("0.4.0", "0.5.0", "0.5.1", "0.5.2")
 LANGUAGES = ("en", "is", "de", "fr")
 
@@ -42,6 +44,9 @@ def publish_news(stage: Stage) -> None:
     stage.step("The publisher makes keys and signs the news, offline")
     stage.run("mars-motd", "init", "motd", "--product", PRODUCT)
     _edit_product(stage.folder / "motd" / "product.toml")
+    for item in sorted(EXAMPLE_NEWS.glob("*.toml")):
+        shutil.copy(item, stage.folder / "motd" / "messages")
+        stage.say(f"written in an editor: motd/messages/{item.name}")
     stage.run("mars-motd", "key", "new", "motd", "--no-passphrase")
     stage.run("mars-motd", "sign", "motd", "--out", "motd.json")
     stage.run("mars-motd", "trust", "motd", "--out", "trust.json")
@@ -110,6 +115,11 @@ def fetch_all(stage: Stage, net: TorNetwork, server_url: str) -> Counter[str]:
         took = stage.elapsed() - before
         where = f"/motd/motd.json{'?' if query else ''}{query}"
         stage.say(f"{number}  {level:<7}  {where:<46} accepted, {took:.1f} s")
+    stage.say()
+    show = stage.run("mars", "show", "--state", "installation2", "--product", PRODUCT)
+    for line in show.strip().splitlines():
+        stage.say(f"| {line}")
+    stage.say()
     with control:
         hops = _circuits(control, len(accepted))
     stage.say(f"the last one's way: {' > '.join([*hops[-1], 'the onion service'])}")

@@ -133,12 +133,17 @@ def server(stage: Stage, socket: Path, *words: str) -> Iterator[subprocess.Popen
         wait_until(ready, 30.0, "mars-server opened no socket")
         yield process
     finally:
+        early = process.poll() is not None
         process.terminate()
         try:
             process.wait(15)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if early or process.returncode:
+            stage.check(
+                False, f"mars-server ended well: {safe(notes.read_text('utf-8', 'replace'))}"
+            )
 
 
 def short(items: Sequence[str], limit: int = 4) -> list[str]:

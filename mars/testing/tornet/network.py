@@ -28,6 +28,8 @@ RELAYS = 5
 """Beside the authority, all of them exits. Three are a path; fewer than three never worked."""
 PREFIX = "mars-tor-"
 ROOT = Path("/tmp")  # noqa: S108 - a control socket's path may have 107 characters; mkdtemp is 0700
+DESCRIPTORS = 2
+"""Of each onion service: one for this time period and one for the next."""
 VOTE_LEAD = 2
 """Seconds between asking for the vote and the vote."""
 
@@ -150,7 +152,7 @@ class TorNetwork:
         control.ask("SETEVENTS HS_DESC")
         reply = control.ask(f"ADD_ONION {key} Port={port},{target}")
         values = dict(line.split("=", 1) for line in reply if "=" in line)
-        _await_publication(control, values["ServiceID"])
+        _await_publication(control, values["ServiceID"], len(self.routers))
         return Onion(f"{values['ServiceID']}.onion", values.get("PrivateKey", key))
 
     @contextmanager
@@ -162,7 +164,8 @@ class TorNetwork:
         """
         with self.service.control() as control:
             control.ask("SETEVENTS HS_DESC")
-            yield lambda host: _await_publication(control, host.removesuffix(".onion"))
+            routers = len(self.routers)
+            yield lambda host: _await_publication(control, host.removesuffix(".onion"), routers)
 
     def _make_authority(self, or_port: int, dir_port: int) -> TorProcess:
         folder = self.folder / "auth"
@@ -276,14 +279,16 @@ def _run(command: Sequence[str], folder: Path, text: bytes) -> None:
         raise StateError("tor-start", f"{command[0]} failed: {said[-1] if said else 'silently'}")
 
 
-def _await_publication(control: Control, address: str) -> None:
-    """Returns when every upload that tor began for ``address`` is done (at least one)."""
-    begun = done = 0
-    while done == 0 or done < begun:
+def _await_publication(control: Control, address: str, routers: int) -> None:
+    """Returns when every directory holds the service's descriptors.
+
+    In so small a network each router is a directory for both of the descriptors (of this time
+    period and the next; rend-spec-v3, 2.2.1); a client may ask any of them.
+    """
+    done = 0
+    while done < DESCRIPTORS * routers:
         words = control.event().split()
-        if words[:1] == ["HS_DESC"] and words[2:3] == [address]:
-            begun += words[1] == "UPLOAD"
-            done += words[1] in ("UPLOADED", "FAILED")
+        done += words[:1] == ["HS_DESC"] and words[1:3] == ["UPLOADED", address]
 
 
 def _sweep() -> None:

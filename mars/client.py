@@ -7,7 +7,9 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mars import consent, factory
@@ -15,6 +17,7 @@ from mars.errors import ConfigError, MarsError, StateError
 from mars.opening import opener
 from mars.pinned import Pinned, read_bytes
 from mars.plan import App, Plan
+from mars.ports import TorSettings
 from mars.schedule import LONGEST_SLEEP
 from mars.switches import Consent
 
@@ -38,8 +41,8 @@ class Mars:
     ``trust`` is the content of the pinned ``trust.json``, or the path of that file. ``languages``
     are those the application ships, ``locale`` the one it is shown in (else the system's).
     ``ceiling`` is the most it ever wants; ``dispatch`` runs callbacks in the host's own thread,
-    such as ``lambda call: root.after(0, call)``; ``socks`` names Tor's port (else it is found).
-    The remaining arguments replace what the system provides.
+    such as ``lambda call: root.after(0, call)``; ``socks`` names Tor's port (else it is found),
+    ``tor`` says more of it. The remaining arguments replace what the system provides.
 
     No method raises into the host: what is wrong stands in ``status()``. With ``debug`` mistakes
     of the developer raise ``ConfigError``.
@@ -56,6 +59,7 @@ class Mars:
         url: str = "",
         ceiling: str = consent.TRACKED,
         socks: str = "",
+        tor: TorSettings | None = None,
         dispatch: Callable[[Callable[[], None]], object] | None = None,
         debug: bool = False,
         folder: str | os.PathLike[str] = "",
@@ -101,7 +105,7 @@ class Mars:
                 host=machine,
                 clock=self._clock,
                 chance=chance or factory.system_chance(),
-                fetcher=fetcher or opener(socks),
+                fetcher=fetcher or opener(_tor(tor, socks, path)),
                 openpgp=openpgp or factory.openpgp,
             ),
         )
@@ -277,6 +281,14 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+def _tor(settings: TorSettings | None, socks: str, path: str) -> TorSettings:
+    """With a place for a tor of our own, which is started only where none runs."""
+    given = settings or TorSettings()
+    return replace(
+        given, socks=given.socks or socks or None, folder=given.folder or str(Path(path) / "tor")
+    )
 
 
 def _at_once(call: Callable[[], None]) -> None:

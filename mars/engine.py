@@ -32,6 +32,8 @@ JOURNAL_FILE = "journal.jsonl"
 LOCK = "state"
 LOCK_WAIT = 5.0
 """Seconds. The lock is held only while a small file is read and replaced."""
+DIRECT = "direct"
+"""``Response.route`` of a document that did not come through Tor."""
 UNCHANGED = frozenset({"expired", "keys-expired"})
 """Refusals of a genuine document that lies there too long: no reason to come more often."""
 
@@ -345,12 +347,19 @@ def _plain(state: TrustState) -> dict[str, Any]:
     return table
 
 
+def _sent(ready: Plan, route: str) -> str:
+    """The request as it went: by the direct way the query was cut off."""
+    sent = ready.bytes.decode("ascii")
+    target, sep, rest = sent.partition(" HTTP/1.1\r\n")
+    return target.partition("?")[0] + sep + rest if route == DIRECT else sent
+
+
 def _entry(outcome: Outcome, ready: Plan, now: int) -> dict[str, Any]:
     return {
         "time": now,
         "level": ready.level,
         "url": ready.url,
-        "sent": ready.bytes.decode("ascii"),
+        "sent": _sent(ready, outcome.route),
         "route": outcome.route,
         "status": outcome.status,
         "reason": outcome.reason,

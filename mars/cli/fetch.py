@@ -91,18 +91,20 @@ def _engine(
     from mars.opening import opener
     from mars.pinned import Pinned, read_root
     from mars.plan import FILE, App, check_url
+    from mars.ports import TorSettings
 
     root = read_root(trust, product)
     host = factory.this_host()
     address = url or Pinned.of(trust).url
     if not address.startswith(FILE):
         check_url(address)
+    place = common.folder(state_dir, root.product, root.channel, host)
     ports = Ports(
-        store=factory.folder(common.folder(state_dir, root.product, root.channel, host)),
+        store=factory.folder(place),
         host=host,
         clock=factory.system_clock(),
         chance=factory.system_chance(),
-        fetcher=opener(socks or ""),
+        fetcher=opener(TorSettings(socks=socks, folder=str(Path(place) / "tor"))),
         openpgp=factory.openpgp,
     )
     shipped = tuple(part for part in languages.replace(",", " ").split() if part)

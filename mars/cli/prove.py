@@ -27,7 +27,7 @@ def prove(
 
     Exit code: 0 when no request would have been sent, 1 when one would.
     """
-    from mars.testing.world import rehearse
+    from mars.testing.memory import rehearse
 
     engine, state = common.stored(state_dir, product, channel)
     requests = rehearse(engine, days)

@@ -1,0 +1,166 @@
+"""Clock, store and server in memory, and sessions of a client that live among them.
+
+The client's own engine runs unchanged; only time, files and the network are ours, so a year takes
+a second and every fault can be had for the asking.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from mars.errors import MarsError, StateError, TransportError
+from mars.ports import Platform, Request, Response
+
+if TYPE_CHECKING:
+    from mars.engine import Engine
+
+START = 1_795_219_200
+"""2026-11-21T00:00:00Z."""
+DAY = 86_400
+"""Seconds."""
+PLACEHOLDER = "http://127.0.0.1/"
+"""For a rehearsal where no server is known yet; nothing is ever sent to it."""
+
+
+@dataclass
+class MemoryClock:
+    """``mars.ports.Clock`` that stands still until it is told."""
+
+    wall: int = START
+    running: float = 0.0
+
+    def now(self) -> int:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.running
+
+    def advance(self, seconds: int) -> None:
+        """Time passes while the machine is awake."""
+        self.wall += seconds
+        self.running += seconds
+
+    def suspend(self, seconds: int) -> None:
+        """Time passes while the machine sleeps, or is off."""
+        self.wall += seconds
+
+    def step(self, seconds: int) -> None:
+        """Somebody, or a time server, sets the wall clock."""
+        self.wall += seconds
+
+
+@dataclass
+class MemoryStore:
+    """``mars.ports.Store`` without a disk. With ``full`` nothing can be written."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    full: bool = False
+    writes: int = 0
+
+    def __post_init__(self) -> None:
+        self._guard = threading.Condition()
+        self._held: set[str] = set()
+
+    def read(self, name: str) -> bytes | None:
+        return self.files.get(name)
+
+    def write(self, name: str, data: bytes) -> None:
+        if self.full:
+            raise StateError("state-unwritable", "The disk is full; make room.")
+        self.writes += 1
+        self.files[name] = data
+
+    def delete(self, name: str) -> None:
+        if self.full:
+            raise StateError("state-unwritable", "The disk is read-only.")
+        self.files.pop(name, None)
+
+    @contextlib.contextmanager
+    def lock(self, name: str, wait: float = 0.0) -> Iterator[None]:
+        with self._guard:
+            if not self._guard.wait_for(lambda: name not in self._held, wait):
+                raise StateError("locked", "Another process holds it; try again in a moment.")
+            self._held.add(name)
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._held.discard(name)
+                self._guard.notify_all()
+
+
+@dataclass
+class MemoryServer:
+    """``mars.ports.Fetcher`` that answers with ``body``, or raises ``fault``, and remembers."""
+
+    body: bytes = b""
+    status: int = 200
+    fault: MarsError | None = None
+    visits: list[str] = field(default_factory=list)
+    """URLs asked for, query included."""
+
+    def fetch(self, request: Request) -> Response:
+        self.visits.append(request.url)
+        if self.fault is not None:
+            raise self.fault
+        return Response(self.status, self.body, "memory")
+
+
+def machine(
+    system: str = "linux",
+    *,
+    python: str = "3.11",
+    environ: Mapping[str, str] | None = None,
+    locale: str = "en_US.UTF-8",
+    policy: bytes | None = None,
+) -> Platform:
+    """A machine as it is told to be; an empty environment unless one is given."""
+    return Platform(system, python, environ or {}, locale, lambda: policy)
+
+
+def session(engine: Engine, clock: MemoryClock, seconds: int, *, crash: bool = False) -> None:
+    """The application runs for ``seconds``, as ``mars.client``'s thread would drive it.
+
+    With ``crash`` it ends without the chance to store anything.
+    """
+    left, ran = seconds, None
+    while True:
+        try:
+            sleep = engine.step(ran)
+        except MarsError:
+            sleep = 3600
+        passed = min(sleep, left)
+        clock.advance(passed)
+        left, ran = left - passed, passed
+        if left <= 0:
+            break
+    if not crash:
+        with contextlib.suppress(MarsError):
+            engine.rest(ran)
+
+
+def rehearse(engine: Engine, days: int) -> list[str]:
+    """What ``engine`` would ask for in ``days`` of running, from its state of this moment.
+
+    Nothing is sent or stored. Every try fails here, so retries are among the URLs returned.
+    """
+    from mars.engine import STATE_FILE, Engine
+    from mars.state import encode
+
+    ports = engine.ports
+    clock = MemoryClock(ports.clock.now())
+    server = MemoryServer(fault=TransportError("rehearsal", "Nothing is sent in a rehearsal."))
+    inside = replace(
+        ports,
+        store=MemoryStore({STATE_FILE: encode(engine.load())}),
+        clock=clock,
+        fetcher=lambda _plan: server,
+    )
+    app = engine.app(engine.load())
+    app = app if app.url else replace(app, url=PLACEHOLDER)
+    session(Engine(app, b"", inside), clock, days * DAY)
+    return server.visits

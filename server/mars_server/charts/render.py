@@ -66,8 +66,13 @@ def full_spec(chart: Chart) -> dict[str, Any]:
 
 def darken(svg: str) -> str:
     """The same drawing in the colours of the dark theme (``specs/dark.json``)."""
-    table = _json("dark")
+    table = dark_colours()
     return _HEX.sub(lambda match: table.get(match[0], match[0]), svg)
+
+
+def dark_colours() -> Mapping[str, str]:
+    """Which colour of the light theme becomes which of the dark one."""
+    return _json("dark")
 
 
 def _png(data: bytes) -> tuple[bytes, int, int]:

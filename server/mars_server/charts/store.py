@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from mars_server.charts.render import VEGA_LITE, Chart, Picture, darken, full_spec, render
+from mars_server.charts.render import VEGA_LITE, Chart, Picture, dark_colours, full_spec, render
 
 IN_MEMORY: Final = 64
 """Pictures; some 30 kB each."""
@@ -24,7 +24,7 @@ def key(chart: Chart) -> str:
     """Names the picture of ``chart``: figures, specification, themes and renderer versions."""
     parts = [
         full_spec(chart),
-        darken(json.dumps(full_spec(chart))),
+        dark_colours(),
         VEGA_LITE,
         version("vl-convert-python"),
         version("pillow"),
@@ -50,11 +50,11 @@ class ChartStore:
         self._render = renderer
         self._memory: OrderedDict[str, Picture] = OrderedDict()
 
-    def picture(self, chart: Chart) -> Picture:
-        name = key(chart)
+    def picture(self, name: str, chart: Callable[[], Chart]) -> Picture:
+        """The picture called ``name``, which is the ``key`` of what ``chart`` returns."""
         found = self._memory.pop(name, None) or self._load(name)
         if found is None:
-            found = self._render(chart)
+            found = self._render(chart())
             self._save(name, found)
         self._memory[name] = found
         if len(self._memory) > IN_MEMORY:

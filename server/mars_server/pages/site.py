@@ -12,8 +12,8 @@ from typing import Final
 
 from mars.wire.product import Product
 from mars_server.charts.figures import installations_chart, shares_chart
-from mars_server.charts.render import Chart
-from mars_server.charts.store import ChartStore
+from mars_server.charts.render import Chart, Picture
+from mars_server.charts.store import ChartStore, key
 from mars_server.pages import address as place
 from mars_server.pages import ranges
 from mars_server.pages.address import Address
@@ -32,6 +32,8 @@ MEDIA_TYPES: Final = {
     "png": "image/png",
     "svg": "image/svg+xml",
 }
+KEYS: Final = 4096
+"""Names of charts that are remembered; visitors of a server choose ranges freely."""
 CHART_LABELS: Final = {
     "linux": "Linux",
     "windows": "Windows",
@@ -60,6 +62,7 @@ class Site:
     ) -> None:
         self._weeks = tuple(weeks)
         self._charts = charts or ChartStore()
+        self._keys: dict[tuple[str, str], str] = {}
         around = Surroundings(product, self._weeks, tuple(notes), signed, served)
         self._pages = Pages(around, self.size)
 
@@ -109,11 +112,19 @@ class Site:
 
     def size(self, section: str, span: Range) -> tuple[int, int]:
         """Width and height of a chart in CSS pixels."""
-        picture = self._charts.picture(self.chart(section, span))
+        picture = self._drawn(section, span)
         return picture.width, picture.height
 
+    def _drawn(self, section: str, span: Range) -> Picture:
+        name = self._keys.get((section, span.name))
+        if name is None:
+            if len(self._keys) >= KEYS:
+                self._keys.clear()
+            name = self._keys[section, span.name] = key(self.chart(section, span))
+        return self._charts.picture(name, lambda: self.chart(section, span))
+
     def _picture(self, address: Address, span: Range) -> bytes:
-        picture = self._charts.picture(self.chart(address.section, span))
+        picture = self._drawn(address.section, span)
         match address.file:
             case "chart.svg":
                 return picture.svg

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, Engine
 
 from mars.errors import ConfigError, StateError
+from mars.wire.query import NONE, OTHER
 from mars_server.publication import rare
 from mars_server.publication.compose import Exact, Rules, compose, step
 from mars_server.publication.document import Week, decode, encode
@@ -77,6 +78,8 @@ def _close(connection: Connection, rules: Rules, now: int) -> list[Week]:
         counts = exact.get(week, EMPTY)
         listings = step(week, counts, listings, rules)
         if week in published:
+            if counts is EMPTY and not published[week].hits.missing:
+                listings = _listings_of(published[week])
             continue
         before = [published[each] for each in sorted(published) if each < week]
         fresh = compose(week, counts, listings, before, late_now - late_seen, rules)
@@ -88,6 +91,16 @@ def _close(connection: Connection, rules: Rules, now: int) -> list[Week]:
 
 def _empty_listings() -> dict[str, rare.Listing]:
     return {name: rare.Listing() for name in rare.DIMENSIONS}
+
+
+def _listings_of(week: Week) -> dict[str, rare.Listing]:
+    """What a week that was taken over listed; nothing else is known of it."""
+    return {
+        name: rare.Listing(
+            frozenset(row.value for row in week.tables[name]) - {OTHER, NONE},
+        )
+        for name in rare.DIMENSIONS
+    }
 
 
 def _due(exact: Mapping[str, Exact], published: Mapping[str, Week], now: int) -> Sequence[str]:

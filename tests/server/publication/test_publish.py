@@ -1,0 +1,298 @@
+"""``mars-server publish``: what it writes, and that it never writes it differently again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, update
+
+from mars.errors import ConfigError, StateError, WireError
+from mars.wire.times import parse_time
+from mars_server.publication.compose import Rules
+from mars_server.publication.document import decode, encode
+from mars_server.publication.folder import read_weeks, week_files
+from mars_server.publication.ledger import adopt, close_weeks
+from mars_server.publication.publish import Outcome
+from mars_server.publication.publish import publish as publish_to
+from mars_server.storage import open_database
+from mars_server.storage.schema import weeks as closed
+from tests.server.publication import kit
+from tests.server.publication.kit import Counted
+
+SERVER = str(Path(sys.executable).with_name("mars-server"))
+Publish = Callable[..., Outcome]
+RULES = Rules(kit.PRODUCT)
+USUAL = Counted(
+    plain=407,
+    tables={
+        "v": {"0.1.0": 9, "0.5.1": 311, "0.5.2": 280},
+        "os": {"linux": 199, "windows": 301, "macos": 98, "other": 2},
+        "ia": {"1": 30, "10": 90, "100": 320, "1000": 160},
+        "lang": {"en": 120, "de": 55, "is": 9},
+        "py": {"3.11": 44, "3.99": 3},
+        "cc": {"DE": 60, "IS": 12},
+    },
+    pairs={("0.5.1", "linux"): 105, ("0.5.1", "windows"): 206, ("0.5.2", "linux"): 94},
+)
+
+
+@pytest.fixture(scope="module")
+def publish(tmp_path_factory: pytest.TempPathFactory) -> Publish:
+    """``publish`` with one chart cache for all tests here, since many draw the same charts."""
+    cache = tmp_path_factory.mktemp("charts")
+
+    def to(engine: Engine, out: Path, rules: Rules, now: int, *, adopt: bool = False) -> Outcome:
+        return publish_to(engine, out, rules, now, adopt=adopt, chart_cache=cache)
+
+    return to
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SERVER, "publish", *arguments], capture_output=True, text=True, timeout=120
+    )
+
+
+def usual_weeks(number: int) -> dict[str, Counted]:
+    return {kit.week(n): USUAL for n in range(number)}
+
+
+def test_the_command_writes_pages_and_floored_figures(tmp_path: Path) -> None:
+    kit.database(tmp_path, usual_weeks(5)).dispose()
+    (tmp_path / "product.toml").write_text(kit.PRODUCT_TOML)
+    arguments = (
+        *("--db", f"sqlite:///{tmp_path}/counts.db", "--out", str(tmp_path / "site")),
+        *("--product", str(tmp_path / "product.toml"), "--now", "2026-02-11T00:00:00Z"),
+    )
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "5 weeks published" in done.stdout
+    site = tmp_path / "site"
+    kit.assert_floored(site)
+    week = json.loads((site / "data/2026-W06.json").read_bytes())
+    assert week["hits"] == 1000
+    table = {row["value"]: row["count"] for row in week["tables"]["v"]}
+    assert table == {
+        "0.1.0": "<10",
+        "0.5.1": 310,
+        "0.5.2": 280,
+        "dev": "<10",
+        "other": "<10",
+        "none": 400,
+    }
+    assert "<script" not in (site / "index.html").read_text()
+    before = kit.tree(site)
+    again = run(*arguments, "--json")
+    assert json.loads(again.stdout)["files_written"] == 0
+    assert kit.tree(site) == before
+
+
+def test_usage_errors_and_refusals_have_their_codes(tmp_path: Path) -> None:
+    (tmp_path / "product.toml").write_text("product = 1")
+    assert run("--out", str(tmp_path)).returncode == 2
+    base = ("--db", f"sqlite:///{tmp_path}/c.db", "--out", str(tmp_path / "o"))
+    assert run(*base, "--product", str(tmp_path / "product.toml"), "--now", "today").returncode == 2
+    refused = run(*base, "--product", str(tmp_path / "product.toml"))
+    assert refused.returncode == 1
+    assert "product-invalid" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_an_empty_database_still_gives_a_site(tmp_path: Path, publish: Publish) -> None:
+    outcome = publish(kit.database(tmp_path), tmp_path / "site", RULES, kit.LATER)
+    assert outcome.weeks == []
+    assert "Nothing is published yet" in (tmp_path / "site/index.html").read_text()
+    assert "Nothing is published yet" in (tmp_path / "site/v/index.html").read_text()
+
+
+def test_weeks_published_one_by_one_equal_weeks_published_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    at_once = kit.published(tmp_path / "a", usual_weeks(6))
+    engine = kit.database(tmp_path / "b")
+    for n in range(6):
+        kit.count(engine, kit.week(n), USUAL)
+        close_weeks(engine, RULES, kit.LATER)
+    assert close_weeks(engine, RULES, kit.LATER) == at_once
+
+
+def test_late_counts_change_no_published_byte(tmp_path: Path, publish: Publish) -> None:
+    engine = kit.database(tmp_path, usual_weeks(3))
+    site = tmp_path / "site"
+    publish(engine, site, RULES, kit.LATER)
+    before = kit.tree(site)
+    # A counter that ignored the closed weeks, which ours does not do:
+    kit.count(engine, kit.week(1), USUAL, day=3)
+    publish(engine, site, RULES, kit.LATER)
+    assert kit.tree(site) == before
+    publish(engine, tmp_path / "elsewhere", RULES, kit.LATER)
+    assert kit.tree(tmp_path / "elsewhere") == before
+
+
+def test_late_lines_are_told_floored_in_the_next_week_and_once(tmp_path: Path) -> None:
+    engine = kit.database(tmp_path, usual_weeks(2))
+    close_weeks(engine, RULES, kit.LATER)
+    with engine.begin() as connection:
+        connection.execute(update(closed).where(closed.c.week == kit.week(0)).values(late=37))
+    assert [week.late.value for week in close_weeks(engine, RULES, kit.LATER)] == ["<10", "<10"]
+    for n in (2, 3):
+        kit.count(engine, kit.week(n), USUAL)
+    weeks = close_weeks(engine, RULES, kit.LATER)
+    assert [week.late.value for week in weeks] == ["<10", "<10", 30, "<10"]
+
+
+def test_a_week_is_closed_to_the_counter_with_its_publication(tmp_path: Path) -> None:
+    engine = kit.database(tmp_path, usual_weeks(2))
+    close_weeks(engine, RULES, kit.LATER)
+    with engine.begin() as connection:
+        rows = connection.execute(closed.select().order_by(closed.c.week)).all()
+    assert [(row.week, row.published, row.late) for row in rows] == [
+        (kit.week(0), kit.LATER, 0),
+        (kit.week(1), kit.LATER, 0),
+    ]
+
+
+def test_a_gap_is_published_as_no_data_once_a_later_week_has_some(tmp_path: Path) -> None:
+    engine = kit.database(tmp_path, {kit.week(0): USUAL})
+    assert len(close_weeks(engine, RULES, kit.LATER)) == 1
+    kit.count(engine, kit.week(2), USUAL)
+    weeks = close_weeks(engine, RULES, kit.LATER)
+    assert [week.hits.value for week in weeks] == [1000, None, 1000]
+    assert weeks[1].estimate is None
+    assert encode(weeks[1]).count(b'"hits": null') == 1
+
+
+def test_a_changed_folder_is_refused(tmp_path: Path, publish: Publish) -> None:
+    engine = kit.database(tmp_path, usual_weeks(2))
+    site = tmp_path / "site"
+    publish(engine, site, RULES, kit.LATER)
+    path = site / f"data/{kit.week(0)}.json"
+    path.write_bytes(path.read_bytes().replace(b"1000", b"2000"))
+    before = kit.tree(site)
+    kit.count(engine, kit.week(2), USUAL)
+    with pytest.raises(StateError, match="never changes") as refusal:
+        publish(engine, site, RULES, kit.LATER)
+    assert refusal.value.reason == "published-differs"
+    assert kit.tree(site) == before
+
+
+def test_a_lost_database_takes_over_what_was_published(tmp_path: Path, publish: Publish) -> None:
+    site = tmp_path / "site"
+    publish(kit.database(tmp_path, usual_weeks(5)), site, RULES, kit.LATER)
+    before = kit.tree(site)
+    (tmp_path / "new").mkdir()
+    engine = kit.database(tmp_path / "new")
+    with pytest.raises(StateError) as refusal:
+        publish(engine, site, RULES, kit.LATER)
+    assert refusal.value.reason == "published-unknown"
+    publish(engine, site, RULES, kit.LATER, adopt=True)
+    assert kit.tree(site) == before
+    kit.count(engine, kit.week(5), USUAL)
+    weeks = publish(engine, site, RULES, kit.LATER).weeks
+    assert weeks[-1].count("lang", "de") is not None, "a listed value stays listed"
+    after = kit.tree(site)
+    assert {name: after[name] for name in before if "W0" in name and "data/" in name} == {
+        name: content for name, content in before.items() if "W0" in name and "data/" in name
+    }
+
+
+def test_a_forged_week_is_not_taken_over(tmp_path: Path) -> None:
+    weeks = kit.published(tmp_path, usual_weeks(1))
+    forged = encode(weeks[0]).replace(b'"hits": 1000', b'"hits": 1003')
+    (tmp_path / "new").mkdir()
+    with pytest.raises(WireError):
+        adopt(kit.database(tmp_path / "new"), {kit.week(0): forged}, kit.LATER)
+
+
+def test_another_products_database_is_refused(tmp_path: Path) -> None:
+    engine = kit.database(tmp_path, usual_weeks(1))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO meta VALUES ('product', 'other')")
+        connection.exec_driver_sql("INSERT INTO meta VALUES ('channel', 'stable')")
+    with pytest.raises(ConfigError) as refusal:
+        close_weeks(engine, RULES, kit.LATER)
+    assert refusal.value.reason == "other-product"
+
+
+def test_a_document_is_its_bytes(tmp_path: Path) -> None:
+    for week in kit.published(tmp_path, usual_weeks(5)):
+        data = encode(week)
+        assert encode(decode(data)) == data
+        for n in range(0, len(data), 7):
+            flipped = data[:n] + bytes([data[n] ^ 1]) + data[n + 1 :]
+            try:
+                assert encode(decode(flipped)) == flipped
+            except WireError:
+                continue
+
+
+def test_a_new_release_leaves_old_weeks_alone(tmp_path: Path, publish: Publish) -> None:
+    engine = kit.database(tmp_path, usual_weeks(2))
+    site = tmp_path / "site"
+    publish(engine, site, RULES, kit.LATER)
+    old = week_files(site / "data")
+    newer = Rules(replace(kit.PRODUCT, releases=(*kit.PRODUCT.releases, "0.6.0")))
+    kit.count(engine, kit.week(2), USUAL)
+    publish(engine, site, newer, kit.LATER)
+    new = week_files(site / "data")
+    assert {name: new[name] for name in old} == old
+    assert read_weeks(site / "data")[-1].count("v", "0.6.0") is not None
+
+
+def test_the_index_names_every_file_with_its_hash_and_openssl_checks_it(tmp_path: Path) -> None:
+    key = tmp_path / "operator.key"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)], check=True)
+    key.chmod(0o600)
+    (tmp_path / "product.toml").write_text(kit.PRODUCT_TOML)
+    kit.database(tmp_path, usual_weeks(2)).dispose()
+    arguments = (
+        *("--db", f"sqlite:///{tmp_path}/counts.db", "--out", str(tmp_path / "site")),
+        *("--product", str(tmp_path / "product.toml"), "--sign-key", str(key)),
+        *("--now", "2026-02-11T00:00:00Z"),
+    )
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    data = tmp_path / "site/data"
+    index = json.loads((data / "index.json").read_bytes())
+    assert index["signed"] is True
+    for entry in index["files"]:
+        content = (data / entry["name"]).read_bytes()
+        assert len(content) == entry["bytes"]
+        assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+    listed = {entry["name"] for entry in index["files"]}
+    assert {path.name for path in data.iterdir()} == listed | {"index.json", "index.json.sig"}
+    check = [
+        *("openssl", "pkeyutl", "-verify", "-pubin", "-inkey", "operator.pem", "-rawin"),
+        *("-in", "index.json", "-sigfile", "index.json.sig"),
+    ]
+    verified = subprocess.run(check, cwd=data, capture_output=True, text=True)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert " ".join(check) in (tmp_path / "site/downloads/index.html").read_text()
+    key.chmod(0o644)
+    refused = run(*arguments)
+    assert refused.returncode == 1
+    assert "secret-readable" in refused.stderr
+
+
+def test_without_a_key_the_index_is_unsigned(tmp_path: Path, publish: Publish) -> None:
+    publish(kit.database(tmp_path, usual_weeks(1)), tmp_path / "site", RULES, kit.LATER)
+    assert not (tmp_path / "site/data/index.json.sig").exists()
+    assert json.loads((tmp_path / "site/data/index.json").read_bytes())["signed"] is False
+    assert "not signed" in (tmp_path / "site/downloads/index.html").read_text()
+
+
+def test_only_whole_settled_weeks_are_published(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path}/counts.db")
+    for n in range(3):
+        kit.count(engine, kit.week(n), USUAL)
+    now = parse_time("2026-01-20T23:59:59Z")
+    assert [each.week for each in close_weeks(engine, RULES, now)] == ["2026-W02"]
+    assert [each.week for each in close_weeks(engine, RULES, now + 1)] == ["2026-W02", "2026-W03"]

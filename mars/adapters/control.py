@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 UNIX = "unix:"
 SECONDS = 10.0
 """A control port on this machine answers in milliseconds."""
+PAUSE = 0.05
+"""Seconds between two attempts to end a session that is over its time."""
 _PHASE = re.compile(r'PROGRESS=(\d+) TAG=\S+ SUMMARY="([^"\r\n]*)"')
 _SKEW = re.compile(r"CLOCK_SKEW SKEW=(-?\d+)")
 
@@ -41,9 +43,8 @@ def session(control: str, password: str | None, seconds: float) -> Iterator[Cont
     import stem.connection
 
     controller = _connected(control)
-    limit = threading.Timer(seconds, controller.close)
-    limit.daemon = True
-    limit.start()
+    done = threading.Event()
+    threading.Thread(target=_limit, args=(controller, done, seconds), daemon=True).start()
     try:
         controller.authenticate(password=password)
         yield controller
@@ -57,8 +58,15 @@ def session(control: str, password: str | None, seconds: float) -> Iterator[Cont
     except stem.ControllerError:
         raise _unavailable(control) from None
     finally:
-        limit.cancel()
+        done.set()
         controller.close()
+
+
+def _limit(controller: Controller, done: threading.Event, seconds: float) -> None:
+    """Closes, and closes again: stem answers a lost connection during the login by a new one."""
+    if not done.wait(seconds):
+        while not done.wait(PAUSE):
+            controller.close()
 
 
 def _connected(control: str) -> Controller:
@@ -73,7 +81,7 @@ def _connected(control: str) -> Controller:
             return Controller.from_socket_file(control.removeprefix(UNIX))
         address = parse_proxy(control)
         return Controller.from_port(address.host, address.port)
-    except stem.SocketError:
+    except (stem.SocketError, ValueError):  # ValueError: stem knows no IPv6 here
         raise _unavailable(control) from None
 
 

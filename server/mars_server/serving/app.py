@@ -31,7 +31,7 @@ def application(service: Service, routes: Iterable[web.RouteDef] = ()) -> web.Ap
 def _motd(service: Service) -> Handler:
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.method not in _READING:
-            return responses.uniform(405)
+            return responses.uniform(405, "GET, HEAD")
         if request.method == "GET":
             _, _, query = request.raw_path.partition("?")
             request[HIT] = service.canonical(query)
@@ -58,7 +58,7 @@ def _guard(service: Service) -> Middleware:
             if error.status < 400:
                 raise
             service.counters.add("refused")
-            return responses.uniform(error.status)
+            return responses.uniform(error.status, error.headers.get(hdrs.ALLOW, ""))
         except TimeoutError:
             service.counters.add("refused")
             return _closing(responses.uniform(408))

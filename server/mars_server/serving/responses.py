@@ -27,11 +27,14 @@ def motd(body: bytes) -> Plain:
     return Plain(body=body, headers=dict(FIELDS))
 
 
-def uniform(status: int) -> Plain:
-    """The answer to everything that is not served: the status and its standard words."""
+def uniform(status: int, allow: str = "") -> Plain:
+    """The answer to everything that is not served: the status and its standard words.
+
+    ``allow`` are the methods that a 405 has to name (RFC 9110 15.5.6).
+    """
     phrase = HTTPStatus(status).phrase
     response = Plain(status=status, text=f"{status} {phrase}\n")
     response.headers[hdrs.CACHE_CONTROL] = "no-store"
-    if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        response.headers[hdrs.ALLOW] = "GET, HEAD"
+    if allow:
+        response.headers[hdrs.ALLOW] = allow
     return response

@@ -70,6 +70,7 @@ class Worker:
         self._reload = True
         self._warned = 0
         self._onion_trouble = ""
+        self._beat: Callable[[], None] | None = None
 
     def start(self) -> Document:
         """Opens the log and reads the document, before any connection. Raises ``MarsError``."""
@@ -78,8 +79,19 @@ class Worker:
         self._reload = False
         return document
 
-    async def run(self, sock: socket.socket, document: Document, parent: int | None = None) -> bool:
-        """Serves until told to stop; True when the log is complete on disk."""
+    async def run(
+        self,
+        sock: socket.socket,
+        document: Document,
+        parent: int | None = None,
+        beat: Callable[[], None] | None = None,
+    ) -> bool:
+        """Serves until told to stop; True when the log is complete on disk.
+
+        ``parent`` is readable once the supervisor is gone; ``beat`` is called in every round of
+        housekeeping.
+        """
+        self._beat = beat
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._report)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -172,6 +184,8 @@ class Worker:
         counters.set("log_healthy", int(log.healthy))
         counters.set("connections", len(service.connections))
         counters.set("heartbeat", int(self._clock.monotonic()))
+        if self._beat is not None:
+            self._beat()
 
     async def _load(self, service: Service) -> None:
         self._reload = False

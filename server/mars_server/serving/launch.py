@@ -1,0 +1,192 @@
+"""Puts a server together: from what the operator set to processes that serve."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from aiohttp import web
+
+from mars import factory
+from mars.errors import ConfigError, MarsError
+from mars.ports import Clock
+from mars.wire.keys import TrustRoot
+from mars.wire.product import Product, parse_product
+from mars_server.config import Config
+from mars_server.metrics import exposition
+from mars_server.onion.folder import hostname
+from mars_server.onion.settings import OnionSettings
+from mars_server.serving.bind import Bind, bound, listen, parse_bind
+from mars_server.serving.counters import Counters, shared
+from mars_server.serving.document import Source
+from mars_server.serving.hosts import allowed_hosts
+from mars_server.serving.limits import raise_file_limit
+from mars_server.serving.metrics_socket import MetricsSocket
+from mars_server.serving.notify import Notify
+from mars_server.serving.supervisor import Supervisor
+from mars_server.serving.worker import Plan, Tell, Worker
+
+STALE_HEARTBEAT = 15.0
+"""Seconds without a round of housekeeping after which a process counts as hung."""
+
+
+def serve(config: Config, tell: Tell) -> int:
+    """Serves until SIGTERM; 0 when every log is complete. Raises ``MarsError`` before it serves."""
+    address = parse_bind(config.bind)
+    plan = _plan(config, address, tell)
+    sock = listen(address)
+    try:
+        where = bound(address, sock)
+        if config.onion.folder:
+            plan = _with_onion(plan, config, where, tell)
+        return _Server(config, plan, sock, str(where), tell).run()
+    finally:
+        sock.close()
+        if address.path:
+            Path(address.path).unlink(missing_ok=True)
+
+
+def read(path: str, what: str) -> bytes:
+    """The bytes of a file that the operator named. Raises ``ConfigError`` (``file-missing``)."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            "file-missing", f"{what} {path} cannot be read ({error.strerror})."
+        ) from None
+
+
+def source(config: Config, product: Product) -> Source:
+    """Where documents come from, verified where ``trust`` is set. Raises ``MarsError``."""
+    root = TrustRoot.decode(read(config.trust, "The trust file")) if config.trust else None
+    return Source(Path(config.motd), product, root, factory.openpgp() if root else None)
+
+
+def _plan(config: Config, address: Bind, tell: Tell) -> Plan:
+    product = parse_product(read(config.product, "The product file"), config.product)
+    if not config.trust:
+        tell("without --trust the MOTD's signatures are not checked, only its form and expiry")
+    limits = config.limits
+    limits = replace(limits, connections=raise_file_limit(limits.connections))
+    onion = config.onion.folder
+    return Plan(
+        source=source(config, product),
+        product=product,
+        log=Path(config.log),
+        hosts=allowed_hosts([*product.servers, *config.hosts], address, bool(onion)),
+        limits=limits,
+        routes=_routes(config, product),
+        onion_name=lambda: hostname(onion) if onion else None,
+    )
+
+
+def _routes(config: Config, product: Product) -> Callable[[], list[web.RouteDef]]:
+    def make() -> list[web.RouteDef]:
+        if not config.site:
+            return []
+        from mars_server.dashboard import dashboard_routes
+
+        return dashboard_routes(Path(config.site), product)
+
+    return make
+
+
+def onion_settings(config: Config, where: Bind) -> OnionSettings:
+    """The onion service that leads to ``where``."""
+    target = f"unix:{Path(where.path).absolute()}" if where.path else str(where)
+    folder = str(Path(config.onion.folder).absolute())
+    return OnionSettings(folder=folder, target=target, port=config.onion.port)
+
+
+def _with_onion(plan: Plan, config: Config, where: Bind, tell: Tell) -> Plan:
+    """Adds the service to tor now, so that a wrong control address is told at once."""
+    from mars_server.onion.keeper import ensure
+
+    settings = onion_settings(config, where)
+    password = config.onion.control_password_file
+
+    def keep() -> None:
+        added, defended = ensure(
+            settings, config.onion.control, Path(password) if password else None
+        )
+        if added:
+            name = hostname(settings.folder)
+            tell(f"onion service http://{name}" if name else "onion service added to tor")
+        if added and not defended:
+            tell("this tor has no proof-of-work module; the service runs without that defence")
+
+    keep()
+    return replace(plan, keep_onion=keep)
+
+
+class _Server:
+    """One process, or a supervisor with several; the same around both."""
+
+    def __init__(
+        self, config: Config, plan: Plan, sock: socket.socket, where: str, tell: Tell
+    ) -> None:
+        self._workers = config.workers
+        self._plan = plan
+        self._sock = sock
+        self._where = where
+        self._tell = tell
+        self._clock: Clock = factory.system_clock()
+        self._memory = shared(config.workers)
+        self._rows = [Counters(self._memory, row) for row in range(config.workers)]
+        self._notify = Notify(os.environ)
+        self._metrics = MetricsSocket(config.metrics, self._exposition) if config.metrics else None
+
+    def run(self) -> int:
+        try:
+            return self._run_one() if self._workers == 1 else self._run_many()
+        finally:
+            self._notify.stopping()
+            if self._metrics is not None:
+                self._metrics.close()
+
+    def _run_one(self) -> int:
+        worker = self._worker(0)
+        document = worker.start()
+        self._announce(document.serial)
+        return int(not asyncio.run(worker.run(self._sock, document, beat=self._beat)))
+
+    def _run_many(self) -> int:
+        document = self._plan.source.load(self._clock.now())
+        self._announce(document.serial)
+        return Supervisor(self._workers, self._work, self._clock, self._tell, self._beat).run()
+
+    def _work(self, row: int, parent: int) -> int:
+        try:
+            worker = self._worker(row)
+            return int(not asyncio.run(worker.run(self._sock, worker.start(), parent)))
+        except MarsError as error:
+            self._tell(str(error))
+            return 1
+
+    def _worker(self, row: int) -> Worker:
+        plan = self._plan if row == 0 else replace(self._plan, keep_onion=None)
+        return Worker(plan, self._clock, factory.system_chance(), self._rows[row], self._tell)
+
+    def _announce(self, serial: int) -> None:
+        processes = f" with {self._workers} processes" if self._workers > 1 else ""
+        text = f"serving serial {serial} on {self._where}{processes}"
+        self._tell(text)
+        self._notify.ready(text)
+
+    def _beat(self) -> None:
+        """About once a second or more often: the metrics, and a sign of life if all are well."""
+        if self._metrics is not None:
+            self._metrics.answer()
+        if not self._notify.watchdog:
+            return
+        now = self._clock.monotonic()
+        beats = [row.read()["heartbeat"] for row in self._rows]
+        if all(not beat or now - beat < STALE_HEARTBEAT for beat in beats):
+            self._notify.alive()
+
+    def _exposition(self) -> bytes:
+        return exposition([row.read() for row in self._rows])

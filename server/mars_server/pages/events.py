@@ -19,7 +19,7 @@ _WEEK = re.compile(r"[0-9]{4}-W[0-9]{2}", re.ASCII)
 
 @dataclass(frozen=True)
 class Event:
-    """Something about one week; ``kind`` is ``release``, ``gap``, ``disturbed``, ``steering``,
+    """Something about one week; ``kind`` is ``release``, ``gap``, ``disturbed``, ``steered``,
     ``late`` or ``note``."""
 
     week: str
@@ -52,14 +52,15 @@ def events(weeks: Sequence[Week], notes: Sequence[Note], say: Language) -> list[
                     ),
                 )
             )
-        if "steering-changed" in week.flags:
+        if "steered" in week.flags:
             found.append(
                 Event(
                     week.week,
-                    "steering",
+                    "steered",
                     say.gettext(
-                        "The interval between requests was changed recently; the estimate "
-                        "may be off for some weeks."
+                        "The publisher has changed the interval between requests, in this week "
+                        "or not long before. Requests then come in bunches, and the estimate "
+                        "swings around the truth."
                     ),
                 )
             )

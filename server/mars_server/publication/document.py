@@ -19,7 +19,6 @@ FORMAT: Final = "mars-week/1"
 
 TABLES: Final = ("level", "v", "os", "ia", "lang", "py", "cc")
 """The one-dimensional tables, in the order of pages and files."""
-FLAGS: Final = ("disturbed", "steering-changed")
 
 
 @dataclass(frozen=True)

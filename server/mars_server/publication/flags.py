@@ -7,7 +7,7 @@ from statistics import median
 from typing import Final
 
 from mars_server.publication.document import Week
-from mars_server.publication.estimate import Interval
+from mars_server.publication.estimate import DEFAULT, Interval
 from mars_server.publication.floor import Published
 
 LOOK_BACK: Final = 6
@@ -16,9 +16,10 @@ FACTOR: Final = 2
 """A week with more than twice, or less than half, the usual hits is disturbed."""
 LEAST_CHANGE: Final = 100
 """Hits; smaller changes are the ordinary noise of small projects."""
-MOST_DAYS: Final = 66
-"""Twice the longest interval that clients accept (30 days, and 3 drawn): how long a change of the
-interval makes the fetches bunch up."""
+SETTLING_DAYS: Final = 66
+"""Twice the longest interval that clients accept (30 days, and 3 drawn): how long it takes until
+requests have spread out again after the publisher has gone back to the default interval. Under any
+other interval they spread so slowly that all its weeks are flagged."""
 
 
 def flags(hits: Published, interval: Interval, before: Sequence[Week]) -> tuple[str, ...]:
@@ -26,8 +27,8 @@ def flags(hits: Published, interval: Interval, before: Sequence[Week]) -> tuple[
     found = []
     if _disturbed(hits, before):
         found.append("disturbed")
-    if _steering_changed(interval, before):
-        found.append("steering-changed")
+    if _steered(interval, before):
+        found.append("steered")
     return tuple(found)
 
 
@@ -41,6 +42,6 @@ def _disturbed(hits: Published, before: Sequence[Week]) -> bool:
     return far and change >= LEAST_CHANGE
 
 
-def _steering_changed(interval: Interval, before: Sequence[Week]) -> bool:
-    recent = before[-(MOST_DAYS // 7 + 1) :]
-    return any(week.interval != interval for week in recent)
+def _steered(interval: Interval, before: Sequence[Week]) -> bool:
+    recent = before[-(SETTLING_DAYS // 7 + 1) :]
+    return any(each != DEFAULT for each in (interval, *(week.interval for week in recent)))

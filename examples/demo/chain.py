@@ -8,6 +8,7 @@ import re
 import shutil
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from examples.demo.stage import Stage, server, short
@@ -70,11 +71,11 @@ def serve_and_fetch(stage: Stage, net: TorNetwork) -> Served:
     """The onion service up, every installation fetches, the tampered copy is refused."""
     folder = stage.folder
     stage.step("The operator starts the server and its onion service")
-    socket = folder / "server.sock"
     options = ["--motd", "motd.json", "--product", "motd/product.toml"]
     options += ["--trust", "trust.json", "--log", "logs"]
     onion = ("--onion", str(folder / "onion"), "--control", str(net.service.control_socket))
-    with net.publications() as published, server(stage, socket, *options, *onion):
+    serve = partial(server, stage, "server", "unix:server.sock")
+    with net.publications() as published, serve(*options, *onion):
         name = folder / "onion" / "hostname"
         wait_until(name.exists, 20.0, "mars-server made no onion service")
         host = name.read_text("ascii").strip()
@@ -171,10 +172,9 @@ def refuse_tampered(stage: Stage, net: TorNetwork) -> None:
     careful += ["--trust", "trust.json", "--log", "logs-careful", "--product", "motd/product.toml"]
     stage.run(*careful, expect=1)
     stage.check(True, "an honest server refuses to serve it")
-    socket = folder / "liar.sock"
     liar = ("--motd", "tampered.json", "--product", "motd/product.toml", "--log", "logs-liar")
-    with server(stage, socket, *liar):
-        onion = net.add_onion(80, f"unix:{socket}")
+    with server(stage, "liar", "unix:liar.sock", *liar):
+        onion = net.add_onion(80, f"unix:{folder / 'liar.sock'}")
         shown = stage.ask("mars", "show", "--state", "installation1", show=False, expect=None)
         words = fetch_words(f"{onion.url}/motd/motd.json", net, "installation1", "0.5.2")
         answer = stage.ask(*words, "--level", "plain", expect=1)

@@ -106,14 +106,14 @@ class Stage:
 
 
 @contextmanager
-def server(stage: Stage, socket: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+def server(stage: Stage, name: str, bind: str, *words: str) -> Iterator[None]:
     """``mars-server serve`` in the background, ready; ended by SIGTERM, so that its log is whole.
 
-    What it says goes to ``NAME.log`` beside its socket. Raises ``DemoError``.
+    What it says goes to ``NAME.log``. Raises ``DemoError``, or ``StateError`` after half a minute.
     """
-    command = ["mars-server", "serve", "--bind", f"unix:{socket.name}", *words]
+    command = ["mars-server", "serve", "--bind", bind, *words]
     stage.command(command, "&")
-    notes = socket.with_suffix(".log")
+    notes = stage.folder / f"{name}.log"
     with notes.open("wb") as output:
         process = subprocess.Popen(
             [str(COMMANDS / command[0]), *command[1:]],
@@ -128,10 +128,10 @@ def server(stage: Stage, socket: Path, *words: str) -> Iterator[subprocess.Popen
         def ready() -> bool:
             if process.poll() is not None:
                 raise DemoError(f"mars-server ended: {safe(notes.read_text('utf-8', 'replace'))}")
-            return socket.exists()
+            return b"serving serial" in notes.read_bytes()
 
-        wait_until(ready, 30.0, "mars-server opened no socket")
-        yield process
+        wait_until(ready, 30.0, "mars-server does not say that it serves")
+        yield
     finally:
         early = process.poll() is not None
         process.terminate()

@@ -66,13 +66,13 @@ def unseal(sealed: dict[str, Any], passphrase: str | None, where: str) -> bytes:
             raise ValueError("unknown derivation")
         key = _key(passphrase, bytes.fromhex(sealed["salt"]), ops, memory)
         return _seed(SecretBox(key).decrypt(bytes.fromhex(sealed["box"])))
-    except CryptoError:
-        raise StateError(
-            "passphrase-wrong", f"The passphrase does not open {where}, or the file is damaged."
-        ) from None
     except (KeyError, TypeError, ValueError):
         raise StateError(
             "key-damaged", f"{where} is not a complete key file. Restore it from a backup."
+        ) from None
+    except CryptoError:
+        raise StateError(
+            "passphrase-wrong", f"The passphrase does not open {where}, or the file is damaged."
         ) from None
 
 

@@ -1,0 +1,43 @@
+"""docs/publishing.md does what it says: its scripts are run, its help is the program's own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "publishing.md").read_text(encoding="utf-8")
+SCRIPTS = dict(re.findall(r"<!-- test: ([a-z ]+) -->\n```sh\n(.*?)```", PAGE, re.DOTALL))
+
+
+def test_the_page_has_its_scripts() -> None:
+    assert set(SCRIPTS) == {"five commands", "stock tools", "rehearsal", "key loss"}
+
+
+@pytest.mark.parametrize("name", sorted(SCRIPTS))
+def test_the_scripts_of_the_page_run_as_they_stand(name: str, tmp_path: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    # "!" lets a command fail on purpose; bash -e passes over it, so it is checked by hand.
+    script = re.sub(r"^! (.*)$", r"if \1; then echo 'must fail: \1' >&2; exit 9; fi", SCRIPTS[name],
+                    flags=re.MULTILINE)  # fmt: skip
+    done = subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+def test_the_help_on_the_page_is_the_programs_own() -> None:
+    script = str(ROOT / "scripts" / "motd_help.py")
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,233 @@
+"""Secrets at rest, and what is left of a run that ends well, badly or by force."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from mars.errors import StateError
+from mars.factory import system_chance
+from mars_motd import files, sealing
+from mars_motd.keystore import KeyRecord, KeyStore
+from mars_motd.stock import dearmour
+
+Run = Callable[..., Any]
+MARCH = "2026-03-01T00:00:00Z"
+COMMAND = str(Path(sys.executable).with_name("mars-motd"))
+SEED = bytes(range(32))
+
+
+@pytest.fixture(scope="module")
+def sealed() -> dict[str, Any]:
+    return sealing.seal(SEED, "correct horse", system_chance())
+
+
+def test_a_sealed_seed_opens_with_its_passphrase_alone(sealed: dict[str, Any]) -> None:
+    assert sealing.unseal(sealed, "correct horse", "x") == SEED
+    assert SEED.hex() not in json.dumps(sealed)
+    for phrase, reason in ((None, "passphrase-needed"), ("Correct horse", "passphrase-wrong")):
+        with pytest.raises(StateError) as caught:
+            sealing.unseal(sealed, phrase, "x")
+        assert caught.value.reason == reason
+
+
+def test_two_sealings_share_nothing(sealed: dict[str, Any]) -> None:
+    again = sealing.seal(SEED, "correct horse", system_chance())
+    assert again["salt"] != sealed["salt"]
+    assert again["box"] != sealed["box"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"memlimit": 2**40},
+        {"opslimit": 10**9},
+        {"memlimit": "much"},
+        {"kdf": "scrypt"},
+        {"salt": "00"},
+        {"salt": None},
+        {"box": "zz"},
+    ],
+)
+def test_a_damaged_or_greedy_key_file_is_refused_at_once(
+    sealed: dict[str, Any], change: dict[str, Any]
+) -> None:
+    with pytest.raises(StateError) as caught:
+        sealing.unseal({**sealed, **change}, "correct horse", "x")
+    assert caught.value.reason == "key-damaged"
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"\xff", b"[" * 100_000, b'{"kdf": "none"'])
+def test_a_file_that_is_no_key_file_is_refused(data: bytes) -> None:
+    with pytest.raises(StateError) as caught:
+        sealing.read_json(data, "x")
+    assert caught.value.reason == "key-damaged"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": "other"},
+        {"name": "../evil"},
+        {"ed25519": "00" * 32},
+        {"ed25519": "ff"},
+        {"openpgp_fingerprint": "ABCD"},
+        {"openpgp": ""},
+    ],
+)
+def test_a13_a_damaged_public_record_is_refused(made: Path, change: dict[str, Any]) -> None:
+    record = json.loads((made / "keys" / "key-1.json").read_text())
+    with pytest.raises(StateError) as caught:
+        KeyRecord.decode(json.dumps({**record, **change}).encode(), "x")
+    assert caught.value.reason == "key-damaged"
+
+
+def test_records_and_secrets_that_do_not_belong_together(product: Path, ok: Run) -> None:
+    ok("key", "new", product, "--no-passphrase")
+    keys = KeyStore(product / "keys", product / "openpgp")
+    assert [record.name for record in keys.records()] == ["key-1", "key-2"]
+    shutil.copy2(product / "keys" / "key-1.secret", product / "keys" / "key-2.secret")
+    with pytest.raises(StateError) as caught:
+        keys.seed(keys.record("key-2"), None)
+    assert caught.value.reason == "key-damaged"
+    shutil.copy2(product / "keys" / "key-1.json", product / "keys" / "other.json")
+    with pytest.raises(StateError):
+        keys.records()
+
+
+def test_names_sort_as_people_count(tmp_path: Path, made: Path) -> None:
+    text = (made / "keys" / "key-1.json").read_text()
+    for number in (10, 9, 1):
+        files.replace(
+            tmp_path / f"key-{number}.json", text.replace('"key-1"', f'"key-{number}"').encode()
+        )
+    names = [record.name for record in KeyStore(tmp_path, tmp_path).records()]
+    assert names == ["key-1", "key-9", "key-10"]
+
+
+def test_files_are_whole_or_absent(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "b"
+    files.replace(target, b"one")
+    files.replace(target, b"two")
+    assert target.read_bytes() == b"two"
+    with pytest.raises(FileExistsError):
+        files.create(target, b"three")
+    with pytest.raises(IsADirectoryError):
+        files.replace(tmp_path / "a", b"four")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b"]
+
+
+def test_dearmour_gives_what_gpg_gives(made: Path) -> None:
+    block = json.loads((made / "keys" / "key-1.json").read_text())["openpgp"]
+    done = subprocess.run(["gpg", "--dearmor"], input=block.encode(), capture_output=True)
+    assert dearmour(block) == done.stdout
+
+
+def processes_at(folder: Path) -> list[list[str]]:
+    """Command lines of running processes that name ``folder``."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        line = process.info["cmdline"] or []
+        alive = process.info["status"] != psutil.STATUS_ZOMBIE
+        if alive and any(str(folder) in part for part in line):
+            found.append(line)
+    return found
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A temporary folder with a path that is short enough for an agent's socket."""
+    with tempfile.TemporaryDirectory(prefix="m") as folder:
+        yield Path(folder)
+
+
+def test_d17_nothing_is_left_after_success_and_failure(
+    scratch: Path, tmp_path: Path, ok: Run, motd: Run
+) -> None:
+    folder, out, phrase = tmp_path / "p", tmp_path / "motd.json", tmp_path / "phrase"
+    phrase.write_text("correct horse")
+    where = {"TMPDIR": str(scratch)}
+    ok("init", folder, "--product", "examplemail")
+    ok("key", "new", folder, "--passphrase-file", phrase, **where)
+    assert motd("sign", folder, "--out", out, "--now", MARCH, **where).code == 1
+    ok("sign", folder, "--out", out, "--now", MARCH, "--passphrase-file", phrase, **where)
+    ok("trust", folder, "--out", tmp_path / "trust.json")
+    ok("verify", out, "--trust", tmp_path / "trust.json", "--now", MARCH, **where)
+    assert list(scratch.iterdir()) == []
+    assert processes_at(scratch) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_d17_a_killed_run_is_cleaned_up_by_itself_or_by_the_next(
+    scratch: Path, product: Path, tmp_path: Path, ok: Run, number: int
+) -> None:
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    command = [COMMAND, "key", "new", str(product), "--no-passphrase", "--name", "second"]
+    run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 20
+    while not list(scratch.glob("mars-gpg-*/S.gpg-agent")) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    run.send_signal(number)
+    _, said = run.communicate(timeout=60)
+    assert b"Traceback" not in said
+    if number == signal.SIGKILL:
+        ok("sign", product, "--out", tmp_path / "a.json", "--now", MARCH, TMPDIR=str(scratch))
+    for _ in range(100):
+        if not processes_at(scratch):
+            break
+        time.sleep(0.05)
+    assert processes_at(scratch) == []
+    assert list(scratch.iterdir()) == []
+    assert (product / "keys" / "second.json").exists() == (product / "keys/second.secret").exists()
+
+
+def test_a_given_home_is_used_as_it_is_and_its_agent_left_alone(
+    scratch: Path, tmp_path: Path, ok: Run, motd: Run, verdict: Run
+) -> None:
+    """As with a hardware token: the key, its agent and its options are the owner's."""
+    home = scratch / "home"
+    home.mkdir(mode=0o700)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--pinentry-mode", "loopback"]
+    make = ["--passphrase", "", "--faked-system-time", "20250101T000000!"]
+    make += ["--quick-generate-key", "Token holder", "ed25519", "sign", "never"]
+    subprocess.run([*gpg, *make], check=True, capture_output=True)
+    folder, out = tmp_path / "p", tmp_path / "motd.json"
+    try:
+        ok("init", folder, "--product", "examplemail")
+        ok("key", "new", folder, "--no-passphrase", "--openpgp-home", home, "--openpgp-key",
+           "Token holder")  # fmt: skip
+        ok("sign", folder, "--out", out, "--now", MARCH)
+        assert verdict(out, folder)["ok"]
+        assert not (folder / "openpgp").exists()
+        assert processes_at(home)  # the owner's agent still runs
+        bad = ("key", "new", folder, "--no-passphrase", "--openpgp-home")
+        assert motd(*bad, home, "--openpgp-key", "nobody").code == 1
+        assert motd(*bad, tmp_path / "none").code == 1
+    finally:
+        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
+
+
+def test_without_gpg_the_reason_is_told(tmp_path: Path, ok: Run, motd: Run) -> None:
+    folder = tmp_path / "p"
+    ok("init", folder, "--product", "examplemail")
+    done = motd("key", "new", folder, "--no-passphrase", PATH="/nonexistent")
+    assert (done.code, "[openpgp-unavailable]" in done.err) == (1, True)
+    assert not list(folder.glob("keys/*"))
+    path = folder / "product.toml"
+    path.write_text(path.read_text().replace('openpgp = "when-available"', 'openpgp = "off"'))
+    ok("key", "new", folder, "--no-passphrase", PATH="/nonexistent")
+    ok("sign", folder, "--out", tmp_path / "a.json", PATH="/nonexistent")
+    ok("trust", folder, "--out", tmp_path / "t.json")
+    ok("verify", tmp_path / "a.json", "--trust", tmp_path / "t.json", PATH="/nonexistent")

@@ -84,7 +84,7 @@ class Mars:
         except MarsError as error:
             self._note(error)
         machine = host or factory.this_host()
-        path = os.fspath(folder) or factory.state_folder(machine.system, product, known.channel)
+        path = os.fspath(folder) or factory.state_folder(machine, product, known.channel)
         app = App(
             product=product,
             version=version,

@@ -303,11 +303,11 @@ class Engine:
 
     def reading(self, state: State) -> Reading | None:
         """The last accepted document as this installation may see it; None if there is none."""
-        from mars import reading
-
         motd = read_document(state)
         if motd is None:
             return None
+        from mars import reading
+
         now = self.ports.clock.now()
         stale = trust_state(state).stale_since(max(now, self._given.built))
         return reading.read(motd, self._given, self.ports.host, now, stale)
@@ -325,10 +325,10 @@ def trust_state(state: State) -> TrustState:
 
 def read_document(state: State) -> Motd | None:
     """The last accepted document, expired or not."""
-    from mars.wire import motd as motds
-
     if state.document is None:
         return None
+    from mars.wire import motd as motds
+
     try:
         return motds.decode(state.document.encode("utf-8"))
     except (WireError, UnicodeEncodeError):

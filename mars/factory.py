@@ -49,11 +49,11 @@ def folder(path: str) -> Store:
     return Folder(path)
 
 
-def state_folder(system: str, product: str, channel: str) -> str:
-    """Where the state of one product and channel lies by default on ``system``."""
-    from mars.adapters.files import state_root
+def state_folder(host: Platform, product: str, channel: str) -> str:
+    """Where the state of one product and channel lies by default on ``host``."""
+    from mars.adapters.files import state_folder as folder_on
 
-    return str(state_root(system) / product / channel)
+    return folder_on(host.system, host.environ, product, channel)
 
 
 def this_host() -> Platform:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -106,7 +105,11 @@ def read_policy(host: Platform) -> consent.Layer | None:
     """The administrator's layer; None where there is no such file."""
     try:
         data = host.policy()
-        return None if data is None else consent.policy_layer(tomllib.loads(data.decode("utf-8")))
+        if data is None:
+            return None
+        import tomllib  # late: hardly any machine has such a file
+
+        return consent.policy_layer(tomllib.loads(data.decode("utf-8")))
     except (OSError, ValueError):
         return consent.policy_layer(None)
 

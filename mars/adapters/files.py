@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ntpath
 import os
+import posixpath
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mars.errors import StateError
@@ -106,25 +108,33 @@ def _mine(status: os.stat_result) -> bool:
     return not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
 
 
-def state_root(system: str) -> Path:
-    """Where programs of this user keep their state on ``system`` (``linux``, ``windows``, …)."""
+def state_root(system: str, environ: Mapping[str, str]) -> str:
+    """Where programs of this user keep their state on ``system``, as that system writes paths."""
+    if system == "windows" and "LOCALAPPDATA" in environ:
+        return ntpath.join(environ["LOCALAPPDATA"], "mars")
     if system == "windows":
         from platformdirs.windows import Windows
 
-        return Path(Windows("mars", appauthor=False).user_state_dir)
+        return Windows("mars", appauthor=False).user_state_dir
     if system == "macos":
         from platformdirs.macos import MacOS
 
-        return Path(MacOS("mars").user_state_dir)
+        return MacOS("mars").user_state_dir
     from platformdirs.unix import Unix
 
-    return Path(Unix("mars").user_state_dir)
+    return Unix("mars").user_state_dir
 
 
-def policy_path(system: str, environ: dict[str, str] | os._Environ[str]) -> Path:
+def state_folder(system: str, environ: Mapping[str, str], product: str, channel: str) -> str:
+    """The folder of one product and channel."""
+    join = ntpath.join if system == "windows" else posixpath.join
+    return join(state_root(system, environ), product, channel)
+
+
+def policy_path(system: str, environ: Mapping[str, str]) -> str:
     """Where an administrator may put a ceiling for everybody on this machine."""
     if system == "windows":
-        return Path(environ.get("ProgramData", r"C:\ProgramData")) / "mars" / "policy.toml"
+        return ntpath.join(environ.get("ProgramData", r"C:\ProgramData"), "mars", "policy.toml")
     if system == "macos":
-        return Path("/Library/Application Support/mars/policy.toml")
-    return Path("/etc/mars/policy.toml")
+        return "/Library/Application Support/mars/policy.toml"
+    return "/etc/mars/policy.toml"

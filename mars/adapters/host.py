@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from mars.adapters.files import policy_path
 from mars.ports import Platform
@@ -16,7 +17,7 @@ _LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 def this_host() -> Platform:
     """The machine we run on."""
     system = _SYSTEMS.get(sys.platform, sys.platform)
-    path = policy_path(system, os.environ)
+    path = Path(policy_path(system, os.environ))
 
     def policy() -> bytes | None:
         try:

@@ -77,7 +77,7 @@ def folder(state_dir: Path | None, product: str | None, channel: str, host: Plat
 
     if not (is_name(product) and is_name(channel)):
         raise click.UsageError("A product or channel is 1-40 characters of a-z, 0-9 and -.")
-    return factory.state_folder(host.system, product, channel)
+    return factory.state_folder(host, product, channel)
 
 
 def no_network(_plan: object) -> Fetcher:

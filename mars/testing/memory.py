@@ -118,8 +118,9 @@ def machine(
     locale: str = "en_US.UTF-8",
     policy: bytes | None = None,
 ) -> Platform:
-    """A machine as it is told to be; an empty environment unless one is given."""
-    return Platform(system, python, environ or {}, locale, lambda: policy)
+    """A machine as it is told to be; nothing else is set in its environment."""
+    own = {"LOCALAPPDATA": r"C:\Users\test\AppData\Local"} if system == "windows" else {}
+    return Platform(system, python, {**own, **(environ or {})}, locale, lambda: policy)
 
 
 def session(engine: Engine, clock: MemoryClock, seconds: int, *, crash: bool = False) -> None:

@@ -1,0 +1,441 @@
+"""Rows E17 to E22 and C5, C9, C10, C12, C15: the schedule and the state of a living client."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from mars import state as states
+from mars.adapters.files import Folder
+from mars.engine import STATE_FILE
+from mars.errors import StateError, TransportError
+from mars.schedule import HOUR
+from mars.testing.memory import START, MemoryStore, session
+from mars.testing.world import ONION, World
+from mars.wire.onion import is_onion_server
+
+DAY = 86_400
+UNREACHABLE = TransportError("tor-unavailable", "No Tor here.")
+
+
+def a_world(seed: int = 1, level: str = "tracked") -> World:
+    world = World(seed=seed)
+    world.publish()
+    world.grant(level)
+    return world
+
+
+def test_e17_asleep_for_20_days_then_started_no_fetch_in_the_first_minutes() -> None:
+    early = 0
+    for seed in range(150):
+        world = a_world(seed)
+        session(world.engine(), world.clock, 60)
+        world.clock.suspend(20 * DAY)
+        session(world.engine(), world.clock, 300)
+        early += len(world.server.visits)
+    assert early <= 150 * 0.05
+
+
+def test_e17_resume_from_suspend_within_a_session_does_not_fetch_at_once() -> None:
+    early = 0
+    for seed in range(100):
+        world = a_world(seed)
+        engine = world.engine()
+        engine.step(None)
+        world.clock.suspend(20 * DAY)
+        engine.step(60)
+        early += len(world.server.visits)
+    assert early == 0
+
+
+def test_e18_fifty_starts_a_day_and_a_crash_loop_fetch_once_a_period() -> None:
+    world = a_world()
+    for _ in range(30 * 50):  # 30 days
+        session(world.engine(), world.clock, 20 * 60, crash=True)
+        world.clock.suspend(DAY // 50 - 20 * 60)
+    # A wait that is not stored by an orderly end may starve, but never repeat.
+    assert len(world.server.visits) <= 10
+
+
+def test_e18_the_next_time_is_on_disk_before_the_attempt() -> None:
+    world = a_world()
+    seen: list[int] = []
+
+    class Crashing:
+        def fetch(self, request: object) -> object:
+            stored = states.decode(world.store.files[STATE_FILE])
+            assert stored is not None
+            assert stored.schedule is not None
+            seen.append(stored.schedule.due - world.clock.wall)
+            raise KeyboardInterrupt  # the process dies here
+
+    for _ in range(3):
+        engine = world.engine()
+        engine.ports = engine.ports.__class__(
+            **{**vars(engine.ports), "fetcher": lambda _plan: Crashing()}
+        )
+        with pytest.raises(KeyboardInterrupt):
+            session(engine, world.clock, 40 * DAY)
+    assert len(seen) == 3
+    assert all(ahead >= 3 * DAY for ahead in seen)
+
+
+def test_e19_three_failures_then_the_next_period() -> None:
+    world = a_world()
+    world.server.fault = UNREACHABLE
+    engine = world.engine()
+    times: list[int] = []
+    while len(times) < 9:
+        before = len(world.server.visits)
+        sleep = engine.step(HOUR)
+        if len(world.server.visits) > before:
+            times.append(world.clock.wall)
+        world.clock.advance(sleep)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    for number, gap in enumerate(gaps):
+        low, high = ((HOUR, 6 * HOUR), (6 * HOUR, DAY), (2 * DAY, 10 * DAY))[number % 3]
+        assert low <= gap <= high, (number, gap)
+    entries = engine.journal()
+    assert [entry["reason"] for entry in entries] == ["tor-unavailable"] * 9
+
+
+def test_e20_check_now_ten_times_is_one_plain_request() -> None:
+    world = a_world()
+    engine = world.engine()
+    done = [engine.check() for _ in range(10)]
+    assert sum(outcome is not None for outcome in done) == 1
+    assert len(world.server.visits) == 1
+    assert "?" not in world.server.visits[0]
+
+
+def test_e21_of_two_processes_one_fetches(tmp_path: Path) -> None:
+    held = Folder(tmp_path)
+    script = (
+        "import sys\n"
+        "from mars.adapters.files import Folder\n"
+        "from mars.errors import StateError\n"
+        "try:\n"
+        "    with Folder(sys.argv[1]).lock('fetcher'): print('mine')\n"
+        "except StateError as error: print(error.reason)\n"
+    )
+
+    def other() -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    with held.lock("fetcher"):
+        assert other() == "locked"
+    assert other() == "mine"
+
+
+def test_e21_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    script = (
+        "import sys, time\n"
+        "from mars.adapters.files import Folder\n"
+        "with Folder(sys.argv[1]).lock('fetcher'):\n"
+        "    print('held', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "held"
+        with pytest.raises(StateError), Folder(tmp_path).lock("fetcher"):
+            pass
+        process.kill()
+    with Folder(tmp_path).lock("fetcher", wait=5):
+        pass
+
+
+GARBAGE = {
+    "empty": b"",
+    "truncated": b'{"version": 1, "installed": 17952',
+    "garbage": os.urandom(300),
+    "list": b"[]",
+    "deep": b"[" * 100_000,
+    "huge": b" " * 300_000 + b"{}",
+    "newer": b'{"version": 99}',
+    "nul": b"\0" * 4096,
+    "wrong types": json.dumps(
+        {"version": 1, "schedule": 5, "trust": [], "seen": {"a": "b"}, "server": "x", "pick": "y"}
+    ).encode(),
+}
+
+
+@pytest.mark.parametrize("data", GARBAGE.values(), ids=GARBAGE)
+def test_e22_a_broken_state_is_a_first_run_without_consent(data: bytes) -> None:
+    world = a_world()
+    world.store.files[STATE_FILE] = data
+    engine = world.engine()
+    assert engine.load().decision is None
+    session(engine, world.clock, 20 * DAY)
+    assert world.server.visits == []
+    stored = states.decode(world.store.files[STATE_FILE])
+    assert stored is not None
+    assert stored.decision is None
+
+
+def test_e22_a_broken_schedule_begins_anew_and_fetches_nothing_at_once() -> None:
+    immediate = 0
+    for seed in range(60):
+        world = a_world(seed)
+        world.engine().step(None)
+        table = json.loads(world.store.files[STATE_FILE])
+        table["schedule"] = {"due": "soon"}
+        world.store.files[STATE_FILE] = json.dumps(table).encode()
+        session(world.engine(), world.clock, 300)
+        immediate += len(world.server.visits)
+    assert immediate <= 1
+
+
+def test_e22_a_full_disk_stops_the_fetch_and_nothing_else() -> None:
+    world = a_world()
+    world.store.full = True
+    session(world.engine(), world.clock, 40 * DAY)
+    assert world.server.visits == [], "what cannot be stored before is not attempted"
+    mars = world.mars()
+    assert mars.motd() is None
+    assert mars.consent.grant("plain") is False
+    assert mars.status()["problem"]["reason"] == "state-unwritable"
+    world.store.full = False
+    session(world.engine(), world.clock, 40 * DAY)
+    assert world.server.visits
+
+
+def test_e22_a_link_in_the_place_of_the_state_is_not_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"secret")
+    folder = Folder(tmp_path / "state")
+    folder.write("other", b"")
+    (tmp_path / "state" / STATE_FILE).symlink_to(elsewhere)
+    assert folder.read(STATE_FILE) is None
+    folder.write(STATE_FILE, b"new")
+    assert elsewhere.read_bytes() == b"secret"
+    assert folder.read(STATE_FILE) == b"new"
+
+
+def test_e22_a_pipe_in_the_place_of_the_state_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / STATE_FILE)
+    assert Folder(tmp_path).read(STATE_FILE) is None
+
+
+def test_e22_a_file_of_another_user_is_not_believed(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    (tmp_path / STATE_FILE).write_bytes(b"{}")
+    os.chown(tmp_path / STATE_FILE, 65534, 65534)
+    assert Folder(tmp_path).read(STATE_FILE) is None
+
+
+def test_e22_a_folder_that_is_a_file_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    folder = Folder(tmp_path / "file")
+    assert folder.read(STATE_FILE) is None
+    with pytest.raises(StateError):
+        folder.write(STATE_FILE, b"")
+    with pytest.raises(StateError):
+        folder.delete(STATE_FILE)
+    with pytest.raises(StateError), folder.lock("fetcher"):
+        pass
+
+
+def test_e22_a_disk_that_fills_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
+    """A real ENOSPC, from a tiny file system, if one can be mounted."""
+    place = tmp_path / "tiny"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], capture_output=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip("no right to mount a small file system")
+    try:
+        folder = Folder(place)
+        folder.write(STATE_FILE, b"old")
+        with pytest.raises(StateError, match=os.strerror(errno.ENOSPC)):
+            folder.write(STATE_FILE, b"x" * 200_000)
+        assert folder.read(STATE_FILE) == b"old"
+        assert [path.name for path in place.iterdir()] == [STATE_FILE], "no litter"
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_e22_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    whole = [bytes([65 + number]) * 50_000 for number in range(2)]
+    folder.write("file", whole[0])
+    ending = threading.Event()
+    torn: list[bytes | None] = []
+
+    def read() -> None:
+        while not ending.is_set():
+            data = folder.read("file")
+            if data not in whole:
+                torn.append(data)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        for data in whole:
+            folder.write("file", data)
+    ending.set()
+    reader.join()
+    assert torn == []
+
+
+# --- rows of group C that need a living client ---------------------------------------------
+
+
+def test_c05_the_same_document_for_60_days_is_reported_stale_at_the_same_pace() -> None:
+    world = a_world()
+    mars = world.mars()
+    session(world.engine(), world.clock, 44 * DAY)
+    fresh = len(world.server.visits)
+    assert mars.status()["stale_since"] is None
+    session(world.engine(), world.clock, 44 * DAY)
+    later = len(world.server.visits) - fresh
+    assert mars.status()["stale_since"] == "2027-01-05T00:00:00Z"
+    assert abs(later - fresh) <= 4
+    reading = mars.motd()
+    assert reading is not None
+    assert reading.messages == ()
+
+
+def test_c09_a_day_in_2099_postpones_nothing_for_decades() -> None:
+    world = a_world()
+    session(world.engine(), world.clock, 12 * DAY)
+    world.clock.step(73 * 365 * DAY)
+    session(world.engine(), world.clock, DAY)
+    world.clock.step(-73 * 365 * DAY)
+    world.server.visits.clear()
+    world.publish()
+    session(world.engine(), world.clock, 34 * DAY)
+    assert 1 <= len(world.server.visits) <= 4
+
+
+def test_c10_a_clock_that_flaps_causes_no_burst() -> None:
+    world = a_world()
+    engine = world.engine()
+    engine.step(None)
+    for hour in range(60 * 24):
+        world.clock.step(365 * DAY if hour % 2 else -365 * DAY)
+        engine.step(HOUR)
+        world.clock.advance(HOUR)
+    assert len(world.server.visits) <= 12
+
+
+def test_c12_an_old_backup_of_the_state_works() -> None:
+    world = a_world()
+    session(world.engine(), world.clock, 12 * DAY)
+    backup = dict(world.store.files)
+    world.publish()
+    session(world.engine(), world.clock, 20 * DAY)
+    world.store.files = backup
+    world.publish()
+    session(world.engine(), world.clock, 20 * DAY)
+    state = world.engine().load()
+    assert state.last is not None
+    assert state.last["reason"] is None
+
+
+def test_c15_a_server_that_never_answers_is_left_after_three_periods() -> None:
+    world = World()
+    other = f"http://{'b' * 51}{_tail()}.onion"
+    assert is_onion_server(other)
+    world.publish(reportback_server=other)
+    world.grant("plain")
+    engine = world.engine()
+    session(engine, world.clock, 11 * DAY)
+    moved = engine.load().server
+    assert moved is not None
+    assert moved.url == other
+    world.server.fault = UNREACHABLE
+    world.server.visits.clear()
+    session(engine, world.clock, 60 * DAY)
+    hosts = [url.split("/")[2] for url in world.server.visits]
+    assert hosts[:9] == [other.split("/")[2]] * 9, "three periods of three tries"
+    assert set(hosts[9:]) == {ONION}
+    world.publish(reportback_server=other)  # a newer document says so again: it is tried again
+    session(engine, world.clock, 20 * DAY)
+    assert engine.load().server is not None
+
+
+def test_c15_a_server_without_a_newer_serial_for_30_days_is_left() -> None:
+    world = World()
+    other = f"http://{'b' * 51}{_tail()}.onion"
+    world.publish(reportback_server=other)
+    world.grant("plain")
+    engine = world.engine()
+    session(engine, world.clock, 11 * DAY)
+    assert engine.load().server is not None
+    session(engine, world.clock, 33 * DAY)
+    assert engine.load().server is None
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "https://example.org",
+        "http://127.0.0.1",
+        "http://expyuzz4wqqyqhjn.onion",
+        f"http://{'a' * 56}.onion",
+        f"http://{ONION}/path",
+        f"http://{ONION}:80",
+        f"http://user@{ONION}",
+        f"http://{ONION}?q",
+        "",
+    ],
+)
+def test_c14_an_unfit_server_is_ignored_and_the_document_stands(server: str) -> None:
+    world = World()
+    world.publish(reportback_server=server)
+    outcome = world.engine().fetch(asked="plain")
+    assert outcome.ok
+    assert world.engine().load().server is None
+
+
+def _tail() -> str:
+    """What makes ``bbb…`` a well-formed address: its last five characters."""
+    import base64
+    import hashlib
+
+    key = base64.b32decode("B" * 51 + "A" + "====")[:32]
+    check = hashlib.sha3_256(b".onion checksum" + key + b"\x03").digest()[:2]
+    return base64.b32encode(key + check + b"\x03").decode("ascii").lower()[51:]
+
+
+def test_the_memory_store_and_the_folder_keep_one_contract(tmp_path: Path) -> None:
+    for store in (MemoryStore(), Folder(tmp_path / "deep" / "er")):
+        assert store.read("a") is None
+        store.delete("a")
+        store.write("a", b"1")
+        store.write("a", b"2")
+        assert store.read("a") == b"2"
+        with store.lock("l"):
+            with pytest.raises(StateError) as refused, store.lock("l"):
+                pass
+            assert refused.value.reason == "locked"
+            with store.lock("other"):
+                pass
+        with store.lock("l"):
+            pass
+        store.delete("a")
+        assert store.read("a") is None
+    assert (tmp_path / "deep" / "er").stat().st_mode & 0o777 == 0o700
+    assert START % DAY == 0

@@ -1,0 +1,381 @@
+"""Group F: consent, and what a metric may say."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from mars import consent, metrics
+from mars.engine import STATE_FILE
+from mars.errors import ConfigError, ConsentError
+from mars.metrics import DECLARED_NAMES, Facts
+from mars.testing.chance import SeededChance
+from mars.testing.memory import START, machine, session
+from mars.testing.world import World
+from mars.wire.query import VARIABLES
+
+DAY = 86_400
+ALL = ("v", "os", "ia", "lang", "py", "cc")
+
+
+def query(world: World) -> dict[str, str]:
+    """What the next request would say."""
+    engine = world.engine()
+    state = engine.load()
+    return dict(engine.plan(state, engine.voice(state)).values)
+
+
+def test_declared_variables_are_the_ones_on_the_wire() -> None:
+    assert DECLARED_NAMES == VARIABLES
+
+
+def test_f01_without_consent_to_metrics_the_bytes_are_the_same_for_everybody() -> None:
+    sent = set()
+    for system, version, locale in (("linux", "0.5.1", "is_IS"), ("windows", "9.9", "de_DE")):
+        world = World(host=machine(system, locale=locale), version=version)
+        world.grant("plain")
+        engine = world.engine()
+        state = engine.load()
+        sent.add(engine.plan(state, engine.voice(state)).bytes)
+    assert len(sent) == 1
+    assert b"?" not in sent.pop()
+
+
+def test_f01_undecided_means_not_a_byte() -> None:
+    world = World()
+    world.publish()
+    with pytest.raises(ConsentError):
+        world.engine().fetch()
+    session(world.engine(), world.clock, 365 * DAY)
+    assert world.server.visits == []
+
+
+@pytest.mark.parametrize("off", ALL)
+def test_f02_each_variable_can_be_switched_off_alone(off: str) -> None:
+    world = World()
+    kept = [name for name in ALL if name != off]
+    world.grant("tracked", *kept, country="IS")
+    found = metrics.values(Facts("0.5.1", "linux", START, ("en",), ("en",), "3.11", "IS", START))
+    for pick in (0.0, 0.4, 0.8, 1.0):
+        said = metrics.chosen(found, frozenset(kept), pick)
+        assert off not in said
+        assert list(said) == [name for name in ALL if name in said], "the order is fixed"
+    assert off not in query(world)
+
+
+def test_f03_consent_withdrawn_while_a_fetch_is_due_is_obeyed() -> None:
+    world = World()
+    world.publish()
+    world.grant("tracked")
+    engine = world.engine()
+    session(engine, world.clock, 11 * DAY)
+    assert world.server.visits
+    world.server.visits.clear()
+    world.grant("plain")
+    session(engine, world.clock, 30 * DAY)
+    assert world.server.visits
+    assert all("?" not in url for url in world.server.visits)
+    world.server.visits.clear()
+    world.mars().consent.revoke()
+    session(engine, world.clock, 30 * DAY)
+    assert world.server.visits == []
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        "1.2.3.dev5+g0123abc.d20260101",
+        "1.2.3+debian1",
+        "1.2.3-1ubuntu2",
+        "1" * 5000,
+        "1.2.3\r\nX: y",
+        "1.2.3 ",
+        "١.٢",
+        "",
+        "1",
+        "1.2.3.4",
+    ],
+)
+def test_f04_anything_but_a_release_sends_dev(version: str) -> None:
+    assert metrics.version_value(version) == "dev"
+    world = World(version=version)
+    world.grant("tracked")
+    assert query(world)["v"] == "dev"
+
+
+@pytest.mark.parametrize(
+    "system", ["linux-6.1.0-custom-smith", "cygwin", "", "Linux\n", "freebsd14", "LINUX/ARM"]
+)
+def test_f05_an_odd_platform_is_other(system: str) -> None:
+    assert metrics.system_value(system) == "other"
+
+
+@pytest.mark.parametrize(
+    ("platform", "value"),
+    [("Linux", "linux"), ("Windows", "windows"), ("Darwin", "macos"), ("macos", "macos")],
+)
+def test_f05_the_known_platforms(platform: str, value: str) -> None:
+    assert metrics.system_value(platform) == value
+
+
+@pytest.mark.parametrize(
+    ("locale", "value"),
+    [
+        ("is_IS.UTF-8@euro", "is"),
+        ("is", "is"),
+        ("IS-is", "is"),
+        ("tlh", None),
+        ("C", None),
+        ("C.UTF-8", None),
+        ("POSIX", None),
+        ("", None),
+        ("en\r\nX", None),
+    ],
+)
+def test_f06_only_the_primary_subtag_of_a_shipped_language(locale: str, value: str | None) -> None:
+    assert metrics.language_value([locale], ("en", "is")) == value
+    assert metrics.language_value([], ("en", "is")) is None
+
+
+@pytest.mark.parametrize(
+    ("days", "value"),
+    [
+        (0, "1"),
+        (1, "1"),
+        (3, "1"),
+        (4, "10"),
+        (31, "10"),
+        (32, "100"),
+        (316, "100"),
+        (317, "1000"),
+        (7305, "1000"),
+        (7306, None),
+        (-1, None),
+    ],
+)
+def test_f07_age_as_a_power_of_ten(days: int, value: str | None) -> None:
+    assert metrics.install_age(START - days * DAY, START) == value
+
+
+@pytest.mark.parametrize("installed", [None, "2026", 1.5, True, [], 0])
+def test_f07_an_unknown_date_is_absent(installed: object) -> None:
+    assert metrics.install_age(installed, START) is None
+
+
+def test_f07_a_clock_known_to_be_wrong_sends_no_age() -> None:
+    assert metrics.install_age(START, START, built=START + 1) is None
+    assert metrics.install_age(START, START, issued=START + DAY) == "1"
+    assert metrics.install_age(START, START, issued=START + DAY + 1) is None
+
+
+def test_f07_the_table_equals_the_formula() -> None:
+    import math
+
+    for days in range(1, 7306):
+        power = min(10 ** round(math.log10(days)), 1000)
+        assert metrics.install_age(0, days * DAY) == str(power)
+
+
+def test_f08_of_the_optional_values_one_a_fetch_uniformly() -> None:
+    world = World()
+    world.grant("tracked", *ALL, country="IS")
+    world.publish()
+    engine, seen = world.engine(), Counter[str]()
+    for _ in range(300):
+        url = engine.fetch(asked="tracked").url
+        riders = [name for name in ("lang", "py", "cc") if f"{name}=" in url]
+        assert len(riders) == 1
+        seen[riders[0]] += 1
+    assert set(seen) == {"lang", "py", "cc"}
+    assert min(seen.values()) > 75, seen
+
+
+def test_f08_the_preview_shows_the_very_value_that_is_sent() -> None:
+    world = World()
+    world.grant("tracked", *ALL, country="IS")
+    world.publish()
+    engine = world.engine()
+    for _ in range(20):
+        state = engine.load()
+        shown = engine.plan(state, engine.voice(state)).url
+        assert engine.fetch().url == shown
+
+
+def test_f09_undeclared_names_are_dropped_and_told_to_the_developer() -> None:
+    world = World()
+    mars = world.mars()
+    assert mars.consent.grant("tracked", ["v", "hostname"])
+    decision = mars.consent.decision
+    assert decision is not None
+    assert decision.variables == ("v",)
+    assert mars.status()["problem"]["reason"] == "undeclared"
+    with pytest.raises(ConfigError, match="hostname"):
+        world.mars(debug=True).consent.grant("tracked", ["v", "hostname"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"level": "everything"},
+        {"level": None},
+        {"decided": "yesterday"},
+        {"decided": True},
+        {"variables": "v"},
+        {"variables": None},
+        {"stats": 1},
+        {"asked": None},
+    ],
+)
+def test_f10_a_decision_that_is_not_understood_is_none(change: dict[str, object]) -> None:
+    world = World()
+    world.grant("tracked")
+    table = json.loads(world.store.files[STATE_FILE])
+    table["decision"] |= change
+    world.store.files[STATE_FILE] = json.dumps(table).encode()
+    state = world.engine().load()
+    assert state.decision is None
+    assert world.engine().voice(state).level == "off"
+    assert state.installed is not None, "the rest of the state stands"
+
+
+def test_f10_an_older_schema_is_none() -> None:
+    world = World()
+    world.grant("tracked")
+    table = json.loads(world.store.files[STATE_FILE])
+    for missing in ("level", "decided", "variables", "asked", "stats", "errors", "direct"):
+        older = {name: value for name, value in table["decision"].items() if name != missing}
+        world.store.files[STATE_FILE] = json.dumps(table | {"decision": older}).encode()
+        assert world.engine().load().decision is None
+
+
+# --- layers ------------------------------------------------------------------------------
+
+
+def test_no_metric_before_the_date_of_consent() -> None:
+    world = World()
+    world.grant("tracked", stats=True)
+    world.clock.step(-2 * DAY)
+    voice = world.engine().voice(world.engine().load())
+    assert voice.level == "plain"
+    assert not voice.variables
+    assert not voice.stats
+
+
+@pytest.mark.parametrize("name", ["DO_NOT_TRACK", "CI"])
+@pytest.mark.parametrize("value", ["1", "true", "yes"])
+def test_a_switch_in_the_environment_stops_all_automatic_traffic(name: str, value: str) -> None:
+    world = World(host=machine(environ={name: value}))
+    world.grant("tracked")
+    session(world.engine(), world.clock, 100 * DAY)
+    assert world.server.visits == []
+    world.publish()
+    with pytest.raises(ConsentError):
+        world.engine().fetch()
+    assert world.engine().fetch(asked="plain").ok, "an explicit level is for this fetch alone"
+    assert len(world.server.visits) == 1
+
+
+@pytest.mark.parametrize("value", ["", "0", "false", "no"])
+def test_a_switch_that_is_off_switches_nothing(value: str) -> None:
+    world = World(host=machine(environ={"DO_NOT_TRACK": value, "CI": value}))
+    world.grant("tracked")
+    assert world.mars().consent.level == "tracked"
+
+
+@pytest.mark.parametrize(
+    ("policy", "environ", "ceiling", "level", "by"),
+    [
+        (None, {}, "tracked", "tracked", "user"),
+        (b'level = "plain"', {}, "tracked", "plain", "policy"),
+        (b'level = "off"', {"MARS_LEVEL": "plain"}, "tracked", "off", "policy"),
+        (b"not toml [", {}, "tracked", "off", "policy"),
+        (b'level = "all"', {}, "tracked", "off", "policy"),
+        (b"unknown = 1", {}, "tracked", "off", "policy"),
+        (b"\xff", {}, "tracked", "off", "policy"),
+        (None, {"MARS_LEVEL": "plain"}, "tracked", "plain", "MARS_LEVEL"),
+        (None, {"MARS_LEVEL": "full"}, "tracked", "off", "MARS_LEVEL"),
+        (None, {}, "plain", "plain", "application"),
+        (None, {}, "off", "off", "application"),
+        (None, {"MARS_LEVEL": "tracked"}, "plain", "plain", "application"),
+    ],
+)
+def test_the_least_of_all_layers_holds(
+    policy: bytes | None, environ: dict[str, str], ceiling: str, level: str, by: str
+) -> None:
+    world = World(host=machine(policy=policy, environ=environ))
+    world.grant("tracked")
+    engine = world.engine(ceiling=consent.cap("application", ceiling))
+    voice = engine.voice(engine.load())
+    assert (voice.level, voice.by.name) == (level, by)
+    explicit = engine.voice(engine.load(), asked="tracked")
+    assert explicit.level == level, "an explicit level goes no higher than the ceilings"
+
+
+def test_nothing_but_the_user_can_raise() -> None:
+    loud = {"MARS_LEVEL": "tracked", "MARS_VARIABLES": ",".join(ALL)}
+    world = World(host=machine(environ=loud, policy=b'level = "tracked"'))
+    assert world.mars().consent.level == "off"
+
+
+def test_variables_are_limited_by_policy_and_environment() -> None:
+    host = machine(environ={"MARS_VARIABLES": "v os"}, policy=b'variables = ["v", "ia"]')
+    world = World(host=host)
+    world.grant("tracked")
+    assert list(query(world)) == ["v"]
+
+
+def test_an_unreadable_policy_means_off() -> None:
+    def refuse() -> bytes | None:
+        raise PermissionError
+
+    world = World(host=replace(machine(), policy=refuse))
+    world.grant("tracked")
+    assert world.mars().consent.level == "off"
+
+
+def test_a_grown_set_of_variables_is_asked_about_and_off_until_then() -> None:
+    world = World()
+    world.grant("tracked", *ALL)
+    table = json.loads(world.store.files[STATE_FILE])
+    table["decision"]["asked"] = ["v", "os", "ia"]  # as an older release asked
+    world.store.files[STATE_FILE] = json.dumps(table).encode()
+    mars = world.mars()
+    assert list(mars.consent.to_ask) == ["lang", "py", "cc"]
+    assert set(query(world)) == {"v", "os", "ia"}
+    mars.consent.grant("tracked", ALL)
+    assert list(mars.consent.to_ask) == []
+
+
+def test_statistics_and_errors_are_consents_of_their_own() -> None:
+    world = World()
+    world.grant("plain", errors=True)
+    voice = world.engine().voice(world.engine().load())
+    assert (voice.stats, voice.errors) == (False, True)
+    world.host = machine(environ={"MARS_LEVEL": "plain"})
+    assert not world.engine().voice(world.engine().load()).errors, "errors are metrics"
+
+
+def test_e20_check_now_sends_no_metrics_and_is_limited() -> None:
+    world = World()
+    world.publish()
+    world.grant("tracked", *ALL)
+    engine = world.engine()
+    for _ in range(10):
+        engine.check()
+    assert len(world.server.visits) == 1
+    assert "?" not in world.server.visits[0]
+    world.clock.advance(3600)
+    assert engine.check() is not None
+    assert World(seed=2).engine().check() is None, "never before anybody decided"
+
+
+def test_the_optional_pick_is_uniform() -> None:
+    chance, found = SeededChance(1), {"lang": "en", "py": "3.11", "cc": "IS"}
+    riders = Counter(
+        next(iter(metrics.chosen(found, frozenset(ALL), chance.uniform(0, 1))))
+        for _ in range(9_000)
+    )
+    assert all(2_800 < count < 3_200 for count in riders.values())

@@ -1,0 +1,321 @@
+"""``Mars`` as a host sees it: real threads, real files, a world in memory or on loopback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mars import Mars, consent, factory
+from mars.errors import ConfigError, MarsError, TransportError
+from mars.schedule import HOUR
+from mars.testing.memory import DAY, MemoryStore, machine
+from mars.testing.world import World
+from mars.wire.motd import Message
+from mars.wire.targeting import Shown
+
+
+def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+    """Waits for another thread."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def test_start_and_stop_take_milliseconds_and_leave_no_thread() -> None:
+    world = World()
+    world.grant("plain")
+    mars = world.mars()
+    begun = time.perf_counter()
+    mars.start()
+    mars.start()
+    started = time.perf_counter() - begun
+    until(lambda: mars.status()["fetching_here"])
+    begun = time.perf_counter()
+    mars.stop()
+    mars.stop()
+    stopped = time.perf_counter() - begun
+    assert started < 0.1
+    assert stopped < 0.2
+    assert not [thread for thread in threading.enumerate() if thread.name == "mars"]
+
+
+def test_stop_does_not_wait_for_a_fetch_that_hangs() -> None:
+    world, entered, leave = World(), threading.Event(), threading.Event()
+    world.grant("plain")
+
+    class Hanging:
+        def fetch(self, request: object) -> object:
+            entered.set()
+            leave.wait(10)
+            raise TransportError("timeout", "Too late.")
+
+    mars = world.mars(fetcher=lambda _plan: Hanging())
+    mars.start()
+    assert mars.check_now()
+    assert entered.wait(5)
+    begun = time.perf_counter()
+    mars.stop()
+    assert time.perf_counter() - begun < 0.2
+    leave.set()
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "mars"])
+
+
+def test_a_new_message_is_new_once_whatever_the_number_of_processes() -> None:
+    world = World()
+    world.publish()
+    world.grant("plain")
+    world.engine().fetch()
+    shown: list[Shown] = []
+    first, second = world.mars(), world.mars()
+    first.on_motd(shown.append)
+    second.on_motd(shown.append)
+    for mars in (first, second):
+        mars.start()
+    until(lambda: shown)
+    time.sleep(0.1)
+    for mars in (first, second):
+        mars.stop()
+    assert [message.title for message in shown] == ["Hello"]
+    third = world.mars()
+    third.on_motd(shown.append)
+    third.start()
+    time.sleep(0.1)
+    third.stop()
+    assert len(shown) == 1
+
+
+def test_b20_shown_again_only_when_the_revision_grew() -> None:
+    world, shown = World(), []
+    world.grant("plain")
+    for revision, text in ((1, "one"), (1, "two"), (2, "three")):
+        world.clock.advance(HOUR)
+        message = Message("a", {"en": text}, revision=revision, severity="critical")
+        world.publish(messages=(message,))
+        world.engine().fetch()
+        shown += [item.title for item in world.engine().claim()]
+    assert shown == ["one", "three"]
+
+
+def test_check_now_fetches_plainly_in_the_background() -> None:
+    world = World()
+    world.publish()
+    world.grant("tracked")
+    titles: list[str] = []
+    mars = world.mars(dispatch=lambda call: call())
+    mars.on_motd(lambda message: titles.append(message.severity + " " + message.title))
+    mars.start()
+    assert mars.check_now()
+    until(lambda: titles)
+    assert not mars.check_now(), "once an hour"
+    mars.stop()
+    assert titles == ["info Hello"]
+    assert [url for url in world.server.visits if "?" in url] == []
+    reading = mars.motd()
+    assert reading is not None
+    assert reading.update == "update"
+    assert mars.journal()[0]["reason"] is None
+    assert mars.status()["last"] == {"time": "2026-11-21T00:00:00Z", "reason": None}
+
+
+def test_nothing_raises_into_the_host(tmp_path: Path) -> None:
+    broken: list[Mars] = [
+        World().mars(trust=b"garbage"),
+        World().mars(trust=str(tmp_path / "missing.json")),
+        World().mars(product="other"),
+        World().mars(url="javascript:alert(1)"),
+        World().mars(socks="nonsense", fetcher=None),
+        World().mars(ceiling="nonsense"),
+        World().mars(store=None, folder="/dev/null/x"),
+        World().mars(version="\r\n", languages=()),
+    ]
+    for mars in broken:
+        mars.on_motd(lambda message: 1 / 0)
+        mars.consent.grant("tracked")
+        mars.consent.grant("nonsense")
+        mars.start()
+        mars.check_now()
+        assert mars.motd() is None
+        mars.preview()
+        assert "level" in mars.status()
+        mars.reset_age()
+        mars.journal()
+        mars.consent.explain()
+        mars.stop()
+
+
+def test_a_callback_that_raises_harms_nobody() -> None:
+    world = World()
+    seen: list[Shown] = []
+    world.publish()
+    world.grant("plain")
+    mars = world.mars()
+    mars.on_motd(lambda message: 1 / 0)
+    mars.on_motd(seen.append)
+    mars.start()
+    mars.check_now()
+    until(lambda: seen)
+    mars.stop()
+    assert mars.status()["problem"]["reason"] == "callback"
+
+
+def test_debug_tells_the_developer() -> None:
+    with pytest.raises(ConfigError):
+        World().mars(trust=b"garbage", debug=True)
+    with pytest.raises(ConfigError):
+        World().mars(product="other", debug=True)
+
+
+def test_a_mistake_of_ours_ends_in_the_status_and_not_the_thread() -> None:
+    world = World()
+    world.grant("plain")
+
+    class Broken:
+        def fetch(self, request: object) -> object:
+            raise ValueError("ours")
+
+    mars = world.mars(fetcher=lambda _plan: Broken())
+    mars.start()
+    mars.check_now()
+    until(lambda: "problem" in mars.status())
+    assert mars.status()["problem"]["reason"] == "internal"
+    assert [thread for thread in threading.enumerate() if thread.name == "mars"]
+    mars.stop()
+
+
+def test_two_objects_share_one_fetcher_and_the_second_takes_over(tmp_path: Path) -> None:
+    world = World()
+    first = world.mars(store=factory.folder(str(tmp_path)))
+    second = world.mars(store=factory.folder(str(tmp_path)))
+    first.start()
+    until(lambda: first.status()["fetching_here"])
+    second.start()
+    time.sleep(0.1)
+    assert not second.status()["fetching_here"]
+    first.stop()
+    second.consent.grant("plain")  # wakes it; by itself it asks again within the hour
+    until(lambda: second.status()["fetching_here"])
+    second.stop()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_neither_fetches_nor_holds_the_lock(tmp_path: Path) -> None:
+    world = World()
+    store = factory.folder(str(tmp_path))
+    mars = world.mars(store=store)
+    mars.start()
+    until(lambda: mars.status()["fetching_here"])
+    ready, go = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - in the child
+        try:
+            fine = not mars.status()["running"] and not mars.status()["fetching_here"]
+            mars.start()
+            time.sleep(0.1)
+            fine = fine and not mars.status()["fetching_here"]  # the parent has it
+            mars.stop()
+            os.write(ready[1], b"y" if fine else b"n")
+            os.read(go[0], 1)
+        finally:
+            os._exit(0)
+    assert os.read(ready[0], 1) == b"y"
+    mars.stop()
+    with store.lock("fetcher"):  # while the child still lives
+        pass
+    os.write(go[1], b"x")
+    os.waitpid(child, 0)
+    for end in (*ready, *go):
+        os.close(end)
+
+
+@pytest.mark.parametrize(
+    ("system", "environ", "folder"),
+    [
+        (
+            "windows",
+            {"LOCALAPPDATA": r"C:\Users\Jón\AppData\Local"},
+            r"C:\Users\Jón\AppData\Local\mars\examplemail\stable",
+        ),
+        ("macos", {}, "Library/Application Support/mars/examplemail/stable"),
+        ("linux", {}, ".local/state/mars/examplemail/stable"),
+    ],
+)
+def test_each_platform_has_its_own_folder(
+    system: str, environ: dict[str, str], folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    host = machine(system, environ=environ)
+    assert factory.state_folder(host, "examplemail", "stable").endswith(folder)
+
+
+def test_importing_and_starting_loads_nothing_heavy(tmp_path: Path) -> None:
+    (tmp_path / "trust.json").write_bytes(World().trust)
+    script = (
+        "import sys, time\n"
+        "from mars import Mars\n"
+        "mars = Mars('examplemail', '0.5.1', sys.argv[1] + '/trust.json', folder=sys.argv[1])\n"
+        "mars.consent.grant('tracked')\n"
+        "mars.start(); time.sleep(0.5); assert mars.status()['fetching_here']; mars.stop()\n"
+        "print([name for name in ('requests', 'stem', 'nacl', 'gnupg', 'click', 'urllib3',\n"
+        "    'packaging', 'msgspec', 'ssl', 'asyncio') if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={"PATH": os.environ["PATH"]},
+    )
+    assert done.stderr == ""
+    assert done.stdout.strip() == "[]"
+
+
+def test_idle_writes_nothing_more_often_than_hourly() -> None:
+    world = World()
+    world.grant("plain")
+    engine = world.engine()
+    first = engine.step(None)
+    assert first <= HOUR
+    written = world.store.writes
+    for _ in range(20):
+        sleep = engine.step(HOUR)
+        world.clock.advance(min(sleep, 60))
+    assert world.store.writes == written
+
+
+def test_what_is_wrong_in_the_state_is_told() -> None:
+    store = MemoryStore(full=True)
+    world = World(store=store)
+    mars = world.mars()
+    mars.start()
+    until(lambda: "problem" in mars.status())
+    mars.stop()
+    assert mars.status()["problem"]["reason"] == "state-unwritable"
+
+
+def test_the_age_can_be_changed_at_any_time() -> None:
+    world = World()
+    world.grant("tracked")
+    mars = world.mars()
+    plan = mars.preview()
+    assert plan is not None
+    assert plan.values["ia"] == "1"
+    mars.reset_age(world.clock.wall - 400 * DAY)
+    assert "ia=1000" in mars.preview().url  # type: ignore[union-attr]
+    mars.reset_age()
+    assert "ia=1&" in mars.preview().url + "&"  # type: ignore[union-attr]
+
+
+def test_every_error_has_a_reason_and_a_sentence() -> None:
+    voice = World().engine().voice(World().engine().load())
+    refused: MarsError = consent.refusal(voice)
+    assert refused.reason == "no-consent"
+    assert "mars consent grant" in refused.message

@@ -1,0 +1,121 @@
+"""Writes the generated pages of docs/ and checks the links of every page.
+
+``python scripts/docs.py`` writes; with ``--check`` nothing is written and a page that is out of
+date is a fault. Exit code 1 where there is a fault.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).resolve().parent.parent
+WIDTH = 96
+"""Columns of the help texts."""
+COMMANDS = {
+    "mars": ("mars.cli", "For users, and for applications in other languages than Python."),
+    "mars-motd": ("mars_motd.cli", "For the publisher; works offline."),
+    "mars-server": ("mars_server.cli", "For the operator."),
+}
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
+_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+def commands_page() -> str:
+    """docs/commands.md: the help of every command."""
+    parts = [
+        "# Commands",
+        (
+            "Written by `make docs` from the programs themselves. Exit codes: 0 done, 1 refused or "
+            "failed with a reason, 2 wrong usage. Results go to stdout, everything else to stderr."
+        ),
+    ]
+    for name, (module, purpose) in COMMANDS.items():
+        parts += [f"## {name}", purpose]
+        parts += _help(import_module(module).cli, name, None)
+    return "\n\n".join(parts) + "\n"
+
+
+def _help(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
+    context = click.Context(
+        command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH
+    )
+    if parent is not None:
+        yield f"### {context.command_path}"
+    text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+    yield f"```\n{text}\n```"
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            if found is not None and not found.hidden:
+                yield from _help(found, child, context)
+
+
+GENERATED = {"docs/commands.md": commands_page}
+
+
+def tracked(pattern: str) -> list[Path]:
+    """Files of the repository that match, in order."""
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "--", pattern], cwd=ROOT, capture_output=True, check=True
+    ).stdout.decode()
+    return [ROOT / name for name in sorted(names.split("\0")) if name and (ROOT / name).exists()]
+
+
+def broken_links(page: Path) -> Iterator[str]:
+    """Links of a page to files or headings that are not there; links to the web are not tried."""
+    text = _FENCE.sub("", page.read_text("utf-8"))
+    for link in _LINK.findall(text):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists():
+            yield f"{page.relative_to(ROOT)}: no such file: {link}"
+        elif anchor and anchor not in anchors(target):
+            yield f"{page.relative_to(ROOT)}: no such heading: {link}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The fragment names of a page's headings, as repository hosts make them."""
+    text = _FENCE.sub("", page.read_text("utf-8"))
+    return {_slug(heading) for heading in _HEADING.findall(text)}
+
+
+def _slug(heading: str) -> str:
+    kept = (
+        c
+        for c in heading.lower()
+        if c in " -_" or unicodedata.category(c)[0] in "LN"  # letters and numbers
+    )
+    return "".join(kept).replace(" ", "-")
+
+
+def main(words: list[str]) -> int:
+    faults = []
+    for name, make in GENERATED.items():
+        page, text = ROOT / name, make()
+        if "--check" not in words:
+            page.write_text(text, "utf-8")
+            print(f"written: {name}")
+        elif not page.exists() or page.read_text("utf-8") != text:
+            faults.append(f"{name} is out of date; run make docs")
+    pages = tracked("*.md")
+    for page in pages:
+        faults += broken_links(page)
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    print(f"{len(pages)} pages, {len(faults)} faults")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

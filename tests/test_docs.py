@@ -1,0 +1,90 @@
+"""The documents can't rot: what can be compared with the code is compared."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MAKE_TARGETS = ("setup", "demo", "test", "check", "bench", "docs", "fuzz", "soak", "clean")
+
+
+def _tracked() -> list[str]:
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    return [name for name in names.stdout.decode().split("\0") if name and (ROOT / name).exists()]
+
+
+def test_generated_pages_are_up_to_date_and_every_link_leads_somewhere() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "docs.py"), "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_embeds_a_client_that_starts_and_sends_nothing_undecided(tmp_path: Path) -> None:
+    """The README's own lines, up to the consent that a test has no business to give."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    undecided = "".join(
+        line for line in code.splitlines(keepends=True) if "consent.grant" not in line
+    )
+    program = undecided + "\nprint(mars.status()['level'])\nmars.stop()\n"
+    home = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=tmp_path,
+        env=home,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["None", "off"], done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("target", MAKE_TARGETS)
+def test_make_knows_its_targets_and_help_names_them(target: str) -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+    assert re.search(rf"^# make {target} ", makefile, re.MULTILINE)
+
+
+def test_every_decision_is_listed() -> None:
+    folder = ROOT / "docs" / "adr"
+    index = (folder / "README.md").read_text("utf-8")
+    pages = sorted(page.name for page in folder.glob("[0-9]*.md"))
+    assert pages
+    for page in pages:
+        assert re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", page)
+        assert f"]({page})" in index, page
+    numbers = [page[:4] for page in pages]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_no_file_mentions_the_workshop() -> None:
+    """The repository explains itself; paths and papers of the place where it was made stay out."""
+    papers = "DESIGN HOSTILE MATHS STYLE PEERS CHECKLIST TOR".split()
+    words = [f"{paper}.md" for paper in papers] + ["/" + "work/", ".lib" + "rary", "sha" + "red/"]
+    pattern = re.compile("|".join(rf"(?<![\w-]){re.escape(word)}" for word in words))
+    faults = []
+    for name in _tracked():
+        try:
+            text = (ROOT / name).read_text("utf-8")
+        except UnicodeDecodeError:
+            continue
+        if name == "tests/test_docs.py":
+            continue
+        faults += [
+            f"{name}:{number}: {found[0]}"
+            for number, line in enumerate(text.splitlines(), start=1)
+            if (found := pattern.search(line))
+        ]
+    assert not faults, "\n".join(faults)

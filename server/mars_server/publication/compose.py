@@ -78,7 +78,7 @@ def compose(
         hits=hits,
         tables=tables,
         pairs=_pairs(week, exact, tables["v"], rules),
-        estimate=estimate(hits, interval),
+        estimate=estimate(hits, interval, rules.noise.deviation if rules.noise else 0.0),
         interval=interval,
         late=rules.blurred_floor(week, "late", "", late),
         noise=rules.noise.epsilon if rules.noise else None,

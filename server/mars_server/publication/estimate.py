@@ -75,10 +75,16 @@ def fano(interval: Interval, window: float = WEEK) -> float:
 
 
 def bounds(
-    least: int, most: int, interval: Interval = DEFAULT, window: float = WEEK
+    least: int, most: int, interval: Interval = DEFAULT, deviation: float = 0.0
 ) -> tuple[float, float]:
-    """The unrounded 95 % interval when the hits lie between ``least`` and ``most``."""
-    factor, spread = interval.mean / window, fano(interval, window)
+    """The unrounded 95 % interval when the hits of a week lie between ``least`` and ``most``.
+
+    ``deviation`` is the standard deviation of noise that was added to the hits.
+    """
+    factor, spread = interval.mean / WEEK, fano(interval)
+    if deviation:
+        low = max(0.0, least - Z95 * math.sqrt(least + deviation**2))
+        return factor * low, factor * (most + Z95 * math.sqrt(most + deviation**2))
     low = _poisson_low(least) if least < POISSON_BELOW else least - Z95 * math.sqrt(spread * least)
     high = _poisson_high(most) if most < POISSON_BELOW else most + Z95 * math.sqrt(spread * most)
     return factor * low, factor * high
@@ -93,7 +99,9 @@ class Estimate:
     high: int
 
 
-def estimate(hits: Published, interval: Interval = DEFAULT) -> Estimate | None:
+def estimate(
+    hits: Published, interval: Interval = DEFAULT, deviation: float = 0.0
+) -> Estimate | None:
     """From one week's published hits alone; None without data.
 
     The interval covers every true count that the floor stands for; the middle value takes the
@@ -101,7 +109,7 @@ def estimate(hits: Published, interval: Interval = DEFAULT) -> Estimate | None:
     """
     if hits.missing:
         return None
-    low, high = bounds(hits.least, hits.most, interval)
+    low, high = bounds(hits.least, hits.most, interval, deviation)
     middle = interval.mean / WEEK * (hits.least + hits.most) / 2
     return Estimate(
         installations=significant(middle, round),

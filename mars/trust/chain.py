@@ -52,9 +52,7 @@ def enter(state: TrustState, epoch: int, keys: KeysDocument | None) -> TrustStat
     """
     if state.epoch == epoch:
         return state if state.keys == keys else replace(state, keys=keys)
-    return replace(
-        state, epoch=epoch, keys=keys, serial=0, digest="", accepted=0, issued=0, expires=0
-    )
+    return TrustState(epoch=epoch, keys=keys, openpgp=state.openpgp, evidence=state.evidence)
 
 
 def follow(steps: Sequence[Envelope], current: Current, verdicts: Verdicts, now: int) -> Current:

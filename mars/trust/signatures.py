@@ -72,19 +72,21 @@ def require_threshold(envelope: Envelope, keys: KeySet, looked_at: int, reason: 
 
 def _signers(envelope: Envelope, keys: KeySet, looked_at: int, enough: int) -> list[str]:
     message = pae(envelope.payload_type, envelope.payload)
-    left = dict(keys.ed25519)
+    entries = [
+        entry
+        for entry in envelope.signatures[:looked_at]
+        if len(entry.sig) == ed25519.SIGNATURE_BYTES
+    ]
+    # The hint decides which pairs are tried first, never which count.
+    hinted = [(entry, entry.keyid) for entry in entries if entry.keyid in keys.ed25519]
+    others = [(entry, name) for entry in entries for name in keys.ed25519 if name != entry.keyid]
     found: list[str] = []
-    for entry in envelope.signatures[:looked_at]:
-        if len(entry.sig) != ed25519.SIGNATURE_BYTES:
-            continue
-        # The hint only decides which key is tried first.
-        for name in sorted(left, key=lambda key, hint=entry.keyid: key != hint):  # type: ignore[misc]
-            if ed25519.verify(bytes.fromhex(left[name]), entry.sig, message):
-                del left[name]
-                found.append(name)
-                break
-        if len(found) >= enough:
+    for entry, name in hinted + others:
+        if len(found) == enough:
             break
+        public = bytes.fromhex(keys.ed25519[name])
+        if name not in found and ed25519.verify(public, entry.sig, message):
+            found.append(name)
     return found
 
 

@@ -121,14 +121,15 @@ def _bytes(value: object, name: str) -> bytes:
     """Base64, standard or URL-safe, padded; exactly one text for each value (RFC 4648, 3.5)."""
     if not isinstance(value, str):
         raise _bad(f"{name} is not a text")
-    url_safe = "-" in value or "_" in value
+    standard = value.translate(_URL_SAFE) if "-" in value or "_" in value else value
+    if standard is not value and ("+" in value or "/" in value):
+        raise _base64(name)
     try:
-        decoded = base64.b64decode(value.translate(_URL_SAFE) if url_safe else value, validate=True)
-    except (binascii.Error, ValueError):
+        decoded = binascii.a2b_base64(standard, strict_mode=True)
+    except ValueError:
         raise _base64(name) from None
-    # b64decode lets bits after the end pass, so the text must be what we would have written.
-    written = base64.urlsafe_b64encode(decoded) if url_safe else base64.b64encode(decoded)
-    if written != value.encode("ascii"):
+    # The decoder lets bits after the end pass, so the text must be what we would have written.
+    if binascii.b2a_base64(decoded, newline=False).decode("ascii") != standard:
         raise _base64(name)
     return decoded
 

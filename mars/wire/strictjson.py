@@ -20,7 +20,7 @@ MAX_INTEGER = 2**53 - 1
 _MAX_DIGITS = len(str(MAX_INTEGER))
 
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
-_NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
+_NO_MARK = bytes(set(range(256)) - set(b'[]{}"'))
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -37,7 +37,7 @@ def parse(data: bytes, max_bytes: int) -> object:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise WireError("not-utf8", "The document is not UTF-8.") from None
-    if _depth(data) > MAX_DEPTH:
+    if _is_deep(data):
         raise WireError("too-deep", f"The document nests deeper than {MAX_DEPTH} levels.")
     try:
         value = _decode(text)
@@ -55,22 +55,22 @@ def write(value: object, indent: int | None = None) -> bytes:
     return text.encode("utf-8")
 
 
-def _depth(data: bytes) -> int:
-    """The deepest nesting, found without recursion so that no input can exhaust the stack.
+def _is_deep(data: bytes) -> bool:
+    """Whether ``data`` nests too deep; without recursion, so that no input exhausts the stack.
 
     Up to the first error in the text, which is as far as a parser gets, what stands between an
     even and an odd quotation mark is outside of strings.
     """
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return False
     unescaped = _ESCAPE.sub(b"", data) if b"\\" in data else data
-    outside = b"".join(unescaped.split(b'"')[::2])
-    depth = deepest = 0
-    for bracket in outside.translate(None, _NO_BRACKET):
-        if bracket in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        else:
-            depth -= 1
-    return deepest
+    marks = unescaped.translate(None, _NO_MARK)
+    depth = 0
+    for bracket in b"".join(marks.split(b'"')[::2]):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_DEPTH:
+            return True
+    return False
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:

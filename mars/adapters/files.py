@@ -82,25 +82,22 @@ class Folder:
         The system releases it when the process ends, however it ends. Raises ``StateError``:
         ``locked`` when another holds it, ``state-unwritable`` when it cannot be made.
         """
-        from filelock import FileLock, Timeout
+        from mars.adapters.locks import locked
 
-        try:
-            self.path.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
-            held = FileLock(self.path / f"{name}.lock", timeout=wait, poll_interval=0.02)
-            held.acquire()
-        except Timeout:
-            raise StateError(
-                "locked", f"Another process is using {self.path}; try again in a moment."
-            ) from None
-        except OSError as error:
-            raise StateError(
-                "state-unwritable",
-                f"No lock can be made in {self.path} ({error.strerror or error}).",
-            ) from None
-        try:
+        with contextlib.ExitStack() as held:
+            try:
+                self.path.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+                taken = held.enter_context(locked(self.path / f"{name}.lock", wait))
+            except OSError as error:
+                raise StateError(
+                    "state-unwritable",
+                    f"No lock can be made in {self.path} ({error.strerror or error}).",
+                ) from None
+            if not taken:
+                raise StateError(
+                    "locked", f"Another process is using {self.path}; try again in a moment."
+                )
             yield
-        finally:
-            held.release()
 
 
 def _mine(status: os.stat_result) -> bool:

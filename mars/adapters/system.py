@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import secrets  # noqa: TID251 - this adapter owns chance
+import os
+import random  # noqa: TID251 - this adapter owns chance; only SystemRandom is used
 import time
 from collections.abc import Sequence
 from typing import TypeVar
@@ -21,10 +22,14 @@ class SystemClock:
 
 
 class SystemChance:
-    """``mars.ports.Chance`` on the operating system's random numbers."""
+    """``mars.ports.Chance`` on the operating system's random numbers.
+
+    As the module ``secrets`` does it, but without loading OpenSSL, which an application that only
+    waits should not pay for.
+    """
 
     def __init__(self) -> None:
-        self._source = secrets.SystemRandom()
+        self._source = random.SystemRandom()
 
     def uniform(self, low: float, high: float) -> float:
         return self._source.uniform(low, high)
@@ -33,4 +38,4 @@ class SystemChance:
         return self._source.choice(items)
 
     def token(self, size: int) -> bytes:
-        return secrets.token_bytes(size)
+        return os.urandom(size)

@@ -22,7 +22,12 @@ def payload(document: Path) -> Any:
     return json.loads(base64.b64decode(json.loads(document.read_text())["payload"]))
 
 
-def test_five_commands_one_after_the_other_unedited(tmp_path: Path, ok: Run) -> None:
+def test_five_commands_one_after_the_other_unedited(tmp_path: Path, shell: Run) -> None:
+    def ok(*arguments: object) -> Any:
+        done = shell(*arguments)
+        assert done.code == 0, done.err
+        return done
+
     folder, document, trust = (tmp_path / name for name in ("p", "motd.json", "trust.json"))
     ok("init", folder, "--product", "examplemail")
     ok("key", "new", folder, "--no-passphrase")
@@ -54,8 +59,8 @@ def test_init_writes_what_the_contract_names(tmp_path: Path, ok: Run, motd: Run)
     assert motd("init", tmp_path / "q", "--product", "Not A Name").code == 2
 
 
-def test_trust_names_keys_thresholds_and_policy(made: Path, tmp_path: Path, ok: Run) -> None:
-    ok("trust", made, "--out", tmp_path / "trust.json")
+def test_trust_names_keys_thresholds_and_policy(product: Path, tmp_path: Path, ok: Run) -> None:
+    ok("trust", product, "--out", tmp_path / "trust.json")
     trust = json.loads((tmp_path / "trust.json").read_text())
     assert (trust["product"], trust["channel"], trust["epoch"]) == ("examplemail", "stable", 1)
     (public,) = trust["ed25519"].values()
@@ -172,7 +177,8 @@ def test_a_secret_that_others_can_read_is_refused(product: Path, tmp_path: Path,
     assert "[secret-exposed]" in done.err
 
 
-def test_commands_name_what_is_wrong(tmp_path: Path, ok: Run, motd: Run) -> None:
+def test_commands_name_what_is_wrong(tmp_path: Path, ok: Run, shell: Run) -> None:
+    motd = shell
     assert "[no-product]" in motd("sign", tmp_path, "--out", tmp_path / "x").err
     ok("init", tmp_path / "p", "--product", "examplemail")
     done = motd("sign", tmp_path / "p", "--out", tmp_path / "x")

@@ -1,4 +1,4 @@
-"""docs/publishing.md does what it says: its scripts are run, its help is the program's own."""
+"""docs/publishing.md does what it says: its scripts are run."""
 
 from __future__ import annotations
 
@@ -35,9 +35,3 @@ def test_the_scripts_of_the_page_run_as_they_stand(name: str, tmp_path: Path) ->
         timeout=200,
     )
     assert done.returncode == 0, done.stderr + done.stdout
-
-
-def test_the_help_on_the_page_is_the_programs_own() -> None:
-    script = str(ROOT / "scripts" / "motd_help.py")
-    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

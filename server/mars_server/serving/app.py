@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.typedefs import Middleware
 
 from mars.wire.query import MOTD_PATH
@@ -14,6 +14,7 @@ from mars_server.serving.connection import HIT
 from mars_server.serving.service import Service
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_VERSIONS = (HttpVersion10, HttpVersion11)
 _READING = ("GET", "HEAD")
 
 
@@ -75,7 +76,9 @@ def _refusal(service: Service, request: web.Request) -> int | None:
     """The status of a request that no route gets to see, or None."""
     hosts = request.headers.getall(hdrs.HOST, [])
     path = request.raw_path.partition("?")[0]
-    if len(hosts) > 1 or (not hosts and request.version >= web.HttpVersion11):  # type: ignore[attr-defined]
+    if request.version not in _VERSIONS or len(hosts) > 1:
+        return 400
+    if not hosts and request.version == HttpVersion11:
         return 400
     if not service.hosts.admits(hosts[0] if hosts else ""):
         return 404

@@ -32,6 +32,7 @@ class Connection(RequestHandler):
     """Use as protocol factory: ``lambda: Connection(server, service, proxied, **limits)``."""
 
     __slots__ = (
+        "_answered",
         "_circuit",
         "_closing",
         "_counted",
@@ -51,6 +52,7 @@ class Connection(RequestHandler):
         self._circuit: int | None = None
         self._head: bytes | None = b"" if proxied else None
         self._parsed = False
+        self._answered = False
         self._hit: tuple[str, int] | None = None
         self._counted = True
         self._closing = False
@@ -72,6 +74,7 @@ class Connection(RequestHandler):
         if not self._parsed and not self._shortcut(data):
             self._parsed = True
         if self._parsed:
+            self._answered = False
             super().data_received(data)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
@@ -188,8 +191,9 @@ class Connection(RequestHandler):
 
     @property
     def busy(self) -> bool:
-        """Whether aiohttp has a request in hand; otherwise it waits for the next one."""
-        return self._parsed and (self._waiter is None or self._waiter.done())
+        """Whether aiohttp has a request in hand, and not only the rest of its body."""
+        waiting = self._waiter is not None and not self._waiter.done()
+        return self._parsed and not self._answered and not waiting
 
     def _wake(self) -> None:
         if self._peer is not None and not self._peer.done():
@@ -209,6 +213,7 @@ class Connection(RequestHandler):
         hit = request.get(HIT)
         if hit is not None:
             await self._account(hit, resp, reset)
+        self._answered = not self._messages
         return resp, reset
 
     async def _account(self, query: str, resp: web.StreamResponse, reset: bool) -> None:

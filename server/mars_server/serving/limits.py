@@ -22,6 +22,8 @@ class Limits:
     """From the end of the request head to the answer, the request's body included."""
     write: float = 120.0
     """Until the peer has taken the whole answer."""
+    linger: float = 10.0
+    """For the rest of a request's body that nobody reads, after the answer."""
     line: int = 8190
     """Bytes of the request line, and of one header field."""
     headers: int = 64

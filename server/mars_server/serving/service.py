@@ -120,12 +120,14 @@ class Service:
         if len(self._open) <= self.limits.connections:
             return
         self.counters.add("evicted")
-        oldest = next((held for held in self._open if not held.busy), None)
-        (oldest or connection).drop()
+        oldest = next((held for held in self._open if not held.busy), connection)
+        del self._open[oldest]
+        oldest.drop()
 
     def active(self, connection: Held) -> None:
         """The connection has sent a complete request."""
-        self._open.move_to_end(connection)
+        if connection in self._open:
+            self._open.move_to_end(connection)
 
     def closed(self, connection: Held) -> None:
         self._open.pop(connection, None)

@@ -18,6 +18,7 @@ from mars.wire.product import Product
 from mars.wire.query import AllowList
 from mars_server.serving.accesslog import AccessLog
 from mars_server.serving.app import application
+from mars_server.serving.bind import BACKLOG
 from mars_server.serving.connection import Connection
 from mars_server.serving.counters import Counters
 from mars_server.serving.document import Document, Source
@@ -147,6 +148,7 @@ class Worker:
                 proxied,
                 loop=loop,
                 keepalive_timeout=limits.idle,
+                lingering_time=limits.linger,
                 tcp_keepalive=False,
                 logger=_silent(),
                 access_log=None,
@@ -156,7 +158,7 @@ class Worker:
                 auto_decompress=False,
             )
 
-        return await loop.create_server(connect, sock=sock)
+        return await loop.create_server(connect, sock=sock, backlog=BACKLOG)
 
     async def _keep_house(self, service: Service) -> None:
         rounds = 0

@@ -1,0 +1,402 @@
+"""Group G: what the open Internet may send to the server, by raw sockets."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mars_server.serving.limits import Limits
+from tests.server.serving import kit
+
+LINE = re.compile(
+    r'- - - \[\d\d/[A-Z][a-z]{2}/\d{4}:00:00:00 \+0000\] "GET /motd/motd\.json'
+    r"(?:\?(?:other|(?:v|os|ia|lang|py|cc)=[A-Za-z0-9.]+(?:&(?:v|os|ia|lang|py|cc)=[A-Za-z0-9.]+)*))?"
+    r' HTTP/1\.1" (?:200 \d+|499 0) "-" "-"'
+)
+HEAD = "Host: localhost\r\nConnection: close\r\n\r\n"
+FRAMED = b"GET /motd/motd.json HTTP/1.1\r\nHost: a\r\n"
+MARK = "evil-mark"
+"""Stands in every hostile request; may never reach the disk or stderr."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[kit.Served]:
+    with kit.served() as running:
+        yield running
+        assert running.stop() == 0
+        disk = b"".join(path.read_bytes() for path in running.logs.iterdir())
+        assert MARK.encode() not in disk + running.stderr.encode()
+        assert "Traceback" not in running.stderr
+        for line in running.lines():
+            assert LINE.fullmatch(line), line
+
+
+def get(server: kit.Served, target: str, fields: str = "", version: str = "1.1") -> bytes:
+    request = f"GET {target} HTTP/{version}\r\n{fields}{HEAD}"
+    return server.ask(request.encode("utf-8", "surrogateescape"))
+
+
+def counted(server: kit.Served) -> int:
+    """Lines of the open generation once every answer is accounted for."""
+    time.sleep(0.2)
+    return sum(part.read_bytes().count(b"\n") for part in server.logs.glob("*.part"))
+
+
+def added(server: kit.Served, before: int) -> list[str]:
+    """The lines since ``before``; the part keeps the order of the answers."""
+    counted(server)
+    (part,) = server.logs.glob("*.part")
+    return part.read_text().splitlines()[before:]
+
+
+def query_of(line: str) -> str:
+    return line.partition("motd.json")[2].partition(" ")[0]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"v=0.5.2%0d%0aX-{MARK}:1",
+        f"v=%00{MARK}",
+        f"v=%1b[31m{MARK}",
+        f'v="{MARK}"',
+        f"x={MARK}%22%20200%20",
+    ],
+)
+def test_g01_a_line_holds_no_byte_of_the_request(server: kit.Served, query: str) -> None:
+    before = counted(server)
+    agent = f'User-Agent: x" 200 "{MARK}"\r\nReferer: http://{MARK}/"\r\n'
+    answer = get(server, f"/motd/motd.json?{query}", agent)
+    assert kit.status(answer) in (200, 400)
+    for line in added(server, before):
+        assert LINE.fullmatch(line)
+        assert query_of(line) in ("?v=other", "?other")
+
+
+@pytest.mark.parametrize("byte", [b"\n", b"\0", b"\x1b", b"\x80", b"\xff", b"\r", b" "])
+def test_g02_raw_control_bytes_in_the_target(server: kit.Served, byte: bytes) -> None:
+    target = b"/motd/motd.json?v=" + byte + MARK.encode()
+    answer = server.ask(b"GET " + target + b" HTTP/1.1\r\n" + HEAD.encode())
+    if byte < b"\x80":
+        assert kit.status(answer) == 400
+        assert MARK.encode() not in answer
+    else:  # aiohttp takes bytes of 0x80 and up; they are counted as "other"
+        assert kit.status(answer) in (200, 400)
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        "GET /motd/motd.json?v=" + "x" * 9000 + " HTTP/1.1\r\n" + HEAD,
+        "GET /motd/motd.json HTTP/1.1\r\n" + "X-A: b\r\n" * 500 + HEAD,
+        "GET /motd/motd.json HTTP/1.1\r\nX-A: " + "b" * 9000 + "\r\n" + HEAD,
+    ],
+    ids=["target", "many-fields", "long-field"],
+)
+def test_g03_too_much_of_a_head(server: kit.Served, request_text: str) -> None:
+    before = counted(server)
+    assert kit.status(server.ask(request_text.encode())) == 400
+    assert added(server, before) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "logged"),
+    [
+        ("v=0.5.1&v=0.5.2", "?v=other"),
+        ("&".join(f"p{n}=1" for n in range(1000)), "?other"),
+        ("unknown=1", "?other"),
+        ("v=", "?v=other"),
+        ("v[]=0.5.2", "?other"),
+        ("v=%ff", "?v=other"),
+        ("v=0.5.2+", "?v=other"),
+        ("v=" + "x" * 2000, "?v=other"),
+        ("os=linux&v=0.5.2", "?v=0.5.2&os=linux"),
+        ("&&&", "?other"),
+        ("=", "?other"),
+        ("", ""),
+    ],
+)
+def test_g04_any_query_gets_the_same_bytes(server: kit.Served, query: str, logged: str) -> None:
+    before = counted(server)
+    answer = get(server, f"/motd/motd.json?{query}")
+    assert kit.status(answer) == 200
+    assert kit.body(answer) == server.body
+    (line,) = added(server, before)
+    assert query_of(line) == logged
+
+
+def test_g05_values_outside_the_allow_list_share_one_line(server: kit.Served) -> None:
+    before = counted(server)
+    request = "GET /motd/motd.json?v=0.5.{}&cc=x{} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with server.connect() as sock:
+        for number in range(2000):
+            sock.sendall(request.format(number + 3, number).encode())
+            received = 0
+            while received < len(server.body):
+                received += len(sock.recv(65536))
+    assert {query_of(line) for line in added(server, before)} == {"?v=other&cc=other"}
+
+
+@pytest.mark.parametrize("value", ["١.٠", "０.５.２", "ｌｉｎｕｘ", "0.5.2\u200b", "0․5.2"])
+def test_g06_only_ascii_is_a_value(server: kit.Served, value: str) -> None:
+    before = counted(server)
+    answer = get(server, f"/motd/motd.json?v={value}")
+    assert kit.status(answer) in (200, 400)
+    assert all(query_of(line) == "?v=other" for line in added(server, before))
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "allowed"),
+    [
+        (b"GET http://localhost/motd/motd.json HTTP/1.1\r\nHost: localhost\r\n\r\n", {404}),
+        (b"GET http://evil.example/motd/motd.json HTTP/1.1\r\nHost: a\r\n\r\n", {404}),
+        (b"GET /motd/motd.json HTTP/1.0\r\n\r\n", {200}),
+        (b"GET /motd/motd.json HTTP/1.1\r\n\r\n", {400}),
+        (b"GET /motd/motd.json HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", {400}),
+        (FRAMED + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", {400}),
+        (FRAMED + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", {400}),
+        (FRAMED + b"Content-Length: +3\r\n\r\nabc", {400}),
+        (FRAMED + b"Content-Length: -3\r\n\r\nabc", {400}),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 404, 405}),
+        (b"GET /motd/motd.json HTTP/9.9\r\nHost: a\r\n\r\n", {400}),
+        (b"GET /motd/motd.json\r\n\r\n", {0, 400}),
+        (b"GET  /motd/motd.json HTTP/1.1\r\nHost: a\r\n\r\n", {200, 400}),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", {400}),
+        (b"PROXY TCP6 fc00:dead:beef:4dad::0:1 ::1 1 80\r\n" + FRAMED + b"\r\n", {400}),
+    ],
+)  # fmt: skip
+def test_g07_odd_framing(server: kit.Served, request_bytes: bytes, allowed: set[int]) -> None:
+    answer = server.ask(request_bytes)
+    assert kit.status(answer) in allowed
+    if kit.status(answer) != 200:
+        assert server.body not in answer
+
+
+def test_g07_a_wrong_host_gets_404_on_both_ways() -> None:
+    with kit.served("--host", "abc.example") as server:
+        assert kit.status(server.get(host="abc.example")) == 200
+        assert kit.status(server.get(host="ABC.example:80")) == 200
+        assert kit.status(server.get(host=f"127.0.0.1:{server.port}")) == 200
+        assert kit.status(server.get(host="localhost")) == 200
+        for host in ("evil.example", "xabc.example", "abc.example.evil", "abc.example:x", ""):
+            assert kit.status(server.get(host=host)) in (400, 404), host
+            other = server.ask(f"GET /motd/motd.json HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+            assert kit.status(other) == 404, host
+        absent = server.ask(b"GET /motd/motd.json HTTP/1.0\r\n\r\n")
+        assert kit.status(absent) == 404
+        server.stop()
+        assert len(server.lines()) == 4
+
+
+def test_g08_head_is_not_counted(server: kit.Served) -> None:
+    before = counted(server)
+    answer = server.ask(f"HEAD /motd/motd.json HTTP/1.1\r\n{HEAD}".encode())
+    assert kit.status(answer) == 200
+    assert kit.body(answer) == b""
+    assert f"Content-Length: {len(server.body)}\r\n".encode() in answer
+    assert added(server, before) == []
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PUT", "PROPFIND", "POST", "DELETE"])
+def test_g08_other_methods(server: kit.Served, method: str) -> None:
+    before = counted(server)
+    answer = server.ask(f"{method} /motd/motd.json HTTP/1.1\r\n{HEAD}".encode())
+    assert kit.status(answer) == 405
+    assert added(server, before) == []
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "If-None-Match: *",
+        "If-Modified-Since: Sat, 21 Nov 2037 00:00:00 GMT",
+        "Range: bytes=0-3",
+        "Cookie: a=b",
+        "Accept-Encoding: gzip, br, zstd",
+        "Expect: 100-continue",
+    ],
+)
+def test_g09_conditions_ranges_and_cookies_change_nothing(server: kit.Served, field: str) -> None:
+    answer = get(server, "/motd/motd.json", f"{field}\r\n").removeprefix(
+        b"HTTP/1.1 100 Continue\r\n\r\n"
+    )
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert kit.status(answer) == 200
+    assert body == server.body
+    assert {line.partition(b":")[0] for line in head.split(b"\r\n")[1:]} == {
+        b"Content-Type", b"Content-Length", b"Cache-Control", b"Connection",
+    }  # fmt: skip
+
+
+SHORT = Limits(idle=0.6, request=0.8, write=1.5, linger=0.8, connections=40, grace=2.0)
+
+
+def short(folder: Path, limits: Limits) -> str:
+    """A server.toml with small deadlines; the real ones are asserted beside each test."""
+    path = folder / "server.toml"
+    path.write_text(
+        "[limits]\n"
+        f"idle = {limits.idle}\nrequest = {limits.request}\nwrite = {limits.write}\n"
+        f"linger = {limits.linger}\n"
+        f"connections = {limits.connections}\ngrace = {limits.grace}\n"
+    )
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kit.Served]:
+    config = short(tmp_path_factory.mktemp("hasty"), SHORT)
+    with kit.served("--config", config, unix=True, motd_file=kit.document(size=60_000)) as running:
+        yield running
+        running.stop()
+
+
+def closed_after(sock: socket.socket, most: float) -> float:
+    """Seconds until the server closes."""
+    begun = time.monotonic()
+    sock.settimeout(most)
+    kit.read_all(sock)
+    return time.monotonic() - begun
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET", b"GET /motd/motd.json HTTP/1.1\r\nHost: a\r\nX: "])
+def test_g10_a_slow_head_is_dropped(hasty: kit.Served, sent: bytes) -> None:
+    assert Limits().idle == 20.0
+    with hasty.connect() as sock:
+        sock.sendall(sent)
+        assert closed_after(sock, 10.0) < 5.0
+
+
+def test_g10_a_trickle_does_not_prolong_it(hasty: kit.Served) -> None:
+    with hasty.connect() as sock:
+        begun = time.monotonic()
+        with pytest.raises(OSError):
+            for _ in range(100):
+                sock.sendall(b"G")
+                time.sleep(0.1)
+        assert time.monotonic() - begun < 5.0
+
+
+def test_g11_a_slow_body_is_bounded(hasty: kit.Served) -> None:
+    assert Limits().request == 60.0
+    with hasty.connect() as sock:
+        sock.sendall(b"GET /motd/motd.json HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n")
+        answer = sock.recv(100)
+        assert kit.status(answer) == 200
+        assert closed_after(sock, 30.0) < 8.0
+
+
+def test_g12_a_peer_that_stops_reading_is_not_counted(hasty: kit.Served) -> None:
+    assert Limits().write == 120.0
+    for request in (kit.golden("cc=IS"), kit.golden("cc=IS").replace(b"*/*", b"a/b")):
+        before = counted(hasty)
+        with hasty.connect() as sock:
+            sock.sendall(request)
+            time.sleep(SHORT.write + 0.5)
+            assert [line.split()[-4] for line in added(hasty, before)] == ["499"]
+
+
+def test_g12_a_reader_of_a_byte_at_a_time_is_not_counted(hasty: kit.Served) -> None:
+    before = counted(hasty)
+    with hasty.connect() as sock:
+        sock.sendall(kit.golden("cc=DE"))
+        end = time.monotonic() + SHORT.write + 0.5
+        while time.monotonic() < end:
+            sock.recv(1)
+            time.sleep(0.05)
+        assert [line.split()[-4] for line in added(hasty, before)] == ["499"]
+
+
+def test_g13_idle_connections_make_room(tmp_path: Path) -> None:
+    limits = Limits(idle=60.0, connections=40)
+    config = short(tmp_path, limits)
+    with kit.served("--config", config, unix=True) as server, ExitStack() as sockets:
+        idle = [sockets.enter_context(server.connect()) for _ in range(200)]
+        for sock in idle[::2]:
+            try:
+                sock.sendall(b"GET /motd")
+            except OSError:
+                continue  # closed already, to make room
+        assert all(kit.body(server.get("os=linux")) == server.body for _ in range(5))
+        files = len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
+        assert files < limits.connections + 30
+        sockets.close()
+        assert server.stop() == 0
+        assert len(server.lines()) == 5
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/static/../../etc/passwd?{MARK}", "/%2e%2e%2fetc/passwd", "/..%5c..%5cetc",
+        "//etc/passwd", "/motd/../motd/motd.json", "/motd/%6dotd.json", "/motd/motd.json/",
+        "/motd/motd.json;x", "/MOTD/motd.json", "/motd/motd.json%00", "*", "/", "/stats",
+    ],
+)  # fmt: skip
+def test_g14_only_the_table_of_paths_is_served(server: kit.Served, path: str) -> None:
+    before = counted(server)
+    assert kit.status(get(server, path)) in (404, 400)
+    assert added(server, before) == []
+
+
+def test_g15_bodies_are_capped(server: kit.Served) -> None:
+    huge = f"POST /motd/motd.json HTTP/1.1\r\nContent-Length: 99000000000\r\n{HEAD}"
+    bomb = gzip.compress(b"0" * 10_000_000)
+    packed = (
+        "POST /motd/motd.json HTTP/1.1\r\nContent-Encoding: gzip\r\n"
+        f"Content-Length: {len(bomb)}\r\n{HEAD}"
+    )
+    with server.connect() as sock:
+        sock.sendall(huge.encode())
+        assert kit.status(sock.recv(1000)) == 413
+    with server.connect() as sock:
+        sock.sendall(packed.encode() + bomb)
+        assert kit.status(sock.recv(1000)) == 415
+
+
+def test_g16_other_paths_are_not_logged(server: kit.Served) -> None:
+    before = counted(server)
+    for path in (f"/user/{MARK}@example.org", f"/motd/{MARK}", f"/?q={MARK}"):
+        answer = get(server, path)
+        assert kit.status(answer) == 404
+        assert MARK.encode() not in answer
+    assert added(server, before) == []
+
+
+def test_g17_no_time_finer_than_a_day_and_no_order() -> None:
+    with kit.served() as server:
+        for release in ("0.5.2", "0.5.1", "0.5.2", "9.9"):
+            server.get(f"v={release}")
+        server.stop()
+        (path,) = server.logs.iterdir()
+        first, *rest = path.read_text().splitlines()
+        assert first.startswith("# mars access log v1 id=")
+        assert rest == sorted(rest)
+        assert len(rest) == 4
+        stamp = datetime.now(UTC).strftime("[%d/%b/%Y:00:00:00 +0000]")
+        assert {line[6 : 6 + len(stamp)] for line in rest} == {stamp}
+
+
+def reset_after_asking(server: kit.Served, request: bytes) -> None:
+    sock = server.connect()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.sendall(request)
+    sock.close()
+
+
+def test_a_reset_is_never_a_completed_answer() -> None:
+    with kit.served(motd_file=kit.document(size=60_000)) as server:
+        for _ in range(20):
+            reset_after_asking(server, kit.golden("os=linux"))
+        server.get("os=macos")
+        server.stop()
+        assert len([line for line in server.lines() if " 200 " in line]) == 1

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mars_server.counting.identity import HEAD, WINDOW
 
+LF = b"\n"
 LINE_BOUND = 256 * 1024
 """Bytes of an unfinished line that are kept; servers cap a request line at some 8 KiB."""
 
 
 class Lines:
-    """Takes pieces of a log, gives back whole lines.
+    """Takes pieces of a log, gives back *framed* blocks: an LF, then whole lines.
 
     A line that grows beyond ``LINE_BOUND`` is replaced by ``shorten(line)``, which must be as
     much a hit as the line itself, whatever follows (see ``Format.shorten``).
@@ -19,20 +20,28 @@ class Lines:
 
     def __init__(self, shorten: Callable[[bytes], bytes]) -> None:
         self._shorten = shorten
-        self._rest = b""
+        self._rest = LF
 
     def feed(self, chunk: bytes) -> bytes:
-        """The whole lines that ``chunk`` completes; empty when it has no LF."""
-        end = chunk.rfind(b"\n") + 1
-        block = self._rest + chunk[:end] if end else b""
-        self._rest = chunk[end:] if end else self._rest + chunk
+        """The whole lines that ``chunk`` completes, framed; empty when it has no LF."""
+        end = chunk.rfind(LF)
+        if end >= 0:
+            block = b"".join((self._rest, memoryview(chunk)[: end + 1]))
+            self._rest = chunk[end:]  # that LF once more, as the next block's frame
+            return block
+        self._rest += chunk
         if len(self._rest) > LINE_BOUND:
-            self._rest = self._shorten(self._rest)
-        return block
+            self._rest = LF + self._shorten(self._rest[1:])
+        return b""
+
+
+def frame(block: bytes) -> bytes:
+    """The whole lines of ``block``, framed; empty when it has no LF."""
+    return Lines(bytes).feed(block)
 
 
 def blocks(chunks: Iterable[bytes], shorten: Callable[[bytes], bytes]) -> Iterator[bytes]:
-    """The whole lines of ``chunks`` in blocks; what follows the last LF is left out."""
+    """The whole lines of ``chunks`` in framed blocks; what follows the last LF is left out."""
     lines = Lines(shorten)
     return (block for chunk in chunks if (block := lines.feed(chunk)))
 
@@ -63,24 +72,29 @@ class Watch:
         """Bytes."""
         self.whole = 0
         """Bytes up to and with the last LF."""
-        self.tail = before
-        """The last ``WINDOW`` bytes up to ``whole``."""
         self.head = b""
         """The first ``HEAD`` bytes, of an unfinished line too."""
         self._recent = before
+        self._last = (b"", before, len(before))
+
+    @property
+    def tail(self) -> bytes:
+        """The last ``WINDOW`` bytes up to ``whole``."""
+        return _window(*self._last)
 
     def see(self, chunk: bytes) -> None:
         if len(self.head) < HEAD:
             self.head += chunk[: HEAD - len(self.head)]
-        end = chunk.rfind(b"\n") + 1
+        end = chunk.rfind(LF) + 1
         if end:
-            self.tail = _last(self._recent, chunk, end)
+            self._last = (self._recent, chunk, end)  # the window is cut when it is asked for
             self.whole = self.seen + end
-        self._recent = _last(self._recent, chunk, len(chunk))
+        big = len(chunk) >= WINDOW
+        self._recent = chunk if big else _window(self._recent, chunk, len(chunk))
         self.seen += len(chunk)
 
 
-def _last(before: bytes, chunk: bytes, end: int) -> bytes:
+def _window(before: bytes, chunk: bytes, end: int) -> bytes:
     """The last ``WINDOW`` bytes of ``before + chunk[:end]``."""
     if end >= WINDOW:
         return chunk[end - WINDOW : end]

@@ -39,7 +39,7 @@ class Cluster:
             ).result
             return result
 
-        threads = sum(self._client.nthreads().values()) or 1
+        threads = sum(self._client.nthreads().values()) or 1  # type: ignore[no-untyped-call]
         try:
             yield from ahead(tasks, submit, allow, AHEAD * threads)
         except (KilledWorker, FutureCancelledError, OSError) as error:
@@ -50,7 +50,7 @@ class Cluster:
 def on_cluster(address: str) -> Iterator[Cluster]:
     """Raises ``StateError`` (``cluster-unreachable``)."""
     try:
-        client = Client(address, timeout=CONNECT, set_as_default=False)
+        client = Client(address, timeout=CONNECT, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise StateError(
             "cluster-unreachable", f"There is no Dask scheduler at {address}."
@@ -58,4 +58,4 @@ def on_cluster(address: str) -> Iterator[Cluster]:
     try:
         yield Cluster(client)
     finally:
-        client.close()
+        client.close()  # type: ignore[no-untyped-call]

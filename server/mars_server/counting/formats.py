@@ -19,8 +19,13 @@ class Format(Protocol):
     @property
     def name(self) -> str: ...
 
-    def find(self, block: bytes) -> Found:
-        """The hits among the complete lines of ``block``."""
+    def find(self, lines: bytes) -> Found:
+        """All hits among ``lines``, a framed block (``mars_server.counting.blocks.Lines``), and
+        perhaps more: ``read`` decides, once for all that are equal."""
+        ...
+
+    def read(self, day: bytes, hit: bytes) -> tuple[bytes, bytes] | None:
+        """Day and query (with its ``?``, or empty) of what ``find`` found; None for no hit."""
         ...
 
     def shorten(self, start: bytes) -> bytes:

@@ -64,9 +64,12 @@ class JsonLines:
 
     name = "json"
 
-    def find(self, block: bytes) -> Found:
-        lines = block[: block.rfind(b"\n") + 1].split(b"\n")
-        return Found(pairs=[hit for line in lines if _may_hit(line) and (hit := _hit(line))])
+    def find(self, lines: bytes) -> Found:
+        each = lines.split(b"\n")
+        return Found(pairs=[hit for line in each if _may_hit(line) and (hit := _hit(line))])
+
+    def read(self, day: bytes, hit: bytes) -> tuple[bytes, bytes] | None:
+        return day, hit
 
     def shorten(self, start: bytes) -> bytes:
         return start[:1] and b"\0"  # no JSON, whatever follows: longer lines are no hits

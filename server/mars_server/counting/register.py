@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from mars_server.counting.advance import Advance, Ledger
 from mars_server.counting.identity import Face, Source, Verdict, holds, identify, related
 from mars_server.counting.probe import Probe, spans
 from mars_server.counting.work import Done, Piece, Task, Whole
-from mars_server.storage.ledger import Advance, Ledger
 
 
 class Register:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from mars.errors import MarsError
 from mars.wire.query import AllowList
 from mars_server.counting import formats
+from mars_server.counting.advance import Advance, Ledger
 from mars_server.counting.checkpoint import Checkpoints
 from mars_server.counting.drivers import Driver
 from mars_server.counting.probe import Probe, probe, spans
@@ -16,7 +17,6 @@ from mars_server.counting.progress import Progress
 from mars_server.counting.register import Register
 from mars_server.counting.tally import Tally
 from mars_server.counting.work import Done, Piece, Span, Task, Whole
-from mars_server.storage.ledger import Advance, Ledger
 
 
 @dataclass

@@ -20,7 +20,7 @@ else:
     from backports.zstd import ZstdError, ZstdFile
 
 Buffered: TypeAlias = "io.BufferedReader[io.RawIOBase]"
-CHUNK = 1024 * 1024
+CHUNK = 128 * 1024
 """Bytes per read."""
 STDIN = "-"
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from mars.wire.query import NONE, VARIABLES, AllowList
 from mars_server.counting import formats
+from mars_server.counting.blocks import frame
 from mars_server.counting.calendar import iso_day
 
 LEVEL = "level"
@@ -69,7 +70,7 @@ class Tally:
 def tally(block: bytes, rules: Rules) -> Tally:
     """Counts the complete lines of ``block``; bytes after its last LF are in nothing."""
     counting = Counting(rules)
-    counting.add(block)
+    counting.add(frame(block))
     return counting.take()
 
 
@@ -80,8 +81,14 @@ def merge(tallies: Iterable[Tally]) -> Tally:
     return total
 
 
+def count_lf(data: bytes) -> int:
+    """``data.count(b"\\n")`` in half the time: CPython 3.11–3.13 counts one byte by a plain loop,
+    but replaces it by memchr."""
+    return len(data) - len(data.replace(b"\n", b""))
+
+
 class Counting:
-    """A running tally over many blocks, each of whole lines: groups first, folds late."""
+    """A running tally over many framed blocks: groups first, folds late."""
 
     def __init__(self, rules: Rules) -> None:
         self._allow = rules.allow
@@ -90,10 +97,10 @@ class Counting:
         self._mixed: Counter[tuple[bytes, bytes]] = Counter()
         self._tally = Tally()
 
-    def add(self, block: bytes) -> None:
-        """Counts the complete lines of ``block``."""
-        self._tally.lines += block.count(b"\n")
-        found = self._format.find(block)
+    def add(self, lines: bytes) -> None:
+        """Counts ``lines``, a framed block or nothing."""
+        self._tally.lines += count_lf(lines) - 1 if lines else 0
+        found = self._format.find(lines)
         self._mixed.update(found.pairs)
         if found.hits:
             self._hits[found.day].update(found.hits)
@@ -110,18 +117,17 @@ class Counting:
         for day, hits in self._hits.items():
             for hit, n in hits.items():
                 self._put(day, hit, n)
-        for (day, query), n in self._mixed.items():
-            self._put(day, query, n)
+        for (day, hit), n in self._mixed.items():
+            self._put(day, hit, n)
         self._hits.clear()
         self._mixed.clear()
 
     def _put(self, day: bytes, hit: bytes, n: int) -> None:
         """One distinct hit. A day that no calendar has (31/Feb) makes it none."""
-        if hit[:1].isdigit():  # of another day, whole (see Found)
-            day, hit = hit[:11], hit[hit.index(b"json") + 4 :]
-        iso = iso_day(day)
-        if iso is not None:
-            add_hit(self._tally, iso, hit[1:].decode("ascii"), n, self._allow)
+        read = self._format.read(day, hit)
+        iso = iso_day(read[0]) if read else None
+        if read and iso:
+            add_hit(self._tally, iso, read[1][1:].decode("ascii"), n, self._allow)
 
 
 def add_hit(into: Tally, day: str, query: str, n: int, allow: AllowList) -> None:

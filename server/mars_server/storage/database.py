@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from mars.errors import ConfigError, StateError
+from mars_server.storage.migrations import versions
 
 LOCK_WAIT = 60
 """Seconds that a writer waits for another one before it gives up."""
@@ -80,13 +80,31 @@ def _postgresql(url: URL) -> Engine:
 
 
 def _migrate(connection: Connection) -> None:
+    if _version(connection) == newest():
+        return
+    from alembic import command  # late: most runs find the tables as they should be
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", "mars_server:storage/migrations")
     config.attributes["connection"] = connection
-    with connection.begin():
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-        command.upgrade(config, "head")
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+    command.upgrade(config, "head")
+    connection.commit()
+
+
+def newest() -> str:
+    """The newest revision, by the names of the files ``versions/vNNNN_….py``."""
+    names = (entry.name for entry in files(versions).iterdir())
+    return max(name[1:5] for name in names if name.startswith("v") and name.endswith(".py"))
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return None if version is None else str(version)
 
 
 def _first_line(error: Exception) -> str:

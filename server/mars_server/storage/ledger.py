@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, Row, Table, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mars.errors import StateError
+from mars_server.counting.advance import Advance
 from mars_server.counting.calendar import iso_week
 from mars_server.counting.identity import Source
 from mars_server.counting.tally import LEVEL, Cell, Tally
@@ -20,23 +20,6 @@ from mars_server.storage.schema import archives, counts, meta, pairs, sources, w
 
 DIGITS = 16
 """Hex digits of one rung of a ladder."""
-
-
-@dataclass(frozen=True)
-class Advance:
-    """A source that was counted further: from ``before`` to ``position``."""
-
-    source: int | None
-    """None: a new one."""
-    own: str | None
-    ladder: tuple[str, ...]
-    before: int
-    position: int
-    tail: str
-    inode: str | None
-    tally: Tally
-    fingerprint: str | None = None
-    """Of a compressed file that was counted to its end."""
 
 
 class Ledger:

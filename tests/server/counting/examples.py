@@ -48,7 +48,7 @@ def line(
     return before + b"[" + stamp + b'] "' + request + query + protocol + after + end
 
 
-HITS = (
+HITS: tuple[bytes, ...] = (
     line(),
     line(b"?"),
     line(b"?v=0.5.2&os=linux&ia=100"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,8 +83,8 @@ def test_any_bytes_equal_the_reference(data: bytes) -> None:
 def test_the_sum_over_any_cuts_is_the_same(seed: int, cuts: list[int]) -> None:
     data = shuffled(seed, 100)
     marks = [0, *sorted(cuts), len(data)]
-    chunks = [data[a:b] for a, b in zip(marks, marks[1:], strict=False)]
-    parts = [tally(one, RULES) for one in blocks(chunks, named(COMBINED).shorten)]
+    chunks = [data[a:b] for a, b in itertools.pairwise(marks)]
+    parts = [tally(one[1:], RULES) for one in blocks(chunks, named(COMBINED).shorten)]
     assert_equal(merge(parts), reference.count(data, ALLOWED))
     assert_equal(merge(reversed(parts)), reference.count(data, ALLOWED))
 
@@ -118,7 +120,7 @@ def test_all_distinct_queries_are_folded_and_still_exact() -> None:
     for at in range(0, len(data), 1 << 20):  # blocks of whole lines
         start = data.rfind(b"\n", 0, at) + 1
         end = data.rfind(b"\n", 0, at + (1 << 20)) + 1
-        counting.add(data[start:end])
+        counting.add(b"\n" + data[start:end])
     assert_equal(counting.take(), reference.count(data, ALLOWED))
 
 

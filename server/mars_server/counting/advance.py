@@ -1,0 +1,37 @@
+"""What the counter asks the database to store, and what it asks of it. No database is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mars_server.counting.identity import Source
+from mars_server.counting.tally import Tally
+
+
+@dataclass(frozen=True)
+class Advance:
+    """A source that was counted further: from ``before`` to ``position``."""
+
+    source: int | None
+    """None: a new one."""
+    own: str | None
+    ladder: tuple[str, ...]
+    before: int
+    position: int
+    tail: str
+    inode: str | None
+    tally: Tally
+    fingerprint: str | None = None
+    """Of a compressed file that was counted to its end."""
+
+
+class Ledger(Protocol):
+    """See ``mars_server.storage.ledger.Ledger``."""
+
+    def sources(self) -> list[Source]: ...
+
+    def is_archived(self, fingerprint: str) -> bool: ...
+
+    def commit(self, advances: Iterable[Advance], now: int) -> tuple[list[int], int]: ...

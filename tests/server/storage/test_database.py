@@ -1,0 +1,83 @@
+"""Opening and migrating, on both databases."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+
+import mars_server.storage
+from mars.errors import ConfigError, StateError
+from mars_server.storage import open_database
+from mars_server.storage.database import newest
+from mars_server.storage.schema import metadata
+
+
+def test_a_new_database_has_the_tables_of_the_schema(database_url: str) -> None:
+    engine = open_database(database_url)
+    assert set(metadata.tables) <= set(inspect(engine).get_table_names())
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"include_name": _in_schema})
+        assert compare_metadata(context, metadata) == []
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == newest()
+
+
+def _in_schema(name: str | None, kind: str, _parents: object) -> bool:
+    """Other parts of the server keep tables of their own in the same database."""
+    return kind != "table" or name in metadata.tables
+
+
+def test_opening_again_changes_nothing(database_url: str) -> None:
+    open_database(database_url).dispose()
+    with open_database(database_url).begin() as connection:
+        connection.execute(text("INSERT INTO meta (key, value) VALUES ('a', 'b')"))
+    with open_database(database_url).connect() as connection:
+        assert connection.scalar(text("SELECT value FROM meta")) == "b"
+
+
+def test_many_may_open_a_new_database_at_once(database_url: str) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        engines = list(threads.map(open_database, [database_url] * 4))
+    with engines[0].connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM alembic_version")) == 1
+    for engine in engines:
+        engine.dispose()
+
+
+def test_the_newest_migration_is_the_one_that_is_asked_for() -> None:
+    folder = Path(mars_server.storage.__file__).parent / "migrations"
+    assert ScriptDirectory(str(folder)).get_current_head() == newest()
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "", "sqlite:/x y://"])
+def test_other_urls_are_refused(url: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        open_database(url)
+    assert error.value.reason == "database-url"
+
+
+def test_a_database_out_of_reach_says_so(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StateError) as error:
+        open_database(f"sqlite:///{tmp_path}/folder")
+    assert error.value.reason == "database-unavailable"
+    with pytest.raises(StateError):
+        open_database(f"postgresql://nobody@/none?host={tmp_path}")
+
+
+def test_counting_without_a_database_loads_none() -> None:
+    """A dry run, and each process of a pool, stays small."""
+    script = (
+        "import sys, mars_server.cli.count, mars_server.counting.work;"
+        "print([m for m in ('sqlalchemy', 'alembic', 'dask', 'distributed', 'fsspec', 'psycopg') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

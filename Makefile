@@ -4,7 +4,7 @@
 # make check   format, lint, types, import contracts
 # make bench   every figure that the docs claim, measured here
 # make docs    writes the generated pages of docs/ anew and checks every link
-# make fuzz    a minute of fuzzing for each parser; SECONDS=n for more
+# make fuzz    a minute of fuzzing for each parser; EACH=n for n seconds
 # make soak    the long trials
 # make clean   remove what the above left behind, except .venv
 

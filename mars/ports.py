@@ -43,7 +43,10 @@ class Chance(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """One GET. ``url`` is ``http(s)://host[:port]/path[?query]``, ASCII, without userinfo."""
+    """One GET, or POST where there is a ``body``.
+
+    ``url`` is ``http(s)://host[:port]/path[?query]``, ASCII, without userinfo.
+    """
 
     url: str
     deadline: float = 180.0
@@ -52,6 +55,8 @@ class Request:
     """Bytes of body after which the answer is refused."""
     expect: frozenset[int] | None = frozenset({200})
     """The statuses that count as an answer, None for any; others raise ``http-status``."""
+    body: bytes | None = None
+    """Of a POST: statistics and reports. Never goes by the direct way."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import http.client
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from mars.errors import TransportError
+from mars.wire.request import Message
 
 _exchanging = threading.local()
 
@@ -72,8 +73,10 @@ class OneWayAdapter(HTTPAdapter):
 def _pools(
     connect: Callable[[], socket.socket], golden: bytes
 ) -> dict[str, type[HTTPConnectionPool]]:
+    left = [golden]
+
     class Ours:
-        """Dials our way and lets nothing out but the golden bytes."""
+        """Dials our way and lets nothing out but the golden bytes, once and in order."""
 
         response_class: Any = _StrictResponse
 
@@ -81,10 +84,11 @@ def _pools(
             return connect()
 
         def send(self, data: Any) -> None:
-            if data != golden:
+            if not (data and left[0].startswith(data)):
                 raise TransportError(
                     "not-golden", "The request differs from the one that was shown; not sent."
                 )
+            left[0] = left[0][len(data) :]
             super().send(data)  # type: ignore[misc]
 
     class Plain(Ours, HTTPConnection):
@@ -104,22 +108,18 @@ def _pools(
 
 @contextmanager
 def send(
-    url: str,
-    headers: Mapping[str, str],
-    golden: bytes,
-    timeout: float,
-    connect: Callable[[], socket.socket],
+    message: Message, timeout: float, connect: Callable[[], socket.socket]
 ) -> Iterator[Answer]:
-    """Sends one GET and gives the answer to read; the connection is closed at the end.
+    """Sends one request and gives the answer to read; the connection is closed at the end.
 
     ``timeout`` is in seconds and counts anew for each receive. Raises ``TransportError`` from
     ``connect``, and whatever requests raises: one of ``ERRORS``.
     """
-    adapter = OneWayAdapter(connect, golden)
+    adapter = OneWayAdapter(connect, message.golden)
     response = None
     _exchanging.now = True
     try:
-        response = adapter.send(prepare(url, headers), stream=True, timeout=timeout, proxies={})
+        response = adapter.send(prepare(message), stream=True, timeout=timeout, proxies={})
         yield Answer(response.raw)
     finally:
         _exchanging.now = False
@@ -128,9 +128,13 @@ def send(
         adapter.close()
 
 
-def prepare(url: str, headers: Mapping[str, str]) -> requests.PreparedRequest:
+def prepare(message: Message) -> requests.PreparedRequest:
     """By the request itself, not by a session: that one would add cookies, netrc and defaults."""
-    return requests.Request("GET", url, headers=headers).prepare()
+    prepared = requests.Request(
+        message.method, message.url, headers=dict(message.headers)
+    ).prepare()
+    prepared.body = message.body  # past prepare_body, which describes it once more
+    return prepared
 
 
 def explain(error: BaseException) -> TransportError:

@@ -1,4 +1,4 @@
-"""One GET over one fresh circuit and connection. The one home of requests, imported when used.
+"""One request over one fresh circuit and connection. The one home of requests, imported when used.
 
 requests and urllib3 do TLS and read the answer; the connection below them is ours. There is no
 session, so no cookie, redirect, netrc, environment proxy, retry or decoding exists that would
@@ -17,7 +17,7 @@ from mars.adapters.deadline import Deadline
 from mars.adapters.socks import Proxy, dial
 from mars.errors import TransportError
 from mars.ports import Chance, Clock, Request, Response
-from mars.wire.request import HEADERS, get_bytes
+from mars.wire.request import Message, get_message, post_message
 from mars.wire.url import Location, parse_url
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class DirectFetcher:
     def fetch(self, request: Request) -> Response:
         """Raises ``TransportError`` (``direct-refused``) for onion, http and any query string."""
         location = parse_url(request.url)
-        if location.is_onion or location.scheme != "https" or location.has_query:
+        plain = location.scheme == "https" and not location.has_query and request.body is None
+        if location.is_onion or not plain:
             raise TransportError(
                 "direct-refused",
                 "Without Tor only the plain message over https is fetched; start Tor.",
@@ -81,13 +82,11 @@ def _fetch(
     # Late, so that an application which never fetches never pays for requests.
     from mars.adapters import exchange
 
-    golden = get_bytes(location.authority, location.target)
+    message = _message(request, location)
     with Deadline(request.deadline, clock) as deadline:
         try:
             with exchange.send(
-                location.url,
-                dict(HEADERS),
-                golden,
+                message,
                 deadline.remaining(),
                 lambda: connect(location, deadline),
             ) as answer:
@@ -101,6 +100,13 @@ def _fetch(
             raise
         deadline.remaining()
     return Response(answer.status, body, route)
+
+
+def _message(request: Request, location: Location) -> Message:
+    host, target = location.authority, location.target
+    if request.body is None:
+        return get_message(location.url, host, target)
+    return post_message(location.url, host, target, request.body)
 
 
 def _check_head(answer: Answer, request: Request) -> None:

@@ -8,7 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,8 +18,9 @@ from mars.errors import ConfigError, MarsError, TransportError
 from mars.factory import fetcher
 from mars.ports import Request, Response
 from mars.testing.socks import Handler, SocksServer, Visit, answering, exactly, ok, read_request
-from mars.wire.request import request_bytes
+from mars.wire.request import HEADERS, get_message, post_bytes, request_bytes
 
+ROOT = Path(__file__).parents[2]
 ONION = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
 OTHER_ONION = "xlgkwxbiy3h5rgcwq6pqp2hlpdkbr2w6lhgqiyqyfs6qhvqpy37qnaad.onion"
 URL = f"http://{ONION}/motd/motd.json"
@@ -147,7 +150,7 @@ def test_e03_a_pool_that_does_not_dial_our_way_is_never_used(trap: SocksServer) 
     adapter = exchange.OneWayAdapter(lambda: pytest.fail("dialled"), b"")
     adapter.poolmanager.pool_classes_by_scheme = {"http": Foreign}
     with pytest.raises(TransportError) as caught:
-        adapter.send(exchange.prepare(f"http://{trap.address}/", {}))
+        adapter.send(exchange.prepare(get_message(f"http://{trap.address}/", "x", "/")))
     assert caught.value.reason == "not-isolated"
 
 
@@ -481,19 +484,48 @@ def test_e13_a_connection_that_is_reset_is_incomplete() -> None:
 # E14 stands in tests/mars/adapters/test_golden.py.
 
 
-def test_e14_a_request_that_differs_from_the_preview_is_not_sent() -> None:
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"headers": (*HEADERS, ("X-Added", "by a later version of requests"))},
+        {"headers": HEADERS[1:]},
+        {"url": URL + "?v=1.0"},
+        {"body": b"added"},
+        {"method": "POST"},
+    ],
+)
+def test_e14_a_request_that_differs_from_the_preview_is_not_sent(changed: dict[str, Any]) -> None:
     from mars.adapters import exchange
 
+    message = replace(get_message(URL, ONION, "/motd/motd.json"), **changed)
     with SocksServer(read_request) as proxy:
-        host, port = address_of(proxy)
-        golden = request_bytes(ONION)
-        added = {"X-Added": "by a later version of requests"}
         with (
             pytest.raises(TransportError) as caught,
-            exchange.send(URL, added, golden, 5, lambda: socket.create_connection((host, port))),
+            exchange.send(message, 5, lambda: socket.create_connection(address_of(proxy))),
         ):
             pass
-    assert caught.value.reason == "not-golden"
+        assert caught.value.reason == "not-golden"
+
+
+def test_e14_a_report_has_golden_bytes_too() -> None:
+    body = bytes(range(256)) * 300
+    with SocksServer(reading(len(body), answer=b"HTTP/1.1 204 No Content\r\n\r\n")) as proxy:
+        request = Request(URL.replace("motd.json", "stats"), expect=frozenset({204}), body=body)
+        assert fetcher(proxy.address).fetch(request).status == 204
+    assert proxy.visits[0].request == post_bytes(ONION, "/motd/stats", body)
+    head = proxy.visits[0].request.partition(b"\r\n\r\n")[0]
+    assert head == (ROOT / "tests/mars/golden/report.http").read_bytes()
+
+
+def reading(size: int, answer: bytes) -> Handler:
+    """A server that also reads a body of ``size`` bytes."""
+
+    def handle(sock: socket.socket, visit: Visit) -> None:
+        read_request(sock, visit)
+        visit.request += exactly(sock, size - len(visit.request.partition(b"\r\n\r\n")[2]))
+        sock.sendall(answer)
+
+    return handle
 
 
 # E15: nothing joins two fetches

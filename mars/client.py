@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mars import consent, factory
+from mars.engine import FETCHER_LOCK, Engine, Ports
 from mars.errors import ConfigError, MarsError, StateError
 from mars.opening import opener
 from mars.pinned import Pinned, read_bytes
@@ -22,15 +23,12 @@ from mars.schedule import LONGEST_SLEEP
 from mars.switches import Consent
 
 if TYPE_CHECKING:
-    from mars.engine import Engine
     from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
     from mars.reading import Reading
     from mars.wire.targeting import Shown
 
 Show = Callable[["Shown"], object]
 
-FETCHER_LOCK = "fetcher"
-"""Held by the one process that fetches for this user, product and channel."""
 JOIN = 0.5
 """Seconds that ``stop`` waits for a thread that is not in the middle of a fetch."""
 
@@ -42,7 +40,8 @@ class Mars:
     are those the application ships, ``locale`` the one it is shown in (else the system's).
     ``ceiling`` is the most it ever wants; ``dispatch`` runs callbacks in the host's own thread,
     such as ``lambda call: root.after(0, call)``; ``socks`` names Tor's port (else it is found),
-    ``tor`` says more of it. The remaining arguments replace what the system provides.
+    ``tor`` says more of it; ``on_turn`` is called in the thread after each look. The
+    remaining arguments replace what the system provides.
 
     No method raises into the host: what is wrong stands in ``status()``. With ``debug`` mistakes
     of the developer raise ``ConfigError``.
@@ -61,6 +60,7 @@ class Mars:
         socks: str = "",
         tor: TorSettings | None = None,
         dispatch: Callable[[Callable[[], None]], object] | None = None,
+        on_turn: Callable[[Mars], object] | None = None,
         debug: bool = False,
         folder: str | os.PathLike[str] = "",
         store: Store | None = None,
@@ -74,6 +74,7 @@ class Mars:
         self._problem: MarsError | None = None
         self._shows: list[Show] = []
         self._dispatch = dispatch or _at_once
+        self._on_turn = on_turn
         self._holder = False
         self._thread: threading.Thread | None = None
         self._reset_signals()
@@ -94,8 +95,6 @@ class Mars:
             ceiling=consent.cap("application", ceiling),
             built=known.built,
         )
-        from mars.engine import Engine, Ports
-
         self._clock = clock or factory.system_clock()
         self._engine: Engine = Engine(
             app,
@@ -166,6 +165,10 @@ class Mars:
         self._wake.set()
         return True
 
+    def look(self) -> None:
+        """Looks at once whether something has changed, such as a decision made elsewhere."""
+        self._wake.set()
+
     def status(self) -> dict[str, Any]:
         """Where things stand, in plain values that fit into JSON."""
         from mars.status import status
@@ -219,6 +222,8 @@ class Mars:
                 self._engine.check()
             self._busy = False
             self._deliver()
+            if self._on_turn is not None:
+                self._on_turn(self)
         except MarsError as error:
             self._problem = error
         except Exception as error:  # noqa: BLE001 - the host must never feel our mistakes

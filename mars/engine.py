@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 STATE_FILE = "state.json"
 JOURNAL_FILE = "journal.jsonl"
+FETCHER_LOCK = "fetcher"
+"""Held by the one process that fetches for this user, product and channel."""
 LOCK = "state"
 LOCK_WAIT = 5.0
 """Seconds. The lock is held only while a small file is read and replaced."""
@@ -110,6 +112,16 @@ class Engine:
     def journal(self) -> list[dict[str, Any]]:
         """Everything that was sent, oldest first."""
         return journal.decode(self.ports.store.read(JOURNAL_FILE))
+
+    def is_served(self) -> bool:
+        """Whether a process fetches for this installation at this moment."""
+        if self.ports.store.read(STATE_FILE) is None:
+            return False  # asking for the lock would make the folder
+        try:
+            with self.ports.store.lock(FETCHER_LOCK):
+                return False
+        except StateError as error:
+            return error.reason == "locked"
 
     def delete_journal(self) -> None:
         """Raises ``StateError``."""

@@ -56,6 +56,13 @@ def state_folder(host: Platform, product: str, channel: str) -> str:
     return folder_on(host.system, host.environ, product, channel)
 
 
+def state_root(host: Platform) -> str:
+    """The folder above all of them on ``host``."""
+    from mars.adapters.files import state_root as root_on
+
+    return root_on(host.system, host.environ)
+
+
 def this_host() -> Platform:
     """The machine we run on."""
     from mars.adapters.host import this_host

@@ -15,6 +15,7 @@ _PLACES = {
     "journal": "mars.cli.journal:journal",
     "doctor": "mars.cli.doctor:doctor",
     "reset": "mars.cli.reset:reset",
+    "daemon": "mars.cli.daemon:daemon",
 }
 
 

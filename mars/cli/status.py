@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
+from mars import factory
 from mars.cli import common
 from mars.console import emit_json, safe
 
@@ -23,6 +25,7 @@ _LABELS = (
     ("update", "Update"),
     ("newest_version", "Newest version"),
     ("installed", "Installed"),
+    ("running", "A client is running"),
 )
 
 
@@ -32,24 +35,54 @@ _LABELS = (
 def status(state_dir: Path | None, product: str | None, channel: str, as_json: bool) -> None:
     """Show where things stand: level, last fetch, next fetch, freshness of the news.
 
-    Exit code: 0 when all is well, 1 when the last fetch failed or the news is stale.
+    Without --product and --state: of every application of this user.
+
+    Exit code: 0 when all is well, 1 when a last fetch failed or news is stale.
     """
+    if state_dir is not None or product is not None:
+        table = _of(state_dir, product, channel)
+        if as_json:
+            emit_json(table)
+        else:
+            _print(table)
+        healthy = table["ok"]
+    else:
+        tables = [_of(folder, None, channel) for folder in _known()]
+        healthy = all(table["ok"] for table in tables)
+        if as_json:
+            emit_json({"ok": healthy, "applications": tables})
+        for table in () if as_json else tables:
+            click.echo(f"{safe(str(table['product']))} {safe(str(table['version']))}")
+            _print(table)
+            click.echo()
+    if not healthy:
+        sys.exit(1)
+
+
+def _of(state_dir: Path | None, product: str | None, channel: str) -> dict[str, Any]:
     from mars.status import status as of
 
     engine, _ = common.stored(state_dir, product, channel)
     table = of(engine)
     healthy = table["stale_since"] is None and not (table["last"] or {}).get("reason")
-    if as_json:
-        emit_json({"ok": healthy, **table})
-    else:
-        for name, label in _LABELS:
-            if table[name] not in (None, "", []):
-                click.echo(f"{label + ':':29}{safe(_text(table[name]))}")
-    if not healthy:
-        sys.exit(1)
+    return {"ok": healthy, **table, "running": engine.is_served()}
+
+
+def _known() -> list[Path]:
+    """The state folders of all products and channels of this user."""
+    root = Path(factory.state_root(factory.this_host()))
+    return sorted(file.parent for file in root.glob("*/*/state.json"))
+
+
+def _print(table: dict[str, Any]) -> None:
+    for name, label in _LABELS:
+        if table[name] not in (None, "", []):
+            click.echo(f"{label + ':':29}{safe(_text(table[name]))}")
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, dict):
         return f"{value['time']}, {value['reason'] or 'accepted'}"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

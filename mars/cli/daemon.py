@@ -1,0 +1,94 @@
+"""``mars daemon``: fetches for applications that are not written in Python."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mars import factory
+from mars.console import safe
+from mars.errors import MarsError
+
+if TYPE_CHECKING:
+    from mars.daemon import Daemon
+
+LOCK = "daemon"
+
+
+@click.command(short_help="Fetch for any number of applications, in the background.")
+@click.argument(
+    "apps", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+@click.option(
+    "--state",
+    "state_dir",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for all state, one folder each in it. [default: the platform's own]",
+)
+@click.option("--socks", metavar="HOST:PORT", help="Tor's SOCKS port. [default: found by itself]")
+def daemon(apps: Path, state_dir: Path | None, socks: str | None) -> None:
+    """Fetch for the applications named in DIR until SIGTERM or Ctrl-C.
+
+    Each application has a file NAME.toml there with trust = "trust.json", version = "1.2",
+    and if wanted languages, locale, url, level and output: the file in which it finds its news
+    (else current.json beside its state). SIGHUP reads DIR again.
+
+    What may be sent is decided by the user for each application: mars consent grant --product.
+
+    Exit code: 0 at the end, 1 where another daemon of this user already runs.
+    """
+    from mars.daemon import Daemon, Entry, client
+
+    host = factory.this_host()
+
+    def folder(entry: Entry) -> str:
+        product, channel = entry.pinned.product, entry.pinned.channel
+        if state_dir is not None:
+            return str(state_dir / product / channel)
+        return factory.state_folder(host, product, channel)
+
+    root = state_dir or Path(factory.state_root(host))
+    served = Daemon(apps, lambda entry: client(entry, folder(entry), socks=socks or ""))
+    with factory.folder(str(root)).lock(LOCK):
+        _serve(served)
+
+
+def _serve(served: Daemon) -> None:
+    ending, reloading = threading.Event(), threading.Event()
+    woken = threading.Event()
+
+    def end(*_: object) -> None:
+        ending.set()
+        woken.set()
+
+    def reload(*_: object) -> None:
+        reloading.set()
+        woken.set()
+
+    for name in ("SIGTERM", "SIGINT"):
+        signal.signal(getattr(signal, name), end)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, reload)
+    reloading.set()
+    try:
+        while not ending.is_set():
+            woken.clear()
+            if reloading.is_set():
+                reloading.clear()
+                served.reload()
+                _report(served.problems, len(served.serving))
+            woken.wait()
+    finally:
+        served.stop()
+
+
+def _report(problems: Mapping[str, MarsError], serving: int) -> None:
+    for name, problem in problems.items():
+        click.echo(f"mars daemon: {safe(name)}: {safe(str(problem))}", err=True)
+    click.echo(f"mars daemon: serving {serving} applications", err=True)

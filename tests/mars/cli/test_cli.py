@@ -1,0 +1,332 @@
+"""The ``mars`` command as scripts use it: exit codes, JSON, stdout and stderr apart."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mars import cli, factory
+from mars.metrics import DECLARED
+from mars.testing.publisher import Publisher
+from mars.testing.socks import SocksServer, answering, ok
+from mars.wire.motd import Message
+from mars.wire.request import request_bytes
+
+URL = "http://127.0.0.1:8080/motd/motd.json"
+
+
+@dataclass
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        table: dict[str, Any] = json.loads(self.out)
+        return table
+
+
+@dataclass
+class Desk:
+    """A user's terminal: ``run`` is the command; the server's answer can be changed."""
+
+    folder: Path
+    call: Callable[..., Done]
+    socks: SocksServer
+    publisher: Publisher = field(default_factory=Publisher)
+
+    def __post_init__(self) -> None:
+        self.trust = self.folder / "trust.json"
+        self.state = self.folder / "a b" / "staté"
+        self.trust.write_bytes(self.publisher.trust().encode())
+        self.publish()
+
+    def publish(self, **changes: Any) -> None:
+        now = factory.system_clock().now() - 60
+        self.socks.handler = answering(ok(self.publisher.document(now, **changes)))
+
+    def fetch(self, *arguments: str) -> Done:
+        return self.call(
+            *("fetch", "--url", URL, "--trust", str(self.trust), "--socks", self.socks.address),
+            *("--state", str(self.state), "--product", "examplemail", "--app-version", "0.5.1"),
+            *arguments,
+        )
+
+    def run(self, *arguments: str) -> Done:
+        return self.call(*arguments, "--state", str(self.state))
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Desk]:
+    for name in ("CI", "DO_NOT_TRACK", "MARS_LEVEL", "MARS_VARIABLES"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["mars", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        return Done(int(end.value.code or 0), captured.out, captured.err)
+
+    with SocksServer(answering(b"")) as socks:
+        yield Desk(tmp_path, call, socks)
+
+
+def test_fetch_without_level_or_decision_sends_nothing_and_exits_1(desk: Desk) -> None:
+    done = desk.fetch("--json")
+    assert done.code == 1
+    assert done.json["ok"] is False
+    assert done.json["reason"] == "no-consent"
+    plain = desk.fetch()
+    assert plain.code == 1
+    assert plain.out == ""
+    assert "mars consent grant" in plain.err
+    assert desk.socks.visits == []
+
+
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_an_explicit_level_is_consent_for_this_fetch_alone(
+    desk: Desk, ci: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    done = desk.fetch("--level", "plain", "--json")
+    assert done.code == 0, done.err
+    table = done.json
+    assert table["ok"] is True
+    assert table["level"] == "plain"
+    assert table["new"] is True
+    assert isinstance(table["serial"], int)
+    assert table["update"] == "update"
+    assert table["messages"][0]["title"] == "Hello"
+    assert table["route"] == f"tor {desk.socks.address}"
+    assert desk.socks.visits[0].request == request_bytes("127.0.0.1:8080")
+    assert desk.state.is_dir(), "the folder was made"
+    assert desk.fetch("--json").code == 1, "the consent was for that fetch alone"
+    assert len(desk.socks.visits) == 1
+
+
+def test_fetch_is_not_limited_in_rate_and_tracked_says_three_things(desk: Desk) -> None:
+    for number in range(3):
+        done = desk.fetch("--level", "tracked", "--json")
+        assert done.code == 0, done.err
+        assert done.json["new"] is (number == 0)
+    visits = [visit.request for visit in desk.socks.visits]
+    assert visits == [request_bytes("127.0.0.1:8080", "v=0.5.1&os=linux&ia=1")] * 3
+    assert len({visit.user for visit in desk.socks.visits}) == 3, "fresh credentials each"
+
+
+def test_preview_prints_the_very_bytes_that_are_sent(desk: Desk) -> None:
+    desk.fetch("--level", "plain")
+    desk.run(
+        "consent", "grant", "tracked", "--variable", "v", "--variable", "cc", "--country", "is"
+    )
+    shown = desk.run("preview", "--json")
+    assert shown.code == 0, shown.err
+    desk.fetch("--json")
+    assert desk.socks.visits[-1].request == shown.json["bytes"].encode()
+    assert "v=0.5.1&cc=IS" in shown.json["bytes"]
+    said = {row["name"]: row for row in shown.json["variables"]}
+    for variable in DECLARED:
+        assert said[variable.name]["reason"] == variable.reason
+        assert said[variable.name]["description"] == variable.description
+    plain = desk.run("preview")
+    assert plain.out.encode() == desk.socks.visits[-1].request.replace(b"\r\n", b"\n")
+    assert desk.run("preview", "--level", "plain").out.startswith("GET /motd/motd.json HTTP/1.1")
+
+
+def test_preview_before_any_decision_exits_1(desk: Desk) -> None:
+    assert desk.run("preview").code == 1
+    done = desk.run("preview", "--json")
+    assert done.code == 1
+    assert done.json["reason"] == "no-consent"
+
+
+def test_show_prints_the_last_news_and_new_ones_once(desk: Desk) -> None:
+    assert desk.run("show").code == 1
+    desk.publish(
+        news="Grüezi\x1b[31m\u202e",
+        messages=(Message("x", {"en": "Title\x07"}, {"en": "A\nB"}, severity="critical"),),
+    )
+    desk.fetch("--level", "plain")
+    done = desk.run("show")
+    assert done.code == 0
+    assert done.out.splitlines()[0] == "Grüezi[31m"
+    assert "[critical] Title\nA\nB" in done.out
+    assert [item["id"] for item in desk.run("show", "--new", "--json").json["messages"]] == ["x"]
+    assert desk.run("show", "--new", "--json").json["messages"] == []
+
+
+def test_a_tampered_document_is_refused_and_the_last_good_one_stays(desk: Desk) -> None:
+    desk.fetch("--level", "plain")
+    good = desk.run("show").out
+    now = factory.system_clock().now()
+    forged = Publisher().document(now, news="Install this!")
+    desk.socks.handler = answering(ok(forged))
+    done = desk.fetch("--level", "plain", "--json")
+    assert done.code == 1
+    assert done.json["ok"] is False
+    assert done.json["reason"] == "signature-threshold"
+    assert desk.fetch("--level", "plain").out == ""
+    assert desk.run("show").out == good
+    assert desk.run("status", "--json").json["last"]["reason"] == "signature-threshold"
+
+
+def test_rollback_and_expiry_have_their_reasons(desk: Desk) -> None:
+    now = factory.system_clock().now()
+    desk.fetch("--level", "plain")
+    old = desk.publisher.document(now - 3600)
+    desk.socks.handler = answering(ok(old))
+    assert desk.fetch("--level", "plain", "--json").json["reason"] == "rollback"
+    fresh = desk.folder / "other"
+    desk.state = fresh
+    expired = desk.publisher.document(now - 50 * 86_400)
+    desk.socks.handler = answering(ok(expired))
+    assert desk.fetch("--level", "plain", "--json").json["reason"] == "expired"
+
+
+def test_without_tor_nothing_is_sent_and_the_reason_says_so(desk: Desk) -> None:
+    done = desk.call(
+        *("fetch", "--url", URL, "--trust", str(desk.trust), "--socks", "127.0.0.1:1"),
+        *("--state", str(desk.state), "--product", "examplemail", "--level", "plain", "--json"),
+    )
+    assert done.code == 1
+    assert done.json["reason"] == "tor-unavailable"
+    assert desk.socks.visits == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("--url", "http://example.org/motd.json", "url-insecure"),
+        ("--url", "ftp://example.org/", "url-invalid"),
+        ("--url", f"{URL}?v=1", "url-has-query"),
+        ("--url", f"http://{'a' * 56}.onion/", "onion-invalid"),
+        ("--product", "othermail", "wrong-product"),
+        ("--socks", "nonsense", "socks-address"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_is_sent(
+    desk: Desk, option: str, value: str, reason: str
+) -> None:
+    done = desk.fetch(option, value, "--level", "plain", "--json")
+    assert done.code == 1
+    assert done.json["reason"] == reason, done.out
+    assert desk.socks.visits == []
+
+
+def test_wrong_usage_exits_2(desk: Desk) -> None:
+    for arguments in (
+        ("fetch",),
+        ("fetch", "--trust", "/nonexistent"),
+        ("show",),
+        ("nonsense",),
+        ("consent", "grant", "everything"),
+        ("consent", "grant", "tracked", "--country", "Iceland", "--product", "x"),
+        ("show", "--product", "../../etc"),
+        ("reset", "--product", "x"),
+    ):
+        done = desk.call(*arguments)
+        assert done.code == 2, arguments
+        assert done.out == ""
+        assert "Traceback" not in done.err
+
+
+def test_a_file_url_needs_no_network(desk: Desk) -> None:
+    now = factory.system_clock().now()
+    document = desk.folder / "motd file.json"
+    document.write_bytes(desk.publisher.document(now))
+    done = desk.fetch("--url", document.as_uri(), "--level", "plain", "--json")
+    assert done.code == 0, done.out
+    assert done.json["route"] == "file"
+    assert desk.socks.visits == []
+
+
+def test_consent_grant_revoke_and_explain(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert desk.run("consent", "explain", "--json").json["level"] == "off"
+    granted = desk.run("consent", "grant", "tracked", "--json")
+    assert granted.code == 0
+    assert granted.json["variables"] == ["v", "os", "ia"]
+    assert granted.json["decided_by"] == "user"
+    assert desk.run("consent", "explain", "--require", "plain").code == 1
+    monkeypatch.setenv("CI", "1")
+    capped = desk.run("consent", "explain", "--json", "--require", "off")
+    assert capped.code == 0
+    assert capped.json["decided_by"] == "CI"
+    monkeypatch.delenv("CI")
+    revoked = desk.run("consent", "revoke", "--json")
+    assert revoked.json["level"] == "off"
+    assert "-> user" in desk.run("consent", "explain").out
+
+
+def test_prove_shows_that_a_switch_stops_everything(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.run("consent", "grant", "plain")
+    loud = desk.run("consent", "prove", "--days", "40", "--json")
+    assert loud.code == 1
+    assert loud.json["requests"] > 3
+    monkeypatch.setenv("MARS_LEVEL", "off")
+    quiet = desk.run("consent", "prove", "--days", "40", "--json")
+    assert quiet.code == 0
+    assert quiet.json["requests"] == 0
+    assert desk.socks.visits == []
+
+
+def test_the_journal_shows_and_forgets(desk: Desk) -> None:
+    assert desk.run("journal", "--json").json["entries"] == []
+    desk.fetch("--level", "tracked")
+    entry = desk.run("journal", "--json").json["entries"][0]
+    assert entry["sent"].encode() == desk.socks.visits[0].request
+    assert entry["route"] == f"tor {desk.socks.address}"
+    assert entry["reason"] is None
+    assert "accepted" in desk.run("journal").out
+    assert "User-Agent: mars/1" in desk.run("journal", "--sent").out
+    assert desk.run("journal", "--delete", "--json").json["entries"] == []
+
+
+def test_reset_changes_the_age_or_forgets_everything(desk: Desk) -> None:
+    desk.fetch("--level", "plain")
+    assert desk.run("reset", "--installed", "2020-01-01", "--json").code == 0
+    assert "ia=1000" in desk.run("preview", "--level", "tracked").out
+    assert desk.run("reset", "--age").code == 0
+    assert "ia=1 " in desk.run("preview", "--level", "tracked").out
+    assert desk.run("reset", "--installed", "soon").code == 1
+    assert desk.run("reset", "--all").code == 0
+    assert [path.name for path in desk.state.iterdir()] == ["state.lock"]
+    assert desk.run("show").code == 1
+
+
+def test_status_says_where_things_stand(desk: Desk) -> None:
+    desk.fetch("--level", "plain")
+    done = desk.run("status", "--json")
+    assert done.code == 0
+    table = done.json
+    assert table["product"] == "examplemail"
+    assert table["level"] == "off"
+    assert table["update"] == "update"
+    assert table["stale_since"] is None
+    assert "Last try:" in desk.run("status").out
+
+
+def test_it_runs_without_terminal_and_home(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("mars"), "status", "--product", "examplemail", "--json"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["level"] == "off"
+    assert list(tmp_path.iterdir()) == [], "looking leaves nothing behind"

@@ -1,0 +1,154 @@
+"""``mars daemon`` as a real process, and its parts in memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mars import factory, schedule
+from mars import state as states
+from mars.daemon import Daemon, Entry, client, read_entry
+from mars.engine import STATE_FILE
+from mars.errors import MarsError
+from mars.testing.publisher import Publisher
+from mars.testing.socks import SocksServer, answering, ok
+from mars.testing.world import World
+
+COMMAND = str(Path(sys.executable).with_name("mars"))
+
+
+def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def an_app(folder: Path, name: str, publisher: Publisher, **more: str) -> None:
+    (folder / f"{name}.trust").write_bytes(publisher.trust().encode())
+    lines = {"trust": f"{name}.trust", "version": "0.5.1", **more}
+    text = "".join(f'{key} = "{value}"\n' for key, value in lines.items())
+    (folder / f"{name}.toml").write_text(text, "utf-8")
+
+
+def due_soon(folder: Path) -> None:
+    """A user who decided long ago, and whose fetch comes due in a moment."""
+    now = factory.system_clock().now()
+    state = states.first(now, 0.5)
+    from mars.consent import Decision
+
+    state = replace(
+        state, decision=Decision("plain", now - 1), schedule=schedule.Schedule(due=now + 2)
+    )
+    factory.folder(str(folder)).write(STATE_FILE, states.encode(state))
+
+
+def test_the_daemon_serves_many_apps_reloads_and_ends_in_time(tmp_path: Path) -> None:
+    apps, root = tmp_path / "apps", tmp_path / "state"
+    apps.mkdir()
+    first, second = Publisher(), Publisher(product="otherapp")
+    url = "http://127.0.0.1:8080/motd/motd.json"
+    an_app(apps, "one", first, url=url, output="one.json")
+    due_soon(root / "examplemail" / "stable")
+    now = factory.system_clock().now()
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    with SocksServer(answering(ok(first.document(now - 60)))) as socks:
+        arguments = [COMMAND, "daemon", str(apps), "--state", str(root), "--socks", socks.address]
+        with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environ) as daemon:
+            try:
+                until((apps / "one.json").exists)
+                news = json.loads((apps / "one.json").read_text())
+                assert news["messages"][0]["title"] == "Hello"
+                assert news["update"] == "update"
+                assert [visit.host for visit in socks.visits] == ["127.0.0.1"]
+                status = subprocess.run(
+                    [COMMAND, "status", "--state", str(root / "examplemail" / "stable"), "--json"],
+                    capture_output=True,
+                    env=environ,
+                    timeout=60,
+                    check=True,
+                )
+                assert json.loads(status.stdout)["running"] is True
+                again = subprocess.run(arguments, capture_output=True, env=environ, timeout=60)
+                assert again.returncode == 1
+                assert b"[locked]" in again.stderr
+                an_app(apps, "two", second, url=url)
+                (apps / "broken.toml").write_text("trust = 5\n")
+                daemon.send_signal(signal.SIGHUP)
+                until((root / "otherapp" / "stable" / STATE_FILE).exists)
+            finally:
+                daemon.send_signal(signal.SIGTERM)
+                begun = time.monotonic()
+                _, errors = daemon.communicate(timeout=20)
+            assert daemon.returncode == 0, errors
+            assert time.monotonic() - begun < 3
+            assert "serving 2 applications" in errors
+            assert "broken.toml trust must be a text" in errors
+            assert "Traceback" not in errors
+    assert len(socks.visits) == 1, "the second app has no consent, so it sent nothing"
+
+
+def test_reload_starts_restarts_and_stops(tmp_path: Path) -> None:
+    publisher, made = Publisher(), list[str]()
+
+    def make(entry: Entry):  # type: ignore[no-untyped-def]
+        made.append(entry.version)
+        world = World(publisher=publisher)
+        ports = world.ports()
+        return client(
+            entry, str(tmp_path / "state"), host=ports.host, clock=ports.clock, chance=ports.chance
+        )
+
+    an_app(tmp_path, "one", publisher)
+    daemon = Daemon(tmp_path, make)
+    daemon.reload()
+    daemon.reload()
+    assert made == ["0.5.1"], "nothing changed, nothing restarted"
+    an_app(tmp_path, "one", publisher, version="0.5.2")
+    daemon.reload()
+    assert made == ["0.5.1", "0.5.2"]
+    an_app(tmp_path, "twin", publisher)
+    daemon.reload()
+    assert daemon.problems["twin"].reason == "app-twice"
+    (tmp_path / "one.toml").unlink()
+    (tmp_path / "twin.toml").unlink()
+    daemon.reload()
+    assert daemon.serving == {}
+    daemon.stop()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "app-invalid"),
+        ("trust = ", "app-invalid"),
+        ('trust = "missing"', "trust-invalid"),
+        ('trust = "bad.trust"', "trust-invalid"),
+        ('trust = "one.trust"\nshell = "rm"', "app-invalid"),
+        ('trust = "one.trust"\nlanguages = "en"', "app-invalid"),
+        ("\udcff", "app-invalid"),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path: Path, text: str, reason: str) -> None:
+    an_app(tmp_path, "one", Publisher())
+    (tmp_path / "bad.trust").write_bytes(b"[]")
+    (tmp_path / "bad.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(MarsError) as refused:
+        read_entry(tmp_path / "bad.toml")
+    assert refused.value.reason == reason
+
+
+def test_the_user_unit_names_the_command() -> None:
+    unit = Path(__file__).parents[2] / "deploy" / "mars-daemon.service"
+    text = unit.read_text("utf-8")
+    assert "mars daemon" in text
+    assert "ExecReload=" in text

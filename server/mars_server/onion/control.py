@@ -37,14 +37,15 @@ class Tor:
         return found
 
     def configure(self, services: Sequence[Option]) -> None:
-        """Makes ``services`` all onion services of this tor.
+        """Makes ``services`` all onion services of this tor. Raises as ``set_options``."""
+        self.set_options(list(services) or [("HiddenServiceDir", "")])
 
-        Raises ``ConfigError``: ``tor-option`` for an option this tor does not know,
+    def set_options(self, wanted: Sequence[Option]) -> None:
+        """SETCONF. Raises ``ConfigError``: ``tor-option`` for an option this tor does not know,
         ``tor-refused`` for values it does not take.
         """
-        wanted = list(services) or [("HiddenServiceDir", "")]
         try:
-            self._controller.set_options(wanted)
+            self._controller.set_options(list(wanted))
         except stem.InvalidArguments as error:
             raise ConfigError(
                 "tor-option", f"This tor does not know an option: {error}. Use tor 0.4.8 or later."

@@ -1,10 +1,24 @@
-"""The folder of the onion service: its name and its key."""
+"""The folder of the onion service: its name, and its key with backup and restore."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import os
 from pathlib import Path
 
+from mars.errors import ConfigError, StateError
+from mars.wire import strictjson
 from mars.wire.onion import is_onion_host
+
+SECRET = "hs_ed25519_secret_key"  # noqa: S105 - a file's name
+PUBLIC = "hs_ed25519_public_key"
+NAME = "hostname"
+_SECRET_HEAD = b"== ed25519v1-secret: type0 ==\0\0\0"
+_PUBLIC_HEAD = b"== ed25519v1-public: type0 ==\0\0\0"
+"""First 32 bytes of tor's key files (tor, src/lib/crypt_ops/crypto_ed25519.c)."""
+_LONGEST_BACKUP = 4096
+"""Bytes."""
 
 
 def hostname(folder: str) -> str | None:
@@ -13,7 +27,82 @@ def hostname(folder: str) -> str | None:
     A file that holds anything else counts as none.
     """
     try:
-        name = Path(folder, "hostname").read_text("ascii").strip()
+        name = Path(folder, NAME).read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
         return None
     return name if is_onion_host(name) else None
+
+
+def address(public_key: bytes) -> str:
+    """The host name of an Ed25519 public key, 32 bytes (Tor rend-spec-v3, section 6)."""
+    check = hashlib.sha3_256(b".onion checksum" + public_key + b"\x03").digest()[:2]
+    return base64.b32encode(public_key + check + b"\x03").decode("ascii").lower() + ".onion"
+
+
+def backup(folder: Path) -> bytes:
+    """The key as one JSON document; whoever has it *is* the service, so it belongs encrypted.
+
+    Raises ``StateError`` (``onion-key``).
+    """
+    try:
+        secret, public = (folder / SECRET).read_bytes(), (folder / PUBLIC).read_bytes()
+    except OSError as error:
+        raise StateError(
+            "onion-key", f"The key in {folder} cannot be read ({error.strerror}); be tor's user."
+        ) from None
+    _check(secret, public)
+    plain = {
+        "type": "onion-key",
+        "version": 1,
+        "address": address(public[32:]),
+        "secret": base64.b64encode(secret).decode("ascii"),
+        "public": base64.b64encode(public).decode("ascii"),
+    }
+    return strictjson.write(plain, indent=2) + b"\n"
+
+
+def restore(folder: Path, data: bytes) -> str:
+    """Writes the key of a backup into ``folder`` (0700); returns the service's host name.
+
+    Raises ``ConfigError`` (``backup-invalid``), ``StateError`` (``onion-key``) where the folder
+    holds another key already, and ``OSError``.
+    """
+    secret, public = _decode(data)
+    name = address(public[32:])
+    existing = folder / PUBLIC
+    if existing.exists() and existing.read_bytes() != public:
+        raise StateError("onion-key", f"{folder} holds another service's key; move it away first.")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for file, content in ((SECRET, secret), (PUBLIC, public), (NAME, f"{name}\n".encode())):
+        _write(folder / file, content)
+    return name
+
+
+def _decode(data: bytes) -> tuple[bytes, bytes]:
+    members = strictjson.parse(data, _LONGEST_BACKUP)
+    try:
+        if not isinstance(members, dict) or members["type"] != "onion-key":
+            raise ValueError
+        secret = base64.b64decode(members["secret"], validate=True)
+        public = base64.b64decode(members["public"], validate=True)
+    except (KeyError, ValueError, TypeError):
+        raise ConfigError("backup-invalid", "This file is no backup of an onion key.") from None
+    _check(secret, public)
+    return secret, public
+
+
+def _check(secret: bytes, public: bytes) -> None:
+    heads = secret[:32] == _SECRET_HEAD and public[:32] == _PUBLIC_HEAD
+    if not heads or len(secret) != 96 or len(public) != 64:
+        raise ConfigError("backup-invalid", "These are no key files of a version 3 onion service.")
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(path.name + ".new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with os.fdopen(os.open(temporary, flags, 0o600), "wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    temporary.replace(path)

@@ -34,6 +34,8 @@ class OnionSettings:
     pow_rate: int = 250
     """Rendezvous requests per second that the proof-of-work queue hands out under load."""
     pow_burst: int = 2500
+    balanced: bool = False
+    """A backend of Onionbalance: answers for the public address in ``ob_config`` too."""
     group_readable: bool = True
     """Lets the group read the folder and ``hostname`` (not the key), so that the server can."""
 
@@ -74,6 +76,8 @@ def options(settings: OnionSettings, pow_defence: bool = True) -> list[Option]:
             ("HiddenServicePoWQueueRate", str(settings.pow_rate)),
             ("HiddenServicePoWQueueBurst", str(settings.pow_burst)),
         ]
+    if settings.balanced:
+        found.append(("HiddenServiceOnionBalanceInstance", "1"))
     if settings.circuit_ids:
         found.append(("HiddenServiceExportCircuitID", "haproxy"))
     return found

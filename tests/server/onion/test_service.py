@@ -1,79 +1,127 @@
-"""The onion service on a real, private Tor network: set up, found again, never left open."""
+"""The onion service beside others in one tor; its key saved and put back."""
 
 from __future__ import annotations
 
-import time
+import json
+import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from mars import factory
-from mars.errors import ConfigError, MarsError, TransportError
-from mars.ports import Request
+from mars.errors import ConfigError, StateError, WireError
 from mars.testing.tornet import TorNetwork
+from mars_server.onion import folder as keys
+from mars_server.onion.balance import backend_config, balancer_config
 from mars_server.onion.control import connected
-from mars_server.onion.folder import hostname
+from mars_server.onion.settings import (
+    OnionSettings,
+    holds,
+    options,
+    torrc,
+    with_service,
+    without_service,
+)
 from tests.server.serving import kit
 
-
-def fetch(network: TorNetwork, host: str, query: str = "") -> bytes:
-    """A fetch through the client tor, tried again while the descriptor is on its way."""
-    url = f"http://{host}/motd/motd.json" + (f"?{query}" if query else "")
-    for attempt in range(20):
-        try:
-            return factory.fetcher(network.socks).fetch(Request(url, deadline=20.0)).body
-        except TransportError:
-            if attempt == 19:
-                raise
-            time.sleep(0.5)
-    raise AssertionError
+MINE = OnionSettings("/var/lib/tor/mine", "unix:/run/mars/s")
+OTHER = [("HiddenServiceDir", "/var/lib/tor/other/"), ("HiddenServicePort", "22 127.0.0.1:22")]
 
 
 def control(network: TorNetwork) -> str:
     return f"unix:{network.service.folder}/control"
 
 
-def test_l03_serve_makes_the_service_and_adds_it_again(tornet: TorNetwork) -> None:
-    onion = tornet.folder / "motd-onion"
-    with kit.served("--onion", str(onion), "--control", control(tornet), unix=True) as server:
-        server.wait_for("onion service http://")
-        name = hostname(str(onion))
-        assert name is not None
-        assert fetch(tornet, name, "v=0.5.2&os=linux") == server.body
-        with connected(control(tornet)) as tor:
-            options = tor.services()
-            assert ("HiddenServicePoWDefensesEnabled", "1") in options
-            assert ("HiddenServiceMaxStreams", "20") in options
-            tor.configure([])
-        server.wait_for(f"onion service http://{name}", 20, times=2)
-        assert fetch(tornet, name, "v=0.5.2&os=linux") == server.body
-        assert kit.status(server.get(host=name)) == 200
-        assert kit.status(server.get(host="evil.example")) == 404
-        assert server.stop() == 0
-        assert len([line for line in server.lines() if "os=linux" in line and " 200 " in line]) == 2
+def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [kit.COMMAND, "onion", *arguments], input=stdin, capture_output=True, timeout=60
+    )
 
 
-def test_other_services_of_the_same_tor_stay(tornet: TorNetwork, tmp_path: Path) -> None:
+def test_other_services_of_the_same_tor_stay(tornet: TorNetwork) -> None:
     other = tornet.folder / "other"
     with connected(control(tornet)) as tor:
-        tor.configure([("HiddenServiceDir", str(other)), ("HiddenServicePort", "81 127.0.0.1:9")])
-    onion = tornet.folder / "mine"
-    with kit.served("--onion", str(onion), "--control", control(tornet), unix=True):
-        with connected(control(tornet)) as tor:
-            folders = [value for name, value in tor.services() if name == "HiddenServiceDir"]
-        assert folders == [str(other), str(onion)]
+        before = tor.services()
+        extra = [("HiddenServiceDir", str(other)), ("HiddenServicePort", "81 127.0.0.1:9")]
+        tor.configure([*before, *extra])
+        mine = tornet.folder / "mine"
+        arguments = ("--dir", str(mine), "--to", "127.0.0.1:9", "--control", control(tornet))
+        done = run("add", *arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        answer = json.loads(done.stdout)
+        assert answer == {
+            "address": keys.hostname(str(mine)), "added": True, "proof_of_work": True,
+        }  # fmt: skip
+        assert json.loads(run("add", *arguments, "--json").stdout)["added"] is False
+        found = [value for name, value in tor.services() if name == "HiddenServiceDir"]
+        assert found[-2:] == [str(other), str(mine)]
+        tor.configure(before)
+    saved = run("backup", "--dir", str(mine))
+    assert json.loads(saved.stdout)["address"] == answer["address"]
+    again = tornet.folder / "again"
+    assert run("restore", "--dir", str(again), stdin=saved.stdout).returncode == 0
+    for name in (keys.SECRET, keys.PUBLIC, keys.NAME):
+        assert (again / name).read_bytes() == (mine / name).read_bytes()
+        assert stat.S_IMODE((again / name).stat().st_mode) == 0o600
+    assert stat.S_IMODE(again.stat().st_mode) == 0o700
 
 
-def test_l04_a_control_port_that_does_not_let_us_in_is_told(tornet: TorNetwork) -> None:
-    wrong = tornet.folder / "password"
-    wrong.write_text("wrong\n")
-    with pytest.raises(ConfigError) as refused, connected(control(tornet), wrong):
-        pass
-    assert refused.value.reason == "control-auth"
+def test_a_restored_key_never_replaces_another(tmp_path: Path) -> None:
+    first, second = (_key(tmp_path / name, seed) for name, seed in (("a", b"a"), ("b", b"b")))
+    saved = keys.backup(first)
+    with pytest.raises(StateError):
+        keys.restore(second, saved)
+    assert keys.restore(first, saved) == keys.address(b"a" * 32)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "unix:/nonexistent/control"])
-def test_l04_no_control_port(address: str) -> None:
-    with pytest.raises(MarsError) as refused, connected(address):
-        pass
-    assert refused.value.reason == "tor-control"
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b'{"type": "onion-key"}', b"\xff", b'{"type":"onion-key","secret":"eA=="}']
+)
+def test_a_backup_that_is_none_is_refused(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises((ConfigError, WireError)):
+        keys.restore(tmp_path / "onion", data)
+    assert not (tmp_path / "onion").exists()
+
+
+def test_setting_one_service_names_the_others_again() -> None:
+    wanted = options(MINE)
+    both = with_service(OTHER, wanted)
+    assert both == [*OTHER, *wanted]
+    assert with_service(both, wanted) == both
+    assert holds(both, wanted)
+    assert not holds(OTHER, wanted)
+    assert not holds(with_service(OTHER, options(MINE, pow_defence=False)), wanted)
+    assert without_service(both, "/var/lib/tor/other") == wanted
+
+
+def test_the_torrc_says_what_is_set_over_the_control_port() -> None:
+    done = run("torrc", "--dir", MINE.folder, "--to", MINE.target)
+    assert done.stdout.decode() == torrc(MINE)
+    assert [tuple(line.split(" ", 1)) for line in torrc(MINE).splitlines()] == options(MINE)
+
+
+def test_the_circuit_is_told_on_a_unix_socket_only() -> None:
+    told = ("HiddenServiceExportCircuitID", "haproxy")
+    assert told in options(MINE)
+    assert told not in options(OnionSettings("/d", "127.0.0.1:80"))
+
+
+@pytest.mark.parametrize("target", ["", 'unix:/a"b', "unix:/a b", "unix:/a\nHiddenServiceDir /x"])
+def test_values_cannot_smuggle_options(target: str) -> None:
+    with pytest.raises(ConfigError):
+        OnionSettings("/var/lib/tor/mine", target)
+
+
+def test_onionbalance_gets_addresses_only() -> None:
+    front, backend = keys.address(b"f" * 32), keys.address(b"b" * 32)
+    assert f"- address: {backend}" in balancer_config("front.key", [backend])
+    assert backend_config(front) == f"MasterOnionAddress {front}\n"
+    with pytest.raises(ConfigError):
+        backend_config("example.onion")
+
+
+def _key(folder: Path, seed: bytes) -> Path:
+    folder.mkdir()
+    (folder / keys.SECRET).write_bytes(b"== ed25519v1-secret: type0 ==\0\0\0" + seed * 64)
+    (folder / keys.PUBLIC).write_bytes(b"== ed25519v1-public: type0 ==\0\0\0" + seed * 32)
+    return folder

@@ -1,0 +1,129 @@
+"""``mars-server onion``: set up the onion service, save its key, spread it over machines."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from mars.console import emit_json
+from mars.errors import StateError
+from mars_server.cli.serve import tell
+from mars_server.onion import balance as balancing
+from mars_server.onion import folder as key_folder
+from mars_server.onion.settings import OnionSettings, torrc
+
+_FILE = click.Path(path_type=Path)
+_dir = click.option("--dir", "folder", type=_FILE, required=True, help="The HiddenServiceDir.")
+_to = click.option(
+    "--to", "target", required=True, metavar="unix:PATH|127.0.0.1:PORT", help="The server's --bind."
+)
+_port = click.option("--port", type=click.IntRange(1, 65535), default=80, show_default=True)
+_balanced = click.option("--balanced", is_flag=True, help="A backend behind Onionbalance.")
+
+
+@click.group()
+def onion() -> None:
+    """Set up the onion service that clients reach the server by."""
+
+
+def _settings(folder: Path, target: str, port: int, balanced: bool) -> OnionSettings:
+    return OnionSettings(str(folder.absolute()), target, port, balanced=balanced)
+
+
+@onion.command("torrc")
+@_dir
+@_to
+@_port
+@_balanced
+def print_torrc(folder: Path, target: str, port: int, balanced: bool) -> None:
+    """Print lines for a torrc: the service with all its defences."""
+    click.echo(torrc(_settings(folder, target, port, balanced)), nl=False)
+
+
+@onion.command()
+@_dir
+@_to
+@_port
+@_balanced
+@click.option("--control", required=True, metavar="ADDRESS", help="tor's control port or socket.")
+@click.option("--control-password-file", type=_FILE, help="Where tor wants a password.")
+@click.option("--save", is_flag=True, help="Also write it into tor's torrc (SAVECONF).")
+@click.option("--json", "as_json", is_flag=True)
+def add(
+    folder: Path,
+    target: str,
+    port: int,
+    balanced: bool,
+    control: str,
+    control_password_file: Path | None,
+    save: bool,
+    as_json: bool,
+) -> None:
+    """Add the service to a running tor; other services of that tor stay as they are.
+
+    Without --save tor forgets it when it restarts; mars-server serve --onion adds it again.
+    """
+    from mars_server.onion.control import connected
+    from mars_server.onion.keeper import ensure
+
+    settings = _settings(folder, target, port, balanced)
+    added, defended = ensure(settings, control, control_password_file)
+    if save:
+        with connected(control, control_password_file) as tor:
+            tor.save()
+    if not defended:
+        tell("this tor has no proof-of-work module; the service runs without that defence")
+    name = key_folder.hostname(settings.folder)
+    if as_json:
+        emit_json({"address": name, "added": added, "proof_of_work": defended})
+    else:
+        click.echo(name or "added; its address stands in the folder's file hostname")
+
+
+@onion.command()
+@_dir
+def address(folder: Path) -> None:
+    """Print the service's address."""
+    name = key_folder.hostname(str(folder))
+    if name is None:
+        raise StateError(
+            "onion-key", f"{folder}/hostname is missing or unreadable; is this tor's folder?"
+        )
+    click.echo(name)
+
+
+@onion.command()
+@_dir
+@click.option("--out", type=click.Path(path_type=Path, allow_dash=True), default="-")
+def backup(folder: Path, out: Path) -> None:
+    """Write the service's key, for an encrypted backup: ... backup --dir D | gpg -c > onion.gpg"""
+    data = key_folder.backup(folder)
+    if str(out) == "-":
+        sys.stdout.buffer.write(data)
+        return
+    out.touch(mode=0o600, exist_ok=False)
+    out.write_bytes(data)
+    tell(f"{out} holds the key: whoever has it is your service")
+
+
+@onion.command()
+@_dir
+@click.option("--from", "source", type=click.Path(path_type=Path, allow_dash=True), default="-")
+def restore(folder: Path, source: Path) -> None:
+    """Put a backed-up key into a new folder, as tor's user; then add the service again."""
+    data = sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
+    click.echo(key_folder.restore(folder, data))
+
+
+@onion.command("balance")
+@click.option("--key", required=True, help="Onionbalance's key file of the public address.")
+@click.option("--front", required=True, metavar="ONION", help="The public address.")
+@click.argument("backends", nargs=-1, required=True, metavar="BACKEND…")
+def balance(key: str, front: str, backends: tuple[str, ...]) -> None:
+    """Print Onionbalance's config.yaml, and the ob_config that every backend needs."""
+    click.echo("# config.yaml of Onionbalance")
+    click.echo(balancing.balancer_config(key, backends), nl=False)
+    click.echo("# ob_config in the HiddenServiceDir of each backend")
+    click.echo(balancing.backend_config(front), nl=False)

@@ -1,0 +1,164 @@
+"""Group L: the onion service, on a real tor, under faults and greed."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import socks
+
+from mars import factory
+from mars.errors import ConfigError, MarsError, TransportError
+from mars.ports import Request
+from mars.testing.tornet import TorNetwork
+from mars.testing.tornet.network import connect as bootstrap
+from mars_server.onion.control import connected
+from mars_server.onion.folder import hostname
+from mars_server.serving.limits import Limits
+from tests.server.serving import kit
+
+PATIENCE = 60.0
+"""Seconds until a service must be reachable; a descriptor takes about two to be published."""
+
+
+@dataclass
+class Behind:
+    """A server behind an onion service of the private network."""
+
+    server: kit.Served
+    network: TorNetwork
+    host: str
+
+    def fetch(self, query: str = "") -> bytes:
+        """A fetch by the client's own code, repeated until the service is reachable."""
+        url = f"http://{self.host}/motd/motd.json" + (f"?{query}" if query else "")
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                request = Request(url, deadline=20.0)
+                return factory.fetcher(self.network.socks).fetch(request).body
+            except TransportError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.5)
+
+    def stream(self, name: str) -> socket.socket:
+        """One stream; those with the same ``name`` share a circuit."""
+        host, port = self.network.socks.split(":")
+        found: socket.socket = socks.create_connection(
+            (self.host, 80), 30, None, socks.SOCKS5, host, int(port), True, name, name
+        )
+        return found
+
+
+def control(network: TorNetwork) -> str:
+    return f"unix:{network.service.folder}/control"
+
+
+@pytest.fixture(scope="module")
+def behind(tornet: TorNetwork) -> Iterator[Behind]:
+    folder = str(tornet.folder / "l-onion")
+    with kit.served("--onion", folder, "--control", control(tornet), unix=True) as server:
+        server.wait_for("onion service http://")
+        name = hostname(folder)
+        assert name is not None
+        running = Behind(server, tornet, name)
+        assert running.fetch() == server.body
+        yield running
+
+
+def test_l01_a_flood_meets_proof_of_work_and_limited_introductions(behind: Behind) -> None:
+    with connected(control(behind.network)) as tor:
+        options = dict(tor.services())
+    assert options["HiddenServicePoWDefensesEnabled"] == "1"
+    assert options["HiddenServiceEnableIntroDoSDefense"] == "1"
+    assert behind.fetch() == behind.server.body  # at effort 0, as without the module
+
+
+def test_l02_a_circuit_with_too_many_streams_is_closed(behind: Behind) -> None:
+    opened = 0
+    with ExitStack() as streams, suppress(OSError):
+        for _ in range(40):
+            streams.enter_context(behind.stream("greedy"))
+            opened += 1
+    assert opened <= 20
+    assert behind.fetch() == behind.server.body
+
+
+def test_h01_answers_on_one_circuit_are_counted_up_to_the_cap(behind: Behind) -> None:
+    for _ in range(Limits().hits_per_circuit + 4):
+        with behind.stream("circuit") as sock:
+            sock.sendall(kit.golden("cc=IS", behind.host))
+            assert kit.body(kit.read_all(sock)) == behind.server.body
+    end = time.monotonic() + 10
+    while len(lines := _lines(behind, "cc=IS")) < 7 and time.monotonic() < end:
+        time.sleep(0.05)
+    assert [line.split()[-4] for line in lines] == ["200"] * 3 + ["499"] * 4
+
+
+def _lines(behind: Behind, query: str) -> list[str]:
+    (part,) = behind.server.logs.glob("*.part")
+    return [line for line in part.read_text().splitlines() if query in line]
+
+
+def test_l03_the_service_comes_back_after_tor_restarted(behind: Behind) -> None:
+    tor = behind.network.service
+    before = behind.server.stderr.count("onion service http://")
+    tor.stop()
+    behind.server.wait_for("control port does not answer", 30)
+    tor.start()
+    tor.wait_for_control()
+    bootstrap(tor)
+    behind.server.wait_for(f"onion service http://{behind.host}", 30, times=before + 1)
+    assert behind.fetch("os=macos") == behind.server.body
+    assert len(_lines(behind, "os=macos")) >= 1
+
+
+def test_l04_a_wrong_password_is_told(tornet: TorNetwork, tmp_path: Path) -> None:
+    wrong = tmp_path / "password"
+    wrong.write_text("wrong\n")
+    with pytest.raises(ConfigError) as refused, connected(control(tornet), wrong):
+        pass
+    assert refused.value.reason == "control-auth"
+
+
+def test_l04_an_unreadable_cookie_is_told(tornet: TorNetwork) -> None:
+    cookie = tornet.service.folder / "cookie"
+    hidden = cookie.rename(cookie.with_name("hidden"))
+    try:
+        with pytest.raises(ConfigError) as refused, connected(control(tornet)):
+            pass
+    finally:
+        hidden.rename(cookie)
+    assert refused.value.reason == "control-auth"
+
+
+def test_l04_an_open_control_port_is_refused(tornet: TorNetwork) -> None:
+    with connected(control(tornet)) as tor:
+        assert tor.info("version")
+        tor.set_options([("CookieAuthentication", "0")])
+        try:
+            with pytest.raises(ConfigError) as refused, connected(control(tornet)):
+                pass
+        finally:
+            tor.set_options([("CookieAuthentication", "1")])
+    assert refused.value.reason == "control-open"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "unix:/nonexistent/control"])
+def test_l04_no_control_port(address: str) -> None:
+    with pytest.raises(MarsError) as refused, connected(address):
+        pass
+    assert refused.value.reason == "tor-control"
+
+
+@pytest.mark.parametrize("address", ["", "tor", "127.0.0.1:"])
+def test_l04_no_address(address: str) -> None:
+    with pytest.raises(ConfigError) as refused, connected(address):
+        pass
+    assert refused.value.reason == "control-address"

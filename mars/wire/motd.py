@@ -102,7 +102,11 @@ def decode(payload: bytes) -> Motd:
 
 
 def encode(motd: Motd) -> bytes:
-    """The payload as we sign it: compact UTF-8 JSON, members in the documented order."""
+    """The payload as we sign it: compact UTF-8 JSON, members in the documented order.
+
+    Raises ``WireError``: ``bad-payload`` for a target with keys that we did not understand when we
+    read it, ``bad-time`` for a time after the year 9999.
+    """
     return strictjson.write(
         {
             "type": "motd",
@@ -212,6 +216,9 @@ def _plain(message: Message) -> dict[str, object]:
 
 
 def _plain_target(target: Target) -> dict[str, object]:
+    if target.unknown:
+        # Without the keys that we did not keep, the message would reach people it is not for.
+        raise m.bad("a target with keys from a later format cannot be written again")
     plain: dict[str, object] = {}
     if target.platforms is not None:
         plain["platforms"] = list(target.platforms)

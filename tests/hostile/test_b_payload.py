@@ -412,6 +412,13 @@ def test_b17_unknown_key_in_target_matches_nobody() -> None:
         assert shown(motd) == ["b"]
 
 
+def test_b17_a_target_that_was_not_understood_is_not_written_again() -> None:
+    motd = judge(payload(messages=[message(target={"color": "red"})])).motd
+    with pytest.raises(WireError) as caught:
+        motds.encode(motd)
+    assert caught.value.reason == "bad-payload"
+
+
 def test_b18_targets_are_evaluated_here_on_bytes_that_are_the_same_for_all() -> None:
     targets = [
         Target(platforms=("windows",)),

@@ -1,0 +1,196 @@
+"""Coverage-guided fuzzing of everything that reads a signed document, by atheris (libFuzzer).
+
+``python tests/fuzz/fuzz_trust.py --seconds 60``; exits 0 when nothing was found. A finding is a
+file in the folder ``--findings``; run it again with ``python tests/fuzz/fuzz_trust.py FILE``.
+
+The first octet of an input chooses the reader. Payloads and keys documents are signed here with a
+fixed key before they are judged, so that the fuzzer gets past the signatures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["mars.wire", "mars.trust"]):
+    from mars.errors import StateError, TrustError, WireError
+    from mars.testing.openpgp import MemoryOpenPGP
+    from mars.testing.publisher import EXAMPLE_NOW, Publisher
+    from mars.trust import TrustState, accept, verify
+    from mars.wire import envelope, strictjson
+    from mars.wire import motd as motds
+    from mars.wire.envelope import KEYS_TYPE, MAX_PAYLOAD, Envelope
+    from mars.wire.keys import KeysDocument, TrustRoot
+    from mars.wire.targeting import select, update_status
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+MAX_LENGTH = 4096
+"""Bytes of an input; the size limits themselves are tried by ordinary tests."""
+MEMORY_MB = 1024
+GRACE = 120
+"""Seconds for start, corpus and a last slow input, beyond those that were asked for."""
+
+PUBLISHER = Publisher(seeds=[b"f" * 32])
+ROOT = PUBLISHER.trust()
+NEW = TrustState.initial()
+
+
+def raw(data: bytes) -> None:
+    """Bytes as a server would send them: nothing unsigned is ever accepted."""
+    try:
+        accept(data, {}, EXAMPLE_NOW, ROOT, NEW)
+    except (WireError, TrustError):
+        return
+    raise AssertionError("an unsigned document was accepted")
+
+
+def signed(data: bytes) -> None:
+    """A payload that the right key has signed."""
+    document = envelope.encode(PUBLISHER.envelope(data[:MAX_PAYLOAD]))
+    try:
+        accepted = verify(document, ROOT, NEW, EXAMPLE_NOW, MemoryOpenPGP())
+    except (WireError, TrustError):
+        return
+    motd = accepted.motd
+    assert EXAMPLE_NOW < motd.expires <= motd.issued + 60 * 86_400
+    assert motd.serial <= motd.issued <= EXAMPLE_NOW + 86_400
+    if not any(item.target and item.target.unknown for item in motd.messages):
+        assert motds.decode(motds.encode(motd)) == motd
+    assert TrustState.decode(accepted.state.encode()) == accepted.state
+    update_status(motd, "1.0", "linux", ["is_IS"], EXAMPLE_NOW)
+    for shown in select(motd, "1.0", "linux", ["is_IS"], EXAMPLE_NOW):
+        assert not set(shown.title) & set("\n\x1b\u202e")
+        assert shown.url.isascii()
+
+
+def chain(data: bytes) -> None:
+    """A keys document that the right key has signed, in front of a document that holds."""
+    step = PUBLISHER.envelope(data[:MAX_PAYLOAD], KEYS_TYPE)
+    inner = PUBLISHER.envelope(motds.encode(PUBLISHER.motd()))
+    both = Envelope(inner.payload_type, inner.payload, inner.signatures, (step,))
+    with contextlib.suppress(WireError, TrustError):
+        verify(envelope.encode(both), ROOT, NEW, EXAMPLE_NOW, MemoryOpenPGP())
+
+
+def envelopes(data: bytes) -> None:
+    """What is read can be written, and is then read as the same."""
+    with contextlib.suppress(WireError):
+        value = envelope.decode(data)
+        assert envelope.decode(envelope.encode(value)) == value
+
+
+def keys(data: bytes) -> None:
+    """The same of keys documents and of what is pinned."""
+    for reader in (KeysDocument, TrustRoot):
+        with contextlib.suppress(WireError):
+            value = reader.decode(data)
+            assert reader.decode(value.encode()) == value
+
+
+def states(data: bytes) -> None:
+    """A state file from a broken disk."""
+    with contextlib.suppress(StateError):
+        TrustState.decode(data)
+
+
+def numbers(data: bytes) -> None:
+    """What our parser takes, the standard one takes too, and to the same value."""
+    try:
+        value = strictjson.parse(data, MAX_LENGTH)
+    except WireError:
+        return
+    assert json.loads(data) == value
+
+
+READERS: tuple[Callable[[bytes], None], ...] = (
+    raw,
+    signed,
+    chain,
+    envelopes,
+    keys,
+    states,
+    numbers,
+)
+
+
+def one_input(data: bytes) -> None:
+    if data:
+        READERS[data[0] % len(READERS)](data[1:])
+
+
+def seeds() -> list[bytes]:
+    """The vectors: whole documents, their payloads, what they pin, what they remember."""
+    found: list[bytes] = []
+    for path in sorted(VECTORS.glob("*.json")):
+        vector = json.loads(path.read_bytes())
+        parts = [base64.b64decode(vector["document"]), json.dumps(vector["trust"]).encode()]
+        with contextlib.suppress(WireError):
+            outer = envelope.decode(parts[0])
+            parts += [outer.payload, *(step.payload for step in outer.x_keys)]
+        if vector["state"]:
+            parts.append(json.dumps(vector["state"]).encode())
+        found += [bytes([n]) + part for part in parts for n in range(len(READERS))]
+    return [seed for seed in dict.fromkeys(found) if len(seed) <= MAX_LENGTH]
+
+
+def fuzz(corpus: str, findings: str, seconds: int) -> None:
+    """Never returns: libFuzzer ends the process."""
+    arguments = [
+        sys.argv[0],
+        f"-max_total_time={seconds}",
+        f"-max_len={MAX_LENGTH}",
+        f"-rss_limit_mb={MEMORY_MB}",
+        "-timeout=10",
+        "-verbosity=0",
+        "-print_final_stats=1",
+        f"-artifact_prefix={findings}/",
+        corpus,
+    ]
+    atheris.Setup(arguments, one_input)
+    atheris.Fuzz()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--findings", default="fuzz-findings", help="folder for what is found")
+    parser.add_argument("--corpus", help=argparse.SUPPRESS)
+    parser.add_argument("input", nargs="?", type=Path, help="a finding to run again")
+    options = parser.parse_args()
+    if options.input is not None:
+        one_input(options.input.read_bytes())
+        return 0
+    if options.corpus is not None:
+        fuzz(options.corpus, options.findings, options.seconds)
+    return in_a_child(options.findings, options.seconds)
+
+
+def in_a_child(findings: str, seconds: int) -> int:
+    """libFuzzer leaves without tidying up, so that is done here."""
+    Path(findings).mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="mars-fuzz-") as corpus:
+        for n, seed in enumerate(seeds()):
+            (Path(corpus) / f"{n:05}").write_bytes(seed)
+        command = [sys.executable, __file__, "--corpus", corpus, "--findings", findings]
+        command += ["--seconds", str(seconds)]
+        code = subprocess.run(command, timeout=seconds + GRACE, check=False).returncode
+    with contextlib.suppress(OSError):
+        Path(findings).rmdir()
+    found = Path(findings).exists()
+    print(  # noqa: T201
+        f"fuzz_trust: {'findings are in ' + findings if found else 'nothing was found'}"
+    )
+    return code or int(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

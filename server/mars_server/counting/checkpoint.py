@@ -7,18 +7,17 @@ from dataclasses import replace
 
 from mars_server.counting.advance import Advance, Ledger
 from mars_server.counting.register import Register
+from mars_server.counting.sizes import Sizes
 from mars_server.counting.tally import merge
-
-STEPS = 500
-"""Logs after which is stored."""
-BYTES = 256 * 1024 * 1024
-"""Bytes of log after which is stored: a crash costs seconds, a transaction milliseconds."""
 
 
 class Checkpoints:
     """What is counted and not yet stored, by log."""
 
-    def __init__(self, ledger: Ledger, register: Register, now: Callable[[], int]) -> None:
+    def __init__(
+        self, ledger: Ledger, register: Register, now: Callable[[], int], sizes: Sizes
+    ) -> None:
+        self._sizes = sizes
         self._ledger = ledger
         self._register = register
         self._now = now
@@ -38,7 +37,7 @@ class Checkpoints:
             step = replace(step, source=before.source, before=before.before, tally=tally)
         self._pending[path] = step
         self._bytes += step.position - step.before
-        if len(self._pending) >= STEPS or self._bytes >= BYTES:
+        if len(self._pending) >= self._sizes.steps or self._bytes >= self._sizes.checkpoint:
             self.flush()
 
     def flush(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import IO
@@ -21,8 +22,6 @@ from mars_server.counting.identity import (
 from mars_server.counting.streams import STDIN, Stream, compression, open_raw
 from mars_server.counting.work import Span
 
-SPAN = 32 * 1024 * 1024
-"""Bytes of a plain log that make one task."""
 _EDGE = 4096
 """Bytes at both ends of a compressed file that, with its size, tell it from others: the end holds
 a checksum of the whole content (RFC 1952 2.3.1; xz and zstd likewise)."""
@@ -98,10 +97,11 @@ def _compressed(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe
     fingerprint = digest(b"%d\n" % size + first + _read(raw, _EDGE))
     raw.seek(0)
     head = b""
-    for chunk in Stream(raw, path).chunks():
-        head += chunk
-        if len(head) >= HEAD:
-            break
+    with closing(Stream(raw, path)) as stream:
+        for chunk in stream.chunks():
+            head += chunk
+            if len(head) >= HEAD:
+                break
     head = head[:HEAD] if len(head) >= HEAD else head[: head.rfind(b"\n") + 1]
     return Probe(
         path,
@@ -155,7 +155,7 @@ def tail_at(path: str, position: int) -> str:
         return digest(_read(raw, position - start))
 
 
-def spans(found: Probe, start: int, size: int = SPAN) -> list[Span]:
+def spans(found: Probe, start: int, size: int) -> list[Span]:
     """``start`` to the last LF of a plain log, in spans of about ``size`` bytes."""
     length = found.length or 0
     marks = [start]

@@ -14,7 +14,8 @@ from mars_server.counting.work import Done, Piece, Task, Whole
 class Register:
     """The known sources, those found in this pass included."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, span: int) -> None:
+        self._span = span
         self._ledger = ledger
         self._sources = {one.id: one for one in ledger.sources()}
         self._held: set[int] = set()
@@ -36,7 +37,7 @@ class Register:
         verdict = self._identify(found.face())
         if verdict.start is None:
             return verdict, []
-        return verdict, list(spans(found, verdict.start))
+        return verdict, [*spans(found, verdict.start, self._span)]
 
     def _stream(self, found: Probe) -> list[Task]:
         if found.fingerprint is not None and self._ledger.is_archived(found.fingerprint):

@@ -15,6 +15,7 @@ from mars_server.counting.drivers import Driver
 from mars_server.counting.probe import Probe, probe, spans
 from mars_server.counting.progress import Progress
 from mars_server.counting.register import Register
+from mars_server.counting.sizes import Sizes
 from mars_server.counting.tally import Tally
 from mars_server.counting.work import Done, Piece, Span, Task, Whole
 
@@ -123,7 +124,7 @@ def _everything(job: _Job) -> list[Task]:
     found = job.probe
     if found.length is None:
         return [Whole(found.path, found.format)]
-    return list(spans(found, 0))
+    return [*spans(found, 0, Sizes().span)]
 
 
 class _LedgerPass(_Pass):
@@ -134,10 +135,11 @@ class _LedgerPass(_Pass):
         progress: Progress,
         ledger: Ledger,
         now: Callable[[], int],
+        sizes: Sizes,
     ) -> None:
         super().__init__(allow, driver, progress)
-        self._register = Register(ledger)
-        self._checkpoints = Checkpoints(ledger, self._register, now)
+        self._register = Register(ledger, sizes.span)
+        self._checkpoints = Checkpoints(ledger, self._register, now, sizes)
 
     def run(self, paths: Iterable[str], format_name: str) -> Outcome:
         probes = self.look(paths, format_name)
@@ -221,13 +223,14 @@ def count_once(
     ledger: Ledger,
     now: Callable[[], int],
     format_name: str = formats.AUTO,
+    sizes: Sizes = Sizes(),  # noqa: B008 - frozen
 ) -> Outcome:
     """Counts each line of the logs that was not counted before. The caller holds the lock.
 
     Raises ``StateError`` where the database or the driver fails; what was stored until then is
     whole. Problems with single logs are in the outcome.
     """
-    return _LedgerPass(allow, driver, progress, ledger, now).run(paths, format_name)
+    return _LedgerPass(allow, driver, progress, ledger, now, sizes).run(paths, format_name)
 
 
 def _rounds(probes: Iterable[Probe]) -> Iterator[list[Probe]]:

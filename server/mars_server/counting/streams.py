@@ -66,9 +66,16 @@ class Stream:
         self.cut_short = False
         self._path = path
         source = cast("Buffered", io.BufferedReader(cast("io.RawIOBase", raw), CHUNK))
+        self._source = source
         self.kind = compression(source.peek(8)[:8])
         self._pipe = _decompressed(source, self.kind)
         self._peeked = b""
+
+    def close(self) -> None:
+        """Ends the decompressor; the file below belongs to the caller."""
+        if self._pipe is not self._source:
+            self._pipe.close()
+        self._source.detach()
 
     def head(self) -> bytes:
         """The first bytes, as many as one read gives; ``chunks`` gives them once more."""

@@ -6,6 +6,7 @@ Tasks and results are small and hold nothing of a line: no address leaves the bl
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import IO
 
@@ -91,8 +92,7 @@ def _span(task: Span, allow: AllowList) -> Done:
 
 
 def _whole(task: Whole, allow: AllowList) -> Done:
-    with open_raw(task.path) as raw:
-        stream = Stream(raw, task.path)
+    with open_raw(task.path) as raw, closing(Stream(raw, task.path)) as stream:
         if task.format == formats.AUTO:
             task = replace(task, format=formats.detect(stream.head()))
         watch = Watch()

@@ -1,0 +1,241 @@
+"""Every line once: random histories of a log that is written, rotated and counted.
+
+After every count the database must equal the slow reference over all that was ever written.
+``MARS_ROTATIONS`` sets how many histories are tried.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import os
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import Engine, select
+
+from mars.factory import system_clock
+from mars_server.counting.advance import Advance
+from mars_server.counting.drivers import Here
+from mars_server.counting.identity import Source
+from mars_server.counting.inputs import expand
+from mars_server.counting.progress import Progress
+from mars_server.counting.run import count_once
+from mars_server.counting.sizes import Sizes
+from mars_server.counting.tally import Cell
+from mars_server.storage import open_database
+from mars_server.storage.ledger import Ledger
+from mars_server.storage.schema import counts, pairs
+from tests.server.counting import reference
+from tests.server.counting.examples import ALLOW, ALLOWED, HITS, NO_HITS, line
+
+HISTORIES = int(os.environ.get("MARS_ROTATIONS", "25"))
+SMALL = Sizes(span=700, checkpoint=1500, steps=3)
+"""So that logs of some kilobytes cross many spans and transactions."""
+QUERIES = (b"", b"?v=0.5.2&os=linux&ia=100", b"?v=0.5.1", b"?lang=is", b"?x=1")
+
+
+class CrashError(Exception):
+    """The counter dies here."""
+
+
+class Dying:
+    """A real ledger whose process dies before or after the n-th transaction."""
+
+    def __init__(self, ledger: Ledger, dies: int, *, after: bool) -> None:
+        self._ledger = ledger
+        self._left = dies
+        self._after = after
+
+    def sources(self) -> list[Source]:
+        return self._ledger.sources()
+
+    def is_archived(self, fingerprint: str) -> bool:
+        return self._ledger.is_archived(fingerprint)
+
+    def commit(self, advances: Iterable[Advance], now: int) -> tuple[list[int], int]:
+        self._left -= 1
+        if self._left < 0 and not self._after:
+            raise CrashError
+        done = self._ledger.commit(advances, now)
+        if self._left < 0:
+            raise CrashError
+        return done
+
+
+def stored(engine: Engine) -> tuple[dict[Cell, int], dict[Cell, int]]:
+    with engine.connect() as connection:
+        cells = {(a, b, c): n for a, b, c, n in connection.execute(select(counts))}
+        cross = {(a, b, c): n for a, b, c, n in connection.execute(select(pairs))}
+    return cells, cross
+
+
+class Rotation(RuleBasedStateMachine):
+    """One log, its rotated generations, and a counter that is run and killed."""
+
+    kinds = ("timed", "own", "timeless")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="mars-rotation-"))
+        self.logs = self.folder / "logs"
+        self.logs.mkdir()
+        self.live = self.logs / "access.log"
+        self.past: list[bytes] = []
+        self.now = b""
+        self.number = 0
+        self.ended = 0
+        self.counted = True
+        self.engine = open_database(f"sqlite:///{self.folder}/counts.db")
+
+    @initialize(kind=st.sampled_from(kinds), seed=st.integers(0, 2**32))
+    def begin(self, kind: str, seed: int) -> None:
+        self.kind = kind
+        self.draw = random.Random(seed)
+        self.fresh()
+
+    def fresh(self) -> None:
+        """A new generation."""
+        self.now = b""
+        self.live.touch()
+        if self.kind == "own":
+            self.write(b"# mars access log v1 id=%032x\n" % self.draw.getrandbits(128))
+
+    def write(self, data: bytes) -> None:
+        self.now += data
+        with self.live.open("ab") as file:
+            file.write(data)
+        self.counted = False
+
+    def one_line(self) -> bytes:
+        query = self.draw.choice(QUERIES)
+        if self.kind != "timed":
+            return line(query, before=b"- - - ", stamp=b"21/Nov/2026:00:00:00 +0000")
+        self.number += self.draw.randint(0, 2)  # often two in one second
+        clock = b"%02d:%02d:%02d" % (self.number // 3600, self.number // 60 % 60, self.number % 60)
+        odd = self.draw.choice(HITS + NO_HITS) if self.draw.random() < 0.1 else b""
+        address = b"203.0.113.%d - - " % self.draw.randint(0, 255)
+        return line(query, before=address, stamp=b"21/Nov/2026:" + clock + b" +0000") + odd
+
+    @rule(lines=st.integers(1, 40), rest=st.integers(0, 60))
+    def append(self, lines: int, rest: int) -> None:
+        """Some lines, the last one perhaps only begun."""
+        self.write(b"".join(self.one_line() for _ in range(lines)) + self.one_line()[:-1][:rest])
+
+    @rule()
+    def end_line(self) -> None:
+        self.write(b"\n")
+
+    def shift(self) -> Path:
+        """Where the live log goes: the next number, or a date."""
+        self.ended += 1
+        return self.logs / f"access.log-{20261121 + self.ended}"
+
+    @rule()
+    def rotate_by_rename(self) -> None:
+        self.past.append(self.now)
+        self.live.rename(self.shift())
+        self.fresh()
+
+    @precondition(lambda self: self.kind == "timed" or self.kind == "own")
+    @rule()
+    def rotate_by_copytruncate(self) -> None:
+        self.past.append(self.now)
+        shutil.copyfile(self.live, self.shift())
+        os.truncate(self.live, 0)
+        self.fresh()
+
+    @rule(data=st.data(), how=st.sampled_from(["gz", "xz", "zst"]))
+    def compress(self, data: st.DataObject, how: str) -> None:
+        plain = [p for p in sorted(self.logs.glob("access.log-*")) if p.name[-1].isdigit()]
+        if not plain:
+            return
+        chosen = data.draw(st.sampled_from(plain))
+        archive = chosen.with_name(f"{chosen.name}.{how}")
+        archive.write_bytes(packed(chosen.read_bytes(), how))
+        chosen.unlink()
+
+    @precondition(lambda self: self.kind != "timeless")
+    @rule(data=st.data())
+    def copy_elsewhere(self, data: st.DataObject) -> None:
+        """A backup lies beside the logs, whole or cut."""
+        chosen = data.draw(st.sampled_from(sorted(self.logs.glob("access.log*"))))
+        content = chosen.read_bytes()
+        keep = data.draw(st.integers(0, len(content)))
+        copy = self.logs / f"backup-{len(list(self.logs.iterdir()))}{chosen.suffix}"
+        if not copy.exists():
+            copy.write_bytes(content if data.draw(st.booleans()) else content[:keep])
+
+    @rule(data=st.data())
+    def forget(self, data: st.DataObject) -> None:
+        """An old log that was counted is deleted."""
+        old = sorted(self.logs.glob("access.log-*"))
+        if self.counted and old:
+            data.draw(st.sampled_from(old)).unlink()
+
+    @rule(dies=st.integers(0, 6), after=st.booleans())
+    def count_and_die(self, dies: int, after: bool) -> None:
+        self.run(Dying(Ledger(self.engine), dies, after=after))
+
+    @rule()
+    def count(self) -> None:
+        assert self.run(Ledger(self.engine))
+        self.counted = True
+        self.check()
+
+    def run(self, ledger: Ledger | Dying) -> bool:
+        clock = system_clock()
+        names = expand([str(self.logs)])
+        progress = Progress(clock, None)
+        try:
+            out = count_once(names, ALLOW, Here(), progress, ledger, clock.now, sizes=SMALL)
+        except CrashError:
+            return False
+        assert out.problems == []
+        return True
+
+    def check(self) -> None:
+        cells: Counter[Cell] = Counter()
+        cross: Counter[Cell] = Counter()
+        for content in [*self.past, self.now]:
+            truth = reference.count(content, ALLOWED)
+            cells.update(truth.cells)
+            cross.update(truth.pairs)
+        assert stored(self.engine) == (dict(cells), dict(cross))
+
+    @invariant()
+    def nothing_is_counted_twice(self) -> None:
+        hits = sum(n for (_, name, _), n in stored(self.engine)[0].items() if name == "level")
+        truth = sum(reference.count(one, ALLOWED).hits for one in [*self.past, self.now])
+        assert hits <= truth
+
+    def teardown(self) -> None:
+        try:
+            self.count()
+            again = stored(self.engine)
+            self.count()
+            assert stored(self.engine) == again
+        finally:
+            self.engine.dispose()
+            shutil.rmtree(self.folder)
+
+
+def packed(content: bytes, how: str) -> bytes:
+    if how == "gz":
+        return gzip.compress(content, mtime=0)
+    if how == "xz":
+        return lzma.compress(content)
+    from backports import zstd
+
+    return zstd.compress(content)
+
+
+TestRotation = Rotation.TestCase
+TestRotation.settings = settings(max_examples=HISTORIES, stateful_step_count=25, deadline=None)

@@ -48,6 +48,8 @@ class SocksServer:
     method: int = 2
     login: int = 0
     greet: Callable[[socket.socket], None] | None = None
+    plain: bool = False
+    """Whether it is no proxy at all but the server itself, such as behind an onion service."""
     visits: list[Visit] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -98,6 +100,8 @@ class SocksServer:
     def _handshake(self, sock: socket.socket) -> Visit | None:
         visit = Visit()
         self.visits.append(visit)
+        if self.plain:
+            return visit
         visit.methods = exactly(sock, exactly(sock, 2)[1])
         sock.sendall(bytes([5, self.method]))
         if self.method == 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,8 @@ from mars.adapters.tor import find_tor as find_among
 from mars.errors import ConfigError, TransportError
 from mars.factory import fetcher, find_tor, system_chance, system_clock
 from mars.ports import Request, Tor, TorSettings
-from mars.testing.socks import SocksServer, Visit, forward
+from mars.testing.publisher import Publisher
+from mars.testing.socks import SocksServer, Visit, answering, forward, ok
 from mars.testing.tornet import TorNetwork
 
 pytestmark = pytest.mark.tor
@@ -255,3 +258,56 @@ def test_places_are_tried_in_order(tornet: TorNetwork) -> None:
         )
         tor = find_among(TorSettings(), system_clock(), system_chance(), places)
     assert (tor.how, tor.socks) == ("browser", tornet.socks)
+
+
+# mars doctor on the real network
+
+
+def doctor(*arguments: str) -> dict[str, dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, "-c", "from mars.cli import main; main()", "doctor", "--json", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={"PATH": os.environ["PATH"]},
+    )
+    report = json.loads(done.stdout)
+    assert done.returncode == (0 if report["ok"] else 1)
+    return {step["step"]: step for step in report["steps"]}
+
+
+def test_doctor_walks_the_whole_chain(tornet: TorNetwork, folder: str) -> None:
+    publisher = Publisher()
+    document = publisher.document(int(time.time()))
+    trust = Path(folder, "trust.json")
+    trust.write_bytes(publisher.trust().encode())
+    with SocksServer(answering(ok(document)), plain=True) as server:
+        onion = tornet.add_onion(80, server.address)
+        found = doctor(
+            *("--socks", tornet.socks, "--control", f"unix:{tornet.client.control_socket}"),
+            *("--url", f"{onion.url}/motd/motd.json", "--trust", str(trust)),
+        )
+        assert {name: step["ok"] for name, step in found.items()} == dict.fromkeys(found, True)
+        assert list(found) == ["tor", "bootstrapped", "circuit", "onion", "signature", "clock"]
+        assert all(found[name]["seconds"] > 0 for name in ("bootstrapped", "circuit", "onion"))
+        forged = doctor(
+            *("--socks", tornet.socks, "--url", f"{onion.url}/motd/motd.json"),
+            *("--trust", str(_other_trust(folder))),
+        )
+    assert forged["onion"]["ok"] is True
+    assert (forged["signature"]["ok"], forged["signature"]["reason"]) == (
+        False,
+        "signature-threshold",
+    )
+
+
+def _other_trust(folder: str) -> Path:
+    trust = Path(folder, "other.json")
+    trust.write_bytes(Publisher().trust().encode())
+    return trust
+
+
+def test_doctor_names_an_onion_that_is_not_there(tornet: TorNetwork) -> None:
+    nobody = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
+    found = doctor("--socks", tornet.socks, "--url", f"http://{nobody}/")
+    assert found["circuit"]["reason"] == "onion-not-found"

@@ -1,0 +1,79 @@
+"""docs/embedding.md runs as it stands; docs/privacy.md and docs/cli.md are what the code says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from mars import factory
+from mars.testing.publisher import Publisher
+from mars.testing.world import ONION
+from mars.wire.request import request_bytes
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def blocks() -> list[str]:
+    text = (DOCS / "embedding.md").read_text("utf-8")
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+def run(script: str, folder: Path, answer: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        input=answer,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder)},
+    )
+
+
+def test_the_ten_lines_of_the_docs_embed_the_client(tmp_path: Path) -> None:
+    lines = blocks()[0]
+    assert len([line for line in lines.splitlines() if line]) <= 10
+    publisher = Publisher()
+    now = factory.system_clock().now() - 60
+    trust = publisher.trust(servers=(f"http://{ONION}",))
+    (tmp_path / "trust.json").write_bytes(trust.encode())
+    (tmp_path / "motd.json").write_bytes(publisher.document(now))
+    fetched = subprocess.run(
+        [
+            *(str(Path(sys.executable).with_name("mars")), "fetch", "--trust", "trust.json"),
+            *("--url", (tmp_path / "motd.json").as_uri(), "--level", "plain"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        timeout=60,
+        check=False,
+    )
+    assert fetched.returncode == 0, fetched.stderr
+    # The application "runs" until the news was shown.
+    script = "import time\ninput = lambda prompt: time.sleep(1)\n" + lines
+    done = run(script, tmp_path)
+    assert done.stderr == ""
+    assert (
+        request_bytes(ONION, "v=0.5.2&os=linux&ia=1").decode().replace("\r\n", "\n") in done.stdout
+    )
+    assert "info Hello Version 0.5.2 is out." in done.stdout
+
+
+def test_the_lines_for_tests_of_applications_run(tmp_path: Path) -> None:
+    done = run(blocks()[1], tmp_path)
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
+def test_privacy_and_command_pages_are_what_the_code_says() -> None:
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("generate.py"), "--check"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

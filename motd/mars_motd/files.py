@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mars.errors import StateError
@@ -20,6 +22,28 @@ def replace(path: Path, data: bytes, mode: int = PUBLIC) -> None:
 
     The bytes and the rename have reached the disk on return. Raises ``OSError``.
     """
+    with _beside(path, data, mode) as temporary:
+        temporary.replace(path)
+    _sync_folder(path.parent)
+
+
+def create(path: Path, data: bytes, mode: int = PUBLIC) -> None:
+    """Like ``replace``, but raises ``FileExistsError`` rather than touch a file that is there."""
+    with _beside(path, data, mode) as temporary:
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links, such as a FAT stick
+            if path.exists():
+                raise FileExistsError(path) from None
+            temporary.replace(path)
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def _beside(path: Path, data: bytes, mode: int) -> Iterator[Path]:
+    """A complete temporary file in the same folder; gone afterwards, unless it was renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
@@ -29,21 +53,9 @@ def replace(path: Path, data: bytes, mode: int = PUBLIC) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(mode)
-        temporary.replace(path)
-    except BaseException:
+        yield temporary
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def create(path: Path, data: bytes, mode: int = PUBLIC) -> None:
-    """Like ``replace``, but raises ``FileExistsError`` rather than touch a file that is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def private_folder(path: Path) -> None:

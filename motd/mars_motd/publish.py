@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from mars.errors import ConfigError, MarsError, TrustError
+from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
 from mars.ports import OpenPGP
 from mars.trust import TrustState, verify
 from mars.wire import envelope as envelopes
@@ -62,8 +62,8 @@ def unsigned(motd: Motd, epochs: Epochs) -> Envelope:
 
 def taken(folder: Folder, motd: Motd) -> bool:
     """Whether this serial was signed before with another text: clients would call it forgery."""
-    path = _record(folder, motd.serial)
-    return path.is_file() and Document.decode(path.read_bytes()).motd != motd
+    known = _recorded(folder, motd.serial)
+    return known is not None and known.motd != motd
 
 
 def newest(folder: Folder, complete_under: Epochs | None = None) -> Document | None:
@@ -73,7 +73,8 @@ def newest(folder: Folder, complete_under: Epochs | None = None) -> Document | N
     """
     serials = [int(path.stem) for path in folder.issued.glob("*.json") if path.stem.isdigit()]
     for serial in sorted(serials, reverse=True):
-        document = Document.decode(_record(folder, serial).read_bytes())
+        document = _recorded(folder, serial)
+        assert document is not None
         if complete_under is None or (
             document.motd.epoch == complete_under.number
             and progress(document.envelope, complete_under.keys).complete
@@ -111,8 +112,19 @@ def require_accepted(
 
 
 def record(folder: Folder, envelope: Envelope, motd: Motd) -> None:
-    """Keeps the document under its serial; signatures that joined since replace it."""
-    files.replace(_record(folder, motd.serial), envelopes.encode(envelope))
+    """Keeps the document under its serial; signatures that joined since replace it.
+
+    Raises ``StateError`` (``serial-taken``) where another signing took the serial meanwhile.
+    """
+    path, data = _record(folder, motd.serial), envelopes.encode(envelope)
+    try:
+        files.create(path, data)
+    except FileExistsError:
+        if taken(folder, motd):
+            raise StateError(
+                "serial-taken", "Another text was signed in this very second. Sign again."
+            ) from None
+        files.replace(path, data)
 
 
 def _accepted(data: bytes, root: TrustRoot, state: TrustState, now: int, openpgp: OpenPGP) -> Motd:
@@ -124,6 +136,18 @@ def _accepted(data: bytes, root: TrustRoot, state: TrustState, now: int, openpgp
 
 def _explained(error: MarsError) -> TrustError:
     return TrustError(error.reason, f"Clients would refuse this document: {error.message}")
+
+
+def _recorded(folder: Folder, serial: int) -> Document | None:
+    path = _record(folder, serial)
+    try:
+        return Document.decode(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except WireError as error:
+        raise StateError(
+            "record-damaged", f"{path} cannot be read ({error.reason}). Restore it from a backup."
+        ) from None
 
 
 def _record(folder: Folder, serial: int) -> Path:

@@ -16,6 +16,9 @@ Passphrase = Callable[[KeyRecord], str | None]
 """Asks for, or remembers, the passphrase of a key; None where there is none to be had."""
 
 
+_LOCKED = ("passphrase-needed", "passphrase-wrong")
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far an envelope is under one set of keys."""
@@ -90,19 +93,38 @@ def add_signatures(
     """
     first, *others = sets
     envelope = _drop_invalid(envelope, [first, *others])
-    message = pae(envelope.payload_type, envelope.payload)
+    locked: StateError | None = None
     for record in records:
-        envelope = _add_ed25519(envelope, record, [first, *others], store, message, passphrase)
-        state = progress(envelope, first)
-        if (
-            state.openpgp_needed
-            and not state.openpgp_present
-            and record.fingerprint in first.openpgp
-        ):
-            phrase = passphrase(record) if store.needs_passphrase(record) else None
-            signature = store.openpgp_sign(record, message, now, phrase)
-            envelope = _with(envelope, record.fingerprint, signature)
+        try:
+            envelope = _turn(envelope, record, [first, *others], store, now, passphrase)
+        except StateError as error:
+            if error.reason not in _LOCKED:
+                raise
+            locked = locked or error  # another key may do: it may have another passphrase
+    if locked is not None and not progress(envelope, first).complete:
+        raise locked
     return envelope
+
+
+def _turn(
+    envelope: Envelope,
+    record: KeyRecord,
+    sets: Sequence[KeySet],
+    store: KeyStore,
+    now: int,
+    passphrase: Passphrase,
+) -> Envelope:
+    """What one holder adds: an Ed25519 signature where one is wanting, the OpenPGP one likewise."""
+    message = pae(envelope.payload_type, envelope.payload)
+    envelope = _add_ed25519(envelope, record, sets, store, message, passphrase)
+    state = progress(envelope, sets[0])
+    if not state.openpgp_needed or state.openpgp_present:
+        return envelope
+    if record.fingerprint not in sets[0].openpgp:
+        return envelope
+    phrase = passphrase(record) if store.needs_passphrase(record) else None
+    signature = store.openpgp_sign(record, message, now, phrase)
+    return _with(envelope, record.fingerprint, signature)
 
 
 def _add_ed25519(

@@ -231,3 +231,101 @@ def test_without_gpg_the_reason_is_told(tmp_path: Path, ok: Run, motd: Run) -> N
     ok("sign", folder, "--out", tmp_path / "a.json", PATH="/nonexistent")
     ok("trust", folder, "--out", tmp_path / "t.json")
     ok("verify", tmp_path / "a.json", "--trust", tmp_path / "t.json", PATH="/nonexistent")
+
+
+def test_a_key_with_another_passphrase_is_passed_over(
+    tmp_path: Path, ok: Run, motd: Run, verdict: Run
+) -> None:
+    folder, one, two = (tmp_path / name for name in ("p", "one", "two"))
+    one.write_text("first passphrase")
+    two.write_text("second passphrase")
+    ok("init", folder, "--product", "examplemail")
+    ok("key", "new", folder, "--passphrase-file", one)
+    ok("key", "new", folder, "--passphrase-file", two)
+    out = tmp_path / "motd.json"
+    ok("sign", folder, "--out", out, "--now", MARCH, "--passphrase-file", two)
+    assert verdict(out, folder)["ok"]
+    assert ok("status", folder, "--now", MARCH, "--json").json["signed_by"] == ["key-2"]
+    done = motd("sign", folder, "--key", "key-1", "--out", out, "--passphrase-file", two)
+    assert (done.code, "[passphrase-wrong]" in done.err) == (1, True)
+
+
+def test_passphrases_are_asked_for_at_the_terminal(tmp_path: Path, ok: Run, verdict: Run) -> None:
+    folder, out = tmp_path / "p", tmp_path / "motd.json"
+    ok("init", folder, "--product", "examplemail")
+    answer(["key", "new", str(folder)], ["correct horse", "correct horse"])
+    answer(["sign", str(folder), "--out", str(out), "--now", MARCH], ["correct horse"])
+    assert verdict(out, folder)["ok"]
+
+
+def answer(arguments: list[str], answers: list[str]) -> None:
+    """Runs the command at a terminal of its own and types ``answers``, each when asked."""
+    terminal, theirs = os.openpty()
+    command = ["setsid", "--ctty", "--wait", COMMAND, *arguments]
+    child = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    try:
+        for text in answers:
+            while not shown.rstrip().endswith(b":"):
+                shown += os.read(terminal, 1024)
+            shown = b""
+            os.write(terminal, text.encode() + b"\n")
+        while True:
+            try:
+                block = os.read(terminal, 1024)
+            except OSError:  # Linux: the other side is gone
+                break
+            assert b"correct" not in block  # never echoed
+            if not block:
+                break
+    finally:
+        os.close(terminal)
+        code = child.wait(timeout=60)
+    assert code == 0, shown
+
+
+@pytest.mark.parametrize("content", [b"", b"\nsecond line", b"\xff\xfe", b"a\x07b", b"x" * 2000])
+def test_a_useless_passphrase_file_is_refused(
+    product: Path, tmp_path: Path, motd: Run, content: bytes
+) -> None:
+    (tmp_path / "phrase").write_bytes(content)
+    done = motd("key", "new", product, "--passphrase-file", tmp_path / "phrase")
+    assert (done.code, "[passphrase-invalid]" in done.err) == (1, True)
+    assert len(list(product.glob("keys/*"))) == 2
+
+
+def test_damaged_records_are_named(product: Path, tmp_path: Path, ok: Run, motd: Run) -> None:
+    ok("sign", product, "--out", tmp_path / "a.json", "--now", MARCH)
+    (record,) = product.glob("issued/*.json")
+    record.write_text("{")
+    for command in (
+        ("status", product),
+        ("sign", product, "--out", tmp_path / "b", "--now", MARCH),
+    ):
+        done = motd(*command)
+        assert done.code == 1
+        assert "[record-damaged]" in done.err
+        assert str(record) in done.err
+    (product / "trust" / "epoch-1.json").write_text("{")
+    assert "[trust-damaged]" in motd("status", product).err
+
+
+def test_two_signings_at_once_never_share_a_serial(
+    product: Path, tmp_path: Path, verdict: Run
+) -> None:
+    runs = []
+    for number in range(4):
+        twin = tmp_path / f"out-{number}.json"
+        (product / "news.txt").write_text(f"news {number}")
+        runs.append(
+            subprocess.Popen(
+                [COMMAND, "sign", str(product), "--out", str(twin), "--now", MARCH],
+                stderr=subprocess.DEVNULL,
+            )
+        )
+        time.sleep(0.15)
+    codes = [run.wait(timeout=60) for run in runs]
+    payloads = {json.loads((tmp_path / f"out-{n}.json").read_text())["payload"]
+                for n, code in enumerate(codes) if code == 0}  # fmt: skip
+    assert len(list(product.glob("issued/*.json"))) == len(payloads) >= 1

@@ -11,6 +11,7 @@ _PLACES = {
     "onion": "mars_server.cli.onion:onion",
     "count": "mars_server.cli.count:count",
     "counts": "mars_server.cli.counts:counts",
+    "scrub": "mars_server.cli.scrub:scrub",
     "publish": "mars_server.cli.publish:publish",
 }
 

@@ -13,9 +13,13 @@ from mars.wire.product import Product, parse_product
 from mars.wire.query import AllowList
 from mars_server.counting import formats
 from mars_server.counting.drivers import Driver, driver
+from mars_server.counting.follow import follow as follow_logs
+from mars_server.counting.follow import until_signal
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
-from mars_server.counting.run import Outcome, count_once, dry_run
+from mars_server.counting.run import Outcome, count_once
+from mars_server.counting.run import dry_run as dry
+from mars_server.counting.streams import STDIN, is_url
 
 
 @click.command()
@@ -45,6 +49,16 @@ from mars_server.counting.run import Outcome, count_once, dry_run
     help="Processes on this machine.",
 )
 @click.option("--cluster", metavar="ADDR", help="Count on a Dask cluster, such as tcp://HOST:8786.")
+@click.option(
+    "--follow", is_flag=True, help="Keep counting what is added, until SIGTERM or Ctrl-C."
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.1, 86_400),
+    default=5.0,
+    show_default=True,
+    help="Seconds between two looks with --follow.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def count(
     logs: tuple[str, ...],
@@ -54,52 +68,69 @@ def count(
     format_name: str,
     jobs: int,
     cluster: str | None,
+    follow: bool,
+    interval: float,
     as_json: bool,
 ) -> int:
     """Count the MOTD's access logs by day and coarse metric.
 
     LOG is a file (plain, gzip, Zstandard, xz), a folder of such files, a glob, a URL, or - for
-    standard input. With --db every line is counted once, however often and in whatever order this
-    runs and however the logs are rotated. With --dry-run whatever the logs hold is counted.
+    standard input. With --db every line is counted once, however often this runs and however the
+    logs are rotated. With --dry-run whatever the logs hold is counted.
     """
     if dry_run == (url is not None):
         raise click.UsageError("Give either --db URL or --dry-run.")
+    if follow and (url is None or any(name == STDIN or is_url(name) for name in logs)):
+        raise click.UsageError("--follow needs --db and local logs.")
     product = parse_product(product_file.read_bytes(), str(product_file))
-    paths = expand(logs)
     with driver(jobs, cluster) as chosen:
         if url is None:
-            outcome = _dry(paths, product, chosen, format_name)
-        else:
-            outcome = _stored(paths, product, chosen, format_name, url)
-    return report(outcome, as_json=as_json)
+            found = dry(expand(logs), AllowList.of(product), chosen, _progress(), format_name)
+            return report(found, as_json=as_json)
+        store = _Store(product, url, chosen, format_name)
+        if not follow:
+            return report(store.count(expand(logs)), as_json=as_json)
+        with until_signal():
+            follow_logs(logs, lambda paths: _say_new(store.count(paths), as_json), interval)
+    return 0
+
+
+class _Store:
+    """Counts into a database; the lock is held for one pass at a time."""
+
+    def __init__(self, product: Product, url: str, chosen: Driver, format_name: str) -> None:
+        from mars_server.storage import open_database
+        from mars_server.storage.ledger import Ledger
+
+        self._engine = open_database(url)
+        self._ledger = Ledger(self._engine)
+        self._allow = AllowList.of(product)
+        self._driver = chosen
+        self._format = format_name
+        self._ledger.bind(product.product, product.channel)
+
+    def count(self, paths: list[str]) -> Outcome:
+        from mars_server.storage.lock import counting_lock
+
+        now = system_clock().now
+        with counting_lock(self._engine, _say_waiting):
+            return count_once(
+                paths, self._allow, self._driver, _progress(), self._ledger, now, self._format
+            )
 
 
 def _progress() -> Progress:
     return Progress(system_clock(), sys.stderr)
 
 
-def _dry(paths: list[str], product: Product, chosen: Driver, format_name: str) -> Outcome:
-    return dry_run(paths, AllowList.of(product), chosen, _progress(), format_name)
-
-
-def _stored(
-    paths: list[str], product: Product, chosen: Driver, format_name: str, url: str
-) -> Outcome:
-    from mars_server.storage import open_database
-    from mars_server.storage.ledger import Ledger
-    from mars_server.storage.lock import counting_lock
-
-    engine = open_database(url)
-    ledger = Ledger(engine)
-    with counting_lock(engine, _say_waiting):
-        ledger.bind(product.product, product.channel)
-        now = system_clock().now
-        allow = AllowList.of(product)
-        return count_once(paths, allow, chosen, _progress(), ledger, now, format_name)
-
-
 def _say_waiting() -> None:
     click.echo("Another counter is using this database; waiting for it.", err=True)
+
+
+def _say_new(outcome: Outcome, as_json: bool) -> None:
+    if outcome.tally.lines or outcome.problems or outcome.notes:
+        report(outcome, as_json=as_json)
+        sys.stdout.flush()
 
 
 def report(outcome: Outcome, *, as_json: bool) -> int:

@@ -42,13 +42,17 @@ class Register:
     def _stream(self, found: Probe) -> list[Task]:
         if found.fingerprint is not None and self._ledger.is_archived(found.fingerprint):
             return []
+        return [self.stream(found)]
+
+    def stream(self, found: Probe) -> Whole:
+        """The task that tells who a stream is: it reports at each position it may continue."""
         known = self._sources.values()
         if found.own is not None:
             maybe = [one for one in known if one.own == found.own]
         else:
             maybe = related(found.ladder, known) if found.ladder else list(known)
         cuts = tuple(sorted({one.position for one in maybe}))
-        return [Whole(found.path, found.format, cuts)]
+        return Whole(found.path, found.format, cuts)
 
     def settle(self, done: Done) -> tuple[Verdict, Sequence[Piece]]:
         """Who a stream was, and those of its pieces that are not yet counted.

@@ -1,0 +1,69 @@
+"""Counts again whenever a log has changed, until told to stop."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from types import FrameType
+
+from mars.errors import StateError
+from mars_server.counting.inputs import expand
+
+Look = dict[str, tuple[int, int, int]]
+"""Path → inode, size, time of the last change in nanoseconds."""
+
+
+class StoppedError(BaseException):
+    """SIGTERM or SIGINT; not an ``Exception``, so that nothing on the way swallows it."""
+
+
+@contextmanager
+def until_signal() -> Iterator[None]:
+    """The body runs until it ends or SIGTERM or SIGINT comes; what is stored is whole either way."""
+    before = {one: signal.signal(one, _stop) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    except StoppedError:
+        pass
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise StoppedError
+
+
+def follow(names: Sequence[str], count: Callable[[list[str]], None], interval: float) -> None:
+    """Calls ``count`` with all logs at once and then after each change; never returns.
+
+    Logs that are missing at a look, as in the middle of a rotation, are waited for.
+    """
+    pause = Event()
+    seen: Look | None = None
+    while True:
+        now = look(names)
+        if now != seen:
+            count(list(now))
+            seen = now
+        pause.wait(interval)
+
+
+def look(names: Sequence[str]) -> Look:
+    """The logs as they are now."""
+    found: Look = {}
+    for name in names:
+        try:
+            paths = expand([name])
+        except StateError:  # not there yet, or between two names
+            continue
+        for path in paths:
+            try:
+                status = Path(path).stat()
+            except FileNotFoundError:
+                continue
+            found[path] = (status.st_ino, status.st_size, status.st_mtime_ns)
+    return found

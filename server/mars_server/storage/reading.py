@@ -1,0 +1,103 @@
+"""What the operator may see: exact counts, weeks, and how many late hits were dropped.
+
+These figures are not floored. They are for the operator's screen, never for a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, func, select
+
+from mars_server.counting.calendar import iso_week
+from mars_server.counting.tally import LEVEL
+from mars_server.storage.schema import counts, meta, sources, weeks
+
+
+@dataclass(frozen=True)
+class Week:
+    """One ISO week. ``published`` is Unix time, None while it is open."""
+
+    week: str
+    days: int
+    """With hits, 0 to 7."""
+    hits: int
+    published: int | None
+    late: int
+
+
+@dataclass(frozen=True)
+class Overview:
+    product: str | None
+    channel: str | None
+    logs: int
+    lines: int
+    hits: int
+    """Of all logs ever counted, late ones included; ``lines = hits + rejected``."""
+    late: int
+
+    @property
+    def rejected(self) -> int:
+        return self.lines - self.hits
+
+
+LINES_BEFORE = "scrubbed_lines"
+HITS_BEFORE = "scrubbed_hits"
+"""In ``meta``: the totals of logs that are forgotten."""
+
+
+def overview(engine: Engine) -> Overview:
+    with engine.connect() as connection:
+        held = {row.key: row.value for row in connection.execute(select(meta))}
+        logs, lines, hits = connection.execute(
+            select(func.count(), func.sum(sources.c.lines), func.sum(sources.c.hits))
+        ).one()
+        late = connection.scalar(select(func.sum(weeks.c.late)))
+    return Overview(
+        held.get("product"),
+        held.get("channel"),
+        int(logs),
+        int(lines or 0) + int(held.get(LINES_BEFORE, 0)),
+        int(hits or 0) + int(held.get(HITS_BEFORE, 0)),
+        int(late or 0),
+    )
+
+
+def cells(engine: Engine, day: str | None = None) -> Iterator[tuple[str, str, str, int]]:
+    """Day, variable, value and number of hits, sorted; of one ISO day or of all."""
+    wanted = select(counts).order_by(counts.c.day, counts.c.variable, counts.c.value)
+    if day is not None:
+        wanted = wanted.where(counts.c.day == day)
+    with engine.connect() as connection:
+        for row in connection.execute(wanted):
+            yield row.day, row.variable, row.value, row.n
+
+
+def levels(engine: Engine) -> dict[str, dict[str, int]]:
+    """Hits by day and level."""
+    wanted = select(counts).where(counts.c.variable == LEVEL).order_by(counts.c.day)
+    table: dict[str, dict[str, int]] = {}
+    with engine.connect() as connection:
+        for row in connection.execute(wanted):
+            table.setdefault(row.day, {})[row.value] = row.n
+    return table
+
+
+def all_weeks(engine: Engine) -> list[Week]:
+    """Every week with hits or published, the oldest first."""
+    days: dict[str, list[int]] = {}
+    for day, by_level in levels(engine).items():
+        days.setdefault(iso_week(day), []).append(sum(by_level.values()))
+    with engine.connect() as connection:
+        closed = {row.week: row for row in connection.execute(select(weeks))}
+    return [
+        Week(
+            week,
+            len(days.get(week, [])),
+            sum(days.get(week, [])),
+            closed[week].published if week in closed else None,
+            closed[week].late if week in closed else 0,
+        )
+        for week in sorted({*days, *closed})
+    ]

@@ -109,7 +109,7 @@ def require_openpgp(
         return False
     message = pae(envelope.payload_type, envelope.payload)
     blocks = tuple(keys.openpgp.values())
-    refusal: TrustError | None = None
+    problems: list[TrustError] = []
     for signature in _candidates(envelope, looked_at) or [b""]:
         question = Question(signature, message, blocks)
         verdict = verdicts.get(question)
@@ -117,12 +117,17 @@ def require_openpgp(
             raise UnansweredError(question)
         if verdict.reason == "openpgp-absent" and keys.policy == "when-available" and not sticky:
             return False
+        if verdict.reason in ("openpgp-absent", "openpgp-unavailable"):
+            # At once: another signature would only make a program hang again.
+            raise TrustError(
+                "openpgp-unavailable",
+                "The OpenPGP signature could not be verified; install or repair GnuPG.",
+            )
         problem = _problem(signature, verdict, keys, issued, now)
         if problem is None:
             return True
-        refusal = refusal or problem
-    assert refusal is not None
-    raise refusal
+        problems.append(problem)
+    raise problems[0]
 
 
 def _candidates(envelope: Envelope, looked_at: int) -> list[bytes]:
@@ -138,11 +143,6 @@ def _candidates(envelope: Envelope, looked_at: int) -> list[bytes]:
 def _problem(
     signature: bytes, verdict: OpenPGPVerdict, keys: KeySet, issued: int, now: int
 ) -> TrustError | None:
-    if verdict.reason in ("openpgp-absent", "openpgp-unavailable"):
-        return TrustError(
-            "openpgp-unavailable",
-            "The OpenPGP signature could not be verified; install or repair GnuPG.",
-        )
     if verdict.reason == "clock":
         return TrustError(
             "clock", "This computer's clock stands before the OpenPGP key was made; set it."

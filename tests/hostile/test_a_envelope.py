@@ -14,7 +14,7 @@ from mars.factory import openpgp as installed_gnupg
 from mars.testing.openpgp import MemoryKey, MemoryOpenPGP
 from mars.testing.packets import PacketKey
 from mars.testing.publisher import EXAMPLE_NOW, Publisher, ed25519_signature
-from mars.trust import TrustState, verify
+from mars.trust import TrustState, signers, verify
 from mars.trust.rules import Accepted
 from mars.wire import ed25519, envelope
 from mars.wire import motd as motds
@@ -454,3 +454,11 @@ def test_key_sets_refuse_the_same_key_under_two_names() -> None:
     with pytest.raises(WireError) as caught:
         TrustRoot.decode(TrustRoot("examplemail", "stable", 1, keys).encode())
     assert caught.value.reason == "bad-payload"
+
+
+def test_signers_names_every_pinned_key_that_signed() -> None:
+    publisher = plain(seeds=SEEDS[:2])
+    signed = opened(publisher)
+    pinned = replace(publisher, seeds=SEEDS).key_set()
+    names = [keyid(ed25519.public_key(seed)) for seed in SEEDS[:2]]
+    assert sorted(signers(signed, pinned)) == sorted(names)

@@ -9,6 +9,11 @@ from mars.console import LazyGroup, run
 _PLACES = {
     "serve": "mars_server.cli.serve:serve",
     "onion": "mars_server.cli.onion:onion",
+    "init": "mars_server.cli.init:init",
+    "check": "mars_server.cli.check:check",
+    "status": "mars_server.cli.status:status",
+    "doctor": "mars_server.cli.doctor:doctor",
+    "retain": "mars_server.cli.doctor:retain",
     "count": "mars_server.cli.count:count",
     "counts": "mars_server.cli.counts:counts",
     "scrub": "mars_server.cli.scrub:scrub",

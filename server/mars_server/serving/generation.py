@@ -12,6 +12,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import date
 from pathlib import Path
 
 from mars_server.serving.arrange import sorted_lines
@@ -26,6 +27,17 @@ DISTINCT_IN_MEMORY = 100_000
 _NAME = re.compile(r"access-(\d{4}-\d\d-\d\d)-([0-9a-f]{32})")
 _BLOCK = 1 << 20
 """Bytes written at once."""
+
+
+def parse_name(stem: str) -> tuple[date, str] | None:
+    """Day and id of ``access-DATE-ID``, None for another name."""
+    found = _NAME.fullmatch(stem)
+    if found is None:
+        return None
+    try:
+        return date.fromisoformat(found[1]), found[2]
+    except ValueError:
+        return None
 
 
 class Generation:

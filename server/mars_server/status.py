@@ -1,0 +1,185 @@
+"""One look at everything an operator answers for. Each check is a function of its own."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mars import factory
+from mars.errors import MarsError
+from mars.ports import Request
+from mars.wire.product import Product, parse_product
+from mars.wire.query import MOTD_PATH
+from mars.wire.request import request_bytes
+from mars_server.config import Config
+from mars_server.onion.folder import hostname
+from mars_server.serving.bind import parse_bind
+from mars_server.serving.document import read
+from mars_server.serving.launch import read as read_file
+from mars_server.serving.launch import source
+from mars_server.storage.database import open_database
+from mars_server.storage.overview import Overview, overview
+
+OK, WARN, FAIL, UNSET = "ok", "warn", "fail", "not-set"
+DAY = 86_400
+EXPIRY_WARNING = 7
+"""Days."""
+COUNT_EVERY = 2 * DAY
+"""Seconds without a count after which something is wrong with its timer."""
+PUBLISH_EVERY = 10 * DAY
+"""Seconds: a week is published two days after its end, so every seven."""
+LOW_DISK = 0.10
+FULL_DISK = 0.01
+"""Free shares of the disk that holds the logs."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """``state`` is ``ok``, ``warn``, ``fail`` or ``not-set``; ``facts`` are for programs."""
+
+    name: str
+    state: str
+    text: str
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+def examine(config: Config, now: int) -> list[Check]:
+    """All checks at ``now`` (Unix seconds); none of them raises."""
+    product = parse_product(read_file(config.product, "The product file"), config.product)
+    return [
+        _safely(name, check)
+        for name, check in (
+            ("motd", lambda: _motd(config, product, now)),
+            ("server", lambda: _server(config)),
+            ("tor", lambda: _tor(config)),
+            ("onion", lambda: _onion(config)),
+            ("log", lambda: _log(config)),
+            ("count", lambda: _count(config, now)),
+            ("publication", lambda: _publication(config, now)),
+            ("disk", lambda: _disk(config)),
+        )
+    ]
+
+
+def _safely(name: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except MarsError as error:
+        return Check(name, FAIL, str(error), {"reason": error.reason})
+    except OSError as error:
+        return Check(name, FAIL, f"{error.strerror or error}", {"reason": "os-error"})
+
+
+def _motd(config: Config, product: Product, now: int) -> Check:
+    document = source(config, product).load(now)
+    days = (document.expires - now) // DAY
+    facts = {"serial": document.serial, "days_left": days, "verified": document.verified}
+    signed = "signed" if document.verified else "not verified (no trust file)"
+    if days < EXPIRY_WARNING:
+        return Check("motd", WARN, f"{signed}, expires in {days} days; sign a new one", facts)
+    return Check("motd", OK, f"{signed}, {days} days to expiry", facts)
+
+
+def _server(config: Config) -> Check:
+    bind = parse_bind(config.bind)
+    address: str | tuple[str, int] = bind.path or (bind.host, bind.port)
+    family = socket.AF_UNIX if bind.path else _family(bind.host)
+    with socket.socket(family) as sock:
+        sock.settimeout(5.0)
+        sock.connect(address)
+        sock.sendall(request_bytes("localhost"))
+        answer = b""
+        while part := sock.recv(65536):
+            answer += part
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200 "):
+        return Check("server", FAIL, "answers, but not with the MOTD")
+    if body != read(Path(config.motd)):
+        return Check("server", WARN, "serves another document than the file; was it refused?")
+    return Check("server", OK, f"answers on {bind} with the file's bytes")
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _tor(config: Config) -> Check:
+    if not config.onion.control:
+        return Check("tor", UNSET, "no control port is set")
+    from mars_server.onion.control import connected
+
+    password = config.onion.control_password_file
+    with connected(config.onion.control, Path(password) if password else None) as tor:
+        version = tor.info("version").split(" ", 1)[0]
+        phase = tor.info("status/bootstrap-phase")
+        folders = [value for name, value in tor.services() if name == "HiddenServiceDir"]
+    wanted = str(Path(config.onion.folder).absolute())
+    facts = {"version": version, "bootstrapped": "PROGRESS=100" in phase}
+    if not facts["bootstrapped"]:
+        return Check("tor", FAIL, "tor is not bootstrapped; see its log", facts)
+    if config.onion.folder and wanted not in folders:
+        return Check("tor", FAIL, "tor runs without the onion service; is the server up?", facts)
+    return Check("tor", OK, f"tor {version} runs with the onion service", facts)
+
+
+def _onion(config: Config) -> Check:
+    name = hostname(config.onion.folder) if config.onion.folder else None
+    if name is None or not config.socks:
+        return Check("onion", UNSET, "no onion folder, or no socks to reach it through")
+    url = f"http://{name}{MOTD_PATH}"
+    answer = factory.fetcher(config.socks).fetch(Request(url, deadline=90.0))
+    same = answer.status == 200 and answer.body == read(Path(config.motd))
+    if not same:
+        return Check("onion", FAIL, "reached through Tor, but it serves something else")
+    return Check("onion", OK, f"reached through Tor: http://{name}", {"address": name})
+
+
+def _log(config: Config) -> Check:
+    parts = list(Path(config.log).glob("access-*.part"))
+    closed = list(Path(config.log).glob("access-*.log"))
+    facts: dict[str, object] = {"open": len(parts), "closed": len(closed)}
+    if not parts:
+        return Check("log", FAIL, "no open log: the server is not writing one", facts)
+    return Check("log", OK, f"{len(parts)} open, {len(closed)} closed", facts)
+
+
+def _count(config: Config, now: int) -> Check:
+    if not config.db:
+        return Check("count", UNSET, "no database is set")
+    last = _overview(config.db).counted
+    if last is None:
+        return Check("count", WARN, "nothing was counted yet")
+    facts: dict[str, object] = {"seconds_ago": now - last}
+    state = WARN if now - last > COUNT_EVERY else OK
+    return Check("count", state, f"last counted {_ago(now - last)} ago", facts)
+
+
+def _publication(config: Config, now: int) -> Check:
+    if not config.db:
+        return Check("publication", UNSET, "no database is set")
+    found = _overview(config.db)
+    if found.published is None:
+        return Check("publication", WARN, "no week was published yet")
+    facts: dict[str, object] = {"week": max(found.weeks), "seconds_ago": now - found.published}
+    state = WARN if now - found.published > PUBLISH_EVERY else OK
+    ago = _ago(now - found.published)
+    return Check("publication", state, f"{max(found.weeks)} was published {ago} ago", facts)
+
+
+def _overview(url: str) -> Overview:
+    return overview(open_database(url))
+
+
+def _ago(seconds: int) -> str:
+    return f"{seconds // DAY} days" if seconds >= 2 * DAY else f"{seconds // 3600} hours"
+
+
+def _disk(config: Config) -> Check:
+    usage = shutil.disk_usage(config.log)
+    share = usage.free / usage.total
+    facts: dict[str, object] = {"free_bytes": usage.free, "free_percent": int(share * 100)}
+    state = FAIL if share < FULL_DISK else WARN if share < LOW_DISK else OK
+    return Check("disk", state, f"{int(share * 100)} % free where the logs are", facts)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -12,6 +14,7 @@ from mars.errors import TransportError
 from mars.factory import fetcher
 from mars.ports import Request
 from mars.testing.tornet import Control, Onion, TorNetwork
+from mars.testing.tornet.network import free_ports
 from mars.wire import socks5
 from mars.wire.request import request_bytes
 
@@ -29,7 +32,8 @@ class Service:
         self.halfway = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         port = self.listener.getsockname()[1]
-        self.onion: Onion = net.add_onion(80, f"127.0.0.1:{port}")
+        self.address = f"127.0.0.1:{port}"
+        self.onion: Onion = net.add_onion(80, self.address)
         self.url = f"{self.onion.url}/motd/motd.json"
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -102,8 +106,6 @@ def test_e15_also_where_the_port_prefers_no_authentication(
     tornet: TorNetwork, service: Service
 ) -> None:
     """Such a port takes "no authentication" from whoever offers it, and joins all streams."""
-    from mars.testing.tornet.network import free_ports
-
     port = free_ports(1)[0]
     flags = f"SocksPort 127.0.0.1:{port} PreferSOCKSNoAuth"
     with tornet.add_client("noauth", [flags]).control() as control:
@@ -142,6 +144,60 @@ def test_e05_an_onion_with_a_typing_error(tornet: TorNetwork, service: Service) 
 
 def test_e05_a_port_that_the_onion_does_not_offer(tornet: TorNetwork, service: Service) -> None:
     assert refusal(tornet.socks, f"http://{service.onion.host}:81/") in ("refused", "tor-failed")
+
+
+@pytest.fixture(scope="module")
+def extended(tornet: TorNetwork) -> str:
+    """A SocksPort with ExtendedErrors, as a tor of our own has it; soon out of patience."""
+    port = free_ports(1)[0]
+    tornet.add_client("ext", [f"SocksPort 127.0.0.1:{port} ExtendedErrors", "SocksTimeout 4"])
+    return f"127.0.0.1:{port}"
+
+
+def test_e05_an_onion_that_wants_a_key(tornet: TorNetwork, service: Service, extended: str) -> None:
+    key = "A" * 51 + "Q"  # a curve25519 key of zeros but for one bit, in base32
+    options = f"Flags=V3Auth ClientAuthV3={key} Port=80,{service.address}"
+    with published(tornet, options) as host:
+        with pytest.raises(TransportError) as caught:
+            patiently(lambda: get(extended, f"http://{host}/"))
+        assert caught.value.reason == "onion-auth"
+        assert refusal(tornet.socks, f"http://{host}/", deadline=20) in UNREACHABLE
+
+
+def test_e05_an_onion_that_went_offline(
+    tornet: TorNetwork, service: Service, extended: str
+) -> None:
+    """Its descriptor is still known; its introduction points answer no more."""
+    with published(tornet, f"Port=80,{service.address}") as host:
+        assert patiently(lambda: get(extended, f"http://{host}/")) == BODY
+    assert refusal(extended, f"http://{host}/") == "onion-unreachable"
+
+
+UNREACHABLE = ("onion-unreachable", "onion-not-found", "tor-failed")
+
+
+@contextmanager
+def published(tornet: TorNetwork, options: str) -> Iterator[str]:
+    """An onion service that ends with the block."""
+    with tornet.service.control() as control:
+        control.ask("SETEVENTS HS_DESC")
+        reply = control.ask(f"ADD_ONION NEW:ED25519-V3 {options}")
+        (address,) = (line[10:] for line in reply if line.startswith("ServiceID="))
+        while not control.event().startswith(f"HS_DESC UPLOADED {address}"):
+            pass
+        yield f"{address}.onion"
+
+
+def patiently(attempt: Callable[[], bytes]) -> bytes:
+    """Tried again while the descriptor is on its way to the directories that are asked."""
+    for _ in range(20):
+        try:
+            return attempt()
+        except TransportError as error:
+            if error.reason != "onion-not-found":
+                raise
+            time.sleep(0.5)
+    return attempt()
 
 
 def test_e11_a_server_that_stops_in_the_body_meets_the_deadline(

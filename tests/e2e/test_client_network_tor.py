@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from mars.adapters.tor import Place
@@ -23,6 +24,7 @@ from mars.ports import Request, Tor, TorSettings
 from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, Visit, answering, forward, ok
 from mars.testing.tornet import TorNetwork
+from mars.testing.tornet.process import find
 
 pytestmark = pytest.mark.tor
 NETWORK_LINES = ("TestingTorNetwork", "DirAuthority", "AssumeReachable", "PathsNeeded", "GeoIP")
@@ -54,11 +56,9 @@ def refusal(net: TorNetwork, folder: str, **more: object) -> str:
     return caught.value.reason
 
 
-def children() -> set[str]:
+def children() -> set[int]:
     """Processes of this one that are named tor."""
-    command = ["ps", "--ppid", str(os.getpid()), "-o", "pid=,comm="]
-    lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
-    return {line.split()[0] for line in lines if line.split()[1] == "tor"}
+    return {child.pid for child in psutil.Process().children() if child.name() == "tor"}
 
 
 def test_own_tor_starts_in_a_thread_fetches_and_ends(tornet: TorNetwork, folder: str) -> None:
@@ -219,7 +219,7 @@ def guarded(tornet: TorNetwork) -> Iterator[tuple[TorNetwork, str]]:
 
     port = free_ports(1)[0]
     hashed = subprocess.run(
-        ["tor", "--quiet", "--hash-password", "open sesame"], capture_output=True, text=True
+        [find("tor"), "--quiet", "--hash-password", "open sesame"], capture_output=True, text=True
     ).stdout.split()[-1]
     lines = [f"ControlPort 127.0.0.1:{port}", f"HashedControlPassword {hashed}"]
     client = tornet.add_client("guarded", lines)

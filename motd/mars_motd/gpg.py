@@ -29,6 +29,8 @@ TOKEN_TIMEOUT = 300
 """Seconds where a person may have to find the token or type into a pinentry."""
 
 PREFIX = "mars-gpg-"
+_LONGEST_SCRATCH = 60
+"""Bytes; 108 less our folder's name and ``/S.gpg-agent.browser``."""
 _SECRET_PARTS = ("private-keys-v1.d", "openpgp-revocs.d")
 _S2K = 65_011_712
 """Bytes hashed to protect an OpenPGP secret: the most that can be written (RFC 4880, 3.7.1.3).
@@ -65,7 +67,7 @@ def own_home(keyring: Path, blocks: Sequence[str] = ()) -> Iterator[Home]:
     is removed by the next one.
     """
     _sweep()
-    base = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    base = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=_scratch()))
     home = Home(base, own=True)
     try:
         with _terminated():
@@ -133,7 +135,8 @@ def primary(home: Home, wanted: str) -> str:
 def sign(home: Home, fingerprint: str, message: bytes, now: int, passphrase: str | None) -> bytes:
     """A binary detached signature (class 00, SHA-512) made at ``now``, in Unix seconds."""
     arguments = [*_passphrase_options(home, passphrase), "--faked-system-time", _moment(now)]
-    arguments += ["--digest-algo", "SHA512", "--local-user", fingerprint, "--no-armor"]
+    arguments += ["--digest-algo", "SHA512", "--local-user", fingerprint]
+    arguments += ["--no-armor", "--no-textmode"]
     with tempfile.TemporaryDirectory(prefix="mars-motd-") as folder:
         file = Path(folder) / "message"
         file.write_bytes(message)
@@ -197,10 +200,18 @@ def _environment(home: Home) -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": str(home.path)}
 
 
+def _scratch() -> Path:
+    """The temporary folder, or ``/tmp`` where its path leaves no room for a socket's name."""
+    usual = Path(tempfile.gettempdir())
+    if os.name == "posix" and len(os.fsencode(usual)) > _LONGEST_SCRATCH:
+        return Path("/tmp")  # noqa: S108 - the folder in it is made by mkdtemp, 0700
+    return usual
+
+
 def _stop_agent(base: Path) -> None:
     """Ends whatever gpg started for this home; bounded, and silent where nothing runs."""
     gpgconf = shutil.which("gpgconf")
-    if gpgconf is None or not (base / "S.gpg-agent").exists():
+    if gpgconf is None:
         return
     environment = _environment(Home(base, own=True))
     try:
@@ -219,7 +230,7 @@ def _sweep() -> None:
     """Removes homes of runs that were killed: their process is gone and the folder is ours."""
     if os.name != "posix":
         return
-    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+    for left in _scratch().glob(f"{PREFIX}*-*"):
         number = left.name.removeprefix(PREFIX).partition("-")[0]
         try:
             ours = number.isdigit() and left.lstat().st_uid == os.getuid() and left.is_dir()

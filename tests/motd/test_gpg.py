@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -57,6 +59,16 @@ def test_d18_signs_from_a_long_path_with_spaces(tmp_path: Path, passphrase: str 
     status = gpgv(block, signature, b"message", tmp_path / "check")
     assert f"VALIDSIG {fingerprint} 2026-03-01 {MARCH} 0 4 0 22 10 00 {fingerprint}" in status
     assert left_behind() == []
+
+
+def test_d18_a_long_temporary_folder_is_passed_over(tmp_path: Path, ok: Callable[..., Any]) -> None:
+    scratch = tmp_path / LONG
+    scratch.mkdir()
+    ok("init", tmp_path / "p", "--product", "examplemail")
+    ok("key", "new", tmp_path / "p", "--no-passphrase", TMPDIR=str(scratch))
+    out = tmp_path / "motd.json"
+    ok("sign", tmp_path / "p", "--out", out, TMPDIR=str(scratch))
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_passphrase_is_needed_and_must_fit(tmp_path: Path) -> None:

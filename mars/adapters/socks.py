@@ -45,10 +45,13 @@ def parse_proxy(text: str) -> Proxy:
     host, colon, port = rest.rpartition(":")
     if host == "localhost":
         host = "127.0.0.1"
+    bracketed = host.startswith("[") and host.endswith("]")
     try:
-        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+        address = ipaddress.ip_address(host[1:-1] if bracketed else host)
     except ValueError:
         raise _bad_address() from None
+    if bracketed != (address.version == 6) or "%" in host:
+        raise _bad_address()
     if not (colon and port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
         raise _bad_address()
     return Proxy(str(address), int(port))

@@ -6,11 +6,13 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, answering, ok
 
 STEPS = """
@@ -140,3 +142,46 @@ def test_the_command_opens_no_other_socket_either(
     assert trap.visits == []
     found = {match[2] + ":" + match[1] for match in ADDRESS.finditer(log.read_text())}
     assert found <= {proxy.address}
+
+
+EMBEDDED = """
+import sys, time
+from mars import Mars
+trust, folder, socks = sys.argv[1:]
+shown = []
+mars = Mars(product="examplemail", version="0.5.1", trust=trust, folder=folder, socks=socks,
+            url="http://127.0.0.1/motd/motd.json", languages=["en"])
+mars.on_motd(shown.append)
+mars.consent.grant("tracked")
+mars.start()
+time.sleep(0.5)
+before = len(mars.journal())
+assert mars.check_now()
+while len(mars.journal()) == before or mars._busy:
+    time.sleep(0.05)
+mars.stop()
+print(before, mars.journal()[-1].get("reason"), len(shown))
+"""
+
+
+def test_an_application_that_embeds_the_client_opens_no_other_socket(
+    hostile: tuple[dict[str, str], SocksServer], tmp_path: Path
+) -> None:
+    """Start, idle, check, stop; first refused by Tor, then with a document that is accepted."""
+    environment, trap = hostile
+    publisher = Publisher()
+    trust = tmp_path / "trust.json"
+    trust.write_bytes(publisher.trust().encode())
+    document = publisher.document(int(time.time()))
+    outcomes = []
+    for number, code in enumerate((4, 0)):
+        with SocksServer(answering(ok(document)), code=code) as proxy:
+            arguments = ["-c", EMBEDDED, str(trust), str(tmp_path / f"app{number}"), proxy.address]
+            output, calls = traced(arguments, environment, tmp_path / "trace")
+        outcomes.append(output.split())
+        connected = [ADDRESS.search(call) for call in calls if call.startswith("connect(")]
+        assert {f"{found[2]}:{found[1]}" for found in connected if found} == {proxy.address}
+        assert all(connected), calls
+        assert sorted(bound(calls)) in ([], ["::1"])
+    assert outcomes == [["0", "host-not-found", "0"], ["0", "None", "1"]]
+    assert trap.visits == []

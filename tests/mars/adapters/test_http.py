@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mars.adapters.socks import parse_proxy
 from mars.errors import ConfigError, MarsError, TransportError
 from mars.factory import direct_fetcher, fetcher
 from mars.ports import Request
@@ -52,6 +53,11 @@ def test_no_request_is_answered_when_nothing_listens() -> None:
         ("127.0.0.1", "socks-address"),
         ("127.0.0.1:0", "socks-address"),
         ("127.0.0.1:99999", "socks-address"),
+        ("127.0.0.1:٩٠٥٠", "socks-address"),
+        ("::1:9050", "socks-address"),
+        ("[127.0.0.1]:9050", "socks-address"),
+        ("[fe80::1%eth0]:9050", "socks-address"),
+        ("127.1:9050", "socks-address"),
     ],
 )
 def test_a_proxy_is_an_ip_address_behind_socks5h(text: str, reason: str) -> None:
@@ -68,3 +74,17 @@ def test_the_direct_route_takes_plain_https_alone(url: str) -> None:
     with pytest.raises(TransportError) as caught:
         direct_fetcher().fetch(Request(url))
     assert caught.value.reason == "direct-refused"
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("127.0.0.1:9050", "127.0.0.1:9050"),
+        ("localhost:9050", "127.0.0.1:9050"),
+        ("socks5h://127.0.0.1:9050", "127.0.0.1:9050"),
+        ("[::1]:9050", "[::1]:9050"),
+        ("10.152.152.10:9050", "10.152.152.10:9050"),
+    ],
+)
+def test_a_proxy_s_address_is_read(text: str, read: str) -> None:
+    assert str(parse_proxy(text)) == read

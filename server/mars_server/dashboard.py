@@ -28,6 +28,7 @@ from mars_server.pages.language import LANGUAGES, SOURCE
 from mars_server.pages.site import MEDIA_TYPES, Site, media_type
 from mars_server.publication.folder import DATA, read_weeks
 from mars_server.publication.index import INDEX, SIGNATURE
+from mars_server.publication.weeks import is_week
 
 QUEUE: Final = 16
 """Answers being made or waiting to be; further visitors get 503 and may try again."""
@@ -67,23 +68,30 @@ def dashboard_routes(
     *,
     chart_cache: Path | None = None,
     notes: Sequence[Note] = (),
+    look_every: float = LOOK_EVERY,
 ) -> list[web.RouteDef]:
     """Routes that show what was published into ``folder`` (it may still be empty).
 
     Raises ``WireError`` where a published file in it was changed.
     """
-    dashboard = Dashboard(folder, product, chart_cache, notes)
+    dashboard = Dashboard(folder, product, ChartStore(chart_cache), notes, look_every)
     return [web.get(PATTERN, dashboard.answer)]
 
 
 class Dashboard:
     def __init__(
-        self, folder: Path, product: Product, chart_cache: Path | None, notes: Sequence[Note]
+        self,
+        folder: Path,
+        product: Product,
+        charts: ChartStore,
+        notes: Sequence[Note],
+        look_every: float,
     ) -> None:
         self._folder = folder
         self._product = product
         self._notes = notes
-        self._charts = ChartStore(chart_cache)
+        self._charts = charts
+        self._look_every = look_every
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dashboard")
         self._pending: dict[str, asyncio.Future[Answer | None]] = {}
         self._kept = _Kept(KEPT_BYTES)
@@ -94,7 +102,11 @@ class Dashboard:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """One file of the site. 404 for what is not there, 503 while too much is being made."""
         await self._look()
-        name = _canonical(request.match_info["path"], request.query)
+        path = request.match_info["path"]
+        chosen = _chosen(path, request.query)
+        if chosen is not None:
+            raise web.HTTPSeeOther(chosen)
+        name = _name(path)
         if name is None:
             raise web.HTTPNotFound
         found = self._kept.get(name) or await self._make(name)
@@ -140,7 +152,7 @@ class Dashboard:
     async def _look(self) -> None:
         """Takes over what was published since the last look; keeps the old where it is broken."""
         now = asyncio.get_running_loop().time()
-        if now - self._looked < LOOK_EVERY:
+        if now - self._looked < self._look_every:
             return
         self._looked = now
         stamp = self._current_stamp()
@@ -196,22 +208,20 @@ class _Kept:
             self._size -= len(gone.body)
 
 
-def _canonical(path: str, query: Mapping[str, str]) -> str | None:
-    """The one name of what is asked for: folders get their page, ``from`` and ``to`` a range.
-
-    None where nothing can stand there. Other query parameters change nothing.
-    """
+def _name(path: str) -> str | None:
+    """The one name of what is asked for (a folder stands for its page), None for nothing."""
     if path.startswith(f"{DATA}/"):
         return path
     address = place.parse(path)
-    if address is None:
-        return None
-    chosen = _range(query)
-    if chosen is not None and address.section in place.RANGED and address.span == ranges.DEFAULT:
-        address = replace(address, span=chosen)
-    return address.path
+    return None if address is None else address.path
 
 
-def _range(query: Mapping[str, str]) -> str | None:
+def _chosen(path: str, query: Mapping[str, str]) -> str | None:
+    """Where ``?from=WEEK&to=WEEK`` leads, as a relative link; other parameters change nothing."""
     first, last = query.get("from"), query.get("to")
-    return ranges.custom(first, last) if first and last else None
+    address = place.parse(path)
+    if not first or not last or address is None or address.section not in place.RANGED:
+        return None
+    if not (is_week(first) and is_week(last)):
+        raise web.HTTPNotFound
+    return address.to(replace(address, span=ranges.custom(first, last)))

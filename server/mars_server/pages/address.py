@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mars_server.pages.language import LANGUAGES, SOURCE
-from mars_server.pages.ranges import DEFAULT
+from mars_server.pages.ranges import DEFAULT, is_name
 from mars_server.publication.document import TABLES
 
 HITS: Final = "hits"
@@ -73,7 +73,7 @@ def parse(path: str) -> Address | None:
 
 
 def _exists(address: Address) -> bool:
-    if address.section in RANGED:
+    if address.section in RANGED and is_name(address.span):
         files: tuple[str, ...] = FIGURE_FILES
         if address.section in CHARTS:
             files += CHART_FILES

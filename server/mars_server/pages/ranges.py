@@ -43,6 +43,12 @@ def names(weeks: Sequence[Week]) -> list[str]:
     return [*LASTS, ALL, *years(weeks)] if weeks else []
 
 
+def is_name(name: str) -> bool:
+    """Whether ``name`` has the form of a range, existing or not."""
+    patterns = (_YEAR, _CUSTOM)
+    return name in LASTS or name == ALL or any(each.fullmatch(name) for each in patterns)
+
+
 def pick(name: str, weeks: Sequence[Week]) -> Range | None:
     """The range called ``name``: ``last-52``, ``all``, ``2026``, ``2026-W01..2026-W12``.
 

@@ -162,6 +162,7 @@ class Pages:
         )
         return {
             "name": name,
+            "title": say.gettext(TITLES[name]),
             "finding": finding,
             "png": link("chart.png"),
             "dark": link("chart-dark.png"),

@@ -34,6 +34,15 @@ def monday(week: str) -> date:
     raise WireError("week-invalid", "A week is written like 2026-W12.")
 
 
+def is_week(text: str) -> bool:
+    """Whether ``text`` is the name of an ISO week that exists."""
+    try:
+        monday(text)
+    except WireError:
+        return False
+    return True
+
+
 def sunday(week: str) -> date:
     """The last day of ``week``."""
     return monday(week) + timedelta(days=6)

@@ -1,0 +1,174 @@
+"""The served dashboard: the static site's bytes, free ranges, and nothing for hostile paths."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from mars.errors import WireError
+from mars_server.dashboard import QUEUE, dashboard_routes
+from mars_server.pages.address import Address
+from mars_server.publication.compose import Rules
+from mars_server.publication.publish import publish
+from tests.server.pages.conftest import Published
+from tests.server.publication import kit
+from tests.server.publication.kit import Counted
+
+CSP = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+T = TypeVar("T")
+Client = TestClient[web.Request, web.Application]
+
+
+def get(base: str, path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+    """One request, its target sent as it is."""
+    connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=30)
+    connection.request(method, path)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, dict(answer.getheaders()), body
+
+
+def test_served_files_are_those_of_the_static_site(published: Published, served: str) -> None:
+    for path in published.folder.rglob("*"):
+        name = path.relative_to(published.folder).as_posix()
+        if not path.is_file() or name.startswith("data/2026") or "/last-13/" in name:
+            continue
+        status, headers, body = get(served, f"/{name}")
+        assert status == 200, name
+        assert headers["Content-Security-Policy"] == CSP
+        if path.suffix != ".html" or b"<form" not in body:
+            assert body == path.read_bytes(), name
+
+
+def test_a_folder_stands_for_its_page(served: str) -> None:
+    for path in ("/", "/de/", "/v/", "/v/all/", "/method/"):
+        assert get(served, path)[2] == get(served, f"{path}index.html")[2]
+
+
+def test_a_choice_of_weeks_leads_to_its_own_address(served: str) -> None:
+    query = "?from=2026-W04&to=2026-W08"
+    for path, target in (
+        ("/v/", "../v/2026-W04..2026-W08/index.html"),
+        ("/de/v/", "../../de/v/2026-W04..2026-W08/index.html"),
+        ("/v/all/chart.png", "../../v/2026-W04..2026-W08/chart.png"),
+        ("/hits/figures.csv", "../hits/2026-W04..2026-W08/figures.csv"),
+    ):
+        status, headers, _ = get(served, f"{path}{query}")
+        assert status == 303
+        assert headers["Location"] == target
+    page = get(served, "/v/2026-W04..2026-W08/")
+    assert page[0] == 200
+    assert b"2026-W04 to 2026-W08" in page[2]
+    figures = get(served, "/hits/2026-W04..2026-W08/figures.csv")[2].decode()
+    assert [line[:8] for line in figures.splitlines()[1:]] == [
+        f"2026-W0{number}" for number in range(4, 9)
+    ]
+    for file in ("chart.png", "chart-dark.png", "chart.svg", "figures.json"):
+        assert get(served, f"/v/2026-W04..2026-W08/{file}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/v/2026-W08..2026-W04/", "/v/2026-W04..2026-W99/", "/v/2025-W01..2026-W08/", "/x/"),
+        *("/v/?from=2026-W04&to=../../etc", "/v/?from=1&to=2", "/v/2026-01-05..2026-01-11/"),
+        *("/data/", "/data/../index.html", "/data/%2e%2e/index.html", "/data/..%2fproduct.toml"),
+        *("/data/.new-x", "/data/2026-W99.json", "/../counts.db", "/v/%2e%2e/counts.db"),
+        *("/v//", "/v/all/all/", "/v/%00/", "/v/" + "a" * 3000, "/favicon.ico", "/v/chart.gif"),
+    ],
+)
+def test_hostile_paths_get_nothing(served: str, path: str) -> None:
+    assert get(served, path)[0] == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_other_methods_are_refused(served: str, method: str) -> None:
+    assert get(served, "/v/", method)[0] == 405
+
+
+def test_other_parameters_change_nothing(served: str) -> None:
+    assert get(served, "/v/?utm=1&from=x")[2] == get(served, "/v/")[2]
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path, published: Published) -> None:
+    shutil.copytree(published.folder, tmp_path / "site")
+    (tmp_path / "secret.json").write_text("{}")
+    (tmp_path / "site/data/2020-W01.csv").symlink_to(tmp_path / "secret.json")
+
+    async def ask(client: Client) -> int:
+        return (await client.get("/data/2020-W01.csv")).status
+
+    assert run(tmp_path / "site", ask) == 404
+
+
+def test_what_is_published_later_appears(tmp_path: Path) -> None:
+    engine = kit.database(tmp_path)
+    site = tmp_path / "site"
+
+    async def ask(client: Client) -> list[str]:
+        first = await (await client.get("/")).text()
+        kit.count(engine, kit.week(0), Counted(plain=700))
+        await asyncio.to_thread(lambda: publish(engine, site, Rules(kit.PRODUCT), kit.LATER))
+        second = await (await client.get("/hits/")).text()
+        return [first, second]
+
+    before, after = run(site, ask, look_every=0.0)
+    assert "Nothing is published yet" in before
+    assert "about 650" in after
+
+
+def test_a_changed_week_is_refused_at_the_start(tmp_path: Path, published: Published) -> None:
+    shutil.copytree(published.folder, tmp_path / "site")
+    path = tmp_path / "site/data/2026-W02.json"
+    path.write_bytes(path.read_bytes().replace(b"0,", b"1,"))
+    with pytest.raises(WireError):
+        dashboard_routes(tmp_path / "site", kit.PRODUCT)
+
+
+def test_many_at_once_are_answered_once_and_too_many_are_turned_away(
+    tmp_path: Path, published: Published
+) -> None:
+    """Each asks for another range that was never drawn; one thread draws, the queue is short."""
+    shutil.copytree(published.folder, tmp_path / "site")
+    weeks = [week.week for week in published.outcome.weeks]
+    paths = [f"/v/{first}..{last}/" for first in weeks[:6] for last in weeks[8:14]]
+
+    async def ask(client: Client) -> list[int]:
+        async def status(path: str) -> int:
+            async with client.get(path) as answer:
+                return answer.status
+
+        return await asyncio.gather(*(status(path) for path in paths))
+
+    found = run(tmp_path / "site", ask)
+    assert set(found) == {200, 503}
+    assert found.count(200) >= QUEUE
+
+
+def test_addresses_do_not_depend_on_the_server(served: str) -> None:
+    assert get(served, f"/{Address(section='cc', span='all', file='chart.svg').path}")[0] == 200
+
+
+def run(site: Path, ask: Callable[[Client], Awaitable[T]], look_every: float = 10.0) -> T:
+    """Serves ``site`` in this thread and lets ``ask`` talk to it."""
+
+    async def go() -> T:
+        app = web.Application()
+        app.add_routes(dashboard_routes(site, kit.PRODUCT, look_every=look_every))
+        async with TestClient(TestServer(app)) as client:
+            return await ask(client)
+
+    return asyncio.run(go())

@@ -22,7 +22,7 @@ class StoppedError(BaseException):
 
 @contextmanager
 def until_signal() -> Iterator[None]:
-    """The body runs until it ends or SIGTERM or SIGINT comes; what is stored is whole either way."""
+    """The body runs until it ends or SIGTERM or SIGINT comes; what is stored stays whole."""
     before = {one: signal.signal(one, _stop) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield

@@ -1,0 +1,80 @@
+"""Runs ``mars-server`` as an operator does: as a process."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mars_server.cli import main
+from mars_server.counting.tally import COUNTED
+from tests.server.counting import reference
+from tests.server.counting.examples import ALLOWED, PRODUCT
+
+PROGRAM = (sys.executable, "-c", "from mars_server.cli import main; main()")
+"""The same as the ``mars-server`` script, wherever that is installed."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+
+def run(*arguments: object, code: int = 0, stdin: bytes = b"") -> Ran:
+    """The program in this process, with streams of its own; starting one takes half a second."""
+    streams = [io.TextIOWrapper(io.BytesIO(data), "utf-8") for data in (stdin, b"", b"")]
+    before = sys.stdin, sys.stdout, sys.stderr, sys.argv
+    sys.stdin, sys.stdout, sys.stderr = streams
+    sys.argv = ["mars-server", *map(str, arguments)]
+    try:
+        main()
+    except SystemExit as end:
+        found = int(end.code or 0)
+    finally:
+        sys.stdin, sys.stdout, sys.stderr, sys.argv = before
+    for stream in streams:
+        stream.flush()
+    _, out, err = (stream.detach().getvalue() for stream in streams)
+    assert b"Traceback" not in err, err.decode()
+    assert found == code, (found, err.decode())
+    return Ran(found, out, err)
+
+
+def spawned(*arguments: object) -> Ran:
+    """The program as a process."""
+    done = subprocess.run([*PROGRAM, *map(str, arguments)], capture_output=True, timeout=120)
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def run_json(*arguments: object, code: int = 0, stdin: bytes = b"") -> Any:
+    return json.loads(run(*arguments, "--json", code=code, stdin=stdin).stdout)
+
+
+def product(folder: Path) -> Path:
+    path = folder / "product.toml"
+    path.write_text(PRODUCT)
+    return path
+
+
+def expected(*contents: bytes, as_json: bool = False) -> dict[str, Any]:
+    """What a dry run must print, by the slow reference."""
+    lines = hits = 0
+    days: dict[str, dict[str, dict[str, int]]] = {}
+    for content in contents:
+        truth = reference.count(content, ALLOWED, as_json=as_json)
+        lines, hits = lines + truth.lines, hits + truth.hits
+        for (day, variable, value), n in truth.cells.items():
+            values = days.setdefault(day, {name: {} for name in COUNTED})[variable]
+            values[value] = values.get(value, 0) + n
+    return {"lines": lines, "hits": hits, "rejected": lines - hits, "days": days}
+
+
+def contract(document: dict[str, Any]) -> dict[str, Any]:
+    """The agreed members of a printed document."""
+    return {name: document[name] for name in ("lines", "hits", "rejected", "days")}

@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from mars.pinned import Pinned, read_bytes
 from mars.plan import App, Plan
 from mars.ports import TorSettings
 from mars.schedule import LONGEST_SLEEP
-from mars.switches import Consent
+from mars.switches import Consent, granted
 
 if TYPE_CHECKING:
     from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
@@ -146,10 +146,19 @@ class Mars:
             self._note(error)
             return None
 
-    def preview(self) -> Plan | None:
-        """The next request (``bytes``, ``url``, ``values``); None where nothing would be sent."""
+    def preview(
+        self, level: str | None = None, variables: Collection[str] | None = None, country: str = ""
+    ) -> Plan | None:
+        """The next request (``bytes``, ``url``, ``values``); None where nothing would be sent.
+
+        With ``level`` and what goes with it: the request as it would be if the user now chose so,
+        for a consent screen. Nothing is stored.
+        """
         try:
             state = self._engine.load()
+            if level is not None:
+                now = self._clock.now()
+                state = granted(state, now, level, variables, country=country or None)
             return self._engine.plan(state, self._engine.voice(state))
         except MarsError:
             return None

@@ -95,11 +95,11 @@ def granted(
     state: State,
     now: int,
     level: str,
-    variables: Collection[str] | None,
-    stats: bool | None,
-    errors: bool | None,
-    direct: bool | None,
-    country: str | None,
+    variables: Collection[str] | None = None,
+    stats: bool | None = None,
+    errors: bool | None = None,
+    direct: bool | None = None,
+    country: str | None = None,
 ) -> State:
     """``state`` with a decision of this moment; the schedule begins anew from ``off``."""
     before = state.decision

@@ -1,0 +1,1 @@
+"""A desktop application that embeds the client: Tk, in the standard library."""

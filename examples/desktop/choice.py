@@ -1,0 +1,103 @@
+"""What the user may choose, with the very bytes that would follow. Used twice: at the first run
+and on the settings page."""
+
+from __future__ import annotations
+
+import tkinter as tk
+from collections.abc import Callable
+from tkinter import ttk
+
+from mars import Mars
+from mars.metrics import BASIC, DECLARED
+
+LEVELS = (
+    ("off", "Nothing", "No request is made. You will not hear of security updates here."),
+    ("plain", "News", "The news is fetched over Tor; your computer says nothing about itself."),
+    (
+        "tracked",
+        "News, and help us count",
+        "The request also carries the values switched on below.",
+    ),
+)
+NOTHING = "Nothing is sent."
+
+
+class Choice(ttk.Frame):
+    """Level, a switch for each variable, and a live preview of the request.
+
+    Nothing is chosen beforehand where the user has not decided. ``save`` stores the choice.
+    """
+
+    def __init__(self, parent: tk.Misc, mars: Mars, changed: Callable[[], None]) -> None:
+        super().__init__(parent, padding=12)
+        self._mars = mars
+        self._changed = changed
+        decision = mars.consent.decision
+        self.level = tk.StringVar(self, decision.level if decision else "off")
+        chosen = decision.variables if decision and decision.level == "tracked" else BASIC
+        self.switches = {
+            variable.name: tk.BooleanVar(self, variable.name in chosen) for variable in DECLARED
+        }
+        self.country = tk.StringVar(self)
+        self._levels()
+        self._variables()
+        self._preview()
+        for watched in (self.level, self.country, *self.switches.values()):
+            watched.trace_add("write", lambda *_: self.refresh())
+        self.refresh()
+
+    def save(self) -> None:
+        """The user's decision of this moment."""
+        self._mars.consent.grant(
+            self.level.get(), self.variables(), country=self.country.get() or None
+        )
+        self._changed()
+
+    def variables(self) -> list[str]:
+        """Those that are switched on."""
+        return [name for name, switch in self.switches.items() if switch.get()]
+
+    def request(self) -> str:
+        """What would be sent if the user saved now."""
+        plan = self._mars.preview(self.level.get(), self.variables(), self.country.get())
+        return plan.bytes.decode("ascii").replace("\r\n", "\n").rstrip() if plan else NOTHING
+
+    def refresh(self) -> None:
+        tracked = self.level.get() == "tracked"
+        for box in self._boxes:
+            box.state(["!disabled" if tracked else "disabled"])
+        self.shown.configure(state="normal")
+        self.shown.delete("1.0", "end")
+        self.shown.insert("1.0", self.request())
+        self.shown.configure(state="disabled")
+
+    def _levels(self) -> None:
+        for value, label, description in LEVELS:
+            button = ttk.Radiobutton(self, text=label, value=value, variable=self.level)
+            button.pack(anchor="w", pady=(4, 0))
+            ttk.Label(self, text=description, style="Small.TLabel").pack(anchor="w", padx=24)
+
+    def _variables(self) -> None:
+        self._boxes: list[ttk.Widget] = []
+        grid = ttk.Frame(self, padding=(24, 8, 0, 8))
+        grid.pack(fill="x")
+        for row, variable in enumerate(DECLARED):
+            name = variable.label + (" *" if variable.optional else "")
+            box = ttk.Checkbutton(grid, text=name, variable=self.switches[variable.name])
+            box.grid(row=row, column=0, sticky="w")
+            self._boxes.append(box)
+            if variable.name == "cc":
+                entry = ttk.Entry(grid, textvariable=self.country, width=4)
+                entry.grid(row=row, column=1, sticky="w")
+                self._boxes.append(entry)
+            label = ttk.Label(grid, text=variable.reason, style="Small.TLabel", wraplength=460)
+            label.grid(row=row, column=2, sticky="w", padx=(8, 0))
+        note = "* at most one of these rides in a request, drawn at random"
+        ttk.Label(grid, text=note, style="Small.TLabel").grid(columnspan=3, sticky="w", pady=4)
+
+    def _preview(self) -> None:
+        ttk.Label(self, text="Exactly this would be sent, through Tor:").pack(anchor="w")
+        self.shown = tk.Text(
+            self, height=7, width=80, font="TkFixedFont", relief="flat", background="#f4f1ea"
+        )
+        self.shown.pack(fill="x", pady=(4, 0))

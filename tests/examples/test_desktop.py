@@ -1,0 +1,184 @@
+"""The example application on a display of its own: first run, settings, news, update, alert.
+
+With ``MARS_SCREENSHOTS=1`` the pictures of docs/images are taken anew.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mars.testing.world import World
+from mars.wire.motd import Message
+from mars.wire.request import request_bytes
+
+if TYPE_CHECKING:
+    import tkinter as tk
+else:
+    tk = pytest.importorskip("tkinter", reason="this Python has no Tk")
+
+pytestmark = pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
+
+ROOT = Path(__file__).parents[2]
+IMAGES = ROOT / "docs" / "images"
+NAMES = ("desktop-first-run", "desktop-news", "desktop-alert", "desktop-privacy")
+
+
+@pytest.fixture(scope="module")
+def display() -> Iterator[str]:
+    """A display that nobody else uses; ``Xvfb`` picks the number itself."""
+    read, write = os.pipe()
+    with subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "900x720x24", "-nolisten", "tcp"],
+        pass_fds=[write],
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        os.close(write)
+        try:
+            ready, _, _ = select.select([read], [], [], 30)
+            assert ready, "Xvfb did not start"
+            yield ":" + os.read(read, 16).decode().strip()
+        finally:
+            os.close(read)
+            server.terminate()
+
+
+@pytest.fixture
+def root(display: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tk.Tk]:
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.syspath_prepend(ROOT)
+    window = tk.Tk(screenName=display)
+    window.tk.call("tk", "scaling", 1.33)
+    yield window
+    for identifier in window.tk.splitlist(window.tk.call("after", "info")):
+        window.after_cancel(identifier)
+    window.destroy()
+
+
+def pump(root: tk.Tk, condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Lets Tk work until something holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        root.update()
+        time.sleep(0.01)
+
+
+def picture(root: tk.Tk, name: str, folder: Path) -> None:
+    """Takes the application's main window and what lies before it."""
+    from PIL import ImageGrab
+
+    for _ in range(20):
+        root.update()
+        time.sleep(0.01)
+    left, top = root.winfo_rootx(), root.winfo_rooty()
+    box = (left, top, left + root.winfo_width(), top + root.winfo_height())
+    image = ImageGrab.grab(bbox=box, xdisplay=os.environ["DISPLAY"])
+    colours = image.getcolors(1 << 20)
+    assert colours is None or len(colours) > 20, "an empty screen"
+    place = IMAGES if os.environ.get("MARS_SCREENSHOTS") else folder
+    image.save(place / f"{name}.png", optimize=True)
+
+
+def text(widget: tk.Text) -> str:
+    return str(widget.get("1.0", "end")).strip()
+
+
+def test_the_example_from_first_run_to_alert(root: tk.Tk, tmp_path: Path) -> None:
+    from examples.desktop.choice import NOTHING
+    from examples.desktop.window import Inbox, Window
+
+    world = World()
+    world.publish(
+        news="Example Mail turns ten.",
+        messages=(
+            Message(
+                "hole",
+                {"en": "Update now: letters can be read by others"},
+                {"en": "Version 0.5.2 closes a hole in 0.5.1. Update before you write again."},
+                kind="security",
+                severity="critical",
+                url="https://example.org/security",
+            ),
+            Message("party", {"en": "Ten years"}, {"en": "Thank you for using Example Mail."}),
+        ),
+    )
+    mars = world.mars(dispatch=Inbox(root))
+    window = Window(root, mars)
+    mars.start()
+    try:
+        # First run: nothing is chosen, and closing decides nothing.
+        assert window.first_run is not None
+        assert window.asked is not None
+        asked = window.asked
+        assert asked.level.get() == "off"
+        assert text(asked.shown) == NOTHING
+        window.first_run.destroy()
+        assert mars.consent.decision is None
+        assert not mars.check_now()
+
+        # Asked again: the preview follows every switch.
+        window.ask()
+        asked = window.asked
+        asked.level.set("plain")
+        host = world.url.split("/")[2]
+        assert text(asked.shown) == said(host, "")
+        asked.level.set("tracked")
+        assert text(asked.shown) == said(host, "v=0.5.1&os=linux&ia=1")
+        asked.switches["ia"].set(False)
+        asked.switches["cc"].set(True)
+        asked.country.set("is")
+        assert text(asked.shown) == said(host, "v=0.5.1&os=linux&cc=IS")
+        pump(root, window.first_run.winfo_viewable)
+        window.first_run.lift()
+        picture(root, "desktop-first-run", tmp_path)
+        assert world.server.visits == []
+        asked.save()
+        assert mars.consent.level == "tracked"
+
+        # The button fetches plainly; news, update notice and alert appear.
+        window.check.invoke()
+        pump(root, lambda: window.alert is not None)
+        assert len(world.server.visits) == 1
+        assert "?" not in world.server.visits[0]
+        assert "Update now: letters can be read by others" in text(window.news)
+        assert "Example Mail turns ten." in text(window.news)
+        assert window.notice.cget("text") == "Version 0.5.2 closes a security hole. Please update."
+        assert window.notice.winfo_ismapped()
+        picture(root, "desktop-alert", tmp_path)
+        assert window.alert is not None
+        window.alert.destroy()
+        picture(root, "desktop-news", tmp_path)
+
+        # The settings page shows the decision, and takes it back.
+        window.pages.select(window.settings)  # type: ignore[no-untyped-call]
+        assert window.settings.switches["ia"].get() is False
+        assert text(window.settings.shown) == said(host, "v=0.5.1&os=linux&cc=IS")
+        picture(root, "desktop-privacy", tmp_path)
+        window.settings.level.set("off")
+        window.settings.save()
+        assert mars.consent.level == "off"
+        assert text(window.settings.shown) == NOTHING
+        window.check.invoke()
+        assert len(world.server.visits) == 1
+    finally:
+        mars.stop()
+
+
+def said(host: str, query: str) -> str:
+    return request_bytes(host, query).decode().replace("\r\n", "\n").strip()
+
+
+def test_the_docs_have_the_pictures() -> None:
+    page = (IMAGES.parent / "embedding.md").read_text("utf-8")
+    for name in NAMES:
+        assert (IMAGES / f"{name}.png").stat().st_size > 2_000
+        assert f"images/{name}.png" in page

@@ -95,7 +95,7 @@ def test_own_tor_that_is_too_slow_is_ended(tornet: TorNetwork, folder: str) -> N
     with pytest.raises(TransportError) as caught:
         launch_with(folder, ("DisableNetwork 1", *private(tornet)), patience=2.0)
     assert caught.value.reason == "tor-bootstrap"
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 15
     assert children() == before
 
 

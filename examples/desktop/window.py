@@ -48,7 +48,7 @@ class Window:
         self.first_run: tk.Toplevel | None = None
         self.asked: Choice | None = None
         root.title("Example Mail")
-        root.geometry("780x620+20+20")
+        root.geometry("820x690+20+10")
         _style(root)
         self.notice = tk.Label(root, anchor="w", padx=12, pady=8)
         self.pages = ttk.Notebook(root)

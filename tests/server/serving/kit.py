@@ -117,6 +117,17 @@ class Served:
         return found
 
 
+def connect_unix(path: str, timeout: float = 10.0) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(timeout)
+    try:
+        sock.connect(path)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 def golden(query: str = "", host: str = "localhost") -> bytes:
     target = "/motd/motd.json" + (f"?{query}" if query else "")
     return f"GET {target} HTTP/1.1\r\nHost: {host}\r\n{GOLDEN}".encode()

@@ -67,13 +67,25 @@ class DirectFetcher:
 
 def _dial_directly(location: Location, deadline: Deadline) -> socket.socket:
     try:
-        sock = socket.create_connection((location.host, location.port), deadline.remaining())
+        places = socket.getaddrinfo(location.host, location.port, type=socket.SOCK_STREAM)
     except OSError:
-        raise TransportError(
-            "host-unreachable", "The server cannot be reached; check that you are online."
-        ) from None
-    deadline.watch(sock)
-    return sock
+        places = []
+    for family, kind, protocol, _, address in places:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(deadline.remaining())
+            sock.connect(address)
+            deadline.watch(sock)
+        except OSError:
+            sock.close()
+        except TransportError:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise TransportError(
+        "host-unreachable", "The server cannot be reached; check that you are online."
+    )
 
 
 def _fetch(

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mars.errors import TransportError
 from mars.factory import fetcher
@@ -289,3 +291,52 @@ def test_e13_a_connection_that_is_reset_is_incomplete() -> None:
 
     with SocksServer(reset) as proxy:
         assert refusal(proxy) == "incomplete"
+
+
+# Whatever comes: an answer or a reason, nothing else
+
+PIECES = st.sampled_from(
+    [
+        b"HTTP/1.1 ",
+        b"200 OK",
+        b"100 Continue",
+        b"302 Found",
+        b"\r\n",
+        b"\n",
+        b"\r\n\r\n",
+        b"Content-Length: ",
+        b"Transfer-Encoding: chunked",
+        b"Content-Encoding: gzip",
+        b"Location: /",
+        b"5",
+        b"-1",
+        b"fffffffffffffffff",
+        b"hello",
+        b"\x00",
+        b"\xff\xfe",
+        b": ",
+        b" \t",
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(PIECES, st.binary(max_size=20)), max_size=12).map(b"".join))
+def test_e13_any_bytes_are_an_answer_or_a_reason(answer: bytes) -> None:
+    with SocksServer(answering(answer)) as proxy:
+        try:
+            assert get(proxy, deadline=10.0).status == 200
+        except TransportError as error:
+            assert error.reason != "timeout"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=30))
+def test_e13_any_bytes_of_a_proxy_are_a_reason(said: bytes) -> None:
+    def greet(sock: socket.socket) -> None:
+        sock.sendall(said)
+        sock.shutdown(socket.SHUT_WR)
+        wait_for_end(sock)
+
+    with SocksServer(answering(b""), greet=greet) as proxy:
+        assert refusal(proxy, deadline=10.0) != "timeout"

@@ -6,6 +6,7 @@ Fills a counts database directly (260 weeks, 12 versions, 4 platforms, 30 langua
 
 from __future__ import annotations
 
+import http.client
 import json
 import random
 import resource
@@ -17,8 +18,13 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
+import psutil
 from sqlalchemy import insert
 
+from mars.wire.product import parse_product
+from mars_server.pages.address import Address
+from mars_server.pages.site import Site
+from mars_server.publication.folder import read_weeks
 from mars_server.storage import open_database
 from mars_server.storage.schema import counts, meta, pairs
 
@@ -29,6 +35,30 @@ PLATFORMS = ["linux", "windows", "macos", "other"]
 LANGUAGES = (
     "en de fr es it pt nl sv da fi is nb pl cs sk hu ro bg el tr ru uk ja zh ko ar he hi th vi"
 ).split()
+REQUESTS = 2000
+SERVER = """
+import asyncio, pathlib
+from aiohttp import web
+from mars.wire.product import parse_product
+from mars_server.dashboard import dashboard_routes
+
+async def serve():
+    site, product = pathlib.Path('{site}'), pathlib.Path('{product}')
+    plain = site.parent / "plain"
+    app = web.Application()
+    app.add_routes(dashboard_routes(site, parse_product(product.read_bytes())))
+    app.router.add_static("/plain", plain)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    tcp = web.TCPSite(runner, "127.0.0.1", 0)
+    await tcp.start()
+    port = runner.addresses[0][1]
+    print(port, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(serve())
+"""
+LIMIT_RATIO = 1.5
 LIMIT_SECONDS = 60
 LIMIT_MEGABYTES = 500
 LIMIT_PAGE = 150_000
@@ -106,6 +136,49 @@ def pages(site: Path) -> Iterator[tuple[int, str]]:
         yield page.stat().st_size + style + charts, str(page.relative_to(site))
 
 
+def serving_cost(folder: Path) -> dict[str, float]:
+    """Server CPU microseconds per request: a cached page, and a static file of the same bytes."""
+    body = _served_page(folder)
+    (folder / "plain").mkdir(exist_ok=True)
+    (folder / "plain/index.html").write_bytes(body)
+    script = SERVER.format(site=folder / "site", product=folder / "product.toml")
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        watch = psutil.Process(server.pid)
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        costs: dict[str, list[float]] = {"page": [], "static": []}
+        paths = {"page": "/v/index.html", "static": "/plain/index.html"}
+        for _ in range(5):
+            for name, path in paths.items():
+                _ask(connection, path, 20)
+                before = sum(watch.cpu_times()[:2])
+                _ask(connection, path, REQUESTS)
+                costs[name].append((sum(watch.cpu_times()[:2]) - before) / REQUESTS * 1e6)
+        connection.close()
+        server.terminate()
+    return {name: sorted(values)[len(values) // 2] for name, values in costs.items()}
+
+
+def _served_page(folder: Path) -> bytes:
+    """The page as it is served, with the form that the static site has not."""
+    product = parse_product((folder / "product.toml").read_bytes())
+    site = Site(product, read_weeks(folder / "site/data"), served=True)
+    page = site.content(Address(section="v"))
+    assert page is not None
+    return page
+
+
+def _ask(connection: http.client.HTTPConnection, path: str, times: int) -> None:
+    for _ in range(times):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200
+
+
 def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -118,6 +191,7 @@ def main() -> int:
         fill(f"sqlite:///{folder}/counts.db")
         first, memory = publish(folder)
         again, _ = publish(folder)
+        costs = serving_cost(folder)
         weights = sorted(pages(folder / "site"))
         files = [path for path in (folder / "site").rglob("*") if path.is_file()]
         size = sum(path.stat().st_size for path in files)
@@ -126,8 +200,12 @@ def main() -> int:
     print(f"peak memory:                 {memory:.0f} MB (limit {LIMIT_MEGABYTES})")
     print(f"heaviest page with charts:   {weights[-1][0]} bytes ({weights[-1][1]})")
     print(f"lightest page:               {weights[0][0]} bytes ({weights[0][1]})")
+    ratio = costs["page"] / costs["static"]
+    print(f"cached page, server CPU:     {costs['page']:.0f} µs a request")
+    print(f"static file, same bytes:     {costs['static']:.0f} µs; ratio {ratio:.2f} (limit 1.5)")
     print(f"site:                        {len(files)} files, {size / 1e6:.1f} MB")
     fine = first < LIMIT_SECONDS and memory < LIMIT_MEGABYTES and weights[-1][0] < LIMIT_PAGE
+    fine = fine and ratio <= LIMIT_RATIO
     return 0 if fine else 1
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, insert
 
 from mars.wire.product import Product
 from mars.wire.times import parse_time
+from mars_server.charts.store import ChartStore
 from mars_server.pages.site import Site
 from mars_server.publication import weeks as calendar
 from mars_server.publication.compose import Exact, Rules
@@ -37,6 +38,7 @@ platforms = ["linux", "windows", "macos"]
 languages = ["de", "en", "is"]
 """
 FIRST = "2026-W02"
+CHARTS = ChartStore()
 LATER = parse_time("2030-01-01T00:00:00Z")
 """A time at which everything in these tests is due."""
 
@@ -102,8 +104,9 @@ def published(
     return close_weeks(database(folder, weeks), Rules(product, noise), LATER)
 
 
-def site(weeks: list[Week], **options: Any) -> Site:
-    return Site(PRODUCT, weeks, **options)
+def site(weeks: list[Week], product: Product = PRODUCT, **options: Any) -> Site:
+    """The pages of ``weeks``. All tests of a process share their drawn charts."""
+    return Site(product, weeks, charts=CHARTS, **options)
 
 
 def numbers(value: object) -> Iterator[tuple[str, object]]:

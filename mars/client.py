@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import threading
@@ -207,6 +208,7 @@ class Mars:
                 self._wake.clear()
                 first = ran is None or not self._holder
                 sleep = self._turn(held, None if first else ran)
+                ran = 0
                 if self._stopping.is_set():
                     break
                 started = self._clock.monotonic()
@@ -293,6 +295,13 @@ def _after_fork() -> None:
         mars._forked()
 
 
+def _at_exit() -> None:
+    """For hosts that never call ``stop``: what is left of an overdue wait is kept all the same."""
+    for mars in list(_alive):
+        mars.stop()
+
+
+atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 

@@ -8,14 +8,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mars import Mars, consent, factory
+from mars import state as states
+from mars.engine import STATE_FILE
 from mars.errors import ConfigError, MarsError, TransportError
-from mars.schedule import HOUR
-from mars.testing.memory import DAY, MemoryStore, machine
+from mars.ports import Request, Response
+from mars.schedule import HOUR, Schedule
+from mars.testing.memory import DAY, MemoryStore, machine, session
 from mars.testing.world import World
 from mars.wire.motd import Message
 from mars.wire.targeting import Shown
@@ -276,6 +280,68 @@ def test_importing_and_starting_loads_nothing_heavy(tmp_path: Path) -> None:
     )
     assert done.stderr == ""
     assert done.stdout.strip() == "[]"
+
+
+def test_a_host_that_never_stops_it_keeps_what_is_left_of_a_wait(tmp_path: Path) -> None:
+    (tmp_path / "trust.json").write_bytes(World().trust)
+    now = factory.system_clock().now()
+    state = replace(
+        states.first(now, 0.5),
+        decision=consent.Decision("plain", now - DAY),
+        schedule=Schedule(due=now - DAY, wait=2 * HOUR),
+    )
+    factory.folder(str(tmp_path)).write(STATE_FILE, states.encode(state))
+    script = (
+        "import sys, time\n"
+        "from mars import Mars\n"
+        "mars = Mars('examplemail', '0.5.1', sys.argv[1] + '/trust.json', folder=sys.argv[1])\n"
+        "mars.start(); time.sleep(2.2);\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=30)
+    after = states.decode((tmp_path / STATE_FILE).read_bytes())
+    assert after is not None
+    assert after.schedule is not None
+    assert after.schedule.wait is not None
+    assert 2 * HOUR - 30 <= after.schedule.wait < 2 * HOUR
+
+
+def test_do_not_track_leaves_the_users_own_button() -> None:
+    world = World(host=machine(environ={"DO_NOT_TRACK": "1"}))
+    world.publish()
+    world.grant("tracked")
+    outcome = world.engine().check()
+    assert outcome is not None
+    assert outcome.ok
+    assert "?" not in world.server.visits[0]
+
+
+def test_c08_a_clock_at_1970_sends_no_age_and_fetches_nothing() -> None:
+    world = World()
+    world.publish()
+    world.grant("tracked")
+    session(world.engine(), world.clock, 11 * DAY)
+    fetched = len(world.server.visits)
+    assert fetched
+    world.clock.wall = 3 * DAY
+    engine = world.engine()
+    session(engine, world.clock, 20 * DAY)
+    assert len(world.server.visits) == fetched
+    state = engine.load()
+    assert "ia" not in engine.plan(state, engine.voice(state, asked="tracked")).values
+
+
+def test_by_the_direct_way_the_journal_shows_the_request_without_its_query() -> None:
+    world = World(url="https://example.org/motd.json")
+    world.publish()
+    world.grant("tracked", direct=True)
+
+    class Direct:
+        def fetch(self, request: Request) -> Response:
+            return Response(200, world.server.body, "direct")
+
+    mars = world.mars(fetcher=lambda _plan: Direct())
+    mars._engine.fetch()
+    assert mars.journal()[-1]["sent"].startswith("GET /motd.json HTTP/1.1\r\nHost: example.org\r\n")
 
 
 def test_idle_writes_nothing_more_often_than_hourly() -> None:

@@ -1,0 +1,81 @@
+"""The state file: whatever is read, nothing raises; what is written is read back."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mars import journal
+from mars import state as states
+from mars.consent import Decision
+from mars.schedule import Schedule
+from mars.state import Server, State
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+SECTIONS = sorted(json.loads(states.encode(State())))
+TIMES = st.integers(0, 2**53 - 1)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_state_or_none(data: bytes) -> None:
+    states.decode(data)
+    journal.decode(data)
+
+
+@given(st.dictionaries(st.sampled_from(SECTIONS), JSON))
+def test_any_json_is_a_state_or_none(table: dict[str, object]) -> None:
+    found = states.decode(json.dumps(table | {"version": 1}).encode())
+    assert found is not None
+    assert states.decode(states.encode(found)) == found
+
+
+@given(
+    st.builds(
+        State,
+        installed=st.none() | TIMES,
+        pick=st.floats(0, 1),
+        decision=st.none()
+        | st.builds(
+            Decision,
+            level=st.sampled_from(["off", "plain", "tracked"]),
+            decided=TIMES,
+            variables=st.lists(st.text(max_size=4), max_size=3).map(tuple),
+            asked=st.lists(st.text(max_size=4), max_size=3).map(tuple),
+            stats=st.booleans(),
+            errors=st.booleans(),
+            direct=st.booleans(),
+        ),
+        country=st.none() | st.text(max_size=3),
+        schedule=st.none()
+        | st.builds(Schedule, due=TIMES, wait=st.none() | TIMES, failures=TIMES, period=TIMES),
+        document=st.none() | st.text(max_size=50),
+        seen=st.dictionaries(st.text(max_size=4), TIMES),
+        server=st.none() | st.builds(Server, st.text(max_size=9), TIMES, TIMES),
+        checked=st.none() | TIMES,
+    )
+)
+def test_what_is_written_is_read_back(state: State) -> None:
+    assert states.decode(states.encode(state)) == state
+
+
+def test_the_journal_is_bounded() -> None:
+    data: bytes | None = None
+    for number in range(journal.KEPT + 50):
+        data = journal.add(data, {"time": number})
+    entries = journal.decode(data)
+    assert len(entries) == journal.KEPT
+    assert entries[-1] == {"time": journal.KEPT + 49}
+
+
+def test_what_was_shown_is_bounded() -> None:
+    seen = {str(number): 1 for number in range(1_000)}
+    found = states.decode(states.encode(State(seen=seen)))
+    assert found is not None
+    assert len(found.seen) == states.SEEN_LIMIT
+    assert "999" in found.seen

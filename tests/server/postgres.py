@@ -9,6 +9,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -93,7 +94,7 @@ def _server(programs: Path, home: Path) -> Iterator[None]:
         _await(server, home)
         yield
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGQUIT)  # at once, whoever is still connected
         try:
             server.wait(10)
         except subprocess.TimeoutExpired:

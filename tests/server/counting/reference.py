@@ -130,6 +130,6 @@ def json_day(entry: dict[str, Any]) -> str | None:
         return iso(int(stamp[:4]), int(stamp[5:7]), int(stamp[8:10]))
     if isinstance(stamp, str) and len(stamp) == 26 and stamp[11] == ":":
         return common_day(stamp[:11].encode())
-    if stamp is None:
+    if stamp is None or float(stamp) > 200_000_000_000:  # beyond the year 8000
         return None
     return datetime.fromtimestamp(float(stamp), UTC).date().isoformat()

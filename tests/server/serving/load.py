@@ -1,0 +1,59 @@
+"""Clients that fetch as fast as they can and know how many answers they got whole."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from tests.server.serving import kit
+
+
+@dataclass
+class Load:
+    """``connections`` clients, each with one request at a time over a connection of its own."""
+
+    connections: int = 8
+    query: str = "v=0.5.2&os=linux&ia=100"
+    complete: int = 0
+    """Answers that arrived to the last byte."""
+    wrong: int = 0
+    """Whole answers that are not the document."""
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, path: str, body: bytes) -> None:
+        """Fetches from the unix socket until ``stop`` is called; may be run again."""
+        self._stop.clear()
+        threads = [
+            threading.Thread(target=self._client, args=(path, body))
+            for _ in range(self.connections)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _client(self, path: str, body: bytes) -> None:
+        request = kit.golden(self.query)
+        while not self._stop.is_set():
+            try:
+                with kit.connect_unix(path) as sock:
+                    sock.sendall(request)
+                    answer = kit.read_all(sock)
+            except OSError:
+                time.sleep(0.005)  # killed, or not there yet
+                continue
+            self._judge(answer, body)
+
+    def _judge(self, answer: bytes, body: bytes) -> None:
+        got = kit.body(answer)
+        with self._lock:
+            if len(got) == len(body):
+                self.complete += 1
+                self.wrong += got != body or kit.status(answer) != 200
+            elif answer and not answer.startswith(b"HTTP/1.1 200 OK\r\n"[: len(answer)]):
+                self.wrong += 1

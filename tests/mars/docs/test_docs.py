@@ -1,4 +1,4 @@
-"""docs/embedding.md runs as it stands; docs/privacy.md and docs/cli.md are what the code says."""
+"""docs/embedding.md runs as it stands; docs/privacy.md is what the code says."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_lines_for_tests_of_applications_run(tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
-def test_privacy_and_command_pages_are_what_the_code_says() -> None:
+def test_the_privacy_page_is_what_the_code_says() -> None:
     done = subprocess.run(
         [sys.executable, Path(__file__).with_name("generate.py"), "--check"],
         capture_output=True,

@@ -48,10 +48,12 @@ class Kept:
 def lock(connection: Connection) -> None:
     """Keeps counters out until this transaction ends, so that a week closes exactly once.
 
-    SQLite transactions already hold the only write lock (``BEGIN IMMEDIATE``).
+    SQLite transactions already hold the only write lock (``BEGIN IMMEDIATE``). On PostgreSQL every
+    counter reads ``weeks`` in the transaction in which it adds, so this waits for those that have
+    begun, and the others wait for this.
     """
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("LOCK TABLE weeks, counts, pairs IN EXCLUSIVE MODE")
+        connection.exec_driver_sql("LOCK TABLE weeks IN ACCESS EXCLUSIVE MODE")
 
 
 def owner(connection: Connection) -> tuple[str | None, str | None]:

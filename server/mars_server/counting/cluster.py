@@ -47,10 +47,10 @@ class Cluster:
 
 
 @contextmanager
-def on_cluster(address: str) -> Iterator[Cluster]:
+def on_cluster(address: str, patience: float = CONNECT) -> Iterator[Cluster]:
     """Raises ``StateError`` (``cluster-unreachable``)."""
     try:
-        client = Client(address, timeout=CONNECT, set_as_default=False)  # type: ignore[no-untyped-call]
+        client = Client(address, timeout=patience, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise StateError(
             "cluster-unreachable", f"There is no Dask scheduler at {address}."

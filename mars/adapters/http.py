@@ -41,7 +41,7 @@ class TorFetcher:
 
     def fetch(self, request: Request) -> Response:
         location = parse_url(request.url)
-        return _fetch(request, location, self._dial, self._clock, f"tor {self._proxy}")
+        return fetch_by(request, location, self._dial, self._clock, f"tor {self._proxy}")
 
     def _dial(self, location: Location, deadline: Deadline) -> socket.socket:
         return dial(self._proxy, location.host, location.port, self._chance, deadline)
@@ -62,7 +62,7 @@ class DirectFetcher:
                 "direct-refused",
                 "Without Tor only the plain message over https is fetched; start Tor.",
             )
-        return _fetch(request, location, _dial_directly, self._clock, "direct")
+        return fetch_by(request, location, _dial_directly, self._clock, "direct")
 
 
 def _dial_directly(location: Location, deadline: Deadline) -> socket.socket:
@@ -88,9 +88,10 @@ def _dial_directly(location: Location, deadline: Deadline) -> socket.socket:
     )
 
 
-def _fetch(
+def fetch_by(
     request: Request, location: Location, connect: Dial, clock: Clock, route: str
 ) -> Response:
+    """The exchange itself, over whatever ``connect`` dials. Raises ``TransportError``."""
     # Late, so that an application which never fetches never pays for requests.
     from mars.adapters import exchange
 

@@ -70,17 +70,16 @@ def dial(proxy: Proxy, host: str, port: int, chance: Chance, deadline: Deadline)
     and the reasons of ``mars.wire.socks5.failure``.
     """
     sock = log_in(proxy, chance, deadline)
-    with _closed_on_error(sock, deadline):
+    with closed_on_error(sock, deadline):
         sock.settimeout(deadline.remaining())
-        sock.sendall(socks5.connect(host, port))
-        _read_reply(sock, host)
+        _ask_for(sock, host, port)
     return sock
 
 
 def log_in(proxy: Proxy, chance: Chance, deadline: Deadline) -> socket.socket:
     """The exchange up to the login, which shows that a SocksPort with authentication is there."""
     sock = socket.socket(socket.AF_INET6 if ":" in proxy.host else socket.AF_INET)
-    with _closed_on_error(sock, deadline):
+    with closed_on_error(sock, deadline):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(min(GREETING_SECONDS, deadline.remaining()))
         _connect(sock, proxy)
@@ -129,6 +128,17 @@ def _not_socks() -> TransportError:
     )
 
 
+def converse(sock: socket.socket, host: str, port: int, chance: Chance) -> None:
+    """The whole exchange on a connected socket: login, CONNECT, reply."""
+    _authenticate(sock, chance)
+    _ask_for(sock, host, port)
+
+
+def _ask_for(sock: socket.socket, host: str, port: int) -> None:
+    sock.sendall(socks5.connect(host, port))
+    _read_reply(sock, host)
+
+
 def _read_reply(sock: socket.socket, host: str) -> None:
     """Reads the whole reply: tor's later bytes belong to the server's answer."""
     version, code, _, kind = _exactly(sock, 4)
@@ -156,7 +166,7 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
 
 
 @contextmanager
-def _closed_on_error(sock: socket.socket, deadline: Deadline) -> Iterator[None]:
+def closed_on_error(sock: socket.socket, deadline: Deadline) -> Iterator[None]:
     """Closes ``sock`` when the block fails, and names the fault.
 
     The deadline's own cut looks like any broken connection, so it is asked first.

@@ -238,6 +238,7 @@ class Engine:
         state = self.load()
         voice = self.voice(state, asked=asked, check=check)
         ready = self.plan(state, voice, url)
+        state = self.update(lambda current: current)  # what cannot be kept is not asked for
         outcome, learnt = self._exchange(ready, state)
         now, chance = self.ports.clock.now(), self.ports.chance
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,6 @@ import click
 
 from mars import factory
 from mars.console import safe
-from mars.errors import MarsError
 
 if TYPE_CHECKING:
     from mars.daemon import Daemon
@@ -32,7 +31,8 @@ LOCK = "daemon"
     help="Folder for all state, one folder each in it. [default: the platform's own]",
 )
 @click.option("--socks", metavar="HOST:PORT", help="Tor's SOCKS port. [default: found by itself]")
-def daemon(apps: Path, state_dir: Path | None, socks: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Report on stdout, one JSON line each time.")
+def daemon(apps: Path, state_dir: Path | None, socks: str | None, as_json: bool) -> None:
     """Fetch for the applications named in DIR until SIGTERM or Ctrl-C.
 
     Each application has a file NAME.toml there with trust = "trust.json", version = "1.2",
@@ -56,10 +56,10 @@ def daemon(apps: Path, state_dir: Path | None, socks: str | None) -> None:
     root = state_dir or Path(factory.state_root(host))
     served = Daemon(apps, lambda entry: client(entry, folder(entry), socks=socks or ""))
     with factory.folder(str(root)).lock(LOCK):
-        _serve(served)
+        _serve(served, as_json)
 
 
-def _serve(served: Daemon) -> None:
+def _serve(served: Daemon, as_json: bool) -> None:
     ending, reloading = threading.Event(), threading.Event()
     woken = threading.Event()
 
@@ -82,13 +82,18 @@ def _serve(served: Daemon) -> None:
             if reloading.is_set():
                 reloading.clear()
                 served.reload()
-                _report(served.problems, len(served.serving))
+                _report(served, as_json)
             woken.wait()
     finally:
         served.stop()
 
 
-def _report(problems: Mapping[str, MarsError], serving: int) -> None:
-    for name, problem in problems.items():
+def _report(served: Daemon, as_json: bool) -> None:
+    if as_json:
+        problems = {name: error.reason for name, error in served.problems.items()}
+        table = {"ok": not problems, "serving": sorted(served.serving), "problems": problems}
+        click.echo(json.dumps(table))
+        return
+    for name, problem in served.problems.items():
         click.echo(f"mars daemon: {safe(name)}: {safe(str(problem))}", err=True)
-    click.echo(f"mars daemon: serving {serving} applications", err=True)
+    click.echo(f"mars daemon: serving {len(served.serving)} applications", err=True)

@@ -51,7 +51,8 @@ def preview(
     for variable in DECLARED:
         if variable.name in plan.values:
             value = f"{variable.name}={plan.values[variable.name]}"
-            click.echo(f"# {value}: {variable.label}. {variable.reason}", err=True)
+            click.echo(f"# {value}: {variable.label}.", err=True)
+            click.echo(f"#   {variable.description} {variable.reason}", err=True)
 
 
 def plain(state: State, plan: Plan) -> dict[str, Any]:

@@ -218,6 +218,15 @@ def test_e22_a_full_disk_stops_the_fetch_and_nothing_else() -> None:
     assert world.server.visits
 
 
+def test_e22_a_fetch_by_hand_asks_for_nothing_that_it_cannot_keep() -> None:
+    world = World()
+    world.publish()
+    world.store.full = True
+    with pytest.raises(StateError):
+        world.engine().fetch(asked="plain")
+    assert world.server.visits == []
+
+
 def test_e22_a_link_in_the_place_of_the_state_is_not_followed(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_bytes(b"secret")

@@ -82,7 +82,7 @@ def test_the_daemon_serves_many_apps_reloads_and_ends_in_time(tmp_path: Path) ->
                 assert again.returncode == 1
                 assert b"[locked]" in again.stderr
                 an_app(apps, "two", second, url=url)
-                (apps / "broken.toml").write_text("trust = 5\n")
+                (apps / "broken.toml").write_text("trust = 5\n", "utf-8")
                 daemon.send_signal(signal.SIGHUP)
                 until((root / "otherapp" / "stable" / STATE_FILE).exists)
             finally:
@@ -95,6 +95,17 @@ def test_the_daemon_serves_many_apps_reloads_and_ends_in_time(tmp_path: Path) ->
             assert "broken.toml trust must be a text" in errors
             assert "Traceback" not in errors
     assert len(socks.visits) == 1, "the second app has no consent, so it sent nothing"
+
+
+def test_the_daemon_reports_in_json(tmp_path: Path) -> None:
+    (tmp_path / "broken.toml").write_text("", "utf-8")
+    arguments = [COMMAND, "daemon", str(tmp_path), "--state", str(tmp_path / "state"), "--json"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as daemon:
+        assert daemon.stdout is not None
+        report = json.loads(daemon.stdout.readline())
+        daemon.send_signal(signal.SIGINT)
+        assert daemon.wait(20) == 0
+    assert report == {"ok": False, "serving": [], "problems": {"broken": "app-invalid"}}
 
 
 def test_reload_starts_restarts_and_stops(tmp_path: Path) -> None:

@@ -357,6 +357,30 @@ def test_idle_writes_nothing_more_often_than_hourly() -> None:
     assert world.store.writes == written
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
+def test_an_idle_thread_sleeps(tmp_path: Path) -> None:
+    world = World()
+    mars = world.mars(store=factory.folder(str(tmp_path)))
+    mars.consent.grant("tracked")
+    mars.start()
+    until(lambda: mars.status()["fetching_here"])
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "mars"]
+    before, after = -1, 0
+    while before != after:  # until it has gone to sleep
+        before = switches(thread)
+        time.sleep(0.3)
+        after = switches(thread)
+    time.sleep(1.5)
+    assert switches(thread) == after, "it woke up"
+    mars.stop()
+
+
+def switches(thread: threading.Thread) -> int:
+    """How often the thread has gone to sleep so far."""
+    status = Path(f"/proc/self/task/{thread.native_id}/status").read_text("ascii")
+    return int(status.split("\nvoluntary_ctxt_switches:")[1].split()[0])
+
+
 def test_what_is_wrong_in_the_state_is_told() -> None:
     store = MemoryStore(full=True)
     world = World(store=store)

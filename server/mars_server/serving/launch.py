@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from mars_server.onion.folder import hostname
 from mars_server.onion.settings import OnionSettings
 from mars_server.serving.bind import Bind, bound, listen, parse_bind
 from mars_server.serving.counters import Counters, shared
-from mars_server.serving.document import Source
+from mars_server.serving.document import Document, Source
 from mars_server.serving.hosts import allowed_hosts
 from mars_server.serving.limits import raise_file_limit
 from mars_server.serving.metrics_socket import MetricsSocket
@@ -138,6 +139,7 @@ class _Server:
         self._memory = shared(config.workers)
         self._rows = [Counters(self._memory, row) for row in range(config.workers)]
         self._notify = Notify(os.environ)
+        self._document: Document | None = None
         self._metrics = MetricsSocket(config.metrics, self._exposition) if config.metrics else None
 
     def run(self) -> int:
@@ -155,14 +157,22 @@ class _Server:
         return int(not asyncio.run(worker.run(self._sock, document, beat=self._beat)))
 
     def _run_many(self) -> int:
-        document = self._plan.source.load(self._clock.now())
-        self._announce(document.serial)
-        return Supervisor(self._workers, self._work, self._clock, self._tell, self._beat).run()
+        self._document = self._plan.source.load(self._clock.now())
+        self._announce(self._document.serial)
+        return Supervisor(self._workers, self._work, self._clock, self._tell, self._look).run()
+
+    def _look(self) -> None:
+        """Keeps the last good document, for a process that has to be started anew."""
+        if self._plan.source.changed():
+            with contextlib.suppress(MarsError):  # the processes tell what is wrong with it
+                self._document = self._plan.source.load(self._clock.now())
+        self._beat()
 
     def _work(self, row: int, parent: int) -> int:
         try:
             worker = self._worker(row)
-            return int(not asyncio.run(worker.run(self._sock, worker.start(), parent)))
+            document = worker.start(self._document)
+            return int(not asyncio.run(worker.run(self._sock, document, parent)))
         except MarsError as error:
             self._tell(str(error))
             return 1

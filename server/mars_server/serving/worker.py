@@ -73,9 +73,12 @@ class Worker:
         self._onion_trouble = ""
         self._beat: Callable[[], None] | None = None
 
-    def start(self) -> Document:
-        """Opens the log and reads the document, before any connection. Raises ``MarsError``."""
-        document = self._plan.source.load(self._clock.now())
+    def start(self, document: Document | None = None) -> Document:
+        """Opens the log before any connection, and reads the document unless it is given.
+
+        Raises ``MarsError``.
+        """
+        document = document or self._plan.source.load(self._clock.now())
         self._log.open()
         self._reload = False
         return document

@@ -1,0 +1,91 @@
+"""With ``--trust`` nothing is served that a client would refuse, at the start and at a reload."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mars.testing.publisher import Publisher
+from mars.wire.times import DAY
+from tests.server.serving import kit
+
+
+def now() -> int:
+    return int(time.time())
+
+
+def started(
+    folder: Path, document: bytes, publisher: Publisher
+) -> subprocess.CompletedProcess[str]:
+    """What becomes of a server that should not start."""
+    (folder / "product.toml").write_text(kit.PRODUCT)
+    (folder / "motd.json").write_bytes(document)
+    (folder / "trust.json").write_bytes(publisher.trust().encode())
+    command = kit.command(folder, f"unix:{folder}/s", "--trust", str(folder / "trust.json"))
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_g19_what_clients_refuse_is_not_served(tmp_path: Path) -> None:
+    publisher = Publisher()
+    good = publisher.document(now() - 10)
+    cases = {
+        "signature-threshold": Publisher().document(now() - 10),
+        "expired": publisher.document(now() - 50 * DAY),
+        "wrong-product": replace(publisher, product="other").document(now() - 10),
+        "not-json": good[: len(good) // 2],
+    }
+    for reason, document in cases.items():
+        done = started(tmp_path, document, publisher)
+        assert done.returncode == 1, reason
+        assert f"[{reason}]" in done.stderr
+        assert "Traceback" not in done.stderr
+    (tmp_path / "motd.json").unlink()
+    gone = subprocess.run(
+        kit.command(tmp_path, f"unix:{tmp_path}/s"), capture_output=True, text=True, timeout=60
+    )
+    assert gone.returncode == 1
+    assert "[motd-missing]" in gone.stderr
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_g19_the_old_document_stays_until_a_good_one_comes(tmp_path: Path, workers: str) -> None:
+    publisher = Publisher()
+    first = publisher.document(now() - 100)
+    (tmp_path / "trust.json").write_bytes(publisher.trust().encode())
+    options = ("--trust", str(tmp_path / "trust.json"), "--workers", workers)
+    with kit.served(*options, folder=tmp_path, unix=True, motd_file=first) as server:
+        target = tmp_path / "motd.json"
+        for bad, reason in (
+            (Publisher().document(now() - 5), "signature-threshold"),
+            (publisher.document(now() - 200), "rollback"),
+            (first[:-40], "not-json"),
+        ):
+            _deploy(target, bad)
+            server.wait_for(f"[{reason}]", 20)
+            assert kit.body(server.get()) == first, server.stderr
+        target.unlink()
+        server.wait_for("[motd-missing]", 20)
+        assert kit.body(server.get()) == first
+        second = publisher.document(now() - 1)
+        _deploy(target, second)
+        end = time.monotonic() + 20
+        while any(kit.body(server.get()) != second for _ in range(8)):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert server.stop() == 0
+
+
+def test_g19_the_operator_is_told_before_it_expires(tmp_path: Path) -> None:
+    with kit.served(motd_file=kit.document(age=40 * DAY)) as server:
+        server.wait_for("the MOTD expires in 4 day(s); sign and deploy a new one")
+
+
+def _deploy(target: Path, data: bytes) -> None:
+    temporary = target.with_suffix(".new")
+    temporary.write_bytes(data)
+    temporary.rename(target)

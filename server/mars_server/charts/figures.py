@@ -19,11 +19,18 @@ COLOURS: Final = ("#2f6f95", "#e0a13c", "#5d9a68", "#a65a7c", "#7a71b8", "#c9694
 """In order; also in the style sheet as ``.s1`` to ``.s7``. Told apart with common colour blindness
 by their lightness, and by the dashes."""
 REST_COLOUR: Final = "#b9c2c8"
+LIGHT_COLOURS: Final = (COLOURS[1], REST_COLOUR)
+DARK_INK: Final = "#101a20"
+"""For text on the light ones of these colours, in both themes."""
 DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 3], [10, 4], [4, 2, 1, 2])
 SMALLEST_BAND: Final = 100
 """A value gets a band of its own from one part in this many on."""
 REST: Final = "rest"
 """Everything that has no band of its own, drawn on top."""
+THINNEST_LABEL: Final = 0.005
+"""Share from which a band of the last week is named beside the chart."""
+LOWEST_NAMED: Final = 0.15
+"""Share from which a band that is gone by then is named inside the chart."""
 LABEL_HEIGHT: Final = 0.062
 """Height of a label line as a share of the plot (15 of 250 px)."""
 
@@ -117,7 +124,10 @@ def shares_chart(table: str, weeks: Sequence[Week], names: dict[str, str]) -> Ch
                 for band in series
                 if band.name in places
             ]
-    return Chart("shares", {"bands": rows, "labels": _labels(series, last, names)})
+    labels = _labels(series, last, names)
+    faded = [band for band in series if _height(last.get(band.name, (0, 0))) <= THINNEST_LABEL]
+    inside = _inside(table, weeks, faded, series, names)
+    return Chart("shares", {"bands": rows, "labels": labels, "inside": inside})
 
 
 def stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[float, float]]:
@@ -151,7 +161,11 @@ def _labels(
     series: Sequence[Band], places: dict[str, tuple[float, float]], names: dict[str, str]
 ) -> Rows:
     """Labels beside the last week's bands, bottom up, moved apart where they would overlap."""
-    shown = [band for band in series if band.name in places and _height(places[band.name]) > 0.005]
+    shown = [
+        band
+        for band in series
+        if band.name in places and _height(places[band.name]) > THINNEST_LABEL
+    ]
     middles = [sum(places[band.name]) / 2 for band in shown]
     for n in range(1, len(middles)):
         middles[n] = max(middles[n], middles[n - 1] + LABEL_HEIGHT)
@@ -169,6 +183,30 @@ def _labels(
         }
         for band, middle in zip(shown, middles, strict=True)
     ]
+
+
+def _inside(
+    table: str,
+    weeks: Sequence[Week],
+    faded: Sequence[Band],
+    series: Sequence[Band],
+    names: dict[str, str],
+) -> Rows:
+    """Names of bands that the last week does not have, each where the band is highest."""
+    rows = []
+    for band in faded:
+        places = [(week, stack(table, week, series).get(band.name, (0.0, 0.0))) for week in weeks]
+        week, place = max(places, key=lambda each: _height(each[1]))
+        if _height(place) >= LOWEST_NAMED:
+            rows.append(
+                {
+                    "x": (monday(week.week) + timedelta(days=3)).isoformat(),
+                    "y": sum(place) / 2,
+                    "text": names.get(band.name, band.name),
+                    "ink": DARK_INK if band.colour in LIGHT_COLOURS else "#ffffff",
+                }
+            )
+    return rows
 
 
 def _height(place: tuple[float, float]) -> float:

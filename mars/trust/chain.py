@@ -98,6 +98,8 @@ def _advance(
         raise _gap()
     for keys in (current.keys, document.keys):
         require_threshold(step, keys, MAX_SIGNATURES, "keys-threshold")
+    if document.issued > now + FUTURE:
+        raise TrustError("future", "The keys document is from the future, or the clock is behind.")
     verified = require_openpgp(
         step,
         current.keys,
@@ -107,8 +109,6 @@ def _advance(
         current.state.openpgp,
         MAX_SIGNATURES,
     )
-    if document.issued > now + FUTURE:
-        raise TrustError("future", "The keys document is from the future, or the clock is behind.")
     state = enter(current.state, document.epoch, document)
     return replace(
         current,

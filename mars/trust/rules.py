@@ -57,6 +57,7 @@ def accept(
     require_threshold(envelope, current.keys, LOOKED_AT, "signature-threshold")
     motd = motds.decode(envelope.payload)
     _require_identity(motd, current)
+    _require_sane_times(motd, now)
     sticky = current.state.openpgp
     verified = require_openpgp(envelope, current.keys, verdicts, motd.issued, now, sticky)
     return _judge(motd, envelope, now, current, openpgp=sticky or verified)
@@ -88,11 +89,10 @@ def _require_identity(motd: Motd, current: Current) -> None:
 def _judge(motd: Motd, envelope: Envelope, now: int, current: Current, openpgp: bool) -> Accepted:
     """The rules of time, on a document whose signatures hold."""
     state = current.state
-    _require_sane_times(motd, now)
     digest = hashlib.sha256(envelope.payload).hexdigest()
     if motd.serial < max(state.serial, current.minimum_serial):
         raise TrustError("rollback", "The document is older than one that was seen before.")
-    if motd.serial == state.serial and state.digest not in ("", digest):
+    if motd.serial == state.serial and digest != state.digest:
         raise RefusedError(
             "equivocation",
             "Two different documents were signed with one serial number; tell the publisher.",

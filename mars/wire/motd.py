@@ -90,7 +90,7 @@ def decode(payload: bytes) -> Motd:
         product=name(members, "product"),
         channel=name(members, "channel"),
         epoch=m.whole(members, "epoch"),
-        serial=m.whole(members, "serial"),
+        serial=_serial(members),
         issued=m.time(members, "issued"),
         expires=m.time(members, "expires"),
         reportback_next=m.whole(members, "reportback_next", 0),
@@ -142,6 +142,13 @@ def name(members: dict[str, Any], member: str) -> str:
     if not is_name(value):
         raise m.bad(f"{member} must be 1-40 characters of a-z, 0-9 and inner hyphens")
     return value
+
+
+def _serial(members: dict[str, Any]) -> int:
+    serial = m.whole(members, "serial")
+    if serial == 0:
+        raise m.bad("serial starts at 1; 0 is what a client has that has seen none")
+    return serial
 
 
 def _messages(value: object) -> tuple[Message, ...]:

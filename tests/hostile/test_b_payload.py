@@ -218,7 +218,7 @@ def test_b10_missing_member_is_rejected(member: str) -> None:
     [(name, value) for name in members() if name != "type" for value in (None, [1], {"a": 1})]
     + [(name, "x") for name in ("epoch", "serial", "issued", "expires", "version", "messages")]
     + [(name, 1) for name in ("product", "channel", "issued", "news", "newest_version")]
-    + [("product", "UPPER"), ("channel", ""), ("issued", "2026-02-30T00:00:00Z")]
+    + [("product", "UPPER"), ("serial", 0), ("channel", ""), ("issued", "2026-02-30T00:00:00Z")]
     + [("issued", "2026-11-21"), ("issued", "2026-11-21T00:00:00+00:00"), ("messages", ["x"])],
 )
 def test_b10_wrong_type_is_rejected(member: str, value: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from dataclasses import replace
 from typing import Any
@@ -45,7 +46,12 @@ def kept(data: bytes, state: TrustState, now: int) -> tuple[str, TrustState]:
     return error.reason, error.state
 
 
-SEEN = judge(PUBLISHER.document()).state
+def seen() -> TrustState:
+    """After the first document."""
+    return judge(PUBLISHER.document()).state
+
+
+SEEN = seen()
 
 
 def test_c01_older_serial_is_rejected_as_rollback() -> None:
@@ -61,13 +67,12 @@ def test_c02_same_document_again_is_no_news() -> None:
 
 
 def test_c03_two_documents_with_one_serial_are_rejected_and_kept_as_evidence() -> None:
-    other = PUBLISHER.document(news="other")
-    reason, state = kept(other, SEEN, NOW)
+    before, other = seen(), PUBLISHER.document(news="other")
+    reason, state = kept(other, before, NOW)
     assert reason == "equivocation"
-    digests = [item.known for item in state.evidence] + [item.other for item in state.evidence]
-    assert digests[0] == SEEN.digest
-    assert digests[1] != SEEN.digest
-    assert replace(state, evidence=()) == SEEN
+    twin = hashlib.sha256(envelope.decode(other).payload).hexdigest()
+    assert state.evidence == (Equivocation(NOW, before.digest, twin),)
+    assert replace(state, evidence=()) == before
     # The same twin once more adds nothing; the first document is still good.
     assert kept(other, state, NOW) == ("equivocation", state)
     assert judge(PUBLISHER.document(), state).state == state
@@ -104,7 +109,7 @@ def test_c04_expired_first_document_leaves_nothing_to_show() -> None:
 
 
 def test_c05_frozen_document_is_stale_from_its_expiry() -> None:
-    document, state = PUBLISHER.document(), SEEN
+    document, state = PUBLISHER.document(), seen()
     for days in range(45):
         state = judge(document, state, NOW + days * DAY).state
         assert state.stale_since(NOW + days * DAY) is None

@@ -15,6 +15,7 @@ QUICK = (
     "tests/mars/wire",
     "tests/mars/trust/test_docs.py",
     "tests/mars/trust/test_openpgp_port.py",
+    "tests/mars/trust/test_rules.py",
     "tests/hostile/test_a_envelope.py",
     "tests/hostile/test_b_payload.py",
     "tests/hostile/test_c_time.py",

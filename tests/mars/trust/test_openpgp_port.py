@@ -130,6 +130,11 @@ def test_without_a_signature_the_port_is_only_asked_whether_it_could() -> None:
     assert result(believing, "when-available", False, signatures=0)[0] == "openpgp-missing"
 
 
+def test_a_refusal_is_not_believed_less_for_naming_a_pinned_key() -> None:
+    assert result(Answers("openpgp-bad", KEY.fingerprint), "required", False)[0] == "openpgp-bad"
+    assert result(Answers(None, "0" * 40), "required", False)[0] == "openpgp-bad"
+
+
 def test_a_program_that_hangs_is_asked_once() -> None:
     answers = Answers("openpgp-unavailable")
     assert result(answers, "required", False, signatures=7)[0] == "openpgp-unavailable"

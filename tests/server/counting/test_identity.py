@@ -1,0 +1,128 @@
+"""Which log is this? The rules alone, without files."""
+
+from __future__ import annotations
+
+import pytest
+
+from mars.errors import StateError
+from mars_server.counting.identity import (
+    HEAD,
+    SCALES,
+    WINDOW,
+    Face,
+    Source,
+    digest,
+    holds,
+    identify,
+    is_timeless,
+    ladder,
+    own_id,
+)
+from tests.server.counting.examples import line
+
+ID = b"# mars access log v1 id=0123456789abcdef0123456789abcdef\n"
+TIMED = b"".join(line(stamp=b"21/Nov/2026:10:11:%02d +0000" % n) for n in range(60))
+TIMELESS = line(before=b"- - - ", stamp=b"21/Nov/2026:00:00:00 +0000") * 20
+
+
+def tail(content: bytes, position: int) -> str:
+    return digest(content[max(0, position - WINDOW) : position])
+
+
+def face(content: bytes, inode: str | None = None, *, cut_short: bool = False) -> Face:
+    head = content[:HEAD]
+    return Face(
+        own=own_id(head),
+        ladder=ladder(head),
+        timeless=is_timeless(head),
+        length=len(content),
+        tail_at=lambda position: tail(content, position),
+        inode=inode,
+        cut_short=cut_short,
+    )
+
+
+def source(content: bytes, number: int = 1, inode: str | None = None) -> Source:
+    head = content[:HEAD]
+    end = len(content)
+    return Source(number, own_id(head), ladder(head), end, tail(content, end), inode)
+
+
+def test_the_scales_are_rising_and_end_with_the_head() -> None:
+    assert list(SCALES) == sorted(set(SCALES))
+    assert (SCALES[0], SCALES[-1]) == (64, HEAD)
+
+
+def test_a_new_log_is_counted_from_its_start() -> None:
+    assert identify(face(TIMED), []).start == 0
+    assert identify(face(TIMED), [source(line(b"?x"))]).start == 0
+
+
+def test_a_log_without_a_whole_line_waits() -> None:
+    assert identify(face(b"x\n"), []).start is None
+
+
+def test_a_grown_log_is_continued() -> None:
+    verdict = identify(face(TIMED), [source(TIMED[:1000], 1), source(TIMED[:500], 2)])
+    assert (verdict.source and verdict.source.id, verdict.start) == (1, 1000)
+
+
+def test_a_copy_that_ends_early_counts_nothing() -> None:
+    verdict = identify(face(TIMED[:500]), [source(TIMED)])
+    assert (verdict.source, verdict.start) == (None, None)
+
+
+def test_a_log_that_begins_alike_and_goes_on_otherwise_is_new() -> None:
+    other = TIMED[:300] + line(b"?other") * 40
+    assert identify(face(other), [source(TIMED[:800])]).start == 0
+
+
+def test_a_timed_log_is_known_without_its_inode() -> None:
+    assert identify(face(TIMED, "1:2"), [source(TIMED, inode="1:1")]).start == len(TIMED)
+
+
+def test_a_timeless_log_with_another_inode_is_another_while_the_first_is_there() -> None:
+    known = source(TIMELESS, 7, "1:1")
+    here, other = face(TIMELESS, "1:1"), face(TIMELESS, "1:2")
+    assert holds(here, [known]) == [known]
+    assert holds(other, [known]) == []
+    assert identify(here, [known], {7}).start == len(TIMELESS)
+    assert identify(other, [known], {7}).start == 0
+    assert identify(other, [known]).start == len(TIMELESS)  # moved, its inode is gone
+
+
+def test_a_timeless_archive_cut_short_is_no_new_log() -> None:
+    known = source(TIMELESS, 1, "1:1")
+    assert identify(face(TIMELESS[:400], cut_short=True), [known]).start is None
+    assert identify(face(TIMELESS[:400]), [known]).start == 0  # truncated and begun anew
+
+
+def test_an_id_decides_alone() -> None:
+    known = source(ID + TIMELESS)
+    grown = identify(face(ID + TIMELESS + line()), [known])
+    assert grown.start == len(ID + TIMELESS)
+    other = ID.replace(b"0123", b"3210")
+    assert identify(face(other + TIMELESS), [known]).start == 0
+    assert identify(face(ID + TIMELESS[:300]), [known]).start is None
+
+
+def test_a_changed_log_of_our_own_is_refused() -> None:
+    with pytest.raises(StateError) as error:
+        identify(face(ID + TIMELESS.replace(b"motd.json", b"motd.jsox")), [source(ID + TIMELESS)])
+    assert error.value.reason == "log-changed"
+
+
+@pytest.mark.parametrize(
+    ("head", "timeless"),
+    [
+        (TIMED, False),
+        (TIMELESS, True),
+        (TIMELESS + TIMED, False),
+        (b'{"ts":1795219200.5}\n', False),
+        (b'{"time":"2026-11-21T00:00:00Z"}\n', True),
+        (b'{"msec":"1795219200.123"}\n', False),
+        (b"", True),
+    ],
+)
+def test_timeless_means_no_time_of_day(head: bytes, timeless: bool) -> None:
+    assert is_timeless(head) is timeless

@@ -349,6 +349,19 @@ def test_a_grown_set_of_variables_is_asked_about_and_off_until_then() -> None:
     assert list(mars.consent.to_ask) == []
 
 
+def test_an_explicit_level_respects_the_switches_and_nothing_else() -> None:
+    world = World()
+    world.grant("tracked", "v", stats=True, errors=True)
+    voice = world.engine().voice(world.engine().load(), asked="tracked")
+    assert voice.variables == {"v"}
+    assert not voice.stats
+    assert not voice.errors
+    world.grant("plain")
+    voice = world.engine().voice(world.engine().load(), asked="tracked")
+    assert voice.variables == {"v", "os", "ia"}
+    assert not voice.direct
+
+
 def test_statistics_and_errors_are_consents_of_their_own() -> None:
     world = World()
     world.grant("plain", errors=True)

@@ -72,7 +72,8 @@ def test_an_overdue_fetch_waits_running_time_drawn_once_and_kept() -> None:
     assert not late.fetch
     assert late.schedule.wait is not None
     drawn = late.schedule.wait
-    assert 0 < drawn <= 4 * HOUR
+    assert HOUR < drawn <= 4 * HOUR
+    assert late.sleep == HOUR, "a wake-up at least this often"
     kept = schedule.rested(late.schedule, 60)
     assert kept.wait == drawn - 60
     again = schedule.look(kept, START + DAY, None, chance)  # a day off, then a new session

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mars import journal
 from mars import state as states
 from mars.consent import Decision
+from mars.plan import App
 from mars.schedule import Schedule
 from mars.state import Server, State
 
@@ -21,13 +22,18 @@ JSON = st.recursive(
 SECTIONS = sorted(json.loads(states.encode(State())))
 TIMES = st.integers(0, 2**53 - 1)
 
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no reason to fail."""
 
+
+@unhurried
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_state_or_none(data: bytes) -> None:
     states.decode(data)
     journal.decode(data)
 
 
+@unhurried
 @given(st.dictionaries(st.sampled_from(SECTIONS), JSON))
 def test_any_json_is_a_state_or_none(table: dict[str, object]) -> None:
     found = states.decode(json.dumps(table | {"version": 1}).encode())
@@ -35,6 +41,7 @@ def test_any_json_is_a_state_or_none(table: dict[str, object]) -> None:
     assert states.decode(states.encode(found)) == found
 
 
+@unhurried
 @given(
     st.builds(
         State,
@@ -62,6 +69,12 @@ def test_any_json_is_a_state_or_none(table: dict[str, object]) -> None:
 )
 def test_what_is_written_is_read_back(state: State) -> None:
     assert states.decode(states.encode(state)) == state
+
+
+def test_what_the_application_says_of_itself_is_read_back() -> None:
+    app = App("examplemail", "0.5.1", "http://x/", ("en", "is"), "is_IS", built=5)
+    assert App.of(json.loads(json.dumps(app.profile()))) == app
+    assert App.of({"languages": "en", "built": True, "version": 5}) == App("", "5", "", ())
 
 
 def test_the_journal_is_bounded() -> None:

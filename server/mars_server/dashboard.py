@@ -26,7 +26,7 @@ from mars_server.pages import ranges
 from mars_server.pages.events import Note
 from mars_server.pages.language import LANGUAGES, SOURCE
 from mars_server.pages.site import MEDIA_TYPES, Site, media_type
-from mars_server.publication.folder import DATA, read_weeks
+from mars_server.publication.folder import DATA, read_documents, read_weeks
 from mars_server.publication.index import INDEX, SIGNATURE
 from mars_server.publication.weeks import is_week
 
@@ -179,6 +179,7 @@ class Dashboard:
             read_weeks(self._folder / DATA),
             signed=(self._folder / DATA / SIGNATURE).is_file(),
             notes=self._notes,
+            documents=read_documents(self._folder / DATA),
             charts=self._charts,
             served=True,
         )

@@ -70,6 +70,13 @@ class _Time(click.ParamType[int]):
     help="Privacy budget of one installation in one week.",
 )
 @click.option(
+    "--motd",
+    "motd_file",
+    type=_FILE,
+    metavar="FILE",
+    help="The signed document that is served; its hash is published, for people to compare.",
+)
+@click.option(
     "--notes", type=_FILE, metavar="FILE", help="TOML with [[note]] tables for the events page."
 )
 @click.option(
@@ -88,6 +95,7 @@ def publish(
     sign_key: Path | None,
     noise_key: Path | None,
     noise_epsilon: float,
+    motd_file: Path | None,
     notes: Path | None,
     chart_cache: Path | None,
     adopt: bool,
@@ -117,6 +125,7 @@ def publish(
         adopt=adopt,
         notes=parse_notes(notes.read_bytes(), str(notes)) if notes else (),
         chart_cache=chart_cache,
+        motd=motd_file.read_bytes() if motd_file else None,
     )
     if as_json:
         emit_json(

@@ -22,6 +22,7 @@ from mars_server.pages.tables import cross_table, newest_release, ranking, share
 from mars_server.publication import files as figures
 from mars_server.publication.document import TABLES, Week
 from mars_server.publication.floor import joint_share
+from mars_server.publication.served import Served
 
 TITLES: Final = {
     "": N_("Overview"),
@@ -46,6 +47,8 @@ RANGE_TITLES: Final = {
 }
 OVERVIEW: Final = ("hits", "v", "os", "ia")
 """Charts on the overview."""
+LISTED: Final = 20
+"""Signed documents that the downloads page names; the file names all."""
 EXAMPLE_HOST: Final = "a" * 55 + "d.onion"
 
 
@@ -56,6 +59,7 @@ class Surroundings:
     product: Product
     weeks: tuple[Week, ...]
     notes: tuple[Note, ...]
+    documents: tuple[Served, ...]
     signed: bool
     served: bool
 
@@ -105,6 +109,7 @@ class Pages:
             case "events":
                 context["events"] = events(around.weeks, around.notes, say)
             case "downloads":
+                context["documents"] = around.documents[: -LISTED - 1 : -1]
                 context["series"] = ["hits", *TABLES, "v-os"]
                 context["section_titles"] = {k: say.gettext(v) for k, v in TITLES.items()}
                 context["years"] = [

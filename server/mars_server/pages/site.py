@@ -23,6 +23,7 @@ from mars_server.pages.ranges import Range
 from mars_server.pages.render import Pages, Surroundings
 from mars_server.publication import files as figures
 from mars_server.publication.document import Week
+from mars_server.publication.served import Served
 
 MEDIA_TYPES: Final = {
     "html": "text/html; charset=utf-8",
@@ -57,13 +58,14 @@ class Site:
         *,
         signed: bool = False,
         notes: Sequence[Note] = (),
+        documents: Sequence[Served] = (),
         charts: ChartStore | None = None,
         served: bool = False,
     ) -> None:
         self._weeks = tuple(weeks)
         self._charts = charts or ChartStore()
         self._keys: dict[tuple[str, str], str] = {}
-        around = Surroundings(product, self._weeks, tuple(notes), signed, served)
+        around = Surroundings(product, self._weeks, tuple(notes), tuple(documents), signed, served)
         self._pages = Pages(around, self.size)
 
     def addresses(self) -> Iterator[Address]:

@@ -8,7 +8,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from mars_server.publication import served
 from mars_server.publication.document import Week, decode
+from mars_server.publication.served import Served
 
 DATA = "data"
 _WEEK_FILE = re.compile(r"[0-9]{4}-W[0-9]{2}\.json", re.ASCII)
@@ -28,6 +30,12 @@ def week_files(data: Path) -> dict[str, bytes]:
 def read_weeks(data: Path) -> list[Week]:
     """The published weeks in ``data``, oldest first. Raises ``WireError`` for a changed file."""
     return [decode(document) for _, document in sorted(week_files(data).items())]
+
+
+def read_documents(data: Path) -> list[Served]:
+    """The signed documents that are named in ``data``; none where there is no such file."""
+    path = data / served.FILE
+    return served.decode(path.read_bytes()) if path.is_file() else []
 
 
 def write_files(folder: Path, files: Mapping[str, bytes], *, durable: bool = False) -> int:

@@ -11,6 +11,7 @@ from mars.wire.query import NONE, OTHER
 from mars_server.publication import rare
 from mars_server.publication.compose import Exact, Rules, compose, step
 from mars_server.publication.document import Week, decode, encode
+from mars_server.publication.served import Served
 from mars_server.publication.weeks import settled, span
 from mars_server.storage import publication as store
 
@@ -34,6 +35,14 @@ def published(engine: Engine) -> dict[str, bytes]:
     """The bytes of every published week, by week."""
     with engine.begin() as connection:
         return {entry.week: entry.document for entry in store.kept(connection)}
+
+
+def documents(engine: Engine, new: Served | None) -> list[Served]:
+    """All signed documents that were served, after ``new`` was added."""
+    with engine.begin() as connection:
+        if new is not None:
+            store.keep_served(connection, new)
+        return store.served(connection)
 
 
 def adopt(engine: Engine, documents: Mapping[str, bytes], now: int) -> list[str]:

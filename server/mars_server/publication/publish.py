@@ -12,11 +12,12 @@ from mars.wire.ed25519 import public_key, sign
 from mars_server.charts.store import ChartStore
 from mars_server.pages.events import Note
 from mars_server.pages.site import Site
-from mars_server.publication import index, ledger
+from mars_server.publication import index, ledger, served
 from mars_server.publication.compose import Rules
 from mars_server.publication.document import Week
 from mars_server.publication.files import data_files
 from mars_server.publication.folder import DATA, week_files, write_files
+from mars_server.publication.served import Served, describe
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def publish(
     signing_key: bytes | None = None,
     adopt: bool = False,
     notes: Sequence[Note] = (),
+    motd: bytes | None = None,
     chart_cache: Path | None = None,
 ) -> Outcome:
     """Brings ``out`` up to date with what is due at ``now`` (Unix seconds).
@@ -46,13 +48,15 @@ def publish(
     May be run any number of times. Raises ``StateError`` where ``out`` holds a published week
     that differs from the database, before anything is closed or written.
     """
+    document = None if motd is None else describe(motd, rules.product)
     found = week_files(out / DATA)
     if adopt:
         ledger.adopt(engine, found, now)
     before = ledger.published(engine)
     ledger.check_untouched(before, found)
     weeks = ledger.close_weeks(engine, rules, now)
-    data = signed_files(rules, weeks, signing_key)
+    given = ledger.documents(engine, document)
+    data = signed_files(rules, weeks, given, signing_key)
     written = write_files(
         out, {f"{DATA}/{name}": content for name, content in data.items()}, durable=True
     )
@@ -61,15 +65,19 @@ def publish(
         weeks,
         signed=signing_key is not None,
         notes=notes,
+        documents=given,
         charts=ChartStore(chart_cache),
     )
     written += sum(write_files(out, {path: content}) for path, content in site.export())
     return Outcome(weeks, len(weeks) - len(before), written)
 
 
-def signed_files(rules: Rules, weeks: Sequence[Week], seed: bytes | None) -> dict[str, bytes]:
+def signed_files(
+    rules: Rules, weeks: Sequence[Week], given: Sequence[Served], seed: bytes | None
+) -> dict[str, bytes]:
     """All files of ``data/``: figures, index, and with a key its signature and public half."""
     files = data_files(weeks)
+    files[served.FILE] = served.encode(rules.product, given)
     if seed is not None:
         files[index.PUBLIC_KEY] = index.public_pem(public_key(seed))
     listing = index.index_bytes(rules.product, files, signed=seed is not None)

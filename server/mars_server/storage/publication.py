@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 
 from sqlalchemy import (
@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from mars_server.publication.compose import Exact
+from mars_server.publication.served import Served
 from mars_server.publication.weeks import week_of
 from mars_server.storage.schema import counts, meta, metadata, pairs, weeks
 
@@ -34,6 +35,16 @@ publications = Table(
 )
 """What was published of each week: ``document`` is the text of ``WEEK.json``, ``late_seen`` the
 exact number of late hits over all weeks that was known, and so reported, by then."""
+
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("payload_sha256", String(64), nullable=False),
+    Column("serial", BigInteger, nullable=False),
+)
+"""Signed documents that were served, by the hash of the file."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +117,19 @@ def keep(connection: Connection, week: Kept, now: int) -> None:
     )
     if closed.rowcount == 0:
         connection.execute(insert(weeks).values(week=week.week, published=now, late=0))
+
+
+def served(connection: Connection) -> list[Served]:
+    """All documents that were ever named to ``publish``, oldest first."""
+    query = select(documents).order_by(documents.c.serial, documents.c.sha256)
+    return [Served(row.sha256, row.payload_sha256, row.serial) for row in connection.execute(query)]
+
+
+def keep_served(connection: Connection, document: Served) -> None:
+    """Records a document; nothing happens where it is known."""
+    known = select(documents.c.sha256).where(documents.c.sha256 == document.sha256)
+    if connection.scalar(known) is None:
+        connection.execute(insert(documents).values(**asdict(document)))
 
 
 def _week(day: str) -> str:

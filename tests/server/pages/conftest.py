@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from mars.testing.publisher import Publisher
 from mars_server.dashboard import dashboard_routes
 from mars_server.pages.events import Note
 from mars_server.publication.compose import Rules
@@ -66,6 +67,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
         Rules(kit.PRODUCT),
         kit.LATER,
         notes=NOTES,
+        motd=Publisher().document(kit.LATER),
         chart_cache=folder / "charts",
     )
     return Published(folder / "site", folder / "charts", outcome)

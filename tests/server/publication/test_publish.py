@@ -7,21 +7,28 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, update
 
 from mars.errors import ConfigError, StateError, WireError
+from mars.testing.publisher import Publisher
 from mars.wire.times import parse_time
+from mars_server.counting.tally import Tally
 from mars_server.publication.compose import Rules
 from mars_server.publication.document import decode, encode
 from mars_server.publication.folder import read_weeks, week_files
 from mars_server.publication.ledger import adopt, close_weeks
 from mars_server.publication.publish import Outcome
 from mars_server.publication.publish import publish as publish_to
+from mars_server.publication.served import describe
+from mars_server.publication.weeks import days
 from mars_server.storage import open_database
+from mars_server.storage.ledger import store
 from mars_server.storage.schema import weeks as closed
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
@@ -48,8 +55,8 @@ def publish(tmp_path_factory: pytest.TempPathFactory) -> Publish:
     """``publish`` with one chart cache for all tests here, since many draw the same charts."""
     cache = tmp_path_factory.mktemp("charts")
 
-    def to(engine: Engine, out: Path, rules: Rules, now: int, *, adopt: bool = False) -> Outcome:
-        return publish_to(engine, out, rules, now, adopt=adopt, chart_cache=cache)
+    def to(engine: Engine, out: Path, rules: Rules, now: int, **options: Any) -> Outcome:
+        return publish_to(engine, out, rules, now, chart_cache=cache, **options)
 
     return to
 
@@ -296,3 +303,42 @@ def test_only_whole_settled_weeks_are_published(tmp_path: Path) -> None:
     now = parse_time("2026-01-20T23:59:59Z")
     assert [each.week for each in close_weeks(engine, RULES, now)] == ["2026-W02"]
     assert [each.week for each in close_weeks(engine, RULES, now + 1)] == ["2026-W02", "2026-W03"]
+
+
+def test_the_hash_of_each_served_document_is_published(tmp_path: Path, publish: Publish) -> None:
+    publisher = Publisher()
+    product = replace(
+        kit.PRODUCT, product=publisher.product, channel=publisher.motd(kit.LATER).channel
+    )
+    first, second = (publisher.document(kit.LATER + n) for n in (0, 60))
+    engine = kit.database(tmp_path, usual_weeks(1))
+    for document in (second, first, first):
+        publish(engine, tmp_path / "site", Rules(product), kit.LATER, motd=document)
+    table = json.loads((tmp_path / "site/data/documents.json").read_bytes())
+    hashes = [hashlib.sha256(document).hexdigest() for document in (first, second)]
+    assert [entry["sha256"] for entry in table["documents"]] == hashes
+    page = (tmp_path / "site/downloads/index.html").read_text()
+    assert page.index(hashes[1]) < page.index(hashes[0]), "newest first"
+    with pytest.raises(ConfigError):
+        describe(first, replace(product, channel="another"))
+
+
+def test_publishing_waits_for_a_counter_and_a_counter_for_publishing(database_url: str) -> None:
+    """On PostgreSQL too: a count that has begun is in the week, one that begins later is late."""
+    engine = open_database(database_url)
+    kit.count(engine, kit.week(0), USUAL)
+    tally = Tally()
+    tally.cells[days(kit.week(0))[2], "level", "plain"] = 50
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as connection:
+            connection.execute(closed.select()).all()
+            publishing = pool.submit(close_weeks, engine, RULES, kit.LATER)
+            with pytest.raises(TimeoutError):
+                publishing.result(timeout=0.5)
+            assert store(connection, tally) == 0
+        weeks = publishing.result(timeout=30)
+    assert weeks[0].hits.value == 1050
+    with engine.begin() as connection:
+        assert store(connection, tally) == 50
+    assert close_weeks(engine, RULES, kit.LATER) == weeks
+    engine.dispose()

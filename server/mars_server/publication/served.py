@@ -1,0 +1,76 @@
+"""The signed documents that the server gave out, by hash.
+
+A server could give different clients different documents, each properly signed. Nobody can
+prevent that, but with the hashes in public anyone can see whether theirs is one of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mars.errors import ConfigError, WireError
+from mars.wire import envelope, motd
+from mars.wire.product import Product
+from mars.wire.times import format_time
+
+FORMAT: Final = "mars-documents/1"
+FILE: Final = "documents.json"
+
+
+@dataclass(frozen=True)
+class Served:
+    """One document: SHA-256 of the file and of the signed payload in it (hex), and its serial."""
+
+    sha256: str
+    payload_sha256: str
+    serial: int
+
+    @property
+    def issued(self) -> str:
+        """The serial is the time of signing in Unix seconds."""
+        return format_time(self.serial)
+
+
+def describe(data: bytes, product: Product) -> Served:
+    """Reads a signed document. Raises ``WireError``, or ``ConfigError`` for another product's."""
+    payload = envelope.decode(data).payload
+    document = motd.decode(payload)
+    if (document.product, document.channel) != (product.product, product.channel):
+        raise ConfigError("wrong-product", "The MOTD is for another product or channel.")
+    return Served(
+        hashlib.sha256(data).hexdigest(), hashlib.sha256(payload).hexdigest(), document.serial
+    )
+
+
+def encode(product: Product, served: Sequence[Served]) -> bytes:
+    """The bytes of ``documents.json``, oldest first."""
+    table = {
+        "format": FORMAT,
+        "product": product.product,
+        "channel": product.channel,
+        "documents": [
+            {
+                "serial": each.serial,
+                "issued": each.issued,
+                "sha256": each.sha256,
+                "payload_sha256": each.payload_sha256,
+            }
+            for each in served
+        ],
+    }
+    return (json.dumps(table, indent=1) + "\n").encode("ascii")
+
+
+def decode(data: bytes) -> list[Served]:
+    """Reads ``documents.json``. Raises ``WireError`` (``documents-invalid``)."""
+    try:
+        return [
+            Served(str(each["sha256"]), str(each["payload_sha256"]), int(each["serial"]))
+            for each in json.loads(data)["documents"]
+        ]
+    except (ValueError, KeyError, TypeError):
+        raise WireError("documents-invalid", f"{FILE} does not have the published form.") from None

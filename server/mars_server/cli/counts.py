@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import click
 from sqlalchemy import Engine
 
 from mars.console import emit_json
+from mars.errors import ConfigError
+from mars.wire.product import parse_product
+from mars.wire.query import AllowList
 from mars_server.storage import open_database, reading
 from mars_server.storage.reading import Week
 
@@ -112,3 +116,54 @@ def export(url: str, day: str | None, form: str) -> None:
     writer.writerow(("day", "variable", "value", "n"))
     writer.writerows(rows)
     click.echo(text.getvalue(), nl=False)
+
+
+@counts.command()
+@click.argument("day")
+@click.argument("logs", nargs=-1, required=True, metavar="LOG…")
+@_db
+@click.option(
+    "--product",
+    "product_file",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="product.toml with the releases and languages that may be counted.",
+)
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True)
+@_json
+def recount(
+    day: str, logs: tuple[str, ...], url: str, product_file: Path, jobs: int, as_json: bool
+) -> None:
+    """Count DAY (such as 2026-11-21) anew from all its logs.
+
+    For a day whose counts were made with an outdated list of releases. Lines that were never
+    counted stay uncounted. A day of a published week is refused.
+    """
+    from mars_server.counting.drivers import driver
+    from mars_server.counting.inputs import expand
+    from mars_server.counting.recount import recount as count_again
+    from mars_server.storage.forgetting import known
+    from mars_server.storage.ledger import Ledger
+    from mars_server.storage.lock import counting_lock
+
+    if not _is_day(day):
+        raise ConfigError("day-invalid", "DAY must be a date such as 2026-11-21.")
+    product = parse_product(product_file.read_bytes(), str(product_file))
+    engine = open_database(url)
+    ledger = Ledger(engine)
+    with driver(jobs) as chosen, counting_lock(engine):
+        ledger.bind(product.product, product.channel)
+        allow = AllowList.of(product)
+        found = count_again(day, expand(logs), allow, chosen, ledger, known(engine))
+        ledger.replace_day(day, found)
+    if as_json:
+        emit_json({"day": day, "hits": found.hits, "days": found.days()})
+    else:
+        click.echo(f"{day}: {found.hits} hits")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

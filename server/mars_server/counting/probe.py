@@ -155,9 +155,9 @@ def tail_at(path: str, position: int) -> str:
         return digest(_read(raw, position - start))
 
 
-def spans(found: Probe, start: int, size: int) -> list[Span]:
-    """``start`` to the last LF of a plain log, in spans of about ``size`` bytes."""
-    length = found.length or 0
+def spans(found: Probe, start: int, size: int, end: int | None = None) -> list[Span]:
+    """``start`` to ``end`` (None: the last LF) of a plain log, in spans of about ``size`` bytes."""
+    length = (found.length or 0) if end is None else end
     marks = [start]
     with open_raw(found.path) as raw:
         while length - marks[-1] > size + size // 2:

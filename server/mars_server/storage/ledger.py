@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, Engine, Row, Table, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Table, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mars.errors import StateError
@@ -50,6 +50,21 @@ class Ledger:
         wanted = select(archives.c.source).where(archives.c.fingerprint == fingerprint)
         with self._engine.connect() as connection:
             return connection.scalar(wanted) is not None
+
+    def replace_day(self, day: str, tally: Tally) -> None:
+        """Puts ``tally`` in the place of what was counted for an ISO day.
+
+        Raises ``StateError`` (``week-published``) where the day's week is published.
+        """
+        with self._engine.begin() as connection:
+            if iso_week(day) in set(connection.scalars(select(weeks.c.week))):
+                raise StateError(
+                    "week-published", f"The week of {day} is published and never changes."
+                )
+            for table in (counts, pairs):
+                connection.execute(delete(table).where(table.c.day == day))
+            add(connection, counts, tally.cells)
+            add(connection, pairs, tally.pairs)
 
     def commit(self, advances: Iterable[Advance], now: int) -> tuple[list[int], int]:
         """Stores them all or none; returns the sources' ids and the hits that came too late.

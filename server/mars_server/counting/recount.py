@@ -1,0 +1,116 @@
+"""Counts one day anew from its logs, as after the list of releases has changed.
+
+Only what was counted before is counted again: each log up to its position, no further. All logs
+that have hits of the day must be there, or the day would lose some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from mars.errors import MarsError, StateError
+from mars.wire.query import AllowList
+from mars_server.counting.advance import Ledger
+from mars_server.counting.drivers import Driver
+from mars_server.counting.probe import Probe, probe, spans
+from mars_server.counting.register import Register
+from mars_server.counting.retention import Known
+from mars_server.counting.sizes import Sizes
+from mars_server.counting.tally import Tally
+from mars_server.counting.work import Done, Task
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A log that was counted before, up to ``position``."""
+
+    source: int
+    position: int
+    tasks: list[Task]
+
+
+def recount(
+    day: str,
+    paths: Iterable[str],
+    allow: AllowList,
+    driver: Driver,
+    ledger: Ledger,
+    known: Collection[Known],
+    sizes: Sizes = Sizes(),  # noqa: B008 - frozen
+) -> Tally:
+    """The hits of an ISO day in what was counted of the logs; stores nothing.
+
+    Raises ``StateError``: ``logs-missing`` where the day has hits from a log that is not given,
+    and what the logs themselves raise.
+    """
+    register = Register(ledger, sizes.span)
+    parts = {}
+    for path in paths:
+        part = _part(probe(path), register, driver, allow, sizes)
+        if part is not None:
+            parts[part.source] = part  # two copies of one log count once
+    _check(day, parts.keys(), known)
+    total = Tally()
+    for part in parts.values():
+        for done in driver.run(part.tasks, allow):
+            total.add(_up_to(part.position, done))
+    return of_day(total, day)
+
+
+def _part(
+    found: Probe, register: Register, driver: Driver, allow: AllowList, sizes: Sizes
+) -> _Part | None:
+    if found.length is not None:
+        source = register.plan(found)[0].source
+        if source is None:
+            return None
+        tasks = spans(found, 0, sizes.span, source.position)
+        return _Part(source.id, source.position, [*tasks])
+    task = register.stream(found)
+    done = next(iter(driver.run([task], allow)))
+    _raise(done)
+    source = register.settle(done)[0].source if done.pieces else None
+    return _Part(source.id, source.position, [task]) if source else None
+
+
+def _check(day: str, given: Collection[int], known: Collection[Known]) -> None:
+    missing = [
+        one.id
+        for one in known
+        if one.first_day
+        and one.last_day
+        and one.first_day <= day <= one.last_day
+        and one.id not in given
+    ]
+    if missing:
+        raise StateError(
+            "logs-missing",
+            f"{len(missing)} more logs may have hits of {day}; name all logs of that day.",
+        )
+
+
+def _up_to(position: int, done: Done) -> Tally:
+    _raise(done)
+    if not done.pieces:
+        raise StateError("log-changed", "A log changed while it was read; nothing was stored.")
+    total = Tally()
+    for piece in done.pieces:
+        if piece.end <= position:
+            total.add(piece.tally)
+    return total
+
+
+def _raise(done: Done) -> None:
+    if done.problem is not None:
+        raise MarsError(*done.problem)
+
+
+def of_day(tally: Tally, day: str) -> Tally:
+    """The part of ``tally`` that belongs to one ISO day; its lines are its hits."""
+    found = Tally()
+    found.cells.update({cell: n for cell, n in tally.cells.items() if cell[0] == day})
+    found.pairs.update({cell: n for cell, n in tally.pairs.items() if cell[0] == day})
+    found.hits = sum(n for (_, name, _), n in found.cells.items() if name == "level")
+    found.lines = found.hits
+    return found

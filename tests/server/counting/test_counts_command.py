@@ -1,0 +1,79 @@
+"""``mars-server counts``: what the operator sees, and a day counted anew."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from mars_server.storage import open_database
+from mars_server.storage.schema import weeks
+from tests.server.counting.commands import expected, product, run, run_json
+from tests.server.counting.examples import line, shuffled
+
+
+@pytest.fixture
+def counted(tmp_path: Path, new_database: Callable[[], str]) -> tuple[str, Path, Path]:
+    """A database, its logs, and the product."""
+    url = new_database()
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "a.log").write_bytes(shuffled(1, 300) + b"\n")
+    (logs / "b.log.gz").write_bytes(gzip.compress(shuffled(2, 300) + b"\n"))
+    toml = product(tmp_path)
+    run("count", logs, "--product", toml, "--db", url)
+    return url, logs, toml
+
+
+def test_figures_in_every_form(counted: tuple[str, Path, Path]) -> None:
+    url, _, _ = counted
+    want = expected(shuffled(1, 300) + b"\n", shuffled(2, 300) + b"\n")
+    shown = run_json("counts", "show", "--db", url)
+    assert shown["days"] == want["days"]
+    assert shown["product"] == "examplemail"
+    assert shown["logs"] == 2
+    text = run("counts", "show", "--db", url).stdout.decode()
+    assert f"{want['lines']} lines = {want['hits']} hits + {want['rejected']} rejected" in text
+    listed = run_json("counts", "weeks", "--db", url)
+    assert sum(week["hits"] for week in listed.values()) == want["hits"]
+    assert all(week["published"] is None for week in listed.values())
+    rows = run("counts", "export", "--db", url).stdout.decode().splitlines()
+    assert rows[0] == "day,variable,value,n"
+    assert sum(int(row.rpartition(",")[2]) for row in rows if ",level," in row) == want["hits"]
+    text = run(
+        "counts", "export", "--db", url, "--format", "json", "--day", "2026-11-01"
+    ).stdout.decode()
+    assert {row["day"] for row in json.loads(text)} == {"2026-11-01"}
+
+
+def test_a_day_is_counted_anew(counted: tuple[str, Path, Path]) -> None:
+    url, logs, toml = counted
+    before = run_json("counts", "show", "--db", url)
+    with (logs / "a.log").open("ab") as file:  # not counted yet, so not recounted either
+        file.write(line(b"?v=0.5.2", stamp=b"01/Nov/2026:10:11:12 +0000"))
+    told = ("--db", url, "--product", toml)
+    run("counts", "recount", "2026-11-01", logs, *told)
+    assert run_json("counts", "show", "--db", url) == before
+
+    toml.write_text(toml.read_text().replace('"0.5.1", "0.5.2"', '"0.5.1"'))
+    run("counts", "recount", "2026-11-01", logs, logs / "a.log", *told)
+    after = run_json("counts", "show", "--db", url)["days"]
+    assert "0.5.2" not in after["2026-11-01"]["v"]
+    for name in ("level", "os", "ia", "lang"):
+        assert after["2026-11-01"][name] == before["days"]["2026-11-01"][name]
+    assert after["2026-11-02"] == before["days"]["2026-11-02"]
+
+    done = run("counts", "recount", "2026-11-01", logs / "a.log", *told, code=1)
+    assert b"[logs-missing]" in done.stderr
+    assert b"[day-invalid]" in run("counts", "recount", "x", logs, *told, code=1).stderr
+    engine = open_database(url)
+    with engine.begin() as connection:
+        connection.execute(insert(weeks).values(week="2026-W44", published=1, late=0))
+    engine.dispose()
+    done = run("counts", "recount", "2026-11-01", logs, *told, code=1)
+    assert b"[week-published]" in done.stderr
+    assert run_json("counts", "show", "--db", url)["days"] == after

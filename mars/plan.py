@@ -10,7 +10,6 @@ from mars import consent, metrics
 from mars.errors import ConfigError, TransportError
 from mars.ports import Platform
 from mars.state import State
-from mars.wire.onion import is_onion_host
 from mars.wire.query import MOTD_PATH, encode
 from mars.wire.request import get_bytes
 from mars.wire.url import Location, parse_url
@@ -149,25 +148,27 @@ def plan(
     address = url or (f"{state.server.url}{MOTD_PATH}" if state.server else app.url)
     if address.startswith(FILE):
         return Plan(consent.PLAIN, address, b"", {}, voice)
-    location = check_url(address)
+    location = check_url(address, by_hand=url is not None)
     found = metrics.values(facts(app, state, host, now))
     values = metrics.chosen(found, voice.variables, state.pick)
     return Plan(voice.level, *_written(location, encode(values)), values, voice)
 
 
-def check_url(url: str) -> Location:
+def check_url(url: str, *, by_hand: bool = False) -> Location:
     """Where the document lies: any https host, or plain http for an onion service or loopback.
 
-    A URL without a path means the usual one. Raises ``ConfigError`` or ``TransportError``.
+    Over plain http an exit relay reads along, so an application cannot configure it; a person who
+    names the address for one fetch (``by_hand``) may: the way is Tor all the same, and the
+    document is signed. A URL without a path means the usual one. A misspelt onion address is for
+    Tor to refuse (``onion-invalid``). Raises ``ConfigError`` or ``TransportError``.
     """
     if not url:
         raise ConfigError("no-url", "No server is known; name one with --url.")
     location = parse_url(url)
     if location.has_query:
         raise ConfigError("url-has-query", "The URL must not have a query; it is added by consent.")
-    if location.is_onion and not is_onion_host(".".join(location.host.split(".")[-2:])):
-        raise ConfigError("onion-invalid", "This onion address is misspelt; copy it again.")
-    if location.scheme == "http" and not (location.is_onion or location.host in LOOPBACK):
+    private = location.is_onion or location.host in LOOPBACK
+    if location.scheme == "http" and not (private or by_hand):
         raise TransportError(
             "url-insecure", "Plain http is only for onion services and loopback; use https."
         )

@@ -97,7 +97,7 @@ def _engine(
     host = factory.this_host()
     address = url or Pinned.of(trust).url
     if not address.startswith(FILE):
-        check_url(address)
+        check_url(address, by_hand=url is not None)
     place = common.folder(state_dir, root.product, root.channel, host)
     ports = Ports(
         store=factory.folder(place),

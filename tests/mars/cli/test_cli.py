@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from mars import cli, factory
+from mars.errors import TransportError
 from mars.metrics import DECLARED
+from mars.plan import check_url
 from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, answering, ok
 from mars.wire.motd import Message
@@ -208,10 +210,8 @@ def test_without_tor_nothing_is_sent_and_the_reason_says_so(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "reason"),
     [
-        ("--url", "http://example.org/motd.json", "url-insecure"),
         ("--url", "ftp://example.org/", "url-invalid"),
         ("--url", f"{URL}?v=1", "url-has-query"),
-        ("--url", f"http://{'a' * 56}.onion/", "onion-invalid"),
         ("--product", "othermail", "wrong-product"),
         ("--socks", "nonsense", "socks-address"),
     ],
@@ -223,6 +223,15 @@ def test_wrong_settings_are_refused_before_anything_is_sent(
     assert done.code == 1
     assert done.json["reason"] == reason, done.out
     assert desk.socks.visits == []
+
+
+def test_plain_http_goes_through_tor_only_where_a_person_names_it(desk: Desk) -> None:
+    address = "http://news.example/motd/motd.json"
+    done = desk.fetch("--url", address, "--level", "plain", "--json")
+    assert done.json["url"] == address
+    assert [visit.host for visit in desk.socks.visits] == ["news.example"]
+    with pytest.raises(TransportError, match="url-insecure"):
+        check_url(address)
 
 
 def test_wrong_usage_exits_2(desk: Desk) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _NUMBERS = {name.encode(): number for number, name in enumerate(MONTHS, 1)}
 
 
+@lru_cache(maxsize=1024)
 def iso_day(day: bytes) -> str | None:
     """``2026-03-02`` for ``02/Mar/2026``; None where the calendar has no such day."""
     try:

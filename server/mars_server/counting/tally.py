@@ -28,6 +28,8 @@ GROUPS_BOUND = 16_384
 
 Cell = tuple[str, str, str]
 """ISO day, variable, value; in ``Tally.pairs`` ISO day, version, platform."""
+Row = tuple[str, ...]
+"""ISO day, and the value of each of ``COUNTED``. Never leaves this module."""
 
 
 @dataclass(frozen=True)
@@ -114,27 +116,36 @@ class Counting:
         return taken
 
     def _fold(self) -> None:
+        rows: Counter[Row] = Counter()
         for day, hits in self._hits.items():
             for hit, n in hits.items():
-                self._put(day, hit, n)
+                self._put(rows, day, hit, n)
         for (day, hit), n in self._mixed.items():
-            self._put(day, hit, n)
+            self._put(rows, day, hit, n)
         self._hits.clear()
         self._mixed.clear()
+        for row, n in rows.items():
+            add_row(self._tally, row, n)
 
-    def _put(self, day: bytes, hit: bytes, n: int) -> None:
+    def _put(self, rows: Counter[Row], day: bytes, hit: bytes, n: int) -> None:
         """One distinct hit. A day that no calendar has (31/Feb) makes it none."""
         read = self._format.read(day, hit)
         iso = iso_day(read[0]) if read else None
         if read and iso:
-            add_hit(self._tally, iso, read[1][1:].decode("ascii"), n, self._allow)
+            query = read[1][1:].decode("ascii")
+            known = self._allow.read(query)
+            level = TRACKED if query else PLAIN
+            rows[iso, level, *[known.get(name, NONE) for name in VARIABLES]] += n
 
 
-def add_hit(into: Tally, day: str, query: str, n: int, allow: AllowList) -> None:
-    """Adds ``n`` hits of one ISO day with one query (without its ``?``)."""
-    known = allow.read(query)
+def add_row(into: Tally, row: Row, n: int) -> None:
+    """Adds ``n`` hits that are alike in everything that is counted."""
+    day, *values = row
     into.hits += n
-    into.cells[day, LEVEL, TRACKED if query else PLAIN] += n
-    for variable in VARIABLES:
-        into.cells[day, variable, known.get(variable, NONE)] += n
-    into.pairs[day, known.get("v", NONE), known.get("os", NONE)] += n
+    for variable, value in zip(COUNTED, values, strict=True):
+        into.cells[day, variable, value] += n
+    into.pairs[day, row[_V], row[_OS]] += n
+
+
+_V = 1 + COUNTED.index("v")
+_OS = 1 + COUNTED.index("os")

@@ -110,7 +110,7 @@ class Bench:
         print(text, flush=True)
         self.out.append(text)
 
-    def dry(self, *names: object, jobs: int = 1, runs: int = RUNS) -> Used:
+    def dry(self, *names: object, jobs: int = 1, runs: int = 2) -> Used:
         told = ("--product", self.product, "--dry-run", "--jobs", jobs)
         return best(*COUNT, *names, *told, runs=runs)
 
@@ -132,7 +132,7 @@ class Bench:
             beside = grep.cpu / GIGABYTE
             self.say(best("wc", "-l", log).row("`wc -l`", GIGABYTE, beside))
             self.say(grep.row("`grep -c`", GIGABYTE, beside))
-            one = self.dry(log)
+            one = self.dry(log, runs=RUNS)
             two = min((self.dry(log, jobs=2, runs=1) for _ in range(RUNS)), key=lambda u: u.wall)
             kept = self.stored(log)
             self.say(one.row("`count --dry-run`", GIGABYTE, beside))
@@ -169,7 +169,7 @@ class Bench:
         )
         for lines in GROWTH:
             with logs(self.folder, "combined", lines) as log:
-                used = self.dry(log, runs=RUNS if lines < GROWTH[-1] else 2)
+                used = self.dry(log, runs=2 if lines < GROWTH[-1] else 1)
             self.say(
                 f"| {lines // 1_000_000} | {used.wall:.2f} | {used.cpu:.2f} "
                 f"| {1e6 * used.cpu / lines:.2f} | {used.memory:.0f} |"

@@ -59,6 +59,7 @@ def counted(n: int) -> Counted:
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
+    cache = kit.chart_cache(tmp_path_factory)
     folder = tmp_path_factory.mktemp("published")
     weeks = {kit.week(n): counted(n) for n in range(WEEKS) if n != GAP}
     outcome = publish(
@@ -68,9 +69,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
         kit.LATER,
         notes=NOTES,
         motd=Publisher().document(kit.LATER),
-        chart_cache=folder / "charts",
+        chart_cache=cache,
     )
-    return Published(folder / "site", folder / "charts", outcome)
+    return Published(folder / "site", cache, outcome)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, insert
 
 from mars.wire.product import Product
@@ -107,6 +108,12 @@ def published(
 def site(weeks: list[Week], product: Product = PRODUCT, **options: Any) -> Site:
     """The pages of ``weeks``. All tests of a process share their drawn charts."""
     return Site(product, weeks, charts=CHARTS, **options)
+
+
+def chart_cache(factory: pytest.TempPathFactory) -> Path:
+    """A folder for drawn charts that all test processes of this run share."""
+    base = factory.getbasetemp()
+    return (base.parent if base.name.startswith("popen-") else base) / "charts"
 
 
 def numbers(value: object) -> Iterator[tuple[str, object]]:

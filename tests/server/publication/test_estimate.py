@@ -62,13 +62,13 @@ def coverage(plan: Plan, seeds: range, interval: Interval = DEFAULT) -> tuple[fl
     ("plan", "seeds", "interval"),
     [
         (Plan(MONDAY, 70, size=50, lifetime_days=math.inf), range(60), DEFAULT),
-        (Plan(MONDAY, 70, size=1000, lifetime_days=math.inf), range(25), DEFAULT),
-        (Plan(MONDAY, 70, size=1000, lifetime_days=365), range(25), DEFAULT),
+        (Plan(MONDAY, 70, size=1000, lifetime_days=math.inf), range(20), DEFAULT),
+        (Plan(MONDAY, 70, size=1000, lifetime_days=365), range(20), DEFAULT),
         (
             Plan(
                 MONDAY,
                 70,
-                size=1000,
+                size=600,
                 lifetime_days=math.inf,
                 steering=[(-120.0, STEERED)],
                 warm_up_days=120,
@@ -77,7 +77,7 @@ def coverage(plan: Plan, seeds: range, interval: Interval = DEFAULT) -> tuple[fl
             steered(STEERED),
         ),
     ],
-    ids=["50", "1000", "1000 that come and go in a year", "1000 steered to 3 days"],
+    ids=["50", "1000", "1000 that come and go in a year", "600 steered to 3 days"],
 )
 def test_intervals_cover_the_truth_where_the_assumptions_hold(
     plan: Plan, seeds: range, interval: Interval

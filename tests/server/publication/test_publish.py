@@ -51,9 +51,13 @@ USUAL = Counted(
 
 
 @pytest.fixture(scope="module")
-def publish(tmp_path_factory: pytest.TempPathFactory) -> Publish:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return kit.chart_cache(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def publish(cache: Path) -> Publish:
     """``publish`` with one chart cache for all tests here, since many draw the same charts."""
-    cache = tmp_path_factory.mktemp("charts")
 
     def to(engine: Engine, out: Path, rules: Rules, now: int, **options: Any) -> Outcome:
         return publish_to(engine, out, rules, now, chart_cache=cache, **options)
@@ -71,12 +75,13 @@ def usual_weeks(number: int) -> dict[str, Counted]:
     return {kit.week(n): USUAL for n in range(number)}
 
 
-def test_the_command_writes_pages_and_floored_figures(tmp_path: Path) -> None:
+def test_the_command_writes_pages_and_floored_figures(tmp_path: Path, cache: Path) -> None:
     kit.database(tmp_path, usual_weeks(5)).dispose()
     (tmp_path / "product.toml").write_text(kit.PRODUCT_TOML)
     arguments = (
         *("--db", f"sqlite:///{tmp_path}/counts.db", "--out", str(tmp_path / "site")),
         *("--product", str(tmp_path / "product.toml"), "--now", "2026-02-11T00:00:00Z"),
+        *("--chart-cache", str(cache)),
     )
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
@@ -254,7 +259,7 @@ def test_a_new_release_leaves_old_weeks_alone(tmp_path: Path, publish: Publish) 
     assert read_weeks(site / "data")[-1].count("v", "0.6.0") is not None
 
 
-def test_the_index_names_every_file_with_its_hash_and_openssl_checks_it(tmp_path: Path) -> None:
+def test_the_index_names_every_file_and_openssl_checks_it(tmp_path: Path, cache: Path) -> None:
     key = tmp_path / "operator.key"
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)], check=True)
     key.chmod(0o600)
@@ -263,7 +268,7 @@ def test_the_index_names_every_file_with_its_hash_and_openssl_checks_it(tmp_path
     arguments = (
         *("--db", f"sqlite:///{tmp_path}/counts.db", "--out", str(tmp_path / "site")),
         *("--product", str(tmp_path / "product.toml"), "--sign-key", str(key)),
-        *("--now", "2026-02-11T00:00:00Z"),
+        *("--now", "2026-02-11T00:00:00Z", "--chart-cache", str(cache)),
     )
     done = run(*arguments)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,113 @@
+"""Charts: the same figures give the same bytes, kept within bounds, drawn without any network."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mars_server.charts.figures import COLOURS, bands, installations_chart, runs, shares_chart
+from mars_server.charts.render import Chart, Picture, darken, full_spec, render
+from mars_server.charts.store import ChartStore, key
+from mars_server.publication.document import Row, Week
+from mars_server.publication.floor import floor
+from tests.server.pages.conftest import GAP, WEEKS, Published
+
+
+@pytest.fixture
+def weeks(published: Published) -> list[Week]:
+    return list(published.outcome.weeks)
+
+
+def test_a_chart_drawn_in_another_process_has_the_same_bytes(
+    weeks: list[Week], published: Published
+) -> None:
+    chart = shares_chart("os", weeks, {})
+    program = (
+        "import sys, pathlib, hashlib\n"
+        "from mars_server.charts.figures import shares_chart\n"
+        "from mars_server.charts.render import render\n"
+        "from mars_server.publication.folder import read_weeks\n"
+        "picture = render(shares_chart('os', read_weeks(pathlib.Path(sys.argv[1])), {}))\n"
+        "sys.stdout.buffer.write(picture.svg + picture.png + picture.png_dark)\n"
+    )
+    data = str(published.folder / "data")
+    other = subprocess.run([sys.executable, "-c", program, data], capture_output=True, check=True)
+    mine = render(chart)
+    assert other.stdout == mine.svg + mine.png + mine.png_dark
+
+
+def test_the_renderer_loads_nothing(weeks: list[Week]) -> None:
+    import vl_convert
+
+    spec = full_spec(installations_chart(weeks))
+    spec["data"] = {"url": "http://127.0.0.1:9/data.json"}
+    with pytest.raises(ValueError, match="not allowed"):
+        vl_convert.vegalite_to_svg(spec, "6.4", allowed_base_urls=[])
+
+
+def test_specifications_are_readable_and_name_no_address() -> None:
+    for path in files("mars_server.charts").joinpath("specs").iterdir():
+        table = json.loads(path.read_text("utf-8"))
+        assert "url" not in json.dumps({k: v for k, v in table.items() if k != "$schema"})
+
+
+def test_colours_of_the_charts_have_a_dark_twin_and_stand_in_the_style_sheet() -> None:
+    style = files("mars_server.pages").joinpath("static", "style.css").read_text("utf-8")
+    for number, colour in enumerate(COLOURS, start=1):
+        assert f"--s{number}: {colour}" in style
+        assert darken(colour) != colour
+        assert f"--s{number}: {darken(colour)}" in style
+
+
+def test_a_week_without_data_breaks_the_line(weeks: list[Week]) -> None:
+    assert [len(part) for part in runs(weeks)] == [GAP, WEEKS - GAP - 1]
+    days = {row["x"] for row in shares_chart("v", weeks, {}).datasets["bands"]}
+    assert len(days) == WEEKS - 1 + 2  # each stretch ends where its last week ends
+
+
+def test_at_most_seven_bands_and_a_rest(weeks: list[Week]) -> None:
+    rows = tuple(Row(f"1.{n}", floor(100 + n)) for n in range(12))
+    many = replace(weeks[0], tables={**weeks[0].tables, "v": rows})
+    found = bands("v", [many])
+    assert [band.number for band in found] == [*range(1, len(COLOURS) + 1), 0]
+    assert sorted(value for band in found for value in band.values) == sorted(
+        row.value for row in rows
+    )
+
+
+def test_pictures_are_kept_within_bounds_and_damage_is_drawn_again(tmp_path: Path) -> None:
+    drawn: list[Chart] = []
+
+    def draw(chart: Chart) -> Picture:
+        drawn.append(chart)
+        return Picture(b"svg", b"png", b"dark", 3, 2)
+
+    charts = [Chart("shares", {"bands": [{"n": n}], "labels": []}) for n in range(5)]
+    store = ChartStore(tmp_path, limit=3, renderer=draw)
+    for chart in charts:
+        store.picture(key(chart), lambda chart=chart: chart)  # type: ignore[misc]
+    assert len(list(tmp_path.iterdir())) == 3
+    fresh = ChartStore(tmp_path, limit=3, renderer=draw)
+    assert fresh.picture(key(charts[4]), lambda: charts[4]).png == b"png"
+    assert len(drawn) == 5
+    path = tmp_path / key(charts[4])
+    for damage in (b"", b"{}", path.read_bytes()[:-1], path.read_bytes().replace(b"png", b"PNG")):
+        path.write_bytes(damage)
+        before = len(drawn)
+        ChartStore(tmp_path, limit=3, renderer=draw).picture(key(charts[4]), lambda: charts[4])
+        assert len(drawn) == before + 1
+
+
+def test_a_picture_has_few_colours_and_twice_the_pixels(published: Published) -> None:
+    with Image.open(published.folder / "v/chart.png") as picture:
+        assert picture.mode == "P"
+        width, height = picture.size
+    page = (published.folder / "v/index.html").read_text()
+    assert f'width="{width // 2}" height="{height // 2}"' in page

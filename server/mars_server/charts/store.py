@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -71,14 +72,16 @@ class ChartStore:
         return _unpack(data)
 
     def _save(self, name: str, picture: Picture) -> None:
+        """A cache that cannot be written (full disk, foreign folder) costs time, not the page."""
         if self._folder is None:
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=".new-")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(_pack(picture))
-        Path(temporary).replace(self._folder / name)
-        self._trim()
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=".new-")
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(_pack(picture))
+            Path(temporary).replace(self._folder / name)
+            self._trim()
 
     def _trim(self) -> None:
         assert self._folder is not None

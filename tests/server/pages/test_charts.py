@@ -111,3 +111,10 @@ def test_a_picture_has_few_colours_and_twice_the_pixels(published: Published) ->
         width, height = picture.size
     page = (published.folder / "v/index.html").read_text()
     assert f'width="{width // 2}" height="{height // 2}"' in page
+
+
+def test_a_cache_that_cannot_be_written_costs_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    chart = Chart("shares", {"bands": [], "labels": []})
+    store = ChartStore(tmp_path / "file", renderer=lambda _: Picture(b"s", b"p", b"d", 1, 1))
+    assert store.picture(key(chart), lambda: chart).png == b"p"

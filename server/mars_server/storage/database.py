@@ -6,8 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from mars.errors import ConfigError, StateError
@@ -27,15 +27,19 @@ def open_database(url: str) -> Engine:
     """
     parsed = _parse(url)
     engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
-    try:
-        with engine.connect() as connection:
-            _migrate(connection)
-    except (OperationalError, DBAPIError) as error:
-        raise StateError(
-            "database-unavailable",
-            f"The database cannot be used: {_first_line(error)}",
-        ) from error
+    event.listen(engine, "handle_error", _say_plainly)
+    with engine.connect() as connection:
+        _migrate(connection)
     return engine
+
+
+def _say_plainly(context: ExceptionContext) -> None:
+    """A disk that is full, a server that went away: one sentence, now and at any later time."""
+    error = context.sqlalchemy_exception
+    if isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError:
+        raise StateError(
+            "database-unavailable", f"The database cannot be used: {_first_line(error)}."
+        )
 
 
 def _parse(url: str) -> URL:
@@ -109,4 +113,5 @@ def _version(connection: Connection) -> str | None:
 
 def _first_line(error: Exception) -> str:
     cause = getattr(error, "orig", None) or error
-    return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+    lines = str(cause).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(cause).__name__

@@ -18,6 +18,7 @@ from mars.errors import ConfigError, StateError
 from mars_server.storage import open_database
 from mars_server.storage.database import newest
 from mars_server.storage.schema import metadata
+from tests.server.postgres import missing, postgres
 
 
 def test_a_new_database_has_the_tables_of_the_schema(database_url: str) -> None:
@@ -70,6 +71,25 @@ def test_a_database_out_of_reach_says_so(tmp_path: Path) -> None:
     assert error.value.reason == "database-unavailable"
     with pytest.raises(StateError):
         open_database(f"postgresql://nobody@/none?host={tmp_path}")
+
+
+def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_bytes(b"hello, this is a letter" * 500)
+    with pytest.raises(StateError) as error:
+        open_database(f"sqlite:///{tmp_path}/x.db")
+    assert error.value.reason == "database-unavailable"
+
+
+def test_a_server_that_goes_away_says_so() -> None:
+    reason = missing()
+    if reason is not None:
+        pytest.skip(reason)
+    with postgres() as server:
+        engine = open_database(server.new_database())
+    with pytest.raises(StateError) as error, engine.begin() as connection:
+        connection.execute(text("SELECT 1"))
+    assert error.value.reason == "database-unavailable"
+    engine.dispose()
 
 
 def test_counting_without_a_database_loads_none() -> None:

@@ -31,6 +31,8 @@ CHECK_EVERY = 0.05
 """Seconds between two looks at answers that wait for their peer."""
 KEEP_EVERY = 20
 """Looks between two rounds of housekeeping: day, disk, document, heartbeat."""
+ACCEPT_AT_ONCE = 64
+"""Connections taken in one turn of the event loop."""
 ONION_EVERY = 5.0
 """Seconds between two looks whether tor still has the onion service."""
 WARN_BEFORE = 7 * 86_400
@@ -161,7 +163,11 @@ class Worker:
                 auto_decompress=False,
             )
 
-        return await loop.create_server(connect, sock=sock, backlog=BACKLOG)
+        # asyncio accepts as many at once as its backlog says before it reads from any: a few. The
+        # kernel's queue is set long again afterwards.
+        server = await loop.create_server(connect, sock=sock, backlog=ACCEPT_AT_ONCE)
+        sock.listen(BACKLOG)
+        return server
 
     async def _keep_house(self, service: Service) -> None:
         rounds = 0

@@ -2,6 +2,7 @@
 
 ``python tests/fuzz/fuzz_trust.py --seconds 60``; exits 0 when nothing was found. A finding is a
 file in the folder ``--findings``; run it again with ``python tests/fuzz/fuzz_trust.py FILE``.
+With libFuzzer's own options (``-max_total_time=60 … CORPUS``) it is a plain libFuzzer program.
 
 The first octet of an input chooses the reader. Payloads and keys documents are signed here with a
 fixed key before they are judged, so that the fuzzer gets past the signatures.
@@ -160,6 +161,10 @@ def fuzz(corpus: str, findings: str, seconds: int) -> None:
 
 
 def main() -> int:
+    if any(text.startswith("-") and not text.startswith("--") for text in sys.argv[1:]):
+        plant(Path(sys.argv[-1]))
+        atheris.Setup(sys.argv, one_input)
+        atheris.Fuzz()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--findings", default="fuzz-findings", help="folder for what is found")
@@ -174,12 +179,18 @@ def main() -> int:
     return in_a_child(options.findings, options.seconds)
 
 
+def plant(corpus: Path) -> None:
+    """Adds the seeds to what the folder has."""
+    if corpus.is_dir():
+        for n, seed in enumerate(seeds()):
+            (corpus / f"seed-{n:05}").write_bytes(seed)
+
+
 def in_a_child(findings: str, seconds: int) -> int:
     """libFuzzer leaves without tidying up, so that is done here."""
     Path(findings).mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="mars-fuzz-") as corpus:
-        for n, seed in enumerate(seeds()):
-            (Path(corpus) / f"{n:05}").write_bytes(seed)
+        plant(Path(corpus))
         command = [sys.executable, __file__, "--corpus", corpus, "--findings", findings]
         command += ["--seconds", str(seconds)]
         code = subprocess.run(command, timeout=seconds + GRACE, check=False).returncode

@@ -31,6 +31,8 @@ setup)
 test)
     for pair in $TEST; do command -v "${pair%%:*}" >/dev/null || need "${pair##*:}"; done
     compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || need "$POSTGRES"
+    # The example application is tried with the Tk of the Python in .venv.
+    .venv/bin/python -c 'import tkinter' 2>/dev/null || need python3-tk
     . /etc/os-release 2>/dev/null || ID=unknown
     if [ "$ID" = ubuntu ]; then
         # Ubuntu's chromium and firefox are snaps, which cannot run everywhere: Playwright's

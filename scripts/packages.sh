@@ -30,6 +30,8 @@ setup)
     ;;
 test)
     for pair in $TEST; do command -v "${pair%%:*}" >/dev/null || need "${pair##*:}"; done
+    # Playwright's own Node needs it, and a small system lacks it.
+    ldconfig -p | grep -q 'libatomic\.so\.1 ' || need libatomic1
     compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || need "$POSTGRES"
     # The example application is tried with the Tk of the Python in .venv.
     .venv/bin/python -c 'import tkinter' 2>/dev/null || need python3-tk

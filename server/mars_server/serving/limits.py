@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from contextlib import suppress
 from dataclasses import dataclass
 
 FILES_KEPT_FREE = 64
@@ -42,6 +43,7 @@ def raise_file_limit(wanted: int) -> int:
     need = wanted + FILES_KEPT_FREE
     if soft != resource.RLIM_INFINITY and soft < need:
         top = need if hard == resource.RLIM_INFINITY else min(need, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (top, hard))
-        soft = top
+        with suppress(OSError, ValueError):  # a sandbox may forbid it; then fewer fit
+            resource.setrlimit(resource.RLIMIT_NOFILE, (top, hard))
+            soft = top
     return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - FILES_KEPT_FREE))

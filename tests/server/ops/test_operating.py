@@ -1,0 +1,31 @@
+"""docs/operating.md, as far as a machine without the public network can follow it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from tests.server.serving import kit
+
+DOC = Path(__file__).resolve().parents[3] / "docs" / "operating.md"
+
+
+def test_the_way_from_nothing_to_a_published_site(tmp_path: Path) -> None:
+    blocks = re.findall(r"```sh run\n(.*?)```", DOC.read_text(), re.DOTALL)
+    assert len(blocks) == 4
+    script = "set -eu -o pipefail\n" + "\n".join(blocks)
+    folder = Path(kit.COMMAND).parent
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-2000:]
+    assert '"GET /motd/motd.json?v=' in done.stdout
+    assert re.search(r"^ok +lines", done.stdout, re.MULTILINE)
+    assert (tmp_path / "site" / "index.html").exists()

@@ -1,0 +1,186 @@
+"""The long trials: kills under load, memory over millions of requests, 500 clients over Tor.
+
+``python -m bench.soak kills memory onion`` runs some of them. ``REQUESTS=10000000`` sets how many
+requests the memory trial makes (2,000,000 unless told otherwise).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mars import factory
+from mars.errors import TransportError
+from mars.ports import Request
+from mars.testing.publisher import Publisher
+from mars.testing.tornet import TorNetwork, tor_network
+from mars.testing.tornet.network import connect as bootstrap
+from mars.trust import TrustState, accept
+from mars_server.onion.folder import hostname
+from tests.server.serving import kit
+from tests.server.serving.load import Load
+
+KILLS = 100
+SEED = 20261121
+GROWTH_LIMIT = 0.05
+CLIENTS = 500
+AT_ONCE = 16
+TARGET = "/motd/motd.json?v=0.5.2&os=linux&ia=100"
+
+
+def kills() -> list[str]:
+    """Kills a serving process at random moments under load, one of two or the only one in turn."""
+    chance, load, document = random.Random(SEED), Load(), kit.document()
+    with tempfile.TemporaryDirectory(prefix="mars-soak-") as name:
+        folder = Path(name)
+        for number in range(KILLS):
+            workers = str(1 + number % 2)
+            options = ("--workers", workers)
+            with kit.served(*options, folder=folder, unix=True, motd_file=document) as server:
+                thread = threading.Thread(target=load.run, args=(server.path, server.body))
+                thread.start()
+                time.sleep(chance.uniform(0.05, 0.6))
+                if workers == "2":
+                    os.kill(_children(server.process.pid)[0], signal.SIGKILL)
+                    time.sleep(0.2)
+                else:
+                    server.stop(signal.SIGKILL)
+                load.stop()
+                thread.join()
+                if workers == "2":
+                    server.stop()
+        with kit.served(folder=folder, unix=True, motd_file=document) as server:
+            server.stop()
+            lines = server.lines()
+    torn = sum(not line.endswith('"-" "-"') for line in lines)
+    counted = sum(" 200 " in line for line in lines)
+    difference = counted - load.complete
+    print(
+        f"{KILLS} kills, {load.complete:,} answers arrived whole, {counted:,} counted "
+        f"({difference:+d}), {load.wrong} wrong, {torn} torn lines"
+    )
+    failed = []
+    if load.wrong or torn:
+        failed.append("a wrong answer or a torn line")
+    if abs(difference) > KILLS * load.connections:
+        failed.append("more lines lost than connections were open")
+    return failed
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def memory() -> list[str]:
+    """Resident memory of one serving process over many requests, half with a close, by wrk."""
+    wanted, made = int(os.environ.get("REQUESTS", "2000000")), 0
+    with kit.served(unix=False) as server:
+        made += _wrk(server.port, 5)
+        first = _resident(server.process.pid)
+        while made < wanted:
+            made += _wrk(server.port, 20)
+            made += _wrk(server.port, 5, "Connection: close")
+        last = _resident(server.process.pid)
+        server.stop(timeout=120)
+    growth = last / first - 1
+    print(f"{made:,} requests: {first / 1e6:.1f} MB at first, {last / 1e6:.1f} MB ({growth:+.1%})")
+    return ["memory grows"] if growth > GROWTH_LIMIT else []
+
+
+def _wrk(port: int, seconds: int, *fields: str) -> int:
+    command = ["wrk", "-t1", "-c64", f"-d{seconds}s", f"http://127.0.0.1:{port}{TARGET}"]
+    for field in fields:
+        command += ["-H", field]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return int(re.findall(r"(\d+) requests in", text)[0])
+
+
+def _resident(pid: int) -> int:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def onion() -> list[str]:
+    """500 fetches through the onion service, each verified; tor is restarted half-way."""
+    publisher = Publisher()
+    with tor_network() as network:
+        trust = network.folder / "trust.json"
+        trust.write_bytes(publisher.trust().encode())
+        folder = str(network.folder / "soak-onion")
+        document = publisher.document(factory.system_clock().now() - 5)
+        control = f"unix:{network.service.folder}/control"
+        options = ("--trust", str(trust), "--onion", folder, "--control", control)
+        with kit.served(*options, unix=True, motd_file=document) as server:
+            server.wait_for("onion service http://", 30)
+            name = hostname(folder)
+            assert name is not None
+            begun = time.monotonic()
+            failures = _crowd(network, name, publisher, CLIENTS // 2)
+            _restart(network, server, name)
+            failures += _crowd(network, name, publisher, CLIENTS - CLIENTS // 2)
+            seconds = time.monotonic() - begun
+            server.stop()
+            counted = sum(" 200 " in line for line in server.lines())
+    print(
+        f"{CLIENTS} verified fetches in {seconds:.0f} s with a restart of tor between; "
+        f"{failures} attempts failed and were repeated; {counted} counted"
+    )
+    return [] if CLIENTS <= counted <= CLIENTS + failures else ["counted otherwise than fetched"]
+
+
+def _restart(network: TorNetwork, server: kit.Served, name: str) -> None:
+    before = server.stderr.count("onion service http://")
+    network.service.stop()
+    network.service.start()
+    network.service.wait_for_control()
+    bootstrap(network.service)
+    server.wait_for(f"onion service http://{name}", 60, times=before + 1)
+
+
+def _crowd(network: TorNetwork, host: str, publisher: Publisher, clients: int) -> int:
+    """Attempts that failed until every client had its document."""
+    url = f"http://{host}{TARGET}"
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return sum(pool.map(lambda _: _client(network, url, publisher), range(clients)))
+
+
+def _client(network: TorNetwork, url: str, publisher: Publisher) -> int:
+    failures, root = 0, publisher.trust()
+    while True:
+        try:
+            answer = factory.fetcher(network.socks).fetch(Request(url, deadline=30.0))
+        except TransportError:
+            failures += 1
+            if failures > 40:
+                raise
+            time.sleep(0.5)
+            continue
+        accept(answer.body, {}, factory.system_clock().now(), root, TrustState.initial())
+        return failures
+
+
+TRIALS = {"kills": kills, "memory": memory, "onion": onion}
+
+
+def main(names: list[str]) -> int:
+    """Returns the number of trials that did not hold."""
+    failed = []
+    for name in names or list(TRIALS):
+        print(f"## {name}", flush=True)
+        failed += TRIALS[name]()
+    for what in failed:
+        print(f"NOT MET: {what}", file=sys.stderr)
+    return len(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

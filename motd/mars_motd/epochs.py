@@ -7,6 +7,7 @@ signed or the trust file is first made; until then keys may come and go freely. 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from mars.wire.product import Product
 from mars_motd import files
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -146,9 +149,24 @@ def key_set(records: list[KeyRecord], product: Product) -> KeySet:
     return keys
 
 
+def numbered(folder: Path, prefix: str = "") -> list[int]:
+    """The numbers of ``PREFIX<number>.json`` in ``folder``.
+
+    Raises ``StateError`` (``record-damaged``) for a name that we did not write, ``²`` or a copy.
+    """
+    found = []
+    for path in folder.glob(f"{prefix}*.json"):
+        number = path.stem.removeprefix(prefix)
+        if not _NUMBER.fullmatch(number):
+            raise StateError(
+                "record-damaged", f"{path} is not one of our files. Move it out of {folder}."
+            )
+        found.append(int(number))
+    return found
+
+
 def _numbers(folder: Path) -> list[int]:
-    found = [path.stem.removeprefix("epoch-") for path in folder.glob("epoch-*.json")]
-    return sorted(int(number) for number in found if number.isdigit() and number != "1")
+    return sorted(set(numbered(folder, "epoch-")) - {1})
 
 
 def _step(folder: Folder, number: int) -> Envelope:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -9,19 +10,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mars.errors import StateError
+from mars.errors import ConfigError, StateError
 
 PUBLIC = 0o644
 SECRET = 0o600
 
 _POSIX = os.name == "posix"
+_BINARY = getattr(os, "O_BINARY", 0)
+_STDIN = Path("/dev/stdin")
+_HANDED = (Path("/dev/fd"), Path("/proc/self/fd"))
+"""Where a shell's ``<(command)`` and standard input stand."""
 
 
 def replace(path: Path, data: bytes, mode: int = PUBLIC) -> None:
     """Writes ``data`` to ``path`` in one step: a reader sees the old file or the new one.
 
-    The bytes and the rename have reached the disk on return. Raises ``OSError``.
+    A symbolic link is written through. The bytes and the rename have reached the disk on return.
+    Raises ``OSError``, ``ConfigError`` (``out-invalid``).
     """
+    path = writable(path)
     with _beside(path, data, mode) as temporary:
         temporary.replace(path)
     _sync_folder(path.parent)
@@ -39,6 +46,40 @@ def create(path: Path, data: bytes, mode: int = PUBLIC) -> None:
                 raise FileExistsError(path) from None
             temporary.replace(path)
     _sync_folder(path.parent)
+
+
+def writable(path: Path) -> Path:
+    """Where the bytes for ``path`` go: itself, or what a symbolic link leads to.
+
+    Raises ``ConfigError`` (``out-invalid``) where something lies there that is no regular file: a
+    rename would put a file in the place of a device, and everybody else would lose it.
+    """
+    try:
+        real = path.resolve()
+        mode = real.stat().st_mode
+    except FileNotFoundError:
+        return real
+    except (RuntimeError, ValueError):  # a loop of links; a NUL in the name
+        raise ConfigError("out-invalid", f"{path} leads nowhere; name the file to write.") from None
+    if stat.S_ISDIR(mode):
+        raise ConfigError("out-invalid", f"{path} is a folder; name the file to write.")
+    if not stat.S_ISREG(mode):
+        raise ConfigError("out-invalid", f"{path} is no regular file; name the file to write.")
+    return real
+
+
+def read(path: Path, limit: int) -> bytes:
+    """At most ``limit`` bytes of a regular file, or of a pipe that this process was handed.
+
+    Anything else (a device, a FIFO that may have no writer) raises ``OSError`` at once.
+    """
+    handed = path.parent in _HANDED or path == _STDIN
+    flags = os.O_RDONLY | (0 if handed else getattr(os, "O_NONBLOCK", 0)) | _BINARY
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not (stat.S_ISREG(mode) or (handed and stat.S_ISFIFO(mode))):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        return file.read(limit)
 
 
 @contextmanager
@@ -69,14 +110,21 @@ def read_secret(path: Path) -> bytes:
 
     Where the file system has no such modes (Windows), the folder's own rights decide.
     """
-    mode = stat.S_IMODE(path.stat().st_mode)
+    require_private(path)
+    return path.read_bytes()
+
+
+def require_private(path: Path) -> None:
+    """Raises ``StateError`` (``secret-exposed``) if others than the owner may use ``path``."""
+    info = path.stat()
+    mode, right = stat.S_IMODE(info.st_mode), "700" if stat.S_ISDIR(info.st_mode) else "600"
     if _POSIX and mode & 0o077:
         raise StateError(
             "secret-exposed",
             f"{path} can be read by other users (mode {mode:04o}), so the key in it may be known "
-            f"to them. If it was never exposed, run: chmod 600 '{path}'. Otherwise rotate the key.",
+            f"to them. If it was never exposed, run: chmod {right} '{path}'. Otherwise rotate the "
+            f"key.",
         )
-    return path.read_bytes()
 
 
 def _sync_folder(folder: Path) -> None:

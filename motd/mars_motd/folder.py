@@ -9,15 +9,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from mars.errors import ConfigError
 from mars.wire import motd as wire
+from mars.wire import targeting
 from mars.wire.motd import Message
 from mars.wire.product import Product, parse_product
 from mars_motd.keystore import KeyStore
-from mars_motd.messages import Draft, Problem, duplicates, parse_message
+from mars_motd.messages import Draft, Problem, duplicates, invisible, parse_message
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,8 @@ class Folder:
 
     def drafts(self, product: Product) -> list[tuple[str, Draft]]:
         """Each file of ``messages/`` by name, with what was read of it."""
-        return [
-            (str(path), parse_message(path.read_bytes(), str(path), path.stem, product))
-            for path in sorted((self.root / "messages").glob("*.toml"))
-        ]
+        paths = sorted((self.root / "messages").glob("*.toml"))
+        return [(printable(path), _draft(path, product)) for path in paths]
 
     def news(self) -> tuple[str, list[Problem]]:
         """The plain text of ``news.txt`` (may be absent), and what is wrong with it."""
@@ -67,9 +67,13 @@ class Folder:
         if not path.is_file():
             return "", []
         try:
-            text = path.read_bytes().decode("utf-8").strip()
+            text = path.read_bytes().decode("utf-8").replace("\r\n", "\n").replace("\t", " ")
         except UnicodeDecodeError:
             return "", [Problem(str(path), 1, "is not UTF-8")]
+        text = text.strip()
+        if targeting.clean(text, newlines=True) != text:
+            said = f"holds {invisible(text)}, which clients remove"
+            return "", [Problem(str(path), 1, said)]
         if len(text) > wire.MAX_TEXT:
             said = f"has {len(text)} characters; {wire.MAX_TEXT} are allowed"
             return "", [Problem(str(path), 1, said)]
@@ -89,6 +93,18 @@ class Folder:
             )
             found.append(Problem(folder, 1, said))
         return Content(news, messages, tuple(found))
+
+
+def printable(path: Path) -> str:
+    """The path for people; bytes of a name that are no text as ``\\xff``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _draft(path: Path, product: Product) -> Draft:
+    where = printable(path)
+    if where != str(path):
+        return Draft(None, (Problem(where, 1, "has a name that is not UTF-8; rename the file"),))
+    return parse_message(path.read_bytes(), where, path.stem, product)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from mars.ports import Chance
 from mars.wire import ed25519
 from mars.wire.keys import keyid
 from mars.wire.product import is_name
-from mars_motd import files, gpg, sealing
+from mars.wire.times import format_time
+from mars_motd import files, gpg, packets, sealing
 
 OPENPGP_CREATED = 1_577_836_800
 """2020-01-01T00:00:00Z: the creation date written into new OpenPGP keys. GnuPG refuses a key that
@@ -78,6 +79,7 @@ class KeyRecord:
             and bool(fingerprint) == bool(block)
         ):
             raise StateError("key-damaged", f"{where} is not a public key record of mars-motd.")
+        _require_own_fingerprint(fingerprint, block, where)
         return cls(name, public, fingerprint, block, value.get("revoked") is True)
 
 
@@ -122,10 +124,12 @@ class KeyStore:
         self, record: KeyRecord, message: bytes, now: int, passphrase: str | None
     ) -> bytes:
         """A detached OpenPGP signature by ``record``'s key, made at ``now`` (Unix seconds)."""
+        _require_representable(record, now)
         given = self._sealed(record.name).get("openpgp_home", "")
         if given:
             home = gpg.given_home(Path(given))
             return gpg.sign(home, record.fingerprint, message, now, None)
+        self._require_private_keyring()
         with gpg.own_home(self.openpgp, [record.block]) as home:
             return gpg.sign(home, record.fingerprint, message, now, passphrase)
 
@@ -149,6 +153,10 @@ class KeyStore:
             raise ConfigError(
                 "key-exists", f"There is a key {name!r} already; choose another name."
             )
+        if not 0 < created <= packets.LAST_SIGNING:
+            raise ConfigError(
+                "openpgp-time", "OpenPGP can write times from 1970 to 2106-02-07 only."
+            )
         seed = chance.token(sealing.SEED_SIZE)
         sealed = sealing.seal(seed, passphrase, chance)
         fingerprint = block = ""
@@ -159,6 +167,7 @@ class KeyStore:
             sealed["openpgp_home"] = str(given[0].resolve())
         elif openpgp:
             files.private_folder(self.openpgp)
+            self._require_private_keyring()
             with gpg.own_home(self.openpgp) as home:
                 fingerprint = gpg.create_key(home, user_id, created, passphrase)
                 block = gpg.export_key(home, fingerprint)
@@ -181,6 +190,13 @@ class KeyStore:
             number += 1
         return f"key-{number}"
 
+    def _require_private_keyring(self) -> None:
+        """gpg does not mind who reads its secret keys, so we do."""
+        folder = self.openpgp / "private-keys-v1.d"
+        if folder.is_dir():
+            for path in (folder, *sorted(folder.iterdir())):
+                files.require_private(path)
+
     def _secret(self, name: str) -> Path:
         return self.keys / f"{name}.secret"
 
@@ -195,7 +211,34 @@ class KeyStore:
         return sealing.read_json(files.read_secret(path), str(path))
 
 
+def _require_own_fingerprint(fingerprint: str, block: str, where: str) -> None:
+    try:
+        fits = not block or packets.primary(block).fingerprint == fingerprint
+    except ConfigError:
+        fits = False
+    if not fits:
+        raise StateError(
+            "key-damaged",
+            f"The OpenPGP key block in {where} is damaged or has not the fingerprint that stands "
+            f"beside it. Ask its holder for the record again.",
+        )
+
+
+def _require_representable(record: KeyRecord, now: int) -> None:
+    """Raises ``ConfigError`` (``openpgp-time``) for a time at which the key cannot sign."""
+    created = packets.primary(record.block).created
+    if not created <= now <= packets.LAST_SIGNING:
+        raise ConfigError(
+            "openpgp-time",
+            f"The OpenPGP key of {record.name} can sign from {format_time(created)}, when it was "
+            f"made, to {format_time(packets.LAST_SIGNING)}, the last time that OpenPGP can write. "
+            f"Give another --now.",
+        )
+
+
 def _natural(name: str) -> tuple[object, ...]:
     """``key-2`` before ``key-10``."""
     parts = re.split(r"([0-9]+)", name)
-    return tuple((1, int(part)) if part.isdigit() else (0, part) for part in parts)
+    return tuple(
+        (1, int(part)) if part.isascii() and part.isdigit() else (0, part) for part in parts
+    )

@@ -184,16 +184,18 @@ def _translations(file: _File, table: Mapping[str, Any], name: str, limit: int) 
             file.error(place, f"{place} must be a text in quotes")
         elif len(text) > limit:
             file.error(place, f"{place} has {len(text)} characters; {limit} are allowed")
+        elif name == "title" and not text.strip():
+            file.error(place, f"{place} is blank")
         elif targeting.clean(text.replace("\t", " "), newlines=name == "text") != text.replace(
             "\t", " "
         ):
-            file.error(place, f"{place} holds {_invisible(text)}, which clients remove")
+            file.error(place, f"{place} holds {invisible(text)}, which clients remove")
         else:
             found[language] = text.strip("\n").replace("\t", " ")
     return found
 
 
-def _invisible(text: str) -> str:
+def invisible(text: str) -> str:
     """Names the first character that clients would strip."""
     for character in text:
         if targeting.clean(character, newlines=True) != character:

@@ -10,21 +10,27 @@ import click
 from mars.errors import ConfigError
 from mars_motd.keystore import KeyRecord
 
-LONGEST = 1024
-"""Bytes."""
+LONGEST = 255
+"""Bytes: gpg takes no more, and cuts off what is longer."""
 
 
 def from_file(path: Path) -> str:
     """The first line of ``path``. Raises ``ConfigError`` (``passphrase-invalid``)."""
-    line = path.read_bytes()[: LONGEST + 2].split(b"\n")[0].rstrip(b"\r")
+    with path.open("rb") as file:
+        line = file.readline(LONGEST + 3).rstrip(b"\r\n")
     try:
         phrase = line.decode("utf-8")
     except UnicodeDecodeError:
         phrase = ""
-    if not phrase or len(line) > LONGEST or not phrase.isprintable():
+    return require_usable(phrase, f"The first line of {path}")
+
+
+def require_usable(phrase: str, what: str) -> str:
+    """``phrase``, if it can protect both keys. Raises ``ConfigError`` (``passphrase-invalid``)."""
+    if not phrase or len(phrase.encode()) > LONGEST or not phrase.isprintable():
         raise ConfigError(
             "passphrase-invalid",
-            f"The first line of {path} is no passphrase: 1 to {LONGEST} bytes of UTF-8 text.",
+            f"{what} is no passphrase: 1 to {LONGEST} bytes of UTF-8 text, printable.",
         )
     return phrase
 
@@ -57,4 +63,4 @@ def for_new_key(file: Path | None) -> str:
     phrase: str = click.prompt(
         "Passphrase for the new key", hide_input=True, confirmation_prompt=True, err=True
     )
-    return phrase
+    return require_usable(phrase, "What was typed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,9 +19,10 @@ from mars.wire.motd import Motd
 from mars.wire.product import Product
 from mars.wire.times import DAY
 from mars_motd import files
-from mars_motd.epochs import Epochs
+from mars_motd.epochs import Epochs, numbered
 from mars_motd.folder import Content, Folder
 from mars_motd.signing import progress
+from mars_motd.verdicts import Judge
 
 
 @dataclass(frozen=True)
@@ -66,21 +67,68 @@ def taken(folder: Folder, motd: Motd) -> bool:
     return known is not None and known.motd != motd
 
 
-def newest(folder: Folder, complete_under: Epochs | None = None) -> Document | None:
+def newest(
+    folder: Folder, is_complete: Callable[[Document], bool] | None = None
+) -> Document | None:
     """The document with the highest serial that was signed here, complete or not.
 
-    With ``complete_under`` only documents of its newest epoch with all signatures are looked at.
+    With ``is_complete`` (``completeness``) only what it holds complete. Raises ``StateError``.
     """
-    serials = [int(path.stem) for path in folder.issued.glob("*.json") if path.stem.isdigit()]
-    for serial in sorted(serials, reverse=True):
+    for serial in sorted(numbered(folder.issued), reverse=True):
         document = _recorded(folder, serial)
         assert document is not None
-        if complete_under is None or (
-            document.motd.epoch == complete_under.number
-            and progress(document.envelope, complete_under.keys).complete
-        ):
+        if is_complete is None or is_complete(document):
             return document
     return None
+
+
+def completeness(epochs: Epochs, now: int, openpgp: OpenPGP) -> Callable[[Document], bool]:
+    """Whether a document is of the newest epoch and has all signatures."""
+
+    def is_complete(document: Document) -> bool:
+        judge = Judge(openpgp, document.motd.issued, now)
+        return (
+            document.motd.epoch == epochs.number
+            and progress(document.envelope, epochs.keys, judge).complete
+        )
+
+    return is_complete
+
+
+def minimum_serial(folder: Folder, epochs: Epochs, now: int, openpgp: OpenPGP) -> int:
+    """The serial of the newest complete document, for a release to pin; 0 where there is none.
+
+    A floor that no document can reach would cut off every user of that release, so only what
+    clients believe at ``now`` counts; that it has expired since does not matter. Raises
+    ``TrustError`` as clients would.
+    """
+    document = newest(folder, completeness(epochs, now, openpgp))
+    if document is None:
+        return 0
+    try:
+        require_accepted(envelopes.encode(document.envelope), epochs, now, openpgp)
+    except TrustError as error:
+        if error.reason != "expired":
+            where = _record(folder, document.motd.serial)
+            raise TrustError(error.reason, f"{where}: {error.message}") from None
+    if document.motd.serial > now:
+        raise TrustError(
+            "future", f"The newest document, serial {document.motd.serial}, is dated after now."
+        )
+    return document.motd.serial
+
+
+def strange_settings(motd: Motd, product: Product) -> list[str]:
+    """What a document by someone else tells clients about fetching that product.toml does not."""
+    server = product.servers[0] if product.servers else ""
+    return [
+        f"{name} is {there!r} in the document, but {here!r} in product.toml"
+        for name, there, here in (
+            ("reportback_server", motd.reportback_server, server),
+            ("reportback_next", motd.reportback_next, product.reportback_next),
+        )
+        if there != here
+    ]
 
 
 def require_accepted(

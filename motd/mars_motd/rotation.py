@@ -10,20 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from mars.console import safe
 from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
 from mars.ports import OpenPGP, OpenPGPVerdict
 from mars.trust import Question, TrustState, UnansweredError
 from mars.trust.chain import current_keys, follow
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import KEYS_TYPE, Envelope
-from mars.wire.keys import KEYS_LIFETIME_DAYS, KeysDocument
+from mars.wire.keys import KEYS_LIFETIME_DAYS, KeysDocument, keyid
 from mars.wire.product import Product
 from mars.wire.times import DAY, format_time
-from mars_motd import files, signing
+from mars_motd import files, packets, signing
 from mars_motd.epochs import Epochs, key_set
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
 from mars_motd.signing import Progress
+from mars_motd.verdicts import Judge
 
 LIFETIME_DAYS = KEYS_LIFETIME_DAYS
 
@@ -35,12 +37,14 @@ class Step:
     envelope: Envelope
     document: KeysDocument
     epochs: Epochs
+    judge: Judge
 
     @property
     def progress(self) -> tuple[Progress, Progress]:
         """Under the old keys (OpenPGP included) and under the new ones (Ed25519 alone)."""
-        old = signing.progress(self.envelope, self.epochs.keys)
-        new = signing.progress(self.envelope, replace(self.document.keys, policy="off"))
+        old = signing.progress(self.envelope, self.epochs.keys, self.judge)
+        keys = replace(self.document.keys, policy="off")
+        new = signing.progress(self.envelope, keys, self.judge)
         return old, new
 
     @property
@@ -59,6 +63,7 @@ def begin(
     epochs: Epochs,
     revoked: Iterable[str],
     issued: int,
+    openpgp: OpenPGP,
     lifetime_days: int = LIFETIME_DAYS,
 ) -> Step:
     """An unsigned keys document for the next epoch: all keys of the folder but those revoked.
@@ -82,11 +87,23 @@ def begin(
         expires=issued + lifetime_days * DAY,
         keys=key_set(records, product),
     )
-    return Step(Envelope(KEYS_TYPE, document.encode(), ()), document, epochs)
+    judge = Judge(openpgp, issued, issued)
+    return Step(Envelope(KEYS_TYPE, document.encode(), ()), document, epochs, judge)
 
 
-def resume(data: bytes, epochs: Epochs, where: str) -> Step:
-    """A keys document that others have signed. Raises ``WireError``, ``ConfigError``."""
+def resume(
+    data: bytes,
+    epochs: Epochs,
+    records: Sequence[KeyRecord],
+    where: str,
+    now: int,
+    openpgp: OpenPGP,
+) -> Step:
+    """A keys document that others made and have signed, at ``now`` (Unix seconds).
+
+    Raises ``WireError``; ``ConfigError``: ``wrong-payload-type``, ``wrong-document``,
+    ``key-mismatch`` (a key under another's name), ``key-damaged``.
+    """
     envelope = envelopes.decode(data)
     if envelope.payload_type != KEYS_TYPE:
         raise ConfigError("wrong-payload-type", f"{where} is not a keys document.")
@@ -98,35 +115,76 @@ def resume(data: bytes, epochs: Epochs, where: str) -> Step:
             f"{where} leads to epoch {document.epoch} of {document.product} {document.channel}; "
             f"the next one here is epoch {ours[2]} of {ours[0]} {ours[1]}.",
         )
-    return Step(envelope, document, epochs)
+    _require_own_names(document, epochs, records, where)
+    return Step(envelope, document, epochs, Judge(openpgp, document.issued, now))
+
+
+def _require_own_names(
+    document: KeysDocument, epochs: Epochs, records: Sequence[KeyRecord], where: str
+) -> None:
+    """Each key must stand under its own name, since people compare names.
+
+    Otherwise whoever passes the file on could put a key of his own under a colleague's key id, or
+    a changed block under a known fingerprint, and be signed into the next epoch.
+    """
+    for name, public in document.keys.ed25519.items():
+        if name != keyid(bytes.fromhex(public)):
+            raise ConfigError(
+                "key-mismatch",
+                f"{where} holds an Ed25519 key under the key id {name}, which is not its own. Do "
+                f"not sign it, and ask who made it.",
+            )
+    known = {record.fingerprint: record.block for record in records} | epochs.keys.openpgp
+    for fingerprint, block in document.keys.openpgp.items():
+        same = known.get(fingerprint, block) == block
+        if not same or packets.primary(block).fingerprint != fingerprint:
+            raise ConfigError(
+                "key-mismatch",
+                f"{where} holds another OpenPGP key block under the fingerprint {fingerprint} than "
+                f"is known here, or than it says. Do not sign it, and ask who made it.",
+            )
 
 
 def describe(step: Step, folder: Folder) -> str:
-    """What a holder is about to sign: who joins, who leaves, and under which policy."""
-    names = {record.keyid: record.name for record in folder.keys.records()}
-    old, new = step.epochs.keys.ed25519, step.document.keys.ed25519
-    keys = step.document.keys
-    expires = format_time(step.document.expires)
-    joining, leaving = _names(set(new) - set(old), names), _names(set(old) - set(new), names)
-    return "\n".join(
-        [
-            f"keys document for epoch {step.document.epoch}, expires {expires}",
-            f"  keys: {_names(new, names)}",
-            f"  new: {joining}; gone: {leaving}",
-            f"  threshold {keys.threshold}, openpgp {keys.policy} ({len(keys.openpgp)} keys)",
-        ]
-    )
+    """What a holder is about to sign: who joins, who leaves, and under which policy.
+
+    Keys are compared by themselves, never by the names that a document gives them.
+    """
+    records = folder.keys.records()
+    old, new, document = step.epochs.keys, step.document.keys, step.document
+    names = {record.ed25519: record.name for record in records}
+    names |= {record.fingerprint: record.name for record in records}
+    dates = f"issued {format_time(document.issued)}, expires {format_time(document.expires)}"
+    threshold = f"{_turned(old.threshold, new.threshold)} of {len(new.ed25519)} keys"
+    lines = [
+        f"keys document for epoch {document.epoch} of {document.product} {document.channel}",
+        f"  {dates}",
+        *_changes("ed25519", old.ed25519.values(), new.ed25519.values(), names),
+        *_changes("openpgp", old.openpgp, new.openpgp, names),
+        f"  threshold {threshold}, openpgp {_turned(old.policy, new.policy)}",
+    ]
+    return safe("\n".join(lines))
 
 
-def _names(keyids: Iterable[str], names: dict[str, str]) -> str:
-    return ", ".join(sorted(names.get(keyid, keyid) for keyid in keyids)) or "none"
+def _changes(kind: str, old: Iterable[str], new: Iterable[str], names: dict[str, str]) -> list[str]:
+    """Every key of two epochs on a line of its own."""
+    before, after = set(old), set(new)
+    signs = [("new", after - before), ("gone", before - after), ("stays", before & after)]
+    return [
+        f"  {sign + ':':<6} {kind} {names.get(key, 'NOT A KEY OF THIS FOLDER')} {key}"
+        for sign, keys in signs
+        for key in sorted(keys, key=lambda key: (names.get(key, ""), key))
+    ]
+
+
+def _turned(old: object, new: object) -> str:
+    return str(new) if old == new else f"{old} -> {new}"
 
 
 def add_signatures(
     step: Step,
     folder: Folder,
     wanted: Sequence[str],
-    now: int,
     passphrase: signing.Passphrase,
     avoid: Iterable[str] = (),
 ) -> Step:
@@ -136,42 +194,42 @@ def add_signatures(
     last = set(avoid)
     records.sort(key=lambda record: record.name in last)
     envelope = signing.add_signatures(
-        step.envelope, [old, new], folder.keys, records, now, passphrase
+        step.envelope, [old, new], folder.keys, records, step.judge, passphrase
     )
     return replace(step, envelope=envelope)
 
 
-def finish(step: Step, folder: Folder, now: int, openpgp: OpenPGP) -> list[KeyRecord]:
+def finish(step: Step, folder: Folder) -> list[KeyRecord]:
     """Checks the step as clients will, then records it; the records that are out from now on.
 
     Raises ``TrustError`` as the client does, ``StateError`` (``signatures-missing``).
     """
     if not step.complete:
         raise StateError("signatures-missing", f"The keys document is not complete: {step}.")
-    _require_followed(step, now, openpgp)
+    _require_followed(step)
     target = folder.trust / f"epoch-{step.document.epoch}.json"
     files.create(target, envelopes.encode(step.envelope))
     out = [
         record
         for record in folder.keys.records()
-        if record.keyid in step.epochs.keys.ed25519
-        and record.keyid not in step.document.keys.ed25519
+        if record.ed25519 in step.epochs.keys.ed25519.values()
+        and record.ed25519 not in step.document.keys.ed25519.values()
     ]
     for record in out:
         folder.keys.save(replace(record, revoked=True))
     return out
 
 
-def _require_followed(step: Step, now: int, openpgp: OpenPGP) -> None:
+def _require_followed(step: Step) -> None:
     """What a client of the old epoch does; with gpg there, so that nothing is overlooked."""
     current = current_keys(step.epochs.root_at(step.epochs.number), TrustState(openpgp=True))
     verdicts: dict[Question, OpenPGPVerdict] = {}
     while True:
         try:
-            follow((step.envelope,), current, verdicts, now)
+            follow((step.envelope,), current, verdicts, step.judge.now)
         except UnansweredError as need:
             ask = need.question
-            verdicts[ask] = openpgp.verify(ask.signature, ask.message, ask.keys)
+            verdicts[ask] = step.judge.openpgp.verify(ask.signature, ask.message, ask.keys)
         except (TrustError, WireError) as error:
             raise _explained(error) from None
         else:

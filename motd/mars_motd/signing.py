@@ -7,16 +7,20 @@ from dataclasses import dataclass, replace
 
 from mars.errors import StateError
 from mars.trust import signers
+from mars.trust.signatures import LOOKED_AT
 from mars.wire import ed25519
-from mars.wire.envelope import MAX_SIGNATURES, Envelope, Signature, pae
+from mars.wire.envelope import MAX_SIGNATURES, MOTD_TYPE, Envelope, Signature, pae
 from mars.wire.keys import KeySet
 from mars_motd.keystore import KeyRecord, KeyStore
+from mars_motd.verdicts import Judge
 
 Passphrase = Callable[[KeyRecord], str | None]
 """Asks for, or remembers, the passphrase of a key; None where there is none to be had."""
 
 
 _LOCKED = ("passphrase-needed", "passphrase-wrong")
+_UNDECIDED = ("openpgp-unavailable", "clock")
+"""gpg could not say: then a signature is not thrown away."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Progress:
     threshold: int
     openpgp_needed: bool
     openpgp_present: bool
-    """A signature that says it is by a pinned OpenPGP key; gpg judges it when it is accepted."""
+    """A signature by a pinned OpenPGP key that clients would take."""
 
     @property
     def complete(self) -> bool:
@@ -42,14 +46,22 @@ class Progress:
         return said
 
 
-def progress(envelope: Envelope, keys: KeySet) -> Progress:
-    """What is there and what is missing under ``keys``."""
-    ids = {entry.keyid for entry in envelope.signatures}
+def looked_at(envelope: Envelope) -> int:
+    """How many of its signatures clients look at."""
+    return LOOKED_AT if envelope.payload_type == MOTD_TYPE else MAX_SIGNATURES
+
+
+def progress(envelope: Envelope, keys: KeySet, judge: Judge) -> Progress:
+    """What is there and what is missing under ``keys``, as clients would count it."""
+    needed, most = keys.policy != "off", looked_at(envelope)
     return Progress(
-        signed=tuple(signers(envelope, keys, MAX_SIGNATURES)) if envelope.signatures else (),
+        signed=tuple(signers(envelope, keys, most)) if envelope.signatures else (),
         threshold=keys.threshold,
-        openpgp_needed=keys.policy != "off",
-        openpgp_present=not ids.isdisjoint(keys.openpgp),
+        openpgp_needed=needed,
+        openpgp_present=needed
+        and any(
+            judge.objection(envelope, keys, entry) is None for entry in envelope.signatures[:most]
+        ),
     )
 
 
@@ -83,25 +95,25 @@ def add_signatures(
     sets: Iterable[KeySet],
     store: KeyStore,
     records: Sequence[KeyRecord],
-    now: int,
+    judge: Judge,
     passphrase: Passphrase,
 ) -> Envelope:
     """``envelope`` with the signatures that are still missing and that ``records`` can make.
 
     ``sets`` are the key sets whose thresholds count (one for news, two for a rotation); the
-    OpenPGP signature belongs to the first. Existing signatures stay as they are.
+    OpenPGP signature belongs to the first. Existing signatures stay; entries that are none go.
     """
     first, *others = sets
-    envelope = _drop_invalid(envelope, [first, *others])
+    envelope = _drop_invalid(envelope, [first, *others], judge)
     locked: StateError | None = None
     for record in records:
         try:
-            envelope = _turn(envelope, record, [first, *others], store, now, passphrase)
+            envelope = _turn(envelope, record, [first, *others], store, judge, passphrase)
         except StateError as error:
             if error.reason not in _LOCKED:
                 raise
             locked = locked or error  # another key may do: it may have another passphrase
-    if locked is not None and not progress(envelope, first).complete:
+    if locked is not None and not progress(envelope, first, judge).complete:
         raise locked
     return envelope
 
@@ -111,19 +123,19 @@ def _turn(
     record: KeyRecord,
     sets: Sequence[KeySet],
     store: KeyStore,
-    now: int,
+    judge: Judge,
     passphrase: Passphrase,
 ) -> Envelope:
     """What one holder adds: an Ed25519 signature where one is wanting, the OpenPGP one likewise."""
     message = pae(envelope.payload_type, envelope.payload)
     envelope = _add_ed25519(envelope, record, sets, store, message, passphrase)
-    state = progress(envelope, sets[0])
+    state = progress(envelope, sets[0], judge)
     if not state.openpgp_needed or state.openpgp_present:
         return envelope
     if record.fingerprint not in sets[0].openpgp:
         return envelope
     phrase = passphrase(record) if store.needs_passphrase(record) else None
-    signature = store.openpgp_sign(record, message, now, phrase)
+    signature = store.openpgp_sign(record, message, judge.now, phrase)
     return _with(envelope, record.fingerprint, signature)
 
 
@@ -139,7 +151,7 @@ def _add_ed25519(
         keys
         for keys in sets
         if record.keyid in keys.ed25519
-        and record.keyid not in (signed := progress(envelope, keys).signed)
+        and record.keyid not in (signed := _signed(envelope, keys))
         and len(signed) < keys.threshold
     ]
     if not wanting:
@@ -148,12 +160,40 @@ def _add_ed25519(
     return _with(envelope, record.keyid, ed25519.sign(store.seed(record, phrase), message))
 
 
-def _drop_invalid(envelope: Envelope, sets: Sequence[KeySet]) -> Envelope:
-    """Without Ed25519 entries that no key of ``sets`` made: they would only take up room."""
-    good = {keyid for keys in sets for keyid in progress(envelope, keys).signed}
-    blocks = {fingerprint for keys in sets for fingerprint in keys.openpgp}
-    kept = [entry for entry in envelope.signatures if entry.keyid in good | blocks]
-    return replace(envelope, signatures=tuple(kept))
+def _signed(envelope: Envelope, keys: KeySet) -> list[str]:
+    return signers(envelope, keys, MAX_SIGNATURES) if envelope.signatures else []
+
+
+def _drop_invalid(envelope: Envelope, sets: Sequence[KeySet], judge: Judge) -> Envelope:
+    """Without entries that no key of ``sets`` made: clients look at few, and a forged one that
+    claims to be somebody's would keep that holder from signing.
+
+    What a good entry calls itself proves nothing, so it gets the name of the key that made it.
+    """
+    message = pae(envelope.payload_type, envelope.payload)
+    public = {key: name for keys in sets for name, key in keys.ed25519.items()}
+    kept: dict[str, Signature] = {}
+    for entry in envelope.signatures:
+        name = _maker(entry, public, message)
+        if name is None:
+            reason = judge.objection(envelope, sets[0], entry)
+            if reason not in (None, *_UNDECIDED):
+                continue
+            name = judge.maker(envelope, sets[0], entry) or entry.keyid
+        kept.setdefault(name, replace(entry, keyid=name))
+    return replace(envelope, signatures=tuple(kept.values()))
+
+
+def _maker(entry: Signature, public: dict[str, str], message: bytes) -> str | None:
+    """The name of the Ed25519 key that made ``entry``."""
+    return next(
+        (
+            name
+            for key, name in public.items()
+            if ed25519.verify(bytes.fromhex(key), entry.sig, message)
+        ),
+        None,
+    )
 
 
 def _with(envelope: Envelope, keyid: str, signature: bytes) -> Envelope:

@@ -1,15 +1,20 @@
-"""How the published news stands: days to expiry, who signed, what is missing. Pure."""
+"""How the published news stands: days to expiry, who signed, what is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mars.errors import MarsError
+from mars.ports import OpenPGP
+from mars.trust.signatures import FUTURE
+from mars.wire import envelope as envelopes
 from mars.wire.times import DAY, format_time
-from mars_motd import signing
+from mars_motd import publish, signing
 from mars_motd.epochs import Epochs
 from mars_motd.keystore import KeyRecord
 from mars_motd.publish import Document
+from mars_motd.verdicts import Judge
 
 WARN_DAYS = 10
 """Clients fetch every 3 to 10 days, so less than this leaves some without valid news."""
@@ -45,9 +50,13 @@ def judge(
     epochs: Epochs,
     records: Sequence[KeyRecord],
     now: int,
+    openpgp: OpenPGP,
     warn_days: int = WARN_DAYS,
 ) -> Status:
-    """``now`` in Unix seconds; ``document`` is the newest that was signed, complete or not."""
+    """``now`` in Unix seconds; ``document`` is the newest that was signed, complete or not.
+
+    It is judged by the clients' own rules, so what they would refuse is a problem.
+    """
     names = {record.keyid: record.name for record in records}
     keys = epochs.keys
     problems: list[str] = []
@@ -60,17 +69,21 @@ def judge(
             None, None, None, None, epochs.number, keys_left, (), tuple(names.values()),
             keys.threshold, keys.threshold, False, tuple(problems),
         )  # fmt: skip
-    motd = document.motd
-    state = signing.progress(document.envelope, keys)
+    motd, about_keys = document.motd, len(problems)
+    state = signing.progress(document.envelope, keys, Judge(openpgp, motd.issued, now))
     missing = max(0, keys.threshold - len(state.signed))
     left = (motd.expires - now) // DAY
     if motd.epoch != epochs.number:
         problems.append(f"the newest document is of epoch {motd.epoch}: mars-motd sign")
     elif not state.complete:
         problems.append(f"signatures are missing ({state}): mars-motd sign --add-to")
+    if motd.issued > now + FUTURE:
+        problems.append("the document is dated more than a day ahead of this computer's clock")
     if left < warn_days:
         said = "has expired" if now >= motd.expires else f"expires in {left} days"
         problems.append(f"the document {said}: mars-motd sign")
+    if len(problems) == about_keys:  # nothing known is wrong with it; do clients agree?
+        problems += _refusal(document, epochs, now, openpgp)
     return Status(
         serial=motd.serial,
         issued=format_time(motd.issued),
@@ -87,3 +100,12 @@ def judge(
         openpgp=state.openpgp_present,
         problems=tuple(problems),
     )
+
+
+def _refusal(document: Document, epochs: Epochs, now: int, openpgp: OpenPGP) -> list[str]:
+    data = envelopes.encode(document.envelope)
+    try:
+        publish.require_accepted(data, epochs, now, openpgp)
+    except MarsError as error:
+        return [f"{error.message} [{error.reason}]"]
+    return []

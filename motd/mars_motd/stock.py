@@ -1,15 +1,17 @@
-"""For verification by stock tools: the signed bytes, keys and signatures as plain files. Pure."""
+"""For verification by stock tools: the signed bytes, keys and signatures as plain files."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
 
-from mars.errors import ConfigError
+from mars.errors import TrustError
 from mars.wire import ed25519
-from mars.wire.envelope import Envelope, pae
+from mars.wire.envelope import Envelope, Signature, pae
 from mars.wire.keys import KeySet
+from mars_motd.packets import dearmour
+from mars_motd.signing import looked_at
+from mars_motd.verdicts import Judge
 
 _SPKI = bytes.fromhex("302a300506032b6570032100")
 """What stands before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410, 4)."""
@@ -29,31 +31,46 @@ def pem(public: str) -> bytes:
     return f"-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n".encode("ascii")
 
 
-def dearmour(block: str) -> bytes:
-    """The packets of an armoured public key, as gpgv's keyring wants them (RFC 4880, 6.2)."""
-    lines = [line.strip() for line in block.strip().splitlines()]
-    body = lines[lines.index("") + 1 : -1] if "" in lines else []
-    try:
-        return base64.b64decode("".join(line for line in body if line[:1] != "="), validate=True)
-    except binascii.Error:
-        raise ConfigError("key-damaged", "An OpenPGP key block is damaged.") from None
+def extract(envelope: Envelope, keys: KeySet, name: str, judge: Judge) -> Extract:
+    """The signatures by ``keys`` that really hold, of those that clients look at.
 
-
-def extract(envelope: Envelope, keys: KeySet, name: str) -> Extract:
-    """The signatures of ``envelope`` that belong to ``keys``; ``name`` begins each file's name."""
-    message = f"{name}.pae"
-    files = {message: pae(envelope.payload_type, envelope.payload)}
-    commands: list[str] = []
-    for entry in envelope.signatures:
-        stem = f"{name}.{entry.keyid}"
-        public = keys.ed25519.get(entry.keyid)
-        if public is not None and len(entry.sig) == ed25519.SIGNATURE_BYTES:
+    ``name`` begins each file's name; the rest are numbers, since key ids come with the document.
+    Raises ``TrustError`` (``signature-threshold``) where they are too few to make a client accept.
+    """
+    message, blocks = f"{name}.pae", tuple(keys.openpgp.values())
+    signed = pae(envelope.payload_type, envelope.payload)
+    files, commands = {message: signed}, list[str]()
+    makers: set[str] = set()
+    for number, entry in enumerate(envelope.signatures[: looked_at(envelope)], 1):
+        stem = f"{name}.{number}"
+        public = _maker(entry, keys, signed)
+        if public is not None and public not in makers:
+            makers.add(public)
             files |= {f"{stem}.pem": pem(public), f"{stem}.sig": entry.sig}
             commands.append(
                 f"openssl pkeyutl -verify -pubin -inkey {stem}.pem -rawin -in {message} "
                 f"-sigfile {stem}.sig"
             )
-        elif entry.keyid in keys.openpgp:
-            files |= {f"{stem}.gpg": dearmour(keys.openpgp[entry.keyid]), f"{stem}.sig": entry.sig}
+        elif blocks and judge.objection(envelope, keys, entry) is None:
+            block = keys.openpgp[judge.maker(envelope, keys, entry)]
+            files |= {f"{stem}.gpg": dearmour(block), f"{stem}.sig": entry.sig}
             commands.append(f"gpgv --keyring ./{stem}.gpg {stem}.sig {message}")
+    if len(makers) < keys.threshold:
+        raise TrustError(
+            "signature-threshold",
+            f"Only {len(makers)} of {keys.threshold} Ed25519 signatures of {name} hold under the "
+            f"keys before it, so other tools cannot follow it from this trust file.",
+        )
     return Extract(files, commands)
+
+
+def _maker(entry: Signature, keys: KeySet, message: bytes) -> str | None:
+    """The public key that made ``entry``."""
+    return next(
+        (
+            public
+            for public in keys.ed25519.values()
+            if ed25519.verify(bytes.fromhex(public), entry.sig, message)
+        ),
+        None,
+    )

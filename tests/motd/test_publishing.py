@@ -247,7 +247,8 @@ def test_a_minimum_serial_protects_new_installations(
     old, new, trust = tmp_path / "old.json", tmp_path / "new.json", tmp_path / "trust.json"
     ok("sign", example, "--out", old, "--now", MARCH)
     ok("sign", example, "--out", new, "--now", NEXT_DAY)
-    ok("trust", example, "--out", trust, "--minimum-serial", "latest", "--built", NEXT_DAY)
+    ok("trust", example, "--out", trust, "--minimum-serial", "latest", "--built", NEXT_DAY,
+       "--now", NEXT_DAY)  # fmt: skip
     ok("verify", new, "--trust", trust, "--now", NEXT_DAY)
     assert "[rollback]" in motd("verify", old, "--trust", trust, "--now", NEXT_DAY).err
     assert motd("trust", example, "--out", trust, "--minimum-serial", "-1").code == 2

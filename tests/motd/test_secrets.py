@@ -17,11 +17,11 @@ from typing import Any
 import psutil
 import pytest
 
-from mars.errors import StateError
+from mars.errors import ConfigError, StateError
 from mars.factory import system_chance
 from mars_motd import files, sealing
 from mars_motd.keystore import KeyRecord, KeyStore
-from mars_motd.stock import dearmour
+from mars_motd.packets import dearmour
 
 Run = Callable[..., Any]
 MARCH = "2026-03-01T00:00:00Z"
@@ -124,7 +124,7 @@ def test_files_are_whole_or_absent(tmp_path: Path) -> None:
     assert target.read_bytes() == b"two"
     with pytest.raises(FileExistsError):
         files.create(target, b"three")
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(ConfigError):
         files.replace(tmp_path / "a", b"four")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b"]
 

@@ -207,7 +207,7 @@ def test_a19_a_rotation_is_signed_in_turn_too(
     ok("key", "revoke", ada, "cleo", "--now", NEXT_DAY, "--partial", half)
     assert names(ada, "revoked", ok) == []
     done = ok("key", "rotate", bob, "--add-to", half, "--now", NEXT_DAY)
-    assert "gone: cleo" in done.err
+    assert "gone:  ed25519 cleo" in done.err
     assert names(bob, "revoked", ok) == ["cleo"]
     shutil.copytree(bob / "trust", ada / "trust", dirs_exist_ok=True)
     half = tmp_path / "half.json"

@@ -15,7 +15,7 @@ from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.product import Product
 from mars_motd import epochs as ep
 from mars_motd import publish, registry
-from mars_motd.cli.options import clock_or, folder_argument
+from mars_motd.cli.options import clock_or, folder_argument, refusals
 from mars_motd.folder import Content, Folder
 from mars_motd.messages import Problem
 
@@ -31,11 +31,12 @@ def check(folder: Path, as_json: bool) -> None:
 
     Each problem names file and line. Warnings do not keep a document from being signed.
     """
-    place = Folder.at(folder)
-    product = place.product()
-    content = place.content(product)
-    problems = [*content.problems, *_policy(place, product), *_size(place, product, content)]
-    problems += registry.check(place.root)
+    with refusals(as_json):
+        place = Folder.at(folder)
+        product = place.product()
+        content = place.content(product)
+        problems = [*content.problems, *_policy(place, product), *_size(place, product, content)]
+        problems += registry.check(place.root)
     errors = [problem for problem in problems if not problem.warning]
     if as_json:
         emit_json(

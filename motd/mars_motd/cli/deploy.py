@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mars import factory
+from mars.console import safe
 from mars.errors import StateError
 from mars.wire import envelope as envelopes
 from mars.wire.times import format_time
@@ -16,6 +17,7 @@ from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, r
 from mars_motd.deploy import MIN_DAYS, require_deployable
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
+from mars_motd.verdicts import Remembering
 
 
 @click.command()
@@ -41,16 +43,18 @@ def deploy(
     """
     place = Folder.at(folder)
     epochs = ep.load(place, place.product())
+    moment = clock_or(now)
     target = destination / "motd.json" if destination.is_dir() else destination
-    data = read(file, "The document") if file is not None else _newest(place, epochs)
+    data = read(file, "The document") if file is not None else _newest(place, epochs, moment)
     deployed = read(target, "The deployed document") if target.exists() else None
-    motd = require_deployable(data, deployed, epochs, clock_or(now), factory.openpgp(), min_days)
+    motd = require_deployable(data, deployed, epochs, moment, factory.openpgp(), min_days)
     files.replace(target, data)
-    click.echo(f"{target}: serial {motd.serial}, expires {format_time(motd.expires)}")
+    click.echo(f"{safe(str(target))}: serial {motd.serial}, expires {format_time(motd.expires)}")
 
 
-def _newest(place: Folder, epochs: Epochs) -> bytes:
-    document = publish.newest(place, complete_under=epochs)
+def _newest(place: Folder, epochs: Epochs, now: int) -> bytes:
+    is_complete = publish.completeness(epochs, now, Remembering(factory.openpgp()))
+    document = publish.newest(place, is_complete)
     if document is None:
         raise StateError("nothing-signed", "No complete document was signed here yet.")
     return envelopes.encode(document.envelope)

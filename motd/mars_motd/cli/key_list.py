@@ -10,7 +10,7 @@ from mars.console import emit_json
 from mars.errors import ConfigError
 from mars.wire.keys import KeySet
 from mars_motd import epochs as ep
-from mars_motd.cli.options import folder_argument
+from mars_motd.cli.options import folder_argument, refusals
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
 
@@ -23,9 +23,10 @@ def list_keys(folder: Path, as_json: bool) -> None:
 
     "signing": clients accept it; "waiting": it joins by "mars-motd key rotate"; "revoked".
     """
-    place = Folder.at(folder)
-    records = place.keys.records()
-    keys = _current(place)
+    with refusals(as_json):
+        place = Folder.at(folder)
+        records = place.keys.records()
+        keys = _current(place)
     rows = [
         {
             "name": record.name,
@@ -61,6 +62,6 @@ def _current(place: Folder) -> KeySet | None:
 
 
 def _state(record: KeyRecord, keys: KeySet | None) -> str:
-    if keys is not None and record.keyid in keys.ed25519:
+    if keys is not None and record.ed25519 in keys.ed25519.values():
         return "signing"
     return "revoked" if record.revoked else "waiting"

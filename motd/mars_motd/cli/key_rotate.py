@@ -21,11 +21,12 @@ from mars_motd.cli.options import (
     now_option,
     passphrase_option,
     read,
-    refuse_folder,
+    refuse_special,
 )
 from mars_motd.folder import Folder
 from mars_motd.passphrases import Asker
 from mars_motd.rotation import Step
+from mars_motd.verdicts import Remembering
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,6 +65,12 @@ def _options(command: F) -> F:
 @click.option(
     "--add-to", type=FILE, metavar="F", help="Add signatures to this half-signed keys document."
 )
+@click.option(
+    "--show",
+    type=FILE,
+    metavar="F",
+    help="Only show what the keys document F changes; sign nothing.",
+)
 def rotate(
     folder: Path,
     now: int | None,
@@ -72,20 +79,28 @@ def rotate(
     days: int,
     partial: Path | None,
     add_to: Path | None,
+    show: Path | None,
 ) -> None:
     """Begin a new epoch with all keys of DIR that are not revoked.
 
     New keys join, [policy] of product.toml takes effect, and the date of expiry moves on. The
     keys document is signed by old and new keys; from the next "mars-motd sign" on it travels with
-    the news, so that clients need no extra fetch.
+    the news, so that clients need no extra fetch. Look at what others made before you sign it:
+    --show F says which keys join and leave.
     """
     place, product, epochs = _open(folder)
-    moment = clock_or(now)
-    if add_to is not None:
-        step = rotation.resume(read(add_to, "The keys document"), epochs, str(add_to))
+    moment, openpgp = clock_or(now), Remembering(factory.openpgp())
+    given = show or add_to
+    if given is not None:
+        data, records = read(given, "The keys document"), place.keys.records()
+        step = rotation.resume(data, epochs, records, str(given), moment, openpgp)
     else:
-        step = rotation.begin(place, product, epochs, (), moment, days)
-    _carry_on(step, place, keys, moment, Asker(passphrase_file), partial, ())
+        step = rotation.begin(place, product, epochs, (), moment, openpgp, days)
+    if show is not None:
+        click.echo(rotation.describe(step, place))
+        click.echo(str(step))
+        return
+    _carry_on(step, place, keys, Asker(passphrase_file), partial, ())
 
 
 @click.command()
@@ -112,8 +127,9 @@ def revoke(
         _drop(place, product, names)
         return
     moment = clock_or(now)
-    step = rotation.begin(place, product, epochs, names, moment, days)
-    _carry_on(step, place, keys, moment, Asker(passphrase_file), partial, names)
+    openpgp = Remembering(factory.openpgp())
+    step = rotation.begin(place, product, epochs, names, moment, openpgp, days)
+    _carry_on(step, place, keys, Asker(passphrase_file), partial, names)
 
 
 def _open(folder: Path) -> tuple[Folder, Any, ep.Epochs]:
@@ -134,15 +150,16 @@ def _carry_on(
     step: Step,
     place: Folder,
     keys: tuple[str, ...],
-    moment: int,
     asker: Asker,
     partial: Path | None,
     avoid: tuple[str, ...],
 ) -> None:
+    if partial is not None:
+        refuse_special(partial)
     click.echo(rotation.describe(step, place), err=True)
-    step = rotation.add_signatures(step, place, keys, moment, asker, avoid)
+    step = rotation.add_signatures(step, place, keys, asker, avoid)
     if step.complete:
-        gone = rotation.finish(step, place, moment, factory.openpgp())
+        gone = rotation.finish(step, place)
         click.echo(f"epoch {step.document.epoch}: {len(step.document.keys.ed25519)} keys")
         for record in gone:
             click.echo(f"revoked {record.name}")
@@ -153,6 +170,5 @@ def _carry_on(
             "signatures-missing",
             f"{step}. Nothing was written; --partial F keeps it for the next holder.",
         )
-    refuse_folder(partial)
     files.replace(partial, envelopes.encode(step.envelope))
     click.echo(f"{partial}: {step}: pass it on to the next holder", err=True)

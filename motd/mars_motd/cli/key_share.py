@@ -8,7 +8,7 @@ import click
 
 from mars.errors import ConfigError
 from mars_motd import files
-from mars_motd.cli.options import FILE, folder_argument, read, refuse_folder
+from mars_motd.cli.options import FILE, folder_argument, read, refuse_special
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
 from mars_motd.stock import pem
@@ -39,7 +39,7 @@ def export(folder: Path, name: str, form: str, out: Path | None) -> None:
     if out is None:
         click.echo(data.decode("ascii"), nl=False)
         return
-    refuse_folder(out)
+    refuse_special(out)
     files.replace(out, data)
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from mars import factory
-from mars.errors import ConfigError, StateError, WireError
+from mars.console import emit_json, safe
+from mars.errors import MarsError, StateError, WireError
+from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.times import parse_time
+from mars_motd import files
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,11 +49,15 @@ def passphrase_option(command: F) -> F:
 
 
 def read(path: Path, what: str) -> bytes:
-    """The bytes of an input file. Raises ``StateError`` (``unreadable``)."""
+    """The bytes of an input file, at most one more than a document may have.
+
+    Raises ``StateError`` (``unreadable``).
+    """
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise StateError("unreadable", f"{what} {path} cannot be read: {error.strerror}.") from None
+        return files.read(path, MAX_ENVELOPE + 1)
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else "its name cannot be used"
+        raise StateError("unreadable", f"{what} {path} cannot be read: {said}.") from None
 
 
 def clock_or(now: int | None) -> int:
@@ -56,7 +65,27 @@ def clock_or(now: int | None) -> int:
     return factory.system_clock().now() if now is None else now
 
 
-def refuse_folder(path: Path) -> None:
-    """Raises ``ConfigError`` (``out-invalid``) where ``--out`` names a folder."""
-    if path.is_dir():
-        raise ConfigError("out-invalid", f"{path} is a folder; name the file to write.")
+def refuse_special(path: Path) -> None:
+    """Raises ``ConfigError`` (``out-invalid``) where ``--out`` names a folder or a device."""
+    files.writable(path)
+
+
+@contextmanager
+def refusals(as_json: bool) -> Iterator[None]:
+    """With ``--json``, programs get a refusal as JSON too; the exit code is 1 either way."""
+    try:
+        yield
+    except MarsError as error:
+        if not as_json:
+            raise
+        _refused(error.reason, error.message)
+    except OSError as error:
+        if not as_json:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        _refused("os-error", f"{error.strerror or error}{where}")
+
+
+def _refused(reason: str, message: str) -> None:
+    emit_json({"ok": False, "reason": reason, "message": safe(message)})
+    sys.exit(1)

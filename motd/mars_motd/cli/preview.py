@@ -8,12 +8,16 @@ from pathlib import Path
 import click
 
 from mars.console import emit_json, safe
+from mars.wire import envelope as envelopes
+from mars.wire import motd as motds
+from mars.wire.envelope import MOTD_TYPE, Envelope
 from mars.wire.motd import Motd
-from mars.wire.product import PLATFORMS
+from mars.wire.product import PLATFORMS, Product, is_release
+from mars.wire.query import DEV
 from mars_motd import epochs as ep
+from mars_motd import listing, publish
 from mars_motd import preview as views
-from mars_motd import publish
-from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read
+from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read, refusals
 from mars_motd.folder import Folder
 from mars_motd.preview import Reader, View
 
@@ -36,12 +40,17 @@ def preview(
 ) -> None:
     """Show what installations would show, by the client's own rules.
 
-    Without --as: a table over all known releases, platforms and languages.
+    Without --as: a table over all known releases, platforms and languages. With --file F and
+    without --as: all that F says, also what nobody would be shown; F may be a keys document.
     """
-    place = Folder.at(folder)
-    product = place.product()
-    moment = clock_or(now)
-    motd = _signed(file) if file is not None else _draft(place, moment)
+    with refusals(as_json):
+        place = Folder.at(folder)
+        product = place.product()
+        moment = clock_or(now)
+        if file is not None and reader is None:
+            _print_all(envelopes.decode(read(file, "The document")), product, moment, as_json)
+            return
+        motd = _signed(file) if file is not None else _draft(place, moment)
     if reader is not None:
         one = views.view(motd, _reader(reader, motd), moment)
         if as_json:
@@ -68,8 +77,32 @@ def _signed(file: Path) -> Motd:
     return publish.Document.decode(read(file, "The document")).motd
 
 
+def _print_all(envelope: Envelope, product: Product, moment: int, as_json: bool) -> None:
+    """Everything that a holder would put a signature under."""
+    payload, said, table = listing.payload(envelope), list[str](), list[View]()
+    if envelope.payload_type == MOTD_TYPE:
+        motd = motds.decode(envelope.payload)
+        said, table = publish.strange_settings(motd, product), views.table(motd, product, moment)
+    if as_json:
+        emit_json(
+            {
+                "payload_type": envelope.payload_type,
+                "payload": payload,
+                "unknown": listing.unknown(envelope),
+                "warnings": said,
+                "table": [asdict(item) for item in table],
+            }
+        )
+        return
+    for line in [*listing.lines(envelope), *(["", *views.lines(table)] if table else [])]:
+        click.echo(line)
+    for warning in said:
+        click.echo(f"warning: {safe(warning)}", err=True)
+
+
 def _reader(text: str, motd: Motd) -> Reader:
-    values = {"version": motd.newest_version or "dev", "platform": "linux", "language": "en"}
+    newest = motd.newest_version if is_release(motd.newest_version) else DEV
+    values = {"version": newest, "platform": "linux", "language": "en"}
     for part in text.split(","):
         name, found, value = part.strip().partition("=")
         if name not in _MEMBERS or not found or not value:
@@ -82,8 +115,11 @@ def _reader(text: str, motd: Motd) -> Reader:
 
 def _print(view: View, motd: Motd) -> None:
     reader = view.reader
-    click.echo(f"version {reader.version} on {reader.platform}, language {reader.language}")
-    newest = f" (newest: {motd.newest_version})" if motd.newest_version else ""
+    shown = f"version {reader.version} on {reader.platform}, language {reader.language}"
+    click.echo(safe(shown))
+    newest = f" (newest: {motd.newest_version})" if is_release(motd.newest_version) else ""
+    if motd.newest_version and not newest:
+        newest = " (newest_version is no release, so clients ignore it)"
     click.echo(f"status: {view.status}{newest}")
     if motd.news:
         click.echo(f"\n{safe(motd.news)}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from mars import factory
+from mars.console import safe
 from mars.errors import ConfigError, StateError
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import MOTD_TYPE, Envelope
@@ -24,12 +25,14 @@ from mars_motd.cli.options import (
     now_option,
     passphrase_option,
     read,
-    refuse_folder,
+    refuse_special,
 )
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
 from mars_motd.passphrases import Asker
+from mars_motd.publish import Document
+from mars_motd.verdicts import Judge, Remembering
 
 
 @click.command()
@@ -66,7 +69,7 @@ def sign(
     refuse is not written, and the exit code is 1. Needs no network.
     """
     place = Folder.at(folder)
-    refuse_folder(out)
+    refuse_special(out)
     product = place.product()
     epochs = ep.load(place, product)
     if add_to is None:
@@ -78,19 +81,24 @@ def sign(
         envelope = publish.unsigned(motd, epochs)
     else:
         envelope, motd = _half_signed(add_to, epochs)
+        for said in publish.strange_settings(motd, product):
+            click.echo(f"warning: {safe(said)}", err=True)
     moment = clock_or(now) if add_to is not None else motd.issued
     records = signing.at_hand(place.keys, [epochs.keys], keys)
     asker = Asker(passphrase_file)
-    envelope = signing.add_signatures(envelope, [epochs.keys], place.keys, records, moment, asker)
-    state = signing.progress(envelope, epochs.keys)
+    openpgp = Remembering(factory.openpgp())
+    judge = Judge(openpgp, motd.issued, moment)
+    envelope = signing.add_signatures(envelope, [epochs.keys], place.keys, records, judge, asker)
+    state = signing.progress(envelope, epochs.keys, judge)
     if state.complete:
-        publish.require_accepted(envelopes.encode(envelope), epochs, moment, factory.openpgp())
+        publish.require_accepted(envelopes.encode(envelope), epochs, moment, openpgp)
     elif not partial or not envelope.signatures:
         raise StateError("signatures-missing", f"{_missing(state, records)} Nothing was written.")
+    newest = publish.newest(place)  # may fail, so before anything is written
     ep.pin(place, epochs)
     publish.record(place, envelope, motd)
     files.replace(out, envelopes.encode(envelope))
-    _report(out, place, motd, state)
+    _report(out, newest, motd, state)
 
 
 def _free(place: Folder, motd: Motd, wait: bool) -> Motd:
@@ -113,7 +121,7 @@ def _free(place: Folder, motd: Motd, wait: bool) -> Motd:
 def _half_signed(path: Path, epochs: Epochs) -> tuple[Envelope, Motd]:
     """The document that others have signed, if it is for this product and epoch."""
     data = read(path, "The document")
-    document = publish.Document.decode(data)
+    document = Document.decode(data)
     motd = document.motd
     if document.envelope.payload_type != MOTD_TYPE:
         raise ConfigError("wrong-payload-type", f"{path} is not a document of news.")
@@ -132,9 +140,8 @@ def _missing(state: signing.Progress, records: Sequence[KeyRecord]) -> str:
     return f"The document has {state}. {hint}".strip()
 
 
-def _report(out: Path, place: Folder, motd: Motd, state: signing.Progress) -> None:
-    newest = publish.newest(place)
-    click.echo(f"{out}: serial {motd.serial}, {len(motd.messages)} messages", err=True)
+def _report(out: Path, newest: Document | None, motd: Motd, state: signing.Progress) -> None:
+    click.echo(f"{safe(str(out))}: serial {motd.serial}, {len(motd.messages)} messages", err=True)
     click.echo(f"issued {format_time(motd.issued)}, expires {format_time(motd.expires)}", err=True)
     said = "complete" if state.complete else "not complete: pass it on to the next holder"
     click.echo(f"{state}: {said}", err=True)

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import click
 
+from mars import factory
 from mars.console import emit_json
 from mars_motd import epochs as ep
 from mars_motd import publish
-from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read
+from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read, refusals
 from mars_motd.folder import Folder
 from mars_motd.publish import Document
 from mars_motd.status import WARN_DAYS, Status, judge
+from mars_motd.verdicts import Remembering
 
 
 @click.command()
@@ -35,17 +37,22 @@ def status(folder: Path, file: Path | None, days: int, now: int | None, as_json:
 
     Days to expiry, epoch, who has signed, which signatures are missing. Reads no secret.
     """
-    place = Folder.at(folder)
-    epochs = ep.load(place, place.product())
-    document = (
-        Document.decode(read(file, "The document")) if file is not None else publish.newest(place)
-    )
-    found = judge(document, epochs, place.keys.records(), clock_or(now), days)
+    with refusals(as_json):
+        found = _judged(Folder.at(folder), file, clock_or(now), days)
     if as_json:
         emit_json({"ok": found.ok, **asdict(found)})
     else:
         _print(found)
     sys.exit(0 if found.ok else 1)
+
+
+def _judged(place: Folder, file: Path | None, now: int, days: int) -> Status:
+    epochs = ep.load(place, place.product())
+    document = (
+        Document.decode(read(file, "The document")) if file is not None else publish.newest(place)
+    )
+    openpgp = Remembering(factory.openpgp())
+    return judge(document, epochs, place.keys.records(), now, openpgp, days)
 
 
 def _print(found: Status) -> None:

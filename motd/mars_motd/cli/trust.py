@@ -7,10 +7,19 @@ from pathlib import Path
 
 import click
 
+from mars import factory
 from mars_motd import epochs as ep
 from mars_motd import files, publish
-from mars_motd.cli.options import FILE, as_time, folder_argument, refuse_folder
+from mars_motd.cli.options import (
+    FILE,
+    as_time,
+    clock_or,
+    folder_argument,
+    now_option,
+    refuse_special,
+)
 from mars_motd.folder import Folder
+from mars_motd.verdicts import Remembering
 
 LATEST = "latest"
 
@@ -36,20 +45,25 @@ def as_serial(value: str) -> str:
 @click.option(
     "--built", type=as_time, default=0, metavar="T", help="When the release was made, if known."
 )
-def trust(folder: Path, out: Path, minimum_serial: str, built: int) -> None:
+@now_option("The time to judge the latest document by. Default: now.")
+def trust(folder: Path, out: Path, minimum_serial: str, built: int, now: int | None) -> None:
     """Write what a client pins: keys, thresholds, policy, servers.
 
     The file is public. Ship it with the application; "mars fetch --trust" and the library read it.
     """
     place = Folder.at(folder)
     product = place.product()
-    refuse_folder(out)
-    epochs = ep.pin(place, ep.load(place, product))
-    newest = publish.newest(place)
-    latest = newest.motd.serial if newest is not None else 0
+    refuse_special(out)
+    epochs = ep.load(place, product)
+    if minimum_serial == LATEST:
+        openpgp = Remembering(factory.openpgp())
+        floor = publish.minimum_serial(place, epochs, clock_or(now), openpgp)
+    else:
+        floor = int(minimum_serial)
+    epochs = ep.pin(place, epochs)
     root = replace(
         epochs.root_at(epochs.number),
-        minimum_serial=latest if minimum_serial == LATEST else int(minimum_serial),
+        minimum_serial=floor,
         built=built,
         servers=product.servers,
     )

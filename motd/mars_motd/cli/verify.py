@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from mars import factory
-from mars.console import emit_json, safe
-from mars.errors import MarsError
+from mars.console import emit_json
+from mars.ports import OpenPGP
 from mars.trust import Accepted, RefusedError, TrustState
 from mars.trust import verify as judge
-from mars.wire import envelope as envelopes
 from mars.wire.keys import KeysDocument, TrustRoot
 from mars.wire.times import format_time
 from mars_motd import files, stock
-from mars_motd.cli.options import FILE, clock_or, now_option, read
+from mars_motd.cli.options import FILE, clock_or, now_option, read, refusals
+from mars_motd.publish import Document
+from mars_motd.verdicts import Judge, Remembering
 
 
 @click.command()
@@ -47,17 +47,16 @@ def verify(
     Exit code 0: accepted; 1: refused, with the reason. Without --state the client is a new
     installation.
     """
-    try:
-        accepted = _judge(document, trust, clock_or(now), state)
-    except MarsError as error:
-        if not as_json:
-            raise
-        emit_json({"ok": False, "reason": error.reason, "message": safe(error.message)})
-        sys.exit(1)
+    with refusals(as_json):
+        moment, openpgp = clock_or(now), Remembering(factory.openpgp())
+        root = TrustRoot.decode(read(trust, "The trust file"))
+        data = read(document, "The document")
+        accepted = _judge(data, root, moment, state, openpgp)
+        commands = _extract(data, root, extract, moment, openpgp) if extract is not None else []
     motd = accepted.motd
-    commands = _extract(document, trust, extract) if extract is not None else []
     if as_json:
-        emit_json({"ok": True, "serial": motd.serial, **_facts(accepted)})
+        more = {"commands": commands} if extract is not None else {}
+        emit_json({"ok": True, "serial": motd.serial, **_facts(accepted), **more})
         return
     click.echo(f"accepted: {motd.product} {motd.channel}, serial {motd.serial}")
     click.echo(f"issued {format_time(motd.issued)}, expires {format_time(motd.expires)}")
@@ -67,14 +66,14 @@ def verify(
         click.echo(command)
 
 
-def _judge(document: Path, trust: Path, now: int, state: Path | None) -> Accepted:
-    root = TrustRoot.decode(read(trust, "The trust file"))
+def _judge(
+    data: bytes, root: TrustRoot, now: int, state: Path | None, openpgp: OpenPGP
+) -> Accepted:
     known = TrustState.initial()
     if state is not None and state.exists():
         known = TrustState.decode(read(state, "The state file"))
-    data = read(document, "The document")
     try:
-        accepted = judge(data, root, known, now, factory.openpgp())
+        accepted = judge(data, root, known, now, openpgp)
     except RefusedError as error:
         if state is not None:
             files.replace(state, error.state.encode())
@@ -84,20 +83,21 @@ def _judge(document: Path, trust: Path, now: int, state: Path | None) -> Accepte
     return accepted
 
 
-def _extract(document: Path, trust: Path, target: Path) -> list[str]:
+def _extract(data: bytes, root: TrustRoot, target: Path, now: int, openpgp: OpenPGP) -> list[str]:
     """Writes the files of each keys document and of the news; the commands in their order."""
-    envelope = envelopes.decode(read(document, "The document"))
-    root = TrustRoot.decode(read(trust, "The trust file"))
+    document = Document.decode(data)
     keys, parts = root.keys, []
-    for step in envelope.x_keys:
+    for step in document.envelope.x_keys:
         following = KeysDocument.decode(step.payload)
         if following.epoch > root.epoch:
-            parts.append(stock.extract(step, keys, f"epoch-{following.epoch}"))
+            by = Judge(openpgp, following.issued, now)
+            parts.append(stock.extract(step, keys, f"epoch-{following.epoch}", by))
             keys = following.keys
-    parts.append(stock.extract(envelope, keys, "motd"))
+    by = Judge(openpgp, document.motd.issued, now)
+    parts.append(stock.extract(document.envelope, keys, "motd", by))
     for part in parts:
-        for name, data in part.files.items():
-            files.replace(target / name, data)
+        for name, content in part.files.items():
+            files.replace(target / name, content)
     return [command for part in parts for command in part.commands]
 
 

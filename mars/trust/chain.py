@@ -28,7 +28,20 @@ class Current:
 
 
 def current_keys(root: TrustRoot, state: TrustState) -> Current:
-    """The pinned root or the last keys document that was followed, whichever is newer."""
+    """The pinned root or the last keys document that was followed, whichever is newer.
+
+    Raises ``TrustError`` (``state-other-product``): keys that another product's publisher handed
+    over must never decide here, and its memory must not be overwritten.
+    """
+    if state.keys is not None and (state.keys.product, state.keys.channel) != (
+        root.product,
+        root.channel,
+    ):
+        raise TrustError(
+            "state-other-product",
+            "What is remembered here belongs to another product or channel; give the right state, "
+            "or remove it to start again from the pinned keys.",
+        )
     if state.keys is not None and state.epoch > root.epoch:
         keys, expire = state.keys.keys, state.keys.expires
     else:
@@ -69,6 +82,7 @@ def follow(steps: Sequence[Envelope], current: Current, verdicts: Verdicts, now:
             raise _gap()
         expected = document.epoch + 1
         if document.epoch == current.state.epoch and document.keys != current.keys:
+            require_threshold(step, document.keys, MAX_SIGNATURES, "keys-threshold")
             raise TrustError(
                 "keys-equivocation", "Two different keys documents were made for one epoch."
             )

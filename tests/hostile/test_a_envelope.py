@@ -383,6 +383,26 @@ def test_a20_other_content_for_the_present_epoch_is_rejected() -> None:
     assert reason(publisher.document(NOW + 60), root, state) == "keys-equivocation"
 
 
+def test_a20_a_twin_that_its_own_keys_did_not_sign_is_no_equivocation() -> None:
+    """Anybody can put a keys document together; only a signed one accuses somebody."""
+    publisher, root = chain_of(1)
+    state = judge(publisher.document(), root).state
+    twin = plain()
+    twin.rotate(seeds=[SEEDS[2]])
+    publisher.chain = [replace(twin.chain[0], signatures=publisher.chain[0].signatures)]
+    assert reason(publisher.document(NOW + 60), root, state) == "keys-threshold"
+
+
+@pytest.mark.parametrize("member", ["product", "channel"])
+def test_c16_a_state_of_another_product_is_neither_used_nor_overwritten(member: str) -> None:
+    publisher, root = chain_of(1)
+    state = judge(publisher.document(), root).state
+    other = (
+        replace(root, product="other") if member == "product" else replace(root, channel="other")
+    )
+    assert reason(publisher.document(NOW + 60), other, state) == "state-other-product"
+
+
 def test_a20_at_most_eight_steps() -> None:
     publisher, root = chain_of(8)
     assert judge(publisher.document(), root).state.epoch == 9

@@ -285,6 +285,16 @@ def refused_keys() -> Iterator[Vector]:
     twin = publisher()
     twin.rotate(NOW, seeds=SEEDS[6:9], threshold=2)
     yield Vector("keys-equivocation", "a twin of epoch 2", twin.document(), root, state)
+    unsigned = replace(twin.chain[0], signatures=step.signatures)
+    twin.chain = [unsigned]
+    about = "a twin of epoch 2 that nobody signed"
+    yield Vector("keys-threshold-twin", about, twin.document(), root, state)
+    other = publisher(product="other")
+    start = other.trust()
+    other.rotate(NOW, seeds=SEEDS[3:6], threshold=2)
+    strange = judged(other.document(), start)
+    about = "a state of another product"
+    yield Vector("state-other-product", about, old.document(), root, strange)
     thief = publisher(openpgp=[STRANGER])
     thief.rotate(NOW, seeds=SEEDS[6:9], threshold=2)
     yield Vector("openpgp-bad-rotation", "OpenPGP rotated away", thief.document(), root)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import base64
+import json
 import os
 import re
 import subprocess
@@ -138,3 +140,31 @@ def test_figures_of_the_page_are_the_code_s(name: str) -> None:
     assert getattr(signatures, name) == said[name]
     assert "only the first 8 are looked at" in PAGE
     assert "from 2 days before `issued` to a day after `now`" in PAGE
+
+
+def test_paths_never_come_from_the_document(tmp_path: Path) -> None:
+    """Key ids that climb out of the folder, or are missing, change nothing."""
+    trust = json.loads(pinned().encode())
+    trust["ed25519"] = {f"../../{n}": key for n, key in enumerate(trust["ed25519"].values())}
+    (tmp_path / "trust.json").write_text(json.dumps(trust))
+    document = json.loads(signed_by_two_of_three().document())
+    for entry in document["signatures"]:
+        entry["keyid"] = f"{tmp_path}/evil"
+    del document["signatures"][0]["keyid"]
+    (tmp_path / "motd.json").write_text(json.dumps(document))
+    run("split", tmp_path)
+    run("keys", tmp_path)
+    assert run("openssl", tmp_path) == sorted(NAMES[:2])
+    assert run("gpgv", tmp_path) == [KEY.fingerprint]
+    names = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
+    assert names == {"motd.json", "trust.json", "motd", "pinned"}
+
+
+@pytest.mark.parametrize("epoch", ["../../x", "x", None])
+def test_an_epoch_that_is_no_number_stops_the_script(tmp_path: Path, epoch: object) -> None:
+    payload = base64.b64encode(json.dumps({"epoch": epoch}).encode()).decode()
+    step = {"payloadType": "x", "payload": payload, "signatures": []}
+    document = {**json.loads(signed_by_two_of_three().document()), "x-keys": [step]}
+    (tmp_path / "motd.json").write_text(json.dumps(document))
+    run("split", tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"motd.json", "motd"}

@@ -83,10 +83,14 @@ def newest(
 
 
 def completeness(epochs: Epochs, now: int, openpgp: OpenPGP) -> Callable[[Document], bool]:
-    """Whether a document is of the newest epoch and has all signatures."""
+    """Whether a document is of the newest epoch and has all signatures.
+
+    One that is dated ahead of ``now`` may be complete too; whether it is time for it, the clients'
+    own rules say later.
+    """
 
     def is_complete(document: Document) -> bool:
-        judge = Judge(openpgp, document.motd.issued, now)
+        judge = Judge(openpgp, document.motd.issued, max(now, document.motd.issued))
         return (
             document.motd.epoch == epochs.number
             and progress(document.envelope, epochs.keys, judge).complete

@@ -70,7 +70,9 @@ def judge(
             keys.threshold, keys.threshold, False, tuple(problems),
         )  # fmt: skip
     motd, about_keys = document.motd, len(problems)
-    state = signing.progress(document.envelope, keys, Judge(openpgp, motd.issued, now))
+    state = signing.progress(
+        document.envelope, keys, Judge(openpgp, motd.issued, max(now, motd.issued))
+    )
     missing = max(0, keys.threshold - len(state.signed))
     left = (motd.expires - now) // DAY
     if motd.epoch != epochs.number:

@@ -21,7 +21,6 @@ from mars.wire.times import DAY
 NOW = EXAMPLE_NOW
 SEEDS = [bytes([n]) * 32 for n in range(1, 10)]
 KEY = MemoryKey(b"k" * 32)
-JUNK = Signature("", b"\x88 looks like OpenPGP")
 ABSENT = "openpgp-absent"
 
 
@@ -202,3 +201,26 @@ def test_refusals_are_sentences_for_people() -> None:
         assert caught.value.message[0].isupper()
         assert caught.value.message.endswith(".")
         assert str(caught.value).endswith(f"[{caught.value.reason}]")
+
+
+@pytest.mark.parametrize(
+    ("dated", "due"),
+    [
+        (NOW - 2 * DAY, None),
+        (NOW - 2 * DAY - 1, "openpgp-date"),
+        (NOW + DAY, None),
+        (NOW + DAY + 1, "openpgp-date"),
+    ],
+)
+def test_the_window_of_an_openpgp_date_includes_its_ends(dated: int, due: str | None) -> None:
+    signer = publisher()
+    signed = envelope.decode(signer.document())
+    message = envelope.pae(signed.payload_type, signed.payload)
+    entries = (signed.signatures[0], Signature("", KEY.sign(message, dated)))
+    data = envelope.encode(replace(signed, signatures=entries))
+    try:
+        verify(data, signer.trust(), TrustState.initial(), NOW, MemoryOpenPGP())
+    except MarsError as error:
+        assert error.reason == due
+    else:
+        assert due is None

@@ -4,22 +4,30 @@ Every run has a home of its own in the temporary folder, with a short path, beca
 socket name has at most 108 characters and a product folder may lie anywhere (a FAT stick, a path
 with spaces). The secret keys stay where they are: the home only links to their folder. A home that
 the caller names (a hardware token's) is used as it is, with its own agent and its own options.
+
+python-gnupg builds the commands and feeds them; what it leaves open is closed here: it waits
+without end, believes status words that come mixed with stderr, and logs what it runs. So each use
+has a deadline, and counts only by exit codes and by what gpg gives on stdout.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import gnupg
 
 from mars.errors import StateError
 
@@ -27,6 +35,8 @@ TIMEOUT = 60
 """Seconds for one run of gpg; key derivation on a slow machine takes a few."""
 TOKEN_TIMEOUT = 300
 """Seconds where a person may have to find the token or type into a pinentry."""
+_GRACE = 2
+"""Seconds for python-gnupg to notice that its gpg was killed."""
 
 PREFIX = "mars-gpg-"
 _LONGEST_SCRATCH = 60
@@ -35,7 +45,13 @@ _SECRET_PARTS = ("private-keys-v1.d", "openpgp-revocs.d")
 _S2K = 65_011_712
 """Bytes hashed to protect an OpenPGP secret: the most that can be written (RFC 4880, 3.7.1.3).
 Without it the agent measures the machine for some seconds, to choose a smaller number."""
-_QUIET = ("--batch", "--no-tty", "--no-auto-check-trustdb", "--trust-model", "always")
+_QUIET = ("--no-auto-check-trustdb", "--trust-model", "always", "--no-emit-version")
+_FINGERPRINT = re.compile(r"[0-9A-F]{40}", re.ASCII)
+
+_T = TypeVar("_T")
+
+# It logs commands and, with DEBUG_IPC in the environment, whatever gpg and its agent say.
+logging.getLogger("gnupg").disabled = True
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,8 @@ class Home:
 
     path: Path
     own: bool
+    deadline: float = TIMEOUT
+    """Seconds for one step."""
 
 
 def executable() -> str:
@@ -76,7 +94,7 @@ def own_home(keyring: Path, blocks: Sequence[str] = ()) -> Iterator[Home]:
                 (base / part).symlink_to((keyring / part).resolve(), target_is_directory=True)
             (base / "gpg-agent.conf").write_text(f"s2k-count {_S2K}\n", encoding="ascii")
             if blocks:
-                _run(home, ["--import"], "\n".join(blocks).encode("ascii"))
+                _use(home, lambda tool: tool.import_keys("\n".join(blocks)))
             yield home
     finally:
         _stop_agent(base)
@@ -87,25 +105,38 @@ def given_home(path: Path) -> Home:
     """A home that the publisher keeps. Raises ``StateError`` (``openpgp-unavailable``)."""
     if not path.is_dir():
         raise StateError("openpgp-unavailable", f"The OpenPGP home {path} is not a folder.")
-    return Home(path, own=False)
+    return Home(path, own=False, deadline=TOKEN_TIMEOUT)
 
 
 def create_key(home: Home, user_id: str, created: int, passphrase: str | None) -> str:
-    """Makes an Ed25519 signing key that never expires; its fingerprint, 40 hex digits."""
-    arguments = ["--faked-system-time", _moment(created), "--status-fd", "1"]
-    arguments += ["--quick-generate-key", user_id, "ed25519", "sign", "never"]
-    out = _run(home, [*_passphrase_options(home, ""), *arguments], (passphrase or "").encode())
-    for line in out.split(b"\n"):
-        fields = line.split(b" ")
-        if fields[:2] == [b"[GNUPG:]", b"KEY_CREATED"] and len(fields) >= 4:
-            return fields[3].decode("ascii")
-    raise StateError("openpgp-unavailable", "gpg made no key and did not say why.")
+    """Makes an Ed25519 signing key that never expires; its fingerprint, 40 hex digits.
+
+    ``gen_key_input`` is not used: it puts ``login@host`` into a user ID that has no address.
+    """
+    parameters = "Key-Type: EDDSA\nKey-Curve: ed25519\nKey-Usage: sign\nExpire-Date: 0\n"
+    lines = [passphrase or "", f"{parameters}Name-Real: {user_id}", "%commit", ""]
+    if any(mark in part for part in (user_id, lines[0]) for mark in "\r\n\0"):
+        raise StateError("openpgp-failed", "A user ID and a passphrase have one line each.")
+
+    def generate(tool: _Tool) -> set[str]:
+        before = _fingerprints(tool.list_keys(secret=True))
+        # Set for this run alone: the one in which the library asks for the version has no stdin.
+        usual, tool.options = tool.options, [*tool.options, "--faked-system-time", _moment(created)]
+        # Not as "Passphrase:" among the parameters, where gpg would cut spaces off its ends.
+        tool.options += ["--pinentry-mode", "loopback", "--passphrase-fd", "0"]
+        tool.gen_key("\n".join(lines).encode())
+        tool.options = usual
+        return _fingerprints(tool.list_keys(secret=True)) - before
+
+    new = _use(home, generate)
+    if len(new) != 1:
+        raise StateError("openpgp-unavailable", "gpg made no key and did not say why.")
+    return new.pop()
 
 
 def export_key(home: Home, fingerprint: str) -> str:
     """The armoured public key, without other people's signatures on it."""
-    arguments = ["--armor", "--no-emit-version", "--export-options", "export-minimal"]
-    block = _run(home, [*arguments, "--export", fingerprint]).decode("ascii")
+    block: str = _use(home, lambda tool: tool.export_keys(fingerprint, minimal=True))
     if "BEGIN PGP PUBLIC KEY BLOCK" not in block:
         raise StateError("openpgp-unavailable", f"gpg knows no key {fingerprint}.")
     return block
@@ -113,46 +144,43 @@ def export_key(home: Home, fingerprint: str) -> str:
 
 def primary(home: Home, wanted: str) -> str:
     """The primary fingerprint of the one secret key that ``wanted`` names."""
-    out = _run(home, ["--with-colons", "--list-secret-keys", wanted])
-    found: list[str] = []
-    expect = False
-    for line in out.decode("utf-8", "replace").split("\n"):
-        fields = line.split(":")
-        if fields[0] == "sec":
-            expect = True
-        elif fields[0] == "fpr" and expect:
-            found.append(fields[9])
-            expect = False
+    listed = _use(home, lambda tool: tool.list_keys(secret=True, keys=["--", wanted]))
+    found = _fingerprints(listed)
     if len(found) != 1:
         raise StateError(
             "openpgp-unavailable",
             f"{len(found)} secret OpenPGP keys fit {wanted!r} in {home.path}; name one by its "
             f"fingerprint.",
         )
-    return found[0]
+    return found.pop()
 
 
 def sign(home: Home, fingerprint: str, message: bytes, now: int, passphrase: str | None) -> bytes:
-    """A binary detached signature (class 00, SHA-512) made at ``now``, in Unix seconds."""
-    arguments = [*_passphrase_options(home, passphrase), "--faked-system-time", _moment(now)]
-    arguments += ["--digest-algo", "SHA512", "--local-user", fingerprint]
-    arguments += ["--no-armor", "--no-textmode"]
+    """A binary detached signature (class 00, SHA-512) made at ``now``, in Unix seconds.
+
+    The message goes by a file, not behind the passphrase on stdin: an empty passphrase writes no
+    line there, and gpg would take the message's first line for it. The key goes by
+    ``--local-user``: where ``--default-key`` does not fit, gpg takes another key.
+    """
+    arguments = ["--faked-system-time", _moment(now), "--digest-algo", "SHA512"]
+    arguments += ["--local-user", fingerprint, "--no-armor", "--no-textmode", "--output", "-"]
+    if passphrase is None and home.own:
+        # Instead of waiting for a pinentry that nobody sees; a given home asks in its own way.
+        arguments += ["--pinentry-mode", "error"]
+    # The library writes Latin-1; this makes it write the UTF-8 that people type.
+    phrase = None if passphrase is None else passphrase.encode().decode("latin-1")
     with tempfile.TemporaryDirectory(prefix="mars-motd-") as folder:
         file = Path(folder) / "message"
         file.write_bytes(message)
-        arguments += ["--output", "-", "--detach-sign", str(file)]
-        return _run(home, arguments, (passphrase or "").encode())
+        how = {"detach": True, "binary": True, "passphrase": phrase}
+        made = _use(home, lambda tool: tool.sign(b"", extra_args=[*arguments, str(file)], **how))
+    signature: bytes = made.data
+    return signature
 
 
-def _passphrase_options(home: Home, passphrase: str | None) -> list[str]:
-    """The passphrase comes on stdin, never in the arguments, where any user could see it.
-
-    Without one, our own homes fail at once instead of waiting for a pinentry that nobody sees,
-    and a given home asks in its own way.
-    """
-    if passphrase is not None:
-        return ["--pinentry-mode", "loopback", "--passphrase-fd", "0"]
-    return ["--pinentry-mode", "error"] if home.own else []
+def _fingerprints(listed: Sequence[dict[str, Any]]) -> set[str]:
+    found = {str(key.get("fingerprint")) for key in listed if key["type"] == "sec"}
+    return {fingerprint for fingerprint in found if _FINGERPRINT.fullmatch(fingerprint)}
 
 
 def _moment(seconds: int) -> str:
@@ -160,27 +188,101 @@ def _moment(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%dT%H%M%S}!"
 
 
-def _run(home: Home, arguments: Sequence[str], stdin: bytes = b"") -> bytes:
-    options = ["--no-options"] if home.own else []
+class _Said(gnupg.StatusHandler):  # type: ignore[misc]
+    """What one run of gpg gave. Its status words came over stderr with all else: none counts."""
+
+    data = b""
+    stderr = ""
+    returncode: int | None = None
+
+    def __init__(self, tool: _Tool) -> None:
+        super().__init__(tool)
+        tool.said.append(self)
+
+    def handle_status(self, key: str, value: str) -> None:
+        """Believes nothing."""
+
+
+class _Listed(gnupg.ListKeys):  # type: ignore[misc]
+    """Keys as ``--with-colons`` lists them, on stdout."""
+
+    stderr = ""
+
+    def __init__(self, tool: _Tool) -> None:
+        super().__init__(tool)
+        tool.said.append(self)
+
+
+class _Tool(gnupg.GPG):  # type: ignore[misc]
+    """python-gnupg on one home; remembers what it started, so that it can be ended."""
+
+    result_map = dict.fromkeys(gnupg.GPG.result_map, _Said) | {"list": _Listed}
+
+    def __init__(self) -> None:
+        """Starts nothing; ``open`` does. So there is something to end if gpg hangs at once."""
+        self.said: list[Any] = []
+        self.started: list[subprocess.Popen[bytes]] = []
+        self.ended = False
+
+    def open(self, home: Home) -> None:
+        options = [*(["--no-options"] if home.own else []), *_QUIET]
+        where, environment = str(home.path), _environment(home)
+        super().__init__(executable(), gnupghome=where, env=environment, options=options)
+
+    def _open_subprocess(self, *arguments: Any) -> subprocess.Popen[bytes]:
+        process: subprocess.Popen[bytes] = super()._open_subprocess(*arguments)
+        self.started.append(process)
+        if self.ended:  # between the start and our noting it
+            process.kill()
+        return process
+
+    def end(self) -> None:
+        """Kills what runs, and whatever is about to be started."""
+        self.ended = True
+        for process in self.started:
+            process.kill()
+
+
+def _use(home: Home, work: Callable[[_Tool], _T]) -> _T:
+    """Runs ``work`` within the home's deadline, and judges it by gpg's exit codes.
+
+    In a thread of its own, because python-gnupg waits until gpg's pipes are closed, which a
+    process that gpg has left behind may never do.
+    """
+    tool = _Tool()
+    results: list[_T] = []
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            tool.open(home)
+            results.append(work(tool))
+        except Exception as error:  # noqa: BLE001 - whatever a foreign library may raise
+            errors.append(error)
+
+    worker = threading.Thread(target=run, daemon=True)
+    worker.start()
     try:
-        done = subprocess.run(
-            [executable(), *options, "--homedir", str(home.path), *_QUIET, *arguments],
-            input=stdin,
-            capture_output=True,
-            timeout=TIMEOUT if home.own else TOKEN_TIMEOUT,
-            env=_environment(home),
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise StateError("openpgp-unavailable", "gpg did not answer in time.") from None
-    if done.returncode != 0:
-        raise _failure(done.stderr)
-    return done.stdout
+        worker.join(home.deadline)
+        late = worker.is_alive()
+    finally:
+        tool.end()
+        worker.join(_GRACE)
+    if late:
+        raise StateError("openpgp-unavailable", "gpg did not answer in time.")
+    for error in errors:
+        if isinstance(error, StateError):
+            raise error
+    for said in tool.said:
+        if said.returncode != 0:
+            raise _failure(said.stderr)
+    if errors or not results:
+        raise StateError("openpgp-failed", f"gpg failed: {type(errors[0]).__name__}.")
+    return results[0]
 
 
-def _failure(stderr: bytes) -> StateError:
+def _failure(text: str) -> StateError:
     """For people only: nothing is decided by what gpg prints here, beyond which sentence fits."""
-    text = stderr.decode("utf-8", "replace")
     if "Bad passphrase" in text:
         return StateError("passphrase-wrong", "The passphrase does not open the OpenPGP key.")
     if "No passphrase given" in text or "No pinentry" in text or "Inappropriate ioctl" in text:
@@ -189,7 +291,8 @@ def _failure(stderr: bytes) -> StateError:
             "The OpenPGP key is protected by a passphrase. Give --passphrase-file, or run the "
             "command in a terminal to be asked.",
         )
-    last = next((line for line in reversed(text.splitlines()) if line.startswith("gpg:")), "")
+    lines = [line for line in text.splitlines() if line.startswith("gpg:") and "DBG:" not in line]
+    last = lines[-1] if lines else ""
     return StateError("openpgp-failed", f"gpg failed: {last.removeprefix('gpg: ') or 'no reason'}.")
 
 

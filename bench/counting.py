@@ -35,7 +35,9 @@ ATTACK = 1_000_000
 LONG_LINE = 3_000_000
 """Bytes."""
 RUNS = 3
-"""Of which the fastest is shown: other work on the machine only adds."""
+"""Of which the least time is shown: other work on the machine only adds."""
+PAUSE = 0.01
+"""Seconds between two looks at a command's memory."""
 PRODUCT = """
 product = "bench"
 channel = "stable"
@@ -73,19 +75,51 @@ HEADER = (
 def measure(*command: object) -> Used:
     """Runs it to the end. Memory is that of the largest single process."""
     begin = time.monotonic()
-    with subprocess.Popen(
-        [str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        _, status, used = os.wait4(process.pid, 0)
+    peak = 0.0
+    # Not into /dev/null: GNU grep would stop at its first match.
+    with (
+        tempfile.TemporaryFile() as out,
+        subprocess.Popen([str(part) for part in command], stdout=out, stderr=out) as process,
+    ):
+        while True:
+            found, status, used = os.wait4(process.pid, os.WNOHANG)
+            if found:
+                break
+            peak = max(peak, *map(high_water, (process.pid, *children(process.pid))))
+            time.sleep(PAUSE)
         process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.monotonic() - begin
     if process.returncode not in (0, 1):
         raise SystemExit(f"{command[0]} failed with {process.returncode}")
-    return Used(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    return Used(wall, used.ru_utime + used.ru_stime, peak)
+
+
+def high_water(pid: int) -> float:
+    """Peak memory in MB of a process so far; ``ru_maxrss`` would hold its parent's."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    lines = (line for line in text.splitlines() if line.startswith("VmHWM:"))
+    return next((int(line.split()[1]) / 1024 for line in lines), 0.0)
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def best(*command: object, runs: int = RUNS) -> Used:
-    return min((measure(*command) for _ in range(runs)), key=lambda used: used.cpu)
+    return least([measure(*command) for _ in range(runs)])
+
+
+def least(runs: Sequence[Used]) -> Used:
+    """The least wall and CPU time of some runs, each by itself, and the most memory."""
+    return Used(
+        min(one.wall for one in runs), min(one.cpu for one in runs), max(one.memory for one in runs)
+    )
 
 
 @contextmanager
@@ -121,7 +155,7 @@ class Bench:
             self.databases += 1
             url = f"sqlite:///{self.folder}/{self.databases}.db"
             runs.append(measure(*COUNT, name, "--product", self.product, "--db", url))
-        return min(runs, key=lambda used: used.cpu)
+        return least(runs)
 
     def side_by_side(self) -> None:
         with logs(self.folder, "combined", GIGABYTE) as log:
@@ -133,34 +167,34 @@ class Bench:
             self.say(best("wc", "-l", log).row("`wc -l`", GIGABYTE, beside))
             self.say(grep.row("`grep -c`", GIGABYTE, beside))
             one = self.dry(log, runs=RUNS)
-            two = min((self.dry(log, jobs=2, runs=1) for _ in range(RUNS)), key=lambda u: u.wall)
+            two = self.dry(log, jobs=2, runs=RUNS)
             kept = self.stored(log)
             self.say(one.row("`count --dry-run`", GIGABYTE, beside))
             self.say(two.row("`count --dry-run --jobs 2`", GIGABYTE, beside))
             self.say(kept.row("`count --db` (SQLite)", GIGABYTE, beside))
         goaccess = self.goaccess(beside)
         if goaccess is not None:
-            one_rate, two_rate = GIGABYTE / one.wall, GIGABYTE / two.wall
             self.say(
-                f"\nBeside GoAccess: {one_rate / goaccess:.0f} × its lines a second with one job, "
-                f"{two_rate / goaccess:.0f} × with two."
+                f"\nBeside GoAccess: {GIGABYTE / one.wall * goaccess.wall / SLICE:.0f} × its lines "
+                f"a second with one job, {GIGABYTE / two.wall * goaccess.wall / SLICE:.0f} × with "
+                f"two; {GIGABYTE / one.cpu * goaccess.cpu / SLICE:.0f} × its lines a CPU second."
             )
         self.say(
             f"\nTwo jobs are {one.wall / two.wall:.2f} × as fast as one. A database costs "
             f"{100 * (kept.cpu / one.cpu - 1):.0f} % more CPU time than a dry run."
         )
 
-    def goaccess(self, beside: float) -> float | None:
-        """Lines a second; None where it is not installed."""
+    def goaccess(self, beside: float) -> Used | None:
+        """On a log of ``SLICE`` lines; None where it is not installed."""
         if shutil.which("goaccess") is None:
             self.say("\n(GoAccess is not installed: apt-get install goaccess.)")
             return None
         with logs(self.folder, "combined", SLICE) as log:
             out = self.folder / "report.json"
             told = ("--log-format=COMBINED", "--no-global-config", "--no-progress", "-o", out)
-            used = measure("goaccess", log, *told)
+            used = best("goaccess", log, *told, runs=2)
             self.say(used.row("GoAccess (Debian's)", SLICE, beside))
-        return SLICE / used.wall
+        return used
 
     def growth(self) -> None:
         self.say("\nGrowth, one job:\n")
@@ -217,6 +251,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="mars-bench-") as name:
         bench = Bench(Path(name))
+        bench.say(f"Load of the machine when this began: {os.getloadavg()[0]:.1f}.\n")
         bench.side_by_side()
         bench.growth()
         bench.others()

@@ -32,10 +32,10 @@ class Connection(RequestHandler):
     """Use as protocol factory: ``lambda: Connection(server, service, proxied, **limits)``."""
 
     __slots__ = (
-        "_answered",
         "_circuit",
         "_closing",
         "_counted",
+        "_finished",
         "_head",
         "_hit",
         "_parsed",
@@ -52,7 +52,7 @@ class Connection(RequestHandler):
         self._circuit: int | None = None
         self._head: bytes | None = b"" if proxied else None
         self._parsed = False
-        self._answered = False
+        self._finished = 0
         self._hit: tuple[str, int] | None = None
         self._counted = True
         self._closing = False
@@ -74,12 +74,12 @@ class Connection(RequestHandler):
         if not self._parsed and not self._shortcut(data):
             self._parsed = True
         if self._parsed:
-            self._answered = False
             super().data_received(data)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         if self._hit is not None:
             if self._left():
+                self._end_after_answer()
                 return True
             self._settle(complete=True)
         elif self.busy:
@@ -152,6 +152,12 @@ class Connection(RequestHandler):
         if transport.can_write_eof():
             transport.write_eof()
 
+    def _end_after_answer(self) -> None:
+        """The peer will ask for nothing more: closed once it has taken what is on its way."""
+        self._close = True
+        if self.transport is not None:
+            self._finish_writing(self.transport)
+
     def _left(self) -> int:
         """Bytes that the peer has not taken: ours, and the kernel's (SIOCOUTQ, tcp(7), unix(7))."""
         transport = self.transport
@@ -192,8 +198,7 @@ class Connection(RequestHandler):
     @property
     def busy(self) -> bool:
         """Whether aiohttp has a request in hand, and not only the rest of its body."""
-        waiting = self._waiter is not None and not self._waiter.done()
-        return self._parsed and not self._answered and not waiting
+        return self._request_count > self._finished
 
     def _wake(self) -> None:
         if self._peer is not None and not self._peer.done():
@@ -213,7 +218,7 @@ class Connection(RequestHandler):
         hit = request.get(HIT)
         if hit is not None:
             await self._account(hit, resp, reset)
-        self._answered = not self._messages
+        self._finished += 1
         return resp, reset
 
     async def _account(self, query: str, resp: web.StreamResponse, reset: bool) -> None:

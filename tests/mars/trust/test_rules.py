@@ -16,7 +16,7 @@ from mars.trust import Accepted, Equivocation, RefusedError, TrustState, signers
 from mars.wire import envelope
 from mars.wire.envelope import Signature
 from mars.wire.keys import TrustRoot
-from mars.wire.times import DAY
+from mars.wire.times import DAY, LAST
 
 NOW = EXAMPLE_NOW
 SEEDS = [bytes([n]) * 32 for n in range(1, 10)]
@@ -168,6 +168,7 @@ def test_an_expired_document_says_whether_openpgp_was_verified(
     with pytest.raises(RefusedError) as caught:
         judge(signer, signer.trust(), now=NOW + 50 * DAY, failure=failure)
     assert caught.value.reason == "expired"
+    assert caught.value.message.endswith("a newer one is awaited.")
     assert caught.value.state.openpgp is remembered
 
 
@@ -181,6 +182,11 @@ def test_an_accepted_document_is_remembered_whole() -> None:
     assert len(state.digest) == 64
     assert state.openpgp
     assert accepted.news
+
+
+def test_a_state_may_hold_the_last_second_that_can_be_written() -> None:
+    state = TrustState(expires=LAST)
+    assert TrustState.decode(state.encode()) == state
 
 
 def test_stale_since_is_a_matter_of_the_second() -> None:

@@ -85,6 +85,7 @@ def memory() -> list[str]:
     wanted, made = int(os.environ.get("REQUESTS", "2000000")), 0
     with kit.served(unix=False) as server:
         made += _wrk(server.port, 5)
+        made += _wrk(server.port, 5, "Connection: close")  # warm: both ways have been gone
         first = _resident(server.process.pid)
         while made < wanted:
             made += _wrk(server.port, 20)

@@ -72,18 +72,22 @@ class Mars:
         openpgp: Callable[[], OpenPGP] | None = None,
     ) -> None:
         self._debug = debug
+        self._fault: MarsError | None = None
         self._problem: MarsError | None = None
+        self._unshown: dict[str, Shown] = {}
         self._shows: list[Show] = []
         self._dispatch = dispatch or _at_once
         self._on_turn = on_turn
         self._holder = False
         self._thread: threading.Thread | None = None
+        self._ending: threading.Thread | None = None
         self._reset_signals()
         pinned, known = b"", Pinned()
         try:
             pinned = read_bytes(trust)
             known = Pinned.of(pinned, product)
         except MarsError as error:
+            self._fault = error
             self._note(error)
         machine = host or factory.this_host()
         path = os.fspath(folder) or factory.state_folder(machine, product, known.channel)
@@ -91,7 +95,7 @@ class Mars:
             product=product,
             version=version,
             url=url or known.url,
-            languages=tuple(languages),
+            languages=tuple(languages or ()),
             locale=locale,
             ceiling=consent.cap("application", ceiling),
             built=known.built,
@@ -127,8 +131,11 @@ class Mars:
     def start(self) -> None:
         """Starts the thread; returns at once. Calling it twice does nothing."""
         if self._thread is None:
+            before, self._ending = self._ending, None
             self._stopping = threading.Event()
-            self._thread = threading.Thread(target=self._run, name="mars", daemon=True)
+            self._thread = threading.Thread(
+                target=self._run, args=(self._stopping, before), name="mars", daemon=True
+            )
             self._thread.start()
 
     def stop(self) -> None:
@@ -136,8 +143,13 @@ class Mars:
         thread, self._thread = self._thread, None
         self._stopping.set()
         self._wake.set()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(JOIN if not self._busy else 0)
+        if thread is not None:
+            self._ending = thread
+            if thread is not threading.current_thread():
+                thread.join(JOIN if not self._busy else 0)
+        unshown, self._unshown = self._unshown, {}
+        with contextlib.suppress(MarsError):
+            self._engine.give_back(unshown.values())
 
     def motd(self) -> Reading | None:
         """The last accepted news, as meant for this installation; None if there is none."""
@@ -163,13 +175,16 @@ class Mars:
             return self._engine.plan(state, self._engine.voice(state))
         except MarsError:
             return None
+        except (TypeError, ValueError, AttributeError) as error:
+            self._mistake("preview", error)
+            return None
 
     def check_now(self) -> bool:
         """Asks for a check in the background: plain, at most once an hour.
 
-        False where it is too early for another or nothing may be sent.
+        False where it is too early for another, nothing may be sent, or the thread does not run.
         """
-        if not self._engine.may_check():
+        if self._thread is None or not self._engine.may_check():
             return False
         self._checking = True
         self._wake.set()
@@ -186,8 +201,8 @@ class Mars:
         table = status(self._engine)
         table["running"] = self._thread is not None
         table["fetching_here"] = self._holder
-        if self._problem is not None:
-            table["problem"] = {"reason": self._problem.reason, "message": self._problem.message}
+        problem = self._problem or self._engine.refused
+        table["problem"] = problem and {"reason": problem.reason, "message": problem.message}
         return table
 
     def journal(self) -> list[dict[str, Any]]:
@@ -196,20 +211,27 @@ class Mars:
 
     def reset_age(self, installed: int | None = None) -> None:
         """Sets the date of installation: today, or the day of ``installed`` (Unix time)."""
+        if installed is not None and type(installed) is not int:
+            self._note(ConfigError("bad-time", "The date of installation is Unix time, an int."))
+            return
         with contextlib.suppress(StateError):
             self._engine.set_installed(installed)
 
     # --- the thread -------------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _run(self, stopping: threading.Event, before: threading.Thread | None) -> None:
+        """``before`` is a thread that was told to stop and may still be in the middle of a fetch:
+        there is never more than one that fetches."""
+        if before is not None:
+            before.join()
         with contextlib.ExitStack() as held:
             ran: int | None = None
-            while not self._stopping.is_set():
+            while not stopping.is_set():
                 self._wake.clear()
                 first = ran is None or not self._holder
                 sleep = self._turn(held, None if first else ran)
                 ran = 0
-                if self._stopping.is_set():
+                if stopping.is_set():
                     break
                 started = self._clock.monotonic()
                 self._wake.wait(sleep)
@@ -223,15 +245,14 @@ class Mars:
     def _turn(self, held: contextlib.ExitStack, ran: int | None) -> int:
         """One turn of the loop; nothing that it calls may end the thread."""
         sleep = LONGEST_SLEEP
+        self._busy = True
         try:
             if self._acquire(held):
-                self._busy = True
                 sleep = self._engine.step(ran)
             if self._checking:
                 self._checking = False
-                self._busy = True
                 self._engine.check()
-            self._busy = False
+            self._problem = self._fault
             self._deliver()
             if self._on_turn is not None:
                 self._on_turn(self)
@@ -258,11 +279,20 @@ class Mars:
     def _deliver(self) -> None:
         if not self._shows or self._engine.load().document is None:
             return
-        for message in self._engine.claim():
-            for show in self._shows:
-                self._dispatch(partial(self._call, show, message))
+        messages = self._engine.claim()
+        self._unshown |= {message.id: message for message in messages}
+        try:
+            for message in messages:
+                for show in self._shows:
+                    self._dispatch(partial(self._call, show, message))
+        except Exception:
+            # A host that is closing down takes no more calls: the next start shows them.
+            unshown, self._unshown = self._unshown, {}
+            self._engine.give_back(unshown.values())
+            raise
 
     def _call(self, show: Show, message: Shown) -> None:
+        self._unshown.pop(message.id, None)
         try:
             show(message)
         except Exception as error:  # noqa: BLE001 - a callback's mistake is the host's, not ours
@@ -273,9 +303,13 @@ class Mars:
         if self._debug and isinstance(error, ConfigError):
             raise error
 
+    def _mistake(self, what: str, error: Exception) -> None:
+        self._note(ConfigError("wrong-call", f"{what} was called wrongly ({error})."))
+
     def _reset_signals(self) -> None:
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._ending = None
         self._checking = False
         self._busy = False
 

@@ -7,6 +7,8 @@ times. Its current news stands as JSON in a file that it reads when it likes.
 from __future__ import annotations
 
 import json
+import os
+import stat
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from typing import Any
 
 from mars.client import Mars
 from mars.errors import ConfigError, MarsError, StateError
-from mars.pinned import Pinned, read_bytes
+from mars.pinned import Pinned, read_bytes, read_small
 
 CURRENT = "current.json"
 """The news of an application, beside its state unless it names another file."""
@@ -43,9 +45,9 @@ class Entry:
 def read_entry(path: Path) -> Entry:
     """Raises ``ConfigError`` (``app-invalid``, or the reasons of the trust file)."""
     try:
-        source = path.read_bytes()
+        source = read_small(path)
         table = tomllib.loads(source.decode("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise _wrong(path, "cannot be read as TOML") from None
     unknown = sorted(set(table) - _MEMBERS)
     if unknown:
@@ -110,9 +112,11 @@ class Daemon:
 
     def _entries(self) -> dict[str, Entry]:
         """All readable files; one application that is wrong stops no other."""
+        _require_own(self._folder)
         found: dict[str, Entry] = {}
         for path in sorted(self._folder.glob("*.toml")):
             try:
+                _require_own(path)
                 entry = read_entry(path)
                 _require_single(entry, found)
                 found[entry.name] = entry
@@ -160,6 +164,25 @@ def _require_single(entry: Entry, found: dict[str, Entry]) -> None:
             raise StateError(
                 "app-twice", f"{other.name}.toml already serves this product and channel."
             )
+
+
+def _require_own(path: Path) -> None:
+    """Refuses what another user made or may change: it names whose news are shown as whose.
+
+    Only where files have owners (POSIX). Raises ``ConfigError`` (``not-private``).
+    """
+    if not hasattr(os, "geteuid"):
+        return
+    try:
+        facts = path.stat()
+    except OSError:
+        raise _wrong(path, "cannot be read") from None
+    if facts.st_uid not in (0, os.geteuid()) or facts.st_mode & stat.S_IWOTH:
+        raise ConfigError(
+            "not-private",
+            f"{path.name} belongs to another user or may be changed by any; make it your own "
+            "(chown) and take the right away (chmod o-w).",
+        )
 
 
 def _wrong(path: Path, what: str) -> ConfigError:

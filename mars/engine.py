@@ -79,6 +79,8 @@ class Engine:
         self._trust = trust
         self.ports = ports
         self._root: TrustRoot | None = None
+        self.refused: MarsError | None = None
+        """Why the last fetch of this process brought nothing; None if it did."""
 
     # --- state -----------------------------------------------------------------------------
 
@@ -257,11 +259,13 @@ class Engine:
             route, status = answer.route, answer.status
             accepted, payload = self._verify(answer.body, state)
         except MarsError as error:
+            self.refused = error
             failure = Outcome(error.reason, error.message, ready.level, ready.url, route, status)
             kept = _to_keep(error)
             return failure, states.Learnt(
                 trust=None if kept is None else _plain(kept), reached=error.reason in UNCHANGED
             )
+        self.refused = None
         motd = accepted.motd
         learnt = states.Learnt(
             trust=_plain(accepted.state),
@@ -307,6 +311,16 @@ class Engine:
 
         self.update(change)
         return tuple(found)
+
+    def give_back(self, messages: Iterable[Shown]) -> None:
+        """Forgets that these were shown: nobody was, after all. Raises ``StateError``."""
+        ids = {message.id for message in messages}
+        if ids:
+            self.update(
+                lambda state: replace(
+                    state, seen={k: v for k, v in state.seen.items() if k not in ids}
+                )
+            )
 
     def mark_seen(self, messages: Iterable[Shown]) -> None:
         """Remembers that these were shown. Raises ``StateError``."""

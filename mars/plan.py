@@ -47,6 +47,7 @@ class App:
             "languages": list(self.languages),
             "locale": self.locale,
             "built": self.built,
+            "ceiling": self.ceiling.level,
         }
 
     @classmethod
@@ -59,6 +60,7 @@ class App:
             url=str(profile.get("url", "")),
             languages=tuple(map(str, languages)) if isinstance(languages, list) else (),
             locale=str(profile.get("locale", "")),
+            ceiling=consent.cap("application", str(profile.get("ceiling", consent.TRACKED))),
             built=built if type(built) is int else 0,
         )
 

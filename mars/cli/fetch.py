@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,7 +110,9 @@ def _engine(
     )
     shipped = tuple(part for part in languages.replace(",", " ").split() if part)
     app = App(root.product, version, address, languages=shipped, built=root.built)
-    return Engine(app, trust, ports)
+    # What the application itself never wants, a fetch by hand does not do for it either.
+    ceiling = App.of(Engine(app, trust, ports).load().app).ceiling
+    return Engine(replace(app, ceiling=ceiling), trust, ports)
 
 
 def _plain(engine: Engine, outcome: Outcome) -> dict[str, object]:

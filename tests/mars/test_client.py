@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from mars import Mars, consent, factory
 from mars import state as states
 from mars.engine import STATE_FILE
 from mars.errors import ConfigError, MarsError, TransportError
+from mars.plan import App, voices
 from mars.ports import Request, Response
 from mars.schedule import HOUR, Schedule
 from mars.testing.memory import DAY, MemoryStore, machine, session
@@ -188,7 +190,7 @@ def test_a_mistake_of_ours_ends_in_the_status_and_not_the_thread() -> None:
     mars = world.mars(fetcher=lambda _plan: Broken())
     mars.start()
     mars.check_now()
-    until(lambda: "problem" in mars.status())
+    until(lambda: mars.status()["problem"] is not None)
     assert mars.status()["problem"]["reason"] == "internal"
     assert [thread for thread in threading.enumerate() if thread.name == "mars"]
     mars.stop()
@@ -386,7 +388,7 @@ def test_what_is_wrong_in_the_state_is_told() -> None:
     world = World(store=store)
     mars = world.mars()
     mars.start()
-    until(lambda: "problem" in mars.status())
+    until(lambda: mars.status()["problem"] is not None)
     mars.stop()
     assert mars.status()["problem"]["reason"] == "state-unwritable"
 
@@ -409,3 +411,81 @@ def test_every_error_has_a_reason_and_a_sentence() -> None:
     refused: MarsError = consent.refusal(voice)
     assert refused.reason == "no-consent"
     assert "mars consent grant" in refused.message
+
+
+def test_a_message_is_not_lost_when_the_host_takes_no_more_calls() -> None:
+    world = World()
+    shown: list[Shown] = []
+    world.publish()
+    world.grant("plain")
+    world.engine().fetch()
+
+    def closing(_call: object) -> None:
+        raise RuntimeError("main thread is not in main loop")
+
+    for dispatch in (closing, lambda _call: None):  # refused, and taken but never run
+        mars = world.mars(dispatch=dispatch)
+        mars.on_motd(shown.append)
+        mars.start()
+        time.sleep(0.1)
+        mars.stop()
+        assert not world.engine().load().seen
+    mars = world.mars()
+    mars.on_motd(shown.append)
+    mars.start()
+    until(lambda: shown)
+    mars.stop()
+    assert [message.title for message in shown] == ["Hello"]
+
+
+def test_stop_and_start_in_mid_fetch_never_fetches_twice_at_once() -> None:
+    world, leave = World(), threading.Event()
+    world.grant("plain")
+    at_once: list[int] = []
+    inside: set[int] = set()
+
+    class Slow:
+        def fetch(self, request: object) -> object:
+            inside.add(threading.get_ident())
+            at_once.append(len(inside))
+            leave.wait(5)
+            inside.discard(threading.get_ident())
+            raise TransportError("timeout", "Too late.")
+
+    mars = world.mars(fetcher=lambda _plan: Slow())
+    mars.start()
+    assert mars.check_now()
+    until(lambda: at_once)
+    mars.stop()
+    world.clock.advance(2 * HOUR)
+    mars.start()
+    mars.check_now()
+    time.sleep(0.1)
+    leave.set()
+    until(lambda: not inside)
+    mars.stop()
+    assert set(at_once) == {1}
+
+
+def test_a_check_needs_a_running_thread_and_calls_that_are_wrong_raise_nothing() -> None:
+    world = World()
+    world.grant("plain")
+    mars: Any = world.mars(languages=None)  # as untyped code would call it
+    assert mars.check_now() is False
+    assert mars.status()["problem"] is None
+    assert mars.preview("plain", country=5) is None
+    mars.reset_age("x")
+    assert mars.status()["problem"]["reason"] == "bad-time"
+    nothing: Any = None
+    assert Mars("examplemail", "1.0", nothing, store=MemoryStore()).preview() is None
+
+
+def test_the_commands_keep_the_ceiling_that_the_application_set() -> None:
+    world = World()
+    world.grant("tracked")
+    mars = world.mars(ceiling="plain")
+    mars.start()
+    until(lambda: world.engine().load().app)
+    mars.stop()
+    app = App.of(world.engine().load().app)
+    assert voices(app, world.engine().load(), machine(), world.clock.now()).level == "plain"

@@ -163,3 +163,30 @@ def test_the_user_unit_names_the_command() -> None:
     text = unit.read_text("utf-8")
     assert "mars daemon" in text
     assert "ExecReload=" in text
+
+
+def test_a_pipe_a_deep_or_a_foreign_file_stops_no_other_application(tmp_path: Path) -> None:
+    an_app(tmp_path, "good", Publisher())
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 5000, "utf-8")
+    an_app(tmp_path, "shared", Publisher(product="otherapp"))
+    (tmp_path / "shared.toml").chmod(0o666)
+    (tmp_path / "device.toml").write_text('trust = "/dev/zero"\n', "utf-8")
+    world = World()
+    daemon = Daemon(tmp_path, lambda _entry: world.mars())
+    daemon.reload()
+    daemon.stop()
+    found = {name: error.reason for name, error in daemon.problems.items()}
+    assert found == {
+        "pipe": "app-invalid",
+        "deep": "app-invalid",
+        "shared": "not-private",
+        "device": "trust-invalid",
+    }
+
+
+def test_a_folder_that_others_may_change_is_refused(tmp_path: Path) -> None:
+    an_app(tmp_path, "good", Publisher())
+    tmp_path.chmod(0o777)
+    with pytest.raises(MarsError, match="not-private"):
+        Daemon(tmp_path, lambda _entry: World().mars()).reload()

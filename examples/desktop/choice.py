@@ -20,12 +20,17 @@ LEVELS = (
     ),
 )
 NOTHING = "Nothing is sent."
+NOT_STORED = (
+    "Your choice could not be stored, so what you chose before still holds. Make room on the disk "
+    "and save again."
+)
 
 
 class Choice(ttk.Frame):
     """Level, a switch for each variable, and a live preview of the request.
 
-    Nothing is chosen beforehand where the user has not decided. ``save`` stores the choice.
+    Nothing is chosen beforehand where the user has not decided. ``save`` stores the choice, or
+    says that it could not and stays as it is.
     """
 
     def __init__(self, parent: tk.Misc, mars: Mars, changed: Callable[[], None]) -> None:
@@ -46,12 +51,25 @@ class Choice(ttk.Frame):
             watched.trace_add("write", lambda *_: self.refresh())
         self.refresh()
 
-    def save(self) -> None:
-        """The user's decision of this moment."""
-        self._mars.consent.grant(
-            self.level.get(), self.variables(), country=self.country.get() or None
-        )
-        self._changed()
+    def save(self) -> bool:
+        """The user's decision of this moment. Whether it could be stored."""
+        if self._store():
+            self.problem.pack_forget()
+            if self.level.get() == "off":
+                self.country.set("")
+            self._changed()
+            return True
+        problem = self._mars.status()["problem"] or {"message": ""}
+        self.problem.configure(text=f"{NOT_STORED}\n{problem['message']}")
+        self.problem.pack(fill="x", pady=(8, 0))
+        return False
+
+    def _store(self) -> bool:
+        """``Nothing`` takes everything back, the country too."""
+        consent = self._mars.consent
+        if self.level.get() == "off":
+            return consent.revoke()
+        return consent.grant(self.level.get(), self.variables(), country=self.country.get() or None)
 
     def variables(self) -> list[str]:
         """Those that are switched on."""
@@ -101,3 +119,4 @@ class Choice(ttk.Frame):
             self, height=7, width=80, font="TkFixedFont", relief="flat", background="#f4f1ea"
         )
         self.shown.pack(fill="x", pady=(4, 0))
+        self.problem = ttk.Label(self, foreground="#a3241a", wraplength=700)

@@ -93,7 +93,7 @@ def text(widget: tk.Text) -> str:
 
 
 def test_the_example_from_first_run_to_alert(root: tk.Tk, tmp_path: Path) -> None:
-    from examples.desktop.choice import NOTHING
+    from examples.desktop.choice import NOT_STORED, NOTHING
     from examples.desktop.window import Inbox, Window
 
     world = World()
@@ -141,6 +141,12 @@ def test_the_example_from_first_run_to_alert(root: tk.Tk, tmp_path: Path) -> Non
         window.first_run.lift()
         picture(root, "desktop-first-run", tmp_path)
         assert world.server.visits == []
+        world.store.full = True
+        asked.save()
+        assert window.first_run.winfo_exists(), "what could not be stored is asked still"
+        assert NOT_STORED in asked.problem.cget("text")
+        assert mars.consent.decision is None
+        world.store.full = False
         asked.save()
         assert mars.consent.level == "tracked"
 
@@ -164,8 +170,16 @@ def test_the_example_from_first_run_to_alert(root: tk.Tk, tmp_path: Path) -> Non
         assert text(window.settings.shown) == said(host, "v=0.5.1&os=linux&cc=IS")
         picture(root, "desktop-privacy", tmp_path)
         window.settings.level.set("off")
-        window.settings.save()
+        world.store.full = True
+        assert not window.settings.save()
+        assert mars.consent.level == "tracked"
+        assert NOT_STORED in window.settings.problem.cget("text")
+        pump(root, window.settings.problem.winfo_ismapped)
+        world.store.full = False
+        assert window.settings.save()
+        pump(root, lambda: not window.settings.problem.winfo_ismapped())
         assert mars.consent.level == "off"
+        assert world.engine().load().country is None
         assert text(window.settings.shown) == NOTHING
         window.check.invoke()
         assert len(world.server.visits) == 1

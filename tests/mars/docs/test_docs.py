@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from mars import factory
 from mars.testing.publisher import Publisher
 from mars.testing.world import ONION
@@ -21,7 +23,9 @@ def blocks() -> list[str]:
     return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
 
 
-def run(script: str, folder: Path, answer: str = "") -> subprocess.CompletedProcess[str]:
+def run(
+    script: str, folder: Path, answer: str = "", **more: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", script],
         cwd=folder,
@@ -29,7 +33,7 @@ def run(script: str, folder: Path, answer: str = "") -> subprocess.CompletedProc
         capture_output=True,
         text=True,
         timeout=60,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder)},
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), **more},
     )
 
 
@@ -61,6 +65,16 @@ def test_the_ten_lines_of_the_docs_embed_the_client(tmp_path: Path) -> None:
         request_bytes(ONION, "v=0.5.2&os=linux&ia=1").decode().replace("\r\n", "\n") in done.stdout
     )
     assert "info Hello Version 0.5.2 is out." in done.stdout
+
+
+@pytest.mark.parametrize("switch", ["DO_NOT_TRACK", "CI"])
+def test_the_ten_lines_survive_a_switch_that_stops_everything(tmp_path: Path, switch: str) -> None:
+    trust = Publisher().trust(servers=(f"http://{ONION}",))
+    (tmp_path / "trust.json").write_bytes(trust.encode())
+    done = run(f"input = print\n{blocks()[0]}", tmp_path, **{switch: "1"})
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "GET" not in done.stdout
 
 
 def test_the_lines_for_tests_of_applications_run(tmp_path: Path) -> None:

@@ -49,6 +49,13 @@ def folder(path: str) -> Store:
     return Folder(path)
 
 
+def clear(path: str) -> None:
+    """Removes from the client's folder what is neither state nor journal."""
+    from mars.adapters.files import clear as clear_folder
+
+    clear_folder(path)
+
+
 def state_folder(host: Platform, product: str, channel: str) -> str:
     """Where the state of one product and channel lies by default on ``host``."""
     from mars.adapters.files import state_folder as folder_on

@@ -42,7 +42,7 @@ class Consent:
 
         ``level`` is ``off``, ``plain`` or ``tracked``; ``variables`` those that may be sent, by
         default ``v``, ``os`` and ``ia``. Names that are not declared are dropped. What is not
-        given stays as it was decided before, at first off.
+        given stays as it was decided before, at first off; ``country=""`` forgets it.
         """
         now = self._engine.ports.clock.now()
         try:
@@ -57,8 +57,8 @@ class Consent:
         return True
 
     def revoke(self) -> bool:
-        """Records that the user wants nothing sent any more. Whether it could be kept."""
-        return self.grant(consent.OFF, (), stats=False, errors=False, direct=False)
+        """Forgets the country and records that nothing is sent any more. Whether it was kept."""
+        return self.grant(consent.OFF, (), stats=False, errors=False, direct=False, country="")
 
     @property
     def level(self) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import ntpath
 import os
 import posixpath
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -49,7 +50,7 @@ class Folder:
         """
         temporary: str | None = None
         try:
-            self.path.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+            _make(self.path)
             descriptor, temporary = tempfile.mkstemp(prefix=f".{name}-", dir=self.path)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
@@ -72,7 +73,9 @@ class Folder:
             (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             raise StateError(
-                "state-unwritable", f"{self.path / name} cannot be removed ({error.strerror})."
+                "state-unwritable",
+                f"{self.path / name} cannot be removed ({error.strerror}); "
+                "give it back to this user, or remove it by hand.",
             ) from None
 
     @contextlib.contextmanager
@@ -86,18 +89,61 @@ class Folder:
 
         with contextlib.ExitStack() as held:
             try:
-                self.path.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+                _make(self.path)
                 taken = held.enter_context(locked(self.path / f"{name}.lock", wait))
             except OSError as error:
                 raise StateError(
                     "state-unwritable",
-                    f"No lock can be made in {self.path} ({error.strerror or error}).",
+                    f"No lock can be made in {self.path} ({error.strerror or error}); make room or "
+                    "give the folder back to this user.",
                 ) from None
             if not taken:
                 raise StateError(
                     "locked", f"Another process is using {self.path}; try again in a moment."
                 )
             yield
+
+
+def clear(folder: str | os.PathLike[str]) -> None:
+    """Removes what lies beside state and journal: news for others, our tor, a crash's remains.
+
+    A folder in which the client never kept anything loses no folder of its own. Locks stay, since
+    another process may hold them. Raises ``StateError`` (``state-unwritable``).
+    """
+    path = Path(folder)
+    served = any((path / name).exists() for name in _OURS)
+    try:
+        for found in list(path.iterdir()) if path.is_dir() else ():
+            if found.name.startswith(_REMAINS) or (served and found.name == "current.json"):
+                found.unlink(missing_ok=True)
+            elif served and found.name == "tor" and found.is_dir() and not found.is_symlink():
+                shutil.rmtree(found)
+    except OSError as error:
+        raise StateError(
+            "state-unwritable",
+            f"Not everything in {path} can be removed ({error.strerror or error}); end the "
+            "application and give the folder back to this user, then try again.",
+        ) from None
+
+
+_OURS = ("state.json", "journal.jsonl", "fetcher.lock", "tor/torrc")
+"""One of these in a folder means that the client has worked there."""
+_REMAINS = tuple(f".{name}-" for name in ("state.json", "journal.jsonl", "current.json"))
+"""How names of files begin that a process was writing when it was killed."""
+
+
+def _make(folder: Path) -> None:
+    """Makes the folder and its missing parents, all for this user alone. Raises ``OSError``.
+
+    Where ``mkdir(parents=True)`` makes parents, they are as open as the umask says.
+    """
+    try:
+        folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+    except FileNotFoundError:
+        if folder.parent == folder:
+            raise
+        _make(folder.parent)
+        folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
 
 
 def _mine(status: os.stat_result) -> bool:

@@ -77,8 +77,8 @@ def grant(
 @common.where
 @common.reports
 def revoke(state_dir: Path | None, product: str | None, channel: str, as_json: bool) -> None:
-    """Send nothing any more, from this moment on."""
-    _decide(state_dir, product, channel, as_json, OFF, (), False, False, False, None)
+    """Send nothing any more, from this moment on; your country is forgotten."""
+    _decide(state_dir, product, channel, as_json, OFF, (), False, False, False, "")
 
 
 @click.command(short_help="Show every layer and which one decided.")

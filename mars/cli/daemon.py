@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,7 @@ import click
 
 from mars import factory
 from mars.console import safe
+from mars.errors import MarsError, StateError
 
 if TYPE_CHECKING:
     from mars.daemon import Daemon
@@ -55,8 +59,33 @@ def daemon(apps: Path, state_dir: Path | None, socks: str | None, as_json: bool)
 
     root = state_dir or Path(factory.state_root(host))
     served = Daemon(apps, lambda entry: client(entry, folder(entry), socks=socks or ""))
-    with factory.folder(str(root)).lock(LOCK):
-        _serve(served, as_json)
+    try:
+        with _only(root):
+            _serve(served, as_json)
+    except MarsError as error:
+        if not as_json:
+            raise
+        click.echo(
+            json.dumps({"ok": False, "reason": error.reason, "message": safe(error.message)})
+        )
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def _only(root: Path) -> Iterator[None]:
+    """Holds the daemon's lock. Raises ``StateError`` (``locked``, ``state-unwritable``)."""
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(factory.folder(str(root)).lock(LOCK))
+        except StateError as error:
+            if error.reason != "locked":
+                raise
+            raise StateError(
+                "locked",
+                "Nothing to do: a daemon already runs for this user. To have it read its folder "
+                f"again, send it SIGHUP; to replace it, end it first. Its lock lies in {root}.",
+            ) from None
+        yield
 
 
 def _serve(served: Daemon, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from mars import factory
 from mars.cli import common
 from mars.console import emit_json, safe
 from mars.doctor import CLOCK_REASONS, Step, Tools, Walk
-from mars.errors import MarsError
+from mars.errors import ConfigError, MarsError
 from mars.ports import TorSettings
 
 MARKS = {True: "ok", False: "FAILED", None: "-"}
@@ -109,7 +109,15 @@ def _line(step: Step) -> str:
 
 
 def _password(file: Path | None) -> str | None:
-    return None if file is None else file.read_text("utf-8").rstrip("\r\n")
+    if file is None:
+        return None
+    try:
+        return file.read_bytes().decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ConfigError(
+            "control-password",
+            f"{file} is not text in UTF-8; write the control port's password into it, alone.",
+        ) from None
 
 
 def _pinned_url(trust: bytes | None) -> str | None:

@@ -11,9 +11,10 @@ from mars.cli import common
 from mars.consent import PLAIN, TRACKED
 from mars.console import emit_json, safe
 from mars.metrics import DECLARED
-from mars.wire.times import format_time
+from mars.wire.times import LAST, format_time
 
 if TYPE_CHECKING:
+    from mars.engine import Engine
     from mars.plan import Plan
     from mars.state import State
 
@@ -44,10 +45,12 @@ def preview(
     engine, state = common.stored(state_dir, product, channel, version=app_version)
     plan = engine.plan(state, engine.voice(state, asked=level), url)
     if as_json:
-        emit_json({"ok": True, **plain(state, plan)})
+        emit_json({"ok": True, **plain(engine, state, plan)})
         return
     click.echo(plan.bytes.decode("ascii").replace("\r\n", "\n"), nl=False)
-    click.echo(f"# to {safe(plan.url)}, {_way(plan)}; not before {_earliest(state)}", err=True)
+    click.echo(
+        f"# to {safe(plan.url)}, {_way(plan)}; not before {_earliest(engine, state)}", err=True
+    )
     for variable in DECLARED:
         if variable.name in plan.values:
             value = f"{variable.name}={plan.values[variable.name]}"
@@ -55,14 +58,14 @@ def preview(
             click.echo(f"#   {variable.description} {variable.reason}", err=True)
 
 
-def plain(state: State, plan: Plan) -> dict[str, Any]:
+def plain(engine: Engine, state: State, plan: Plan) -> dict[str, Any]:
     """The preview for programs; ``bytes`` is the request as ASCII text with its CR LF."""
     return {
         "level": plan.level,
         "url": plan.url,
         "bytes": plan.bytes.decode("ascii"),
         "route": _way(plan),
-        "earliest": _earliest(state),
+        "earliest": _earliest(engine, state),
         "decided_by": plan.voice.by.name,
         "variables": [
             {
@@ -78,8 +81,21 @@ def plain(state: State, plan: Plan) -> dict[str, Any]:
 
 
 def _way(plan: Plan) -> str:
-    return "from a file" if plan.url.startswith("file:") else "through Tor"
+    from mars.route import Via, ways, without_metrics
+
+    if plan.url.startswith("file:"):
+        return "from a file"
+    allowed = ways(without_metrics(plan.url), direct_allowed=plan.voice.direct)
+    if Via.DIRECT not in allowed:
+        return "through Tor"
+    bare = ", without the data," if plan.values else ""
+    return f"through Tor, or directly by https{bare} where there is no Tor"
 
 
-def _earliest(state: State) -> str:
-    return format_time(state.schedule.due) if state.schedule else "asked for"
+def _earliest(engine: Engine, state: State) -> str:
+    """A time further off than any schedule plans, as after a wrong clock, is not waited for."""
+    from mars.schedule import FARTHEST
+
+    if state.schedule is None:
+        return "asked for"
+    return format_time(min(state.schedule.due, engine.ports.clock.now() + FARTHEST, LAST))

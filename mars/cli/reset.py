@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from mars import factory
 from mars.cli import common
 from mars.console import emit_json
+from mars.errors import ConfigError, WireError
 from mars.wire.times import parse_time
 
 
@@ -15,7 +17,7 @@ from mars.wire.times import parse_time
 @common.where
 @click.option("--age", is_flag=True, help="The installation counts as made today.")
 @click.option("--installed", metavar="DATE", help="It counts as made on DATE, as 2026-11-21.")
-@click.option("--all", "everything", is_flag=True, help="Forget consent, news, times and journal.")
+@click.option("--all", "everything", is_flag=True, help="Forget all that is kept, consent too.")
 @common.reports
 def reset(
     state_dir: Path | None,
@@ -28,17 +30,37 @@ def reset(
 ) -> None:
     """Change the installation date, of which only the age as a power of ten is ever sent.
 
-    With --all everything is forgotten: it is a new installation then, without consent. The memory
-    of which news was seen goes too, so that an older document would be accepted again.
+    With --all everything is forgotten: consent, country, news, times, journal, current.json and
+    the files of a Tor of our own. It is a new installation then, without consent. The memory of
+    which news was seen goes too, so that an older document would be accepted again.
     """
     if (age, installed is not None, everything).count(True) != 1:
         raise click.UsageError("Choose one of --age, --installed DATE and --all.")
+    from mars.engine import LOCK, LOCK_WAIT
+
     engine, _ = common.stored(state_dir, product, channel)
     if everything:
+        place = common.folder(state_dir, product, channel, engine.ports.host)
+        with engine.ports.store.lock(LOCK, LOCK_WAIT):
+            factory.clear(place)
         engine.forget()
     else:
-        engine.set_installed(None if installed is None else parse_time(f"{installed}T00:00:00Z"))
+        now = engine.ports.clock.now()
+        engine.set_installed(None if installed is None else _day(installed, now))
     if as_json:
         emit_json({"ok": True, "reset": "all" if everything else "age"})
     else:
         click.echo("Everything is forgotten." if everything else "The installation date is set.")
+
+
+def _day(text: str, now: int) -> int:
+    """Its first second, UTC. Raises ``ConfigError`` (``bad-time``)."""
+    try:
+        day = parse_time(f"{text}T00:00:00Z")
+    except WireError:
+        raise ConfigError("bad-time", "Write the date like this: --installed 2026-11-21.") from None
+    if day > now:
+        raise ConfigError(
+            "bad-time", "That day has not begun yet (UTC); name a past one, or today by --age."
+        )
+    return day

@@ -37,7 +37,11 @@ def show(
     engine, state = common.stored(state_dir, product, channel)
     reading = engine.reading(state)
     if reading is None:
-        raise StateError("no-news", "No news was fetched yet; run mars fetch.")
+        raise StateError(
+            "no-news",
+            "No news was fetched yet: agree to it by mars consent grant and wait for the "
+            "application, or run mars fetch --trust FILE with the trust.json that it ships.",
+        )
     if only_new:
         from mars.reading import unseen
 

@@ -17,10 +17,12 @@ from mars import cli, factory
 from mars.errors import TransportError
 from mars.metrics import DECLARED
 from mars.plan import check_url
+from mars.schedule import VERSION as SCHEDULE_VERSION
 from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, answering, ok
 from mars.wire.motd import Message
 from mars.wire.request import request_bytes
+from mars.wire.times import parse_time
 
 URL = "http://127.0.0.1:8080/motd/motd.json"
 
@@ -311,9 +313,107 @@ def test_reset_changes_the_age_or_forgets_everything(desk: Desk) -> None:
     assert desk.run("reset", "--age").code == 0
     assert "ia=1 " in desk.run("preview", "--level", "tracked").out
     assert desk.run("reset", "--installed", "soon").code == 1
+    future = desk.run("reset", "--installed", "2999-01-01", "--json")
+    assert future.code == 1
+    assert future.json["reason"] == "bad-time"
+    assert "--age" in future.json["message"]
+    desk.run("consent", "grant", "tracked", "--country", "IS")
+    (desk.state / "current.json").write_text("{}")
+    (desk.state / ".state.json-x1").write_text("{")
+    (desk.state / ".journal.jsonl-x1").write_text("{")
+    (desk.state / "tor" / "data").mkdir(parents=True)
+    (desk.state / "tor" / "torrc").write_text("")
     assert desk.run("reset", "--all").code == 0
     assert [path.name for path in desk.state.iterdir()] == ["state.lock"]
     assert desk.run("show").code == 1
+
+
+def test_reset_takes_no_folder_in_which_nothing_was_ever_kept(desk: Desk) -> None:
+    source = desk.folder / "src" / "tor"
+    source.mkdir(parents=True)
+    desk.state = source.parent
+    assert desk.run("reset", "--all").code == 0
+    assert source.is_dir()
+
+
+def test_a_link_in_place_of_tors_folder_is_not_followed(desk: Desk) -> None:
+    desk.fetch("--level", "plain")
+    treasure = desk.folder / "treasure"
+    treasure.mkdir()
+    (desk.state / "tor").symlink_to(treasure)
+    assert desk.run("reset", "--all").code == 0
+    assert treasure.is_dir()
+
+
+def test_revoking_forgets_the_country(desk: Desk) -> None:
+    desk.run("consent", "grant", "tracked", "--variable", "cc", "--country", "IS")
+    desk.run("consent", "revoke")
+    desk.run("consent", "grant", "tracked", "--variable", "cc")
+    assert "IS" not in (desk.state / "state.json").read_text()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no modes there")
+def test_every_folder_that_is_made_is_the_users_alone(desk: Desk) -> None:
+    before = os.umask(0)
+    try:
+        desk.run("consent", "grant", "plain")
+    finally:
+        os.umask(before)
+    for made in (desk.state, desk.state.parent):
+        assert made.stat().st_mode & 0o777 == 0o700
+
+
+def test_preview_of_a_far_time_names_the_one_that_holds(desk: Desk) -> None:
+    desk.fetch("--level", "plain")
+    desk.run("consent", "grant", "plain")
+    file = desk.state / "state.json"
+    table = json.loads(file.read_bytes())
+    far = {"due": 2**52, "wait": None, "failures": 0, "period": 0}
+    table["schedule"] = {"version": SCHEDULE_VERSION, **far}
+    file.write_text(json.dumps(table))
+    done = desk.run("preview", "--url", URL, "--json")
+    assert done.code == 0, done.out
+    assert parse_time(done.json["earliest"]) < factory.system_clock().now() + 100 * 86_400
+
+
+def test_preview_names_both_ways_where_the_direct_one_is_allowed(desk: Desk) -> None:
+    desk.fetch("--level", "plain")
+    news = ("--url", "https://news.example/motd/motd.json")
+    desk.run("consent", "grant", "tracked", "--direct")
+    assert desk.run("preview", *news, "--json").json["route"] == (
+        "through Tor, or directly by https, without the data, where there is no Tor"
+    )
+    assert desk.run("preview", "--json").json["route"] == "through Tor"
+    desk.run("consent", "grant", "plain", "--direct")
+    assert "directly by https where" in desk.run("preview", *news).err
+    desk.run("consent", "grant", "plain", "--no-direct")
+    assert desk.run("preview", *news, "--json").json["route"] == "through Tor"
+
+
+def test_no_news_says_what_to_do(desk: Desk) -> None:
+    done = desk.run("show")
+    assert "mars fetch --trust" in done.err
+
+
+def test_a_second_daemon_is_told_so(desk: Desk) -> None:
+    apps, root = desk.folder / "apps", desk.folder / "root"
+    apps.mkdir()
+    with factory.folder(str(root)).lock("daemon"):
+        done = desk.call("daemon", str(apps), "--state", str(root))
+        assert done.code == 1
+        assert "a daemon already runs for this user" in done.err
+        told = desk.call("daemon", str(apps), "--state", str(root), "--json")
+    assert told.code == 1
+    assert told.json["ok"] is False
+    assert told.json["reason"] == "locked"
+
+
+def test_doctor_refuses_a_password_that_is_no_text(desk: Desk) -> None:
+    secret = desk.folder / "password"
+    secret.write_bytes(b"\xff\xfe")
+    done = desk.call("doctor", "--control-password-file", str(secret), "--json")
+    assert done.code == 1
+    assert done.json["reason"] == "control-password"
 
 
 def test_status_says_where_things_stand(desk: Desk) -> None:

@@ -191,8 +191,8 @@ class Connection(RequestHandler):
         if self._hit is not None:
             self._settle(complete=not self._left())
         transport = self.transport
-        self.force_close()
-        if transport is not None:
+        self.force_close()  # what the kernel has already still goes to the peer
+        if transport is not None and transport.get_write_buffer_size():
             transport.abort()
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import islice
 from typing import Protocol
 
 from mars.ports import Clock
@@ -16,6 +17,8 @@ from mars_server.serving.limits import Limits
 from mars_server.serving.logline import NOT_COMPLETED, OK
 from mars_server.serving.proxyline import CircuitCap
 
+EVICTION_LOOK = 64
+"""Connections, longest inactive first, among which an idle one is sought to make room."""
 CACHED = 4096
 """Host values and queries whose judgement is kept in memory."""
 
@@ -120,7 +123,9 @@ class Service:
         if len(self._open) <= self.limits.connections:
             return
         self.counters.add("evicted")
-        oldest = next((held for held in self._open if not held.busy), connection)
+        free = [held for held in islice(self._open, EVICTION_LOOK) if not held.busy]
+        idle = (held for held in free if held not in self.unsettled)
+        oldest = next(idle, free[0] if free else connection)
         del self._open[oldest]
         oldest.drop()
 

@@ -60,6 +60,14 @@ def test_openpgp_once_verified_is_remembered_over_a_rotation() -> None:
     assert reason(signer, root, before, failure=ABSENT) == "openpgp-unavailable"
 
 
+def test_openpgp_once_verified_is_remembered_where_a_newer_epoch_is_pinned() -> None:
+    signer = publisher()
+    before = judge(signer, signer.trust()).state
+    signer.rotate(seeds=SEEDS[1:2])
+    assert reason(signer, signer.trust(), before, failure=ABSENT) == "openpgp-unavailable"
+    assert judge(signer, signer.trust(), failure=ABSENT).news
+
+
 def test_openpgp_verified_for_the_rotation_alone_is_remembered() -> None:
     signer, root = publisher(), publisher().trust()
     signer.rotate(seeds=SEEDS[1:2], policy="off")

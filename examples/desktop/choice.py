@@ -21,8 +21,8 @@ LEVELS = (
 )
 NOTHING = "Nothing is sent."
 NOT_STORED = (
-    "Your choice could not be stored, so what you chose before still holds. Make room on the disk "
-    "and save again."
+    "Your choice could not be stored. After the next start what you chose before would hold. "
+    "Please save again."
 )
 
 

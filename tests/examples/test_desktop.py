@@ -172,7 +172,9 @@ def test_the_example_from_first_run_to_alert(root: tk.Tk, tmp_path: Path) -> Non
         window.settings.level.set("off")
         world.store.full = True
         assert not window.settings.save()
-        assert mars.consent.level == "tracked"
+        kept = world.engine().load().decision
+        assert kept is not None
+        assert kept.level == "tracked", "so the window must say it"
         assert NOT_STORED in window.settings.problem.cget("text")
         pump(root, window.settings.problem.winfo_ismapped)
         world.store.full = False

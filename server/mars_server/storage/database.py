@@ -7,7 +7,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.pool import NullPool
 
 from mars.errors import ConfigError, StateError
@@ -19,15 +25,22 @@ _MIGRATION_LOCK = 0x6D617273
 """The advisory lock (``mars``) under which one process at a time migrates on PostgreSQL."""
 
 
-def open_database(url: str) -> Engine:
+def open_database(url: str, *, create: bool = True) -> Engine:
     """The database at ``url``, created if need be and migrated to the current tables.
 
     ``sqlite:///PATH`` or ``postgresql://…``. Raises ``ConfigError`` (``database-url``) for any
-    other URL and ``StateError`` (``database-unavailable``) where it cannot be reached.
+    other URL and ``StateError``: ``database-unavailable`` where it cannot be reached, and
+    ``database-missing`` where there is no such file and none shall be made (``create``).
     """
     parsed = _parse(url)
-    engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
-    event.listen(engine, "handle_error", _say_plainly)
+    if not create:
+        _check_there(parsed)
+    try:
+        engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+        event.listen(engine, "handle_error", _say_plainly)
+        engine.connect().close()
+    except (ArgumentError, ValueError, TypeError, ProgrammingError, ModuleNotFoundError):
+        raise _bad_url() from None  # their texts may hold the password
     with engine.connect() as connection:
         _migrate(connection)
     return engine
@@ -45,14 +58,28 @@ def _say_plainly(context: ExceptionContext) -> None:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         parsed = None
     if parsed is None or parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise ConfigError(
-            "database-url",
-            "The database must be given as sqlite:///PATH or postgresql://USER@HOST/NAME.",
-        )
+        raise _bad_url()
     return parsed
+
+
+def _bad_url() -> ConfigError:
+    return ConfigError(
+        "database-url",
+        "The database must be given as sqlite:///PATH or postgresql://USER@HOST/NAME.",
+    )
+
+
+def _check_there(url: URL) -> None:
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name.startswith((":memory:", "file:")):
+        return
+    if not Path(name).exists():
+        raise StateError(
+            "database-missing", f"There is no database {name}; mars-server count makes it."
+        )
 
 
 def _sqlite(url: URL) -> Engine:

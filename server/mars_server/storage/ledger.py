@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, Row, Table, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mars.errors import StateError
 from mars_server.counting.advance import Advance
@@ -17,6 +17,9 @@ from mars_server.counting.calendar import iso_week
 from mars_server.counting.identity import Source
 from mars_server.counting.tally import LEVEL, Cell, Tally
 from mars_server.storage.schema import archives, counts, meta, pairs, sources, weeks
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 DIGITS = 16
 """Hex digits of one rung of a ladder."""
@@ -101,15 +104,26 @@ def add(connection: Connection, table: Table, cells: Mapping[Cell, int]) -> None
     """Adds each number to its row of ``table`` (``counts`` or ``pairs``)."""
     if not cells:
         return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     names = [column.name for column in table.columns]
-    new = dialect.insert(table)
+    new = _insert(connection, table)
     upsert = new.on_conflict_do_update(
         index_elements=names[:3], set_={"n": table.c.n + new.excluded.n}
     )
     # Sorted, so that two writers take row locks in the same order and cannot deadlock.
     rows = [dict(zip(names, (*key, n), strict=True)) for key, n in sorted(cells.items())]
     connection.execute(upsert, rows)
+
+
+def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Both know ON CONFLICT, and only the one that is used is loaded: each takes a tenth of a
+    second of CPU time."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as into_postgresql
+
+        return into_postgresql(table)
+    from sqlalchemy.dialects.sqlite import insert as into_sqlite
+
+    return into_sqlite(table)
 
 
 def _advance(connection: Connection, step: Advance, now: int) -> int:
@@ -141,8 +155,7 @@ def _advance(connection: Connection, step: Advance, now: int) -> int:
 
 
 def _remember_archive(connection: Connection, fingerprint: str, source: int) -> None:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    new = dialect.insert(archives).values(fingerprint=fingerprint, source=source)
+    new = _insert(connection, archives).values(fingerprint=fingerprint, source=source)
     connection.execute(new.on_conflict_do_nothing())
 
 

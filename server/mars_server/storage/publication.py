@@ -21,7 +21,7 @@ from sqlalchemy import (
 from mars_server.publication.compose import Exact
 from mars_server.publication.served import Served
 from mars_server.publication.weeks import week_of
-from mars_server.storage.schema import counts, meta, metadata, pairs, weeks
+from mars_server.storage.schema import counts, meta, metadata, pairs, sources, weeks
 
 FIRST_DAY = "2020-01-01"
 """Days before this come from a server whose clock was dead; they are not published."""
@@ -78,6 +78,12 @@ def first_and_last_day(connection: Connection) -> tuple[str, str] | None:
     query = select(func.min(counts.c.day), func.max(counts.c.day))
     low, high = connection.execute(query.where(counts.c.day >= FIRST_DAY)).one()
     return None if low is None else (low, high)
+
+
+def last_counted(connection: Connection) -> int | None:
+    """When logs were last counted (Unix seconds), None where no log is remembered."""
+    found = connection.scalar(select(func.max(sources.c.counted)))
+    return None if found is None else int(found)
 
 
 def exact(connection: Connection, first: str, last: str) -> dict[str, Exact]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ FETCHER_LOCK = "fetcher"
 LOCK = "state"
 LOCK_WAIT = 5.0
 """Seconds. The lock is held only while a small file is read and replaced."""
+BEGUN = "begun"
+"""In the journal, the reason of a request whose end nobody saw."""
 DIRECT = "direct"
 """``Response.route`` of a document that did not come through Tor."""
 UNCHANGED = frozenset({"expired", "keys-expired"})
@@ -79,6 +81,10 @@ class Engine:
         self._trust = trust
         self.ports = ports
         self._root: TrustRoot | None = None
+        self._pick: float | None = None
+        self._veto: consent.Decision | None = None
+        self.halted: Callable[[], bool] = lambda: False
+        """Whether the application has stopped its client; then no request leaves any more."""
         self.refused: MarsError | None = None
         """Why the last fetch of this process brought nothing; None if it did."""
 
@@ -86,30 +92,55 @@ class Engine:
 
     def load(self) -> State:
         """The state as it is on disk now, or a first run's. Writes nothing."""
-        return states.decode(self.ports.store.read(STATE_FILE)) or self._first()
+        stored = states.decode(self.ports.store.read(STATE_FILE)) or self._first()
+        return states.narrowed(stored, self._veto)
 
     def _first(self) -> State:
-        return states.first(self.ports.clock.now(), self.ports.chance.uniform(0.0, 1.0))
+        if self._pick is None:  # one draw, so that a preview before the first write stays true
+            self._pick = self.ports.chance.uniform(0.0, 1.0)
+        return states.first(self.ports.clock.now(), self._pick)
 
     def update(self, change: Callable[[State], State]) -> State:
         """Reads, changes and replaces the state under its lock; writes only what changed.
 
         What the application says of itself is kept with it. Raises ``StateError``.
         """
-        store = self.ports.store
+        store, veto = self.ports.store, self._veto
         with store.lock(LOCK, LOCK_WAIT):
             stored = states.decode(store.read(STATE_FILE))
-            before = stored or self._first()
+            before = states.narrowed(stored or self._first(), veto)
             after = replace(change(before), app=self._given.profile())
             if stored is None or after != stored:
                 store.write(STATE_FILE, states.encode(after))
+        if self._veto is veto:
+            self._veto = None
         return after
 
+    def decide(self, change: Callable[[State], State]) -> None:
+        """Keeps the user's decision. What it takes back holds at once in this process.
+
+        Even where it cannot be stored (``StateError``): then until it can.
+        """
+        self._veto = change(self.load()).decision
+        self.update(change)
+
     def record(self, entry: Mapping[str, Any]) -> None:
-        """Adds to the journal, if it can be written; a full disk stops no reading of news."""
+        """Adds to the journal. Raises ``StateError``."""
         store = self.ports.store
-        with contextlib.suppress(StateError), store.lock(LOCK, LOCK_WAIT):
+        with store.lock(LOCK, LOCK_WAIT):
             store.write(JOURNAL_FILE, journal.add(store.read(JOURNAL_FILE), entry))
+
+    def _complete(self, begun: Mapping[str, Any] | None, entry: Mapping[str, Any]) -> None:
+        """Says in the journal how it ended, if that can be written; news is read all the same."""
+        store = self.ports.store
+        with contextlib.suppress(StateError):
+            if begun is None:
+                self.record(entry)
+                return
+            with store.lock(LOCK, LOCK_WAIT):
+                data = journal.complete(store.read(JOURNAL_FILE), begun, entry)
+                if data is not None:
+                    store.write(JOURNAL_FILE, data)
 
     def journal(self) -> list[dict[str, Any]]:
         """Everything that was sent, oldest first."""
@@ -241,24 +272,58 @@ class Engine:
         voice = self.voice(state, asked=asked, check=check)
         ready = self.plan(state, voice, url)
         state = self.update(lambda current: current)  # what cannot be kept is not asked for
-        outcome, learnt = self._exchange(ready, state)
+        begun: list[dict[str, Any]] = []
+
+        def leaving(url: str, route: str) -> None:
+            self._require_consent(ready, state, asked=asked, check=check)
+            entry = _begun(ready, url, route, self.ports.clock.now())
+            self.record(entry)  # what cannot be recorded is not sent
+            begun.append(entry)
+
+        outcome, learnt = self._exchange(ready, state, Request(ready.url, leaving=leaving), begun)
         now, chance = self.ports.clock.now(), self.ports.chance
 
         def change(current: State) -> State:
-            after = states.learn(current, learnt, outcome.reason, now, chance.uniform(0.0, 1.0))
+            after = states.learn(current, learnt, outcome.reason, now)
             return states.settle(after, learnt, now, chance) if scheduled else after
 
+        self._complete(begun[0] if begun else None, _entry(outcome, ready, now, begun))
         self.update(change)
-        self.record(_entry(outcome, ready, now))
         return outcome
 
-    def _exchange(self, ready: Plan, state: State) -> tuple[Outcome, states.Learnt]:
+    def _require_consent(
+        self, ready: Plan, before: State, *, asked: str | None, check: bool
+    ) -> None:
+        """Asked again when all is connected: the way through Tor takes its time.
+
+        Raises ``ConsentError`` (``withdrawn``).
+        """
+        current = self.load()
+        voice = self.voice(current, asked=asked, check=check)
+        decided = current.decision
+        revoked = (
+            decided != before.decision and decided is not None and decided.level == consent.OFF
+        )
+        lowered = consent.LEVELS.index(voice.level) < consent.LEVELS.index(ready.level)
+        narrowed = not voice.variables.issuperset(ready.values)
+        direct = ready.voice.direct and not voice.direct
+        if self.halted() or revoked or lowered or narrowed or direct:
+            raise ConsentError(
+                "withdrawn", "Consent was withdrawn, or the client stopped, before anything went."
+            )
+
+    def _exchange(
+        self, ready: Plan, state: State, request: Request, begun: list[dict[str, Any]]
+    ) -> tuple[Outcome, states.Learnt]:
         route, status = "", None
         try:
-            answer = self.ports.fetcher(ready).fetch(Request(ready.url))
+            answer = self.ports.fetcher(ready).fetch(request)
             route, status = answer.route, answer.status
             accepted, payload = self._verify(answer.body, state)
         except MarsError as error:
+            if isinstance(error, StateError) and not begun:
+                raise  # nothing was sent, because it could not be recorded
+            route = route or (begun[0]["route"] if begun else "")
             self.refused = error
             failure = Outcome(error.reason, error.message, ready.level, ready.url, route, status)
             kept = _to_keep(error)
@@ -374,19 +439,44 @@ def _plain(state: TrustState) -> dict[str, Any]:
     return table
 
 
-def _sent(ready: Plan, route: str) -> str:
+def _sent(ready: Plan, url: str) -> str:
     """The request as it went: by the direct way the query was cut off."""
     sent = ready.bytes.decode("ascii")
     target, sep, rest = sent.partition(" HTTP/1.1\r\n")
-    return target.partition("?")[0] + sep + rest if route == DIRECT else sent
+    return sent if "?" in url else target.partition("?")[0] + sep + rest
 
 
-def _entry(outcome: Outcome, ready: Plan, now: int) -> dict[str, Any]:
+def _begun(ready: Plan, url: str, route: str, now: int) -> dict[str, Any]:
+    """What stands in the journal should the process end before the answer."""
     return {
         "time": now,
         "level": ready.level,
-        "url": ready.url,
-        "sent": _sent(ready, outcome.route),
+        "url": url,
+        "sent": _sent(ready, url),
+        "route": route,
+        "status": None,
+        "reason": BEGUN,
+        "serial": None,
+    }
+
+
+def _entry(
+    outcome: Outcome, ready: Plan, now: int, begun: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """How it ended. What never went is not shown as sent."""
+    if begun:
+        sent = begun[0]
+    elif outcome.route:
+        direct = outcome.route == DIRECT
+        url = ready.url.partition("?")[0] if direct else ready.url
+        sent = {"url": url, "sent": _sent(ready, url), "time": now}
+    else:
+        sent = {"url": ready.url.partition("?")[0], "sent": "", "time": now}
+    return {
+        "time": sent["time"],
+        "level": ready.level,
+        "url": sent["url"],
+        "sent": sent["sent"],
         "route": outcome.route,
         "status": outcome.status,
         "reason": outcome.reason,

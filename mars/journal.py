@@ -33,6 +33,17 @@ def encode(entries: Sequence[Mapping[str, Any]]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode("ascii")
 
 
+def complete(
+    data: bytes | None, begun: Mapping[str, Any], entry: Mapping[str, Any]
+) -> bytes | None:
+    """The journal with ``entry`` in the place of ``begun``; None where the user deleted it."""
+    entries = decode(data)
+    if begun not in entries:
+        return None
+    place = len(entries) - 1 - entries[::-1].index(dict(begun))
+    return encode([*entries[:place], entry, *entries[place + 1 :]])
+
+
 def add(data: bytes | None, entry: Mapping[str, Any]) -> bytes:
     """The journal with one more entry."""
     return encode([*decode(data), entry])

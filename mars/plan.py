@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -151,6 +152,8 @@ def plan(
     if address.startswith(FILE):
         return Plan(consent.PLAIN, address, b"", {}, voice)
     location = check_url(address, by_hand=url is not None)
+    if not _is_private(location):
+        voice = consent.effective([*voice.layers, _READ_ALONG])
     found = metrics.values(facts(app, state, host, now))
     values = metrics.chosen(found, voice.variables, state.pick)
     return Plan(voice.level, *_written(location, encode(values)), values, voice)
@@ -169,14 +172,36 @@ def check_url(url: str, *, by_hand: bool = False) -> Location:
     location = parse_url(url)
     if location.has_query:
         raise ConfigError("url-has-query", "The URL must not have a query; it is added by consent.")
-    private = location.is_onion or location.host in LOOPBACK
-    if location.scheme == "http" and not (private or by_hand):
+    if not (_is_private(location) or by_hand):
         raise TransportError(
             "url-insecure", "Plain http is only for onion services and loopback; use https."
+        )
+    if _is_rewritten(location.target):
+        raise TransportError(
+            "url-invalid",
+            "The URL's path has a spelling that is rewritten on its way: no . or .. parts, no // "
+            "at its beginning, no %-escapes of letters, digits and -._~, others in capitals.",
         )
     if location.target != "/":
         return location
     return Location(location.scheme, location.host, location.port, MOTD_PATH)
+
+
+_READ_ALONG = consent.cap("address", consent.PLAIN, "whoever is on the way reads plain http")
+
+_KEPT_ESCAPE = re.compile(r"%(?!2[DE]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])[0-9A-F]{2}")
+"""A percent-escape that RFC 3986 6.2.2 leaves as it is: capital digits, no unreserved character."""
+
+
+def _is_private(location: Location) -> bool:
+    """Whether nobody on the way reads along."""
+    return location.scheme == "https" or location.is_onion or location.host in LOOPBACK
+
+
+def _is_rewritten(path: str) -> bool:
+    """Whether HTTP libraries normalise ``path``, so that other bytes than those shown would go."""
+    dots = not {".", ".."}.isdisjoint(path.split("/"))
+    return dots or path.startswith("//") or "%" in _KEPT_ESCAPE.sub("", path)
 
 
 def _written(location: Location, query: str) -> tuple[str, bytes]:

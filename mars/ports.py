@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -57,6 +57,10 @@ class Request:
     """The statuses that count as an answer, None for any; others raise ``http-status``."""
     body: bytes | None = None
     """Of a POST: statistics and reports. Never goes by the direct way."""
+    leaving: Callable[[str, str], None] | None = field(default=None, compare=False)
+    """Called with the URL and the route when all is connected, just before the first byte of the
+    request goes. Where it raises (``MarsError``), nothing is sent: consent may have fallen while
+    the circuit was built."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,8 @@ class Response:
 class Fetcher(Protocol):
     """Sends one request over one fresh circuit and connection; no retries, no redirects.
 
-    Raises ``TransportError`` with a reason code; never falls back to another route.
+    Calls ``request.leaving`` before the first byte. Raises ``TransportError`` with a reason code;
+    never falls back to another route.
     """
 
     def fetch(self, request: Request) -> Response: ...

@@ -65,6 +65,8 @@ ON_TIME = 120
 """Seconds after the due time within which a running process was awake for it."""
 LONGEST_SLEEP = HOUR
 """A wake-up at least this often compares the wall clock; never more often while idle."""
+OVERDUE_SLEEP = 10 * 60
+"""While a fetch is overdue its wait is kept this often, so that a killed session still counts."""
 RETRIES = ((HOUR, 6 * HOUR), (6 * HOUR, DAY))
 """After the first and the second failure in a row; after the third the next period."""
 CHECK_EVERY = HOUR
@@ -118,7 +120,7 @@ def look(schedule: Schedule, now: int, ran: int | None, chance: Chance, *, floor
     else:
         wait = rested(schedule, ran).wait or 0
     late = replace(schedule, wait=wait)
-    return Look(late, fetch=wait == 0, sleep=min(wait, LONGEST_SLEEP))
+    return Look(late, fetch=wait == 0, sleep=min(wait, OVERDUE_SLEEP))
 
 
 def rested(schedule: Schedule, ran: int | None) -> Schedule:

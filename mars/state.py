@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from mars import schedule
-from mars.consent import LEVELS, Decision
+from mars.consent import LEVELS, OFF, Decision
 from mars.ports import Chance
 from mars.schedule import VERSION as SCHEDULE_VERSION
 from mars.schedule import Schedule
@@ -53,7 +53,10 @@ class State:
     installed: int | None = None
     """UTC midnight of the first run: no seconds, so that a leaked file is no fingerprint."""
     pick: float = 0.0
-    """Which optional variable the next fetch carries; uniform on [0, 1], drawn after each fetch."""
+    """Which optional variable the next fetch carries; uniform on [0, 1], one draw for each period.
+
+    A retry repeats it: a server that refuses would else be told one value after another.
+    """
     decision: Decision | None = None
     country: str | None = None
     schedule: Schedule | None = None
@@ -90,9 +93,9 @@ class Learnt:
     built_in: str = ""
 
 
-def learn(state: State, learnt: Learnt, reason: str | None, now: int, pick: float) -> State:
+def learn(state: State, learnt: Learnt, reason: str | None, now: int) -> State:
     """``state`` after an attempt that ended with ``reason`` (None: a document was accepted)."""
-    state = replace(state, last={"time": now, "reason": reason}, pick=pick)
+    state = replace(state, last={"time": now, "reason": reason})
     if learnt.trust is not None and not _older(learnt.trust, state.trust):
         state = replace(state, trust=learnt.trust)
         if learnt.document is not None:
@@ -103,7 +106,10 @@ def learn(state: State, learnt: Learnt, reason: str | None, now: int, pick: floa
 
 
 def settle(state: State, learnt: Learnt, now: int, chance: Chance) -> State:
-    """Moves the schedule on after a scheduled try, and leaves a server that does not serve."""
+    """Moves the schedule on after a scheduled try, and leaves a server that does not serve.
+
+    Where the period ends, by success or by the last failure, the optional variable is drawn anew.
+    """
     if state.schedule is None:
         return state
     if learnt.document is not None:
@@ -112,8 +118,10 @@ def settle(state: State, learnt: Learnt, now: int, chance: Chance) -> State:
         after = replace(state.schedule, failures=0)
     else:
         after = schedule.failed(state.schedule, now, chance)
-    lost = not learnt.reached and after.failures == 0
-    return replace(state, schedule=after, server=_kept(state.server, now, lost=lost))
+    ended = after.failures == 0
+    pick = chance.uniform(0.0, 1.0) if ended else state.pick
+    lost = ended and not learnt.reached
+    return replace(state, schedule=after, pick=pick, server=_kept(state.server, now, lost=lost))
 
 
 def _kept(server: Server | None, now: int, *, lost: bool) -> Server | None:
@@ -124,6 +132,27 @@ def _kept(server: Server | None, now: int, *, lost: bool) -> Server | None:
     if server.failures >= LOST_PERIODS or now - server.since > QUIET:
         return None
     return server
+
+
+def narrowed(state: State, veto: Decision | None) -> State:
+    """``state`` with a decision that could not be stored yet; it only ever takes back.
+
+    A later decision, made elsewhere, stands before it.
+    """
+    old = state.decision
+    if old is None or veto is None or old.decided > veto.decided:
+        return state
+    level = min(old.level, veto.level, key=LEVELS.index)
+    decision = replace(
+        old,
+        level=level,
+        decided=veto.decided,
+        variables=tuple(name for name in old.variables if name in veto.variables),
+        stats=old.stats and veto.stats,
+        errors=old.errors and veto.errors,
+        direct=old.direct and veto.direct,
+    )
+    return replace(state, decision=decision, schedule=None if level == OFF else state.schedule)
 
 
 def saw(state: State, shown: Mapping[str, int]) -> State:
@@ -284,5 +313,8 @@ def _seen(value: Any) -> dict[str, int]:
 
 
 def _server(value: Any) -> Server:
+    """Only what could have been adopted; anything else would stop every fetch."""
     table = _table(value)
-    return Server(_text(table["url"]), _time(table["since"]), _time(table["failures"]))
+    if not is_onion_server(_text(table["url"])):
+        raise ValueError
+    return Server(table["url"], _time(table["since"]), _time(table["failures"]))

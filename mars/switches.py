@@ -47,7 +47,7 @@ class Consent:
         now = self._engine.ports.clock.now()
         try:
             self._check(level, variables)
-            self._engine.update(
+            self._engine.decide(
                 lambda state: granted(state, now, level, variables, stats, errors, direct, country)
             )
         except MarsError as error:

@@ -55,12 +55,21 @@ class _StrictResponse(http.client.HTTPResponse):
             raise http.client.HTTPException("defective header")
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 class OneWayAdapter(HTTPAdapter):
     """Every pool it can make dials by ``connect``, so no other kind of connection exists."""
 
-    def __init__(self, connect: Callable[[], socket.socket], golden: bytes) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], socket.socket],
+        golden: bytes,
+        leaving: Callable[[], None] = _nothing,
+    ) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-        self._pools = _pools(connect, golden)
+        self._pools = _pools(connect, golden, leaving)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -71,7 +80,7 @@ class OneWayAdapter(HTTPAdapter):
 
 
 def _pools(
-    connect: Callable[[], socket.socket], golden: bytes
+    connect: Callable[[], socket.socket], golden: bytes, leaving: Callable[[], None]
 ) -> dict[str, type[HTTPConnectionPool]]:
     left = [golden]
 
@@ -88,6 +97,8 @@ def _pools(
                 raise TransportError(
                     "not-golden", "The request differs from the one that was shown; not sent."
                 )
+            if left[0] is golden:
+                leaving()
             left[0] = left[0][len(data) :]
             super().send(data)  # type: ignore[misc]
 
@@ -108,14 +119,18 @@ def _pools(
 
 @contextmanager
 def send(
-    message: Message, timeout: float, connect: Callable[[], socket.socket]
+    message: Message,
+    timeout: float,
+    connect: Callable[[], socket.socket],
+    leaving: Callable[[], None] = _nothing,
 ) -> Iterator[Answer]:
     """Sends one request and gives the answer to read; the connection is closed at the end.
 
-    ``timeout`` is in seconds and counts anew for each receive. Raises ``TransportError`` from
-    ``connect``, and whatever requests raises: one of ``ERRORS``.
+    ``timeout`` is in seconds and counts anew for each receive. ``leaving`` is called just before
+    the first byte, after TCP, SOCKS and TLS; nothing goes where it raises. Raises what these two
+    raise (``MarsError``), and whatever requests raises: one of ``ERRORS``.
     """
-    adapter = OneWayAdapter(connect, message.golden)
+    adapter = OneWayAdapter(connect, message.golden, leaving)
     response = None
     _exchanging.now = True
     try:

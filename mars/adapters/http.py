@@ -102,6 +102,7 @@ def fetch_by(
                 message,
                 deadline.remaining(),
                 lambda: connect(location, deadline),
+                lambda: _leave(request, route),
             ) as answer:
                 _check_head(answer, request)
                 body = _read(answer, request.limit)
@@ -113,6 +114,11 @@ def fetch_by(
             raise
         deadline.remaining()
     return Response(answer.status, body, route)
+
+
+def _leave(request: Request, route: str) -> None:
+    if request.leaving is not None:
+        request.leaving(request.url, route)
 
 
 def _message(request: Request, location: Location) -> Message:

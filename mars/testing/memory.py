@@ -104,6 +104,8 @@ class MemoryServer:
     """URLs asked for, query included."""
 
     def fetch(self, request: Request) -> Response:
+        if request.leaving is not None:
+            request.leaving(request.url, "memory")
         self.visits.append(request.url)
         if self.fault is not None:
             raise self.fault

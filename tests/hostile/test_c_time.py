@@ -275,7 +275,7 @@ def test_c14_only_a_bare_onion_address_moves_the_client(server: str) -> None:
     assert not is_onion_server(motd.reportback_server)
     old = states.Server(BUILT_IN, NOW - DAY)
     learnt = states.Learnt(document="{}", newer=True, server=motd.reportback_server)
-    after = states.learn(states.State(server=old), learnt, None, NOW, 0.0)
+    after = states.learn(states.State(server=old), learnt, None, NOW)
     assert after.server is not None
     assert after.server.url == BUILT_IN
 
@@ -283,7 +283,7 @@ def test_c14_only_a_bare_onion_address_moves_the_client(server: str) -> None:
 def test_c15_a_silent_new_server_is_left_after_three_periods_or_thirty_days() -> None:
     motd = judge(PUBLISHER.document(reportback_server=ONION)).motd
     learnt = states.Learnt(document="{}", newer=True, reached=True, server=motd.reportback_server)
-    moved = states.learn(states.State(), learnt, None, NOW, 0.0)
+    moved = states.learn(states.State(), learnt, None, NOW)
     assert moved.server == states.Server(ONION, NOW)
     nothing = states.Learnt()
     tries, state = 0, replace(moved, schedule=schedule.Schedule(due=NOW))

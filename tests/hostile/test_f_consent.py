@@ -185,7 +185,7 @@ def test_f08_of_the_optional_values_one_a_fetch_uniformly() -> None:
     world.publish()
     engine, seen = world.engine(), Counter[str]()
     for _ in range(300):
-        url = engine.fetch(asked="tracked").url
+        url = engine.fetch(asked="tracked", scheduled=True).url
         riders = [name for name in ("lang", "py", "cc") if f"{name}=" in url]
         assert len(riders) == 1
         seen[riders[0]] += 1

@@ -73,7 +73,7 @@ def test_an_overdue_fetch_waits_running_time_drawn_once_and_kept() -> None:
     assert late.schedule.wait is not None
     drawn = late.schedule.wait
     assert HOUR < drawn <= 4 * HOUR
-    assert late.sleep == HOUR, "a wake-up at least this often"
+    assert late.sleep == HOUR // 6, "what is left is kept this often"
     kept = schedule.rested(late.schedule, 60)
     assert kept.wait == drawn - 60
     again = schedule.look(kept, START + DAY, None, chance)  # a day off, then a new session

@@ -13,6 +13,7 @@ from mars.consent import Decision
 from mars.plan import App
 from mars.schedule import Schedule
 from mars.state import Server, State
+from mars.testing.world import ONION
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -63,7 +64,7 @@ def test_any_json_is_a_state_or_none(table: dict[str, object]) -> None:
         | st.builds(Schedule, due=TIMES, wait=st.none() | TIMES, failures=TIMES, period=TIMES),
         document=st.none() | st.text(max_size=50),
         seen=st.dictionaries(st.text(max_size=4), TIMES),
-        server=st.none() | st.builds(Server, st.text(max_size=9), TIMES, TIMES),
+        server=st.none() | st.builds(Server, st.just(f"http://{ONION}"), TIMES, TIMES),
         checked=st.none() | TIMES,
     )
 )

@@ -1,0 +1,193 @@
+"""What one client tells by retries, by a late answer to its question, or by a full disk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mars import state as states
+from mars.engine import BEGUN, STATE_FILE
+from mars.errors import MarsError, StateError, TransportError
+from mars.plan import check_url
+from mars.testing.memory import machine, session
+from mars.testing.world import ONION, World
+
+DAY = 86_400
+ALL = ("v", "os", "ia", "lang", "py", "cc")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_f_a_server_that_answers_500_learns_one_optional_value_a_period(seed: int) -> None:
+    world = World(seed=seed, host=machine(locale="is_IS.UTF-8"))
+    world.grant("tracked", *ALL, country="IS")
+    world.server.fault = TransportError("http-status", "500")
+    engine = world.engine()
+    session(engine, world.clock, 40 * DAY)
+    for first in range(0, len(world.server.visits) - 2, 3):
+        tries = world.server.visits[first : first + 3]
+        assert len({url.rpartition("&")[2] for url in tries}) == 1
+    assert len({url.rpartition("&")[2] for url in world.server.visits}) > 1 or seed
+
+
+def test_f_a_check_and_a_fetch_by_hand_do_not_draw_the_optional_value_anew() -> None:
+    world = World()
+    world.publish()
+    world.grant("tracked", *ALL, country="IS")
+    engine = world.engine()
+    drawn = engine.load().pick
+    engine.check()
+    engine.fetch(asked="tracked")
+    assert engine.load().pick == drawn
+
+
+def test_f_a_preview_before_the_first_write_shows_what_will_be_sent() -> None:
+    mars = World().mars()
+    seen = {mars.preview("tracked", ALL, "IS").url for _ in range(5)}  # type: ignore[union-attr]
+    mars.consent.grant("tracked", ALL, country="IS")
+    assert seen == {mars.preview().url}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("how", ["revoked", "fewer", "stopped"])
+def test_f_consent_that_falls_while_connecting_lets_nothing_out(how: str) -> None:
+    world = World()
+    mars = world.mars()
+    mars.consent.grant("tracked")
+
+    class Slow:
+        def fetch(self, request):  # type: ignore[no-untyped-def]
+            if how == "revoked":
+                mars.consent.revoke()
+            elif how == "fewer":
+                mars.consent.grant("tracked", ["v"])
+            else:
+                mars._engine.halted = lambda: True
+            return world.server.fetch(request)
+
+    mars._engine.ports = replace(mars._engine.ports, fetcher=lambda _plan: Slow())
+    assert mars._engine.fetch(scheduled=True).reason == "withdrawn"
+    assert world.server.visits == []
+    assert [entry["sent"] for entry in mars.journal()] == [""]
+
+
+def test_f_a_revocation_that_cannot_be_stored_holds_and_is_stored_later() -> None:
+    world = World()
+    world.publish()
+    mars = world.mars()
+    mars.consent.grant("tracked")
+    world.store.full = True
+    assert not mars.consent.revoke()
+    assert mars.consent.level == "off"
+    with pytest.raises(MarsError):
+        mars._engine.fetch()
+    world.store.full = False
+    session(mars._engine, world.clock, 30 * DAY)
+    assert world.server.visits == []
+    decision = world.engine().load().decision
+    assert decision is not None
+    assert decision.level == "off"
+
+
+def test_f_a_choice_that_could_not_be_stored_never_raises() -> None:
+    world = World()
+    mars = world.mars()
+    mars.consent.grant("plain")
+    world.store.full = True
+    assert not mars.consent.grant("tracked", ALL, stats=True)
+    assert mars.consent.level == "plain"
+
+
+def test_f_a_process_that_dies_before_the_answer_leaves_its_request_in_the_journal() -> None:
+    world = World()
+    world.grant("tracked")
+
+    class Dying:
+        def fetch(self, request):  # type: ignore[no-untyped-def]
+            request.leaving(request.url, "tor 127.0.0.1:9050")
+            raise KeyboardInterrupt
+
+    mars = world.mars(fetcher=lambda _plan: Dying())
+    with pytest.raises(KeyboardInterrupt):
+        mars._engine.fetch()
+    (entry,) = world.mars().journal()
+    assert entry["reason"] == BEGUN
+    assert "v=0.5.1" in entry["sent"]
+    assert entry["route"] == "tor 127.0.0.1:9050"
+
+
+def test_f_a_request_that_cannot_be_recorded_is_not_sent() -> None:
+    world = World()
+    world.publish()
+    world.grant("tracked")
+    world.engine().fetch()
+    before = len(world.server.visits)
+    world.store.full = True
+    with pytest.raises(StateError):
+        world.engine().fetch()
+    assert len(world.server.visits) == before
+
+
+def test_f_the_journal_shows_no_query_that_was_never_sent() -> None:
+    world = World(url="https://example.org/motd.json")
+    world.grant("tracked", direct=True)
+
+    class Unreachable:
+        def fetch(self, request):  # type: ignore[no-untyped-def]
+            raise TransportError("host-unreachable", "Not there.")
+
+    mars = world.mars(fetcher=lambda _plan: Unreachable())
+    mars._engine.fetch()
+    (entry,) = mars.journal()
+    assert "?" not in entry["url"] + entry["sent"]
+
+
+def test_f_metrics_never_go_over_plain_http_that_others_read() -> None:
+    engine = World().engine()
+    state = engine.load()
+    voice = engine.voice(state, asked="tracked")
+    plan = engine.plan(state, voice, "http://example.org/motd.json")
+    assert (plan.level, dict(plan.values)) == ("plain", {})
+    assert b"?" not in plan.bytes
+
+
+def test_e_short_sessions_ended_by_a_signal_fetch_all_the_same() -> None:
+    for seed in range(5):
+        world = World(seed=seed)
+        world.publish()
+        world.grant("plain")
+        for _ in range(120):
+            session(world.engine(), world.clock, 25 * 60, crash=True)
+            world.clock.suspend(DAY - 25 * 60)
+        assert world.server.visits
+
+
+def test_e_a_garbled_server_in_the_state_stops_no_fetch() -> None:
+    world = World()
+    world.publish()
+    world.grant("plain")
+    stored = states.decode(world.store.files[STATE_FILE])
+    assert stored is not None
+    data = states.encode(stored).replace(
+        b'"server": null', b'"server": {"url": "garbage", "since": 1, "failures": 0}'
+    )
+    world.store.files[STATE_FILE] = data
+    assert world.engine().fetch().ok
+
+
+@pytest.mark.parametrize(
+    "path", ["/%7Euser/motd.json", "/a/../motd.json", "/a/./b", "//b/motd.json", "/%zz", "/%e9"]
+)
+def test_e_a_path_that_would_be_rewritten_is_refused_with_a_sentence(path: str) -> None:
+    with pytest.raises(TransportError, match="rewritten") as refused:
+        check_url(f"http://{ONION}{path}")
+    assert refused.value.reason == "url-invalid"
+
+
+@pytest.mark.parametrize("path", ["/a//b", "/a'b", "/%C3%A9/m", "/m:80@x", "/..a/b."])
+def test_e_a_path_that_is_accepted_goes_as_it_is(path: str) -> None:
+    from mars.adapters.exchange import prepare
+    from mars.wire.request import get_message
+
+    location = check_url(f"http://{ONION}{path}")
+    message = get_message(location.url, location.authority, location.target)
+    assert prepare(message).path_url == path

@@ -87,7 +87,13 @@ class Daemon:
     def reload(self) -> None:
         """Reads the folder again: starts, restarts and stops what changed; looks at the rest."""
         self.problems = {}
-        wanted = self._entries()
+        try:
+            wanted = self._entries()
+        except MarsError as error:
+            if not self._serving:
+                raise
+            self.problems["."] = error  # what is served stays served
+            return
         for name in list(self._serving):
             if name not in wanted or wanted[name] != self._serving[name][0]:
                 self._serving.pop(name)[1].stop()
@@ -162,7 +168,8 @@ def _require_single(entry: Entry, found: dict[str, Entry]) -> None:
         same = (other.pinned.product, other.pinned.channel)
         if same == (entry.pinned.product, entry.pinned.channel):
             raise StateError(
-                "app-twice", f"{other.name}.toml already serves this product and channel."
+                "app-twice",
+                f"{other.name}.toml already serves this product and channel; remove one.",
             )
 
 
@@ -186,4 +193,4 @@ def _require_own(path: Path) -> None:
 
 
 def _wrong(path: Path, what: str) -> ConfigError:
-    return ConfigError("app-invalid", f"{path.name} {what}.")
+    return ConfigError("app-invalid", f"{path.name} {what}; mend it and send SIGHUP.")

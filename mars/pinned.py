@@ -96,4 +96,7 @@ def _require_product(found: str, product: str | None) -> None:
 
 
 def _invalid(why: str) -> ConfigError:
-    return ConfigError("trust-invalid", f"The pinned trust file is not usable: {why}")
+    return ConfigError(
+        "trust-invalid",
+        f"The pinned trust file is not usable: {why}. Take the one that the application ships.",
+    )

@@ -21,6 +21,9 @@ _MEMBERS = frozenset(
     {"product", "channel", "releases", "platforms", "languages", "servers", "policy", "motd"}
 )
 
+MAX_THRESHOLD = 7
+"""A client looks at eight signatures, and one of them is OpenPGP's."""
+
 DAY = 86_400
 """Seconds."""
 
@@ -87,7 +90,7 @@ def parse_product(data: bytes, where: str = "product.toml") -> Product:
         languages=_list(table, "languages", is_language, "primary subtags like en", where),
         servers=_list(table, "servers", is_onion_server, "http://<56 base32>.onion", where),
         policy=Policy(
-            threshold=_whole(policy, "threshold", 1, 1, 16, where),
+            threshold=_whole(policy, "threshold", 1, 1, MAX_THRESHOLD, where),
             openpgp=policy.get("openpgp", "when-available"),
         ),
         lifetime_days=_whole(motd, "lifetime_days", 45, 14, 60, where),

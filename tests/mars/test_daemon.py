@@ -190,3 +190,11 @@ def test_a_folder_that_others_may_change_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     with pytest.raises(MarsError, match="not-private"):
         Daemon(tmp_path, lambda _entry: World().mars()).reload()
+    tmp_path.chmod(0o700)
+    daemon = Daemon(tmp_path, lambda _entry: World().mars())
+    daemon.reload()
+    tmp_path.chmod(0o777)
+    daemon.reload()
+    assert list(daemon.serving) == ["good"]
+    assert daemon.problems["."].reason == "not-private"
+    daemon.stop()

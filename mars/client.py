@@ -224,6 +224,7 @@ class Mars:
         there is never more than one that fetches."""
         if before is not None:
             before.join()
+        self._engine.halted = stopping.is_set
         with contextlib.ExitStack() as held:
             ran: int | None = None
             while not stopping.is_set():

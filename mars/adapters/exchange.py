@@ -98,6 +98,8 @@ def _pools(
                     "not-golden", "The request differs from the one that was shown; not sent."
                 )
             if left[0] is golden:
+                if self.sock is None:  # type: ignore[attr-defined]
+                    self.connect()  # type: ignore[attr-defined] # else http.client does, too late
                 leaving()
             left[0] = left[0][len(data) :]
             super().send(data)  # type: ignore[misc]

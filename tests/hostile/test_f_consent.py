@@ -184,6 +184,7 @@ def test_f08_of_the_optional_values_one_a_fetch_uniformly() -> None:
     world.grant("tracked", *ALL, country="IS")
     world.publish()
     engine, seen = world.engine(), Counter[str]()
+    engine.step(None)  # a schedule, whose periods draw
     for _ in range(300):
         url = engine.fetch(asked="tracked", scheduled=True).url
         riders = [name for name in ("lang", "py", "cc") if f"{name}=" in url]

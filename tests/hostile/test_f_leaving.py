@@ -8,9 +8,12 @@ import pytest
 
 from mars import state as states
 from mars.engine import BEGUN, STATE_FILE
-from mars.errors import MarsError, StateError, TransportError
+from mars.errors import ConsentError, MarsError, StateError, TransportError
+from mars.factory import fetcher
 from mars.plan import check_url
+from mars.ports import Request
 from mars.testing.memory import machine, session
+from mars.testing.socks import SocksServer, read_request
 from mars.testing.world import ONION, World
 
 DAY = 86_400
@@ -68,6 +71,29 @@ def test_f_consent_that_falls_while_connecting_lets_nothing_out(how: str) -> Non
     assert mars._engine.fetch(scheduled=True).reason == "withdrawn"
     assert world.server.visits == []
     assert [entry["sent"] for entry in mars.journal()] == [""]
+
+
+def test_f_consent_is_asked_after_the_proxy_has_connected() -> None:
+    order: list[str] = []
+
+    class Slow(SocksServer):
+        def _handshake(self, sock):  # type: ignore[no-untyped-def]
+            visit = super()._handshake(sock)
+            order.append("connected")
+            return visit
+
+    def leaving(url: str, route: str) -> None:
+        order.append("leaving")
+        assert route.startswith("tor ")
+        raise ConsentError("withdrawn", url)
+
+    with Slow(read_request) as proxy:
+        with pytest.raises(ConsentError):
+            fetcher(proxy.address).fetch(Request(f"http://{ONION}/m", leaving=leaving))
+        (visit,) = proxy.visits
+        assert visit.request == b""
+    assert sorted(order) == ["connected", "leaving"]
+    assert visit.host == ONION, "CONNECT came before the question"
 
 
 def test_f_a_revocation_that_cannot_be_stored_holds_and_is_stored_later() -> None:

@@ -27,7 +27,7 @@ from mars_server.pages.events import Note
 from mars_server.pages.language import LANGUAGES, SOURCE
 from mars_server.pages.site import MEDIA_TYPES, Site, media_type
 from mars_server.publication.folder import DATA, read_documents, read_weeks
-from mars_server.publication.index import INDEX, SIGNATURE
+from mars_server.publication.index import INDEX, is_signed
 from mars_server.publication.weeks import is_week
 
 QUEUE: Final = 16
@@ -177,7 +177,7 @@ class Dashboard:
         return Site(
             self._product,
             read_weeks(self._folder / DATA),
-            signed=(self._folder / DATA / SIGNATURE).is_file(),
+            signed=is_signed(self._folder / DATA / INDEX),
             notes=self._notes,
             documents=read_documents(self._folder / DATA),
             charts=self._charts,

@@ -188,3 +188,12 @@ def test_h14_a_version_outside_the_release_list_is_other(tmp_path: Path) -> None
     other = week.count("v", "other")
     assert other is not None
     assert other.value == 40
+
+
+def test_h03_with_noise_being_listed_proves_no_hit(tmp_path: Path) -> None:
+    """Values that nobody ever sent get the same noise, so they come to be listed as well."""
+    weeks = {kit.week(n): countries(DE=1) for n in range(30)}
+    noise = replace(NOISE, epsilon=0.1)
+    found = kit.published(tmp_path, weeks, noise=noise)
+    seen = set().union(*(listed(week, "cc") for week in found)) - {"other", "none", "DE"}
+    assert len(seen) > 20

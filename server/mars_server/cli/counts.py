@@ -37,7 +37,7 @@ def counts() -> None:
 @_json
 def show(url: str, as_json: bool) -> None:
     """Totals, hits by day, and the hits that came too late for a published week."""
-    engine = open_database(url)
+    engine = open_database(url, create=False)
     if as_json:
         emit_json(_document(engine))
         return
@@ -88,7 +88,7 @@ def _iso(seconds: int) -> str:
 @_json
 def weeks(url: str, as_json: bool) -> None:
     """Each ISO week: days with hits, hits, when it was published, hits that came too late."""
-    found = reading.all_weeks(open_database(url))
+    found = reading.all_weeks(open_database(url, create=False))
     if as_json:
         emit_json({week.week: _week(week) for week in found})
         return
@@ -106,7 +106,7 @@ def weeks(url: str, as_json: bool) -> None:
 )
 def export(url: str, day: str | None, form: str) -> None:
     """All counts as CSV (day, variable, value, n) or JSON, on stdout."""
-    rows = reading.cells(open_database(url), day)
+    rows = reading.cells(open_database(url, create=False), day)
     if form == "json":
         names = ("day", "variable", "value", "n")
         emit_json([dict(zip(names, row, strict=True)) for row in rows])
@@ -149,7 +149,7 @@ def recount(
     if not _is_day(day):
         raise ConfigError("day-invalid", "DAY must be a date such as 2026-11-21.")
     product = parse_product(product_file.read_bytes(), str(product_file))
-    engine = open_database(url)
+    engine = open_database(url, create=False)
     ledger = Ledger(engine)
     with driver(jobs) as chosen, counting_lock(engine):
         ledger.bind(product.product, product.channel)

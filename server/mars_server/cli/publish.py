@@ -67,7 +67,7 @@ class _Time(click.ParamType[int]):
     type=click.FloatRange(0.01, 100),
     default=1.0,
     show_default=True,
-    help="Privacy budget of one installation in one week.",
+    help="Privacy budget of one installation in one week, apart from checks its user asks for.",
 )
 @click.option(
     "--motd",
@@ -85,7 +85,11 @@ class _Time(click.ParamType[int]):
     metavar="DIR",
     help="Keep drawn charts here, so that the next run draws only new ones.",
 )
-@click.option("--adopt", is_flag=True, help="Take over weeks that DIR holds and the database lost.")
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="Take over weeks that DIR holds and the database lost. Count all logs first.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def publish(
     url: str,
@@ -117,7 +121,7 @@ def publish(
     noise = Noise(_secret(noise_key, 32), noise_epsilon) if noise_key else None
     seed = read_private_key(_secret(sign_key, 1)) if sign_key else None
     outcome = run_publish(
-        open_database(url),
+        open_database(url, create=False),
         out,
         Rules(product, noise),
         system_clock().now() if now is None else now,
@@ -134,13 +138,19 @@ def publish(
                 "new_weeks": outcome.new,
                 "files_written": outcome.written,
                 "signed": seed is not None,
+                "waiting_weeks": list(outcome.waiting),
             }
         )
     elif not outcome.weeks:
         click.echo("No week is complete and two days old yet; the site says so.")
     else:
         last = outcome.weeks[-1].week
-        click.echo(f"{len(outcome.weeks)} weeks published, {outcome.new} of them now; last {last}.")
+        number = len(outcome.weeks)
+        weeks = "1 week" if number == 1 else f"{number} weeks"
+        click.echo(f"{weeks} published, {outcome.new} of them now; last {last}.")
+    if outcome.waiting:
+        names = ", ".join(outcome.waiting)
+        click.echo(f"Waiting: {names}; no log was counted since the week ended.", err=True)
 
 
 def _secret(path: Path, least: int) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ from mars.errors import ConfigError
 from mars.wire.product import is_release
 from mars_server.pages.language import SOURCE, Language
 from mars_server.publication.document import Week
+from mars_server.publication.weeks import is_week
 
 MAX_NOTE = 500
 """Characters of one note in one language."""
-_WEEK = re.compile(r"[0-9]{4}-W[0-9]{2}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def _note(entry: object, where: str) -> Note:
     if not isinstance(entry, dict) or set(entry) != {"week", "text"}:
         raise _wrong(where, "a note has a week and a text, nothing else")
     week, text = entry["week"], entry["text"]
-    if not isinstance(week, str) or _WEEK.fullmatch(week) is None:
+    if not isinstance(week, str) or not is_week(week):
         raise _wrong(where, "a note's week is written like 2026-W12")
     if not isinstance(text, dict) or not isinstance(text.get(SOURCE), str):
         raise _wrong(where, 'a note\'s text is a table with at least "en"')

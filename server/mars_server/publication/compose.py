@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mars.wire.product import Product
-from mars.wire.query import AGES, DEV, NONE, OTHER, VARIABLES
+from mars.wire.query import AGES, COUNTRIES, DEV, NONE, OTHER, VARIABLES
 from mars_server.publication import rare
 from mars_server.publication.document import TABLES, Pair, Row, Week
-from mars_server.publication.estimate import estimate, steered
+from mars_server.publication.estimate import TURNOVER_WEEKS, Interval, across, steered
 from mars_server.publication.flags import flags
 from mars_server.publication.floor import NO_DATA, Published, floor
 from mars_server.publication.noise import Noise
@@ -60,13 +60,17 @@ def compose(
     before: Sequence[Week],
     late: int,
     rules: Rules,
+    standing: Interval | None = None,
 ) -> Week:
     """The document of ``week``. ``before`` are the weeks already published, oldest first.
 
     ``listings`` are those *after* this week's ``step``; ``late`` is the exact number of hits
-    dropped since the last published week.
+    dropped since the last published week. ``standing`` is the law of the last week of the run
+    before: nobody noted when, between the two runs, the publisher changed it.
     """
     interval = steered(rules.product.reportback_next)
+    laws = [interval, *(each.interval for each in before[-TURNOVER_WEEKS:])]
+    laws += [] if standing is None else [standing]
     hits = NO_DATA
     if exact.hits is not None:
         hits = rules.blurred_floor(week, "hits", "", exact.hits)
@@ -78,11 +82,11 @@ def compose(
         hits=hits,
         tables=tables,
         pairs=_pairs(week, exact, tables["v"], rules),
-        estimate=estimate(hits, interval, rules.noise.deviation if rules.noise else 0.0),
+        estimate=across(hits, laws, rules.noise.deviation if rules.noise else 0.0),
         interval=interval,
         late=rules.blurred_floor(week, "late", "", late),
         noise=rules.noise.epsilon if rules.noise else None,
-        flags=flags(hits, interval, before),
+        flags=flags(hits, laws, before),
     )
 
 
@@ -95,13 +99,23 @@ def step(
     return {
         name: listings[name].step(
             {
-                value: rules.blurred(week, name, value, count)
-                for value, count in exact.counts.get(name, {}).items()
-                if value not in (OTHER, NONE)
+                value: rules.blurred(week, name, value, exact.counts.get(name, {}).get(value, 0))
+                for value in _candidates(name, exact, rules)
             }
         )
         for name in rare.DIMENSIONS
     }
+
+
+def _candidates(name: str, exact: Exact, rules: Rules) -> set[str]:
+    """The values that may come to be listed.
+
+    With noise these are all possible ones, counted or not: if only counted values had noise, being
+    listed would prove a hit.
+    """
+    if rules.noise is None:
+        return set(exact.counts.get(name, {})) - {OTHER, NONE}
+    return set(COUNTRIES if name == "cc" else rules.product.languages)
 
 
 def _table(

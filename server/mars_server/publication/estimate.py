@@ -9,7 +9,7 @@ factor F of about a quarter (D. R. Cox, Renewal Theory, 1962, chapter 4).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +27,11 @@ STEER_STEP: Final = 6 * 3600
 """Seconds; clients round the server's interval to this."""
 STEER_LOW: Final = 3 * DAY
 STEER_HIGH: Final = 30 * DAY
+
+
+TURNOVER_WEEKS: Final = 5
+"""Weeks until every installation has asked at least once (33 days is the longest interval) and so
+knows of a change."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,23 @@ def estimate(
         installations=significant(middle, round),
         low=significant(low, math.floor),
         high=significant(high, math.ceil),
+    )
+
+
+def across(hits: Published, laws: Iterable[Interval], deviation: float = 0.0) -> Estimate | None:
+    """The estimate where installations follow any of ``laws``: after a change some have heard of
+    it and some have not. The interval covers the estimates under each law.
+    """
+    found = [
+        each for law in dict.fromkeys(laws) if (each := estimate(hits, law, deviation)) is not None
+    ]
+    if not found:
+        return None
+    middles = [each.installations for each in found]
+    return Estimate(
+        installations=significant((min(middles) + max(middles)) / 2),
+        low=min(each.low for each in found),
+        high=max(each.high for each in found),
     )
 
 

@@ -22,12 +22,13 @@ requests have spread out again after the publisher has gone back to the default 
 other interval they spread so slowly that all its weeks are flagged."""
 
 
-def flags(hits: Published, interval: Interval, before: Sequence[Week]) -> tuple[str, ...]:
-    """The flags of a week with ``hits``, given the weeks published ``before`` it, oldest first."""
+def flags(hits: Published, laws: Sequence[Interval], before: Sequence[Week]) -> tuple[str, ...]:
+    """The flags of a week with ``hits``, in which installations may have followed ``laws``, given
+    the weeks published ``before`` it, oldest first."""
     found = []
     if _disturbed(hits, before):
         found.append("disturbed")
-    if _steered(interval, before):
+    if _steered(laws, before):
         found.append("steered")
     return tuple(found)
 
@@ -42,6 +43,6 @@ def _disturbed(hits: Published, before: Sequence[Week]) -> bool:
     return far and change >= LEAST_CHANGE
 
 
-def _steered(interval: Interval, before: Sequence[Week]) -> bool:
+def _steered(laws: Sequence[Interval], before: Sequence[Week]) -> bool:
     recent = before[-(SETTLING_DAYS // 7 + 1) :]
-    return any(each != DEFAULT for each in (interval, *(week.interval for week in recent)))
+    return any(each != DEFAULT for each in (*laws, *(week.interval for week in recent)))

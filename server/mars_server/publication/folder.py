@@ -13,6 +13,7 @@ from mars_server.publication.document import Week, decode
 from mars_server.publication.served import Served
 
 DATA = "data"
+_NEW = ".new-"
 _WEEK_FILE = re.compile(r"[0-9]{4}-W[0-9]{2}\.json", re.ASCII)
 
 
@@ -38,6 +39,12 @@ def read_documents(data: Path) -> list[Served]:
     return served.decode(path.read_bytes()) if path.is_file() else []
 
 
+def clear(data: Path) -> None:
+    """Removes what a run that was killed has left half written in ``data``."""
+    for path in data.glob(f"{_NEW}*"):
+        path.unlink(missing_ok=True)
+
+
 def write_files(folder: Path, files: Mapping[str, bytes], *, durable: bool = False) -> int:
     """Writes ``files`` (by path below ``folder``), each replaced atomically; counts the changed.
 
@@ -55,7 +62,7 @@ def write_files(folder: Path, files: Mapping[str, bytes], *, durable: bool = Fal
 
 
 def _replace(path: Path, data: bytes, *, durable: bool) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_NEW)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

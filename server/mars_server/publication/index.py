@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from mars.errors import ConfigError
@@ -45,6 +46,14 @@ def index_bytes(product: Product, files: Mapping[str, bytes], *, signed: bool) -
         ],
     }
     return (json.dumps(table, indent=1) + "\n").encode("ascii")
+
+
+def is_signed(index: Path) -> bool:
+    """Whether the index at this place says that it is signed."""
+    try:
+        return bool(json.loads(index.read_bytes())["signed"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def read_private_key(pem: bytes) -> bytes:

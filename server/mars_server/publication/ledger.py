@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 from sqlalchemy import Connection, Engine
 
@@ -12,10 +14,15 @@ from mars_server.publication import rare
 from mars_server.publication.compose import Exact, Rules, compose, step
 from mars_server.publication.document import Week, decode, encode
 from mars_server.publication.served import Served
-from mars_server.publication.weeks import settled, span
+from mars_server.publication.weeks import is_week, settled, span, week_of
 from mars_server.storage import publication as store
 
 EMPTY = Exact()
+LAST_WEEK: Final = "9999-W52"
+"""After all weeks."""
+MOST_DAYS: Final = 100
+"""More than any interval (33 days) or privacy budget (100) can be."""
+MOST_HITS: Final = 10**12
 
 
 def close_weeks(engine: Engine, rules: Rules, now: int) -> list[Week]:
@@ -45,10 +52,12 @@ def documents(engine: Engine, new: Served | None) -> list[Served]:
         return store.served(connection)
 
 
-def adopt(engine: Engine, documents: Mapping[str, bytes], now: int) -> list[str]:
+def adopt(engine: Engine, rules: Rules, documents: Mapping[str, bytes], now: int) -> list[str]:
     """Takes over published weeks that the database does not know, after a loss of the database.
 
-    Returns the weeks taken over. Raises ``WireError`` for a file that is no published week.
+    Returns the weeks taken over. Raises ``WireError`` for a file that is no published week and
+    ``ConfigError`` (``not-adopted``) for one of another product, week or form; then nothing is
+    taken over.
     """
     with engine.begin() as connection:
         store.lock(connection)
@@ -56,9 +65,29 @@ def adopt(engine: Engine, documents: Mapping[str, bytes], now: int) -> list[str]
         seen = store.late(connection)
         new = sorted(set(documents) - known)
         for week in new:
-            decode(documents[week])
+            _check_adopted(week, decode(documents[week]), rules)
             store.keep(connection, store.Kept(week, documents[week], seen), now)
         return new
+
+
+def _check_adopted(name: str, week: Week, rules: Rules) -> None:
+    numbers = [week.interval.low, week.interval.high, week.noise or 1.0]
+    guess = week.estimate
+    wrong = ""
+    if not is_week(name) or week.week != name:
+        wrong = f"it holds the week {week.week!r}"
+    elif (week.product, week.channel) != (rules.product.product, rules.product.channel):
+        wrong = f"it belongs to {week.product!r} ({week.channel!r})"
+    elif not set(week.flags) <= {"disturbed", "steered"}:
+        wrong = "it has unknown flags"
+    elif not all(0 < number <= MOST_DAYS for number in numbers) or numbers[0] > numbers[1]:
+        wrong = "its interval or noise cannot be"
+    elif (guess is None) != week.hits.missing or (
+        guess is not None and not 0 <= guess.low <= guess.installations <= guess.high <= MOST_HITS
+    ):
+        wrong = "its estimate cannot be"
+    if wrong:
+        raise ConfigError("not-adopted", f"{name}.json was not taken over: {wrong}.")
 
 
 def _check_owner(connection: Connection, rules: Rules) -> None:
@@ -79,11 +108,13 @@ def _close(connection: Connection, rules: Rules, now: int) -> list[Week]:
     if range_ is None:
         return done
     exact = store.exact(connection, *range_)
-    late_seen = kept[-1].late_seen if kept else 0
+    late_seen = max((entry.late_seen for entry in kept), default=0)
+    standing = done[-1].interval if done else None
+    last = min(settled(now), _counted_until(connection, range_[1]))
     late_now = store.late(connection)
     published = {week.week: week for week in done}
     listings = _empty_listings()
-    for week in _due(exact, published, now):
+    for week in _due(exact, published, last):
         counts = exact.get(week, EMPTY)
         listings = step(week, counts, listings, rules)
         if week in published:
@@ -91,11 +122,46 @@ def _close(connection: Connection, rules: Rules, now: int) -> list[Week]:
                 listings = _listings_of(published[week])
             continue
         before = [published[each] for each in sorted(published) if each < week]
-        fresh = compose(week, counts, listings, before, late_now - late_seen, rules)
+        fresh = compose(week, counts, listings, before, late_now - late_seen, rules, standing)
         late_seen = late_now
         published[week] = fresh
         store.keep(connection, store.Kept(week, encode(fresh), late_seen), now)
     return [published[week] for week in sorted(published)]
+
+
+def waiting(engine: Engine, now: int) -> list[str]:
+    """Weeks that are old enough at ``now`` but have not been counted to their end."""
+    with engine.begin() as connection:
+        range_ = store.first_and_last_day(connection)
+        if range_ is None:
+            return []
+        last = _counted_until(connection, range_[1])
+        return sorted(
+            week
+            for week in set(store.exact(connection, *range_)) - _kept_weeks(connection)
+            if last < week <= settled(now)
+        )
+
+
+def _kept_weeks(connection: Connection) -> set[str]:
+    return {entry.week for entry in store.kept(connection)}
+
+
+def _counted_until(connection: Connection, last_day: str) -> str:
+    """The latest week whose hits can all be counted: it was over when logs were last counted, or
+    hits of a later day are counted. ``last_day`` is the last day with a count.
+
+    Hits from after the counting show that the logs follow another clock (a simulation); then, and
+    where nobody noted the time of counting, the clock of ``publish`` has to do.
+    """
+    counted = store.last_counted(connection)
+    if counted is None:
+        return LAST_WEEK
+    moment = datetime.fromtimestamp(counted, UTC).date()
+    hit = date.fromisoformat(last_day)
+    if hit > moment + timedelta(days=1):
+        return LAST_WEEK
+    return week_of(max(moment, hit) - timedelta(days=7))
 
 
 def _empty_listings() -> dict[str, rare.Listing]:
@@ -112,13 +178,12 @@ def _listings_of(week: Week) -> dict[str, rare.Listing]:
     }
 
 
-def _due(exact: Mapping[str, Exact], published: Mapping[str, Week], now: int) -> Sequence[str]:
-    """All weeks from the first with data to the last settled one with data, gaps included.
+def _due(exact: Mapping[str, Exact], published: Mapping[str, Week], last: str) -> Sequence[str]:
+    """All weeks from the first with data to ``last``, if that has data, gaps included.
 
     A week without any data is published (as "no data") only once a later week has some: until
     then it may be that its logs have just not been counted yet.
     """
-    last = settled(now)
     full = [week for week in exact if week <= last] + list(published)
     return list(span(min(full), max(full))) if full else []
 

@@ -16,7 +16,7 @@ from mars_server.publication import index, ledger, served
 from mars_server.publication.compose import Rules
 from mars_server.publication.document import Week
 from mars_server.publication.files import data_files
-from mars_server.publication.folder import DATA, week_files, write_files
+from mars_server.publication.folder import DATA, clear, week_files, write_files
 from mars_server.publication.served import Served, describe
 
 
@@ -29,6 +29,8 @@ class Outcome:
     """Weeks published by this run."""
     written: int
     """Files that were new or changed."""
+    waiting: Sequence[str] = ()
+    """Weeks that are old enough but not counted to their end."""
 
 
 def publish(
@@ -49,9 +51,10 @@ def publish(
     that differs from the database, before anything is closed or written.
     """
     document = None if motd is None else describe(motd, rules.product)
+    clear(out / DATA)
     found = week_files(out / DATA)
     if adopt:
-        ledger.adopt(engine, found, now)
+        ledger.adopt(engine, rules, found, now)
     before = ledger.published(engine)
     ledger.check_untouched(before, found)
     weeks = ledger.close_weeks(engine, rules, now)
@@ -60,6 +63,9 @@ def publish(
     written = write_files(
         out, {f"{DATA}/{name}": content for name, content in data.items()}, durable=True
     )
+    if signing_key is None:  # what an earlier run signed is not this index
+        for name in (index.SIGNATURE, index.PUBLIC_KEY):
+            (out / DATA / name).unlink(missing_ok=True)
     site = Site(
         rules.product,
         weeks,
@@ -69,7 +75,7 @@ def publish(
         charts=ChartStore(chart_cache),
     )
     written += sum(write_files(out, {path: content}) for path, content in site.export())
-    return Outcome(weeks, len(weeks) - len(before), written)
+    return Outcome(weeks, len(weeks) - len(before), written, ledger.waiting(engine, now))
 
 
 def signed_files(

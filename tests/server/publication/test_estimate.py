@@ -96,7 +96,7 @@ def test_after_a_change_of_the_interval_the_estimate_swings_so_such_weeks_are_fl
         for low, high in [bounds(hits, hits, steered(10 * DAY))]
     )
     assert misses >= 5
-    assert flags(floor(1000), steered(10 * DAY), []) == ("steered",)
+    assert flags(floor(1000), [steered(10 * DAY)], []) == ("steered",)
 
 
 @pytest.mark.slow

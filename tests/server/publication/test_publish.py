@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, insert, update
 
 from mars.errors import ConfigError, StateError, WireError
 from mars.testing.publisher import Publisher
@@ -22,13 +22,15 @@ from mars_server.counting.tally import Tally
 from mars_server.publication.compose import Rules
 from mars_server.publication.document import decode, encode
 from mars_server.publication.folder import read_weeks, week_files
-from mars_server.publication.ledger import adopt, close_weeks
+from mars_server.publication.index import is_signed
+from mars_server.publication.ledger import adopt, close_weeks, waiting
 from mars_server.publication.publish import Outcome
 from mars_server.publication.publish import publish as publish_to
 from mars_server.publication.served import describe
 from mars_server.publication.weeks import days
 from mars_server.storage import open_database
 from mars_server.storage.ledger import store
+from mars_server.storage.schema import sources
 from mars_server.storage.schema import weeks as closed
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
@@ -221,7 +223,7 @@ def test_a_forged_week_is_not_taken_over(tmp_path: Path) -> None:
     forged = encode(weeks[0]).replace(b'"hits": 1000', b'"hits": 1003')
     (tmp_path / "new").mkdir()
     with pytest.raises(WireError):
-        adopt(kit.database(tmp_path / "new"), {kit.week(0): forged}, kit.LATER)
+        adopt(kit.database(tmp_path / "new"), RULES, {kit.week(0): forged}, kit.LATER)
 
 
 def test_another_products_database_is_refused(tmp_path: Path) -> None:
@@ -347,3 +349,144 @@ def test_publishing_waits_for_a_counter_and_a_counter_for_publishing(database_ur
         assert store(connection, tally) == 50
     assert close_weeks(engine, RULES, kit.LATER) == weeks
     engine.dispose()
+
+
+def counted_at(engine: Engine, time: str) -> None:
+    """As if logs had been counted for the last time at ``time``."""
+    row = {"ladder": "", "position": 1, "tail": "", "lines": 1, "hits": 1}
+    with engine.begin() as connection:
+        connection.execute(insert(sources).values(counted=parse_time(time), **row))
+
+
+def test_a_week_waits_until_logs_are_counted_after_its_end(tmp_path: Path) -> None:
+    engine = kit.database(tmp_path, {kit.week(0): USUAL})  # all on Monday, 5 January
+    counted_at(engine, "2026-01-07T12:00:00Z")
+    assert close_weeks(engine, RULES, kit.LATER) == []
+    assert waiting(engine, kit.LATER) == [kit.week(0)]
+    counted_at(engine, "2026-01-12T00:10:00Z")
+    assert waiting(engine, parse_time("2026-01-13T23:59:59Z")) == []
+    assert len(close_weeks(engine, RULES, kit.LATER)) == 1
+    assert waiting(engine, kit.LATER) == []
+
+
+def test_hits_of_a_later_day_or_from_the_future_settle_a_week(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    later = kit.database(tmp_path / "a", usual_weeks(2))
+    counted_at(later, "2026-01-12T12:00:00Z")
+    assert [week.week for week in close_weeks(later, RULES, kit.LATER)] == [kit.week(0)]
+    future = kit.database(tmp_path / "b", usual_weeks(2))
+    counted_at(future, "2024-01-01T00:00:00Z")
+    assert len(close_weeks(future, RULES, kit.LATER)) == 2
+
+
+def test_late_hits_are_told_once_though_an_older_week_was_taken_over(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    old = encode(kit.published(tmp_path / "a", usual_weeks(1))[0])
+    engine = kit.database(tmp_path / "b", {kit.week(n): USUAL for n in (1, 2)})
+    adopt(engine, RULES, {kit.week(0): old}, kit.LATER)
+    close_weeks(engine, RULES, kit.LATER)
+    with engine.begin() as connection:
+        connection.execute(update(closed).where(closed.c.week == kit.week(0)).values(late=37))
+    kit.count(engine, kit.week(3), USUAL)
+    close_weeks(engine, RULES, kit.LATER)
+    with engine.begin() as connection:  # the newest week knows less than an older one
+        connection.exec_driver_sql(
+            f"UPDATE publications SET late_seen = 0 WHERE week = '{kit.week(3)}'"
+        )
+        connection.exec_driver_sql(
+            f"UPDATE publications SET late_seen = 37 WHERE week = '{kit.week(2)}'"
+        )
+    kit.count(engine, kit.week(4), USUAL)
+    assert close_weeks(engine, RULES, kit.LATER)[-1].late.value == "<10"
+
+
+def test_after_a_change_of_the_interval_the_estimate_covers_both_laws(tmp_path: Path) -> None:
+    engine = kit.database(tmp_path, usual_weeks(1))
+    old = close_weeks(engine, RULES, kit.LATER)[0].estimate
+    steered = Rules(replace(kit.PRODUCT, reportback_next=30 * 86_400))
+    for n in range(1, 9):
+        kit.count(engine, kit.week(n), USUAL)
+        close_weeks(engine, steered, kit.LATER)
+    weeks = close_weeks(engine, steered, kit.LATER)
+    new = weeks[-1].estimate
+    assert old is not None and new is not None and old.high < new.low
+    for week in weeks[1:6]:
+        assert week.estimate is not None
+        assert (week.estimate.low, week.estimate.high) == (old.low, new.high)
+        assert "steered" in week.flags
+    assert weeks[6].estimate == new
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("2026-W03", (b"", b"")),
+        ("2026-W99", (b"", b"")),
+        (kit.FIRST, (b'"examplemail"', b'"other"')),
+        (kit.FIRST, (b'"stable"', b'"beta"')),
+        (kit.FIRST, (b'"flags": []', b'"flags": [\n  "hacked"\n ]')),
+        (kit.FIRST, (b'"installations": ', b'"installations": 9')),
+        (kit.FIRST, (b'"from": 3.0', b'"from": NaN')),
+    ],
+)
+def test_a_foreign_week_is_not_taken_over(
+    tmp_path: Path, name: str, change: tuple[bytes, bytes]
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    good, other = (encode(week) for week in kit.published(tmp_path / "a", usual_weeks(2)))
+    engine = kit.database(tmp_path / "b")
+    foreign = good.replace(*change) if change[0] else good
+    with pytest.raises(ConfigError) as refusal:
+        adopt(engine, RULES, {name: foreign, "2025-W50": other}, kit.LATER)
+    assert refusal.value.reason == "not-adopted"
+    assert close_weeks(engine, RULES, kit.LATER) == []
+
+
+def test_a_run_without_key_leaves_no_old_signature(tmp_path: Path, publish: Publish) -> None:
+    engine = kit.database(tmp_path, usual_weeks(1))
+    data = tmp_path / "site/data"
+    publish(engine, tmp_path / "site", RULES, kit.LATER, signing_key=b"k" * 32)
+    assert is_signed(data / "index.json")
+    publish(engine, tmp_path / "site", RULES, kit.LATER)
+    assert not (data / "index.json.sig").exists()
+    assert not (data / "operator.pem").exists()
+    assert not is_signed(data / "index.json")
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path: Path, publish: Publish) -> None:
+    data = tmp_path / "site/data"
+    data.mkdir(parents=True)
+    (data / ".new-abc").write_bytes(b"half")
+    publish(kit.database(tmp_path, usual_weeks(1)), tmp_path / "site", RULES, kit.LATER)
+    assert not list(data.glob(".new-*"))
+
+
+def test_a_typo_in_the_database_makes_no_database(tmp_path: Path) -> None:
+    (tmp_path / "product.toml").write_text(kit.PRODUCT_TOML)
+    site = tmp_path / "site"
+    done = run(
+        *("--db", f"sqlite:///{tmp_path}/typo.db", "--out", str(site)),
+        *("--product", str(tmp_path / "product.toml")),
+    )
+    assert done.returncode == 1
+    assert "database-missing" in done.stderr
+    assert not (tmp_path / "typo.db").exists()
+    assert not site.exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hunter2@host:port/x",
+        "postgresql://me:hunter2@localhost/x?nonsense=1",
+        "sqlite+nothing:///x.db",
+    ],
+)
+def test_a_wrong_database_address_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        open_database(url)
+    assert refusal.value.reason == "database-url"
+    assert "hunter2" not in str(refusal.value)

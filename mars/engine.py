@@ -109,12 +109,17 @@ class Engine:
         with store.lock(LOCK, LOCK_WAIT):
             stored = states.decode(store.read(STATE_FILE))
             before = states.narrowed(stored or self._first(), veto)
-            after = replace(change(before), app=self._given.profile())
+            after = replace(change(before), app=self._profile(before))
             if stored is None or after != stored:
                 store.write(STATE_FILE, states.encode(after))
         if self._veto is veto:
             self._veto = None
         return after
+
+    def _profile(self, before: State) -> Mapping[str, Any]:
+        """The application's own word stands against a command line's."""
+        own = bool(before.app) and before.app.get("by_hand") is False
+        return before.app if self._given.by_hand and own else self._given.profile()
 
     def decide(self, change: Callable[[State], State]) -> None:
         """Keeps the user's decision. What it takes back holds at once in this process.

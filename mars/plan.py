@@ -38,6 +38,8 @@ class App:
     built: int = 0
     issued: int = 0
     """Times known to have passed: of the build, and of the last accepted document."""
+    by_hand: bool = False
+    """Described on a command line, which does not overrule what the application said of itself."""
 
     def profile(self) -> dict[str, Any]:
         """What is kept with the state, for ``mars preview`` and its like."""
@@ -49,6 +51,7 @@ class App:
             "locale": self.locale,
             "built": self.built,
             "ceiling": self.ceiling.level,
+            "by_hand": self.by_hand,
         }
 
     @classmethod
@@ -63,6 +66,7 @@ class App:
             locale=str(profile.get("locale", "")),
             ceiling=consent.cap("application", str(profile.get("ceiling", consent.TRACKED))),
             built=built if type(built) is int else 0,
+            by_hand=profile.get("by_hand", True) is True,
         )
 
 

@@ -109,7 +109,7 @@ def _engine(
         openpgp=factory.openpgp,
     )
     shipped = tuple(part for part in languages.replace(",", " ").split() if part)
-    app = App(root.product, version, address, languages=shipped, built=root.built)
+    app = App(root.product, version, address, languages=shipped, built=root.built, by_hand=True)
     # What the application itself never wants, a fetch by hand does not do for it either.
     ceiling = App.of(Engine(app, trust, ports).load().app).ceiling
     return Engine(replace(app, ceiling=ceiling), trust, ports)

@@ -75,7 +75,9 @@ def test_what_is_written_is_read_back(state: State) -> None:
 def test_what_the_application_says_of_itself_is_read_back() -> None:
     app = App("examplemail", "0.5.1", "http://x/", ("en", "is"), "is_IS", built=5)
     assert App.of(json.loads(json.dumps(app.profile()))) == app
-    assert App.of({"languages": "en", "built": True, "version": 5}) == App("", "5", "", ())
+    assert App.of({"languages": "en", "built": True, "version": 5}) == App(
+        "", "5", "", (), by_hand=True
+    )
 
 
 def test_the_journal_is_bounded() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mars import cli, factory
+from mars import Mars, cli, factory
 from mars.errors import TransportError
 from mars.metrics import DECLARED
 from mars.plan import check_url
@@ -234,6 +234,17 @@ def test_plain_http_goes_through_tor_only_where_a_person_names_it(desk: Desk) ->
     assert [visit.host for visit in desk.socks.visits] == ["news.example"]
     with pytest.raises(TransportError, match="url-insecure"):
         check_url(address)
+
+
+def test_a_fetch_by_hand_does_not_rewrite_what_the_application_said_of_itself(desk: Desk) -> None:
+    mars = Mars("examplemail", "0.4", desk.trust, folder=desk.state, url="http://localhost/x.json")
+    mars.consent.grant("plain")
+    assert desk.fetch("--level", "tracked", "--json").json["ok"]
+    plan = mars.preview()
+    assert plan is not None
+    assert plan.url == "http://localhost/x.json"
+    shown = desk.run("preview", "--json").json
+    assert shown["url"] == plan.url
 
 
 def test_wrong_usage_exits_2(desk: Desk) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,7 +29,7 @@ from mars_server.serving.hosts import allowed_hosts
 from mars_server.serving.limits import raise_file_limit
 from mars_server.serving.metrics_socket import MetricsSocket
 from mars_server.serving.notify import Notify
-from mars_server.serving.supervisor import Supervisor
+from mars_server.serving.supervisor import STOPPING, Supervisor
 from mars_server.serving.worker import Plan, Tell, Worker
 
 STALE_HEARTBEAT = 15.0
@@ -143,6 +144,8 @@ class _Server:
         self._metrics = MetricsSocket(config.metrics, self._exposition) if config.metrics else None
 
     def run(self) -> int:
+        # Held back until somebody handles them: whoever reads "serving" may send one at once.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         try:
             return self._run_one() if self._workers == 1 else self._run_many()
         finally:

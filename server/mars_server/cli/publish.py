@@ -126,6 +126,7 @@ def publish(
         Rules(product, noise),
         system_clock().now() if now is None else now,
         signing_key=seed,
+        chosen=now is not None,
         adopt=adopt,
         notes=parse_notes(notes.read_bytes(), str(notes)) if notes else (),
         chart_cache=chart_cache,

@@ -25,17 +25,18 @@ MOST_DAYS: Final = 100
 MOST_HITS: Final = 10**12
 
 
-def close_weeks(engine: Engine, rules: Rules, now: int) -> list[Week]:
+def close_weeks(engine: Engine, rules: Rules, now: int, *, chosen: bool = False) -> list[Week]:
     """Publishes every week that is due at ``now`` and returns all published weeks, oldest first.
 
     One transaction, with counters kept out: reading the counts, composing, and closing the week
     happen together or not at all. Weeks that were published before are never composed again.
+    ``chosen``: the operator gave ``now`` by hand, so it alone says which weeks are complete.
     Raises ``ConfigError`` (``other-product``) where the database belongs to another product.
     """
     with engine.begin() as connection:
         store.lock(connection)
         _check_owner(connection, rules)
-        return _close(connection, rules, now)
+        return _close(connection, rules, now, chosen=chosen)
 
 
 def published(engine: Engine) -> dict[str, bytes]:
@@ -101,7 +102,7 @@ def _check_owner(connection: Connection, rules: Rules) -> None:
         )
 
 
-def _close(connection: Connection, rules: Rules, now: int) -> list[Week]:
+def _close(connection: Connection, rules: Rules, now: int, *, chosen: bool) -> list[Week]:
     kept = store.kept(connection)
     done = [decode(entry.document) for entry in kept]
     range_ = store.first_and_last_day(connection)
@@ -110,7 +111,9 @@ def _close(connection: Connection, rules: Rules, now: int) -> list[Week]:
     exact = store.exact(connection, *range_)
     late_seen = max((entry.late_seen for entry in kept), default=0)
     standing = done[-1].interval if done else None
-    last = min(settled(now), _counted_until(connection, range_[1]))
+    last = settled(now)
+    if not chosen:
+        last = min(last, _counted_until(connection, range_[1]))
     late_now = store.late(connection)
     published = {week.week: week for week in done}
     listings = _empty_listings()

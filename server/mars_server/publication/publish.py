@@ -40,6 +40,7 @@ def publish(
     now: int,
     *,
     signing_key: bytes | None = None,
+    chosen: bool = False,
     adopt: bool = False,
     notes: Sequence[Note] = (),
     motd: bytes | None = None,
@@ -49,6 +50,7 @@ def publish(
 
     May be run any number of times. Raises ``StateError`` where ``out`` holds a published week
     that differs from the database, before anything is closed or written.
+    ``chosen``: the operator gave ``now`` by hand; see ``close_weeks``.
     """
     document = None if motd is None else describe(motd, rules.product)
     clear(out / DATA)
@@ -57,7 +59,7 @@ def publish(
         ledger.adopt(engine, rules, found, now)
     before = ledger.published(engine)
     ledger.check_untouched(before, found)
-    weeks = ledger.close_weeks(engine, rules, now)
+    weeks = ledger.close_weeks(engine, rules, now, chosen=chosen)
     given = ledger.documents(engine, document)
     data = signed_files(rules, weeks, given, signing_key)
     written = write_files(
@@ -75,7 +77,9 @@ def publish(
         charts=ChartStore(chart_cache),
     )
     written += sum(write_files(out, {path: content}) for path, content in site.export())
-    return Outcome(weeks, len(weeks) - len(before), written, ledger.waiting(engine, now))
+    return Outcome(
+        weeks, len(weeks) - len(before), written, () if chosen else ledger.waiting(engine, now)
+    )
 
 
 def signed_files(

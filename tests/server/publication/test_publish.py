@@ -369,6 +369,13 @@ def test_a_week_waits_until_logs_are_counted_after_its_end(tmp_path: Path) -> No
     assert waiting(engine, kit.LATER) == []
 
 
+def test_a_time_given_by_hand_decides_alone(tmp_path: Path) -> None:
+    engine = kit.database(tmp_path, {kit.week(0): USUAL})
+    counted_at(engine, "2026-01-07T12:00:00Z")
+    assert close_weeks(engine, RULES, kit.LATER) == []
+    assert len(close_weeks(engine, RULES, kit.LATER, chosen=True)) == 1
+
+
 def test_hits_of_a_later_day_or_from_the_future_settle_a_week(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

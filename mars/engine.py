@@ -7,24 +7,24 @@ Errors of the outside world end in an ``Outcome``, never in the host application
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mars import consent, journal, schedule
+from mars import outcome as outcomes
 from mars import state as states
-from mars.errors import ConsentError, MarsError, StateError, WireError
+from mars.errors import ConsentError, MarsError, StateError
+from mars.outcome import Outcome
 from mars.pinned import read_root
 from mars.plan import App, Plan, plan, voices
 from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Request, Store
+from mars.remembered import plain, read_document, to_keep, trust_state
 from mars.state import State
 
 if TYPE_CHECKING:
     from mars.reading import Reading
-    from mars.trust import TrustState
     from mars.wire.keys import TrustRoot
-    from mars.wire.motd import Motd
     from mars.wire.targeting import Shown
 
 STATE_FILE = "state.json"
@@ -34,30 +34,8 @@ FETCHER_LOCK = "fetcher"
 LOCK = "state"
 LOCK_WAIT = 5.0
 """Seconds. The lock is held only while a small file is read and replaced."""
-BEGUN = "begun"
-"""In the journal, the reason of a request whose end nobody saw."""
-DIRECT = "direct"
-"""``Response.route`` of a document that did not come through Tor."""
 UNCHANGED = frozenset({"expired", "keys-expired"})
 """Refusals of a genuine document that lies there too long: no reason to come more often."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one fetch. ``reason`` is None when a document was accepted."""
-
-    reason: str | None
-    message: str
-    level: str
-    url: str
-    route: str = ""
-    status: int | None = None
-    motd: Motd | None = None
-    news: bool = False
-
-    @property
-    def ok(self) -> bool:
-        return self.reason is None
 
 
 @dataclass(frozen=True)
@@ -281,7 +259,7 @@ class Engine:
 
         def leaving(url: str, route: str) -> None:
             self._require_consent(ready, state, asked=asked, check=check)
-            entry = _begun(ready, url, route, self.ports.clock.now())
+            entry = outcomes.begun(ready, url, route, self.ports.clock.now())
             self.record(entry)  # what cannot be recorded is not sent
             begun.append(entry)
 
@@ -292,7 +270,7 @@ class Engine:
             after = states.learn(current, learnt, outcome.reason, now)
             return states.settle(after, learnt, now, chance) if scheduled else after
 
-        self._complete(begun[0] if begun else None, _entry(outcome, ready, now, begun))
+        self._complete(begun[0] if begun else None, outcomes.ended(outcome, ready, now, begun))
         self.update(change)
         return outcome
 
@@ -331,14 +309,14 @@ class Engine:
             route = route or (begun[0]["route"] if begun else "")
             self.refused = error
             failure = Outcome(error.reason, error.message, ready.level, ready.url, route, status)
-            kept = _to_keep(error)
+            kept = to_keep(error)
             return failure, states.Learnt(
-                trust=None if kept is None else _plain(kept), reached=error.reason in UNCHANGED
+                trust=None if kept is None else plain(kept), reached=error.reason in UNCHANGED
             )
         self.refused = None
         motd = accepted.motd
         learnt = states.Learnt(
-            trust=_plain(accepted.state),
+            trust=plain(accepted.state),
             document=payload,
             newer=accepted.news,
             reached=True,
@@ -408,82 +386,3 @@ class Engine:
         now = self.ports.clock.now()
         stale = trust_state(state).stale_since(max(now, self._given.built))
         return reading.read(motd, self._given, self.ports.host, now, stale)
-
-
-def trust_state(state: State) -> TrustState:
-    """The trust rules' own memory; that of a new installation where there is none to be read."""
-    from mars.trust import TrustState
-
-    try:
-        return TrustState.decode(json.dumps(dict(state.trust)).encode("ascii"))
-    except StateError:
-        return TrustState.initial()
-
-
-def read_document(state: State) -> Motd | None:
-    """The last accepted document, expired or not."""
-    if state.document is None:
-        return None
-    from mars.wire import motd as motds
-
-    try:
-        return motds.decode(state.document.encode("utf-8"))
-    except (WireError, UnicodeEncodeError):
-        return None
-
-
-def _to_keep(error: MarsError) -> TrustState | None:
-    """The state that a refused document leaves behind, if any."""
-    from mars.trust.state import RefusedError
-
-    return error.state if isinstance(error, RefusedError) else None
-
-
-def _plain(state: TrustState) -> dict[str, Any]:
-    table: dict[str, Any] = json.loads(state.encode())
-    return table
-
-
-def _sent(ready: Plan, url: str) -> str:
-    """The request as it went: by the direct way the query was cut off."""
-    sent = ready.bytes.decode("ascii")
-    target, sep, rest = sent.partition(" HTTP/1.1\r\n")
-    return sent if "?" in url else target.partition("?")[0] + sep + rest
-
-
-def _begun(ready: Plan, url: str, route: str, now: int) -> dict[str, Any]:
-    """What stands in the journal should the process end before the answer."""
-    return {
-        "time": now,
-        "level": ready.level,
-        "url": url,
-        "sent": _sent(ready, url),
-        "route": route,
-        "status": None,
-        "reason": BEGUN,
-        "serial": None,
-    }
-
-
-def _entry(
-    outcome: Outcome, ready: Plan, now: int, begun: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """How it ended. What never went is not shown as sent."""
-    if begun:
-        sent = begun[0]
-    elif outcome.route:
-        direct = outcome.route == DIRECT
-        url = ready.url.partition("?")[0] if direct else ready.url
-        sent = {"url": url, "sent": _sent(ready, url), "time": now}
-    else:
-        sent = {"url": ready.url.partition("?")[0], "sent": "", "time": now}
-    return {
-        "time": sent["time"],
-        "level": ready.level,
-        "url": sent["url"],
-        "sent": sent["sent"],
-        "route": outcome.route,
-        "status": outcome.status,
-        "reason": outcome.reason,
-        "serial": outcome.motd.serial if outcome.motd else None,
-    }

@@ -15,7 +15,8 @@ from mars.consent import PLAIN, TRACKED
 from mars.console import emit_json, safe
 
 if TYPE_CHECKING:
-    from mars.engine import Engine, Outcome
+    from mars.engine import Engine
+    from mars.outcome import Outcome
 
 
 @click.command(short_help="Fetch the news once, now.")

@@ -13,54 +13,21 @@ import pytest
 
 from mars.errors import ConfigError, MarsError, TransportError
 from mars.factory import fetcher
-from mars.ports import Request, Response
+from mars.ports import Request
 from mars.testing.audit import NetworkAudit
 from mars.testing.socks import Handler, SocksServer, Visit, answering, exactly, ok, read_request
 from mars.wire.request import HEADERS, get_message, post_bytes, request_bytes
-
-ROOT = Path(__file__).parents[2]
-ONION = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
-OTHER_ONION = "xlgkwxbiy3h5rgcwq6pqp2hlpdkbr2w6lhgqiyqyfs6qhvqpy37qnaad.onion"
-URL = f"http://{ONION}/motd/motd.json"
-SHORT = 0.6
-"""Seconds: a total deadline that a test can wait for."""
-SLACK = 5.0
-"""Seconds within which a cut must have happened on a busy machine."""
-
-
-_AUDIT = NetworkAudit()
-
-
-@pytest.fixture
-def network() -> Iterator[NetworkAudit]:
-    """Everything from here to the test's end, in every thread."""
-    with _AUDIT.listening() as audit:
-        yield audit
-
-
-def get(proxy: SocksServer, url: str = URL, deadline: float = 30.0) -> Response:
-    return fetcher(proxy.address).fetch(Request(url, deadline=deadline))
-
-
-def refusal(proxy: SocksServer, url: str = URL, deadline: float = 30.0) -> str:
-    """The reason code; the sentence must be one for people and quote nothing from outside."""
-    with pytest.raises(TransportError) as caught:
-        get(proxy, url, deadline)
-    assert caught.value.message.endswith(".")
-    assert "Error" not in caught.value.message
-    return caught.value.reason
-
-
-def address_of(proxy: SocksServer) -> tuple[str, int]:
-    host, _, port = proxy.address.rpartition(":")
-    return host, int(port)
-
-
-def wait_for_end(sock: socket.socket) -> None:
-    """Answers nothing until the other side hangs up."""
-    while sock.recv(65536):
-        pass
-
+from tests.hostile.transport import (
+    ONION,
+    ROOT,
+    SHORT,
+    SLACK,
+    URL,
+    address_of,
+    get,
+    refusal,
+    wait_for_end,
+)
 
 # E1, E2, E3, E4: everything that might send the request another way
 

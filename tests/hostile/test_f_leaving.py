@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from mars import state as states
-from mars.engine import BEGUN, STATE_FILE
+from mars.engine import STATE_FILE
 from mars.errors import ConsentError, MarsError, StateError, TransportError
 from mars.factory import fetcher
+from mars.outcome import BEGUN
 from mars.plan import check_url
 from mars.ports import Request
 from mars.testing.memory import machine, session

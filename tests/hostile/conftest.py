@@ -1,0 +1,18 @@
+"""A recorder of every connection that this process opens, for the tests of group E."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from mars.testing.audit import NetworkAudit
+
+_AUDIT = NetworkAudit()
+
+
+@pytest.fixture
+def network() -> Iterator[NetworkAudit]:
+    """Everything from here to the test's end, in every thread."""
+    with _AUDIT.listening() as audit:
+        yield audit

@@ -22,6 +22,7 @@ class Advance:
     position: int
     tail: str
     inode: str | None
+    timeless: bool
     tally: Tally
     fingerprint: str | None = None
     """Of a compressed file that was counted to its end."""

@@ -12,7 +12,8 @@ Three kinds of log:
 * Lines with seconds make equal content impossible in practice; content decides alone.
 * Where lines hold no time of day (*timeless*), two generations can hold equal bytes. The inode
   breaks the tie: while the file with a source's inode still holds its bytes, no other file is
-  that source.
+  that source. A log that begins as one with a time of day does is not timeless: it is that log,
+  or a copy of it that was cut within the lines of midnight.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class Source:
     position: int
     tail: str
     inode: str | None
+    timeless: bool = True
+    """Whether nothing was seen yet by which its lines hold a time of day."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,12 @@ class Verdict:
 
     source: Source | None
     start: int | None
+    timeless: bool = True
 
 
 def related(face_ladder: Sequence[str], sources: Collection[Source]) -> list[Source]:
     """The sources without an id that begin as the log does, as far as both are known."""
-    return [one for one in sources if one.own is None and _same_start(face_ladder, one.ladder)]
+    return [one for one in sources if one.own is None and same_start(face_ladder, one.ladder)]
 
 
 def identify(face: Face, sources: Collection[Source], held: Collection[int] = ()) -> Verdict:
@@ -115,13 +119,13 @@ def identify(face: Face, sources: Collection[Source], held: Collection[int] = ()
     known = related(face.ladder, sources)
     whole = [one for one in known if _continues(face, one)]
     whole.sort(key=lambda one: one.position, reverse=True)
-    if face.timeless:
+    if face.timeless and all(one.timeless for one in known):
         return _by_inode(face, known, whole, held)
     if whole:
-        return Verdict(whole[0], whole[0].position)
+        return Verdict(whole[0], whole[0].position, timeless=False)
     if any(one.position > face.length for one in known):
-        return Verdict(None, None)  # a copy that ends early
-    return Verdict(None, 0)
+        return Verdict(None, None, timeless=False)  # a copy that ends early
+    return Verdict(None, 0, timeless=False)
 
 
 def _by_id(face: Face, sources: Collection[Source]) -> Verdict:
@@ -153,7 +157,8 @@ def _by_inode(
     return Verdict(None, 0)
 
 
-def _same_start(one: Sequence[str], other: Sequence[str]) -> bool:
+def same_start(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether two ladders agree as far as both reach."""
     both = min(len(one), len(other))
     return both > 0 and one[both - 1] == other[both - 1]
 

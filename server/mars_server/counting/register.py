@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from mars_server.counting.advance import Advance, Ledger
-from mars_server.counting.identity import Face, Source, Verdict, holds, identify, related
+from mars_server.counting.identity import (
+    Face,
+    Source,
+    Verdict,
+    holds,
+    identify,
+    related,
+    same_start,
+)
 from mars_server.counting.probe import Probe, spans
 from mars_server.counting.work import Done, Piece, Task, Whole
 
@@ -19,11 +28,16 @@ class Register:
         self._ledger = ledger
         self._sources = {one.id: one for one in ledger.sources()}
         self._held: set[int] = set()
+        self._timed: defaultdict[str, list[Sequence[str]]] = defaultdict(list)
+        """Ladders of this pass's logs whose lines hold a time of day, by their first rung."""
 
     def expect(self, probes: Iterable[Probe]) -> None:
-        """All logs of this pass: a source whose inode still holds its bytes is no other log."""
+        """All logs of this pass: a source whose inode still holds its bytes is no other log, and
+        a copy cut within the lines of midnight is not timeless where the whole log lies by it."""
         known = list(self._sources.values())
         for found in probes:
+            if found.own is None and found.ladder and not found.timeless:
+                self._timed[found.ladder[0]].append(found.ladder)
             if found.length is not None and found.timeless:
                 self._held.update(source.id for source in holds(found.face(), known))
 
@@ -73,6 +87,9 @@ class Register:
         return verdict, [piece for piece in done.pieces if piece.end > start]
 
     def _identify(self, face: Face) -> Verdict:
+        if face.timeless and face.ladder:
+            timed = self._timed[face.ladder[0]]
+            face = replace(face, timeless=not any(same_start(face.ladder, one) for one in timed))
         verdict = identify(face, self._sources.values(), self._held)
         if verdict.source is not None:
             self._held.add(verdict.source.id)
@@ -84,6 +101,6 @@ class Register:
             if step.inode is not None and other.inode == step.inode:
                 self._sources[other.id] = replace(other, inode=None)
         self._sources[number] = Source(
-            number, step.own, step.ladder, step.position, step.tail, step.inode
+            number, step.own, step.ladder, step.position, step.tail, step.inode, step.timeless
         )
         self._held.add(number)

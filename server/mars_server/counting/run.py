@@ -12,6 +12,7 @@ from mars_server.counting import formats
 from mars_server.counting.advance import Advance, Ledger
 from mars_server.counting.checkpoint import Checkpoints
 from mars_server.counting.drivers import Driver
+from mars_server.counting.identity import Source, Verdict
 from mars_server.counting.probe import Probe, probe, spans
 from mars_server.counting.progress import Progress
 from mars_server.counting.register import Register
@@ -40,7 +41,14 @@ class _Job:
     probe: Probe
     source: int | None = None
     position: int = 0
+    timeless: bool = True
     stopped: bool = False
+
+    def settle(self, verdict: Verdict) -> None:
+        """This log is known now, or known to be new."""
+        source = verdict.source
+        self.source, self.position = (source.id, source.position) if source else (None, 0)
+        self.timeless = verdict.timeless
 
 
 class _Pass:
@@ -104,6 +112,13 @@ class _Pass:
         return tally
 
 
+def _news(source: Source, found: Probe, verdict: Verdict) -> bool:
+    """Whether there is something to remember of a log that holds nothing new to count."""
+    if verdict.timeless:
+        return source.own is None and source.inode != found.inode
+    return source.timeless
+
+
 def dry_run(
     paths: Iterable[str],
     allow: AllowList,
@@ -161,14 +176,8 @@ class _LedgerPass(_Pass):
             return []
         found = job.probe
         source = verdict.source
-        job.source, job.position = (source.id, source.position) if source else (None, 0)
-        if (
-            source
-            and not tasks
-            and found.timeless
-            and verdict.start
-            and source.inode != found.inode
-        ):
+        job.settle(verdict)
+        if source and not tasks and verdict.start and _news(source, found, verdict):
             self._advance(job, source.position, source.tail, found.ladder, Tally())
         return tasks
 
@@ -181,8 +190,7 @@ class _LedgerPass(_Pass):
             except MarsError as error:
                 self.problem(error.reason, f"{job.probe.path}: {error.message}")
                 return
-            source = verdict.source
-            job.source, job.position = (source.id, source.position) if source else (None, 0)
+            job.settle(verdict)
             ladder = done.ladder
             if verdict.start is None:
                 return
@@ -208,6 +216,7 @@ class _LedgerPass(_Pass):
             position=position,
             tail=tail,
             inode=job.probe.inode,
+            timeless=job.timeless,
             tally=tally,
             fingerprint=job.probe.fingerprint if whole else None,
         )

@@ -133,6 +133,7 @@ def _advance(connection: Connection, step: Advance, now: int) -> int:
         "position": step.position,
         "tail": step.tail,
         "inode": step.inode,
+        "timeless": step.timeless,
         "counted": now,
     }
     if step.inode is not None:  # an inode is one log at a time
@@ -194,4 +195,5 @@ def _source(row: Row[tuple[object, ...]]) -> Source:
         position=row.position,
         tail=row.tail,
         inode=row.inode,
+        timeless=row.timeless,
     )

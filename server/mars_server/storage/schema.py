@@ -6,7 +6,18 @@ One database belongs to one product and channel (``meta``). Days are ISO dates, 
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    true,
+)
 
 metadata = MetaData()
 
@@ -56,6 +67,7 @@ sources = Table(
     Column("position", BigInteger, nullable=False),
     Column("tail", String(32), nullable=False),
     Column("inode", String(48)),
+    Column("timeless", Boolean, nullable=False, server_default=true()),
     Column("lines", BigInteger, nullable=False),
     Column("hits", BigInteger, nullable=False),
     Column("first_day", String(10)),
@@ -63,7 +75,8 @@ sources = Table(
     Column("counted", BigInteger, nullable=False),
 )
 """Generations of logs, known by content (``mars_server.counting.identity``): ``position`` bytes
-of it are counted; ``first_day`` and ``last_day`` of its hits; ``counted`` is Unix time."""
+of it are counted; ``timeless`` until a time of day is seen in it; ``first_day`` and ``last_day``
+of its hits; ``counted`` is Unix time."""
 
 archives = Table(
     "archives",

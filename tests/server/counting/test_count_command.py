@@ -205,6 +205,25 @@ def test_following_counts_what_is_added_until_sigterm(tmp_path: Path, logs: Path
     assert run_json("counts", "show", "--db", url)["hits"] == 4
 
 
+@pytest.mark.parametrize("name", ["a-copy.log", "copy.log"])
+def test_a_copy_cut_within_the_lines_of_midnight_counts_once(
+    tmp_path: Path, logs: Path, new_database: Callable[[], str], name: str
+) -> None:
+    url = new_database()
+    midnight = line(stamp=b"21/Nov/2026:00:00:00 +0000") * 4
+    whole = midnight + line(stamp=b"21/Nov/2026:00:00:01 +0000")
+    told = ("count", logs, "--product", product(tmp_path), "--db", url)
+    for copy in (f"1{name}", f"2{name}"):  # alone it looks like a log without any time
+        (logs / copy).write_bytes(midnight[: len(midnight) // 2])
+    (logs / "b.log").write_bytes(whole)
+    assert run_json(*told)["hits"] == 5
+    (logs / name).write_bytes(midnight)
+    (logs / f"{name}.gz").write_bytes(packed(midnight[: len(midnight) // 4 * 3], "gz"))
+    assert run_json(*told)["hits"] == 0
+    (logs / "b.log").unlink()
+    assert run_json(*told)["hits"] == 0
+
+
 def test_two_counters_at_once_count_once(
     tmp_path: Path, logs: Path, new_database: Callable[[], str]
 ) -> None:

@@ -45,7 +45,8 @@ def face(content: bytes, inode: str | None = None, *, cut_short: bool = False) -
 def source(content: bytes, number: int = 1, inode: str | None = None) -> Source:
     head = content[:HEAD]
     end = len(content)
-    return Source(number, own_id(head), ladder(head), end, tail(content, end), inode)
+    known = own_id(head), ladder(head), end, tail(content, end), inode
+    return Source(number, *known, timeless=is_timeless(head))
 
 
 def test_the_scales_are_rising_and_end_with_the_head() -> None:
@@ -89,6 +90,16 @@ def test_a_timeless_log_with_another_inode_is_another_while_the_first_is_there()
     assert identify(here, [known], {7}).start == len(TIMELESS)
     assert identify(other, [known], {7}).start == 0
     assert identify(other, [known]).start == len(TIMELESS)  # moved, its inode is gone
+
+
+def test_a_copy_cut_within_the_lines_of_midnight_is_no_new_log() -> None:
+    whole = TIMELESS + TIMED
+    assert not source(whole).timeless
+    verdict = identify(face(TIMELESS, "1:2"), [source(whole, 1, "1:1")], {1})
+    assert (verdict.start, verdict.timeless) == (None, False)
+    begun = source(TIMELESS, 1, "1:1")  # counted while it held nothing but midnight
+    verdict = identify(face(whole, "1:1"), [begun], {1})
+    assert (verdict.source, verdict.start, verdict.timeless) == (begun, len(TIMELESS), False)
 
 
 def test_a_timeless_archive_cut_short_is_no_new_log() -> None:

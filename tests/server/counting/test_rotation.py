@@ -1,7 +1,7 @@
 """Every line once: random histories of a log that is written, rotated and counted.
 
 After every count the database must equal the slow reference over all that was ever written.
-``MARS_ROTATIONS`` sets how many histories are tried.
+``MARS_ROTATIONS`` sets how many histories are tried on each database.
 """
 
 from __future__ import annotations
@@ -16,9 +16,17 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import Engine, select
 
 from mars.factory import system_clock
@@ -35,10 +43,12 @@ from mars_server.storage.ledger import Ledger
 from mars_server.storage.schema import counts, pairs
 from tests.server.counting import reference
 from tests.server.counting.examples import ALLOW, ALLOWED, HITS, NO_HITS, line
+from tests.server.postgres import Postgres
 
 HISTORIES = int(os.environ.get("MARS_ROTATIONS", "25"))
 SMALL = Sizes(span=700, checkpoint=1500, steps=3)
 """So that logs of some kilobytes cross many spans and transactions."""
+SETTINGS = settings(max_examples=HISTORIES, stateful_step_count=25, deadline=None)
 QUERIES = (b"", b"?v=0.5.2&os=linux&ia=100", b"?v=0.5.1", b"?lang=is", b"?x=1")
 
 
@@ -82,7 +92,7 @@ class Rotation(RuleBasedStateMachine):
 
     kinds = ("timed", "own", "timeless")
 
-    def __init__(self) -> None:
+    def __init__(self, url: str | None = None) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="mars-rotation-"))
         self.logs = self.folder / "logs"
@@ -93,7 +103,7 @@ class Rotation(RuleBasedStateMachine):
         self.number = 0
         self.ended = 0
         self.counted = True
-        self.engine = open_database(f"sqlite:///{self.folder}/counts.db")
+        self.engine = open_database(url or f"sqlite:///{self.folder}/counts.db")
 
     @initialize(kind=st.sampled_from(kinds), seed=st.integers(0, 2**32))
     def begin(self, kind: str, seed: int) -> None:
@@ -238,4 +248,9 @@ def packed(content: bytes, how: str) -> bytes:
 
 
 TestRotation = Rotation.TestCase
-TestRotation.settings = settings(max_examples=HISTORIES, stateful_step_count=25, deadline=None)
+TestRotation.settings = SETTINGS
+
+
+@pytest.mark.postgres
+def test_every_line_counts_once_on_postgresql(postgres_server: Postgres) -> None:
+    run_state_machine_as_test(lambda: Rotation(postgres_server.new_database()), settings=SETTINGS)

@@ -196,13 +196,14 @@ class Mars:
 
     def status(self) -> dict[str, Any]:
         """Where things stand, in plain values that fit into JSON."""
+        from mars.outcome import sentence
         from mars.status import status
 
         table = status(self._engine)
         table["running"] = self._thread is not None
         table["fetching_here"] = self._holder
         problem = self._problem or self._engine.refused
-        table["problem"] = problem and {"reason": problem.reason, "message": problem.message}
+        table["problem"] = problem and {"reason": problem.reason, "message": sentence(problem)}
         return table
 
     def journal(self) -> list[dict[str, Any]]:
@@ -212,7 +213,9 @@ class Mars:
     def reset_age(self, installed: int | None = None) -> None:
         """Sets the date of installation: today, or the day of ``installed`` (Unix time)."""
         if installed is not None and type(installed) is not int:
-            self._note(ConfigError("bad-time", "The date of installation is Unix time, an int."))
+            self._note(
+                ConfigError("bad-time", "Give the date of installation as Unix time, an int.")
+            )
             return
         with contextlib.suppress(StateError):
             self._engine.set_installed(installed)

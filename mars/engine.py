@@ -308,7 +308,8 @@ class Engine:
                 raise  # nothing was sent, because it could not be recorded
             route = route or (begun[0]["route"] if begun else "")
             self.refused = error
-            failure = Outcome(error.reason, error.message, ready.level, ready.url, route, status)
+            said = outcomes.sentence(error)
+            failure = Outcome(error.reason, said, ready.level, ready.url, route, status)
             kept = to_keep(error)
             return failure, states.Learnt(
                 trust=None if kept is None else plain(kept), reached=error.reason in UNCHANGED

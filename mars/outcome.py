@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mars.errors import MarsError, TrustError, WireError
 from mars.plan import Plan
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ BEGUN = "begun"
 """In the journal, the reason of a request whose end nobody saw."""
 DIRECT = "direct"
 """``Response.route`` of a document that did not come through Tor."""
+REFUSED = "Nothing of it was taken; if this goes on, tell the application's developers."
+"""What a user can do about a document that is not as it should be."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,15 @@ class Outcome:
     @property
     def ok(self) -> bool:
         return self.reason is None
+
+
+def sentence(error: MarsError) -> str:
+    """What is wrong and what to do next, said to the application's user.
+
+    The trust rules speak to publishers too, who mend what they name; a user can't.
+    """
+    refused = isinstance(error, WireError | TrustError)
+    return f"{error.message} {REFUSED}" if refused else error.message
 
 
 def _sent(ready: Plan, url: str) -> str:

@@ -175,7 +175,9 @@ def check_url(url: str, *, by_hand: bool = False) -> Location:
         raise ConfigError("no-url", "No server is known; name one with --url.")
     location = parse_url(url)
     if location.has_query:
-        raise ConfigError("url-has-query", "The URL must not have a query; it is added by consent.")
+        raise ConfigError(
+            "url-has-query", "Leave the query out of the URL; it is added by consent."
+        )
     if not (_is_private(location) or by_hand):
         raise TransportError(
             "url-insecure", "Plain http is only for onion services and loopback; use https."
@@ -183,8 +185,8 @@ def check_url(url: str, *, by_hand: bool = False) -> Location:
     if _is_rewritten(location.target):
         raise TransportError(
             "url-invalid",
-            "The URL's path has a spelling that is rewritten on its way: no . or .. parts, no // "
-            "at its beginning, no %-escapes of letters, digits and -._~, others in capitals.",
+            "The URL's path would be rewritten on its way; write it without . or .. parts, // at "
+            "its beginning and %-escapes of letters, digits and -._~, other escapes in capitals.",
         )
     if location.target != "/":
         return location

@@ -81,7 +81,7 @@ class Consent:
 
     def _check(self, level: str, variables: Collection[str] | None) -> None:
         if level not in consent.LEVELS:
-            raise ConfigError("level-unknown", "A level is one of off, plain and tracked.")
+            raise ConfigError("level-unknown", "No such level; choose off, plain or tracked.")
         unknown = consent.undeclared(variables or ())
         if unknown:
             self._note(

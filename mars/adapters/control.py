@@ -121,7 +121,7 @@ def status_of(controller: Controller) -> TorStatus:
 def _unavailable(control: str) -> TransportError:
     return TransportError(
         "control-unavailable",
-        f"No Tor control port answers at {control}; Tor may work all the same.",
+        f"No Tor control port answers at {control}; Tor may work all the same; check the address.",
     )
 
 

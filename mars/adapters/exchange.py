@@ -75,7 +75,11 @@ class OneWayAdapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool = super().get_connection_with_tls_context(*args, **kwargs)
         if type(pool) not in self._pools.values():
-            raise TransportError("not-isolated", "The request would not have gone through Tor.")
+            raise TransportError(
+                "not-isolated",
+                "The request would not have gone through Tor, so it was not sent; report this "
+                "mistake of ours.",
+            )
         return pool
 
 
@@ -95,7 +99,9 @@ def _pools(
         def send(self, data: Any) -> None:
             if not (data and left[0].startswith(data)):
                 raise TransportError(
-                    "not-golden", "The request differs from the one that was shown; not sent."
+                    "not-golden",
+                    "The request differs from the one that was shown, so it was not sent; report "
+                    "this mistake of ours.",
                 )
             if left[0] is golden:
                 if self.sock is None:  # type: ignore[attr-defined]

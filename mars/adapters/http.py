@@ -133,7 +133,9 @@ def _check_head(answer: Answer, request: Request) -> None:
         raise _bad_answer()
     if 300 <= answer.status < 400 and request.expect is not None:
         raise TransportError(
-            "redirect", "The server points elsewhere, and redirects are never followed."
+            "redirect",
+            "The server points elsewhere, and redirects are never followed; check the address, or "
+            "ask the application's developers for the present one.",
         )
     if request.expect is not None and answer.status not in request.expect:
         raise TransportError(
@@ -145,7 +147,9 @@ def _check_head(answer: Answer, request: Request) -> None:
         lower = name.lower()
         if lower == "content-encoding":
             raise TransportError(
-                "encoded", "The server compressed its answer against the request; it must not."
+                "encoded",
+                "The server compressed its answer against the request; check the address, and tell "
+                "whoever runs the server.",
             )
         if lower == "content-length" and not (value.isascii() and value.isdigit()):
             raise _bad_answer()
@@ -159,7 +163,9 @@ def _read(answer: Answer, limit: int) -> bytes:
         left -= len(data)
     if not left:
         raise TransportError(
-            "too-large", f"The answer is larger than {limit} bytes; it was not read further."
+            "too-large",
+            f"The answer is larger than {limit} bytes, so it is no news and was not read further; "
+            "check the address.",
         )
     return b"".join(parts)
 

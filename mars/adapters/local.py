@@ -19,14 +19,19 @@ class FileFetcher:
         """Raises ``TransportError``: ``url-invalid``, ``file-unreadable``, ``too-large``."""
         data = _read(_path(request.url), request.limit + 1)
         if len(data) > request.limit:
-            raise TransportError("too-large", f"The file is larger than {request.limit} bytes.")
+            raise TransportError(
+                "too-large",
+                f"The file is larger than {request.limit} bytes, so it is no news; check its path.",
+            )
         return Response(200, data, "file")
 
 
 def _path(url: str) -> Path:
     parts = urlsplit(url)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost") or "\0" in url:
-        raise TransportError("url-invalid", "A file URL has the form file:///folder/motd.json.")
+        raise TransportError(
+            "url-invalid", "This is not a file URL; write it like file:///folder/motd.json."
+        )
     return Path(url2pathname(parts.path))
 
 

@@ -92,7 +92,7 @@ class OwnTor:
     def _failure(self, clock: Clock, end: float, last: TorStatus) -> TransportError:
         if clock.monotonic() < end - POLL:
             return TransportError(
-                "tor-start", f"Tor ended at once; its reason stands in {self.folder / LOG}."
+                "tor-start", f"Tor ended at once; read its reason in {self.folder / LOG}."
             )
         hint = (
             "set this machine's clock right"
@@ -160,7 +160,11 @@ def _prepared(folder: str, settings: TorSettings) -> Path:
         torrc.touch(mode=0o600)
         torrc.write_text(text, "utf-8")
     except OSError:
-        raise ConfigError("tor-folder", "The folder for Tor's files cannot be written.") from None
+        raise ConfigError(
+            "tor-folder",
+            f"Tor's files cannot be written to {home}; make room, give the folder back to this "
+            "user, or name another.",
+        ) from None
     return home
 
 

@@ -40,7 +40,8 @@ def parse_proxy(text: str) -> Proxy:
     scheme, separator, rest = text.rpartition("://")
     if separator and scheme != "socks5h":
         raise ConfigError(
-            "socks-scheme", "The proxy must be socks5h:// (names are resolved by Tor) or HOST:PORT."
+            "socks-scheme",
+            "Write the proxy as socks5h:// (names are resolved by Tor) or HOST:PORT.",
         )
     host, colon, port = rest.rpartition(":")
     if host == "localhost":

@@ -100,7 +100,9 @@ def _envelope(members: dict[str, object], x_keys: tuple[Envelope, ...]) -> Envel
         raise _bad("payloadType is not a text")
     payload = _bytes(members.get("payload"), "payload")
     if len(payload) > MAX_PAYLOAD:
-        raise WireError("too-large", f"The payload has more than {MAX_PAYLOAD} bytes.")
+        raise WireError(
+            "too-large", f"The payload has more than {MAX_PAYLOAD} bytes; make it shorter."
+        )
     return Envelope(payload_type, payload, _signatures(members.get("signatures")), x_keys)
 
 

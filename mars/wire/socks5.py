@@ -47,7 +47,9 @@ def _address(host: str) -> bytes:
     except ValueError:
         name = host.encode("ascii")
         if not 0 < len(name) <= _MAX_FIELD:
-            raise TransportError("url-invalid", "The URL's host name is too long.") from None
+            raise TransportError(
+                "url-invalid", "The URL's host name is too long; check it."
+            ) from None
         return bytes([_NAME, len(name)]) + name
     return bytes([_IPV4 if address.version == 4 else _IPV6]) + address.packed
 
@@ -66,16 +68,19 @@ _REPLIES = {
         ),
     ),
     0x05: ("refused", "The server is there and refuses the connection; check the port."),
-    0x06: ("onion-unreachable", "Tor's attempt took too long; the server may be offline."),
+    0x06: ("onion-unreachable", "Tor's attempt took too long; try again later."),
     0x07: ("not-socks", "The proxy does not do CONNECT; give Tor's own SocksPort."),
     0x08: ("not-socks", "The proxy takes no host names; give Tor's own SocksPort."),
     # Tor's own codes, sent where the SocksPort has ExtendedErrors (tor's man page; proposal 304).
-    0xF0: ("onion-not-found", "No such onion service is known; it is offline or never existed."),
-    0xF1: ("onion-invalid", "The onion service's descriptor is invalid; its operator must act."),
-    0xF2: ("onion-unreachable", "The onion service does not answer at its introduction points."),
+    0xF0: (
+        "onion-not-found",
+        "No such onion service is known; check the address, and try again later if it is right.",
+    ),
+    0xF1: ("onion-invalid", "The onion service's descriptor is invalid; tell its operator."),
+    0xF2: ("onion-unreachable", "The onion service does not answer; try again later."),
     0xF3: ("onion-unreachable", "The meeting with the onion service failed; try again later."),
-    0xF4: ("onion-auth", "The onion service wants a key that this Tor does not have."),
-    0xF5: ("onion-auth", "The onion service does not accept the key that this Tor has."),
+    0xF4: ("onion-auth", "The onion service wants a key of this Tor; ask its operator for one."),
+    0xF5: ("onion-auth", "The onion service refuses this Tor's key; ask its operator for another."),
     0xF6: ("onion-invalid", "This is not a valid onion address; check it letter by letter."),
     0xF7: ("onion-unreachable", "Tor could not reach the onion service in time; try again later."),
 }
@@ -90,7 +95,7 @@ def failure(code: int, host: str) -> TransportError:
     if host.endswith(".onion") and code == _GENERAL:
         code = 0xF6 if not is_onion_host(host) else code
     reason, message = _REPLIES.get(
-        code, ("tor-failed", f"Tor could not connect and gave the unknown code {code}.")
+        code, ("tor-failed", f"Tor could not connect (unknown code {code}); try again later.")
     )
     if reason == "onion-not-found" and not host.endswith(".onion"):
         reason, message = "host-not-found", "Tor does not find this host; check its name."

@@ -32,7 +32,9 @@ def parse(data: bytes, max_bytes: int) -> object:
     over ``MAX_INTEGER``), ``bad-text`` (a lone surrogate), ``not-json``.
     """
     if len(data) > max_bytes:
-        raise WireError("too-large", f"The document has more than {max_bytes} bytes.")
+        raise WireError(
+            "too-large", f"The document has more than {max_bytes} bytes; make it shorter."
+        )
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:

@@ -56,13 +56,18 @@ def _bridge_lines(bridges: Sequence[str], transports: Sequence[str]) -> list[str
 def _checked(line: str, keyword: str) -> str:
     text = line.strip().removeprefix(f"{keyword} ").strip()
     if _LINE.fullmatch(text) is None or "#" in text:
-        raise ConfigError("bridge-invalid", f"A {keyword} line must be one line of plain text.")
+        raise ConfigError(
+            "bridge-invalid",
+            f"A {keyword} line must be one line of plain text; copy it again from its source.",
+        )
     return text
 
 
 def quote(text: str) -> str:
     """A value with spaces or non-ASCII letters as tor reads it: a C string of UTF-8 bytes."""
     if any(ord(letter) < 0x20 for letter in text):
-        raise ConfigError("tor-folder", "The folder for Tor has a control character in its name.")
+        raise ConfigError(
+            "tor-folder", "The folder for Tor has a control character in its name; name another."
+        )
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

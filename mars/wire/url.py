@@ -63,7 +63,7 @@ def parse_url(url: str) -> Location:
     scheme = match["scheme"]
     port = int(match["port"] or _PORTS[scheme])
     if not 0 < port <= _MAX_PORT:
-        raise TransportError("url-invalid", "The URL's port is not between 1 and 65535.")
+        raise TransportError("url-invalid", "The URL's port is not between 1 and 65535; check it.")
     query = match["query"]
     path = match["path"] or "/"
     host = match["host"].strip("[]").lower()

@@ -8,6 +8,7 @@ import click
 
 from mars.cli import common
 from mars.console import emit_json, safe
+from mars.reasons import explained
 from mars.wire.times import LAST, format_time
 
 
@@ -28,7 +29,9 @@ def journal(
 ) -> None:
     """Show every request of this installation: when, by which route, what came back.
 
-    The journal never leaves this machine. It keeps the newest 200 entries.
+    The journal never leaves this machine. It keeps the newest 200 entries. The reason "begun"
+    stands with a request whose end nobody saw: it was sent, and the process ended before an answer
+    was written down.
     """
     engine, _ = common.stored(state_dir, product, channel)
     if delete:
@@ -49,6 +52,7 @@ def _line(entry: dict[str, object]) -> str:
     time = entry.get("time")
     known = type(time) is int and 0 <= time <= LAST
     when = format_time(time) if known and isinstance(time, int) else "unknown time"
-    came = entry.get("reason") or f"accepted {entry.get('serial')}"
+    reason = entry.get("reason")
+    came = explained(str(reason)) if reason else f"accepted {entry.get('serial')}"
     route = entry.get("route") or "not connected"
     return f"{when}  {entry.get('level')}  {entry.get('url')}  {route}  {came}"

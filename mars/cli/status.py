@@ -11,6 +11,7 @@ import click
 from mars import factory
 from mars.cli import common
 from mars.console import emit_json, safe
+from mars.reasons import explained
 
 _LABELS = (
     ("level", "Level"),
@@ -84,5 +85,6 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return f"{value['time']}, {value['reason'] or 'accepted'}"
+        reason = value["reason"]
+        return f"{value['time']}, {explained(str(reason)) if reason else 'accepted'}"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

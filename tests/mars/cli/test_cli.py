@@ -6,85 +6,21 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mars import Mars, cli, factory
+from mars import Mars, factory
 from mars.errors import TransportError
 from mars.metrics import DECLARED
 from mars.plan import check_url
 from mars.schedule import VERSION as SCHEDULE_VERSION
 from mars.testing.publisher import Publisher
-from mars.testing.socks import SocksServer, answering, ok
+from mars.testing.socks import answering, ok
 from mars.wire.motd import Message
 from mars.wire.request import request_bytes
 from mars.wire.times import parse_time
-
-URL = "http://127.0.0.1:8080/motd/motd.json"
-
-
-@dataclass
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        table: dict[str, Any] = json.loads(self.out)
-        return table
-
-
-@dataclass
-class Desk:
-    """A user's terminal: ``run`` is the command; the server's answer can be changed."""
-
-    folder: Path
-    call: Callable[..., Done]
-    socks: SocksServer
-    publisher: Publisher = field(default_factory=Publisher)
-
-    def __post_init__(self) -> None:
-        self.trust = self.folder / "trust.json"
-        self.state = self.folder / "a b" / "staté"
-        self.trust.write_bytes(self.publisher.trust().encode())
-        self.publish()
-
-    def publish(self, **changes: Any) -> None:
-        now = factory.system_clock().now() - 60
-        self.socks.handler = answering(ok(self.publisher.document(now, **changes)))
-
-    def fetch(self, *arguments: str) -> Done:
-        return self.call(
-            *("fetch", "--url", URL, "--trust", str(self.trust), "--socks", self.socks.address),
-            *("--state", str(self.state), "--product", "examplemail", "--app-version", "0.5.1"),
-            *arguments,
-        )
-
-    def run(self, *arguments: str) -> Done:
-        return self.call(*arguments, "--state", str(self.state))
-
-
-@pytest.fixture
-def desk(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Desk]:
-    for name in ("CI", "DO_NOT_TRACK", "MARS_LEVEL", "MARS_VARIABLES"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(*arguments: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["mars", *arguments])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return Done(int(end.value.code or 0), captured.out, captured.err)
-
-    with SocksServer(answering(b"")) as socks:
-        yield Desk(tmp_path, call, socks)
+from tests.mars.cli.conftest import URL, Desk
 
 
 def test_fetch_without_level_or_decision_sends_nothing_and_exits_1(desk: Desk) -> None:
@@ -305,75 +241,6 @@ def test_prove_shows_that_a_switch_stops_everything(
     assert desk.socks.visits == []
 
 
-def test_the_journal_shows_and_forgets(desk: Desk) -> None:
-    assert desk.run("journal", "--json").json["entries"] == []
-    desk.fetch("--level", "tracked")
-    entry = desk.run("journal", "--json").json["entries"][0]
-    assert entry["sent"].encode() == desk.socks.visits[0].request
-    assert entry["route"] == f"tor {desk.socks.address}"
-    assert entry["reason"] is None
-    assert "accepted" in desk.run("journal").out
-    assert "User-Agent: mars/1" in desk.run("journal", "--sent").out
-    assert desk.run("journal", "--delete", "--json").json["entries"] == []
-
-
-def test_reset_changes_the_age_or_forgets_everything(desk: Desk) -> None:
-    desk.fetch("--level", "plain")
-    assert desk.run("reset", "--installed", "2020-01-01", "--json").code == 0
-    assert "ia=1000" in desk.run("preview", "--level", "tracked").out
-    assert desk.run("reset", "--age").code == 0
-    assert "ia=1 " in desk.run("preview", "--level", "tracked").out
-    assert desk.run("reset", "--installed", "soon").code == 1
-    future = desk.run("reset", "--installed", "2999-01-01", "--json")
-    assert future.code == 1
-    assert future.json["reason"] == "bad-time"
-    assert "--age" in future.json["message"]
-    desk.run("consent", "grant", "tracked", "--country", "IS")
-    (desk.state / "current.json").write_text("{}")
-    (desk.state / ".state.json-x1").write_text("{")
-    (desk.state / ".journal.jsonl-x1").write_text("{")
-    (desk.state / "tor" / "data").mkdir(parents=True)
-    (desk.state / "tor" / "torrc").write_text("")
-    assert desk.run("reset", "--all").code == 0
-    assert [path.name for path in desk.state.iterdir()] == ["state.lock"]
-    assert desk.run("show").code == 1
-
-
-def test_reset_takes_no_folder_in_which_nothing_was_ever_kept(desk: Desk) -> None:
-    source = desk.folder / "src" / "tor"
-    source.mkdir(parents=True)
-    desk.state = source.parent
-    assert desk.run("reset", "--all").code == 0
-    assert source.is_dir()
-
-
-def test_a_link_in_place_of_tors_folder_is_not_followed(desk: Desk) -> None:
-    desk.fetch("--level", "plain")
-    treasure = desk.folder / "treasure"
-    treasure.mkdir()
-    (desk.state / "tor").symlink_to(treasure)
-    assert desk.run("reset", "--all").code == 0
-    assert treasure.is_dir()
-
-
-def test_revoking_forgets_the_country(desk: Desk) -> None:
-    desk.run("consent", "grant", "tracked", "--variable", "cc", "--country", "IS")
-    desk.run("consent", "revoke")
-    desk.run("consent", "grant", "tracked", "--variable", "cc")
-    assert "IS" not in (desk.state / "state.json").read_text()
-
-
-@pytest.mark.skipif(os.name == "nt", reason="no modes there")
-def test_every_folder_that_is_made_is_the_users_alone(desk: Desk) -> None:
-    before = os.umask(0)
-    try:
-        desk.run("consent", "grant", "plain")
-    finally:
-        os.umask(before)
-    for made in (desk.state, desk.state.parent):
-        assert made.stat().st_mode & 0o777 == 0o700
-
-
 def test_preview_of_a_far_time_names_the_one_that_holds(desk: Desk) -> None:
     desk.fetch("--level", "plain")
     desk.run("consent", "grant", "plain")
@@ -401,11 +268,6 @@ def test_preview_names_both_ways_where_the_direct_one_is_allowed(desk: Desk) -> 
     assert desk.run("preview", *news, "--json").json["route"] == "through Tor"
 
 
-def test_no_news_says_what_to_do(desk: Desk) -> None:
-    done = desk.run("show")
-    assert "mars fetch --trust" in done.err
-
-
 def test_a_second_daemon_is_told_so(desk: Desk) -> None:
     apps, root = desk.folder / "apps", desk.folder / "root"
     apps.mkdir()
@@ -425,18 +287,6 @@ def test_doctor_refuses_a_password_that_is_no_text(desk: Desk) -> None:
     done = desk.call("doctor", "--control-password-file", str(secret), "--json")
     assert done.code == 1
     assert done.json["reason"] == "control-password"
-
-
-def test_status_says_where_things_stand(desk: Desk) -> None:
-    desk.fetch("--level", "plain")
-    done = desk.run("status", "--json")
-    assert done.code == 0
-    table = done.json
-    assert table["product"] == "examplemail"
-    assert table["level"] == "off"
-    assert table["update"] == "update"
-    assert table["stale_since"] is None
-    assert "Last try:" in desk.run("status").out
 
 
 def test_it_runs_without_terminal_and_home(tmp_path: Path) -> None:

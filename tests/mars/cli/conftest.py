@@ -1,0 +1,78 @@
+"""A user's terminal: ``mars`` in this process, and a server behind a recording proxy."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mars import cli, factory
+from mars.testing.publisher import Publisher
+from mars.testing.socks import SocksServer, answering, ok
+
+URL = "http://127.0.0.1:8080/motd/motd.json"
+
+
+@dataclass
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        table: dict[str, Any] = json.loads(self.out)
+        return table
+
+
+@dataclass
+class Desk:
+    """A user's terminal: ``run`` is the command; the server's answer can be changed."""
+
+    folder: Path
+    call: Callable[..., Done]
+    socks: SocksServer
+    publisher: Publisher = field(default_factory=Publisher)
+
+    def __post_init__(self) -> None:
+        self.trust = self.folder / "trust.json"
+        self.state = self.folder / "a b" / "staté"
+        self.trust.write_bytes(self.publisher.trust().encode())
+        self.publish()
+
+    def publish(self, **changes: Any) -> None:
+        now = factory.system_clock().now() - 60
+        self.socks.handler = answering(ok(self.publisher.document(now, **changes)))
+
+    def fetch(self, *arguments: str) -> Done:
+        return self.call(
+            *("fetch", "--url", URL, "--trust", str(self.trust), "--socks", self.socks.address),
+            *("--state", str(self.state), "--product", "examplemail", "--app-version", "0.5.1"),
+            *arguments,
+        )
+
+    def run(self, *arguments: str) -> Done:
+        return self.call(*arguments, "--state", str(self.state))
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Desk]:
+    for name in ("CI", "DO_NOT_TRACK", "MARS_LEVEL", "MARS_VARIABLES"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["mars", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        return Done(int(end.value.code or 0), captured.out, captured.err)
+
+    with SocksServer(answering(b"")) as socks:
+        yield Desk(tmp_path, call, socks)

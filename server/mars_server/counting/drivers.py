@@ -5,16 +5,9 @@ A driver gives results back in the order of the tasks, a bounded number ahead.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing.connection import wait
-from threading import Thread
 from typing import Protocol
 
 from mars.errors import StateError
@@ -37,24 +30,6 @@ class Here:
 
     def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
         return (perform(task, allow) for task in tasks)
-
-
-class Pool:
-    """In ``jobs`` processes of this machine."""
-
-    def __init__(self, executor: ProcessPoolExecutor, jobs: int) -> None:
-        self._executor = executor
-        self._ahead = AHEAD * jobs
-
-    def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
-        def submit(task: Task) -> Callable[[], Done]:
-            future: Future[Done] = self._executor.submit(perform, task, allow)
-            return future.result
-
-        try:
-            yield from ahead(tasks, submit, allow, self._ahead)
-        except BrokenProcessPool as error:
-            raise died() from error
 
 
 def ahead(
@@ -96,24 +71,7 @@ def driver(jobs: int = 1, cluster: str | None = None) -> Iterator[Driver]:
     elif jobs == 1:
         yield Here()
     else:
-        # Spawned, not forked: small processes that hold none of our files, locks or connections.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, context, _die_with_parent) as executor:
-            try:
-                yield Pool(executor, jobs)
-            except BaseException:
-                executor.shutdown(wait=False, cancel_futures=True)
-                raise
+        from mars_server.counting.pool import in_processes  # late: one job needs none of it
 
-
-def _die_with_parent() -> None:
-    """A worker of a counter that was killed would wait for work for ever."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        Thread(target=_watch, args=(parent.sentinel,), daemon=True).start()
-
-
-def _watch(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)
+        with in_processes(jobs) as pool:
+            yield pool

@@ -6,11 +6,11 @@ put into it, only adds to the number of lines; so the rules are strict and never
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Protocol
 
 from mars.errors import ConfigError
 from mars_server.counting.combined import Combined, Found
-from mars_server.counting.jsonlines import JsonLines
 
 
 class Format(Protocol):
@@ -37,16 +37,19 @@ COMBINED = "combined"
 JSON = "json"
 AUTO = "auto"
 
-_FORMATS: dict[str, Format] = {COMBINED: Combined(), JSON: JsonLines()}
-NAMES = (AUTO, *_FORMATS)
+NAMES = (AUTO, COMBINED, JSON)
 
 
+@cache
 def named(name: str) -> Format:
     """Raises ``ConfigError`` (``log-format``)."""
-    try:
-        return _FORMATS[name]
-    except KeyError:
-        raise ConfigError("log-format", f"Known log formats are {', '.join(NAMES)}.") from None
+    if name == COMBINED:
+        return Combined()
+    if name == JSON:
+        from mars_server.counting.jsonlines import JsonLines  # late: its parser is a library
+
+        return JsonLines()
+    raise ConfigError("log-format", f"Known log formats are {', '.join(NAMES)}.")
 
 
 def detect(head: bytes) -> str:

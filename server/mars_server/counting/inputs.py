@@ -17,7 +17,7 @@ def expand(names: Sequence[str]) -> list[str]:
     """The logs that ``names`` mean, each once, in the order given; folders sorted by name.
 
     Raises ``StateError`` (``log-missing``) and ``ConfigError`` (``log-unfinished``) for a
-    ``.part`` file that is named.
+    ``.part`` file that is named; for URLs with ``*`` what ``remote.expand_url`` raises.
     """
     seen: set[tuple[int, int]] = set()
     return [path for path in _each(names) if _is_new(path, seen)]
@@ -25,7 +25,11 @@ def expand(names: Sequence[str]) -> list[str]:
 
 def _each(names: Iterable[str]) -> Iterator[str]:
     for name in names:
-        if name == STDIN or "://" in name:
+        if "://" in name and "*" in name:
+            from mars_server.counting.remote import expand_url
+
+            yield from expand_url(name)
+        elif name == STDIN or "://" in name:
             yield name
         elif Path(name).is_dir():
             yield from _folder(Path(name))

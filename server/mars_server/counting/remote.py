@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, cast
+from typing import IO, Any, cast
 
-from mars.errors import ConfigError, StateError
+from mars.errors import ConfigError, MarsError, StateError
 
 _BLOCK = 4 * 1024 * 1024
 """Bytes fetched at once."""
@@ -19,16 +19,52 @@ def open_url(url: str) -> Iterator[IO[bytes]]:
     Raises ``ConfigError`` (``extra-missing``) without the extra ``cluster`` and ``StateError``
     (``log-unreadable``) where the file cannot be had; the message never quotes the server.
     """
+    with _said_plainly(url):
+        system, path = _fsspec().core.url_to_fs(url)
+        file = system.open(path, "rb", block_size=_BLOCK)
+    with file:
+        try:
+            yield cast("IO[bytes]", file)
+        except OSError as error:
+            raise _unreadable(url, error) from error
+
+
+def expand_url(pattern: str) -> list[str]:
+    """The URLs that a pattern with ``*`` means, sorted by name. Raises as ``open_url`` does, and
+    ``StateError`` (``log-missing``)."""
+    with _said_plainly(pattern):
+        system, path = _fsspec().core.url_to_fs(pattern)
+        found = [str(system.unstrip_protocol(one)) for one in sorted(system.glob(path))]
+    if not found:
+        raise StateError("log-missing", f"There is no log {pattern}.")
+    return found
+
+
+def _fsspec() -> Any:
     try:
         import fsspec
     except ImportError:
         raise ConfigError(
             "extra-missing", "Logs are read by URL only with: pip install 'mars[cluster]'."
         ) from None
+    return fsspec
+
+
+@contextmanager
+def _said_plainly(url: str) -> Iterator[None]:
     try:
-        with fsspec.open(url, "rb", block_size=_BLOCK) as file:
-            yield cast("IO[bytes]", file)
-    except (FileNotFoundError, ValueError, ImportError, OSError) as error:
-        raise StateError(
-            "log-unreadable", f"{url} cannot be read ({type(error).__name__})."
-        ) from error
+        yield
+    except MarsError:
+        raise
+    except ImportError as error:  # fsspec names the package that a protocol needs
+        raise ConfigError("extra-missing", f"{url} cannot be read: {error}.") from error
+    except Exception as error:  # each protocol's library has errors of its own
+        raise _unreadable(url, error) from error
+
+
+def _unreadable(url: str, error: Exception) -> StateError:
+    return StateError(
+        "log-unreadable",
+        f"{url} cannot be read ({type(error).__name__}). Check the address, and the rights that "
+        "its protocol's library finds in the environment.",
+    )

@@ -253,4 +253,8 @@ TestRotation.settings = SETTINGS
 
 @pytest.mark.postgres
 def test_every_line_counts_once_on_postgresql(postgres_server: Postgres) -> None:
-    run_state_machine_as_test(lambda: Rotation(postgres_server.new_database()), settings=SETTINGS)
+    class OnPostgres(Rotation):
+        def __init__(self) -> None:
+            super().__init__(postgres_server.new_database())
+
+    run_state_machine_as_test(OnPostgres, settings=SETTINGS)

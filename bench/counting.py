@@ -12,6 +12,7 @@ import gzip
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ BEGIN, END = "<!-- counting: begin -->", "<!-- counting: end -->"
 GIGABYTE = 6_700_000
 """Lines of a combined log of about 1 GB."""
 GROWTH = (1_000_000, 5_000_000, 20_000_000)
+GROWTH_RUNS = 3
 SLICE = 1_000_000
 """Lines for GoAccess, which would take minutes for more; its rate is what is compared."""
 ARCHIVES, ARCHIVE_LINES = 50, 100_000
@@ -36,6 +38,9 @@ LONG_LINE = 3_000_000
 """Bytes."""
 RUNS = 3
 """Of which the least time is shown: other work on the machine only adds."""
+PAIRS = 7
+"""Of a dry run and a stored one, one after the other, so that a change of the machine's speed
+meets both."""
 PAUSE = 0.01
 """Seconds between two looks at a command's memory."""
 PRODUCT = """
@@ -122,6 +127,12 @@ def least(runs: Sequence[Used]) -> Used:
     )
 
 
+def added(dry: Sequence[Used], stored: Sequence[Used]) -> str:
+    """How much more CPU time the second of each pair took, in per cent of the first."""
+    shares = sorted(100 * (two.cpu / one.cpu - 1) for one, two in zip(dry, stored, strict=True))
+    return f"{statistics.median(shares):+.0f} % ({shares[0]:+.0f} to {shares[-1]:+.0f} %)"
+
+
 @contextmanager
 def logs(folder: Path, kind: str, lines: int) -> Iterator[Path]:
     path = folder / f"{kind}-{lines}.log"
@@ -138,7 +149,6 @@ class Bench:
         self.product = folder / "product.toml"
         self.product.write_text(PRODUCT)
         self.out: list[str] = []
-        self.databases = 0
 
     def say(self, text: str) -> None:
         print(text, flush=True)
@@ -149,13 +159,22 @@ class Bench:
         return best(*COUNT, *names, *told, runs=runs)
 
     def stored(self, name: Path) -> Used:
-        """Into a new database each time, as the first count does."""
-        runs = []
-        for _ in range(RUNS):
-            self.databases += 1
-            url = f"sqlite:///{self.folder}/{self.databases}.db"
-            runs.append(measure(*COUNT, name, "--product", self.product, "--db", url))
-        return least(runs)
+        """Into a database that knows one other log, as every count but the first does."""
+        empty, full = self.folder / "known.db", self.folder / "counts.db"
+        told = ("--product", self.product, "--db")
+        if not empty.exists():
+            with logs(self.folder, "own", 1000) as other:
+                measure(*COUNT, other, *told, f"sqlite:///{empty}")
+        shutil.copyfile(empty, full)
+        used = measure(*COUNT, name, *told, f"sqlite:///{full}")
+        for path in self.folder.glob("counts.db*"):
+            path.unlink()
+        return used
+
+    def pairs(self, name: Path) -> tuple[list[Used], list[Used]]:
+        """Dry and stored runs in turn."""
+        both = [(self.dry(name, runs=1), self.stored(name)) for _ in range(PAIRS)]
+        return [dry for dry, _ in both], [kept for _, kept in both]
 
     def side_by_side(self) -> None:
         with logs(self.folder, "combined", GIGABYTE) as log:
@@ -166,9 +185,9 @@ class Bench:
             beside = grep.cpu / GIGABYTE
             self.say(best("wc", "-l", log).row("`wc -l`", GIGABYTE, beside))
             self.say(grep.row("`grep -c`", GIGABYTE, beside))
-            one = self.dry(log, runs=RUNS)
+            dry, stored = self.pairs(log)
+            one, kept = least(dry), least(stored)
             two = self.dry(log, jobs=2, runs=RUNS)
-            kept = self.stored(log)
             self.say(one.row("`count --dry-run`", GIGABYTE, beside))
             self.say(two.row("`count --dry-run --jobs 2`", GIGABYTE, beside))
             self.say(kept.row("`count --db` (SQLite)", GIGABYTE, beside))
@@ -179,9 +198,10 @@ class Bench:
                 f"a second with one job, {GIGABYTE / two.wall * goaccess.wall / SLICE:.0f} × with "
                 f"two; {GIGABYTE / one.cpu * goaccess.cpu / SLICE:.0f} × its lines a CPU second."
             )
+        self.say(f"\nTwo jobs are {one.wall / two.wall:.2f} × as fast as one.")
         self.say(
-            f"\nTwo jobs are {one.wall / two.wall:.2f} × as fast as one. A database costs "
-            f"{100 * (kept.cpu / one.cpu - 1):.0f} % more CPU time than a dry run."
+            f"\nA database costs {added(dry, stored)} of a dry run's CPU time (median of {PAIRS} "
+            f"pairs, least and most)."
         )
 
     def goaccess(self, beside: float) -> Used | None:
@@ -197,17 +217,24 @@ class Bench:
         return used
 
     def growth(self) -> None:
-        self.say("\nGrowth, one job:\n")
+        with logs(self.folder, "combined", 1) as log:
+            start = self.dry(log, runs=10).cpu
+        self.say(f"\nGrowth, one job. A log of one line takes {start:.2f} s of CPU time.\n")
         self.say(
-            "| million lines | wall s | CPU s | CPU µs per line | peak MB |\n|---|---|---|---|---|"
+            "| million lines | wall s | CPU s | CPU µs per line | the same without the start "
+            "| peak MB |\n|---|---|---|---|---|---|"
         )
+        per_line = []
         for lines in GROWTH:
             with logs(self.folder, "combined", lines) as log:
-                used = self.dry(log, runs=2 if lines < GROWTH[-1] else 1)
+                used = self.dry(log, runs=GROWTH_RUNS)
+            per_line.append((used.cpu - start) / lines)
             self.say(
                 f"| {lines // 1_000_000} | {used.wall:.2f} | {used.cpu:.2f} "
-                f"| {1e6 * used.cpu / lines:.2f} | {used.memory:.0f} |"
+                f"| {1e6 * used.cpu / lines:.2f} | {1e6 * per_line[-1]:.2f} | {used.memory:.0f} |"
             )
+        spread = max(per_line) / min(per_line) - 1
+        self.say(f"\nMost and least per line, without the start, differ by {spread:.0%}.")
 
     def others(self) -> None:
         self.say("\nOther logs, one job:\n")

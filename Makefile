@@ -39,6 +39,7 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 
 bench: $(STAMP)
+	@bash scripts/packages.sh bench
 	@$(BIN)/python -m bench $(ARGS)
 
 docs: $(STAMP)
@@ -48,6 +49,7 @@ fuzz: $(STAMP)
 	@bash scripts/fuzz.sh
 
 soak: $(STAMP)
+	@bash scripts/packages.sh bench
 	@$(BIN)/python -m bench.soak $(ARGS)
 
 # Freezes the versions of a fresh environment into constraints.txt.

@@ -1,6 +1,7 @@
-"""The long trials: kills under load, memory over millions of requests, 500 clients over Tor.
+"""The long trials: a server killed under load, its memory over millions of requests, 500 clients
+over Tor, a counter killed and given a thousand histories of rotation.
 
-``python -m bench.soak kills memory onion`` runs some of them. ``REQUESTS=10000000`` sets how many
+``python -m bench.soak kills memory onion counting`` runs some of them. ``REQUESTS=10000000`` sets how many
 requests the memory trial makes (2,000,000 unless told otherwise).
 """
 
@@ -30,6 +31,8 @@ from tests.server.serving import kit
 from tests.server.serving.load import Load
 
 KILLS = 100
+COUNTER_KILLS = 200
+ROTATIONS = 1000
 SEED = 20261121
 GROWTH_LIMIT = 0.05
 CLIENTS = 500
@@ -169,7 +172,19 @@ def _client(network: TorNetwork, url: str, publisher: Publisher) -> int:
         return failures
 
 
-TRIALS = {"kills": kills, "memory": memory, "onion": onion}
+def counting() -> list[str]:
+    """The random trials of ``tests/server/counting`` at their full length, on both databases."""
+    folder = Path(__file__).parent.parent / "tests/server/counting"
+    print(f"{ROTATIONS:,} histories of rotation, {COUNTER_KILLS} kills of the counter", flush=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--timeout", "0", f"--hypothesis-seed={SEED}"]
+        + [str(folder / name) for name in ("test_rotation.py", "test_kill.py")],
+        env={**os.environ, "MARS_ROTATIONS": str(ROTATIONS), "MARS_KILLS": str(COUNTER_KILLS)},
+    )
+    return [] if done.returncode == 0 else ["exactly once, through rotation and kills"]
+
+
+TRIALS = {"kills": kills, "memory": memory, "onion": onion, "counting": counting}
 
 
 def main(names: list[str]) -> int:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system packages that are missing, by apt, and says so in one line.
 #
-#   scripts/packages.sh setup|test
+#   scripts/packages.sh setup|test|bench
 #
 # Without apt, root and sudo it names them in one sentence and exits 1. Services that come with
 # a package (tor, nginx, ...) are neither started now nor at the next boot: the tests start their
@@ -12,6 +12,7 @@ set -euo pipefail
 SETUP="tor:tor tor-gencert:tor gpg:gnupg gpgv:gpgv"
 TEST="nginx:nginx caddy:caddy apache2:apache2 Xvfb:xvfb strace:strace
       curl:curl openssl:openssl zstd:zstd git:git"
+BENCH="goaccess:goaccess wrk:wrk"
 POSTGRES="postgresql"
 
 PATH="$PATH:/usr/sbin:/sbin"
@@ -28,7 +29,8 @@ setup)
         need "python$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
     fi
     ;;
-test)
+test|bench)
+    [ "$1" = test ] || TEST="$TEST $BENCH"
     for pair in $TEST; do command -v "${pair%%:*}" >/dev/null || need "${pair##*:}"; done
     # Playwright's own Node needs it, and a small system lacks it.
     ldconfig -p | grep -q 'libatomic\.so\.1 ' || need libatomic1
@@ -46,7 +48,7 @@ test)
     fi
     ;;
 *)
-    echo "usage: scripts/packages.sh setup|test" >&2
+    echo "usage: scripts/packages.sh setup|test|bench" >&2
     exit 2
     ;;
 esac

@@ -1,8 +1,8 @@
 """The long trials: a server killed under load, its memory over millions of requests, 500 clients
 over Tor, a counter killed and given a thousand histories of rotation.
 
-``python -m bench.soak kills memory onion counting`` runs some of them. ``REQUESTS=10000000`` sets how many
-requests the memory trial makes (2,000,000 unless told otherwise).
+``python -m bench.soak kills memory onion counting`` runs some of them. ``REQUESTS=10000000`` sets
+how many requests the memory trial makes (2,000,000 unless told otherwise).
 """
 
 from __future__ import annotations

@@ -12,10 +12,9 @@ from mars import factory
 from mars.errors import MarsError
 from mars.ports import Request
 from mars.wire.product import Product, parse_product
-from mars.wire.query import MOTD_PATH
-from mars.wire.request import request_bytes
 from mars_server.config import Config
 from mars_server.onion.folder import hostname
+from mars_server.serving.app import CHECK_PATH
 from mars_server.serving.bind import parse_bind
 from mars_server.serving.document import read
 from mars_server.serving.launch import read as read_file
@@ -34,6 +33,10 @@ PUBLISH_EVERY = 10 * DAY
 LOW_DISK = 0.10
 FULL_DISK = 0.01
 """Free shares of the disk that holds the logs."""
+_CHECK = f"GET {CHECK_PATH} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode(
+    "ascii"
+)
+"""A look at ourselves must not be counted as a client's."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def _server(config: Config) -> Check:
     with socket.socket(family) as sock:
         sock.settimeout(5.0)
         sock.connect(address)
-        sock.sendall(request_bytes("localhost"))
+        sock.sendall(_CHECK)
         answer = b""
         while part := sock.recv(65536):
             answer += part
@@ -129,7 +132,7 @@ def _onion(config: Config) -> Check:
     name = hostname(config.onion.folder) if config.onion.folder else None
     if name is None or not config.socks:
         return Check("onion", UNSET, "no onion folder, or no socks to reach it through")
-    url = f"http://{name}{MOTD_PATH}"
+    url = f"http://{name}{CHECK_PATH}"
     answer = factory.fetcher(config.socks).fetch(Request(url, deadline=90.0))
     same = answer.status == 200 and answer.body == read(Path(config.motd))
     if not same:

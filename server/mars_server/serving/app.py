@@ -13,6 +13,9 @@ from mars_server.serving import responses
 from mars_server.serving.connection import HIT
 from mars_server.serving.service import Service
 
+CHECK_PATH = "/motd/check.json"
+"""The same bytes for whoever watches over the server: never logged, so that no count grows by it."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _VERSIONS = (HttpVersion10, HttpVersion11)
 _READING = ("GET", "HEAD")
@@ -23,17 +26,18 @@ def application(service: Service, routes: Iterable[web.RouteDef] = ()) -> web.Ap
     app = web.Application(
         middlewares=[_guard(service)], client_max_size=service.limits.body, debug=False
     )
-    app.router.add_route("*", MOTD_PATH, _motd(service))
+    app.router.add_route("*", MOTD_PATH, _motd(service, logged=True))
+    app.router.add_route("*", CHECK_PATH, _motd(service, logged=False))
     app.add_routes(list(routes))
     app.on_response_prepare.append(_anonymous)
     return app
 
 
-def _motd(service: Service) -> Handler:
+def _motd(service: Service, logged: bool) -> Handler:
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.method not in _READING:
             return responses.uniform(405, "GET, HEAD")
-        if request.method == "GET":
+        if logged and request.method == "GET":
             _, _, query = request.raw_path.partition("?")
             request[HIT] = service.canonical(query)
         return responses.motd(service.document.body)

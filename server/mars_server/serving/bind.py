@@ -14,6 +14,8 @@ BACKLOG = 4096
 """Connections the kernel may queue for us; it cuts this down to net.core.somaxconn."""
 SOCKET_MODE = 0o660
 """The owner and the group (that of tor or the front server) may connect."""
+Mark = tuple[int, int, int]
+"""Device, inode and time of creation (ns) of a socket's file."""
 _UNIX = "unix:"
 _LONGEST_UNIX_PATH = 107
 """Bytes; sockaddr_un.sun_path holds 108 with its NUL (unix(7))."""
@@ -73,7 +75,8 @@ def _unix_path(path: str) -> str:
 def listen(bind: Bind) -> socket.socket:
     """A listening, non-blocking socket. A dead socket file at the path is replaced.
 
-    Raises ``StateError`` (``bind-busy``) when somebody answers there already.
+    Raises ``StateError``: ``bind-busy`` when somebody answers there already, ``bind-failed`` when
+    the path can hold no socket.
     """
     return _listen_unix(bind.path) if bind.path else _listen_tcp(bind)
 
@@ -84,11 +87,36 @@ def _listen_unix(path: str) -> socket.socket:
             raise StateError("bind-busy", "Another server answers at this socket; stop it first.")
         Path(path).unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.bind(path)
+    try:
+        sock.bind(path)
+    except OSError as error:
+        sock.close()
+        raise StateError(
+            "bind-failed",
+            f"No socket can be made at {path} ({error.strerror}); look at what is there.",
+        ) from None
     Path(path).chmod(SOCKET_MODE)
     sock.listen(BACKLOG)
     sock.setblocking(False)
     return sock
+
+
+def mark(path: str) -> Mark | None:
+    """What tells this socket's file from another that takes its place, None where there is none.
+
+    The time is part of it, since a file system gives a freed inode to the next file.
+    """
+    try:
+        found = Path(path).lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def remove(path: str, mine: Mark | None) -> None:
+    """Removes our socket's file, and not that of a server which has taken over meanwhile."""
+    if mine is not None and mark(path) == mine:
+        Path(path).unlink(missing_ok=True)
 
 
 def _answers(path: str) -> bool:
@@ -96,8 +124,10 @@ def _answers(path: str) -> bool:
         probe.settimeout(2.0)
         try:
             probe.connect(path)
-        except OSError:
+        except (ConnectionRefusedError, FileNotFoundError):
             return False
+        except OSError:  # its queue is full, or it is not for us: alive all the same
+            return True
     return True
 
 

@@ -22,7 +22,7 @@ from mars_server.config import Config
 from mars_server.metrics import exposition
 from mars_server.onion.folder import hostname
 from mars_server.onion.settings import OnionSettings
-from mars_server.serving.bind import Bind, bound, listen, parse_bind
+from mars_server.serving.bind import Bind, bound, listen, mark, parse_bind, remove
 from mars_server.serving.counters import Counters, shared
 from mars_server.serving.document import Document, Source
 from mars_server.serving.hosts import allowed_hosts
@@ -41,6 +41,7 @@ def serve(config: Config, tell: Tell) -> int:
     address = parse_bind(config.bind)
     plan = _plan(config, address, tell)
     sock = listen(address)
+    mine = mark(address.path)
     try:
         where = bound(address, sock)
         if config.onion.folder:
@@ -49,7 +50,7 @@ def serve(config: Config, tell: Tell) -> int:
     finally:
         sock.close()
         if address.path:
-            Path(address.path).unlink(missing_ok=True)
+            remove(address.path, mine)
 
 
 def read(path: str, what: str) -> bytes:

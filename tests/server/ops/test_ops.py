@@ -91,6 +91,7 @@ def test_status_joins_what_there_is_and_fails_when_the_server_is_gone(tmp_path: 
         }  # fmt: skip
         assert checks["motd"]["days_left"] == 44
         server.stop()
+        assert server.lines() == [], "a look at ourselves is no hit"
     done = run("status", "--config", str(file))
     assert done.returncode == 1
     assert re.search(r"^fail +server", done.stdout, re.MULTILINE)

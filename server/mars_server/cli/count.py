@@ -141,15 +141,13 @@ def report(outcome: Outcome, *, as_json: bool) -> int:
         click.echo(f"{safe(message)} [{reason}]", err=True)
     total = outcome.tally
     if as_json:
-        emit_json(
-            {
-                "lines": total.lines,
-                "hits": total.hits,
-                "rejected": total.rejected,
-                "late": outcome.late,
-                "days": total.days(),
-            }
-        )
+        told: dict[str, object] = {
+            "lines": total.lines,
+            "hits": total.hits,
+            "rejected": total.rejected,
+            "days": total.days(),
+        }
+        emit_json(told if outcome.late is None else told | {"late": outcome.late})
     else:
         late = f", {outcome.late} of the hits too late" if outcome.late else ""
         click.echo(f"{total.lines} lines, {total.hits} hits, {total.rejected} rejected{late}")

@@ -27,8 +27,8 @@ class Outcome:
 
     tally: Tally = field(default_factory=Tally)
     """The lines that this pass counted."""
-    late: int = 0
-    """Those of its hits that were dropped because their week is published."""
+    late: int | None = None
+    """Those of its hits that were dropped because their week is published; None for a dry run."""
     problems: list[tuple[str, str]] = field(default_factory=list)
     """Reason code and sentence for each log that could not be counted."""
     notes: list[str] = field(default_factory=list)

@@ -33,10 +33,11 @@ def current_keys(root: TrustRoot, state: TrustState) -> Current:
     Raises ``TrustError`` (``state-other-product``): keys that another product's publisher handed
     over must never decide here, and its memory must not be overwritten.
     """
-    if state.keys is not None and (state.keys.product, state.keys.channel) != (
-        root.product,
-        root.channel,
-    ):
+    ours = (root.product, root.channel)
+    said = [(state.product, state.channel)] if state.product else []
+    if state.keys is not None:
+        said.append((state.keys.product, state.keys.channel))
+    if any(name != ours for name in said):
         raise TrustError(
             "state-other-product",
             "What is remembered here belongs to another product or channel; give the right state, "
@@ -47,6 +48,8 @@ def current_keys(root: TrustRoot, state: TrustState) -> Current:
     else:
         keys, expire = root.keys, LAST
         state = enter(state, root.epoch, None)
+    if not state.product:
+        state = replace(state, product=root.product, channel=root.channel)
     return Current(
         product=root.product,
         channel=root.channel,
@@ -65,7 +68,14 @@ def enter(state: TrustState, epoch: int, keys: KeysDocument | None) -> TrustStat
     """
     if state.epoch == epoch:
         return state if state.keys == keys else replace(state, keys=keys)
-    return TrustState(epoch=epoch, keys=keys, openpgp=state.openpgp, evidence=state.evidence)
+    return TrustState(
+        epoch=epoch,
+        keys=keys,
+        openpgp=state.openpgp,
+        evidence=state.evidence,
+        product=state.product,
+        channel=state.channel,
+    )
 
 
 def follow(steps: Sequence[Envelope], current: Current, verdicts: Verdicts, now: int) -> Current:

@@ -17,6 +17,9 @@ STATE_VERSION = 1
 MAX_EVIDENCE = 8
 """Equivocations kept; the first ones, since they are what the publisher wants to see."""
 
+MAX_NAME = 40
+"""Characters of a product or channel."""
+
 _DIGEST = re.compile(r"(?:[0-9a-f]{64})?", re.ASCII)
 
 
@@ -49,6 +52,10 @@ class TrustState:
     openpgp: bool = False
     """An OpenPGP signature was once verified, so one is needed from now on."""
     evidence: tuple[Equivocation, ...] = ()
+    product: str = ""
+    channel: str = ""
+    """Whose memory this is; both empty in one that has judged nothing yet, or that was written
+    before states said so."""
 
     @classmethod
     def initial(cls) -> TrustState:
@@ -70,6 +77,8 @@ class TrustState:
         plain = {
             "type": "trust-state",
             "version": STATE_VERSION,
+            "product": self.product,
+            "channel": self.channel,
             "epoch": self.epoch,
             "keys": self.keys.encode().decode("utf-8") if self.keys else "",
             "serial": self.serial,
@@ -122,6 +131,8 @@ def _decode(members: dict[str, Any]) -> TrustState:
         expires=_time(members, "expires"),
         openpgp=members["openpgp"],
         evidence=tuple(_evidence(m.table(item, "evidence")) for item in evidence),
+        product=m.text(members, "product", MAX_NAME, default=""),
+        channel=m.text(members, "channel", MAX_NAME, default=""),
     )
     if state.keys is not None and state.keys.epoch != state.epoch:
         raise m.bad("keys of another epoch")

@@ -34,7 +34,11 @@ def test_five_commands_one_after_the_other_unedited(tmp_path: Path, shell: Run) 
     ok("sign", folder, "--out", document)
     ok("trust", folder, "--out", trust)
     state = tmp_path / "state.json"
+    failed = shell(*("verify", document, "--trust", trust, "--state", state, "--extract", document))
+    assert failed.code == 1
+    assert not state.exists(), "what failed can be given again"
     first = ok("verify", document, "--trust", trust, "--state", state, "--json").json
+    assert json.loads(state.read_text())["product"] == "examplemail"
     again = ok("verify", document, "--trust", trust, "--state", state, "--json").json
     assert (first["ok"], first["news"], again["news"]) == (True, True, False)
     assert first["serial"] == again["serial"] == payload(document)["serial"]

@@ -291,6 +291,9 @@ def refused_keys() -> Iterator[Vector]:
     yield Vector("keys-threshold-twin", about, twin.document(), root, state)
     other = publisher(product="other")
     start = other.trust()
+    early = judged(other.document(), start)
+    about = "a state of another product, before any rotation"
+    yield Vector("state-other-product-early", about, old.document(), root, early)
     other.rotate(NOW, seeds=SEEDS[3:6], threshold=2)
     strange = judged(other.document(), start)
     about = "a state of another product"

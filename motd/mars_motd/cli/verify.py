@@ -53,6 +53,8 @@ def verify(
         data = read(document, "The document")
         accepted = _judge(data, root, moment, state, openpgp)
         commands = _extract(data, root, extract, moment, openpgp) if extract is not None else []
+        if state is not None:  # last, so that a command that failed can be given again
+            files.replace(state, accepted.state.encode())
     motd = accepted.motd
     if as_json:
         more = {"commands": commands} if extract is not None else {}
@@ -73,14 +75,11 @@ def _judge(
     if state is not None and state.exists():
         known = TrustState.decode(read(state, "The state file"))
     try:
-        accepted = judge(data, root, known, now, openpgp)
+        return judge(data, root, known, now, openpgp)
     except RefusedError as error:
         if state is not None:
             files.replace(state, error.state.encode())
         raise
-    if state is not None:
-        files.replace(state, accepted.state.encode())
-    return accepted
 
 
 def _extract(data: bytes, root: TrustRoot, target: Path, now: int, openpgp: OpenPGP) -> list[str]:

@@ -5,6 +5,7 @@ Most of these were written because a mutation of the rules survived the tests by
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from mars.errors import MarsError
 from mars.testing.openpgp import MemoryKey, MemoryOpenPGP
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
 from mars.trust import Accepted, Equivocation, RefusedError, TrustState, signers, verify
+from mars.trust.chain import current_keys
 from mars.wire import envelope
 from mars.wire.envelope import Signature
 from mars.wire.keys import TrustRoot
@@ -195,6 +197,27 @@ def test_an_accepted_document_is_remembered_whole() -> None:
 def test_a_state_may_hold_the_last_second_that_can_be_written() -> None:
     state = TrustState(expires=LAST)
     assert TrustState.decode(state.encode()) == state
+
+
+def test_a_state_says_whose_it_is_from_its_first_document_on() -> None:
+    signer = publisher()
+    state = judge(signer, signer.trust()).state
+    assert (state.product, state.channel) == (signer.trust().product, signer.trust().channel)
+    assert TrustState.decode(state.encode()) == state
+    for foreign in (replace(state, product="other"), replace(state, channel="beta")):
+        with pytest.raises(MarsError) as caught:
+            verify(signer.document(), signer.trust(), foreign, NOW, MemoryOpenPGP())
+        assert caught.value.reason == "state-other-product"
+
+
+def test_a_state_from_before_states_said_so_is_read_and_says_so_from_then_on() -> None:
+    signer = publisher()
+    state = judge(signer, signer.trust()).state
+    table = json.loads(state.encode())
+    del table["product"], table["channel"]
+    old = TrustState.decode(json.dumps(table).encode())
+    assert old == replace(state, product="", channel="")
+    assert current_keys(signer.trust(), old).state == state
 
 
 def test_stale_since_is_a_matter_of_the_second() -> None:

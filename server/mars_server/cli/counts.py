@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from datetime import UTC, date, datetime
@@ -47,6 +48,8 @@ def show(url: str, as_json: bool) -> None:
         f"{total.logs} logs, {total.lines} lines = {total.hits} hits + {total.rejected} rejected"
     )
     click.echo(f"{total.late} hits came too late for a published week and were dropped")
+    if gone := sum(week.hits for week in reading.all_weeks(engine) if week.left_out):
+        click.echo(f"{gone} hits lie too far back to be real and are left out (counts weeks)")
     for day, levels in reading.levels(engine).items():
         parts = ", ".join(f"{n} {level}" for level, n in sorted(levels.items()))
         click.echo(f"{day}  {sum(levels.values()):>10}  ({parts})")
@@ -76,6 +79,7 @@ def _week(week: Week) -> dict[str, object]:
         "hits": week.hits,
         "published": None if week.published is None else _iso(week.published),
         "late": week.late,
+        "left_out": week.left_out,
     }
 
 
@@ -87,13 +91,18 @@ def _iso(seconds: int) -> str:
 @_db
 @_json
 def weeks(url: str, as_json: bool) -> None:
-    """Each ISO week: days with hits, hits, when it was published, hits that came too late."""
+    """Each ISO week: days with hits, hits, when it was published, hits that came too late.
+
+    A week is left out where a wrong clock dated it: before 2020, or a few hits more than half a
+    year before all others.
+    """
     found = reading.all_weeks(open_database(url, create=False))
     if as_json:
         emit_json({week.week: _week(week) for week in found})
         return
     for week in found:
         state = "open" if week.published is None else f"published {_iso(week.published)}"
+        state = "left out, too far back" if week.left_out else state
         late = f", {week.late} too late" if week.late else ""
         click.echo(f"{week.week}  {week.days} days  {week.hits:>10} hits  {state}{late}")
 
@@ -106,6 +115,8 @@ def weeks(url: str, as_json: bool) -> None:
 )
 def export(url: str, day: str | None, form: str) -> None:
     """All counts as CSV (day, variable, value, n) or JSON, on stdout."""
+    if day is not None:
+        _check_day(day, "--day")
     rows = reading.cells(open_database(url, create=False), day)
     if form == "json":
         names = ("day", "variable", "value", "n")
@@ -146,8 +157,7 @@ def recount(
     from mars_server.storage.ledger import Ledger
     from mars_server.storage.lock import counting_lock
 
-    if not _is_day(day):
-        raise ConfigError("day-invalid", "DAY must be a date such as 2026-11-21.")
+    _check_day(day, "DAY")
     product = parse_product(product_file.read_bytes(), str(product_file))
     engine = open_database(url, create=False)
     ledger = Ledger(engine)
@@ -162,8 +172,9 @@ def recount(
         click.echo(f"{day}: {found.hits} hits")
 
 
-def _is_day(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
+def _check_day(text: str, what: str) -> None:
+    """Raises ``ConfigError`` (``day-invalid``) unless ``text`` is an ISO day that exists."""
+    with contextlib.suppress(ValueError):
+        if date.fromisoformat(text).isoformat() == text:
+            return
+    raise ConfigError("day-invalid", f"{what} must be a date such as 2026-11-21.")

@@ -140,6 +140,7 @@ def publish(
                 "files_written": outcome.written,
                 "signed": seed is not None,
                 "waiting_weeks": list(outcome.waiting),
+                "left_out_weeks": list(outcome.left_out),
             }
         )
     elif not outcome.weeks:
@@ -152,6 +153,12 @@ def publish(
     if outcome.waiting:
         names = ", ".join(outcome.waiting)
         click.echo(f"Waiting: {names}; no log was counted since the week ended.", err=True)
+    if outcome.left_out:
+        names = ", ".join(outcome.left_out)
+        click.echo(
+            f"Left out: {names}; too far back to be real, so a clock was wrong (counts weeks).",
+            err=True,
+        )
 
 
 def _secret(path: Path, least: int) -> bytes:

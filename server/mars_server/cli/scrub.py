@@ -42,13 +42,13 @@ def scrub(logs: tuple[str, ...], url: str, keep_days: int, dry_run: bool, as_jso
     yours to remove.
     """
     from mars_server.storage import open_database
-    from mars_server.storage.forgetting import forget, known, published
+    from mars_server.storage.forgetting import forget, known, open_weeks
     from mars_server.storage.ledger import Ledger
     from mars_server.storage.lock import counting_lock
 
     engine = open_database(url)
     with counting_lock(engine):
-        rule = policy(published(engine), system_clock().now(), keep_days)
+        rule = policy(open_weeks(engine), system_clock().now(), keep_days)
         fates = judge(expand(logs), Ledger(engine), known(engine), rule)
         if not dry_run:
             _remove(fates)

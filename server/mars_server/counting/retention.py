@@ -1,8 +1,9 @@
 """Removes logs that are counted and published, and forgets what identified them.
 
-A log goes when all of this holds: it is counted to its last line; every week that it has hits of is
-published, so that its lines could only be dropped if they came again; its last hit is older than
-the days to keep, and so is its last change. Anything else stays, with the reason.
+A log goes when all of this holds: it is counted to its last line; every week that it has hits of
+is closed (published, or left out), so that its lines could only be dropped if they came again; its
+last hit is older than the days to keep, and so is its last change. Anything else stays, with the
+reason.
 """
 
 from __future__ import annotations
@@ -40,9 +41,13 @@ class Known:
 
 @dataclass(frozen=True)
 class Policy:
-    """``published`` weeks, and the last day (ISO) that is old enough to go."""
+    """The weeks with hits that are not closed yet, and the last day (ISO) that is old enough to go.
 
-    published: frozenset[str]
+    Asked for the open weeks and not for the published ones: a stray line of a wrong clock makes a
+    log reach over years in which it holds nothing.
+    """
+
+    open: frozenset[str]
     until: str
 
     def spares(self, known: Known) -> str | None:
@@ -53,7 +58,7 @@ class Policy:
             return None if counted <= self.until else "too young"
         if last > self.until:
             return "too young"
-        open_weeks = [week for week in weeks_between(first, last) if week not in self.published]
+        open_weeks = sorted(week for week in self.open if iso_week(first) <= week <= iso_week(last))
         return f"week {open_weeks[0]} is not published" if open_weeks else None
 
 
@@ -70,16 +75,9 @@ def day_of(seconds: int) -> str:
     return date.fromordinal(_FIRST_DAY + seconds // DAY).isoformat()
 
 
-def policy(published: Iterable[str], now: int, keep_days: int) -> Policy:
+def policy(open_weeks: Iterable[str], now: int, keep_days: int) -> Policy:
     until = date.fromordinal(_FIRST_DAY + now // DAY) - timedelta(keep_days + 1)
-    return Policy(frozenset(published), until.isoformat())
-
-
-def weeks_between(first: str, last: str) -> list[str]:
-    """The ISO weeks from one ISO day to another, both included."""
-    start, end = date.fromisoformat(first), date.fromisoformat(last)
-    days = range((end - start).days + 1)
-    return sorted({iso_week((start + timedelta(n)).isoformat()) for n in days})
+    return Policy(frozenset(open_weeks), until.isoformat())
 
 
 def judge(paths: Iterable[str], ledger: Ledger, known: Iterable[Known], rule: Policy) -> list[Fate]:

@@ -52,6 +52,10 @@ class Rules:
     def blurred_floor(self, week: str, table: str, value: str, count: int) -> Published:
         return floor(self.blurred(week, table, value, count))
 
+    def total(self, week: str, hits: int) -> Published:
+        """All hits of a week, as they are published."""
+        return self.blurred_floor(week, "hits", "", hits)
+
 
 def compose(
     week: str,
@@ -73,7 +77,7 @@ def compose(
     laws += [] if standing is None else [standing]
     hits = NO_DATA
     if exact.hits is not None:
-        hits = rules.blurred_floor(week, "hits", "", exact.hits)
+        hits = rules.total(week, exact.hits)
     tables = {name: _table(week, name, exact, listings, rules) for name in TABLES}
     return Week(
         product=rules.product.product,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -13,8 +13,9 @@ from mars.wire.query import NONE, OTHER
 from mars_server.publication import rare
 from mars_server.publication.compose import Exact, Rules, compose, step
 from mars_server.publication.document import Week, decode, encode
+from mars_server.publication.plan import plan
 from mars_server.publication.served import Served
-from mars_server.publication.weeks import is_week, settled, span, week_of
+from mars_server.publication.weeks import is_week, monday, settled, week_of
 from mars_server.storage import publication as store
 
 EMPTY = Exact()
@@ -104,26 +105,23 @@ def _check_owner(connection: Connection, rules: Rules) -> None:
 
 def _close(connection: Connection, rules: Rules, now: int, *, chosen: bool) -> list[Week]:
     kept = store.kept(connection)
-    done = [decode(entry.document) for entry in kept]
-    range_ = store.first_and_last_day(connection)
-    if range_ is None:
-        return done
-    exact = store.exact(connection, *range_)
+    published = {entry.week: decode(entry.document) for entry in kept}
+    days = store.hits_by_day(connection)
+    last = settled(now) if chosen else min(settled(now), _counted_until(connection, days))
+    what = plan(_open_weeks(connection, days, rules), published, last)
+    store.leave_out(connection, what.left_out, now)
+    standing = published[max(published)].interval if published else None
     late_seen = max((entry.late_seen for entry in kept), default=0)
-    standing = done[-1].interval if done else None
-    last = settled(now)
-    if not chosen:
-        last = min(last, _counted_until(connection, range_[1]))
     late_now = store.late(connection)
-    published = {week.week: week for week in done}
-    listings = _empty_listings()
-    for week in _due(exact, published, last):
+    first = _first_needed(what.due, published)
+    exact = store.exact(connection, first) if first else {}
+    listings: Mapping[str, rare.Listing] = _empty_listings()
+    for week in what.due:
         counts = exact.get(week, EMPTY)
-        listings = step(week, counts, listings, rules)
         if week in published:
-            if counts is EMPTY and not published[week].hits.missing:
-                listings = _listings_of(published[week])
+            listings = _after(published[week], counts, listings, rules)
             continue
+        listings = step(week, counts, listings, rules)
         before = [published[each] for each in sorted(published) if each < week]
         fresh = compose(week, counts, listings, before, late_now - late_seen, rules, standing)
         late_seen = late_now
@@ -135,36 +133,64 @@ def _close(connection: Connection, rules: Rules, now: int, *, chosen: bool) -> l
 def waiting(engine: Engine, now: int) -> list[str]:
     """Weeks that are old enough at ``now`` but have not been counted to their end."""
     with engine.begin() as connection:
-        range_ = store.first_and_last_day(connection)
-        if range_ is None:
-            return []
-        last = _counted_until(connection, range_[1])
+        days = store.hits_by_day(connection)
+        last = _counted_until(connection, days)
         return sorted(
             week
-            for week in set(store.exact(connection, *range_)) - _kept_weeks(connection)
+            for week in {_week(day) for day in days} - store.closed(connection)
             if last < week <= settled(now)
         )
 
 
-def _kept_weeks(connection: Connection) -> set[str]:
-    return {entry.week for entry in store.kept(connection)}
+def left_out(engine: Engine) -> set[str]:
+    """Weeks with hits that were closed without being published."""
+    with engine.begin() as connection:
+        gone = store.closed(connection) - {entry.week for entry in store.kept(connection)}
+        return gone & {_week(day) for day in store.hits_by_day(connection)}
 
 
-def _counted_until(connection: Connection, last_day: str) -> str:
+def _open_weeks(connection: Connection, days: Mapping[str, int], rules: Rules) -> dict[str, bool]:
+    """The weeks with hits that are not closed, and whether their total is ten or more."""
+    closed = store.closed(connection)
+    hits: dict[str, int] = {}
+    for day, n in days.items():
+        if (week := _week(day)) not in closed:
+            hits[week] = hits.get(week, 0) + n
+    return {week: not rules.total(week, n).hidden for week, n in hits.items()}
+
+
+def _week(day: str) -> str:
+    return week_of(date.fromisoformat(day))
+
+
+def _counted_until(connection: Connection, days: Collection[str]) -> str:
     """The latest week whose hits can all be counted: it was over when logs were last counted, or
-    hits of a later day are counted. ``last_day`` is the last day with a count.
+    hits of a later day are counted. ``days`` are those with hits.
 
-    Hits from after the counting show that the logs follow another clock (a simulation); then, and
-    where nobody noted the time of counting, the clock of ``publish`` has to do.
+    A day after the counting says nothing, since its clock was wrong. Where there are no others
+    the logs follow another clock (a simulation); then, and where nobody noted the time of
+    counting, the clock of ``publish`` has to do.
     """
     counted = store.last_counted(connection)
     if counted is None:
         return LAST_WEEK
     moment = datetime.fromtimestamp(counted, UTC).date()
-    hit = date.fromisoformat(last_day)
-    if hit > moment + timedelta(days=1):
+    past = [day for day in days if day <= (moment + timedelta(days=1)).isoformat()]
+    if not past:
         return LAST_WEEK
-    return week_of(max(moment, hit) - timedelta(days=7))
+    return week_of(max(moment, date.fromisoformat(max(past))) - timedelta(days=7))
+
+
+def _first_needed(due: Sequence[str], published: Mapping[str, Week]) -> str | None:
+    """The first day whose exact counts matter for the weeks that are not published yet, or None.
+
+    Of published weeks these are the few that may have begun a rare value's streak.
+    """
+    fresh = [week for week in due if week not in published]
+    if not fresh:
+        return None
+    before = [week for week in due if week < fresh[0] and not published[week].hits.missing]
+    return monday([*before, fresh[0]][-rare.WEEKS :][0]).isoformat()
 
 
 def _empty_listings() -> dict[str, rare.Listing]:
@@ -181,14 +207,17 @@ def _listings_of(week: Week) -> dict[str, rare.Listing]:
     }
 
 
-def _due(exact: Mapping[str, Exact], published: Mapping[str, Week], last: str) -> Sequence[str]:
-    """All weeks from the first with data to ``last``, if that has data, gaps included.
-
-    A week without any data is published (as "no data") only once a later week has some: until
-    then it may be that its logs have just not been counted yet.
-    """
-    full = [week for week in exact if week <= last] + list(published)
-    return list(span(min(full), max(full))) if full else []
+def _after(
+    week: Week, counts: Exact, listings: Mapping[str, rare.Listing], rules: Rules
+) -> Mapping[str, rare.Listing]:
+    """The listings after a published week: what it listed stands, whatever is known by now."""
+    if week.hits.missing:
+        return listings
+    listed = _listings_of(week)
+    if counts.hits is None:
+        return listed
+    stepped = step(week.week, counts, listings, rules)
+    return {name: listed[name].with_streaks(stepped[name].streaks) for name in rare.DIMENSIONS}
 
 
 def check_untouched(kept: Mapping[str, bytes], found: Mapping[str, bytes]) -> None:

@@ -31,6 +31,8 @@ class Outcome:
     """Files that were new or changed."""
     waiting: Sequence[str] = ()
     """Weeks that are old enough but not counted to their end."""
+    left_out: Sequence[str] = ()
+    """Weeks with hits that this run closed without publishing them; see ``plan``."""
 
 
 def publish(
@@ -59,7 +61,9 @@ def publish(
         ledger.adopt(engine, rules, found, now)
     before = ledger.published(engine)
     ledger.check_untouched(before, found)
+    known = ledger.left_out(engine)
     weeks = ledger.close_weeks(engine, rules, now, chosen=chosen)
+    gone = sorted(ledger.left_out(engine) - known)
     given = ledger.documents(engine, document)
     data = signed_files(rules, weeks, given, signing_key)
     written = write_files(
@@ -77,9 +81,8 @@ def publish(
         charts=ChartStore(chart_cache),
     )
     written += sum(write_files(out, {path: content}) for path, content in site.export())
-    return Outcome(
-        weeks, len(weeks) - len(before), written, () if chosen else ledger.waiting(engine, now)
-    )
+    waiting = () if chosen else ledger.waiting(engine, now)
+    return Outcome(weeks, len(weeks) - len(before), written, waiting, gone)
 
 
 def signed_files(

@@ -42,3 +42,8 @@ class Listing:
             listed=frozenset(stay | enter),
             streaks={value: weeks for value, weeks in streaks.items() if value not in enter},
         )
+
+    def with_streaks(self, streaks: Mapping[str, int]) -> Listing:
+        """The same list, while others have been high for ``streaks`` weeks."""
+        waiting = {value: weeks for value, weeks in streaks.items() if value not in self.listed}
+        return Listing(self.listed, waiting)

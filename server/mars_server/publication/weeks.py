@@ -14,6 +14,8 @@ from mars.errors import WireError
 
 SETTLE_DAYS = 2
 """Whole days after a week's end before it is published; logs of its last day are in by then."""
+FIRST_WEEK = "2020-W01"
+"""Weeks before this come from a machine whose clock was dead; the first client is younger."""
 _WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})", re.ASCII)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from mars_server.publication.weeks import week_of
+from mars_server.publication.weeks import FIRST_WEEK, week_of
 from mars_server.serving.generation import LOG, parse_name
 
 
@@ -30,11 +30,12 @@ def closed_logs(folder: Path) -> Iterator[Closed]:
 
 
 def settled(log: Closed, positions: Mapping[str, int], weeks: Collection[str]) -> bool:
-    """Whether every byte of ``log`` is counted and its week is published.
+    """Whether every byte of ``log`` is counted and its week is published, or never will be.
 
-    ``positions``: bytes counted of each generation by its id; ``weeks``: published ISO weeks.
+    ``positions``: bytes counted of each generation by its id; ``weeks``: closed ISO weeks.
     """
-    return positions.get(log.token) == log.size and week_of(log.day) in weeks
+    week = week_of(log.day)
+    return positions.get(log.token) == log.size and (week in weeks or week < FIRST_WEEK)
 
 
 def retain(

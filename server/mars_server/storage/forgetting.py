@@ -6,9 +6,11 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
+from mars_server.counting.calendar import iso_week
 from mars_server.counting.retention import Known, Policy
+from mars_server.counting.tally import LEVEL
 from mars_server.storage.reading import HITS_BEFORE, LINES_BEFORE
-from mars_server.storage.schema import meta, sources, weeks
+from mars_server.storage.schema import counts, meta, sources, weeks
 
 
 def known(engine: Engine) -> list[Known]:
@@ -17,9 +19,11 @@ def known(engine: Engine) -> list[Known]:
         return [Known(*row) for row in connection.execute(wanted)]
 
 
-def published(engine: Engine) -> list[str]:
+def open_weeks(engine: Engine) -> set[str]:
+    """The weeks with hits that are not closed: neither published nor left out."""
     with engine.connect() as connection:
-        return list(connection.scalars(select(weeks.c.week)))
+        days = connection.scalars(select(counts.c.day).where(counts.c.variable == LEVEL).distinct())
+        return {iso_week(day) for day in days} - set(connection.scalars(select(weeks.c.week)))
 
 
 def forget(engine: Engine, rule: Policy) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import cache
 
 from sqlalchemy import (
     BigInteger,
@@ -18,13 +20,11 @@ from sqlalchemy import (
     update,
 )
 
+from mars_server.counting.tally import LEVEL
 from mars_server.publication.compose import Exact
 from mars_server.publication.served import Served
 from mars_server.publication.weeks import week_of
 from mars_server.storage.schema import counts, meta, metadata, pairs, sources, weeks
-
-FIRST_DAY = "2020-01-01"
-"""Days before this come from a server whose clock was dead; they are not published."""
 
 publications = Table(
     "publications",
@@ -73,11 +73,10 @@ def owner(connection: Connection) -> tuple[str | None, str | None]:
     return found.get("product"), found.get("channel")
 
 
-def first_and_last_day(connection: Connection) -> tuple[str, str] | None:
-    """The first (not before ``FIRST_DAY``) and the last day with a count, or None."""
-    query = select(func.min(counts.c.day), func.max(counts.c.day))
-    low, high = connection.execute(query.where(counts.c.day >= FIRST_DAY)).one()
-    return None if low is None else (low, high)
+def hits_by_day(connection: Connection) -> dict[str, int]:
+    """All hits of each day that has some."""
+    query = select(counts.c.day, func.sum(counts.c.n)).where(counts.c.variable == LEVEL)
+    return {day: int(n) for day, n in connection.execute(query.group_by(counts.c.day))}
 
 
 def last_counted(connection: Connection) -> int | None:
@@ -86,15 +85,15 @@ def last_counted(connection: Connection) -> int | None:
     return None if found is None else int(found)
 
 
-def exact(connection: Connection, first: str, last: str) -> dict[str, Exact]:
-    """Exact counts by week, for all weeks with data from the days ``first`` to ``last``."""
+def exact(connection: Connection, first: str) -> dict[str, Exact]:
+    """Exact counts by week, for all weeks with data from the day ``first`` on."""
     single: dict[str, dict[str, dict[str, int]]] = {}
-    query = select(counts).where(counts.c.day.between(first, last))
+    query = select(counts).where(counts.c.day >= first)
     for row in connection.execute(query):
         table = single.setdefault(_week(row.day), {}).setdefault(row.variable, {})
         table[row.value] = table.get(row.value, 0) + row.n
     crossed: dict[str, dict[tuple[str, str], int]] = {}
-    for row in connection.execute(select(pairs).where(pairs.c.day.between(first, last))):
+    for row in connection.execute(select(pairs).where(pairs.c.day >= first)):
         cells = crossed.setdefault(_week(row.day), {})
         cells[row.v, row.os] = cells.get((row.v, row.os), 0) + row.n
     return {week: Exact(table, crossed.get(week, {})) for week, table in single.items()}
@@ -125,6 +124,19 @@ def keep(connection: Connection, week: Kept, now: int) -> None:
         connection.execute(insert(weeks).values(week=week.week, published=now, late=0))
 
 
+def closed(connection: Connection) -> set[str]:
+    """All weeks that take no more hits: published ones, and those that were left out."""
+    return set(connection.scalars(select(weeks.c.week)))
+
+
+def leave_out(connection: Connection, names: Iterable[str], now: int) -> None:
+    """Closes these weeks at ``now`` (Unix seconds) without publishing them."""
+    known = closed(connection)
+    rows = [{"week": name, "published": now, "late": 0} for name in names if name not in known]
+    if rows:
+        connection.execute(insert(weeks), rows)
+
+
 def served(connection: Connection) -> list[Served]:
     """All documents that were ever named to ``publish``, oldest first."""
     query = select(documents).order_by(documents.c.serial, documents.c.sha256)
@@ -138,5 +150,6 @@ def keep_served(connection: Connection, document: Served) -> None:
         connection.execute(insert(documents).values(**asdict(document)))
 
 
+@cache
 def _week(day: str) -> str:
     return week_of(date.fromisoformat(day))

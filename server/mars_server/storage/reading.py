@@ -12,12 +12,13 @@ from sqlalchemy import Engine, func, select
 
 from mars_server.counting.calendar import iso_week
 from mars_server.counting.tally import LEVEL
+from mars_server.storage.publication import publications
 from mars_server.storage.schema import counts, meta, sources, weeks
 
 
 @dataclass(frozen=True)
 class Week:
-    """One ISO week. ``published`` is Unix time, None while it is open."""
+    """One ISO week. ``published`` is Unix time, None while it is open or where it is left out."""
 
     week: str
     days: int
@@ -25,6 +26,8 @@ class Week:
     hits: int
     published: int | None
     late: int
+    left_out: bool
+    """Closed without being published: it lies too far back to be real."""
 
 
 @dataclass(frozen=True)
@@ -85,19 +88,22 @@ def levels(engine: Engine) -> dict[str, dict[str, int]]:
 
 
 def all_weeks(engine: Engine) -> list[Week]:
-    """Every week with hits or published, the oldest first."""
+    """Every week with hits, published, or with late hits, the oldest first."""
     days: dict[str, list[int]] = {}
     for day, by_level in levels(engine).items():
         days.setdefault(iso_week(day), []).append(sum(by_level.values()))
     with engine.connect() as connection:
         closed = {row.week: row for row in connection.execute(select(weeks))}
+        published = set(connection.scalars(select(publications.c.week)))
+    shown = {*days, *published, *(week for week, row in closed.items() if row.late)}
     return [
         Week(
             week,
             len(days.get(week, [])),
             sum(days.get(week, [])),
-            closed[week].published if week in closed else None,
+            closed[week].published if week in published else None,
             closed[week].late if week in closed else 0,
+            left_out=week in closed and week not in published,
         )
-        for week in sorted({*days, *closed})
+        for week in sorted(shown)
     ]

@@ -6,7 +6,10 @@ lost and said in the log, so that a gap shows as a gap.
 
 from __future__ import annotations
 
+import errno
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from mars.errors import StateError
@@ -17,6 +20,8 @@ from mars_server.serving.logline import DAY, line
 TOKEN_BYTES = 16
 CACHED_LINES = 10_000
 """Lines kept ready in memory; a product makes a few hundred."""
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+"""No reason not to serve; whatever else hinders the log at the start is a mistake in a setting."""
 
 
 class AccessLog:
@@ -33,6 +38,9 @@ class AccessLog:
         self._waiting: list[Generation] = []
         self._ready: dict[tuple[str, int, int], bytes] = {}
         self._healthy = True
+        self._left_over = self._again = False
+        self._missing: Counter[int] = Counter()
+        """By day: answers for which not even a part could be made."""
         self.written = 0
         self.lost = 0
         """Answers of this process that the log does not hold."""
@@ -42,18 +50,33 @@ class AccessLog:
         return self._healthy
 
     def open(self) -> None:
-        """Closes what a crash left, then starts a generation. Raises ``StateError``."""
+        """Starts a generation and closes what a crash left.
+
+        Raises ``StateError`` where that fails by a mistake, not by a fault of the disk.
+        """
         try:
             self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-            leftovers = close_leftovers(self._folder)
             self._current = self._start(self._today())
         except OSError as error:
-            raise StateError(
-                "log-unwritable",
-                f"The log folder {self._folder} cannot be written ({error.strerror}).",
-            ) from None
-        if leftovers:
-            self._tell(f"closed {leftovers} log generation(s) left by a crash")
+            if error.errno not in _DISK_FAULTS:
+                raise StateError(
+                    "log-unwritable",
+                    f"The log folder {self._folder} cannot be written ({error.strerror}).",
+                ) from None
+            self._sick("the log folder cannot be written; answers are served but not counted")
+        self._close_leftovers()
+
+    def _close_leftovers(self) -> None:
+        try:
+            closed = close_leftovers(self._folder)
+        except OSError:
+            if not self._left_over:
+                self._tell("a log that a crash left cannot be closed yet; it is tried again later")
+            self._left_over = True
+            return
+        self._left_over = False
+        if closed:
+            self._tell(f"closed {closed} log generation(s) left by a crash")
 
     def add(self, query: str, status: int, size: int) -> None:
         """One answer: the canonical query with its ``?`` or ``""``, the status, body bytes."""
@@ -65,6 +88,8 @@ class AccessLog:
             self.written += 1
             return
         self.lost += 1
+        if current is None:
+            self._missing[day] += 1
         self._sick("the access log cannot be written; answers are served but not counted")
 
     def _line(self, day: int, query: str, status: int, size: int) -> bytes:
@@ -81,6 +106,7 @@ class AccessLog:
         if self._current is not None:
             self._waiting.append(self._current)
         self._ready.clear()
+        self._again = True
         try:
             self._current = self._start(day)
         except OSError:
@@ -104,22 +130,38 @@ class AccessLog:
             self._sick("the log folder is gone or cannot be written; answers go on")
             return
         if not self._healthy and self._probe():
-            self._healthy = True
+            self._healthy = self._again = True
+            self._own_up()
             self._tell(f"the access log can be written again; {self.lost} answer(s) are missing")
+
+    def _own_up(self) -> None:
+        """Notes in a log of their day how many answers found no log at all."""
+        for day, lost in list(self._missing.items()):
+            with suppress(OSError):
+                generation = self._current
+                if generation is None or generation.day != day:
+                    generation = self._start(day)
+                    self._waiting.append(generation)
+                generation.lost += lost
+                del self._missing[day]
 
     def _probe(self) -> bool:
         """Whether the disk takes data again; an empty write would not tell."""
         probe = self._folder / f".probe-{self._chance.token(4).hex()}.part"
         try:
             probe.write_bytes(b"\n")
+            probe.unlink()
         except OSError:
+            with suppress(OSError):  # a disk that takes no data may refuse this too
+                probe.unlink(missing_ok=True)
             return False
-        finally:
-            probe.unlink(missing_ok=True)
         return True
 
     def finish(self) -> int:
         """Writes the sorted logs of past generations; how many are still waiting for the disk."""
+        if self._left_over and self._again:
+            self._again = False
+            self._close_leftovers()
         for generation in list(self._waiting):
             try:
                 generation.close_files()
@@ -131,6 +173,7 @@ class AccessLog:
 
     def close(self) -> int:
         """Ends the current generation too; how many could not be written (their parts stay)."""
+        self._own_up()
         if self._current is not None:
             self._waiting.append(self._current)
             self._current = None

@@ -14,7 +14,7 @@ from mars_server.serving.connection import HIT
 from mars_server.serving.service import Service
 
 CHECK_PATH = "/motd/check.json"
-"""The same bytes for whoever watches over the server: never logged, so that no count grows by it."""
+"""The same bytes for whoever watches over the server; never logged, so that no count grows."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _VERSIONS = (HttpVersion10, HttpVersion11)

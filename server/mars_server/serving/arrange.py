@@ -17,6 +17,8 @@ from typing import BinaryIO
 
 BLOCK = 1 << 20
 """Bytes read at once."""
+LONGEST = 4096
+"""Bytes of a line; ours have less than 200. A power cut may leave a long stretch of NUL."""
 DISTINCT_IN_RUN = 100_000
 """Different lines held in memory, about 20 MB."""
 
@@ -24,7 +26,7 @@ DISTINCT_IN_RUN = 100_000
 def sorted_lines(fd: int, size: int) -> Iterator[tuple[bytes, int]]:
     """(line with its LF, how often), sorted, of the first ``size`` bytes of ``fd``.
 
-    An unterminated last line is left out. Raises ``OSError``.
+    An unterminated last line, and one that is too long to be ours, is left out. Raises ``OSError``.
     """
     runs: list[Iterator[tuple[bytes, int]]] = []
     tally: Counter[bytes] = Counter()
@@ -46,8 +48,8 @@ def _whole_lines(fd: int, size: int) -> Iterator[list[bytes]]:
             return
         offset += len(block)
         lines = (rest + block).split(b"\n")
-        rest = lines.pop()
-        yield [line + b"\n" for line in lines]
+        rest = lines.pop()[: LONGEST + 1]
+        yield [line + b"\n" for line in lines if len(line) <= LONGEST]
 
 
 def _spill(tally: Counter[bytes]) -> Iterator[tuple[bytes, int]]:

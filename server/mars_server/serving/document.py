@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,7 +31,9 @@ class Document:
 def read(path: Path) -> bytes:
     """The file's bytes. Raises ``ConfigError``: ``motd-missing``, ``too-large``."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(None, "not a regular file")
             data = file.read(MAX_ENVELOPE + 1)
     except OSError as error:
         raise ConfigError(
@@ -38,6 +42,11 @@ def read(path: Path) -> bytes:
     if len(data) > MAX_ENVELOPE:
         raise ConfigError("too-large", f"{path} is larger than {MAX_ENVELOPE} bytes.")
     return data
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens without waiting: a pipe in the place of the file must not hold up the server."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def inspect(data: bytes, product: Product, now: int) -> Document:

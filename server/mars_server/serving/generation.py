@@ -7,9 +7,11 @@ and the part is removed. A lock on the part tells a live one from the leftover o
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -20,7 +22,9 @@ from mars_server.serving.logline import HEADER, iso_day
 
 PART = ".part"
 LOG = ".log"
-FILE_MODE = 0o640
+PART_MODE = 0o600
+"""A part has the order of the answers, and its time of change the time of the last one."""
+LOG_MODE = 0o640
 """The counter may run as another user of the same group."""
 DISTINCT_IN_MEMORY = 100_000
 """Different lines that are tallied while running; beyond that the part is read when closing."""
@@ -104,10 +108,14 @@ class Generation:
             return False
         self.folder.mkdir(mode=0o750, exist_ok=True)
         lines = self._lines()
+        self.part.unlink(missing_ok=True)  # a copy that somebody put back; ours is complete
         fd = self._create()
-        size = 0
-        for block in _blocks(lines):
-            size += os.write(fd, block)
+        try:
+            size = _write_all(fd, lines)
+        except OSError:
+            os.close(fd)
+            self.part.unlink(missing_ok=True)
+            raise
         os.close(self._fd)
         self._fd, self._size = fd, size
         return True
@@ -125,7 +133,7 @@ class Generation:
         return sorted_lines(self._fd, self._size)
 
     def _create(self) -> int:
-        fd = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, FILE_MODE)
+        fd = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, PART_MODE)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return fd
 
@@ -136,7 +144,7 @@ def write_log(path: Path, token: str, lines: Iterable[tuple[bytes, int]], lost: 
     temporary.unlink(missing_ok=True)
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(os.open(temporary, flags, FILE_MODE), "wb") as out:
+        with os.fdopen(os.open(temporary, flags, LOG_MODE), "wb") as out:
             out.write(HEADER + token.encode() + b"\n")
             if lost:
                 out.write(b"# mars lost=%d\n" % lost)
@@ -149,6 +157,16 @@ def write_log(path: Path, token: str, lines: Iterable[tuple[bytes, int]], lost: 
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _write_all(fd: int, lines: Iterable[tuple[bytes, int]]) -> int:
+    size = 0
+    for block in _blocks(lines):
+        written = os.write(fd, block)
+        if written != len(block):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        size += written
+    return size
 
 
 def _blocks(lines: Iterable[tuple[bytes, int]]) -> Iterator[bytes]:
@@ -172,7 +190,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _same_file(path: Path, fd: int) -> bool:
     try:
-        return os.path.samestat(path.stat(), os.fstat(fd))
+        return os.path.samestat(path.lstat(), os.fstat(fd))
     except OSError:
         return False
 
@@ -181,17 +199,26 @@ def close_leftovers(folder: Path) -> int:
     """Closes what a crash left in ``folder``; how many generations that were.
 
     A last line without its LF is dropped. Parts that a live process holds are left alone.
-    Raises ``OSError``.
+    Raises ``OSError`` for the last one that could not be closed, when all have been tried.
     """
-    closed = 0
+    closed, problem = 0, None
     for part in sorted(folder.glob(f"access-*{PART}")):
-        name = _NAME.fullmatch(part.stem)
-        if name is None:
-            if part.name.endswith(LOG + PART):
-                _remove_temporary(part)
-        elif _close_leftover(part, name[2]):
-            closed += 1
+        try:
+            closed += _tidy(part)
+        except OSError as error:
+            problem = error
+    if problem is not None:
+        raise problem
     return closed
+
+
+def _tidy(part: Path) -> bool:
+    name = _NAME.fullmatch(part.stem)
+    if name is not None:
+        return _close_leftover(part, name[2])
+    if part.name.endswith(LOG + PART):
+        _remove_temporary(part)
+    return False
 
 
 def _close_leftover(part: Path, token: str) -> bool:
@@ -210,10 +237,16 @@ def _close_leftover(part: Path, token: str) -> bool:
 
 
 def _lock(part: Path) -> int | None:
-    """A descriptor of the part, or None where a live process holds it or another just closed it."""
+    """A descriptor of the part, or None where it is not for us: a live process holds it, another
+    just closed it, or it is no file but a link, a pipe or a folder that somebody put there."""
     try:
-        fd = os.open(part, os.O_RDONLY)
-    except FileNotFoundError:
+        fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

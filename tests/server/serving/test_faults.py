@@ -45,14 +45,11 @@ def test_g18_a_full_disk_loses_lines_and_nothing_else(tmp_path: Path) -> None:
     with small_disk(tmp_path / "log") as log, kit.served(folder=tmp_path, unix=True) as server:
         server.get("os=linux")
         server.settled(1)
-        filler = log / "access-filler.part"
-        with filler.open("wb", buffering=0) as file, suppress(OSError):
-            while True:
-                file.write(b"x" * 512)
-        for _ in range(300):
-            assert kit.body(server.get("os=macos")) == server.body
-        server.wait_for("cannot be written; answers are served but not counted")
-        filler.unlink()
+        with filled(log):
+            for _ in range(300):
+                assert kit.body(server.get("os=macos")) == server.body
+            server.wait_for("cannot be written; answers are served but not counted")
+        (log / "access-filler.part").unlink()
         server.wait_for("can be written again")
         server.get("os=windows")
         assert server.stop() == 0
@@ -89,6 +86,77 @@ def test_g18_a_disk_that_turns_read_only(tmp_path: Path) -> None:
         log.add("?os=windows", 200, 1843)
         assert log.close() == 0
         assert dates(folder) == ["2026-11-21", "2026-11-22"]
+
+
+@needs_root
+def test_g18_a_disk_that_turns_read_only_when_it_is_full(tmp_path: Path) -> None:
+    """The probe for free space must not end the server where even removing it is refused."""
+    with small_disk(tmp_path / "log") as log, kit.served(folder=tmp_path, unix=True) as server:
+        with filled(log):
+            for _ in range(300):
+                server.get("os=macos")
+            server.wait_for("cannot be written; answers are served but not counted")
+            subprocess.run(["mount", "--bind", "-o", "ro", str(log), str(log)], check=True)
+        try:
+            time.sleep(2.5)  # two rounds of housekeeping
+            assert kit.body(server.get()) == server.body
+        finally:
+            subprocess.run(["umount", log], check=True)
+        (log / "access-filler.part").unlink()
+        server.wait_for("can be written again")
+        assert server.stop() == 0
+
+
+@needs_root
+def test_g18_a_start_on_a_faulty_disk_serves_and_owns_up_later(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "log") as log:
+        part = log / f"access-2024-10-04-{'d' * 32}.part"
+        part.write_bytes(b"left\n")
+        subprocess.run(["mount", "--bind", "-o", "ro", str(log), str(log)], check=True)
+        with kit.served(folder=tmp_path, unix=True) as server:
+            for _ in range(3):
+                assert kit.body(server.get("os=linux")) == server.body
+            server.wait_for("the log folder cannot be written")
+            server.wait_for("cannot be closed yet")
+            time.sleep(0.5)  # the answers are accounted for a moment after they were read
+            subprocess.run(["umount", log], check=True)
+            server.wait_for("can be written again; 3 answer(s) are missing")
+            server.get("os=macos")
+            server.wait_for("closed 1 log generation(s)")
+            assert server.stop() == 0
+            assert len(server.lines()) == 2
+            noted = [line for path in log.glob("*.log") for line in path.read_text().splitlines()]
+            assert noted.count("# mars lost=3") == 1
+
+
+@contextmanager
+def filled(disk: Path) -> Iterator[None]:
+    """A disk without a free byte; the file that fills it stays."""
+    with (disk / "access-filler.part").open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"x" * 512)
+    yield
+
+
+@needs_root
+def test_g18_a_part_that_could_not_be_written_anew_is_tried_again(tmp_path: Path) -> None:
+    chance, clock, said = SystemChance(), Clock(), list[str]()
+    with small_disk(tmp_path / "disk") as disk:
+        log = AccessLog(disk / "log", clock, chance, said.append)
+        log.open()
+        for _ in range(100):
+            log.add("?os=linux", 200, 1843)
+        (part,) = (disk / "log").iterdir()
+        part.unlink()
+        with filled(disk):
+            log.tick()
+        assert not part.exists()
+        assert "cannot be written" in said[0]
+        (disk / "access-filler.part").unlink()
+        log.tick()
+        assert part.read_bytes().count(b"\n") == 100
+        assert log.healthy
+        assert log.close() == 0
 
 
 def test_g18_a_log_folder_that_vanishes_is_made_again(tmp_path: Path) -> None:
@@ -196,6 +264,44 @@ def test_a_crash_between_log_and_part_counts_nothing_twice(tmp_path: Path) -> No
     assert close_leftovers(tmp_path) == 0 or log.read_bytes() == before
     assert not part.exists()
     assert log.read_bytes() == before
+
+
+@pytest.mark.parametrize("what", ["link", "dangling", "pipe", "folder", "device"])
+def test_what_somebody_put_in_the_place_of_a_part_is_not_read(tmp_path: Path, what: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("root:hash\n")
+    log = tmp_path / "log"
+    log.mkdir()
+    part = log / f"access-2024-10-04-{'e' * 32}.part"
+    if what == "pipe":
+        os.mkfifo(part)
+    elif what == "folder":
+        part.mkdir()
+    else:
+        targets = {"link": secret, "dangling": tmp_path / "none", "device": Path("/dev/zero")}
+        part.symlink_to(targets[what])
+    half = log / f"access-2024-10-04-{'f' * 32}.log.part"
+    half.symlink_to(secret)
+    with kit.served(folder=tmp_path, unix=True) as server:
+        assert kit.status(server.get()) == 200
+        assert server.stop() == 0
+    assert secret.read_text() == "root:hash\n"
+    assert [path.name for path in log.glob("*.log") if "2024" in path.name] == []
+    assert sum(path.read_bytes().count(b"hash") for path in log.glob("*.log")) == 0
+
+
+def test_a_long_stretch_of_nothing_in_a_leftover_is_left_out(tmp_path: Path) -> None:
+    part = tmp_path / f"access-2024-10-04-{'a' * 32}.part"
+    part.write_bytes(b"b\n" + bytes(20_000_000) + b"\na\n" + bytes(3_000_000))
+    assert close_leftovers(tmp_path) == 1
+    assert part.with_suffix(".log").read_bytes().split(b"\n")[1:] == [b"a", b"b", b""]
+
+
+def test_the_open_part_is_for_the_server_alone(tmp_path: Path) -> None:
+    """It has the order of the answers, and its time of change that of the last one."""
+    live = Generation(tmp_path, 20_000, "a" * 32)
+    assert live.part.stat().st_mode & 0o777 == 0o600
+    live.close_files()
 
 
 def test_sorting_needs_no_memory_for_the_log(tmp_path: Path) -> None:

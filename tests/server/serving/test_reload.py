@@ -1,0 +1,64 @@
+"""What an operator, or whoever may write beside the document, can put in its place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.server.serving import kit
+
+PLACED: dict[str, Callable[[Path], object]] = {
+    "pipe": os.mkfifo,
+    "folder": Path.mkdir,
+    "endless": lambda path: path.symlink_to("/dev/zero"),
+    "link-to-itself": lambda path: path.symlink_to(path),
+    "dangling": lambda path: path.symlink_to("nothing"),
+    "huge": lambda path: path.write_bytes(b"{" * 5_000_000),
+    "empty": lambda path: path.write_bytes(b""),
+}
+
+
+def placed(path: Path, what: str) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    PLACED[what](path)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_g19_nothing_in_the_document_s_place_holds_up_the_server(workers: str) -> None:
+    with kit.served("--workers", workers, unix=True) as server:
+        path = server.folder / "motd.json"
+        for number, what in enumerate(PLACED, 1):
+            placed(path, what)
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for("the MOTD stays as it is", times=number * int(workers))
+            assert kit.body(server.get()) == server.body, what
+        path.unlink()
+        renewed = kit.document(news="renewed")
+        path.write_bytes(renewed)
+        end = time.monotonic() + 10
+        while kit.body(server.get()) != renewed:
+            assert time.monotonic() < end, server.stderr
+            time.sleep(0.05)
+        placed(path, "pipe")
+        time.sleep(1.5)  # the pipe has been looked at
+        assert server.stop(timeout=10) == 0
+        assert not list(server.logs.glob("*.part"))
+
+
+@pytest.mark.parametrize("what", ["pipe", "folder", "huge"])
+def test_g19_a_start_with_such_a_document_is_refused(tmp_path: Path, what: str) -> None:
+    (tmp_path / "product.toml").write_text(kit.PRODUCT)
+    placed(tmp_path / "motd.json", what)
+    done = subprocess.run(
+        kit.command(tmp_path, f"unix:{tmp_path}/s"), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "[motd-missing]" in done.stderr or "[too-large]" in done.stderr
+    assert not (tmp_path / "s").exists()

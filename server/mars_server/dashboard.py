@@ -74,7 +74,7 @@ def dashboard_routes(
 
     Raises ``WireError`` where a published file in it was changed.
     """
-    dashboard = Dashboard(folder, product, ChartStore(chart_cache), notes, look_every)
+    dashboard = Dashboard(folder, product, ChartStore(chart_cache, site=folder), notes, look_every)
     return [web.get(PATTERN, dashboard.answer)]
 
 

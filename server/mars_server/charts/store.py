@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from mars_server.charts import published
 from mars_server.charts.render import VEGA_LITE, Chart, Picture, dark_colours, full_spec, render
 
 IN_MEMORY: Final = 64
@@ -34,7 +35,8 @@ def key(chart: Chart) -> str:
 
 
 class ChartStore:
-    """Renders a chart once; ``folder`` (or nothing) keeps pictures between runs.
+    """Renders a chart once; ``folder`` (or nothing) keeps pictures between runs, and those that
+    stand in the published folder ``site`` are taken from there.
 
     Bounded in memory and on disk, whatever ranges visitors ask for. Not safe for threads.
     """
@@ -43,17 +45,19 @@ class ChartStore:
         self,
         folder: Path | None = None,
         *,
+        site: Path | None = None,
         limit: int = ON_DISK,
         renderer: Callable[[Chart], Picture] = render,
     ) -> None:
         self._folder = folder
+        self._site = site
         self._limit = limit
         self._render = renderer
         self._memory: OrderedDict[str, Picture] = OrderedDict()
 
     def picture(self, name: str, chart: Callable[[], Chart]) -> Picture:
         """The picture called ``name``, which is the ``key`` of what ``chart`` returns."""
-        found = self._memory.pop(name, None) or self._load(name)
+        found = self._memory.pop(name, None) or self._load(name) or self._published(name)
         if found is None:
             found = self._render(chart())
             self._save(name, found)
@@ -61,6 +65,9 @@ class ChartStore:
         if len(self._memory) > IN_MEMORY:
             self._memory.popitem(last=False)
         return found
+
+    def _published(self, name: str) -> Picture | None:
+        return None if self._site is None else published.find(self._site, name)
 
     def _load(self, name: str) -> Picture | None:
         if self._folder is None:

@@ -92,6 +92,17 @@ class Site:
             assert content is not None
             yield each.path, content
 
+    def charts(self) -> dict[str, str]:
+        """The folders that hold a chart, with its key."""
+        return {
+            Address(section=section, span=span.name).path.removesuffix(f"/{place.PAGE}"): self._key(
+                section, span
+            )
+            for section in place.CHARTS
+            for name in ranges.names(self._weeks)
+            if (span := ranges.pick(name, self._weeks)) is not None
+        }
+
     def content(self, address: Address) -> bytes | None:
         """The bytes at ``address``, or None where there is nothing."""
         if address.file in place.STATIC:
@@ -118,12 +129,15 @@ class Site:
         return picture.width, picture.height
 
     def _drawn(self, section: str, span: Range) -> Picture:
+        return self._charts.picture(self._key(section, span), lambda: self.chart(section, span))
+
+    def _key(self, section: str, span: Range) -> str:
         name = self._keys.get((section, span.name))
         if name is None:
             if len(self._keys) >= KEYS:
                 self._keys.clear()
             name = self._keys[section, span.name] = key(self.chart(section, span))
-        return self._charts.picture(name, lambda: self.chart(section, span))
+        return name
 
     def _picture(self, address: Address, span: Range) -> bytes:
         picture = self._drawn(address.section, span)

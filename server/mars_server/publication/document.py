@@ -13,6 +13,7 @@ from typing import Any, Final
 from mars.errors import WireError
 from mars_server.publication.estimate import Estimate, Interval
 from mars_server.publication.floor import Published, restore
+from mars_server.publication.jsontext import encode_json
 from mars_server.publication.weeks import monday, sunday
 
 FORMAT: Final = "mars-week/1"
@@ -66,7 +67,7 @@ class Week:
 
 def encode(week: Week) -> bytes:
     """The bytes of ``WEEK.json``: one member a line, ASCII, one trailing newline."""
-    return (json.dumps(as_json(week), indent=1) + "\n").encode("ascii")
+    return encode_json(as_json(week))
 
 
 def as_json(week: Week) -> dict[str, Any]:

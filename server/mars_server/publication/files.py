@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from mars_server.publication.document import TABLES, Row, Week, encode
 from mars_server.publication.floor import Percent, Published, shares
+from mars_server.publication.jsontext import encode_json
 from mars_server.publication.weeks import monday
 
 SERIES: Final = "mars-series/1"
@@ -181,11 +181,7 @@ def _day(week: Week) -> str:
 
 
 def _series(name: str, weeks: list[dict[str, Any]]) -> bytes:
-    return _json({"format": SERIES, "table": name, "weeks": weeks})
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, indent=1) + "\n").encode("ascii")
+    return encode_json({"format": SERIES, "table": name, "weeks": weeks})
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:

@@ -16,6 +16,7 @@ from typing import Final
 
 from mars.errors import ConfigError
 from mars.wire.product import Product
+from mars_server.publication.jsontext import encode_json
 
 FORMAT: Final = "mars-index/1"
 INDEX: Final = "index.json"
@@ -45,7 +46,7 @@ def index_bytes(product: Product, files: Mapping[str, bytes], *, signed: bool) -
             for name in sorted(files)
         ],
     }
-    return (json.dumps(table, indent=1) + "\n").encode("ascii")
+    return encode_json(table)
 
 
 def is_signed(index: Path) -> bool:

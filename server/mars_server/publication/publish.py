@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from mars.wire.ed25519 import public_key, sign
+from mars_server.charts import published as drawn
 from mars_server.charts.store import ChartStore
 from mars_server.pages.events import Note
 from mars_server.pages.site import Site
@@ -78,9 +79,10 @@ def publish(
         signed=signing_key is not None,
         notes=notes,
         documents=given,
-        charts=ChartStore(chart_cache),
+        charts=ChartStore(chart_cache, site=out),
     )
     written += sum(write_files(out, {path: content}) for path, content in site.export())
+    written += write_files(out, {drawn.FILE: drawn.listing(out, site.charts())})
     waiting = () if chosen else ledger.waiting(engine, now)
     return Outcome(weeks, len(weeks) - len(before), written, waiting, gone)
 

@@ -16,6 +16,7 @@ from mars.errors import ConfigError, WireError
 from mars.wire import envelope, motd
 from mars.wire.product import Product
 from mars.wire.times import format_time
+from mars_server.publication.jsontext import encode_json
 
 FORMAT: Final = "mars-documents/1"
 FILE: Final = "documents.json"
@@ -62,7 +63,7 @@ def encode(product: Product, served: Sequence[Served]) -> bytes:
             for each in served
         ],
     }
-    return (json.dumps(table, indent=1) + "\n").encode("ascii")
+    return encode_json(table)
 
 
 def decode(data: bytes) -> list[Served]:

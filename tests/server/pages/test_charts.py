@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from mars_server.charts.figures import COLOURS, bands, installations_chart, runs, shares_chart
+from mars_server.charts.published import FILE, find
 from mars_server.charts.render import Chart, Picture, darken, full_spec, render
 from mars_server.charts.store import ChartStore, key
 from mars_server.publication.document import Row, Week
@@ -103,6 +105,40 @@ def test_pictures_are_kept_within_bounds_and_damage_is_drawn_again(tmp_path: Pat
         before = len(drawn)
         ChartStore(tmp_path, limit=3, renderer=draw).picture(key(charts[4]), lambda: charts[4])
         assert len(drawn) == before + 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{}", '{"charts": []}', '{"charts": {"v": "KEY"}}', '{"charts": {"v": {}}}'),
+        '{"charts": {"v": {"key": "KEY", "sha256": "0"}}}',
+        '{"charts": {"../v": {"key": "KEY", "sha256": "HASH"}}}',
+        '{"charts": {"os": {"key": "KEY", "sha256": "HASH"}}}',
+        '{"charts": {"x": {"key": "KEY", "sha256": "HASH"}}}',
+    ],
+)
+def test_a_published_chart_is_taken_by_its_hash_alone(
+    tmp_path: Path, published: Published, text: str
+) -> None:
+    site = tmp_path / "a/site"
+    shutil.copytree(published.folder, site)
+    shutil.copytree(published.folder / "v", tmp_path / "a/v")
+    entry = json.loads((site / FILE).read_bytes())["charts"]["v"]
+    found = find(site, entry["key"])
+    assert found is not None
+    assert found == Picture(
+        *(
+            (site / "v" / name).read_bytes()
+            for name in ("chart.svg", "chart.png", "chart-dark.png")
+        ),
+        found.width,
+        found.height,
+    )
+    with Image.open(site / "v/chart.png") as picture:
+        assert picture.size == (2 * found.width, 2 * found.height)
+    wrong = text.replace("KEY", entry["key"]).replace("HASH", entry["sha256"])
+    (site / FILE).write_text(wrong)
+    assert find(site, entry["key"]) is None
 
 
 def test_a_picture_has_few_colours_and_twice_the_pixels(published: Published) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import Engine, insert, update
 from mars.errors import ConfigError, StateError, WireError
 from mars.testing.publisher import Publisher
 from mars.wire.times import parse_time
+from mars_server.charts.published import listing
 from mars_server.counting.tally import Tally
 from mars_server.publication.compose import Rules
 from mars_server.publication.document import decode, encode
@@ -136,6 +137,31 @@ def test_weeks_published_one_by_one_equal_weeks_published_at_once(tmp_path: Path
         kit.count(engine, kit.week(n), USUAL)
         close_weeks(engine, RULES, kit.LATER)
     assert close_weeks(engine, RULES, kit.LATER) == at_once
+
+
+def test_a_second_run_draws_no_chart_that_stands_in_the_folder(
+    tmp_path: Path, publish: Publish
+) -> None:
+    """Without any cache: the site is the cache, by content. What is damaged is drawn again."""
+    engine = kit.database(tmp_path, usual_weeks(2))
+    site = tmp_path / "site"
+    publish(engine, site, RULES, kit.LATER)
+    before = kit.tree(site)
+    marked = before["v/chart.svg"] + b"<!-- drawn before -->"
+    for folder in ("v", "v/all", "v/last-13", "v/2026"):
+        (site / folder / "chart.svg").write_bytes(marked)
+    keys = {
+        folder: entry["key"]
+        for folder, entry in json.loads(before["charts.json"])["charts"].items()
+    }
+    (site / "charts.json").write_bytes(listing(site, keys))
+    assert publish_to(engine, site, RULES, kit.LATER).written == 0
+    assert (site / "v/chart.svg").read_bytes() == marked
+    (site / "os/chart.png").write_bytes(before["os/chart.png"][:-1])
+    for folder in keys:
+        (site / folder / "chart.svg").write_bytes(before[f"{folder}/chart.svg"])
+    publish(engine, site, RULES, kit.LATER)
+    assert kit.tree(site) == before
 
 
 def test_late_counts_change_no_published_byte(tmp_path: Path, publish: Publish) -> None:

@@ -1,0 +1,22 @@
+"""The published JSON is what Python's own ``json`` would write, indented by one space."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mars_server.publication.jsontext import encode_json
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+def test_the_bytes_are_those_of_the_standard_library(value: object) -> None:
+    assert encode_json(value) == (json.dumps(value, indent=1) + "\n").encode("ascii")

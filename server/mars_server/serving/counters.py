@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import struct
 from collections.abc import Mapping
 
 NAMES = (
@@ -23,10 +22,9 @@ NAMES = (
     "heartbeat",
 )
 """Slots of one process; the last five, and ``log_healthy``, are states, the others only grow."""
-_SLOT = struct.Struct("=Q")
-ROW = _SLOT.size * len(NAMES)
-"""Bytes of one process's counters."""
-_OFFSETS = {name: index * _SLOT.size for index, name in enumerate(NAMES)}
+ROW = 8 * len(NAMES)
+"""Bytes of one process's counters, an unsigned integer of 64 bits each."""
+_PLACES = {name: place for place, name in enumerate(NAMES)}
 
 
 def shared(processes: int) -> mmap.mmap:
@@ -38,19 +36,13 @@ class Counters:
     """One row of the shared memory. Each row has one writer."""
 
     def __init__(self, memory: mmap.mmap, row: int) -> None:
-        self._memory = memory
-        self._base = row * ROW
+        self._row = memoryview(memory)[row * ROW : (row + 1) * ROW].cast("Q")
 
     def add(self, name: str, times: int = 1) -> None:
-        place = self._base + _OFFSETS[name]
-        (value,) = _SLOT.unpack_from(self._memory, place)
-        _SLOT.pack_into(self._memory, place, value + times)
+        self._row[_PLACES[name]] += times
 
     def set(self, name: str, value: int) -> None:
-        _SLOT.pack_into(self._memory, self._base + _OFFSETS[name], value)
+        self._row[_PLACES[name]] = value
 
     def read(self) -> Mapping[str, int]:
-        return {
-            name: _SLOT.unpack_from(self._memory, self._base + offset)[0]
-            for name, offset in _OFFSETS.items()
-        }
+        return dict(zip(NAMES, self._row, strict=True))

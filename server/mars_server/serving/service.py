@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mars.ports import Clock
 from mars.wire.query import AllowList
 from mars_server.serving.accesslog import AccessLog
-from mars_server.serving.answer import Shape, golden, render
+from mars_server.serving.answer import golden, render
 from mars_server.serving.counters import Counters
 from mars_server.serving.document import Document
 from mars_server.serving.hosts import Hosts
@@ -20,7 +20,14 @@ from mars_server.serving.proxyline import CircuitCap
 EVICTION_LOOK = 64
 """Connections, longest inactive first, among which an idle one is sought to make room."""
 CACHED = 4096
-"""Host values and queries whose judgement is kept in memory."""
+"""Requests whose judgement is kept in memory; a product's clients make a few hundred."""
+
+
+class Asked(NamedTuple):
+    """A request of the golden shape: the query as the log writes it, whether to close."""
+
+    query: str
+    close: bool
 
 
 class Held(Protocol):
@@ -37,6 +44,10 @@ class Held(Protocol):
 
     def check(self, now: float) -> None:
         """Settles or ends an answer that the peer has taken, or not taken in time."""
+        ...
+
+    def expire(self, now: float) -> None:
+        """Ends it where it owes us a request for too long."""
         ...
 
 
@@ -60,11 +71,12 @@ class Service:
         self.limits = limits
         self.counters = counters
         self._circuits = CircuitCap(limits.hits_per_circuit)
-        self._canonical: dict[str, str] = {}
-        self._admitted: dict[str, bool] = {}
+        self._judged: dict[bytes, Asked] = {}
         self._open: OrderedDict[Held, None] = OrderedDict()
         self.unsettled: dict[Held, float] = {}
         """Connections whose answer the peer may not have taken yet, and since when (monotonic)."""
+        self.ending = False
+        """Whether the process is about to end: then every answer says that it is the last."""
         self.show(document)
 
     def show(self, document: Document) -> None:
@@ -76,33 +88,32 @@ class Service:
     def allow_hosts(self, hosts: Hosts) -> None:
         if hosts != self.hosts:
             self.hosts = hosts
-            self._admitted.clear()
+            self._judged.clear()
 
-    def shape(self, data: bytes) -> Shape | None:
-        """``data`` as a request of the golden shape for one of our hosts."""
-        shape = golden(data)
-        return shape if shape is not None and self._admits(shape.host) else None
+    def judge(self, data: bytes) -> Asked | None:
+        """``data`` if it is a request of the golden shape for one of our hosts.
+
+        Only judgements of queries that clients send are remembered.
+        """
+        asked = self._judged.get(data)
+        if asked is None:
+            shape = golden(data)
+            if shape is None or not self.hosts.admits(shape.host):
+                return None
+            asked = Asked(self.canonical(shape.query), shape.close)
+            clean = not shape.query or asked.query == f"?{shape.query}"
+            if clean:
+                if len(self._judged) >= CACHED:
+                    self._judged.clear()
+                self._judged[data] = asked
+        return asked
 
     def bytes_for(self, close: bool) -> bytes:
         return self._close if close else self._keep
 
-    def _admits(self, host: str) -> bool:
-        known = self._admitted.get(host)
-        if known is None:
-            known = self.hosts.admits(host)
-            if len(self._admitted) >= CACHED:
-                self._admitted.clear()
-            self._admitted[host] = known
-        return known
-
     def canonical(self, query: str) -> str:
-        """The query as the log writes it. Only judgements of clean queries are remembered."""
-        known = self._canonical.get(query)
-        if known is None:
-            known = self._allow.canonical(query)
-            if known == f"?{query}" and len(self._canonical) < CACHED:
-                self._canonical[query] = known
-        return known
+        """The query as the log writes it."""
+        return self._allow.canonical(query)
 
     def counts(self, circuit: int | None) -> bool:
         """Whether one more answer on this circuit is counted; without a circuit it is."""
@@ -129,8 +140,14 @@ class Service:
         del self._open[oldest]
         oldest.drop()
 
-    def active(self, connection: Held) -> None:
-        """The connection has sent a complete request."""
+    def replace(self, connection: Held, other: Held) -> None:
+        """From here on ``other`` stands for the same socket."""
+        self.closed(connection)
+        self._open[other] = None
+
+    def answered(self, connection: Held) -> None:
+        """An answer of the connection is on its way to the peer."""
+        self.unsettled[connection] = self.clock.monotonic()
         if connection in self._open:
             self._open.move_to_end(connection)
 
@@ -139,10 +156,16 @@ class Service:
         self.unsettled.pop(connection, None)
 
     def check(self) -> None:
-        """Once a second or more often: settles what needs no event of the peer."""
+        """Many times a second: settles what needs no event of the peer."""
         now = self.clock.monotonic()
         for connection in list(self.unsettled):
             connection.check(now)
+
+    def expire(self) -> None:
+        """About once a second: ends connections that send nothing."""
+        now = self.clock.monotonic()
+        for connection in list(self._open):
+            connection.expire(now)
 
     @property
     def connections(self) -> list[Held]:

@@ -18,10 +18,10 @@ from mars.wire.product import Product
 from mars.wire.query import AllowList
 from mars_server.serving.accesslog import AccessLog
 from mars_server.serving.app import application
-from mars_server.serving.bind import BACKLOG
 from mars_server.serving.connection import Connection
 from mars_server.serving.counters import Counters
 from mars_server.serving.document import Document, Source
+from mars_server.serving.front import Adopt, Front
 from mars_server.serving.hosts import Hosts
 from mars_server.serving.limits import Limits
 from mars_server.serving.service import Service
@@ -31,8 +31,6 @@ CHECK_EVERY = 0.05
 """Seconds between two looks at answers that wait for their peer."""
 KEEP_EVERY = 20
 """Looks between two rounds of housekeeping: day, disk, document, heartbeat."""
-ACCEPT_AT_ONCE = 64
-"""Connections taken in one turn of the event loop."""
 ONION_EVERY = 5.0
 """Seconds between two looks whether tor still has the onion service."""
 WARN_BEFORE = 7 * 86_400
@@ -111,14 +109,16 @@ class Worker:
             application(service, self._plan.routes()), access_log=None, handle_signals=False
         )
         await runner.setup()
-        server = await self._listen(loop, sock, service, runner)
+        front = Front(loop, sock, service, self._adopt(loop, service, runner))
+        front.open()
         keeper = asyncio.create_task(self._keep_onion())
         try:
             await self._keep_house(service)
         finally:
-            server.close()
             keeper.cancel()
+            await front.close()
             await self._drain(service)
+            await front.end()
             await runner.cleanup()
         return await asyncio.to_thread(self._log.close) == 0
 
@@ -135,22 +135,19 @@ class Worker:
             self._counters,
         )
 
-    async def _listen(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        sock: socket.socket,
-        service: Service,
-        runner: web.AppRunner,
-    ) -> asyncio.Server:
+    def _adopt(
+        self, loop: asyncio.AbstractEventLoop, service: Service, runner: web.AppRunner
+    ) -> Adopt:
         manager, limits = runner.server, self._plan.limits
         assert manager is not None
-        proxied = sock.family == socket.AF_UNIX
 
-        def connect() -> Connection:
+        def adopt(first: bytes, circuit: int | None, since: float) -> Connection:
             return Connection(
                 manager,
                 service,
-                proxied,
+                first,
+                circuit,
+                since,
                 loop=loop,
                 keepalive_timeout=limits.idle,
                 lingering_time=limits.linger,
@@ -163,11 +160,7 @@ class Worker:
                 auto_decompress=False,
             )
 
-        # asyncio accepts as many at once as its backlog says before it reads from any: a few. The
-        # kernel's queue is set long again afterwards.
-        server = await loop.create_server(connect, sock=sock, backlog=ACCEPT_AT_ONCE)
-        sock.listen(BACKLOG)
-        return server
+        return adopt
 
     async def _keep_house(self, service: Service) -> None:
         rounds = 0
@@ -185,6 +178,7 @@ class Worker:
     async def _housekeeping(self, service: Service) -> None:
         log, counters = self._log, self._counters
         log.tick()
+        service.expire()
         await asyncio.to_thread(log.finish)
         if self._reload or self._plan.source.changed():
             await self._load(service)
@@ -243,6 +237,7 @@ class Worker:
     async def _drain(self, service: Service) -> None:
         """Lets answers that are under way arrive; idle connections are closed at once."""
         end = self._clock.monotonic() + self._plan.limits.grace
+        service.ending = True
         await asyncio.sleep(0)
         for held in service.connections:
             if held not in service.unsettled and not held.busy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -16,6 +17,9 @@ from tests.server.serving import kit
 
 QUERIES = ("", "v=0.5.2", "v=0.5.2&os=linux&ia=100", "v=x&v=y", "a=b", "ia=10&cc=IS", "&", "v=9_-")
 FIELDS = ("User-Agent: mars/1\r\n", "Accept: */*\r\n", "Accept-Encoding: identity\r\n")
+CONNECTION = ("", "Connection: close\r\n", "Connection: keep-alive\r\n")
+TIMEOUT = 60.0
+"""Seconds; the machine may be busy with other tests."""
 SEED = 20261121
 
 
@@ -31,10 +35,12 @@ def requests() -> list[bytes]:
     found = []
     for query in QUERIES:
         for host in ("abc.example", "localhost:80", "evil.example"):
-            kept = "".join(field for field in FIELDS if chance.random() < 0.7)
-            end = chance.choice(("", "Connection: close\r\n", "Connection: keep-alive\r\n"))
+            fields = [f"Host: {host}\r\n", *(field for field in FIELDS if chance.random() < 0.7)]
+            fields += [field for field in (chance.choice(CONNECTION),) if field]
+            if chance.random() < 0.5:
+                chance.shuffle(fields)
             target = "/motd/motd.json" + ("?" + query if query or chance.random() < 0.5 else "")
-            found.append(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n{kept}{end}\r\n".encode())
+            found.append(f"GET {target} HTTP/1.1\r\n{''.join(fields)}\r\n".encode())
     for request in list(found):
         broken = bytearray(request)
         place = chance.randrange(len(broken))
@@ -48,7 +54,7 @@ def answers(server: kit.Served, requests: list[bytes], pieces: int) -> list[byte
 
 
 def _ask(server: kit.Served, request: bytes, pieces: int) -> bytes:
-    with server.connect() as sock:
+    with server.connect(TIMEOUT) as sock:
         step = len(request) // pieces + 1
         with suppress(OSError):  # refused after the first piece
             for start in range(0, len(request), step):
@@ -59,17 +65,68 @@ def _ask(server: kit.Served, request: bytes, pieces: int) -> bytes:
         return kit.read_all(sock)
 
 
+def settled_lines(server: kit.Served) -> Counter[str]:
+    """The lines of the open generation once no more are added."""
+    (part,) = server.logs.glob("*.part")
+    before = -1
+    while part.stat().st_size != before:
+        before = part.stat().st_size
+        time.sleep(0.5)
+    return Counter(part.read_text().splitlines())
+
+
+def test_one_connection_may_take_both_ways(server: kit.Served) -> None:
+    """Requests on one connection, of which the third is not of the golden shape."""
+    before = settled_lines(server)
+    golden_one = b"GET /motd/motd.json?v=0.5.2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    other = golden_one.replace(b"Host", b"X-A: b\r\nHost")
+    seen = []
+    with server.connect(TIMEOUT) as sock:
+        for request in (golden_one, golden_one, other, golden_one, golden_one + other):
+            sock.sendall(request)
+            seen += [_answer(sock) for _ in range(request.count(b"GET "))]
+    assert len(seen) == 6
+    assert set(seen) == {seen[0]}
+    added = settled_lines(server) - before
+    assert added.total() == 6
+    assert not any(" 499 " in line for line in added)
+
+
+def _answer(sock: socket.socket) -> bytes:
+    """One whole answer, by its Content-Length."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += sock.recv(1)
+    head, _, _ = data.partition(b"\r\n\r\n")
+    size = int(head.partition(b"Content-Length: ")[2].partition(b"\r\n")[0])
+    while len(data) < len(head) + 4 + size:
+        data += sock.recv(len(head) + 4 + size - len(data))
+    return data
+
+
+def test_a_document_larger_than_the_sockets_buffers_arrives_whole() -> None:
+    """Both ways, to a peer that reads slowly; the rest is sent when it takes more."""
+    with kit.served(unix=False, motd_file=kit.document(size=65_000)) as server:
+        for request in (kit.golden("v=0.5.2"), kit.golden("v=0.5.2").replace(b"*/*", b"a/b")):
+            with server.connect(TIMEOUT, receive_buffer=2048) as sock:
+                sock.sendall(request)
+                time.sleep(0.2)
+                assert kit.body(kit.read_all(sock)) == server.body
+        assert server.stop() == 0
+        assert [line.split()[-4] for line in server.lines()] == ["200", "200"]
+
+
 def test_both_ways_answer_alike(server: kit.Served) -> None:
     asked = requests()
     assert sum(golden(request) is not None for request in asked) >= len(QUERIES) * 3
-    parts = list(server.logs.glob("*.part"))
+    earlier = settled_lines(server)
     at_once = answers(server, asked, pieces=1)
-    time.sleep(0.3)
-    lines = sorted(parts[0].read_text().splitlines())
+    lines = settled_lines(server)
     in_pieces = answers(server, asked, pieces=2)
-    time.sleep(0.3)
     assert in_pieces == at_once
-    assert sorted(parts[0].read_text().splitlines()) == sorted(lines * 2)
+    added = lines - earlier
+    assert settled_lines(server) - lines == added
+    assert added.total() > len(QUERIES) * 2
     assert {kit.status(answer) for answer in at_once} >= {200, 400, 404}
 
 
@@ -90,6 +147,12 @@ def test_the_clients_own_request_takes_the_short_cut() -> None:
         "GET /motd/motd.json HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n\r\n",
         "GET /motd/motd.json?" + "a" * 256 + " HTTP/1.1\r\nHost: a\r\n\r\n",
         "get /motd/motd.json HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /motd/motd.json HTTP/1.1\r\nAccept: */*\r\n\r\n",
+        "GET /motd/motd.json HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+        "GET /motd/motd.json HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nAccept: */*\r\n\r\n",
+        "GET /motd/motd.json HTTP/1.1\r\nHost: a\r\nCookie: a\r\n\r\n",
+        "GET /motd/motd.json HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET /motd/motd.json HTTP/1.1\r\nHost:  a\r\n\r\n",
         "",
     ],
 )

@@ -12,6 +12,7 @@ from mars.errors import ConfigError
 from mars_server.serving.limits import Limits
 
 _TABLES = frozenset({"onion", "limits"})
+_LARGEST = {"workers": 64, "onion.port": 65535}
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class OnionConfig:
     control: str = ""
     control_password_file: str = ""
     port: int = 80
+    balanced: bool = False
+    """A backend of Onionbalance; tor then wants ``ob_config`` in the folder."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,13 @@ def _typed(kind: type, table: object, where: str, prefix: str) -> dict[str, Any]
     found = {}
     for name, value in table.items():
         if name not in defaults or name in _TABLES:
-            known = ", ".join(sorted(set(defaults) - _TABLES))
+            known = ", ".join(sorted(set(defaults)))
             raise ConfigError(
                 "config-invalid", f"{where}: {prefix}{name} is unknown; known are {known}."
             )
         found[name] = _value(value, defaults[name], f"{where}: {prefix}{name}")
+        if (most := _LARGEST.get(prefix + name)) is not None and value > most:
+            raise ConfigError("config-invalid", f"{where}: {prefix}{name} is {most} at most.")
     return found
 
 
@@ -96,12 +101,15 @@ def _value(value: object, default: object, where: str) -> object:
         raise ConfigError("config-invalid", f"{where} must be a list of texts.")
     if isinstance(default, str) and isinstance(value, str):
         return value
-    if isinstance(default, int | float) and type(value) in (int, type(default)):
+    if isinstance(default, bool) and isinstance(value, bool):
+        return value
+    number = isinstance(default, int | float) and not isinstance(default, bool)
+    if number and type(value) in (int, type(default)):
         assert isinstance(value, int | float)
         if value <= 0:
             raise ConfigError("config-invalid", f"{where} must be more than 0.")
         return value
-    kind = "a text" if isinstance(default, str) else "a number"
+    kind = "a text" if isinstance(default, str) else "a number" if number else "true or false"
     raise ConfigError("config-invalid", f"{where} must be {kind}.")
 
 
@@ -147,6 +155,7 @@ folder = "/var/lib/tor/mars"
 control = "unix:/run/tor/control"
 # control_password_file = "/etc/mars/control-password"
 port = 80
+# balanced = true    for a backend behind Onionbalance; see docs/onion.md
 
 # [limits] holds caps and deadlines; the defaults are right for an onion service.
 # connections = 4096          open at once in one process

@@ -6,18 +6,36 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
+from mars.wire.query import AllowList
+from mars_server.serving.generation import LOG, PART, parse_name
 from mars_server.serving.logline import HEADER
 from mars_server.serving.retention import Closed, closed_logs, settled
 from mars_server.storage.overview import Overview
 
 _LINE = re.compile(
     rb"- - - \[\d\d/[A-Z][a-z]{2}/\d{4}:00:00:00 \+0000\] "
-    rb'"GET /motd/motd\.json(?:\?(?:other|[a-z]{1,4}=[A-Za-z0-9.]{1,24}'
-    rb'(?:&[a-z]{1,4}=[A-Za-z0-9.]{1,24}){0,5}))? HTTP/1\.1" (?:200 \d{1,6}|499 0) "-" "-"\n'
+    rb'"GET /motd/motd\.json(?:\?([A-Za-z0-9.=&]{1,200}))? HTTP/1\.1" '
+    rb'(?:200 \d{1,6}|499 0) "-" "-"\n'
 )
+_FORMS = {
+    "v": r"\d{1,4}\.\d{1,4}(?:\.\d{1,4})?|dev",
+    "os": "linux|windows|macos",
+    "ia": "10{0,3}",
+    "lang": "[a-z]{2,3}",
+    "py": r"3\.\d{1,2}",
+    "cc": "[A-Z]{2}",
+}
+_QUERY = re.compile(
+    "other|"
+     "(?=[a-z])"
+    + "".join(f"(?:(?:^|&){name}=(?:{form}|other))?" for name, form in _FORMS.items())
+)
+"""What a query of ours looks like for any product; an IPv4 address has one number too many."""
 _COMMENT = re.compile(re.escape(HEADER) + rb"[0-9a-f]{32}\n|# mars lost=\d{1,20}\n")
+_PROBE = re.compile(r"\.probe-[0-9a-f]{8}\.part")
 _OTHERS = 0o007
 """Permission bits of everybody else."""
 
@@ -31,38 +49,58 @@ class Finding:
     text: str
 
 
-def examine(log: Path, overview: Overview | None, today: date, keep_days: int) -> list[Finding]:
+def examine(
+    log: Path, overview: Overview | None, today: date, keep_days: int, allow: AllowList | None
+) -> list[Finding]:
     """Looks at every file in the log folder. No finding quotes a byte of a log.
 
-    ``overview`` None: no database, so nothing can be said of retention but the age. Raises
-    ``OSError``.
+    ``overview`` None: no database, so nothing can be said of retention but the age. ``allow``
+    None: no product.toml, so values are compared with their form only. Raises ``OSError``.
     """
-    files = [path for path in sorted(log.iterdir()) if path.is_file()]
+    entries = sorted(log.iterdir())
+    files = [path for path in entries if path.is_file()]
     return [
-        _strange_files(files),
-        _lines(files),
+        _strange(entries),
+        _lines(files, allow),
         _modes([log, *files]),
         _retention(list(closed_logs(log)), overview, today, keep_days),
     ]
 
 
-def _strange_files(files: list[Path]) -> Finding:
-    strange = [path for path in files if not re.match(r"access-|\.probe-", path.name)]
-    text = f"{len(strange)} file(s) are not ours; count nothing and serve nothing from here"
+def _strange(entries: list[Path]) -> Finding:
+    strange = [path for path in entries if not _ours(path)]
+    text = f"{len(strange)} file(s) or folders are not ours; look at them, then move them away"
     return Finding("files", not strange, text if strange else "only our own logs lie here")
 
 
-def _lines(files: list[Path]) -> Finding:
+def _ours(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    stem = path.name.removesuffix(PART).removesuffix(LOG)
+    return parse_name(stem) is not None or _PROBE.fullmatch(path.name) is not None
+
+
+def _lines(files: list[Path], allow: AllowList | None) -> Finding:
     total = wrong = 0
+    admitted = lru_cache(maxsize=4096)(lambda query: _admitted(query, allow))
     for line in _each_line(files):
         total += 1
-        if _LINE.fullmatch(line) is None and _COMMENT.fullmatch(line) is None:
-            wrong += 1
+        found = _LINE.fullmatch(line)
+        good = admitted(found[1] or b"") if found else _COMMENT.fullmatch(line) is not None
+        wrong += not good
     if wrong:
         return Finding("lines", False, f"{wrong} of {total} lines hold more than a log of ours may")
-    return Finding(
-        "lines", True, f"{total} lines: a day, the path, allow-listed values, status and size"
-    )
+    values = "allow-listed values" if allow else "values of the known form (no product.toml)"
+    return Finding("lines", True, f"{total} lines: a day, the path, {values}, status and size")
+
+
+def _admitted(query: bytes, allow: AllowList | None) -> bool:
+    text = query.decode("ascii")
+    if not text:
+        return True
+    if allow is None:
+        return _QUERY.fullmatch(text) is not None
+    return allow.canonical(text) == f"?{text}"
 
 
 def _each_line(files: list[Path]) -> Iterator[bytes]:

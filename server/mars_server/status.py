@@ -6,17 +6,21 @@ import shutil
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mars import factory
 from mars.errors import MarsError
 from mars.ports import Request
-from mars.wire.product import Product, parse_product
+from mars.wire.onion import is_onion_host
+from mars.wire.product import parse_product
 from mars_server.config import Config
 from mars_server.onion.folder import hostname
+from mars_server.onion.keeper import unnamed
 from mars_server.serving.app import CHECK_PATH
 from mars_server.serving.bind import parse_bind
 from mars_server.serving.document import read
+from mars_server.serving.generation import LOG, PART, parse_name
 from mars_server.serving.launch import read as read_file
 from mars_server.serving.launch import source
 from mars_server.storage.database import open_database
@@ -33,6 +37,10 @@ PUBLISH_EVERY = 10 * DAY
 LOW_DISK = 0.10
 FULL_DISK = 0.01
 """Free shares of the disk that holds the logs."""
+STALE_DAYS = 1
+"""The open log's day may be yesterday for the moment around midnight."""
+_OTHERS = 0o007
+"""Permission bits of everybody else."""
 _CHECK = f"GET {CHECK_PATH} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode(
     "ascii"
 )
@@ -51,15 +59,14 @@ class Check:
 
 def examine(config: Config, now: int) -> list[Check]:
     """All checks at ``now`` (Unix seconds); none of them raises."""
-    product = parse_product(read_file(config.product, "The product file"), config.product)
     return [
         _safely(name, check)
         for name, check in (
-            ("motd", lambda: _motd(config, product, now)),
+            ("motd", lambda: _motd(config, now)),
             ("server", lambda: _server(config)),
             ("tor", lambda: _tor(config)),
             ("onion", lambda: _onion(config)),
-            ("log", lambda: _log(config)),
+            ("log", lambda: _log(config, now)),
             ("count", lambda: _count(config, now)),
             ("publication", lambda: _publication(config, now)),
             ("disk", lambda: _disk(config)),
@@ -71,38 +78,52 @@ def _safely(name: str, check: Callable[[], Check]) -> Check:
     try:
         return check()
     except MarsError as error:
-        return Check(name, FAIL, str(error), {"reason": error.reason})
+        state = WARN if error.reason == "database-missing" else FAIL  # as on the first day
+        return Check(name, state, str(error), {"reason": error.reason})
     except OSError as error:
-        return Check(name, FAIL, f"{error.strerror or error}", {"reason": "os-error"})
+        where = f" ({error.filename})" if error.filename else ""
+        return Check(name, FAIL, f"{error.strerror or error}{where}", {"reason": "os-error"})
 
 
-def _motd(config: Config, product: Product, now: int) -> Check:
+def _motd(config: Config, now: int) -> Check:
+    product = parse_product(read_file(config.product, "The product file"), config.product)
     document = source(config, product).load(now)
     days = (document.expires - now) // DAY
     facts = {"serial": document.serial, "days_left": days, "verified": document.verified}
-    signed = "signed" if document.verified else "not verified (no trust file)"
     if days < EXPIRY_WARNING:
-        return Check("motd", WARN, f"{signed}, expires in {days} days; sign a new one", facts)
-    return Check("motd", OK, f"{signed}, {days} days to expiry", facts)
+        return Check("motd", WARN, f"expires in {days} days; sign and deploy a new one", facts)
+    if not document.verified:
+        return Check("motd", WARN, "not verified: set trust to what clients pin", facts)
+    return Check("motd", OK, f"signed, {days} days to expiry", facts)
 
 
 def _server(config: Config) -> Check:
     bind = parse_bind(config.bind)
     address: str | tuple[str, int] = bind.path or (bind.host, bind.port)
     family = socket.AF_UNIX if bind.path else _family(bind.host)
-    with socket.socket(family) as sock:
-        sock.settimeout(5.0)
-        sock.connect(address)
-        sock.sendall(_CHECK)
-        answer = b""
-        while part := sock.recv(65536):
-            answer += part
+    try:
+        answer = _exchange(family, address)
+    except OSError as error:
+        why = error.strerror or "no answer in time"
+        text = f"nobody answers at {bind} ({why}); is mars-server serve running?"
+        return Check("server", FAIL, text, {"reason": "server-unreachable"})
     head, _, body = answer.partition(b"\r\n\r\n")
     if not head.startswith(b"HTTP/1.1 200 "):
         return Check("server", FAIL, "answers, but not with the MOTD")
     if body != read(Path(config.motd)):
         return Check("server", WARN, "serves another document than the file; was it refused?")
     return Check("server", OK, f"answers on {bind} with the file's bytes")
+
+
+def _exchange(family: socket.AddressFamily, address: str | tuple[str, int]) -> bytes:
+    answer = b""
+    with socket.socket(family) as sock:
+        sock.settimeout(5.0)
+        sock.connect(address)
+        sock.sendall(_CHECK)
+        while part := sock.recv(65536):
+            answer += part
+    return answer
 
 
 def _family(host: str) -> socket.AddressFamily:
@@ -129,9 +150,13 @@ def _tor(config: Config) -> Check:
 
 
 def _onion(config: Config) -> Check:
-    name = hostname(config.onion.folder) if config.onion.folder else None
+    folder = config.onion.folder
+    named = [host for host in config.hosts if is_onion_host(host)]
+    name = (hostname(folder) if folder else None) or next(iter(named), None)
+    if folder and name is None:
+        return Check("onion", FAIL, unnamed(folder), {"reason": "onion-key"})
     if name is None or not config.socks:
-        return Check("onion", UNSET, "no onion folder, or no socks to reach it through")
+        return Check("onion", UNSET, "no onion service here, or no socks to reach it through")
     url = f"http://{name}{CHECK_PATH}"
     answer = factory.fetcher(config.socks).fetch(Request(url, deadline=90.0))
     same = answer.status == 200 and answer.body == read(Path(config.motd))
@@ -140,13 +165,21 @@ def _onion(config: Config) -> Check:
     return Check("onion", OK, f"reached through Tor: http://{name}", {"address": name})
 
 
-def _log(config: Config) -> Check:
-    parts = list(Path(config.log).glob("access-*.part"))
-    closed = list(Path(config.log).glob("access-*.log"))
-    facts: dict[str, object] = {"open": len(parts), "closed": len(closed)}
-    if not parts:
+def _log(config: Config, now: int) -> Check:
+    folder = Path(config.log)
+    parts = list(folder.glob(f"access-*{PART}"))
+    facts: dict[str, object] = {
+        "open": len(parts),
+        "closed": len(list(folder.glob(f"access-*{LOG}"))),
+    }
+    days = [found[0] for path in parts if (found := parse_name(path.stem)) is not None]
+    if not days:
         return Check("log", FAIL, "no open log: the server is not writing one", facts)
-    return Check("log", OK, f"{len(parts)} open, {len(closed)} closed", facts)
+    if (datetime.fromtimestamp(now, UTC).date() - max(days)).days > STALE_DAYS:
+        return Check("log", FAIL, f"the open log is of {max(days)}: the server hangs", facts)
+    if folder.stat().st_mode & _OTHERS:
+        return Check("log", WARN, f"every user may enter the logs: chmod o= {folder}", facts)
+    return Check("log", OK, f"{facts['open']} open, {facts['closed']} closed", facts)
 
 
 def _count(config: Config, now: int) -> Check:
@@ -154,7 +187,7 @@ def _count(config: Config, now: int) -> Check:
         return Check("count", UNSET, "no database is set")
     last = _overview(config.db).counted
     if last is None:
-        return Check("count", WARN, "nothing was counted yet")
+        return Check("count", WARN, "nothing was counted yet: mars-server count")
     facts: dict[str, object] = {"seconds_ago": now - last}
     state = WARN if now - last > COUNT_EVERY else OK
     return Check("count", state, f"last counted {_ago(now - last)} ago", facts)
@@ -165,7 +198,7 @@ def _publication(config: Config, now: int) -> Check:
         return Check("publication", UNSET, "no database is set")
     found = _overview(config.db)
     if found.published is None:
-        return Check("publication", WARN, "no week was published yet")
+        return Check("publication", WARN, "no week was published yet: mars-server publish")
     facts: dict[str, object] = {"week": max(found.weeks), "seconds_ago": now - found.published}
     state = WARN if now - found.published > PUBLISH_EVERY else OK
     ago = _ago(now - found.published)
@@ -173,7 +206,7 @@ def _publication(config: Config, now: int) -> Check:
 
 
 def _overview(url: str) -> Overview:
-    return overview(open_database(url))
+    return overview(open_database(url, create=False))
 
 
 def _ago(seconds: int) -> str:
@@ -181,6 +214,8 @@ def _ago(seconds: int) -> str:
 
 
 def _disk(config: Config) -> Check:
+    if not Path(config.log).is_dir():
+        return Check("disk", FAIL, f"the folder of the logs is gone: {config.log}")
     usage = shutil.disk_usage(config.log)
     share = usage.free / usage.total
     facts: dict[str, object] = {"free_bytes": usage.free, "free_percent": int(share * 100)}

@@ -9,12 +9,15 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.console import emit_json
+from mars.console import emit_json, safe
 from mars.errors import ConfigError, MarsError
 from mars.wire.product import parse_product
 from mars_server.config import Config, load_config
 from mars_server.serving.bind import parse_bind
 from mars_server.serving.launch import onion_settings, read, source
+
+_RUN = Path("/run")
+"""Empty after a start of the machine; units make their folders in it (RuntimeDirectory=)."""
 
 
 @click.command()
@@ -23,14 +26,27 @@ from mars_server.serving.launch import onion_settings, read, source
 )
 @click.option("--json", "as_json", is_flag=True)
 def check(file: Path, as_json: bool) -> int:
-    """Validate a server.toml and all it names, without serving anything."""
-    config = load_config(file)
+    """Validate a server.toml and all it names, without serving anything.
+
+    Run it as the server's user: what that user may not read or write is found out too.
+    """
+    try:
+        config = load_config(file)
+    except MarsError as error:
+        return _report(file, [str(error)], [], as_json)
     problems = [found for test in _TESTS if (found := _problem(test, config)) is not None]
+    return _report(file, problems, _notes(config), as_json)
+
+
+def _report(file: Path, problems: list[str], notes: list[str], as_json: bool) -> int:
     if as_json:
-        emit_json({"ok": not problems, "problems": problems})
-    for problem in problems if not as_json else ():
-        click.echo(problem)
-    if not problems and not as_json:
+        emit_json({"ok": not problems, "problems": problems, "notes": notes})
+        return int(bool(problems))
+    for problem in problems:
+        click.echo(safe(problem))
+    for note in notes:
+        click.echo(f"note: {safe(note)}")
+    if not problems:
         click.echo(f"{file} is good")
     return int(bool(problems))
 
@@ -41,6 +57,17 @@ def _problem(test: Callable[[Config], None], config: Config) -> str | None:
     except MarsError as error:
         return str(error)
     return None
+
+
+def _notes(config: Config) -> list[str]:
+    """What is no fault, but would surprise."""
+    notes = []
+    if not config.trust:
+        notes.append("trust is not set: signatures are not checked, only form and expiry")
+    for name, folder in _socket_folders(config):
+        if folder.parent == _RUN and not folder.exists():
+            notes.append(f"{name}: {folder} is not there yet; the systemd unit makes it")
+    return notes
 
 
 def _names(config: Config) -> None:
@@ -55,23 +82,74 @@ def _bind(config: Config) -> None:
     address = parse_bind(config.bind)
     if config.onion.folder:
         onion_settings(config, address)
-    if address.path and not Path(address.path).parent.is_dir():
-        raise ConfigError("bind-invalid", f"The folder of {address.path} does not exist.")
+
+
+def _socket_folders(config: Config) -> list[tuple[str, Path]]:
+    """Name of the entry and folder, of each unix socket that the server makes."""
+    paths = [("bind", config.bind.removeprefix("unix:") if "unix:" in config.bind else "")]
+    paths.append(("metrics", config.metrics))
+    return [(name, Path(path).parent) for name, path in paths if path]
+
+
+def _sockets(config: Config) -> None:
+    for name, folder in _socket_folders(config):
+        if folder.is_dir() or folder.parent == _RUN:
+            continue
+        raise ConfigError("config-invalid", f"{name}: the folder {folder} does not exist; make it.")
 
 
 def _motd(config: Config) -> None:
+    if not config.motd or not config.product:
+        return  # said already
     product = parse_product(read(config.product, "The product file"), config.product)
     source(config, product).load(factory.system_clock().now())
 
 
 def _folders(config: Config) -> None:
     for name, path in (("log", config.log), ("site", config.site)):
-        if not path:
-            continue
-        folder = Path(path)
-        nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
-        if not os.access(nearest, os.W_OK | os.X_OK):
-            raise ConfigError("config-invalid", f"{name}: this user cannot write {nearest}.")
+        if path:
+            _writable(name, Path(path))
 
 
-_TESTS: tuple[Callable[[Config], None], ...] = (_names, _bind, _motd, _folders)
+def _writable(name: str, folder: Path) -> None:
+    nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not nearest.is_dir():
+        raise ConfigError("config-invalid", f"{name}: {nearest} is no folder.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ConfigError("config-invalid", f"{name}: this user cannot write {nearest}.")
+
+
+def _database(config: Config) -> None:
+    if not config.db:
+        return
+    from mars_server.storage.database import open_database
+
+    try:
+        open_database(config.db, create=False).dispose()
+    except MarsError as error:
+        if error.reason != "database-missing":  # the first count makes it
+            raise ConfigError("config-invalid", f"db: {error.message}") from None
+
+
+def _socks(config: Config) -> None:
+    if not config.socks:
+        return
+    try:
+        factory.fetcher(config.socks)
+    except MarsError as error:
+        raise ConfigError("config-invalid", f"socks: {error.message}") from None
+
+
+def _control(config: Config) -> None:
+    if not config.onion.control:
+        return
+    from mars_server.onion.control import require_address
+
+    require_address(config.onion.control)
+    if config.onion.control_password_file:
+        read(config.onion.control_password_file, "The password file")
+
+
+_TESTS: tuple[Callable[[Config], None], ...] = (
+    _names, _bind, _sockets, _motd, _folders, _database, _socks, _control,
+)  # fmt: skip

@@ -64,6 +64,7 @@ def add(
     """Add the service to a running tor; other services of that tor stay as they are.
 
     Without --save tor forgets it when it restarts; mars-server serve --onion adds it again.
+    With --balanced the file ob_config must lie in the folder already.
     """
     from mars_server.onion.control import connected
     from mars_server.onion.keeper import ensure
@@ -79,7 +80,7 @@ def add(
     if as_json:
         emit_json({"address": name, "added": added, "proof_of_work": defended})
     else:
-        click.echo(name or "added; its address stands in the folder's file hostname")
+        click.echo(name or f"added; its address stands in {folder}/hostname, for tor's user")
 
 
 @onion.command()
@@ -122,8 +123,5 @@ def restore(folder: Path, source: Path) -> None:
 @click.option("--front", required=True, metavar="ONION", help="The public address.")
 @click.argument("backends", nargs=-1, required=True, metavar="BACKEND…")
 def balance(key: str, front: str, backends: tuple[str, ...]) -> None:
-    """Print Onionbalance's config.yaml, and the ob_config that every backend needs."""
-    click.echo("# config.yaml of Onionbalance")
-    click.echo(balancing.balancer_config(key, backends), nl=False)
-    click.echo("# ob_config in the HiddenServiceDir of each backend")
-    click.echo(balancing.backend_config(front), nl=False)
+    """Print Onionbalance's config.yaml; its comments say what every backend needs."""
+    click.echo(balancing.balancer_config(key, front, backends), nl=False)

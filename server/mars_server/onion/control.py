@@ -51,7 +51,10 @@ class Tor:
                 "tor-option", f"This tor does not know an option: {error}. Use tor 0.4.8 or later."
             ) from None
         except stem.InvalidRequest as error:
-            raise ConfigError("tor-refused", f"tor refused the onion service: {error}.") from None
+            raise ConfigError(
+                "tor-refused",
+                f"tor refused the onion service ({str(error).rstrip('.')}); tor's log says why.",
+            ) from None
         except stem.ControllerError as error:
             raise _gone(error) from None
 
@@ -96,13 +99,23 @@ def connected(address: str, password_file: Path | None = None) -> Iterator[Tor]:
         controller.close()
 
 
+def require_address(address: str) -> None:
+    """Raises ``ConfigError`` (``control-address``) where ``connected`` would."""
+    if not address.removeprefix("unix:").startswith("/") and not _is_port(address):
+        raise ConfigError(
+            "control-address", "Write the control port as 127.0.0.1:9051 or unix:/run/tor/control."
+        )
+
+
+def _is_port(address: str) -> bool:
+    port = address.rpartition(":")[2]
+    return port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16
+
+
 def _open(address: str) -> stem.control.Controller:
+    require_address(address)
     path = address.removeprefix("unix:")
     host, _, port = address.rpartition(":")
-    if not path.startswith("/") and not port.isdigit():
-        raise ConfigError(
-            "control-address", "Write --control as 127.0.0.1:9051 or unix:/run/tor/control."
-        )
     try:
         if path.startswith("/"):
             _probe(socket.AF_UNIX, path)

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mars.errors import ConfigError
+from mars_server.onion.balance import OB_CONFIG
 from mars_server.onion.control import Tor, connected
-from mars_server.onion.settings import OnionSettings, holds, options, with_service
+from mars_server.onion.folder import hostname
+from mars_server.onion.settings import (
+    OnionSettings,
+    Option,
+    holds,
+    options,
+    with_service,
+    without_service,
+)
+
+
+def announced(folder: str) -> str:
+    """What to tell the operator of a service that was added."""
+    if (name := hostname(folder)) is not None:
+        return f"onion service http://{name}"
+    return f"onion service added to tor, but {unnamed(folder)}"
+
+
+def unnamed(folder: str) -> str:
+    """What a service whose address we cannot read means, and what to do."""
+    return (
+        f"{folder}/hostname cannot be read, so requests to its address get 404: put "
+        "DataDirectoryGroupReadable 1 into tor's torrc, or name the address in hosts"
+    )
 
 
 def ensure(
@@ -29,6 +54,25 @@ def ensure(
 
 def _add(tor: Tor, settings: OnionSettings) -> bool:
     existing = tor.services()
+    if not settings.balanced:
+        return _set(tor, existing, settings)
+    try:
+        # A running service that becomes a backend answers nobody until its next descriptor, up
+        # to a day away (tor 0.4.9, get_subcredential_for_handling_intro2_cell): make it anew.
+        tor.configure(without_service(existing, settings.folder))
+        return _set(tor, existing, settings)
+    except ConfigError as error:
+        tor.configure(existing)
+        if error.reason != "tor-refused":
+            raise
+        raise ConfigError(
+            "tor-refused",
+            f"{error.message} A backend needs {settings.folder}/{OB_CONFIG} first; "
+            "mars-server onion balance prints its line.",
+        ) from None
+
+
+def _set(tor: Tor, existing: Sequence[Option], settings: OnionSettings) -> bool:
     try:
         tor.configure(with_service(existing, options(settings)))
     except ConfigError as error:

@@ -19,9 +19,10 @@ from mars.ports import Clock
 from mars.wire.keys import TrustRoot
 from mars.wire.product import Product, parse_product
 from mars_server.config import Config
-from mars_server.metrics import exposition
+from mars_server.metrics import Metrics
 from mars_server.onion.folder import hostname
 from mars_server.onion.settings import OnionSettings
+from mars_server.serving.accesslog import AccessLog
 from mars_server.serving.bind import Bind, bound, listen, mark, parse_bind, remove
 from mars_server.serving.counters import Counters, shared
 from mars_server.serving.document import Document, Source
@@ -29,7 +30,7 @@ from mars_server.serving.hosts import allowed_hosts
 from mars_server.serving.limits import raise_file_limit
 from mars_server.serving.metrics_socket import MetricsSocket
 from mars_server.serving.notify import Notify
-from mars_server.serving.supervisor import STOPPING, Supervisor
+from mars_server.serving.supervisor import STOPPING, Place, Supervisor
 from mars_server.serving.worker import Plan, Tell, Worker
 
 STALE_HEARTBEAT = 15.0
@@ -102,12 +103,13 @@ def onion_settings(config: Config, where: Bind) -> OnionSettings:
     """The onion service that leads to ``where``."""
     target = f"unix:{Path(where.path).absolute()}" if where.path else str(where)
     folder = str(Path(config.onion.folder).absolute())
-    return OnionSettings(folder=folder, target=target, port=config.onion.port)
+    onion = config.onion
+    return OnionSettings(folder, target, port=onion.port, balanced=onion.balanced)
 
 
 def _with_onion(plan: Plan, config: Config, where: Bind, tell: Tell) -> Plan:
     """Adds the service to tor now, so that a wrong control address is told at once."""
-    from mars_server.onion.keeper import ensure
+    from mars_server.onion.keeper import announced, ensure
 
     settings = onion_settings(config, where)
     password = config.onion.control_password_file
@@ -117,8 +119,7 @@ def _with_onion(plan: Plan, config: Config, where: Bind, tell: Tell) -> Plan:
             settings, config.onion.control, Path(password) if password else None
         )
         if added:
-            name = hostname(settings.folder)
-            tell(f"onion service http://{name}" if name else "onion service added to tor")
+            tell(announced(settings.folder))
         if added and not defended:
             tell("this tor has no proof-of-work module; the service runs without that defence")
 
@@ -142,6 +143,7 @@ class _Server:
         self._rows = [Counters(self._memory, row) for row in range(config.workers)]
         self._notify = Notify(os.environ)
         self._document: Document | None = None
+        self._figures = Metrics()
         self._metrics = MetricsSocket(config.metrics, self._exposition) if config.metrics else None
 
     def run(self) -> int:
@@ -162,8 +164,19 @@ class _Server:
 
     def _run_many(self) -> int:
         self._document = self._plan.source.load(self._clock.now())
+        self._try_log()
         self._announce(self._document.serial)
-        return Supervisor(self._workers, self._work, self._clock, self._tell, self._look).run()
+        places = [Place(row, self._heartbeat(row)) for row in range(self._workers)]
+        return Supervisor(places, self._work, self._clock, self._tell, self._look).run()
+
+    def _try_log(self) -> None:
+        """A wrong setting ends the start; what happens to the log later does not end the server."""
+        log = AccessLog(self._plan.log, self._clock, factory.system_chance(), self._tell)
+        log.open(leftovers=False)
+        log.close()
+
+    def _heartbeat(self, row: int) -> Callable[[], int]:
+        return lambda: self._rows[row].read()["heartbeat"]
 
     def _look(self) -> None:
         """Keeps the last good document, for a process that has to be started anew."""
@@ -174,6 +187,7 @@ class _Server:
 
     def _work(self, row: int, parent: int) -> int:
         try:
+            self._rows[row].set("heartbeat", 0)  # that of a process which was here before
             worker = self._worker(row)
             document = worker.start(self._document)
             return int(not asyncio.run(worker.run(self._sock, document, parent)))
@@ -192,7 +206,7 @@ class _Server:
         self._notify.ready(text)
 
     def _beat(self) -> None:
-        """About once a second or more often: the metrics, and a sign of life if all are well."""
+        """Twice a second or so: the metrics, and a sign of life if all are well."""
         if self._metrics is not None:
             self._metrics.answer()
         if not self._notify.watchdog:
@@ -203,4 +217,5 @@ class _Server:
             self._notify.alive()
 
     def _exposition(self) -> bytes:
-        return exposition([row.read() for row in self._rows])
+        rows = [row.read() for row in self._rows]
+        return self._figures.exposition(rows, self._clock.monotonic())

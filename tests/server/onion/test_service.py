@@ -12,8 +12,9 @@ import pytest
 from mars.errors import ConfigError, StateError, WireError
 from mars.testing.tornet import TorNetwork
 from mars_server.onion import folder as keys
-from mars_server.onion.balance import backend_config, balancer_config
+from mars_server.onion.balance import MOST_BACKENDS, backend_config, balancer_config
 from mars_server.onion.control import connected
+from mars_server.onion.keeper import announced
 from mars_server.onion.settings import (
     OnionSettings,
     holds,
@@ -112,12 +113,64 @@ def test_values_cannot_smuggle_options(target: str) -> None:
         OnionSettings("/var/lib/tor/mine", target)
 
 
-def test_onionbalance_gets_addresses_only() -> None:
+def test_onionbalance_gets_a_file_that_it_can_read() -> None:
     front, backend = keys.address(b"f" * 32), keys.address(b"b" * 32)
-    assert f"- address: {backend}" in balancer_config("front.key", [backend])
-    assert backend_config(front) == f"MasterOnionAddress {front}\n"
+    done = run("balance", "--key", "/etc/onionbalance/front.key", "--front", front, backend)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.decode().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == [
+        "services:",
+        "- key: /etc/onionbalance/front.key",
+        "  instances:",
+        f"  - address: {backend}",
+        "    name: backend1",
+    ]
+    assert f"#   MasterOnionAddress {front}\n" in done.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    ("front", "backends", "reason"),
+    [
+        ("example.onion", 1, "onion-address"),
+        (keys.address(b"f" * 32), MOST_BACKENDS + 1, "onion-address"),
+        (keys.address(b"b" * 32), 1, "onion-address"),
+    ],
+    ids=["no address", "too many", "its own backend"],
+)
+def test_onionbalance_gets_addresses_only(front: str, backends: int, reason: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        balancer_config("front.key", front, [keys.address(b"b" * 32)] * backends)
+    assert refused.value.reason == reason
     with pytest.raises(ConfigError):
-        backend_config("example.onion")
+        balancer_config("a: b", keys.address(b"f" * 32), [keys.address(b"b" * 32)])
+
+
+def test_a_service_whose_address_cannot_be_read_says_what_that_means(tmp_path: Path) -> None:
+    """Debian's /var/lib/tor is closed to the group unless tor is told otherwise."""
+    said = announced(str(tmp_path))
+    assert "404" in said
+    assert "DataDirectoryGroupReadable 1" in said
+    (tmp_path / "hostname").write_text(keys.address(b"a" * 32) + "\n")
+    assert announced(str(tmp_path)) == f"onion service http://{keys.address(b'a' * 32)}"
+
+
+def test_a_backend_is_made_anew_and_says_what_it_lacks(tornet: TorNetwork) -> None:
+    """A running service that becomes a backend would answer nobody until its next descriptor."""
+    folder = tornet.folder / "backend"
+    arguments = ("--dir", str(folder), "--to", "127.0.0.1:9", "--control", control(tornet))
+    with connected(control(tornet)) as tor:
+        before = tor.services()
+        assert run("add", *arguments).returncode == 0
+        without = tor.services()
+        done = run("add", *arguments, "--balanced")
+        assert done.returncode == 1
+        assert b"ob_config first" in done.stderr
+        assert tor.services() == without
+        (folder / "ob_config").write_text(backend_config(keys.address(b"f" * 32)) + "\n")
+        done = run("add", *arguments, "--balanced", "--json")
+        assert json.loads(done.stdout)["added"] is True
+        assert ("HiddenServiceOnionBalanceInstance", "1") in tor.services()
+        tor.configure(before)
 
 
 def _key(folder: Path, seed: bytes) -> Path:

@@ -38,7 +38,8 @@ class AccessLog:
         self._waiting: list[Generation] = []
         self._ready: dict[tuple[str, int, int], bytes] = {}
         self._healthy = True
-        self._left_over = self._again = False
+        self._look_for_leftovers = True
+        self._left_over = False
         self._missing: Counter[int] = Counter()
         """By day: answers for which not even a part could be made."""
         self.written = 0
@@ -49,11 +50,12 @@ class AccessLog:
     def healthy(self) -> bool:
         return self._healthy
 
-    def open(self) -> None:
-        """Starts a generation and closes what a crash left.
+    def open(self, leftovers: bool = True) -> None:
+        """Starts a generation; ``leftovers`` of a crash are closed at the next ``finish``.
 
         Raises ``StateError`` where that fails by a mistake, not by a fault of the disk.
         """
+        self._look_for_leftovers = leftovers
         try:
             self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
             self._current = self._start(self._today())
@@ -64,7 +66,6 @@ class AccessLog:
                     f"The log folder {self._folder} cannot be written ({error.strerror}).",
                 ) from None
             self._sick("the log folder cannot be written; answers are served but not counted")
-        self._close_leftovers()
 
     def _close_leftovers(self) -> None:
         try:
@@ -106,7 +107,7 @@ class AccessLog:
         if self._current is not None:
             self._waiting.append(self._current)
         self._ready.clear()
-        self._again = True
+        self._look_for_leftovers = True
         try:
             self._current = self._start(day)
         except OSError:
@@ -130,7 +131,7 @@ class AccessLog:
             self._sick("the log folder is gone or cannot be written; answers go on")
             return
         if not self._healthy and self._probe():
-            self._healthy = self._again = True
+            self._healthy = self._look_for_leftovers = True
             self._own_up()
             self._tell(f"the access log can be written again; {self.lost} answer(s) are missing")
 
@@ -158,9 +159,12 @@ class AccessLog:
         return True
 
     def finish(self) -> int:
-        """Writes the sorted logs of past generations; how many are still waiting for the disk."""
-        if self._left_over and self._again:
-            self._again = False
+        """Writes the sorted logs of past generations, a crash's included; may take minutes.
+
+        Returns how many are still waiting for the disk.
+        """
+        if self._look_for_leftovers:
+            self._look_for_leftovers = False
             self._close_leftovers()
         for generation in list(self._waiting):
             try:

@@ -8,6 +8,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import NoReturn
 
@@ -16,7 +17,13 @@ from mars.ports import Clock
 STABLE = 30.0
 """Seconds that a process must live for its end not to count as a failed start."""
 MOST_FAILURES = 5
-"""Failed starts in a row after which the whole server gives up; systemd then tries again."""
+"""Failed starts in a row of each process after which the server gives up; systemd tries again."""
+PAUSE = 0.5
+"""Seconds before the second new start in a row; doubled for each further one."""
+LONGEST_PAUSE = 30.0
+"""Seconds: a process that cannot live is tried again for as long as another one serves."""
+HUNG = 20.0
+"""Seconds without a sign of life after which a process is ended by force, and started anew."""
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What a serving process handles itself; it unblocks them when it does."""
 LOOK_EVERY = 0.5
@@ -25,61 +32,111 @@ LOOK_EVERY = 0.5
 Tell = Callable[[str], None]
 
 
-class Supervisor:
-    """Forks ``workers`` processes and keeps that many running until SIGTERM or SIGINT."""
+@dataclass
+class Place:
+    """One of the processes, whichever is in this place now."""
 
-    def __init__(
-        self,
-        workers: int,
-        work: Callable[[int, int], int],
-        clock: Clock,
-        tell: Tell,
-        beat: Callable[[], None],
-    ) -> None:
-        """``work(row, parent)`` runs in each process and returns its exit code; ``parent`` is a
-        descriptor that becomes readable when the supervisor is gone. ``beat`` is called at every
-        look."""
-        self._workers = workers
-        self._work = work
-        self._clock = clock
-        self._tell = tell
-        self._beat = beat
-        self._children: dict[int, tuple[int, float]] = {}
-        self._stopping = False
-        self._failures = 0
-        self._code = 0
+    row: int
+    heartbeat: Callable[[], int]
+    """A number that changes while the process lives; 0 until its first sign of life."""
+    pid: int | None = None
+    born: float = 0.0
+    due: float = 0.0
+    """When to start it (monotonic)."""
+    failures: int = 0
+    """Failed starts in a row."""
+    seen: int = 0
+    silent: float = 0.0
+    """Seconds for which ``heartbeat`` has not changed."""
+
+    def started(self, pid: int, now: float) -> None:
+        self.pid, self.born, self.seen, self.silent = pid, now, 0, 0.0
+
+    def ended(self, now: float) -> None:
+        self.pid = None
+        self.failures = self.failures + 1 if now - self.born < STABLE else 0
+        again = self.failures - 2
+        self.due = now if again < 0 else now + min(PAUSE * 2.0**again, LONGEST_PAUSE)
+
+    def hangs(self, passed: float) -> bool:
+        """``passed``: seconds since the last look."""
+        beat = self.heartbeat()
+        self.silent = self.silent + passed if beat and beat == self.seen else 0.0
+        self.seen = beat
+        return self.silent >= HUNG
+
+
+@dataclass
+class Supervisor:
+    """Forks one process for each place and keeps them running until SIGTERM or SIGINT.
+
+    ``work(row, parent)`` runs in each process and returns its exit code; ``parent`` is a descriptor
+    that becomes readable when the supervisor is gone. ``beat`` is called at every look.
+    """
+
+    places: list[Place]
+    work: Callable[[int, int], int]
+    clock: Clock
+    tell: Tell
+    beat: Callable[[], None]
+    _stopping: bool = field(default=False, init=False)
+    _code: int = field(default=0, init=False)
+    _looked: float = field(default=0.0, init=False)
 
     def run(self) -> int:
         """Returns the exit code: 0 when every process ended with its log complete."""
         self._alive, self._held = os.pipe()
         self._wake, wake = os.pipe()
+        os.set_blocking(self._wake, False)
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._pass_on)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        for row in range(self._workers):
-            self._start(row)
-        while self._children:
+        self._looked = self.clock.monotonic()
+        self._start_due()
+        while self._living():
             select.select([self._wake], [], [], LOOK_EVERY)
             with contextlib.suppress(BlockingIOError):
-                os.set_blocking(self._wake, False)
                 os.read(self._wake, 4096)
-            self._reap()
-            self._beat()
+            self._look()
+            self.beat()
         return self._code
 
-    def _start(self, row: int) -> None:
+    def _living(self) -> bool:
+        return any(place.pid is not None for place in self.places) or not self._stopping
+
+    def _look(self) -> None:
+        now = self.clock.monotonic()
+        # Where we were stopped ourselves, nobody else is to blame for the time that passed.
+        passed, self._looked = min(now - self._looked, 2 * LOOK_EVERY), now
+        for place in self.places:
+            if place.pid is not None and place.hangs(passed):
+                self.tell(f"process {place.row} hangs; it is ended by force")
+                self._send_to(place, signal.SIGKILL)
+        self._reap()
+        self._start_due()
+
+    def _start_due(self) -> None:
+        # Blocked until the child has its own handlers: the supervisor's would do wrong there. And
+        # a signal that came before finds the new process in its place, or none is made any more.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        try:
+            now = self.clock.monotonic()
+            for place in self.places:
+                if place.pid is None and place.due <= now and not self._stopping:
+                    self._start(place)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+    def _start(self, place: Place) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
-        # Blocked until the child has its own handlers: the supervisor's would do wrong there.
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         pid = os.fork()
         if pid == 0:
-            self._become(row)
-        self._children[pid] = (row, self._clock.monotonic())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+            self._become(place.row)
+        place.started(pid, self.clock.monotonic())
 
     def _become(self, row: int) -> NoReturn:
         """What the forked process does, with its signals still blocked."""
@@ -89,31 +146,28 @@ class Supervisor:
             for number in (*STOPPING, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             os.close(self._held)
-            code = self._work(row, self._alive)
+            code = self.work(row, self._alive)
         finally:
             sys.stderr.flush()
             os._exit(code)
 
     def _reap(self) -> None:
-        for pid in list(self._children):
-            found, status = os.waitpid(pid, os.WNOHANG)
-            if found:
-                self._ended(pid, os.waitstatus_to_exitcode(status))
+        for place in self.places:
+            if place.pid is not None:
+                found, status = os.waitpid(place.pid, os.WNOHANG)
+                if found:
+                    self._ended(place, os.waitstatus_to_exitcode(status))
 
-    def _ended(self, pid: int, code: int) -> None:
-        row, born = self._children.pop(pid)
+    def _ended(self, place: Place, code: int) -> None:
+        place.ended(self.clock.monotonic())
         if self._stopping:
             self._code = self._code or int(code != 0)
             return
-        young = self._clock.monotonic() - born < STABLE
-        self._failures = self._failures + 1 if young else 0
-        self._tell(f"process {row} ended with {code}")
-        if self._failures > MOST_FAILURES:
-            self._tell("it ends again and again; giving up")
+        self.tell(f"process {place.row} ended with {code}")
+        if all(other.failures > MOST_FAILURES for other in self.places):
+            self.tell("they end again and again; giving up")
             self._code = 1
             self._stop(signal.SIGTERM, None)
-            return
-        self._start(row)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
@@ -123,6 +177,10 @@ class Supervisor:
         self._send(signal.Signals(number))
 
     def _send(self, number: signal.Signals) -> None:
-        for pid in self._children:
+        for place in self.places:
+            self._send_to(place, number)
+
+    def _send_to(self, place: Place, number: signal.Signals) -> None:
+        if place.pid is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+                os.kill(place.pid, number)

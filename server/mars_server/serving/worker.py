@@ -6,7 +6,8 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +31,9 @@ from mars_server.serving.supervisor import STOPPING
 CHECK_EVERY = 0.05
 """Seconds between two looks at answers that wait for their peer."""
 KEEP_EVERY = 20
-"""Looks between two rounds of housekeeping: day, disk, document, heartbeat."""
+"""Looks between two rounds of housekeeping: day, disk, document."""
+PULSE_EVERY = 0.5
+"""Seconds between two signs of life."""
 ONION_EVERY = 5.0
 """Seconds between two looks whether tor still has the onion service."""
 WARN_BEFORE = 7 * 86_400
@@ -70,7 +73,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._reload = True
         self._warned = 0
-        self._onion_trouble = ""
+        self._onion_trouble = self._fault = ""
         self._beat: Callable[[], None] | None = None
 
     def start(self, document: Document | None = None) -> Document:
@@ -92,8 +95,8 @@ class Worker:
     ) -> bool:
         """Serves until told to stop; True when the log is complete on disk.
 
-        ``parent`` is readable once the supervisor is gone; ``beat`` is called in every round of
-        housekeeping.
+        ``parent`` is readable once the supervisor is gone; ``beat`` is called about once a second
+        for as long as the process lives.
         """
         self._beat = beat
         loop = asyncio.get_running_loop()
@@ -111,16 +114,19 @@ class Worker:
         await runner.setup()
         front = Front(loop, sock, service, self._adopt(loop, service, runner))
         front.open()
-        keeper = asyncio.create_task(self._keep_onion())
+        aside = [asyncio.create_task(task) for task in (self._keep_onion(), self._pulse())]
         try:
             await self._keep_house(service)
         finally:
-            keeper.cancel()
             await front.close()
             await self._drain(service)
             await front.end()
             await runner.cleanup()
-        return await asyncio.to_thread(self._log.close) == 0
+        await self._slow
+        left = await asyncio.to_thread(self._log.close)
+        for task in aside:
+            task.cancel()
+        return left == 0
 
     def _service(self, document: Document) -> Service:
         plan = self._plan
@@ -163,11 +169,15 @@ class Worker:
         return adopt
 
     async def _keep_house(self, service: Service) -> None:
+        """Looks at connections many times a second, however long a disk or gpg may take."""
         rounds = 0
+        self._slow = asyncio.create_task(self._slow_work(service))
         while not self._stop.is_set():
             service.check()
             if rounds % KEEP_EVERY == 0:
-                await self._housekeeping(service)
+                self._housekeeping(service)
+                if self._slow.done():
+                    self._slow = asyncio.create_task(self._slow_work(service))
             rounds += 1
             try:
                 async with asyncio.timeout(CHECK_EVERY):
@@ -175,22 +185,45 @@ class Worker:
             except TimeoutError:
                 continue
 
-    async def _housekeeping(self, service: Service) -> None:
+    def _housekeeping(self, service: Service) -> None:
         log, counters = self._log, self._counters
-        log.tick()
-        service.expire()
-        await asyncio.to_thread(log.finish)
-        if self._reload or self._plan.source.changed():
-            await self._load(service)
-        service.allow_hosts(self._plan.hosts.also(self._plan.onion_name()))
-        self._warn(service.document)
-        counters.set("log_written", log.written)
-        counters.set("log_lost", log.lost)
-        counters.set("log_healthy", int(log.healthy))
-        counters.set("connections", len(service.connections))
-        counters.set("heartbeat", int(self._clock.monotonic()))
-        if self._beat is not None:
-            self._beat()
+        with self._serving_on():
+            log.tick()
+            service.expire()
+            service.allow_hosts(self._plan.hosts.also(self._plan.onion_name()))
+            self._warn(service.document)
+            counters.set("log_written", log.written)
+            counters.set("log_lost", log.lost)
+            counters.set("log_healthy", int(log.healthy))
+            counters.set("connections", len(service.connections))
+
+    async def _slow_work(self, service: Service) -> None:
+        """What may take minutes: the logs of a busy day, a document that gpg looks at."""
+        with self._serving_on():
+            await asyncio.to_thread(self._log.finish)
+            if self._reload or self._plan.source.changed():
+                await self._load(service)
+
+    async def _pulse(self) -> None:
+        """A sign of life while the event loop turns, also while the last log is written."""
+        while True:
+            with self._serving_on():
+                self._counters.set("heartbeat", int(self._clock.monotonic()))
+                if self._beat is not None:
+                    self._beat()
+            await asyncio.sleep(PULSE_EVERY)
+
+    @contextmanager
+    def _serving_on(self) -> Iterator[None]:
+        """Whatever goes wrong in keeping house is told, and no reason to serve no more."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - any defect or fault
+            fault = type(error).__name__
+            self._counters.add("errors")
+            if fault != self._fault:
+                self._fault = fault
+                self._tell(f"internal error in housekeeping: {fault}; serving goes on")
 
     async def _load(self, service: Service) -> None:
         self._reload = False

@@ -1,12 +1,15 @@
 """The long trials: a server killed under load, its memory over millions of requests, 500 clients
-over Tor, a counter killed and given a thousand histories of rotation.
+over Tor, Onionbalance with a backend killed, a counter killed and given a thousand histories of
+rotation.
 
-``python -m bench.soak kills memory onion counting`` runs some of them. ``REQUESTS=10000000`` sets
-how many requests the memory trial makes (2,000,000 unless told otherwise).
+``python -m bench.soak kills memory onion balance counting`` runs some of them.
+``REQUESTS=10000000`` sets how many requests the memory trial makes (2,000,000 unless told
+otherwise). ``--write`` puts what a trial said, with the date, into docs/performance.md.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import re
@@ -16,9 +19,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from pathlib import Path
 
+from bench import page
+from bench.balance import balance
 from mars import factory
 from mars.errors import TransportError
 from mars.ports import Request
@@ -35,6 +42,8 @@ COUNTER_KILLS = 200
 ROTATIONS = 1000
 SEED = 20261121
 GROWTH_LIMIT = 0.05
+KEPT_SECONDS, CLOSED_SECONDS = 20, 10
+"""Of one round of the memory trial: connections kept, then one for each request."""
 CLIENTS = 500
 AT_ONCE = 16
 TARGET = "/motd/motd.json?v=0.5.2&os=linux&ia=100"
@@ -84,20 +93,34 @@ def _children(pid: int) -> list[int]:
 
 
 def memory() -> list[str]:
-    """Resident memory of one serving process over many requests, half with a close, by wrk."""
-    wanted, made = int(os.environ.get("REQUESTS", "2000000")), 0
+    """Resident memory of one serving process over many requests, some with a close, by wrk."""
+    wanted = int(os.environ.get("REQUESTS", "2000000"))
+    kept = closed = 0
     with kit.served(unix=False) as server:
-        made += _wrk(server.port, 5)
-        made += _wrk(server.port, 5, "Connection: close")  # warm: both ways have been gone
-        first = _resident(server.process.pid)
-        while made < wanted:
-            made += _wrk(server.port, 20)
-            made += _wrk(server.port, 5, "Connection: close")
-        last = _resident(server.process.pid)
+        warm = _wrk(server.port, 5) + _wrk(server.port, 5, "Connection: close")
+        first = most = _resident(server.process.pid)
+        while kept + closed < wanted:
+            kept += _wrk(server.port, KEPT_SECONDS)
+            closed += _wrk(server.port, CLOSED_SECONDS, "Connection: close")
+            last = _resident(server.process.pid)
+            most = max(most, last)
         server.stop(timeout=120)
-    growth = last / first - 1
-    print(f"{made:,} requests: {first / 1e6:.1f} MB at first, {last / 1e6:.1f} MB ({growth:+.1%})")
-    return ["memory grows"] if growth > GROWTH_LIMIT else []
+        lines = sum(_count_lines(path) for path in server.logs.glob("*.log"))
+    growth = most / first - 1
+    surplus = lines - warm - kept - closed
+    print(
+        f"{kept + closed:,} requests ({closed:,} of them on a connection of their own): "
+        f"{first / 1e6:.1f} MB after the first {warm:,}, {most / 1e6:.1f} MB at most "
+        f"({growth:+.1%}); {lines:,} lines in the log ({surplus:+,}: under way when wrk stopped)"
+    )
+    failed = ["memory grows"] if growth > GROWTH_LIMIT else []
+    return failed + (["lines are missing"] if surplus < 0 else [])
+
+
+def _count_lines(path: Path) -> int:
+    """Lines of complete answers."""
+    with path.open("rb") as lines:
+        return sum(b" 200 " in line for line in lines)
 
 
 def _wrk(port: int, seconds: int, *fields: str) -> int:
@@ -184,15 +207,30 @@ def counting() -> list[str]:
     return [] if done.returncode == 0 else ["exactly once, through rotation and kills"]
 
 
-TRIALS = {"kills": kills, "memory": memory, "onion": onion, "counting": counting}
+TRIALS: dict[str, Callable[[], list[str]]] = {
+    "kills": kills,
+    "memory": memory,
+    "onion": onion,
+    "balance": balance,
+    "counting": counting,
+}
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Returns the number of trials that did not hold."""
-    failed = []
+    failed, names = [], [name for name in arguments if name != "--write"]
     for name in names or list(TRIALS):
         print(f"## {name}", flush=True)
-        failed += TRIALS[name]()
+        with redirect_stdout(io.StringIO()) as told:
+            broken = TRIALS[name]()
+        print(told.getvalue(), end="", flush=True)
+        failed += broken
+        if "--write" in arguments:
+            day = time.strftime("%Y-%m-%d", time.gmtime())
+            page.write(
+                f"soak {name}",
+                [f"* {name}, {day}: {line}." for line in told.getvalue().splitlines()],
+            )
     for what in failed:
         print(f"NOT MET: {what}", file=sys.stderr)
     return len(failed)

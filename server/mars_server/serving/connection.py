@@ -22,6 +22,9 @@ HIT = "mars-hit"
 AT_LEAST = 1.0
 """Seconds until aiohttp's timer; one that fires before its handler waits would do nothing."""
 
+_NO_HEAD = b"\0"
+"""What no parser takes within a request's head, so that it is answered as malformed."""
+
 
 class Connection(Account, RequestHandler):
     """``first`` are bytes that the peer has sent already, over a Tor ``circuit`` if that is known;
@@ -32,6 +35,7 @@ class Connection(Account, RequestHandler):
         "_closing",
         "_finished",
         "_first",
+        "_head",
         "_hits",
         "_peer",
         "_service",
@@ -53,6 +57,7 @@ class Connection(Account, RequestHandler):
         self._first = first
         self._since = since
         self._finished = 0
+        self._head = 0
         self._hits: tuple[Hit, ...] = ()
         self._closing = False
         self._peer: asyncio.Future[None] | None = None
@@ -78,9 +83,15 @@ class Connection(Account, RequestHandler):
         self._keepalive_handle = self._loop.call_at(end, self._process_keepalive)
 
     def data_received(self, data: bytes) -> None:
-        if data and not self._closing:
+        if data and not self._closing and not self._left():
             self.settle(complete=True)
+        waiting, seen = self._waiter is not None, self._request_count
         super().data_received(data)
+        # aiohttp bounds the number of header fields and the size of each, but not their sum.
+        self._head = self._head + len(data) if waiting and self._request_count == seen else 0
+        if self._head > self._service.limits.head:
+            self._head = 0
+            super().data_received(_NO_HEAD)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         if self._hits:
@@ -163,6 +174,8 @@ class Connection(Account, RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
+        if isinstance(resp, web.HTTPException) and resp.status >= 400:
+            resp = uniform(resp.status)  # aiohttp's own may quote the request
         try:
             async with asyncio.timeout(self._service.limits.write):
                 resp, reset = await super().finish_response(request, resp, start_time)

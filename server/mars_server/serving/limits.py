@@ -29,6 +29,9 @@ class Limits:
     """Bytes of the request line, and of one header field."""
     headers: int = 64
     """Header fields."""
+    head: int = 32 * 1024
+    """Bytes of a whole request head; the client's own has about 250. With all connections open and
+    each head as long as it may be, that is 128 MiB."""
     body: int = 64 * 1024
     """Bytes of a request's body."""
     grace: float = 10.0

@@ -97,7 +97,8 @@ class RawConnection(Account):
             if self._head is not None:
                 data = self._after_proxy_line(self._head + data)
             if data:
-                self.settle(complete=True)
+                if self._hits and not unsent(self.descriptor):
+                    self.settle(complete=True)
                 self._answer(data)
                 return
         self._front.watch(self, select.EPOLLIN)
@@ -116,6 +117,7 @@ class RawConnection(Account):
         service = self._service
         asked = service.judge(data)
         if asked is None:
+            self.settle(complete=True)
             self._front.hand_over(self, data)
             return
         close = asked.close or service.ending

@@ -117,6 +117,19 @@ class Served:
         return found
 
 
+def counted(server: Served) -> int:
+    """Lines of the open generation once every answer is accounted for."""
+    time.sleep(0.2)
+    return sum(part.read_bytes().count(b"\n") for part in server.logs.glob("*.part"))
+
+
+def added(server: Served, before: int) -> list[str]:
+    """The lines since ``before``; the part keeps the order of the answers."""
+    counted(server)
+    (part,) = server.logs.glob("*.part")
+    return part.read_text().splitlines()[before:]
+
+
 def connect_unix(path: str, timeout: float = 10.0) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX)
     sock.settimeout(timeout)

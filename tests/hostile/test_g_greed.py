@@ -1,0 +1,190 @@
+"""Group G: clients that are slow, greedy, or ask for more than they take, by raw sockets."""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from mars_server.serving.limits import Limits
+from tests.server.serving import kit
+from tests.server.serving.kit import added, counted
+
+FRAMED = b"GET /motd/motd.json HTTP/1.1\r\nHost: a\r\n"
+SHORT = Limits(idle=0.6, request=0.8, write=1.5, linger=0.8, connections=40, grace=2.0)
+
+
+def short(folder: Path, limits: Limits) -> str:
+    """A server.toml with small deadlines; the real ones are asserted beside each test."""
+    path = folder / "server.toml"
+    path.write_text(
+        "[limits]\n"
+        f"idle = {limits.idle}\nrequest = {limits.request}\nwrite = {limits.write}\n"
+        f"linger = {limits.linger}\n"
+        f"connections = {limits.connections}\ngrace = {limits.grace}\n"
+    )
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kit.Served]:
+    config = short(tmp_path_factory.mktemp("hasty"), SHORT)
+    with kit.served("--config", config, unix=True, motd_file=kit.document(size=60_000)) as running:
+        yield running
+        running.stop()
+
+
+def closed_after(sock: socket.socket, most: float) -> float:
+    """Seconds until the server closes."""
+    begun = time.monotonic()
+    sock.settimeout(most)
+    kit.read_all(sock)
+    return time.monotonic() - begun
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET", b"GET /motd/motd.json HTTP/1.1\r\nHost: a\r\nX: "])
+def test_g10_a_slow_head_is_dropped(hasty: kit.Served, sent: bytes) -> None:
+    assert Limits().idle == 20.0
+    with hasty.connect() as sock:
+        sock.sendall(sent)
+        assert closed_after(sock, 10.0) < 5.0
+
+
+def test_g10_a_trickle_does_not_prolong_it(hasty: kit.Served) -> None:
+    with hasty.connect() as sock:
+        begun = time.monotonic()
+        with pytest.raises(OSError):
+            for _ in range(100):
+                sock.sendall(b"G")
+                time.sleep(0.1)
+        assert time.monotonic() - begun < 5.0
+
+
+def test_g11_a_slow_body_is_bounded(hasty: kit.Served) -> None:
+    assert Limits().request == 60.0
+    with hasty.connect() as sock:
+        sock.sendall(b"GET /motd/motd.json HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n")
+        answer = sock.recv(100)
+        assert kit.status(answer) == 200
+        assert closed_after(sock, 30.0) < 8.0
+
+
+def test_g12_a_peer_that_stops_reading_is_not_counted(hasty: kit.Served) -> None:
+    assert Limits().write == 120.0
+    for request in (kit.golden("cc=IS"), kit.golden("cc=IS").replace(b"*/*", b"a/b")):
+        before = counted(hasty)
+        with hasty.connect() as sock:
+            sock.sendall(request)
+            time.sleep(SHORT.write + 0.5)
+            assert [line.split()[-4] for line in added(hasty, before)] == ["499"]
+
+
+def test_g12_a_reader_of_a_byte_at_a_time_is_not_counted(hasty: kit.Served) -> None:
+    before = counted(hasty)
+    with hasty.connect() as sock:
+        sock.sendall(kit.golden("cc=DE"))
+        end = time.monotonic() + SHORT.write + 0.5
+        while time.monotonic() < end:
+            sock.recv(1)
+            time.sleep(0.05)
+        assert [line.split()[-4] for line in added(hasty, before)] == ["499"]
+
+
+def test_g13_idle_connections_make_room(tmp_path: Path) -> None:
+    limits = Limits(idle=60.0, connections=40)
+    config = short(tmp_path, limits)
+    with kit.served("--config", config, unix=True) as server, ExitStack() as sockets:
+        idle = [sockets.enter_context(server.connect()) for _ in range(200)]
+        for sock in idle[::2]:
+            try:
+                sock.sendall(b"GET /motd")
+            except OSError:
+                continue  # closed already, to make room
+        assert all(kit.body(server.get("os=linux")) == server.body for _ in range(5))
+        files = len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
+        assert files < limits.connections + 30
+        sockets.close()
+        assert server.stop() == 0
+        assert len(server.lines()) == 5
+
+
+@pytest.mark.parametrize("agent", ["mars/1", "other"])
+def test_g12_who_asks_again_without_reading_is_not_counted(hasty: kit.Served, agent: str) -> None:
+    """On both ways: the answers before the next request have not been taken."""
+    before = counted(hasty)
+    request = f"GET /motd/motd.json?cc=FR HTTP/1.1\r\nHost: a\r\nUser-Agent: {agent}\r\n\r\n"
+    sock = hasty.connect()
+    for _ in range(3):
+        sock.sendall(request.encode())
+        time.sleep(0.1)
+    sock.close()
+    lines = added(hasty, before)
+    assert len(lines) >= 2, "one for each answer that was begun"
+    assert {line.split()[-4] for line in lines} == {"499"}
+
+
+def reset_after_asking(server: kit.Served, request: bytes) -> None:
+    sock = server.connect()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.sendall(request)
+    sock.close()
+
+
+def test_a_reset_is_never_a_completed_answer() -> None:
+    with kit.served(motd_file=kit.document(size=60_000)) as server:
+        for _ in range(20):
+            reset_after_asking(server, kit.golden("os=linux"))
+        server.get("os=macos")
+        server.stop()
+        assert len([line for line in server.lines() if " 200 " in line]) == 1
+
+
+def test_g03_heads_do_not_fill_the_memory() -> None:
+    """aiohttp takes 64 fields of 8 kB each on every connection."""
+    with kit.served(unix=True) as server, ExitStack() as sockets:
+        server.get()
+        before = memory(server)
+        field = b"X-A: " + b"b" * 8000 + b"\r\n"
+        for _ in range(200):
+            sock = sockets.enter_context(server.connect())
+            with suppress(OSError):  # refused before all of it is sent
+                sock.sendall(FRAMED + field * 60)
+        assert kit.body(server.get()) == server.body
+        assert memory(server) - before < 200 * 60 * len(field) / 3
+
+
+def memory(server: kit.Served) -> int:
+    """Bytes of resident memory."""
+    text = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.findall(r"^VmRSS:\s+(\d+) kB", text, re.MULTILINE)[0]) * 1024
+
+
+def test_an_unread_answer_does_not_make_room_for_more_in_memory() -> None:
+    with kit.served(unix=True, motd_file=kit.document(size=60_000)) as server:
+        server.get()
+        before = memory(server)
+        with server.connect(timeout=0.5) as sock, suppress(OSError):
+            for _ in range(2000):
+                sock.sendall(b"GET /motd/motd.json HTTP/1.1\r\nHost: a\r\n\r\n")
+                time.sleep(0.001)
+        assert memory(server) - before < 10_000_000
+        assert kit.body(server.get()) == server.body
+
+
+def test_pipelined_answers_have_a_line_each() -> None:
+    with kit.served() as server:
+        for fields in ("", "X: y\r\n"):
+            request = f"GET /motd/motd.json?os=linux HTTP/1.1\r\nHost: a\r\n{fields}\r\n"
+            with server.connect() as sock:
+                sock.sendall(request.encode() * 20)
+                answer = b""
+                while answer.count(server.body) < 20:
+                    answer += sock.recv(65536)
+        assert server.stop() == 0
+        assert [line.split()[-4] for line in server.lines()] == ["200"] * 40

@@ -1,0 +1,28 @@
+"""Puts what a bench printed between its two marks in docs/performance.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+PAGE = Path(__file__).parent.parent / "docs/performance.md"
+
+
+def machine() -> str:
+    """In words; the load tells whether other work shared the cores."""
+    return (
+        f"{os.cpu_count()} cores, {platform.machine()}, CPython {platform.python_version()}, "
+        f"load {os.getloadavg()[0]:.1f}"
+    )
+
+
+def write(name: str, lines: list[str]) -> None:
+    """Replaces what stands between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, found, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise SystemExit(f"{PAGE} has no marks for {name}")
+    text = "\n".join(lines)
+    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

@@ -1,0 +1,114 @@
+"""``mars-server doctor``: what it proves, by planting what it has to find."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from mars.wire.product import parse_product
+from mars.wire.query import AllowList
+from mars_server.doctor import Finding, examine
+from tests.server.ops.test_ops import run
+from tests.server.serving import kit
+
+TODAY = date(2026, 11, 22)
+TOKEN = "0" * 32
+ALLOW = AllowList.of(parse_product(kit.PRODUCT.encode(), "product.toml"))
+LINE = '- - - [22/Nov/2026:00:00:00 +0000] "GET /motd/motd.json{} HTTP/1.1" 200 530 "-" "-"\n'
+GOOD = (
+    "",
+    "?v=0.5.2&os=linux&ia=100",
+    "?other",
+    "?v=other&os=other&ia=other",
+    "?cc=IS",
+    "?py=3.11",
+)
+PLANTED = {
+    "an address in front": LINE.format("").replace("- - -", "192.0.2.7 - -", 1),
+    "an address for a user": LINE.format("").replace("- - -", "- 192.0.2.7 -", 1),
+    "an address as a version": LINE.format("?v=192.0.2.7"),
+    "an address of version 6": LINE.format("?v=2001:db8::7"),
+    "an address after a version": LINE.format("?v=0.5.2&os=192.0.2.7"),
+    "an address as another variable": LINE.format("?ip=192.0.2.7"),
+    "an address in another path": LINE.format("").replace("/motd/motd.json", "/192.0.2.7"),
+    "an address as the referrer": LINE.format("").replace('"-" "-"', '"192.0.2.7" "-"'),
+    "an address as the user agent": LINE.format("").replace('"-" "-"', '"-" "192.0.2.7"'),
+    "an address in a comment": "# 192.0.2.7\n",
+    "an address behind the id": f"# mars access log v1 id={TOKEN} 192.0.2.7\n",
+    "an address without an end of line": "192.0.2.7",
+    "a name": LINE.format("?v=alice"),
+    "a time of day": LINE.format("").replace("00:00:00", "10:11:12"),
+    "a variable twice": LINE.format("?v=0.5.2&v=0.5.1"),
+    "variables in a client's own order": LINE.format("?os=linux&v=0.5.2"),
+    "a finer age": LINE.format("?ia=37"),
+}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    folder = tmp_path / "log"
+    folder.mkdir(mode=0o700)
+    text = f"# mars access log v1 id={TOKEN}\n" + "".join(map(LINE.format, GOOD))
+    path = folder / f"access-2026-11-22-{TOKEN}.log"
+    path.write_text(text + "# mars lost=3\n")
+    path.chmod(0o640)
+    return folder
+
+
+def broken(log: Path, allow: AllowList | None) -> list[Finding]:
+    return [entry for entry in examine(log, None, TODAY, 30, allow) if not entry.ok]
+
+
+@pytest.mark.parametrize("allow", [ALLOW, None], ids=["product", "no product"])
+def test_our_own_lines_pass(log: Path, allow: AllowList | None) -> None:
+    assert broken(log, allow) == []
+
+
+@pytest.mark.parametrize("allow", [ALLOW, None], ids=["product", "no product"])
+@pytest.mark.parametrize("line", PLANTED.values(), ids=PLANTED)
+def test_m40_whatever_is_planted_is_found_and_not_repeated(
+    log: Path, line: str, allow: AllowList | None
+) -> None:
+    (path,) = log.iterdir()
+    with path.open("a") as file:
+        file.write(line)
+    (found,) = broken(log, allow)
+    assert found.name == "lines"
+    assert "1 of 9 lines" in found.text
+    assert "192" not in found.text
+
+
+def test_m40_a_value_of_the_right_form_is_found_with_the_allow_list_only(log: Path) -> None:
+    (path,) = log.iterdir()
+    with path.open("a") as file:
+        file.write(LINE.format("?v=9.8.7"))
+    assert broken(log, None) == []
+    assert [entry.name for entry in broken(log, ALLOW)] == ["lines"]
+
+
+@pytest.mark.parametrize("name", ["access-192.0.2.7.log", "access.log", "error.log.gz", "nginx/"])
+def test_m40_other_files_and_folders_are_named_by_number(log: Path, name: str) -> None:
+    path = log / name
+    path.mkdir(mode=0o700) if name.endswith("/") else path.touch(mode=0o600)
+    (found,) = broken(log, ALLOW)
+    assert (found.name, found.text[:2]) == ("files", "1 ")
+
+
+def test_m40_a_link_to_elsewhere_is_not_ours(log: Path) -> None:
+    (log / f"access-2026-11-21-{TOKEN}.log").symlink_to(os.devnull)
+    assert "files" in [entry.name for entry in broken(log, ALLOW)]
+
+
+def test_to_look_makes_no_database(log: Path, tmp_path: Path) -> None:
+    """Made by root it would be closed to the server's user, and every count would fail."""
+    url = f"sqlite:///{tmp_path}/counts.db"
+    (log / f"access-2026-11-22-{TOKEN}.log").rename(
+        log / f"access-{datetime.now(UTC).date()}-{TOKEN}.log"
+    )
+    for command in ("doctor", "retain"):
+        done = run(command, "--log", str(log), "--db", url)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert not (tmp_path / "counts.db").exists()

@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 
-SECTIONS = ("trust", "fetch", "idle", "crowd", "counting", "publication", "serving")
+SECTIONS = ("trust", "fetch", "idle", "crowd", "counting", "publication", "coverage", "serving")
 
 
 def main(names: list[str]) -> int:

@@ -145,12 +145,13 @@ def simulate(plan: Plan, chance: Chance) -> Population:
     """Draws the installations and lets each of them fetch by the client's schedule."""
     world = _World(plan, chance)
     installations = list(world.installations())
-    hits: Counter[tuple[str, str]] = Counter()
+    hits: Counter[tuple[int, str]] = Counter()
     for one in installations:
         for when in world.requests(one):
             if when >= plan.start:
-                hits[day_name(when), world.query(one, when)] += 1
-    return Population(plan, installations, hits)
+                hits[when // DAY, world.query(one, when)] += 1
+    named = {(day_name(day * DAY), query): number for (day, query), number in hits.items()}
+    return Population(plan, installations, named)
 
 
 def day_name(when: int) -> str:
@@ -209,6 +210,25 @@ class _World:
 
     def requests(self, one: Installation) -> Iterator[int]:
         """When the server counts a request of this installation, from the beginning on."""
+        if self._plan.lost or self._plan.repeated:
+            return self._troubled(one)
+        return self._untroubled(one)
+
+    def _untroubled(self, one: Installation) -> Iterator[int]:
+        """The schedule without failures, by the client's own draws: most of a simulation's time
+        is spent here."""
+        chance = self._chance
+        due = schedule.begin(max(one.born, self._begin), chance).due
+        last = min(one.died, self._plan.end)
+        period = 0
+        while (when := self._awake(due)) < last:
+            yield when
+            due = when + schedule.next_interval(chance, period)
+            if self._steered and (asked := self._steering(when)) != period:
+                due, period = when + schedule.next_interval(chance, asked), asked
+
+    def _troubled(self, one: Installation) -> Iterator[int]:
+        """The whole schedule: attempts fail before they are counted, or after."""
         plan, chance = self._plan, self._chance
         state = schedule.begin(max(one.born, self._begin), chance)
         last = min(one.died, plan.end)
@@ -248,7 +268,7 @@ class _World:
 
     def _awake(self, due: int) -> int:
         """The due time, or later where the computer was off."""
-        if not self._happens(self._plan.late):
+        if not (self._plan.late and self._happens(self._plan.late)):
             return due
         return due + round(exponential(self._chance, self._plan.late_days * DAY))
 

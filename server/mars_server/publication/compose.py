@@ -8,12 +8,13 @@ from typing import Final
 
 from mars.wire.product import Product
 from mars.wire.query import AGES, COUNTRIES, DEV, NONE, OTHER, VARIABLES
-from mars_server.publication import rare
+from mars_server.publication import rare, steering
 from mars_server.publication.document import TABLES, Pair, Row, Week
 from mars_server.publication.estimate import TURNOVER_WEEKS, Interval, across, steered
 from mars_server.publication.flags import flags
 from mars_server.publication.floor import NO_DATA, Published, floor
 from mars_server.publication.noise import Noise
+from mars_server.publication.steering import Period
 
 PYTHONS: Final = tuple(f"3.{minor}" for minor in range(8, 20))
 """Python versions that always have a row; others have one when they reach ten hits."""
@@ -65,16 +66,19 @@ def compose(
     late: int,
     rules: Rules,
     standing: Interval | None = None,
+    periods: Sequence[Period] = (),
 ) -> Week:
     """The document of ``week``. ``before`` are the weeks already published, oldest first.
 
     ``listings`` are those *after* this week's ``step``; ``late`` is the exact number of hits
     dropped since the last published week. ``standing`` is the law of the last week of the run
-    before: nobody noted when, between the two runs, the publisher changed it.
+    before: where no document was named, nobody noted when, between the two runs, the publisher
+    changed it. ``periods`` are the documents that were named, by time.
     """
-    interval = steered(rules.product.reportback_next)
-    laws = [interval, *(each.interval for each in before[-TURNOVER_WEEKS:])]
-    laws += [] if standing is None else [standing]
+    now = steered(rules.product.reportback_next)
+    served, earlier = steering.laws(periods, week, standing, now)
+    earlier += [each.interval for each in before[-TURNOVER_WEEKS:]]
+    expected = steering.hits_per_installation(periods, week)
     hits = NO_DATA
     if exact.hits is not None:
         hits = rules.total(week, exact.hits)
@@ -86,12 +90,16 @@ def compose(
         hits=hits,
         tables=tables,
         pairs=_pairs(week, exact, tables["v"], rules),
-        estimate=across(hits, laws, rules.noise.deviation if rules.noise else 0.0),
-        interval=interval,
+        estimate=across(hits, served, earlier, expected, _deviation(rules)),
+        interval=served[-1].interval,
         late=rules.blurred_floor(week, "late", "", late),
         noise=rules.noise.epsilon if rules.noise else None,
-        flags=flags(hits, laws, before),
+        flags=flags(hits, [*(law.interval for law in served), *earlier], before),
     )
+
+
+def _deviation(rules: Rules) -> float:
+    return rules.noise.deviation if rules.noise else 0.0
 
 
 def step(

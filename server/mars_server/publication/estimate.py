@@ -9,7 +9,7 @@ factor F of about a quarter (D. R. Cox, Renewal Theory, 1962, chapter 4).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,8 +19,17 @@ WEEK: Final = 7.0
 """Days in the window."""
 Z95: Final = 1.96
 """The standard normal's 97.5 % quantile."""
+Z95_NOISE: Final = 2.12
+"""The same of two-sided geometric noise, whose tails are heavier: ln(20) / √2 of its standard
+deviations (as of the Laplace law, which it nears where it is wide)."""
 POISSON_BELOW: Final = 30
 """Hits below which the exact Poisson interval is used: wider, and safe for few installations."""
+
+LEAST_VARIANCE: Final = 0.25
+"""Of one installation's hits in a week; two neighbouring whole numbers can differ by as much."""
+LEAST_EXPECTED: Final = 0.25
+"""Hits of one installation in a week; with fewer, nearly all of them keep silent for weeks and
+then come together, and a day more or less decides what is counted."""
 
 DAY: Final = 86_400
 STEER_STEP: Final = 6 * 3600
@@ -50,6 +59,15 @@ class Interval:
         return (self.high - self.low) ** 2 / 12
 
 
+@dataclass(frozen=True)
+class Law:
+    """An interval that installations were asked to keep, and the share of a week for which the
+    documents served in it asked for that."""
+
+    interval: Interval
+    share: float
+
+
 DEFAULT: Final = Interval(3.0, 10.0)
 """U(3, 10) days, which clients draw where the server asks for nothing else."""
 
@@ -62,7 +80,7 @@ def steered(reportback_next: int) -> Interval:
     if reportback_next == 0:
         return DEFAULT
     clamped = min(max(reportback_next, STEER_LOW), STEER_HIGH)
-    base = round(clamped / STEER_STEP) * STEER_STEP / DAY
+    base = (clamped + STEER_STEP // 2) // STEER_STEP * STEER_STEP / DAY
     return Interval(base, base + 3.0)
 
 
@@ -76,7 +94,7 @@ def fano(interval: Interval, window: float = WEEK) -> float:
     if window <= interval.low:
         return 1 - window / mean
     variance = s2 * window / mean**3 + 1 / 6 + s2**2 / (2 * mean**4)
-    return max(variance, 0.25) * mean / window
+    return max(variance, LEAST_VARIANCE) * mean / window
 
 
 def bounds(
@@ -86,10 +104,25 @@ def bounds(
 
     ``deviation`` is the standard deviation of noise that was added to the hits.
     """
-    factor, spread = interval.mean / WEEK, fano(interval)
+    return _bounds(least, most, interval.mean / WEEK, fano(interval), deviation)
+
+
+def bunched(
+    least: int, most: int, expected: float, deviation: float = 0.0
+) -> tuple[float, float] | None:
+    """The same where one installation makes ``expected`` hits in the week, whatever its law; None
+    where these are too few to divide by."""
+    if expected < LEAST_EXPECTED:
+        return None
+    return _bounds(least, most, 1 / expected, LEAST_VARIANCE / expected, deviation)
+
+
+def _bounds(
+    least: int, most: int, factor: float, spread: float, deviation: float
+) -> tuple[float, float]:
     if deviation:
-        low = max(0.0, least - Z95 * math.sqrt(least + deviation**2))
-        return factor * low, factor * (most + Z95 * math.sqrt(most + deviation**2))
+        low = max(0.0, least - Z95_NOISE * math.sqrt(least + deviation**2))
+        return factor * low, factor * (most + Z95_NOISE * math.sqrt(most + deviation**2))
     low = _poisson_low(least) if least < POISSON_BELOW else least - Z95 * math.sqrt(spread * least)
     high = _poisson_high(most) if most < POISSON_BELOW else most + Z95 * math.sqrt(spread * most)
     return factor * low, factor * high
@@ -112,31 +145,35 @@ def estimate(
     The interval covers every true count that the floor stands for; the middle value takes the
     middle of these. Lateness of installations is unknown, so all three are a lower bound.
     """
+    return across(hits, [Law(interval, 1.0)], deviation=deviation)
+
+
+def across(
+    hits: Published,
+    served: Sequence[Law],
+    earlier: Iterable[Interval] = (),
+    expected: float | None = None,
+    deviation: float = 0.0,
+) -> Estimate | None:
+    """The estimate of a week in which documents with several laws were ``served``.
+
+    Each hit has the mean of the interval that it opens as its weight; hits are taken as spread
+    evenly over the week, so that the published total is enough. The interval covers the estimates
+    under each law by itself, also those under the ``earlier`` laws that some installations may
+    still have kept, and the one by the hits ``expected`` of one installation, where the times of
+    all changes are known (``mars_server.publication.steering``).
+    """
     if hits.missing:
         return None
-    low, high = bounds(hits.least, hits.most, interval, deviation)
-    middle = interval.mean / WEEK * (hits.least + hits.most) / 2
+    laws = dict.fromkeys([*(law.interval for law in served), *earlier])
+    ranges = [bounds(hits.least, hits.most, law, deviation) for law in laws]
+    if expected is not None:
+        ranges += filter(None, [bunched(hits.least, hits.most, expected, deviation)])
+    weight = sum(law.share * law.interval.mean for law in served) / WEEK
     return Estimate(
-        installations=significant(middle, round),
-        low=significant(low, math.floor),
-        high=significant(high, math.ceil),
-    )
-
-
-def across(hits: Published, laws: Iterable[Interval], deviation: float = 0.0) -> Estimate | None:
-    """The estimate where installations follow any of ``laws``: after a change some have heard of
-    it and some have not. The interval covers the estimates under each law.
-    """
-    found = [
-        each for law in dict.fromkeys(laws) if (each := estimate(hits, law, deviation)) is not None
-    ]
-    if not found:
-        return None
-    middles = [each.installations for each in found]
-    return Estimate(
-        installations=significant((min(middles) + max(middles)) / 2),
-        low=min(each.low for each in found),
-        high=max(each.high for each in found),
+        installations=significant(weight * (hits.least + hits.most) / 2),
+        low=significant(min(low for low, _ in ranges), math.floor),
+        high=significant(max(high for _, high in ranges), math.ceil),
     )
 
 

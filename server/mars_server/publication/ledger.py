@@ -15,6 +15,7 @@ from mars_server.publication.compose import Exact, Rules, compose, step
 from mars_server.publication.document import Week, decode, encode
 from mars_server.publication.plan import plan
 from mars_server.publication.served import Served
+from mars_server.publication.steering import periods_of
 from mars_server.publication.weeks import is_week, monday, settled, week_of
 from mars_server.storage import publication as store
 
@@ -113,6 +114,7 @@ def _close(connection: Connection, rules: Rules, now: int, *, chosen: bool) -> l
     standing = published[max(published)].interval if published else None
     late_seen = max((entry.late_seen for entry in kept), default=0)
     late_now = store.late(connection)
+    periods = periods_of(store.served(connection))
     first = _first_needed(what.due, published)
     exact = store.exact(connection, first) if first else {}
     listings: Mapping[str, rare.Listing] = _empty_listings()
@@ -123,7 +125,9 @@ def _close(connection: Connection, rules: Rules, now: int, *, chosen: bool) -> l
             continue
         listings = step(week, counts, listings, rules)
         before = [published[each] for each in sorted(published) if each < week]
-        fresh = compose(week, counts, listings, before, late_now - late_seen, rules, standing)
+        fresh = compose(
+            week, counts, listings, before, late_now - late_seen, rules, standing, periods
+        )
         late_seen = late_now
         published[week] = fresh
         store.keep(connection, store.Kept(week, encode(fresh), late_seen), now)

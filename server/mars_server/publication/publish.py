@@ -63,9 +63,9 @@ def publish(
     before = ledger.published(engine)
     ledger.check_untouched(before, found)
     known = ledger.left_out(engine)
+    given = ledger.documents(engine, document)
     weeks = ledger.close_weeks(engine, rules, now, chosen=chosen)
     gone = sorted(ledger.left_out(engine) - known)
-    given = ledger.documents(engine, document)
     data = signed_files(rules, weeks, given, signing_key)
     written = write_files(
         out, {f"{DATA}/{name}": content for name, content in data.items()}, durable=True

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from mars.errors import ConfigError, WireError
 from mars.wire import envelope, motd
@@ -29,6 +29,8 @@ class Served:
     sha256: str
     payload_sha256: str
     serial: int
+    reportback_next: int | None = None
+    """Seconds that the document asks clients to wait; None where nobody noted it."""
 
     @property
     def issued(self) -> str:
@@ -43,7 +45,10 @@ def describe(data: bytes, product: Product) -> Served:
     if (document.product, document.channel) != (product.product, product.channel):
         raise ConfigError("wrong-product", "The MOTD is for another product or channel.")
     return Served(
-        hashlib.sha256(data).hexdigest(), hashlib.sha256(payload).hexdigest(), document.serial
+        hashlib.sha256(data).hexdigest(),
+        hashlib.sha256(payload).hexdigest(),
+        document.serial,
+        document.reportback_next,
     )
 
 
@@ -59,6 +64,7 @@ def encode(product: Product, served: Sequence[Served]) -> bytes:
                 "issued": each.issued,
                 "sha256": each.sha256,
                 "payload_sha256": each.payload_sha256,
+                "reportback_next": each.reportback_next,
             }
             for each in served
         ],
@@ -69,9 +75,16 @@ def encode(product: Product, served: Sequence[Served]) -> bytes:
 def decode(data: bytes) -> list[Served]:
     """Reads ``documents.json``. Raises ``WireError`` (``documents-invalid``)."""
     try:
-        return [
-            Served(str(each["sha256"]), str(each["payload_sha256"]), int(each["serial"]))
-            for each in json.loads(data)["documents"]
-        ]
-    except (ValueError, KeyError, TypeError):
+        return [_read(each) for each in json.loads(data)["documents"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise WireError("documents-invalid", f"{FILE} does not have the published form.") from None
+
+
+def _read(entry: dict[str, Any]) -> Served:
+    asked = entry.get("reportback_next")
+    return Served(
+        str(entry["sha256"]),
+        str(entry["payload_sha256"]),
+        int(entry["serial"]),
+        None if asked is None else int(asked),
+    )

@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    Integer,
     String,
     Table,
     Text,
@@ -43,8 +44,10 @@ documents = Table(
     Column("sha256", String(64), primary_key=True),
     Column("payload_sha256", String(64), nullable=False),
     Column("serial", BigInteger, nullable=False),
+    Column("reportback_next", Integer),
 )
-"""Signed documents that were served, by the hash of the file."""
+"""Signed documents that were served, by the hash of the file, and the seconds between two fetches
+that they ask for (null where the document was recorded before this was)."""
 
 
 @dataclass(frozen=True)
@@ -140,14 +143,20 @@ def leave_out(connection: Connection, names: Iterable[str], now: int) -> None:
 def served(connection: Connection) -> list[Served]:
     """All documents that were ever named to ``publish``, oldest first."""
     query = select(documents).order_by(documents.c.serial, documents.c.sha256)
-    return [Served(row.sha256, row.payload_sha256, row.serial) for row in connection.execute(query)]
+    return [
+        Served(row.sha256, row.payload_sha256, row.serial, row.reportback_next)
+        for row in connection.execute(query)
+    ]
 
 
 def keep_served(connection: Connection, document: Served) -> None:
-    """Records a document; nothing happens where it is known."""
-    known = select(documents.c.sha256).where(documents.c.sha256 == document.sha256)
-    if connection.scalar(known) is None:
+    """Records a document; where it is known, only what it asks for, if nobody noted that."""
+    mine = documents.c.sha256 == document.sha256
+    if connection.scalar(select(documents.c.sha256).where(mine)) is None:
         connection.execute(insert(documents).values(**asdict(document)))
+        return
+    unknown = update(documents).where(mine, documents.c.reportback_next.is_(None))
+    connection.execute(unknown.values(reportback_next=document.reportback_next))
 
 
 @cache

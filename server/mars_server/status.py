@@ -20,7 +20,7 @@ from mars_server.onion.keeper import unnamed
 from mars_server.serving.app import CHECK_PATH
 from mars_server.serving.bind import parse_bind
 from mars_server.serving.document import read
-from mars_server.serving.generation import LOG, PART, parse_name
+from mars_server.serving.generation import LOG, PART, lost_in, parse_name
 from mars_server.serving.launch import read as read_file
 from mars_server.serving.launch import source
 from mars_server.storage.database import open_database
@@ -168,10 +168,9 @@ def _onion(config: Config) -> Check:
 def _log(config: Config, now: int) -> Check:
     folder = Path(config.log)
     parts = list(folder.glob(f"access-*{PART}"))
-    facts: dict[str, object] = {
-        "open": len(parts),
-        "closed": len(list(folder.glob(f"access-*{LOG}"))),
-    }
+    closed = [path for path in folder.glob(f"access-*{LOG}") if path.is_file()]
+    lost = sum(map(lost_in, closed))
+    facts: dict[str, object] = {"open": len(parts), "closed": len(closed), "lost": lost}
     days = [found[0] for path in parts if (found := parse_name(path.stem)) is not None]
     if not days:
         return Check("log", FAIL, "no open log: the server is not writing one", facts)
@@ -179,6 +178,9 @@ def _log(config: Config, now: int) -> Check:
         return Check("log", FAIL, f"the open log is of {max(days)}: the server hangs", facts)
     if folder.stat().st_mode & _OTHERS:
         return Check("log", WARN, f"every user may enter the logs: chmod o= {folder}", facts)
+    if lost:
+        text = f"{lost} answer(s) are missing in the closed logs: the disk refused their lines"
+        return Check("log", WARN, text, facts)
     return Check("log", OK, f"{facts['open']} open, {facts['closed']} closed", facts)
 
 

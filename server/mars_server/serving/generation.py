@@ -29,6 +29,10 @@ LOG_MODE = 0o640
 DISTINCT_IN_MEMORY = 100_000
 """Different lines that are tallied while running; beyond that the part is read when closing."""
 _NAME = re.compile(r"access-(\d{4}-\d\d-\d\d)-([0-9a-f]{32})")
+_LOST = re.compile(rb"# mars lost=(\d{1,18})\n")
+"""Second line of a closed log that does not hold every answer."""
+_HEAD = 100
+"""Bytes, more than one of the first two lines has."""
 _BLOCK = 1 << 20
 """Bytes written at once."""
 
@@ -157,6 +161,14 @@ def write_log(path: Path, token: str, lines: Iterable[tuple[bytes, int]], lost: 
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def lost_in(log: Path) -> int:
+    """Answers of which a closed log says that it does not hold them. Raises ``OSError``."""
+    with log.open("rb") as file:
+        file.readline(_HEAD)
+        found = _LOST.fullmatch(file.readline(_HEAD))
+    return int(found[1]) if found else 0
 
 
 def _write_all(fd: int, lines: Iterable[tuple[bytes, int]]) -> int:

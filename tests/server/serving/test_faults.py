@@ -30,7 +30,9 @@ DAY = 86_400
 def small_disk(folder: Path, size: str = "64k") -> Iterator[Path]:
     """A file system of its own that fills up soon; needs root, as the build machine has."""
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], check=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=750", "none", folder], check=True
+    )
     try:
         yield folder
     finally:
@@ -127,6 +129,19 @@ def test_g18_a_start_on_a_faulty_disk_serves_and_owns_up_later(tmp_path: Path) -
             assert len(server.lines()) == 2
             noted = [line for path in log.glob("*.log") for line in path.read_text().splitlines()]
             assert noted.count("# mars lost=3") == 1
+        assert "3 answer(s) are missing" in status_of_log(tmp_path)
+
+
+def status_of_log(folder: Path) -> str:
+    """What ``mars-server status`` says of the log while a server runs in ``folder``."""
+    names = {"bind": f"unix:{folder}/s", "motd": "motd.json", "product": "product.toml"}
+    text = "".join(f'{name} = "{value}"\n' for name, value in names.items())
+    (folder / "server.toml").write_text(f'{text}log = "{folder}/log"\n')
+    with kit.served(folder=folder, unix=True):
+        done = subprocess.run(
+            [kit.COMMAND, "status"], cwd=folder, capture_output=True, text=True, timeout=60
+        )
+    return next(line for line in done.stdout.splitlines() if line.split()[1] == "log")
 
 
 @contextmanager

@@ -12,6 +12,10 @@ from mars_server.serving.service import Held, Service
 SETTLE_AFTER = 0.02
 """Seconds an answer waits for an event of the peer before the kernel is asked."""
 
+MOST_WAITING = 100
+"""Answers on one connection that the kernel still holds some of. A peer that asks faster than it
+reads would otherwise let us remember more and more of them; no client of ours does."""
+
 
 class Hit(NamedTuple):
     """A MOTD answer that is on its way: the canonical query, the body's bytes, whether the cap
@@ -29,13 +33,15 @@ class Holder(Held, Protocol):
     _circuit: int | None
     _hits: tuple[Hit, ...]
 
+    def settle(self, complete: bool) -> None: ...
+
 
 class Account:
     """A mix-in for a ``Holder``. Several answers are on their way only where requests came
     together (pipelining); they are settled together.
 
-    Whether the peer took all of an answer is known when its next request comes, when it closes
-    in order, or when the kernel has nothing left to send.
+    Whether the peer took all of an answer is known when it asks for the next or closes in order,
+    and the kernel has nothing left to send.
     """
 
     __slots__ = ()
@@ -45,6 +51,8 @@ class Account:
     def expect(self: Holder, query: str, size: int) -> None:
         """An answer is on its way; whether it arrives is settled later."""
         service = self._service
+        if len(self._hits) >= MOST_WAITING:
+            self.settle(complete=False)
         self._hits += (Hit(query, size, service.counts(self._circuit)),)
         service.answered(self)
 

@@ -116,6 +116,23 @@ def test_a_document_larger_than_the_sockets_buffers_arrives_whole() -> None:
         assert [line.split()[-4] for line in server.lines()] == ["200", "200"]
 
 
+def test_a_peer_that_asks_faster_than_it_reads_is_answered_and_bounded() -> None:
+    """Every answer has its line; at most the last hundred wait until the peer has all."""
+    asked = 150  # what the sockets' buffers hold
+    request = b"GET /motd/motd.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with kit.served(unix=True) as server:
+        with server.connect(TIMEOUT) as sock:
+            for _ in range(asked):
+                sock.sendall(request)
+                time.sleep(0.001)  # so that most arrive one by one, on the short cut
+            sock.shutdown(socket.SHUT_WR)
+            assert kit.read_all(sock).count(server.body) == asked
+        assert server.stop() == 0
+        status = Counter(line.split()[-4] for line in server.lines())
+        assert status.total() == asked
+        assert status["200"] >= 1
+
+
 def test_both_ways_answer_alike(server: kit.Served) -> None:
     asked = requests()
     assert sum(golden(request) is not None for request in asked) >= len(QUERIES) * 3

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import secrets
@@ -14,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,10 @@ import psycopg
 START = 30
 """Seconds that the server has to come up."""
 USER = "mars"
+TEMPORARY, PREFIX = Path("/tmp"), "mars-pg-"
+"""A short path: a unix socket's name has at most 107 bytes."""
+OWNER = "owner"
+"""In each folder; locked for as long as its tests run."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,23 @@ def postgres() -> Iterator[Postgres]:
         return
     programs = _folder()
     assert programs is not None
-    # A short path: a unix socket's name has at most 107 bytes.
-    home = Path(tempfile.mkdtemp(prefix="mars-pg-", dir="/tmp"))
+    _remove_leftovers()
+    home = Path(tempfile.mkdtemp(prefix=PREFIX, dir=TEMPORARY))
     try:
-        with _server(programs, home):
-            yield Postgres(f"postgresql://{USER}@/postgres?host={home}")
+        with (home / OWNER).open("w") as owner:
+            fcntl.flock(owner, fcntl.LOCK_EX)
+            with _server(programs, home):
+                yield Postgres(f"postgresql://{USER}@/postgres?host={home}")
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _remove_leftovers() -> None:
+    """Removes the folders of tests that were killed: those whose lock nobody holds any more."""
+    for owner in TEMPORARY.glob(f"{PREFIX}*/{OWNER}"):
+        with suppress(OSError), owner.open() as lock:  # another user's, or just gone
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(owner.parent, ignore_errors=True)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ DOC = Path(__file__).resolve().parents[3] / "docs" / "operating.md"
 
 def test_the_way_from_nothing_to_a_published_site(tmp_path: Path) -> None:
     blocks = re.findall(r"```sh run\n(.*?)```", DOC.read_text(), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     script = "set -eu -o pipefail\n" + "\n".join(blocks)
     folder = Path(kit.COMMAND).parent
     done = subprocess.run(
@@ -29,3 +29,6 @@ def test_the_way_from_nothing_to_a_published_site(tmp_path: Path) -> None:
     assert '"GET /motd/motd.json?v=' in done.stdout
     assert re.search(r"^ok +lines", done.stdout, re.MULTILINE)
     assert (tmp_path / "site" / "index.html").exists()
+    assert (tmp_path / "restored" / "site" / "index.html").exists()
+    first, again = re.findall(r"^\d+ lines, (\d+) hits", done.stdout, re.MULTILINE)
+    assert (int(first) > 0, again) == (True, "0"), "a restored database counts nothing twice"

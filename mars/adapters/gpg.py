@@ -126,13 +126,13 @@ def judge(code: int, status: bytes, key_in_future: bool = False) -> OpenPGPVerdi
 
     Good means: exit code 0; NEWSIG, GOODSIG and VALIDSIG once each; none of the lines that speak
     against a signature; SHA-2; class 00. ``key_in_future``: a pinned key was made after the
-    clock's time, which gpg reports as a bad public key.
+    clock's time, which gpg reports in words that differ between its versions.
     """
     lines = [
         line[len(_STATUS) :].split(b" ") for line in status.split(b"\n") if line.startswith(_STATUS)
     ]
     said = [line[0] for line in lines]
-    if key_in_future and any(line[0] == b"ERRSIG" and line[6:7] == [_BAD_KEY] for line in lines):
+    if key_in_future and _is_ahead(lines):
         return CLOCK
     if not 0 <= code <= _HIGHEST_EXIT:
         return UNAVAILABLE  # it was killed or it crashed
@@ -143,9 +143,19 @@ def judge(code: int, status: bytes, key_in_future: bool = False) -> OpenPGPVerdi
     return _verdict(next(line for line in lines if line[0] == b"VALIDSIG"))
 
 
+def _is_ahead(lines: list[list[bytes]]) -> bool:
+    """Whether gpg has the key and does not use it for its date."""
+    codes = {line[6] for line in lines if line[0] == b"ERRSIG" and len(line) > 6}
+    found = any(line[0] == b"KEY_CONSIDERED" for line in lines)
+    return not codes.isdisjoint(_AHEAD) or (found and _NO_KEY in codes)
+
+
 _HIGHEST_EXIT = 255
-_BAD_KEY = b"6"
-"""GPG_ERR_BAD_PUBKEY (libgpg-error), the sixth field of ERRSIG."""
+_AHEAD = {b"6", b"39"}
+"""GPG_ERR_BAD_PUBKEY, as gpg and gpgv 2.2 say, and GPG_ERR_TIME_CONFLICT, as gpg 2.4 says of a key
+from the future; the sixth field of ERRSIG (libgpg-error)."""
+_NO_KEY = b"9"
+"""GPG_ERR_NO_PUBKEY: what gpgv 2.4 says then, after KEY_CONSIDERED has named the key."""
 _REFUSING = frozenset(
     b"BADSIG ERRSIG EXPSIG EXPKEYSIG REVKEYSIG NODATA UNEXPECTED FAILURE ERROR KEYREVOKED "
     b"NO_PUBKEY BADARMOR PLAINTEXT DECRYPTION_FAILED".split()

@@ -59,7 +59,10 @@ def writable(path: Path) -> Path:
         mode = real.stat().st_mode
     except FileNotFoundError:
         return real
-    except (RuntimeError, ValueError):  # a loop of links; a NUL in the name
+    except (OSError, RuntimeError, ValueError) as error:
+        # A loop of links (an OSError from CPython 3.13 on); a NUL in the name.
+        if isinstance(error, OSError) and error.errno != errno.ELOOP:
+            raise
         raise ConfigError("out-invalid", f"{path} leads nowhere; name the file to write.") from None
     if stat.S_ISDIR(mode):
         raise ConfigError("out-invalid", f"{path} is a folder; name the file to write.")

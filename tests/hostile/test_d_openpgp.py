@@ -599,6 +599,25 @@ def test_d19_clock_before_the_key_was_made_is_named(gnupg: GnuPG) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "in_future", "due"),
+    [
+        ("ERRSIG 5D 22 8 00 1 6", True, "clock"),  # gpg and gpgv 2.2
+        ("KEY_CONSIDERED E5 0|ERRSIG 5D 22 8 00 1 39 E5", True, "clock"),  # gpg 2.4
+        ("KEY_CONSIDERED E5 1|ERRSIG 5D 22 8 00 1 9 E5|NO_PUBKEY 5D", True, "clock"),  # gpgv 2.4
+        ("ERRSIG 5D 22 8 00 1 9 E5|NO_PUBKEY 5D", True, "openpgp-bad"),  # a stranger's key
+        ("KEY_CONSIDERED E5 0|BADSIG 5D x", True, "openpgp-bad"),
+        ("ERRSIG 5D 22 8 00 1 6", False, "openpgp-bad"),
+        ("ERRSIG 5D", True, "openpgp-bad"),
+    ],
+)
+def test_d19_each_version_of_gpg_says_it_in_its_own_words(
+    said: str, in_future: bool, due: str
+) -> None:
+    status = "".join(f"[GNUPG:] {line}\n" for line in ("NEWSIG", *said.split("|")))
+    assert judge(2, status.encode(), key_in_future=in_future).reason == due
+
+
+@pytest.mark.parametrize(
     "packets",
     [
         packet(PUBLIC_KEY, KEY.body),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from importlib.resources import files
 from pathlib import Path
 
@@ -91,7 +92,10 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
-def _configure_sqlite(connection: object, record: object) -> None:  # noqa: ARG001 - an event
+def _configure_sqlite(connection: object, record: object) -> None:
+    # Whoever drops an engine need not know: from CPython 3.13 on a connection that is only
+    # dropped, not closed, is a warning.
+    weakref.finalize(record, connection.close)  # type: ignore[attr-defined]
     # The driver's own transactions start late and leave DDL out; ours start at BEGIN IMMEDIATE,
     # so a reader that will write cannot be overtaken between its read and its write.
     connection.isolation_level = None  # type: ignore[attr-defined]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Final
 
 from mars.wire.query import OTHER
+from mars_server.charts.axis import ticks
 from mars_server.charts.render import Chart, Rows
 from mars_server.publication.document import Week
 from mars_server.publication.files import NOT_GIVEN
-from mars_server.publication.weeks import monday
+from mars_server.publication.weeks import following, monday
 
 COLOURS: Final = ("#2f6f95", "#e0a13c", "#5d9a68", "#a65a7c", "#7a71b8", "#c9694a", "#4fa5a5")
 """In order; also in the style sheet as ``.s1`` to ``.s7``. Told apart with common colour blindness
@@ -25,12 +26,16 @@ DARK_INK: Final = "#101a20"
 DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 3], [10, 4], [4, 2, 1, 2])
 SMALLEST_BAND: Final = 100
 """A value gets a band of its own from one part in this many on."""
+SMALLEST_NEW: Final = 10
+"""In the latest week: one part in this many."""
 REST: Final = "rest"
 """Everything that has no band of its own, drawn on top."""
 THINNEST_LABEL: Final = 0.005
 """Share from which a band of the last week is named beside the chart."""
 LOWEST_NAMED: Final = 0.15
 """Share from which a band that is gone by then is named inside the chart."""
+MIDDLE: Final = 3
+"""The day of a week (0 is Monday) at which a figure of the whole week stands."""
 LABEL_HEIGHT: Final = 0.062
 """Height of a label line as a share of the plot (15 of 250 px)."""
 
@@ -62,7 +67,7 @@ def installations_chart(weeks: Sequence[Week]) -> Chart:
             assert guess is not None
             rows.append(
                 {
-                    "x": (monday(week.week) + timedelta(days=3)).isoformat(),
+                    "x": (monday(week.week) + timedelta(days=MIDDLE)).isoformat(),
                     "run": run,
                     "low": guess.low,
                     "high": guess.high,
@@ -71,11 +76,20 @@ def installations_chart(weeks: Sequence[Week]) -> Chart:
                     "disturbed": "disturbed" in week.flags,
                 }
             )
-    return Chart("installations", {"weeks": rows})
+    return _timed(Chart("installations", {"weeks": rows}), weeks, MIDDLE)
+
+
+def _new(table: str, weeks: Sequence[Week]) -> set[str]:
+    """What is big in the latest week, however small it was before: a new version above all."""
+    last = next((week for week in reversed(weeks) if not week.hits.missing), None)
+    rows = [] if last is None else [row for row in last.tables[table] if row.value != NOT_GIVEN]
+    whole = sum(row.count.least for row in rows)
+    return {row.value for row in rows if row.count.least * SMALLEST_NEW >= whole > 0}
 
 
 def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
-    """The series of a table over ``weeks``: the biggest seven by themselves, the others together.
+    """The series of a table over ``weeks``: the biggest seven by themselves, those of the latest
+    week first, the others together.
 
     In the order in which the tables list their values; versions newest first.
     """
@@ -86,10 +100,12 @@ def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
             sums[row.value] += row.count.least
     shown = [value for value in order if sums[value] and value not in (NOT_GIVEN, OTHER)]
     whole = sum(sums[value] for value in order if value != NOT_GIVEN)
+    new = _new(table, weeks)
+    ranked = sorted(shown, key=lambda value: (value not in new, -sums[value]))
     big = {
         value
-        for value in sorted(shown, key=lambda value: -sums[value])[: len(COLOURS)]
-        if sums[value] * SMALLEST_BAND >= whole
+        for value in ranked[: len(COLOURS)]
+        if value in new or sums[value] * SMALLEST_BAND >= whole
     }
     named = [value for value in shown if value in big]
     if table == "v":
@@ -127,7 +143,24 @@ def shares_chart(table: str, weeks: Sequence[Week], names: dict[str, str]) -> Ch
     labels = _labels(series, last, names)
     faded = [band for band in series if _height(last.get(band.name, (0, 0))) <= THINNEST_LABEL]
     inside = _inside(table, weeks, faded, series, names)
-    return Chart("shares", {"bands": rows, "labels": labels, "inside": inside})
+    chart = Chart("shares", {"bands": rows, "labels": labels, "inside": inside})
+    return _timed(chart, weeks)
+
+
+def is_empty(table: str, weeks: Sequence[Week]) -> bool:
+    """Whether the chart of ``table`` (or ``hits``) would show nothing but its axes."""
+    if table == "hits":
+        return all(week.hits.missing or week.hits.hidden for week in weeks)
+    return not bands(table, weeks)
+
+
+def _timed(chart: Chart, weeks: Sequence[Week], offset: int = 0) -> Chart:
+    """``chart`` with the names of its time axis."""
+    known = [week.week for week in weeks if not week.hits.missing]
+    if not known:
+        return chart
+    days, form = ticks(known[0], known[-1], offset)
+    return replace(chart, ticks=days, tick_format=form)
 
 
 def stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[float, float]]:
@@ -147,13 +180,14 @@ def stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[flo
 
 
 def runs(weeks: Iterable[Week]) -> list[list[Week]]:
-    """Stretches of weeks with data; a week without data ends a stretch."""
+    """Stretches of weeks with data; a week without data, or one that is left out, ends one."""
     result: list[list[Week]] = [[]]
     for week in weeks:
         if week.hits.missing:
+            continue
+        if result[-1] and following(result[-1][-1].week) != week.week:
             result.append([])
-        else:
-            result[-1].append(week)
+        result[-1].append(week)
     return [part for part in result if part]
 
 
@@ -200,7 +234,7 @@ def _inside(
         if _height(place) >= LOWEST_NAMED:
             rows.append(
                 {
-                    "x": (monday(week.week) + timedelta(days=3)).isoformat(),
+                    "x": (monday(week.week) + timedelta(days=MIDDLE)).isoformat(),
                     "y": sum(place) / 2,
                     "text": names.get(band.name, band.name),
                     "ink": DARK_INK if band.colour in LIGHT_COLOURS else "#ffffff",

@@ -10,6 +10,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -44,6 +45,10 @@ class Chart:
 
     spec: str
     datasets: Mapping[str, Rows]
+    ticks: Sequence[str] = ()
+    """Days (ISO) that are named on the time axis."""
+    tick_format: str = ""
+    """How they are named (d3-time-format)."""
 
 
 def render(chart: Chart) -> Picture:
@@ -57,11 +62,26 @@ def render(chart: Chart) -> Picture:
 
 
 def full_spec(chart: Chart) -> dict[str, Any]:
-    """The complete Vega-Lite document: specification, theme and data."""
-    spec: dict[str, Any] = dict(_json(chart.spec))
+    """The complete Vega-Lite document: specification, theme, time axis and data."""
+    spec: dict[str, Any] = deepcopy(_json(chart.spec))
     spec["config"] = _json("theme")
+    if chart.ticks:
+        _name_days(spec, chart)
     spec["datasets"] = {name: list(rows) for name, rows in chart.datasets.items()}
     return spec
+
+
+def _name_days(spec: dict[str, Any], chart: Chart) -> None:
+    """Puts the days to name into the time axis, which stands at the top or in a layer."""
+    for each in (spec, *spec["layer"]):
+        axis = each.get("encoding", {}).get("x", {}).get("axis")
+        if axis is not None:
+            axis |= {"values": [_moment(day) for day in chart.ticks], "format": chart.tick_format}
+
+
+def _moment(day: str) -> dict[str, object]:
+    year, month, number = (int(part) for part in day.split("-"))
+    return {"year": year, "month": month, "date": number, "utc": True}
 
 
 def darken(svg: str) -> str:

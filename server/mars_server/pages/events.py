@@ -5,12 +5,13 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from mars.errors import ConfigError
 from mars.wire.product import is_release
 from mars_server.pages.language import SOURCE, Language
 from mars_server.publication.document import Week
-from mars_server.publication.weeks import is_week
+from mars_server.publication.weeks import following, is_week
 
 MAX_NOTE = 500
 """Characters of one note in one language."""
@@ -18,8 +19,8 @@ MAX_NOTE = 500
 
 @dataclass(frozen=True)
 class Event:
-    """Something about one week; ``kind`` is ``release``, ``gap``, ``disturbed``, ``steered``,
-    ``late`` or ``note``."""
+    """Something about one week; ``kind`` is ``release``, ``gap``, ``pause``, ``disturbed``,
+    ``steered``, ``late`` or ``note``."""
 
     week: str
     kind: str
@@ -36,7 +37,7 @@ class Note:
 
 def events(weeks: Sequence[Week], notes: Sequence[Note], say: Language) -> list[Event]:
     """All events, newest first."""
-    found = _releases(weeks, say)
+    found = _releases(weeks, say) + _pauses(weeks, say)
     for week in weeks:
         if week.hits.missing:
             found.append(Event(week.week, "gap", say.gettext("No data for this week.")))
@@ -76,6 +77,16 @@ def events(weeks: Sequence[Week], notes: Sequence[Note], say: Language) -> list[
         Event(note.week, "note", note.text.get(say.code, note.text[SOURCE])) for note in notes
     ]
     return sorted(found, key=lambda event: event.week, reverse=True)
+
+
+def _pauses(weeks: Sequence[Week], say: Language) -> list[Event]:
+    """The weeks before which nothing was counted for so long that the weeks are left out."""
+    text = say.gettext("Nothing was counted between %(before)s and this week.")
+    return [
+        Event(week.week, "pause", text % {"before": before.week})
+        for before, week in pairwise(weeks)
+        if following(before.week) != week.week
+    ]
 
 
 def _releases(weeks: Sequence[Week], say: Language) -> list[Event]:

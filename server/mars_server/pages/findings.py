@@ -22,21 +22,31 @@ def installations(weeks: Sequence[Week], say: Language) -> str:
     known = [week for week in weeks if week.estimate is not None]
     if not known:
         return say.gettext("There is no data in these weeks.")
-    last, first = known[-1], known[0]
-    assert last.estimate is not None and first.estimate is not None
-    text = say.gettext(
-        "In %(week)s about %(installations)s installations were active (95%% interval %(interval)s)"
-    ) % {
-        "week": last.week,
-        "installations": say.number(last.estimate.installations),
-        "interval": say.interval(last.estimate),
-    }
-    if first is not last:
+    text = _active(known[-1], say)
+    first = next((week for week in known[:-1] if not week.hits.hidden), None)
+    if first is not None and first.estimate is not None:
         text += say.gettext(", after about %(installations)s in %(week)s") % {
             "week": first.week,
             "installations": say.number(first.estimate.installations),
         }
     return f"{text}.{_warnings(weeks, say)}"
+
+
+def _active(week: Week, say: Language) -> str:
+    """How many installations ``week`` had; of hidden hits nothing but the upper end is known."""
+    assert week.estimate is not None
+    if week.hits.hidden:
+        return say.gettext(
+            "In %(week)s fewer than ten hits were counted, so at most %(most)s installations "
+            "were active"
+        ) % {"week": week.week, "most": say.number(week.estimate.high)}
+    return say.gettext(
+        "In %(week)s about %(installations)s installations were active (95%% interval %(interval)s)"
+    ) % {
+        "week": week.week,
+        "installations": say.number(week.estimate.installations),
+        "interval": say.interval(week.estimate),
+    }
 
 
 def shares(table: str, weeks: Sequence[Week], say: Language) -> str:

@@ -43,6 +43,16 @@ def names(weeks: Sequence[Week]) -> list[str]:
     return [*LASTS, ALL, *years(weeks)] if weeks else []
 
 
+def distinct(weeks: Sequence[Week], current: str = DEFAULT) -> list[str]:
+    """The ranges worth choosing between: of several with the same weeks the default, or the first;
+    and the ``current`` one."""
+    ends = {name: (each.first, each.last) for name in names(weeks) if (each := pick(name, weeks))}
+    kept: dict[tuple[str, str], str] = {}
+    for name in sorted(ends, key=lambda name: name != DEFAULT):
+        kept.setdefault(ends[name], name)
+    return [name for name in ends if name == current or name in kept.values()]
+
+
 def is_name(name: str) -> bool:
     """Whether ``name`` has the form of a range, existing or not."""
     patterns = (_YEAR, _CUSTOM)

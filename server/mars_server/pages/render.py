@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mars.wire.product import Product
 from mars.wire.query import VARIABLES, AllowList, encode
 from mars.wire.request import request_bytes
-from mars_server.charts.figures import bands
+from mars_server.charts.figures import bands, is_empty
 from mars_server.pages import address as place
 from mars_server.pages import findings, ranges
 from mars_server.pages.address import Address
@@ -21,7 +21,9 @@ from mars_server.pages.ranges import Range
 from mars_server.pages.tables import cross_table, newest_release, ranking, share_table
 from mars_server.publication import files as figures
 from mars_server.publication.document import TABLES, Week
+from mars_server.publication.estimate import Z95_NOISE
 from mars_server.publication.floor import joint_share
+from mars_server.publication.noise import CELLS_PER_HIT, HITS_PER_WEEK, Noise
 from mars_server.publication.served import Served
 
 TITLES: Final = {
@@ -118,7 +120,7 @@ class Pages:
             case "method":
                 context |= {
                     "columns": COLUMNS,
-                    "noise": _noise(around.weeks),
+                    **_noise(around.weeks),
                     "example": findings.latest(around.weeks),
                 }
             case "privacy":
@@ -159,7 +161,8 @@ class Pages:
         def link(file: str) -> str:
             return address.to(Address(section=name, span=span.name, file=file))
 
-        width, height = self._size(name, span)
+        empty = is_empty(name, span.weeks)
+        width, height = (0, 0) if empty else self._size(name, span)
         finding = (
             findings.installations(span.weeks, say)
             if name == place.HITS
@@ -167,6 +170,7 @@ class Pages:
         )
         return {
             "name": name,
+            "empty": empty,
             "title": say.gettext(TITLES[name]),
             "finding": finding,
             "png": link("chart.png"),
@@ -202,13 +206,16 @@ class Pages:
         ]
 
     def _range_links(self, address: Address, say: Language) -> list[dict[str, Any]]:
+        weeks = self._around.weeks
+        whole = len(weeks) <= ranges.LASTS[ranges.DEFAULT]
+        titles = RANGE_TITLES | ({ranges.DEFAULT: RANGE_TITLES[ranges.ALL]} if whole else {})
         return [
             {
-                "title": say.gettext(RANGE_TITLES.get(name, name)),
+                "title": say.gettext(titles.get(name, name)),
                 "link": address.to(Address(address.language, address.section, name)),
                 "current": name == address.span,
             }
-            for name in ranges.names(self._around.weeks)
+            for name in ranges.distinct(weeks, address.span)
         ]
 
     def _range_title(self, span: Range, say: Language) -> str:
@@ -246,8 +253,12 @@ COLUMNS: Final = {
 }
 
 
-def _noise(weeks: Sequence[Week]) -> float | None:
-    return weeks[-1].noise if weeks else None
+def _noise(weeks: Sequence[Week]) -> dict[str, Any]:
+    """Epsilon of the latest week, its standard deviation in hits, and the factor of that."""
+    epsilon = weeks[-1].noise if weeks else None
+    deviation = Noise(b"", epsilon).deviation if epsilon else None
+    share = HITS_PER_WEEK * CELLS_PER_HIT
+    return {"noise": epsilon, "deviation": deviation, "share": share, "z_noise": Z95_NOISE}
 
 
 def _new_share(week: Week | None) -> Any:

@@ -16,17 +16,20 @@ from mars_server.publication.floor import Percent, Published, shares
 from mars_server.publication.jsontext import encode_json
 from mars_server.publication.weeks import monday
 
-SERIES: Final = "mars-series/1"
+SERIES: Final = "mars-series/2"
 NOT_GIVEN: Final = "none"
 """The row of hits that do not carry the variable; percentages leave it out."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-HIT_COLUMNS: Final = ("week", "first_day", "hits", "installations", "low", "high", "late", "flags")
+HIT_COLUMNS: Final = (
+    *("week", "first_day", "hits", "installations", "low", "high", "late", "flags"),
+    *("interval_from", "interval_to", "noise_epsilon"),
+)
 TABLE_COLUMNS: Final = ("week", "first_day", "value", "count", "percent")
 PAIR_COLUMNS: Final = ("week", "first_day", "v", "os", "count")
 WEEK_COLUMNS: Final = ("week", "first_day", "table", "value", "count", "percent")
 
-Cell = str | int | Published | Percent | None
+Cell = str | int | float | Published | Percent | None
 
 
 def data_files(weeks: Sequence[Week]) -> dict[str, bytes]:
@@ -61,6 +64,9 @@ def hits_csv(weeks: Iterable[Week]) -> bytes:
                 *_numbers(week),
                 week.late,
                 " ".join(week.flags),
+                week.interval.low,
+                week.interval.high,
+                week.noise,
             )
             for week in weeks
         ),
@@ -77,6 +83,8 @@ def hits_json(weeks: Iterable[Week]) -> bytes:
                 **dict(zip(("installations", "low", "high"), _numbers(week), strict=True)),
                 "late": {"count": week.late.value},
                 "flags": list(week.flags),
+                "interval_days": {"from": week.interval.low, "to": week.interval.high},
+                "noise_epsilon": week.noise,
             }
             for week in weeks
         ],

@@ -13,14 +13,19 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from mars_server.charts.figures import COLOURS, REST_COLOUR
 from mars_server.pages.address import CHARTS, PLAIN, RANGED
 from tests.server.pages.conftest import Published
 
-CHROMIUM = "/usr/bin/chromium"
-FIREFOX = "/usr/bin/firefox-esr"
+CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
+FIREFOX = which("firefox-esr") or which("firefox")
 PAGES = ["", *(f"{name}/" for name in (*RANGED, *PLAIN)), "v/all/", "v/2026-W04..2026-W08/"]
-BLUE, ORANGE = (47, 111, 149), (224, 161, 60)
-"""The first two colours of the stacked charts."""
+BANDS = [tuple(bytes.fromhex(colour[1:])) for colour in (*COLOURS, REST_COLOUR)]
+STACKED = 100_000
+"""Pixels of these colours that a stacked chart has at least; it has 560 × 250, less gaps, and the
+chips and bars of a table have far fewer."""
+INTERVAL = (0x9C, 0xC3, 0xDA)
+"""The band around the estimate; nothing else on a page has its colour."""
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -28,7 +33,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    if not Path(CHROMIUM).exists():
+    if CHROMIUM is None:
         pytest.skip("Chromium is not installed (apt install chromium)")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -79,9 +84,11 @@ def test_the_static_site_works_from_the_disk(chromium: Browser, published: Publi
     page, console, fetched = watched(context)
     page.goto(published.folder.joinpath("index.html").as_uri())
     page.click("nav >> text=Versions")
-    page.click("text=all weeks")
+    page.click("text=13 weeks")
     page.click("text=Deutsch")
-    assert page.url == published.folder.joinpath("de/v/all/index.html").as_uri()
+    assert page.url == published.folder.joinpath("de/v/last-13/index.html").as_uri()
+    page.click("text=alle Wochen")
+    assert page.url == published.folder.joinpath("de/v/index.html").as_uri()
     context.close()
     assert console == []
     assert not [url for url, status in fetched if status not in (0, 200) or url[:4] != "file"]
@@ -164,7 +171,7 @@ def test_firefox_without_svg_and_scripts_shows_every_chart(
     published: Published, served: str, tmp_path: Path
 ) -> None:
     """What Tor Browser's "Safest" level does: no scripts, no SVG, no web fonts, no MathML."""
-    if which(FIREFOX) is None:
+    if FIREFOX is None:
         pytest.skip("Firefox ESR is not installed (apt install firefox-esr)")
     profile = tmp_path / "profile"
     profile.mkdir()
@@ -182,26 +189,31 @@ def test_firefox_without_svg_and_scripts_shows_every_chart(
     profile.joinpath("user.js").write_text(
         "".join(f'user_pref("{name}", {value});\n' for name, value in preferences.items())
     )
-    for path in ("v/", "os/"):
-        picture = _firefox(f"{served}/{path}", profile, tmp_path / "shot.png")
-        colours = {colour for _, colour in picture.getcolors(maxcolors=1 << 24) or []}
-        assert _near(BLUE, colours), f"{path}: the chart is not shown"
-        assert _near(ORANGE, colours), f"{path}: the chart is not shown"
+    for path, charts in (("", 3), ("lang/", 1), ("cc/", 1)):
+        picture = _firefox(FIREFOX, f"{served}/{path}", profile, tmp_path / "shot.png")
+        assert painted(picture, BANDS) > charts * STACKED, f"{path}: a chart is not shown"
+        if not path:
+            assert painted(picture, [INTERVAL]) > 300, "the estimate is not shown"
 
 
-def _firefox(url: str, profile: Path, out: Path) -> Image.Image:
+def _firefox(program: str, url: str, profile: Path, out: Path) -> Image.Image:
     command = [
-        *(FIREFOX, "--headless", "--no-remote", "--profile", str(profile)),
-        *("--window-size=900,1600", "--screenshot", str(out), url),
+        *(program, "--headless", "--no-remote", "--profile", str(profile)),
+        *("--window-size=900,4000", "--screenshot", str(out), url),
     ]
     subprocess.run(command, check=True, capture_output=True, timeout=90)
     return Image.open(io.BytesIO(out.read_bytes())).convert("RGB")
 
 
-def _near(wanted: tuple[int, int, int], colours: Iterable[object]) -> bool:
-    """Whether a colour is there but for the rounding of a palette."""
-    return any(
-        isinstance(colour, tuple)
-        and all(abs(one - two) <= 6 for one, two in zip(colour, wanted, strict=True))
-        for colour in colours
+def painted(picture: Image.Image, colours: Iterable[tuple[int, ...]]) -> int:
+    """How many pixels have one of ``colours``, but for the rounding of a palette."""
+    wanted = list(colours)
+    return sum(
+        n
+        for n, colour in picture.getcolors(maxcolors=1 << 24) or []
+        if isinstance(colour, tuple)
+        and any(
+            all(abs(one - two) <= 6 for one, two in zip(colour, each, strict=True))
+            for each in wanted
+        )
     )

@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from mars.errors import WireError
+from mars_server.charts.published import FILE
 from mars_server.dashboard import QUEUE, dashboard_routes
 from mars_server.pages.address import Address
 from mars_server.publication.compose import Rules
@@ -45,6 +46,8 @@ def test_served_files_are_those_of_the_static_site(published: Published, served:
     for path in published.folder.rglob("*"):
         name = path.relative_to(published.folder).as_posix()
         if not path.is_file() or name.startswith("data/2026") or "/last-13/" in name:
+            continue
+        if name == FILE:  # for the next run of publish, not for visitors
             continue
         status, headers, body = get(served, f"/{name}")
         assert status == 200, name

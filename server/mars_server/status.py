@@ -208,7 +208,11 @@ def _publication(config: Config, now: int) -> Check:
 
 
 def _overview(url: str) -> Overview:
-    return overview(open_database(url, create=False))
+    engine = open_database(url, create=False)
+    try:
+        return overview(engine)
+    finally:
+        engine.dispose()
 
 
 def _ago(seconds: int) -> str:

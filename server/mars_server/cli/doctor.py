@@ -43,12 +43,18 @@ def _overview(url: str) -> Overview | None:
     from mars_server.storage.database import open_database
     from mars_server.storage.overview import overview
 
+    if not url:
+        return None
     try:
-        return overview(open_database(url, create=False)) if url else None
+        engine = open_database(url, create=False)
     except StateError as error:
         if error.reason != "database-missing":
             raise
         return None
+    try:
+        return overview(engine)
+    finally:
+        engine.dispose()
 
 
 @click.command()

@@ -1,0 +1,169 @@
+"""``mars-server status``: each part that may fail, broken in turn."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mars.testing.publisher import Publisher
+from mars.wire.times import DAY
+from mars_server.config import Config, OnionConfig
+from mars_server.status import Check, examine
+from mars_server.storage import open_database
+from mars_server.storage.schema import sources, weeks
+from tests.server.ops.test_ops import run
+from tests.server.serving import kit
+
+NOW = int(datetime.now(UTC).timestamp())
+PUBLISHER = Publisher()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
+    """The settings of a server that runs, with a document that clients accept."""
+    folder = tmp_path_factory.mktemp("s")
+    document = PUBLISHER.document(NOW - 10)
+    (folder / "trust.json").write_bytes(PUBLISHER.trust().encode())
+    options = ("--trust", str(folder / "trust.json"))
+    with kit.served(*options, folder=folder, unix=True, motd_file=document) as server:
+        yield Config(
+            bind=f"unix:{server.path}",
+            motd=str(folder / "motd.json"),
+            log=str(server.logs),
+            product=str(folder / "product.toml"),
+            trust=str(folder / "trust.json"),
+            db=f"sqlite:///{folder}/counts.db",
+        )
+
+
+def one(config: Config, name: str, now: int = NOW) -> Check:
+    (found,) = [check for check in examine(config, now) if check.name == name]
+    assert found.text
+    return found
+
+
+def test_a_running_server_is_well(served: Config) -> None:
+    states = {check.name: check.state for check in examine(served, NOW)}
+    del states["disk"]
+    assert states == {
+        "motd": "ok", "server": "ok", "tor": "not-set", "onion": "not-set", "log": "ok",
+        "count": "warn", "publication": "warn",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("days", "state", "said"),
+    [(30, "ok", "14 days"), (40, "warn", "expires in 4 days"), (50, "fail", "[expired]")],
+)
+def test_the_end_of_a_document_comes_nearer(
+    served: Config, days: int, state: str, said: str
+) -> None:
+    found = one(served, "motd", NOW + days * DAY)
+    assert (found.state, said in found.text) == (state, True), found
+
+
+def test_a_document_that_clients_refuse_fails(served: Config, tmp_path: Path) -> None:
+    other = tmp_path / "motd.json"
+    other.write_bytes(Publisher().document(NOW - 10))
+    found = one(replace(served, motd=str(other)), "motd")
+    assert (found.state, found.facts["reason"]) == ("fail", "signature-threshold")
+    assert one(replace(served, trust=""), "motd").state == "warn"
+    none = "/proc/none"
+    for gone in (
+        replace(served, motd=none),
+        replace(served, product=none),
+        replace(served, trust=none),
+    ):
+        assert one(gone, "motd").state == "fail"
+
+
+def test_a_server_that_serves_something_else_is_told(served: Config, tmp_path: Path) -> None:
+    other = tmp_path / "motd.json"
+    other.write_bytes(PUBLISHER.document(NOW - 5))
+    assert one(replace(served, motd=str(other)), "server").state == "warn"
+
+
+def test_a_server_that_is_gone_or_hangs_is_told(served: Config, tmp_path: Path) -> None:
+    gone = one(replace(served, bind=f"unix:{tmp_path}/s"), "server")
+    assert (gone.state, "is mars-server serve running?" in gone.text) == ("fail", True)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(1)
+        port = silent.getsockname()[1]
+        hangs = one(replace(served, bind=f"127.0.0.1:{port}"), "server")
+    assert (hangs.state, hangs.facts["reason"]) == ("fail", "server-unreachable")
+
+
+def test_a_tor_that_is_gone_and_an_address_that_is_closed_to_us_are_told(
+    served: Config, tmp_path: Path
+) -> None:
+    onion = OnionConfig(folder=str(tmp_path / "onion"), control=f"unix:{tmp_path}/control")
+    config = replace(served, onion=onion, socks="127.0.0.1:1")
+    assert one(config, "tor").facts["reason"] == "tor-control"
+    closed = one(config, "onion")
+    assert (closed.state, "404" in closed.text) == ("fail", True)
+    (tmp_path / "onion").mkdir()
+    (tmp_path / "onion" / "hostname").write_text("a" * 56 + ".onion\n")
+    assert one(config, "onion").state == "fail"  # no onion address: its checksum is wrong
+    named = replace(
+        config, hosts=("2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion",)
+    )
+    assert one(named, "onion").facts["reason"] == "tor-unavailable"
+
+
+def test_a_log_that_nobody_writes_is_told(served: Config, tmp_path: Path) -> None:
+    assert one(served, "log", NOW + DAY).state == "ok"  # the moment after midnight
+    assert "hangs" in one(served, "log", NOW + 3 * DAY).text
+    empty = replace(served, log=str(tmp_path))
+    assert one(empty, "log").state == "fail"
+    gone = replace(served, log=str(tmp_path / "none"))
+    assert [one(gone, name).state for name in ("log", "disk")] == ["fail", "fail"]
+    mode = Path(served.log).stat().st_mode
+    Path(served.log).chmod(0o755)
+    try:
+        assert one(served, "log").state == "warn"
+    finally:
+        Path(served.log).chmod(mode)
+
+
+def test_what_was_never_counted_or_long_ago_is_told(served: Config, tmp_path: Path) -> None:
+    path = tmp_path / "counts.db"
+    config = replace(served, db=f"sqlite:///{path}")
+    assert [one(config, name).state for name in ("count", "publication")] == ["warn", "warn"]
+    assert not path.exists()  # made by root it would be closed to the counter
+    engine = open_database(config.db)
+    assert "mars-server count" in one(config, "count").text
+    assert "mars-server publish" in one(config, "publication").text
+    with engine.begin() as connection:
+        source = {
+            "ladder": "", "position": 1, "tail": "", "lines": 1, "hits": 1, "counted": NOW,
+        }  # fmt: skip
+        connection.execute(sources.insert().values(source))
+        connection.execute(weeks.insert().values(week="2026-W46", published=NOW))
+    engine.dispose()
+    later = {0: "ok", 3 * DAY: "warn"}
+    assert {ahead: one(config, "count", NOW + ahead).state for ahead in later} == later
+    later = {9 * DAY: "ok", 11 * DAY: "warn"}
+    assert {ahead: one(config, "publication", NOW + ahead).state for ahead in later} == later
+    path.write_bytes(b"no database" * 100)
+    assert [one(config, name).state for name in ("count", "publication")] == ["fail", "fail"]
+
+
+def test_the_exit_code_and_the_json_say_the_same(served: Config, tmp_path: Path) -> None:
+    file = tmp_path / "server.toml"
+    names = ("bind", "motd", "log", "product", "trust", "db")
+    for product, code in ((served.product, 0), ("/proc/none", 1)):
+        config = replace(served, product=product)
+        file.write_text("".join(f'{name} = "{getattr(config, name)}"\n' for name in names))
+        done = run("status", "--config", str(file), "--json")
+        answer = json.loads(done.stdout)
+        assert (done.returncode, answer["ok"]) == (code, not code), sys.stderr
+        failed = [name for name, check in answer["checks"].items() if check["state"] == "fail"]
+        assert failed == ["motd"][:code]

@@ -39,7 +39,10 @@ def row(found: Coverage) -> str:
 
 
 def report(rows: Iterable[str], day: str) -> str:
-    said = f"Measured on {day}; {WEEKS} weeks of each population, ± is one standard error."
+    said = (
+        f"Measured on {day}; {WEEKS} weeks of each population (in the last row one), "
+        "± is one standard error."
+    )
     return "\n".join([START, "", said, "", HEAD, "|---|---|---|---|---|---|", *rows, "", END])
 
 
@@ -52,7 +55,7 @@ def main() -> int:
     rows, fine = [], True
     for case in CASES if arguments.case is None else [CASES[arguments.case]]:
         for size, populations in SIZES.items():
-            found = measure(case, size, populations)
+            found = measure(case, size, populations * WEEKS if case.launch else populations)
             fine = fine and found.fine
             rows.append(row(found))
     day = datetime.fromtimestamp(factory.system_clock().now(), UTC).date().isoformat()

@@ -14,8 +14,9 @@ from typing import Final
 
 HITS_PER_WEEK: Final = 3
 """One installation is counted at most three times in seven days (days 0, 3 and 6)."""
-CELLS_PER_HIT: Final = 9
-"""Cells that one hit adds to: the total, the seven tables, version × platform."""
+CELLS_PER_HIT: Final = 10
+"""Cells that one hit adds to: the total, the seven tables, version × platform, and, of the one rare
+value that may ride in it, both the count that decides on its listing and that of ``other``."""
 KEY_SIZE: Final = 32
 """Bytes that a noise key must at least have."""
 

@@ -42,6 +42,13 @@ class Case:
     name: str
     plan: Plan
     holds: bool
+    launch: bool = False
+    """Only the first week of a project is looked at; all installations come within it."""
+
+    def of_size(self, size: int) -> Plan:
+        if self.launch:
+            return replace(self.plan, size=0, arrivals_per_day=size / 7, days=7)
+        return replace(self.plan, size=size)
 
 
 def _steered(*changes: tuple[float, int]) -> Plan:
@@ -78,6 +85,7 @@ CASES = (
         replace(STILL, late=0.6, warm_up_days=BEFORE),
         False,
     ),
+    Case("the first week of a project", STILL, False, launch=True),
 )
 
 
@@ -146,7 +154,7 @@ class Coverage:
 
 
 def measure(case: Case, size: int, populations: int) -> Coverage:
-    plan = replace(case.plan, size=size)
+    plan = case.of_size(size)
     return Coverage(case, size, [trial(plan, seed) for seed in range(populations)])
 
 

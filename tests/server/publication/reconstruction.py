@@ -1,9 +1,11 @@
 """What an attacker who has everything that was published can tell about the hidden counts.
 
 Simulated weeks are published by the project's own code. An integer program (HiGHS, by
-``scipy.optimize.milp``) then knows all published numbers and how they were made, and looks for
-the smallest and the largest true count of every hidden cell. ``--write FILE`` puts the figures
-between the markers of that file; a test compares them.
+``scipy.optimize.milp``) then knows all floors, how they were made and how clients ask, and looks
+for the smallest and the largest true count of every hidden cell. Floors are all there is to know:
+everything else that is published (percentages, estimates, charts, texts, series, every range)
+follows from them, as ``test_reconstruction`` shows. ``--write FILE`` puts the figures between the
+markers of that file; a test compares them.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ import argparse
 import math
 import random
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 
@@ -22,7 +26,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_matrix
 
 from mars.wire.product import Product
-from mars.wire.query import NONE, OTHER
+from mars.wire.query import NONE, OPTIONAL, OTHER
 from mars_server.publication import rare
 from mars_server.publication.compose import Exact, Rules, compose, step
 from mars_server.publication.document import TABLES, Week
@@ -31,9 +35,7 @@ from mars_server.publication.noise import Noise
 
 START = "<!-- reconstruction: written by tests/server/publication/reconstruction.py -->"
 END = "<!-- end of reconstruction -->"
-WEEKS = 8
-SIZES = (60, 400, 3000)
-"""Hits a week."""
+WEEKS = 4
 PRODUCT = Product(
     product="attacked",
     channel="stable",
@@ -41,7 +43,7 @@ PRODUCT = Product(
     platforms=("linux", "windows", "macos"),
     languages=("de", "en", "fi", "is", "sv"),
 )
-_SPREAD = {
+SPREAD = {
     "v": dict(zip(PRODUCT.releases, (0.004, 0.01, 0.03, 0.1, 0.3, 0.55), strict=True)),
     "os": {"linux": 0.3, "windows": 0.5, "macos": 0.19, "other": 0.01},
     "ia": {"1": 0.03, "10": 0.12, "100": 0.5, "1000": 0.35},
@@ -52,53 +54,82 @@ _SPREAD = {
 
 
 @dataclass(frozen=True)
+class Project:
+    """What a simulated project lists, and the share of its requests that carry metrics, always
+    one of the optional ones with them."""
+
+    name: str
+    releases: int
+    platforms: int
+    tracked: float
+
+    @property
+    def product(self) -> Product:
+        return replace(
+            PRODUCT,
+            releases=PRODUCT.releases[-self.releases :],
+            platforms=PRODUCT.platforms[: self.platforms],
+        )
+
+
+USUAL = Project("six releases, three platforms", 6, 3, 0.7)
+BARE = Project("one release, one platform", 1, 1, 0.95)
+"""The fewer cells a table has, the less its floors leave open."""
+GRID = ((USUAL, 12), (USUAL, 60), (USUAL, 400), (USUAL, 3000), (BARE, 12), (BARE, 60), (BARE, 400))
+"""Projects, and their hits a week."""
+
+
+@dataclass(frozen=True)
 class Hidden:
-    """A hidden cell with its range of possible true counts, and the documented one."""
+    """A hidden cell, its true count, and the range of counts that an attacker cannot exclude."""
 
     cell: str
+    true: int
     low: int
     high: int
-    claimed_low: int
-    claimed_high: int
 
     @property
     def values(self) -> int:
         return self.high - self.low + 1
 
-    @property
-    def claimed(self) -> int:
-        return self.claimed_high - self.claimed_low + 1
 
-
-def simulated(hits: int, weeks: int, seed: int) -> list[Week]:
-    """``weeks`` published weeks of some ``hits`` hits each."""
-    chance = random.Random(seed)
-    rules = Rules(PRODUCT)
+def simulated(project: Project, hits: int, weeks: int = WEEKS) -> list[tuple[Exact, Week]]:
+    """``weeks`` weeks of some ``hits`` hits each: the truth, and what is published of it."""
+    chance = random.Random(hits)
+    rules = Rules(project.product)
     listings = {name: rare.Listing() for name in rare.DIMENSIONS}
-    done: list[Week] = []
+    done: list[tuple[Exact, Week]] = []
     for n in range(weeks):
         name = f"2026-W{n + 10:02d}"
-        exact = _exact(hits, chance)
+        exact = _exact(project, hits, chance)
         listings = step(name, exact, listings, rules)
-        done.append(compose(name, exact, listings, done, 0, rules))
+        before = [week for _, week in done]
+        done.append((exact, compose(name, exact, listings, before, 0, rules)))
     return done
 
 
-def _exact(hits: int, chance: random.Random) -> Exact:
+def _exact(project: Project, hits: int, chance: random.Random) -> Exact:
     tables: dict[str, dict[str, int]] = {name: {} for name in TABLES}
     pairs: dict[tuple[str, str], int] = {}
+    known = {"v": project.product.releases, "os": project.product.platforms}
     for _ in range(chance.randint(hits * 9 // 10, hits * 11 // 10)):
-        values = dict.fromkeys(_SPREAD, NONE)
-        tracked = chance.random() < 0.7
+        values = dict.fromkeys(SPREAD, NONE)
+        tracked = chance.random() < project.tracked
         if tracked:
             for name in ("v", "os", "ia", chance.choice(("lang", "py", "cc"))):
-                values[name] = chance.choices(*zip(*_SPREAD[name].items(), strict=True))[0]
+                values[name] = chance.choices(*zip(*SPREAD[name].items(), strict=True))[0]
+            for name, listed in known.items():
+                values[name] = values[name] if values[name] in listed else OTHER
         values["level"] = "tracked" if tracked else "plain"
         for name, value in values.items():
             tables[name][value] = tables[name].get(value, 0) + 1
         pair = values["v"], values["os"]
         pairs[pair] = pairs.get(pair, 0) + 1
     return Exact(tables, pairs)
+
+
+Rule = tuple[dict[int, int], float, float]
+"""Coefficients by column, lower and upper limit of their sum."""
 
 
 class Attack:
@@ -113,132 +144,172 @@ class Attack:
                 self.cells[name, row.value] = next(numbers), row.count
         for pair in week.pairs:
             self.cells["v-os", f"{pair.v} {pair.os}"] = next(numbers), pair.count
-        self._constraints = list(self._rules())
 
-    def _rules(self) -> Iterator[tuple[dict[int, int], float, float]]:
-        """Coefficients, lower and upper limit: tables add up, pairs fit into their margins."""
+    def _column(self, name: str, value: str) -> int:
+        return self.cells[name, value][0]
+
+    def _columns(self, name: str, but: Collection[str] = ()) -> list[int]:
+        return [
+            column
+            for (table, row), (column, _) in self.cells.items()
+            if table == name and row not in but
+        ]
+
+    def _tables(self) -> Iterator[Rule]:
+        """What ties the tables together."""
+        plain, tracked = self._column("level", "plain"), self._column("level", "tracked")
+        yield {0: 1}, 1, np.inf  # else it would say "no data"
         for name in TABLES:
-            row = {self.cells[name, each.value][0]: 1 for each in self._week.tables[name]}
-            yield {**row, 0: -1}, 0, 0
-        listed = {pair.v for pair in self._week.pairs} - {OTHER}
-        for v in listed:
-            yield self._inside(("v", v), [f"{v} {pair.os}" for pair in self._week.pairs])
-        for os in {pair.os for pair in self._week.pairs}:
-            yield self._inside(("os", os), [f"{pair.v} {os}" for pair in self._week.pairs])
+            yield _sum((1, self._columns(name)), (-1, [0])), 0, 0
+            if name != "level":  # a plain request carries no variable
+                yield {self._column(name, NONE): 1, plain: -1}, 0, np.inf
+        lacking = [self._column(name, NONE) for name in OPTIONAL]
+        yield _sum((3, [0]), (-1, [*lacking, tracked])), -np.inf, 0  # at most one of them rides
 
-    def _inside(
-        self, margin: tuple[str, str], names: Sequence[str]
-    ) -> tuple[dict[int, int], float, float]:
-        """Pairs without the other value are not published, so they only stay below the margin."""
-        row = {self.cells["v-os", name][0]: 1 for name in set(names)}
-        return {**row, self.cells[margin][0]: -1}, -np.inf, 0
+    def _crossed(self) -> Iterator[Rule]:
+        """Each line of version × platform fits into its margin, and falls short of it by no more
+        than the tracked hits that lack the other value."""
+        plain = self._column("level", "plain")
+        for pairs, margin, other in self._lines():
+            yield _sum((1, pairs), (-1, margin)), -np.inf, 0
+            none = self._column(other, NONE)
+            yield _sum((1, [*margin, plain]), (-1, [*pairs, none])), -np.inf, 0
+
+    def _lines(self) -> Iterator[tuple[list[int], list[int], str]]:
+        """Columns of the pairs of one line, those of its margin, and the other variable."""
+        shown = {pair.v for pair in self._week.pairs} - {OTHER}
+        for v in shown:
+            yield self._pairs(v=v), [self._column("v", v)], "os"
+        yield self._pairs(v=OTHER), self._columns("v", {*shown, NONE}), "os"
+        for os in {pair.os for pair in self._week.pairs}:
+            yield self._pairs(os=os), [self._column("os", os)], "v"
+        yield self._pairs(), self._columns("v", {NONE}), "os"
+
+    def _pairs(self, **only: str) -> list[int]:
+        return [
+            self._column("v-os", f"{pair.v} {pair.os}")
+            for pair in self._week.pairs
+            if all(getattr(pair, name) == value for name, value in only.items())
+        ]
 
     def reach(self, column: int, sign: int) -> int:
         """The smallest (``sign`` 1) or largest (-1) true count of a cell."""
         aim = np.zeros(len(self.cells))
         aim[column] = sign
-        entries = [
-            (n, where, value)
-            for n, (row, _, _) in enumerate(self._constraints)
-            for where, value in row.items()
-        ]
-        rows, columns, values = zip(*entries, strict=True)
-        matrix = coo_matrix((values, (rows, columns)), (len(self._constraints), len(aim)))
-        published = [each for _, each in self.cells.values()]
-        found = milp(
-            aim,
-            constraints=LinearConstraint(
-                matrix.tocsr(),
-                [low for _, low, _ in self._constraints],
-                [high for _, _, high in self._constraints],
-            ),
-            bounds=Bounds([each.least for each in published], [each.most for each in published]),
-            integrality=np.ones(len(aim)),
-        )
+        found = milp(aim, constraints=self._linear, bounds=self._bounds, integrality=1)
         assert found.success
         return round(float(sign * found.fun))
 
-    def hidden(self) -> Iterator[Hidden]:
-        """Every hidden cell of the seven tables and of version × platform."""
+    @cached_property
+    def _linear(self) -> LinearConstraint:
+        rules = [*self._tables(), *self._crossed()]
+        entries = [
+            (n, where, value) for n, (row, _, _) in enumerate(rules) for where, value in row.items()
+        ]
+        rows, columns, values = zip(*entries, strict=True)
+        matrix = coo_matrix((values, (rows, columns)), (len(rules), len(self.cells))).tocsr()
+        return LinearConstraint(matrix, [low for _, low, _ in rules], [high for *_, high in rules])
+
+    @cached_property
+    def _bounds(self) -> Bounds:
+        published = [each for _, each in self.cells.values()]
+        return Bounds([each.least for each in published], [each.most for each in published])
+
+    def hidden(self, exact: Exact) -> Iterator[Hidden]:
+        """Every hidden count. Hidden rows of a table that is not crossed are all alike to the
+        program, so it looks at one of them."""
+        alike: dict[str, tuple[int, int]] = {}
         for (table, value), (column, published) in self.cells.items():
-            if published.hidden and table != "hits":
-                claimed = documented(self._week, table, value)
-                yield Hidden(
-                    f"{table} {value}", self.reach(column, 1), self.reach(column, -1), *claimed
-                )
+            if not published.hidden:
+                continue
+            key = table if table in ("ia", "lang", "py", "cc") and value != NONE else column
+            if str(key) not in alike:
+                alike[str(key)] = self.reach(column, 1), self.reach(column, -1)
+            yield Hidden(f"{table} {value}", self._true(exact, table, value), *alike[str(key)])
+
+    def _true(self, exact: Exact, table: str, value: str) -> int:
+        """The true count behind a published cell."""
+        if table == "hits":
+            return exact.hits or 0
+        if table == "v-os":
+            v, os = value.split(" ")
+            rows = {pair.v for pair in self._week.pairs} - {OTHER}
+            return sum(
+                number
+                for (one, other), number in exact.pairs.items()
+                if NONE not in (one, other) and (one if one in rows else OTHER) == v and other == os
+            )
+        counts = exact.counts[table]
+        if value != OTHER:
+            return counts.get(value, 0)
+        named = {row.value for row in self._week.tables[table]} - {OTHER}
+        return sum(number for each, number in counts.items() if each not in named)
 
 
-def documented(week: Week, table: str, value: str) -> tuple[int, int]:
-    """What the documented arithmetic allows an attacker to say about a hidden cell.
-
-    The true total T lies in its own ten values, is no less than the floors of any table together,
-    and no more than these plus nine for each of its cells. A cell of a table whose k floors add up
-    to S, p of them its own, is then at least T - S - 9 (k - 1) and at most T - S + p. A cell of
-    version × platform is at most what its version, and what its platform, leaves beside the floors
-    of the other cells of its row or column.
-    """
-    sums = {name: sum(row.count.least for row in week.tables[name]) for name in TABLES}
-    cells = {name: len(week.tables[name]) for name in TABLES}
-    low = max(week.hits.least, *sums.values())
-    high = min([week.hits.most, *(sums[name] + 9 * cells[name] for name in TABLES)])
-    if table != "v-os":
-        least = low - sums[table] - 9 * (cells[table] - 1)
-        return max(0, least), min(STEP - 1, high - sums[table])
-    v, os = value.split(" ")
-    most = [STEP - 1]
-    for name, own in (("v", v), ("os", os)):
-        margin = week.count(name, own)
-        if margin is not None and (name, own) != ("v", OTHER):
-            line = sum(each.count.least for each in week.pairs if getattr(each, name) == own)
-            most.append(min(margin.most, high - sums[name] + margin.least) - line)
-    return 0, min(most)
+def _sum(*parts: tuple[int, Collection[int]]) -> dict[int, int]:
+    """The coefficients of sums of columns, each sum times a factor."""
+    found: Counter[int] = Counter()
+    for factor, columns in parts:
+        for column in columns:
+            found[column] += factor
+    return dict(found)
 
 
-def reconstruct(sizes: Sequence[int] = SIZES, weeks: int = WEEKS) -> dict[int, list[Hidden]]:
-    """All hidden cells by the size of the project."""
+def reconstruct() -> dict[tuple[Project, int], list[Hidden]]:
+    """All hidden counts by project and its hits a week."""
     return {
-        size: [cell for week in simulated(size, weeks, size) for cell in Attack(week).hidden()]
-        for size in sizes
+        (project, hits): [
+            cell for exact, week in simulated(project, hits) for cell in Attack(week).hidden(exact)
+        ]
+        for project, hits in GRID
     }
 
 
 def likelihood_bound(noise: Noise, distance: int) -> float:
-    """How much likelier any published number can be under one true count than under another."""
+    """How much likelier one published number can be under one true count than under another."""
     return math.exp(noise.per_cell * distance)
 
 
+LOOKS = 2
+"""Several published sums hold one count (its own cell, its line of version × platform, the total
+less the other cells), each with noise of its own; together they say less than this many looks."""
+
+
 def year_of_probes(noise: Noise, distance: int, weeks: int = 52) -> float:
-    """The chance that an attacker errs who probes one cell every week of a year, to tell two
+    """The chance that an attacker errs who looks at one count every week of a year, to tell two
     equally likely true counts that lie ``distance`` apart (normal approximation)."""
-    sigma = distance * math.sqrt(weeks) / noise.deviation / 2
+    sigma = distance * math.sqrt(LOOKS * weeks) / noise.deviation / 2
     return 0.5 * math.erfc(sigma / math.sqrt(2))
 
 
-def report(found: dict[int, list[Hidden]]) -> str:
+def report(found: dict[tuple[Project, int], list[Hidden]]) -> str:
     """The figures as Markdown."""
     lines = [
         START,
         "",
-        "| hits a week | hidden cells | all ten values possible | narrowest range |",
-        "|---|---|---|---|",
+        "| project | hits a week | hidden counts | ten values possible | nine | narrowest |",
+        "|---|---|---|---|---|---|",
     ]
-    for size, cells in found.items():
-        full = sum(cell.values == STEP for cell in cells)
-        narrow = min(cell.values for cell in cells)
-        lines.append(f"| {size} | {len(cells)} | {full} | {narrow} values |")
+    for (project, hits), cells in found.items():
+        values = Counter(cell.values for cell in cells)
+        lines.append(
+            f"| {project.name} | {hits} | {len(cells)} | {values[STEP]} | {values[STEP - 1]} | "
+            f"{min(values)} values |"
+        )
     lines += [
         "",
         (
-            "| epsilon a week | sd of the noise | likelier at most, 0 against 9 | "
+            "| epsilon a week | sd of the noise | one number, likelier at most, 0 against 9 | "
+            "all numbers of a week, with one installation or without | "
             "error after a year of probes, 0 against 3 |"
         ),
-        "|---|---|---|---|",
+        "|---|---|---|---|---|",
     ]
     for epsilon in (0.5, 1.0, 3.0, 9.0):
         noise = Noise(bytes(32), epsilon)
         lines.append(
             f"| {epsilon:g} | {noise.deviation:.1f} hits | {likelihood_bound(noise, 9):.2f} × | "
-            f"{100 * year_of_probes(noise, 3):.0f} % |"
+            f"{math.exp(epsilon):,.2f} × | {100 * year_of_probes(noise, 3):.0f} % |"
         )
     return "\n".join([*lines, "", END])
 

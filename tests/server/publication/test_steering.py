@@ -66,6 +66,26 @@ def test_hits_come_in_the_bunches_that_the_renewal_equation_foretells(
         assert found == pytest.approx(expected, abs=5 * math.sqrt(0.3 / size))
 
 
+@pytest.mark.parametrize(
+    ("asked", "least", "most"), [(7 * DAY, 0.1, 0.17), (10 * DAY, 0.4, 0.55)], ids=["7", "10"]
+)
+def test_weights_of_single_hits_ripple_around_the_truth(
+    asked: int, least: float, most: float
+) -> None:
+    """As docs/method.md says: by up to 17 % after a change to 7 days, by half after one to 10."""
+    ripples = []
+    for day in (0.0, 1.5, 3.5, 5.0):
+        periods = [LONG_AGO, Period(MONDAY + round(day * DAY), asked)]
+        for n in range(12):
+            expected = hits_per_installation(periods, week(n))
+            assert expected is not None
+            weight = sum(
+                each.share * each.interval.mean for each in served_in(periods, week(n), DEFAULT)
+            )
+            ripples.append(abs(expected * weight / 7 - 1))
+    assert least < max(ripples) < most
+
+
 def test_nothing_is_foretold_where_nothing_changed() -> None:
     assert hits_per_installation([], FIRST) is None
     assert hits_per_installation([Period(0, 7 * DAY)], FIRST) is None

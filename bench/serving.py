@@ -37,6 +37,12 @@ SHARE_LIMIT = 0.25
 CROWD = 2000
 CROWD_LIMIT = 2.0
 CONNECTIONS = 64
+SHAPES: tuple[tuple[str, tuple[str, ...], int], ...] = (
+    ("connections kept", (), ROUNDS),
+    ("one connection for each request", ("Connection: close",), ROUNDS),
+    ("the same with a field that clients never send", ("Connection: close", "X-Other: a"), 1),
+)
+"""Name, fields, rounds. The last goes the long way, through aiohttp; there is no limit for it."""
 TARGET = "/motd/motd.json?v=0.5.2&os=linux&ia=100"
 TICK = 0.01
 """Seconds; USER_HZ of Linux."""
@@ -188,8 +194,10 @@ class Bench:
             alone, crowded = self.latencies(ours)
             log, theirs = self.logs(ours, nginx_log)
         self.say("\nLimits:\n")
-        for name, share in shares.items():
-            self.hold(f"{name}: {share:.0%} of nginx, at least {SHARE_LIMIT:.0%}", share >= 0.25)
+        for name, share in list(shares.items())[:2]:
+            self.hold(
+                f"{name}: {share:.0%} of nginx, at least {SHARE_LIMIT:.0%}", share >= SHARE_LIMIT
+            )
         self.hold(
             f"p99 {alone['p99']:.1f} ms at {RATE:,} requests a second, below {P99_LIMIT:.0f} ms",
             alone["p99"] < P99_LIMIT,
@@ -205,7 +213,7 @@ class Bench:
         self.hold(
             f"one line for each answer: {self.answered:,} answers seen, {log.complete:,} lines "
             f"(+{surplus}: under way when wrk stopped); nginx {theirs:+} in the same way",
-            0 <= surplus <= 2 * ROUNDS * CONNECTIONS,
+            0 <= surplus <= CONNECTIONS * sum(times for _, _, times in SHAPES),
         )
         self.hold(f"{log.torn} torn lines, the closed log sorted", not log.torn and log.ordered)
 
@@ -220,12 +228,9 @@ class Bench:
             "|---|---|---|---|---|---|---|"
         )
         self.theirs, shares = 0, {}
-        for name, fields in (
-            ("connections kept", ()),
-            ("one connection for each request", ("Connection: close",)),
-        ):
+        for name, fields, times in SHAPES:
             rounds = []
-            for _ in range(ROUNDS):
+            for _ in range(times):
                 one = peak(port, *fields), peak(ours.port, *fields, pid=ours.process.pid)
                 self.theirs += one[0].requests
                 self.answered += one[1].requests
@@ -233,7 +238,7 @@ class Bench:
                     self.failed.append(f"wrk saw errors ({name})")
                 rounds.append(one)
             rounds.sort(key=lambda pair: pair[1].rate / pair[0].rate)
-            their, own = rounds[ROUNDS // 2]
+            their, own = rounds[times // 2]
             shares[name] = median(o.rate / t.rate for t, o in rounds)
             self.say(
                 f"| {name} | {own.rate:,.0f} | {their.rate:,.0f} | {shares[name]:.0%} "

@@ -44,6 +44,8 @@ class Config:
     """Database URL of the counts."""
     site: str = ""
     """Folder of the published site."""
+    chart_cache: str = ""
+    """Folder for charts of ranges that visitors choose; empty keeps them in memory alone."""
     socks: str = ""
     """``HOST:PORT`` of a tor that can fetch our own onion service, for ``status``."""
     keep_days: int = 30
@@ -141,6 +143,8 @@ hosts = []
 # Counts and the published site; leave empty what this machine does not do.
 db = "sqlite:////var/lib/mars/counts.db"
 site = "/var/lib/mars/site"
+# Keeps charts of the ranges that visitors choose over a restart; empty for memory alone.
+chart_cache = ""
 
 # Prometheus metrics on a unix socket; empty for none.
 metrics = ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from mars.wire.product import Product
 from mars_server.charts.store import ChartStore
 from mars_server.pages import address as place
 from mars_server.pages import ranges
-from mars_server.pages.events import Note
+from mars_server.pages.events import NOTES_FILE, Note, decode_notes
 from mars_server.pages.language import LANGUAGES, SOURCE
 from mars_server.pages.site import MEDIA_TYPES, Site, media_type
 from mars_server.publication.folder import DATA, read_documents, read_weeks
@@ -67,14 +67,14 @@ def dashboard_routes(
     product: Product,
     *,
     chart_cache: Path | None = None,
-    notes: Sequence[Note] = (),
     look_every: float = LOOK_EVERY,
 ) -> list[web.RouteDef]:
-    """Routes that show what was published into ``folder`` (it may still be empty).
+    """Routes that show what was published into ``folder`` (it may still be empty), with the notes
+    that ``publish`` was given. Charts of a visitor's own ranges are kept in ``chart_cache``.
 
     Raises ``WireError`` where a published file in it was changed.
     """
-    dashboard = Dashboard(folder, product, ChartStore(chart_cache, site=folder), notes, look_every)
+    dashboard = Dashboard(folder, product, ChartStore(chart_cache, site=folder), look_every)
     return [web.get(PATTERN, dashboard.answer)]
 
 
@@ -84,12 +84,10 @@ class Dashboard:
         folder: Path,
         product: Product,
         charts: ChartStore,
-        notes: Sequence[Note],
         look_every: float,
     ) -> None:
         self._folder = folder
         self._product = product
-        self._notes = notes
         self._charts = charts
         self._look_every = look_every
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dashboard")
@@ -166,23 +164,32 @@ class Dashboard:
             return
         self._kept = _Kept(KEPT_BYTES)
 
-    def _current_stamp(self) -> tuple[int, int] | None:
-        try:
-            status = (self._folder / DATA / INDEX).stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size
+    def _current_stamp(self) -> list[tuple[int, int] | None]:
+        return [_stamp(self._folder / name) for name in (f"{DATA}/{INDEX}", NOTES_FILE)]
 
     def _load(self) -> Site:
         return Site(
             self._product,
             read_weeks(self._folder / DATA),
             signed=is_signed(self._folder / DATA / INDEX),
-            notes=self._notes,
+            notes=self._notes(),
             documents=read_documents(self._folder / DATA),
             charts=self._charts,
             served=True,
         )
+
+    def _notes(self) -> list[Note]:
+        """The publisher's notes, as the last run of ``publish`` was given them."""
+        path = self._folder / NOTES_FILE
+        return decode_notes(path.read_bytes()) if path.is_file() else []
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 class _Kept:

@@ -29,6 +29,7 @@ def tell(text: str) -> None:
 @click.option("--trust", type=_FILE, help="What clients pin; the MOTD is then verified.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Serving processes.  [default: 1]")
 @click.option("--site", type=_FILE, metavar="DIR", help="Published site, shown as the dashboard.")
+@click.option("--chart-cache", type=_FILE, metavar="DIR", help="Keeps charts over a restart.")
 @click.option("--metrics", type=_FILE, metavar="PATH", help="Unix socket of Prometheus metrics.")
 @click.option("--host", "hosts", multiple=True, metavar="NAME", help="One more allowed Host.")
 @click.option("--onion", type=_FILE, metavar="DIR", help="Folder of the onion service's key.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +12,11 @@ from mars.errors import ConfigError
 from mars.wire.product import is_release
 from mars_server.pages.language import SOURCE, Language
 from mars_server.publication.document import Week
+from mars_server.publication.jsontext import encode_json
 from mars_server.publication.weeks import following, is_week
 
+NOTES_FILE = "notes.json"
+"""Beside the pages of a published site."""
 MAX_NOTE = 500
 """Characters of one note in one language."""
 
@@ -101,6 +105,20 @@ def _releases(weeks: Sequence[Week], say: Language) -> list[Event]:
                     text = say.gettext("Version %(version)s was first seen in ten hits or more.")
                     found.append(Event(week.week, "release", text % {"version": row.value}))
     return found
+
+
+def encode_notes(notes: Sequence[Note]) -> bytes:
+    """The bytes of ``notes.json``, from which a server shows them."""
+    return encode_json({"notes": [{"week": note.week, "text": note.text} for note in notes]})
+
+
+def decode_notes(data: bytes) -> list[Note]:
+    """Reads ``notes.json``. Raises ``ConfigError`` (``notes-invalid``)."""
+    try:
+        entries = json.loads(data)["notes"]
+        return [_note(entry, NOTES_FILE) for entry in entries]
+    except (ValueError, KeyError, TypeError):
+        raise _wrong(NOTES_FILE, "does not have the published form") from None
 
 
 def parse_notes(data: bytes, where: str = "notes.toml") -> list[Note]:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from mars.wire.ed25519 import public_key, sign
 from mars_server.charts import published as drawn
 from mars_server.charts.store import ChartStore
-from mars_server.pages.events import Note
+from mars_server.pages.events import NOTES_FILE, Note, encode_notes
 from mars_server.pages.site import Site
 from mars_server.publication import index, ledger, served
 from mars_server.publication.compose import Rules
@@ -82,7 +82,8 @@ def publish(
         charts=ChartStore(chart_cache, site=out),
     )
     written += sum(write_files(out, {path: content}) for path, content in site.export())
-    written += write_files(out, {drawn.FILE: drawn.listing(out, site.charts())})
+    beside = {drawn.FILE: drawn.listing(out, site.charts()), NOTES_FILE: encode_notes(notes)}
+    written += write_files(out, beside)
     waiting = () if chosen else ledger.waiting(engine, now)
     return Outcome(weeks, len(weeks) - len(before), written, waiting, gone)
 

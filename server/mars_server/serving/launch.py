@@ -94,7 +94,8 @@ def _routes(config: Config, product: Product) -> Callable[[], list[web.RouteDef]
             return []
         from mars_server.dashboard import dashboard_routes
 
-        return dashboard_routes(Path(config.site), product)
+        cache = Path(config.chart_cache) if config.chart_cache else None
+        return dashboard_routes(Path(config.site), product, chart_cache=cache)
 
     return make
 

@@ -78,9 +78,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
 def served(published: Published) -> Iterator[str]:
     """The same folder behind the server's routes; yields ``http://127.0.0.1:PORT``."""
     app = web.Application()
-    app.add_routes(
-        dashboard_routes(published.folder, kit.PRODUCT, chart_cache=published.cache, notes=NOTES)
-    )
+    app.add_routes(dashboard_routes(published.folder, kit.PRODUCT, chart_cache=published.cache))
     loop = asyncio.new_event_loop()
     runner = web.AppRunner(app)
     loop.run_until_complete(runner.setup())

@@ -14,15 +14,17 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from mars.errors import WireError
+from mars.errors import ConfigError, WireError
 from mars_server.charts.published import FILE
 from mars_server.dashboard import QUEUE, dashboard_routes
 from mars_server.pages.address import Address
+from mars_server.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
 from mars_server.publication.compose import Rules
 from mars_server.publication.publish import publish
 from tests.server.pages.conftest import Published
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
+from tests.server.serving.kit import served as serving
 
 CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -47,7 +49,7 @@ def test_served_files_are_those_of_the_static_site(published: Published, served:
         name = path.relative_to(published.folder).as_posix()
         if not path.is_file() or name.startswith("data/2026") or "/last-13/" in name:
             continue
-        if name == FILE:  # for the next run of publish, not for visitors
+        if name in (FILE, NOTES_FILE):  # for programs, not for visitors
             continue
         status, headers, body = get(served, f"/{name}")
         assert status == 200, name
@@ -131,6 +133,52 @@ def test_what_is_published_later_appears(tmp_path: Path) -> None:
     before, after = run(site, ask, look_every=0.0)
     assert "Nothing is published yet" in before
     assert "about 650" in after
+
+
+def test_notes_are_read_back_and_those_of_another_form_refused() -> None:
+    notes = [Note("2026-W12", {"en": "A <note>.", "de": "Eine Notiz."})]
+    assert decode_notes(encode_notes(notes)) == notes
+    for text in (b"", b"[]", b'{"notes": 1}', b'{"notes": [1]}', b'{"notes": [{"week": "x"}]}'):
+        with pytest.raises(ConfigError):
+            decode_notes(text)
+
+
+def test_a_note_that_is_published_later_appears(tmp_path: Path, published: Published) -> None:
+    """Notes change no file of ``data/``, so they are looked for themselves."""
+    site = tmp_path / "site"
+    shutil.copytree(published.folder, site)
+
+    async def ask(client: Client) -> list[str]:
+        first = await (await client.get("/events/")).text()
+        (site / NOTES_FILE).write_bytes(encode_notes([Note("2026-W03", {"en": "Told later."})]))
+        second = await (await client.get("/events/")).text()
+        (site / NOTES_FILE).write_bytes(b"broken")
+        third = await (await client.get("/events/")).text()
+        return [first, second, third]
+
+    before, after, broken = run(site, ask, look_every=0.0)
+    assert "A &lt;note&gt;" in before
+    assert "Told later." in after
+    assert "A &lt;note&gt;" not in after
+    assert broken == after, "what is broken does not take the old away"
+
+
+def test_the_server_shows_notes_and_keeps_charts(published: Published, tmp_path: Path) -> None:
+    """``mars-server serve``: the notes of ``publish``, and a disk cache for free ranges alone."""
+    cache = tmp_path / "charts"
+    options = ("--site", str(published.folder), "--chart-cache", str(cache))
+    with serving(*options) as server:
+        base = f"http://127.0.0.1:{server.port}"
+        assert b"A &lt;note&gt; &amp; more." in get(base, "/events/")[2]
+        png = get(base, "/v/chart.png")[2]
+        assert png == (published.folder / "v/chart.png").read_bytes()
+        assert not cache.exists(), "drawn before, by publish"
+        assert get(base, "/v/2026-W04..2026-W08/chart.png")[0] == 200
+        assert len(list(cache.iterdir())) == 1
+        drawn = next(cache.iterdir()).read_bytes()
+    with serving(*options) as server:
+        again = get(f"http://127.0.0.1:{server.port}", "/v/2026-W04..2026-W08/chart.svg")[2]
+    assert again in drawn
 
 
 def test_a_changed_week_is_refused_at_the_start(tmp_path: Path, published: Published) -> None:

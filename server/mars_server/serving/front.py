@@ -108,6 +108,7 @@ class Front:
                 return
             except OSError as error:
                 if error.errno in _EXHAUSTED:
+                    self._loop.call_exception_handler({"message": "", "exception": error})
                     self._rest()
                     self._loop.call_later(PAUSE, self._listen)
                 return  # else one that was gone before we took it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -213,3 +214,21 @@ def _read_one(sock: socket.socket, size: int) -> None:
     data = b""
     while b"\r\n\r\n" not in data or len(kit.body(data)) < size:
         data += sock.recv(65536)
+
+
+def test_a_server_without_descriptors_waits_until_it_has_some() -> None:
+    with kit.served(unix=True) as server, server.connect(30.0) as sock:
+        pid = server.process.pid
+        sock.sendall(b"GET /motd/motd.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert kit.body(sock.recv(65536)) == server.body  # so that it is accepted
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        used = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
+        free = min(set(range(soft)) - used)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, hard))
+        with server.connect(30.0) as late:
+            late.sendall(kit.golden())
+            sock.sendall(kit.golden())
+            assert kit.body(kit.read_all(sock)) == server.body  # those that are open go on
+            server.wait_for("internal error: OSError")
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+            assert kit.body(kit.read_all(late)) == server.body

@@ -31,6 +31,7 @@ from mars_server.publication.served import describe
 from mars_server.publication.weeks import days
 from mars_server.storage import open_database
 from mars_server.storage.ledger import store
+from mars_server.storage.reading import all_weeks
 from mars_server.storage.schema import sources
 from mars_server.storage.schema import weeks as closed
 from tests.server.publication import kit
@@ -242,6 +243,28 @@ def test_a_lost_database_takes_over_what_was_published(tmp_path: Path, publish: 
     assert {name: after[name] for name in before if "W0" in name and "data/" in name} == {
         name: content for name, content in before.items() if "W0" in name and "data/" in name
     }
+
+
+def test_hits_that_come_late_for_an_adopted_week_are_dropped_and_told(tmp_path: Path) -> None:
+    """A second machine that takes over what the first one published, then counts more logs."""
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    old = {week.week: encode(week) for week in kit.published(tmp_path / "a", usual_weeks(2))}
+    engine = kit.database(tmp_path / "b")
+    assert adopt(engine, RULES, old, kit.LATER) == [kit.week(0), kit.week(1)]
+    tally = Tally()
+    tally.cells[days(kit.week(0))[2], "level", "plain"] = 25
+    tally.cells[days(kit.week(1))[2], "level", "plain"] = 16
+    tally.cells[days(kit.week(2))[2], "level", "plain"] = 700
+    with engine.begin() as connection:
+        assert store(connection, tally) == 41
+    late = {week.week: (week.hits, week.late) for week in all_weeks(engine)}
+    assert late == {kit.week(0): (0, 25), kit.week(1): (0, 16), kit.week(2): (700, 0)}
+    weeks = close_weeks(engine, RULES, kit.LATER)
+    assert [encode(week) for week in weeks[:2]] == list(old.values())
+    assert (weeks[2].hits.value, weeks[2].late.value) == (700, 40)
+    kit.count(engine, kit.week(3), USUAL)
+    assert close_weeks(engine, RULES, kit.LATER)[-1].late.value == "<10", "told once"
 
 
 def test_a_forged_week_is_not_taken_over(tmp_path: Path) -> None:
@@ -487,6 +510,29 @@ def test_a_run_without_key_leaves_no_old_signature(tmp_path: Path, publish: Publ
     assert not (data / "index.json.sig").exists()
     assert not (data / "operator.pem").exists()
     assert not is_signed(data / "index.json")
+
+
+def test_a_streak_is_remembered_though_only_the_last_weeks_are_read(tmp_path: Path) -> None:
+    """Publishing week by week lists a country in the same week as publishing all at once."""
+    weeks = {
+        kit.week(n): Counted(plain=500, tables={"cc": {"DE": 60, "IS": 60 if n % 5 else 20}})
+        for n in range(12)
+        if n != 6
+    }
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    engine = kit.database(tmp_path / "a")
+    for name, counted in weeks.items():
+        kit.count(engine, name, counted)
+        close_weeks(engine, RULES, kit.LATER)
+    one_by_one = close_weeks(engine, RULES, kit.LATER)
+    at_once = kit.published(tmp_path / "b", weeks)
+    for table in ("cc", "lang"):
+        assert [week.tables[table] for week in one_by_one] == [
+            week.tables[table] for week in at_once
+        ]
+    assert one_by_one[4].count("cc", "IS") is not None
+    assert one_by_one[5].count("cc", "IS") is None
 
 
 def test_what_a_killed_run_left_half_written_is_removed(tmp_path: Path, publish: Publish) -> None:

@@ -143,7 +143,7 @@ class Population:
 
 def simulate(plan: Plan, chance: Chance) -> Population:
     """Draws the installations and lets each of them fetch by the client's schedule."""
-    world = _World(plan, chance)
+    world = World(plan, chance)
     installations = list(world.installations())
     hits: Counter[tuple[int, str]] = Counter()
     for one in installations:
@@ -166,7 +166,7 @@ def exponential(chance: Chance, mean: float) -> float:
     return -mean * math.log(1.0 - chance.uniform(0.0, 1.0) * (1.0 - 2.0**-53))
 
 
-class _World:
+class World:
     """A plan at work: the draws of one simulation."""
 
     def __init__(self, plan: Plan, chance: Chance) -> None:
@@ -211,10 +211,10 @@ class _World:
     def requests(self, one: Installation) -> Iterator[int]:
         """When the server counts a request of this installation, from the beginning on."""
         if self._plan.lost or self._plan.repeated:
-            return self._troubled(one)
-        return self._untroubled(one)
+            return self.troubled(one)
+        return self.untroubled(one)
 
-    def _untroubled(self, one: Installation) -> Iterator[int]:
+    def untroubled(self, one: Installation) -> Iterator[int]:
         """The schedule without failures, by the client's own draws: most of a simulation's time
         is spent here."""
         chance = self._chance
@@ -227,7 +227,7 @@ class _World:
             if self._steered and (asked := self._steering(when)) != period:
                 due, period = when + schedule.next_interval(chance, asked), asked
 
-    def _troubled(self, one: Installation) -> Iterator[int]:
+    def troubled(self, one: Installation) -> Iterator[int]:
         """The whole schedule: attempts fail before they are counted, or after."""
         plan, chance = self._plan, self._chance
         state = schedule.begin(max(one.born, self._begin), chance)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mars.testing.chance import SeededChance
-from mars.testing.population import DAY, Plan, exponential, simulate
+from mars.testing.population import DAY, Plan, World, exponential, simulate
 from mars.wire.product import Product
 from mars.wire.query import AllowList
 
@@ -47,6 +47,20 @@ def test_the_same_seed_draws_the_same_population() -> None:
     plan = Plan(START, 7, size=200)
     assert simulate(plan, SeededChance(7)).hits == simulate(plan, SeededChance(7)).hits
     assert simulate(plan, SeededChance(7)).hits != simulate(plan, SeededChance(8)).hits
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(START, 70, size=50, lifetime_days=60),
+        Plan(START, 70, size=50, late=0.3, steering=[(10, 7 * DAY), (40, 0)]),
+    ],
+    ids=["usual", "late and steered"],
+)
+def test_the_short_way_without_failures_is_the_whole_schedule(plan: Plan) -> None:
+    whole, short = World(plan, SeededChance(3)), World(plan, SeededChance(3))
+    for one, same in zip(whole.installations(), short.installations(), strict=True):
+        assert list(whole.troubled(one)) == list(short.requests(same))
 
 
 def test_the_truth_is_the_time_in_being() -> None:

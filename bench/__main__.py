@@ -8,7 +8,17 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 
-SECTIONS = ("trust", "fetch", "idle", "crowd", "counting", "publication", "coverage", "serving")
+SECTIONS = (
+    "trust",
+    "fetch",
+    "idle",
+    "crowd",
+    "starts",
+    "counting",
+    "publication",
+    "coverage",
+    "serving",
+)
 
 
 def main(names: list[str]) -> int:

@@ -60,13 +60,16 @@ VERSION = 1
 FARTHEST = STEERED_LONGEST + STEERED_SPREAD
 """No honest draw lies farther ahead (33 days); a stored time beyond it comes from a wrong clock."""
 LATE_SPREAD = 4 * HOUR
-"""An overdue fetch waits up to this much running time, so that no start can be seen."""
+"""An overdue fetch waits up to this much running time, so that no start can be seen, ..."""
+LATE_LEAST = 5 * 60
+"""... and at least this much: the session that finds it overdue has just started (ADR 0014)."""
 ON_TIME = 120
 """Seconds after the due time within which a running process was awake for it."""
 LONGEST_SLEEP = HOUR
 """A wake-up at least this often compares the wall clock; never more often while idle."""
-OVERDUE_SLEEP = 10 * 60
-"""While a fetch is overdue its wait is kept this often, so that a killed session still counts."""
+FIRST_KEEP, OVERDUE_SLEEP = 60, 10 * 60
+"""While a fetch is overdue its wait is kept after one minute, then after twice as long each time
+up to ten, so that a killed session still counts."""
 RETRIES = ((HOUR, 6 * HOUR), (6 * HOUR, DAY))
 """After the first and the second failure in a row; after the third the next period."""
 CHECK_EVERY = HOUR
@@ -116,11 +119,12 @@ def look(schedule: Schedule, now: int, ran: int | None, chance: Chance, *, floor
     if schedule.wait is None:
         if ran is not None and now - schedule.due <= ON_TIME:
             return Look(schedule, fetch=True)
-        wait = int(chance.uniform(0, LATE_SPREAD))
+        wait = int(chance.uniform(LATE_LEAST, LATE_SPREAD))
     else:
         wait = rested(schedule, ran).wait or 0
     late = replace(schedule, wait=wait)
-    return Look(late, fetch=wait == 0, sleep=min(wait, OVERDUE_SLEEP))
+    keep = min(max(FIRST_KEEP, 2 * (ran or 0)), OVERDUE_SLEEP)
+    return Look(late, fetch=wait == 0, sleep=min(wait, keep))
 
 
 def rested(schedule: Schedule, ran: int | None) -> Schedule:

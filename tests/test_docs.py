@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -48,6 +49,23 @@ def test_the_readme_embeds_a_client_that_starts_and_sends_nothing_undecided(tmp_
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["off"], done.stdout + done.stderr
+
+
+def test_the_readme_signs_a_first_document_and_reads_it(tmp_path: Path) -> None:
+    """The README's own commands, pasted into an empty folder."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (commands,) = re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-ec", commands],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "Fetched at level plain by file."
 
 
 @pytest.mark.parametrize("target", MAKE_TARGETS)

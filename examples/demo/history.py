@@ -76,7 +76,9 @@ def count_and_publish(stage: Stage, served: Served, population: Population) -> l
     stage.run("mars-server", "count", "history", str(live), *product, *database)
     again = stage.ask("mars-server", "count", "history", str(live), *product, *database)
     stage.check(again.get("hits") == 0, "counting the same logs again adds nothing")
-    stage.say(stage.run("mars-server", "publish", *database, "--out", "site", *product).strip())
+    news = ("--motd", "motd.json")  # so that anyone can see whether theirs was given to all
+    site = ("--out", "site", *product, *news)
+    stage.say(stage.run("mars-server", "publish", *database, *site).strip())
     weeks = [json.loads(path.read_bytes()) for path in _week_files(stage.folder / "site" / "data")]
     stage.check(len(weeks) == WEEKS, f"{WEEKS} complete weeks are published, today's not yet")
     stage.check(_floored(weeks), "every published number is a multiple of ten, <10, or no data")

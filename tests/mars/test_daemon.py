@@ -26,7 +26,7 @@ from mars.testing.world import World
 COMMAND = str(Path(sys.executable).with_name("mars"))
 
 
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"

@@ -31,7 +31,8 @@ def open_database(url: str, *, create: bool = True) -> Engine:
 
     ``sqlite:///PATH`` or ``postgresql://…``. Raises ``ConfigError`` (``database-url``) for any
     other URL and ``StateError``: ``database-unavailable`` where it cannot be reached, and
-    ``database-missing`` where there is no such file and none shall be made (``create``).
+    ``database-missing`` where there is no such file and none shall be made (``create``), and
+    ``database-newer`` where a later version of this program made its tables.
     """
     parsed = _parse(url)
     if not create:
@@ -115,8 +116,14 @@ def _postgresql(url: URL) -> Engine:
 
 
 def _migrate(connection: Connection) -> None:
-    if _version(connection) == newest():
+    version = _version(connection)
+    if version == newest():
         return
+    if version is not None and version > newest():
+        raise StateError(
+            "database-newer",
+            "A newer mars-server made this database's tables; run that one, or upgrade this.",
+        )
     from alembic import command  # late: most runs find the tables as they should be
     from alembic.config import Config
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from mars.testing.publisher import Publisher
 from mars.wire.times import DAY
@@ -154,6 +155,16 @@ def test_what_was_never_counted_or_long_ago_is_told(served: Config, tmp_path: Pa
     assert {ahead: one(config, "publication", NOW + ahead).state for ahead in later} == later
     path.write_bytes(b"no database" * 100)
     assert [one(config, name).state for name in ("count", "publication")] == ["fail", "fail"]
+
+
+def test_a_database_of_a_newer_program_is_left_alone(served: Config, tmp_path: Path) -> None:
+    config = replace(served, db=f"sqlite:///{tmp_path}/counts.db")
+    engine = open_database(config.db)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    for name in ("count", "publication"):
+        assert one(config, name).facts["reason"] == "database-newer"
 
 
 def test_the_exit_code_and_the_json_say_the_same(served: Config, tmp_path: Path) -> None:

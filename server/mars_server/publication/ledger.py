@@ -109,7 +109,8 @@ def _close(connection: Connection, rules: Rules, now: int, *, chosen: bool) -> l
     published = {entry.week: decode(entry.document) for entry in kept}
     days = store.hits_by_day(connection)
     last = settled(now) if chosen else min(settled(now), _counted_until(connection, days))
-    what = plan(_open_weeks(connection, days, rules), published, last)
+    current = week_of(datetime.fromtimestamp(now, UTC).date())
+    what = plan(_open_weeks(connection, days, rules), published, last, current)
     store.leave_out(connection, what.left_out, now)
     standing = published[max(published)].interval if published else None
     late_seen = max((entry.late_seen for entry in kept), default=0)

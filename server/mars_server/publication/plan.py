@@ -28,28 +28,33 @@ class Plan:
     """To be closed without ever being published."""
 
 
-def plan(counted: Mapping[str, bool], published: Collection[str], last: str) -> Plan:
+def plan(counted: Mapping[str, bool], published: Collection[str], last: str, current: str) -> Plan:
     """``counted``: the weeks with hits that are not closed, and whether they have ten or more;
-    ``last``: the latest week that is complete.
+    ``last``: the latest week that is complete; ``current``: the week of now, whose hits already
+    show what is a stray.
 
     Left out are weeks before ``FIRST_WEEK``, pauses, and what lies before a pause while nothing
     of it is published and none of its weeks has ten hits. A week without any data is due only
     where a later one has some: until then its logs may just not have been counted yet.
     """
     old = sorted(week for week in counted if week < FIRST_WEEK)
-    stretches = _stretches(
-        {week for week in counted if FIRST_WEEK <= week <= last} | set(published)
-    )
-    if not stretches:
-        return Plan((), tuple(old))
+    known = {week for week in counted if FIRST_WEEK <= week <= max(last, current)}
+    stretches = _stretches(known | set(published))
     stray = 0
     while stray < len(stretches) - 1 and not any(
         week in published or counted[week] for week in stretches[stray]
     ):
         stray += 1
-    due = dict.fromkeys(week for each in stretches[stray:] for week in span(each[0], each[-1]))
-    whole = span(stretches[0][0], stretches[-1][-1])
-    return Plan(tuple(due), (*old, *(week for week in whole if week not in due)))
+    full = [
+        [week for week in each if week <= last or week in published] for each in stretches[stray:]
+    ]
+    due = dict.fromkeys(week for each in full if each for week in span(each[0], each[-1]))
+    end = max(due, default=stretches[stray][0] if stray else "")
+    whole = span(stretches[0][0], end) if end else ()
+    begun = {week for each in stretches[stray:] for week in each}
+    return Plan(
+        tuple(due), (*old, *(week for week in whole if week not in due and week not in begun))
+    )
 
 
 def _stretches(weeks: Iterable[str]) -> list[list[str]]:

@@ -23,10 +23,10 @@ _FOLDER = re.compile(r"[a-z-]{1,20}(?:/[a-z0-9-]{1,20})?", re.ASCII)
 
 def listing(site: Path, keys: Mapping[str, str]) -> bytes:
     """The bytes of ``charts.json`` for the folders in ``keys`` (below ``site``, by chart key)."""
-    charts = {
-        folder: {"key": key, "sha256": _hash(_read(site / folder))}
+    charts = [
+        {"folder": folder, "key": key, "sha256": _hash(_read(site / folder))}
         for folder, key in sorted(keys.items())
-    }
+    ]
     return (json.dumps({"format": FORMAT, "charts": charts}, indent=1) + "\n").encode("ascii")
 
 
@@ -34,7 +34,8 @@ def find(site: Path, key: str) -> Picture | None:
     """The chart ``key`` as it was published, or None where it is not there, whole and unchanged."""
     try:
         charts = json.loads((site / FILE).read_bytes())["charts"]
-        for folder, entry in charts.items():
+        for entry in charts:
+            folder = entry["folder"]
             if entry["key"] == key and _FOLDER.fullmatch(folder):
                 parts = _read(site / folder)
                 if _hash(parts) == entry["sha256"]:

@@ -110,11 +110,12 @@ def test_pictures_are_kept_within_bounds_and_damage_is_drawn_again(tmp_path: Pat
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "[]", "{}", '{"charts": []}', '{"charts": {"v": "KEY"}}', '{"charts": {"v": {}}}'),
-        '{"charts": {"v": {"key": "KEY", "sha256": "0"}}}',
-        '{"charts": {"../v": {"key": "KEY", "sha256": "HASH"}}}',
-        '{"charts": {"os": {"key": "KEY", "sha256": "HASH"}}}',
-        '{"charts": {"x": {"key": "KEY", "sha256": "HASH"}}}',
+        *("", "[]", "{}", '{"charts": {}}', '{"charts": ["v"]}', '{"charts": [{"folder": "v"}]}'),
+        '{"charts": [{"folder": "v", "key": "KEY", "sha256": "0"}]}',
+        '{"charts": [{"folder": "../v", "key": "KEY", "sha256": "HASH"}]}',
+        '{"charts": [{"folder": "os", "key": "KEY", "sha256": "HASH"}]}',
+        '{"charts": [{"folder": "x", "key": "KEY", "sha256": "HASH"}]}',
+        '{"charts": [{"folder": 1, "key": "KEY", "sha256": "HASH"}]}',
     ],
 )
 def test_a_published_chart_is_taken_by_its_hash_alone(
@@ -123,7 +124,8 @@ def test_a_published_chart_is_taken_by_its_hash_alone(
     site = tmp_path / "a/site"
     shutil.copytree(published.folder, site)
     shutil.copytree(published.folder / "v", tmp_path / "a/v")
-    entry = json.loads((site / FILE).read_bytes())["charts"]["v"]
+    charts = json.loads((site / FILE).read_bytes())["charts"]
+    entry = next(each for each in charts if each["folder"] == "v")
     found = find(site, entry["key"])
     assert found is not None
     assert found.svg == (site / "v/chart.svg").read_bytes()

@@ -151,10 +151,7 @@ def test_a_second_run_draws_no_chart_that_stands_in_the_folder(
     marked = before["v/chart.svg"] + b"<!-- drawn before -->"
     for folder in ("v", "v/all", "v/last-13", "v/2026"):
         (site / folder / "chart.svg").write_bytes(marked)
-    keys = {
-        folder: entry["key"]
-        for folder, entry in json.loads(before["charts.json"])["charts"].items()
-    }
+    keys = {entry["folder"]: entry["key"] for entry in json.loads(before["charts.json"])["charts"]}
     (site / "charts.json").write_bytes(listing(site, keys))
     assert publish_to(engine, site, RULES, kit.LATER).written == 0
     assert (site / "v/chart.svg").read_bytes() == marked

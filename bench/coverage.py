@@ -18,7 +18,8 @@ from tests.server.publication.coverage import CASES, WEEKS, Coverage, measure
 START = "<!-- coverage: written by bench/coverage.py -->"
 END = "<!-- end of coverage -->"
 SIZES = {50: 400, 1_000: 60, 10_000: 24}
-"""Installations, and how many populations of that size are simulated."""
+"""Installations, and how many populations of that size are simulated; a quarter of these where the
+assumptions do not hold, and nothing has to be told from 93 %."""
 HEAD = (
     "| simulated | installations | populations | unrounded, of exact hits | as published | "
     "estimate / truth |"
@@ -55,7 +56,8 @@ def main() -> int:
     rows, fine = [], True
     for case in CASES if arguments.case is None else [CASES[arguments.case]]:
         for size, populations in SIZES.items():
-            found = measure(case, size, populations * WEEKS if case.launch else populations)
+            trials = populations if case.holds else populations // 4
+            found = measure(case, size, trials * WEEKS if case.launch else trials)
             fine = fine and found.fine
             rows.append(row(found))
     day = datetime.fromtimestamp(factory.system_clock().now(), UTC).date().isoformat()

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
 from mars_server.counting.drivers import ahead, died
-from mars_server.counting.work import Done, Task, perform
+from mars_server.counting.work import Done, Task, elsewhere, perform
 
 try:
     from distributed import Client, KilledWorker
@@ -35,7 +35,7 @@ class Cluster:
     def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
         def submit(task: Task) -> Callable[[], Done]:
             result: Callable[[], Done] = self._client.submit(
-                perform, task, allow, pure=False, retries=3
+                perform, elsewhere(task), allow, pure=False, retries=3
             ).result
             return result
 

@@ -6,6 +6,7 @@ put into it, only adds to the number of lines; so the rules are strict and never
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Protocol
 
@@ -39,6 +40,11 @@ AUTO = "auto"
 
 NAMES = (AUTO, COMBINED, JSON)
 
+_KNOWN = re.compile(
+    rb'^(?:\{(?=.*\}\r?$)|[^"\[\n]*\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:)', re.MULTILINE
+)
+"""The beginning of a line in either format; a line of JSON ends with its brace."""
+
 
 @cache
 def named(name: str) -> Format:
@@ -53,6 +59,9 @@ def named(name: str) -> Format:
 
 
 def detect(head: bytes) -> str:
-    """The format of a log that begins with ``head``: JSON where most lines begin with ``{``."""
-    lines = [line for line in head.split(b"\n") if line and not line.startswith(b"#")]
-    return JSON if 2 * sum(line.startswith(b"{") for line in lines) > len(lines) else COMBINED
+    """The format of a log that begins with ``head``, by the first line of either kind.
+
+    The first, not most of them: what a log is may not change while it grows.
+    """
+    first = _KNOWN.search(head)
+    return JSON if first is not None and first[0].lstrip() == b"{" else COMBINED

@@ -3,8 +3,8 @@
 A *source* is one generation of one log: the bytes between two rotations, uncompressed. What is
 known of it: hashes of its beginning at growing lengths (the *ladder*), how many bytes of it are
 counted (the *position*, always after an LF), and the hash of the bytes before that position (the
-*tail*). So a log is found again after rename, copytruncate and compression, and a copy that ends
-early is found too.
+*tail*). Each hash is over the *essence* of the bytes, in which no address has a part. So a log is
+found again after rename, copytruncate and compression, and a copy that ends early is found too.
 
 Three kinds of log:
 
@@ -24,9 +24,16 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from mars.errors import StateError
+from mars_server.counting.essence import essence, has_time
 
-SCALES = (*(size for k in range(6, 16) for size in (2**k, 3 * 2 ** (k - 1))), 2**16)
-"""Bytes: 64, 96, 128, 192, … 65,536. No hit is shorter than 64 bytes."""
+SCALES = (
+    *range(64, 1024, 32),
+    *(size for k in range(10, 16) for size in (2**k, 3 * 2 ** (k - 1))),
+    2**16,
+)
+"""Bytes: 64, 96, 128, 160 … 1,024, then 1,536, 2,048, 3,072 … 65,536. No hit is shorter than 64
+bytes. The small steps are shorter than what follows the time in a line, so that of a short log the
+last line's time is in a hash too."""
 HEAD = SCALES[-1]
 LEAST = SCALES[0]
 """Bytes of whole lines below which a log has no identity yet and waits."""
@@ -34,13 +41,11 @@ WINDOW = 64 * 1024
 """Bytes before the position that the tail is the hash of."""
 
 _OWN = re.compile(rb"# mars access log v1 id=([0-9a-f]{32})\n")
-_TIME = re.compile(rb"(?<![0-9])(?!00:00:00)[0-2][0-9]:[0-5][0-9]:[0-6][0-9](?![0-9])")
-_EPOCH = re.compile(rb'"[0-9a-z_@]+":\s*"?[0-9]{9,10}\.[0-9]')
 
 
 def digest(data: bytes) -> str:
-    """16 bytes of BLAKE2b in hex. Not reversible, but whoever holds it can test a guess."""
-    return blake2b(data, digest_size=16, person=b"mars-log-source").hexdigest()
+    """16 bytes of BLAKE2b over the essence of ``data``, in hex."""
+    return blake2b(essence(data), digest_size=16, person=b"mars-log-source").hexdigest()
 
 
 def ladder(head: bytes) -> tuple[str, ...]:
@@ -56,7 +61,7 @@ def own_id(head: bytes) -> str | None:
 
 def is_timeless(head: bytes) -> bool:
     """Whether no line of ``head`` holds a time of day other than midnight."""
-    return _TIME.search(head) is None and _EPOCH.search(head) is None
+    return not has_time(head)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 from contextlib import closing
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import pairwise
 from typing import IO
 
+from mars.errors import StateError
 from mars_server.counting import formats
 from mars_server.counting.identity import (
     HEAD,
@@ -19,12 +20,19 @@ from mars_server.counting.identity import (
     ladder,
     own_id,
 )
+from mars_server.counting.seen import Seen, inode, stamp
 from mars_server.counting.streams import STDIN, Stream, compression, open_raw
 from mars_server.counting.work import Span
 
-_EDGE = 4096
-"""Bytes at both ends of a compressed file that, with its size, tell it from others: the end holds
-a checksum of the whole content (RFC 1952 2.3.1; xz and zstd likewise)."""
+
+class LogMovedError(StateError):
+    """The log has another name by now, or another place in its file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            "log-moved",
+            f"{path} was rotated while it was read; what is left of it counts next time.",
+        )
 
 
 @dataclass(frozen=True)
@@ -41,12 +49,18 @@ class Probe:
     length: int | None = None
     """Bytes up to the last LF of a plain file; None where only reading it all will tell."""
     inode: str | None = None
+    seen: Seen | None = None
+    """Of a plain file."""
+    stamp: tuple[int, int] | None = None
     fingerprint: str | None = None
-    """Of a compressed file, as it is stored."""
+    """Of a compressed local file: by inode, size and time, since its bytes would tell of lines."""
 
     @property
-    def family(self) -> str:
-        """Logs of one family may be one source, so they are looked at one after another."""
+    def family(self) -> str | None:
+        """Logs of one family may be one source, so they are looked at one after another; a stream
+        (None) may be any."""
+        if self.path == STDIN:
+            return None
         return self.own or (self.ladder[0] if self.ladder else self.path)
 
     def face(self) -> Face:
@@ -56,9 +70,18 @@ class Probe:
             ladder=self.ladder,
             timeless=self.timeless,
             length=self.length or 0,
-            tail_at=lambda position: tail_at(self.path, position),
+            tail_at=self._tail_at,
             inode=self.inode,
         )
+
+    def _tail_at(self, position: int) -> str:
+        """Raises ``LogMovedError``."""
+        with open_raw(self.path) as raw:
+            if self.seen is None or not self.seen.is_still(raw):
+                raise LogMovedError(self.path)
+            start = max(0, position - WINDOW)
+            raw.seek(start)
+            return digest(_read(raw, position - start))
 
 
 def probe(path: str, format_name: str = formats.AUTO) -> Probe:
@@ -87,15 +110,12 @@ def _plain(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe:
         is_timeless(head),
         size,
         length,
-        _inode(raw),
+        inode(raw),
+        Seen.of(raw, len(head)),
     )
 
 
 def _compressed(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe:
-    first = _read(raw, _EDGE)
-    raw.seek(max(0, size - _EDGE))
-    fingerprint = digest(b"%d\n" % size + first + _read(raw, _EDGE))
-    raw.seek(0)
     head = b""
     with closing(Stream(raw, path)) as stream:
         for chunk in stream.chunks():
@@ -110,7 +130,8 @@ def _compressed(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe
         ladder(head),
         is_timeless(head),
         size,
-        fingerprint=fingerprint,
+        stamp=stamp(raw),
+        fingerprint=_fingerprint(raw),
     )
 
 
@@ -118,13 +139,12 @@ def _format(name: str, head: bytes) -> str:
     return formats.detect(head) if name == formats.AUTO else name
 
 
-def _inode(raw: IO[bytes]) -> str | None:
-    """None for remote files, and for those that are removed while we look."""
-    try:
-        status = os.fstat(raw.fileno())
-    except (OSError, AttributeError):
+def _fingerprint(raw: IO[bytes]) -> str | None:
+    """None where nothing tells a file from another that takes its place."""
+    if (number := inode(raw)) is None:
         return None
-    return f"{status.st_dev}:{status.st_ino}" if stat.S_ISREG(status.st_mode) else None
+    named = f"{number} {stamp(raw)}".encode()
+    return blake2b(named, digest_size=16, person=b"mars-archive").hexdigest()
 
 
 def _end_of_lines(raw: IO[bytes], size: int) -> int:
@@ -147,16 +167,10 @@ def _read(raw: IO[bytes], size: int) -> bytes:
     return data
 
 
-def tail_at(path: str, position: int) -> str:
-    """The hash of the ``WINDOW`` bytes of a plain log before ``position``."""
-    with open_raw(path) as raw:
-        start = max(0, position - WINDOW)
-        raw.seek(start)
-        return digest(_read(raw, position - start))
-
-
 def spans(found: Probe, start: int, size: int, end: int | None = None) -> list[Span]:
     """``start`` to ``end`` (None: the last LF) of a plain log, in spans of about ``size`` bytes."""
+    if found.seen is None:
+        return []
     length = (found.length or 0) if end is None else end
     marks = [start]
     with open_raw(found.path) as raw:
@@ -164,7 +178,7 @@ def spans(found: Probe, start: int, size: int, end: int | None = None) -> list[S
             marks.append(_after_lf(raw, marks[-1] + size, length))
     if marks[-1] < length:
         marks.append(length)
-    return [Span(found.path, found.format, a, b) for a, b in pairwise(marks)]
+    return [Span(found.path, found.format, a, b, found.seen) for a, b in pairwise(marks)]
 
 
 def _after_lf(raw: IO[bytes], position: int, length: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from mars_server.counting.advance import Advance, Ledger
@@ -16,7 +17,7 @@ from mars_server.counting.identity import (
     related,
     same_start,
 )
-from mars_server.counting.probe import Probe, spans
+from mars_server.counting.probe import LogMovedError, Probe, spans
 from mars_server.counting.work import Done, Piece, Task, Whole
 
 
@@ -39,12 +40,13 @@ class Register:
             if found.own is None and found.ladder and not found.timeless:
                 self._timed[found.ladder[0]].append(found.ladder)
             if found.length is not None and found.timeless:
-                self._held.update(source.id for source in holds(found.face(), known))
+                with suppress(LogMovedError):
+                    self._held.update(source.id for source in holds(found.face(), known))
 
     def plan(self, found: Probe) -> tuple[Verdict, list[Task]]:
         """For a plain log who it is and the tasks; for another the tasks that will tell.
 
-        Raises ``StateError`` (``log-changed``).
+        Raises ``StateError`` (``log-changed``) and ``LogMovedError``.
         """
         if found.length is None:
             return Verdict(None, None), self._stream(found)
@@ -66,7 +68,7 @@ class Register:
         else:
             maybe = related(found.ladder, known) if found.ladder else list(known)
         cuts = tuple(sorted({one.position for one in maybe}))
-        return Whole(found.path, found.format, cuts)
+        return Whole(found.path, found.format, cuts, found.stamp)
 
     def settle(self, done: Done) -> tuple[Verdict, Sequence[Piece]]:
         """Who a stream was, and those of its pieces that are not yet counted.

@@ -13,7 +13,7 @@ from mars_server.counting.advance import Advance, Ledger
 from mars_server.counting.checkpoint import Checkpoints
 from mars_server.counting.drivers import Driver
 from mars_server.counting.identity import Source, Verdict
-from mars_server.counting.probe import Probe, probe, spans
+from mars_server.counting.probe import LogMovedError, Probe, probe, spans
 from mars_server.counting.progress import Progress
 from mars_server.counting.register import Register
 from mars_server.counting.sizes import Sizes
@@ -91,8 +91,10 @@ class _Pass:
             job, task = order[at]
             if done.problem is not None:
                 self.problem(*done.problem)
+            elif not done.pieces and not job.stopped and isinstance(task, Span):
+                self.outcome.notes.append(LogMovedError(job.probe.path).message)
             if done.problem is not None or not done.pieces:
-                job.stopped = True  # a log that shrank: it and what follows waits for the next pass
+                job.stopped = True  # and what follows waits for the next pass
             if not job.stopped:
                 self._note(job, done)
                 yield job, task, done
@@ -171,6 +173,9 @@ class _LedgerPass(_Pass):
     def _plan(self, job: _Job) -> list[Task]:
         try:
             verdict, tasks = self._register.plan(job.probe)
+        except LogMovedError as moved:
+            self.outcome.notes.append(moved.message)
+            return []
         except MarsError as error:
             self.problem(error.reason, f"{job.probe.path}: {error.message}")
             return []
@@ -178,12 +183,12 @@ class _LedgerPass(_Pass):
         source = verdict.source
         job.settle(verdict)
         if source and not tasks and verdict.start and _news(source, found, verdict):
-            self._advance(job, source.position, source.tail, found.ladder, Tally())
+            self._advance(job, source.position, source.tail, None, found.ladder, Tally())
         return tasks
 
     def _take(self, job: _Job, task: Task, done: Done) -> None:
         pieces: Iterable[Piece] = done.pieces
-        ladder = job.probe.ladder
+        own, ladder = job.probe.own, job.probe.ladder
         if isinstance(task, Whole):
             try:
                 verdict, pieces = self._register.settle(done)
@@ -191,18 +196,19 @@ class _LedgerPass(_Pass):
                 self.problem(error.reason, f"{job.probe.path}: {error.message}")
                 return
             job.settle(verdict)
-            ladder = done.ladder
+            own, ladder = done.own, done.ladder
             if verdict.start is None:
                 return
         tally = self.counted(job, task, pieces)
         last = done.pieces[-1]
-        self._advance(job, last.end, last.tail, ladder, tally, whole=not done.cut_short)
+        self._advance(job, last.end, last.tail, own, ladder, tally, whole=not done.cut_short)
 
     def _advance(
         self,
         job: _Job,
         position: int,
         tail: str,
+        own: str | None,
         ladder: tuple[str, ...],
         tally: Tally,
         *,
@@ -210,7 +216,7 @@ class _LedgerPass(_Pass):
     ) -> None:
         step = Advance(
             source=job.source,
-            own=job.probe.own,
+            own=own,
             ladder=ladder,
             before=job.position,
             position=position,
@@ -249,8 +255,13 @@ def _rounds(probes: Iterable[Probe]) -> Iterator[list[Probe]]:
     may be a new generation.
     """
     families: defaultdict[str, list[Probe]] = defaultdict(list)
+    streams = []
     for one in sorted(probes, key=lambda one: one.length is not None):
-        families[one.family].append(one)
+        if one.family is None:
+            streams.append([one])
+        else:
+            families[one.family].append(one)
     depth = max(map(len, families.values()), default=0)
     for level in range(depth):
         yield [members[level] for members in families.values() if level < len(members)]
+    yield from streams

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import IO
 
 from mars.errors import StateError
 from mars.wire.query import AllowList
 from mars_server.counting import formats
 from mars_server.counting.blocks import Lines, Watch, cut
 from mars_server.counting.identity import WINDOW, digest, is_timeless, ladder, own_id
-from mars_server.counting.streams import CHUNK, Stream, open_raw
+from mars_server.counting.seen import Seen, limited, stamp
+from mars_server.counting.streams import Stream, open_raw
 from mars_server.counting.tally import Counting, Rules, Tally
 
 
@@ -27,6 +27,7 @@ class Span:
     format: str
     start: int
     end: int
+    seen: Seen
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Whole:
     path: str
     format: str
     cuts: tuple[int, ...] = ()
+    stamp: tuple[int, int] | None = None
+    """Of a local archive, as it was looked at (``stamp``)."""
 
 
 Task = Span | Whole
@@ -55,13 +58,18 @@ class Done:
     """A task's result. Only a ``Whole`` tells who it is (``own``, ``ladder``, ``timeless``)."""
 
     pieces: tuple[Piece, ...] = ()
-    """Empty where there was no whole line, or a span had shrunk before it was read."""
+    """Empty where there was no whole line, or where it was another log that was read."""
     own: str | None = None
     ladder: tuple[str, ...] = ()
     timeless: bool = False
     cut_short: bool = False
     problem: tuple[str, str] | None = None
     """Reason code and sentence; then nothing of the task may be stored."""
+
+
+def elsewhere(task: Task) -> Task:
+    """The task for another machine, where devices and inodes have other numbers."""
+    return replace(task, seen=replace(task.seen, inode=None)) if isinstance(task, Span) else task
 
 
 def perform(task: Task, allow: AllowList) -> Done:
@@ -80,19 +88,24 @@ def _span(task: Span, allow: AllowList) -> Done:
     lines = Lines(formats.named(rules.format).shorten)
     size = task.end - task.start
     with open_raw(task.path) as raw:
+        if not task.seen.is_still(raw):
+            return Done()
         before = min(task.start, WINDOW)
         raw.seek(task.start - before)
-        watch = Watch(b"".join(_limited(raw, before)))
-        for chunk in _limited(raw, size):
+        watch = Watch(b"".join(limited(raw, before)))
+        for chunk in limited(raw, size):
             watch.see(chunk)
             counting.add(lines.feed(chunk))
-    if watch.whole != size:
-        return Done()
+        # Rotated by copytruncate meanwhile, it may hold new lines in the place of the old ones.
+        if watch.whole != size or not task.seen.is_still(raw):
+            return Done()
     return Done((Piece(task.end, digest(watch.tail), counting.take()),))
 
 
 def _whole(task: Whole, allow: AllowList) -> Done:
     with open_raw(task.path) as raw, closing(Stream(raw, task.path)) as stream:
+        if task.stamp is not None and task.stamp != stamp(raw):
+            return Done()
         if task.format == formats.AUTO:
             task = replace(task, format=formats.detect(stream.head()))
         watch = Watch()
@@ -114,11 +127,3 @@ def _pieces(task: Whole, stream: Stream, watch: Watch, rules: Rules) -> Iterator
             yield Piece(end, digest(watch.tail), counting.take())
     if watch.whole > end:
         yield Piece(watch.whole, digest(watch.tail), counting.take())
-
-
-def _limited(raw: IO[bytes], size: int) -> Iterator[bytes]:
-    """At most ``size`` bytes of ``raw``."""
-    left = size
-    while left > 0 and (data := raw.read(min(CHUNK, left))):
-        left -= len(data)
-        yield data

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, Row, Table, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Table, delete, func, insert, select, update
 
 from mars.errors import StateError
 from mars_server.counting.advance import Advance
@@ -21,6 +21,8 @@ from mars_server.storage.schema import archives, counts, meta, pairs, sources, w
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
 
+_COMMIT_LOCK = 0x636F6D6D6974
+"""The key (``commit``) of PostgreSQL's advisory lock that lasts for one transaction."""
 DIGITS = 16
 """Hex digits of one rung of a ladder."""
 
@@ -30,6 +32,8 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._newest: int | None = None
+        """The last source that this ledger knows of."""
 
     def bind(self, product: str, channel: str) -> None:
         """Raises ``StateError`` (``other-product``) where the counts belong to another product."""
@@ -46,7 +50,9 @@ class Ledger:
 
     def sources(self) -> list[Source]:
         with self._engine.connect() as connection:
-            return [_source(row) for row in connection.execute(select(sources))]
+            known = [_source(row) for row in connection.execute(select(sources))]
+        self._newest = max((one.id for one in known), default=None)
+        return known
 
     def is_archived(self, fingerprint: str) -> bool:
         """Whether a compressed file with these bytes is counted to its end."""
@@ -74,15 +80,21 @@ class Ledger:
 
         ``now`` is Unix time.
 
-        Raises ``StateError`` (``counted-elsewhere``) where another process moved a position.
+        Raises ``StateError`` (``counted-elsewhere``) where another process moved a position, or
+        made a source since ``sources()``, which may be one of these logs.
         """
         total = Tally()
         with self._engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(_COMMIT_LOCK)))
+            if connection.scalar(select(func.max(sources.c.id))) != self._newest:
+                raise _counted_elsewhere()
             ids = []
             for one in advances:
                 ids.append(_advance(connection, one, now))
                 total.add(one.tally)
             late = store(connection, total)
+        self._newest = max((*ids, self._newest or 0)) or None
         return ids, late
 
 
@@ -168,10 +180,7 @@ def _move(
         select(sources.c.first_day, sources.c.last_day).where(here).with_for_update()
     ).first()
     if row is None:
-        raise StateError(
-            "counted-elsewhere",
-            "Another process counted the same log meanwhile; nothing was stored twice. Run again.",
-        )
+        raise _counted_elsewhere()
     span = sorted([*days, *(day for day in row if day is not None)])
     connection.execute(
         update(sources)
@@ -183,6 +192,13 @@ def _move(
             last_day=span[-1] if span else None,
             **known,
         )
+    )
+
+
+def _counted_elsewhere() -> StateError:
+    return StateError(
+        "counted-elsewhere",
+        "Another process counted the same logs meanwhile; nothing was stored twice. Run again.",
     )
 
 

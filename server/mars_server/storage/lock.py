@@ -37,8 +37,8 @@ def counting_lock(
             connection.commit()
             yield
         return
-    name = engine.url.database
-    if not name or name == ":memory:":
+    name = _file(engine)
+    if not name:
         yield
         return
     handle = os.open(Path(f"{name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -47,6 +47,13 @@ def counting_lock(
         yield
     finally:
         os.close(handle)
+
+
+def _file(engine: Engine) -> str:
+    """The file itself, by whichever name or link it was given; empty for one in memory."""
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("PRAGMA database_list").all()
+    return os.path.realpath(rows[0][2]) if rows[0][2] else ""
 
 
 def _flock(handle: int) -> bool:

@@ -63,7 +63,7 @@ sources = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("own", String(32), unique=True),
-    Column("ladder", String(400), nullable=False),
+    Column("ladder", String(1000), nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("tail", String(32), nullable=False),
     Column("inode", String(48)),

@@ -1,0 +1,66 @@
+"""Tells whether a name still leads to the log that was looked at, rotated as it may be by now."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import IO
+
+from mars_server.counting.streams import CHUNK
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What tells the log that was looked at from another that has its name by now.
+
+    Held in memory until the pass ends: its hash is over raw bytes.
+    """
+
+    size: int
+    """Bytes at the beginning that the hash is of."""
+    head: bytes
+    inode: str | None = None
+    """Device and inode of a plain file; None for everything else."""
+
+    @classmethod
+    def of(cls, raw: IO[bytes], size: int) -> Seen:
+        """Of an open log with at least ``size`` bytes."""
+        raw.seek(0)
+        data = b"".join(limited(raw, size))
+        return cls(size, blake2b(data, digest_size=16).digest(), inode(raw))
+
+    def is_still(self, raw: IO[bytes]) -> bool:
+        """Whether ``raw`` is that log. Moves the file's position."""
+        now = Seen.of(raw, self.size)
+        return now.head == self.head and (self.inode is None or now.inode == self.inode)
+
+
+def inode(raw: IO[bytes]) -> str | None:
+    """None for remote files, and for those that are removed while we look."""
+    status = _status(raw)
+    return None if status is None else f"{status.st_dev}:{status.st_ino}"
+
+
+def stamp(raw: IO[bytes]) -> tuple[int, int] | None:
+    """Size and time of the last change of a plain file, which a rename leaves as they are."""
+    status = _status(raw)
+    return None if status is None else (status.st_size, status.st_mtime_ns)
+
+
+def _status(raw: IO[bytes]) -> os.stat_result | None:
+    try:
+        status = os.fstat(raw.fileno())
+    except (OSError, AttributeError):
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
+
+
+def limited(raw: IO[bytes], size: int) -> Iterator[bytes]:
+    """At most ``size`` bytes of ``raw``."""
+    left = size
+    while left > 0 and (data := raw.read(min(CHUNK, left))):
+        left -= len(data)
+        yield data

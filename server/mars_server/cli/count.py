@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
 from mars_server.counting.run import Outcome, count_once
 from mars_server.counting.run import dry_run as dry
-from mars_server.counting.streams import STDIN, is_url
+from mars_server.counting.streams import STDIN, is_url, shown
 
 
 @click.command()
@@ -74,9 +75,9 @@ def count(
 ) -> int:
     """Count the MOTD's access logs by day and coarse metric.
 
-    LOG is a file (plain, gzip, Zstandard, xz), a folder of such files, a glob, a URL, or - for
-    standard input. With --db every line is counted once, however often this runs and however the
-    logs are rotated. With --dry-run whatever the logs hold is counted.
+    LOG is a file (plain, gzip, Zstandard, xz, bzip2), a folder of such files, a glob, a URL, or -
+    for standard input. With --db every line is counted once, however often this runs and however
+    the logs are rotated. With --dry-run whatever the logs hold is counted.
     """
     if dry_run == (url is not None):
         raise click.UsageError("Give either --db URL or --dry-run.")
@@ -84,15 +85,21 @@ def count(
         raise click.UsageError("--follow needs --db and local logs.")
     product = parse_product(product_file.read_bytes(), str(product_file))
     with driver(jobs, cluster) as chosen:
-        if url is None:
-            found = dry(expand(logs), AllowList.of(product), chosen, _progress(), format_name)
-            return report(found, as_json=as_json)
-        store = _Store(product, url, chosen, format_name)
-        if not follow:
-            return report(store.count(expand(logs)), as_json=as_json)
-        with until_signal():
-            follow_logs(logs, lambda paths: _say_new(store.count(paths), as_json), interval)
-    return 0
+        store = None if url is None else _Store(product, url, chosen, format_name)
+        if follow and store:
+            with until_signal():
+                follow_logs(logs, lambda paths: _say_new(store.count(paths), as_json), interval)
+            return 0
+        missing: list[tuple[str, str]] = []
+        paths = expand(logs, lambda error: missing.append((error.reason, error.message)))
+        failed = _say_problems(missing)
+        if failed and not paths:
+            return failed
+        if store:
+            found = store.count(paths)
+        else:
+            found = dry(paths, AllowList.of(product), chosen, _progress(), format_name)
+        return failed | report(found, as_json=as_json)
 
 
 class _Store:
@@ -136,9 +143,8 @@ def _say_new(outcome: Outcome, as_json: bool) -> None:
 def report(outcome: Outcome, *, as_json: bool) -> int:
     """Prints it; 1 where a log could not be counted."""
     for note in outcome.notes:
-        click.echo(safe(note), err=True)
-    for reason, message in outcome.problems:
-        click.echo(f"{safe(message)} [{reason}]", err=True)
+        click.echo(_told(note), err=True)
+    failed = _say_problems(outcome.problems)
     total = outcome.tally
     if as_json:
         told: dict[str, object] = {
@@ -151,4 +157,18 @@ def report(outcome: Outcome, *, as_json: bool) -> int:
     else:
         late = f", {outcome.late} of the hits too late" if outcome.late else ""
         click.echo(f"{total.lines} lines, {total.hits} hits, {total.rejected} rejected{late}")
-    return 1 if outcome.problems else 0
+    return failed
+
+
+def _say_problems(problems: Iterable[tuple[str, str]]) -> int:
+    """The exit code: 1 where there are any."""
+    failed = 0
+    for reason, message in problems:
+        click.echo(f"{_told(message)} [{reason}]", err=True)
+        failed = 1
+    return failed
+
+
+def _told(text: str) -> str:
+    """``text`` for a terminal or a journal, without what a URL in it keeps secret."""
+    return safe(" ".join(map(shown, text.split(" "))))

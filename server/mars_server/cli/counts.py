@@ -12,9 +12,11 @@ import click
 from sqlalchemy import Engine
 
 from mars.console import emit_json
-from mars.errors import ConfigError
+from mars.errors import ConfigError, StateError
 from mars.wire.product import parse_product
 from mars.wire.query import AllowList
+from mars_server.counting import formats
+from mars_server.counting.streams import STDIN
 from mars_server.storage import open_database, reading
 from mars_server.storage.reading import Week
 
@@ -140,15 +142,32 @@ def export(url: str, day: str | None, form: str) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="product.toml with the releases and languages that may be counted.",
 )
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(formats.NAMES),
+    default=formats.AUTO,
+    show_default=True,
+    help="How the logs are written: the same as when they were counted.",
+)
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--allow-empty", is_flag=True, help="Also where no hit of the day is left.")
 @_json
 def recount(
-    day: str, logs: tuple[str, ...], url: str, product_file: Path, jobs: int, as_json: bool
+    day: str,
+    logs: tuple[str, ...],
+    url: str,
+    product_file: Path,
+    format_name: str,
+    jobs: int,
+    allow_empty: bool,
+    as_json: bool,
 ) -> None:
     """Count DAY (such as 2026-11-21) anew from all its logs.
 
     For a day whose counts were made with an outdated list of releases. Lines that were never
-    counted stay uncounted. A day of a published week is refused.
+    counted stay uncounted. A day of a published week is refused, and so is a day that had hits and
+    would have none.
     """
     from mars_server.counting.drivers import driver
     from mars_server.counting.inputs import expand
@@ -158,13 +177,22 @@ def recount(
     from mars_server.storage.lock import counting_lock
 
     _check_day(day, "DAY")
+    if STDIN in logs:
+        raise click.UsageError("A day is counted anew from files; standard input is read once.")
     product = parse_product(product_file.read_bytes(), str(product_file))
     engine = open_database(url, create=False)
     ledger = Ledger(engine)
     with driver(jobs) as chosen, counting_lock(engine):
         ledger.bind(product.product, product.channel)
         allow = AllowList.of(product)
-        found = count_again(day, expand(logs), allow, chosen, ledger, known(engine))
+        paths = expand(logs)
+        found = count_again(day, paths, allow, chosen, ledger, known(engine), format_name)
+        if not (found.hits or allow_empty) and day in reading.levels(engine):
+            raise StateError(
+                "day-emptied",
+                f"{day} has hits, and none was found now, so nothing was changed: "
+                "give the --format of these logs, or --allow-empty.",
+            )
         ledger.replace_day(day, found)
     if as_json:
         emit_json({"day": day, "hits": found.hits, "days": found.days()})

@@ -2,63 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from glob import glob
 from pathlib import Path
 
-from mars.errors import ConfigError, StateError
+from mars.errors import ConfigError, MarsError, StateError
+from mars_server.counting.streams import STDIN, is_url, unreadable
 
-STDIN = "-"
 PART = ".part"
 """A generation that our server still writes, unsorted; counted when it is closed."""
 
 
-def expand(names: Sequence[str]) -> list[str]:
+def _raise(problem: MarsError) -> None:
+    raise problem
+
+
+def expand(names: Sequence[str], problem: Callable[[MarsError], None] = _raise) -> list[str]:
     """The logs that ``names`` mean, each once, in the order given; folders sorted by name.
 
-    Raises ``StateError`` (``log-missing``) and ``ConfigError`` (``log-unfinished``) for a
-    ``.part`` file that is named; for URLs with ``*`` what ``remote.expand_url`` raises.
+    For a name that means none ``problem`` is called, which may raise: ``StateError``
+    (``log-missing``), ``ConfigError`` (``log-unfinished``) for a ``.part`` file, and for URLs with
+    ``*`` what ``remote.expand_url`` raises; ``StateError`` (``log-unreadable``).
     """
     seen: set[tuple[int, int]] = set()
-    return [path for path in _each(names) if _is_new(path, seen)]
-
-
-def _each(names: Iterable[str]) -> Iterator[str]:
+    paths = []
     for name in names:
-        if "://" in name and "*" in name:
-            from mars_server.counting.remote import expand_url
-
-            yield from expand_url(name)
-        elif name == STDIN or "://" in name:
-            yield name
-        elif Path(name).is_dir():
-            yield from _folder(Path(name))
-        elif Path(name).exists():
-            if name.endswith(PART):
-                raise ConfigError(
-                    "log-unfinished",
-                    f"{name} is still being written; count the folder, or wait until it is closed.",
-                )
-            yield name
-        else:
-            found = sorted(glob(name))  # noqa: PTH207 - absolute patterns too
-            if not found:
-                raise StateError("log-missing", f"There is no log {name}.")
-            yield from (one for one in found if _is_log(Path(one)))
+        try:
+            paths += [path for path in _each(name) if _is_new(path, seen)]
+        except MarsError as error:
+            problem(error)
+        except OSError as error:
+            problem(unreadable(name, error.strerror or "no access"))
+    return paths
 
 
-def _folder(folder: Path) -> Iterator[str]:
-    yield from (str(path) for path in sorted(folder.iterdir()) if _is_log(path))
+def _each(name: str) -> list[str]:
+    if is_url(name) and "*" in name:
+        from mars_server.counting.remote import expand_url
+
+        return expand_url(name)
+    if name == STDIN or is_url(name):
+        return [name]
+    path = Path(name)
+    if path.is_dir():
+        return [str(one) for one in sorted(path.iterdir()) if _is_log(one)]
+    if path.exists():
+        if _is_part(path):
+            raise ConfigError(
+                "log-unfinished",
+                f"{name} is still being written; count the folder, or wait until it is closed.",
+            )
+        return [name]
+    found = [one for one in sorted(glob(name)) if _is_log(Path(one))]  # noqa: PTH207 - absolute too
+    if not found:
+        raise StateError("log-missing", f"There is no log {name}.")
+    return found
 
 
 def _is_log(path: Path) -> bool:
-    return path.is_file() and path.suffix != PART and not path.name.startswith(".")
+    return path.is_file() and not _is_part(path) and not path.name.startswith(".")
+
+
+def _is_part(path: Path) -> bool:
+    """By whichever link it is named."""
+    return PART in (path.suffix, path.resolve().suffix)
 
 
 def _is_new(path: str, seen: set[tuple[int, int]]) -> bool:
-    if path == STDIN or "://" in path:
+    if path == STDIN or is_url(path):
         return True
-    status = Path(path).stat()
+    try:
+        status = Path(path).stat()
+    except FileNotFoundError:  # rotated away meanwhile
+        return False
     key = (status.st_dev, status.st_ino)
     if key in seen:
         return False

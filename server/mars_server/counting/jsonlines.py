@@ -11,7 +11,8 @@ status       ``status``, a whole number or its digits
 ===========  ====================================================================================
 
 Members under ``request`` that a client fills (``headers``) are never looked at. A line that is no
-JSON, or whose known members have other types, is no hit.
+JSON, or whose known members have other types, is no hit; nor is one of ``LINE_BOUND`` bytes or
+more, however the pieces fall in which it was read.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from datetime import date
 
 import msgspec
 
+from mars_server.counting.blocks import LINE_BOUND
 from mars_server.counting.calendar import MONTHS
 from mars_server.counting.combined import DAY, PROTOCOL, QUERY, Found
 
@@ -76,7 +78,7 @@ class JsonLines:
 
 
 def _may_hit(line: bytes) -> bool:
-    return b"motd.json" in line or b"\\u" in line
+    return len(line) < LINE_BOUND and (b"motd.json" in line or b"\\u" in line)
 
 
 def _hit(line: bytes) -> tuple[bytes, bytes] | None:
@@ -120,7 +122,7 @@ def _day(entry: _Entry) -> bytes | None:
     stamp = next((one for one in stamps if one is not None), None)
     if isinstance(stamp, str) and not _EPOCH.fullmatch(stamp):
         return _written(stamp)
-    return None if stamp is None else _from_epoch(float(stamp))
+    return None if stamp is None else _from_epoch(stamp)
 
 
 def _written(stamp: str) -> bytes | None:
@@ -131,9 +133,9 @@ def _written(stamp: str) -> bytes | None:
     return None
 
 
-def _from_epoch(seconds: float) -> bytes | None:
+def _from_epoch(stamp: float | str) -> bytes | None:
     try:
-        day = date.fromordinal(_FIRST_DAY + int(seconds // _DAY_SECONDS))
+        day = date.fromordinal(_FIRST_DAY + int(float(stamp) // _DAY_SECONDS))
     except (ValueError, OverflowError):
         return None
     return f"{day.day:02d}/{MONTHS[day.month - 1]}/{day.year:04d}".encode()

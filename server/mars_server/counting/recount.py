@@ -13,6 +13,7 @@ from mars.errors import MarsError, StateError
 from mars.wire.query import AllowList
 from mars_server.counting.advance import Ledger
 from mars_server.counting.drivers import Driver
+from mars_server.counting.formats import AUTO
 from mars_server.counting.probe import Probe, probe, spans
 from mars_server.counting.register import Register
 from mars_server.counting.retention import Known
@@ -37,6 +38,7 @@ def recount(
     driver: Driver,
     ledger: Ledger,
     known: Collection[Known],
+    format_name: str = AUTO,
     sizes: Sizes = Sizes(),  # noqa: B008 - frozen
 ) -> Tally:
     """The hits of an ISO day in what was counted of the logs; stores nothing.
@@ -47,7 +49,7 @@ def recount(
     register = Register(ledger, sizes.span)
     parts = {}
     for path in paths:
-        part = _part(probe(path), register, driver, allow, sizes)
+        part = _part(probe(path, format_name), register, driver, allow, sizes)
         if part is not None:
             parts[part.source] = part  # two copies of one log count once
     _check(day, parts.keys(), known)

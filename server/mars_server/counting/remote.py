@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import IO, Any, cast
 
 from mars.errors import ConfigError, MarsError, StateError
+from mars_server.counting.streams import shown
 
 _BLOCK = 4 * 1024 * 1024
 """Bytes fetched at once."""
@@ -17,16 +18,13 @@ def open_url(url: str) -> Iterator[IO[bytes]]:
     """A seekable remote file.
 
     Raises ``ConfigError`` (``extra-missing``) without the extra ``cluster`` and ``StateError``
-    (``log-unreadable``) where the file cannot be had; the message never quotes the server.
+    (``log-unreadable``) where the file cannot be had, or no longer be read; the message quotes no
+    server, and of the URL neither user, password nor query.
     """
-    with _said_plainly(url):
+    with _said_plainly(url):  # while it is read too, where a server shows what it can't do
         system, path = _fsspec().core.url_to_fs(url)
-        file = system.open(path, "rb", block_size=_BLOCK)
-    with file:
-        try:
+        with system.open(path, "rb", block_size=_BLOCK) as file:
             yield cast("IO[bytes]", file)
-        except OSError as error:
-            raise _unreadable(url, error) from error
 
 
 def expand_url(pattern: str) -> list[str]:
@@ -36,7 +34,7 @@ def expand_url(pattern: str) -> list[str]:
         system, path = _fsspec().core.url_to_fs(pattern)
         found = [str(system.unstrip_protocol(one)) for one in sorted(system.glob(path))]
     if not found:
-        raise StateError("log-missing", f"There is no log {pattern}.")
+        raise StateError("log-missing", f"There is no log {shown(pattern)}.")
     return found
 
 
@@ -57,7 +55,7 @@ def _said_plainly(url: str) -> Iterator[None]:
     except MarsError:
         raise
     except ImportError as error:  # fsspec names the package that a protocol needs
-        raise ConfigError("extra-missing", f"{url} cannot be read: {error}.") from error
+        raise ConfigError("extra-missing", f"{shown(url)} cannot be read: {error}.") from error
     except Exception as error:  # each protocol's library has errors of its own
         raise _unreadable(url, error) from error
 
@@ -65,6 +63,7 @@ def _said_plainly(url: str) -> Iterator[None]:
 def _unreadable(url: str, error: Exception) -> StateError:
     return StateError(
         "log-unreadable",
-        f"{url} cannot be read ({type(error).__name__}). Check the address, and the rights that "
-        "its protocol's library finds in the environment.",
+        f"{shown(url)} cannot be read ({type(error).__name__}). Check the address, the rights that "
+        "its protocol's library finds in the environment, and that a web server knows Range "
+        "requests.",
     )

@@ -8,7 +8,7 @@ reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -56,6 +56,9 @@ class Policy:
         if first is None or last is None:
             counted = day_of(known.counted)
             return None if counted <= self.until else "too young"
+        # Whatever it is dated, no line is younger than its counting; a day more for time zones.
+        last = min(last, day_of(known.counted + DAY))
+        first = min(first, last)
         if last > self.until:
             return "too young"
         open_weeks = sorted(week for week in self.open if iso_week(first) <= week <= iso_week(last))
@@ -68,6 +71,8 @@ class Fate:
 
     path: str
     reason: str | None
+    source: int | None = None
+    """The id that it is known by; None where it is not."""
 
 
 def day_of(seconds: int) -> str:
@@ -83,24 +88,42 @@ def policy(open_weeks: Iterable[str], now: int, keep_days: int) -> Policy:
 def judge(paths: Iterable[str], ledger: Ledger, known: Iterable[Known], rule: Policy) -> list[Fate]:
     """Decides each log's fate; changes nothing."""
     ages = {one.id: one for one in known}
-    return [Fate(path, _reason(path, Register(ledger, Sizes().span), ages, rule)) for path in paths]
+    return [_fate(path, Register(ledger, Sizes().span), ages, rule) for path in paths]
 
 
-def _reason(path: str, register: Register, ages: dict[int, Known], rule: Policy) -> str | None:
+def _fate(path: str, register: Register, ages: dict[int, Known], rule: Policy) -> Fate:
     if path == STDIN or is_url(path):
-        return "not a local file"
+        return Fate(path, "not a local file")
+    if Path(path).is_symlink():
+        return Fate(path, "a link; name the log itself")
     try:
-        found = probe(path)
-        source, all_counted = _source(found, register)
+        source, all_counted = _source(probe(path), register)
+        changed = day_of(int(Path(path).stat().st_mtime))
     except MarsError as error:
-        return error.message
+        return Fate(path, error.message)
+    except OSError as error:
+        return Fate(path, error.strerror or "no access")
     if source is None or source not in ages:
-        return "never counted"
+        return Fate(path, "never counted")
     if not all_counted:
-        return "not counted to its end"
-    if day_of(int(Path(path).stat().st_mtime)) > rule.until:
-        return "changed lately"
-    return rule.spares(ages[source])
+        return Fate(path, "not counted to its end", source)
+    if changed > rule.until:
+        return Fate(path, "changed lately", source)
+    return Fate(path, rule.spares(ages[source]), source)
+
+
+def forgettable(
+    fates: Collection[Fate], known: Iterable[Known], rule: Policy, *, missing: bool
+) -> set[int]:
+    """The sources of the logs that are gone, but for those of which a copy stays; and with
+    ``missing`` also of those that would go, but of which no log is there any more.
+
+    Whoever forgets a log that is still there counts it anew, as lines that came too late.
+    """
+    gone = {fate.source for fate in fates if fate.reason is None and fate.source is not None}
+    if missing:
+        gone |= {one.id for one in known if rule.spares(one) is None}
+    return gone - {fate.source for fate in fates if fate.reason or Path(fate.path).exists()}
 
 
 def _source(found: Probe, register: Register) -> tuple[int | None, bool]:

@@ -1,39 +1,67 @@
-"""Opens logs for reading: plain, gzip, Zstandard, xz; a path, standard input or a URL."""
+"""Opens logs for reading: plain, gzip, Zstandard, xz, bzip2; a path, standard input or a URL."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import lzma
+import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import IO, TypeAlias, cast
+from typing import IO, Protocol, TypeAlias, cast
 
 from mars.errors import StateError
 
 if sys.version_info >= (3, 14):
-    from compression.zstd import ZstdError, ZstdFile
+    from compression.zstd import ZstdDecompressor, ZstdError
 else:
-    from backports.zstd import ZstdError, ZstdFile
+    from backports.zstd import ZstdDecompressor, ZstdError
 
 Buffered: TypeAlias = "io.BufferedReader[io.RawIOBase]"
+Pieces: TypeAlias = Generator[bytes, None, None]
 CHUNK = 128 * 1024
 """Bytes per read."""
 STDIN = "-"
 
-_MAGICS = ((b"\x1f\x8b", "gz"), (b"\x28\xb5\x2f\xfd", "zst"), (b"\xfd7zXZ\x00", "xz"))
+_XZ = b"\xfd7zXZ\x00"
+_KIND = re.compile(
+    rb"(?P<gz>\x1f\x8b)"
+    rb"|(?P<zst>\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18)"  # a frame, or one to be skipped
+    rb"|(?P<xz>" + re.escape(_XZ) + rb")"
+    rb"|(?P<bz2>BZh[1-9](?:1AY&|\x17rE8))"
+    # compress, lzma, lz4, 7z, zip: known only to be refused, since as text they hold no hit.
+    rb"|(?P<unknown>\x1f[\x9d\xa0]|\x5d\x00\x00|\x04\x22\x4d\x18|7z\xbc\xaf|PK\x03\x04)"
+)
 
 
 def compression(head: bytes) -> str:
-    """``gz``, ``zst``, ``xz`` or ``""`` by the first bytes; names are not trusted."""
-    return next((name for magic, name in _MAGICS if head.startswith(magic)), "")
+    """``gz``, ``zst``, ``xz``, ``bz2``, ``unknown`` or ``""`` by the first 8 bytes; names are not
+    trusted."""
+    match = _KIND.match(head)
+    return (match and match.lastgroup) or ""
 
 
 def is_url(path: str) -> bool:
     return "://" in path
+
+
+_PLACE = re.compile(r"(?:[^/:]*|\[[0-9a-f:.]+\])(?::[0-9]+)?(?:/.*)?", re.DOTALL)
+"""Host, port and path."""
+
+
+def shown(path: str) -> str:
+    """``path`` as a message may name it: a URL without user, password and query."""
+    if not is_url(path):
+        return path
+    scheme, _, rest = path.partition("://")
+    place = re.split("[?#]", rest)[0].rpartition("@")[2]
+    # Where a password holds one of / ? # it is unclear where it ends: then nothing is shown.
+    return f"{scheme}://{place if _PLACE.fullmatch(place) else '…'}"
 
 
 @contextmanager
@@ -48,6 +76,8 @@ def open_raw(path: str) -> Iterator[IO[bytes]]:
             yield remote
     else:
         try:
+            if Path(path).is_fifo():  # a log is read twice, and opening a pipe may wait for ever
+                raise unreadable(path, "a pipe; give it as standard input, named -")
             local = Path(path).open("rb", buffering=0)  # noqa: SIM115 - closed below
         except OSError as error:
             raise unreadable(path, error.strerror or "cannot be opened") from error
@@ -56,7 +86,8 @@ def open_raw(path: str) -> Iterator[IO[bytes]]:
 
 
 def unreadable(path: str, why: str) -> StateError:
-    return StateError("log-unreadable", f"{path} cannot be read ({why}); nothing of it was stored.")
+    sentence = f"{shown(path)} cannot be read ({why}); nothing of it was stored."
+    return StateError("log-unreadable", sentence)
 
 
 class Stream:
@@ -68,45 +99,105 @@ class Stream:
         source = cast("Buffered", io.BufferedReader(cast("io.RawIOBase", raw), CHUNK))
         self._source = source
         self.kind = compression(source.peek(8)[:8])
-        self._pipe = _decompressed(source, self.kind)
+        self._unpacked = _uncompressed(source, self.kind)
+        self._pieces = self._checked()
         self._peeked = b""
 
     def close(self) -> None:
         """Ends the decompressor; the file below belongs to the caller."""
-        if self._pipe is not self._source:
-            self._pipe.close()
+        self._pieces.close()
+        self._unpacked.close()
         self._source.detach()
 
     def head(self) -> bytes:
         """The first bytes, as many as one read gives; ``chunks`` gives them once more."""
-        self._peeked = self._peeked or next(self.chunks(), b"")
+        self._peeked = self._peeked or next(self._pieces, b"")
         return self._peeked
 
     def chunks(self) -> Iterator[bytes]:
         """Pieces of at most ``CHUNK`` bytes. Raises ``StateError`` on damaged archives."""
-        if self._peeked:
-            first, self._peeked = self._peeked, b""
-            yield first
-        while True:
-            try:
-                data = self._pipe.read(CHUNK)
-            except EOFError:  # the end of the archive is missing
-                self.cut_short = True
-                return
-            except (OSError, lzma.LZMAError, zlib.error, ZstdError) as error:
-                raise unreadable(self._path, "damaged archive") from error
-            if not data:
-                return
+        first, self._peeked = self._peeked, b""
+        return chain([first] if first else [], self._pieces)
+
+    def _checked(self) -> Pieces:
+        if self.kind == "unknown":
+            raise unreadable(self._path, "packed in a way that is not known here; unpack it")
+        try:
+            yield from self._unpacked
+        except EOFError:  # the end of the archive is missing
+            self.cut_short = True
+        except (OSError, lzma.LZMAError, zlib.error, ZstdError) as error:
+            raise unreadable(self._path, "damaged archive") from error
+
+
+def _uncompressed(source: Buffered, kind: str) -> Pieces:
+    match kind:
+        case "gz":
+            return _gzip(source)
+        case "xz":
+            return _members(source, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ), _after_padding)
+        case "bz2":
+            return _members(source, bz2.BZ2Decompressor)
+        case "zst":
+            return _members(source, ZstdDecompressor)
+        case _:
+            return _plain(source)
+
+
+def _plain(source: Buffered) -> Pieces:
+    while data := source.read(CHUNK):
+        yield data
+
+
+def _gzip(source: Buffered) -> Pieces:
+    with gzip.GzipFile(fileobj=source) as file:
+        while data := file.read1(CHUNK):  # read would lose what stands before a missing end
             yield data
 
 
-def _decompressed(source: Buffered, kind: str) -> IO[bytes]:
-    match kind:
-        case "gz":
-            return cast("IO[bytes]", gzip.GzipFile(fileobj=source))
-        case "xz":
-            return cast("IO[bytes]", lzma.LZMAFile(source))
-        case "zst":
-            return cast("IO[bytes]", ZstdFile(source))
-        case _:
-            return source
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+def _members(
+    source: Buffered,
+    make: Callable[[], _Decompressor],
+    between: Callable[[bytes, Buffered], bytes] = lambda rest, _: rest,
+) -> Pieces:
+    """An archive is a row of members, and every byte of it belongs to one.
+
+    ``LZMAFile``, ``BZ2File`` and ``ZstdFile`` end in silence at the first bytes after a member that
+    begin no other, and what follows would be lost. Raises ``EOFError`` in a member's middle.
+    """
+    rest = source.read(CHUNK)
+    while rest:
+        one = make()
+        while not one.eof:
+            if one.needs_input and not (rest := rest or source.read(CHUNK)):
+                raise EOFError
+            data = one.decompress(rest, CHUNK)
+            rest = b""
+            if data:
+                yield data
+        rest = between(one.unused_data or source.read(CHUNK), source)
+
+
+def _after_padding(rest: bytes, source: Buffered) -> bytes:
+    """Skips the NULs, in fours, that may stand between xz streams and after the last (the .xz
+    format 1.2.1, section 2.2)."""
+    padding = 0
+    while rest:
+        left = rest.lstrip(b"\0")
+        padding += len(rest) - len(left)
+        rest = left or source.read(CHUNK)
+        if left:
+            break
+    if padding % 4 or not _XZ.startswith(rest[: len(_XZ)]):
+        raise lzma.LZMAError
+    return rest

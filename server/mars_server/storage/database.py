@@ -30,9 +30,9 @@ def open_database(url: str, *, create: bool = True) -> Engine:
     """The database at ``url``, created if need be and migrated to the current tables.
 
     ``sqlite:///PATH`` or ``postgresql://…``. Raises ``ConfigError`` (``database-url``) for any
-    other URL and ``StateError``: ``database-unavailable`` where it cannot be reached, and
-    ``database-missing`` where there is no such file and none shall be made (``create``), and
-    ``database-newer`` where a later version of this program made its tables.
+    other URL, such as one of a database in memory, and ``StateError``: ``database-unavailable``
+    where it cannot be reached, ``database-missing`` where there is no such file and none shall be
+    made (``create``), ``database-newer`` where a later version of this program made its tables.
     """
     parsed = _parse(url)
     if not create:
@@ -61,32 +61,34 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        parsed = None
-    if parsed is None or parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise _bad_url()
-    return parsed
+        raise _bad_url() from None
+    name = parsed.database or ""
+    match parsed.get_backend_name():
+        case "sqlite" if name and not name.startswith((":memory:", "file:", "~")):
+            return parsed
+        case "postgresql" if url.count("@") < 2:  # else half a password is taken for the host
+            return parsed
+    raise _bad_url()
 
 
 def _bad_url() -> ConfigError:
     return ConfigError(
         "database-url",
-        "The database must be given as sqlite:///PATH or postgresql://USER@HOST/NAME.",
+        "The database must be given as sqlite:///PATH, a file's path without ~, or as "
+        "postgresql://USER@HOST/NAME, with %40 for an @ in a name or password.",
     )
 
 
 def _check_there(url: URL) -> None:
     name = url.database
-    if url.get_backend_name() != "sqlite" or not name or name.startswith((":memory:", "file:")):
-        return
-    if not Path(name).exists():
+    if url.get_backend_name() == "sqlite" and name and not Path(name).exists():
         raise StateError(
             "database-missing", f"There is no database {name}; mars-server count makes it."
         )
 
 
 def _sqlite(url: URL) -> Engine:
-    if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": LOCK_WAIT})
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_immediate)

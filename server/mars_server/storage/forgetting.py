@@ -1,13 +1,13 @@
-"""Forgets the sources whose weeks are published: from then on their lines could only be dropped."""
+"""What is known of logs, for deciding which may go; and the forgetting of those that went."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from mars_server.counting.calendar import iso_week
-from mars_server.counting.retention import Known, Policy
+from mars_server.counting.retention import Known
 from mars_server.counting.tally import LEVEL
 from mars_server.storage.reading import HITS_BEFORE, LINES_BEFORE
 from mars_server.storage.schema import counts, meta, sources, weeks
@@ -26,24 +26,22 @@ def open_weeks(engine: Engine) -> set[str]:
         return {iso_week(day) for day in days} - set(connection.scalars(select(weeks.c.week)))
 
 
-def forget(engine: Engine, rule: Policy) -> int:
-    """Removes every source that ``rule`` does not spare, keeping the totals; returns how many."""
-    gone = [one.id for one in known(engine) if rule.spares(one) is None]
+def forget(engine: Engine, numbers: Iterable[int]) -> None:
+    """Removes these sources, keeping the totals."""
     with engine.begin() as connection:
-        for number in gone:
-            _keep_totals(connection, [number])
+        for number in sorted(numbers):
+            _keep_totals(connection, number)
             connection.execute(delete(sources).where(sources.c.id == number))
-    return len(gone)
 
 
-def _keep_totals(connection: Connection, numbers: Collection[int]) -> None:
+def _keep_totals(connection: Connection, number: int) -> None:
     lines, hits = connection.execute(
-        select(func.sum(sources.c.lines), func.sum(sources.c.hits)).where(sources.c.id.in_(numbers))
+        select(sources.c.lines, sources.c.hits).where(sources.c.id == number)
     ).one()
     for key, n in ((LINES_BEFORE, lines), (HITS_BEFORE, hits)):
         held = connection.scalar(select(meta.c.value).where(meta.c.key == key))
         if held is None:
-            connection.execute(insert(meta).values(key=key, value=str(n or 0)))
+            connection.execute(insert(meta).values(key=key, value=str(n)))
         else:
-            new = str(int(held) + int(n or 0))
+            new = str(int(held) + n)
             connection.execute(update(meta).where(meta.c.key == key).values(value=new))

@@ -77,3 +77,28 @@ def test_a_day_is_counted_anew(counted: tuple[str, Path, Path]) -> None:
     done = run("counts", "recount", "2026-11-01", logs, *told, code=1)
     assert b"[week-published]" in done.stderr
     assert run_json("counts", "show", "--db", url)["days"] == after
+
+
+def test_a_day_is_not_wiped_by_a_wrong_format(tmp_path: Path) -> None:
+    """It begins as a combined log, so its format must be given."""
+    url, toml, log = f"sqlite:///{tmp_path}/c.db", product(tmp_path), tmp_path / "mixed.log"
+    hit = b'{"status":200,"ts":1795219200,"request":"GET /motd/motd.json HTTP/1.1"}\n'
+    log.write_bytes(line(request=b"GET /") * 30 + hit * 20)
+    told = ("--product", toml, "--db", url)
+    assert run_json("count", log, *told, "--format", "json")["hits"] == 20
+    before = run_json("counts", "show", "--db", url)
+    (day,) = before["days"]
+    again = ("counts", "recount", day, log, *told)
+    assert b"[day-emptied]" in run(*again, code=1).stderr
+    assert run_json("counts", "show", "--db", url) == before
+    assert run_json(*again, "--format", "json")["hits"] == 20
+    assert run_json("counts", "show", "--db", url) == before
+    assert run_json(*again, "--allow-empty")["hits"] == 0
+    assert run_json("counts", "show", "--db", url)["days"] == {}
+    assert run_json(*again)["hits"] == 0  # it had none, so nothing is lost
+
+
+def test_a_day_cannot_be_counted_anew_from_standard_input(counted: tuple[str, Path, Path]) -> None:
+    url, _, toml = counted
+    told = ("counts", "recount", "2026-11-01", "-", "--db", url, "--product", toml)
+    assert b"standard input" in run(*told, code=2, stdin=line()).stderr

@@ -1,0 +1,137 @@
+"""What a name may mean, and that nothing is passed over in silence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from mars.errors import ConfigError
+from mars_server.counting.blocks import LINE_BOUND
+from mars_server.storage import open_database
+from tests.server.counting.commands import contract, expected, product, run, run_json
+from tests.server.counting.examples import line
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """One log; beside it a part that still grows, links to both, and one to nothing."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / "a.log").write_bytes(line())
+    (folder / "b.part").write_bytes(line())
+    (tmp_path / "part.log").symlink_to(folder / "b.part")
+    (tmp_path / "dangling.log").symlink_to(folder / "none")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("none.log", b"[log-missing]"),
+        ("*.nothing", b"[log-missing]"),
+        ("dangling.log", b"[log-missing]"),
+        ("dangl*", b"[log-missing]"),
+        ("logs/*.part", b"[log-missing]"),
+        ("logs/b.part", b"[log-unfinished]"),
+        ("part.log", b"[log-unfinished]"),
+        ("par*.log", b"[log-missing]"),
+    ],
+)
+def test_a_name_that_means_no_log_is_told_and_the_others_are_counted(
+    tmp_path: Path, logs: Path, name: str, reason: bytes
+) -> None:
+    told = ("--product", product(tmp_path), "--dry-run")
+    alone = run("count", tmp_path / name, *told, "--json", code=1)
+    assert (alone.stdout, alone.stderr.count(b"\n")) == (b"", 1)
+    assert reason in alone.stderr
+    beside = run("count", tmp_path / name, logs / "a.log", *told, "--json", code=1)
+    assert contract(json.loads(beside.stdout)) == expected(line())
+    assert reason in beside.stderr
+    stored = (*told[:2], "--db", f"sqlite:///{tmp_path}/c.db")
+    assert run_json("count", tmp_path / name, logs, *stored, code=1)["hits"] == 1
+    again = run("scrub", tmp_path / name, logs, *stored[2:], code=1)
+    assert reason in again.stderr
+    assert b"a.log: kept" in again.stdout
+
+
+def test_a_folder_skips_links_to_parts_and_to_nothing(tmp_path: Path, logs: Path) -> None:
+    told = ("--product", product(tmp_path), "--dry-run")
+    for name in ("part.log", "dangling.log"):
+        (tmp_path / name).rename(logs / name)
+    assert contract(run_json("count", logs, *told)) == expected(line())
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert run_json("count", empty, *told)["lines"] == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["sqlite:///", "sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"],
+)
+def test_a_database_that_keeps_nothing_is_refused(tmp_path: Path, logs: Path, url: str) -> None:
+    ran = run("count", logs, "--product", product(tmp_path), "--db", url, code=1)
+    assert b"[database-url]" in ran.stderr
+    assert ran.stdout == b""
+
+
+def test_a_home_that_no_shell_put_in_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError):
+        open_database("sqlite:///~/x.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("password", ["sec@ret", "s@e/cret", "s@e:cret", "s@e?cret", "@secret"])
+def test_no_part_of_a_database_password_is_printed(
+    tmp_path: Path, logs: Path, password: str
+) -> None:
+    url = f"postgresql://user:{password}@127.0.0.1:1/name"
+    ran = run("count", logs, "--product", product(tmp_path), "--db", url, code=1)
+    assert b"[database-url]" in ran.stderr
+    assert b"cret" not in ran.stderr
+    right = f"postgresql://user:{password.replace('@', '%40')}@127.0.0.1:1/name"
+    if not set(password) & set("/?:"):
+        ran = run("count", logs, "--product", product(tmp_path), "--db", right, code=1)
+        assert b"[database-unavailable]" in ran.stderr
+        assert b"ret" not in ran.stderr
+
+
+def test_the_database_of_a_newer_version_says_so(tmp_path: Path, logs: Path) -> None:
+    url = f"sqlite:///{tmp_path}/c.db"
+    engine = open_database(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9001'"))
+    engine.dispose()
+    ran = run("count", logs, "--product", product(tmp_path), "--db", url, code=1)
+    assert b"[database-newer]" in ran.stderr
+
+
+@pytest.mark.parametrize("size", [LINE_BOUND - 1, LINE_BOUND, 300 * 1024])
+@pytest.mark.parametrize("before", [0, 1000, 100_000, 130_000])
+def test_whether_a_long_json_line_is_a_hit_does_not_depend_on_where_it_stands(
+    tmp_path: Path, size: int, before: int
+) -> None:
+    hit = b'{"status":200,"ts":1795219200,"request":"GET /motd/motd.json HTTP/1.1","x":"%s"}'
+    long = hit % (b"y" * (size - len(hit % b"")))
+    assert len(long) == size
+    log = tmp_path / "a.log"
+    log.write_bytes(b"{}\n" * (before // 3) + long + b"\n")
+    told = ("count", log, "--product", product(tmp_path), "--format", "json", "--dry-run")
+    assert run_json(*told)["hits"] == (size < LINE_BOUND)
+
+
+@pytest.mark.parametrize("digits", [20, 309, 401, 5000])
+def test_a_number_beyond_all_floats_is_no_hit_and_stops_nothing(
+    tmp_path: Path, digits: int
+) -> None:
+    good = b'{"status":200,"ts":1795219200,"request":"GET /motd/motd.json HTTP/1.1"}\n'
+    bad = good.replace(b"1795219200", b"9" * digits)
+    log = tmp_path / "a.log"
+    log.write_bytes(good + bad + bad.replace(b"200,", b"9" * digits + b",", 1) + good)
+    found = run_json("count", log, "--product", product(tmp_path), "--dry-run")
+    assert (found["lines"], found["hits"]) == (4, 2)

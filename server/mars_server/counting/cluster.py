@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
 from mars_server.counting.drivers import ahead, died
+from mars_server.counting.streams import shown
 from mars_server.counting.work import Done, Task, elsewhere, perform
 
 try:
     from distributed import Client, KilledWorker
     from distributed.client import FutureCancelledError
+    from distributed.comm.addressing import get_address_host_port
 except ImportError:
     raise ConfigError(
         "extra-missing", "A cluster is used only with: pip install 'mars[cluster]'."
@@ -50,10 +52,12 @@ class Cluster:
 def on_cluster(address: str, patience: float = CONNECT) -> Iterator[Cluster]:
     """Raises ``StateError`` (``cluster-unreachable``)."""
     try:
+        get_address_host_port(address)  # a client of what is no address would hang at its end
         client = Client(address, timeout=patience, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise StateError(
-            "cluster-unreachable", f"There is no Dask scheduler at {address}."
+            "cluster-unreachable",
+            f"There is no Dask scheduler at {shown(address)}; its address reads tcp://HOST:PORT.",
         ) from error
     try:
         yield Cluster(client)

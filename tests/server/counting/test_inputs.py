@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import text
 from mars.errors import ConfigError
 from mars_server.counting.blocks import LINE_BOUND
 from mars_server.storage import open_database
-from tests.server.counting.commands import contract, expected, product, run, run_json
+from tests.server.counting.commands import contract, expected, product, run, run_json, spawned
 from tests.server.counting.examples import line
 
 
@@ -75,6 +76,18 @@ def test_a_database_that_keeps_nothing_is_refused(tmp_path: Path, logs: Path, ur
     ran = run("count", logs, "--product", product(tmp_path), "--db", url, code=1)
     assert b"[database-url]" in ran.stderr
     assert ran.stdout == b""
+
+
+@pytest.mark.parametrize("address", ["nonsense", "foo://x:1", "tcp://127.0.0.1", ""])
+def test_what_is_no_address_of_a_cluster_is_told_at_once(
+    tmp_path: Path, logs: Path, address: str
+) -> None:
+    told = ("count", logs, "--product", product(tmp_path), "--dry-run", "--cluster", address)
+    begin = time.monotonic()
+    ran = spawned(*told)
+    assert (ran.code, ran.stdout, ran.stderr.count(b"\n")) == (1, b"", 1)
+    assert b"tcp://HOST:PORT" in ran.stderr
+    assert time.monotonic() - begin < 25  # a hung client takes a minute
 
 
 def test_a_home_that_no_shell_put_in_is_refused(

@@ -30,11 +30,12 @@ _FORMS = {
 }
 _QUERY = re.compile(
     "other|"
-     "(?=[a-z])"
-    + "".join(f"(?:(?:^|&){name}=(?:{form}|other))?" for name, form in _FORMS.items())
+    "(?=[a-z])" + "".join(f"(?:(?:^|&){name}=(?:{form}|other))?" for name, form in _FORMS.items())
 )
 """What a query of ours looks like for any product; an IPv4 address has one number too many."""
-_COMMENT = re.compile(re.escape(HEADER) + rb"[0-9a-f]{32}\n|# mars lost=\d{1,20}\n")
+_COMMENT = re.compile(
+    re.escape(HEADER) + rb"[0-9a-f]{32}\n|# mars lost=\d{1,18} day=\d{4}-\d\d-\d\d\n"
+)
 _PROBE = re.compile(r"\.probe-[0-9a-f]{8}\.part")
 _OTHERS = 0o007
 """Permission bits of everybody else."""

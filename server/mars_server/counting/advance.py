@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from mars_server.counting.identity import Source
+from mars_server.counting.identity import Gap, Source
 from mars_server.counting.tally import Tally
 
 
@@ -26,6 +26,8 @@ class Advance:
     tally: Tally
     fingerprint: str | None = None
     """Of a compressed file that was counted to its end."""
+    gap: Gap | None = None
+    """Of a new source, what its server could not write."""
 
 
 class Ledger(Protocol):

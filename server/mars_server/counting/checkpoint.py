@@ -34,7 +34,9 @@ class Checkpoints:
         before = self._pending.get(path)
         if before is not None:
             tally = merge((before.tally, step.tally))
-            step = replace(step, source=before.source, before=before.before, tally=tally)
+            step = replace(
+                step, source=before.source, before=before.before, tally=tally, gap=before.gap
+            )
         self._pending[path] = step
         self._bytes += step.position - step.before
         if len(self._pending) >= self._sizes.steps or self._bytes >= self._sizes.checkpoint:

@@ -41,6 +41,7 @@ WINDOW = 64 * 1024
 """Bytes before the position that the tail is the hash of."""
 
 _OWN = re.compile(rb"# mars access log v1 id=([0-9a-f]{32})\n")
+_GAP = re.compile(_OWN.pattern + rb"# mars lost=([0-9]{1,18}) day=([0-9]{4}-[0-9]{2}-[0-9]{2})\n")
 
 
 def digest(data: bytes) -> str:
@@ -57,6 +58,20 @@ def own_id(head: bytes) -> str | None:
     """The random id that our server writes into a generation's first line."""
     match = _OWN.match(head)
     return match[1].decode() if match else None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """``lost`` answers of one ISO day have no line, since the disk refused it."""
+
+    day: str
+    lost: int
+
+
+def gap(head: bytes) -> Gap | None:
+    """What our server says of answers that its log does not hold."""
+    match = _GAP.match(head)
+    return Gap(match[3].decode(), int(match[2])) if match else None
 
 
 def is_timeless(head: bytes) -> bool:

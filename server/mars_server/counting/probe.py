@@ -15,7 +15,9 @@ from mars_server.counting.identity import (
     HEAD,
     WINDOW,
     Face,
+    Gap,
     digest,
+    gap,
     is_timeless,
     ladder,
     own_id,
@@ -44,6 +46,7 @@ class Probe:
     own: str | None = None
     ladder: tuple[str, ...] = ()
     timeless: bool = False
+    gap: Gap | None = None
     size: int = 0
     """Bytes as stored; 0 where unknown."""
     length: int | None = None
@@ -108,6 +111,7 @@ def _plain(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe:
         own_id(head),
         ladder(head),
         is_timeless(head),
+        gap(head),
         size,
         length,
         inode(raw),
@@ -129,6 +133,7 @@ def _compressed(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe
         own_id(head),
         ladder(head),
         is_timeless(head),
+        gap(head),
         size,
         stamp=stamp(raw),
         fingerprint=_fingerprint(raw),

@@ -183,12 +183,12 @@ class _LedgerPass(_Pass):
         source = verdict.source
         job.settle(verdict)
         if source and not tasks and verdict.start and _news(source, found, verdict):
-            self._advance(job, source.position, source.tail, None, found.ladder, Tally())
+            self._advance(job, source.position, source.tail, found, Tally())
         return tasks
 
     def _take(self, job: _Job, task: Task, done: Done) -> None:
         pieces: Iterable[Piece] = done.pieces
-        own, ladder = job.probe.own, job.probe.ladder
+        who: Probe | Done = job.probe
         if isinstance(task, Whole):
             try:
                 verdict, pieces = self._register.settle(done)
@@ -196,28 +196,33 @@ class _LedgerPass(_Pass):
                 self.problem(error.reason, f"{job.probe.path}: {error.message}")
                 return
             job.settle(verdict)
-            own, ladder = done.own, done.ladder
+            who = done
             if verdict.start is None:
                 return
         tally = self.counted(job, task, pieces)
         last = done.pieces[-1]
-        self._advance(job, last.end, last.tail, own, ladder, tally, whole=not done.cut_short)
+        self._advance(job, last.end, last.tail, who, tally, whole=not done.cut_short)
 
     def _advance(
         self,
         job: _Job,
         position: int,
         tail: str,
-        own: str | None,
-        ladder: tuple[str, ...],
+        who: Probe | Done,
         tally: Tally,
         *,
         whole: bool = True,
     ) -> None:
+        lacking = who.gap if job.source is None and job.position == 0 else None
+        if lacking is not None:
+            self.outcome.notes.append(
+                f"{job.probe.path} lacks {lacking.lost} answers of {lacking.day}, whose lines the "
+                "disk refused; the figures of that day are too low."
+            )
         step = Advance(
             source=job.source,
-            own=own,
-            ladder=ladder,
+            own=who.own,
+            ladder=who.ladder,
             before=job.position,
             position=position,
             tail=tail,
@@ -225,6 +230,7 @@ class _LedgerPass(_Pass):
             timeless=job.timeless,
             tally=tally,
             fingerprint=job.probe.fingerprint if whole else None,
+            gap=lacking,
         )
         job.position = position
         self._checkpoints.add(job.probe.path, step)

@@ -13,7 +13,7 @@ from mars.errors import StateError
 from mars.wire.query import AllowList
 from mars_server.counting import formats
 from mars_server.counting.blocks import Lines, Watch, cut
-from mars_server.counting.identity import WINDOW, digest, is_timeless, ladder, own_id
+from mars_server.counting.identity import WINDOW, Gap, digest, gap, is_timeless, ladder, own_id
 from mars_server.counting.seen import Seen, limited, stamp
 from mars_server.counting.streams import Stream, open_raw
 from mars_server.counting.tally import Counting, Rules, Tally
@@ -55,13 +55,14 @@ class Piece:
 
 @dataclass(frozen=True)
 class Done:
-    """A task's result. Only a ``Whole`` tells who it is (``own``, ``ladder``, ``timeless``)."""
+    """A task's result. Only a ``Whole`` tells who it is (``own`` to ``gap``)."""
 
     pieces: tuple[Piece, ...] = ()
     """Empty where there was no whole line, or where it was another log that was read."""
     own: str | None = None
     ladder: tuple[str, ...] = ()
     timeless: bool = False
+    gap: Gap | None = None
     cut_short: bool = False
     problem: tuple[str, str] | None = None
     """Reason code and sentence; then nothing of the task may be stored."""
@@ -111,7 +112,7 @@ def _whole(task: Whole, allow: AllowList) -> Done:
         watch = Watch()
         pieces = tuple(_pieces(task, stream, watch, Rules(allow, task.format)))
     head = watch.head[: watch.whole]
-    return Done(pieces, own_id(head), ladder(head), is_timeless(head), stream.cut_short)
+    return Done(pieces, own_id(head), ladder(head), is_timeless(head), gap(head), stream.cut_short)
 
 
 def _pieces(task: Whole, stream: Stream, watch: Watch, rules: Rules) -> Iterator[Piece]:

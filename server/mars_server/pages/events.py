@@ -23,8 +23,8 @@ MAX_NOTE = 500
 
 @dataclass(frozen=True)
 class Event:
-    """Something about one week; ``kind`` is ``release``, ``gap``, ``pause``, ``disturbed``,
-    ``steered``, ``late`` or ``note``."""
+    """Something about one week; ``kind`` is ``release``, ``gap``, ``pause``, ``incomplete``,
+    ``disturbed``, ``steered``, ``late`` or ``note``."""
 
     week: str
     kind: str
@@ -45,6 +45,17 @@ def events(weeks: Sequence[Week], notes: Sequence[Note], say: Language) -> list[
     for week in weeks:
         if week.hits.missing:
             found.append(Event(week.week, "gap", say.gettext("No data for this week.")))
+        if "incomplete" in week.flags:
+            found.append(
+                Event(
+                    week.week,
+                    "incomplete",
+                    say.gettext(
+                        "Incomplete: the server answered requests that its disk refused to note. "
+                        "The figures are too low."
+                    ),
+                )
+            )
         if "disturbed" in week.flags:
             found.append(
                 Event(

@@ -28,6 +28,8 @@ class Exact:
     """By variable and value."""
     pairs: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """By version and platform."""
+    lost: int = 0
+    """Answers that the server could not write down."""
 
     @property
     def hits(self) -> int | None:
@@ -94,7 +96,7 @@ def compose(
         interval=served[-1].interval,
         late=rules.blurred_floor(week, "late", "", late),
         noise=rules.noise.epsilon if rules.noise else None,
-        flags=flags(hits, [*(law.interval for law in served), *earlier], before),
+        flags=flags(hits, exact.lost, [*(law.interval for law in served), *earlier], before),
     )
 
 

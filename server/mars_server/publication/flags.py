@@ -1,4 +1,5 @@
-"""Warnings beside a week, computed from published figures alone, so they leak nothing."""
+"""Warnings beside a week, computed from published figures, so they leak nothing; and that answers
+are missing, once they are as many as any other figure must be to be told."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Final
 
 from mars_server.publication.document import Week
 from mars_server.publication.estimate import DEFAULT, Interval
-from mars_server.publication.floor import Published
+from mars_server.publication.floor import STEP, Published
 
 LOOK_BACK: Final = 6
 """Weeks with data that a week is compared with."""
@@ -22,10 +23,15 @@ requests have spread out again after the publisher has gone back to the default 
 other interval they spread so slowly that all its weeks are flagged."""
 
 
-def flags(hits: Published, laws: Sequence[Interval], before: Sequence[Week]) -> tuple[str, ...]:
-    """The flags of a week with ``hits``, in which installations may have followed ``laws``, given
-    the weeks published ``before`` it, oldest first."""
+def flags(
+    hits: Published, lost: int, laws: Sequence[Interval], before: Sequence[Week]
+) -> tuple[str, ...]:
+    """The flags of a week with ``hits``, of which the server could not write down ``lost`` more,
+    in which installations may have followed ``laws``, given the weeks published ``before`` it,
+    oldest first."""
     found = []
+    if lost >= STEP:
+        found.append("incomplete")
     if _disturbed(hits, before):
         found.append("disturbed")
     if _steered(laws, before):

@@ -81,7 +81,7 @@ def _check_adopted(name: str, week: Week, rules: Rules) -> None:
         wrong = f"it holds the week {week.week!r}"
     elif (week.product, week.channel) != (rules.product.product, rules.product.channel):
         wrong = f"it belongs to {week.product!r} ({week.channel!r})"
-    elif not set(week.flags) <= {"disturbed", "steered"}:
+    elif not set(week.flags) <= {"disturbed", "incomplete", "steered"}:
         wrong = "it has unknown flags"
     elif not all(0 < number <= MOST_DAYS for number in numbers) or numbers[0] > numbers[1]:
         wrong = "its interval or noise cannot be"

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 
+from mars_server.counting.identity import gap
 from mars_server.serving.arrange import sorted_lines
 from mars_server.serving.logline import HEADER, iso_day
 
@@ -29,9 +30,9 @@ LOG_MODE = 0o640
 DISTINCT_IN_MEMORY = 100_000
 """Different lines that are tallied while running; beyond that the part is read when closing."""
 _NAME = re.compile(r"access-(\d{4}-\d\d-\d\d)-([0-9a-f]{32})")
-_LOST = re.compile(rb"# mars lost=(\d{1,18})\n")
-"""Second line of a closed log that does not hold every answer."""
-_HEAD = 100
+_LOST = b"# mars lost=%d day=%b\n"
+"""Second line of a closed log that does not hold every answer (``counting.identity.gap``)."""
+_HEAD = 120
 """Bytes, more than one of the first two lines has."""
 _BLOCK = 1 << 20
 """Bytes written at once."""
@@ -127,7 +128,8 @@ class Generation:
     def close_files(self) -> None:
         """Writes the sorted log and removes the part. Raises ``OSError``; may be tried again."""
         if not self.empty:
-            write_log(self.part.with_suffix(LOG), self.token, self._lines(), self.lost)
+            comment = _LOST % (self.lost, iso_day(self.day).encode()) if self.lost else b""
+            write_log(self.part.with_suffix(LOG), self.token, self._lines(), comment)
         self.part.unlink(missing_ok=True)
         os.close(self._fd)
 
@@ -142,7 +144,9 @@ class Generation:
         return fd
 
 
-def write_log(path: Path, token: str, lines: Iterable[tuple[bytes, int]], lost: int) -> None:
+def write_log(
+    path: Path, token: str, lines: Iterable[tuple[bytes, int]], comment: bytes = b""
+) -> None:
     """Writes a closed generation whole or not at all. ``lines`` are (line, times), sorted."""
     temporary = path.with_name(path.name + PART)
     temporary.unlink(missing_ok=True)
@@ -150,8 +154,7 @@ def write_log(path: Path, token: str, lines: Iterable[tuple[bytes, int]], lost: 
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with os.fdopen(os.open(temporary, flags, LOG_MODE), "wb") as out:
             out.write(HEADER + token.encode() + b"\n")
-            if lost:
-                out.write(b"# mars lost=%d\n" % lost)
+            out.write(comment)
             for block in _blocks(lines):
                 out.write(block)
             out.flush()
@@ -166,9 +169,8 @@ def write_log(path: Path, token: str, lines: Iterable[tuple[bytes, int]], lost: 
 def lost_in(log: Path) -> int:
     """Answers of which a closed log says that it does not hold them. Raises ``OSError``."""
     with log.open("rb") as file:
-        file.readline(_HEAD)
-        found = _LOST.fullmatch(file.readline(_HEAD))
-    return int(found[1]) if found else 0
+        found = gap(file.readline(_HEAD) + file.readline(_HEAD))
+    return found.lost if found else 0
 
 
 def _write_all(fd: int, lines: Iterable[tuple[bytes, int]]) -> int:
@@ -241,7 +243,7 @@ def _close_leftover(part: Path, token: str) -> bool:
         log = part.with_suffix(LOG)
         size = os.fstat(fd).st_size
         if size and not log.exists():
-            write_log(log, token, sorted_lines(fd, size), 0)
+            write_log(log, token, sorted_lines(fd, size))
         part.unlink()
     finally:
         os.close(fd)

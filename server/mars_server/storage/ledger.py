@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Engine, Row, Table, delete, func, insert, sel
 from mars.errors import StateError
 from mars_server.counting.advance import Advance
 from mars_server.counting.calendar import iso_week
-from mars_server.counting.identity import Source
+from mars_server.counting.identity import Gap, Source
 from mars_server.counting.tally import LEVEL, Cell, Tally
-from mars_server.storage.schema import archives, counts, meta, pairs, sources, weeks
+from mars_server.storage.schema import archives, counts, gaps, meta, pairs, sources, weeks
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
@@ -159,12 +159,20 @@ def _advance(connection: Connection, step: Advance, now: int) -> int:
         key = made.inserted_primary_key
         assert key is not None
         number = int(key[0])
+        if step.gap is not None:
+            _remember_gap(connection, step.gap)
     else:
         number = step.source
         _move(connection, step, days, known)
     if step.fingerprint is not None:
         _remember_archive(connection, step.fingerprint, number)
     return number
+
+
+def _remember_gap(connection: Connection, gap: Gap) -> None:
+    new = _insert(connection, gaps).values(day=gap.day, lost=gap.lost)
+    total = {"lost": gaps.c.lost + new.excluded.lost}
+    connection.execute(new.on_conflict_do_update(index_elements=["day"], set_=total))
 
 
 def _remember_archive(connection: Connection, fingerprint: str, source: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -25,7 +26,7 @@ from mars_server.counting.tally import LEVEL
 from mars_server.publication.compose import Exact
 from mars_server.publication.served import Served
 from mars_server.publication.weeks import week_of
-from mars_server.storage.schema import counts, meta, metadata, pairs, sources, weeks
+from mars_server.storage.schema import counts, gaps, meta, metadata, pairs, sources, weeks
 
 publications = Table(
     "publications",
@@ -99,7 +100,13 @@ def exact(connection: Connection, first: str) -> dict[str, Exact]:
     for row in connection.execute(select(pairs).where(pairs.c.day >= first)):
         cells = crossed.setdefault(_week(row.day), {})
         cells[row.v, row.os] = cells.get((row.v, row.os), 0) + row.n
-    return {week: Exact(table, crossed.get(week, {})) for week, table in single.items()}
+    lost: Counter[str] = Counter()
+    for row in connection.execute(select(gaps).where(gaps.c.day >= first)):
+        lost[_week(row.day)] += row.lost
+    return {
+        week: Exact(single.get(week, {}), crossed.get(week, {}), lost[week])
+        for week in sorted(single.keys() | lost.keys())
+    }
 
 
 def kept(connection: Connection) -> list[Kept]:

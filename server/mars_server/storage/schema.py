@@ -78,6 +78,14 @@ sources = Table(
 of it are counted; ``timeless`` until a time of day is seen in it; ``first_day`` and ``last_day``
 of its hits; ``counted`` is Unix time."""
 
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("lost", BigInteger, nullable=False),
+)
+"""Answers of a day that its server could not write down."""
+
 archives = Table(
     "archives",
     metadata,

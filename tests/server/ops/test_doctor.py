@@ -53,7 +53,7 @@ def log(tmp_path: Path) -> Path:
     folder.mkdir(mode=0o700)
     text = f"# mars access log v1 id={TOKEN}\n" + "".join(map(LINE.format, GOOD))
     path = folder / f"access-2026-11-22-{TOKEN}.log"
-    path.write_text(text + "# mars lost=3\n")
+    path.write_text(text + "# mars lost=3 day=2026-11-22\n")
     path.chmod(0o640)
     return folder
 

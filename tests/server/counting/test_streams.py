@@ -180,16 +180,18 @@ def test_a_message_names_no_secret_of_a_url(url: str, names: str) -> None:
 
 def test_a_password_in_a_url_is_never_printed(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(line())
+    (tmp_path / "cut.log").write_bytes(gzip.compress(line() * 100)[:-8])
     told = ("--product", product(tmp_path))
     database = ("--db", f"sqlite:///{tmp_path}/c.db")
     with web(tmp_path) as address:
         host = address.removeprefix("http://")
-        for place in ("none.log", "none*.log", "a.log"):
+        for place in ("none.log", "none*.log", "a.log", "cut.log"):
             url = f"http://bob:hunter2@{host}/{place}?X-Amz-Signature=SECRET"
             for more in (("count", url, "--dry-run"), ("count", url, *database)):
                 ran = run(*more, *told, code=None)
                 assert b"hunter2" not in ran.stdout + ran.stderr
                 assert b"SECRET" not in ran.stdout + ran.stderr
+        assert b"cut.log ends in the middle" in ran.stderr
         ran = run("scrub", url, *database)
         assert b"hunter2" not in ran.stdout + ran.stderr
         assert b"SECRET" not in ran.stdout + ran.stderr

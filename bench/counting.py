@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -22,10 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import loggen
+from bench import loggen, page
 
-PAGE = Path(__file__).parent.parent / "docs/performance.md"
-BEGIN, END = "<!-- counting: begin -->", "<!-- counting: end -->"
 GIGABYTE = 6_700_000
 """Lines of a combined log of about 1 GB."""
 GROWTH = (1_000_000, 5_000_000, 20_000_000)
@@ -278,23 +275,13 @@ def main(arguments: Sequence[str] = ()) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="mars-bench-") as name:
         bench = Bench(Path(name))
-        bench.say(f"Load of the machine when this began: {os.getloadavg()[0]:.1f}.\n")
+        bench.say(f"{page.machine()}.\n")
         bench.side_by_side()
         bench.growth()
         bench.others()
     if options.write:
-        write(bench.out)
+        page.write("counting", bench.out)
     return 0
-
-
-def write(lines: Sequence[str]) -> None:
-    """Replaces what stands between the two marks of docs/performance.md."""
-    text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, CPython {platform.python_version()}"
-    table = "\n".join(lines)
-    PAGE.write_text(f"{before}{BEGIN}\n{machine}.\n\n{table}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

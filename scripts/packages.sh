@@ -12,7 +12,7 @@ set -euo pipefail
 SETUP="tor:tor tor-gencert:tor gpg:gnupg gpgv:gpgv"
 TEST="nginx:nginx caddy:caddy apache2:apache2 Xvfb:xvfb strace:strace
       curl:curl openssl:openssl zstd:zstd git:git systemd-analyze:systemd"
-BENCH="goaccess:goaccess wrk:wrk"
+BENCH="goaccess:goaccess wrk:wrk onionbalance:onionbalance"
 POSTGRES="postgresql"
 
 PATH="$PATH:/usr/sbin:/sbin"
@@ -76,7 +76,7 @@ if [ -n "$missing" ]; then
     fi
     rm -f "$log"
     if [ -d /run/systemd/system ]; then
-        for unit in tor nginx caddy apache2 postgresql; do
+        for unit in tor nginx caddy apache2 postgresql onionbalance; do
             case " $missing " in *" $unit "*) root systemctl disable --quiet "$unit" 2>/dev/null || true ;; esac
         done
     fi

@@ -21,7 +21,7 @@ try:
     from distributed.comm.addressing import get_address_host_port
 except ImportError:
     raise ConfigError(
-        "extra-missing", "A cluster is used only with: pip install 'mars[cluster]'."
+        "extra-missing", "A cluster needs Dask: pip install dask distributed."
     ) from None
 
 CONNECT = 30

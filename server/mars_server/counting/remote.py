@@ -43,7 +43,7 @@ def _fsspec() -> Any:
         import fsspec
     except ImportError:
         raise ConfigError(
-            "extra-missing", "Logs are read by URL only with: pip install 'mars[cluster]'."
+            "extra-missing", "Logs are read by URL with fsspec: pip install 'fsspec[http]'."
         ) from None
     return fsspec
 

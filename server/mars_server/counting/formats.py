@@ -41,9 +41,9 @@ AUTO = "auto"
 NAMES = (AUTO, COMBINED, JSON)
 
 _KNOWN = re.compile(
-    rb'^(?:\{(?=.*\}\r?$)|[^"\[\n]*\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:)', re.MULTILINE
+    rb'^(?:\{(?=.*(?:\}\r?$|\Z))|[^"\[\n]*\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:)', re.MULTILINE
 )
-"""The beginning of a line in either format; a line of JSON ends with its brace."""
+"""The beginning of a line in either format; a line of JSON ends with its brace, or is cut."""
 
 
 @cache

@@ -167,3 +167,4 @@ def test_a_logs_format_does_not_change_while_it_grows(tmp_path: Path) -> None:
         ends = [at + 1 for at, byte in enumerate(log) if byte == 10 and at > 100]
         assert len({detect(log[:end]) for end in ends if end >= 40 + len(entry)}) == 1
     assert detect(text * 2 + entry) == "json"
+    assert detect(b'{"a":"' + b"x" * 70_000) == "json"  # more than is looked at

@@ -49,27 +49,21 @@ class Front:
         self._epoll = select.epoll()
         self._raw: dict[int, RawConnection] = {}
         self._moving: set[asyncio.Task[None]] = set()
-        self._listening = False
 
     def open(self) -> None:
         if not self._proxied:  # accepted sockets inherit it
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop.add_reader(self._epoll.fileno(), self._turn)
-        self._listen()
+        self._epoll.register(self._sock, select.EPOLLIN)
 
-    def _listen(self) -> None:
+    def _listen(self, events: int = select.EPOLLIN) -> None:
+        """Never registers anew: where the system has no memory left, that could fail for good."""
         if self._sock.fileno() >= 0:
-            self._epoll.register(self._sock, select.EPOLLIN)
-            self._listening = True
-
-    def _rest(self) -> None:
-        if self._listening:
-            self._epoll.unregister(self._sock)
-            self._listening = False
+            self._epoll.modify(self._sock, events)
 
     async def close(self) -> None:
         """Takes no more connections; those that are open go on."""
-        self._rest()
+        self._epoll.unregister(self._sock)  # other processes may hold it open
         self._sock.close()
         await asyncio.gather(*self._moving)
 
@@ -109,7 +103,7 @@ class Front:
             except OSError as error:
                 if error.errno in _EXHAUSTED:
                     self._loop.call_exception_handler({"message": "", "exception": error})
-                    self._rest()
+                    self._listen(0)
                     self._loop.call_later(PAUSE, self._listen)
                 return  # else one that was gone before we took it
             sock.setblocking(False)

@@ -94,15 +94,14 @@ class Connection(Account, RequestHandler):
             super().data_received(_NO_HEAD)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
-        if self._hits:
-            if self._left():
-                self._end_after_answer()
-                return True
-            self.settle(complete=True)
-        elif self.busy:
+        if self.busy and not self._closing:
             # aiohttp would close before it answers a peer that closes its half after asking.
             self._close = True
             return True
+        if self._hits and self._left():
+            self._end_after_answer()
+            return True
+        self.settle(complete=True)
         super().eof_received()
         return None
 

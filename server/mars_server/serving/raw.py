@@ -117,7 +117,7 @@ class RawConnection(Account):
         service = self._service
         asked = service.judge(data)
         if asked is None:
-            self.settle(complete=True)
+            self.settle(complete=False)  # who asks again without reading has taken nothing
             self._front.hand_over(self, data)
             return
         close = asked.close or service.ending

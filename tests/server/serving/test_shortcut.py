@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+import struct
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -114,6 +115,45 @@ def test_a_document_larger_than_the_sockets_buffers_arrives_whole() -> None:
                 assert kit.body(kit.read_all(sock)) == server.body
         assert server.stop() == 0
         assert [line.split()[-4] for line in server.lines()] == ["200", "200"]
+
+
+@pytest.mark.parametrize("unix", [False, True])
+@pytest.mark.parametrize("second", [b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", b"X"])
+def test_an_answer_nobody_read_is_not_counted_by_asking_for_another(
+    unix: bool, second: bytes
+) -> None:
+    """The second way takes over from the first, which holds most of its answer still."""
+    first = b"GET /motd/motd.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with kit.served(unix=unix, motd_file=kit.document(size=65_000)) as server:
+        with server.connect(TIMEOUT, receive_buffer=2048) as sock:
+            sock.sendall(first)
+            time.sleep(0.05)
+            sock.sendall(second)
+            time.sleep(0.2)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert server.stop() == 0
+        assert [line.split()[-4] for line in server.lines()] == ["499"]
+
+
+@pytest.mark.parametrize("unix", [False, True])
+@pytest.mark.parametrize("accept", [b"*/*", b"a/b"])
+def test_a_peer_that_ends_its_half_after_asking_gets_both_answers(
+    unix: bool, accept: bytes
+) -> None:
+    """It reads none before it has asked for both; the first came on either way."""
+    first = b"GET /motd/motd.json HTTP/1.1\r\nHost: localhost\r\nAccept: " + accept + b"\r\n\r\n"
+    with kit.served(unix=unix, motd_file=kit.document(size=65_000)) as server:
+        with server.connect(TIMEOUT, receive_buffer=2048) as sock:
+            sock.sendall(first)
+            time.sleep(0.05)
+            sock.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            sock.shutdown(socket.SHUT_WR)
+            time.sleep(0.2)
+            answers = kit.read_all(sock)
+        assert server.body in answers
+        assert answers.endswith(b"404 Not Found\n")
+        assert server.stop() == 0
+        assert "error" not in server.stderr
 
 
 def test_a_peer_that_asks_faster_than_it_reads_is_answered_and_bounded() -> None:

@@ -181,7 +181,8 @@ def significant(value: float, rounding: Callable[[float], int] = round, digits: 
     """``value`` (at least 0) to ``digits`` significant digits in the direction of ``rounding``."""
     if value < 10**digits:
         return int(rounding(value))
-    unit = int(10 ** (math.floor(math.log10(value)) + 1 - digits))
+    # By digits, not by log10, which rounds 999.9999999999999 up to three.
+    unit = int(10 ** (len(str(int(value))) - digits))
     return int(rounding(value / unit)) * unit
 
 

@@ -117,25 +117,34 @@ class Counting:
 
     def _fold(self) -> None:
         rows: Counter[Row] = Counter()
+        known: dict[bytes, list[str]] = {}  # each query is read once, on however many days it came
         for day, hits in self._hits.items():
             for hit, n in hits.items():
-                self._put(rows, day, hit, n)
+                self._put(rows, known, day, hit, n)
         for (day, hit), n in self._mixed.items():
-            self._put(rows, day, hit, n)
+            self._put(rows, known, day, hit, n)
         self._hits.clear()
         self._mixed.clear()
         for row, n in rows.items():
             add_row(self._tally, row, n)
 
-    def _put(self, rows: Counter[Row], day: bytes, hit: bytes, n: int) -> None:
+    def _put(
+        self, rows: Counter[Row], known: dict[bytes, list[str]], day: bytes, hit: bytes, n: int
+    ) -> None:
         """One distinct hit. A day that no calendar has (31/Feb) makes it none."""
         read = self._format.read(day, hit)
         iso = iso_day(read[0]) if read else None
         if read and iso:
-            query = read[1][1:].decode("ascii")
-            known = self._allow.read(query)
-            level = TRACKED if query else PLAIN
-            rows[iso, level, *[known.get(name, NONE) for name in VARIABLES]] += n
+            values = known.get(read[1])
+            if values is None:
+                values = known[read[1]] = self._values(read[1][1:].decode("ascii"))
+            rows[iso, *values] += n
+
+    def _values(self, query: str) -> list[str]:
+        """Those of each of ``COUNTED``."""
+        values = self._allow.read(query)
+        level = TRACKED if query else PLAIN
+        return [level, *[values.get(name, NONE) for name in VARIABLES]]
 
 
 def add_row(into: Tally, row: Row, n: int) -> None:

@@ -83,10 +83,13 @@ def ranked(table: str, week: Week) -> list[Row]:
 
 def _warnings(weeks: Sequence[Week], say: Language) -> str:
     missing = [week.week for week in weeks if week.hits.missing]
+    incomplete = [week.week for week in weeks if "incomplete" in week.flags]
     disturbed = [week.week for week in weeks if "disturbed" in week.flags]
     text = ""
     if missing:
         text += " " + say.gettext("No data: %(weeks)s.") % {"weeks": _few(missing, say)}
+    if incomplete:
+        text += " " + say.gettext("Incomplete: %(weeks)s.") % {"weeks": _few(incomplete, say)}
     if disturbed:
         text += " " + say.gettext("Disturbed: %(weeks)s.") % {"weeks": _few(disturbed, say)}
     return text

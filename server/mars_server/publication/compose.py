@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,10 +13,12 @@ from mars_server.publication import rare, steering
 from mars_server.publication.document import TABLES, Pair, Row, Week
 from mars_server.publication.estimate import TURNOVER_WEEKS, Interval, across, steered
 from mars_server.publication.flags import flags
-from mars_server.publication.floor import NO_DATA, Published, floor
+from mars_server.publication.floor import NO_DATA, STEP, Published, floor
 from mars_server.publication.noise import Noise
 from mars_server.publication.steering import Period
 
+FALSE_ALARM: Final = 0.001
+"""Share of whole weeks that noise alone may mark as incomplete."""
 PYTHONS: Final = tuple(f"3.{minor}" for minor in range(8, 20))
 """Python versions that always have a row; others have one when they reach ten hits."""
 
@@ -54,6 +57,12 @@ class Rules:
 
     def blurred_floor(self, week: str, table: str, value: str, count: int) -> Published:
         return floor(self.blurred(week, table, value, count))
+
+    def lacks(self, week: str, lost: int) -> bool:
+        """Whether to tell that answers could not be written down: ten, or with noise so many that
+        the noise alone tells it of one week in a thousand."""
+        margin = -math.log(2 * FALSE_ALARM) / self.noise.per_cell if self.noise else 0.0
+        return self.blurred(week, "lost", "", lost) >= STEP + margin
 
     def total(self, week: str, hits: int) -> Published:
         """All hits of a week, as they are published."""
@@ -96,7 +105,12 @@ def compose(
         interval=served[-1].interval,
         late=rules.blurred_floor(week, "late", "", late),
         noise=rules.noise.epsilon if rules.noise else None,
-        flags=flags(hits, exact.lost, [*(law.interval for law in served), *earlier], before),
+        flags=flags(
+            hits,
+            rules.lacks(week, exact.lost),
+            [*(law.interval for law in served), *earlier],
+            before,
+        ),
     )
 
 

@@ -1,5 +1,5 @@
-"""Warnings beside a week, computed from published figures, so they leak nothing; and that answers
-are missing, once they are as many as any other figure must be to be told."""
+"""Warnings beside a week, computed from published figures, so they leak nothing; and whether
+answers are missing, which is told under the rules of every other figure (``Rules.lacks``)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from mars_server.publication.document import Week
 from mars_server.publication.estimate import DEFAULT, Interval
-from mars_server.publication.floor import STEP, Published
+from mars_server.publication.floor import Published
 
 LOOK_BACK: Final = 6
 """Weeks with data that a week is compared with."""
@@ -24,13 +24,13 @@ other interval they spread so slowly that all its weeks are flagged."""
 
 
 def flags(
-    hits: Published, lost: int, laws: Sequence[Interval], before: Sequence[Week]
+    hits: Published, lacks: bool, laws: Sequence[Interval], before: Sequence[Week]
 ) -> tuple[str, ...]:
-    """The flags of a week with ``hits``, of which the server could not write down ``lost`` more,
-    in which installations may have followed ``laws``, given the weeks published ``before`` it,
-    oldest first."""
+    """The flags of a week with ``hits``, which ``lacks`` answers that the server gave, and in which
+    installations may have followed ``laws``, given the weeks published ``before`` it, oldest
+    first."""
     found = []
-    if lost >= STEP:
+    if lacks:
         found.append("incomplete")
     if _disturbed(hits, before):
         found.append("disturbed")

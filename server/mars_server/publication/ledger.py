@@ -41,6 +41,12 @@ def close_weeks(engine: Engine, rules: Rules, now: int, *, chosen: bool = False)
         return _close(connection, rules, now, chosen=chosen)
 
 
+def check_owner(engine: Engine, rules: Rules) -> None:
+    """Raises ``ConfigError`` (``other-product``) where the database belongs to another product."""
+    with engine.connect() as connection:
+        _check_owner(connection, rules)
+
+
 def published(engine: Engine) -> dict[str, bytes]:
     """The bytes of every published week, by week."""
     with engine.begin() as connection:

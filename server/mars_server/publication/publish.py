@@ -56,6 +56,7 @@ def publish(
     ``chosen``: the operator gave ``now`` by hand; see ``close_weeks``.
     """
     document = None if motd is None else describe(motd, rules.product)
+    ledger.check_owner(engine, rules)
     clear(out / DATA)
     found = week_files(out / DATA)
     if adopt:

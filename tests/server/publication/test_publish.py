@@ -24,7 +24,7 @@ from mars_server.publication.compose import Rules
 from mars_server.publication.document import decode, encode
 from mars_server.publication.folder import read_weeks, week_files
 from mars_server.publication.index import is_signed
-from mars_server.publication.ledger import adopt, close_weeks, waiting
+from mars_server.publication.ledger import adopt, close_weeks, documents, waiting
 from mars_server.publication.publish import Outcome
 from mars_server.publication.publish import publish as publish_to
 from mars_server.publication.served import describe
@@ -280,6 +280,17 @@ def test_another_products_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refusal:
         close_weeks(engine, RULES, kit.LATER)
     assert refusal.value.reason == "other-product"
+    # Nor does a signed document get into it.
+    publisher = Publisher()
+    document = publisher.document(kit.LATER)
+    product = replace(
+        kit.PRODUCT, product=publisher.product, channel=publisher.motd(kit.LATER).channel
+    )
+    with pytest.raises(ConfigError) as refusal:
+        publish_to(engine, tmp_path / "site", Rules(product), kit.LATER, motd=document, adopt=True)
+    assert refusal.value.reason == "other-product"
+    assert documents(engine, None) == []
+    assert not (tmp_path / "site").exists()
 
 
 def test_a_document_is_its_bytes(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ EVENTS_AT_ONCE = 256
 """Sockets looked at in one turn."""
 PAUSE = 1.0
 """Seconds without accepting when the system has no descriptor or memory left."""
+_RAISE = "if this lasts, allow more descriptors (LimitNOFILE) or memory (MemoryMax)"
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 Adopt = Callable[[bytes, int | None, float], Connection]
@@ -102,7 +103,8 @@ class Front:
                 return
             except OSError as error:
                 if error.errno in _EXHAUSTED:
-                    self._loop.call_exception_handler({"message": "", "exception": error})
+                    told = f"no new connection can be taken for now: {error.strerror}; {_RAISE}"
+                    self._loop.call_exception_handler({"message": "", "told": told})
                     self._listen(0)
                     self._loop.call_later(PAUSE, self._listen)
                 return  # else one that was gone before we took it

@@ -284,9 +284,11 @@ class Worker:
             held.drop()
 
     def _report(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        """Tells that something went wrong inside, by its type alone: no byte of a request."""
+        """Tells that something went wrong inside, by its type alone (no byte of a request) or by
+        a sentence of our own (``told``)."""
         self._counters.add("errors")
-        self._tell(f"internal error: {type(context.get('exception')).__name__}")
+        kind = type(context.get("exception")).__name__
+        self._tell(str(context.get("told") or f"internal error: {kind}"))
 
 
 def _silent() -> logging.Logger:

@@ -229,6 +229,6 @@ def test_a_server_without_descriptors_waits_until_it_has_some() -> None:
             late.sendall(kit.golden())
             sock.sendall(kit.golden())
             assert kit.body(kit.read_all(sock)) == server.body  # those that are open go on
-            server.wait_for("internal error: OSError")
+            server.wait_for("no new connection can be taken for now: Too many open files")
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
             assert kit.body(kit.read_all(late)) == server.body

@@ -16,17 +16,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from bench import loggen, page
 
 GIGABYTE = 6_700_000
 """Lines of a combined log of about 1 GB."""
 GROWTH = (1_000_000, 5_000_000, 20_000_000)
-GROWTH_RUNS = 3
+DAY = 1_000_000
+"""Lines of one day in them."""
 SLICE = 1_000_000
 """Lines for GoAccess, which would take minutes for more; its rate is what is compared."""
 ARCHIVES, ARCHIVE_LINES = 50, 100_000
@@ -35,9 +38,9 @@ LONG_LINE = 3_000_000
 """Bytes."""
 RUNS = 3
 """Of which the least time is shown: other work on the machine only adds."""
-PAIRS = 7
-"""Of a dry run and a stored one, one after the other, so that a change of the machine's speed
-meets both."""
+PAIRS = 8
+"""Of a dry run and a stored one, at the same time on two cores, so that a change of the machine's
+speed meets both."""
 PAUSE = 0.01
 """Seconds between two looks at a command's memory."""
 PRODUCT = """
@@ -47,6 +50,8 @@ releases = ["0.4.9", "0.5.0", "0.5.1", "0.5.2"]
 platforms = ["linux", "windows", "macos"]
 languages = ["en", "de", "is", "fr"]
 """
+First = TypeVar("First")
+Second = TypeVar("Second")
 COUNT = (sys.executable, "-c", "from mars_server.cli import main; main()", "count")
 
 
@@ -130,10 +135,16 @@ def added(dry: Sequence[Used], stored: Sequence[Used]) -> str:
     return f"{statistics.median(shares):+.0f} % ({shares[0]:+.0f} to {shares[-1]:+.0f} %)"
 
 
+def at_once(one: Callable[[], First], two: Callable[[], Second]) -> tuple[First, Second]:
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(two)
+        return one(), other.result()
+
+
 @contextmanager
-def logs(folder: Path, kind: str, lines: int) -> Iterator[Path]:
+def logs(folder: Path, kind: str, lines: int, days: int = 14) -> Iterator[Path]:
     path = folder / f"{kind}-{lines}.log"
-    loggen.write(path, kind, lines)
+    loggen.write(path, kind, lines, days)
     try:
         yield path
     finally:
@@ -169,8 +180,10 @@ class Bench:
         return used
 
     def pairs(self, name: Path) -> tuple[list[Used], list[Used]]:
-        """Dry and stored runs in turn."""
-        both = [(self.dry(name, runs=1), self.stored(name)) for _ in range(PAIRS)]
+        """Dry and stored runs, side by side."""
+        both = [
+            at_once(lambda: self.dry(name, runs=1), lambda: self.stored(name)) for _ in range(PAIRS)
+        ]
         return [dry for dry, _ in both], [kept for _, kept in both]
 
     def side_by_side(self) -> None:
@@ -183,7 +196,7 @@ class Bench:
             self.say(best("wc", "-l", log).row("`wc -l`", GIGABYTE, beside))
             self.say(grep.row("`grep -c`", GIGABYTE, beside))
             dry, stored = self.pairs(log)
-            one, kept = least(dry), least(stored)
+            one, kept = self.dry(log, runs=RUNS), self.stored(log)
             two = self.dry(log, jobs=2, runs=RUNS)
             self.say(one.row("`count --dry-run`", GIGABYTE, beside))
             self.say(two.row("`count --dry-run --jobs 2`", GIGABYTE, beside))
@@ -198,7 +211,7 @@ class Bench:
         self.say(f"\nTwo jobs are {one.wall / two.wall:.2f} × as fast as one.")
         self.say(
             f"\nA database costs {added(dry, stored)} of a dry run's CPU time (median of {PAIRS} "
-            f"pairs, least and most)."
+            f"pairs, side by side; least and most)."
         )
 
     def goaccess(self, beside: float) -> Used | None:
@@ -216,22 +229,34 @@ class Bench:
     def growth(self) -> None:
         with logs(self.folder, "combined", 1) as log:
             start = self.dry(log, runs=10).cpu
-        self.say(f"\nGrowth, one job. A log of one line takes {start:.2f} s of CPU time.\n")
         self.say(
-            "| million lines | wall s | CPU s | CPU µs per line | the same without the start "
-            "| peak MB |\n|---|---|---|---|---|---|"
+            f"\nGrowth, one job: logs of a million lines a day, the short ones counted as often as "
+            f"it takes for {GROWTH[-1] // 1_000_000} million lines, at the same time as the long "
+            f"one on the other core. A log of one line takes {start:.2f} s of CPU time, which is "
+            f"left out.\n"
         )
-        per_line = []
-        for lines in GROWTH:
-            with logs(self.folder, "combined", lines) as log:
-                used = self.dry(log, runs=GROWTH_RUNS)
-            per_line.append((used.cpu - start) / lines)
-            self.say(
-                f"| {lines // 1_000_000} | {used.wall:.2f} | {used.cpu:.2f} "
-                f"| {1e6 * used.cpu / lines:.2f} | {1e6 * per_line[-1]:.2f} | {used.memory:.0f} |"
-            )
-        spread = max(per_line) / min(per_line) - 1
-        self.say(f"\nMost and least per line, without the start, differ by {spread:.0%}.")
+        self.say(
+            "| million lines | CPU µs per line | the long one | ratio | peak MB |\n"
+            "|---|---|---|---|---|"
+        )
+        with logs(self.folder, "combined", GROWTH[-1], GROWTH[-1] // DAY) as long:
+            for lines in GROWTH[:-1]:
+                with logs(self.folder, "combined", lines, lines // DAY) as log:
+                    self._grown(log, lines, long, start)
+
+    def _grown(self, log: Path, lines: int, long: Path, start: float) -> None:
+        times = GROWTH[-1] // lines
+        few, one = at_once(
+            lambda: [self.dry(log, runs=1) for _ in range(times)],
+            lambda: [self.dry(long, runs=1)],
+        )
+        short = sum(each.cpu - start for each in few) / GROWTH[-1]
+        beside = (one[0].cpu - start) / GROWTH[-1]
+        memory = max(each.memory for each in (*few, *one))
+        self.say(
+            f"| {lines // 1_000_000} | {1e6 * short:.2f} | {1e6 * beside:.2f} "
+            f"| {short / beside:.2f} | {memory:.0f} |"
+        )
 
     def others(self) -> None:
         self.say("\nOther logs, one job:\n")

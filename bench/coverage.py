@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mars import factory
-from tests.server.publication.coverage import CASES, WEEKS, Coverage, measure
+from tests.server.publication.coverage import CASES, WEEKS, measure, row
 
 START = "<!-- coverage: written by bench/coverage.py -->"
 END = "<!-- end of coverage -->"
@@ -24,19 +24,6 @@ HEAD = (
     "| simulated | installations | populations | unrounded, of exact hits | as published | "
     "estimate / truth |"
 )
-
-
-def row(found: Coverage) -> str:
-    """One line of the table."""
-    exact, shown = (
-        f"{100 * mean:.1f} ± {100 * error:.1f} %"
-        for mean, error in (found.of(lambda each: each.exact), found.of(lambda each: each.shown))
-    )
-    ratio, error = found.of(lambda each: each.ratio)
-    return (
-        f"| {found.case.name} | {found.size:,} | {len(found.trials)} | {exact} | {shown} | "
-        f"{ratio:.3f} ± {error:.3f} |"
-    )
 
 
 def report(rows: Iterable[str], day: str) -> str:

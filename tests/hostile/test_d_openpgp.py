@@ -408,7 +408,6 @@ def test_d15_options_of_the_user_have_no_effect(
     assert sorted(hostile.iterdir()) == before, "the user's own home was not touched"
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 @pytest.mark.parametrize("name", ["gpgv", "gpg"])
 def test_d15_no_socket_is_opened_even_for_an_unknown_key(tools: Path, name: str) -> None:
     trace = tools / "trace"

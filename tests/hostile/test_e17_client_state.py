@@ -19,8 +19,7 @@ from mars.engine import STATE_FILE
 from mars.errors import StateError, TransportError
 from mars.schedule import HOUR
 from mars.testing.memory import START, MemoryStore, session
-from mars.testing.world import ONION, World
-from mars.wire.onion import is_onion_server
+from mars.testing.world import World
 
 DAY = 86_400
 UNREACHABLE = TransportError("tor-unavailable", "No Tor here.")
@@ -308,127 +307,6 @@ def test_e22_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     ending.set()
     reader.join()
     assert torn == []
-
-
-# --- rows of group C that need a living client ---------------------------------------------
-
-
-def test_c05_the_same_document_for_60_days_is_reported_stale_at_the_same_pace() -> None:
-    world = a_world()
-    mars = world.mars()
-    session(world.engine(), world.clock, 44 * DAY)
-    fresh = len(world.server.visits)
-    assert mars.status()["stale_since"] is None
-    session(world.engine(), world.clock, 44 * DAY)
-    later = len(world.server.visits) - fresh
-    assert mars.status()["stale_since"] == "2027-01-05T00:00:00Z"
-    assert abs(later - fresh) <= 4
-    reading = mars.motd()
-    assert reading is not None
-    assert reading.messages == ()
-
-
-def test_c09_a_day_in_2099_postpones_nothing_for_decades() -> None:
-    world = a_world()
-    session(world.engine(), world.clock, 12 * DAY)
-    world.clock.step(73 * 365 * DAY)
-    session(world.engine(), world.clock, DAY)
-    world.clock.step(-73 * 365 * DAY)
-    world.server.visits.clear()
-    world.publish()
-    session(world.engine(), world.clock, 34 * DAY)
-    assert 1 <= len(world.server.visits) <= 4
-
-
-def test_c10_a_clock_that_flaps_causes_no_burst() -> None:
-    world = a_world()
-    engine = world.engine()
-    engine.step(None)
-    for hour in range(60 * 24):
-        world.clock.step(365 * DAY if hour % 2 else -365 * DAY)
-        engine.step(HOUR)
-        world.clock.advance(HOUR)
-    assert len(world.server.visits) <= 12
-
-
-def test_c12_an_old_backup_of_the_state_works() -> None:
-    world = a_world()
-    session(world.engine(), world.clock, 12 * DAY)
-    backup = dict(world.store.files)
-    world.publish()
-    session(world.engine(), world.clock, 20 * DAY)
-    world.store.files = backup
-    world.publish()
-    session(world.engine(), world.clock, 20 * DAY)
-    state = world.engine().load()
-    assert state.last is not None
-    assert state.last["reason"] is None
-
-
-def test_c15_a_server_that_never_answers_is_left_after_three_periods() -> None:
-    world = World()
-    other = f"http://{'b' * 51}{_tail()}.onion"
-    assert is_onion_server(other)
-    world.publish(reportback_server=other)
-    world.grant("plain")
-    engine = world.engine()
-    session(engine, world.clock, 11 * DAY)
-    moved = engine.load().server
-    assert moved is not None
-    assert moved.url == other
-    world.server.fault = UNREACHABLE
-    world.server.visits.clear()
-    session(engine, world.clock, 60 * DAY)
-    hosts = [url.split("/")[2] for url in world.server.visits]
-    assert hosts[:9] == [other.split("/")[2]] * 9, "three periods of three tries"
-    assert set(hosts[9:]) == {ONION}
-    world.publish(reportback_server=other)  # a newer document says so again: it is tried again
-    session(engine, world.clock, 20 * DAY)
-    assert engine.load().server is not None
-
-
-def test_c15_a_server_without_a_newer_serial_for_30_days_is_left() -> None:
-    world = World()
-    other = f"http://{'b' * 51}{_tail()}.onion"
-    world.publish(reportback_server=other)
-    world.grant("plain")
-    engine = world.engine()
-    session(engine, world.clock, 11 * DAY)
-    assert engine.load().server is not None
-    session(engine, world.clock, 33 * DAY)
-    assert engine.load().server is None
-
-
-@pytest.mark.parametrize(
-    "server",
-    [
-        "https://example.org",
-        "http://127.0.0.1",
-        "http://expyuzz4wqqyqhjn.onion",
-        f"http://{'a' * 56}.onion",
-        f"http://{ONION}/path",
-        f"http://{ONION}:80",
-        f"http://user@{ONION}",
-        f"http://{ONION}?q",
-        "",
-    ],
-)
-def test_c14_an_unfit_server_is_ignored_and_the_document_stands(server: str) -> None:
-    world = World()
-    world.publish(reportback_server=server)
-    outcome = world.engine().fetch(asked="plain")
-    assert outcome.ok
-    assert world.engine().load().server is None
-
-
-def _tail() -> str:
-    """What makes ``bbb…`` a well-formed address: its last five characters."""
-    import base64
-    import hashlib
-
-    key = base64.b32decode("B" * 51 + "A" + "====")[:32]
-    check = hashlib.sha3_256(b".onion checksum" + key + b"\x03").digest()[:2]
-    return base64.b32encode(key + check + b"\x03").decode("ascii").lower()[51:]
 
 
 def test_the_memory_store_and_the_folder_keep_one_contract(tmp_path: Path) -> None:

@@ -211,7 +211,6 @@ def test_two_objects_share_one_fetcher_and_the_second_takes_over(tmp_path: Path)
     second.stop()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_neither_fetches_nor_holds_the_lock(tmp_path: Path) -> None:
     world = World()
@@ -359,7 +358,6 @@ def test_idle_writes_nothing_more_often_than_hourly() -> None:
     assert world.store.writes == written
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
 def test_an_idle_thread_sleeps(tmp_path: Path) -> None:
     world = World()
     mars = world.mars(store=factory.folder(str(tmp_path)))

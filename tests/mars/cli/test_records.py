@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 
-import pytest
-
 from tests.mars.cli.conftest import Desk
 
 
@@ -71,7 +69,6 @@ def test_revoking_forgets_the_country(desk: Desk) -> None:
     assert "IS" not in (desk.state / "state.json").read_text()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no modes there")
 def test_every_folder_that_is_made_is_the_users_alone(desk: Desk) -> None:
     before = os.umask(0)
     try:

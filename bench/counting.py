@@ -11,14 +11,14 @@ import argparse
 import gzip
 import os
 import shutil
-import statistics
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -39,8 +39,11 @@ LONG_LINE = 3_000_000
 RUNS = 3
 """Of which the least time is shown: other work on the machine only adds."""
 PAIRS = 8
-"""Of a dry run and a stored one, at the same time on two cores, so that a change of the machine's
-speed meets both."""
+"""Of runs that are compared with each other. Where CPU time is compared, both share one core: the
+kernel alternates them every few milliseconds, so that a change of the machine's speed meets both.
+Where wall time is compared, they take short turns."""
+TURN = 0.05
+"""Seconds for which a command runs before it is another's turn, where wall time is compared."""
 PAUSE = 0.01
 """Seconds between two looks at a command's memory."""
 PRODUCT = """
@@ -50,8 +53,7 @@ releases = ["0.4.9", "0.5.0", "0.5.1", "0.5.2"]
 platforms = ["linux", "windows", "macos"]
 languages = ["en", "de", "is", "fr"]
 """
-First = TypeVar("First")
-Second = TypeVar("Second")
+Result = TypeVar("Result")
 COUNT = (sys.executable, "-c", "from mars_server.cli import main; main()", "count")
 
 
@@ -79,8 +81,9 @@ HEADER = (
 )
 
 
-def measure(*command: object) -> Used:
-    """Runs it to the end. Memory is that of the largest single process."""
+def measure(*command: object, core: int | None = None) -> Used:
+    """Runs it to the end, on ``core`` alone if one is given. Memory is that of the largest single
+    process."""
     begin = time.monotonic()
     peak = 0.0
     # Not into /dev/null: GNU grep would stop at its first match.
@@ -88,6 +91,8 @@ def measure(*command: object) -> Used:
         tempfile.TemporaryFile() as out,
         subprocess.Popen([str(part) for part in command], stdout=out, stderr=out) as process,
     ):
+        if core is not None:
+            os.sched_setaffinity(process.pid, {core})
         while True:
             found, status, used = os.wait4(process.pid, os.WNOHANG)
             if found:
@@ -129,16 +134,46 @@ def least(runs: Sequence[Used]) -> Used:
     )
 
 
-def added(dry: Sequence[Used], stored: Sequence[Used]) -> str:
-    """How much more CPU time the second of each pair took, in per cent of the first."""
-    shares = sorted(100 * (two.cpu / one.cpu - 1) for one, two in zip(dry, stored, strict=True))
-    return f"{statistics.median(shares):+.0f} % ({shares[0]:+.0f} to {shares[-1]:+.0f} %)"
+def times(ones: Sequence[float], others: Sequence[float]) -> str:
+    """How much the second of each pair takes beside the first: over all, and the least and most."""
+    ratios = sorted(other / one for one, other in zip(ones, others, strict=True))
+    return f"{sum(others) / sum(ones):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
 
 
-def at_once(one: Callable[[], First], two: Callable[[], Second]) -> tuple[First, Second]:
-    with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(two)
-        return one(), other.result()
+def in_turns(*commands: Sequence[object]) -> list[float]:
+    """Wall time of each, in seconds: only one of them runs at any time, the others are stopped,
+    and they change places every ``TURN``, so that a change of the machine's speed meets all."""
+    told = [[str(part) for part in command] for command in commands]
+    spent = [0.0] * len(told)
+    with ExitStack() as stack:
+        running = {
+            at: stack.enter_context(
+                subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+            )
+            for at, command in enumerate(told)
+        }
+        for process in running.values():
+            os.killpg(process.pid, signal.SIGSTOP)
+        while running:
+            for at, process in tuple(running.items()):
+                begin = time.monotonic()
+                os.killpg(process.pid, signal.SIGCONT)
+                with suppress(subprocess.TimeoutExpired):
+                    if process.wait(TURN) != 0:
+                        raise SystemExit(f"{told[at][0]} failed with {process.returncode}")
+                    del running[at]
+                if at in running:
+                    os.killpg(process.pid, signal.SIGSTOP)
+                spent[at] += time.monotonic() - begin
+    return spent
+
+
+def sharing(one: Callable[[int], Result], two: Callable[[int], Result]) -> list[list[Result]]:
+    """What both find on each core, at the same time, all cores at once: ``[[one, two], …]``."""
+    cores = sorted(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(2 * len(cores)) as pool:
+        started = [[pool.submit(each, core) for each in (one, two)] for core in cores]
+        return [[future.result() for future in pair] for pair in started]
 
 
 @contextmanager
@@ -156,35 +191,31 @@ class Bench:
         self.folder = folder
         self.product = folder / "product.toml"
         self.product.write_text(PRODUCT)
+        self.known = folder / "known.db"
         self.out: list[str] = []
 
     def say(self, text: str) -> None:
         print(text, flush=True)
         self.out.append(text)
 
-    def dry(self, *names: object, jobs: int = 1, runs: int = 2) -> Used:
-        told = ("--product", self.product, "--dry-run", "--jobs", jobs)
-        return best(*COUNT, *names, *told, runs=runs)
+    def counting(self, name: Path, jobs: int) -> tuple[object, ...]:
+        return (*COUNT, name, "--product", self.product, "--dry-run", "--jobs", jobs)
 
-    def stored(self, name: Path) -> Used:
+    def dry(self, name: Path, *, jobs: int = 1, core: int | None = None) -> Used:
+        return measure(*self.counting(name, jobs), core=core)
+
+    def know(self) -> None:
+        """Makes the database that knows another log."""
+        with logs(self.folder, "own", 1000) as other:
+            measure(*COUNT, other, "--product", self.product, "--db", f"sqlite:///{self.known}")
+
+    def stored(self, name: Path, *, core: int | None = None) -> Used:
         """Into a database that knows one other log, as every count but the first does."""
-        empty, full = self.folder / "known.db", self.folder / "counts.db"
         told = ("--product", self.product, "--db")
-        if not empty.exists():
-            with logs(self.folder, "own", 1000) as other:
-                measure(*COUNT, other, *told, f"sqlite:///{empty}")
-        shutil.copyfile(empty, full)
-        used = measure(*COUNT, name, *told, f"sqlite:///{full}")
-        for path in self.folder.glob("counts.db*"):
-            path.unlink()
-        return used
-
-    def pairs(self, name: Path) -> tuple[list[Used], list[Used]]:
-        """Dry and stored runs, side by side."""
-        both = [
-            at_once(lambda: self.dry(name, runs=1), lambda: self.stored(name)) for _ in range(PAIRS)
-        ]
-        return [dry for dry, _ in both], [kept for _, kept in both]
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            full = Path(folder, "counts.db")
+            shutil.copyfile(self.known, full)
+            return measure(*COUNT, name, *told, f"sqlite:///{full}", core=core)
 
     def side_by_side(self) -> None:
         with logs(self.folder, "combined", GIGABYTE) as log:
@@ -195,12 +226,13 @@ class Bench:
             beside = grep.cpu / GIGABYTE
             self.say(best("wc", "-l", log).row("`wc -l`", GIGABYTE, beside))
             self.say(grep.row("`grep -c`", GIGABYTE, beside))
-            dry, stored = self.pairs(log)
-            one, kept = self.dry(log, runs=RUNS), self.stored(log)
-            two = self.dry(log, jobs=2, runs=RUNS)
+            one, two = (least([self.dry(log, jobs=jobs) for _ in range(RUNS)]) for jobs in (1, 2))
             self.say(one.row("`count --dry-run`", GIGABYTE, beside))
             self.say(two.row("`count --dry-run --jobs 2`", GIGABYTE, beside))
-            self.say(kept.row("`count --db` (SQLite)", GIGABYTE, beside))
+            self.know()
+            self.say(self.stored(log).row("`count --db` (SQLite)", GIGABYTE, beside))
+            kept = self.kept(log)
+            turns = [in_turns(self.counting(log, 1), self.counting(log, 2)) for _ in range(PAIRS)]
         goaccess = self.goaccess(beside)
         if goaccess is not None:
             self.say(
@@ -208,11 +240,24 @@ class Bench:
                 f"a second with one job, {GIGABYTE / two.wall * goaccess.wall / SLICE:.0f} × with "
                 f"two; {GIGABYTE / one.cpu * goaccess.cpu / SLICE:.0f} × its lines a CPU second."
             )
-        self.say(f"\nTwo jobs are {one.wall / two.wall:.2f} × as fast as one.")
+        faster = times([two for _, two in turns], [one for one, _ in turns])
         self.say(
-            f"\nA database costs {added(dry, stored)} of a dry run's CPU time (median of {PAIRS} "
-            f"pairs, side by side; least and most)."
+            f"\nWall time of one job, two jobs = 1: {faster}; over {PAIRS} pairs in turns of "
+            f"{TURN} s, and the least and most of a single pair."
         )
+        self.say(
+            f"\nCPU time with a database, without = 1: {kept}; over {PAIRS} pairs, each on one "
+            "core, and the least and most of a single pair."
+        )
+
+    def kept(self, log: Path) -> str:
+        """CPU time of a count into a database beside a dry run."""
+        pairs: list[list[Used]] = []
+        while len(pairs) < PAIRS:
+            pairs += sharing(
+                lambda core: self.dry(log, core=core), lambda core: self.stored(log, core=core)
+            )
+        return times([dry.cpu for dry, _ in pairs], [stored.cpu for _, stored in pairs])
 
     def goaccess(self, beside: float) -> Used | None:
         """On a log of ``SLICE`` lines; None where it is not installed."""
@@ -227,35 +272,44 @@ class Bench:
         return used
 
     def growth(self) -> None:
-        with logs(self.folder, "combined", 1) as log:
-            start = self.dry(log, runs=10).cpu
+        million = 1_000_000
         self.say(
-            f"\nGrowth, one job: logs of a million lines a day, the short ones counted as often as "
-            f"it takes for {GROWTH[-1] // 1_000_000} million lines, at the same time as the long "
-            f"one on the other core. A log of one line takes {start:.2f} s of CPU time, which is "
-            f"left out.\n"
+            f"\nGrowth, one job: logs of a million lines a day. The short one is counted as often "
+            f"as it takes for {GROWTH[-1] // million} million lines, while the long one is counted "
+            "on the same core. The start is what a log of one line takes there. The last column "
+            "is the short one's cost of a line, start left out, beside the long one's; the least "
+            "and most of each core.\n"
         )
         self.say(
-            "| million lines | CPU µs per line | the long one | ratio | peak MB |\n"
-            "|---|---|---|---|---|"
+            "| million lines | CPU µs per line | long | start, s | with start, long = 1 "
+            "| without, long = 1 | peak MB |\n|---|---|---|---|---|---|---|"
         )
-        with logs(self.folder, "combined", GROWTH[-1], GROWTH[-1] // DAY) as long:
+        with (
+            logs(self.folder, "combined", 1) as tiny,
+            logs(self.folder, "combined", GROWTH[-1], GROWTH[-1] // DAY) as long,
+        ):
             for lines in GROWTH[:-1]:
                 with logs(self.folder, "combined", lines, lines // DAY) as log:
-                    self._grown(log, lines, long, start)
+                    self._grown(log, lines, long, tiny)
 
-    def _grown(self, log: Path, lines: int, long: Path, start: float) -> None:
-        times = GROWTH[-1] // lines
-        few, one = at_once(
-            lambda: [self.dry(log, runs=1) for _ in range(times)],
-            lambda: [self.dry(long, runs=1)],
+    def _grown(self, log: Path, lines: int, long: Path, tiny: Path) -> None:
+        """Each short run is followed by one of a single line, so that both meet the same speed."""
+        often = range(GROWTH[-1] // lines)
+        found = sharing(
+            lambda core: [[self.dry(name, core=core) for name in (log, tiny)] for _ in often],
+            lambda core: [[self.dry(long, core=core)]],
         )
-        short = sum(each.cpu - start for each in few) / GROWTH[-1]
-        beside = (one[0].cpu - start) / GROWTH[-1]
-        memory = max(each.memory for each in (*few, *one))
+        short = [sum(full.cpu for full, _ in runs) for runs, _ in found]
+        start = [sum(one.cpu for _, one in runs) for runs, _ in found]
+        whole = [runs[0][0].cpu for _, runs in found]
+        lines_cost = [full - one for full, one in zip(short, start, strict=True)]
+        long_cost = [full - one / len(often) for full, one in zip(whole, start, strict=True)]
+        memory = max(full.memory for runs, (one,) in found for full, *_ in (*runs, one))
+        per_line = 1e6 / GROWTH[-1] / len(found)
         self.say(
-            f"| {lines // 1_000_000} | {1e6 * short:.2f} | {1e6 * beside:.2f} "
-            f"| {short / beside:.2f} | {memory:.0f} |"
+            f"| {lines // 1_000_000} | {sum(short) * per_line:.2f} | {sum(whole) * per_line:.2f} "
+            f"| {sum(start) / len(found) / len(often):.2f} | {times(whole, short)} "
+            f"| {times(long_cost, lines_cost)} | {memory:.0f} |"
         )
 
     def others(self) -> None:
@@ -267,18 +321,21 @@ class Bench:
             ("distinct", ATTACK, "attack: every query distinct"),
         ):
             with logs(self.folder, kind, lines) as log:
-                self._row(what, lines, self.dry(log))
+                self._row(what, lines, self.twice(log))
         long = self.folder / "long.log"
         with long.open("wb") as file:
             for _ in range(100):
                 file.write(b'1.2.3.4 - - [28/Sep/2026:00:00:00 +0000] "GET /' + b"x" * LONG_LINE)
                 file.write(b' HTTP/1.1" 200 1 "-" "-"\n')
-        self._row("100 lines of 3 MB", 100, self.dry(long))
+        self._row("100 lines of 3 MB", 100, self.twice(long))
         long.unlink()
         archives = self._archives()
-        self._row(f"{ARCHIVES} rotated gz files", ARCHIVES * ARCHIVE_LINES, self.dry(archives))
-        self._row("the same, two jobs", ARCHIVES * ARCHIVE_LINES, self.dry(archives, jobs=2))
+        self._row(f"{ARCHIVES} rotated gz files", ARCHIVES * ARCHIVE_LINES, self.twice(archives))
+        self._row("the same, two jobs", ARCHIVES * ARCHIVE_LINES, self.twice(archives, jobs=2))
         shutil.rmtree(archives)
+
+    def twice(self, name: Path, jobs: int = 1) -> Used:
+        return least([self.dry(name, jobs=jobs) for _ in range(2)])
 
     def _archives(self) -> Path:
         folder = self.folder / "archives"

@@ -11,9 +11,9 @@ Three kinds of log:
 * Our own begins with a comment line that holds a random id; the id decides alone.
 * Lines with seconds make equal content impossible in practice; content decides alone.
 * Where lines hold no time of day (*timeless*), two generations can hold equal bytes. The inode
-  breaks the tie: while the file with a source's inode still holds its bytes, no other file is
-  that source. A log that begins as one with a time of day does is not timeless: it is that log,
-  or a copy of it that was cut within the lines of midnight.
+  breaks the tie: while the file with a source's inode still holds its bytes, or an archive of it
+  is there, no other file is that source. A log that begins as one with a time of day does is not
+  timeless: it is that log, or a copy of it that was cut within the lines of midnight.
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ def related(face_ladder: Sequence[str], sources: Collection[Source]) -> list[Sou
 def identify(face: Face, sources: Collection[Source], held: Collection[int] = ()) -> Verdict:
     """Finds ``face`` among ``sources``.
 
-    ``held`` are the ids of sources that other logs of this run are: those whose inode still holds
-    their bytes, and those already found.
+    ``held`` are the ids of sources that other logs of this run are: those whose inode or archive
+    still holds their bytes, and those already found.
 
     Raises ``StateError`` (``log-changed``) where bytes of our own log changed that were counted.
     """

@@ -33,8 +33,9 @@ class Register:
         """Ladders of this pass's logs whose lines hold a time of day, by their first rung."""
 
     def expect(self, probes: Iterable[Probe]) -> None:
-        """All logs of this pass: a source whose inode still holds its bytes is no other log, and
-        a copy cut within the lines of midnight is not timeless where the whole log lies by it."""
+        """All logs of this pass: a source whose inode or archive still holds its bytes is no other
+        log, and a copy cut within the lines of midnight is not timeless where the whole log lies by
+        it."""
         known = list(self._sources.values())
         for found in probes:
             if found.own is None and found.ladder and not found.timeless:
@@ -42,6 +43,8 @@ class Register:
             if found.length is not None and found.timeless:
                 with suppress(LogMovedError):
                     self._held.update(source.id for source in holds(found.face(), known))
+            elif (source := self._archived(found)) is not None:
+                self._held.add(source)
 
     def plan(self, found: Probe) -> tuple[Verdict, list[Task]]:
         """For a plain log who it is and the tasks; for another the tasks that will tell.
@@ -56,9 +59,11 @@ class Register:
         return verdict, [*spans(found, verdict.start, self._span)]
 
     def _stream(self, found: Probe) -> list[Task]:
-        if found.fingerprint is not None and self._ledger.is_archived(found.fingerprint):
-            return []
-        return [self.stream(found)]
+        return [] if self._archived(found) is not None else [self.stream(found)]
+
+    def _archived(self, found: Probe) -> int | None:
+        """The source of an archive that is counted to its end."""
+        return None if found.fingerprint is None else self._ledger.archived(found.fingerprint)
 
     def stream(self, found: Probe) -> Whole:
         """The task that tells who a stream is: it reports at each position it may continue."""

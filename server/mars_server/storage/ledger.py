@@ -54,11 +54,11 @@ class Ledger:
         self._newest = max((one.id for one in known), default=None)
         return known
 
-    def is_archived(self, fingerprint: str) -> bool:
-        """Whether a compressed file with these bytes is counted to its end."""
+    def archived(self, fingerprint: str) -> int | None:
+        """The source of a compressed file that is counted to its end."""
         wanted = select(archives.c.source).where(archives.c.fingerprint == fingerprint)
         with self._engine.connect() as connection:
-            return connection.scalar(wanted) is not None
+            return connection.scalar(wanted)
 
     def replace_day(self, day: str, tally: Tally) -> None:
         """Puts ``tally`` in the place of what was counted for an ISO day.

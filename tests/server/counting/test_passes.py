@@ -116,3 +116,44 @@ def one_pass(url: str, log: Path, driver: Driver) -> Outcome:
 
 
 SMALL = Sizes(span=700, checkpoint=1500, steps=3)
+
+
+def timeless(query: bytes = b"") -> bytes:
+    return line(query, before=b"- - - ", stamp=b"21/Nov/2026:00:00:00 +0000")
+
+
+def test_a_counted_archive_is_not_taken_for_the_next_log_that_begins_alike(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    """Lines without a time of day: one plain request in each of two generations of one day."""
+    url, logs = new_database(), tmp_path / "logs"
+    logs.mkdir()
+    live = logs / "access.log"
+    told = ("count", logs, "--product", product(tmp_path), "--db", url)
+    live.write_bytes(timeless())
+    assert run_json(*told)["hits"] == 1
+    (logs / "access.log.1.gz").write_bytes(gzip.compress(live.read_bytes()))
+    live.unlink()
+    assert run_json(*told)["hits"] == 0
+    live.write_bytes(timeless())
+    assert run_json(*told)["hits"] == 1
+    assert run_json(*told)["hits"] == 0
+
+
+def test_an_archive_cut_short_is_known_before_the_next_log_that_begins_alike(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    """Once the next log has taken its place, what is left of it looks like a part of that one."""
+    url, logs = new_database(), tmp_path / "logs"
+    logs.mkdir()
+    live = logs / "access.log"
+    told = ("count", logs, "--product", product(tmp_path), "--db", url)
+    live.write_bytes(timeless() * 10)
+    run(*told)
+    live.unlink()
+    (logs / "access.log.1.gz").write_bytes(gzip.compress(timeless() * 40)[:-8])
+    live.write_bytes(timeless() * 50)
+    ran = run(*told)
+    assert b"access.log.1.gz ends in the middle" in ran.stderr
+    assert run_json("counts", "show", "--db", url)["hits"] == 40 + 50
+    assert run_json(*told)["hits"] == 0

@@ -67,8 +67,8 @@ class Dying:
     def sources(self) -> list[Source]:
         return self._ledger.sources()
 
-    def is_archived(self, fingerprint: str) -> bool:
-        return self._ledger.is_archived(fingerprint)
+    def archived(self, fingerprint: str) -> int | None:
+        return self._ledger.archived(fingerprint)
 
     def commit(self, advances: Iterable[Advance], now: int) -> tuple[list[int], int]:
         self._left -= 1
@@ -90,7 +90,8 @@ def stored(engine: Engine) -> tuple[dict[Cell, int], dict[Cell, int]]:
 class Rotation(RuleBasedStateMachine):
     """One log, its rotated generations, and a counter that is run and killed."""
 
-    kinds = ("timed", "own", "timeless")
+    kinds = ("timed", "own", "timeless", "alike")
+    """``alike``: timeless, and all lines are equal, so that each log begins as any other does."""
 
     def __init__(self, url: str | None = None) -> None:
         super().__init__()
@@ -125,7 +126,7 @@ class Rotation(RuleBasedStateMachine):
         self.counted = False
 
     def one_line(self) -> bytes:
-        query = self.draw.choice(QUERIES)
+        query = b"" if self.kind == "alike" else self.draw.choice(QUERIES)
         if self.kind != "timed":
             return line(query, before=b"- - - ", stamp=b"21/Nov/2026:00:00:00 +0000")
         self.number += self.draw.randint(0, 2)  # often two in one second
@@ -172,7 +173,7 @@ class Rotation(RuleBasedStateMachine):
         archive.write_bytes(packed(chosen.read_bytes(), how))
         chosen.unlink()
 
-    @precondition(lambda self: self.kind != "timeless")
+    @precondition(lambda self: self.kind == "timed" or self.kind == "own")
     @rule(data=st.data())
     def copy_elsewhere(self, data: st.DataObject) -> None:
         """A backup lies beside the logs, whole or cut."""
@@ -183,6 +184,7 @@ class Rotation(RuleBasedStateMachine):
         if not copy.exists():
             copy.write_bytes(content if data.draw(st.booleans()) else content[:keep])
 
+    @precondition(lambda self: self.kind != "alike")
     @rule(data=st.data())
     def forget(self, data: st.DataObject) -> None:
         """An old log that was counted is deleted."""

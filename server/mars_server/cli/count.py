@@ -20,7 +20,7 @@ from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
 from mars_server.counting.run import Outcome, count_once
 from mars_server.counting.run import dry_run as dry
-from mars_server.counting.streams import STDIN, is_url, shown
+from mars_server.counting.streams import STDIN, is_url
 
 
 @click.command()
@@ -143,7 +143,7 @@ def _say_new(outcome: Outcome, as_json: bool) -> None:
 def report(outcome: Outcome, *, as_json: bool) -> int:
     """Prints it; 1 where a log could not be counted."""
     for note in outcome.notes:
-        click.echo(_told(note), err=True)
+        click.echo(safe(note), err=True)
     failed = _say_problems(outcome.problems)
     total = outcome.tally
     if as_json:
@@ -164,11 +164,6 @@ def _say_problems(problems: Iterable[tuple[str, str]]) -> int:
     """The exit code: 1 where there are any."""
     failed = 0
     for reason, message in problems:
-        click.echo(f"{_told(message)} [{reason}]", err=True)
+        click.echo(f"{safe(message)} [{reason}]", err=True)
         failed = 1
     return failed
-
-
-def _told(text: str) -> str:
-    """``text`` for a terminal or a journal, without what a URL in it keeps secret."""
-    return safe(" ".join(map(shown, text.split(" "))))

@@ -23,7 +23,7 @@ from mars_server.counting.identity import (
     own_id,
 )
 from mars_server.counting.seen import Seen, inode, stamp
-from mars_server.counting.streams import STDIN, Stream, compression, open_raw
+from mars_server.counting.streams import STDIN, Stream, compression, open_raw, shown
 from mars_server.counting.work import Span
 
 
@@ -33,7 +33,7 @@ class LogMovedError(StateError):
     def __init__(self, path: str) -> None:
         super().__init__(
             "log-moved",
-            f"{path} was rotated while it was read; what is left of it counts next time.",
+            f"{shown(path)} was rotated while it was read; what is left of it counts next time.",
         )
 
 

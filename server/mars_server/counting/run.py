@@ -17,6 +17,7 @@ from mars_server.counting.probe import LogMovedError, Probe, probe, spans
 from mars_server.counting.progress import Progress
 from mars_server.counting.register import Register
 from mars_server.counting.sizes import Sizes
+from mars_server.counting.streams import shown
 from mars_server.counting.tally import Tally
 from mars_server.counting.work import Done, Piece, Span, Task, Whole
 
@@ -44,6 +45,11 @@ class _Job:
     timeless: bool = True
     stopped: bool = False
 
+    @property
+    def name(self) -> str:
+        """As a message may name it."""
+        return shown(self.probe.path)
+
     def settle(self, verdict: Verdict) -> None:
         """This log is known now, or known to be new."""
         source = verdict.source
@@ -68,7 +74,7 @@ class _Pass:
             except MarsError as error:
                 self.problem(error.reason, error.message)
             except OSError as error:
-                self.problem("log-unreadable", f"{path}: {error.strerror or error}.")
+                self.problem("log-unreadable", f"{shown(path)}: {error.strerror or error}.")
         self._progress.start(sum(one.size for one in found))
         return found
 
@@ -101,7 +107,7 @@ class _Pass:
 
     def _note(self, job: _Job, done: Done) -> None:
         if done.cut_short:
-            note = f"{job.probe.path} ends in the middle; its whole lines were counted."
+            note = f"{job.name} ends in the middle; its whole lines were counted."
             self.outcome.notes.append(note)
 
     def counted(self, job: _Job, task: Task, pieces: Iterable[Piece]) -> Tally:
@@ -177,7 +183,7 @@ class _LedgerPass(_Pass):
             self.outcome.notes.append(moved.message)
             return []
         except MarsError as error:
-            self.problem(error.reason, f"{job.probe.path}: {error.message}")
+            self.problem(error.reason, f"{job.name}: {error.message}")
             return []
         found = job.probe
         source = verdict.source
@@ -193,7 +199,7 @@ class _LedgerPass(_Pass):
             try:
                 verdict, pieces = self._register.settle(done)
             except MarsError as error:
-                self.problem(error.reason, f"{job.probe.path}: {error.message}")
+                self.problem(error.reason, f"{job.name}: {error.message}")
                 return
             job.settle(verdict)
             who = done
@@ -216,7 +222,7 @@ class _LedgerPass(_Pass):
         lacking = who.gap if job.source is None and job.position == 0 else None
         if lacking is not None:
             self.outcome.notes.append(
-                f"{job.probe.path} lacks {lacking.lost} answers of {lacking.day}, whose lines the "
+                f"{job.name} lacks {lacking.lost} answers of {lacking.day}, whose lines the "
                 "disk refused; the figures of that day are too low."
             )
         step = Advance(
@@ -257,8 +263,8 @@ def count_once(
 def _rounds(probes: Iterable[Probe]) -> Iterator[list[Probe]]:
     """Logs that may be one source go into different rounds, so the first is known to the next.
 
-    Archives go first in their family: an archive can only be what it holds, while a plain log
-    may be a new generation.
+    Archives go first in their family: one that was cut short is known by the source that it
+    continues, and could not be told from a part of a plain log that took that source before it.
     """
     families: defaultdict[str, list[Probe]] = defaultdict(list)
     streams = []

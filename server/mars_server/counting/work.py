@@ -15,7 +15,7 @@ from mars_server.counting import formats
 from mars_server.counting.blocks import Lines, Watch, cut
 from mars_server.counting.identity import WINDOW, Gap, digest, gap, is_timeless, ladder, own_id
 from mars_server.counting.seen import Seen, limited, stamp
-from mars_server.counting.streams import Stream, open_raw
+from mars_server.counting.streams import Stream, open_raw, shown
 from mars_server.counting.tally import Counting, Rules, Tally
 
 
@@ -80,7 +80,7 @@ def perform(task: Task, allow: AllowList) -> Done:
     except StateError as error:
         return Done(problem=(error.reason, error.message))
     except OSError as error:
-        return Done(problem=("log-unreadable", f"{task.path}: {error.strerror or error}."))
+        return Done(problem=("log-unreadable", f"{shown(task.path)}: {error.strerror or error}."))
 
 
 def _span(task: Span, allow: AllowList) -> Done:

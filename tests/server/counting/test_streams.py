@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from mars.errors import StateError
+from mars_server.counting.probe import LogMovedError
 from mars_server.counting.streams import CHUNK, Stream, compression, shown
 from tests.server.counting.commands import contract, expected, product, run, run_json
 from tests.server.counting.examples import line, shuffled
@@ -178,23 +179,57 @@ def test_a_message_names_no_secret_of_a_url(url: str, names: str) -> None:
     assert shown(url) == names
 
 
-def test_a_password_in_a_url_is_never_printed(tmp_path: Path) -> None:
-    (tmp_path / "a.log").write_bytes(line())
-    (tmp_path / "cut.log").write_bytes(gzip.compress(line() * 100)[:-8])
+OWN = b"# mars access log v1 id=%032x\n" % 5
+NAMED = {
+    "none.log": "none.log cannot be read (FileNotFoundError).",
+    "none*.log": "There is no log",
+    "damaged.log": "damaged.log cannot be read (damaged archive);",
+    "cut.log": "cut.log ends in the middle;",
+    "gap.log": "gap.log lacks 7 answers of 2026-11-21,",
+    "own.log": "own.log: A log of our own server was changed",
+    "own.log.gz": "own.log.gz: A log of our own server was changed",
+}
+"""Names on a server, and what the counter must say of each."""
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_password_or_token_in_a_url_is_never_printed(
+    tmp_path: Path, form: tuple[str, ...]
+) -> None:
+    """By no message that names a log: of one that is missing, damaged, cut short or changed."""
+    database = ("--db", f"sqlite:///{tmp_path}/c.db", *form)
     told = ("--product", product(tmp_path))
-    database = ("--db", f"sqlite:///{tmp_path}/c.db")
+    packed = gzip.compress(line() * 100)
+    (tmp_path / "damaged.log").write_bytes(packed[:20] + packed[:20] + packed[40:])
+    (tmp_path / "cut.log").write_bytes(packed[:-8])
+    (tmp_path / "gap.log").write_bytes(
+        b"# mars access log v1 id=%032x\n# mars lost=7 day=2026-11-21\n" % 6 + line()
+    )
+    (tmp_path / "own.log").write_bytes(OWN + line())
+    run("count", tmp_path / "own.log", *told, *database)
+    (tmp_path / "own.log").write_bytes(OWN + line(b"?x") * 9)
+    (tmp_path / "own.log.gz").write_bytes(gzip.compress(OWN + line(b"?x") * 9))
     with web(tmp_path) as address:
         host = address.removeprefix("http://")
-        for place in ("none.log", "none*.log", "a.log", "cut.log"):
-            url = f"http://bob:hunter2@{host}/{place}?X-Amz-Signature=SECRET"
-            for more in (("count", url, "--dry-run"), ("count", url, *database)):
-                ran = run(*more, *told, code=None)
-                assert b"hunter2" not in ran.stdout + ran.stderr
-                assert b"SECRET" not in ran.stdout + ran.stderr
-        assert b"cut.log ends in the middle" in ran.stderr
-        ran = run("scrub", url, *database)
-        assert b"hunter2" not in ran.stdout + ran.stderr
-        assert b"SECRET" not in ran.stdout + ran.stderr
+        for place, due in NAMED.items():
+            url = f"http://bob:hunter2@{host}/{place}?X-Amz-Signature=TOKEN"
+            printed = ""
+            for command in (
+                ("count", url, "--dry-run", *form, *told),
+                ("count", url, *database, *told),
+                ("counts", "recount", "2026-11-21", url, *database, *told),
+                ("scrub", url, *database),
+            ):
+                ran = run(*command, code=None)
+                printed += (ran.stdout + ran.stderr).decode()
+            assert due in printed
+            assert "hunter2" not in printed
+            assert "TOKEN" not in printed
+
+
+def test_a_log_that_moved_is_named_without_its_secrets() -> None:
+    moved = LogMovedError("https://bob:hunter2@h/a.log?X-Amz-Signature=TOKEN").message
+    assert moved.startswith("https://h/a.log was rotated")
 
 
 def test_a_web_server_without_range_is_named_and_the_others_are_counted(tmp_path: Path) -> None:

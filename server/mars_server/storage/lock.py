@@ -6,7 +6,6 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Event
 
 from sqlalchemy import Engine, text
@@ -37,11 +36,7 @@ def counting_lock(
             connection.commit()
             yield
         return
-    name = _file(engine)
-    if not name:
-        yield
-        return
-    handle = os.open(Path(f"{name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(f"{_file(engine)}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _wait(lambda: _flock(handle), waiting, patience)
         yield
@@ -50,10 +45,11 @@ def counting_lock(
 
 
 def _file(engine: Engine) -> str:
-    """The file itself, by whichever name or link it was given; empty for one in memory."""
+    """The file itself, by whichever name or link it was given; ``open_database`` takes no database
+    in memory."""
     with engine.connect() as connection:
-        rows = connection.exec_driver_sql("PRAGMA database_list").all()
-    return os.path.realpath(rows[0][2]) if rows[0][2] else ""
+        name: str = connection.exec_driver_sql("PRAGMA database_list").all()[0][2]
+    return os.path.realpath(name)
 
 
 def _flock(handle: int) -> bool:

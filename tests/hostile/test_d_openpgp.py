@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import signal
 import subprocess
-import sys
-import time
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mars.adapters.gpg import MAX_SIGNATURE, GnuPG, dearmour, judge, key_created
+from mars.adapters.gpg import GnuPG, dearmour, judge, key_created
 from mars.errors import MarsError
 from mars.ports import OpenPGPVerdict
 from mars.testing.openpgp import MemoryKey, MemoryOpenPGP
@@ -34,29 +29,12 @@ from mars.testing.packets import (
     notation,
     packet,
 )
-from mars.testing.publisher import EXAMPLE_NOW, Publisher
+from mars.testing.publisher import Publisher
 from mars.trust import Accepted, TrustState, verify
 from mars.wire import envelope
 from mars.wire.envelope import Signature, pae
 from mars.wire.times import DAY
-
-NOW = EXAMPLE_NOW
-MESSAGE = pae("text/plain", b"line one\nline two\n")
-KEY = PacketKey(b"k" * 32)
-PAST = EARLY + DAY
-"""A signature that is older than any clock that runs these tests."""
-
-BOTH = pytest.mark.parametrize("gnupg", [GnuPG(programs=("gpgv",)), GnuPG(programs=("gpg",))])
-
-
-def bad(gnupg: GnuPG, signature: bytes, *keys: PacketKey, message: bytes = MESSAGE) -> bool:
-    blocks = [key.block for key in keys or (KEY,)]
-    return gnupg.verify(signature, message, blocks).reason == "openpgp-bad"
-
-
-def good(gnupg: GnuPG, signature: bytes, key: PacketKey = KEY) -> bool:
-    verdict = gnupg.verify(signature, MESSAGE, [key.block])
-    return verdict.reason is None and verdict.fingerprint == key.fingerprint
+from tests.hostile.openpgp import BOTH, KEY, MESSAGE, NOW, PAST, bad, good
 
 
 @BOTH
@@ -307,70 +285,6 @@ def test_d11_junk_after_the_signature_changes_nothing_else() -> None:
             dearmour(text)
 
 
-@pytest.fixture
-def tools(tmp_path: Path) -> Path:
-    """A folder for programs that pretend to be gpgv."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    return folder
-
-
-def program(folder: Path, script: str, name: str = "gpgv") -> GnuPG:
-    """A ``GnuPG`` that finds ``script`` under ``name`` and nothing else."""
-    path = folder / name
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-    return GnuPG(path=str(folder), scratch=folder.parent, deadline=1.0)
-
-
-VERSION = 'if [ "$1" = --version ]; then echo "gpgv (GnuPG) 2.2.40"; exit 0; fi\n'
-
-
-def test_d12_large_signature_is_rejected_before_anything_is_started(tools: Path) -> None:
-    started = tools / "started"
-    gnupg = program(tools, f"touch {started}")
-    assert bad(gnupg, b"\x88" * (MAX_SIGNATURE + 1))
-    assert not started.exists()
-    assert gnupg.verify(b"\x88" * MAX_SIGNATURE, MESSAGE, [KEY.block]).reason is not None
-    assert started.exists()
-
-
-@BOTH
-def test_d12_compression_bomb_is_rejected_in_time(gnupg: GnuPG) -> None:
-    literal = b"b\0\0\0\0\0" + bytes(4_000_000)
-    packets = b"\xcb\xff" + len(literal).to_bytes(4, "big") + literal
-    bomb = (
-        b"\xc8\xff" + (len(body := b"\x02" + zlib.compress(packets, 9))).to_bytes(4, "big") + body
-    )
-    assert len(bomb) <= MAX_SIGNATURE
-    begun = time.monotonic()
-    assert bad(gnupg, bomb)
-    assert time.monotonic() - begun < 30
-
-
-def test_d12_hanging_program_is_killed_with_its_children(tools: Path) -> None:
-    gnupg = program(tools, VERSION + "sleep 600 & echo $! > ../child; wait")
-    begun = time.monotonic()
-    # The home is removed, so the child's number is written beside it.
-    assert gnupg.verify(b"\x88x", MESSAGE, [KEY.block]).reason == "openpgp-unavailable"
-    assert time.monotonic() - begun < 20
-    child = int((tools.parent / "child").read_text())
-    assert gone(child)
-
-
-def gone(process: int) -> bool:
-    """Whether ``process`` has ended, within five seconds; a zombie has."""
-    for _ in range(50):
-        try:
-            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.1)
-    return False
-
-
 @BOTH
 def test_d13_subkey_signature_counts_for_the_pinned_primary(gnupg: GnuPG) -> None:
     key = replace(KEY, subkey=b"s" * 32)
@@ -388,200 +302,6 @@ def test_d14_only_full_fingerprints_are_compared() -> None:
     with pytest.raises(MarsError) as caught:
         verify(publisher.document(), publisher.trust(), TrustState.initial(), NOW, Collision())
     assert caught.value.reason == "openpgp-bad"
-
-
-@BOTH
-def test_d15_options_of_the_user_have_no_effect(
-    gnupg: GnuPG, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hostile = tmp_path / ".gnupg"
-    hostile.mkdir(mode=0o700)
-    options = "auto-key-retrieve\nkeyserver hkp://127.0.0.1:9\ntrust-model tofu\n"
-    options += f"keyring {tmp_path}/other.gpg\nno-such-option-at-all\nverbose\nstatus-fd 2\n"
-    for name in ("gpg.conf", "gpgv.conf", "common.conf", "dirmngr.conf"):
-        (hostile / name).write_text(options)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("GNUPGHOME", str(hostile))
-    before = sorted(hostile.iterdir())
-    assert good(gnupg, KEY.sign(MESSAGE, PAST))
-    assert bad(gnupg, PacketKey(b"u" * 32).sign(MESSAGE, PAST))
-    assert sorted(hostile.iterdir()) == before, "the user's own home was not touched"
-
-
-@pytest.mark.parametrize("name", ["gpgv", "gpg"])
-def test_d15_no_socket_is_opened_even_for_an_unknown_key(tools: Path, name: str) -> None:
-    trace = tools / "trace"
-    real = shutil.which(name)
-    calls = "trace=network,execve"
-    gnupg = program(tools, f'exec strace -f -qq -e {calls} -o {trace} -A {real} "$@"', name)
-    assert bad(replace(gnupg, deadline=30.0), PacketKey(b"u" * 32).sign(MESSAGE, PAST))
-    seen = trace.read_text()
-    assert "execve" in seen
-    assert not [line for line in seen.splitlines() if "socket(" in line or "connect(" in line]
-    started = [line for line in seen.splitlines() if "execve(" in line]
-    assert all(str(real) in line for line in started), "no agent, no keyboxd, no dirmngr"
-
-
-def outcome(gnupg: GnuPG | MemoryOpenPGP, policy: str, sticky: bool = False) -> str:
-    """What becomes of a good document under ``policy``; ``sticky``: OpenPGP was verified before."""
-    publisher = Publisher(seeds=[b"d" * 32], openpgp=[KEY], policy=policy)
-    state = TrustState(epoch=1, openpgp=sticky)
-    try:
-        accepted = verify(publisher.document(), publisher.trust(), state, NOW, gnupg)
-    except MarsError as error:
-        return error.reason
-    return "verified" if accepted.state.openpgp and not sticky else "accepted"
-
-
-def test_d16_absent_programs_are_skipped_or_refused_by_policy(tmp_path: Path) -> None:
-    absent = GnuPG(path=str(tmp_path))
-    assert absent.verify(b"\x88", b"", []).reason == "openpgp-absent"
-    assert outcome(absent, "when-available") == "accepted"
-    assert outcome(absent, "required") == "openpgp-unavailable"
-    assert outcome(absent, "off") == "accepted"
-
-
-def test_d16_a_state_that_has_verified_openpgp_always_requires_it(tmp_path: Path) -> None:
-    assert outcome(GnuPG(), "when-available") == "verified"
-    assert (
-        outcome(GnuPG(path=str(tmp_path)), "when-available", sticky=True) == "openpgp-unavailable"
-    )
-
-
-BROKEN = {
-    "hangs": "sleep 600",
-    "hangs in the verification": VERSION + "sleep 600",
-    "fails": "exit 3",
-    "says nothing": "exit 0",
-    "version 1.4": "echo 'gpgv (GnuPG) 1.4.23'",
-    "version 2.0": "echo 'gpgv (GnuPG) 2.0.31'",
-    "another program": "echo 'gpgv: unbekannte Option'",
-    "crashes": "kill -SEGV $$",
-    "crashes in the verification": VERSION + "kill -SEGV $$",
-    "prints for ever": "yes x",
-}
-
-
-@pytest.mark.parametrize("script", BROKEN.values(), ids=BROKEN)
-@pytest.mark.parametrize("policy", ["required", "when-available"])
-def test_d16_present_but_broken_program_is_a_refusal_in_bounded_time(
-    tools: Path, script: str, policy: str
-) -> None:
-    gnupg = program(tools, script)
-    begun = time.monotonic()
-    assert outcome(gnupg, policy) == "openpgp-unavailable"
-    assert time.monotonic() - begun < 15
-    assert not list(tools.parent.glob("mars-gpg*"))
-
-
-def test_d16_file_that_cannot_be_executed_is_a_refusal(tools: Path) -> None:
-    gnupg = program(tools, "exit 0")
-    (tools / "gpgv").chmod(0o644)
-    assert outcome(gnupg, "when-available") == "openpgp-unavailable"
-    assert outcome(gnupg, "off") == "accepted"
-    (tools / "gpgv").chmod(0o755)
-    (tools / "gpgv").write_bytes(b"\x7fELF not a program")
-    assert outcome(gnupg, "when-available") == "openpgp-unavailable"
-
-
-def test_d16_broken_gpgv_is_not_passed_over_for_a_good_gpg(tools: Path) -> None:
-    gnupg = program(tools, "exit 3")
-    (tools / "gpg").symlink_to(str(shutil.which("gpg")))
-    assert outcome(gnupg, "when-available") == "openpgp-unavailable"
-
-
-@BOTH
-def test_d16_another_language_changes_nothing(
-    gnupg: GnuPG, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("LANG", "LC_ALL", "LANGUAGE", "LC_MESSAGES"):
-        monkeypatch.setenv(name, "de_DE.UTF-8")
-    assert good(gnupg, KEY.sign(MESSAGE, PAST))
-
-
-def test_d16_full_disk_or_missing_scratch_folder_is_a_refusal(tmp_path: Path) -> None:
-    gnupg = GnuPG(scratch=tmp_path / "missing")
-    assert gnupg.verify(b"\x88x", MESSAGE, [KEY.block]).reason == "openpgp-unavailable"
-
-
-SLOW = """
-import sys
-from pathlib import Path
-from mars.adapters.gpg import GnuPG
-GnuPG(path=sys.argv[1], scratch=Path(sys.argv[2])).verify(b"\\x88x", b"", [sys.argv[3]])
-"""
-
-
-def test_d17_what_a_killed_process_leaves_is_removed_on_the_next_start(tools: Path) -> None:
-    scratch = tools.parent
-    about = scratch / "about"
-    program(tools, f"stat -c '%a %n' . > {about}.new; mv {about}.new {about}; exec sleep 600")
-    command = [sys.executable, "-c", SLOW, str(tools), str(scratch), KEY.block]
-    process = subprocess.Popen(command)
-    try:
-        for _ in range(200):
-            if about.exists():
-                break
-            time.sleep(0.05)
-        assert about.read_text().split()[0] == "700"
-        left = list(scratch.glob("mars-gpgv-*"))
-        assert len(left) == 1
-        assert (
-            GnuPG(scratch=scratch).verify(KEY.sign(MESSAGE, PAST), MESSAGE, [KEY.block]).reason
-            is None
-        )
-        assert left[0].exists(), "a home in use is left alone"
-    finally:
-        process.kill()
-        process.wait()
-    assert left[0].exists()
-    orphans = children_in(left[0])
-    assert (
-        GnuPG(scratch=scratch).verify(KEY.sign(MESSAGE, PAST), MESSAGE, [KEY.block]).reason is None
-    )
-    assert not list(scratch.glob("mars-gpgv-*"))
-    for pid in orphans:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def children_in(folder: Path) -> list[int]:
-    """Processes whose working directory is ``folder``."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                if (entry / "cwd").readlink() == folder:
-                    found.append(int(entry.name))
-    return found
-
-
-@BOTH
-def test_d17_nothing_is_left_lying_or_running_after_success_and_failure(
-    gnupg: GnuPG, tmp_path: Path
-) -> None:
-    here = replace(gnupg, scratch=tmp_path)
-    assert good(here, KEY.sign(MESSAGE, PAST))
-    assert bad(here, PacketKey(b"u" * 32).sign(MESSAGE, PAST))
-    assert list(tmp_path.iterdir()) == []
-    assert not [line for line in command_lines() if str(tmp_path) in line]
-
-
-def command_lines() -> list[str]:
-    """Of all running processes."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-    return found
-
-
-@BOTH
-@pytest.mark.parametrize("name", ["with spaces", "þæö-目", "x" * 150, "quo'te\"$(id)"])
-def test_d18_any_path_works(gnupg: GnuPG, tmp_path: Path, name: str) -> None:
-    scratch = tmp_path / name
-    scratch.mkdir()
-    assert good(replace(gnupg, scratch=scratch), KEY.sign(MESSAGE, PAST))
 
 
 @BOTH

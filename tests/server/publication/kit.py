@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from mars_server.publication.document import Week
 from mars_server.publication.folder import read_weeks
 from mars_server.publication.ledger import close_weeks
 from mars_server.publication.noise import Noise
+from mars_server.publication.publish import Outcome
 from mars_server.storage import open_database
 from mars_server.storage.schema import counts, pairs
 
@@ -38,6 +39,8 @@ releases = ["0.1.0", "0.5.1", "0.5.2"]
 platforms = ["linux", "windows", "macos"]
 languages = ["de", "en", "is"]
 """
+RULES = Rules(PRODUCT)
+Publish = Callable[..., Outcome]
 FIRST = "2026-W02"
 CHARTS = ChartStore()
 LATER = parse_time("2030-01-01T00:00:00Z")
@@ -64,12 +67,32 @@ class Counted:
         return Exact({"level": level, **tables}, {**self.pairs, ("none", "none"): rest})
 
 
+USUAL = Counted(
+    plain=407,
+    tables={
+        "v": {"0.1.0": 9, "0.5.1": 311, "0.5.2": 280},
+        "os": {"linux": 199, "windows": 301, "macos": 98, "other": 2},
+        "ia": {"1": 30, "10": 90, "100": 320, "1000": 160},
+        "lang": {"en": 120, "de": 55, "is": 9},
+        "py": {"3.11": 44, "3.99": 3},
+        "cc": {"DE": 60, "IS": 12},
+    },
+    pairs={("0.5.1", "linux"): 105, ("0.5.1", "windows"): 206, ("0.5.2", "linux"): 94},
+)
+"""1,000 hits."""
+
+
 def week(number: int) -> str:
     """The ``number``-th week (from 0) after ``FIRST``."""
     name = FIRST
     for _ in range(number):
         name = calendar.following(name)
     return name
+
+
+def usual_weeks(number: int) -> dict[str, Counted]:
+    """As many weeks in a row, each as usual."""
+    return {week(n): USUAL for n in range(number)}
 
 
 def count(engine: Engine, name: str, counted: Counted, day: int = 0) -> None:

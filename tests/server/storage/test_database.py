@@ -57,11 +57,19 @@ def test_the_newest_migration_is_the_one_that_is_asked_for() -> None:
     assert ScriptDirectory(str(folder)).get_current_head() == newest()
 
 
-@pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "", "sqlite:/x y://"])
-def test_other_urls_are_refused(url: str) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("mysql://x/y", "nonsense", "", "sqlite:/x y://", "sqlite+nothing:///x.db"),
+        "postgresql://me:hunter2@host:port/x",
+        "postgresql://me:hunter2@localhost/x?nonsense=1",
+    ],
+)
+def test_other_urls_are_refused_without_their_password(url: str) -> None:
     with pytest.raises(ConfigError) as error:
         open_database(url)
     assert error.value.reason == "database-url"
+    assert "hunter2" not in str(error.value)
 
 
 def test_a_database_out_of_reach_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,29 @@
+"""What the tests of publishing share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from mars_server.publication.compose import Rules
+from mars_server.publication.publish import Outcome
+from mars_server.publication.publish import publish as publish_to
+from tests.server.publication import kit
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return kit.chart_cache(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def publish(cache: Path) -> kit.Publish:
+    """``publish`` with one chart cache for all tests here, since many draw the same charts."""
+
+    def to(engine: Engine, out: Path, rules: Rules, now: int, **options: Any) -> Outcome:
+        return publish_to(engine, out, rules, now, chart_cache=cache, **options)
+
+    return to

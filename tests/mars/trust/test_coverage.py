@@ -17,7 +17,9 @@ QUICK = (
     "tests/mars/trust/test_openpgp_port.py",
     "tests/mars/trust/test_rules.py",
     "tests/hostile/test_a_envelope.py",
+    "tests/hostile/test_a_rotation.py",
     "tests/hostile/test_b_payload.py",
+    "tests/hostile/test_b_shown.py",
     "tests/hostile/test_c_time.py",
 )
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,15 +21,9 @@ from mars.errors import MarsError
 from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, answering, ok
 from mars.testing.world import World
+from tests.mars.waiting import until
 
 COMMAND = str(Path(sys.executable).with_name("mars"))
-
-
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def an_app(folder: Path, name: str, publisher: Publisher, **more: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from mars.errors import StateError
+from mars.errors import MarsError
 from mars.wire.query import AllowList
 from mars_server.counting import formats
 from mars_server.counting.blocks import Lines, Watch, cut
@@ -77,7 +77,7 @@ def perform(task: Task, allow: AllowList) -> Done:
     """Runs one task; problems with the log are in the result, not raised."""
     try:
         return _span(task, allow) if isinstance(task, Span) else _whole(task, allow)
-    except StateError as error:
+    except MarsError as error:
         return Done(problem=(error.reason, error.message))
     except OSError as error:
         return Done(problem=("log-unreadable", f"{shown(task.path)}: {error.strerror or error}."))

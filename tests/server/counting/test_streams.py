@@ -17,10 +17,12 @@ from pathlib import Path
 import pytest
 
 from mars.errors import StateError
+from mars_server.counting import formats
 from mars_server.counting.probe import LogMovedError
 from mars_server.counting.streams import CHUNK, Stream, compression, shown
+from mars_server.counting.work import Whole, perform
 from tests.server.counting.commands import contract, expected, product, run, run_json
-from tests.server.counting.examples import line, shuffled
+from tests.server.counting.examples import ALLOW, line, shuffled
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -225,6 +227,15 @@ def test_a_password_or_token_in_a_url_is_never_printed(
             assert due in printed
             assert "hunter2" not in printed
             assert "TOKEN" not in printed
+
+
+def test_what_a_worker_lacks_is_a_problem_of_the_log_and_no_error_of_the_worker() -> None:
+    """A cluster writes a task that raises into its own log, the URL with all its secrets."""
+    done = perform(Whole("gs://bob:hunter2@bucket/a.log?token=TOKEN", formats.COMBINED), ALLOW)
+    assert done.problem is not None
+    reason, message = done.problem
+    assert reason == "extra-missing"
+    assert message.startswith("gs://bucket/a.log cannot be read: Please install gcsfs")
 
 
 def test_a_log_that_moved_is_named_without_its_secrets() -> None:

@@ -1,28 +1,32 @@
 """The dashboard as routes of the server: the same pages as the static site, and free ranges.
 
 It reads the folder that ``mars-server publish`` writes, and so never sees an exact count. What
-visitors may ask for is the site's own list of addresses with whole published weeks; drawing is
-done by one thread with a short queue, and kept in memory and on disk within bounds.
+visitors may ask for is the site's own list of addresses with whole published weeks. Downloads, what
+is published, and ranges that a visitor chose each have a lane of their own: one thread with a short
+queue, and what it made is kept within bounds. So no number of free ranges takes the rest away.
+Charts are drawn by another process, at the lowest priority.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections import OrderedDict
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from aiohttp import hdrs, web
 
-from mars.errors import MarsError
+from mars.errors import MarsError, StateError
 from mars.wire.product import Product
+from mars_server.charts.drawer import Drawer
 from mars_server.charts.store import ChartStore
+from mars_server.lanes import Answer, Lane
 from mars_server.pages import address as place
 from mars_server.pages import ranges
+from mars_server.pages.address import Address
 from mars_server.pages.events import NOTES_FILE, Note, decode_notes
 from mars_server.pages.language import LANGUAGES, SOURCE
 from mars_server.pages.site import MEDIA_TYPES, Site, media_type
@@ -30,10 +34,11 @@ from mars_server.publication.folder import DATA, read_documents, read_weeks
 from mars_server.publication.index import INDEX, is_signed
 from mars_server.publication.weeks import is_week
 
-QUEUE: Final = 16
-"""Answers being made or waiting to be; further visitors get 503 and may try again."""
-KEPT_BYTES: Final = 16 * 1024 * 1024
-"""Answers kept in memory, by size; the least recently used go first."""
+QUEUE: Final = 64
+"""Downloads, or published pages and charts, being made or waiting to be. There are not many, and
+they are made quickly."""
+FREE_QUEUE: Final = 8
+"""The same of ranges that visitors choose: each may need half a second of drawing."""
 LOOK_EVERY: Final = 10.0
 """Seconds between two looks whether something new was published."""
 HEADERS: Final = {
@@ -54,14 +59,6 @@ PATTERN: Final = rf"/{{path:(?:|{_FILES}|(?:{_FOLDERS})/.*)}}"
 """The site's part of the URL space; everything else is left to other routes."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A finished body with its media type."""
-
-    body: bytes
-    media_type: str
-
-
 def dashboard_routes(
     folder: Path,
     product: Product,
@@ -74,7 +71,12 @@ def dashboard_routes(
 
     Raises ``WireError`` where a published file in it was changed.
     """
-    dashboard = Dashboard(folder, product, ChartStore(chart_cache, site=folder), look_every)
+    drawer = Drawer()
+
+    def charts() -> ChartStore:
+        return ChartStore(chart_cache, site=folder, renderer=drawer.render)
+
+    dashboard = Dashboard(folder, product, charts, look_every)
     return [web.get(PATTERN, dashboard.answer)]
 
 
@@ -83,19 +85,22 @@ class Dashboard:
         self,
         folder: Path,
         product: Product,
-        charts: ChartStore,
+        charts: Callable[[], ChartStore],
         look_every: float,
     ) -> None:
         self._folder = folder
         self._product = product
-        self._charts = charts
         self._look_every = look_every
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dashboard")
-        self._pending: dict[str, asyncio.Future[Answer | None]] = {}
-        self._kept = _Kept(KEPT_BYTES)
+        self._downloads = Lane("downloads", QUEUE)
+        self._published = Lane("published", QUEUE)
+        self._free = Lane("free", FREE_QUEUE)
+        # A store is not safe for threads, so each lane that shows charts has its own.
+        self._charts = {self._published: charts(), self._free: charts()}
         self._looked = 0.0
         self._stamp = self._current_stamp()
-        self._site = self._load()
+        self._sites: dict[Lane, Site] = {}
+        self._named: frozenset[str] = frozenset()
+        self._load()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """One file of the site. 404 for what is not there, 503 while too much is being made."""
@@ -107,37 +112,26 @@ class Dashboard:
         name = _name(path)
         if name is None:
             raise web.HTTPNotFound
-        found = self._kept.get(name) or await self._make(name)
+        found = await self._make(name)
         if found is None:
             raise web.HTTPNotFound
         headers = {**HEADERS, hdrs.CONTENT_TYPE: found.media_type}
         return web.Response(body=found.body, headers=headers)
 
     async def _make(self, name: str) -> Answer | None:
-        """Makes an answer once, however many ask for it at the same time."""
-        kept, future = self._kept, self._pending.get(name)
-        if future is None:
-            if len(self._pending) >= QUEUE:
-                raise web.HTTPServiceUnavailable
-            loop = asyncio.get_running_loop()
-            future = loop.run_in_executor(self._worker, self._content, name)
-            self._pending[name] = future
-            future.add_done_callback(lambda _: self._pending.pop(name, None))
-        # Shielded: a visitor who leaves does not take the answer away from the others.
-        found = await asyncio.shield(future)
-        if found is not None:
-            kept.put(name, found)
-        return found
-
-    def _content(self, name: str) -> Answer | None:
-        """In the worker thread."""
+        """By the lane that ``name`` belongs to."""
         if name.startswith(f"{DATA}/"):
-            return self._data(name.removeprefix(f"{DATA}/"))
+            file = name.removeprefix(f"{DATA}/")
+            return await self._downloads.answer(name, lambda: self._data(file))
         address = place.parse(name)
         if address is None:
             return None
-        body = self._site.content(address)
-        return None if body is None else Answer(body, media_type(address))
+        lane = self._published if address.span in self._named else self._free
+        site = self._sites[lane]
+        try:
+            return await lane.answer(name, lambda: _content(site, address))
+        except StateError:  # the chart could not be drawn now
+            raise web.HTTPServiceUnavailable from None
 
     def _data(self, name: str) -> Answer | None:
         """A download. The folder is flat and names hold no separator, so none leads elsewhere."""
@@ -158,25 +152,28 @@ class Dashboard:
             return
         self._stamp = stamp
         try:
-            loop = asyncio.get_running_loop()
-            self._site = await loop.run_in_executor(self._worker, self._load)
+            await asyncio.to_thread(self._load)
         except MarsError:
             return
-        self._kept = _Kept(KEPT_BYTES)
+        for lane in (self._downloads, self._published, self._free):
+            lane.forget()
 
     def _current_stamp(self) -> list[tuple[int, int] | None]:
         return [_stamp(self._folder / name) for name in (f"{DATA}/{INDEX}", NOTES_FILE)]
 
-    def _load(self) -> Site:
-        return Site(
+    def _load(self) -> None:
+        weeks = read_weeks(self._folder / DATA)
+        make = partial(
+            Site,
             self._product,
-            read_weeks(self._folder / DATA),
+            weeks,
             signed=is_signed(self._folder / DATA / INDEX),
             notes=self._notes(),
             documents=read_documents(self._folder / DATA),
-            charts=self._charts,
             served=True,
         )
+        self._sites = {lane: make(charts=charts) for lane, charts in self._charts.items()}
+        self._named = frozenset({ranges.DEFAULT, *ranges.names(weeks)})
 
     def _notes(self) -> list[Note]:
         """The publisher's notes, as the last run of ``publish`` was given them."""
@@ -192,28 +189,9 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return status.st_mtime_ns, status.st_size
 
 
-class _Kept:
-    """Answers by name, bounded by the sum of their sizes; the least recently used go first."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._size = 0
-        self._answers: OrderedDict[str, Answer] = OrderedDict()
-
-    def get(self, name: str) -> Answer | None:
-        found = self._answers.get(name)
-        if found is not None:
-            self._answers.move_to_end(name)
-        return found
-
-    def put(self, name: str, answer: Answer) -> None:
-        if name in self._answers or len(answer.body) > self._limit:
-            return
-        self._answers[name] = answer
-        self._size += len(answer.body)
-        while self._size > self._limit:
-            _, gone = self._answers.popitem(last=False)
-            self._size -= len(gone.body)
+def _content(site: Site, address: Address) -> Answer | None:
+    body = site.content(address)
+    return None if body is None else Answer(body, media_type(address))
 
 
 def _name(path: str) -> str | None:

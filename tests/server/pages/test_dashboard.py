@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import http.client
 import shutil
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from mars.errors import ConfigError, WireError
+from mars.errors import ConfigError, StateError, WireError
+from mars_server.charts.drawer import LOWEST, Drawer
 from mars_server.charts.published import FILE
-from mars_server.dashboard import QUEUE, dashboard_routes
+from mars_server.charts.render import Chart, render
+from mars_server.dashboard import FREE_QUEUE, dashboard_routes
+from mars_server.lanes import Answer, Lane
 from mars_server.pages.address import Address
 from mars_server.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
 from mars_server.publication.compose import Rules
@@ -189,24 +194,94 @@ def test_a_changed_week_is_refused_at_the_start(tmp_path: Path, published: Publi
         dashboard_routes(tmp_path / "site", kit.PRODUCT)
 
 
-def test_many_at_once_are_answered_once_and_too_many_are_turned_away(
+def test_free_ranges_have_a_short_queue_and_take_nothing_else_away(
     tmp_path: Path, published: Published
 ) -> None:
-    """Each asks for another range that was never drawn; one thread draws, the queue is short."""
+    """Each asks for another range that was never drawn; downloads, published pages and charts are
+    answered all the same."""
     shutil.copytree(published.folder, tmp_path / "site")
     weeks = [week.week for week in published.outcome.weeks]
-    paths = [f"/v/{first}..{last}/" for first in weeks[:6] for last in weeks[8:14]]
+    free = [f"/v/{first}..{last}/" for first in weeks[:6] for last in weeks[8:14]]
+    rest = ["/data/hits.json", "/os/all/", "/de/", "/ia/chart.png", "/method/"]
 
-    async def ask(client: Client) -> list[int]:
+    async def ask(client: Client) -> tuple[list[int], list[int]]:
         async def status(path: str) -> int:
             async with client.get(path) as answer:
                 return answer.status
 
-        return await asyncio.gather(*(status(path) for path in paths))
+        greedy = asyncio.gather(*(status(path) for path in free))
+        await asyncio.sleep(0.2)
+        others = [await status(path) for path in rest]
+        assert not greedy.done(), "all of that went on while the free ranges were drawn"
+        return others, await greedy
 
-    found = run(tmp_path / "site", ask)
-    assert set(found) == {200, 503}
-    assert found.count(200) >= QUEUE
+    others, greedy = run(tmp_path / "site", ask)
+    assert others == [200] * len(rest)
+    assert set(greedy) == {200, 503}
+    assert greedy.count(200) >= FREE_QUEUE
+
+
+def test_what_many_ask_for_at_once_is_made_once() -> None:
+    made = []
+
+    def make() -> Answer:
+        made.append(1)
+        return Answer(b"body", "text/plain")
+
+    async def go() -> list[Answer | None]:
+        lane = Lane("test", 1)
+        found = await asyncio.gather(*(lane.answer("one", make) for _ in range(5)))
+        return [*found, await lane.answer("one", make)]
+
+    found = asyncio.run(go())
+    assert len(made) == 1
+    assert found == [Answer(b"body", "text/plain")] * 6
+
+
+def test_an_answer_on_its_way_is_not_kept_once_something_new_was_published() -> None:
+    async def go() -> list[Answer | None]:
+        lane = Lane("test", 2)
+        go_on = threading.Event()
+
+        def old() -> Answer:
+            go_on.wait(10)
+            return Answer(b"old", "text/plain")
+
+        asked = asyncio.create_task(lane.answer("one", old))
+        await asyncio.sleep(0)
+        lane.forget()
+        later = asyncio.create_task(lane.answer("one", lambda: Answer(b"new", "text/plain")))
+        go_on.set()
+        last = lane.answer("one", lambda: Answer(b"newest", "text/plain"))
+        return [await asked, await later, await last]
+
+    assert [each.body for each in asyncio.run(go()) if each] == [b"old", b"new", b"new"]
+
+
+def test_charts_are_drawn_by_a_process_of_lower_priority_that_is_replaced_when_it_ends() -> None:
+    before = set(psutil.Process().children())
+
+    def mine() -> psutil.Process:
+        return next(iter(set(psutil.Process().children()) - before))
+
+    drawer = Drawer()
+    chart = Chart("installations", {"weeks": []})
+    first = drawer.render(chart)
+    assert first == render(chart)
+    assert mine().nice() == LOWEST
+    mine().kill()
+    assert drawer.render(chart) == first
+    last = mine()
+    del drawer
+    assert not last.is_running()
+
+
+def test_a_chart_that_cannot_be_drawn_is_an_error_and_the_next_one_is_drawn() -> None:
+    drawer = Drawer()
+    with pytest.raises(StateError) as caught:
+        drawer.render(Chart("installations", {"weeks": [{"x": object}]}))
+    assert caught.value.reason == "drawing-failed"
+    assert drawer.render(Chart("installations", {"weeks": []})).png
 
 
 def test_addresses_do_not_depend_on_the_server(served: str) -> None:

@@ -11,7 +11,7 @@ set -euo pipefail
 # program:package; a program that is there, from wherever, needs no package.
 SETUP="tor:tor tor-gencert:tor gpg:gnupg gpgv:gpgv"
 TEST="nginx:nginx caddy:caddy apache2:apache2 Xvfb:xvfb strace:strace
-      curl:curl openssl:openssl zstd:zstd git:git systemd-analyze:systemd"
+      curl:curl openssl:openssl zstd:zstd xz:xz-utils bzip2:bzip2 git:git systemd-analyze:systemd"
 BENCH="goaccess:goaccess wrk:wrk onionbalance:onionbalance"
 POSTGRES="postgresql"
 

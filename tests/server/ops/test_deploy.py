@@ -31,7 +31,8 @@ def test_the_units_are_as_closed_as_we_say(unit: str) -> None:
         r"mars-server\.service` says ([\d.]+), the two\s+others ([\d.]+)", OPERATING.read_text()
     )
     assert claimed is not None
-    assert found[1] == claimed[1 if unit == "mars-server" else 2]
+    # Later versions of systemd find less to complain of in the same unit.
+    assert float(found[1]) <= float(claimed[1 if unit == "mars-server" else 2])
 
 
 def test_systemd_finds_nothing_to_complain_of(tmp_path: Path) -> None:

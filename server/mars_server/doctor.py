@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mars.wire.query import AllowList
-from mars_server.serving.generation import LOG, PART, parse_name
+from mars_server.serving.generation import LOG, PART, parse_name, parse_part
 from mars_server.serving.logline import HEADER
 from mars_server.serving.retention import Closed, closed_logs, settled
 from mars_server.storage.overview import Overview
@@ -77,8 +77,10 @@ def _strange(entries: list[Path]) -> Finding:
 def _ours(path: Path) -> bool:
     if path.is_symlink() or not path.is_file():
         return False
-    stem = path.name.removesuffix(PART).removesuffix(LOG)
-    return parse_name(stem) is not None or _PROBE.fullmatch(path.name) is not None
+    name = path.name.removesuffix(PART) if path.name.endswith(LOG + PART) else path.name
+    if name.endswith(LOG):
+        return parse_name(name.removesuffix(LOG)) is not None
+    return parse_part(name.removeprefix(".")) is not None or _PROBE.fullmatch(name) is not None
 
 
 def _lines(files: list[Path], allow: AllowList | None) -> Finding:

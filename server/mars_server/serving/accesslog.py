@@ -7,6 +7,7 @@ lost and said in the log, so that a gap shows as a gap.
 from __future__ import annotations
 
 import errno
+import os
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,14 +15,25 @@ from pathlib import Path
 
 from mars.errors import StateError
 from mars.ports import Chance, Clock
-from mars_server.serving.generation import Generation, close_leftovers
-from mars_server.serving.logline import DAY, line
+from mars_server.serving.generation import Generation
+from mars_server.serving.leftovers import close_leftovers
+from mars_server.serving.logline import DAY, iso_day, line
 
 TOKEN_BYTES = 16
 CACHED_LINES = 10_000
 """Lines kept ready in memory; a product makes a few hundred."""
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """No reason not to serve; whatever else hinders the log at the start is a mistake in a setting."""
+_ROOM, _BACK = "make room on that disk", "put the folder back"
+_ADVICE = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EROFS: "mount it for writing again",
+    errno.EACCES: "let the server's user write there",
+    errno.ENOENT: _BACK,
+    errno.ENOTDIR: _BACK,
+    errno.EEXIST: _BACK,
+}
 
 
 class AccessLog:
@@ -42,6 +54,8 @@ class AccessLog:
         self._left_over = False
         self._missing: Counter[int] = Counter()
         """By day: answers for which not even a part could be made."""
+        self._fault = OSError(errno.EIO, os.strerror(errno.EIO))
+        """What the disk said when it last refused a part or a log."""
         self.written = 0
         self.lost = 0
         """Answers of this process that the log does not hold."""
@@ -65,14 +79,15 @@ class AccessLog:
                     "log-unwritable",
                     f"The log folder {self._folder} cannot be written ({error.strerror}).",
                 ) from None
-            self._sick("the log folder cannot be written; answers are served but not counted")
+            self._sick("the log folder cannot be written", error)
 
     def _close_leftovers(self) -> None:
         try:
             closed = close_leftovers(self._folder)
-        except OSError:
+        except OSError as error:
             if not self._left_over:
-                self._tell("a log that a crash left cannot be closed yet; it is tried again later")
+                what = "a log that a crash left cannot be closed yet"
+                self._tell(f"{what}; it is tried again later: {self._because(error)}")
             self._left_over = True
             return
         self._left_over = False
@@ -91,7 +106,8 @@ class AccessLog:
         self.lost += 1
         if current is None:
             self._missing[day] += 1
-        self._sick("the access log cannot be written; answers are served but not counted")
+        fault = self._fault if current is None else current.fault
+        self._sick("the access log cannot be written", fault)
 
     def _line(self, day: int, query: str, status: int, size: int) -> bytes:
         key = (query, status, size)
@@ -110,8 +126,8 @@ class AccessLog:
         self._look_for_leftovers = True
         try:
             self._current = self._start(day)
-        except OSError:
-            self._current = None
+        except OSError as error:
+            self._current, self._fault = None, error
         return self._current
 
     def _start(self, day: int) -> Generation:
@@ -124,11 +140,11 @@ class AccessLog:
             self._turn(today)
         try:
             if self._current is None:
-                raise OSError
+                raise self._fault
             if self._current.restore():
                 self._tell("the open part of the access log had vanished; it was written anew")
-        except OSError:
-            self._sick("the log folder is gone or cannot be written; answers go on")
+        except OSError as error:
+            self._sick("the log folder is gone or cannot be written", error)
             return
         if not self._healthy and self._probe():
             self._healthy = self._look_for_leftovers = True
@@ -140,11 +156,13 @@ class AccessLog:
         for day, lost in list(self._missing.items()):
             with suppress(OSError):
                 generation = self._current
-                if generation is None or generation.day != day:
+                other = generation is None or generation.day != day
+                if generation is None or other:
                     generation = self._start(day)
-                    self._waiting.append(generation)
-                generation.lost += lost
+                generation.lose(lost)
                 del self._missing[day]
+                if other:
+                    self._waiting.append(generation)
 
     def _probe(self) -> bool:
         """Whether the disk takes data again; an empty write would not tell."""
@@ -169,24 +187,55 @@ class AccessLog:
         for generation in list(self._waiting):
             try:
                 generation.close_files()
-            except OSError:
-                self._sick("a finished log cannot be written; its part is kept and tried again")
+            except OSError as error:
+                self._fault = error
+                self._sick("a finished log cannot be written; it is tried again", error)
                 continue
             self._waiting.remove(generation)
         return len(self._waiting)
 
     def close(self) -> int:
-        """Ends the current generation too; how many could not be written (their parts stay)."""
+        """Ends the current generation too; how many days' logs are not complete (they are told)."""
         self._own_up()
         if self._current is not None:
             self._waiting.append(self._current)
             self._current = None
-        return self.finish()
+        left = self.finish()
+        while self._waiting:
+            self._leave(self._waiting.pop())
+        because = self._because(self._fault)
+        for day, lost in sorted(self._missing.items()):
+            self._tell(
+                f"{lost} answer(s) of {iso_day(day)} are in no log, and no file says so; what is "
+                f"counted of that day will be too low: {because}"
+            )
+        return left + len(self._missing)
 
-    def _sick(self, what: str) -> None:
+    def _leave(self, generation: Generation) -> None:
+        """Tells what the next start will find of a generation that cannot be closed."""
+        try:
+            untold = generation.untold
+        except OSError:
+            untold = generation.lost
+        if untold:
+            self._missing[generation.day] += untold
+        if generation.in_place:
+            self._tell(
+                f"the log of {iso_day(generation.day)} is not closed, and {generation.lost} "
+                f"answer(s) are missing in it; the next start closes {generation.part.name}: "
+                f"{self._because(self._fault)}"
+            )
+        generation.abandon()
+
+    def _sick(self, what: str, error: OSError) -> None:
         if self._healthy:
             self._healthy = False
-            self._tell(what)
+            self._tell(f"{what}; answers are served but not counted: {self._because(error)}")
+
+    def _because(self, error: OSError) -> str:
+        """The folder, the system's reason and what to do; no byte of a request."""
+        advice = _ADVICE.get(error.errno or 0, "look at that disk (dmesg)")
+        return f"{self._folder}: {error.strerror or 'not writable'}; {advice}"
 
     def _today(self) -> int:
         return self._clock.now() // DAY

@@ -2,7 +2,11 @@
 
 It grows as ``access-DATE-ID.part``, in the order of the answers. When it is closed, its lines are
 written sorted, so that their order tells nothing, as ``access-DATE-ID.log`` with the id line first,
-and the part is removed. A lock on the part tells a live one from the leftover of a crash.
+and the part is removed. A lock on the part tells a live one from the leftover of a crash
+(``leftovers``).
+
+Answers whose line the disk refused are counted in the part's name, ``access-DATE-ID-lostN.part``:
+a full disk takes a new name where it takes no byte, and a killed process leaves it behind.
 """
 
 from __future__ import annotations
@@ -11,11 +15,12 @@ import errno
 import fcntl
 import os
 import re
-import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from mars_server.counting.identity import gap
 from mars_server.serving.arrange import sorted_lines
@@ -30,12 +35,25 @@ LOG_MODE = 0o640
 DISTINCT_IN_MEMORY = 100_000
 """Different lines that are tallied while running; beyond that the part is read when closing."""
 _NAME = re.compile(r"access-(\d{4}-\d\d-\d\d)-([0-9a-f]{32})")
+_PART_NAME = re.compile(rf"({_NAME.pattern})(?:-lost([0-9]{{1,18}}))?\{PART}")
 _LOST = b"# mars lost=%d day=%b\n"
 """Second line of a closed log that does not hold every answer (``counting.identity.gap``)."""
 _HEAD = 120
 """Bytes, more than one of the first two lines has."""
 _BLOCK = 1 << 20
 """Bytes written at once."""
+_TRIES = 1000
+"""New parts that searches for leftovers may take away one after the other; one is rare."""
+
+
+class PartName(NamedTuple):
+    """What the name of a part tells."""
+
+    stem: str
+    """``access-DATE-ID``; the log's name is this and ``.log``."""
+    day: date
+    token: str
+    lost: int
 
 
 def parse_name(stem: str) -> tuple[date, str] | None:
@@ -49,6 +67,15 @@ def parse_name(stem: str) -> tuple[date, str] | None:
         return None
 
 
+def parse_part(name: str) -> PartName | None:
+    """What ``access-DATE-ID.part`` or ``access-DATE-ID-lostN.part`` says, None for another name."""
+    found = _PART_NAME.fullmatch(name)
+    day = parse_name(found[1]) if found else None
+    if found is None or day is None:
+        return None
+    return PartName(found[1], *day, int(found[4] or 0))
+
+
 class Generation:
     """An open generation. Not thread-safe; ``close_files`` may run in another thread at the end."""
 
@@ -59,14 +86,31 @@ class Generation:
         self.folder = folder
         self.lost = 0
         """Answers whose line could not be written."""
+        self.fault = OSError(errno.EIO, os.strerror(errno.EIO))
+        """What the disk said when it last refused a line."""
+        self._noted = 0
+        """As many of them as the part's name says."""
+        self._stem = folder / f"access-{iso_day(day)}-{token}"
         self._tally: Counter[bytes] | None = Counter()
-        self._size = 0
         self._torn = False
-        self._fd = self._create()
+        self._fd, self._size = self._create(())
 
     @property
     def part(self) -> Path:
-        return self.folder / f"access-{iso_day(self.day)}-{self.token}{PART}"
+        lost = f"-lost{self._noted}" if self._noted else ""
+        return self._stem.with_name(f"{self._stem.name}{lost}{PART}")
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the part is still where the next start looks for it."""
+        return same_file(self.part, self._fd)
+
+    @property
+    def untold(self) -> int:
+        """Lost answers that no file tells of, were the process to end now. Raises ``OSError``."""
+        if self.in_place:
+            return self.lost - self._noted
+        return self.lost + sum(times for _, times in self._lines())
 
     @property
     def empty(self) -> bool:
@@ -81,15 +125,25 @@ class Generation:
             if written != len(line):
                 self._torn = True
                 self._mend()
-                written = 0
-        except OSError:
-            written = 0
-        if not written:
-            self.lost += 1
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            self.fault = error
+            self.lose(1)
             return False
         self._size += written
         self._remember(line)
         return True
+
+    def lose(self, answers: int) -> None:
+        """So many more answers have no line; the part's name says so at once, if the disk lets it.
+
+        It takes no room, and a killed process leaves it behind.
+        """
+        self.lost += answers
+        with suppress(OSError):
+            before = self.part
+            before.rename(self._stem.with_name(f"{self._stem.name}-lost{self.lost}{PART}"))
+            self._noted = self.lost
 
     def _mend(self) -> None:
         """Cuts off the part of a line that a full disk left behind."""
@@ -109,18 +163,11 @@ class Generation:
 
         Raises ``OSError`` while the folder cannot be written.
         """
-        if _same_file(self.part, self._fd):
+        if self.in_place:
             return False
         self.folder.mkdir(mode=0o750, exist_ok=True)
-        lines = self._lines()
-        self.part.unlink(missing_ok=True)  # a copy that somebody put back; ours is complete
-        fd = self._create()
-        try:
-            size = _write_all(fd, lines)
-        except OSError:
-            os.close(fd)
-            self.part.unlink(missing_ok=True)
-            raise
+        self._noted = self.lost
+        fd, size = self._create(self._lines())
         os.close(self._fd)
         self._fd, self._size = fd, size
         return True
@@ -128,9 +175,13 @@ class Generation:
     def close_files(self) -> None:
         """Writes the sorted log and removes the part. Raises ``OSError``; may be tried again."""
         if not self.empty:
-            comment = _LOST % (self.lost, iso_day(self.day).encode()) if self.lost else b""
-            write_log(self.part.with_suffix(LOG), self.token, self._lines(), comment)
+            path = self._stem.with_name(self._stem.name + LOG)
+            write_log(path, self.token, self._lines(), note(self.lost, iso_day(self.day)))
         self.part.unlink(missing_ok=True)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Leaves the part as it is to the next search for leftovers."""
         os.close(self._fd)
 
     def _lines(self) -> Iterator[tuple[bytes, int]]:
@@ -138,10 +189,38 @@ class Generation:
             return iter(sorted(self._tally.items()))
         return sorted_lines(self._fd, self._size)
 
-    def _create(self) -> int:
-        fd = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, PART_MODE)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return fd
+    def _create(self, lines: Iterable[tuple[bytes, int]]) -> tuple[int, int]:
+        """A part with ``lines``: its descriptor and its bytes. It has its name when it is whole."""
+        hidden = self.part.with_name(f".{self.part.name}")
+        fd = _locked(hidden)
+        try:
+            size = _write_all(fd, lines)
+            hidden.rename(self.part)
+        except OSError:
+            hidden.unlink(missing_ok=True)
+            os.close(fd)
+            raise
+        return fd, size
+
+
+def _locked(path: Path) -> int:
+    """A new file that is ours. Between its making and its lock a search for leftovers may take it
+    away; then another is made. Raises ``OSError``."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    for _ in range(_TRIES):
+        fd = os.open(path, flags, PART_MODE)
+        with suppress(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if same_file(path, fd):
+                return fd
+        os.close(fd)
+        os.sched_yield()
+    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+def note(lost: int, day: str) -> bytes:
+    """The line of a closed log that tells how many answers of the ISO day it does not hold."""
+    return _LOST % (lost, day.encode()) if lost else b""
 
 
 def write_log(
@@ -202,85 +281,9 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def _same_file(path: Path, fd: int) -> bool:
+def same_file(path: Path, fd: int) -> bool:
+    """Whether the open file is the one that lies at ``path``."""
     try:
         return os.path.samestat(path.lstat(), os.fstat(fd))
     except OSError:
         return False
-
-
-def close_leftovers(folder: Path) -> int:
-    """Closes what a crash left in ``folder``; how many generations that were.
-
-    A last line without its LF is dropped. Parts that a live process holds are left alone.
-    Raises ``OSError`` for the last one that could not be closed, when all have been tried.
-    """
-    closed, problem = 0, None
-    for part in sorted(folder.glob(f"access-*{PART}")):
-        try:
-            closed += _tidy(part)
-        except OSError as error:
-            problem = error
-    if problem is not None:
-        raise problem
-    return closed
-
-
-def _tidy(part: Path) -> bool:
-    name = _NAME.fullmatch(part.stem)
-    if name is not None:
-        return _close_leftover(part, name[2])
-    if part.name.endswith(LOG + PART):
-        _remove_temporary(part)
-    return False
-
-
-def _close_leftover(part: Path, token: str) -> bool:
-    fd = _lock(part)
-    if fd is None:
-        return False
-    try:
-        log = part.with_suffix(LOG)
-        size = os.fstat(fd).st_size
-        if size and not log.exists():
-            write_log(log, token, sorted_lines(fd, size))
-        part.unlink()
-    finally:
-        os.close(fd)
-    return bool(size)
-
-
-def _lock(part: Path) -> int | None:
-    """A descriptor of the part, or None where it is not for us: a live process holds it, another
-    just closed it, or it is no file but a link, a pipe or a folder that somebody put there."""
-    try:
-        fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
-            return None
-        raise
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        return None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        return None
-    if not _same_file(part, fd):
-        os.close(fd)
-        return None
-    return fd
-
-
-def _remove_temporary(temporary: Path) -> None:
-    """A half-written log of a process that died; its part is still there and says the same."""
-    name = _NAME.fullmatch(temporary.name.removesuffix(LOG + PART))
-    if name is None:
-        return
-    part = temporary.with_name(temporary.name.removesuffix(LOG + PART) + PART)
-    fd = _lock(part)
-    if fd is not None or not part.exists():
-        temporary.unlink(missing_ok=True)
-    if fd is not None:
-        os.close(fd)

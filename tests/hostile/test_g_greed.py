@@ -114,6 +114,29 @@ def test_g13_idle_connections_make_room(tmp_path: Path) -> None:
         assert len(server.lines()) == 5
 
 
+LONG_WAY = FRAMED + b"X: y\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("way", [kit.golden(), LONG_WAY], ids=["short", "long"])
+@pytest.mark.parametrize("waiting", [70, 100])
+def test_g13_peers_that_do_not_read_lock_nobody_out(
+    tmp_path: Path, way: bytes, waiting: int
+) -> None:
+    """With many of them, and idle ones beside them or not, the one that has waited longest goes."""
+    config = short(tmp_path, Limits(connections=100))
+    with (
+        kit.served("--config", config, unix=True, motd_file=kit.document(size=60_000)) as server,
+        ExitStack() as stack,
+    ):
+        for _ in range(waiting):
+            stack.enter_context(server.connect()).sendall(way)
+        time.sleep(0.3)
+        for _ in range(100 - waiting):
+            stack.enter_context(server.connect())
+        for _ in range(20):
+            assert kit.body(server.get("os=linux")) == server.body
+
+
 @pytest.mark.parametrize("agent", ["mars/1", "other"])
 def test_g12_who_asks_again_without_reading_is_not_counted(hasty: kit.Served, agent: str) -> None:
     """On both ways: the answers before the next request have not been taken."""

@@ -129,16 +129,23 @@ class Service:
             self._log.add(query, NOT_COMPLETED, 0)
 
     def opened(self, connection: Held) -> None:
-        """Counts a new connection; at the cap the one that has been idle longest has to go."""
+        """Counts a new connection; at the cap another one has to go."""
         self._open[connection] = None
         if len(self._open) <= self.limits.connections:
             return
         self.counters.add("evicted")
-        free = [held for held in islice(self._open, EVICTION_LOOK) if not held.busy]
-        idle = (held for held in free if held not in self.unsettled)
-        oldest = next(idle, free[0] if free else connection)
+        oldest = self._to_go()
         del self._open[oldest]
         oldest.drop()
+
+    def _to_go(self) -> Held:
+        """Of those without activity for longest the first that is idle; where they all wait for
+        their peer to take an answer, the one that has waited longest. Never the newest: behind
+        tor an honest peer takes its answer at once.
+        """
+        look = list(islice(self._open, min(EVICTION_LOOK, len(self._open) - 1)))
+        idle = (held for held in look if not held.busy and held not in self.unsettled)
+        return next(idle, look[0])
 
     def replace(self, connection: Held, other: Held) -> None:
         """From here on ``other`` stands for the same socket."""

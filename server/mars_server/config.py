@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -108,8 +109,8 @@ def _value(value: object, default: object, where: str) -> object:
     number = isinstance(default, int | float) and not isinstance(default, bool)
     if number and type(value) in (int, type(default)):
         assert isinstance(value, int | float)
-        if value <= 0:
-            raise ConfigError("config-invalid", f"{where} must be more than 0.")
+        if not 0 < value < math.inf:  # TOML knows nan and inf
+            raise ConfigError("config-invalid", f"{where} must be more than 0, and a number.")
         return value
     kind = "a text" if isinstance(default, str) else "a number" if number else "true or false"
     raise ConfigError("config-invalid", f"{where} must be {kind}.")

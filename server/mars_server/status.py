@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 from collections.abc import Callable, Mapping
@@ -20,9 +21,10 @@ from mars_server.onion.keeper import unnamed
 from mars_server.serving.app import CHECK_PATH
 from mars_server.serving.bind import parse_bind
 from mars_server.serving.document import read
-from mars_server.serving.generation import LOG, PART, lost_in, parse_name
+from mars_server.serving.generation import LOG, PartName, lost_in
 from mars_server.serving.launch import read as read_file
 from mars_server.serving.launch import source
+from mars_server.serving.leftovers import held, parts
 from mars_server.storage.database import open_database
 from mars_server.storage.overview import Overview, overview
 
@@ -45,6 +47,7 @@ _CHECK = f"GET {CHECK_PATH} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n
     "ascii"
 )
 """A look at ourselves must not be counted as a client's."""
+_UNHEALTHY = b"\nmars_log_healthy 0.0\n"
 
 
 @dataclass(frozen=True)
@@ -167,21 +170,43 @@ def _onion(config: Config) -> Check:
 
 def _log(config: Config, now: int) -> Check:
     folder = Path(config.log)
-    parts = list(folder.glob(f"access-*{PART}"))
+    live = held(folder)
     closed = [path for path in folder.glob(f"access-*{LOG}") if path.is_file()]
-    lost = sum(map(lost_in, closed))
-    facts: dict[str, object] = {"open": len(parts), "closed": len(closed), "lost": lost}
-    days = [found[0] for path in parts if (found := parse_name(path.stem)) is not None]
-    if not days:
-        return Check("log", FAIL, "no open log: the server is not writing one", facts)
-    if (datetime.fromtimestamp(now, UTC).date() - max(days)).days > STALE_DAYS:
-        return Check("log", FAIL, f"the open log is of {max(days)}: the server hangs", facts)
+    lost = sum(map(lost_in, closed)) + sum(part.lost for part in parts(folder))
+    facts: dict[str, object] = {"open": len(live), "closed": len(closed), "lost": lost}
+    if trouble := _unwritten(config, live, now):
+        return Check("log", FAIL, trouble, facts)
     if folder.stat().st_mode & _OTHERS:
         return Check("log", WARN, f"every user may enter the logs: chmod o= {folder}", facts)
     if lost:
-        text = f"{lost} answer(s) are missing in the closed logs: the disk refused their lines"
+        text = f"{lost} answer(s) are missing in the logs: the disk refused their lines"
         return Check("log", WARN, text, facts)
     return Check("log", OK, f"{facts['open']} open, {facts['closed']} closed", facts)
+
+
+def _unwritten(config: Config, live: list[PartName], now: int) -> str:
+    """Why nothing is being counted, an empty text where it is.
+
+    A part that no process holds is what a crash left. Nothing is written to find out.
+    """
+    if not live:
+        return "no open log: no server is writing one"
+    last = max(part.day for part in live)
+    if (datetime.fromtimestamp(now, UTC).date() - last).days > STALE_DAYS:
+        return f"the open log is of {last}: the server hangs"
+    if os.statvfs(config.log).f_flag & os.ST_RDONLY:
+        return "the disk of the logs is read-only: answers are served but not counted"
+    if config.metrics and _UNHEALTHY in _metrics(config.metrics):
+        return "the server cannot write its log: answers are served but not counted (its stderr)"
+    return ""
+
+
+def _metrics(path: str) -> bytes:
+    """Nothing where nobody answers, which says nothing of the log."""
+    try:
+        return _exchange(socket.AF_UNIX, path)
+    except OSError:
+        return b""
 
 
 def _count(config: Config, now: int) -> Check:

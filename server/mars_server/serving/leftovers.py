@@ -42,21 +42,32 @@ def close_leftovers(folder: Path) -> int:
     return closed
 
 
+def parts(folder: Path) -> list[PartName]:
+    """What the names of the parts in ``folder`` tell, those of live processes included."""
+    return [name for _, name in _named(folder)]
+
+
 def held(folder: Path) -> list[PartName]:
     """The parts that live processes write. Raises ``OSError`` where one is not ours to look at."""
-    found = []
-    for part in sorted(folder.glob(f"access-*{PART}")):
-        name = parse_part(part.name)
-        fd = _open(part) if name is not None else None
-        if name is None or fd is None:
-            continue
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            found.append(name)
-        finally:
-            os.close(fd)
-    return found
+    return [name for part, name in _named(folder) if _is_held(part)]
+
+
+def _named(folder: Path) -> list[tuple[Path, PartName]]:
+    found = ((part, parse_part(part.name)) for part in sorted(folder.glob(f"access-*{PART}")))
+    return [(part, name) for part, name in found if name is not None]
+
+
+def _is_held(part: Path) -> bool:
+    fd = _open(part)
+    if fd is None:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def _tidy(part: Path) -> bool:

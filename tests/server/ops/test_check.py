@@ -42,6 +42,8 @@ BROKEN = {
     "socks without a port": ("socks", '"127.0.0.1"', "socks: "),
     "metrics in no folder": ("metrics", '"/proc/nowhere/m"', "make it"),
     "no days": ("keep_days", "0", "more than 0"),
+    "a time that never comes": ("limits.idle", "nan", "more than 0, and a number"),
+    "a time without end": ("limits.write", "inf", "more than 0, and a number"),
     "too many processes": ("workers", "65", "64 at most"),
     "a text for a list": ("hosts", '"a"', "list of texts"),
     "an unknown entry": ("logs", '"/x"', "logs is unknown"),

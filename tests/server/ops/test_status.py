@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +23,7 @@ from mars_server.storage import open_database
 from mars_server.storage.schema import sources, weeks
 from tests.server.ops.test_ops import run
 from tests.server.serving import kit
+from tests.server.serving.test_faults import filled, needs_root, small_disk
 
 NOW = int(datetime.now(UTC).timestamp())
 PUBLISHER = Publisher()
@@ -178,3 +181,47 @@ def test_the_exit_code_and_the_json_say_the_same(served: Config, tmp_path: Path)
         assert (done.returncode, answer["ok"]) == (code, not code), sys.stderr
         failed = [name for name, check in answer["checks"].items() if check["state"] == "fail"]
         assert failed == ["motd"][:code]
+
+
+def test_a_crash_s_leftover_is_no_open_log(served: Config, tmp_path: Path) -> None:
+    today = datetime.fromtimestamp(NOW, UTC).date().isoformat()
+    (tmp_path / f"access-{today}-{'a' * 32}-lost2.part").write_bytes(b"line\n")
+    found = one(replace(served, log=str(tmp_path)), "log")
+    assert (found.state, found.facts["open"], found.facts["lost"]) == ("fail", 0, 2)
+    assert "no server is writing one" in found.text
+
+
+@needs_root
+def test_a_log_disk_that_is_read_only_is_told(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "log") as log, kit.served(folder=tmp_path, unix=True) as server:
+        config = Config(bind=f"unix:{server.path}", log=str(log))
+        assert one(config, "log").state == "ok"
+        subprocess.run(["mount", "--bind", "-o", "ro", str(log), str(log)], check=True)
+        try:
+            found = one(config, "log")
+        finally:
+            subprocess.run(["umount", log], check=True)
+        assert (found.state, "read-only" in found.text) == ("fail", True)
+
+
+@needs_root
+def test_a_server_that_says_that_it_cannot_write_is_believed(tmp_path: Path) -> None:
+    metrics = str(tmp_path / "m")
+    options = ("--metrics", metrics)
+    with (
+        small_disk(tmp_path / "log") as log,
+        kit.served(*options, folder=tmp_path, unix=True) as server,
+    ):
+        config = Config(bind=f"unix:{server.path}", log=str(log), metrics=metrics)
+        server.get()
+        server.settled(1)
+        with filled(log):
+            for _ in range(200):
+                server.get()
+            server.wait_for("answers are served but not counted")
+            time.sleep(1.5)  # a round of housekeeping
+            found = one(config, "log")
+            assert (found.state, "cannot write its log" in found.text) == ("fail", True)
+            unasked = one(replace(config, metrics=""), "log")
+            assert (unasked.state, "missing in the logs" in unasked.text) == ("warn", True)
+        (log / "access-filler.part").unlink()

@@ -198,7 +198,8 @@ class _Server:
 
     def _worker(self, row: int) -> Worker:
         plan = self._plan if row == 0 else replace(self._plan, keep_onion=None)
-        return Worker(plan, self._clock, factory.system_chance(), self._rows[row], self._tell)
+        chance = factory.system_chance()
+        return Worker(plan, self._clock, chance, self._rows[row], self._tell, first=row == 0)
 
     def _announce(self, serial: int) -> None:
         processes = f" with {self._workers} processes" if self._workers > 1 else ""

@@ -39,6 +39,9 @@ ONION_EVERY = 5.0
 WARN_BEFORE = 7 * 86_400
 """Seconds before a document expires from which on the operator is told, once a day."""
 
+OF_ONE_PROCESS = "openpgp-unavailable"
+"""The refusal that is no fault of the document's: gpg did not answer this process."""
+
 Tell = Callable[[str], None]
 
 
@@ -63,12 +66,20 @@ class Worker:
     """``run`` returns when SIGTERM or SIGINT came, or when ``parent`` is closed."""
 
     def __init__(
-        self, plan: Plan, clock: Clock, chance: Chance, counters: Counters, tell: Tell
+        self,
+        plan: Plan,
+        clock: Clock,
+        chance: Chance,
+        counters: Counters,
+        tell: Tell,
+        first: bool = True,
     ) -> None:
+        """``first``: of several processes it tells what they all come to know of the document."""
         self._plan = plan
         self._clock = clock
         self._counters = counters
         self._tell = tell
+        self._first = first
         self._log = AccessLog(plan.log, clock, chance, tell)
         self._stop = asyncio.Event()
         self._reload = True
@@ -230,12 +241,14 @@ class Worker:
         try:
             document = await asyncio.to_thread(self._plan.source.load, self._clock.now())
         except MarsError as error:
-            self._counters.add("reload_failed")
-            self._tell(f"the MOTD stays as it is: {error}")
+            if self._first or error.reason == OF_ONE_PROCESS:
+                self._counters.add("reload_failed")
+                self._tell(f"the MOTD stays as it is: {error}")
             return
         service.show(document)
         self._publish(document)
-        self._tell(f"serving serial {document.serial}")
+        if self._first:
+            self._tell(f"serving serial {document.serial}")
 
     async def _keep_onion(self) -> None:
         """Looks after the onion service for as long as we run; tor may come and go."""
@@ -256,6 +269,8 @@ class Worker:
         self._counters.set("expires", document.expires)
 
     def _warn(self, document: Document) -> None:
+        if not self._first:
+            return
         now = self._clock.now()
         day = now // 86_400
         if document.expires - now < WARN_BEFORE and self._warned != day:

@@ -81,8 +81,11 @@ def test_g19_the_old_document_stays_until_a_good_one_comes(tmp_path: Path, worke
 
 
 def test_g19_the_operator_is_told_before_it_expires(tmp_path: Path) -> None:
-    with kit.served(motd_file=kit.document(age=40 * DAY + 3600)) as server:
-        server.wait_for("the MOTD expires in 4 day(s); sign and deploy a new one")
+    with kit.served("--workers", "3", motd_file=kit.document(age=40 * DAY + 3600)) as server:
+        said = "the MOTD expires in 4 day(s); sign and deploy a new one"
+        server.wait_for(said)
+        time.sleep(2.5)  # each process has kept house
+        assert server.stderr.count(said) == 1, "once a day, not once for each process"
 
 
 def _deploy(target: Path, data: bytes) -> None:

@@ -27,9 +27,9 @@ from mars_server.lanes import Answer, Lane
 from mars_server.pages import address as place
 from mars_server.pages import ranges
 from mars_server.pages.address import Address
-from mars_server.pages.events import NOTES_FILE, Note, decode_notes
+from mars_server.pages.events import NOTES_FILE, Note, decode_notes, decode_own_logs
 from mars_server.pages.language import LANGUAGES, SOURCE
-from mars_server.pages.site import MEDIA_TYPES, Site, media_type
+from mars_server.pages.site import MEDIA_TYPES, Site, media_type, nothing_here
 from mars_server.publication.folder import DATA, read_documents, read_weeks
 from mars_server.publication.index import INDEX, is_signed
 from mars_server.publication.weeks import is_week
@@ -55,7 +55,7 @@ _FOLDERS = "|".join(
     re.escape(name) for name in (*place.RANGED, *place.PLAIN, *LANGUAGES, DATA) if name != SOURCE
 )
 _FILES = "|".join(re.escape(name) for name in (place.PAGE, *place.STATIC))
-PATTERN: Final = rf"/{{path:(?:|{_FILES}|(?:{_FOLDERS})/.*)}}"
+PATTERN: Final = rf"/{{path:(?:|{_FILES}|(?:{_FOLDERS})(?:/.*)?)}}"
 """The site's part of the URL space; everything else is left to other routes."""
 
 
@@ -103,12 +103,20 @@ class Dashboard:
         self._load()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """One file of the site. 404 for what is not there, 503 while too much is being made."""
+        """One file of the site. A page with 404 for what is not there, 503 while too much is being
+        made."""
+        try:
+            return await self._answer(request)
+        except web.HTTPNotFound:
+            headers = {**HEADERS, hdrs.CONTENT_TYPE: MEDIA_TYPES["html"]}
+            return web.Response(status=404, body=nothing_here(), headers=headers)
+
+    async def _answer(self, request: web.Request) -> web.Response:
         await self._look()
         path = request.match_info["path"]
-        chosen = _chosen(path, request.query)
-        if chosen is not None:
-            raise web.HTTPSeeOther(chosen)
+        elsewhere = _folder_of(path) or _chosen(path, request.query)
+        if elsewhere is not None:
+            raise web.HTTPSeeOther(elsewhere)
         name = _name(path)
         if name is None:
             raise web.HTTPNotFound
@@ -170,6 +178,7 @@ class Dashboard:
             signed=is_signed(self._folder / DATA / INDEX),
             notes=self._notes(),
             documents=read_documents(self._folder / DATA),
+            own_logs=self._own_logs(),
             served=True,
         )
         self._sites = {lane: make(charts=charts) for lane, charts in self._charts.items()}
@@ -179,6 +188,11 @@ class Dashboard:
         """The publisher's notes, as the last run of ``publish`` was given them."""
         path = self._folder / NOTES_FILE
         return decode_notes(path.read_bytes()) if path.is_file() else []
+
+    def _own_logs(self) -> bool:
+        """Whether the last run of ``publish`` knew of no log but our own server's."""
+        path = self._folder / NOTES_FILE
+        return not path.is_file() or decode_own_logs(path.read_bytes())
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -202,12 +216,21 @@ def _name(path: str) -> str | None:
     return None if address is None else address.path
 
 
+def _folder_of(path: str) -> str | None:
+    """Where a folder without its slash leads, as a relative link."""
+    if place.parse(path) is not None or place.parse(f"{path}/") is None:
+        return None
+    return f"{path.rpartition('/')[2]}/"
+
+
 def _chosen(path: str, query: Mapping[str, str]) -> str | None:
-    """Where ``?from=WEEK&to=WEEK`` leads, as a relative link; other parameters change nothing."""
+    """Where ``?from=WEEK&to=WEEK`` leads, as a relative link, whichever of them is the earlier;
+    other parameters change nothing."""
     first, last = query.get("from"), query.get("to")
     address = place.parse(path)
     if not first or not last or address is None or address.section not in place.RANGED:
         return None
     if not (is_week(first) and is_week(last)):
         raise web.HTTPNotFound
+    first, last = sorted((first, last))
     return address.to(replace(address, span=ranges.custom(first, last)))

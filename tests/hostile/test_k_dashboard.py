@@ -15,7 +15,7 @@ from mars.wire.product import Product
 from mars_server.charts.figures import shares_chart
 from mars_server.pages.address import Address, parse
 from mars_server.pages.events import Note
-from mars_server.pages.language import LANGUAGES
+from mars_server.pages.language import LANGUAGES, language
 from mars_server.pages.site import Site
 from mars_server.publication.document import Pair, Row, Week
 from mars_server.publication.files import cell_text, data_files, table_csv
@@ -165,7 +165,7 @@ def test_k06_every_page_builds_and_says_what_is_missing(
 
 def test_k06_a_chart_of_nothing_is_still_a_chart(tmp_path: Path) -> None:
     weeks: list[Week] = kit.published(tmp_path, {kit.week(0): Counted(plain=3)})
-    assert shares_chart("v", weeks, {}).datasets["labels"] == []
+    assert shares_chart("v", weeks, language("en").words("v")).datasets["labels"] == []
     address = parse("v/chart.png")
     assert address is not None
     content = kit.site(weeks).content(address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
@@ -12,8 +12,10 @@ from typing import Final
 from mars.wire.query import OTHER
 from mars_server.charts.axis import ticks
 from mars_server.charts.render import Chart, Rows
+from mars_server.charts.told import given, runs, tells_shares, told
 from mars_server.publication.document import Week
 from mars_server.publication.files import NOT_GIVEN
+from mars_server.publication.floor import Percent, joint_share
 from mars_server.publication.weeks import following, monday
 
 COLOURS: Final = ("#2f6f95", "#e0a13c", "#5d9a68", "#a65a7c", "#7a71b8", "#c9694a", "#4fa5a5")
@@ -36,6 +38,8 @@ LOWEST_NAMED: Final = 0.15
 """Share from which a band that is gone by then is named inside the chart."""
 MIDDLE: Final = 3
 """The day of a week (0 is Monday) at which a figure of the whole week stands."""
+EDGE: Final = 0.045
+"""Share of the plot that half a name takes; it stays this far from either end."""
 LABEL_HEIGHT: Final = 0.062
 """Height of a label line as a share of the plot (15 of 250 px)."""
 
@@ -58,8 +62,26 @@ class Band:
         return DASHES[self.number - 1] if self.number else [1, 0]
 
 
-def installations_chart(weeks: Sequence[Week]) -> Chart:
-    """Estimate and interval by week; a week without data leaves a gap."""
+@dataclass(frozen=True)
+class Words:
+    """How a chart writes in one language; the same words as in the tables."""
+
+    name: Callable[[str], str]
+    """Of a value."""
+    rest: str
+    percent: Callable[[Percent], str]
+    numbers: Mapping[str, object]
+    """Number format of the axes (d3-format's locale definition)."""
+
+
+def installations_chart(weeks: Sequence[Week], words: Words) -> Chart:
+    """Estimate and interval by week; a week without data leaves a gap. Of hidden hits the interval
+    alone is drawn, because its middle says nothing."""
+    pointed = {
+        part[0].week
+        for part in runs(weeks, lambda week: not (week.hits.missing or week.hits.hidden))
+        if len(part) == 1
+    }
     rows = []
     for run, part in enumerate(runs(weeks)):
         for week in part:
@@ -67,22 +89,25 @@ def installations_chart(weeks: Sequence[Week]) -> Chart:
             assert guess is not None
             rows.append(
                 {
-                    "x": (monday(week.week) + timedelta(days=MIDDLE)).isoformat(),
+                    "x": _middle(week),
                     "run": run,
                     "low": guess.low,
                     "high": guess.high,
-                    "installations": guess.installations,
+                    "installations": None if week.hits.hidden else guess.installations,
                     "alone": len(part) == 1,
+                    "point": week.week in pointed,
                     "disturbed": "disturbed" in week.flags,
+                    "mark": guess.high if week.hits.hidden else guess.installations,
                 }
             )
-    return _timed(Chart("installations", {"weeks": rows}), weeks, MIDDLE)
+    chart = Chart("installations", {"weeks": rows}, numbers=words.numbers)
+    return _timed(chart, weeks, MIDDLE)
 
 
 def _new(table: str, weeks: Sequence[Week]) -> set[str]:
     """What is big in the latest week, however small it was before: a new version above all."""
     last = next((week for week in reversed(weeks) if not week.hits.missing), None)
-    rows = [] if last is None else [row for row in last.tables[table] if row.value != NOT_GIVEN]
+    rows = [] if last is None else told(table, last)
     whole = sum(row.count.least for row in rows)
     return {row.value for row in rows if row.count.least * SMALLEST_NEW >= whole > 0}
 
@@ -96,10 +121,10 @@ def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
     order = list(dict.fromkeys(row.value for week in weeks for row in week.tables[table]))
     sums = dict.fromkeys(order, 0)
     for week in weeks:
-        for row in week.tables[table]:
+        for row in told(table, week):
             sums[row.value] += row.count.least
-    shown = [value for value in order if sums[value] and value not in (NOT_GIVEN, OTHER)]
-    whole = sum(sums[value] for value in order if value != NOT_GIVEN)
+    shown = [value for value in order if sums[value] and value != OTHER]
+    whole = sum(sums.values())
     new = _new(table, weeks)
     ranked = sorted(shown, key=lambda value: (value not in new, -sums[value]))
     big = {
@@ -117,15 +142,14 @@ def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
     return result
 
 
-def shares_chart(table: str, weeks: Sequence[Week], names: dict[str, str]) -> Chart:
-    """Stacked shares of ``table``. ``names`` gives the label of a value; default is the value."""
+def shares_chart(table: str, weeks: Sequence[Week], words: Words) -> Chart:
+    """Stacked shares of ``table``; a week that tells none leaves a gap. Beside the chart stand the
+    shares of the last week, where it tells them."""
     series = bands(table, weeks)
     rows = []
-    last: dict[str, tuple[float, float]] = {}
-    for run, part in enumerate(runs(weeks)):
+    for run, part in enumerate(runs(weeks, lambda week: tells_shares(table, week))):
         stacks = [(monday(week.week), stack(table, week, series)) for week in part]
         stacks.append((stacks[-1][0] + timedelta(days=7), stacks[-1][1]))
-        last = stacks[-1][1]
         for day, places in stacks:
             rows += [
                 {
@@ -138,40 +162,51 @@ def shares_chart(table: str, weeks: Sequence[Week], names: dict[str, str]) -> Ch
                     "top": places[band.name][1],
                 }
                 for band in series
-                if band.name in places
             ]
-    labels = _labels(series, last, names)
-    faded = [band for band in series if _height(last.get(band.name, (0, 0))) <= THINNEST_LABEL]
-    inside = _inside(table, weeks, faded, series, names)
-    chart = Chart("shares", {"bands": rows, "labels": labels, "inside": inside})
-    return _timed(chart, weeks)
+    last = stack(table, weeks[-1], series) if weeks else {}
+    beside = [band for band in series if _height(last.get(band.name, (0, 0))) > THINNEST_LABEL]
+    faded = [band for band in series if band not in beside]
+    names = {band: _band_name(table, band, weeks, words) for band in series}
+    datasets = {
+        "bands": rows,
+        "labels": _labels(table, weeks, beside, last, names, words),
+        "inside": _inside(table, weeks, faded, series, names),
+        "marks": [{"x": _middle(week)} for week in weeks if "disturbed" in week.flags],
+    }
+    return _timed(Chart("shares", datasets, numbers=words.numbers), weeks)
 
 
 def is_empty(table: str, weeks: Sequence[Week]) -> bool:
     """Whether the chart of ``table`` (or ``hits``) would show nothing but its axes."""
     if table == "hits":
         return all(week.hits.missing or week.hits.hidden for week in weeks)
-    return not bands(table, weeks)
+    return not any(tells_shares(table, week) for week in weeks)
 
 
 def _timed(chart: Chart, weeks: Sequence[Week], offset: int = 0) -> Chart:
-    """``chart`` with the names of its time axis."""
-    known = [week.week for week in weeks if not week.hits.missing]
-    if not known:
+    """``chart`` with a time axis from the first to the last of all ``weeks``, and its names."""
+    if not weeks:
         return chart
-    days, form = ticks(known[0], known[-1], offset)
-    return replace(chart, ticks=days, tick_format=form)
+    first, last = weeks[0].week, weeks[-1].week
+    days, form = ticks(first, last, offset)
+    domain = (monday(first).isoformat(), monday(following(last)).isoformat())
+    return replace(chart, ticks=days, tick_format=form, domain=domain)
+
+
+def _middle(week: Week) -> str:
+    return (monday(week.week) + timedelta(days=MIDDLE)).isoformat()
 
 
 def stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[float, float]]:
-    """Bottom and top of each band in one week, as shares of the floored counts; {} for none."""
+    """Bottom and top of each band in one week, as shares of the floored counts; {} where the week
+    tells none."""
+    if not tells_shares(table, week):
+        return {}
     sizes = {
-        band.name: sum(row.count.least for row in week.tables[table] if row.value in band.values)
+        band.name: sum(row.count.least for row in told(table, week) if row.value in band.values)
         for band in series
     }
     whole = sum(sizes.values())
-    if not whole:
-        return {}
     edges = [0]
     for size in sizes.values():
         edges.append(edges[-1] + size)
@@ -179,27 +214,23 @@ def stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[flo
     return dict(zip(sizes, places, strict=True))
 
 
-def runs(weeks: Iterable[Week]) -> list[list[Week]]:
-    """Stretches of weeks with data; a week without data, or one that is left out, ends one."""
-    result: list[list[Week]] = [[]]
-    for week in weeks:
-        if week.hits.missing:
-            continue
-        if result[-1] and following(result[-1][-1].week) != week.week:
-            result.append([])
-        result[-1].append(week)
-    return [part for part in result if part]
+def _band_name(table: str, band: Band, weeks: Sequence[Week], words: Words) -> str:
+    """As the tables name it: the rest is plain ``other`` where it holds nothing else."""
+    if band.number:
+        return words.name(band.name)
+    held = {row.value for week in weeks for row in told(table, week)}
+    return words.name(OTHER) if held & band.values == {OTHER} else words.rest
 
 
 def _labels(
-    series: Sequence[Band], places: dict[str, tuple[float, float]], names: dict[str, str]
+    table: str,
+    weeks: Sequence[Week],
+    shown: Sequence[Band],
+    places: dict[str, tuple[float, float]],
+    names: Mapping[Band, str],
+    words: Words,
 ) -> Rows:
     """Labels beside the last week's bands, bottom up, moved apart where they would overlap."""
-    shown = [
-        band
-        for band in series
-        if band.name in places and _height(places[band.name]) > THINNEST_LABEL
-    ]
     middles = [sum(places[band.name]) / 2 for band in shown]
     for n in range(1, len(middles)):
         middles[n] = max(middles[n], middles[n - 1] + LABEL_HEIGHT)
@@ -207,15 +238,21 @@ def _labels(
     for n in reversed(range(len(middles))):
         middles[n] = min(middles[n], top)
         top = middles[n] - LABEL_HEIGHT
+    rows = given(table, weeks[-1]) if weeks else []
+    parts = [row.count for row in rows]
+    shares = [
+        joint_share((row.count for row in rows if row.value in band.values), parts)
+        for band in shown
+    ]
     return [
         {
             "y": middle,
             "from": places[band.name][0],
             "to": places[band.name][1],
             "colour": band.colour,
-            "text": f"{names.get(band.name, band.name)} · {_percent(places[band.name])}",
+            "text": f"{words.percent(share)} · {names[band]}",
         }
-        for band, middle in zip(shown, middles, strict=True)
+        for band, middle, share in zip(shown, middles, shares, strict=True)
     ]
 
 
@@ -224,19 +261,21 @@ def _inside(
     weeks: Sequence[Week],
     faded: Sequence[Band],
     series: Sequence[Band],
-    names: dict[str, str],
+    names: Mapping[Band, str],
 ) -> Rows:
     """Names of bands that the last week does not have, each where the band is highest."""
     rows = []
+    edge = math.ceil(len(weeks) * EDGE - 0.5)
+    inner = weeks[edge:-edge] or weeks
     for band in faded:
-        places = [(week, stack(table, week, series).get(band.name, (0.0, 0.0))) for week in weeks]
+        places = [(week, stack(table, week, series).get(band.name, (0.0, 0.0))) for week in inner]
         week, place = max(places, key=lambda each: _height(each[1]))
         if _height(place) >= LOWEST_NAMED:
             rows.append(
                 {
-                    "x": (monday(week.week) + timedelta(days=MIDDLE)).isoformat(),
+                    "x": _middle(week),
                     "y": sum(place) / 2,
-                    "text": names.get(band.name, band.name),
+                    "text": names[band],
                     "ink": DARK_INK if band.colour in LIGHT_COLOURS else "#ffffff",
                 }
             )
@@ -245,7 +284,3 @@ def _inside(
 
 def _height(place: tuple[float, float]) -> float:
     return place[1] - place[0]
-
-
-def _percent(place: tuple[float, float]) -> str:
-    return f"{math.floor(100 * _height(place) + 0.5)} %"

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -49,6 +49,10 @@ class Chart:
     """Days (ISO) that are named on the time axis."""
     tick_format: str = ""
     """How they are named (d3-time-format)."""
+    domain: tuple[str, str] | None = None
+    """First day of the time axis, and the day after its last."""
+    numbers: Mapping[str, object] = field(default_factory=dict)
+    """How numbers are written (d3-format's locale definition); without it as in English."""
 
 
 def render(chart: Chart) -> Picture:
@@ -64,19 +68,24 @@ def render(chart: Chart) -> Picture:
 def full_spec(chart: Chart) -> dict[str, Any]:
     """The complete Vega-Lite document: specification, theme, time axis and data."""
     spec: dict[str, Any] = deepcopy(_json(chart.spec))
-    spec["config"] = _json("theme")
-    if chart.ticks:
-        _name_days(spec, chart)
+    spec["config"] = dict(_json("theme"))
+    if chart.numbers:
+        spec["config"]["locale"] = {"number": dict(chart.numbers)}
+    if chart.domain:
+        _name_days(spec, chart, chart.domain)
     spec["datasets"] = {name: list(rows) for name, rows in chart.datasets.items()}
     return spec
 
 
-def _name_days(spec: dict[str, Any], chart: Chart) -> None:
-    """Puts the days to name into the time axis, which stands at the top or in a layer."""
+def _name_days(spec: dict[str, Any], chart: Chart, domain: tuple[str, str]) -> None:
+    """Puts both ends and the days to name into the time axis, which stands at the top or in a
+    layer."""
     for each in (spec, *spec["layer"]):
-        axis = each.get("encoding", {}).get("x", {}).get("axis")
-        if axis is not None:
-            axis |= {"values": [_moment(day) for day in chart.ticks], "format": chart.tick_format}
+        x = each.get("encoding", {}).get("x", {})
+        if "axis" in x:
+            days = [_moment(day) for day in chart.ticks]
+            x["axis"] |= {"values": days, "format": chart.tick_format}
+            x["scale"] |= {"domain": [_moment(day) for day in domain]}
 
 
 def _moment(day: str) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 ``[LANGUAGE/][SECTION/[RANGE/]]FILE``. Sections with a chart or figures have ranges and, beside
 ``index.html``, ``chart.png``, ``chart-dark.png``, ``chart.svg``, ``figures.csv`` and
-``figures.json``; these are the same in every language and stand outside the language folders.
+``figures.json``; the figures are the same in every language and stand outside the language folders.
 """
 
 from __future__ import annotations
@@ -74,10 +74,12 @@ def parse(path: str) -> Address | None:
 
 def _exists(address: Address) -> bool:
     if address.section in RANGED and is_name(address.span):
-        files: tuple[str, ...] = FIGURE_FILES
+        files: tuple[str, ...] = (PAGE,)
         if address.section in CHARTS:
             files += CHART_FILES
-        return address.file == PAGE or (address.language == SOURCE and address.file in files)
+        if address.language == SOURCE:
+            files += FIGURE_FILES
+        return address.file in files
     if address.span != DEFAULT:
         return False
     if address.section in PLAIN:

@@ -12,7 +12,9 @@ from mars.errors import ConfigError
 from mars.wire.product import is_release
 from mars_server.pages.language import SOURCE, Language
 from mars_server.publication.document import Week
+from mars_server.publication.estimate import DEFAULT
 from mars_server.publication.jsontext import encode_json
+from mars_server.publication.noise import SURE
 from mars_server.publication.weeks import following, is_week
 
 NOTES_FILE = "notes.json"
@@ -29,6 +31,8 @@ class Event:
     week: str
     kind: str
     text: str
+    language: str = ""
+    """Of the text, where it is another than the page's."""
 
 
 @dataclass(frozen=True)
@@ -41,57 +45,50 @@ class Note:
 
 def events(weeks: Sequence[Week], notes: Sequence[Note], say: Language) -> list[Event]:
     """All events, newest first."""
-    found = _releases(weeks, say) + _pauses(weeks, say)
+    found = _releases(weeks, say) + _pauses(weeks, say) + _steering(weeks, say)
     for week in weeks:
         if week.hits.missing:
             found.append(Event(week.week, "gap", say.gettext("No data for this week.")))
         if "incomplete" in week.flags:
-            found.append(
-                Event(
-                    week.week,
-                    "incomplete",
-                    say.gettext(
-                        "Incomplete: the server answered requests that its disk refused to note. "
-                        "The figures are too low."
-                    ),
-                )
-            )
+            found.append(Event(week.week, "incomplete", _incomplete(say)))
         if "disturbed" in week.flags:
-            found.append(
-                Event(
-                    week.week,
-                    "disturbed",
-                    say.gettext(
-                        "Disturbed: more than twice or less than half the hits of the weeks "
-                        "before. Forged requests, an outage or a release may be behind it."
-                    ),
-                )
-            )
-        if "steered" in week.flags:
-            found.append(
-                Event(
-                    week.week,
-                    "steered",
-                    say.gettext(
-                        "The publisher has changed the interval between requests, in this week "
-                        "or not long before. Requests then come in bunches, and the estimate "
-                        "swings around the truth."
-                    ),
-                )
-            )
-        if week.late.least:
-            found.append(
-                Event(
-                    week.week,
-                    "late",
-                    say.gettext("%(hits)s or more hits of earlier weeks came too late.")
-                    % {"hits": say.count(week.late)},
-                )
-            )
+            found.append(Event(week.week, "disturbed", _disturbed(week, say)))
+        if week.tells(week.late, SURE):
+            found.append(Event(week.week, "late", _late(week, say)))
     found += [
-        Event(note.week, "note", note.text.get(say.code, note.text[SOURCE])) for note in notes
+        Event(note.week, "note", note.text[say.code])
+        if say.code in note.text
+        else Event(note.week, "note", note.text[SOURCE], SOURCE)
+        for note in notes
     ]
     return sorted(found, key=lambda event: event.week, reverse=True)
+
+
+def _incomplete(say: Language) -> str:
+    return say.gettext(
+        "Incomplete: the server answered requests that its disk refused to note. "
+        "The figures are too low."
+    )
+
+
+def _disturbed(week: Week, say: Language) -> str:
+    if week.noise is None:
+        return say.gettext(
+            "Disturbed: more than twice or less than half the hits of the weeks before. Forged "
+            "requests, an outage or a release may be behind it."
+        )
+    return say.gettext(
+        "Disturbed: more than twice or less than half the hits of the weeks before. Forged "
+        "requests, an outage, a release or the noise may be behind it."
+    )
+
+
+def _late(week: Week, say: Language) -> str:
+    if week.noise is None:
+        text = say.gettext("%(hits)s or more hits of earlier weeks came too late.")
+    else:
+        text = say.gettext("About %(hits)s hits of earlier weeks came too late.")
+    return text % {"hits": say.count(week.late)}
 
 
 def _pauses(weeks: Sequence[Week], say: Language) -> list[Event]:
@@ -104,23 +101,82 @@ def _pauses(weeks: Sequence[Week], say: Language) -> list[Event]:
     ]
 
 
+def _steering(weeks: Sequence[Week], say: Language) -> list[Event]:
+    """Where another interval between requests began or ended; not that it still holds."""
+    found = []
+    for before, week in zip([None, *weeks], weeks, strict=False):
+        text = _first_interval(week, say) if before is None else _changed(before, week, say)
+        if text:
+            found.append(Event(week.week, "steered", text))
+    return found
+
+
+def _first_interval(week: Week, say: Language) -> str:
+    if week.interval == DEFAULT:
+        return ""
+    return say.gettext(
+        "The publisher asks for %(now)s days between requests, not for %(usual)s. They then "
+        "spread less evenly, and the estimate is less sure."
+    ) % {"now": say.law(week.interval), "usual": say.law(DEFAULT)}
+
+
+def _changed(before: Week, week: Week, say: Language) -> str:
+    if week.interval != before.interval:
+        return say.gettext(
+            "The publisher has changed the interval between requests from %(before)s to %(now)s "
+            "days. They come in bunches for some weeks, and the estimate swings around the truth."
+        ) % {"before": say.law(before.interval), "now": say.law(week.interval)}
+    if "steered" in week.flags and "steered" not in before.flags:
+        return say.gettext(
+            "The publisher has changed the interval between requests, in this week or not long "
+            "before. They come in bunches for some weeks, and the estimate swings around the truth."
+        )
+    return ""
+
+
+def steering_remark(week: Week, say: Language) -> str:
+    """Beside a week with the flag ``steered``: the interval of that week, or that there was
+    another not long before."""
+    if week.interval == DEFAULT:
+        return say.gettext("interval changed")
+    return say.gettext("every %(now)s days") % {"now": say.law(week.interval)}
+
+
 def _releases(weeks: Sequence[Week], say: Language) -> list[Event]:
-    """The week in which each release first reached ten hits; not those of the very first week."""
+    """The week in which each release first reached ten hits, or with noise so many that it cannot
+    be the noise; not those of the very first week."""
     seen: set[str] = set()
     found = []
     for n, week in enumerate(week for week in weeks if not week.hits.missing):
         for row in week.tables["v"]:
-            if row.count.least and row.value not in seen and is_release(row.value):
+            if week.tells(row.count, SURE) and row.value not in seen and is_release(row.value):
                 seen.add(row.value)
                 if n:
-                    text = say.gettext("Version %(version)s was first seen in ten hits or more.")
-                    found.append(Event(week.week, "release", text % {"version": row.value}))
+                    found.append(Event(week.week, "release", _seen(week, row.value, say)))
     return found
 
 
-def encode_notes(notes: Sequence[Note]) -> bytes:
-    """The bytes of ``notes.json``, from which a server shows them."""
-    return encode_json({"notes": [{"week": note.week, "text": note.text} for note in notes]})
+def _seen(week: Week, version: str, say: Language) -> str:
+    if week.noise is None:
+        text = say.gettext("Version %(version)s was first seen in ten hits or more.")
+    else:
+        text = say.gettext("Version %(version)s was first seen in more hits than noise explains.")
+    return text % {"version": version}
+
+
+def encode_notes(notes: Sequence[Note], *, own_logs: bool = True) -> bytes:
+    """The bytes of ``notes.json``, from which a server shows them; ``own_logs``: whether no log
+    was counted that our own server did not write."""
+    table: dict[str, object] = {"notes": [{"week": note.week, "text": note.text} for note in notes]}
+    return encode_json(table if own_logs else {**table, "own_logs": False})
+
+
+def decode_own_logs(data: bytes) -> bool:
+    """What ``notes.json`` says of the logs; of a broken one no good is believed."""
+    try:
+        return json.loads(data).get("own_logs", True) is True
+    except (ValueError, AttributeError):
+        return False
 
 
 def decode_notes(data: bytes) -> list[Note]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mars_server.charts.told import latest_shares, tells_shares, told
 from mars_server.pages.language import Language
 from mars_server.publication.document import Row, Week
-from mars_server.publication.files import NOT_GIVEN, percents
+from mars_server.publication.files import percents
 
 NAMED = 4
 """Values that a sentence names at most."""
@@ -35,6 +36,11 @@ def installations(weeks: Sequence[Week], say: Language) -> str:
 def _active(week: Week, say: Language) -> str:
     """How many installations ``week`` had; of hidden hits nothing but the upper end is known."""
     assert week.estimate is not None
+    if week.hits.hidden and week.noise is not None:
+        return say.gettext(
+            "In %(week)s fewer than ten hits were left with the noise, so at most %(most)s "
+            "installations were active"
+        ) % {"week": week.week, "most": say.number(week.estimate.high)}
     if week.hits.hidden:
         return say.gettext(
             "In %(week)s fewer than ten hits were counted, so at most %(most)s installations "
@@ -50,41 +56,64 @@ def _active(week: Week, say: Language) -> str:
 
 
 def shares(table: str, weeks: Sequence[Week], say: Language) -> str:
-    """The biggest values of the latest week, and how the first of them has moved."""
+    """The biggest values of the latest week that tells shares, and how the first has moved."""
     week = latest(weeks)
     if week is None:
         return say.gettext("There is no data in these weeks.")
+    sentences = []
+    if not tells_shares(table, week):
+        sentences.append(_untold(table, week, say))
+    shown = latest_shares(table, weeks)
+    if shown is not None:
+        sentences += _told(table, shown, weeks, say)
+    return " ".join(sentences) + _warnings(weeks, say)
+
+
+def _untold(table: str, week: Week, say: Language) -> str:
+    """Why ``week`` tells no shares."""
+    text = say.gettext("In %(week)s no value reached ten hits.")
+    if week.noise is not None:
+        text = say.gettext("In %(week)s too few hits stand out from the noise to tell shares.")
+    elif ranked(table, week):
+        text = say.gettext(
+            "In %(week)s too few hits belong to values with ten or more to tell shares."
+        )
+    return text % {"week": week.week}
+
+
+def _told(table: str, week: Week, weeks: Sequence[Week], say: Language) -> list[str]:
     rows = ranked(table, week)
-    if not rows:
-        return say.gettext(
-            "In %(week)s no value reached ten hits, so there is nothing to show yet."
-        ) % {"week": week.week}
     shares_now = percents(table, week.tables[table])
     listed = ", ".join(
         f"{say.name(table, row.value)} {say.percent(shares_now[row.value])}" for row in rows[:NAMED]
     )
-    text = say.gettext("Shares in %(week)s: %(values)s.") % {"week": week.week, "values": listed}
-    first = next((each for each in weeks if ranked(table, each)), week)
+    sentences = [
+        say.gettext("Shares in %(week)s: %(values)s.") % {"week": week.week, "values": listed}
+    ]
+    first = next(each for each in weeks if tells_shares(table, each))
     before = percents(table, first.tables[table]).get(rows[0].value)
     if first is not week and before is not None and before.value is not None:
-        text += " " + say.gettext("%(value)s stood at %(percent)s in %(week)s.") % {
-            "value": say.name(table, rows[0].value),
-            "percent": say.percent(before),
-            "week": first.week,
-        }
-    return text + _warnings(weeks, say)
+        sentences.append(
+            say.gettext("In %(week)s %(value)s stood at %(percent)s.")
+            % {
+                "value": say.name(table, rows[0].value),
+                "percent": say.percent(before),
+                "week": first.week,
+            }
+        )
+    return sentences
 
 
 def ranked(table: str, week: Week) -> list[Row]:
-    """The rows with at least ten hits that carry the variable, biggest first."""
-    rows = [row for row in week.tables[table] if row.value != NOT_GIVEN and row.count.least]
-    return sorted(rows, key=lambda row: -row.count.least)
+    """The rows that can be told, of hits that carry the variable, biggest first."""
+    return sorted(told(table, week), key=lambda row: -row.count.least)
 
 
 def _warnings(weeks: Sequence[Week], say: Language) -> str:
     missing = [week.week for week in weeks if week.hits.missing]
     incomplete = [week.week for week in weeks if "incomplete" in week.flags]
     disturbed = [week.week for week in weeks if "disturbed" in week.flags]
+    steered = [week.week for week in weeks if "steered" in week.flags and not week.hits.missing]
     text = ""
     if missing:
         text += " " + say.gettext("No data: %(weeks)s.") % {"weeks": _few(missing, say)}
@@ -92,6 +121,9 @@ def _warnings(weeks: Sequence[Week], say: Language) -> str:
         text += " " + say.gettext("Incomplete: %(weeks)s.") % {"weeks": _few(incomplete, say)}
     if disturbed:
         text += " " + say.gettext("Disturbed: %(weeks)s.") % {"weeks": _few(disturbed, say)}
+    if steered:
+        bunched = say.gettext("Requests in bunches (other interval): %(weeks)s.")
+        text += " " + bunched % {"weeks": _few(steered, say)}
     return text
 
 

@@ -15,9 +15,15 @@ from typing import Final
 from babel import Locale
 from babel.dates import format_date
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import (
+    format_decimal,
+    format_percent,
+    get_decimal_symbol,
+    get_group_symbol,
+)
 
-from mars_server.publication.estimate import Estimate
+from mars_server.charts.figures import Words
+from mars_server.publication.estimate import Estimate, Interval
 from mars_server.publication.floor import HIDDEN, Percent, Published
 from mars_server.publication.weeks import monday, sunday
 
@@ -57,7 +63,11 @@ class Language:
     def interval(self, guess: Estimate) -> str:
         return f"{self.number(guess.low)}–{self.number(guess.high)}"
 
-    def number(self, value: int) -> str:
+    def law(self, interval: Interval) -> str:
+        """``3–10``: the days between two requests."""
+        return f"{self.number(interval.low)}–{self.number(interval.high)}"
+
+    def number(self, value: float) -> str:
         return _number(value, self.code)
 
     def days(self, week: str) -> str:
@@ -87,6 +97,16 @@ class Language:
             case _:
                 return self.gettext(NAMES.get(table, {}).get(value, value))
 
+    def words(self, table: str) -> Words:
+        """The words of a chart of ``table``: those of its tables, languages and countries without
+        their codes."""
+        return Words(
+            name=lambda value: self.name(table, value).removesuffix(f" ({value})"),
+            rest=self.gettext("all others"),
+            percent=self.percent,
+            numbers=_locale(self.code),
+        )
+
 
 def N_(text: str) -> str:  # noqa: N802 - gettext's customary name for "translate later"
     return text
@@ -110,8 +130,20 @@ def _percent(value: int, code: str) -> str:
     return str(format_percent(value / 100, locale=code))
 
 
+@cache
+def _locale(code: str) -> Mapping[str, object]:
+    """How d3-format writes numbers of the language ``code``, on the axes of a chart."""
+    return {
+        "decimal": get_decimal_symbol(code),
+        "thousands": get_group_symbol(code),
+        "grouping": [3],
+        "currency": ["", ""],
+        "percent": _percent(0, code).removeprefix("0"),
+    }
+
+
 @lru_cache(maxsize=10_000)
-def _number(value: int, code: str) -> str:
+def _number(value: float, code: str) -> str:
     return str(format_decimal(value, locale=code))
 
 

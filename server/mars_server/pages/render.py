@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -11,19 +11,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mars.wire.product import Product
 from mars.wire.query import VARIABLES, AllowList, encode
 from mars.wire.request import request_bytes
-from mars_server.charts.figures import bands, is_empty
+from mars_server.charts.figures import is_empty
+from mars_server.charts.told import tells_shares
 from mars_server.pages import address as place
 from mars_server.pages import findings, ranges
 from mars_server.pages.address import Address
-from mars_server.pages.events import Note, events
+from mars_server.pages.events import Note, events, steering_remark
 from mars_server.pages.language import LANGUAGES, N_, Language, language
 from mars_server.pages.ranges import Range
 from mars_server.pages.tables import cross_table, newest_release, ranking, share_table
 from mars_server.publication import files as figures
 from mars_server.publication.document import TABLES, Week
-from mars_server.publication.estimate import Z95_NOISE
+from mars_server.publication.estimate import Z95_NOISE, significant
 from mars_server.publication.floor import joint_share
-from mars_server.publication.noise import CELLS_PER_HIT, HITS_PER_WEEK, Noise
+from mars_server.publication.noise import CELLS_PER_HIT, HITS_PER_WEEK, deviation
 from mars_server.publication.served import Served
 
 TITLES: Final = {
@@ -47,6 +48,8 @@ RANGE_TITLES: Final = {
     "last-52": N_("52 weeks"),
     "all": N_("all weeks"),
 }
+NEW_AGES: Final = ("1", "10")
+"""At most 31 days."""
 OVERVIEW: Final = ("hits", "v", "os", "ia")
 """Charts on the overview."""
 LISTED: Final = 20
@@ -64,14 +67,19 @@ class Surroundings:
     documents: tuple[Served, ...]
     signed: bool
     served: bool
+    own_logs: bool
+    """Whether no log was counted that our own server did not write."""
 
 
 class Pages:
     """Renders pages. ``size`` gives width and height of a chart."""
 
-    def __init__(self, around: Surroundings, size: Callable[[str, Range], tuple[int, int]]) -> None:
+    def __init__(
+        self, around: Surroundings, size: Callable[[Address, Range], tuple[int, int]]
+    ) -> None:
         self._around = around
         self._size = size
+        self._noise = _noise(around.weeks)
         self._environments = {code: _environment(language(code)) for code in LANGUAGES}
 
     def page(self, address: Address, span: Range | None) -> bytes:
@@ -97,6 +105,7 @@ class Pages:
             "served": around.served,
             "signed": around.signed,
             "weeks": around.weeks,
+            "noise": self._noise,
             "title": say.gettext(TITLES[address.section]),
             "navigation": self._navigation(address, say),
             "languages": self._languages(address),
@@ -120,11 +129,12 @@ class Pages:
             case "method":
                 context |= {
                     "columns": COLUMNS,
-                    **_noise(around.weeks),
                     "example": findings.latest(around.weeks),
+                    "own_logs": around.own_logs,
                 }
             case "privacy":
                 context |= _requests(around.product)
+                context["own_logs"] = around.own_logs
         return context
 
     def _figures(self, address: Address, span: Range, say: Language) -> dict[str, Any]:
@@ -134,10 +144,7 @@ class Pages:
             context["charts"] = {name: self._chart(address, name, span, say) for name in OVERVIEW}
             context["newest"] = newest_release(latest) if latest else None
             context["new_share"] = _new_share(latest)
-            context["rankings"] = {
-                name: ranking(name, latest, say, span.weeks) if latest else []
-                for name in OVERVIEW[1:]
-            }
+            context["rankings"] = {name: ranking(name, span.weeks, say) for name in OVERVIEW[1:]}
         elif address.section in place.RANGED:
             context["range_links"] = self._range_links(address, say)
             context["range_title"] = self._range_title(span, say)
@@ -158,11 +165,14 @@ class Pages:
     def _chart(self, address: Address, name: str, span: Range, say: Language) -> dict[str, Any]:
         """A chart for the ``figure`` macro: links, size, and the finding as alt text."""
 
-        def link(file: str) -> str:
-            return address.to(Address(section=name, span=span.name, file=file))
+        page = Address(address.language, name, span.name)
+        figures_page = Address(section=name, span=span.name)
+
+        def link(file: str, at: Address = page) -> str:
+            return address.to(replace(at, file=file))
 
         empty = is_empty(name, span.weeks)
-        width, height = (0, 0) if empty else self._size(name, span)
+        width, height = (0, 0) if empty else self._size(page, span)
         finding = (
             findings.installations(span.weeks, say)
             if name == place.HITS
@@ -171,17 +181,18 @@ class Pages:
         return {
             "name": name,
             "empty": empty,
+            "disturbed": any("disturbed" in week.flags for week in span.weeks),
+            "gaps": name in TABLES and any(not tells_shares(name, week) for week in span.weeks),
             "title": say.gettext(TITLES[name]),
             "finding": finding,
             "png": link("chart.png"),
             "dark": link("chart-dark.png"),
             "svg": link("chart.svg"),
-            "csv": link("figures.csv"),
-            "json": link("figures.json"),
-            "page": address.to(Address(address.language, name, span.name)),
+            "csv": link("figures.csv", figures_page),
+            "json": link("figures.json", figures_page),
+            "page": address.to(page),
             "width": width,
             "height": height,
-            "bands": [] if name == place.HITS else bands(name, span.weeks),
         }
 
     def _navigation(self, address: Address, say: Language) -> list[dict[str, Any]]:
@@ -241,6 +252,7 @@ def _environment(say: Language) -> Environment:
         "percent": say.percent,
         "number": say.number,
         "days": say.days,
+        "steering": lambda week: steering_remark(week, say),
     }
     return environment
 
@@ -253,21 +265,46 @@ COLUMNS: Final = {
 }
 
 
-def _noise(weeks: Sequence[Week]) -> dict[str, Any]:
-    """Epsilon of the latest week, its standard deviation in hits, and the factor of that."""
-    epsilon = weeks[-1].noise if weeks else None
-    deviation = Noise(b"", epsilon).deviation if epsilon else None
-    share = HITS_PER_WEEK * CELLS_PER_HIT
-    return {"noise": epsilon, "deviation": deviation, "share": share, "z_noise": Z95_NOISE}
+@dataclass(frozen=True)
+class NoiseTold:
+    """What the pages say of noise: its budgets, smallest first, and whether some weeks have none.
+
+    ``deviation`` is the standard deviation in hits, the largest where there are several.
+    """
+
+    budgets: tuple[float, ...]
+    in_part: bool
+    deviation: float
+    share: int = HITS_PER_WEEK * CELLS_PER_HIT
+    z: float = Z95_NOISE
+
+    @property
+    def margin(self) -> int:
+        """Hits up or down that the noise of one number stays within in nineteen of twenty."""
+        return significant(self.z * self.deviation)
+
+
+def _noise(weeks: Sequence[Week]) -> NoiseTold | None:
+    """None where no published week has noise."""
+    budgets = {week.noise for week in weeks if week.noise is not None}
+    if not budgets:
+        return None
+    return NoiseTold(
+        tuple(sorted(budgets)),
+        any(week.noise is None for week in weeks),
+        deviation(min(budgets)),
+    )
 
 
 def _new_share(week: Week | None) -> Any:
     """New against continuing: installed at most 31 days ago, among those that give their age."""
-    if week is None:
+    if week is None or not tells_shares("ia", week):
         return None
     rows = week.tables["ia"]
+    if not any(week.tells(row.count) for row in rows if row.value in NEW_AGES):
+        return None
     parts = [row.count for row in rows if row.value != figures.NOT_GIVEN]
-    new = joint_share([row.count for row in rows if row.value in ("1", "10")], parts)
+    new = joint_share([row.count for row in rows if row.value in NEW_AGES], parts)
     return new if new.value is not None else None
 
 

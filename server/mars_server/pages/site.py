@@ -7,6 +7,7 @@ weeks and nothing else, so no page, picture or download can show more than was p
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -18,7 +19,7 @@ from mars_server.pages import address as place
 from mars_server.pages import ranges
 from mars_server.pages.address import Address
 from mars_server.pages.events import Note
-from mars_server.pages.language import LANGUAGES
+from mars_server.pages.language import LANGUAGES, language
 from mars_server.pages.ranges import Range
 from mars_server.pages.render import Pages, Surroundings
 from mars_server.publication import files as figures
@@ -35,16 +36,6 @@ MEDIA_TYPES: Final = {
 }
 KEYS: Final = 4096
 """Names of charts that are remembered; visitors of a server choose ranges freely."""
-CHART_LABELS: Final = {
-    "linux": "Linux",
-    "windows": "Windows",
-    "macos": "macOS",
-    "1": "0–3 d",
-    "10": "4–31 d",
-    "100": "32–316 d",
-    "1000": "317 d +",
-}
-"""Inside pictures, which are the same in every language."""
 
 
 class Site:
@@ -59,31 +50,35 @@ class Site:
         signed: bool = False,
         notes: Sequence[Note] = (),
         documents: Sequence[Served] = (),
+        own_logs: bool = True,
         charts: ChartStore | None = None,
         served: bool = False,
     ) -> None:
         self._weeks = tuple(weeks)
         self._charts = charts or ChartStore()
-        self._keys: dict[tuple[str, str], str] = {}
-        around = Surroundings(product, self._weeks, tuple(notes), tuple(documents), signed, served)
+        self._keys: dict[tuple[str, str, str], str] = {}
+        around = Surroundings(
+            product, self._weeks, tuple(notes), tuple(documents), signed, served, own_logs
+        )
         self._pages = Pages(around, self.size)
 
     def addresses(self) -> Iterator[Address]:
         """Every file of the static site."""
         for file in place.STATIC:
             yield Address(file=file)
-        for language in LANGUAGES:
+        for code in LANGUAGES:
             for section in ("", *place.RANGED, *place.PLAIN):
-                yield Address(language, section)
+                yield Address(code, section)
             for section in place.RANGED:
                 for name in self._other_ranges():
-                    yield Address(language, section, name)
+                    yield Address(code, section, name)
         for section in place.RANGED:
-            kinds: tuple[str, ...] = place.FIGURE_FILES
-            kinds += place.CHART_FILES if section in place.CHARTS else ()
             for name in [ranges.DEFAULT, *self._other_ranges()] if self._weeks else []:
-                for file in kinds:
+                for file in place.FIGURE_FILES:
                     yield Address(section=section, span=name, file=file)
+                for code in LANGUAGES if section in place.CHARTS else ():
+                    for file in place.CHART_FILES:
+                        yield Address(code, section, name, file)
 
     def export(self) -> Iterator[tuple[str, bytes]]:
         """Path and bytes of every file of the static site."""
@@ -95,12 +90,11 @@ class Site:
     def charts(self) -> dict[str, str]:
         """The folders that hold a chart, with its key."""
         return {
-            Address(section=section, span=span.name).path.removesuffix(f"/{place.PAGE}"): self._key(
-                section, span
-            )
-            for section in place.CHARTS
+            address.path.removesuffix(f"/{place.PAGE}"): self._key(address, span)
             for name in ranges.names(self._weeks)
             if (span := ranges.pick(name, self._weeks)) is not None
+            for code in LANGUAGES
+            for address in (Address(code, section, name) for section in place.CHARTS)
         }
 
     def content(self, address: Address) -> bytes | None:
@@ -118,29 +112,32 @@ class Site:
             return _figures(address, span)
         return self._picture(address, span)
 
-    def chart(self, section: str, span: Range) -> Chart:
-        if section == place.HITS:
-            return installations_chart(span.weeks)
-        return shares_chart(section, span.weeks, CHART_LABELS)
+    def chart(self, address: Address, span: Range) -> Chart:
+        """The chart of the section of ``address``, in its language."""
+        words = language(address.language).words(address.section)
+        if address.section == place.HITS:
+            return installations_chart(span.weeks, words)
+        return shares_chart(address.section, span.weeks, words)
 
-    def size(self, section: str, span: Range) -> tuple[int, int]:
+    def size(self, address: Address, span: Range) -> tuple[int, int]:
         """Width and height of a chart in CSS pixels."""
-        picture = self._drawn(section, span)
+        picture = self._drawn(address, span)
         return picture.width, picture.height
 
-    def _drawn(self, section: str, span: Range) -> Picture:
-        return self._charts.picture(self._key(section, span), lambda: self.chart(section, span))
+    def _drawn(self, address: Address, span: Range) -> Picture:
+        return self._charts.picture(self._key(address, span), lambda: self.chart(address, span))
 
-    def _key(self, section: str, span: Range) -> str:
-        name = self._keys.get((section, span.name))
+    def _key(self, address: Address, span: Range) -> str:
+        asked = (address.language, address.section, span.name)
+        name = self._keys.get(asked)
         if name is None:
             if len(self._keys) >= KEYS:
                 self._keys.clear()
-            name = self._keys[section, span.name] = key(self.chart(section, span))
+            name = self._keys[asked] = key(self.chart(address, span))
         return name
 
     def _picture(self, address: Address, span: Range) -> bytes:
-        picture = self._drawn(address.section, span)
+        picture = self._drawn(address, span)
         match address.file:
             case "chart.svg":
                 return picture.svg
@@ -156,6 +153,18 @@ class Site:
 def static(name: str) -> bytes:
     """A file that is the same on every site. ``name`` is one of ``address.STATIC``."""
     return files("mars_server.pages").joinpath("static", name).read_bytes()
+
+
+@cache
+def nothing_here() -> bytes:
+    """A page for everything that is not there: the same bytes, in all languages."""
+    parts = []
+    for code in LANGUAGES:
+        say = language(code)
+        text, link = say.gettext("There is nothing here."), say.gettext("To the overview")
+        parts.append(f'<p lang="{code}">{text} <a href="/{Address(code).path}">{link}</a></p>\n')
+    head = '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>404</title>\n'
+    return (head + "".join(parts) + "</html>\n").encode("utf-8")
 
 
 def media_type(address: Address) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mars.wire.product import is_release
 from mars.wire.query import OTHER
 from mars_server.charts.figures import bands
+from mars_server.charts.told import tells_shares, told
 from mars_server.pages.language import Language
 from mars_server.publication.document import Pair, Row, Week
 from mars_server.publication.files import NOT_GIVEN, percents
-from mars_server.publication.floor import Percent, Published
+from mars_server.publication.floor import STEP, Percent, Published
+from mars_server.publication.noise import SURE, TOLD
 
 SHADES = 6
 """Steps of background colour in the cross table."""
@@ -37,19 +40,40 @@ class ShareTable:
     """Newest week first; no cells where there is no data."""
     left_out: int
     """Values that have no column, because they have no band in the chart; the files have them."""
-    ranking: tuple[Ranked, ...]
-    """The latest week."""
+    part_of_other: bool
+    """Whether a cell is None."""
+    ranking: Ranking | None
+    """The latest week; None without data."""
 
 
-def ranking(table: str, week: Week, say: Language, span: Sequence[Week] = ()) -> tuple[Ranked, ...]:
-    """The rows of ``week`` in table order, without values below ten hits."""
-    colours = _colours(table, span or (week,))
-    shares = percents(table, week.tables[table])
-    return tuple(
+@dataclass(frozen=True)
+class Ranking:
+    """One week, value by value."""
+
+    week: Week
+    rows: tuple[Ranked, ...]
+    """In table order, with shares where the week tells any; "not given" last, even if hidden."""
+    untold: int
+    """Further values, which are hidden, or not to be told from noise."""
+    below: int
+    """Hits that each of these stays below."""
+
+
+def ranking(table: str, span: Sequence[Week], say: Language) -> Ranking | None:
+    """Of the latest week with data; None where it has no value to tell."""
+    week = next((week for week in reversed(span) if not week.hits.missing), None)
+    if week is None or not told(table, week):
+        return None
+    colours = _colours(table, span)
+    shares = percents(table, week.tables[table]) if tells_shares(table, week) else {}
+    rows = _ordered(table, week.tables[table])
+    shown = [row for row in rows if row.value == NOT_GIVEN or week.tells(row.count)]
+    ranked = tuple(
         Ranked(say.name(table, row.value), row.count, shares.get(row.value), colours.get(row.value))
-        for row in _ordered(table, week.tables[table])
-        if row.count.least
+        for row in shown
     )
+    below = max(STEP, math.ceil(TOLD * week.deviation))
+    return Ranking(week, ranked, len(rows) - len(shown), below)
 
 
 def share_table(table: str, weeks: Sequence[Week], say: Language) -> ShareTable:
@@ -62,18 +86,13 @@ def share_table(table: str, weeks: Sequence[Week], say: Language) -> ShareTable:
         for value in values
         if value in seen and (colours.get(value) or value in (OTHER, NOT_GIVEN))
     ]
-    latest = next((week for week in reversed(weeks) if not week.hits.missing), None)
+    cells = [() if week.hits.missing else [week.count(table, v) for v in shown] for week in weeks]
     return ShareTable(
         columns=tuple((say.name(table, value), colours.get(value)) for value in shown),
-        rows=tuple(
-            (
-                week,
-                () if week.hits.missing else tuple(week.count(table, v) for v in shown),
-            )
-            for week in reversed(weeks)
-        ),
+        rows=tuple((week, tuple(row)) for week, row in zip(weeks, cells, strict=True))[::-1],
         left_out=len(values) - len(shown),
-        ranking=ranking(table, latest, say, weeks) if latest else (),
+        part_of_other=any(None in row for row in cells),
+        ranking=ranking(table, weeks, say),
     )
 
 
@@ -107,9 +126,11 @@ def cross_table(weeks: Sequence[Week], say: Language) -> CrossTable | None:
 
 
 def newest_release(week: Week) -> Ranked | None:
-    """The newest release with at least ten hits, and its share."""
-    releases = [row for row in week.tables["v"] if is_release(row.value) and row.count.least]
-    if not releases:
+    """The newest release with at least ten hits, and more than its noise explains, and its share;
+    None where the week tells none."""
+    rows = [row for row in told("v", week) if week.tells(row.count, SURE)]
+    releases = [row for row in rows if is_release(row.value)]
+    if not releases or not tells_shares("v", week):
         return None
     row = max(releases, key=lambda each: version_key(each.value))
     return Ranked(row.value, row.count, percents("v", week.tables["v"])[row.value], None)

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from mars_server.charts.figures import COLOURS, REST_COLOUR
 from mars_server.pages.address import CHARTS, PLAIN, RANGED
+from mars_server.pages.language import LANGUAGES
 from tests.server.pages.conftest import Published
 
 CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
@@ -76,7 +77,7 @@ def test_without_scripts_nothing_is_reported_and_nothing_leaves_the_origin(
     charts = {url for url, _ in fetched if ".png" in url and "icon" not in url}
     wanted = "chart-dark.png" if scheme == "dark" else "chart.png"
     assert {url.rpartition("/")[2] for url in charts} == {wanted}
-    assert len(charts) == len(CHARTS) + 2
+    assert len(charts) == len(LANGUAGES) * (len(CHARTS) + 2)
 
 
 def test_the_static_site_works_from_the_disk(chromium: Browser, published: Published) -> None:
@@ -153,6 +154,45 @@ def test_nothing_is_wider_than_a_narrow_screen(chromium: Browser, served: str) -
     for path in [*PAGES, "de/"]:
         page.goto(f"{served}/{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+    context.close()
+
+
+CUT = "[...document.querySelectorAll('.wide')].some(each => each.scrollWidth > each.clientWidth)"
+
+
+@pytest.mark.parametrize("width", [1000, 1920])
+def test_no_table_is_cut_on_a_desktop(chromium: Browser, served: str, width: int) -> None:
+    """It grows into the margins, and the page does not get wider for it."""
+    context = chromium.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    for path in [f"{code}{section}/" for code in ("", "de/") for section in RANGED]:
+        page.goto(f"{served}/{path}")
+        assert not page.evaluate(CUT), path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    context.close()
+
+
+def test_a_table_begins_where_the_text_does_as_long_as_it_fits(
+    chromium: Browser, served: str
+) -> None:
+    left = "selector => document.querySelector(selector).getBoundingClientRect().left"
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    for path in ("v/", "hits/", "de/ia/"):
+        page.goto(f"{served}/{path}")
+        table, text = (page.evaluate(left, each) for each in (".wide table", "main h1"))
+        assert abs(table - text) < 1, path
+    context.close()
+
+
+def test_no_table_leaves_the_sheet(chromium: Browser, served: str) -> None:
+    """A4 with the browser's usual margins is 718 pixels wide."""
+    context = chromium.new_context(viewport={"width": 718, "height": 1000})
+    page = context.new_page()
+    page.emulate_media(media="print")
+    for path in [f"{code}{section}/" for code in ("", "de/") for section in RANGED]:
+        page.goto(f"{served}/{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 718, path
     context.close()
 
 

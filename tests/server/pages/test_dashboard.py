@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import re
 import shutil
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import psutil
 import pytest
@@ -24,6 +25,7 @@ from mars_server.dashboard import FREE_QUEUE, dashboard_routes
 from mars_server.lanes import Answer, Lane
 from mars_server.pages.address import Address
 from mars_server.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
+from mars_server.pages.language import LANGUAGES
 from mars_server.publication.compose import Rules
 from mars_server.publication.publish import publish
 from tests.server.pages.conftest import Published
@@ -88,6 +90,36 @@ def test_a_choice_of_weeks_leads_to_its_own_address(served: str) -> None:
     ]
     for file in ("chart.png", "chart-dark.png", "chart.svg", "figures.json"):
         assert get(served, f"/v/2026-W04..2026-W08/{file}")[0] == 200
+
+
+def test_a_choice_of_weeks_may_begin_with_the_later_one(served: str) -> None:
+    status, headers, _ = get(served, "/v/?from=2026-W08&to=2026-W04")
+    assert (status, headers["Location"]) == (303, "../v/2026-W04..2026-W08/index.html")
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        *(("/v", "v/"), ("/de", "de/"), ("/de/v-os", "v-os/"), ("/v/all", "all/")),
+        *(("/v/2026-W04..2026-W08", "2026-W04..2026-W08/"), ("/method?utm=1", "method/")),
+    ],
+)
+def test_a_folder_without_its_slash_leads_to_its_page(served: str, path: str, target: str) -> None:
+    status, headers, _ = get(served, path)
+    assert (status, headers["Location"]) == (303, target)
+    assert get(served, urljoin(path, target))[0] == 200
+
+
+def test_what_is_not_there_gets_the_same_page_with_a_way_back(served: str) -> None:
+    paths = ("/v/nothing/", "/v/?from=1&to=2", "/v/2026-W08..2026-W04/", "/de/x", "/data/x.json")
+    answers = [get(served, path) for path in paths]
+    assert {status for status, _, _ in answers} == {404}
+    assert {headers["Content-Security-Policy"] for _, headers, _ in answers} == {CSP}
+    assert {headers["Content-Type"] for _, headers, _ in answers} == {"text/html; charset=utf-8"}
+    (body,) = {body.decode() for _, _, body in answers}
+    links = re.findall(r'href="([^"]*)"', body)
+    assert len(links) == len(LANGUAGES)
+    assert [get(served, link)[0] for link in links] == [200] * len(links)
 
 
 @pytest.mark.parametrize(

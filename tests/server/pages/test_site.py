@@ -190,7 +190,7 @@ def test_no_other_path_is_an_address(path: str) -> None:
     "path",
     [
         *("../index.html", "v/../index.html", "v//index.html", "de/style.css", "en/index.html"),
-        *("de/v/chart.png", "v-os/chart.png", "v/last-52/index.html", "method/all/index.html"),
+        *("de/v/figures.csv", "v-os/chart.png", "v/last-52/index.html", "method/all/index.html"),
         *("x/index.html", "v/all/all/index.html", "v/index.html/", "/v/index.html"),
     ],
 )

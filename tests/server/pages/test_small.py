@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mars_server.charts.axis import BY_WEEK, MOST_LABELS, ticks
-from mars_server.charts.figures import bands, installations_chart, is_empty, runs, shares_chart
+from mars_server.charts.figures import bands, installations_chart, is_empty, shares_chart
 from mars_server.charts.render import full_spec
+from mars_server.charts.told import runs
 from mars_server.pages.address import CHARTS, parse
 from mars_server.pages.events import events
 from mars_server.pages.findings import installations
@@ -67,7 +68,8 @@ def test_no_name_stands_twice_on_a_time_axis(start: int, length: int, offset: in
 
 def test_both_charts_of_a_young_project_name_its_weeks(tmp_path: Path) -> None:
     weeks = published(tmp_path, USUAL, USUAL, USUAL)
-    for chart in (installations_chart(weeks), shares_chart("v", weeks, {})):
+    words = language("en").words("v")
+    for chart in (installations_chart(weeks, words), shares_chart("v", weeks, words)):
         found = re.findall(r'"values": (\[.*?\]), "format": "%G-W%V"', json.dumps(full_spec(chart)))
         assert [len(json.loads(each)) for each in found] == [3]
 

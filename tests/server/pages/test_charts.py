@@ -13,13 +13,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mars_server.charts.figures import COLOURS, bands, installations_chart, runs, shares_chart
+from mars_server.charts.figures import COLOURS, bands, installations_chart, shares_chart
 from mars_server.charts.published import FILE, find
 from mars_server.charts.render import Chart, Picture, darken, full_spec, render
 from mars_server.charts.store import ChartStore, key
+from mars_server.charts.told import runs
+from mars_server.pages.language import language
 from mars_server.publication.document import Row, Week
 from mars_server.publication.floor import floor
 from tests.server.pages.conftest import GAP, WEEKS, Published
+
+WORDS = language("en").words("os")
 
 
 @pytest.fixture
@@ -30,13 +34,15 @@ def weeks(published: Published) -> list[Week]:
 def test_a_chart_drawn_in_another_process_has_the_same_bytes(
     weeks: list[Week], published: Published
 ) -> None:
-    chart = shares_chart("os", weeks, {})
+    chart = shares_chart("os", weeks, WORDS)
     program = (
         "import sys, pathlib, hashlib\n"
         "from mars_server.charts.figures import shares_chart\n"
         "from mars_server.charts.render import render\n"
+        "from mars_server.pages.language import language\n"
         "from mars_server.publication.folder import read_weeks\n"
-        "picture = render(shares_chart('os', read_weeks(pathlib.Path(sys.argv[1])), {}))\n"
+        "weeks = read_weeks(pathlib.Path(sys.argv[1]))\n"
+        "picture = render(shares_chart('os', weeks, language('en').words('os')))\n"
         "sys.stdout.buffer.write(picture.svg + picture.png + picture.png_dark)\n"
     )
     data = str(published.folder / "data")
@@ -48,7 +54,7 @@ def test_a_chart_drawn_in_another_process_has_the_same_bytes(
 def test_the_renderer_loads_nothing(weeks: list[Week]) -> None:
     import vl_convert
 
-    spec = full_spec(installations_chart(weeks))
+    spec = full_spec(installations_chart(weeks, WORDS))
     spec["data"] = {"url": "http://127.0.0.1:9/data.json"}
     with pytest.raises(ValueError, match="not allowed"):
         vl_convert.vegalite_to_svg(spec, "6.4", allowed_base_urls=[])
@@ -70,7 +76,7 @@ def test_colours_of_the_charts_have_a_dark_twin_and_stand_in_the_style_sheet() -
 
 def test_a_week_without_data_breaks_the_line(weeks: list[Week]) -> None:
     assert [len(part) for part in runs(weeks)] == [GAP, WEEKS - GAP - 1]
-    days = {row["x"] for row in shares_chart("v", weeks, {}).datasets["bands"]}
+    days = {row["x"] for row in shares_chart("v", weeks, WORDS).datasets["bands"]}
     assert len(days) == WEEKS - 1 + 2  # each stretch ends where its last week ends
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +14,9 @@ from mars.errors import ConfigError, WireError
 from mars.factory import system_clock
 from mars.wire.product import parse_product
 from mars.wire.times import parse_time
+
+if TYPE_CHECKING:
+    from mars_server.publication.publish import Outcome
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -65,9 +70,13 @@ class _Time(click.ParamType[int]):
 @click.option(
     "--noise-epsilon",
     type=click.FloatRange(0.01, 100),
-    default=1.0,
-    show_default=True,
+    show_default="that of the last published week, else 1",
     help="Privacy budget of one installation in one week, apart from checks its user asks for.",
+)
+@click.option(
+    "--without-noise",
+    is_flag=True,
+    help="Go on without noise though the last published week has it; else that is refused.",
 )
 @click.option(
     "--motd",
@@ -98,7 +107,8 @@ def publish(
     now: int | None,
     sign_key: Path | None,
     noise_key: Path | None,
-    noise_epsilon: float,
+    noise_epsilon: float | None,
+    without_noise: bool,
     motd_file: Path | None,
     notes: Path | None,
     chart_cache: Path | None,
@@ -113,19 +123,29 @@ def publish(
     from mars_server.pages.events import parse_notes
     from mars_server.publication.compose import Rules
     from mars_server.publication.index import read_private_key
-    from mars_server.publication.noise import Noise
+    from mars_server.publication.noise import KEY_SIZE, Noise
     from mars_server.publication.publish import publish as run_publish
+    from mars_server.publication.publish import standing_noise
     from mars_server.storage import open_database
 
+    if noise_epsilon and not noise_key:
+        raise click.UsageError("--noise-epsilon needs --noise-key.")
+    if noise_key and without_noise:
+        raise click.UsageError("Give --noise-key or --without-noise, not both.")
     product = parse_product(product_file.read_bytes(), str(product_file))
-    noise = Noise(_secret(noise_key, 32), noise_epsilon) if noise_key else None
+    engine = open_database(url, create=False)
+    noise = None
+    if noise_key:
+        secret = _secret(noise_key, KEY_SIZE)
+        noise = Noise(secret, noise_epsilon or standing_noise(engine, out, adopt=adopt) or 1.0)
     seed = read_private_key(_secret(sign_key, 1)) if sign_key else None
     outcome = run_publish(
-        open_database(url, create=False),
+        engine,
         out,
         Rules(product, noise),
         system_clock().now() if now is None else now,
         signing_key=seed,
+        without_noise=without_noise,
         chosen=now is not None,
         adopt=adopt,
         notes=parse_notes(notes.read_bytes(), str(notes)) if notes else (),
@@ -141,6 +161,7 @@ def publish(
                 "signed": seed is not None,
                 "waiting_weeks": list(outcome.waiting),
                 "left_out_weeks": list(outcome.left_out),
+                "weeks_with_missing_days": list(outcome.partial),
             }
         )
     elif not outcome.weeks:
@@ -150,15 +171,28 @@ def publish(
         number = len(outcome.weeks)
         weeks = "1 week" if number == 1 else f"{number} weeks"
         click.echo(f"{weeks} published, {outcome.new} of them now; last {last}.")
+    for warning in _warnings(outcome):
+        click.echo(warning, err=True)
+
+
+def _warnings(outcome: Outcome) -> Iterator[str]:
+    """What the operator did not ask for, or may not know."""
     if outcome.waiting:
         names = ", ".join(outcome.waiting)
-        click.echo(f"Waiting: {names}; no log was counted since the week ended.", err=True)
+        yield f"Waiting: {names}; no log was counted since the week ended."
     if outcome.left_out:
         names = ", ".join(outcome.left_out)
-        click.echo(
-            f"Left out: {names}; too far back to be real, so a clock was wrong (counts weeks).",
-            err=True,
+        yield f"Left out: {names}; too far back to be real, so a clock was wrong (counts weeks)."
+    if outcome.partial:
+        names = ", ".join(outcome.partial)
+        yield (
+            f"Days without a hit: {names}; the project was new, the server was away or a log is "
+            "missing (counts weeks). The pages do not know; tell readers by --notes."
         )
+    if outcome.unsigned:
+        yield "The index was signed and is no longer, which readers see; give --sign-key again."
+    if outcome.notes_gone:
+        yield f"The pages have lost {outcome.notes_gone} note(s); give --notes again."
 
 
 def _secret(path: Path, least: int) -> bytes:

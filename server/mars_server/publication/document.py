@@ -14,6 +14,7 @@ from mars.errors import WireError
 from mars_server.publication.estimate import Estimate, Interval
 from mars_server.publication.floor import Published, restore
 from mars_server.publication.jsontext import encode_json
+from mars_server.publication.noise import TOLD, deviation
 from mars_server.publication.weeks import monday, sunday
 
 FORMAT: Final = "mars-week/1"
@@ -56,6 +57,15 @@ class Week:
     noise: float | None
     """The privacy budget epsilon per installation and week, None without noise."""
     flags: tuple[str, ...]
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of the noise in each number of hits; 0 without noise."""
+        return 0.0 if self.noise is None else deviation(self.noise)
+
+    def tells(self, count: Published, deviations: float = TOLD) -> bool:
+        """Whether ``count`` may be told as a finding: not hidden, and hardly noise alone."""
+        return count.least > 0 and count.least >= deviations * self.deviation
 
     def count(self, table: str, value: str) -> Published | None:
         """The cell of ``value``, or None where the table does not list it."""

@@ -21,6 +21,19 @@ KEY_SIZE: Final = 32
 """Bytes that a noise key must at least have."""
 
 
+TOLD: Final = 2.12
+"""Standard deviations that the noise of one cell in forty exceeds upwards: ln(20) / √2, as of the
+Laplace law. Smaller numbers are not told as findings."""
+SURE: Final = 4.4
+"""The same of one cell in a thousand: ln(500) / √2. From here on something is called an event."""
+
+
+def deviation(epsilon: float) -> float:
+    """The standard deviation in hits of the noise in each cell, under the budget ``epsilon``."""
+    alpha = math.exp(-epsilon / (HITS_PER_WEEK * CELLS_PER_HIT))
+    return math.sqrt(2 * alpha) / (1 - alpha)
+
+
 @dataclass(frozen=True)
 class Noise:
     """``epsilon`` is the budget of one installation in one week, over all cells it touches."""
@@ -35,9 +48,7 @@ class Noise:
 
     @property
     def deviation(self) -> float:
-        """The standard deviation of the noise in hits."""
-        alpha = math.exp(-self.per_cell)
-        return math.sqrt(2 * alpha) / (1 - alpha)
+        return deviation(self.epsilon)
 
     def sample(self, *cell: str) -> int:
         """The noise of one cell, named by product, week, table and value."""

@@ -51,6 +51,10 @@ documents = Table(
 that they ask for (null where the document was recorded before this was)."""
 
 
+FOREIGN_LOGS = "foreign_logs"
+"""In ``meta``: a log of another server was counted."""
+
+
 @dataclass(frozen=True)
 class Kept:
     """One published week as the database keeps it."""
@@ -87,6 +91,17 @@ def last_counted(connection: Connection) -> int | None:
     """When logs were last counted (Unix seconds), None where no log is remembered."""
     found = connection.scalar(select(func.max(sources.c.counted)))
     return None if found is None else int(found)
+
+
+def note_foreign(connection: Connection) -> bool:
+    """Whether a log was counted that our own server did not write; noted, so that it stays known
+    when the log is forgotten."""
+    if connection.scalar(select(meta.c.value).where(meta.c.key == FOREIGN_LOGS)) is not None:
+        return True
+    found = connection.scalar(select(sources.c.id).where(sources.c.own.is_(None)).limit(1))
+    if found is not None:
+        connection.execute(insert(meta).values(key=FOREIGN_LOGS, value="yes"))
+    return found is not None
 
 
 def exact(connection: Connection, first: str) -> dict[str, Exact]:

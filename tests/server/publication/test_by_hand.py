@@ -71,7 +71,7 @@ def test_with_noise_too(tmp_path: Path) -> None:
         least = 0 if row["hits"] == "<10" else int(row["hits"])
         a = math.exp(-float(row["noise_epsilon"]) / share)
         s = math.sqrt(2 * a) / (1 - a)
-        assert f"({s:.1f})" in text.decode()
+        assert f"s = {s:.1f})" in text.decode()
         low = max(0.0, least - z * math.sqrt(least + s**2))
         high = least + 9 + z * math.sqrt(least + 9 + s**2)
         assert int(row["low"]) == two_digits(6.5 / 7 * low, math.floor)

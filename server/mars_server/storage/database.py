@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import weakref
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -88,7 +90,13 @@ def _check_there(url: URL) -> None:
 
 
 def _sqlite(url: URL) -> Engine:
-    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    path = Path(url.database or "")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        # Exact counts below ten are nobody else's. SQLite gives its other files the same mode. Not
+        # by opening it: closing it again would drop the locks of another thread's connection.
+        with suppress(OSError):  # which SQLite explains
+            os.mknod(path, 0o600)
     engine = create_engine(url, connect_args={"timeout": LOCK_WAIT})
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_immediate)
@@ -106,6 +114,7 @@ def _configure_sqlite(connection: object, record: object) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA secure_delete=ON")  # overwrite what is deleted
     cursor.close()
 
 

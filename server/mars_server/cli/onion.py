@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from mars.console import emit_json
-from mars.errors import StateError
+from mars.errors import ConfigError, StateError
 from mars_server.cli.serve import tell
 from mars_server.onion import balance as balancing
 from mars_server.onion import folder as key_folder
 from mars_server.onion.settings import OnionSettings, torrc
+from mars_server.serving.bind import parse_bind
 
 _FILE = click.Path(path_type=Path)
 _dir = click.option("--dir", "folder", type=_FILE, required=True, help="The HiddenServiceDir.")
@@ -29,7 +31,11 @@ def onion() -> None:
 
 
 def _settings(folder: Path, target: str, port: int, balanced: bool) -> OnionSettings:
-    return OnionSettings(str(folder.absolute()), target, port, balanced=balanced)
+    """Raises ``ConfigError`` where tor would send requests to another machine, or nowhere."""
+    where = parse_bind(target, "--to")
+    if not where.path and not where.port:
+        raise ConfigError("bind-invalid", "--to takes the port that the server listens on, not 0.")
+    return OnionSettings(str(folder.absolute()), where.target, port, balanced=balanced)
 
 
 @onion.command("torrc")
@@ -37,9 +43,15 @@ def _settings(folder: Path, target: str, port: int, balanced: bool) -> OnionSett
 @_to
 @_port
 @_balanced
-def print_torrc(folder: Path, target: str, port: int, balanced: bool) -> None:
+@click.option(
+    "--no-circuit-ids",
+    is_flag=True,
+    help="For nginx or Caddy, which answer 400 to tor's PROXY line.",
+)
+def print_torrc(folder: Path, target: str, port: int, balanced: bool, no_circuit_ids: bool) -> None:
     """Print lines for a torrc: the service with all its defences."""
-    click.echo(torrc(_settings(folder, target, port, balanced)), nl=False)
+    settings = _settings(folder, target, port, balanced)
+    click.echo(torrc(replace(settings, tells_circuit=not no_circuit_ids)), nl=False)
 
 
 @onion.command()

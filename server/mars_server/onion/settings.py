@@ -36,6 +36,8 @@ class OnionSettings:
     pow_burst: int = 2500
     balanced: bool = False
     """A backend of Onionbalance: answers for the public address in ``ob_config`` too."""
+    tells_circuit: bool = True
+    """Whether tor may write a PROXY line before a request; a front server takes none."""
     group_readable: bool = True
     """Lets the group read the folder and ``hostname`` (not the key), so that the server can."""
 
@@ -51,7 +53,7 @@ class OnionSettings:
     @property
     def circuit_ids(self) -> bool:
         """tor tells the circuit by a PROXY line; our server strips it on a unix socket only."""
-        return self.target.startswith("unix:")
+        return self.tells_circuit and self.target.startswith("unix:")
 
 
 def options(settings: OnionSettings, pow_defence: bool = True) -> list[Option]:

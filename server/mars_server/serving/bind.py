@@ -29,6 +29,11 @@ class Bind:
     host: str = ""
     port: int = 0
 
+    @property
+    def target(self) -> str:
+        """The same for tor, which runs in another folder."""
+        return f"{_UNIX}{Path(self.path).absolute()}" if self.path else str(self)
+
     def __str__(self) -> str:
         if self.path:
             return _UNIX + self.path
@@ -36,39 +41,41 @@ class Bind:
         return f"{host}:{self.port}"
 
 
-def parse_bind(text: str) -> Bind:
+def parse_bind(text: str, option: str = "--bind") -> Bind:
     """``unix:PATH``, ``127.0.0.1:PORT``, ``[::1]:PORT`` or ``localhost:PORT`` (port 0: any free).
+
+    ``option`` is what the messages call it.
 
     Raises ``ConfigError``: ``bind-invalid`` for another form, ``bind-public`` for an address that
     is not loopback.
     """
     if text.startswith(_UNIX):
-        return Bind(path=_unix_path(text[len(_UNIX) :]))
+        return Bind(path=_unix_path(text[len(_UNIX) :], option))
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     host = "127.0.0.1" if host == "localhost" else host
     if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ConfigError(
-            "bind-invalid", "Write --bind as unix:/run/mars/motd.sock or 127.0.0.1:8080."
+            "bind-invalid", f"Write {option} as unix:/run/mars/motd.sock or 127.0.0.1:8080."
         )
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         raise ConfigError(
-            "bind-invalid", "--bind takes a unix socket or a loopback IP address, not a name."
+            "bind-invalid", f"{option} takes a unix socket or a loopback IP address, not a name."
         ) from None
     if not address.is_loopback:
         raise ConfigError(
             "bind-public",
-            "This server never listens on a public address: clients come through the onion "
-            "service. Bind a unix socket or 127.0.0.1.",
+            f"{option} takes no public address: clients come through the onion service, and what "
+            "they send crosses no other network. Give a unix socket or 127.0.0.1.",
         )
     return Bind(host=str(address), port=int(port))
 
 
-def _unix_path(path: str) -> str:
+def _unix_path(path: str, option: str) -> str:
     if not path or "\0" in path or len(path.encode()) > _LONGEST_UNIX_PATH:
-        raise ConfigError("bind-invalid", "A unix socket's path takes 1 to 107 bytes.")
+        raise ConfigError("bind-invalid", f"{option}: a unix socket's path takes 1 to 107 bytes.")
     return path
 
 

@@ -102,10 +102,9 @@ def _routes(config: Config, product: Product) -> Callable[[], list[web.RouteDef]
 
 def onion_settings(config: Config, where: Bind) -> OnionSettings:
     """The onion service that leads to ``where``."""
-    target = f"unix:{Path(where.path).absolute()}" if where.path else str(where)
     folder = str(Path(config.onion.folder).absolute())
     onion = config.onion
-    return OnionSettings(folder, target, port=onion.port, balanced=onion.balanced)
+    return OnionSettings(folder, where.target, port=onion.port, balanced=onion.balanced)
 
 
 def _with_onion(plan: Plan, config: Config, where: Bind, tell: Tell) -> Plan:

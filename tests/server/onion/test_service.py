@@ -107,6 +107,30 @@ def test_the_circuit_is_told_on_a_unix_socket_only() -> None:
     assert told not in options(OnionSettings("/d", "127.0.0.1:80"))
 
 
+@pytest.mark.parametrize("command", ["torrc", "add"])
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [("8.8.8.8:80", b"bind-public"), ("[2001:db8::1]:80", b"bind-public"),
+     ("example.org:80", b"bind-invalid"), ("rubbish", b"bind-invalid"),
+     ("127.0.0.1:0", b"bind-invalid"), ("unix:", b"bind-invalid")],
+)  # fmt: skip
+def test_tor_is_never_told_to_send_requests_over_a_network(
+    command: str, target: str, reason: bytes
+) -> None:
+    control = ("--control", "unix:/proc/none") if command == "add" else ()
+    done = run(command, "--dir", MINE.folder, "--to", target, *control)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert reason in done.stderr
+    assert b"--to" in done.stderr
+
+
+def test_tor_runs_in_another_folder() -> None:
+    done = run("torrc", "--dir", "key", "--to", "unix:motd.sock")
+    here = Path.cwd()
+    assert f"HiddenServicePort 80 unix:{here}/motd.sock\n" in done.stdout.decode()
+    assert f"HiddenServiceDir {here}/key\n" in done.stdout.decode()
+
+
 @pytest.mark.parametrize("target", ["", 'unix:/a"b', "unix:/a b", "unix:/a\nHiddenServiceDir /x"])
 def test_values_cannot_smuggle_options(target: str) -> None:
     with pytest.raises(ConfigError):

@@ -11,6 +11,7 @@ import pytest
 
 from mars_server.config import TEMPLATE, parse_config
 from mars_server.onion.settings import OnionSettings, torrc
+from tests.server.ops.test_ops import run
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 UNITS = ("mars-server", "mars-count", "mars-publish")
@@ -76,6 +77,38 @@ def test_units_name_commands_that_exist() -> None:
     for unit in UNITS:
         text = (DEPLOY / f"{unit}.service").read_text()
         assert set(re.findall(r"bin/mars-server (\w+)", text)) <= commands
+
+
+@pytest.mark.parametrize("name", ["nginx.conf", "Caddyfile"])
+def test_the_head_of_a_front_says_what_to_change_and_which_torrc_it_takes(name: str) -> None:
+    text = (DEPLOY / name).read_text()
+    head = text[: re.search(r"^[^#]", text, re.MULTILINE).start()]  # type: ignore[union-attr]
+    numbers = ("no", "one", "two", "three", "four", "five", "six")
+    marks = text.removeprefix(head).count("# CHANGE")
+    assert f"the {numbers[marks]} lines marked CHANGE" in head
+    command = re.search(r"mars-server (onion torrc .*)", head)
+    assert command is not None
+    done = run(*command[1].split())
+    target = re.search(r"--to (\S+)", command[1])
+    assert target is not None
+    assert f"HiddenServicePort 80 {target[1]}\n" in done.stdout
+    path = target[1].removeprefix("unix:")
+    for own in re.findall(r"\S*/run/\S*http.sock", text.removeprefix(head)):
+        assert own.endswith(path)
+    assert "ExportCircuitID" not in done.stdout
+    assert "HiddenServicePoWDefensesEnabled 1" in done.stdout
+
+
+def test_every_folder_that_the_settings_name_is_made_before_they_are_checked() -> None:
+    """``check`` runs before the unit has made any; a folder of /run is known to come with it."""
+    text = OPERATING.read_text().partition("## With systemd")[2]
+    before, check, _ = text.partition("mars-server check --config /etc/mars/server.toml")
+    assert check
+    made = set(re.findall(r"^install -d .* (/\S+)$", before, re.MULTILINE))
+    settings = parse_config(TEMPLATE.encode())
+    database = settings.db.removeprefix("sqlite:///")
+    named = (settings.motd, settings.product, settings.trust, settings.site, database)
+    assert {str(Path(path).parent) for path in named} | {settings.log} <= made
 
 
 def test_onionbalance_example_has_the_printed_form() -> None:

@@ -132,6 +132,8 @@ def test_same_answers_and_same_counts_as_ours(name: str) -> None:
             )
             assert kit.status(theirs.ask(request)) == kit.status(ours.ask(request))
         assert kit.status(theirs.ask(kit.golden(host="evil.example"))) == 404
+        proxied = b"PROXY TCP6 fc00:dead:beef:4dad::1 ::1 1 80\r\n" + kit.golden()
+        assert kit.status(theirs.ask(proxied)) == 400, "its head names a torrc without this line"
         ours.stop()
         time.sleep(0.3)
         product = ours.folder / "product.toml"

@@ -31,4 +31,6 @@ def test_the_way_from_nothing_to_a_published_site(tmp_path: Path) -> None:
     assert (tmp_path / "site" / "index.html").exists()
     assert (tmp_path / "restored" / "site" / "index.html").exists()
     first, again = re.findall(r"^\d+ lines, (\d+) hits", done.stdout, re.MULTILINE)
-    assert (int(first) > 0, again) == (True, "0"), "a restored database counts nothing twice"
+    assert f"{first} hits, 1 rejected" in done.stdout
+    assert f"{int(first) + 1} lines, {first} hits, 1 rejected" in DOC.read_text()
+    assert again == "0", "a restored database counts nothing twice"

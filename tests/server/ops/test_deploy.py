@@ -111,5 +111,16 @@ def test_every_folder_that_the_settings_name_is_made_before_they_are_checked() -
     assert {str(Path(path).parent) for path in named} | {settings.log} <= made
 
 
+def test_the_timer_publishes_as_the_operator_does_by_hand() -> None:
+    """With the served document, and with every option that he has written down."""
+    unit = (DEPLOY / "mars-publish.service").read_text()
+    text = OPERATING.read_text()
+    served = parse_config(TEMPLATE.encode()).motd
+    assert re.search(rf"^ExecStart=\S+ publish .* --motd {served} \$PUBLISH$", unit, re.MULTILINE)
+    named = re.search(r"^EnvironmentFile=-(\S+)$", unit, re.MULTILINE)
+    assert named is not None
+    assert f"> {named[1]}\n" in text
+
+
 def test_onionbalance_example_has_the_printed_form() -> None:
     assert "services:\n- key: " in (DEPLOY / "onionbalance" / "config.yaml").read_text()

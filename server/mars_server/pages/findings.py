@@ -30,7 +30,7 @@ def installations(weeks: Sequence[Week], say: Language) -> str:
             "week": first.week,
             "installations": say.number(first.estimate.installations),
         }
-    return f"{text}.{_warnings(weeks, say)}"
+    return f"{text}.{_warnings(weeks, say)}{_bunches(known, say)}"
 
 
 def _active(week: Week, say: Language) -> str:
@@ -113,7 +113,6 @@ def _warnings(weeks: Sequence[Week], say: Language) -> str:
     missing = [week.week for week in weeks if week.hits.missing]
     incomplete = [week.week for week in weeks if "incomplete" in week.flags]
     disturbed = [week.week for week in weeks if "disturbed" in week.flags]
-    steered = [week.week for week in weeks if "steered" in week.flags and not week.hits.missing]
     text = ""
     if missing:
         text += " " + say.gettext("No data: %(weeks)s.") % {"weeks": _few(missing, say)}
@@ -121,10 +120,18 @@ def _warnings(weeks: Sequence[Week], say: Language) -> str:
         text += " " + say.gettext("Incomplete: %(weeks)s.") % {"weeks": _few(incomplete, say)}
     if disturbed:
         text += " " + say.gettext("Disturbed: %(weeks)s.") % {"weeks": _few(disturbed, say)}
-    if steered:
-        bunched = say.gettext("Requests in bunches (other interval): %(weeks)s.")
-        text += " " + bunched % {"weeks": _few(steered, say)}
     return text
+
+
+def _bunches(known: Sequence[Week], say: Language) -> str:
+    """In which weeks the estimate swings, because requests did not come evenly."""
+    steered = [week.week for week in known if "steered" in week.flags]
+    if not steered:
+        return ""
+    if len(steered) == len(known) > 1:
+        return " " + say.gettext("In all these weeks requests came in bunches (other interval).")
+    text = say.gettext("Requests in bunches (other interval): %(weeks)s.")
+    return " " + text % {"weeks": _few(steered, say)}
 
 
 def _few(weeks: Sequence[str], say: Language) -> str:

@@ -39,6 +39,8 @@ _COMMENT = re.compile(
 _PROBE = re.compile(r"\.probe-[0-9a-f]{8}\.part")
 _OTHERS = 0o007
 """Permission bits of everybody else."""
+_ENTER = 0o001
+"""That by which they may enter a folder."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +53,25 @@ class Finding:
 
 
 def examine(
-    log: Path, overview: Overview | None, today: date, keep_days: int, allow: AllowList | None
+    log: Path,
+    overview: Overview | None,
+    today: date,
+    keep_days: int,
+    allow: AllowList | None,
+    database: Path | None = None,
 ) -> list[Finding]:
     """Looks at every file in the log folder. No finding quotes a byte of a log.
 
     ``overview`` None: no database, so nothing can be said of retention but the age. ``allow``
-    None: no product.toml, so values are compared with their form only. Raises ``OSError``.
+    None: no product.toml, so values are compared with their form only. ``database``: the file of
+    the counts, where they are in one. Raises ``OSError``.
     """
     entries = sorted(log.iterdir())
     files = [path for path in entries if path.is_file()]
     return [
         _strange(entries),
         _lines(files, allow),
-        _modes([log, *files]),
+        _modes([log, *files, *_parts(database)]),
         _retention(list(closed_logs(log)), overview, today, keep_days),
     ]
 
@@ -114,11 +122,27 @@ def _each_line(files: list[Path]) -> Iterator[bytes]:
                     yield line
 
 
+def _parts(database: Path | None) -> list[Path]:
+    """The database's own files, and copies beside it, in a folder that others may enter."""
+    if database is None or not database.exists() or not _open(database.parent, _ENTER):
+        return []
+    return [one for one in database.parent.iterdir() if one.name.startswith(database.name)]
+
+
 def _modes(paths: list[Path]) -> Finding:
-    readable = [path for path in paths if path.stat().st_mode & _OTHERS]
+    readable = [path for path in paths if _open(path, _OTHERS)]
     if readable:
-        return Finding("modes", False, f"{len(readable)} file(s) or folders are open to every user")
-    return Finding("modes", True, "no other user can read the logs")
+        return Finding(
+            "modes", False, f"{len(readable)} file(s) or folders are open to every user; chmod o="
+        )
+    return Finding("modes", True, "no other user can read the logs or the file of the counts")
+
+
+def _open(path: Path, bits: int) -> bool:
+    try:
+        return bool(path.stat().st_mode & bits)
+    except FileNotFoundError:  # a write-ahead log, gone with the last who used it
+        return False
 
 
 def _retention(

@@ -74,11 +74,13 @@ def doctor(
     in older logs look strange: count, publish and retain before you remove one.
     """
     from mars_server.doctor import examine
+    from mars_server.storage.database import sqlite_file
 
     config, folder, url = _settings(file, log, db)
     today = datetime.fromtimestamp(factory.system_clock().now(), UTC).date()
     allow = _allow_list(str(product) if product else config.product)
-    findings = examine(folder, _overview(url), today, config.keep_days, allow)
+    file_of_counts = sqlite_file(url) if url else None
+    findings = examine(folder, _overview(url), today, config.keep_days, allow, file_of_counts)
     good = all(finding.ok for finding in findings)
     if as_json:
         emit_json({"ok": good, "findings": [asdict(finding) for finding in findings]})

@@ -50,6 +50,12 @@ def open_database(url: str, *, create: bool = True) -> Engine:
     return engine
 
 
+def sqlite_file(url: str) -> Path | None:
+    """The file of the database at ``url``, None on PostgreSQL. Raises ``ConfigError``."""
+    parsed = _parse(url)
+    return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+
+
 def _say_plainly(context: ExceptionContext) -> None:
     """A disk that is full, a server that went away: one sentence, now and at any later time."""
     error = context.sqlalchemy_exception

@@ -102,6 +102,28 @@ def test_m40_a_link_to_elsewhere_is_not_ours(log: Path) -> None:
     assert "files" in [entry.name for entry in broken(log, ALLOW)]
 
 
+@pytest.mark.parametrize(("suffix", "folder"), [("", 0o755), ("-wal", 0o711)])
+def test_counts_that_every_user_may_read_are_found(
+    log: Path, tmp_path: Path, suffix: str, folder: int
+) -> None:
+    place = tmp_path / "counts"
+    place.mkdir()
+    place.chmod(folder)
+    (place / "c.db").touch(0o600)
+    assert modes(log, place / "c.db").ok
+    (place / f"c.db{suffix}").touch()
+    (place / f"c.db{suffix}").chmod(0o644)
+    found = modes(log, place / "c.db")
+    assert (found.ok, found.text[:2]) == (False, "1 ")
+    place.chmod(0o700)
+    assert modes(log, place / "c.db").ok
+
+
+def modes(log: Path, database: Path | None) -> Finding:
+    findings = examine(log, None, TODAY, 30, ALLOW, database)
+    return next(entry for entry in findings if entry.name == "modes")
+
+
 def test_to_look_makes_no_database(log: Path, tmp_path: Path) -> None:
     """Made by root it would be closed to the server's user, and every count would fail."""
     url = f"sqlite:///{tmp_path}/counts.db"

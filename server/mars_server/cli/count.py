@@ -84,11 +84,13 @@ def count(
     if follow and (url is None or any(name == STDIN or is_url(name) for name in logs)):
         raise click.UsageError("--follow needs --db and local logs.")
     product = parse_product(product_file.read_bytes(), str(product_file))
-    with driver(jobs, cluster) as chosen:
+    with driver(jobs, cluster, _say) as chosen:
         store = None if url is None else _Store(product, url, chosen, format_name)
         if follow and store:
             with until_signal():
-                follow_logs(logs, lambda paths: _say_new(store.count(paths), as_json), interval)
+                follow_logs(
+                    logs, lambda paths: _say_new(store.count(paths), as_json), interval, _say
+                )
             return 0
         missing: list[tuple[str, str]] = []
         paths = expand(logs, lambda error: missing.append((error.reason, error.message)))
@@ -130,8 +132,12 @@ def _progress() -> Progress:
     return Progress(system_clock(), sys.stderr)
 
 
+def _say(sentence: str) -> None:
+    click.echo(safe(sentence), err=True)
+
+
 def _say_waiting() -> None:
-    click.echo("Another counter is using this database; waiting for it.", err=True)
+    _say("Another counter is using this database; waiting for it.")
 
 
 def _say_new(outcome: Outcome, as_json: bool) -> None:
@@ -143,7 +149,7 @@ def _say_new(outcome: Outcome, as_json: bool) -> None:
 def report(outcome: Outcome, *, as_json: bool) -> int:
     """Prints it; 1 where a log could not be counted."""
     for note in outcome.notes:
-        click.echo(safe(note), err=True)
+        _say(note)
     failed = _say_problems(outcome.problems)
     total = outcome.tally
     if as_json:

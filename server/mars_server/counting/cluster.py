@@ -16,7 +16,7 @@ from mars_server.counting.streams import shown
 from mars_server.counting.work import Done, Task, elsewhere, perform
 
 try:
-    from distributed import Client, KilledWorker
+    from distributed import Client, Future, KilledWorker
     from distributed.client import FutureCancelledError
     from distributed.comm.addressing import get_address_host_port
 except ImportError:
@@ -28,28 +28,51 @@ CONNECT = 30
 """Seconds to reach the scheduler."""
 AHEAD = 3
 """Tasks under way per thread of the cluster."""
+LOOK = 5
+"""Seconds without a result after which the cluster is asked whether it has a worker."""
 
 
 class Cluster:
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, say: Callable[[str], None]) -> None:
         self._client = client
+        self._say = say
+        self._told = False
 
     def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
         def submit(task: Task) -> Callable[[], Done]:
-            result: Callable[[], Done] = self._client.submit(
-                perform, elsewhere(task), allow, pure=False, retries=3
-            ).result
-            return result
+            future = self._client.submit(perform, elsewhere(task), allow, pure=False, retries=3)
+            return lambda: self._result(future)
 
-        threads = sum(self._client.nthreads().values()) or 1  # type: ignore[no-untyped-call]
         try:
-            yield from ahead(tasks, submit, allow, AHEAD * threads)
+            yield from ahead(tasks, submit, allow, AHEAD * (self._threads() or 1))
         except (KilledWorker, FutureCancelledError, OSError) as error:
             raise died() from error
 
+    def _result(self, future: Future[Done]) -> Done:
+        """Waits for as long as it takes: a cluster may be given workers at any time."""
+        while True:
+            try:
+                done: Done = future.result(LOOK)
+            except TimeoutError:
+                self._look()
+            else:
+                return done
+
+    def _look(self) -> None:
+        if self._threads():
+            self._told = False
+        elif not self._told:
+            self._told = True
+            self._say("The cluster has no worker; waiting for one. Ctrl-C ends this at any time.")
+
+    def _threads(self) -> int:
+        return sum(self._client.nthreads().values())  # type: ignore[no-untyped-call]
+
 
 @contextmanager
-def on_cluster(address: str, patience: float = CONNECT) -> Iterator[Cluster]:
+def on_cluster(
+    address: str, say: Callable[[str], None] = lambda _: None, patience: float = CONNECT
+) -> Iterator[Cluster]:
     """Raises ``StateError`` (``cluster-unreachable``)."""
     try:
         get_address_host_port(address)  # a client of what is no address would hang at its end
@@ -60,6 +83,6 @@ def on_cluster(address: str, patience: float = CONNECT) -> Iterator[Cluster]:
             f"There is no Dask scheduler at {shown(address)}; its address reads tcp://HOST:PORT.",
         ) from error
     try:
-        yield Cluster(client)
+        yield Cluster(client, say)
     finally:
         client.close()  # type: ignore[no-untyped-call]

@@ -61,12 +61,17 @@ def died() -> StateError:
 
 
 @contextmanager
-def driver(jobs: int = 1, cluster: str | None = None) -> Iterator[Driver]:
-    """The driver that the options ask for; processes end with the body."""
+def driver(
+    jobs: int = 1, cluster: str | None = None, say: Callable[[str], None] = lambda _: None
+) -> Iterator[Driver]:
+    """The driver that the options ask for; processes end with the body.
+
+    ``say`` gets a sentence when a cluster waits for workers.
+    """
     if cluster is not None:
         from mars_server.counting.cluster import on_cluster
 
-        with on_cluster(cluster) as remote:
+        with on_cluster(cluster, say) as remote:
             yield remote
     elif jobs == 1:
         yield Here()

@@ -37,28 +37,42 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
     raise StoppedError
 
 
-def follow(names: Sequence[str], count: Callable[[list[str]], None], interval: float) -> None:
+def follow(
+    names: Sequence[str],
+    count: Callable[[list[str]], None],
+    interval: float,
+    say: Callable[[str], None],
+) -> None:
     """Calls ``count`` with all logs at once and then after each change; never returns.
 
-    Logs that are missing at a look, as in the middle of a rotation, are waited for.
+    Logs that are missing at a look, as in the middle of a rotation, are waited for; ``say`` gets a
+    sentence for each such name, once.
     """
     pause = Event()
     seen: Look | None = None
+    told: set[str] = set()
+
+    def wait_for(name: str, why: str) -> None:
+        if name not in told:
+            told.add(name)
+            say(f"{why} Waiting for it.")
+
     while True:
-        now = look(names)
+        now = look(names, wait_for)
         if now != seen:
             count(list(now))
             seen = now
         pause.wait(interval)
 
 
-def look(names: Sequence[str]) -> Look:
-    """The logs as they are now."""
+def look(names: Sequence[str], missing: Callable[[str, str], None]) -> Look:
+    """The logs as they are now; ``missing`` gets each name that means none, and the reason."""
     found: Look = {}
     for name in names:
         try:
             paths = expand([name])
-        except StateError:  # not there yet, or between two names
+        except StateError as error:  # not there yet, or between two names
+            missing(name, error.message)
             continue
         for path in paths:
             try:

@@ -6,9 +6,11 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mars_server.cli import main
 from mars_server.counting.tally import COUNTED
@@ -53,6 +55,24 @@ def spawned(*arguments: object) -> Ran:
     """The program as a process."""
     done = subprocess.run([*PROGRAM, *map(str, arguments)], capture_output=True, timeout=120)
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def running(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """The program as a process that goes on, ended with the body."""
+    told = [*PROGRAM, *map(str, arguments)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(told, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def said(stream: IO[str] | None) -> str:
+    """The next line of a running program."""
+    assert stream is not None
+    return stream.readline()
 
 
 def run_json(*arguments: object, code: int = 0, stdin: bytes = b"") -> Any:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,16 +31,33 @@ from mars_server.counting.work import Done, Task
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger
 from tests.server.counting import reference
-from tests.server.counting.commands import contract, expected, product, run_json
+from tests.server.counting.commands import contract, expected, product, run_json, running, said
 from tests.server.counting.examples import ALLOW, ALLOWED, line, shuffled
 
 SMALL = Sizes(span=200_000)
+BASE = ("--host", "127.0.0.1", "--no-dashboard")
 
 
 @dataclass
 class DaskCluster:
     address: str
     workers: list[subprocess.Popen[bytes]]
+
+
+def worker(place: Path, folder: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    one = ("distributed.cli.dask_worker", *BASE, "--scheduler-file", str(place))
+    more = ("--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
+    return process(*one, *more, folder=folder)
+
+
+@contextmanager
+def scheduler(folder: Path) -> Iterator[tuple[Path, str]]:
+    """A file that leads workers to it, and its address."""
+    place = folder / "scheduler.json"
+    told = ("distributed.cli.dask_scheduler", *BASE, "--port", "0", "--scheduler-file", str(place))
+    with process(*told, folder=folder):
+        wait_for(place.exists)
+        yield place, json.loads(place.read_text())["address"]
 
 
 @contextmanager
@@ -64,16 +81,10 @@ def process(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
     folder = tmp_path_factory.mktemp("dask")
-    place = folder / "scheduler.json"
     with ExitStack() as stack:
-        base = ("--host", "127.0.0.1", "--no-dashboard")
-        scheduler = ("distributed.cli.dask_scheduler", *base, "--port", "0")
-        stack.enter_context(process(*scheduler, "--scheduler-file", str(place), folder=folder))
-        wait_for(place.exists)
-        one = ("distributed.cli.dask_worker", *base, "--scheduler-file", str(place))
-        more = ("--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
-        workers = [stack.enter_context(process(*one, *more, folder=folder)) for _ in range(2)]
-        yield DaskCluster(json.loads(place.read_text())["address"], workers)
+        place, address = stack.enter_context(scheduler(folder))
+        workers = [stack.enter_context(worker(place, folder)) for _ in range(2)]
+        yield DaskCluster(address, workers)
 
 
 def wait_for(done: Callable[[], bool], seconds: float = 40) -> None:
@@ -125,6 +136,16 @@ def test_a_cluster_out_of_reach_says_so() -> None:
     with pytest.raises(StateError) as error, on_cluster("tcp://127.0.0.1:1", patience=1):
         pass
     assert error.value.reason == "cluster-unreachable"
+
+
+def test_a_cluster_without_a_worker_says_what_it_waits_for(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(line() * 3)
+    told = ("count", tmp_path / "a.log", "--product", product(tmp_path), "--dry-run", "--cluster")
+    with scheduler(tmp_path) as (place, address), running(*told, address) as counter:
+        assert said(counter.stderr).startswith("The cluster has no worker; waiting")
+        with worker(place, tmp_path):
+            assert said(counter.stdout).startswith("3 lines, 3 hits")
+            assert counter.wait(20) == 0
 
 
 def test_all_drivers_count_alike_and_a_dead_worker_changes_nothing(

@@ -20,6 +20,8 @@ from tests.server.counting.commands import (
     product,
     run,
     run_json,
+    running,
+    said,
     spawned,
 )
 from tests.server.counting.examples import UNENDED, line, shuffled
@@ -179,30 +181,31 @@ def test_following_counts_what_is_added_until_sigterm(tmp_path: Path, logs: Path
     url = f"sqlite:///{tmp_path}/c.db"
     log = logs / "access.log"
     log.write_bytes(line())
-    toml = product(tmp_path)
-    told = (
-        "count",
-        str(logs),
-        "--product",
-        str(toml),
-        "--db",
-        url,
-        "--follow",
-        "--interval",
-        "0.1",
-    )
-    with subprocess.Popen([*PROGRAM, *told], stdout=subprocess.PIPE, text=True) as counter:
-        assert counter.stdout is not None
-        assert counter.stdout.readline().startswith("1 lines, 1 hits")
+    told = ("count", logs, "--product", product(tmp_path), "--db", url)
+    with running(*told, "--follow", "--interval", 0.1) as counter:
+        assert said(counter.stdout).startswith("1 lines, 1 hits")
         with log.open("ab") as file:
             file.write(line(b"?v=0.5.2") * 2)
-        assert counter.stdout.readline().startswith("2 lines, 2 hits")
+        assert said(counter.stdout).startswith("2 lines, 2 hits")
         log.rename(logs / "access.log.1")
         log.write_bytes(line(stamp=b"22/Nov/2026:00:00:00 +0000"))
-        assert counter.stdout.readline().startswith("1 lines, 1 hits")
+        assert said(counter.stdout).startswith("1 lines, 1 hits")
         counter.send_signal(signal.SIGTERM)
         assert counter.wait(20) == 0
     assert run_json("counts", "show", "--db", url)["hits"] == 4
+
+
+def test_following_names_what_it_waits_for_once(tmp_path: Path, logs: Path) -> None:
+    later = logs / "later.log"
+    told = ("count", later, "--product", product(tmp_path), "--db", f"sqlite:///{tmp_path}/c.db")
+    with running(*told, "--follow", "--interval", 0.1) as counter:
+        assert said(counter.stderr) == f"There is no log {later}. Waiting for it.\n"
+        time.sleep(0.5)  # some looks
+        later.write_bytes(line())
+        assert said(counter.stdout).startswith("1 lines, 1 hits")
+        counter.send_signal(signal.SIGTERM)
+        assert counter.wait(20) == 0
+        assert said(counter.stderr) == ""
 
 
 @pytest.mark.parametrize("name", ["a-copy.log", "copy.log"])

@@ -12,7 +12,10 @@ from mars_server.counting.tally import Tally
 
 @dataclass(frozen=True)
 class Advance:
-    """A source that was counted further: from ``before`` to ``position``."""
+    """A source that was counted further: from ``before`` to ``position``.
+
+    ``ladder``, ``tail``, ``inode`` and ``fingerprint`` are marks (``mars_server.counting.marks``).
+    """
 
     source: int | None
     """None: a new one."""
@@ -34,6 +37,8 @@ class Ledger(Protocol):
     """See ``mars_server.storage.ledger.Ledger``."""
 
     def sources(self) -> list[Source]: ...
+
+    def key(self) -> bytes: ...
 
     def archived(self, fingerprint: str) -> int | None: ...
 

@@ -1,9 +1,11 @@
 """What of a log may be hashed and remembered: never where a request came from. Pure.
 
 A hash over raw lines could be tested for one address after another, and a log of one line would
-give its visitor away in seconds. So of each line there stay only its length, its time and
-the MOTD's request, which holds nothing that the client's preview does not show. What else a
-client sends (address, user, user agent, referrer) has no part in any hash.
+give its visitor away in seconds. So of each line there stay only its length and its time; where it
+has no time of day, which leaves logs hard to tell apart, also the MOTD's request, which holds
+nothing that the client's preview does not show. What else a client sends (address, user, user
+agent, referrer) has no part in any hash. These hashes live in memory; what the database gets of
+them is in ``mars_server.counting.marks``.
 """
 
 from __future__ import annotations
@@ -19,19 +21,28 @@ _TIME = re.compile(
     + rb'|"[0-9a-z_@]+":\s*"?[0-9]{9,10}\.[0-9]+'  # {"ts":1795219200.5}
 )
 """The times that log formats write, each so that no part of an address can look like one."""
-_PATH = b"/motd/motd.json"
+_TARGET = re.compile(
+    rb'\] "[A-Z]+ (/motd/motd\.json[^" ]*)'  # combined: the first quoted field after the time
+    rb'|"(?:request|request_uri|uri)":\s*"(?:[A-Z]+ )?(/motd/motd\.json[^" ]*)'
+)
+"""The request's own target; a referrer may name the same path. Quotes within a client's words are
+escaped by every server, so that none can look like the field before it."""
 _MIDNIGHT = b"00:00:00"
 
 
 def essence(data: bytes) -> bytes:
-    """What may be hashed of ``data``, which may begin and end within a line."""
+    """What may be hashed of ``data``, whole lines."""
     return b"\n".join(map(_kept, data.split(b"\n")))
 
 
 def _kept(line: bytes) -> bytes:
-    at = line.find(_PATH)
-    target = b"" if at < 0 else line[at:].split(b'"', 1)[0].split(b" ", 1)[0]
-    return b"%d %b %b" % (len(line), _time(line), target)
+    time = _time(line)
+    return b"%d %b %b" % (len(line), time, b"" if _of_day(time) else _target(line))
+
+
+def _target(line: bytes) -> bytes:
+    found = _TARGET.search(line)
+    return b"" if found is None else found[1] or found[2]
 
 
 def _time(line: bytes) -> bytes:
@@ -39,7 +50,10 @@ def _time(line: bytes) -> bytes:
     return b"" if found is None else found[0]
 
 
+def _of_day(time: bytes) -> bool:
+    return time != b"" and not time.endswith(_MIDNIGHT)
+
+
 def has_time(data: bytes) -> bool:
     """Whether any line holds a time of day other than midnight."""
-    times = map(_time, data.split(b"\n"))
-    return any(time and not time.endswith(_MIDNIGHT) for time in times)
+    return any(_of_day(_time(line)) for line in data.split(b"\n"))

@@ -3,12 +3,13 @@
 A *source* is one generation of one log: the bytes between two rotations, uncompressed. What is
 known of it: hashes of its beginning at growing lengths (the *ladder*), how many bytes of it are
 counted (the *position*, always after an LF), and the hash of the bytes before that position (the
-*tail*). Each hash is over the *essence* of the bytes, in which no address has a part. So a log is
+*tail*). Each hash is over the *essence* of whole lines, in which no address has a part. So a log is
 found again after rename, copytruncate and compression, and a copy that ends early is found too.
 
 Three kinds of log:
 
-* Our own begins with a comment line that holds a random id; the id decides alone.
+* Our own begins with a comment line that holds a random id; the id decides alone, and no hash
+  of it is kept.
 * Lines with seconds make equal content impossible in practice; content decides alone.
 * Where lines hold no time of day (*timeless*), two generations can hold equal bytes. The inode
   breaks the tie: while the file with a source's inode still holds its bytes, or an archive of it
@@ -26,17 +27,12 @@ from hashlib import blake2b
 from mars.errors import StateError
 from mars_server.counting.essence import essence, has_time
 
-SCALES = (
-    *range(64, 1024, 32),
-    *(size for k in range(10, 16) for size in (2**k, 3 * 2 ** (k - 1))),
-    2**16,
-)
-"""Bytes: 64, 96, 128, 160 … 1,024, then 1,536, 2,048, 3,072 … 65,536. No hit is shorter than 64
-bytes. The small steps are shorter than what follows the time in a line, so that of a short log the
-last line's time is in a hash too."""
+SCALES = (512, *(size for k in range(10, 16) for size in (2**k, 3 * 2 ** (k - 1))), 2**16)
+"""Bytes: 512, 1,024, 1,536, 2,048, 3,072 … 65,536. Each step is several lines, so that whoever
+could test the hashes could not guess one line after another."""
 HEAD = SCALES[-1]
-LEAST = SCALES[0]
-"""Bytes of whole lines below which a log has no identity yet and waits."""
+LEAST = 64
+"""Bytes of whole lines below which a log has no identity yet and waits; no hit is shorter."""
 WINDOW = 64 * 1024
 """Bytes before the position that the tail is the hash of."""
 
@@ -50,8 +46,18 @@ def digest(data: bytes) -> str:
 
 
 def ladder(head: bytes) -> tuple[str, ...]:
-    """The hash of the first bytes of ``head`` at each of ``SCALES`` that it reaches."""
-    return tuple(digest(head[:size])[:16] for size in SCALES if size <= len(head))
+    """The hash of the first line, then of the whole lines within each of ``SCALES`` that ``head``
+    reaches; ``head`` is some whole lines or ``HEAD`` bytes."""
+    ends = [head.find(b"\n"), *(head.rfind(b"\n", 0, size) for size in SCALES if size <= len(head))]
+    return tuple(digest(head[: end + 1])[:16] for end in ends) if head else ()
+
+
+def tail(data: bytes) -> str:
+    """The hash of up to ``WINDOW`` bytes before a position; empty where no line ends there."""
+    if not data.endswith(b"\n"):
+        return ""
+    # A full window may begin within a line, of which only whole ones are looked at.
+    return digest(data[data.find(b"\n") + 1 :] if len(data) >= WINDOW else data)
 
 
 def own_id(head: bytes) -> str | None:
@@ -117,6 +123,10 @@ class Verdict:
     source: Source | None
     start: int | None
     timeless: bool = True
+    waits: bool = False
+    """It may be a copy of a known log that ends early, or another that begins alike."""
+    taken: bool = False
+    """It begins as a timeless log that is gone, and is taken for a copy of it."""
 
 
 def related(face_ladder: Sequence[str], sources: Collection[Source]) -> list[Source]:
@@ -144,7 +154,7 @@ def identify(face: Face, sources: Collection[Source], held: Collection[int] = ()
     if whole:
         return Verdict(whole[0], whole[0].position, timeless=False)
     if any(one.position > face.length for one in known):
-        return Verdict(None, None, timeless=False)  # a copy that ends early
+        return Verdict(None, None, timeless=False, waits=True)  # a copy that ends early
     return Verdict(None, 0, timeless=False)
 
 
@@ -171,9 +181,10 @@ def _by_inode(
             return Verdict(source, source.position)
     free = [one for one in whole if one.id not in held]
     if free:
-        return Verdict(free[0], free[0].position)
+        taken = face.inode is not None and free[0].inode is not None
+        return Verdict(free[0], free[0].position, taken=taken)
     if face.cut_short and any(one.position > face.length for one in known):
-        return Verdict(None, None)
+        return Verdict(None, None, waits=True)
     return Verdict(None, 0)
 
 

@@ -16,11 +16,11 @@ from mars_server.counting.identity import (
     WINDOW,
     Face,
     Gap,
-    digest,
     gap,
     is_timeless,
     ladder,
     own_id,
+    tail,
 )
 from mars_server.counting.seen import Seen, inode, stamp
 from mars_server.counting.streams import STDIN, Stream, compression, open_raw, shown
@@ -84,7 +84,7 @@ class Probe:
                 raise LogMovedError(self.path)
             start = max(0, position - WINDOW)
             raw.seek(start)
-            return digest(_read(raw, position - start))
+            return tail(_read(raw, position - start))
 
 
 def probe(path: str, format_name: str = formats.AUTO) -> Probe:

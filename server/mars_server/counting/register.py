@@ -17,6 +17,7 @@ from mars_server.counting.identity import (
     related,
     same_start,
 )
+from mars_server.counting.marks import Marks
 from mars_server.counting.probe import LogMovedError, Probe, spans
 from mars_server.counting.work import Done, Piece, Task, Whole
 
@@ -29,6 +30,7 @@ class Register:
         self._ledger = ledger
         self._sources = {one.id: one for one in ledger.sources()}
         self._held: set[int] = set()
+        self.marks = Marks(ledger.key)
         self._timed: defaultdict[str, list[Sequence[str]]] = defaultdict(list)
         """Ladders of this pass's logs whose lines hold a time of day, by their first rung."""
 
@@ -39,11 +41,13 @@ class Register:
         known = list(self._sources.values())
         for found in probes:
             if found.own is None and found.ladder and not found.timeless:
-                self._timed[found.ladder[0]].append(found.ladder)
+                rungs = self.marks.ladder(None, found.ladder)
+                self._timed[rungs[0]].append(rungs)
             if found.length is not None and found.timeless:
                 with suppress(LogMovedError):
-                    self._held.update(source.id for source in holds(found.face(), known))
-            elif (source := self._archived(found)) is not None:
+                    face = self.marks.face(found.face())
+                    self._held.update(source.id for source in holds(face, known))
+            elif (source := self.archived(found)) is not None:
                 self._held.add(source)
 
     def plan(self, found: Probe) -> tuple[Verdict, list[Task]]:
@@ -59,11 +63,12 @@ class Register:
         return verdict, [*spans(found, verdict.start, self._span)]
 
     def _stream(self, found: Probe) -> list[Task]:
-        return [] if self._archived(found) is not None else [self.stream(found)]
+        return [] if self.archived(found) is not None else [self.stream(found)]
 
-    def _archived(self, found: Probe) -> int | None:
+    def archived(self, found: Probe) -> int | None:
         """The source of an archive that is counted to its end."""
-        return None if found.fingerprint is None else self._ledger.archived(found.fingerprint)
+        mark = self.marks.archive(found.own, found.fingerprint)
+        return None if mark is None else self._ledger.archived(mark)
 
     def stream(self, found: Probe) -> Whole:
         """The task that tells who a stream is: it reports at each position it may continue."""
@@ -71,7 +76,8 @@ class Register:
         if found.own is not None:
             maybe = [one for one in known if one.own == found.own]
         else:
-            maybe = related(found.ladder, known) if found.ladder else list(known)
+            rungs = self.marks.ladder(None, found.ladder)
+            maybe = related(rungs, known) if rungs else list(known)
         cuts = tuple(sorted({one.position for one in maybe}))
         return Whole(found.path, found.format, cuts, found.stamp)
 
@@ -94,6 +100,7 @@ class Register:
         return verdict, [piece for piece in done.pieces if piece.end > start]
 
     def _identify(self, face: Face) -> Verdict:
+        face = self.marks.face(face)
         if face.timeless and face.ladder:
             timed = self._timed[face.ladder[0]]
             face = replace(face, timeless=not any(same_start(face.ladder, one) for one in timed))

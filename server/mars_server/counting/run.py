@@ -120,11 +120,26 @@ class _Pass:
         return tally
 
 
-def _news(source: Source, found: Probe, verdict: Verdict) -> bool:
+def _news(source: Source, inode: str | None, verdict: Verdict) -> bool:
     """Whether there is something to remember of a log that holds nothing new to count."""
     if verdict.timeless:
-        return source.own is None and source.inode != found.inode
+        return source.own is None and source.inode != inode
     return source.timeless
+
+
+def _doubt(verdict: Verdict) -> str | None:
+    """What a person should know of a log whose lines could be another's."""
+    if verdict.waits:
+        return (
+            "begins as a longer log that is counted: a copy that ends early, or another log of "
+            "which nothing is counted until it differs."
+        )
+    if verdict.taken and verdict.source is not None:
+        return (
+            "begins as a counted log that is no longer here, and its lines hold no time of day. It "
+            f"is taken for a copy; its first {verdict.source.position} bytes were not counted."
+        )
+    return None
 
 
 def dry_run(
@@ -162,6 +177,7 @@ class _LedgerPass(_Pass):
     ) -> None:
         super().__init__(allow, driver, progress)
         self._register = Register(ledger, sizes.span)
+        self._marks = self._register.marks
         self._checkpoints = Checkpoints(ledger, self._register, now, sizes)
 
     def run(self, paths: Iterable[str], format_name: str) -> Outcome:
@@ -187,10 +203,17 @@ class _LedgerPass(_Pass):
             return []
         found = job.probe
         source = verdict.source
-        job.settle(verdict)
-        if source and not tasks and verdict.start and _news(source, found, verdict):
+        self._know(job, verdict)
+        inode = self._marks.inode(found.own, found.inode)
+        if source and not tasks and verdict.start and _news(source, inode, verdict):
             self._advance(job, source.position, source.tail, found, Tally())
         return tasks
+
+    def _know(self, job: _Job, verdict: Verdict) -> None:
+        job.settle(verdict)
+        doubt = _doubt(verdict)
+        if doubt is not None:
+            self.outcome.notes.append(f"{job.name} {doubt}")
 
     def _take(self, job: _Job, task: Task, done: Done) -> None:
         pieces: Iterable[Piece] = done.pieces
@@ -201,13 +224,14 @@ class _LedgerPass(_Pass):
             except MarsError as error:
                 self.problem(error.reason, f"{job.name}: {error.message}")
                 return
-            job.settle(verdict)
+            self._know(job, verdict)
             who = done
             if verdict.start is None:
                 return
         tally = self.counted(job, task, pieces)
         last = done.pieces[-1]
-        self._advance(job, last.end, last.tail, who, tally, whole=not done.cut_short)
+        mark = self._marks.tail(who.own, last.tail)
+        self._advance(job, last.end, mark, who, tally, whole=not done.cut_short)
 
     def _advance(
         self,
@@ -228,14 +252,14 @@ class _LedgerPass(_Pass):
         step = Advance(
             source=job.source,
             own=who.own,
-            ladder=who.ladder,
+            ladder=self._marks.ladder(who.own, who.ladder),
             before=job.position,
             position=position,
             tail=tail,
-            inode=job.probe.inode,
+            inode=self._marks.inode(who.own, job.probe.inode),
             timeless=job.timeless,
             tally=tally,
-            fingerprint=job.probe.fingerprint if whole else None,
+            fingerprint=self._marks.archive(who.own, job.probe.fingerprint) if whole else None,
             gap=lacking,
         )
         job.position = position

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import IO
 
+from mars_server.counting.birth import birth
 from mars_server.counting.streams import CHUNK
 
 
@@ -23,7 +24,7 @@ class Seen:
     """Bytes at the beginning that the hash is of."""
     head: bytes
     inode: str | None = None
-    """Device and inode of a plain file; None for everything else."""
+    """Of a plain file (``inode``); None for everything else."""
 
     @classmethod
     def of(cls, raw: IO[bytes], size: int) -> Seen:
@@ -39,9 +40,12 @@ class Seen:
 
 
 def inode(raw: IO[bytes]) -> str | None:
-    """None for remote files, and for those that are removed while we look."""
+    """Device and inode, with the time of birth where it is known, since the inode of a removed file
+    is soon given to another; None for remote files."""
     status = _status(raw)
-    return None if status is None else f"{status.st_dev}:{status.st_ino}"
+    if status is None:
+        return None
+    return f"{status.st_dev}:{status.st_ino}:{birth(raw.fileno()) or 0}"
 
 
 def stamp(raw: IO[bytes]) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ from mars.errors import MarsError
 from mars.wire.query import AllowList
 from mars_server.counting import formats
 from mars_server.counting.blocks import Lines, Watch, cut
-from mars_server.counting.identity import WINDOW, Gap, digest, gap, is_timeless, ladder, own_id
+from mars_server.counting.identity import WINDOW, Gap, gap, is_timeless, ladder, own_id, tail
 from mars_server.counting.seen import Seen, limited, stamp
 from mars_server.counting.streams import Stream, open_raw, shown
 from mars_server.counting.tally import Counting, Rules, Tally
@@ -100,7 +100,7 @@ def _span(task: Span, allow: AllowList) -> Done:
         # Rotated by copytruncate meanwhile, it may hold new lines in the place of the old ones.
         if watch.whole != size or not task.seen.is_still(raw):
             return Done()
-    return Done((Piece(task.end, digest(watch.tail), counting.take()),))
+    return Done((Piece(task.end, tail(watch.tail), counting.take()),))
 
 
 def _whole(task: Whole, allow: AllowList) -> Done:
@@ -125,6 +125,6 @@ def _pieces(task: Whole, stream: Stream, watch: Watch, rules: Rules) -> Iterator
         counting.add(lines.feed(chunk))
         if watch.seen in marks and watch.whole == watch.seen:
             end = watch.whole
-            yield Piece(end, digest(watch.tail), counting.take())
+            yield Piece(end, tail(watch.tail), counting.take())
     if watch.whole > end:
-        yield Piece(watch.whole, digest(watch.tail), counting.take())
+        yield Piece(watch.whole, tail(watch.tail), counting.take())

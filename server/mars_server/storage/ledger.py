@@ -16,6 +16,7 @@ from mars_server.counting.advance import Advance
 from mars_server.counting.calendar import iso_week
 from mars_server.counting.identity import Gap, Source
 from mars_server.counting.tally import LEVEL, Cell, Tally
+from mars_server.storage.marks_key import marks_key
 from mars_server.storage.schema import archives, counts, gaps, meta, pairs, sources, weeks
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _COMMIT_LOCK = 0x636F6D6D6974
 """The key (``commit``) of PostgreSQL's advisory lock that lasts for one transaction."""
+DAY = 86_400
+"""Seconds."""
 DIGITS = 16
 """Hex digits of one rung of a ladder."""
 
@@ -32,17 +35,18 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._newest: int | None = None
-        """The last source that this ledger knows of."""
+        self._positions: dict[int, int] = {}
+        """How far each source was counted when this ledger last looked."""
 
     def bind(self, product: str, channel: str) -> None:
         """Raises ``StateError`` (``other-product``) where the counts belong to another product."""
         with self._engine.begin() as connection:
             for key, value in (("product", product), ("channel", channel)):
+                # On PostgreSQL two that begin at once both find nothing; one waits for the other.
+                first = _insert(connection, meta).values(key=key, value=value)
+                connection.execute(first.on_conflict_do_nothing())
                 held = connection.scalar(select(meta.c.value).where(meta.c.key == key))
-                if held is None:
-                    connection.execute(insert(meta).values(key=key, value=value))
-                elif held != value:
+                if held != value:
                     raise StateError(
                         "other-product",
                         f"This database counts the {key} {held}; give {value} one of its own.",
@@ -51,7 +55,7 @@ class Ledger:
     def sources(self) -> list[Source]:
         with self._engine.connect() as connection:
             known = [_source(row) for row in connection.execute(select(sources))]
-        self._newest = max((one.id for one in known), default=None)
+        self._positions = {one.id: one.position for one in known}
         return known
 
     def archived(self, fingerprint: str) -> int | None:
@@ -60,12 +64,22 @@ class Ledger:
         with self._engine.connect() as connection:
             return connection.scalar(wanted)
 
+    def key(self) -> bytes:
+        """Of the marks of foreign logs. Raises ``StateError`` (``marks-key``)."""
+        return marks_key(self._engine)
+
     def replace_day(self, day: str, tally: Tally) -> None:
         """Puts ``tally`` in the place of what was counted for an ISO day.
 
-        Raises ``StateError`` (``week-published``) where the day's week is published.
+        Raises ``StateError``: ``week-published`` where the day's week is published, and
+        ``counted-elsewhere`` where another process counted since ``sources()``, for it may have
+        added to this day.
         """
         with self._engine.begin() as connection:
+            _one_at_a_time(connection)
+            now = connection.execute(select(sources.c.id, sources.c.position)).all()
+            if {row.id: row.position for row in now} != self._positions:
+                raise _counted_elsewhere()
             if iso_week(day) in set(connection.scalars(select(weeks.c.week))):
                 raise StateError(
                     "week-published", f"The week of {day} is published and never changes."
@@ -84,18 +98,26 @@ class Ledger:
         made a source since ``sources()``, which may be one of these logs.
         """
         total = Tally()
+        taken = list(advances)
         with self._engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(select(func.pg_advisory_xact_lock(_COMMIT_LOCK)))
-            if connection.scalar(select(func.max(sources.c.id))) != self._newest:
+            _one_at_a_time(connection)
+            newest = connection.scalar(select(func.max(sources.c.id)))
+            if newest != max(self._positions, default=None):
                 raise _counted_elsewhere()
             ids = []
-            for one in advances:
+            for one in taken:
                 ids.append(_advance(connection, one, now))
                 total.add(one.tally)
             late = store(connection, total)
-        self._newest = max((*ids, self._newest or 0)) or None
+        self._positions |= {one: step.position for one, step in zip(ids, taken, strict=True)}
         return ids, late
+
+
+def _one_at_a_time(connection: Connection) -> None:
+    """Until the transaction ends, as SQLite's are anyway: a counter whose lock PostgreSQL took
+    away, with its session, may still be at work."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_COMMIT_LOCK)))
 
 
 def store(connection: Connection, tally: Tally) -> int:
@@ -146,7 +168,8 @@ def _advance(connection: Connection, step: Advance, now: int) -> int:
         "tail": step.tail,
         "inode": step.inode,
         "timeless": step.timeless,
-        "counted": now,
+        # To the day: a follower counts a foreign log's line within a second of its request.
+        "counted": now if step.own else now // DAY * DAY,
     }
     if step.inode is not None:  # an inode is one log at a time
         connection.execute(update(sources).where(sources.c.inode == step.inode).values(inode=None))

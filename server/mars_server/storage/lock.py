@@ -36,7 +36,7 @@ def counting_lock(
             connection.commit()
             yield
         return
-    handle = os.open(f"{_file(engine)}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(f"{database_file(engine)}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _wait(lambda: _flock(handle), waiting, patience)
         yield
@@ -44,7 +44,7 @@ def counting_lock(
         os.close(handle)
 
 
-def _file(engine: Engine) -> str:
+def database_file(engine: Engine) -> str:
     """The file itself, by whichever name or link it was given; ``open_database`` takes no database
     in memory."""
     with engine.connect() as connection:

@@ -76,7 +76,8 @@ sources = Table(
 )
 """Generations of logs, known by content (``mars_server.counting.identity``): ``position`` bytes
 of it are counted; ``timeless`` until a time of day is seen in it; ``first_day`` and ``last_day``
-of its hits; ``counted`` is Unix time."""
+of its hits; ``counted`` is Unix time, to the day where the log is not our own. ``ladder``, ``tail``
+and ``inode`` are under a key that is not in here (``mars_server.counting.marks``)."""
 
 gaps = Table(
     "gaps",
@@ -93,4 +94,5 @@ archives = Table(
     Column("source", Integer, ForeignKey("sources.id", ondelete="CASCADE"), nullable=False),
     Index("archives_source", "source"),
 )
-"""Compressed logs that are counted to their end, by the hash of the file as it is stored."""
+"""Compressed logs that are counted to their end, by a hash of inode, size and time, under the key
+too where the log is not our own."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,11 +37,33 @@ def test_two_visitors_leave_the_same_marks(form: bytes) -> None:
     assert len({ladder(log * 9) for log in logs}) == 1
 
 
-def test_time_and_request_tell_logs_apart() -> None:
+def test_times_tell_logs_apart_and_requests_where_there_is_no_time() -> None:
     first = line(b"?v=0.5.2", stamp=b"21/Nov/2026:10:11:12 +0000")
     later = line(b"?v=0.5.2", stamp=b"21/Nov/2026:10:11:13 +0000")
     other = line(b"?v=0.5.1", stamp=b"21/Nov/2026:10:11:12 +0000")
-    assert len({digest(one) for one in (first, later, other, first + first)}) == 4
+    assert len({digest(one) for one in (first, later, first + first)}) == 3
+    assert digest(first) == digest(other)
+    timeless = [one.replace(b":10:11:12", b":00:00:00") for one in (first, other)]
+    assert len({digest(one) for one in timeless}) == 2
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        b'- - - [21/Nov/2026:00:00:00 +0000] "GET %b HTTP/1.1" 200 512 "%b" "-"\n',
+        b'{"request":{"method":"GET","uri":"%b","headers":{"Referer":["%b"]}},"status":200}\n',
+        b'{"request":"GET %b HTTP/1.1","referrer":"%b","status":200}\n',
+        b'{"referrer":"-","request_uri":"%b","http_referer":"%b"}\n',
+    ],
+)
+def test_a_referrer_is_no_request(form: bytes) -> None:
+    own = [b"/motd/motd.json?v=0.5.%d" % n for n in (1, 2)]
+    assert len({essence(form % (one, b"-")) for one in own}) == 2
+    for path in (b"/", b"/motd/motd.json"):
+        named = [b"http://a/motd/motd.json?v=0.5.1", b"http://a/motd/motd.json?v=0.5.2", *own]
+        pages = [form % (path, one) for one in named]
+        kept = {re.sub(rb"^[0-9]+ ", b"", essence(one)) for one in pages}
+        assert len(kept) == 1
 
 
 @given(st.text("0123456789abcdef:.", max_size=39))

@@ -67,6 +67,9 @@ class Dying:
     def sources(self) -> list[Source]:
         return self._ledger.sources()
 
+    def key(self) -> bytes:
+        return self._ledger.key()
+
     def archived(self, fingerprint: str) -> int | None:
         return self._ledger.archived(fingerprint)
 

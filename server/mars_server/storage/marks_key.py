@@ -1,0 +1,130 @@
+"""The key of the marks by which foreign logs are known: a file of its own, never in the database.
+
+Beside a SQLite database as ``NAME.key``; for PostgreSQL in ``$STATE_DIRECTORY`` (systemd) or
+``~/.local/state/mars-server`` of the user who counts, as ``counts-CHECK.key``. The database keeps
+``CHECK``, a hash of the key, so that no other key is ever taken: under that every log would be new.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, delete, func, insert, select
+
+from mars.errors import StateError
+from mars.factory import system_chance
+from mars.ports import Chance
+from mars_server.storage.lock import database_file
+from mars_server.storage.schema import meta, sources
+
+SIZE = 32
+"""Bytes; the file holds them in hex."""
+MARKS = "marks"
+"""The key of ``meta`` under which the check stands."""
+
+
+def marks_key(engine: Engine, chance: Chance | None = None) -> bytes:
+    """The database's key, made where no foreign log is known yet. The caller holds the lock.
+
+    Raises ``StateError``: ``marks-key`` where the key that belongs to the database is not there.
+    """
+    beside = None if engine.dialect.name == "postgresql" else f"{database_file(engine)}.key"
+    with engine.begin() as connection:
+        check = connection.scalar(select(meta.c.value).where(meta.c.key == MARKS))
+        key = _read(_path(beside, check)) if beside or check else None
+        if key is not None and _check(key) == check:
+            return key
+        if check is not None and _in_use(connection):
+            raise _missing(_path(beside, check))
+        if key is None:
+            key = (chance or system_chance()).token(SIZE)
+            _write(_path(beside, _check(key)), key)
+        connection.execute(delete(meta).where(meta.c.key == MARKS))
+        connection.execute(insert(meta).values(key=MARKS, value=_check(key)))
+    return key
+
+
+def _in_use(connection: Connection) -> bool:
+    """Whether a foreign log is known."""
+    known = select(func.count()).select_from(sources).where(sources.c.own.is_(None))
+    return bool(connection.scalar(known))
+
+
+def _path(beside: str | None, check: str | None) -> Path:
+    if beside is not None:
+        return Path(beside)
+    state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if state:
+        return Path(state, f"counts-{check}.key")
+    return _state_home() / "mars-server" / f"counts-{check}.key"
+
+
+def _state_home() -> Path:
+    given = os.environ.get("XDG_STATE_HOME")
+    if given:
+        return Path(given)
+    try:
+        return Path.home() / ".local" / "state"
+    except RuntimeError:
+        raise StateError(
+            "marks-key",
+            "This user has no home for the key of the logs' marks; name a folder for it in "
+            "XDG_STATE_HOME.",
+        ) from None
+
+
+def _check(key: bytes) -> str:
+    return blake2b(key, digest_size=8, person=b"mars-marks-key").hexdigest()
+
+
+def _read(path: Path) -> bytes | None:
+    """None where there is no such key."""
+    try:
+        key = bytes.fromhex(path.read_text("ascii"))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unusable(path, error) from None
+    except ValueError:
+        return None
+    return key if len(key) == SIZE else None
+
+
+def _write(path: Path, key: bytes) -> None:
+    """On the disk before any mark is made with it."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            new.unlink()
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(key.hex() + "\n")
+            file.flush()
+            os.fsync(handle)
+        new.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise _unusable(path, error) from None
+
+
+def _missing(path: Path) -> StateError:
+    return StateError(
+        "marks-key",
+        f"{path} does not hold the key by which this database knows its logs, so that all would be "
+        "counted twice. Put it back from where it was kept (another machine, the folder the "
+        "database lay in), or count the logs that are left into a new database.",
+    )
+
+
+def _unusable(path: Path, error: OSError) -> StateError:
+    return StateError(
+        "marks-key", f"The key of the logs' marks, {path}: {error.strerror or error}."
+    )

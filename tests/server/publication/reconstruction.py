@@ -1,11 +1,11 @@
 """What an attacker who has everything that was published can tell about the hidden counts.
 
-Simulated weeks are published by the project's own code. An integer program (HiGHS, by
-``scipy.optimize.milp``) then knows all floors, how they were made and how clients ask, and looks
-for the smallest and the largest true count of every hidden cell. Floors are all there is to know:
-everything else that is published (percentages, estimates, charts, texts, series, every range)
-follows from them, as ``test_reconstruction`` shows. ``--write FILE`` puts the figures between the
-markers of that file; a test compares them.
+Simulated weeks are published by the project's own code, and attacked three times: by an integer
+program that knows all floors and ties (``attack``), by the same program with forged requests in the
+week (``forging``), and where noise is on by the best statistical test (``likelihood``). Floors are
+all there is to know: everything else that is published (percentages, estimates, charts, texts,
+series, every range) follows from them, as ``test_reconstruction`` shows. ``--write FILE`` puts the
+figures between the markers of that file; tests compare them.
 """
 
 from __future__ import annotations
@@ -14,311 +14,165 @@ import argparse
 import math
 import random
 import sys
-from collections import Counter
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import count
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import fmean
 
-import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import coo_matrix
-
-from mars.wire.product import Product
-from mars.wire.query import NONE, OPTIONAL, OTHER
-from mars_server.publication import rare
-from mars_server.publication.compose import Exact, Rules, compose, step
-from mars_server.publication.document import TABLES, Week
-from mars_server.publication.floor import STEP, Published
+from mars_server.publication.floor import STEP
 from mars_server.publication.noise import Noise
+from tests.server.publication import likelihood
+from tests.server.publication.attack import Attack, Hidden
+from tests.server.publication.forging import SUMS, forged, possible, spread
+from tests.server.publication.simulated import BARE, USUAL, Project, simulated
 
 START = "<!-- reconstruction: written by tests/server/publication/reconstruction.py -->"
 END = "<!-- end of reconstruction -->"
+DOCS = Path(__file__).parents[3] / "docs/privacy.md"
 WEEKS = 4
-PRODUCT = Product(
-    product="attacked",
-    channel="stable",
-    releases=("0.1.0", "0.2.0", "0.3.0", "0.4.0", "0.5.0", "0.5.1"),
-    platforms=("linux", "windows", "macos"),
-    languages=("de", "en", "fi", "is", "sv"),
-)
-SPREAD = {
-    "v": dict(zip(PRODUCT.releases, (0.004, 0.01, 0.03, 0.1, 0.3, 0.55), strict=True)),
-    "os": {"linux": 0.3, "windows": 0.5, "macos": 0.19, "other": 0.01},
-    "ia": {"1": 0.03, "10": 0.12, "100": 0.5, "1000": 0.35},
-    "lang": {"en": 0.6, "de": 0.3, "sv": 0.05, "fi": 0.03, "is": 0.02},
-    "py": {"3.11": 0.5, "3.12": 0.4, "3.13": 0.1},
-    "cc": {"DE": 0.5, "US": 0.3, "SE": 0.1, "IS": 0.05, "FI": 0.05},
-}
-
-
-@dataclass(frozen=True)
-class Project:
-    """What a simulated project lists, and the share of its requests that carry metrics, always
-    one of the optional ones with them."""
-
-    name: str
-    releases: int
-    platforms: int
-    tracked: float
-
-    @property
-    def product(self) -> Product:
-        return replace(
-            PRODUCT,
-            releases=PRODUCT.releases[-self.releases :],
-            platforms=PRODUCT.platforms[: self.platforms],
-        )
-
-
-USUAL = Project("six releases, three platforms", 6, 3, 0.7)
-BARE = Project("one release, one platform", 1, 1, 0.95)
-"""The fewer cells a table has, the less its floors leave open."""
 GRID = ((USUAL, 12), (USUAL, 60), (USUAL, 400), (USUAL, 3000), (BARE, 12), (BARE, 60), (BARE, 400))
 """Projects, and their hits a week."""
+FORGED_WEEKS = 2
+FORGED_GRID = ((USUAL, 12), (USUAL, 60), (USUAL, 400), (BARE, 12), (BARE, 60))
+EMPTY, ANY = (STEP - 1,), tuple(range(STEP))
+DIGITS = {"is it empty?": EMPTY, "another for each": ANY}
+"""By what the forger asks of each number: the last digits that he shifts numbers by."""
+EPSILONS = (0.3, 0.5, 1.0, 3.0, 9.0)
+FETCHES = 3
+"""What one installation adds to a count in a week at most; the attacker looks for so many."""
+
+Found = list[list[Hidden]]
+Rows = Iterable[Sequence[object]]
 
 
-@dataclass(frozen=True)
-class Hidden:
-    """A hidden cell, its true count, and the range of counts that an attacker cannot exclude."""
-
-    cell: str
-    true: int
-    low: int
-    high: int
-
-    @property
-    def values(self) -> int:
-        return self.high - self.low + 1
+def documented() -> str:
+    """The figures that the docs give."""
+    return DOCS.read_text("utf-8").split(START)[1].split(END)[0]
 
 
-def simulated(project: Project, hits: int, weeks: int = WEEKS) -> list[tuple[Exact, Week]]:
-    """``weeks`` weeks of some ``hits`` hits each: the truth, and what is published of it."""
-    chance = random.Random(hits)
-    rules = Rules(project.product)
-    listings = {name: rare.Listing() for name in rare.DIMENSIONS}
-    done: list[tuple[Exact, Week]] = []
-    for n in range(weeks):
-        name = f"2026-W{n + 10:02d}"
-        exact = _exact(project, hits, chance)
-        listings = step(name, exact, listings, rules)
-        before = [week for _, week in done]
-        done.append((exact, compose(name, exact, listings, before, 0, rules)))
-    return done
+def looked_at() -> list[tuple[Found, Found]]:
+    """The hidden counts of each project in ``GRID``, by week: as they look to somebody who knows
+    nothing of the clients' settings, and to one who knows that nobody changed them."""
+    rows = []
+    for project, hits in GRID:
+        weeks = simulated(project, hits, WEEKS)
+        any_, alike = (
+            [list(Attack(week, alike=alike).hidden(exact)) for exact, week in weeks]
+            for alike in (False, True)
+        )
+        rows.append((any_, alike))
+    return rows
 
 
-def _exact(project: Project, hits: int, chance: random.Random) -> Exact:
-    tables: dict[str, dict[str, int]] = {name: {} for name in TABLES}
-    pairs: dict[tuple[str, str], int] = {}
-    known = {"v": project.product.releases, "os": project.product.platforms}
-    for _ in range(chance.randint(hits * 9 // 10, hits * 11 // 10)):
-        values = dict.fromkeys(SPREAD, NONE)
-        tracked = chance.random() < project.tracked
-        if tracked:
-            for name in ("v", "os", "ia", chance.choice(("lang", "py", "cc"))):
-                values[name] = chance.choices(*zip(*SPREAD[name].items(), strict=True))[0]
-            for name, listed in known.items():
-                values[name] = values[name] if values[name] in listed else OTHER
-        values["level"] = "tracked" if tracked else "plain"
-        for name, value in values.items():
-            tables[name][value] = tables[name].get(value, 0) + 1
-        pair = values["v"], values["os"]
-        pairs[pair] = pairs.get(pair, 0) + 1
-    return Exact(tables, pairs)
+def probed() -> list[tuple[Project, int, str, int, list[Hidden]]]:
+    """Each count below ten after its week of forged requests, and how many these were."""
+    rows = []
+    for project, hits in FORGED_GRID:
+        for question, digits in DIGITS.items():
+            chance = random.Random(hits)
+            own = [forged(project, digits, chance) for _ in range(FORGED_WEEKS)]
+            weeks = simulated(project, hits, FORGED_WEEKS, own)
+            cells = [
+                cell
+                for (exact, week), mine in zip(weeks, own, strict=True)
+                for cell in Attack(week, mine, alike=True).hidden(exact)
+            ]
+            requests = max(mine.hits or 0 for mine in own)
+            rows.append((project, hits, question, requests, cells))
+    return rows
 
 
-Rule = tuple[dict[int, int], float, float]
-"""Coefficients by column, lower and upper limit of their sum."""
+def table_of_floors(found: Sequence[tuple[Found, Found]]) -> str:
+    def rows() -> Rows:
+        for (project, hits), ways in zip(GRID, found, strict=True):
+            row: list[object] = [project.name, hits, sum(len(week) for week in ways[0])]
+            for weeks in ways:
+                values = [cell.values for week in weeks for cell in week]
+                row += [values.count(STEP), f"{min(values)} values"]
+            yield row
+
+    return _table(
+        "project | hits a week | hidden counts | ten values possible | narrowest | "
+        "settings unchanged: ten values | narrowest",
+        rows(),
+    )
 
 
-class Attack:
-    """The integer program of one week. Column 0 is the true total."""
-
-    def __init__(self, week: Week) -> None:
-        self._week = week
-        numbers = count(1)
-        self.cells: dict[tuple[str, str], tuple[int, Published]] = {("hits", ""): (0, week.hits)}
-        for name in TABLES:
-            for row in week.tables[name]:
-                self.cells[name, row.value] = next(numbers), row.count
-        for pair in week.pairs:
-            self.cells["v-os", f"{pair.v} {pair.os}"] = next(numbers), pair.count
-
-    def _column(self, name: str, value: str) -> int:
-        return self.cells[name, value][0]
-
-    def _columns(self, name: str, but: Collection[str] = ()) -> list[int]:
-        return [
-            column
-            for (table, row), (column, _) in self.cells.items()
-            if table == name and row not in but
-        ]
-
-    def _tables(self) -> Iterator[Rule]:
-        """What ties the tables together."""
-        plain, tracked = self._column("level", "plain"), self._column("level", "tracked")
-        yield {0: 1}, 1, np.inf  # else it would say "no data"
-        for name in TABLES:
-            yield _sum((1, self._columns(name)), (-1, [0])), 0, 0
-            if name != "level":  # a plain request carries no variable
-                yield {self._column(name, NONE): 1, plain: -1}, 0, np.inf
-        lacking = [self._column(name, NONE) for name in OPTIONAL]
-        yield _sum((3, [0]), (-1, [*lacking, tracked])), -np.inf, 0  # at most one of them rides
-
-    def _crossed(self) -> Iterator[Rule]:
-        """Each line of version × platform fits into its margin, and falls short of it by no more
-        than the tracked hits that lack the other value."""
-        plain = self._column("level", "plain")
-        for pairs, margin, other in self._lines():
-            yield _sum((1, pairs), (-1, margin)), -np.inf, 0
-            none = self._column(other, NONE)
-            yield _sum((1, [*margin, plain]), (-1, [*pairs, none])), -np.inf, 0
-
-    def _lines(self) -> Iterator[tuple[list[int], list[int], str]]:
-        """Columns of the pairs of one line, those of its margin, and the other variable."""
-        shown = {pair.v for pair in self._week.pairs} - {OTHER}
-        for v in shown:
-            yield self._pairs(v=v), [self._column("v", v)], "os"
-        yield self._pairs(v=OTHER), self._columns("v", {*shown, NONE}), "os"
-        for os in {pair.os for pair in self._week.pairs}:
-            yield self._pairs(os=os), [self._column("os", os)], "v"
-        yield self._pairs(), self._columns("v", {NONE}), "os"
-
-    def _pairs(self, **only: str) -> list[int]:
-        return [
-            self._column("v-os", f"{pair.v} {pair.os}")
-            for pair in self._week.pairs
-            if all(getattr(pair, name) == value for name, value in only.items())
-        ]
-
-    def reach(self, column: int, sign: int) -> int:
-        """The smallest (``sign`` 1) or largest (-1) true count of a cell."""
-        aim = np.zeros(len(self.cells))
-        aim[column] = sign
-        found = milp(aim, constraints=self._linear, bounds=self._bounds, integrality=1)
-        assert found.success
-        return round(float(sign * found.fun))
-
-    @cached_property
-    def _linear(self) -> LinearConstraint:
-        rules = [*self._tables(), *self._crossed()]
-        entries = [
-            (n, where, value) for n, (row, _, _) in enumerate(rules) for where, value in row.items()
-        ]
-        rows, columns, values = zip(*entries, strict=True)
-        matrix = coo_matrix((values, (rows, columns)), (len(rules), len(self.cells))).tocsr()
-        return LinearConstraint(matrix, [low for _, low, _ in rules], [high for *_, high in rules])
-
-    @cached_property
-    def _bounds(self) -> Bounds:
-        published = [each for _, each in self.cells.values()]
-        return Bounds([each.least for each in published], [each.most for each in published])
-
-    def hidden(self, exact: Exact) -> Iterator[Hidden]:
-        """Every hidden count. Hidden rows of a table that is not crossed are all alike to the
-        program, so it looks at one of them."""
-        alike: dict[str, tuple[int, int]] = {}
-        for (table, value), (column, published) in self.cells.items():
-            if not published.hidden:
-                continue
-            key = table if table in ("ia", "lang", "py", "cc") and value != NONE else column
-            if str(key) not in alike:
-                alike[str(key)] = self.reach(column, 1), self.reach(column, -1)
-            yield Hidden(f"{table} {value}", self._true(exact, table, value), *alike[str(key)])
-
-    def _true(self, exact: Exact, table: str, value: str) -> int:
-        """The true count behind a published cell."""
-        if table == "hits":
-            return exact.hits or 0
-        if table == "v-os":
-            v, os = value.split(" ")
-            rows = {pair.v for pair in self._week.pairs} - {OTHER}
-            return sum(
-                number
-                for (one, other), number in exact.pairs.items()
-                if NONE not in (one, other) and (one if one in rows else OTHER) == v and other == os
+def table_of_probes(found: Iterable[tuple[Project, int, str, int, list[Hidden]]]) -> str:
+    def rows() -> Rows:
+        for project, hits, question, requests, cells in found:
+            exactly = [cell for cell in cells if cell.values == 1]
+            few = [cell for cell in cells if 1 < cell.values <= STEP // 2]
+            yield (
+                f"{project.name}, {hits} hits a week",
+                question,
+                requests,
+                len(cells),
+                f"{len(exactly)} ({sum(cell.true > 0 for cell in exactly)})",
+                len(few),
+                len(cells) - len(exactly) - len(few),
             )
-        counts = exact.counts[table]
-        if value != OTHER:
-            return counts.get(value, 0)
-        named = {row.value for row in self._week.tables[table]} - {OTHER}
-        return sum(number for each, number in counts.items() if each not in named)
+
+    return _table(
+        "project | forger asks each number | forged hits a week, at most | counts below ten | "
+        "known exactly (not zero) | two to five values | six to ten",
+        rows(),
+    )
 
 
-def _sum(*parts: tuple[int, Collection[int]]) -> dict[int, int]:
-    """The coefficients of sums of columns, each sum times a factor."""
-    found: Counter[int] = Counter()
-    for factor, columns in parts:
-        for column in columns:
-            found[column] += factor
-    return dict(found)
+def table_of_sums() -> str:
+    def rows() -> Rows:
+        for sums in (1, 2, 3, 4, 6, len(SUMS)):
+            left = [len(possible(true, spread(sums))) for true in range(STEP)]
+            yield sums, f"{max(left)}", f"{fmean(left):.1f}"
+
+    return _table("sums with a known rest | values left at most | on average", rows())
 
 
-def reconstruct() -> dict[tuple[Project, int], list[Hidden]]:
-    """All hidden counts by project and its hits a week."""
-    return {
-        (project, hits): [
-            cell for exact, week in simulated(project, hits) for cell in Attack(week).hidden(exact)
-        ]
-        for project, hits in GRID
-    }
+def table_of_noise() -> str:
+    def rows() -> Rows:
+        for epsilon in EPSILONS:
+            noise = Noise(bytes(32), epsilon)
+            week, year = (
+                100 * likelihood.error(noise, FETCHES, weeks)
+                for weeks in (1, likelihood.WEEKS_A_YEAR)
+            )
+            known = likelihood.weeks_until(noise, FETCHES)
+            yield (
+                f"{epsilon:g}",
+                f"{noise.deviation:.1f} hits",
+                f"{likelihood.bound(noise, STEP - 1):.2f} ×",
+                f"{math.exp(epsilon):,.2f} ×",
+                f"{week:.0f} %",
+                f"{year:.1f} %",
+                f"{known} weeks" if known else "more than ten years",
+            )
+
+    return _table(
+        "epsilon a week | sd of the noise | one number, likelier at most, 0 against 9 | "
+        "all numbers of a week, with one installation or without | "
+        "errs after one week, 0 against 3 | after a year | errs one time in twenty after",
+        rows(),
+    )
 
 
-def likelihood_bound(noise: Noise, distance: int) -> float:
-    """How much likelier one published number can be under one true count than under another."""
-    return math.exp(noise.per_cell * distance)
-
-
-LOOKS = 2
-"""Several published sums hold one count (its own cell, its line of version × platform, the total
-less the other cells), each with noise of its own; together they say less than this many looks."""
-
-
-def year_of_probes(noise: Noise, distance: int, weeks: int = 52) -> float:
-    """The chance that an attacker errs who looks at one count every week of a year, to tell two
-    equally likely true counts that lie ``distance`` apart (normal approximation)."""
-    sigma = distance * math.sqrt(LOOKS * weeks) / noise.deviation / 2
-    return 0.5 * math.erfc(sigma / math.sqrt(2))
-
-
-def report(found: dict[tuple[Project, int], list[Hidden]]) -> str:
-    """The figures as Markdown."""
-    lines = [
-        START,
-        "",
-        "| project | hits a week | hidden counts | ten values possible | nine | narrowest |",
-        "|---|---|---|---|---|---|",
-    ]
-    for (project, hits), cells in found.items():
-        values = Counter(cell.values for cell in cells)
-        lines.append(
-            f"| {project.name} | {hits} | {len(cells)} | {values[STEP]} | {values[STEP - 1]} | "
-            f"{min(values)} values |"
-        )
-    lines += [
-        "",
-        (
-            "| epsilon a week | sd of the noise | one number, likelier at most, 0 against 9 | "
-            "all numbers of a week, with one installation or without | "
-            "error after a year of probes, 0 against 3 |"
-        ),
-        "|---|---|---|---|---|",
-    ]
-    for epsilon in (0.5, 1.0, 3.0, 9.0):
-        noise = Noise(bytes(32), epsilon)
-        lines.append(
-            f"| {epsilon:g} | {noise.deviation:.1f} hits | {likelihood_bound(noise, 9):.2f} × | "
-            f"{math.exp(epsilon):,.2f} × | {100 * year_of_probes(noise, 3):.0f} % |"
-        )
-    return "\n".join([*lines, "", END])
+def _table(head: str, rows: Rows) -> str:
+    columns = head.count("|") + 1
+    lines = [f"| {head} |", "|---" * columns + "|"]
+    lines += [f"| {' | '.join(str(each) for each in row)} |" for row in rows]
+    return "\n".join(lines)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, metavar="FILE")
     arguments, _ = parser.parse_known_args()
-    text = report(reconstruct())
+    tables = [
+        table_of_floors(looked_at()),
+        table_of_sums(),
+        table_of_probes(probed()),
+        table_of_noise(),
+    ]
+    text = "\n\n".join([START, *tables, END])
     sys.stdout.write(f"{text}\n")
     if arguments.write:
         page = arguments.write.read_text("utf-8")

@@ -2,46 +2,78 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from mars_server.publication import rare
-from mars_server.publication.compose import Exact, Rules, compose, step
+from mars_server.publication.compose import Rules, compose
 from mars_server.publication.files import data_files
-from mars_server.publication.floor import STEP
-from mars_server.publication.noise import CELLS_PER_HIT, Noise
+from mars_server.publication.floor import STEP, floor
 from tests.server.publication import kit
-from tests.server.publication.reconstruction import (
-    END,
-    PRODUCT,
-    START,
-    USUAL,
-    Attack,
-    likelihood_bound,
-    reconstruct,
-    report,
-    simulated,
+from tests.server.publication.attack import Attack, Hidden
+from tests.server.publication.forging import (
+    KIND,
+    SUMS,
+    crossing,
+    possible,
+    published_sums,
+    spread,
+    total,
 )
+from tests.server.publication.reconstruction import (
+    documented,
+    looked_at,
+    probed,
+    table_of_floors,
+    table_of_probes,
+    table_of_sums,
+)
+from tests.server.publication.simulated import BARE, USUAL, simulated, unlisted
 
-DOCS = Path(__file__).parents[3] / "docs/privacy.md"
-CELLS = 20_000
+
+def hold_the_truth(cells: Iterable[Hidden]) -> bool:
+    """A program that assumes too much would find ranges that are wrong."""
+    return all(0 <= cell.low <= cell.true <= cell.high for cell in cells)
 
 
 @pytest.mark.slow
 def test_hidden_counts_stay_as_open_as_the_docs_say() -> None:
-    """The ranges hold the truth: a program that assumes too much would find narrower ones that
-    are wrong, one that knows too little wider ones than the docs give."""
-    found = reconstruct()
-    for cells in found.values():
-        assert cells
-        assert all(cell.low <= cell.true <= cell.high for cell in cells)
-        assert all(cell.low >= 0 and cell.high < STEP for cell in cells)
-    page = DOCS.read_text("utf-8")
-    assert START + page.split(START)[1].split(END)[0] + END == report(found)
+    """A program that knows too little would find wider ranges than the docs give."""
+    found = looked_at()
+    for ways in found:
+        for cells in (cell for weeks in ways for cell in weeks):
+            assert cells
+            assert hold_the_truth(cells)
+            assert all(cell.high < STEP for cell in cells)
+    assert table_of_floors(found) in documented()
+
+
+@pytest.mark.slow
+def test_a_week_of_forged_requests_tells_what_the_docs_say() -> None:
+    """All numbers of the week are asked at once; none of this is possible where noise is on."""
+    found = probed()
+    assert all(hold_the_truth(cells) for *_, cells in found)
+    assert table_of_probes(found) in documented()
+
+
+def test_one_week_of_forged_requests_tells_a_count_of_a_small_project() -> None:
+    """It stands in nine sums; each can be made to cross a ten at another count."""
+    assert table_of_sums() in documented()
+    shifts = dict(zip(SUMS, spread(len(SUMS)), strict=True))
+    forged = crossing(shifts)
+    assert (forged.exact.hits or 0) <= 50
+    seen = []
+    for true in range(STEP):
+        requests = crossing(shifts)
+        requests.add(true, **KIND)
+        week = compose("2026-W10", requests.exact, unlisted(), [], 0, Rules(BARE.product))
+        own = [total(forged, name) for name in SUMS]
+        assert [each % STEP for each in own] == list(shifts.values())
+        assert published_sums(week) == [floor(true + each) for each in own]
+        assert possible(true, own) == [true]
+        seen.append(tuple(each.value for each in published_sums(week)))
+    assert len(set(seen)) == STEP
 
 
 def test_the_program_knows_that_tables_add_up() -> None:
@@ -80,81 +112,3 @@ def _with_floors(number: int, extra: int) -> kit.Counted:
     }
     pairs = {("0.5.1", "linux"): 102, ("0.5.1", "windows"): 100, ("0.5.2", "windows"): new}
     return kit.Counted(plain=101, tables=tables, pairs=pairs)
-
-
-@pytest.mark.parametrize("value", [("cc", "IS"), ("cc", "DE"), ("lang", "is"), ("py", "3.11")])
-def test_a_hit_adds_to_no_more_cells_than_the_noise_is_shared_among(
-    value: tuple[str, str],
-) -> None:
-    """Otherwise epsilon would promise too much. IS is not listed, DE is."""
-    name, row = value
-    hit = {"level": "tracked", "v": "0.5.1", "os": "linux", "ia": "10", name: row}
-    hit |= {other: "none" for other in ("lang", "py", "cc") if other != name}
-    before = Recorder(PRODUCT, Noise(bytes(32), 1.0), seen={})
-    after = Recorder(PRODUCT, Noise(bytes(32), 1.0), seen={})
-    listings = {each: rare.Listing() for each in rare.DIMENSIONS} | {
-        "cc": rare.Listing(frozenset({"DE"}))
-    }
-    for rules, hits in ((before, 1000), (after, 1001)):
-        counts = {key: {each: hits} for key, each in hit.items()}
-        counts["cc"]["DE"] = counts["cc"].get("DE", 500)
-        exact = Exact(counts, {("0.5.1", "linux"): hits})
-        compose("2026-W10", exact, step("2026-W10", exact, listings, rules), [], 0, rules)
-    touched = [cell for cell, number in after.seen.items() if before.seen[cell] != number]
-    assert 0 < len(touched) <= CELLS_PER_HIT
-
-
-@dataclass(frozen=True)
-class Recorder(Rules):
-    """Rules that also remember every count that noise is added to, by table and value."""
-
-    seen: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def blurred(self, week: str, table: str, value: str, count: int) -> int:
-        self.seen[table, value] = count
-        return super().blurred(week, table, value, count)
-
-
-@pytest.mark.parametrize("epsilon", [0.5, 1.0, 9.0])
-@pytest.mark.parametrize("injected", [0, 7, 50])
-def test_noise_bounds_what_an_injecting_attacker_learns(epsilon: float, injected: int) -> None:
-    """Whatever is published, no true count is much likelier than another, as documented."""
-    noise = Noise(bytes(32), epsilon)
-    for first in range(10):
-        for second in range(10):
-            allowed = likelihood_bound(noise, abs(first - second)) * (1 + 1e-9)
-            for low in range(-200, 400, 10):
-                one = _between(noise, low - first - injected, low + 9 - first - injected)
-                two = _between(noise, low - second - injected, low + 9 - second - injected)
-                assert one <= allowed * two
-
-
-def test_the_drawn_noise_follows_its_law() -> None:
-    noise = Noise(b"k" * 32, 10.0)
-    drawn = Counter(noise.sample("week", str(n)) for n in range(CELLS))
-    alpha = math.exp(-noise.per_cell)
-    for k in range(-4, 5):
-        expected = (1 - alpha) / (1 + alpha) * alpha ** abs(k)
-        deviation = math.sqrt(expected * (1 - expected) / CELLS)
-        assert abs(drawn[k] / CELLS - expected) < 4 * deviation
-    mean_square = sum(k * k * number for k, number in drawn.items()) / CELLS
-    assert math.sqrt(mean_square) == pytest.approx(noise.deviation, rel=0.03)
-
-
-def test_noise_is_one_sample_for_ever() -> None:
-    noise = Noise(b"k" * 32, 1.0)
-    assert noise.sample("a", "b") == Noise(b"k" * 32, 1.0).sample("a", "b")
-    cells = [noise.sample("week", "cc", str(n)) for n in range(50)]
-    other_key = [Noise(b"l" * 32, 1.0).sample("week", "cc", str(n)) for n in range(50)]
-    assert cells != other_key
-    assert noise.sample("a", "bc") != noise.sample("ab", "c")
-
-
-def _between(noise: Noise, low: int, high: int) -> float:
-    """P(low <= X <= high) of the two-sided geometric law."""
-    alpha = math.exp(-noise.per_cell)
-    if low > 0:
-        return (alpha**low - alpha ** (high + 1)) / (1 + alpha)
-    if high < 0:
-        return _between(noise, -high, -low)
-    return 1 - (alpha ** (1 - low) + alpha ** (high + 1)) / (1 + alpha)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,9 +18,12 @@ from mars_server.charts import published
 from mars_server.charts.render import VEGA_LITE, Chart, Picture, dark_colours, full_spec, render
 
 IN_MEMORY: Final = 64
-"""Pictures; some 30 kB each."""
+"""Pictures; some 30 kB each. ``publish`` keeps all that it needs, ``serve`` so many."""
 ON_DISK: Final = 1000
 """Pictures; the least recently written go first."""
+_NEW: Final = ".new-"
+_OURS = re.compile(r"[0-9a-f]{32}|\.new-\w{8}", re.ASCII)
+"""What we put into the folder: pictures, by their ``key``, and what ``mkstemp`` calls its files."""
 
 
 def key(chart: Chart) -> str:
@@ -36,7 +40,8 @@ def key(chart: Chart) -> str:
 
 class ChartStore:
     """Renders a chart once; ``folder`` (or nothing) keeps pictures between runs, and those that
-    stand in the published folder ``site`` are taken from there.
+    stand in the published folder ``site`` are taken from there, if the list of them has the SHA-256
+    ``vouched`` (None: whatever it has).
 
     Bounded in memory and on disk, whatever ranges visitors ask for. Not safe for threads.
     """
@@ -46,11 +51,15 @@ class ChartStore:
         folder: Path | None = None,
         *,
         site: Path | None = None,
+        vouched: str | None = None,
+        in_memory: int = IN_MEMORY,
         limit: int = ON_DISK,
         renderer: Callable[[Chart], Picture] = render,
     ) -> None:
         self._folder = folder
         self._site = site
+        self._vouched = vouched
+        self._in_memory = in_memory
         self._limit = limit
         self._render = renderer
         self._memory: OrderedDict[str, Picture] = OrderedDict()
@@ -62,12 +71,12 @@ class ChartStore:
             found = self._render(chart())
             self._save(name, found)
         self._memory[name] = found
-        if len(self._memory) > IN_MEMORY:
+        if len(self._memory) > self._in_memory:
             self._memory.popitem(last=False)
         return found
 
     def _published(self, name: str) -> Picture | None:
-        return None if self._site is None else published.find(self._site, name)
+        return None if self._site is None else published.find(self._site, name, self._vouched)
 
     def _load(self, name: str) -> Picture | None:
         if self._folder is None:
@@ -84,17 +93,23 @@ class ChartStore:
             return
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=".new-")
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(_pack(picture))
-            Path(temporary).replace(self._folder / name)
-            self._trim()
+            descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=_NEW)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(_pack(picture))
+                Path(temporary).replace(self._folder / name)
+            finally:
+                Path(temporary).unlink(missing_ok=True)
+            _trim(self._folder, self._limit)
 
-    def _trim(self) -> None:
-        assert self._folder is not None
-        kept = sorted(self._folder.iterdir(), key=lambda path: path.stat().st_mtime)
-        for path in kept[: max(0, len(kept) - self._limit)]:
-            path.unlink(missing_ok=True)
+
+def _trim(folder: Path, limit: int) -> None:
+    """Removes the oldest pictures beyond ``limit``, and nothing that is not ours."""
+    with os.scandir(folder) as entries:
+        ours = [each for each in entries if _OURS.fullmatch(each.name) and each.is_file()]
+    ours.sort(key=lambda each: each.stat().st_mtime)
+    for each in ours[: max(0, len(ours) - limit)]:
+        Path(each).unlink(missing_ok=True)
 
 
 def _pack(picture: Picture) -> bytes:

@@ -2,19 +2,73 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
+from typing import Final
 
+from mars.errors import StateError, WireError
 from mars_server.publication import served
 from mars_server.publication.document import Week, decode
 from mars_server.publication.served import Served
 
-DATA = "data"
-_NEW = ".new-"
+DATA: Final = "data"
+PATIENCE: Final = 300.0
+"""Seconds for which a second run waits; five years at once take one a minute, or two when the
+machine is busy (docs/publication.md)."""
+POLL: Final = 0.1
+"""Seconds between two tries."""
+_NEW: Final = ".new-"
 _WEEK_FILE = re.compile(r"[0-9]{4}-W[0-9]{2}\.json", re.ASCII)
+_NO_LOCKS: Final = {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
+"""What file systems answer that cannot lock a folder."""
+
+
+@contextmanager
+def held(out: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """Makes the folder ``out`` and keeps other runs of this machine out while the body runs.
+
+    The folder itself is locked, so that no file of ours stands among the public ones. Where its
+    file system cannot do that (NFS), nobody is kept out. Raises ``StateError``: ``site-busy`` after
+    ``patience`` seconds, ``site-unwritable``.
+    """
+    with _told(out):
+        out.mkdir(parents=True, exist_ok=True)
+        handle = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _wait(out, handle, patience)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _wait(out: Path, handle: int, patience: float) -> None:
+    pause = Event()
+    for _ in range(max(1, int(patience / POLL))):
+        if _flock(handle):
+            return
+        pause.wait(POLL)
+    raise StateError(
+        "site-busy",
+        f"Another run has been publishing to {out} for {patience:.0f} seconds; try again later.",
+    )
+
+
+def _flock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    return True
 
 
 def week_files(data: Path) -> dict[str, bytes]:
@@ -28,9 +82,20 @@ def week_files(data: Path) -> dict[str, bytes]:
     }
 
 
+def read_week(name: str, document: bytes) -> Week:
+    """The document of the week ``name``. Raises ``WireError`` that names its file."""
+    try:
+        return decode(document)
+    except WireError as error:
+        where = f"{DATA}/{name}.json"
+        raise WireError(
+            error.reason, f"{where}: {error.message} Restore it from a copy of the site."
+        ) from None
+
+
 def read_weeks(data: Path) -> list[Week]:
     """The published weeks in ``data``, oldest first. Raises ``WireError`` for a changed file."""
-    return [decode(document) for _, document in sorted(week_files(data).items())]
+    return [read_week(name, document) for name, document in sorted(week_files(data).items())]
 
 
 def read_documents(data: Path) -> list[Served]:
@@ -39,29 +104,47 @@ def read_documents(data: Path) -> list[Served]:
     return served.decode(path.read_bytes()) if path.is_file() else []
 
 
-def clear(data: Path) -> None:
-    """Removes what a run that was killed has left half written in ``data``."""
-    for path in data.glob(f"{_NEW}*"):
+def clear(folder: Path) -> None:
+    """Removes what a run that was killed has left half written in ``folder``."""
+    for path in folder.glob(f"{_NEW}*"):
         path.unlink(missing_ok=True)
+
+
+def foreign(out: Path, ours: Collection[str]) -> list[str]:
+    """The files below ``out`` that are none of ``ours`` (paths below it), links included."""
+    found = []
+    for place, folders, names in os.walk(out):
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        found += [Path(place, name).relative_to(out).as_posix() for name in [*names, *links]]
+    return sorted(set(found) - set(ours))
 
 
 def write_files(folder: Path, files: Mapping[str, bytes], *, durable: bool = False) -> int:
     """Writes ``files`` (by path below ``folder``), each replaced atomically; counts the changed.
 
-    A file that already has these bytes is not touched, so its date stays too. ``durable`` waits
-    for the disk; pages can be made again, so they need not.
+    All are written before the first is replaced, so that those that belong together change within
+    a moment. A file that already has these bytes is not touched, so its date stays too.
+    ``durable`` waits for the disk; pages can be made again, so they need not. Raises
+    ``StateError`` (``site-unwritable``).
     """
-    changed = 0
-    for name, data in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.is_file() or path.read_bytes() != data:
-            _replace(path, data, durable=durable)
-            changed += 1
-    return changed
+    staged: list[tuple[Path, Path]] = []
+    with _told(folder):
+        try:
+            for name, data in files.items():
+                path = folder / name
+                if not path.is_file() or path.read_bytes() != data:
+                    staged.append((_stage(path, data, durable=durable), path))
+            for temporary, path in staged:
+                temporary.replace(path)
+        except BaseException:
+            for temporary, _ in staged:
+                temporary.unlink(missing_ok=True)
+            raise
+    return len(staged)
 
 
-def _replace(path: Path, data: bytes, *, durable: bool) -> None:
+def _stage(path: Path, data: bytes, *, durable: bool) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_NEW)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -70,7 +153,20 @@ def _replace(path: Path, data: bytes, *, durable: bool) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         Path(name).chmod(0o644)  # published: anybody may read it, the web server's user too
-        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    return Path(name)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Says of an ``OSError`` in the body what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise StateError(
+            "site-unwritable",
+            f"{error.filename or folder} cannot be written ({error.strerror}); give --out a folder "
+            "that this user may write to, on a disk with room.",
+        ) from None

@@ -1,7 +1,8 @@
-"""The index of all downloads: names, sizes and hashes, signed where the operator has a key.
+"""The index of the whole site: names, sizes and hashes, signed where the operator has a key.
 
-``index.json.sig`` is a raw Ed25519 signature (RFC 8032, 64 bytes) over the bytes of
-``index.json``; ``operator.pem`` is the public key, so that ``openssl pkeyutl`` can check it.
+It stands for every file of the site but itself and its signature. ``index.json.sig`` is a raw
+Ed25519 signature (RFC 8032, 64 bytes) over the bytes of ``index.json``; ``operator.pem`` is the
+public key, so that ``openssl pkeyutl`` can check it.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from mars.errors import ConfigError
+from mars.errors import ConfigError, WireError
+from mars.wire.ed25519 import verify
 from mars.wire.product import Product
+from mars_server.publication.folder import DATA
 from mars_server.publication.jsontext import encode_json
 
 FORMAT: Final = "mars-index/1"
@@ -30,23 +34,66 @@ _PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
 """The DER prefix of an Ed25519 private key (RFC 8410, section 7)."""
 
 
-def index_bytes(product: Product, files: Mapping[str, bytes], *, signed: bool) -> bytes:
-    """The index of ``files`` (by name in ``data/``), sorted by name; without a date."""
+@dataclass(frozen=True)
+class Entry:
+    """What the index says of one file: its size in bytes and its SHA-256 (hex)."""
+
+    size: int
+    sha256: str
+
+
+def entry(content: bytes) -> Entry:
+    return Entry(len(content), hashlib.sha256(content).hexdigest())
+
+
+def index_bytes(
+    product: Product, files: Mapping[str, Entry], site: Mapping[str, Entry], *, signed: bool
+) -> bytes:
+    """The index of ``files`` (by name in ``data/``) and of the ``site``'s other files (by path from
+    its root), sorted by name; without a date."""
     table = {
         "format": FORMAT,
         "product": product.product,
         "channel": product.channel,
         "signed": signed,
-        "files": [
-            {
-                "name": name,
-                "bytes": len(files[name]),
-                "sha256": hashlib.sha256(files[name]).hexdigest(),
-            }
-            for name in sorted(files)
-        ],
+        "files": _entries(files),
+        "site": _entries(site),
     }
     return encode_json(table)
+
+
+def _entries(files: Mapping[str, Entry]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "bytes": files[name].size, "sha256": files[name].sha256}
+        for name in sorted(files)
+    ]
+
+
+def hashes(index: bytes) -> dict[str, str]:
+    """SHA-256 (hex) of each file that an index names, by path from the site's root. An index that
+    older versions wrote names the files of ``data/`` alone. Raises ``WireError``
+    (``index-invalid``)."""
+    try:
+        table = json.loads(index)
+        found = {f"{DATA}/{each['name']}": str(each["sha256"]) for each in table["files"]}
+        return found | {str(each["name"]): str(each["sha256"]) for each in table.get("site", [])}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise WireError(
+            "index-invalid", f"{DATA}/{INDEX} does not have the published form."
+        ) from None
+
+
+def vouched(data: Path, public: bytes | None = None) -> dict[str, str]:
+    """The ``hashes`` of the index in ``data``; none where there is none, or where ``public`` is
+    given and this 32-byte key has not signed it, whatever key stands beside it."""
+    try:
+        listing = (data / INDEX).read_bytes()
+        signature = b"" if public is None else (data / SIGNATURE).read_bytes()
+    except OSError:
+        return {}
+    if public is not None and not verify(public, signature, listing):
+        return {}
+    return hashes(listing)
 
 
 def is_signed(index: Path) -> bool:

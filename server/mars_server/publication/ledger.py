@@ -10,21 +10,23 @@ from sqlalchemy import Connection, Engine
 
 from mars.errors import ConfigError, StateError
 from mars.wire.query import NONE, OTHER
-from mars_server.publication import rare
+from mars_server.publication import rare, served
 from mars_server.publication.compose import Exact, Rules, compose, step
 from mars_server.publication.document import Week, decode, encode
+from mars_server.publication.folder import read_week
 from mars_server.publication.plan import plan
-from mars_server.publication.served import Served
+from mars_server.publication.served import Served, unknown
 from mars_server.publication.steering import periods_of
-from mars_server.publication.weeks import is_week, monday, settled, week_of
+from mars_server.publication.weeks import days as days_of
+from mars_server.publication.weeks import monday, settled, week_of
 from mars_server.storage import publication as store
 
 EMPTY = Exact()
 LAST_WEEK: Final = "9999-W52"
 """After all weeks."""
-MOST_DAYS: Final = 100
-"""More than any interval (33 days) or privacy budget (100) can be."""
-MOST_HITS: Final = 10**12
+WEEK_DAYS: Final = 7
+LEAST_A_DAY: Final = 10
+"""Hits a day on average, from which on a day without any is no chance (e^-10, one in 22,000)."""
 
 
 def close_weeks(engine: Engine, rules: Rules, now: int, *, chosen: bool = False) -> list[Week]:
@@ -53,50 +55,39 @@ def published(engine: Engine) -> dict[str, bytes]:
         return {entry.week: entry.document for entry in store.kept(connection)}
 
 
+def last_noise(engine: Engine, found: Mapping[str, bytes]) -> float | None:
+    """Epsilon of the last week that is published, or ``found`` and to be taken over; None where
+    that week has no noise, or where there is none. Raises ``WireError`` for a changed file."""
+    weeks = {**found, **published(engine)}
+    return read_week(max(weeks), weeks[max(weeks)]).noise if weeks else None
+
+
+def partial(engine: Engine, weeks: Collection[str]) -> list[str]:
+    """Those of ``weeks`` that have days without a hit, though they have so many hits on the others
+    that chance does not explain it: logs may be missing, or the server was away."""
+    with engine.begin() as connection:
+        days = store.hits_by_day(connection)
+    found = []
+    for week in weeks:
+        hits = [days[day] for day in days_of(week) if day in days]
+        if 0 < len(hits) < WEEK_DAYS and sum(hits) >= LEAST_A_DAY * len(hits):
+            found.append(week)
+    return found
+
+
+def own_logs(engine: Engine) -> bool:
+    """Whether no log was ever published that is not our own server's. Remembered, since counted
+    logs are forgotten once they are published and gone."""
+    with engine.begin() as connection:
+        return not store.note_foreign(connection)
+
+
 def documents(engine: Engine, new: Served | None) -> list[Served]:
     """All signed documents that were served, after ``new`` was added."""
     with engine.begin() as connection:
         if new is not None:
             store.keep_served(connection, new)
         return store.served(connection)
-
-
-def adopt(engine: Engine, rules: Rules, documents: Mapping[str, bytes], now: int) -> list[str]:
-    """Takes over published weeks that the database does not know, after a loss of the database.
-
-    Returns the weeks taken over. Raises ``WireError`` for a file that is no published week and
-    ``ConfigError`` (``not-adopted``) for one of another product, week or form; then nothing is
-    taken over.
-    """
-    with engine.begin() as connection:
-        store.lock(connection)
-        known = {entry.week for entry in store.kept(connection)}
-        seen = store.late(connection)
-        new = sorted(set(documents) - known)
-        for week in new:
-            _check_adopted(week, decode(documents[week]), rules)
-            store.keep(connection, store.Kept(week, documents[week], seen), now)
-        return new
-
-
-def _check_adopted(name: str, week: Week, rules: Rules) -> None:
-    numbers = [week.interval.low, week.interval.high, week.noise or 1.0]
-    guess = week.estimate
-    wrong = ""
-    if not is_week(name) or week.week != name:
-        wrong = f"it holds the week {week.week!r}"
-    elif (week.product, week.channel) != (rules.product.product, rules.product.channel):
-        wrong = f"it belongs to {week.product!r} ({week.channel!r})"
-    elif not set(week.flags) <= {"disturbed", "incomplete", "steered"}:
-        wrong = "it has unknown flags"
-    elif not all(0 < number <= MOST_DAYS for number in numbers) or numbers[0] > numbers[1]:
-        wrong = "its interval or noise cannot be"
-    elif (guess is None) != week.hits.missing or (
-        guess is not None and not 0 <= guess.low <= guess.installations <= guess.high <= MOST_HITS
-    ):
-        wrong = "its estimate cannot be"
-    if wrong:
-        raise ConfigError("not-adopted", f"{name}.json was not taken over: {wrong}.")
 
 
 def _check_owner(connection: Connection, rules: Rules) -> None:
@@ -247,6 +238,19 @@ def check_untouched(kept: Mapping[str, bytes], found: Mapping[str, bytes]) -> No
         if kept[week] != data:
             raise StateError(
                 "published-differs",
-                f"The folder's file of {week} differs from what the database published; a "
-                "published week never changes, so restore the file or the database.",
+                f"The folder's file of {week} differs from what the database published, and a "
+                f"published week never changes. If the file was changed, delete {week}.json: the "
+                "next run writes it as it was. If the database is another one, give the right one.",
             )
+
+
+def check_documents(known: Sequence[Served], found: Sequence[Served]) -> None:
+    """Refuses where a folder names a signed document that the database does not know, since the
+    list would lose it. Raises ``StateError`` (``documents-unknown``)."""
+    if missing := unknown(found, known):
+        raise StateError(
+            "documents-unknown",
+            f"The folder's {served.FILE} names {len(missing)} signed document(s) that this "
+            "database does not know, and they would be lost; name them with --motd, or take them "
+            "over with --adopt.",
+        )

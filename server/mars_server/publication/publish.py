@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Engine
 
-from mars.wire.ed25519 import public_key, sign
+from mars.errors import ConfigError
+from mars.wire.ed25519 import public_key
 from mars_server.charts import published as drawn
 from mars_server.charts.store import ChartStore
-from mars_server.pages.events import NOTES_FILE, Note, encode_notes
+from mars_server.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
 from mars_server.pages.site import Site
-from mars_server.publication import index, ledger, served
+from mars_server.publication import adoption, index, ledger, served
 from mars_server.publication.compose import Rules
 from mars_server.publication.document import Week
 from mars_server.publication.files import data_files
-from mars_server.publication.folder import DATA, clear, week_files, write_files
-from mars_server.publication.served import Served, describe
+from mars_server.publication.folder import DATA, held, read_documents, week_files
+from mars_server.publication.served import describe
+from mars_server.publication.writing import write_site
+
+MOST_PICTURES: Final = 512
+"""More than a site has: 16 for each range, in ten years 208. All are kept while pages are made,
+since each is needed for several."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,14 @@ class Outcome:
     """Weeks that are old enough but not counted to their end."""
     left_out: Sequence[str] = ()
     """Weeks with hits that this run closed without publishing them; see ``plan``."""
+    partial: Sequence[str] = ()
+    """Weeks published by this run of which days seem to be missing; see ``ledger.partial``."""
+    unsigned: bool = False
+    """The index was signed before this run, and is no longer."""
+    notes_gone: int = 0
+    """Notes that the pages showed before this run and show no longer."""
+    foreign: Sequence[str] = ()
+    """Files in the folder that are none of the site's, which the index does not name."""
 
 
 def publish(
@@ -43,6 +59,7 @@ def publish(
     now: int,
     *,
     signing_key: bytes | None = None,
+    without_noise: bool = False,
     chosen: bool = False,
     adopt: bool = False,
     notes: Sequence[Note] = (),
@@ -51,54 +68,83 @@ def publish(
 ) -> Outcome:
     """Brings ``out`` up to date with what is due at ``now`` (Unix seconds).
 
-    May be run any number of times. Raises ``StateError`` where ``out`` holds a published week
-    that differs from the database, before anything is closed or written.
-    ``chosen``: the operator gave ``now`` by hand; see ``close_weeks``.
+    May be run any number of times; a second run into ``out`` waits for the first. Raises
+    ``StateError`` where ``out`` holds a published week that differs from the database or a signed
+    document that it does not know, and ``ConfigError`` (``noise-key-missing``) where noise would
+    end unasked, before anything is closed or written.
+    ``without_noise``: the operator wants noise to end. ``chosen``: ``now`` was given by hand; see
+    ``close_weeks``.
     """
     document = None if motd is None else describe(motd, rules.product)
+    public = None if signing_key is None else public_key(signing_key)
+    data = out / DATA
     ledger.check_owner(engine, rules)
-    clear(out / DATA)
-    found = week_files(out / DATA)
-    if adopt:
-        ledger.adopt(engine, rules, found, now)
-    before = ledger.published(engine)
-    ledger.check_untouched(before, found)
-    known = ledger.left_out(engine)
-    given = ledger.documents(engine, document)
-    weeks = ledger.close_weeks(engine, rules, now, chosen=chosen)
-    gone = sorted(ledger.left_out(engine) - known)
-    data = signed_files(rules, weeks, given, signing_key)
-    written = write_files(
-        out, {f"{DATA}/{name}": content for name, content in data.items()}, durable=True
-    )
-    if signing_key is None:  # what an earlier run signed is not this index
-        for name in (index.SIGNATURE, index.PUBLIC_KEY):
-            (out / DATA / name).unlink(missing_ok=True)
-    site = Site(
-        rules.product,
+    with held(out):
+        if rules.noise is None and not without_noise:
+            _check_noise(standing_noise(engine, out, adopt=adopt))
+        if adopt:
+            adoption.adopt(engine, rules, data, now, public)
+        before, known = ledger.published(engine), ledger.left_out(engine)
+        ledger.check_untouched(before, week_files(data))
+        told = ledger.documents(engine, None) + ([document] if document else [])
+        ledger.check_documents(told, read_documents(data))
+        given = ledger.documents(engine, document)
+        weeks = ledger.close_weeks(engine, rules, now, chosen=chosen)
+        gone = sorted(ledger.left_out(engine) - known)
+        fresh = [week.week for week in weeks if week.week not in before]
+        was_signed, notes_before = index.is_signed(data / index.INDEX), _notes_in(out)
+        own_logs = ledger.own_logs(engine)
+        site = Site(
+            rules.product,
+            weeks,
+            signed=signing_key is not None,
+            notes=notes,
+            documents=given,
+            own_logs=own_logs,
+            charts=_charts(out, public, chart_cache),
+        )
+        figures = {**data_files(weeks), served.FILE: served.encode(rules.product, given)}
+        beside = {NOTES_FILE: encode_notes(notes, own_logs=own_logs)}
+        written = write_site(out, rules.product, figures, site, beside, signing_key)
+    return Outcome(
         weeks,
-        signed=signing_key is not None,
-        notes=notes,
-        documents=given,
-        charts=ChartStore(chart_cache, site=out),
+        len(fresh),
+        written.changed,
+        waiting=() if chosen else ledger.waiting(engine, now),
+        left_out=gone,
+        partial=ledger.partial(engine, fresh),
+        unsigned=was_signed and signing_key is None,
+        notes_gone=0 if notes else notes_before,
+        foreign=written.foreign,
     )
-    written += sum(write_files(out, {path: content}) for path, content in site.export())
-    beside = {drawn.FILE: drawn.listing(out, site.charts()), NOTES_FILE: encode_notes(notes)}
-    written += write_files(out, beside)
-    waiting = () if chosen else ledger.waiting(engine, now)
-    return Outcome(weeks, len(weeks) - len(before), written, waiting, gone)
 
 
-def signed_files(
-    rules: Rules, weeks: Sequence[Week], given: Sequence[Served], seed: bytes | None
-) -> dict[str, bytes]:
-    """All files of ``data/``: figures, index, and with a key its signature and public half."""
-    files = data_files(weeks)
-    files[served.FILE] = served.encode(rules.product, given)
-    if seed is not None:
-        files[index.PUBLIC_KEY] = index.public_pem(public_key(seed))
-    listing = index.index_bytes(rules.product, files, signed=seed is not None)
-    files[index.INDEX] = listing
-    if seed is not None:
-        files[index.SIGNATURE] = sign(seed, listing)
-    return files
+def _charts(out: Path, public: bytes | None, cache: Path | None) -> ChartStore:
+    """Pictures come from the operator's cache, or from ``out`` where an index signed by his own key
+    vouches for them: whoever can write to the web folder could have forged them."""
+    listed = None if public is None else index.vouched(out / DATA, public).get(drawn.FILE)
+    return ChartStore(cache, site=out if listed else None, vouched=listed, in_memory=MOST_PICTURES)
+
+
+def standing_noise(engine: Engine, out: Path, *, adopt: bool) -> float | None:
+    """Epsilon of the last week that is published, those in ``out`` that are to be taken over
+    included; None where it has no noise. Raises ``WireError`` for a changed file."""
+    return ledger.last_noise(engine, week_files(out / DATA) if adopt else {})
+
+
+def _check_noise(epsilon: float | None) -> None:
+    """Raises ``ConfigError`` (``noise-key-missing``) where the last published week has noise."""
+    if epsilon is not None:
+        raise ConfigError(
+            "noise-key-missing",
+            f"The last published week has noise (epsilon {epsilon:g}), and a week that is once "
+            "published without it stays so for ever. Give its --noise-key, or --without-noise "
+            "to go on without.",
+        )
+
+
+def _notes_in(out: Path) -> int:
+    """How many notes the pages in ``out`` show; 0 where that cannot be read."""
+    with suppress(OSError, ConfigError):
+        return len(decode_notes((out / NOTES_FILE).read_bytes()))
+    return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -76,8 +76,21 @@ def decode(data: bytes) -> list[Served]:
     """Reads ``documents.json``. Raises ``WireError`` (``documents-invalid``)."""
     try:
         return [_read(each) for each in json.loads(data)["documents"]]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise WireError("documents-invalid", f"{FILE} does not have the published form.") from None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        raise WireError(
+            "documents-invalid",
+            f"data/{FILE} does not have the published form; restore it from a copy of the site.",
+        ) from None
+
+
+def unknown(documents: Iterable[Served], known: Iterable[Served]) -> list[Served]:
+    """Those of ``documents`` that are none of the ``known``, whatever interval they ask for."""
+    names = {_name(each) for each in known}
+    return [each for each in documents if _name(each) not in names]
+
+
+def _name(document: Served) -> tuple[str, str, int]:
+    return document.sha256, document.payload_sha256, document.serial
 
 
 def _read(entry: dict[str, Any]) -> Served:

@@ -18,7 +18,8 @@ from mars_server.pages.site import Site
 from mars_server.publication import weeks as calendar
 from mars_server.publication.compose import Exact, Rules
 from mars_server.publication.document import Week
-from mars_server.publication.folder import read_weeks
+from mars_server.publication.folder import DATA, read_weeks
+from mars_server.publication.index import INDEX, entry, index_bytes
 from mars_server.publication.ledger import close_weeks
 from mars_server.publication.noise import Noise
 from mars_server.publication.publish import Outcome
@@ -137,6 +138,17 @@ def chart_cache(factory: pytest.TempPathFactory) -> Path:
     """A folder for drawn charts that all test processes of this run share."""
     base = factory.getbasetemp()
     return (base.parent if base.name.startswith("popen-") else base) / "charts"
+
+
+def data_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """A folder ``data`` with these files (by name) and an unsigned index of them."""
+    data = folder / DATA
+    data.mkdir(parents=True)
+    for name, content in files.items():
+        (data / name).write_bytes(content)
+    entries = {name: entry(content) for name, content in files.items()}
+    (data / INDEX).write_bytes(index_bytes(PRODUCT, entries, {}, signed=False))
+    return data
 
 
 def numbers(value: object) -> Iterator[tuple[str, object]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +14,12 @@ from sqlalchemy import update
 from mars.errors import ConfigError, StateError, WireError
 from mars.testing.publisher import Publisher
 from mars_server.counting.tally import Tally
+from mars_server.publication import served
+from mars_server.publication.adoption import adopt
 from mars_server.publication.compose import Rules
 from mars_server.publication.document import encode
-from mars_server.publication.ledger import adopt, close_weeks, documents
+from mars_server.publication.index import INDEX
+from mars_server.publication.ledger import close_weeks, documents, published
 from mars_server.publication.publish import publish as publish_to
 from mars_server.publication.weeks import days
 from mars_server.storage.ledger import store
@@ -48,9 +54,11 @@ def test_hits_that_come_late_for_an_adopted_week_are_dropped_and_told(tmp_path: 
     """A second machine that takes over what the first one published, then counts more logs."""
     for name in "ab":
         (tmp_path / name).mkdir()
-    old = {week.week: encode(week) for week in kit.published(tmp_path / "a", kit.usual_weeks(2))}
+    weeks = kit.published(tmp_path / "a", kit.usual_weeks(2))
+    old = {f"{week.week}.json": encode(week) for week in weeks}
     engine = kit.database(tmp_path / "b")
-    assert adopt(engine, kit.RULES, old, kit.LATER) == [kit.week(0), kit.week(1)]
+    data = kit.data_folder(tmp_path, old)
+    assert adopt(engine, kit.RULES, data, kit.LATER) == [kit.week(0), kit.week(1)]
     tally = Tally()
     tally.cells[days(kit.week(0))[2], "level", "plain"] = 25
     tally.cells[days(kit.week(1))[2], "level", "plain"] = 16
@@ -71,7 +79,8 @@ def test_late_hits_are_told_once_though_an_older_week_was_taken_over(tmp_path: P
         (tmp_path / name).mkdir()
     old = encode(kit.published(tmp_path / "a", kit.usual_weeks(1))[0])
     engine = kit.database(tmp_path / "b", {kit.week(n): kit.USUAL for n in (1, 2)})
-    adopt(engine, kit.RULES, {kit.week(0): old}, kit.LATER)
+    data = kit.data_folder(tmp_path, {f"{kit.week(0)}.json": old})
+    adopt(engine, kit.RULES, data, kit.LATER)
     close_weeks(engine, kit.RULES, kit.LATER)
     with engine.begin() as connection:
         connection.execute(update(closed).where(closed.c.week == kit.week(0)).values(late=37))
@@ -92,34 +101,144 @@ def test_a_forged_week_is_not_taken_over(tmp_path: Path) -> None:
     weeks = kit.published(tmp_path, kit.usual_weeks(1))
     forged = encode(weeks[0]).replace(b'"hits": 1000', b'"hits": 1003')
     (tmp_path / "new").mkdir()
-    with pytest.raises(WireError):
-        adopt(kit.database(tmp_path / "new"), kit.RULES, {kit.week(0): forged}, kit.LATER)
+    data = kit.data_folder(tmp_path, {f"{kit.week(0)}.json": forged})
+    with pytest.raises(WireError, match=f"data/{kit.week(0)}.json"):
+        adopt(kit.database(tmp_path / "new"), kit.RULES, data, kit.LATER)
 
 
 @pytest.mark.parametrize(
-    ("name", "change"),
+    ("name", "change", "why"),
     [
-        ("2026-W03", (b"", b"")),
-        ("2026-W99", (b"", b"")),
-        (kit.FIRST, (b'"examplemail"', b'"other"')),
-        (kit.FIRST, (b'"stable"', b'"beta"')),
-        (kit.FIRST, (b'"flags": []', b'"flags": [\n  "hacked"\n ]')),
-        (kit.FIRST, (b'"installations": ', b'"installations": 9')),
-        (kit.FIRST, (b'"from": 3.0', b'"from": NaN')),
+        ("2026-W09", (b"", b""), "holds the week"),
+        ("2026-W99", (b"", b""), "holds the week"),
+        (kit.FIRST, (b'"examplemail"', b'"other"'), "belongs to"),
+        (kit.FIRST, (b'"stable"', b'"beta"'), "belongs to"),
+        (kit.FIRST, (b'"flags": []', b'"flags": [\n  "hacked"\n ]'), "flags"),
+        (kit.FIRST, (b'"installations": ', b'"installations": 9'), "estimate"),
+        (kit.FIRST, (b'"from": 3.0', b'"from": NaN'), "interval"),
+        (kit.FIRST, (b'"hits": 1000', b'"hits": 99990'), "estimate"),
+        (kit.FIRST, (b'"hits": 1000', b'"hits": null'), "estimate"),
+        (kit.FIRST, (b'"count": 310', b'"count": 9310'), "add up"),
+        (kit.FIRST, (b'"count": 600', b'"count": 500'), "add up"),
     ],
 )
 def test_a_foreign_week_is_not_taken_over(
-    tmp_path: Path, name: str, change: tuple[bytes, bytes]
+    tmp_path: Path, name: str, change: tuple[bytes, bytes], why: str
 ) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     good, other = (encode(week) for week in kit.published(tmp_path / "a", kit.usual_weeks(2)))
     engine = kit.database(tmp_path / "b")
     foreign = good.replace(*change) if change[0] else good
-    with pytest.raises(ConfigError) as refusal:
-        adopt(engine, kit.RULES, {name: foreign, "2025-W50": other}, kit.LATER)
+    data = kit.data_folder(tmp_path, {f"{name}.json": foreign, f"{kit.week(1)}.json": other})
+    with pytest.raises(ConfigError, match=why) as refusal:
+        adopt(engine, kit.RULES, data, kit.LATER)
     assert refusal.value.reason == "not-adopted"
+    assert f"data/{name}.json" in refusal.value.message
     assert close_weeks(engine, kit.RULES, kit.LATER) == []
+
+
+KEY = b"k" * 32
+
+
+def test_only_what_the_index_names_is_taken_over(tmp_path: Path, publish: kit.Publish) -> None:
+    """Figures that could be: the folder's own index tells, and the operator's key tells of that."""
+    site, data = tmp_path / "site", tmp_path / "site/data"
+    publish(kit.database(tmp_path, kit.usual_weeks(2)), site, kit.RULES, kit.LATER, signing_key=KEY)
+    before = kit.tree(site)
+    (tmp_path / "new").mkdir()
+    engine = kit.database(tmp_path / "new")
+
+    def refused(**options: bytes) -> str:
+        with pytest.raises(ConfigError) as refusal:
+            publish(engine, site, kit.RULES, kit.LATER, adopt=True, **options)
+        assert refusal.value.reason == "not-adopted"
+        assert published(engine) == {}
+        return refusal.value.message
+
+    first, index = data / f"{kit.week(0)}.json", data / INDEX
+    document = first.read_bytes()
+    forged = document.replace(b'"count": 310', b'"count": 300')
+    first.write_bytes(forged)
+    assert f"{first.name} is not the file that the index names" in refused()
+    first.unlink()
+    assert f"{first.name}, which the index names, is missing" in refused()
+    first.write_bytes(forged)
+    true, false = (hashlib.sha256(text).hexdigest().encode() for text in (document, forged))
+    index.write_bytes(index.read_bytes().replace(true, false))
+    assert "no index.json that this --sign-key has signed" in refused(signing_key=KEY)
+    index.unlink()
+    assert "has no index.json" in refused()
+    for path in (first, index):
+        path.write_bytes(before[path.relative_to(site).as_posix()])
+    assert "this --sign-key" in refused(signing_key=b"another key of thirty-two bytes.")
+    publish(engine, site, kit.RULES, kit.LATER, adopt=True, signing_key=KEY)
+    assert kit.tree(site) == before
+
+
+def test_no_signed_document_is_forgotten(tmp_path: Path, publish: kit.Publish) -> None:
+    """Neither by a new database that takes the weeks over, nor by an older backup."""
+    publisher = Publisher()
+    rules = Rules(
+        replace(kit.PRODUCT, product=publisher.product, channel=publisher.motd(kit.LATER).channel)
+    )
+    documents = [publisher.document(kit.LATER + n) for n in (0, 60)]
+    site, backup = tmp_path / "site", tmp_path / "backup"
+    for folder in (backup, tmp_path / "new"):
+        folder.mkdir()
+    engine = kit.database(tmp_path, kit.usual_weeks(1))
+    publish(engine, site, rules, kit.LATER, motd=documents[0])
+    engine.dispose()
+    shutil.copy(tmp_path / "counts.db", backup)
+    publish(engine, site, rules, kit.LATER, motd=documents[1])
+    before = kit.tree(site)
+    for folder in (backup, tmp_path / "new"):
+        older = kit.database(folder)
+        with pytest.raises(StateError) as refusal:
+            publish(older, site, rules, kit.LATER)
+        assert refusal.value.reason in ("documents-unknown", "published-unknown")
+        assert kit.tree(site) == before
+        publish(older, site, rules, kit.LATER, adopt=True)
+        assert kit.tree(site) == before
+
+
+def test_a_document_that_is_named_again_needs_no_adoption(
+    tmp_path: Path, publish: kit.Publish
+) -> None:
+    publisher = Publisher()
+    document = publisher.document(kit.LATER)
+    rules = Rules(
+        replace(kit.PRODUCT, product=publisher.product, channel=publisher.motd(kit.LATER).channel)
+    )
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    publish(kit.database(tmp_path / "a"), tmp_path / "site", rules, kit.LATER, motd=document)
+    before = kit.tree(tmp_path / "site")
+    publish(kit.database(tmp_path / "b"), tmp_path / "site", rules, kit.LATER, motd=document)
+    assert kit.tree(tmp_path / "site") == before
+
+
+@pytest.mark.parametrize(
+    "change", [("sha256", "x"), ("serial", 2**60), ("serial", -1), ("reportback_next", 2**40)]
+)
+def test_a_foreign_document_is_not_taken_over(tmp_path: Path, change: tuple[str, object]) -> None:
+    entry = {"sha256": "0" * 64, "payload_sha256": "1" * 64, "serial": 1, "reportback_next": 0}
+    table = {"product": kit.PRODUCT.product, "channel": kit.PRODUCT.channel}
+    good = {**table, "documents": [entry]}
+    engine = kit.database(tmp_path)
+    forged = (
+        {**good, "product": "other"},
+        {**good, "documents": [{**entry, change[0]: change[1]}]},
+    )
+    for n, text in enumerate(forged):
+        data = kit.data_folder(tmp_path / str(n), {served.FILE: json.dumps(text).encode()})
+        with pytest.raises(ConfigError) as refusal:
+            adopt(engine, kit.RULES, data, kit.LATER)
+        assert refusal.value.reason == "not-adopted"
+    assert documents(engine, None) == []
+    data = kit.data_folder(tmp_path / "good", {served.FILE: json.dumps(good).encode()})
+    adopt(engine, kit.RULES, data, kit.LATER)
+    assert [each.serial for each in documents(engine, None)] == [1]
 
 
 def test_another_products_database_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""Logs that could be copies of others: what is counted, and what a person is told."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from mars_server.counting.birth import birth
+from mars_server.counting.seen import inode
+from tests.server.counting.commands import product, run, run_json
+from tests.server.counting.examples import line
+
+DATED = line(before=b"- - - ", stamp=b"21/Nov/2026:00:00:00 +0000")
+
+
+def at(day: int, second: int, size: int) -> bytes:
+    """A JSON line of ``size`` bytes whose time stands last."""
+    form = (
+        b'{"request":"GET /motd/motd.json?v=0.5.2 HTTP/1.1","status":200,"http_user_agent":"%b",'
+        b'"time_iso8601":"2026-09-%02dT10:00:%02d+00:00"}\n'
+    )
+    return form % (b"x" * (size - len(form % (b"", day, second))), day, second)
+
+
+@pytest.mark.parametrize("size", range(170, 330, 20))
+def test_a_log_of_one_line_counts_wherever_its_time_stands(tmp_path: Path, size: int) -> None:
+    logs, url = tmp_path / "logs", f"sqlite:///{tmp_path}/c.db"
+    logs.mkdir()
+    told = ("count", logs, "--product", product(tmp_path), "--db", url)
+    first, second = logs / "access.log.1", logs / "access.log"
+    first.write_bytes(at(1, 1, size) + at(1, 2, size))
+    run(*told)
+    second.write_bytes(at(5, 40, size))
+    assert run(*told).stderr == b""
+    assert run_json("counts", "show", "--db", url)["hits"] == 3
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_log_that_waits_is_named(tmp_path: Path, packed: bool) -> None:
+    logs, url = tmp_path / "logs", f"sqlite:///{tmp_path}/c.db"
+    logs.mkdir()
+    told = ("count", logs, "--product", product(tmp_path), "--db", url)
+    (logs / "access.log").write_bytes(at(1, 1, 200) + at(1, 2, 200))
+    run(*told)
+    cut = gzip.compress(at(1, 1, 200)) if packed else at(1, 1, 200)
+    (logs / "copy").write_bytes(cut)
+    said = run(*told).stderr.decode()
+    assert f"{logs / 'copy'} begins as a longer log that is counted" in said
+    assert run_json("counts", "show", "--db", url)["hits"] == 2
+
+
+def test_a_log_too_short_for_a_hit_is_not_named(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    told = ("--product", product(tmp_path), "--db", f"sqlite:///{tmp_path}/c.db")
+    for content in (b"", b"starting\n", b"no line yet"):
+        log.write_bytes(content)
+        assert run("count", log, *told).stderr == b""
+
+
+def test_a_file_with_the_inode_of_a_removed_one_is_another(tmp_path: Path) -> None:
+    """The inode alone would tell them apart on no file system that uses it again at once."""
+    log, seen = tmp_path / "a.log", set()
+    for _ in range(20):
+        log.write_bytes(DATED)
+        with log.open("rb") as raw:
+            assert birth(raw.fileno()) is not None
+            seen.add(inode(raw))
+            assert inode(raw) in seen
+        log.rename(tmp_path / "b.log")
+        with (tmp_path / "b.log").open("rb") as raw:
+            assert inode(raw) in seen
+        (tmp_path / "b.log").unlink()
+    assert len(seen) > 1
+    assert birth(10_000) is None
+
+
+def test_lines_taken_for_those_of_a_removed_log_are_told(tmp_path: Path) -> None:
+    """Three generations of equal lines on one day, the first removed."""
+    logs, url = tmp_path / "logs", f"sqlite:///{tmp_path}/c.db"
+    logs.mkdir()
+    told = ("count", logs, "--product", product(tmp_path), "--db", url)
+    live, old = logs / "access.log", logs / "access.log.1"
+    live.write_bytes(DATED * 5)
+    assert run(*told).stderr == b""
+    live.rename(old)
+    live.write_bytes(DATED * 3)
+    assert run(*told).stderr == b""
+    old.unlink()
+    live.rename(old)
+    live.write_bytes(DATED * 6)
+    said = run(*told).stderr.decode()
+    assert f"{live} begins as a counted log that is no longer here" in said
+    assert f"its first {len(DATED) * 5} bytes were not counted" in said
+    assert run(*told).stderr == b""
+    assert run_json("counts", "show", "--db", url)["hits"] == 9
+
+
+def test_joined_and_trimmed_copies_are_new_logs(tmp_path: Path) -> None:
+    """As the documentation warns."""
+    url = f"sqlite:///{tmp_path}/c.db"
+    told = ("--product", product(tmp_path), "--db", url)
+    one, other = at(1, 1, 200) + at(1, 2, 200), at(2, 1, 200) + at(2, 2, 200)
+    run("count", "-", *told, stdin=one)
+    run("count", "-", *told, stdin=other)
+    assert run_json("count", "-", *told, stdin=one + other)["hits"] == 2
+    assert run_json("count", "-", *told, stdin=other[200:])["hits"] == 1
+
+
+def test_nuls_after_a_member_of_gzip_are_no_damage(tmp_path: Path) -> None:
+    log = tmp_path / "a.log.gz"
+    log.write_bytes(gzip.compress(DATED) + bytes(512) + gzip.compress(DATED))
+    told = ("--product", product(tmp_path), "--dry-run")
+    assert run_json("count", log, *told)["hits"] == 2
+    log.write_bytes(gzip.compress(DATED) + b"x" + gzip.compress(DATED))
+    assert b"damaged" in run("count", log, *told, code=1).stderr

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +10,11 @@ from mars.console import emit_json, safe
 from mars.errors import MarsError
 from mars.factory import system_clock
 from mars_server.counting.inputs import expand
-from mars_server.counting.retention import Fate, forgettable, judge, policy
+from mars_server.counting.retention import Fate, forgettable, judge, policy, remove
 from mars_server.counting.streams import shown
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 KEEP_DAYS = 14
 """Days after the last hit: long enough to recount a week that looks wrong."""
@@ -66,30 +68,48 @@ def scrub(
     with counting_lock(engine):
         logs_known = known(engine)
         rule = policy(open_weeks(engine), system_clock().now(), keep_days)
-        fates = judge(expand(logs, problems.append), Ledger(engine), logs_known, rule)
-        certain = not problems and all(fate.source is not None for fate in fates)
+        judged = judge(expand(logs, problems.append), Ledger(engine), logs_known, rule)
+        fates = list(judged) if dry_run else [remove(fate) for fate in judged]
+        unknown = [fate for fate in fates if fate.unknown]
         gone: set[int] = set()
         if not dry_run:
-            _remove(fates)
-            gone = forgettable(fates, logs_known, rule, missing=forget_missing and certain)
+            missing = forget_missing and not unknown and not problems
+            gone = forgettable(fates, logs_known, rule, missing=missing)
             forget(engine, gone)
+            _wipe(engine)
     for problem in problems:
         click.echo(safe(str(problem)), err=True)
-    if forget_missing and not certain:
-        click.echo("A log here is not known yet, so no missing one was forgotten.", err=True)
+    if forget_missing:
+        _say_unknown(unknown, problems)
     return _report(fates, len(gone), dry_run=dry_run, as_json=as_json) or int(bool(problems))
 
 
-def _remove(fates: list[Fate]) -> None:
-    for fate in fates:
-        if fate.reason is None:
-            with contextlib.suppress(OSError):  # the report names what is left
-                Path(fate.path).unlink(missing_ok=True)
+def _wipe(engine: Engine) -> None:
+    from mars_server.storage.forgetting import wipe
+
+    if not wipe(engine):
+        click.echo(
+            "Another program reads the database, whose files may still hold what was forgotten: "
+            "run scrub again when it has ended.",
+            err=True,
+        )
+
+
+def _say_unknown(fates: list[Fate], problems: list[MarsError]) -> None:
+    if fates:
+        first, more = fates[0], f" (and {len(fates) - 1} more)" if fates[1:] else ""
+        click.echo(
+            f"{safe(shown(first.path))} is not known yet, {first.reason}{more}, so no missing log "
+            "was forgotten: count it, or move it away.",
+            err=True,
+        )
+    elif problems:
+        click.echo("A name means no log, so no missing one was forgotten.", err=True)
 
 
 def _report(fates: list[Fate], forgotten: int, *, dry_run: bool, as_json: bool) -> int:
     gone = [fate.path for fate in fates if fate.reason is None]
-    left = [] if dry_run else [path for path in gone if Path(path).exists()]
+    left = [fate.path for fate in fates if fate.left]
     if as_json:
         emit_json(
             {
@@ -104,9 +124,14 @@ def _report(fates: list[Fate], forgotten: int, *, dry_run: bool, as_json: bool) 
         )
     else:
         for fate in fates:
-            done = "would go" if dry_run else "removed"
-            click.echo(
-                f"{safe(shown(fate.path))}: {'kept, ' + fate.reason if fate.reason else done}"
-            )
+            click.echo(f"{safe(shown(fate.path))}: {_said(fate, dry_run=dry_run)}")
         click.echo(f"{forgotten} logs forgotten by the database")
     return 1 if left else 0
+
+
+def _said(fate: Fate, *, dry_run: bool) -> str:
+    if fate.reason is not None:
+        return f"kept, {fate.reason}"
+    if fate.left:
+        return "still there, it cannot be removed"
+    return "would go" if dry_run else "removed"

@@ -8,8 +8,9 @@ reason.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -17,15 +18,22 @@ from mars.errors import MarsError
 from mars.wire.query import AllowList
 from mars_server.counting.advance import Ledger
 from mars_server.counting.calendar import iso_week
+from mars_server.counting.identity import LEAST
 from mars_server.counting.probe import Probe, probe
 from mars_server.counting.register import Register
 from mars_server.counting.sizes import Sizes
-from mars_server.counting.streams import STDIN, is_url
+from mars_server.counting.streams import STDIN, Stream, is_url, open_raw
 from mars_server.counting.work import perform
 
 DAY = 86_400
+YEAR = 366 * DAY
 """Seconds."""
+NANOSECONDS = 1_000_000_000
+"""In a second."""
 _FIRST_DAY = date(1970, 1, 1).toordinal()
+
+Mark = tuple[int, int, int, int]
+"""Device, inode, size in bytes and time of the last change in nanoseconds."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,16 @@ class Policy:
         open_weeks = sorted(week for week in self.open if iso_week(first) <= week <= iso_week(last))
         return f"week {open_weeks[0]} is not published" if open_weeks else None
 
+    def awaits(self, known: Known) -> bool:
+        """Whether a week to come holds a hit of it, which a copy would add once more.
+
+        Of a clock that is wrong by more than a year no week is waited for.
+        """
+        last = known.last_day
+        if last is None or last > day_of(known.counted + YEAR):
+            return False
+        return iso_week(last) in self.open
+
 
 @dataclass(frozen=True)
 class Fate:
@@ -73,6 +91,17 @@ class Fate:
     reason: str | None
     source: int | None = None
     """The id that it is known by; None where it is not."""
+    bare: bool = False
+    """Too short to hold a hit, so that no source is needed to know it."""
+    mark: Mark | None = None
+    """Of the file that was judged."""
+    left: bool = False
+    """It was to go, and could not be removed."""
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it may hold what was never counted, or be a part of any log."""
+        return self.source is None and not self.bare
 
 
 def day_of(seconds: int) -> str:
@@ -85,61 +114,138 @@ def policy(open_weeks: Iterable[str], now: int, keep_days: int) -> Policy:
     return Policy(frozenset(open_weeks), until.isoformat())
 
 
-def judge(paths: Iterable[str], ledger: Ledger, known: Iterable[Known], rule: Policy) -> list[Fate]:
-    """Decides each log's fate; changes nothing."""
+def judge(
+    paths: Iterable[str], ledger: Ledger, known: Iterable[Known], rule: Policy
+) -> Iterator[Fate]:
+    """Decides each log's fate, one after another, for reading an archive may take minutes; changes
+    nothing."""
     ages = {one.id: one for one in known}
-    return [_fate(path, Register(ledger, Sizes().span), ages, rule) for path in paths]
+    looked = [_look(path) for path in paths]
+    register = Register(ledger, Sizes().span)
+    register.expect([one.probe for one in looked if not isinstance(one, Fate)])
+    for one in looked:
+        yield one if isinstance(one, Fate) else _fate(one, register, ages, rule)
 
 
-def _fate(path: str, register: Register, ages: dict[int, Known], rule: Policy) -> Fate:
-    if path == STDIN or is_url(path):
-        return Fate(path, "not a local file")
-    if Path(path).is_symlink():
-        return Fate(path, "a link; name the log itself")
+def remove(fate: Fate) -> Fate:
+    """Removes the log that was judged if it is to go; never another that has its name by now."""
+    if fate.reason is not None:
+        return fate
     try:
-        source, all_counted = _source(probe(path), register)
-        changed = day_of(int(Path(path).stat().st_mtime))
-    except MarsError as error:
-        return Fate(path, error.message)
-    except OSError as error:
-        return Fate(path, error.strerror or "no access")
-    if source is None or source not in ages:
-        return Fate(path, "never counted")
-    if not all_counted:
-        return Fate(path, "not counted to its end", source)
-    if changed > rule.until:
-        return Fate(path, "changed lately", source)
-    return Fate(path, rule.spares(ages[source]), source)
+        if _mark(fate.path) != fate.mark:
+            return replace(fate, reason="changed or rotated while it was looked at", bare=False)
+        Path(fate.path).unlink()
+    except FileNotFoundError:
+        return replace(fate, reason="renamed or removed while it was looked at", bare=False)
+    except OSError:
+        return replace(fate, left=True)
+    return fate
 
 
 def forgettable(
-    fates: Collection[Fate], known: Iterable[Known], rule: Policy, *, missing: bool
+    fates: Collection[Fate], known: Collection[Known], rule: Policy, *, missing: bool
 ) -> set[int]:
     """The sources of the logs that are gone, but for those of which a copy stays; and with
     ``missing`` also of those that would go, but of which no log is there any more.
 
     Whoever forgets a log that is still there counts it anew, as lines that came too late.
     """
-    gone = {fate.source for fate in fates if fate.reason is None and fate.source is not None}
+    gone = {fate.source for fate in fates if fate.source is not None}
     if missing:
         gone |= {one.id for one in known if rule.spares(one) is None}
-    return gone - {fate.source for fate in fates if fate.reason or Path(fate.path).exists()}
+    stay = {fate.source for fate in fates if fate.reason or fate.left}
+    return gone - stay - {one.id for one in known if rule.awaits(one)}
 
 
-def _source(found: Probe, register: Register) -> tuple[int | None, bool]:
-    """The source that a log is, and whether it is counted to its last byte."""
-    if found.length is not None:
-        verdict, tasks = register.plan(found)
-        ended = not tasks and found.length == found.size
-        return (verdict.source.id if verdict.source else None), ended
-    task = register.stream(found)
-    done = perform(task, _NOBODY)
+@dataclass(frozen=True)
+class _Looked:
+    """A local log at first sight."""
+
+    probe: Probe
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """What is counted of a log."""
+
+    source: int | None
+    ended: bool
+    """Whether nothing of it is left to count."""
+    bare: bool = False
+    """As in ``Fate``."""
+
+
+def _look(path: str) -> _Looked | Fate:
+    if path == STDIN or is_url(path):
+        return Fate(path, "not a local file")
+    if Path(path).is_symlink():
+        return Fate(path, "a link; name the log itself")
+    try:
+        mark = _mark(path)  # first, so that it is not newer than what is read
+        return _Looked(probe(path), mark)
+    except MarsError as error:
+        return Fate(path, error.message)
+    except OSError as error:
+        return Fate(path, error.strerror or "no access")
+
+
+def _mark(path: str) -> Mark:
+    """Raises ``OSError``."""
+    status = Path(path).lstat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _fate(looked: _Looked, register: Register, ages: dict[int, Known], rule: Policy) -> Fate:
+    path, mark = looked.probe.path, looked.mark
+    try:
+        found = _counted(looked.probe, register)
+    except MarsError as error:
+        return Fate(path, error.message)
+    except OSError as error:
+        return Fate(path, error.strerror or "no access")
+    age = None if found.source is None else ages.get(found.source)
+    if age is None and not found.bare:
+        return Fate(path, "never counted")
+    fate = Fate(path, None, found.source, found.bare, mark)
+    if not found.ended:
+        return replace(fate, reason="not counted to its end")
+    if day_of(mark[-1] // NANOSECONDS) > rule.until:
+        return replace(fate, reason="changed lately")
+    return replace(fate, reason=rule.spares(age) if age else None)
+
+
+def _counted(found: Probe, register: Register) -> _Counted:
+    if found.length is None:
+        return _archive(found, register)
+    if found.length < LEAST:
+        return _Counted(None, found.length == found.size, bare=True)
+    verdict, tasks = register.plan(found)
+    ended = not tasks and found.length == found.size
+    return _Counted(verdict.source.id if verdict.source else None, ended)
+
+
+def _archive(found: Probe, register: Register) -> _Counted:
+    done = perform(register.stream(found), _NOBODY)
     if done.problem is not None:
         raise MarsError(*done.problem)
-    if not done.pieces:
-        return None, False
+    ended = not done.cut_short and _last_byte(found.path) in (b"", b"\n")
+    if not done.pieces or done.pieces[-1].end < LEAST:
+        return _Counted(None, ended, bare=True)
+    source = register.archived(found)
+    if source is not None:  # held by this very file, so that no log is recognised as it any more
+        return _Counted(source, ended)
     verdict, left = register.settle(done)
-    return (verdict.source.id if verdict.source else None), not left and not done.cut_short
+    return _Counted(verdict.source.id if verdict.source else None, ended and not left)
+
+
+def _last_byte(path: str) -> bytes:
+    """Of what an archive holds; lines are counted up to the last LF alone."""
+    last = b""
+    with open_raw(path) as raw, closing(Stream(raw, path)) as stream:
+        for chunk in stream.chunks():
+            last = chunk[-1:] or last
+    return last
 
 
 _NOBODY = AllowList(frozenset(), frozenset(), frozenset())

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, text
 
-from mars_server.counting.retention import DAY, Known, Policy
+from mars_server.counting.retention import (
+    DAY,
+    Fate,
+    Known,
+    Policy,
+    forgettable,
+    judge,
+    policy,
+    remove,
+)
 from mars_server.storage import open_database
+from mars_server.storage.forgetting import known, open_weeks
+from mars_server.storage.ledger import Ledger
 from mars_server.storage.schema import weeks
 from tests.server.counting.commands import product, run, run_json
 from tests.server.counting.examples import line
@@ -53,6 +65,23 @@ def sources(url: str) -> int:
         found = connection.scalar(text("SELECT count(*) FROM sources"))
     engine.dispose()
     return int(found or 0)
+
+
+def test_nothing_is_left_in_the_write_ahead_log_of_a_counter_that_follows(tmp_path: Path) -> None:
+    url, log = f"sqlite:///{tmp_path}/c.db", tmp_path / "a.log"
+    log.write_bytes(day(17))
+    run("count", log, "--product", product(tmp_path), "--db", url)
+    publish(url)
+    os.utime(log, (OLD, OLD))
+    follower = open_database(url)
+    with follower.begin() as connection:
+        (mark,) = connection.scalars(text("SELECT ladder FROM sources")).all()
+        connection.execute(text("UPDATE sources SET lines = lines"))
+    kept = [path for path in tmp_path.glob("c.db*") if mark.encode() in path.read_bytes()]
+    assert tmp_path / "c.db-wal" in kept
+    assert run_json("scrub", log, "--db", url, "--keep-days", 0)["forgotten"] == 1
+    assert not any(mark.encode() in path.read_bytes() for path in tmp_path.glob("c.db*"))
+    follower.dispose()
 
 
 def test_a_log_that_is_not_named_stays_known(tmp_path: Path, site: tuple[str, Path]) -> None:
@@ -126,3 +155,123 @@ def test_no_line_is_younger_than_its_counting() -> None:
     assert rule.spares(Known(1, future, future, OLD - 7 * DAY)) is None
     assert rule.spares(Known(1, "2025-11-17", future, OLD)) == "week 2025-W48 is not published"
     assert rule.spares(Known(1, "2025-11-17", future, OLD + 30 * DAY)) == "too young"
+
+
+def judged(url: str, *logs: Path) -> Iterator[Fate]:
+    """As the command judges them, one after another."""
+    engine = open_database(url)
+    rule = policy(open_weeks(engine), OLD + 30 * DAY, 0)
+    yield from judge(map(str, logs), Ledger(engine), known(engine), rule)
+    engine.dispose()
+
+
+def test_a_log_that_takes_the_name_of_a_judged_one_stays(
+    tmp_path: Path, site: tuple[str, Path]
+) -> None:
+    """Rotated while another is read: the name leads to what was never counted."""
+    url, logs = site
+    first, second = logs / "access.log", logs / "access.log.2"
+    fates = judged(url, first, second)
+    fate = next(fates)
+    assert fate.reason is None
+    for log in (first, second):  # one is judged by now, the other is not
+        log.rename(log.with_suffix(".old"))
+        log.write_bytes(day(20, b"?os=linux"))
+        os.utime(log, (OLD, OLD))
+    for one in (remove(fate), *map(remove, fates)):
+        assert "rotated" in str(one.reason)
+    assert len(list(logs.iterdir())) == 5
+    again = run_json("count", logs, "--product", product(tmp_path), "--db", url)
+    assert (again["lines"], again["late"]) == (1, 1)  # the new one alone, of which two lie here
+
+
+def test_a_log_that_is_renamed_while_it_is_judged_stays_known(site: tuple[str, Path]) -> None:
+    url, logs = site
+    (fate,) = judged(url, logs / "access.log.2")
+    (logs / "access.log.2").rename(logs / "access.log.3")
+    gone = remove(fate)
+    assert "renamed" in str(gone.reason)
+    engine = open_database(url)
+    rule = policy(open_weeks(engine), OLD + 30 * DAY, 0)
+    assert forgettable([fate], known(engine), rule, missing=False)
+    assert not forgettable([gone], known(engine), rule, missing=False)
+    engine.dispose()
+
+
+def counted_and_published(folder: Path, url: str, **contents: bytes) -> Path:
+    """A folder of old logs, ``a_gz`` as ``a.gz``."""
+    logs = folder / "more"
+    logs.mkdir()
+    for name, content in contents.items():
+        log = logs / name.replace("_", ".")
+        log.write_bytes(gzip.compress(content) if log.suffix == ".gz" else content)
+        os.utime(log, (OLD, OLD))
+    run("count", logs, "--product", product(folder), "--db", url)
+    publish(url)
+    return logs
+
+
+def test_an_unfinished_last_line_keeps_an_archive_as_it_keeps_a_log(
+    tmp_path: Path, database_url: str
+) -> None:
+    logs = counted_and_published(
+        tmp_path,
+        database_url,
+        a_log=day(17) + day(18)[:-1],
+        b_gz=day(19) + day(20)[:-1],
+        c_gz=day(21),
+    )
+    done = run_json("scrub", logs, "--db", database_url, "--keep-days", 0)
+    assert done["removed"] == [str(logs / "c.gz")]
+    assert set(done["kept"].values()) == {"not counted to its end"}
+
+
+@pytest.mark.parametrize("suffix", ["log", "gz"])
+def test_a_timeless_twin_that_was_never_counted_stays(
+    tmp_path: Path, database_url: str, suffix: str
+) -> None:
+    dated = line(stamp=b"17/Nov/2025:00:00:00 +0000") * 3
+    logs = counted_and_published(tmp_path, database_url, **{f"b_{suffix}": dated})
+    counted, twin = logs / f"b.{suffix}", logs / f"a.{suffix}"
+    shutil.copy2(counted, twin)
+    done = run_json("scrub", logs, "--db", database_url, "--keep-days", 0)
+    assert done["removed"] == [str(counted)]
+    assert done["kept"] == {str(twin): "never counted"}
+
+
+def test_a_log_too_short_for_a_hit_goes_and_hides_nothing(
+    tmp_path: Path, database_url: str
+) -> None:
+    own = b"# mars access log v1 id=" + b"cd" * 16 + b"\n"
+    logs = counted_and_published(
+        tmp_path, database_url, gone_log=day(17), empty_log=b"", own_log=own, none_gz=b"", torn=b"x"
+    )
+    (logs / "gone.log").unlink()
+    told = ("scrub", logs, "--db", database_url, "--keep-days", 0, "--forget-missing")
+    done = run_json(*told)
+    assert {Path(name).name for name in done["removed"]} == {"empty.log", "own.log", "none.gz"}
+    assert done["kept"] == {str(logs / "torn"): "not counted to its end"}
+    assert (done["forgotten"], sources(database_url)) == (1, 0)
+
+
+def test_the_log_that_is_not_known_is_named(tmp_path: Path, site: tuple[str, Path]) -> None:
+    url, logs = site
+    (logs / "new.log").write_bytes(day(20))
+    ran = run("scrub", logs, "--db", url, "--keep-days", 0, "--forget-missing")
+    assert f"{logs}/new.log is not known yet, never counted, so".encode() in ran.stderr
+
+
+def test_a_line_of_a_week_to_come_is_not_counted_again(tmp_path: Path, database_url: str) -> None:
+    """The log may go; what it is known by stays for as long as its lines could be added again."""
+    near = line(stamp=b"20/Dec/2025:10:11:12 +0000")
+    logs = counted_and_published(tmp_path, database_url, a_log=day(17) + near)
+    shutil.copy2(logs / "a.log", tmp_path / "copy.log")
+    engine = open_database(database_url)
+    with engine.begin() as connection:  # as if it had been counted then
+        connection.execute(text("UPDATE sources SET counted = :then"), {"then": OLD})
+    engine.dispose()
+    done = run_json("scrub", logs, "--db", database_url, "--keep-days", 0, "--forget-missing")
+    assert (done["removed"], done["forgotten"]) == ([str(logs / "a.log")], 0)
+    toml = product(tmp_path)
+    again = run_json("count", tmp_path / "copy.log", "--product", toml, "--db", database_url)
+    assert (again["hits"], again["late"]) == (0, 0)

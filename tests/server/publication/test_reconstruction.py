@@ -22,6 +22,7 @@ from tests.server.publication.forging import (
     total,
 )
 from tests.server.publication.reconstruction import (
+    DOCS,
     documented,
     looked_at,
     probed,
@@ -35,6 +36,9 @@ from tests.server.publication.simulated import BARE, USUAL, simulated, unlisted
 def hold_the_truth(cells: Iterable[Hidden]) -> bool:
     """A program that assumes too much would find ranges that are wrong."""
     return all(0 <= cell.low <= cell.true <= cell.high for cell in cells)
+
+
+METHOD = DOCS.parents[1] / "server/mars_server/pages/templates/method.html"
 
 
 @pytest.mark.slow
@@ -74,6 +78,13 @@ def test_one_week_of_forged_requests_tells_a_count_of_a_small_project() -> None:
         assert possible(true, own) == [true]
         seen.append(tuple(each.value for each in published_sums(week)))
     assert len(set(seen)) == STEP
+
+
+@pytest.mark.parametrize("page", [*DOCS.parent.glob("*.md"), METHOD], ids=lambda page: page.name)
+def test_no_page_promises_that_a_week_gives_one_answer(page: Path) -> None:
+    text = page.read_text("utf-8").lower()
+    for promise in ("one value a week", "one number a week", "one week, one answer"):
+        assert promise not in text
 
 
 def test_the_program_knows_that_tables_add_up() -> None:

@@ -1,7 +1,8 @@
 """Publishing five years of weekly data: wall time, peak memory, page weight.
 
 Fills a counts database directly (260 weeks, 12 versions, 4 platforms, 30 languages), runs
-``mars-server publish`` as its own process, then again with nothing new to publish.
+``mars-server publish`` as its own process, then again with nothing new to publish: with the key that
+signed the index, which vouches for the charts, and without.
 """
 
 from __future__ import annotations
@@ -113,12 +114,13 @@ def _split(count: int, weights: dict[str, float], hits: int) -> dict[str, int]:
     return {**table, "none": hits - sum(table.values())}
 
 
-def publish(folder: Path) -> tuple[float, float]:
+def publish(folder: Path, *options: str) -> tuple[float, float]:
     """Wall seconds and the peak memory of all children so far in MB."""
     command = [
         str(Path(sys.executable).with_name("mars-server")), "publish",
         "--db", f"sqlite:///{folder}/counts.db", "--out", str(folder / "site"),
         "--product", str(folder / "product.toml"), "--now", "2027-01-01T00:00:00Z",
+        *options,
     ]  # fmt: skip
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=sys.stderr)
@@ -189,14 +191,21 @@ def main() -> int:
             f"languages = {json.dumps(LANGUAGES)}\n"
         )
         fill(f"sqlite:///{folder}/counts.db")
-        first, memory = publish(folder)
-        again, _ = publish(folder)
+        key = folder / "operator-key.pem"
+        subprocess.run(
+            ["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)], check=True
+        )
+        key.chmod(0o600)
+        first, _ = publish(folder, "--sign-key", str(key))
+        again, _ = publish(folder, "--sign-key", str(key))
+        unsigned, memory = publish(folder)
         costs = serving_cost(folder)
         weights = sorted(pages(folder / "site"))
         files = [path for path in (folder / "site").rglob("*") if path.is_file()]
         size = sum(path.stat().st_size for path in files)
     print(f"publish, {WEEKS} weeks at once: {first:.1f} s (limit {LIMIT_SECONDS})")
-    print(f"publish again, nothing new:  {again:.1f} s")
+    print(f"again, nothing new, signed:  {again:.1f} s")
+    print(f"again, nothing new, no key:  {unsigned:.1f} s (draws all charts anew)")
     print(f"peak memory:                 {memory:.0f} MB (limit {LIMIT_MEGABYTES})")
     print(f"heaviest page with charts:   {weights[-1][0]} bytes ({weights[-1][1]})")
     print(f"lightest page:               {weights[0][0]} bytes ({weights[0][1]})")
@@ -204,7 +213,11 @@ def main() -> int:
     print(f"cached page, server CPU:     {costs['page']:.0f} µs a request")
     print(f"static file, same bytes:     {costs['static']:.0f} µs; ratio {ratio:.2f} (limit 1.5)")
     print(f"site:                        {len(files)} files, {size / 1e6:.1f} MB")
-    fine = first < LIMIT_SECONDS and memory < LIMIT_MEGABYTES and weights[-1][0] < LIMIT_PAGE
+    fine = (
+        max(first, unsigned) < LIMIT_SECONDS
+        and memory < LIMIT_MEGABYTES
+        and weights[-1][0] < LIMIT_PAGE
+    )
     fine = fine and ratio <= LIMIT_RATIO
     return 0 if fine else 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -18,6 +18,8 @@ from mars.wire.times import parse_time
 if TYPE_CHECKING:
     from mars_server.publication.publish import Outcome
 
+MOST_NAMES: Final = 10
+"""Files of others that are named; more are counted."""
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -92,12 +94,12 @@ class _Time(click.ParamType[int]):
     "--chart-cache",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Keep drawn charts here, so that the next run draws only new ones.",
+    help="Keep drawn charts here (outside the site), so that the next run draws only new ones.",
 )
 @click.option(
     "--adopt",
     is_flag=True,
-    help="Take over weeks that DIR holds and the database lost. Count all logs first.",
+    help="Take over what DIR holds and the database lost. Count all logs first.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def publish(
@@ -188,6 +190,14 @@ def _warnings(outcome: Outcome) -> Iterator[str]:
         yield (
             f"Days without a hit: {names}; the project was new, the server was away or a log is "
             "missing (counts weeks). The pages do not know; tell readers by --notes."
+        )
+    if outcome.foreign:
+        names = ", ".join(outcome.foreign[:MOST_NAMES])
+        more = len(outcome.foreign) - MOST_NAMES
+        rest = f" and {more} more" if more > 0 else ""
+        yield (
+            f"Not of this site: {names}{rest}. The index does not name them; if you did not put "
+            "them there, somebody else can write to the folder."
         )
     if outcome.unsigned:
         yield "The index was signed and is no longer, which readers see; give --sign-key again."

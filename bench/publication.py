@@ -1,8 +1,8 @@
 """Publishing five years of weekly data: wall time, peak memory, page weight.
 
 Fills a counts database directly (260 weeks, 12 versions, 4 platforms, 30 languages), runs
-``mars-server publish`` as its own process, then again with nothing new to publish: with the key that
-signed the index, which vouches for the charts, and without.
+``mars-server publish`` as its own process, then again with nothing new to publish: with the key
+that signed the index, which vouches for the charts, and without.
 """
 
 from __future__ import annotations

@@ -27,15 +27,19 @@ from hashlib import blake2b
 from mars.errors import StateError
 from mars_server.counting.essence import essence, has_time
 
-SCALES = (512, *(size for k in range(10, 16) for size in (2**k, 3 * 2 ** (k - 1))), 2**16)
-"""Bytes: 512, 1,024, 1,536, 2,048, 3,072 … 65,536. Each step is several lines, so that whoever
-could test the hashes could not guess one line after another."""
+SCALES = (*(size for k in range(10, 16) for size in (2**k, 3 * 2 ** (k - 1))), 2**16)
+"""Bytes: 1,024, 1,536, 2,048, 3,072 … 65,536. Each step is several lines, so that not even who has
+the key of the hashes can guess one line after another."""
+LINES = 20
+"""Up to so many of the first lines, as far as they end within the first of ``SCALES``, each have a
+hash: two short logs may begin with the same line."""
 HEAD = SCALES[-1]
 LEAST = 64
 """Bytes of whole lines below which a log has no identity yet and waits; no hit is shorter."""
 WINDOW = 64 * 1024
 """Bytes before the position that the tail is the hash of."""
 
+_LF = ord("\n")
 _OWN = re.compile(rb"# mars access log v1 id=([0-9a-f]{32})\n")
 _GAP = re.compile(_OWN.pattern + rb"# mars lost=([0-9]{1,18}) day=([0-9]{4}-[0-9]{2}-[0-9]{2})\n")
 
@@ -46,10 +50,11 @@ def digest(data: bytes) -> str:
 
 
 def ladder(head: bytes) -> tuple[str, ...]:
-    """The hash of the first line, then of the whole lines within each of ``SCALES`` that ``head``
-    reaches; ``head`` is some whole lines or ``HEAD`` bytes."""
-    ends = [head.find(b"\n"), *(head.rfind(b"\n", 0, size) for size in SCALES if size <= len(head))]
-    return tuple(digest(head[: end + 1])[:16] for end in ends) if head else ()
+    """The hash up to the end of each of the first ``LINES``, then of the whole lines within each of
+    ``SCALES`` that ``head`` reaches; ``head`` is some whole lines or ``HEAD`` bytes."""
+    ends = [at + 1 for at, byte in enumerate(head[: SCALES[0]]) if byte == _LF][:LINES]
+    ends += [head.rfind(b"\n", 0, size) + 1 for size in SCALES if size <= len(head)]
+    return tuple(digest(head[:end])[:16] for end in ends)
 
 
 def tail(data: bytes) -> str:

@@ -137,3 +137,20 @@ def test_a_changed_log_of_our_own_is_refused() -> None:
 )
 def test_timeless_means_no_time_of_day(head: bytes, timeless: bool) -> None:
     assert is_timeless(head) is timeless
+
+
+def test_short_logs_that_begin_with_the_same_line_are_told_apart() -> None:
+    one = line() * 3
+    other = line() + line(stamp=b"21/Nov/2026:10:11:13 +0000")
+    assert identify(face(other), [source(one)]).start == 0
+    assert identify(face(line() * 2), [source(one)]).waits
+
+
+@pytest.mark.parametrize("content", [b"\n" * 3000, b"x" * 2000 + b"\n", TIMED * 30, line(), b""])
+def test_a_ladder_only_grows_and_fits_its_column(content: bytes) -> None:
+    whole = ladder(content[:HEAD])
+    assert len("".join(whole)) <= 1000
+    for end in (at + 1 for at, byte in enumerate(content[:3000]) if byte == 10):
+        shorter = ladder(content[:end])
+        assert len(shorter) > 0
+        assert whole[: len(shorter)] == shorter

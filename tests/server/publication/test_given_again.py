@@ -12,7 +12,7 @@ from sqlalchemy import Engine, delete, insert
 
 from mars.errors import ConfigError
 from mars_server.pages.address import parse
-from mars_server.pages.events import Note
+from mars_server.pages.events import NOTES_FILE, Note, decode_own_logs
 from mars_server.publication.compose import Rules
 from mars_server.publication.folder import read_weeks
 from mars_server.publication.ledger import own_logs, partial, published
@@ -165,6 +165,7 @@ def test_pages_promise_for_our_own_logs_alone(tmp_path: Path, publish: kit.Publi
     own = "without address, without time of day"
     add_source(engine, "a" * 32)
     publish(engine, site, kit.RULES, kit.LATER)
+    assert decode_own_logs((site / NOTES_FILE).read_bytes())
     assert own in (site / "method/index.html").read_text()
     assert "No address, no time of day" in (site / "privacy/index.html").read_text()
     add_source(engine, None)
@@ -172,6 +173,7 @@ def test_pages_promise_for_our_own_logs_alone(tmp_path: Path, publish: kit.Publi
     assert own not in (site / "method/index.html").read_text()
     assert "No address, no time of day" not in (site / "privacy/index.html").read_text()
     assert "only its operator knows" in (site / "privacy/index.html").read_text()
+    assert not decode_own_logs((site / NOTES_FILE).read_bytes()), "which a server reads"
     with engine.begin() as connection:
         connection.execute(delete(sources))
     assert not own_logs(engine), "remembered when the log is forgotten"

@@ -24,6 +24,8 @@ CACHED_LINES = 10_000
 """Lines kept ready in memory; a product makes a few hundred."""
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """No reason not to serve; whatever else hinders the log at the start is a mistake in a setting."""
+_UNCOUNTED = "answers are served but not counted"
+_COUNTED_LATER = "answers are counted if it comes back before the server ends"
 _ROOM, _BACK = "make room on that disk", "put the folder back"
 _ADVICE = {
     errno.ENOSPC: _ROOM,
@@ -79,7 +81,7 @@ class AccessLog:
                     "log-unwritable",
                     f"The log folder {self._folder} cannot be written ({error.strerror}).",
                 ) from None
-            self._sick("the log folder cannot be written", error)
+            self._sick(f"the log folder cannot be written; {_UNCOUNTED}", error)
 
     def _close_leftovers(self) -> None:
         try:
@@ -107,7 +109,7 @@ class AccessLog:
         if current is None:
             self._missing[day] += 1
         fault = self._fault if current is None else current.fault
-        self._sick("the access log cannot be written", fault)
+        self._sick(f"the access log cannot be written; {_UNCOUNTED}", fault)
 
     def _line(self, day: int, query: str, status: int, size: int) -> bytes:
         key = (query, status, size)
@@ -144,7 +146,8 @@ class AccessLog:
             if self._current.restore():
                 self._tell("the open part of the access log had vanished; it was written anew")
         except OSError as error:
-            self._sick("the log folder is gone or cannot be written", error)
+            then = _UNCOUNTED if self._current is None else _COUNTED_LATER
+            self._sick(f"the log folder is gone or cannot be written; {then}", error)
             return
         if not self._healthy and self._probe():
             self._healthy = self._look_for_leftovers = True
@@ -230,7 +233,7 @@ class AccessLog:
     def _sick(self, what: str, error: OSError) -> None:
         if self._healthy:
             self._healthy = False
-            self._tell(f"{what}; answers are served but not counted: {self._because(error)}")
+            self._tell(f"{what}: {self._because(error)}")
 
     def _because(self, error: OSError) -> str:
         """The folder, the system's reason and what to do; no byte of a request."""

@@ -96,6 +96,7 @@ def _check_there(url: URL) -> None:
 
 
 def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": LOCK_WAIT})
     path = Path(url.database or "")
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
@@ -103,7 +104,6 @@ def _sqlite(url: URL) -> Engine:
         # by opening it: closing it again would drop the locks of another thread's connection.
         with suppress(OSError):  # which SQLite explains
             os.mknod(path, 0o600)
-    engine = create_engine(url, connect_args={"timeout": LOCK_WAIT})
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_immediate)
     return engine

@@ -65,11 +65,15 @@ def test_the_newest_migration_is_the_one_that_is_asked_for() -> None:
         "postgresql://me:hunter2@localhost/x?nonsense=1",
     ],
 )
-def test_other_urls_are_refused_without_their_password(url: str) -> None:
+def test_other_urls_are_refused_without_their_password(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError) as error:
         open_database(url)
     assert error.value.reason == "database-url"
     assert "hunter2" not in str(error.value)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_database_out_of_reach_says_so(tmp_path: Path) -> None:

@@ -89,7 +89,15 @@ def test_m40_a_value_of_the_right_form_is_found_with_the_allow_list_only(log: Pa
     assert [entry.name for entry in broken(log, ALLOW)] == ["lines"]
 
 
-@pytest.mark.parametrize("name", ["access-192.0.2.7.log", "access.log", "error.log.gz", "nginx/"])
+@pytest.mark.parametrize("name", ["access-{}.part", "access-{}-lost7.part", ".access-{}.part",
+                                  "access-{}.log.part", ".probe-01234567.part"])  # fmt: skip
+def test_the_names_that_a_server_gives_are_known(log: Path, name: str) -> None:
+    (log / name.format(f"2026-11-22-{TOKEN}")).touch(mode=0o600)
+    assert broken(log, ALLOW) == []
+
+
+@pytest.mark.parametrize("name", ["access-192.0.2.7.log", "access.log", "error.log.gz", "nginx/",
+                                  f"access-2026-11-22-{TOKEN}-lost7.log"])  # fmt: skip
 def test_m40_other_files_and_folders_are_named_by_number(log: Path, name: str) -> None:
     path = log / name
     path.mkdir(mode=0o700) if name.endswith("/") else path.touch(mode=0o600)

@@ -1,4 +1,5 @@
-"""Draws charts in a process of its own, at the lowest priority: whoever else is served goes first.
+"""Draws charts in processes of their own: for the server one at the lowest priority, so that
+whoever else is served goes first; for publishing one for each core where there is much to draw.
 
 The renderer is a browser engine's; within the serving process it would take turns with the news.
 """
@@ -8,17 +9,24 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import queue
 import subprocess
 import sys
 import threading
 import weakref
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Final
 
 from mars.errors import StateError
 from mars_server.charts.render import Chart, Picture, render
 
 LOWEST: Final = 19
-"""Niceness of the process that draws."""
+"""Niceness of a process that draws for the server."""
+MOST: Final = 4
+"""Processes that draw at once for publishing."""
+FEW: Final = 10
+"""Charts for which another process is not worth its start."""
 TRIES: Final = 2
 """A process that was ended (by the kernel, out of memory) is replaced once for each chart."""
 
@@ -29,7 +37,8 @@ class Drawer:
     Safe for threads. The process ends with this object, and when ours does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, niceness: int = LOWEST) -> None:
+        self._niceness = niceness
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -58,7 +67,7 @@ class Drawer:
     def _start(self) -> subprocess.Popen[bytes]:
         # A session of its own: Ctrl-C is for the server, which then lets this one end.
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__],
+            [sys.executable, "-P", "-m", __name__, str(self._niceness)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -74,16 +83,38 @@ class Drawer:
             self._process = None
 
 
+def draw_all(charts: Sequence[Callable[[], Chart]]) -> Iterator[Picture]:
+    """The pictures of ``charts``, in their order: a few are drawn here, many in one process for
+    each core that is ours, at most ``MOST``. Raises ``StateError`` (``drawing-failed``)."""
+    count = min(len(os.sched_getaffinity(0)), MOST, len(charts) // FEW)
+    if count < 2:
+        yield from (render(chart()) for chart in charts)
+        return
+    free: queue.SimpleQueue[Drawer] = queue.SimpleQueue()
+    for _ in range(count):
+        free.put(Drawer(niceness=0))
+
+    def draw(chart: Callable[[], Chart]) -> Picture:
+        one = free.get()
+        try:
+            return one.render(chart())
+        finally:
+            free.put(one)
+
+    with ThreadPoolExecutor(count) as threads:
+        yield from threads.map(draw, charts)
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     with contextlib.suppress(OSError):  # what was not yet written has no reader any more
         process.communicate()
 
 
-def work(requests: IO[bytes], answers: IO[bytes]) -> None:
+def work(requests: IO[bytes], answers: IO[bytes], niceness: int) -> None:
     """Draws until nobody asks any more."""
     with contextlib.suppress(OSError):  # forbidden by some systemd units; not needed
-        os.nice(LOWEST)
+        os.nice(niceness)
     while True:
         try:
             chart = pickle.load(requests)  # noqa: S301  our own server wrote it
@@ -94,4 +125,4 @@ def work(requests: IO[bytes], answers: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    work(sys.stdin.buffer, sys.stdout.buffer)
+    work(sys.stdin.buffer, sys.stdout.buffer, int(sys.argv[1]))

@@ -146,9 +146,10 @@ def shares_chart(table: str, weeks: Sequence[Week], words: Words) -> Chart:
     """Stacked shares of ``table``; a week that tells none leaves a gap. Beside the chart stand the
     shares of the last week, where it tells them."""
     series = bands(table, weeks)
+    stacked = {week.week: stack(table, week, series) for week in weeks}
     rows = []
-    for run, part in enumerate(runs(weeks, lambda week: tells_shares(table, week))):
-        stacks = [(monday(week.week), stack(table, week, series)) for week in part]
+    for run, part in enumerate(runs(weeks, lambda week: bool(stacked[week.week]))):
+        stacks = [(monday(week.week), stacked[week.week]) for week in part]
         stacks.append((stacks[-1][0] + timedelta(days=7), stacks[-1][1]))
         for day, places in stacks:
             rows += [
@@ -163,14 +164,14 @@ def shares_chart(table: str, weeks: Sequence[Week], words: Words) -> Chart:
                 }
                 for band in series
             ]
-    last = stack(table, weeks[-1], series) if weeks else {}
+    last = stacked[weeks[-1].week] if weeks else {}
     beside = [band for band in series if _height(last.get(band.name, (0, 0))) > THINNEST_LABEL]
     faded = [band for band in series if band not in beside]
     names = {band: _band_name(table, band, weeks, words) for band in series}
     datasets = {
         "bands": rows,
         "labels": _labels(table, weeks, beside, last, names, words),
-        "inside": _inside(table, weeks, faded, series, names),
+        "inside": _inside(weeks, stacked, faded, names),
         "marks": [{"x": _middle(week)} for week in weeks if "disturbed" in week.flags],
     }
     return _timed(Chart("shares", datasets, numbers=words.numbers), weeks)
@@ -257,10 +258,9 @@ def _labels(
 
 
 def _inside(
-    table: str,
     weeks: Sequence[Week],
+    stacked: Mapping[str, Mapping[str, tuple[float, float]]],
     faded: Sequence[Band],
-    series: Sequence[Band],
     names: Mapping[Band, str],
 ) -> Rows:
     """Names of bands that the last week does not have, each where the band is highest."""
@@ -268,7 +268,7 @@ def _inside(
     edge = math.ceil(len(weeks) * EDGE - 0.5)
     inner = weeks[edge:-edge] or weeks
     for band in faded:
-        places = [(week, stack(table, week, series).get(band.name, (0.0, 0.0))) for week in inner]
+        places = [(week, stacked[week.week].get(band.name, (0.0, 0.0))) for week in inner]
         week, place = max(places, key=lambda each: _height(each[1]))
         if _height(place) >= LOWEST_NAMED:
             rows.append(

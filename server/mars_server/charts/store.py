@@ -8,9 +8,10 @@ import os
 import re
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -55,6 +56,7 @@ class ChartStore:
         in_memory: int = IN_MEMORY,
         limit: int = ON_DISK,
         renderer: Callable[[Chart], Picture] = render,
+        draw_all: Callable[[Sequence[Callable[[], Chart]]], Iterable[Picture]] | None = None,
     ) -> None:
         self._folder = folder
         self._site = site
@@ -62,18 +64,38 @@ class ChartStore:
         self._in_memory = in_memory
         self._limit = limit
         self._render = renderer
+        self._draw_all = draw_all or (lambda charts: (renderer(chart()) for chart in charts))
         self._memory: OrderedDict[str, Picture] = OrderedDict()
 
     def picture(self, name: str, chart: Callable[[], Chart]) -> Picture:
         """The picture called ``name``, which is the ``key`` of what ``chart`` returns."""
-        found = self._memory.pop(name, None) or self._load(name) or self._published(name)
+        found = self._find(name)
         if found is None:
             found = self._render(chart())
             self._save(name, found)
-        self._memory[name] = found
+        self._keep(name, found)
+        return found
+
+    def draw(self, charts: Mapping[str, Callable[[], Chart]]) -> None:
+        """Draws those of ``charts`` (by name, as many as are kept in memory) that are not there."""
+        missing = {}
+        for name, chart in islice(charts.items(), self._in_memory):
+            found = self._find(name)
+            if found is None:
+                missing[name] = chart
+            else:
+                self._keep(name, found)
+        for name, picture in zip(missing, self._draw_all([*missing.values()]), strict=True):
+            self._save(name, picture)
+            self._keep(name, picture)
+
+    def _find(self, name: str) -> Picture | None:
+        return self._memory.pop(name, None) or self._load(name) or self._published(name)
+
+    def _keep(self, name: str, picture: Picture) -> None:
+        self._memory[name] = picture
         if len(self._memory) > self._in_memory:
             self._memory.popitem(last=False)
-        return found
 
     def _published(self, name: str) -> Picture | None:
         return None if self._site is None else published.find(self._site, name, self._vouched)

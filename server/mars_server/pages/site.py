@@ -6,8 +6,8 @@ weeks and nothing else, so no page, picture or download can show more than was p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from importlib.resources import files
 from typing import Final
 
@@ -82,6 +82,7 @@ class Site:
 
     def export(self) -> Iterator[tuple[str, bytes]]:
         """Path and bytes of every file of the static site."""
+        self._charts.draw(self._wanted())
         for each in self.addresses():
             content = self.content(each)
             assert content is not None
@@ -91,11 +92,24 @@ class Site:
         """The folders that hold a chart, with its key."""
         return {
             address.path.removesuffix(f"/{place.PAGE}"): self._key(address, span)
-            for name in ranges.names(self._weeks)
-            if (span := ranges.pick(name, self._weeks)) is not None
-            for code in LANGUAGES
-            for address in (Address(code, section, name) for section in place.CHARTS)
+            for address, span in self._places()
         }
+
+    def _wanted(self) -> dict[str, Callable[[], Chart]]:
+        """Every chart of the static site, by key."""
+        return {
+            self._key(address, span): partial(self.chart, address, span)
+            for address, span in self._places()
+        }
+
+    def _places(self) -> Iterator[tuple[Address, Range]]:
+        """Where the static site has charts."""
+        for name in ranges.names(self._weeks):
+            span = ranges.pick(name, self._weeks)
+            if span is not None:
+                for code in LANGUAGES:
+                    for section in place.CHARTS:
+                        yield Address(code, section, name), span
 
     def content(self, address: Address) -> bytes | None:
         """The bytes at ``address``, or None where there is nothing."""

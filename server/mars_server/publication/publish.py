@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from mars.errors import ConfigError
 from mars.wire.ed25519 import public_key
 from mars_server.charts import published as drawn
+from mars_server.charts.drawer import draw_all
 from mars_server.charts.store import ChartStore
 from mars_server.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
 from mars_server.pages.site import Site
@@ -123,7 +124,13 @@ def _charts(out: Path, public: bytes | None, cache: Path | None) -> ChartStore:
     """Pictures come from the operator's cache, or from ``out`` where an index signed by his own key
     vouches for them: whoever can write to the web folder could have forged them."""
     listed = None if public is None else index.vouched(out / DATA, public).get(drawn.FILE)
-    return ChartStore(cache, site=out if listed else None, vouched=listed, in_memory=MOST_PICTURES)
+    return ChartStore(
+        cache,
+        site=out if listed else None,
+        vouched=listed,
+        in_memory=MOST_PICTURES,
+        draw_all=draw_all,
+    )
 
 
 def standing_noise(engine: Engine, out: Path, *, adopt: bool) -> float | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import os
 import re
 import shutil
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -18,7 +20,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from mars.errors import ConfigError, StateError, WireError
-from mars_server.charts.drawer import LOWEST, Drawer
+from mars_server.charts.drawer import FEW, LOWEST, Drawer, draw_all
 from mars_server.charts.published import FILE
 from mars_server.charts.render import Chart, render
 from mars_server.dashboard import FREE_QUEUE, dashboard_routes
@@ -314,6 +316,21 @@ def test_a_chart_that_cannot_be_drawn_is_an_error_and_the_next_one_is_drawn() ->
         drawer.render(Chart("installations", {"weeks": [{"x": object}]}))
     assert caught.value.reason == "drawing-failed"
     assert drawer.render(Chart("installations", {"weeks": []})).png
+
+
+def test_many_charts_are_drawn_by_several_processes_and_are_the_same() -> None:
+    week = {"x": "2026-01-08", "run": 0, "low": 1, "installations": 5, "point": True}
+    charts = [Chart("installations", {"weeks": [{**week, "high": high}]}) for high in (9, 90)]
+    wanted = [render(chart) for chart in charts]
+    assert wanted[0] != wanted[1]
+    before = set(psutil.Process().children())
+    drawn = draw_all([partial(charts.__getitem__, number % 2) for number in range(2 * FEW)])
+    assert next(drawn) == wanted[0]
+    started = set(psutil.Process().children()) - before
+    cores = len(os.sched_getaffinity(0))
+    assert len(started) == (0 if cores == 1 else 2)
+    assert [*drawn] == [wanted[number % 2] for number in range(1, 2 * FEW)]
+    assert not any(process.is_running() for process in started)
 
 
 def test_addresses_do_not_depend_on_the_server(served: str) -> None:

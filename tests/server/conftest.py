@@ -10,13 +10,15 @@ import pytest
 from tests.server.postgres import Postgres, missing, postgres
 
 
-@pytest.fixture(scope="session", autouse=True)
-def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the counters of PostgreSQL keep their keys, in the place of the user's own."""
+@pytest.fixture(autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the counters of PostgreSQL keep their keys, in the place of the user's own.
+
+    By the test's own ``monkeypatch``, so that what a test sets itself is taken back before.
+    """
     folder = tmp_path_factory.mktemp("state")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(folder))
-        yield folder
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

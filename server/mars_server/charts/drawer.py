@@ -1,5 +1,5 @@
 """Draws charts in processes of their own: for the server one at the lowest priority, so that
-whoever else is served goes first; for publishing one for each core where there is much to draw.
+whoever else is served goes first; for publishing one for each of up to two cores where there is much to draw.
 
 The renderer is a browser engine's; within the serving process it would take turns with the news.
 """
@@ -23,8 +23,8 @@ from mars_server.charts.render import Chart, Picture, render
 
 LOWEST: Final = 19
 """Niceness of a process that draws for the server."""
-MOST: Final = 4
-"""Processes that draw at once for publishing."""
+MOST: Final = 2
+"""Processes that draw at once for publishing; with more it would take over 500 MB."""
 FEW: Final = 10
 """Charts for which another process is not worth its start."""
 TRIES: Final = 2

@@ -1,5 +1,6 @@
 """Draws charts in processes of their own: for the server one at the lowest priority, so that
-whoever else is served goes first; for publishing one for each of up to two cores where there is much to draw.
+whoever else is served goes first; for publishing two, where there is much to draw and a core for
+each.
 
 The renderer is a browser engine's; within the serving process it would take turns with the news.
 """

@@ -22,7 +22,7 @@ help:
 
 setup: $(STAMP)
 
-$(STAMP): setup.cfg constraints.txt pyproject.toml scripts/setup.sh scripts/packages.sh
+$(STAMP): setup.cfg server/setup.cfg motd/setup.cfg requirements/build.txt requirements/dev.txt scripts/setup.sh scripts/packages.sh
 	@bash scripts/setup.sh
 
 demo: $(STAMP)
@@ -52,10 +52,10 @@ soak: $(STAMP)
 	@bash scripts/packages.sh bench
 	@$(BIN)/python -m bench.soak $(ARGS)
 
-# Freezes the versions of a fresh environment into constraints.txt.
+# Writes every version and its hashes into requirements/.
 lock:
 	@bash scripts/lock.sh
 
 clean:
-	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage mutants
+	rm -rf build dist */build */dist *.egg-info */*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage mutants
 	find . -name __pycache__ -not -path './.venv/*' -type d -prune -exec rm -rf {} +

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mars.client import Mars
 
-__all__ = ["Mars"]
+__all__ = ["Mars", "__version__"]
+__version__ = "0.1.0"
+"""Of all three distributions, which read it here when they are built."""
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 import click
@@ -59,7 +60,58 @@ def _help(command: click.Command, name: str, parent: click.Context | None) -> It
                 yield from _help(found, child, context)
 
 
-GENERATED = {"docs/commands.md": commands_page}
+LOCKS = ("client", "motd", "server")
+"""The locks of requirements/ that somebody installs who does not work on this repository."""
+ELSEWHERE = {"tzdata": "Apache-2.0"}
+"""Licences of what is installed on other systems alone, read from its metadata by hand."""
+_PIN = re.compile(r"^([\w.-]+)(?:\[.*?\])?==(\S+)", re.MULTILINE)
+_CLASSIFIER = "License :: OSI Approved :: "
+
+
+def licences_page() -> str:
+    """docs/licences.md: what each distribution brings along, and under which licence."""
+    pins = {lock: dict(_PIN.findall(_lock(lock))) for lock in LOCKS}
+    every = {name: version for lock in LOCKS for name, version in pins[lock].items()}
+    rows = [
+        f"| {name} | {every[name]} | {_licence(name)} | "
+        + " | ".join("x" if name in pins[lock] else "" for lock in LOCKS)
+        + " |"
+        for name in sorted(every)
+    ]
+    return "\n".join(
+        [
+            "# Licences",
+            "",
+            (
+                "MARS itself is under the Apache License 2.0. Written by `make docs` from "
+                "`requirements/` and the metadata of each package: what the three distributions "
+                "install. tor and GnuPG are programs of their own, part of none."
+            ),
+            "",
+            "| package | version | licence | mars-client | mars-motd | mars-server |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _lock(name: str) -> str:
+    return (ROOT / "requirements" / f"{name}.txt").read_text("utf-8")
+
+
+def _licence(name: str) -> str:
+    """As the package's metadata says: its SPDX expression, else its text's first line."""
+    try:
+        told = metadata(name)
+    except PackageNotFoundError:
+        return ELSEWHERE[name]
+    classified = [c for c in told.get_all("Classifier", []) if c.startswith(_CLASSIFIER)]
+    text = told["License-Expression"] or ", ".join(c.removeprefix(_CLASSIFIER) for c in classified)
+    return str(text or told["License"]).splitlines()[0].replace("|", "/")
+
+
+GENERATED = {"docs/commands.md": commands_page, "docs/licences.md": licences_page}
 
 
 def tracked(pattern: str) -> list[Path]:

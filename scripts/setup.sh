@@ -24,9 +24,12 @@ if [ -z "$PYTHON" ]; then
     echo "Python $LEAST or later is needed (Debian 12, Ubuntu 24.04 or later have it); name yours with make setup PYTHON=/path/to/python3" >&2
     exit 1
 fi
-echo "setting up .venv with $("$PYTHON" --version) and the locked versions of constraints.txt"
+echo "setting up .venv with $("$PYTHON" --version) and the locked versions of requirements/dev.txt"
 [ -x .venv/bin/python ] && good .venv/bin/python || "$PYTHON" -m venv --clear .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "setuptools>=77" wheel
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
+install --require-hashes -r requirements/build.txt
+# stem comes as source alone; it is built by the tools that the line before has pinned.
+install --require-hashes --no-build-isolation --only-binary :all: --no-binary stem -r requirements/dev.txt
+PYTHONWARNINGS=ignore install --no-deps --no-build-isolation -e . -e server -e motd
 touch .venv/.stamp
 echo "ready: make demo, make test, make check"

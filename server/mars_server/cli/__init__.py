@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mars import __version__
 from mars.console import LazyGroup, run
 
 _PLACES = {
@@ -22,7 +23,7 @@ _PLACES = {
 
 
 @click.group(cls=LazyGroup, commands_in=_PLACES, context_settings={"max_content_width": 96})
-@click.version_option(package_name="mars")
+@click.version_option(__version__)
 def cli() -> None:
     """Serve the message of the day, count the access logs, publish floored figures."""
 

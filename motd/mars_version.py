@@ -1,0 +1,1 @@
+../mars/__init__.py

@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
-from mars.metrics import DAY, install_age
 from mars.testing.chance import SeededChance
+from mars.wire.variables import DAY, install_age
 
 SIZES = (300, 3_000, 30_000, 300_000)
 FEW = 10

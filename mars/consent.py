@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from mars.errors import ConsentError
-from mars.metrics import BASIC, DECLARED_NAMES
+from mars.wire.variables import BASIC, NAMES
 
 OFF, PLAIN, TRACKED = LEVELS = ("off", "plain", "tracked")
 """From least to most."""
@@ -26,7 +26,7 @@ class Decision:
     decided: int
     """Unix time. Nothing from before it is ever sent."""
     variables: tuple[str, ...] = BASIC
-    asked: tuple[str, ...] = DECLARED_NAMES
+    asked: tuple[str, ...] = NAMES
     stats: bool = False
     errors: bool = False
     direct: bool = False
@@ -63,7 +63,7 @@ def effective(layers: Iterable[Layer]) -> Effective:
     """The minimum. Where the user alone would have led to the same level, the user decided."""
     heard = tuple(layers)
     lowest = min(heard, key=lambda layer: (LEVELS.index(layer.level), layer.name not in USERS))
-    variables = frozenset(DECLARED_NAMES)
+    variables = frozenset(NAMES)
     for layer in heard:
         if layer.variables is not None:
             variables &= layer.variables
@@ -191,12 +191,12 @@ def new_variables(decision: Decision | None) -> tuple[str, ...]:
     """What has been declared since the user was asked; they are off until the user is asked."""
     if decision is None or decision.level == OFF:
         return ()
-    return tuple(name for name in DECLARED_NAMES if name not in decision.asked)
+    return tuple(name for name in NAMES if name not in decision.asked)
 
 
 def undeclared(variables: Collection[str]) -> tuple[str, ...]:
     """Names that nobody has declared; they are never sent."""
-    return tuple(name for name in variables if name not in DECLARED_NAMES)
+    return tuple(name for name in variables if name not in NAMES)
 
 
 def refusal(voice: Effective) -> ConsentError:

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mars import consent, metrics
+from mars import consent
 from mars.errors import ConfigError, TransportError
 from mars.ports import Platform
 from mars.state import State
 from mars.wire.query import MOTD_PATH, encode
 from mars.wire.request import get_bytes
 from mars.wire.url import Location, parse_url
+from mars.wire.variables import Facts, chosen, values
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 FILE = "file:"
@@ -120,10 +121,10 @@ def read_policy(host: Platform) -> consent.Layer | None:
         return consent.policy_layer(None)
 
 
-def facts(app: App, state: State, host: Platform, now: int) -> metrics.Facts:
+def facts(app: App, state: State, host: Platform, now: int) -> Facts:
     """What the metrics are made of."""
     locale = app.locale or host.locale
-    return metrics.Facts(
+    return Facts(
         version=app.version,
         system=host.system,
         installed=state.installed,
@@ -158,9 +159,9 @@ def plan(
     location = check_url(address, by_hand=url is not None)
     if not _is_private(location):
         voice = consent.effective([*voice.layers, _READ_ALONG])
-    found = metrics.values(facts(app, state, host, now))
-    values = metrics.chosen(found, voice.variables, state.pick)
-    return Plan(voice.level, *_written(location, encode(values)), values, voice)
+    found = values(facts(app, state, host, now))
+    said = chosen(found, voice.variables, state.pick)
+    return Plan(voice.level, *_written(location, encode(said)), said, voice)
 
 
 def check_url(url: str, *, by_hand: bool = False) -> Location:

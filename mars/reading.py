@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mars.metrics import system_value
 from mars.plan import App
 from mars.ports import Platform
 from mars.wire.motd import Motd
 from mars.wire.product import is_release
 from mars.wire.targeting import Shown, clean, select, update_status
 from mars.wire.times import format_time
+from mars.wire.variables import system_value
 
 
 @dataclass(frozen=True)

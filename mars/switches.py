@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mars import consent
 from mars.errors import ConfigError, MarsError
-from mars.metrics import BASIC, DECLARED_NAMES, country_value
+from mars.wire.variables import BASIC, NAMES, country_value
 
 if TYPE_CHECKING:
     from mars.engine import Engine
@@ -108,7 +108,7 @@ def granted(
     decision = consent.Decision(
         level=level,
         decided=now,
-        variables=tuple(name for name in DECLARED_NAMES if name in chosen),
+        variables=tuple(name for name in NAMES if name in chosen),
         stats=old.stats if stats is None else stats,
         errors=old.errors if errors is None else errors,
         direct=old.direct if direct is None else direct,

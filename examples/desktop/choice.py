@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tkinter import ttk
 
 from mars import Mars
-from mars.metrics import BASIC, DECLARED
+from mars.wire.variables import BASIC, VARIABLES
 
 LEVELS = (
     ("off", "Nothing", "No request is made. You will not hear of security updates here."),
@@ -41,7 +41,7 @@ class Choice(ttk.Frame):
         self.level = tk.StringVar(self, decision.level if decision else "off")
         chosen = decision.variables if decision and decision.level == "tracked" else BASIC
         self.switches = {
-            variable.name: tk.BooleanVar(self, variable.name in chosen) for variable in DECLARED
+            variable.name: tk.BooleanVar(self, variable.name in chosen) for variable in VARIABLES
         }
         self.country = tk.StringVar(self)
         self._levels()
@@ -99,7 +99,7 @@ class Choice(ttk.Frame):
         self._boxes: list[ttk.Widget] = []
         grid = ttk.Frame(self, padding=(24, 8, 0, 8))
         grid.pack(fill="x")
-        for row, variable in enumerate(DECLARED):
+        for row, variable in enumerate(VARIABLES):
             name = variable.label + (" *" if variable.optional else "")
             box = ttk.Checkbutton(grid, text=name, variable=self.switches[variable.name])
             box.grid(row=row, column=0, sticky="w")

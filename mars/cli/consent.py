@@ -11,7 +11,7 @@ import click
 from mars.cli import common
 from mars.consent import LEVELS, OFF, PLAIN, TRACKED
 from mars.console import LazyGroup, emit_json
-from mars.metrics import DECLARED_NAMES
+from mars.wire.variables import NAMES
 
 if TYPE_CHECKING:
     from mars.engine import Engine
@@ -41,7 +41,7 @@ def consent() -> None:
     "variables",
     metavar="NAME",
     multiple=True,
-    type=click.Choice(DECLARED_NAMES),
+    type=click.Choice(NAMES),
     help="Send this variable; may be given several times. [default: v, os and ia]",
 )
 @click.option("--country", metavar="CODE", help="Your country, such as IS; it is never looked up.")
@@ -65,7 +65,7 @@ def grant(
 
     Of lang, py and cc at most one rides in a request, drawn at random.
     """
-    from mars.metrics import country_value
+    from mars.wire.variables import country_value
 
     if country is not None and country_value(country.upper()) is None:
         raise click.UsageError("A country is a code of ISO 3166-1, such as IS or DE.")
@@ -130,7 +130,7 @@ def _effective(engine: Engine, *, ok: bool) -> dict[str, Any]:
         "ok": ok,
         "level": voice.level,
         "decided_by": voice.by.name,
-        "variables": [name for name in DECLARED_NAMES if name in voice.variables],
+        "variables": [name for name in NAMES if name in voice.variables],
         "stats": voice.stats,
         "errors": voice.errors,
         "direct": voice.direct,

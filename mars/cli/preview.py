@@ -10,8 +10,8 @@ import click
 from mars.cli import common
 from mars.consent import PLAIN, TRACKED
 from mars.console import emit_json, safe
-from mars.metrics import DECLARED
 from mars.wire.times import LAST, format_time
+from mars.wire.variables import VARIABLES
 
 if TYPE_CHECKING:
     from mars.engine import Engine
@@ -51,7 +51,7 @@ def preview(
     click.echo(
         f"# to {safe(plan.url)}, {_way(plan)}; not before {_earliest(engine, state)}", err=True
     )
-    for variable in DECLARED:
+    for variable in VARIABLES:
         if variable.name in plan.values:
             value = f"{variable.name}={plan.values[variable.name]}"
             click.echo(f"# {value}: {variable.label}.", err=True)
@@ -75,7 +75,7 @@ def plain(engine: Engine, state: State, plan: Plan) -> dict[str, Any]:
                 "description": variable.description,
                 "reason": variable.reason,
             }
-            for variable in DECLARED
+            for variable in VARIABLES
         ],
     }
 

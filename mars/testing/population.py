@@ -24,10 +24,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mars import schedule
-from mars.metrics import install_age
 from mars.ports import Chance
-from mars.wire.query import OPTIONAL, encode
+from mars.wire.query import encode
 from mars.wire.request import target
+from mars.wire.variables import OPTIONAL, install_age
 
 DAY = 86_400
 """Seconds."""

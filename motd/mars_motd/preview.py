@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from mars.wire import targeting
 from mars.wire.motd import Motd
 from mars.wire.product import Product
-from mars.wire.query import DEV
 from mars.wire.targeting import Shown
+from mars.wire.variables import DEV
 
 OTHER_PLATFORM = "other"
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mars.wire.query import AllowList
+from mars.wire.variables import VARIABLES
 from mars_server.serving.generation import LOG, PART, parse_name, parse_part
 from mars_server.serving.logline import HEADER
 from mars_server.serving.retention import Closed, closed_logs, settled
@@ -20,17 +21,8 @@ _LINE = re.compile(
     rb'"GET /motd/motd\.json(?:\?([A-Za-z0-9.=&]{1,200}))? HTTP/1\.1" '
     rb'(?:200 \d{1,6}|499 0) "-" "-"\n'
 )
-_FORMS = {
-    "v": r"\d{1,4}\.\d{1,4}(?:\.\d{1,4})?|dev",
-    "os": "linux|windows|macos",
-    "ia": "10{0,3}",
-    "lang": "[a-z]{2,3}",
-    "py": r"3\.\d{1,2}",
-    "cc": "[A-Z]{2}",
-}
 _QUERY = re.compile(
-    "other|"
-    "(?=[a-z])" + "".join(f"(?:(?:^|&){name}=(?:{form}|other))?" for name, form in _FORMS.items())
+    "other|(?=[a-z])" + "".join(f"(?:(?:^|&){one.name}=(?:{one.form}|other))?" for one in VARIABLES)
 )
 """What a query of ours looks like for any product; an IPv4 address has one number too many."""
 _COMMENT = re.compile(

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from mars import consent, metrics
+from mars import consent
 from mars.engine import STATE_FILE
 from mars.errors import ConfigError, ConsentError
-from mars.metrics import DECLARED_NAMES, Facts
 from mars.testing.chance import SeededChance
 from mars.testing.memory import START, machine, session
 from mars.testing.world import World
-from mars.wire.query import VARIABLES
+from mars.wire import variables
+from mars.wire.variables import NAMES, Facts
 
 DAY = 86_400
 ALL = ("v", "os", "ia", "lang", "py", "cc")
@@ -29,7 +29,7 @@ def query(world: World) -> dict[str, str]:
 
 
 def test_declared_variables_are_the_ones_on_the_wire() -> None:
-    assert DECLARED_NAMES == VARIABLES
+    assert NAMES == ("v", "os", "ia", "lang", "py", "cc")
 
 
 def test_f01_without_consent_to_metrics_the_bytes_are_the_same_for_everybody() -> None:
@@ -58,9 +58,9 @@ def test_f02_each_variable_can_be_switched_off_alone(off: str) -> None:
     world = World()
     kept = [name for name in ALL if name != off]
     world.grant("tracked", *kept, country="IS")
-    found = metrics.values(Facts("0.5.1", "linux", START, ("en",), ("en",), "3.11", "IS", START))
+    found = variables.values(Facts("0.5.1", "linux", START, ("en",), ("en",), "3.11", "IS", START))
     for pick in (0.0, 0.4, 0.8, 1.0):
-        said = metrics.chosen(found, frozenset(kept), pick)
+        said = variables.chosen(found, frozenset(kept), pick)
         assert off not in said
         assert list(said) == [name for name in ALL if name in said], "the order is fixed"
     assert off not in query(world)
@@ -100,7 +100,7 @@ def test_f03_consent_withdrawn_while_a_fetch_is_due_is_obeyed() -> None:
     ],
 )
 def test_f04_anything_but_a_release_sends_dev(version: str) -> None:
-    assert metrics.version_value(version) == "dev"
+    assert variables.version_value(version) == "dev"
     world = World(version=version)
     world.grant("tracked")
     assert query(world)["v"] == "dev"
@@ -110,7 +110,7 @@ def test_f04_anything_but_a_release_sends_dev(version: str) -> None:
     "system", ["linux-6.1.0-custom-smith", "cygwin", "", "Linux\n", "freebsd14", "LINUX/ARM"]
 )
 def test_f05_an_odd_platform_is_other(system: str) -> None:
-    assert metrics.system_value(system) == "other"
+    assert variables.system_value(system) == "other"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_f05_an_odd_platform_is_other(system: str) -> None:
     [("Linux", "linux"), ("Windows", "windows"), ("Darwin", "macos"), ("macos", "macos")],
 )
 def test_f05_the_known_platforms(platform: str, value: str) -> None:
-    assert metrics.system_value(platform) == value
+    assert variables.system_value(platform) == value
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ def test_f05_the_known_platforms(platform: str, value: str) -> None:
     ],
 )
 def test_f06_only_the_primary_subtag_of_a_shipped_language(locale: str, value: str | None) -> None:
-    assert metrics.language_value([locale], ("en", "is")) == value
-    assert metrics.language_value([], ("en", "is")) is None
+    assert variables.language_value([locale], ("en", "is")) == value
+    assert variables.language_value([], ("en", "is")) is None
 
 
 @pytest.mark.parametrize(
@@ -157,18 +157,18 @@ def test_f06_only_the_primary_subtag_of_a_shipped_language(locale: str, value: s
     ],
 )
 def test_f07_age_as_a_power_of_ten(days: int, value: str | None) -> None:
-    assert metrics.install_age(START - days * DAY, START) == value
+    assert variables.install_age(START - days * DAY, START) == value
 
 
 @pytest.mark.parametrize("installed", [None, "2026", 1.5, True, [], 0])
 def test_f07_an_unknown_date_is_absent(installed: object) -> None:
-    assert metrics.install_age(installed, START) is None
+    assert variables.install_age(installed, START) is None
 
 
 def test_f07_a_clock_known_to_be_wrong_sends_no_age() -> None:
-    assert metrics.install_age(START, START, built=START + 1) is None
-    assert metrics.install_age(START, START, issued=START + DAY) == "1"
-    assert metrics.install_age(START, START, issued=START + DAY + 1) is None
+    assert variables.install_age(START, START, built=START + 1) is None
+    assert variables.install_age(START, START, issued=START + DAY) == "1"
+    assert variables.install_age(START, START, issued=START + DAY + 1) is None
 
 
 def test_f07_the_table_equals_the_formula() -> None:
@@ -176,7 +176,7 @@ def test_f07_the_table_equals_the_formula() -> None:
 
     for days in range(1, 7306):
         power = min(10 ** round(math.log10(days)), 1000)
-        assert metrics.install_age(0, days * DAY) == str(power)
+        assert variables.install_age(0, days * DAY) == str(power)
 
 
 def test_f08_of_the_optional_values_one_a_fetch_uniformly() -> None:
@@ -389,7 +389,7 @@ def test_e20_check_now_sends_no_metrics_and_is_limited() -> None:
 def test_the_optional_pick_is_uniform() -> None:
     chance, found = SeededChance(1), {"lang": "en", "py": "3.11", "cc": "IS"}
     riders = Counter(
-        next(iter(metrics.chosen(found, frozenset(ALL), chance.uniform(0, 1))))
+        next(iter(variables.chosen(found, frozenset(ALL), chance.uniform(0, 1))))
         for _ in range(9_000)
     )
     assert all(2_800 < count < 3_200 for count in riders.values())

@@ -13,7 +13,7 @@ from mars.wire import motd as motds
 from mars.wire.envelope import MOTD_TYPE, Envelope
 from mars.wire.motd import Motd
 from mars.wire.product import PLATFORMS, Product, is_release
-from mars.wire.query import DEV
+from mars.wire.variables import DEV
 from mars_motd import epochs as ep
 from mars_motd import listing, publish
 from mars_motd import preview as views

@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Final
 
-from mars.wire.query import OTHER
+from mars.wire.variables import OTHER
 from mars_server.charts.axis import ticks
 from mars_server.charts.render import Chart, Rows
 from mars_server.charts.told import given, runs, tells_shares, told

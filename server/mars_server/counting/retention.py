@@ -248,5 +248,5 @@ def _last_byte(path: str) -> bytes:
     return last
 
 
-_NOBODY = AllowList(frozenset(), frozenset(), frozenset())
+_NOBODY = AllowList({})
 """Values do not matter where only bytes are compared."""

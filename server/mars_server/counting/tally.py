@@ -12,7 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from mars.wire.query import NONE, VARIABLES, AllowList
+from mars.wire.query import NONE, AllowList
+from mars.wire.variables import NAMES
 from mars_server.counting import formats
 from mars_server.counting.blocks import frame
 from mars_server.counting.calendar import iso_day
@@ -20,7 +21,7 @@ from mars_server.counting.calendar import iso_day
 LEVEL = "level"
 PLAIN = "plain"
 TRACKED = "tracked"
-COUNTED = (LEVEL, *VARIABLES)
+COUNTED = (LEVEL, *NAMES)
 """The variables that are counted, in the order in which they are shown."""
 
 GROUPS_BOUND = 16_384
@@ -144,7 +145,7 @@ class Counting:
         """Those of each of ``COUNTED``."""
         values = self._allow.read(query)
         level = TRACKED if query else PLAIN
-        return [level, *[values.get(name, NONE) for name in VARIABLES]]
+        return [level, *[values.get(name, NONE) for name in NAMES]]
 
 
 def add_row(into: Tally, row: Row, n: int) -> None:

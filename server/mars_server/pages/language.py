@@ -22,6 +22,7 @@ from babel.numbers import (
     get_group_symbol,
 )
 
+from mars.wire.variables import VARIABLES
 from mars_server.charts.figures import Words
 from mars_server.publication.estimate import Estimate, Interval
 from mars_server.publication.floor import HIDDEN, Percent, Published
@@ -114,14 +115,7 @@ def N_(text: str) -> str:  # noqa: N802 - gettext's customary name for "translat
 
 NAMES: Final[Mapping[str, Mapping[str, str]]] = {
     "level": {"plain": N_("plain, without metrics"), "tracked": N_("with coarse metrics")},
-    "v": {"dev": N_("development version")},
-    "os": {"linux": "Linux", "windows": "Windows", "macos": "macOS"},
-    "ia": {
-        "1": N_("0–3 days"),
-        "10": N_("4–31 days"),
-        "100": N_("32–316 days"),
-        "1000": N_("317 days or more"),
-    },
+    **{variable.name: variable.names for variable in VARIABLES},
 }
 
 

@@ -9,8 +9,9 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mars.wire.product import Product
-from mars.wire.query import VARIABLES, AllowList, encode
+from mars.wire.query import encode
 from mars.wire.request import request_bytes
+from mars.wire.variables import VARIABLES, Variable
 from mars_server.charts.figures import is_empty
 from mars_server.charts.told import tells_shares
 from mars_server.pages import address as place
@@ -31,12 +32,7 @@ TITLES: Final = {
     "": N_("Overview"),
     "hits": N_("Installations"),
     "level": N_("Metrics given"),
-    "v": N_("Versions"),
-    "os": N_("Platforms"),
-    "ia": N_("Ages"),
-    "lang": N_("Languages"),
-    "py": N_("Python"),
-    "cc": N_("Countries"),
+    **{variable.name: variable.title for variable in VARIABLES},
     "v-os": N_("Version × platform"),
     "events": N_("Events"),
     "downloads": N_("Downloads"),
@@ -133,7 +129,7 @@ class Pages:
                     "own_logs": around.own_logs,
                 }
             case "privacy":
-                context |= _requests(around.product)
+                context |= _requests(around.product, say)
                 context["own_logs"] = around.own_logs
         return context
 
@@ -259,7 +255,7 @@ def _environment(say: Language) -> Environment:
 
 COLUMNS: Final = {
     "hits": figures.HIT_COLUMNS,
-    "level, v, os, ia, lang, py, cc": figures.TABLE_COLUMNS,
+    ", ".join(TABLES): figures.TABLE_COLUMNS,
     "v-os": figures.PAIR_COLUMNS,
     "WEEK": figures.WEEK_COLUMNS,
 }
@@ -308,21 +304,27 @@ def _new_share(week: Week | None) -> Any:
     return new if new.value is not None else None
 
 
-def _requests(product: Product) -> dict[str, Any]:
+def _requests(product: Product, say: Language) -> dict[str, Any]:
     """The requests that a client sends, made by the code that sends them."""
     host = product.servers[0].removeprefix("http://") if product.servers else EXAMPLE_HOST
     release = product.releases[-1] if product.releases else "1.0"
     tracked = {"v": release, "os": "linux", "ia": "100"}
-    allowed = AllowList.of(product)
     return {
         "plain": request_bytes(host).decode("ascii"),
         "tracked": request_bytes(host, encode(tracked)).decode("ascii"),
         "optional": request_bytes(host, encode(tracked | {"py": "3.12"})).decode("ascii"),
-        "variables": VARIABLES,
-        "values": {
-            "v": ", ".join([*product.releases, "dev"]),
-            "os": ", ".join([*product.platforms, *(allowed.platforms - set(product.platforms))]),
-            "lang": ", ".join(product.languages),
-        },
+        "variables": [
+            (one.name, say.gettext(one.meaning), one.summary or _possible(one, product, say))
+            for one in VARIABLES
+        ],
         "host_is_example": not product.servers,
     }
+
+
+def _possible(variable: Variable, product: Product, say: Language) -> str:
+    """The values of ``variable``, each with its name where every one has a name of its own."""
+    values = variable.known(product)
+    named = all(variable.names.get(value, value).casefold() != value for value in values)
+    return ", ".join(
+        f"{value} ({say.gettext(variable.names[value])})" if named else value for value in values
+    )

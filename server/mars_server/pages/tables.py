@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mars.wire.product import is_release
-from mars.wire.query import OTHER
+from mars.wire.variables import OTHER
 from mars_server.charts.figures import bands
 from mars_server.charts.told import tells_shares, told
 from mars_server.pages.language import Language

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from mars.wire.product import Product
-from mars.wire.query import AGES, COUNTRIES, DEV, NONE, OTHER, VARIABLES
+from mars.wire.query import NONE
+from mars.wire.variables import OTHER, VARIABLES
 from mars_server.publication import rare, steering
-from mars_server.publication.document import TABLES, Pair, Row, Week
+from mars_server.publication.document import TABLES, Pair, Row, Tables, Week
 from mars_server.publication.estimate import TURNOVER_WEEKS, Interval, across, steered
 from mars_server.publication.flags import flags
 from mars_server.publication.floor import NO_DATA, STEP, Published, floor
@@ -19,8 +21,8 @@ from mars_server.publication.steering import Period
 
 FALSE_ALARM: Final = 0.001
 """Share of whole weeks that noise alone may mark as incomplete."""
-PYTHONS: Final = tuple(f"3.{minor}" for minor in range(8, 20))
-"""Python versions that always have a row; others have one when they reach ten hits."""
+LEVELS: Final = ("plain", "tracked")
+_VARIABLES: Final = {variable.name: variable for variable in VARIABLES}
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def compose(
     hits = NO_DATA
     if exact.hits is not None:
         hits = rules.total(week, exact.hits)
-    tables = {name: _table(week, name, exact, listings, rules) for name in TABLES}
+    tables = Tables({name: _table(week, name, exact, listings, rules) for name in TABLES})
     return Week(
         product=rules.product.product,
         channel=rules.product.channel,
@@ -143,7 +145,7 @@ def _candidates(name: str, exact: Exact, rules: Rules) -> set[str]:
     """
     if rules.noise is None:
         return set(exact.counts.get(name, {})) - {OTHER, NONE}
-    return set(COUNTRIES if name == "cc" else rules.product.languages)
+    return set(_VARIABLES[name].known(rules.product))
 
 
 def _table(
@@ -161,25 +163,22 @@ def _table(
 def _rows(
     name: str, counts: Mapping[str, int], listings: Mapping[str, rare.Listing], rules: Rules
 ) -> list[str]:
-    product = rules.product
-    match name:
-        case "level":
-            return ["plain", "tracked"]
-        case "v":
-            values: Iterable[str] = (*product.releases, DEV)
-        case "os":
-            values = product.platforms
-        case "ia":
-            values = AGES
-        case "py" if rules.noise is None:
-            extra = {value for value, count in counts.items() if count >= 10 and value[:2] == "3."}
-            values = sorted(extra | set(PYTHONS), key=lambda value: int(value[2:]))
-        case "py":
-            values = PYTHONS
-        case _:
-            values = sorted(listings[name].listed)
-    assert name in VARIABLES
+    if name not in _VARIABLES:
+        return list(LEVELS)
+    variable = _VARIABLES[name]
+    values = [value for value in variable.known(rules.product) if value != OTHER]
+    if variable.rare:
+        values = sorted(listings[name].listed)
+    elif variable.open and rules.noise is None:
+        extra = {value for value, n in counts.items() if n >= STEP and variable.fits(value)}
+        values = sorted(extra.union(values), key=natural)
     return [*values, OTHER, NONE]
+
+
+def natural(value: str) -> list[tuple[int, str]]:
+    """Sorts ``3.9`` before ``3.10``: numbers by size, all else by letter."""
+    parts = re.findall(r"\d+|\D+", value, re.ASCII)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _fold(counts: Mapping[str, int], rows: Sequence[str]) -> dict[str, int]:

@@ -7,10 +7,12 @@ The JSON of a week is written once, at publication, and kept; everything else th
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mars.errors import WireError
+from mars.wire.variables import NAMES
 from mars_server.publication.estimate import Estimate, Interval
 from mars_server.publication.floor import Published, restore
 from mars_server.publication.jsontext import encode_json
@@ -19,7 +21,7 @@ from mars_server.publication.weeks import monday, sunday
 
 FORMAT: Final = "mars-week/1"
 
-TABLES: Final = ("level", "v", "os", "ia", "lang", "py", "cc")
+TABLES: Final = ("level", *NAMES)
 """The one-dimensional tables, in the order of pages and files."""
 
 
@@ -29,6 +31,13 @@ class Row:
 
     value: str
     count: Published
+
+
+class Tables(dict[str, tuple[Row, ...]]):
+    """The rows of a week by table. A table that did not exist when it was published has none."""
+
+    def __missing__(self, name: str) -> tuple[Row, ...]:
+        return ()
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class Week:
     channel: str
     week: str
     hits: Published
-    tables: dict[str, tuple[Row, ...]]
+    tables: Mapping[str, tuple[Row, ...]]
     pairs: tuple[Pair, ...]
     estimate: Estimate | None
     interval: Interval
@@ -61,7 +70,7 @@ class Week:
     @property
     def deviation(self) -> float:
         """The standard deviation of the noise in each number of hits; 0 without noise."""
-        return 0.0 if self.noise is None else deviation(self.noise)
+        return 0.0 if self.noise is None else deviation(self.noise, len(self.tables))
 
     def tells(self, count: Published, deviations: float = TOLD) -> bool:
         """Whether ``count`` may be told as a finding: not hidden, and hardly noise alone."""
@@ -95,8 +104,8 @@ def as_json(week: Week) -> dict[str, Any]:
         else {"installations": guess.installations, "low": guess.low, "high": guess.high},
         "interval_days": {"from": week.interval.low, "to": week.interval.high},
         "tables": {
-            name: [{"value": row.value, "count": row.count.value} for row in week.tables[name]]
-            for name in TABLES
+            name: [{"value": row.value, "count": row.count.value} for row in rows]
+            for name, rows in week.tables.items()
         },
         "version_platform": [
             {"v": pair.v, "os": pair.os, "count": pair.count.value} for pair in week.pairs
@@ -129,12 +138,12 @@ def _read(table: dict[str, Any]) -> Week:
         channel=str(table["channel"]),
         week=str(table["week"]),
         hits=restore(table["hits"]),
-        tables={
-            name: tuple(
-                Row(str(row["value"]), restore(row["count"])) for row in table["tables"][name]
-            )
-            for name in TABLES
-        },
+        tables=Tables(
+            {
+                str(name): tuple(Row(str(row["value"]), restore(row["count"])) for row in rows)
+                for name, rows in table["tables"].items()
+            }
+        ),
         pairs=tuple(
             Pair(str(pair["v"]), str(pair["os"]), restore(pair["count"]))
             for pair in table["version_platform"]

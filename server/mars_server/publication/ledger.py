@@ -9,7 +9,8 @@ from typing import Final
 from sqlalchemy import Connection, Engine
 
 from mars.errors import ConfigError, StateError
-from mars.wire.query import NONE, OTHER
+from mars.wire.query import NONE
+from mars.wire.variables import OTHER
 from mars_server.publication import rare, served
 from mars_server.publication.compose import Exact, Rules, compose, step
 from mars_server.publication.document import Week, decode, encode

@@ -12,11 +12,16 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from mars.wire.variables import NAMES
+
 HITS_PER_WEEK: Final = 3
 """One installation is counted at most three times in seven days (days 0, 3 and 6)."""
-CELLS_PER_HIT: Final = 10
-"""Cells that one hit adds to: the total, the seven tables, version × platform, and, of the one rare
-value that may ride in it, both the count that decides on its listing and that of ``other``."""
+TABLES: Final = 1 + len(NAMES)
+"""One for each variable, and that of the levels."""
+_BESIDE: Final = 3
+CELLS_PER_HIT: Final = TABLES + _BESIDE
+"""Cells that one hit adds to: the tables, and the total, version × platform, and, of the one rare
+value that may ride in it, the count that decides on its listing beside that of ``other``."""
 KEY_SIZE: Final = 32
 """Bytes that a noise key must at least have."""
 
@@ -28,9 +33,9 @@ SURE: Final = 4.4
 """The same of one cell in a thousand: ln(500) / √2. From here on something is called an event."""
 
 
-def deviation(epsilon: float) -> float:
+def deviation(epsilon: float, tables: int = TABLES) -> float:
     """The standard deviation in hits of the noise in each cell, under the budget ``epsilon``."""
-    alpha = math.exp(-epsilon / (HITS_PER_WEEK * CELLS_PER_HIT))
+    alpha = math.exp(-epsilon / (HITS_PER_WEEK * (tables + _BESIDE)))
     return math.sqrt(2 * alpha) / (1 - alpha)
 
 

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-DIMENSIONS: Final = ("lang", "cc")
+from mars.wire.variables import VARIABLES
+
+DIMENSIONS: Final = tuple(variable.name for variable in VARIABLES if variable.rare)
 ENTER: Final = 50
 """Hits in each of ``WEEKS`` weeks in a row before a value is listed."""
 WEEKS: Final = 4

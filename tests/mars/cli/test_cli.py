@@ -12,7 +12,6 @@ import pytest
 
 from mars import Mars, factory
 from mars.errors import TransportError
-from mars.metrics import DECLARED
 from mars.plan import check_url
 from mars.schedule import VERSION as SCHEDULE_VERSION
 from mars.testing.publisher import Publisher
@@ -20,6 +19,7 @@ from mars.testing.socks import answering, ok
 from mars.wire.motd import Message
 from mars.wire.request import request_bytes
 from mars.wire.times import parse_time
+from mars.wire.variables import VARIABLES
 from tests.mars.cli.conftest import URL, Desk
 
 
@@ -77,7 +77,7 @@ def test_preview_prints_the_very_bytes_that_are_sent(desk: Desk) -> None:
     assert desk.socks.visits[-1].request == shown.json["bytes"].encode()
     assert "v=0.5.1&cc=IS" in shown.json["bytes"]
     said = {row["name"]: row for row in shown.json["variables"]}
-    for variable in DECLARED:
+    for variable in VARIABLES:
         assert said[variable.name]["reason"] == variable.reason
         assert said[variable.name]["description"] == variable.description
     plain = desk.run("preview")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mars.metrics import DECLARED
 from mars.wire.request import request_bytes
+from mars.wire.variables import VARIABLES
 
 PAGE = Path(__file__).parents[3] / "docs" / "privacy.md"
 BEGIN = "<!-- client: made by tests/mars/docs/generate.py, do not edit -->"
@@ -35,7 +35,7 @@ def privacy() -> str:
         "| variable | what it says | values | why | consent |",
         "|---|---|---|---|---|",
     ]
-    for variable in DECLARED:
+    for variable in VARIABLES:
         consent = (
             "asked for on its own; at most one of these rides in a request, drawn at random"
             if variable.optional

@@ -7,8 +7,9 @@ import pytest
 from mars.errors import ConfigError
 from mars.wire.onion import is_onion_host, is_onion_server
 from mars.wire.product import Policy, Product, parse_product
-from mars.wire.query import OTHER, VARIABLES, AllowList, encode, is_python
+from mars.wire.query import AllowList, encode
 from mars.wire.request import request_bytes, target
+from mars.wire.variables import NAMES, OTHER, python_value
 
 ONION = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
 GOOD = f"""
@@ -102,7 +103,7 @@ ALLOWED = AllowList.of(parse_product(GOOD.encode()))
 )
 def test_query_is_read_by_the_allow_list(query: str, due: dict[str, str]) -> None:
     assert ALLOWED.read(query) == due
-    assert list(ALLOWED.read(query)) == [name for name in VARIABLES if name in due]
+    assert list(ALLOWED.read(query)) == [name for name in NAMES if name in due]
 
 
 def test_canonical_query_is_what_the_log_holds() -> None:
@@ -118,12 +119,12 @@ def test_unknown_variable_admits_nothing() -> None:
 
 @pytest.mark.parametrize("text", ["3.0", "3.9", "3.99"])
 def test_python_versions(text: str) -> None:
-    assert is_python(text)
+    assert python_value(text) == text
 
 
 @pytest.mark.parametrize("text", ["3", "3.00", "3.01", "3.100", "4.0", "3.1 ", "3.١"])
 def test_other_python_versions(text: str) -> None:
-    assert not is_python(text)
+    assert python_value(text) is None
 
 
 def test_onion_addresses_need_their_checksum() -> None:

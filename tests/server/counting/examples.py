@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 
-from mars.wire.query import COUNTRIES, AllowList
+from mars.wire.product import parse_product
+from mars.wire.query import AllowList
+from mars.wire.variables import COUNTRIES
 from tests.server.counting.reference import Allowed
 
 PRODUCT = """
@@ -15,19 +17,15 @@ platforms = ["linux", "windows", "macos"]
 languages = ["en", "is", "de"]
 """
 
-ALLOW = AllowList(
-    releases=frozenset({"0.5.1", "0.5.2", "dev"}),
-    platforms=frozenset({"linux", "windows", "macos", "other"}),
-    languages=frozenset({"en", "is", "de"}),
-)
+ALLOW = AllowList.of(parse_product(PRODUCT.encode()))
 ALLOWED = Allowed(
     {
-        "v": ALLOW.releases,
-        "os": ALLOW.platforms,
+        "v": frozenset({"0.5.1", "0.5.2", "dev"}),
+        "os": frozenset({"linux", "windows", "macos", "other"}),
         "ia": frozenset({"1", "10", "100", "1000"}),
-        "lang": ALLOW.languages,
+        "lang": frozenset({"en", "is", "de"}),
         "py": frozenset(f"3.{n}" for n in range(100)),
-        "cc": COUNTRIES,
+        "cc": frozenset(COUNTRIES),
     }
 )
 

@@ -9,6 +9,7 @@ import pytest
 from babel.messages.extract import extract_from_dir
 
 import mars_server.pages
+from mars.wire.variables import VARIABLES, Variable
 from mars_server.pages.language import LANGUAGES, NAMES, SOURCE, language
 from mars_server.pages.render import TITLES
 from mars_server.publication.floor import NO_DATA, floor, shares
@@ -26,7 +27,13 @@ def texts() -> set[str]:
         options_map={"**/templates/**.html": {"newstyle_gettext": "true"}},
         keywords={"_": None, "gettext": None, "N_": None},
     )
-    return {str(message) for _, _, message, _, _ in found}
+    declared = {text for one in VARIABLES for text in (one.title, one.meaning, *_names(one))}
+    return declared | {str(message) for _, _, message, _, _ in found}
+
+
+def _names(variable: Variable) -> set[str]:
+    """Those of its values; a name such as Linux is one in every language."""
+    return {name for value, name in variable.names.items() if name.casefold() != value}
 
 
 @pytest.mark.parametrize("code", TRANSLATED)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_matrix
 
-from mars.wire.query import NONE, OPTIONAL, OTHER
+from mars.wire.query import NONE
+from mars.wire.variables import OPTIONAL, OTHER
 from mars_server.publication.compose import Exact
 from mars_server.publication.document import TABLES, Week
 from mars_server.publication.floor import STEP, Published

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from mars.wire.query import AGES, DEV, NONE, OTHER
-from mars_server.publication.compose import PYTHONS, Exact
+from mars.wire.query import NONE
+from mars.wire.variables import AGES, DEV, OTHER, PYTHONS
+from mars_server.publication.compose import Exact
 from mars_server.publication.document import Week
 from mars_server.publication.floor import STEP, Published, floor
 from tests.server.publication.simulated import Project, Requests

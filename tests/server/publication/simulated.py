@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from mars.wire.product import Product
-from mars.wire.query import NONE, OTHER
+from mars.wire.query import NONE
+from mars.wire.variables import OTHER
 from mars_server.publication import rare
 from mars_server.publication.compose import Exact, Rules, compose, step
 from mars_server.publication.document import TABLES, Week

@@ -1,8 +1,8 @@
 """The long trials: a server killed under load, its memory over millions of requests, 500 clients
 over Tor, Onionbalance with a backend killed, a counter killed and given a thousand histories of
-rotation.
+rotation; and each protection taken out, to see whether its test fails.
 
-``python -m bench.soak kills memory onion balance counting`` runs some of them.
+``python -m bench.soak kills memory onion balance counting protections`` runs some of them.
 ``REQUESTS=10000000`` sets how many requests the memory trial makes (2,000,000 unless told
 otherwise). ``--write`` puts what a trial said, with the date, into docs/performance.md.
 """
@@ -34,6 +34,7 @@ from mars.testing.tornet import TorNetwork, tor_network
 from mars.testing.tornet.network import connect as bootstrap
 from mars.trust import TrustState, accept
 from mars_server.onion.folder import hostname
+from scripts import remove_protections
 from tests.server.serving import kit
 from tests.server.serving.load import Load
 
@@ -207,12 +208,26 @@ def counting() -> list[str]:
     return [] if done.returncode == 0 else ["exactly once, through rotation and kills"]
 
 
+def protections() -> list[str]:
+    """Every protection of ``scripts/protections.toml`` taken out in a copy of the project."""
+    results = remove_protections.trial(tell=lambda line: print(line, file=sys.stderr, flush=True))
+    missed = [each for each in results if each.noticed.verdict != remove_protections.NOTICED]
+    rows = {each.protection.row for each in results}
+    slowest = max(each.noticed.seconds for each in results)
+    print(
+        f"{len(results)} protections of {len(rows)} rows taken out one at a time; "
+        f"{len(missed)} not noticed by the row's own test; the slowest took {slowest:.1f} s to fail"
+    )
+    return [str(each) for each in missed]
+
+
 TRIALS: dict[str, Callable[[], list[str]]] = {
     "kills": kills,
     "memory": memory,
     "onion": onion,
     "balance": balance,
     "counting": counting,
+    "protections": protections,
 }
 
 

@@ -22,6 +22,8 @@ START = 1_795_219_200
 """2026-11-21T00:00:00Z."""
 DAY = 86_400
 """Seconds."""
+RESTLESS = 100
+"""Looks in a row without sleeping, after which a session would never end."""
 PLACEHOLDER = "http://127.0.0.1/"
 """For a rehearsal where no server is known yet; nothing is ever sent to it."""
 
@@ -130,13 +132,16 @@ def session(engine: Engine, clock: MemoryClock, seconds: int, *, crash: bool = F
 
     With ``crash`` it ends without the chance to store anything.
     """
-    left, ran = seconds, None
+    left, ran, restless = seconds, None, 0
     while True:
         try:
             sleep = engine.step(ran)
         except MarsError:
             sleep = 3600
         passed = min(sleep, left)
+        restless = 0 if passed else restless + 1
+        if restless > RESTLESS:
+            raise RuntimeError("The client turns again and again without a pause.")
         clock.advance(passed)
         left, ran = left - passed, passed
         if left <= 0:

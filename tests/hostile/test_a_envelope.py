@@ -228,6 +228,13 @@ def test_a14_signature_of_another_length_is_rejected(length: int) -> None:
     assert not ed25519.verify(ed25519.public_key(SEEDS[0]), sig, b"")
 
 
+def test_a14_what_follows_a_signature_is_no_part_of_the_message() -> None:
+    """libsodium takes signature and message in one piece, so 65 octets move the border."""
+    public, whole = ed25519.public_key(SEEDS[0]), ed25519.sign(SEEDS[0], b"no news")
+    assert ed25519.verify(public, whole, b"no news")
+    assert not ed25519.verify(public, whole + b"no ", b"news")
+
+
 @pytest.mark.parametrize(
     "text",
     ["aGk", "aG k=", "aGk=\n", "aGk=AAAA", "aGl=", "aGk==", "=aGk", "aG=k", "a+-/", "aGké", "a"],

@@ -237,6 +237,7 @@ def test_e22_a_link_in_the_place_of_the_state_is_not_followed(tmp_path: Path) ->
     assert folder.read(STATE_FILE) == b"new"
 
 
+@pytest.mark.timeout(8)
 def test_e22_a_pipe_in_the_place_of_the_state_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / STATE_FILE)
     assert Folder(tmp_path).read(STATE_FILE) is None

@@ -18,6 +18,7 @@ from mars.testing.audit import NetworkAudit
 from mars.testing.socks import Handler, SocksServer, Visit, answering, ok, read_request
 from mars.wire.request import request_bytes
 from tests.hostile.transport import (
+    ENDLESS,
     ONION,
     OTHER_ONION,
     SHORT,
@@ -49,7 +50,8 @@ def test_e06_the_body_of_a_redirect_is_not_read() -> None:
     def endless(sock: socket.socket, visit: Visit) -> None:
         read_request(sock, visit)
         sock.sendall(b"HTTP/1.1 302 Go\r\nLocation: /\r\n\r\n")
-        while True:
+        end = time.monotonic() + ENDLESS
+        while time.monotonic() < end:
             sock.sendall(bytes(65536))
 
     with SocksServer(endless) as proxy:
@@ -91,12 +93,13 @@ def test_e08_a_packed_body_without_the_field_stays_packed() -> None:
 
 
 def pouring(head: bytes, again: bytes) -> Handler:
-    """A server that never stops."""
+    """A server that never stops of itself."""
 
     def handle(sock: socket.socket, visit: Visit) -> None:
         read_request(sock, visit)
         sock.sendall(head)
-        while True:
+        end = time.monotonic() + ENDLESS
+        while time.monotonic() < end:
             sock.sendall(again)
 
     return handle
@@ -145,7 +148,8 @@ def dripping(head: bytes, pause: float = 0.05) -> Handler:
     def handle(sock: socket.socket, visit: Visit) -> None:
         read_request(sock, visit)
         sock.sendall(head)
-        while True:
+        end = time.monotonic() + ENDLESS
+        while time.monotonic() < end:
             sock.sendall(b"x")
             time.sleep(pause)
 

@@ -53,7 +53,7 @@ def test_f_a_preview_before_the_first_write_shows_what_will_be_sent() -> None:
 
 
 @pytest.mark.parametrize("how", ["revoked", "fewer", "stopped"])
-def test_f_consent_that_falls_while_connecting_lets_nothing_out(how: str) -> None:
+def test_f03_consent_that_falls_while_connecting_lets_nothing_out(how: str) -> None:
     world = World()
     mars = world.mars()
     mars.consent.grant("tracked")

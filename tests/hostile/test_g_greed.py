@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import struct
@@ -11,8 +12,16 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
+from mars import factory
+from mars.wire.product import parse_product
+from mars_server.serving.bind import Bind, listen
+from mars_server.serving.counters import Counters, shared
+from mars_server.serving.document import Source
+from mars_server.serving.hosts import Hosts
 from mars_server.serving.limits import Limits
+from mars_server.serving.worker import Plan, Worker
 from tests.server.serving import kit
 from tests.server.serving.kit import added, counted
 
@@ -53,14 +62,14 @@ def test_g10_a_slow_head_is_dropped(hasty: kit.Served, sent: bytes) -> None:
     assert Limits().idle == 20.0
     with hasty.connect() as sock:
         sock.sendall(sent)
-        assert closed_after(sock, 10.0) < 5.0
+        assert closed_after(sock, 5.0) < 5.0
 
 
 def test_g10_a_trickle_does_not_prolong_it(hasty: kit.Served) -> None:
     with hasty.connect() as sock:
         begun = time.monotonic()
         with pytest.raises(OSError):
-            for _ in range(100):
+            for _ in range(50):
                 sock.sendall(b"G")
                 time.sleep(0.1)
         assert time.monotonic() - begun < 5.0
@@ -72,7 +81,41 @@ def test_g11_a_slow_body_is_bounded(hasty: kit.Served) -> None:
         sock.sendall(b"GET /motd/motd.json HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n")
         answer = sock.recv(100)
         assert kit.status(answer) == 200
-        assert closed_after(sock, 30.0) < 8.0
+        assert closed_after(sock, 8.0) < 8.0
+
+
+def test_g11_a_route_that_waits_for_a_body_is_ended_in_time(tmp_path: Path) -> None:
+    """As one for reports would; the MOTD is answered without a look at the body."""
+    (tmp_path / "motd.json").write_bytes(kit.document())
+    product = parse_product(kit.PRODUCT.encode(), "product.toml")
+    source = Source(tmp_path / "motd.json", product, None, None)
+
+    async def read(request: web.Request) -> web.Response:
+        return web.Response(body=await request.read())
+
+    async def ask() -> bytes:
+        clock, chance = factory.system_clock(), factory.system_chance()
+        plan = Plan(
+            source, product, tmp_path / "log", Hosts(), SHORT, lambda: [web.post("/r", read)]
+        )
+        worker = Worker(plan, clock, chance, Counters(shared(1), 0), lambda _: None)
+        bind = Bind(path=str(tmp_path / "s"))
+        mine, parent = socket.socketpair()
+        serving = asyncio.create_task(worker.run(listen(bind), worker.start(), parent.fileno()))
+        incoming, outgoing = await asyncio.open_unix_connection(bind.path)
+        outgoing.write(b"POST /r HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
+        try:
+            async with asyncio.timeout(5.0):
+                return await incoming.read()
+        finally:
+            outgoing.close()
+            mine.close()
+            await serving
+            parent.close()
+
+    answer = asyncio.run(ask())
+    assert kit.status(answer) == 408
+    assert b"Connection: close" in answer
 
 
 def test_g12_a_peer_that_stops_reading_is_not_counted(hasty: kit.Served) -> None:

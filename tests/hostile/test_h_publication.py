@@ -94,10 +94,12 @@ def test_h06_percentages_are_whole_and_come_from_floors(tmp_path: Path) -> None:
 
 
 def test_h07_the_estimate_comes_from_the_floor_with_two_digits(tmp_path: Path) -> None:
-    weeks = kit.published(tmp_path, {kit.week(0): Counted(plain=12_347)})
+    """Of 12,389 hits: the exact number would give 12,000, the floor of 12,380 gives 11,000."""
+    weeks = kit.published(tmp_path, {kit.week(0): Counted(plain=12_389)})
     guess = weeks[0].estimate
     assert guess is not None
     assert guess == estimate(weeks[0].hits)
+    assert guess.installations == 11_000
     for number in (guess.installations, guess.low, guess.high):
         assert len(str(number).rstrip("0")) <= 2
 

@@ -18,6 +18,8 @@ OTHER_ONION = "xlgkwxbiy3h5rgcwq6pqp2hlpdkbr2w6lhgqiyqyfs6qhvqpy37qnaad.onion"
 URL = f"http://{ONION}/motd/motd.json"
 SHORT = 0.6
 """Seconds: a total deadline that a test can wait for."""
+ENDLESS = 7.0
+"""Seconds after which a server gives up that would have gone on for ever, had nobody cut it."""
 SLACK = 5.0
 """Seconds within which a cut must have happened on a busy machine."""
 
@@ -41,6 +43,7 @@ def address_of(proxy: SocksServer) -> tuple[str, int]:
 
 
 def wait_for_end(sock: socket.socket) -> None:
-    """Answers nothing until the other side hangs up."""
+    """Answers nothing until the other side hangs up, or as good as for ever."""
+    sock.settimeout(ENDLESS)
     while sock.recv(65536):
         pass

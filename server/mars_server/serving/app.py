@@ -23,9 +23,7 @@ _READING = ("GET", "HEAD")
 
 def application(service: Service, routes: Iterable[web.RouteDef] = ()) -> web.Application:
     """``routes``: those of the dashboard and of the intake, each at a fixed path."""
-    app = web.Application(
-        middlewares=[_guard(service)], client_max_size=service.limits.body, debug=False
-    )
+    app = web.Application(middlewares=[_guard(service)], client_max_size=service.limits.body)
     app.router.add_route("*", MOTD_PATH, _motd(service, logged=True))
     app.router.add_route("*", CHECK_PATH, _motd(service, logged=False))
     app.add_routes(list(routes))

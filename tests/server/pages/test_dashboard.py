@@ -147,7 +147,7 @@ def test_other_parameters_change_nothing(served: str) -> None:
     assert get(served, "/v/?utm=1&from=x")[2] == get(served, "/v/")[2]
 
 
-def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path, published: Published) -> None:
+def test_g14_a_link_out_of_the_folder_is_not_followed(tmp_path: Path, published: Published) -> None:
     shutil.copytree(published.folder, tmp_path / "site")
     (tmp_path / "secret.json").write_text("{}")
     (tmp_path / "site/data/2020-W01.csv").symlink_to(tmp_path / "secret.json")

@@ -1,0 +1,52 @@
+"""The table of protections fits the project, and the trial tells a test that bites from others.
+
+Here two rows run; ``make soak ARGS=protections`` takes every protection out.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """``scripts/`` is in no package that is installed."""
+    monkeypatch.syspath_prepend(ROOT)
+    return importlib.import_module("scripts.remove_protections")
+
+
+def test_every_guard_is_found_and_every_numbered_row_stands_in_the_table(
+    script: ModuleType,
+) -> None:
+    script.check(script.load())
+
+
+def test_a_guard_that_has_gone_or_a_row_without_an_entry_is_told(script: ModuleType) -> None:
+    table = script.load()
+    first, *others = table.protections
+    gone = replace(table, protections=(replace(first, changes=(("no such text", ""),)), *others))
+    with pytest.raises(script.RottenError, match="A1: 'no such text' stands 0 times"):
+        script.check(gone)
+    untold = {row: why for row, why in table.none.items() if row != "A9"}
+    with pytest.raises(script.RottenError, match="not in the table: A9"):
+        script.check(replace(table, none=untold))
+
+
+def test_without_their_protections_two_rows_fail(script: ModuleType) -> None:
+    told: list[str] = []
+    results = script.trial(["A7", "C6"], told.append)
+    assert [each.noticed.verdict for each in results] == ["noticed", "noticed"], told
+    assert "test_a07_same_key_twice_counts_once" in told[0]
+    assert "test_c06_lifetime_is_14_to_60_days" in told[1]
+
+
+def test_what_passes_or_takes_long_does_not_bite(script: ModuleType) -> None:
+    verdicts = [script.Noticed(*run, "").verdict for run in ((0, 0.1), (1, 10.1), (2, 0.0))]
+    assert verdicts == ["DOES NOT BITE", "TOO SLOW", "BREAKS THE RUN"]

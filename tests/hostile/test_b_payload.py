@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from mars.errors import WireError
+from mars.plan import App
+from mars.reading import read
+from mars.testing.memory import machine
 from mars.wire import envelope, strictjson
 from mars.wire.envelope import MAX_ENVELOPE, MAX_PAYLOAD
-from mars.wire.targeting import clean, select
+from mars.wire.targeting import select
 from tests.hostile.payloads import NOW, judge, members, message, payload, reason
 
 
@@ -129,7 +132,9 @@ def test_b07_invisible_characters_are_stripped_before_display(code: int) -> None
     (item,) = select(motd, "1.0", "linux", ["en"], NOW)
     assert item.title == "abc"
     assert item.text == "ab\nc"
-    assert clean(motd.news, newlines=True) == "ab\nc"
+    reading = read(motd, App("examplemail", "1.0", ""), machine(), NOW, None)
+    assert reading.news == "ab\nc"
+    assert (reading.messages[0].title, reading.messages[0].text) == ("abc", "ab\nc")
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,23 @@ def test_c10_a_clock_that_steps_back_a_year_causes_no_burst() -> None:
     assert fetches == 0
 
 
+def test_c10_a_clock_that_flaps_while_no_time_is_known_causes_no_burst() -> None:
+    """Each time it is right again the fetch is overdue, and an overdue one waits."""
+    stored = schedule.Schedule(due=NOW + DAY)
+    for hour in range(24 * 20):
+        now = NOW + hour * 3600 - (365 * DAY if hour % 2 else 0)
+        look = schedule.look(stored, now, 3600, Middle())
+        assert not look.fetch
+        stored = look.schedule
+
+
+def test_c10_a_clock_before_a_time_that_is_known_changes_nothing() -> None:
+    stored = schedule.Schedule(due=NOW + DAY)
+    for back in (2 * DAY, 365 * DAY):
+        look = schedule.look(stored, NOW - back, 3600, Middle(), floor=NOW)
+        assert (look.schedule, look.fetch) == (stored, False)
+
+
 def test_c11_fresh_installation_accepts_an_old_document_that_has_not_expired() -> None:
     old = PUBLISHER.document(NOW - 40 * DAY)
     assert judge(old).news

@@ -70,7 +70,7 @@ def test_d12_compression_bomb_is_rejected_in_time(gnupg: GnuPG) -> None:
 
 
 def test_d12_hanging_program_is_killed_with_its_children(tools: Path) -> None:
-    gnupg = program(tools, VERSION + "sleep 30 & echo $! > ../child; wait")
+    gnupg = program(tools, VERSION + "sleep 8 & echo $! > ../child; wait")
     begun = time.monotonic()
     # The home is removed, so the child's number is written beside it.
     assert gnupg.verify(b"\x88x", MESSAGE, [KEY.block]).reason == "openpgp-unavailable"

@@ -94,7 +94,8 @@ def test_e03_a_pool_that_does_not_dial_our_way_is_never_used(trap: SocksServer) 
     adapter = exchange.OneWayAdapter(lambda: pytest.fail("dialled"), b"")
     adapter.poolmanager.pool_classes_by_scheme = {"http": Foreign}
     with pytest.raises(TransportError) as caught:
-        adapter.send(exchange.prepare(get_message(f"http://{trap.address}/", "x", "/")))
+        message = get_message(f"http://{trap.address}/", "x", "/")
+        adapter.send(exchange.prepare(message), timeout=3.0)
     assert caught.value.reason == "not-isolated"
 
 

@@ -115,7 +115,7 @@ def test_l03_the_service_comes_back_after_tor_restarted(behind: Behind) -> None:
     tor = behind.network.service
     before = behind.server.stderr.count("onion service http://")
     tor.stop()
-    behind.server.wait_for("control port does not answer", 30)
+    behind.server.wait_for("control port does not answer", 8)  # it looks every five
     tor.start()
     tor.wait_for_control()
     bootstrap(tor)

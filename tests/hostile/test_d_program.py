@@ -100,6 +100,7 @@ def test_d15_options_of_the_user_have_no_effect(
     hostile.mkdir(mode=0o700)
     options = "auto-key-retrieve\nkeyserver hkp://127.0.0.1:9\ntrust-model tofu\n"
     options += f"keyring {tmp_path}/other.gpg\nno-such-option-at-all\nverbose\nstatus-fd 2\n"
+    options += "weak-digest SHA256\n"  # gpg passes over what it does not know; this one it obeys
     for name in ("gpg.conf", "gpgv.conf", "common.conf", "dirmngr.conf"):
         (hostile / name).write_text(options)
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -300,7 +300,8 @@ def main(rows: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     complaints = [str(each) for each in results if each.noticed.verdict != NOTICED]
-    print("\n".join(complaints), file=sys.stderr)
+    for line in complaints:
+        print(line, file=sys.stderr)
     return min(1, len(complaints))
 
 

@@ -207,6 +207,9 @@ def served(
     try:
         _await_start(server)
         yield server
+    except BaseException:
+        process.kill()  # a test that has failed waits for nothing more
+        raise
     finally:
         if process.poll() is None:
             process.terminate()

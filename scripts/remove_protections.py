@@ -101,9 +101,9 @@ class Noticed:
     code: int
     """Of pytest: 0 passed, 1 failed, else it did not come to the tests."""
     seconds: float
-    """Of the tests alone, up to the first that failed."""
+    """Of the test that failed, without its fixtures."""
     test: str
-    """The one that failed, or the last words of pytest."""
+    """Its name, or the last words of pytest."""
 
     @property
     def verdict(self) -> str:
@@ -237,15 +237,10 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def _read(report: Path, code: int, told: str) -> Noticed:
     cases = list(ET.parse(report).iter("testcase")) if report.exists() else []
-    seconds = sum(float(case.get("time", "0")) for case in cases)
-    failed = [
-        case.get("name", "")
-        for case in cases
-        if case.find("failure") is not None or case.find("error") is not None
-    ]
-    if code == 1:
-        return Noticed(code, seconds, " ".join(failed))
-    return Noticed(code, seconds, told.strip().rpartition("\n")[2])
+    failed = [case for case in cases if not {"failure", "error"}.isdisjoint(x.tag for x in case)]
+    seconds = sum(float(case.get("time", "0")) for case in failed or cases)
+    names = " ".join(dict.fromkeys(case.get("name", "") for case in failed))
+    return Noticed(code, seconds, names or told.strip().rpartition("\n")[2])
 
 
 def trial(rows: Sequence[str] = (), tell: Callable[[str], Any] = print) -> list[Result]:

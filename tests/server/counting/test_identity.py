@@ -146,11 +146,16 @@ def test_short_logs_that_begin_with_the_same_line_are_told_apart() -> None:
     assert identify(face(line() * 2), [source(one)]).waits
 
 
-@pytest.mark.parametrize("content", [b"\n" * 3000, b"x" * 2000 + b"\n", TIMED * 30, line(), b""])
+@pytest.mark.parametrize(
+    "content",
+    [b"\n" * 3000, b"x" * 2000 + b"\n", TIMED * 30, line(), b""],
+    ids=["empty lines", "a long line", "with times", "a line", "nothing"],
+)
 def test_a_ladder_only_grows_and_fits_its_column(content: bytes) -> None:
     whole = ladder(content[:HEAD])
     assert len("".join(whole)) <= 1000
-    for end in (at + 1 for at, byte in enumerate(content[:3000]) if byte == 10):
+    ends = [at + 1 for at, byte in enumerate(content[:3000]) if byte == 10]
+    for end in {*ends[::9], *ends[-9:]}:
         shorter = ladder(content[:end])
         assert len(shorter) > 0
         assert whole[: len(shorter)] == shorter

@@ -37,7 +37,7 @@ def test_g19_nothing_in_the_document_s_place_holds_up_the_server() -> None:
         for number, what in enumerate(PLACED, 1):
             placed(path, what)
             server.process.send_signal(signal.SIGHUP)
-            server.wait_for("the MOTD stays as it is", 8, times=number)
+            server.wait_for("the MOTD stays as it is", 6, times=number)
             assert kit.body(server.get()) == server.body, what
         path.unlink()
         renewed = kit.document(news="renewed")

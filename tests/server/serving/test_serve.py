@@ -138,7 +138,7 @@ def test_g20_public_or_odd_binds_are_refused(
 ) -> None:
     (tmp_path / "product.toml").write_text(kit.PRODUCT)
     (tmp_path / "motd.json").write_bytes(kit.document())
-    done = subprocess.run(kit.command(tmp_path, bind), capture_output=True, text=True, timeout=30)
+    done = subprocess.run(kit.command(tmp_path, bind), capture_output=True, text=True, timeout=8)
     assert done.returncode == code
     assert f"[{reason}]" in done.stderr
     assert "Traceback" not in done.stderr

@@ -24,7 +24,7 @@ def started(
     (folder / "motd.json").write_bytes(document)
     (folder / "trust.json").write_bytes(publisher.trust().encode())
     command = kit.command(folder, f"unix:{folder}/s", "--trust", str(folder / "trust.json"))
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=8)
 
 
 def test_g19_what_clients_refuse_is_not_served(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_g19_the_old_document_stays_until_a_good_one_comes(tmp_path: Path) -> No
 def test_g19_the_operator_is_told_before_it_expires(tmp_path: Path) -> None:
     with kit.served("--workers", "3", motd_file=kit.document(age=40 * DAY + 3600)) as server:
         said = "the MOTD expires in 4 day(s); sign and deploy a new one"
-        server.wait_for(said)
+        server.wait_for(said, 6)
         time.sleep(2.5)  # each process has kept house
         assert server.stderr.count(said) == 1, "once a day, not once for each process"
 

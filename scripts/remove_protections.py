@@ -147,6 +147,8 @@ def check(table: Table, root: Path = ROOT) -> None:
     """Raises ``RottenError`` unless every guard is found and every numbered row of the tests is in
     the table."""
     for each in table.protections:
+        if not (root / each.file).is_file():
+            raise RottenError(f"{each.row}: there is no {each.file}")
         each.removed((root / each.file).read_text(encoding="utf-8"))
     tested = set(numbered(root))
     if missing := sorted(tested - table.rows):

@@ -34,7 +34,7 @@ MOST_SECONDS = 10.0
 HANGS = 60
 """Seconds after which pytest ends a test that does not mark a shorter time."""
 PATIENCE = 300.0
-"""Seconds after which one whole run of pytest is killed."""
+"""Seconds after which a whole run of one row is killed; that of all rows has an hour."""
 NOTICED = "noticed"
 MOST_SHOWN = 90
 """Characters of a guard or a test's name."""
@@ -166,7 +166,7 @@ def numbered(root: Path = ROOT) -> dict[str, list[str]]:
             for number in numbers.rstrip("_").upper().split("_"):
                 files = found.setdefault(f"{number[0]}{int(number[1:])}", [])
                 files += [] if name in files else [name]
-    own = {row: [name for name in files if "hostile" in name] for row, files in found.items()}
+    own = {row: [name for name in files if "/hostile/" in name] for row, files in found.items()}
     return {row: own[row] or files for row, files in found.items()}
 
 
@@ -205,7 +205,9 @@ class Copy:
             path.write_text(source, encoding="utf-8")
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
-    def test(self, files: Sequence[str], rows: Sequence[str], *options: str) -> Noticed:
+    def test(
+        self, files: Sequence[str], rows: Sequence[str], *options: str, patience: float = PATIENCE
+    ) -> Noticed:
         """Runs the tests of ``rows`` in ``files``."""
         names = " or ".join(f"_{row[0].lower()}{int(row[1:]):02d}_" for row in rows)
         command = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider"]
@@ -222,9 +224,9 @@ class Copy:
             start_new_session=True,
         )
         try:
-            told, _ = process.communicate(timeout=PATIENCE)
+            told, _ = process.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
-            return Noticed(1, PATIENCE, "never ended")
+            return Noticed(1, patience, "never ended")
         finally:
             _end(process)
         return _read(self._report, process.returncode, told)
@@ -260,7 +262,7 @@ def trial(rows: Sequence[str] = (), tell: Callable[[str], Any] = print) -> list[
         free: queue.Queue[Copy] = queue.Queue()
         for number in range(min(jobs, len(wanted))):
             free.put(Copy(Path(name, str(number))))
-        _require_passing(free.queue[0], wanted, files)
+        _require_passing(free.queue[0], wanted, files, jobs)
 
         def noticed(protection: Protection) -> Noticed:
             copy = free.get()
@@ -277,10 +279,14 @@ def trial(rows: Sequence[str] = (), tell: Callable[[str], Any] = print) -> list[
     return results
 
 
-def _require_passing(copy: Copy, wanted: Sequence[Protection], files: dict[str, list[str]]) -> None:
+def _require_passing(
+    copy: Copy, wanted: Sequence[Protection], files: dict[str, list[str]], jobs: int
+) -> None:
     """A test that fails anyway notices nothing. Raises ``RottenError``."""
     rows = list(dict.fromkeys(each.row for each in wanted))
-    done = copy.test(list(dict.fromkeys(name for row in rows for name in files[row])), rows)
+    every = list(dict.fromkeys(name for row in rows for name in files[row]))
+    spread = ("-n", str(jobs if len(rows) > jobs else 0), "--dist", "loadgroup")
+    done = copy.test(every, rows, *spread, patience=3600.0)
     if done.code != 0:
         raise RottenError(f"with all protections in place: {done.test}")
 

@@ -11,6 +11,7 @@ from typing import IO
 
 from mars.errors import StateError
 from mars_server.counting import formats
+from mars_server.counting.blocks import NUL
 from mars_server.counting.identity import (
     HEAD,
     WINDOW,
@@ -103,8 +104,9 @@ def probe(path: str, format_name: str = formats.AUTO) -> Probe:
 
 def _plain(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe:
     length = _end_of_lines(raw, size)
-    raw.seek(0)
-    head = _read(raw, min(HEAD, length))
+    start = _first(raw, length)
+    raw.seek(start)
+    head = _read(raw, min(HEAD, length - start))
     return Probe(
         path,
         _format(format_name, head),
@@ -115,7 +117,7 @@ def _plain(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe:
         size,
         length,
         inode(raw),
-        Seen.of(raw, len(head)),
+        Seen.of(raw, len(head), start),
     )
 
 
@@ -123,7 +125,7 @@ def _compressed(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe
     head = b""
     with closing(Stream(raw, path)) as stream:
         for chunk in stream.chunks():
-            head += chunk
+            head = (head + chunk).lstrip(NUL)
             if len(head) >= HEAD:
                 break
     head = head[:HEAD] if len(head) >= HEAD else head[: head.rfind(b"\n") + 1]
@@ -150,6 +152,18 @@ def _fingerprint(raw: IO[bytes]) -> str | None:
         return None
     named = f"{number} {stamp(raw)}".encode()
     return blake2b(named, digest_size=16, person=b"mars-archive").hexdigest()
+
+
+def _first(raw: IO[bytes], end: int) -> int:
+    """The position of the first byte before ``end`` that is no NUL."""
+    raw.seek(0)
+    at = 0
+    while at < end and (data := raw.read(min(WINDOW, end - at))):
+        rest = data.lstrip(NUL)
+        if rest:
+            return at + len(data) - len(rest)
+        at += len(data)
+    return at
 
 
 def _end_of_lines(raw: IO[bytes], size: int) -> int:

@@ -158,6 +158,8 @@ def report(outcome: Outcome, *, as_json: bool) -> int:
             "hits": total.hits,
             "rejected": total.rejected,
             "days": total.days(),
+            "problems": [{"reason": code, "message": text} for code, text in outcome.problems],
+            "notes": outcome.notes,
         }
         emit_json(told if outcome.late is None else told | {"late": outcome.late})
     else:

@@ -186,8 +186,11 @@ def _read(raw: IO[bytes], size: int) -> bytes:
     return data
 
 
-def spans(found: Probe, start: int, size: int, end: int | None = None) -> list[Span]:
-    """``start`` to ``end`` (None: the last LF) of a plain log, in spans of about ``size`` bytes."""
+def spans(
+    found: Probe, start: int, size: int, end: int | None = None, *, empty: bool = False
+) -> list[Span]:
+    """``start`` to ``end`` (None: the last LF) of a plain log, in spans of about ``size`` bytes;
+    with ``empty`` one span where there is nothing."""
     if found.seen is None:
         return []
     length = (found.length or 0) if end is None else end
@@ -195,9 +198,20 @@ def spans(found: Probe, start: int, size: int, end: int | None = None) -> list[S
     with open_raw(found.path) as raw:
         while length - marks[-1] > size + size // 2:
             marks.append(_after_lf(raw, marks[-1] + size, length))
-    if marks[-1] < length:
+    if marks[-1] < length or (empty and marks == [length]):
         marks.append(length)
     return [Span(found.path, found.format, a, b, found.seen) for a, b in pairwise(marks)]
+
+
+def written_on(found: Probe, position: int) -> int:
+    """Where whole lines begin that do not stand before ``position``: after an LF, or where NULs are
+    in the place of what a power cut took. At most the log's length."""
+    length = found.length or 0
+    if position >= length:
+        return length
+    with open_raw(found.path) as raw:
+        raw.seek(max(0, position - 2))
+        return position if _read(raw, 2) == NUL * 2 else _after_lf(raw, position, length)
 
 
 def _after_lf(raw: IO[bytes], position: int, length: int) -> int:

@@ -158,9 +158,11 @@ def report(outcome: Outcome, *, as_json: bool) -> int:
             "hits": total.hits,
             "rejected": total.rejected,
             "days": total.days(),
-            "problems": [{"reason": code, "message": text} for code, text in outcome.problems],
-            "notes": outcome.notes,
         }
+        if outcome.problems:
+            told["problems"] = [{"reason": r, "message": text} for r, text in outcome.problems]
+        if outcome.notes:
+            told["notes"] = outcome.notes
         emit_json(told if outcome.late is None else told | {"late": outcome.late})
     else:
         late = f", {outcome.late} of the hits too late" if outcome.late else ""

@@ -189,20 +189,16 @@ def identify(face: Face, sources: Collection[Source], held: Collection[int] = ()
 
 
 def _by_lines(face: Face, known: list[Source]) -> Verdict:
-    whole = [one for one in known if _continues(face, one)]
-    longer = any(one.position > face.length for one in related(face.ladder, known))
-    if whole:
+    # It may be a copy, that ends early, of a longer log, or of what a changed one was before.
+    copy = any(one.position > face.length for one in related(face.ladder, known))
+    maybe = [one for one in known if _is_file(face, one)] if copy else known
+    if whole := [one for one in maybe if _continues(face, one)]:
         best = max(whole, key=lambda one: one.position)
-        # A copy of what a changed log was before continues what is left of it as well.
-        if not longer or _is_file(face, best):
-            return Verdict(best, best.position)
-    changed = [one for one in known if _was(face, one)]
-    if changed:
+        return Verdict(best, best.position)
+    if changed := [one for one in maybe if _was(face, one)]:
         best = max(changed, key=lambda one: (*_likeness(face, one), one.position))
         return Verdict(None, best.position, changed=True)
-    if longer:
-        return Verdict(None, None, waits=True)  # a copy that ends early
-    return Verdict(None, 0)
+    return Verdict(None, None, waits=True) if copy else Verdict(None, 0)
 
 
 def _was(face: Face, source: Source) -> bool:
@@ -212,8 +208,8 @@ def _was(face: Face, source: Source) -> bool:
     and at least two lines, for two logs may begin alike.
     """
     same_file, agree = _likeness(face, source)
-    if same_file or (same_start(face.ladder, source.ladder) and source.position > face.length):
-        return same_file and agree > 0
+    if same_file:
+        return agree > 0
     return agree > 1 and 2 * agree >= len({*source.ladder} - {face.blank})
 
 

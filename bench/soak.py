@@ -1,8 +1,9 @@
 """The long trials: a server killed under load, its memory over millions of requests, 500 clients
 over Tor, Onionbalance with a backend killed, a counter killed and given a thousand histories of
-rotation; and each protection taken out, to see whether its test fails.
+rotation, a thousand more with power cuts; and each protection taken out, to see whether its test
+fails.
 
-``python -m bench.soak kills memory onion balance counting protections`` runs some of them.
+``python -m bench.soak kills memory onion balance counting power protections`` runs some of them.
 ``REQUESTS=10000000`` sets how many requests the memory trial makes (2,000,000 unless told
 otherwise). ``--write`` puts what a trial said, with the date, into docs/performance.md.
 """
@@ -19,10 +20,14 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from pathlib import Path
+
+from hypothesis import seed, settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from bench import page
 from bench.balance import balance
@@ -35,6 +40,7 @@ from mars.testing.tornet.network import connect as bootstrap
 from mars.trust import TrustState, accept
 from mars_server.onion.folder import hostname
 from scripts import remove_protections
+from tests.server.counting.test_power_cuts import SETTINGS, PowerCuts
 from tests.server.serving import kit
 from tests.server.serving.load import Load
 
@@ -219,6 +225,21 @@ def protections() -> list[str]:
         f"{len(missed)} not noticed by the row's own test; the slowest took {slowest:.1f} s to fail"
     )
     return [str(each) for each in missed]
+def power() -> list[str]:
+    """Random histories of rotation with power cuts, on SQLite."""
+    chosen = settings(SETTINGS, max_examples=ROTATIONS, derandomize=False, database=None)
+    try:
+        run_state_machine_as_test(seed(SEED)(PowerCuts), settings=chosen)
+    except AssertionError:
+        traceback.print_exc()
+        return ["exact or told, and nothing twice, through power cuts"]
+    seen = PowerCuts.seen
+    print(
+        f"{ROTATIONS:,} histories of rotation with {seen['cuts']:,} power cuts on SQLite: "
+        f"{seen['exact']:,} counts exact, {seen['told']} short and said so, {seen['silent']} short "
+        "in silence (of logs whose lines hold no time of day), nothing twice"
+    )
+    return []
 
 
 TRIALS: dict[str, Callable[[], list[str]]] = {
@@ -228,6 +249,7 @@ TRIALS: dict[str, Callable[[], list[str]]] = {
     "balance": balance,
     "counting": counting,
     "protections": protections,
+    "power": power,
 }
 
 

@@ -159,6 +159,10 @@ def report(outcome: Outcome, *, as_json: bool) -> int:
             "rejected": total.rejected,
             "days": total.days(),
         }
+        if outcome.problems:
+            told["problems"] = [{"reason": r, "message": text} for r, text in outcome.problems]
+        if outcome.notes:
+            told["notes"] = outcome.notes
         emit_json(told if outcome.late is None else told | {"late": outcome.late})
     else:
         late = f", {outcome.late} of the hits too late" if outcome.late else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mars_server.counting.identity import HEAD, WINDOW
@@ -9,10 +10,14 @@ from mars_server.counting.identity import HEAD, WINDOW
 LF = b"\n"
 LINE_BOUND = 256 * 1024
 """Bytes of an unfinished line that are kept; servers cap a request line at some 8 KiB."""
+NUL = b"\0"
+_SKIPPED = re.compile(rb"\n(?:[^\n]*\0)?\0")
 
 
 class Lines:
     """Takes pieces of a log, gives back *framed* blocks: an LF, then whole lines.
+
+    Of a line only what follows its last run of NULs is kept (``without_nuls``).
 
     A line that grows beyond ``LINE_BOUND`` is replaced by ``shorten(line)``, which must be as
     much a hit as the line itself, whatever follows (see ``Format.shorten``).
@@ -28,11 +33,27 @@ class Lines:
         if end >= 0:
             block = b"".join((self._rest, memoryview(chunk)[: end + 1]))
             self._rest = chunk[end:]  # that LF once more, as the next block's frame
-            return block
+            return without_nuls(block)
         self._rest += chunk
         if len(self._rest) > LINE_BOUND:
-            self._rest = LF + self._shorten(self._rest[1:])
+            self._rest = self._shortened(without_nuls(self._rest))
         return b""
+
+    def _shortened(self, rest: bytes) -> bytes:
+        if len(rest) <= LINE_BOUND:
+            return rest
+        line = rest[1:].removesuffix(NUL)  # which may be the first of a run
+        return LF + self._shorten(line) + rest[1 + len(line) :]
+
+
+def without_nuls(block: bytes) -> bytes:
+    """A framed block without the NULs that a power cut leaves where lines were lost, and
+    ``copytruncate`` before the next line of a server that does not append.
+
+    What stands before two or more NULs is the rest of a lost line. A single one is an ordinary
+    byte, unless it begins a line.
+    """
+    return _SKIPPED.sub(LF, block) if NUL in block else block
 
 
 def frame(block: bytes) -> bytes:
@@ -72,8 +93,9 @@ class Watch:
         """Bytes."""
         self.whole = 0
         """Bytes up to and with the last LF."""
-        self.head = b""
-        """The first ``HEAD`` bytes, of an unfinished line too."""
+        self._head = b""
+        self._nuls = 0
+        """Bytes before the first that is no NUL."""
         self._recent = before
         self._last = (b"", before, len(before))
 
@@ -82,9 +104,17 @@ class Watch:
         """The last ``WINDOW`` bytes up to ``whole``."""
         return _window(*self._last)
 
+    @property
+    def head(self) -> bytes:
+        """The whole lines of the first ``HEAD`` bytes, or all these bytes; NULs before the first
+        line have no part in it."""
+        return self._head[: max(0, self.whole - self._nuls)]
+
     def see(self, chunk: bytes) -> None:
-        if len(self.head) < HEAD:
-            self.head += chunk[: HEAD - len(self.head)]
+        if len(self._head) < HEAD:
+            head = chunk if self._head else chunk.lstrip(NUL)
+            self._nuls += 0 if self._head else len(chunk) - len(head)
+            self._head += head[: HEAD - len(self._head)]
         end = chunk.rfind(LF) + 1
         if end:
             self._last = (self._recent, chunk, end)  # the window is cut when it is asked for

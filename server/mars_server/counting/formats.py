@@ -11,6 +11,7 @@ from functools import cache
 from typing import Protocol
 
 from mars.errors import ConfigError
+from mars_server.counting.blocks import without_nuls
 from mars_server.counting.combined import Combined, Found
 
 
@@ -63,5 +64,5 @@ def detect(head: bytes) -> str:
 
     The first, not most of them: what a log is may not change while it grows.
     """
-    first = _KNOWN.search(head)
+    first = _KNOWN.search(without_nuls(b"\n" + head))
     return JSON if first is not None and first[0].lstrip() == b"{" else COMBINED

@@ -15,14 +15,19 @@ Three kinds of log:
   breaks the tie: while the file with a source's inode still holds its bytes, or an archive of it
   is there, no other file is that source. A log that begins as one with a time of day does is not
   timeless: it is that log, or a copy of it that was cut within the lines of midnight.
+
+A power cut takes the end of a log that was counted, or leaves NULs there, and the server writes on.
+Such a log is *changed*: it begins as a source does and goes on otherwise. It becomes a source of
+its own, and nothing of it counts before the old one's position, so that no line counts twice.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import takewhile
 
 from mars.errors import StateError
 from mars_server.counting.essence import essence, has_time
@@ -55,6 +60,10 @@ def ladder(head: bytes) -> tuple[str, ...]:
     ends = [at + 1 for at, byte in enumerate(head[: SCALES[0]]) if byte == _LF][:LINES]
     ends += [head.rfind(b"\n", 0, size) + 1 for size in SCALES if size <= len(head)]
     return tuple(digest(head[:end])[:16] for end in ends)
+
+
+BLANK = digest(b"")[:16]
+"""The rung that no whole line reaches: it says nothing."""
 
 
 def tail(data: bytes) -> str:
@@ -119,6 +128,8 @@ class Face:
     """Device and inode of a plain file; None for everything else."""
     cut_short: bool = False
     """A compressed file that ends in the middle."""
+    blank: str = BLANK
+    """``BLANK`` as it stands in ``ladder``."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +143,30 @@ class Verdict:
     """It may be a copy of a known log that ends early, or another that begins alike."""
     taken: bool = False
     """It begins as a timeless log that is gone, and is taken for a copy of it."""
+    changed: bool = False
+    """What was counted of it is not there any more: nothing before ``start`` may count, which may
+    lie within a line or beyond the end."""
 
 
 def related(face_ladder: Sequence[str], sources: Collection[Source]) -> list[Source]:
     """The sources without an id that begin as the log does, as far as both are known."""
     return [one for one in sources if one.own is None and same_start(face_ladder, one.ladder)]
+
+
+def akin(ladder: Sequence[str], blank: str, sources: Collection[Source]) -> list[Source]:
+    """``related``, and those that share a line or more with the log before they differ."""
+    foreign = (one for one in sources if one.own is None)
+    return [
+        one
+        for one in foreign
+        if same_start(ladder, one.ladder) or shared(ladder, one.ladder, blank)
+    ]
+
+
+def shared(one: Sequence[str], other: Sequence[str], blank: str) -> int:
+    """How many rungs agree before the first that does not; those of equal content are one."""
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return len({rung for rung, _ in alike} - {blank})
 
 
 def identify(face: Face, sources: Collection[Source], held: Collection[int] = ()) -> Verdict:
@@ -151,16 +181,44 @@ def identify(face: Face, sources: Collection[Source], held: Collection[int] = ()
         return Verdict(None, None)
     if face.own is not None:
         return _by_id(face, sources)
-    known = related(face.ladder, sources)
-    whole = [one for one in known if _continues(face, one)]
-    whole.sort(key=lambda one: one.position, reverse=True)
+    known = akin(face.ladder, face.blank, sources)
     if face.timeless and all(one.timeless for one in known):
-        return _by_inode(face, known, whole, held)
-    if whole:
-        return Verdict(whole[0], whole[0].position, timeless=False)
-    if any(one.position > face.length for one in known):
-        return Verdict(None, None, timeless=False, waits=True)  # a copy that ends early
-    return Verdict(None, 0, timeless=False)
+        return _by_inode(face, known, held)
+    same_file = [one for one in sources if _is_file(face, one) and one not in known]
+    return replace(_by_lines(face, known + same_file), timeless=False)
+
+
+def _by_lines(face: Face, known: list[Source]) -> Verdict:
+    # It may be a copy, that ends early, of a longer log, or of what a changed one was before.
+    copy = any(one.position > face.length for one in related(face.ladder, known))
+    maybe = [one for one in known if _is_file(face, one)] if copy else known
+    if whole := [one for one in maybe if _continues(face, one)]:
+        best = max(whole, key=lambda one: one.position)
+        return Verdict(best, best.position)
+    if changed := [one for one in maybe if _was(face, one)]:
+        best = max(changed, key=lambda one: (*_likeness(face, one), one.position))
+        return Verdict(None, best.position, changed=True)
+    return Verdict(None, None, waits=True) if copy else Verdict(None, 0)
+
+
+def _was(face: Face, source: Source) -> bool:
+    """Whether the log is what is left of ``source``.
+
+    The same file is, if one line is. Another is where half of what is known of the source agrees,
+    and at least two lines, for two logs may begin alike.
+    """
+    same_file, agree = _likeness(face, source)
+    if same_file:
+        return agree > 0
+    return agree > 1 and 2 * agree >= len({*source.ladder} - {face.blank})
+
+
+def _likeness(face: Face, source: Source) -> tuple[bool, int]:
+    return _is_file(face, source), shared(face.ladder, source.ladder, face.blank)
+
+
+def _is_file(face: Face, source: Source) -> bool:
+    return source.inode is not None and source.inode == face.inode
 
 
 def _by_id(face: Face, sources: Collection[Source]) -> Verdict:
@@ -178,12 +236,15 @@ def _by_id(face: Face, sources: Collection[Source]) -> Verdict:
     return Verdict(source, source.position)
 
 
-def _by_inode(
-    face: Face, known: list[Source], whole: list[Source], held: Collection[int]
-) -> Verdict:
-    for source in whole:
-        if source.inode is not None and source.inode == face.inode:
+def _by_inode(face: Face, known: list[Source], held: Collection[int]) -> Verdict:
+    for source in known:
+        if _is_file(face, source) and _continues(face, source):
             return Verdict(source, source.position)
+        if _was(face, source) and _is_file(face, source):
+            return Verdict(None, source.position, changed=True)
+    known = related(face.ladder, known)
+    whole = [one for one in known if _continues(face, one)]
+    whole.sort(key=lambda one: one.position, reverse=True)
     free = [one for one in whole if one.id not in held]
     if free:
         taken = face.inode is not None and free[0].inode is not None

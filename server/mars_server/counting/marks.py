@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
 
-from mars_server.counting.identity import Face
+from mars_server.counting.identity import BLANK, Face
 
 OWN = "own"
 """In the place of an own log's tail: a line ends there, and no more."""
@@ -35,7 +35,12 @@ class Marks:
             ladder=self.ladder(face.own, face.ladder),
             tail_at=lambda position: self.tail(face.own, face.tail_at(position)),
             inode=self.inode(face.own, face.inode),
+            blank=self.blank(face.own),
         )
+
+    def blank(self, own: str | None) -> str:
+        """``BLANK`` as it stands in the ladders of logs that are not our own."""
+        return BLANK if own else self.ladder(None, (BLANK,))[0]
 
     def ladder(self, own: str | None, rungs: Iterable[str]) -> tuple[str, ...]:
         return () if own else tuple(self._sealed(b"rung", rung)[:16] for rung in rungs)

@@ -11,6 +11,7 @@ from typing import IO
 
 from mars.errors import StateError
 from mars_server.counting import formats
+from mars_server.counting.blocks import NUL
 from mars_server.counting.identity import (
     HEAD,
     WINDOW,
@@ -103,8 +104,9 @@ def probe(path: str, format_name: str = formats.AUTO) -> Probe:
 
 def _plain(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe:
     length = _end_of_lines(raw, size)
-    raw.seek(0)
-    head = _read(raw, min(HEAD, length))
+    start = _first(raw, length)
+    raw.seek(start)
+    head = _read(raw, min(HEAD, length - start))
     return Probe(
         path,
         _format(format_name, head),
@@ -115,7 +117,7 @@ def _plain(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe:
         size,
         length,
         inode(raw),
-        Seen.of(raw, len(head)),
+        Seen.of(raw, len(head), start),
     )
 
 
@@ -123,7 +125,7 @@ def _compressed(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe
     head = b""
     with closing(Stream(raw, path)) as stream:
         for chunk in stream.chunks():
-            head += chunk
+            head = (head + chunk).lstrip(NUL)
             if len(head) >= HEAD:
                 break
     head = head[:HEAD] if len(head) >= HEAD else head[: head.rfind(b"\n") + 1]
@@ -152,6 +154,18 @@ def _fingerprint(raw: IO[bytes]) -> str | None:
     return blake2b(named, digest_size=16, person=b"mars-archive").hexdigest()
 
 
+def _first(raw: IO[bytes], end: int) -> int:
+    """The position of the first byte before ``end`` that is no NUL."""
+    raw.seek(0)
+    at = 0
+    while at < end and (data := raw.read(min(WINDOW, end - at))):
+        rest = data.lstrip(NUL)
+        if rest:
+            return at + len(data) - len(rest)
+        at += len(data)
+    return at
+
+
 def _end_of_lines(raw: IO[bytes], size: int) -> int:
     """The position after the last LF before ``size``."""
     end = size
@@ -172,8 +186,11 @@ def _read(raw: IO[bytes], size: int) -> bytes:
     return data
 
 
-def spans(found: Probe, start: int, size: int, end: int | None = None) -> list[Span]:
-    """``start`` to ``end`` (None: the last LF) of a plain log, in spans of about ``size`` bytes."""
+def spans(
+    found: Probe, start: int, size: int, end: int | None = None, *, empty: bool = False
+) -> list[Span]:
+    """``start`` to ``end`` (None: the last LF) of a plain log, in spans of about ``size`` bytes;
+    with ``empty`` one span where there is nothing."""
     if found.seen is None:
         return []
     length = (found.length or 0) if end is None else end
@@ -181,9 +198,20 @@ def spans(found: Probe, start: int, size: int, end: int | None = None) -> list[S
     with open_raw(found.path) as raw:
         while length - marks[-1] > size + size // 2:
             marks.append(_after_lf(raw, marks[-1] + size, length))
-    if marks[-1] < length:
+    if marks[-1] < length or (empty and marks == [length]):
         marks.append(length)
     return [Span(found.path, found.format, a, b, found.seen) for a, b in pairwise(marks)]
+
+
+def written_on(found: Probe, position: int) -> int:
+    """Where whole lines begin that do not stand before ``position``: after an LF, or where NULs are
+    in the place of what a power cut took. At most the log's length."""
+    length = found.length or 0
+    if position >= length:
+        return length
+    with open_raw(found.path) as raw:
+        raw.seek(max(0, position - 2))
+        return position if _read(raw, 2) == NUL * 2 else _after_lf(raw, position, length)
 
 
 def _after_lf(raw: IO[bytes], position: int, length: int) -> int:

@@ -12,13 +12,13 @@ from mars_server.counting.identity import (
     Face,
     Source,
     Verdict,
+    akin,
     holds,
     identify,
-    related,
     same_start,
 )
 from mars_server.counting.marks import Marks
-from mars_server.counting.probe import LogMovedError, Probe, spans
+from mars_server.counting.probe import LogMovedError, Probe, spans, written_on
 from mars_server.counting.work import Done, Piece, Task, Whole
 
 
@@ -60,6 +60,10 @@ class Register:
         verdict = self._identify(found.face())
         if verdict.start is None:
             return verdict, []
+        if verdict.changed:
+            start = written_on(found, verdict.start)
+            # By a span of nothing at its end it is known the next time.
+            return replace(verdict, start=start), [*spans(found, start, self._span, empty=True)]
         return verdict, [*spans(found, verdict.start, self._span)]
 
     def _stream(self, found: Probe) -> list[Task]:
@@ -77,7 +81,7 @@ class Register:
             maybe = [one for one in known if one.own == found.own]
         else:
             rungs = self.marks.ladder(None, found.ladder)
-            maybe = related(rungs, known) if rungs else list(known)
+            maybe = akin(rungs, self.marks.blank(None), known) if rungs else list(known)
         cuts = tuple(sorted({one.position for one in maybe}))
         return Whole(found.path, found.format, cuts, found.stamp)
 
@@ -97,6 +101,9 @@ class Register:
         )
         verdict = self._identify(face)
         start = face.length if verdict.start is None else verdict.start
+        if verdict.changed:
+            start = min((end for end in tails if end >= start), default=face.length)
+            verdict = replace(verdict, start=start)
         return verdict, [piece for piece in done.pieces if piece.end > start]
 
     def _identify(self, face: Face) -> Verdict:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
-from mars.errors import MarsError
+from mars.errors import MarsError, StateError
 from mars.wire.query import AllowList
 from mars_server.counting.advance import Ledger
 from mars_server.counting.calendar import iso_week
-from mars_server.counting.identity import LEAST
+from mars_server.counting.identity import LEAST, Verdict
 from mars_server.counting.probe import Probe, probe
 from mars_server.counting.register import Register
 from mars_server.counting.sizes import Sizes
@@ -221,6 +221,7 @@ def _counted(found: Probe, register: Register) -> _Counted:
     if found.length < LEAST:
         return _Counted(None, found.length == found.size, bare=True)
     verdict, tasks = register.plan(found)
+    _unchanged(verdict)
     ended = not tasks and found.length == found.size
     return _Counted(verdict.source.id if verdict.source else None, ended)
 
@@ -236,7 +237,14 @@ def _archive(found: Probe, register: Register) -> _Counted:
     if source is not None:  # held by this very file, so that no log is recognised as it any more
         return _Counted(source, ended)
     verdict, left = register.settle(done)
+    _unchanged(verdict)
     return _Counted(verdict.source.id if verdict.source else None, ended and not left)
+
+
+def _unchanged(verdict: Verdict) -> None:
+    """Raises ``StateError`` (``log-changed``)."""
+    if verdict.changed:
+        raise StateError("log-changed", "changed after it had been counted, so count it once more")
 
 
 def _last_byte(path: str) -> bytes:

@@ -53,7 +53,8 @@ class _Job:
     def settle(self, verdict: Verdict) -> None:
         """This log is known now, or known to be new."""
         source = verdict.source
-        self.source, self.position = (source.id, source.position) if source else (None, 0)
+        self.source = source.id if source else None
+        self.position = source.position if source else verdict.start or 0
         self.timeless = verdict.timeless
 
 
@@ -125,6 +126,12 @@ def _news(source: Source, inode: str | None, verdict: Verdict) -> bool:
     if verdict.timeless:
         return source.own is None and source.inode != inode
     return source.timeless
+
+
+_CHANGED = (
+    "was changed after it had been counted, as by a power cut. Its first %d bytes were not counted "
+    "again; lines that were written there since are missing from the figures."
+)
 
 
 def _doubt(verdict: Verdict) -> str | None:
@@ -211,6 +218,8 @@ class _LedgerPass(_Pass):
 
     def _know(self, job: _Job, verdict: Verdict) -> None:
         job.settle(verdict)
+        if verdict.changed:
+            self.problem("log-changed", f"{job.name} {_CHANGED % job.position}")
         doubt = _doubt(verdict)
         if doubt is not None:
             self.outcome.notes.append(f"{job.name} {doubt}")

@@ -21,21 +21,23 @@ class Seen:
     """
 
     size: int
-    """Bytes at the beginning that the hash is of."""
+    """Bytes that the hash is of."""
     head: bytes
     inode: str | None = None
     """Of a plain file (``inode``); None for everything else."""
+    start: int = 0
+    """Where these bytes begin: after the NULs, if any, at the log's beginning."""
 
     @classmethod
-    def of(cls, raw: IO[bytes], size: int) -> Seen:
-        """Of an open log with at least ``size`` bytes."""
-        raw.seek(0)
+    def of(cls, raw: IO[bytes], size: int, start: int = 0) -> Seen:
+        """Of an open log with at least ``size`` bytes from ``start`` on."""
+        raw.seek(start)
         data = b"".join(limited(raw, size))
-        return cls(size, blake2b(data, digest_size=16).digest(), inode(raw))
+        return cls(size, blake2b(data, digest_size=16).digest(), inode(raw), start)
 
     def is_still(self, raw: IO[bytes]) -> bool:
         """Whether ``raw`` is that log. Moves the file's position."""
-        now = Seen.of(raw, self.size)
+        now = Seen.of(raw, self.size, self.start)
         return now.head == self.head and (self.inode is None or now.inode == self.inode)
 
 

@@ -11,7 +11,7 @@ import sys
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 from typing import IO, Protocol, TypeAlias, cast
 
@@ -101,6 +101,7 @@ class Stream:
         self.kind = compression(source.peek(8)[:8])
         self._unpacked = _uncompressed(source, self.kind)
         self._pieces = self._checked()
+        self._nuls = 0
         self._peeked = b""
 
     def close(self) -> None:
@@ -110,14 +111,17 @@ class Stream:
         self._source.detach()
 
     def head(self) -> bytes:
-        """The first bytes, as many as one read gives; ``chunks`` gives them once more."""
-        self._peeked = self._peeked or next(self._pieces, b"")
+        """The first bytes after NULs, as many as one read gives; ``chunks`` gives all once more."""
+        while not self._peeked and (piece := next(self._pieces, b"")):
+            self._peeked = piece.lstrip(b"\0")
+            self._nuls += len(piece) - len(self._peeked)
         return self._peeked
 
     def chunks(self) -> Iterator[bytes]:
         """Pieces of at most ``CHUNK`` bytes. Raises ``StateError`` on damaged archives."""
-        first, self._peeked = self._peeked, b""
-        return chain([first] if first else [], self._pieces)
+        nuls, rest = divmod(self._nuls, CHUNK)
+        first = (*repeat(bytes(CHUNK), nuls), bytes(rest), self._peeked)
+        return chain(filter(None, first), self._pieces)
 
     def _checked(self) -> Pieces:
         if self.kind == "unknown":

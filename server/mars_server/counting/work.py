@@ -111,7 +111,7 @@ def _whole(task: Whole, allow: AllowList) -> Done:
             task = replace(task, format=formats.detect(stream.head()))
         watch = Watch()
         pieces = tuple(_pieces(task, stream, watch, Rules(allow, task.format)))
-    head = watch.head[: watch.whole]
+    head = watch.head
     return Done(pieces, own_id(head), ladder(head), is_timeless(head), gap(head), stream.cut_short)
 
 

@@ -32,8 +32,9 @@ class Allowed:
 
 def count(data: bytes, allowed: Allowed, *, as_json: bool = False) -> Reference:
     total = Reference()
-    for line in data.split(b"\n")[:-1]:
+    for raw in data.split(b"\n")[:-1]:
         total.lines += 1
+        line = after_nuls(raw)
         hit = json_hit(line) if as_json else combined_hit(line)
         if hit is None:
             continue
@@ -45,6 +46,11 @@ def count(data: bytes, allowed: Allowed, *, as_json: bool = False) -> Reference:
             total.cells[day, name, value] += 1
         total.pairs[day, values["v"], values["os"]] += 1
     return total
+
+
+def after_nuls(line: bytes) -> bytes:
+    """What follows the last two NULs that stand side by side, without NULs before it."""
+    return line.split(b"\0\0")[-1].lstrip(b"\0")
 
 
 def value_of(name: str, query: str, allowed: Allowed) -> str:

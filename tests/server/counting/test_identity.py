@@ -159,3 +159,29 @@ def test_a_ladder_only_grows_and_fits_its_column(content: bytes) -> None:
         shorter = ladder(content[:end])
         assert len(shorter) > 0
         assert whole[: len(shorter)] == shorter
+
+
+@pytest.mark.parametrize(
+    ("lines", "inode", "changed"),
+    [(1, "1:1", True), (1, None, False), (2, "1:2", False), (4, None, True), (7, "1:2", True)],
+)
+def test_what_is_left_of_a_log_is_known_by_its_file_or_by_half_of_its_beginning(
+    lines: int, inode: str | None, changed: bool
+) -> None:
+    whole = TIMED[: 8 * len(line())]
+    left = whole[: lines * len(line())] + line(b"?on") * 30
+    verdict = identify(face(left, inode), [source(whole, inode="1:1")])
+    assert (verdict.changed, verdict.start) == (changed, len(whole) if changed else 0)
+
+
+def test_a_short_rest_is_a_copy_unless_it_is_the_same_file() -> None:
+    known = source(TIMED, inode="1:1")
+    assert identify(face(TIMED[:500], "1:2"), [known]).waits
+    assert identify(face(TIMED[:500], "1:1"), [known]).changed
+
+
+def test_first_lines_beyond_the_first_mark_make_no_two_logs_alike() -> None:
+    long = line(before=b"x" * 1100)
+    known = source(long * 3, inode="1:1")
+    other = line(before=b"y" * 1101) * 9
+    assert identify(face(other, "1:1"), [known]).start == 0

@@ -31,7 +31,25 @@ QUERIES = (
 @dataclass
 class Front:
     folder: Path
-    process: subprocess.Popen[bytes]
+    command: list[str]
+
+    def start(self) -> None:
+        path = f"{os.environ['PATH']}:/usr/sbin"
+        environment = {"PATH": path, "TZ": "UTC", "HOME": str(self.folder)}
+        with (self.folder / "stderr").open("wb") as out:
+            self.process = subprocess.Popen(self.command, stderr=out, stdout=out, env=environment)
+        end = time.monotonic() + 20
+        while not _answers(self.folder):
+            said = (self.folder / "stderr").read_text()
+            assert self.process.poll() is None and time.monotonic() < end, said
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(10)
+        self.process.kill()
+        self.process.wait()
 
     def ask(self, request: bytes) -> bytes:
         with kit.connect_unix(str(self.folder / "http.sock")) as sock:
@@ -66,22 +84,12 @@ def front(name: str, body: bytes) -> Iterator[Front]:
         "nginx.conf": ["nginx", "-c", str(file), "-g", "daemon off;"],
         "Caddyfile": ["caddy", "run", "--config", str(file), "--adapter", "caddyfile"],
     }[name]
-    environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin", "TZ": "UTC", "HOME": str(folder)}
-    with (folder / "stderr").open("wb") as stderr:
-        process = subprocess.Popen(command, stderr=stderr, stdout=stderr, env=environment)
+    theirs = Front(folder, command)
     try:
-        end = time.monotonic() + 20
-        while not _answers(folder):
-            said = (folder / "stderr").read_text()
-            assert process.poll() is None and time.monotonic() < end, said
-            time.sleep(0.05)
-        yield Front(folder, process)
+        theirs.start()
+        yield theirs
     finally:
-        process.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-        process.kill()
-        process.wait()
+        theirs.stop()
         shutil.rmtree(folder)
 
 

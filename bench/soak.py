@@ -1,8 +1,8 @@
 """The long trials: a server killed under load, its memory over millions of requests, 500 clients
 over Tor, Onionbalance with a backend killed, a counter killed and given a thousand histories of
-rotation.
+rotation, every fault of the host while the counter and the publisher write.
 
-``python -m bench.soak kills memory onion balance counting`` runs some of them.
+``python -m bench.soak kills memory onion balance counting faults`` runs some of them.
 ``REQUESTS=10000000`` sets how many requests the memory trial makes (2,000,000 unless told
 otherwise). ``--write`` puts what a trial said, with the date, into docs/performance.md.
 """
@@ -207,12 +207,25 @@ def counting() -> list[str]:
     return [] if done.returncode == 0 else ["exactly once, through rotation and kills"]
 
 
+def faults() -> list[str]:
+    """Each system call of counting, scrubbing, publishing and of the publisher's keys fails once
+    with each error: ``tests.faults``."""
+    root = Path(__file__).parent.parent / "tests"
+    places = [str(root / name / "test_host_faults.py") for name in ("server/counting", "motd")]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--timeout", "0", *places],
+        env={**os.environ, "MARS_FAULTS": "whole"},
+    )
+    return [] if done.returncode == 0 else ["whole and told after every fault of the host"]
+
+
 TRIALS: dict[str, Callable[[], list[str]]] = {
     "kills": kills,
     "memory": memory,
     "onion": onion,
     "balance": balance,
     "counting": counting,
+    "faults": faults,
 }
 
 

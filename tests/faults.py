@@ -52,6 +52,11 @@ class Ran:
     calls: Counter[str]
     """On the named files."""
 
+    def is_told(self) -> bool:
+        """Whether it ended as agreed, and gave a failure a sentence."""
+        known = self.code in (0, 1, 2) and "Traceback" not in self.said
+        return known and "defect" not in self.said and (self.code == 0 or self.said != "")
+
 
 def missing() -> str | None:
     """Why nothing can be injected here, or None."""
@@ -121,23 +126,23 @@ def _child(main: Callable[[], None], arguments: Sequence[object], said: Path) ->
         os._exit(code)
 
 
-def all_faults(calls: Counter[str]) -> list[Fault]:
-    """Each of the calls that a run made, with each error."""
+OCCURRENCES = 8
+"""Of one call with one error in the whole trial, drawn among all there are."""
+SEED = 20261129
+
+
+def chosen(calls: Counter[str], few: int) -> list[Fault]:
+    """Of ``calls``, those of a run without a fault: each with each error, or, but for a long trial
+    (``MARS_FAULTS=whole``), ``few`` of them; rare calls as often as common ones."""
+    draw = random.Random(SEED)
+    kinds = sorted((call, error) for call in calls if call not in HARMLESS for error in ERRORS)
+    draw.shuffle(kinds)
+    if os.environ.get("MARS_FAULTS") != "whole":
+        firsts = {call: (call, error) for call, error in reversed(kinds)}
+        kinds = draw.sample(sorted(firsts.values()), min(few, len(firsts)))
+        return [Fault(call, draw.randint(1, calls[call]), error) for call, error in kinds]
     return [
         Fault(call, number, error)
-        for call, count in sorted(calls.items())
-        if call not in HARMLESS
-        for number in range(1, count + 1)
-        for error in ERRORS
-    ]
-
-
-def some_faults(calls: Counter[str], number: int, seed: int) -> list[Fault]:
-    """``number`` of them, of each call in turn, so that rare calls come as often as common ones."""
-    draw = random.Random(seed)
-    kinds = sorted(call for call in calls if call not in HARMLESS)
-    draw.shuffle(kinds)
-    return [
-        Fault(call, draw.randint(1, calls[call]), draw.choice(ERRORS))
-        for call in (kinds[at % len(kinds)] for at in range(number))
+        for call, error in kinds
+        for number in draw.sample(range(1, calls[call] + 1), min(OCCURRENCES, calls[call]))
     ]

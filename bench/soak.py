@@ -211,7 +211,10 @@ def faults() -> list[str]:
     """Each system call of counting, scrubbing, publishing and of the publisher's keys fails once
     with each error: ``tests.faults``."""
     root = Path(__file__).parent.parent / "tests"
-    places = [str(root / name / "test_host_faults.py") for name in ("server/counting", "motd")]
+    places = [
+        str(root / name / "test_host_faults.py")
+        for name in ("server/counting", "server/publication", "motd")
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--timeout", "0", *places],
         env={**os.environ, "MARS_FAULTS": "whole"},

@@ -1,9 +1,9 @@
 """The long trials: a server killed under load, its memory over millions of requests, 500 clients
 over Tor, Onionbalance with a backend killed, a counter killed and given a thousand histories of
-rotation, a thousand more with power cuts; and each protection taken out, to see whether its test
-fails.
+rotation, a thousand more with power cuts, every fault of the host while the counter and the
+publisher write; and each protection taken out, to see whether its test fails.
 
-``python -m bench.soak kills memory onion balance counting power protections`` runs some of them.
+``python -m bench.soak kills memory onion balance counting power faults protections`` runs some.
 ``REQUESTS=10000000`` sets how many requests the memory trial makes (2,000,000 unless told
 otherwise). ``--write`` puts what a trial said, with the date, into docs/performance.md.
 """
@@ -225,6 +225,8 @@ def protections() -> list[str]:
         f"{len(missed)} not noticed by the row's own test; the slowest took {slowest:.1f} s to fail"
     )
     return [str(each) for each in missed]
+
+
 def power() -> list[str]:
     """Random histories of rotation with power cuts, on SQLite."""
     chosen = settings(SETTINGS, max_examples=ROTATIONS, derandomize=False, database=None)
@@ -242,6 +244,21 @@ def power() -> list[str]:
     return []
 
 
+def faults() -> list[str]:
+    """Each system call of counting, scrubbing, publishing and of the publisher's keys fails once
+    with each error: ``tests.faults``."""
+    root = Path(__file__).parent.parent / "tests"
+    places = [
+        str(root / name / "test_host_faults.py")
+        for name in ("server/counting", "server/publication", "motd")
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--timeout", "0", *places],
+        env={**os.environ, "MARS_FAULTS": "whole"},
+    )
+    return [] if done.returncode == 0 else ["whole and told after every fault of the host"]
+
+
 TRIALS: dict[str, Callable[[], list[str]]] = {
     "kills": kills,
     "memory": memory,
@@ -250,6 +267,7 @@ TRIALS: dict[str, Callable[[], list[str]]] = {
     "counting": counting,
     "protections": protections,
     "power": power,
+    "faults": faults,
 }
 
 

@@ -71,7 +71,7 @@ class Epochs:
 
 def is_pinned(folder: Folder) -> bool:
     """Whether clients may hold the keys of this folder already."""
-    return (folder.trust / "epoch-1.json").is_file()
+    return files.exists(folder.trust / "epoch-1.json")
 
 
 def number(folder: Folder) -> int:
@@ -117,7 +117,7 @@ def load(folder: Folder, product: Product) -> Epochs:
 def pin(folder: Folder, epochs: Epochs) -> Epochs:
     """Writes epoch 1 down, since from here on clients may hold it."""
     if not epochs.pinned:
-        files.replace(folder.trust / "epoch-1.json", epochs.root.encode())
+        files.create(folder.trust / "epoch-1.json", epochs.root.encode())
     return Epochs(epochs.root, epochs.steps, pinned=True)
 
 
@@ -155,7 +155,7 @@ def numbered(folder: Path, prefix: str = "") -> list[int]:
     Raises ``StateError`` (``record-damaged``) for a name that we did not write, ``²`` or a copy.
     """
     found = []
-    for path in folder.glob(f"{prefix}*.json"):
+    for path in files.listed(folder, prefix, ".json"):
         number = path.stem.removeprefix(prefix)
         if not _NUMBER.fullmatch(number):
             raise StateError(

@@ -71,6 +71,28 @@ def writable(path: Path) -> Path:
     return real
 
 
+def exists(path: Path) -> bool:
+    """Whether there is such a file. Raises ``OSError`` where that cannot be told: what is taken for
+    missing is made anew."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def listed(folder: Path, prefix: str = "", suffix: str = "") -> list[Path]:
+    """The files ``PREFIX*SUFFIX`` of a folder, by name; none where there is no folder.
+
+    Raises ``OSError`` where the folder cannot be read; ``Path.glob`` would then find nothing.
+    """
+    try:
+        paths = sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    return [path for path in paths if path.name.startswith(prefix) and path.name.endswith(suffix)]
+
+
 def read(path: Path, limit: int) -> bytes:
     """At most ``limit`` bytes of a regular file, or of a pipe that this process was handed.
 

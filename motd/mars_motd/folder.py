@@ -18,6 +18,7 @@ from mars.wire import motd as wire
 from mars.wire import targeting
 from mars.wire.motd import Message
 from mars.wire.product import Product, parse_product
+from mars_motd import files
 from mars_motd.keystore import KeyStore
 from mars_motd.messages import Draft, Problem, duplicates, invisible, parse_message
 
@@ -58,13 +59,13 @@ class Folder:
 
     def drafts(self, product: Product) -> list[tuple[str, Draft]]:
         """Each file of ``messages/`` by name, with what was read of it."""
-        paths = sorted((self.root / "messages").glob("*.toml"))
+        paths = files.listed(self.root / "messages", suffix=".toml")
         return [(printable(path), _draft(path, product)) for path in paths]
 
     def news(self) -> tuple[str, list[Problem]]:
         """The plain text of ``news.txt`` (may be absent), and what is wrong with it."""
         path = self.root / "news.txt"
-        if not path.is_file():
+        if not files.exists(path):
             return "", []
         try:
             text = path.read_bytes().decode("utf-8").replace("\r\n", "\n").replace("\t", " ")

@@ -41,7 +41,7 @@ _GRACE = 2
 PREFIX = "mars-gpg-"
 _LONGEST_SCRATCH = 60
 """Bytes; 108 less our folder's name and ``/S.gpg-agent.browser``."""
-_SECRET_PARTS = ("private-keys-v1.d", "openpgp-revocs.d")
+SECRET_PARTS = ("private-keys-v1.d", "openpgp-revocs.d")
 _S2K = 65_011_712
 """Bytes hashed to protect an OpenPGP secret: the most that can be written (RFC 4880, 3.7.1.3).
 Without it the agent measures the machine for some seconds, to choose a smaller number."""
@@ -89,7 +89,7 @@ def own_home(keyring: Path, blocks: Sequence[str] = ()) -> Iterator[Home]:
     home = Home(base, own=True)
     try:
         with _terminated():
-            for part in _SECRET_PARTS:
+            for part in SECRET_PARTS:
                 (keyring / part).mkdir(mode=0o700, parents=True, exist_ok=True)
                 (base / part).symlink_to((keyring / part).resolve(), target_is_directory=True)
             (base / "gpg-agent.conf").write_text(f"s2k-count {_S2K}\n", encoding="ascii")

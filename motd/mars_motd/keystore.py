@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,7 +95,7 @@ class KeyStore:
 
     def records(self) -> list[KeyRecord]:
         """All public records, by name."""
-        found = [self._read(path) for path in self.keys.glob("*.json")]
+        found = [self._read(path) for path in files.listed(self.keys, suffix=".json")]
         return sorted(found, key=lambda record: _natural(record.name))
 
     def record(self, name: str) -> KeyRecord:
@@ -105,7 +108,7 @@ class KeyStore:
 
     def has_secret(self, record: KeyRecord) -> bool:
         """Whether this machine holds the Ed25519 secret of ``record``."""
-        return self._secret(record.name).is_file()
+        return files.exists(self._secret(record.name))
 
     def needs_passphrase(self, record: KeyRecord) -> bool:
         return sealing.is_sealed(self._sealed(record.name))
@@ -147,9 +150,10 @@ class KeyStore:
         """Makes a pair of keys, both under ``passphrase``.
 
         ``given``: an OpenPGP home that exists and the key in it to use, instead of making one.
-        Raises ``ConfigError`` (``key-exists``), ``StateError`` (``openpgp-…``).
+        Where it fails nothing of the pair stays. Raises ``ConfigError`` (``key-exists``),
+        ``StateError`` (``openpgp-…``), ``OSError``.
         """
-        if (self.keys / f"{name}.json").exists() or self._secret(name).exists():
+        if self._is_taken(name):
             raise ConfigError(
                 "key-exists", f"There is a key {name!r} already; choose another name."
             )
@@ -159,25 +163,40 @@ class KeyStore:
             )
         seed = chance.token(sealing.SEED_SIZE)
         sealed = sealing.seal(seed, passphrase, chance)
-        fingerprint = block = ""
-        if given is not None:
-            home = gpg.given_home(given[0])
-            fingerprint = gpg.primary(home, given[1])
-            block = gpg.export_key(home, fingerprint)
-            sealed["openpgp_home"] = str(given[0].resolve())
-        elif openpgp:
-            files.private_folder(self.openpgp)
-            self._require_private_keyring()
-            with gpg.own_home(self.openpgp) as home:
-                fingerprint = gpg.create_key(home, user_id, created, passphrase)
+        with _all_or_nothing() as made:
+            fingerprint = block = ""
+            if given is not None:
+                home = gpg.given_home(given[0])
+                fingerprint = gpg.primary(home, given[1])
                 block = gpg.export_key(home, fingerprint)
-        record = KeyRecord(name, ed25519.public_key(seed).hex(), fingerprint, block)
-        files.private_folder(self.keys)
-        secret = {"type": "mars-motd-secret", "version": 1, "name": name, **sealed}
-        data = (json.dumps(secret, indent=2) + "\n").encode("ascii")
-        files.create(self._secret(name), data, files.SECRET)
-        self.save(record)
-        return record
+                sealed["openpgp_home"] = str(given[0].resolve())
+            elif openpgp:
+                files.private_folder(self.openpgp)
+                self._require_private_keyring()
+                with tempfile.TemporaryDirectory(prefix=".new-", dir=self.openpgp) as new:
+                    with gpg.own_home(Path(new)) as home:
+                        fingerprint = gpg.create_key(home, user_id, created, passphrase)
+                        block = gpg.export_key(home, fingerprint)
+                    self._take_in(Path(new), made)
+            record = KeyRecord(name, ed25519.public_key(seed).hex(), fingerprint, block)
+            files.private_folder(self.keys)
+            secret = {"type": "mars-motd-secret", "version": 1, "name": name, **sealed}
+            data = (json.dumps(secret, indent=2) + "\n").encode("ascii")
+            made += [self._secret(name), self.keys / f"{name}.json"]
+            files.create(self._secret(name), data, files.SECRET)
+            self.save(record)
+            return record
+
+    def _take_in(self, new: Path, made: list[Path]) -> None:
+        """Moves the OpenPGP secrets in the folder ``new`` to the others."""
+        for part in gpg.SECRET_PARTS:
+            files.private_folder(self.openpgp / part)
+            for path in files.listed(new / part):
+                made.append(self.openpgp / part / path.name)
+                path.replace(made[-1])
+
+    def _is_taken(self, name: str) -> bool:
+        return files.exists(self.keys / f"{name}.json") or files.exists(self._secret(name))
 
     def save(self, record: KeyRecord) -> None:
         """Writes the public record."""
@@ -186,7 +205,7 @@ class KeyStore:
     def free_name(self) -> str:
         """``key-1``, ``key-2``, …: the first that is not taken."""
         number = 1
-        while (self.keys / f"key-{number}.json").exists():
+        while self._is_taken(f"key-{number}"):
             number += 1
         return f"key-{number}"
 
@@ -209,6 +228,22 @@ class KeyStore:
     def _sealed(self, name: str) -> dict[str, Any]:
         path = self._secret(name)
         return sealing.read_json(files.read_secret(path), str(path))
+
+
+@contextmanager
+def _all_or_nothing() -> Iterator[list[Path]]:
+    """The files that the body makes; where it fails they go, the last one first, so that no public
+    record stays without its secret and is taken for a colleague's."""
+    made: list[Path] = []
+    try:
+        yield made
+    except FileExistsError:  # somebody else's
+        raise
+    except BaseException:
+        with suppress(OSError):
+            for path in reversed(made):
+                path.unlink(missing_ok=True)
+        raise
 
 
 def _require_own_fingerprint(fingerprint: str, block: str, where: str) -> None:

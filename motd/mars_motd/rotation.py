@@ -207,16 +207,16 @@ def finish(step: Step, folder: Folder) -> list[KeyRecord]:
     if not step.complete:
         raise StateError("signatures-missing", f"The keys document is not complete: {step}.")
     _require_followed(step)
-    target = folder.trust / f"epoch-{step.document.epoch}.json"
-    files.create(target, envelopes.encode(step.envelope))
     out = [
         record
         for record in folder.keys.records()
         if record.ed25519 in step.epochs.keys.ed25519.values()
         and record.ed25519 not in step.document.keys.ed25519.values()
     ]
-    for record in out:
+    for record in out:  # first, for whoever is stopped between: no later epoch takes them back
         folder.keys.save(replace(record, revoked=True))
+    target = folder.trust / f"epoch-{step.document.epoch}.json"
+    files.create(target, envelopes.encode(step.envelope))
     return out
 
 

@@ -233,7 +233,7 @@ def _publication(config: Config, now: int) -> Check:
 
 
 def _overview(url: str) -> Overview:
-    engine = open_database(url, create=False)
+    engine = open_database(url, create=False, write=False)
     try:
         return overview(engine)
     finally:

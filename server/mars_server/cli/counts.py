@@ -40,7 +40,7 @@ def counts() -> None:
 @_json
 def show(url: str, as_json: bool) -> None:
     """Totals, hits by day, and the hits that came too late for a published week."""
-    engine = open_database(url, create=False)
+    engine = open_database(url, create=False, write=False)
     if as_json:
         emit_json(_document(engine))
         return
@@ -98,7 +98,7 @@ def weeks(url: str, as_json: bool) -> None:
     A week is left out where a wrong clock dated it: before 2020, or a few hits more than half a
     year before all others.
     """
-    found = reading.all_weeks(open_database(url, create=False))
+    found = reading.all_weeks(open_database(url, create=False, write=False))
     if as_json:
         emit_json({week.week: _week(week) for week in found})
         return
@@ -119,7 +119,7 @@ def export(url: str, day: str | None, form: str) -> None:
     """All counts as CSV (day, variable, value, n) or JSON, on stdout."""
     if day is not None:
         _check_day(day, "--day")
-    rows = reading.cells(open_database(url, create=False), day)
+    rows = reading.cells(open_database(url, create=False, write=False), day)
     if form == "json":
         names = ("day", "variable", "value", "n")
         emit_json([dict(zip(names, row, strict=True)) for row in rows])

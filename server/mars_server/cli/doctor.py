@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.console import emit_json
+from mars.console import emit_json, safe
 from mars.errors import ConfigError, StateError
 from mars.wire.product import parse_product
 from mars.wire.query import AllowList
@@ -46,7 +46,7 @@ def _overview(url: str) -> Overview | None:
     if not url:
         return None
     try:
-        engine = open_database(url, create=False)
+        engine = open_database(url, create=False, write=False)
     except StateError as error:
         if error.reason != "database-missing":
             raise
@@ -100,6 +100,7 @@ def retain(
     file: Path | None, log: Path | None, db: str | None, dry_run: bool, as_json: bool
 ) -> None:
     """Delete the logs whose every line is counted and whose week is published."""
+    from mars_server.serving.retention import closed_logs
     from mars_server.serving.retention import retain as run
 
     _, folder, url = _settings(file, log, db)
@@ -107,6 +108,10 @@ def retain(
         raise click.UsageError("Name the database by --db or --config.")
     found = _overview(url)
     gone = run(folder, found.positions, found.weeks, remove=not dry_run) if found else []
+    for entry in closed_logs(folder):
+        if found and entry.token in found.unread:
+            told = "kept, its lines fitted no format when they were counted: recount its days"
+            click.echo(f"{safe(entry.path.name)}: {told}", err=True)
     if as_json:
         emit_json({"dry_run": dry_run, "logs": [entry.path.name for entry in gone]})
     else:

@@ -35,6 +35,7 @@ _OK = rb'" 200 '
 _MIXED = re.compile(_START + b"(" + _ANY_DAY + b")" + _GET + b"(" + _REST + b")" + _OK)
 _READ = re.compile(rb"(?:(" + DAY + rb")" + _GET + rb")?on((?:\?" + QUERY + rb")?) " + PROTOCOL)
 _DAY = re.compile(DAY)
+_SHAPE = re.compile(_START + DAY + rb':.{14}\] "', re.DOTALL)
 
 EDGE = 16 * 1024
 """Bytes at the end of a block where the last day is looked for."""
@@ -77,6 +78,9 @@ class Combined:
             return None
         day = match[1] or day
         return (day, match[2]) if _DAY.fullmatch(day) else None
+
+    def fits(self, line: bytes) -> bool:
+        return _SHAPE.match(b"\n" + line) is not None
 
     def shorten(self, start: bytes) -> bytes:
         bracket = start.find(b"[")

@@ -19,8 +19,10 @@ _TIME = re.compile(
     + rb"|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]"
     + _CLOCK  # 2026-11-21T10:11:12
     + rb'|"[0-9a-z_@]+":\s*"?[0-9]{9,10}\.[0-9]+'  # {"ts":1795219200.5}
+    + rb'|"(?:ts|msec|time|@?timestamp)":\s*"?[0-9]{9,10}(?![0-9.])'  # {"ts":1795219200}
 )
 """The times that log formats write, each so that no part of an address can look like one."""
+_WHOLE = re.compile(rb"(?<![0-9.])[0-9]{9,10}\Z")
 _TARGET = re.compile(
     rb'\] "[A-Z]+ (/motd/motd\.json[^" ]*)'  # combined: the first quoted field after the time
     rb'|"(?:request|request_uri|uri)":\s*"(?:[A-Z]+ )?(/motd/motd\.json[^" ]*)'
@@ -28,6 +30,7 @@ _TARGET = re.compile(
 """The request's own target; a referrer may name the same path. Quotes within a client's words are
 escaped by every server, so that none can look like the field before it."""
 _MIDNIGHT = b"00:00:00"
+_DAY_SECONDS = 86_400
 
 
 def essence(data: bytes) -> bytes:
@@ -51,6 +54,9 @@ def _time(line: bytes) -> bytes:
 
 
 def _of_day(time: bytes) -> bool:
+    whole = _WHOLE.search(time)
+    if whole is not None:
+        return int(whole[0]) % _DAY_SECONDS != 0
     return time != b"" and not time.endswith(_MIDNIGHT)
 
 

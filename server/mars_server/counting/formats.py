@@ -30,6 +30,10 @@ class Format(Protocol):
         """Day and query (with its ``?``, or empty) of what ``find`` found; None for no hit."""
         ...
 
+    def fits(self, line: bytes) -> bool:
+        """Whether ``line`` is written in this format, whatever was asked for in it."""
+        ...
+
     def shorten(self, start: bytes) -> bytes:
         """Fewer bytes that decide as ``start``, the start of a line, does, whatever follows."""
         ...
@@ -42,9 +46,12 @@ AUTO = "auto"
 NAMES = (AUTO, COMBINED, JSON)
 
 _KNOWN = re.compile(
-    rb'^(?:\{(?=.*(?:\}\r?$|\Z))|[^"\[\n]*\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:)', re.MULTILINE
+    rb'^(?:(?P<json>[^"{\n]*+\{[ \t]*+"(?=.*(?:\}[ \t\r]*$|\Z)))'
+    rb'|[^"\[\n]*\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:)',
+    re.MULTILINE,
 )
-"""The beginning of a line in either format; a line of JSON ends with its brace, or is cut."""
+"""The beginning of a line in either format, as far as its first quote or day; a line of JSON ends
+with its brace, or is cut."""
 
 
 @cache
@@ -65,4 +72,4 @@ def detect(head: bytes) -> str:
     The first, not most of them: what a log is may not change while it grows.
     """
     first = _KNOWN.search(without_nuls(b"\n" + head))
-    return JSON if first is not None and first[0].lstrip() == b"{" else COMBINED
+    return JSON if first is not None and first["json"] else COMBINED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from glob import glob
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from mars.errors import ConfigError, MarsError, StateError
 from mars_server.counting.streams import STDIN, is_url, unreadable
 
+_SQLITE = b"SQLite format 3\0"
+_BESIDE = re.compile(r"(?:-wal|-shm|-journal|\.lock|\.key(?:\.new)?)\Z")
 PART = ".part"
 """A generation that our server still writes, unsorted; counted when it is closed."""
 
@@ -47,6 +50,8 @@ def _each(name: str) -> list[str]:
     if path.is_dir():
         return [str(one) for one in sorted(path.iterdir()) if _is_log(one)]
     if path.exists():
+        if _is_database(path):
+            raise StateError("log-unreadable", f"{name} belongs to a database and is no log.")
         if _is_part(path):
             raise ConfigError(
                 "log-unfinished",
@@ -60,7 +65,20 @@ def _each(name: str) -> list[str]:
 
 
 def _is_log(path: Path) -> bool:
-    return path.is_file() and not _is_part(path) and not path.name.startswith(".")
+    hidden = path.name.startswith(".")
+    return path.is_file() and not (hidden or _is_part(path) or _is_database(path))
+
+
+def _is_database(path: Path) -> bool:
+    """Whether it is a SQLite file, or one of those that lie beside such a file."""
+    main = path.with_name(_BESIDE.sub("", path.name))
+    try:
+        if not main.is_file():  # a pipe would not open
+            return False
+        with main.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except OSError:  # what cannot be read is told when it is counted
+        return False
 
 
 def _is_part(path: Path) -> bool:

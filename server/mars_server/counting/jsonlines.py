@@ -1,10 +1,13 @@
 """JSON access logs, one object a line: Caddy's, and nginx's with ``escape=json``. Pure.
 
-The same rules as for combined lines. The members below are known, so nothing has to be configured:
+The same rules as for combined lines. Before the object may stand what whoever collects a server's
+output puts there (a time, a host, a BOM), if it holds no quote. The members below are known, so
+nothing has to be configured:
 
 ===========  ====================================================================================
-day          ``time_local``, ``time_iso8601``, ``time``, ``timestamp``, ``@timestamp``: the day as
-             written; ``ts``, ``msec``: the same, or seconds since 1970, read as UTC
+day          the first of ``time_local``, ``time_iso8601``, ``time``, ``timestamp``,
+             ``@timestamp``, ``ts``, ``msec`` that is a day from 2000 on: as written, or seconds
+             since 1970, read as UTC
 request      ``request``: ``GET /motd/motd.json HTTP/1.1``, or Caddy's object with ``method``,
              ``uri``, ``proto``; or ``request_method``, ``request_uri``, ``server_protocol``
 status       ``status``, a whole number or its digits
@@ -23,7 +26,7 @@ from datetime import date
 import msgspec
 
 from mars_server.counting.blocks import LINE_BOUND
-from mars_server.counting.calendar import MONTHS
+from mars_server.counting.calendar import MONTHS, iso_day
 from mars_server.counting.combined import DAY, PROTOCOL, QUERY, Found
 
 _REQUEST = re.compile(rb"GET /motd/motd\.json((?:\?" + QUERY + rb")?+) " + PROTOCOL)
@@ -33,8 +36,8 @@ _EPOCH = re.compile(r"[0-9]{1,12}(?:\.[0-9]+)?", re.ASCII)
 
 _FIRST_DAY = date(1970, 1, 1).toordinal()
 _DAY_SECONDS = 86_400
-
-Stamp = int | float | str | None
+_FIRST_YEAR = "2000"
+"""What is dated before was dated by another thing than a clock: a duration, a counter."""
 
 
 class _Request(msgspec.Struct):
@@ -44,18 +47,18 @@ class _Request(msgspec.Struct):
 
 
 class _Entry(msgspec.Struct):
-    status: int | str = 0
+    status: int | str | None = None
     request: _Request | str | None = None
-    request_method: str = ""
+    request_method: str | None = None
     request_uri: str = ""
     server_protocol: str = ""
-    time_local: Stamp = None
-    time_iso8601: Stamp = None
-    time: Stamp = None
-    timestamp: Stamp = None
-    at_timestamp: Stamp = msgspec.field(name="@timestamp", default=None)
-    ts: Stamp = None
-    msec: Stamp = None
+    time_local: object = None
+    time_iso8601: object = None
+    time: object = None
+    timestamp: object = None
+    at_timestamp: object = msgspec.field(name="@timestamp", default=None)
+    ts: object = None
+    msec: object = None
 
 
 _decode = msgspec.json.Decoder(_Entry).decode
@@ -69,6 +72,12 @@ class JsonLines:
     def find(self, lines: bytes) -> Found:
         each = lines.split(b"\n")
         return Found(pairs=[hit for line in each if _may_hit(line) and (hit := _hit(line))])
+
+    def fits(self, line: bytes) -> bool:
+        entry = _read(line)
+        if entry is None or entry.status is None or _day(entry) is None:
+            return False
+        return entry.request is not None or entry.request_method is not None
 
     def read(self, day: bytes, hit: bytes) -> tuple[bytes, bytes] | None:
         return day, hit
@@ -91,8 +100,11 @@ def _hit(line: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _read(line: bytes) -> _Entry | None:
+    before, brace, rest = line.partition(b"{")
+    if b'"' in before:
+        return None
     try:
-        return _decode(line)
+        return _decode(brace + rest)
     except UnicodeDecodeError:
         # nginx writes a header's bytes as they come; only ASCII members matter here.
         return _read(line.decode("latin-1").encode())
@@ -119,10 +131,16 @@ def _day(entry: _Entry) -> bytes | None:
         entry.ts,
         entry.msec,
     )
-    stamp = next((one for one in stamps if one is not None), None)
+    return next((day for one in stamps if (day := _plausible(one))), None)
+
+
+def _plausible(stamp: object) -> bytes | None:
     if isinstance(stamp, str) and not _EPOCH.fullmatch(stamp):
-        return _written(stamp)
-    return None if stamp is None else _from_epoch(stamp)
+        day = _written(stamp)
+    else:
+        day = _from_epoch(stamp) if isinstance(stamp, int | float | str) else None
+    iso = iso_day(day) if day else None
+    return day if iso and iso >= _FIRST_YEAR else None
 
 
 def _written(stamp: str) -> bytes | None:

@@ -2,8 +2,8 @@
 
 A log goes when all of this holds: it is counted to its last line; every week that it has hits of
 is closed (published, or left out), so that its lines could only be dropped if they came again; its
-last hit is older than the days to keep, and so is its last change. Anything else stays, with the
-reason.
+last hit is older than the days to keep, and so is its last change; and its lines are in a format
+that was read. Anything else stays, with the reason.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from mars_server.counting.probe import Probe, probe
 from mars_server.counting.register import Register
 from mars_server.counting.sizes import Sizes
 from mars_server.counting.streams import STDIN, Stream, is_url, open_raw
+from mars_server.counting.tally import is_unread
 from mars_server.counting.work import perform
 
 DAY = 86_400
@@ -45,6 +46,9 @@ class Known:
     last_day: str | None
     counted: int
     """Unix time."""
+    lines: int = 0
+    unread: int = 0
+    """Of its lines, about how many fit no format."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +216,9 @@ def _fate(looked: _Looked, register: Register, ages: dict[int, Known], rule: Pol
         return replace(fate, reason="not counted to its end")
     if day_of(mark[-1] // NANOSECONDS) > rule.until:
         return replace(fate, reason="changed lately")
+    if age and is_unread(age.lines, age.unread):
+        told = f"some {age.unread} of its {age.lines} lines fit no known format and were not read"
+        return replace(fate, reason=told)
     return replace(fate, reason=rule.spares(age) if age else None)
 
 

@@ -18,7 +18,7 @@ from mars_server.counting.progress import Progress
 from mars_server.counting.register import Register
 from mars_server.counting.sizes import Sizes
 from mars_server.counting.streams import shown
-from mars_server.counting.tally import Tally
+from mars_server.counting.tally import Tally, is_unread
 from mars_server.counting.work import Done, Piece, Span, Task, Whole
 
 
@@ -44,6 +44,8 @@ class _Job:
     position: int = 0
     timeless: bool = True
     stopped: bool = False
+    lines: int = 0
+    unread: int = 0
 
     @property
     def name(self) -> str:
@@ -100,22 +102,28 @@ class _Pass:
                 self.problem(*done.problem)
             elif not done.pieces and not job.stopped and isinstance(task, Span):
                 self.outcome.notes.append(LogMovedError(job.probe.path).message)
+            if done.cut_short:
+                note = f"{job.name} ends in the middle; its whole lines were counted."
+                self.outcome.notes.append(note)
             if done.problem is not None or not done.pieces:
                 job.stopped = True  # and what follows waits for the next pass
             if not job.stopped:
-                self._note(job, done)
                 yield job, task, done
-
-    def _note(self, job: _Job, done: Done) -> None:
-        if done.cut_short:
-            note = f"{job.name} ends in the middle; its whole lines were counted."
-            self.outcome.notes.append(note)
+        for job in {id(job): job for job, _ in order}.values():
+            if is_unread(job.lines, job.unread):
+                self.outcome.notes.append(
+                    f"{job.name}: some {job.unread} of {job.lines} lines are written in no format "
+                    "that is known, so nothing in them was counted: let the server write combined "
+                    "or JSON lines, or name the right --format."
+                )
 
     def counted(self, job: _Job, task: Task, pieces: Iterable[Piece]) -> Tally:
         tally = Tally()
         for piece in pieces:
             tally.add(piece.tally)
         self.outcome.tally.add(tally)
+        job.lines += tally.lines
+        job.unread += tally.unread
         size = task.end - task.start if isinstance(task, Span) else job.probe.size
         self._progress.add(tally.lines, size)
         return tally

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -59,7 +60,7 @@ def stamp(raw: IO[bytes]) -> tuple[int, int] | None:
 def _status(raw: IO[bytes]) -> os.stat_result | None:
     try:
         status = os.fstat(raw.fileno())
-    except (OSError, AttributeError):
+    except (io.UnsupportedOperation, AttributeError):  # not of this machine
         return None
     return status if stat.S_ISREG(status.st_mode) else None
 

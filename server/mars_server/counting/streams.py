@@ -18,9 +18,9 @@ from typing import IO, Protocol, TypeAlias, cast
 from mars.errors import StateError
 
 if sys.version_info >= (3, 14):
-    from compression.zstd import ZstdDecompressor, ZstdError
+    from compression.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
 else:
-    from backports.zstd import ZstdDecompressor, ZstdError
+    from backports.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
 
 Buffered: TypeAlias = "io.BufferedReader[io.RawIOBase]"
 Pieces: TypeAlias = Generator[bytes, None, None]
@@ -28,6 +28,7 @@ CHUNK = 128 * 1024
 """Bytes per read."""
 STDIN = "-"
 
+_WINDOW = DecompressionParameter.window_log_max
 _XZ = b"\xfd7zXZ\x00"
 _KIND = re.compile(
     rb"(?P<gz>\x1f\x8b)"
@@ -127,7 +128,10 @@ class Stream:
         if self.kind == "unknown":
             raise unreadable(self._path, "packed in a way that is not known here; unpack it")
         try:
-            yield from self._unpacked
+            first = next(self._unpacked, b"")
+            if self.kind and compression(first[:8]):
+                raise unreadable(self._path, "packed twice; unpack it once")
+            yield from chain([first] if first else [], self._unpacked)
         except EOFError:  # the end of the archive is missing
             self.cut_short = True
         except (OSError, lzma.LZMAError, zlib.error, ZstdError) as error:
@@ -143,7 +147,7 @@ def _uncompressed(source: Buffered, kind: str) -> Pieces:
         case "bz2":
             return _members(source, bz2.BZ2Decompressor)
         case "zst":
-            return _members(source, ZstdDecompressor)
+            return _members(source, _zstandard)
         case _:
             return _plain(source)
 
@@ -190,6 +194,11 @@ def _members(
             if data:
                 yield data
         rest = between(one.unused_data or source.read(CHUNK), source)
+
+
+def _zstandard() -> ZstdDecompressor:
+    """With windows as ``zstd --long=31`` makes them, which take that memory."""
+    return ZstdDecompressor(options={_WINDOW: _WINDOW.bounds()[1]})
 
 
 def _after_padding(rest: bytes, source: Buffered) -> bytes:

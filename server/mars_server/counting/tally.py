@@ -27,6 +27,12 @@ COUNTED = (LEVEL, *NAMES)
 GROUPS_BOUND = 16_384
 """Distinct hits held before they are folded: at most some 8 MB."""
 
+SAMPLE = 4096
+"""Bytes at the beginning of each block whose lines are asked whether they fit the format."""
+UNREAD = 20
+"""Lines in no known format that a long log may hold, such as of an error log that goes the same
+way, or a quarter of it; a short one half of its lines."""
+
 Cell = tuple[str, str, str]
 """ISO day, variable, value; in ``Tally.pairs`` ISO day, version, platform."""
 Row = tuple[str, ...]
@@ -47,6 +53,8 @@ class Tally:
 
     lines: int = 0
     hits: int = 0
+    unread: int = field(default=0, compare=False)
+    """Of ``lines``, about how many fit no format, by a sample of each block."""
     cells: Counter[Cell] = field(default_factory=Counter)
     pairs: Counter[Cell] = field(default_factory=Counter)
 
@@ -54,10 +62,15 @@ class Tally:
     def rejected(self) -> int:
         return self.lines - self.hits
 
+    @property
+    def is_unread(self) -> bool:
+        return is_unread(self.lines, self.unread)
+
     def add(self, other: Tally) -> None:
         """Adds ``other``; the order in which tallies are added does not matter."""
         self.lines += other.lines
         self.hits += other.hits
+        self.unread += other.unread
         self.cells.update(other.cells)
         self.pairs.update(other.pairs)
 
@@ -68,6 +81,11 @@ class Tally:
             values = table.setdefault(day, {name: {} for name in COUNTED})[variable]
             values[value] = n
         return table
+
+
+def is_unread(lines: int, unread: int) -> bool:
+    """Whether so many of a log's lines fit no format that it must not go as one that was read."""
+    return unread > max(lines / 4, min(lines / 2, UNREAD))
 
 
 def tally(block: bytes, rules: Rules) -> Tally:
@@ -102,13 +120,21 @@ class Counting:
 
     def add(self, lines: bytes) -> None:
         """Counts ``lines``, a framed block or nothing."""
-        self._tally.lines += count_lf(lines) - 1 if lines else 0
+        number = count_lf(lines) - 1 if lines else 0
+        self._tally.lines += number
+        self._tally.unread += self._unread(lines, number)
         found = self._format.find(lines)
         self._mixed.update(found.pairs)
         if found.hits:
             self._hits[found.day].update(found.hits)
         if sum(map(len, self._hits.values()), len(self._mixed)) > GROUPS_BOUND:
             self._fold()
+
+    def _unread(self, lines: bytes, number: int) -> int:
+        """Empty lines and comments fit every format."""
+        some = lines[1:SAMPLE].split(b"\n")[:-1] or lines[1:].split(b"\n", 1)[:number]
+        fit = sum(line[:1] in (b"", b"#", b"\r") or self._format.fits(line) for line in some)
+        return number * (len(some) - fit) // len(some) if some else 0
 
     def take(self) -> Tally:
         """What was counted since the last ``take``; starts anew."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import weakref
 from contextlib import suppress
 from importlib.resources import files
@@ -28,25 +29,31 @@ _MIGRATION_LOCK = 0x6D617273
 """The advisory lock (``mars``) under which one process at a time migrates on PostgreSQL."""
 
 
-def open_database(url: str, *, create: bool = True) -> Engine:
+def open_database(url: str, *, create: bool = True, write: bool = True) -> Engine:
     """The database at ``url``, created if need be and migrated to the current tables.
+
+    Without ``write`` the caller only reads, and need not have the right to more.
 
     ``sqlite:///PATH`` or ``postgresql://…``. Raises ``ConfigError`` (``database-url``) for any
     other URL, such as one of a database in memory, and ``StateError``: ``database-unavailable``
     where it cannot be reached, ``database-missing`` where there is no such file and none shall be
-    made (``create``), ``database-newer`` where a later version of this program made its tables.
+    made (``create``), ``database-newer`` where a later version of this program made its tables,
+    ``database-older`` where an earlier one did and the caller may not change them.
     """
     parsed = _parse(url)
+    sqlite = parsed.get_backend_name() == "sqlite"
+    write = write or not sqlite or _is_writable(parsed)
     if not create:
         _check_there(parsed)
     try:
-        engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+        make = _postgresql if not sqlite else _sqlite if write else _read_only
+        engine = make(parsed)
         event.listen(engine, "handle_error", _say_plainly)
         engine.connect().close()
     except (ArgumentError, ValueError, TypeError, ProgrammingError, ModuleNotFoundError):
         raise _bad_url() from None  # their texts may hold the password
     with engine.connect() as connection:
-        _migrate(connection)
+        _migrate(connection, write=write)
     return engine
 
 
@@ -109,10 +116,32 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
-def _configure_sqlite(connection: object, record: object) -> None:
+def _is_writable(url: URL) -> bool:
+    path = Path(url.database or "")
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def _read_only(url: URL) -> Engine:
+    """For somebody who may not write: not even the lock of its readers, beside the file.
+
+    While no write-ahead log lies there, nobody has the database open, and all of it is in the file.
+    """
+    path = Path(url.database or "").resolve()
+    alone = "" if Path(f"{path}-wal").exists() else "&immutable=1"
+    name = f"{path.as_uri()}?mode=ro{alone}"
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(name, uri=True))
+    event.listen(engine, "connect", _close_when_dropped)
+    return engine
+
+
+def _close_when_dropped(connection: object, record: object) -> None:
     # Whoever drops an engine need not know: from CPython 3.13 on a connection that is only
     # dropped, not closed, is a warning.
     weakref.finalize(record, connection.close)  # type: ignore[attr-defined]
+
+
+def _configure_sqlite(connection: object, record: object) -> None:
+    _close_when_dropped(connection, record)
     # The driver's own transactions start late and leave DDL out; ours start at BEGIN IMMEDIATE,
     # so a reader that will write cannot be overtaken between its read and its write.
     connection.isolation_level = None  # type: ignore[attr-defined]
@@ -132,7 +161,7 @@ def _postgresql(url: URL) -> Engine:
     return create_engine(url.set(drivername="postgresql+psycopg"), poolclass=NullPool)
 
 
-def _migrate(connection: Connection) -> None:
+def _migrate(connection: Connection, *, write: bool) -> None:
     version = _version(connection)
     if version == newest():
         return
@@ -140,6 +169,12 @@ def _migrate(connection: Connection) -> None:
         raise StateError(
             "database-newer",
             "A newer mars-server made this database's tables; run that one, or upgrade this.",
+        )
+    if not write:
+        raise StateError(
+            "database-older",
+            "An older mars-server made this database's tables: mars-server count brings them up to "
+            "date, by whoever may write it.",
         )
     from alembic import command  # late: most runs find the tables as they should be
     from alembic.config import Config

@@ -16,7 +16,8 @@ from mars_server.storage.schema import counts, meta, sources, weeks
 
 
 def known(engine: Engine) -> list[Known]:
-    wanted = select(sources.c.id, sources.c.first_day, sources.c.last_day, sources.c.counted)
+    names = ("id", "first_day", "last_day", "counted", "lines", "unread")
+    wanted = select(*(sources.c[name] for name in names))
     with engine.connect() as connection:
         return [Known(*row) for row in connection.execute(wanted)]
 

@@ -174,11 +174,9 @@ def _advance(connection: Connection, step: Advance, now: int) -> int:
     if step.inode is not None:  # an inode is one log at a time
         connection.execute(update(sources).where(sources.c.inode == step.inode).values(inode=None))
     if step.source is None:
-        lines, hits = step.tally.lines, step.tally.hits
+        sums = {name: getattr(step.tally, name) for name in ("lines", "hits", "unread")}
         span = {"first_day": days[0] if days else None, "last_day": days[-1] if days else None}
-        made = connection.execute(
-            insert(sources).values(own=step.own, lines=lines, hits=hits, **span, **known)
-        )
+        made = connection.execute(insert(sources).values(own=step.own, **sums, **span, **known))
         key = made.inserted_primary_key
         assert key is not None
         number = int(key[0])
@@ -219,6 +217,7 @@ def _move(
         .values(
             lines=sources.c.lines + step.tally.lines,
             hits=sources.c.hits + step.tally.hits,
+            unread=sources.c.unread + step.tally.unread,
             first_day=span[0] if span else None,
             last_day=span[-1] if span else None,
             **known,

@@ -70,14 +70,16 @@ sources = Table(
     Column("timeless", Boolean, nullable=False, server_default=true()),
     Column("lines", BigInteger, nullable=False),
     Column("hits", BigInteger, nullable=False),
+    Column("unread", BigInteger, nullable=False, server_default="0"),
     Column("first_day", String(10)),
     Column("last_day", String(10)),
     Column("counted", BigInteger, nullable=False),
 )
 """Generations of logs, known by content (``mars_server.counting.identity``): ``position`` bytes
 of it are counted; ``timeless`` until a time of day is seen in it; ``first_day`` and ``last_day``
-of its hits; ``counted`` is Unix time, to the day where the log is not our own. ``ladder``, ``tail``
-and ``inode`` are under a key that is not in here (``mars_server.counting.marks``)."""
+of its hits; ``unread`` about how many of its lines fit no format; ``counted`` is Unix time, to the
+day where the log is not our own. ``ladder``, ``tail`` and ``inode`` are under a key that is not in
+here (``mars_server.counting.marks``)."""
 
 gaps = Table(
     "gaps",

@@ -112,8 +112,11 @@ def iso(year: int, month: int, day: int) -> str | None:
 
 
 def json_hit(line: bytes) -> tuple[str, str] | None:
+    before = line.split(b"{")[0]
+    if b'"' in before:
+        return None
     try:
-        entry = json.loads(line.decode("utf-8", "replace"))
+        entry = json.loads(line[len(before) :].decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
     if not isinstance(entry, dict) or entry.get("status") not in (200, "200"):
@@ -131,7 +134,16 @@ def json_hit(line: bytes) -> tuple[str, str] | None:
 
 def json_day(entry: dict[str, Any]) -> str | None:
     names = ("time_local", "time_iso8601", "time", "timestamp", "@timestamp", "ts", "msec")
-    stamp = next((entry[name] for name in names if entry.get(name) is not None), None)
+    for name in names:
+        day = stamp_day(entry.get(name))
+        if day is not None and int(day[:4]) >= 2000:
+            return day
+    return None
+
+
+def stamp_day(stamp: Any) -> str | None:
+    if stamp == "":
+        return None
     if isinstance(stamp, str) and len(stamp) >= 10 and stamp[4] == "-" and stamp[7] == "-":
         return iso(int(stamp[:4]), int(stamp[5:7]), int(stamp[8:10]))
     if isinstance(stamp, str) and len(stamp) == 26 and stamp[11] == ":":

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from sqlalchemy import insert
 
 from mars_server.storage import open_database
 from mars_server.storage.schema import weeks
-from tests.server.counting.commands import expected, product, run, run_json
+from tests.server.counting.commands import PROGRAM, expected, product, run, run_json, spawned
 from tests.server.counting.examples import line, shuffled
 
 
@@ -102,3 +105,35 @@ def test_a_day_cannot_be_counted_anew_from_standard_input(counted: tuple[str, Pa
     url, _, toml = counted
     told = ("counts", "recount", "2026-11-01", "-", "--db", url, "--product", toml)
     assert b"standard input" in run(*told, code=2, stdin=line()).stderr
+
+
+LESS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+"""In the place of a user who may not write: root that must keep to the modes of files."""
+
+
+@pytest.mark.parametrize("open_elsewhere", [False, True])
+def test_a_reader_needs_no_right_to_write(tmp_path: Path, open_elsewhere: bool) -> None:
+    folder = tmp_path / "db"
+    url = f"sqlite:///{folder}/c.db"
+    log = tmp_path / "a.log"
+    log.write_bytes(line() * 7)
+    spawned("count", log, "--product", product(tmp_path), "--db", url)
+    counter = open_database(url) if open_elsewhere else None
+    assert (folder / "c.db-wal").exists() == open_elsewhere
+    for path in folder.iterdir():
+        path.chmod(0o440)
+    folder.chmod(0o550)
+    try:
+        for command in (("show", "--json"), ("weeks",), ("export",)):
+            told = [*LESS, *PROGRAM, "counts", *command, "--db", url]
+            done = subprocess.run(told, capture_output=True, text=True)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert "7" in done.stdout
+        told = [*LESS, *PROGRAM, "scrub", str(log), "--db", url]
+        done = subprocess.run(told, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert re.search("Permission denied|readonly database", done.stderr)
+    finally:
+        folder.chmod(0o750)
+        if counter is not None:
+            counter.dispose()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from mars_server.counting.essence import essence, has_time
 from mars_server.counting.identity import digest, ladder
+from tests.server.counting.commands import product, run_json
 from tests.server.counting.examples import line
 
 COMBINED = (
@@ -74,3 +77,25 @@ def test_no_address_looks_like_a_time(address: str) -> None:
 @given(st.binary(), st.binary())
 def test_any_bytes_have_an_essence_line_by_line(one: bytes, two: bytes) -> None:
     assert essence(one + b"\n" + two) == essence(one) + b"\n" + essence(two)
+
+
+WHOLE = b'{"ip":%d,"ts":%d,"status":200,"request":"GET /motd/motd.json HTTP/1.1"}\n'
+
+
+def test_whole_seconds_are_a_time_but_no_other_number_is() -> None:
+    assert essence(WHOLE % (3232235777, 1795255200)) == essence(WHOLE % (3405803783, 1795255200))
+    assert digest(WHOLE % (1, 1795255200)) != digest(WHOLE % (1, 1795255201))
+    assert has_time(WHOLE % (1, 1795255200))
+    assert not has_time(WHOLE % (1, 1795219200)), "midnight: only the day was written"
+    assert has_time(b'{"ts":1795219200.000000000}\n')
+
+
+def test_two_archives_of_whole_seconds_are_two_logs(tmp_path: Path) -> None:
+    told = ("--product", product(tmp_path), "--db", f"sqlite:///{tmp_path}/c.db")
+    log = tmp_path / "a.json.gz"
+    for start in (1795255200, 1795258800):
+        lines = b"".join(WHOLE % (1, start + n) for n in range(100))
+        log.write_bytes(gzip.compress(lines))
+        assert run_json("count", log, *told)["hits"] == 100
+        assert run_json("count", log, *told)["hits"] == 0
+        log.unlink()

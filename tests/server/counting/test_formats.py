@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mars_server.counting.blocks import Lines
-from mars_server.counting.formats import JSON, detect, named
+from mars_server.counting.formats import COMBINED, JSON, detect, named
 from mars_server.counting.tally import Counting, Rules, tally
 from tests.server.counting import reference
 from tests.server.counting.commands import contract, expected, product, run_json
-from tests.server.counting.examples import ALLOW, ALLOWED, HITS, NO_HITS
+from tests.server.counting.examples import ALLOW, ALLOWED, HITS, NO_HITS, line
 from tests.server.counting.webservers import missing, send, web_server
 
 END = b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
@@ -108,6 +108,11 @@ _ODD = st.sampled_from(
         b"{" + _PLAIN + b',"agent":"\xff","msec":"1795219200.1"}\n',
         b'{"status":"200","request":"GET /motd/motd.json? HTTP/3.0","time":"2026-11-21"}\n',
         b'{"status":200,' + _PARTS + b',"ts":1795219200}\n',
+        b"{" + _PLAIN + b',"time":"0.003","@timestamp":"2026-11-21T10:00:00+00:00"}\n',
+        b"{" + _PLAIN + b',"time_local":"","time":12,"msec":"1795219200.1"}\n',
+        b"\xef\xbb\xbf \t{" + _PLAIN + b',"ts":1795219200} \r\n',
+        b"2026-11-21T10:00:00.5Z stdout F {" + _PLAIN + b',"ts":1795219200}\n',
+        b'a "b" {' + _PLAIN + b',"ts":1795219200}\n',
         b"{" + _PLAIN + b',"ts":1795219200',
         b"\x00\n",
         *HITS[:3],
@@ -133,3 +138,53 @@ def test_json_lines_beyond_the_bound_are_no_hits() -> None:
         counting.add(lines.feed(long[at : at + 65536]))
     found = counting.take()
     assert (found.lines, found.hits) == (1, 0)
+
+
+_HIT = b"{" + _PLAIN + b',"ts":1795219200.5}'
+PREFIXES = {
+    "a space": b" ",
+    "a BOM": "\ufeff".encode(),
+    "containerd, CRI-O": b"2026-11-21T10:00:00.123456789Z stdout F ",
+    "Docker Compose": b"web-1  | ",
+    "syslog": b"Nov 21 10:00:00 host caddy[12]: ",
+    "syslog, RFC 5424": b"<134>1 2026-11-21T10:00:00Z host caddy 12 - - @cee: ",
+}
+
+
+@pytest.mark.parametrize("before", PREFIXES.values(), ids=PREFIXES)
+def test_json_behind_what_a_collector_writes_before_it(before: bytes, tmp_path: Path) -> None:
+    told = ("count", "-", "--product", product(tmp_path), "--dry-run")
+    assert run_json(*told, stdin=(before + _HIT + b" \r\n") * 3)["hits"] == 3
+
+
+def test_no_json_that_a_client_writes_into_a_combined_line_is_read() -> None:
+    for before in (b"- {", b'- {\\x22status\\x22: "', b""):
+        data = line(before=before, after=b'" 404 1 "-" "%s"' % _HIT)
+        assert detect(data) == COMBINED
+        assert tally(data, Rules(ALLOW, JSON)).hits == 0
+
+
+_DATED = b"{" + _PLAIN + b',%s,"@timestamp":"2026-11-21T10:00:00Z"}\n'
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        b'"time":"0.003"',
+        b'"time":12.5',
+        b'"time":{"total":3}',
+        b'"time":true',
+        b'"time_local":""',
+        b'"time_local":"-"',
+        b'"time_iso8601":"0001-01-01T00:00:00Z"',
+        b'"timestamp":1795219200123',
+        b'"time":"31/Feb/2026:10:00:00 +0000"',
+    ],
+)
+def test_the_first_member_that_is_a_date_dates_a_hit(member: bytes) -> None:
+    found = tally(_DATED % member, Rules(ALLOW, JSON))
+    assert list(found.days()) == ["2026-11-21"]
+
+
+def test_without_any_date_from_2000_on_there_is_no_hit() -> None:
+    assert tally(b"{" + _PLAIN + b',"ts":1795219}\n', Rules(ALLOW, JSON)).hits == 0

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from mars.errors import ConfigError
 from mars_server.counting.blocks import LINE_BOUND
+from mars_server.counting.inputs import expand
 from mars_server.storage import open_database
 from tests.server.counting.commands import contract, expected, product, run, run_json, spawned
 from tests.server.counting.examples import line
@@ -148,3 +149,22 @@ def test_a_number_beyond_all_floats_is_no_hit_and_stops_nothing(
     log.write_bytes(good + bad + bad.replace(b"200,", b"9" * digits + b",", 1) + good)
     found = run_json("count", log, "--product", product(tmp_path), "--dry-run")
     assert (found["lines"], found["hits"]) == (4, 2)
+
+
+def test_a_database_beside_the_logs_is_none_of_them(tmp_path: Path, logs: Path) -> None:
+    (logs / "a.log").write_bytes(line() * 3)
+    (logs / "errors.log.key").write_bytes(
+        line(stamp=b"20/Nov/2026:10:11:12 +0000")
+    )  # beside no database
+    told = ("--product", product(tmp_path), "--db", f"sqlite:///{logs}/counts")
+    for lines in (4, 0, 0):
+        ran = run("count", logs, *told)
+        assert ran.stdout.startswith(b"%d lines" % lines)
+        assert ran.stderr == b""
+    assert {path.name for path in logs.iterdir()} >= {"counts", "counts.key", "counts.lock"}
+    assert expand([f"{logs}/*"]) == expand([str(logs)])
+    kept = run_json("scrub", logs, "--db", f"sqlite:///{logs}/counts")["kept"]
+    assert {Path(name).name for name in kept} == {"a.log", "errors.log.key"}
+    for name in ("counts", "counts.key"):
+        ran = run("count", logs / name, *told, code=1)
+        assert b"belongs to a database" in ran.stderr

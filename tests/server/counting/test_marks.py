@@ -276,6 +276,7 @@ def test_a_second_machine_asks_for_the_first_ones_key(
 def old(url: str) -> None:
     engine = open_database(url)
     with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE sources DROP COLUMN unread"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0007'"))
     engine.dispose()
 

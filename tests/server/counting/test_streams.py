@@ -269,3 +269,32 @@ def test_a_slow_pipe_is_read_to_its_end() -> None:
     with os.fdopen(ours, "rb", buffering=0) as pipe, closing(Stream(pipe, "-")) as stream:
         assert b"".join(stream.chunks()) == ONE + TWO
     writer.join()
+
+
+@pytest.mark.parametrize("inner", PACK)
+@pytest.mark.parametrize("outer", PACK)
+def test_what_is_packed_twice_is_refused(outer: str, inner: str, tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(PACK[outer](PACK[inner](line() * 9)))
+    ran = run("count", log, "--product", product(tmp_path), "--dry-run", code=1)
+    assert b"packed twice" in ran.stderr
+    assert b"[log-unreadable]" in ran.stderr
+
+
+def test_the_longest_window_of_zstandard_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(line() * 30)
+    told = ["zstd", "-q", "-19", "--ultra", "--long=31"]
+    with log.open("rb") as content:  # from a pipe, so that the frame does not say how short it is
+        packed = subprocess.run(told, input=content.read(), capture_output=True, check=True).stdout
+    assert read(packed) == (line() * 30, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "keep"), [("gz", 5), ("gz", 11), ("zst", 5), ("xz", 7), ("bz2", 9)]
+)
+def test_an_archive_cut_in_its_first_bytes_is_told(kind: str, keep: int, tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(PACK[kind](line())[:keep])
+    ran = run("count", log, "--product", product(tmp_path), "--dry-run")
+    assert b"ends in the middle" in ran.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from mars_server.publication.compose import Rules
 from mars_server.publication.publish import Outcome
 from mars_server.publication.publish import publish as publish_to
 from tests.server.publication import kit
+
+collect_ignore = [] if os.environ.get("MARS_FAULTS") else ["test_host_faults.py"]
+"""Each of its trials draws all charts: for ``make soak`` alone."""
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,116 @@
+"""A log in a format that is not known: told when it is counted, and never removed for it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mars_server.counting.formats import AUTO, JSON
+from mars_server.counting.tally import Rules, is_unread, tally
+from tests.server.counting.commands import product, run, run_json
+from tests.server.counting.examples import ALLOW, line
+from tests.server.counting.test_scrub import OLD, day, publish
+
+_GET = "GET /motd/motd.json HTTP/1.1"
+FOREIGN = {
+    "Traefik": '{"ClientHost":"192.0.2.1","DownstreamStatus":200,"RequestMethod":"GET",'
+    '"RequestPath":"/motd/motd.json","RequestProtocol":"HTTP/1.1","time":"2025-11-17T10:00:00Z"}',
+    "ingress-nginx": "192.0.2.1 - [192.0.2.1] - - [17/Nov/2025:10:00:00 +0000] "
+    f'"{_GET}" 200 512 "-" "-"',
+    "HAProxy": "Nov 17 10:00:00 host haproxy[12]: 192.0.2.1:4444 [17/Nov/2025:10:00:00.123] "
+    f'in back/one 0/0/0/1/1 200 512 - - ---- 1/1/0/0/0 0/0 "{_GET}"',
+    "IIS": "2025-11-17 10:00:00 192.0.2.9 GET /motd/motd.json - 80 - 192.0.2.1 - - 200 0 0 1",
+    "Envoy": f'[2025-11-17T10:00:00.123Z] "{_GET}" 200 - 0 512 1 1 "-" "-" "-" "host" "-"',
+    "Docker's json-file": '{"log":"192.0.2.1 - - [17/Nov/2025:10:00:00 +0000] \\"'
+    f'{_GET}\\" 200 512\\n","stream":"stdout","time":"2025-11-17T10:00:00.5Z"}}',
+    "a name before": f'"host" 192.0.2.1 - - [17/Nov/2025:10:00:00 +0000] "{_GET}" 200 512',
+    "Caddy's console": "2025/11/17 10:00:00.123 INFO http.log.access handled request "
+    '{"request": {"method": "GET", "uri": "/motd/motd.json"}, "status": 200}',
+    "UTF-16": "\0".join(day(17).decode().strip()),
+}
+
+
+def counted(folder: Path, content: bytes, *options: str, name: str = "a.log") -> tuple[str, Path]:
+    """What counting an old log of a published week says, and the log."""
+    log = folder / name
+    log.write_bytes(content)
+    os.utime(log, (OLD, OLD))
+    url = f"sqlite:///{folder}/c.db"
+    said = run("count", log, "--product", product(folder), "--db", url, *options).stderr
+    publish(url)
+    return said.decode(), log
+
+
+def scrubbed(log: Path) -> tuple[list[str], list[str]]:
+    """The names that went, and why others stayed."""
+    done = run_json("scrub", log, "--db", f"sqlite:///{log.parent}/c.db", "--keep-days", 0)
+    return done["removed"], list(done["kept"].values())
+
+
+@pytest.mark.parametrize("form", FOREIGN.values(), ids=FOREIGN)
+def test_a_foreign_format_is_told_and_stays(form: str, tmp_path: Path) -> None:
+    said, log = counted(tmp_path, (form.encode() + b"\n") * 200)
+    assert f"{log}: some 200 of 200 lines are written in no format that is known" in said
+    removed, kept = scrubbed(log)
+    assert removed == []
+    assert kept == ["some 200 of its 200 lines fit no known format and were not read"]
+    again = run_json("count", log, "--product", tmp_path / "product.toml", "--dry-run")
+    assert (again["lines"], again["hits"]) == (200, 0)
+
+
+def test_a_log_of_other_requests_was_read_and_goes(tmp_path: Path) -> None:
+    others = day(17).replace(b"GET /motd/motd.json", b"\\x16\\x03")
+    said, log = counted(tmp_path, b"#Fields: x\n\n" + others * 30)
+    assert said == ""
+    assert scrubbed(log) == ([], ["too young"])  # was counted today, and no hit says when it began
+
+
+def test_another_format_in_the_middle_is_told(tmp_path: Path) -> None:
+    foreign = FOREIGN["Traefik"].encode() + b"\n"
+    said, log = counted(tmp_path, day(17) * 3000 + foreign * 2000)
+    assert "of 5000 lines are written in no format" in said
+    assert scrubbed(log)[0] == []
+
+
+def test_what_was_counted_as_another_format_stays(tmp_path: Path) -> None:
+    said, log = counted(tmp_path, day(17) * 9, "--format", JSON)
+    assert "some 9 of 9 lines" in said
+    assert scrubbed(log)[0] == []
+
+
+def test_our_own_log_counted_as_another_format_is_not_retained_away(tmp_path: Path) -> None:
+    token = "ab" * 16
+    start = b"# mars access log v1 id=%s\n" % token.encode()
+    for form, gone in ((JSON, 0), (AUTO, 1)):
+        folder = tmp_path / form
+        folder.mkdir()
+        name = f"access-2025-11-17-{token}.log"
+        _, log = counted(folder, start + day(17) * 9, "--format", form, name=name)
+        told = ("retain", "--log", folder, "--db", f"sqlite:///{folder}/c.db")
+        ran = run(*told)
+        assert ran.stdout.startswith(b"%d log" % gone)
+        assert log.exists() != bool(gone)
+        assert (b"kept, its lines fitted no format" in ran.stderr) != bool(gone)
+
+
+@pytest.mark.parametrize(
+    ("lines", "unread", "told"),
+    [
+        (0, 0, False),
+        (2, 1, False),
+        (3, 2, True),
+        (40, 20, False),
+        (80, 21, True),
+        (999, 200, False),
+    ],
+)
+def test_how_many_are_many(lines: int, unread: int, told: bool) -> None:
+    assert is_unread(lines, unread) == told
+
+
+def test_lines_of_whatever_length_are_judged() -> None:
+    long = b"x" * 10_000 + b"\n"
+    assert tally(long * 3, Rules(ALLOW)).unread == 3
+    assert tally(line(before=b"x" * 10_000) * 3, Rules(ALLOW)).unread == 0

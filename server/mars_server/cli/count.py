@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from mars.console import emit_json, safe
+from mars.console import emit_json, json_option, safe
+from mars.errors import MarsError
 from mars.factory import system_clock
 from mars.wire.product import Product, parse_product
 from mars.wire.query import AllowList
@@ -60,7 +61,7 @@ from mars_server.counting.streams import STDIN, is_url
     show_default=True,
     help="Seconds between two looks with --follow.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option()
 def count(
     logs: tuple[str, ...],
     product_file: Path,
@@ -92,16 +93,17 @@ def count(
                     logs, lambda paths: _say_new(store.count(paths), as_json), interval, _say
                 )
             return 0
-        missing: list[tuple[str, str]] = []
-        paths = expand(logs, lambda error: missing.append((error.reason, error.message)))
-        failed = _say_problems(missing)
-        if failed and not paths:
-            return failed
+        missing: list[MarsError] = []
+        paths = expand(logs, missing.append)
+        if missing and not paths:
+            _say_problems((error.reason, error.message) for error in missing[1:])
+            raise missing[0]
         if store:
             found = store.count(paths)
         else:
             found = dry(paths, AllowList.of(product), chosen, _progress(), format_name)
-        return failed | report(found, as_json=as_json)
+        found.problems[:0] = [(error.reason, error.message) for error in missing]
+        return report(found, as_json=as_json)
 
 
 class _Store:
@@ -159,6 +161,8 @@ def report(outcome: Outcome, *, as_json: bool) -> int:
             "rejected": total.rejected,
             "days": total.days(),
         }
+        if outcome.problems:
+            told |= zip(("ok", "reason", "message"), (False, *outcome.problems[0]), strict=True)
         emit_json(told if outcome.late is None else told | {"late": outcome.late})
     else:
         late = f", {outcome.late} of the hits too late" if outcome.late else ""

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from sqlalchemy import Engine
 
-from mars.console import emit_json
+from mars.console import emit_json, json_option
 from mars.errors import ConfigError, StateError
 from mars.wire.product import parse_product
 from mars.wire.query import AllowList
@@ -27,7 +27,7 @@ _db = click.option(
     metavar="URL",
     help="sqlite:///PATH or postgresql://USER@HOST/NAME.",
 )
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_json = json_option()
 
 
 @click.group()

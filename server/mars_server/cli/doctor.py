@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.console import emit_json
+from mars.console import emit_json, json_option
 from mars.errors import ConfigError, StateError
 from mars.wire.product import parse_product
 from mars.wire.query import AllowList
@@ -64,7 +64,7 @@ def _overview(url: str) -> Overview | None:
 @click.option(
     "--product", type=click.Path(path_type=Path), help="The product.toml with the allow-lists."
 )
-@click.option("--json", "as_json", is_flag=True)
+@json_option()
 def doctor(
     file: Path | None, log: Path | None, db: str | None, product: Path | None, as_json: bool
 ) -> int:
@@ -95,7 +95,7 @@ def doctor(
 @_log
 @_db
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option()
 def retain(
     file: Path | None, log: Path | None, db: str | None, dry_run: bool, as_json: bool
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mars.console import emit_json
+from mars.console import emit_json, json_option
 from mars.errors import ConfigError, StateError
 from mars_server.cli.serve import tell
 from mars_server.onion import balance as balancing
@@ -62,7 +62,7 @@ def print_torrc(folder: Path, target: str, port: int, balanced: bool, no_circuit
 @click.option("--control", required=True, metavar="ADDRESS", help="tor's control port or socket.")
 @click.option("--control-password-file", type=_FILE, help="Where tor wants a password.")
 @click.option("--save", is_flag=True, help="Also write it into tor's torrc (SAVECONF).")
-@click.option("--json", "as_json", is_flag=True)
+@json_option()
 def add(
     folder: Path,
     target: str,

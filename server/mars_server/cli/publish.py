@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from mars.console import emit_json
+from mars.console import emit_json, json_option
 from mars.errors import ConfigError, WireError
 from mars.factory import system_clock
 from mars.wire.product import parse_product
@@ -101,7 +101,7 @@ class _Time(click.ParamType[int]):
     is_flag=True,
     help="Take over what DIR holds and the database lost. Count all logs first.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option()
 def publish(
     url: str,
     out: Path,

@@ -14,7 +14,6 @@ from mars import factory
 from mars.errors import MarsError
 from mars.ports import Request
 from mars.wire.onion import is_onion_host
-from mars.wire.product import parse_product
 from mars_server.config import Config
 from mars_server.onion.folder import hostname
 from mars_server.onion.keeper import unnamed
@@ -22,7 +21,6 @@ from mars_server.serving.app import CHECK_PATH
 from mars_server.serving.bind import parse_bind
 from mars_server.serving.document import read
 from mars_server.serving.generation import LOG, PartName, lost_in
-from mars_server.serving.launch import read as read_file
 from mars_server.serving.launch import source
 from mars_server.serving.leftovers import held, parts
 from mars_server.storage.database import open_database
@@ -89,12 +87,13 @@ def _safely(name: str, check: Callable[[], Check]) -> Check:
 
 
 def _motd(config: Config, now: int) -> Check:
-    product = parse_product(read_file(config.product, "The product file"), config.product)
-    document = source(config, product).load(now)
+    document = source(config).load(now)
     days = (document.expires - now) // DAY
     facts = {"serial": document.serial, "days_left": days, "verified": document.verified}
     if days < EXPIRY_WARNING:
         return Check("motd", WARN, f"expires in {days} days; sign and deploy a new one", facts)
+    if document.unlisted:
+        return Check("motd", WARN, document.doubt, facts | {"unlisted": document.unlisted})
     if not document.verified:
         return Check("motd", WARN, "not verified: set trust to what clients pin", facts)
     return Check("motd", OK, f"signed, {days} days to expiry", facts)

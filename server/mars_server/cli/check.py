@@ -11,10 +11,9 @@ import click
 from mars import factory
 from mars.console import emit_json, json_option, safe
 from mars.errors import ConfigError, MarsError
-from mars.wire.product import parse_product
-from mars_server.config import Config, load_config
+from mars_server.config import Config, load_config, read
 from mars_server.serving.bind import parse_bind
-from mars_server.serving.launch import onion_settings, read, source
+from mars_server.serving.launch import onion_settings, source
 
 _RUN = Path("/run")
 """Empty after a start of the machine; units make their folders in it (RuntimeDirectory=)."""
@@ -103,8 +102,7 @@ def _sockets(config: Config) -> None:
 def _motd(config: Config) -> None:
     if not config.motd or not config.product:
         return  # said already
-    product = parse_product(read(config.product, "The product file"), config.product)
-    source(config, product).load(factory.system_clock().now())
+    source(config).load(factory.system_clock().now())
 
 
 def _folders(config: Config) -> None:

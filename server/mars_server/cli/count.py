@@ -11,8 +11,9 @@ import click
 from mars.console import emit_json, json_option, safe
 from mars.errors import MarsError
 from mars.factory import system_clock
-from mars.wire.product import Product, parse_product
+from mars.wire.product import Product
 from mars.wire.query import AllowList
+from mars_server.config import load_product
 from mars_server.counting import formats
 from mars_server.counting.drivers import Driver, driver
 from mars_server.counting.follow import follow as follow_logs
@@ -84,7 +85,7 @@ def count(
         raise click.UsageError("Give either --db URL or --dry-run.")
     if follow and (url is None or any(name == STDIN or is_url(name) for name in logs)):
         raise click.UsageError("--follow needs --db and local logs.")
-    product = parse_product(product_file.read_bytes(), str(product_file))
+    product = load_product(product_file)
     with driver(jobs, cluster, _say) as chosen:
         store = None if url is None else _Store(product, url, chosen, format_name)
         if follow and store:

@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 
 from mars.console import emit_json, json_option
 from mars.errors import ConfigError, StateError
-from mars.wire.product import parse_product
 from mars.wire.query import AllowList
+from mars_server.config import load_product
 from mars_server.counting import formats
 from mars_server.counting.streams import STDIN
 from mars_server.storage import open_database, reading
@@ -179,7 +179,7 @@ def recount(
     _check_day(day, "DAY")
     if STDIN in logs:
         raise click.UsageError("A day is counted anew from files; standard input is read once.")
-    product = parse_product(product_file.read_bytes(), str(product_file))
+    product = load_product(product_file)
     engine = open_database(url, create=False)
     ledger = Ledger(engine)
     with driver(jobs) as chosen, counting_lock(engine):

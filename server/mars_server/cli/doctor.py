@@ -11,10 +11,8 @@ import click
 from mars import factory
 from mars.console import emit_json, json_option
 from mars.errors import ConfigError, StateError
-from mars.wire.product import parse_product
 from mars.wire.query import AllowList
-from mars_server.config import Config, load_config
-from mars_server.serving.launch import read
+from mars_server.config import Config, load_config, load_product
 from mars_server.storage.overview import Overview
 
 _config = click.option("--config", "file", type=click.Path(path_type=Path), help="A server.toml.")
@@ -35,7 +33,7 @@ def _settings(file: Path | None, log: Path | None, db: str | None) -> tuple[Conf
 def _allow_list(product: str) -> AllowList | None:
     if not product:
         return None
-    return AllowList.of(parse_product(read(product, "The product file"), product))
+    return AllowList.of(load_product(product))
 
 
 def _overview(url: str) -> Overview | None:

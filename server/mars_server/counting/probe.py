@@ -16,6 +16,7 @@ from mars_server.counting.identity import (
     WINDOW,
     Face,
     Gap,
+    declared,
     gap,
     is_timeless,
     ladder,
@@ -47,6 +48,8 @@ class Probe:
     ladder: tuple[str, ...] = ()
     timeless: bool = False
     gap: Gap | None = None
+    releases: frozenset[str] = frozenset()
+    """Those that the log declares (``identity.declared``)."""
     size: int = 0
     """Bytes as stored; 0 where unknown."""
     length: int | None = None
@@ -112,6 +115,7 @@ def _plain(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe:
         ladder(head),
         is_timeless(head),
         gap(head),
+        declared(head),
         size,
         length,
         inode(raw),
@@ -134,6 +138,7 @@ def _compressed(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe
         ladder(head),
         is_timeless(head),
         gap(head),
+        declared(head),
         size,
         stamp=stamp(raw),
         fingerprint=_fingerprint(raw),
@@ -183,7 +188,9 @@ def spans(found: Probe, start: int, size: int, end: int | None = None) -> list[S
             marks.append(_after_lf(raw, marks[-1] + size, length))
     if marks[-1] < length:
         marks.append(length)
-    return [Span(found.path, found.format, a, b, found.seen) for a, b in pairwise(marks)]
+    return [
+        Span(found.path, found.format, a, b, found.seen, found.releases) for a, b in pairwise(marks)
+    ]
 
 
 def _after_lf(raw: IO[bytes], position: int, length: int) -> int:

@@ -110,7 +110,7 @@ class Generation:
         """Lost answers that no file tells of, were the process to end now. Raises ``OSError``."""
         if self.in_place:
             return self.lost - self._noted
-        return self.lost + sum(times for _, times in self._lines())
+        return self.lost + sum(times for line, times in self._lines() if line[:1] != b"#")
 
     @property
     def empty(self) -> bool:
@@ -128,7 +128,6 @@ class Generation:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             self.fault = error
-            self.lose(1)
             return False
         self._size += written
         self._remember(line)

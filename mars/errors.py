@@ -36,7 +36,7 @@ def naming(where: object) -> Iterator[None]:
     """Puts a file's name before what is wrong with it, in errors that know its bytes alone."""
     try:
         yield
-    except (WireError, TrustError) as error:
+    except WireError as error:
         error.message = f"{where}: {error.message}"
         raise
 

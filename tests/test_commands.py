@@ -11,6 +11,7 @@ import pytest
 
 from mars_server.onion import folder as onion
 
+SERVE = "serve --bind unix:s --log l --product product.toml"
 PROGRAMS = ("mars", "mars-motd", "mars-server")
 REFUSED = {
     "status": "config-missing",
@@ -132,3 +133,20 @@ def test_a_missing_extra_is_named(folder: Path, library: str, words: str) -> Non
     said = json.loads(done.stdout)["message"] if "--json" in words else done.stderr
     assert f"{library} is not installed" in said
     assert "pip install -r requirements/server.txt" in said
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("mars-motd", "verify product.toml --trust broken.toml"),
+        ("mars-motd", "preview . --file broken.toml"),
+        ("mars-server", f"{SERVE} --motd m --trust broken.toml"),
+        ("mars-server", f"{SERVE} --motd broken.toml"),
+        ("mars-server", "onion restore --dir d --from broken.toml"),
+    ],
+)
+def test_a_file_that_is_not_json_is_named(folder: Path, program: str, words: str) -> None:
+    (folder / "m").write_bytes(b"")
+    done = run(program, *words.split(), folder=folder)
+    assert done.returncode == 1
+    assert "broken.toml: The document is not JSON" in done.stderr

@@ -33,6 +33,8 @@ _RELEASE = re.compile(RELEASE)
 _PROBE = re.compile(r"\.probe-[0-9a-f]{8}\.part")
 _OTHERS = 0o007
 """Permission bits of everybody else."""
+_GROUP_TOO = 0o077
+"""Those and the group's: in the folder the size and time of the open part tell of each answer."""
 _ENTER = 0o001
 """That by which they may enter a folder."""
 
@@ -65,7 +67,7 @@ def examine(
     return [
         _strange(entries),
         _lines(files, allow),
-        _modes([log, *files, *_parts(database)]),
+        _modes(log, [*files, *_parts(database)]),
         _retention(list(closed_logs(log)), overview, today, keep_days),
     ]
 
@@ -130,12 +132,14 @@ def _parts(database: Path | None) -> list[Path]:
     return [one for one in database.parent.iterdir() if one.name.startswith(database.name)]
 
 
-def _modes(paths: list[Path]) -> Finding:
-    readable = [path for path in paths if _open(path, _OTHERS)]
+def _modes(log: Path, files: list[Path]) -> Finding:
+    growing = any(file.name.endswith(PART) for file in files)
+    if _open(log, _GROUP_TOO if growing else _OTHERS):
+        text = "other users may enter the folder, and see when the open log grows; chmod 700"
+        return Finding("modes", False, text)
+    readable = [path for path in files if _open(path, _OTHERS)]
     if readable:
-        return Finding(
-            "modes", False, f"{len(readable)} file(s) or folders are open to every user; chmod o="
-        )
+        return Finding("modes", False, f"{len(readable)} file(s) are open to every user; chmod o=")
     return Finding("modes", True, "no other user can read the logs or the file of the counts")
 
 

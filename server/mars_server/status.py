@@ -39,8 +39,8 @@ FULL_DISK = 0.01
 """Free shares of the disk that holds the logs."""
 STALE_DAYS = 1
 """The open log's day may be yesterday for the moment around midnight."""
-_OTHERS = 0o007
-"""Permission bits of everybody else."""
+_OTHERS = 0o077
+"""Permission bits of the group and of everybody else."""
 _CHECK = f"GET {CHECK_PATH} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode(
     "ascii"
 )
@@ -176,7 +176,8 @@ def _log(config: Config, now: int) -> Check:
     if trouble := _unwritten(config, live, now):
         return Check("log", FAIL, trouble, facts)
     if folder.stat().st_mode & _OTHERS:
-        return Check("log", WARN, f"every user may enter the logs: chmod o= {folder}", facts)
+        text = f"other users may see when the open log grows: chmod 700 {folder}"
+        return Check("log", WARN, text, facts)
     if lost:
         text = f"{lost} answer(s) are missing in the logs: the disk refused their lines"
         return Check("log", WARN, text, facts)
@@ -223,6 +224,10 @@ def _publication(config: Config, now: int) -> Check:
     if not config.db:
         return Check("publication", UNSET, "no database is set")
     found = _overview(config.db)
+    ran = found.publish_ran
+    if found.published is None and ran is not None and now - ran <= PUBLISH_EVERY:
+        text = "no week is due yet: each is two days after its end, once its logs are counted"
+        return Check("publication", OK, text)
     if found.published is None:
         return Check("publication", WARN, "no week was published yet: mars-server publish")
     facts: dict[str, object] = {"week": max(found.weeks), "seconds_ago": now - found.published}

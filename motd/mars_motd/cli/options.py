@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 import click
 
 from mars import factory
-from mars.errors import StateError, WireError
+from mars.errors import StateError, WireError, naming
 from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.times import parse_time
 from mars_motd import files
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 def as_time(value: str | int) -> int:
@@ -55,6 +56,13 @@ def read(path: Path, what: str) -> bytes:
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else "its name cannot be used"
         raise StateError("unreadable", f"{what} {path} cannot be read: {said}.") from None
+
+
+def read_as(decode: Callable[[bytes], T], path: Path, what: str) -> T:
+    """The contents of an input file. Raises what ``read`` and ``decode`` raise; names the file."""
+    data = read(path, what)
+    with naming(path):
+        return decode(data)
 
 
 def clock_or(now: int | None) -> int:

@@ -17,7 +17,7 @@ from mars.wire.variables import DEV
 from mars_motd import epochs as ep
 from mars_motd import listing, publish
 from mars_motd import preview as views
-from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read
+from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read_as
 from mars_motd.folder import Folder
 from mars_motd.preview import Reader, View
 
@@ -47,7 +47,7 @@ def preview(
     product = place.product()
     moment = clock_or(now)
     if file is not None and reader is None:
-        _print_all(envelopes.decode(read(file, "The document")), product, moment, as_json)
+        _print_all(read_as(envelopes.decode, file, "The document"), product, moment, as_json)
         return
     motd = _signed(file) if file is not None else _draft(place, moment)
     if reader is not None:
@@ -73,7 +73,7 @@ def _draft(place: Folder, moment: int) -> Motd:
 
 
 def _signed(file: Path) -> Motd:
-    return publish.Document.decode(read(file, "The document")).motd
+    return read_as(publish.Document.decode, file, "The document").motd
 
 
 def _print_all(envelope: Envelope, product: Product, moment: int, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from mars import factory
 from mars.console import emit_json, json_option
 from mars_motd import epochs as ep
 from mars_motd import publish
-from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read
+from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read_as
 from mars_motd.folder import Folder
 from mars_motd.publish import Document
 from mars_motd.status import WARN_DAYS, Status, judge
@@ -48,7 +48,9 @@ def status(folder: Path, file: Path | None, days: int, now: int | None, as_json:
 def _judged(place: Folder, file: Path | None, now: int, days: int) -> Status:
     epochs = ep.load(place, place.product())
     document = (
-        Document.decode(read(file, "The document")) if file is not None else publish.newest(place)
+        read_as(Document.decode, file, "The document")
+        if file is not None
+        else publish.newest(place)
     )
     openpgp = Remembering(factory.openpgp())
     return judge(document, epochs, place.keys.records(), now, openpgp, days)

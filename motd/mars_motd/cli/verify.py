@@ -8,13 +8,14 @@ import click
 
 from mars import factory
 from mars.console import emit_json, json_option
+from mars.errors import naming
 from mars.ports import OpenPGP
 from mars.trust import Accepted, RefusedError, TrustState
 from mars.trust import verify as judge
 from mars.wire.keys import KeysDocument, TrustRoot
 from mars.wire.times import format_time
 from mars_motd import files, stock
-from mars_motd.cli.options import FILE, clock_or, now_option, read
+from mars_motd.cli.options import FILE, clock_or, now_option, read, read_as
 from mars_motd.publish import Document
 from mars_motd.verdicts import Judge, Remembering
 
@@ -48,9 +49,10 @@ def verify(
     installation.
     """
     moment, openpgp = clock_or(now), Remembering(factory.openpgp())
-    root = TrustRoot.decode(read(trust, "The trust file"))
+    root = read_as(TrustRoot.decode, trust, "The trust file")
     data = read(document, "The document")
-    accepted = _judge(data, root, moment, state, openpgp)
+    with naming(document):
+        accepted = _judge(data, root, moment, state, openpgp)
     commands = _extract(data, root, extract, moment, openpgp) if extract is not None else []
     if state is not None:  # last, so that a command that failed can be given again
         files.replace(state, accepted.state.encode())
@@ -72,7 +74,7 @@ def _judge(
 ) -> Accepted:
     known = TrustState.initial()
     if state is not None and state.exists():
-        known = TrustState.decode(read(state, "The state file"))
+        known = read_as(TrustState.decode, state, "The state file")
     try:
         return judge(data, root, known, now, openpgp)
     except RefusedError as error:

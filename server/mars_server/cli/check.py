@@ -21,7 +21,11 @@ _RUN = Path("/run")
 
 @click.command()
 @click.option(
-    "--config", "file", type=click.Path(path_type=Path), default="server.toml", show_default=True
+    "--config",
+    "file",
+    type=click.Path(path_type=Path, readable=False),
+    default="server.toml",
+    show_default=True,
 )
 @json_option()
 def check(file: Path, as_json: bool) -> int:

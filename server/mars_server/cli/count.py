@@ -31,7 +31,7 @@ from mars_server.counting.streams import STDIN, is_url
     "--product",
     "product_file",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(exists=True, dir_okay=False, readable=False, path_type=Path),
     help="product.toml with the releases and languages that may be counted.",
 )
 @click.option("--db", "url", metavar="URL", help="sqlite:///PATH or postgresql://USER@HOST/NAME.")
@@ -122,13 +122,16 @@ class _Store:
         self._ledger.bind(product.product, product.channel)
 
     def count(self, paths: list[str]) -> Outcome:
+        from mars_server.storage.ledger import note_run
         from mars_server.storage.lock import counting_lock
 
         now = system_clock().now
         with counting_lock(self._engine, _say_waiting):
-            return count_once(
+            found = count_once(
                 paths, self._allow, self._driver, _progress(), self._ledger, now, self._format
             )
+            note_run(self._engine, "count", now())
+            return found
 
 
 def _progress() -> Progress:

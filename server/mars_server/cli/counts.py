@@ -139,7 +139,7 @@ def export(url: str, day: str | None, form: str) -> None:
     "--product",
     "product_file",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(exists=True, dir_okay=False, readable=False, path_type=Path),
     help="product.toml with the releases and languages that may be counted.",
 )
 @click.option(

@@ -15,8 +15,12 @@ from mars.wire.query import AllowList
 from mars_server.config import Config, load_config, load_product
 from mars_server.storage.overview import Overview
 
-_config = click.option("--config", "file", type=click.Path(path_type=Path), help="A server.toml.")
-_log = click.option("--log", type=click.Path(path_type=Path), help="Folder of the access logs.")
+_config = click.option(
+    "--config", "file", type=click.Path(path_type=Path, readable=False), help="A server.toml."
+)
+_log = click.option(
+    "--log", type=click.Path(path_type=Path, readable=False), help="Folder of the access logs."
+)
 _db = click.option("--db", metavar="URL", help="Database of the counts.")
 
 
@@ -60,7 +64,9 @@ def _overview(url: str) -> Overview | None:
 @_log
 @_db
 @click.option(
-    "--product", type=click.Path(path_type=Path), help="The product.toml with the allow-lists."
+    "--product",
+    type=click.Path(path_type=Path, readable=False),
+    help="The product.toml with the allow-lists.",
 )
 @json_option()
 def doctor(

@@ -9,14 +9,14 @@ from pathlib import Path
 import click
 
 from mars.console import emit_json, json_option
-from mars.errors import ConfigError, StateError
+from mars.errors import ConfigError, StateError, naming
 from mars_server.cli.serve import tell
 from mars_server.onion import balance as balancing
 from mars_server.onion import folder as key_folder
 from mars_server.onion.settings import OnionSettings, torrc
 from mars_server.serving.bind import parse_bind
 
-_FILE = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path, readable=False)
 _dir = click.option("--dir", "folder", type=_FILE, required=True, help="The HiddenServiceDir.")
 _to = click.option(
     "--to", "target", required=True, metavar="unix:PATH|127.0.0.1:PORT", help="The server's --bind."
@@ -127,7 +127,8 @@ def backup(folder: Path, out: Path) -> None:
 def restore(folder: Path, source: Path) -> None:
     """Put a backed-up key into a new folder, as tor's user; then add the service again."""
     data = sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
-    click.echo(key_folder.restore(folder, data))
+    with naming(source):
+        click.echo(key_folder.restore(folder, data))
 
 
 @onion.command("balance")

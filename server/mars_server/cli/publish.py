@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MOST_NAMES: Final = 10
 """Files of others that are named; more are counted."""
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, readable=False, path_type=Path)
 
 
 class _Time(click.ParamType[int]):
@@ -130,6 +130,7 @@ def publish(
     from mars_server.publication.publish import standing_noise
     from mars_server.serving.document import newest_release
     from mars_server.storage import open_database
+    from mars_server.storage.ledger import note_run
 
     if noise_epsilon and not noise_key:
         raise click.UsageError("--noise-epsilon needs --noise-key.")
@@ -159,6 +160,7 @@ def publish(
         chart_cache=chart_cache,
         motd=document,
     )
+    note_run(engine, "publish", system_clock().now())
     if as_json:
         emit_json(
             {

@@ -11,7 +11,7 @@ import click
 from mars.console import safe
 from mars_server.config import Config, load_config
 
-_FILE = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path, readable=False)
 _NEEDED = ("bind", "motd", "log", "product")
 
 

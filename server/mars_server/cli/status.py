@@ -13,7 +13,11 @@ from mars_server.config import load_config
 
 @click.command()
 @click.option(
-    "--config", "file", type=click.Path(path_type=Path), default="server.toml", show_default=True
+    "--config",
+    "file",
+    type=click.Path(path_type=Path, readable=False),
+    default="server.toml",
+    show_default=True,
 )
 @json_option()
 def status(file: Path, as_json: bool) -> int:

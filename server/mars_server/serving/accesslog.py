@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mars.errors import StateError
 from mars.ports import Chance, Clock
-from mars_server.serving.generation import Generation
+from mars_server.serving.generation import FOLDER_MODE, Generation
 from mars_server.serving.leftovers import close_leftovers
 from mars_server.serving.logline import DAY, iso_day, line, release_line
 
@@ -76,7 +76,7 @@ class AccessLog:
         """
         self._look_for_leftovers = leftovers
         try:
-            self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             self._current = self._start(self._today())
         except OSError as error:
             if error.errno not in _DISK_FAULTS:

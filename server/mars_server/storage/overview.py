@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, func, select
 
-from mars_server.storage.schema import sources, weeks
+from mars_server.storage.schema import meta, sources, weeks
 
 
 @dataclass(frozen=True)
@@ -14,9 +14,11 @@ class Overview:
     """Times are Unix seconds, None for never."""
 
     counted: int | None
-    """When a log was last counted."""
+    """When a log was last counted, or the day on which ``count`` ran and found none."""
     published: int | None
     """When a week was last published."""
+    publish_ran: int | None
+    """The day on which ``publish`` ran, whether a week was due or not."""
     weeks: frozenset[str]
     """ISO weeks that are published."""
     positions: dict[str, int]
@@ -28,12 +30,14 @@ def overview(engine: Engine) -> Overview:
     with engine.connect() as connection:
         counted = connection.execute(select(func.max(sources.c.counted))).scalar()
         closed = connection.execute(select(weeks.c.week, weeks.c.published)).all()
+        ran = {row.key: row.value for row in connection.execute(select(meta))}
         own = connection.execute(
             select(sources.c.own, sources.c.position).where(sources.c.own.is_not(None))
         ).all()
     return Overview(
-        counted=counted,
+        counted=max(filter(None, (counted, int(ran.get("count-ran", 0)))), default=None),
         published=max((when for _, when in closed), default=None),
+        publish_ran=int(ran["publish-ran"]) if "publish-ran" in ran else None,
         weeks=frozenset(week for week, _ in closed),
         positions={ident: position for ident, position in own if ident is not None},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -116,8 +117,8 @@ def backup(folder: Path, out: Path) -> None:
     if str(out) == "-":
         sys.stdout.buffer.write(data)
         return
-    out.touch(mode=0o600, exist_ok=False)
-    out.write_bytes(data)
+    with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
     tell(f"{out} holds the key: whoever has it is your service")
 
 

@@ -80,8 +80,8 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     # As after an earlier ``pip install .`` from the same folder, and an upgrade without these.
-    for gone in ("mars/deleted.py", "mars_server/cli/deleted.py", "mars_motd/deleted.json"):
-        stale = source / "build/lib" / gone
+    for one in ALL:
+        stale = source / one.folder.relative_to(ROOT) / "build/lib" / one.package / "deleted.py"
         stale.parent.mkdir(parents=True)
         stale.touch()
     command = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps"]

@@ -74,7 +74,8 @@ def doctor(
 ) -> int:
     """Prove that the logs hold no address and that retention ran, by reading every line.
 
-    Exit 1 if a promise is broken. A release that was taken out of product.toml makes its lines
+    Exit 1 if a promise is broken. Releases that a log declares at its head, since a document called
+    them the newest, are known beside those of product.toml. A release that was taken out of product.toml makes its lines
     in older logs look strange: count, publish and retain before you remove one.
     """
     from mars_server.doctor import examine

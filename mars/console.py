@@ -6,29 +6,38 @@ everything else to stderr; a user never sees a traceback.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import os
 import sys
 import traceback
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 
-from mars.errors import MarsError
+from mars.errors import ConfigError, MarsError
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class LazyGroup(click.Group):
     """A click group that imports a command's module only when that command is used.
 
-    ``commands_in`` maps a command's name to ``"module:attribute"``.
+    ``commands_in`` maps a command's name to ``"module:attribute"``; ``needs`` is the list in
+    requirements/ of what the commands import.
     """
 
-    def __init__(self, *args: Any, commands_in: Mapping[str, str], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, commands_in: Mapping[str, str], needs: str = "", **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._places = dict(commands_in)
+        self.needs = needs
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(self._places)
@@ -38,34 +47,115 @@ class LazyGroup(click.Group):
         if place is None:
             return None
         module, _, attribute = place.partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        try:
+            command: click.Command = getattr(import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            why = _missing(error, self.needs)
+            if why is None:
+                raise
+            return _unusable(cmd_name, why)
         return command
+
+
+def _missing(error: Exception, needs: str) -> ConfigError | None:
+    """What to install where a library of others is not there; None for any other ``error``."""
+    library = (getattr(error, "name", None) or "").partition(".")[0]
+    ours = library in ("", "mars", "mars_server", "mars_motd")
+    if not needs or ours or not isinstance(error, ModuleNotFoundError):
+        return None
+    return ConfigError(
+        "extra-missing",
+        f"{library} is not installed; in the copy of the repository run: pip install -r "
+        f"requirements/{needs}.txt",
+    )
+
+
+def _unusable(name: str, why: ConfigError) -> click.Command:
+    """Stands in the list of commands, and refuses whatever it is given, ``--help`` too."""
+
+    def refuse() -> NoReturn:
+        raise why
+
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(
+        name, anything, refuse, help=f"Unusable: {why.message}", add_help_option=False
+    )
+
+
+def json_option(text: str = "Print one JSON document.") -> Callable[[F], F]:
+    """``--json``. With it ``run`` tells a refusal as JSON on stdout too."""
+
+    def note(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+        if isinstance(ctx.obj, dict):
+            ctx.obj["json"] = value
+        return value
+
+    return click.option("--json", "as_json", is_flag=True, callback=note, help=text)
 
 
 def run(command: click.Command, name: str) -> NoReturn:
     """Runs ``command`` as the process's main program and exits with the agreed codes."""
+    chosen: dict[str, bool] = {}
     try:
-        code = command.main(prog_name=name, standalone_mode=False)
-    except MarsError as error:
-        click.echo(f"{name}: {safe(error.message)} [{error.reason}]", err=True)
-        sys.exit(1)
+        code = _run(command, name, chosen)
+    except OSError as error:  # stdout or stderr itself
+        code = _lost(error, name)
+    for stream in (sys.stdout, sys.stderr):
+        code = _flush(stream, name, code)
+    sys.exit(code)
+
+
+def _run(command: click.Command, name: str, chosen: Mapping[str, bool]) -> int:
+    try:
+        code = command.main(prog_name=name, standalone_mode=False, obj=chosen)
     except click.exceptions.Abort:
         click.echo(f"{name}: interrupted", err=True)
-        sys.exit(1)
+        return 1
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        click.echo(f"{name}: {error.strerror or error}{where} [os-error]", err=True)
-        sys.exit(1)
+        return 1
     except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours, told in a line
-        click.echo(f"{name}: {_defect(error)} [internal]", err=True)
-        sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)
+        reason, message = _told(_missing(error, getattr(command, "needs", "")) or error)
+        if chosen.get("json"):
+            emit_json({"ok": False, "reason": reason, "message": safe(message)})
+        else:
+            click.echo(f"{name}: {safe(message)} [{reason}]", err=True)
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _told(error: Exception) -> tuple[str, str]:
+    """Reason code and sentence."""
+    if isinstance(error, MarsError):
+        return error.reason, error.message
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        room = "; make room on that disk" if error.errno in _FULL else ""
+        return "os-error", f"{error.strerror or error}{where}{room}"
+    return "internal", _defect(error)
+
+
+def _flush(stream: Any, name: str, code: int) -> int:
+    """What the interpreter does at its end, where a failure would make the exit code 120."""
+    try:
+        if stream is not None:
+            stream.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return code or _lost(error, name)
+    return code
+
+
+def _lost(error: OSError, name: str) -> int:
+    """Nobody reads the output any more, which is no news to him, or it cannot be written."""
+    if not isinstance(error, BrokenPipeError):
+        with contextlib.suppress(OSError):
+            click.echo(f"{name}: the output cannot be written: {_told(error)[1]}", err=True)
+    return 1
 
 
 def _defect(error: Exception) -> str:
@@ -88,4 +178,5 @@ def safe(text: str) -> str:
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in _UNSAFE)
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})

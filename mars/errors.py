@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class MarsError(Exception):
     """Root of everything this project raises on purpose.
@@ -26,6 +29,16 @@ class WireError(MarsError):
 
 class TrustError(MarsError):
     """A well-formed document that the trust rules refuse (signature, rollback, expiry)."""
+
+
+@contextmanager
+def naming(where: object) -> Iterator[None]:
+    """Puts a file's name before what is wrong with it, in errors that know its bytes alone."""
+    try:
+        yield
+    except WireError as error:
+        error.message = f"{where}: {error.message}"
+        raise
 
 
 class TransportError(MarsError):

@@ -58,7 +58,7 @@ def read_root(data: bytes, product: str | None = None) -> TrustRoot:
     try:
         root = TrustRoot.decode(data)
     except WireError as error:
-        raise _invalid(error.message) from None
+        raise _invalid(error.message.rstrip(".")) from None
     _require_product(root.product, product)
     return root
 

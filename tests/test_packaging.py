@@ -77,8 +77,13 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in ("mars", "server", "motd"):
         shutil.copytree(ROOT / name, source / name, ignore=ignore)
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
+    # As after an earlier ``pip install .`` from the same folder, and an upgrade without these.
+    for one in ALL:
+        stale = source / one.folder.relative_to(ROOT) / "build/lib" / one.package / "deleted.py"
+        stale.parent.mkdir(parents=True)
+        stale.touch()
     command = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps"]
     command += ["--no-index", "--quiet", "--wheel-dir", str(out)]
     folders = [str(source / one.folder.relative_to(ROOT)) for one in ALL]

@@ -20,7 +20,9 @@ _PLACES = {
 }
 
 
-@click.group(cls=LazyGroup, commands_in=_PLACES, context_settings={"max_content_width": 96})
+@click.group(
+    cls=LazyGroup, commands_in=_PLACES, needs="client", context_settings={"max_content_width": 96}
+)
 @click.version_option(__version__)
 def cli() -> None:
     """Read the message of the day of an application, and choose what it may send."""

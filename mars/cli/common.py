@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mars import factory
-from mars.console import emit_json, safe
-from mars.errors import ConfigError, MarsError
+from mars.console import json_option
+from mars.errors import ConfigError
 from mars.plan import App
 
 if TYPE_CHECKING:
@@ -47,24 +46,7 @@ product_option = click.option("--product", metavar="NAME", help="Name of the app
 channel_option = click.option(
     "--channel", metavar="NAME", default=CHANNEL, show_default=True, help="Release channel."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-where = options(state_option, product_option, channel_option, json_option)
-
-
-def reports(command: Command) -> Command:
-    """With ``--json`` a refusal is a JSON document on stdout too, and the exit code stays 1."""
-
-    @functools.wraps(command)
-    def wrapped(*args: Any, as_json: bool, **kwargs: Any) -> Any:
-        try:
-            return command(*args, as_json=as_json, **kwargs)
-        except MarsError as error:
-            if not as_json:
-                raise
-            emit_json({"ok": False, "reason": error.reason, "message": safe(error.message)})
-            sys.exit(1)
-
-    return wrapped
+where = options(state_option, product_option, channel_option, json_option())
 
 
 def folder(state_dir: Path | None, product: str | None, channel: str, host: Platform) -> str:

@@ -48,7 +48,6 @@ def consent() -> None:
 @click.option("--stats/--no-stats", default=None, help="Declared statistics, sent on their own.")
 @click.option("--errors/--no-errors", default=None, help="Error reports, sent on their own.")
 @click.option("--direct/--no-direct", default=None, help="Plain news by https where Tor fails.")
-@common.reports
 def grant(
     level: str,
     state_dir: Path | None,
@@ -75,7 +74,6 @@ def grant(
 
 @click.command(short_help="Send nothing any more.")
 @common.where
-@common.reports
 def revoke(state_dir: Path | None, product: str | None, channel: str, as_json: bool) -> None:
     """Send nothing any more, from this moment on; your country is forgotten."""
     _decide(state_dir, product, channel, as_json, OFF, (), False, False, False, "")
@@ -88,7 +86,6 @@ def revoke(state_dir: Path | None, product: str | None, channel: str, as_json: b
     type=click.Choice(LEVELS),
     help="Exit with 1 when automatic traffic may say more than this.",
 )
-@common.reports
 def explain(
     state_dir: Path | None, product: str | None, channel: str, require: str | None, as_json: bool
 ) -> None:

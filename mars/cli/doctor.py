@@ -10,8 +10,7 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.cli import common
-from mars.console import emit_json, safe
+from mars.console import emit_json, json_option, safe
 from mars.doctor import CLOCK_REASONS, Step, Tools, Walk
 from mars.errors import ConfigError, MarsError
 from mars.ports import TorSettings
@@ -55,8 +54,7 @@ MARKS = {True: "ok", False: "FAILED", None: "-"}
 @click.option(
     "--timeout", metavar="SECONDS", type=click.FloatRange(1, 600), default=60.0, show_default=True
 )
-@common.json_option
-@common.reports
+@json_option()
 def doctor(
     url: str | None,
     trust_file: Path | None,

@@ -12,7 +12,7 @@ import click
 from mars import factory
 from mars.cli import common
 from mars.consent import PLAIN, TRACKED
-from mars.console import emit_json, safe
+from mars.console import emit_json, json_option, safe
 
 if TYPE_CHECKING:
     from mars.engine import Engine
@@ -42,8 +42,7 @@ if TYPE_CHECKING:
     help="What to send, by your consent for this one fetch alone. [default: as decided]",
 )
 @click.option("--quiet", is_flag=True, help="Say nothing where there is nothing new.")
-@common.json_option
-@common.reports
+@json_option()
 def fetch(
     url: str | None,
     trust_file: Path,

@@ -17,7 +17,6 @@ from mars.wire.times import LAST, format_time
 @click.option("--last", metavar="N", type=click.IntRange(1), help="Only the newest N entries.")
 @click.option("--sent", is_flag=True, help="Show the bytes of each request too.")
 @click.option("--delete", is_flag=True, help="Delete the journal.")
-@common.reports
 def journal(
     state_dir: Path | None,
     product: str | None,

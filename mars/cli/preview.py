@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     type=click.Choice([PLAIN, TRACKED]),
     help="Show what this level would send. [default: as decided]",
 )
-@common.reports
 def preview(
     state_dir: Path | None,
     product: str | None,

@@ -16,7 +16,6 @@ _DAYS = 365
 @click.command(short_help="Prove that nothing is sent: play a year with a counting network.")
 @common.where
 @click.option("--days", type=click.IntRange(1, 3650), default=_DAYS, show_default=True)
-@common.reports
 def prove(
     state_dir: Path | None, product: str | None, channel: str, days: int, as_json: bool
 ) -> None:

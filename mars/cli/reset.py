@@ -18,7 +18,6 @@ from mars.wire.times import parse_time
 @click.option("--age", is_flag=True, help="The installation counts as made today.")
 @click.option("--installed", metavar="DATE", help="It counts as made on DATE, as 2026-11-21.")
 @click.option("--all", "everything", is_flag=True, help="Forget all that is kept, consent too.")
-@common.reports
 def reset(
     state_dir: Path | None,
     product: str | None,

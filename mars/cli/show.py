@@ -26,7 +26,6 @@ _UPDATES = {
 @click.command(short_help="Show the news that was last accepted.")
 @common.where
 @click.option("--new", "only_new", is_flag=True, help="Only messages not shown before; marks them.")
-@common.reports
 def show(
     state_dir: Path | None, product: str | None, channel: str, only_new: bool, as_json: bool
 ) -> None:

@@ -32,7 +32,6 @@ _LABELS = (
 
 @click.command(short_help="Show level, last fetch, next fetch and freshness.")
 @common.where
-@common.reports
 def status(state_dir: Path | None, product: str | None, channel: str, as_json: bool) -> None:
     """Show where things stand: level, last fetch, next fetch, freshness of the news.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mars.errors import ConfigError
@@ -52,6 +52,12 @@ class Product:
     """Days from ``issued`` to ``expires`` of a signed document."""
     reportback_next: int = 0
     """Seconds; 0 leaves the interval at the default of 3 to 10 days."""
+
+    def also(self, release: str) -> Product:
+        """With ``release`` as the newest, unless it is listed or an empty text."""
+        if not release or release in self.releases:
+            return self
+        return replace(self, releases=(*self.releases, release))
 
 
 def is_name(text: str) -> bool:

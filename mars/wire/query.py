@@ -6,7 +6,7 @@ it back; all three lean on this one page.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mars.wire.product import Product
@@ -30,6 +30,10 @@ class AllowList:
     @classmethod
     def of(cls, product: Product) -> AllowList:
         return cls({one.name: frozenset(one.known(product)) for one in VARIABLES})
+
+    def also(self, releases: Iterable[str]) -> AllowList:
+        """With these releases."""
+        return AllowList({**self.known, "v": self.known["v"] | frozenset(releases)})
 
     def admits(self, variable: str, value: str) -> bool:
         """Whether ``value`` may be counted for ``variable`` (one of ``NAMES``)."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from mars.errors import ConfigError
+from mars.wire.product import Product, parse_product
 from mars_server.serving.limits import Limits
 
 _TABLES = frozenset({"onion", "limits"})
@@ -69,14 +72,47 @@ def parse_config(data: bytes, where: str = "server.toml") -> Config:
 
 
 def load_config(path: Path) -> Config:
-    """Reads the file. Raises ``ConfigError`` (``config-missing``, ``config-invalid``)."""
+    """Raises ``ConfigError`` (``config-missing``, ``config-unreadable``, ``config-invalid``)."""
+    return parse_config(read(path, "The settings", "config", "try mars-server init"), str(path))
+
+
+def load_product(path: str | Path) -> Product:
+    """Raises ``ConfigError`` (``file-missing``, ``file-unreadable``, ``product-invalid``)."""
+    return parse_product(read(path, "The product file"), str(path))
+
+
+def read(path: str | Path, what: str, kind: str = "file", make: str = "") -> bytes:
+    """The bytes of a file that the operator named; ``make`` says how to come by one.
+
+    Raises ``ConfigError``: ``KIND-missing``, ``KIND-unreadable`` where it is there.
+    """
     try:
-        data = path.read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
-        raise ConfigError(
-            "config-missing", f"{path} cannot be read ({error.strerror}); try mars-server init."
-        ) from None
-    return parse_config(data, str(path))
+        raise unreadable(path, what, kind, error, make) from None
+
+
+_NO_FILE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)
+"""There is no such file, or something that is none; None is said of what cannot be asked."""
+
+
+def unreadable(
+    path: str | Path, what: str, kind: str, error: OSError, make: str = ""
+) -> ConfigError:
+    """Why a file that the operator named could not be read, and what to do."""
+    gone = error.errno in _NO_FILE
+    closed = f"run this as a user who may read it, such as that of the server{_owner(path)}"
+    advice = make if gone else closed if isinstance(error, PermissionError) else ""
+    return ConfigError(
+        f"{kind}-{'missing' if gone else 'unreadable'}",
+        f"{what} {path} cannot be read ({error.strerror}){advice and '; '}{advice}.",
+    )
+
+
+def _owner(path: str | Path) -> str:
+    with suppress(OSError, KeyError):
+        return f" (it belongs to {Path(path).owner()})"
+    return ""
 
 
 def _typed(kind: type, table: object, where: str, prefix: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mars.wire.query import AllowList
 from mars.wire.variables import VARIABLES
+from mars_server.counting.identity import RELEASE
 from mars_server.serving.generation import LOG, PART, parse_name, parse_part
 from mars_server.serving.logline import HEADER
 from mars_server.serving.retention import Closed, closed_logs, settled
@@ -26,11 +27,14 @@ _QUERY = re.compile(
 )
 """What a query of ours looks like for any product; an IPv4 address has one number too many."""
 _COMMENT = re.compile(
-    re.escape(HEADER) + rb"[0-9a-f]{32}\n|# mars lost=\d{1,18} day=\d{4}-\d\d-\d\d\n"
+    re.escape(HEADER) + rb"[0-9a-f]{32}\n|# mars lost=\d{1,18} day=\d{4}-\d\d-\d\d\n|" + RELEASE
 )
+_RELEASE = re.compile(RELEASE)
 _PROBE = re.compile(r"\.probe-[0-9a-f]{8}\.part")
 _OTHERS = 0o007
 """Permission bits of everybody else."""
+_GROUP_TOO = 0o077
+"""Those and the group's: in the folder the size and time of the open part tell of each answer."""
 _ENTER = 0o001
 """That by which they may enter a folder."""
 
@@ -63,7 +67,7 @@ def examine(
     return [
         _strange(entries),
         _lines(files, allow),
-        _modes([log, *files, *_parts(database)]),
+        _modes(log, [*files, *_parts(database)]),
         _retention(list(closed_logs(log)), overview, today, keep_days),
     ]
 
@@ -85,16 +89,24 @@ def _ours(path: Path) -> bool:
 
 def _lines(files: list[Path], allow: AllowList | None) -> Finding:
     total = wrong = 0
-    admitted = lru_cache(maxsize=4096)(lambda query: _admitted(query, allow))
-    for line in _each_line(files):
-        total += 1
-        found = _LINE.fullmatch(line)
-        good = admitted(found[1] or b"") if found else _COMMENT.fullmatch(line) is not None
-        wrong += not good
+    for path in files:
+        known, admitted = allow, _admitting(allow)
+        for line in _each_line(path):
+            total += 1
+            if known and (release := _RELEASE.fullmatch(line)):
+                known = known.also([release[1].decode()])
+                admitted = _admitting(known)
+            found = _LINE.fullmatch(line)
+            good = admitted(found[1] or b"") if found else _COMMENT.fullmatch(line)
+            wrong += not good
     if wrong:
         return Finding("lines", False, f"{wrong} of {total} lines hold more than a log of ours may")
     values = "allow-listed values" if allow else "values of the known form (no product.toml)"
     return Finding("lines", True, f"{total} lines: a day, the path, {values}, status and size")
+
+
+def _admitting(allow: AllowList | None) -> Callable[[bytes], bool]:
+    return lru_cache(maxsize=4096)(lambda query: _admitted(query, allow))
 
 
 def _admitted(query: bytes, allow: AllowList | None) -> bool:
@@ -106,12 +118,11 @@ def _admitted(query: bytes, allow: AllowList | None) -> bool:
     return allow.canonical(text) == f"?{text}"
 
 
-def _each_line(files: list[Path]) -> Iterator[bytes]:
-    for path in files:
-        with path.open("rb") as file:
-            for line in file:
-                if line.endswith(b"\n") or path.suffix != ".part":
-                    yield line
+def _each_line(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n") or path.suffix != ".part":
+                yield line
 
 
 def _parts(database: Path | None) -> list[Path]:
@@ -121,12 +132,14 @@ def _parts(database: Path | None) -> list[Path]:
     return [one for one in database.parent.iterdir() if one.name.startswith(database.name)]
 
 
-def _modes(paths: list[Path]) -> Finding:
-    readable = [path for path in paths if _open(path, _OTHERS)]
+def _modes(log: Path, files: list[Path]) -> Finding:
+    growing = any(file.name.endswith(PART) for file in files)
+    if _open(log, _GROUP_TOO if growing else _OTHERS):
+        text = "other users may enter the folder, and see when the open log grows; chmod 700"
+        return Finding("modes", False, text)
+    readable = [path for path in files if _open(path, _OTHERS)]
     if readable:
-        return Finding(
-            "modes", False, f"{len(readable)} file(s) or folders are open to every user; chmod o="
-        )
+        return Finding("modes", False, f"{len(readable)} file(s) are open to every user; chmod o=")
     return Finding("modes", True, "no other user can read the logs or the file of the counts")
 
 

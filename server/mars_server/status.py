@@ -14,7 +14,6 @@ from mars import factory
 from mars.errors import MarsError
 from mars.ports import Request
 from mars.wire.onion import is_onion_host
-from mars.wire.product import parse_product
 from mars_server.config import Config
 from mars_server.onion.folder import hostname
 from mars_server.onion.keeper import unnamed
@@ -22,7 +21,6 @@ from mars_server.serving.app import CHECK_PATH
 from mars_server.serving.bind import parse_bind
 from mars_server.serving.document import read
 from mars_server.serving.generation import LOG, PartName, lost_in
-from mars_server.serving.launch import read as read_file
 from mars_server.serving.launch import source
 from mars_server.serving.leftovers import held, parts
 from mars_server.storage.database import open_database
@@ -41,8 +39,8 @@ FULL_DISK = 0.01
 """Free shares of the disk that holds the logs."""
 STALE_DAYS = 1
 """The open log's day may be yesterday for the moment around midnight."""
-_OTHERS = 0o007
-"""Permission bits of everybody else."""
+_OTHERS = 0o077
+"""Permission bits of the group and of everybody else."""
 _CHECK = f"GET {CHECK_PATH} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode(
     "ascii"
 )
@@ -89,12 +87,13 @@ def _safely(name: str, check: Callable[[], Check]) -> Check:
 
 
 def _motd(config: Config, now: int) -> Check:
-    product = parse_product(read_file(config.product, "The product file"), config.product)
-    document = source(config, product).load(now)
+    document = source(config).load(now)
     days = (document.expires - now) // DAY
     facts = {"serial": document.serial, "days_left": days, "verified": document.verified}
     if days < EXPIRY_WARNING:
         return Check("motd", WARN, f"expires in {days} days; sign and deploy a new one", facts)
+    if document.unlisted:
+        return Check("motd", WARN, document.doubt, facts | {"unlisted": document.unlisted})
     if not document.verified:
         return Check("motd", WARN, "not verified: set trust to what clients pin", facts)
     return Check("motd", OK, f"signed, {days} days to expiry", facts)
@@ -177,7 +176,8 @@ def _log(config: Config, now: int) -> Check:
     if trouble := _unwritten(config, live, now):
         return Check("log", FAIL, trouble, facts)
     if folder.stat().st_mode & _OTHERS:
-        return Check("log", WARN, f"every user may enter the logs: chmod o= {folder}", facts)
+        text = f"other users may see when the open log grows: chmod 700 {folder}"
+        return Check("log", WARN, text, facts)
     if lost:
         text = f"{lost} answer(s) are missing in the logs: the disk refused their lines"
         return Check("log", WARN, text, facts)
@@ -224,6 +224,10 @@ def _publication(config: Config, now: int) -> Check:
     if not config.db:
         return Check("publication", UNSET, "no database is set")
     found = _overview(config.db)
+    ran = found.publish_ran
+    if found.published is None and ran is not None and now - ran <= PUBLISH_EVERY:
+        text = "no week is due yet: each is two days after its end, once its logs are counted"
+        return Check("publication", OK, text)
     if found.published is None:
         return Check("publication", WARN, "no week was published yet: mars-server publish")
     facts: dict[str, object] = {"week": max(found.weeks), "seconds_ago": now - found.published}

@@ -15,7 +15,6 @@ import pytest
 from aiohttp import web
 
 from mars import factory
-from mars.wire.product import parse_product
 from mars_server.serving.bind import Bind, listen
 from mars_server.serving.counters import Counters, shared
 from mars_server.serving.document import Source
@@ -87,17 +86,16 @@ def test_g11_a_slow_body_is_bounded(hasty: kit.Served) -> None:
 def test_g11_a_route_that_waits_for_a_body_is_ended_in_time(tmp_path: Path) -> None:
     """As one for reports would; the MOTD is answered without a look at the body."""
     (tmp_path / "motd.json").write_bytes(kit.document())
-    product = parse_product(kit.PRODUCT.encode(), "product.toml")
-    source = Source(tmp_path / "motd.json", product, None, None)
+    (tmp_path / "product.toml").write_text(kit.PRODUCT, "utf-8")
+    source = Source(tmp_path / "motd.json", tmp_path / "product.toml")
 
     async def read(request: web.Request) -> web.Response:
         return web.Response(body=await request.read())
 
     async def ask() -> bytes:
         clock, chance = factory.system_clock(), factory.system_chance()
-        plan = Plan(
-            source, product, tmp_path / "log", Hosts(), SHORT, lambda: [web.post("/r", read)]
-        )
+        log, routes = tmp_path / "log", [web.post("/r", read)]
+        plan = Plan(source, log, lambda _: Hosts(), SHORT, lambda _: routes)
         worker = Worker(plan, clock, chance, Counters(shared(1), 0), lambda _: None)
         bind = Bind(path=str(tmp_path / "s"))
         mine, parent = socket.socketpair()

@@ -21,7 +21,9 @@ _PLACES = {
 }
 
 
-@click.group(cls=LazyGroup, commands_in=_PLACES, context_settings={"max_content_width": 96})
+@click.group(
+    cls=LazyGroup, commands_in=_PLACES, needs="motd", context_settings={"max_content_width": 96}
+)
 @click.version_option(__version__)
 def cli() -> None:
     """Write the message of the day, sign it offline, rotate keys."""

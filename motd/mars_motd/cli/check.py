@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mars.console import emit_json, safe
+from mars.console import emit_json, json_option, safe
 from mars.errors import ConfigError, WireError
 from mars.wire import envelope as envelopes
 from mars.wire import motd as motds
@@ -15,7 +15,7 @@ from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.product import Product
 from mars_motd import epochs as ep
 from mars_motd import publish, registry
-from mars_motd.cli.options import clock_or, folder_argument, refusals
+from mars_motd.cli.options import clock_or, folder_argument
 from mars_motd.folder import Content, Folder
 from mars_motd.messages import Problem
 
@@ -25,18 +25,17 @@ SIGNATURE_ROOM = 2048
 
 @click.command()
 @folder_argument
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option("Print JSON.")
 def check(folder: Path, as_json: bool) -> None:
     """Check product.toml, the messages and the registry of DIR; exit code 1 on any error.
 
     Each problem names file and line. Warnings do not keep a document from being signed.
     """
-    with refusals(as_json):
-        place = Folder.at(folder)
-        product = place.product()
-        content = place.content(product)
-        problems = [*content.problems, *_policy(place, product), *_size(place, product, content)]
-        problems += registry.check(place.root)
+    place = Folder.at(folder)
+    product = place.product()
+    content = place.content(product)
+    problems = [*content.problems, *_policy(place, product), *_size(place, product, content)]
+    problems += registry.check(place.root)
     errors = [problem for problem in problems if not problem.warning]
     if as_json:
         emit_json(

@@ -8,7 +8,7 @@ import click
 
 from mars import factory
 from mars.console import safe
-from mars.errors import StateError
+from mars.errors import StateError, naming
 from mars.wire import envelope as envelopes
 from mars.wire.times import format_time
 from mars_motd import epochs as ep
@@ -47,7 +47,8 @@ def deploy(
     target = destination / "motd.json" if destination.is_dir() else destination
     data = read(file, "The document") if file is not None else _newest(place, epochs, moment)
     deployed = read(target, "The deployed document") if target.exists() else None
-    motd = require_deployable(data, deployed, epochs, moment, factory.openpgp(), min_days)
+    with naming(file or target):
+        motd = require_deployable(data, deployed, epochs, moment, factory.openpgp(), min_days)
     files.replace(target, data)
     click.echo(f"{safe(str(target))}: serial {motd.serial}, expires {format_time(motd.expires)}")
 

@@ -6,27 +6,26 @@ from pathlib import Path
 
 import click
 
-from mars.console import emit_json
+from mars.console import emit_json, json_option
 from mars.errors import ConfigError
 from mars.wire.keys import KeySet
 from mars_motd import epochs as ep
-from mars_motd.cli.options import folder_argument, refusals
+from mars_motd.cli.options import folder_argument
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
 
 
 @click.command("list")
 @folder_argument
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@json_option("Print a JSON list.")
 def list_keys(folder: Path, as_json: bool) -> None:
     """List the keys of DIR: their state, and whether their secret is on this machine.
 
     "signing": clients accept it; "waiting": it joins by "mars-motd key rotate"; "revoked".
     """
-    with refusals(as_json):
-        place = Folder.at(folder)
-        records = place.keys.records()
-        keys = _current(place)
+    place = Folder.at(folder)
+    records = place.keys.records()
+    keys = _current(place)
     rows = [
         {
             "name": record.name,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from mars import factory
-from mars.errors import StateError
+from mars.errors import StateError, naming
 from mars.wire import envelope as envelopes
 from mars_motd import epochs as ep
 from mars_motd import files, rotation
@@ -93,7 +93,8 @@ def rotate(
     given = show or add_to
     if given is not None:
         data, records = read(given, "The keys document"), place.keys.records()
-        step = rotation.resume(data, epochs, records, str(given), moment, openpgp)
+        with naming(given):
+            step = rotation.resume(data, epochs, records, str(given), moment, openpgp)
     else:
         step = rotation.begin(place, product, epochs, (), moment, openpgp, days)
     if show is not None:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from mars import factory
-from mars.console import emit_json, safe
-from mars.errors import MarsError, StateError, WireError
+from mars.errors import StateError, WireError, naming
 from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.times import parse_time
 from mars_motd import files
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 def as_time(value: str | int) -> int:
@@ -60,6 +58,13 @@ def read(path: Path, what: str) -> bytes:
         raise StateError("unreadable", f"{what} {path} cannot be read: {said}.") from None
 
 
+def read_as(decode: Callable[[bytes], T], path: Path, what: str) -> T:
+    """The contents of an input file. Raises what ``read`` and ``decode`` raise; names the file."""
+    data = read(path, what)
+    with naming(path):
+        return decode(data)
+
+
 def clock_or(now: int | None) -> int:
     """``now`` where it was given, else the system's clock."""
     return factory.system_clock().now() if now is None else now
@@ -68,24 +73,3 @@ def clock_or(now: int | None) -> int:
 def refuse_special(path: Path) -> None:
     """Raises ``ConfigError`` (``out-invalid``) where ``--out`` names a folder or a device."""
     files.writable(path)
-
-
-@contextmanager
-def refusals(as_json: bool) -> Iterator[None]:
-    """With ``--json``, programs get a refusal as JSON too; the exit code is 1 either way."""
-    try:
-        yield
-    except MarsError as error:
-        if not as_json:
-            raise
-        _refused(error.reason, error.message)
-    except OSError as error:
-        if not as_json:
-            raise
-        where = f" ({error.filename})" if error.filename else ""
-        _refused("os-error", f"{error.strerror or error}{where}")
-
-
-def _refused(reason: str, message: str) -> None:
-    emit_json({"ok": False, "reason": reason, "message": safe(message)})
-    sys.exit(1)

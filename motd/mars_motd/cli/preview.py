@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mars.console import emit_json, safe
+from mars.console import emit_json, json_option, safe
 from mars.wire import envelope as envelopes
 from mars.wire import motd as motds
 from mars.wire.envelope import MOTD_TYPE, Envelope
@@ -17,7 +17,7 @@ from mars.wire.variables import DEV
 from mars_motd import epochs as ep
 from mars_motd import listing, publish
 from mars_motd import preview as views
-from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read, refusals
+from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read_as
 from mars_motd.folder import Folder
 from mars_motd.preview import Reader, View
 
@@ -34,7 +34,7 @@ _MEMBERS = {"version": "version", "os": "platform", "lang": "language"}
 )
 @click.option("--file", type=FILE, metavar="F", help="Show a signed document instead of the texts.")
 @now_option("The installation's clock. Default: this computer's.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option("Print JSON.")
 def preview(
     folder: Path, reader: str | None, file: Path | None, now: int | None, as_json: bool
 ) -> None:
@@ -43,14 +43,13 @@ def preview(
     Without --as: a table over all known releases, platforms and languages. With --file F and
     without --as: all that F says, also what nobody would be shown; F may be a keys document.
     """
-    with refusals(as_json):
-        place = Folder.at(folder)
-        product = place.product()
-        moment = clock_or(now)
-        if file is not None and reader is None:
-            _print_all(envelopes.decode(read(file, "The document")), product, moment, as_json)
-            return
-        motd = _signed(file) if file is not None else _draft(place, moment)
+    place = Folder.at(folder)
+    product = place.product()
+    moment = clock_or(now)
+    if file is not None and reader is None:
+        _print_all(read_as(envelopes.decode, file, "The document"), product, moment, as_json)
+        return
+    motd = _signed(file) if file is not None else _draft(place, moment)
     if reader is not None:
         one = views.view(motd, _reader(reader, motd), moment)
         if as_json:
@@ -74,7 +73,7 @@ def _draft(place: Folder, moment: int) -> Motd:
 
 
 def _signed(file: Path) -> Motd:
-    return publish.Document.decode(read(file, "The document")).motd
+    return read_as(publish.Document.decode, file, "The document").motd
 
 
 def _print_all(envelope: Envelope, product: Product, moment: int, as_json: bool) -> None:

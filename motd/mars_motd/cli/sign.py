@@ -24,7 +24,7 @@ from mars_motd.cli.options import (
     folder_argument,
     now_option,
     passphrase_option,
-    read,
+    read_as,
     refuse_special,
 )
 from mars_motd.epochs import Epochs
@@ -120,8 +120,7 @@ def _free(place: Folder, motd: Motd, wait: bool) -> Motd:
 
 def _half_signed(path: Path, epochs: Epochs) -> tuple[Envelope, Motd]:
     """The document that others have signed, if it is for this product and epoch."""
-    data = read(path, "The document")
-    document = Document.decode(data)
+    document = read_as(Document.decode, path, "The document")
     motd = document.motd
     if document.envelope.payload_type != MOTD_TYPE:
         raise ConfigError("wrong-payload-type", f"{path} is not a document of news.")

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.console import emit_json
+from mars.console import emit_json, json_option
 from mars_motd import epochs as ep
 from mars_motd import publish
-from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read, refusals
+from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read_as
 from mars_motd.folder import Folder
 from mars_motd.publish import Document
 from mars_motd.status import WARN_DAYS, Status, judge
@@ -31,14 +31,13 @@ from mars_motd.verdicts import Remembering
     help="Complain when the document expires within N days.",
 )
 @now_option("Default: this computer's clock.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option("Print one JSON object.")
 def status(folder: Path, file: Path | None, days: int, now: int | None, as_json: bool) -> None:
     """Say how the news of DIR stands; exit code 1 if something is to be done.
 
     Days to expiry, epoch, who has signed, which signatures are missing. Reads no secret.
     """
-    with refusals(as_json):
-        found = _judged(Folder.at(folder), file, clock_or(now), days)
+    found = _judged(Folder.at(folder), file, clock_or(now), days)
     if as_json:
         emit_json({"ok": found.ok, **asdict(found)})
     else:
@@ -49,7 +48,9 @@ def status(folder: Path, file: Path | None, days: int, now: int | None, as_json:
 def _judged(place: Folder, file: Path | None, now: int, days: int) -> Status:
     epochs = ep.load(place, place.product())
     document = (
-        Document.decode(read(file, "The document")) if file is not None else publish.newest(place)
+        read_as(Document.decode, file, "The document")
+        if file is not None
+        else publish.newest(place)
     )
     openpgp = Remembering(factory.openpgp())
     return judge(document, epochs, place.keys.records(), now, openpgp, days)

@@ -7,14 +7,15 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.console import emit_json
+from mars.console import emit_json, json_option
+from mars.errors import naming
 from mars.ports import OpenPGP
 from mars.trust import Accepted, RefusedError, TrustState
 from mars.trust import verify as judge
 from mars.wire.keys import KeysDocument, TrustRoot
 from mars.wire.times import format_time
 from mars_motd import files, stock
-from mars_motd.cli.options import FILE, clock_or, now_option, read, refusals
+from mars_motd.cli.options import FILE, clock_or, now_option, read, read_as
 from mars_motd.publish import Document
 from mars_motd.verdicts import Judge, Remembering
 
@@ -26,7 +27,7 @@ from mars_motd.verdicts import Judge, Remembering
 @click.option(
     "--state", type=FILE, metavar="F", help="The client's memory: read, and written on acceptance."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option("Print one JSON object.")
 @click.option(
     "--extract",
     type=FILE,
@@ -47,14 +48,14 @@ def verify(
     Exit code 0: accepted; 1: refused, with the reason. Without --state the client is a new
     installation.
     """
-    with refusals(as_json):
-        moment, openpgp = clock_or(now), Remembering(factory.openpgp())
-        root = TrustRoot.decode(read(trust, "The trust file"))
-        data = read(document, "The document")
+    moment, openpgp = clock_or(now), Remembering(factory.openpgp())
+    root = read_as(TrustRoot.decode, trust, "The trust file")
+    data = read(document, "The document")
+    with naming(document):
         accepted = _judge(data, root, moment, state, openpgp)
-        commands = _extract(data, root, extract, moment, openpgp) if extract is not None else []
-        if state is not None:  # last, so that a command that failed can be given again
-            files.replace(state, accepted.state.encode())
+    commands = _extract(data, root, extract, moment, openpgp) if extract is not None else []
+    if state is not None:  # last, so that a command that failed can be given again
+        files.replace(state, accepted.state.encode())
     motd = accepted.motd
     if as_json:
         more = {"commands": commands} if extract is not None else {}
@@ -73,7 +74,7 @@ def _judge(
 ) -> Accepted:
     known = TrustState.initial()
     if state is not None and state.exists():
-        known = TrustState.decode(read(state, "The state file"))
+        known = read_as(TrustState.decode, state, "The state file")
     try:
         return judge(data, root, known, now, openpgp)
     except RefusedError as error:

@@ -22,7 +22,9 @@ _PLACES = {
 }
 
 
-@click.group(cls=LazyGroup, commands_in=_PLACES, context_settings={"max_content_width": 96})
+@click.group(
+    cls=LazyGroup, commands_in=_PLACES, needs="server", context_settings={"max_content_width": 96}
+)
 @click.version_option(__version__)
 def cli() -> None:
     """Serve the message of the day, count the access logs, publish floored figures."""

@@ -9,12 +9,11 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.console import emit_json, safe
+from mars.console import emit_json, json_option, safe
 from mars.errors import ConfigError, MarsError
-from mars.wire.product import parse_product
-from mars_server.config import Config, load_config
+from mars_server.config import Config, load_config, read
 from mars_server.serving.bind import parse_bind
-from mars_server.serving.launch import onion_settings, read, source
+from mars_server.serving.launch import onion_settings, source
 
 _RUN = Path("/run")
 """Empty after a start of the machine; units make their folders in it (RuntimeDirectory=)."""
@@ -22,9 +21,13 @@ _RUN = Path("/run")
 
 @click.command()
 @click.option(
-    "--config", "file", type=click.Path(path_type=Path), default="server.toml", show_default=True
+    "--config",
+    "file",
+    type=click.Path(path_type=Path, readable=False),
+    default="server.toml",
+    show_default=True,
 )
-@click.option("--json", "as_json", is_flag=True)
+@json_option()
 def check(file: Path, as_json: bool) -> int:
     """Validate a server.toml and all it names, without serving anything.
 
@@ -33,17 +36,19 @@ def check(file: Path, as_json: bool) -> int:
     try:
         config = load_config(file)
     except MarsError as error:
-        return _report(file, [str(error)], [], as_json)
+        return _report(file, [error], [], as_json)
     problems = [found for test in _TESTS if (found := _problem(test, config)) is not None]
     return _report(file, problems, _notes(config), as_json)
 
 
-def _report(file: Path, problems: list[str], notes: list[str], as_json: bool) -> int:
+def _report(file: Path, problems: list[MarsError], notes: list[str], as_json: bool) -> int:
     if as_json:
-        emit_json({"ok": not problems, "problems": problems, "notes": notes})
+        first = {"reason": problems[0].reason, "message": problems[0].message} if problems else {}
+        said = {"problems": [str(problem) for problem in problems], "notes": notes}
+        emit_json({"ok": not problems, **first, **said})
         return int(bool(problems))
     for problem in problems:
-        click.echo(safe(problem))
+        click.echo(safe(str(problem)))
     for note in notes:
         click.echo(f"note: {safe(note)}")
     if not problems:
@@ -51,11 +56,11 @@ def _report(file: Path, problems: list[str], notes: list[str], as_json: bool) ->
     return int(bool(problems))
 
 
-def _problem(test: Callable[[Config], None], config: Config) -> str | None:
+def _problem(test: Callable[[Config], None], config: Config) -> MarsError | None:
     try:
         test(config)
     except MarsError as error:
-        return str(error)
+        return error
     return None
 
 
@@ -101,8 +106,7 @@ def _sockets(config: Config) -> None:
 def _motd(config: Config) -> None:
     if not config.motd or not config.product:
         return  # said already
-    product = parse_product(read(config.product, "The product file"), config.product)
-    source(config, product).load(factory.system_clock().now())
+    source(config).load(factory.system_clock().now())
 
 
 def _folders(config: Config) -> None:

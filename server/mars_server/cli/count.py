@@ -8,10 +8,12 @@ from pathlib import Path
 
 import click
 
-from mars.console import emit_json, safe
+from mars.console import emit_json, json_option, safe
+from mars.errors import MarsError
 from mars.factory import system_clock
-from mars.wire.product import Product, parse_product
+from mars.wire.product import Product
 from mars.wire.query import AllowList
+from mars_server.config import load_product
 from mars_server.counting import formats
 from mars_server.counting.drivers import Driver, driver
 from mars_server.counting.follow import follow as follow_logs
@@ -29,7 +31,7 @@ from mars_server.counting.streams import STDIN, is_url
     "--product",
     "product_file",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(exists=True, dir_okay=False, readable=False, path_type=Path),
     help="product.toml with the releases and languages that may be counted.",
 )
 @click.option("--db", "url", metavar="URL", help="sqlite:///PATH or postgresql://USER@HOST/NAME.")
@@ -60,7 +62,7 @@ from mars_server.counting.streams import STDIN, is_url
     show_default=True,
     help="Seconds between two looks with --follow.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option()
 def count(
     logs: tuple[str, ...],
     product_file: Path,
@@ -83,7 +85,7 @@ def count(
         raise click.UsageError("Give either --db URL or --dry-run.")
     if follow and (url is None or any(name == STDIN or is_url(name) for name in logs)):
         raise click.UsageError("--follow needs --db and local logs.")
-    product = parse_product(product_file.read_bytes(), str(product_file))
+    product = load_product(product_file)
     with driver(jobs, cluster, _say) as chosen:
         store = None if url is None else _Store(product, url, chosen, format_name)
         if follow and store:
@@ -92,16 +94,17 @@ def count(
                     logs, lambda paths: _say_new(store.count(paths), as_json), interval, _say
                 )
             return 0
-        missing: list[tuple[str, str]] = []
-        paths = expand(logs, lambda error: missing.append((error.reason, error.message)))
-        failed = _say_problems(missing)
-        if failed and not paths:
-            return failed
+        missing: list[MarsError] = []
+        paths = expand(logs, missing.append)
+        if missing and not paths:
+            _say_problems((error.reason, error.message) for error in missing[1:])
+            raise missing[0]
         if store:
             found = store.count(paths)
         else:
             found = dry(paths, AllowList.of(product), chosen, _progress(), format_name)
-        return failed | report(found, as_json=as_json)
+        found.problems[:0] = [(error.reason, error.message) for error in missing]
+        return report(found, as_json=as_json)
 
 
 class _Store:
@@ -119,13 +122,16 @@ class _Store:
         self._ledger.bind(product.product, product.channel)
 
     def count(self, paths: list[str]) -> Outcome:
+        from mars_server.storage.ledger import note_run
         from mars_server.storage.lock import counting_lock
 
         now = system_clock().now
         with counting_lock(self._engine, _say_waiting):
-            return count_once(
+            found = count_once(
                 paths, self._allow, self._driver, _progress(), self._ledger, now, self._format
             )
+            note_run(self._engine, "count", now())
+            return found
 
 
 def _progress() -> Progress:
@@ -160,6 +166,7 @@ def report(outcome: Outcome, *, as_json: bool) -> int:
             "days": total.days(),
         }
         if outcome.problems:
+            told |= zip(("ok", "reason", "message"), (False, *outcome.problems[0]), strict=True)
             told["problems"] = [{"reason": r, "message": text} for r, text in outcome.problems]
         if outcome.notes:
             told["notes"] = outcome.notes

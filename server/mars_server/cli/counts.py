@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 from sqlalchemy import Engine
 
-from mars.console import emit_json
+from mars.console import emit_json, json_option
 from mars.errors import ConfigError, StateError
-from mars.wire.product import parse_product
 from mars.wire.query import AllowList
+from mars_server.config import load_product
 from mars_server.counting import formats
 from mars_server.counting.streams import STDIN
 from mars_server.storage import open_database, reading
@@ -27,7 +27,7 @@ _db = click.option(
     metavar="URL",
     help="sqlite:///PATH or postgresql://USER@HOST/NAME.",
 )
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_json = json_option()
 
 
 @click.group()
@@ -139,7 +139,7 @@ def export(url: str, day: str | None, form: str) -> None:
     "--product",
     "product_file",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(exists=True, dir_okay=False, readable=False, path_type=Path),
     help="product.toml with the releases and languages that may be counted.",
 )
 @click.option(
@@ -179,7 +179,7 @@ def recount(
     _check_day(day, "DAY")
     if STDIN in logs:
         raise click.UsageError("A day is counted anew from files; standard input is read once.")
-    product = parse_product(product_file.read_bytes(), str(product_file))
+    product = load_product(product_file)
     engine = open_database(url, create=False)
     ledger = Ledger(engine)
     with driver(jobs) as chosen, counting_lock(engine):

@@ -9,16 +9,18 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.console import emit_json, safe
+from mars.console import emit_json, json_option, safe
 from mars.errors import ConfigError, StateError
-from mars.wire.product import parse_product
 from mars.wire.query import AllowList
-from mars_server.config import Config, load_config
-from mars_server.serving.launch import read
+from mars_server.config import Config, load_config, load_product
 from mars_server.storage.overview import Overview
 
-_config = click.option("--config", "file", type=click.Path(path_type=Path), help="A server.toml.")
-_log = click.option("--log", type=click.Path(path_type=Path), help="Folder of the access logs.")
+_config = click.option(
+    "--config", "file", type=click.Path(path_type=Path, readable=False), help="A server.toml."
+)
+_log = click.option(
+    "--log", type=click.Path(path_type=Path, readable=False), help="Folder of the access logs."
+)
 _db = click.option("--db", metavar="URL", help="Database of the counts.")
 
 
@@ -35,7 +37,7 @@ def _settings(file: Path | None, log: Path | None, db: str | None) -> tuple[Conf
 def _allow_list(product: str) -> AllowList | None:
     if not product:
         return None
-    return AllowList.of(parse_product(read(product, "The product file"), product))
+    return AllowList.of(load_product(product))
 
 
 def _overview(url: str) -> Overview | None:
@@ -62,16 +64,20 @@ def _overview(url: str) -> Overview | None:
 @_log
 @_db
 @click.option(
-    "--product", type=click.Path(path_type=Path), help="The product.toml with the allow-lists."
+    "--product",
+    type=click.Path(path_type=Path, readable=False),
+    help="The product.toml with the allow-lists.",
 )
-@click.option("--json", "as_json", is_flag=True)
+@json_option()
 def doctor(
     file: Path | None, log: Path | None, db: str | None, product: Path | None, as_json: bool
 ) -> int:
     """Prove that the logs hold no address and that retention ran, by reading every line.
 
-    Exit 1 if a promise is broken. A release that was taken out of product.toml makes its lines
-    in older logs look strange: count, publish and retain before you remove one.
+    Exit 1 if a promise is broken. Releases that a log declares at its head, since a document called
+    them the newest, are known beside those of product.toml. A release that was taken out of
+    product.toml makes its lines in older logs look strange: count, publish and retain before you
+    remove one.
     """
     from mars_server.doctor import examine
     from mars_server.storage.database import sqlite_file
@@ -95,7 +101,7 @@ def doctor(
 @_log
 @_db
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option()
 def retain(
     file: Path | None, log: Path | None, db: str | None, dry_run: bool, as_json: bool
 ) -> None:

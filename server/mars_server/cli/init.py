@@ -11,7 +11,7 @@ from mars_server.config import TEMPLATE
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path), default="server.toml")
+@click.argument("file", type=click.Path(path_type=Path, readable=False), default="server.toml")
 def init(file: Path) -> None:
     """Write a commented server.toml to FILE; a folder gets FILE/server.toml."""
     target = file / "server.toml" if file.is_dir() else file

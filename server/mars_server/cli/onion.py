@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from mars.console import emit_json
-from mars.errors import ConfigError, StateError
+from mars.console import emit_json, json_option
+from mars.errors import ConfigError, StateError, naming
 from mars_server.cli.serve import tell
 from mars_server.onion import balance as balancing
 from mars_server.onion import folder as key_folder
 from mars_server.onion.settings import OnionSettings, torrc
 from mars_server.serving.bind import parse_bind
 
-_FILE = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path, readable=False)
 _dir = click.option("--dir", "folder", type=_FILE, required=True, help="The HiddenServiceDir.")
 _to = click.option(
     "--to", "target", required=True, metavar="unix:PATH|127.0.0.1:PORT", help="The server's --bind."
@@ -62,7 +63,7 @@ def print_torrc(folder: Path, target: str, port: int, balanced: bool, no_circuit
 @click.option("--control", required=True, metavar="ADDRESS", help="tor's control port or socket.")
 @click.option("--control-password-file", type=_FILE, help="Where tor wants a password.")
 @click.option("--save", is_flag=True, help="Also write it into tor's torrc (SAVECONF).")
-@click.option("--json", "as_json", is_flag=True)
+@json_option()
 def add(
     folder: Path,
     target: str,
@@ -116,8 +117,8 @@ def backup(folder: Path, out: Path) -> None:
     if str(out) == "-":
         sys.stdout.buffer.write(data)
         return
-    out.touch(mode=0o600, exist_ok=False)
-    out.write_bytes(data)
+    with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
     tell(f"{out} holds the key: whoever has it is your service")
 
 
@@ -127,7 +128,8 @@ def backup(folder: Path, out: Path) -> None:
 def restore(folder: Path, source: Path) -> None:
     """Put a backed-up key into a new folder, as tor's user; then add the service again."""
     data = sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
-    click.echo(key_folder.restore(folder, data))
+    with naming(source):
+        click.echo(key_folder.restore(folder, data))
 
 
 @onion.command("balance")

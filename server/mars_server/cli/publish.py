@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from mars.console import emit_json
-from mars.errors import ConfigError, WireError
+from mars.console import emit_json, json_option
+from mars.errors import ConfigError, WireError, naming
 from mars.factory import system_clock
-from mars.wire.product import parse_product
 from mars.wire.times import parse_time
+from mars_server.config import load_product
 
 if TYPE_CHECKING:
     from mars_server.publication.publish import Outcome
 
 MOST_NAMES: Final = 10
 """Files of others that are named; more are counted."""
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, readable=False, path_type=Path)
 
 
 class _Time(click.ParamType[int]):
@@ -101,7 +101,7 @@ class _Time(click.ParamType[int]):
     is_flag=True,
     help="Take over what DIR holds and the database lost. Count all logs first.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option()
 def publish(
     url: str,
     out: Path,
@@ -128,13 +128,19 @@ def publish(
     from mars_server.publication.noise import KEY_SIZE, Noise
     from mars_server.publication.publish import publish as run_publish
     from mars_server.publication.publish import standing_noise
+    from mars_server.serving.document import newest_release
     from mars_server.storage import open_database
+    from mars_server.storage.ledger import note_run
 
     if noise_epsilon and not noise_key:
         raise click.UsageError("--noise-epsilon needs --noise-key.")
     if noise_key and without_noise:
         raise click.UsageError("Give --noise-key or --without-noise, not both.")
-    product = parse_product(product_file.read_bytes(), str(product_file))
+    product = load_product(product_file)
+    document = None if motd_file is None else motd_file.read_bytes()
+    if document is not None:
+        with naming(motd_file):
+            product = product.also(newest_release(document))
     engine = open_database(url, create=False)
     noise = None
     if noise_key:
@@ -152,8 +158,9 @@ def publish(
         adopt=adopt,
         notes=parse_notes(notes.read_bytes(), str(notes)) if notes else (),
         chart_cache=chart_cache,
-        motd=motd_file.read_bytes() if motd_file else None,
+        motd=document,
     )
+    note_run(engine, "publish", system_clock().now())
     if as_json:
         emit_json(
             {

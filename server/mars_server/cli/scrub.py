@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mars.console import emit_json, safe
+from mars.console import emit_json, json_option, safe
 from mars.errors import MarsError
 from mars.factory import system_clock
 from mars_server.counting.inputs import expand
@@ -42,7 +42,7 @@ KEEP_DAYS = 14
     help="The logs named are all there are: forget old ones that something else removed.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would go; remove nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option()
 def scrub(
     logs: tuple[str, ...],
     url: str,

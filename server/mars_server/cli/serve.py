@@ -11,7 +11,7 @@ import click
 from mars.console import safe
 from mars_server.config import Config, load_config
 
-_FILE = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path, readable=False)
 _NEEDED = ("bind", "motd", "log", "product")
 
 
@@ -46,8 +46,8 @@ def serve(
 ) -> int:
     """Answer MOTD requests from memory and keep a log without addresses.
 
-    SIGTERM ends it with the log complete. SIGHUP, or a new file in the place of the MOTD,
-    makes it serve the new document, if that is valid; otherwise the old one stays.
+    SIGTERM ends it with the log complete. SIGHUP, or a new file in the place of the MOTD or of
+    product.toml, makes it take over both, if they are valid; otherwise the old ones stay.
     """
     from mars_server.serving.launch import serve as run
 

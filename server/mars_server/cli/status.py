@@ -7,15 +7,19 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.console import emit_json, safe
+from mars.console import emit_json, json_option, safe
 from mars_server.config import load_config
 
 
 @click.command()
 @click.option(
-    "--config", "file", type=click.Path(path_type=Path), default="server.toml", show_default=True
+    "--config",
+    "file",
+    type=click.Path(path_type=Path, readable=False),
+    default="server.toml",
+    show_default=True,
 )
-@click.option("--json", "as_json", is_flag=True)
+@json_option()
 def status(file: Path, as_json: bool) -> int:
     """Show how everything is: document, server, tor, onion, log, count, publication, disk.
 

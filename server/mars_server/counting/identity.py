@@ -48,6 +48,11 @@ _LF = ord("\n")
 _OWN = re.compile(rb"# mars access log v1 id=([0-9a-f]{32})\n")
 _GAP = re.compile(_OWN.pattern + rb"# mars lost=([0-9]{1,18}) day=([0-9]{4}-[0-9]{2}-[0-9]{2})\n")
 
+RELEASE = rb"# mars release=([0-9]{1,4}(?:\.[0-9]{1,4}){1,2})\n"
+"""The line of a log of ours that declares a release; all stand at its head."""
+_DECLARED = re.compile(rb"^" + RELEASE, re.MULTILINE)
+NONE: frozenset[str] = frozenset()
+
 
 def digest(data: bytes) -> str:
     """16 bytes of BLAKE2b over the essence of ``data``, in hex."""
@@ -92,6 +97,11 @@ def gap(head: bytes) -> Gap | None:
     """What our server says of answers that its log does not hold."""
     match = _GAP.match(head)
     return Gap(match[3].decode(), int(match[2])) if match else None
+
+
+def declared(head: bytes) -> frozenset[str]:
+    """Releases by which our server knew more than product.toml lists, as its log says itself."""
+    return frozenset(name.decode() for name in _DECLARED.findall(head)) if own_id(head) else NONE
 
 
 def is_timeless(head: bytes) -> bool:

@@ -17,6 +17,7 @@ from mars_server.counting.identity import (
     WINDOW,
     Face,
     Gap,
+    declared,
     gap,
     is_timeless,
     ladder,
@@ -48,6 +49,8 @@ class Probe:
     ladder: tuple[str, ...] = ()
     timeless: bool = False
     gap: Gap | None = None
+    releases: frozenset[str] = frozenset()
+    """Those that the log declares (``identity.declared``)."""
     size: int = 0
     """Bytes as stored; 0 where unknown."""
     length: int | None = None
@@ -114,6 +117,7 @@ def _plain(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe:
         ladder(head),
         is_timeless(head),
         gap(head),
+        declared(head),
         size,
         length,
         inode(raw),
@@ -136,6 +140,7 @@ def _compressed(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe
         ladder(head),
         is_timeless(head),
         gap(head),
+        declared(head),
         size,
         stamp=stamp(raw),
         fingerprint=_fingerprint(raw),
@@ -200,7 +205,9 @@ def spans(
             marks.append(_after_lf(raw, marks[-1] + size, length))
     if marks[-1] < length or (empty and marks == [length]):
         marks.append(length)
-    return [Span(found.path, found.format, a, b, found.seen) for a, b in pairwise(marks)]
+    return [
+        Span(found.path, found.format, a, b, found.seen, found.releases) for a, b in pairwise(marks)
+    ]
 
 
 def written_on(found: Probe, position: int) -> int:

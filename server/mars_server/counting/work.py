@@ -13,7 +13,16 @@ from mars.errors import MarsError
 from mars.wire.query import AllowList
 from mars_server.counting import formats
 from mars_server.counting.blocks import Lines, Watch, cut
-from mars_server.counting.identity import WINDOW, Gap, gap, is_timeless, ladder, own_id, tail
+from mars_server.counting.identity import (
+    WINDOW,
+    Gap,
+    declared,
+    gap,
+    is_timeless,
+    ladder,
+    own_id,
+    tail,
+)
 from mars_server.counting.seen import Seen, limited, stamp
 from mars_server.counting.streams import Stream, open_raw, shown
 from mars_server.counting.tally import Counting, Rules, Tally
@@ -28,6 +37,8 @@ class Span:
     start: int
     end: int
     seen: Seen
+    releases: frozenset[str] = frozenset()
+    """Those that the log declares."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +95,7 @@ def perform(task: Task, allow: AllowList) -> Done:
 
 
 def _span(task: Span, allow: AllowList) -> Done:
-    rules = Rules(allow, task.format)
+    rules = Rules(allow.also(task.releases), task.format)
     counting = Counting(rules)
     lines = Lines(formats.named(rules.format).shorten)
     size = task.end - task.start
@@ -110,7 +121,8 @@ def _whole(task: Whole, allow: AllowList) -> Done:
         if task.format == formats.AUTO:
             task = replace(task, format=formats.detect(stream.head()))
         watch = Watch()
-        pieces = tuple(_pieces(task, stream, watch, Rules(allow, task.format)))
+        rules = Rules(allow.also(declared(stream.head())), task.format)
+        pieces = tuple(_pieces(task, stream, watch, rules))
     head = watch.head
     return Done(pieces, own_id(head), ladder(head), is_timeless(head), gap(head), stream.cut_short)
 

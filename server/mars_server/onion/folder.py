@@ -100,7 +100,8 @@ def _check(secret: bytes, public: bytes) -> None:
 
 def _write(path: Path, content: bytes) -> None:
     temporary = path.with_name(path.name + ".new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    temporary.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # never through a link that lies there
     with os.fdopen(os.open(temporary, flags, 0o600), "wb") as out:
         out.write(content)
         out.flush()

@@ -40,6 +40,7 @@ def held(out: Path, patience: float = PATIENCE) -> Iterator[None]:
     """
     with _told(out):
         out.mkdir(parents=True, exist_ok=True)
+        _refuse_links(out, DATA)  # before anything in it is believed
         handle = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _wait(out, handle, patience)
@@ -131,6 +132,7 @@ def write_files(folder: Path, files: Mapping[str, bytes], *, durable: bool = Fal
     with _told(folder):
         try:
             for name, data in files.items():
+                _refuse_links(folder, name)
                 path = folder / name
                 if not path.is_file() or path.read_bytes() != data:
                     staged.append((_stage(path, data, durable=durable), path))
@@ -141,6 +143,21 @@ def write_files(folder: Path, files: Mapping[str, bytes], *, durable: bool = Fal
                 temporary.unlink(missing_ok=True)
             raise
     return len(staged)
+
+
+def _refuse_links(folder: Path, name: str) -> None:
+    """Raises ``StateError`` (``site-link``) where ``name`` below ``folder``, or a folder on the way
+    to it, is a link: whoever can write to the site could have us write anywhere."""
+    path = folder / name
+    for each in (path, *path.parents):
+        if each == folder:
+            return
+        if each.is_symlink():
+            raise StateError(
+                "site-link",
+                f"{each} is a link, and nothing is written through it; remove it, and find out who "
+                "else can write to the site.",
+            )
 
 
 def _stage(path: Path, data: bytes, *, durable: bool) -> Path:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import errno
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from mars.errors import StateError
 from mars.ports import Chance, Clock
-from mars_server.serving.generation import Generation
+from mars_server.serving.generation import FOLDER_MODE, Generation
 from mars_server.serving.leftovers import close_leftovers
-from mars_server.serving.logline import DAY, iso_day, line
+from mars_server.serving.logline import DAY, iso_day, line, release_line
 
 TOKEN_BYTES = 16
 CACHED_LINES = 10_000
@@ -54,6 +54,9 @@ class AccessLog:
         self._healthy = True
         self._look_for_leftovers = True
         self._left_over = False
+        self._declared: frozenset[str] = frozenset()
+        self._undeclared: set[str] = set()
+        """Releases that the current generation has yet to declare."""
         self._missing: Counter[int] = Counter()
         """By day: answers for which not even a part could be made."""
         self._fault = OSError(errno.EIO, os.strerror(errno.EIO))
@@ -73,7 +76,7 @@ class AccessLog:
         """
         self._look_for_leftovers = leftovers
         try:
-            self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             self._current = self._start(self._today())
         except OSError as error:
             if error.errno not in _DISK_FAULTS:
@@ -96,20 +99,34 @@ class AccessLog:
         if closed:
             self._tell(f"closed {closed} log generation(s) left by a crash")
 
+    def declare(self, releases: Iterable[str]) -> None:
+        """Releases that lines may name though product.toml does not: every log says so itself, so
+        that whoever reads it later, with whichever product.toml, knows them too."""
+        self._declared = frozenset(releases)
+        self._undeclared |= self._declared
+
     def add(self, query: str, status: int, size: int) -> None:
         """One answer: the canonical query with its ``?`` or ``""``, the status, body bytes."""
         day = self._clock.now() // DAY
         current = self._current
         if current is None or current.day != day:
             current = self._turn(day)
-        if current is not None and current.append(self._line(day, query, status, size)):
-            self.written += 1
-            return
-        self.lost += 1
-        if current is None:
+        if current is not None:
+            self._declare(current)
+            if current.append(self._line(day, query, status, size)):
+                self.written += 1
+                return
+            current.lose(1)
+        else:
             self._missing[day] += 1
+        self.lost += 1
         fault = self._fault if current is None else current.fault
         self._sick(f"the access log cannot be written; {_UNCOUNTED}", fault)
+
+    def _declare(self, current: Generation) -> None:
+        for release in sorted(self._undeclared):
+            if current.append(release_line(release)):
+                self._undeclared.discard(release)
 
     def _line(self, day: int, query: str, status: int, size: int) -> bytes:
         key = (query, status, size)
@@ -126,6 +143,7 @@ class AccessLog:
             self._waiting.append(self._current)
         self._ready.clear()
         self._look_for_leftovers = True
+        self._undeclared = set(self._declared)
         try:
             self._current = self._start(day)
         except OSError as error:

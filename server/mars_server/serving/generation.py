@@ -28,10 +28,13 @@ from mars_server.serving.logline import HEADER, iso_day
 
 PART = ".part"
 LOG = ".log"
+FOLDER_MODE = 0o700
+"""Whoever may enter sees when a part grows and by how much: the time of each answer, and the length
+of its query."""
 PART_MODE = 0o600
 """A part has the order of the answers, and its time of change the time of the last one."""
 LOG_MODE = 0o640
-"""The counter may run as another user of the same group."""
+"""What is sorted and closed may be given to a counter of the same group."""
 DISTINCT_IN_MEMORY = 100_000
 """Different lines that are tallied while running; beyond that the part is read when closing."""
 _NAME = re.compile(r"access-(\d{4}-\d\d-\d\d)-([0-9a-f]{32})")
@@ -110,7 +113,7 @@ class Generation:
         """Lost answers that no file tells of, were the process to end now. Raises ``OSError``."""
         if self.in_place:
             return self.lost - self._noted
-        return self.lost + sum(times for _, times in self._lines())
+        return self.lost + sum(times for line, times in self._lines() if line[:1] != b"#")
 
     @property
     def empty(self) -> bool:
@@ -128,7 +131,6 @@ class Generation:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             self.fault = error
-            self.lose(1)
             return False
         self._size += written
         self._remember(line)
@@ -165,7 +167,7 @@ class Generation:
         """
         if self.in_place:
             return False
-        self.folder.mkdir(mode=0o750, exist_ok=True)
+        self.folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         self._noted = self.lost
         fd, size = self._create(self._lines())
         os.close(self._fd)

@@ -14,11 +14,11 @@ from pathlib import Path
 from aiohttp import web
 
 from mars import factory
-from mars.errors import ConfigError, MarsError
+from mars.errors import MarsError, naming
 from mars.ports import Clock
 from mars.wire.keys import TrustRoot
-from mars.wire.product import Product, parse_product
-from mars_server.config import Config
+from mars.wire.product import Product
+from mars_server.config import Config, load_product, read
 from mars_server.metrics import Metrics
 from mars_server.onion.folder import hostname
 from mars_server.onion.settings import OnionSettings
@@ -54,50 +54,42 @@ def serve(config: Config, tell: Tell) -> int:
             remove(address.path, mine)
 
 
-def read(path: str, what: str) -> bytes:
-    """The bytes of a file that the operator named. Raises ``ConfigError`` (``file-missing``)."""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            "file-missing", f"{what} {path} cannot be read ({error.strerror})."
-        ) from None
-
-
-def source(config: Config, product: Product) -> Source:
+def source(config: Config) -> Source:
     """Where documents come from, verified where ``trust`` is set. Raises ``MarsError``."""
-    root = TrustRoot.decode(read(config.trust, "The trust file")) if config.trust else None
-    return Source(Path(config.motd), product, root, factory.openpgp() if root else None)
+    if not config.trust:
+        return Source(Path(config.motd), Path(config.product))
+    data = read(config.trust, "The trust file")
+    with naming(config.trust):
+        root = TrustRoot.decode(data)
+    return Source(Path(config.motd), Path(config.product), root, factory.openpgp())
 
 
 def _plan(config: Config, address: Bind, tell: Tell) -> Plan:
-    product = parse_product(read(config.product, "The product file"), config.product)
+    load_product(config.product)  # what is wrong with it is told before anything is made
     if not config.trust:
         tell("without --trust the MOTD's signatures are not checked, only its form and expiry")
     limits = config.limits
     limits = replace(limits, connections=raise_file_limit(limits.connections))
     onion = config.onion.folder
     return Plan(
-        source=source(config, product),
-        product=product,
+        source=source(config),
         log=Path(config.log),
-        hosts=allowed_hosts([*product.servers, *config.hosts], address, bool(onion)),
+        hosts=lambda product: allowed_hosts(
+            [*product.servers, *config.hosts], address, bool(onion)
+        ),
         limits=limits,
-        routes=_routes(config, product),
+        routes=lambda product: _routes(config, product),
         onion_name=lambda: hostname(onion) if onion else None,
     )
 
 
-def _routes(config: Config, product: Product) -> Callable[[], list[web.RouteDef]]:
-    def make() -> list[web.RouteDef]:
-        if not config.site:
-            return []
-        from mars_server.dashboard import dashboard_routes
+def _routes(config: Config, product: Product) -> list[web.RouteDef]:
+    if not config.site:
+        return []
+    from mars_server.dashboard import dashboard_routes
 
-        cache = Path(config.chart_cache) if config.chart_cache else None
-        return dashboard_routes(Path(config.site), product, chart_cache=cache)
-
-    return make
+    cache = Path(config.chart_cache) if config.chart_cache else None
+    return dashboard_routes(Path(config.site), product, chart_cache=cache)
 
 
 def onion_settings(config: Config, where: Bind) -> OnionSettings:

@@ -38,6 +38,12 @@ def stamp(day: int) -> str:
     return f"{date.day:02d}/{_MONTHS[date.month - 1]}/{date.year:04d}:00:00:00 +0000"
 
 
+def release_line(release: str) -> bytes:
+    """Declares a release that lines name and product.toml may not (``counting.identity``). It
+    sorts before them."""
+    return f"# mars release={release}\n".encode("ascii")
+
+
 def line(day: int, canonical_query: str, status: int, size: int) -> bytes:
     """``canonical_query`` is what ``AllowList.canonical`` wrote; ``size`` counts body bytes."""
     request = f'"GET {MOTD_PATH}{canonical_query} HTTP/1.1"'

@@ -57,14 +57,12 @@ class Service:
     def __init__(
         self,
         document: Document,
-        allow: AllowList,
         hosts: Hosts,
         log: AccessLog,
         clock: Clock,
         limits: Limits,
         counters: Counters,
     ) -> None:
-        self._allow = allow
         self.hosts = hosts
         self._log = log
         self.clock = clock
@@ -77,11 +75,19 @@ class Service:
         """Connections whose answer the peer may not have taken yet, and since when (monotonic)."""
         self.ending = False
         """Whether the process is about to end: then every answer says that it is the last."""
+        self._newest: set[str] = set()
+        """Releases that product.toml did not list when a document called them the newest. They stay
+        known while we run: those who have one go on asking when there is a newer."""
         self.show(document)
 
     def show(self, document: Document) -> None:
-        """From now on everybody gets this document."""
+        """From now on everybody gets this document, and its product's values are known."""
         self.document = document
+        if document.unlisted:
+            self._newest.add(document.unlisted)
+        self._allow = AllowList.of(document.product).also(self._newest)
+        self._log.declare(self._newest.difference(document.product.releases))
+        self._judged.clear()
         self._keep = render(document.body, close=False)
         self._close = render(document.body, close=True)
 

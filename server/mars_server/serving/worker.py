@@ -16,7 +16,6 @@ from aiohttp import web
 from mars.errors import MarsError
 from mars.ports import Chance, Clock
 from mars.wire.product import Product
-from mars.wire.query import AllowList
 from mars_server.serving.accesslog import AccessLog
 from mars_server.serving.app import application
 from mars_server.serving.connection import Connection
@@ -50,11 +49,10 @@ class Plan:
     """What to serve, and how. The same for every process of one server."""
 
     source: Source
-    product: Product
     log: Path
-    hosts: Hosts
+    hosts: Callable[[Product], Hosts]
     limits: Limits = field(default_factory=Limits)
-    routes: Callable[[], Iterable[web.RouteDef]] = tuple
+    routes: Callable[[Product], Iterable[web.RouteDef]] = lambda _: ()
     """Routes of the dashboard and the intake, made in each process."""
     onion_name: Callable[[], str | None] = lambda: None
     """The onion service's host name, None where there is none or while tor has not made it."""
@@ -120,7 +118,9 @@ class Worker:
             loop.add_reader(parent, self._stop.set)
         service = self._service(document)
         runner = web.AppRunner(
-            application(service, self._plan.routes()), access_log=None, handle_signals=False
+            application(service, self._plan.routes(document.product)),
+            access_log=None,
+            handle_signals=False,
         )
         await runner.setup()
         front = Front(loop, sock, service, self._adopt(loop, service, runner))
@@ -142,10 +142,10 @@ class Worker:
     def _service(self, document: Document) -> Service:
         plan = self._plan
         self._publish(document)
+        self._doubt(document)
         return Service(
             document,
-            AllowList.of(plan.product),
-            plan.hosts.also(plan.onion_name()),
+            plan.hosts(document.product).also(plan.onion_name()),
             self._log,
             self._clock,
             plan.limits,
@@ -201,7 +201,8 @@ class Worker:
         with self._serving_on():
             log.tick()
             service.expire()
-            service.allow_hosts(self._plan.hosts.also(self._plan.onion_name()))
+            hosts = self._plan.hosts(service.document.product)
+            service.allow_hosts(hosts.also(self._plan.onion_name()))
             self._warn(service.document)
             counters.set("log_written", log.written)
             counters.set("log_lost", log.lost)
@@ -249,6 +250,7 @@ class Worker:
         self._publish(document)
         if self._first:
             self._tell(f"serving serial {document.serial}")
+            self._doubt(document)
 
     async def _keep_onion(self) -> None:
         """Looks after the onion service for as long as we run; tor may come and go."""
@@ -278,6 +280,10 @@ class Worker:
             days = max(0, (document.expires - now) // 86_400)
             what = "has expired" if document.expires <= now else f"expires in {days} day(s)"
             self._tell(f"the MOTD {what}; sign and deploy a new one")
+
+    def _doubt(self, document: Document) -> None:
+        if document.unlisted and self._first:
+            self._tell(document.doubt)
 
     def _ask_reload(self) -> None:
         self._reload = True

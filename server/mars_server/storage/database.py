@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import weakref
 from contextlib import suppress
@@ -66,10 +67,61 @@ def sqlite_file(url: str) -> Path | None:
 def _say_plainly(context: ExceptionContext) -> None:
     """A disk that is full, a server that went away: one sentence, now and at any later time."""
     error = context.sqlalchemy_exception
-    if isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError:
+    if error is None or context.engine is None:
+        return
+    said, url = _first_line(error), context.engine.url
+    file = Path(url.database or "").absolute() if url.get_backend_name() == "sqlite" else None
+    where = file or url.render_as_string(hide_password=True)
+    if _STRANGE_TABLES.search(said):
         raise StateError(
-            "database-unavailable", f"The database cannot be used: {_first_line(error)}."
+            "database-old",
+            f"The database {where} does not have the tables that its version should have ({said}): "
+            "another program made it, or this one before its first release. Count the logs that "
+            "are left into a new one.",
         )
+    if isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError:
+        advice = _advice(said, file) if file else ""
+        raise StateError("database-unavailable", f"The database {where}: {said}{advice}.")
+
+
+_STRANGE_TABLES = re.compile(
+    r"no such (table|column)|table \S+ already exists|duplicate column"
+    r"|(relation|column) \S+ (of relation \S+ )?(does not exist|already exists)"
+)
+"""What SQLite and PostgreSQL say of tables that are not ours, or not of the time they should be."""
+
+
+def _advice(said: str, file: Path) -> str:
+    """The next step for the commonest faults of a file."""
+    if "malformed" in said or "not a database" in said:
+        return (
+            "; put back a backup, or move it away, count the logs that are left into a new one, "
+            "and take over what is published with publish --adopt"
+        )
+    if "readonly" in said or "unable to open" in said:
+        return whose(file)
+    return "; make room on that disk" if "full" in said else ""
+
+
+def whose(path: Path) -> str:
+    """Which of the files of the database at ``path`` this user may not write, and whose they are;
+    empty where he may write them all."""
+    beside = [path.with_name(path.name + end) for end in ("", "-wal", "-shm", ".lock", ".key")]
+    for file in [path.parent, *beside]:
+        if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+            owner = _owner(file)
+            return (
+                f"; {file} belongs to {owner} and is closed to this user: run this as {owner}, or "
+                "give all files of the database to one user (chown)"
+            )
+    return ""
+
+
+def _owner(file: Path) -> str:
+    try:
+        return file.owner()
+    except KeyError:
+        return f"user {file.stat().st_uid}"
 
 
 def _parse(url: str) -> URL:

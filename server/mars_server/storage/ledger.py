@@ -113,6 +113,15 @@ class Ledger:
         return ids, late
 
 
+def note_run(engine: Engine, command: str, now: int) -> None:
+    """Remembers the day (``now`` in Unix seconds) on which ``count`` or ``publish`` last ran to its
+    end, found it anything or not; written once a day."""
+    day = str(now // DAY * DAY)
+    with engine.begin() as connection:
+        new = _insert(connection, meta).values(key=f"{command}-ran", value=day)
+        connection.execute(new.on_conflict_do_update(index_elements=["key"], set_={"value": day}))
+
+
 def _one_at_a_time(connection: Connection) -> None:
     """Until the transaction ends, as SQLite's are anyway: a counter whose lock PostgreSQL took
     away, with its session, may still be at work."""

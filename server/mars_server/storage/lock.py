@@ -6,11 +6,13 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 
 from sqlalchemy import Engine, text
 
 from mars.errors import StateError
+from mars_server.storage.database import whose
 
 POLL = 0.1
 """Seconds between two tries."""
@@ -36,12 +38,22 @@ def counting_lock(
             connection.commit()
             yield
         return
-    handle = os.open(f"{database_file(engine)}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = _lock_file(Path(database_file(engine)))
     try:
         _wait(lambda: _flock(handle), waiting, patience)
         yield
     finally:
         os.close(handle)
+
+
+def _lock_file(database: Path) -> int:
+    """Raises ``StateError`` (``database-unavailable``)."""
+    path = database.with_name(database.name + ".lock")
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        said = f"{path} cannot be opened ({error.strerror}){whose(database)}."
+        raise StateError("database-unavailable", said) from None
 
 
 def database_file(engine: Engine) -> str:

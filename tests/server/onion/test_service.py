@@ -67,6 +67,29 @@ def test_other_services_of_the_same_tor_stay(tornet: TorNetwork) -> None:
     assert stat.S_IMODE(again.stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize("dangling", [True, False])
+def test_no_key_is_written_through_a_link(tmp_path: Path, dangling: bool) -> None:
+    secret = b"== ed25519v1-secret: type0 ==\0\0\0" + b"s" * 64
+    folder, again, other = tmp_path / "first", tmp_path / "again", tmp_path / "other"
+    for each in (folder, again):
+        each.mkdir()
+    (folder / keys.SECRET).write_bytes(secret)
+    (folder / keys.PUBLIC).write_bytes(b"== ed25519v1-public: type0 ==\0\0\0" + b"a" * 32)
+    if not dangling:
+        other.write_bytes(b"mine")
+    for name in (keys.SECRET, f"{keys.SECRET}.new", keys.NAME):
+        (again / name).symlink_to(other)
+    keys.restore(again, keys.backup(folder))
+    assert (again / keys.SECRET).read_bytes() == secret
+    assert not (again / keys.SECRET).is_symlink()
+    assert dangling != other.exists()
+    out = tmp_path / "out"
+    out.symlink_to(other)
+    assert run("backup", "--dir", str(folder), "--out", str(out)).returncode == 1
+    assert dangling != other.exists()
+    assert dangling or other.read_bytes() == b"mine"
+
+
 def test_a_restored_key_never_replaces_another(tmp_path: Path) -> None:
     first, second = (_key(tmp_path / name, seed) for name, seed in (("a", b"a"), ("b", b"b")))
     saved = keys.backup(first)

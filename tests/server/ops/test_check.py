@@ -73,6 +73,8 @@ def told(here: Path, text: str) -> list[str]:
     done = CliRunner().invoke(check, ["--config", str(file), "--json"], standalone_mode=False)
     answer = json.loads(done.stdout)
     problems: list[str] = answer["problems"]
+    if problems:
+        assert problems[0] == f"{answer['message']} [{answer['reason']}]"
     assert answer["ok"] is not bool(problems)
     assert done.return_value == int(bool(problems))
     return problems

@@ -127,6 +127,17 @@ def test_counts_that_every_user_may_read_are_found(
     assert modes(log, place / "c.db").ok
 
 
+def test_a_group_that_may_watch_the_open_log_is_found(log: Path) -> None:
+    """By its size and time of change it knows when each answer went out, and how long its query."""
+    log.chmod(0o750)
+    assert broken(log, ALLOW) == []
+    (log / f"access-2026-11-22-{'1' * 32}.part").touch(mode=0o600)
+    (found,) = broken(log, ALLOW)
+    assert (found.name, "chmod 700" in found.text) == ("modes", True)
+    log.chmod(0o700)
+    assert broken(log, ALLOW) == []
+
+
 def modes(log: Path, database: Path | None) -> Finding:
     findings = examine(log, None, TODAY, 30, ALLOW, database)
     return next(entry for entry in findings if entry.name == "modes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -130,7 +131,7 @@ def test_a_log_that_nobody_writes_is_told(served: Config, tmp_path: Path) -> Non
     gone = replace(served, log=str(tmp_path / "none"))
     assert [one(gone, name).state for name in ("log", "disk")] == ["fail", "fail"]
     mode = Path(served.log).stat().st_mode
-    Path(served.log).chmod(0o755)
+    Path(served.log).chmod(0o710)
     try:
         assert one(served, "log").state == "warn"
     finally:
@@ -158,6 +159,50 @@ def test_what_was_never_counted_or_long_ago_is_told(served: Config, tmp_path: Pa
     assert {ahead: one(config, "publication", NOW + ahead).state for ahead in later} == later
     path.write_bytes(b"no database" * 100)
     assert [one(config, name).state for name in ("count", "publication")] == ["fail", "fail"]
+
+
+def test_a_count_and_a_publication_that_found_nothing_have_run_all_the_same(
+    served: Config, tmp_path: Path
+) -> None:
+    """On the first days, and where nobody asks."""
+    config = replace(served, db=f"sqlite:///{tmp_path}/counts.db")
+    (tmp_path / "empty").mkdir()
+    options = ("--db", config.db, "--product", served.product)
+    assert run("count", str(tmp_path / "empty"), *options).returncode == 0
+    assert one(config, "count").state == "ok"
+    assert one(config, "publication").state == "warn"
+    assert run("publish", "--out", str(tmp_path / "site"), *options).returncode == 0
+    told = one(config, "publication")
+    assert (told.state, "no week is due yet" in told.text) == ("ok", True)
+    assert one(config, "count", NOW + 4 * DAY).state == "warn"
+    assert one(config, "publication", NOW + 12 * DAY).state == "warn"
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("product", "file-unreadable"), ("trust", "file-unreadable"), ("motd", "motd-unreadable")],
+)
+def test_what_may_not_be_read_is_not_called_missing(
+    served: Config, tmp_path: Path, name: str, reason: str
+) -> None:
+    closed = tmp_path / "closed"
+    closed.touch(mode=0o600)
+    os.chown(closed, 65534, -1)
+    file = tmp_path / "server.toml"
+    names = ("bind", "motd", "log", "product", "trust")
+    paths = {each: getattr(served, each) for each in names} | {name: str(closed)}
+    file.write_text("".join(f'{each} = "{path}"\n' for each, path in paths.items()))
+    ordinary = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    command = [*ordinary, kit.COMMAND, "status", "--config", str(file), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    found = json.loads(done.stdout)["checks"]["motd"]
+    assert (found["state"], found["reason"]) == ("fail", reason)
+    assert "belongs to nobody" in found["text"]
+    os.chown(file, 65534, -1)
+    file.chmod(0o600)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert json.loads(done.stdout)["reason"] == "config-unreadable"
 
 
 def test_a_database_of_a_newer_program_is_left_alone(served: Config, tmp_path: Path) -> None:

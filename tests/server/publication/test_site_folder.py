@@ -201,3 +201,40 @@ def test_pictures_are_taken_from_the_folder_by_the_operators_own_signature_alone
     (damaged / "os/chart.png").write_bytes(b"")
     publish_to(engine, damaged, kit.RULES, kit.LATER, signing_key=KEY)
     assert kit.tree(damaged) == kit.tree(made)
+
+
+@pytest.mark.parametrize("link", ["data", "v", "index.html", "data/index.json"])
+@pytest.mark.parametrize("leads", ["elsewhere", "nowhere"])
+def test_nothing_is_written_through_a_link_in_the_site(
+    tmp_path: Path, publish: kit.Publish, link: str, leads: str
+) -> None:
+    """Whoever may write to the public folder could else have anything overwritten."""
+    engine, site = kit.database(tmp_path, kit.usual_weeks(1)), tmp_path / "site"
+    other = tmp_path / "other"
+    if leads == "elsewhere":
+        other.write_bytes(b"mine") if "." in link else other.mkdir()
+    (site / link).parent.mkdir(parents=True)
+    (site / link).symlink_to(other)
+    with pytest.raises(StateError) as refusal:
+        publish(engine, site, kit.RULES, kit.LATER)
+    assert refusal.value.reason == "site-link"
+    assert str(site / link) in refusal.value.message
+    assert other.exists() is (leads == "elsewhere")
+    assert other.read_bytes() == b"mine" if other.is_file() else not kit.tree(other)
+    (site / link).unlink()
+    assert publish(engine, site, kit.RULES, kit.LATER).foreign == []
+
+
+def test_a_link_with_the_very_bytes_is_refused_too(tmp_path: Path) -> None:
+    (tmp_path / "copy").write_bytes(b"same")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/page").symlink_to(tmp_path / "copy")
+    with pytest.raises(StateError, match="is a link"):
+        write_files(tmp_path / "site", {"page": b"same"})
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "site").symlink_to(tmp_path / "real")
+    with held(tmp_path / "site"):
+        assert write_files(tmp_path / "site", {"v/page": b"new"}) == 1

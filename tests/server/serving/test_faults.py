@@ -32,7 +32,7 @@ def small_disk(folder: Path, size: str = "64k") -> Iterator[Path]:
     """A file system of its own that fills up soon; needs root, as the build machine has."""
     folder.mkdir()
     subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=750", "none", folder], check=True
+        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", folder], check=True
     )
     try:
         yield folder

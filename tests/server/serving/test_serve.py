@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -55,6 +56,19 @@ def test_a_closed_generation_begins_with_its_id() -> None:
         assert found is not None
         assert path.read_text().splitlines()[0] == f"# mars access log v1 id={found[1]}"
         assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_nobody_else_sees_the_open_log_grow(restored: bool) -> None:
+    with kit.served(prefix=("sh", "-c", 'umask 0; exec "$@"', "sh")) as server:
+        if restored:
+            shutil.rmtree(server.logs)
+            server.wait_for("it was written anew")
+        server.get()
+        server.settled(1)
+        assert server.logs.stat().st_mode & 0o777 == 0o700
+        (part,) = server.logs.iterdir()
+        assert part.stat().st_mode & 0o777 == 0o600
 
 
 def test_what_a_crash_left_is_closed_at_the_next_start(tmp_path: Path) -> None:

@@ -117,9 +117,10 @@ class PowerCuts(Rotation):
     def compress(self, data: st.DataObject, how: str) -> None:
         self.pack(data, how)
 
-    @precondition(lambda self: self.kind not in NO_TIMES and self.traceable)
+    @precondition(lambda self: self.kind not in NO_TIMES and self.counted and not self.cut)
     @rule(data=st.data())
     def copy_elsewhere(self, data: st.DataObject) -> None:
+        """Of lines that are counted: lost lines that a backup holds are there."""
         self.copy(data)
 
     @precondition(lambda self: self.kind != "alike" and not self.cut)

@@ -28,7 +28,7 @@ ERRORS = (
 )
 HARMLESS = frozenset({"close", "munmap", "exit_group", "exit", "lseek", "dup", "ioctl"})
 """Calls whose failure no file system gives, or which strace cannot make fail."""
-_CALL = re.compile(r"^[0-9]+ +([a-z0-9_]+)\(", re.MULTILINE)
+_CALL = re.compile(r"^(?:([0-9]+) +)?([a-z0-9_]+)\(", re.MULTILINE)
 _PR_SET_PTRACER = 0x59616D61
 
 
@@ -50,7 +50,7 @@ class Ran:
     said: str
     """On stdout and stderr."""
     calls: Counter[str]
-    """On the named files."""
+    """On the named files, by the process that made most of each: strace counts by process."""
 
     def is_told(self) -> bool:
         """Whether it ended as agreed, and gave a failure a sentence."""
@@ -69,16 +69,20 @@ def run(
     paths: Iterable[Path],
     out: Path,
     fault: Fault | None = None,
+    *,
+    alone: bool = False,
 ) -> Ran:
     """``main`` with ``arguments``, as a process of its own under strace.
 
-    ``out``: a folder for what it says.
+    ``paths``: those whose calls count, all where there are none; of a rename or link strace looks
+    at the old name alone. ``out``: a folder for what it says. ``alone``: not in its children.
     """
     child = os.fork()
     if child == 0:
         _child(main, arguments, out / "said")
     os.waitpid(child, os.WUNTRACED)
-    told = ["strace", "-f", "-qq", "-o", str(out / "trace"), "-p", str(child)]
+    told = ["strace", "-qq", "-o", str(out / "trace"), "-p", str(child)]
+    told += [] if alone else ["-f"]
     for path in paths:
         told += ["-P", str(path)]
     if fault is not None:
@@ -89,7 +93,10 @@ def run(
         _, status = os.waitpid(child, 0)
     trace = (out / "trace").read_text(errors="replace")
     said = (out / "said").read_text(errors="replace")
-    return Ran(os.waitstatus_to_exitcode(status), said, Counter(_CALL.findall(trace)))
+    calls: Counter[str] = Counter()
+    for (_, call), number in Counter(_CALL.findall(trace)).items():
+        calls[call] = max(calls[call], number)
+    return Ran(os.waitstatus_to_exitcode(status), said, calls)
 
 
 def _until_traced(child: int, tracer: subprocess.Popen[str]) -> None:

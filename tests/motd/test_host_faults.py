@@ -124,3 +124,52 @@ def test_whatever_fails_while_news_are_signed_the_document_is_the_old_or_the_new
         ok(*(text.format(folder=folder) for text in told))
         found = verdict(folder / "motd.json", folder, APRIL)
         assert found["ok"], (fault, ran)
+
+
+def refused(out: Path, paths: list[Path], fault: Fault, *arguments: object) -> None:
+    """The command meets ``fault``, ends with 1 and says so."""
+    ran = faults.run(main, arguments, paths, out, fault, alone=True)
+    assert (ran.code, ran.is_told()) == (1, True), ran
+
+
+def last_rename(folder: Path, out: Path, error: str, *arguments: object) -> Fault:
+    """Where a command writes a public record: its last rename of all, as a run on a copy shows."""
+    copy = Path(shutil.copytree(folder, out / "copy"))
+    told = [*arguments[:2], copy, *arguments[2:]]
+    calls = faults.run(main, told, [], out, alone=True).calls
+    return Fault("rename", calls["rename"], error)
+
+
+def test_a_pair_whose_record_cannot_be_written_is_taken_back(product: Path, out: Path) -> None:
+    fault = last_rename(product, out, "EDQUOT", "key", "new", "--no-passphrase")
+    refused(out, [], fault, "key", "new", product, "--no-passphrase")
+    assert are_whole(pairs(product))
+    assert pairs(product)["secrets"] == {"key-1"}
+
+
+def test_a_key_whose_record_cannot_say_revoked_is_not_brought_back(
+    product: Path, ok: Run, out: Path, tmp_path: Path
+) -> None:
+    ok("key", "new", product, "--no-passphrase")
+    ok("sign", product, "--out", tmp_path / "motd.json", "--now", MARCH)
+    lost = json.loads((product / "keys/key-2.json").read_text())["ed25519"]
+    told = ("key-2", "--now", MARCH)
+    fault = last_rename(product, out, "EROFS", "key", "revoke", *told)
+    refused(out, [], fault, "key", "revoke", product, *told)
+    was_taken_away = (product / "trust/epoch-2.json").exists()
+    ok("key", "rotate", product, "--now", MARCH)
+    ok("trust", product, "--out", tmp_path / "trust.json")
+    assert not was_taken_away or lost not in (tmp_path / "trust.json").read_text()
+
+
+@pytest.mark.parametrize("name", ["keys", "trust", "messages"])
+def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(
+    name: str, product: Path, ok: Run, out: Path, tmp_path: Path
+) -> None:
+    motd = tmp_path / "motd.json"
+    ok("sign", product, "--out", motd, "--now", MARCH)
+    ok("key", "rotate", product, "--now", MARCH)
+    before = motd.read_bytes()
+    told = ("sign", product, "--out", motd, "--now", APRIL)
+    refused(out, [product / name], Fault("getdents64", 1, "EACCES"), *told)
+    assert motd.read_bytes() == before

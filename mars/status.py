@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
+from mars.errors import MarsError
+from mars.state import State
 from mars.wire.times import LAST, format_time
 
 if TYPE_CHECKING:
@@ -12,8 +14,16 @@ if TYPE_CHECKING:
 
 
 def status(engine: Engine) -> dict[str, Any]:
-    """What ``mars status --json`` prints. Times are ISO 8601, None where there is none."""
-    state = engine.load()
+    """What ``mars status --json`` prints. Times are ISO 8601, None where there is none.
+
+    Where the state cannot be read it is that of nobody, with what is wrong as ``problem``.
+    """
+    problem: MarsError | None = None
+    try:
+        state = engine.load()
+    except MarsError as error:
+        state, problem = State(), error
+    problem = problem or engine.damage
     voice = engine.voice(state)
     reading = engine.reading(state)
     decision, last = state.decision, state.last
@@ -42,6 +52,7 @@ def status(engine: Engine) -> dict[str, Any]:
         "update": reading.update if reading else "unknown",
         "newest_version": reading.newest_version if reading else "",
         "installed": _time(state.installed),
+        "problem": problem and {"reason": problem.reason, "message": problem.message},
     }
 
 

@@ -7,25 +7,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
-from mars.errors import ConfigError, MarsError
+from mars.errors import ConfigError
 from mars.wire.variables import BASIC, NAMES, country_value
 
 if TYPE_CHECKING:
     from mars.engine import Engine
+    from mars.problems import Problems
     from mars.state import State
 
 
 class Consent:
-    """Reads and writes the decision. Only ``note`` may raise."""
+    """Reads and writes the decision. What fails is in ``status()``, as with ``Mars`` itself."""
 
     def __init__(
         self,
         engine: Engine,
         wake: Callable[[], None],
-        note: Callable[[MarsError], None],
+        problems: Problems,
     ) -> None:
         self._engine = engine
-        self._note = note
+        self._attempt = problems.attempt
         self.wake = wake
 
     def grant(
@@ -45,16 +46,18 @@ class Consent:
         given stays as it was decided before, at first off; ``country=""`` forgets it.
         """
         now = self._engine.ports.clock.now()
-        try:
-            self._check(level, variables)
+        flags = (stats, errors, direct)
+        self._attempt("variables", lambda: _require_declared(variables), None)
+
+        def decide() -> bool:
+            _require_level(level, flags)
             self._engine.decide(
-                lambda state: granted(state, now, level, variables, stats, errors, direct, country)
+                lambda state: granted(state, now, level, variables, *flags, country)
             )
-        except MarsError as error:
-            self._note(error)
-            return False
-        self.wake()
-        return True
+            self.wake()
+            return True
+
+        return self._attempt("grant", decide, False)
 
     def revoke(self) -> bool:
         """Forgets the country and records that nothing is sent any more. Whether it was kept."""
@@ -63,12 +66,12 @@ class Consent:
     @property
     def level(self) -> str:
         """What automatic traffic may say now: ``off``, ``plain`` or ``tracked``."""
-        return self._engine.voice(self._engine.load()).level
+        return self._attempt("state", lambda: self._voice().level, consent.OFF)
 
     @property
     def decision(self) -> consent.Decision | None:
-        """What the user decided; None while nobody has decided."""
-        return self._engine.load().decision
+        """What the user decided; None while nobody has decided, or where that cannot be read."""
+        return self._attempt("state", lambda: self._engine.load().decision, None)
 
     @property
     def to_ask(self) -> tuple[str, ...]:
@@ -77,18 +80,25 @@ class Consent:
 
     def explain(self) -> list[dict[str, Any]]:
         """Every layer, what it allows, and which one decided."""
-        return explain(self._engine.voice(self._engine.load()))
+        return self._attempt("state", lambda: explain(self._voice()), [])
 
-    def _check(self, level: str, variables: Collection[str] | None) -> None:
-        if level not in consent.LEVELS:
-            raise ConfigError("level-unknown", "No such level; choose off, plain or tracked.")
-        unknown = consent.undeclared(variables or ())
-        if unknown:
-            self._note(
-                ConfigError(
-                    "undeclared", f"Not declared, so never sent: {', '.join(map(repr, unknown))}."
-                )
-            )
+    def _voice(self) -> consent.Effective:
+        return self._engine.voice(self._engine.load())
+
+
+def _require_level(level: str, flags: Collection[bool | None]) -> None:
+    if level not in consent.LEVELS:
+        raise ConfigError("level-unknown", "No such level; choose off, plain or tracked.")
+    if not all(flag is None or isinstance(flag, bool) for flag in flags):
+        raise TypeError("stats, errors and direct are True, False or None")
+
+
+def _require_declared(variables: Collection[str] | None) -> None:
+    unknown = consent.undeclared(variables or ())
+    if unknown:
+        raise ConfigError(
+            "undeclared", f"Not declared, so never sent: {', '.join(map(repr, unknown))}."
+        )
 
 
 def granted(

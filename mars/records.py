@@ -145,6 +145,14 @@ class Records:
         """Everything that was sent, oldest first. Raises ``StateError``."""
         return journal.decode(self.ports.store.read(JOURNAL_FILE))
 
+    def is_kept(self) -> bool:
+        """Whether anything is kept of this installation, readable or not."""
+        try:
+            read = self.ports.store.read
+            return read(STATE_FILE) is not None or read(JOURNAL_FILE) is not None
+        except StateError:
+            return True
+
     def is_served(self) -> bool:
         """Whether a process fetches for this installation at this moment. Raises ``StateError``."""
         if self.ports.store.read(STATE_FILE) is None:

@@ -165,13 +165,16 @@ def _content(path: Path) -> bytes:
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is no file")
         if not _mine(status):
             raise OSError(errno.EACCES, "it belongs to another user")
-        return file.read(_LIMIT)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(_LIMIT)
+    finally:
+        os.close(descriptor)
 
 
 def _sync(descriptor: int) -> None:

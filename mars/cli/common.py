@@ -13,7 +13,7 @@ import click
 
 from mars import factory
 from mars.console import emit_json, safe
-from mars.errors import ConfigError, MarsError
+from mars.errors import ConfigError, MarsError, StateError
 from mars.plan import App
 
 if TYPE_CHECKING:
@@ -86,9 +86,20 @@ def no_network(_plan: object) -> Fetcher:
 
 
 def stored(
-    state_dir: Path | None, product: str | None, channel: str, *, version: str | None = None
+    state_dir: Path | None,
+    product: str | None,
+    channel: str,
+    *,
+    version: str | None = None,
+    changes: bool = False,
+    new: bool = False,
 ) -> tuple[Engine, State]:
-    """The engine of an application that has run before, as it described itself then."""
+    """The engine of an application that has run before, as it described itself then.
+
+    Raises ``StateError`` (``unknown-application``) where nothing is kept at that place and what
+    was asked for ``changes`` something, or others are kept beside it: then the name is misspelt.
+    ``new`` says that it is meant. Raises ``ConfigError`` (``wrong-product``) for another's folder.
+    """
     from mars.engine import Engine, Ports
 
     host = factory.this_host()
@@ -100,8 +111,35 @@ def stored(
         fetcher=no_network,
         openpgp=factory.openpgp,
     )
-    state = Engine(App(product or "", "", ""), b"", ports).load()
+    bare = Engine(App(product or "", "", ""), b"", ports)
+    if not (new or bare.is_kept()):
+        _require_no_other(state_dir, product, channel, host, changes)
+    state = bare.load()
+    known = state.app.get("product") or product
+    if product not in (None, known):
+        raise ConfigError(
+            "wrong-product", f"That folder is kept for {safe(str(known))}; check --product."
+        )
     app = App.of({"product": product or "", **state.app})
     if version is not None:
         app = replace(app, version=version)
     return Engine(app, b"", ports), state
+
+
+def _require_no_other(
+    state_dir: Path | None, product: str | None, channel: str, host: Platform, changes: bool
+) -> None:
+    if state_dir is None:
+        what = f"{product} in the channel {channel}"
+        found = factory.kept(Path(factory.state_root(host)), "*/*")
+        others = [" --channel ".join(place.parts[-2:]) for place in found]
+    else:
+        what = str(state_dir)
+        others = [str(place) for place in factory.kept(state_dir.absolute().parent, "*")]
+    if others or changes:
+        raise StateError(
+            "unknown-application",
+            f"No application has kept anything for {what}; known there: "
+            f"{', '.join(others) or 'none'}. Check the name; to decide before an application "
+            "first runs, use mars consent grant --new.",
+        )

@@ -48,6 +48,7 @@ def consent() -> None:
 @click.option("--stats/--no-stats", default=None, help="Declared statistics, sent on their own.")
 @click.option("--errors/--no-errors", default=None, help="Error reports, sent on their own.")
 @click.option("--direct/--no-direct", default=None, help="Plain news by https where Tor fails.")
+@click.option("--new", is_flag=True, help="Decide for an application that has not run yet.")
 @common.reports
 def grant(
     level: str,
@@ -59,26 +60,35 @@ def grant(
     stats: bool | None,
     errors: bool | None,
     direct: bool | None,
+    new: bool,
     as_json: bool,
 ) -> None:
     """Agree to LEVEL from now on: plain sends no data, tracked the variables you name.
 
     Of lang, py and cc at most one rides in a request, drawn at random.
+
+    A name for which nothing is kept is refused where other applications are known, since it is
+    then most likely misspelt. --new, or --state together with --product, says that it is meant.
     """
     from mars.wire.variables import country_value
 
     if country is not None and country_value(country.upper()) is None:
         raise click.UsageError("A country is a code of ISO 3166-1, such as IS or DE.")
-    chosen = variables or None
-    _decide(state_dir, product, channel, as_json, level, chosen, stats, errors, direct, country)
+    new = new or (state_dir is not None and product is not None)
+    engine, _ = common.stored(state_dir, product, channel, new=new)
+    _decide(engine, as_json, level, variables or None, stats, errors, direct, country)
 
 
 @click.command(short_help="Send nothing any more.")
 @common.where
 @common.reports
 def revoke(state_dir: Path | None, product: str | None, channel: str, as_json: bool) -> None:
-    """Send nothing any more, from this moment on; your country is forgotten."""
-    _decide(state_dir, product, channel, as_json, OFF, (), False, False, False, "")
+    """Send nothing any more, from this moment on; your country is forgotten.
+
+    Exit code: 0 when that is kept, 1 when not, or when nothing is known of that application.
+    """
+    engine, _ = common.stored(state_dir, product, channel, changes=True)
+    _decide(engine, as_json, OFF, (), False, False, False, "")
 
 
 @click.command(short_help="Show every layer and which one decided.")
@@ -104,18 +114,11 @@ def explain(
         sys.exit(1)
 
 
-def _decide(
-    state_dir: Path | None,
-    product: str | None,
-    channel: str,
-    as_json: bool,
-    *decision: Any,
-) -> None:
+def _decide(engine: Engine, as_json: bool, *decision: Any) -> None:
     from mars.switches import granted
 
-    engine, _ = common.stored(state_dir, product, channel)
     now = engine.ports.clock.now()
-    engine.update(lambda state: granted(state, now, *decision))
+    engine.decide(lambda state: granted(state, now, *decision))
     if as_json:
         emit_json(_effective(engine, ok=True))
     else:

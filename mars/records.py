@@ -107,6 +107,7 @@ class Records:
 
         Even where it cannot be stored (``StateError``): then until it can.
         """
+        change(self._first())  # what raises here is no decision, and nothing to hold to
         self._veto = change
         with self.ports.store.lock(LOCK, LOCK_WAIT):
             decided = self._replace(change).decision

@@ -122,8 +122,8 @@ def clear(folder: str | os.PathLike[str]) -> None:
     another process may hold them. Raises ``StateError`` (``state-unwritable``).
     """
     path = Path(folder)
-    served = any((path / name).exists() for name in _OURS)
     try:
+        served = any((path / name).exists() for name in _OURS)
         for found in list(path.iterdir()) if path.is_dir() else ():
             if found.name.startswith(_REMAINS) or (served and found.name in _REMOVED):
                 found.unlink(missing_ok=True)

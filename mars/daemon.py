@@ -46,7 +46,7 @@ def read_entry(path: Path) -> Entry:
     """Raises ``ConfigError`` (``app-invalid``, or the reasons of the trust file)."""
     try:
         source = read_small(path)
-        table = tomllib.loads(source.decode("utf-8"))
+        table = tomllib.loads(source.decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         raise _wrong(path, "cannot be read as TOML") from None
     unknown = sorted(set(table) - _MEMBERS)

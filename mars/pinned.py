@@ -38,7 +38,7 @@ class Pinned:
     def of(cls, data: bytes, product: str | None = None) -> Self:
         """Raises ``ConfigError``: ``trust-invalid``, ``wrong-product``."""
         try:
-            table = json.loads(data.decode("utf-8"))
+            table = json.loads(data.decode("utf-8-sig"))
             name, channel = str(table["product"]), str(table["channel"])
             servers = table.get("servers") or [""]
             built = parse_time(table["built"]) if table.get("built") else 0

@@ -116,7 +116,7 @@ def read_policy(host: Platform) -> consent.Layer | None:
             return None
         import tomllib  # late: hardly any machine has such a file
 
-        return consent.policy_layer(tomllib.loads(data.decode("utf-8")))
+        return consent.policy_layer(tomllib.loads(data.decode("utf-8-sig")))
     except (OSError, ValueError):
         return consent.policy_layer(None)
 

@@ -112,7 +112,7 @@ def _password(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
-        return file.read_bytes().decode("utf-8").rstrip("\r\n")
+        return file.read_bytes().decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
         raise ConfigError(
             "control-password",

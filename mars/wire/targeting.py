@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -19,6 +19,23 @@ from mars.wire.onion import is_onion_host
 from mars.wire.product import is_release
 
 FALLBACK_LANGUAGE = "en"
+
+_SCRIPTS = {
+    "az": ("arab", "cyrl"),
+    "bs": ("cyrl",),
+    "kk": ("arab", "latn"),
+    "ky": ("arab", "latn"),
+    "pa": ("arab",),
+    "sr": ("latn",),
+    "uz": ("arab", "cyrl"),
+    "zh": ("hant",),
+}
+"""Scripts other than a language's usual one, whose readers CLDR (parentLocales) sends to no text
+in the usual one; those of languages that applications are translated into."""
+_TRADITIONAL = frozenset({"hant", "tw", "hk", "mo"})
+"""Script, and regions, of Traditional Chinese (CLDR, likelySubtags)."""
+_MODIFIERS = {"latin": "latn", "cyrillic": "cyrl", "arabic": "arab"}
+"""How POSIX locales name a script."""
 
 UP_TO_DATE = "up-to-date"
 UPDATE = "update"
@@ -122,20 +139,32 @@ def is_newer(newest: str, version: str) -> bool | None:
 
 
 def preferences(languages: Sequence[str]) -> list[str]:
-    """``["is_IS"]`` becomes ``["is-is", "is"]``: each language, then its primary subtag."""
-    tags = [_tag(language) for language in languages]
-    both = (item for tag in tags for item in (tag, tag.partition("-")[0]))
-    return [item for item in dict.fromkeys(both) if item]
+    """``["is_IS"]`` becomes ``["is-is", "is"]``: each language, then ever less of it.
+
+    So RFC 4647 3.4; what is written in Traditional Chinese is looked for by script and by region.
+    """
+    every = (item for language in languages for item in _ever_less(_tag(language)))
+    return [item for item in dict.fromkeys(every) if item]
+
+
+def _ever_less(tag: str) -> Iterator[str]:
+    parts = tag.split("-")
+    yield from ("-".join(parts[:end]) for end in range(len(parts), 1, -1))
+    if parts[0] == "zh" and not _TRADITIONAL.isdisjoint(parts):
+        yield from ("zh-hant", "zh-tw", "zh-hk")
+    yield parts[0]
 
 
 def translate(texts: Mapping[str, str], preferences: Sequence[str]) -> tuple[str, str]:
     """(language, text) for the first preference there is, else ``en``, else the first text.
 
-    ``("", "")`` where there is no text at all.
+    A reader of another script than the language is usually written in gets no text in the usual
+    one: of ``sr-latn`` not that of ``sr``. ``("", "")`` where there is no text at all.
     """
     by_tag = {_tag(language): language for language in reversed(list(texts))}
     for wanted in (*preferences, FALLBACK_LANGUAGE):
-        if wanted in by_tag:
+        other = any(f"{wanted}-{script}" in preferences for script in _SCRIPTS.get(wanted, ()))
+        if wanted in by_tag and not other:
             return by_tag[wanted], texts[by_tag[wanted]]
     return next(iter(texts.items()), ("", ""))
 
@@ -190,8 +219,10 @@ def _shown(message: Message, wanted: Sequence[str]) -> Shown:
 
 
 def _tag(language: str) -> str:
-    """``is_IS.UTF-8@euro`` becomes ``is-is``."""
-    return re.split(r"[.@]", language, maxsplit=1)[0].replace("_", "-").lower()
+    """``is_IS.UTF-8@euro`` becomes ``is-is``, ``sr_RS@latin`` ``sr-latn-rs``."""
+    tag = re.split(r"[.@]", language, maxsplit=1)[0].replace("_", "-").lower()
+    script = _MODIFIERS.get(language.rpartition("@")[2].lower())
+    return "-".join((tag[:2], script, *tag.split("-")[1:])) if script else tag
 
 
 def _tags(languages: Sequence[str]) -> set[str]:

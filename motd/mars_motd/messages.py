@@ -62,7 +62,7 @@ class _File:
 def parse_message(data: bytes, where: str, default_id: str, product: Product) -> Draft:
     """Reads one file of ``messages/``. Raises nothing: problems are in the result."""
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
         table = tomllib.loads(text)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1

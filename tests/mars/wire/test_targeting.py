@@ -13,6 +13,7 @@ from mars.wire.targeting import (
     UPDATE,
     clean,
     is_newer,
+    matches,
     preferences,
     select,
     translate,
@@ -33,6 +34,10 @@ PUBLISHER = Publisher(seeds=[b"t" * 32])
         ([], []),
         ([""], []),
         (["C"], ["c"]),
+        (["zh-Hant-TW"], ["zh-hant-tw", "zh-hant", "zh-tw", "zh-hk", "zh"]),
+        (["zh_HK.UTF-8"], ["zh-hk", "zh-hant", "zh-tw", "zh"]),
+        (["zh-Hans-CN"], ["zh-hans-cn", "zh-hans", "zh"]),
+        (["sr_RS.UTF-8@latin"], ["sr-latn-rs", "sr-latn", "sr"]),
     ],
 )
 def test_preferences_fall_back_to_the_primary_subtag(languages: list[str], due: list[str]) -> None:
@@ -53,6 +58,34 @@ def test_preferences_fall_back_to_the_primary_subtag(languages: list[str], due: 
 def test_translation_is_the_most_wanted_one(languages: list[str], due: tuple[str, str]) -> None:
     texts = {"is": "Halló", "en": "Hello", "pt_BR": "Oi"}
     assert translate(texts, preferences(languages)) == due
+
+
+@pytest.mark.parametrize(
+    ("language", "texts", "due"),
+    [
+        ("zh-Hant-TW", ("zh", "en"), "en"),
+        ("zh-Hant-TW", ("zh", "zh-Hant", "en"), "zh-Hant"),
+        ("zh_TW", ("zh_CN", "zh_TW", "en"), "zh_TW"),
+        ("zh_TW", ("zh", "zh-Hant", "en"), "zh-Hant"),
+        ("zh_HK", ("zh", "zh_TW", "en"), "zh_TW"),
+        ("zh_CN", ("zh", "zh-Hant", "en"), "zh"),
+        ("zh-Hans-SG", ("zh-Hans", "zh-Hant", "en"), "zh-Hans"),
+        ("sr_RS@latin", ("sr", "en"), "en"),
+        ("sr-Latn-RS", ("sr", "sr-Latn", "en"), "sr-Latn"),
+        ("sr_RS", ("sr", "sr-Latn", "en"), "sr"),
+        ("sr-Cyrl-RS", ("sr", "en"), "sr"),
+        ("ca_ES@valencia", ("ca", "en"), "ca"),
+    ],
+)
+def test_a_reader_of_one_script_is_not_shown_another(
+    language: str, texts: tuple[str, ...], due: str
+) -> None:
+    assert translate({name: name for name in texts}, preferences([language]))[0] == due
+
+
+def test_a_message_for_a_language_is_for_all_its_scripts() -> None:
+    target = Target(languages=("zh",))
+    assert matches(target, "1.0", "linux", preferences(["zh-Hant-TW"]))
 
 
 def test_without_english_the_first_text_is_shown_and_without_any_nothing() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from mars.schedule import HOUR
 from mars.testing.memory import DAY, MemoryStore, session
 from mars.testing.world import World
 from mars.wire.motd import Message
+from tests.mars.faults import Faults, failing
 from tests.mars.waiting import until
 
 
@@ -147,6 +150,45 @@ def test_the_state_of_another_user_is_left_alone_and_no_lock_in_its_way(tmp_path
     assert reason(mars) == "state-unreadable"
     assert (tmp_path / STATE_FILE).read_bytes() == world.store.files[STATE_FILE]
     assert not (tmp_path / "fetcher.lock").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "make room"),
+        (errno.EACCES, "give it back to this user"),
+        (errno.EMFILE, "close programs or files"),
+        (errno.EROFS, "make that disk writable"),
+        (errno.ESTALE, "try again"),
+    ],
+)
+def test_the_advice_fits_what_the_system_says(tmp_path: Path, number: int, advice: str) -> None:
+    folder, always = Folder(tmp_path), Faults(str(tmp_path), 0, number, lasting=True)
+    (tmp_path / STATE_FILE).write_bytes(b"{}")
+    for call in (lambda: folder.read(STATE_FILE), lambda: folder.write(STATE_FILE, b"x")):
+        with failing(always), pytest.raises(StateError, match=advice):
+            call()
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK])
+def test_a_file_system_without_sync_and_locks_keeps_a_decision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    if number != errno.ENOLCK:
+        monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    store = Folder(tmp_path)
+    mars = World().mars(store=store)
+    assert mars.consent.grant("plain")
+    assert mars.status()["problem"] is None
+    with store.lock("l"):
+        with pytest.raises(StateError, match="locked"), store.lock("l"):
+            pass
+    with store.lock("l"):
+        pass
 
 
 # --- a problem stands until it is over ---------------------------------------------------------

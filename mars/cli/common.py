@@ -92,13 +92,15 @@ def stored(
     *,
     version: str | None = None,
     changes: bool = False,
+    decides: bool = False,
     new: bool = False,
 ) -> tuple[Engine, State]:
     """The engine of an application that has run before, as it described itself then.
 
-    Raises ``StateError`` (``unknown-application``) where nothing is kept at that place and what
-    was asked for ``changes`` something, or others are kept beside it: then the name is misspelt.
-    ``new`` says that it is meant. Raises ``ConfigError`` (``wrong-product``) for another's folder.
+    Raises ``StateError`` (``unknown-application``) where nothing is kept at that place: always when
+    something there ``changes``, else when others are known and the name is thus likely misspelt.
+    A folder may be looked at all the same, and only who ``decides`` for it is refused. ``new`` says
+    that it is meant. Raises ``ConfigError`` (``wrong-product``) for the folder of another product.
     """
     from mars.engine import Engine, Ports
 
@@ -113,7 +115,8 @@ def stored(
     )
     bare = Engine(App(product or "", "", ""), b"", ports)
     if not (new or bare.is_kept()):
-        _require_no_other(state_dir, product, channel, host, changes)
+        strict = changes or decides or state_dir is None
+        _warn_of_others(state_dir, product, channel, host, always=changes, strict=strict)
     state = bare.load()
     known = state.app.get("product") or product
     if product not in (None, known):
@@ -126,8 +129,14 @@ def stored(
     return Engine(app, b"", ports), state
 
 
-def _require_no_other(
-    state_dir: Path | None, product: str | None, channel: str, host: Platform, changes: bool
+def _warn_of_others(
+    state_dir: Path | None,
+    product: str | None,
+    channel: str,
+    host: Platform,
+    *,
+    always: bool,
+    strict: bool,
 ) -> None:
     if state_dir is None:
         what = f"{product} in the channel {channel}"
@@ -136,10 +145,13 @@ def _require_no_other(
     else:
         what = str(state_dir)
         others = [str(place) for place in factory.kept(state_dir.absolute().parent, "*")]
-    if others or changes:
-        raise StateError(
-            "unknown-application",
-            f"No application has kept anything for {what}; known there: "
-            f"{', '.join(others) or 'none'}. Check the name; to decide before an application "
-            "first runs, use mars consent grant --new.",
-        )
+    if not (others or always):
+        return
+    sentence = safe(
+        f"No application has kept anything for {what}; known there: "
+        f"{', '.join(others) or 'none'}. Check the name; to decide before an application first "
+        "runs, use mars consent grant --new."
+    )
+    if strict:
+        raise StateError("unknown-application", sentence)
+    click.echo(f"mars: {sentence}", err=True)

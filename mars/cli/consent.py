@@ -75,7 +75,7 @@ def grant(
     if country is not None and country_value(country.upper()) is None:
         raise click.UsageError("A country is a code of ISO 3166-1, such as IS or DE.")
     new = new or (state_dir is not None and product is not None)
-    engine, _ = common.stored(state_dir, product, channel, new=new)
+    engine, _ = common.stored(state_dir, product, channel, decides=True, new=new)
     _decide(engine, as_json, level, variables or None, stats, errors, direct, country)
 
 

@@ -64,13 +64,37 @@ def test_a_misspelt_folder_is_refused_where_something_would_change(
     assert not desk.state.exists()
 
 
-def test_a_misspelt_folder_beside_a_known_one_is_refused(desk: Desk) -> None:
+def test_a_misspelt_folder_beside_a_known_one_is_told(desk: Desk) -> None:
     desk.run("consent", "grant", "plain")
     known, desk.state = desk.state, Path(f"{desk.state}x")
-    for command in (("consent", "grant", "plain"), ("status",), ("show",)):
-        done = desk.run(*command, "--json")
-        assert done.json["reason"] == "unknown-application"
-        assert str(known) in done.json["message"]
+    done = desk.run("consent", "grant", "plain", "--json")
+    assert done.json["reason"] == "unknown-application"
+    assert str(known) in done.json["message"]
+    looked = desk.run("status", "--json")
+    assert looked.json["level"] == "off"
+    assert str(known) in looked.err
+    assert not desk.state.exists()
+
+
+def test_of_many_one_that_cannot_be_read_hides_no_other(home: Desk) -> None:
+    broken = home.folder / "mars" / "broken" / "stable" / "state.json"
+    broken.mkdir(parents=True)
+    done = home.call("status", "--json")
+    assert done.code == 1
+    one, other = done.json["applications"]
+    assert (one["product"], one["problem"]["reason"]) == ("broken", "state-unreadable")
+    assert (other["product"], other["ok"]) == ("examplemail", True)
+    text = home.call("status")
+    assert "[state-unreadable]" in text.out
+    assert "Level:                       tracked" in text.out
+
+
+def test_a_fetch_over_a_state_that_cannot_be_read_sends_nothing(desk: Desk) -> None:
+    (desk.state / "state.json").mkdir(parents=True)
+    for level in ((), ("--level", "plain")):
+        done = desk.fetch(*level, "--json")
+        assert (done.code, done.json["reason"]) == (1, "state-unreadable")
+    assert desk.socks.visits == []
 
 
 def test_the_folder_of_another_product_is_refused(desk: Desk) -> None:

@@ -6,14 +6,18 @@ everything else to stderr; a user never sees a traceback.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import sys
 import traceback
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -43,29 +47,66 @@ class LazyGroup(click.Group):
 
 
 def run(command: click.Command, name: str) -> NoReturn:
-    """Runs ``command`` as the process's main program and exits with the agreed codes."""
+    """Runs ``command`` as the process's main program and exits with the agreed codes.
+
+    A character that the output's encoding lacks, as with LANG=C or in a file on Windows, is
+    written as its escape: no command fails for the sake of one.
+    """
+    sys.stdout, sys.stderr = _never_failing(sys.stdout), _never_failing(sys.stderr)
+    code, said = _ended(command, name)
+    with contextlib.suppress(OSError):  # nobody reads stderr any more
+        said()
+    _is_written(sys.stderr)
+    sys.exit(code if _is_written(sys.stdout) else code or 1)
+
+
+def _never_failing(stream: TextIO | None) -> TextIO:
+    """``stream``, or what takes all and keeps nothing where it was closed from the beginning."""
+    if stream is None:
+        return Path(os.devnull).open("w", encoding="utf-8")
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return stream
+
+
+def _ended(command: click.Command, name: str) -> tuple[int, Callable[[], None]]:
+    """The exit code, and what says on stderr why it is not 0."""
     try:
         code = command.main(prog_name=name, standalone_mode=False)
     except MarsError as error:
-        click.echo(f"{name}: {safe(error.message)} [{error.reason}]", err=True)
-        sys.exit(1)
+        said = f"{safe(error.message)} [{error.reason}]"
     except click.exceptions.Abort:
-        click.echo(f"{name}: interrupted", err=True)
-        sys.exit(1)
+        said = "interrupted"
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code, error.show
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else int(error.code is not None), _nothing
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
+        return 1, _nothing  # whoever closed our stdout has read enough
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        click.echo(f"{name}: {error.strerror or error}{where} [os-error]", err=True)
-        sys.exit(1)
+        said = f"{error.strerror or error}{where} [os-error]"
     except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours, told in a line
-        click.echo(f"{name}: {_defect(error)} [internal]", err=True)
-        sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)
+        said = f"{_defect(error)} [internal]"
+    else:
+        return code if isinstance(code, int) else 0, _nothing
+    return 1, partial(click.echo, f"{name}: {said}", err=True)
+
+
+def _nothing() -> None:
+    """Said where all is done, or was said already."""
+
+
+def _is_written(stream: TextIO) -> bool:
+    """Whether all of it went out. What cannot go is dropped here: the interpreter, which flushes
+    once more at its end, would exit with 120."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return False
+    return True
 
 
 def _defect(error: Exception) -> str:

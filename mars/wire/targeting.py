@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
-from mars.wire.motd import MAX_URL, Message, Motd, Target
+from mars.wire.motd import MAX_URL, Message, Motd
 from mars.wire.onion import is_onion_host
 from mars.wire.product import is_release
 
@@ -36,6 +36,9 @@ _TRADITIONAL = frozenset({"hant", "tw", "hk", "mo"})
 """Script, and regions, of Traditional Chinese (CLDR, likelySubtags)."""
 _MODIFIERS = {"latin": "latn", "cyrillic": "cyrl", "arabic": "arab"}
 """How POSIX locales name a script."""
+
+SECURITY = "security"
+"""The kind of message that nobody may miss for a version that is hard to compare."""
 
 UP_TO_DATE = "up-to-date"
 UPDATE = "update"
@@ -77,38 +80,83 @@ def select(
 ) -> list[Shown]:
     """The messages for this installation at ``now`` (Unix seconds), in the document's order.
 
-    ``version`` is the application's own (PEP 440; anything else matches no ``versions``),
-    ``platform`` one of linux, windows, macos, other, ``languages`` most wanted first.
+    ``version`` is the application's own (PEP 440; anything else matches no ``versions`` but those
+    of a message of the kind ``security``), ``platform`` one of linux, windows, macos, other,
+    ``languages`` most wanted first.
     """
     wanted = preferences(languages)
     return [
         _shown(message, wanted)
         for message in motd.messages
-        if _is_current(message, now) and matches(message.target, version, platform, wanted)
+        if _is_current(message, now) and matches(message, version, platform, wanted)
     ]
 
 
-def matches(target: Target | None, version: str, platform: str, preferences: Sequence[str]) -> bool:
+def matches(message: Message, version: str, platform: str, preferences: Sequence[str]) -> bool:
     """Whether an installation is meant; ``preferences`` as made by ``preferences()``."""
+    target, unsure = message.target, message.kind == SECURITY
     if target is None:
         return True
     return (
         not target.unknown
         and (target.platforms is None or platform in target.platforms)
-        and (target.versions is None or version_matches(target.versions, version))
+        and (target.versions is None or version_matches(target.versions, version, unsure=unsure))
         and (target.languages is None or not _tags(target.languages).isdisjoint(preferences))
     )
 
 
-def version_matches(specifier: str, version: str) -> bool:
-    """Whether ``version`` satisfies a PEP 440 ``specifier`` of at most 8 clauses."""
+def version_matches(specifier: str, version: str, *, unsure: bool = False) -> bool:
+    """Whether ``version`` satisfies a ``specifier`` of at most 8 clauses of PEP 440.
+
+    Other than there, ``<`` and ``>`` compare by order alone: 1.2rc1 is ``<1.2``. With ``unsure``,
+    as for security, also what cannot be told to be outside: a pre-release counts as its release
+    too, a version that is not PEP 440 (``1.1-SNAPSHOT``) as all that its first numbers may mean,
+    and one without numbers (``dev``) as any.
+    """
     clauses = specifier.split(",")
     if len(clauses) > MAX_CLAUSES or not all(_CLAUSE.fullmatch(clause) for clause in clauses):
         return False
     try:
-        return SpecifierSet(specifier).contains(Version(version), prereleases=True)
-    except (InvalidSpecifier, InvalidVersion):
+        each = [SpecifierSet(clause) for clause in clauses]
+    except InvalidSpecifier:
         return False
+    exact = _parsed(version)
+    if exact is None:
+        span = _span(version)
+        return unsure and (span is None or all(_fits(clause, *span) for clause in each))
+    high = max(exact, Version(exact.base_version)) if unsure and exact.is_prerelease else exact
+    return all(_fits(clause, exact, high) for clause in each)
+
+
+def _fits(clause: SpecifierSet, low: Version, high: Version) -> bool:
+    """Whether ``clause`` holds for some version from ``low`` to ``high``."""
+    (one,) = clause
+    bound = Version(one.version.removesuffix(".*"))
+    if one.operator == "<":
+        return low < bound
+    if one.operator == ">":
+        return Version(high.public) > bound
+    within = one.operator != "!=" and low <= bound <= high
+    return within or any(clause.contains(end, prereleases=True) for end in (low, high))
+
+
+def _parsed(version: str) -> Version | None:
+    try:
+        return Version(version)
+    except ValueError:  # InvalidVersion, or thousands of digits
+        return None
+
+
+def _span(version: str) -> tuple[Version, Version] | None:
+    """The lowest and the highest that a version may be which is not PEP 440, by its numbers."""
+    numbers = _NUMBERS.match(version)
+    if numbers is None:
+        return None
+    return Version(f"{numbers[1]}.dev0"), Version(f"{numbers[1]}.{_BEYOND}")
+
+
+_NUMBERS = re.compile(r"\s*v?([0-9]{1,9}(?:\.[0-9]{1,9}){0,8})(?![0-9])", re.ASCII | re.IGNORECASE)
+_BEYOND = 10**9
 
 
 def update_status(
@@ -125,17 +173,20 @@ def update_status(
     if not newer:
         return UP_TO_DATE
     shown = select(motd, version, platform, languages, now)
-    return SECURITY_UPDATE if any(item.kind == "security" for item in shown) else UPDATE
+    return SECURITY_UPDATE if any(item.kind == SECURITY for item in shown) else UPDATE
 
 
 def is_newer(newest: str, version: str) -> bool | None:
     """Whether release ``newest`` comes after ``version``; None where that cannot be said."""
     if not is_release(newest):
         return None
-    try:
-        return Version(newest) > Version(version)
-    except InvalidVersion:
+    release, exact = Version(newest), _parsed(version)
+    if exact is not None:
+        return release > exact
+    span = _span(version)
+    if span is None or span[0] <= release <= span[1]:
         return None
+    return release > span[1]
 
 
 def preferences(languages: Sequence[str]) -> list[str]:

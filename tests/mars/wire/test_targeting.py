@@ -111,10 +111,48 @@ def test_two_spellings_of_one_language_give_the_first() -> None:
         (">=1.0", "1.1.dev5+g0123abc", True),
         (">=0.1", "dev", False),
         (">=0.1", "", False),
+        (">=0.1", "9" * 5000, False),
+        ("<1.2", "1.2rc1", True),
+        ("<1.2rc1", "1.2rc1", False),
+        ("<1.2", "1.2+debian1", False),
+        (">1.2", "1.2+debian1", False),
+        (">1.2", "1.2.post1", True),
+        ("<1.2", "1.1-SNAPSHOT", False),
     ],
 )
 def test_versions_compare_as_in_pep_440(specifier: str, version: str, due: bool) -> None:
     assert version_matches(specifier, version) is due
+
+
+@pytest.mark.parametrize(
+    ("specifier", "told", "hidden"),
+    [
+        (
+            "<1.2",
+            "1.1 1.2rc1 1.2.dev3 1.2.0-beta.1 1.1-SNAPSHOT 1.2-SNAPSHOT v1.1 1.1~beta2 1.1+deb1 "
+            "1.1.x-nightly dev custom r1234 20261129123456-git " + "9" * 5000,
+            "1.2 1.2.0 1.2+deb1 1.2.post1 1.3.dev1 1.3rc1 1.3-SNAPSHOT 1.2.1~x 2026.1a",
+        ),
+        ("<2026.1", "2026.1a 2025.12b 2026.1-x", "2026.1 2026.2a"),
+        (">=1.2,<1.3", "1.2rc1 1.2-SNAPSHOT 1.2.5~x 1.3rc1", "1.1 1.1-SNAPSHOT 1.1.9rc1 1.3"),
+        ("==1.2", "1.2 1.2rc1 1.2~x 1.2+deb1", "1.1 1.2.post1 1.3~x"),
+        ("==1.2.3.*", "1.2.3.1 1.2.3rc1 1.2.x-nightly dev", "1.2.4 1.1-x"),
+        ("!=1.2.*", "1.1-SNAPSHOT 1.3 dev", "1.2rc1 1.2~x"),
+        (">1.2", "1.2.post1 1.2.1-x 1.2-1.x", "1.2 1.2+deb1 1.1-x 1.2rc1"),
+        ("<=1.1", "1.1-SNAPSHOT 1.1rc1", "1.2rc1 1.1.post1"),
+        ("<1.2,,", "", "1.1 1.1-SNAPSHOT dev"),
+        ("==1.*.*", "", "1.1 dev"),
+    ],
+)
+def test_security_news_reach_what_cannot_be_told_to_be_outside(
+    specifier: str, told: str, hidden: str
+) -> None:
+    message = Message(id="m", title={"en": "x"}, kind="security", target=Target(versions=specifier))
+    motd = PUBLISHER.motd(messages=(message,))
+    for version in told.split():
+        assert select(motd, version, "linux", ["en"], NOW), version
+    for version in hidden.split():
+        assert not select(motd, version, "linux", ["en"], NOW), version
 
 
 @pytest.mark.parametrize(
@@ -126,6 +164,12 @@ def test_versions_compare_as_in_pep_440(specifier: str, version: str, due: bool)
         ("0.5.2", "0.5.2.dev3", True),
         ("0.5.2", "0.6", False),
         ("0.5.2", "custom build", None),
+        ("0.5.2", "9" * 5000, None),
+        ("1.2", "1.2rc1", True),
+        ("1.2", "1.2+debian1", False),
+        ("1.2", "1.1-SNAPSHOT", True),
+        ("1.2", "1.3-SNAPSHOT", False),
+        ("1.2", "1.2-SNAPSHOT", None),
         ("", "0.5", None),
     ],
 )

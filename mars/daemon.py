@@ -7,8 +7,6 @@ times. Its current news stands as JSON in a file that it reads when it likes.
 from __future__ import annotations
 
 import json
-import os
-import stat
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from typing import Any
 
 from mars.client import Mars
 from mars.errors import ConfigError, MarsError, StateError
-from mars.pinned import Pinned, read_bytes, read_small
+from mars.pinned import Pinned, read_bytes, read_small, require_own
 
 CURRENT = "current.json"
 """The news of an application, beside its state unless it names another file."""
@@ -61,6 +59,7 @@ def read_entry(path: Path) -> Entry:
     if "trust" not in table:
         raise _wrong(path, "names no trust file")
     trust = read_bytes(path.parent / table["trust"])
+    require_own(path.parent / table["trust"])
     return Entry(
         name=path.stem,
         source=source,
@@ -118,12 +117,14 @@ class Daemon:
 
     def _entries(self) -> dict[str, Entry]:
         """All readable files; one application that is wrong stops no other."""
-        _require_own(self._folder)
+        require_own(self._folder)
         found: dict[str, Entry] = {}
         for path in sorted(self._folder.glob("*.toml")):
             try:
-                _require_own(path)
+                require_own(path)
                 entry = read_entry(path)
+                if entry.output is not None:
+                    require_own(entry.output)
                 _require_single(entry, found)
                 found[entry.name] = entry
             except MarsError as error:
@@ -171,25 +172,6 @@ def _require_single(entry: Entry, found: dict[str, Entry]) -> None:
                 "app-twice",
                 f"{other.name}.toml already serves this product and channel; remove one.",
             )
-
-
-def _require_own(path: Path) -> None:
-    """Refuses what another user made or may change: it names whose news are shown as whose.
-
-    Only where files have owners (POSIX). Raises ``ConfigError`` (``not-private``).
-    """
-    if not hasattr(os, "geteuid"):
-        return
-    try:
-        facts = path.stat()
-    except OSError:
-        raise _wrong(path, "cannot be read") from None
-    if facts.st_uid not in (0, os.geteuid()) or facts.st_mode & stat.S_IWOTH:
-        raise ConfigError(
-            "not-private",
-            f"{path.name} belongs to another user or may be changed by any; make it your own "
-            "(chown) and take the right away (chmod o-w).",
-        )
 
 
 def _wrong(path: Path, what: str) -> ConfigError:

@@ -109,7 +109,10 @@ def voices(
 
 
 def read_policy(host: Platform) -> consent.Layer | None:
-    """The administrator's layer; None where there is no such file."""
+    """The administrator's layer; None where there is no such file.
+
+    Whose it is is not asked: it can only lower.
+    """
     try:
         data = host.policy()
         if data is None:

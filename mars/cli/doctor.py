@@ -75,7 +75,7 @@ def doctor(
 
     Exit code: 0 when nothing failed, 1 when something did.
     """
-    trust = None if trust_file is None else trust_file.read_bytes()
+    trust = None if trust_file is None else common.trusted(trust_file)
     settings = TorSettings(
         socks=socks,
         control=control,

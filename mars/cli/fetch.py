@@ -64,7 +64,7 @@ def fetch(
     Exit code: 0 when a document was accepted, 1 when nothing was sent or it was refused.
     """
     engine = _engine(
-        url, trust_file.read_bytes(), socks, state_dir, product, app_version, languages
+        url, common.trusted(trust_file), socks, state_dir, product, app_version, languages
     )
     outcome = engine.fetch(asked=level, url=url)
     if as_json:

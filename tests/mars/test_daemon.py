@@ -178,6 +178,98 @@ def test_a_pipe_a_deep_or_a_foreign_file_stops_no_other_application(tmp_path: Pa
     }
 
 
+def _spoil(name: str, place: Path) -> None:
+    """Gives others the right to change what the application ``good`` depends on."""
+    trust, toml = place / "good.trust", place / "good.toml"
+    strange = place / "strange"
+    strange.mkdir()
+    match name:
+        case "trust":
+            trust.chmod(0o646)
+        case "trust of a group":
+            trust.chmod(0o664)
+            os.chown(trust, -1, 12345)
+        case "trust of another":
+            os.chown(trust, 54321, -1)
+        case "its folder":
+            trust.rename(strange / "good.trust")
+            strange.chmod(0o777)
+            toml.write_text('trust = "strange/good.trust"\n', "utf-8")
+        case "a folder above":
+            (strange / "inner").mkdir()
+            trust.rename(strange / "inner" / "good.trust")
+            os.chown(strange, 54321, -1)
+            toml.write_text('trust = "strange/inner/good.trust"\n', "utf-8")
+        case "a link to there":
+            trust.rename(strange / "good.trust")
+            trust.symlink_to(strange / "good.trust")
+            strange.chmod(0o777)
+        case "a link of another":
+            trust.rename(strange / "good.trust")
+            trust.symlink_to(strange / "good.trust")
+            os.chown(trust, 54321, -1, follow_symlinks=False)
+        case "the output":
+            toml.write_text('trust = "good.trust"\noutput = "strange/new/news.json"\n', "utf-8")
+            strange.chmod(0o777)
+        case "the output itself":
+            toml.write_text('trust = "good.trust"\noutput = "news.json"\n', "utf-8")
+            (place / "news.json").write_text("{}")
+            (place / "news.json").chmod(0o666)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file to another user takes root")
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("trust", "trust of a group", "trust of another", "its folder", "a folder above"),
+        *("a link to there", "a link of another", "the output", "the output itself"),
+    ],
+)
+def test_what_others_may_change_is_refused(tmp_path: Path, name: str) -> None:
+    an_app(tmp_path, "good", Publisher())
+    daemon = Daemon(tmp_path, lambda _entry: World().mars())
+    daemon.reload()
+    assert list(daemon.serving) == ["good"]
+    _spoil(name, tmp_path)
+    daemon.reload()
+    assert not daemon.serving
+    assert daemon.problems["good"].reason == "not-private"
+    assert "move" in daemon.problems["good"].message
+    daemon.stop()
+
+
+def test_a_folder_with_the_sticky_bit_and_ones_own_links_are_no_reason(tmp_path: Path) -> None:
+    shared, own = tmp_path / "shared", tmp_path / "own"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    own.mkdir()
+    an_app(own, "good", Publisher())
+    (own / "good.trust").rename(shared / "good.trust")
+    (own / "good.trust").symlink_to(Path("..", "shared", "good.trust"))
+    daemon = Daemon(own, lambda _entry: World().mars())
+    daemon.reload()
+    assert (list(daemon.serving), daemon.problems) == (["good"], {})
+    daemon.stop()
+
+
+@pytest.mark.parametrize("command", [("fetch", "--level", "plain"), ("doctor", "--timeout", "1")])
+def test_a_trust_file_that_anybody_may_change_is_refused_by_name(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    trust = tmp_path / "trust.json"
+    trust.write_bytes(Publisher().trust().encode())
+    trust.chmod(0o666)
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [COMMAND, *command, "--url", (tmp_path / "motd.json").as_uri(), "--trust", trust],
+        capture_output=True,
+        env=environ,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"[not-private]" in done.stderr
+
+
 def test_a_folder_that_others_may_change_is_refused(tmp_path: Path) -> None:
     an_app(tmp_path, "good", Publisher())
     tmp_path.chmod(0o777)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mars import consent, factory
 from mars.engine import FETCHER_LOCK, Engine, Ports
-from mars.errors import ConfigError, MarsError, StateError
+from mars.errors import ConfigError, ConsentError, MarsError, StateError
 from mars.opening import opener
 from mars.pinned import Pinned, read_bytes
 from mars.plan import App, Plan
@@ -176,38 +176,42 @@ class Mars:
         return self._problems.attempt("state", lambda: engine.reading(engine.load()), None)
 
     def preview(
-        self, level: str | None = None, variables: Collection[str] | None = None, country: str = ""
+        self,
+        level: str | None = None,
+        variables: Collection[str] | None = None,
+        country: str | None = None,
+        *,
+        stats: bool | None = None,
+        errors: bool | None = None,
+        direct: bool | None = None,
     ) -> Plan | None:
         """The next request (``bytes``, ``url``, ``values``); None where nothing would be sent.
 
-        With ``level`` and what goes with it: the request as it would be if the user now chose so,
-        for a consent screen. Nothing is stored.
+        With ``level`` the request as it would be if the user now chose so: all arguments mean what
+        they mean to ``consent.grant``, and what that refuses gives None. Nothing is stored.
         """
         attempt = self._problems.attempt
         state = attempt("state", self._engine.load, None)
         if state is None:
             return None
-        return attempt("preview", lambda: self._preview(state, level, variables, country), None)
+        chosen = (variables, stats, errors, direct, country)
+        return attempt("preview", lambda: self._preview(state, level, *chosen), None)
 
-    def _preview(
-        self, state: State, level: str | None, variables: Collection[str] | None, country: str
-    ) -> Plan | None:
-        if level is not None:
-            now = self._clock.now()
-            state = granted(state, now, level, variables, country=country or None)
-        try:
-            return self._engine.plan(state, self._engine.voice(state))
-        except MarsError:
-            return None
+    def _preview(self, state: State, level: str | None, *chosen: Any) -> Plan | None:
+        with contextlib.suppress(ConsentError):  # as where half a country is typed
+            if level is not None:
+                state = granted(state, self._clock.now(), level, *chosen)
+            with contextlib.suppress(MarsError):
+                return self._engine.plan(state, self._engine.voice(state))
+        return None
 
     def check_now(self) -> bool:
         """Asks for a check in the background: plain, at most once an hour.
 
-        False where it is too early for another, nothing may be sent, or the thread does not run.
+        False where it is too early for another, nothing may be sent, no server is known, or the
+        thread does not run; ``status()["check"]`` says which.
         """
-        if not (
-            self._is_alive() and self._problems.attempt("state", self._engine.may_check, False)
-        ):
+        if self.status().get("check", "unknown"):
             return False
         self._checking = True
         self._wake.set()
@@ -227,6 +231,8 @@ class Mars:
         if not table.get("problem"):
             self._problems.hold("state", None)
         table["running"] = self._is_alive()
+        if not table["running"]:
+            table["check"] = {"reason": "not-running", "message": "Call start() first."}
         table["fetching_here"] = self._holder
         self._problems.hold("fetch", self._engine.refused)
         self._problems.hold("damage", self._engine.damage)

@@ -30,6 +30,8 @@ from mars.records import (
 )
 from mars.remembered import plain, read_document, to_keep, trust_state
 from mars.state import State
+from mars.switches import granted
+from mars.wire.times import LAST, format_time
 
 if TYPE_CHECKING:
     from mars.reading import Reading
@@ -60,6 +62,16 @@ class Engine(Records):
         return replace(self._given, issued=issued if type(issued) is int else 0)
 
     # --- what may be sent -------------------------------------------------------------------
+
+    def choose(self, *chosen: Any, **more: Any) -> None:
+        """Keeps what the user chose (``granted``); the first fetch is planned from this moment on.
+
+        Raises ``StateError``, and as ``granted`` for what cannot be chosen.
+        """
+        now = self.ports.clock.now()
+        self.decide(lambda state: granted(state, now, *chosen, **more))
+        with contextlib.suppress(StateError):  # the decision stands; the next look plans it else
+            self.update(lambda state: state if state.schedule else self._look(state, None)[0])
 
     def voice(
         self, state: State, *, asked: str | None = None, check: bool = False
@@ -122,17 +134,23 @@ class Engine(Records):
 
         Raises as ``fetch``.
         """
-        if not self.may_check():
+        if self.check_refusal(self.load()):
             return None
         now = self.ports.clock.now()
         self.update(lambda current: replace(current, checked=now))
         return self.fetch(check=True)
 
-    def may_check(self) -> bool:
-        """Whether a check is not too early, and allowed at all."""
-        state = self.load()
-        allowed = self.voice(state, check=True).level != consent.OFF
-        return allowed and schedule.may_check(state.checked, self.ports.clock.now())
+    def check_refusal(self, state: State) -> MarsError | None:
+        """Why no check may be asked for now: nothing may be sent, no server is known, or the last
+        one was within the hour (``too-early``). None where one may."""
+        try:
+            self.plan(state, self.voice(state, check=True))
+        except MarsError as error:
+            return error
+        if schedule.may_check(state.checked, self.ports.clock.now()):
+            return None
+        then = format_time(min((state.checked or 0) + schedule.CHECK_EVERY, LAST))
+        return ConsentError("too-early", f"A check was just made; the next may be from {then} on.")
 
     # --- one fetch --------------------------------------------------------------------------
 
@@ -163,6 +181,7 @@ class Engine(Records):
             begun.append(entry)
 
         outcome, learnt = self._exchange(ready, state, Request(ready.url, leaving=leaving), begun)
+        outcome = outcomes.as_sent(outcome, ready, begun)
         now, chance = self.ports.clock.now(), self.ports.chance
 
         def change(current: State) -> State:

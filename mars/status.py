@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def status(engine: Engine) -> dict[str, Any]:
     """What ``mars status --json`` prints. Times are ISO 8601, None where there is none.
 
+    ``check`` says why no check may be asked for, None where one may.
     Where the state cannot be read it is that of nobody, with what is wrong as ``problem``.
     """
     problem: MarsError | None = None
@@ -37,6 +38,7 @@ def status(engine: Engine) -> dict[str, Any]:
         "stats": voice.stats,
         "errors": voice.errors,
         "direct": voice.direct,
+        "country": state.country,
         "to_ask": list(consent.new_variables(decision)),
         "next": _time(state.schedule.due) if state.schedule and voice.level != "off" else None,
         "overdue_wait": state.schedule.wait if state.schedule else None,
@@ -52,8 +54,13 @@ def status(engine: Engine) -> dict[str, Any]:
         "update": reading.update if reading else "unknown",
         "newest_version": reading.newest_version if reading else "",
         "installed": _time(state.installed),
-        "problem": problem and {"reason": problem.reason, "message": problem.message},
+        "check": _told(engine.check_refusal(state)),
+        "problem": _told(problem),
     }
+
+
+def _told(error: MarsError | None) -> dict[str, str] | None:
+    return None if error is None else {"reason": error.reason, "message": error.message}
 
 
 def _time(seconds: object) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
-from mars.errors import ConfigError
+from mars.errors import ConfigError, ConsentError
 from mars.wire.variables import BASIC, NAMES, country_value
 
 if TYPE_CHECKING:
@@ -43,17 +43,13 @@ class Consent:
 
         ``level`` is ``off``, ``plain`` or ``tracked``; ``variables`` those that may be sent, by
         default ``v``, ``os`` and ``ia``. Names that are not declared are dropped. What is not
-        given stays as it was decided before, at first off; ``country=""`` forgets it.
+        given stays as it was decided before, at first off. ``country`` is a code of ISO 3166-1 in
+        any case, ``""`` forgets it; any other is refused (``country-unknown``), and nothing kept.
         """
-        now = self._engine.ports.clock.now()
-        flags = (stats, errors, direct)
         self._attempt("variables", lambda: _require_declared(variables), None)
 
         def decide() -> bool:
-            _require_level(level, flags)
-            self._engine.decide(
-                lambda state: granted(state, now, level, variables, *flags, country)
-            )
+            self._engine.choose(level, variables, stats, errors, direct, country)
             self.wake()
             return True
 
@@ -72,6 +68,11 @@ class Consent:
     def decision(self) -> consent.Decision | None:
         """What the user decided; None while nobody has decided, or where that cannot be read."""
         return self._attempt("state", lambda: self._engine.load().decision, None)
+
+    @property
+    def country(self) -> str:
+        """The country that the user named, such as ``IS``; ``""`` where none is."""
+        return self._attempt("state", lambda: self._engine.load().country, None) or ""
 
     @property
     def to_ask(self) -> tuple[str, ...]:
@@ -111,7 +112,12 @@ def granted(
     direct: bool | None = None,
     country: str | None = None,
 ) -> State:
-    """``state`` with a decision of this moment; the schedule begins anew from ``off``."""
+    """``state`` with a decision of this moment; the schedule begins anew from ``off``.
+
+    What is None stays as it was. Raises ``ConfigError`` (``level-unknown``) and ``ConsentError``
+    (``country-unknown``).
+    """
+    _require_level(level, (stats, errors, direct))
     before = state.decision
     old = before or consent.Decision(consent.OFF, now)
     chosen = BASIC if variables is None else variables
@@ -127,9 +133,20 @@ def granted(
     return replace(
         state,
         decision=decision,
-        country=state.country if country is None else country_value(country.upper()),
+        country=state.country if country is None else country_code(country),
         schedule=state.schedule if running else None,
     )
+
+
+def country_code(typed: str) -> str | None:
+    """``IS`` of `` is``; None of nothing. Raises ``ConsentError`` (``country-unknown``)."""
+    code = typed.strip().upper()
+    if code and country_value(code) is None:
+        raise ConsentError(
+            "country-unknown",
+            "No such country; write its code of ISO 3166-1, such as IS or DE, or leave it out.",
+        )
+    return code or None
 
 
 def explain(voice: consent.Effective) -> list[dict[str, Any]]:

@@ -13,8 +13,9 @@ import click
 
 from mars import factory
 from mars.console import emit_json, safe
-from mars.errors import ConfigError, MarsError, StateError
+from mars.errors import ConfigError, ConsentError, MarsError, StateError
 from mars.plan import App
+from mars.wire.variables import NAMES
 
 if TYPE_CHECKING:
     from mars.engine import Engine
@@ -49,6 +50,39 @@ channel_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 where = options(state_option, product_option, channel_option, json_option)
+
+
+def _country(_ctx: click.Context, _param: click.Parameter, typed: str | None) -> str | None:
+    from mars.switches import country_code
+
+    try:
+        return typed if typed is None else country_code(typed) or ""
+    except ConsentError as error:
+        raise click.BadParameter(error.message) from None
+
+
+choice = options(
+    click.option(
+        "--variable",
+        "variables",
+        metavar="NAME",
+        multiple=True,
+        type=click.Choice(NAMES),
+        help="Send this variable; may be given several times. [default: v, os and ia]",
+    ),
+    click.option(
+        "--country",
+        metavar="CODE",
+        callback=_country,
+        help="Your country, such as IS, or '' for none; it is never looked up.",
+    ),
+    click.option(
+        "--stats/--no-stats", default=None, help="Declared statistics, sent on their own."
+    ),
+    click.option("--errors/--no-errors", default=None, help="Error reports, sent on their own."),
+    click.option("--direct/--no-direct", default=None, help="Plain news by https where Tor fails."),
+)
+"""What a user chooses beside the level; what is not given stays as it was decided before."""
 
 
 def reports(command: Command) -> Command:

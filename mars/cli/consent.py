@@ -23,6 +23,12 @@ _PLACES = {
     "prove": "mars.cli.prove:prove",
 }
 
+_SWITCHES = {
+    "direct": "Plain news by https where Tor fails",
+    "stats": "Statistics",
+    "errors": "Error reports",
+}
+
 
 @click.group(cls=LazyGroup, commands_in=_PLACES, short_help="Decide what may be sent.")
 def consent() -> None:
@@ -36,18 +42,7 @@ def consent() -> None:
 @click.command(short_help="Agree to a level.")
 @click.argument("level", type=click.Choice([PLAIN, TRACKED]))
 @common.where
-@click.option(
-    "--variable",
-    "variables",
-    metavar="NAME",
-    multiple=True,
-    type=click.Choice(NAMES),
-    help="Send this variable; may be given several times. [default: v, os and ia]",
-)
-@click.option("--country", metavar="CODE", help="Your country, such as IS; it is never looked up.")
-@click.option("--stats/--no-stats", default=None, help="Declared statistics, sent on their own.")
-@click.option("--errors/--no-errors", default=None, help="Error reports, sent on their own.")
-@click.option("--direct/--no-direct", default=None, help="Plain news by https where Tor fails.")
+@common.choice
 @click.option("--new", is_flag=True, help="Decide for an application that has not run yet.")
 @common.reports
 def grant(
@@ -70,10 +65,6 @@ def grant(
     A name for which nothing is kept is refused where other applications are known, since it is
     then most likely misspelt. --new, or --state together with --product, says that it is meant.
     """
-    from mars.wire.variables import country_value
-
-    if country is not None and country_value(country.upper()) is None:
-        raise click.UsageError("A country is a code of ISO 3166-1, such as IS or DE.")
     new = new or (state_dir is not None and product is not None)
     engine, _ = common.stored(state_dir, product, channel, decides=True, new=new)
     _decide(engine, as_json, level, variables or None, stats, errors, direct, country)
@@ -115,10 +106,7 @@ def explain(
 
 
 def _decide(engine: Engine, as_json: bool, *decision: Any) -> None:
-    from mars.switches import granted
-
-    now = engine.ports.clock.now()
-    engine.decide(lambda state: granted(state, now, *decision))
+    engine.choose(*decision)
     if as_json:
         emit_json(_effective(engine, ok=True))
     else:
@@ -128,7 +116,8 @@ def _decide(engine: Engine, as_json: bool, *decision: Any) -> None:
 def _effective(engine: Engine, *, ok: bool) -> dict[str, Any]:
     from mars.switches import explain as layers
 
-    voice = engine.voice(engine.load())
+    state = engine.load()
+    voice = engine.voice(state)
     return {
         "ok": ok,
         "level": voice.level,
@@ -137,6 +126,7 @@ def _effective(engine: Engine, *, ok: bool) -> dict[str, Any]:
         "stats": voice.stats,
         "errors": voice.errors,
         "direct": voice.direct,
+        "country": state.country,
         "layers": layers(voice),
     }
 
@@ -148,3 +138,6 @@ def _print(engine: Engine) -> None:
         click.echo(f"{mark} {layer['layer']:14}{layer['level']:9}{layer['says']}")
     variables = f" ({', '.join(table['variables'])})" if table["variables"] else ""
     click.echo(f"Automatic traffic: {table['level']}{variables}")
+    for name, label in _SWITCHES.items():
+        click.echo(f"{label}: {'yes' if table[name] else 'no'}")
+    click.echo(f"Country: {table['country'] or 'none named'}")

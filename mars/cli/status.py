@@ -18,6 +18,7 @@ _LABELS = (
     ("level", "Level"),
     ("decided_by", "Decided by"),
     ("variables", "Variables"),
+    ("country", "Country"),
     ("to_ask", "Not asked yet"),
     ("next", "Next fetch, at the earliest"),
     ("last", "Last try"),

@@ -102,6 +102,7 @@ class Mars:
             App("", "", ""),
         )
         settings = attempt("tor", lambda: _tor(tor, socks, path), TorSettings())
+        attempt("socks", lambda: factory.require_socks(settings.socks), None)
         self._clock = clock or factory.system_clock()
         self._engine: Engine = Engine(
             app,

@@ -31,6 +31,14 @@ def fetcher(socks: str, clock: Clock | None = None, chance: Chance | None = None
     return TorFetcher(parse_proxy(socks), clock or system_clock(), chance or system_chance())
 
 
+def require_socks(socks: str | None) -> None:
+    """Raises ``ConfigError`` where ``socks`` is given and no address of a SocksPort."""
+    if socks is not None:
+        from mars.adapters.socks import parse_proxy
+
+        parse_proxy(socks)
+
+
 def direct_fetcher(clock: Clock | None = None) -> Fetcher:
     """Without Tor: https only, no query string, no onion; for users who explicitly allowed it."""
     from mars.adapters.http import DirectFetcher

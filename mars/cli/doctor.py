@@ -76,6 +76,7 @@ def doctor(
     Exit code: 0 when nothing failed, 1 when something did.
     """
     trust = None if trust_file is None else common.trusted(trust_file)
+    factory.require_socks(socks)
     settings = TorSettings(
         socks=socks,
         control=control,

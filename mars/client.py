@@ -191,11 +191,10 @@ class Mars:
         With ``level`` the request as it would be if the user now chose so: all arguments mean what
         they mean to ``consent.grant``, and what that refuses gives None. Nothing is stored.
         """
-        attempt = self._problems.attempt
+        attempt, chosen = self._problems.attempt, (variables, stats, errors, direct, country)
         state = attempt("state", self._engine.load, None)
         if state is None:
             return None
-        chosen = (variables, stats, errors, direct, country)
         return attempt("preview", lambda: self._preview(state, level, *chosen), None)
 
     def _preview(self, state: State, level: str | None, *chosen: Any) -> Plan | None:
@@ -209,8 +208,7 @@ class Mars:
     def check_now(self) -> bool:
         """Asks for a check in the background: plain, at most once an hour.
 
-        False where it is too early for another, nothing may be sent, no server is known, or the
-        thread does not run; ``status()["check"]`` says which.
+        False where that may not be now; ``status()["check"]`` says why.
         """
         if self.status().get("check", "unknown"):
             return False

@@ -156,7 +156,7 @@ class Daemon:
     def watch(self) -> None:
         """Looks where another process changed what is kept: a decision, or a fetch by hand."""
         for entry, mars in self._serving.values():
-            if self._stamps.get(entry.name, entry) not in (entry, _stamp(entry)):
+            if self._stamps.get(entry.name) != _stamp(entry):
                 mars.look()
 
     def stop(self) -> None:

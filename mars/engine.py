@@ -63,13 +63,13 @@ class Engine(Records):
 
     # --- what may be sent -------------------------------------------------------------------
 
-    def choose(self, *chosen: Any, **more: Any) -> None:
+    def choose(self, *chosen: Any, **named: Any) -> None:
         """Keeps what the user chose (``granted``); the first fetch is planned from this moment on.
 
         Raises ``StateError``, and as ``granted`` for what cannot be chosen.
         """
         now = self.ports.clock.now()
-        self.decide(lambda state: granted(state, now, *chosen, **more))
+        self.decide(lambda state: granted(state, now, *chosen, **named))
         with contextlib.suppress(StateError):  # the decision stands; the next look plans it else
             self.update(lambda state: state if state.schedule else self._look(state, None)[0])
 

@@ -68,6 +68,7 @@ choice = options(
         metavar="NAME",
         multiple=True,
         type=click.Choice(NAMES),
+        callback=lambda _ctx, _param, names: names or None,
         help="Send this variable; may be given several times. [default: v, os and ia]",
     ),
     click.option(
@@ -82,7 +83,7 @@ choice = options(
     click.option("--errors/--no-errors", default=None, help="Error reports, sent on their own."),
     click.option("--direct/--no-direct", default=None, help="Plain news by https where Tor fails."),
 )
-"""What a user chooses beside the level; what is not given stays as it was decided before."""
+"""What a user chooses beside the level, as ``mars.switches.granted`` takes it."""
 
 
 def reports(command: Command) -> Command:

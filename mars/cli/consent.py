@@ -50,13 +50,9 @@ def grant(
     state_dir: Path | None,
     product: str | None,
     channel: str,
-    variables: tuple[str, ...],
-    country: str | None,
-    stats: bool | None,
-    errors: bool | None,
-    direct: bool | None,
     new: bool,
     as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Agree to LEVEL from now on: plain sends no data, tracked the variables you name.
 
@@ -67,7 +63,8 @@ def grant(
     """
     new = new or (state_dir is not None and product is not None)
     engine, _ = common.stored(state_dir, product, channel, decides=True, new=new)
-    _decide(engine, as_json, level, variables or None, stats, errors, direct, country)
+    engine.choose(level, **chosen)
+    _print(engine, as_json)
 
 
 @click.command(short_help="Send nothing any more.")
@@ -79,7 +76,8 @@ def revoke(state_dir: Path | None, product: str | None, channel: str, as_json: b
     Exit code: 0 when that is kept, 1 when not, or when nothing is known of that application.
     """
     engine, _ = common.stored(state_dir, product, channel, changes=True)
-    _decide(engine, as_json, OFF, (), False, False, False, "")
+    engine.choose(OFF, (), stats=False, errors=False, direct=False, country="")
+    _print(engine, as_json)
 
 
 @click.command(short_help="Show every layer and which one decided.")
@@ -97,20 +95,9 @@ def explain(
     engine, state = common.stored(state_dir, product, channel)
     voice = engine.voice(state)
     held = require is None or LEVELS.index(voice.level) <= LEVELS.index(require)
-    if as_json:
-        emit_json(_effective(engine, ok=held))
-    else:
-        _print(engine)
+    _print(engine, as_json, ok=held)
     if not held:
         sys.exit(1)
-
-
-def _decide(engine: Engine, as_json: bool, *decision: Any) -> None:
-    engine.choose(*decision)
-    if as_json:
-        emit_json(_effective(engine, ok=True))
-    else:
-        _print(engine)
 
 
 def _effective(engine: Engine, *, ok: bool) -> dict[str, Any]:
@@ -131,8 +118,11 @@ def _effective(engine: Engine, *, ok: bool) -> dict[str, Any]:
     }
 
 
-def _print(engine: Engine) -> None:
-    table = _effective(engine, ok=True)
+def _print(engine: Engine, as_json: bool, *, ok: bool = True) -> None:
+    table = _effective(engine, ok=ok)
+    if as_json:
+        emit_json(table)
+        return
     for layer in table["layers"]:
         mark = "->" if layer["decided"] else "  "
         click.echo(f"{mark} {layer['layer']:14}{layer['level']:9}{layer['says']}")

@@ -38,12 +38,8 @@ def preview(
     url: str | None,
     app_version: str | None,
     level: str | None,
-    variables: tuple[str, ...],
-    country: str | None,
-    stats: bool | None,
-    errors: bool | None,
-    direct: bool | None,
     as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Show the exact bytes of the next request, where they would go, and why. Sends nothing.
 
@@ -53,10 +49,9 @@ def preview(
     Exit code: 0 when a request would be sent, 1 when nothing would.
     """
     engine, state = common.stored(state_dir, product, channel, version=app_version)
-    chosen = (variables or None, stats, errors, direct, country)
     if level is not None:
-        state = granted(state, engine.ports.clock.now(), level, *chosen)
-    elif any(value is not None for value in chosen):
+        state = granted(state, engine.ports.clock.now(), level, **chosen)
+    elif any(value is not None for value in chosen.values()):
         raise click.UsageError("Name the level that goes with this choice: --level.")
     plan = engine.plan(state, engine.voice(state), url)
     if as_json:

@@ -48,7 +48,14 @@ class Entry:
     output: Path
 
 
-def read_entry(path: Path, default: Callable[[Pinned], Path]) -> Entry:
+def own_place(pinned: Pinned) -> Path:
+    """The platform's own folder for the state of one product and channel."""
+    from mars import factory
+
+    return Path(factory.state_folder(factory.this_host(), pinned.product, pinned.channel))
+
+
+def read_entry(path: Path, default: Callable[[Pinned], Path] = own_place) -> Entry:
     """``default`` says where its state lies if it does not say so itself.
 
     Raises ``ConfigError`` (``app-invalid``, ``not-private``, or the reasons of the trust file).
@@ -90,13 +97,6 @@ def read_entry(path: Path, default: Callable[[Pinned], Path]) -> Entry:
         state=state,
         output=output,
     )
-
-
-def own_place(pinned: Pinned) -> Path:
-    """The platform's own folder for the state of one product and channel."""
-    from mars import factory
-
-    return Path(factory.state_folder(factory.this_host(), pinned.product, pinned.channel))
 
 
 Turned = Callable[[Mars], None]

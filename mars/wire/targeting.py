@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from mars.wire.motd import MAX_URL, Message, Motd
+from mars.wire.motd import MAX_URL, Message, Motd, Target
 from mars.wire.onion import is_onion_host
 from mars.wire.product import is_release
 
@@ -88,13 +88,21 @@ def select(
     return [
         _shown(message, wanted)
         for message in motd.messages
-        if _is_current(message, now) and matches(message, version, platform, wanted)
+        if _is_current(message, now)
+        and matches(message.target, version, platform, wanted, unsure=message.kind == SECURITY)
     ]
 
 
-def matches(message: Message, version: str, platform: str, preferences: Sequence[str]) -> bool:
-    """Whether an installation is meant; ``preferences`` as made by ``preferences()``."""
-    target, unsure = message.target, message.kind == SECURITY
+def matches(
+    target: Target | None,
+    version: str,
+    platform: str,
+    preferences: Sequence[str],
+    *,
+    unsure: bool = False,
+) -> bool:
+    """Whether an installation is meant; ``preferences`` as made by ``preferences()``, ``unsure``
+    as for ``version_matches()``."""
     if target is None:
         return True
     return (

@@ -16,7 +16,7 @@ import pytest
 from mars import factory, schedule
 from mars import state as states
 from mars.client import Mars
-from mars.daemon import Daemon, Entry, Turned, client, own_place, read_entry
+from mars.daemon import Daemon, Entry, Turned, client, read_entry
 from mars.engine import STATE_FILE
 from mars.errors import MarsError
 from mars.testing.publisher import Publisher
@@ -155,7 +155,7 @@ def test_a_wrong_file_is_named(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "bad.trust").write_bytes(b"[]")
     (tmp_path / "bad.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(MarsError) as refused:
-        read_entry(tmp_path / "bad.toml", own_place)
+        read_entry(tmp_path / "bad.toml")
     assert refused.value.reason == reason
 
 

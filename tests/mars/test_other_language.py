@@ -22,7 +22,7 @@ from tests.mars.waiting import until
 
 COMMAND = str(Path(sys.executable).with_name("mars"))
 URL = "http://127.0.0.1:8080/motd/motd.json"
-SOON = 20.0
+SOON = 15.0
 """Seconds; the daemon looks every three."""
 
 
@@ -166,7 +166,7 @@ def test_a_daemon_whose_reader_is_gone_ends(
         ],
         capture_output=True,
         env=app.environ,
-        timeout=20,
+        timeout=15,
     )
     assert json.loads(deaf.stdout)["event"] == "reload"
     assert b"Traceback" not in deaf.stderr

@@ -150,7 +150,7 @@ class Engine(Records):
         if schedule.may_check(state.checked, self.ports.clock.now()):
             return None
         then = format_time(min((state.checked or 0) + schedule.CHECK_EVERY, LAST))
-        return ConsentError("too-early", f"A check was just made; the next may be from {then} on.")
+        return ConsentError("too-early", f"A check was just made; wait with the next until {then}.")
 
     # --- one fetch --------------------------------------------------------------------------
 

@@ -150,27 +150,26 @@ def test_it_can_do_all_that_one_in_python_can(
     assert len(app.told("message")) == 1
 
 
-def test_a_daemon_whose_reader_is_gone_ends(
-    application: tuple[Application, SocksServer],
-) -> None:
-    app, _ = application
-    until(lambda: app.told("status"), SOON)
-    deaf = subprocess.run(
-        [
-            "bash",
-            "-c",
-            '"$0" daemon "$1" --state "$2" --json | head -1',
-            COMMAND,
-            app.apps,
-            app.news.parent / "s",
-        ],
-        capture_output=True,
-        env=app.environ,
-        timeout=15,
-    )
-    assert json.loads(deaf.stdout)["event"] == "reload"
-    assert b"Traceback" not in deaf.stderr
-    app.end()
+def test_a_daemon_whose_reader_is_gone_ends(tmp_path: Path) -> None:
+    (tmp_path / "mail.trust").write_bytes(Publisher().trust().encode())
+    (tmp_path / "mail.toml").write_text('trust = "mail.trust"\nstate = "state"\n')
+    with subprocess.Popen(
+        [COMMAND, "daemon", tmp_path, "--state", tmp_path / "root", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+    ) as daemon:
+        assert daemon.stdout is not None
+        assert daemon.stderr is not None
+        try:
+            assert json.loads(daemon.stdout.readline())["event"] == "reload"
+            daemon.stdout.close()
+            (tmp_path / "mail.toml").write_text('trust = "mail.trust"\nstate = "other"\n')
+            daemon.send_signal(signal.SIGHUP)
+            assert daemon.wait(SOON) == 1
+        finally:
+            daemon.kill()
+        assert b"Traceback" not in daemon.stderr.read()
 
 
 def test_two_applications_never_share_a_folder(

@@ -11,23 +11,27 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mars import consent, factory
 from mars.engine import FETCHER_LOCK, Engine, Ports
-from mars.errors import ConfigError, MarsError, StateError
+from mars.errors import ConfigError, ConsentError, MarsError, StateError
 from mars.opening import opener
 from mars.pinned import Pinned, read_bytes
 from mars.plan import App, Plan
 from mars.ports import TorSettings
+from mars.problems import Problems
 from mars.schedule import LONGEST_SLEEP
 from mars.switches import Consent, granted
+from mars.wire.times import LAST
 
 if TYPE_CHECKING:
     from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
     from mars.reading import Reading
+    from mars.state import State
     from mars.wire.targeting import Shown
 
+T = TypeVar("T")
 Show = Callable[["Shown"], object]
 
 JOIN = 0.5
@@ -63,7 +67,7 @@ class Mars:
         dispatch: Callable[[Callable[[], None]], object] | None = None,
         on_turn: Callable[[Mars], object] | None = None,
         debug: bool = False,
-        folder: str | os.PathLike[str] = "",
+        folder: str | os.PathLike[str] | None = None,
         store: Store | None = None,
         host: Platform | None = None,
         clock: Clock | None = None,
@@ -71,9 +75,7 @@ class Mars:
         fetcher: Callable[[Plan], Fetcher] | None = None,
         openpgp: Callable[[], OpenPGP] | None = None,
     ) -> None:
-        self._debug = debug
-        self._fault: MarsError | None = None
-        self._problem: MarsError | None = None
+        self._problems = Problems(debug)
         self._unshown: dict[str, Shown] = {}
         self._shows: list[Show] = []
         self._dispatch = dispatch or _at_once
@@ -82,38 +84,39 @@ class Mars:
         self._thread: threading.Thread | None = None
         self._ending: threading.Thread | None = None
         self._reset_signals()
-        pinned, known = b"", Pinned()
-        try:
-            pinned = read_bytes(trust)
-            known = Pinned.of(pinned, product)
-        except MarsError as error:
-            self._fault = error
-            self._note(error)
+        attempt = self._problems.attempt
+        pinned, known = attempt("trust", lambda: _pinned(trust, product), (b"", Pinned()))
         machine = host or factory.this_host()
-        path = os.fspath(folder) or factory.state_folder(machine, product, known.channel)
-        app = App(
-            product=product,
-            version=version,
-            url=url or known.url,
-            languages=tuple(languages or ()),
-            locale=locale,
-            ceiling=consent.cap("application", ceiling),
-            built=known.built,
+        path = attempt("folder", lambda: _folder(folder, machine, product, known), "")
+        app = attempt(
+            "Mars",
+            lambda: App(
+                product=str(product),
+                version=str(version),
+                url=str(url or known.url),
+                languages=tuple(languages or ()),
+                locale=str(locale),
+                ceiling=consent.cap("application", ceiling),
+                built=known.built,
+            ),
+            App("", "", ""),
         )
+        settings = attempt("tor", lambda: _tor(tor, socks, path), TorSettings())
+        attempt("socks", lambda: factory.require_socks(settings.socks), None)
         self._clock = clock or factory.system_clock()
         self._engine: Engine = Engine(
             app,
             pinned,
             Ports(
-                store=store or factory.folder(path),
+                store=store or factory.folder(path, self._problems.last),
                 host=machine,
                 clock=self._clock,
                 chance=chance or factory.system_chance(),
-                fetcher=fetcher or opener(_tor(tor, socks, path)),
+                fetcher=fetcher or opener(settings),
                 openpgp=openpgp or factory.openpgp,
             ),
         )
-        self.consent = Consent(self._engine, self._wake.set, self._note)
+        self.consent = Consent(self._engine, self._wake.set, self._problems)
         _alive.add(self)
 
     # --- what the host calls ----------------------------------------------------------------
@@ -130,16 +133,34 @@ class Mars:
 
     def start(self) -> None:
         """Starts the thread; returns at once. Calling it twice does nothing."""
-        if self._thread is None:
-            before, self._ending = self._ending, None
-            self._stopping = threading.Event()
-            self._thread = threading.Thread(
-                target=self._run, args=(self._stopping, before), name="mars", daemon=True
-            )
+        self._problems.attempt("start", self._start, None)
+
+    def _start(self) -> None:
+        if self._is_alive():
+            return
+        self._stopping, self._busy = threading.Event(), False
+        self._thread = threading.Thread(
+            target=self._run, args=(self._stopping, self._ending), name="mars", daemon=True
+        )
+        try:
             self._thread.start()
+        except (RuntimeError, MemoryError):
+            self._thread = None
+            raise StateError(
+                "no-thread",
+                "No thread can be started, so nothing is fetched; end other programs, or leave it: "
+                "the next start of the application tries again.",
+            ) from None
+        self._ending = None
+
+    def _is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def stop(self) -> None:
         """Ends the thread; returns at once even in the middle of a fetch."""
+        self._problems.attempt("stop", self._stop, None)
+
+    def _stop(self) -> None:
         thread, self._thread = self._thread, None
         self._stopping.set()
         self._wake.set()
@@ -148,43 +169,48 @@ class Mars:
             if thread is not threading.current_thread():
                 thread.join(JOIN if not self._busy else 0)
         unshown, self._unshown = self._unshown, {}
-        with contextlib.suppress(MarsError):
-            self._engine.give_back(unshown.values())
+        self._engine.give_back(unshown.values())
 
     def motd(self) -> Reading | None:
         """The last accepted news, as meant for this installation; None if there is none."""
-        try:
-            return self._engine.reading(self._engine.load())
-        except MarsError as error:
-            self._note(error)
-            return None
+        engine = self._engine
+        return self._problems.attempt("state", lambda: engine.reading(engine.load()), None)
 
     def preview(
-        self, level: str | None = None, variables: Collection[str] | None = None, country: str = ""
+        self,
+        level: str | None = None,
+        variables: Collection[str] | None = None,
+        country: str | None = None,
+        *,
+        stats: bool | None = None,
+        errors: bool | None = None,
+        direct: bool | None = None,
     ) -> Plan | None:
         """The next request (``bytes``, ``url``, ``values``); None where nothing would be sent.
 
-        With ``level`` and what goes with it: the request as it would be if the user now chose so,
-        for a consent screen. Nothing is stored.
+        With ``level`` the request as it would be if the user now chose so: all arguments mean what
+        they mean to ``consent.grant``, and what that refuses gives None. Nothing is stored.
         """
-        try:
-            state = self._engine.load()
+        attempt, chosen = self._problems.attempt, (variables, stats, errors, direct, country)
+        state = attempt("state", self._engine.load, None)
+        if state is None:
+            return None
+        return attempt("preview", lambda: self._preview(state, level, *chosen), None)
+
+    def _preview(self, state: State, level: str | None, *chosen: Any) -> Plan | None:
+        with contextlib.suppress(ConsentError):  # as where half a country is typed
             if level is not None:
-                now = self._clock.now()
-                state = granted(state, now, level, variables, country=country or None)
-            return self._engine.plan(state, self._engine.voice(state))
-        except MarsError:
-            return None
-        except (TypeError, ValueError, AttributeError) as error:
-            self._mistake("preview", error)
-            return None
+                state = granted(state, self._clock.now(), level, *chosen)
+            with contextlib.suppress(MarsError):
+                return self._engine.plan(state, self._engine.voice(state))
+        return None
 
     def check_now(self) -> bool:
         """Asks for a check in the background: plain, at most once an hour.
 
-        False where it is too early for another, nothing may be sent, or the thread does not run.
+        False where that may not be now; ``status()["check"]`` says why.
         """
-        if self._thread is None or not self._engine.may_check():
+        if self.status().get("check", "unknown"):
             return False
         self._checking = True
         self._wake.set()
@@ -199,26 +225,34 @@ class Mars:
         from mars.outcome import sentence
         from mars.status import status
 
-        table = status(self._engine)
-        table["running"] = self._thread is not None
+        table: dict[str, Any] = {}
+        table = self._problems.attempt("status", lambda: status(self._engine), table)
+        if not table.get("problem"):
+            self._problems.hold("state", None)
+        table["running"] = self._is_alive()
+        if not table["running"]:
+            table["check"] = {"reason": "not-running", "message": "Call start() first."}
         table["fetching_here"] = self._holder
-        problem = self._problem or self._engine.refused
-        table["problem"] = problem and {"reason": problem.reason, "message": sentence(problem)}
+        self._problems.hold("fetch", self._engine.refused)
+        self._problems.hold("damage", self._engine.damage)
+        problem = self._problems.last
+        if problem is not None:
+            table["problem"] = {"reason": problem.reason, "message": sentence(problem)}
         return table
 
     def journal(self) -> list[dict[str, Any]]:
         """What was sent, by which route, and what came back; oldest first."""
-        return self._engine.journal()
+        none: list[dict[str, Any]] = []
+        return self._problems.attempt("journal", self._engine.journal, none)
 
     def reset_age(self, installed: int | None = None) -> None:
         """Sets the date of installation: today, or the day of ``installed`` (Unix time)."""
-        if installed is not None and type(installed) is not int:
-            self._note(
-                ConfigError("bad-time", "Give the date of installation as Unix time, an int.")
-            )
-            return
-        with contextlib.suppress(StateError):
-            self._engine.set_installed(installed)
+        self._problems.attempt("reset_age", lambda: self._reset_age(installed), None)
+
+    def _reset_age(self, installed: int | None) -> None:
+        if not (installed is None or (type(installed) is int and 0 <= installed <= LAST)):
+            raise ConfigError("bad-time", "Give the date of installation as Unix time, an int.")
+        self._engine.set_installed(installed)
 
     # --- the thread -------------------------------------------------------------------------
 
@@ -229,6 +263,7 @@ class Mars:
             before.join()
         self._engine.halted = stopping.is_set
         with contextlib.ExitStack() as held:
+            held.callback(setattr, self, "_holder", False)
             ran: int | None = None
             while not stopping.is_set():
                 self._wake.clear()
@@ -242,35 +277,32 @@ class Mars:
                 # A clock that ran on in suspend must not count as running time.
                 ran = min(int(self._clock.monotonic() - started), sleep)
             if self._holder:
-                with contextlib.suppress(MarsError):
-                    self._engine.rest(ran)
-            self._holder = False
+                self._survive("fetching", lambda: self._engine.rest(ran), None)
+
+    def _survive(self, what: str, do: Callable[[], T], otherwise: T) -> T:
+        return self._problems.attempt(what, do, otherwise, thread=True)
 
     def _turn(self, held: contextlib.ExitStack, ran: int | None) -> int:
         """One turn of the loop; nothing that it calls may end the thread."""
-        sleep = LONGEST_SLEEP
         self._busy = True
-        try:
-            if self._acquire(held):
-                sleep = self._engine.step(ran)
-            if self._checking:
-                self._checking = False
-                self._engine.check()
-            self._problem = self._fault
-            self._deliver()
-            if self._on_turn is not None:
-                self._on_turn(self)
-        except MarsError as error:
-            self._problem = error
-        except Exception as error:  # noqa: BLE001 - the host must never feel our mistakes
-            self._problem = MarsError("internal", f"An error of ours ({type(error).__name__}).")
-        finally:
-            self._busy = False
+        sleep = self._survive("fetching", lambda: self._step(held, ran), LONGEST_SLEEP)
+        if self._checking:
+            self._checking = False
+            self._survive("check", self._engine.check, None)
+        self._problems.hold("fetch", self._engine.refused)
+        self._survive("news", self._deliver, None)
+        if self._on_turn is not None:
+            self._survive("on_turn", partial(self._on_turn, self), None)
+        self._busy = False
         return sleep
+
+    def _step(self, held: contextlib.ExitStack, ran: int | None) -> int:
+        return self._engine.step(ran) if self._acquire(held) else LONGEST_SLEEP
 
     def _acquire(self, held: contextlib.ExitStack) -> bool:
         """Whether this process is the one that fetches; another one is asked again hourly."""
         if not self._holder:
+            self._engine.load()  # in a folder whose state is another user's no lock is left behind
             try:
                 held.enter_context(self._engine.ports.store.lock(FETCHER_LOCK))
             except StateError as error:
@@ -289,7 +321,7 @@ class Mars:
             for message in messages:
                 for show in self._shows:
                     self._dispatch(partial(self._call, show, message))
-        except Exception:
+        except BaseException:
             # A host that is closing down takes no more calls: the next start shows them.
             unshown, self._unshown = self._unshown, {}
             self._engine.give_back(unshown.values())
@@ -297,18 +329,9 @@ class Mars:
 
     def _call(self, show: Show, message: Shown) -> None:
         self._unshown.pop(message.id, None)
-        try:
-            show(message)
-        except Exception as error:  # noqa: BLE001 - a callback's mistake is the host's, not ours
-            self._problem = MarsError("callback", f"on_motd raised {type(error).__name__}.")
-
-    def _note(self, error: MarsError) -> None:
-        self._problem = error
-        if self._debug and isinstance(error, ConfigError):
-            raise error
-
-    def _mistake(self, what: str, error: Exception) -> None:
-        self._note(ConfigError("wrong-call", f"{what} was called wrongly ({error})."))
+        ours = threading.current_thread() in (self._thread, self._ending)
+        call = partial(_call, show, message, ours)
+        self._problems.attempt(f"on_motd {id(show)}", call, None, thread=ours)
 
     def _reset_signals(self) -> None:
         self._wake = threading.Event()
@@ -344,12 +367,32 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def _call(show: Show, message: Shown, ours: bool) -> None:
+    """``sys.exit()`` ends the host's own thread, as the host wants it, and never ``ours``."""
+    try:
+        show(message)
+    except BaseException as error:
+        if not (ours or isinstance(error, Exception)):
+            raise
+        raise MarsError("callback", f"on_motd raised {type(error).__name__}.") from None
+
+
+def _pinned(trust: bytes | str | os.PathLike[str], product: str) -> tuple[bytes, Pinned]:
+    data = read_bytes(trust)
+    return data, Pinned.of(data, product)
+
+
+def _folder(
+    given: str | os.PathLike[str] | None, machine: Platform, product: str, known: Pinned
+) -> str:
+    return os.fsdecode(given or "") or factory.state_folder(machine, product, known.channel)
+
+
 def _tor(settings: TorSettings | None, socks: str, path: str) -> TorSettings:
     """With a place for a tor of our own, which is started only where none runs."""
     given = settings or TorSettings()
-    return replace(
-        given, socks=given.socks or socks or None, folder=given.folder or str(Path(path) / "tor")
-    )
+    place = str(Path(path) / "tor") if path else None
+    return replace(given, socks=given.socks or socks or None, folder=given.folder or place)
 
 
 def _at_once(call: Callable[[], None]) -> None:

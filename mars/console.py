@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
 import os
 import sys
@@ -16,7 +17,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import click
 
@@ -94,15 +95,29 @@ def json_option(text: str = "Print one JSON document.") -> Callable[[F], F]:
 
 
 def run(command: click.Command, name: str) -> NoReturn:
-    """Runs ``command`` as the process's main program and exits with the agreed codes."""
+    """Runs ``command`` as the process's main program and exits with the agreed codes.
+
+    A character that the output's encoding lacks, as with LANG=C or in a file on Windows, is
+    written as its escape: no command fails for the sake of one.
+    """
+    sys.stdout, sys.stderr = _never_failing(sys.stdout), _never_failing(sys.stderr)
     chosen: dict[str, bool] = {}
     try:
         code = _run(command, name, chosen)
     except OSError as error:  # stdout or stderr itself
         code = _lost(error, name)
-    for stream in (sys.stdout, sys.stderr):
-        code = _flush(stream, name, code)
+    code = _flush(sys.stdout, name, code)
+    _flush(sys.stderr, name, code)
     sys.exit(code)
+
+
+def _never_failing(stream: TextIO | None) -> TextIO:
+    """``stream``, or what takes all and keeps nothing where it was closed from the beginning."""
+    if stream is None:
+        return Path(os.devnull).open("w", encoding="utf-8")
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return stream
 
 
 def _run(command: click.Command, name: str, chosen: Mapping[str, bool]) -> int:
@@ -115,7 +130,7 @@ def _run(command: click.Command, name: str, chosen: Mapping[str, bool]) -> int:
         error.show()
         return error.exit_code
     except SystemExit as error:
-        return error.code if isinstance(error.code, int) else 1
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
     except BrokenPipeError:
         return 1
     except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours, told in a line
@@ -139,18 +154,18 @@ def _told(error: Exception) -> tuple[str, str]:
     return "internal", _defect(error)
 
 
-def _flush(stream: Any, name: str, code: int) -> int:
+def _flush(stream: TextIO, name: str, code: int) -> int:
     """What the interpreter does at its end, where a failure would make the exit code 120."""
     try:
-        if stream is not None:
-            stream.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        stream.flush()
+    except (OSError, ValueError) as error:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return code or _lost(error, name)
     return code
 
 
-def _lost(error: OSError, name: str) -> int:
+def _lost(error: Exception, name: str) -> int:
     """Nobody reads the output any more, which is no news to him, or it cannot be written."""
     if not isinstance(error, BrokenPipeError):
         with contextlib.suppress(OSError):

@@ -1,29 +1,33 @@
 """One process per user that fetches for any number of applications, in whatever language.
 
 Each application has a file ``NAME.toml`` in one folder, and its own trust, consent, circuits and
-times. Its current news stands as JSON in a file that it reads when it likes.
+times. Its current news stands as JSON in a file that it reads when it likes; what happens is told
+as events. docs/embedding.md describes both.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import stat
 import tomllib
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mars.client import Mars
+from mars.engine import STATE_FILE
 from mars.errors import ConfigError, MarsError, StateError
-from mars.pinned import Pinned, read_bytes, read_small
+from mars.pinned import Pinned, read_bytes, read_small, require_own
+
+if TYPE_CHECKING:
+    from mars.wire.targeting import Shown
 
 CURRENT = "current.json"
 """The news of an application, beside its state unless it names another file."""
 
-_MEMBERS = frozenset({"trust", "version", "languages", "locale", "url", "output", "level"})
+_MEMBERS = frozenset({"trust", "version", "languages", "locale", "url", "state", "output", "level"})
 
 
 @dataclass(frozen=True)
@@ -39,14 +43,27 @@ class Entry:
     locale: str
     url: str
     level: str
-    output: Path | None
+    state: Path
+    """Folder of the client's state, as ``--state`` of every command."""
+    output: Path
 
 
-def read_entry(path: Path) -> Entry:
-    """Raises ``ConfigError`` (``app-invalid``, or the reasons of the trust file)."""
+def own_place(pinned: Pinned) -> Path:
+    """The platform's own folder for the state of one product and channel."""
+    from mars import factory
+
+    return Path(factory.state_folder(factory.this_host(), pinned.product, pinned.channel))
+
+
+def read_entry(path: Path, default: Callable[[Pinned], Path] = own_place) -> Entry:
+    """``default`` says where its state lies if it does not say so itself.
+
+    Raises ``ConfigError`` (``app-invalid``, ``not-private``, or the reasons of the trust file).
+    """
+    require_own(path)
     try:
         source = read_small(path)
-        table = tomllib.loads(source.decode("utf-8"))
+        table = tomllib.loads(source.decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         raise _wrong(path, "cannot be read as TOML") from None
     unknown = sorted(set(table) - _MEMBERS)
@@ -61,27 +78,52 @@ def read_entry(path: Path) -> Entry:
     if "trust" not in table:
         raise _wrong(path, "names no trust file")
     trust = read_bytes(path.parent / table["trust"])
+    require_own(path.parent / table["trust"])
+    pinned = Pinned.of(trust)
+    state = path.parent / table["state"] if "state" in table else default(pinned)
+    output = path.parent / table["output"] if "output" in table else state / CURRENT
+    for place in (state, output):
+        require_own(place)
     return Entry(
         name=path.stem,
         source=source,
         trust=trust,
-        pinned=Pinned.of(trust),
+        pinned=pinned,
         version=table.get("version", ""),
         languages=tuple(languages),
         locale=table.get("locale", ""),
         url=table.get("url", ""),
         level=table.get("level", "tracked"),
-        output=path.parent / table["output"] if "output" in table else None,
+        state=state,
+        output=output,
     )
 
 
-class Daemon:
-    """Serves the applications of ``folder``. ``make`` turns an entry into its client."""
+Turned = Callable[[Mars], None]
+Tell = Callable[[dict[str, Any]], object]
 
-    def __init__(self, folder: Path, make: Callable[[Entry], Mars]) -> None:
+
+class Daemon:
+    """Serves the applications of ``folder``. ``make`` turns an entry into its client.
+
+    ``default`` says where the state of one lies that does not say so itself. ``tell`` is called
+    with each event, also from the clients' threads.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        make: Callable[[Entry, Turned], Mars],
+        default: Callable[[Pinned], Path] = own_place,
+        tell: Tell | None = None,
+    ) -> None:
         self._folder = folder
         self._make = make
+        self._default = default
+        self._tell = tell
         self._serving: dict[str, tuple[Entry, Mars]] = {}
+        self._stamps: dict[str, object] = {}
+        self._told: dict[str, dict[str, Any]] = {}
         self.problems: dict[str, MarsError] = {}
 
     def reload(self) -> None:
@@ -101,9 +143,21 @@ class Daemon:
             if name in self._serving:
                 self._serving[name][1].look()
             else:
-                mars = self._make(entry)
-                self._serving[name] = (entry, mars)
-                mars.start()
+                self._start(entry)
+
+    def _start(self, entry: Entry) -> None:
+        self._told.pop(entry.name, None)
+        mars = self._make(entry, partial(self._turned, entry))
+        self._serving[entry.name] = (entry, mars)
+        if self._tell is not None:
+            mars.on_motd(partial(self._show, entry.name))
+        mars.start()
+
+    def watch(self) -> None:
+        """Looks where another process changed what is kept: a decision, or a fetch by hand."""
+        for entry, mars in self._serving.values():
+            if self._stamps.get(entry.name) != _stamp(entry):
+                mars.look()
 
     def stop(self) -> None:
         """Ends all, in milliseconds."""
@@ -118,22 +172,64 @@ class Daemon:
 
     def _entries(self) -> dict[str, Entry]:
         """All readable files; one application that is wrong stops no other."""
-        _require_own(self._folder)
+        require_own(self._folder)
         found: dict[str, Entry] = {}
         for path in sorted(self._folder.glob("*.toml")):
             try:
-                _require_own(path)
-                entry = read_entry(path)
+                entry = read_entry(path, self._default)
                 _require_single(entry, found)
                 found[entry.name] = entry
             except MarsError as error:
                 self.problems[path.stem] = error
+        return self._apart(found)
+
+    def _apart(self, found: dict[str, Entry]) -> dict[str, Entry]:
+        """Without those that share a folder: none of them could tell its state from another's."""
+        places = Counter(entry.state.absolute() for entry in found.values())
+        for name in [n for n, entry in found.items() if places[entry.state.absolute()] > 1]:
+            self.problems[name] = StateError(
+                "state-shared",
+                f"{name}.toml has the folder of its state in common with another; write into each "
+                'a folder of its own, state = "…", or leave --state out.',
+            )
+            del found[name]
         return found
 
+    def _turned(self, entry: Entry, mars: Mars) -> None:
+        """After each look of a client, in its thread: its file, then its event."""
+        self._stamps[entry.name] = _stamp(entry)  # before it is read: what comes later is seen
+        problem: dict[str, Any] = {}
+        try:
+            write_current(entry.output, mars)
+        except MarsError as error:
+            problem = {"problem": {"reason": error.reason, "message": error.message}}
+            raise
+        finally:
+            self._report(entry.name, {**mars.status(), **problem})
 
-def client(entry: Entry, folder: str, **ports: Any) -> Mars:
-    """The client of one application, which writes its news after each look."""
-    output = entry.output or Path(folder) / CURRENT
+    def _report(self, name: str, status: dict[str, Any]) -> None:
+        """Only where something changed; how long an overdue fetch still waits is no news."""
+        status.pop("overdue_wait", None)
+        if self._tell is not None and self._told.get(name) != status:
+            self._told[name] = status
+            self._tell({"event": "status", "app": name, **status})
+
+    def _show(self, name: str, message: Shown) -> None:
+        if self._tell is not None:
+            self._tell({"event": "message", "app": name, **asdict(message)})
+
+
+def _stamp(entry: Entry) -> object:
+    """Changes when the state is replaced."""
+    try:
+        facts = (entry.state / STATE_FILE).stat()
+    except OSError:
+        return None
+    return facts.st_mtime_ns, facts.st_ino
+
+
+def client(entry: Entry, turned: Turned, **more: Any) -> Mars:
+    """The client of one application; ``more`` goes to ``Mars``."""
     return Mars(
         entry.pinned.product,
         entry.version,
@@ -142,9 +238,9 @@ def client(entry: Entry, folder: str, **ports: Any) -> Mars:
         locale=entry.locale,
         url=entry.url,
         ceiling=entry.level,
-        folder=folder,
-        on_turn=partial(write_current, output),
-        **ports,
+        folder=entry.state,
+        on_turn=turned,
+        **more,
     )
 
 
@@ -171,25 +267,6 @@ def _require_single(entry: Entry, found: dict[str, Entry]) -> None:
                 "app-twice",
                 f"{other.name}.toml already serves this product and channel; remove one.",
             )
-
-
-def _require_own(path: Path) -> None:
-    """Refuses what another user made or may change: it names whose news are shown as whose.
-
-    Only where files have owners (POSIX). Raises ``ConfigError`` (``not-private``).
-    """
-    if not hasattr(os, "geteuid"):
-        return
-    try:
-        facts = path.stat()
-    except OSError:
-        raise _wrong(path, "cannot be read") from None
-    if facts.st_uid not in (0, os.geteuid()) or facts.st_mode & stat.S_IWOTH:
-        raise ConfigError(
-            "not-private",
-            f"{path.name} belongs to another user or may be changed by any; make it your own "
-            "(chown) and take the right away (chmod o-w).",
-        )
 
 
 def _wrong(path: Path, what: str) -> ConfigError:

@@ -7,153 +7,54 @@ Errors of the outside world end in an ``Outcome``, never in the host application
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mars import consent, journal, schedule
+from mars import consent, schedule
 from mars import outcome as outcomes
 from mars import state as states
 from mars.errors import ConsentError, MarsError, StateError
 from mars.outcome import Outcome
 from mars.pinned import read_root
 from mars.plan import App, Plan, plan, voices
-from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Request, Store
+from mars.ports import Request
+from mars.records import (
+    FETCHER_LOCK,
+    JOURNAL_FILE,
+    LOCK,
+    LOCK_WAIT,
+    STATE_FILE,
+    Ports,
+    Records,
+)
 from mars.remembered import plain, read_document, to_keep, trust_state
 from mars.state import State
+from mars.switches import granted
+from mars.wire.times import LAST, format_time
 
 if TYPE_CHECKING:
     from mars.reading import Reading
     from mars.wire.keys import TrustRoot
     from mars.wire.targeting import Shown
 
-STATE_FILE = "state.json"
-JOURNAL_FILE = "journal.jsonl"
-FETCHER_LOCK = "fetcher"
-"""Held by the one process that fetches for this user, product and channel."""
-LOCK = "state"
-LOCK_WAIT = 5.0
-"""Seconds. The lock is held only while a small file is read and replaced."""
+__all__ = ["FETCHER_LOCK", "JOURNAL_FILE", "LOCK", "LOCK_WAIT", "STATE_FILE", "Engine", "Ports"]
+
 UNCHANGED = frozenset({"expired", "keys-expired"})
 """Refusals of a genuine document that lies there too long: no reason to come more often."""
 
 
-@dataclass(frozen=True)
-class Ports:
-    """The outside world. Replace any of it in a test."""
-
-    store: Store
-    host: Platform
-    clock: Clock
-    chance: Chance
-    fetcher: Callable[[Plan], Fetcher]
-    """Opens the way for one request; called for every fetch anew."""
-    openpgp: Callable[[], OpenPGP]
-
-
-class Engine:
+class Engine(Records):
     """The client of one product and channel. Not thread-safe; the store's lock guards the files."""
 
     def __init__(self, app: App, trust: bytes, ports: Ports) -> None:
-        self._given = app
+        super().__init__(app, ports)
         self._trust = trust
-        self.ports = ports
         self._root: TrustRoot | None = None
-        self._pick: float | None = None
-        self._veto: consent.Decision | None = None
         self.halted: Callable[[], bool] = lambda: False
         """Whether the application has stopped its client; then no request leaves any more."""
         self.refused: MarsError | None = None
         """Why the last fetch of this process brought nothing; None if it did."""
-
-    # --- state -----------------------------------------------------------------------------
-
-    def load(self) -> State:
-        """The state as it is on disk now, or a first run's. Writes nothing."""
-        stored = states.decode(self.ports.store.read(STATE_FILE)) or self._first()
-        return states.narrowed(stored, self._veto)
-
-    def _first(self) -> State:
-        if self._pick is None:  # one draw, so that a preview before the first write stays true
-            self._pick = self.ports.chance.uniform(0.0, 1.0)
-        return states.first(self.ports.clock.now(), self._pick)
-
-    def update(self, change: Callable[[State], State]) -> State:
-        """Reads, changes and replaces the state under its lock; writes only what changed.
-
-        What the application says of itself is kept with it. Raises ``StateError``.
-        """
-        store, veto = self.ports.store, self._veto
-        with store.lock(LOCK, LOCK_WAIT):
-            stored = states.decode(store.read(STATE_FILE))
-            before = states.narrowed(stored or self._first(), veto)
-            after = replace(change(before), app=self._profile(before))
-            if stored is None or after != stored:
-                store.write(STATE_FILE, states.encode(after))
-        if self._veto is veto:
-            self._veto = None
-        return after
-
-    def _profile(self, before: State) -> Mapping[str, Any]:
-        """The application's own word stands against a command line's."""
-        own = bool(before.app) and before.app.get("by_hand") is False
-        return before.app if self._given.by_hand and own else self._given.profile()
-
-    def decide(self, change: Callable[[State], State]) -> None:
-        """Keeps the user's decision. What it takes back holds at once in this process.
-
-        Even where it cannot be stored (``StateError``): then until it can.
-        """
-        self._veto = change(self.load()).decision
-        self.update(change)
-
-    def record(self, entry: Mapping[str, Any]) -> None:
-        """Adds to the journal. Raises ``StateError``."""
-        store = self.ports.store
-        with store.lock(LOCK, LOCK_WAIT):
-            store.write(JOURNAL_FILE, journal.add(store.read(JOURNAL_FILE), entry))
-
-    def _complete(self, begun: Mapping[str, Any] | None, entry: Mapping[str, Any]) -> None:
-        """Says in the journal how it ended, if that can be written; news is read all the same."""
-        store = self.ports.store
-        with contextlib.suppress(StateError):
-            if begun is None:
-                self.record(entry)
-                return
-            with store.lock(LOCK, LOCK_WAIT):
-                data = journal.complete(store.read(JOURNAL_FILE), begun, entry)
-                if data is not None:
-                    store.write(JOURNAL_FILE, data)
-
-    def journal(self) -> list[dict[str, Any]]:
-        """Everything that was sent, oldest first."""
-        return journal.decode(self.ports.store.read(JOURNAL_FILE))
-
-    def is_served(self) -> bool:
-        """Whether a process fetches for this installation at this moment."""
-        if self.ports.store.read(STATE_FILE) is None:
-            return False  # asking for the lock would make the folder
-        try:
-            with self.ports.store.lock(FETCHER_LOCK):
-                return False
-        except StateError as error:
-            return error.reason == "locked"
-
-    def delete_journal(self) -> None:
-        """Raises ``StateError``."""
-        with self.ports.store.lock(LOCK, LOCK_WAIT):
-            self.ports.store.delete(JOURNAL_FILE)
-
-    def forget(self) -> None:
-        """Makes this a new installation, without consent. Raises ``StateError``."""
-        with self.ports.store.lock(LOCK, LOCK_WAIT):
-            self.ports.store.delete(STATE_FILE)
-            self.ports.store.delete(JOURNAL_FILE)
-
-    def set_installed(self, installed: int | None = None) -> None:
-        """Today, or the day of ``installed`` (Unix time). Raises ``StateError``."""
-        moment = self.ports.clock.now() if installed is None else installed
-        self.update(lambda state: replace(state, installed=states.midnight(moment)))
 
     def app(self, state: State) -> App:
         """The application, with the times that are known to have passed."""
@@ -161,6 +62,16 @@ class Engine:
         return replace(self._given, issued=issued if type(issued) is int else 0)
 
     # --- what may be sent -------------------------------------------------------------------
+
+    def choose(self, *chosen: Any, **named: Any) -> None:
+        """Keeps what the user chose (``granted``); the first fetch is planned from this moment on.
+
+        Raises ``StateError``, and as ``granted`` for what cannot be chosen.
+        """
+        now = self.ports.clock.now()
+        self.decide(lambda state: granted(state, now, *chosen, **named))
+        with contextlib.suppress(StateError):  # the decision stands; the next look plans it else
+            self.update(lambda state: state if state.schedule else self._look(state, None)[0])
 
     def voice(
         self, state: State, *, asked: str | None = None, check: bool = False
@@ -223,17 +134,23 @@ class Engine:
 
         Raises as ``fetch``.
         """
-        if not self.may_check():
+        if self.check_refusal(self.load()):
             return None
         now = self.ports.clock.now()
         self.update(lambda current: replace(current, checked=now))
         return self.fetch(check=True)
 
-    def may_check(self) -> bool:
-        """Whether a check is not too early, and allowed at all."""
-        state = self.load()
-        allowed = self.voice(state, check=True).level != consent.OFF
-        return allowed and schedule.may_check(state.checked, self.ports.clock.now())
+    def check_refusal(self, state: State) -> MarsError | None:
+        """Why no check may be asked for now: nothing may be sent, no server is known, or the last
+        one was within the hour (``too-early``). None where one may."""
+        try:
+            self.plan(state, self.voice(state, check=True))
+        except MarsError as error:
+            return error
+        if schedule.may_check(state.checked, self.ports.clock.now()):
+            return None
+        then = format_time(min((state.checked or 0) + schedule.CHECK_EVERY, LAST))
+        return ConsentError("too-early", f"A check was just made; wait with the next until {then}.")
 
     # --- one fetch --------------------------------------------------------------------------
 
@@ -264,6 +181,7 @@ class Engine:
             begun.append(entry)
 
         outcome, learnt = self._exchange(ready, state, Request(ready.url, leaving=leaving), begun)
+        outcome = outcomes.as_sent(outcome, ready, begun)
         now, chance = self.ports.clock.now(), self.ports.chance
 
         def change(current: State) -> State:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from mars.errors import MarsError
 from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store, Tor, TorSettings
 
 
@@ -28,6 +31,14 @@ def fetcher(socks: str, clock: Clock | None = None, chance: Chance | None = None
     return TorFetcher(parse_proxy(socks), clock or system_clock(), chance or system_chance())
 
 
+def require_socks(socks: str | None) -> None:
+    """Raises ``ConfigError`` where ``socks`` is given and no address of a SocksPort."""
+    if socks is not None:
+        from mars.adapters.socks import parse_proxy
+
+        parse_proxy(socks)
+
+
 def direct_fetcher(clock: Clock | None = None) -> Fetcher:
     """Without Tor: https only, no query string, no onion; for users who explicitly allowed it."""
     from mars.adapters.http import DirectFetcher
@@ -42,11 +53,21 @@ def file_fetcher() -> Fetcher:
     return FileFetcher()
 
 
-def folder(path: str) -> Store:
-    """The client's private folder at ``path``; made on the first write."""
-    from mars.adapters.files import Folder
+def folder(path: str, missing: MarsError | None = None) -> Store:
+    """The client's private folder at ``path``; made on the first write.
 
-    return Folder(path)
+    Where ``path`` is empty, one of which every use raises ``missing``.
+    """
+    from mars.adapters.files import Folder, Nowhere
+
+    return Folder(path) if path or missing is None else Nowhere(missing)
+
+
+def kept(path: Path, pattern: str) -> list[Path]:
+    """The folders below ``path`` that match ``pattern`` and in which a client keeps a state."""
+    from mars.adapters.files import kept as kept_in
+
+    return kept_in(path, pattern)
 
 
 def clear(path: str) -> None:
@@ -57,14 +78,17 @@ def clear(path: str) -> None:
 
 
 def state_folder(host: Platform, product: str, channel: str) -> str:
-    """Where the state of one product and channel lies by default on ``host``."""
+    """Where the state of one product and channel lies by default on ``host``.
+
+    Raises ``ConfigError`` (``no-home``).
+    """
     from mars.adapters.files import state_folder as folder_on
 
     return folder_on(host.system, host.environ, product, channel)
 
 
 def state_root(host: Platform) -> str:
-    """The folder above all of them on ``host``."""
+    """The folder above all of them on ``host``. Raises ``ConfigError`` (``no-home``)."""
     from mars.adapters.files import state_root as root_on
 
     return root_on(host.system, host.environ)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mars import consent
 from mars.errors import MarsError, TrustError, WireError
 from mars.plan import Plan
 
@@ -47,18 +48,32 @@ def sentence(error: MarsError) -> str:
     return f"{error.message} {REFUSED}" if refused else error.message
 
 
+def as_sent(outcome: Outcome, ready: Plan, went: Sequence[Mapping[str, Any]]) -> Outcome:
+    """With what really went: by the direct way the query was cut off, so it was plain; and what
+    never went is not shown with the values that it would have carried."""
+    bare = ready.url.partition("?")[0]
+    gone = bool(went or outcome.route)
+    through = outcome.route not in ("", DIRECT)
+    url = str(went[0]["url"]) if went else ready.url if through else bare
+    return replace(outcome, url=url, level=_level(ready, url) if gone else ready.level)
+
+
+def _level(ready: Plan, url: str) -> str:
+    return ready.level if url == ready.url else consent.PLAIN
+
+
 def _sent(ready: Plan, url: str) -> str:
-    """The request as it went: by the direct way the query was cut off."""
+    """The request as it went to ``url``, with its query or without."""
     sent = ready.bytes.decode("ascii")
     target, sep, rest = sent.partition(" HTTP/1.1\r\n")
-    return sent if "?" in url else target.partition("?")[0] + sep + rest
+    return sent if url == ready.url else target.partition("?")[0] + sep + rest
 
 
 def begun(ready: Plan, url: str, route: str, now: int) -> dict[str, Any]:
     """What stands in the journal should the process end before the answer."""
     return {
         "time": now,
-        "level": ready.level,
+        "level": _level(ready, url),
         "url": url,
         "sent": _sent(ready, url),
         "route": route,
@@ -71,20 +86,12 @@ def begun(ready: Plan, url: str, route: str, now: int) -> dict[str, Any]:
 def ended(
     outcome: Outcome, ready: Plan, now: int, went: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """How it ended. What never went is not shown as sent."""
-    if went:
-        sent = went[0]
-    elif outcome.route:
-        direct = outcome.route == DIRECT
-        url = ready.url.partition("?")[0] if direct else ready.url
-        sent = {"url": url, "sent": _sent(ready, url), "time": now}
-    else:
-        sent = {"url": ready.url.partition("?")[0], "sent": "", "time": now}
+    """How it ended, of an outcome ``as_sent``."""
     return {
-        "time": sent["time"],
-        "level": ready.level,
-        "url": sent["url"],
-        "sent": sent["sent"],
+        "time": went[0]["time"] if went else now,
+        "level": outcome.level,
+        "url": outcome.url,
+        "sent": _sent(ready, outcome.url) if went or outcome.route else "",
         "route": outcome.route,
         "status": outcome.status,
         "reason": outcome.reason,

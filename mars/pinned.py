@@ -7,6 +7,7 @@ import json
 import os
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mars.errors import ConfigError, WireError
@@ -38,7 +39,7 @@ class Pinned:
     def of(cls, data: bytes, product: str | None = None) -> Self:
         """Raises ``ConfigError``: ``trust-invalid``, ``wrong-product``."""
         try:
-            table = json.loads(data.decode("utf-8"))
+            table = json.loads(data.decode("utf-8-sig"))
             name, channel = str(table["product"]), str(table["channel"])
             servers = table.get("servers") or [""]
             built = parse_time(table["built"]) if table.get("built") else 0
@@ -86,6 +87,69 @@ def read_small(path: str | os.PathLike[str]) -> bytes:
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > LARGEST:
             raise OSError(errno.EINVAL, "not a small regular file", os.fspath(path))
         return file.read(LARGEST)
+
+
+def require_own(path: Path, *, owned: bool = True) -> None:
+    """Refuses what another user may change: it decides whose news are shown as whose.
+
+    The file or folder itself, every folder in which its name is looked up, and every link on the
+    way must be root's or ours, and writable for no others; without ``owned``, as for a file that
+    a person names for once, only what anybody at all may change is refused. A folder with the
+    sticky bit, such as /tmp, lets others change nothing of ours; the group of the user's own name
+    is the user. Where files have no owners (Windows), nothing is looked at. Raises ``ConfigError``
+    (``not-private``).
+    """
+    if not hasattr(os, "geteuid"):
+        return
+    try:
+        _require_way(path.absolute(), owned)
+    except FileNotFoundError:
+        require_own(path.parent, owned=owned)  # what is missing can be made by whoever may
+    except (OSError, RuntimeError, ValueError):
+        raise _not_private(path, "cannot be looked at") from None
+
+
+def _require_way(path: Path, owned: bool) -> None:
+    at = Path(path.anchor)
+    for part in path.parts[1:]:
+        if part == "..":
+            at = at.parent
+            continue
+        _require_sole(at, at.stat(), owned, passing=True)
+        at = at / part
+        if at.is_symlink():
+            _require_sole(at, at.lstat(), owned, passing=True)
+            _require_way(at.parent / at.readlink(), owned)
+            at = at.resolve(strict=True)
+    _require_sole(at, at.stat(), owned)
+
+
+def _require_sole(path: Path, facts: os.stat_result, owned: bool, *, passing: bool = False) -> None:
+    if owned and facts.st_uid not in (0, os.geteuid()):
+        raise _not_private(path, "belongs to another user")
+    shared = stat.S_IWOTH | (stat.S_IWGRP if owned and not _is_own_group(facts.st_gid) else 0)
+    safe = stat.S_ISLNK(facts.st_mode) or (passing and facts.st_mode & stat.S_ISVTX)
+    if facts.st_mode & shared and not safe:
+        raise _not_private(path, "may be changed by others")
+
+
+def _is_own_group(gid: int) -> bool:
+    """Root's, or the one that some systems make for each user, under the same name."""
+    import grp
+    import pwd
+
+    try:
+        return gid == 0 or grp.getgrgid(gid).gr_name == pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return False
+
+
+def _not_private(path: Path, what: str) -> ConfigError:
+    return ConfigError(
+        "not-private",
+        f"{path} {what}; make it your own (chown) and take the right away (chmod go-w), or move "
+        "what lies there into a folder of your own.",
+    )
 
 
 def _require_product(found: str, product: str | None) -> None:

@@ -109,14 +109,17 @@ def voices(
 
 
 def read_policy(host: Platform) -> consent.Layer | None:
-    """The administrator's layer; None where there is no such file."""
+    """The administrator's layer; None where there is no such file.
+
+    Whose it is is not asked: it can only lower.
+    """
     try:
         data = host.policy()
         if data is None:
             return None
         import tomllib  # late: hardly any machine has such a file
 
-        return consent.policy_layer(tomllib.loads(data.decode("utf-8")))
+        return consent.policy_layer(tomllib.loads(data.decode("utf-8-sig")))
     except (OSError, ValueError):
         return consent.policy_layer(None)
 

@@ -167,7 +167,10 @@ class Store(Protocol):
     """One private folder of small files for one product and channel of one user."""
 
     def read(self, name: str) -> bytes | None:
-        """The file's bytes; None where it is missing, a link, another user's or unreadable."""
+        """The file's bytes; None where there is none, ``b""`` for a link, which is not followed.
+
+        Raises ``StateError`` (``state-unreadable``) where that cannot be told or read.
+        """
         ...
 
     def write(self, name: str, data: bytes) -> None:

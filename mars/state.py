@@ -1,14 +1,15 @@
 """The client's state: one small JSON file, read forgivingly and written whole.
 
-Whatever cannot be read counts as never written: no consent, no schedule (so the next first delay
-is drawn anew), no document. Each section stands alone, so that one bad section loses nothing else.
+Whatever cannot be understood counts as never written: no consent, no schedule (so the next first
+delay is drawn anew), no document. Each section stands alone, so that one bad section loses nothing
+else.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from mars import schedule
@@ -212,13 +213,8 @@ def encode(state: State) -> bytes:
 
 def decode(data: bytes | None) -> State | None:
     """None where ``data`` is not a state at all: that is a first run."""
-    if data is None or len(data) > LIMIT:
-        return None
-    try:
-        table = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(table, dict) or table.get("version") != VERSION:
+    table = _members(data)
+    if table is None:
         return None
     return State(
         installed=_or_none(_time, table.get("installed")),
@@ -234,6 +230,24 @@ def decode(data: bytes | None) -> State | None:
         app=_or_none(_table, table.get("app")) or {},
         last=_or_none(_table, table.get("last")),
     )
+
+
+def is_damaged(data: bytes) -> bool:
+    """Whether ``data``, or a section of it, says something that ``decode`` does not understand."""
+    table, state = _members(data), decode(data)
+    return table is None or any(
+        table.get(section.name) and not getattr(state, section.name) for section in fields(State)
+    )
+
+
+def _members(data: bytes | None) -> dict[str, Any] | None:
+    if data is None or len(data) > LIMIT:
+        return None
+    try:
+        table = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    return table if isinstance(table, dict) and table.get("version") == VERSION else None
 
 
 def _or_none(read: Callable[[Any], T], value: object) -> T | None:

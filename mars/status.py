@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
+from mars.errors import MarsError
+from mars.state import State
 from mars.wire.times import LAST, format_time
 
 if TYPE_CHECKING:
@@ -12,8 +14,17 @@ if TYPE_CHECKING:
 
 
 def status(engine: Engine) -> dict[str, Any]:
-    """What ``mars status --json`` prints. Times are ISO 8601, None where there is none."""
-    state = engine.load()
+    """What ``mars status --json`` prints. Times are ISO 8601, None where there is none.
+
+    ``check`` says why no check may be asked for, None where one may.
+    Where the state cannot be read it is that of nobody, with what is wrong as ``problem``.
+    """
+    problem: MarsError | None = None
+    try:
+        state = engine.load()
+    except MarsError as error:
+        state, problem = State(), error
+    problem = problem or engine.damage
     voice = engine.voice(state)
     reading = engine.reading(state)
     decision, last = state.decision, state.last
@@ -27,6 +38,7 @@ def status(engine: Engine) -> dict[str, Any]:
         "stats": voice.stats,
         "errors": voice.errors,
         "direct": voice.direct,
+        "country": state.country,
         "to_ask": list(consent.new_variables(decision)),
         "next": _time(state.schedule.due) if state.schedule and voice.level != "off" else None,
         "overdue_wait": state.schedule.wait if state.schedule else None,
@@ -42,7 +54,13 @@ def status(engine: Engine) -> dict[str, Any]:
         "update": reading.update if reading else "unknown",
         "newest_version": reading.newest_version if reading else "",
         "installed": _time(state.installed),
+        "check": _told(engine.check_refusal(state)),
+        "problem": _told(problem),
     }
+
+
+def _told(error: MarsError | None) -> dict[str, str] | None:
+    return None if error is None else {"reason": error.reason, "message": error.message}
 
 
 def _time(seconds: object) -> str | None:

@@ -7,25 +7,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
-from mars.errors import ConfigError, MarsError
+from mars.errors import ConfigError, ConsentError
 from mars.wire.variables import BASIC, NAMES, country_value
 
 if TYPE_CHECKING:
     from mars.engine import Engine
+    from mars.problems import Problems
     from mars.state import State
 
 
 class Consent:
-    """Reads and writes the decision. Only ``note`` may raise."""
+    """Reads and writes the decision. What fails is in ``status()``, as with ``Mars`` itself."""
 
     def __init__(
         self,
         engine: Engine,
         wake: Callable[[], None],
-        note: Callable[[MarsError], None],
+        problems: Problems,
     ) -> None:
         self._engine = engine
-        self._note = note
+        self._attempt = problems.attempt
         self.wake = wake
 
     def grant(
@@ -42,19 +43,17 @@ class Consent:
 
         ``level`` is ``off``, ``plain`` or ``tracked``; ``variables`` those that may be sent, by
         default ``v``, ``os`` and ``ia``. Names that are not declared are dropped. What is not
-        given stays as it was decided before, at first off; ``country=""`` forgets it.
+        given stays as it was decided before, at first off. ``country`` is a code of ISO 3166-1 in
+        any case, ``""`` forgets it; any other is refused (``country-unknown``), and nothing kept.
         """
-        now = self._engine.ports.clock.now()
-        try:
-            self._check(level, variables)
-            self._engine.decide(
-                lambda state: granted(state, now, level, variables, stats, errors, direct, country)
-            )
-        except MarsError as error:
-            self._note(error)
-            return False
-        self.wake()
-        return True
+        self._attempt("variables", lambda: _require_declared(variables), None)
+
+        def decide() -> bool:
+            self._engine.choose(level, variables, stats, errors, direct, country)
+            self.wake()
+            return True
+
+        return self._attempt("grant", decide, False)
 
     def revoke(self) -> bool:
         """Forgets the country and records that nothing is sent any more. Whether it was kept."""
@@ -63,12 +62,17 @@ class Consent:
     @property
     def level(self) -> str:
         """What automatic traffic may say now: ``off``, ``plain`` or ``tracked``."""
-        return self._engine.voice(self._engine.load()).level
+        return self._attempt("state", lambda: self._voice().level, consent.OFF)
 
     @property
     def decision(self) -> consent.Decision | None:
-        """What the user decided; None while nobody has decided."""
-        return self._engine.load().decision
+        """What the user decided; None while nobody has decided, or where that cannot be read."""
+        return self._attempt("state", lambda: self._engine.load().decision, None)
+
+    @property
+    def country(self) -> str:
+        """The country that the user named, such as ``IS``; ``""`` where none is."""
+        return self._attempt("state", lambda: self._engine.load().country, None) or ""
 
     @property
     def to_ask(self) -> tuple[str, ...]:
@@ -77,18 +81,25 @@ class Consent:
 
     def explain(self) -> list[dict[str, Any]]:
         """Every layer, what it allows, and which one decided."""
-        return explain(self._engine.voice(self._engine.load()))
+        return self._attempt("state", lambda: explain(self._voice()), [])
 
-    def _check(self, level: str, variables: Collection[str] | None) -> None:
-        if level not in consent.LEVELS:
-            raise ConfigError("level-unknown", "No such level; choose off, plain or tracked.")
-        unknown = consent.undeclared(variables or ())
-        if unknown:
-            self._note(
-                ConfigError(
-                    "undeclared", f"Not declared, so never sent: {', '.join(map(repr, unknown))}."
-                )
-            )
+    def _voice(self) -> consent.Effective:
+        return self._engine.voice(self._engine.load())
+
+
+def _require_level(level: str, flags: Collection[bool | None]) -> None:
+    if level not in consent.LEVELS:
+        raise ConfigError("level-unknown", "No such level; choose off, plain or tracked.")
+    if not all(flag is None or isinstance(flag, bool) for flag in flags):
+        raise TypeError("stats, errors and direct are True, False or None")
+
+
+def _require_declared(variables: Collection[str] | None) -> None:
+    unknown = consent.undeclared(variables or ())
+    if unknown:
+        raise ConfigError(
+            "undeclared", f"Not declared, so never sent: {', '.join(map(repr, unknown))}."
+        )
 
 
 def granted(
@@ -101,7 +112,12 @@ def granted(
     direct: bool | None = None,
     country: str | None = None,
 ) -> State:
-    """``state`` with a decision of this moment; the schedule begins anew from ``off``."""
+    """``state`` with a decision of this moment; the schedule begins anew from ``off``.
+
+    What is None stays as it was. Raises ``ConfigError`` (``level-unknown``) and ``ConsentError``
+    (``country-unknown``).
+    """
+    _require_level(level, (stats, errors, direct))
     before = state.decision
     old = before or consent.Decision(consent.OFF, now)
     chosen = BASIC if variables is None else variables
@@ -117,9 +133,20 @@ def granted(
     return replace(
         state,
         decision=decision,
-        country=state.country if country is None else country_value(country.upper()),
+        country=state.country if country is None else country_code(country),
         schedule=state.schedule if running else None,
     )
+
+
+def country_code(typed: str) -> str | None:
+    """``IS`` of `` is``; None of nothing. Raises ``ConsentError`` (``country-unknown``)."""
+    code = typed.strip().upper()
+    if code and country_value(code) is None:
+        raise ConsentError(
+            "country-unknown",
+            "No such country; write its code of ISO 3166-1, such as IS or DE, or leave it out.",
+        )
+    return code or None
 
 
 def explain(voice: consent.Effective) -> list[dict[str, Any]]:

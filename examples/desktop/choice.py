@@ -43,7 +43,7 @@ class Choice(ttk.Frame):
         self.switches = {
             variable.name: tk.BooleanVar(self, variable.name in chosen) for variable in VARIABLES
         }
-        self.country = tk.StringVar(self)
+        self.country = tk.StringVar(self, mars.consent.country)
         self._levels()
         self._variables()
         self._preview()
@@ -69,7 +69,7 @@ class Choice(ttk.Frame):
         consent = self._mars.consent
         if self.level.get() == "off":
             return consent.revoke()
-        return consent.grant(self.level.get(), self.variables(), country=self.country.get() or None)
+        return consent.grant(self.level.get(), self.variables(), country=self.country.get())
 
     def variables(self) -> list[str]:
         """Those that are switched on."""

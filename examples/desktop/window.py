@@ -15,6 +15,10 @@ UPDATES = {
     "update": "Version {newest} is out.",
     "security-update": "Version {newest} closes a security hole. Please update.",
 }
+NOT_NOW = {
+    "no-consent": "Not before you agree to news on the privacy page.",
+    "too-early": "Not now: once an hour is enough.",
+}
 GROUND = "#dcdad5"
 """The background of the theme."""
 POLL = 200
@@ -139,7 +143,8 @@ class Window:
 
     def _check(self) -> None:
         if not self.mars.check_now():
-            self.foot.configure(text="Not now: once an hour, and only if you agreed to news.")
+            refusal = self.mars.status()["check"] or {"reason": "", "message": ""}
+            self.foot.configure(text=NOT_NOW.get(refusal["reason"], refusal["message"]))
 
     def _write(self, news: str, messages: tuple[Shown, ...]) -> None:
         if news:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -114,7 +115,8 @@ def _pools(
         pass
 
     class Tls(Ours, HTTPSConnection):
-        pass
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **{**kwargs, "ssl_context": _tls_context()})
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
@@ -123,6 +125,18 @@ def _pools(
         ConnectionCls = Tls
 
     return {"http": PlainPool, "https": TlsPool}
+
+
+def _tls_context() -> ssl.SSLContext:
+    """As urllib3 makes it, but deaf to SSLKEYLOGFILE, by which others could read along.
+
+    The roots are added by requests: certifi's.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_TICKET
+    context.hostname_checks_common_name = False
+    return context
 
 
 @contextmanager

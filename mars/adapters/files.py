@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ntpath
 import os
 import posixpath
@@ -11,8 +12,9 @@ import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NoReturn
 
-from mars.errors import StateError
+from mars.errors import ConfigError, MarsError, StateError
 
 _LIMIT = 1024 * 1024
 """Bytes. Nothing of ours is larger."""
@@ -26,22 +28,22 @@ class Folder:
         self.path = Path(path)
 
     def read(self, name: str) -> bytes | None:
-        """The file's bytes. None where it is missing, a link, another user's, or unreadable."""
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        """The file's bytes, None where there is no such file. A link counts as an empty file.
+
+        Raises ``StateError`` (``state-unreadable``) for everything else, so that what could not be
+        read this once is never taken for what was never written.
+        """
         path = self.path / name
         try:
-            if path.is_symlink():
-                return None
-            descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
-        except OSError:
+            return b"" if path.is_symlink() else _content(path)
+        except FileNotFoundError:
             return None
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or not _mine(status) or status.st_size > _LIMIT:
-                return None
-            with contextlib.suppress(OSError):
-                return file.read(_LIMIT)
-        return None
+        except OSError as error:
+            raise StateError(
+                "state-unreadable",
+                f"{path} cannot be read ({error.strerror or error}), so it was left as it is and "
+                f"nothing is sent; {_advice(error)}.",
+            ) from None
 
     def write(self, name: str, data: bytes) -> None:
         """Replaces the file at once: a reader, or a crash, sees the old bytes or the new ones.
@@ -55,28 +57,20 @@ class Folder:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(descriptor)
+                _sync(descriptor)
             Path(temporary).replace(self.path / name)
         except OSError as error:
             if temporary is not None:
                 with contextlib.suppress(OSError):
                     Path(temporary).unlink()
-            raise StateError(
-                "state-unwritable",
-                f"Nothing can be written to {self.path} ({error.strerror or error}); make room or "
-                "give the folder back to this user.",
-            ) from None
+            raise _unwritable(f"Nothing can be written to {self.path}", error) from None
 
     def delete(self, name: str) -> None:
         """Removes the file if it is there. Raises ``StateError`` (``state-unwritable``)."""
         try:
             (self.path / name).unlink(missing_ok=True)
         except OSError as error:
-            raise StateError(
-                "state-unwritable",
-                f"{self.path / name} cannot be removed ({error.strerror}); "
-                "give it back to this user, or remove it by hand.",
-            ) from None
+            raise _unwritable(f"{self.path / name} cannot be removed", error) from None
 
     @contextlib.contextmanager
     def lock(self, name: str, wait: float = 0.0) -> Iterator[None]:
@@ -92,16 +86,33 @@ class Folder:
                 _make(self.path)
                 taken = held.enter_context(locked(self.path / f"{name}.lock", wait))
             except OSError as error:
-                raise StateError(
-                    "state-unwritable",
-                    f"No lock can be made in {self.path} ({error.strerror or error}); make room or "
-                    "give the folder back to this user.",
-                ) from None
+                raise _unwritable(f"No lock can be made in {self.path}", error) from None
             if not taken:
                 raise StateError(
                     "locked", f"Another process is using {self.path}; try again in a moment."
                 )
             yield
+
+
+class Nowhere:
+    """``mars.ports.Store`` where no folder is known: whatever is asked of it raises ``error``.
+
+    So nothing is remembered, and nothing is sent.
+    """
+
+    def __init__(self, error: MarsError) -> None:
+        self._error = error
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise self._error
+
+    read = write = delete = lock = _refuse
+
+
+def kept(folder: str | os.PathLike[str], pattern: str) -> list[Path]:
+    """The folders under ``folder`` that match ``pattern`` and in which a client keeps a state."""
+    found = Path(folder).glob(f"{pattern}/state.json")
+    return sorted(file.parent for file in found)
 
 
 def clear(folder: str | os.PathLike[str]) -> None:
@@ -111,25 +122,68 @@ def clear(folder: str | os.PathLike[str]) -> None:
     another process may hold them. Raises ``StateError`` (``state-unwritable``).
     """
     path = Path(folder)
-    served = any((path / name).exists() for name in _OURS)
     try:
+        served = any((path / name).exists() for name in _OURS)
         for found in list(path.iterdir()) if path.is_dir() else ():
-            if found.name.startswith(_REMAINS) or (served and found.name == "current.json"):
+            if found.name.startswith(_REMAINS) or (served and found.name in _REMOVED):
                 found.unlink(missing_ok=True)
             elif served and found.name == "tor" and found.is_dir() and not found.is_symlink():
                 shutil.rmtree(found)
     except OSError as error:
-        raise StateError(
-            "state-unwritable",
-            f"Not everything in {path} can be removed ({error.strerror or error}); end the "
-            "application and give the folder back to this user, then try again.",
-        ) from None
+        raise _unwritable(f"Not everything in {path} can be removed", error) from None
 
 
 _OURS = ("state.json", "journal.jsonl", "fetcher.lock", "tor/torrc")
 """One of these in a folder means that the client has worked there."""
 _REMAINS = tuple(f".{name}-" for name in ("state.json", "journal.jsonl", "current.json"))
 """How names of files begin that a process was writing when it was killed."""
+_REMOVED = ("current.json", "state.json.damaged", "journal.jsonl.damaged")
+
+_WITHOUT_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""What a file system answers that cannot sync, as FUSE or a shared folder; rename is enough."""
+_ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room on that disk"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "give it back to this user"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "close programs or files, then try again"),
+    errno.EROFS: "make that disk writable, or name another folder",
+}
+
+
+def _advice(error: OSError) -> str:
+    """What to do about it."""
+    return _ADVICE.get(error.errno or 0, "try again, and if it goes on name another folder")
+
+
+def _unwritable(what: str, error: OSError) -> StateError:
+    return StateError("state-unwritable", f"{what} ({error.strerror or error}); {_advice(error)}.")
+
+
+def _content(path: Path) -> bytes:
+    """The file's bytes, at most ``_LIMIT``; never waits, never follows a link. Raises ``OSError``.
+
+    A pipe, a folder or another user's file raises too.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        if not _mine(status):
+            raise OSError(errno.EACCES, "it belongs to another user")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(_LIMIT)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(descriptor: int) -> None:
+    """Has the bytes on the disk, where the file system can do that. Raises ``OSError``."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _WITHOUT_SYNC:
+            raise
 
 
 def _make(folder: Path) -> None:
@@ -152,7 +206,25 @@ def _mine(status: os.stat_result) -> bool:
 
 
 def state_root(system: str, environ: Mapping[str, str]) -> str:
-    """Where programs of this user keep their state on ``system``, as that system writes paths."""
+    """Where programs of this user keep their state on ``system``, as that system writes paths.
+
+    Raises ``ConfigError`` (``no-home``) where nothing says where that is, as in a container whose
+    user has neither HOME nor an entry in the list of users.
+    """
+    try:
+        root = _state_root(system, environ)
+    except RuntimeError:  # platformdirs, when it knows no home
+        root = ""
+    if not (ntpath if system == "windows" else posixpath).isabs(root):
+        raise ConfigError(
+            "no-home",
+            "No folder is known in which this user keeps things; set HOME (or XDG_STATE_HOME, on "
+            "Windows LOCALAPPDATA) to a whole path, or name a folder.",
+        )
+    return root
+
+
+def _state_root(system: str, environ: Mapping[str, str]) -> str:
     if system == "windows" and "LOCALAPPDATA" in environ:
         return ntpath.join(environ["LOCALAPPDATA"], "mars")
     if system == "windows":

@@ -7,8 +7,10 @@ weigh more than the rest of an idle client. Elsewhere (Windows) filelock is used
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,20 +21,45 @@ _PRIVATE_FILE = 0o600
 _held: set[int] = set()
 """Descriptors of this process, so that a forked child can let go of its copies."""
 
+_here: dict[str, threading.Lock] = {}
+"""Where the file system has no locks: those between the threads of this process."""
+
 if sys.platform != "win32":
     import fcntl
 
+    _WITHOUT_LOCKS = frozenset(
+        {errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+    )
+    """What a file system without locks answers, as NFS without lockd or a shared folder."""
+
     @contextlib.contextmanager
     def locked(path: Path, wait: float) -> Iterator[bool]:
-        """Whether ``path`` was locked within ``wait`` seconds. Raises ``OSError``."""
+        """Whether ``path`` was locked within ``wait`` seconds. Raises ``OSError``.
+
+        A file system without locks keeps apart the threads of this process alone: two processes
+        may then fetch, and of two that write at the same moment one is lost. Nothing is sent
+        without consent, and no more often, since the next time is on disk before each attempt.
+        """
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(path, flags, _PRIVATE_FILE)
         _held.add(descriptor)
-        try:
-            yield _take(descriptor, wait)
-        finally:
-            if descriptor in _held:
-                _held.discard(descriptor)
+        with contextlib.ExitStack() as held:
+            held.callback(_release, descriptor)
+            try:
+                taken = _take(descriptor, wait)
+            except OSError as error:
+                if error.errno not in _WITHOUT_LOCKS:
+                    raise
+                mutex = _here.setdefault(str(path), threading.Lock())
+                taken = mutex.acquire(timeout=wait)
+                if taken:
+                    held.callback(mutex.release)
+            yield taken
+
+    def _release(descriptor: int) -> None:
+        if descriptor in _held:
+            _held.discard(descriptor)
+            with contextlib.suppress(OSError):  # closed all the same
                 os.close(descriptor)
 
     def _take(descriptor: int, wait: float) -> bool:
@@ -49,6 +76,7 @@ if sys.platform != "win32":
 
     def _let_go() -> None:
         """In a forked child: closes the copies; closing alone does not unlock the parent's."""
+        _here.clear()
         while _held:
             with contextlib.suppress(OSError):
                 os.close(_held.pop())

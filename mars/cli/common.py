@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mars import factory
-from mars.console import json_option
-from mars.errors import ConfigError
+from mars.console import json_option, safe
+from mars.errors import ConfigError, ConsentError, StateError
 from mars.plan import App
+from mars.wire.variables import NAMES
 
 if TYPE_CHECKING:
     from mars.engine import Engine
@@ -49,6 +50,40 @@ channel_option = click.option(
 where = options(state_option, product_option, channel_option, json_option())
 
 
+def _country(_ctx: click.Context, _param: click.Parameter, typed: str | None) -> str | None:
+    from mars.switches import country_code
+
+    try:
+        return typed if typed is None else country_code(typed) or ""
+    except ConsentError as error:
+        raise click.BadParameter(error.message) from None
+
+
+choice = options(
+    click.option(
+        "--variable",
+        "variables",
+        metavar="NAME",
+        multiple=True,
+        type=click.Choice(NAMES),
+        callback=lambda _ctx, _param, names: names or None,
+        help="Send this variable; may be given several times. [default: v, os and ia]",
+    ),
+    click.option(
+        "--country",
+        metavar="CODE",
+        callback=_country,
+        help="Your country, such as IS, or '' for none; it is never looked up.",
+    ),
+    click.option(
+        "--stats/--no-stats", default=None, help="Declared statistics, sent on their own."
+    ),
+    click.option("--errors/--no-errors", default=None, help="Error reports, sent on their own."),
+    click.option("--direct/--no-direct", default=None, help="Plain news by https where Tor fails."),
+)
+"""What a user chooses beside the level, as ``mars.switches.granted`` takes it."""
+
+
 def folder(state_dir: Path | None, product: str | None, channel: str, host: Platform) -> str:
     """The state folder. Raises ``click.UsageError`` where nothing names one."""
     if state_dir is not None:
@@ -62,15 +97,37 @@ def folder(state_dir: Path | None, product: str | None, channel: str, host: Plat
     return factory.state_folder(host, product, channel)
 
 
+def trusted(file: Path) -> bytes:
+    """A trust file that somebody names for once. Raises ``ConfigError`` where anybody may change
+    it; whose it is is not asked: an administrator may well name a user's."""
+    from mars.pinned import require_own
+
+    require_own(file, owned=False)
+    return file.read_bytes()
+
+
 def no_network(_plan: object) -> Fetcher:
     """For the commands that only look."""
     raise ConfigError("no-network", "This command sends nothing.")
 
 
 def stored(
-    state_dir: Path | None, product: str | None, channel: str, *, version: str | None = None
+    state_dir: Path | None,
+    product: str | None,
+    channel: str,
+    *,
+    version: str | None = None,
+    changes: bool = False,
+    decides: bool = False,
+    new: bool = False,
 ) -> tuple[Engine, State]:
-    """The engine of an application that has run before, as it described itself then."""
+    """The engine of an application that has run before, as it described itself then.
+
+    Raises ``StateError`` (``unknown-application``) where nothing is kept at that place: always when
+    something there ``changes``, else when others are known and the name is thus likely misspelt.
+    A folder may be looked at all the same, and only who ``decides`` for it is refused. ``new`` says
+    that it is meant. Raises ``ConfigError`` (``wrong-product``) for the folder of another product.
+    """
     from mars.engine import Engine, Ports
 
     host = factory.this_host()
@@ -82,8 +139,45 @@ def stored(
         fetcher=no_network,
         openpgp=factory.openpgp,
     )
-    state = Engine(App(product or "", "", ""), b"", ports).load()
+    bare = Engine(App(product or "", "", ""), b"", ports)
+    if not (new or bare.is_kept()):
+        strict = changes or decides or state_dir is None
+        _warn_of_others(state_dir, product, channel, host, always=changes, strict=strict)
+    state = bare.load()
+    known = state.app.get("product") or product
+    if product not in (None, known):
+        raise ConfigError(
+            "wrong-product", f"That folder is kept for {safe(str(known))}; check --product."
+        )
     app = App.of({"product": product or "", **state.app})
     if version is not None:
         app = replace(app, version=version)
     return Engine(app, b"", ports), state
+
+
+def _warn_of_others(
+    state_dir: Path | None,
+    product: str | None,
+    channel: str,
+    host: Platform,
+    *,
+    always: bool,
+    strict: bool,
+) -> None:
+    if state_dir is None:
+        what = f"{product} in the channel {channel}"
+        found = factory.kept(Path(factory.state_root(host)), "*/*")
+        others = [" --channel ".join(place.parts[-2:]) for place in found]
+    else:
+        what = str(state_dir)
+        others = [str(place) for place in factory.kept(state_dir.absolute().parent, "*")]
+    if not (others or always):
+        return
+    sentence = safe(
+        f"No application has kept anything for {what}; known there: "
+        f"{', '.join(others) or 'none'}. Check the name; to decide before an application first "
+        "runs, use mars consent grant --new."
+    )
+    if strict:
+        raise StateError("unknown-application", sentence)
+    click.echo(f"mars: {sentence}", err=True)

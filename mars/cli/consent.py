@@ -23,6 +23,12 @@ _PLACES = {
     "prove": "mars.cli.prove:prove",
 }
 
+_SWITCHES = {
+    "direct": "Plain news by https where Tor fails",
+    "stats": "Statistics",
+    "errors": "Error reports",
+}
+
 
 @click.group(cls=LazyGroup, commands_in=_PLACES, short_help="Decide what may be sent.")
 def consent() -> None:
@@ -36,47 +42,40 @@ def consent() -> None:
 @click.command(short_help="Agree to a level.")
 @click.argument("level", type=click.Choice([PLAIN, TRACKED]))
 @common.where
-@click.option(
-    "--variable",
-    "variables",
-    metavar="NAME",
-    multiple=True,
-    type=click.Choice(NAMES),
-    help="Send this variable; may be given several times. [default: v, os and ia]",
-)
-@click.option("--country", metavar="CODE", help="Your country, such as IS; it is never looked up.")
-@click.option("--stats/--no-stats", default=None, help="Declared statistics, sent on their own.")
-@click.option("--errors/--no-errors", default=None, help="Error reports, sent on their own.")
-@click.option("--direct/--no-direct", default=None, help="Plain news by https where Tor fails.")
+@common.choice
+@click.option("--new", is_flag=True, help="Decide for an application that has not run yet.")
 def grant(
     level: str,
     state_dir: Path | None,
     product: str | None,
     channel: str,
-    variables: tuple[str, ...],
-    country: str | None,
-    stats: bool | None,
-    errors: bool | None,
-    direct: bool | None,
+    new: bool,
     as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Agree to LEVEL from now on: plain sends no data, tracked the variables you name.
 
     Of lang, py and cc at most one rides in a request, drawn at random.
-    """
-    from mars.wire.variables import country_value
 
-    if country is not None and country_value(country.upper()) is None:
-        raise click.UsageError("A country is a code of ISO 3166-1, such as IS or DE.")
-    chosen = variables or None
-    _decide(state_dir, product, channel, as_json, level, chosen, stats, errors, direct, country)
+    A name for which nothing is kept is refused where other applications are known, since it is
+    then most likely misspelt. --new, or --state together with --product, says that it is meant.
+    """
+    new = new or (state_dir is not None and product is not None)
+    engine, _ = common.stored(state_dir, product, channel, decides=True, new=new)
+    engine.choose(level, **chosen)
+    _print(engine, as_json)
 
 
 @click.command(short_help="Send nothing any more.")
 @common.where
 def revoke(state_dir: Path | None, product: str | None, channel: str, as_json: bool) -> None:
-    """Send nothing any more, from this moment on; your country is forgotten."""
-    _decide(state_dir, product, channel, as_json, OFF, (), False, False, False, "")
+    """Send nothing any more, from this moment on; your country is forgotten.
+
+    Exit code: 0 when that is kept, 1 when not, or when nothing is known of that application.
+    """
+    engine, _ = common.stored(state_dir, product, channel, changes=True)
+    engine.choose(OFF, (), stats=False, errors=False, direct=False, country="")
+    _print(engine, as_json)
 
 
 @click.command(short_help="Show every layer and which one decided.")
@@ -93,36 +92,16 @@ def explain(
     engine, state = common.stored(state_dir, product, channel)
     voice = engine.voice(state)
     held = require is None or LEVELS.index(voice.level) <= LEVELS.index(require)
-    if as_json:
-        emit_json(_effective(engine, ok=held))
-    else:
-        _print(engine)
+    _print(engine, as_json, ok=held)
     if not held:
         sys.exit(1)
-
-
-def _decide(
-    state_dir: Path | None,
-    product: str | None,
-    channel: str,
-    as_json: bool,
-    *decision: Any,
-) -> None:
-    from mars.switches import granted
-
-    engine, _ = common.stored(state_dir, product, channel)
-    now = engine.ports.clock.now()
-    engine.update(lambda state: granted(state, now, *decision))
-    if as_json:
-        emit_json(_effective(engine, ok=True))
-    else:
-        _print(engine)
 
 
 def _effective(engine: Engine, *, ok: bool) -> dict[str, Any]:
     from mars.switches import explain as layers
 
-    voice = engine.voice(engine.load())
+    state = engine.load()
+    voice = engine.voice(state)
     return {
         "ok": ok,
         "level": voice.level,
@@ -131,14 +110,21 @@ def _effective(engine: Engine, *, ok: bool) -> dict[str, Any]:
         "stats": voice.stats,
         "errors": voice.errors,
         "direct": voice.direct,
+        "country": state.country,
         "layers": layers(voice),
     }
 
 
-def _print(engine: Engine) -> None:
-    table = _effective(engine, ok=True)
+def _print(engine: Engine, as_json: bool, *, ok: bool = True) -> None:
+    table = _effective(engine, ok=ok)
+    if as_json:
+        emit_json(table)
+        return
     for layer in table["layers"]:
         mark = "->" if layer["decided"] else "  "
         click.echo(f"{mark} {layer['layer']:14}{layer['level']:9}{layer['says']}")
     variables = f" ({', '.join(table['variables'])})" if table["variables"] else ""
     click.echo(f"Automatic traffic: {table['level']}{variables}")
+    for name, label in _SWITCHES.items():
+        click.echo(f"{label}: {'yes' if table[name] else 'no'}")
+    click.echo(f"Country: {table['country'] or 'none named'}")

@@ -5,22 +5,23 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mars import factory
 from mars.console import safe
-from mars.errors import MarsError, StateError
+from mars.errors import StateError
 
 if TYPE_CHECKING:
     from mars.daemon import Daemon
 
 LOCK = "daemon"
+WATCH = 3.0
+"""Seconds after which a decision or a fetch by hand is seen at the latest."""
 
 
 @click.command(short_help="Fetch for any number of applications, in the background.")
@@ -32,43 +33,38 @@ LOCK = "daemon"
     "state_dir",
     metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for all state, one folder each in it. [default: the platform's own]",
+    help="Folder with the client's state, of a single application without one of its own. "
+    "[default: the platform's own, by product and channel]",
 )
 @click.option("--socks", metavar="HOST:PORT", help="Tor's SOCKS port. [default: found by itself]")
-@click.option("--json", "as_json", is_flag=True, help="Report on stdout, one JSON line each time.")
+@click.option("--json", "as_json", is_flag=True, help="Tell what happens, one JSON line an event.")
 def daemon(apps: Path, state_dir: Path | None, socks: str | None, as_json: bool) -> None:
     """Fetch for the applications named in DIR until SIGTERM or Ctrl-C.
 
     Each application has a file NAME.toml there with trust = "trust.json", version = "1.2",
-    and if wanted languages, locale, url, level and output: the file in which it finds its news
-    (else current.json beside its state). SIGHUP reads DIR again.
+    and if wanted languages, locale, url, level, state (a folder) and output: the file in which it
+    finds its news (else current.json beside its state). SIGHUP reads DIR again.
 
-    What may be sent is decided by the user for each application: mars consent grant --product.
+    What may be sent is decided by the user for each application: mars consent grant --product,
+    or --state. That and what mars fetch brings is seen within seconds.
+
+    DIR, these files, what they name and the folders on the way must be yours alone to write; on
+    Windows, where files have no such rights, that is not looked at.
 
     Exit code: 0 at the end, 1 where another daemon of this user already runs.
     """
-    from mars.daemon import Daemon, Entry, client
+    from mars.daemon import Daemon, client, own_place
 
-    host = factory.this_host()
-
-    def folder(entry: Entry) -> str:
-        product, channel = entry.pinned.product, entry.pinned.channel
-        if state_dir is not None:
-            return str(state_dir / product / channel)
-        return factory.state_folder(host, product, channel)
-
-    root = state_dir or Path(factory.state_root(host))
-    served = Daemon(apps, lambda entry: client(entry, folder(entry), socks=socks or ""))
-    try:
-        with _only(root):
-            _serve(served, as_json)
-    except MarsError as error:
-        if not as_json:
-            raise
-        click.echo(
-            json.dumps({"ok": False, "reason": error.reason, "message": safe(error.message)})
-        )
-        sys.exit(1)
+    factory.require_socks(socks)
+    loop = _Loop(as_json)
+    served = Daemon(
+        apps,
+        lambda entry, turned: client(entry, turned, socks=socks or ""),
+        own_place if state_dir is None else lambda _pinned: state_dir,
+        loop.tell if as_json else None,
+    )
+    with _only(state_dir or Path(factory.state_root(factory.this_host()))):
+        loop.run(served)
 
 
 @contextlib.contextmanager
@@ -88,41 +84,60 @@ def _only(root: Path) -> Iterator[None]:
         yield
 
 
-def _serve(served: Daemon, as_json: bool) -> None:
-    ending, reloading = threading.Event(), threading.Event()
-    woken = threading.Event()
+class _Loop:
+    """Serves until a signal, or until nobody reads the events any more."""
 
-    def end(*_: object) -> None:
-        ending.set()
-        woken.set()
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._ending = False
+        self._reloading = True
+        self._woken = threading.Event()
+        self._writing = threading.Lock()
 
-    def reload(*_: object) -> None:
-        reloading.set()
-        woken.set()
+    def run(self, served: Daemon) -> None:
+        for name in ("SIGTERM", "SIGINT"):
+            signal.signal(getattr(signal, name), self._end)
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, self._reload)
+        try:
+            while not self._ending:
+                self._woken.clear()
+                if self._reloading:
+                    self._reloading = False
+                    served.reload()
+                    self._report(served)
+                served.watch()
+                self._woken.wait(WATCH)
+        finally:
+            served.stop()
 
-    for name in ("SIGTERM", "SIGINT"):
-        signal.signal(getattr(signal, name), end)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, reload)
-    reloading.set()
-    try:
-        while not ending.is_set():
-            woken.clear()
-            if reloading.is_set():
-                reloading.clear()
-                served.reload()
-                _report(served, as_json)
-            woken.wait()
-    finally:
-        served.stop()
+    def tell(self, event: dict[str, Any]) -> None:
+        """One line of JSON on stdout."""
+        try:
+            with self._writing:
+                click.echo(json.dumps(event))
+        except OSError:
+            self._end()
 
+    def _end(self, *_: object) -> None:
+        self._ending = True
+        self._woken.set()
 
-def _report(served: Daemon, as_json: bool) -> None:
-    if as_json:
-        problems = {name: error.reason for name, error in served.problems.items()}
-        table = {"ok": not problems, "serving": sorted(served.serving), "problems": problems}
-        click.echo(json.dumps(table))
-        return
-    for name, problem in served.problems.items():
-        click.echo(f"mars daemon: {safe(name)}: {safe(str(problem))}", err=True)
-    click.echo(f"mars daemon: serving {len(served.serving)} applications", err=True)
+    def _reload(self, *_: object) -> None:
+        self._reloading = True
+        self._woken.set()
+
+    def _report(self, served: Daemon) -> None:
+        if self._as_json:
+            problems = {
+                name: {"reason": error.reason, "message": safe(error.message)}
+                for name, error in served.problems.items()
+            }
+            serving = sorted(served.serving)
+            self.tell(
+                {"event": "reload", "ok": not problems, "serving": serving, "problems": problems}
+            )
+            return
+        for name, problem in served.problems.items():
+            click.echo(f"mars daemon: {safe(name)}: {safe(str(problem))}", err=True)
+        click.echo(f"mars daemon: serving {len(served.serving)} applications", err=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from mars import factory
+from mars.cli import common
 from mars.console import emit_json, json_option, safe
 from mars.doctor import CLOCK_REASONS, Step, Tools, Walk
 from mars.errors import ConfigError, MarsError
@@ -73,7 +74,8 @@ def doctor(
 
     Exit code: 0 when nothing failed, 1 when something did.
     """
-    trust = None if trust_file is None else trust_file.read_bytes()
+    trust = None if trust_file is None else common.trusted(trust_file)
+    factory.require_socks(socks)
     settings = TorSettings(
         socks=socks,
         control=control,
@@ -110,7 +112,7 @@ def _password(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
-        return file.read_bytes().decode("utf-8").rstrip("\r\n")
+        return file.read_bytes().decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
         raise ConfigError(
             "control-password",

@@ -13,6 +13,7 @@ from mars import factory
 from mars.cli import common
 from mars.consent import PLAIN, TRACKED
 from mars.console import emit_json, json_option, safe
+from mars.errors import ConsentError
 
 if TYPE_CHECKING:
     from mars.engine import Engine
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
     type=click.Choice([PLAIN, TRACKED]),
     help="What to send, by your consent for this one fetch alone. [default: as decided]",
 )
+@click.option(
+    "--check",
+    is_flag=True,
+    help='As a button "check now": plain, at most once an hour, and not before any decision.',
+)
 @click.option("--quiet", is_flag=True, help="Say nothing where there is nothing new.")
 @json_option()
 def fetch(
@@ -52,6 +58,7 @@ def fetch(
     app_version: str,
     languages: str,
     level: str | None,
+    check: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -62,10 +69,12 @@ def fetch(
 
     Exit code: 0 when a document was accepted, 1 when nothing was sent or it was refused.
     """
+    if check and level is not None:
+        raise click.UsageError("A check is plain; leave out --level.")
     engine = _engine(
-        url, trust_file.read_bytes(), socks, state_dir, product, app_version, languages
+        url, common.trusted(trust_file), socks, state_dir, product, app_version, languages
     )
-    outcome = engine.fetch(asked=level, url=url)
+    outcome = _check(engine) if check else engine.fetch(asked=level, url=url)
     if as_json:
         emit_json(_plain(engine, outcome))
     elif not outcome.ok:
@@ -77,6 +86,15 @@ def fetch(
         click.echo(f"Fetched at level {outcome.level} by {outcome.route}.", err=True)
     if not outcome.ok:
         sys.exit(1)
+
+
+def _check(engine: Engine) -> Outcome:
+    """Raises why there may be none now."""
+    refusal = engine.check_refusal(engine.load())
+    outcome = None if refusal else engine.check()
+    if outcome is None:
+        raise refusal or ConsentError("too-early", "Another check has just begun; wait for it.")
+    return outcome
 
 
 def _engine(
@@ -94,11 +112,9 @@ def _engine(
     from mars.plan import FILE, App, check_url
     from mars.ports import TorSettings
 
+    factory.require_socks(socks)
     root = read_root(trust, product)
     host = factory.this_host()
-    address = url or Pinned.of(trust).url
-    if not address.startswith(FILE):
-        check_url(address, by_hand=url is not None)
     place = common.folder(state_dir, root.product, root.channel, host)
     ports = Ports(
         store=factory.folder(place),
@@ -109,10 +125,13 @@ def _engine(
         openpgp=factory.openpgp,
     )
     shipped = tuple(part for part in languages.replace(",", " ").split() if part)
-    app = App(root.product, version, address, languages=shipped, built=root.built, by_hand=True)
+    app = App(root.product, version, "", languages=shipped, built=root.built, by_hand=True)
+    known = App.of(Engine(app, trust, ports).load().app)
+    address = url or Pinned.of(trust).url or known.url
+    if not address.startswith(FILE):
+        check_url(address, by_hand=url is not None)
     # What the application itself never wants, a fetch by hand does not do for it either.
-    ceiling = App.of(Engine(app, trust, ports).load().app).ceiling
-    return Engine(replace(app, ceiling=ceiling), trust, ports)
+    return Engine(replace(app, url=address, ceiling=known.ceiling), trust, ports)
 
 
 def _plain(engine: Engine, outcome: Outcome) -> dict[str, object]:

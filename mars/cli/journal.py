@@ -32,7 +32,7 @@ def journal(
     stands with a request whose end nobody saw: it was sent, and the process ended before an answer
     was written down.
     """
-    engine, _ = common.stored(state_dir, product, channel)
+    engine, _ = common.stored(state_dir, product, channel, changes=delete)
     if delete:
         engine.delete_journal()
     entries = engine.journal()[-(last or 0) :]

@@ -10,6 +10,7 @@ import click
 from mars.cli import common
 from mars.consent import PLAIN, TRACKED
 from mars.console import emit_json, safe
+from mars.switches import granted
 from mars.wire.times import LAST, format_time
 from mars.wire.variables import VARIABLES
 
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 @click.option(
     "--level",
     type=click.Choice([PLAIN, TRACKED]),
-    help="Show what this level would send. [default: as decided]",
+    help="Show what would be sent after mars consent grant LEVEL. [default: as decided]",
 )
+@common.choice
 def preview(
     state_dir: Path | None,
     product: str | None,
@@ -36,13 +38,21 @@ def preview(
     app_version: str | None,
     level: str | None,
     as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Show the exact bytes of the next request, where they would go, and why. Sends nothing.
+
+    With --level as if the user now chose so, with the options that mars consent grant takes:
+    what it then keeps is what is shown here. For a consent screen.
 
     Exit code: 0 when a request would be sent, 1 when nothing would.
     """
     engine, state = common.stored(state_dir, product, channel, version=app_version)
-    plan = engine.plan(state, engine.voice(state, asked=level), url)
+    if level is not None:
+        state = granted(state, engine.ports.clock.now(), level, **chosen)
+    elif any(value is not None for value in chosen.values()):
+        raise click.UsageError("Name the level that goes with this choice: --level.")
+    plan = engine.plan(state, engine.voice(state), url)
     if as_json:
         emit_json({"ok": True, **plain(engine, state, plan)})
         return

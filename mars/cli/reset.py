@@ -37,7 +37,7 @@ def reset(
         raise click.UsageError("Choose one of --age, --installed DATE and --all.")
     from mars.engine import LOCK, LOCK_WAIT
 
-    engine, _ = common.stored(state_dir, product, channel)
+    engine, _ = common.stored(state_dir, product, channel, changes=True)
     if everything:
         place = common.folder(state_dir, product, channel, engine.ports.host)
         with engine.ports.store.lock(LOCK, LOCK_WAIT):

@@ -11,12 +11,14 @@ import click
 from mars import factory
 from mars.cli import common
 from mars.console import emit_json, safe
+from mars.errors import MarsError
 from mars.reasons import explained
 
 _LABELS = (
     ("level", "Level"),
     ("decided_by", "Decided by"),
     ("variables", "Variables"),
+    ("country", "Country"),
     ("to_ask", "Not asked yet"),
     ("next", "Next fetch, at the earliest"),
     ("last", "Last try"),
@@ -27,6 +29,7 @@ _LABELS = (
     ("newest_version", "Newest version"),
     ("installed", "Installed"),
     ("running", "A client is running"),
+    ("problem", "Problem"),
 )
 
 
@@ -37,7 +40,8 @@ def status(state_dir: Path | None, product: str | None, channel: str, as_json: b
 
     Without --product and --state: of every application of this user.
 
-    Exit code: 0 when all is well, 1 when a last fetch failed or news is stale.
+    Exit code: 0 when all is well, 1 when a last fetch failed, news is stale, or what is
+    kept cannot be read.
     """
     if state_dir is not None or product is not None:
         table = _of(state_dir, product, channel)
@@ -47,7 +51,7 @@ def status(state_dir: Path | None, product: str | None, channel: str, as_json: b
             _print(table)
         healthy = table["ok"]
     else:
-        tables = [_of(folder, None, channel) for folder in _known()]
+        tables = _each()
         healthy = all(table["ok"] for table in tables)
         if as_json:
             emit_json({"ok": healthy, "applications": tables})
@@ -64,25 +68,35 @@ def _of(state_dir: Path | None, product: str | None, channel: str) -> dict[str, 
 
     engine, _ = common.stored(state_dir, product, channel)
     table = of(engine)
-    healthy = table["stale_since"] is None and not (table["last"] or {}).get("reason")
+    healthy = not (table["stale_since"] or table["problem"] or (table["last"] or {}).get("reason"))
     return {"ok": healthy, **table, "running": engine.is_served()}
 
 
-def _known() -> list[Path]:
-    """The state folders of all products and channels of this user."""
+def _each() -> list[dict[str, Any]]:
+    """Of all products and channels of this user; one that cannot be read hides no other."""
     root = Path(factory.state_root(factory.this_host()))
-    return sorted(file.parent for file in root.glob("*/*/state.json"))
+    return [_of_one(place) for place in factory.kept(root, "*/*")]
+
+
+def _of_one(place: Path) -> dict[str, Any]:
+    try:
+        return _of(place, None, common.CHANNEL)
+    except MarsError as error:
+        problem = {"reason": error.reason, "message": error.message}
+        return {"ok": False, "product": place.parent.name, "version": "", "problem": problem}
 
 
 def _print(table: dict[str, Any]) -> None:
     for name, label in _LABELS:
-        if table[name] not in (None, "", []):
+        if table.get(name) not in (None, "", []):
             click.echo(f"{label + ':':29}{safe(_text(table[name]))}")
 
 
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict) and "message" in value:
+        return f"{value['message']} [{value['reason']}]"
     if isinstance(value, dict):
         reason = value["reason"]
         return f"{value['time']}, {explained(str(reason)) if reason else 'accepted'}"

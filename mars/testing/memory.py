@@ -57,10 +57,11 @@ class MemoryClock:
 
 @dataclass
 class MemoryStore:
-    """``mars.ports.Store`` without a disk. With ``full`` nothing can be written."""
+    """``mars.ports.Store`` without a disk. ``full``: no write works; ``unreadable``: no read."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     full: bool = False
+    unreadable: bool = False
     writes: int = 0
 
     def __post_init__(self) -> None:
@@ -68,6 +69,8 @@ class MemoryStore:
         self._held: set[str] = set()
 
     def read(self, name: str) -> bytes | None:
+        if self.unreadable:
+            raise StateError("state-unreadable", f"{name} cannot be read; try again.")
         return self.files.get(name)
 
     def write(self, name: str, data: bytes) -> None:

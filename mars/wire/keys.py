@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,8 +59,11 @@ class TrustRoot:
 
     @classmethod
     def decode(cls, data: bytes) -> TrustRoot:
-        """Reads ``trust.json``. Raises ``WireError`` as ``strictjson.parse``, ``bad-payload``."""
-        members = m.table(strictjson.parse(data, MAX_ENVELOPE), "trust")
+        """Reads ``trust.json``. Raises ``WireError`` as ``strictjson.parse``, ``bad-payload``.
+
+        A byte order mark, which some editors put in front, is no part of it.
+        """
+        members = m.table(strictjson.parse(data.removeprefix(BOM_UTF8), MAX_ENVELOPE), "trust")
         header(members, "trust")
         return cls(
             product=name(members, "product"),

@@ -78,7 +78,7 @@ def is_language(text: str) -> bool:
 def parse_product(data: bytes, where: str = "product.toml") -> Product:
     """Reads ``product.toml``. Raises ``ConfigError`` (``product-invalid``) naming ``where``."""
     try:
-        table = tomllib.loads(data.decode("utf-8"))
+        table = tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise _wrong(where, f"is not UTF-8 (byte {error.start})") from None
     except tomllib.TOMLDecodeError as error:

@@ -92,7 +92,7 @@ def parse_registry(metrics: bytes = b"", errors: bytes = b"") -> Registry:
 
 def _toml(data: bytes, where: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(data.decode("utf-8"))
+        return tomllib.loads(data.decode("utf-8-sig"))
     except ValueError as error:  # UnicodeDecodeError and TOMLDecodeError are such
         raise ConfigError("registry-invalid", f"{where} cannot be read: {error}.") from None
 

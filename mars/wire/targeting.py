@@ -8,17 +8,37 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from mars.wire.motd import MAX_URL, Message, Motd, Target
 from mars.wire.onion import is_onion_host
 from mars.wire.product import is_release
 
 FALLBACK_LANGUAGE = "en"
+
+_SCRIPTS = {
+    "az": ("arab", "cyrl"),
+    "bs": ("cyrl",),
+    "kk": ("arab", "latn"),
+    "ky": ("arab", "latn"),
+    "pa": ("arab",),
+    "sr": ("latn",),
+    "uz": ("arab", "cyrl"),
+    "zh": ("hant",),
+}
+"""Scripts other than a language's usual one, whose readers CLDR (parentLocales) sends to no text
+in the usual one; those of languages that applications are translated into."""
+_TRADITIONAL = frozenset({"hant", "tw", "hk", "mo"})
+"""Script, and regions, of Traditional Chinese (CLDR, likelySubtags)."""
+_MODIFIERS = {"latin": "latn", "cyrillic": "cyrl", "arabic": "arab"}
+"""How POSIX locales name a script."""
+
+SECURITY = "security"
+"""The kind of message that nobody may miss for a version that is hard to compare."""
 
 UP_TO_DATE = "up-to-date"
 UPDATE = "update"
@@ -60,38 +80,91 @@ def select(
 ) -> list[Shown]:
     """The messages for this installation at ``now`` (Unix seconds), in the document's order.
 
-    ``version`` is the application's own (PEP 440; anything else matches no ``versions``),
-    ``platform`` one of linux, windows, macos, other, ``languages`` most wanted first.
+    ``version`` is the application's own (PEP 440; anything else matches no ``versions`` but those
+    of a message of the kind ``security``), ``platform`` one of linux, windows, macos, other,
+    ``languages`` most wanted first.
     """
     wanted = preferences(languages)
     return [
         _shown(message, wanted)
         for message in motd.messages
-        if _is_current(message, now) and matches(message.target, version, platform, wanted)
+        if _is_current(message, now)
+        and matches(message.target, version, platform, wanted, unsure=message.kind == SECURITY)
     ]
 
 
-def matches(target: Target | None, version: str, platform: str, preferences: Sequence[str]) -> bool:
-    """Whether an installation is meant; ``preferences`` as made by ``preferences()``."""
+def matches(
+    target: Target | None,
+    version: str,
+    platform: str,
+    preferences: Sequence[str],
+    *,
+    unsure: bool = False,
+) -> bool:
+    """Whether an installation is meant; ``preferences`` as made by ``preferences()``, ``unsure``
+    as for ``version_matches()``."""
     if target is None:
         return True
     return (
         not target.unknown
         and (target.platforms is None or platform in target.platforms)
-        and (target.versions is None or version_matches(target.versions, version))
+        and (target.versions is None or version_matches(target.versions, version, unsure=unsure))
         and (target.languages is None or not _tags(target.languages).isdisjoint(preferences))
     )
 
 
-def version_matches(specifier: str, version: str) -> bool:
-    """Whether ``version`` satisfies a PEP 440 ``specifier`` of at most 8 clauses."""
+def version_matches(specifier: str, version: str, *, unsure: bool = False) -> bool:
+    """Whether ``version`` satisfies a ``specifier`` of at most 8 clauses of PEP 440.
+
+    Other than there, ``<`` and ``>`` compare by order alone: 1.2rc1 is ``<1.2``. With ``unsure``,
+    as for security, also what cannot be told to be outside: a pre-release counts as its release
+    too, a version that is not PEP 440 (``1.1-SNAPSHOT``) as all that its first numbers may mean,
+    and one without numbers (``dev``) as any.
+    """
     clauses = specifier.split(",")
     if len(clauses) > MAX_CLAUSES or not all(_CLAUSE.fullmatch(clause) for clause in clauses):
         return False
     try:
-        return SpecifierSet(specifier).contains(Version(version), prereleases=True)
-    except (InvalidSpecifier, InvalidVersion):
+        each = [SpecifierSet(clause) for clause in clauses]
+    except InvalidSpecifier:
         return False
+    exact = _parsed(version)
+    if exact is None:
+        span = _span(version)
+        return unsure and (span is None or all(_fits(clause, *span) for clause in each))
+    high = max(exact, Version(exact.base_version)) if unsure and exact.is_prerelease else exact
+    return all(_fits(clause, exact, high) for clause in each)
+
+
+def _fits(clause: SpecifierSet, low: Version, high: Version) -> bool:
+    """Whether ``clause`` holds for some version from ``low`` to ``high``."""
+    (one,) = clause
+    bound = Version(one.version.removesuffix(".*"))
+    if one.operator == "<":
+        return low < bound
+    if one.operator == ">":
+        return Version(high.public) > bound
+    within = one.operator != "!=" and low <= bound <= high
+    return within or any(clause.contains(end, prereleases=True) for end in (low, high))
+
+
+def _parsed(version: str) -> Version | None:
+    try:
+        return Version(version)
+    except ValueError:  # InvalidVersion, or thousands of digits
+        return None
+
+
+def _span(version: str) -> tuple[Version, Version] | None:
+    """The lowest and the highest that a version may be which is not PEP 440, by its numbers."""
+    numbers = _NUMBERS.match(version)
+    if numbers is None:
+        return None
+    return Version(f"{numbers[1]}.dev0"), Version(f"{numbers[1]}.{_BEYOND}")
+
+
+_NUMBERS = re.compile(r"\s*v?([0-9]{1,9}(?:\.[0-9]{1,9}){0,8})(?![0-9])", re.ASCII | re.IGNORECASE)
+_BEYOND = 10**9
 
 
 def update_status(
@@ -108,34 +181,49 @@ def update_status(
     if not newer:
         return UP_TO_DATE
     shown = select(motd, version, platform, languages, now)
-    return SECURITY_UPDATE if any(item.kind == "security" for item in shown) else UPDATE
+    return SECURITY_UPDATE if any(item.kind == SECURITY for item in shown) else UPDATE
 
 
 def is_newer(newest: str, version: str) -> bool | None:
     """Whether release ``newest`` comes after ``version``; None where that cannot be said."""
     if not is_release(newest):
         return None
-    try:
-        return Version(newest) > Version(version)
-    except InvalidVersion:
+    release, exact = Version(newest), _parsed(version)
+    if exact is not None:
+        return release > exact
+    span = _span(version)
+    if span is None or span[0] <= release <= span[1]:
         return None
+    return release > span[1]
 
 
 def preferences(languages: Sequence[str]) -> list[str]:
-    """``["is_IS"]`` becomes ``["is-is", "is"]``: each language, then its primary subtag."""
-    tags = [_tag(language) for language in languages]
-    both = (item for tag in tags for item in (tag, tag.partition("-")[0]))
-    return [item for item in dict.fromkeys(both) if item]
+    """``["is_IS"]`` becomes ``["is-is", "is"]``: each language, then ever less of it.
+
+    So RFC 4647 3.4; what is written in Traditional Chinese is looked for by script and by region.
+    """
+    every = (item for language in languages for item in _ever_less(_tag(language)))
+    return [item for item in dict.fromkeys(every) if item]
+
+
+def _ever_less(tag: str) -> Iterator[str]:
+    parts = tag.split("-")
+    yield from ("-".join(parts[:end]) for end in range(len(parts), 1, -1))
+    if parts[0] == "zh" and not _TRADITIONAL.isdisjoint(parts):
+        yield from ("zh-hant", "zh-tw", "zh-hk")
+    yield parts[0]
 
 
 def translate(texts: Mapping[str, str], preferences: Sequence[str]) -> tuple[str, str]:
     """(language, text) for the first preference there is, else ``en``, else the first text.
 
-    ``("", "")`` where there is no text at all.
+    A reader of another script than the language is usually written in gets no text in the usual
+    one: of ``sr-latn`` not that of ``sr``. ``("", "")`` where there is no text at all.
     """
     by_tag = {_tag(language): language for language in reversed(list(texts))}
     for wanted in (*preferences, FALLBACK_LANGUAGE):
-        if wanted in by_tag:
+        other = any(f"{wanted}-{script}" in preferences for script in _SCRIPTS.get(wanted, ()))
+        if wanted in by_tag and not other:
             return by_tag[wanted], texts[by_tag[wanted]]
     return next(iter(texts.items()), ("", ""))
 
@@ -190,8 +278,10 @@ def _shown(message: Message, wanted: Sequence[str]) -> Shown:
 
 
 def _tag(language: str) -> str:
-    """``is_IS.UTF-8@euro`` becomes ``is-is``."""
-    return re.split(r"[.@]", language, maxsplit=1)[0].replace("_", "-").lower()
+    """``is_IS.UTF-8@euro`` becomes ``is-is``, ``sr_RS@latin`` ``sr-latn-rs``."""
+    tag = re.split(r"[.@]", language, maxsplit=1)[0].replace("_", "-").lower()
+    script = _MODIFIERS.get(language.rpartition("@")[2].lower())
+    return "-".join((tag[:2], script, *tag.split("-")[1:])) if script else tag
 
 
 def _tags(languages: Sequence[str]) -> set[str]:

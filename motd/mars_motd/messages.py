@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
 
 from mars.errors import WireError
 from mars.wire import motd as wire
@@ -62,7 +63,7 @@ class _File:
 def parse_message(data: bytes, where: str, default_id: str, product: Product) -> Draft:
     """Reads one file of ``messages/``. Raises nothing: problems are in the result."""
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
         table = tomllib.loads(text)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
@@ -240,6 +241,9 @@ def _judge(file: _File, message: Message, product: Product) -> None:
         file.error("not_after", f"not_after must be later than not_before ({format_time(starts)})")
     if message.target is not None:
         _judge_target(file, message.target, product)
+        warning = pre_release_warning(message.target.versions or "", product.releases)
+        if message.kind == targeting.SECURITY and warning:
+            file.warn("target.versions", warning)
 
 
 def _alone(message: Message, product: Product) -> Motd:
@@ -307,3 +311,31 @@ def specifier_problem(specifier: str) -> str:
         if not clause.strip():
             return "target.versions has an empty clause"
     return ""
+
+
+def pre_release_warning(specifier: str, releases: Collection[str]) -> str:
+    """Whether a security message reaches pre-releases of the fix, as its author may not know.
+
+    Empty where ``specifier`` is not in order, has no end, or names a pre-release itself; and
+    where it ends before a version that is none of ``releases``.
+    """
+    if specifier_problem(specifier):
+        return ""
+    ends = {clause.operator: clause.version for clause in SpecifierSet(specifier)}
+    if any(Version(bound.removesuffix(".*")).is_prerelease for bound in ends.values()):
+        return ""
+    if "<" in ends:
+        fix = ends["<"]
+        if fix not in releases:
+            return ""
+        return (
+            f"<{fix} is shown to pre-releases of {fix} too, and to versions that cannot be "
+            f"compared; if {fix}rc1 has the fix, write <{fix}rc1"
+        )
+    last = next((name for name in ("<=", "==", "~=") if name in ends), None)
+    if last is None:
+        return ""
+    return (
+        f"{last}{ends[last]} does not reach pre-releases of the version with the fix; write < and "
+        "that version"
+    )

@@ -25,7 +25,7 @@ def check(root: Path) -> list[Problem]:
 def problems(data: bytes, where: str) -> list[Problem]:
     """Those of one file, which its name in ``where`` tells apart."""
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
         _, faults = _FILES[Path(where).name](tomllib.loads(text))
     except UnicodeDecodeError:
         return [Problem(where, 1, "is not UTF-8")]

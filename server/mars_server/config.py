@@ -61,7 +61,7 @@ class Config:
 def parse_config(data: bytes, where: str = "server.toml") -> Config:
     """Raises ``ConfigError`` (``config-invalid``) that names the entry."""
     try:
-        table = tomllib.loads(data.decode("utf-8"))
+        table = tomllib.loads(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError("config-invalid", f"{where} is not TOML in UTF-8: {error}.") from None
     plain = {name: value for name, value in table.items() if name not in _TABLES}

@@ -231,7 +231,7 @@ def test_e22_a_link_in_the_place_of_the_state_is_not_followed(tmp_path: Path) ->
     folder = Folder(tmp_path / "state")
     folder.write("other", b"")
     (tmp_path / "state" / STATE_FILE).symlink_to(elsewhere)
-    assert folder.read(STATE_FILE) is None
+    assert folder.read(STATE_FILE) == b""
     folder.write(STATE_FILE, b"new")
     assert elsewhere.read_bytes() == b"secret"
     assert folder.read(STATE_FILE) == b"new"
@@ -240,24 +240,30 @@ def test_e22_a_link_in_the_place_of_the_state_is_not_followed(tmp_path: Path) ->
 @pytest.mark.timeout(4)  # else it would wait for ever
 def test_e22_a_pipe_in_the_place_of_the_state_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / STATE_FILE)
-    assert Folder(tmp_path).read(STATE_FILE) is None
+    require_unreadable(Folder(tmp_path))
 
 
 def test_e22_a_file_of_another_user_is_not_believed(tmp_path: Path) -> None:
     if os.geteuid() != 0:  # then any file of root's will do
         assert Path("/etc/passwd").read_bytes()
-        assert Folder("/etc").read("passwd") is None
+        require_unreadable(Folder("/etc"), "passwd")
         return
     (tmp_path / STATE_FILE).write_bytes(b"{}")
     assert Folder(tmp_path).read(STATE_FILE) == b"{}"
     os.chown(tmp_path / STATE_FILE, 65534, 65534)
-    assert Folder(tmp_path).read(STATE_FILE) is None
+    require_unreadable(Folder(tmp_path))
+
+
+def require_unreadable(folder: Folder, name: str = STATE_FILE) -> None:
+    with pytest.raises(StateError) as refused:
+        folder.read(name)
+    assert refused.value.reason == "state-unreadable"
 
 
 def test_e22_a_folder_that_is_a_file_is_an_error_of_ours(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     folder = Folder(tmp_path / "file")
-    assert folder.read(STATE_FILE) is None
+    require_unreadable(folder)
     with pytest.raises(StateError):
         folder.write(STATE_FILE, b"")
     with pytest.raises(StateError):

@@ -40,6 +40,12 @@ def get(server: kit.Served, target: str, fields: str = "", version: str = "1.1")
     return server.ask(request.encode("utf-8", "surrogateescape"))
 
 
+@pytest.mark.parametrize("version", ["0.9", "2.0", "1.2", "9.9"])
+def test_g02_a_version_that_is_not_spoken_is_not_repeated(server: kit.Served, version: str) -> None:
+    status = get(server, "/motd/motd.json", version=version).partition(b"\r\n")[0]
+    assert status in (b"HTTP/1.0 400 Bad Request", b"HTTP/1.1 400 Bad Request")
+
+
 def query_of(line: str) -> str:
     return line.partition("motd.json")[2].partition(" ")[0]
 

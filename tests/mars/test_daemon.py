@@ -15,7 +15,8 @@ import pytest
 
 from mars import factory, schedule
 from mars import state as states
-from mars.daemon import Daemon, Entry, client, read_entry
+from mars.client import Mars
+from mars.daemon import Daemon, Entry, Turned, client, read_entry
 from mars.engine import STATE_FILE
 from mars.errors import MarsError
 from mars.testing.publisher import Publisher
@@ -31,6 +32,10 @@ def an_app(folder: Path, name: str, publisher: Publisher, **more: str) -> None:
     lines = {"trust": f"{name}.trust", "version": "0.5.1", **more}
     text = "".join(f'{key} = "{value}"\n' for key, value in lines.items())
     (folder / f"{name}.toml").write_text(text, "utf-8")
+
+
+def a_client(_entry: Entry, turned: Turned) -> Mars:
+    return World().mars(on_turn=turned)
 
 
 def due_soon(folder: Path) -> None:
@@ -50,8 +55,8 @@ def test_the_daemon_serves_many_apps_reloads_and_ends_in_time(tmp_path: Path) ->
     apps.mkdir()
     first, second = Publisher(), Publisher(product="otherapp")
     url = "http://127.0.0.1:8080/motd/motd.json"
-    an_app(apps, "one", first, url=url, output="one.json")
-    due_soon(root / "examplemail" / "stable")
+    an_app(apps, "one", first, url=url, output="one.json", state=str(root / "one"))
+    due_soon(root / "one")
     now = factory.system_clock().now()
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     with SocksServer(answering(ok(first.document(now - 60)))) as socks:
@@ -64,7 +69,7 @@ def test_the_daemon_serves_many_apps_reloads_and_ends_in_time(tmp_path: Path) ->
                 assert news["update"] == "update"
                 assert [visit.host for visit in socks.visits] == ["127.0.0.1"]
                 status = subprocess.run(
-                    [COMMAND, "status", "--state", str(root / "examplemail" / "stable"), "--json"],
+                    [COMMAND, "status", "--state", str(root / "one"), "--json"],
                     capture_output=True,
                     env=environ,
                     timeout=60,
@@ -74,10 +79,10 @@ def test_the_daemon_serves_many_apps_reloads_and_ends_in_time(tmp_path: Path) ->
                 again = subprocess.run(arguments, capture_output=True, env=environ, timeout=60)
                 assert again.returncode == 1
                 assert b"[locked]" in again.stderr
-                an_app(apps, "two", second, url=url)
+                an_app(apps, "two", second, url=url, state=str(root / "two"))
                 (apps / "broken.toml").write_text("trust = 5\n", "utf-8")
                 daemon.send_signal(signal.SIGHUP)
-                until((root / "otherapp" / "stable" / STATE_FILE).exists)
+                until((root / "two" / STATE_FILE).exists)
             finally:
                 daemon.send_signal(signal.SIGTERM)
                 begun = time.monotonic()
@@ -98,22 +103,25 @@ def test_the_daemon_reports_in_json(tmp_path: Path) -> None:
         report = json.loads(daemon.stdout.readline())
         daemon.send_signal(signal.SIGINT)
         assert daemon.wait(20) == 0
-    assert report == {"ok": False, "serving": [], "problems": {"broken": "app-invalid"}}
+    assert report["problems"]["broken"].pop("message").startswith("broken.toml names no trust file")
+    assert report == {
+        "event": "reload",
+        "ok": False,
+        "serving": [],
+        "problems": {"broken": {"reason": "app-invalid"}},
+    }
 
 
 def test_reload_starts_restarts_and_stops(tmp_path: Path) -> None:
     publisher, made = Publisher(), list[str]()
 
-    def make(entry: Entry):  # type: ignore[no-untyped-def]
+    def make(entry: Entry, turned: Turned) -> Mars:
         made.append(entry.version)
-        world = World(publisher=publisher)
-        ports = world.ports()
-        return client(
-            entry, str(tmp_path / "state"), host=ports.host, clock=ports.clock, chance=ports.chance
-        )
+        ports = World(publisher=publisher).ports()
+        return client(entry, turned, host=ports.host, clock=ports.clock, chance=ports.chance)
 
     an_app(tmp_path, "one", publisher)
-    daemon = Daemon(tmp_path, make)
+    daemon = Daemon(tmp_path, make, lambda pinned: tmp_path / "state")
     daemon.reload()
     daemon.reload()
     assert made == ["0.5.1"], "nothing changed, nothing restarted"
@@ -165,8 +173,7 @@ def test_a_pipe_a_deep_or_a_foreign_file_stops_no_other_application(tmp_path: Pa
     an_app(tmp_path, "shared", Publisher(product="otherapp"))
     (tmp_path / "shared.toml").chmod(0o666)
     (tmp_path / "device.toml").write_text('trust = "/dev/zero"\n', "utf-8")
-    world = World()
-    daemon = Daemon(tmp_path, lambda _entry: world.mars())
+    daemon = Daemon(tmp_path, a_client)
     daemon.reload()
     daemon.stop()
     found = {name: error.reason for name, error in daemon.problems.items()}
@@ -178,13 +185,105 @@ def test_a_pipe_a_deep_or_a_foreign_file_stops_no_other_application(tmp_path: Pa
     }
 
 
+def _spoil(name: str, place: Path) -> None:
+    """Gives others the right to change what the application ``good`` depends on."""
+    trust, toml = place / "good.trust", place / "good.toml"
+    strange = place / "strange"
+    strange.mkdir()
+    match name:
+        case "trust":
+            trust.chmod(0o646)
+        case "trust of a group":
+            trust.chmod(0o664)
+            os.chown(trust, -1, 12345)
+        case "trust of another":
+            os.chown(trust, 54321, -1)
+        case "its folder":
+            trust.rename(strange / "good.trust")
+            strange.chmod(0o777)
+            toml.write_text('trust = "strange/good.trust"\n', "utf-8")
+        case "a folder above":
+            (strange / "inner").mkdir()
+            trust.rename(strange / "inner" / "good.trust")
+            os.chown(strange, 54321, -1)
+            toml.write_text('trust = "strange/inner/good.trust"\n', "utf-8")
+        case "a link to there":
+            trust.rename(strange / "good.trust")
+            trust.symlink_to(strange / "good.trust")
+            strange.chmod(0o777)
+        case "a link of another":
+            trust.rename(strange / "good.trust")
+            trust.symlink_to(strange / "good.trust")
+            os.chown(trust, 54321, -1, follow_symlinks=False)
+        case "the output":
+            toml.write_text('trust = "good.trust"\noutput = "strange/new/news.json"\n', "utf-8")
+            strange.chmod(0o777)
+        case "the output itself":
+            toml.write_text('trust = "good.trust"\noutput = "news.json"\n', "utf-8")
+            (place / "news.json").write_text("{}")
+            (place / "news.json").chmod(0o666)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file to another user takes root")
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("trust", "trust of a group", "trust of another", "its folder", "a folder above"),
+        *("a link to there", "a link of another", "the output", "the output itself"),
+    ],
+)
+def test_what_others_may_change_is_refused(tmp_path: Path, name: str) -> None:
+    an_app(tmp_path, "good", Publisher())
+    daemon = Daemon(tmp_path, a_client)
+    daemon.reload()
+    assert list(daemon.serving) == ["good"]
+    _spoil(name, tmp_path)
+    daemon.reload()
+    assert not daemon.serving
+    assert daemon.problems["good"].reason == "not-private"
+    assert "move" in daemon.problems["good"].message
+    daemon.stop()
+
+
+def test_a_folder_with_the_sticky_bit_and_ones_own_links_are_no_reason(tmp_path: Path) -> None:
+    shared, own = tmp_path / "shared", tmp_path / "own"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    own.mkdir()
+    an_app(own, "good", Publisher())
+    (own / "good.trust").rename(shared / "good.trust")
+    (own / "good.trust").symlink_to(Path("..", "shared", "good.trust"))
+    daemon = Daemon(own, a_client)
+    daemon.reload()
+    assert (list(daemon.serving), daemon.problems) == (["good"], {})
+    daemon.stop()
+
+
+@pytest.mark.parametrize("command", [("fetch", "--level", "plain"), ("doctor", "--timeout", "1")])
+def test_a_trust_file_that_anybody_may_change_is_refused_by_name(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    trust = tmp_path / "trust.json"
+    trust.write_bytes(Publisher().trust().encode())
+    trust.chmod(0o666)
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [COMMAND, *command, "--url", (tmp_path / "motd.json").as_uri(), "--trust", trust],
+        capture_output=True,
+        env=environ,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"[not-private]" in done.stderr
+
+
 def test_a_folder_that_others_may_change_is_refused(tmp_path: Path) -> None:
     an_app(tmp_path, "good", Publisher())
     tmp_path.chmod(0o777)
     with pytest.raises(MarsError, match="not-private"):
-        Daemon(tmp_path, lambda _entry: World().mars()).reload()
+        Daemon(tmp_path, a_client).reload()
     tmp_path.chmod(0o700)
-    daemon = Daemon(tmp_path, lambda _entry: World().mars())
+    daemon = Daemon(tmp_path, a_client)
     daemon.reload()
     tmp_path.chmod(0o777)
     daemon.reload()

@@ -24,7 +24,9 @@ ACTION = re.compile(
     re.IGNORECASE,
 )
 """An imperative at the beginning of a clause."""
-PUT_TOGETHER = {"tor-bootstrap", "no-consent", "product-invalid"}
+PUT_TOGETHER = {
+    *("tor-bootstrap", "no-consent", "product-invalid", "state-unreadable", "state-unwritable"),
+}
 """Their advice, or what an entry must be, is filled in; a test of their own shows it."""
 NOTHING_TO_DO = {
     "timeout": "the next attempt comes by itself, and the sentence says so",

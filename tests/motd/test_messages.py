@@ -129,6 +129,30 @@ def test_warnings_do_not_keep_a_message_back() -> None:
     assert "warning: " in str(found.problems[0])
 
 
+@pytest.mark.parametrize(
+    ("versions", "says"),
+    [
+        ("<0.2.0", "<0.2.0 is shown to pre-releases of 0.2.0 too"),
+        ("<=0.1.0", "<=0.1.0 does not reach pre-releases of the version with the fix"),
+        ("==0.1.*", "==0.1.* does not reach"),
+        ("~=0.1.0", "~=0.1.0 does not reach"),
+        ("<0.2.0rc1", None),
+        ("<0.1.3", None),
+        (">=0.1", None),
+    ],
+)
+def test_who_writes_of_a_security_hole_is_told_of_release_candidates(
+    versions: str, says: str | None
+) -> None:
+    text = GOOD.replace(">=0.1,<0.1.3", versions)
+    found = draft(text)
+    assert found.message is not None
+    assert [(says or "") in problem.text and problem.warning for problem in found.problems] == (
+        [True] if says else []
+    )
+    assert draft(text.replace('"security"', '"update"')).problems == ()
+
+
 def test_b19_two_files_with_one_id_are_found() -> None:
     same = 'id = "x"\n[title]\nen = "T"\n'
     drafts = [("a.toml", draft(same)), ("b.toml", draft(same)), ("c.toml", draft("x"))]

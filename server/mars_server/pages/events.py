@@ -194,7 +194,7 @@ def parse_notes(data: bytes, where: str = "notes.toml") -> list[Note]:
     Raises ``ConfigError`` (``notes-invalid``) that names ``where``.
     """
     try:
-        table = tomllib.loads(data.decode("utf-8"))
+        table = tomllib.loads(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError):
         raise _wrong(where, "is not TOML in UTF-8") from None
     entries = table.pop("note", [])

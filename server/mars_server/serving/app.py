@@ -78,7 +78,10 @@ def _refusal(service: Service, request: web.Request) -> int | None:
     """The status of a request that no route gets to see, or None."""
     hosts = request.headers.getall(hdrs.HOST, [])
     path = request.raw_path.partition("?")[0]
-    if request.version not in _VERSIONS or len(hosts) > 1:
+    if request._message.version not in _VERSIONS:
+        request._version = HttpVersion11  # else aiohttp repeats theirs in the status line
+        return 400
+    if len(hosts) > 1:
         return 400
     if not hosts and request.version == HttpVersion11:
         return 400

@@ -97,11 +97,11 @@ def dripping(sock: ssl.SSLSocket) -> None:
         time.sleep(0.05)
 
 
-def fetch(way: str, url: str, certifi: Path | None) -> str:
+def fetch(way: str, url: str, certifi: Path | None, **environ: str) -> str:
     paths = [str(ROOT), *([str(certifi)] if certifi else [])]
     done = subprocess.run(
         [sys.executable, "-c", FETCH, way, url],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(paths)},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(paths), **environ},
         capture_output=True,
         text=True,
         timeout=60,
@@ -121,6 +121,21 @@ def test_https_goes_directly_where_that_is_asked_for(certificate: Path) -> None:
     with serving(certificate, news) as (address, requests):
         assert fetch("direct", f"https://{address}/motd/motd.json", certificate) == "news"
     assert requests == [request_bytes(address)]
+
+
+def test_no_variable_of_the_environment_has_the_keys_written_down(
+    certificate: Path, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys"
+    for way in ("direct", "tor"):
+        with (
+            serving(certificate, news) as (address, _),
+            SocksServer(forward(address)) as proxy,
+        ):
+            by = "direct" if way == "direct" else proxy.address
+            url = f"https://{address}/" if way == "direct" else f"https://{NAME}/"
+            assert fetch(by, url, certificate, SSLKEYLOGFILE=str(keys)) == "news"
+    assert not keys.exists()
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path) -> None:

@@ -300,3 +300,42 @@ def test_it_runs_without_terminal_and_home(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["level"] == "off"
     assert list(tmp_path.iterdir()) == [], "looking leaves nothing behind"
+
+
+def test_consent_shows_every_switch_and_the_country(desk: Desk) -> None:
+    said = desk.run("consent", "grant", "tracked", "--country", "is", "--direct", "--stats")
+    assert said.out.splitlines()[-4:] == [
+        "Plain news by https where Tor fails: yes",
+        "Statistics: yes",
+        "Error reports: no",
+        "Country: IS",
+    ]
+    assert desk.run("consent", "explain").out == said.out
+    table = desk.run("consent", "explain", "--json").json
+    assert list(table)[:2] == ["ok", "level"]
+    assert (table["direct"], table["stats"], table["errors"]) == (True, True, False)
+    assert table["country"] == desk.run("status", "--json").json["country"] == "IS"
+    none = desk.run("consent", "grant", "plain", "--country", "", "--no-direct")
+    assert none.out.endswith("Country: none named\n")
+    wrong = desk.run("consent", "grant", "plain", "--country", "XX")
+    assert (wrong.code, "ISO 3166-1" in wrong.err) == (2, True)
+
+
+def test_a_preview_of_a_choice_is_what_granting_it_keeps(desk: Desk) -> None:
+    desk.fetch("--level", "plain")
+    desk.run("consent", "grant", "tracked", "--country", "FO")
+    for choice in (
+        ("--variable", "cc"),
+        ("--variable", "cc", "--country", ""),
+        ("--variable", "os", "--variable", "cc", "--country", "de", "--direct"),
+        (),
+    ):
+        before = desk.run("consent", "explain").out
+        shown = desk.run("preview", "--level", "tracked", *choice, "--json").json
+        assert desk.run("consent", "explain").out == before, "nothing is stored"
+        desk.run("consent", "grant", "tracked", *choice)
+        kept = desk.run("preview", "--json").json
+        assert [kept[name] for name in ("bytes", "level", "route")] == [
+            shown[name] for name in ("bytes", "level", "route")
+        ]
+    assert desk.run("preview", "--country", "IS").code == 2

@@ -36,6 +36,7 @@ def test_reset_changes_the_age_or_forgets_everything(desk: Desk) -> None:
     assert "--age" in future.json["message"]
     desk.run("consent", "grant", "tracked", "--country", "IS")
     (desk.state / "current.json").write_text("{}")
+    (desk.state / "state.json.damaged").write_text("{")
     (desk.state / ".state.json-x1").write_text("{")
     (desk.state / ".journal.jsonl-x1").write_text("{")
     (desk.state / "tor" / "data").mkdir(parents=True)
@@ -49,7 +50,7 @@ def test_reset_takes_no_folder_in_which_nothing_was_ever_kept(desk: Desk) -> Non
     source = desk.folder / "src" / "tor"
     source.mkdir(parents=True)
     desk.state = source.parent
-    assert desk.run("reset", "--all").code == 0
+    assert desk.run("reset", "--all", "--json").json["reason"] == "unknown-application"
     assert source.is_dir()
 
 

@@ -13,6 +13,7 @@ from mars.wire.targeting import (
     UPDATE,
     clean,
     is_newer,
+    matches,
     preferences,
     select,
     translate,
@@ -33,6 +34,10 @@ PUBLISHER = Publisher(seeds=[b"t" * 32])
         ([], []),
         ([""], []),
         (["C"], ["c"]),
+        (["zh-Hant-TW"], ["zh-hant-tw", "zh-hant", "zh-tw", "zh-hk", "zh"]),
+        (["zh_HK.UTF-8"], ["zh-hk", "zh-hant", "zh-tw", "zh"]),
+        (["zh-Hans-CN"], ["zh-hans-cn", "zh-hans", "zh"]),
+        (["sr_RS.UTF-8@latin"], ["sr-latn-rs", "sr-latn", "sr"]),
     ],
 )
 def test_preferences_fall_back_to_the_primary_subtag(languages: list[str], due: list[str]) -> None:
@@ -53,6 +58,34 @@ def test_preferences_fall_back_to_the_primary_subtag(languages: list[str], due: 
 def test_translation_is_the_most_wanted_one(languages: list[str], due: tuple[str, str]) -> None:
     texts = {"is": "Halló", "en": "Hello", "pt_BR": "Oi"}
     assert translate(texts, preferences(languages)) == due
+
+
+@pytest.mark.parametrize(
+    ("language", "texts", "due"),
+    [
+        ("zh-Hant-TW", ("zh", "en"), "en"),
+        ("zh-Hant-TW", ("zh", "zh-Hant", "en"), "zh-Hant"),
+        ("zh_TW", ("zh_CN", "zh_TW", "en"), "zh_TW"),
+        ("zh_TW", ("zh", "zh-Hant", "en"), "zh-Hant"),
+        ("zh_HK", ("zh", "zh_TW", "en"), "zh_TW"),
+        ("zh_CN", ("zh", "zh-Hant", "en"), "zh"),
+        ("zh-Hans-SG", ("zh-Hans", "zh-Hant", "en"), "zh-Hans"),
+        ("sr_RS@latin", ("sr", "en"), "en"),
+        ("sr-Latn-RS", ("sr", "sr-Latn", "en"), "sr-Latn"),
+        ("sr_RS", ("sr", "sr-Latn", "en"), "sr"),
+        ("sr-Cyrl-RS", ("sr", "en"), "sr"),
+        ("ca_ES@valencia", ("ca", "en"), "ca"),
+    ],
+)
+def test_a_reader_of_one_script_is_not_shown_another(
+    language: str, texts: tuple[str, ...], due: str
+) -> None:
+    assert translate({name: name for name in texts}, preferences([language]))[0] == due
+
+
+def test_a_message_for_a_language_is_for_all_its_scripts() -> None:
+    target = Target(languages=("zh",))
+    assert matches(target, "1.0", "linux", preferences(["zh-Hant-TW"]))
 
 
 def test_without_english_the_first_text_is_shown_and_without_any_nothing() -> None:
@@ -78,10 +111,48 @@ def test_two_spellings_of_one_language_give_the_first() -> None:
         (">=1.0", "1.1.dev5+g0123abc", True),
         (">=0.1", "dev", False),
         (">=0.1", "", False),
+        (">=0.1", "9" * 5000, False),
+        ("<1.2", "1.2rc1", True),
+        ("<1.2rc1", "1.2rc1", False),
+        ("<1.2", "1.2+debian1", False),
+        (">1.2", "1.2+debian1", False),
+        (">1.2", "1.2.post1", True),
+        ("<1.2", "1.1-SNAPSHOT", False),
     ],
 )
 def test_versions_compare_as_in_pep_440(specifier: str, version: str, due: bool) -> None:
     assert version_matches(specifier, version) is due
+
+
+@pytest.mark.parametrize(
+    ("specifier", "told", "hidden"),
+    [
+        (
+            "<1.2",
+            "1.1 1.2rc1 1.2.dev3 1.2.0-beta.1 1.1-SNAPSHOT 1.2-SNAPSHOT v1.1 1.1~beta2 1.1+deb1 "
+            "1.1.x-nightly dev custom r1234 20261129123456-git " + "9" * 5000,
+            "1.2 1.2.0 1.2+deb1 1.2.post1 1.3.dev1 1.3rc1 1.3-SNAPSHOT 1.2.1~x 2026.1a",
+        ),
+        ("<2026.1", "2026.1a 2025.12b 2026.1-x", "2026.1 2026.2a"),
+        (">=1.2,<1.3", "1.2rc1 1.2-SNAPSHOT 1.2.5~x 1.3rc1", "1.1 1.1-SNAPSHOT 1.1.9rc1 1.3"),
+        ("==1.2", "1.2 1.2rc1 1.2~x 1.2+deb1", "1.1 1.2.post1 1.3~x"),
+        ("==1.2.3.*", "1.2.3.1 1.2.3rc1 1.2.x-nightly dev", "1.2.4 1.1-x"),
+        ("!=1.2.*", "1.1-SNAPSHOT 1.3 dev", "1.2rc1 1.2~x"),
+        (">1.2", "1.2.post1 1.2.1-x 1.2-1.x", "1.2 1.2+deb1 1.1-x 1.2rc1"),
+        ("<=1.1", "1.1-SNAPSHOT 1.1rc1", "1.2rc1 1.1.post1"),
+        ("<1.2,,", "", "1.1 1.1-SNAPSHOT dev"),
+        ("==1.*.*", "", "1.1 dev"),
+    ],
+)
+def test_security_news_reach_what_cannot_be_told_to_be_outside(
+    specifier: str, told: str, hidden: str
+) -> None:
+    message = Message(id="m", title={"en": "x"}, kind="security", target=Target(versions=specifier))
+    motd = PUBLISHER.motd(messages=(message,))
+    for version in told.split():
+        assert select(motd, version, "linux", ["en"], NOW), version
+    for version in hidden.split():
+        assert not select(motd, version, "linux", ["en"], NOW), version
 
 
 @pytest.mark.parametrize(
@@ -93,6 +164,12 @@ def test_versions_compare_as_in_pep_440(specifier: str, version: str, due: bool)
         ("0.5.2", "0.5.2.dev3", True),
         ("0.5.2", "0.6", False),
         ("0.5.2", "custom build", None),
+        ("0.5.2", "9" * 5000, None),
+        ("1.2", "1.2rc1", True),
+        ("1.2", "1.2+debian1", False),
+        ("1.2", "1.1-SNAPSHOT", True),
+        ("1.2", "1.3-SNAPSHOT", False),
+        ("1.2", "1.2-SNAPSHOT", None),
         ("", "0.5", None),
     ],
 )

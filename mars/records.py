@@ -1,0 +1,189 @@
+"""State and journal of one installation, as its store keeps them.
+
+What cannot be read is left as it is and raises ``StateError``; only what is not there is a first
+run. What can be read and not understood begins anew, is told (``damage``), and a copy is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mars import journal
+from mars import state as states
+from mars.errors import StateError
+from mars.plan import App, Plan
+from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
+from mars.state import State
+
+STATE_FILE = "state.json"
+JOURNAL_FILE = "journal.jsonl"
+FETCHER_LOCK = "fetcher"
+"""Held by the one process that fetches for this user, product and channel."""
+DAMAGED = ".damaged"
+"""Ends the name of a copy of what could not be understood, before it is replaced."""
+LOCK = "state"
+LOCK_WAIT = 5.0
+"""Seconds. The lock is held only while a small file is read and replaced."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The outside world. Replace any of it in a test."""
+
+    store: Store
+    host: Platform
+    clock: Clock
+    chance: Chance
+    fetcher: Callable[[Plan], Fetcher]
+    """Opens the way for one request; called for every fetch anew."""
+    openpgp: Callable[[], OpenPGP]
+
+
+class Records:
+    """Not thread-safe; the store's lock guards the files."""
+
+    def __init__(self, app: App, ports: Ports) -> None:
+        self._given = app
+        self.ports = ports
+        self._pick: float | None = None
+        self._veto: Callable[[State], State] | None = None
+        self.damage: StateError | None = None
+        """What could not be understood of what is kept; None once the user has decided anew."""
+
+    def load(self) -> State:
+        """The state as it is on disk now, or a first run's. Writes nothing.
+
+        Raises ``StateError`` (``state-unreadable``): only what is not there is a first run.
+        """
+        return self._before(self._decoded(self.ports.store.read(STATE_FILE)))
+
+    def _decoded(self, data: bytes | None) -> State | None:
+        if data is not None and states.is_damaged(data):
+            self.damage = _damaged(STATE_FILE)
+        return states.decode(data)
+
+    def _before(self, stored: State | None) -> State:
+        state = stored or self._first()
+        return states.narrowed(state, self._veto(state).decision) if self._veto else state
+
+    def _first(self) -> State:
+        if self._pick is None:  # one draw, so that a preview before the first write stays true
+            self._pick = self.ports.chance.uniform(0.0, 1.0)
+        return states.first(self.ports.clock.now(), self._pick)
+
+    def update(self, change: Callable[[State], State]) -> State:
+        """Reads, changes and replaces the state under its lock; writes only what changed.
+
+        What the application says of itself is kept with it. Raises ``StateError``.
+        """
+        veto = self._veto
+        with self.ports.store.lock(LOCK, LOCK_WAIT):
+            after = self._replace(change)
+        if self._veto is veto:
+            self._veto = None
+        return after
+
+    def _replace(self, change: Callable[[State], State]) -> State:
+        data = self.ports.store.read(STATE_FILE)
+        stored = self._decoded(data)
+        before = self._before(stored)
+        after = replace(change(before), app=self._profile(before))
+        if stored is None or after != stored:
+            if data and states.is_damaged(data):
+                self.ports.store.write(f"{STATE_FILE}{DAMAGED}", data)
+            self.ports.store.write(STATE_FILE, states.encode(after))
+        return after
+
+    def _profile(self, before: State) -> Mapping[str, Any]:
+        """The application's own word stands against a command line's."""
+        own = bool(before.app) and before.app.get("by_hand") is False
+        return before.app if self._given.by_hand and own else self._given.profile()
+
+    def decide(self, change: Callable[[State], State]) -> None:
+        """Keeps the user's decision, and reads it back. What it takes back holds at once here.
+
+        Even where it cannot be stored (``StateError``): then until it can.
+        """
+        change(self._first())  # what raises here is no decision, and nothing to hold to
+        self._veto = change
+        with self.ports.store.lock(LOCK, LOCK_WAIT):
+            decided = self._replace(change).decision
+            found = states.decode(self.ports.store.read(STATE_FILE))
+            if found is None or found.decision != decided:
+                raise StateError(
+                    "state-unwritable",
+                    "The decision was written and did not stay; try again, and if it goes on "
+                    "name another folder.",
+                )
+        self._veto = self.damage = None
+
+    def record(self, entry: Mapping[str, Any]) -> None:
+        """Adds to the journal. Raises ``StateError``."""
+        store = self.ports.store
+        with store.lock(LOCK, LOCK_WAIT):
+            data = store.read(JOURNAL_FILE)
+            if data and not journal.decode(data):
+                self.damage = _damaged(JOURNAL_FILE)
+                store.write(f"{JOURNAL_FILE}{DAMAGED}", data)
+            store.write(JOURNAL_FILE, journal.add(data, entry))
+
+    def _complete(self, begun: Mapping[str, Any] | None, entry: Mapping[str, Any]) -> None:
+        """Says in the journal how it ended, if that can be written; news is read all the same."""
+        store = self.ports.store
+        with contextlib.suppress(StateError):
+            if begun is None:
+                self.record(entry)
+                return
+            with store.lock(LOCK, LOCK_WAIT):
+                data = journal.complete(store.read(JOURNAL_FILE), begun, entry)
+                if data is not None:
+                    store.write(JOURNAL_FILE, data)
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Everything that was sent, oldest first. Raises ``StateError``."""
+        return journal.decode(self.ports.store.read(JOURNAL_FILE))
+
+    def is_kept(self) -> bool:
+        """Whether anything is kept of this installation, readable or not."""
+        try:
+            read = self.ports.store.read
+            return read(STATE_FILE) is not None or read(JOURNAL_FILE) is not None
+        except StateError:
+            return True
+
+    def is_served(self) -> bool:
+        """Whether a process fetches for this installation at this moment. Raises ``StateError``."""
+        if self.ports.store.read(STATE_FILE) is None:
+            return False  # asking for the lock would make the folder
+        try:
+            with self.ports.store.lock(FETCHER_LOCK):
+                return False
+        except StateError as error:
+            return error.reason == "locked"
+
+    def delete_journal(self) -> None:
+        """Raises ``StateError``."""
+        with self.ports.store.lock(LOCK, LOCK_WAIT):
+            self.ports.store.delete(JOURNAL_FILE)
+
+    def forget(self) -> None:
+        """Makes this a new installation, without consent. Raises ``StateError``."""
+        with self.ports.store.lock(LOCK, LOCK_WAIT):
+            self.ports.store.delete(STATE_FILE)
+            self.ports.store.delete(JOURNAL_FILE)
+
+    def set_installed(self, installed: int | None = None) -> None:
+        """Today, or the day of ``installed`` (Unix time). Raises ``StateError``."""
+        moment = self.ports.clock.now() if installed is None else installed
+        self.update(lambda state: replace(state, installed=states.midnight(moment)))
+
+
+def _damaged(name: str) -> StateError:
+    return StateError(
+        "state-damaged",
+        f"{name} could not be understood, so what is missing in it begins anew, without consent; "
+        f"choose again what may be sent. What was there is kept as {name}{DAMAGED}.",
+    )

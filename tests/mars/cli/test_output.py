@@ -1,0 +1,97 @@
+"""Where the three commands write: any encoding, a reader that went away, no output at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mars import factory
+from mars.testing.publisher import Publisher
+from mars.wire.motd import Message
+
+BIN = Path(sys.executable).parent
+WORLD = "Þetta → 日本"
+
+
+def command(
+    name: str, *arguments: object, encoding: str = "utf-8", **environ: str
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [BIN / name, *map(str, arguments)],
+        capture_output=True,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+        | ({"PYTHONIOENCODING": encoding} if encoding else {})
+        | environ,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp437", "cp1252", "ascii"])
+def test_a_character_that_the_output_lacks_fails_no_command(tmp_path: Path, encoding: str) -> None:
+    publisher = Publisher()
+    now = factory.system_clock().now()
+    (tmp_path / "trust.json").write_bytes(publisher.trust().encode())
+    message = Message(id="m", title={"en": WORLD}, text={"en": "Hæ"})
+    (tmp_path / "motd.json").write_bytes(publisher.document(now - 60, messages=(message,)))
+    url = (tmp_path / "motd.json").as_uri()
+    where = ("--state", tmp_path / "s")
+    fetch = ("fetch", "--trust", tmp_path / "trust.json", "--url", url, "--level", "plain", *where)
+    for done in (
+        command("mars", *fetch, encoding=encoding),
+        command("mars", "show", *where, encoding=encoding),
+    ):
+        assert (done.returncode, done.stdout.count(b"tta")) == (0, 1), done.stderr
+    shown = json.loads(command("mars", "show", *where, "--json", encoding=encoding).stdout)
+    assert shown["messages"][0]["title"] == WORLD
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp437"])
+@pytest.mark.parametrize(
+    "words", [("mars-motd", "key", "new", "--help"), ("mars-server", "count", "--help")]
+)
+def test_help_is_written_in_any_encoding(words: tuple[str, ...], encoding: str) -> None:
+    done = command(*words, encoding=encoding)
+    assert done.returncode == 0, done.stderr
+    assert rb"\u2026" in done.stdout
+
+
+def test_the_c_locale_is_no_reason_to_fail() -> None:
+    """As where no C.UTF-8 exists that Python could take in its place."""
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    for name in ("mars", "mars-motd", "mars-server"):
+        wrong = command(name, "wörd→", encoding="", **plain)
+        assert (wrong.returncode, wrong.stdout) == (2, b"")
+        assert b"No such command" in wrong.stderr
+        assert b"Traceback" not in wrong.stderr
+    assert command("mars-server", "count", "--help", encoding="", **plain).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["mars", "mars-motd", "mars-server"])
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("{} --help >/dev/full", 1),
+        ("{} --help >&-", 0),
+        ("{} --help 2>&-", 0),
+        ("{} bogus 2>/dev/full", 2),
+        ("{} bogus 2>&-", 2),
+        # The pause lets the reader be gone before anything is written.
+        ("(sleep 0.2; {} --help) | :; exit ${{PIPESTATUS[0]}}", 1),
+    ],
+)
+def test_output_that_goes_nowhere_ends_with_an_agreed_code(
+    name: str, script: str, code: int
+) -> None:
+    done = subprocess.run(
+        ["bash", "-c", script.format(BIN / name)], capture_output=True, timeout=60
+    )
+    assert done.returncode == code, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+    if code == 2:
+        assert done.stdout == b"", "what is wrong is never said on stdout"

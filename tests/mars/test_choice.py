@@ -1,0 +1,157 @@
+"""What a settings page shows is what is kept and sent, and every "no" has its reason."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+
+from mars.client import Mars
+from mars.errors import ConsentError, MarsError, TransportError
+from mars.ports import Request, Response
+from mars.testing.world import World
+from tests.mars.waiting import until
+
+HTTPS = "https://news.example/motd/motd.json"
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.publish()
+    return world
+
+
+CHOICES: list[dict[str, Any]] = [
+    dict(zip(("level", "variables", "country", "direct"), values, strict=True))
+    for values in product(
+        ("off", "plain", "tracked"),
+        (None, (), ("v", "cc"), ("cc", "undeclared")),
+        (None, "", "IS", " de "),
+        (None, True, False),
+    )
+]
+
+
+@pytest.mark.parametrize("before", [None, {"level": "tracked", "country": "FO", "direct": True}])
+def test_what_a_choice_shows_is_what_is_kept_and_then_sent(before: dict[str, Any] | None) -> None:
+    for choice in CHOICES:
+        world = World(url=HTTPS)
+        world.publish()
+        mars = world.mars()
+        if before:
+            assert mars.consent.grant(**before)
+        shown = mars.preview(**choice)
+        assert mars.consent.grant(**choice)
+        assert mars.preview() == shown, choice
+        with contextlib.suppress(ConsentError):
+            world.engine().fetch()
+        assert world.server.visits == ([shown.url] if shown else []), choice
+
+
+def test_the_stored_country_can_be_read_and_a_wrong_one_is_refused(world: World) -> None:
+    mars = world.mars()
+    assert mars.consent.country == ""
+    assert mars.consent.grant("tracked", ["cc"], country=" is ")
+    assert (mars.consent.country, mars.status()["country"]) == ("IS", "IS")
+    for wrong in ("XX", "Iceland", "i", "ΙS"):
+        assert mars.preview("tracked", ["cc"], wrong) is None, "what is refused is not shown"
+        assert not mars.consent.grant("plain", country=wrong)
+        assert mars.status()["problem"]["reason"] == "country-unknown"
+        assert (mars.consent.level, mars.consent.country) == ("tracked", "IS")
+    assert mars.consent.grant("tracked", ["cc"])
+    assert mars.consent.country == "IS", "what is not given stays"
+    assert mars.consent.grant("tracked", ["cc"], country="")
+    assert (mars.consent.country, mars.status()["problem"]) == ("", None)
+
+
+def refusal(mars: Mars) -> str:
+    assert mars.check_now() is False
+    told = mars.status()["check"]
+    assert told["message"].endswith(".")
+    return str(told["reason"])
+
+
+def test_each_check_that_may_not_be_has_its_reason(world: World) -> None:
+    mars = world.mars()
+    assert refusal(mars) == "not-running"
+    mars.start()
+    assert refusal(mars) == "no-consent"
+    assert mars.consent.grant("plain")
+    assert mars.status()["check"] is None
+    assert mars.check_now() is True
+    until(lambda: world.server.visits)
+    until(mars.motd)
+    assert refusal(mars) == "too-early"
+    assert "2026-11-21T01:00:00Z" in mars.status()["check"]["message"]
+    world.clock.advance(3600)
+    assert mars.status()["check"] is None
+    mars.stop()
+    lost = World(url="")
+    nowhere = lost.mars()
+    nowhere.consent.grant("plain")
+    nowhere.start()
+    assert refusal(nowhere) == "no-url"
+    nowhere.stop()
+
+
+class Direct:
+    """The direct way, which carries no query."""
+
+    def __init__(self, world: World, *, asks: bool, fault: MarsError | None) -> None:
+        self.world, self.asks, self.fault = world, asks, fault
+
+    def fetch(self, request: Request) -> Response:
+        url = request.url.partition("?")[0]
+        if self.asks and request.leaving is not None:
+            request.leaving(url, "direct")
+        if self.fault is not None:
+            raise self.fault
+        return Response(200, self.world.server.body, "direct")
+
+
+FAULT = TransportError("timeout", "Nothing came.")
+
+
+@pytest.mark.parametrize(
+    ("asks", "fault", "level"),
+    [
+        (True, None, "plain"),
+        (True, FAULT, "plain"),
+        (False, None, "plain"),
+        (False, FAULT, "tracked"),
+    ],
+)
+def test_a_direct_fetch_is_told_without_the_values_that_it_did_not_send(
+    asks: bool, fault: MarsError | None, level: str
+) -> None:
+    world = World(url=HTTPS)
+    world.publish()
+    world.grant("tracked", direct=True)
+    engine = world.engine()
+    engine.ports = replace(
+        engine.ports, fetcher=lambda _plan: Direct(world, asks=asks, fault=fault)
+    )
+    outcome = engine.fetch()
+    assert (outcome.url, outcome.level) == (HTTPS, level)
+    (entry,) = engine.journal()
+    assert (entry["url"], entry["level"]) == (HTTPS, level)
+    assert "?" not in entry["sent"]
+
+
+def test_through_tor_the_values_that_went_are_told(world: World) -> None:
+    world.grant("tracked")
+    outcome = world.engine().fetch()
+    assert outcome.url == world.server.visits[0]
+    assert "?v=" in outcome.url
+    assert outcome.level == "tracked"
+
+
+def test_the_first_fetch_is_planned_when_the_user_decides(world: World) -> None:
+    world.grant("plain")
+    assert world.mars().status()["next"] is not None
+    world.mars().consent.revoke()
+    assert world.mars().status()["next"] is None

@@ -111,8 +111,8 @@ def test_what_cannot_be_understood_is_kept_aside_and_told_until_the_user_decides
     world.store.files[STATE_FILE] = data
     mars = world.mars()
     mars.start()
-    until(lambda: f"{STATE_FILE}.damaged" in world.store.files)
-    until(lambda: mars.status()["fetching_here"])
+    until(lambda: f"{STATE_FILE}.damaged" in world.store.files, 10)
+    until(lambda: mars.status()["fetching_here"], 10)
     mars.stop()
     assert reason(mars) == "state-damaged"
     assert world.store.files[f"{STATE_FILE}.damaged"] == data
@@ -144,7 +144,7 @@ def test_the_state_of_another_user_is_left_alone_and_no_lock_in_its_way(tmp_path
     os.chown(tmp_path / STATE_FILE, 65534, 65534)
     mars = world.mars(store=Folder(tmp_path))
     mars.start()
-    until(lambda: reason(mars))
+    until(lambda: reason(mars), 10)
     assert not mars.consent.grant("plain")
     mars.stop()
     assert reason(mars) == "state-unreadable"
@@ -203,10 +203,10 @@ def test_a_problem_stands_until_the_thing_that_failed_succeeds() -> None:
     assert not mars.consent.grant("plain")
     world.store.full = False
     mars.start()
-    until(lambda: turns)
+    until(lambda: turns, 10)
     turns.clear()
     mars.look()
-    until(lambda: turns)
+    until(lambda: turns, 10)
     assert reason(mars) == "state-unwritable", "the next turn succeeds, the decision is not kept"
     assert mars.consent.grant("plain")
     assert reason(mars) is None
@@ -244,13 +244,13 @@ def test_a_fetch_that_failed_is_told_until_one_succeeds_whatever_else_does() -> 
     world.server.fault = TransportError("tor-unavailable", "No Tor here.")
     mars._engine.fetch()
     mars.start()
-    until(lambda: mars.status()["fetching_here"])
+    until(lambda: mars.status()["fetching_here"], 10)
     assert mars.consent.grant("tracked")
     assert reason(mars) == "tor-unavailable"
     world.server.fault = None
     world.clock.advance(2 * HOUR)
     assert mars.check_now()
-    until(lambda: reason(mars) is None)
+    until(lambda: reason(mars) is None, 10)
     mars.stop()
 
 
@@ -272,8 +272,8 @@ def test_a_callback_that_ends_ends_neither_thread_nor_host(error: type[BaseExcep
     mars.on_motd(leave)
     mars.on_motd(shown.append)
     mars.start()
-    until(lambda: shown)
-    until(lambda: reason(mars) == "internal")
+    until(lambda: shown, 10)
+    until(lambda: reason(mars) == "internal", 10)
     assert mars._problems._found.keys() >= {f"on_motd {id(leave)}", "on_turn"}
     assert mars.status()["running"]
     assert mars._is_alive()
@@ -289,7 +289,7 @@ def test_sys_exit_in_the_hosts_own_thread_is_the_hosts() -> None:
     mars = world.mars(dispatch=calls.append)
     mars.on_motd(lambda message: sys.exit(3))
     mars.start()
-    until(lambda: calls)
+    until(lambda: calls, 10)
     with pytest.raises(SystemExit):
         calls[0]()
     assert mars.status()["running"]

@@ -27,21 +27,24 @@ _PHASE = re.compile(r'PROGRESS=(\d+) TAG=\S+ SUMMARY="([^"\r\n]*)"')
 _SKEW = re.compile(r"CLOCK_SKEW SKEW=(-?\d+)")
 
 
-def read_status(control: str, password: str | None = None, *, given: bool = True) -> TorStatus:
+def read_status(
+    control: str, password: str | None = None, *, given: bool = True, cookie: str = ""
+) -> TorStatus:
     """Raises ``TransportError``: ``control-unavailable``, ``control-auth``, and where the address
     was not ``given`` ``tor-foreign``; ``ConfigError``."""
-    with session(control, password, SECONDS, given=given) as controller:
+    with session(control, password, SECONDS, given=given, cookie=cookie) as controller:
         return status_of(controller)
 
 
 @contextmanager
 def session(
-    control: str, password: str | None, seconds: float, *, given: bool = True
+    control: str, password: str | None, seconds: float, *, given: bool = True, cookie: str = ""
 ) -> Iterator[Controller]:
     """An authenticated connection that lasts ``seconds`` at most; never goes on without a login.
 
-    stem knows no time limit: its threads wait for ever for a port that says nothing. Raises what
-    ``read_status`` raises, also where tor ends within the block.
+    stem knows no time limit: its threads wait for ever for a port that says nothing. ``cookie`` is
+    its path where we know it, else tor is asked. Raises what ``read_status`` raises, also where
+    tor ends within the block.
     """
     import stem
     import stem.connection
@@ -50,7 +53,7 @@ def session(
     done = threading.Event()
     threading.Thread(target=_limit, args=(controller, done, seconds), daemon=True).start()
     try:
-        controller.authenticate(password=None if password is None else _escaped(password))
+        _log_in(controller, password, cookie)
         yield controller
     except stem.connection.AuthenticationFailure as error:
         if type(error) in (
@@ -59,11 +62,20 @@ def session(
         ):
             raise _unavailable(control) from None
         raise _no_entry(error) from None
-    except stem.ControllerError:
+    except (stem.ControllerError, UnicodeDecodeError):  # stem reads the cookie's path as UTF-8
         raise _unavailable(control) from None
     finally:
         done.set()
         controller.close()
+
+
+def _log_in(controller: Controller, password: str | None, cookie: str) -> None:
+    import stem.connection
+
+    if cookie:
+        stem.connection.authenticate_safecookie(controller, cookie)
+    else:
+        controller.authenticate(password=None if password is None else _escaped(password))
 
 
 def _escaped(password: str) -> str:

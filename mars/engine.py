@@ -21,6 +21,7 @@ from mars.plan import App, Plan, plan, voices
 from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Request, Store
 from mars.remembered import plain, read_document, to_keep, trust_state
 from mars.state import State
+from mars.trial import require_judge
 
 if TYPE_CHECKING:
     from mars.reading import Reading
@@ -300,10 +301,12 @@ class Engine:
     ) -> tuple[Outcome, states.Learnt]:
         route, status = "", None
         try:
+            require_judge(self.root, state, self.ports.openpgp, self.ports.host)
             answer = self.ports.fetcher(ready).fetch(request)
             route, status = answer.route, answer.status
             accepted, payload = self._verify(answer.body, state)
-        except MarsError as error:
+        except Exception as raised:  # noqa: BLE001 - whatever it met, a fetch has an outcome
+            error = outcomes.told(raised)
             if isinstance(error, StateError) and not begun:
                 raise  # nothing was sent, because it could not be recorded
             route = route or (begun[0]["route"] if begun else "")

@@ -47,6 +47,13 @@ def sentence(error: MarsError) -> str:
     return f"{error.message} {REFUSED}" if refused else error.message
 
 
+def told(error: Exception) -> MarsError:
+    """``error`` as the host and the user get to hear it."""
+    if isinstance(error, MarsError):
+        return error
+    return MarsError("internal", f"An error of ours ({type(error).__name__}); please report it.")
+
+
 def _sent(ready: Plan, url: str) -> str:
     """The request as it went: by the direct way the query was cut off."""
     sent = ready.bytes.decode("ascii")

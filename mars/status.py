@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
+from mars.errors import MarsError
 from mars.wire.times import LAST, format_time
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ def status(engine: Engine) -> dict[str, Any]:
     """What ``mars status --json`` prints. Times are ISO 8601, None where there is none."""
     state = engine.load()
     voice = engine.voice(state)
-    reading = engine.reading(state)
+    try:
+        reading = engine.reading(state)
+    except MarsError:  # what it lacks is told when it is next needed
+        reading = None
     decision, last = state.decision, state.last
     return {
         "product": state.app.get("product"),

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import configparser
-import shutil
 import site
 import subprocess
 import sys
 import venv
 import zipfile
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = {"mars": ROOT, "mars_server": ROOT / "server", "mars_motd": ROOT / "motd"}
@@ -35,23 +32,6 @@ def _data_on_disk() -> set[str]:
         for file in (home / package).rglob("*")
         if file.is_file() and file.suffix not in (".py", ".pyc")
     }
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy of the sources, so that no build folder is left in the tree."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for name in ("mars", "server", "motd"):
-        shutil.copytree(ROOT / name, source / name, ignore=ignore)
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source / name)
-    command = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps"]
-    command += ["--no-index", "--quiet", "--wheel-dir", str(out), str(source)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    (built,) = out.glob("*.whl")
-    return built
 
 
 def test_setup_cfg_lists_every_package_on_the_disk() -> None:

@@ -305,7 +305,7 @@ class Engine:
             answer = self.ports.fetcher(ready).fetch(request)
             route, status = answer.route, answer.status
             accepted, payload = self._verify(answer.body, state)
-        except Exception as raised:  # noqa: BLE001 - whatever it met, a fetch has an outcome
+        except Exception as raised:
             error = outcomes.told(raised)
             if isinstance(error, StateError) and not begun:
                 raise  # nothing was sent, because it could not be recorded

@@ -22,12 +22,15 @@ def fetcher(
 ) -> Fetcher:
     """Fetches through the SocksPort at ``socks`` (``HOST:PORT``, an IP literal) and no other way.
 
-    An address that nobody has ``given`` is used only where no other user listens. Raises ``ConfigError`` where ``socks`` is not such an address.
+    An address that nobody has ``given`` is used only where no other user listens. Raises
+    ``ConfigError`` where ``socks`` is not such an address.
     """
     from mars.adapters.http import TorFetcher
     from mars.adapters.socks import parse_proxy
 
-    return TorFetcher(parse_proxy(socks, given=given), clock or system_clock(), chance or system_chance())
+    return TorFetcher(
+        parse_proxy(socks, given=given), clock or system_clock(), chance or system_chance()
+    )
 
 
 def direct_fetcher(clock: Clock | None = None) -> Fetcher:
@@ -92,7 +95,8 @@ def find_tor(
     """The tor that was given, else a running one, else Tor Browser's, else one of our own.
 
     Raises ``TransportError``: ``tor-unavailable`` or ``tor-missing`` where there is none, the
-    reason of one that is there and fails. stem is imported only for a tor of our own and for ``Tor.status``.
+    reason of one that is there and fails. stem is imported only for a tor of our own and for
+    ``Tor.status``.
     """
     from mars.adapters.tor import find_tor as find
 

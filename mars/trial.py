@@ -37,13 +37,13 @@ def require_judge(
     """
     try:
         _judge(host)
-    except Exception as error:  # noqa: BLE001 - whatever is missing or broken, nothing may leave
+    except Exception as error:
         raise cannot_judge(error) from error
     try:
         _require_openpgp(root(), state, openpgp())
     except MarsError:
         raise
-    except Exception as error:  # noqa: BLE001 - the same
+    except Exception as error:
         raise cannot_judge(error) from error
 
 

@@ -77,7 +77,7 @@ def tornet() -> Iterator[TorNetwork]:
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's wheel, built from a copy of the sources: no build folder is left in the tree."""
+    """Built from a copy of the sources, so that no build folder is left in the tree."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in ("mars", "server", "motd"):

@@ -72,7 +72,8 @@ def dial(proxy: Proxy, host: str, port: int, chance: Chance, deadline: Deadline)
     """A connection to ``host:port`` through ``proxy`` on a circuit of its own.
 
     Raises ``TransportError``: ``tor-unavailable`` where nothing listens, ``tor-silent``,
-    ``tor-foreign``, ``not-socks``, ``socks-auth``, ``timeout`` and the reasons of ``mars.wire.socks5.failure``.
+    ``tor-foreign``, ``not-socks``, ``socks-auth``, ``timeout`` and the reasons of
+    ``mars.wire.socks5.failure``.
     """
     sock = log_in(proxy, chance, deadline)
     with closed_on_error(sock, deadline):

@@ -47,7 +47,9 @@ def consent() -> None:
 @click.option("--country", metavar="CODE", help="Your country, such as IS; it is never looked up.")
 @click.option("--stats/--no-stats", default=None, help="Declared statistics, sent on their own.")
 @click.option("--errors/--no-errors", default=None, help="Error reports, sent on their own.")
-@click.option("--direct/--no-direct", default=None, help="Plain news by https where Tor fails.")
+@click.option(
+    "--direct/--no-direct", default=None, help="Plain news by https where no Tor is there."
+)
 @common.reports
 def grant(
     level: str,

@@ -159,9 +159,7 @@ def _verifier(trust: bytes) -> Callable[[bytes], datetime]:
     from mars.trial import require_judge
     from mars.trust import TrustState, verify
 
-    require_judge(
-        lambda: read_root(trust), first(0, 0.0), factory.openpgp, factory.this_host()
-    )
+    require_judge(lambda: read_root(trust), first(0, 0.0), factory.openpgp, factory.this_host())
     root, now = read_root(trust), factory.system_clock().now
 
     def judge(body: bytes) -> datetime:

@@ -233,9 +233,7 @@ def guarded(tornet: TorNetwork) -> Iterator[tuple[TorNetwork, str]]:
 
 
 @pytest.mark.parametrize("password", PASSWORDS)
-def test_the_control_port_takes_a_password(
-    guarded: tuple[TorNetwork, str], password: str
-) -> None:
+def test_the_control_port_takes_a_password(guarded: tuple[TorNetwork, str], password: str) -> None:
     net, control = guarded
     assert running(net, control, password).status().progress == 100
 

@@ -6,6 +6,7 @@ the private Tor network; what they show is read from their windows and their out
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,9 +15,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
@@ -41,7 +41,7 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = {
-    "desktop": "import sys\nfrom examples.desktop.__main__ import main\nsys.exit(main(sys.argv[1:]))",
+    "desktop": "import sys\nfrom examples.desktop.__main__ import main\nmain(sys.argv[1:])",
     "mars-command": "from mars.cli import main\nmain()",
 }
 COMMANDS = "fetch show status preview consent journal doctor reset daemon".split()
@@ -89,7 +89,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@contextmanager
+@contextlib.contextmanager
 def news(net: TorNetwork, home: Path) -> Iterator[tuple[str, SocksServer]]:
     """A server behind an onion service; ``trust.json`` is in ``home``."""
     key = PacketKey(b"f" * 32)
@@ -120,7 +120,11 @@ def run(command: Path, home: Path, *words: str, **more: str) -> subprocess.Compl
 
 
 def test_the_frozen_command_has_all_its_parts(command: Path, home: Path) -> None:
-    for words in (["--version"], ["consent", "prove", "--help"], *([c, "--help"] for c in COMMANDS)):
+    for words in (
+        ["--version"],
+        ["consent", "prove", "--help"],
+        *([c, "--help"] for c in COMMANDS),
+    ):
         done = run(command, home, *words)
         assert done.returncode == 0, done.stderr
         assert "mars" in done.stdout
@@ -205,42 +209,47 @@ class Application:
     """The running program on a display of its own, asked and pressed by Tk's ``send``."""
 
     def __init__(self, folder: Path, home: Path, url: str, socks: str) -> None:
-        self._command = [folder / "desktop", home / "trust.json", url, socks]
+        self._command = [str(folder / "desktop"), str(home / "trust.json"), url, socks]
         self._home = home
+        self._held = contextlib.ExitStack()
 
-    def __enter__(self) -> Application:
-        cookie = self._home / "Xauthority"
-        # send(n) wants a display with a cookie. Family "wild", no address, no number; Xau(3).
-        fields = (b"", b"", b"MIT-MAGIC-COOKIE-1", os.urandom(16))
-        packed = [struct.pack(">H", len(field)) + field for field in fields]
-        cookie.write_bytes(b"\xff\xff" + b"".join(packed))
-        read, write = os.pipe()
-        server = ["Xvfb", "-displayfd", str(write), "-nolisten", "tcp", "-auth", str(cookie)]
-        self._server = subprocess.Popen(server, pass_fds=[write], stderr=subprocess.DEVNULL)
-        os.close(write)
-        with os.fdopen(read) as file:
-            display = f":{file.readline().strip()}"
-        os.environ["XAUTHORITY"] = str(cookie)
-        self._root = tk.Tk(display, className="Watcher")
-        self._root.withdraw()
-        more = {"DISPLAY": display, "XAUTHORITY": str(cookie)}
-        self._program = subprocess.Popen(
-            self._command, env=environment(self._home, **more), cwd=self._home
-        )
-        self.wait_for(lambda: "desktop" in self._root.tk.call("winfo", "interps"))
-        self._ask(FIND)
+    def __enter__(self) -> Self:
+        with self._held:
+            cookie = self._home / "Xauthority"
+            # send(n) wants a display with a cookie. Family "wild", no address, no number; Xau(3).
+            fields = (b"", b"", b"MIT-MAGIC-COOKIE-1", os.urandom(16))
+            packed = [struct.pack(">H", len(field)) + field for field in fields]
+            cookie.write_bytes(b"\xff\xff" + b"".join(packed))
+            self._held.enter_context(pytest.MonkeyPatch.context()).setenv("XAUTHORITY", str(cookie))
+            display = self._display(cookie)
+            self._root = tk.Tk(display, className="Watcher")
+            self._held.callback(self._root.destroy)
+            more = {"DISPLAY": display, "XAUTHORITY": str(cookie)}
+            self._program = self._start(self._command, env=environment(self._home, **more))
+            self.wait_for(lambda: "tk" in self._root.tk.call("winfo", "interps"))
+            self._ask(FIND)
+            self._held = self._held.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._program.terminate()
-        self._program.wait(20)
-        self._root.destroy()
-        self._server.terminate()
-        self._server.wait(20)
-        del os.environ["XAUTHORITY"]
+        self._held.close()
+
+    def _display(self, cookie: Path) -> str:
+        read, write = os.pipe()
+        with os.fdopen(read) as file:
+            server = ["Xvfb", "-displayfd", str(write), "-nolisten", "tcp", "-auth", str(cookie)]
+            self._start(server, pass_fds=[write], stderr=subprocess.DEVNULL)
+            os.close(write)
+            return f":{file.readline().strip()}"
+
+    def _start(self, command: list[str], **more: Any) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(command, **more)
+        self._held.callback(process.wait, 30)
+        self._held.callback(process.terminate)
+        return process
 
     def _ask(self, script: str) -> str:
-        return str(self._root.tk.call("send", "desktop", script))
+        return str(self._root.tk.call("send", "tk", script))
 
     def press(self, text: str, kind: str = "TButton") -> None:
         self._ask(f"[seek . {kind} {{{text}}}] invoke")

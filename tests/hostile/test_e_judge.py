@@ -24,7 +24,8 @@ from pathlib import Path
 {breakage}
 from mars import Mars
 url, folder = sys.argv[1:]
-mars = Mars("examplemail", "0.5.1", Path(folder, "trust.json"), url=url, folder=folder, socks=url[7:].split("/")[0])
+given = dict(url=url, folder=folder, socks=url[7:].split("/")[0])
+mars = Mars("examplemail", "0.5.1", Path(folder, "trust.json"), **given)
 mars.consent.grant("tracked")
 mars._engine.step(None)
 mars._engine.fetch(scheduled=True)

@@ -179,9 +179,8 @@ def test_a_tor_of_our_own_that_fails_is_no_reason_to_go_direct(
     settings = TorSettings(
         binary=script(tmp_path, text), folder=str(tmp_path / "own"), patience=1.0
     )
-    with direct_server() as (url, visited):
-        with pytest.raises(TransportError) as caught:
-            fetch_by(settings, (Place("system", NOWHERE, ()),), url)
+    with direct_server() as (url, visited), pytest.raises(TransportError) as caught:
+        fetch_by(settings, (Place("system", NOWHERE, ()),), url)
     assert caught.value.reason == reason
     assert not visited()
 
@@ -208,9 +207,8 @@ NOBODY: dict[str, TorSettings] = {
 def test_where_no_tor_is_the_direct_way_is_taken_if_it_is_allowed(
     settings: TorSettings, allowed: bool
 ) -> None:
-    with direct_server() as (url, visited):
-        with pytest.raises(TransportError) as caught:
-            fetch_by(settings, (Place("system", NOWHERE, ()),), url, allowed=allowed)
+    with direct_server() as (url, visited), pytest.raises(TransportError) as caught:
+        fetch_by(settings, (Place("system", NOWHERE, ()),), url, allowed=allowed)
     assert visited() is allowed
     assert allowed is (caught.value.reason not in NO_TOR)
 

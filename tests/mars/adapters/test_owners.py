@@ -1,4 +1,4 @@
-"""Who listens at Tor's address: Tor, root and this user may, another user of the machine may not."""
+"""Who listens at Tor's address: Tor, root and this user may, another user may not."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_the_users_that_tor_runs_as_are_trusted(name: str) -> None:
 def test_a_strangers_control_port_is_told_neither_password_nor_cookie() -> None:
     with listener_of(STRANGER, CONTROL) as (control, process), SocksServer(answering(b"")) as socks:
         place = Place("system", socks.address, (control,))
-        settings = TorSettings(password="secret")  # noqa: S106
+        settings = TorSettings(password="secret")
         tor = find_tor(settings, system_clock(), system_chance(), (place,))
         with pytest.raises(TransportError) as caught:
             tor.status()
@@ -126,11 +126,11 @@ def test_a_strangers_control_port_is_told_neither_password_nor_cookie() -> None:
         assert process.communicate()[0].strip() == "b''"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])  # noqa: S104 - loopback
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])
 def test_the_owner_is_read_of_both_ip_versions(host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family, dualstack_ipv6=host == "::") as server:
-        near = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
+        near = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         with socket.create_connection((near, server.getsockname()[1])) as sock:
             taken, _ = server.accept()
             with taken:

@@ -199,8 +199,8 @@ def test_own_tor_lives_in_a_folder_of_any_name() -> None:
     """Off the network; that it comes to its control port and lets us in is what is seen here."""
     with tempfile.TemporaryDirectory(prefix="mars-own ", dir="/tmp") as folder:
         for name in (b"\xff\xe9", b'"\\', "Zoë".encode()):
-            here = os.path.join(folder, os.fsdecode(name))
-            settings = TorSettings(folder=here, extra=("DisableNetwork 1",), patience=2.0)
+            here = Path(folder, os.fsdecode(name))
+            settings = TorSettings(folder=str(here), extra=("DisableNetwork 1",), patience=2.0)
             with pytest.raises(TransportError) as caught:
                 find(settings)
             assert caught.value.reason == "tor-bootstrap"

@@ -31,6 +31,7 @@ from mars.records import (
 from mars.remembered import plain, read_document, to_keep, trust_state
 from mars.state import State
 from mars.switches import granted
+from mars.trial import require_judge
 from mars.wire.times import LAST, format_time
 
 if TYPE_CHECKING:
@@ -218,10 +219,12 @@ class Engine(Records):
     ) -> tuple[Outcome, states.Learnt]:
         route, status = "", None
         try:
+            require_judge(self.root, state, self.ports.openpgp, self.ports.host)
             answer = self.ports.fetcher(ready).fetch(request)
             route, status = answer.route, answer.status
             accepted, payload = self._verify(answer.body, state)
-        except MarsError as error:
+        except Exception as raised:
+            error = outcomes.told(raised)
             if isinstance(error, StateError) and not begun:
                 raise  # nothing was sent, because it could not be recorded
             route = route or (begun[0]["route"] if begun else "")

@@ -45,6 +45,18 @@ class TransportError(MarsError):
     """The request did not reach the server, or no complete answer came back."""
 
 
+def cannot_judge(error: Exception) -> MarsError:
+    """A part of the program without which no answer can be judged is missing or broken."""
+    if isinstance(error, MarsError) and error.reason == "cannot-judge":
+        return error
+    what = getattr(error, "name", None) or type(error).__name__
+    return TransportError(
+        "cannot-judge",
+        f"This program cannot check the news that it would get ({what}), so it asks for none; "
+        "install it anew, or tell whoever packed it.",
+    )
+
+
 class ConsentError(MarsError):
     """Nobody has agreed to what was asked for, so nothing was sent."""
 

@@ -20,15 +20,20 @@ def system_chance() -> Chance:
     return SystemChance()
 
 
-def fetcher(socks: str, clock: Clock | None = None, chance: Chance | None = None) -> Fetcher:
+def fetcher(
+    socks: str, clock: Clock | None = None, chance: Chance | None = None, *, given: bool = True
+) -> Fetcher:
     """Fetches through the SocksPort at ``socks`` (``HOST:PORT``, an IP literal) and no other way.
 
-    Raises ``ConfigError`` where ``socks`` is not such an address.
+    An address that nobody has ``given`` is used only where no other user listens. Raises
+    ``ConfigError`` where ``socks`` is not such an address.
     """
     from mars.adapters.http import TorFetcher
     from mars.adapters.socks import parse_proxy
 
-    return TorFetcher(parse_proxy(socks), clock or system_clock(), chance or system_chance())
+    return TorFetcher(
+        parse_proxy(socks, given=given), clock or system_clock(), chance or system_chance()
+    )
 
 
 def require_socks(socks: str | None) -> None:
@@ -113,8 +118,9 @@ def find_tor(
 ) -> Tor:
     """The tor that was given, else a running one, else Tor Browser's, else one of our own.
 
-    Raises ``TransportError``: ``tor-unavailable``, ``tor-missing``, ``tor-start``,
-    ``tor-bootstrap``. stem is imported only for a tor of our own and for ``Tor.status``.
+    Raises ``TransportError``: ``tor-unavailable`` or ``tor-missing`` where there is none, the
+    reason of one that is there and fails. stem is imported only for a tor of our own and for
+    ``Tor.status``.
     """
     from mars.adapters.tor import find_tor as find
 

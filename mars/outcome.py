@@ -62,6 +62,13 @@ def _level(ready: Plan, url: str) -> str:
     return ready.level if url == ready.url else consent.PLAIN
 
 
+def told(error: Exception) -> MarsError:
+    """``error`` as the host and the user get to hear it."""
+    if isinstance(error, MarsError):
+        return error
+    return MarsError("internal", f"An error of ours ({type(error).__name__}); please report it.")
+
+
 def _sent(ready: Plan, url: str) -> str:
     """The request as it went to ``url``, with its query or without."""
     sent = ready.bytes.decode("ascii")

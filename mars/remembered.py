@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from mars.errors import MarsError, StateError, WireError
+from mars.errors import MarsError, StateError, TrustError, WireError
 from mars.state import State
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def read_document(state: State) -> Motd | None:
 
 def to_keep(error: MarsError) -> TrustState | None:
     """The state that a refused document leaves behind, if any."""
+    if not isinstance(error, TrustError):
+        return None
     from mars.trust.state import RefusedError
 
     return error.state if isinstance(error, RefusedError) else None

@@ -14,9 +14,10 @@ from mars.errors import TransportError
 from mars.ports import Fetcher, Request, Response, Tor, TorSettings
 from mars.route import Via, ways, without_metrics
 
-NO_TOR = frozenset({"tor-unavailable", "tor-missing", "tor-start", "tor-bootstrap"})
-"""Reasons after which the direct way is taken, where the user allowed it: there is no Tor here.
-A Tor that is there and fails is no reason."""
+NO_TOR = frozenset({"tor-unavailable", "tor-missing"})
+"""Reasons after which the direct way is taken, where the user allowed it: nothing listens where a
+Tor may be, and none can be started, since it is not installed or may not be. Whatever is there and
+fails is no reason: it may be Tor."""
 
 
 class Routed:
@@ -50,7 +51,7 @@ class Routed:
 
 def _through(tor: Tor, request: Request) -> Response:
     try:
-        fetcher: Fetcher = factory.fetcher(tor.socks)
+        fetcher: Fetcher = factory.fetcher(tor.socks, given=tor.how == "given")
         return fetcher.fetch(request)
     finally:
         tor.close()

@@ -26,7 +26,10 @@ def status(engine: Engine) -> dict[str, Any]:
         state, problem = State(), error
     problem = problem or engine.damage
     voice = engine.voice(state)
-    reading = engine.reading(state)
+    try:
+        reading = engine.reading(state)
+    except MarsError:  # what it lacks is told when it is next needed
+        reading = None
     decision, last = state.decision, state.last
     return {
         "product": state.app.get("product"),

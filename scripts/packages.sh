@@ -11,7 +11,7 @@ set -euo pipefail
 # program:package; a program that is there, from wherever, needs no package.
 SETUP="tor:tor tor-gencert:tor gpg:gnupg gpgv:gpgv"
 TEST="nginx:nginx caddy:caddy apache2:apache2 logrotate:logrotate Xvfb:xvfb strace:strace
-      curl:curl openssl:openssl zstd:zstd xz:xz-utils bzip2:bzip2 git:git systemd-analyze:systemd"
+      curl:curl openssl:openssl zstd:zstd xz:xz-utils bzip2:bzip2 git:git systemd-analyze:systemd objdump:binutils"
 BENCH="goaccess:goaccess wrk:wrk onionbalance:onionbalance"
 POSTGRES="postgresql"
 
@@ -37,6 +37,10 @@ test|bench)
     compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || need "$POSTGRES"
     # The example application is tried with the Tk of the Python in .venv.
     .venv/bin/python -c 'import tkinter' 2>/dev/null || need python3-tk
+    # What PyInstaller freezes takes the shared library of the Python in .venv along.
+    library='import PyInstaller.depend.bindepend as b, sys; sys.exit(not b.get_python_library_path())'
+    .venv/bin/python -c "$library" >/dev/null 2>&1 ||
+        need "libpython$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
     . /etc/os-release 2>/dev/null || ID=unknown
     if [ "$ID" = ubuntu ]; then
         # Ubuntu's chromium and firefox are snaps, which cannot run everywhere: Playwright's

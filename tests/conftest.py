@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from mars.testing.tornet import TorNetwork, tor_network
 
+ROOT = Path(__file__).resolve().parent.parent
 _LOCAL_NAMES = frozenset({"localhost", "", "0.0.0.0", "::"})  # the last three: "this machine"
 
 
@@ -46,11 +50,12 @@ sys.addaudithook(_guard)
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share the Tor network run in one worker, so that it is started once."""
+    """Tests that share the Tor network, or frozen programs, run in one worker, so that these are
+    made once."""
     for item in items:
         if "tornet" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.tor)
-        if item.get_closest_marker("tor"):
+        if item.get_closest_marker("tor") or item.get_closest_marker("frozen"):
             item.add_marker(pytest.mark.xdist_group("tor"))
 
 
@@ -68,3 +73,21 @@ def tornet() -> Iterator[TorNetwork]:
     """A real private Tor network on loopback, brought up once per worker that uses it."""
     with tor_network() as network:
         yield network
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The three distributions by name, built from a copy of the sources, so that no build folder
+    is left in the tree."""
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
+    for name in ("mars", "server", "motd"):
+        shutil.copytree(ROOT / name, source / name, ignore=ignore)
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    command = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps"]
+    command += ["--no-index", "--quiet", "--wheel-dir", str(out)]
+    folders = [str(source), str(source / "server"), str(source / "motd")]
+    done = subprocess.run([*command, *folders], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return {built.name.partition("-")[0].replace("_", "-"): built for built in out.glob("*.whl")}

@@ -1,4 +1,4 @@
-"""``python -m examples.desktop trust.json [URL]``: Example Mail, with the client inside."""
+"""``python -m examples.desktop trust.json [URL [SOCKS]]``: Example Mail, with the client inside."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ VERSION = "0.5.1"
 
 
 def main(arguments: list[str]) -> int:
-    if not 1 <= len(arguments) <= 2:
-        print("usage: python -m examples.desktop trust.json [URL]", file=sys.stderr)
+    if not 1 <= len(arguments) <= 3:
+        print("usage: python -m examples.desktop trust.json [URL [SOCKS]]", file=sys.stderr)
         return 2
+    trust, url, socks = (*arguments, "", "")[:3]
     root = tk.Tk()
     mars = Mars(
         "examplemail",
         VERSION,
-        trust=arguments[0],
+        trust=trust,
         languages=["en", "is"],
-        url=arguments[1] if len(arguments) > 1 else "",
+        url=url,
+        socks=socks,
         dispatch=Inbox(root),
     )
     Window(root, mars)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mars.adapters.owners import require_trusted
 from mars.adapters.socks import parse_proxy
 from mars.errors import TransportError
 from mars.ports import TorStatus
@@ -26,27 +27,33 @@ _PHASE = re.compile(r'PROGRESS=(\d+) TAG=\S+ SUMMARY="([^"\r\n]*)"')
 _SKEW = re.compile(r"CLOCK_SKEW SKEW=(-?\d+)")
 
 
-def read_status(control: str, password: str | None = None) -> TorStatus:
-    """Raises ``TransportError``: ``control-unavailable``, ``control-auth``; ``ConfigError``."""
-    with session(control, password, SECONDS) as controller:
+def read_status(
+    control: str, password: str | None = None, *, given: bool = True, cookie: str = ""
+) -> TorStatus:
+    """Raises ``TransportError``: ``control-unavailable``, ``control-auth``, and where the address
+    was not ``given`` ``tor-foreign``; ``ConfigError``."""
+    with session(control, password, SECONDS, given=given, cookie=cookie) as controller:
         return status_of(controller)
 
 
 @contextmanager
-def session(control: str, password: str | None, seconds: float) -> Iterator[Controller]:
+def session(
+    control: str, password: str | None, seconds: float, *, given: bool = True, cookie: str = ""
+) -> Iterator[Controller]:
     """An authenticated connection that lasts ``seconds`` at most; never goes on without a login.
 
-    stem knows no time limit: its threads wait for ever for a port that says nothing. Raises what
-    ``read_status`` raises, also where tor ends within the block.
+    stem knows no time limit: its threads wait for ever for a port that says nothing. ``cookie`` is
+    its path where we know it, else tor is asked. Raises what ``read_status`` raises, also where
+    tor ends within the block.
     """
     import stem
     import stem.connection
 
-    controller = _connected(control)
+    controller = _connected(control, given)
     done = threading.Event()
     threading.Thread(target=_limit, args=(controller, done, seconds), daemon=True).start()
     try:
-        controller.authenticate(password=password)
+        _log_in(controller, password, cookie)
         yield controller
     except stem.connection.AuthenticationFailure as error:
         if type(error) in (
@@ -55,11 +62,27 @@ def session(control: str, password: str | None, seconds: float) -> Iterator[Cont
         ):
             raise _unavailable(control) from None
         raise _no_entry(error) from None
-    except stem.ControllerError:
+    except (stem.ControllerError, UnicodeDecodeError):  # stem reads the cookie's path as UTF-8
         raise _unavailable(control) from None
     finally:
         done.set()
         controller.close()
+
+
+def _log_in(controller: Controller, password: str | None, cookie: str) -> None:
+    import stem.connection
+
+    if cookie:
+        stem.connection.authenticate_safecookie(controller, cookie)
+    else:
+        controller.authenticate(password=None if password is None else _escaped(password))
+
+
+def _escaped(password: str) -> str:
+    """As stem must be handed it, which sends Latin-1 and escapes the quotes alone: what arrives is
+    a C string (control-spec, 2.1.1) of the bytes that ``tor --hash-password`` was given."""
+    octets = password.encode("utf-8", "surrogateescape").decode("latin-1")
+    return octets.replace("\\", "\\\\")
 
 
 def _limit(controller: Controller, done: threading.Event, seconds: float) -> None:
@@ -69,8 +92,8 @@ def _limit(controller: Controller, done: threading.Event, seconds: float) -> Non
             controller.close()
 
 
-def _connected(control: str) -> Controller:
-    _knock(control)
+def _connected(control: str, given: bool) -> Controller:
+    _knock(control, given)
     import stem
     from stem.control import Controller
 
@@ -85,18 +108,29 @@ def _connected(control: str) -> Controller:
         raise _unavailable(control) from None
 
 
-def _knock(control: str) -> None:
+def _knock(control: str, given: bool) -> None:
     """Connects once by itself: where nothing listens, stem need not be loaded (and it would leave
-    its socket open)."""
+    its socket open). A stranger is told neither password nor cookie: it is he who would name the
+    cookie's file."""
     try:
-        if control.startswith(UNIX):
-            with socket.socket(socket.AF_UNIX) as sock:
-                sock.connect(control.removeprefix(UNIX))
-        else:
-            address = parse_proxy(control)
-            socket.create_connection((address.host, address.port), SECONDS).close()
+        with _dialled(control) as sock:
+            if not given:
+                require_trusted(sock, control)
     except (OSError, AttributeError):  # AttributeError: no unix sockets on this platform
         raise _unavailable(control) from None
+
+
+def _dialled(control: str) -> socket.socket:
+    if not control.startswith(UNIX):
+        address = parse_proxy(control)
+        return socket.create_connection((address.host, address.port), SECONDS)
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.connect(control.removeprefix(UNIX))
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def status_of(controller: Controller) -> TorStatus:

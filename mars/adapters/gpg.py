@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mars.adapters.locks import locked
 from mars.adapters.system import SystemClock
 from mars.ports import Clock, OpenPGPVerdict
 
@@ -40,6 +41,9 @@ MAX_STATUS = 64 * 1024
 """Bytes of status that are read; an honest answer has under 2000."""
 
 _PREFIX = "mars-gpgv-"
+_IN_USE = "in-use.lock"
+_PATIENCE = 1.0
+"""Seconds for another process to see that a new home is in use."""
 _STATUS = b"[GNUPG:] "
 _VERSION = re.compile(rb"gpgv? \([^)\n]*\) ([0-9]+)\.([0-9]+)")
 _CRC24 = re.compile(r"=[A-Za-z0-9+/]{4}", re.ASCII)
@@ -208,35 +212,37 @@ _PUBLIC_KEY = 6
 def _home(scratch: Path | None) -> Iterator[Path]:
     """A folder of mode 0700 that is gone afterwards; removes what a crash has left behind."""
     parent = Path(tempfile.gettempdir()) if scratch is None else scratch
-    _sweep(parent)
-    home = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent)).resolve()
-    try:
-        yield home
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    if not _WINDOWS:
+        _sweep(parent)
+    with contextlib.ExitStack() as held:
+        home = _claimed(parent, held)
+        try:
+            yield home
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def _claimed(parent: Path, held: contextlib.ExitStack) -> Path:
+    """A new folder and its lock, before which another process may take it for a left one."""
+    while True:
+        home = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).resolve()
+        if _WINDOWS:  # where nothing is swept, and an open file could not be removed
+            return home
+        with contextlib.suppress(OSError):
+            held.enter_context(locked(home / _IN_USE, _PATIENCE))
+        if home.exists():
+            return home
 
 
 def _sweep(parent: Path) -> None:
+    """By their locks: process numbers mean nothing to another container that shares the folder."""
     for left in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
-            if _is_ours(left) and not _is_running(left.name.split("-")[2]):
-                shutil.rmtree(left, ignore_errors=True)
-
-
-def _is_ours(folder: Path) -> bool:
-    about = folder.lstat()
-    return stat.S_ISDIR(about.st_mode) and (_WINDOWS or about.st_uid == os.geteuid())
-
-
-def _is_running(pid: str) -> bool:
-    # On Windows os.kill(pid, 0) would end the process, so there nothing is swept.
-    if _WINDOWS or not pid.isdigit():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    return True
+            about = left.lstat()
+            if stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid():
+                with locked(left / _IN_USE, 0) as unused:
+                    if unused:
+                        shutil.rmtree(left, ignore_errors=True)
 
 
 _WINDOWS = sys.platform == "win32"
@@ -291,13 +297,15 @@ def _drain(reading: int) -> bytes:
     """What a program that has ended left in the pipe.
 
     Nothing is read before: an honest answer fits into the pipe, and a program that says more
-    waits there until its deadline instead of filling the memory or the disk.
+    waits there until its deadline instead of filling the memory or the disk. The end of the pipe
+    is not awaited: a child that the host forked meanwhile holds it open.
     """
     if not _WINDOWS:
         os.set_blocking(reading, False)
     parts: list[bytes] = []
-    while part := os.read(reading, MAX_STATUS):
-        parts.append(part)
+    with contextlib.suppress(BlockingIOError):
+        while part := os.read(reading, MAX_STATUS):
+            parts.append(part)
     return b"".join(parts)
 
 

@@ -40,7 +40,7 @@ class OwnTor:
         self.socks = ""
 
     def status(self) -> TorStatus:
-        return read_status(self._control())
+        return read_status(self._control(), cookie=str(self.folder / "cookie"))
 
     def close(self) -> None:
         """Ends tor. Safe to call twice and from several threads; takes ``STOP_SECONDS`` at most."""
@@ -63,7 +63,8 @@ class OwnTor:
         last = TorStatus("", 0, "starting", 0)
         try:
             self._await_control(clock, end)
-            with session(self._control(), None, patience + SECONDS) as controller:
+            cookie = str(self.folder / "cookie")
+            with session(self._control(), None, patience + SECONDS, cookie=cookie) as controller:
                 while (last := status_of(controller)).progress < 100:
                     self._check(clock, end, last)
                     threading.Event().wait(POLL)
@@ -119,7 +120,7 @@ def start(settings: TorSettings, folder: str, clock: Clock) -> OwnTor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=_environment(home),
+                env=_environment(home, settings.binary),
                 cwd=home,
                 # Ctrl-C in the application's terminal is for the application to handle.
                 start_new_session=sys.platform != "win32",
@@ -148,7 +149,9 @@ def find_binary(given: str | None) -> str:
 
 def _prepared(folder: str, settings: TorSettings) -> Path:
     home = Path(folder).absolute()
-    text = own_torrc(str(home), os.getpid(), settings.bridges, settings.transports, settings.extra)
+    # As tor reads it, whatever encoding this system's names are in.
+    name = os.fsencode(home).decode("utf-8", "surrogateescape")
+    text = own_torrc(name, os.getpid(), settings.bridges, settings.transports, settings.extra)
     try:
         for each in (home, home / "data"):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -158,7 +161,7 @@ def _prepared(folder: str, settings: TorSettings) -> Path:
         (home / "defaults").write_bytes(b"")
         torrc = home / "torrc"
         torrc.touch(mode=0o600)
-        torrc.write_text(text, "utf-8")
+        torrc.write_bytes(text.encode("utf-8", "surrogateescape"))
     except OSError:
         raise ConfigError(
             "tor-folder",
@@ -168,7 +171,19 @@ def _prepared(folder: str, settings: TorSettings) -> Path:
     return home
 
 
-def _environment(home: Path) -> dict[str, str]:
+def _environment(home: Path, binary: str | None) -> dict[str, str]:
     """Nothing of the user's reaches tor and its transports but what they need to run."""
-    kept = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "LD_LIBRARY_PATH")
-    return {"HOME": str(home)} | {key: os.environ[key] for key in kept if key in os.environ}
+    kept = ("PATH", "SYSTEMROOT", "TEMP", "TMP")
+    made = {"HOME": str(home)} | {key: os.environ[key] for key in kept if key in os.environ}
+    libraries = _libraries(binary)
+    return made | {"LD_LIBRARY_PATH": libraries} if libraries else made
+
+
+def _libraries(binary: str | None) -> str:
+    """Those of a bundle that we run in are not for the system's tor: PyInstaller keeps what stood
+    there before it; an AppImage does not. A tor that was given has its own beside it."""
+    bundled = getattr(sys, "frozen", False) or "APPDIR" in os.environ
+    usual = "" if bundled else os.environ.get("LD_LIBRARY_PATH", "")
+    before = os.environ.get("LD_LIBRARY_PATH_ORIG", usual)
+    own = str(Path(binary).absolute().parent) if binary and Path(binary).name != binary else ""
+    return os.pathsep.join(filter(None, (own, before)))

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mars.adapters.deadline import Deadline
+from mars.adapters.owners import require_trusted
 from mars.errors import ConfigError, TransportError
 from mars.ports import Chance, Clock
 from mars.wire import socks5
 
 GREETING_SECONDS = 10.0
-"""A tor on this machine answers the greeting in milliseconds; what is silent is not SOCKS."""
+"""A tor on this machine answers the greeting in milliseconds."""
 CREDENTIAL_BYTES = 16
 """Of randomness, for user name and password each; sent as hex digits."""
 
@@ -25,12 +26,15 @@ class Proxy:
 
     host: str
     port: int
+    given: bool = True
+    """Whether somebody named it. Where it was merely found, whoever listens there must be Tor's
+    user, root or ours (``tor-foreign``)."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_proxy(text: str) -> Proxy:
+def parse_proxy(text: str, *, given: bool = True) -> Proxy:
     """Reads ``HOST:PORT``, ``[IPv6]:PORT``, ``localhost:PORT``, each also after ``socks5h://``.
 
     Raises ``ConfigError``: ``socks-scheme`` for any other scheme (``socks5://`` would resolve
@@ -55,7 +59,7 @@ def parse_proxy(text: str) -> Proxy:
         raise _bad_address()
     if not (colon and port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
         raise _bad_address()
-    return Proxy(str(address), int(port))
+    return Proxy(str(address), int(port), given)
 
 
 def _bad_address() -> ConfigError:
@@ -67,8 +71,9 @@ def _bad_address() -> ConfigError:
 def dial(proxy: Proxy, host: str, port: int, chance: Chance, deadline: Deadline) -> socket.socket:
     """A connection to ``host:port`` through ``proxy`` on a circuit of its own.
 
-    Raises ``TransportError``: ``tor-unavailable``, ``not-socks``, ``socks-auth``, ``timeout``
-    and the reasons of ``mars.wire.socks5.failure``.
+    Raises ``TransportError``: ``tor-unavailable`` where nothing listens, ``tor-silent``,
+    ``tor-foreign``, ``not-socks``, ``socks-auth``, ``timeout`` and the reasons of
+    ``mars.wire.socks5.failure``.
     """
     sock = log_in(proxy, chance, deadline)
     with closed_on_error(sock, deadline):
@@ -77,26 +82,35 @@ def dial(proxy: Proxy, host: str, port: int, chance: Chance, deadline: Deadline)
     return sock
 
 
-def log_in(proxy: Proxy, chance: Chance, deadline: Deadline) -> socket.socket:
+def log_in(
+    proxy: Proxy, chance: Chance, deadline: Deadline, seconds: float = GREETING_SECONDS
+) -> socket.socket:
     """The exchange up to the login, which shows that a SocksPort with authentication is there."""
     sock = socket.socket(socket.AF_INET6 if ":" in proxy.host else socket.AF_INET)
     with closed_on_error(sock, deadline):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(min(GREETING_SECONDS, deadline.remaining()))
+        sock.settimeout(min(seconds, deadline.remaining()))
         _connect(sock, proxy)
         deadline.watch(sock)
-        _authenticate(sock, chance)
+        try:
+            _authenticate(sock, chance)
+        except TimeoutError:
+            raise _silent(proxy) from None
+        if not proxy.given:
+            require_trusted(sock, str(proxy))
     return sock
 
 
 def _connect(sock: socket.socket, proxy: Proxy) -> None:
     try:
         sock.connect((proxy.host, proxy.port))
-    except OSError:
+    except ConnectionRefusedError:
         raise TransportError(
             "tor-unavailable",
             f"No Tor answers at {proxy}; start Tor or Tor Browser, or give its SOCKS port.",
         ) from None
+    except OSError:
+        raise _silent(proxy) from None
 
 
 def _authenticate(sock: socket.socket, chance: Chance) -> None:
@@ -114,12 +128,21 @@ def _authenticate(sock: socket.socket, chance: Chance) -> None:
                 return
         elif answer[:1] != b"\x05":
             raise _not_socks()
-    except (TimeoutError, ConnectionError):
+    except ConnectionError:
         raise _not_socks() from None
     raise TransportError(
         "socks-auth",
         "The proxy refuses the SOCKS login that gives each fetch a circuit of its own; "
         "use Tor's own SocksPort.",
+    )
+
+
+def _silent(proxy: Proxy) -> TransportError:
+    """A Tor that hangs, or one on another machine that cannot be reached."""
+    return TransportError(
+        "tor-silent",
+        f"Tor does not answer at {proxy}, though it should be there; restart it, or give the "
+        "address of another.",
     )
 
 
@@ -190,8 +213,8 @@ def closed_on_error(sock: socket.socket, deadline: Deadline) -> Iterator[None]:
 
 def probe(proxy: Proxy, chance: Chance, clock: Clock, seconds: float) -> None:
     """Raises ``TransportError`` unless a SocksPort with authentication answers in time."""
-    with Deadline(seconds, clock) as deadline:
-        log_in(proxy, chance, deadline).close()
+    with Deadline(2 * seconds, clock) as deadline:
+        log_in(proxy, chance, deadline, seconds).close()
 
 
 def reach(proxy: Proxy, host: str, port: int, chance: Chance, clock: Clock, seconds: float) -> None:

@@ -32,18 +32,19 @@ USUAL = (
 class RunningTor:
     """``mars.ports.Tor`` that somebody else started."""
 
-    def __init__(self, place: Place, password: str | None) -> None:
+    def __init__(self, place: Place, settings: TorSettings) -> None:
         self.how = place.how
         self.socks = place.socks
-        self._controls = place.controls
-        self._password = password
+        self._given = settings.control is not None
+        self._controls = place.controls if settings.control is None else (settings.control,)
+        self._password = settings.password
 
     def status(self) -> TorStatus:
         """Asks the control ports in turn; the last one's refusal is the one that is told."""
         failure: MarsError | None = None
         for control in self._controls:
             try:
-                return read_status(control, self._password)
+                return read_status(control, self._password, given=self._given)
             except TransportError as error:
                 failure = error
         raise failure or TransportError(
@@ -57,33 +58,39 @@ class RunningTor:
 def find_tor(
     settings: TorSettings, clock: Clock, chance: Chance, places: tuple[Place, ...] = USUAL
 ) -> Tor:
-    """The tor that was given, else the first usual place that answers, else one of our own.
+    """The tor that was given, else the first usual place that lets us in, else one of our own.
 
-    Raises ``TransportError`` (``tor-unavailable`` where none answers, and the reasons of
-    ``mars.adapters.owntor``) and ``ConfigError`` for a malformed address.
+    Raises ``ConfigError`` for a malformed address, and ``TransportError``: ``tor-unavailable`` or
+    ``tor-missing`` where there is none at all; what the first that is there and fails has to say;
+    and the reasons of ``mars.adapters.owntor``.
     """
-    given = () if settings.control is None else (settings.control,)
     if settings.socks is not None:
-        place = Place("given", str(parse_proxy(settings.socks)), given)
-        probe(parse_proxy(place.socks), chance, clock, PROBE_SECONDS)
-        return RunningTor(place, settings.password)
+        proxy = parse_proxy(settings.socks)
+        probe(proxy, chance, clock, PROBE_SECONDS)
+        return RunningTor(Place("given", str(proxy), ()), settings)
+    failed: TransportError | None = None
     for place in places:
-        if _answers(place, clock, chance):
-            known = Place(place.how, place.socks, given or place.controls)
-            return RunningTor(known, settings.password)
-    if settings.launch and settings.folder is not None:
-        from mars.adapters.owntor import start  # with it comes stem
-
-        return start(settings, settings.folder, clock)
-    raise TransportError(
-        "tor-unavailable",
-        "No Tor was found: start Tor or Tor Browser, or give the address of its SOCKS port.",
-    )
-
-
-def _answers(place: Place, clock: Clock, chance: Chance) -> bool:
+        try:
+            probe(parse_proxy(place.socks, given=False), chance, clock, PROBE_SECONDS)
+        except TransportError as error:
+            if error.reason != "tor-unavailable":
+                failed = failed or error
+        else:
+            return RunningTor(place, settings)
     try:
-        probe(parse_proxy(place.socks), chance, clock, PROBE_SECONDS)
-    except TransportError:
-        return False
-    return True
+        return _own(settings, clock)
+    except TransportError as error:
+        if error.reason in ("tor-unavailable", "tor-missing"):
+            raise failed or error from None
+        raise
+
+
+def _own(settings: TorSettings, clock: Clock) -> Tor:
+    if not settings.launch or settings.folder is None:
+        raise TransportError(
+            "tor-unavailable",
+            "No Tor was found: start Tor or Tor Browser, or give the address of its SOCKS port.",
+        )
+    from mars.adapters.owntor import start  # with it comes stem
+
+    return start(settings, settings.folder, clock)

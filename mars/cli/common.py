@@ -79,7 +79,9 @@ choice = options(
         "--stats/--no-stats", default=None, help="Declared statistics, sent on their own."
     ),
     click.option("--errors/--no-errors", default=None, help="Error reports, sent on their own."),
-    click.option("--direct/--no-direct", default=None, help="Plain news by https where Tor fails."),
+    click.option(
+        "--direct/--no-direct", default=None, help="Plain news by https where no Tor is there."
+    ),
 )
 """What a user chooses beside the level, as ``mars.switches.granted`` takes it."""
 

@@ -155,8 +155,11 @@ def _tools(trust: bytes | None) -> Tools:
 def _verifier(trust: bytes) -> Callable[[bytes], datetime]:
     """As a client of the first day would judge; what is shown nowhere is kept nowhere."""
     from mars.pinned import read_root
+    from mars.state import first
+    from mars.trial import require_judge
     from mars.trust import TrustState, verify
 
+    require_judge(lambda: read_root(trust), first(0, 0.0), factory.openpgp, factory.this_host())
     root, now = read_root(trust), factory.system_clock().now
 
     def judge(body: bytes) -> datetime:

@@ -161,6 +161,7 @@ def rehearse(engine: Engine, days: int) -> list[str]:
     """
     from mars.engine import STATE_FILE, Engine
     from mars.state import encode
+    from mars.testing.publisher import Publisher
 
     ports = engine.ports
     clock = MemoryClock(ports.clock.now())
@@ -172,6 +173,7 @@ def rehearse(engine: Engine, days: int) -> list[str]:
         fetcher=lambda _plan: server,
     )
     app = engine.app(engine.load())
-    app = app if app.url else replace(app, url=PLACEHOLDER)
-    session(Engine(app, b"", inside), clock, days * DAY)
+    publisher = Publisher()
+    app = replace(app, product=publisher.product, url=app.url or PLACEHOLDER)
+    session(Engine(app, publisher.trust().encode(), inside), clock, days * DAY)
     return server.visits

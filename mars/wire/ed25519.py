@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import nacl.bindings as sodium
-import nacl.exceptions
+from mars.errors import cannot_judge
+
+try:
+    import nacl.bindings as sodium
+    import nacl.exceptions
+except (ImportError, OSError) as error:
+    raise cannot_judge(error) from error
 
 SEED_BYTES = 32
 PUBLIC_BYTES = 32

@@ -212,24 +212,30 @@ def test_the_control_port_tells_the_status_by_cookie(tornet: TorNetwork) -> None
     assert tor.status().progress == 100, "a tor that is not ours is left as it is"
 
 
+PASSWORDS = ("open sesame", 'C:\\new "tor"', "Sesam, öffne dich 目")
+
+
 @pytest.fixture(scope="module")
 def guarded(tornet: TorNetwork) -> Iterator[tuple[TorNetwork, str]]:
-    """A client whose control port wants a password."""
+    """A client whose control port wants one of three passwords."""
     from mars.testing.tornet.network import free_ports
 
     port = free_ports(1)[0]
-    hashed = subprocess.run(
-        [find("tor"), "--quiet", "--hash-password", "open sesame"], capture_output=True, text=True
-    ).stdout.split()[-1]
-    lines = [f"ControlPort 127.0.0.1:{port}", f"HashedControlPassword {hashed}"]
+    lines = [f"ControlPort 127.0.0.1:{port}"]
+    for password in PASSWORDS:
+        done = subprocess.run(
+            [find("tor"), "--quiet", "--hash-password", password], capture_output=True, text=True
+        )
+        lines.append(f"HashedControlPassword {done.stdout.split()[-1]}")
     client = tornet.add_client("guarded", lines)
     yield tornet, f"127.0.0.1:{port}"
     client.stop()
 
 
-def test_the_control_port_takes_a_password(guarded: tuple[TorNetwork, str]) -> None:
+@pytest.mark.parametrize("password", PASSWORDS)
+def test_the_control_port_takes_a_password(guarded: tuple[TorNetwork, str], password: str) -> None:
     net, control = guarded
-    assert running(net, control, "open sesame").status().progress == 100
+    assert running(net, control, password).status().progress == 100
 
 
 def test_the_control_port_refuses_a_wrong_password(guarded: tuple[TorNetwork, str]) -> None:

@@ -244,6 +244,96 @@ def test_d17_what_a_killed_process_leaves_is_removed_on_the_next_start(tools: Pa
             os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a process namespace needs root")
+def test_d17_a_home_in_use_in_another_container_is_left_alone(tools: Path) -> None:
+    """With one /tmp and process numbers of its own, of which none runs here."""
+    scratch = tools.parent
+    begun, go_on = scratch / "begun", scratch / "go-on"
+    wait = f"touch {begun}; while [ ! -e {go_on} ]; do sleep 0.05; done"
+    program(tools, f'{wait}; exec {shutil.which("gpgv")} "$@"')
+    inside = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c", INSIDE]
+    signature = KEY.sign(MESSAGE, PAST).hex()
+    command = [*inside, str(tools), str(scratch), KEY.block, signature, MESSAGE.hex()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        while not begun.exists():
+            time.sleep(0.02)
+        assert good(GnuPG(scratch=scratch), KEY.sign(MESSAGE, PAST))
+        go_on.touch()
+        assert process.communicate(timeout=30)[0].strip() == "None"
+    assert not list(scratch.glob("mars-gpgv-*"))
+
+
+INSIDE = """
+import os, sys
+from pathlib import Path
+from mars.adapters.gpg import GnuPG
+while child := os.fork():
+    if os.waitpid(child, 0)[1] == 0:
+        sys.exit()
+if Path("/proc", str(os.getpid())).exists():
+    os._exit(1)  # outside, too, somebody bears this number
+tools, scratch, key, *hexes = sys.argv[1:]
+made = GnuPG(path=tools, scratch=Path(scratch))
+print(made.verify(*map(bytes.fromhex, hexes), [key]).reason)
+"""
+
+
+@BOTH
+def test_d16_a_child_that_the_host_forks_meanwhile_changes_nothing(
+    gnupg: GnuPG, tmp_path: Path
+) -> None:
+    """It runs on, with a copy of every descriptor that was open then."""
+    code = FORKING.format(programs=gnupg.programs, scratch=str(tmp_path))
+    given = [KEY.block, KEY.sign(MESSAGE, PAST).hex(), MESSAGE.hex()]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *given], stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert done.stdout.split() == ["None", "2"]
+    assert list(tmp_path.iterdir()) == []
+
+
+FORKING = """
+import os, sys, time
+from pathlib import Path
+from mars.adapters.gpg import GnuPG
+children = []
+def fork(event, arguments):
+    if event == "subprocess.Popen":  # from here on it is as if another thread had forked
+        child = os.fork()
+        if child == 0:
+            os.close(1)
+            time.sleep(20)
+            os._exit(0)
+        children.append(child)
+sys.addaudithook(fork)
+key, signature, message = sys.argv[1:]
+made = GnuPG(programs={programs}, scratch=Path({scratch!r}))
+print(made.verify(bytes.fromhex(signature), bytes.fromhex(message), [key]).reason, len(children))
+for child in children:
+    os.kill(child, 9)
+"""
+
+
+@pytest.mark.parametrize("reaper", ["signal.SIG_IGN", "lambda *_: os.waitpid(-1, os.WNOHANG)"])
+def test_d16_a_host_that_reaps_every_child_changes_nothing(reaper: str, tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\n"
+        f"signal.signal(signal.SIGCHLD, {reaper})\n"
+        "from mars.adapters.gpg import GnuPG\nkey, *hexes = sys.argv[1:]\n"
+        f"made = GnuPG(scratch=Path({str(tmp_path)!r}))\n"
+        "print(made.verify(*map(bytes.fromhex, hexes), [key]).reason)\n"
+    )
+    signed = [KEY.sign(MESSAGE, PAST).hex(), MESSAGE.hex()]
+    for signature, reason in ((signed[0], "None"), (KEY.sign(b"x", PAST).hex(), "openpgp-bad")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, KEY.block, signature, signed[1]],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == reason
+
+
 def children_in(folder: Path) -> list[int]:
     """Processes whose working directory is ``folder``."""
     running = psutil.process_iter(["cwd"])

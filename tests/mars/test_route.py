@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mars.errors import TransportError
+from mars.adapters.tor import Place, find_tor
+from mars.errors import ConfigError, TransportError
+from mars.factory import system_chance, system_clock
 from mars.ports import Request, Tor, TorSettings
 from mars.route import Via, ways, without_metrics
-from mars.routed import Routed
-from mars.testing.socks import SocksServer, answering, ok
+from mars.routed import NO_TOR, Routed
+from mars.testing.socks import SocksServer, Visit, answering, ok
 from mars.wire.url import parse_url
 
 ONION = "http://2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion/motd/motd.json"
 HTTPS = "https://news.example/motd/motd.json"
+NOWHERE = "127.0.0.1:1"
 
 
 @pytest.mark.parametrize(
@@ -85,10 +93,6 @@ def no_tor(settings: TorSettings) -> Tor:
     raise TransportError("tor-unavailable", "No Tor.")
 
 
-def broken_tor(settings: TorSettings) -> Tor:
-    raise TransportError("socks-auth", "A Tor that refuses us.")
-
-
 @pytest.mark.parametrize("allowed", [False, True])
 @pytest.mark.parametrize("url", [ONION, "http://127.0.0.1:1/"])
 def test_m31_without_tor_nothing_is_sent(url: str, allowed: bool) -> None:
@@ -105,12 +109,124 @@ def test_direct_is_taken_where_the_user_allowed_it() -> None:
     assert caught.value.reason == "host-unreachable"
 
 
-def test_a_tor_that_fails_is_no_reason_to_go_direct() -> None:
-    with pytest.raises(TransportError) as caught:
-        Routed(TorSettings(), direct_allowed=True, find=broken_tor).fetch(
-            Request("https://127.0.0.1:1/motd.json")
-        )
-    assert caught.value.reason == "socks-auth"
+def silent(sock: socket.socket) -> None:
+    while sock.recv(4096):
+        pass
+
+
+def http(sock: socket.socket) -> None:
+    sock.recv(4096)
+    sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def no_tls(sock: socket.socket, visit: Visit) -> None:
+    sock.sendall(b"this is no TLS")
+
+
+AT_THE_PORT: dict[str, tuple[dict[str, Any], str]] = {
+    "it hangs": ({"greet": silent}, "tor-silent"),
+    "it hangs up": ({"greet": lambda sock: None}, "not-socks"),
+    "another program": ({"greet": http}, "not-socks"),
+    "it has no logins": ({"method": 0}, "socks-auth"),
+    "it takes no login": ({"method": 0xFF}, "socks-auth"),
+    "it refuses the login": ({"login": 1}, "socks-auth"),
+    "it cannot connect": ({"code": 1}, "tor-failed"),
+    "its rules refuse": ({"code": 2}, "refused"),
+    "it is offline": ({"code": 3}, "network-down"),
+    "it does not find the host": ({"code": 4}, "host-not-found"),
+    "it is too slow": ({"code": 6}, "host-unreachable"),
+    "it is a proxy of another kind": ({"code": 7}, "not-socks"),
+    "it says nonsense": ({"code": 99}, "tor-failed"),
+    "no TLS at the other end": ({}, "tls"),
+}
+"""What listens where a Tor may be, and what comes of asking it. The direct way is allowed."""
+
+
+@pytest.mark.parametrize("found", ["given", "usual"])
+@pytest.mark.parametrize(("fault", "reason"), AT_THE_PORT.values(), ids=AT_THE_PORT)
+def test_whatever_listens_and_fails_is_no_reason_to_go_direct(
+    fault: dict[str, Any], reason: str, found: str, tmp_path: Path
+) -> None:
+    with SocksServer(no_tls, **fault) as tor, direct_server() as (url, visited):
+        places = (Place("system", tor.address, ()),) if found == "usual" else ()
+        # No tor of our own either: without what listens there, the direct way would be open.
+        settings = TorSettings(binary="/nonexistent/tor", folder=str(tmp_path))
+        given = replace(settings, socks=tor.address) if found == "given" else settings
+        with pytest.raises(TransportError) as caught:
+            fetch_by(given, places, url)
+    assert caught.value.reason == reason
+    assert not visited()
+
+
+def script(folder: Path, text: str) -> str:
+    path = folder / "tor"
+    path.write_text(f"#!/bin/sh\n{text}\n", "ascii")
+    path.chmod(0o755)
+    return str(path)
+
+
+OF_OUR_OWN = {
+    "it ends at once": ("exit 1", "tor-start"),
+    "it does not connect": ("exec sleep 60", "tor-bootstrap"),
+    "it is no program": ("\0", "tor-start"),
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), OF_OUR_OWN.values(), ids=OF_OUR_OWN)
+def test_a_tor_of_our_own_that_fails_is_no_reason_to_go_direct(
+    text: str, reason: str, tmp_path: Path
+) -> None:
+    settings = TorSettings(
+        binary=script(tmp_path, text), folder=str(tmp_path / "own"), patience=1.0
+    )
+    with direct_server() as (url, visited), pytest.raises(TransportError) as caught:
+        fetch_by(settings, (Place("system", NOWHERE, ()),), url)
+    assert caught.value.reason == reason
+    assert not visited()
+
+
+def test_files_of_our_own_tor_that_cannot_be_written_are_no_reason_to_go_direct(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "own").write_bytes(b"a file")
+    with direct_server() as (url, visited), pytest.raises(ConfigError):
+        fetch_by(TorSettings(binary="true", folder=str(tmp_path / "own")), (), url)
+    assert not visited()
+
+
+NOBODY: dict[str, TorSettings] = {
+    "given": TorSettings(socks=NOWHERE),
+    "no launch": TorSettings(launch=False, folder="/nonexistent"),
+    "no folder": TorSettings(),
+    "not installed": TorSettings(binary="/nonexistent/tor", folder="/nonexistent"),
+}
+
+
+@pytest.mark.parametrize("settings", NOBODY.values(), ids=NOBODY)
+@pytest.mark.parametrize("allowed", [True, False])
+def test_where_no_tor_is_the_direct_way_is_taken_if_it_is_allowed(
+    settings: TorSettings, allowed: bool
+) -> None:
+    with direct_server() as (url, visited), pytest.raises(TransportError) as caught:
+        fetch_by(settings, (Place("system", NOWHERE, ()),), url, allowed=allowed)
+    assert visited() is allowed
+    assert allowed is (caught.value.reason not in NO_TOR)
+
+
+def fetch_by(
+    settings: TorSettings, places: tuple[Place, ...], url: str, *, allowed: bool = True
+) -> None:
+    def find(given: TorSettings) -> Tor:
+        return find_tor(given, system_clock(), system_chance(), places)
+
+    Routed(settings, direct_allowed=allowed, find=find).fetch(Request(url, deadline=20.0))
+
+
+@contextmanager
+def direct_server() -> Iterator[tuple[str, Callable[[], bool]]]:
+    """The https server itself, which speaks no TLS; and whether anybody came directly."""
+    with SocksServer(no_tls, plain=True) as server:
+        yield f"https://{server.address}/motd.json", lambda: bool(server.visits)
 
 
 def test_tor_is_used_where_there_is_one() -> None:

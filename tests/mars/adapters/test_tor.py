@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from mars.adapters.control import session
+from mars.adapters.gpg import GnuPG
 from mars.adapters.tor import USUAL, Place, find_tor
 from mars.errors import ConfigError, TransportError
 from mars.factory import system_chance, system_clock
@@ -123,6 +128,104 @@ def test_the_torrc_of_our_own_tor() -> None:
         "Bridge obfs4 192.0.2.1:443 0123 cert=x iat-mode=0",
         "Bridge 192.0.2.2:443",
     ]
+
+
+BUNDLE = {
+    "LD_LIBRARY_PATH": "/bundle",
+    "LD_PRELOAD": "",
+    "PYTHONHOME": "/bundle",
+    "DYLD_LIBRARY_PATH": "/bundle",
+}
+
+
+@pytest.mark.parametrize(
+    ("marks", "frozen", "libraries"),
+    [
+        ({}, False, "/bundle"),  # the user's own
+        ({}, True, None),
+        ({"LD_LIBRARY_PATH_ORIG": "/before"}, True, "/before"),
+        ({"LD_LIBRARY_PATH_ORIG": ""}, True, None),
+        ({"APPDIR": "/bundle"}, False, None),
+    ],
+)
+def test_a_bundles_libraries_do_not_reach_the_systems_tor(
+    marks: dict[str, str],
+    frozen: bool,
+    libraries: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dump = program(tmp_path, "tor", f"exec env > {tmp_path}/seen")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(sys, "frozen", frozen, raising=False)
+    for name, value in (BUNDLE | marks).items():
+        monkeypatch.setenv(name, value)
+    for binary, own in ((None, None), (str(dump), str(tmp_path))):
+        seen = environment_of_tor(tmp_path, binary)
+        expected = ":".join(filter(None, (own, libraries))) or None
+        assert seen.get("LD_LIBRARY_PATH") == expected
+        assert seen["HOME"] == str(tmp_path / "own")
+        assert not (BUNDLE.keys() - {"LD_LIBRARY_PATH"}) & seen.keys()
+
+
+def environment_of_tor(folder: Path, binary: str | None) -> dict[str, str]:
+    with pytest.raises(TransportError) as caught:
+        find(TorSettings(folder=str(folder / "own"), binary=binary, patience=20.0))
+    assert caught.value.reason == "tor-start"
+    lines = (folder / "seen").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_a_bundles_libraries_do_not_reach_gpgv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path, "gpgv", f"exec env > {tmp_path}/seen")
+    for name, value in BUNDLE.items():
+        monkeypatch.setenv(name, value)
+    GnuPG(path=str(tmp_path), scratch=tmp_path).verify(b"\x88", b"", ())
+    assert "HOME=" in (tmp_path / "seen").read_text()
+    assert "/bundle" not in (tmp_path / "seen").read_text()
+
+
+def program(folder: Path, name: str, script: str) -> Path:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n", "ascii")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a name there is bytes")
+def test_own_tor_lives_in_a_folder_of_any_name() -> None:
+    """Off the network; that it comes to its control port and lets us in is what is seen here."""
+    with tempfile.TemporaryDirectory(prefix="mars-own ", dir="/tmp") as folder:
+        for name in (b"\xff\xe9", b'"\\', "Zoë".encode()):
+            here = Path(folder, os.fsdecode(name))
+            settings = TorSettings(folder=str(here), extra=("DisableNetwork 1",), patience=2.0)
+            with pytest.raises(TransportError) as caught:
+                find(settings)
+            assert caught.value.reason == "tor-bootstrap"
+            assert "0 % only (Starting)" in caught.value.message, "tor's own words"
+
+
+def test_a_tor_that_hangs_is_no_other_program() -> None:
+    with SocksServer(answering(b""), greet=listen_only) as hung:
+        for place, given in ((hung.address, hung.address), (hung.address, None)):
+            with pytest.raises(TransportError) as caught:
+                find(TorSettings(socks=given), Place("system", place, ()))
+            assert caught.value.reason == "tor-silent"
+
+
+def test_a_tor_that_takes_no_more_connections_hangs_too() -> None:
+    with contextlib.ExitStack() as held:
+        server = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        address = server.getsockname()
+        for _ in range(2):
+            waiting = held.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+        with pytest.raises(TransportError) as caught:
+            find(TorSettings(), Place("system", f"127.0.0.1:{address[1]}", ()))
+        assert caught.value.reason == "tor-silent"
 
 
 def test_a_folder_with_a_line_break_is_refused() -> None:

@@ -1,0 +1,177 @@
+"""HOSTILE E: what cannot judge an answer asks for none, and says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mars import factory
+from mars.testing.memory import DAY, session
+from mars.testing.openpgp import MemoryKey, MemoryOpenPGP
+from mars.testing.publisher import Publisher
+from mars.testing.socks import SocksServer, answering, ok
+from mars.testing.world import World
+
+HOST = """
+import json, sys
+from pathlib import Path
+{breakage}
+from mars import Mars
+url, folder = sys.argv[1:]
+given = dict(url=url, folder=folder, socks=url[7:].split("/")[0])
+mars = Mars("examplemail", "0.5.1", Path(folder, "trust.json"), **given)
+mars.consent.grant("tracked")
+mars._engine.step(None)
+mars._engine.fetch(scheduled=True)
+mars._engine.step(None)
+print(json.dumps([mars.status()["problem"], mars.status()["failures"], mars.motd() is not None]))
+"""
+MISSING = "sys.modules['{}'] = None"
+"""An import of it fails, as in a program that was frozen without it."""
+BREAKAGES = {
+    "_cffi_backend": MISSING.format("_cffi_backend"),
+    "nacl": MISSING.format("nacl"),
+    "nacl.exceptions": MISSING.format("nacl.exceptions"),
+    "packaging": MISSING.format("packaging.specifiers"),
+    **{
+        name: MISSING.format(name)
+        for name in ("mars.trust", "mars.trust.chain", "mars.wire.motd", "mars.adapters.gpg")
+    },
+    "mars.reading": MISSING.format("mars.reading"),
+    "libsodium says yes": "import nacl.bindings as b; b.crypto_sign_open = lambda *_: b''",
+    "libsodium says no": (
+        "import nacl.bindings as b, nacl.exceptions as e\n"
+        "def no(*_): raise e.BadSignatureError\n"
+        "b.crypto_sign_open = no"
+    ),
+    "libsodium crashes": "import nacl.bindings as b; b.crypto_sign_open = None",
+}
+
+
+def run_host(breakage: str, server: SocksServer, folder: Path) -> list[object]:
+    code = HOST.format(breakage=breakage)
+    done = subprocess.run(
+        [sys.executable, "-c", code, f"http://{server.address}/motd/motd.json", str(folder)],
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder)},
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answer: list[object] = json.loads(done.stdout)
+    return answer
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES.values(), ids=BREAKAGES)
+def test_a_program_that_lacks_a_part_sends_nothing_and_says_so(
+    breakage: str, tmp_path: Path
+) -> None:
+    publisher = Publisher()
+    (tmp_path / "trust.json").write_bytes(publisher.trust().encode())
+    with SocksServer(answering(ok(b"never")), code=0) as server:
+        problem, failures, news = run_host(breakage, server, tmp_path)
+    assert server.visits == []
+    assert isinstance(problem, dict)
+    assert problem["reason"] == "cannot-judge"
+    assert (failures, news) == (1, False)
+
+
+def test_the_whole_program_asks(tmp_path: Path) -> None:
+    """So that the tests above fail for what is missing alone."""
+    (tmp_path / "trust.json").write_bytes(Publisher().trust().encode())
+    with SocksServer(answering(ok(b"no news"))) as server:
+        problem, _, _ = run_host("", server, tmp_path)
+    assert len(server.visits) == 1
+    assert isinstance(problem, dict)
+    assert problem["reason"] == "not-json"
+
+
+@pytest.mark.parametrize(
+    ("policy", "failure", "verified_before", "asks"),
+    [
+        ("required", "openpgp-absent", False, False),
+        ("required", "openpgp-unavailable", False, False),
+        ("when-available", "openpgp-unavailable", False, False),
+        ("when-available", "openpgp-absent", True, False),
+        ("when-available", "openpgp-absent", False, True),
+        ("off", "openpgp-unavailable", False, True),
+        ("required", None, True, True),
+    ],
+)
+def test_where_gnupg_is_needed_and_cannot_run_nothing_is_asked_for(
+    policy: str, failure: str | None, verified_before: bool, asks: bool
+) -> None:
+    keys = [MemoryKey()] if policy != "off" else []
+    world = World(publisher=Publisher(openpgp=keys, policy=policy))
+    world.publish()
+    if verified_before:
+        assert world.engine().fetch(asked="plain").ok
+        world.server.visits.clear()
+    engine = world.engine()
+    engine.ports = replace(engine.ports, openpgp=lambda: MemoryOpenPGP(failure))
+    outcome = engine.fetch(asked="plain")
+    assert (outcome.reason is None) is asks
+    assert bool(world.server.visits) is asks
+    assert asks or outcome.reason == "openpgp-unavailable"
+
+
+def test_where_what_is_pinned_cannot_be_read_nothing_is_asked_for() -> None:
+    world = World()
+    world.grant("tracked")
+    mars = world.mars(trust=b"garbage")
+    session(mars._engine, world.clock, 40 * DAY)
+    assert world.server.visits == []
+    problem = mars.status()["problem"]
+    assert problem is not None
+    assert problem["reason"] == "trust-invalid"
+
+
+def test_where_the_memory_is_another_products_nothing_is_asked_for() -> None:
+    """Its keys must not decide, so no answer would be taken."""
+    world = World()
+    world.publish()
+    assert world.engine().fetch(asked="plain").ok
+    world.server.visits.clear()
+    world.publisher = Publisher("othermail")
+    outcome = world.engine().fetch(asked="plain")
+    assert outcome.reason == "state-other-product"
+    assert world.server.visits == []
+
+
+def test_a_host_with_news_that_can_no_more_be_read_hears_no_error(tmp_path: Path) -> None:
+    publisher = Publisher()
+    (tmp_path / "trust.json").write_bytes(publisher.trust().encode())
+    document = publisher.document(factory.system_clock().now() - 60)
+    with SocksServer(answering(ok(document))) as server:
+        assert run_host("", server, tmp_path)[2] is True
+        problem, failures, news = run_host(BREAKAGES["_cffi_backend"], server, tmp_path)
+        assert len(server.visits) == 1
+    assert isinstance(problem, dict)
+    assert (problem["reason"], failures, news) == ("cannot-judge", 1, False)
+
+
+def test_the_command_says_it_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "trust.json").write_bytes(Publisher().trust().encode())
+    for words in (["fetch", "--level", "plain"], ["doctor"]):
+        with SocksServer(answering(ok(b"never"))) as server:
+            arguments = [*words, "--trust", str(tmp_path / "trust.json"), "--socks", server.address]
+            arguments += ["--url", f"http://{server.address}/"]
+            code = f"import sys; {BREAKAGES['_cffi_backend']}; from mars.cli import main; main()"
+            done = subprocess.run(
+                [sys.executable, "-c", code, *arguments],
+                capture_output=True,
+                text=True,
+                env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+                check=False,
+            )
+        assert server.visits == []
+        assert done.returncode == 1
+        assert "(_cffi_backend)" in done.stderr
+        assert "[cannot-judge]" in done.stderr

@@ -55,9 +55,10 @@ def configured(name: str, folder: Path) -> Path:
 
 
 @contextmanager
-def front(name: str, body: bytes) -> Iterator[Front]:
-    folder = Path(tempfile.mkdtemp(prefix="mars-front-"))
-    folder.chmod(0o755)  # nginx's worker is another user when root starts it
+def front(name: str, body: bytes, folder: Path | None = None) -> Iterator[Front]:
+    if folder is None:
+        folder = Path(tempfile.mkdtemp(prefix="mars-front-"))
+        folder.chmod(0o755)  # nginx's worker is another user when root starts it
     (folder / "www" / "motd").mkdir(parents=True)
     (folder / "log").mkdir()
     (folder / "www" / "motd" / "motd.json").write_bytes(body)
@@ -66,9 +67,16 @@ def front(name: str, body: bytes) -> Iterator[Front]:
         "nginx.conf": ["nginx", "-c", str(file), "-g", "daemon off;"],
         "Caddyfile": ["caddy", "run", "--config", str(file), "--adapter", "caddyfile"],
     }[name]
-    environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin", "TZ": "UTC", "HOME": str(folder)}
+    text = file.read_text()
+    # A zone in which it is another day now, unless the head of the file says how to start it.
+    elsewhere = "Etc/GMT-14" if time.gmtime().tm_hour >= 12 else "Etc/GMT+12"
+    zone = "UTC" if "\n#   TZ=UTC " in text else elsewhere
+    umask = 0o007 if "UMask=0007" in text else 0o022
+    environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin", "TZ": zone, "HOME": str(folder)}
     with (folder / "stderr").open("wb") as stderr:
-        process = subprocess.Popen(command, stderr=stderr, stdout=stderr, env=environment)
+        process = subprocess.Popen(
+            command, stderr=stderr, stdout=stderr, env=environment, umask=umask
+        )
     try:
         end = time.monotonic() + 20
         while not _answers(folder):

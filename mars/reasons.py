@@ -30,7 +30,7 @@ EXCHANGE = {
     "socks-address": _ADDRESS,
     "socks-scheme": _ADDRESS,
     "onion-invalid": "the onion address has a typing error",
-    "onion-not-found": "no such onion service, it is offline, or its tor may not open its server's socket",
+    "onion-not-found": "no such onion service, it is offline, or its tor may not reach the server",
     "onion-unreachable": "it is known and does not answer",
     "onion-auth": "it admits only clients with a key",
     "host-not-found": _UNREACHED,

@@ -66,9 +66,9 @@ _REPLIES = {
     0x04: (
         "onion-not-found",
         (
-            "Tor does not reach this server: it is offline or never existed, Tor is still connecting, "
-            "or the service is there and its own tor may not open the server's socket. Check the "
-            "address and try later; the operator sees more in: mars-server status."
+            "Tor does not reach this server: it is offline, it never existed, Tor is still "
+            "connecting, or the service's own tor may not open the server's socket; check the "
+            "address and try again later."
         ),
     ),
     0x05: ("refused", "The server is there and refuses the connection; check the port."),

@@ -18,7 +18,7 @@ from mars.engine import FETCHER_LOCK, Engine, Ports
 from mars.errors import ConfigError, MarsError, StateError
 from mars.opening import opener
 from mars.pinned import Pinned, read_bytes
-from mars.plan import App, Plan
+from mars.plan import App, Plan, no_server
 from mars.ports import TorSettings
 from mars.schedule import LONGEST_SLEEP
 from mars.switches import Consent, granted
@@ -164,6 +164,7 @@ class Mars:
     ) -> Plan | None:
         """The next request (``bytes``, ``url``, ``values``); None where nothing would be sent.
 
+        Why, ``status()`` says: by ``level`` and ``decided_by``, or by ``problem``.
         With ``level`` and what goes with it: the request as it would be if the user now chose so,
         for a consent screen. Nothing is stored.
         """
@@ -202,7 +203,9 @@ class Mars:
         table = status(self._engine)
         table["running"] = self._thread is not None
         table["fetching_here"] = self._holder
-        problem = self._problem or self._engine.refused
+        problem = (
+            self._problem or self._engine.refused or (None if table["server"] else no_server())
+        )
         table["problem"] = problem and {"reason": problem.reason, "message": sentence(problem)}
         return table
 

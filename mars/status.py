@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
+from mars.plan import source
 from mars.wire.times import LAST, format_time
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ def status(engine: Engine) -> dict[str, Any]:
     voice = engine.voice(state)
     reading = engine.reading(state)
     decision, last = state.decision, state.last
+    server = source(engine.app(state), state)
+    waits = state.schedule is not None and server and voice.level != consent.OFF
     return {
         "product": state.app.get("product"),
         "version": state.app.get("version"),
@@ -28,13 +31,13 @@ def status(engine: Engine) -> dict[str, Any]:
         "errors": voice.errors,
         "direct": voice.direct,
         "to_ask": list(consent.new_variables(decision)),
-        "next": _time(state.schedule.due) if state.schedule and voice.level != "off" else None,
+        "next": _time(state.schedule.due) if state.schedule and waits else None,
         "overdue_wait": state.schedule.wait if state.schedule else None,
         "failures": state.schedule.failures if state.schedule else 0,
         "last": None
         if last is None
         else {"time": _time(last.get("time")), "reason": last.get("reason")},
-        "server": state.server.url if state.server else None,
+        "server": server or None,
         "serial": reading.serial if reading else None,
         "issued": _time(reading.issued) if reading else None,
         "expires": _time(reading.expires) if reading else None,

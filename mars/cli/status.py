@@ -11,6 +11,7 @@ import click
 from mars import factory
 from mars.cli import common
 from mars.console import emit_json, safe
+from mars.plan import no_server
 from mars.reasons import explained
 
 _LABELS = (
@@ -18,6 +19,7 @@ _LABELS = (
     ("decided_by", "Decided by"),
     ("variables", "Variables"),
     ("to_ask", "Not asked yet"),
+    ("server", "Server"),
     ("next", "Next fetch, at the earliest"),
     ("last", "Last try"),
     ("serial", "Serial"),
@@ -79,6 +81,8 @@ def _print(table: dict[str, Any]) -> None:
     for name, label in _LABELS:
         if table[name] not in (None, "", []):
             click.echo(f"{label + ':':29}{safe(_text(table[name]))}")
+    if table["server"] is None:
+        click.echo(f"mars status: {no_server()}", err=True)
 
 
 def _text(value: object) -> str:

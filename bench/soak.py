@@ -1,8 +1,8 @@
 """The long trials: a server killed under load, its memory over millions of requests, 500 clients
 over Tor, Onionbalance with a backend killed, a counter killed and given a thousand histories of
-rotation.
+rotation, the documents followed on an empty Debian.
 
-``python -m bench.soak kills memory onion balance counting`` runs some of them.
+``python -m bench.soak kills memory onion balance counting debian`` runs some of them.
 ``REQUESTS=10000000`` sets how many requests the memory trial makes (2,000,000 unless told
 otherwise). ``--write`` puts what a trial said, with the date, into docs/performance.md.
 """
@@ -26,6 +26,7 @@ from pathlib import Path
 
 from bench import page
 from bench.balance import balance
+from bench.debian import debian
 from mars import factory
 from mars.errors import TransportError
 from mars.ports import Request
@@ -213,6 +214,7 @@ TRIALS: dict[str, Callable[[], list[str]]] = {
     "onion": onion,
     "balance": balance,
     "counting": counting,
+    "debian": debian,
 }
 
 

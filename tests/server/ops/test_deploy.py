@@ -122,10 +122,14 @@ def test_the_head_of_a_front_says_what_to_change_and_which_torrc_it_takes(name: 
 
 def test_every_folder_that_the_settings_name_is_made_before_they_are_checked() -> None:
     """``check`` runs before the unit has made any; a folder of /run is known to come with it."""
-    text = OPERATING.read_text().partition("## With systemd")[2]
+    text = OPERATING.read_text().partition("## The onion service")[2]
     before, check, _ = text.partition("mars-server check --config /etc/mars/server.toml")
     assert check
-    made = set(re.findall(r"^install -d .* (/\S+)$", before, re.MULTILINE))
+    made = {
+        path
+        for line in re.findall(r"^install -d .*", before, re.MULTILINE)
+        for path in re.findall(r" (/\S+)", line)
+    }
     settings = parse_config(TEMPLATE.encode())
     database = settings.db.removeprefix("sqlite:///")
     named = (settings.motd, settings.product, settings.trust, settings.site, database)

@@ -178,7 +178,7 @@ class Machine:
 
 def fresh(release: str, folder: Path) -> Path:
     """A root as debootstrap makes it, with the mounts and files that a machine has."""
-    root, suite = folder / "first", SUITES[release]
+    root, suite = folder / "installed", SUITES[release]
     root.mkdir()
     packed = Path(os.environ.get("ROOTS", "/nowhere"), f"{suite}.tar")
     if packed.exists():
@@ -213,9 +213,18 @@ def fresh(release: str, folder: Path) -> Path:
     return root
 
 
+def layer(installed: Path, name: str) -> Path:
+    """A machine of its own on which everything is installed as on ``installed``."""
+    root = installed.parent / name
+    for part in ("", ".upper", ".work"):
+        root.with_suffix(part).mkdir()
+    places = f"upperdir={root.with_suffix('.upper')},workdir={root.with_suffix('.work')}"
+    _do("mount", "-t", "overlay", "-o", f"lowerdir={installed},{places}", "none", root)
+    return root
+
+
 def mounted(root: Path, paths: Sequence[str]) -> None:
     """In the trial's own namespace, so that nothing has to be unmounted."""
-    _do("mount", "--bind", root, root)
     _do("mount", "-t", "proc", "proc", root / "proc")
     _do("mount", "--rbind", "/dev", root / "dev")
     _do("mount", "-t", "tmpfs", "-o", "mode=755", "none", root / "run")
@@ -244,9 +253,9 @@ class Trial:
     def __init__(self, release: str, folder: Path, joining: Sequence[str]) -> None:
         self._folder, self._joining = folder, joining
         self._environment, self._paths = registries()
-        self.root = fresh(release, folder)
-        mounted(self.root, self._paths)
-        self.machine = Machine(self.root, self._environment)
+        self._installed = fresh(release, folder)
+        mounted(self._installed, self._paths)
+        self.machine = Machine(self._installed, self._environment)
         self.machine.run(f"apt-get update -q\nuseradd -m {VISITOR}\ncd {REPOSITORY}\n")
         self.followed = 0
         self.address = ""
@@ -255,7 +264,7 @@ class Trial:
         """The whole story. Raises ``TrialError`` at the first block that does not do as it says."""
         for page, heading in STORY:
             for block in blocks(page, heading):
-                if block.reader == "new" and self.machine.root == self.root:
+                if block.reader == "new" and self.machine.root.name == "first":
                     self._move()
                 if heading == "Upgrade":
                     self._age_database()
@@ -296,20 +305,24 @@ class Trial:
         )
 
     def _join(self) -> None:
-        """Debian's tor gets the private network by a drop-in before anything starts it, and the new
-        machine is what the first one is now: the same block was followed there."""
-        lines = "\n".join(self._joining)
-        defaults = self.root / TOR_DEFAULTS
-        defaults.write_text(defaults.read_text() + lines + "\n")
-        second = self._folder / "second"
-        _do("cp", "-a", "--one-file-system", self.root, second)
+        """Debian's tor gets the private network by a drop-in before anything starts it; and both
+        machines go on from here, since the same block is followed on the second."""
+        defaults = self._installed / TOR_DEFAULTS
+        defaults.write_text(defaults.read_text() + "\n".join(self._joining) + "\n")
+        self.machine = self._machine("first")
+
+    def _machine(self, name: str) -> Machine:
+        root = layer(self._installed, name)
+        mounted(root, self._paths)
+        machine = Machine(root, self._environment)
+        machine.run(f"cd {REPOSITORY} && REPO=$PWD && cd {WORK}\n")
+        return machine
 
     def _move(self) -> None:
         """To the new machine, with what the operator carries and the visitor's own computer."""
-        old, new = self.machine.root, self._folder / "second"
-        mounted(new, self._paths)
-        self.machine = Machine(new, self._environment)
-        self.machine.run(f"cd {REPOSITORY} && REPO=$PWD && mkdir -p {WORK} && cd {WORK}\n")
+        old = self.machine.root
+        self.machine = self._machine("second")
+        new = self.machine.root
         for name in (*CARRIED, "trust.json"):
             shutil.copy(old / WORK[1:] / name, new / WORK[1:] / name)
         _do("cp", "-a", old / f"home/{VISITOR}/.", new / f"home/{VISITOR}")
@@ -330,6 +343,12 @@ class Trial:
             f"runuser -u mars -- /opt/mars/bin/python -c {shlex.quote(code)}\n"
         )
 
+    def summary(self) -> str:
+        """For the record."""
+        said = self.machine.run("tor --version | head -n 1; python3 --version")
+        versions = ", ".join(line.rstrip(".") for line in said.split("\n") if line)
+        return f"{self.followed} blocks of the pages followed ({versions})"
+
     def _require_counts(self) -> None:
         """What was fetched before stands in the database, carried over or counted by the program
         that found an older one."""
@@ -349,21 +368,16 @@ class Trial:
             raise TrialError(f"left after Uninstall:\n{left}")
 
 
-def _one(release: str) -> int:
-    folder = Path(tempfile.mkdtemp(prefix="mars-debian-", dir="/var/tmp"))
+def _one(release: str, folder: str) -> int:
     try:
         with tor_network() as network:
-            trial = Trial(release, folder, network.joining)
+            trial = Trial(release, Path(folder), network.joining)
             trial.follow()
-            print(f"Debian {release}: {trial.followed} blocks followed")
+            print(f"Debian {release}: {trial.summary()}")
         return 0
     except TrialError as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        subprocess.run(["umount", "-R", "-l", folder / "first"], capture_output=True)
-        subprocess.run(["umount", "-R", "-l", folder / "second"], capture_output=True)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def debian() -> list[str]:
@@ -374,10 +388,10 @@ def debian() -> list[str]:
     for release in os.environ.get("RELEASES", " ".join(SUITES)).split():
         apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         apart += ["sh", "-c", '"$@"; exit $?', "sh"]  # the first process of its own, which reaps
-        done = subprocess.run(
-            [*apart, sys.executable, "-m", "bench.debian", release],
-            cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        # Made and removed out here, where nothing of the machine is mounted in it.
+        with tempfile.TemporaryDirectory(prefix="mars-debian-", dir="/var/tmp") as folder:
+            command = [*apart, sys.executable, "-m", "bench.debian", release, folder]
+            done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         print(done.stdout, end="")
         if done.returncode:
             failed.append(f"the documents on Debian {release}")
@@ -385,4 +399,4 @@ def debian() -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(_one(sys.argv[1]) if sys.argv[1:] else "\n".join(unread()) or 0)
+    sys.exit(_one(*sys.argv[1:]) if sys.argv[1:] else "\n".join(unread()) or 0)

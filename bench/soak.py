@@ -1,9 +1,11 @@
 """The long trials: a server killed under load, its memory over millions of requests, 500 clients
 over Tor, Onionbalance with a backend killed, a counter killed and given a thousand histories of
 rotation, a thousand more with power cuts, every fault of the host while the counter and the
-publisher write; and each protection taken out, to see whether its test fails.
+publisher write, the documents followed on an empty Debian; and each protection taken out, to see
+whether its test fails.
 
-``python -m bench.soak kills memory onion balance counting power faults protections`` runs some.
+``python -m bench.soak kills memory onion balance counting power faults debian protections`` runs
+some of them.
 ``REQUESTS=10000000`` sets how many requests the memory trial makes (2,000,000 unless told
 otherwise). ``--write`` puts what a trial said, with the date, into docs/performance.md.
 """
@@ -31,6 +33,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from bench import page
 from bench.balance import balance
+from bench.debian import debian
 from mars import factory
 from mars.errors import TransportError
 from mars.ports import Request
@@ -268,6 +271,7 @@ TRIALS: dict[str, Callable[[], list[str]]] = {
     "protections": protections,
     "power": power,
     "faults": faults,
+    "debian": debian,
 }
 
 

@@ -18,7 +18,7 @@ from mars.engine import FETCHER_LOCK, Engine, Ports
 from mars.errors import ConfigError, ConsentError, MarsError, StateError
 from mars.opening import opener
 from mars.pinned import Pinned, read_bytes
-from mars.plan import App, Plan
+from mars.plan import App, Plan, no_server
 from mars.ports import TorSettings
 from mars.problems import Problems
 from mars.schedule import LONGEST_SLEEP
@@ -189,7 +189,8 @@ class Mars:
         """The next request (``bytes``, ``url``, ``values``); None where nothing would be sent.
 
         With ``level`` the request as it would be if the user now chose so: all arguments mean what
-        they mean to ``consent.grant``, and what that refuses gives None. Nothing is stored.
+        they mean to ``consent.grant``, and what that refuses gives None. Nothing is stored. Why it
+        is None, ``status()`` says: by ``level`` and ``decided_by``, or by ``problem``.
         """
         attempt, chosen = self._problems.attempt, (variables, stats, errors, direct, country)
         state = attempt("state", self._engine.load, None)
@@ -235,7 +236,7 @@ class Mars:
         table["fetching_here"] = self._holder
         self._problems.hold("fetch", self._engine.refused)
         self._problems.hold("damage", self._engine.damage)
-        problem = self._problems.last
+        problem = self._problems.last or (None if table.get("server") else no_server())
         if problem is not None:
             table["problem"] = {"reason": problem.reason, "message": sentence(problem)}
         return table

@@ -141,6 +141,11 @@ def facts(app: App, state: State, host: Platform, now: int) -> Facts:
     )
 
 
+def source(app: App, state: State) -> str:
+    """Where the document is fetched from; empty where no server is known."""
+    return f"{state.server.url}{MOTD_PATH}" if state.server else app.url
+
+
 def plan(
     app: App,
     state: State,
@@ -156,7 +161,7 @@ def plan(
     """
     if voice.level == consent.OFF:
         raise consent.refusal(voice)
-    address = url or (f"{state.server.url}{MOTD_PATH}" if state.server else app.url)
+    address = url or source(app, state)
     if address.startswith(FILE):
         return Plan(consent.PLAIN, address, b"", {}, voice)
     location = check_url(address, by_hand=url is not None)
@@ -176,7 +181,7 @@ def check_url(url: str, *, by_hand: bool = False) -> Location:
     Tor to refuse (``onion-invalid``). Raises ``ConfigError`` or ``TransportError``.
     """
     if not url:
-        raise ConfigError("no-url", "No server is known; name one with --url.")
+        raise no_server()
     location = parse_url(url)
     if location.has_query:
         raise ConfigError(
@@ -195,6 +200,15 @@ def check_url(url: str, *, by_hand: bool = False) -> Location:
     if location.target != "/":
         return location
     return Location(location.scheme, location.host, location.port, MOTD_PATH)
+
+
+def no_server() -> ConfigError:
+    """Of a client that can fetch nothing."""
+    return ConfigError(
+        "no-url",
+        "No server is known, so nothing is fetched: put its address into the publisher's "
+        "product.toml and ship what mars-motd trust then writes, or give a URL.",
+    )
 
 
 _READ_ALONG = consent.cap("address", consent.PLAIN, "whoever is on the way reads plain http")

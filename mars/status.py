@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mars import consent
 from mars.errors import MarsError
+from mars.plan import source
 from mars.state import State
 from mars.wire.times import LAST, format_time
 
@@ -31,6 +32,8 @@ def status(engine: Engine) -> dict[str, Any]:
     except MarsError:  # what it lacks is told when it is next needed
         reading = None
     decision, last = state.decision, state.last
+    server = source(engine.app(state), state)
+    waits = state.schedule is not None and server and voice.level != consent.OFF
     return {
         "product": state.app.get("product"),
         "version": state.app.get("version"),
@@ -43,13 +46,13 @@ def status(engine: Engine) -> dict[str, Any]:
         "direct": voice.direct,
         "country": state.country,
         "to_ask": list(consent.new_variables(decision)),
-        "next": _time(state.schedule.due) if state.schedule and voice.level != "off" else None,
+        "next": _time(state.schedule.due) if state.schedule and waits else None,
         "overdue_wait": state.schedule.wait if state.schedule else None,
         "failures": state.schedule.failures if state.schedule else 0,
         "last": None
         if last is None
         else {"time": _time(last.get("time")), "reason": last.get("reason")},
-        "server": state.server.url if state.server else None,
+        "server": server or None,
         "serial": reading.serial if reading else None,
         "issued": _time(reading.issued) if reading else None,
         "expires": _time(reading.expires) if reading else None,

@@ -12,7 +12,7 @@ set -euo pipefail
 SETUP="tor:tor tor-gencert:tor gpg:gnupg gpgv:gpgv"
 TEST="nginx:nginx caddy:caddy apache2:apache2 logrotate:logrotate Xvfb:xvfb strace:strace
       curl:curl openssl:openssl zstd:zstd xz:xz-utils bzip2:bzip2 git:git systemd-analyze:systemd objdump:binutils"
-BENCH="goaccess:goaccess wrk:wrk onionbalance:onionbalance"
+BENCH="goaccess:goaccess wrk:wrk onionbalance:onionbalance debootstrap:debootstrap"
 POSTGRES="postgresql"
 
 PATH="$PATH:/usr/sbin:/sbin"

@@ -54,7 +54,7 @@ def test_the_readme_embeds_a_client_that_starts_and_sends_nothing_undecided(tmp_
 def test_the_readme_signs_a_first_document_and_reads_it(tmp_path: Path) -> None:
     """The README's own commands, pasted into an empty folder."""
     readme = (ROOT / "README.md").read_text("utf-8")
-    (commands,) = re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)
+    (commands,) = re.findall(r"```sh publisher\n(.*?)```", readme, re.DOTALL)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", "-ec", commands],

@@ -12,6 +12,7 @@ from mars import factory
 from mars.cli import common
 from mars.console import emit_json, safe
 from mars.errors import MarsError
+from mars.plan import no_server
 from mars.reasons import explained
 
 _LABELS = (
@@ -20,6 +21,7 @@ _LABELS = (
     ("variables", "Variables"),
     ("country", "Country"),
     ("to_ask", "Not asked yet"),
+    ("server", "Server"),
     ("next", "Next fetch, at the earliest"),
     ("last", "Last try"),
     ("serial", "Serial"),
@@ -90,6 +92,8 @@ def _print(table: dict[str, Any]) -> None:
     for name, label in _LABELS:
         if table.get(name) not in (None, "", []):
             click.echo(f"{label + ':':29}{safe(_text(table[name]))}")
+    if table["server"] is None:
+        click.echo(f"mars status: {no_server()}", err=True)
 
 
 def _text(value: object) -> str:

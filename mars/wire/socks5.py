@@ -57,14 +57,18 @@ def _address(host: str) -> bytes:
 _GENERAL = 0x01
 
 _REPLIES = {
-    0x01: ("tor-failed", "Tor could not make the connection; is the network down? Try again."),
+    0x01: (
+        "tor-failed",
+        "Tor could not make the connection: the network is down, or nothing runs there. Try later.",
+    ),
     0x02: ("refused", "Tor's own rules refuse this connection; check its configuration."),
     0x03: ("network-down", "Tor has no way to the network; check that you are online."),
     0x04: (
         "onion-not-found",
         (
-            "Tor does not find this server: it is offline, it never existed, or Tor is still "
-            "connecting; check the address and try again later."
+            "Tor does not reach this server: it is offline, it never existed, Tor is still "
+            "connecting, or the service's own tor may not open the server's socket; check the "
+            "address and try again later."
         ),
     ),
     0x05: ("refused", "The server is there and refuses the connection; check the port."),

@@ -19,6 +19,10 @@ from mars_motd.verdicts import Judge
 WARN_DAYS = 10
 """Clients fetch every 3 to 10 days, so less than this leaves some without valid news."""
 WARN_KEYS_DAYS = 60
+NO_SERVER = (
+    "servers in product.toml is empty, so clients fetch nothing: write there what "
+    '"mars-server onion address" prints, then sign and trust anew'
+)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 GITIGNORE = """\
 # Secrets stay on the machine that made them. Public records (keys/*.json, trust/, issued/) are
 # meant to be under version control.
@@ -10,7 +12,7 @@ openpgp/
 """
 
 
-def product_toml(name: str, channel: str) -> str:
+def product_toml(name: str, channel: str, servers: Iterable[str] = ()) -> str:
     return f"""\
 # The product, and the values that may be counted. Everything not listed is counted as "other".
 product = "{name}"
@@ -22,9 +24,10 @@ platforms = ["linux", "windows", "macos"]
 # Primary language subtags that the application ships.
 languages = ["en"]
 
-# Where clients fetch the news, as bare onion addresses: "http://<56 characters>.onion".
+# Where clients fetch the news, as bare onion addresses: "http://<56 characters>.onion". They reach
+# clients by mars-motd trust, with the application, so write them before its first release.
 # The first one is also announced to installed clients, so they follow when it moves.
-servers = []
+servers = [{", ".join(map(_quoted, servers))}]
 
 [policy]
 # How many of the Ed25519 keys must sign, and whether clients also ask for an OpenPGP signature:

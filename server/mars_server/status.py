@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -153,18 +154,30 @@ def _tor(config: Config) -> Check:
 
 def _onion(config: Config) -> Check:
     folder = config.onion.folder
-    named = [host for host in config.hosts if is_onion_host(host)]
-    name = (hostname(folder) if folder else None) or next(iter(named), None)
+    name = (hostname(folder) if folder else None) or _named(config)
     if folder and name is None:
         return Check("onion", FAIL, unnamed(folder), {"reason": "onion-key"})
     if name is None or not config.socks:
         return Check("onion", UNSET, "no onion service here, or no socks to reach it through")
     url = f"http://{name}{CHECK_PATH}"
-    answer = factory.fetcher(config.socks).fetch(Request(url, deadline=90.0))
+    answer = factory.fetcher(config.socks).fetch(Request(url, deadline=90.0, expect=None))
+    if answer.status == 404:
+        text = f"the server answers 404 to its own address, http://{name}: it could not read it "
+        text += "when it looked, and hosts does not name it; what did serve say at its start?"
+        return Check("onion", FAIL, text, {"reason": "onion-key"})
     same = answer.status == 200 and answer.body == read(Path(config.motd))
     if not same:
         return Check("onion", FAIL, "reached through Tor, but it serves something else")
     return Check("onion", OK, f"reached through Tor: http://{name}", {"address": name})
+
+
+def _named(config: Config) -> str | None:
+    """The first onion address that the settings or the product name."""
+    names = list(config.hosts)
+    with contextlib.suppress(MarsError):  # "motd" tells
+        servers = load_product(config.product).servers
+        names += [server.removeprefix("http://") for server in servers]
+    return next(filter(is_onion_host, names), None)
 
 
 def _log(config: Config, now: int) -> Check:

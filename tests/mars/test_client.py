@@ -252,6 +252,22 @@ def test_a_check_needs_a_running_thread_and_calls_that_are_wrong_raise_nothing()
     assert Mars("examplemail", "1.0", nothing, store=MemoryStore()).preview() is None
 
 
+def test_a_client_that_knows_no_server_says_so_at_once() -> None:
+    """It would else wait for ever, with a next fetch in its status and no problem."""
+    world = World(url="")
+    world.grant("tracked")
+    mars = world.mars()
+    mars.start()
+    until(lambda: world.engine().load().schedule)
+    status = mars.status()
+    mars.stop()
+    assert status["problem"]["reason"] == "no-url"
+    assert "mars-motd trust" in status["problem"]["message"]
+    assert (status["next"], status["server"]) == (None, None)
+    assert mars.preview() is None
+    assert not world.server.visits
+
+
 def test_the_commands_keep_the_ceiling_that_the_application_set() -> None:
     world = World()
     world.grant("tracked")

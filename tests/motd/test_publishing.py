@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from mars.testing.world import ONION
+
 Run = Callable[..., Any]
 MARCH = "2026-03-01T00:00:00Z"
 NEXT_DAY = "2026-03-02T00:00:00Z"
@@ -28,6 +30,8 @@ def example(product: Path) -> Path:
 
 
 def test_check_lists_problems_by_file_and_line(example: Path, ok: Run, motd: Run) -> None:
+    path = example / "product.toml"
+    path.write_text(path.read_text().replace("servers = []", f'servers = ["http://{ONION}"]'))
     assert ok("check", example, "--json").json == {"ok": True, "messages": 3, "problems": []}
     (example / "messages" / "bad.toml").write_text('kind = "advert"\n[title]\nen = "T"\n')
     done = motd("check", example)
@@ -35,6 +39,38 @@ def test_check_lists_problems_by_file_and_line(example: Path, ok: Run, motd: Run
     assert f"{example}/messages/bad.toml:1: kind must be one of" in done.out
     found = motd("check", example, "--json").json
     assert (found["ok"], found["problems"][0]["line"]) == (False, 1)
+
+
+def test_a_product_without_a_server_is_told_of_at_each_step(
+    tmp_path: Path, ok: Run, motd: Run
+) -> None:
+    """Nothing of it can fail, since each step works unedited; nobody may overlook it either."""
+    folder, trust = tmp_path / "p", tmp_path / "trust.json"
+    said = "servers in product.toml is empty, so clients fetch nothing"
+    assert said in ok("init", folder, "--product", "examplemail").err
+    ok("key", "new", folder, "--no-passphrase")
+    ok("sign", folder, "--out", tmp_path / "motd.json")
+    assert said in ok("trust", folder, "--out", trust).err
+    assert said in ok("status", folder).err
+    assert ok("status", folder, "--json").json["ok"] is True
+    (found,) = ok("check", folder, "--json").json["problems"]
+    lines = (folder / "product.toml").read_text().splitlines()
+    assert (lines[found["line"] - 1], found["warning"]) == ("servers = []", True)
+
+
+@pytest.mark.parametrize("server", [ONION, f"http://{ONION}"])
+def test_the_server_that_init_is_given_reaches_what_clients_pin(
+    server: str, tmp_path: Path, ok: Run, motd: Run
+) -> None:
+    folder, trust = tmp_path / "p", tmp_path / "trust.json"
+    assert motd("init", folder, "--product", "examplemail", "--server", "example.org").code == 2
+    made = [ok("init", folder, "--product", "examplemail", "--server", server)]
+    made.append(ok("key", "new", folder, "--no-passphrase"))
+    made.append(ok("sign", folder, "--out", tmp_path / "motd.json"))
+    made.append(ok("trust", folder, "--out", trust))
+    assert json.loads(trust.read_text())["servers"] == [f"http://{ONION}"]
+    made += [ok("check", folder), ok("status", folder)]
+    assert not [done.err for done in made if "servers in product.toml" in done.err]
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,11 @@ class TorNetwork:
         """The authority first, then the relays."""
         return self.processes[: self._relays + 1]
 
+    @property
+    def joining(self) -> list[str]:
+        """Lines for the torrc of any other client or service of this machine."""
+        return [*torrc.joining(self._authority_line), *torrc.STEADY]
+
     def start(self) -> None:
         """Raises ``StateError`` or ``OSError``; the caller then calls ``stop``."""
         self._progress("keys for the directory authority")

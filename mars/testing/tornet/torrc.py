@@ -11,6 +11,9 @@ from pathlib import Path
 VOTING_INTERVAL = 1800
 """Seconds. Long, so that after the one vote that we ask for the network is quiet; the vote that
 comes by the clock is put half an interval away."""
+STEADY = ("LearnCircuitBuildTimeout 0", "CircuitBuildTimeout 10")
+"""For clients and services: a timeout that tor has learnt gets too short on loopback and makes a
+few fetches per thousand hang."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +33,21 @@ class Authority:
         )
 
 
+def joining(authority: str) -> list[str]:
+    """What every tor of this network needs, wherever its folder lies."""
+    return ["TestingTorNetwork 1", authority, "PathsNeededToBuildCircuits 0.67"]
+
+
 def common(folder: Path, authority: str, owner: int) -> list[str]:
     """For every role. ``owner`` is the process whose end ends this tor, however it dies."""
     return [
-        "TestingTorNetwork 1",
-        authority,
+        *joining(authority),
         f"DataDirectory {folder}",
         f"PidFile {folder}/pid",
         f"Log notice file {folder}/notice.log",
         "RunAsDaemon 0",
         "ShutdownWaitLength 0",
         "AssumeReachable 1",
-        "PathsNeededToBuildCircuits 0.67",
         "AvoidDiskWrites 1",
         f"GeoIPFile {folder}/no-geoip",
         f"GeoIPv6File {folder}/no-geoip",
@@ -99,16 +105,11 @@ def authority(dir_port: int, offset: int) -> list[str]:
 
 
 def end_point(socks_port: int) -> list[str]:
-    """For clients and services; ``socks_port`` 0 for none. Network off until there is one.
-
-    The two circuit timeouts: a learnt one gets too short on loopback and makes a few fetches
-    per thousand hang.
-    """
+    """For clients and services; ``socks_port`` 0 for none. Network off until there is one."""
     return [
         f"SocksPort 127.0.0.1:{socks_port}" if socks_port else "SocksPort 0",
         "DisableNetwork 1",
-        "LearnCircuitBuildTimeout 0",
-        "CircuitBuildTimeout 10",
+        *STEADY,
     ]
 
 

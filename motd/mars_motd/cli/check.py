@@ -18,6 +18,8 @@ from mars_motd import publish, registry
 from mars_motd.cli.options import clock_or, folder_argument
 from mars_motd.folder import Content, Folder
 from mars_motd.messages import Problem
+from mars_motd.status import NO_SERVER
+from mars_motd.tomllines import line_of
 
 SIGNATURE_ROOM = 2048
 """Bytes set aside for the signatures of a document that is not signed yet."""
@@ -54,19 +56,25 @@ def check(folder: Path, as_json: bool) -> None:
 
 
 def _policy(place: Folder, product: Product) -> list[Problem]:
-    """Whether the keys fit the policy, and whether an edit of it waits for a rotation."""
-    where = str(place.root / "product.toml")
+    """Whether clients know a server, the keys fit the policy, and an edit of it waits for a
+    rotation."""
+    path = place.root / "product.toml"
+    where = str(path)
+    found = []
+    if not product.servers:
+        line = line_of(path.read_text("utf-8"), "servers")
+        found.append(Problem(where, line, NO_SERVER, warning=True))
     try:
         keys = ep.load(place, product).keys
     except ConfigError as error:
-        return [Problem(where, 1, error.message, warning=error.reason == "no-keys")]
+        return [*found, Problem(where, 1, error.message, warning=error.reason == "no-keys")]
     if (keys.threshold, keys.policy) != (product.policy.threshold, product.policy.openpgp):
         said = (
             f"[policy] differs from what clients hold (threshold {keys.threshold}, openpgp "
             f"{keys.policy}); it takes effect with: mars-motd key rotate"
         )
-        return [Problem(where, 1, said, warning=True)]
-    return []
+        found.append(Problem(where, 1, said, warning=True))
+    return found
 
 
 def _size(place: Folder, product: Product, content: Content) -> list[Problem]:

@@ -7,16 +7,25 @@ from pathlib import Path
 import click
 
 from mars.errors import ConfigError
+from mars.wire.onion import is_onion_server
 from mars.wire.product import is_name
 from mars_motd import files, template
 from mars_motd.cli.options import folder_argument
+from mars_motd.status import NO_SERVER
 
 
 @click.command()
 @folder_argument
 @click.option("--product", required=True, metavar="NAME", help="a-z, 0-9 and inner hyphens.")
 @click.option("--channel", default="stable", show_default=True, metavar="NAME")
-def init(folder: Path, product: str, channel: str) -> None:
+@click.option(
+    "--server",
+    "servers",
+    multiple=True,
+    metavar="ADDRESS",
+    help="The onion service that clients ask, as mars-server onion address prints it.",
+)
+def init(folder: Path, product: str, channel: str, servers: tuple[str, ...]) -> None:
     """Make the product folder DIR.
 
     Writes product.toml, an empty registry (metrics.toml, errors.toml) and messages/. Next come
@@ -25,11 +34,16 @@ def init(folder: Path, product: str, channel: str) -> None:
     for option, name in (("--product", product), ("--channel", channel)):
         if not is_name(name):
             raise click.UsageError(f"{option} takes 1-40 characters of a-z, 0-9, inner hyphens.")
+    urls = [f"http://{server.removeprefix('http://')}" for server in servers]
+    if not all(map(is_onion_server, urls)):
+        raise click.UsageError("--server takes an onion address, http://<56 characters>.onion.")
     if (folder / "product.toml").exists():
         raise ConfigError("product-exists", f"{folder} holds a product.toml already.")
     files.replace(folder / "metrics.toml", template.METRICS_TOML.encode())
     files.replace(folder / "errors.toml", template.ERRORS_TOML.encode())
     files.replace(folder / ".gitignore", template.GITIGNORE.encode())
     (folder / "messages").mkdir(exist_ok=True)
-    files.replace(folder / "product.toml", template.product_toml(product, channel).encode())
+    files.replace(folder / "product.toml", template.product_toml(product, channel, urls).encode())
     click.echo(f"Made {folder} for {product}. Next: mars-motd key new {folder}", err=True)
+    if not servers:
+        click.echo(f"Not yet: {NO_SERVER}", err=True)

@@ -15,7 +15,7 @@ from mars_motd import publish
 from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read_as
 from mars_motd.folder import Folder
 from mars_motd.publish import Document
-from mars_motd.status import WARN_DAYS, Status, judge
+from mars_motd.status import NO_SERVER, WARN_DAYS, Status, judge
 from mars_motd.verdicts import Remembering
 
 
@@ -37,11 +37,15 @@ def status(folder: Path, file: Path | None, days: int, now: int | None, as_json:
 
     Days to expiry, epoch, who has signed, which signatures are missing. Reads no secret.
     """
-    found = _judged(Folder.at(folder), file, clock_or(now), days)
+    place = Folder.at(folder)
+    found = _judged(place, file, clock_or(now), days)
+    warnings = [] if place.product().servers else [NO_SERVER]
     if as_json:
-        emit_json({"ok": found.ok, **asdict(found)})
+        emit_json({"ok": found.ok, **asdict(found), "warnings": warnings})
     else:
         _print(found)
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
     sys.exit(0 if found.ok else 1)
 
 

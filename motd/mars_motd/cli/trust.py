@@ -19,6 +19,7 @@ from mars_motd.cli.options import (
     refuse_special,
 )
 from mars_motd.folder import Folder
+from mars_motd.status import NO_SERVER
 from mars_motd.verdicts import Remembering
 
 LATEST = "latest"
@@ -69,3 +70,5 @@ def trust(folder: Path, out: Path, minimum_serial: str, built: int, now: int | N
     )
     files.replace(out, root.encode())
     click.echo(f"{out}: {root.product} {root.channel}, epoch {root.epoch}", err=True)
+    if not root.servers:
+        click.echo(f"warning: {NO_SERVER}", err=True)

@@ -16,7 +16,7 @@ from mars_server.serving.bind import parse_bind
 from mars_server.serving.launch import onion_settings, source
 
 _RUN = Path("/run")
-"""Empty after a start of the machine; units make their folders in it (RuntimeDirectory=)."""
+"""Empty after a start of the machine; systemd-tmpfiles makes our folder in it."""
 
 
 @click.command()
@@ -71,7 +71,7 @@ def _notes(config: Config) -> list[str]:
         notes.append("trust is not set: signatures are not checked, only form and expiry")
     for name, folder in _socket_folders(config):
         if folder.parent == _RUN and not folder.exists():
-            notes.append(f"{name}: {folder} is not there yet; the systemd unit makes it")
+            notes.append(f"{name}: {folder} is not there yet; deploy/mars.tmpfiles makes it")
     return notes
 
 

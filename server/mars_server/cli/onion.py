@@ -80,7 +80,7 @@ def add(
     With --balanced the file ob_config must lie in the folder already.
     """
     from mars_server.onion.control import connected
-    from mars_server.onion.keeper import ensure
+    from mars_server.onion.keeper import ensure, for_publisher
 
     settings = _settings(folder, target, port, balanced)
     added, defended = ensure(settings, control, control_password_file)
@@ -90,6 +90,8 @@ def add(
     if not defended:
         tell("this tor has no proof-of-work module; the service runs without that defence")
     name = key_folder.hostname(settings.folder)
+    if name and not balanced:
+        tell(for_publisher(name))
     if as_json:
         emit_json({"address": name, "added": added, "proof_of_work": defended})
     else:
@@ -100,11 +102,12 @@ def add(
 @_dir
 def address(folder: Path) -> None:
     """Print the service's address."""
+    from mars_server.onion.keeper import for_publisher
+
     name = key_folder.hostname(str(folder))
     if name is None:
-        raise StateError(
-            "onion-key", f"{folder}/hostname is missing or unreadable; is this tor's folder?"
-        )
+        raise StateError("onion-key", f"No address: {key_folder.obstacle(str(folder))}.")
+    tell(for_publisher(name))
     click.echo(name)
 
 
@@ -130,6 +133,10 @@ def restore(folder: Path, source: Path) -> None:
     data = sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
     with naming(source):
         click.echo(key_folder.restore(folder, data))
+    held, above = key_folder.owner(folder), key_folder.owner(folder.absolute().parent)
+    tell(f"{folder} is of {held}: tor must run as this user, and its group may read the address")
+    if held != above:
+        tell(f"the folder above is of {above}; if that is tor's: chown -R {above} {folder}")
 
 
 @onion.command("balance")

@@ -21,6 +21,27 @@ _LONGEST_BACKUP = 4096
 """Bytes."""
 
 
+def owner(path: Path) -> str:
+    """``USER:GROUP`` of the file, as numbers where they have no names."""
+    try:
+        return f"{path.owner()}:{path.group()}"
+    except KeyError:
+        facts = path.stat()
+        return f"{facts.st_uid}:{facts.st_gid}"
+
+
+def obstacle(folder: str) -> str:
+    """What keeps this user from the service's name: the first path that it may not enter or read,
+    with its owner and mode, or that tor has not made the name yet."""
+    name = Path(folder, NAME).absolute()
+    for path in [*reversed(name.parents), name]:
+        if not path.exists():
+            return f"tor has not made {path}"
+        if not os.access(path, os.R_OK if path == name else os.X_OK):
+            return f"{path} is closed to us ({owner(path)}, mode {path.stat().st_mode & 0o7777:o})"
+    return f"{name} holds no onion address"
+
+
 def hostname(folder: str) -> str | None:
     """The service's ``<56 base32>.onion``, or None while tor has not made it or it is unreadable.
 
@@ -62,7 +83,10 @@ def backup(folder: Path) -> bytes:
 
 
 def restore(folder: Path, data: bytes) -> str:
-    """Writes the key of a backup into ``folder`` (0700); returns the service's host name.
+    """Writes the key of a backup into ``folder``; returns the service's host name.
+
+    The folder and the name are for the group to read, as ``HiddenServiceDirGroupReadable`` makes
+    them: tor leaves a folder that is there already as it is.
 
     Raises ``ConfigError`` (``backup-invalid``), ``StateError`` (``onion-key``) where the folder
     holds another key already, and ``OSError``.
@@ -73,9 +97,10 @@ def restore(folder: Path, data: bytes) -> str:
     if existing.exists() and existing.read_bytes() != public:
         raise StateError("onion-key", f"{folder} holds another service's key; move it away first.")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
     for file, content in ((SECRET, secret), (PUBLIC, public), (NAME, f"{name}\n".encode())):
         _write(folder / file, content)
+    (folder / NAME).chmod(0o640)
+    folder.chmod(0o750)
     return name
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from mars.errors import ConfigError
 from mars_server.onion.balance import OB_CONFIG
 from mars_server.onion.control import Tor, connected
-from mars_server.onion.folder import hostname
+from mars_server.onion.folder import hostname, obstacle
 from mars_server.onion.settings import (
     OnionSettings,
     Option,
@@ -29,9 +29,15 @@ def announced(folder: str) -> str:
 def unnamed(folder: str) -> str:
     """What a service whose address we cannot read means, and what to do."""
     return (
-        f"{folder}/hostname cannot be read, so requests to its address get 404: put "
-        "DataDirectoryGroupReadable 1 into tor's torrc, or name the address in hosts"
+        f"its address is not known, and requests to it get 404: {obstacle(folder)}. Be in tor's "
+        f"group and let it in (DataDirectoryGroupReadable 1 in torrc; chmod g+rx {folder}; chmod "
+        f"g+r {folder}/hostname), or name the address in servers of product.toml or in hosts"
     )
+
+
+def for_publisher(name: str) -> str:
+    """The line by which clients come to know the address."""
+    return f'for the publisher\'s product.toml: servers = ["http://{name}"]'
 
 
 def ensure(

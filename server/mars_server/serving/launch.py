@@ -101,21 +101,28 @@ def onion_settings(config: Config, where: Bind) -> OnionSettings:
 
 def _with_onion(plan: Plan, config: Config, where: Bind, tell: Tell) -> Plan:
     """Adds the service to tor now, so that a wrong control address is told at once."""
-    from mars_server.onion.keeper import announced, ensure
+    from mars_server.onion.keeper import announced, ensure, for_publisher
 
     settings = onion_settings(config, where)
     password = config.onion.control_password_file
 
-    def keep() -> None:
+    def keep(starting: bool = False) -> None:
         added, defended = ensure(
             settings, config.onion.control, Path(password) if password else None
         )
-        if added:
+        if added or starting:
             tell(announced(settings.folder))
         if added and not defended:
             tell("this tor has no proof-of-work module; the service runs without that defence")
 
-    keep()
+    keep(starting=True)
+    name = hostname(settings.folder)
+    if (
+        name
+        and not settings.balanced
+        and f"http://{name}" not in load_product(config.product).servers
+    ):
+        tell(f"clients are not told of it yet; {for_publisher(name)}")
     return replace(plan, keep_onion=keep)
 
 

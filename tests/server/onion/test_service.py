@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 from pathlib import Path
@@ -63,8 +64,35 @@ def test_other_services_of_the_same_tor_stay(tornet: TorNetwork) -> None:
     assert run("restore", "--dir", str(again), stdin=saved.stdout).returncode == 0
     for name in (keys.SECRET, keys.PUBLIC, keys.NAME):
         assert (again / name).read_bytes() == (mine / name).read_bytes()
-        assert stat.S_IMODE((again / name).stat().st_mode) == 0o600
-    assert stat.S_IMODE(again.stat().st_mode) == 0o700
+    # As tor leaves its own: to the server, in tor's group, the name and nothing else is open.
+    for folder in (mine, again):
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.glob("h*")}
+        assert modes == {keys.SECRET: 0o600, keys.PUBLIC: 0o600, keys.NAME: 0o640}
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o750
+
+
+def test_restore_says_whose_the_key_is(tmp_path: Path) -> None:
+    saved = keys.backup(_key(tmp_path / "a", b"a"))
+    folder = tmp_path / "tor" / "mars"
+    folder.parent.mkdir()
+    done = run("restore", "--dir", str(folder), stdin=saved)
+    assert done.stdout.decode().strip() == keys.address(b"a" * 32)
+    said = done.stderr.decode()
+    assert f"{folder} is of {keys.owner(tmp_path)}" in said
+    assert "chown" not in said
+    if os.geteuid() == 0:  # only root can put it where the data of another user's tor lies
+        os.chown(folder.parent, 12345, 12345)
+        done = run("restore", "--dir", str(folder), stdin=saved)
+        assert f"chown -R 12345:12345 {folder}" in done.stderr.decode()
+
+
+def test_the_address_comes_with_the_line_for_the_publisher(tmp_path: Path) -> None:
+    (tmp_path / "hostname").write_text(f"{keys.address(b'a' * 32)}\n")
+    done = run("address", "--dir", str(tmp_path))
+    assert done.stdout.decode().strip() == keys.address(b"a" * 32)
+    assert f'servers = ["http://{keys.address(b"a" * 32)}"]' in done.stderr.decode()
+    done = run("address", "--dir", str(tmp_path / "none"))
+    assert (done.returncode, b"tor has not made" in done.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("dangling", [True, False])
@@ -196,6 +224,7 @@ def test_a_service_whose_address_cannot_be_read_says_what_that_means(tmp_path: P
     """Debian's /var/lib/tor is closed to the group unless tor is told otherwise."""
     said = announced(str(tmp_path))
     assert "404" in said
+    assert f"tor has not made {tmp_path}/hostname" in said
     assert "DataDirectoryGroupReadable 1" in said
     (tmp_path / "hostname").write_text(keys.address(b"a" * 32) + "\n")
     assert announced(str(tmp_path)) == f"onion service http://{keys.address(b'a' * 32)}"

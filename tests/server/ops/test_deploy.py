@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -59,15 +60,35 @@ def test_tor_and_the_server_can_reach_each_other() -> None:
     assert "--groups debian-tor mars" in text  # our user reads tor's cookie ...
     assert "SupplementaryGroups=debian-tor" in unit
     assert "DataDirectoryGroupReadable 1" in text  # ... and the address
-    assert "--groups mars debian-tor" in text  # tor enters the socket's folder ...
-    assert "RuntimeDirectoryMode=0750" in unit
+    socket = Path(parse_config(TEMPLATE.encode()).bind.removeprefix("unix:"))
+    folder = (DEPLOY / "mars.tmpfiles").read_text()  # tor enters the socket's folder ...
+    assert f"\nd {socket.parent} 2750 mars debian-tor\n" in folder
+    assert "deploy/mars.tmpfiles" in text
+    assert f"ReadWritePaths={socket.parent}\n" in unit
+    assert "RuntimeDirectory=" not in unit.replace("RuntimeDirectory=,", "")
+    assert "debian-tor" not in re.findall(r"^(?:usermod|useradd) .* (\S+)$", text, re.MULTILINE)
     profile = (DEPLOY / "apparmor").read_text()  # ... though its profile knows no such socket
-    socket = parse_config(TEMPLATE.encode()).bind.removeprefix("unix:")
     assert f"\n{socket} rw,\n" in profile
     for name in UNITS:
         text = (DEPLOY / f"{name}.service").read_text()
-        assert "LogsDirectoryMode=0700" in text  # tor's user is in our group
+        assert "LogsDirectoryMode=0700" in text  # not even our own group
         assert "StateDirectoryMode=0700" in text
+
+
+@pytest.mark.parametrize("timer", sorted(DEPLOY.glob("*.timer")), ids=lambda path: path.stem)
+def test_timers_run_at_the_same_moment_in_every_zone(timer: Path) -> None:
+    """East of UTC+5 a Wednesday's 04:00 is a Tuesday, on which the week is not published yet."""
+    (calendar,) = re.findall(r"^OnCalendar=(.*)$", timer.read_text(), re.MULTILINE)
+    after = "--base-time=2026-11-22 00:00:00 UTC"
+    command = ["systemd-analyze", "calendar", after, calendar]
+    moments = set()
+    for zone in ("UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        done = subprocess.run(
+            command, env={**os.environ, "TZ": zone}, capture_output=True, text=True, check=True
+        )
+        # In UTC systemd prints the line "(in UTC)" only where the local zone is another.
+        moments.add(re.findall(r"\d{4}-\d\d-\d\d [\d:]+ UTC", done.stdout)[-1])
+    assert len(moments) == 1, moments
 
 
 def test_units_name_commands_that_exist() -> None:
@@ -101,10 +122,14 @@ def test_the_head_of_a_front_says_what_to_change_and_which_torrc_it_takes(name: 
 
 def test_every_folder_that_the_settings_name_is_made_before_they_are_checked() -> None:
     """``check`` runs before the unit has made any; a folder of /run is known to come with it."""
-    text = OPERATING.read_text().partition("## With systemd")[2]
+    text = OPERATING.read_text().partition("## The onion service")[2]
     before, check, _ = text.partition("mars-server check --config /etc/mars/server.toml")
     assert check
-    made = set(re.findall(r"^install -d .* (/\S+)$", before, re.MULTILINE))
+    made = {
+        path
+        for line in re.findall(r"^install -d .*", before, re.MULTILINE)
+        for path in re.findall(r" (/\S+)", line)
+    }
     settings = parse_config(TEMPLATE.encode())
     database = settings.db.removeprefix("sqlite:///")
     named = (settings.motd, settings.product, settings.trust, settings.site, database)

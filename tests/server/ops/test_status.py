@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +22,7 @@ from sqlalchemy import text
 from mars.testing.publisher import Publisher
 from mars.wire.times import DAY
 from mars_server.config import Config, OnionConfig
+from mars_server.onion.folder import address
 from mars_server.status import Check, examine
 from mars_server.storage import open_database
 from mars_server.storage.schema import sources, weeks
@@ -270,3 +274,29 @@ def test_a_server_that_says_that_it_cannot_write_is_believed(tmp_path: Path) -> 
             unasked = one(replace(config, metrics=""), "log")
             assert (unasked.state, "missing in the logs" in unasked.text) == ("warn", True)
         (log / "access-filler.part").unlink()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root looks with another user's eyes")
+def test_root_sees_what_the_server_s_user_sees(served: Config) -> None:
+    """A restored folder of the key, closed to all but tor: root reads it, the server does not."""
+    folder = Path(tempfile.mkdtemp(prefix="mars-eyes-"))  # pytest's own are closed to nobody
+    folder.chmod(0o755)
+    key, log, nobody = folder / "key", folder / "log", pwd.getpwnam("nobody")
+    key.mkdir(mode=0o700)
+    (key / "hostname").write_text(f"{address(b'a' * 32)}\n")
+    log.mkdir(mode=0o750)
+    file = folder / "server.toml"
+    file.write_text(
+        f'bind = "{served.bind}"\nmotd = "{served.motd}"\nlog = "{log}"\n'
+        f'product = "{served.product}"\n[onion]\nfolder = "{key}"\n'
+    )
+    said = []
+    for user in (0, nobody.pw_uid):
+        os.chown(log, user, nobody.pw_gid)
+        checks = json.loads(run("status", "--config", str(file), "--json").stdout)["checks"]
+        said.append(checks["onion"])
+    assert said[0]["state"] == "not-set"
+    assert said[1]["state"] == "fail"
+    assert f"{key} is closed to us (root:root, mode 700)" in said[1]["text"]
+    assert f"chmod g+rx {key}" in said[1]["text"]
+    shutil.rmtree(folder)

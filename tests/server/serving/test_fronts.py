@@ -32,12 +32,20 @@ QUERIES = (
 class Front:
     folder: Path
     command: list[str]
+    text: str
+    """Its configuration, whose head says how to start it."""
 
     def start(self) -> None:
+        # A zone in which it is another day now, unless the head of the file says how to start it.
+        elsewhere = "Etc/GMT-14" if time.gmtime().tm_hour >= 12 else "Etc/GMT+12"
+        zone = "UTC" if "\n#   TZ=UTC " in self.text else elsewhere
         path = f"{os.environ['PATH']}:/usr/sbin"
-        environment = {"PATH": path, "TZ": "UTC", "HOME": str(self.folder)}
+        umask = 0o007 if "UMask=0007" in self.text else 0o022
+        environment = {"PATH": path, "TZ": zone, "HOME": str(self.folder)}
         with (self.folder / "stderr").open("wb") as out:
-            self.process = subprocess.Popen(self.command, stderr=out, stdout=out, env=environment)
+            self.process = subprocess.Popen(
+                self.command, stderr=out, stdout=out, env=environment, umask=umask
+            )
         end = time.monotonic() + 20
         while not _answers(self.folder):
             said = (self.folder / "stderr").read_text()
@@ -73,9 +81,10 @@ def configured(name: str, folder: Path) -> Path:
 
 
 @contextmanager
-def front(name: str, body: bytes) -> Iterator[Front]:
-    folder = Path(tempfile.mkdtemp(prefix="mars-front-"))
-    folder.chmod(0o755)  # nginx's worker is another user when root starts it
+def front(name: str, body: bytes, folder: Path | None = None) -> Iterator[Front]:
+    if folder is None:
+        folder = Path(tempfile.mkdtemp(prefix="mars-front-"))
+        folder.chmod(0o755)  # nginx's worker is another user when root starts it
     (folder / "www" / "motd").mkdir(parents=True)
     (folder / "log").mkdir()
     (folder / "www" / "motd" / "motd.json").write_bytes(body)
@@ -84,7 +93,7 @@ def front(name: str, body: bytes) -> Iterator[Front]:
         "nginx.conf": ["nginx", "-c", str(file), "-g", "daemon off;"],
         "Caddyfile": ["caddy", "run", "--config", str(file), "--adapter", "caddyfile"],
     }[name]
-    theirs = Front(folder, command)
+    theirs = Front(folder, command, file.read_text())
     try:
         theirs.start()
         yield theirs

@@ -15,7 +15,7 @@ from mars import factory
 from mars.errors import MarsError
 from mars.ports import Request
 from mars.wire.onion import is_onion_host
-from mars_server.config import Config
+from mars_server.config import Config, load_product
 from mars_server.onion.folder import hostname
 from mars_server.onion.keeper import unnamed
 from mars_server.serving.app import CHECK_PATH

@@ -132,7 +132,9 @@ def _swap_document(
     (folder / "changed.json").replace(folder / "motd.json")
     server.send_signal(signal.SIGHUP)
     wait_until(
-        lambda: (folder / "server.txt").read_text("utf-8").count("\n") > 2, 15.0, "no word on it"
+        lambda: "stays as it is" in (folder / "server.txt").read_text("utf-8"),
+        15.0,
+        "no word on it",
     )
     more = ("--app-version", "0.5.2", "--level", "plain")
     done: subprocess.CompletedProcess[str] = fetch(folder, url, net, "state0", *more)
@@ -152,6 +154,12 @@ def test_a_changed_document_never_replaces_a_good_one_in_the_server(job: Job) ->
     assert job.tampered.returncode == 0, "the server keeps the good document in memory"
     assert answer["ok"] is True
     assert "the MOTD stays as it is" in job.server_said
+
+
+def test_the_server_names_the_line_that_the_publisher_needs(job: Job) -> None:
+    """Its product.toml names no server, so no client would come by itself."""
+    name = (job.folder / "onion" / "hostname").read_text("ascii").strip()
+    assert f'servers = ["http://{name}"]' in job.server_said
 
 
 def test_sigterm_ends_the_server_with_its_log_complete(job: Job) -> None:

@@ -26,6 +26,7 @@ ACTION = re.compile(
 """An imperative at the beginning of a clause."""
 PUT_TOGETHER = {
     *("tor-bootstrap", "no-consent", "product-invalid", "state-unreadable", "state-unwritable"),
+    "unknown-application",
 }
 """Their advice, or what an entry must be, is filled in; a test of their own shows it."""
 NOTHING_TO_DO = {

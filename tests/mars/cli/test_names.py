@@ -26,7 +26,7 @@ def home(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
 def require_refused(done: Done) -> None:
     assert done.code == 1
     assert done.json["reason"] == "unknown-application"
-    assert "examplemail --channel stable" in done.json["message"]
+    assert "examplemail --channel stable. Check the name" in done.json["message"]
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def parse_registry(metrics: bytes = b"", errors: bytes = b"") -> Registry:
     declared, wrong = read_metrics(_toml(metrics, "metrics.toml"))
     causes, further = read_errors(_toml(errors, "errors.toml"))
     for fault in (*wrong, *further):
-        raise ConfigError("registry-invalid", f"[{fault.name}] {fault.what}.")
+        raise ConfigError("registry-invalid", f"[{fault.name}] {fault.what}; correct it.")
     return Registry(declared, causes)
 
 
@@ -94,7 +94,9 @@ def _toml(data: bytes, where: str) -> dict[str, Any]:
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
     except ValueError as error:  # UnicodeDecodeError and TOMLDecodeError are such
-        raise ConfigError("registry-invalid", f"{where} cannot be read: {error}.") from None
+        raise ConfigError(
+            "registry-invalid", f"{where} cannot be read; correct it: {error}."
+        ) from None
 
 
 def read_metrics(table: Mapping[str, Any]) -> Read[Metric]:

@@ -23,9 +23,9 @@ import psutil
 from sqlalchemy import insert
 
 from mars.wire.product import parse_product
-from mars_server.pages.address import Address
-from mars_server.pages.site import Site
 from mars_server.publication.folder import read_weeks
+from mars_server.site.pages.address import Address
+from mars_server.site.pages.site import Site
 from mars_server.storage import open_database
 from mars_server.storage.schema import counts, meta, pairs
 
@@ -41,7 +41,7 @@ SERVER = """
 import asyncio, pathlib
 from aiohttp import web
 from mars.wire.product import parse_product
-from mars_server.dashboard import dashboard_routes
+from mars_server.site.dashboard import dashboard_routes
 
 async def serve():
     site, product = pathlib.Path('{site}'), pathlib.Path('{product}')

@@ -17,8 +17,8 @@ from mars.testing.world import World
 from mars.wire.product import parse_product
 from mars_motd.messages import parse_message
 from mars_motd.registry import check
-from mars_server.config import parse_config
-from mars_server.pages.events import parse_notes
+from mars_server.common.config import parse_config
+from mars_server.site.pages.events import parse_notes
 
 PRODUCT = (
     b'product = "examplemail"\nchannel = "stable"\nreleases = ["0.5.2"]\nplatforms = ["linux"]\n'

@@ -130,7 +130,7 @@ def test_one_entry_stands_on_the_page_of_what_is_sent(tree: Path) -> None:
 
 
 def test_one_entry_makes_the_budget_of_noise_smaller_per_cell(tree: Path) -> None:
-    code = "from mars_server.publication.noise import CELLS_PER_HIT; print(CELLS_PER_HIT)"
+    code = "from mars_server.tables.noise import CELLS_PER_HIT; print(CELLS_PER_HIT)"
     cells = [
         int(subprocess.check_output([sys.executable, "-c", code], cwd="/", env=environment))
         for environment in ({}, {"PYTHONPATH": str(tree)})

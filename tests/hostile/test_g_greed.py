@@ -15,11 +15,11 @@ import pytest
 from aiohttp import web
 
 from mars import factory
+from mars_server.common.limits import Limits
 from mars_server.serving.bind import Bind, listen
 from mars_server.serving.counters import Counters, shared
-from mars_server.serving.document import Source
 from mars_server.serving.hosts import Hosts
-from mars_server.serving.limits import Limits
+from mars_server.serving.motd_source import Source
 from mars_server.serving.worker import Plan, Worker
 from tests.server.serving import kit
 from tests.server.serving.kit import added, counted

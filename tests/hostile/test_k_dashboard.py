@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from mars.wire.product import Product
-from mars_server.charts.figures import shares_chart
-from mars_server.pages.address import Address, parse
-from mars_server.pages.events import Note
-from mars_server.pages.language import LANGUAGES, SOURCE, language
-from mars_server.pages.site import Site
-from mars_server.publication.document import Pair, Row, Week
-from mars_server.publication.files import cell_text, data_files, table_csv
-from mars_server.publication.floor import floor
+from mars_server.site.charts.figures import shares_chart
+from mars_server.site.pages.address import Address, parse
+from mars_server.site.pages.events import Note
+from mars_server.site.pages.language import LANGUAGES, SOURCE, language
+from mars_server.site.pages.site import Site
+from mars_server.tables.downloads import cell_text, data_files, table_csv
+from mars_server.tables.floor import floor
+from mars_server.tables.week import Pair, Row, Week
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 

@@ -17,9 +17,9 @@ from mars.errors import ConfigError, MarsError, TransportError
 from mars.ports import Request
 from mars.testing.tornet import TorNetwork
 from mars.testing.tornet.network import connect as bootstrap
+from mars_server.common.limits import Limits
 from mars_server.onion.control import connected
 from mars_server.onion.folder import hostname
-from mars_server.serving.limits import Limits
 from tests.server.serving import kit
 
 PATIENCE = 60.0

@@ -10,7 +10,7 @@ from mars.console import LazyGroup, run
 _PLACES = {
     "serve": "mars_server.cli.serve:serve",
     "onion": "mars_server.cli.onion:onion",
-    "init": "mars_server.cli.init:init",
+    "init": "mars_server.cli.check:init",
     "check": "mars_server.cli.check:check",
     "status": "mars_server.cli.status:status",
     "doctor": "mars_server.cli.doctor:doctor",

@@ -10,8 +10,8 @@ import click
 
 from mars import factory
 from mars.console import emit_json, json_option, safe
-from mars.errors import ConfigError, MarsError
-from mars_server.config import Config, load_config, read
+from mars.errors import ConfigError, MarsError, StateError
+from mars_server.common.config import TEMPLATE, Config, load_config, read
 from mars_server.serving.bind import parse_bind
 from mars_server.serving.launch import onion_settings, source
 
@@ -157,3 +157,19 @@ def _control(config: Config) -> None:
 _TESTS: tuple[Callable[[Config], None], ...] = (
     _names, _bind, _sockets, _motd, _folders, _database, _socks, _control,
 )  # fmt: skip
+
+
+# --- ``mars-server init`` ---
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, readable=False), default="server.toml")
+def init(file: Path) -> None:
+    """Write a commented server.toml to FILE; a folder gets FILE/server.toml."""
+    target = file / "server.toml" if file.is_dir() else file
+    try:
+        with target.open("x") as out:
+            out.write(TEMPLATE)
+    except FileExistsError:
+        raise StateError("exists", f"{target} is there already; nothing was changed.") from None
+    click.echo(f"wrote {target}; edit it, then: mars-server check --config {target}")

@@ -13,16 +13,17 @@ from mars.errors import MarsError
 from mars.factory import system_clock
 from mars.wire.product import Product
 from mars.wire.query import AllowList
-from mars_server.config import load_product
+from mars_server.common.config import load_product
 from mars_server.counting import formats
-from mars_server.counting.drivers import Driver, driver
+from mars_server.counting.count_pass import Outcome, count_once
+from mars_server.counting.count_pass import dry_run as dry
+from mars_server.counting.executors import driver
 from mars_server.counting.follow import follow as follow_logs
 from mars_server.counting.follow import until_signal
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
-from mars_server.counting.run import Outcome, count_once
-from mars_server.counting.run import dry_run as dry
 from mars_server.counting.streams import STDIN, is_url
+from mars_server.counting.tasks import Driver
 
 
 @click.command()

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from mars.console import emit_json, json_option
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
-from mars_server.config import load_product
+from mars_server.common.config import load_product
 from mars_server.counting import formats
 from mars_server.counting.streams import STDIN
 from mars_server.storage import open_database, reading
@@ -169,7 +169,7 @@ def recount(
     counted stay uncounted. A day of a published week is refused, and so is a day that had hits and
     would have none.
     """
-    from mars_server.counting.drivers import driver
+    from mars_server.counting.executors import driver
     from mars_server.counting.inputs import expand
     from mars_server.counting.recount import recount as count_again
     from mars_server.storage.forgetting import known

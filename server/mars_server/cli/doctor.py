@@ -12,7 +12,7 @@ from mars import factory
 from mars.console import emit_json, json_option, safe
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
-from mars_server.config import Config, load_config, load_product
+from mars_server.common.config import Config, load_config, load_product
 from mars_server.storage.overview import Overview
 
 _config = click.option(
@@ -79,7 +79,7 @@ def doctor(
     product.toml makes its lines in older logs look strange: count, publish and retain before you
     remove one.
     """
-    from mars_server.doctor import examine
+    from mars_server.operate.doctor import examine
     from mars_server.storage.database import sqlite_file
 
     config, folder, url = _settings(file, log, db)
@@ -106,8 +106,8 @@ def retain(
     file: Path | None, log: Path | None, db: str | None, dry_run: bool, as_json: bool
 ) -> None:
     """Delete the logs whose every line is counted and whose week is published."""
-    from mars_server.serving.retention import closed_logs
-    from mars_server.serving.retention import retain as run
+    from mars_server.operate.retention import closed_logs
+    from mars_server.operate.retention import retain as run
 
     _, folder, url = _settings(file, log, db)
     if not url:

@@ -13,10 +13,11 @@ from mars.console import emit_json, json_option
 from mars.errors import ConfigError, WireError, naming
 from mars.factory import system_clock
 from mars.wire.times import parse_time
-from mars_server.config import load_product
+from mars_server.common.config import load_product
+from mars_server.storage.publication import StoredPublications
 
 if TYPE_CHECKING:
-    from mars_server.publication.publish import Outcome
+    from mars_server.site.publish import Outcome
 
 MOST_NAMES: Final = 10
 """Files of others that are named; more are counted."""
@@ -122,15 +123,15 @@ def publish(
     A week is published once, two days after its end at the earliest, and its files never change.
     Run it as often as you like.
     """
-    from mars_server.pages.events import parse_notes
-    from mars_server.publication.compose import Rules
     from mars_server.publication.index import read_private_key
-    from mars_server.publication.noise import KEY_SIZE, Noise
-    from mars_server.publication.publish import publish as run_publish
-    from mars_server.publication.publish import standing_noise
-    from mars_server.serving.document import newest_release
+    from mars_server.serving.motd_source import newest_release
+    from mars_server.site.pages.events import parse_notes
+    from mars_server.site.publish import publish as run_publish
+    from mars_server.site.publish import standing_noise
     from mars_server.storage import open_database
     from mars_server.storage.ledger import note_run
+    from mars_server.tables.compose import Rules
+    from mars_server.tables.noise import KEY_SIZE, Noise
 
     if noise_epsilon and not noise_key:
         raise click.UsageError("--noise-epsilon needs --noise-key.")
@@ -145,10 +146,13 @@ def publish(
     noise = None
     if noise_key:
         secret = _secret(noise_key, KEY_SIZE)
-        noise = Noise(secret, noise_epsilon or standing_noise(engine, out, adopt=adopt) or 1.0)
+        noise = Noise(
+            secret,
+            noise_epsilon or standing_noise(StoredPublications(engine), out, adopt=adopt) or 1.0,
+        )
     seed = read_private_key(_secret(sign_key, 1)) if sign_key else None
     outcome = run_publish(
-        engine,
+        StoredPublications(engine),
         out,
         Rules(product, noise),
         system_clock().now() if now is None else now,

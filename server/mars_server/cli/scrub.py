@@ -10,7 +10,7 @@ from mars.console import emit_json, json_option, safe
 from mars.errors import MarsError
 from mars.factory import system_clock
 from mars_server.counting.inputs import expand
-from mars_server.counting.retention import Fate, forgettable, judge, policy, remove
+from mars_server.counting.scrub import Fate, forgettable, judge, policy, remove
 from mars_server.counting.streams import shown
 
 if TYPE_CHECKING:

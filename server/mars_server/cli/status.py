@@ -11,7 +11,7 @@ import click
 
 from mars import factory
 from mars.console import emit_json, json_option, safe
-from mars_server.config import load_config
+from mars_server.common.config import load_config
 
 
 @click.command()
@@ -29,7 +29,7 @@ def status(file: Path, as_json: bool) -> int:
     The exit code is 1 when something has failed; warnings leave it at 0. Root looks as the user
     whose logs these are, so that what is closed to the server is found out.
     """
-    from mars_server.status import FAIL, examine
+    from mars_server.operate.status import FAIL, examine
 
     config = load_config(file)
     _as_the_server(config.log)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from mars_server.counting.identity import HEAD, WINDOW
+from mars_server.counting.foreign.identity import HEAD, WINDOW
 
 LF = b"\n"
 LINE_BOUND = 256 * 1024

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from mars_server.counting.advance import Advance, Ledger
-from mars_server.counting.register import Register
+from mars_server.counting.foreign.known_logs import Register
 from mars_server.counting.sizes import Sizes
+from mars_server.counting.store_port import Advance, Ledger
 from mars_server.counting.tally import merge
 
 

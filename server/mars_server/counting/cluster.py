@@ -11,9 +11,8 @@ from contextlib import contextmanager
 
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
-from mars_server.counting.drivers import ahead, died
 from mars_server.counting.streams import shown
-from mars_server.counting.work import Done, Task, elsewhere, perform
+from mars_server.counting.tasks import Done, Task, ahead, died, elsewhere, perform
 
 try:
     from distributed import Client, Future, KilledWorker

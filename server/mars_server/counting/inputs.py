@@ -41,7 +41,7 @@ def expand(names: Sequence[str], problem: Callable[[MarsError], None] = _raise) 
 
 def _each(name: str) -> list[str]:
     if is_url(name) and "*" in name:
-        from mars_server.counting.remote import expand_url
+        from mars_server.counting.streams import expand_url
 
         return expand_url(name)
     if name == STDIN or is_url(name):

@@ -25,8 +25,8 @@ from datetime import date
 
 import msgspec
 
+from mars_server.common.calendar import MONTHS, iso_day
 from mars_server.counting.blocks import LINE_BOUND
-from mars_server.counting.calendar import MONTHS, iso_day
 from mars_server.counting.combined import DAY, PROTOCOL, QUERY, Found
 
 _REQUEST = re.compile(rb"GET /motd/motd\.json((?:\?" + QUERY + rb")?+) " + PROTOCOL)

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 
 from mars.errors import MarsError, StateError
 from mars.wire.query import AllowList
-from mars_server.counting.advance import Ledger
-from mars_server.counting.drivers import Driver
+from mars_server.counting.foreign.known_logs import Register
+from mars_server.counting.foreign.probe import Probe, probe, spans
 from mars_server.counting.formats import AUTO
-from mars_server.counting.probe import Probe, probe, spans
-from mars_server.counting.register import Register
-from mars_server.counting.retention import Known
+from mars_server.counting.scrub import Known
 from mars_server.counting.sizes import Sizes
+from mars_server.counting.store_port import Ledger
 from mars_server.counting.tally import Tally
-from mars_server.counting.work import Done, Task
+from mars_server.counting.tasks import Done, Driver, Task
 
 
 @dataclass(frozen=True)

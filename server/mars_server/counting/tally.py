@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 from mars.wire.query import NONE, AllowList
 from mars.wire.variables import NAMES
+from mars_server.common.calendar import iso_day
 from mars_server.counting import formats
 from mars_server.counting.blocks import frame
-from mars_server.counting.calendar import iso_day
 
 LEVEL = "level"
 PLAIN = "plain"

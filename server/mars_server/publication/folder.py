@@ -14,9 +14,9 @@ from threading import Event
 from typing import Final
 
 from mars.errors import StateError, WireError
-from mars_server.publication import served
-from mars_server.publication.document import Week, decode
-from mars_server.publication.served import Served
+from mars_server.tables import signed_documents
+from mars_server.tables.signed_documents import Served
+from mars_server.tables.week import Week, decode
 
 DATA: Final = "data"
 PATIENCE: Final = 300.0
@@ -101,8 +101,8 @@ def read_weeks(data: Path) -> list[Week]:
 
 def read_documents(data: Path) -> list[Served]:
     """The signed documents that are named in ``data``; none where there is no such file."""
-    path = data / served.FILE
-    return served.decode(path.read_bytes()) if path.is_file() else []
+    path = data / signed_documents.FILE
+    return signed_documents.decode(path.read_bytes()) if path.is_file() else []
 
 
 def clear(folder: Path) -> None:

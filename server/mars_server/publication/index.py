@@ -19,8 +19,8 @@ from typing import Any, Final
 from mars.errors import ConfigError, WireError
 from mars.wire.ed25519 import verify
 from mars.wire.product import Product
+from mars_server.common.jsontext import encode_json
 from mars_server.publication.folder import DATA
-from mars_server.publication.jsontext import encode_json
 
 FORMAT: Final = "mars-index/1"
 INDEX: Final = "index.json"

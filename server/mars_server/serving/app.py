@@ -10,7 +10,7 @@ from aiohttp.typedefs import Middleware
 
 from mars.wire.query import MOTD_PATH
 from mars_server.serving import responses
-from mars_server.serving.connection import HIT
+from mars_server.serving.aiohttp_connection import HIT
 from mars_server.serving.service import Service
 
 CHECK_PATH = "/motd/check.json"

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,20 +18,53 @@ from mars.errors import MarsError, naming
 from mars.ports import Clock
 from mars.wire.keys import TrustRoot
 from mars.wire.product import Product
-from mars_server.config import Config, load_product, read
-from mars_server.metrics import Metrics
+from mars_server.common.config import Config, load_product, read
+from mars_server.common.limits import raise_file_limit
 from mars_server.onion.folder import hostname
 from mars_server.onion.settings import OnionSettings
-from mars_server.serving.accesslog import AccessLog
 from mars_server.serving.bind import Bind, bound, listen, mark, parse_bind, remove
 from mars_server.serving.counters import Counters, shared
-from mars_server.serving.document import Document, Source
 from mars_server.serving.hosts import allowed_hosts
-from mars_server.serving.limits import raise_file_limit
-from mars_server.serving.metrics_socket import MetricsSocket
-from mars_server.serving.notify import Notify
+from mars_server.serving.logline import access_log
+from mars_server.serving.motd_source import Document, Source
+from mars_server.serving.prometheus import Metrics, MetricsSocket
 from mars_server.serving.supervisor import STOPPING, Place, Supervisor
 from mars_server.serving.worker import Plan, Tell, Worker
+
+# --- The few words of systemd's notification protocol (sd_notify(3)) over its datagram socket ---
+
+
+class Notify:
+    """Says nothing where the service manager did not ask for it."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._address = environment.get("NOTIFY_SOCKET", "")
+        usec = environment.get("WATCHDOG_USEC", "")
+        mine = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        self.watchdog = int(usec) / 1e6 if usec.isdigit() and mine else 0.0
+        """Seconds within which a sign of life is wanted, 0 for never."""
+
+    def ready(self, status: str) -> None:
+        self._send(f"READY=1\nSTATUS={status}")
+
+    def alive(self) -> None:
+        self._send("WATCHDOG=1")
+
+    def status(self, status: str) -> None:
+        self._send(f"STATUS={status}")
+
+    def stopping(self) -> None:
+        self._send("STOPPING=1")
+
+    def _send(self, text: str) -> None:
+        if not self._address:
+            return
+        address = self._address
+        if address.startswith("@"):
+            address = "\0" + address[1:]
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.sendto(text.encode(), address)
+
 
 STALE_HEARTBEAT = 15.0
 """Seconds without a round of housekeeping after which a process counts as hung."""
@@ -86,7 +119,7 @@ def _plan(config: Config, address: Bind, tell: Tell) -> Plan:
 def _routes(config: Config, product: Product) -> list[web.RouteDef]:
     if not config.site:
         return []
-    from mars_server.dashboard import dashboard_routes
+    from mars_server.site.dashboard import dashboard_routes
 
     cache = Path(config.chart_cache) if config.chart_cache else None
     return dashboard_routes(Path(config.site), product, chart_cache=cache)
@@ -170,7 +203,7 @@ class _Server:
 
     def _try_log(self) -> None:
         """A wrong setting ends the start; what happens to the log later does not end the server."""
-        log = AccessLog(self._plan.log, self._clock, factory.system_chance(), self._tell)
+        log = access_log(self._plan.log, self._clock, factory.system_chance(), self._tell)
         log.open(leftovers=False)
         log.close()
 

@@ -7,44 +7,41 @@ the product's allow-list.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
+from mars.ports import Chance, Clock
 from mars.wire.query import MOTD_PATH
+from mars_server.common.calendar import DAY, MONTHS
+from mars_server.daylog.writer import DayLog
 
-DAY = 86_400
-"""Seconds."""
 OK = 200
 NOT_COMPLETED = 499
 """nginx's code for a client that went away; here also for an answer that a cap excludes."""
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-HEADER = b"# mars access log v1 id="
-"""First line of a closed generation, with 32 hex digits after it."""
 
-
-def day_of(now: int) -> int:
-    """Days since 1970-01-01, UTC, of a Unix time in seconds."""
-    return now // DAY
-
-
-def iso_day(day: int) -> str:
-    """``2026-11-21``."""
-    return datetime.fromtimestamp(day * DAY, UTC).date().isoformat()
+LINE = re.compile(
+    rb"- - - \[\d\d/[A-Z][a-z]{2}/\d{4}:00:00:00 \+0000\] "
+    rb'"GET %b(?:\?([A-Za-z0-9.=&]{1,200}))? HTTP/1\.1" '
+    rb'(?:200 \d{1,6}|499 0) "-" "-"\n' % re.escape(MOTD_PATH).encode()
+)
+"""Every line that ``line`` can write, and the query in it."""
 
 
 def stamp(day: int) -> str:
     """``21/Nov/2026:00:00:00 +0000``: the day and nothing finer, in English whatever the locale."""
     date = datetime.fromtimestamp(day * DAY, UTC).date()
-    return f"{date.day:02d}/{_MONTHS[date.month - 1]}/{date.year:04d}:00:00:00 +0000"
-
-
-def release_line(release: str) -> bytes:
-    """Declares a release that lines name and product.toml may not (``counting.identity``). It
-    sorts before them."""
-    return f"# mars release={release}\n".encode("ascii")
+    return f"{date.day:02d}/{MONTHS[date.month - 1]}/{date.year:04d}:00:00:00 +0000"
 
 
 def line(day: int, canonical_query: str, status: int, size: int) -> bytes:
     """``canonical_query`` is what ``AllowList.canonical`` wrote; ``size`` counts body bytes."""
     request = f'"GET {MOTD_PATH}{canonical_query} HTTP/1.1"'
     return f'- - - [{stamp(day)}] {request} {status} {size} "-" "-"\n'.encode("ascii")
+
+
+def access_log(folder: Path, clock: Clock, chance: Chance, tell: Callable[[str], None]) -> DayLog:
+    """The day log whose ``add`` takes what ``line`` does: query, status, size."""
+    return DayLog(folder, clock, chance, tell, line)

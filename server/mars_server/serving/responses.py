@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from mars_server.serving.answer import FIELDS
+from mars_server.serving.fast_request import FIELDS
 
 
 class Plain(web.Response):

@@ -8,13 +8,13 @@ from typing import NamedTuple, Protocol
 
 from mars.ports import Clock
 from mars.wire.query import AllowList
-from mars_server.serving.accesslog import AccessLog
-from mars_server.serving.answer import golden, render
+from mars_server.common.limits import Limits
+from mars_server.daylog.writer import DayLog
 from mars_server.serving.counters import Counters
-from mars_server.serving.document import Document
+from mars_server.serving.fast_request import golden, render
 from mars_server.serving.hosts import Hosts
-from mars_server.serving.limits import Limits
 from mars_server.serving.logline import NOT_COMPLETED, OK
+from mars_server.serving.motd_source import Document
 from mars_server.serving.proxyline import CircuitCap
 
 EVICTION_LOOK = 64
@@ -58,7 +58,7 @@ class Service:
         self,
         document: Document,
         hosts: Hosts,
-        log: AccessLog,
+        log: DayLog,
         clock: Clock,
         limits: Limits,
         counters: Counters,

@@ -16,14 +16,14 @@ from aiohttp import web
 from mars.errors import MarsError
 from mars.ports import Chance, Clock
 from mars.wire.product import Product
-from mars_server.serving.accesslog import AccessLog
+from mars_server.common.limits import Limits
+from mars_server.serving.aiohttp_connection import Connection
 from mars_server.serving.app import application
-from mars_server.serving.connection import Connection
 from mars_server.serving.counters import Counters
-from mars_server.serving.document import Document, Source
-from mars_server.serving.front import Adopt, Front
 from mars_server.serving.hosts import Hosts
-from mars_server.serving.limits import Limits
+from mars_server.serving.listener import Adopt, Front
+from mars_server.serving.logline import access_log
+from mars_server.serving.motd_source import Document, Source
 from mars_server.serving.service import Service
 from mars_server.serving.supervisor import STOPPING
 
@@ -78,7 +78,7 @@ class Worker:
         self._counters = counters
         self._tell = tell
         self._first = first
-        self._log = AccessLog(plan.log, clock, chance, tell)
+        self._log = access_log(plan.log, clock, chance, tell)
         self._stop = asyncio.Event()
         self._reload = True
         self._warned = 0

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from mars.errors import StateError
-from mars_server.counting.calendar import iso_week
-from mars_server.counting.retention import Known
+from mars_server.common.calendar import iso_week
+from mars_server.counting.scrub import Known
 from mars_server.counting.tally import LEVEL
 from mars_server.storage.database import LOCK_WAIT
 from mars_server.storage.reading import HITS_BEFORE, LINES_BEFORE

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, Row, Table, delete, func, insert, select, update
 
 from mars.errors import StateError
-from mars_server.counting.advance import Advance
-from mars_server.counting.calendar import iso_week
-from mars_server.counting.identity import Gap, Source
+from mars_server.common.calendar import iso_week
+from mars_server.counting.foreign.identity import Source
+from mars_server.counting.store_port import Advance
 from mars_server.counting.tally import LEVEL, Cell, Tally
+from mars_server.daylog.format import Gap
 from mars_server.storage.marks_key import marks_key
 from mars_server.storage.schema import archives, counts, gaps, meta, pairs, sources, weeks
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, func, select
 
-from mars_server.counting.calendar import iso_week
+from mars_server.common.calendar import iso_week
 from mars_server.counting.tally import LEVEL
 from mars_server.storage.publication import publications
 from mars_server.storage.schema import counts, meta, sources, weeks

@@ -75,11 +75,11 @@ sources = Table(
     Column("last_day", String(10)),
     Column("counted", BigInteger, nullable=False),
 )
-"""Generations of logs, known by content (``mars_server.counting.identity``): ``position`` bytes
-of it are counted; ``timeless`` until a time of day is seen in it; ``first_day`` and ``last_day``
-of its hits; ``unread`` about how many of its lines fit no format; ``counted`` is Unix time, to the
-day where the log is not our own. ``ladder``, ``tail`` and ``inode`` are under a key that is not in
-here (``mars_server.counting.marks``)."""
+"""Generations of logs, known by content (``mars_server.counting.foreign.identity``): ``position``
+bytes of it are counted; ``timeless`` until a time of day is seen in it; ``first_day`` and
+``last_day`` of its hits; ``unread`` about how many of its lines fit no format; ``counted`` is Unix
+time, to the day where the log is not our own. ``ladder``, ``tail`` and ``inode`` are under a key
+that is not in here (``mars_server.counting.foreign.known_logs``)."""
 
 gaps = Table(
     "gaps",

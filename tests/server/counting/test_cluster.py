@@ -22,12 +22,11 @@ from mars.errors import StateError
 from mars.factory import system_clock
 from mars.wire.query import AllowList
 from mars_server.counting.cluster import on_cluster
-from mars_server.counting.drivers import Driver, Here, driver
-from mars_server.counting.pool import Pool
+from mars_server.counting.count_pass import count_once, dry_run
+from mars_server.counting.executors import Here, Pool, driver
 from mars_server.counting.progress import Progress
-from mars_server.counting.run import count_once, dry_run
 from mars_server.counting.sizes import Sizes
-from mars_server.counting.work import Done, Task
+from mars_server.counting.tasks import Done, Driver, Task
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger
 from tests.server.counting import reference

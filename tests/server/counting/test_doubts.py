@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mars_server.counting.birth import birth
-from mars_server.counting.seen import inode
+from mars_server.counting.foreign.same_file import birth, inode
 from tests.server.counting.commands import product, run, run_json
 from tests.server.counting.examples import line
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mars_server.counting.essence import essence, has_time
-from mars_server.counting.identity import digest, ladder
+from mars_server.counting.foreign.identity import digest, essence, has_time, ladder
 from tests.server.counting.commands import product, run_json
 from tests.server.counting.examples import line
 

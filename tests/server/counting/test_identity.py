@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mars.errors import StateError
-from mars_server.counting.identity import (
+from mars_server.counting.foreign.identity import (
     HEAD,
     SCALES,
     WINDOW,
@@ -15,9 +15,9 @@ from mars_server.counting.identity import (
     identify,
     is_timeless,
     ladder,
-    own_id,
 )
-from mars_server.counting.identity import tail as hash_of_tail
+from mars_server.counting.foreign.identity import tail as hash_of_tail
+from mars_server.daylog.format import own_id
 from tests.server.counting.examples import line
 
 ID = b"# mars access log v1 id=0123456789abcdef0123456789abcdef\n"

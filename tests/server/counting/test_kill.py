@@ -17,10 +17,10 @@ from pathlib import Path
 from sqlalchemy import select
 
 from mars.factory import system_clock
-from mars_server.counting.drivers import Here
+from mars_server.counting.count_pass import count_once
+from mars_server.counting.executors import Here
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
-from mars_server.counting.run import count_once
 from mars_server.counting.sizes import Sizes
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import select, text
 
 from mars.errors import StateError
-from mars_server.counting.identity import SCALES, digest
-from mars_server.counting.probe import probe
+from mars_server.counting.foreign.identity import SCALES, digest
+from mars_server.counting.foreign.probe import probe
 from mars_server.storage import open_database
 from mars_server.storage.marks_key import marks_key
 from mars_server.storage.schema import archives, meta, sources

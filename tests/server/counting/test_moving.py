@@ -12,13 +12,13 @@ import pytest
 from mars.errors import StateError
 from mars.factory import system_clock
 from mars.wire.query import AllowList
-from mars_server.counting.drivers import Here
+from mars_server.counting.count_pass import Outcome, count_once
+from mars_server.counting.executors import Here
 from mars_server.counting.formats import detect
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
-from mars_server.counting.run import Outcome, count_once
 from mars_server.counting.sizes import Sizes
-from mars_server.counting.work import Done, Task
+from mars_server.counting.tasks import Done, Task
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger
 from mars_server.storage.lock import counting_lock

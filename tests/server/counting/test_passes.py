@@ -12,11 +12,11 @@ from sqlalchemy import select
 
 from mars.factory import system_clock
 from mars.wire.query import AllowList
-from mars_server.counting.drivers import Driver, Here
+from mars_server.counting.count_pass import Outcome, count_once
+from mars_server.counting.executors import Here
 from mars_server.counting.progress import Progress
-from mars_server.counting.run import Outcome, count_once
 from mars_server.counting.sizes import Sizes
-from mars_server.counting.work import Done, Task, perform
+from mars_server.counting.tasks import Done, Driver, Task, perform
 from mars_server.storage import open_database
 from mars_server.storage.forgetting import known
 from mars_server.storage.ledger import Ledger

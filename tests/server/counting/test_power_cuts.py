@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from mars_server.counting.run import Outcome
+from mars_server.counting.count_pass import Outcome
 from mars_server.counting.tally import Cell
 from mars_server.storage.ledger import Ledger
 from tests.server.counting.test_rotation import QUERIES, Dying, Rotation, stored

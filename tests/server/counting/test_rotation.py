@@ -30,13 +30,13 @@ from hypothesis.stateful import (
 from sqlalchemy import Engine, select
 
 from mars.factory import system_clock
-from mars_server.counting.advance import Advance
-from mars_server.counting.drivers import Here
-from mars_server.counting.identity import Source
+from mars_server.counting.count_pass import Outcome, count_once
+from mars_server.counting.executors import Here
+from mars_server.counting.foreign.identity import Source
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
-from mars_server.counting.run import Outcome, count_once
 from mars_server.counting.sizes import Sizes
+from mars_server.counting.store_port import Advance
 from mars_server.counting.tally import Cell
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger

@@ -11,16 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, text
 
-from mars_server.counting.retention import (
-    DAY,
-    Fate,
-    Known,
-    Policy,
-    forgettable,
-    judge,
-    policy,
-    remove,
-)
+from mars_server.counting.scrub import DAY, Fate, Known, Policy, forgettable, judge, policy, remove
 from mars_server.storage import open_database
 from mars_server.storage.forgetting import known, open_weeks
 from mars_server.storage.ledger import Ledger

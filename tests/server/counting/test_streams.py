@@ -18,9 +18,9 @@ import pytest
 
 from mars.errors import StateError
 from mars_server.counting import formats
-from mars_server.counting.probe import LogMovedError
+from mars_server.counting.foreign.probe import LogMovedError
 from mars_server.counting.streams import CHUNK, Stream, compression, shown
-from mars_server.counting.work import Whole, perform
+from mars_server.counting.tasks import Whole, perform
 from tests.server.counting.commands import contract, expected, product, run, run_json
 from tests.server.counting.examples import ALLOW, line, shuffled
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mars_server.config import TEMPLATE, parse_config
+from mars_server.common.config import TEMPLATE, parse_config
 from mars_server.onion.settings import OnionSettings, torrc
 from tests.server.ops.test_ops import run
 

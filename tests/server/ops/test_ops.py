@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from mars_server.config import TEMPLATE, Config, parse_config
-from mars_server.serving.limits import Limits
+from mars_server.common.config import TEMPLATE, Config, parse_config
+from mars_server.common.limits import Limits
 from tests.server.serving import kit
 
 

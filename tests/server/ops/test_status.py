@@ -21,9 +21,9 @@ from sqlalchemy import text
 
 from mars.testing.publisher import Publisher
 from mars.wire.times import DAY
-from mars_server.config import Config, OnionConfig
+from mars_server.common.config import Config, OnionConfig
 from mars_server.onion.folder import address
-from mars_server.status import Check, examine
+from mars_server.operate.status import Check, examine
 from mars_server.storage import open_database
 from mars_server.storage.schema import sources, weeks
 from tests.server.ops.test_ops import run

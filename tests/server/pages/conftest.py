@@ -12,10 +12,11 @@ import pytest
 from aiohttp import web
 
 from mars.testing.publisher import Publisher
-from mars_server.dashboard import dashboard_routes
-from mars_server.pages.events import Note
-from mars_server.publication.compose import Rules
-from mars_server.publication.publish import Outcome, publish
+from mars_server.site.dashboard import dashboard_routes
+from mars_server.site.pages.events import Note
+from mars_server.site.publish import Outcome, publish
+from mars_server.storage.publication import StoredPublications as Stored
+from mars_server.tables.compose import Rules
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 
@@ -63,7 +64,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     folder = tmp_path_factory.mktemp("published")
     weeks = {kit.week(n): counted(n) for n in range(WEEKS) if n != GAP}
     outcome = publish(
-        kit.database(folder, weeks),
+        Stored(kit.database(folder, weeks)),
         folder / "site",
         Rules(kit.PRODUCT),
         kit.LATER,

@@ -7,9 +7,9 @@ import json
 import os
 from pathlib import Path
 
-from mars_server.charts.published import FILE, find
-from mars_server.charts.render import Chart, Picture
-from mars_server.charts.store import ChartStore, key
+from mars_server.site.charts.published import FILE, find
+from mars_server.site.charts.render import Chart, Picture
+from mars_server.site.charts.store import ChartStore, key
 from tests.server.pages.conftest import Published
 
 LIMIT = 3

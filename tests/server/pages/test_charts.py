@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mars_server.charts.figures import COLOURS, bands, installations_chart, shares_chart
-from mars_server.charts.published import FILE, find
-from mars_server.charts.render import Chart, Picture, darken, full_spec, render
-from mars_server.charts.store import ChartStore, key
-from mars_server.charts.told import runs
-from mars_server.pages.language import language
-from mars_server.publication.document import Row, Week
-from mars_server.publication.floor import floor
+from mars_server.site.charts.figures import COLOURS, bands, installations_chart, shares_chart
+from mars_server.site.charts.published import FILE, find
+from mars_server.site.charts.render import Chart, Picture, darken, full_spec, render
+from mars_server.site.charts.store import ChartStore, key
+from mars_server.site.charts.told import runs
+from mars_server.site.pages.language import language
+from mars_server.tables.floor import floor
+from mars_server.tables.week import Row, Week
 from tests.server.pages.conftest import GAP, WEEKS, Published
 
 WORDS = language("en").words("os")
@@ -37,9 +37,9 @@ def test_a_chart_drawn_in_another_process_has_the_same_bytes(
     chart = shares_chart("os", weeks, WORDS)
     program = (
         "import sys, pathlib, hashlib\n"
-        "from mars_server.charts.figures import shares_chart\n"
-        "from mars_server.charts.render import render\n"
-        "from mars_server.pages.language import language\n"
+        "from mars_server.site.charts.figures import shares_chart\n"
+        "from mars_server.site.charts.render import render\n"
+        "from mars_server.site.pages.language import language\n"
         "from mars_server.publication.folder import read_weeks\n"
         "weeks = read_weeks(pathlib.Path(sys.argv[1]))\n"
         "picture = render(shares_chart('os', weeks, language('en').words('os')))\n"
@@ -61,13 +61,13 @@ def test_the_renderer_loads_nothing(weeks: list[Week]) -> None:
 
 
 def test_specifications_are_readable_and_name_no_address() -> None:
-    for path in files("mars_server.charts").joinpath("specs").iterdir():
+    for path in files("mars_server.site.charts").joinpath("specs").iterdir():
         table = json.loads(path.read_text("utf-8"))
         assert "url" not in json.dumps({k: v for k, v in table.items() if k != "$schema"})
 
 
 def test_colours_of_the_charts_have_a_dark_twin_and_stand_in_the_style_sheet() -> None:
-    style = files("mars_server.pages").joinpath("static", "style.css").read_text("utf-8")
+    style = files("mars_server.site.pages").joinpath("static", "style.css").read_text("utf-8")
     for number, colour in enumerate(COLOURS, start=1):
         assert f"--s{number}: {colour}" in style
         assert darken(colour) != colour

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from mars_server.charts.told import tells_shares
-from mars_server.pages.address import parse
-from mars_server.pages.events import events
-from mars_server.pages.language import LANGUAGES, language
-from mars_server.publication.document import TABLES, Row, Week
-from mars_server.publication.estimate import Interval
-from mars_server.publication.floor import floor
-from mars_server.publication.noise import SURE, TOLD, Noise, deviation
-from mars_server.publication.served import Served
+from mars_server.site.charts.told import tells_shares
+from mars_server.site.pages.address import parse
+from mars_server.site.pages.events import events
+from mars_server.site.pages.language import LANGUAGES, language
+from mars_server.tables.estimate import Interval
+from mars_server.tables.floor import floor
+from mars_server.tables.noise import SURE, TOLD, Noise, deviation
+from mars_server.tables.signed_documents import Served
+from mars_server.tables.week import TABLES, Row, Week
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 

@@ -20,16 +20,17 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from mars.errors import ConfigError, StateError, WireError
-from mars_server.charts.drawer import FEW, LOWEST, Drawer, draw_all
-from mars_server.charts.published import FILE
-from mars_server.charts.render import Chart, render
-from mars_server.dashboard import FREE_QUEUE, dashboard_routes
-from mars_server.lanes import Answer, Lane
-from mars_server.pages.address import Address
-from mars_server.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
-from mars_server.pages.language import LANGUAGES
-from mars_server.publication.compose import Rules
-from mars_server.publication.publish import publish
+from mars_server.site.bounded_queue import Answer, Lane
+from mars_server.site.charts.drawer import FEW, LOWEST, Drawer, draw_all
+from mars_server.site.charts.published import FILE
+from mars_server.site.charts.render import Chart, render
+from mars_server.site.dashboard import FREE_QUEUE, dashboard_routes
+from mars_server.site.pages.address import Address
+from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
+from mars_server.site.pages.language import LANGUAGES
+from mars_server.site.publish import publish
+from mars_server.storage.publication import StoredPublications as Stored
+from mars_server.tables.compose import Rules
 from tests.server.pages.conftest import Published
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
@@ -165,7 +166,9 @@ def test_what_is_published_later_appears(tmp_path: Path) -> None:
     async def ask(client: Client) -> list[str]:
         first = await (await client.get("/")).text()
         kit.count(engine, kit.week(0), Counted(plain=700))
-        await asyncio.to_thread(lambda: publish(engine, site, Rules(kit.PRODUCT), kit.LATER))
+        await asyncio.to_thread(
+            lambda: publish(Stored(engine), site, Rules(kit.PRODUCT), kit.LATER)
+        )
         second = await (await client.get("/hits/")).text()
         return [first, second]
 

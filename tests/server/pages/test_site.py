@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mars.errors import ConfigError
-from mars_server.pages.address import Address, parse
-from mars_server.pages.events import parse_notes
-from mars_server.pages.language import LANGUAGES
-from mars_server.pages.ranges import names
-from mars_server.publication.document import TABLES
+from mars_server.site.pages.address import Address, parse
+from mars_server.site.pages.events import parse_notes
+from mars_server.site.pages.language import LANGUAGES
+from mars_server.site.pages.ranges import names
+from mars_server.tables.week import TABLES
 from tests.server.pages.conftest import GAP, Published
 from tests.server.publication import kit
 

@@ -14,19 +14,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mars_server.charts.axis import BY_WEEK, MOST_LABELS, ticks
-from mars_server.charts.figures import bands, installations_chart, is_empty, shares_chart
-from mars_server.charts.render import full_spec
-from mars_server.charts.told import runs
-from mars_server.pages.address import CHARTS, parse
-from mars_server.pages.events import events
-from mars_server.pages.findings import installations
-from mars_server.pages.language import LANGUAGES, language
-from mars_server.pages.ranges import distinct
-from mars_server.publication.document import Row, Week
-from mars_server.publication.files import data_files
-from mars_server.publication.floor import floor
-from mars_server.publication.weeks import following, span
+from mars_server.common.calendar import following, span
+from mars_server.site.charts.axis import BY_WEEK, MOST_LABELS, ticks
+from mars_server.site.charts.figures import bands, installations_chart, is_empty, shares_chart
+from mars_server.site.charts.render import full_spec
+from mars_server.site.charts.told import runs
+from mars_server.site.pages.address import CHARTS, parse
+from mars_server.site.pages.events import events
+from mars_server.site.pages.findings import installations
+from mars_server.site.pages.language import LANGUAGES, language
+from mars_server.site.pages.ranges import distinct
+from mars_server.tables.downloads import data_files
+from mars_server.tables.floor import floor
+from mars_server.tables.week import Row, Week
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 

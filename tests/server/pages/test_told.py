@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from mars_server.charts.figures import installations_chart, is_empty, shares_chart
-from mars_server.charts.render import Chart, full_spec, render
-from mars_server.charts.told import LEAST_HITS, tells_shares
-from mars_server.pages.address import parse
-from mars_server.pages.events import Note
-from mars_server.pages.findings import installations, shares
-from mars_server.pages.language import LANGUAGES, language
-from mars_server.publication.document import Row, Week
-from mars_server.publication.files import percents
-from mars_server.publication.floor import floor
-from mars_server.publication.weeks import monday
+from mars_server.common.calendar import monday
+from mars_server.site.charts.figures import installations_chart, is_empty, shares_chart
+from mars_server.site.charts.render import Chart, full_spec, render
+from mars_server.site.charts.told import LEAST_HITS, tells_shares
+from mars_server.site.pages.address import parse
+from mars_server.site.pages.events import Note
+from mars_server.site.pages.findings import installations, shares
+from mars_server.site.pages.language import LANGUAGES, language
+from mars_server.tables.downloads import percents
+from mars_server.tables.floor import floor
+from mars_server.tables.week import Row, Week
 from tests.server.pages.test_small import FEW, USUAL, page, published
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted

@@ -20,9 +20,9 @@ from scipy.sparse import coo_matrix
 
 from mars.wire.query import NONE
 from mars.wire.variables import OPTIONAL, OTHER
-from mars_server.publication.compose import Exact
-from mars_server.publication.document import TABLES, Week
-from mars_server.publication.floor import STEP, Published
+from mars_server.tables.compose import Exact
+from mars_server.tables.floor import STEP, Published
+from mars_server.tables.week import TABLES, Week
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from mars_server.publication.compose import Rules
-from mars_server.publication.publish import Outcome
-from mars_server.publication.publish import publish as publish_to
+from mars_server.site.publish import Outcome
+from mars_server.site.publish import publish as publish_to
+from mars_server.storage.publication import StoredPublications as Stored
+from mars_server.tables.compose import Rules
 from tests.server.publication import kit
 
 collect_ignore = [] if os.environ.get("MARS_FAULTS") else ["test_host_faults.py"]
@@ -28,6 +29,6 @@ def publish(cache: Path) -> kit.Publish:
     """``publish`` with one chart cache for all tests here, since many draw the same charts."""
 
     def to(engine: Engine, out: Path, rules: Rules, now: int, **options: Any) -> Outcome:
-        return publish_to(engine, out, rules, now, chart_cache=cache, **options)
+        return publish_to(Stored(engine), out, rules, now, chart_cache=cache, **options)
 
     return to

@@ -17,15 +17,10 @@ from statistics import fmean, stdev
 
 from mars.testing.chance import SeededChance
 from mars.testing.population import DAY, Plan, simulate
-from mars_server.publication.estimate import (
-    DEFAULT,
-    across,
-    bounds,
-    bunched,
-)
-from mars_server.publication.floor import floor
-from mars_server.publication.steering import Period, hits_per_installation, laws
-from mars_server.publication.weeks import week_of
+from mars_server.common.calendar import week_of
+from mars_server.tables.estimate import DEFAULT, across, bounds, bunched
+from mars_server.tables.fetch_intervals import Period, hits_per_installation, laws
+from mars_server.tables.floor import floor
 
 MONDAY = 1_780_272_000
 """2026-06-01T00:00:00Z."""

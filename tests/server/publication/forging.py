@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from mars.wire.query import NONE
 from mars.wire.variables import AGES, DEV, OTHER, PYTHONS
-from mars_server.publication.compose import Exact
-from mars_server.publication.document import Week
-from mars_server.publication.floor import STEP, Published, floor
+from mars_server.tables.compose import Exact
+from mars_server.tables.floor import STEP, Published, floor
+from mars_server.tables.week import Week
 from tests.server.publication.simulated import Project, Requests
 
 KIND = {"v": "0.5.1", "os": "linux", "ia": "100"}

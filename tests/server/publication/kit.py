@@ -13,18 +13,19 @@ from sqlalchemy import Engine, insert
 
 from mars.wire.product import Product
 from mars.wire.times import parse_time
-from mars_server.charts.store import ChartStore
-from mars_server.pages.site import Site
-from mars_server.publication import weeks as calendar
-from mars_server.publication.compose import Exact, Rules
-from mars_server.publication.document import Week
+from mars_server.common import calendar
+from mars_server.publication.closing import close_weeks
 from mars_server.publication.folder import DATA, read_weeks
 from mars_server.publication.index import INDEX, entry, index_bytes
-from mars_server.publication.ledger import close_weeks
-from mars_server.publication.noise import Noise
-from mars_server.publication.publish import Outcome
+from mars_server.site.charts.store import ChartStore
+from mars_server.site.pages.site import Site
+from mars_server.site.publish import Outcome
 from mars_server.storage import open_database
+from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.storage.schema import counts, pairs
+from mars_server.tables.compose import Exact, Rules
+from mars_server.tables.noise import Noise
+from mars_server.tables.week import Week
 
 PRODUCT = Product(
     product="examplemail",
@@ -126,7 +127,7 @@ def published(
     noise: Noise | None = None,
 ) -> list[Week]:
     """What is published of ``weeks`` when all of them are due."""
-    return close_weeks(database(folder, weeks), Rules(product, noise), LATER)
+    return close_weeks(Stored(database(folder, weeks)), Rules(product, noise), LATER)
 
 
 def site(weeks: list[Week], product: Product = PRODUCT, **options: Any) -> Site:

@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from mars_server.publication.noise import CELLS_PER_HIT, Noise
+from mars_server.tables.noise import CELLS_PER_HIT, Noise
 
 WEEKS_A_YEAR = 52
 LONGEST = 10 * WEEKS_A_YEAR

@@ -18,8 +18,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from mars_server.publication.floor import STEP
-from mars_server.publication.noise import Noise
+from mars_server.tables.floor import STEP
+from mars_server.tables.noise import Noise
 from tests.server.publication import likelihood
 from tests.server.publication.attack import Attack, Hidden
 from tests.server.publication.forging import SUMS, forged, possible, spread

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from mars.wire.product import Product
 from mars.wire.query import NONE
 from mars.wire.variables import OTHER
-from mars_server.publication import rare
-from mars_server.publication.compose import Exact, Rules, compose, step
-from mars_server.publication.document import TABLES, Week
+from mars_server.tables import rare
+from mars_server.tables.compose import Exact, Rules, compose, step
+from mars_server.tables.week import TABLES, Week
 
 PRODUCT = Product(
     product="attacked",

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from scipy.stats import chi2
 
-from mars_server.pages.address import parse
-from mars_server.publication.document import Week
-from mars_server.publication.files import data_files
-from mars_server.publication.noise import Noise
+from mars_server.site.pages.address import parse
+from mars_server.tables.downloads import data_files
+from mars_server.tables.noise import Noise
+from mars_server.tables.week import Week
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from mars import schedule
-from mars_server.pages.address import parse
-from mars_server.publication.estimate import (
+from mars_server.site.pages.address import parse
+from mars_server.tables.estimate import (
     DAY,
     DEFAULT,
     WEEK,
@@ -26,8 +26,8 @@ from mars_server.publication.estimate import (
     significant,
     steered,
 )
-from mars_server.publication.floor import NO_DATA, floor
-from mars_server.publication.noise import Noise
+from mars_server.tables.floor import NO_DATA, floor
+from mars_server.tables.noise import Noise
 from tests.server.publication import kit
 from tests.server.publication.coverage import CASES, Case, measure
 

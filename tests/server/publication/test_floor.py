@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import mars_server
 from mars.errors import WireError
-from mars_server.pages.language import language
-from mars_server.publication import floor as floors
-from mars_server.publication.floor import (
+from mars_server.site.pages.language import language
+from mars_server.tables import floor as floors
+from mars_server.tables.floor import (
     NO_DATA,
     Percent,
     Published,

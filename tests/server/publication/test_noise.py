@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mars_server.publication import rare
-from mars_server.publication.compose import Exact, Rules, compose, step
-from mars_server.publication.floor import Published
-from mars_server.publication.noise import CELLS_PER_HIT, Noise
+from mars_server.tables import rare
+from mars_server.tables.compose import Exact, Rules, compose, step
+from mars_server.tables.floor import Published
+from mars_server.tables.noise import CELLS_PER_HIT, Noise
 from tests.server.publication import likelihood
 from tests.server.publication.forging import KIND, SUMS, published_sums
 from tests.server.publication.reconstruction import FETCHES, documented, table_of_noise

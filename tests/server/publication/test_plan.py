@@ -12,16 +12,16 @@ import pytest
 from sqlalchemy import insert
 
 from mars.wire.times import parse_time
-from mars_server.counting.retention import Known, policy
-from mars_server.publication.compose import Rules
-from mars_server.publication.ledger import close_weeks, left_out, waiting
-from mars_server.publication.plan import PAUSE_WEEKS, Plan, plan
-from mars_server.publication.weeks import following, span
-from mars_server.serving.retention import Closed, settled
+from mars_server.common.calendar import following, span
+from mars_server.counting.scrub import Known, policy
+from mars_server.operate.retention import Closed, settled
+from mars_server.publication.closing import PAUSE_WEEKS, Plan, close_weeks, left_out, plan, waiting
 from mars_server.storage.forgetting import open_weeks
 from mars_server.storage.overview import overview
+from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.storage.reading import all_weeks
 from mars_server.storage.schema import sources
+from mars_server.tables.compose import Rules
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 
@@ -128,11 +128,11 @@ def test_the_operator_is_told_what_was_left_out_and_how_much(tmp_path: Path) -> 
 def test_left_out_weeks_are_closed_and_told_once(tmp_path: Path) -> None:
     stray(tmp_path)
     engine = kit.database(tmp_path)
-    first = close_weeks(engine, RULES, kit.LATER)
-    assert left_out(engine) == {"1970-W01", "2023-W10"}
+    first = close_weeks(Stored(engine), RULES, kit.LATER)
+    assert left_out(Stored(engine)) == {"1970-W01", "2023-W10"}
     kit.count(engine, "2023-W20", USUAL)  # what a counter would drop by now
-    assert close_weeks(engine, RULES, kit.LATER) == first
-    assert waiting(engine, kit.LATER) == []
+    assert close_weeks(Stored(engine), RULES, kit.LATER) == first
+    assert waiting(Stored(engine), kit.LATER) == []
     assert [week.week for week in all_weeks(engine) if not week.left_out] == [
         kit.week(0),
         kit.week(1),
@@ -146,7 +146,7 @@ def test_a_stray_day_keeps_no_log(tmp_path: Path, first: str) -> None:
     rule = policy(open_weeks(engine), kit.LATER, 30)
     log = Known(1, first, "2026-01-06", 0)
     assert rule.spares(log) is not None
-    close_weeks(engine, RULES, kit.LATER)
+    close_weeks(Stored(engine), RULES, kit.LATER)
     rule = policy(open_weeks(engine), kit.LATER, 30)
     assert rule.spares(log) is None
     assert {"1970-W01", "2023-W10"} <= overview(engine).weeks
@@ -168,4 +168,4 @@ def test_one_stray_line_of_the_future_settles_no_week(tmp_path: Path) -> None:
     counted = parse_time("2026-01-07T12:00:00Z")
     with engine.begin() as connection:
         connection.execute(insert(sources).values(counted=counted, **row))
-    assert close_weeks(engine, RULES, parse_time("2026-03-01T00:00:00Z")) == []
+    assert close_weeks(Stored(engine), RULES, parse_time("2026-03-01T00:00:00Z")) == []

@@ -13,10 +13,10 @@ import pytest
 
 from mars.errors import ConfigError, StateError
 from mars.testing.publisher import Publisher
-from mars_server.publication.compose import Rules
 from mars_server.publication.folder import read_weeks, week_files
 from mars_server.publication.index import is_signed
-from mars_server.publication.served import describe
+from mars_server.tables.compose import Rules
+from mars_server.tables.signed_documents import describe
 from tests.server.publication import kit
 
 SERVER = str(Path(sys.executable).with_name("mars-server"))

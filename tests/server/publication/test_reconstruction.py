@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mars_server.publication.compose import Rules, compose
-from mars_server.publication.files import data_files
-from mars_server.publication.floor import STEP, floor
+from mars_server.tables.compose import Rules, compose
+from mars_server.tables.downloads import data_files
+from mars_server.tables.floor import STEP, floor
 from tests.server.publication import kit
 from tests.server.publication.attack import Attack, Hidden
 from tests.server.publication.forging import (

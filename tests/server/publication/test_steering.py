@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from mars.testing.chance import SeededChance
 from mars.testing.population import DAY, Plan, simulate
 from mars.testing.publisher import Publisher
-from mars_server.publication import ledger
-from mars_server.publication.compose import Rules
-from mars_server.publication.estimate import DEFAULT, Law, across, steered
-from mars_server.publication.floor import floor
-from mars_server.publication.served import Served, decode, encode
-from mars_server.publication.steering import (
+from mars_server.common.calendar import following
+from mars_server.publication import closing
+from mars_server.storage.publication import StoredPublications as Stored
+from mars_server.tables.compose import Rules
+from mars_server.tables.estimate import DEFAULT, Law, across, steered
+from mars_server.tables.fetch_intervals import (
     Period,
     begin_of,
     hits_per_installation,
@@ -26,7 +26,8 @@ from mars_server.publication.steering import (
     periods_of,
     served_in,
 )
-from mars_server.publication.weeks import following
+from mars_server.tables.floor import floor
+from mars_server.tables.signed_documents import Served, decode, encode
 from tests.server.publication import kit
 
 FIRST = "2026-W23"
@@ -150,8 +151,8 @@ def test_a_named_document_weighs_the_hits_of_its_own_weeks_alone(tmp_path: Path)
     ]
     engine = kit.database(tmp_path, {kit.week(n): kit.Counted(plain=1400) for n in range(4)})
     for document in documents:
-        ledger.documents(engine, document)
-    weeks = ledger.close_weeks(engine, Rules(product), kit.LATER)
+        closing.documents(Stored(engine), document)
+    weeks = closing.close_weeks(Stored(engine), Rules(product), kit.LATER)
     assert [each.interval for each in weeks] == [DEFAULT, DEFAULT, SEVEN, SEVEN]
     assert [each.flags for each in weeks] == [(), (), ("steered",), ("steered",)]
     middles = [each.estimate.installations for each in weeks if each.estimate]

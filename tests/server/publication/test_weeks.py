@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mars.errors import WireError
 from mars.wire.times import parse_time
-from mars_server.publication.weeks import days, following, monday, settled, span, sunday, week_of
+from mars_server.common.calendar import days, following, monday, settled, span, sunday, week_of
 
 
 @pytest.mark.parametrize(

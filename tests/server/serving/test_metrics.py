@@ -7,8 +7,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from mars_server.metrics import EVERY, Metrics
 from mars_server.serving import counters
+from mars_server.serving.prometheus import EVERY, Metrics
 from tests.server.serving import kit
 
 

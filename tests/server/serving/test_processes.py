@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mars_server.serving.generation import lost_in
+from mars_server.daylog.generation import lost_in
 from mars_server.serving.supervisor import (
     HUNG,
     LONGEST_PAUSE,

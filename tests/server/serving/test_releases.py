@@ -15,11 +15,11 @@ import pytest
 
 from mars.wire.product import parse_product
 from mars.wire.query import AllowList
-from mars_server.config import Config
-from mars_server.counting.identity import declared
-from mars_server.doctor import Finding, examine
-from mars_server.publication.noise import Noise
-from mars_server.status import examine as look
+from mars_server.common.config import Config
+from mars_server.daylog.format import declared
+from mars_server.operate.doctor import Finding, examine
+from mars_server.operate.status import examine as look
+from mars_server.tables.noise import Noise
 from tests.server.ops.test_ops import run
 from tests.server.publication import kit as figures
 from tests.server.serving import kit

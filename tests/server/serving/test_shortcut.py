@@ -13,7 +13,7 @@ from contextlib import suppress
 import pytest
 
 from mars.wire.request import request_bytes
-from mars_server.serving.answer import Shape, golden
+from mars_server.serving.fast_request import Shape, golden
 from tests.server.serving import kit
 
 QUERIES = ("", "v=0.5.2", "v=0.5.2&os=linux&ia=100", "v=x&v=y", "a=b", "ia=10&cc=IS", "&", "v=9_-")

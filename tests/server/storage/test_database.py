@@ -108,7 +108,7 @@ def test_a_server_that_goes_away_says_so() -> None:
 def test_counting_without_a_database_loads_none() -> None:
     """A dry run, and each process of a pool, stays small."""
     script = (
-        "import sys, mars_server.cli.count, mars_server.counting.work;"
+        "import sys, mars_server.cli.count, mars_server.counting.tasks;"
         "print([m for m in ('sqlalchemy', 'alembic', 'dask', 'distributed', 'fsspec', 'psycopg') "
         "if m in sys.modules])"
     )

@@ -1,0 +1,93 @@
+"""Days as logs write them, and as we do. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+
+from mars.errors import WireError
+
+DAY = 86_400
+"""Seconds."""
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_NUMBERS = {name.encode(): number for number, name in enumerate(MONTHS, 1)}
+
+
+@lru_cache(maxsize=1024)
+def iso_day(day: bytes) -> str | None:
+    """``2026-03-02`` for ``02/Mar/2026``; None where the calendar has no such day."""
+    try:
+        return date(int(day[7:]), _NUMBERS[day[3:6]], int(day[:2])).isoformat()
+    except (KeyError, ValueError):
+        return None
+
+
+def iso_week(day: str) -> str:
+    """``2026-W12`` for an ISO day (ISO 8601: weeks start on Monday, week 1 holds 4 January)."""
+    return week_of(date.fromisoformat(day))
+
+
+# --- ISO weeks (ISO 8601): Monday to Sunday in UTC, written ``2026-W12`` ---
+
+SETTLE_DAYS = 2
+"""Whole days after a week's end before it is published; logs of its last day are in by then."""
+FIRST_WEEK = "2020-W01"
+"""Weeks before this come from a machine whose clock was dead; the first client is younger."""
+_WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})", re.ASCII)
+
+
+def week_of(day: date) -> str:
+    """The ISO week that ``day`` lies in. Its year is the ISO year, not the calendar's."""
+    year, week, _ = day.isocalendar()
+    return f"{year:04d}-W{week:02d}"
+
+
+def monday(week: str) -> date:
+    """The first day of ``week``. Raises ``WireError`` (``week-invalid``)."""
+    match = _WEEK.fullmatch(week)
+    if match is not None:
+        try:
+            return date.fromisocalendar(int(match[1]), int(match[2]), 1)
+        except ValueError:
+            pass
+    raise WireError("week-invalid", "A week is written like 2026-W12.")
+
+
+def is_week(text: str) -> bool:
+    """Whether ``text`` is the name of an ISO week that exists."""
+    try:
+        monday(text)
+    except WireError:
+        return False
+    return True
+
+
+def sunday(week: str) -> date:
+    """The last day of ``week``."""
+    return monday(week) + timedelta(days=6)
+
+
+def days(week: str) -> list[str]:
+    """The seven ISO dates of ``week``."""
+    first = monday(week)
+    return [(first + timedelta(days=n)).isoformat() for n in range(7)]
+
+
+def following(week: str) -> str:
+    return week_of(monday(week) + timedelta(days=7))
+
+
+def span(first: str, last: str) -> Iterator[str]:
+    """All weeks from ``first`` to ``last``, both included; nothing where ``last`` is earlier."""
+    day, end = monday(first), monday(last)
+    while day <= end:
+        yield week_of(day)
+        day += timedelta(days=7)
+
+
+def settled(now: int) -> str:
+    """The latest week that ended at least ``SETTLE_DAYS`` before ``now`` (Unix seconds)."""
+    moment = datetime.fromtimestamp(now, UTC)
+    return week_of(moment.date() - timedelta(days=7 + SETTLE_DAYS))

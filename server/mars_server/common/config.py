@@ -1,0 +1,207 @@
+"""``server.toml``: everything an operator sets, in one commented file."""
+
+from __future__ import annotations
+
+import errno
+import math
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from mars.errors import ConfigError
+from mars.wire.product import Product, parse_product
+from mars_server.common.limits import Limits
+
+_TABLES = frozenset({"onion", "limits"})
+_LARGEST = {"workers": 64, "onion.port": 65535}
+
+
+@dataclass(frozen=True)
+class OnionConfig:
+    """The ``[onion]`` table; an empty ``folder`` means that tor's torrc holds the service."""
+
+    folder: str = ""
+    control: str = ""
+    control_password_file: str = ""
+    port: int = 80
+    balanced: bool = False
+    """A backend of Onionbalance; tor then wants ``ob_config`` in the folder."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Paths and addresses as written; an empty text means "not set"."""
+
+    bind: str = ""
+    motd: str = ""
+    log: str = ""
+    product: str = ""
+    trust: str = ""
+    workers: int = 1
+    hosts: tuple[str, ...] = ()
+    metrics: str = ""
+    """Path of the unix socket of the Prometheus metrics."""
+    db: str = ""
+    """Database URL of the counts."""
+    site: str = ""
+    """Folder of the published site."""
+    chart_cache: str = ""
+    """Folder for charts of ranges that visitors choose; empty keeps them in memory alone."""
+    socks: str = ""
+    """``HOST:PORT`` of a tor that can fetch our own onion service, for ``status``."""
+    keep_days: int = 30
+    """Days that a log is kept at most after its own day, counted or not."""
+    onion: OnionConfig = OnionConfig()
+    limits: Limits = field(default_factory=Limits)
+
+
+def parse_config(data: bytes, where: str = "server.toml") -> Config:
+    """Raises ``ConfigError`` (``config-invalid``) that names the entry."""
+    try:
+        table = tomllib.loads(data.decode("utf-8-sig"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError("config-invalid", f"{where} is not TOML in UTF-8: {error}.") from None
+    plain = {name: value for name, value in table.items() if name not in _TABLES}
+    values = _typed(Config, plain, where, "")
+    values["onion"] = OnionConfig(**_typed(OnionConfig, table.get("onion", {}), where, "onion."))
+    values["limits"] = Limits(**_typed(Limits, table.get("limits", {}), where, "limits."))
+    return Config(**values)
+
+
+def load_config(path: Path) -> Config:
+    """Raises ``ConfigError`` (``config-missing``, ``config-unreadable``, ``config-invalid``)."""
+    return parse_config(read(path, "The settings", "config", "try mars-server init"), str(path))
+
+
+def load_product(path: str | Path) -> Product:
+    """Raises ``ConfigError`` (``file-missing``, ``file-unreadable``, ``product-invalid``)."""
+    return parse_product(read(path, "The product file"), str(path))
+
+
+def read(path: str | Path, what: str, kind: str = "file", make: str = "") -> bytes:
+    """The bytes of a file that the operator named; ``make`` says how to come by one.
+
+    Raises ``ConfigError``: ``KIND-missing``, ``KIND-unreadable`` where it is there.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise unreadable(path, what, kind, error, make) from None
+
+
+_NO_FILE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)
+"""There is no such file, or something that is none; None is said of what cannot be asked."""
+
+
+def unreadable(
+    path: str | Path, what: str, kind: str, error: OSError, make: str = ""
+) -> ConfigError:
+    """Why a file that the operator named could not be read, and what to do."""
+    gone = error.errno in _NO_FILE
+    closed = f"run this as a user who may read it, such as that of the server{_owner(path)}"
+    advice = make if gone else closed if isinstance(error, PermissionError) else ""
+    return ConfigError(
+        f"{kind}-{'missing' if gone else 'unreadable'}",
+        f"{what} {path} cannot be read ({error.strerror}){advice and '; '}{advice}.",
+    )
+
+
+def _owner(path: str | Path) -> str:
+    with suppress(OSError, KeyError):
+        return f" (it belongs to {Path(path).owner()})"
+    return ""
+
+
+def _typed(kind: type, table: object, where: str, prefix: str) -> dict[str, Any]:
+    """The entries of ``table``, each of the type of the field of ``kind`` with its name."""
+    if not isinstance(table, Mapping):
+        raise ConfigError("config-invalid", f"{where}: [{prefix[:-1]}] must be a table.")
+    defaults = {entry.name: getattr(kind(), entry.name) for entry in fields(kind)}
+    found = {}
+    for name, value in table.items():
+        if name not in defaults or name in _TABLES:
+            known = ", ".join(sorted(set(defaults)))
+            raise ConfigError(
+                "config-invalid", f"{where}: {prefix}{name} is unknown; known are {known}."
+            )
+        found[name] = _value(value, defaults[name], f"{where}: {prefix}{name}")
+        if (most := _LARGEST.get(prefix + name)) is not None and value > most:
+            raise ConfigError("config-invalid", f"{where}: {prefix}{name} is {most} at most.")
+    return found
+
+
+def _value(value: object, default: object, where: str) -> object:
+    if isinstance(default, tuple):
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise ConfigError("config-invalid", f"{where} must be a list of texts.")
+    if isinstance(default, str) and isinstance(value, str):
+        return value
+    if isinstance(default, bool) and isinstance(value, bool):
+        return value
+    number = isinstance(default, int | float) and not isinstance(default, bool)
+    if number and type(value) in (int, type(default)):
+        assert isinstance(value, int | float)
+        if not 0 < value < math.inf:  # TOML knows nan and inf
+            raise ConfigError("config-invalid", f"{where} must be more than 0, and a number.")
+        return value
+    kind = "a text" if isinstance(default, str) else "a number" if number else "true or false"
+    raise ConfigError("config-invalid", f"{where} must be {kind}.")
+
+
+TEMPLATE = """# What mars-server serves, and from where. Check: mars-server check --config FILE
+# Options on the command line win over this file.
+
+# Where tor (or a front server) reaches us: a unix socket or a loopback address, nothing else.
+bind = "unix:/run/mars/motd.sock"
+
+# The signed document. Replace it by renaming a new one onto it; it is taken over within a second
+# if it verifies, otherwise the old one stays.
+motd = "/var/lib/mars/motd.json"
+
+# product.toml and trust.json of the publisher (mars-motd init, mars-motd trust).
+product = "/etc/mars/product.toml"
+trust = "/etc/mars/trust.json"
+
+# Access logs: a day, the path, allow-listed values, a status and a size in each line.
+log = "/var/log/mars"
+# mars-server doctor complains about a log that is older than this many days.
+keep_days = 30
+
+# Processes on this socket. One answers thousands of requests a second.
+workers = 1
+
+# More names that clients may use as Host, beside the onion service's and localhost.
+hosts = []
+
+# Counts and the published site; leave empty what this machine does not do.
+db = "sqlite:////var/lib/mars/counts.db"
+site = "/var/lib/mars/site"
+# Keeps charts of the ranges that visitors choose over a restart; empty for memory alone.
+chart_cache = ""
+
+# Prometheus metrics on a unix socket; empty for none.
+metrics = ""
+
+# A SOCKS port of a tor on this machine, so that "mars-server status" can fetch our own onion.
+socks = "127.0.0.1:9050"
+
+[onion]
+# With both set, "serve" adds the onion service to the running tor and keeps it there.
+# Leave both empty if the lines of "mars-server onion torrc" stand in tor's torrc.
+folder = "/var/lib/tor/mars"
+control = "unix:/run/tor/control"
+# control_password_file = "/etc/mars/control-password"
+port = 80
+# balanced = true    for a backend behind Onionbalance; see docs/onion.md
+
+# [limits] holds caps and deadlines; the defaults are right for an onion service.
+# connections = 4096          open at once in one process
+# idle = 20.0                 seconds until a complete request head
+# request = 60.0              seconds for a request with its body
+# write = 120.0               seconds until the client has taken the answer
+# hits_per_circuit = 3        answers that are counted on one Tor circuit
+"""

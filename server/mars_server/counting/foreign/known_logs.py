@@ -1,0 +1,179 @@
+"""Recognises logs among the sources of the database, and says what of them is to be counted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
+from hashlib import blake2b
+
+from mars_server.counting.foreign.identity import (
+    BLANK,
+    Face,
+    Source,
+    Verdict,
+    akin,
+    holds,
+    identify,
+    same_start,
+)
+from mars_server.counting.foreign.probe import LogMovedError, Probe, spans, written_on
+from mars_server.counting.store_port import Advance, Ledger
+from mars_server.counting.tasks import Done, Piece, Task, Whole
+
+# --- What the database keeps to know a log again: its hashes under a key that is not in there ---
+
+OWN = "own"
+"""In the place of an own log's tail: a line ends there, and no more."""
+
+
+class Marks:
+    """Turns what is seen of a log into what the database knows of it."""
+
+    def __init__(self, key: Callable[[], bytes]) -> None:
+        """``key`` is asked for at the first log that is not our own; what it raises is raised."""
+        self._find_key = key
+
+    @cached_property
+    def _key(self) -> bytes:
+        return self._find_key()
+
+    def face(self, face: Face) -> Face:
+        return replace(
+            face,
+            ladder=self.ladder(face.own, face.ladder),
+            tail_at=lambda position: self.tail(face.own, face.tail_at(position)),
+            inode=self.inode(face.own, face.inode),
+            blank=self.blank(face.own),
+        )
+
+    def blank(self, own: str | None) -> str:
+        """``BLANK`` as it stands in the ladders of logs that are not our own."""
+        return BLANK if own else self.ladder(None, (BLANK,))[0]
+
+    def ladder(self, own: str | None, rungs: Iterable[str]) -> tuple[str, ...]:
+        return () if own else tuple(self._sealed(b"rung", rung)[:16] for rung in rungs)
+
+    def tail(self, own: str | None, tail: str) -> str:
+        """Empty where ``tail`` is: no line ends there."""
+        if own or not tail:
+            return tail and OWN
+        return self._sealed(b"tail", tail)
+
+    def inode(self, own: str | None, inode: str | None) -> str | None:
+        """Its time of birth may be that of the first request."""
+        return None if own or inode is None else self._sealed(b"inode", inode)
+
+    def archive(self, own: str | None, fingerprint: str | None) -> str | None:
+        """An archive bears the time of its log's last line; that of our own logs tells nothing."""
+        return fingerprint if own or fingerprint is None else self._sealed(b"archive", fingerprint)
+
+    def _sealed(self, kind: bytes, value: str) -> str:
+        return blake2b(value.encode(), digest_size=16, key=self._key, person=kind).hexdigest()
+
+
+class Register:
+    """The known sources, those found in this pass included."""
+
+    def __init__(self, ledger: Ledger, span: int) -> None:
+        self._span = span
+        self._ledger = ledger
+        self._sources = {one.id: one for one in ledger.sources()}
+        self._held: set[int] = set()
+        self.marks = Marks(ledger.key)
+        self._timed: defaultdict[str, list[Sequence[str]]] = defaultdict(list)
+        """Ladders of this pass's logs whose lines hold a time of day, by their first rung."""
+
+    def expect(self, probes: Iterable[Probe]) -> None:
+        """All logs of this pass: a source whose inode or archive still holds its bytes is no other
+        log, and a copy cut within the lines of midnight is not timeless where the whole log lies by
+        it."""
+        known = list(self._sources.values())
+        for found in probes:
+            if found.own is None and found.ladder and not found.timeless:
+                rungs = self.marks.ladder(None, found.ladder)
+                self._timed[rungs[0]].append(rungs)
+            if found.length is not None and found.timeless:
+                with suppress(LogMovedError):
+                    face = self.marks.face(found.face())
+                    self._held.update(source.id for source in holds(face, known))
+            elif (source := self.archived(found)) is not None:
+                self._held.add(source)
+
+    def plan(self, found: Probe) -> tuple[Verdict, list[Task]]:
+        """For a plain log who it is and the tasks; for another the tasks that will tell.
+
+        Raises ``StateError`` (``log-changed``) and ``LogMovedError``.
+        """
+        if found.length is None:
+            return Verdict(None, None), self._stream(found)
+        verdict = self._identify(found.face())
+        if verdict.start is None:
+            return verdict, []
+        if verdict.changed:
+            start = written_on(found, verdict.start)
+            # By a span of nothing at its end it is known the next time.
+            return replace(verdict, start=start), [*spans(found, start, self._span, empty=True)]
+        return verdict, [*spans(found, verdict.start, self._span)]
+
+    def _stream(self, found: Probe) -> list[Task]:
+        return [] if self.archived(found) is not None else [self.stream(found)]
+
+    def archived(self, found: Probe) -> int | None:
+        """The source of an archive that is counted to its end."""
+        mark = self.marks.archive(found.own, found.fingerprint)
+        return None if mark is None else self._ledger.archived(mark)
+
+    def stream(self, found: Probe) -> Whole:
+        """The task that tells who a stream is: it reports at each position it may continue."""
+        known = self._sources.values()
+        if found.own is not None:
+            maybe = [one for one in known if one.own == found.own]
+        else:
+            rungs = self.marks.ladder(None, found.ladder)
+            maybe = akin(rungs, self.marks.blank(None), known) if rungs else list(known)
+        cuts = tuple(sorted({one.position for one in maybe}))
+        return Whole(found.path, found.format, cuts, found.stamp)
+
+    def settle(self, done: Done) -> tuple[Verdict, Sequence[Piece]]:
+        """Who a stream was, and those of its pieces that are not yet counted.
+
+        Raises ``StateError`` (``log-changed``).
+        """
+        tails = {piece.end: piece.tail for piece in done.pieces}
+        face = Face(
+            own=done.own,
+            ladder=done.ladder,
+            timeless=done.timeless,
+            length=done.pieces[-1].end,
+            tail_at=lambda position: tails.get(position, ""),
+            cut_short=done.cut_short,
+        )
+        verdict = self._identify(face)
+        start = face.length if verdict.start is None else verdict.start
+        if verdict.changed:
+            start = min((end for end in tails if end >= start), default=face.length)
+            verdict = replace(verdict, start=start)
+        return verdict, [piece for piece in done.pieces if piece.end > start]
+
+    def _identify(self, face: Face) -> Verdict:
+        face = self.marks.face(face)
+        if face.timeless and face.ladder:
+            timed = self._timed[face.ladder[0]]
+            face = replace(face, timeless=not any(same_start(face.ladder, one) for one in timed))
+        verdict = identify(face, self._sources.values(), self._held)
+        if verdict.source is not None:
+            self._held.add(verdict.source.id)
+        return verdict
+
+    def moved(self, number: int, step: Advance) -> None:
+        """The database knows ``step`` now, as source ``number``."""
+        for other in self._sources.values():
+            if step.inode is not None and other.inode == step.inode:
+                self._sources[other.id] = replace(other, inode=None)
+        self._sources[number] = Source(
+            number, step.own, step.ladder, step.position, step.tail, step.inode, step.timeless
+        )
+        self._held.add(number)

@@ -1,0 +1,223 @@
+"""A first look at a log: what it is and how long, before anything is counted."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import pairwise
+from typing import IO
+
+from mars.errors import StateError
+from mars_server.counting import formats
+from mars_server.counting.blocks import NUL
+from mars_server.counting.foreign.identity import HEAD, WINDOW, Face, is_timeless, ladder, tail
+from mars_server.counting.foreign.same_file import Seen, inode, stamp
+from mars_server.counting.streams import STDIN, Stream, compression, open_raw, shown
+from mars_server.counting.tasks import Span
+from mars_server.daylog.format import Gap, declared, gap, own_id
+
+
+class LogMovedError(StateError):
+    """The log has another name by now, or another place in its file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            "log-moved",
+            f"{shown(path)} was rotated while it was read; what is left of it counts next time.",
+        )
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a first look shows. No byte of the log is kept."""
+
+    path: str
+    format: str
+    own: str | None = None
+    ladder: tuple[str, ...] = ()
+    timeless: bool = False
+    gap: Gap | None = None
+    releases: frozenset[str] = frozenset()
+    """Those that the log declares (``identity.declared``)."""
+    size: int = 0
+    """Bytes as stored; 0 where unknown."""
+    length: int | None = None
+    """Bytes up to the last LF of a plain file; None where only reading it all will tell."""
+    inode: str | None = None
+    seen: Seen | None = None
+    """Of a plain file."""
+    stamp: tuple[int, int] | None = None
+    fingerprint: str | None = None
+    """Of a compressed local file: by inode, size and time, since its bytes would tell of lines."""
+
+    @property
+    def family(self) -> str | None:
+        """Logs of one family may be one source, so they are looked at one after another; a stream
+        (None) may be any."""
+        if self.path == STDIN:
+            return None
+        return self.own or (self.ladder[0] if self.ladder else self.path)
+
+    def face(self) -> Face:
+        """Of a plain file alone."""
+        return Face(
+            own=self.own,
+            ladder=self.ladder,
+            timeless=self.timeless,
+            length=self.length or 0,
+            tail_at=self._tail_at,
+            inode=self.inode,
+        )
+
+    def _tail_at(self, position: int) -> str:
+        """Raises ``LogMovedError``."""
+        with open_raw(self.path) as raw:
+            if self.seen is None or not self.seen.is_still(raw):
+                raise LogMovedError(self.path)
+            start = max(0, position - WINDOW)
+            raw.seek(start)
+            return tail(_read(raw, position - start))
+
+
+def probe(path: str, format_name: str = formats.AUTO) -> Probe:
+    """Raises ``StateError`` (``log-unreadable``) and ``OSError``."""
+    if path == STDIN:
+        return Probe(path, format_name)
+    with open_raw(path) as raw:
+        size = raw.seek(0, os.SEEK_END)
+        raw.seek(0)
+        kind = compression(raw.read(8))
+        raw.seek(0)
+        if kind:
+            return _compressed(path, format_name, raw, size)
+        return _plain(path, format_name, raw, size)
+
+
+def _plain(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe:
+    length = _end_of_lines(raw, size)
+    start = _first(raw, length)
+    raw.seek(start)
+    head = _read(raw, min(HEAD, length - start))
+    return Probe(
+        path,
+        _format(format_name, head),
+        own_id(head),
+        ladder(head),
+        is_timeless(head),
+        gap(head),
+        declared(head),
+        size,
+        length,
+        inode(raw),
+        Seen.of(raw, len(head), start),
+    )
+
+
+def _compressed(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe:
+    head = b""
+    with closing(Stream(raw, path)) as stream:
+        for chunk in stream.chunks():
+            head = (head + chunk).lstrip(NUL)
+            if len(head) >= HEAD:
+                break
+    head = head[:HEAD] if len(head) >= HEAD else head[: head.rfind(b"\n") + 1]
+    return Probe(
+        path,
+        _format(format_name, head),
+        own_id(head),
+        ladder(head),
+        is_timeless(head),
+        gap(head),
+        declared(head),
+        size,
+        stamp=stamp(raw),
+        fingerprint=_fingerprint(raw),
+    )
+
+
+def _format(name: str, head: bytes) -> str:
+    return formats.detect(head) if name == formats.AUTO else name
+
+
+def _fingerprint(raw: IO[bytes]) -> str | None:
+    """None where nothing tells a file from another that takes its place."""
+    if (number := inode(raw)) is None:
+        return None
+    named = f"{number} {stamp(raw)}".encode()
+    return blake2b(named, digest_size=16, person=b"mars-archive").hexdigest()
+
+
+def _first(raw: IO[bytes], end: int) -> int:
+    """The position of the first byte before ``end`` that is no NUL."""
+    raw.seek(0)
+    at = 0
+    while at < end and (data := raw.read(min(WINDOW, end - at))):
+        rest = data.lstrip(NUL)
+        if rest:
+            return at + len(data) - len(rest)
+        at += len(data)
+    return at
+
+
+def _end_of_lines(raw: IO[bytes], size: int) -> int:
+    """The position after the last LF before ``size``."""
+    end = size
+    while end > 0:
+        start = max(0, end - WINDOW)
+        raw.seek(start)
+        found = _read(raw, end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+def _read(raw: IO[bytes], size: int) -> bytes:
+    data = b""
+    while len(data) < size and (more := raw.read(size - len(data))):
+        data += more
+    return data
+
+
+def spans(
+    found: Probe, start: int, size: int, end: int | None = None, *, empty: bool = False
+) -> list[Span]:
+    """``start`` to ``end`` (None: the last LF) of a plain log, in spans of about ``size`` bytes;
+    with ``empty`` one span where there is nothing."""
+    if found.seen is None:
+        return []
+    length = (found.length or 0) if end is None else end
+    marks = [start]
+    with open_raw(found.path) as raw:
+        while length - marks[-1] > size + size // 2:
+            marks.append(_after_lf(raw, marks[-1] + size, length))
+    if marks[-1] < length or (empty and marks == [length]):
+        marks.append(length)
+    return [
+        Span(found.path, found.format, a, b, found.seen, found.releases) for a, b in pairwise(marks)
+    ]
+
+
+def written_on(found: Probe, position: int) -> int:
+    """Where whole lines begin that do not stand before ``position``: after an LF, or where NULs are
+    in the place of what a power cut took. At most the log's length."""
+    length = found.length or 0
+    if position >= length:
+        return length
+    with open_raw(found.path) as raw:
+        raw.seek(max(0, position - 2))
+        return position if _read(raw, 2) == NUL * 2 else _after_lf(raw, position, length)
+
+
+def _after_lf(raw: IO[bytes], position: int, length: int) -> int:
+    """The first position not before ``position`` that stands after an LF."""
+    at = position - 1
+    raw.seek(at)
+    while at < length and (data := raw.read(WINDOW)):
+        found = data.find(b"\n")
+        if found >= 0:
+            return min(length, at + found + 1)
+        at += len(data)
+    return length

@@ -1,0 +1,267 @@
+"""Removes logs that are counted and published, and forgets what identified them.
+
+A log goes when all of this holds: it is counted to its last line; every week that it has hits of
+is closed (published, or left out), so that its lines could only be dropped if they came again; its
+last hit is older than the days to keep, and so is its last change; and its lines are in a format
+that was read. Anything else stays, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+from mars.errors import MarsError, StateError
+from mars.wire.query import AllowList
+from mars_server.common.calendar import iso_week
+from mars_server.counting.foreign.identity import LEAST, Verdict
+from mars_server.counting.foreign.known_logs import Register
+from mars_server.counting.foreign.probe import Probe, probe
+from mars_server.counting.sizes import Sizes
+from mars_server.counting.store_port import Ledger
+from mars_server.counting.streams import STDIN, Stream, is_url, open_raw
+from mars_server.counting.tally import is_unread
+from mars_server.counting.tasks import perform
+
+DAY = 86_400
+YEAR = 366 * DAY
+"""Seconds."""
+NANOSECONDS = 1_000_000_000
+"""In a second."""
+_FIRST_DAY = date(1970, 1, 1).toordinal()
+
+Mark = tuple[int, int, int, int]
+"""Device, inode, size in bytes and time of the last change in nanoseconds."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the database knows of a source's age."""
+
+    id: int
+    first_day: str | None
+    last_day: str | None
+    counted: int
+    """Unix time."""
+    lines: int = 0
+    unread: int = 0
+    """Of its lines, about how many fit no format."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The weeks with hits that are not closed yet, and the last day (ISO) that is old enough to go.
+
+    Asked for the open weeks and not for the published ones: a stray line of a wrong clock makes a
+    log reach over years in which it holds nothing.
+    """
+
+    open: frozenset[str]
+    until: str
+
+    def spares(self, known: Known) -> str | None:
+        """Why the log must stay, or None."""
+        first, last = known.first_day or known.last_day, known.last_day
+        if first is None or last is None:
+            counted = day_of(known.counted)
+            return None if counted <= self.until else "too young"
+        # Whatever it is dated, no line is younger than its counting; a day more for time zones.
+        last = min(last, day_of(known.counted + DAY))
+        first = min(first, last)
+        if last > self.until:
+            return "too young"
+        open_weeks = sorted(week for week in self.open if iso_week(first) <= week <= iso_week(last))
+        return f"week {open_weeks[0]} is not published" if open_weeks else None
+
+    def awaits(self, known: Known) -> bool:
+        """Whether a week to come holds a hit of it, which a copy would add once more.
+
+        Of a clock that is wrong by more than a year no week is waited for.
+        """
+        last = known.last_day
+        if last is None or last > day_of(known.counted + YEAR):
+            return False
+        return iso_week(last) in self.open
+
+
+@dataclass(frozen=True)
+class Fate:
+    """One log: its reason to stay, or None when it is to go."""
+
+    path: str
+    reason: str | None
+    source: int | None = None
+    """The id that it is known by; None where it is not."""
+    bare: bool = False
+    """Too short to hold a hit, so that no source is needed to know it."""
+    mark: Mark | None = None
+    """Of the file that was judged."""
+    left: bool = False
+    """It was to go, and could not be removed."""
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it may hold what was never counted, or be a part of any log."""
+        return self.source is None and not self.bare
+
+
+def day_of(seconds: int) -> str:
+    """The UTC day of a Unix time."""
+    return date.fromordinal(_FIRST_DAY + seconds // DAY).isoformat()
+
+
+def policy(open_weeks: Iterable[str], now: int, keep_days: int) -> Policy:
+    until = date.fromordinal(_FIRST_DAY + now // DAY) - timedelta(keep_days + 1)
+    return Policy(frozenset(open_weeks), until.isoformat())
+
+
+def judge(
+    paths: Iterable[str], ledger: Ledger, known: Iterable[Known], rule: Policy
+) -> Iterator[Fate]:
+    """Decides each log's fate, one after another, for reading an archive may take minutes; changes
+    nothing."""
+    ages = {one.id: one for one in known}
+    looked = [_look(path) for path in paths]
+    register = Register(ledger, Sizes().span)
+    register.expect([one.probe for one in looked if not isinstance(one, Fate)])
+    for one in looked:
+        yield one if isinstance(one, Fate) else _fate(one, register, ages, rule)
+
+
+def remove(fate: Fate) -> Fate:
+    """Removes the log that was judged if it is to go; never another that has its name by now."""
+    if fate.reason is not None:
+        return fate
+    try:
+        if _mark(fate.path) != fate.mark:
+            return replace(fate, reason="changed or rotated while it was looked at", bare=False)
+        Path(fate.path).unlink()
+    except FileNotFoundError:
+        return replace(fate, reason="renamed or removed while it was looked at", bare=False)
+    except OSError:
+        return replace(fate, left=True)
+    return fate
+
+
+def forgettable(
+    fates: Collection[Fate], known: Collection[Known], rule: Policy, *, missing: bool
+) -> set[int]:
+    """The sources of the logs that are gone, but for those of which a copy stays; and with
+    ``missing`` also of those that would go, but of which no log is there any more.
+
+    Whoever forgets a log that is still there counts it anew, as lines that came too late.
+    """
+    gone = {fate.source for fate in fates if fate.source is not None}
+    if missing:
+        gone |= {one.id for one in known if rule.spares(one) is None}
+    stay = {fate.source for fate in fates if fate.reason or fate.left}
+    return gone - stay - {one.id for one in known if rule.awaits(one)}
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """A local log at first sight."""
+
+    probe: Probe
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """What is counted of a log."""
+
+    source: int | None
+    ended: bool
+    """Whether nothing of it is left to count."""
+    bare: bool = False
+    """As in ``Fate``."""
+
+
+def _look(path: str) -> _Looked | Fate:
+    if path == STDIN or is_url(path):
+        return Fate(path, "not a local file")
+    if Path(path).is_symlink():
+        return Fate(path, "a link; name the log itself")
+    try:
+        mark = _mark(path)  # first, so that it is not newer than what is read
+        return _Looked(probe(path), mark)
+    except MarsError as error:
+        return Fate(path, error.message)
+    except OSError as error:
+        return Fate(path, error.strerror or "no access")
+
+
+def _mark(path: str) -> Mark:
+    """Raises ``OSError``."""
+    status = Path(path).lstat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _fate(looked: _Looked, register: Register, ages: dict[int, Known], rule: Policy) -> Fate:
+    path, mark = looked.probe.path, looked.mark
+    try:
+        found = _counted(looked.probe, register)
+    except MarsError as error:
+        return Fate(path, error.message)
+    except OSError as error:
+        return Fate(path, error.strerror or "no access")
+    age = None if found.source is None else ages.get(found.source)
+    if age is None and not found.bare:
+        return Fate(path, "never counted")
+    fate = Fate(path, None, found.source, found.bare, mark)
+    if not found.ended:
+        return replace(fate, reason="not counted to its end")
+    if day_of(mark[-1] // NANOSECONDS) > rule.until:
+        return replace(fate, reason="changed lately")
+    if age and is_unread(age.lines, age.unread):
+        told = f"some {age.unread} of its {age.lines} lines fit no known format and were not read"
+        return replace(fate, reason=told)
+    return replace(fate, reason=rule.spares(age) if age else None)
+
+
+def _counted(found: Probe, register: Register) -> _Counted:
+    if found.length is None:
+        return _archive(found, register)
+    if found.length < LEAST:
+        return _Counted(None, found.length == found.size, bare=True)
+    verdict, tasks = register.plan(found)
+    _unchanged(verdict)
+    ended = not tasks and found.length == found.size
+    return _Counted(verdict.source.id if verdict.source else None, ended)
+
+
+def _archive(found: Probe, register: Register) -> _Counted:
+    done = perform(register.stream(found), _NOBODY)
+    if done.problem is not None:
+        raise MarsError(*done.problem)
+    ended = not done.cut_short and _last_byte(found.path) in (b"", b"\n")
+    if not done.pieces or done.pieces[-1].end < LEAST:
+        return _Counted(None, ended, bare=True)
+    source = register.archived(found)
+    if source is not None:  # held by this very file, so that no log is recognised as it any more
+        return _Counted(source, ended)
+    verdict, left = register.settle(done)
+    _unchanged(verdict)
+    return _Counted(verdict.source.id if verdict.source else None, ended and not left)
+
+
+def _unchanged(verdict: Verdict) -> None:
+    """Raises ``StateError`` (``log-changed``)."""
+    if verdict.changed:
+        raise StateError("log-changed", "changed after it had been counted, so count it once more")
+
+
+def _last_byte(path: str) -> bytes:
+    """Of what an archive holds; lines are counted up to the last LF alone."""
+    last = b""
+    with open_raw(path) as raw, closing(Stream(raw, path)) as stream:
+        for chunk in stream.chunks():
+            last = chunk[-1:] or last
+    return last
+
+
+_NOBODY = AllowList({})
+"""Values do not matter where only bytes are compared."""

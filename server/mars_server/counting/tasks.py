@@ -1,0 +1,174 @@
+"""The unit of work that every driver runs, here or elsewhere: one span of a log, or one stream.
+
+Tasks and results are small and hold nothing of a line: no address leaves the block it stood in.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from mars.errors import MarsError, StateError
+from mars.wire.query import AllowList
+from mars_server.counting import formats
+from mars_server.counting.blocks import Lines, Watch, cut
+from mars_server.counting.foreign.identity import WINDOW, is_timeless, ladder, tail
+from mars_server.counting.foreign.same_file import Seen, limited, stamp
+from mars_server.counting.streams import STDIN, Stream, open_raw, shown
+from mars_server.counting.tally import Counting, Rules, Tally
+from mars_server.daylog.format import Gap, declared, gap, own_id
+
+
+@dataclass(frozen=True)
+class Span:
+    """Whole lines of a plain log: bytes ``start`` to ``end``, both after an LF."""
+
+    path: str
+    format: str
+    start: int
+    end: int
+    seen: Seen
+    releases: frozenset[str] = frozenset()
+    """Those that the log declares."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A log that can only be read from its start; ``cuts`` are positions to report at, sorted."""
+
+    path: str
+    format: str
+    cuts: tuple[int, ...] = ()
+    stamp: tuple[int, int] | None = None
+    """Of a local archive, as it was looked at (``stamp``)."""
+
+
+Task = Span | Whole
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The lines up to ``end`` that are in no piece before, and the tail's hash there."""
+
+    end: int
+    tail: str
+    tally: Tally
+
+
+@dataclass(frozen=True)
+class Done:
+    """A task's result. Only a ``Whole`` tells who it is (``own`` to ``gap``)."""
+
+    pieces: tuple[Piece, ...] = ()
+    """Empty where there was no whole line, or where it was another log that was read."""
+    own: str | None = None
+    ladder: tuple[str, ...] = ()
+    timeless: bool = False
+    gap: Gap | None = None
+    cut_short: bool = False
+    problem: tuple[str, str] | None = None
+    """Reason code and sentence; then nothing of the task may be stored."""
+
+
+def elsewhere(task: Task) -> Task:
+    """The task for another machine, where devices and inodes have other numbers."""
+    return replace(task, seen=replace(task.seen, inode=None)) if isinstance(task, Span) else task
+
+
+def perform(task: Task, allow: AllowList) -> Done:
+    """Runs one task; problems with the log are in the result, not raised."""
+    try:
+        return _span(task, allow) if isinstance(task, Span) else _whole(task, allow)
+    except MarsError as error:
+        return Done(problem=(error.reason, error.message))
+    except OSError as error:
+        return Done(problem=("log-unreadable", f"{shown(task.path)}: {error.strerror or error}."))
+
+
+def _span(task: Span, allow: AllowList) -> Done:
+    rules = Rules(allow.also(task.releases), task.format)
+    counting = Counting(rules)
+    lines = Lines(formats.named(rules.format).shorten)
+    size = task.end - task.start
+    with open_raw(task.path) as raw:
+        if not task.seen.is_still(raw):
+            return Done()
+        before = min(task.start, WINDOW)
+        raw.seek(task.start - before)
+        watch = Watch(b"".join(limited(raw, before)))
+        for chunk in limited(raw, size):
+            watch.see(chunk)
+            counting.add(lines.feed(chunk))
+        # Rotated by copytruncate meanwhile, it may hold new lines in the place of the old ones.
+        if watch.whole != size or not task.seen.is_still(raw):
+            return Done()
+    return Done((Piece(task.end, tail(watch.tail), counting.take()),))
+
+
+def _whole(task: Whole, allow: AllowList) -> Done:
+    with open_raw(task.path) as raw, closing(Stream(raw, task.path)) as stream:
+        if task.stamp is not None and task.stamp != stamp(raw):
+            return Done()
+        if task.format == formats.AUTO:
+            task = replace(task, format=formats.detect(stream.head()))
+        watch = Watch()
+        rules = Rules(allow.also(declared(stream.head())), task.format)
+        pieces = tuple(_pieces(task, stream, watch, rules))
+    head = watch.head
+    return Done(pieces, own_id(head), ladder(head), is_timeless(head), gap(head), stream.cut_short)
+
+
+def _pieces(task: Whole, stream: Stream, watch: Watch, rules: Rules) -> Iterator[Piece]:
+    counting = Counting(rules)
+    lines = Lines(formats.named(rules.format).shorten)
+    marks = frozenset(task.cuts)
+    end = 0
+    for chunk in cut(stream.chunks(), task.cuts):
+        watch.see(chunk)
+        counting.add(lines.feed(chunk))
+        if watch.seen in marks and watch.whole == watch.seen:
+            end = watch.whole
+            yield Piece(end, tail(watch.tail), counting.take())
+    if watch.whole > end:
+        yield Piece(watch.whole, tail(watch.tail), counting.take())
+
+
+AHEAD = 3
+"""Tasks under way per job: one runs, the others wait for it."""
+
+
+class Driver(Protocol):
+    def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
+        """Raises ``StateError`` (``worker-died``) where results are lost for good."""
+        ...
+
+
+def ahead(
+    tasks: Iterable[Task],
+    submit: Callable[[Task], Callable[[], Done]],
+    allow: AllowList,
+    limit: int,
+) -> Iterator[Done]:
+    """Results in order, with up to ``limit`` tasks submitted before their turn."""
+    under_way: deque[Callable[[], Done]] = deque()
+    for task in tasks:
+        if len(under_way) >= limit:
+            yield under_way.popleft()()
+        # Standard input belongs to this process.
+        under_way.append(_later(task, allow) if task.path == STDIN else submit(task))
+    while under_way:
+        yield under_way.popleft()()
+
+
+def _later(task: Task, allow: AllowList) -> Callable[[], Done]:
+    return lambda: perform(task, allow)
+
+
+def died() -> StateError:
+    return StateError(
+        "worker-died",
+        "A counting process was ended from outside; what was stored is right, run again.",
+    )

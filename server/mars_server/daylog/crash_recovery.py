@@ -1,0 +1,141 @@
+"""Parts of the access log whose process is gone: found by their lock, closed at the next start."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from itertools import chain
+from pathlib import Path
+
+from mars_server.daylog.external_sort import sorted_lines
+from mars_server.daylog.format import lost_line
+from mars_server.daylog.generation import (
+    LOG,
+    PART,
+    PartName,
+    parse_name,
+    parse_part,
+    same_file,
+    write_log,
+)
+
+_TEMPORARY = LOG + PART
+"""How the name ends under which a closed log is written until it is whole."""
+
+
+def close_leftovers(folder: Path) -> int:
+    """Closes what a crash left in ``folder``; how many generations that were.
+
+    A last line without its LF is dropped. Parts that a live process holds are left alone.
+    Raises ``OSError`` for the last one that could not be closed, when all have been tried.
+    """
+    closed, problem = 0, None
+    for part in sorted(chain(folder.glob(f"access-*{PART}"), folder.glob(f".access-*{PART}"))):
+        try:
+            closed += _tidy(part)
+        except OSError as error:
+            problem = error
+    if problem is not None:
+        raise problem
+    return closed
+
+
+def parts(folder: Path) -> list[PartName]:
+    """What the names of the parts in ``folder`` tell, those of live processes included."""
+    return [name for _, name in _named(folder)]
+
+
+def held(folder: Path) -> list[PartName]:
+    """The parts that live processes write. Raises ``OSError`` where one is not ours to look at."""
+    return [name for part, name in _named(folder) if _is_held(part)]
+
+
+def _named(folder: Path) -> list[tuple[Path, PartName]]:
+    found = ((part, parse_part(part.name)) for part in sorted(folder.glob(f"access-*{PART}")))
+    return [(part, name) for part, name in found if name is not None]
+
+
+def _is_held(part: Path) -> bool:
+    fd = _open(part)
+    if fd is None:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _tidy(part: Path) -> bool:
+    name = parse_part(part.name.removeprefix("."))
+    if name is not None:
+        return _close_leftover(part, name)
+    if part.name.endswith(_TEMPORARY):
+        _remove_temporary(part)
+    return False
+
+
+def _close_leftover(part: Path, name: PartName) -> bool:
+    fd = _lock(part)
+    if fd is None:
+        return False
+    try:
+        log = part.with_name(name.stem + LOG)
+        size = os.fstat(fd).st_size
+        anything = bool(size or name.lost)
+        if anything and not log.exists():
+            comment = lost_line(name.lost, name.day.isoformat())
+            write_log(log, name.token, sorted_lines(fd, size), comment)
+        part.unlink()
+    finally:
+        os.close(fd)
+    return anything
+
+
+def _lock(part: Path) -> int | None:
+    """A descriptor of the part, or None where it is not for us: a live process holds it, another
+    just closed it, or it is no file of ours (``_open``)."""
+    fd = _open(part)
+    if fd is None:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return None
+    if not same_file(part, fd):
+        os.close(fd)
+        return None
+    return fd
+
+
+def _open(part: Path) -> int | None:
+    """None where the part is gone, or is a link, a pipe or a folder that somebody put there."""
+    try:
+        fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        return None
+    return fd
+
+
+def _remove_temporary(temporary: Path) -> None:
+    """A half-written log of a process that died; its part is still there and says the same."""
+    stem = temporary.name.removesuffix(_TEMPORARY)
+    if parse_name(stem) is None:
+        return
+    parts = [part for part in temporary.parent.glob(f"{stem}*{PART}") if parse_part(part.name)]
+    locks = [_lock(part) for part in parts]
+    if None not in locks:
+        temporary.unlink(missing_ok=True)
+    for fd in locks:
+        if fd is not None:
+            os.close(fd)

@@ -1,0 +1,159 @@
+"""Proves from the files themselves that the logs hold no address and that retention ran."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+
+from mars.wire.query import AllowList
+from mars.wire.variables import VARIABLES
+from mars_server.daylog.format import COMMENT, RELEASE
+from mars_server.daylog.generation import LOG, PART, parse_name, parse_part
+from mars_server.operate.retention import Closed, closed_logs, settled
+from mars_server.serving.logline import LINE
+from mars_server.storage.overview import Overview
+
+_QUERY = re.compile(
+    "other|(?=[a-z])" + "".join(f"(?:(?:^|&){one.name}=(?:{one.form}|other))?" for one in VARIABLES)
+)
+"""What a query of ours looks like for any product; an IPv4 address has one number too many."""
+_PROBE = re.compile(r"\.probe-[0-9a-f]{8}\.part")
+_OTHERS = 0o007
+"""Permission bits of everybody else."""
+_GROUP_TOO = 0o077
+"""Those and the group's: in the folder the size and time of the open part tell of each answer."""
+_ENTER = 0o001
+"""That by which they may enter a folder."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. ``ok`` False means that a promise is broken."""
+
+    name: str
+    ok: bool
+    text: str
+
+
+def examine(
+    log: Path,
+    overview: Overview | None,
+    today: date,
+    keep_days: int,
+    allow: AllowList | None,
+    database: Path | None = None,
+) -> list[Finding]:
+    """Looks at every file in the log folder. No finding quotes a byte of a log.
+
+    ``overview`` None: no database, so nothing can be said of retention but the age. ``allow``
+    None: no product.toml, so values are compared with their form only. ``database``: the file of
+    the counts, where they are in one. Raises ``OSError``.
+    """
+    entries = sorted(log.iterdir())
+    files = [path for path in entries if path.is_file()]
+    return [
+        _strange(entries),
+        _lines(files, allow),
+        _modes(log, [*files, *_parts(database)]),
+        _retention(list(closed_logs(log)), overview, today, keep_days),
+    ]
+
+
+def _strange(entries: list[Path]) -> Finding:
+    strange = [path for path in entries if not _ours(path)]
+    text = f"{len(strange)} file(s) or folders are not ours; look at them, then move them away"
+    return Finding("files", not strange, text if strange else "only our own logs lie here")
+
+
+def _ours(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    name = path.name.removesuffix(PART) if path.name.endswith(LOG + PART) else path.name
+    if name.endswith(LOG):
+        return parse_name(name.removesuffix(LOG)) is not None
+    return parse_part(name.removeprefix(".")) is not None or _PROBE.fullmatch(name) is not None
+
+
+def _lines(files: list[Path], allow: AllowList | None) -> Finding:
+    total = wrong = 0
+    for path in files:
+        known, admitted = allow, _admitting(allow)
+        for line in _each_line(path):
+            total += 1
+            if known and (release := RELEASE.fullmatch(line)):
+                known = known.also([release[1].decode()])
+                admitted = _admitting(known)
+            found = LINE.fullmatch(line)
+            good = admitted(found[1] or b"") if found else COMMENT.fullmatch(line)
+            wrong += not good
+    if wrong:
+        return Finding("lines", False, f"{wrong} of {total} lines hold more than a log of ours may")
+    values = "allow-listed values" if allow else "values of the known form (no product.toml)"
+    return Finding("lines", True, f"{total} lines: a day, the path, {values}, status and size")
+
+
+def _admitting(allow: AllowList | None) -> Callable[[bytes], bool]:
+    return lru_cache(maxsize=4096)(lambda query: _admitted(query, allow))
+
+
+def _admitted(query: bytes, allow: AllowList | None) -> bool:
+    text = query.decode("ascii")
+    if not text:
+        return True
+    if allow is None:
+        return _QUERY.fullmatch(text) is not None
+    return allow.canonical(text) == f"?{text}"
+
+
+def _each_line(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n") or path.suffix != ".part":
+                yield line
+
+
+def _parts(database: Path | None) -> list[Path]:
+    """The database's own files, and copies beside it, in a folder that others may enter."""
+    if database is None or not database.exists() or not _open(database.parent, _ENTER):
+        return []
+    return [one for one in database.parent.iterdir() if one.name.startswith(database.name)]
+
+
+def _modes(log: Path, files: list[Path]) -> Finding:
+    growing = any(file.name.endswith(PART) for file in files)
+    if _open(log, _GROUP_TOO if growing else _OTHERS):
+        text = "other users may enter the folder, and see when the open log grows; chmod 700"
+        return Finding("modes", False, text)
+    readable = [path for path in files if _open(path, _OTHERS)]
+    if readable:
+        return Finding("modes", False, f"{len(readable)} file(s) are open to every user; chmod o=")
+    return Finding("modes", True, "no other user can read the logs or the file of the counts")
+
+
+def _open(path: Path, bits: int) -> bool:
+    try:
+        return bool(path.stat().st_mode & bits)
+    except FileNotFoundError:  # a write-ahead log, gone with the last who used it
+        return False
+
+
+def _retention(
+    logs: list[Closed], overview: Overview | None, today: date, keep_days: int
+) -> Finding:
+    old = [log for log in logs if (today - log.day).days > keep_days]
+    if old:
+        return Finding(
+            "retention", False, f"{len(old)} log(s) are older than {keep_days} days; count, publish"
+        )
+    if overview is None:
+        return Finding("retention", True, f"no log is older than {keep_days} days (no database)")
+    due = [log for log in logs if settled(log, overview.positions, overview.weeks)]
+    if due:
+        return Finding(
+            "retention", False, f"{len(due)} log(s) are counted and published: mars-server retain"
+        )
+    return Finding("retention", True, f"{len(logs)} log(s) wait to be counted and published")

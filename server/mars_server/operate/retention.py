@@ -1,0 +1,49 @@
+"""Deletes logs that are counted and published: what is not kept cannot be taken."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from mars_server.common.calendar import FIRST_WEEK, week_of
+from mars_server.daylog.generation import LOG, parse_name
+
+
+@dataclass(frozen=True)
+class Closed:
+    """One closed generation of our own access log."""
+
+    path: Path
+    day: date
+    token: str
+    size: int
+
+
+def closed_logs(folder: Path) -> Iterator[Closed]:
+    """The closed generations in ``folder``, oldest first. Raises ``OSError``."""
+    for path in sorted(folder.glob(f"access-*{LOG}")):
+        name = parse_name(path.stem)
+        if name is not None:
+            yield Closed(path, name[0], name[1], path.stat().st_size)
+
+
+def settled(log: Closed, positions: Mapping[str, int], weeks: Collection[str]) -> bool:
+    """Whether every byte of ``log`` is counted and its week is published, or never will be.
+
+    ``positions``: bytes counted of each generation by its id; ``weeks``: closed ISO weeks.
+    """
+    week = week_of(log.day)
+    return positions.get(log.token) == log.size and (week in weeks or week < FIRST_WEEK)
+
+
+def retain(
+    folder: Path, positions: Mapping[str, int], weeks: Collection[str], remove: bool = True
+) -> list[Closed]:
+    """Deletes (or with ``remove=False`` only lists) what is settled. Raises ``OSError``."""
+    gone = [log for log in closed_logs(folder) if settled(log, positions, weeks)]
+    for log in gone:
+        if remove:
+            log.path.unlink(missing_ok=True)
+    return gone

@@ -1,0 +1,271 @@
+"""One look at everything an operator answers for. Each check is a function of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mars import factory
+from mars.errors import MarsError
+from mars.ports import Request
+from mars.wire.onion import is_onion_host
+from mars_server.common.config import Config, load_product
+from mars_server.daylog.crash_recovery import held, parts
+from mars_server.daylog.generation import LOG, PartName, lost_in
+from mars_server.onion.folder import hostname
+from mars_server.onion.keeper import unnamed
+from mars_server.serving.app import CHECK_PATH
+from mars_server.serving.bind import parse_bind
+from mars_server.serving.launch import source
+from mars_server.serving.motd_source import read
+from mars_server.storage.database import open_database
+from mars_server.storage.overview import Overview, overview
+
+OK, WARN, FAIL, UNSET = "ok", "warn", "fail", "not-set"
+DAY = 86_400
+EXPIRY_WARNING = 7
+"""Days."""
+COUNT_EVERY = 2 * DAY
+"""Seconds without a count after which something is wrong with its timer."""
+PUBLISH_EVERY = 10 * DAY
+"""Seconds: a week is published two days after its end, so every seven."""
+LOW_DISK = 0.10
+FULL_DISK = 0.01
+"""Free shares of the disk that holds the logs."""
+STALE_DAYS = 1
+"""The open log's day may be yesterday for the moment around midnight."""
+_OTHERS = 0o077
+"""Permission bits of the group and of everybody else."""
+_CHECK = f"GET {CHECK_PATH} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode(
+    "ascii"
+)
+"""A look at ourselves must not be counted as a client's."""
+_UNHEALTHY = b"\nmars_log_healthy 0.0\n"
+
+
+@dataclass(frozen=True)
+class Check:
+    """``state`` is ``ok``, ``warn``, ``fail`` or ``not-set``; ``facts`` are for programs."""
+
+    name: str
+    state: str
+    text: str
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+def examine(config: Config, now: int) -> list[Check]:
+    """All checks at ``now`` (Unix seconds); none of them raises."""
+    return [
+        _safely(name, check)
+        for name, check in (
+            ("motd", lambda: _motd(config, now)),
+            ("server", lambda: _server(config)),
+            ("tor", lambda: _tor(config)),
+            ("onion", lambda: _onion(config)),
+            ("log", lambda: _log(config, now)),
+            ("count", lambda: _count(config, now)),
+            ("publication", lambda: _publication(config, now)),
+            ("disk", lambda: _disk(config)),
+        )
+    ]
+
+
+def _safely(name: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except MarsError as error:
+        state = WARN if error.reason == "database-missing" else FAIL  # as on the first day
+        return Check(name, state, str(error), {"reason": error.reason})
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        return Check(name, FAIL, f"{error.strerror or error}{where}", {"reason": "os-error"})
+
+
+def _motd(config: Config, now: int) -> Check:
+    document = source(config).load(now)
+    days = (document.expires - now) // DAY
+    facts = {"serial": document.serial, "days_left": days, "verified": document.verified}
+    if days < EXPIRY_WARNING:
+        return Check("motd", WARN, f"expires in {days} days; sign and deploy a new one", facts)
+    if document.unlisted:
+        return Check("motd", WARN, document.doubt, facts | {"unlisted": document.unlisted})
+    if not document.verified:
+        return Check("motd", WARN, "not verified: set trust to what clients pin", facts)
+    return Check("motd", OK, f"signed, {days} days to expiry", facts)
+
+
+def _server(config: Config) -> Check:
+    bind = parse_bind(config.bind)
+    address: str | tuple[str, int] = bind.path or (bind.host, bind.port)
+    family = socket.AF_UNIX if bind.path else _family(bind.host)
+    try:
+        answer = _exchange(family, address)
+    except OSError as error:
+        why = error.strerror or "no answer in time"
+        text = f"nobody answers at {bind} ({why}); is mars-server serve running?"
+        return Check("server", FAIL, text, {"reason": "server-unreachable"})
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200 "):
+        return Check("server", FAIL, "answers, but not with the MOTD")
+    if body != read(Path(config.motd)):
+        return Check("server", WARN, "serves another document than the file; was it refused?")
+    return Check("server", OK, f"answers on {bind} with the file's bytes")
+
+
+def _exchange(family: socket.AddressFamily, address: str | tuple[str, int]) -> bytes:
+    answer = b""
+    with socket.socket(family) as sock:
+        sock.settimeout(5.0)
+        sock.connect(address)
+        sock.sendall(_CHECK)
+        while part := sock.recv(65536):
+            answer += part
+    return answer
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _tor(config: Config) -> Check:
+    if not config.onion.control:
+        return Check("tor", UNSET, "no control port is set")
+    from mars_server.onion.control import connected
+
+    password = config.onion.control_password_file
+    with connected(config.onion.control, Path(password) if password else None) as tor:
+        version = tor.info("version").split(" ", 1)[0]
+        phase = tor.info("status/bootstrap-phase")
+        folders = [value for name, value in tor.services() if name == "HiddenServiceDir"]
+    wanted = str(Path(config.onion.folder).absolute())
+    facts = {"version": version, "bootstrapped": "PROGRESS=100" in phase}
+    if not facts["bootstrapped"]:
+        return Check("tor", FAIL, "tor is not bootstrapped; see its log", facts)
+    if config.onion.folder and wanted not in folders:
+        return Check("tor", FAIL, "tor runs without the onion service; is the server up?", facts)
+    return Check("tor", OK, f"tor {version} runs with the onion service", facts)
+
+
+def _onion(config: Config) -> Check:
+    folder = config.onion.folder
+    name = (hostname(folder) if folder else None) or _named(config)
+    if folder and name is None:
+        return Check("onion", FAIL, unnamed(folder), {"reason": "onion-key"})
+    if name is None or not config.socks:
+        return Check("onion", UNSET, "no onion service here, or no socks to reach it through")
+    url = f"http://{name}{CHECK_PATH}"
+    answer = factory.fetcher(config.socks).fetch(Request(url, deadline=90.0, expect=None))
+    if answer.status == 404:
+        text = f"the server answers 404 to its own address, http://{name}: it could not read it "
+        text += "when it looked, and hosts does not name it; what did serve say at its start?"
+        return Check("onion", FAIL, text, {"reason": "onion-key"})
+    same = answer.status == 200 and answer.body == read(Path(config.motd))
+    if not same:
+        return Check("onion", FAIL, "reached through Tor, but it serves something else")
+    return Check("onion", OK, f"reached through Tor: http://{name}", {"address": name})
+
+
+def _named(config: Config) -> str | None:
+    """The first onion address that the settings or the product name."""
+    names = list(config.hosts)
+    with contextlib.suppress(MarsError):  # "motd" tells
+        servers = load_product(config.product).servers
+        names += [server.removeprefix("http://") for server in servers]
+    return next(filter(is_onion_host, names), None)
+
+
+def _log(config: Config, now: int) -> Check:
+    folder = Path(config.log)
+    live = held(folder)
+    closed = [path for path in folder.glob(f"access-*{LOG}") if path.is_file()]
+    lost = sum(map(lost_in, closed)) + sum(part.lost for part in parts(folder))
+    facts: dict[str, object] = {"open": len(live), "closed": len(closed), "lost": lost}
+    if trouble := _unwritten(config, live, now):
+        return Check("log", FAIL, trouble, facts)
+    if folder.stat().st_mode & _OTHERS:
+        text = f"other users may see when the open log grows: chmod 700 {folder}"
+        return Check("log", WARN, text, facts)
+    if lost:
+        text = f"{lost} answer(s) are missing in the logs: the disk refused their lines"
+        return Check("log", WARN, text, facts)
+    return Check("log", OK, f"{facts['open']} open, {facts['closed']} closed", facts)
+
+
+def _unwritten(config: Config, live: list[PartName], now: int) -> str:
+    """Why nothing is being counted, an empty text where it is.
+
+    A part that no process holds is what a crash left. Nothing is written to find out.
+    """
+    if not live:
+        return "no open log: no server is writing one"
+    last = max(part.day for part in live)
+    if (datetime.fromtimestamp(now, UTC).date() - last).days > STALE_DAYS:
+        return f"the open log is of {last}: the server hangs"
+    if os.statvfs(config.log).f_flag & os.ST_RDONLY:
+        return "the disk of the logs is read-only: answers are served but not counted"
+    if config.metrics and _UNHEALTHY in _metrics(config.metrics):
+        return "the server cannot write its log: answers are served but not counted (its stderr)"
+    return ""
+
+
+def _metrics(path: str) -> bytes:
+    """Nothing where nobody answers, which says nothing of the log."""
+    try:
+        return _exchange(socket.AF_UNIX, path)
+    except OSError:
+        return b""
+
+
+def _count(config: Config, now: int) -> Check:
+    if not config.db:
+        return Check("count", UNSET, "no database is set")
+    last = _overview(config.db).counted
+    if last is None:
+        return Check("count", WARN, "nothing was counted yet: mars-server count")
+    facts: dict[str, object] = {"seconds_ago": now - last}
+    state = WARN if now - last > COUNT_EVERY else OK
+    return Check("count", state, f"last counted {_ago(now - last)} ago", facts)
+
+
+def _publication(config: Config, now: int) -> Check:
+    if not config.db:
+        return Check("publication", UNSET, "no database is set")
+    found = _overview(config.db)
+    ran = found.publish_ran
+    if found.published is None and ran is not None and now - ran <= PUBLISH_EVERY:
+        text = "no week is due yet: each is two days after its end, once its logs are counted"
+        return Check("publication", OK, text)
+    if found.published is None:
+        return Check("publication", WARN, "no week was published yet: mars-server publish")
+    facts: dict[str, object] = {"week": max(found.weeks), "seconds_ago": now - found.published}
+    state = WARN if now - found.published > PUBLISH_EVERY else OK
+    ago = _ago(now - found.published)
+    return Check("publication", state, f"{max(found.weeks)} was published {ago} ago", facts)
+
+
+def _overview(url: str) -> Overview:
+    engine = open_database(url, create=False, write=False)
+    try:
+        return overview(engine)
+    finally:
+        engine.dispose()
+
+
+def _ago(seconds: int) -> str:
+    return f"{seconds // DAY} days" if seconds >= 2 * DAY else f"{seconds // 3600} hours"
+
+
+def _disk(config: Config) -> Check:
+    if not Path(config.log).is_dir():
+        return Check("disk", FAIL, f"the folder of the logs is gone: {config.log}")
+    usage = shutil.disk_usage(config.log)
+    share = usage.free / usage.total
+    facts: dict[str, object] = {"free_bytes": usage.free, "free_percent": int(share * 100)}
+    state = FAIL if share < FULL_DISK else WARN if share < LOW_DISK else OK
+    return Check("disk", state, f"{int(share * 100)} % free where the logs are", facts)

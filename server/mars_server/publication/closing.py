@@ -1,0 +1,312 @@
+"""Closes weeks: decides which are due, composes them once, and hands out what was kept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from typing import Final
+
+from mars.errors import ConfigError, StateError
+from mars.wire.query import NONE
+from mars.wire.variables import OTHER
+from mars_server.common.calendar import FIRST_WEEK, following, monday, settled, span, week_of
+from mars_server.common.calendar import days as days_of
+from mars_server.publication.folder import read_week
+from mars_server.publication.store import Entry, Kept, Publications
+from mars_server.tables import rare, signed_documents
+from mars_server.tables.compose import Exact, Rules, compose, step
+from mars_server.tables.fetch_intervals import periods_of
+from mars_server.tables.signed_documents import Served, unknown
+from mars_server.tables.week import Week, decode, encode
+
+# --- Which weeks are published, and which are left out because a clock was wrong ---
+
+PAUSE_WEEKS: Final = 26
+"""More weeks than this without a hit are a pause, not a gap: they are not published one by one."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do with the weeks that are complete; both oldest first."""
+
+    due: tuple[str, ...]
+    """Published, or to be published now; weeks without data inside a stretch included."""
+    left_out: tuple[str, ...]
+    """To be closed without ever being published."""
+
+
+def plan(counted: Mapping[str, bool], published: Collection[str], last: str, current: str) -> Plan:
+    """``counted``: the weeks with hits that are not closed, and whether they have ten or more;
+    ``last``: the latest week that is complete; ``current``: the week of now, whose hits already
+    show what is a stray.
+
+    Left out are weeks before ``FIRST_WEEK``, pauses, and what lies before a pause while nothing
+    of it is published and none of its weeks has ten hits. A week without any data is due only
+    where a later one has some: until then its logs may just not have been counted yet.
+    """
+    old = sorted(week for week in counted if week < FIRST_WEEK)
+    known = {week for week in counted if FIRST_WEEK <= week <= max(last, current)}
+    stretches = _stretches(known | set(published))
+    stray = 0
+    while stray < len(stretches) - 1 and not any(
+        week in published or counted[week] for week in stretches[stray]
+    ):
+        stray += 1
+    full = [
+        [week for week in each if week <= last or week in published] for each in stretches[stray:]
+    ]
+    due = dict.fromkeys(week for each in full if each for week in span(each[0], each[-1]))
+    end = max(due, default=stretches[stray][0] if stray else "")
+    whole = span(stretches[0][0], end) if end else ()
+    begun = {week for each in stretches[stray:] for week in each}
+    return Plan(
+        tuple(due), (*old, *(week for week in whole if week not in due and week not in begun))
+    )
+
+
+def _stretches(weeks: Iterable[str]) -> list[list[str]]:
+    """``weeks`` in order, cut at every pause."""
+    ordered = sorted(weeks)
+    result = [ordered[:1]] if ordered else []
+    for before, week in pairwise(ordered):
+        if (monday(week) - monday(following(before))).days // 7 > PAUSE_WEEKS:
+            result.append([])
+        result[-1].append(week)
+    return result
+
+
+EMPTY = Exact()
+LAST_WEEK: Final = "9999-W52"
+"""After all weeks."""
+WEEK_DAYS: Final = 7
+LEAST_A_DAY: Final = 10
+"""Hits a day on average, from which on a day without any is no chance (e^-10, one in 22,000)."""
+
+
+def close_weeks(store: Publications, rules: Rules, now: int, *, chosen: bool = False) -> list[Week]:
+    """Publishes every week that is due at ``now`` and returns all published weeks, oldest first.
+
+    One transaction, with counters kept out: reading the counts, composing, and closing the week
+    happen together or not at all. Weeks that were published before are never composed again.
+    ``chosen``: the operator gave ``now`` by hand, so it alone says which weeks are complete.
+    Raises ``ConfigError`` (``other-product``) where the database belongs to another product.
+    """
+    with store.begin() as kept:
+        kept.lock()
+        _check_owner(kept, rules)
+        return _close(kept, rules, now, chosen=chosen)
+
+
+def check_owner(store: Publications, rules: Rules) -> None:
+    """Raises ``ConfigError`` (``other-product``) where the database belongs to another product."""
+    with store.begin() as kept:
+        _check_owner(kept, rules)
+
+
+def published(store: Publications) -> dict[str, bytes]:
+    """The bytes of every published week, by week."""
+    with store.begin() as kept:
+        return {entry.week: entry.document for entry in kept.kept()}
+
+
+def last_noise(store: Publications, found: Mapping[str, bytes]) -> float | None:
+    """Epsilon of the last week that is published, or ``found`` and to be taken over; None where
+    that week has no noise, or where there is none. Raises ``WireError`` for a changed file."""
+    weeks = {**found, **published(store)}
+    return read_week(max(weeks), weeks[max(weeks)]).noise if weeks else None
+
+
+def partial(store: Publications, weeks: Collection[str]) -> list[str]:
+    """Those of ``weeks`` that have days without a hit, though they have so many hits on the others
+    that chance does not explain it: logs may be missing, or the server was away."""
+    with store.begin() as kept:
+        days = kept.hits_by_day()
+    found = []
+    for week in weeks:
+        hits = [days[day] for day in days_of(week) if day in days]
+        if 0 < len(hits) < WEEK_DAYS and sum(hits) >= LEAST_A_DAY * len(hits):
+            found.append(week)
+    return found
+
+
+def own_logs(store: Publications) -> bool:
+    """Whether no log was ever published that is not our own server's. Remembered, since counted
+    logs are forgotten once they are published and gone."""
+    with store.begin() as kept:
+        return not kept.note_foreign()
+
+
+def documents(store: Publications, new: Served | None) -> list[Served]:
+    """All signed documents that were served, after ``new`` was added."""
+    with store.begin() as kept:
+        if new is not None:
+            kept.keep_served(new)
+        return kept.served()
+
+
+def _check_owner(kept: Kept, rules: Rules) -> None:
+    product, channel = kept.owner()
+    mine = (rules.product.product, rules.product.channel)
+    if product is not None and (product, channel or mine[1]) != mine:
+        raise ConfigError(
+            "other-product",
+            f"The database counts {product} ({channel}), the product file names {mine[0]} "
+            f"({mine[1]}); give the database and the product file that belong together.",
+        )
+
+
+def _close(kept: Kept, rules: Rules, now: int, *, chosen: bool) -> list[Week]:
+    entries = kept.kept()
+    published = {entry.week: decode(entry.document) for entry in entries}
+    days = kept.hits_by_day()
+    last = settled(now) if chosen else min(settled(now), _counted_until(kept, days))
+    current = week_of(datetime.fromtimestamp(now, UTC).date())
+    what = plan(_open_weeks(kept, days, rules), published, last, current)
+    kept.leave_out(what.left_out, now)
+    standing = published[max(published)].interval if published else None
+    late_seen = max((entry.late_seen for entry in entries), default=0)
+    late_now = kept.late()
+    periods = periods_of(kept.served())
+    first = _first_needed(what.due, published)
+    exact = kept.exact(first) if first else {}
+    listings: Mapping[str, rare.Listing] = _empty_listings()
+    for week in what.due:
+        counts = exact.get(week, EMPTY)
+        if week in published:
+            listings = _after(published[week], counts, listings, rules)
+            continue
+        listings = step(week, counts, listings, rules)
+        before = [published[each] for each in sorted(published) if each < week]
+        fresh = compose(
+            week, counts, listings, before, late_now - late_seen, rules, standing, periods
+        )
+        late_seen = late_now
+        published[week] = fresh
+        kept.keep(Entry(week, encode(fresh), late_seen), now)
+    return [published[week] for week in sorted(published)]
+
+
+def waiting(store: Publications, now: int) -> list[str]:
+    """Weeks that are old enough at ``now`` but have not been counted to their end."""
+    with store.begin() as kept:
+        days = kept.hits_by_day()
+        last = _counted_until(kept, days)
+        return sorted(
+            week
+            for week in {_week(day) for day in days} - kept.closed()
+            if last < week <= settled(now)
+        )
+
+
+def left_out(store: Publications) -> set[str]:
+    """Weeks with hits that were closed without being published."""
+    with store.begin() as kept:
+        gone = kept.closed() - {entry.week for entry in kept.kept()}
+        return gone & {_week(day) for day in kept.hits_by_day()}
+
+
+def _open_weeks(kept: Kept, days: Mapping[str, int], rules: Rules) -> dict[str, bool]:
+    """The weeks with hits that are not closed, and whether their total is ten or more."""
+    closed = kept.closed()
+    hits: dict[str, int] = {}
+    for day, n in days.items():
+        if (week := _week(day)) not in closed:
+            hits[week] = hits.get(week, 0) + n
+    return {week: not rules.total(week, n).hidden for week, n in hits.items()}
+
+
+def _week(day: str) -> str:
+    return week_of(date.fromisoformat(day))
+
+
+def _counted_until(kept: Kept, days: Collection[str]) -> str:
+    """The latest week whose hits can all be counted: it was over when logs were last counted, or
+    hits of a later day are counted. ``days`` are those with hits.
+
+    A day after the counting says nothing, since its clock was wrong. Where there are no others
+    the logs follow another clock (a simulation); then, and where nobody noted the time of
+    counting, the clock of ``publish`` has to do.
+    """
+    counted = kept.last_counted()
+    if counted is None:
+        return LAST_WEEK
+    moment = datetime.fromtimestamp(counted, UTC).date()
+    past = [day for day in days if day <= (moment + timedelta(days=1)).isoformat()]
+    if not past:
+        return LAST_WEEK
+    return week_of(max(moment, date.fromisoformat(max(past))) - timedelta(days=7))
+
+
+def _first_needed(due: Sequence[str], published: Mapping[str, Week]) -> str | None:
+    """The first day whose exact counts matter for the weeks that are not published yet, or None.
+
+    Of published weeks these are the few that may have begun a rare value's streak.
+    """
+    fresh = [week for week in due if week not in published]
+    if not fresh:
+        return None
+    before = [week for week in due if week < fresh[0] and not published[week].hits.missing]
+    return monday([*before, fresh[0]][-rare.WEEKS :][0]).isoformat()
+
+
+def _empty_listings() -> dict[str, rare.Listing]:
+    return {name: rare.Listing() for name in rare.DIMENSIONS}
+
+
+def _listings_of(week: Week) -> dict[str, rare.Listing]:
+    """What a week that was taken over listed; nothing else is known of it."""
+    return {
+        name: rare.Listing(
+            frozenset(row.value for row in week.tables[name]) - {OTHER, NONE},
+        )
+        for name in rare.DIMENSIONS
+    }
+
+
+def _after(
+    week: Week, counts: Exact, listings: Mapping[str, rare.Listing], rules: Rules
+) -> Mapping[str, rare.Listing]:
+    """The listings after a published week: what it listed stands, whatever is known by now."""
+    if week.hits.missing:
+        return listings
+    listed = _listings_of(week)
+    if counts.hits is None:
+        return listed
+    stepped = step(week.week, counts, listings, rules)
+    return {name: listed[name].with_streaks(stepped[name].streaks) for name in rare.DIMENSIONS}
+
+
+def check_untouched(kept: Mapping[str, bytes], found: Mapping[str, bytes]) -> None:
+    """Refuses where a folder holds other bytes for a published week than the database.
+
+    Raises ``StateError``: ``published-differs``, or ``published-unknown`` for a week that the
+    database never published.
+    """
+    for week, data in sorted(found.items()):
+        if week not in kept:
+            raise StateError(
+                "published-unknown",
+                f"The folder holds {week}, which this database has not published; publish to "
+                "another folder, or take the folder's weeks over with --adopt.",
+            )
+        if kept[week] != data:
+            raise StateError(
+                "published-differs",
+                f"The folder's file of {week} differs from what the database published, and a "
+                f"published week never changes. If the file was changed, delete {week}.json: the "
+                "next run writes it as it was. If the database is another one, give the right one.",
+            )
+
+
+def check_documents(known: Sequence[Served], found: Sequence[Served]) -> None:
+    """Refuses where a folder names a signed document that the database does not know, since the
+    list would lose it. Raises ``StateError`` (``documents-unknown``)."""
+    if missing := unknown(found, known):
+        raise StateError(
+            "documents-unknown",
+            f"The folder's {signed_documents.FILE} names {len(missing)} signed document(s) that "
+            "this database does not know, and they would be lost; name them with --motd, or take "
+            "them over with --adopt.",
+        )

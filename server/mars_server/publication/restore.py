@@ -1,0 +1,163 @@
+"""Takes over what a folder publishes, after a loss of the database.
+
+The folder lies on a web server, so nothing is believed but what its index vouches for (the index
+itself where the operator signs it), and of that only figures that can be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from mars.errors import ConfigError
+from mars_server.common.calendar import is_week
+from mars_server.publication import index
+from mars_server.publication.folder import DATA, read_week, week_files
+from mars_server.publication.store import Entry, Publications
+from mars_server.tables import signed_documents
+from mars_server.tables.compose import Rules
+from mars_server.tables.estimate import DAY, STEER_HIGH, STEER_LOW, WEEK, Interval, significant
+from mars_server.tables.signed_documents import Served, unknown
+from mars_server.tables.week import Week
+
+FLAGS: Final = {"disturbed", "incomplete", "steered"}
+MOST_DAYS: Final = 100
+"""More than any interval (33 days) or privacy budget (100) can be."""
+MOST_HITS: Final = 10**12
+MOST_SECONDS: Final = 2**31 - 1
+"""What the database holds of an interval; clients take no more than 30 days."""
+MOST_SERIAL: Final = 2**53
+"""Unix seconds; what a JSON number is sure to hold (RFC 8259, section 6)."""
+STEERED: Final = Interval(STEER_LOW / DAY, STEER_HIGH / DAY + 3)
+"""All laws that a document can ask for."""
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_COPY: Final = "restore it from a copy of the site"
+
+
+def adopt(
+    store: Publications, rules: Rules, data: Path, now: int, public: bytes | None = None
+) -> list[str]:
+    """Takes over the weeks and documents in the folder ``data`` that the database does not know.
+
+    Returns the weeks taken over. ``public`` is the operator's 32-byte key, None where there is
+    none. Raises ``WireError`` for a file that is not of the published form and ``ConfigError``
+    (``not-adopted``) for one that the index does not vouch for or that is of another product, week
+    or form; then nothing is taken over.
+    """
+    weeks, table = week_files(data), _documents(data)
+    with store.begin() as kept:
+        kept.lock()
+        known = {entry.week for entry in kept.kept()}
+        seen = kept.late()
+        new = {week: weeks[week] for week in sorted(set(weeks) - known)}
+        documents = signed_documents.decode(table) if table else []
+        told = unknown(documents, kept.served())
+        if new or told:
+            _check_index(data, known, new, table, public)
+        for week, document in new.items():
+            _check_week(week, read_week(week, document), rules)
+            kept.keep(Entry(week, document, seen), now)
+        if table and told:
+            _check_documents(table, told, rules)
+        for each in told:
+            kept.keep_served(each)
+    return list(new)
+
+
+def _documents(data: Path) -> bytes | None:
+    path = data / signed_documents.FILE
+    return path.read_bytes() if path.is_file() else None
+
+
+def _check_index(
+    data: Path,
+    known: Collection[str],
+    weeks: Mapping[str, bytes],
+    table: bytes | None,
+    public: bytes | None,
+) -> None:
+    """The folder must hold what the index names, of weeks that are not ``known`` and of documents,
+    and nothing else."""
+    listed = index.vouched(data, public)
+    if not listed:
+        signed = "" if public is None else " that this --sign-key has signed"
+        raise _refused(f"{DATA}/ has no {index.INDEX}{signed}; {_COPY}")
+    files = {f"{DATA}/{week}.json": document for week, document in weeks.items()}
+    if table is not None:
+        files[f"{DATA}/{signed_documents.FILE}"] = table
+    needed = {path for path in listed if _is_needed(path, known)}
+    for path in sorted(needed | files.keys()):
+        if path not in files:
+            raise _refused(f"{path}, which the index names, is missing; {_COPY}")
+        if listed.get(path) != hashlib.sha256(files[path]).hexdigest():
+            raise _refused(f"{path} is not the file that the index names; {_COPY}")
+
+
+def _is_needed(path: str, known: Collection[str]) -> bool:
+    folder, _, name = path.rpartition("/")
+    week = name.removesuffix(".json")
+    is_new = name.endswith(".json") and is_week(week) and week not in known
+    return folder == DATA and (is_new or name == signed_documents.FILE)
+
+
+def _check_week(name: str, week: Week, rules: Rules) -> None:
+    numbers = [week.interval.low, week.interval.high, week.noise or 1.0]
+    wrong = ""
+    if not is_week(name) or week.week != name:
+        wrong = f"it holds the week {week.week!r}"
+    elif (week.product, week.channel) != (rules.product.product, rules.product.channel):
+        wrong = f"it belongs to {week.product!r} ({week.channel!r})"
+    elif not set(week.flags) <= FLAGS:
+        wrong = "it has unknown flags"
+    elif not all(0 < number <= MOST_DAYS for number in numbers) or numbers[0] > numbers[1]:
+        wrong = "its interval or noise cannot be"
+    elif not _estimate_fits(week):
+        wrong = "its estimate does not fit its hits"
+    elif not week.noise and not _parts_fit(week):
+        wrong = "its tables do not add up to its hits"
+    if wrong:
+        raise _refused(f"{DATA}/{name}.json was not taken over: {wrong}; {_COPY}")
+
+
+def _estimate_fits(week: Week) -> bool:
+    """Whether some law turns these hits into this estimate; how exactly changes with versions."""
+    guess, law = week.estimate, STEERED if "steered" in week.flags else week.interval
+    if guess is None or week.hits.missing:
+        return guess is None and week.hits.missing
+    least = significant(week.hits.least * law.low / WEEK, math.floor)
+    most = significant(week.hits.most * law.high / WEEK, math.ceil)
+    ordered = 0 <= guess.low <= guess.installations <= guess.high <= MOST_HITS
+    return ordered and least <= guess.installations <= most
+
+
+def _parts_fit(week: Week) -> bool:
+    """Whether no table has more hits than the week, and the levels, of which each hit has one,
+    have as many. Without noise alone, which is drawn for each number by itself."""
+    tables = [[row.count for row in rows] for rows in week.tables.values()]
+    tables.append([pair.count for pair in week.pairs])
+    fewest = [sum(count.least for count in counts) for counts in tables]
+    most = sum(row.count.most for row in week.tables["level"])
+    return max(fewest) <= week.hits.most and most >= week.hits.least
+
+
+def _check_documents(table: bytes, documents: Sequence[Served], rules: Rules) -> None:
+    head = json.loads(table)
+    owner = (head.get("product"), head.get("channel"))
+    if owner != (rules.product.product, rules.product.channel):
+        raise _refused(f"{DATA}/{signed_documents.FILE} belongs to another product or channel")
+    for each in documents:
+        hashes = _SHA256.fullmatch(each.sha256) and _SHA256.fullmatch(each.payload_sha256)
+        asked = each.reportback_next or 0
+        if not (hashes and 0 <= each.serial <= MOST_SERIAL and 0 <= asked <= MOST_SECONDS):
+            raise _refused(
+                f"{DATA}/{signed_documents.FILE} has hashes or numbers that cannot be; {_COPY}"
+            )
+
+
+def _refused(why: str) -> ConfigError:
+    return ConfigError("not-adopted", f"{why}.")

@@ -1,0 +1,214 @@
+"""One connection on the long way: aiohttp's request handler, with an account after it.
+
+It gets what ``raw.RawConnection`` does not answer itself, from the first such byte on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from mars_server.serving.delivery import SETTLE_AFTER, Account, Hit, unsent
+from mars_server.serving.responses import uniform
+from mars_server.serving.service import Service
+
+HIT = "mars-hit"
+"""Key in a request: the canonical query of a MOTD answer that is to be logged."""
+
+AT_LEAST = 1.0
+"""Seconds until aiohttp's timer; one that fires before its handler waits would do nothing."""
+
+_NO_HEAD = b"\0"
+"""What no parser takes within a request's head, so that it is answered as malformed."""
+
+
+class Connection(Account, RequestHandler):
+    """``first`` are bytes that the peer has sent already, over a Tor ``circuit`` if that is known;
+    ``since`` is the monotonic time from which on a whole request head is awaited."""
+
+    __slots__ = (
+        "_circuit",
+        "_closing",
+        "_finished",
+        "_first",
+        "_head",
+        "_hits",
+        "_peer",
+        "_service",
+        "_since",
+    )
+
+    def __init__(
+        self,
+        manager: web.Server,
+        service: Service,
+        first: bytes,
+        circuit: int | None,
+        since: float,
+        **settings: Any,
+    ) -> None:
+        super().__init__(manager, **settings)
+        self._service = service
+        self._circuit = circuit
+        self._first = first
+        self._since = since
+        self._finished = 0
+        self._head = 0
+        self._hits: tuple[Hit, ...] = ()
+        self._closing = False
+        self._peer: asyncio.Future[None] | None = None
+
+    # -- events of the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self._force_close:  # dropped before it had a transport
+            transport.close()
+            return
+        self._keep_deadline()
+        first, self._first = self._first, b""
+        self.data_received(first)
+
+    def _keep_deadline(self) -> None:
+        """Sets aiohttp's timer for the first request to the end of the time that is left."""
+        if self._keepalive_handle is not None:
+            self._keepalive_handle.cancel()
+        waited = self._service.clock.monotonic() - self._since
+        end = self._loop.time() + max(AT_LEAST, self._service.limits.idle - waited)
+        self._next_keepalive_close_time = end
+        self._keepalive_handle = self._loop.call_at(end, self._process_keepalive)
+
+    def data_received(self, data: bytes) -> None:
+        if data and not self._closing and not self._left():
+            self.settle(complete=True)
+        waiting, seen = self._waiter is not None, self._request_count
+        super().data_received(data)
+        # aiohttp bounds the number of header fields and the size of each, but not their sum.
+        self._head = self._head + len(data) if waiting and self._request_count == seen else 0
+        if self._head > self._service.limits.head:
+            self._head = 0
+            super().data_received(_NO_HEAD)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        if self.busy and not self._closing:
+            # aiohttp would close before it answers a peer that closes its half after asking.
+            self._close = True
+            return True
+        if self._hits and self._left():
+            self._end_after_answer()
+            return True
+        self.settle(complete=True)
+        super().eof_received()
+        return None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.settle(complete=False)
+        self._service.closed(self)
+        super().connection_lost(exc)
+
+    # -- the account
+
+    def settle(self, complete: bool) -> None:
+        super().settle(complete)
+        if self._peer is not None and not self._peer.done():
+            self._peer.set_result(None)
+
+    def _finish_writing(self, transport: asyncio.Transport) -> None:
+        """Tells the peer that nothing more comes; its own end then tells us that it has all."""
+        self._closing = True
+        if transport.can_write_eof():
+            transport.write_eof()
+
+    def _end_after_answer(self) -> None:
+        """The peer will ask for nothing more: closed once it has taken what is on its way."""
+        self._close = True
+        if self.transport is not None:
+            self._finish_writing(self.transport)
+
+    def _left(self) -> int:
+        """Bytes that the peer has not taken: ours, and the kernel's (SIOCOUTQ, tcp(7), unix(7))."""
+        transport = self.transport
+        if transport is None:
+            return 1
+        waiting = transport.get_write_buffer_size()
+        if waiting:
+            return waiting
+        return unsent(transport.get_extra_info("socket").fileno())
+
+    def check(self, now: float) -> None:
+        since = self._service.unsettled.get(self, now)
+        transport = self.transport
+        if now - since < SETTLE_AFTER or transport is None:
+            return
+        failed = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if failed or now - since >= self._service.limits.write:
+            self.settle(complete=False)
+            transport.abort()
+        elif not self._left():
+            self.settle(complete=True)
+            if self._closing:
+                transport.close()
+
+    def expire(self, now: float) -> None:
+        """Nothing: aiohttp's own timer does it."""
+
+    def drop(self) -> None:
+        self.settle(complete=not self._left())
+        transport = self.transport
+        self.force_close()  # what the kernel has already still goes to the peer
+        if transport is not None and transport.get_write_buffer_size():
+            transport.abort()
+
+    @property
+    def busy(self) -> bool:
+        """Whether aiohttp has a request in hand, and not only the rest of its body."""
+        return self._request_count > self._finished
+
+    # -- the long way
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        if isinstance(resp, web.HTTPException) and resp.status >= 400:
+            resp = uniform(resp.status)  # aiohttp's own may quote the request
+        try:
+            async with asyncio.timeout(self._service.limits.write):
+                resp, reset = await super().finish_response(request, resp, start_time)
+        except TimeoutError:
+            self.drop()
+            reset = True
+        hit = request.get(HIT)
+        if hit is not None:
+            await self._account(hit, resp, reset)
+        self._finished += 1
+        return resp, reset
+
+    async def _account(self, query: str, resp: web.StreamResponse, reset: bool) -> None:
+        transport = self.transport
+        self.expect(query, resp.content_length or 0)
+        if reset or transport is None:
+            self.settle(complete=False)
+        elif not resp.keep_alive or self._close:
+            self._finish_writing(transport)
+            if self._hits:
+                self._peer = self._loop.create_future()
+                await self._peer
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,  # noqa: ARG002 - aiohttp's signature
+        message: str | None = None,  # noqa: ARG002 - may quote the request
+    ) -> web.StreamResponse:
+        """One answer for each status, without a word of the request; nothing is logged."""
+        self._service.counters.add("refused" if status < 500 else "errors")
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun already")
+        response = uniform(status)
+        response.force_close()
+        return response

@@ -1,0 +1,141 @@
+"""The signed MOTD as it is held in memory, and the check before it may be served."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mars.errors import ConfigError, TrustError, naming
+from mars.ports import OpenPGP
+from mars.trust import TrustState, verify
+from mars.wire import envelope, motd
+from mars.wire.envelope import MAX_ENVELOPE, MOTD_TYPE
+from mars.wire.keys import TrustRoot
+from mars.wire.motd import Motd
+from mars.wire.product import Product, is_release
+from mars.wire.times import format_time
+from mars_server.common.config import load_product, unreadable
+
+Stamp = tuple[int, int, int]
+"""Inode, size and time of change (ns)."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """``body`` is what every client gets; times are Unix seconds."""
+
+    body: bytes
+    serial: int
+    expires: int
+    verified: bool
+    """Whether a client would accept it; False where nobody gave us what clients pin."""
+    product: Product
+    """product.toml as it was when the document was read."""
+    newest: str
+    """The release that it calls the newest; empty where it calls none so."""
+
+    @property
+    def unlisted(self) -> str:
+        """That release, where product.toml does not list it, else an empty text."""
+        return "" if self.newest in self.product.releases else self.newest
+
+    @property
+    def doubt(self) -> str:
+        """What the operator should do about ``unlisted``."""
+        return (
+            f"the document calls {self.unlisted} the newest release and product.toml does not list "
+            "it; it is counted, but install the publisher's product.toml"
+        )
+
+
+def newest_release(data: bytes) -> str:
+    """What a document calls the newest release, where that is one, else an empty text. Signatures
+    are not looked at. Raises ``WireError``."""
+    return _release(motd.decode(envelope.decode(data).payload))
+
+
+def _release(payload: Motd) -> str:
+    return payload.newest_version if is_release(payload.newest_version) else ""
+
+
+def read(path: Path) -> bytes:
+    """The bytes. Raises ``ConfigError``: ``motd-missing``, ``motd-unreadable``, ``too-large``."""
+    try:
+        with open(path, "rb", opener=_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(None, "not a regular file")
+            data = file.read(MAX_ENVELOPE + 1)
+    except OSError as error:
+        raise unreadable(path, "The MOTD", "motd", error) from None
+    if len(data) > MAX_ENVELOPE:
+        raise ConfigError("too-large", f"{path} is larger than {MAX_ENVELOPE} bytes.")
+    return data
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens without waiting: a pipe in the place of the file must not hold up the server."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def inspect(data: bytes, product: Product, now: int) -> Document:
+    """Structure, product, channel and expiry; signatures are *not* looked at.
+
+    Raises ``WireError``, or ``TrustError`` (``wrong-product``, ``expired``).
+    """
+    wrapped = envelope.decode(data)
+    if wrapped.payload_type != MOTD_TYPE:
+        raise TrustError("wrong-kind", "The file is signed as something else than a MOTD.")
+    payload = motd.decode(wrapped.payload)
+    if (payload.product, payload.channel) != (product.product, product.channel):
+        raise TrustError("wrong-product", "The MOTD is for another product or channel.")
+    if payload.expires <= now:
+        raise TrustError(
+            "expired", f"The MOTD expired at {format_time(payload.expires)}; sign a new one."
+        )
+    serial, expires = payload.serial, payload.expires
+    return Document(data, serial, expires, False, product, _release(payload))
+
+
+@dataclass
+class Source:
+    """The files that documents come from, and what was accepted from them before."""
+
+    path: Path
+    product: Path
+    root: TrustRoot | None = None
+    openpgp: OpenPGP | None = None
+    state: TrustState = field(default_factory=TrustState.initial)
+    seen: tuple[Stamp, ...] = ()
+
+    def changed(self) -> bool:
+        """Whether a file is another one than at the last ``load`` (inode, size, time)."""
+        return self._look() != self.seen
+
+    def load(self, now: int) -> Document:
+        """Reads and judges the files at ``now`` (Unix seconds); may take seconds, for gpg.
+
+        Raises ``MarsError``: whatever a client would refuse it for, or what ``read`` and
+        ``load_product`` raise.
+        """
+        self.seen = self._look()
+        data, product = read(self.path), load_product(self.product)
+        with naming(self.path):
+            plain = inspect(data, product, now)
+            if self.root is None or self.openpgp is None:
+                return plain
+            accepted = verify(data, self.root, self.state, now, self.openpgp)
+        self.state = accepted.state
+        return replace(plain, verified=True)
+
+    def _look(self) -> tuple[Stamp, ...]:
+        return _stamp(self.path), _stamp(self.product)
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (found.st_ino, found.st_size, found.st_mtime_ns)

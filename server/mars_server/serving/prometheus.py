@@ -1,0 +1,149 @@
+"""Prometheus metrics of the server. No label, so none that a client could choose.
+
+Whoever scrapes every few seconds and keeps what he gets would have the time of each single answer,
+which the access log takes care not to know. So what grows by clients moves once an hour at most,
+and by tens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from mars_server.serving.bind import Bind, listen, mark, remove
+
+EVERY = 3600.0
+"""Seconds for which figures of clients stand still."""
+STEP = 10
+"""As in what is published: the units are nobody's business."""
+CONNECTIONS_STEP = 100
+"""The number of open connections is told at once, for it tells of a flood; but in hundreds."""
+
+_OF_CLIENTS = {
+    "answers": ("mars_motd_answers", "MOTD answers that arrived whole and are counted"),
+    "incomplete": ("mars_motd_incomplete", "MOTD answers that their client did not take whole"),
+    "capped": ("mars_motd_capped", "MOTD answers beyond the cap of one Tor circuit"),
+    "log_written": ("mars_log_lines_written", "Lines of the access log that were written"),
+    "log_lost": ("mars_log_lines_lost", "Lines of the access log that the disk refused"),
+}
+"""In tens (rounded down, losses up) and as they stood up to an hour ago."""
+_EXACT = {
+    "refused": ("mars_requests_refused", "Requests answered with a 4xx status"),
+    "evicted": ("mars_connections_evicted", "Idle connections closed to make room"),
+    "errors": ("mars_internal_errors", "Defects that were caught"),
+    "reload_failed": ("mars_motd_reloads_refused", "New documents that were not taken over"),
+}
+Rows = Sequence[Mapping[str, int]]
+
+
+class Metrics:
+    """Remembers what was shown of clients, and since when. ``now`` is a monotonic time, seconds."""
+
+    def __init__(self) -> None:
+        self._since = float("-inf")
+        self._shown: dict[str, int] = {}
+
+    def exposition(self, rows: Rows, now: float) -> bytes:
+        """The text format, version 0.0.4, of the counters of each process."""
+        if now - self._since >= EVERY:
+            self._since = now
+            self._shown = {name: _total(rows, name) // STEP * STEP for name in _OF_CLIENTS}
+            self._shown["log_lost"] = -(-_total(rows, "log_lost") // STEP) * STEP
+        registry = CollectorRegistry()
+        registry.register(_Collector(rows, self._shown))
+        return generate_latest(registry)
+
+
+def _total(rows: Rows, name: str) -> int:
+    return sum(row[name] for row in rows)
+
+
+class _Collector:
+    """A collector over the counters of all serving processes."""
+
+    def __init__(self, rows: Rows, of_clients: Mapping[str, int]) -> None:
+        self._rows = rows
+        self._of_clients = of_clients
+
+    def collect(self) -> Iterator[Metric]:
+        rows = self._rows
+        for name, (metric, text) in _OF_CLIENTS.items():
+            coarse = f"{text}; in tens, as of up to an hour ago"
+            yield CounterMetricFamily(metric, coarse, value=self._of_clients[name])
+        for name, (metric, text) in _EXACT.items():
+            yield CounterMetricFamily(metric, text, value=_total(rows, name))
+        for metric, text, value in (
+            ("mars_motd_serial", "Serial of the document that is served", "serial"),
+            ("mars_motd_expires_timestamp_seconds", "When that document expires", "expires"),
+        ):
+            yield GaugeMetricFamily(metric, text, value=min(row[value] for row in rows))
+        connections = _total(rows, "connections") // CONNECTIONS_STEP * CONNECTIONS_STEP
+        yield GaugeMetricFamily(
+            "mars_connections", "Open connections, in hundreds", value=connections
+        )
+        yield GaugeMetricFamily(
+            "mars_log_healthy",
+            "1 while every process can write its access log",
+            value=min(row["log_healthy"] for row in rows),
+        )
+        yield GaugeMetricFamily("mars_processes", "Serving processes", value=len(rows))
+
+
+# --- Prometheus metrics on a unix socket, answered at each look of the main loop; waits for
+# nobody ---
+
+MOST = 8
+"""Scrapers that are waited for at a time; more stay in the kernel's queue."""
+PATIENCE = 5
+"""Looks after which a scraper that has asked for nothing is sent away."""
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+
+
+class MetricsSocket:
+    """Whoever may open the socket gets the metrics; the request itself is not looked at."""
+
+    def __init__(self, path: str, exposition: Callable[[], bytes]) -> None:
+        """Raises ``StateError`` (``bind-busy``, ``bind-failed``)."""
+        self._path = path
+        self._sock = listen(Bind(path=path))
+        self._mine = mark(path)
+        self._exposition = exposition
+        self._waiting: dict[socket.socket, int] = {}
+        """Scrapers, with the looks for which they have been silent."""
+
+    def answer(self) -> None:
+        """Answers whoever has asked; blocks for nobody."""
+        while len(self._waiting) < MOST:
+            try:
+                peer, _ = self._sock.accept()
+            except OSError:
+                break
+            peer.setblocking(False)
+            self._waiting[peer] = 0
+        for peer in list(self._waiting):
+            self._attend(peer)
+
+    def _attend(self, peer: socket.socket) -> None:
+        try:
+            if peer.recv(4096):
+                body = self._exposition()
+                head = _HEAD + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
+                peer.sendall(head + body)
+        except BlockingIOError:
+            self._waiting[peer] += 1
+            if self._waiting[peer] < PATIENCE:
+                return
+        except OSError:
+            pass
+        del self._waiting[peer]
+        peer.close()
+
+    def close(self) -> None:
+        for sock in (self._sock, *self._waiting):
+            with contextlib.suppress(OSError):
+                sock.close()
+        remove(self._path, self._mine)

@@ -1,0 +1,1 @@
+"""The public site, made from published weeks alone: charts, pages, composer, served dashboard."""

@@ -1,0 +1,286 @@
+"""What the charts show, as rows for the renderer; made from published weeks alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import pairwise
+from typing import Final
+
+from mars.wire.variables import OTHER
+from mars_server.common.calendar import following, monday
+from mars_server.site.charts.axis import ticks
+from mars_server.site.charts.render import Chart, Rows
+from mars_server.site.charts.told import given, runs, tells_shares, told
+from mars_server.tables.downloads import NOT_GIVEN
+from mars_server.tables.floor import Percent, joint_share
+from mars_server.tables.week import Week
+
+COLOURS: Final = ("#2f6f95", "#e0a13c", "#5d9a68", "#a65a7c", "#7a71b8", "#c9694a", "#4fa5a5")
+"""In order; also in the style sheet as ``.s1`` to ``.s7``. Told apart with common colour blindness
+by their lightness, and by the dashes."""
+REST_COLOUR: Final = "#b9c2c8"
+LIGHT_COLOURS: Final = (COLOURS[1], REST_COLOUR)
+DARK_INK: Final = "#101a20"
+"""For text on the light ones of these colours, in both themes."""
+DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 3], [10, 4], [4, 2, 1, 2])
+SMALLEST_BAND: Final = 100
+"""A value gets a band of its own from one part in this many on."""
+SMALLEST_NEW: Final = 10
+"""In the latest week: one part in this many."""
+REST: Final = "rest"
+"""Everything that has no band of its own, drawn on top."""
+THINNEST_LABEL: Final = 0.005
+"""Share from which a band of the last week is named beside the chart."""
+LOWEST_NAMED: Final = 0.15
+"""Share from which a band that is gone by then is named inside the chart."""
+MIDDLE: Final = 3
+"""The day of a week (0 is Monday) at which a figure of the whole week stands."""
+EDGE: Final = 0.045
+"""Share of the plot that half a name takes; it stays this far from either end."""
+LABEL_HEIGHT: Final = 0.062
+"""Height of a label line as a share of the plot (15 of 250 px)."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """One series of a stacked chart: the values it stands for, and its place in the palette."""
+
+    name: str
+    values: frozenset[str]
+    number: int
+    """1–7, or 0 for the rest."""
+
+    @property
+    def colour(self) -> str:
+        return COLOURS[self.number - 1] if self.number else REST_COLOUR
+
+    @property
+    def dash(self) -> list[int]:
+        return DASHES[self.number - 1] if self.number else [1, 0]
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a chart writes in one language; the same words as in the tables."""
+
+    name: Callable[[str], str]
+    """Of a value."""
+    rest: str
+    percent: Callable[[Percent], str]
+    numbers: Mapping[str, object]
+    """Number format of the axes (d3-format's locale definition)."""
+
+
+def installations_chart(weeks: Sequence[Week], words: Words) -> Chart:
+    """Estimate and interval by week; a week without data leaves a gap. Of hidden hits the interval
+    alone is drawn, because its middle says nothing."""
+    pointed = {
+        part[0].week
+        for part in runs(weeks, lambda week: not (week.hits.missing or week.hits.hidden))
+        if len(part) == 1
+    }
+    rows = []
+    for run, part in enumerate(runs(weeks)):
+        for week in part:
+            guess = week.estimate
+            assert guess is not None
+            rows.append(
+                {
+                    "x": _middle(week),
+                    "run": run,
+                    "low": guess.low,
+                    "high": guess.high,
+                    "installations": None if week.hits.hidden else guess.installations,
+                    "alone": len(part) == 1,
+                    "point": week.week in pointed,
+                    "disturbed": "disturbed" in week.flags,
+                    "mark": guess.high if week.hits.hidden else guess.installations,
+                }
+            )
+    chart = Chart("installations", {"weeks": rows}, numbers=words.numbers)
+    return _timed(chart, weeks, MIDDLE)
+
+
+def _new(table: str, weeks: Sequence[Week]) -> set[str]:
+    """What is big in the latest week, however small it was before: a new version above all."""
+    last = next((week for week in reversed(weeks) if not week.hits.missing), None)
+    rows = [] if last is None else told(table, last)
+    whole = sum(row.count.least for row in rows)
+    return {row.value for row in rows if row.count.least * SMALLEST_NEW >= whole > 0}
+
+
+def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
+    """The series of a table over ``weeks``: the biggest seven by themselves, those of the latest
+    week first, the others together.
+
+    In the order in which the tables list their values; versions newest first.
+    """
+    order = list(dict.fromkeys(row.value for week in weeks for row in week.tables[table]))
+    sums = dict.fromkeys(order, 0)
+    for week in weeks:
+        for row in told(table, week):
+            sums[row.value] += row.count.least
+    shown = [value for value in order if sums[value] and value != OTHER]
+    whole = sum(sums.values())
+    new = _new(table, weeks)
+    ranked = sorted(shown, key=lambda value: (value not in new, -sums[value]))
+    big = {
+        value
+        for value in ranked[: len(COLOURS)]
+        if value in new or sums[value] * SMALLEST_BAND >= whole
+    }
+    named = [value for value in shown if value in big]
+    if table == "v":
+        named = named[::-1]
+    rest = frozenset(order) - big - {NOT_GIVEN}
+    result = [Band(value, frozenset({value}), n) for n, value in enumerate(named, start=1)]
+    if any(sums[value] for value in rest):
+        result.append(Band(REST, rest, 0))
+    return result
+
+
+def shares_chart(table: str, weeks: Sequence[Week], words: Words) -> Chart:
+    """Stacked shares of ``table``; a week that tells none leaves a gap. Beside the chart stand the
+    shares of the last week, where it tells them."""
+    series = bands(table, weeks)
+    stacked = {week.week: stack(table, week, series) for week in weeks}
+    rows = []
+    for run, part in enumerate(runs(weeks, lambda week: bool(stacked[week.week]))):
+        stacks = [(monday(week.week), stacked[week.week]) for week in part]
+        stacks.append((stacks[-1][0] + timedelta(days=7), stacks[-1][1]))
+        for day, places in stacks:
+            rows += [
+                {
+                    "x": day.isoformat(),
+                    "run": run,
+                    "series": band.name,
+                    "colour": band.colour,
+                    "dash": band.dash,
+                    "bottom": places[band.name][0],
+                    "top": places[band.name][1],
+                }
+                for band in series
+            ]
+    last = stacked[weeks[-1].week] if weeks else {}
+    beside = [band for band in series if _height(last.get(band.name, (0, 0))) > THINNEST_LABEL]
+    faded = [band for band in series if band not in beside]
+    names = {band: _band_name(table, band, weeks, words) for band in series}
+    datasets = {
+        "bands": rows,
+        "labels": _labels(table, weeks, beside, last, names, words),
+        "inside": _inside(weeks, stacked, faded, names),
+        "marks": [{"x": _middle(week)} for week in weeks if "disturbed" in week.flags],
+    }
+    return _timed(Chart("shares", datasets, numbers=words.numbers), weeks)
+
+
+def is_empty(table: str, weeks: Sequence[Week]) -> bool:
+    """Whether the chart of ``table`` (or ``hits``) would show nothing but its axes."""
+    if table == "hits":
+        return all(week.hits.missing or week.hits.hidden for week in weeks)
+    return not any(tells_shares(table, week) for week in weeks)
+
+
+def _timed(chart: Chart, weeks: Sequence[Week], offset: int = 0) -> Chart:
+    """``chart`` with a time axis from the first to the last of all ``weeks``, and its names."""
+    if not weeks:
+        return chart
+    first, last = weeks[0].week, weeks[-1].week
+    days, form = ticks(first, last, offset)
+    domain = (monday(first).isoformat(), monday(following(last)).isoformat())
+    return replace(chart, ticks=days, tick_format=form, domain=domain)
+
+
+def _middle(week: Week) -> str:
+    return (monday(week.week) + timedelta(days=MIDDLE)).isoformat()
+
+
+def stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[float, float]]:
+    """Bottom and top of each band in one week, as shares of the floored counts; {} where the week
+    tells none."""
+    if not tells_shares(table, week):
+        return {}
+    sizes = {
+        band.name: sum(row.count.least for row in told(table, week) if row.value in band.values)
+        for band in series
+    }
+    whole = sum(sizes.values())
+    edges = [0]
+    for size in sizes.values():
+        edges.append(edges[-1] + size)
+    places = [(low / whole, high / whole) for low, high in pairwise(edges)]
+    return dict(zip(sizes, places, strict=True))
+
+
+def _band_name(table: str, band: Band, weeks: Sequence[Week], words: Words) -> str:
+    """As the tables name it: the rest is plain ``other`` where it holds nothing else."""
+    if band.number:
+        return words.name(band.name)
+    held = {row.value for week in weeks for row in told(table, week)}
+    return words.name(OTHER) if held & band.values == {OTHER} else words.rest
+
+
+def _labels(
+    table: str,
+    weeks: Sequence[Week],
+    shown: Sequence[Band],
+    places: dict[str, tuple[float, float]],
+    names: Mapping[Band, str],
+    words: Words,
+) -> Rows:
+    """Labels beside the last week's bands, bottom up, moved apart where they would overlap."""
+    middles = [sum(places[band.name]) / 2 for band in shown]
+    for n in range(1, len(middles)):
+        middles[n] = max(middles[n], middles[n - 1] + LABEL_HEIGHT)
+    top = 1.0
+    for n in reversed(range(len(middles))):
+        middles[n] = min(middles[n], top)
+        top = middles[n] - LABEL_HEIGHT
+    rows = given(table, weeks[-1]) if weeks else []
+    parts = [row.count for row in rows]
+    shares = [
+        joint_share((row.count for row in rows if row.value in band.values), parts)
+        for band in shown
+    ]
+    return [
+        {
+            "y": middle,
+            "from": places[band.name][0],
+            "to": places[band.name][1],
+            "colour": band.colour,
+            "text": f"{words.percent(share)} · {names[band]}",
+        }
+        for band, middle, share in zip(shown, middles, shares, strict=True)
+    ]
+
+
+def _inside(
+    weeks: Sequence[Week],
+    stacked: Mapping[str, Mapping[str, tuple[float, float]]],
+    faded: Sequence[Band],
+    names: Mapping[Band, str],
+) -> Rows:
+    """Names of bands that the last week does not have, each where the band is highest."""
+    rows = []
+    edge = math.ceil(len(weeks) * EDGE - 0.5)
+    inner = weeks[edge:-edge] or weeks
+    for band in faded:
+        places = [(week, stacked[week.week].get(band.name, (0.0, 0.0))) for week in inner]
+        week, place = max(places, key=lambda each: _height(each[1]))
+        if _height(place) >= LOWEST_NAMED:
+            rows.append(
+                {
+                    "x": _middle(week),
+                    "y": sum(place) / 2,
+                    "text": names[band],
+                    "ink": DARK_INK if band.colour in LIGHT_COLOURS else "#ffffff",
+                }
+            )
+    return rows
+
+
+def _height(place: tuple[float, float]) -> float:
+    return place[1] - place[0]

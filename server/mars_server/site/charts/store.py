@@ -1,0 +1,169 @@
+"""Keeps rendered charts, by a hash of everything that decides their bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from mars_server.site.charts import published
+from mars_server.site.charts.render import (
+    VEGA_LITE,
+    Chart,
+    Picture,
+    dark_colours,
+    full_spec,
+    render,
+)
+
+IN_MEMORY: Final = 64
+"""Pictures; some 30 kB each. ``publish`` keeps all that it needs, ``serve`` so many."""
+ON_DISK: Final = 1000
+"""Pictures; the least recently written go first."""
+_NEW: Final = ".new-"
+_OURS = re.compile(r"[0-9a-f]{32}|\.new-\w{8}", re.ASCII)
+"""What we put into the folder: pictures, by their ``key``, and what ``mkstemp`` calls its files."""
+
+
+def key(chart: Chart) -> str:
+    """Names the picture of ``chart``: figures, specification, themes and renderer versions."""
+    parts = [
+        full_spec(chart),
+        dark_colours(),
+        VEGA_LITE,
+        version("vl-convert-python"),
+        version("pillow"),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+class ChartStore:
+    """Renders a chart once; ``folder`` (or nothing) keeps pictures between runs, and those that
+    stand in the published folder ``site`` are taken from there, if the list of them has the SHA-256
+    ``vouched`` (None: whatever it has).
+
+    Bounded in memory and on disk, whatever ranges visitors ask for. Not safe for threads.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        site: Path | None = None,
+        vouched: str | None = None,
+        in_memory: int = IN_MEMORY,
+        limit: int = ON_DISK,
+        renderer: Callable[[Chart], Picture] = render,
+        draw_all: Callable[[Sequence[Callable[[], Chart]]], Iterable[Picture]] | None = None,
+    ) -> None:
+        self._folder = folder
+        self._site = site
+        self._vouched = vouched
+        self._in_memory = in_memory
+        self._limit = limit
+        self._render = renderer
+        self._draw_all = draw_all or (lambda charts: (renderer(chart()) for chart in charts))
+        self._memory: OrderedDict[str, Picture] = OrderedDict()
+
+    def picture(self, name: str, chart: Callable[[], Chart]) -> Picture:
+        """The picture called ``name``, which is the ``key`` of what ``chart`` returns."""
+        found = self._find(name)
+        if found is None:
+            found = self._render(chart())
+            self._save(name, found)
+        self._keep(name, found)
+        return found
+
+    def draw(self, charts: Mapping[str, Callable[[], Chart]]) -> None:
+        """Draws those of ``charts`` (by name, as many as are kept in memory) that are not there."""
+        missing = {}
+        for name, chart in islice(charts.items(), self._in_memory):
+            found = self._find(name)
+            if found is None:
+                missing[name] = chart
+            else:
+                self._keep(name, found)
+        for name, picture in zip(missing, self._draw_all([*missing.values()]), strict=True):
+            self._save(name, picture)
+            self._keep(name, picture)
+
+    def _find(self, name: str) -> Picture | None:
+        return self._memory.pop(name, None) or self._load(name) or self._published(name)
+
+    def _keep(self, name: str, picture: Picture) -> None:
+        self._memory[name] = picture
+        if len(self._memory) > self._in_memory:
+            self._memory.popitem(last=False)
+
+    def _published(self, name: str) -> Picture | None:
+        return None if self._site is None else published.find(self._site, name, self._vouched)
+
+    def _load(self, name: str) -> Picture | None:
+        if self._folder is None:
+            return None
+        try:
+            data = (self._folder / name).read_bytes()
+        except OSError:
+            return None
+        return _unpack(data)
+
+    def _save(self, name: str, picture: Picture) -> None:
+        """A cache that cannot be written (full disk, foreign folder) costs time, not the page."""
+        if self._folder is None:
+            return
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=_NEW)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(_pack(picture))
+                Path(temporary).replace(self._folder / name)
+            finally:
+                Path(temporary).unlink(missing_ok=True)
+            _trim(self._folder, self._limit)
+
+
+def _trim(folder: Path, limit: int) -> None:
+    """Removes the oldest pictures beyond ``limit``, and nothing that is not ours."""
+    with os.scandir(folder) as entries:
+        ours = [each for each in entries if _OURS.fullmatch(each.name) and each.is_file()]
+    ours.sort(key=lambda each: each.stat().st_mtime)
+    for each in ours[: max(0, len(ours) - limit)]:
+        Path(each).unlink(missing_ok=True)
+
+
+def _pack(picture: Picture) -> bytes:
+    """One line of JSON with sizes, then the three files."""
+    parts = (picture.svg, picture.png, picture.png_dark)
+    head = {
+        "size": [picture.width, picture.height],
+        "parts": [len(part) for part in parts],
+        "sha256": hashlib.sha256(b"".join(parts)).hexdigest(),
+    }
+    return json.dumps(head).encode("ascii") + b"\n" + b"".join(parts)
+
+
+def _unpack(data: bytes) -> Picture | None:
+    """None for a file that is cut short or damaged: the chart is then drawn again."""
+    line, _, body = data.partition(b"\n")
+    try:
+        head = json.loads(line)
+        first, second, third = head["parts"]
+        width, height = head["size"]
+        intact = hashlib.sha256(body).hexdigest() == head["sha256"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not intact or first + second + third != len(body):
+        return None
+    return Picture(
+        body[:first], body[first : first + second], body[first + second :], width, height
+    )

@@ -1,0 +1,236 @@
+"""The dashboard as routes of the server: the same pages as the static site, and free ranges.
+
+It reads the folder that ``mars-server publish`` writes, and so never sees an exact count. What
+visitors may ask for is the site's own list of addresses with whole published weeks. Downloads, what
+is published, and ranges that a visitor chose each have a lane of their own: one thread with a short
+queue, and what it made is kept within bounds. So no number of free ranges takes the rest away.
+Charts are drawn by another process, at the lowest priority.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from mars.errors import MarsError, StateError
+from mars.wire.product import Product
+from mars_server.common.calendar import is_week
+from mars_server.publication.folder import DATA, read_documents, read_weeks
+from mars_server.publication.index import INDEX, is_signed
+from mars_server.site.bounded_queue import Answer, Lane
+from mars_server.site.charts.drawer import Drawer
+from mars_server.site.charts.store import ChartStore
+from mars_server.site.pages import address as place
+from mars_server.site.pages import ranges
+from mars_server.site.pages.address import Address
+from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, decode_own_logs
+from mars_server.site.pages.language import LANGUAGES, SOURCE
+from mars_server.site.pages.site import MEDIA_TYPES, Site, media_type, nothing_here
+
+QUEUE: Final = 64
+"""Downloads, or published pages and charts, being made or waiting to be. There are not many, and
+they are made quickly."""
+FREE_QUEUE: Final = 8
+"""The same of ranges that visitors choose: each may need half a second of drawing."""
+LOOK_EVERY: Final = 10.0
+"""Seconds between two looks whether something new was published."""
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "max-age=600",
+}
+_DATA_NAME = re.compile(r"[A-Za-z0-9-]{1,20}\.(?:csv|json|json\.sig|pem)", re.ASCII)
+_FOLDERS = "|".join(
+    re.escape(name) for name in (*place.RANGED, *place.PLAIN, *LANGUAGES, DATA) if name != SOURCE
+)
+_FILES = "|".join(re.escape(name) for name in (place.PAGE, *place.STATIC))
+PATTERN: Final = rf"/{{path:(?:|{_FILES}|(?:{_FOLDERS})(?:/.*)?)}}"
+"""The site's part of the URL space; everything else is left to other routes."""
+
+
+def dashboard_routes(
+    folder: Path,
+    product: Product,
+    *,
+    chart_cache: Path | None = None,
+    look_every: float = LOOK_EVERY,
+) -> list[web.RouteDef]:
+    """Routes that show what was published into ``folder`` (it may still be empty), with the notes
+    that ``publish`` was given. Charts of a visitor's own ranges are kept in ``chart_cache``.
+
+    Raises ``WireError`` where a published file in it was changed.
+    """
+    drawer = Drawer()
+
+    def charts() -> ChartStore:
+        return ChartStore(chart_cache, site=folder, renderer=drawer.render)
+
+    dashboard = Dashboard(folder, product, charts, look_every)
+    return [web.get(PATTERN, dashboard.answer)]
+
+
+class Dashboard:
+    def __init__(
+        self,
+        folder: Path,
+        product: Product,
+        charts: Callable[[], ChartStore],
+        look_every: float,
+    ) -> None:
+        self._folder = folder
+        self._product = product
+        self._look_every = look_every
+        self._downloads = Lane("downloads", QUEUE)
+        self._published = Lane("published", QUEUE)
+        self._free = Lane("free", FREE_QUEUE)
+        # A store is not safe for threads, so each lane that shows charts has its own.
+        self._charts = {self._published: charts(), self._free: charts()}
+        self._looked = 0.0
+        self._stamp = self._current_stamp()
+        self._sites: dict[Lane, Site] = {}
+        self._named: frozenset[str] = frozenset()
+        self._load()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """One file of the site. A page with 404 for what is not there, 503 while too much is being
+        made."""
+        try:
+            return await self._answer(request)
+        except web.HTTPNotFound:
+            headers = {**HEADERS, hdrs.CONTENT_TYPE: MEDIA_TYPES["html"]}
+            return web.Response(status=404, body=nothing_here(), headers=headers)
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        await self._look()
+        path = request.match_info["path"]
+        elsewhere = _folder_of(path) or _chosen(path, request.query)
+        if elsewhere is not None:
+            raise web.HTTPSeeOther(elsewhere)
+        name = _name(path)
+        if name is None:
+            raise web.HTTPNotFound
+        found = await self._make(name)
+        if found is None:
+            raise web.HTTPNotFound
+        headers = {**HEADERS, hdrs.CONTENT_TYPE: found.media_type}
+        return web.Response(body=found.body, headers=headers)
+
+    async def _make(self, name: str) -> Answer | None:
+        """By the lane that ``name`` belongs to."""
+        if name.startswith(f"{DATA}/"):
+            file = name.removeprefix(f"{DATA}/")
+            return await self._downloads.answer(name, lambda: self._data(file))
+        address = place.parse(name)
+        if address is None:
+            return None
+        lane = self._published if address.span in self._named else self._free
+        site = self._sites[lane]
+        try:
+            return await lane.answer(name, lambda: _content(site, address))
+        except StateError:  # the chart could not be drawn now
+            raise web.HTTPServiceUnavailable from None
+
+    def _data(self, name: str) -> Answer | None:
+        """A download. The folder is flat and names hold no separator, so none leads elsewhere."""
+        path = self._folder / DATA / name
+        if _DATA_NAME.fullmatch(name) is None or path.is_symlink() or not path.is_file():
+            return None
+        kind = MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+        return Answer(path.read_bytes(), kind)
+
+    async def _look(self) -> None:
+        """Takes over what was published since the last look; keeps the old where it is broken."""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked < self._look_every:
+            return
+        self._looked = now
+        stamp = self._current_stamp()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            await asyncio.to_thread(self._load)
+        except MarsError:
+            return
+        for lane in (self._downloads, self._published, self._free):
+            lane.forget()
+
+    def _current_stamp(self) -> list[tuple[int, int] | None]:
+        return [_stamp(self._folder / name) for name in (f"{DATA}/{INDEX}", NOTES_FILE)]
+
+    def _load(self) -> None:
+        weeks = read_weeks(self._folder / DATA)
+        make = partial(
+            Site,
+            self._product,
+            weeks,
+            signed=is_signed(self._folder / DATA / INDEX),
+            notes=self._notes(),
+            documents=read_documents(self._folder / DATA),
+            own_logs=self._own_logs(),
+            served=True,
+        )
+        self._sites = {lane: make(charts=charts) for lane, charts in self._charts.items()}
+        self._named = frozenset({ranges.DEFAULT, *ranges.names(weeks)})
+
+    def _notes(self) -> list[Note]:
+        """The publisher's notes, as the last run of ``publish`` was given them."""
+        path = self._folder / NOTES_FILE
+        return decode_notes(path.read_bytes()) if path.is_file() else []
+
+    def _own_logs(self) -> bool:
+        """Whether the last run of ``publish`` knew of no log but our own server's."""
+        path = self._folder / NOTES_FILE
+        return not path.is_file() or decode_own_logs(path.read_bytes())
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _content(site: Site, address: Address) -> Answer | None:
+    body = site.content(address)
+    return None if body is None else Answer(body, media_type(address))
+
+
+def _name(path: str) -> str | None:
+    """The one name of what is asked for (a folder stands for its page), None for nothing."""
+    if path.startswith(f"{DATA}/"):
+        return path
+    address = place.parse(path)
+    return None if address is None else address.path
+
+
+def _folder_of(path: str) -> str | None:
+    """Where a folder without its slash leads, as a relative link."""
+    if place.parse(path) is not None or place.parse(f"{path}/") is None:
+        return None
+    return f"{path.rpartition('/')[2]}/"
+
+
+def _chosen(path: str, query: Mapping[str, str]) -> str | None:
+    """Where ``?from=WEEK&to=WEEK`` leads, as a relative link, whichever of them is the earlier;
+    other parameters change nothing."""
+    first, last = query.get("from"), query.get("to")
+    address = place.parse(path)
+    if not first or not last or address is None or address.section not in place.RANGED:
+        return None
+    if not (is_week(first) and is_week(last)):
+        raise web.HTTPNotFound
+    first, last = sorted((first, last))
+    return address.to(replace(address, span=ranges.custom(first, last)))

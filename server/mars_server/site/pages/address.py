@@ -1,0 +1,89 @@
+"""The URL space of the site: what exists, and nothing else.
+
+``[LANGUAGE/][SECTION/[RANGE/]]FILE``. Sections with a chart or figures have ranges and, beside
+``index.html``, ``chart.png``, ``chart-dark.png``, ``chart.svg``, ``figures.csv`` and
+``figures.json``; the figures are the same in every language and stand outside the language folders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from mars_server.site.pages.language import LANGUAGES, SOURCE
+from mars_server.site.pages.ranges import DEFAULT, is_name
+from mars_server.tables.week import TABLES
+
+HITS: Final = "hits"
+CROSS: Final = "v-os"
+CHARTS: Final = (HITS, *TABLES)
+RANGED: Final = (*CHARTS, CROSS)
+PLAIN: Final = ("events", "downloads", "method", "privacy")
+PAGE: Final = "index.html"
+CHART_FILES: Final = ("chart.png", "chart-dark.png", "chart.svg")
+FIGURE_FILES: Final = ("figures.csv", "figures.json")
+STYLE: Final = "style.css"
+ICON: Final = "icon.png"
+STATIC: Final = (STYLE, ICON)
+
+
+@dataclass(frozen=True)
+class Address:
+    """One file of the site."""
+
+    language: str = SOURCE
+    section: str = ""
+    """``""`` for the overview, or one of ``RANGED`` or ``PLAIN``."""
+    span: str = DEFAULT
+    file: str = PAGE
+
+    @property
+    def path(self) -> str:
+        """Below the site's root, without a leading slash."""
+        parts = [] if self.language == SOURCE else [self.language]
+        if self.section:
+            parts.append(self.section)
+        if self.span != DEFAULT:
+            parts.append(self.span)
+        return "/".join([*parts, self.file])
+
+    @property
+    def depth(self) -> int:
+        return self.path.count("/")
+
+    def to(self, other: Address) -> str:
+        """A relative link from here to ``other``."""
+        return "../" * self.depth + other.path
+
+
+def parse(path: str) -> Address | None:
+    """The address of ``path`` (no leading slash; a folder stands for its page), or None.
+
+    The range is not looked at: whether it exists depends on the weeks.
+    """
+    *folders, file = path.split("/")
+    file = file or PAGE
+    language = folders.pop(0) if folders and folders[0] in LANGUAGES else SOURCE
+    section = folders.pop(0) if folders else ""
+    span = folders.pop(0) if folders else DEFAULT
+    found = Address(language, section, span, file)
+    known = not folders and _exists(found)
+    canonical = found.path in (path, f"{path}{PAGE}")
+    return found if known and canonical else None
+
+
+def _exists(address: Address) -> bool:
+    if address.section in RANGED and is_name(address.span):
+        files: tuple[str, ...] = (PAGE,)
+        if address.section in CHARTS:
+            files += CHART_FILES
+        if address.language == SOURCE:
+            files += FIGURE_FILES
+        return address.file in files
+    if address.span != DEFAULT:
+        return False
+    if address.section in PLAIN:
+        return address.file == PAGE
+    if address.section:
+        return False
+    return address.file == PAGE or (address.file in STATIC and address.language == SOURCE)

@@ -1,0 +1,161 @@
+"""The languages of the interface; the one home of Babel.
+
+Texts come from gettext catalogues (``locales/LANGUAGE.po``), read as they are, so that a
+translator's file is the file that runs. English is the language of the sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Final
+
+from babel import Locale
+from babel.dates import format_date
+from babel.messages.pofile import read_po
+from babel.numbers import (
+    format_decimal,
+    format_percent,
+    get_decimal_symbol,
+    get_group_symbol,
+)
+
+from mars.wire.variables import VARIABLES
+from mars_server.common.calendar import monday, sunday
+from mars_server.site.charts.figures import Words
+from mars_server.tables.estimate import Estimate, Interval
+from mars_server.tables.floor import HIDDEN, Percent, Published
+
+SOURCE: Final = "en"
+LANGUAGES: Final = {"en": "English", "de": "Deutsch"}
+"""Codes and their names in themselves; the first is the default."""
+
+
+@dataclass(frozen=True)
+class Language:
+    """Texts and formats of one language. ``code`` is one of ``LANGUAGES``."""
+
+    code: str
+    texts: Mapping[str, str]
+
+    def gettext(self, text: str) -> str:
+        return self.texts.get(text) or text
+
+    def ngettext(self, one: str, many: str, n: int) -> str:
+        return self.gettext(one if n == 1 else many)
+
+    def count(self, value: Published) -> str:
+        """``1,230``, ``<10`` or ``no data``. Takes nothing but ``Published``."""
+        if not isinstance(value, Published):
+            raise TypeError("Only Published values are shown.")
+        if value.missing:
+            return self.gettext("no data")
+        return HIDDEN if value.hidden else self.number(value.least)
+
+    def percent(self, value: Percent | None) -> str:
+        """``53%``, or a dash where a percentage would say nothing."""
+        if value is None or value.value is None:
+            return "–"
+        shown = _percent(max(value.value, 1), self.code)
+        return shown if value.value else f"<{shown}"
+
+    def interval(self, guess: Estimate) -> str:
+        return f"{self.number(guess.low)}–{self.number(guess.high)}"
+
+    def law(self, interval: Interval) -> str:
+        """``3–10``: the days between two requests."""
+        return f"{self.number(interval.low)}–{self.number(interval.high)}"
+
+    def number(self, value: float) -> str:
+        return _number(value, self.code)
+
+    def days(self, week: str) -> str:
+        """``16 Mar – 22 Mar 2026``: the first and the last day of a week."""
+        first, last = monday(week), sunday(week)
+        short = "d. MMM" if self.code == "de" else "d MMM"
+        start = short if first.year == last.year else f"{short} y"
+        return " – ".join(
+            str(format_date(day, form, self.code))
+            for day, form in ((first, start), (last, f"{short} y"))
+        )
+
+    def name(self, table: str, value: str) -> str:
+        """The name of a value for people; the files hold the value itself."""
+        locale = Locale.parse(self.code)
+        if value == "other":
+            return self.gettext("other")
+        if value == "none":
+            return self.gettext("not given")
+        match table:
+            case "lang":
+                return f"{locale.languages.get(value, value)} ({value})"
+            case "cc":
+                return f"{locale.territories.get(value, value)} ({value})"
+            case "py":
+                return f"Python {value}"
+            case _:
+                return self.gettext(NAMES.get(table, {}).get(value, value))
+
+    def words(self, table: str) -> Words:
+        """The words of a chart of ``table``: those of its tables, languages and countries without
+        their codes."""
+        return Words(
+            name=lambda value: self.name(table, value).removesuffix(f" ({value})"),
+            rest=self.gettext("all others"),
+            percent=self.percent,
+            numbers=_locale(self.code),
+        )
+
+
+def N_(text: str) -> str:  # noqa: N802 - gettext's customary name for "translate later"
+    return text
+
+
+NAMES: Final[Mapping[str, Mapping[str, str]]] = {
+    "level": {"plain": N_("plain, without metrics"), "tracked": N_("with coarse metrics")},
+    **{variable.name: variable.names for variable in VARIABLES},
+}
+
+
+@cache
+def _percent(value: int, code: str) -> str:
+    return str(format_percent(value / 100, locale=code))
+
+
+@cache
+def _locale(code: str) -> Mapping[str, object]:
+    """How d3-format writes numbers of the language ``code``, on the axes of a chart."""
+    return {
+        "decimal": get_decimal_symbol(code),
+        "thousands": get_group_symbol(code),
+        "grouping": [3],
+        "currency": ["", ""],
+        "percent": _percent(0, code).removeprefix("0"),
+    }
+
+
+@lru_cache(maxsize=10_000)
+def _number(value: float, code: str) -> str:
+    return str(format_decimal(value, locale=code))
+
+
+@cache
+def language(code: str) -> Language:
+    """The language ``code``. Raises ``KeyError`` for one that there is no catalogue of."""
+    if code not in LANGUAGES:
+        raise KeyError(code)
+    if code == SOURCE:
+        return Language(code, {})
+    path = files("mars_server.site.pages").joinpath("locales", f"{code}.po")
+    with path.open("rb") as file:
+        catalogue = read_po(file, locale=code)
+    return Language(
+        code,
+        {
+            str(message.id): str(message.string)
+            for message in catalogue
+            if message.id and not message.fuzzy
+        },
+    )

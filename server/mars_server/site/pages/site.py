@@ -1,0 +1,197 @@
+"""The whole site: every address it has, and the bytes that stand there.
+
+Written to a folder by ``publish`` and served by ``serve`` from the same code. It knows published
+weeks and nothing else, so no page, picture or download can show more than was published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from importlib.resources import files
+from typing import Final
+
+from mars.wire.product import Product
+from mars_server.site.charts.figures import installations_chart, shares_chart
+from mars_server.site.charts.render import Chart, Picture
+from mars_server.site.charts.store import ChartStore, key
+from mars_server.site.pages import address as place
+from mars_server.site.pages import ranges
+from mars_server.site.pages.address import Address
+from mars_server.site.pages.events import Note
+from mars_server.site.pages.language import LANGUAGES, language
+from mars_server.site.pages.ranges import Range
+from mars_server.site.pages.render import Pages, Surroundings
+from mars_server.tables import downloads as figures
+from mars_server.tables.signed_documents import Served
+from mars_server.tables.week import Week
+
+MEDIA_TYPES: Final = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+}
+KEYS: Final = 4096
+"""Names of charts that are remembered; visitors of a server choose ranges freely."""
+
+
+class Site:
+    """All pages and files of one product. ``weeks`` oldest first; ``served`` adds what needs a
+    server: the form for a free choice of weeks."""
+
+    def __init__(
+        self,
+        product: Product,
+        weeks: Sequence[Week],
+        *,
+        signed: bool = False,
+        notes: Sequence[Note] = (),
+        documents: Sequence[Served] = (),
+        own_logs: bool = True,
+        charts: ChartStore | None = None,
+        served: bool = False,
+    ) -> None:
+        self._weeks = tuple(weeks)
+        self._charts = charts or ChartStore()
+        self._keys: dict[tuple[str, str, str], str] = {}
+        around = Surroundings(
+            product, self._weeks, tuple(notes), tuple(documents), signed, served, own_logs
+        )
+        self._pages = Pages(around, self.size)
+
+    def addresses(self) -> Iterator[Address]:
+        """Every file of the static site."""
+        for file in place.STATIC:
+            yield Address(file=file)
+        for code in LANGUAGES:
+            for section in ("", *place.RANGED, *place.PLAIN):
+                yield Address(code, section)
+            for section in place.RANGED:
+                for name in self._other_ranges():
+                    yield Address(code, section, name)
+        for section in place.RANGED:
+            for name in [ranges.DEFAULT, *self._other_ranges()] if self._weeks else []:
+                for file in place.FIGURE_FILES:
+                    yield Address(section=section, span=name, file=file)
+                for code in LANGUAGES if section in place.CHARTS else ():
+                    for file in place.CHART_FILES:
+                        yield Address(code, section, name, file)
+
+    def export(self) -> Iterator[tuple[str, bytes]]:
+        """Path and bytes of every file of the static site."""
+        self._charts.draw(self._wanted())
+        for each in self.addresses():
+            content = self.content(each)
+            assert content is not None
+            yield each.path, content
+
+    def charts(self) -> dict[str, str]:
+        """The folders that hold a chart, with its key."""
+        return {
+            address.path.removesuffix(f"/{place.PAGE}"): self._key(address, span)
+            for address, span in self._places()
+        }
+
+    def _wanted(self) -> dict[str, Callable[[], Chart]]:
+        """Every chart of the static site, by key."""
+        return {
+            self._key(address, span): partial(self.chart, address, span)
+            for address, span in self._places()
+        }
+
+    def _places(self) -> Iterator[tuple[Address, Range]]:
+        """Where the static site has charts."""
+        for name in ranges.names(self._weeks):
+            span = ranges.pick(name, self._weeks)
+            if span is not None:
+                for code in LANGUAGES:
+                    for section in place.CHARTS:
+                        yield Address(code, section, name), span
+
+    def content(self, address: Address) -> bytes | None:
+        """The bytes at ``address``, or None where there is nothing."""
+        if address.file in place.STATIC:
+            return static(address.file)
+        span = ranges.pick(address.span, self._weeks)
+        if address.file == place.PAGE:
+            if span is None and (address.span != ranges.DEFAULT or self._weeks):
+                return None
+            return self._pages.page(address, span)
+        if span is None:
+            return None
+        if address.file in place.FIGURE_FILES:
+            return _figures(address, span)
+        return self._picture(address, span)
+
+    def chart(self, address: Address, span: Range) -> Chart:
+        """The chart of the section of ``address``, in its language."""
+        words = language(address.language).words(address.section)
+        if address.section == place.HITS:
+            return installations_chart(span.weeks, words)
+        return shares_chart(address.section, span.weeks, words)
+
+    def size(self, address: Address, span: Range) -> tuple[int, int]:
+        """Width and height of a chart in CSS pixels."""
+        picture = self._drawn(address, span)
+        return picture.width, picture.height
+
+    def _drawn(self, address: Address, span: Range) -> Picture:
+        return self._charts.picture(self._key(address, span), lambda: self.chart(address, span))
+
+    def _key(self, address: Address, span: Range) -> str:
+        asked = (address.language, address.section, span.name)
+        name = self._keys.get(asked)
+        if name is None:
+            if len(self._keys) >= KEYS:
+                self._keys.clear()
+            name = self._keys[asked] = key(self.chart(address, span))
+        return name
+
+    def _picture(self, address: Address, span: Range) -> bytes:
+        picture = self._drawn(address, span)
+        match address.file:
+            case "chart.svg":
+                return picture.svg
+            case "chart-dark.png":
+                return picture.png_dark
+            case _:
+                return picture.png
+
+    def _other_ranges(self) -> list[str]:
+        return [name for name in ranges.names(self._weeks) if name != ranges.DEFAULT]
+
+
+def static(name: str) -> bytes:
+    """A file that is the same on every site. ``name`` is one of ``address.STATIC``."""
+    return files("mars_server.site.pages").joinpath("static", name).read_bytes()
+
+
+@cache
+def nothing_here() -> bytes:
+    """A page for everything that is not there: the same bytes, in all languages."""
+    parts = []
+    for code in LANGUAGES:
+        say = language(code)
+        text, link = say.gettext("There is nothing here."), say.gettext("To the overview")
+        parts.append(f'<p lang="{code}">{text} <a href="/{Address(code).path}">{link}</a></p>\n')
+    head = '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>404</title>\n'
+    return (head + "".join(parts) + "</html>\n").encode("utf-8")
+
+
+def media_type(address: Address) -> str:
+    return MEDIA_TYPES[address.file.rpartition(".")[2]]
+
+
+def _figures(address: Address, span: Range) -> bytes:
+    """Exactly the figures of the chart and table at the same address."""
+    csv = address.file.endswith(".csv")
+    match address.section:
+        case place.HITS:
+            return (figures.hits_csv if csv else figures.hits_json)(span.weeks)
+        case place.CROSS:
+            return (figures.pairs_csv if csv else figures.pairs_json)(span.weeks)
+        case table:
+            return (figures.table_csv if csv else figures.table_json)(table, span.weeks)

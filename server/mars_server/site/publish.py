@@ -1,0 +1,227 @@
+"""Publishes: closes the weeks that are due, then writes figures and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mars.errors import ConfigError
+from mars.wire.ed25519 import public_key, sign
+from mars.wire.product import Product
+from mars_server.publication import closing, index, restore
+from mars_server.publication.folder import (
+    DATA,
+    clear,
+    foreign,
+    held,
+    read_documents,
+    week_files,
+    write_files,
+)
+from mars_server.publication.store import Publications
+from mars_server.site.charts import published as drawn
+from mars_server.site.charts.drawer import draw_all
+from mars_server.site.charts.store import ChartStore
+from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
+from mars_server.site.pages.site import Site
+from mars_server.tables import signed_documents
+from mars_server.tables.compose import Rules
+from mars_server.tables.downloads import data_files
+from mars_server.tables.signed_documents import describe
+from mars_server.tables.week import Week
+
+MOST_PICTURES: Final = 512
+"""More than a site has: 16 for each range, in ten years 208. All are kept while pages are made,
+since each is needed for several."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did, for the operator."""
+
+    weeks: Sequence[Week]
+    new: int
+    """Weeks published by this run."""
+    written: int
+    """Files that were new or changed."""
+    waiting: Sequence[str] = ()
+    """Weeks that are old enough but not counted to their end."""
+    left_out: Sequence[str] = ()
+    """Weeks with hits that this run closed without publishing them; see ``plan``."""
+    partial: Sequence[str] = ()
+    """Weeks published by this run of which days seem to be missing; see ``closing.partial``."""
+    unsigned: bool = False
+    """The index was signed before this run, and is no longer."""
+    notes_gone: int = 0
+    """Notes that the pages showed before this run and show no longer."""
+    foreign: Sequence[str] = ()
+    """Files in the folder that are none of the site's, which the index does not name."""
+
+
+def publish(
+    store: Publications,
+    out: Path,
+    rules: Rules,
+    now: int,
+    *,
+    signing_key: bytes | None = None,
+    without_noise: bool = False,
+    chosen: bool = False,
+    adopt: bool = False,
+    notes: Sequence[Note] = (),
+    motd: bytes | None = None,
+    chart_cache: Path | None = None,
+) -> Outcome:
+    """Brings ``out`` up to date with what is due at ``now`` (Unix seconds).
+
+    May be run any number of times; a second run into ``out`` waits for the first. Raises
+    ``StateError`` where ``out`` holds a published week that differs from the database or a signed
+    document that it does not know, and ``ConfigError`` (``noise-key-missing``) where noise would
+    end unasked, before anything is closed or written.
+    ``without_noise``: the operator wants noise to end. ``chosen``: ``now`` was given by hand; see
+    ``close_weeks``.
+    """
+    document = None if motd is None else describe(motd, rules.product)
+    public = None if signing_key is None else public_key(signing_key)
+    data = out / DATA
+    closing.check_owner(store, rules)
+    with held(out):
+        if rules.noise is None and not without_noise:
+            _check_noise(standing_noise(store, out, adopt=adopt))
+        if adopt:
+            restore.adopt(store, rules, data, now, public)
+        before, known = closing.published(store), closing.left_out(store)
+        closing.check_untouched(before, week_files(data))
+        told = closing.documents(store, None) + ([document] if document else [])
+        closing.check_documents(told, read_documents(data))
+        given = closing.documents(store, document)
+        weeks = closing.close_weeks(store, rules, now, chosen=chosen)
+        gone = sorted(closing.left_out(store) - known)
+        fresh = [week.week for week in weeks if week.week not in before]
+        was_signed, notes_before = index.is_signed(data / index.INDEX), _notes_in(out)
+        own_logs = closing.own_logs(store)
+        site = Site(
+            rules.product,
+            weeks,
+            signed=signing_key is not None,
+            notes=notes,
+            documents=given,
+            own_logs=own_logs,
+            charts=_charts(out, public, chart_cache),
+        )
+        figures = {
+            **data_files(weeks),
+            signed_documents.FILE: signed_documents.encode(rules.product, given),
+        }
+        beside = {NOTES_FILE: encode_notes(notes, own_logs=own_logs)}
+        written = write_site(out, rules.product, figures, site, beside, signing_key)
+    return Outcome(
+        weeks,
+        len(fresh),
+        written.changed,
+        waiting=() if chosen else closing.waiting(store, now),
+        left_out=gone,
+        partial=closing.partial(store, fresh),
+        unsigned=was_signed and signing_key is None,
+        notes_gone=0 if notes else notes_before,
+        foreign=written.foreign,
+    )
+
+
+def _charts(out: Path, public: bytes | None, cache: Path | None) -> ChartStore:
+    """Pictures come from the operator's cache, or from ``out`` where an index signed by his own key
+    vouches for them: whoever can write to the web folder could have forged them."""
+    listed = None if public is None else index.vouched(out / DATA, public).get(drawn.FILE)
+    return ChartStore(
+        cache,
+        site=out if listed else None,
+        vouched=listed,
+        in_memory=MOST_PICTURES,
+        draw_all=draw_all,
+    )
+
+
+def standing_noise(store: Publications, out: Path, *, adopt: bool) -> float | None:
+    """Epsilon of the last week that is published, those in ``out`` that are to be taken over
+    included; None where it has no noise. Raises ``WireError`` for a changed file."""
+    return closing.last_noise(store, week_files(out / DATA) if adopt else {})
+
+
+def _check_noise(epsilon: float | None) -> None:
+    """Raises ``ConfigError`` (``noise-key-missing``) where the last published week has noise."""
+    if epsilon is not None:
+        raise ConfigError(
+            "noise-key-missing",
+            f"The last published week has noise (epsilon {epsilon:g}), and a week that is once "
+            "published without it stays so for ever. Give its --noise-key, or --without-noise "
+            "to go on without.",
+        )
+
+
+def _notes_in(out: Path) -> int:
+    """How many notes the pages in ``out`` show; 0 where that cannot be read."""
+    with suppress(OSError, ConfigError):
+        return len(decode_notes((out / NOTES_FILE).read_bytes()))
+    return 0
+
+
+# --- Writes the site into its folder: figures, then pages and pictures, then the index of them
+# all ---
+
+
+@dataclass(frozen=True)
+class Written:
+    """What came of it."""
+
+    changed: int
+    """Files that were new or changed."""
+    foreign: list[str]
+    """Files in the folder that are none of the site's, by path below it."""
+
+
+def write_site(
+    out: Path,
+    product: Product,
+    figures: Mapping[str, bytes],
+    site: Site,
+    notes: Mapping[str, bytes],
+    seed: bytes | None,
+) -> Written:
+    """Brings the folder ``out`` up to date. ``figures`` by name in ``data/``, ``notes`` by path;
+    ``seed`` is the operator's secret key, None to leave the index unsigned.
+
+    Hashes are those of what was made, not of what stands in the folder. The index goes last, so
+    that it never names what is not there yet. Raises ``StateError`` (``site-unwritable``).
+    """
+    key = {} if seed is None else {index.PUBLIC_KEY: index.public_pem(public_key(seed))}
+    in_data = {**figures, **key}
+    files = {name: index.entry(content) for name, content in in_data.items()}
+    changed = write_files(out, _placed(in_data), durable=True)
+    pages: dict[str, index.Entry] = {}
+    for path, content in site.export():  # one by one: together they are large
+        pages[path] = index.entry(content)
+        changed += write_files(out, {path: content})
+    hashes = {path: entry.sha256 for path, entry in pages.items()}
+    beside = {drawn.FILE: drawn.listing(site.charts(), hashes), **notes}
+    pages |= {path: index.entry(content) for path, content in beside.items()}
+    changed += write_files(out, beside)
+    listing = index.index_bytes(product, files, pages, signed=seed is not None)
+    last = {index.INDEX: listing}
+    if seed is None:  # what an earlier run signed is not this index
+        for name in (index.SIGNATURE, index.PUBLIC_KEY):
+            (out / DATA / name).unlink(missing_ok=True)
+    else:
+        last[index.SIGNATURE] = sign(seed, listing)
+    changed += write_files(out, _placed(last), durable=True)
+    ours = {*_placed({**in_data, **last}), *pages}
+    for folder in {(out / path).parent for path in ours}:
+        clear(folder)
+    return Written(changed, foreign(out, ours))
+
+
+def _placed(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Files of ``data/`` by path from the site's root."""
+    return {f"{DATA}/{name}": content for name, content in files.items()}

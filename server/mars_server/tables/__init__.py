@@ -1,0 +1,1 @@
+"""From exact counts to floored tables of a week, for any channel. Pure."""

@@ -1,0 +1,256 @@
+"""From exact counts to published weeks. Pure: counts and rules in, documents out."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Final
+
+from mars.wire.product import Product
+from mars.wire.query import NONE
+from mars.wire.variables import OTHER, VARIABLES
+from mars_server.tables import fetch_intervals, rare
+from mars_server.tables.estimate import DEFAULT, TURNOVER_WEEKS, Interval, across, steered
+from mars_server.tables.fetch_intervals import Period
+from mars_server.tables.floor import NO_DATA, STEP, Published, floor
+from mars_server.tables.noise import Noise
+from mars_server.tables.week import TABLES, Pair, Row, Tables, Week
+
+# --- Warnings beside a week, computed from published figures, so they leak nothing; and whether
+# answers are missing, which is told under the rules of every other figure (``Rules.lacks``) ---
+
+LOOK_BACK: Final = 6
+"""Weeks with data that a week is compared with."""
+FACTOR: Final = 2
+"""A week with more than twice, or less than half, the usual hits is disturbed."""
+LEAST_CHANGE: Final = 100
+"""Hits; smaller changes are the ordinary noise of small projects."""
+SETTLING_DAYS: Final = 66
+"""Twice the longest interval that clients accept (30 days, and 3 drawn): how long it takes until
+requests have spread out again after the publisher has gone back to the default interval. Under any
+other interval they spread so slowly that all its weeks are flagged."""
+
+
+def flags(
+    hits: Published, lacks: bool, laws: Sequence[Interval], before: Sequence[Week]
+) -> tuple[str, ...]:
+    """The flags of a week with ``hits``, which ``lacks`` answers that the server gave, and in which
+    installations may have followed ``laws``, given the weeks published ``before`` it, oldest
+    first."""
+    found = []
+    if lacks:
+        found.append("incomplete")
+    if _disturbed(hits, before):
+        found.append("disturbed")
+    if _steered(laws, before):
+        found.append("steered")
+    return tuple(found)
+
+
+def _disturbed(hits: Published, before: Sequence[Week]) -> bool:
+    usual = [week.hits.least for week in before if not week.hits.missing][-LOOK_BACK:]
+    if hits.missing or len(usual) < 2:
+        return False
+    middle = median(usual)
+    change = abs(hits.least - middle)
+    far = hits.least > FACTOR * middle or FACTOR * hits.least < middle
+    return far and change >= LEAST_CHANGE
+
+
+def _steered(laws: Sequence[Interval], before: Sequence[Week]) -> bool:
+    recent = before[-(SETTLING_DAYS // 7 + 1) :]
+    return any(each != DEFAULT for each in (*laws, *(week.interval for week in recent)))
+
+
+FALSE_ALARM: Final = 0.001
+"""Share of whole weeks that noise alone may mark as incomplete."""
+LEVELS: Final = ("plain", "tracked")
+_VARIABLES: Final = {variable.name: variable for variable in VARIABLES}
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The exact counts of one week. They never leave this package. Empty: nothing was counted."""
+
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """By variable and value."""
+    pairs: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """By version and platform."""
+    lost: int = 0
+    """Answers that the server could not write down."""
+
+    @property
+    def hits(self) -> int | None:
+        """All hits, or None where nothing was counted in the whole week."""
+        level = self.counts.get("level")
+        return sum(level.values()) if level else None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What one publication run knows besides counts."""
+
+    product: Product
+    noise: Noise | None = None
+
+    def blurred(self, week: str, table: str, value: str, count: int) -> int:
+        if self.noise is None:
+            return count
+        return count + self.noise.sample(
+            self.product.product, self.product.channel, week, table, value, repr(self.noise.epsilon)
+        )
+
+    def blurred_floor(self, week: str, table: str, value: str, count: int) -> Published:
+        return floor(self.blurred(week, table, value, count))
+
+    def lacks(self, week: str, lost: int) -> bool:
+        """Whether to tell that answers could not be written down: ten, or with noise so many that
+        the noise alone tells it of one week in a thousand."""
+        margin = -math.log(2 * FALSE_ALARM) / self.noise.per_cell if self.noise else 0.0
+        return self.blurred(week, "lost", "", lost) >= STEP + margin
+
+    def total(self, week: str, hits: int) -> Published:
+        """All hits of a week, as they are published."""
+        return self.blurred_floor(week, "hits", "", hits)
+
+
+def compose(
+    week: str,
+    exact: Exact,
+    listings: Mapping[str, rare.Listing],
+    before: Sequence[Week],
+    late: int,
+    rules: Rules,
+    standing: Interval | None = None,
+    periods: Sequence[Period] = (),
+) -> Week:
+    """The document of ``week``. ``before`` are the weeks already published, oldest first.
+
+    ``listings`` are those *after* this week's ``step``; ``late`` is the exact number of hits
+    dropped since the last published week. ``standing`` is the law of the last week of the run
+    before: where no document was named, nobody noted when, between the two runs, the publisher
+    changed it. ``periods`` are the documents that were named, by time.
+    """
+    now = steered(rules.product.reportback_next)
+    served, earlier = fetch_intervals.laws(periods, week, standing, now)
+    earlier += [each.interval for each in before[-TURNOVER_WEEKS:]]
+    expected = fetch_intervals.hits_per_installation(periods, week)
+    hits = NO_DATA
+    if exact.hits is not None:
+        hits = rules.total(week, exact.hits)
+    tables = Tables({name: _table(week, name, exact, listings, rules) for name in TABLES})
+    return Week(
+        product=rules.product.product,
+        channel=rules.product.channel,
+        week=week,
+        hits=hits,
+        tables=tables,
+        pairs=_pairs(week, exact, tables["v"], rules),
+        estimate=across(hits, served, earlier, expected, _deviation(rules)),
+        interval=served[-1].interval,
+        late=rules.blurred_floor(week, "late", "", late),
+        noise=rules.noise.epsilon if rules.noise else None,
+        flags=flags(
+            hits,
+            rules.lacks(week, exact.lost),
+            [*(law.interval for law in served), *earlier],
+            before,
+        ),
+    )
+
+
+def _deviation(rules: Rules) -> float:
+    return rules.noise.deviation if rules.noise else 0.0
+
+
+def step(
+    week: str, exact: Exact, listings: Mapping[str, rare.Listing], rules: Rules
+) -> dict[str, rare.Listing]:
+    """The listings of the rare dimensions after ``week``; unchanged by a week without data."""
+    if exact.hits is None:
+        return dict(listings)
+    return {
+        name: listings[name].step(
+            {
+                value: rules.blurred(week, name, value, exact.counts.get(name, {}).get(value, 0))
+                for value in _candidates(name, exact, rules)
+            }
+        )
+        for name in rare.DIMENSIONS
+    }
+
+
+def _candidates(name: str, exact: Exact, rules: Rules) -> set[str]:
+    """The values that may come to be listed.
+
+    With noise these are all possible ones, counted or not: if only counted values had noise, being
+    listed would prove a hit.
+    """
+    if rules.noise is None:
+        return set(exact.counts.get(name, {})) - {OTHER, NONE}
+    return set(_VARIABLES[name].known(rules.product))
+
+
+def _table(
+    week: str, name: str, exact: Exact, listings: Mapping[str, rare.Listing], rules: Rules
+) -> tuple[Row, ...]:
+    """One table; empty without data. Which rows stand in it never depends on a hidden count."""
+    if exact.hits is None:
+        return ()
+    counts = exact.counts.get(name, {})
+    rows = _rows(name, counts, listings, rules)
+    folded = _fold(counts, rows)
+    return tuple(Row(row, rules.blurred_floor(week, name, row, folded[row])) for row in rows)
+
+
+def _rows(
+    name: str, counts: Mapping[str, int], listings: Mapping[str, rare.Listing], rules: Rules
+) -> list[str]:
+    if name not in _VARIABLES:
+        return list(LEVELS)
+    variable = _VARIABLES[name]
+    values = [value for value in variable.known(rules.product) if value != OTHER]
+    if variable.rare:
+        values = sorted(listings[name].listed)
+    elif rules.noise is None and (variable.open or name == "v"):
+        # A version that product.toml does not list was counted since the served document named it.
+        extra = {value for value, n in counts.items() if n >= STEP and variable.fits(value)}
+        rest = sorted(extra.difference(values), key=natural)
+        values = sorted([*values, *rest], key=natural) if variable.open else [*rest, *values]
+    return [*values, OTHER, NONE]
+
+
+def natural(value: str) -> list[tuple[int, str]]:
+    """Sorts ``3.9`` before ``3.10``: numbers by size, all else by letter."""
+    parts = re.findall(r"\d+|\D+", value, re.ASCII)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _fold(counts: Mapping[str, int], rows: Sequence[str]) -> dict[str, int]:
+    """Counts by row; whatever has no row of its own is part of ``other``."""
+    folded = dict.fromkeys(rows, 0)
+    for value, count in counts.items():
+        row = value if value in folded else OTHER
+        folded[row] = folded.get(row, 0) + count
+    return folded
+
+
+def _pairs(week: str, exact: Exact, versions: Sequence[Row], rules: Rules) -> tuple[Pair, ...]:
+    """Version × platform; versions that are hidden by themselves are merged before crossing."""
+    if exact.hits is None:
+        return ()
+    rows = [
+        row.value for row in versions if row.value not in (OTHER, NONE) and not row.count.hidden
+    ]
+    columns = [*rules.product.platforms, OTHER]
+    cells = {(v, os): 0 for v in [*rows, OTHER] for os in columns}
+    for (v, os), count in exact.pairs.items():
+        if NONE not in (v, os):
+            cells[v if v in rows else OTHER, os if os in columns else OTHER] += count
+    return tuple(
+        Pair(v, os, rules.blurred_floor(week, "v-os", f"{v} {os}", count))
+        for (v, os), count in cells.items()
+    )

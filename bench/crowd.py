@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from mars.testing.chance import SeededChance
-from mars.wire.variables import DAY, install_age
+from mars.wire.times import DAY
+from mars.wire.variables import install_age
 
 SIZES = (300, 3_000, 30_000, 300_000)
 FEW = 10

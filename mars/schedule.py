@@ -10,10 +10,9 @@ import math
 from dataclasses import dataclass, replace
 
 from mars.ports import Chance
+from mars.wire.times import DAY
 
 HOUR = 3_600
-DAY = 86_400
-"""Seconds."""
 
 SHORTEST = 3 * DAY
 LONGEST = 10 * DAY

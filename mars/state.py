@@ -18,6 +18,7 @@ from mars.ports import Chance
 from mars.schedule import VERSION as SCHEDULE_VERSION
 from mars.schedule import Schedule
 from mars.wire.onion import is_onion_server
+from mars.wire.times import DAY
 
 VERSION = 1
 LIMIT = 256 * 1024
@@ -26,8 +27,6 @@ FARTHEST_TIME = 2**53 - 1
 SEEN_LIMIT = 256
 """Messages remembered as shown; a document holds at most 32."""
 
-DAY = 86_400
-"""Seconds."""
 
 LOST_PERIODS = 3
 QUIET = 30 * DAY

@@ -11,9 +11,10 @@ from examples.demo.chain import RELEASES, Served
 from examples.demo.stage import Stage
 from mars import factory
 from mars.testing.chance import SeededChance
-from mars.testing.population import DAY, Plan, Population, simulate
+from mars.testing.population import Plan, Population, simulate
 from mars.wire.product import parse_product
 from mars.wire.query import AllowList
+from mars.wire.times import DAY
 
 WEEK = 7 * DAY
 WEEKS = 12

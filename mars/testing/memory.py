@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 from mars.errors import MarsError, StateError, TransportError
 from mars.ports import Platform, Request, Response
+from mars.wire.times import DAY
 
 if TYPE_CHECKING:
     from mars.engine import Engine
 
 START = 1_795_219_200
 """2026-11-21T00:00:00Z."""
-DAY = 86_400
-"""Seconds."""
 RESTLESS = 100
 """Looks in a row without sleeping, after which a session would never end."""
 PLACEHOLDER = "http://127.0.0.1/"

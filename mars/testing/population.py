@@ -27,10 +27,8 @@ from mars import schedule
 from mars.ports import Chance
 from mars.wire.query import encode
 from mars.wire.request import target
+from mars.wire.times import DAY
 from mars.wire.variables import OPTIONAL, install_age
-
-DAY = 86_400
-"""Seconds."""
 
 Shares = Mapping[str, float]
 """Values and their weights; the weights need not add up to anything."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from mars.errors import ConfigError
 from mars.wire.onion import is_onion_server
+from mars.wire.times import DAY
 
 PLATFORMS = ("linux", "windows", "macos")
 OPENPGP_POLICIES = ("required", "when-available", "off")
@@ -23,9 +24,6 @@ _MEMBERS = frozenset(
 
 MAX_THRESHOLD = 7
 """A client looks at eight signatures, and one of them is OpenPGP's."""
-
-DAY = 86_400
-"""Seconds."""
 
 
 @dataclass(frozen=True)

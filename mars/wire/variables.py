@@ -14,9 +14,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mars.wire.product import Product, is_language, is_release
+from mars.wire.times import DAY
 
-DAY = 86_400
-"""Seconds."""
 DEV = "dev"
 OTHER = "other"
 

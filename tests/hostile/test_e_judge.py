@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from mars import factory
-from mars.testing.memory import DAY, session
+from mars.testing.memory import session
 from mars.testing.openpgp import MemoryKey, MemoryOpenPGP
 from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, answering, ok
 from mars.testing.world import World
+from mars.wire.times import DAY
 
 HOST = """
 import json, sys

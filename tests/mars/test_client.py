@@ -13,10 +13,11 @@ from mars.errors import ConfigError, MarsError
 from mars.plan import App, voices
 from mars.ports import Request, Response
 from mars.schedule import HOUR
-from mars.testing.memory import DAY, MemoryStore, machine, session
+from mars.testing.memory import MemoryStore, machine, session
 from mars.testing.world import World
 from mars.wire.motd import Message
 from mars.wire.targeting import Shown
+from mars.wire.times import DAY
 from tests.mars.waiting import until
 
 

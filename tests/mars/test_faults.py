@@ -29,10 +29,10 @@ from mars.engine import STATE_FILE
 from mars.errors import StateError
 from mars.schedule import Schedule
 from mars.state import State
-from mars.testing.memory import DAY
 from mars.testing.world import World
 from mars.wire.motd import Message
 from mars.wire.targeting import Shown
+from mars.wire.times import DAY
 from tests.mars.faults import ERRNOS, Faults, failing
 
 SHARE = float(os.environ.get("FAULTS", "0.05"))

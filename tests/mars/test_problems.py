@@ -20,9 +20,10 @@ from mars.adapters.files import Folder
 from mars.engine import JOURNAL_FILE, STATE_FILE
 from mars.errors import StateError, TransportError
 from mars.schedule import HOUR
-from mars.testing.memory import DAY, MemoryStore, session
+from mars.testing.memory import MemoryStore, session
 from mars.testing.world import World
 from mars.wire.motd import Message
+from mars.wire.times import DAY
 from tests.mars.faults import Faults, failing
 from tests.mars.waiting import until
 

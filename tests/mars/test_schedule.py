@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from mars import schedule
-from mars.schedule import DAY, HOUR, Schedule
+from mars.schedule import HOUR, Schedule
 from mars.testing.chance import SeededChance
 from mars.testing.machine import EARLY, Shares, live
 from mars.testing.memory import START, MemoryClock
+from mars.wire.times import DAY
 
 DRAWS = 20_000
 

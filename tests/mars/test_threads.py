@@ -17,8 +17,8 @@ from mars import state as states
 from mars.engine import STATE_FILE
 from mars.errors import TransportError
 from mars.schedule import HOUR, Schedule
-from mars.testing.memory import DAY
 from mars.testing.world import World
+from mars.wire.times import DAY
 from tests.mars.waiting import until
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mars.wire.times import DAY
+
 VOTING_INTERVAL = 1800
 """Seconds. Long, so that after the one vote that we ask for the network is quiet; the vote that
 comes by the clock is put half an interval away."""
@@ -118,7 +120,7 @@ def bandwidth_state(ends: str) -> str:
 
     ``ends`` is ``YYYY-MM-DD HH:MM:SS`` UTC, the end of the last day of history.
     """
-    day, amount = 86_400, 1_000_000_000
+    day, amount = DAY, 1_000_000_000
     lines = []
     for way in ("Read", "Write"):
         lines += [

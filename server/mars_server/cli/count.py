@@ -13,6 +13,7 @@ from mars.errors import MarsError
 from mars.factory import system_clock
 from mars.wire.product import Product
 from mars.wire.query import AllowList
+from mars.wire.times import DAY
 from mars_server.common.config import load_product
 from mars_server.counting import formats
 from mars_server.counting.count_pass import Outcome, count_once
@@ -58,7 +59,7 @@ from mars_server.counting.tasks import Driver
 )
 @click.option(
     "--interval",
-    type=click.FloatRange(0.1, 86_400),
+    type=click.FloatRange(0.1, DAY),
     default=5.0,
     show_default=True,
     help="Seconds between two looks with --follow.",

@@ -9,8 +9,6 @@ from functools import lru_cache
 
 from mars.errors import WireError
 
-DAY = 86_400
-"""Seconds."""
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _NUMBERS = {name.encode(): number for number, name in enumerate(MONTHS, 1)}
 

@@ -17,25 +17,32 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from mars.wire.query import MOTD_PATH
+
 QUERY_LIMIT = 255
 """Bytes. Our longest query has some 50; a longer one was not made by a client of ours."""
 
-DAY = rb"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}"
+PATH = re.escape(MOTD_PATH).encode()
+DATE = rb"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}"
 QUERY = rb"[A-Za-z0-9._=&-]{0,%d}" % QUERY_LIMIT
 PROTOCOL = rb"HTTP/(?:1\.[01]|2\.0|3\.0)"
 
 _START = rb'\n[^"\[\n]*+\['
 """The literal first byte lets the engine jump from line to line by memchr."""
-_GET = rb':.{14}\] "GET /motd/motd\.js'
+_HEAD, _TAIL = PATH[:-2], PATH[-2:]
+"""The path in two: its end is found with what follows it."""
+_GET = rb':.{14}\] "GET ' + _HEAD
 _ANY_DAY = rb"[0-9].{10}"
-_REST = rb'on[^"]{0,280}+'
+_REST = _TAIL + rb'[^"]{0,280}+'
 """The end of the path, the query, the protocol: 2 + 256 + 9 bytes, rounded up."""
 _OK = rb'" 200 '
 
 _MIXED = re.compile(_START + b"(" + _ANY_DAY + b")" + _GET + b"(" + _REST + b")" + _OK)
-_READ = re.compile(rb"(?:(" + DAY + rb")" + _GET + rb")?on((?:\?" + QUERY + rb")?) " + PROTOCOL)
-_DAY = re.compile(DAY)
-_SHAPE = re.compile(_START + DAY + rb':.{14}\] "', re.DOTALL)
+_READ = re.compile(
+    rb"(?:(" + DATE + rb")" + _GET + rb")?" + _TAIL + rb"((?:\?" + QUERY + rb")?) " + PROTOCOL
+)
+_DAY = re.compile(DATE)
+_SHAPE = re.compile(_START + DATE + rb':.{14}\] "', re.DOTALL)
 
 EDGE = 16 * 1024
 """Bytes at the end of a block where the last day is looked for."""

@@ -25,17 +25,17 @@ from datetime import date
 
 import msgspec
 
+from mars.wire.times import DAY
 from mars_server.common.calendar import MONTHS, iso_day
 from mars_server.counting.blocks import LINE_BOUND
-from mars_server.counting.combined import DAY, PROTOCOL, QUERY, Found
+from mars_server.counting.combined import DATE, PATH, PROTOCOL, QUERY, Found
 
-_REQUEST = re.compile(rb"GET /motd/motd\.json((?:\?" + QUERY + rb")?+) " + PROTOCOL)
-_COMMON = re.compile(DAY.decode() + r":.{14}", re.ASCII | re.DOTALL)
+_REQUEST = re.compile(b"GET %b((?:\\?%b)?+) %b" % (PATH, QUERY, PROTOCOL))
+_COMMON = re.compile(DATE.decode() + r":.{14}", re.ASCII | re.DOTALL)
 _ISO = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])-([0-9]{2})(?:[T ].*)?", re.ASCII | re.DOTALL)
 _EPOCH = re.compile(r"[0-9]{1,12}(?:\.[0-9]+)?", re.ASCII)
 
 _FIRST_DAY = date(1970, 1, 1).toordinal()
-_DAY_SECONDS = 86_400
 _FIRST_YEAR = "2000"
 """What is dated before was dated by another thing than a clock: a duration, a counter."""
 
@@ -153,7 +153,7 @@ def _written(stamp: str) -> bytes | None:
 
 def _from_epoch(stamp: float | str) -> bytes | None:
     try:
-        day = date.fromordinal(_FIRST_DAY + int(float(stamp) // _DAY_SECONDS))
+        day = date.fromordinal(_FIRST_DAY + int(float(stamp) // DAY))
     except (ValueError, OverflowError):
         return None
     return f"{day.day:02d}/{MONTHS[day.month - 1]}/{day.year:04d}".encode()

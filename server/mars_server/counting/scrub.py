@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mars.errors import MarsError, StateError
 from mars.wire.query import AllowList
+from mars.wire.times import DAY
 from mars_server.common.calendar import iso_week
 from mars_server.counting.foreign.identity import LEAST, Verdict
 from mars_server.counting.foreign.known_logs import Register
@@ -26,7 +27,6 @@ from mars_server.counting.streams import STDIN, Stream, is_url, open_raw
 from mars_server.counting.tally import is_unread
 from mars_server.counting.tasks import perform
 
-DAY = 86_400
 YEAR = 366 * DAY
 """Seconds."""
 NANOSECONDS = 1_000_000_000

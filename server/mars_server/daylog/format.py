@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mars_server.common.calendar import DAY
+from mars.wire.times import DAY
 
 HEADER = b"# mars access log v1 id="
 """Begins the first line of a closed log; 32 hex digits end it."""

@@ -15,6 +15,7 @@ from mars import factory
 from mars.errors import MarsError
 from mars.ports import Request
 from mars.wire.onion import is_onion_host
+from mars.wire.times import DAY
 from mars_server.common.config import Config, load_product
 from mars_server.daylog.crash_recovery import held, parts
 from mars_server.daylog.generation import LOG, PartName, lost_in
@@ -28,7 +29,6 @@ from mars_server.storage.database import open_database
 from mars_server.storage.overview import Overview, overview
 
 OK, WARN, FAIL, UNSET = "ok", "warn", "fail", "not-set"
-DAY = 86_400
 EXPIRY_WARNING = 7
 """Days."""
 COUNT_EVERY = 2 * DAY

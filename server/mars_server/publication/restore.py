@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Final
 
 from mars.errors import ConfigError
+from mars.wire.times import DAY
 from mars_server.common.calendar import is_week
 from mars_server.publication import index
 from mars_server.publication.folder import DATA, read_week, week_files
 from mars_server.publication.store import Entry, Publications
 from mars_server.tables import signed_documents
 from mars_server.tables.compose import Rules
-from mars_server.tables.estimate import DAY, STEER_HIGH, STEER_LOW, WEEK, Interval, significant
+from mars_server.tables.estimate import STEER_HIGH, STEER_LOW, WEEK, Interval, significant
 from mars_server.tables.signed_documents import Served, unknown
 from mars_server.tables.week import Week
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from mars.ports import Chance, Clock
 from mars.wire.query import MOTD_PATH
-from mars_server.common.calendar import DAY, MONTHS
+from mars.wire.times import DAY
+from mars_server.common.calendar import MONTHS
 from mars_server.daylog.writer import DayLog
 
 OK = 200

@@ -16,6 +16,7 @@ from aiohttp import web
 from mars.errors import MarsError
 from mars.ports import Chance, Clock
 from mars.wire.product import Product
+from mars.wire.times import DAY
 from mars_server.common.limits import Limits
 from mars_server.serving.aiohttp_connection import Connection
 from mars_server.serving.app import application
@@ -35,7 +36,7 @@ PULSE_EVERY = 0.5
 """Seconds between two signs of life."""
 ONION_EVERY = 5.0
 """Seconds between two looks whether tor still has the onion service."""
-WARN_BEFORE = 7 * 86_400
+WARN_BEFORE = 7 * DAY
 """Seconds before a document expires from which on the operator is told, once a day."""
 
 OF_ONE_PROCESS = "openpgp-unavailable"
@@ -274,10 +275,10 @@ class Worker:
         if not self._first:
             return
         now = self._clock.now()
-        day = now // 86_400
+        day = now // DAY
         if document.expires - now < WARN_BEFORE and self._warned != day:
             self._warned = day
-            days = max(0, (document.expires - now) // 86_400)
+            days = max(0, (document.expires - now) // DAY)
             what = "has expired" if document.expires <= now else f"expires in {days} day(s)"
             self._tell(f"the MOTD {what}; sign and deploy a new one")
 

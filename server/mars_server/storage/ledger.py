@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, Row, Table, delete, func, insert, select, update
 
 from mars.errors import StateError
+from mars.wire.times import DAY
 from mars_server.common.calendar import iso_week
 from mars_server.counting.foreign.identity import Source
 from mars_server.counting.store_port import Advance
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 _COMMIT_LOCK = 0x636F6D6D6974
 """The key (``commit``) of PostgreSQL's advisory lock that lasts for one transaction."""
-DAY = 86_400
-"""Seconds."""
 DIGITS = 16
 """Hex digits of one rung of a ladder."""
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mars.wire.times import DAY
 from mars_server.tables.floor import Published
 
 WEEK: Final = 7.0
@@ -31,7 +32,6 @@ LEAST_EXPECTED: Final = 0.25
 """Hits of one installation in a week; with fewer, nearly all of them keep silent for weeks and
 then come together, and a day more or less decides what is counted."""
 
-DAY: Final = 86_400
 STEER_STEP: Final = 6 * 3600
 """Seconds; clients round the server's interval to this."""
 STEER_LOW: Final = 3 * DAY

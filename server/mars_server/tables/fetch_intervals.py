@@ -15,8 +15,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
+from mars.wire.times import DAY
 from mars_server.common.calendar import monday, week_of
-from mars_server.tables.estimate import DAY, STEER_STEP, TURNOVER_WEEKS, Interval, Law, steered
+from mars_server.tables.estimate import STEER_STEP, TURNOVER_WEEKS, Interval, Law, steered
 from mars_server.tables.signed_documents import Served
 
 STEPS_A_DAY: Final = DAY // STEER_STEP

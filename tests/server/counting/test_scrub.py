@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, text
 
-from mars_server.counting.scrub import DAY, Fate, Known, Policy, forgettable, judge, policy, remove
+from mars.wire.times import DAY
+from mars_server.counting.scrub import Fate, Known, Policy, forgettable, judge, policy, remove
 from mars_server.storage import open_database
 from mars_server.storage.forgetting import known, open_weeks
 from mars_server.storage.ledger import Ledger

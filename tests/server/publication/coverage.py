@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from statistics import fmean, stdev
 
 from mars.testing.chance import SeededChance
-from mars.testing.population import DAY, Plan, simulate
+from mars.testing.population import Plan, simulate
+from mars.wire.times import DAY
 from mars_server.common.calendar import week_of
 from mars_server.tables.estimate import DEFAULT, across, bounds, bunched
 from mars_server.tables.fetch_intervals import Period, hits_per_installation, laws

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mars.testing.chance import SeededChance
-from mars.testing.population import DAY, Plan, simulate
+from mars.testing.population import Plan, simulate
 from mars.testing.publisher import Publisher
+from mars.wire.times import DAY
 from mars_server.common.calendar import following
 from mars_server.publication import closing
 from mars_server.storage.publication import StoredPublications as Stored

@@ -30,6 +30,8 @@ from hashlib import blake2b
 from itertools import takewhile
 
 from mars.errors import StateError
+from mars.wire.times import DAY
+from mars_server.counting.combined import PATH
 
 # --- What of a log may be hashed and remembered: never where a request came from ---
 
@@ -45,13 +47,12 @@ _TIME = re.compile(
 """The times that log formats write, each so that no part of an address can look like one."""
 _WHOLE = re.compile(rb"(?<![0-9.])[0-9]{9,10}\Z")
 _TARGET = re.compile(
-    rb'\] "[A-Z]+ (/motd/motd\.json[^" ]*)'  # combined: the first quoted field after the time
-    rb'|"(?:request|request_uri|uri)":\s*"(?:[A-Z]+ )?(/motd/motd\.json[^" ]*)'
+    rb'\] "[A-Z]+ (%b[^" ]*)'  # combined: the first quoted field after the time
+    rb'|"(?:request|request_uri|uri)":\s*"(?:[A-Z]+ )?(%b[^" ]*)' % (PATH, PATH)
 )
 """The request's own target; a referrer may name the same path. Quotes within a client's words are
 escaped by every server, so that none can look like the field before it."""
 _MIDNIGHT = b"00:00:00"
-_DAY_SECONDS = 86_400
 
 
 def essence(data: bytes) -> bytes:
@@ -77,7 +78,7 @@ def _time(line: bytes) -> bytes:
 def _of_day(time: bytes) -> bool:
     whole = _WHOLE.search(time)
     if whole is not None:
-        return int(whole[0]) % _DAY_SECONDS != 0
+        return int(whole[0]) % DAY != 0
     return time != b"" and not time.endswith(_MIDNIGHT)
 
 

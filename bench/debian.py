@@ -17,6 +17,8 @@ import os
 import re
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,8 +35,8 @@ SUITES = {"12": "bookworm", "13": "trixie"}
 PACKAGES = "ca-certificates,python3,systemd"
 MIRROR, SECURITY = "http://deb.debian.org/debian", "http://security.debian.org/debian-security"
 REPOSITORY, WORK, VISITOR = "/root/repository", "/root/mars", "visitor"
-PATIENCE = 900.0
-"""Seconds for one block; the longest installs packages."""
+PATIENCE, INSTALLING = 240.0, 1800.0
+"""Seconds for a block, and for one that installs packages."""
 TOR_DEFAULTS = "usr/share/tor/tor-service-defaults-torrc"
 OLD_SCHEMA = "0007"
 """Of the database that the upgrade finds."""
@@ -152,6 +154,7 @@ class Machine:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
 
     def run(self, text: str, where: str = "the trial's own step") -> str:
@@ -160,7 +163,8 @@ class Machine:
         (self.root / "tmp/block.sh").write_text(text, "utf-8")
         self._shell.stdin.write(". /tmp/block.sh </dev/null\necho; echo the-end-of-the-block\n")
         self._shell.stdin.flush()
-        watch = threading.Timer(PATIENCE, self._shell.kill)
+        patience = INSTALLING if "pip install" in text else PATIENCE
+        watch = threading.Timer(patience, os.killpg, (self._shell.pid, signal.SIGKILL))
         watch.start()
         said = ""
         for line in self._shell.stdout:
@@ -384,6 +388,11 @@ def debian() -> list[str]:
     """Follows the documents on each release, each in namespaces of its own."""
     if left := unread():
         return [f"no step follows {', '.join(left)}"]
+    if os.geteuid() != 0:
+        return ["the documents on an empty Debian: debootstrap and its machines need root"]
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 9050)) == 0:
+            return ["the documents on an empty Debian: a tor listens on 127.0.0.1:9050; stop it"]
     failed = []
     for release in os.environ.get("RELEASES", " ".join(SUITES)).split():
         apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]

@@ -203,17 +203,11 @@ def fresh(release: str, folder: Path) -> Path:
     stand_in = root / "usr/local/bin/systemctl"
     shutil.copy(ROOT / "bench/systemctl.py", stand_in)
     stand_in.chmod(0o755)
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout
-    (root / REPOSITORY[1:]).mkdir()
-    packed_files = subprocess.run(
-        ["tar", "--null", "-T", "-", "-cf", "-"],
-        cwd=ROOT,
-        input=names,
-        capture_output=True,
-        check=True,
-    ).stdout
-    subprocess.run(["tar", "-C", root / REPOSITORY[1:], "-xf", "-"], input=packed_files, check=True)
+    copy = root / REPOSITORY[1:]
+    copy.mkdir()
+    listed = "git ls-files -z --cached --others --exclude-standard"
+    unpacked = f"{listed} | tar --null -T - -c | tar -C {shlex.quote(str(copy))} -x"
+    _do("bash", "-o", "pipefail", "-c", f"cd {shlex.quote(str(ROOT))} && {unpacked}")
     return root
 
 

@@ -5,9 +5,7 @@ taken away again. Both are fresh roots of debootstrap in namespaces of their own
 processes, so that nothing outlives the trial. Debian's own tor is started by its unit, as root, and
 speaks to a private Tor network on loopback alone; ``bench/systemctl.py`` stands in for systemd.
 Needs root, the package registries as this machine reaches them, and 127.0.0.1:9050 free.
-
-``RELEASES="12"`` tries one of the two; ``ROOTS=DIR`` unpacks ``DIR/bookworm.tar`` instead of
-running debootstrap.
+``RELEASES="12"`` tries one of both; ``ROOTS=DIR`` unpacks ``DIR/bookworm.tar`` for debootstrap.
 """
 
 from __future__ import annotations
@@ -60,7 +58,7 @@ CARRIED = ("machine.tar", "onion.gpg", "backup.pass")
 """What the operator carries to the new machine."""
 BEFORE_RESTORE = ("docs/operating.md", "The onion service and its address")
 """Its first block is followed on the new machine too, as that page says."""
-HASHED = ("cert", "constraint", "find-links", "index-url", "extra-index-url", "proxy")
+SETTINGS = ("cert", "constraint", "find-links", "index-url", "extra-index-url", "proxy")
 """Settings of pip that say how this machine reaches the registry."""
 _BLOCK = re.compile(r"^```(sh|python)(?: (\w+))?\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
@@ -113,7 +111,7 @@ def registries() -> tuple[dict[str, str], list[str]]:
     for line in subprocess.run(pip, capture_output=True, text=True, check=True).stdout.splitlines():
         key, _, value = line.partition("=")
         name = key.rpartition(".")[2]
-        if name in HASHED:
+        if name in SETTINGS:
             found.setdefault(f"PIP_{name.upper().replace('-', '_')}", value.strip("'"))
     words = " ".join(found.values()).replace("file://", "").split()
     paths = {word for word in words if word.startswith("/") and Path(word).exists()}
@@ -149,13 +147,9 @@ class Machine:
             "pipefail",
         ]
         self._shell = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, start_new_session=True,
+        )  # fmt: skip
 
     def run(self, text: str, where: str = "the trial's own step") -> str:
         """What it said. Variables and the folder stay for the next. Raises ``TrialError``."""

@@ -5,9 +5,7 @@ taken away again. Both are fresh roots of debootstrap in namespaces of their own
 processes, so that nothing outlives the trial. Debian's own tor is started by its unit, as root, and
 speaks to a private Tor network on loopback alone; ``bench/systemctl.py`` stands in for systemd.
 Needs root, the package registries as this machine reaches them, and 127.0.0.1:9050 free.
-
-``RELEASES="12"`` tries one of the two; ``ROOTS=DIR`` unpacks ``DIR/bookworm.tar`` instead of
-running debootstrap.
+``RELEASES="12"`` tries one of both; ``ROOTS=DIR`` unpacks ``DIR/bookworm.tar`` for debootstrap.
 """
 
 from __future__ import annotations
@@ -17,6 +15,8 @@ import os
 import re
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,8 +33,8 @@ SUITES = {"12": "bookworm", "13": "trixie"}
 PACKAGES = "ca-certificates,python3,systemd"
 MIRROR, SECURITY = "http://deb.debian.org/debian", "http://security.debian.org/debian-security"
 REPOSITORY, WORK, VISITOR = "/root/repository", "/root/mars", "visitor"
-PATIENCE = 900.0
-"""Seconds for one block; the longest installs packages."""
+PATIENCE, INSTALLING = 240.0, 1800.0
+"""Seconds for a block, and for one that installs packages."""
 TOR_DEFAULTS = "usr/share/tor/tor-service-defaults-torrc"
 OLD_SCHEMA = "0007"
 """Of the database that the upgrade finds."""
@@ -58,7 +58,7 @@ CARRIED = ("machine.tar", "onion.gpg", "backup.pass")
 """What the operator carries to the new machine."""
 BEFORE_RESTORE = ("docs/operating.md", "The onion service and its address")
 """Its first block is followed on the new machine too, as that page says."""
-HASHED = ("cert", "constraint", "find-links", "index-url", "extra-index-url", "proxy")
+SETTINGS = ("cert", "constraint", "find-links", "index-url", "extra-index-url", "proxy")
 """Settings of pip that say how this machine reaches the registry."""
 _BLOCK = re.compile(r"^```(sh|python)(?: (\w+))?\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
@@ -111,7 +111,7 @@ def registries() -> tuple[dict[str, str], list[str]]:
     for line in subprocess.run(pip, capture_output=True, text=True, check=True).stdout.splitlines():
         key, _, value = line.partition("=")
         name = key.rpartition(".")[2]
-        if name in HASHED:
+        if name in SETTINGS:
             found.setdefault(f"PIP_{name.upper().replace('-', '_')}", value.strip("'"))
     words = " ".join(found.values()).replace("file://", "").split()
     paths = {word for word in words if word.startswith("/") and Path(word).exists()}
@@ -147,12 +147,9 @@ class Machine:
             "pipefail",
         ]
         self._shell = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, start_new_session=True,
+        )  # fmt: skip
 
     def run(self, text: str, where: str = "the trial's own step") -> str:
         """What it said. Variables and the folder stay for the next. Raises ``TrialError``."""
@@ -160,7 +157,8 @@ class Machine:
         (self.root / "tmp/block.sh").write_text(text, "utf-8")
         self._shell.stdin.write(". /tmp/block.sh </dev/null\necho; echo the-end-of-the-block\n")
         self._shell.stdin.flush()
-        watch = threading.Timer(PATIENCE, self._shell.kill)
+        patience = INSTALLING if "pip install" in text else PATIENCE
+        watch = threading.Timer(patience, os.killpg, (self._shell.pid, signal.SIGKILL))
         watch.start()
         said = ""
         for line in self._shell.stdout:
@@ -199,17 +197,11 @@ def fresh(release: str, folder: Path) -> Path:
     stand_in = root / "usr/local/bin/systemctl"
     shutil.copy(ROOT / "bench/systemctl.py", stand_in)
     stand_in.chmod(0o755)
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout
-    (root / REPOSITORY[1:]).mkdir()
-    packed_files = subprocess.run(
-        ["tar", "--null", "-T", "-", "-cf", "-"],
-        cwd=ROOT,
-        input=names,
-        capture_output=True,
-        check=True,
-    ).stdout
-    subprocess.run(["tar", "-C", root / REPOSITORY[1:], "-xf", "-"], input=packed_files, check=True)
+    copy = root / REPOSITORY[1:]
+    copy.mkdir()
+    listed = "git ls-files -z --cached --others --exclude-standard"
+    unpacked = f"{listed} | tar --null -T - -c | tar -C {shlex.quote(str(copy))} -x"
+    _do("bash", "-o", "pipefail", "-c", f"cd {shlex.quote(str(ROOT))} && {unpacked}")
     return root
 
 
@@ -384,6 +376,11 @@ def debian() -> list[str]:
     """Follows the documents on each release, each in namespaces of its own."""
     if left := unread():
         return [f"no step follows {', '.join(left)}"]
+    if os.geteuid() != 0:
+        return ["the documents on an empty Debian: debootstrap and its machines need root"]
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 9050)) == 0:
+            return ["the documents on an empty Debian: a tor listens on 127.0.0.1:9050; stop it"]
     failed = []
     for release in os.environ.get("RELEASES", " ".join(SUITES)).split():
         apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]

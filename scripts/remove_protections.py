@@ -181,7 +181,11 @@ class Copy:
         self._report = folder / "report.xml"
         paths = (self.root, self.root / "server", self.root / "motd")
         own = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONDONTWRITEBYTECODE": "1"}
-        self._environment = {**os.environ, **own, "PYTEST_ADDOPTS": ""}
+        # What a test without its protection leaves behind goes with the copy.
+        scratch = folder / "tmp"
+        scratch.mkdir()
+        own |= {"TMPDIR": str(scratch), "PYTEST_ADDOPTS": ""}
+        self._environment = os.environ | own
         self._check()
 
     def _check(self) -> None:
@@ -258,7 +262,7 @@ def trial(rows: Sequence[str] = (), tell: Callable[[str], Any] = print) -> list[
     wanted = [each for each in table.protections if not rows or each.row in rows]
     jobs = max(1, int(os.environ.get("JOBS", "2")))
     results = []
-    with tempfile.TemporaryDirectory(prefix="mars-bite-") as name:
+    with tempfile.TemporaryDirectory(prefix="mars-bite-", ignore_cleanup_errors=True) as name:
         free: queue.Queue[Copy] = queue.Queue()
         for number in range(min(jobs, len(wanted))):
             free.put(Copy(Path(name, str(number))))

@@ -4,10 +4,16 @@ Everything of the client is collected, since each part of it is loaded when it i
 docs/embedding.md, "Freezing it".
 """
 
-from PyInstaller.utils.hooks import collect_submodules
+import pkgutil
+
+import mars
 
 hiddenimports = [
     # libsodium's binding is loaded by a module that is itself compiled (cffi, API mode).
     "_cffi_backend",
-    *collect_submodules("mars", lambda name: not name.startswith("mars.__pyinstaller")),
+    *(
+        module.name
+        for module in pkgutil.walk_packages(mars.__path__, "mars.")
+        if not module.name.startswith("mars.__pyinstaller")
+    ),
 ]

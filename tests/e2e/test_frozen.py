@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import pytest
 
@@ -27,10 +27,7 @@ from mars.testing.socks import SocksServer, answering, ok
 from mars.testing.tornet import TorNetwork
 from mars.wire.motd import Message
 
-if TYPE_CHECKING:
-    import tkinter as tk
-else:
-    tk = pytest.importorskip("tkinter", reason="this Python has no Tk")
+pytest.importorskip("tkinter", reason="this Python has no Tk")
 
 pytestmark = [
     pytest.mark.frozen,
@@ -163,7 +160,7 @@ def test_the_frozen_application_fetches_and_shows(
     with news(tornet, home) as (url, server), Application(desktop, home, url, tornet.socks) as app:
         app.agree_and_check()
         app.wait_for(lambda: "Frozen, and well." in app.shown())
-        app.wait_for(lambda: "Update now" in app.shown(tk_class="Label"))
+        app.wait_for(lambda: "Update now" in app.shown("Label"))
         assert len(server.visits) == 1
 
 
@@ -205,6 +202,17 @@ proc shown {w class} {
 """
 
 
+WATCHER = """
+import json, sys, tkinter
+root = tkinter.Tk(className="Watcher")
+root.withdraw()
+for line in sys.stdin:
+    told = root.tk.call(*json.loads(line))
+    print(json.dumps(" ".join(told) if isinstance(told, tuple) else str(told)), flush=True)
+"""
+"""In a process of its own, since Tk ends the one in which it is when a display goes."""
+
+
 class Application:
     """The running program on a display of its own, asked and pressed by Tk's ``send``."""
 
@@ -220,13 +228,12 @@ class Application:
             fields = (b"", b"", b"MIT-MAGIC-COOKIE-1", os.urandom(16))
             packed = [struct.pack(">H", len(field)) + field for field in fields]
             cookie.write_bytes(b"\xff\xff" + b"".join(packed))
-            self._held.enter_context(pytest.MonkeyPatch.context()).setenv("XAUTHORITY", str(cookie))
-            display = self._display(cookie)
-            self._root = tk.Tk(display, className="Watcher")
-            self._held.callback(self._root.destroy)
-            more = {"DISPLAY": display, "XAUTHORITY": str(cookie)}
-            self._program = self._start(self._command, env=environment(self._home, **more))
-            self.wait_for(lambda: "tk" in self._root.tk.call("winfo", "interps"))
+            env = environment(self._home, DISPLAY=self._display(cookie), XAUTHORITY=str(cookie))
+            watcher = [sys.executable, "-c", WATCHER]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            self._watcher = self._start(watcher, env=env, **pipes)
+            self._program = self._start(self._command, env=env)
+            self.wait_for(lambda: "tk" in self._call("winfo", "interps").split())
             self._ask(FIND)
             self._held = self._held.pop_all()
         return self
@@ -244,18 +251,25 @@ class Application:
 
     def _start(self, command: list[str], **more: Any) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(command, **more)
-        self._held.callback(process.wait, 30)
+        self._held.enter_context(process)
         self._held.callback(process.terminate)
         return process
 
+    def _call(self, *words: str) -> str:
+        assert self._watcher.stdin is not None
+        assert self._watcher.stdout is not None
+        self._watcher.stdin.write(json.dumps(words).encode("ascii") + b"\n")
+        self._watcher.stdin.flush()
+        return str(json.loads(self._watcher.stdout.readline()))
+
     def _ask(self, script: str) -> str:
-        return str(self._root.tk.call("send", "tk", script))
+        return self._call("send", "tk", script)
 
     def press(self, text: str, kind: str = "TButton") -> None:
         self._ask(f"[seek . {kind} {{{text}}}] invoke")
 
-    def shown(self, tk_class: str = "Text") -> str:
-        return self._ask(f"shown . {tk_class}")
+    def shown(self, kind: str = "Text") -> str:
+        return self._ask(f"shown . {kind}")
 
     def agree_and_check(self) -> None:
         """The first run's screen, then the button of the news page."""

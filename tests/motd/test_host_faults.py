@@ -95,7 +95,8 @@ def test_whatever_fails_while_a_key_is_made_there_is_no_half_key(
         ok("key", "new", folder, "--no-passphrase")
         assert are_whole(pairs(folder))
         ok("sign", folder, "--out", folder / "motd.json", "--now", MARCH)
-        assert verdict(folder / "motd.json", folder)["ok"], (fault, ran)
+        said = verdict(folder / "motd.json", folder)
+        assert said["ok"], (fault, ran, said)
 
 
 def test_whatever_fails_while_a_key_is_revoked_it_never_comes_back(
@@ -112,7 +113,8 @@ def test_whatever_fails_while_a_key_is_revoked_it_never_comes_back(
         ok("trust", folder, "--out", folder / "trust.json")
         assert lost not in (folder / "trust.json").read_text(), (fault, ran)
         ok("sign", folder, "--out", folder / "motd.json", "--now", MARCH)
-        assert verdict(folder / "motd.json", folder)["ok"], (fault, ran)
+        said = verdict(folder / "motd.json", folder)
+        assert said["ok"], (fault, ran, said)
         assert all(
             (folder / path.relative_to(product)).read_bytes() == was
             for path, was in secrets.items()

@@ -38,7 +38,7 @@ def hold_the_truth(cells: Iterable[Hidden]) -> bool:
     return all(0 <= cell.low <= cell.true <= cell.high for cell in cells)
 
 
-METHOD = DOCS.parents[1] / "server/mars_server/pages/templates/method.html"
+METHOD = DOCS.parents[1] / "server/mars_server/site/pages/templates/method.html"
 
 
 @pytest.mark.slow

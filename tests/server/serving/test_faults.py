@@ -68,6 +68,17 @@ def test_g18_a_full_disk_loses_lines_and_nothing_else(tmp_path: Path) -> None:
 
 
 @needs_root
+def test_g18_a_line_that_a_full_disk_takes_in_part_is_cut_off(tmp_path: Path) -> None:
+    line = b"x" * 89 + b"\n"  # crosses the ends of pages, where a disk is full
+    with small_disk(tmp_path / "disk") as disk:
+        generation = Generation(disk, 20_000, "a" * 32)
+        while generation.append(line):
+            pass
+        assert generation.part.read_bytes().replace(line, b"") == b""
+        generation.abandon()
+
+
+@needs_root
 def test_g18_a_disk_that_turns_read_only(tmp_path: Path) -> None:
     """As after an error of the medium: the day's change finds no place for a new log."""
     clock, said = Clock(), list[str]()

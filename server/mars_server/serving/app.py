@@ -76,16 +76,14 @@ def _closing(response: web.StreamResponse) -> web.StreamResponse:
 
 def _refusal(service: Service, request: web.Request) -> int | None:
     """The status of a request that no route gets to see, or None."""
-    hosts = request.headers.getall(hdrs.HOST, [])
+    host = request.headers.get(hdrs.HOST)  # two are refused by aiohttp's parser
     path = request.raw_path.partition("?")[0]
     if request._message.version not in _VERSIONS:
         request._version = HttpVersion11  # else aiohttp repeats theirs in the status line
         return 400
-    if len(hosts) > 1:
+    if host is None and request.version == HttpVersion11:
         return 400
-    if not hosts and request.version == HttpVersion11:
-        return 400
-    if not service.hosts.admits(hosts[0] if hosts else ""):
+    if not service.hosts.admits(host or ""):
         return 404
     if not path.startswith("/") or path != request.path:
         return 404

@@ -66,8 +66,8 @@ def _missing(error: Exception, needs: str) -> ConfigError | None:
         return None
     return ConfigError(
         "extra-missing",
-        f"{library} is not installed; in the copy of the repository run: pip install -r "
-        f"requirements/{needs}.txt",
+        f"{library} is not installed; install what the copy of the repository names: pip install "
+        f"-r requirements/{needs}.txt",
     )
 
 
@@ -124,10 +124,10 @@ def _run(command: click.Command, name: str, chosen: Mapping[str, bool]) -> int:
     try:
         code = command.main(prog_name=name, standalone_mode=False, obj=chosen)
     except click.exceptions.Abort:
-        click.echo(f"{name}: interrupted", err=True)
-        return 1
+        return _say(f"{name}: interrupted")
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError):  # nobody reads stderr any more
+            error.show()
         return error.exit_code
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
@@ -137,9 +137,8 @@ def _run(command: click.Command, name: str, chosen: Mapping[str, bool]) -> int:
         reason, message = _told(_missing(error, getattr(command, "needs", "")) or error)
         if chosen.get("json"):
             emit_json({"ok": False, "reason": reason, "message": safe(message)})
-        else:
-            click.echo(f"{name}: {safe(message)} [{reason}]", err=True)
-        return 1
+            return 1
+        return _say(f"{name}: {safe(message)} [{reason}]")
     return code if isinstance(code, int) else 0
 
 
@@ -167,9 +166,14 @@ def _flush(stream: TextIO, name: str, code: int) -> int:
 
 def _lost(error: Exception, name: str) -> int:
     """Nobody reads the output any more, which is no news to him, or it cannot be written."""
-    if not isinstance(error, BrokenPipeError):
-        with contextlib.suppress(OSError):
-            click.echo(f"{name}: the output cannot be written: {_told(error)[1]}", err=True)
+    if isinstance(error, BrokenPipeError):
+        return 1
+    return _say(f"{name}: the output cannot be written: {_told(error)[1]}")
+
+
+def _say(text: str) -> int:
+    with contextlib.suppress(OSError):  # nobody reads stderr any more
+        click.echo(text, err=True)
     return 1
 
 

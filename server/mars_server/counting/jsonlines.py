@@ -83,7 +83,7 @@ class JsonLines:
         return day, hit
 
     def shorten(self, start: bytes) -> bytes:
-        return start[:1] and b"!"  # no JSON, whatever follows: longer lines are no hits
+        return start[:1] and b'"'  # no JSON, whatever follows: longer lines are no hits
 
 
 def _may_hit(line: bytes) -> bool:

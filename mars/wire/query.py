@@ -33,7 +33,9 @@ class AllowList:
 
     def also(self, releases: Iterable[str]) -> AllowList:
         """With these releases."""
-        return AllowList({**self.known, "v": self.known["v"] | frozenset(releases)})
+        return AllowList(
+            {**self.known, "v": self.known.get("v", frozenset()) | frozenset(releases)}
+        )
 
     def admits(self, variable: str, value: str) -> bool:
         """Whether ``value`` may be counted for ``variable`` (one of ``NAMES``)."""

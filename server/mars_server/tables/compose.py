@@ -215,11 +215,9 @@ def _rows(
     values = [value for value in variable.known(rules.product) if value != OTHER]
     if variable.rare:
         values = sorted(listings[name].listed)
-    elif rules.noise is None and (variable.open or name == "v"):
-        # A version that product.toml does not list was counted since the served document named it.
+    elif variable.open and rules.noise is None:
         extra = {value for value, n in counts.items() if n >= STEP and variable.fits(value)}
-        rest = sorted(extra.difference(values), key=natural)
-        values = sorted([*values, *rest], key=natural) if variable.open else [*rest, *values]
+        values = sorted(extra.union(values), key=natural)
     return [*values, OTHER, NONE]
 
 

@@ -7,7 +7,6 @@ import json
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from mars_server.common.config import Config
 from mars_server.daylog.format import declared
 from mars_server.operate.doctor import Finding, examine
 from mars_server.operate.status import examine as look
-from mars_server.tables.noise import Noise
 from tests.server.ops.test_ops import run
 from tests.server.publication import kit as figures
 from tests.server.serving import kit
@@ -161,20 +159,6 @@ def test_status_warns_where_document_and_product_disagree(tmp_path: Path) -> Non
         check = look(config, int(time.time()))[0]
         assert (INSTALL in check.text, check.state) == (warned, "warn")
         assert check.facts.get("unlisted") == (release if warned else None)
-
-
-def test_what_was_counted_of_it_is_published_too(tmp_path: Path) -> None:
-    """In the table of a week that will never change, where there is enough to show."""
-    tables = {**figures.USUAL.tables, "v": {"0.5.2": 280, "0.6.0": 25, "0.7.0": 9}}
-    weeks = {figures.FIRST: replace(figures.USUAL, tables=tables)}
-    plain, noisy = tmp_path / "plain", tmp_path / "noisy"
-    plain.mkdir()
-    noisy.mkdir()
-    (week,) = figures.published(plain, weeks)
-    rows = {row.value: row.count.value for row in week.tables["v"]}
-    assert (rows["0.6.0"], rows["other"], "0.7.0" in rows) == (20, "<10", False)
-    (week,) = figures.published(noisy, weeks, noise=Noise(b"k" * 32, 1.0))
-    assert "0.6.0" not in [row.value for row in week.tables["v"]], "a row would prove hits"
 
 
 def test_publish_knows_the_release_of_the_document_that_it_is_given(tmp_path: Path) -> None:

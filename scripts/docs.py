@@ -6,6 +6,7 @@ date is a fault. Exit code 1 where there is a fault.
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -111,7 +112,33 @@ def _licence(name: str) -> str:
     return str(text or told["License"]).splitlines()[0].replace("|", "/")
 
 
-GENERATED = {"docs/commands.md": commands_page, "docs/licences.md": licences_page}
+BEGIN, END = "<!-- map: made by make docs, do not edit -->", "<!-- map: end -->"
+
+
+def architecture_page() -> str:
+    """docs/architecture.md with the map of folders as they lie on the disk."""
+    before, _, rest = (ROOT / "docs/architecture.md").read_text("utf-8").partition(BEGIN)
+    rows = [
+        f"| `{folder}/` | {said} | {', '.join(f'`{name}`' for name in modules)} |"
+        for folder, said, modules in _folders()
+    ]
+    table = ["| folder | what it is | its modules |", "|---|---|---|", *rows]
+    return before + "\n".join([BEGIN, "", *table, "", ""]) + END + rest.partition(END)[2]
+
+
+def _folders() -> Iterator[tuple[str, str, list[str]]]:
+    for package in ("mars", "server/mars_server", "motd/mars_motd"):
+        for init in sorted((ROOT / package).rglob("__init__.py")):
+            said = (ast.get_docstring(ast.parse(init.read_bytes())) or "").partition("\n")[0]
+            names = sorted(file.stem for file in init.parent.glob("*.py") if file != init)
+            yield init.parent.relative_to(ROOT).as_posix(), said.replace("``", "`"), names
+
+
+GENERATED = {
+    "docs/architecture.md": architecture_page,
+    "docs/commands.md": commands_page,
+    "docs/licences.md": licences_page,
+}
 
 
 def tracked(pattern: str) -> list[Path]:

@@ -1,0 +1,1 @@
+"""Bytes on a wire: strict parsers and writers of everything that is sent or signed. Pure."""

@@ -1,0 +1,1 @@
+"""Exact counts from access logs of any server, each line once."""

@@ -1,1 +1,1 @@
-"""What an operator looks at and decides: settings, status, doctor, retention."""
+"""What an operator looks at: status, doctor, which logs are settled."""

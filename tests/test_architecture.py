@@ -16,7 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("mars", "server/mars_server", "motd/mars_motd")
 HOMES = {
     "PIL": ("mars_server.site.charts.render",),
-    "aiohttp": ("mars_server.serving", "mars_server.site.dashboard"),
+    "aiohttp": (
+        "mars_server.serving",
+        "mars_server.site.dashboard",
+        "mars_server.site.bounded_queue",
+    ),
     "alembic": ("mars_server.storage",),
     "babel": ("mars_server.site.pages.language",),
     "backports": ("mars_server.counting.streams",),
@@ -42,7 +46,7 @@ ONCE = {
     r"\b86_?400\b": "mars.wire.times",
     r"/motd/motd(?:\\)?\.json": "mars.wire.query",
     r"isocalendar\(|fromisocalendar\(": "mars_server.common.calendar",
-    r"\"Jan\"": "mars_server.common.calendar",
+    r"'Jan'": "mars_server.common.calendar",
     r"# mars access log": "mars_server.daylog.format",
 }
 """Facts that stand in the code of one module, by what they look like there."""

@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
-from sqlalchemy import Engine
 
 from mars.console import emit_json, json_option
 from mars.errors import ConfigError, StateError
@@ -17,7 +16,7 @@ from mars.wire.query import AllowList
 from mars_server.common.config import load_product
 from mars_server.counting import formats
 from mars_server.counting.streams import STDIN
-from mars_server.storage import open_database, reading
+from mars_server.storage import Engine, open_database, reading
 from mars_server.storage.reading import Week
 
 _db = click.option(

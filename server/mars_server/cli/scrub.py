@@ -14,7 +14,7 @@ from mars_server.counting.scrub import Fate, forgettable, judge, policy, remove
 from mars_server.counting.streams import shown
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from mars_server.storage import Engine
 
 KEEP_DAYS = 14
 """Days after the last hit: long enough to recount a week that looks wrong."""

@@ -1,1 +1,1 @@
-"""What is published stays: closing weeks, the folder, its signed index, taking over after a loss."""
+"""What is published stays: closing weeks, the folder, its signed index, restoring after a loss."""

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mars import consent, factory
 from mars.engine import FETCHER_LOCK, Engine, Ports
 from mars.errors import ConfigError, ConsentError, MarsError, StateError
-from mars.opening import opener
 from mars.pinned import Pinned, read_bytes
 from mars.plan import App, Plan, no_server
 from mars.ports import TorSettings
 from mars.problems import Problems
+from mars.routed import opener
 from mars.schedule import LONGEST_SLEEP
 from mars.switches import Consent, granted
 from mars.wire.times import LAST

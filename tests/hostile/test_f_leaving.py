@@ -16,6 +16,7 @@ from mars.ports import Request
 from mars.testing.memory import machine, session
 from mars.testing.socks import SocksServer, read_request
 from mars.testing.world import ONION, World
+from mars.wire.request import HTTPRequest
 
 DAY = 86_400
 ALL = ("v", "os", "ia", "lang", "py", "cc")
@@ -83,14 +84,16 @@ def test_f_consent_is_asked_after_the_proxy_has_connected() -> None:
             order.append("connected")
             return visit
 
-    def leaving(url: str, route: str) -> None:
+    def leaving(request: HTTPRequest, route: str) -> None:
         order.append("leaving")
         assert route.startswith("tor ")
-        raise ConsentError("withdrawn", url)
+        raise ConsentError("withdrawn", request.url)
 
     with Slow(read_request) as proxy:
         with pytest.raises(ConsentError):
-            fetcher(proxy.address).fetch(Request(f"http://{ONION}/m", leaving=leaving))
+            fetcher(proxy.address).fetch(
+                Request(HTTPRequest.get(f"http://{ONION}/m"), leaving=leaving)
+            )
         (visit,) = proxy.visits
         assert visit.request == b""
     assert sorted(order) == ["connected", "leaving"]
@@ -130,7 +133,7 @@ def test_f_a_process_that_dies_before_the_answer_leaves_its_request_in_the_journ
 
     class Dying:
         def fetch(self, request):  # type: ignore[no-untyped-def]
-            request.leaving(request.url, "tor 127.0.0.1:9050")
+            request.leaving(request.message, "tor 127.0.0.1:9050")
             raise KeyboardInterrupt
 
     mars = world.mars(fetcher=lambda _plan: Dying())
@@ -213,8 +216,6 @@ def test_e_a_path_that_would_be_rewritten_is_refused_with_a_sentence(path: str) 
 @pytest.mark.parametrize("path", ["/a//b", "/a'b", "/%C3%A9/m", "/m:80@x", "/..a/b."])
 def test_e_a_path_that_is_accepted_goes_as_it_is(path: str) -> None:
     from mars.adapters.exchange import prepare
-    from mars.wire.request import get_message
 
-    location = check_url(f"http://{ONION}{path}")
-    message = get_message(location.url, location.authority, location.target)
+    message = HTTPRequest.get(check_url(f"http://{ONION}{path}").url)
     assert prepare(message).path_url == path

@@ -71,9 +71,11 @@ def test_a_proxy_is_an_ip_address_behind_socks5h(text: str, reason: str) -> None
     [URL, URL.replace("http:", "https:"), "http://news.example/x", "https://news.example/?v=1"],
 )
 def test_the_direct_route_takes_plain_https_alone(url: str) -> None:
-    with pytest.raises(TransportError) as caught:
-        direct_fetcher().fetch(Request(HTTPRequest.get(url)))
-    assert caught.value.reason == "direct-refused"
+    post = HTTPRequest.post("https://news.example/motd/in", b"sealed")
+    for request in (HTTPRequest.get(url), post):
+        with pytest.raises(TransportError) as caught:
+            direct_fetcher().fetch(Request(request))
+        assert caught.value.reason == "direct-refused"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def test_url_is_taken_apart_and_put_together(url: str, authority: str, again: st
     assert (place.authority, place.url) == (authority, again)
     assert place.is_onion == (ONION in url)
     assert place.has_query == ("?" in url)
+    assert place.may_go_directly == (authority == "example.org:8443")
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,8 @@ class Mars:
         errors: bool | None = None,
         direct: bool | None = None,
     ) -> Plan | None:
-        """The next request (``bytes``, ``url``, ``values``); None where nothing would be sent.
+        """The next request (``bytes``, ``url``, ``values``), and the ``direct`` one that goes where
+        there is no Tor, if any; None where nothing would be sent.
 
         With ``level`` the request as it would be if the user now chose so: all arguments mean what
         they mean to ``consent.grant``, and what that refuses gives None. Nothing is stored. Why it

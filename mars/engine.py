@@ -205,7 +205,7 @@ class Engine(Records):
         )
         lowered = consent.LEVELS.index(voice.level) < consent.LEVELS.index(ready.level)
         narrowed = not voice.variables.issuperset(ready.values)
-        direct = ready.voice.direct and not voice.direct
+        direct = ready.direct is not None and not voice.direct
         if self.halted() or revoked or lowered or narrowed or direct:
             raise ConsentError(
                 "withdrawn", "Consent was withdrawn, or the client stopped, before anything went."
@@ -223,9 +223,10 @@ class Engine(Records):
                 departure(ready.request, answer.route)
             accepted = self._verify(answer.body, state)
         except Exception as raised:
-            error = self.refused = outcomes.told(raised)
+            error = outcomes.told(raised)
             if isinstance(error, StateError) and not departure.gone:
                 raise  # nothing was sent, because it could not be recorded
+            self.refused = error
             kept = to_keep(error)
             learnt = states.Learnt(
                 trust=None if kept is None else plain(kept), reached=error.reason in UNCHANGED
@@ -243,7 +244,7 @@ class Engine(Records):
             interval=motd.reportback_next,
             built_in=self._given.url,
         )
-        return Outcome.of(departure.entry, status, None, "", motd, accepted.news), learnt
+        return Outcome.of(departure.entry, status, motd=motd, news=accepted.news), learnt
 
     def _verify(self, body: bytes, state: State) -> Accepted:
         from mars.trust import verify

@@ -34,11 +34,18 @@ class Outcome:
     news: bool = False
 
     @classmethod
-    def of(cls, entry: Mapping[str, Any], status: int | None, *came: Any) -> Outcome:
-        """Of what the journal's ``entry`` says of the request; ``came`` are reason, message, …"""
-        reason, message, *rest = came
+    def of(
+        cls,
+        entry: Mapping[str, Any],
+        status: int | None,
+        reason: str | None = None,
+        message: str = "",
+        motd: Motd | None = None,
+        news: bool = False,
+    ) -> Outcome:
+        """Of the request that the journal's ``entry`` tells of."""
         where = (entry["level"], entry["url"], entry["route"])
-        return cls(reason, message, *where, status, *rest)
+        return cls(reason, message, *where, status, motd, news)
 
     @property
     def ok(self) -> bool:

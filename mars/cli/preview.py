@@ -62,8 +62,8 @@ def preview(
     )
     if plan.direct is not None and plan.direct != plan.request:
         click.echo("# Directly it would be:", err=True)
-        for line in plan.direct.shown.splitlines():
-            click.echo(f"#   {safe(line)}".rstrip(), err=True)
+        for line in plan.direct.shown.strip().splitlines():
+            click.echo(f"#   {safe(line)}", err=True)
     for variable in VARIABLES:
         if variable.name in plan.values:
             value = f"{variable.name}={plan.values[variable.name]}"

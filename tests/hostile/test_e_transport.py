@@ -235,6 +235,21 @@ def assert_nothing_goes(message: HTTPRequest) -> None:
     assert [visit.request for visit in proxy.visits if visit.request] == []
 
 
+def test_e14_an_adapter_sends_its_request_once() -> None:
+    from mars.adapters import exchange
+
+    message = HTTPRequest.get(URL)
+    with SocksServer(answering(ok(b"news")), plain=True) as server:
+        adapter = exchange.OneWayAdapter(
+            lambda: socket.create_connection(address_of(server)), message.golden
+        )
+        assert adapter.send(exchange.prepare(message), timeout=3.0).content == b"news"
+        with pytest.raises(TransportError, match="not-golden"):
+            adapter.send(exchange.prepare(message), timeout=3.0)
+        adapter.close()
+    assert [visit.request for visit in server.visits] == [message.golden]
+
+
 def test_e14_a_report_has_golden_bytes_too() -> None:
     body = bytes(range(256)) * 300
     with SocksServer(reading(len(body), answer=b"HTTP/1.1 204 No Content\r\n\r\n")) as proxy:

@@ -25,6 +25,7 @@ from mars.testing.tornet import TorNetwork, TorProcess
 from mars.testing.tornet.network import RELAYS
 from mars.testing.tornet.process import wait_until
 from mars.trust import TrustState, accept
+from mars.wire.request import HTTPRequest
 from mars_server.onion.balance import OB_CONFIG, backend_config
 from mars_server.onion.control import connected
 from mars_server.onion.folder import SECRET
@@ -168,7 +169,7 @@ def _fetches(network: TorNetwork, host: str, publisher: Publisher, number: int) 
     failures, end = 0, time.monotonic() + PATIENCE
     for _ in range(number):
         while True:
-            request = Request(f"http://{host}{TARGET}", deadline=20.0)
+            request = Request(HTTPRequest.get(f"http://{host}{TARGET}"), deadline=20.0)
             try:
                 answer = factory.fetcher(network.socks).fetch(request)
                 break

@@ -28,6 +28,7 @@ from mars.testing.interpreters import found, not_found
 from mars.testing.publisher import Publisher
 from mars.testing.tornet import tor_network
 from mars.trust import TrustState, verify
+from mars.wire.request import HTTPRequest
 
 IMPORTS = 15
 """Runs of each side."""
@@ -174,7 +175,7 @@ def against_curl(socks: str, url: str, publisher: Publisher) -> bool:
     ours, theirs, processes = [], [], []
     for turn in range(FETCHES + 2):
         began = time.perf_counter()
-        body = fetcher(socks).fetch(Request(url)).body
+        body = fetcher(socks).fetch(Request(HTTPRequest.get(url))).body
         verify(body, root, TrustState.initial(), int(time.time()), openpgp())
         middle = time.perf_counter()
         total = curl(socks, url)

@@ -41,6 +41,7 @@ from mars.testing.publisher import Publisher
 from mars.testing.tornet import TorNetwork, tor_network
 from mars.testing.tornet.network import connect as bootstrap
 from mars.trust import TrustState, accept
+from mars.wire.request import HTTPRequest
 from mars_server.onion.folder import hostname
 from scripts import remove_protections
 from tests.server.counting.test_power_cuts import SETTINGS, PowerCuts
@@ -194,7 +195,9 @@ def _client(network: TorNetwork, url: str, publisher: Publisher) -> int:
     failures, root = 0, publisher.trust()
     while True:
         try:
-            answer = factory.fetcher(network.socks).fetch(Request(url, deadline=30.0))
+            answer = factory.fetcher(network.socks).fetch(
+                Request(HTTPRequest.get(url), deadline=30.0)
+            )
         except TransportError:
             failures += 1
             if failures > 40:

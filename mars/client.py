@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mars import consent, factory
 from mars.engine import FETCHER_LOCK, Engine, Ports
 from mars.errors import ConfigError, ConsentError, MarsError, StateError
-from mars.opening import opener
 from mars.pinned import Pinned, read_bytes
 from mars.plan import App, Plan, no_server
 from mars.ports import TorSettings
 from mars.problems import Problems
+from mars.routed import opener
 from mars.schedule import LONGEST_SLEEP
 from mars.switches import Consent, granted
 from mars.wire.times import LAST
@@ -186,7 +186,8 @@ class Mars:
         errors: bool | None = None,
         direct: bool | None = None,
     ) -> Plan | None:
-        """The next request (``bytes``, ``url``, ``values``); None where nothing would be sent.
+        """The next request (``bytes``, ``url``, ``values``), and the ``direct`` one that goes where
+        there is no Tor, if any; None where nothing would be sent.
 
         With ``level`` the request as it would be if the user now chose so: all arguments mean what
         they mean to ``consent.grant``, and what that refuses gives None. Nothing is stored. Why it

@@ -13,6 +13,7 @@ from typing import Any
 
 from mars.errors import MarsError
 from mars.ports import Clock, Fetcher, Request, Response, Tor, TorSettings, TorStatus
+from mars.wire.request import HTTPRequest
 from mars.wire.url import parse_url
 
 CLOCK_REASONS = frozenset({"future", "clock", "expired"})
@@ -132,7 +133,7 @@ class Walk:
         if self.url is None:
             return None
         assert self._tor is not None
-        request = Request(self.url, self.deadline, expect=None)
+        request = Request(HTTPRequest.get(self.url), self.deadline, expect=None)
         self._answer = answer = self.tools.fetcher(self._tor.socks).fetch(request)
         return f"the server answered with status {answer.status} and {len(answer.body)} bytes"
 

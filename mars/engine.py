@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from mars import consent, schedule
 from mars import outcome as outcomes
 from mars import state as states
-from mars.errors import ConsentError, MarsError, StateError
-from mars.outcome import Outcome
+from mars.errors import ConsentError, MarsError, StateError, not_golden
+from mars.outcome import Departure, Outcome
 from mars.pinned import read_root
 from mars.plan import App, Plan, plan, voices
 from mars.ports import Request
@@ -36,7 +36,9 @@ from mars.wire.times import LAST, format_time
 
 if TYPE_CHECKING:
     from mars.reading import Reading
+    from mars.trust import Accepted
     from mars.wire.keys import TrustRoot
+    from mars.wire.request import HTTPRequest
     from mars.wire.targeting import Shown
 
 __all__ = ["FETCHER_LOCK", "JOURNAL_FILE", "LOCK", "LOCK_WAIT", "STATE_FILE", "Engine", "Ports"]
@@ -95,16 +97,9 @@ class Engine(Records):
         The next time is on disk before anything is sent; where it cannot be stored
         (``StateError``), nothing is.
         """
-        looks: list[schedule.Look] = []
-
-        def change(state: State) -> State:
-            after, look = self._look(state, ran)
-            looks.append(look)
-            return after
-
-        self.update(change)
-        if not looks[0].fetch:
-            return looks[0].sleep
+        look = self.transact(lambda state: self._look(state, ran))
+        if not look.fetch:
+            return look.sleep
         with contextlib.suppress(ConsentError):  # withdrawn since the look: nothing leaves
             self.fetch(scheduled=True)
         return 0
@@ -172,24 +167,26 @@ class Engine(Records):
         state = self.load()
         voice = self.voice(state, asked=asked, check=check)
         ready = self.plan(state, voice, url)
-        state = self.update(lambda current: current)  # what cannot be kept is not asked for
-        begun: list[dict[str, Any]] = []
+        state = self.transact(lambda now: (now, now))  # what cannot be kept is not asked for
 
-        def leaving(url: str, route: str) -> None:
+        def let_go(request: HTTPRequest, route: str) -> dict[str, Any]:
             self._require_consent(ready, state, asked=asked, check=check)
-            entry = outcomes.begun(ready, url, route, self.ports.clock.now())
+            if request not in (ready.request, ready.direct):
+                raise not_golden()
+            entry = outcomes.begun(ready, request, route, self.ports.clock.now())
             self.record(entry)  # what cannot be recorded is not sent
-            begun.append(entry)
+            return entry
 
-        outcome, learnt = self._exchange(ready, state, Request(ready.url, leaving=leaving), begun)
-        outcome = outcomes.as_sent(outcome, ready, begun)
+        departure = Departure(outcomes.unsent(ready, self.ports.clock.now()), let_go)
+        outcome, learnt = self._exchange(ready, state, departure)
         now, chance = self.ports.clock.now(), self.ports.chance
 
         def change(current: State) -> State:
             after = states.learn(current, learnt, outcome.reason, now)
             return states.settle(after, learnt, now, chance) if scheduled else after
 
-        self._complete(begun[0] if begun else None, outcomes.ended(outcome, ready, now, begun))
+        begun = departure.entry if departure.gone else None
+        self._complete(begun, outcomes.ended(departure.entry, outcome))
         self.update(change)
         return outcome
 
@@ -208,54 +205,52 @@ class Engine(Records):
         )
         lowered = consent.LEVELS.index(voice.level) < consent.LEVELS.index(ready.level)
         narrowed = not voice.variables.issuperset(ready.values)
-        direct = ready.voice.direct and not voice.direct
+        direct = ready.direct is not None and not voice.direct
         if self.halted() or revoked or lowered or narrowed or direct:
             raise ConsentError(
                 "withdrawn", "Consent was withdrawn, or the client stopped, before anything went."
             )
 
     def _exchange(
-        self, ready: Plan, state: State, request: Request, begun: list[dict[str, Any]]
+        self, ready: Plan, state: State, departure: Departure
     ) -> tuple[Outcome, states.Learnt]:
-        route, status = "", None
+        status: int | None = None
         try:
             require_judge(self.root, state, self.ports.openpgp, self.ports.host)
-            answer = self.ports.fetcher(ready).fetch(request)
-            route, status = answer.route, answer.status
-            accepted, payload = self._verify(answer.body, state)
+            answer = self.ports.fetcher(ready).fetch(Request(ready.request, leaving=departure))
+            status = answer.status
+            if not departure.gone:  # a file, or an application's own adapter that does not ask
+                departure(ready.request, answer.route)
+            accepted = self._verify(answer.body, state)
         except Exception as raised:
             error = outcomes.told(raised)
-            if isinstance(error, StateError) and not begun:
+            if isinstance(error, StateError) and not departure.gone:
                 raise  # nothing was sent, because it could not be recorded
-            route = route or (begun[0]["route"] if begun else "")
             self.refused = error
-            said = outcomes.sentence(error)
-            failure = Outcome(error.reason, said, ready.level, ready.url, route, status)
             kept = to_keep(error)
-            return failure, states.Learnt(
+            learnt = states.Learnt(
                 trust=None if kept is None else plain(kept), reached=error.reason in UNCHANGED
             )
+            said = outcomes.sentence(error)
+            return Outcome.of(departure.entry, status, error.reason, said), learnt
         self.refused = None
         motd = accepted.motd
         learnt = states.Learnt(
             trust=plain(accepted.state),
-            document=payload,
+            document=accepted.payload.decode("utf-8"),
             newer=accepted.news,
             reached=True,
             server=motd.reportback_server,
             interval=motd.reportback_next,
             built_in=self._given.url,
         )
-        done = Outcome(None, "", ready.level, ready.url, route, status, motd, accepted.news)
-        return done, learnt
+        return Outcome.of(departure.entry, status, motd=motd, news=accepted.news), learnt
 
-    def _verify(self, body: bytes, state: State) -> tuple[Any, str]:
+    def _verify(self, body: bytes, state: State) -> Accepted:
         from mars.trust import verify
-        from mars.wire import envelope
 
         now = self.ports.clock.now()
-        accepted = verify(body, self.root(), trust_state(state), now, self.ports.openpgp())
-        return accepted, envelope.decode(body).payload.decode("utf-8")
+        return verify(body, self.root(), trust_state(state), now, self.ports.openpgp())
 
     def root(self) -> TrustRoot:
         """What the application pins. Raises ``ConfigError``; read when first needed."""
@@ -272,15 +267,12 @@ class Engine(Records):
         """
         from mars.reading import unseen
 
-        found: list[Shown] = []
-
-        def change(state: State) -> State:
+        def change(state: State) -> tuple[State, tuple[Shown, ...]]:
             reading = self.reading(state)
-            found[:] = unseen(reading.messages, state.seen) if reading else ()
-            return states.saw(state, {message.id: message.revision for message in found})
+            found = unseen(reading.messages, state.seen) if reading else ()
+            return states.saw(state, {message.id: message.revision for message in found}), found
 
-        self.update(change)
-        return tuple(found)
+        return self.transact(change)
 
     def give_back(self, messages: Iterable[Shown]) -> None:
         """Forgets that these were shown: nobody was, after all. Raises ``StateError``."""

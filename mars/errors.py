@@ -57,6 +57,15 @@ def cannot_judge(error: Exception) -> MarsError:
     )
 
 
+def not_golden() -> TransportError:
+    """What would have gone is not what was planned and shown."""
+    return TransportError(
+        "not-golden",
+        "The request differs from the one that was shown, so it was not sent; report this mistake "
+        "of ours.",
+    )
+
+
 class ConsentError(MarsError):
     """Nobody has agreed to what was asked for, so nothing was sent."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 KEPT = 200
@@ -28,9 +29,11 @@ def decode(data: bytes | None) -> list[dict[str, Any]]:
 
 
 def encode(entries: Sequence[Mapping[str, Any]]) -> bytes:
-    """One JSON object a line, the newest ``KEPT``."""
-    lines = (json.dumps(entry, ensure_ascii=True) for entry in entries[-KEPT:])
-    return "".join(f"{line}\n" for line in lines).encode("ascii")
+    """One JSON object a line: the newest, at most ``KEPT`` and ``LIMIT`` bytes of them."""
+    lines = [f"{json.dumps(entry, ensure_ascii=True)}\n" for entry in entries[-KEPT:]]
+    sizes = accumulate(map(len, reversed(lines)))
+    fit = sum(size <= LIMIT for size in sizes)
+    return "".join(lines[len(lines) - fit :]).encode("ascii")
 
 
 def complete(

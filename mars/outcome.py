@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
@@ -12,11 +12,10 @@ from mars.plan import Plan
 
 if TYPE_CHECKING:
     from mars.wire.motd import Motd
+    from mars.wire.request import HTTPRequest
 
 BEGUN = "begun"
 """In the journal, the reason of a request whose end nobody saw."""
-DIRECT = "direct"
-"""``Response.route`` of a document that did not come through Tor."""
 REFUSED = "Nothing of it was taken; if this goes on, tell the application's developers."
 """What a user can do about a document that is not as it should be."""
 
@@ -34,6 +33,20 @@ class Outcome:
     motd: Motd | None = None
     news: bool = False
 
+    @classmethod
+    def of(
+        cls,
+        entry: Mapping[str, Any],
+        status: int | None,
+        reason: str | None = None,
+        message: str = "",
+        motd: Motd | None = None,
+        news: bool = False,
+    ) -> Outcome:
+        """Of the request that the journal's ``entry`` tells of."""
+        where = (entry["level"], entry["url"], entry["route"])
+        return cls(reason, message, *where, status, motd, news)
+
     @property
     def ok(self) -> bool:
         return self.reason is None
@@ -48,18 +61,18 @@ def sentence(error: MarsError) -> str:
     return f"{error.message} {REFUSED}" if refused else error.message
 
 
-def as_sent(outcome: Outcome, ready: Plan, went: Sequence[Mapping[str, Any]]) -> Outcome:
-    """With what really went: by the direct way the query was cut off, so it was plain; and what
-    never went is not shown with the values that it would have carried."""
-    bare = ready.url.partition("?")[0]
-    gone = bool(went or outcome.route)
-    through = outcome.route not in ("", DIRECT)
-    url = str(went[0]["url"]) if went else ready.url if through else bare
-    return replace(outcome, url=url, level=_level(ready, url) if gone else ready.level)
+@dataclass
+class Departure:
+    """``Request.leaving`` of one fetch; knows afterwards what went, if anything did."""
 
+    entry: Mapping[str, Any]
+    """In the journal: at first that of a request ``unsent``."""
+    let_go: Callable[[HTTPRequest, str], Mapping[str, Any]]
+    """Records that it goes, and returns the entry. Where it raises, nothing goes."""
+    gone: bool = False
 
-def _level(ready: Plan, url: str) -> str:
-    return ready.level if url == ready.url else consent.PLAIN
+    def __call__(self, request: HTTPRequest, route: str) -> None:
+        self.entry, self.gone = self.let_go(request, route), True
 
 
 def told(error: Exception) -> MarsError:
@@ -69,20 +82,14 @@ def told(error: Exception) -> MarsError:
     return MarsError("internal", f"An error of ours ({type(error).__name__}); please report it.")
 
 
-def _sent(ready: Plan, url: str) -> str:
-    """The request as it went to ``url``, with its query or without."""
-    sent = ready.bytes.decode("ascii")
-    target, sep, rest = sent.partition(" HTTP/1.1\r\n")
-    return sent if url == ready.url else target.partition("?")[0] + sep + rest
-
-
-def begun(ready: Plan, url: str, route: str, now: int) -> dict[str, Any]:
-    """What stands in the journal should the process end before the answer."""
+def begun(ready: Plan, request: HTTPRequest, route: str, now: int) -> dict[str, Any]:
+    """What stands in the journal of a request that goes, should the process end before the
+    answer. By the direct way it carries no data, so it is plain."""
     return {
         "time": now,
-        "level": _level(ready, url),
-        "url": url,
-        "sent": _sent(ready, url),
+        "level": ready.level if request == ready.request else consent.PLAIN,
+        "url": request.url,
+        "sent": request.shown,
         "route": route,
         "status": None,
         "reason": BEGUN,
@@ -90,17 +97,13 @@ def begun(ready: Plan, url: str, route: str, now: int) -> dict[str, Any]:
     }
 
 
-def ended(
-    outcome: Outcome, ready: Plan, now: int, went: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """How it ended, of an outcome ``as_sent``."""
-    return {
-        "time": went[0]["time"] if went else now,
-        "level": outcome.level,
-        "url": outcome.url,
-        "sent": _sent(ready, outcome.url) if went or outcome.route else "",
-        "route": outcome.route,
-        "status": outcome.status,
-        "reason": outcome.reason,
-        "serial": outcome.motd.serial if outcome.motd else None,
-    }
+def unsent(ready: Plan, now: int) -> dict[str, Any]:
+    """Of what never went: not shown with the values that it would have carried."""
+    entry = begun(ready, ready.request, "", now)
+    return {**entry, "url": ready.url.partition("?")[0], "sent": ""}
+
+
+def ended(entry: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
+    """The entry when all is over."""
+    serial = outcome.motd.serial if outcome.motd else None
+    return {**entry, "status": outcome.status, "reason": outcome.reason, "serial": serial}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from mars.errors import ConfigError, TransportError
 from mars.ports import Platform
 from mars.state import State
 from mars.wire.query import MOTD_PATH, encode
-from mars.wire.request import get_bytes
+from mars.wire.request import HTTPRequest
 from mars.wire.url import Location, parse_url
 from mars.wire.variables import Facts, chosen, values
 
@@ -73,15 +74,26 @@ class App:
 
 @dataclass(frozen=True)
 class Plan:
-    """One request, ready to go."""
+    """The next request, ready to go, as it is shown, agreed to, sent and recorded."""
 
     level: str
-    url: str
-    """With its query, if any."""
-    bytes: bytes
-    """The very request; empty for a ``file:`` URL."""
+    request: HTTPRequest
+    """Through Tor. Of a ``file:`` URL it has no bytes."""
+    direct: HTTPRequest | None
+    """What goes in its place, without Tor and without data, where no Tor is; only where the user
+    allowed it and the address may be asked for so."""
     values: Mapping[str, str]
     voice: consent.Effective
+
+    @property
+    def url(self) -> str:
+        """With its query, if any."""
+        return self.request.url
+
+    @property
+    def bytes(self) -> builtins.bytes:
+        """The request through Tor; empty for a ``file:`` URL."""
+        return self.request.golden
 
 
 def voices(
@@ -163,13 +175,17 @@ def plan(
         raise consent.refusal(voice)
     address = url or source(app, state)
     if address.startswith(FILE):
-        return Plan(consent.PLAIN, address, b"", {}, voice)
+        return Plan(consent.PLAIN, HTTPRequest("GET", address), None, {}, voice)
     location = check_url(address, by_hand=url is not None)
     if not _is_private(location):
         voice = consent.effective([*voice.layers, _READ_ALONG])
     found = values(facts(app, state, host, now))
     said = chosen(found, voice.variables, state.pick)
-    return Plan(voice.level, *_written(location, encode(said)), said, voice)
+    query = encode(said)
+    request = HTTPRequest.get(f"{location.url}?{query}" if query else location.url)
+    may = voice.direct and location.may_go_directly
+    direct = HTTPRequest.get(location.url) if may else None
+    return Plan(voice.level, request, direct, said, voice)
 
 
 def check_url(url: str, *, by_hand: bool = False) -> Location:
@@ -226,9 +242,3 @@ def _is_rewritten(path: str) -> bool:
     """Whether HTTP libraries normalise ``path``, so that other bytes than those shown would go."""
     dots = not {".", ".."}.isdisjoint(path.split("/"))
     return dots or path.startswith("//") or "%" in _KEPT_ESCAPE.sub("", path)
-
-
-def _written(location: Location, query: str) -> tuple[str, bytes]:
-    target = f"{location.target}?{query}" if query else location.target
-    url = f"{location.scheme}://{location.authority}{target}"
-    return url, get_bytes(location.authority, target)

@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from mars.wire.request import HTTPRequest
+
 T = TypeVar("T")
 
 
@@ -43,24 +45,19 @@ class Chance(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """One GET, or POST where there is a ``body``.
+    """One request to be sent exactly as it is, and what is expected of its answer."""
 
-    ``url`` is ``http(s)://host[:port]/path[?query]``, ASCII, without userinfo.
-    """
-
-    url: str
+    message: HTTPRequest
     deadline: float = 180.0
     """Total seconds from the first connect to the last byte."""
     limit: int = 64 * 1024
     """Bytes of body after which the answer is refused."""
     expect: frozenset[int] | None = frozenset({200})
     """The statuses that count as an answer, None for any; others raise ``http-status``."""
-    body: bytes | None = None
-    """Of a POST: statistics and reports. Never goes by the direct way."""
-    leaving: Callable[[str, str], None] | None = field(default=None, compare=False)
-    """Called with the URL and the route when all is connected, just before the first byte of the
-    request goes. Where it raises (``MarsError``), nothing is sent: consent may have fallen while
-    the circuit was built."""
+    leaving: Callable[[HTTPRequest, str], None] | None = field(default=None, compare=False)
+    """Called with the very request that goes and the route when all is connected, just before its
+    first byte. Where it raises (``MarsError``), nothing is sent: consent may have fallen while the
+    circuit was built."""
 
 
 @dataclass(frozen=True)

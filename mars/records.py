@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from mars import journal
 from mars import state as states
@@ -17,6 +17,8 @@ from mars.errors import StateError
 from mars.plan import App, Plan
 from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
 from mars.state import State
+
+T = TypeVar("T")
 
 STATE_FILE = "state.json"
 JOURNAL_FILE = "journal.jsonl"
@@ -74,28 +76,33 @@ class Records:
             self._pick = self.ports.chance.uniform(0.0, 1.0)
         return states.first(self.ports.clock.now(), self._pick)
 
-    def update(self, change: Callable[[State], State]) -> State:
+    def update(self, change: Callable[[State], State]) -> None:
         """Reads, changes and replaces the state under its lock; writes only what changed.
 
         What the application says of itself is kept with it. Raises ``StateError``.
         """
+        self.transact(lambda state: (change(state), None))
+
+    def transact(self, change: Callable[[State], tuple[State, T]]) -> T:
+        """As ``update``, of a change that brings something beside the state: this is returned."""
         veto = self._veto
         with self.ports.store.lock(LOCK, LOCK_WAIT):
-            after = self._replace(change)
+            _, result = self._replace(change)
         if self._veto is veto:
             self._veto = None
-        return after
+        return result
 
-    def _replace(self, change: Callable[[State], State]) -> State:
+    def _replace(self, change: Callable[[State], tuple[State, T]]) -> tuple[State, T]:
         data = self.ports.store.read(STATE_FILE)
         stored = self._decoded(data)
         before = self._before(stored)
-        after = replace(change(before), app=self._profile(before))
+        changed, result = change(before)
+        after = replace(changed, app=self._profile(before))
         if stored is None or after != stored:
             if data and states.is_damaged(data):
                 self.ports.store.write(f"{STATE_FILE}{DAMAGED}", data)
             self.ports.store.write(STATE_FILE, states.encode(after))
-        return after
+        return after, result
 
     def _profile(self, before: State) -> Mapping[str, Any]:
         """The application's own word stands against a command line's."""
@@ -110,9 +117,9 @@ class Records:
         change(self._first())  # what raises here is no decision, and nothing to hold to
         self._veto = change
         with self.ports.store.lock(LOCK, LOCK_WAIT):
-            decided = self._replace(change).decision
+            decided, _ = self._replace(lambda state: (change(state), None))
             found = states.decode(self.ports.store.read(STATE_FILE))
-            if found is None or found.decision != decided:
+            if found is None or found.decision != decided.decision:
                 raise StateError(
                     "state-unwritable",
                     "The decision was written and did not stay; try again, and if it goes on "

@@ -1,4 +1,4 @@
-"""One fetch by the way that the URL and the user allow: a file, Tor, or the direct one.
+"""One fetch by the way that the plan allows: a file, Tor, or the direct one.
 
 The way is chosen for each fetch: a tor that runs today may be gone in a week. A tor of our own
 is started for the fetch and ended after it, so that none idles for days.
@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mars import factory
 from mars.errors import TransportError
+from mars.plan import FILE
 from mars.ports import Fetcher, Request, Response, Tor, TorSettings
-from mars.route import Via, ways, without_metrics
+
+if TYPE_CHECKING:
+    from mars.plan import Plan
+    from mars.wire.request import HTTPRequest
 
 NO_TOR = frozenset({"tor-unavailable", "tor-missing"})
 """Reasons after which the direct way is taken, where the user allowed it: nothing listens where a
@@ -21,31 +26,26 @@ fails is no reason: it may be Tor."""
 
 
 class Routed:
-    """``mars.ports.Fetcher``. Without Tor nothing is sent unless ``direct_allowed``."""
+    """``mars.ports.Fetcher``. Where no Tor is, ``direct`` goes in the request's place, if any."""
 
     def __init__(
         self,
         settings: TorSettings,
-        *,
-        direct_allowed: bool = False,
+        direct: HTTPRequest | None = None,
         find: Callable[[TorSettings], Tor] = factory.find_tor,
     ) -> None:
         self._settings = settings
-        self._direct_allowed = direct_allowed
+        self._direct = direct
         self._find = find
 
     def fetch(self, request: Request) -> Response:
-        """Raises ``TransportError``; an answer by the direct way never had a query string."""
-        plain = replace(request, url=without_metrics(request.url))
-        if ways(request.url) == (Via.FILE,):
-            return factory.file_fetcher().fetch(request)
+        """Raises ``TransportError``."""
         try:
             tor = self._find(self._settings)
         except TransportError as error:
-            may = ways(plain.url, direct_allowed=self._direct_allowed)
-            if error.reason not in NO_TOR or Via.DIRECT not in may:
+            if error.reason not in NO_TOR or self._direct is None:
                 raise
-            return factory.direct_fetcher().fetch(plain)
+            return factory.direct_fetcher().fetch(replace(request, message=self._direct))
         return _through(tor, request)
 
 
@@ -55,3 +55,20 @@ def _through(tor: Tor, request: Request) -> Response:
         return fetcher.fetch(request)
     finally:
         tor.close()
+
+
+def opener(settings: TorSettings) -> Callable[[Plan], Fetcher]:
+    """For ``Ports.fetcher``: files without a network, all else through Tor.
+
+    A SocksPort that was given is used without looking for another, and without a login of its own
+    before the fetch, where nothing may go directly.
+    """
+
+    def open_way(plan: Plan) -> Fetcher:
+        if plan.url.startswith(FILE):
+            return factory.file_fetcher()
+        if settings.socks and plan.direct is None:
+            return factory.fetcher(settings.socks)
+        return Routed(settings, plan.direct)
+
+    return open_way

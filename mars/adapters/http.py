@@ -3,7 +3,7 @@
 requests and urllib3 do TLS and read the answer; the connection below them is ours. There is no
 session, so no cookie, redirect, netrc, environment proxy, retry or decoding exists that would
 have to be switched off, and the request leaves only if it is, byte for byte, the one of
-``mars.wire.request``.
+``Request.message``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from mars.adapters.deadline import Deadline
 from mars.adapters.socks import Proxy, dial
 from mars.errors import TransportError
 from mars.ports import Chance, Clock, Request, Response
-from mars.wire.request import Message, get_message, post_message
 from mars.wire.url import Location, parse_url
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class TorFetcher:
         self._chance = chance
 
     def fetch(self, request: Request) -> Response:
-        location = parse_url(request.url)
+        location = parse_url(request.message.url)
         return fetch_by(request, location, self._dial, self._clock, f"tor {self._proxy}")
 
     def _dial(self, location: Location, deadline: Deadline) -> socket.socket:
@@ -54,10 +53,10 @@ class DirectFetcher:
         self._clock = clock
 
     def fetch(self, request: Request) -> Response:
-        """Raises ``TransportError`` (``direct-refused``) for onion, http and any query string."""
-        location = parse_url(request.url)
-        plain = location.scheme == "https" and not location.has_query and request.body is None
-        if location.is_onion or not plain:
+        """Raises ``TransportError`` (``direct-refused``) for onion, http, any query string and
+        any body."""
+        location = parse_url(request.message.url)
+        if not location.may_go_directly or request.message.body is not None:
             raise TransportError(
                 "direct-refused",
                 "Without Tor only the plain message over https is fetched; start Tor.",
@@ -95,11 +94,10 @@ def fetch_by(
     # Late, so that an application which never fetches never pays for requests.
     from mars.adapters import exchange
 
-    message = _message(request, location)
     with Deadline(request.deadline, clock) as deadline:
         try:
             with exchange.send(
-                message,
+                request.message,
                 deadline.remaining(),
                 lambda: connect(location, deadline),
                 lambda: _leave(request, route),
@@ -118,14 +116,7 @@ def fetch_by(
 
 def _leave(request: Request, route: str) -> None:
     if request.leaving is not None:
-        request.leaving(request.url, route)
-
-
-def _message(request: Request, location: Location) -> Message:
-    host, target = location.authority, location.target
-    if request.body is None:
-        return get_message(location.url, host, target)
-    return post_message(location.url, host, target, request.body)
+        request.leaving(request.message, route)
 
 
 def _check_head(answer: Answer, request: Request) -> None:

@@ -17,7 +17,7 @@ class FileFetcher:
 
     def fetch(self, request: Request) -> Response:
         """Raises ``TransportError``: ``url-invalid``, ``file-unreadable``, ``too-large``."""
-        data = _read(_path(request.url), request.limit + 1)
+        data = _read(_path(request.message.url), request.limit + 1)
         if len(data) > request.limit:
             raise TransportError(
                 "too-large",

@@ -107,10 +107,10 @@ def _engine(
     languages: str,
 ) -> Engine:
     from mars.engine import Engine, Ports
-    from mars.opening import opener
     from mars.pinned import Pinned, read_root
     from mars.plan import FILE, App, check_url
     from mars.ports import TorSettings
+    from mars.routed import opener
 
     factory.require_socks(socks)
     root = read_root(trust, product)

@@ -56,10 +56,14 @@ def preview(
     if as_json:
         emit_json({"ok": True, **plain(engine, state, plan)})
         return
-    click.echo(plan.bytes.decode("ascii").replace("\r\n", "\n"), nl=False)
+    click.echo(safe(plan.request.shown.replace("\r\n", "\n")), nl=False)
     click.echo(
         f"# to {safe(plan.url)}, {_way(plan)}; not before {_earliest(engine, state)}", err=True
     )
+    if plan.direct is not None and plan.direct != plan.request:
+        click.echo("# Directly it would be:", err=True)
+        for line in plan.direct.shown.strip().splitlines():
+            click.echo(f"#   {safe(line)}", err=True)
     for variable in VARIABLES:
         if variable.name in plan.values:
             value = f"{variable.name}={plan.values[variable.name]}"
@@ -68,11 +72,13 @@ def preview(
 
 
 def plain(engine: Engine, state: State, plan: Plan) -> dict[str, Any]:
-    """The preview for programs; ``bytes`` is the request as ASCII text with its CR LF."""
+    """The preview for programs; ``bytes`` is the request as text with its CR LF, ``direct`` the
+    one that goes where no Tor is."""
     return {
         "level": plan.level,
         "url": plan.url,
-        "bytes": plan.bytes.decode("ascii"),
+        "bytes": plan.request.shown,
+        "direct": plan.direct.shown if plan.direct else None,
         "route": _way(plan),
         "earliest": _earliest(engine, state),
         "decided_by": plan.voice.by.name,
@@ -90,12 +96,9 @@ def plain(engine: Engine, state: State, plan: Plan) -> dict[str, Any]:
 
 
 def _way(plan: Plan) -> str:
-    from mars.route import Via, ways, without_metrics
-
     if plan.url.startswith("file:"):
         return "from a file"
-    allowed = ways(without_metrics(plan.url), direct_allowed=plan.voice.direct)
-    if Via.DIRECT not in allowed:
+    if plan.direct is None:
         return "through Tor"
     bare = ", without the data," if plan.values else ""
     return f"through Tor, or directly by https{bare} where there is no Tor"

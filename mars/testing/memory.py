@@ -109,8 +109,8 @@ class MemoryServer:
 
     def fetch(self, request: Request) -> Response:
         if request.leaving is not None:
-            request.leaving(request.url, "memory")
-        self.visits.append(request.url)
+            request.leaving(request.message, "memory")
+        self.visits.append(request.message.url)
         if self.fault is not None:
             raise self.fault
         return Response(self.status, self.body, "memory")

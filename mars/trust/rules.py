@@ -34,6 +34,8 @@ class Accepted:
     """A document that holds, and the state to keep from now on."""
 
     motd: Motd
+    payload: bytes
+    """Of the envelope: what ``motd`` was read from."""
     state: TrustState
     news: bool
     """False where this very document was accepted before."""
@@ -118,7 +120,7 @@ def _judge(motd: Motd, envelope: Envelope, now: int, current: Current, openpgp: 
         expires=motd.expires,
         openpgp=openpgp,
     )
-    return Accepted(motd, accepted, news=state.accepted != motd.serial)
+    return Accepted(motd, envelope.payload, accepted, news=state.accepted != motd.serial)
 
 
 def _require_sane_times(motd: Motd, now: int) -> None:

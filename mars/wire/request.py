@@ -1,24 +1,25 @@
-"""The request, byte for byte. The preview shows it, a test compares it with what is on the wire."""
+"""The request, byte for byte: made once, shown, agreed to, sent and recorded as the same value."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from mars.wire.query import MOTD_PATH
-
-USER_AGENT = "mars/1"
-"""Says nothing of version, platform or Python, and is the same for every product."""
+from mars.wire.url import parse_url
 
 HEADERS = (
-    ("User-Agent", USER_AGENT),
+    ("User-Agent", "mars/1"),
     ("Accept", "*/*"),
     ("Accept-Encoding", "identity"),
     ("Connection", "close"),
 )
-"""After ``Host``, in this order, and nothing else."""
+"""After ``Host``, in this order, and nothing else. The User-Agent says nothing of version, platform
+or Python, and is the same for every product."""
 
 BODY_TYPE = "application/octet-stream"
 """Of everything that is posted: padded statistics and sealed reports are opaque."""
+
+_HEAD_END = b"\r\n\r\n"
 
 
 def target(query: str) -> str:
@@ -27,43 +28,55 @@ def target(query: str) -> str:
 
 
 def request_bytes(host: str, query: str = "") -> bytes:
-    """The whole request (RFC 9112). ``host`` is the Host value; ASCII only."""
-    return get_bytes(host, target(query))
-
-
-def get_bytes(host: str, request_target: str) -> bytes:
-    """The same request for any path, which only its path and query tell apart."""
-    return _head("GET", host, request_target, HEADERS)
-
-
-def post_bytes(host: str, request_target: str, body: bytes) -> bytes:
-    """A report of opaque bytes, which only path, length and body tell apart."""
-    return _head("POST", host, request_target, _post_headers(body)) + body
+    """The whole request for the MOTD (RFC 9112). ``host`` is the Host value; ASCII only."""
+    return _head("GET", host, target(query), HEADERS)
 
 
 @dataclass(frozen=True)
-class Message:
-    """A request as an HTTP library wants it, and as it must come out on the wire."""
+class HTTPRequest:
+    """One request (RFC 9110). Make it by ``get`` or ``post``; nobody builds its bytes again."""
 
     method: str
     url: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes | None
-    golden: bytes
+    """``http(s)://host[:port]/path[?query]`` in its one form; a ``file:`` URL goes on no wire."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """After ``Host``, in this order."""
+    body: bytes | None = None
+    golden: bytes = b""
+    """What must come out on the wire; else nothing does."""
+    sealed: str = ""
+    """What was sealed in ``body``, as its sender could read it."""
 
+    @classmethod
+    def get(cls, url: str) -> HTTPRequest:
+        """Raises ``TransportError`` (``url-invalid``)."""
+        return cls._of("GET", url, HEADERS)
 
-def get_message(url: str, host: str, request_target: str) -> Message:
-    return Message("GET", url, HEADERS, None, get_bytes(host, request_target))
+    @classmethod
+    def post(cls, url: str, body: bytes, sealed: str = "") -> HTTPRequest:
+        """Of opaque bytes. Raises ``TransportError`` (``url-invalid``)."""
+        described = (("Content-Type", BODY_TYPE), ("Content-Length", str(len(body))))
+        return cls._of("POST", url, (*HEADERS, *described), body, sealed)
 
+    @classmethod
+    def _of(
+        cls,
+        method: str,
+        url: str,
+        fields: tuple[tuple[str, str], ...],
+        body: bytes | None = None,
+        sealed: str = "",
+    ) -> HTTPRequest:
+        place = parse_url(url)
+        golden = _head(method, place.authority, place.target, fields) + (body or b"")
+        return cls(method, place.url, fields, body, golden, sealed)
 
-def post_message(url: str, host: str, request_target: str, body: bytes) -> Message:
-    golden = post_bytes(host, request_target, body)
-    return Message("POST", url, _post_headers(body), body, golden)
-
-
-def _post_headers(body: bytes) -> tuple[tuple[str, str], ...]:
-    described = (("Content-Type", BODY_TYPE), ("Content-Length", str(len(body))))
-    return (*HEADERS, *described)
+    @property
+    def shown(self) -> str:
+        """For people: the bytes as text; for a body what was sealed in it, and its size."""
+        head, end, body = self.golden.partition(_HEAD_END)
+        size = f"{self.sealed}\r\n[{len(body)} bytes, sealed]\r\n" if body else ""
+        return (head + end).decode("ascii") + size
 
 
 def _head(
@@ -71,4 +84,4 @@ def _head(
 ) -> bytes:
     lines = [f"{method} {request_target} HTTP/1.1", f"Host: {host}"]
     lines += [f"{name}: {value}" for name, value in fields]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+    return "\r\n".join(lines).encode("ascii") + _HEAD_END

@@ -41,6 +41,11 @@ class Location:
         return "?" in self.target
 
     @property
+    def may_go_directly(self) -> bool:
+        """Whether it may be asked for without Tor: https, no query string, never an onion."""
+        return self.scheme == "https" and not self.has_query and not self.is_onion
+
+    @property
     def authority(self) -> str:
         """The value of ``Host``: the port is named only where it is not the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -16,7 +16,7 @@ from mars.ports import Request
 from mars.testing.tornet import Control, Onion, TorNetwork
 from mars.testing.tornet.network import free_ports
 from mars.wire import socks5
-from mars.wire.request import request_bytes
+from mars.wire.request import HTTPRequest, request_bytes
 
 pytestmark = pytest.mark.tor
 BODY = b'{"news": "through three hops"}'
@@ -69,7 +69,7 @@ def service(tornet: TorNetwork) -> Iterator[Service]:
 
 
 def get(socks: str, url: str, deadline: float = 60.0) -> bytes:
-    return fetcher(socks).fetch(Request(url, deadline=deadline)).body
+    return fetcher(socks).fetch(Request(HTTPRequest.get(url), deadline=deadline)).body
 
 
 def refusal(socks: str, url: str, deadline: float = 60.0) -> str:
@@ -97,7 +97,7 @@ def test_e15_two_fetches_take_two_circuits(tornet: TorNetwork, service: Service)
         control.ask("SETEVENTS STREAM")
         circuits = []
         for _ in range(3):
-            same.fetch(Request(service.url))
+            same.fetch(Request(HTTPRequest.get(service.url)))
             circuits.append(circuit_of_next_stream(control, service.onion.host))
     assert len(set(circuits)) == 3
 

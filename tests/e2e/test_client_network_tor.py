@@ -25,6 +25,7 @@ from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, Visit, answering, forward, ok
 from mars.testing.tornet import TorNetwork
 from mars.testing.tornet.process import find
+from mars.wire.request import HTTPRequest
 
 pytestmark = pytest.mark.tor
 NETWORK_LINES = ("TestingTorNetwork", "DirAuthority", "AssumeReachable", "PathsNeeded", "GeoIP")
@@ -75,7 +76,7 @@ def test_own_tor_starts_in_a_thread_fetches_and_ends(tornet: TorNetwork, folder:
     assert status.circuits > 0
     # The "server" behind this onion is tor's own SocksPort, which answers HTTP with a hint.
     with pytest.raises(TransportError) as caught:
-        fetcher(tor.socks).fetch(Request(f"{onion.url}/"))
+        fetcher(tor.socks).fetch(Request(HTTPRequest.get(f"{onion.url}/")))
     assert caught.value.reason == "http-status"
     assert len(children() - before) == 1
     tor.close()

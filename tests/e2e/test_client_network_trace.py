@@ -21,6 +21,7 @@ import mars
 from mars.errors import TransportError
 from mars.factory import fetcher
 from mars.ports import Request
+from mars.wire.request import HTTPRequest
 
 ONION = "http://2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
 for socks in sys.argv[1:]:
@@ -28,7 +29,7 @@ for socks in sys.argv[1:]:
     for url in (ONION + "/motd/motd.json?v=1.0", "http://news.example/motd/motd.json"):
         for attempt in ("first", "retry"):
             try:
-                print(same.fetch(Request(url, deadline=2)).status)
+                print(same.fetch(Request(HTTPRequest.get(url), deadline=2)).status)
             except TransportError as error:
                 print(error.reason)
 """

@@ -19,6 +19,7 @@ with atheris.instrument_imports(include=["mars.adapters", "mars.wire", "http.cli
     from mars.adapters.system import SystemChance, SystemClock
     from mars.errors import TransportError
     from mars.ports import Request
+    from mars.wire.request import HTTPRequest
     from mars.wire.url import Location, parse_url
 
 URL = "http://2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion/motd/motd.json"
@@ -50,7 +51,7 @@ def answer(data: bytes) -> None:
         return socket.socket(fileno=sock.detach())
 
     with answering(data) as sock:
-        request = Request(URL, PATIENCE)
+        request = Request(HTTPRequest.get(URL), PATIENCE)
         try:
             response = http.fetch_by(request, parse_url(URL), connect, CLOCK, "fuzz")
         except TransportError as error:

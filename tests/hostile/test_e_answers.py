@@ -16,7 +16,7 @@ from mars.factory import fetcher
 from mars.ports import Request
 from mars.testing.audit import NetworkAudit
 from mars.testing.socks import Handler, SocksServer, Visit, answering, ok, read_request
-from mars.wire.request import request_bytes
+from mars.wire.request import HTTPRequest, request_bytes
 from tests.hostile.transport import (
     ENDLESS,
     ONION,
@@ -71,7 +71,7 @@ def test_e07_nothing_that_a_server_sets_comes_back() -> None:
     with SocksServer(answering(ok(b"news", *fields))) as proxy:
         same = fetcher(proxy.address)
         for _ in range(3):
-            assert same.fetch(Request(URL)).body == b"news"
+            assert same.fetch(Request(HTTPRequest.get(URL))).body == b"news"
     assert {visit.request for visit in proxy.visits} == {request_bytes(ONION)}
     assert len(proxy.visits) == 3
 
@@ -134,7 +134,7 @@ def test_e09_a_large_header_is_refused(fields: list[str]) -> None:
 
 
 def test_e09_the_cap_is_exact() -> None:
-    limit = Request(URL).limit
+    limit = Request(HTTPRequest.get(URL)).limit
     with SocksServer(answering(ok(bytes(limit)))) as proxy:
         assert len(get(proxy).body) == limit
     with SocksServer(answering(ok(bytes(limit + 1)))) as proxy:
@@ -186,7 +186,7 @@ def test_e10_e11_the_total_deadline_closes_the_socket(way: str) -> None:
 
 
 def test_e10_the_deadline_of_every_fetch_is_three_minutes() -> None:
-    assert Request(URL).deadline == 180.0
+    assert Request(HTTPRequest.get(URL)).deadline == 180.0
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x05", b"\x05\x02", b"\x05\x02\x01\x00\x05\x00"])

@@ -16,7 +16,7 @@ from mars.factory import fetcher
 from mars.ports import Request
 from mars.testing.audit import NetworkAudit
 from mars.testing.socks import Handler, SocksServer, Visit, answering, exactly, ok, read_request
-from mars.wire.request import HEADERS, get_message, post_bytes, request_bytes
+from mars.wire.request import HEADERS, HTTPRequest, request_bytes
 from tests.hostile.transport import (
     ONION,
     ROOT,
@@ -94,7 +94,7 @@ def test_e03_a_pool_that_does_not_dial_our_way_is_never_used(trap: SocksServer) 
     adapter = exchange.OneWayAdapter(lambda: pytest.fail("dialled"), b"")
     adapter.poolmanager.pool_classes_by_scheme = {"http": Foreign}
     with pytest.raises(TransportError) as caught:
-        message = get_message(f"http://{trap.address}/", "x", "/")
+        message = HTTPRequest.get(f"http://{trap.address}/")
         adapter.send(exchange.prepare(message), timeout=3.0)
     assert caught.value.reason == "not-isolated"
 
@@ -203,32 +203,60 @@ def test_e05_a_tor_that_still_starts_up_ends_at_the_deadline(network: NetworkAud
 @pytest.mark.parametrize(
     "changed",
     [
-        {"headers": (*HEADERS, ("X-Added", "by a later version of requests"))},
-        {"headers": HEADERS[1:]},
+        {"fields": (*HEADERS, ("X-Added", "by a later version of requests"))},
+        {"fields": HEADERS[1:]},
         {"url": URL + "?v=1.0"},
+        {"url": URL.replace("motd.json", "other.json")},
         {"body": b"added"},
         {"method": "POST"},
+        {"golden": request_bytes(ONION, "v=1.0")},
+        {"golden": request_bytes(ONION) + b"more"},
+        {"golden": request_bytes(ONION)[:-1]},
+        {"golden": b""},
     ],
 )
 def test_e14_a_request_that_differs_from_the_preview_is_not_sent(changed: dict[str, Any]) -> None:
+    assert_nothing_goes(replace(HTTPRequest.get(URL), **changed))
+
+
+@pytest.mark.parametrize("body", [b"bodY", b"body and more", b"bo"])
+def test_e14_a_report_whose_body_differs_does_not_even_begin(body: bytes) -> None:
+    assert_nothing_goes(replace(HTTPRequest.post(URL, b"body"), body=body))
+
+
+def assert_nothing_goes(message: HTTPRequest) -> None:
+    def leaving(request: HTTPRequest, route: str) -> None:
+        pytest.fail("it was said to go")
+
+    with SocksServer(read_request) as proxy:
+        with pytest.raises(TransportError) as caught:
+            fetcher(proxy.address).fetch(Request(message, SHORT, leaving=leaving))
+        assert caught.value.reason == "not-golden"
+    assert [visit.request for visit in proxy.visits if visit.request] == []
+
+
+def test_e14_an_adapter_sends_its_request_once() -> None:
     from mars.adapters import exchange
 
-    message = replace(get_message(URL, ONION, "/motd/motd.json"), **changed)
-    with SocksServer(read_request) as proxy:
-        with (
-            pytest.raises(TransportError) as caught,
-            exchange.send(message, 5, lambda: socket.create_connection(address_of(proxy))),
-        ):
-            pass
-        assert caught.value.reason == "not-golden"
+    message = HTTPRequest.get(URL)
+    with SocksServer(answering(ok(b"news")), plain=True) as server:
+        adapter = exchange.OneWayAdapter(
+            lambda: socket.create_connection(address_of(server)), message.golden
+        )
+        assert adapter.send(exchange.prepare(message), timeout=3.0).content == b"news"
+        with pytest.raises(TransportError, match="not-golden"):
+            adapter.send(exchange.prepare(message), timeout=3.0)
+        adapter.close()
+    assert [visit.request for visit in server.visits] == [message.golden]
 
 
 def test_e14_a_report_has_golden_bytes_too() -> None:
     body = bytes(range(256)) * 300
     with SocksServer(reading(len(body), answer=b"HTTP/1.1 204 No Content\r\n\r\n")) as proxy:
-        request = Request(URL.replace("motd.json", "stats"), expect=frozenset({204}), body=body)
+        post = HTTPRequest.post(URL.replace("motd.json", "stats"), body)
+        request = Request(post, expect=frozenset({204}))
         assert fetcher(proxy.address).fetch(request).status == 204
-    assert proxy.visits[0].request == post_bytes(ONION, "/motd/stats", body)
+    assert proxy.visits[0].request == post.golden
     head = proxy.visits[0].request.partition(b"\r\n\r\n")[0]
     assert head == (ROOT / "tests/mars/golden/report.http").read_bytes()
 
@@ -251,7 +279,7 @@ def test_e15_every_fetch_has_its_own_login_and_connection() -> None:
     with SocksServer(answering(ok(b"news"))) as proxy:
         same = fetcher(proxy.address)
         for _ in range(20):
-            same.fetch(Request(URL))
+            same.fetch(Request(HTTPRequest.get(URL)))
     assert len(proxy.visits) == 20
     logins = [visit.user for visit in proxy.visits] + [visit.password for visit in proxy.visits]
     assert len(set(logins)) == 40

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from mars import state as states
-from mars.engine import STATE_FILE
+from mars.engine import STATE_FILE, Engine
 from mars.errors import ConsentError, MarsError, StateError, TransportError
 from mars.factory import fetcher
 from mars.outcome import BEGUN
-from mars.plan import check_url
-from mars.ports import Request
+from mars.plan import Plan, check_url
+from mars.ports import Fetcher, Request, Response, TorSettings
+from mars.routed import opener
 from mars.testing.memory import machine, session
-from mars.testing.socks import SocksServer, read_request
+from mars.testing.socks import Handler, SocksServer, Visit, answering, exactly, ok, read_request
 from mars.testing.world import ONION, World
+from mars.wire.request import HTTPRequest, request_bytes
 
 DAY = 86_400
 ALL = ("v", "os", "ia", "lang", "py", "cc")
@@ -83,14 +88,16 @@ def test_f_consent_is_asked_after_the_proxy_has_connected() -> None:
             order.append("connected")
             return visit
 
-    def leaving(url: str, route: str) -> None:
+    def leaving(request: HTTPRequest, route: str) -> None:
         order.append("leaving")
         assert route.startswith("tor ")
-        raise ConsentError("withdrawn", url)
+        raise ConsentError("withdrawn", request.url)
 
     with Slow(read_request) as proxy:
         with pytest.raises(ConsentError):
-            fetcher(proxy.address).fetch(Request(f"http://{ONION}/m", leaving=leaving))
+            fetcher(proxy.address).fetch(
+                Request(HTTPRequest.get(f"http://{ONION}/m"), leaving=leaving)
+            )
         (visit,) = proxy.visits
         assert visit.request == b""
     assert sorted(order) == ["connected", "leaving"]
@@ -130,7 +137,7 @@ def test_f_a_process_that_dies_before_the_answer_leaves_its_request_in_the_journ
 
     class Dying:
         def fetch(self, request):  # type: ignore[no-untyped-def]
-            request.leaving(request.url, "tor 127.0.0.1:9050")
+            request.leaving(request.message, "tor 127.0.0.1:9050")
             raise KeyboardInterrupt
 
     mars = world.mars(fetcher=lambda _plan: Dying())
@@ -166,6 +173,126 @@ def test_f_the_journal_shows_no_query_that_was_never_sent() -> None:
     mars._engine.fetch()
     (entry,) = mars.journal()
     assert "?" not in entry["url"] + entry["sent"]
+
+
+class Falsified(Engine):
+    """Whose plan was changed after it was made."""
+
+    changed: dict[str, Any]
+
+    def plan(self, *args: Any, **named: Any) -> Plan:
+        made = super().plan(*args, **named)
+        return replace(made, request=replace(made.request, **self.changed))
+
+
+def falsified(world: World, fetcher: Callable[[Plan], Fetcher], **changed: Any) -> Falsified:
+    world.grant("tracked")
+    engine = world.engine()
+    false = Falsified(
+        engine.app(engine.load()), world.trust, replace(engine.ports, fetcher=fetcher)
+    )
+    false.changed = changed
+    return false
+
+
+HERE = f"http://{ONION}/motd/motd.json"
+OTHER = HTTPRequest.get(f"{HERE}?v=0.5.1&os=linux&ia=1000&name=me")
+FALSE: list[dict[str, Any]] = [
+    {"golden": OTHER.golden},
+    {"golden": request_bytes(ONION)},
+    {"golden": b""},
+    {"url": OTHER.url},
+    {"url": HERE},
+    {"url": HERE.replace("http:", "https:")},
+    {"url": "http://other.example/motd/motd.json"},
+    {"fields": OTHER.fields[1:]},
+    {"method": "POST"},
+    {"body": b"added"},
+    {"url": OTHER.url, "golden": OTHER.golden},
+]
+
+
+def only_http(answer: bytes) -> Handler:
+    """A server that hangs up at once on whoever wants to speak TLS."""
+
+    def handle(sock: socket.socket, visit: Visit) -> None:
+        visit.request = exactly(sock, 1)
+        if visit.request == b"G":
+            answering(answer)(sock, visit)
+
+    return handle
+
+
+@pytest.mark.parametrize("changed", FALSE)
+def test_f08_a_falsified_plan_goes_as_it_is_recorded_or_not_at_all(changed: dict[str, Any]) -> None:
+    world = World()
+    world.publish()
+    with SocksServer(only_http(ok(world.server.body))) as proxy:
+        engine = falsified(world, opener(TorSettings(socks=proxy.address)), **changed)
+        outcome = engine.fetch()
+        sent = [visit.request for visit in proxy.visits if visit.request[:1] == b"G"]
+    consistent = changed.keys() == {"url", "golden"}
+    (entry,) = engine.journal()
+    assert sent == ([OTHER.golden] if consistent else [])
+    assert entry["sent"].encode() == b"".join(sent)
+    assert consistent is outcome.ok is (entry["route"] != "")
+
+
+@pytest.mark.parametrize("changed", FALSE)
+def test_f08_an_adapter_sends_no_other_bytes_than_those_of_the_plan(
+    changed: dict[str, Any],
+) -> None:
+    class Falsifier:
+        def __init__(self, plan: Plan) -> None:
+            self.way = way(plan)
+
+        def fetch(self, request: Request) -> Response:
+            return self.way.fetch(replace(request, message=replace(request.message, **changed)))
+
+    world = World()
+    world.publish()
+    world.grant("tracked")
+    with SocksServer(only_http(ok(world.server.body))) as proxy:
+        way = opener(TorSettings(socks=proxy.address))
+        engine = world.engine()
+        engine.ports = replace(engine.ports, fetcher=Falsifier)
+        assert not engine.fetch().ok
+        assert [visit for visit in proxy.visits if visit.request[:1] == b"G"] == []
+    (entry,) = engine.journal()
+    assert (entry["sent"], entry["route"]) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "false", [OTHER.url, "https://news.example/motd/motd.json?v=1", f"https://{ONION}/"]
+)
+def test_f08_a_falsified_direct_request_is_refused_by_the_adapter(false: str) -> None:
+    world = World(url="https://news.example/motd/motd.json")
+    world.grant("tracked", direct=True)
+    engine = world.engine()
+    way = opener(TorSettings(launch=False, socks="127.0.0.1:1"))
+
+    def directly(plan: Plan) -> Fetcher:
+        return way(replace(plan, direct=HTTPRequest.get(false)))
+
+    engine.ports = replace(engine.ports, fetcher=directly)
+    assert engine.fetch().reason == "direct-refused"
+    assert engine.journal()[-1]["sent"] == ""
+
+
+def test_f08_preview_and_journal_show_what_was_sealed_and_its_size() -> None:
+    from mars.cli.preview import plain
+
+    world = World()
+    said = '{"statistic": "theme", "value": "dark"}'
+    post = HTTPRequest.post(f"http://{ONION}/motd/in", bytes(range(256)) * 4, said)
+    engine = falsified(world, lambda _plan: world.server, **vars(post))
+    engine.fetch()
+    state = engine.load()
+    shown = plain(engine, state, engine.plan(state, engine.voice(state)))["bytes"]
+    assert shown.startswith(f"POST /motd/in HTTP/1.1\r\nHost: {ONION}\r\n")
+    assert shown.endswith(f"Content-Length: 1024\r\n\r\n{said}\r\n[1024 bytes, sealed]\r\n")
+    (entry,) = engine.journal()
+    assert (entry["url"], entry["sent"]) == (post.url, shown)
 
 
 def test_f_metrics_never_go_over_plain_http_that_others_read() -> None:
@@ -213,8 +340,6 @@ def test_e_a_path_that_would_be_rewritten_is_refused_with_a_sentence(path: str) 
 @pytest.mark.parametrize("path", ["/a//b", "/a'b", "/%C3%A9/m", "/m:80@x", "/..a/b."])
 def test_e_a_path_that_is_accepted_goes_as_it_is(path: str) -> None:
     from mars.adapters.exchange import prepare
-    from mars.wire.request import get_message
 
-    location = check_url(f"http://{ONION}{path}")
-    message = get_message(location.url, location.authority, location.target)
+    message = HTTPRequest.get(check_url(f"http://{ONION}{path}").url)
     assert prepare(message).path_url == path

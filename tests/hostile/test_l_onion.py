@@ -17,6 +17,7 @@ from mars.errors import ConfigError, MarsError, TransportError
 from mars.ports import Request
 from mars.testing.tornet import TorNetwork
 from mars.testing.tornet.network import connect as bootstrap
+from mars.wire.request import HTTPRequest
 from mars_server.common.limits import Limits
 from mars_server.onion.control import connected
 from mars_server.onion.folder import hostname
@@ -40,7 +41,7 @@ class Behind:
         end = time.monotonic() + PATIENCE
         while True:
             try:
-                request = Request(url, deadline=20.0)
+                request = Request(HTTPRequest.get(url), deadline=20.0)
                 return factory.fetcher(self.network.socks).fetch(request).body
             except TransportError:
                 if time.monotonic() > end:

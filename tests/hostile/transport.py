@@ -11,6 +11,7 @@ from mars.errors import TransportError
 from mars.factory import fetcher
 from mars.ports import Request, Response
 from mars.testing.socks import SocksServer
+from mars.wire.request import HTTPRequest
 
 ROOT = Path(__file__).parents[2]
 ONION = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
@@ -25,7 +26,7 @@ SLACK = 5.0
 
 
 def get(proxy: SocksServer, url: str = URL, deadline: float = 30.0) -> Response:
-    return fetcher(proxy.address).fetch(Request(url, deadline=deadline))
+    return fetcher(proxy.address).fetch(Request(HTTPRequest.get(url), deadline=deadline))
 
 
 def refusal(proxy: SocksServer, url: str = URL, deadline: float = 30.0) -> str:

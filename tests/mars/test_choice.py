@@ -11,6 +11,7 @@ import pytest
 
 from mars.client import Mars
 from mars.errors import ConsentError, MarsError, TransportError
+from mars.plan import Plan
 from mars.ports import Request, Response
 from mars.testing.world import World
 from tests.mars.waiting import until
@@ -99,15 +100,16 @@ def test_each_check_that_may_not_be_has_its_reason(world: World) -> None:
 
 
 class Direct:
-    """The direct way, which carries no query."""
+    """The direct way, which carries no query; ``goes`` is whether it comes so far."""
 
-    def __init__(self, world: World, *, asks: bool, fault: MarsError | None) -> None:
-        self.world, self.asks, self.fault = world, asks, fault
+    def __init__(self, world: World, plan: Plan, *, goes: bool, fault: MarsError | None) -> None:
+        self.world, self.plan, self.goes, self.fault = world, plan, goes, fault
 
     def fetch(self, request: Request) -> Response:
-        url = request.url.partition("?")[0]
-        if self.asks and request.leaving is not None:
-            request.leaving(url, "direct")
+        assert self.plan.direct is not None
+        assert request.leaving is not None
+        if self.goes:
+            request.leaving(self.plan.direct, "direct")
         if self.fault is not None:
             raise self.fault
         return Response(200, self.world.server.body, "direct")
@@ -117,23 +119,18 @@ FAULT = TransportError("timeout", "Nothing came.")
 
 
 @pytest.mark.parametrize(
-    ("asks", "fault", "level"),
-    [
-        (True, None, "plain"),
-        (True, FAULT, "plain"),
-        (False, None, "plain"),
-        (False, FAULT, "tracked"),
-    ],
+    ("goes", "fault", "level"),
+    [(True, None, "plain"), (True, FAULT, "plain"), (False, FAULT, "tracked")],
 )
 def test_a_direct_fetch_is_told_without_the_values_that_it_did_not_send(
-    asks: bool, fault: MarsError | None, level: str
+    goes: bool, fault: MarsError | None, level: str
 ) -> None:
     world = World(url=HTTPS)
     world.publish()
     world.grant("tracked", direct=True)
     engine = world.engine()
     engine.ports = replace(
-        engine.ports, fetcher=lambda _plan: Direct(world, asks=asks, fault=fault)
+        engine.ports, fetcher=lambda plan: Direct(world, plan, goes=goes, fault=fault)
     )
     outcome = engine.fetch()
     assert (outcome.url, outcome.level) == (HTTPS, level)

@@ -10,7 +10,7 @@ import pytest
 
 from mars import Mars, consent, factory
 from mars.errors import ConfigError, MarsError
-from mars.plan import App, voices
+from mars.plan import App, Plan, voices
 from mars.ports import Request, Response
 from mars.schedule import HOUR
 from mars.testing.memory import MemoryStore, machine, session
@@ -177,10 +177,16 @@ def test_by_the_direct_way_the_journal_shows_the_request_without_its_query() -> 
     world.grant("tracked", direct=True)
 
     class Direct:
+        def __init__(self, plan: Plan) -> None:
+            self.plan = plan
+
         def fetch(self, request: Request) -> Response:
+            assert self.plan.direct is not None
+            assert request.leaving is not None
+            request.leaving(self.plan.direct, "direct")
             return Response(200, world.server.body, "direct")
 
-    mars = world.mars(fetcher=lambda _plan: Direct())
+    mars = world.mars(fetcher=Direct)
     mars._engine.fetch()
     assert mars.journal()[-1]["sent"].startswith("GET /motd.json HTTP/1.1\r\nHost: example.org\r\n")
 

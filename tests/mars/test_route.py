@@ -14,10 +14,12 @@ import pytest
 from mars.adapters.tor import Place, find_tor
 from mars.errors import ConfigError, TransportError
 from mars.factory import system_chance, system_clock
+from mars.plan import Plan
 from mars.ports import Request, Tor, TorSettings
-from mars.route import Via, ways, without_metrics
-from mars.routed import NO_TOR, Routed
+from mars.routed import NO_TOR, Routed, opener
 from mars.testing.socks import SocksServer, Visit, answering, ok
+from mars.testing.world import World
+from mars.wire.request import HTTPRequest
 from mars.wire.url import parse_url
 
 ONION = "http://2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion/motd/motd.json"
@@ -25,27 +27,35 @@ HTTPS = "https://news.example/motd/motd.json"
 NOWHERE = "127.0.0.1:1"
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        ONION,
-        ONION.replace("http:", "https:"),
-        ONION.upper().replace("HTTP", "http"),
-        "https://x.onion/",
-        "https://sub.x.onion:8443/",
-        "http://news.example/",
-        HTTPS + "?v=1.0",
-        HTTPS + "?",
-    ],
-)
+ONLY_TOR = [
+    ONION,
+    ONION.replace("http:", "https:"),
+    ONION.upper().replace("HTTP", "http"),
+    "https://x.onion/",
+    "https://sub.x.onion:8443/",
+    "http://news.example/",
+]
+
+
+@pytest.mark.parametrize("url", [*ONLY_TOR, HTTPS + "?v=1.0", HTTPS + "?"])
 def test_m31_what_only_tor_may_carry(url: str) -> None:
-    assert ways(url, direct_allowed=True) == (Via.TOR,)
+    assert not parse_url(url).may_go_directly
+    assert url not in ONLY_TOR or planned(url, direct=True).direct is None
 
 
-def test_direct_is_the_second_choice_and_only_where_allowed() -> None:
-    assert ways(HTTPS) == (Via.TOR,)
-    assert ways(HTTPS, direct_allowed=True) == (Via.TOR, Via.DIRECT)
-    assert without_metrics(HTTPS + "?v=1.0&os=linux") == HTTPS
+def test_direct_is_planned_without_data_and_only_where_allowed() -> None:
+    assert planned(HTTPS, direct=False).direct is None
+    plan = planned(HTTPS, direct=True)
+    assert plan.direct == HTTPRequest.get(HTTPS)
+    assert plan.url.startswith(f"{HTTPS}?v=")
+
+
+def planned(url: str, *, direct: bool) -> Plan:
+    world = World()
+    world.grant("tracked", direct=direct)
+    engine = world.engine()
+    state = engine.load()
+    return engine.plan(state, engine.voice(state), url)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +79,7 @@ def test_direct_is_the_second_choice_and_only_where_allowed() -> None:
 )
 def test_a_url_is_of_one_strict_form(url: str) -> None:
     with pytest.raises(TransportError) as caught:
-        ways(url)
+        HTTPRequest.get(url)
     assert caught.value.reason == "url-invalid"
 
 
@@ -93,19 +103,17 @@ def no_tor(settings: TorSettings) -> Tor:
     raise TransportError("tor-unavailable", "No Tor.")
 
 
-@pytest.mark.parametrize("allowed", [False, True])
-@pytest.mark.parametrize("url", [ONION, "http://127.0.0.1:1/"])
-def test_m31_without_tor_nothing_is_sent(url: str, allowed: bool) -> None:
+@pytest.mark.parametrize("url", [ONION, "http://127.0.0.1:1/", HTTPS])
+def test_m31_without_tor_nothing_is_sent(url: str) -> None:
     with pytest.raises(TransportError) as caught:
-        Routed(TorSettings(), direct_allowed=allowed, find=no_tor).fetch(Request(url))
+        Routed(TorSettings(), find=no_tor).fetch(Request(HTTPRequest.get(url)))
     assert caught.value.reason == "tor-unavailable"
 
 
 def test_direct_is_taken_where_the_user_allowed_it() -> None:
     with pytest.raises(TransportError) as caught:
-        Routed(TorSettings(), direct_allowed=True, find=no_tor).fetch(
-            Request("https://127.0.0.1:1/motd.json?v=1.0")
-        )
+        direct = HTTPRequest.get("https://127.0.0.1:1/motd.json")
+        Routed(TorSettings(), direct, find=no_tor).fetch(Request(HTTPRequest.get(HTTPS)))
     assert caught.value.reason == "host-unreachable"
 
 
@@ -219,7 +227,8 @@ def fetch_by(
     def find(given: TorSettings) -> Tor:
         return find_tor(given, system_clock(), system_chance(), places)
 
-    Routed(settings, direct_allowed=allowed, find=find).fetch(Request(url, deadline=20.0))
+    asked = HTTPRequest.get(url)
+    Routed(settings, asked if allowed else None, find=find).fetch(Request(asked, deadline=20.0))
 
 
 @contextmanager
@@ -231,13 +240,15 @@ def direct_server() -> Iterator[tuple[str, Callable[[], bool]]]:
 
 def test_tor_is_used_where_there_is_one() -> None:
     with SocksServer(answering(ok(b"news"))) as proxy:
-        routed = Routed(TorSettings(socks=proxy.address), direct_allowed=True)
-        assert routed.fetch(Request(ONION + "?v=1.0")).route == f"tor {proxy.address}"
+        routed = Routed(TorSettings(socks=proxy.address), HTTPRequest.get(HTTPS))
+        request = Request(HTTPRequest.get(HTTPS.replace("https", "http") + "?v=1.0"))
+        assert routed.fetch(request).route == f"tor {proxy.address}"
     assert b"?v=1.0 HTTP" in proxy.visits[1].request
 
 
 def test_m05_a_file_url_opens_no_socket(tmp_path: Path) -> None:
     file = tmp_path / "motd at home.json"
     file.write_bytes(b"news")
-    response = Routed(TorSettings(), find=no_tor).fetch(Request(file.as_uri()))
+    plan = planned(file.as_uri(), direct=True)
+    response = opener(TorSettings())(plan).fetch(Request(plan.request))
     assert (response.status, response.body, response.route) == (200, b"news", "file")

@@ -87,6 +87,11 @@ def test_the_journal_is_bounded() -> None:
     entries = journal.decode(data)
     assert len(entries) == journal.KEPT
     assert entries[-1] == {"time": journal.KEPT + 49}
+    for number in range(journal.KEPT):
+        data = journal.add(data, {"time": number, "sent": "x" * 16_384})
+    assert data is not None
+    assert journal.LIMIT - 20_000 < len(data) <= journal.LIMIT, "reports are long"
+    assert journal.decode(data)[-1]["time"] == journal.KEPT - 1
 
 
 def test_what_was_shown_is_bounded() -> None:

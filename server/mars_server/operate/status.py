@@ -15,6 +15,7 @@ from mars import factory
 from mars.errors import MarsError
 from mars.ports import Request
 from mars.wire.onion import is_onion_host
+from mars.wire.request import HTTPRequest
 from mars.wire.times import DAY
 from mars_server.common.config import Config, load_product
 from mars_server.daylog.crash_recovery import held, parts
@@ -160,7 +161,8 @@ def _onion(config: Config) -> Check:
     if name is None or not config.socks:
         return Check("onion", UNSET, "no onion service here, or no socks to reach it through")
     url = f"http://{name}{CHECK_PATH}"
-    answer = factory.fetcher(config.socks).fetch(Request(url, deadline=90.0, expect=None))
+    request = Request(HTTPRequest.get(url), deadline=90.0, expect=None)
+    answer = factory.fetcher(config.socks).fetch(request)
     if answer.status == 404:
         text = f"the server answers 404 to its own address, http://{name}: it could not read it "
         text += "when it looked, and hosts does not name it; what did serve say at its start?"

@@ -15,7 +15,7 @@ from mars.factory import fetcher
 from mars.ports import Request
 from mars.testing.interpreters import Interpreter, found, not_found
 from mars.testing.socks import SocksServer, answering, ok
-from mars.wire.request import request_bytes
+from mars.wire.request import HTTPRequest, request_bytes
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests/mars/golden"
@@ -81,7 +81,7 @@ def test_e14_the_wire_rule_makes_the_golden_bytes(name: str) -> None:
 @pytest.mark.parametrize("name", QUERIES)
 def test_e14_what_leaves_is_the_golden_bytes(name: str) -> None:
     with SocksServer(answering(ok(b"news"))) as proxy:
-        fetcher(proxy.address).fetch(Request(url(name)))
+        fetcher(proxy.address).fetch(Request(HTTPRequest.get(url(name))))
     assert proxy.visits[0].request == golden(name)
 
 

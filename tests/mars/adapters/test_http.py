@@ -9,7 +9,7 @@ from mars.errors import ConfigError, MarsError, TransportError
 from mars.factory import direct_fetcher, fetcher
 from mars.ports import Request
 from mars.testing.socks import SocksServer, answering, ok
-from mars.wire.request import request_bytes
+from mars.wire.request import HTTPRequest, request_bytes
 
 ONION = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
 URL = f"http://{ONION}/motd/motd.json"
@@ -17,21 +17,21 @@ URL = f"http://{ONION}/motd/motd.json"
 
 def reason_of(url: str, socks: str, **kwargs: float) -> str:
     with pytest.raises(MarsError) as caught:
-        fetcher(socks).fetch(Request(url, **kwargs))  # type: ignore[arg-type]
+        fetcher(socks).fetch(Request(HTTPRequest.get(url), **kwargs))  # type: ignore[arg-type]
     assert len(caught.value.message) > 20
     return caught.value.reason
 
 
 def test_a_fetch_brings_the_body_and_names_its_route() -> None:
     with SocksServer(answering(ok(b"news"))) as proxy:
-        response = fetcher(proxy.address).fetch(Request(URL))
+        response = fetcher(proxy.address).fetch(Request(HTTPRequest.get(URL)))
     assert (response.status, response.body) == (200, b"news")
     assert response.route == f"tor {proxy.address}"
 
 
 def test_the_proxy_gets_the_name_and_the_golden_bytes() -> None:
     with SocksServer(answering(ok(b""))) as proxy:
-        fetcher(proxy.address).fetch(Request(URL + "?v=0.5.2&os=linux&ia=100"))
+        fetcher(proxy.address).fetch(Request(HTTPRequest.get(URL + "?v=0.5.2&os=linux&ia=100")))
     (visit,) = proxy.visits
     assert (visit.kind, visit.host, visit.port) == (3, ONION, 80)
     assert visit.request == request_bytes(ONION, "v=0.5.2&os=linux&ia=100")
@@ -71,9 +71,11 @@ def test_a_proxy_is_an_ip_address_behind_socks5h(text: str, reason: str) -> None
     [URL, URL.replace("http:", "https:"), "http://news.example/x", "https://news.example/?v=1"],
 )
 def test_the_direct_route_takes_plain_https_alone(url: str) -> None:
-    with pytest.raises(TransportError) as caught:
-        direct_fetcher().fetch(Request(url))
-    assert caught.value.reason == "direct-refused"
+    post = HTTPRequest.post("https://news.example/motd/in", b"sealed")
+    for request in (HTTPRequest.get(url), post):
+        with pytest.raises(TransportError) as caught:
+            direct_fetcher().fetch(Request(request))
+        assert caught.value.reason == "direct-refused"
 
 
 @pytest.mark.parametrize(

@@ -10,23 +10,30 @@ import pytest
 from mars.errors import TransportError
 from mars.factory import file_fetcher
 from mars.ports import Request
+from mars.wire.request import HTTPRequest
+
+LIMIT = Request.limit
+
+
+def asked(url: str) -> Request:
+    return Request(HTTPRequest("GET", url))
 
 
 def reason_of(url: str) -> str:
     with pytest.raises(TransportError) as caught:
-        file_fetcher().fetch(Request(url))
+        file_fetcher().fetch(asked(url))
     return caught.value.reason
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
     file = tmp_path / "né w.json"
-    file.write_bytes(b"x" * Request("").limit)
-    assert len(file_fetcher().fetch(Request(file.as_uri())).body) == Request("").limit
+    file.write_bytes(b"x" * LIMIT)
+    assert len(file_fetcher().fetch(asked(file.as_uri())).body) == LIMIT
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "large"
-    file.write_bytes(b"x" * (Request("").limit + 1))
+    file.write_bytes(b"x" * (LIMIT + 1))
     assert reason_of(file.as_uri()) == "too-large"
 
 

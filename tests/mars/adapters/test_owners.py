@@ -20,6 +20,7 @@ from mars.factory import fetcher, system_chance, system_clock
 from mars.ports import Request, TorSettings
 from mars.routed import Routed
 from mars.testing.socks import SocksServer, answering, ok
+from mars.wire.request import HTTPRequest
 
 URL = "http://news.example/motd/motd.json?v=1.0"
 STRANGER = 54_321
@@ -69,7 +70,7 @@ def routed(address: str, control: str = NOWHERE) -> Routed:
     places = (Place("system", address, (control,)),)
     return Routed(
         TorSettings(launch=False),
-        direct_allowed=True,
+        HTTPRequest.get(URL.replace("http:", "https:")),
         find=lambda given: find_tor(given, system_clock(), system_chance(), places),
     )
 
@@ -78,7 +79,7 @@ def routed(address: str, control: str = NOWHERE) -> Routed:
 def test_another_user_who_listens_at_the_usual_port_is_asked_for_nothing() -> None:
     with listener_of(STRANGER) as (address, process):
         with pytest.raises(TransportError) as caught:
-            routed(address).fetch(Request(URL.replace("http:", "https:")))
+            routed(address).fetch(Request(HTTPRequest.get(URL.replace("http:", "https:"))))
         assert caught.value.reason == "tor-foreign"
         assert address in caught.value.message
         said, _ = process.communicate("")
@@ -89,7 +90,7 @@ def test_another_user_who_listens_at_the_usual_port_is_asked_for_nothing() -> No
 def test_a_stranger_who_comes_between_the_search_and_the_fetch_is_asked_for_nothing() -> None:
     with listener_of(STRANGER) as (address, process):
         with pytest.raises(TransportError) as caught:
-            fetcher(address, given=False).fetch(Request(URL))
+            fetcher(address, given=False).fetch(Request(HTTPRequest.get(URL)))
         assert caught.value.reason == "tor-foreign"
         said, _ = process.communicate("")
     assert said.strip() == "b''"
@@ -98,7 +99,7 @@ def test_a_stranger_who_comes_between_the_search_and_the_fetch_is_asked_for_noth
 @as_root
 def test_an_address_that_somebody_gave_is_taken_at_their_word() -> None:
     with listener_of(STRANGER) as (address, _):
-        answer = Routed(TorSettings(socks=address)).fetch(Request(URL))
+        answer = Routed(TorSettings(socks=address)).fetch(Request(HTTPRequest.get(URL)))
     assert answer.body == b"read along"
 
 
@@ -111,7 +112,7 @@ def test_the_users_that_tor_runs_as_are_trusted(name: str) -> None:
         assert name not in ("root",)
         return  # another distribution's
     with listener_of(user) as (address, _):
-        assert routed(address).fetch(Request(URL)).body == b"read along"
+        assert routed(address).fetch(Request(HTTPRequest.get(URL))).body == b"read along"
 
 
 @as_root
@@ -156,4 +157,4 @@ def test_a_unix_socket_tells_its_owner(tmp_path: Path) -> None:
 
 def test_our_own_program_is_used() -> None:
     with SocksServer(answering(ok(b"news"))) as proxy:
-        assert routed(proxy.address).fetch(Request(URL)).body == b"news"
+        assert routed(proxy.address).fetch(Request(HTTPRequest.get(URL))).body == b"news"

@@ -30,10 +30,11 @@ import sys
 from mars import factory
 from mars.errors import TransportError
 from mars.ports import Request
+from mars.wire.request import HTTPRequest
 way, url = sys.argv[1:]
 fetcher = factory.direct_fetcher() if way == "direct" else factory.fetcher(way)
 try:
-    print(fetcher.fetch(Request(url, deadline=2.0)).body.decode())
+    print(fetcher.fetch(Request(HTTPRequest.get(url), deadline=2.0)).body.decode())
 except TransportError as error:
     print(error.reason)
 """

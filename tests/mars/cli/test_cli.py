@@ -258,10 +258,14 @@ def test_preview_names_both_ways_where_the_direct_one_is_allowed(desk: Desk) -> 
     desk.fetch("--level", "plain")
     news = ("--url", "https://news.example/motd/motd.json")
     desk.run("consent", "grant", "tracked", "--direct")
-    assert desk.run("preview", *news, "--json").json["route"] == (
+    shown = desk.run("preview", *news, "--json").json
+    assert shown["route"] == (
         "through Tor, or directly by https, without the data, where there is no Tor"
     )
-    assert desk.run("preview", "--json").json["route"] == "through Tor"
+    assert shown["direct"].encode() == request_bytes("news.example")
+    assert "#   GET /motd/motd.json HTTP/1.1\n#   Host: news" in desk.run("preview", *news).err
+    shown = desk.run("preview", "--json").json
+    assert (shown["route"], shown["direct"]) == ("through Tor", None)
     desk.run("consent", "grant", "plain", "--direct")
     assert "directly by https where" in desk.run("preview", *news).err
     desk.run("consent", "grant", "plain", "--no-direct")

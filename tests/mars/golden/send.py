@@ -6,6 +6,7 @@ import sys
 
 from mars.factory import fetcher
 from mars.ports import Request
+from mars.wire.request import HTTPRequest
 
 if __name__ == "__main__":
-    fetcher(sys.argv[1]).fetch(Request(sys.argv[2]))
+    fetcher(sys.argv[1]).fetch(Request(HTTPRequest.get(sys.argv[2])))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 
 from mars.errors import ConfigError, TransportError
-from mars.wire import request, socks5
+from mars.wire import socks5
+from mars.wire.request import HTTPRequest, request_bytes
 from mars.wire.torrc import own_torrc, quote
 from mars.wire.url import parse_url
 
@@ -25,6 +28,7 @@ def test_url_is_taken_apart_and_put_together(url: str, authority: str, again: st
     assert (place.authority, place.url) == (authority, again)
     assert place.is_onion == (ONION in url)
     assert place.has_query == ("?" in url)
+    assert place.may_go_directly == (authority == "example.org:8443")
 
 
 @pytest.mark.parametrize(
@@ -40,14 +44,25 @@ def test_other_urls_are_refused(url: str) -> None:
     assert caught.value.reason == "url-invalid"
 
 
-def test_messages_come_out_as_their_golden_bytes() -> None:
-    get = request.get_message("http://h/a", "h", "/a")
-    assert (get.method, get.url, get.body) == ("GET", "http://h/a", None)
-    assert get.golden == request.get_bytes("h", "/a")
-    post = request.post_message("http://h/a", "h", "/a", b"body")
+def test_a_request_is_one_value_with_its_golden_bytes() -> None:
+    get = HTTPRequest.get("http://H:80/motd/motd.json?v=1.0")
+    assert (get.method, get.url, get.body) == ("GET", "http://h/motd/motd.json?v=1.0", None)
+    assert get.golden == request_bytes("h", "v=1.0")
+    assert get.shown.encode() == get.golden
+    post = HTTPRequest.post("http://h/a", b"body")
     assert (post.method, post.body) == ("POST", b"body")
     assert post.golden.startswith(b"POST /a HTTP/1.1\r\nHost: h\r\n")
     assert post.golden.endswith(b"Content-Length: 4\r\n\r\nbody")
+    with pytest.raises(FrozenInstanceError):
+        post.body = b"other"  # type: ignore[misc]
+
+
+def test_a_sealed_body_is_shown_as_what_was_sealed_with_its_size() -> None:
+    said = '{"statistic": "næws"}'
+    post = HTTPRequest.post("http://h/motd/in", b"\0\r\n\r\n" + bytes(1019), said)
+    head, _, shown = post.shown.partition("\r\n\r\n")
+    assert shown == f"{said}\r\n[1024 bytes, sealed]\r\n"
+    assert post.golden.startswith(head.encode() + b"\r\n\r\n\0\r\n\r\n\0")
 
 
 def test_own_torrc_quotes_and_copies() -> None:

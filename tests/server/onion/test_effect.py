@@ -9,6 +9,7 @@ from stem.descriptor.hidden_service import HiddenServiceDescriptorV3
 from mars import factory
 from mars.ports import Request
 from mars.testing.tornet import TorNetwork
+from mars.wire.request import HTTPRequest
 from mars_server.onion.control import connected
 from mars_server.onion.folder import hostname
 from mars_server.onion.settings import OnionSettings, holds, options
@@ -39,7 +40,7 @@ def test_l01_l02_every_defence_is_in_the_running_service(tornet: TorNetwork) -> 
             inner = str(descriptor.decrypt(name))
             assert "\npow-params v1 " in f"\n{inner}"
             assert inner.count("introduction-point ") >= 3
-            request = Request(f"http://{name}/motd/motd.json", deadline=30.0)
+            request = Request(HTTPRequest.get(f"http://{name}/motd/motd.json"), deadline=30.0)
             assert factory.fetcher(tornet.socks).fetch(request).body == server.body
     finally:
         with connected(control) as tor:

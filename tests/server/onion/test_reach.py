@@ -24,6 +24,7 @@ from mars.errors import TransportError
 from mars.ports import Request, Response
 from mars.testing.tornet import TorNetwork
 from mars.testing.tornet.process import find, wait_until
+from mars.wire.request import HTTPRequest
 from mars_server.onion.folder import hostname
 from mars_server.onion.keeper import ensure
 from mars_server.onion.settings import OnionSettings
@@ -102,7 +103,9 @@ def fetched(socks: str, host: str, patience: float = 0.0) -> Response:
     end = time.monotonic() + patience
     while True:
         try:
-            request = Request(f"http://{host}/motd/motd.json", deadline=30.0, expect=None)
+            request = Request(
+                HTTPRequest.get(f"http://{host}/motd/motd.json"), deadline=30.0, expect=None
+            )
             return factory.fetcher(socks).fetch(request)
         except TransportError:
             if time.monotonic() > end:

@@ -73,6 +73,7 @@ class Engine(Records):
         """
         now = self.ports.clock.now()
         self.decide(lambda state: granted(state, now, *chosen, **named))
+        self.damage = None
         with contextlib.suppress(StateError):  # the decision stands; the next look plans it else
             self.update(lambda state: state if state.schedule else self._look(state, None)[0])
 
@@ -164,13 +165,13 @@ class Engine(Records):
         sent, and ``StateError`` where the outcome could not be kept; all else is in the
         ``Outcome``.
         """
-        state = self.load()
+        state, given = self.load(), url
         voice = self.voice(state, asked=asked, check=check)
         ready = self.plan(state, voice, url)
         state = self.transact(lambda now: (now, now))  # what cannot be kept is not asked for
 
         def let_go(request: HTTPRequest, route: str) -> dict[str, Any]:
-            self._require_consent(ready, state, asked=asked, check=check)
+            self._require_consent(ready, state, asked=asked, check=check, url=given)
             if request not in (ready.request, ready.direct):
                 raise not_golden()
             entry = outcomes.begun(ready, request, route, self.ports.clock.now())
@@ -191,9 +192,10 @@ class Engine(Records):
         return outcome
 
     def _require_consent(
-        self, ready: Plan, before: State, *, asked: str | None, check: bool
+        self, ready: Plan, before: State, *, asked: str | None, check: bool, url: str | None
     ) -> None:
-        """Asked again when all is connected: the way through Tor takes its time.
+        """Asked again when all is connected: the way through Tor takes its time. Every value that
+        would go must be one that would be said now, too.
 
         Raises ``ConsentError`` (``withdrawn``).
         """
@@ -204,9 +206,14 @@ class Engine(Records):
             decided != before.decision and decided is not None and decided.level == consent.OFF
         )
         lowered = consent.LEVELS.index(voice.level) < consent.LEVELS.index(ready.level)
-        narrowed = not voice.variables.issuperset(ready.values)
         direct = ready.direct is not None and not voice.direct
-        if self.halted() or revoked or lowered or narrowed or direct:
+        if (
+            self.halted()
+            or revoked
+            or lowered
+            or direct
+            or not ready.values.items() <= self.plan(current, voice, url).values.items()
+        ):
             raise ConsentError(
                 "withdrawn", "Consent was withdrawn, or the client stopped, before anything went."
             )

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from mars import journal
 from mars import state as states
+from mars.consent import Decision
 from mars.errors import StateError
 from mars.plan import App, Plan
 from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
@@ -51,7 +52,8 @@ class Records:
         self._given = app
         self.ports = ports
         self._pick: float | None = None
-        self._veto: Callable[[State], State] | None = None
+        self._held: tuple[tuple[Callable[[State], State], Decision | None], ...] = ()
+        """What the user chose and could not be stored yet, each with the decision it followed."""
         self.damage: StateError | None = None
         """What could not be understood of what is kept; None once the user has decided anew."""
 
@@ -69,7 +71,9 @@ class Records:
 
     def _before(self, stored: State | None) -> State:
         state = stored or self._first()
-        return states.narrowed(state, self._veto(state).decision) if self._veto else state
+        for change, over in self._held:
+            state = states.narrowed(state, change(state), over)
+        return state
 
     def _first(self) -> State:
         if self._pick is None:  # one draw, so that a preview before the first write stays true
@@ -85,11 +89,11 @@ class Records:
 
     def transact(self, change: Callable[[State], tuple[State, T]]) -> T:
         """As ``update``, of a change that brings something beside the state: this is returned."""
-        veto = self._veto
+        held = self._held
         with self.ports.store.lock(LOCK, LOCK_WAIT):
             _, result = self._replace(change)
-        if self._veto is veto:
-            self._veto = None
+        if self._held is held:
+            self._held = ()
         return result
 
     def _replace(self, change: Callable[[State], tuple[State, T]]) -> tuple[State, T]:
@@ -110,22 +114,25 @@ class Records:
         return before.app if self._given.by_hand and own else self._given.profile()
 
     def decide(self, change: Callable[[State], State]) -> None:
-        """Keeps the user's decision, and reads it back. What it takes back holds at once here.
+        """Keeps what the user chose, and reads it back. What it takes back holds at once here.
 
         Even where it cannot be stored (``StateError``): then until it can.
         """
         change(self._first())  # what raises here is no decision, and nothing to hold to
-        self._veto = change
+        stored = None
+        with contextlib.suppress(StateError):
+            stored = states.decode(self.ports.store.read(STATE_FILE))
+        self._held += ((change, stored.decision if stored else None),)
         with self.ports.store.lock(LOCK, LOCK_WAIT):
-            decided, _ = self._replace(lambda state: (change(state), None))
+            wanted, _ = self._replace(lambda state: (change(state), None))
             found = states.decode(self.ports.store.read(STATE_FILE))
-            if found is None or found.decision != decided.decision:
+            if found is None or _chosen(found) != _chosen(wanted):
                 raise StateError(
                     "state-unwritable",
                     "The decision was written and did not stay; try again, and if it goes on "
                     "name another folder.",
                 )
-        self._veto = self.damage = None
+        self._held = ()
 
     def record(self, entry: Mapping[str, Any]) -> None:
         """Adds to the journal. Raises ``StateError``."""
@@ -185,7 +192,12 @@ class Records:
     def set_installed(self, installed: int | None = None) -> None:
         """Today, or the day of ``installed`` (Unix time). Raises ``StateError``."""
         moment = self.ports.clock.now() if installed is None else installed
-        self.update(lambda state: replace(state, installed=states.midnight(moment)))
+        self.decide(lambda state: replace(state, installed=states.midnight(moment)))
+
+
+def _chosen(state: State) -> tuple[Decision | None, str | None, int | None]:
+    """All of ``state`` that is the user's choice."""
+    return state.decision, state.country, state.installed
 
 
 def _damaged(name: str) -> StateError:

@@ -134,13 +134,18 @@ def _kept(server: Server | None, now: int, *, lost: bool) -> Server | None:
     return server
 
 
-def narrowed(state: State, veto: Decision | None) -> State:
-    """``state`` with a decision that could not be stored yet; it only ever takes back.
+def narrowed(state: State, wanted: State, over: Decision | None) -> State:
+    """``state`` with what the user chose and could not be stored yet; it only ever takes back.
 
-    A later decision, made elsewhere, stands before it.
+    ``wanted`` is ``state`` as chosen. A later decision, made elsewhere, stands before it; not so
+    ``over``, which the user had seen, whatever the clock said then.
     """
-    old = state.decision
-    if old is None or veto is None or old.decided > veto.decided:
+    old, veto = state.decision, wanted.decision
+    if old and veto and old != over and old.decided > veto.decided:
+        return state
+    country = state.country if state.country == wanted.country else None
+    state = replace(state, country=country, installed=wanted.installed)
+    if old is None or veto is None:
         return state
     level = min(old.level, veto.level, key=LEVELS.index)
     decision = replace(

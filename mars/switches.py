@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +42,10 @@ class Consent:
         """Records what the user just decided, with today's date. Whether it could be kept.
 
         ``level`` is ``off``, ``plain`` or ``tracked``; ``variables`` those that may be sent, by
-        default ``v``, ``os`` and ``ia``. Names that are not declared are dropped. What is not
-        given stays as it was decided before, at first off. ``country`` is a code of ISO 3166-1 in
-        any case, ``""`` forgets it; any other is refused (``country-unknown``), and nothing kept.
+        default ``v``, ``os`` and ``ia``; of a mapping of switches those that are on. Names that are
+        not declared are dropped. What is not given stays as it was decided before, at first off.
+        ``country`` is a code of ISO 3166-1 in any case, ``""`` forgets it; any other is refused
+        (``country-unknown``), and nothing kept.
         """
         self._attempt("variables", lambda: _require_declared(variables), None)
 
@@ -95,11 +96,20 @@ def _require_level(level: str, flags: Collection[bool | None]) -> None:
 
 
 def _require_declared(variables: Collection[str] | None) -> None:
-    unknown = consent.undeclared(variables or ())
+    unknown = consent.undeclared(_switched_on(variables or ()))
     if unknown:
         raise ConfigError(
             "undeclared", f"Not declared, so never sent: {', '.join(map(repr, unknown))}."
         )
+
+
+def _switched_on(variables: Collection[str]) -> Collection[str]:
+    """The names; raises ``TypeError`` for a text, where others would be found by their letters."""
+    if isinstance(variables, str | bytes):
+        raise TypeError("variables is a list of names, not one text")
+    if isinstance(variables, Mapping):
+        return [name for name, on in variables.items() if on]
+    return variables
 
 
 def granted(
@@ -120,7 +130,7 @@ def granted(
     _require_level(level, (stats, errors, direct))
     before = state.decision
     old = before or consent.Decision(consent.OFF, now)
-    chosen = BASIC if variables is None else variables
+    chosen = BASIC if variables is None else _switched_on(variables)
     decision = consent.Decision(
         level=level,
         decided=now,
@@ -141,7 +151,7 @@ def granted(
 def country_code(typed: str) -> str | None:
     """``IS`` of `` is``; None of nothing. Raises ``ConsentError`` (``country-unknown``)."""
     code = typed.strip().upper()
-    if code and country_value(code) is None:
+    if code and not (typed.isascii() and country_value(code)):
         raise ConsentError(
             "country-unknown",
             "No such country; write its code of ISO 3166-1, such as IS or DE, or leave it out.",

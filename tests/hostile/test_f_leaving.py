@@ -17,7 +17,7 @@ from mars.outcome import BEGUN
 from mars.plan import Plan, check_url
 from mars.ports import Fetcher, Request, Response, TorSettings
 from mars.routed import opener
-from mars.testing.memory import machine, session
+from mars.testing.memory import MemoryStore, machine, session
 from mars.testing.socks import Handler, SocksServer, Visit, answering, exactly, ok, read_request
 from mars.testing.world import ONION, World
 from mars.wire.request import HTTPRequest, request_bytes
@@ -120,6 +120,114 @@ def test_f_a_revocation_that_cannot_be_stored_holds_and_is_stored_later() -> Non
     decision = world.engine().load().decision
     assert decision is not None
     assert decision.level == "off"
+
+
+class FullOnce(MemoryStore):
+    """A disk without room for one write."""
+
+    def write(self, name: str, data: bytes) -> None:
+        was, self.full = self.full, False
+        if was:
+            raise StateError("state-unwritable", "The disk is full; make room.")
+        super().write(name, data)
+
+
+@pytest.mark.parametrize("take_back", ["country", "revoke", "revoke twice", "another"])
+def test_f_a_country_taken_back_is_never_sent_again_whatever_is_stored(take_back: str) -> None:
+    world = World(store=FullOnce())
+    world.publish()
+    mars = world.mars()
+    assert mars.consent.grant("tracked", ["cc"], country="IS")
+    world.store.full = True
+    if take_back == "country":
+        assert not mars.consent.grant("tracked", ["cc"], country="")
+    elif take_back == "another":
+        assert not mars.consent.grant("tracked", ["cc"], country="DE")
+    else:
+        assert not mars.consent.revoke()
+        world.store.full = take_back == "revoke twice"
+        assert mars.consent.revoke() is not (take_back == "revoke twice")
+    assert mars.consent.country == ""
+    shown = mars.preview()
+    assert shown is None or not shown.values
+    mars._engine.update(lambda state: state)
+    assert world.mars().consent.country == ""
+    assert mars.consent.grant("tracked", ["cc"])
+    assert not mars.preview().values  # type: ignore[union-attr]
+
+
+def test_f_a_grant_after_a_revocation_that_was_not_stored_brings_nothing_back() -> None:
+    world = World()
+    mars = world.mars()
+    mars.consent.grant("tracked", ["cc"], stats=True, country="IS")
+    world.store.full = True
+    assert not mars.consent.revoke()
+    assert not mars.consent.grant("tracked", ["cc"])
+    assert mars.consent.level == "off"
+    world.store.full = False
+    assert mars.consent.grant("tracked", ["cc"])
+    assert mars.consent.country == ""
+    assert not mars._engine.load().decision.stats  # type: ignore[union-attr]
+
+
+def test_f_an_age_reset_that_cannot_be_stored_holds_at_once() -> None:
+    world = World()
+    mars = world.mars()
+    mars.consent.grant("tracked", ["ia"])
+    world.clock.advance(40 * DAY)
+    assert mars.preview().values == {"ia": "100"}  # type: ignore[union-attr]
+    world.store.full = True
+    mars.reset_age()
+    assert mars.preview().values == {"ia": "1"}  # type: ignore[union-attr]
+    world.store.full = False
+    mars._engine.update(lambda state: state)
+    assert world.mars().preview().values == {"ia": "1"}  # type: ignore[union-attr]
+
+
+def test_f_a_revocation_holds_after_the_clock_was_set_back() -> None:
+    world = World()
+    mars = world.mars()
+    mars.consent.grant("plain")
+    world.clock.step(-DAY)
+    world.store.full = True
+    assert not mars.consent.revoke()
+    assert mars.consent.level == "off"
+    world.store.full = False
+    mars._engine.update(lambda state: state)
+    assert world.mars().consent.level == "off"
+
+
+def test_f_a_later_decision_elsewhere_stands_before_one_that_was_not_stored() -> None:
+    world = World()
+    mars = world.mars()
+    mars.consent.grant("tracked")
+    world.store.full = True
+    assert not mars.consent.revoke()
+    world.store.full = False
+    world.clock.advance(1)
+    world.grant("plain")
+    assert mars.consent.level == "plain"
+
+
+@pytest.mark.parametrize("how", ["country", "another", "age"])
+def test_f_a_value_that_changes_while_connecting_lets_nothing_out(how: str) -> None:
+    world = World()
+    mars, elsewhere = world.mars(), world.mars()
+    mars.consent.grant("tracked", ["ia", "cc"], country="IS")
+    world.clock.advance(40 * DAY)
+
+    class Slow:
+        def fetch(self, request):  # type: ignore[no-untyped-def]
+            if how == "age":
+                elsewhere.reset_age()
+            else:
+                country = "" if how == "country" else "DE"
+                assert elsewhere.consent.grant("tracked", ["ia", "cc"], country=country)
+            return world.server.fetch(request)
+
+    mars._engine.ports = replace(mars._engine.ports, fetcher=lambda _plan: Slow())
+    assert mars._engine.fetch().reason == "withdrawn"
+    assert world.server.visits == []
 
 
 def test_f_a_choice_that_could_not_be_stored_never_raises() -> None:

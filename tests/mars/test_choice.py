@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mars.client import Mars
-from mars.errors import ConsentError, MarsError, TransportError
+from mars.errors import ConfigError, ConsentError, MarsError, TransportError
 from mars.plan import Plan
 from mars.ports import Request, Response
 from mars.testing.world import World
@@ -152,3 +152,35 @@ def test_the_first_fetch_is_planned_when_the_user_decides(world: World) -> None:
     assert world.mars().status()["next"] is not None
     world.mars().consent.revoke()
     assert world.mars().status()["next"] is None
+
+
+def test_a_mapping_of_switches_grants_those_that_are_on(world: World) -> None:
+    mars = world.mars()
+    assert mars.consent.grant("tracked", {"v": False, "os": True, "ia": 0, "lang": None})
+    assert mars.consent.decision is not None
+    assert mars.consent.decision.variables == ("os",)
+    shown = mars.preview("tracked", {"v": True, "os": False})
+    assert shown is not None
+    assert set(shown.values) == {"v"}
+
+
+@pytest.mark.parametrize("text", ["v", "v,os", "", "everything", b"v"])
+def test_a_text_is_no_list_of_names(world: World, text: Any) -> None:
+    mars = world.mars()
+    before = mars.consent.decision
+    assert not mars.consent.grant("tracked", text)
+    assert mars.status()["problem"]["reason"] == "wrong-call"
+    assert mars.consent.decision == before
+    assert mars.preview("tracked", text) is None
+    with pytest.raises(ConfigError, match="not one text"):
+        world.mars(debug=True).consent.grant("tracked", text)
+
+
+@pytest.mark.parametrize("typed", ["ß", "ﬁ", "ﬆ", "ıs", "IS\u0301"])
+def test_a_country_is_written_in_ascii_letters(world: World, typed: str) -> None:
+    """Some letters become two others in capitals."""
+    mars = world.mars()
+    mars.consent.grant("plain", country="")
+    assert not mars.consent.grant("plain", country=typed)
+    assert mars.status()["problem"]["reason"] == "country-unknown"
+    assert mars.consent.country == ""

@@ -7,6 +7,7 @@ as events. docs/embedding.md describes both.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tomllib
 from collections import Counter
@@ -255,8 +256,10 @@ def write_current(output: Path, mars: Mars) -> None:
     table = {**reading.plain(), "level": status["level"], "to_ask": status["to_ask"]}
     data = (json.dumps(table, indent=2, ensure_ascii=True) + "\n").encode("ascii")
     store = factory.folder(str(output.parent))
-    if store.read(output.name) != data:
-        store.write(output.name, data)
+    with contextlib.suppress(StateError):  # then it is replaced, or writing says what is wrong
+        if store.read(output.name) == data:
+            return
+    store.write(output.name, data)
 
 
 def _require_single(entry: Entry, found: dict[str, Entry]) -> None:

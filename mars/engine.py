@@ -95,9 +95,10 @@ class Engine(Records):
         """One look at the schedule, and the fetch if it is due. Returns seconds to sleep.
 
         ``ran`` is the running time in seconds since the last look, None at a session's first.
-        The next time is on disk before anything is sent; where it cannot be stored
-        (``StateError``), nothing is.
+        The next time is on disk before anything is sent; where it cannot be stored, or the journal
+        not be read (``StateError``), nothing is.
         """
+        self.journal()  # what cannot be recorded is not begun
         look = self.transact(lambda state: self._look(state, ran))
         if not look.fetch:
             return look.sleep
@@ -168,6 +169,7 @@ class Engine(Records):
         state, given = self.load(), url
         voice = self.voice(state, asked=asked, check=check)
         ready = self.plan(state, voice, url)
+        self.journal()
         state = self.transact(lambda now: (now, now))  # what cannot be kept is not asked for
 
         def let_go(request: HTTPRequest, route: str) -> dict[str, Any]:
@@ -231,9 +233,9 @@ class Engine(Records):
             accepted = self._verify(answer.body, state)
         except Exception as raised:
             error = outcomes.told(raised)
+            self.refused = error
             if isinstance(error, StateError) and not departure.gone:
                 raise  # nothing was sent, because it could not be recorded
-            self.refused = error
             kept = to_keep(error)
             learnt = states.Learnt(
                 trust=None if kept is None else plain(kept), reached=error.reason in UNCHANGED

@@ -164,9 +164,10 @@ class Store(Protocol):
     """One private folder of small files for one product and channel of one user."""
 
     def read(self, name: str) -> bytes | None:
-        """The file's bytes; None where there is none, ``b""`` for a link, which is not followed.
+        """The file's bytes; None where there is none.
 
-        Raises ``StateError`` (``state-unreadable``) where that cannot be told or read.
+        Raises ``StateError`` (``state-unreadable``) where that cannot be told or read, and for a
+        link, which is not followed.
         """
         ...
 

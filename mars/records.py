@@ -66,7 +66,7 @@ class Records:
 
     def _decoded(self, data: bytes | None) -> State | None:
         if data is not None and states.is_damaged(data):
-            self.damage = _damaged(STATE_FILE)
+            self.damage = _damaged(STATE_FILE, data)
         return states.decode(data)
 
     def _before(self, stored: State | None) -> State:
@@ -140,7 +140,7 @@ class Records:
         with store.lock(LOCK, LOCK_WAIT):
             data = store.read(JOURNAL_FILE)
             if data and not journal.decode(data):
-                self.damage = _damaged(JOURNAL_FILE)
+                self.damage = _damaged(JOURNAL_FILE, data)
                 store.write(f"{JOURNAL_FILE}{DAMAGED}", data)
             store.write(JOURNAL_FILE, journal.add(data, entry))
 
@@ -200,9 +200,11 @@ def _chosen(state: State) -> tuple[Decision | None, str | None, int | None]:
     return state.decision, state.country, state.installed
 
 
-def _damaged(name: str) -> StateError:
+def _damaged(name: str, data: bytes) -> StateError:
+    what = "could not be understood" if data else "is empty"
+    kept = f" Before it is replaced, a copy is kept as {name}{DAMAGED}." if data else ""
     return StateError(
         "state-damaged",
-        f"{name} could not be understood, so what is missing in it begins anew, without consent; "
-        f"choose again what may be sent. What was there is kept as {name}{DAMAGED}.",
+        f"{name} {what}, so what is missing in it begins anew, without consent; choose again what "
+        f"may be sent.{kept}",
     )

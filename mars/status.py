@@ -18,13 +18,15 @@ def status(engine: Engine) -> dict[str, Any]:
     """What ``mars status --json`` prints. Times are ISO 8601, None where there is none.
 
     ``check`` says why no check may be asked for, None where one may.
-    Where the state cannot be read it is that of nobody, with what is wrong as ``problem``.
+    Where the state cannot be read it is that of nobody, with what is wrong as ``problem``; so is a
+    journal that cannot be read, since without one nothing is sent.
     """
-    problem: MarsError | None = None
+    state, problem = State(), None
     try:
         state = engine.load()
+        engine.journal()
     except MarsError as error:
-        state, problem = State(), error
+        problem = error
     problem = problem or engine.damage
     voice = engine.voice(state)
     try:

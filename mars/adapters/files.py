@@ -28,14 +28,14 @@ class Folder:
         self.path = Path(path)
 
     def read(self, name: str) -> bytes | None:
-        """The file's bytes, None where there is no such file. A link counts as an empty file.
+        """The file's bytes, None where there is no such file.
 
         Raises ``StateError`` (``state-unreadable``) for everything else, so that what could not be
         read this once is never taken for what was never written.
         """
         path = self.path / name
         try:
-            return b"" if path.is_symlink() else _content(path)
+            return _content(path)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -145,6 +145,7 @@ _ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room on that disk"),
     **dict.fromkeys((errno.EACCES, errno.EPERM), "give it back to this user"),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "close programs or files, then try again"),
+    errno.ELOOP: "put the file itself in the place of the link, or name another folder",
     errno.EROFS: "make that disk writable, or name another folder",
 }
 
@@ -161,8 +162,10 @@ def _unwritable(what: str, error: OSError) -> StateError:
 def _content(path: Path) -> bytes:
     """The file's bytes, at most ``_LIMIT``; never waits, never follows a link. Raises ``OSError``.
 
-    A pipe, a folder or another user's file raises too.
+    A link, a pipe, a folder or another user's file raises too.
     """
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a link")
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
     try:

@@ -24,7 +24,7 @@ _PLACES = {
 }
 
 _SWITCHES = {
-    "direct": "Plain news by https where Tor fails",
+    "direct": "Plain news by https where no Tor is there",
     "stats": "Statistics",
     "errors": "Error reports",
 }

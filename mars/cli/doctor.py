@@ -14,6 +14,7 @@ from mars.cli import common
 from mars.console import emit_json, json_option, safe
 from mars.doctor import CLOCK_REASONS, Step, Tools, Walk
 from mars.errors import ConfigError, MarsError
+from mars.plan import no_server
 from mars.ports import TorSettings
 
 MARKS = {True: "ok", False: "FAILED", None: "-"}
@@ -125,7 +126,10 @@ def _pinned_url(trust: bytes | None) -> str | None:
         return None
     from mars.pinned import Pinned
 
-    return Pinned.of(trust).url or None
+    url = Pinned.of(trust).url
+    if not url:
+        raise no_server()
+    return url
 
 
 def _require_permission() -> None:

@@ -92,7 +92,7 @@ def _print(table: dict[str, Any]) -> None:
     for name, label in _LABELS:
         if table.get(name) not in (None, "", []):
             click.echo(f"{label + ':':29}{safe(_text(table[name]))}")
-    if table["server"] is None:
+    if table.get("server", "unknown") is None:
         click.echo(f"mars status: {no_server()}", err=True)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from mars import state as states
 from mars.adapters.files import Folder
-from mars.engine import STATE_FILE
+from mars.engine import JOURNAL_FILE, STATE_FILE
 from mars.errors import StateError, TransportError
 from mars.schedule import HOUR
 from mars.testing.memory import START, MemoryStore, session
@@ -231,10 +231,52 @@ def test_e22_a_link_in_the_place_of_the_state_is_not_followed(tmp_path: Path) ->
     folder = Folder(tmp_path / "state")
     folder.write("other", b"")
     (tmp_path / "state" / STATE_FILE).symlink_to(elsewhere)
-    assert folder.read(STATE_FILE) == b""
+    require_unreadable(folder)
     folder.write(STATE_FILE, b"new")
     assert elsewhere.read_bytes() == b"secret"
     assert folder.read(STATE_FILE) == b"new"
+
+
+@pytest.mark.parametrize("name", [STATE_FILE, JOURNAL_FILE])
+@pytest.mark.parametrize("dangling", [False, True])
+def test_e22_a_link_is_left_alone_and_nothing_is_sent(
+    tmp_path: Path, name: str, dangling: bool
+) -> None:
+    """As a program that keeps a user's settings elsewhere makes it."""
+    world, elsewhere, state = a_world(), tmp_path / "elsewhere", tmp_path / "state"
+    world.store.files[JOURNAL_FILE] = b"{}\n"
+    state.mkdir()
+    for kept, data in world.store.files.items():
+        (state / kept).write_bytes(data)
+    if not dangling:
+        elsewhere.write_bytes(world.store.files[name])
+    (state / name).unlink()
+    (state / name).symlink_to(elsewhere)
+    mars = world.mars(store=Folder(state))
+    session(mars._engine, world.clock, 40 * DAY)
+    assert name == JOURNAL_FILE or not mars.consent.grant("plain")
+    problem = mars.status()["problem"]
+    assert (problem["reason"], f"{name} cannot be read (it is a link)" in problem["message"]) == (
+        "state-unreadable",
+        True,
+    )
+    assert world.server.visits == []
+    assert (state / name).is_symlink()
+    assert elsewhere.exists() is not dangling
+    assert dangling or elsewhere.read_bytes() == world.store.files[name]
+
+
+def test_e22_an_empty_state_is_a_first_run_and_nothing_is_said_to_be_kept(tmp_path: Path) -> None:
+    (tmp_path / STATE_FILE).touch()
+    mars = World().mars(store=Folder(tmp_path))
+    mars.reset_age()
+    problem = mars.status()["problem"]
+    assert problem["reason"] == "state-damaged"
+    assert problem["message"].startswith("state.json is empty, so ")
+    assert "kept" not in problem["message"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [STATE_FILE, "state.lock"]
+    assert mars.consent.grant("plain")
+    assert mars.status()["problem"] is None
 
 
 @pytest.mark.timeout(4)  # else it would wait for ever

@@ -14,6 +14,7 @@ from mars import factory
 from mars.doctor import STEPS, Step, Tools, Walk
 from mars.errors import TransportError, TrustError
 from mars.ports import Tor, TorSettings, TorStatus
+from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, answering, ok
 
 ONION = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
@@ -200,3 +201,15 @@ def test_a_wrong_trust_file_is_refused(tmp_path: Path) -> None:
     done = run("--trust", str(tmp_path / "trust.json"), "--url", URL, "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["ok"] is False
+
+
+def test_a_trust_file_without_a_server_examines_nothing_and_says_so(tmp_path: Path) -> None:
+    trust = tmp_path / "trust.json"
+    trust.write_bytes(Publisher().trust().encode())
+    done = run("--trust", str(trust), "--socks", "127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "No server is known" in done.stderr
+    assert "[no-url]" in done.stderr
+    with SocksServer(answering(ok(b"{}"))) as proxy:
+        named = run("--trust", str(trust), "--socks", proxy.address, "--url", URL)
+    assert "[no-url]" not in named.stderr

@@ -138,6 +138,65 @@ def test_a_whole_state_is_not_called_damaged() -> None:
     assert not states.is_damaged(states.encode(states.first(0, 0.0)))
 
 
+def test_a_journal_that_cannot_be_read_is_told_from_the_start_until_it_can_be(
+    tmp_path: Path,
+) -> None:
+    world, turns = World(), list[Mars]()
+    world.publish()
+    mars = world.mars(store=Folder(tmp_path), on_turn=turns.append)
+    assert mars.consent.grant("plain")
+    (tmp_path / JOURNAL_FILE).mkdir()
+    assert reason(mars) == "state-unreadable", "before anything is tried"
+    mars.start()
+    until(lambda: turns, 10)
+    mars.stop()
+    due = mars.status()["next"]
+    engine = world.mars(store=Folder(tmp_path))._engine
+    for _ in range(40):
+        session(engine, world.clock, DAY)
+        problem = mars.status()["problem"]
+        assert (problem["reason"], str(tmp_path / JOURNAL_FILE) in problem["message"]) == (
+            "state-unreadable",
+            True,
+        )
+    assert world.server.visits == []
+    assert mars.status()["next"] == due, "nothing was tried"
+    (tmp_path / JOURNAL_FILE).rmdir()
+    session(engine, world.clock, DAY)
+    assert world.server.visits
+    mars.start()
+    turns.clear()
+    until(lambda: turns, 10)
+    mars.stop()
+    assert reason(mars) is None
+
+
+class WithoutJournal(MemoryStore):
+    """A folder in which one file cannot be replaced."""
+
+    def write(self, name: str, data: bytes) -> None:
+        if name == JOURNAL_FILE and self.full:
+            raise StateError("state-unwritable", f"{name} cannot be replaced; give it back.")
+        self.files[name] = data
+
+
+def test_a_journal_that_cannot_be_written_is_told_until_it_can_be() -> None:
+    world = World(store=WithoutJournal())
+    world.publish()
+    world.grant("plain")
+    world.store.full = True
+    mars = world.mars()
+    session(mars._engine, world.clock, 10 * DAY)
+    assert world.server.visits == []
+    assert reason(mars) == "state-unwritable"
+    mars._engine.step(HOUR)
+    assert reason(mars) == "state-unwritable", "a look without a fetch ends it not"
+    world.store.full = False
+    session(mars._engine, world.clock, 20 * DAY)
+    assert world.server.visits
+    assert reason(mars) is None
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 def test_the_state_of_another_user_is_left_alone_and_no_lock_in_its_way(tmp_path: Path) -> None:
     world = a_world_with_memory()

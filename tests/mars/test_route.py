@@ -204,17 +204,19 @@ def test_files_of_our_own_tor_that_cannot_be_written_are_no_reason_to_go_direct(
 
 NOBODY: dict[str, TorSettings] = {
     "given": TorSettings(socks=NOWHERE),
-    "no launch": TorSettings(launch=False, folder="/nonexistent"),
+    "no launch": TorSettings(launch=False, folder="own"),
     "no folder": TorSettings(),
-    "not installed": TorSettings(binary="/nonexistent/tor", folder="/nonexistent"),
+    "not installed": TorSettings(binary="/nonexistent/tor", folder="own"),
 }
 
 
 @pytest.mark.parametrize("settings", NOBODY.values(), ids=NOBODY)
 @pytest.mark.parametrize("allowed", [True, False])
 def test_where_no_tor_is_the_direct_way_is_taken_if_it_is_allowed(
-    settings: TorSettings, allowed: bool
+    settings: TorSettings, allowed: bool, tmp_path: Path
 ) -> None:
+    folder = settings.folder and str(tmp_path / settings.folder)
+    settings = replace(settings, folder=folder)
     with direct_server() as (url, visited), pytest.raises(TransportError) as caught:
         fetch_by(settings, (Place("system", NOWHERE, ()),), url, allowed=allowed)
     assert visited() is allowed

@@ -309,7 +309,7 @@ def test_it_runs_without_terminal_and_home(tmp_path: Path) -> None:
 def test_consent_shows_every_switch_and_the_country(desk: Desk) -> None:
     said = desk.run("consent", "grant", "tracked", "--country", "is", "--direct", "--stats")
     assert said.out.splitlines()[-4:] == [
-        "Plain news by https where Tor fails: yes",
+        "Plain news by https where no Tor is there: yes",
         "Statistics: yes",
         "Error reports: no",
         "Country: IS",

@@ -95,3 +95,13 @@ def test_status_says_where_things_stand(desk: Desk) -> None:
 def test_no_news_says_what_to_do(desk: Desk) -> None:
     done = desk.run("show")
     assert "mars fetch --trust" in done.err
+
+
+def test_status_tells_of_a_journal_that_cannot_be_read(desk: Desk) -> None:
+    desk.run("consent", "grant", "plain")
+    (desk.state / "journal.jsonl").mkdir()
+    done = desk.run("status")
+    assert done.code == 1
+    assert "journal.jsonl cannot be read" in done.out
+    assert "[state-unreadable]" in done.out
+    assert "Level:                       plain" in done.out

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mars import consent, factory
 from mars.engine import FETCHER_LOCK, Engine, Ports
-from mars.errors import ConfigError, ConsentError, MarsError, StateError
+from mars.errors import ConfigError, ConsentError, MarsError, StateError, starting_thread
 from mars.pinned import Pinned, read_bytes
 from mars.plan import App, Plan, no_server
 from mars.ports import TorSettings
@@ -143,14 +143,11 @@ class Mars:
             target=self._run, args=(self._stopping, self._ending), name="mars", daemon=True
         )
         try:
-            self._thread.start()
-        except (RuntimeError, MemoryError):
+            with starting_thread():
+                self._thread.start()
+        except MarsError:
             self._thread = None
-            raise StateError(
-                "no-thread",
-                "No thread can be started, so nothing is fetched; end other programs, or leave it: "
-                "the next start of the application tries again.",
-            ) from None
+            raise
         self._ending = None
 
     def _is_alive(self) -> bool:

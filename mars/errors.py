@@ -45,6 +45,19 @@ class TransportError(MarsError):
     """The request did not reach the server, or no complete answer came back."""
 
 
+@contextmanager
+def starting_thread() -> Iterator[None]:
+    """Raises ``TransportError`` (``no-thread``) where the system gives no more threads."""
+    try:
+        yield
+    except (RuntimeError, MemoryError):
+        raise TransportError(
+            "no-thread",
+            "No thread can be started, so nothing is fetched; end other programs, or leave it: the "
+            "next start of the application, or the next attempt, tries again.",
+        ) from None
+
+
 def cannot_judge(error: Exception) -> MarsError:
     """A part of the program without which no answer can be judged is missing or broken."""
     if isinstance(error, MarsError) and error.reason == "cannot-judge":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mars.adapters.owners import require_trusted
 from mars.adapters.socks import parse_proxy
-from mars.errors import TransportError
+from mars.errors import TransportError, starting_thread
 from mars.ports import TorStatus
 
 if TYPE_CHECKING:
@@ -49,10 +49,12 @@ def session(
     import stem
     import stem.connection
 
-    controller = _connected(control, given)
+    with starting_thread():  # stem's own
+        controller = _connected(control, given)
     done = threading.Event()
-    threading.Thread(target=_limit, args=(controller, done, seconds), daemon=True).start()
     try:
+        with starting_thread():
+            threading.Thread(target=_limit, args=(controller, done, seconds), daemon=True).start()
         _log_in(controller, password, cookie)
         yield controller
     except stem.connection.AuthenticationFailure as error:

@@ -14,7 +14,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from mars.errors import TransportError
+from mars.errors import TransportError, starting_thread
 from mars.ports import Clock
 
 _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
@@ -35,7 +35,8 @@ class Deadline:
         self.expired = False
 
     def __enter__(self) -> Self:
-        self._timer.start()
+        with starting_thread():
+            self._timer.start()
         return self
 
     def __exit__(

@@ -86,14 +86,11 @@ class GnuPG:
     def _program(self) -> Path | None:
         """The program to use. One that is there but cannot be started counts as there."""
         search = os.environ.get("PATH", os.defpath) if self.path is None else self.path
-        for name in self.programs:
-            found = shutil.which(name, path=search)
-            if found is not None:
-                return Path(found).absolute()
-        for name in self.programs:
-            for folder in search.split(os.pathsep):
-                if folder and (Path(folder) / name).is_file():
-                    return Path(folder, name).absolute()
+        for mode in (os.F_OK | os.X_OK, os.F_OK):
+            for name in self.programs:
+                found = shutil.which(name, mode, search)
+                if found is not None:
+                    return Path(found).absolute()
         return None
 
     def _run(

@@ -22,6 +22,8 @@ TOR_USERS = frozenset({"debian-tor", "tor", "_tor", "toranon"})
 """Whom distributions run Tor as."""
 SYSTEM_IDS = 1000
 """User ids below are no person's (login.defs, SYS_UID_MAX): Tor is also a given name."""
+_NOT_TOLD = (FileNotFoundError, NotADirectoryError, PermissionError)
+"""Of a table that this system, or the sandbox that we run in, does not have for us at all."""
 _LISTENING = "0A"
 _ALL_IDS = ["0", "0", "4294967295"]
 """/proc/self/uid_map of who lives in no user namespace."""
@@ -32,8 +34,17 @@ End = tuple[Address, int]
 
 def require_trusted(sock: socket.socket, place: str) -> None:
     """Raises ``TransportError`` (``tor-foreign``) where another user's program is at the other end:
-    neither root's, nor Tor's own user's, nor ours."""
-    if any(_is_stranger(user) for user in owners(sock)):
+    neither root's, nor Tor's own user's, nor ours; ``tor-silent`` where that could be told and
+    could not be read."""
+    try:
+        foreign = any(_is_stranger(user) for user in owners(sock))
+    except OSError as error:
+        raise TransportError(
+            "tor-silent",
+            f"Who listens at {place} could not be found out ({error.strerror or error}), so nothing"
+            " was asked there; close programs or files, then try again.",
+        ) from None
+    if foreign:
         raise TransportError(
             "tor-foreign",
             f"Another user's program listens at {place}, so nothing was asked of it; end it, or "
@@ -42,7 +53,10 @@ def require_trusted(sock: socket.socket, place: str) -> None:
 
 
 def owners(sock: socket.socket) -> set[int]:
-    """User ids of who listens there and of who took this connection; empty where not told."""
+    """User ids of who listens there and of who took this connection; empty where not told.
+
+    Raises ``OSError`` where it would be told and cannot be read at this moment.
+    """
     if sys.platform != "linux":
         return set()
     if sock.family == socket.AF_UNIX:
@@ -72,7 +86,7 @@ def _plain(address: Address) -> Address:
 
 def _rows() -> Iterator[tuple[End, End, str, int]]:
     for table in ("tcp", "tcp6"):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_NOT_TOLD):
             for line in Path("/proc/net", table).read_text("ascii").splitlines()[1:]:
                 words = line.split()
                 yield _read(words[1]), _read(words[2]), words[3], int(words[7])

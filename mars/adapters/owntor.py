@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 
 from mars.adapters.control import SECONDS, read_status, session, status_of
-from mars.errors import ConfigError, TransportError
+from mars.errors import ConfigError, TransportError, starting_thread
 from mars.ports import Clock, TorSettings, TorStatus
 from mars.wire.torrc import own_torrc
 
@@ -59,7 +59,8 @@ class OwnTor:
         end = clock.monotonic() + patience
         limit = threading.Timer(patience, self._process.kill)
         limit.daemon = True
-        limit.start()
+        with starting_thread():
+            limit.start()
         last = TorStatus("", 0, "starting", 0)
         try:
             self._await_control(clock, end)
@@ -137,14 +138,35 @@ def start(settings: TorSettings, folder: str, clock: Clock) -> OwnTor:
 
 
 def find_binary(given: str | None) -> str:
-    """Raises ``TransportError`` (``tor-missing``)."""
+    """Raises ``TransportError``: ``tor-missing``, and ``tor-start`` for what is there and no
+    program: only where none is, the direct way may be open."""
     name = given or "tor"
-    found = shutil.which(name) or shutil.which(name, path=SYSTEM_FOLDERS)
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), SYSTEM_FOLDERS))
+    found = shutil.which(name, path=path)
+    if found is None and _is_there(name, path):
+        raise TransportError(
+            "tor-start",
+            f"{name} is there and is no program that this user can start; give it the right to be "
+            "executed, or name another.",
+        )
     if found is None:
         raise TransportError(
             "tor-missing", "Tor is not installed: install it, or start Tor Browser."
         )
     return str(Path(found).absolute())
+
+
+def _is_there(name: str, path: str) -> bool:
+    """What was named with its folder counts whatever it is; a bare name, where a file bears it."""
+    if Path(name).name == name:
+        return shutil.which(name, os.F_OK, path) is not None
+    try:
+        Path(name).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _prepared(folder: str, settings: TorSettings) -> Path:

@@ -21,6 +21,7 @@ from mars.engine import JOURNAL_FILE, STATE_FILE
 from mars.errors import StateError, TransportError
 from mars.schedule import HOUR
 from mars.testing.memory import MemoryStore, session
+from mars.testing.socks import SocksServer, answering
 from mars.testing.world import World
 from mars.wire.motd import Message
 from mars.wire.times import DAY
@@ -390,6 +391,41 @@ def test_where_no_thread_is_to_be_had_nothing_raises_and_a_later_start_works() -
     )
     assert done.stderr == ""
     assert done.stdout == "False False no-thread\nTrue None\n"
+
+
+NO_THREAD_LATER = """
+import sys, threading
+import stem.control
+from mars import factory
+from mars.adapters.control import read_status
+from mars.adapters.owntor import start
+from mars.errors import MarsError
+from mars.ports import TorSettings
+from mars.testing.world import World
+address, folder = sys.argv[1:]
+mars = World().mars(fetcher=lambda plan: factory.fetcher(address))
+mars.consent.grant("plain")
+threading.stack_size(1 << 40)
+print(mars._engine.fetch().reason, mars.status()["problem"]["reason"], end=" ")
+for call in (
+    lambda: read_status(address),
+    lambda: start(TorSettings(binary="true"), folder, factory.system_clock()),
+):
+    try: call()
+    except MarsError as error: print(error.reason, end=" ")
+"""
+
+
+def test_where_threads_run_out_later_the_reason_says_so(tmp_path: Path) -> None:
+    with SocksServer(answering(b"")) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", NO_THREAD_LATER, server.address, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.stderr == ""
+    assert done.stdout.split() == ["no-thread"] * 4
 
 
 def test_wrong_arguments_of_every_kind_raise_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mars.adapters.owntor import SYSTEM_FOLDERS
 from mars.adapters.tor import Place, find_tor
 from mars.errors import ConfigError, TransportError
 from mars.factory import system_chance, system_clock
@@ -199,6 +201,29 @@ def test_files_of_our_own_tor_that_cannot_be_written_are_no_reason_to_go_direct(
     (tmp_path / "own").write_bytes(b"a file")
     with direct_server() as (url, visited), pytest.raises(ConfigError):
         fetch_by(TorSettings(binary="true", folder=str(tmp_path / "own")), (), url)
+    assert not visited()
+
+
+@pytest.mark.parametrize("what", ["no right", "a folder", "a broken link", "on the PATH"])
+def test_a_tor_that_is_there_and_cannot_be_started_is_no_reason_to_go_direct(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "tor"
+    if what == "a folder":
+        place.mkdir()
+    elif what == "a broken link":
+        place.symlink_to("nothing")
+    else:
+        place.write_bytes(b"")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    binary = "tor" if what == "on the PATH" else str(place)
+    settings = TorSettings(binary=binary, folder=str(tmp_path / "own"))
+    if what == "on the PATH" and shutil.which("tor", path=SYSTEM_FOLDERS):
+        settings = replace(settings, binary="no-such-tor")
+        place.rename(tmp_path / "no-such-tor")
+    with direct_server() as (url, visited), pytest.raises(TransportError) as caught:
+        fetch_by(settings, (Place("system", NOWHERE, ()),), url)
+    assert caught.value.reason == "tor-start"
     assert not visited()
 
 

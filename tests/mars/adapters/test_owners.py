@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import resource
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mars.adapters.owners import TOR_USERS, owners
+from mars.adapters.owners import TOR_USERS, owners, require_trusted
 from mars.adapters.tor import Place, find_tor
 from mars.errors import TransportError
 from mars.factory import fetcher, system_chance, system_clock
@@ -153,6 +154,23 @@ def test_a_unix_socket_tells_its_owner(tmp_path: Path) -> None:
         server.listen()
         sock.connect(path)
         assert owners(sock) == {os.geteuid()}
+
+
+def test_where_it_cannot_be_read_at_this_moment_whose_it_is_nothing_is_asked() -> None:
+    """As with every file open that a process may have; a system that never tells is another."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as sock,
+    ):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        try:
+            with pytest.raises(TransportError, match="Too many open files") as caught:
+                require_trusted(sock, "127.0.0.1:9050")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        require_trusted(sock, "127.0.0.1:9050")
+    assert caught.value.reason == "tor-silent"
 
 
 def test_our_own_program_is_used() -> None:

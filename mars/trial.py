@@ -1,16 +1,18 @@
 """Before anything is asked for: could the answer be judged here, and be read?
 
 An application that lacks a part of itself (frozen without a module that is loaded late, a broken
-libsodium, a GnuPG that cannot start) would be counted for ever and never show any news.
+libsodium, a GnuPG that verifies nothing) would be counted for ever and never show any news.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mars.errors import MarsError, TrustError, cannot_judge
+from mars.ports import OpenPGPVerdict
 
 if TYPE_CHECKING:
     from mars.ports import OpenPGP, Platform
@@ -23,14 +25,37 @@ _NOW = 1_795_219_200
 """Unix time of the trial, whatever the clock says."""
 _SEED = bytes(32)
 _NO_SIGNATURE = b"\x88"
-"""Begins as one does, so that gpg is started for it."""
+"""Begins as one does, so that gpg is needed for it."""
+
+KEY = """\
+-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mDMEXgvhABYJKwYBBAHaRw8BAQdANhXKeWmT6JTBRfxEfJbmK1C/qmigM5NqHWHF
+a/p7F5S0Ck1BUlMgdHJpYWyIkAQTFggAOBYhBFnwft6398iXcsYm4z3XVYK1NENm
+BQJeC+EAAhsDBQsJCAcCBhUKCQgLAgQWAgMBAh4BAheAAAoJED3XVYK1NENm1nAB
+ALWCR1lv/+q5z0I29MCCnyu+vFPWw8rxi4N6WCXTGiuPAP9bXczgOZJ+s37/InWG
+Gn/0EfRjeVG/f67+2KrWqpNjCA==
+=fEzO
+-----END PGP PUBLIC KEY BLOCK-----
+"""
+"""Ed25519, version 4, without an end, made once with a GnuPG of its own; the secret is thrown away:
+``gpg --faked-system-time 20200101T000000! --quick-gen-key "MARS trial" ed25519 sign never``."""
+MESSAGE = b"MARS trial"
+SIGNATURE = base64.b64decode(
+    "iHUEABYKAB0WIQRZ8H7et/fIl3LGJuM911WCtTRDZgUCXgvhAAAKCRA911WCtTRDZi6FAP0cqo1f"
+    "DedK6DlX3o87en3U3GT3RpOi6krN4fxylm979AD6AqOTjnLSDRdgEry+WpTesI3blVzfL8IS06Bz"
+    "IjKkeQA="
+)
+"""``printf 'MARS trial' | gpg --digest-algo SHA512 --detach-sign``, at the same time."""
+VERDICT = OpenPGPVerdict(None, "59F07EDEB7F7C89772C626E33DD75582B5344366", 1_577_836_800)
+"""On it: 2020-01-01, before any clock that is right."""
 
 
 def require_judge(
     root: Callable[[], TrustRoot], state: State, openpgp: Callable[[], OpenPGP], host: Platform
 ) -> None:
     """Reads what is pinned, judges a document of the trial's own, once right and once with a wrong
-    bit, reads it, and has gpg started where its verdict will be needed.
+    bit, reads it, and has gpg do as much where its verdict will be needed.
 
     Raises ``TransportError`` (``cannot-judge``), and ``ConfigError`` and ``TrustError`` as the
     reader of what is pinned and the trust rules do.
@@ -105,9 +130,17 @@ def _require_openpgp(root: TrustRoot, state: State, openpgp: OpenPGP) -> None:
     try:
         require({})
     except UnansweredError as need:
-        ask = need.question
-        try:
-            require({ask: openpgp.verify(ask.signature, ask.message, ask.keys)})
-        except TrustError as error:
-            if error.reason == "openpgp-unavailable":
-                raise
+        failed = _failure(openpgp)
+        if failed is not None:
+            require({need.question: failed})
+
+
+def _failure(openpgp: OpenPGP) -> OpenPGPVerdict | None:
+    """None where it finds the trial's signature good, and bad with one bit changed."""
+    found = openpgp.verify(SIGNATURE, MESSAGE, (KEY,))
+    if found.reason in ("openpgp-absent", "clock"):
+        return found
+    forged = SIGNATURE[:-1] + bytes([SIGNATURE[-1] ^ 1])
+    if found == VERDICT and openpgp.verify(forged, MESSAGE, (KEY,)).reason == "openpgp-bad":
+        return None
+    return OpenPGPVerdict("openpgp-unavailable")

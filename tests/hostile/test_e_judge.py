@@ -12,12 +12,16 @@ from pathlib import Path
 import pytest
 
 from mars import factory
-from mars.testing.memory import session
+from mars import state as states
+from mars.adapters.gpg import GnuPG
+from mars.testing.memory import machine, session
 from mars.testing.openpgp import MemoryKey, MemoryOpenPGP
 from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, answering, ok
 from mars.testing.world import World
+from mars.trial import KEY, MESSAGE, SIGNATURE, VERDICT, require_judge
 from mars.wire.times import DAY
+from tests.hostile.openpgp import BOTH
 
 HOST = """
 import json, sys
@@ -102,6 +106,8 @@ def test_the_whole_program_asks(tmp_path: Path) -> None:
         ("when-available", "openpgp-unavailable", False, False),
         ("when-available", "openpgp-absent", True, False),
         ("when-available", "openpgp-absent", False, True),
+        ("required", "clock", False, False),
+        ("when-available", "openpgp-bad", False, False),
         ("off", "openpgp-unavailable", False, True),
         ("required", None, True, True),
     ],
@@ -120,7 +126,42 @@ def test_where_gnupg_is_needed_and_cannot_run_nothing_is_asked_for(
     outcome = engine.fetch(asked="plain")
     assert (outcome.reason is None) is asks
     assert bool(world.server.visits) is asks
-    assert asks or outcome.reason == "openpgp-unavailable"
+    assert asks or outcome.reason == ("clock" if failure == "clock" else "openpgp-unavailable")
+
+
+VERSION = 'case $1 in --version) echo "gpgv (GnuPG) 2.4.0"; exit 0;; esac\n'
+SAYS = "printf '[GNUPG:] %s\\n' {} >&$2\n"
+FINGERPRINT = VERDICT.fingerprint
+ERRSIG = f"'ERRSIG {FINGERPRINT[-16:]} 22 10 00 1577836800 6 {FINGERPRINT}'"
+VALIDSIG = f"'VALIDSIG {FINGERPRINT} 2020-01-01 1577836800 0 4 0 22 10 00 {FINGERPRINT}'"
+USELESS = {
+    "it ends": "exit 2",
+    "Ed25519 is not allowed": SAYS.format(f"NEWSIG {ERRSIG}") + "exit 2",
+    "it says yes to all": SAYS.format(f"NEWSIG 'GOODSIG {FINGERPRINT[-16:]} t' {VALIDSIG}"),
+}
+
+
+@pytest.mark.parametrize("policy", ["required", "when-available"])
+@pytest.mark.parametrize("script", USELESS.values(), ids=USELESS)
+def test_where_gnupg_starts_and_verifies_nothing_nothing_is_asked_for(
+    script: str, policy: str, tmp_path: Path
+) -> None:
+    (tmp_path / "gpgv").write_text(f"#!/bin/sh\n{VERSION}{script}\n", "ascii")
+    (tmp_path / "gpgv").chmod(0o755)
+    world = World(publisher=Publisher(openpgp=[MemoryKey()], policy=policy))
+    world.publish()
+    mars = world.mars(openpgp=lambda: GnuPG(path=str(tmp_path)))
+    outcome = mars._engine.fetch(asked="plain")
+    assert (outcome.reason, world.server.visits) == ("openpgp-unavailable", [])
+    assert mars.status()["problem"]["reason"] == "openpgp-unavailable"
+
+
+@BOTH
+def test_gnupg_passes_the_trial(gnupg: GnuPG) -> None:
+    root = Publisher(openpgp=[MemoryKey()], policy="required").trust()
+    require_judge(lambda: root, states.first(0, 0.0), lambda: gnupg, machine())
+    assert gnupg.verify(SIGNATURE, MESSAGE, [KEY]) == VERDICT
+    assert gnupg.verify(SIGNATURE, MESSAGE + b".", [KEY]).reason == "openpgp-bad"
 
 
 def test_where_what_is_pinned_cannot_be_read_nothing_is_asked_for() -> None:

@@ -47,6 +47,11 @@ from mars_server.counting.tasks import Driver
     help="How the logs are written; by default each log is looked at.",
 )
 @click.option(
+    "--new",
+    is_flag=True,
+    help="Count logs that only begin like a known one as logs of their own.",
+)
+@click.option(
     "--jobs",
     type=click.IntRange(1, 64),
     default=1,
@@ -71,6 +76,7 @@ def count(
     url: str | None,
     dry_run: bool,
     format_name: str,
+    new: bool,
     jobs: int,
     cluster: str | None,
     follow: bool,
@@ -89,7 +95,7 @@ def count(
         raise click.UsageError("--follow needs --db and local logs.")
     product = load_product(product_file)
     with driver(jobs, cluster, _say) as chosen:
-        store = None if url is None else _Store(product, url, chosen, format_name)
+        store = None if url is None else _Store(product, url, chosen, format_name, new=new)
         if follow and store:
             with until_signal():
                 follow_logs(
@@ -112,7 +118,9 @@ def count(
 class _Store:
     """Counts into a database; the lock is held for one pass at a time."""
 
-    def __init__(self, product: Product, url: str, chosen: Driver, format_name: str) -> None:
+    def __init__(
+        self, product: Product, url: str, chosen: Driver, format_name: str, *, new: bool
+    ) -> None:
         from mars_server.storage import open_database
         from mars_server.storage.ledger import Ledger
 
@@ -121,6 +129,7 @@ class _Store:
         self._allow = AllowList.of(product)
         self._driver = chosen
         self._format = format_name
+        self._new = new
         self._ledger.bind(product.product, product.channel)
 
     def count(self, paths: list[str]) -> Outcome:
@@ -130,7 +139,14 @@ class _Store:
         now = system_clock().now
         with counting_lock(self._engine, _say_waiting):
             found = count_once(
-                paths, self._allow, self._driver, _progress(), self._ledger, now, self._format
+                paths,
+                self._allow,
+                self._driver,
+                _progress(),
+                self._ledger,
+                now,
+                self._format,
+                new=self._new,
             )
             note_run(self._engine, "count", now())
             return found

@@ -135,6 +135,11 @@ def _news(source: Source, inode: str | None, verdict: Verdict) -> bool:
     return source.timeless
 
 
+_DOUBTFUL = (
+    "begins as a counted log does that is not there any more, and goes on otherwise, so nothing of "
+    "it was counted. If it is a log of its own, count it with --new; if it is what a power cut left "
+    "of the other, --new would count its first lines once more: move it away."
+)
 _CHANGED = (
     "was changed after it had been counted, as by a power cut. Its first %d bytes were not counted "
     "again; lines that were written there since are missing from the figures."
@@ -188,16 +193,18 @@ class _LedgerPass(_Pass):
         ledger: Ledger,
         now: Callable[[], int],
         sizes: Sizes,
+        *,
+        new: bool,
     ) -> None:
         super().__init__(allow, driver, progress)
-        self._register = Register(ledger, sizes.span)
+        self._register = Register(ledger, sizes.span, new=new)
         self._marks = self._register.marks
         self._checkpoints = Checkpoints(ledger, self._register, now, sizes)
 
     def run(self, paths: Iterable[str], format_name: str) -> Outcome:
         probes = self.look(paths, format_name)
         self._register.expect(probes)
-        for one_round in _rounds(probes):
+        for one_round in _rounds(probes, self._register.is_known_file):
             jobs = [_Job(found) for found in one_round]
             for job, task, done in self.results(jobs, self._plan):
                 self._take(job, task, done)
@@ -227,6 +234,8 @@ class _LedgerPass(_Pass):
         job.settle(verdict)
         if verdict.changed:
             self.problem("log-changed", f"{job.name} {_CHANGED % job.position}")
+        if verdict.doubtful:
+            self.problem("log-doubtful", f"{job.name} {_DOUBTFUL}")
         doubt = _doubt(verdict)
         if doubt is not None:
             self.outcome.notes.append(f"{job.name} {doubt}")
@@ -291,24 +300,31 @@ def count_once(
     now: Callable[[], int],
     format_name: str = formats.AUTO,
     sizes: Sizes = Sizes(),  # noqa: B008 - frozen
+    *,
+    new: bool = False,
 ) -> Outcome:
     """Counts each line of the logs that was not counted before. The caller holds the lock.
+
+    ``new``: a log that only begins as a known one is a log of its own.
 
     Raises ``StateError`` where the database or the driver fails; what was stored until then is
     whole. Problems with single logs are in the outcome.
     """
-    return _LedgerPass(allow, driver, progress, ledger, now, sizes).run(paths, format_name)
+    return _LedgerPass(allow, driver, progress, ledger, now, sizes, new=new).run(paths, format_name)
 
 
-def _rounds(probes: Iterable[Probe]) -> Iterator[list[Probe]]:
+def _rounds(probes: Iterable[Probe], is_known: Callable[[Probe], bool]) -> Iterator[list[Probe]]:
     """Logs that may be one source go into different rounds, so the first is known to the next.
 
     Archives go first in their family: one that was cut short is known by the source that it
     continues, and could not be told from a part of a plain log that took that source before it.
+    Then go the files that are known (``is_known``), before a copy takes their source.
     """
     families: defaultdict[str, list[Probe]] = defaultdict(list)
     streams = []
-    for one in sorted(probes, key=lambda one: one.length is not None):
+    for one in sorted(
+        probes, key=lambda one: 0 if one.length is None else 1 if is_known(one) else 2
+    ):
         if one.family is None:
             streams.append([one])
         else:

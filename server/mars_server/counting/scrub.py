@@ -178,6 +178,8 @@ class _Counted:
     """Whether nothing of it is left to count."""
     bare: bool = False
     """As in ``Fate``."""
+    doubtful: bool = False
+    """As in ``Verdict``."""
 
 
 def _look(path: str) -> _Looked | Fate:
@@ -208,6 +210,10 @@ def _fate(looked: _Looked, register: Register, ages: dict[int, Known], rule: Pol
         return Fate(path, error.message)
     except OSError as error:
         return Fate(path, error.strerror or "no access")
+    if found.doubtful:
+        return Fate(
+            path, "it may be what is left of another log, or one of its own: see count --new"
+        )
     age = None if found.source is None else ages.get(found.source)
     if age is None and not found.bare:
         return Fate(path, "never counted")
@@ -230,7 +236,8 @@ def _counted(found: Probe, register: Register) -> _Counted:
     verdict, tasks = register.plan(found)
     _unchanged(verdict)
     ended = not tasks and found.length == found.size
-    return _Counted(verdict.source.id if verdict.source else None, ended)
+    number = verdict.source.id if verdict.source else None
+    return _Counted(number, ended, doubtful=verdict.doubtful)
 
 
 def _archive(found: Probe, register: Register) -> _Counted:
@@ -244,8 +251,8 @@ def _archive(found: Probe, register: Register) -> _Counted:
     if source is not None:  # held by this very file, so that no log is recognised as it any more
         return _Counted(source, ended)
     verdict, left = register.settle(done)
-    _unchanged(verdict)
-    return _Counted(verdict.source.id if verdict.source else None, ended and not left)
+    number = verdict.source.id if verdict.source else None
+    return _Counted(number, ended and not left, doubtful=verdict.doubtful)
 
 
 def _unchanged(verdict: Verdict) -> None:

@@ -162,16 +162,27 @@ def test_a_ladder_only_grows_and_fits_its_column(content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "inode", "changed"),
-    [(1, "1:1", True), (1, None, False), (2, "1:2", False), (4, None, True), (7, "1:2", True)],
+    ("lines", "inode", "outcome"),
+    [
+        (1, "1:1", "changed"),
+        (1, None, "new"),
+        (2, "1:2", "new"),
+        (4, None, "doubtful"),
+        (7, "1:2", "doubtful"),
+    ],
 )
-def test_what_is_left_of_a_log_is_known_by_its_file_or_by_half_of_its_beginning(
-    lines: int, inode: str | None, changed: bool
+def test_what_is_left_of_a_log_is_its_file_and_another_is_new_while_that_is_there(
+    lines: int, inode: str | None, outcome: str
 ) -> None:
     whole = TIMED[: 8 * len(line())]
     left = whole[: lines * len(line())] + line(b"?on") * 30
-    verdict = identify(face(left, inode), [source(whole, inode="1:1")])
-    assert (verdict.changed, verdict.start) == (changed, len(whole) if changed else 0)
+    known = source(whole, inode="1:1")
+    verdict = identify(face(left, inode), [known])
+    assert verdict.changed == (outcome == "changed")
+    assert verdict.doubtful == (outcome == "doubtful")
+    assert verdict.start == {"changed": len(whole), "doubtful": None, "new": 0}[outcome]
+    beside = identify(face(left, inode), [known], (), lambda _: True)
+    assert beside.start == (len(whole) if outcome == "changed" else 0)
 
 
 def test_a_short_rest_is_a_copy_unless_it_is_the_same_file() -> None:

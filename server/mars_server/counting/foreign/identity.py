@@ -16,9 +16,11 @@ Three kinds of log:
   is there, no other file is that source. A log that begins as one with a time of day does is not
   timeless: it is that log, or a copy of it that was cut within the lines of midnight.
 
-A power cut takes the end of a log that was counted, or leaves NULs there, and the server writes on.
-Such a log is *changed*: it begins as a source does and goes on otherwise. It becomes a source of
-its own, and nothing of it counts before the old one's position, so that no line counts twice.
+A power cut takes a part of a log that was counted, or leaves NULs there, and the server writes on.
+Such a log is *changed*: it has a source's inode, begins as it does and goes on otherwise. It is a
+source of its own, and nothing of it counts before the old one's position, so that no line counts
+twice. Another file that does so is another log while the source's own file is there, such as one of
+a server that writes the same lines at its start; else it is *doubtful*, and nothing of it counts.
 """
 
 from __future__ import annotations
@@ -159,6 +161,8 @@ class Face:
     """The tail at a position not beyond ``length``."""
     inode: str | None = None
     """Device and inode of a plain file; None for everything else."""
+    start: int = 0
+    """Bytes of NULs at its beginning."""
     cut_short: bool = False
     """A compressed file that ends in the middle."""
     blank: str = BLANK
@@ -176,6 +180,8 @@ class Verdict:
     """It may be a copy of a known log that ends early, or another that begins alike."""
     taken: bool = False
     """It begins as a timeless log that is gone, and is taken for a copy of it."""
+    doubtful: bool = False
+    """It begins as a log that is gone: what is left of it, or a log of its own."""
     changed: bool = False
     """What was counted of it is not there any more: nothing before ``start`` may count, which may
     lie within a line or beyond the end."""
@@ -202,11 +208,21 @@ def shared(one: Sequence[str], other: Sequence[str], blank: str) -> int:
     return len({rung for rung, _ in alike} - {blank})
 
 
-def identify(face: Face, sources: Collection[Source], held: Collection[int] = ()) -> Verdict:
+def _gone(_: Source) -> bool:
+    return False
+
+
+def identify(
+    face: Face,
+    sources: Collection[Source],
+    held: Collection[int] = (),
+    is_there: Callable[[Source], bool] = _gone,
+) -> Verdict:
     """Finds ``face`` among ``sources``.
 
     ``held`` are the ids of sources that other logs of this run are: those whose inode or archive
-    still holds their bytes, and those already found.
+    still holds their bytes, and those already found. ``is_there`` says whether the file with a
+    source's inode still holds its bytes; a copy elsewhere is not enough.
 
     Raises ``StateError`` (``log-changed``) where bytes of our own log changed that were counted.
     """
@@ -214,14 +230,27 @@ def identify(face: Face, sources: Collection[Source], held: Collection[int] = ()
         return Verdict(None, None)
     if face.own is not None:
         return _by_id(face, sources)
+    for one in sources:
+        if _is_file(face, one) and 0 < face.start < one.position <= face.length:
+            return _torn(face, one)
     known = akin(face.ladder, face.blank, sources)
     if face.timeless and all(one.timeless for one in known):
         return _by_inode(face, known, held)
     same_file = [one for one in sources if _is_file(face, one) and one not in known]
-    return replace(_by_lines(face, known + same_file), timeless=False)
+    return replace(_by_lines(face, known + same_file, is_there), timeless=False)
 
 
-def _by_lines(face: Face, known: list[Source]) -> Verdict:
+def _torn(face: Face, source: Source) -> Verdict:
+    """NULs took the beginning of a counted file, or stood there before it was counted."""
+    timeless = face.timeless and source.timeless
+    if _continues(face, source):
+        return Verdict(source, source.position, timeless)
+    return Verdict(None, source.position, timeless, changed=True)
+
+
+def _by_lines(
+    face: Face, known: list[Source], is_there: Callable[[Source], bool] = _gone
+) -> Verdict:
     # It may be a copy, that ends early, of a longer log, or of what a changed one was before.
     copy = any(one.position > face.length for one in related(face.ladder, known))
     maybe = [one for one in known if _is_file(face, one)] if copy else known
@@ -229,25 +258,23 @@ def _by_lines(face: Face, known: list[Source]) -> Verdict:
         best = max(whole, key=lambda one: one.position)
         return Verdict(best, best.position)
     if changed := [one for one in maybe if _was(face, one)]:
-        best = max(changed, key=lambda one: (*_likeness(face, one), one.position))
-        return Verdict(None, best.position, changed=True)
-    return Verdict(None, None, waits=True) if copy else Verdict(None, 0)
+        return Verdict(None, changed[0].position, changed=True)
+    if copy:
+        return Verdict(None, None, waits=True)
+    if any(_may_be(face, one) and not is_there(one) for one in known):
+        return Verdict(None, None, doubtful=True)
+    return Verdict(None, 0)
 
 
 def _was(face: Face, source: Source) -> bool:
-    """Whether the log is what is left of ``source``.
+    """Whether the log is what is left of ``source``: the same file, and one line of it at least."""
+    return _is_file(face, source) and shared(face.ladder, source.ladder, face.blank) > 0
 
-    The same file is, if one line is. Another is where half of what is known of the source agrees,
-    and at least two lines, for two logs may begin alike.
-    """
-    same_file, agree = _likeness(face, source)
-    if same_file:
-        return agree > 0
+
+def _may_be(face: Face, source: Source) -> bool:
+    """Whether half of what is known of ``source`` agrees, and at least two lines."""
+    agree = shared(face.ladder, source.ladder, face.blank)
     return agree > 1 and 2 * agree >= len({*source.ladder} - {face.blank})
-
-
-def _likeness(face: Face, source: Source) -> tuple[bool, int]:
-    return _is_file(face, source), shared(face.ladder, source.ladder, face.blank)
 
 
 def _is_file(face: Face, source: Source) -> bool:
@@ -273,7 +300,7 @@ def _by_inode(face: Face, known: list[Source], held: Collection[int]) -> Verdict
     for source in known:
         if _is_file(face, source) and _continues(face, source):
             return Verdict(source, source.position)
-        if _was(face, source) and _is_file(face, source):
+        if _was(face, source):
             return Verdict(None, source.position, changed=True)
     known = related(face.ladder, known)
     whole = [one for one in known if _continues(face, one)]

@@ -77,8 +77,12 @@ class Marks:
 class Register:
     """The known sources, those found in this pass included."""
 
-    def __init__(self, ledger: Ledger, span: int) -> None:
+    def __init__(self, ledger: Ledger, span: int, *, new: bool = False) -> None:
+        """``new``: a log that only begins as a known one is a log of its own."""
         self._span = span
+        self._new = new
+        self._files: dict[str, Probe] = {}
+        """This pass's plain logs that are not our own, by the mark of their inode."""
         self._ledger = ledger
         self._sources = {one.id: one for one in ledger.sources()}
         self._held: set[int] = set()
@@ -92,6 +96,8 @@ class Register:
         it."""
         known = list(self._sources.values())
         for found in probes:
+            if found.ladder and (inode := self.marks.inode(found.own, found.inode)) is not None:
+                self._files[inode] = found
             if found.own is None and found.ladder and not found.timeless:
                 rungs = self.marks.ladder(None, found.ladder)
                 self._timed[rungs[0]].append(rungs)
@@ -153,9 +159,6 @@ class Register:
         )
         verdict = self._identify(face)
         start = face.length if verdict.start is None else verdict.start
-        if verdict.changed:
-            start = min((end for end in tails if end >= start), default=face.length)
-            verdict = replace(verdict, start=start)
         return verdict, [piece for piece in done.pieces if piece.end > start]
 
     def _identify(self, face: Face) -> Verdict:
@@ -163,10 +166,23 @@ class Register:
         if face.timeless and face.ladder:
             timed = self._timed[face.ladder[0]]
             face = replace(face, timeless=not any(same_start(face.ladder, one) for one in timed))
-        verdict = identify(face, self._sources.values(), self._held)
+        verdict = identify(face, self._sources.values(), self._held, self._is_there)
         if verdict.source is not None:
             self._held.add(verdict.source.id)
         return verdict
+
+    def is_known_file(self, found: Probe) -> bool:
+        """Whether a source has this file's inode."""
+        known = {one.inode for one in self._sources.values()} - {None}
+        return bool(known) and self.marks.inode(found.own, found.inode) in known
+
+    def _is_there(self, source: Source) -> bool:
+        found = None if source.inode is None else self._files.get(source.inode)
+        if self._new or found is None:
+            return self._new
+        with suppress(LogMovedError):
+            return bool(holds(self.marks.face(found.face()), [source]))
+        return False
 
     def moved(self, number: int, step: Advance) -> None:
         """The database knows ``step`` now, as source ``number``."""

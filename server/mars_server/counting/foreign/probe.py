@@ -69,6 +69,7 @@ class Probe:
             length=self.length or 0,
             tail_at=self._tail_at,
             inode=self.inode,
+            start=self.seen.start if self.seen else 0,
         )
 
     def _tail_at(self, position: int) -> str:

@@ -42,6 +42,14 @@ _READ = re.compile(
     rb"(?:(" + DATE + rb")" + _GET + rb")?" + _TAIL + rb"((?:\?" + QUERY + rb")?) " + PROTOCOL
 )
 _DAY = re.compile(DATE)
+ASKED = rb"(?:https?://[^/\" ]*+)?" + PATH + rb"(?:\?" + QUERY + rb")?(?: HTTP/[0-9.]+)?"
+"""The MOTD's request without its method, written in this way or another."""
+_NEARLY = re.compile(
+    rb'(?<!\\)"GET ' + ASKED + rb'"(?! (?:[1345][0-9]{2}|20[1-9]|2[1-9][0-9]) )'
+    rb'.*[" \t]200(?:[" \t\r]|\Z)',
+    re.DOTALL,
+)
+"""A request for the MOTD, and 200 somewhere behind it, unless another status is in its place."""
 _SHAPE = re.compile(_START + DATE + rb':.{14}\] "', re.DOTALL)
 
 EDGE = 16 * 1024
@@ -87,7 +95,13 @@ class Combined:
         return (day, match[2]) if _DAY.fullmatch(day) else None
 
     def fits(self, line: bytes) -> bool:
-        return _SHAPE.match(b"\n" + line) is not None
+        return _SHAPE.match(b"\n" + line) is not None and not (
+            _NEARLY.search(line) and not self._is_hit(b"\n" + line)
+        )
+
+    def _is_hit(self, line: bytes) -> bool:
+        match = _MIXED.match(line)
+        return match is not None and self.read(match[1], match[2]) is not None
 
     def shorten(self, start: bytes) -> bytes:
         bracket = start.find(b"[")

@@ -137,8 +137,8 @@ def _news(source: Source, inode: str | None, verdict: Verdict) -> bool:
 
 _DOUBTFUL = (
     "begins as a counted log does that is not there any more, and goes on otherwise, so nothing of "
-    "it was counted. If it is a log of its own, count it with --new; if it is what a power cut left "
-    "of the other, --new would count its first lines once more: move it away."
+    "it was counted. If it is a log of its own, count it with --new; if it is what a power cut "
+    "left of the other, --new would count its first lines once more: move it away."
 )
 _CHANGED = (
     "was changed after it had been counted, as by a power cut. Its first %d bytes were not counted "

@@ -31,7 +31,8 @@ class Format(Protocol):
         ...
 
     def fits(self, line: bytes) -> bool:
-        """Whether ``line`` is written in this format, whatever was asked for in it."""
+        """Whether ``line`` is written in this format, whatever was asked for in it; one that seems
+        to be an answer of the MOTD, and is no hit, is not."""
         ...
 
     def shorten(self, start: bytes) -> bytes:

@@ -28,9 +28,11 @@ import msgspec
 from mars.wire.times import DAY
 from mars_server.common.calendar import MONTHS, iso_day
 from mars_server.counting.blocks import LINE_BOUND
-from mars_server.counting.combined import DATE, PATH, PROTOCOL, QUERY, Found
+from mars_server.counting.combined import ASKED, DATE, PATH, PROTOCOL, QUERY, Found
 
 _REQUEST = re.compile(b"GET %b((?:\\?%b)?+) %b" % (PATH, QUERY, PROTOCOL))
+_NEARLY = re.compile(rb'"(?![^"]*[Rr]efer)[^"]*":\s*"(?:GET )?' + ASKED + b'"')
+_OTHER_METHOD = re.compile(rb'"[a-z_]*(?:method|verb)":\s*"(?!GET")', re.IGNORECASE)
 _COMMON = re.compile(DATE.decode() + r":.{14}", re.ASCII | re.DOTALL)
 _ISO = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])-([0-9]{2})(?:[T ].*)?", re.ASCII | re.DOTALL)
 _EPOCH = re.compile(r"[0-9]{1,12}(?:\.[0-9]+)?", re.ASCII)
@@ -77,7 +79,10 @@ class JsonLines:
         entry = _read(line)
         if entry is None or entry.status is None or _day(entry) is None:
             return False
-        return entry.request is not None or entry.request_method is not None
+        if entry.request is None and entry.request_method is None:
+            return False
+        seems = str(entry.status) == "200" and _NEARLY.search(line)
+        return not seems or bool(_OTHER_METHOD.search(line)) or _hit(line) is not None
 
     def read(self, day: bytes, hit: bytes) -> tuple[bytes, bytes] | None:
         return day, hit

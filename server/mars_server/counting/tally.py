@@ -9,7 +9,7 @@ as the groups pass a bound, so memory does not grow with the log.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mars.wire.query import NONE, AllowList
@@ -27,11 +27,11 @@ COUNTED = (LEVEL, *NAMES)
 GROUPS_BOUND = 16_384
 """Distinct hits held before they are folded: at most some 8 MB."""
 
-SAMPLE = 4096
-"""Bytes at the beginning of each block whose lines are asked whether they fit the format."""
+SAMPLE = 64
+"""Lines of each block, spread over it, that are asked whether they fit the format."""
 UNREAD = 20
 """Lines in no known format that a long log may hold, such as of an error log that goes the same
-way, or a quarter of it; a short one half of its lines."""
+way, or a twentieth of it; a short one half of its lines."""
 
 Cell = tuple[str, str, str]
 """ISO day, variable, value; in ``Tally.pairs`` ISO day, version, platform."""
@@ -85,7 +85,12 @@ class Tally:
 
 def is_unread(lines: int, unread: int) -> bool:
     """Whether so many of a log's lines fit no format that it must not go as one that was read."""
-    return unread > max(lines / 4, min(lines / 2, UNREAD))
+    return unread > max(lines / 20, min(lines / 2, UNREAD))
+
+
+def is_part_unread(lines: int, unread: int) -> bool:
+    """The same of a part of a log, which may be as short as a line."""
+    return unread > UNREAD and is_unread(lines, unread)
 
 
 def tally(block: bytes, rules: Rules) -> Tally:
@@ -132,7 +137,7 @@ class Counting:
 
     def _unread(self, lines: bytes, number: int) -> int:
         """Empty lines and comments fit every format."""
-        some = lines[1:SAMPLE].split(b"\n")[:-1] or lines[1:].split(b"\n", 1)[:number]
+        some = list(_sample(lines, number))
         fit = sum(line[:1] in (b"", b"#", b"\r") or self._format.fits(line) for line in some)
         return number * (len(some) - fit) // len(some) if some else 0
 
@@ -172,6 +177,15 @@ class Counting:
         values = self._allow.read(query)
         level = TRACKED if query else PLAIN
         return [level, *[values.get(name, NONE) for name in NAMES]]
+
+
+def _sample(lines: bytes, number: int) -> Iterator[bytes]:
+    """All of a framed block's ``number`` lines, or about ``SAMPLE`` of them."""
+    step = len(lines) // SAMPLE if number > SAMPLE else 0
+    at = 0
+    while (end := lines.find(b"\n", at + 1)) > 0:
+        yield lines[at + 1 : end]
+        at = max(end, lines.find(b"\n", at + step)) if step else end
 
 
 def add_row(into: Tally, row: Row, n: int) -> None:

@@ -103,11 +103,89 @@ def test_our_own_log_counted_as_another_format_is_not_retained_away(tmp_path: Pa
         (3, 2, True),
         (40, 20, False),
         (80, 21, True),
-        (999, 200, False),
+        (999, 40, False),
+        (999, 50, True),
+        (2000, 100, False),
+        (9, 5, True),
     ],
 )
 def test_how_many_are_many(lines: int, unread: int, told: bool) -> None:
     assert is_unread(lines, unread) == told
+
+
+_WHEN = b"192.0.2.1 - - [17/Nov/2025:10:00:00 +0000] "
+_LOST = {
+    "status last": _WHEN + b'"GET /motd/motd.json HTTP/1.1" 5120 "-" "-" 200',
+    "status alone": _WHEN + b'"GET /motd/motd.json HTTP/1.1" 200',
+    "CRLF": _WHEN + b'"GET /motd/motd.json?v=0.5.2 HTTP/1.1" 200\r',
+    "quoted status": _WHEN + b'"GET /motd/motd.json HTTP/1.1" "200" 512',
+    "size first": _WHEN + b'"GET /motd/motd.json HTTP/1.1" 5120 200 "-"',
+    "HTTP/2": _WHEN + b'"GET /motd/motd.json HTTP/2" 200 512 "-" "-"',
+    "no protocol": _WHEN + b'"GET /motd/motd.json" 200 512 "-" "-"',
+    "absolute": _WHEN + b'"GET http://host/motd/motd.json HTTP/1.1" 200 512 "-" "-"',
+    "a host before": _WHEN + b'"host" "GET /motd/motd.json HTTP/1.1" 200 512 "-" "-"',
+    "Caddy's HTTP/2": b'{"ts":1763373600.5,"request":{"method":"GET","proto":"HTTP/2",'
+    b'"uri":"/motd/motd.json"},"status":200}',
+    "absolute uri": b'{"ts":1763373600,"request":{"method":"GET","proto":"HTTP/1.1",'
+    b'"uri":"https://host/motd/motd.json?v=0.5.2"},"status":200}',
+    "uri": b'{"msec":"1763373600.5","request_method":"GET","uri":"/motd/motd.json",'
+    b'"server_protocol":"HTTP/1.1","status":"200"}',
+    "no server_protocol": b'{"msec":"1763373600.5","request_method":"GET",'
+    b'"request_uri":"/motd/motd.json","status":"200"}',
+    "another object": b'{"ts":1763373600.5,"request":{"verb":"GET","path":"/motd/motd.json"},'
+    b'"status":200}',
+}
+
+
+@pytest.mark.parametrize("form", _LOST.values(), ids=_LOST)
+def test_answers_that_nearly_are_hits_are_told_and_stay(form: bytes, tmp_path: Path) -> None:
+    said, log = counted(tmp_path, (form + b"\n") * 40)
+    assert "lines are written in no format that is known" in said
+    assert scrubbed(log)[0] == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        _WHEN + b'"GET /motd/motd.json HTTP/1.1" 200 512 "-" "-"',
+        _WHEN + b'"GET /motd/motd.json HTTP/1.1" 404 200 "-" "-"',
+        _WHEN + b'"GET /motd/motd.json HTTP/1.1" 499 0 "-" "200"',
+        _WHEN + b'"GET /motd/motd.json HTTP/2.0" 304 0 "-" "-"',
+        _WHEN + b'"HEAD /motd/motd.json HTTP/1.1" 200 0 "-" "-"',
+        _WHEN + b'"GET /motd/motd.json?v=%20 HTTP/1.1" 200 512 "-" "-"',
+        _WHEN + b'"GET /icon HTTP/1.1" 200 512 "https://host/motd/motd.json" "-"',
+        _WHEN + b'"GET /a HTTP/1.1" 200 5 "-" "\\"GET /motd/motd.json HTTP/2\\" 200 "',
+    ],
+)
+def test_other_answers_in_a_known_format_were_read(answer: bytes) -> None:
+    assert tally((answer + b"\n") * 40, Rules(ALLOW)).unread == 0
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        b'"request":"GET /motd/motd.json HTTP/1.1","status":"200"',
+        b'"request":"HEAD /motd/motd.json HTTP/1.1","status":"200"',
+        b'"request":"GET /motd/motd.json HTTP/2.0","status":304',
+        b'"request":{"method":"POST","uri":"/motd/motd.json","proto":"HTTP/2"},"status":200',
+        b'"request":"GET / HTTP/1.1","http_referer":"http://h/motd/motd.json","status":200',
+        b'"request":{"method":"GET","uri":"/","proto":"HTTP/2.0","headers":'
+        b'{"Referer":["http://h/motd/motd.json"]}},"status":200',
+    ],
+)
+def test_other_answers_in_json_were_read(members: bytes) -> None:
+    answer = b'{"ts":1763373600.5,' + members + b"}\n"
+    assert tally(answer * 40, Rules(ALLOW, JSON)).unread == 0
+
+
+@pytest.mark.parametrize("at", [0, 300, 1000])
+def test_a_part_in_another_format_is_told_wherever_it_stands(tmp_path: Path, at: int) -> None:
+    other = b'{"ts":1763373600.5,"request":"GET /motd/motd.json HTTP/1.1","status":200}\n'
+    said, log = counted(
+        tmp_path, day(17) * at + other * 100 + day(17) * (1000 - at), "--format", "combined"
+    )
+    assert "lines are written in no format" in said
+    assert scrubbed(log)[0] == []
 
 
 def test_lines_of_whatever_length_are_judged() -> None:

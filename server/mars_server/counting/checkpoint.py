@@ -35,7 +35,12 @@ class Checkpoints:
         if before is not None:
             tally = merge((before.tally, step.tally))
             step = replace(
-                step, source=before.source, before=before.before, tally=tally, gap=before.gap
+                step,
+                source=before.source,
+                before=before.before,
+                tally=tally,
+                stays=before.stays or step.stays,
+                gap=before.gap,
             )
         self._pending[path] = step
         self._bytes += step.position - step.before

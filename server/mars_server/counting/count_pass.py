@@ -17,7 +17,7 @@ from mars_server.counting.progress import Progress
 from mars_server.counting.sizes import Sizes
 from mars_server.counting.store_port import Advance, Ledger
 from mars_server.counting.streams import shown
-from mars_server.counting.tally import Tally, is_unread
+from mars_server.counting.tally import UNREAD, Tally, is_part_unread, is_unread
 from mars_server.counting.tasks import Done, Driver, Piece, Span, Task, Whole
 
 
@@ -45,6 +45,9 @@ class _Job:
     stopped: bool = False
     lines: int = 0
     unread: int = 0
+    before: Source | None = None
+    """What was known of it before this pass."""
+    changed: bool = False
 
     @property
     def name(self) -> str:
@@ -57,6 +60,27 @@ class _Job:
         self.source = source.id if source else None
         self.position = source.position if source else verdict.start or 0
         self.timeless = verdict.timeless
+        self.before = source
+        self.changed = verdict.changed
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether too much of what this pass read, or of all that was read, fits no format."""
+        return self.unread > 0 and (
+            is_part_unread(self.lines, self.unread) or is_unread(*self._whole)
+        )
+
+    @property
+    def stays(self) -> str | None:
+        """Why it must not be removed. The first few lines alone say nothing of a log."""
+        if self.changed:
+            return "changed"
+        return "unread" if self.is_unread and self._whole[1] > UNREAD else None
+
+    @property
+    def _whole(self) -> tuple[int, int]:
+        known = (self.before.lines, self.before.unread) if self.before else (0, 0)
+        return known[0] + self.lines, known[1] + self.unread
 
 
 class _Pass:
@@ -109,11 +133,12 @@ class _Pass:
             if not job.stopped:
                 yield job, task, done
         for job in {id(job): job for job, _ in order}.values():
-            if is_unread(job.lines, job.unread):
+            if job.is_unread:
                 self.outcome.notes.append(
-                    f"{job.name}: some {job.unread} of {job.lines} lines are written in no format "
-                    "that is known, so nothing in them was counted: let the server write combined "
-                    "or JSON lines, or name the right --format."
+                    f"{job.name}: about {job.unread} of {job.lines} lines, by a sample, are "
+                    "written in no format that is known, so nothing in them was counted: let the "
+                    "server write combined or JSON lines. If the log was read in the wrong format, "
+                    "count its days anew: mars-server counts recount DAY LOG --format NAME."
                 )
 
     def counted(self, job: _Job, task: Task, pieces: Iterable[Piece]) -> Tally:
@@ -200,8 +225,10 @@ class _LedgerPass(_Pass):
         self._register = Register(ledger, sizes.span, new=new)
         self._marks = self._register.marks
         self._checkpoints = Checkpoints(ledger, self._register, now, sizes)
+        self._format = formats.AUTO
 
     def run(self, paths: Iterable[str], format_name: str) -> Outcome:
+        self._format = format_name
         probes = self.look(paths, format_name)
         self._register.expect(probes)
         for one_round in _rounds(probes, self._register.is_known_file):
@@ -232,6 +259,13 @@ class _LedgerPass(_Pass):
 
     def _know(self, job: _Job, verdict: Verdict) -> None:
         job.settle(verdict)
+        read = verdict.source.format if verdict.source else None
+        if read and self._format not in (formats.AUTO, read):
+            self.outcome.notes.append(
+                f"{job.name} is known and was read as {read}; what was counted of it stays. To "
+                f"read it as {self._format} count its days anew: mars-server counts recount DAY LOG "
+                f"--format {self._format}."
+            )
         if verdict.changed:
             self.problem("log-changed", f"{job.name} {_CHANGED % job.position}")
         if verdict.doubtful:
@@ -285,6 +319,8 @@ class _LedgerPass(_Pass):
             timeless=job.timeless,
             tally=tally,
             fingerprint=self._marks.archive(who.own, job.probe.fingerprint) if whole else None,
+            format=None if job.probe.format == formats.AUTO else job.probe.format,
+            stays=job.stays,
             gap=lacking,
         )
         job.position = position

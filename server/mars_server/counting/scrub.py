@@ -49,6 +49,8 @@ class Known:
     lines: int = 0
     unread: int = 0
     """Of its lines, about how many fit no format."""
+    stays: str | None = None
+    """``unread`` or ``changed``: what was told when it was counted."""
 
 
 @dataclass(frozen=True)
@@ -222,8 +224,11 @@ def _fate(looked: _Looked, register: Register, ages: dict[int, Known], rule: Pol
         return replace(fate, reason="not counted to its end")
     if day_of(mark[-1] // NANOSECONDS) > rule.until:
         return replace(fate, reason="changed lately")
-    if age and is_unread(age.lines, age.unread):
-        told = f"some {age.unread} of its {age.lines} lines fit no known format and were not read"
+    if age and age.stays == "changed":
+        told = "changed after it had been counted, and lines before that place may be missing"
+        return replace(fate, reason=f"{told}: remove it by hand")
+    if age and (age.stays or is_unread(age.lines, age.unread)):
+        told = f"about {age.unread} of its {age.lines} lines fit no known format and were not read"
         return replace(fate, reason=told)
     return replace(fate, reason=rule.spares(age) if age else None)
 

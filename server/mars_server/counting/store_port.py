@@ -31,6 +31,10 @@ class Advance:
     tally: Tally
     fingerprint: str | None = None
     """Of a compressed file that was counted to its end."""
+    format: str | None = None
+    """The one it is read in; None where that is not known."""
+    stays: str | None = None
+    """``unread`` or ``changed``: why it must not be removed."""
     gap: Gap | None = None
     """Of a new source, what its server could not write."""
 

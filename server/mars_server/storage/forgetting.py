@@ -16,7 +16,7 @@ from mars_server.storage.schema import counts, meta, sources, weeks
 
 
 def known(engine: Engine) -> list[Known]:
-    names = ("id", "first_day", "last_day", "counted", "lines", "unread")
+    names = ("id", "first_day", "last_day", "counted", "lines", "unread", "stays")
     wanted = select(*(sources.c[name] for name in names))
     with engine.connect() as connection:
         return [Known(*row) for row in connection.execute(wanted)]

@@ -185,7 +185,11 @@ def _advance(connection: Connection, step: Advance, now: int) -> int:
     if step.source is None:
         sums = {name: getattr(step.tally, name) for name in ("lines", "hits", "unread")}
         span = {"first_day": days[0] if days else None, "last_day": days[-1] if days else None}
-        made = connection.execute(insert(sources).values(own=step.own, **sums, **span, **known))
+        made = connection.execute(
+            insert(sources).values(
+                own=step.own, format=step.format, stays=step.stays, **sums, **span, **known
+            )
+        )
         key = made.inserted_primary_key
         assert key is not None
         number = int(key[0])
@@ -227,6 +231,7 @@ def _move(
             lines=sources.c.lines + step.tally.lines,
             hits=sources.c.hits + step.tally.hits,
             unread=sources.c.unread + step.tally.unread,
+            stays=func.coalesce(sources.c.stays, step.stays),
             first_day=span[0] if span else None,
             last_day=span[-1] if span else None,
             **known,
@@ -251,4 +256,7 @@ def _source(row: Row[tuple[object, ...]]) -> Source:
         tail=row.tail,
         inode=row.inode,
         timeless=row.timeless,
+        format=row.format,
+        lines=row.lines,
+        unread=row.unread,
     )

@@ -33,10 +33,9 @@ def overview(engine: Engine) -> Overview:
     with engine.connect() as connection:
         counted = connection.execute(select(func.max(sources.c.counted))).scalar()
         closed = connection.execute(select(weeks.c.week, weeks.c.published)).all()
-        wanted = select(sources.c.own, sources.c.position, sources.c.lines, sources.c.unread)
-        own = connection.execute(wanted.where(sources.c.own.is_not(None))).all()
+        own = connection.execute(select(sources).where(sources.c.own.is_not(None))).all()
         ran = {row.key: row.value for row in connection.execute(select(meta))}
-    unread = frozenset(one.own for one in own if is_unread(one.lines, one.unread))
+    unread = frozenset(one.own for one in own if one.stays or is_unread(one.lines, one.unread))
     return Overview(
         counted=max(filter(None, (counted, int(ran.get("count-ran", 0)))), default=None),
         published=max((when for _, when in closed), default=None),

@@ -74,11 +74,15 @@ sources = Table(
     Column("first_day", String(10)),
     Column("last_day", String(10)),
     Column("counted", BigInteger, nullable=False),
+    Column("format", String(8)),
+    Column("stays", String(8)),
 )
 """Generations of logs, known by content (``mars_server.counting.foreign.identity``): ``position``
 bytes of it are counted; ``timeless`` until a time of day is seen in it; ``first_day`` and
 ``last_day`` of its hits; ``unread`` about how many of its lines fit no format; ``counted`` is Unix
-time, to the day where the log is not our own. ``ladder``, ``tail`` and ``inode`` are under a key
+time, to the day where the log is not our own; ``format`` is the one it was first read in, NULL
+where that is not known; ``stays`` why it must not be removed: ``unread`` lines were told, or it was
+``changed`` after it had been counted. ``ladder``, ``tail`` and ``inode`` are under a key
 that is not in here (``mars_server.counting.foreign.known_logs``)."""
 
 gaps = Table(

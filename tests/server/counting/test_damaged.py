@@ -224,6 +224,9 @@ def test_a_changed_log_is_not_removed_without_a_word(tmp_path: Path) -> None:
     found = run_json("scrub", cut.folder, "--db", cut.url, "--keep-days", "0")
     assert found["removed"] == []
     assert found["kept"][str(cut.log)].startswith("changed after it had been counted")
+    run("count", *cut.told, code=1)
+    found = run_json("scrub", cut.folder, "--db", cut.url, "--keep-days", "0", "--dry-run")
+    assert "remove it by hand" in found["kept"][str(cut.log)]
 
 
 def test_logs_of_two_servers_that_begin_alike_are_two(tmp_path: Path) -> None:

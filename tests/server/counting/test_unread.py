@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mars_server.counting.formats import AUTO, JSON
+from mars_server.counting.formats import AUTO, COMBINED, JSON
 from mars_server.counting.tally import Rules, is_unread, tally
 from tests.server.counting.commands import product, run, run_json
 from tests.server.counting.examples import ALLOW, line
@@ -52,10 +52,13 @@ def scrubbed(log: Path) -> tuple[list[str], list[str]]:
 @pytest.mark.parametrize("form", FOREIGN.values(), ids=FOREIGN)
 def test_a_foreign_format_is_told_and_stays(form: str, tmp_path: Path) -> None:
     said, log = counted(tmp_path, (form.encode() + b"\n") * 200)
-    assert f"{log}: some 200 of 200 lines are written in no format that is known" in said
+    assert (
+        f"{log}: about 200 of 200 lines, by a sample, are written in no format that is known"
+        in said
+    )
     removed, kept = scrubbed(log)
     assert removed == []
-    assert kept == ["some 200 of its 200 lines fit no known format and were not read"]
+    assert kept == ["about 200 of its 200 lines fit no known format and were not read"]
     again = run_json("count", log, "--product", tmp_path / "product.toml", "--dry-run")
     assert (again["lines"], again["hits"]) == (200, 0)
 
@@ -70,13 +73,13 @@ def test_a_log_of_other_requests_was_read_and_goes(tmp_path: Path) -> None:
 def test_another_format_in_the_middle_is_told(tmp_path: Path) -> None:
     foreign = FOREIGN["Traefik"].encode() + b"\n"
     said, log = counted(tmp_path, day(17) * 3000 + foreign * 2000)
-    assert "of 5000 lines are written in no format" in said
+    assert "of 5000 lines, by a sample, are written in no format" in said
     assert scrubbed(log)[0] == []
 
 
 def test_what_was_counted_as_another_format_stays(tmp_path: Path) -> None:
     said, log = counted(tmp_path, day(17) * 9, "--format", JSON)
-    assert "some 9 of 9 lines" in said
+    assert "about 9 of 9 lines" in said
     assert scrubbed(log)[0] == []
 
 
@@ -140,7 +143,7 @@ _LOST = {
 @pytest.mark.parametrize("form", _LOST.values(), ids=_LOST)
 def test_answers_that_nearly_are_hits_are_told_and_stay(form: bytes, tmp_path: Path) -> None:
     said, log = counted(tmp_path, (form + b"\n") * 40)
-    assert "lines are written in no format that is known" in said
+    assert "are written in no format that is known" in said
     assert scrubbed(log)[0] == []
 
 
@@ -169,8 +172,8 @@ def test_other_answers_in_a_known_format_were_read(answer: bytes) -> None:
         b'"request":"GET /motd/motd.json HTTP/2.0","status":304',
         b'"request":{"method":"POST","uri":"/motd/motd.json","proto":"HTTP/2"},"status":200',
         b'"request":"GET / HTTP/1.1","http_referer":"http://h/motd/motd.json","status":200',
-        b'"request":{"method":"GET","uri":"/","proto":"HTTP/2.0","headers":'
-        b'{"Referer":["http://h/motd/motd.json"]}},"status":200',
+        b'"request":{"method":"GET","uri":"/","proto":"HTTP/2.0","headers":{"Referer":["http://h'
+        + b'/motd/motd.json"]}},"status":200',
     ],
 )
 def test_other_answers_in_json_were_read(members: bytes) -> None:
@@ -184,8 +187,39 @@ def test_a_part_in_another_format_is_told_wherever_it_stands(tmp_path: Path, at:
     said, log = counted(
         tmp_path, day(17) * at + other * 100 + day(17) * (1000 - at), "--format", "combined"
     )
-    assert "lines are written in no format" in said
+    assert "are written in no format" in said
     assert scrubbed(log)[0] == []
+
+
+@pytest.mark.parametrize("steps", [[30], [10, 10, 10]], ids=["at once", "in all"])
+def test_what_was_told_once_is_kept_however_much_follows(tmp_path: Path, steps: list[int]) -> None:
+    log = tmp_path / "a.log"
+    told = ("count", log, "--product", product(tmp_path), "--db", f"sqlite:///{tmp_path}/c.db")
+    content, foreign = day(17) * 100, FOREIGN["Traefik"].encode() + b"\n"
+    for step in (0, *steps):
+        content += foreign * step
+        log.write_bytes(content)
+        said = run(*told).stderr
+    assert b"about %d of %d lines" % (step, step) in said
+    said_last, log = counted(tmp_path, content + day(17) * 2000)
+    assert said_last == ""
+    assert scrubbed(log) == (
+        [],
+        ["about 30 of its 2130 lines fit no known format and were not read"],
+    )
+
+
+def test_a_log_that_was_read_in_the_wrong_format_says_how_to_count_it(tmp_path: Path) -> None:
+    _, log = counted(tmp_path, day(17) * 30, "--format", JSON)
+    url = f"sqlite:///{tmp_path}/d.db"
+    told = ("--product", product(tmp_path), "--db", url)
+    said = run("count", log, *told, "--format", JSON).stderr
+    assert b"counts recount DAY LOG --format" in said
+    again = run("count", log, *told, "--format", COMBINED).stderr
+    assert b"was read as json" in again
+    assert b"counts recount DAY LOG --format combined" in again
+    days = ("counts", "recount", "2025-11-17", log, *told, "--format", COMBINED)
+    assert run_json(*days)["hits"] == 30
 
 
 def test_lines_of_whatever_length_are_judged() -> None:

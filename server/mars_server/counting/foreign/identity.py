@@ -146,6 +146,10 @@ class Source:
     inode: str | None
     timeless: bool = True
     """Whether nothing was seen yet by which its lines hold a time of day."""
+    format: str | None = None
+    lines: int = 0
+    unread: int = 0
+    """Of its lines, about how many fit no format."""
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,10 @@ class Register:
         Raises ``StateError`` (``log-changed``) and ``LogMovedError``.
         """
         if found.length is None:
-            return Verdict(None, None), self._stream(found)
+            number = self.archived(found)
+            if number is None:
+                return Verdict(None, None), [self.stream(found)]
+            return Verdict(self._sources.get(number), None), []
         verdict = self._identify(found.face())
         if verdict.start is None:
             return verdict, []
@@ -123,9 +126,6 @@ class Register:
             # By a span of nothing at its end it is known the next time.
             return replace(verdict, start=start), [*spans(found, start, self._span, empty=True)]
         return verdict, [*spans(found, verdict.start, self._span)]
-
-    def _stream(self, found: Probe) -> list[Task]:
-        return [] if self.archived(found) is not None else [self.stream(found)]
 
     def archived(self, found: Probe) -> int | None:
         """The source of an archive that is counted to its end."""
@@ -189,7 +189,17 @@ class Register:
         for other in self._sources.values():
             if step.inode is not None and other.inode == step.inode:
                 self._sources[other.id] = replace(other, inode=None)
+        before = self._sources.get(number)
         self._sources[number] = Source(
-            number, step.own, step.ladder, step.position, step.tail, step.inode, step.timeless
+            number,
+            step.own,
+            step.ladder,
+            step.position,
+            step.tail,
+            step.inode,
+            step.timeless,
+            before.format if before else step.format,
+            step.tally.lines + (before.lines if before else 0),
+            step.tally.unread + (before.unread if before else 0),
         )
         self._held.add(number)

@@ -8,7 +8,11 @@ from datetime import date
 from pathlib import Path
 
 from mars_server.common.calendar import FIRST_WEEK, week_of
+from mars_server.daylog.format import id_line, own_id
 from mars_server.daylog.generation import LOG, parse_name
+
+ID_SIZE = len(id_line("0" * 32))
+"""Bytes of a closed log's first line."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,14 @@ def settled(log: Closed, positions: Mapping[str, int], weeks: Collection[str]) -
     ``positions``: bytes counted of each generation by its id; ``weeks``: closed ISO weeks.
     """
     week = week_of(log.day)
-    return positions.get(log.token) == log.size and (week in weeks or week < FIRST_WEEK)
+    closed = week in weeks or week < FIRST_WEEK
+    return closed and positions.get(log.token) == log.size and _id(log.path) == log.token
+
+
+def _id(path: Path) -> str | None:
+    """What the log itself says; its name may be another's."""
+    with path.open("rb") as file:
+        return own_id(file.read(ID_SIZE))
 
 
 def retain(

@@ -6,9 +6,10 @@ import errno
 import fcntl
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -36,11 +37,12 @@ def held(out: Path, patience: float = PATIENCE) -> Iterator[None]:
 
     The folder itself is locked, so that no file of ours stands among the public ones. Where its
     file system cannot do that (NFS), nobody is kept out. Raises ``StateError``: ``site-busy`` after
-    ``patience`` seconds, ``site-unwritable``.
+    ``patience`` seconds, ``site-unwritable``, ``site-link``, ``site-special``.
     """
     with _told(out):
         out.mkdir(parents=True, exist_ok=True)
         _refuse_links(out, DATA)  # before anything in it is believed
+        _refuse_specials(out)
         handle = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _wait(out, handle, patience)
@@ -79,7 +81,7 @@ def week_files(data: Path) -> dict[str, bytes]:
     return {
         path.stem: path.read_bytes()
         for path in sorted(data.iterdir())
-        if _WEEK_FILE.fullmatch(path.name)
+        if _WEEK_FILE.fullmatch(path.name) and path.is_file()
     }
 
 
@@ -158,6 +160,20 @@ def _refuse_links(folder: Path, name: str) -> None:
                 f"{each} is a link, and nothing is written through it; remove it, and find out who "
                 "else can write to the site.",
             )
+
+
+def _refuse_specials(out: Path) -> None:
+    """Raises ``StateError`` (``site-special``) for a pipe, socket or device, also at the end of a
+    link: to read it might never end."""
+    for place, _, names in os.walk(out):
+        for path in (Path(place, name) for name in names):
+            with suppress(FileNotFoundError):
+                if not stat.S_ISREG(path.stat().st_mode):
+                    raise StateError(
+                        "site-special",
+                        f"{path} is no regular file; remove it, and find out who else can write "
+                        "to the site.",
+                    )
 
 
 def _stage(path: Path, data: bytes, *, durable: bool) -> Path:

@@ -107,8 +107,8 @@ def whose(path: Path) -> str:
     """Which of the files of the database at ``path`` this user may not write, and whose they are;
     empty where he may write them all."""
     beside = [path.with_name(path.name + end) for end in ("", "-wal", "-shm", ".lock", ".key")]
-    for file in [path.parent, *beside]:
-        if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+    for file in [*beside, path.parent]:
+        if os.access(file, os.F_OK) and not os.access(file, os.R_OK | os.W_OK):
             owner = _owner(file)
             return (
                 f"; {file} belongs to {owner} and is closed to this user: run this as {owner}, or "
@@ -181,7 +181,7 @@ def _read_only(url: URL) -> Engine:
     path = Path(url.database or "").resolve()
     alone = "" if Path(f"{path}-wal").exists() else "&immutable=1"
     name = f"{path.as_uri()}?mode=ro{alone}"
-    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(name, uri=True))
+    engine = create_engine(url, creator=lambda: sqlite3.connect(name, uri=True))
     event.listen(engine, "connect", _close_when_dropped)
     return engine
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 from mars.errors import StateError
 from mars.factory import system_chance
 from mars.ports import Chance
+from mars_server.storage.database import whose
 from mars_server.storage.lock import database_file
 from mars_server.storage.schema import meta, sources
 
@@ -125,6 +126,7 @@ def _missing(path: Path) -> StateError:
 
 
 def _unusable(path: Path, error: OSError) -> StateError:
+    whom = whose(path.with_name(path.stem)) or "; it belongs to the user who counts"
     return StateError(
-        "marks-key", f"The key of the logs' marks, {path}: {error.strerror or error}."
+        "marks-key", f"The key of the logs' marks, {path}: {error.strerror or error}{whom}."
     )

@@ -111,6 +111,22 @@ LESS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteui
 """In the place of a user who may not write: root that must keep to the modes of files."""
 
 
+@pytest.mark.skipif(not LESS, reason="needs files of another user")
+@pytest.mark.parametrize("command", [("counts", "show"), ("counts", "weeks"), ("count",)])
+def test_the_file_that_another_user_owns_is_named(tmp_path: Path, command: tuple[str, ...]) -> None:
+    folder, log = tmp_path / "db", tmp_path / "a.log"
+    log.write_bytes(line() * 7)
+    told = ("--product", product(tmp_path), "--db", f"sqlite:///{folder}/c.db")
+    spawned("count", log, *told)
+    closed = folder / ("c.db.key" if command == ("count",) else "c.db")
+    os.chown(closed, 65534, 65534)
+    given = (log, *told) if command == ("count",) else told[2:]
+    arguments = [*LESS, *PROGRAM, *command, *map(str, given)]
+    done = subprocess.run(arguments, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"{closed} belongs to nobody" in done.stderr
+
+
 @pytest.mark.parametrize("open_elsewhere", [False, True])
 def test_a_reader_needs_no_right_to_write(tmp_path: Path, open_elsewhere: bool) -> None:
     folder = tmp_path / "db"

@@ -151,6 +151,10 @@ def test_logs_go_once_they_are_counted_and_published(tmp_path: Path) -> None:
     before = run("doctor", "--log", str(log), *options)
     assert before.returncode == 1
     assert "mars-server retain" in before.stdout
+    content = old.read_bytes()
+    old.write_bytes(content.replace(b"id=0", b"id=f"))
+    assert retained() == []  # another log under its name
+    old.write_bytes(content)
     assert retained() == [old.name]
     assert run("doctor", "--log", str(log), *options).returncode == 0
     assert [path.name for path in log.iterdir()] == [fresh.name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -224,6 +225,25 @@ def test_nothing_is_written_through_a_link_in_the_site(
     assert other.read_bytes() == b"mine" if other.is_file() else not kit.tree(other)
     (site / link).unlink()
     assert publish(engine, site, kit.RULES, kit.LATER).foreign == []
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize(
+    "name", ["data/index.json", "data/2026-W01.json", "notes.json", "data/weeks.csv", "v/x.png"]
+)
+def test_a_pipe_in_the_site_is_refused_and_keeps_nobody_waiting(
+    tmp_path: Path, publish: kit.Publish, name: str, linked: bool
+) -> None:
+    engine, site = kit.database(tmp_path, kit.usual_weeks(1)), tmp_path / "site"
+    path = site / name
+    path.parent.mkdir(parents=True)
+    os.mkfifo(tmp_path / "pipe" if linked else path)
+    if linked:
+        path.symlink_to(tmp_path / "pipe")
+    with pytest.raises(StateError) as refusal:
+        publish(engine, site, kit.RULES, kit.LATER)
+    assert refusal.value.reason == "site-special"
+    assert str(path) in refusal.value.message
 
 
 def test_a_link_with_the_very_bytes_is_refused_too(tmp_path: Path) -> None:

@@ -263,8 +263,8 @@ class _LedgerPass(_Pass):
         if read and self._format not in (formats.AUTO, read):
             self.outcome.notes.append(
                 f"{job.name} is known and was read as {read}; what was counted of it stays. To "
-                f"read it as {self._format} count its days anew: mars-server counts recount DAY LOG "
-                f"--format {self._format}."
+                f"read it as {self._format} count its days anew: mars-server counts recount DAY "
+                f"LOG --format {self._format}."
             )
         if verdict.changed:
             self.problem("log-changed", f"{job.name} {_CHANGED % job.position}")

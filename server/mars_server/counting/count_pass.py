@@ -16,7 +16,7 @@ from mars_server.counting.foreign.probe import LogMovedError, Probe, probe, span
 from mars_server.counting.progress import Progress
 from mars_server.counting.sizes import Sizes
 from mars_server.counting.store_port import Advance, Ledger
-from mars_server.counting.streams import shown
+from mars_server.counting.streams import refused, shown
 from mars_server.counting.tally import UNREAD, Tally, is_part_unread, is_unread
 from mars_server.counting.tasks import Done, Driver, Piece, Span, Task, Whole
 
@@ -100,7 +100,8 @@ class _Pass:
             except MarsError as error:
                 self.problem(error.reason, error.message)
             except OSError as error:
-                self.problem("log-unreadable", f"{shown(path)}: {error.strerror or error}.")
+                told = refused(path, error)
+                self.problem(told.reason, told.message)
         self._progress.start(sum(one.size for one in found))
         return found
 
@@ -263,8 +264,8 @@ class _LedgerPass(_Pass):
         if read and self._format not in (formats.AUTO, read):
             self.outcome.notes.append(
                 f"{job.name} is known and was read as {read}; what was counted of it stays. To "
-                f"read it as {self._format} count its days anew: mars-server counts recount DAY "
-                f"LOG --format {self._format}."
+                f"read it as {self._format} count its days anew: "
+                f"mars-server counts recount DAY LOG --format {self._format}."
             )
         if verdict.changed:
             self.problem("log-changed", f"{job.name} {_CHANGED % job.position}")

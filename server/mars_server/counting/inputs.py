@@ -8,7 +8,7 @@ from glob import glob
 from pathlib import Path
 
 from mars.errors import ConfigError, MarsError, StateError
-from mars_server.counting.streams import STDIN, is_url, unreadable
+from mars_server.counting.streams import STDIN, is_url, refused
 
 _SQLITE = b"SQLite format 3\0"
 _BESIDE = re.compile(r"(?:-wal|-shm|-journal|\.lock|\.key(?:\.new)?)\Z")
@@ -35,7 +35,7 @@ def expand(names: Sequence[str], problem: Callable[[MarsError], None] = _raise) 
         except MarsError as error:
             problem(error)
         except OSError as error:
-            problem(unreadable(name, error.strerror or "no access"))
+            problem(refused(name, error))
     return paths
 
 

@@ -79,7 +79,7 @@ def open_raw(path: str) -> Iterator[IO[bytes]]:
                 raise unreadable(path, "a pipe; give it as standard input, named -")
             local = Path(path).open("rb", buffering=0)  # noqa: SIM115 - closed below
         except OSError as error:
-            raise unreadable(path, error.strerror or "cannot be opened") from error
+            raise refused(path, error) from error
         with local:
             yield cast("IO[bytes]", local)
 
@@ -87,6 +87,12 @@ def open_raw(path: str) -> Iterator[IO[bytes]]:
 def unreadable(path: str, why: str) -> StateError:
     sentence = f"{shown(path)} cannot be read ({why}); nothing of it was stored."
     return StateError("log-unreadable", sentence)
+
+
+def refused(path: str, error: OSError) -> StateError:
+    """Of a log that the system does not give."""
+    step = "as a user who may read it" if isinstance(error, PermissionError) else "again later"
+    return unreadable(path, f"{error.strerror or error}; count it {step}")
 
 
 class Stream:

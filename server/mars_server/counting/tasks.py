@@ -17,7 +17,7 @@ from mars_server.counting import formats
 from mars_server.counting.blocks import Lines, Watch, cut
 from mars_server.counting.foreign.identity import WINDOW, is_timeless, ladder, tail
 from mars_server.counting.foreign.same_file import Seen, limited, stamp
-from mars_server.counting.streams import STDIN, Stream, open_raw, shown
+from mars_server.counting.streams import STDIN, Stream, open_raw, refused
 from mars_server.counting.tally import Counting, Rules, Tally
 from mars_server.daylog.format import Gap, declared, gap, own_id
 
@@ -85,7 +85,8 @@ def perform(task: Task, allow: AllowList) -> Done:
     except MarsError as error:
         return Done(problem=(error.reason, error.message))
     except OSError as error:
-        return Done(problem=("log-unreadable", f"{shown(task.path)}: {error.strerror or error}."))
+        told = refused(task.path, error)
+        return Done(problem=(told.reason, told.message))
 
 
 def _span(task: Span, allow: AllowList) -> Done:

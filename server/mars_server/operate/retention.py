@@ -40,7 +40,7 @@ def settled(log: Closed, positions: Mapping[str, int], weeks: Collection[str]) -
     """
     week = week_of(log.day)
     closed = week in weeks or week < FIRST_WEEK
-    return closed and positions.get(log.token) == log.size and _id(log.path) == log.token
+    return closed and positions.get(log.token) == log.size
 
 
 def _id(path: Path) -> str | None:
@@ -53,7 +53,11 @@ def retain(
     folder: Path, positions: Mapping[str, int], weeks: Collection[str], remove: bool = True
 ) -> list[Closed]:
     """Deletes (or with ``remove=False`` only lists) what is settled. Raises ``OSError``."""
-    gone = [log for log in closed_logs(folder) if settled(log, positions, weeks)]
+    gone = [
+        log
+        for log in closed_logs(folder)
+        if settled(log, positions, weeks) and _id(log.path) == log.token
+    ]
     for log in gone:
         if remove:
             log.path.unlink(missing_ok=True)

@@ -127,6 +127,21 @@ def test_the_file_that_another_user_owns_is_named(tmp_path: Path, command: tuple
     assert f"{closed} belongs to nobody" in done.stderr
 
 
+@pytest.mark.skipif(not LESS, reason="needs files of another user")
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_log_that_is_closed_to_this_user_says_what_to_do(tmp_path: Path, folder: bool) -> None:
+    log = tmp_path / "logs/a.log"
+    log.parent.mkdir()
+    log.write_bytes(line())
+    closed = log.parent if folder else log
+    os.chown(closed, 65534, 65534)
+    closed.chmod(0o600)
+    arguments = [*LESS, *PROGRAM, "count", str(closed), "--dry-run", "--product"]
+    done = subprocess.run([*arguments, product(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"{closed} cannot be read (Permission denied; count it as a user" in done.stderr
+
+
 @pytest.mark.parametrize("open_elsewhere", [False, True])
 def test_a_reader_needs_no_right_to_write(tmp_path: Path, open_elsewhere: bool) -> None:
     folder = tmp_path / "db"

@@ -165,8 +165,8 @@ def test_a_journal_that_cannot_be_read_is_told_from_the_start_until_it_can_be(
     (tmp_path / JOURNAL_FILE).rmdir()
     session(engine, world.clock, DAY)
     assert world.server.visits
-    mars.start()
     turns.clear()
+    mars.start()
     until(lambda: turns, 10)
     mars.stop()
     assert reason(mars) is None

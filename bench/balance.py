@@ -21,14 +21,14 @@ from mars import factory
 from mars.errors import TransportError
 from mars.ports import Request
 from mars.testing.publisher import Publisher
-from mars.testing.tornet import TorNetwork, TorProcess
-from mars.testing.tornet.network import RELAYS
-from mars.testing.tornet.process import wait_until
 from mars.trust import TrustState, accept
 from mars.wire.request import HTTPRequest
 from mars_server.onion.balance import OB_CONFIG, backend_config
 from mars_server.onion.control import connected
 from mars_server.onion.folder import SECRET
+from testbed.tornet import TorNetwork, TorProcess
+from testbed.tornet.network import RELAYS
+from testbed.tornet.process import wait_until
 from tests.server.serving import kit
 
 VOTE_EVERY = 20

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
-from mars.testing.chance import SeededChance
+from mars.testing.memory import SeededChance
 from mars.wire.times import DAY
 from mars.wire.variables import install_age
 

@@ -26,7 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mars.testing.tornet import tor_network
+from testbed.tornet import tor_network
 
 ROOT = Path(__file__).parent.parent
 SUITES = {"12": "bookworm", "13": "trixie"}

@@ -24,11 +24,11 @@ from pathlib import Path
 
 from mars.factory import fetcher, openpgp
 from mars.ports import Request
-from mars.testing.interpreters import found, not_found
 from mars.testing.publisher import Publisher
-from mars.testing.tornet import tor_network
 from mars.trust import TrustState, verify
 from mars.wire.request import HTTPRequest
+from testbed.interpreters import found, not_found
+from testbed.tornet import tor_network
 
 IMPORTS = 15
 """Runs of each side."""

@@ -38,12 +38,12 @@ from mars import factory
 from mars.errors import TransportError
 from mars.ports import Request
 from mars.testing.publisher import Publisher
-from mars.testing.tornet import TorNetwork, tor_network
-from mars.testing.tornet.network import connect as bootstrap
 from mars.trust import TrustState, accept
 from mars.wire.request import HTTPRequest
 from mars_server.onion.folder import hostname
 from scripts import remove_protections
+from testbed.tornet import TorNetwork, tor_network
+from testbed.tornet.network import connect as bootstrap
 from tests.server.counting.test_power_cuts import SETTINGS, PowerCuts
 from tests.server.serving import kit
 from tests.server.serving.load import Load

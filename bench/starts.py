@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from mars.testing.machine import Shares, live
+from testbed.machine import Shares, live
 
 MACHINES = {"always": 20, "office": 200, "short": 300, "brief": 60}
 """How many of each are simulated."""

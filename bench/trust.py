@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from mars.factory import openpgp
 from mars.ports import OpenPGPVerdict
-from mars.testing.packets import PacketKey
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
 from mars.trust import Question, TrustState, UnansweredError, accept, verify
 from mars.wire import ed25519, envelope
 from mars.wire.envelope import Envelope, pae
 from mars.wire.keys import KeySet
 from mars.wire.motd import Message, Target
+from testbed.packets import PacketKey
 
 LIMIT = 3.0
 """``accept`` may cost this many times the bare verifications."""

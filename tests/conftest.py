@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mars.testing.tornet import TorNetwork, tor_network
+from testbed.tornet import TorNetwork, tor_network
 
 ROOT = Path(__file__).resolve().parent.parent
 _LOCAL_NAMES = frozenset({"localhost", "", "0.0.0.0", "::"})  # the last three: "this machine"

@@ -174,6 +174,36 @@ def test_the_client_alone_in_an_empty_environment_fetches(
     _runs(home / "bin" / CLIENT.command, tmp_path)
 
 
+LOADED = """
+import importlib, sys
+from importlib.metadata import packages_distributions
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+owners = packages_distributions()
+print(*{owner for name in [*sys.modules] for owner in owners.get(name.partition(".")[0], ())})
+"""
+
+
+def test_the_testing_kit_is_what_the_docs_teach_and_needs_nothing_but_the_client(
+    wheels: dict[str, Path], tmp_path: Path
+) -> None:
+    """What only this repository's tests, bench and demo use is in ``testbed``, in no wheel."""
+    page = (ROOT / "docs" / "embedding.md").read_text("utf-8").partition("## Testing your")[2]
+    taught = [f"mars.testing.{name}" for name in re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)]
+    files = {f"{name.replace('.', '/')}.py" for name in (*taught, "mars.testing.__init__")}
+    archive = zipfile.ZipFile(wheels[CLIENT.name])
+    assert {name for name in archive.namelist() if name.startswith("mars/testing/")} == files
+    python, _ = _installed(tmp_path, wheels[CLIENT.name])
+    loaded = subprocess.run(
+        [python, "-c", LOADED, *taught], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert loaded.returncode == 0, loaded.stderr
+    assert set(map(canonicalize_name, loaded.stdout.split())) <= {
+        CLIENT.name,
+        *_pins(CLIENT.lock()),
+    }
+
+
 def test_the_wheels_in_an_empty_environment_run_the_three_commands(
     wheels: dict[str, Path], tmp_path: Path
 ) -> None:

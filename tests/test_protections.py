@@ -5,30 +5,18 @@ Here two rows run; ``make soak ARGS=protections`` takes every protection out.
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from scripts import remove_protections as script
 
 
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """``scripts/`` is in no package that is installed."""
-    monkeypatch.syspath_prepend(ROOT)
-    return importlib.import_module("scripts.remove_protections")
-
-
-def test_every_guard_is_found_and_every_numbered_row_stands_in_the_table(
-    script: ModuleType,
-) -> None:
+def test_every_guard_is_found_and_every_numbered_row_stands_in_the_table() -> None:
     script.check(script.load())
 
 
-def test_a_guard_that_has_gone_or_a_row_without_an_entry_is_told(script: ModuleType) -> None:
+def test_a_guard_that_has_gone_or_a_row_without_an_entry_is_told() -> None:
     table = script.load()
     first, *others = table.protections
     gone = replace(table, protections=(replace(first, changes=(("no such text", ""),)), *others))
@@ -39,7 +27,7 @@ def test_a_guard_that_has_gone_or_a_row_without_an_entry_is_told(script: ModuleT
         script.check(replace(table, none=untold))
 
 
-def test_without_their_protections_two_rows_fail(script: ModuleType) -> None:
+def test_without_their_protections_two_rows_fail() -> None:
     told: list[str] = []
     results = script.trial(["A7", "C6"], told.append)
     assert [each.noticed.verdict for each in results] == ["noticed", "noticed"], told
@@ -47,6 +35,6 @@ def test_without_their_protections_two_rows_fail(script: ModuleType) -> None:
     assert "test_c06_lifetime_is_14_to_60_days" in told[1]
 
 
-def test_what_passes_or_takes_long_does_not_bite(script: ModuleType) -> None:
+def test_what_passes_or_takes_long_does_not_bite() -> None:
     verdicts = [script.Noticed(*run, "").verdict for run in ((0, 0.1), (1, 10.1), (2, 0.0))]
     assert verdicts == ["DOES NOT BITE", "TOO SLOW", "BREAKS THE RUN"]

@@ -15,7 +15,7 @@ from examples.demo.dashboard import dashboard
 from examples.demo.history import compare, count_and_publish, write_history
 from examples.demo.stage import DemoError, Stage
 from mars.errors import MarsError
-from mars.testing.tornet import tor_network
+from testbed.tornet import tor_network
 
 
 def main() -> int:

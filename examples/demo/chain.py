@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from examples.demo.stage import Stage, server, short
-from mars.testing.tornet import Control, TorNetwork
-from mars.testing.tornet.process import wait_until
+from testbed.tornet import Control, TorNetwork
+from testbed.tornet.process import wait_until
 
 PRODUCT = "examplemail"
 EXAMPLE_NEWS = Path(__file__).parents[2] / "motd" / "messages"

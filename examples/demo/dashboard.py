@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from examples.demo.stage import Stage, server
-from mars.testing.tornet.network import free_ports
+from testbed.tornet.network import free_ports
 
 TIMEOUT = 10.0
 """Seconds."""

@@ -10,11 +10,11 @@ from typing import Any
 from examples.demo.chain import RELEASES, Served
 from examples.demo.stage import Stage
 from mars import factory
-from mars.testing.chance import SeededChance
-from mars.testing.population import Plan, Population, simulate
+from mars.testing.memory import SeededChance
 from mars.wire.product import parse_product
 from mars.wire.query import AllowList
 from mars.wire.times import DAY
+from testbed.population import Plan, Population, simulate
 
 WEEK = 7 * DAY
 WEEKS = 12

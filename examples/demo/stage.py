@@ -13,7 +13,7 @@ from typing import Any
 
 from mars import factory
 from mars.console import safe
-from mars.testing.tornet.process import wait_until
+from testbed.tornet.process import wait_until
 
 COMMANDS = Path(sys.executable).parent
 """Where the three commands of this environment are."""

@@ -1,1 +1,1 @@
-"""In-memory and loopback parts that we ship so that nobody has to patch anything in a test."""
+"""The testing kit: what an application is tested with, in memory and on loopback."""

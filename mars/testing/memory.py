@@ -1,23 +1,29 @@
-"""Clock, store and server in memory, and sessions of a client that live among them.
+"""The ports of ``mars.ports`` in memory, and sessions of a client that live among them.
 
-The client's own engine runs unchanged; only time, files and the network are ours, so a year takes
-a second and every fault can be had for the asking.
+The client's own engine runs unchanged; only time, chance, files, OpenPGP and the network are ours,
+so a year takes a second and every fault can be had for the asking.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import random  # noqa: TID251 - the seeded twin of the one adapter that owns chance
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from mars import trial
 from mars.errors import MarsError, StateError, TransportError
-from mars.ports import Platform, Request, Response
+from mars.ports import OpenPGPVerdict, Platform, Request, Response
+from mars.wire import ed25519
 from mars.wire.times import DAY
 
 if TYPE_CHECKING:
     from mars.engine import Engine
+
+T = TypeVar("T")
 
 START = 1_795_219_200
 """2026-11-21T00:00:00Z."""
@@ -25,6 +31,9 @@ RESTLESS = 100
 """Looks in a row without sleeping, after which a session would never end."""
 PLACEHOLDER = "http://127.0.0.1/"
 """For a rehearsal where no server is known yet; nothing is ever sent to it."""
+_BEGIN = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nin-memory:"
+_END = "\n-----END PGP PUBLIC KEY BLOCK-----\n"
+_PACKET = b"\x88in-memory:"
 
 
 @dataclass
@@ -52,6 +61,22 @@ class MemoryClock:
     def step(self, seconds: int) -> None:
         """Somebody, or a time server, sets the wall clock."""
         self.wall += seconds
+
+
+class SeededChance:
+    """``mars.ports.Chance`` that draws the same again for the same seed. Never for the product."""
+
+    def __init__(self, seed: int) -> None:
+        self._source = random.Random(seed)  # noqa: S311 - simulations want repetition, not secrecy
+
+    def uniform(self, low: float, high: float) -> float:
+        return self._source.uniform(low, high)
+
+    def choice(self, items: Sequence[T]) -> T:
+        return self._source.choice(items)
+
+    def token(self, size: int) -> bytes:
+        return self._source.randbytes(size)
 
 
 @dataclass
@@ -114,6 +139,61 @@ class MemoryServer:
         if self.fault is not None:
             raise self.fault
         return Response(self.status, self.body, "memory")
+
+
+@dataclass(frozen=True)
+class MemoryKey:
+    """A secret OpenPGP key that no program but this module knows.
+
+    Its block is a text that looks armoured, its signature bytes that look like a packet. Inside is
+    an Ed25519 signature, so that a changed byte is found as gpg would find it.
+    """
+
+    seed: bytes = field(default_factory=ed25519.generate)
+
+    @property
+    def fingerprint(self) -> str:
+        """40 upper-case hex digits."""
+        return _fingerprint(ed25519.public_key(self.seed))
+
+    @property
+    def block(self) -> str:
+        """What stands for the armoured public key."""
+        return f"{_BEGIN}{ed25519.public_key(self.seed).hex()}{_END}"
+
+    def sign(self, message: bytes, at: int) -> bytes:
+        """A detached signature, made at Unix time ``at``."""
+        created = at.to_bytes(8, "big")
+        return _PACKET + created + ed25519.sign(self.seed, created + message)
+
+
+@dataclass
+class MemoryOpenPGP:
+    """``mars.ports.OpenPGP`` without a process, for tests that are not about gpg.
+
+    ``failure`` set to a reason makes every verdict that one (``openpgp-absent``, ``clock``).
+    """
+
+    failure: str | None = None
+    asked: int = 0
+    """How many verdicts were asked for."""
+
+    def verify(self, signature: bytes, message: bytes, keys: Sequence[str]) -> OpenPGPVerdict:
+        self.asked += 1
+        if self.failure is not None:
+            return OpenPGPVerdict(self.failure)
+        if list(keys) == [trial.KEY]:
+            return trial.VERDICT if signature == trial.SIGNATURE else OpenPGPVerdict("openpgp-bad")
+        head, created, proof = signature[:11], signature[11:19], signature[19:]
+        for block in keys:
+            public = bytes.fromhex(block.removeprefix(_BEGIN).removesuffix(_END))
+            if head == _PACKET and ed25519.verify(public, proof, created + message):
+                return OpenPGPVerdict(None, _fingerprint(public), int.from_bytes(created, "big"))
+        return OpenPGPVerdict("openpgp-bad")
+
+
+def _fingerprint(public: bytes) -> str:
+    return hashlib.sha256(public).hexdigest()[:40].upper()
 
 
 def machine(

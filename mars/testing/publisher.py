@@ -18,7 +18,7 @@ LIFETIME = 45 * DAY
 
 
 class OpenPGPKey(Protocol):
-    """``mars.testing.openpgp.MemoryKey``, or ``mars.testing.packets.PacketKey`` for real gpg."""
+    """``mars.testing.memory.MemoryKey``, or a key whose signatures real gpg can judge."""
 
     @property
     def fingerprint(self) -> str: ...

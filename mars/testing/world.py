@@ -9,9 +9,14 @@ from mars.client import Mars
 from mars.engine import Engine, Ports
 from mars.plan import App
 from mars.ports import Platform
-from mars.testing.chance import SeededChance
-from mars.testing.memory import MemoryClock, MemoryServer, MemoryStore, machine
-from mars.testing.openpgp import MemoryOpenPGP
+from mars.testing.memory import (
+    MemoryClock,
+    MemoryOpenPGP,
+    MemoryServer,
+    MemoryStore,
+    SeededChance,
+    machine,
+)
 from mars.testing.publisher import Publisher
 from mars.wire.motd import Motd
 

@@ -13,10 +13,10 @@ import pytest
 from mars.errors import TransportError
 from mars.factory import fetcher
 from mars.ports import Request
-from mars.testing.tornet import Control, Onion, TorNetwork
-from mars.testing.tornet.network import free_ports
 from mars.wire import socks5
 from mars.wire.request import HTTPRequest, request_bytes
+from testbed.tornet import Control, Onion, TorNetwork
+from testbed.tornet.network import free_ports
 
 pytestmark = pytest.mark.tor
 BODY = b'{"news": "through three hops"}'

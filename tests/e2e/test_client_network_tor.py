@@ -23,9 +23,9 @@ from mars.factory import fetcher, find_tor, system_chance, system_clock
 from mars.ports import Request, Tor, TorSettings
 from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, Visit, answering, forward, ok
-from mars.testing.tornet import TorNetwork
-from mars.testing.tornet.process import find
 from mars.wire.request import HTTPRequest
+from testbed.tornet import TorNetwork
+from testbed.tornet.process import find
 
 pytestmark = pytest.mark.tor
 NETWORK_LINES = ("TestingTorNetwork", "DirAuthority", "AssumeReachable", "PathsNeeded", "GeoIP")
@@ -219,7 +219,7 @@ PASSWORDS = ("open sesame", 'C:\\new "tor"', "Sesam, öffne dich 目")
 @pytest.fixture(scope="module")
 def guarded(tornet: TorNetwork) -> Iterator[tuple[TorNetwork, str]]:
     """A client whose control port wants one of three passwords."""
-    from mars.testing.tornet.network import free_ports
+    from testbed.tornet.network import free_ports
 
     port = free_ports(1)[0]
     lines = [f"ControlPort 127.0.0.1:{port}"]

@@ -13,8 +13,8 @@ import pytest
 from mars import Mars, factory
 from mars.testing.memory import machine
 from mars.testing.publisher import Publisher
-from mars.testing.tornet import TorNetwork
 from mars.wire.targeting import Shown
+from testbed.tornet import TorNetwork
 
 pytestmark = pytest.mark.tor
 

@@ -21,11 +21,11 @@ from typing import Any, Self
 import pytest
 
 from mars import factory
-from mars.testing.packets import PacketKey
 from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, answering, ok
-from mars.testing.tornet import TorNetwork
 from mars.wire.motd import Message
+from testbed.packets import PacketKey
+from testbed.tornet import TorNetwork
 
 pytest.importorskip("tkinter", reason="this Python has no Tk")
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from mars.testing.tornet import TorNetwork
-from mars.testing.tornet.process import wait_until
+from testbed.tornet import TorNetwork
+from testbed.tornet.process import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = Path(sys.executable).parent

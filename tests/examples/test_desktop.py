@@ -54,7 +54,6 @@ def display() -> Iterator[str]:
 @pytest.fixture
 def root(display: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tk.Tk]:
     monkeypatch.setenv("DISPLAY", display)
-    monkeypatch.syspath_prepend(ROOT)
     window = tk.Tk(screenName=display)
     window.tk.call("tk", "scaling", 1.33)
     yield window

@@ -24,7 +24,7 @@ import atheris
 
 with atheris.instrument_imports(include=["mars.wire", "mars.trust"]):
     from mars.errors import StateError, TrustError, WireError
-    from mars.testing.openpgp import MemoryOpenPGP
+    from mars.testing.memory import MemoryOpenPGP
     from mars.testing.publisher import EXAMPLE_NOW, Publisher
     from mars.trust import TrustState, accept, verify
     from mars.wire import envelope, strictjson

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mars.testing.audit import NetworkAudit
+from testbed.audit import NetworkAudit
 
 _AUDIT = NetworkAudit()
 

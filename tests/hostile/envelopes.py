@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mars.errors import MarsError, TrustError, WireError
-from mars.testing.openpgp import MemoryOpenPGP
+from mars.testing.memory import MemoryOpenPGP
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
 from mars.trust import TrustState, verify
 from mars.trust.rules import Accepted

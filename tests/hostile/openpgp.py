@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mars.adapters.gpg import GnuPG
-from mars.testing.packets import EARLY, PacketKey
 from mars.testing.publisher import EXAMPLE_NOW
 from mars.wire.envelope import pae
 from mars.wire.times import DAY
+from testbed.packets import EARLY, PacketKey
 
 NOW = EXAMPLE_NOW
 MESSAGE = pae("text/plain", b"line one\nline two\n")

@@ -11,8 +11,7 @@ import pytest
 
 from mars.errors import WireError
 from mars.factory import openpgp as installed_gnupg
-from mars.testing.openpgp import MemoryKey, MemoryOpenPGP
-from mars.testing.packets import PacketKey
+from mars.testing.memory import MemoryKey, MemoryOpenPGP
 from mars.testing.publisher import Publisher, ed25519_signature
 from mars.trust import TrustState, signers, verify
 from mars.wire import ed25519, envelope
@@ -20,6 +19,7 @@ from mars.wire import motd as motds
 from mars.wire.envelope import KEYS_TYPE, MOTD_TYPE, Signature, pae
 from mars.wire.keys import KeysDocument, KeySet, TrustRoot, keyid
 from mars.wire.times import DAY
+from testbed.packets import PacketKey
 from tests.hostile.envelopes import NOW, SEEDS, edited, judge, opened, plain, reason
 
 ORDER = 2**252 + 27742317777372353535851937790883648493

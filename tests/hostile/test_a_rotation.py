@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mars.testing.openpgp import MemoryKey
+from mars.testing.memory import MemoryKey
 from mars.testing.publisher import Publisher, ed25519_signature
 from mars.wire.envelope import KEYS_TYPE, MOTD_TYPE, Signature, pae
 from mars.wire.keys import TrustRoot

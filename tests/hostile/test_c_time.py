@@ -13,7 +13,7 @@ import pytest
 from mars import schedule
 from mars import state as states
 from mars.errors import MarsError, StateError
-from mars.testing.openpgp import MemoryKey, MemoryOpenPGP
+from mars.testing.memory import MemoryKey, MemoryOpenPGP
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
 from mars.trust import Accepted, Equivocation, RefusedError, TrustState, verify
 from mars.wire import envelope, times

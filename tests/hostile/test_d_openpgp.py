@@ -14,8 +14,13 @@ import pytest
 from mars.adapters.gpg import GnuPG, dearmour, judge, key_created
 from mars.errors import MarsError
 from mars.ports import OpenPGPVerdict
-from mars.testing.openpgp import MemoryKey, MemoryOpenPGP
-from mars.testing.packets import (
+from mars.testing.memory import MemoryKey, MemoryOpenPGP
+from mars.testing.publisher import Publisher
+from mars.trust import Accepted, TrustState, verify
+from mars.wire import envelope
+from mars.wire.envelope import Signature, pae
+from mars.wire.times import DAY
+from testbed.packets import (
     EARLY,
     MD5,
     PUBLIC_KEY,
@@ -29,11 +34,6 @@ from mars.testing.packets import (
     notation,
     packet,
 )
-from mars.testing.publisher import Publisher
-from mars.trust import Accepted, TrustState, verify
-from mars.wire import envelope
-from mars.wire.envelope import Signature, pae
-from mars.wire.times import DAY
 from tests.hostile.openpgp import BOTH, KEY, MESSAGE, NOW, PAST, bad, good
 
 

@@ -18,9 +18,9 @@ import pytest
 
 from mars.adapters.gpg import MAX_SIGNATURE, GnuPG
 from mars.errors import MarsError
-from mars.testing.packets import PacketKey
 from mars.testing.publisher import Publisher
 from mars.trust import TrustState, verify
+from testbed.packets import PacketKey
 from tests.hostile.openpgp import BOTH, KEY, MESSAGE, NOW, PAST, bad, good
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from mars.errors import TransportError
 from mars.factory import fetcher
 from mars.ports import Request
-from mars.testing.audit import NetworkAudit
 from mars.testing.socks import Handler, SocksServer, Visit, answering, ok, read_request
 from mars.wire.request import HTTPRequest, request_bytes
+from testbed.audit import NetworkAudit
 from tests.hostile.transport import (
     ENDLESS,
     ONION,

@@ -14,8 +14,7 @@ import pytest
 from mars import factory
 from mars import state as states
 from mars.adapters.gpg import GnuPG
-from mars.testing.memory import machine, session
-from mars.testing.openpgp import MemoryKey, MemoryOpenPGP
+from mars.testing.memory import MemoryKey, MemoryOpenPGP, machine, session
 from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, answering, ok
 from mars.testing.world import World

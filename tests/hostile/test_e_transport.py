@@ -14,9 +14,9 @@ import pytest
 from mars.errors import ConfigError, MarsError, TransportError
 from mars.factory import fetcher
 from mars.ports import Request
-from mars.testing.audit import NetworkAudit
 from mars.testing.socks import Handler, SocksServer, Visit, answering, exactly, ok, read_request
 from mars.wire.request import HEADERS, HTTPRequest, request_bytes
+from testbed.audit import NetworkAudit
 from tests.hostile.transport import (
     ONION,
     ROOT,

@@ -11,8 +11,7 @@ import pytest
 from mars import consent
 from mars.engine import STATE_FILE
 from mars.errors import ConfigError, ConsentError
-from mars.testing.chance import SeededChance
-from mars.testing.memory import START, machine, session
+from mars.testing.memory import START, SeededChance, machine, session
 from mars.testing.world import World
 from mars.wire import variables
 from mars.wire.variables import NAMES, Facts

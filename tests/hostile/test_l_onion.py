@@ -15,12 +15,12 @@ import socks
 from mars import factory
 from mars.errors import ConfigError, MarsError, TransportError
 from mars.ports import Request
-from mars.testing.tornet import TorNetwork
-from mars.testing.tornet.network import connect as bootstrap
 from mars.wire.request import HTTPRequest
 from mars_server.common.limits import Limits
 from mars_server.onion.control import connected
 from mars_server.onion.folder import hostname
+from testbed.tornet import TorNetwork
+from testbed.tornet.network import connect as bootstrap
 from tests.server.serving import kit
 
 PATIENCE = 60.0

@@ -10,10 +10,9 @@ import pytest
 
 from mars import schedule
 from mars.schedule import HOUR, Schedule
-from mars.testing.chance import SeededChance
-from mars.testing.machine import EARLY, Shares, live
-from mars.testing.memory import START, MemoryClock
+from mars.testing.memory import START, MemoryClock, SeededChance
 from mars.wire.times import DAY
+from testbed.machine import EARLY, Shares, live
 
 DRAWS = 20_000
 

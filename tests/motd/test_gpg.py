@@ -21,8 +21,8 @@ import psutil
 import pytest
 
 from mars.errors import StateError
-from mars.testing.tornet.process import wait_until
 from mars_motd import gpg
+from testbed.tornet.process import wait_until
 
 MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
 REAL = shlex.quote(shutil.which("gpg") or "")

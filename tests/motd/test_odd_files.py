@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from mars.errors import ConfigError
-from mars.testing.packets import PacketKey
 from mars_motd import files, packets, passphrases
+from testbed.packets import PacketKey
 
 Run = Callable[..., Any]
 MARCH = "2026-03-01T00:00:00Z"

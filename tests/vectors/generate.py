@@ -18,7 +18,6 @@ from typing import Any
 
 from mars.errors import MarsError
 from mars.ports import OpenPGP, OpenPGPVerdict
-from mars.testing.packets import PacketKey
 from mars.testing.publisher import EXAMPLE_NOW, Publisher, ed25519_signature
 from mars.trust import Accepted, RefusedError, TrustState, verify
 from mars.trust.reasons import REASONS
@@ -28,6 +27,7 @@ from mars.wire.envelope import KEYS_TYPE, Envelope, Signature, pae
 from mars.wire.keys import TrustRoot
 from mars.wire.motd import Message, Target
 from mars.wire.times import DAY, format_time
+from testbed.packets import PacketKey
 
 HERE = Path(__file__).parent
 NOW = EXAMPLE_NOW
@@ -380,7 +380,7 @@ def main(arguments: list[str]) -> int:
     if check:
         differing = sorted(name for name in due.keys() | there if due.get(name) != there.get(name))
         for name in differing:
-            print(f"{name} differs; run python {HERE.name}/generate.py", file=sys.stderr)
+            print(f"{name} differs; run python -m tests.vectors.generate", file=sys.stderr)
         return int(bool(differing))
     for name in there.keys() - due.keys():
         (HERE / name).unlink()

@@ -63,6 +63,6 @@ def test_there_is_a_vector_for_every_reason() -> None:
 
 
 def test_vectors_are_what_the_generator_writes() -> None:
-    command = [sys.executable, str(HERE / "generate.py"), "--check"]
-    done = subprocess.run(command, capture_output=True, timeout=120)
+    command = [sys.executable, "-m", "tests.vectors.generate", "--check"]
+    done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr.decode()

@@ -13,9 +13,9 @@ import pytest
 
 from mars.factory import fetcher
 from mars.ports import Request
-from mars.testing.interpreters import Interpreter, found, not_found
 from mars.testing.socks import SocksServer, answering, ok
 from mars.wire.request import HTTPRequest, request_bytes
+from testbed.interpreters import Interpreter, found, not_found
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests/mars/golden"

@@ -77,10 +77,11 @@ def test_the_ten_lines_survive_a_switch_that_stops_everything(tmp_path: Path, sw
     assert "GET" not in done.stdout
 
 
-def test_the_lines_for_tests_of_applications_run(tmp_path: Path) -> None:
-    done = run(blocks()[1], tmp_path)
-    assert done.stderr == ""
-    assert done.returncode == 0
+@pytest.mark.parametrize("lines", blocks()[1:], ids=["memory", "sockets"])
+def test_the_lines_for_tests_of_applications_run(tmp_path: Path, lines: str) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = run(lines, tmp_path, PATH=path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_privacy_page_is_what_the_code_says() -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from mars.testing.packets import PacketKey
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
 from mars.trust.reasons import REASONS
 from mars.wire import ed25519
 from mars.wire.keys import KeysDocument, TrustRoot, keyid
+from testbed.packets import PacketKey
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "wire-format.md").read_text(encoding="utf-8")

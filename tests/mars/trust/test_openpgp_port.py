@@ -11,12 +11,12 @@ from mars.adapters.gpg import GnuPG
 from mars.errors import MarsError
 from mars.factory import openpgp as installed
 from mars.ports import OpenPGP, OpenPGPVerdict
-from mars.testing.openpgp import MemoryKey, MemoryOpenPGP
-from mars.testing.packets import EARLY, PacketKey, armour
+from mars.testing.memory import MemoryKey, MemoryOpenPGP
 from mars.testing.publisher import EXAMPLE_NOW, OpenPGPKey, Publisher
 from mars.trust import Question, TrustState, UnansweredError, accept, verify
 from mars.wire import envelope
 from mars.wire.envelope import Signature, pae
+from testbed.packets import EARLY, PacketKey, armour
 
 NOW = EXAMPLE_NOW
 PAST = EARLY + 86_400

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mars.errors import MarsError, StateError, TrustError, WireError
-from mars.testing.openpgp import MemoryKey, MemoryOpenPGP
+from mars.testing.memory import MemoryKey, MemoryOpenPGP
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
 from mars.trust import Equivocation, TrustState, accept, verify
 from mars.wire import envelope, strictjson, targeting, times

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from mars.errors import MarsError
-from mars.testing.openpgp import MemoryKey, MemoryOpenPGP
+from mars.testing.memory import MemoryKey, MemoryOpenPGP
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
 from mars.trust import Accepted, Equivocation, RefusedError, TrustState, signers, verify
 from mars.trust.chain import current_keys

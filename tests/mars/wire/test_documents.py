@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mars.errors import WireError
-from mars.testing.openpgp import MemoryKey
+from mars.testing.memory import MemoryKey
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
 from mars.wire import ed25519, envelope, times
 from mars.wire.envelope import Envelope, Signature, pae

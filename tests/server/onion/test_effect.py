@@ -8,11 +8,11 @@ from stem.descriptor.hidden_service import HiddenServiceDescriptorV3
 
 from mars import factory
 from mars.ports import Request
-from mars.testing.tornet import TorNetwork
 from mars.wire.request import HTTPRequest
 from mars_server.onion.control import connected
 from mars_server.onion.folder import hostname
 from mars_server.onion.settings import OnionSettings, holds, options
+from testbed.tornet import TorNetwork
 from tests.server.serving import kit
 
 

@@ -22,12 +22,12 @@ import pytest
 from mars import factory
 from mars.errors import TransportError
 from mars.ports import Request, Response
-from mars.testing.tornet import TorNetwork
-from mars.testing.tornet.process import find, wait_until
 from mars.wire.request import HTTPRequest
 from mars_server.onion.folder import hostname
 from mars_server.onion.keeper import ensure
 from mars_server.onion.settings import OnionSettings
+from testbed.tornet import TorNetwork
+from testbed.tornet.process import find, wait_until
 from tests.server.serving import kit
 from tests.server.serving.test_fronts import ROOT, Front, front
 

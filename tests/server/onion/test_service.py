@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from mars.errors import ConfigError, StateError, WireError
-from mars.testing.tornet import TorNetwork
 from mars_server.onion import folder as keys
 from mars_server.onion.balance import MOST_BACKENDS, backend_config, balancer_config
 from mars_server.onion.control import connected
@@ -24,6 +23,7 @@ from mars_server.onion.settings import (
     with_service,
     without_service,
 )
+from testbed.tornet import TorNetwork
 from tests.server.serving import kit
 
 MINE = OnionSettings("/var/lib/tor/mine", "unix:/run/mars/s")

@@ -1,6 +1,6 @@
 """How often the truth lies in the interval, over a grid of simulated populations.
 
-Each population fetches by the client's own schedule (``mars.testing.population``); ten weeks of
+Each population fetches by the client's own schedule (``testbed.population``); ten weeks of
 it are estimated from the exact hits without rounding (which is never published), and as they are
 published: from floored hits, rounded outward. ``make bench ARGS=coverage`` runs the whole grid,
 the tests a short slice of it. The standard error of a coverage is taken between populations, since
@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from statistics import fmean, stdev
 
-from mars.testing.chance import SeededChance
-from mars.testing.population import Plan, simulate
+from mars.testing.memory import SeededChance
 from mars.wire.times import DAY
 from mars_server.common.calendar import week_of
 from mars_server.tables.estimate import DEFAULT, across, bounds, bunched
 from mars_server.tables.fetch_intervals import Period, hits_per_installation, laws
 from mars_server.tables.floor import floor
+from testbed.population import Plan, simulate
 
 MONDAY = 1_780_272_000
 """2026-06-01T00:00:00Z."""

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mars.testing.chance import SeededChance
-from mars.testing.population import Plan, simulate
+from mars.testing.memory import SeededChance
 from mars.testing.publisher import Publisher
 from mars.wire.times import DAY
 from mars_server.common.calendar import following
@@ -29,6 +28,7 @@ from mars_server.tables.fetch_intervals import (
 )
 from mars_server.tables.floor import floor
 from mars_server.tables.signed_documents import Served, decode, encode
+from testbed.population import Plan, simulate
 from tests.server.publication import kit
 
 FIRST = "2026-W23"

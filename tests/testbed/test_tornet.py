@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,12 +19,13 @@ import pytest
 import requests
 
 from mars.errors import StateError
-from mars.testing.tornet import TorNetwork, tor_network
-from mars.testing.tornet.process import find, wait_until
+from testbed.tornet import TorNetwork, tor_network
+from testbed.tornet.process import find, wait_until
 
+ROOT = Path(__file__).parents[2]
 START = """
 import sys
-from mars.testing.tornet import tor_network
+from testbed.tornet import tor_network
 def progress(step):
     print(step, flush=True)
 with tor_network(progress) as net:
@@ -88,6 +91,7 @@ def test_no_tor_has_a_connection_beyond_loopback(tornet: TorNetwork) -> None:
 def _start_in_child() -> tuple[subprocess.Popen[str], Path, list[int]]:
     child = subprocess.Popen(
         [sys.executable, "-c", START],
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -123,6 +127,22 @@ def test_when_the_owner_is_killed_tor_ends_by_itself_and_the_next_start_sweeps()
     assert not folder.exists()
 
 
+def test_a_folder_is_swept_by_its_lock_and_not_by_the_number_in_its_name() -> None:
+    """A process's number comes again, and is another's in another container."""
+    nobody = subprocess.Popen(["true"])
+    nobody.wait()
+    folder = Path(tempfile.mkdtemp(prefix=f"mars-tornet-{nobody.pid}-", dir="/tmp"))
+    with (folder / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RuntimeError), tor_network(_interrupt):
+            pass
+        assert folder.exists()
+    mine = folder.rename(folder.with_name(f"mars-tornet-{os.getpid()}-left"))
+    with pytest.raises(RuntimeError), tor_network(_interrupt):
+        pass
+    assert not mine.exists()
+
+
 def _interrupt(step: str) -> None:
     raise RuntimeError(step)
 
@@ -134,11 +154,11 @@ def test_a_start_that_is_broken_off_leaves_nothing(at: str) -> None:
         if step.startswith(at):
             raise KeyboardInterrupt
 
-    before = set(Path("/tmp").glob(f"mars-tor-{os.getpid()}-*"))
+    before = set(Path("/tmp").glob(f"mars-tornet-{os.getpid()}-*"))
     children = {child.pid for child in psutil.Process().children(recursive=True)}
     with pytest.raises(KeyboardInterrupt), tor_network(interrupt):
         pass
-    assert set(Path("/tmp").glob(f"mars-tor-{os.getpid()}-*")) == before
+    assert set(Path("/tmp").glob(f"mars-tornet-{os.getpid()}-*")) == before
     after = [c for c in psutil.Process().children(recursive=True) if c.pid not in children]
     assert all(_gone(child.pid) for child in after), after
 

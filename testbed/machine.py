@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from mars import schedule
 from mars.ports import Chance
 from mars.schedule import HOUR
-from mars.testing.chance import SeededChance
-from mars.testing.memory import START, MemoryClock
+from mars.testing.memory import START, MemoryClock, SeededChance
 from mars.wire.times import DAY
 
 EARLY = 300

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mars.adapters.system import SystemClock
 from mars.errors import StateError
-from mars.testing.tornet.control import Control
+from testbed.tornet.control import Control
 
 POLL = 0.05
 """Seconds between two looks at something that takes a moment."""

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mars.testing.chance import SeededChance
-from mars.testing.population import Plan, World, exponential, simulate
+from mars.testing.memory import SeededChance
 from mars.wire.product import Product
 from mars.wire.query import AllowList
 from mars.wire.times import DAY
+from testbed.population import Plan, World, exponential, simulate
 
 START = 1_780_272_000  # 2026-06-01T00:00:00Z, a Monday
 MEAN_DAYS = 6.5

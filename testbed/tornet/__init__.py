@@ -11,8 +11,8 @@ public Tor network, and nothing but loopback is connected to.
 
 from __future__ import annotations
 
-from mars.testing.tornet.control import Control, ControlError
-from mars.testing.tornet.network import Onion, TorNetwork, tor_network
-from mars.testing.tornet.process import TorProcess
+from testbed.tornet.control import Control, ControlError
+from testbed.tornet.network import Onion, TorNetwork, tor_network
+from testbed.tornet.process import TorProcess
 
 __all__ = ["Control", "ControlError", "Onion", "TorNetwork", "TorProcess", "tor_network"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -15,18 +16,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from mars.adapters.system import SystemClock
 from mars.errors import MarsError, StateError
-from mars.testing.tornet import torrc
-from mars.testing.tornet.control import Control
-from mars.testing.tornet.process import TorProcess, environment, find, wait_until
+from testbed.tornet import torrc
+from testbed.tornet.control import Control
+from testbed.tornet.process import TorProcess, environment, find, wait_until
 
 Progress = Callable[[str], None]
 
 RELAYS = 5
 """Beside the authority, all of them exits. Three are a path; fewer than three never worked."""
-PREFIX = "mars-tor-"
+PREFIX = "mars-tornet-"
 ROOT = Path("/tmp")  # noqa: S108 - a control socket's path may have 107 characters; mkdtemp is 0700
 DESCRIPTORS = 2
 """Of each onion service: one for this time period and one for the next."""
@@ -75,7 +77,7 @@ class TorNetwork:
     """One authority, relays, a client tor and a service tor. See ``tor_network``."""
 
     def __init__(self, progress: Progress, relays: int) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=ROOT))
+        self.folder, self._lock = _own_folder()
         self.processes: list[TorProcess] = []
         self._progress = progress
         self._relays = relays
@@ -135,6 +137,7 @@ class TorNetwork:
         for process in self.processes:
             process.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._lock.close()
 
     def add_client(self, name: str, extra: Sequence[str] = ()) -> TorProcess:
         """One more tor with a SOCKS port (``socks_port``), bootstrapped; ends with the network.
@@ -296,13 +299,41 @@ def _await_publication(control: Control, address: str, routers: int) -> None:
         done += words[:1] == ["HS_DESC"] and words[1:3] == ["UPLOADED", address]
 
 
+def _own_folder() -> tuple[Path, BinaryIO]:
+    """A new folder and its lock; another one where a sweep came before the lock was taken."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=ROOT))
+        with suppress(FileNotFoundError):
+            lock = _locked(folder)
+            if lock is not None:
+                if folder.exists():
+                    return folder, lock
+                lock.close()
+
+
+def _locked(folder: Path) -> BinaryIO | None:
+    """The lock of a network's folder, or None where its owner holds it.
+
+    The system gives a flock up when its owner ends, however that dies. A process id would not do:
+    numbers come again, and containers that share a folder do not see each other's.
+    """
+    lock = (folder / "lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
 def _sweep() -> None:
-    """Removes what a killed process of ours left behind: its folder bears its process id."""
-    for folder in ROOT.glob(f"{PREFIX}*-*"):
-        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
-        if owner.isdigit() and not Path("/proc", owner).exists():
-            with suppress(OSError):
-                shutil.rmtree(folder)
+    """Removes what killed processes left behind."""
+    for folder in ROOT.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            lock = _locked(folder)
+            if lock is not None:
+                with lock:
+                    shutil.rmtree(folder)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ bench: $(STAMP)
 	@$(BIN)/python -m bench $(ARGS)
 
 docs: $(STAMP)
-	@$(BIN)/python scripts/docs.py
+	@$(BIN)/python -m scripts.docs
 
 fuzz: $(STAMP)
 	@bash scripts/fuzz.sh

@@ -1,6 +1,6 @@
 """Writes the generated pages of docs/ and checks the links of every page.
 
-``python scripts/docs.py`` writes; with ``--check`` nothing is written and a page that is out of
+``python -m scripts.docs`` writes; with ``--check`` nothing is written and a page that is out of
 date is a fault. Exit code 1 where there is a fault.
 """
 
@@ -17,6 +17,8 @@ from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 import click
+
+from scripts import remove_protections
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 96
@@ -134,8 +136,54 @@ def _folders() -> Iterator[tuple[str, str, list[str]]]:
             yield init.parent.relative_to(ROOT).as_posix(), said.replace("``", "`"), names
 
 
+GROUPS = {
+    "A": ("The envelope and Ed25519", "the-envelope-and-ed25519-a"),
+    "B": ("The payload", "the-payload-b"),
+    "C": ("Time", "time-c"),
+    "D": ("OpenPGP", "openpgp-d"),
+    "E": ("The fetch, the schedule and the state", "the-fetch-e1e16"),
+    "F": ("Consent and metrics", "consent-and-metrics-f"),
+    "G": ("Serving and the access log", "serving-and-the-access-log-g"),
+    "H": ("Counting and publication", "counting-and-publication-h-k"),
+    "K": ("The pages", "publication-and-the-pages-h2h14-k"),
+    "L": ("The onion service and operations", "the-onion-service-and-operations-l"),
+}
+"""Titles of the groups of rows, and their headings in docs/threat-model.md."""
+
+
+def attacks_page() -> str:
+    """docs/attacks.md: each row of the threat model with the tests that try it, as they say."""
+    parts = [
+        "# Attacks",
+        (
+            "Written by `make docs` from the names of the tests: what they try, and what must come "
+            "of it. A row keeps its number for good; `make test ARGS='-k _a07_'` runs the tests of "
+            "A7."
+        ),
+    ]
+    found = {row: _attempts(tests) for row, tests in remove_protections.attempts().items()}
+    untried = remove_protections.load().none
+    every = {**{row: f"no test: {why}" for row, why in untried.items()}, **found}
+    for group, (title, heading) in GROUPS.items():
+        rows = sorted((row for row in every if row[0] == group), key=lambda row: int(row[1:]))
+        table = ["| row | tests |", "|---|---|", *(f"| {row} | {every[row]} |" for row in rows)]
+        parts += [f"## {group}. [{title}](threat-model.md#{heading})", "\n".join(table)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _attempts(tests: list[tuple[str, str]]) -> str:
+    """Words of the tests of one row, file by file."""
+    by_file: dict[str, list[str]] = {}
+    for file, words in tests:
+        by_file.setdefault(file, []).append(words)
+    return "<br>".join(
+        f"{'; '.join(words)} ([{Path(file).stem}](../{file}))" for file, words in by_file.items()
+    )
+
+
 GENERATED = {
     "docs/architecture.md": architecture_page,
+    "docs/attacks.md": attacks_page,
     "docs/commands.md": commands_page,
     "docs/licences.md": licences_page,
 }

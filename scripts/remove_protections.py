@@ -41,7 +41,7 @@ MOST_SHOWN = 90
 LATER = 10.0
 """Seconds by which a changed file is younger, so that no compiled copy of it is taken."""
 
-_TEST = re.compile(r"def test_((?:[a-hkl][0-9]{2}_)+)")
+_TEST = re.compile(r"def test_((?:[a-hkl][0-9]{2}_)+)(\w+)")
 _CONDITION = re.compile(r"(?:el)?if [^\n]*:")
 _LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", "*_cache", "*.egg-info", "mutants", "build", "dist", ".hypothesis"
@@ -157,15 +157,21 @@ def check(table: Table, root: Path = ROOT) -> None:
         raise RottenError(f"no test bears the number of {', '.join(unknown)}")
 
 
+def attempts(root: Path = ROOT) -> dict[str, list[tuple[str, str]]]:
+    """By row the tests that bear its number: the file, and the words of the test's name."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for path in sorted((root / "tests").rglob("test_*.py")):
+        file = path.relative_to(root).as_posix()
+        for numbers, words in _TEST.findall(path.read_text(encoding="utf-8")):
+            for number in numbers.rstrip("_").upper().split("_"):
+                row = f"{number[0]}{int(number[1:])}"
+                found.setdefault(row, []).append((file, words.replace("_", " ")))
+    return found
+
+
 def numbered(root: Path = ROOT) -> dict[str, list[str]]:
     """By row the files with tests that bear its number: those in ``tests/hostile``, else all."""
-    found: dict[str, list[str]] = {}
-    for path in sorted((root / "tests").rglob("test_*.py")):
-        name = path.relative_to(root).as_posix()
-        for numbers in _TEST.findall(path.read_text(encoding="utf-8")):
-            for number in numbers.rstrip("_").upper().split("_"):
-                files = found.setdefault(f"{number[0]}{int(number[1:])}", [])
-                files += [] if name in files else [name]
+    found = {row: list(dict(tests)) for row, tests in attempts(root).items()}
     own = {row: [name for name in files if "/hostile/" in name] for row, files in found.items()}
     return {row: own[row] or files for row, files in found.items()}
 

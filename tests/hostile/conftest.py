@@ -1,4 +1,4 @@
-"""A recorder of every connection that this process opens, for the tests of group E."""
+"""A recorder of every connection that this process opens."""
 
 from __future__ import annotations
 

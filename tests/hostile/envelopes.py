@@ -1,4 +1,4 @@
-"""What the tests of group A share: a publisher, its documents, a client that judges."""
+"""What the tests of envelopes share: a publisher, its documents, a client that judges."""
 
 from __future__ import annotations
 

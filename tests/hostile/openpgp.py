@@ -1,4 +1,4 @@
-"""What the tests of group D share: a key, a message, and real gpg and gpgv to judge with."""
+"""What the tests of OpenPGP share: a key, a message, and real gpg and gpgv to judge with."""
 
 from __future__ import annotations
 

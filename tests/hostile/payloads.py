@@ -1,4 +1,4 @@
-"""What the tests of group B share: a payload with anything in it, and a client that judges it."""
+"""What the tests of payloads share: a payload with anything in it, and a client that judges it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of group E share: an address, one fetch through a recording proxy, its reason."""
+"""What tests of transport share: an address, one fetch through a recording proxy, its reason."""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ QUICK = (
     "tests/mars/trust/test_docs.py",
     "tests/mars/trust/test_openpgp_port.py",
     "tests/mars/trust/test_rules.py",
-    "tests/hostile/test_a_envelope.py",
-    "tests/hostile/test_a_rotation.py",
-    "tests/hostile/test_b_payload.py",
-    "tests/hostile/test_b_shown.py",
-    "tests/hostile/test_c_time.py",
+    "tests/hostile/test_forged_envelopes.py",
+    "tests/hostile/test_forged_rotations.py",
+    "tests/hostile/test_malformed_payloads.py",
+    "tests/hostile/test_misleading_texts.py",
+    "tests/hostile/test_rollback_and_freeze.py",
 )
 
 

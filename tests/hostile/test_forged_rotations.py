@@ -1,4 +1,4 @@
-"""HOSTILE A: the chain of keys, and what a rotation ends."""
+"""The chain of keys, and what a rotation ends."""
 
 from __future__ import annotations
 

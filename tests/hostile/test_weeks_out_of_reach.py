@@ -1,4 +1,4 @@
-"""Row L5: what a server could not answer, or could not write down, is a gap and not a fall."""
+"""What a server could not answer, or could not write down, is a gap and not a fall."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HOSTILE A: the envelope and its Ed25519 signatures."""
+"""The envelope and its Ed25519 signatures."""
 
 from __future__ import annotations
 

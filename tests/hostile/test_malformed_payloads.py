@@ -1,4 +1,4 @@
-"""HOSTILE B: what may stand in a payload."""
+"""What may stand in a payload."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Group G: clients that are slow, greedy, or ask for more than they take, by raw sockets."""
+"""Clients that are slow, greedy, or ask for more than they take, by raw sockets."""
 
 from __future__ import annotations
 

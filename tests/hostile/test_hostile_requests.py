@@ -1,4 +1,4 @@
-"""Group G: what the open Internet may send to the server, by raw sockets."""
+"""What the open Internet may send to the server, by raw sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HOSTILE E: what cannot judge an answer asks for none, and says so."""
+"""What cannot judge an answer asks for none, and says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups G and H, the counting side: what a log may hold, and what the numbers make of it."""
+"""What a log may hold, and what the numbers make of it."""
 
 from __future__ import annotations
 

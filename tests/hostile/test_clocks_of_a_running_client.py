@@ -1,4 +1,4 @@
-"""Rows of group C that need a living client: clocks, frozen documents, a silent server."""
+"""Clocks, frozen documents, a silent server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mars.schedule import HOUR
 from mars.testing.memory import session
 from mars.testing.world import ONION, World
 from mars.wire.onion import is_onion_server
-from tests.hostile.test_e17_client_state import a_world
+from tests.hostile.test_starts_and_state_files import a_world
 
 DAY = 86_400
 UNREACHABLE = TransportError("tor-unavailable", "No Tor here.")

@@ -1,4 +1,4 @@
-"""HOSTILE D: OpenPGP signatures, judged by real gpg and gpgv, and whatever may be wrong there."""
+"""OpenPGP signatures, judged by real gpg and gpgv, and whatever may be wrong there."""
 
 from __future__ import annotations
 

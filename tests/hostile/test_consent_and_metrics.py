@@ -1,4 +1,4 @@
-"""Group F: consent, and what a metric may say."""
+"""Consent, and what a metric may say."""
 
 from __future__ import annotations
 

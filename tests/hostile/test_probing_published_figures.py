@@ -1,4 +1,4 @@
-"""Group H, publication: nobody learns more from the figures than their floors say."""
+"""Nobody learns more from the figures than their floors say."""
 
 from __future__ import annotations
 

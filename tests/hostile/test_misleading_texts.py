@@ -1,4 +1,4 @@
-"""HOSTILE B: what becomes of a payload on the screen."""
+"""What becomes of a payload on the screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Group E, rows 6 to 13: what a server may answer, and when we stop listening."""
+"""What a server may answer, and when we stop listening."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HOSTILE C: time, rollback, freeze, and where the next fetch goes."""
+"""Time, rollback, freeze, and where the next fetch goes."""
 
 from __future__ import annotations
 

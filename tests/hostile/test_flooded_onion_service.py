@@ -1,4 +1,4 @@
-"""Group L: the onion service, on a real tor, under faults and greed."""
+"""The onion service, on a real tor, under faults and greed."""
 
 from __future__ import annotations
 

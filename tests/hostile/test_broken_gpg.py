@@ -1,4 +1,4 @@
-"""HOSTILE D: gpgv or gpg as a program: it hangs, lies, is absent, and leaves nothing behind."""
+"""gpgv or gpg as a program: it hangs, lies, is absent, and leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Group E, rows 1 to 5 and 14 to 16: the way to the server, and what leaves this machine."""
+"""The way to the server, and what leaves this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows E17 to E22 and C5, C9, C10, C12, C15: the schedule and the state of a living client."""
+"""The schedule and the state of a living client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Group K: the pages under hostile values, hostile browsers and missing data."""
+"""The pages under hostile values, hostile browsers and missing data."""
 
 from __future__ import annotations
 

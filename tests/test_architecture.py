@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import re
 import shutil
+import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,6 @@ HOMES = {
     "alembic": ("mars_server.storage",),
     "babel": ("mars_server.site.pages.language",),
     "backports": ("mars_server.counting.streams",),
-    "dask": ("mars_server.counting.cluster",),
     "distributed": ("mars_server.counting.cluster",),
     "filelock": ("mars.adapters.locks",),
     "fsspec": ("mars_server.counting.streams",),
@@ -42,6 +42,37 @@ HOMES = {
 }
 """Where each library is imported: one module or one folder of each distribution. Not in the list
 are ``click``, which every command is made of, and ``packaging``, a vocabulary like ``datetime``."""
+ELSEWHERE = ("bench", "examples", "scripts", "testbed", "tests")
+"""Folders with code of ours that is in no distribution."""
+HOMES_ELSEWHERE = {
+    "PIL": ("tests.examples", "tests.server.pages"),
+    "aiohttp": ("tests.hostile", "tests.server.pages"),
+    "alembic": ("tests.server.storage",),
+    "atheris": ("tests.fuzz",),
+    "babel": ("tests.server.pages",),
+    "backports": ("tests.server.counting",),
+    "fsspec": ("tests.server.counting",),
+    "numpy": ("tests.server.publication",),
+    "playwright": ("tests.server.pages",),
+    "psycopg": ("tests.server.postgres",),
+    "requests": ("tests.testbed",),
+    "scipy": ("tests.server.publication",),
+    "securesystemslib": ("tests.motd",),
+    "socks": ("tests.hostile",),
+    "sqlalchemy": ("bench.publication", "tests.hostile", "tests.server"),
+    "stem": ("tests.server.onion",),
+    "urllib3": ("tests.hostile",),
+    "vl_convert": ("tests.server.pages",),
+}
+"""The same for that code, but for ``pytest``, ``hypothesis`` and ``psutil``, of which tests are
+made."""
+EVERYWHERE = {"click", "packaging", "compression"}
+OURS = {"mars", "mars_server", "mars_motd", *ELSEWHERE}
+LONGEST_MODULE = 400
+"""Lines."""
+MEDIAN_BODY, LONG_BODY = 6, 15
+"""Lines of a function from its first statement to its last, docstring apart: half of all functions
+have no more than the former, nine in ten no more than the latter."""
 ONCE = {
     r"\b86_?400\b": "mars.wire.times",
     r"/motd/motd(?:\\)?\.json": "mars.wire.query",
@@ -52,8 +83,8 @@ ONCE = {
 """Facts that stand in the code of one module, by what they look like there."""
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for package in PACKAGES:
+def modules(packages: Sequence[str] = PACKAGES) -> Iterator[tuple[str, ast.Module]]:
+    for package in packages:
         home = (ROOT / package).parent
         for file in sorted((ROOT / package).rglob("*.py")):
             name = ".".join(file.relative_to(home).with_suffix("").parts)
@@ -72,13 +103,27 @@ def within(module: str, homes: tuple[str, ...]) -> bool:
     return any(module == home or module.startswith(f"{home}.") for home in homes)
 
 
-def test_each_library_has_its_home() -> None:
-    known = {"click", "packaging", "compression", "mars", "mars_server", "mars_motd"}
-    for module, tree in modules():
+@pytest.mark.parametrize(
+    ("packages", "homes", "everywhere"),
+    [
+        (PACKAGES, HOMES, EVERYWHERE),
+        (ELSEWHERE, HOMES_ELSEWHERE, {*EVERYWHERE, "pytest", "hypothesis", "psutil"}),
+    ],
+    ids=["product", "elsewhere"],
+)
+def test_each_library_has_its_home(
+    packages: Sequence[str], homes: dict[str, tuple[str, ...]], everywhere: set[str]
+) -> None:
+    """No library is imported outside of its home, and no home is listed that has lost it."""
+    used = set()
+    for module, tree in modules(packages):
         for library in {name.partition(".")[0] for name in imports(tree)}:
-            if library in {*known, *sys.stdlib_module_names} or module.startswith("mars.testing"):
+            if library in everywhere | OURS | sys.stdlib_module_names:
                 continue
-            assert within(module, HOMES[library]), f"{module} imports {library}"
+            found = [home for home in homes.get(library, ()) if within(module, (home,))]
+            assert found, f"{module} imports {library}"
+            used |= {(library, home) for home in found}
+    assert used == {(library, home) for library, many in homes.items() for home in many}
 
 
 @pytest.mark.parametrize(("fact", "home"), ONCE.items(), ids=[*ONCE.values()])
@@ -90,6 +135,28 @@ def test_each_fact_is_defined_once(fact: str, home: str) -> None:
         if not module.startswith("mars.testing") and re.search(fact, _code(tree))
     }
     assert found == {home}
+
+
+def test_modules_are_short() -> None:
+    files = [file for package in PACKAGES for file in (ROOT / package).rglob("*.py")]
+    long = {
+        file.name: n for file in files if (n := file.read_bytes().count(b"\n")) > LONGEST_MODULE
+    }
+    assert files and not long
+
+
+def test_functions_are_short() -> None:
+    bodies = [length for _, tree in modules() for length in _bodies(tree)]
+    assert statistics.median(bodies) <= MEDIAN_BODY
+    assert statistics.quantiles(bodies, n=10)[-1] <= LONG_BODY
+
+
+def _bodies(tree: ast.Module) -> Iterator[int]:
+    """Lines of each function's body without its docstring."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+            yield (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
 def _code(tree: ast.Module) -> str:

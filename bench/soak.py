@@ -20,7 +20,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -69,8 +68,7 @@ def kills() -> list[str]:
             workers = str(1 + number % 2)
             options = ("--workers", workers)
             with kit.served(*options, folder=folder, unix=True, motd_file=document) as server:
-                thread = threading.Thread(target=load.run, args=(server.path, server.body))
-                thread.start()
+                load.start(server.path, server.body)
                 time.sleep(chance.uniform(0.05, 0.6))
                 if workers == "2":
                     os.kill(_children(server.process.pid)[0], signal.SIGKILL)
@@ -78,7 +76,6 @@ def kills() -> list[str]:
                 else:
                     server.stop(signal.SIGKILL)
                 load.stop()
-                thread.join()
                 if workers == "2":
                     server.stop()
         with kit.served(folder=folder, unix=True, motd_file=document) as server:

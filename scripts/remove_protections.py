@@ -35,6 +35,8 @@ HANGS = 60
 """Seconds after which pytest ends a test that does not mark a shorter time."""
 PATIENCE = 300.0
 """Seconds after which a whole run of one row is killed; that of all rows has an hour."""
+PATIENCE_INSIDE = "6"
+"""Seconds that a test waits for what will not come."""
 NOTICED = "noticed"
 MOST_SHOWN = 90
 """Characters of a guard or a test's name."""
@@ -187,6 +189,7 @@ class Copy:
         self._report = folder / "report.xml"
         paths = (self.root, self.root / "server", self.root / "motd")
         own = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONDONTWRITEBYTECODE": "1"}
+        own |= {"MARS_TEST_PATIENCE": PATIENCE_INSIDE}
         # What a test without its protection leaves behind goes with the copy.
         scratch = folder / "tmp"
         scratch.mkdir()

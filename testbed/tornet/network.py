@@ -12,13 +12,13 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from mars.adapters.system import SystemClock
+from mars.adapters.system import SystemChance, SystemClock
 from mars.errors import MarsError, StateError
 from testbed.tornet import torrc
 from testbed.tornet.control import Control
@@ -32,6 +32,9 @@ PREFIX = "mars-tornet-"
 ROOT = Path("/tmp")  # noqa: S108 - a control socket's path may have 107 characters; mkdtemp is 0700
 DESCRIPTORS = 2
 """Of each onion service: one for this time period and one for the next."""
+PORTS = range(20_000, 32_000)
+"""Below those that Linux and others give out by themselves, also to outgoing connections, so that
+nobody takes one between the choice and its use."""
 VOTE_LEAD = 2
 """Seconds between asking for the vote and the vote."""
 
@@ -239,14 +242,15 @@ def connect(process: TorProcess) -> None:
 
 def free_ports(number: int) -> list[int]:
     """Ports of 127.0.0.1 that nobody listens on at this moment, all different."""
-    sockets = [socket.socket() for _ in range(number)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    chance = SystemChance()
+    with ExitStack() as stack:
+        ports: list[int] = []
+        while len(ports) < number:
+            port = chance.choice(PORTS)
+            with suppress(OSError):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                ports.append(port)
+        return ports
 
 
 def _certificate(keys: Path, dir_port: int) -> str:

@@ -19,6 +19,7 @@ import pytest
 from mars.testing.world import World
 from mars.wire.motd import Message
 from mars.wire.request import request_bytes
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     import tkinter as tk
@@ -62,7 +63,7 @@ def root(display: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tk.Tk]:
     window.destroy()
 
 
-def pump(root: tk.Tk, condition: Callable[[], object], seconds: float = 10.0) -> None:
+def pump(root: tk.Tk, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Lets Tk work until something holds."""
     end = time.monotonic() + seconds
     while not condition():

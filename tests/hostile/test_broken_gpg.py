@@ -22,6 +22,7 @@ from mars.testing.publisher import Publisher
 from mars.trust import TrustState, verify
 from testbed.packets import PacketKey
 from tests.hostile.openpgp import BOTH, KEY, MESSAGE, NOW, PAST, bad, good
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -222,10 +223,7 @@ def test_d17_what_a_killed_process_leaves_is_removed_on_the_next_start(tools: Pa
     command = [sys.executable, "-c", SLOW, str(tools), str(scratch), KEY.block]
     process = subprocess.Popen(command)
     try:
-        for _ in range(200):
-            if about.exists():
-                break
-            time.sleep(0.05)
+        until(about.exists)
         assert about.read_text().split()[0] == "700"
         left = list(scratch.glob("mars-gpgv-*"))
         assert len(left) == 1

@@ -22,6 +22,7 @@ from mars_server.onion.folder import hostname
 from testbed.tornet import TorNetwork
 from testbed.tornet.network import connect as bootstrap
 from tests.server.serving import kit
+from tests.waiting import until
 
 PATIENCE = 60.0
 """Seconds until a service must be reachable; a descriptor takes about two to be published."""
@@ -101,10 +102,8 @@ def test_h01_answers_on_one_circuit_are_counted_up_to_the_cap(behind: Behind) ->
         with behind.stream("circuit") as sock:
             sock.sendall(kit.golden("cc=IS", behind.host))
             assert kit.body(kit.read_all(sock)) == behind.server.body
-    end = time.monotonic() + 10
-    while len(lines := _lines(behind, "cc=IS")) < 7 and time.monotonic() < end:
-        time.sleep(0.05)
-    assert [line.split()[-4] for line in lines] == ["200"] * 3 + ["499"] * 4
+    until(lambda: len(_lines(behind, "cc=IS")) >= 7)
+    assert [line.split()[-4] for line in _lines(behind, "cc=IS")] == ["200"] * 3 + ["499"] * 4
 
 
 def _lines(behind: Behind, query: str) -> list[str]:

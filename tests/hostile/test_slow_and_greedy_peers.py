@@ -23,6 +23,7 @@ from mars_server.serving.motd_source import Source
 from mars_server.serving.worker import Plan, Worker
 from tests.server.serving import kit
 from tests.server.serving.kit import added, counted
+from tests.waiting import PATIENCE
 
 FRAMED = b"GET /motd/motd.json HTTP/1.1\r\nHost: a\r\n"
 SHORT = Limits(idle=0.6, request=0.8, write=1.5, linger=0.8, connections=40, grace=2.0)
@@ -61,17 +62,17 @@ def test_g10_a_slow_head_is_dropped(hasty: kit.Served, sent: bytes) -> None:
     assert Limits().idle == 20.0
     with hasty.connect() as sock:
         sock.sendall(sent)
-        assert closed_after(sock, 5.0) < 5.0
+        assert closed_after(sock, 8.0) < 8.0
 
 
 def test_g10_a_trickle_does_not_prolong_it(hasty: kit.Served) -> None:
     with hasty.connect() as sock:
         begun = time.monotonic()
         with pytest.raises(OSError):
-            for _ in range(50):
+            for _ in range(80):
                 sock.sendall(b"G")
                 time.sleep(0.1)
-        assert time.monotonic() - begun < 5.0
+        assert time.monotonic() - begun < 10.0
 
 
 def test_g11_a_slow_body_is_bounded(hasty: kit.Served) -> None:
@@ -103,7 +104,7 @@ def test_g11_a_route_that_waits_for_a_body_is_ended_in_time(tmp_path: Path) -> N
         incoming, outgoing = await asyncio.open_unix_connection(bind.path)
         outgoing.write(b"POST /r HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
         try:
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(8.0):
                 return await incoming.read()
         finally:
             outgoing.close()
@@ -122,7 +123,7 @@ def test_g12_a_peer_that_stops_reading_is_not_counted(hasty: kit.Served) -> None
     with hasty.connect() as short_cut, hasty.connect() as long_way:
         short_cut.sendall(kit.golden("cc=IS"))
         long_way.sendall(kit.golden("cc=IS").replace(b"*/*", b"a/b"))
-        time.sleep(SHORT.write + 0.5)
+        hasty.settled(before + 2)
         assert [line.split()[-4] for line in added(hasty, before)] == ["499"] * 2
 
 
@@ -130,9 +131,9 @@ def test_g12_a_reader_of_a_byte_at_a_time_is_not_counted(hasty: kit.Served) -> N
     before = counted(hasty)
     with hasty.connect() as sock:
         sock.sendall(kit.golden("cc=DE"))
-        end = time.monotonic() + SHORT.write + 0.5
-        while time.monotonic() < end:
-            sock.recv(1)
+        begun = time.monotonic()
+        while hasty.written() == before:
+            assert sock.recv(1) and time.monotonic() - begun < PATIENCE
             time.sleep(0.05)
         assert [line.split()[-4] for line in added(hasty, before)] == ["499"]
 

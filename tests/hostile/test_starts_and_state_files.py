@@ -20,6 +20,7 @@ from mars.errors import StateError, TransportError
 from mars.schedule import HOUR
 from mars.testing.memory import START, MemoryStore, session
 from mars.testing.world import World
+from tests.waiting import PATIENCE
 
 DAY = 86_400
 UNREACHABLE = TransportError("tor-unavailable", "No Tor here.")
@@ -131,7 +132,7 @@ def test_e21_of_two_processes_one_fetches(tmp_path: Path) -> None:
             [sys.executable, "-c", script, str(tmp_path)],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=True,
         )
         return done.stdout.strip()
@@ -157,7 +158,7 @@ def test_e21_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
         with pytest.raises(StateError), Folder(tmp_path).lock("fetcher"):
             pass
         process.kill()
-    with Folder(tmp_path).lock("fetcher", wait=5):
+    with Folder(tmp_path).lock("fetcher", wait=60):
         pass
 
 
@@ -279,7 +280,7 @@ def test_e22_an_empty_state_is_a_first_run_and_nothing_is_said_to_be_kept(tmp_pa
     assert mars.status()["problem"] is None
 
 
-@pytest.mark.timeout(4)  # else it would wait for ever
+@pytest.mark.timeout(PATIENCE)  # else it would wait for ever
 def test_e22_a_pipe_in_the_place_of_the_state_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / STATE_FILE)
     require_unreadable(Folder(tmp_path))
@@ -327,7 +328,7 @@ def test_e22_a_write_that_fails_midway_leaves_the_old_file(tmp_path: Path) -> No
     folder = Folder(tmp_path)
     folder.write(STATE_FILE, b"old")
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=60
     )
     assert done.stdout.strip() == "state-unwritable", done.stderr
     assert folder.read(STATE_FILE) == b"old"

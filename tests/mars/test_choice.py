@@ -14,7 +14,7 @@ from mars.errors import ConfigError, ConsentError, MarsError, TransportError
 from mars.plan import Plan
 from mars.ports import Request, Response
 from mars.testing.world import World
-from tests.mars.waiting import until
+from tests.waiting import until
 
 HTTPS = "https://news.example/motd/motd.json"
 

@@ -18,7 +18,7 @@ from mars.testing.world import World
 from mars.wire.motd import Message
 from mars.wire.targeting import Shown
 from mars.wire.times import DAY
-from tests.mars.waiting import until
+from tests.waiting import until
 
 
 def test_a_new_message_is_new_once_whatever_the_number_of_processes() -> None:

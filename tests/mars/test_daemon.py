@@ -22,7 +22,7 @@ from mars.errors import MarsError
 from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, answering, ok
 from mars.testing.world import World
-from tests.mars.waiting import until
+from tests.waiting import until
 
 COMMAND = str(Path(sys.executable).with_name("mars"))
 
@@ -86,9 +86,9 @@ def test_the_daemon_serves_many_apps_reloads_and_ends_in_time(tmp_path: Path) ->
             finally:
                 daemon.send_signal(signal.SIGTERM)
                 begun = time.monotonic()
-                _, errors = daemon.communicate(timeout=20)
+                _, errors = daemon.communicate(timeout=60)
             assert daemon.returncode == 0, errors
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < 10
             assert "serving 2 applications" in errors
             assert "broken.toml trust must be a text" in errors
             assert "Traceback" not in errors
@@ -102,7 +102,7 @@ def test_the_daemon_reports_in_json(tmp_path: Path) -> None:
         assert daemon.stdout is not None
         report = json.loads(daemon.stdout.readline())
         daemon.send_signal(signal.SIGINT)
-        assert daemon.wait(20) == 0
+        assert daemon.wait(60) == 0
     assert report["problems"]["broken"].pop("message").startswith("broken.toml names no trust file")
     assert report == {
         "event": "reload",

@@ -26,7 +26,7 @@ from mars.testing.world import World
 from mars.wire.motd import Message
 from mars.wire.times import DAY
 from tests.mars.faults import Faults, failing
-from tests.mars.waiting import until
+from tests.waiting import until
 
 
 def reason(mars: Mars) -> str | None:
@@ -113,8 +113,8 @@ def test_what_cannot_be_understood_is_kept_aside_and_told_until_the_user_decides
     world.store.files[STATE_FILE] = data
     mars = world.mars()
     mars.start()
-    until(lambda: f"{STATE_FILE}.damaged" in world.store.files, 10)
-    until(lambda: mars.status()["fetching_here"], 10)
+    until(lambda: f"{STATE_FILE}.damaged" in world.store.files)
+    until(lambda: mars.status()["fetching_here"])
     mars.stop()
     assert reason(mars) == "state-damaged"
     assert world.store.files[f"{STATE_FILE}.damaged"] == data
@@ -149,7 +149,7 @@ def test_a_journal_that_cannot_be_read_is_told_from_the_start_until_it_can_be(
     (tmp_path / JOURNAL_FILE).mkdir()
     assert reason(mars) == "state-unreadable", "before anything is tried"
     mars.start()
-    until(lambda: turns, 10)
+    until(lambda: turns)
     mars.stop()
     due = mars.status()["next"]
     engine = world.mars(store=Folder(tmp_path))._engine
@@ -167,7 +167,7 @@ def test_a_journal_that_cannot_be_read_is_told_from_the_start_until_it_can_be(
     assert world.server.visits
     turns.clear()
     mars.start()
-    until(lambda: turns, 10)
+    until(lambda: turns)
     mars.stop()
     assert reason(mars) is None
 
@@ -205,7 +205,7 @@ def test_the_state_of_another_user_is_left_alone_and_no_lock_in_its_way(tmp_path
     os.chown(tmp_path / STATE_FILE, 65534, 65534)
     mars = world.mars(store=Folder(tmp_path))
     mars.start()
-    until(lambda: reason(mars), 10)
+    until(lambda: reason(mars))
     assert not mars.consent.grant("plain")
     mars.stop()
     assert reason(mars) == "state-unreadable"
@@ -264,10 +264,10 @@ def test_a_problem_stands_until_the_thing_that_failed_succeeds() -> None:
     assert not mars.consent.grant("plain")
     world.store.full = False
     mars.start()
-    until(lambda: turns, 10)
+    until(lambda: turns)
     turns.clear()
     mars.look()
-    until(lambda: turns, 10)
+    until(lambda: turns)
     assert reason(mars) == "state-unwritable", "the next turn succeeds, the decision is not kept"
     assert mars.consent.grant("plain")
     assert reason(mars) is None
@@ -305,13 +305,13 @@ def test_a_fetch_that_failed_is_told_until_one_succeeds_whatever_else_does() -> 
     world.server.fault = TransportError("tor-unavailable", "No Tor here.")
     mars._engine.fetch()
     mars.start()
-    until(lambda: mars.status()["fetching_here"], 10)
+    until(lambda: mars.status()["fetching_here"])
     assert mars.consent.grant("tracked")
     assert reason(mars) == "tor-unavailable"
     world.server.fault = None
     world.clock.advance(2 * HOUR)
     assert mars.check_now()
-    until(lambda: reason(mars) is None, 10)
+    until(lambda: reason(mars) is None)
     mars.stop()
 
 
@@ -333,8 +333,8 @@ def test_a_callback_that_ends_ends_neither_thread_nor_host(error: type[BaseExcep
     mars.on_motd(leave)
     mars.on_motd(shown.append)
     mars.start()
-    until(lambda: shown, 10)
-    until(lambda: reason(mars) == "internal", 10)
+    until(lambda: shown)
+    until(lambda: reason(mars) == "internal")
     assert mars._problems._found.keys() >= {f"on_motd {id(leave)}", "on_turn"}
     assert mars.status()["running"]
     assert mars._is_alive()
@@ -350,7 +350,7 @@ def test_sys_exit_in_the_hosts_own_thread_is_the_hosts() -> None:
     mars = world.mars(dispatch=calls.append)
     mars.on_motd(lambda message: sys.exit(3))
     mars.start()
-    until(lambda: calls, 10)
+    until(lambda: calls)
     with pytest.raises(SystemExit):
         calls[0]()
     assert mars.status()["running"]

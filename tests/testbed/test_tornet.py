@@ -111,7 +111,7 @@ def test_ctrl_c_leaves_no_process_and_no_folder() -> None:
     child, folder, pids = _start_in_child()
     assert len(pids) == 8 and folder.is_dir()
     child.send_signal(signal.SIGINT)
-    child.communicate(timeout=20)
+    child.communicate(timeout=60)
     assert all(_gone(pid) for pid in pids)
     assert not folder.exists()
 
@@ -120,7 +120,7 @@ def test_ctrl_c_leaves_no_process_and_no_folder() -> None:
 def test_when_the_owner_is_killed_tor_ends_by_itself_and_the_next_start_sweeps() -> None:
     child, folder, pids = _start_in_child()
     child.kill()
-    child.communicate(timeout=20)
+    child.communicate(timeout=60)
     wait_until(lambda: all(_gone(pid) for pid in pids), 30.0, "a tor outlived its owner")
     with pytest.raises(RuntimeError), tor_network(_interrupt):
         pass

@@ -86,7 +86,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
         yield DaskCluster(address, workers)
 
 
-def wait_for(done: Callable[[], bool], seconds: float = 40) -> None:
+def wait_for(done: Callable[[], bool], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline, "it never came up"
@@ -144,7 +144,7 @@ def test_a_cluster_without_a_worker_says_what_it_waits_for(tmp_path: Path) -> No
         assert said(counter.stderr).startswith("The cluster has no worker; waiting")
         with worker(place, tmp_path):
             assert said(counter.stdout).startswith("3 lines, 3 hits")
-            assert counter.wait(20) == 0
+            assert counter.wait(60) == 0
 
 
 def test_all_drivers_count_alike_and_a_dead_worker_changes_nothing(

@@ -191,7 +191,7 @@ def test_following_counts_what_is_added_until_sigterm(tmp_path: Path, logs: Path
         log.write_bytes(line(stamp=b"22/Nov/2026:00:00:00 +0000"))
         assert said(counter.stdout).startswith("1 lines, 1 hits")
         counter.send_signal(signal.SIGTERM)
-        assert counter.wait(20) == 0
+        assert counter.wait(60) == 0
     assert run_json("counts", "show", "--db", url)["hits"] == 4
 
 
@@ -204,7 +204,7 @@ def test_following_names_what_it_waits_for_once(tmp_path: Path, logs: Path) -> N
         later.write_bytes(line())
         assert said(counter.stdout).startswith("1 lines, 1 hits")
         counter.send_signal(signal.SIGTERM)
-        assert counter.wait(20) == 0
+        assert counter.wait(60) == 0
         assert said(counter.stderr) == ""
 
 

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.tornet.network import free_ports
+
 START = 20
 """Seconds for a server to listen."""
 
@@ -99,7 +101,7 @@ def _running(name: str, folder: Path) -> Iterator[Server]:
     folder.chmod(0o755)
     (folder / "www/motd").mkdir(parents=True)
     (folder / "www/motd/motd.json").write_text('{"type":"motd"}\n')
-    port = _free_port()
+    (port,) = free_ports(1)
     command, config, logs = _setup(name, folder, port)
     (folder / "conf").write_text(config)
     environment = {**os.environ, "PATH": _path(), "HOME": str(folder)}
@@ -144,12 +146,6 @@ def _setup(name: str, folder: Path, port: int) -> tuple[list[str], str, dict[str
     text = CADDY.format(folder=folder, port=port)
     command = ["caddy", "run", "--config", conf, "--adapter", "caddyfile"]
     return command, text, {"json": folder / "access.json"}
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _await(process: subprocess.Popen[bytes], port: int, out: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
 from tests.server.serving import kit
 from tests.server.serving.test_fronts import counts, front
+from tests.waiting import until
 
 TARGETS = (
     "/motd/motd.json?v=%31&name=Alice%20Smith",
@@ -59,15 +59,14 @@ def test_g01_g16_nothing_of_a_client_reaches_the_disk_of_a_front_server(name: st
             assert kit.status(theirs.ask(refused)) in (400, 404, 405, 431)
             assert name != "Caddyfile" or b"Server:" not in theirs.ask(refused)
         ours.stop()
-        time.sleep(0.3)
+        product = ours.folder / "product.toml"
+        until(lambda: levels(counts(theirs.log, product)) == levels(counts(ours.logs, product)))
         written = b"".join(
             path.read_bytes() for path in theirs.folder.rglob("*")
             if path.is_file() and path.name not in (name, "motd.json", "stderr", "nginx.pid")
         )  # fmt: skip
         assert written
         assert WORDS.findall(re.sub(rb"autosave|[\w/.-]*mars-front-\w+", b"", written)) == []
-        product = ours.folder / "product.toml"
-        assert levels(counts(theirs.log, product)) == levels(counts(ours.logs, product))
 
 
 def levels(days: dict[str, object]) -> dict[str, object]:

@@ -21,21 +21,23 @@ class Load:
     """Whole answers that are not the document."""
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _threads: list[threading.Thread] = field(default_factory=list)
 
-    def run(self, path: str, body: bytes) -> None:
-        """Fetches from the unix socket until ``stop`` is called; may be run again."""
+    def start(self, path: str, body: bytes) -> None:
+        """Fetches from the unix socket until ``stop`` is called; may be started again."""
         self._stop.clear()
-        threads = [
+        self._threads = [
             threading.Thread(target=self._client, args=(path, body))
             for _ in range(self.connections)
         ]
-        for thread in threads:
+        for thread in self._threads:
             thread.start()
-        for thread in threads:
-            thread.join()
 
     def stop(self) -> None:
+        """Returns when no client runs any more."""
         self._stop.set()
+        for thread in self._threads:
+            thread.join()
 
     def _client(self, path: str, body: bytes) -> None:
         request = kit.golden(self.query)

@@ -42,7 +42,7 @@ def test_g18_lost_lines_are_told_though_the_server_ends_before_the_disk_is_well(
                 for _ in range(300):
                     server.get("os=macos")
                 server.wait_for(f"{log}: No space left on device; make room on that disk")
-                time.sleep(0.3)  # the last answers are accounted for
+                time.sleep(1.5)  # the last answers are accounted for
                 assert server.stop(ended) == (1 if ended == signal.SIGTERM else -9)
             if ended == signal.SIGTERM:
                 assert "answer(s) are missing in it; the next start closes access-" in server.stderr

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from tests.server.counting import webservers
 from tests.server.counting.commands import product, run, run_json
 from tests.server.serving import kit
 from tests.server.serving.test_fronts import Front, front
+from tests.waiting import until
 
 CONFIG = """
 {log} {{
@@ -48,18 +47,11 @@ def lines(log: Path) -> int:
     return log.read_bytes().count(b"\n") if log.exists() else 0
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def answers(theirs: Front, log: Path, count: int) -> None:
     before = lines(log)
     for _ in range(count):
         assert kit.status(theirs.ask(kit.golden("v=0.5.2"))) == 200
-    wait_for(lambda: lines(log) == before + count)
+    until(lambda: lines(log) == before + count)
 
 
 @pytest.mark.parametrize("name", ["nginx.conf", "Caddyfile"])
@@ -75,7 +67,7 @@ def test_rotated_as_the_head_of_the_configuration_advises(name: str, tmp_path: P
             answers(theirs, log, 2)
             if name == "nginx.conf":
                 rotate(log, then=f"kill -USR1 {theirs.process.pid}")
-                wait_for(log.exists)
+                until(log.exists)
             else:
                 rotate(log)
                 theirs.stop()
@@ -101,7 +93,7 @@ def test_copytruncate_under_caddy_leaves_nuls_and_every_hit_counts(
         for turn in range(3):
             for _ in range(4):
                 assert b" 200 " in webservers.send(server.port, GET)
-            wait_for(lambda: lines(log) == 4)
+            until(lambda: lines(log) == 4)
             assert log.read_bytes().startswith(b"\0") is (turn > 0)
             assert run_json(*told)["hits"] == 4
             rotate(log, f"copytruncate\n    {compress}")

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from mars.errors import StateError
 from mars_server.serving.bind import Bind, listen
 from tests.server.serving import kit
+from tests.waiting import until
 
 
 def test_a_server_that_ends_leaves_its_successor_s_socket_alone(tmp_path: Path) -> None:
@@ -26,25 +26,20 @@ def test_a_server_that_ends_leaves_its_successor_s_socket_alone(tmp_path: Path) 
                 successor = _start_when_free(tmp_path, old.path, stderr.fileno())
             try:
                 slow.close()
-                assert old.process.wait(20) == 0
+                assert old.process.wait(60) == 0
                 assert kit.body(old.get()) == old.body, "answered by the successor"
             finally:
                 successor.terminate()
-                successor.wait(20)
+                successor.wait(60)
         assert not Path(old.path).exists()
 
 
 def _start_when_free(folder: Path, path: str, stderr: int) -> subprocess.Popen[bytes]:
     """A second server at the same path, once the first one takes no more connections."""
-    end = time.monotonic() + 10
-    while _answered(path):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    until(lambda: not _answered(path))
     process = subprocess.Popen(kit.command(folder, f"unix:{path}"), stderr=stderr)
-    while not _answered(path):
-        assert process.poll() is None
-        assert time.monotonic() < end + kit.STARTUP
-        time.sleep(0.05)
+    until(lambda: _answered(path) or process.poll() is not None)
+    assert process.poll() is None
     return process
 
 

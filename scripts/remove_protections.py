@@ -19,7 +19,7 @@ import sys
 import tempfile
 import tomllib
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ HANGS = 60
 """Seconds after which pytest ends a test that does not mark a shorter time."""
 PATIENCE = 300.0
 """Seconds after which a whole run of one row is killed; that of all rows has an hour."""
-PATIENCE_INSIDE = "6"
-"""Seconds that a test waits for what will not come."""
+HASTY = {"MARS_TEST_PATIENCE": "5"}
+"""Seconds that a test waits for what will not come, since its protection is out."""
 NOTICED = "noticed"
 MOST_SHOWN = 90
 """Characters of a guard or a test's name."""
@@ -189,7 +189,6 @@ class Copy:
         self._report = folder / "report.xml"
         paths = (self.root, self.root / "server", self.root / "motd")
         own = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONDONTWRITEBYTECODE": "1"}
-        own |= {"MARS_TEST_PATIENCE": PATIENCE_INSIDE}
         # What a test without its protection leaves behind goes with the copy.
         scratch = folder / "tmp"
         scratch.mkdir()
@@ -219,7 +218,12 @@ class Copy:
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
     def test(
-        self, files: Sequence[str], rows: Sequence[str], *options: str, patience: float = PATIENCE
+        self,
+        files: Sequence[str],
+        rows: Sequence[str],
+        *options: str,
+        patience: float = PATIENCE,
+        environment: Mapping[str, str] = HASTY,
     ) -> Noticed:
         """Runs the tests of ``rows`` in ``files``."""
         names = " or ".join(f"_{row[0].lower()}{int(row[1:]):02d}_" for row in rows)
@@ -230,7 +234,7 @@ class Copy:
         process = subprocess.Popen(
             [*command, *files],
             cwd=self.root,
-            env=self._environment,
+            env={**self._environment, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -299,7 +303,7 @@ def _require_passing(
     rows = list(dict.fromkeys(each.row for each in wanted))
     every = list(dict.fromkeys(name for row in rows for name in files[row]))
     spread = ("-n", str(jobs if len(rows) > jobs else 0), "--dist", "loadgroup")
-    done = copy.test(every, rows, *spread, patience=3600.0)
+    done = copy.test(every, rows, *spread, patience=3600.0, environment={})
     if done.code != 0:
         raise RottenError(f"with all protections in place: {done.test}")
 

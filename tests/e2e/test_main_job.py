@@ -107,7 +107,7 @@ def job(tornet: TorNetwork, tmp_path_factory: pytest.TempPathFactory) -> Job:
             tampered = _swap_document(folder, server, url, tornet)
         finally:
             server.send_signal(signal.SIGTERM)
-            code = server.wait(20)
+            code = server.wait(60)
     product = ("--product", "product/product.toml")
     counted = json.loads(
         ok(folder, "mars-server", "count", "logs", *product, "--dry-run", "--json")
@@ -205,7 +205,7 @@ def test_five_fetches_are_published_as_fewer_than_ten(job: Job) -> None:
 
 
 @pytest.mark.tor
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_the_demo_holds_its_own_checks() -> None:
     """``make demo ONCE=1`` without make; it brings up a Tor network of its own."""
     done = subprocess.run(

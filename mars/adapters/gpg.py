@@ -19,7 +19,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,7 +76,7 @@ class GnuPG:
         if not signature or len(signature) > MAX_SIGNATURE:
             return BAD
         try:
-            with _home(self.scratch) as home:
+            with short_lived_home(self.scratch) as home:
                 return self._run(program, home, signature, message, keys)
         except (OSError, subprocess.SubprocessError):
             return UNAVAILABLE
@@ -205,24 +205,34 @@ _PUBLIC_KEY = 6
 """Packet tag."""
 
 
+def _nothing_runs(_home: Path) -> None:
+    """Neither gpgv nor gpg as it is called here starts an agent."""
+
+
 @contextlib.contextmanager
-def _home(scratch: Path | None) -> Iterator[Path]:
-    """A folder of mode 0700 that is gone afterwards; removes what a crash has left behind."""
+def short_lived_home(
+    scratch: Path | None, prefix: str = _PREFIX, end: Callable[[Path], None] = _nothing_runs
+) -> Iterator[Path]:
+    """A folder of mode 0700 that is gone afterwards; removes what a crash has left behind.
+
+    ``end`` ends what runs in a home, before that is removed.
+    """
     parent = Path(tempfile.gettempdir()) if scratch is None else scratch
     if not _WINDOWS:
-        _sweep(parent)
+        _sweep(parent, prefix, end)
     with contextlib.ExitStack() as held:
-        home = _claimed(parent, held)
+        home = _claimed(parent, prefix, held)
         try:
             yield home
         finally:
+            end(home)
             shutil.rmtree(home, ignore_errors=True)
 
 
-def _claimed(parent: Path, held: contextlib.ExitStack) -> Path:
+def _claimed(parent: Path, prefix: str, held: contextlib.ExitStack) -> Path:
     """A new folder and its lock, before which another process may take it for a left one."""
     while True:
-        home = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).resolve()
+        home = Path(tempfile.mkdtemp(prefix=prefix, dir=parent)).resolve()
         if _WINDOWS:  # where nothing is swept, and an open file could not be removed
             return home
         with contextlib.suppress(OSError):
@@ -231,14 +241,15 @@ def _claimed(parent: Path, held: contextlib.ExitStack) -> Path:
             return home
 
 
-def _sweep(parent: Path) -> None:
+def _sweep(parent: Path, prefix: str, end: Callable[[Path], None]) -> None:
     """By their locks: process numbers mean nothing to another container that shares the folder."""
-    for left in parent.glob(f"{_PREFIX}*"):
+    for left in parent.glob(f"{prefix}*"):
         with contextlib.suppress(OSError):
             about = left.lstat()
             if stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid():
                 with locked(left / _IN_USE, 0) as unused:
                     if unused:
+                        end(left)
                         shutil.rmtree(left, ignore_errors=True)
 
 

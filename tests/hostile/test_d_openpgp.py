@@ -34,6 +34,7 @@ from mars.trust import Accepted, TrustState, verify
 from mars.wire import envelope
 from mars.wire.envelope import Signature, pae
 from mars.wire.times import DAY
+from mars_motd import gpg
 from tests.hostile.openpgp import BOTH, KEY, MESSAGE, NOW, PAST, bad, good
 
 
@@ -117,7 +118,7 @@ class RealHome:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.mkdir(mode=0o700)
-        self.run("--quick-gen-key", "Real <real@example.org>", "ed25519", "sign", "never")
+        gpg.create_key(gpg.Home(path, own=True), "Real", PAST, None)
         self.block = self.run("--armor", "--export").decode()
 
     def run(self, *arguments: str, data: bytes = b"") -> bytes:

@@ -20,7 +20,8 @@ from mars.wire.motd import Message
 from mars.wire.product import Product, parse_product
 from mars_motd import files
 from mars_motd.keystore import KeyStore
-from mars_motd.messages import Draft, Problem, duplicates, invisible, parse_message
+from mars_motd.messages import Draft, duplicates, invisible, parse_message
+from mars_motd.toml_files import Problem
 
 
 @dataclass(frozen=True)

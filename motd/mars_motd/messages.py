@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -17,24 +16,10 @@ from mars.wire import targeting
 from mars.wire.motd import Message, Motd, Target
 from mars.wire.product import Product
 from mars.wire.times import format_time, parse_time
-from mars_motd.tomllines import line_of
+from mars_motd.toml_files import Problem, line_of, parse
 
 _MEMBERS = tuple("id revision kind severity not_before not_after url target title text".split())
 _TARGET = ("platforms", "versions", "languages")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something to repair. ``warning`` ones do not keep the file from being signed."""
-
-    where: str
-    line: int
-    text: str
-    warning: bool = False
-
-    def __str__(self) -> str:
-        kind = "warning: " if self.warning else ""
-        return f"{self.where}:{self.line}: {kind}{self.text}"
 
 
 @dataclass(frozen=True)
@@ -62,14 +47,10 @@ class _File:
 
 def parse_message(data: bytes, where: str, default_id: str, product: Product) -> Draft:
     """Reads one file of ``messages/``. Raises nothing: problems are in the result."""
-    try:
-        text = data.decode("utf-8-sig")
-        table = tomllib.loads(text)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return Draft(None, (Problem(where, line, "is not UTF-8"),))
-    except tomllib.TOMLDecodeError as error:
-        return Draft(None, (syntax_problem(where, str(error)),))
+    parsed = parse(data, where)
+    if isinstance(parsed, Problem):
+        return Draft(None, (parsed,))
+    text, table = parsed
     file = _File(where, text)
     message = _message(file, table, default_id)
     if message is not None:
@@ -89,13 +70,6 @@ def duplicates(drafts: Iterable[tuple[str, Draft]]) -> list[Problem]:
         if first != where:
             found.append(Problem(where, 1, f"has the id {draft.message.id!r} of {first}"))
     return found
-
-
-def syntax_problem(where: str, said: str) -> Problem:
-    """``Expected '=' … (at line 3, column 4)`` as a problem of line 3."""
-    what, found, place = said.partition(" (at line ")
-    line = place.partition(",")[0]
-    return Problem(where, int(line) if found and line.isdigit() else 1, f"is not TOML: {what}")
 
 
 def _message(file: _File, table: Mapping[str, Any], default_id: str) -> Message | None:

@@ -11,21 +11,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mars.console import safe
-from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
-from mars.ports import OpenPGP, OpenPGPVerdict
-from mars.trust import Question, TrustState, UnansweredError
+from mars.errors import ConfigError, StateError, TrustError, WireError
+from mars.ports import OpenPGP
+from mars.trust import TrustState, answered
 from mars.trust.chain import current_keys, follow
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import KEYS_TYPE, Envelope
 from mars.wire.keys import KEYS_LIFETIME_DAYS, KeysDocument, keyid
 from mars.wire.product import Product
 from mars.wire.times import DAY, format_time
-from mars_motd import files, packets, signing
+from mars_motd import files, packets, signatures
 from mars_motd.epochs import Epochs, key_set
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
-from mars_motd.signing import Progress
-from mars_motd.verdicts import Judge
+from mars_motd.signatures import Judge, Progress
 
 LIFETIME_DAYS = KEYS_LIFETIME_DAYS
 
@@ -42,9 +41,9 @@ class Step:
     @property
     def progress(self) -> tuple[Progress, Progress]:
         """Under the old keys (OpenPGP included) and under the new ones (Ed25519 alone)."""
-        old = signing.progress(self.envelope, self.epochs.keys, self.judge)
+        old = signatures.progress(self.envelope, self.epochs.keys, self.judge)
         keys = replace(self.document.keys, policy="off")
-        new = signing.progress(self.envelope, keys, self.judge)
+        new = signatures.progress(self.envelope, keys, self.judge)
         return old, new
 
     @property
@@ -185,15 +184,15 @@ def add_signatures(
     step: Step,
     folder: Folder,
     wanted: Sequence[str],
-    passphrase: signing.Passphrase,
+    passphrase: signatures.Passphrase,
     avoid: Iterable[str] = (),
 ) -> Step:
     """``step`` with what the keys at hand can add; keys named in ``avoid`` come last."""
     old, new = step.epochs.keys, step.document.keys
-    records = signing.at_hand(folder.keys, [old, new], wanted)
+    records = signatures.at_hand(folder.keys, [old, new], wanted)
     last = set(avoid)
     records.sort(key=lambda record: record.name in last)
-    envelope = signing.add_signatures(
+    envelope = signatures.add_signatures(
         step.envelope, [old, new], folder.keys, records, step.judge, passphrase
     )
     return replace(step, envelope=envelope)
@@ -223,18 +222,11 @@ def finish(step: Step, folder: Folder) -> list[KeyRecord]:
 def _require_followed(step: Step) -> None:
     """What a client of the old epoch does; with gpg there, so that nothing is overlooked."""
     current = current_keys(step.epochs.root_at(step.epochs.number), TrustState(openpgp=True))
-    verdicts: dict[Question, OpenPGPVerdict] = {}
-    while True:
-        try:
-            follow((step.envelope,), current, verdicts, step.judge.now)
-        except UnansweredError as need:
-            ask = need.question
-            verdicts[ask] = step.judge.openpgp.verify(ask.signature, ask.message, ask.keys)
-        except (TrustError, WireError) as error:
-            raise _explained(error) from None
-        else:
-            return
-
-
-def _explained(error: MarsError) -> TrustError:
-    return TrustError(error.reason, f"Clients would not follow this rotation: {error.message}")
+    try:
+        answered(
+            step.judge.openpgp,
+            lambda verdicts: follow((step.envelope,), current, verdicts, step.judge.now),
+        )
+    except (TrustError, WireError) as error:
+        said = f"Clients would not follow this rotation: {error.message}"
+        raise TrustError(error.reason, said) from None

@@ -10,11 +10,11 @@ from mars.ports import OpenPGP
 from mars.trust.signatures import FUTURE
 from mars.wire import envelope as envelopes
 from mars.wire.times import DAY, format_time
-from mars_motd import publish, signing
+from mars_motd import signatures
+from mars_motd.document import Document, require_accepted
 from mars_motd.epochs import Epochs
 from mars_motd.keystore import KeyRecord
-from mars_motd.publish import Document
-from mars_motd.verdicts import Judge
+from mars_motd.signatures import Judge
 
 WARN_DAYS = 10
 """Clients fetch every 3 to 10 days, so less than this leaves some without valid news."""
@@ -74,7 +74,7 @@ def judge(
             keys.threshold, keys.threshold, False, tuple(problems),
         )  # fmt: skip
     motd, about_keys = document.motd, len(problems)
-    state = signing.progress(
+    state = signatures.progress(
         document.envelope, keys, Judge(openpgp, motd.issued, max(now, motd.issued))
     )
     missing = max(0, keys.threshold - len(state.signed))
@@ -111,7 +111,7 @@ def judge(
 def _refusal(document: Document, epochs: Epochs, now: int, openpgp: OpenPGP) -> list[str]:
     data = envelopes.encode(document.envelope)
     try:
-        publish.require_accepted(data, epochs, now, openpgp)
+        require_accepted(data, epochs, now, openpgp)
     except MarsError as error:
         return [f"{error.message} [{error.reason}]"]
     return []

@@ -6,12 +6,10 @@ import base64
 from dataclasses import dataclass
 
 from mars.errors import TrustError
-from mars.wire import ed25519
-from mars.wire.envelope import Envelope, Signature, pae
+from mars.wire.envelope import Envelope, pae
 from mars.wire.keys import KeySet
 from mars_motd.packets import dearmour
-from mars_motd.signing import looked_at
-from mars_motd.verdicts import Judge
+from mars_motd.signatures import Judge, looked_at, made_by
 
 _SPKI = bytes.fromhex("302a300506032b6570032100")
 """What stands before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410, 4)."""
@@ -43,7 +41,7 @@ def extract(envelope: Envelope, keys: KeySet, name: str, judge: Judge) -> Extrac
     makers: set[str] = set()
     for number, entry in enumerate(envelope.signatures[: looked_at(envelope)], 1):
         stem = f"{name}.{number}"
-        public = _maker(entry, keys, signed)
+        public = made_by(entry, keys.ed25519.values(), signed)
         if public is not None and public not in makers:
             makers.add(public)
             files |= {f"{stem}.pem": pem(public), f"{stem}.sig": entry.sig}
@@ -62,15 +60,3 @@ def extract(envelope: Envelope, keys: KeySet, name: str, judge: Judge) -> Extrac
             f"keys before it, so other tools cannot follow it from this trust file.",
         )
     return Extract(files, commands)
-
-
-def _maker(entry: Signature, keys: KeySet, message: bytes) -> str | None:
-    """The public key that made ``entry``."""
-    return next(
-        (
-            public
-            for public in keys.ed25519.values()
-            if ed25519.verify(bytes.fromhex(public), entry.sig, message)
-        ),
-        None,
-    )

@@ -13,7 +13,8 @@ import pytest
 
 from mars.errors import ConfigError
 from mars.testing.packets import PacketKey
-from mars_motd import files, packets, passphrases
+from mars_motd import files, packets
+from mars_motd.cli import passphrases
 
 Run = Callable[..., Any]
 MARCH = "2026-03-01T00:00:00Z"

@@ -13,15 +13,14 @@ from mars.wire import envelope as envelopes
 from mars.wire import motd as motds
 from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.product import Product
+from mars_motd import document
 from mars_motd import epochs as ep
-from mars_motd import publish, registry
 from mars_motd.cli.options import clock_or, folder_argument
 from mars_motd.folder import Content, Folder
-from mars_motd.messages import Problem
 from mars_motd.status import NO_SERVER
-from mars_motd.tomllines import line_of
+from mars_motd.toml_files import Problem, line_of, registry_problems
 
-SIGNATURE_ROOM = 2048
+_SIGNATURE_ROOM = 2048
 """Bytes set aside for the signatures of a document that is not signed yet."""
 
 
@@ -37,7 +36,7 @@ def check(folder: Path, as_json: bool) -> None:
     product = place.product()
     content = place.content(product)
     problems = [*content.problems, *_policy(place, product), *_size(place, product, content)]
-    problems += registry.check(place.root)
+    problems += registry_problems(place.root)
     errors = [problem for problem in problems if not problem.warning]
     if as_json:
         emit_json(
@@ -80,13 +79,13 @@ def _policy(place: Folder, product: Product) -> list[Problem]:
 def _size(place: Folder, product: Product, content: Content) -> list[Problem]:
     """Whether the document will be small enough and readable to clients."""
     try:
-        motd = publish.compose(product, content, ep.number(place), clock_or(None))
+        motd = document.compose(product, content, ep.number(place), clock_or(None))
         motds.decode(motds.encode(motd))
         chain = ep.load(place, product).chain if ep.is_pinned(place) else ()
         size = len(envelopes.encode(envelopes.Envelope("", motds.encode(motd), (), chain)))
     except WireError as error:
         return [Problem(str(place.root), 1, error.message)]
-    if size + SIGNATURE_ROOM > MAX_ENVELOPE:
+    if size + _SIGNATURE_ROOM > MAX_ENVELOPE:
         said = f"the document will have {size} bytes and signatures; clients take {MAX_ENVELOPE}"
         return [Problem(str(place.root), 1, said)]
     return []

@@ -6,18 +6,23 @@ from pathlib import Path
 
 import click
 
-from mars import factory
 from mars.console import safe
 from mars.errors import StateError, naming
 from mars.wire import envelope as envelopes
 from mars.wire.times import format_time
+from mars_motd import document, files
 from mars_motd import epochs as ep
-from mars_motd import files, publish
-from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read
-from mars_motd.deploy import MIN_DAYS, require_deployable
+from mars_motd.cli.options import (
+    FILE,
+    clock_or,
+    folder_argument,
+    now_option,
+    openpgp,
+    read,
+    telling,
+)
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
-from mars_motd.verdicts import Remembering
 
 
 @click.command()
@@ -27,7 +32,7 @@ from mars_motd.verdicts import Remembering
 @click.option(
     "--min-days",
     type=click.IntRange(0, 60),
-    default=MIN_DAYS,
+    default=document.MIN_DAYS,
     show_default=True,
     metavar="N",
     help="Refuse a document that expires within N days.",
@@ -48,14 +53,15 @@ def deploy(
     data = read(file, "The document") if file is not None else _newest(place, epochs, moment)
     deployed = read(target, "The deployed document") if target.exists() else None
     with naming(file or target):
-        motd = require_deployable(data, deployed, epochs, moment, factory.openpgp(), min_days)
+        motd = document.require_deployable(data, deployed, epochs, moment, openpgp(), min_days)
     files.replace(target, data)
-    click.echo(f"{safe(str(target))}: serial {motd.serial}, expires {format_time(motd.expires)}")
+    told = f"{safe(str(target))}: serial {motd.serial}, expires {format_time(motd.expires)}"
+    with telling():
+        click.echo(told)
 
 
 def _newest(place: Folder, epochs: Epochs, now: int) -> bytes:
-    is_complete = publish.completeness(epochs, now, Remembering(factory.openpgp()))
-    document = publish.newest(place, is_complete)
-    if document is None:
+    newest = document.newest(place, document.completeness(epochs, now, openpgp()))
+    if newest is None:
         raise StateError("nothing-signed", "No complete document was signed here yet.")
-    return envelopes.encode(document.envelope)
+    return envelopes.encode(newest.envelope)

@@ -14,7 +14,7 @@ from mars.console import safe
 from mars.errors import ConfigError, StateError
 from mars.wire.motd import KINDS, SEVERITIES
 from mars_motd import files, template
-from mars_motd.cli.options import folder_argument
+from mars_motd.cli.options import folder_argument, telling
 from mars_motd.folder import Folder
 from mars_motd.messages import parse_message
 
@@ -70,7 +70,8 @@ def new(
             target.unlink()
             raise StateError("unchanged", f"Nothing was written, so {target} was removed again.")
         _require_good(place, target.read_bytes(), target)
-    click.echo(str(target))
+    with telling():
+        click.echo(str(target))
 
 
 def _edit(editor: str, target: Path) -> None:

@@ -1,8 +1,11 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share, and how they tell what they have done."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +16,7 @@ from mars.errors import StateError, WireError, naming
 from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.times import parse_time
 from mars_motd import files
+from mars_motd.signatures import Remembering
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -29,21 +33,28 @@ def as_time(value: str | int) -> int:
 FILE = click.Path(path_type=Path)
 """May be missing: reading it says so in our own words, with exit code 1."""
 
-folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+folder_argument = click.argument("folder", metavar="DIR", type=FILE)
+out_option = click.option("--out", required=True, type=FILE, metavar="F", help="The file to write.")
+passphrase_option = click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="F",
+    help="Read the passphrase from the first line of F instead of asking for it.",
+)
 
 
 def now_option(text: str) -> Callable[[F], F]:
     return click.option("--now", type=as_time, metavar="T", help=text)
 
 
-def passphrase_option(command: F) -> F:
-    option = click.option(
-        "--passphrase-file",
-        type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        metavar="F",
-        help="Read the passphrase from the first line of F instead of asking for it.",
-    )
-    return option(command)
+def clock_or(now: int | None) -> int:
+    """``now`` where it was given, else the system's clock."""
+    return factory.system_clock().now() if now is None else now
+
+
+def openpgp() -> Remembering:
+    """This computer's gpg, asked each question once a command."""
+    return Remembering(factory.openpgp())
 
 
 def read(path: Path, what: str) -> bytes:
@@ -65,11 +76,15 @@ def read_as(decode: Callable[[bytes], T], path: Path, what: str) -> T:
         return decode(data)
 
 
-def clock_or(now: int | None) -> int:
-    """``now`` where it was given, else the system's clock."""
-    return factory.system_clock().now() if now is None else now
-
-
-def refuse_special(path: Path) -> None:
-    """Raises ``ConfigError`` (``out-invalid``) where ``--out`` names a folder or a device."""
-    files.writable(path)
+@contextmanager
+def telling() -> Iterator[None]:
+    """The body prints what was done and stored. That stays done where nobody can read it, so the
+    exit code stays 0, and what standard output did not take is told in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        with suppress(OSError, ValueError):  # or what it keeps would fail again at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with suppress(OSError):
+            said = f"All is done and stored, but the output cannot be written: {error.strerror}."
+            click.echo(said, err=True)

@@ -14,8 +14,8 @@ from mars.wire.envelope import MOTD_TYPE, Envelope
 from mars.wire.motd import Motd
 from mars.wire.product import PLATFORMS, Product, is_release
 from mars.wire.variables import DEV
+from mars_motd import document
 from mars_motd import epochs as ep
-from mars_motd import listing, publish
 from mars_motd import preview as views
 from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read_as
 from mars_motd.folder import Folder
@@ -61,7 +61,7 @@ def preview(
     if as_json:
         emit_json([asdict(item) for item in table])
     else:
-        for line in views.lines(table):
+        for line in views.table_lines(table):
             click.echo(line)
 
 
@@ -69,31 +69,32 @@ def _draft(place: Folder, moment: int) -> Motd:
     product = place.product()
     content = place.content(product)
     content.require()
-    return publish.compose(product, content, ep.number(place), moment)
+    return document.compose(product, content, ep.number(place), moment)
 
 
 def _signed(file: Path) -> Motd:
-    return read_as(publish.Document.decode, file, "The document").motd
+    return read_as(document.Document.decode, file, "The document").motd
 
 
 def _print_all(envelope: Envelope, product: Product, moment: int, as_json: bool) -> None:
     """Everything that a holder would put a signature under."""
-    payload, said, table = listing.payload(envelope), list[str](), list[View]()
+    payload, said, table = views.payload(envelope), list[str](), list[View]()
     if envelope.payload_type == MOTD_TYPE:
         motd = motds.decode(envelope.payload)
-        said, table = publish.strange_settings(motd, product), views.table(motd, product, moment)
+        said, table = document.strange_settings(motd, product), views.table(motd, product, moment)
     if as_json:
         emit_json(
             {
                 "payload_type": envelope.payload_type,
                 "payload": payload,
-                "unknown": listing.unknown(envelope),
+                "unknown": views.unknown(envelope),
                 "warnings": said,
                 "table": [asdict(item) for item in table],
             }
         )
         return
-    for line in [*listing.lines(envelope), *(["", *views.lines(table)] if table else [])]:
+    rows = ["", *views.table_lines(table)] if table else []
+    for line in [*views.payload_lines(envelope), *rows]:
         click.echo(line)
     for warning in said:
         click.echo(f"warning: {safe(warning)}", err=True)

@@ -8,15 +8,12 @@ from pathlib import Path
 
 import click
 
-from mars import factory
 from mars.console import emit_json, json_option
+from mars_motd import document as doc
 from mars_motd import epochs as ep
-from mars_motd import publish
-from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read_as
+from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, openpgp, read_as
 from mars_motd.folder import Folder
-from mars_motd.publish import Document
 from mars_motd.status import NO_SERVER, WARN_DAYS, Status, judge
-from mars_motd.verdicts import Remembering
 
 
 @click.command()
@@ -52,12 +49,11 @@ def status(folder: Path, file: Path | None, days: int, now: int | None, as_json:
 def _judged(place: Folder, file: Path | None, now: int, days: int) -> Status:
     epochs = ep.load(place, place.product())
     document = (
-        read_as(Document.decode, file, "The document")
+        read_as(doc.Document.decode, file, "The document")
         if file is not None
-        else publish.newest(place)
+        else doc.newest(place)
     )
-    openpgp = Remembering(factory.openpgp())
-    return judge(document, epochs, place.keys.records(), now, openpgp, days)
+    return judge(document, epochs, place.keys.records(), now, openpgp(), days)
 
 
 def _print(found: Status) -> None:

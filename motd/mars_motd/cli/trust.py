@@ -7,37 +7,36 @@ from pathlib import Path
 
 import click
 
-from mars import factory
+from mars_motd import document, files
 from mars_motd import epochs as ep
-from mars_motd import files, publish
 from mars_motd.cli.options import (
-    FILE,
     as_time,
     clock_or,
     folder_argument,
     now_option,
-    refuse_special,
+    openpgp,
+    out_option,
+    telling,
 )
 from mars_motd.folder import Folder
 from mars_motd.status import NO_SERVER
-from mars_motd.verdicts import Remembering
 
-LATEST = "latest"
+_LATEST = "latest"
 
 
-def as_serial(value: str) -> str:
+def _as_serial(value: str) -> str:
     """``latest`` or a whole number of Unix seconds."""
-    if value != LATEST and not (value.isascii() and value.isdigit() and len(value) < 13):
+    if value != _LATEST and not (value.isascii() and value.isdigit() and len(value) < 13):
         raise click.BadParameter("takes a serial (Unix seconds) or the word latest.")
     return value
 
 
 @click.command()
 @folder_argument
-@click.option("--out", required=True, type=FILE, metavar="F", help="The file to write.")
+@out_option
 @click.option(
     "--minimum-serial",
-    type=as_serial,
+    type=_as_serial,
     default="0",
     metavar="N|latest",
     help="Documents older than this are refused even by a new installation. For a release, take "
@@ -54,11 +53,10 @@ def trust(folder: Path, out: Path, minimum_serial: str, built: int, now: int | N
     """
     place = Folder.at(folder)
     product = place.product()
-    refuse_special(out)
+    files.writable(out)
     epochs = ep.load(place, product)
-    if minimum_serial == LATEST:
-        openpgp = Remembering(factory.openpgp())
-        floor = publish.minimum_serial(place, epochs, clock_or(now), openpgp)
+    if minimum_serial == _LATEST:
+        floor = document.minimum_serial(place, epochs, clock_or(now), openpgp())
     else:
         floor = int(minimum_serial)
     epochs = ep.pin(place, epochs)
@@ -69,6 +67,7 @@ def trust(folder: Path, out: Path, minimum_serial: str, built: int, now: int | N
         servers=product.servers,
     )
     files.replace(out, root.encode())
-    click.echo(f"{out}: {root.product} {root.channel}, epoch {root.epoch}", err=True)
-    if not root.servers:
-        click.echo(f"warning: {NO_SERVER}", err=True)
+    with telling():
+        click.echo(f"{out}: {root.product} {root.channel}, epoch {root.epoch}", err=True)
+        if not root.servers:
+            click.echo(f"warning: {NO_SERVER}", err=True)

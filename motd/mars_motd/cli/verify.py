@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
-from mars import factory
 from mars.console import emit_json, json_option
 from mars.errors import naming
 from mars.ports import OpenPGP
@@ -15,9 +15,10 @@ from mars.trust import verify as judge
 from mars.wire.keys import KeysDocument, TrustRoot
 from mars.wire.times import format_time
 from mars_motd import files, stock
-from mars_motd.cli.options import FILE, clock_or, now_option, read, read_as
-from mars_motd.publish import Document
-from mars_motd.verdicts import Judge, Remembering
+from mars_motd.cli import options
+from mars_motd.cli.options import FILE, clock_or, now_option, read, read_as, telling
+from mars_motd.document import Document
+from mars_motd.signatures import Judge
 
 
 @click.command()
@@ -48,7 +49,7 @@ def verify(
     Exit code 0: accepted; 1: refused, with the reason. Without --state the client is a new
     installation.
     """
-    moment, openpgp = clock_or(now), Remembering(factory.openpgp())
+    moment, openpgp = clock_or(now), options.openpgp()
     root = read_as(TrustRoot.decode, trust, "The trust file")
     data = read(document, "The document")
     with naming(document):
@@ -56,11 +57,16 @@ def verify(
     commands = _extract(data, root, extract, moment, openpgp) if extract is not None else []
     if state is not None:  # last, so that a command that failed can be given again
         files.replace(state, accepted.state.encode())
+    with nullcontext() if state is None and extract is None else telling():
+        if as_json:
+            more = {"commands": commands} if extract is not None else {}
+            emit_json({"ok": True, **_facts(accepted), **more})
+        else:
+            _print(accepted, commands)
+
+
+def _print(accepted: Accepted, commands: list[str]) -> None:
     motd = accepted.motd
-    if as_json:
-        more = {"commands": commands} if extract is not None else {}
-        emit_json({"ok": True, "serial": motd.serial, **_facts(accepted), **more})
-        return
     click.echo(f"accepted: {motd.product} {motd.channel}, serial {motd.serial}")
     click.echo(f"issued {format_time(motd.issued)}, expires {format_time(motd.expires)}")
     if not accepted.news:
@@ -104,6 +110,7 @@ def _extract(data: bytes, root: TrustRoot, target: Path, now: int, openpgp: Open
 def _facts(accepted: Accepted) -> dict[str, object]:
     motd = accepted.motd
     return {
+        "serial": motd.serial,
         "product": motd.product,
         "channel": motd.channel,
         "epoch": motd.epoch,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from mars import factory
 from mars.errors import StateError, naming
 from mars.wire import envelope as envelopes
 from mars_motd import epochs as ep
@@ -19,14 +18,15 @@ from mars_motd.cli.options import (
     clock_or,
     folder_argument,
     now_option,
+    openpgp,
     passphrase_option,
     read,
-    refuse_special,
+    telling,
 )
+from mars_motd.cli.passphrases import Asker
 from mars_motd.folder import Folder
-from mars_motd.passphrases import Asker
+from mars_motd.keystore import KeyRecord
 from mars_motd.rotation import Step
-from mars_motd.verdicts import Remembering
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -89,14 +89,14 @@ def rotate(
     --show F says which keys join and leave.
     """
     place, product, epochs = _open(folder)
-    moment, openpgp = clock_or(now), Remembering(factory.openpgp())
+    moment = clock_or(now)
     given = show or add_to
     if given is not None:
         data, records = read(given, "The keys document"), place.keys.records()
         with naming(given):
-            step = rotation.resume(data, epochs, records, str(given), moment, openpgp)
+            step = rotation.resume(data, epochs, records, str(given), moment, openpgp())
     else:
-        step = rotation.begin(place, product, epochs, (), moment, openpgp, days)
+        step = rotation.begin(place, product, epochs, (), moment, openpgp(), days)
     if show is not None:
         click.echo(rotation.describe(step, place))
         click.echo(str(step))
@@ -127,9 +127,7 @@ def revoke(
     if not epochs.pinned:
         _drop(place, product, names)
         return
-    moment = clock_or(now)
-    openpgp = Remembering(factory.openpgp())
-    step = rotation.begin(place, product, epochs, names, moment, openpgp, days)
+    step = rotation.begin(place, product, epochs, names, clock_or(now), openpgp(), days)
     _carry_on(step, place, keys, Asker(passphrase_file), partial, names)
 
 
@@ -144,6 +142,12 @@ def _drop(place: Folder, product: Any, names: tuple[str, ...]) -> None:
     ep.key_set([record for record in place.keys.records() if record not in gone], product)
     for record in gone:
         place.keys.save(replace(record, revoked=True))
+    with telling():
+        _tell_revoked(gone)
+
+
+def _tell_revoked(gone: Sequence[KeyRecord]) -> None:
+    for record in gone:
         click.echo(f"revoked {record.name}")
 
 
@@ -156,15 +160,15 @@ def _carry_on(
     avoid: tuple[str, ...],
 ) -> None:
     if partial is not None:
-        refuse_special(partial)
+        files.writable(partial)
     click.echo(rotation.describe(step, place), err=True)
     step = rotation.add_signatures(step, place, keys, asker, avoid)
     if step.complete:
         gone = rotation.finish(step, place)
-        click.echo(f"epoch {step.document.epoch}: {len(step.document.keys.ed25519)} keys")
-        for record in gone:
-            click.echo(f"revoked {record.name}")
-        click.echo(f'Now tell clients: mars-motd sign "{place.root}" --out motd.json', err=True)
+        with telling():
+            click.echo(f"epoch {step.document.epoch}: {len(step.document.keys.ed25519)} keys")
+            _tell_revoked(gone)
+            click.echo(f'Now tell clients: mars-motd sign "{place.root}" --out motd.json', err=True)
         return
     if partial is None or not step.envelope.signatures:
         raise StateError(
@@ -172,4 +176,6 @@ def _carry_on(
             f"{step}. Nothing was written; --partial F keeps it for the next holder.",
         )
     files.replace(partial, envelopes.encode(step.envelope))
-    click.echo(f"{partial}: {step}: pass it on to the next holder", err=True)
+    told = f"{partial}: {step}: pass it on to the next holder"
+    with telling():
+        click.echo(told, err=True)

@@ -1,4 +1,4 @@
-"""Makes the next document, has it judged by the client's own rules, and keeps a record of it."""
+"""The signed document: made, judged by the client's own rules, kept on record, deployed."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from packaging.version import Version
 
 from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
 from mars.ports import OpenPGP
-from mars.trust import TrustState, verify
+from mars.trust import RefusedError, TrustState, verify
 from mars.wire import envelope as envelopes
 from mars.wire import motd as motds
 from mars.wire.envelope import MAX_ENVELOPE, MOTD_TYPE, Envelope
 from mars.wire.keys import TrustRoot
 from mars.wire.motd import Motd
 from mars.wire.product import Product
-from mars.wire.times import DAY
+from mars.wire.times import DAY, format_time
 from mars_motd import files
 from mars_motd.epochs import Epochs, numbered
 from mars_motd.folder import Content, Folder
-from mars_motd.signing import progress
-from mars_motd.verdicts import Judge
+from mars_motd.signatures import Judge, progress
+
+MIN_DAYS = 7
+"""Days that a document must still be valid: clients fetch every 3 to 10 days."""
 
 
 @dataclass(frozen=True)
@@ -183,11 +185,8 @@ def _accepted(data: bytes, root: TrustRoot, state: TrustState, now: int, openpgp
     try:
         return verify(data, root, state, now, openpgp).motd
     except TrustError as error:
-        raise _explained(error) from None
-
-
-def _explained(error: MarsError) -> TrustError:
-    return TrustError(error.reason, f"Clients would refuse this document: {error.message}")
+        said = f"Clients would refuse this document: {error.message}"
+        raise TrustError(error.reason, said) from None
 
 
 def _recorded(folder: Folder, serial: int) -> Document | None:
@@ -204,3 +203,44 @@ def _recorded(folder: Folder, serial: int) -> Document | None:
 
 def _record(folder: Folder, serial: int) -> Path:
     return folder.issued / f"{serial}.json"
+
+
+def require_deployable(
+    data: bytes, deployed: bytes | None, epochs: Epochs, now: int, openpgp: OpenPGP, min_days: int
+) -> Motd:
+    """Raises ``TrustError`` as clients would, or ``expires-soon``; ``StateError``
+    (``deploy-unreadable``) where ``deployed`` is not a document of this product."""
+    memory = [] if deployed is None else [_memory(deployed, epochs, now, openpgp)]
+    motd = require_accepted(data, epochs, now, openpgp, memory)
+    left = (motd.expires - now) // DAY
+    if left < min_days:
+        raise TrustError(
+            "expires-soon",
+            f"The document expires on {format_time(motd.expires)}, in {left} days; at least "
+            f"{min_days} are asked for. Sign a new one.",
+        )
+    return motd
+
+
+def _memory(
+    deployed: bytes, epochs: Epochs, now: int, openpgp: OpenPGP
+) -> tuple[TrustRoot, TrustState]:
+    """What a client remembers that pinned the deployed document's epoch and then fetched it."""
+    try:
+        epoch = Document.decode(deployed).motd.epoch
+        if not epochs.root.epoch <= epoch <= epochs.number:
+            raise _unreadable(f"it is of epoch {epoch}")
+        root = epochs.root_at(epoch)
+        return root, verify(deployed, root, TrustState(openpgp=True), now, openpgp).state
+    except RefusedError as error:
+        return root, error.state
+    except (TrustError, WireError) as error:
+        raise _unreadable(error.message) from None
+
+
+def _unreadable(why: str) -> MarsError:
+    return StateError(
+        "deploy-unreadable",
+        f"What lies at the destination is not a document that clients of this product accepted "
+        f"({why}). Make sure that the destination is right, then move that file away.",
+    )

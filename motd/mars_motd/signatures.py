@@ -1,26 +1,72 @@
-"""Signatures on one envelope: who has signed, who is missing, and one holder's turn."""
+"""Signatures on one envelope: which hold, as clients judge them, who is missing, and one holder's
+turn. Of an OpenPGP signature gpg is asked; a keyid is never believed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from mars.errors import StateError
-from mars.trust import signers
-from mars.trust.signatures import LOOKED_AT
+from mars.errors import StateError, TrustError
+from mars.ports import OpenPGP, OpenPGPVerdict
+from mars.trust import Question, answered, signers
+from mars.trust.signatures import LOOKED_AT, require_openpgp
 from mars.wire import ed25519
+from mars.wire.ed25519 import SIGNATURE_BYTES
 from mars.wire.envelope import MAX_SIGNATURES, MOTD_TYPE, Envelope, Signature, pae
 from mars.wire.keys import KeySet
 from mars_motd.keystore import KeyRecord, KeyStore
-from mars_motd.verdicts import Judge
 
 Passphrase = Callable[[KeyRecord], str | None]
 """Asks for, or remembers, the passphrase of a key; None where there is none to be had."""
 
-
 _LOCKED = ("passphrase-needed", "passphrase-wrong")
 _UNDECIDED = ("openpgp-unavailable", "clock")
 """gpg could not say: then a signature is not thrown away."""
+
+
+@dataclass(frozen=True)
+class Remembering:
+    """Asks ``openpgp`` each question once, since every answer costs a run of gpg."""
+
+    openpgp: OpenPGP
+    _known: dict[Question, OpenPGPVerdict] = field(default_factory=dict)
+
+    def verify(self, signature: bytes, message: bytes, keys: Sequence[str]) -> OpenPGPVerdict:
+        question = Question(signature, message, tuple(keys))
+        if question not in self._known:
+            self._known[question] = self.openpgp.verify(signature, message, keys)
+        return self._known[question]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges signatures on one document as clients do at ``now``; times are Unix seconds."""
+
+    openpgp: OpenPGP
+    issued: int
+    """Of the document: a signature must not be much older."""
+    now: int
+
+    def maker(self, envelope: Envelope, keys: KeySet, entry: Signature) -> str:
+        """The primary fingerprint of the key that made ``entry``; empty where gpg names none."""
+        message = pae(envelope.payload_type, envelope.payload)
+        return self.openpgp.verify(entry.sig, message, tuple(keys.openpgp.values())).fingerprint
+
+    def objection(self, envelope: Envelope, keys: KeySet, entry: Signature) -> str | None:
+        """Why ``entry`` does not satisfy the OpenPGP policy of ``keys``; None where it does."""
+        if len(entry.sig) == SIGNATURE_BYTES or not keys.openpgp:
+            return "openpgp-missing"
+        alone = replace(envelope, signatures=(entry,), x_keys=())
+        try:
+            answered(
+                self.openpgp,
+                lambda known: require_openpgp(
+                    alone, keys, known, self.issued, self.now, sticky=True
+                ),
+            )
+        except TrustError as error:
+            return error.reason
+        return None
 
 
 @dataclass(frozen=True)
@@ -55,7 +101,7 @@ def progress(envelope: Envelope, keys: KeySet, judge: Judge) -> Progress:
     """What is there and what is missing under ``keys``, as clients would count it."""
     needed, most = keys.policy != "off", looked_at(envelope)
     return Progress(
-        signed=tuple(signers(envelope, keys, most)) if envelope.signatures else (),
+        signed=tuple(_signed(envelope, keys, most)),
         threshold=keys.threshold,
         openpgp_needed=needed,
         openpgp_present=needed
@@ -90,9 +136,16 @@ def at_hand(store: KeyStore, sets: Sequence[KeySet], wanted: Sequence[str] = ())
     return found
 
 
+def made_by(entry: Signature, public: Iterable[str], message: bytes) -> str | None:
+    """The Ed25519 key among ``public`` (64 hex digits each) that made ``entry``."""
+    return next(
+        (key for key in public if ed25519.verify(bytes.fromhex(key), entry.sig, message)), None
+    )
+
+
 def add_signatures(
     envelope: Envelope,
-    sets: Iterable[KeySet],
+    sets: Sequence[KeySet],
     store: KeyStore,
     records: Sequence[KeyRecord],
     judge: Judge,
@@ -103,65 +156,58 @@ def add_signatures(
     ``sets`` are the key sets whose thresholds count (one for news, two for a rotation); the
     OpenPGP signature belongs to the first. Existing signatures stay; entries that are none go.
     """
-    first, *others = sets
-    envelope = _drop_invalid(envelope, [first, *others], judge)
+    envelope = _drop_invalid(envelope, sets, judge)
+    turns = _Turns(sets, store, judge, passphrase)
     locked: StateError | None = None
     for record in records:
         try:
-            envelope = _turn(envelope, record, [first, *others], store, judge, passphrase)
+            envelope = turns.take(record, envelope)
         except StateError as error:
             if error.reason not in _LOCKED:
                 raise
             locked = locked or error  # another key may do: it may have another passphrase
-    if locked is not None and not progress(envelope, first, judge).complete:
+    if locked is not None and not progress(envelope, sets[0], judge).complete:
         raise locked
     return envelope
 
 
-def _turn(
-    envelope: Envelope,
-    record: KeyRecord,
-    sets: Sequence[KeySet],
-    store: KeyStore,
-    judge: Judge,
-    passphrase: Passphrase,
-) -> Envelope:
-    """What one holder adds: an Ed25519 signature where one is wanting, the OpenPGP one likewise."""
-    message = pae(envelope.payload_type, envelope.payload)
-    envelope = _add_ed25519(envelope, record, sets, store, message, passphrase)
-    state = progress(envelope, sets[0], judge)
-    if not state.openpgp_needed or state.openpgp_present:
+@dataclass(frozen=True)
+class _Turns:
+    """What one holder after the other adds."""
+
+    sets: Sequence[KeySet]
+    store: KeyStore
+    judge: Judge
+    passphrase: Passphrase
+
+    def take(self, record: KeyRecord, envelope: Envelope) -> Envelope:
+        """An Ed25519 signature where one is wanting, the OpenPGP one likewise."""
+        message = pae(envelope.payload_type, envelope.payload)
+        if self._is_wanting(record.keyid, envelope):
+            seed = self.store.seed(record, self._phrase(record))
+            envelope = _with(envelope, record.keyid, ed25519.sign(seed, message))
+        state = progress(envelope, self.sets[0], self.judge)
+        wanting = state.openpgp_needed and not state.openpgp_present
+        if wanting and record.fingerprint in self.sets[0].openpgp:
+            phrase = self._phrase(record)
+            signature = self.store.openpgp_sign(record, message, self.judge.now, phrase)
+            envelope = _with(envelope, record.fingerprint, signature)
         return envelope
-    if record.fingerprint not in sets[0].openpgp:
-        return envelope
-    phrase = passphrase(record) if store.needs_passphrase(record) else None
-    signature = store.openpgp_sign(record, message, judge.now, phrase)
-    return _with(envelope, record.fingerprint, signature)
+
+    def _is_wanting(self, keyid: str, envelope: Envelope) -> bool:
+        return any(
+            keyid in keys.ed25519
+            and keyid not in (signed := _signed(envelope, keys, MAX_SIGNATURES))
+            and len(signed) < keys.threshold
+            for keys in self.sets
+        )
+
+    def _phrase(self, record: KeyRecord) -> str | None:
+        return self.passphrase(record) if self.store.needs_passphrase(record) else None
 
 
-def _add_ed25519(
-    envelope: Envelope,
-    record: KeyRecord,
-    sets: Sequence[KeySet],
-    store: KeyStore,
-    message: bytes,
-    passphrase: Passphrase,
-) -> Envelope:
-    wanting = [
-        keys
-        for keys in sets
-        if record.keyid in keys.ed25519
-        and record.keyid not in (signed := _signed(envelope, keys))
-        and len(signed) < keys.threshold
-    ]
-    if not wanting:
-        return envelope
-    phrase = passphrase(record) if store.needs_passphrase(record) else None
-    return _with(envelope, record.keyid, ed25519.sign(store.seed(record, phrase), message))
-
-
-def _signed(envelope: Envelope, keys: KeySet) -> list[str]:
-    return signers(envelope, keys, MAX_SIGNATURES) if envelope.signatures else []
+def _signed(envelope: Envelope, keys: KeySet, most: int) -> list[str]:
+    return signers(envelope, keys, most) if envelope.signatures else []
 
 
 def _drop_invalid(envelope: Envelope, sets: Sequence[KeySet], judge: Judge) -> Envelope:
@@ -174,7 +220,7 @@ def _drop_invalid(envelope: Envelope, sets: Sequence[KeySet], judge: Judge) -> E
     public = {key: name for keys in sets for name, key in keys.ed25519.items()}
     kept: dict[str, Signature] = {}
     for entry in envelope.signatures:
-        name = _maker(entry, public, message)
+        name = public.get(made_by(entry, public, message) or "")
         if name is None:
             reason = judge.objection(envelope, sets[0], entry)
             if reason not in (None, *_UNDECIDED):
@@ -182,18 +228,6 @@ def _drop_invalid(envelope: Envelope, sets: Sequence[KeySet], judge: Judge) -> E
             name = judge.maker(envelope, sets[0], entry) or entry.keyid
         kept.setdefault(name, replace(entry, keyid=name))
     return replace(envelope, signatures=tuple(kept.values()))
-
-
-def _maker(entry: Signature, public: dict[str, str], message: bytes) -> str | None:
-    """The name of the Ed25519 key that made ``entry``."""
-    return next(
-        (
-            name
-            for key, name in public.items()
-            if ed25519.verify(bytes.fromhex(key), entry.sig, message)
-        ),
-        None,
-    )
 
 
 def _with(envelope: Envelope, keyid: str, signature: bytes) -> Envelope:

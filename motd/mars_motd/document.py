@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,36 +69,36 @@ def taken(folder: Folder, motd: Motd) -> bool:
     return known is not None and known.motd != motd
 
 
-def newest(
-    folder: Folder, is_complete: Callable[[Document], bool] | None = None
-) -> Document | None:
+def newest(folder: Folder) -> Document | None:
     """The document with the highest serial that was signed here, complete or not.
 
-    With ``is_complete`` (``completeness``) only what it holds complete. Raises ``StateError``.
-    """
-    for serial in sorted(numbered(folder.issued), reverse=True):
-        document = _recorded(folder, serial)
-        assert document is not None
-        if is_complete is None or is_complete(document):
-            return document
-    return None
+    Raises ``StateError`` (``record-damaged``)."""
+    return next(_issued(folder), None)
 
 
-def completeness(epochs: Epochs, now: int, openpgp: OpenPGP) -> Callable[[Document], bool]:
-    """Whether a document is of the newest epoch and has all signatures.
+def newest_complete(folder: Folder, epochs: Epochs, now: int, openpgp: OpenPGP) -> Document | None:
+    """The newest one that is of the newest epoch and has all signatures.
 
     One that is dated ahead of ``now`` may be complete too; whether it is time for it, the clients'
     own rules say later.
     """
-
-    def is_complete(document: Document) -> bool:
-        judge = Judge(openpgp, document.motd.issued, max(now, document.motd.issued))
-        return (
+    for document in _issued(folder):
+        issued = document.motd.issued
+        judge = Judge(openpgp, issued, max(now, issued))
+        if (
             document.motd.epoch == epochs.number
             and progress(document.envelope, epochs.keys, judge).complete
-        )
+        ):
+            return document
+    return None
 
-    return is_complete
+
+def _issued(folder: Folder) -> Iterator[Document]:
+    """All that were signed here, the highest serial first."""
+    for serial in sorted(numbered(folder.issued), reverse=True):
+        document = _recorded(folder, serial)
+        assert document is not None
+        yield document
 
 
 def minimum_serial(folder: Folder, epochs: Epochs, now: int, openpgp: OpenPGP) -> int:
@@ -108,7 +108,7 @@ def minimum_serial(folder: Folder, epochs: Epochs, now: int, openpgp: OpenPGP) -
     clients believe at ``now`` counts; that it has expired since does not matter. Raises
     ``TrustError`` as clients would.
     """
-    document = newest(folder, completeness(epochs, now, openpgp))
+    document = newest_complete(folder, epochs, now, openpgp)
     if document is None:
         return 0
     try:

@@ -33,9 +33,9 @@ from mars import factory
 from mars.errors import StateError
 from mars_motd import files
 
-TIMEOUT = 60
+_TIMEOUT = 60
 """Seconds for one run of gpg; key derivation on a slow machine takes a few."""
-TOKEN_TIMEOUT = 300
+_TOKEN_TIMEOUT = 300
 """Seconds where a person may have to find the token or type into a pinentry."""
 _GRACE = 2
 """Seconds for python-gnupg to notice that its gpg was killed."""
@@ -62,11 +62,11 @@ class Home:
 
     path: Path
     own: bool
-    deadline: float = TIMEOUT
+    deadline: float = _TIMEOUT
     """Seconds for one step."""
 
 
-def executable() -> str:
+def _executable() -> str:
     """The path of gpg. Raises ``StateError`` (``openpgp-unavailable``)."""
     found = shutil.which("gpg")
     if found is None:
@@ -101,7 +101,7 @@ def given_home(path: Path) -> Home:
     """A home that the publisher keeps. Raises ``StateError`` (``openpgp-unavailable``)."""
     if not path.is_dir():
         raise StateError("openpgp-unavailable", f"The OpenPGP home {path} is not a folder.")
-    return Home(path, own=False, deadline=TOKEN_TIMEOUT)
+    return Home(path, own=False, deadline=_TOKEN_TIMEOUT)
 
 
 def create_key(home: Home, user_id: str, created: int, passphrase: str | None) -> str:
@@ -245,7 +245,7 @@ class _Tool(gnupg.GPG):  # type: ignore[misc]
     def open(self, home: Home) -> None:
         options = [*(["--no-options"] if home.own else []), *_QUIET]
         where, environment = str(home.path), _environment(home)
-        super().__init__(executable(), gnupghome=where, env=environment, options=options)
+        super().__init__(_executable(), gnupghome=where, env=environment, options=options)
 
     def _open_subprocess(self, *arguments: Any) -> subprocess.Popen[bytes]:
         process: subprocess.Popen[bytes] = super()._open_subprocess(*arguments)

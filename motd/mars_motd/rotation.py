@@ -17,16 +17,13 @@ from mars.trust import TrustState, answered
 from mars.trust.chain import current_keys, follow
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import KEYS_TYPE, Envelope
-from mars.wire.keys import KEYS_LIFETIME_DAYS, KeysDocument, keyid
-from mars.wire.product import Product
+from mars.wire.keys import KeysDocument, keyid
 from mars.wire.times import DAY, format_time
 from mars_motd import files, packets, signatures
 from mars_motd.epochs import Epochs, key_set
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
 from mars_motd.signatures import Judge, Progress
-
-LIFETIME_DAYS = KEYS_LIFETIME_DAYS
 
 
 @dataclass(frozen=True)
@@ -58,12 +55,11 @@ class Step:
 
 def begin(
     folder: Folder,
-    product: Product,
     epochs: Epochs,
     revoked: Iterable[str],
     issued: int,
     openpgp: OpenPGP,
-    lifetime_days: int = LIFETIME_DAYS,
+    lifetime_days: int,
 ) -> Step:
     """An unsigned keys document for the next epoch: all keys of the folder but those revoked.
 
@@ -84,7 +80,7 @@ def begin(
         epoch=epochs.number + 1,
         issued=issued,
         expires=issued + lifetime_days * DAY,
-        keys=key_set(records, product),
+        keys=key_set(records, folder.product),
     )
     judge = Judge(openpgp, issued, issued)
     return Step(Envelope(KEYS_TYPE, document.encode(), ()), document, epochs, judge)

@@ -18,7 +18,7 @@ from mars_motd.signatures import Judge
 
 WARN_DAYS = 10
 """Clients fetch every 3 to 10 days, so less than this leaves some without valid news."""
-WARN_KEYS_DAYS = 60
+_WARN_KEYS_DAYS = 60
 NO_SERVER = (
     "servers in product.toml is empty, so clients fetch nothing: write there what "
     '"mars-server onion address" prints, then sign and trust anew'
@@ -65,7 +65,7 @@ def judge(
     keys = epochs.keys
     problems: list[str] = []
     keys_left = (epochs.expires - now) // DAY if epochs.expires is not None else None
-    if keys_left is not None and keys_left < WARN_KEYS_DAYS:
+    if keys_left is not None and keys_left < _WARN_KEYS_DAYS:
         problems.append(f"the keys document expires in {keys_left} days: mars-motd key rotate")
     if document is None:
         problems.append("nothing was signed yet: mars-motd sign")

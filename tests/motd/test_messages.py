@@ -201,8 +201,7 @@ def test_the_example_product_has_no_problem() -> None:
 
     root = Path(__file__).parents[2] / "motd"
     folder = Folder.at(root)
-    product = folder.product()
-    content = folder.content(product)
+    content = folder.content()
     assert content.problems == ()
     assert registry_problems(root) == []
     assert {message.kind for message in content.messages} == {"news", "update", "security"}

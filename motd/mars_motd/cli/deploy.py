@@ -12,23 +12,17 @@ from mars.wire import envelope as envelopes
 from mars.wire.times import format_time
 from mars_motd import document, files
 from mars_motd import epochs as ep
-from mars_motd.cli.options import (
-    FILE,
-    clock_or,
-    folder_argument,
-    now_option,
-    openpgp,
-    read,
-    telling,
-)
+from mars_motd.cli import options
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
 
 
 @click.command()
-@folder_argument
-@click.argument("destination", metavar="DEST", type=FILE)
-@click.option("--file", type=FILE, metavar="F", help="Deploy F. Default: the newest signed here.")
+@options.folder_argument
+@click.argument("destination", metavar="DEST", type=options.FILE)
+@click.option(
+    "--file", type=options.FILE, metavar="F", help="Deploy F. Default: the newest signed here."
+)
 @click.option(
     "--min-days",
     type=click.IntRange(0, 60),
@@ -37,7 +31,7 @@ from mars_motd.folder import Folder
     metavar="N",
     help="Refuse a document that expires within N days.",
 )
-@now_option("Judge at this time. Default: now.")
+@options.now_option("Judge at this time. Default: now.")
 def deploy(
     folder: Path, destination: Path, file: Path | None, min_days: int, now: int | None
 ) -> None:
@@ -47,21 +41,25 @@ def deploy(
     refuse (so also a lower serial), and what expires soon.
     """
     place = Folder.at(folder)
-    epochs = ep.load(place, place.product())
-    moment = clock_or(now)
+    epochs = ep.load(place)
+    moment = options.clock_or(now)
     target = destination / "motd.json" if destination.is_dir() else destination
-    data = read(file, "The document") if file is not None else _newest(place, epochs, moment)
-    deployed = read(target, "The deployed document") if target.exists() else None
+    data = (
+        options.read(file, "The document") if file is not None else _newest(place, epochs, moment)
+    )
+    deployed = options.read(target, "The deployed document") if target.exists() else None
     with naming(file or target):
-        motd = document.require_deployable(data, deployed, epochs, moment, openpgp(), min_days)
+        motd = document.require_deployable(
+            data, deployed, epochs, moment, options.openpgp(), min_days
+        )
     files.replace(target, data)
     told = f"{safe(str(target))}: serial {motd.serial}, expires {format_time(motd.expires)}"
-    with telling():
+    with options.telling():
         click.echo(told)
 
 
 def _newest(place: Folder, epochs: Epochs, now: int) -> bytes:
-    newest = document.newest(place, document.completeness(epochs, now, openpgp()))
+    newest = document.newest_complete(place, epochs, now, options.openpgp())
     if newest is None:
         raise StateError("nothing-signed", "No complete document was signed here yet.")
     return envelopes.encode(newest.envelope)

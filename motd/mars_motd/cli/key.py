@@ -71,7 +71,7 @@ def new(
     if no_passphrase and passphrase_file is not None:
         raise click.UsageError("Give --passphrase-file or --no-passphrase, not both.")
     place = Folder.at(folder)
-    product = place.product()
+    product = place.product
     name = name if name is not None else place.keys.free_name()
     if not is_name(name):
         raise click.UsageError("--name takes 1-40 characters of a-z, 0-9 and inner hyphens.")
@@ -136,7 +136,7 @@ def list_keys(folder: Path, as_json: bool) -> None:
 def _current(place: Folder) -> KeySet | None:
     """None while the keys there are do not make an epoch (none, or too few for the threshold)."""
     try:
-        return ep.load(place, place.product()).keys
+        return ep.load(place).keys
     except ConfigError as error:
         if error.reason not in ("no-keys", "policy-invalid"):
             raise

@@ -88,7 +88,7 @@ def _edit(editor: str, target: Path) -> None:
 
 def _require_good(place: Folder, data: bytes, target: Path) -> None:
     """Prints problems; raises ``ConfigError`` (``content-invalid``) where there is an error."""
-    draft = parse_message(data, str(target), target.stem, place.product())
+    draft = parse_message(data, str(target), target.stem, place.product)
     for problem in draft.problems:
         click.echo(safe(str(problem)), err=True)
     if draft.message is None:

@@ -10,27 +10,27 @@ import click
 from mars.errors import ConfigError
 from mars_motd.keystore import KeyRecord
 
-LONGEST = 255
+_LONGEST = 255
 """Bytes: gpg takes no more, and cuts off what is longer."""
 
 
 def from_file(path: Path) -> str:
     """The first line of ``path``. Raises ``ConfigError`` (``passphrase-invalid``)."""
     with path.open("rb") as file:
-        line = file.readline(LONGEST + 3).rstrip(b"\r\n")
+        line = file.readline(_LONGEST + 3).rstrip(b"\r\n")
     try:
         phrase = line.decode("utf-8")
     except UnicodeDecodeError:
         phrase = ""
-    return require_usable(phrase, f"The first line of {path}")
+    return _require_usable(phrase, f"The first line of {path}")
 
 
-def require_usable(phrase: str, what: str) -> str:
+def _require_usable(phrase: str, what: str) -> str:
     """``phrase``, if it can protect both keys. Raises ``ConfigError`` (``passphrase-invalid``)."""
-    if not phrase or len(phrase.encode()) > LONGEST or not phrase.isprintable():
+    if not phrase or len(phrase.encode()) > _LONGEST or not phrase.isprintable():
         raise ConfigError(
             "passphrase-invalid",
-            f"{what} is no passphrase: 1 to {LONGEST} bytes of UTF-8 text, printable.",
+            f"{what} is no passphrase: 1 to {_LONGEST} bytes of UTF-8 text, printable.",
         )
     return phrase
 
@@ -63,4 +63,4 @@ def for_new_key(file: Path | None) -> str:
     phrase: str = click.prompt(
         "Passphrase for the new key", hide_input=True, confirmation_prompt=True, err=True
     )
-    return require_usable(phrase, "What was typed")
+    return _require_usable(phrase, "What was typed")

@@ -44,8 +44,7 @@ def preview(
     without --as: all that F says, also what nobody would be shown; F may be a keys document.
     """
     place = Folder.at(folder)
-    product = place.product()
-    moment = clock_or(now)
+    product, moment = place.product, clock_or(now)
     if file is not None and reader is None:
         _print_all(read_as(envelopes.decode, file, "The document"), product, moment, as_json)
         return
@@ -66,10 +65,9 @@ def preview(
 
 
 def _draft(place: Folder, moment: int) -> Motd:
-    product = place.product()
-    content = place.content(product)
+    content = place.content()
     content.require()
-    return document.compose(product, content, ep.number(place), moment)
+    return document.compose(place.product, content, ep.number(place), moment)
 
 
 def _signed(file: Path) -> Motd:

@@ -11,18 +11,10 @@ import click
 
 from mars.errors import StateError, naming
 from mars.wire import envelope as envelopes
+from mars.wire.keys import KEYS_LIFETIME_DAYS
 from mars_motd import epochs as ep
 from mars_motd import files, rotation
-from mars_motd.cli.options import (
-    FILE,
-    clock_or,
-    folder_argument,
-    now_option,
-    openpgp,
-    passphrase_option,
-    read,
-    telling,
-)
+from mars_motd.cli import options
 from mars_motd.cli.passphrases import Asker
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
@@ -35,21 +27,21 @@ def _options(command: F) -> F:
     """What both commands take."""
     for option in reversed(
         [
-            now_option("Issue and sign at this time. Default: now."),
-            passphrase_option,
+            options.now_option("Issue and sign at this time. Default: now."),
+            options.passphrase_option,
             click.option(
                 "--key", "keys", multiple=True, metavar="NAME", help="Sign with this key only."
             ),
             click.option(
                 "--days",
                 type=click.IntRange(30, 3650),
-                default=rotation.LIFETIME_DAYS,
+                default=KEYS_LIFETIME_DAYS,
                 show_default=True,
                 help="Days until the keys document expires.",
             ),
             click.option(
                 "--partial",
-                type=FILE,
+                type=options.FILE,
                 metavar="F",
                 help="Where to write the keys document while signatures are still missing.",
             ),
@@ -60,14 +52,17 @@ def _options(command: F) -> F:
 
 
 @click.command()
-@folder_argument
+@options.folder_argument
 @_options
 @click.option(
-    "--add-to", type=FILE, metavar="F", help="Add signatures to this half-signed keys document."
+    "--add-to",
+    type=options.FILE,
+    metavar="F",
+    help="Add signatures to this half-signed keys document.",
 )
 @click.option(
     "--show",
-    type=FILE,
+    type=options.FILE,
     metavar="F",
     help="Only show what the keys document F changes; sign nothing.",
 )
@@ -88,15 +83,16 @@ def rotate(
     the news, so that clients need no extra fetch. Look at what others made before you sign it:
     --show F says which keys join and leave.
     """
-    place, product, epochs = _open(folder)
-    moment = clock_or(now)
+    place = Folder.at(folder)
+    epochs = ep.load(place)
+    moment = options.clock_or(now)
     given = show or add_to
     if given is not None:
-        data, records = read(given, "The keys document"), place.keys.records()
+        data, records = options.read(given, "The keys document"), place.keys.records()
         with naming(given):
-            step = rotation.resume(data, epochs, records, str(given), moment, openpgp())
+            step = rotation.resume(data, epochs, records, str(given), moment, options.openpgp())
     else:
-        step = rotation.begin(place, product, epochs, (), moment, openpgp(), days)
+        step = rotation.begin(place, epochs, (), moment, options.openpgp(), days)
     if show is not None:
         click.echo(rotation.describe(step, place))
         click.echo(str(step))
@@ -105,7 +101,7 @@ def rotate(
 
 
 @click.command()
-@folder_argument
+@options.folder_argument
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @_options
 def revoke(
@@ -123,26 +119,21 @@ def revoke(
     reach the threshold and an OpenPGP key of the epoch is at hand. Before the first document is
     signed, the key simply goes.
     """
-    place, product, epochs = _open(folder)
+    place = Folder.at(folder)
+    epochs = ep.load(place)
     if not epochs.pinned:
-        _drop(place, product, names)
+        _drop(place, names)
         return
-    step = rotation.begin(place, product, epochs, names, clock_or(now), openpgp(), days)
+    step = rotation.begin(place, epochs, names, options.clock_or(now), options.openpgp(), days)
     _carry_on(step, place, keys, Asker(passphrase_file), partial, names)
 
 
-def _open(folder: Path) -> tuple[Folder, Any, ep.Epochs]:
-    place = Folder.at(folder)
-    product = place.product()
-    return place, product, ep.load(place, product)
-
-
-def _drop(place: Folder, product: Any, names: tuple[str, ...]) -> None:
+def _drop(place: Folder, names: tuple[str, ...]) -> None:
     gone = [place.keys.record(name) for name in names]
-    ep.key_set([record for record in place.keys.records() if record not in gone], product)
+    ep.key_set([record for record in place.keys.records() if record not in gone], place.product)
     for record in gone:
         place.keys.save(replace(record, revoked=True))
-    with telling():
+    with options.telling():
         _tell_revoked(gone)
 
 
@@ -165,7 +156,7 @@ def _carry_on(
     step = rotation.add_signatures(step, place, keys, asker, avoid)
     if step.complete:
         gone = rotation.finish(step, place)
-        with telling():
+        with options.telling():
             click.echo(f"epoch {step.document.epoch}: {len(step.document.keys.ed25519)} keys")
             _tell_revoked(gone)
             click.echo(f'Now tell clients: mars-motd sign "{place.root}" --out motd.json', err=True)
@@ -177,5 +168,5 @@ def _carry_on(
         )
     files.replace(partial, envelopes.encode(step.envelope))
     told = f"{partial}: {step}: pass it on to the next holder"
-    with telling():
+    with options.telling():
         click.echo(told, err=True)

@@ -18,17 +18,7 @@ from mars.wire.motd import Motd
 from mars.wire.times import format_time
 from mars_motd import document, files, signatures
 from mars_motd import epochs as ep
-from mars_motd.cli.options import (
-    FILE,
-    clock_or,
-    folder_argument,
-    now_option,
-    openpgp,
-    out_option,
-    passphrase_option,
-    read_as,
-    telling,
-)
+from mars_motd.cli import options
 from mars_motd.cli.passphrases import Asker
 from mars_motd.document import Document
 from mars_motd.epochs import Epochs
@@ -38,16 +28,16 @@ from mars_motd.signatures import Judge, Progress
 
 
 @click.command()
-@folder_argument
-@out_option
-@now_option("Issue the document at this time, and sign at it. Default: now.")
-@passphrase_option
+@options.folder_argument
+@options.out_option
+@options.now_option("Issue the document at this time, and sign at it. Default: now.")
+@options.passphrase_option
 @click.option(
     "--key", "keys", multiple=True, metavar="NAME", help="Sign with this key. Default: all at hand."
 )
 @click.option(
     "--add-to",
-    type=FILE,
+    type=options.FILE,
     metavar="F",
     help="Add signatures to this half-signed document instead of making a new one.",
 )
@@ -72,23 +62,24 @@ def sign(
     """
     place = Folder.at(folder)
     files.writable(out)
-    product = place.product()
-    epochs = ep.load(place, product)
+    epochs = ep.load(place)
     if add_to is None:
-        content = place.content(product)
+        content = place.content()
         content.require()
         motd = _free(
-            place, document.compose(product, content, epochs.number, clock_or(now)), now is None
+            place,
+            document.compose(place.product, content, epochs.number, options.clock_or(now)),
+            now is None,
         )
         envelope = document.unsigned(motd, epochs)
     else:
         envelope, motd = _half_signed(add_to, epochs)
-        for said in document.strange_settings(motd, product):
+        for said in document.strange_settings(motd, place.product):
             click.echo(f"warning: {safe(said)}", err=True)
-    moment = clock_or(now) if add_to is not None else motd.issued
+    moment = options.clock_or(now) if add_to is not None else motd.issued
     records = signatures.at_hand(place.keys, [epochs.keys], keys)
     asker = Asker(passphrase_file)
-    judge = Judge(openpgp(), motd.issued, moment)
+    judge = Judge(options.openpgp(), motd.issued, moment)
     envelope = signatures.add_signatures(envelope, [epochs.keys], place.keys, records, judge, asker)
     state = signatures.progress(envelope, epochs.keys, judge)
     if state.complete:
@@ -99,7 +90,7 @@ def sign(
     ep.pin(place, epochs)
     document.record(place, envelope, motd)
     files.replace(out, envelopes.encode(envelope))
-    with telling():
+    with options.telling():
         _report(out, newest, motd, state)
 
 
@@ -122,7 +113,7 @@ def _free(place: Folder, motd: Motd, wait: bool) -> Motd:
 
 def _half_signed(path: Path, epochs: Epochs) -> tuple[Envelope, Motd]:
     """The document that others have signed, if it is for this product and epoch."""
-    given = read_as(Document.decode, path, "The document")
+    given = options.read_as(Document.decode, path, "The document")
     motd = given.motd
     if given.envelope.payload_type != MOTD_TYPE:
         raise ConfigError("wrong-payload-type", f"{path} is not a document of news.")

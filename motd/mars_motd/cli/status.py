@@ -36,7 +36,7 @@ def status(folder: Path, file: Path | None, days: int, now: int | None, as_json:
     """
     place = Folder.at(folder)
     found = _judged(place, file, clock_or(now), days)
-    warnings = [] if place.product().servers else [NO_SERVER]
+    warnings = [] if place.product.servers else [NO_SERVER]
     if as_json:
         emit_json({"ok": found.ok, **asdict(found), "warnings": warnings})
     else:
@@ -47,13 +47,12 @@ def status(folder: Path, file: Path | None, days: int, now: int | None, as_json:
 
 
 def _judged(place: Folder, file: Path | None, now: int, days: int) -> Status:
-    epochs = ep.load(place, place.product())
     document = (
         read_as(doc.Document.decode, file, "The document")
         if file is not None
         else doc.newest(place)
     )
-    return judge(document, epochs, place.keys.records(), now, openpgp(), days)
+    return judge(document, ep.load(place), place.keys.records(), now, openpgp(), days)
 
 
 def _print(found: Status) -> None:

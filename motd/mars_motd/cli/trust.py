@@ -9,15 +9,7 @@ import click
 
 from mars_motd import document, files
 from mars_motd import epochs as ep
-from mars_motd.cli.options import (
-    as_time,
-    clock_or,
-    folder_argument,
-    now_option,
-    openpgp,
-    out_option,
-    telling,
-)
+from mars_motd.cli import options
 from mars_motd.folder import Folder
 from mars_motd.status import NO_SERVER
 
@@ -32,8 +24,8 @@ def _as_serial(value: str) -> str:
 
 
 @click.command()
-@folder_argument
-@out_option
+@options.folder_argument
+@options.out_option
 @click.option(
     "--minimum-serial",
     type=_as_serial,
@@ -43,20 +35,23 @@ def _as_serial(value: str) -> str:
     '"latest". Default: 0.',
 )
 @click.option(
-    "--built", type=as_time, default=0, metavar="T", help="When the release was made, if known."
+    "--built",
+    type=options.as_time,
+    default=0,
+    metavar="T",
+    help="When the release was made, if known.",
 )
-@now_option("The time to judge the latest document by. Default: now.")
+@options.now_option("The time to judge the latest document by. Default: now.")
 def trust(folder: Path, out: Path, minimum_serial: str, built: int, now: int | None) -> None:
     """Write what a client pins: keys, thresholds, policy, servers.
 
     The file is public. Ship it with the application; "mars fetch --trust" and the library read it.
     """
     place = Folder.at(folder)
-    product = place.product()
     files.writable(out)
-    epochs = ep.load(place, product)
+    epochs = ep.load(place)
     if minimum_serial == _LATEST:
-        floor = document.minimum_serial(place, epochs, clock_or(now), openpgp())
+        floor = document.minimum_serial(place, epochs, options.clock_or(now), options.openpgp())
     else:
         floor = int(minimum_serial)
     epochs = ep.pin(place, epochs)
@@ -64,10 +59,10 @@ def trust(folder: Path, out: Path, minimum_serial: str, built: int, now: int | N
         epochs.root_at(epochs.number),
         minimum_serial=floor,
         built=built,
-        servers=product.servers,
+        servers=place.product.servers,
     )
     files.replace(out, root.encode())
-    with telling():
+    with options.telling():
         click.echo(f"{out}: {root.product} {root.channel}, epoch {root.epoch}", err=True)
         if not root.servers:
             click.echo(f"warning: {NO_SERVER}", err=True)

@@ -20,9 +20,7 @@ from mars_motd.folder import Folder
 @click.command()
 @options.folder_argument
 @click.argument("destination", metavar="DEST", type=options.FILE)
-@click.option(
-    "--file", type=options.FILE, metavar="F", help="Deploy F. Default: the newest signed here."
-)
+@options.file_option("--file", "Deploy F. Default: the newest signed here.")
 @click.option(
     "--min-days",
     type=click.IntRange(0, 60),

@@ -13,8 +13,7 @@ from mars.wire.keys import KeySet
 from mars.wire.product import is_name
 from mars_motd import epochs as ep
 from mars_motd import files
-from mars_motd.cli import passphrases
-from mars_motd.cli.options import FILE, as_time, folder_argument, passphrase_option, read, telling
+from mars_motd.cli import options, passphrases
 from mars_motd.folder import Folder
 from mars_motd.keystore import OPENPGP_CREATED, KeyRecord
 from mars_motd.stock import pem
@@ -35,20 +34,19 @@ def key() -> None:
 
 
 @click.command()
-@folder_argument
+@options.folder_argument
 @click.option("--name", metavar="NAME", help="The holder's or the key's name. Default: key-1, …")
-@passphrase_option
+@options.passphrase_option
 @click.option("--no-passphrase", is_flag=True, help="Store the secrets in the clear (0600).")
-@click.option(
+@options.file_option(
     "--openpgp-home",
-    type=FILE,
+    "Use a key of this GnuPG home (a hardware token's, say) instead of making one.",
     metavar="HOME",
-    help="Use a key of this GnuPG home (a hardware token's, say) instead of making one.",
 )
 @click.option("--openpgp-key", default="", metavar="FPR", help="Which key of HOME.")
 @click.option(
     "--openpgp-created",
-    type=as_time,
+    type=options.as_time,
     default=OPENPGP_CREATED,
     metavar="T",
     help="Creation date written into the OpenPGP key. Default: 2020-01-01, so that computers "
@@ -86,7 +84,7 @@ def new(
         given=(openpgp_home, openpgp_key) if openpgp_home is not None else None,
         created=openpgp_created,
     )
-    with telling():
+    with options.telling():
         _tell(record)
         if pinned:
             click.echo(f"Clients learn of it by: mars-motd key rotate {folder}", err=True)
@@ -99,7 +97,7 @@ def _tell(record: KeyRecord) -> None:
 
 
 @click.command("list")
-@folder_argument
+@options.folder_argument
 @json_option("Print a JSON list.")
 def list_keys(folder: Path, as_json: bool) -> None:
     """List the keys of DIR: their state, and whether their secret is on this machine.
@@ -150,7 +148,7 @@ def _state(record: KeyRecord, keys: KeySet | None) -> str:
 
 
 @click.command()
-@folder_argument
+@options.folder_argument
 @click.argument("name", metavar="NAME")
 @click.option(
     "--format",
@@ -160,7 +158,7 @@ def _state(record: KeyRecord, keys: KeySet | None) -> str:
     show_default=True,
     help="The public record, or one key alone: Ed25519 as PEM for openssl, OpenPGP armoured.",
 )
-@click.option("--out", type=FILE, metavar="F", help="Write to F instead of standard output.")
+@options.file_option("--out", "Write to F instead of standard output.")
 def export(folder: Path, name: str, form: str, out: Path | None) -> None:
     """Write the public half of the key NAME. Secrets are never exported."""
     record = Folder.at(folder).keys.record(name)
@@ -178,19 +176,19 @@ def export(folder: Path, name: str, form: str, out: Path | None) -> None:
 
 
 @click.command("import")
-@folder_argument
-@click.argument("file", metavar="F", type=FILE)
+@options.folder_argument
+@click.argument("file", metavar="F", type=options.FILE)
 def import_key(folder: Path, file: Path) -> None:
     """Add another holder's public record F, as written by "key export", to DIR.
 
     Compare the printed fingerprints with the holder's by another way (telephone, in person).
     """
     place = Folder.at(folder)
-    record = KeyRecord.decode(read(file, "The key record"), str(file))
+    record = KeyRecord.decode(options.read(file, "The key record"), str(file))
     if any(record.name == it.name or record.ed25519 == it.ed25519 for it in place.keys.records()):
         raise ConfigError(
             "key-exists", f"There is this key, or one named {record.name!r}, already."
         )
     place.keys.save(record)
-    with telling():
+    with options.telling():
         _tell(record)

@@ -43,6 +43,11 @@ passphrase_option = click.option(
 )
 
 
+def file_option(name: str, text: str, metavar: str = "F") -> Callable[[F], F]:
+    """An input that may be missing, or an output; without it the parameter is None."""
+    return click.option(name, type=FILE, metavar=metavar, help=text)
+
+
 def now_option(text: str) -> Callable[[F], F]:
     return click.option("--now", type=as_time, metavar="T", help=text)
 

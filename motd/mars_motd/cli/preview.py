@@ -17,7 +17,7 @@ from mars.wire.variables import DEV
 from mars_motd import document
 from mars_motd import epochs as ep
 from mars_motd import preview as views
-from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read_as
+from mars_motd.cli import options
 from mars_motd.folder import Folder
 from mars_motd.preview import Reader, View
 
@@ -25,15 +25,15 @@ _MEMBERS = {"version": "version", "os": "platform", "lang": "language"}
 
 
 @click.command()
-@folder_argument
+@options.folder_argument
 @click.option(
     "--as",
     "reader",
     metavar="version=V,os=OS,lang=L",
     help="One installation, in full. Left out: the newest release, linux, en.",
 )
-@click.option("--file", type=FILE, metavar="F", help="Show a signed document instead of the texts.")
-@now_option("The installation's clock. Default: this computer's.")
+@options.file_option("--file", "Show a signed document instead of the texts.")
+@options.now_option("The installation's clock. Default: this computer's.")
 @json_option("Print JSON.")
 def preview(
     folder: Path, reader: str | None, file: Path | None, now: int | None, as_json: bool
@@ -44,9 +44,11 @@ def preview(
     without --as: all that F says, also what nobody would be shown; F may be a keys document.
     """
     place = Folder.at(folder)
-    product, moment = place.product, clock_or(now)
+    product, moment = place.product, options.clock_or(now)
     if file is not None and reader is None:
-        _print_all(read_as(envelopes.decode, file, "The document"), product, moment, as_json)
+        _print_all(
+            options.read_as(envelopes.decode, file, "The document"), product, moment, as_json
+        )
         return
     motd = _signed(file) if file is not None else _draft(place, moment)
     if reader is not None:
@@ -71,7 +73,7 @@ def _draft(place: Folder, moment: int) -> Motd:
 
 
 def _signed(file: Path) -> Motd:
-    return read_as(document.Document.decode, file, "The document").motd
+    return options.read_as(document.Document.decode, file, "The document").motd
 
 
 def _print_all(envelope: Envelope, product: Product, moment: int, as_json: bool) -> None:

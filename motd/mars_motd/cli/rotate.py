@@ -39,11 +39,8 @@ def _options(command: F) -> F:
                 show_default=True,
                 help="Days until the keys document expires.",
             ),
-            click.option(
-                "--partial",
-                type=options.FILE,
-                metavar="F",
-                help="Where to write the keys document while signatures are still missing.",
+            options.file_option(
+                "--partial", "Where to write the keys document while signatures are still missing."
             ),
         ]
     ):
@@ -54,18 +51,8 @@ def _options(command: F) -> F:
 @click.command()
 @options.folder_argument
 @_options
-@click.option(
-    "--add-to",
-    type=options.FILE,
-    metavar="F",
-    help="Add signatures to this half-signed keys document.",
-)
-@click.option(
-    "--show",
-    type=options.FILE,
-    metavar="F",
-    help="Only show what the keys document F changes; sign nothing.",
-)
+@options.file_option("--add-to", "Add signatures to this half-signed keys document.")
+@options.file_option("--show", "Only show what the keys document F changes; sign nothing.")
 def rotate(
     folder: Path,
     now: int | None,

@@ -35,11 +35,8 @@ from mars_motd.signatures import Judge, Progress
 @click.option(
     "--key", "keys", multiple=True, metavar="NAME", help="Sign with this key. Default: all at hand."
 )
-@click.option(
-    "--add-to",
-    type=options.FILE,
-    metavar="F",
-    help="Add signatures to this half-signed document instead of making a new one.",
+@options.file_option(
+    "--add-to", "Add signatures to this half-signed document instead of making a new one."
 )
 @click.option(
     "--partial",

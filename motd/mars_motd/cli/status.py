@@ -11,14 +11,14 @@ import click
 from mars.console import emit_json, json_option
 from mars_motd import document as doc
 from mars_motd import epochs as ep
-from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, openpgp, read_as
+from mars_motd.cli import options
 from mars_motd.folder import Folder
 from mars_motd.status import NO_SERVER, WARN_DAYS, Status, judge
 
 
 @click.command()
-@folder_argument
-@click.option("--file", type=FILE, metavar="F", help="Judge F. Default: the newest signed here.")
+@options.folder_argument
+@options.file_option("--file", "Judge F. Default: the newest signed here.")
 @click.option(
     "--days",
     type=click.IntRange(0, 60),
@@ -27,7 +27,7 @@ from mars_motd.status import NO_SERVER, WARN_DAYS, Status, judge
     metavar="N",
     help="Complain when the document expires within N days.",
 )
-@now_option("Default: this computer's clock.")
+@options.now_option("Default: this computer's clock.")
 @json_option("Print one JSON object.")
 def status(folder: Path, file: Path | None, days: int, now: int | None, as_json: bool) -> None:
     """Say how the news of DIR stands; exit code 1 if something is to be done.
@@ -35,7 +35,7 @@ def status(folder: Path, file: Path | None, days: int, now: int | None, as_json:
     Days to expiry, epoch, who has signed, which signatures are missing. Reads no secret.
     """
     place = Folder.at(folder)
-    found = _judged(place, file, clock_or(now), days)
+    found = _judged(place, file, options.clock_or(now), days)
     warnings = [] if place.product.servers else [NO_SERVER]
     if as_json:
         emit_json({"ok": found.ok, **asdict(found), "warnings": warnings})
@@ -48,11 +48,11 @@ def status(folder: Path, file: Path | None, days: int, now: int | None, as_json:
 
 def _judged(place: Folder, file: Path | None, now: int, days: int) -> Status:
     document = (
-        read_as(doc.Document.decode, file, "The document")
+        options.read_as(doc.Document.decode, file, "The document")
         if file is not None
         else doc.newest(place)
     )
-    return judge(document, ep.load(place), place.keys.records(), now, openpgp(), days)
+    return judge(document, ep.load(place), place.keys.records(), now, options.openpgp(), days)
 
 
 def _print(found: Status) -> None:

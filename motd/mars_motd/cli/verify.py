@@ -16,25 +16,23 @@ from mars.wire.keys import KeysDocument, TrustRoot
 from mars.wire.times import format_time
 from mars_motd import files, stock
 from mars_motd.cli import options
-from mars_motd.cli.options import FILE, clock_or, now_option, read, read_as, telling
 from mars_motd.document import Document
 from mars_motd.signatures import Judge
 
 
 @click.command()
-@click.argument("document", metavar="F", type=FILE)
-@click.option("--trust", required=True, type=FILE, metavar="F", help="What the client pins.")
-@now_option("The client's clock. Default: this computer's.")
+@click.argument("document", metavar="F", type=options.FILE)
 @click.option(
-    "--state", type=FILE, metavar="F", help="The client's memory: read, and written on acceptance."
+    "--trust", required=True, type=options.FILE, metavar="F", help="What the client pins."
 )
+@options.now_option("The client's clock. Default: this computer's.")
+@options.file_option("--state", "The client's memory: read, and written on acceptance.")
 @json_option("Print one JSON object.")
-@click.option(
+@options.file_option(
     "--extract",
-    type=FILE,
-    metavar="DIR",
-    help="Also write signed bytes, keys and signatures there, and print the commands of openssl "
+    "Also write signed bytes, keys and signatures there, and print the commands of openssl "
     "and gpgv that verify them.",
+    metavar="DIR",
 )
 def verify(
     document: Path,
@@ -49,15 +47,15 @@ def verify(
     Exit code 0: accepted; 1: refused, with the reason. Without --state the client is a new
     installation.
     """
-    moment, openpgp = clock_or(now), options.openpgp()
-    root = read_as(TrustRoot.decode, trust, "The trust file")
-    data = read(document, "The document")
+    moment, openpgp = options.clock_or(now), options.openpgp()
+    root = options.read_as(TrustRoot.decode, trust, "The trust file")
+    data = options.read(document, "The document")
     with naming(document):
         accepted = _judge(data, root, moment, state, openpgp)
     commands = _extract(data, root, extract, moment, openpgp) if extract is not None else []
     if state is not None:  # last, so that a command that failed can be given again
         files.replace(state, accepted.state.encode())
-    with nullcontext() if state is None and extract is None else telling():
+    with nullcontext() if state is None and extract is None else options.telling():
         if as_json:
             more = {"commands": commands} if extract is not None else {}
             emit_json({"ok": True, **_facts(accepted), **more})
@@ -80,7 +78,7 @@ def _judge(
 ) -> Accepted:
     known = TrustState.initial()
     if state is not None and state.exists():
-        known = read_as(TrustState.decode, state, "The state file")
+        known = options.read_as(TrustState.decode, state, "The state file")
     try:
         return judge(data, root, known, now, openpgp)
     except RefusedError as error:

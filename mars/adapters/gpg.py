@@ -9,7 +9,6 @@ stderr is thrown away, and the exit code alone is never believed.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import re
@@ -26,6 +25,7 @@ from pathlib import Path
 from mars.adapters.locks import locked
 from mars.adapters.system import SystemClock
 from mars.ports import Clock, OpenPGPVerdict
+from mars.wire.openpgp import dearmour, key_created
 
 MAX_SIGNATURE = 8 * 1024
 """Bytes; more is refused before anything is started."""
@@ -46,7 +46,6 @@ _PATIENCE = 1.0
 """Seconds for another process to see that a new home is in use."""
 _STATUS = b"[GNUPG:] "
 _VERSION = re.compile(rb"gpgv? \([^)\n]*\) ([0-9]+)\.([0-9]+)")
-_CRC24 = re.compile(r"=[A-Za-z0-9+/]{4}", re.ASCII)
 
 ABSENT = OpenPGPVerdict("openpgp-absent")
 BAD = OpenPGPVerdict("openpgp-bad")
@@ -172,37 +171,6 @@ def _verdict(valid: list[bytes]) -> OpenPGPVerdict:
     if digest not in HASHES or kind != BINARY_SIGNATURE or not created.isdigit():
         return BAD
     return OpenPGPVerdict(None, primary.decode("ascii", "replace"), int(created))
-
-
-def dearmour(block: str) -> bytes:
-    """The packets in an ASCII-armoured block (RFC 4880, section 6.2). Raises ``ValueError``."""
-    head, _, rest = block.replace("\r\n", "\n").strip().partition("\n\n")
-    body = rest.split("\n")
-    if not head.startswith("-----BEGIN PGP ") or not body[-1].startswith("-----END PGP "):
-        raise ValueError("no armour")
-    lines = [line for line in body[:-1] if _CRC24.fullmatch(line) is None]
-    return base64.b64decode("".join(lines), validate=True)
-
-
-def key_created(packets: bytes) -> int:
-    """Unix time in the first packet, a version 4 public key (RFC 4880, 4.2 and 5.5.2); else 0."""
-    if len(packets) < 12:
-        return 0
-    tag = packets[0]
-    new_format = tag & 0x40
-    if (tag & 0x3F if new_format else (tag & 0x3C) >> 2) != _PUBLIC_KEY:
-        return 0
-    if new_format:
-        first = packets[1]
-        length_octets = 1 if first < 192 else 2 if first < 224 else 5
-    else:
-        length_octets = 1 << (tag & 3)
-    body = packets[1 + length_octets :]
-    return int.from_bytes(body[1:5], "big") if body[:1] == b"\x04" else 0
-
-
-_PUBLIC_KEY = 6
-"""Packet tag."""
 
 
 def _nothing_runs(_home: Path) -> None:

@@ -21,7 +21,7 @@ from mars.wire.times import DAY, format_time
 from mars_motd import files
 from mars_motd.epochs import Epochs, numbered
 from mars_motd.folder import Content, Folder
-from mars_motd.signatures import Judge, progress
+from mars_motd.signatures import Judge, Progress, progress
 
 MIN_DAYS = 7
 """Days that a document must still be valid: clients fetch every 3 to 10 days."""
@@ -76,52 +76,12 @@ def newest(folder: Folder) -> Document | None:
     return next(_issued(folder), None)
 
 
-def newest_complete(folder: Folder, epochs: Epochs, now: int, openpgp: OpenPGP) -> Document | None:
-    """The newest one that is of the newest epoch and has all signatures.
-
-    One that is dated ahead of ``now`` may be complete too; whether it is time for it, the clients'
-    own rules say later.
-    """
-    for document in _issued(folder):
-        issued = document.motd.issued
-        judge = Judge(openpgp, issued, max(now, issued))
-        if (
-            document.motd.epoch == epochs.number
-            and progress(document.envelope, epochs.keys, judge).complete
-        ):
-            return document
-    return None
-
-
 def _issued(folder: Folder) -> Iterator[Document]:
     """All that were signed here, the highest serial first."""
     for serial in sorted(numbered(folder.issued), reverse=True):
         document = _recorded(folder, serial)
         assert document is not None
         yield document
-
-
-def minimum_serial(folder: Folder, epochs: Epochs, now: int, openpgp: OpenPGP) -> int:
-    """The serial of the newest complete document, for a release to pin; 0 where there is none.
-
-    A floor that no document can reach would cut off every user of that release, so only what
-    clients believe at ``now`` counts; that it has expired since does not matter. Raises
-    ``TrustError`` as clients would.
-    """
-    document = newest_complete(folder, epochs, now, openpgp)
-    if document is None:
-        return 0
-    try:
-        require_accepted(envelopes.encode(document.envelope), epochs, now, openpgp)
-    except TrustError as error:
-        if error.reason != "expired":
-            where = _record(folder, document.motd.serial)
-            raise TrustError(error.reason, f"{where}: {error.message}") from None
-    if document.motd.serial > now:
-        raise TrustError(
-            "future", f"The newest document, serial {document.motd.serial}, is dated after now."
-        )
-    return document.motd.serial
 
 
 def strange_settings(motd: Motd, product: Product) -> list[str]:
@@ -135,34 +95,6 @@ def strange_settings(motd: Motd, product: Product) -> list[str]:
         )
         if there != here
     ]
-
-
-def require_accepted(
-    data: bytes,
-    epochs: Epochs,
-    now: int,
-    openpgp: OpenPGP,
-    others: Sequence[tuple[TrustRoot, TrustState]] = (),
-) -> Motd:
-    """What clients make of ``data`` at ``now``: a new one of this epoch, one of the oldest epoch
-    that the chain still reaches, and ``others``, by what they pin and remember.
-
-    All of them have gpg here, so a missing OpenPGP signature is never overlooked. Raises what the
-    client raises, with the reason it would note.
-    """
-    if len(data) > MAX_ENVELOPE:
-        raise ConfigError(
-            "too-large",
-            f"The signed document has {len(data)} bytes; clients take {MAX_ENVELOPE}. Shorten the "
-            f"texts or remove old messages.",
-        )
-    fresh = TrustState(openpgp=True)
-    motd = _accepted(data, epochs.root_at(epochs.number), fresh, now, openpgp)
-    if epochs.chain:
-        _accepted(data, epochs.oldest_reached(), fresh, now, openpgp)
-    for root, state in others:
-        _accepted(data, root, replace(state, openpgp=True), now, openpgp)
-    return motd
 
 
 def record(folder: Folder, envelope: Envelope, motd: Motd) -> None:
@@ -181,14 +113,6 @@ def record(folder: Folder, envelope: Envelope, motd: Motd) -> None:
         files.replace(path, data)
 
 
-def _accepted(data: bytes, root: TrustRoot, state: TrustState, now: int, openpgp: OpenPGP) -> Motd:
-    try:
-        return verify(data, root, state, now, openpgp).motd
-    except TrustError as error:
-        said = f"Clients would refuse this document: {error.message}"
-        raise TrustError(error.reason, said) from None
-
-
 def _recorded(folder: Folder, serial: int) -> Document | None:
     path = _record(folder, serial)
     try:
@@ -205,37 +129,111 @@ def _record(folder: Folder, serial: int) -> Path:
     return folder.issued / f"{serial}.json"
 
 
-def require_deployable(
-    data: bytes, deployed: bytes | None, epochs: Epochs, now: int, openpgp: OpenPGP, min_days: int
-) -> Motd:
-    """Raises ``TrustError`` as clients would, or ``expires-soon``; ``StateError``
-    (``deploy-unreadable``) where ``deployed`` is not a document of this product."""
-    memory = [] if deployed is None else [_memory(deployed, epochs, now, openpgp)]
-    motd = require_accepted(data, epochs, now, openpgp, memory)
-    left = (motd.expires - now) // DAY
-    if left < min_days:
-        raise TrustError(
-            "expires-soon",
-            f"The document expires on {format_time(motd.expires)}, in {left} days; at least "
-            f"{min_days} are asked for. Sign a new one.",
+@dataclass(frozen=True)
+class Clients:
+    """What clients of ``epochs`` make of documents at ``now`` (Unix seconds)."""
+
+    epochs: Epochs
+    now: int
+    openpgp: OpenPGP
+
+    def accepted(self, data: bytes, others: Sequence[tuple[TrustRoot, TrustState]] = ()) -> Motd:
+        """What they read in ``data``: a new one of this epoch, one of the oldest epoch that the
+        chain still reaches, and ``others``, by what they pin and remember.
+
+        All of them have gpg here, so a missing OpenPGP signature is never overlooked. Raises what
+        the client raises, with the reason it would note.
+        """
+        if len(data) > MAX_ENVELOPE:
+            raise ConfigError(
+                "too-large",
+                f"The signed document has {len(data)} bytes; clients take {MAX_ENVELOPE}. Shorten "
+                f"the texts or remove old messages.",
+            )
+        epochs, fresh = self.epochs, TrustState(openpgp=True)
+        oldest = [(epochs.oldest_reached(), fresh)] if epochs.chain else []
+        asked = [(epochs.root_at(epochs.number), fresh), *oldest, *others]
+        motds = [self._accepted(data, root, replace(it, openpgp=True)) for root, it in asked]
+        return motds[0]
+
+    def _accepted(self, data: bytes, root: TrustRoot, state: TrustState) -> Motd:
+        try:
+            return verify(data, root, state, self.now, self.openpgp).motd
+        except TrustError as error:
+            said = f"Clients would refuse this document: {error.message}"
+            raise TrustError(error.reason, said) from None
+
+    def newest(self, folder: Folder) -> Document | None:
+        """The newest document of their epoch that has all signatures.
+
+        One that is dated ahead of ``now`` may be complete too; whether it is time for it, their
+        own rules say later.
+        """
+        return next(
+            (
+                document
+                for document in _issued(folder)
+                if document.motd.epoch == self.epochs.number and self.progress(document).complete
+            ),
+            None,
         )
-    return motd
 
+    def progress(self, document: Document) -> Progress:
+        """How far its signatures are under the newest keys, also where it is dated ahead."""
+        issued = document.motd.issued
+        judge = Judge(self.openpgp, issued, max(self.now, issued))
+        return progress(document.envelope, self.epochs.keys, judge)
 
-def _memory(
-    deployed: bytes, epochs: Epochs, now: int, openpgp: OpenPGP
-) -> tuple[TrustRoot, TrustState]:
-    """What a client remembers that pinned the deployed document's epoch and then fetched it."""
-    try:
-        epoch = Document.decode(deployed).motd.epoch
-        if not epochs.root.epoch <= epoch <= epochs.number:
-            raise _unreadable(f"it is of epoch {epoch}")
-        root = epochs.root_at(epoch)
-        return root, verify(deployed, root, TrustState(openpgp=True), now, openpgp).state
-    except RefusedError as error:
-        return root, error.state
-    except (TrustError, WireError) as error:
-        raise _unreadable(error.message) from None
+    def minimum_serial(self, folder: Folder) -> int:
+        """The serial of the newest complete document, for a release to pin; 0 where there is none.
+
+        A floor that no document can reach would cut off every user of that release, so only what
+        clients believe at ``now`` counts; that it has expired since does not matter. Raises
+        ``TrustError`` as clients would.
+        """
+        document = self.newest(folder)
+        if document is None:
+            return 0
+        serial = document.motd.serial
+        try:
+            self.accepted(envelopes.encode(document.envelope))
+        except TrustError as error:
+            if error.reason != "expired":
+                where = _record(folder, serial)
+                raise TrustError(error.reason, f"{where}: {error.message}") from None
+        if serial > self.now:
+            said = f"The newest document, serial {serial}, is dated after now."
+            raise TrustError("future", said)
+        return serial
+
+    def deployable(self, data: bytes, deployed: bytes | None, min_days: int) -> Motd:
+        """What they read in ``data`` in the place of ``deployed``.
+
+        Raises ``TrustError`` as they would, or ``expires-soon``; ``StateError``
+        (``deploy-unreadable``) where ``deployed`` is not a document of this product.
+        """
+        motd = self.accepted(data, [] if deployed is None else [self._memory(deployed)])
+        left = (motd.expires - self.now) // DAY
+        if left < min_days:
+            raise TrustError(
+                "expires-soon",
+                f"The document expires on {format_time(motd.expires)}, in {left} days; at least "
+                f"{min_days} are asked for. Sign a new one.",
+            )
+        return motd
+
+    def _memory(self, deployed: bytes) -> tuple[TrustRoot, TrustState]:
+        """What one remembers that pinned the deployed document's epoch and then fetched it."""
+        try:
+            epoch = Document.decode(deployed).motd.epoch
+            if not self.epochs.root.epoch <= epoch <= self.epochs.number:
+                raise _unreadable(f"it is of epoch {epoch}")
+            root, fresh = self.epochs.root_at(epoch), TrustState(openpgp=True)
+            return root, verify(deployed, root, fresh, self.now, self.openpgp).state
+        except RefusedError as error:
+            return root, error.state
+        except (TrustError, WireError) as error:
+            raise _unreadable(error.message) from None
 
 
 def _unreadable(why: str) -> MarsError:

@@ -85,21 +85,22 @@ def load(folder: Folder) -> Epochs:
     Raises ``ConfigError`` (``no-keys``, ``policy-invalid``, ``product-changed``) or ``StateError``
     (``trust-damaged``).
     """
-    product, steps = folder.product, _numbers(folder.trust)
+    product = folder.product
     if not is_pinned(folder):
         keys = key_set(folder.keys.records(), product)
         root = TrustRoot(product.product, product.channel, 1, keys, servers=product.servers)
         return Epochs(root, (), pinned=False)
     try:
         root = TrustRoot.decode(_path(folder, 1).read_bytes())
-        chain = tuple(envelopes.decode(_path(folder, step).read_bytes()) for step in steps)
-        epochs = Epochs(root, chain, pinned=True)
+        numbers = _numbers(folder.trust)
+        steps = tuple(envelopes.decode(_path(folder, it).read_bytes()) for it in numbers)
+        epochs = Epochs(root, steps, pinned=True)
         found = [document.epoch for document in epochs.documents]
     except WireError as error:
         raise StateError(
             "trust-damaged", f"{folder.trust} cannot be read ({error.message}) Restore it."
         ) from None
-    if found != list(range(2, 2 + len(chain))):
+    if found != list(range(2, 2 + len(steps))):
         raise StateError("trust-damaged", f"{folder.trust} leaves out an epoch. Restore it.")
     for member in ("product", "channel"):
         then, now = getattr(root, member), getattr(product, member)

@@ -18,8 +18,9 @@ from mars.trust.chain import current_keys, follow
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import KEYS_TYPE, Envelope
 from mars.wire.keys import KeysDocument, keyid
+from mars.wire.openpgp import primary
 from mars.wire.times import DAY, format_time
-from mars_motd import files, packets, signatures
+from mars_motd import files, signatures
 from mars_motd.epochs import Epochs, key_set
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
@@ -96,8 +97,8 @@ def resume(
 ) -> Step:
     """A keys document that others made and have signed, at ``now`` (Unix seconds).
 
-    Raises ``WireError``; ``ConfigError``: ``wrong-payload-type``, ``wrong-document``,
-    ``key-mismatch`` (a key under another's name), ``key-damaged``.
+    Raises ``WireError`` (also ``key-damaged``); ``ConfigError``: ``wrong-payload-type``,
+    ``wrong-document``, ``key-mismatch`` (a key under another's name).
     """
     envelope = envelopes.decode(data)
     if envelope.payload_type != KEYS_TYPE:
@@ -132,7 +133,7 @@ def _require_own_names(
     known = {record.fingerprint: record.block for record in records} | epochs.keys.openpgp
     for fingerprint, block in document.keys.openpgp.items():
         same = known.get(fingerprint, block) == block
-        if not same or packets.primary(block).fingerprint != fingerprint:
+        if not same or primary(block).fingerprint != fingerprint:
             raise ConfigError(
                 "key-mismatch",
                 f"{where} holds another OpenPGP key block under the fingerprint {fingerprint} than "

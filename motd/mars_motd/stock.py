@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 
 from mars.errors import TrustError
 from mars.wire.envelope import Envelope, pae
 from mars.wire.keys import KeySet
-from mars_motd.packets import dearmour
+from mars.wire.openpgp import dearmour
 from mars_motd.signatures import Judge, looked_at, made_by
 
 _SPKI = bytes.fromhex("302a300506032b6570032100")
 """What stands before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410, 4)."""
-
-
-@dataclass(frozen=True)
-class Extract:
-    """Files by name, and the commands (run beside them) that must all succeed."""
-
-    files: dict[str, bytes]
-    commands: list[str]
 
 
 def pem(public: str) -> bytes:
@@ -29,8 +20,11 @@ def pem(public: str) -> bytes:
     return f"-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n".encode("ascii")
 
 
-def extract(envelope: Envelope, keys: KeySet, name: str, judge: Judge) -> Extract:
-    """The signatures by ``keys`` that really hold, of those that clients look at.
+def extract(
+    envelope: Envelope, keys: KeySet, name: str, judge: Judge
+) -> tuple[dict[str, bytes], list[str]]:
+    """The signatures by ``keys`` that really hold, of those that clients look at: files by name,
+    and the commands (run beside them) that must all succeed.
 
     ``name`` begins each file's name; the rest are numbers, since key ids come with the document.
     Raises ``TrustError`` (``signature-threshold``) where they are too few to make a client accept.
@@ -59,4 +53,4 @@ def extract(envelope: Envelope, keys: KeySet, name: str, judge: Judge) -> Extrac
             f"Only {len(makers)} of {keys.threshold} Ed25519 signatures of {name} hold under the "
             f"keys before it, so other tools cannot follow it from this trust file.",
         )
-    return Extract(files, commands)
+    return files, commands

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mars.adapters.gpg import GnuPG, dearmour, judge, key_created
+from mars.adapters.gpg import GnuPG, judge
 from mars.errors import MarsError
 from mars.ports import OpenPGPVerdict
 from mars.testing.openpgp import MemoryKey, MemoryOpenPGP
@@ -33,6 +33,7 @@ from mars.testing.publisher import Publisher
 from mars.trust import Accepted, TrustState, verify
 from mars.wire import envelope
 from mars.wire.envelope import Signature, pae
+from mars.wire.openpgp import dearmour, key_created
 from mars.wire.times import DAY
 from mars_motd import gpg
 from tests.hostile.openpgp import BOTH, KEY, MESSAGE, NOW, PAST, bad, good

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from mars.errors import ConfigError
+from mars.errors import ConfigError, WireError
 from mars.testing.packets import PacketKey
-from mars_motd import files, packets
+from mars.wire import openpgp
+from mars_motd import files
 from mars_motd.cli import passphrases
 
 Run = Callable[..., Any]
@@ -238,7 +239,7 @@ def test_an_imported_openpgp_key_must_be_what_it_says(
 
 def test_blocks_of_keys_are_read_as_gpg_reads_them() -> None:
     key = PacketKey(b"k" * 32)
-    found = packets.primary(key.block)
+    found = openpgp.primary(key.block)
     assert (found.fingerprint, found.created) == (key.fingerprint, key.created)
     lines = key.block.strip().splitlines()
     for block in (
@@ -251,8 +252,8 @@ def test_blocks_of_keys_are_read_as_gpg_reads_them() -> None:
         "\n".join([lines[0], "", "AAAA", lines[-1]]),
         "\n".join([lines[0], "", lines[-1]]),
     ):
-        with pytest.raises(ConfigError) as caught:
-            packets.primary(block)
+        with pytest.raises(WireError) as caught:
+            openpgp.primary(block)
         assert caught.value.reason == "key-damaged"
 
 

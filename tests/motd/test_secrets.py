@@ -20,9 +20,9 @@ import pytest
 
 from mars.errors import ConfigError, StateError
 from mars.factory import system_chance
+from mars.wire.openpgp import dearmour
 from mars_motd import files, gpg, sealing
 from mars_motd.keystore import OPENPGP_CREATED, KeyRecord, KeyStore
-from mars_motd.packets import dearmour
 
 Run = Callable[..., Any]
 MARCH = "2026-03-01T00:00:00Z"

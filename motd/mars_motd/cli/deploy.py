@@ -10,10 +10,10 @@ from mars.console import safe
 from mars.errors import StateError, naming
 from mars.wire import envelope as envelopes
 from mars.wire.times import format_time
-from mars_motd import document, files
 from mars_motd import epochs as ep
+from mars_motd import files
 from mars_motd.cli import options
-from mars_motd.epochs import Epochs
+from mars_motd.document import MIN_DAYS, Clients
 from mars_motd.folder import Folder
 
 
@@ -24,7 +24,7 @@ from mars_motd.folder import Folder
 @click.option(
     "--min-days",
     type=click.IntRange(0, 60),
-    default=document.MIN_DAYS,
+    default=MIN_DAYS,
     show_default=True,
     metavar="N",
     help="Refuse a document that expires within N days.",
@@ -39,25 +39,20 @@ def deploy(
     refuse (so also a lower serial), and what expires soon.
     """
     place = Folder.at(folder)
-    epochs = ep.load(place)
-    moment = options.clock_or(now)
+    clients = Clients(ep.load(place), options.clock_or(now), options.openpgp())
     target = destination / "motd.json" if destination.is_dir() else destination
-    data = (
-        options.read(file, "The document") if file is not None else _newest(place, epochs, moment)
-    )
+    data = _newest(place, clients) if file is None else options.read(file, "The document")
     deployed = options.read(target, "The deployed document") if target.exists() else None
     with naming(file or target):
-        motd = document.require_deployable(
-            data, deployed, epochs, moment, options.openpgp(), min_days
-        )
+        motd = clients.deployable(data, deployed, min_days)
     files.replace(target, data)
     told = f"{safe(str(target))}: serial {motd.serial}, expires {format_time(motd.expires)}"
     with options.telling():
         click.echo(told)
 
 
-def _newest(place: Folder, epochs: Epochs, now: int) -> bytes:
-    newest = document.newest_complete(place, epochs, now, options.openpgp())
-    if newest is None:
+def _newest(place: Folder, clients: Clients) -> bytes:
+    document = clients.newest(place)
+    if document is None:
         raise StateError("nothing-signed", "No complete document was signed here yet.")
-    return envelopes.encode(newest.envelope)
+    return envelopes.encode(document.envelope)

@@ -20,7 +20,7 @@ from mars_motd import document, files, signatures
 from mars_motd import epochs as ep
 from mars_motd.cli import options
 from mars_motd.cli.passphrases import Asker
-from mars_motd.document import Document
+from mars_motd.document import Clients, Document
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
@@ -80,7 +80,7 @@ def sign(
     envelope = signatures.add_signatures(envelope, [epochs.keys], place.keys, records, judge, asker)
     state = signatures.progress(envelope, epochs.keys, judge)
     if state.complete:
-        document.require_accepted(envelopes.encode(envelope), epochs, moment, judge.openpgp)
+        Clients(epochs, moment, judge.openpgp).accepted(envelopes.encode(envelope))
     elif not partial or not envelope.signatures:
         raise StateError("signatures-missing", f"{_missing(state, records)} Nothing was written.")
     newest = document.newest(place)  # may fail, so before anything is written

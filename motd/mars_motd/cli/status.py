@@ -47,12 +47,12 @@ def status(folder: Path, file: Path | None, days: int, now: int | None, as_json:
 
 
 def _judged(place: Folder, file: Path | None, now: int, days: int) -> Status:
-    document = (
-        options.read_as(doc.Document.decode, file, "The document")
-        if file is not None
-        else doc.newest(place)
-    )
-    return judge(document, ep.load(place), place.keys.records(), now, options.openpgp(), days)
+    clients = doc.Clients(ep.load(place), now, options.openpgp())
+    if file is None:
+        document = doc.newest(place)
+    else:
+        document = options.read_as(doc.Document.decode, file, "The document")
+    return judge(document, clients, place.keys.records(), days)
 
 
 def _print(found: Status) -> None:

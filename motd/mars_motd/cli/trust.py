@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from mars_motd import document, files
 from mars_motd import epochs as ep
+from mars_motd import files
 from mars_motd.cli import options
+from mars_motd.document import Clients
 from mars_motd.folder import Folder
 from mars_motd.status import NO_SERVER
 
@@ -51,7 +52,8 @@ def trust(folder: Path, out: Path, minimum_serial: str, built: int, now: int | N
     files.writable(out)
     epochs = ep.load(place)
     if minimum_serial == _LATEST:
-        floor = document.minimum_serial(place, epochs, options.clock_or(now), options.openpgp())
+        clients = Clients(epochs, options.clock_or(now), options.openpgp())
+        floor = clients.minimum_serial(place)
     else:
         floor = int(minimum_serial)
     epochs = ep.pin(place, epochs)

@@ -99,10 +99,10 @@ def _extract(data: bytes, root: TrustRoot, target: Path, now: int, openpgp: Open
             keys = following.keys
     by = Judge(openpgp, document.motd.issued, now)
     parts.append(stock.extract(document.envelope, keys, "motd", by))
-    for part in parts:
-        for name, content in part.files.items():
+    for contents, _ in parts:
+        for name, content in contents.items():
             files.replace(target / name, content)
-    return [command for part in parts for command in part.commands]
+    return [command for _, commands in parts for command in commands]
 
 
 def _facts(accepted: Accepted) -> dict[str, object]:

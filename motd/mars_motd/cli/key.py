@@ -13,10 +13,10 @@ from mars.wire.keys import KeySet
 from mars.wire.product import is_name
 from mars_motd import epochs as ep
 from mars_motd import files
-from mars_motd.cli import options, passphrases
+from mars_motd.cli import options
 from mars_motd.folder import Folder
 from mars_motd.keystore import OPENPGP_CREATED, KeyRecord
-from mars_motd.stock import pem
+from mars_motd.signatures import pem
 
 _PLACES = {
     "new": "mars_motd.cli.key:new",
@@ -74,7 +74,7 @@ def new(
     if not is_name(name):
         raise click.UsageError("--name takes 1-40 characters of a-z, 0-9 and inner hyphens.")
     pinned = ep.is_pinned(place)
-    phrase = None if no_passphrase else passphrases.for_new_key(passphrase_file)
+    phrase = None if no_passphrase else options.new_passphrase(passphrase_file)
     record = place.keys.create(
         name,
         f"{product.product} {product.channel} news ({name})",

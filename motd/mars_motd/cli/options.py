@@ -1,4 +1,5 @@
-"""Arguments and options that several commands share, and how they tell what they have done."""
+"""Arguments and options that several commands share, where passphrases come from (a file, else a
+question at the terminal, asked once a key), and how it is told what was done."""
 
 from __future__ import annotations
 
@@ -12,14 +13,18 @@ from typing import Any, TypeVar
 import click
 
 from mars import factory
-from mars.errors import StateError, WireError, naming
+from mars.errors import ConfigError, StateError, WireError, naming
 from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.times import parse_time
 from mars_motd import files
+from mars_motd.keystore import KeyRecord
 from mars_motd.signatures import Remembering
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
+
+_LONGEST = 255
+"""Bytes: gpg takes no more, and cuts off what is longer."""
 
 
 def as_time(value: str | int) -> int:
@@ -93,3 +98,55 @@ def telling() -> Iterator[None]:
         with suppress(OSError):
             said = f"All is done and stored, but the output cannot be written: {error.strerror}."
             click.echo(said, err=True)
+
+
+def passphrase_from(path: Path) -> str:
+    """The first line of ``path``. Raises ``ConfigError`` (``passphrase-invalid``)."""
+    with path.open("rb") as file:
+        line = file.readline(_LONGEST + 3).rstrip(b"\r\n")
+    try:
+        phrase = line.decode("utf-8")
+    except UnicodeDecodeError:
+        phrase = ""
+    return _require_usable(phrase, f"The first line of {path}")
+
+
+def _require_usable(phrase: str, what: str) -> str:
+    """``phrase``, if it can protect both keys. Raises ``ConfigError`` (``passphrase-invalid``)."""
+    if not phrase or len(phrase.encode()) > _LONGEST or not phrase.isprintable():
+        raise ConfigError(
+            "passphrase-invalid",
+            f"{what} is no passphrase: 1 to {_LONGEST} bytes of UTF-8 text, printable.",
+        )
+    return phrase
+
+
+class Asker:
+    """Hands out passphrases for keys: all from one file, or asked for, once a key."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._fixed = passphrase_from(file) if file is not None else None
+        self._asked: dict[str, str] = {}
+
+    def __call__(self, record: KeyRecord) -> str | None:
+        if self._fixed is not None:
+            return self._fixed
+        if not sys.stdin.isatty():
+            return None
+        if record.name not in self._asked:
+            self._asked[record.name] = click.prompt(
+                f"Passphrase of {record.name}", hide_input=True, err=True
+            )
+        return self._asked[record.name]
+
+
+def new_passphrase(file: Path | None) -> str:
+    """A passphrase for a key that is being made."""
+    if file is not None:
+        return passphrase_from(file)
+    if not sys.stdin.isatty():
+        raise click.UsageError("Without a terminal, give --passphrase-file F or --no-passphrase.")
+    phrase: str = click.prompt(
+        "Passphrase for the new key", hide_input=True, confirmation_prompt=True, err=True
+    )
+    return _require_usable(phrase, "What was typed")

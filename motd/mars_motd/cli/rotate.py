@@ -15,7 +15,6 @@ from mars.wire.keys import KEYS_LIFETIME_DAYS
 from mars_motd import epochs as ep
 from mars_motd import files, rotation
 from mars_motd.cli import options
-from mars_motd.cli.passphrases import Asker
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
 from mars_motd.rotation import Step
@@ -84,7 +83,7 @@ def rotate(
         click.echo(rotation.describe(step, place))
         click.echo(str(step))
         return
-    _carry_on(step, place, keys, Asker(passphrase_file), partial, ())
+    _carry_on(step, place, keys, options.Asker(passphrase_file), partial, ())
 
 
 @click.command()
@@ -112,7 +111,7 @@ def revoke(
         _drop(place, names)
         return
     step = rotation.begin(place, epochs, names, options.clock_or(now), options.openpgp(), days)
-    _carry_on(step, place, keys, Asker(passphrase_file), partial, names)
+    _carry_on(step, place, keys, options.Asker(passphrase_file), partial, names)
 
 
 def _drop(place: Folder, names: tuple[str, ...]) -> None:
@@ -133,7 +132,7 @@ def _carry_on(
     step: Step,
     place: Folder,
     keys: tuple[str, ...],
-    asker: Asker,
+    asker: options.Asker,
     partial: Path | None,
     avoid: tuple[str, ...],
 ) -> None:

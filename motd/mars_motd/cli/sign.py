@@ -19,7 +19,6 @@ from mars.wire.times import format_time
 from mars_motd import document, files, signatures
 from mars_motd import epochs as ep
 from mars_motd.cli import options
-from mars_motd.cli.passphrases import Asker
 from mars_motd.document import Clients, Document
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
@@ -75,7 +74,7 @@ def sign(
             click.echo(f"warning: {safe(said)}", err=True)
     moment = options.clock_or(now) if add_to is not None else motd.issued
     records = signatures.at_hand(place.keys, [epochs.keys], keys)
-    asker = Asker(passphrase_file)
+    asker = options.Asker(passphrase_file)
     judge = Judge(options.openpgp(), motd.issued, moment)
     envelope = signatures.add_signatures(envelope, [epochs.keys], place.keys, records, judge, asker)
     state = signatures.progress(envelope, epochs.keys, judge)

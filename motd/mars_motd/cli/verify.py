@@ -14,10 +14,10 @@ from mars.trust import Accepted, RefusedError, TrustState
 from mars.trust import verify as judge
 from mars.wire.keys import KeysDocument, TrustRoot
 from mars.wire.times import format_time
-from mars_motd import files, stock
+from mars_motd import files
 from mars_motd.cli import options
 from mars_motd.document import Document
-from mars_motd.signatures import Judge
+from mars_motd.signatures import Judge, extract_signatures
 
 
 @click.command()
@@ -95,10 +95,10 @@ def _extract(data: bytes, root: TrustRoot, target: Path, now: int, openpgp: Open
         following = KeysDocument.decode(step.payload)
         if following.epoch > root.epoch:
             by = Judge(openpgp, following.issued, now)
-            parts.append(stock.extract(step, keys, f"epoch-{following.epoch}", by))
+            parts.append(extract_signatures(step, keys, f"epoch-{following.epoch}", by))
             keys = following.keys
     by = Judge(openpgp, document.motd.issued, now)
-    parts.append(stock.extract(document.envelope, keys, "motd", by))
+    parts.append(extract_signatures(document.envelope, keys, "motd", by))
     for contents, _ in parts:
         for name, content in contents.items():
             files.replace(target / name, content)

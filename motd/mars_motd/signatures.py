@@ -96,14 +96,14 @@ class Progress:
         return said
 
 
-def looked_at(envelope: Envelope) -> int:
+def _looked_at(envelope: Envelope) -> int:
     """How many of its signatures clients look at."""
     return LOOKED_AT if envelope.payload_type == MOTD_TYPE else MAX_SIGNATURES
 
 
 def progress(envelope: Envelope, keys: KeySet, judge: Judge) -> Progress:
     """What is there and what is missing under ``keys``, as clients would count it."""
-    needed, most = keys.policy != "off", looked_at(envelope)
+    needed, most = keys.policy != "off", _looked_at(envelope)
     return Progress(
         signed=tuple(_signed(envelope, keys, most)),
         threshold=keys.threshold,
@@ -140,7 +140,7 @@ def at_hand(store: KeyStore, sets: Sequence[KeySet], wanted: Sequence[str] = ())
     return found
 
 
-def made_by(entry: Signature, public: Iterable[str], message: bytes) -> str | None:
+def _made_by(entry: Signature, public: Iterable[str], message: bytes) -> str | None:
     """The Ed25519 key among ``public`` (64 hex digits each) that made ``entry``."""
     return next(
         (key for key in public if ed25519.verify(bytes.fromhex(key), entry.sig, message)), None
@@ -224,7 +224,7 @@ def _drop_invalid(envelope: Envelope, sets: Sequence[KeySet], judge: Judge) -> E
     public = {key: name for keys in sets for name, key in keys.ed25519.items()}
     kept: dict[str, Signature] = {}
     for entry in envelope.signatures:
-        name = public.get(made_by(entry, public, message) or "")
+        name = public.get(_made_by(entry, public, message) or "")
         if name is None:
             reason = judge.objection(envelope, sets[0], entry)
             if reason not in (None, *_UNDECIDED):
@@ -258,9 +258,9 @@ def extract_signatures(
     signed = pae(envelope.payload_type, envelope.payload)
     files, commands = {message: signed}, list[str]()
     makers: set[str] = set()
-    for number, entry in enumerate(envelope.signatures[: looked_at(envelope)], 1):
+    for number, entry in enumerate(envelope.signatures[: _looked_at(envelope)], 1):
         stem = f"{name}.{number}"
-        public = made_by(entry, keys.ed25519.values(), signed)
+        public = _made_by(entry, keys.ed25519.values(), signed)
         if public is not None and public not in makers:
             makers.add(public)
             files |= {f"{stem}.pem": pem(public), f"{stem}.sig": entry.sig}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mars.errors import MarsError
@@ -111,6 +113,16 @@ def openpgp() -> OpenPGP:
     from mars.adapters.gpg import GnuPG
 
     return GnuPG()
+
+
+def gpg_home(
+    scratch: Path, prefix: str, end: Callable[[Path], None]
+) -> AbstractContextManager[Path]:
+    """A folder below ``scratch`` that only its owner can use, while it is used; then ``end`` ends
+    what runs there, and it is removed. So are those that killed runs have left."""
+    from mars.adapters.gpg import short_lived_home
+
+    return short_lived_home(scratch, prefix, end)
 
 
 def find_tor(

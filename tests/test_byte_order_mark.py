@@ -16,7 +16,7 @@ from mars.testing.memory import machine
 from mars.testing.world import World
 from mars.wire.product import parse_product
 from mars_motd.messages import parse_message
-from mars_motd.registry import check
+from mars_motd.toml_files import registry_problems
 from mars_server.common.config import parse_config
 from mars_server.site.pages.events import parse_notes
 
@@ -51,7 +51,7 @@ def test_a_byte_order_mark_is_passed_over(read: Callable[[bytes], Any], data: by
 
 def test_in_the_registry(tmp_path: Path) -> None:
     (tmp_path / "metrics.toml").write_bytes(BOM_UTF8 + METRIC)
-    assert check(tmp_path) == []
+    assert registry_problems(tmp_path) == []
 
 
 def test_in_the_policy() -> None:

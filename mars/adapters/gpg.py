@@ -9,7 +9,6 @@ stderr is thrown away, and the exit code alone is never believed.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import re
@@ -19,13 +18,14 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mars.adapters.locks import locked
 from mars.adapters.system import SystemClock
 from mars.ports import Clock, OpenPGPVerdict
+from mars.wire.openpgp import dearmour, key_created
 
 MAX_SIGNATURE = 8 * 1024
 """Bytes; more is refused before anything is started."""
@@ -46,7 +46,6 @@ _PATIENCE = 1.0
 """Seconds for another process to see that a new home is in use."""
 _STATUS = b"[GNUPG:] "
 _VERSION = re.compile(rb"gpgv? \([^)\n]*\) ([0-9]+)\.([0-9]+)")
-_CRC24 = re.compile(r"=[A-Za-z0-9+/]{4}", re.ASCII)
 
 ABSENT = OpenPGPVerdict("openpgp-absent")
 BAD = OpenPGPVerdict("openpgp-bad")
@@ -76,7 +75,7 @@ class GnuPG:
         if not signature or len(signature) > MAX_SIGNATURE:
             return BAD
         try:
-            with _home(self.scratch) as home:
+            with short_lived_home(self.scratch) as home:
                 return self._run(program, home, signature, message, keys)
         except (OSError, subprocess.SubprocessError):
             return UNAVAILABLE
@@ -174,55 +173,34 @@ def _verdict(valid: list[bytes]) -> OpenPGPVerdict:
     return OpenPGPVerdict(None, primary.decode("ascii", "replace"), int(created))
 
 
-def dearmour(block: str) -> bytes:
-    """The packets in an ASCII-armoured block (RFC 4880, section 6.2). Raises ``ValueError``."""
-    head, _, rest = block.replace("\r\n", "\n").strip().partition("\n\n")
-    body = rest.split("\n")
-    if not head.startswith("-----BEGIN PGP ") or not body[-1].startswith("-----END PGP "):
-        raise ValueError("no armour")
-    lines = [line for line in body[:-1] if _CRC24.fullmatch(line) is None]
-    return base64.b64decode("".join(lines), validate=True)
-
-
-def key_created(packets: bytes) -> int:
-    """Unix time in the first packet, a version 4 public key (RFC 4880, 4.2 and 5.5.2); else 0."""
-    if len(packets) < 12:
-        return 0
-    tag = packets[0]
-    new_format = tag & 0x40
-    if (tag & 0x3F if new_format else (tag & 0x3C) >> 2) != _PUBLIC_KEY:
-        return 0
-    if new_format:
-        first = packets[1]
-        length_octets = 1 if first < 192 else 2 if first < 224 else 5
-    else:
-        length_octets = 1 << (tag & 3)
-    body = packets[1 + length_octets :]
-    return int.from_bytes(body[1:5], "big") if body[:1] == b"\x04" else 0
-
-
-_PUBLIC_KEY = 6
-"""Packet tag."""
+def _nothing_runs(_home: Path) -> None:
+    """Neither gpgv nor gpg as it is called here starts an agent."""
 
 
 @contextlib.contextmanager
-def _home(scratch: Path | None) -> Iterator[Path]:
-    """A folder of mode 0700 that is gone afterwards; removes what a crash has left behind."""
+def short_lived_home(
+    scratch: Path | None, prefix: str = _PREFIX, end: Callable[[Path], None] = _nothing_runs
+) -> Iterator[Path]:
+    """A folder of mode 0700 that is gone afterwards; removes what a crash has left behind.
+
+    ``end`` ends what runs in a home, before that is removed.
+    """
     parent = Path(tempfile.gettempdir()) if scratch is None else scratch
     if not _WINDOWS:
-        _sweep(parent)
+        _sweep(parent, prefix, end)
     with contextlib.ExitStack() as held:
-        home = _claimed(parent, held)
+        home = _claimed(parent, prefix, held)
         try:
             yield home
         finally:
+            end(home)
             shutil.rmtree(home, ignore_errors=True)
 
 
-def _claimed(parent: Path, held: contextlib.ExitStack) -> Path:
+def _claimed(parent: Path, prefix: str, held: contextlib.ExitStack) -> Path:
     """A new folder and its lock, before which another process may take it for a left one."""
     while True:
-        home = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).resolve()
+        home = Path(tempfile.mkdtemp(prefix=prefix, dir=parent)).resolve()
         if _WINDOWS:  # where nothing is swept, and an open file could not be removed
             return home
         with contextlib.suppress(OSError):
@@ -231,14 +209,15 @@ def _claimed(parent: Path, held: contextlib.ExitStack) -> Path:
             return home
 
 
-def _sweep(parent: Path) -> None:
+def _sweep(parent: Path, prefix: str, end: Callable[[Path], None]) -> None:
     """By their locks: process numbers mean nothing to another container that shares the folder."""
-    for left in parent.glob(f"{_PREFIX}*"):
+    for left in parent.glob(f"{prefix}*"):
         with contextlib.suppress(OSError):
             about = left.lstat()
             if stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid():
                 with locked(left / _IN_USE, 0) as unused:
                     if unused:
+                        end(left)
                         shutil.rmtree(left, ignore_errors=True)
 
 

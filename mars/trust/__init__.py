@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from mars.trust.rules import Accepted, accept, verify
-from mars.trust.signatures import Question, UnansweredError, signers
+from mars.trust.signatures import Question, UnansweredError, answered, signers
 from mars.trust.state import Equivocation, RefusedError, TrustState
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "TrustState",
     "UnansweredError",
     "accept",
+    "answered",
     "signers",
     "verify",
 ]

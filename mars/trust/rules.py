@@ -6,14 +6,13 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from mars.errors import TrustError
-from mars.ports import OpenPGP, OpenPGPVerdict
+from mars.ports import OpenPGP
 from mars.trust.chain import Current, current_keys, follow
 from mars.trust.signatures import (
     FUTURE,
     LOOKED_AT,
-    Question,
-    UnansweredError,
     Verdicts,
+    answered,
     require_openpgp,
     require_threshold,
 )
@@ -70,13 +69,7 @@ def verify(data: bytes, root: TrustRoot, state: TrustState, now: int, openpgp: O
 
     gpg is never started for a document whose Ed25519 signatures do not hold.
     """
-    verdicts: dict[Question, OpenPGPVerdict] = {}
-    while True:
-        try:
-            return accept(data, verdicts, now, root, state)
-        except UnansweredError as need:
-            ask = need.question
-            verdicts[ask] = openpgp.verify(ask.signature, ask.message, ask.keys)
+    return answered(openpgp, lambda verdicts: accept(data, verdicts, now, root, state))
 
 
 def _require_identity(motd: Motd, current: Current) -> None:

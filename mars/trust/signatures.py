@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mars.errors import TrustError
-from mars.ports import OpenPGPVerdict
+from mars.ports import OpenPGP, OpenPGPVerdict
 from mars.wire import ed25519
 from mars.wire.envelope import Envelope, pae
 from mars.wire.keys import KeySet
@@ -41,6 +42,7 @@ class Question:
 
 
 Verdicts = Mapping[Question, OpenPGPVerdict]
+_T = TypeVar("_T")
 
 
 class UnansweredError(TrustError):
@@ -52,6 +54,17 @@ class UnansweredError(TrustError):
             "The OpenPGP signature was not verified; install GnuPG and try again.",
         )
         self.question = question
+
+
+def answered(openpgp: OpenPGP, rule: Callable[[Verdicts], _T]) -> _T:
+    """What ``rule`` gives, with each verdict that it needs asked of ``openpgp``."""
+    verdicts: dict[Question, OpenPGPVerdict] = {}
+    while True:
+        try:
+            return rule(verdicts)
+        except UnansweredError as need:
+            ask = need.question
+            verdicts[ask] = openpgp.verify(ask.signature, ask.message, ask.keys)
 
 
 def signers(envelope: Envelope, keys: KeySet, looked_at: int = LOOKED_AT) -> list[str]:

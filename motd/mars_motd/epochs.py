@@ -8,7 +8,7 @@ signed or the trust file is first made; until then keys may come and go freely. 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mars.errors import ConfigError, StateError, WireError
@@ -71,7 +71,7 @@ class Epochs:
 
 def is_pinned(folder: Folder) -> bool:
     """Whether clients may hold the keys of this folder already."""
-    return files.exists(folder.trust / "epoch-1.json")
+    return files.exists(_path(folder, 1))
 
 
 def number(folder: Folder) -> int:
@@ -79,20 +79,21 @@ def number(folder: Folder) -> int:
     return max(_numbers(folder.trust), default=1)
 
 
-def load(folder: Folder, product: Product) -> Epochs:
+def load(folder: Folder) -> Epochs:
     """The epochs as recorded, or a first one made of the keys at hand.
 
     Raises ``ConfigError`` (``no-keys``, ``policy-invalid``, ``product-changed``) or ``StateError``
     (``trust-damaged``).
     """
-    first = folder.trust / "epoch-1.json"
+    product = folder.product
     if not is_pinned(folder):
         keys = key_set(folder.keys.records(), product)
         root = TrustRoot(product.product, product.channel, 1, keys, servers=product.servers)
         return Epochs(root, (), pinned=False)
     try:
-        root = TrustRoot.decode(first.read_bytes())
-        steps = tuple(_step(folder, number) for number in _numbers(folder.trust))
+        root = TrustRoot.decode(_path(folder, 1).read_bytes())
+        numbers = _numbers(folder.trust)
+        steps = tuple(envelopes.decode(_path(folder, it).read_bytes()) for it in numbers)
         epochs = Epochs(root, steps, pinned=True)
         found = [document.epoch for document in epochs.documents]
     except WireError as error:
@@ -101,10 +102,8 @@ def load(folder: Folder, product: Product) -> Epochs:
         ) from None
     if found != list(range(2, 2 + len(steps))):
         raise StateError("trust-damaged", f"{folder.trust} leaves out an epoch. Restore it.")
-    for member, then, now in (
-        ("product", root.product, product.product),
-        ("channel", root.channel, product.channel),
-    ):
+    for member in ("product", "channel"):
+        then, now = getattr(root, member), getattr(product, member)
         if then != now:
             raise ConfigError(
                 "product-changed",
@@ -117,8 +116,8 @@ def load(folder: Folder, product: Product) -> Epochs:
 def pin(folder: Folder, epochs: Epochs) -> Epochs:
     """Writes epoch 1 down, since from here on clients may hold it."""
     if not epochs.pinned:
-        files.create(folder.trust / "epoch-1.json", epochs.root.encode())
-    return Epochs(epochs.root, epochs.steps, pinned=True)
+        files.create(_path(folder, 1), epochs.root.encode())
+    return replace(epochs, pinned=True)
 
 
 def key_set(records: list[KeyRecord], product: Product) -> KeySet:
@@ -169,5 +168,5 @@ def _numbers(folder: Path) -> list[int]:
     return sorted(set(numbered(folder, "epoch-")) - {1})
 
 
-def _step(folder: Folder, number: int) -> Envelope:
-    return envelopes.decode((folder.trust / f"epoch-{number}.json").read_bytes())
+def _path(folder: Folder, number: int) -> Path:
+    return folder.trust / f"epoch-{number}.json"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from mars.errors import ConfigError
@@ -20,7 +21,8 @@ from mars.wire.motd import Message
 from mars.wire.product import Product, parse_product
 from mars_motd import files
 from mars_motd.keystore import KeyStore
-from mars_motd.messages import Draft, Problem, duplicates, invisible, parse_message
+from mars_motd.messages import Draft, duplicates, invisible, parse_message
+from mars_motd.toml_files import Problem
 
 
 @dataclass(frozen=True)
@@ -52,60 +54,46 @@ class Folder:
     def issued(self) -> Path:
         return self.root / "issued"
 
+    @cached_property
     def product(self) -> Product:
         """Raises ``ConfigError`` (``product-invalid``)."""
         path = self.root / "product.toml"
         return parse_product(path.read_bytes(), str(path))
 
-    def drafts(self, product: Product) -> list[tuple[str, Draft]]:
-        """Each file of ``messages/`` by name, with what was read of it."""
-        paths = files.listed(self.root / "messages", suffix=".toml")
-        return [(printable(path), _draft(path, product)) for path in paths]
-
-    def news(self) -> tuple[str, list[Problem]]:
-        """The plain text of ``news.txt`` (may be absent), and what is wrong with it."""
-        path = self.root / "news.txt"
-        if not files.exists(path):
-            return "", []
-        try:
-            text = path.read_bytes().decode("utf-8").replace("\r\n", "\n").replace("\t", " ")
-        except UnicodeDecodeError:
-            return "", [Problem(str(path), 1, "is not UTF-8")]
-        text = text.strip()
-        if targeting.clean(text, newlines=True) != text:
-            said = f"holds {invisible(text)}, which clients remove"
-            return "", [Problem(str(path), 1, said)]
-        if len(text) > wire.MAX_TEXT:
-            said = f"has {len(text)} characters; {wire.MAX_TEXT} are allowed"
-            return "", [Problem(str(path), 1, said)]
-        return text, []
-
-    def content(self, product: Product) -> Content:
+    def content(self) -> Content:
         """Everything that goes into the next document, with all problems."""
-        drafts = self.drafts(product)
-        news, problems = self.news()
+        folder, path = self.root / "messages", self.root / "news.txt"
+        drafts = [self._draft(path) for path in files.listed(folder, suffix=".toml")]
+        news = path.read_bytes() if files.exists(path) else b""
+        text, wrong = _news(news)
         found = [problem for _, draft in drafts for problem in draft.problems]
+        found += [*duplicates(drafts), *(Problem(str(path), 1, what) for what in wrong)]
         messages = tuple(draft.message for _, draft in drafts if draft.message is not None)
-        found += duplicates(drafts) + problems
         if len(messages) > wire.MAX_MESSAGES:
-            folder = str(self.root / "messages")
-            said = (
-                f"holds {len(messages)} messages; {wire.MAX_MESSAGES} are allowed. Remove old ones"
-            )
-            found.append(Problem(folder, 1, said))
-        return Content(news, messages, tuple(found))
+            said = f"{len(messages)} messages; {wire.MAX_MESSAGES} are allowed. Remove old ones"
+            found.append(Problem(str(folder), 1, f"holds {said}"))
+        return Content(text, messages, tuple(found))
+
+    def _draft(self, path: Path) -> tuple[str, Draft]:
+        """The path for people, bytes of a name that are no text as ``\\xff``; and what is there."""
+        where = os.fsencode(path).decode("utf-8", "backslashreplace")
+        if where != str(path):
+            wrong = Problem(where, 1, "has a name that is not UTF-8; rename the file")
+            return where, Draft(None, (wrong,))
+        return where, parse_message(path.read_bytes(), where, path.stem, self.product)
 
 
-def printable(path: Path) -> str:
-    """The path for people; bytes of a name that are no text as ``\\xff``."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _draft(path: Path, product: Product) -> Draft:
-    where = printable(path)
-    if where != str(path):
-        return Draft(None, (Problem(where, 1, "has a name that is not UTF-8; rename the file"),))
-    return parse_message(path.read_bytes(), where, path.stem, product)
+def _news(data: bytes) -> tuple[str, list[str]]:
+    """The plain text of ``news.txt``, and what is wrong with it."""
+    try:
+        text = data.decode("utf-8").replace("\r\n", "\n").replace("\t", " ").strip()
+    except UnicodeDecodeError:
+        return "", ["is not UTF-8"]
+    if targeting.clean(text, newlines=True) != text:
+        return "", [f"holds {invisible(text)}, which clients remove"]
+    if len(text) > wire.MAX_TEXT:
+        return "", [f"has {len(text)} characters; {wire.MAX_TEXT} are allowed"]
+    return text, []
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,13 @@ from typing import Any, TypeVar
 
 import gnupg
 
+from mars import factory
 from mars.errors import StateError
+from mars_motd import files
 
-TIMEOUT = 60
+_TIMEOUT = 60
 """Seconds for one run of gpg; key derivation on a slow machine takes a few."""
-TOKEN_TIMEOUT = 300
+_TOKEN_TIMEOUT = 300
 """Seconds where a person may have to find the token or type into a pinentry."""
 _GRACE = 2
 """Seconds for python-gnupg to notice that its gpg was killed."""
@@ -60,11 +62,11 @@ class Home:
 
     path: Path
     own: bool
-    deadline: float = TIMEOUT
+    deadline: float = _TIMEOUT
     """Seconds for one step."""
 
 
-def executable() -> str:
+def _executable() -> str:
     """The path of gpg. Raises ``StateError`` (``openpgp-unavailable``)."""
     found = shutil.which("gpg")
     if found is None:
@@ -84,34 +86,30 @@ def own_home(keyring: Path, blocks: Sequence[str] = ()) -> Iterator[Home]:
     Ctrl-C or SIGTERM, the agent is stopped and the home removed; what a killed run left behind
     is removed by the next one.
     """
-    _sweep()
-    base = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=_scratch()))
-    home = Home(base, own=True)
-    try:
-        with _terminated():
-            for part in SECRET_PARTS:
-                (keyring / part).mkdir(mode=0o700, parents=True, exist_ok=True)
-                (base / part).symlink_to((keyring / part).resolve(), target_is_directory=True)
-            (base / "gpg-agent.conf").write_text(f"s2k-count {_S2K}\n", encoding="ascii")
-            if blocks:
-                _use(home, lambda tool: tool.import_keys("\n".join(blocks)))
-            yield home
-    finally:
-        _stop_agent(base)
-        shutil.rmtree(base, ignore_errors=True)
+    with factory.gpg_home(_scratch(), PREFIX, _stop_agent) as base, _terminated():
+        home = Home(base, own=True)
+        for part in SECRET_PARTS:
+            (keyring / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+            (base / part).symlink_to((keyring / part).resolve(), target_is_directory=True)
+        (base / "gpg-agent.conf").write_text(f"s2k-count {_S2K}\n", encoding="ascii")
+        if blocks:
+            _use(home, lambda tool: tool.import_keys("\n".join(blocks)))
+        yield home
 
 
 def given_home(path: Path) -> Home:
     """A home that the publisher keeps. Raises ``StateError`` (``openpgp-unavailable``)."""
     if not path.is_dir():
         raise StateError("openpgp-unavailable", f"The OpenPGP home {path} is not a folder.")
-    return Home(path, own=False, deadline=TOKEN_TIMEOUT)
+    return Home(path, own=False, deadline=_TOKEN_TIMEOUT)
 
 
 def create_key(home: Home, user_id: str, created: int, passphrase: str | None) -> str:
     """Makes an Ed25519 signing key that never expires; its fingerprint, 40 hex digits.
 
-    ``gen_key_input`` is not used: it puts ``login@host`` into a user ID that has no address.
+    About one in 10,000 that GnuPG 2.2 makes it cannot use itself, and says so at the signature on
+    the user ID. In a home of our own another one is then made, once. ``gen_key_input`` is not
+    used: it puts ``login@host`` into a user ID that has no address.
     """
     parameters = "Key-Type: EDDSA\nKey-Curve: ed25519\nKey-Usage: sign\nExpire-Date: 0\n"
     lines = [passphrase or "", f"{parameters}Name-Real: {user_id}", "%commit", ""]
@@ -128,7 +126,12 @@ def create_key(home: Home, user_id: str, created: int, passphrase: str | None) -
         tool.options = usual
         return _fingerprints(tool.list_keys(secret=True)) - before
 
-    new = _use(home, generate)
+    try:
+        new = _made_or_gone(home, generate)
+    except StateError as error:
+        if not home.own or error.reason != "openpgp-failed":
+            raise
+        new = _made_or_gone(home, generate)
     if len(new) != 1:
         raise StateError("openpgp-unavailable", "gpg made no key and did not say why.")
     return new.pop()
@@ -176,6 +179,21 @@ def sign(home: Home, fingerprint: str, message: bytes, now: int, passphrase: str
         made = _use(home, lambda tool: tool.sign(b"", extra_args=[*arguments, str(file)], **how))
     signature: bytes = made.data
     return signature
+
+
+def _made_or_gone(home: Home, generate: Callable[[_Tool], set[str]]) -> set[str]:
+    """What was made; where it fails, the agent's secret that nobody can use does not stay."""
+    before = _secrets(home)
+    try:
+        return _use(home, generate)
+    except StateError:
+        for unusable in _secrets(home) - before if home.own else ():
+            unusable.unlink(missing_ok=True)
+        raise
+
+
+def _secrets(home: Home) -> set[Path]:
+    return {path for part in SECRET_PARTS for path in files.listed(home.path / part)}
 
 
 def _fingerprints(listed: Sequence[dict[str, Any]]) -> set[str]:
@@ -227,7 +245,7 @@ class _Tool(gnupg.GPG):  # type: ignore[misc]
     def open(self, home: Home) -> None:
         options = [*(["--no-options"] if home.own else []), *_QUIET]
         where, environment = str(home.path), _environment(home)
-        super().__init__(executable(), gnupghome=where, env=environment, options=options)
+        super().__init__(_executable(), gnupghome=where, env=environment, options=options)
 
     def _open_subprocess(self, *arguments: Any) -> subprocess.Popen[bytes]:
         process: subprocess.Popen[bytes] = super()._open_subprocess(*arguments)
@@ -305,7 +323,7 @@ def _environment(home: Home) -> dict[str, str]:
 
 def _scratch() -> Path:
     """The temporary folder, or ``/tmp`` where its path leaves no room for a socket's name."""
-    usual = Path(tempfile.gettempdir())
+    usual = Path(tempfile.gettempdir()).resolve()
     if os.name == "posix" and len(os.fsencode(usual)) > _LONGEST_SCRATCH:
         return Path("/tmp")  # noqa: S108 - the folder in it is made by mkdtemp, 0700
     return usual
@@ -327,31 +345,6 @@ def _stop_agent(base: Path) -> None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return
-
-
-def _sweep() -> None:
-    """Removes homes of runs that were killed: their process is gone and the folder is ours."""
-    if os.name != "posix":
-        return
-    for left in _scratch().glob(f"{PREFIX}*-*"):
-        number = left.name.removeprefix(PREFIX).partition("-")[0]
-        try:
-            ours = number.isdigit() and left.lstat().st_uid == os.getuid() and left.is_dir()
-        except OSError:
-            continue
-        if ours and not _alive(int(number)):
-            _stop_agent(left)
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 @contextmanager

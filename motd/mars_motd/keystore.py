@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mars.errors import ConfigError, StateError
+from mars.errors import ConfigError, StateError, WireError
 from mars.ports import Chance
 from mars.wire import ed25519
 from mars.wire.keys import keyid
+from mars.wire.openpgp import LAST_SIGNING, primary
 from mars.wire.product import is_name
 from mars.wire.times import format_time
-from mars_motd import files, gpg, packets, sealing
+from mars_motd import files, gpg, sealing
 
 OPENPGP_CREATED = 1_577_836_800
 """2020-01-01T00:00:00Z: the creation date written into new OpenPGP keys. GnuPG refuses a key that
@@ -157,7 +158,7 @@ class KeyStore:
             raise ConfigError(
                 "key-exists", f"There is a key {name!r} already; choose another name."
             )
-        if not 0 < created <= packets.LAST_SIGNING:
+        if not 0 < created <= LAST_SIGNING:
             raise ConfigError(
                 "openpgp-time", "OpenPGP can write times from 1970 to 2106-02-07 only."
             )
@@ -248,8 +249,8 @@ def _all_or_nothing() -> Iterator[list[Path]]:
 
 def _require_own_fingerprint(fingerprint: str, block: str, where: str) -> None:
     try:
-        fits = not block or packets.primary(block).fingerprint == fingerprint
-    except ConfigError:
+        fits = not block or primary(block).fingerprint == fingerprint
+    except WireError:
         fits = False
     if not fits:
         raise StateError(
@@ -261,12 +262,12 @@ def _require_own_fingerprint(fingerprint: str, block: str, where: str) -> None:
 
 def _require_representable(record: KeyRecord, now: int) -> None:
     """Raises ``ConfigError`` (``openpgp-time``) for a time at which the key cannot sign."""
-    created = packets.primary(record.block).created
-    if not created <= now <= packets.LAST_SIGNING:
+    created = primary(record.block).created
+    if not created <= now <= LAST_SIGNING:
         raise ConfigError(
             "openpgp-time",
             f"The OpenPGP key of {record.name} can sign from {format_time(created)}, when it was "
-            f"made, to {format_time(packets.LAST_SIGNING)}, the last time that OpenPGP can write. "
+            f"made, to {format_time(LAST_SIGNING)}, the last time that OpenPGP can write. "
             f"Give another --now.",
         )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -17,24 +17,10 @@ from mars.wire import targeting
 from mars.wire.motd import Message, Motd, Target
 from mars.wire.product import Product
 from mars.wire.times import format_time, parse_time
-from mars_motd.tomllines import line_of
+from mars_motd.toml_files import Problem, line_of, parse
 
 _MEMBERS = tuple("id revision kind severity not_before not_after url target title text".split())
 _TARGET = ("platforms", "versions", "languages")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something to repair. ``warning`` ones do not keep the file from being signed."""
-
-    where: str
-    line: int
-    text: str
-    warning: bool = False
-
-    def __str__(self) -> str:
-        kind = "warning: " if self.warning else ""
-        return f"{self.where}:{self.line}: {kind}{self.text}"
 
 
 @dataclass(frozen=True)
@@ -46,12 +32,17 @@ class Draft:
 
 
 class _File:
-    """The text of one file, so that each problem finds its line."""
+    """One file: each problem finds its line in ``text``, each entry is read from ``table``."""
 
-    def __init__(self, where: str, text: str) -> None:
+    def __init__(self, where: str, text: str, table: Mapping[str, Any]) -> None:
         self.where = where
         self.text = text
+        self.table = table
         self.problems: list[Problem] = []
+
+    @property
+    def is_good(self) -> bool:
+        return all(problem.warning for problem in self.problems)
 
     def error(self, name: str, what: str) -> None:
         self.problems.append(Problem(self.where, line_of(self.text, name), what))
@@ -59,23 +50,126 @@ class _File:
     def warn(self, name: str, what: str) -> None:
         self.problems.append(Problem(self.where, line_of(self.text, name), what, warning=True))
 
+    def message(self, default_id: str) -> Message | None:
+        """The values with their types checked; None where one of them cannot be used."""
+        self._require_known(self.table, "", _MEMBERS)
+        message = Message(
+            id=self._string("id", default_id),
+            title=self._translations("title", wire.MAX_TITLE),
+            text=self._translations("text", wire.MAX_TEXT),
+            revision=self._revision(),
+            kind=self._choice("kind", wire.KINDS, "news"),
+            severity=self._choice("severity", wire.SEVERITIES, "info"),
+            not_before=self._time("not_before"),
+            not_after=self._time("not_after"),
+            target=self._target(),
+            url=self._string("url", ""),
+        )
+        return message if self.is_good else None
+
+    def _require_known(self, table: Mapping[str, Any], prefix: str, members: Sequence[str]) -> None:
+        for name in table:
+            if name not in members:
+                known = ", ".join(members)
+                self.error(f"{prefix}{name}", f"unknown entry {prefix}{name}; known are {known}")
+
+    def _string(self, name: str, default: str) -> str:
+        value = self.table.get(name, default)
+        if isinstance(value, str):
+            return value
+        self.error(name, f"{name} must be a text in quotes")
+        return default
+
+    def _choice(self, name: str, among: tuple[str, ...], default: str) -> str:
+        value = self.table.get(name, default)
+        if value not in among:
+            self.error(name, f"{name} must be one of {', '.join(among)}")
+        return str(value)
+
+    def _revision(self) -> int:
+        value = self.table.get("revision", 1)
+        if type(value) is int and 1 <= value <= 1_000_000:
+            return value
+        said = "revision must be a whole number from 1; raise it to show the item again"
+        self.error("revision", said)
+        return 1
+
+    def _time(self, name: str) -> int | None:
+        value = self.table.get(name)
+        if value is None:
+            return None
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            return int(value.astimezone(UTC).timestamp())
+        if isinstance(value, str):
+            with suppress(WireError):
+                return parse_time(value)
+        hint = " (a time of day and the final Z are needed)" if isinstance(value, date) else ""
+        self.error(name, f"{name} must be a time like 2026-11-21T00:00:00Z{hint}")
+        return None
+
+    def _translations(self, name: str, limit: int) -> dict[str, str]:
+        value = self.table.get(name, {})
+        if not isinstance(value, dict):
+            self.error(name, f"{name} must be a table with one entry a language: {name}.en = …")
+            return {}
+        found: dict[str, str] = {}
+        for language, text in value.items():
+            wrong = _wrong_text(text, limit, is_title=name == "title")
+            if wrong:
+                self.error(f"{name}.{language}", f"{name}.{language} {wrong}")
+            else:
+                found[language] = text.strip("\n").replace("\t", " ")
+        return found
+
+    def _target(self) -> Target | None:
+        table = self.table.get("target")
+        if table is not None and not isinstance(table, dict):
+            self.error("target", "target must be a table, [target]")
+        if not isinstance(table, dict) or not table:
+            return None
+        self._require_known(table, "target.", _TARGET)
+        versions = table.get("versions")
+        if versions is not None and not isinstance(versions, str):
+            self.error("target.versions", 'target.versions must be a text like ">=0.1,<0.1.3"')
+            versions = None
+        platforms = self._list(table, "platforms")
+        return Target(platforms, versions, self._list(table, "languages"))
+
+    def _list(self, table: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
+        value = table.get(name)
+        if value is None:
+            return None
+        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        said = f"target.{name} must be a list of texts with one entry or more"
+        self.error(f"target.{name}", said)
+        return None
+
+
+def _wrong_text(text: Any, limit: int, is_title: bool) -> str:
+    """What is wrong with a title or a text; empty where it is in order."""
+    if not isinstance(text, str):
+        return "must be a text in quotes"
+    if len(text) > limit:
+        return f"has {len(text)} characters; {limit} are allowed"
+    if is_title and not text.strip():
+        return "is blank"
+    flat = text.replace("\t", " ")
+    if targeting.clean(flat, newlines=not is_title) != flat:
+        return f"holds {invisible(text)}, which clients remove"
+    return ""
+
 
 def parse_message(data: bytes, where: str, default_id: str, product: Product) -> Draft:
     """Reads one file of ``messages/``. Raises nothing: problems are in the result."""
-    try:
-        text = data.decode("utf-8-sig")
-        table = tomllib.loads(text)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return Draft(None, (Problem(where, line, "is not UTF-8"),))
-    except tomllib.TOMLDecodeError as error:
-        return Draft(None, (syntax_problem(where, str(error)),))
-    file = _File(where, text)
-    message = _message(file, table, default_id)
+    parsed = parse(data, where)
+    if isinstance(parsed, Problem):
+        return Draft(None, (parsed,))
+    file = _File(where, *parsed)
+    message = file.message(default_id)
     if message is not None:
         _judge(file, message, product)
-    ready = None if any(not problem.warning for problem in file.problems) else message
-    return Draft(ready, tuple(file.problems))
+    return Draft(message if file.is_good else None, tuple(file.problems))
 
 
 def duplicates(drafts: Iterable[tuple[str, Draft]]) -> list[Problem]:
@@ -91,136 +185,12 @@ def duplicates(drafts: Iterable[tuple[str, Draft]]) -> list[Problem]:
     return found
 
 
-def syntax_problem(where: str, said: str) -> Problem:
-    """``Expected '=' … (at line 3, column 4)`` as a problem of line 3."""
-    what, found, place = said.partition(" (at line ")
-    line = place.partition(",")[0]
-    return Problem(where, int(line) if found and line.isdigit() else 1, f"is not TOML: {what}")
-
-
-def _message(file: _File, table: Mapping[str, Any], default_id: str) -> Message | None:
-    """The values with their types checked; None where one of them cannot be used."""
-    _known(file, table, "", _MEMBERS)
-    target = table.get("target")
-    if target is not None and not isinstance(target, dict):
-        file.error("target", "target must be a table, [target]")
-        target = None
-    if target is not None:
-        _known(file, target, "target.", _TARGET)
-    message = Message(
-        id=_text(file, table, "id", default_id),
-        title=_translations(file, table, "title", wire.MAX_TITLE),
-        text=_translations(file, table, "text", wire.MAX_TEXT),
-        revision=_revision(file, table),
-        kind=_choice(file, table, "kind", wire.KINDS, "news"),
-        severity=_choice(file, table, "severity", wire.SEVERITIES, "info"),
-        not_before=_time(file, table, "not_before"),
-        not_after=_time(file, table, "not_after"),
-        target=_target(file, target) if target else None,
-        url=_text(file, table, "url", ""),
-    )
-    return None if any(not problem.warning for problem in file.problems) else message
-
-
-def _known(file: _File, table: Mapping[str, Any], prefix: str, members: tuple[str, ...]) -> None:
-    for name in table:
-        if name not in members:
-            known = ", ".join(members)
-            file.error(f"{prefix}{name}", f"unknown entry {prefix}{name}; known are {known}")
-
-
-def _text(file: _File, table: Mapping[str, Any], name: str, default: str) -> str:
-    value = table.get(name, default)
-    if isinstance(value, str):
-        return value
-    file.error(name, f"{name} must be a text in quotes")
-    return default
-
-
-def _choice(
-    file: _File, table: Mapping[str, Any], name: str, among: tuple[str, ...], default: str
-) -> str:
-    value = table.get(name, default)
-    if value in among:
-        return str(value)
-    file.error(name, f"{name} must be one of {', '.join(among)}")
-    return default
-
-
-def _revision(file: _File, table: Mapping[str, Any]) -> int:
-    value = table.get("revision", 1)
-    if type(value) is int and 1 <= value <= 1_000_000:
-        return value
-    file.error(
-        "revision", "revision must be a whole number from 1; raise it to show the item again"
-    )
-    return 1
-
-
-def _time(file: _File, table: Mapping[str, Any], name: str) -> int | None:
-    value = table.get(name)
-    if value is None:
-        return None
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return int(value.astimezone(UTC).timestamp())
-    if isinstance(value, str):
-        try:
-            return parse_time(value)
-        except WireError:
-            pass
-    hint = " (a time of day and the final Z are needed)" if isinstance(value, date) else ""
-    file.error(name, f"{name} must be a time like 2026-11-21T00:00:00Z{hint}")
-    return None
-
-
-def _translations(file: _File, table: Mapping[str, Any], name: str, limit: int) -> dict[str, str]:
-    value = table.get(name, {})
-    if not isinstance(value, dict):
-        file.error(name, f"{name} must be a table with one entry a language: {name}.en = …")
-        return {}
-    found: dict[str, str] = {}
-    for language, text in value.items():
-        place = f"{name}.{language}"
-        if not isinstance(text, str):
-            file.error(place, f"{place} must be a text in quotes")
-        elif len(text) > limit:
-            file.error(place, f"{place} has {len(text)} characters; {limit} are allowed")
-        elif name == "title" and not text.strip():
-            file.error(place, f"{place} is blank")
-        elif targeting.clean(text.replace("\t", " "), newlines=name == "text") != text.replace(
-            "\t", " "
-        ):
-            file.error(place, f"{place} holds {invisible(text)}, which clients remove")
-        else:
-            found[language] = text.strip("\n").replace("\t", " ")
-    return found
-
-
 def invisible(text: str) -> str:
     """Names the first character that clients would strip."""
     for character in text:
         if targeting.clean(character, newlines=True) != character:
             return f"the invisible character U+{ord(character):04X}"
     return "a line break"
-
-
-def _target(file: _File, table: Mapping[str, Any]) -> Target:
-    versions = table.get("versions")
-    if versions is not None and not isinstance(versions, str):
-        file.error("target.versions", 'target.versions must be a text like ">=0.1,<0.1.3"')
-        versions = None
-    platforms = _list(file, table, "platforms")
-    return Target(platforms, versions, _list(file, table, "languages"))
-
-
-def _list(file: _File, table: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
-    value = table.get(name)
-    if value is None:
-        return None
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    file.error(f"target.{name}", f"target.{name} must be a list of texts with one entry or more")
-    return None
 
 
 def _judge(file: _File, message: Message, product: Product) -> None:
@@ -241,7 +211,7 @@ def _judge(file: _File, message: Message, product: Product) -> None:
         file.error("not_after", f"not_after must be later than not_before ({format_time(starts)})")
     if message.target is not None:
         _judge_target(file, message.target, product)
-        warning = pre_release_warning(message.target.versions or "", product.releases)
+        warning = _pre_release_warning(message.target.versions or "", product.releases)
         if message.kind == targeting.SECURITY and warning:
             file.warn("target.versions", warning)
 
@@ -286,7 +256,7 @@ def _judge_target(file: _File, target: Target, product: Product) -> None:
             file.error("target.languages", f"{language!r} is not in languages of product.toml")
     if target.versions is None:
         return
-    problem = specifier_problem(target.versions)
+    problem = _specifier_problem(target.versions)
     if problem:
         file.error("target.versions", problem)
     elif product.releases and not any(
@@ -295,7 +265,7 @@ def _judge_target(file: _File, target: Target, product: Product) -> None:
         file.warn("target.versions", "fits none of the releases in product.toml")
 
 
-def specifier_problem(specifier: str) -> str:
+def _specifier_problem(specifier: str) -> str:
     """Why clients would match nobody with ``specifier``; empty where it is in order."""
     clauses = specifier.split(",")
     if len(clauses) > targeting.MAX_CLAUSES:
@@ -313,13 +283,13 @@ def specifier_problem(specifier: str) -> str:
     return ""
 
 
-def pre_release_warning(specifier: str, releases: Collection[str]) -> str:
+def _pre_release_warning(specifier: str, releases: Collection[str]) -> str:
     """Whether a security message reaches pre-releases of the fix, as its author may not know.
 
     Empty where ``specifier`` is not in order, has no end, or names a pre-release itself; and
     where it ends before a version that is none of ``releases``.
     """
-    if specifier_problem(specifier):
+    if _specifier_problem(specifier):
         return ""
     ends = {clause.operator: clause.version for clause in SpecifierSet(specifier)}
     if any(Version(bound.removesuffix(".*")).is_prerelease for bound in ends.values()):

@@ -1,17 +1,49 @@
-"""What clients will show: one of them, or all known releases × platforms × languages. Pure."""
+"""What clients will show, one of them or all known releases × platforms × languages; and all that a
+signed payload says, for the person who is about to sign it. Pure.
+
+Of a payload every member is printed, also those that no installation here would show: a message for
+another platform, a translation that the reader does not speak, a member of a later format.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from mars.wire import targeting
+from mars.console import safe
+from mars.errors import ConfigError
+from mars.wire import motd as motds
+from mars.wire import strictjson, targeting
+from mars.wire.envelope import KEYS_TYPE, MAX_PAYLOAD, MOTD_TYPE, Envelope
+from mars.wire.keys import KeysDocument
 from mars.wire.motd import Motd
 from mars.wire.product import Product
 from mars.wire.targeting import Shown
+from mars.wire.times import LAST, format_time
 from mars.wire.variables import DEV
 
 OTHER_PLATFORM = "other"
+_FREE = frozenset({"title", "text", "ed25519", "openpgp"})
+"""Objects whose members are languages, key ids or fingerprints."""
+_MESSAGE = frozenset("id revision kind severity not_before not_after target title text url".split())
+_KNOWN: dict[str, dict[str, frozenset[str]]] = {
+    MOTD_TYPE: {
+        "": frozenset(
+            "type version product channel epoch serial issued expires reportback_next "
+            "reportback_server news newest_version messages".split()
+        ),
+        "messages": _MESSAGE,
+        "target": frozenset({"platforms", "versions", "languages"}),
+    },
+    KEYS_TYPE: {
+        "": frozenset(
+            "type version product channel epoch issued expires threshold ed25519 policy "
+            "openpgp".split()
+        ),
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +82,7 @@ def table(motd: Motd, product: Product, now: int) -> list[View]:
     ]
 
 
-def lines(views: Sequence[View]) -> list[str]:
+def table_lines(views: Sequence[View]) -> list[str]:
     """The table as text: a row for each release and platform, a column for each language.
 
     A cell names the messages by letter; ``*`` marks one that falls back to another language.
@@ -90,3 +122,91 @@ def _letters(views: Sequence[View]) -> dict[str, str]:
     return {
         ident: chr(65 + i % 26) + (str(i // 26) if i >= 26 else "") for i, ident in enumerate(ids)
     }
+
+
+def payload(envelope: Envelope) -> dict[str, Any]:
+    """The payload's members, if a client could read them.
+
+    Raises ``WireError``, ``ConfigError`` (``wrong-payload-type``).
+    """
+    if envelope.payload_type == MOTD_TYPE:
+        motds.decode(envelope.payload)
+    elif envelope.payload_type == KEYS_TYPE:
+        KeysDocument.decode(envelope.payload)
+    else:
+        raise ConfigError("wrong-payload-type", "This is neither news nor a keys document.")
+    members = strictjson.parse(envelope.payload, MAX_PAYLOAD)
+    assert isinstance(members, dict)
+    return members
+
+
+def unknown(envelope: Envelope) -> list[str]:
+    """Names of members that clients of this version do not know, ``messages.colour``."""
+    return [place for place, _ in _strangers(payload(envelope), "", _KNOWN[envelope.payload_type])]
+
+
+def payload_lines(envelope: Envelope) -> list[str]:
+    """The payload as text: one member a line, texts of several lines behind bars."""
+    members = payload(envelope)
+    strangers = {ident for _, ident in _strangers(members, "", _KNOWN[envelope.payload_type])}
+    return [
+        f"{envelope.payload_type}, {len(envelope.payload)} bytes of payload",
+        *_object(members, "  ", strangers),
+    ]
+
+
+def _strangers(
+    value: Any, place: str, known: Mapping[str, frozenset[str]]
+) -> Iterator[tuple[str, tuple[int, str]]]:
+    """(place, (identity of the object, name)) of each unknown member."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _strangers(item, place, known)
+    if not isinstance(value, dict) or place in _FREE or place not in known:
+        return
+    for name, item in value.items():
+        if name not in known[place]:
+            yield f"{place}.{name}" if place else name, (id(value), name)
+        else:
+            yield from _strangers(item, name, known)
+
+
+def _object(members: dict[str, Any], indent: str, strangers: set[tuple[int, str]]) -> Iterator[str]:
+    for name, value in members.items():
+        strange = (id(members), name) in strangers
+        note = "   <-- unknown to clients of this version" if strange else ""
+        yield from _member(_flat(name), value, indent, strangers, note)
+
+
+def _member(
+    name: str, value: Any, indent: str, strangers: set[tuple[int, str]], note: str
+) -> Iterator[str]:
+    if isinstance(value, dict) and value:
+        yield f"{indent}{name}:{note}"
+        yield from _object(value, indent + "  ", strangers)
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        for number, item in enumerate(value, 1):
+            yield from _member(f"{name}[{number}]", item, indent, strangers, note)
+    elif isinstance(value, str) and "\n" in value:
+        yield f"{indent}{name}:{_stripped(value)}{note}"
+        for line in safe(value).split("\n"):
+            yield f"{indent}  | {_flat(line)}"
+    else:
+        yield f"{indent}{name}: {_scalar(name, value)}{note}"
+
+
+def _scalar(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return f"{_flat(value) or '(empty)'}{_stripped(value)}"
+    if name == "serial" and isinstance(value, int) and value <= LAST:
+        return f"{value} ({format_time(value)})"
+    return _flat(json.dumps(value, ensure_ascii=False))
+
+
+def _stripped(text: str) -> str:
+    gone = sorted({f"U+{ord(c):04X}" for c in text if not safe(c)})
+    return f"   <-- without the invisible {' '.join(gone)}" if gone else ""
+
+
+def _flat(text: str) -> str:
+    return safe(text).replace("\n", " ").replace("\t", " ")

@@ -11,23 +11,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mars.console import safe
-from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
-from mars.ports import OpenPGP, OpenPGPVerdict
-from mars.trust import Question, TrustState, UnansweredError
+from mars.errors import ConfigError, StateError, TrustError, WireError
+from mars.ports import OpenPGP
+from mars.trust import TrustState, answered
 from mars.trust.chain import current_keys, follow
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import KEYS_TYPE, Envelope
-from mars.wire.keys import KEYS_LIFETIME_DAYS, KeysDocument, keyid
-from mars.wire.product import Product
+from mars.wire.keys import KeysDocument, keyid
+from mars.wire.openpgp import primary
 from mars.wire.times import DAY, format_time
-from mars_motd import files, packets, signing
+from mars_motd import files, signatures
 from mars_motd.epochs import Epochs, key_set
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
-from mars_motd.signing import Progress
-from mars_motd.verdicts import Judge
-
-LIFETIME_DAYS = KEYS_LIFETIME_DAYS
+from mars_motd.signatures import Judge, Progress
 
 
 @dataclass(frozen=True)
@@ -42,9 +39,9 @@ class Step:
     @property
     def progress(self) -> tuple[Progress, Progress]:
         """Under the old keys (OpenPGP included) and under the new ones (Ed25519 alone)."""
-        old = signing.progress(self.envelope, self.epochs.keys, self.judge)
+        old = signatures.progress(self.envelope, self.epochs.keys, self.judge)
         keys = replace(self.document.keys, policy="off")
-        new = signing.progress(self.envelope, keys, self.judge)
+        new = signatures.progress(self.envelope, keys, self.judge)
         return old, new
 
     @property
@@ -59,12 +56,11 @@ class Step:
 
 def begin(
     folder: Folder,
-    product: Product,
     epochs: Epochs,
     revoked: Iterable[str],
     issued: int,
     openpgp: OpenPGP,
-    lifetime_days: int = LIFETIME_DAYS,
+    lifetime_days: int,
 ) -> Step:
     """An unsigned keys document for the next epoch: all keys of the folder but those revoked.
 
@@ -85,7 +81,7 @@ def begin(
         epoch=epochs.number + 1,
         issued=issued,
         expires=issued + lifetime_days * DAY,
-        keys=key_set(records, product),
+        keys=key_set(records, folder.product),
     )
     judge = Judge(openpgp, issued, issued)
     return Step(Envelope(KEYS_TYPE, document.encode(), ()), document, epochs, judge)
@@ -101,8 +97,8 @@ def resume(
 ) -> Step:
     """A keys document that others made and have signed, at ``now`` (Unix seconds).
 
-    Raises ``WireError``; ``ConfigError``: ``wrong-payload-type``, ``wrong-document``,
-    ``key-mismatch`` (a key under another's name), ``key-damaged``.
+    Raises ``WireError`` (also ``key-damaged``); ``ConfigError``: ``wrong-payload-type``,
+    ``wrong-document``, ``key-mismatch`` (a key under another's name).
     """
     envelope = envelopes.decode(data)
     if envelope.payload_type != KEYS_TYPE:
@@ -137,7 +133,7 @@ def _require_own_names(
     known = {record.fingerprint: record.block for record in records} | epochs.keys.openpgp
     for fingerprint, block in document.keys.openpgp.items():
         same = known.get(fingerprint, block) == block
-        if not same or packets.primary(block).fingerprint != fingerprint:
+        if not same or primary(block).fingerprint != fingerprint:
             raise ConfigError(
                 "key-mismatch",
                 f"{where} holds another OpenPGP key block under the fingerprint {fingerprint} than "
@@ -185,15 +181,15 @@ def add_signatures(
     step: Step,
     folder: Folder,
     wanted: Sequence[str],
-    passphrase: signing.Passphrase,
+    passphrase: signatures.Passphrase,
     avoid: Iterable[str] = (),
 ) -> Step:
     """``step`` with what the keys at hand can add; keys named in ``avoid`` come last."""
     old, new = step.epochs.keys, step.document.keys
-    records = signing.at_hand(folder.keys, [old, new], wanted)
+    records = signatures.at_hand(folder.keys, [old, new], wanted)
     last = set(avoid)
     records.sort(key=lambda record: record.name in last)
-    envelope = signing.add_signatures(
+    envelope = signatures.add_signatures(
         step.envelope, [old, new], folder.keys, records, step.judge, passphrase
     )
     return replace(step, envelope=envelope)
@@ -223,18 +219,11 @@ def finish(step: Step, folder: Folder) -> list[KeyRecord]:
 def _require_followed(step: Step) -> None:
     """What a client of the old epoch does; with gpg there, so that nothing is overlooked."""
     current = current_keys(step.epochs.root_at(step.epochs.number), TrustState(openpgp=True))
-    verdicts: dict[Question, OpenPGPVerdict] = {}
-    while True:
-        try:
-            follow((step.envelope,), current, verdicts, step.judge.now)
-        except UnansweredError as need:
-            ask = need.question
-            verdicts[ask] = step.judge.openpgp.verify(ask.signature, ask.message, ask.keys)
-        except (TrustError, WireError) as error:
-            raise _explained(error) from None
-        else:
-            return
-
-
-def _explained(error: MarsError) -> TrustError:
-    return TrustError(error.reason, f"Clients would not follow this rotation: {error.message}")
+    try:
+        answered(
+            step.judge.openpgp,
+            lambda verdicts: follow((step.envelope,), current, verdicts, step.judge.now),
+        )
+    except (TrustError, WireError) as error:
+        said = f"Clients would not follow this rotation: {error.message}"
+        raise TrustError(error.reason, said) from None

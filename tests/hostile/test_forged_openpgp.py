@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mars.adapters.gpg import GnuPG, dearmour, judge, key_created
+from mars.adapters.gpg import GnuPG, judge
 from mars.errors import MarsError
 from mars.ports import OpenPGPVerdict
 from mars.testing.memory import MemoryKey, MemoryOpenPGP
@@ -19,7 +19,9 @@ from mars.testing.publisher import Publisher
 from mars.trust import Accepted, TrustState, verify
 from mars.wire import envelope
 from mars.wire.envelope import Signature, pae
+from mars.wire.openpgp import dearmour, key_created
 from mars.wire.times import DAY
+from mars_motd import gpg
 from testbed.packets import (
     EARLY,
     MD5,
@@ -117,7 +119,7 @@ class RealHome:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.mkdir(mode=0o700)
-        self.run("--quick-gen-key", "Real <real@example.org>", "ed25519", "sign", "never")
+        gpg.create_key(gpg.Home(path, own=True), "Real", PAST, None)
         self.block = self.run("--armor", "--export").decode()
 
     def run(self, *arguments: str, data: bytes = b"") -> bytes:

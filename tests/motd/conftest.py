@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -102,6 +103,22 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _ok("init", folder, "--product", "examplemail")
     _ok("key", "new", folder, "--no-passphrase")
     return folder
+
+
+@pytest.fixture
+def wrapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a shell script in gpg's place; the real one is ``$REAL``."""
+
+    real = shlex.quote(shutil.which("gpg") or "")
+
+    def wrap(script: str) -> None:
+        folder = tmp_path / "programs"
+        folder.mkdir()
+        (folder / "gpg").write_text(f"#!/bin/sh\nREAL={real}\n{script}\n")
+        (folder / "gpg").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    return wrap
 
 
 @pytest.fixture

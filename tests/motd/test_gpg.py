@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,21 +24,31 @@ from mars_motd import gpg
 from testbed.tornet.process import wait_until
 
 MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
-REAL = shlex.quote(shutil.which("gpg") or "")
 LONG = "a path with späces " + "x" * 120
 
 
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The temporary folder of this test alone; its path leaves room for an agent's socket.
+
+    ``tmp_path`` comes first, or pytest would put its own folders here.
+    """
+    with tempfile.TemporaryDirectory(prefix="m") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
+
+
 def left_behind() -> list[str]:
-    """Homes and agents of this process."""
-    homes = [str(path) for path in Path(tempfile.gettempdir()).glob(f"{gpg.PREFIX}*")]
+    """Homes and agents of this test."""
+    folder = tempfile.gettempdir()
     agents = [
         " ".join(process.info["cmdline"] or [])
         for process in psutil.process_iter(["cmdline", "status"])
         if process.info["status"] != psutil.STATUS_ZOMBIE
-        and any(gpg.PREFIX in part for part in process.info["cmdline"] or [])
+        and any(folder in part for part in process.info["cmdline"] or [])
     ]
-    mine = f"{gpg.PREFIX}{psutil.Process().pid}-"
-    return [line for line in homes + agents if mine in line]
+    return [*map(str, Path(folder).iterdir()), *agents]
 
 
 def gpgv(block: str, signature: bytes, message: bytes, folder: Path) -> str:
@@ -98,20 +107,6 @@ def test_d17_an_error_inside_leaves_nothing(tmp_path: Path) -> None:
         gpg.create_key(home, "example news", MARCH, None)
         raise ZeroDivisionError
     assert left_behind() == []
-
-
-@pytest.fixture
-def wrapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts a shell script in gpg's place; the real one is ``$REAL``."""
-
-    def wrap(script: str) -> None:
-        folder = tmp_path / "programs"
-        folder.mkdir()
-        (folder / "gpg").write_text(f"#!/bin/sh\nREAL={REAL}\n{script}\n")
-        (folder / "gpg").chmod(0o755)
-        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-
-    return wrap
 
 
 @pytest.fixture
@@ -252,7 +247,7 @@ def test_d16_a_gpg_that_hangs_is_ended(
 ) -> None:
     number = tmp_path / "number"
     wrapped(
-        f'case "$*" in *{step}*) echo $$ > {shlex.quote(str(number))}; exec sleep 60;; esac\n'
+        f'case "$*" in *{step}*) echo $$ >> {shlex.quote(str(number))}; exec sleep 60;; esac\n'
         'case "$*" in *--list-config*) exec "$REAL" "$@";; esac'
     )
     calls: dict[str, Callable[[], object]] = {
@@ -264,7 +259,7 @@ def test_d16_a_gpg_that_hangs_is_ended(
     with at_most(5), pytest.raises(StateError) as caught:
         calls[step]()
     assert caught.value.reason == "openpgp-unavailable"
-    # Whoever adopted it may take a moment to collect it.
+    # Whoever adopted it may take a moment to collect it. It was started once.
     left = int(number.read_text())
     wait_until(lambda: not psutil.pid_exists(left) or _zombie(left), 10.0, "gpg outlived its run")
 
@@ -293,7 +288,7 @@ def _zombie(pid: int) -> bool:
 
 
 def test_d17_a_terminated_run_leaves_neither_gpg_nor_home(
-    tmp_path: Path, wrapped: Callable[[str], None]
+    tmp_path: Path, wrapped: Callable[[str], None], scratch: Path
 ) -> None:
     number = tmp_path / "number"
     mark = shlex.quote(str(number))
@@ -311,4 +306,72 @@ def test_d17_a_terminated_run_leaves_neither_gpg_nor_home(
     # Whoever adopted it may take a moment to collect it.
     left = int(number.read_text())
     wait_until(lambda: not psutil.pid_exists(left) or _zombie(left), 10.0, "gpg outlived its run")
-    assert list(Path(tempfile.gettempdir()).glob(f"{gpg.PREFIX}{process.pid}-*")) == []
+    assert list(scratch.iterdir()) == []
+
+
+def test_d17_a_left_home_goes_whatever_its_name_and_one_in_use_stays(
+    tmp_path: Path, scratch: Path
+) -> None:
+    """A process number is given to others again, and means nothing in another container."""
+    left = scratch / f"{gpg.PREFIX}{os.getpid()}-left"
+    left.mkdir()
+    code = (
+        "import sys; from pathlib import Path; from mars_motd import gpg\n"
+        "with gpg.own_home(Path(sys.argv[1])): pass"
+    )
+    with gpg.own_home(tmp_path / "openpgp") as home:
+        assert not left.exists()
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / "other")], check=True)
+        assert list(scratch.iterdir()) == [home.path]
+    assert left_behind() == []
+
+
+UNUSABLE = (
+    'case "$*" in *--gen-key*) {condition} "$REAL" "$@" >/dev/null 2>&1; '
+    "echo 'gpg: key generation failed: Corrupted protection' >&2; exit 2;; esac; "
+    'exec "$REAL" "$@"'
+)
+"""As GnuPG 2.2 does with one key in 10,000: the agent has the secret, gpg does not sign with it."""
+
+
+@pytest.mark.parametrize("passphrase", [None, "correct horse"])
+def test_a_key_that_gpg_cannot_use_is_made_anew(
+    tmp_path: Path, wrapped: Callable[[str], None], passphrase: str | None
+) -> None:
+    mark, keyring = shlex.quote(str(tmp_path / "mark")), tmp_path / "openpgp"
+    again = f'[ -e {mark} ] && exec "$REAL" "$@"; : > {mark};'
+    wrapped(UNUSABLE.format(condition=again))
+    with gpg.own_home(keyring) as home:
+        fingerprint = gpg.create_key(home, "example news", MARCH, passphrase)
+        block = gpg.export_key(home, fingerprint)
+    assert len(list((keyring / "private-keys-v1.d").iterdir())) == 1
+    revocations = [path.stem for path in (keyring / "openpgp-revocs.d").iterdir()]
+    assert revocations == [fingerprint]
+    with gpg.own_home(keyring, [block]) as home:
+        assert gpg.sign(home, fingerprint, b"message", MARCH, passphrase)
+
+
+def test_a_gpg_that_makes_no_usable_key_is_asked_twice_and_quoted(
+    tmp_path: Path, wrapped: Callable[[str], None]
+) -> None:
+    log, keyring = tmp_path / "log", tmp_path / "openpgp"
+    wrapped(UNUSABLE.format(condition=f"echo made >> {shlex.quote(str(log))};"))
+    with gpg.own_home(keyring) as home, pytest.raises(StateError) as caught:
+        gpg.create_key(home, "example news", MARCH, None)
+    assert caught.value.reason == "openpgp-failed"
+    assert "key generation failed: Corrupted protection" in caught.value.message
+    assert log.read_text().split() == ["made", "made"]
+    assert [path for part in gpg.SECRET_PARTS for path in (keyring / part).iterdir()] == []
+
+
+def test_a_key_is_not_made_anew_in_a_home_that_is_not_ours(
+    tmp_path: Path, wrapped: Callable[[str], None]
+) -> None:
+    log = tmp_path / "log"
+    wrapped(
+        f'case "$*" in *--gen-key*) echo made >> {shlex.quote(str(log))}; exit 2;; esac\n'
+        'exec "$REAL" "$@"'
+    )
+    with gpg.own_home(tmp_path / "openpgp") as home, pytest.raises(StateError):
+        gpg.create_key(gpg.Home(home.path, own=False), "example news", MARCH, None)
+    assert log.read_text().split() == ["made"]

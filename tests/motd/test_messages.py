@@ -13,7 +13,7 @@ from mars.wire.motd import Motd, decode, encode
 from mars.wire.product import Product
 from mars_motd.messages import Draft, duplicates, parse_message
 from mars_motd.template import message_toml, product_toml
-from mars_motd.tomllines import entry_lines, line_of
+from mars_motd.toml_files import line_of
 
 PRODUCT = Product(
     product="examplemail",
@@ -162,16 +162,11 @@ def test_b19_two_files_with_one_id_are_found() -> None:
 
 
 def test_lines_are_found_behind_multi_line_texts() -> None:
-    lines = entry_lines(GOOD)
-    assert (lines["url"], lines["text.en"], lines["text.is"]) == (7, 19, 24)
-    assert line_of(GOOD, "target.colour") == 9
-    assert line_of(GOOD, "colour") == 1
-    assert entry_lines("[a.'b']\n\"c\" = 1\nd.e = '''\nf = 1\n'''\ng=2") == {
-        "a.b": 1,
-        "a.b.c": 2,
-        "a.b.d.e": 3,
-        "a.b.g": 6,
-    }
+    names = ("url", "text.en", "text.is", "target.colour", "colour")
+    assert [line_of(GOOD, name) for name in names] == [7, 19, 24, 9, 1]
+    text = "[a.'b']\n\"c\" = 1\nd.e = '''\nf = 1\n'''\ng=2"
+    names = ("a.b", "a.b.c", "a.b.d.e", "a.b.f", "a.b.g")
+    assert [line_of(text, name) for name in names] == [1, 2, 3, 1, 6]
 
 
 @given(st.binary(max_size=300))
@@ -202,13 +197,12 @@ def test_whatever_options_say_the_template_is_toml_that_says_the_same(
 
 def test_the_example_product_has_no_problem() -> None:
     from mars_motd.folder import Folder
-    from mars_motd.registry import check
+    from mars_motd.toml_files import registry_problems
 
     root = Path(__file__).parents[2] / "motd"
     folder = Folder.at(root)
-    product = folder.product()
-    content = folder.content(product)
+    content = folder.content()
     assert content.problems == ()
-    assert check(root) == []
+    assert registry_problems(root) == []
     assert {message.kind for message in content.messages} == {"news", "update", "security"}
     assert product_toml("examplemail", "stable").splitlines()[1] == 'product = "examplemail"'

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from mars.errors import ConfigError
-from mars_motd import files, packets, passphrases
-from testbed.packets import PacketKey
+from mars_motd import files
+from mars_motd.cli import options
 
 Run = Callable[..., Any]
 MARCH = "2026-03-01T00:00:00Z"
@@ -191,10 +191,10 @@ def test_passphrases_are_as_long_as_gpg_takes_them(tmp_path: Path) -> None:
     ):
         path.write_text(text + "\nsecond line")
         if fits:
-            assert passphrases.from_file(path) == text
+            assert options.passphrase_from(path) == text
         else:
             with pytest.raises(ConfigError):
-                passphrases.from_file(path)
+                options.passphrase_from(path)
 
 
 @pytest.mark.parametrize(
@@ -233,26 +233,6 @@ def test_an_imported_openpgp_key_must_be_what_it_says(
     ok("init", tmp_path / "q", "--product", "examplemail")
     done = motd("key", "import", tmp_path / "q", tmp_path / "record.json")
     assert (done.code, "[key-damaged]" in done.err) == (1, True)
-
-
-def test_blocks_of_keys_are_read_as_gpg_reads_them() -> None:
-    key = PacketKey(b"k" * 32)
-    found = packets.primary(key.block)
-    assert (found.fingerprint, found.created) == (key.fingerprint, key.created)
-    lines = key.block.strip().splitlines()
-    for block in (
-        "",
-        "\n".join(lines[1:]),
-        "\n".join(lines[:-1]),
-        key.block.replace("PUBLIC", "PRIVATE"),
-        key.block + key.block,
-        "\n".join([lines[0], "", "!!!!", lines[-1]]),
-        "\n".join([lines[0], "", "AAAA", lines[-1]]),
-        "\n".join([lines[0], "", lines[-1]]),
-    ):
-        with pytest.raises(ConfigError) as caught:
-            packets.primary(block)
-        assert caught.value.reason == "key-damaged"
 
 
 def test_reading_is_bounded_and_regular(tmp_path: Path) -> None:

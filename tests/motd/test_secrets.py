@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,9 +20,9 @@ import pytest
 
 from mars.errors import ConfigError, StateError
 from mars.factory import system_chance
-from mars_motd import files, sealing
-from mars_motd.keystore import KeyRecord, KeyStore
-from mars_motd.packets import dearmour
+from mars.wire.openpgp import dearmour
+from mars_motd import files, gpg, sealing
+from mars_motd.keystore import OPENPGP_CREATED, KeyRecord, KeyStore
 from tests.waiting import until
 
 Run = Callable[..., Any]
@@ -172,14 +173,26 @@ def test_d17_nothing_is_left_after_success_and_failure(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_d17_a_killed_run_is_cleaned_up_by_itself_or_by_the_next(
-    scratch: Path, product: Path, tmp_path: Path, ok: Run, number: int
+    scratch: Path,
+    product: Path,
+    tmp_path: Path,
+    ok: Run,
+    wrapped: Callable[[str], None],
+    number: int,
 ) -> None:
+    mark = shlex.quote(str(tmp_path / "made"))
+    wrapped(
+        'case "$*" in *--gen-key*) "$REAL" "$@"; : > ' + mark + "\n"
+        "while kill -0 $PPID 2>/dev/null; do sleep 0.1; done;; esac\n"
+        'exec "$REAL" "$@"'
+    )
     environment = {**os.environ, "TMPDIR": str(scratch)}
     command = [COMMAND, "key", "new", str(product), "--no-passphrase", "--name", "second"]
     run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
-    while not list(scratch.glob("mars-gpg-*/S.gpg-agent")) and time.monotonic() < deadline:
-        time.sleep(0.002)
+    while not (tmp_path / "made").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert list(scratch.glob("mars-gpg-*/S.gpg-agent")) != []
     run.send_signal(number)
     _, said = run.communicate(timeout=60)
     assert b"Traceback" not in said
@@ -196,10 +209,7 @@ def test_a_given_home_is_used_as_it_is_and_its_agent_left_alone(
     """As with a hardware token: the key, its agent and its options are the owner's."""
     home = scratch / "home"
     home.mkdir(mode=0o700)
-    gpg = ["gpg", "--homedir", str(home), "--batch", "--pinentry-mode", "loopback"]
-    make = ["--passphrase", "", "--faked-system-time", "20250101T000000!"]
-    make += ["--quick-generate-key", "Token holder", "ed25519", "sign", "never"]
-    subprocess.run([*gpg, *make], check=True, capture_output=True)
+    gpg.create_key(gpg.Home(home, own=True), "Token holder", OPENPGP_CREATED, None)
     folder, out = tmp_path / "p", tmp_path / "motd.json"
     try:
         ok("init", folder, "--product", "examplemail")

@@ -12,16 +12,14 @@ from mars.errors import ConfigError, WireError
 from mars.wire import envelope as envelopes
 from mars.wire import motd as motds
 from mars.wire.envelope import MAX_ENVELOPE
-from mars.wire.product import Product
+from mars_motd import document
 from mars_motd import epochs as ep
-from mars_motd import publish, registry
 from mars_motd.cli.options import clock_or, folder_argument
 from mars_motd.folder import Content, Folder
-from mars_motd.messages import Problem
 from mars_motd.status import NO_SERVER
-from mars_motd.tomllines import line_of
+from mars_motd.toml_files import Problem, line_of, registry_problems
 
-SIGNATURE_ROOM = 2048
+_SIGNATURE_ROOM = 2048
 """Bytes set aside for the signatures of a document that is not signed yet."""
 
 
@@ -34,10 +32,9 @@ def check(folder: Path, as_json: bool) -> None:
     Each problem names file and line. Warnings do not keep a document from being signed.
     """
     place = Folder.at(folder)
-    product = place.product()
-    content = place.content(product)
-    problems = [*content.problems, *_policy(place, product), *_size(place, product, content)]
-    problems += registry.check(place.root)
+    content = place.content()
+    problems = [*content.problems, *_policy(place), *_size(place, content)]
+    problems += registry_problems(place.root)
     errors = [problem for problem in problems if not problem.warning]
     if as_json:
         emit_json(
@@ -55,17 +52,17 @@ def check(folder: Path, as_json: bool) -> None:
     sys.exit(1 if errors else 0)
 
 
-def _policy(place: Folder, product: Product) -> list[Problem]:
+def _policy(place: Folder) -> list[Problem]:
     """Whether clients know a server, the keys fit the policy, and an edit of it waits for a
     rotation."""
-    path = place.root / "product.toml"
+    product, path = place.product, place.root / "product.toml"
     where = str(path)
     found = []
     if not product.servers:
         line = line_of(path.read_text("utf-8"), "servers")
         found.append(Problem(where, line, NO_SERVER, warning=True))
     try:
-        keys = ep.load(place, product).keys
+        keys = ep.load(place).keys
     except ConfigError as error:
         return [*found, Problem(where, 1, error.message, warning=error.reason == "no-keys")]
     if (keys.threshold, keys.policy) != (product.policy.threshold, product.policy.openpgp):
@@ -77,16 +74,16 @@ def _policy(place: Folder, product: Product) -> list[Problem]:
     return found
 
 
-def _size(place: Folder, product: Product, content: Content) -> list[Problem]:
+def _size(place: Folder, content: Content) -> list[Problem]:
     """Whether the document will be small enough and readable to clients."""
     try:
-        motd = publish.compose(product, content, ep.number(place), clock_or(None))
+        motd = document.compose(place.product, content, ep.number(place), clock_or(None))
         motds.decode(motds.encode(motd))
-        chain = ep.load(place, product).chain if ep.is_pinned(place) else ()
+        chain = ep.load(place).chain if ep.is_pinned(place) else ()
         size = len(envelopes.encode(envelopes.Envelope("", motds.encode(motd), (), chain)))
     except WireError as error:
         return [Problem(str(place.root), 1, error.message)]
-    if size + SIGNATURE_ROOM > MAX_ENVELOPE:
+    if size + _SIGNATURE_ROOM > MAX_ENVELOPE:
         said = f"the document will have {size} bytes and signatures; clients take {MAX_ENVELOPE}"
         return [Problem(str(place.root), 1, said)]
     return []

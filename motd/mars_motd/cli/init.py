@@ -10,7 +10,7 @@ from mars.errors import ConfigError
 from mars.wire.onion import is_onion_server
 from mars.wire.product import is_name
 from mars_motd import files, template
-from mars_motd.cli.options import folder_argument
+from mars_motd.cli.options import folder_argument, telling
 from mars_motd.status import NO_SERVER
 
 
@@ -44,6 +44,7 @@ def init(folder: Path, product: str, channel: str, servers: tuple[str, ...]) -> 
     files.replace(folder / ".gitignore", template.GITIGNORE.encode())
     (folder / "messages").mkdir(exist_ok=True)
     files.replace(folder / "product.toml", template.product_toml(product, channel, urls).encode())
-    click.echo(f"Made {folder} for {product}. Next: mars-motd key new {folder}", err=True)
-    if not servers:
-        click.echo(f"Not yet: {NO_SERVER}", err=True)
+    with telling():
+        click.echo(f"Made {folder} for {product}. Next: mars-motd key new {folder}", err=True)
+        if not servers:
+            click.echo(f"Not yet: {NO_SERVER}", err=True)

@@ -14,7 +14,7 @@ from mars.console import safe
 from mars.errors import ConfigError, StateError
 from mars.wire.motd import KINDS, SEVERITIES
 from mars_motd import files, template
-from mars_motd.cli.options import folder_argument
+from mars_motd.cli.options import folder_argument, telling
 from mars_motd.folder import Folder
 from mars_motd.messages import parse_message
 
@@ -70,7 +70,8 @@ def new(
             target.unlink()
             raise StateError("unchanged", f"Nothing was written, so {target} was removed again.")
         _require_good(place, target.read_bytes(), target)
-    click.echo(str(target))
+    with telling():
+        click.echo(str(target))
 
 
 def _edit(editor: str, target: Path) -> None:
@@ -87,7 +88,7 @@ def _edit(editor: str, target: Path) -> None:
 
 def _require_good(place: Folder, data: bytes, target: Path) -> None:
     """Prints problems; raises ``ConfigError`` (``content-invalid``) where there is an error."""
-    draft = parse_message(data, str(target), target.stem, place.product())
+    draft = parse_message(data, str(target), target.stem, place.product)
     for problem in draft.problems:
         click.echo(safe(str(problem)), err=True)
     if draft.message is None:

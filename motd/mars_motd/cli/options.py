@@ -1,21 +1,30 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share, where passphrases come from (a file, else a
+question at the terminal, asked once a key), and how it is told what was done."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from mars import factory
-from mars.errors import StateError, WireError, naming
+from mars.errors import ConfigError, StateError, WireError, naming
 from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.times import parse_time
 from mars_motd import files
+from mars_motd.keystore import KeyRecord
+from mars_motd.signatures import Remembering
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
+
+_LONGEST = 255
+"""Bytes: gpg takes no more, and cuts off what is longer."""
 
 
 def as_time(value: str | int) -> int:
@@ -29,21 +38,33 @@ def as_time(value: str | int) -> int:
 FILE = click.Path(path_type=Path)
 """May be missing: reading it says so in our own words, with exit code 1."""
 
-folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+folder_argument = click.argument("folder", metavar="DIR", type=FILE)
+out_option = click.option("--out", required=True, type=FILE, metavar="F", help="The file to write.")
+passphrase_option = click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="F",
+    help="Read the passphrase from the first line of F instead of asking for it.",
+)
+
+
+def file_option(name: str, text: str, metavar: str = "F") -> Callable[[F], F]:
+    """An input that may be missing, or an output; without it the parameter is None."""
+    return click.option(name, type=FILE, metavar=metavar, help=text)
 
 
 def now_option(text: str) -> Callable[[F], F]:
     return click.option("--now", type=as_time, metavar="T", help=text)
 
 
-def passphrase_option(command: F) -> F:
-    option = click.option(
-        "--passphrase-file",
-        type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        metavar="F",
-        help="Read the passphrase from the first line of F instead of asking for it.",
-    )
-    return option(command)
+def clock_or(now: int | None) -> int:
+    """``now`` where it was given, else the system's clock."""
+    return factory.system_clock().now() if now is None else now
+
+
+def openpgp() -> Remembering:
+    """This computer's gpg, asked each question once a command."""
+    return Remembering(factory.openpgp())
 
 
 def read(path: Path, what: str) -> bytes:
@@ -65,11 +86,67 @@ def read_as(decode: Callable[[bytes], T], path: Path, what: str) -> T:
         return decode(data)
 
 
-def clock_or(now: int | None) -> int:
-    """``now`` where it was given, else the system's clock."""
-    return factory.system_clock().now() if now is None else now
+@contextmanager
+def telling() -> Iterator[None]:
+    """The body prints what was done and stored. That stays done where nobody can read it, so the
+    exit code stays 0, and what standard output did not take is told in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        with suppress(OSError, ValueError):  # or what it keeps would fail again at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with suppress(OSError):
+            said = f"All is done and stored, but the output cannot be written: {error.strerror}."
+            click.echo(said, err=True)
 
 
-def refuse_special(path: Path) -> None:
-    """Raises ``ConfigError`` (``out-invalid``) where ``--out`` names a folder or a device."""
-    files.writable(path)
+def passphrase_from(path: Path) -> str:
+    """The first line of ``path``. Raises ``ConfigError`` (``passphrase-invalid``)."""
+    with path.open("rb") as file:
+        line = file.readline(_LONGEST + 3).rstrip(b"\r\n")
+    try:
+        phrase = line.decode("utf-8")
+    except UnicodeDecodeError:
+        phrase = ""
+    return _require_usable(phrase, f"The first line of {path}")
+
+
+def _require_usable(phrase: str, what: str) -> str:
+    """``phrase``, if it can protect both keys. Raises ``ConfigError`` (``passphrase-invalid``)."""
+    if not phrase or len(phrase.encode()) > _LONGEST or not phrase.isprintable():
+        raise ConfigError(
+            "passphrase-invalid",
+            f"{what} is no passphrase: 1 to {_LONGEST} bytes of UTF-8 text, printable.",
+        )
+    return phrase
+
+
+class Asker:
+    """Hands out passphrases for keys: all from one file, or asked for, once a key."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._fixed = passphrase_from(file) if file is not None else None
+        self._asked: dict[str, str] = {}
+
+    def __call__(self, record: KeyRecord) -> str | None:
+        if self._fixed is not None:
+            return self._fixed
+        if not sys.stdin.isatty():
+            return None
+        if record.name not in self._asked:
+            self._asked[record.name] = click.prompt(
+                f"Passphrase of {record.name}", hide_input=True, err=True
+            )
+        return self._asked[record.name]
+
+
+def new_passphrase(file: Path | None) -> str:
+    """A passphrase for a key that is being made."""
+    if file is not None:
+        return passphrase_from(file)
+    if not sys.stdin.isatty():
+        raise click.UsageError("Without a terminal, give --passphrase-file F or --no-passphrase.")
+    phrase: str = click.prompt(
+        "Passphrase for the new key", hide_input=True, confirmation_prompt=True, err=True
+    )
+    return _require_usable(phrase, "What was typed")

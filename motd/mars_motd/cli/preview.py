@@ -14,10 +14,10 @@ from mars.wire.envelope import MOTD_TYPE, Envelope
 from mars.wire.motd import Motd
 from mars.wire.product import PLATFORMS, Product, is_release
 from mars.wire.variables import DEV
+from mars_motd import document
 from mars_motd import epochs as ep
-from mars_motd import listing, publish
 from mars_motd import preview as views
-from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read_as
+from mars_motd.cli import options
 from mars_motd.folder import Folder
 from mars_motd.preview import Reader, View
 
@@ -25,15 +25,15 @@ _MEMBERS = {"version": "version", "os": "platform", "lang": "language"}
 
 
 @click.command()
-@folder_argument
+@options.folder_argument
 @click.option(
     "--as",
     "reader",
     metavar="version=V,os=OS,lang=L",
     help="One installation, in full. Left out: the newest release, linux, en.",
 )
-@click.option("--file", type=FILE, metavar="F", help="Show a signed document instead of the texts.")
-@now_option("The installation's clock. Default: this computer's.")
+@options.file_option("--file", "Show a signed document instead of the texts.")
+@options.now_option("The installation's clock. Default: this computer's.")
 @json_option("Print JSON.")
 def preview(
     folder: Path, reader: str | None, file: Path | None, now: int | None, as_json: bool
@@ -44,10 +44,11 @@ def preview(
     without --as: all that F says, also what nobody would be shown; F may be a keys document.
     """
     place = Folder.at(folder)
-    product = place.product()
-    moment = clock_or(now)
+    product, moment = place.product, options.clock_or(now)
     if file is not None and reader is None:
-        _print_all(read_as(envelopes.decode, file, "The document"), product, moment, as_json)
+        _print_all(
+            options.read_as(envelopes.decode, file, "The document"), product, moment, as_json
+        )
         return
     motd = _signed(file) if file is not None else _draft(place, moment)
     if reader is not None:
@@ -61,39 +62,39 @@ def preview(
     if as_json:
         emit_json([asdict(item) for item in table])
     else:
-        for line in views.lines(table):
+        for line in views.table_lines(table):
             click.echo(line)
 
 
 def _draft(place: Folder, moment: int) -> Motd:
-    product = place.product()
-    content = place.content(product)
+    content = place.content()
     content.require()
-    return publish.compose(product, content, ep.number(place), moment)
+    return document.compose(place.product, content, ep.number(place), moment)
 
 
 def _signed(file: Path) -> Motd:
-    return read_as(publish.Document.decode, file, "The document").motd
+    return options.read_as(document.Document.decode, file, "The document").motd
 
 
 def _print_all(envelope: Envelope, product: Product, moment: int, as_json: bool) -> None:
     """Everything that a holder would put a signature under."""
-    payload, said, table = listing.payload(envelope), list[str](), list[View]()
+    payload, said, table = views.payload(envelope), list[str](), list[View]()
     if envelope.payload_type == MOTD_TYPE:
         motd = motds.decode(envelope.payload)
-        said, table = publish.strange_settings(motd, product), views.table(motd, product, moment)
+        said, table = document.strange_settings(motd, product), views.table(motd, product, moment)
     if as_json:
         emit_json(
             {
                 "payload_type": envelope.payload_type,
                 "payload": payload,
-                "unknown": listing.unknown(envelope),
+                "unknown": views.unknown(envelope),
                 "warnings": said,
                 "table": [asdict(item) for item in table],
             }
         )
         return
-    for line in [*listing.lines(envelope), *(["", *views.lines(table)] if table else [])]:
+    rows = ["", *views.table_lines(table)] if table else []
+    for line in [*views.payload_lines(envelope), *rows]:
         click.echo(line)
     for warning in said:
         click.echo(f"warning: {safe(warning)}", err=True)

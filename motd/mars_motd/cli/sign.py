@@ -16,38 +16,26 @@ from mars.wire import envelope as envelopes
 from mars.wire.envelope import MOTD_TYPE, Envelope
 from mars.wire.motd import Motd
 from mars.wire.times import format_time
+from mars_motd import document, files, signatures
 from mars_motd import epochs as ep
-from mars_motd import files, publish, signing
-from mars_motd.cli.options import (
-    FILE,
-    clock_or,
-    folder_argument,
-    now_option,
-    passphrase_option,
-    read_as,
-    refuse_special,
-)
+from mars_motd.cli import options
+from mars_motd.document import Clients, Document
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
-from mars_motd.passphrases import Asker
-from mars_motd.publish import Document
-from mars_motd.verdicts import Judge, Remembering
+from mars_motd.signatures import Judge, Progress
 
 
 @click.command()
-@folder_argument
-@click.option("--out", required=True, type=FILE, metavar="F", help="The file to write.")
-@now_option("Issue the document at this time, and sign at it. Default: now.")
-@passphrase_option
+@options.folder_argument
+@options.out_option
+@options.now_option("Issue the document at this time, and sign at it. Default: now.")
+@options.passphrase_option
 @click.option(
     "--key", "keys", multiple=True, metavar="NAME", help="Sign with this key. Default: all at hand."
 )
-@click.option(
-    "--add-to",
-    type=FILE,
-    metavar="F",
-    help="Add signatures to this half-signed document instead of making a new one.",
+@options.file_option(
+    "--add-to", "Add signatures to this half-signed document instead of making a new one."
 )
 @click.option(
     "--partial",
@@ -69,36 +57,37 @@ def sign(
     refuse is not written, and the exit code is 1. Needs no network.
     """
     place = Folder.at(folder)
-    refuse_special(out)
-    product = place.product()
-    epochs = ep.load(place, product)
+    files.writable(out)
+    epochs = ep.load(place)
     if add_to is None:
-        content = place.content(product)
+        content = place.content()
         content.require()
         motd = _free(
-            place, publish.compose(product, content, epochs.number, clock_or(now)), now is None
+            place,
+            document.compose(place.product, content, epochs.number, options.clock_or(now)),
+            now is None,
         )
-        envelope = publish.unsigned(motd, epochs)
+        envelope = document.unsigned(motd, epochs)
     else:
         envelope, motd = _half_signed(add_to, epochs)
-        for said in publish.strange_settings(motd, product):
+        for said in document.strange_settings(motd, place.product):
             click.echo(f"warning: {safe(said)}", err=True)
-    moment = clock_or(now) if add_to is not None else motd.issued
-    records = signing.at_hand(place.keys, [epochs.keys], keys)
-    asker = Asker(passphrase_file)
-    openpgp = Remembering(factory.openpgp())
-    judge = Judge(openpgp, motd.issued, moment)
-    envelope = signing.add_signatures(envelope, [epochs.keys], place.keys, records, judge, asker)
-    state = signing.progress(envelope, epochs.keys, judge)
+    moment = options.clock_or(now) if add_to is not None else motd.issued
+    records = signatures.at_hand(place.keys, [epochs.keys], keys)
+    asker = options.Asker(passphrase_file)
+    judge = Judge(options.openpgp(), motd.issued, moment)
+    envelope = signatures.add_signatures(envelope, [epochs.keys], place.keys, records, judge, asker)
+    state = signatures.progress(envelope, epochs.keys, judge)
     if state.complete:
-        publish.require_accepted(envelopes.encode(envelope), epochs, moment, openpgp)
+        Clients(epochs, moment, judge.openpgp).accepted(envelopes.encode(envelope))
     elif not partial or not envelope.signatures:
         raise StateError("signatures-missing", f"{_missing(state, records)} Nothing was written.")
-    newest = publish.newest(place)  # may fail, so before anything is written
+    newest = document.newest(place)  # may fail, so before anything is written
     ep.pin(place, epochs)
-    publish.record(place, envelope, motd)
+    document.record(place, envelope, motd)
     files.replace(out, envelopes.encode(envelope))
-    _report(out, newest, motd, state)
+    with options.telling():
+        _report(out, newest, motd, state)
 
 
 def _free(place: Folder, motd: Motd, wait: bool) -> Motd:
@@ -107,7 +96,7 @@ def _free(place: Folder, motd: Motd, wait: bool) -> Motd:
     A second signing in the same second waits for the next one; where the time was given, it is
     taken as given plus the seconds that such waiting would take.
     """
-    while publish.taken(place, motd):
+    while document.taken(place, motd):
         if wait:
             time.sleep(0.05)
             issued = factory.system_clock().now()
@@ -120,9 +109,9 @@ def _free(place: Folder, motd: Motd, wait: bool) -> Motd:
 
 def _half_signed(path: Path, epochs: Epochs) -> tuple[Envelope, Motd]:
     """The document that others have signed, if it is for this product and epoch."""
-    document = read_as(Document.decode, path, "The document")
-    motd = document.motd
-    if document.envelope.payload_type != MOTD_TYPE:
+    given = options.read_as(Document.decode, path, "The document")
+    motd = given.motd
+    if given.envelope.payload_type != MOTD_TYPE:
         raise ConfigError("wrong-payload-type", f"{path} is not a document of news.")
     ours = (epochs.root.product, epochs.root.channel, epochs.number)
     if (motd.product, motd.channel, motd.epoch) != ours:
@@ -131,15 +120,15 @@ def _half_signed(path: Path, epochs: Epochs) -> tuple[Envelope, Motd]:
             f"{path} is for {motd.product} {motd.channel}, epoch {motd.epoch}; this folder signs "
             f"for {ours[0]} {ours[1]}, epoch {ours[2]}.",
         )
-    return document.envelope, motd
+    return given.envelope, motd
 
 
-def _missing(state: signing.Progress, records: Sequence[KeyRecord]) -> str:
+def _missing(state: Progress, records: Sequence[KeyRecord]) -> str:
     hint = "Use --partial to pass it on to the next holder." if records else ""
     return f"The document has {state}. {hint}".strip()
 
 
-def _report(out: Path, newest: Document | None, motd: Motd, state: signing.Progress) -> None:
+def _report(out: Path, newest: Document | None, motd: Motd, state: Progress) -> None:
     click.echo(f"{safe(str(out))}: serial {motd.serial}, {len(motd.messages)} messages", err=True)
     click.echo(f"issued {format_time(motd.issued)}, expires {format_time(motd.expires)}", err=True)
     said = "complete" if state.complete else "not complete: pass it on to the next holder"

@@ -8,20 +8,17 @@ from pathlib import Path
 
 import click
 
-from mars import factory
 from mars.console import emit_json, json_option
+from mars_motd import document as doc
 from mars_motd import epochs as ep
-from mars_motd import publish
-from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read_as
+from mars_motd.cli import options
 from mars_motd.folder import Folder
-from mars_motd.publish import Document
 from mars_motd.status import NO_SERVER, WARN_DAYS, Status, judge
-from mars_motd.verdicts import Remembering
 
 
 @click.command()
-@folder_argument
-@click.option("--file", type=FILE, metavar="F", help="Judge F. Default: the newest signed here.")
+@options.folder_argument
+@options.file_option("--file", "Judge F. Default: the newest signed here.")
 @click.option(
     "--days",
     type=click.IntRange(0, 60),
@@ -30,7 +27,7 @@ from mars_motd.verdicts import Remembering
     metavar="N",
     help="Complain when the document expires within N days.",
 )
-@now_option("Default: this computer's clock.")
+@options.now_option("Default: this computer's clock.")
 @json_option("Print one JSON object.")
 def status(folder: Path, file: Path | None, days: int, now: int | None, as_json: bool) -> None:
     """Say how the news of DIR stands; exit code 1 if something is to be done.
@@ -38,8 +35,8 @@ def status(folder: Path, file: Path | None, days: int, now: int | None, as_json:
     Days to expiry, epoch, who has signed, which signatures are missing. Reads no secret.
     """
     place = Folder.at(folder)
-    found = _judged(place, file, clock_or(now), days)
-    warnings = [] if place.product().servers else [NO_SERVER]
+    found = _judged(place, file, options.clock_or(now), days)
+    warnings = [] if place.product.servers else [NO_SERVER]
     if as_json:
         emit_json({"ok": found.ok, **asdict(found), "warnings": warnings})
     else:
@@ -50,14 +47,12 @@ def status(folder: Path, file: Path | None, days: int, now: int | None, as_json:
 
 
 def _judged(place: Folder, file: Path | None, now: int, days: int) -> Status:
-    epochs = ep.load(place, place.product())
-    document = (
-        read_as(Document.decode, file, "The document")
-        if file is not None
-        else publish.newest(place)
-    )
-    openpgp = Remembering(factory.openpgp())
-    return judge(document, epochs, place.keys.records(), now, openpgp, days)
+    clients = doc.Clients(ep.load(place), now, options.openpgp())
+    if file is None:
+        document = doc.newest(place)
+    else:
+        document = options.read_as(doc.Document.decode, file, "The document")
+    return judge(document, clients, place.keys.records(), days)
 
 
 def _print(found: Status) -> None:

@@ -7,58 +7,53 @@ from pathlib import Path
 
 import click
 
-from mars import factory
 from mars_motd import epochs as ep
-from mars_motd import files, publish
-from mars_motd.cli.options import (
-    FILE,
-    as_time,
-    clock_or,
-    folder_argument,
-    now_option,
-    refuse_special,
-)
+from mars_motd import files
+from mars_motd.cli import options
+from mars_motd.document import Clients
 from mars_motd.folder import Folder
 from mars_motd.status import NO_SERVER
-from mars_motd.verdicts import Remembering
 
-LATEST = "latest"
+_LATEST = "latest"
 
 
-def as_serial(value: str) -> str:
+def _as_serial(value: str) -> str:
     """``latest`` or a whole number of Unix seconds."""
-    if value != LATEST and not (value.isascii() and value.isdigit() and len(value) < 13):
+    if value != _LATEST and not (value.isascii() and value.isdigit() and len(value) < 13):
         raise click.BadParameter("takes a serial (Unix seconds) or the word latest.")
     return value
 
 
 @click.command()
-@folder_argument
-@click.option("--out", required=True, type=FILE, metavar="F", help="The file to write.")
+@options.folder_argument
+@options.out_option
 @click.option(
     "--minimum-serial",
-    type=as_serial,
+    type=_as_serial,
     default="0",
     metavar="N|latest",
     help="Documents older than this are refused even by a new installation. For a release, take "
     '"latest". Default: 0.',
 )
 @click.option(
-    "--built", type=as_time, default=0, metavar="T", help="When the release was made, if known."
+    "--built",
+    type=options.as_time,
+    default=0,
+    metavar="T",
+    help="When the release was made, if known.",
 )
-@now_option("The time to judge the latest document by. Default: now.")
+@options.now_option("The time to judge the latest document by. Default: now.")
 def trust(folder: Path, out: Path, minimum_serial: str, built: int, now: int | None) -> None:
     """Write what a client pins: keys, thresholds, policy, servers.
 
     The file is public. Ship it with the application; "mars fetch --trust" and the library read it.
     """
     place = Folder.at(folder)
-    product = place.product()
-    refuse_special(out)
-    epochs = ep.load(place, product)
-    if minimum_serial == LATEST:
-        openpgp = Remembering(factory.openpgp())
-        floor = publish.minimum_serial(place, epochs, clock_or(now), openpgp)
+    files.writable(out)
+    epochs = ep.load(place)
+    if minimum_serial == _LATEST:
+        clients = Clients(epochs, options.clock_or(now), options.openpgp())
+        floor = clients.minimum_serial(place)
     else:
         floor = int(minimum_serial)
     epochs = ep.pin(place, epochs)
@@ -66,9 +61,10 @@ def trust(folder: Path, out: Path, minimum_serial: str, built: int, now: int | N
         epochs.root_at(epochs.number),
         minimum_serial=floor,
         built=built,
-        servers=product.servers,
+        servers=place.product.servers,
     )
     files.replace(out, root.encode())
-    click.echo(f"{out}: {root.product} {root.channel}, epoch {root.epoch}", err=True)
-    if not root.servers:
-        click.echo(f"warning: {NO_SERVER}", err=True)
+    with options.telling():
+        click.echo(f"{out}: {root.product} {root.channel}, epoch {root.epoch}", err=True)
+        if not root.servers:
+            click.echo(f"warning: {NO_SERVER}", err=True)

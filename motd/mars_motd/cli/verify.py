@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
-from mars import factory
 from mars.console import emit_json, json_option
 from mars.errors import naming
 from mars.ports import OpenPGP
@@ -14,26 +14,25 @@ from mars.trust import Accepted, RefusedError, TrustState
 from mars.trust import verify as judge
 from mars.wire.keys import KeysDocument, TrustRoot
 from mars.wire.times import format_time
-from mars_motd import files, stock
-from mars_motd.cli.options import FILE, clock_or, now_option, read, read_as
-from mars_motd.publish import Document
-from mars_motd.verdicts import Judge, Remembering
+from mars_motd import files
+from mars_motd.cli import options
+from mars_motd.document import Document
+from mars_motd.signatures import Judge, extract_signatures
 
 
 @click.command()
-@click.argument("document", metavar="F", type=FILE)
-@click.option("--trust", required=True, type=FILE, metavar="F", help="What the client pins.")
-@now_option("The client's clock. Default: this computer's.")
+@click.argument("document", metavar="F", type=options.FILE)
 @click.option(
-    "--state", type=FILE, metavar="F", help="The client's memory: read, and written on acceptance."
+    "--trust", required=True, type=options.FILE, metavar="F", help="What the client pins."
 )
+@options.now_option("The client's clock. Default: this computer's.")
+@options.file_option("--state", "The client's memory: read, and written on acceptance.")
 @json_option("Print one JSON object.")
-@click.option(
+@options.file_option(
     "--extract",
-    type=FILE,
-    metavar="DIR",
-    help="Also write signed bytes, keys and signatures there, and print the commands of openssl "
+    "Also write signed bytes, keys and signatures there, and print the commands of openssl "
     "and gpgv that verify them.",
+    metavar="DIR",
 )
 def verify(
     document: Path,
@@ -48,19 +47,24 @@ def verify(
     Exit code 0: accepted; 1: refused, with the reason. Without --state the client is a new
     installation.
     """
-    moment, openpgp = clock_or(now), Remembering(factory.openpgp())
-    root = read_as(TrustRoot.decode, trust, "The trust file")
-    data = read(document, "The document")
+    moment, openpgp = options.clock_or(now), options.openpgp()
+    root = options.read_as(TrustRoot.decode, trust, "The trust file")
+    data = options.read(document, "The document")
     with naming(document):
         accepted = _judge(data, root, moment, state, openpgp)
     commands = _extract(data, root, extract, moment, openpgp) if extract is not None else []
     if state is not None:  # last, so that a command that failed can be given again
         files.replace(state, accepted.state.encode())
+    with nullcontext() if state is None and extract is None else options.telling():
+        if as_json:
+            more = {"commands": commands} if extract is not None else {}
+            emit_json({"ok": True, **_facts(accepted), **more})
+        else:
+            _print(accepted, commands)
+
+
+def _print(accepted: Accepted, commands: list[str]) -> None:
     motd = accepted.motd
-    if as_json:
-        more = {"commands": commands} if extract is not None else {}
-        emit_json({"ok": True, "serial": motd.serial, **_facts(accepted), **more})
-        return
     click.echo(f"accepted: {motd.product} {motd.channel}, serial {motd.serial}")
     click.echo(f"issued {format_time(motd.issued)}, expires {format_time(motd.expires)}")
     if not accepted.news:
@@ -74,7 +78,7 @@ def _judge(
 ) -> Accepted:
     known = TrustState.initial()
     if state is not None and state.exists():
-        known = read_as(TrustState.decode, state, "The state file")
+        known = options.read_as(TrustState.decode, state, "The state file")
     try:
         return judge(data, root, known, now, openpgp)
     except RefusedError as error:
@@ -91,19 +95,20 @@ def _extract(data: bytes, root: TrustRoot, target: Path, now: int, openpgp: Open
         following = KeysDocument.decode(step.payload)
         if following.epoch > root.epoch:
             by = Judge(openpgp, following.issued, now)
-            parts.append(stock.extract(step, keys, f"epoch-{following.epoch}", by))
+            parts.append(extract_signatures(step, keys, f"epoch-{following.epoch}", by))
             keys = following.keys
     by = Judge(openpgp, document.motd.issued, now)
-    parts.append(stock.extract(document.envelope, keys, "motd", by))
-    for part in parts:
-        for name, content in part.files.items():
+    parts.append(extract_signatures(document.envelope, keys, "motd", by))
+    for contents, _ in parts:
+        for name, content in contents.items():
             files.replace(target / name, content)
-    return [command for part in parts for command in part.commands]
+    return [command for _, commands in parts for command in commands]
 
 
 def _facts(accepted: Accepted) -> dict[str, object]:
     motd = accepted.motd
     return {
+        "serial": motd.serial,
         "product": motd.product,
         "channel": motd.channel,
         "epoch": motd.epoch,

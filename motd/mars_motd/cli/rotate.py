@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from mars import factory
 from mars.errors import StateError, naming
 from mars.wire import envelope as envelopes
+from mars.wire.keys import KEYS_LIFETIME_DAYS
 from mars_motd import epochs as ep
 from mars_motd import files, rotation
-from mars_motd.cli.options import (
-    FILE,
-    clock_or,
-    folder_argument,
-    now_option,
-    passphrase_option,
-    read,
-    refuse_special,
-)
+from mars_motd.cli import options
 from mars_motd.folder import Folder
-from mars_motd.passphrases import Asker
+from mars_motd.keystore import KeyRecord
 from mars_motd.rotation import Step
-from mars_motd.verdicts import Remembering
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,23 +26,20 @@ def _options(command: F) -> F:
     """What both commands take."""
     for option in reversed(
         [
-            now_option("Issue and sign at this time. Default: now."),
-            passphrase_option,
+            options.now_option("Issue and sign at this time. Default: now."),
+            options.passphrase_option,
             click.option(
                 "--key", "keys", multiple=True, metavar="NAME", help="Sign with this key only."
             ),
             click.option(
                 "--days",
                 type=click.IntRange(30, 3650),
-                default=rotation.LIFETIME_DAYS,
+                default=KEYS_LIFETIME_DAYS,
                 show_default=True,
                 help="Days until the keys document expires.",
             ),
-            click.option(
-                "--partial",
-                type=FILE,
-                metavar="F",
-                help="Where to write the keys document while signatures are still missing.",
+            options.file_option(
+                "--partial", "Where to write the keys document while signatures are still missing."
             ),
         ]
     ):
@@ -60,17 +48,10 @@ def _options(command: F) -> F:
 
 
 @click.command()
-@folder_argument
+@options.folder_argument
 @_options
-@click.option(
-    "--add-to", type=FILE, metavar="F", help="Add signatures to this half-signed keys document."
-)
-@click.option(
-    "--show",
-    type=FILE,
-    metavar="F",
-    help="Only show what the keys document F changes; sign nothing.",
-)
+@options.file_option("--add-to", "Add signatures to this half-signed keys document.")
+@options.file_option("--show", "Only show what the keys document F changes; sign nothing.")
 def rotate(
     folder: Path,
     now: int | None,
@@ -88,24 +69,25 @@ def rotate(
     the news, so that clients need no extra fetch. Look at what others made before you sign it:
     --show F says which keys join and leave.
     """
-    place, product, epochs = _open(folder)
-    moment, openpgp = clock_or(now), Remembering(factory.openpgp())
+    place = Folder.at(folder)
+    epochs = ep.load(place)
+    moment = options.clock_or(now)
     given = show or add_to
     if given is not None:
-        data, records = read(given, "The keys document"), place.keys.records()
+        data, records = options.read(given, "The keys document"), place.keys.records()
         with naming(given):
-            step = rotation.resume(data, epochs, records, str(given), moment, openpgp)
+            step = rotation.resume(data, epochs, records, str(given), moment, options.openpgp())
     else:
-        step = rotation.begin(place, product, epochs, (), moment, openpgp, days)
+        step = rotation.begin(place, epochs, (), moment, options.openpgp(), days)
     if show is not None:
         click.echo(rotation.describe(step, place))
         click.echo(str(step))
         return
-    _carry_on(step, place, keys, Asker(passphrase_file), partial, ())
+    _carry_on(step, place, keys, options.Asker(passphrase_file), partial, ())
 
 
 @click.command()
-@folder_argument
+@options.folder_argument
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @_options
 def revoke(
@@ -123,27 +105,26 @@ def revoke(
     reach the threshold and an OpenPGP key of the epoch is at hand. Before the first document is
     signed, the key simply goes.
     """
-    place, product, epochs = _open(folder)
-    if not epochs.pinned:
-        _drop(place, product, names)
-        return
-    moment = clock_or(now)
-    openpgp = Remembering(factory.openpgp())
-    step = rotation.begin(place, product, epochs, names, moment, openpgp, days)
-    _carry_on(step, place, keys, Asker(passphrase_file), partial, names)
-
-
-def _open(folder: Path) -> tuple[Folder, Any, ep.Epochs]:
     place = Folder.at(folder)
-    product = place.product()
-    return place, product, ep.load(place, product)
+    epochs = ep.load(place)
+    if not epochs.pinned:
+        _drop(place, names)
+        return
+    step = rotation.begin(place, epochs, names, options.clock_or(now), options.openpgp(), days)
+    _carry_on(step, place, keys, options.Asker(passphrase_file), partial, names)
 
 
-def _drop(place: Folder, product: Any, names: tuple[str, ...]) -> None:
+def _drop(place: Folder, names: tuple[str, ...]) -> None:
     gone = [place.keys.record(name) for name in names]
-    ep.key_set([record for record in place.keys.records() if record not in gone], product)
+    ep.key_set([record for record in place.keys.records() if record not in gone], place.product)
     for record in gone:
         place.keys.save(replace(record, revoked=True))
+    with options.telling():
+        _tell_revoked(gone)
+
+
+def _tell_revoked(gone: Sequence[KeyRecord]) -> None:
+    for record in gone:
         click.echo(f"revoked {record.name}")
 
 
@@ -151,20 +132,20 @@ def _carry_on(
     step: Step,
     place: Folder,
     keys: tuple[str, ...],
-    asker: Asker,
+    asker: options.Asker,
     partial: Path | None,
     avoid: tuple[str, ...],
 ) -> None:
     if partial is not None:
-        refuse_special(partial)
+        files.writable(partial)
     click.echo(rotation.describe(step, place), err=True)
     step = rotation.add_signatures(step, place, keys, asker, avoid)
     if step.complete:
         gone = rotation.finish(step, place)
-        click.echo(f"epoch {step.document.epoch}: {len(step.document.keys.ed25519)} keys")
-        for record in gone:
-            click.echo(f"revoked {record.name}")
-        click.echo(f'Now tell clients: mars-motd sign "{place.root}" --out motd.json', err=True)
+        with options.telling():
+            click.echo(f"epoch {step.document.epoch}: {len(step.document.keys.ed25519)} keys")
+            _tell_revoked(gone)
+            click.echo(f'Now tell clients: mars-motd sign "{place.root}" --out motd.json', err=True)
         return
     if partial is None or not step.envelope.signatures:
         raise StateError(
@@ -172,4 +153,6 @@ def _carry_on(
             f"{step}. Nothing was written; --partial F keeps it for the next holder.",
         )
     files.replace(partial, envelopes.encode(step.envelope))
-    click.echo(f"{partial}: {step}: pass it on to the next holder", err=True)
+    told = f"{partial}: {step}: pass it on to the next holder"
+    with options.telling():
+        click.echo(told, err=True)

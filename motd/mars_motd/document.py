@@ -1,0 +1,244 @@
+"""The signed document: made, judged by the client's own rules, kept on record, deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.version import Version
+
+from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
+from mars.ports import OpenPGP
+from mars.trust import RefusedError, TrustState, verify
+from mars.wire import envelope as envelopes
+from mars.wire import motd as motds
+from mars.wire.envelope import MAX_ENVELOPE, MOTD_TYPE, Envelope
+from mars.wire.keys import TrustRoot
+from mars.wire.motd import Motd
+from mars.wire.product import Product
+from mars.wire.times import DAY, format_time
+from mars_motd import files
+from mars_motd.epochs import Epochs, numbered
+from mars_motd.folder import Content, Folder
+from mars_motd.signatures import Judge, Progress, progress
+
+MIN_DAYS = 7
+"""Days that a document must still be valid: clients fetch every 3 to 10 days."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A signed document as it lies in ``issued/``, and what it says."""
+
+    envelope: Envelope
+    motd: Motd
+
+    @classmethod
+    def decode(cls, data: bytes) -> Document:
+        """Raises ``WireError``. Says nothing about the signatures."""
+        envelope = envelopes.decode(data)
+        return cls(envelope, motds.decode(envelope.payload))
+
+
+def compose(product: Product, content: Content, epoch: int, issued: int) -> Motd:
+    """The payload of a document issued at ``issued`` (Unix seconds)."""
+    return Motd(
+        product=product.product,
+        channel=product.channel,
+        epoch=epoch,
+        serial=issued,
+        issued=issued,
+        expires=issued + product.lifetime_days * DAY,
+        reportback_next=product.reportback_next,
+        reportback_server=product.servers[0] if product.servers else "",
+        news=content.news,
+        newest_version=max(product.releases, key=Version, default=""),
+        messages=content.messages,
+    )
+
+
+def unsigned(motd: Motd, epochs: Epochs) -> Envelope:
+    """The envelope before its first signature, with the chain of keys."""
+    return Envelope(MOTD_TYPE, motds.encode(motd), (), epochs.chain)
+
+
+def taken(folder: Folder, motd: Motd) -> bool:
+    """Whether this serial was signed before with another text: clients would call it forgery."""
+    known = _recorded(folder, motd.serial)
+    return known is not None and known.motd != motd
+
+
+def newest(folder: Folder) -> Document | None:
+    """The document with the highest serial that was signed here, complete or not.
+
+    Raises ``StateError`` (``record-damaged``)."""
+    return next(_issued(folder), None)
+
+
+def _issued(folder: Folder) -> Iterator[Document]:
+    """All that were signed here, the highest serial first."""
+    for serial in sorted(numbered(folder.issued), reverse=True):
+        document = _recorded(folder, serial)
+        assert document is not None
+        yield document
+
+
+def strange_settings(motd: Motd, product: Product) -> list[str]:
+    """What a document by someone else tells clients about fetching that product.toml does not."""
+    server = product.servers[0] if product.servers else ""
+    return [
+        f"{name} is {there!r} in the document, but {here!r} in product.toml"
+        for name, there, here in (
+            ("reportback_server", motd.reportback_server, server),
+            ("reportback_next", motd.reportback_next, product.reportback_next),
+        )
+        if there != here
+    ]
+
+
+def record(folder: Folder, envelope: Envelope, motd: Motd) -> None:
+    """Keeps the document under its serial; signatures that joined since replace it.
+
+    Raises ``StateError`` (``serial-taken``) where another signing took the serial meanwhile.
+    """
+    path, data = _record(folder, motd.serial), envelopes.encode(envelope)
+    try:
+        files.create(path, data)
+    except FileExistsError:
+        if taken(folder, motd):
+            raise StateError(
+                "serial-taken", "Another text was signed in this very second. Sign again."
+            ) from None
+        files.replace(path, data)
+
+
+def _recorded(folder: Folder, serial: int) -> Document | None:
+    path = _record(folder, serial)
+    try:
+        return Document.decode(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except WireError as error:
+        raise StateError(
+            "record-damaged", f"{path} cannot be read ({error.reason}). Restore it from a backup."
+        ) from None
+
+
+def _record(folder: Folder, serial: int) -> Path:
+    return folder.issued / f"{serial}.json"
+
+
+@dataclass(frozen=True)
+class Clients:
+    """What clients of ``epochs`` make of documents at ``now`` (Unix seconds)."""
+
+    epochs: Epochs
+    now: int
+    openpgp: OpenPGP
+
+    def accepted(self, data: bytes, others: Sequence[tuple[TrustRoot, TrustState]] = ()) -> Motd:
+        """What they read in ``data``: a new one of this epoch, one of the oldest epoch that the
+        chain still reaches, and ``others``, by what they pin and remember.
+
+        All of them have gpg here, so a missing OpenPGP signature is never overlooked. Raises what
+        the client raises, with the reason it would note.
+        """
+        if len(data) > MAX_ENVELOPE:
+            raise ConfigError(
+                "too-large",
+                f"The signed document has {len(data)} bytes; clients take {MAX_ENVELOPE}. Shorten "
+                f"the texts or remove old messages.",
+            )
+        epochs, fresh = self.epochs, TrustState(openpgp=True)
+        oldest = [(epochs.oldest_reached(), fresh)] if epochs.chain else []
+        asked = [(epochs.root_at(epochs.number), fresh), *oldest, *others]
+        motds = [self._accepted(data, root, replace(it, openpgp=True)) for root, it in asked]
+        return motds[0]
+
+    def _accepted(self, data: bytes, root: TrustRoot, state: TrustState) -> Motd:
+        try:
+            return verify(data, root, state, self.now, self.openpgp).motd
+        except TrustError as error:
+            said = f"Clients would refuse this document: {error.message}"
+            raise TrustError(error.reason, said) from None
+
+    def newest(self, folder: Folder) -> Document | None:
+        """The newest document of their epoch that has all signatures.
+
+        One that is dated ahead of ``now`` may be complete too; whether it is time for it, their
+        own rules say later.
+        """
+        return next(
+            (
+                document
+                for document in _issued(folder)
+                if document.motd.epoch == self.epochs.number and self.progress(document).complete
+            ),
+            None,
+        )
+
+    def progress(self, document: Document) -> Progress:
+        """How far its signatures are under the newest keys, also where it is dated ahead."""
+        issued = document.motd.issued
+        judge = Judge(self.openpgp, issued, max(self.now, issued))
+        return progress(document.envelope, self.epochs.keys, judge)
+
+    def minimum_serial(self, folder: Folder) -> int:
+        """The serial of the newest complete document, for a release to pin; 0 where there is none.
+
+        A floor that no document can reach would cut off every user of that release, so only what
+        clients believe at ``now`` counts; that it has expired since does not matter. Raises
+        ``TrustError`` as clients would.
+        """
+        document = self.newest(folder)
+        if document is None:
+            return 0
+        serial = document.motd.serial
+        try:
+            self.accepted(envelopes.encode(document.envelope))
+        except TrustError as error:
+            if error.reason != "expired":
+                where = _record(folder, serial)
+                raise TrustError(error.reason, f"{where}: {error.message}") from None
+        if serial > self.now:
+            said = f"The newest document, serial {serial}, is dated after now."
+            raise TrustError("future", said)
+        return serial
+
+    def deployable(self, data: bytes, deployed: bytes | None, min_days: int) -> Motd:
+        """What they read in ``data`` in the place of ``deployed``.
+
+        Raises ``TrustError`` as they would, or ``expires-soon``; ``StateError``
+        (``deploy-unreadable``) where ``deployed`` is not a document of this product.
+        """
+        motd = self.accepted(data, [] if deployed is None else [self._memory(deployed)])
+        left = (motd.expires - self.now) // DAY
+        if left < min_days:
+            raise TrustError(
+                "expires-soon",
+                f"The document expires on {format_time(motd.expires)}, in {left} days; at least "
+                f"{min_days} are asked for. Sign a new one.",
+            )
+        return motd
+
+    def _memory(self, deployed: bytes) -> tuple[TrustRoot, TrustState]:
+        """What one remembers that pinned the deployed document's epoch and then fetched it."""
+        try:
+            epoch = Document.decode(deployed).motd.epoch
+            if not self.epochs.root.epoch <= epoch <= self.epochs.number:
+                raise _unreadable(f"it is of epoch {epoch}")
+            root, fresh = self.epochs.root_at(epoch), TrustState(openpgp=True)
+            return root, verify(deployed, root, fresh, self.now, self.openpgp).state
+        except RefusedError as error:
+            return root, error.state
+        except (TrustError, WireError) as error:
+            raise _unreadable(error.message) from None
+
+
+def _unreadable(why: str) -> MarsError:
+    return StateError(
+        "deploy-unreadable",
+        f"What lies at the destination is not a document that clients of this product accepted "
+        f"({why}). Make sure that the destination is right, then move that file away.",
+    )

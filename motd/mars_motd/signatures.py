@@ -1,0 +1,281 @@
+"""Signatures on one envelope: which hold, as clients judge them, who is missing, and one holder's
+turn. Of an OpenPGP signature gpg is asked; a keyid is never believed."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from mars.errors import StateError, TrustError
+from mars.ports import OpenPGP, OpenPGPVerdict
+from mars.trust import Question, answered, signers
+from mars.trust.signatures import LOOKED_AT, require_openpgp
+from mars.wire import ed25519
+from mars.wire.ed25519 import SIGNATURE_BYTES
+from mars.wire.envelope import MAX_SIGNATURES, MOTD_TYPE, Envelope, Signature, pae
+from mars.wire.keys import KeySet
+from mars.wire.openpgp import dearmour
+from mars_motd.keystore import KeyRecord, KeyStore
+
+Passphrase = Callable[[KeyRecord], str | None]
+"""Asks for, or remembers, the passphrase of a key; None where there is none to be had."""
+
+_LOCKED = ("passphrase-needed", "passphrase-wrong")
+_UNDECIDED = ("openpgp-unavailable", "clock")
+"""gpg could not say: then a signature is not thrown away."""
+_SPKI = bytes.fromhex("302a300506032b6570032100")
+"""What stands before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410, 4)."""
+
+
+@dataclass(frozen=True)
+class Remembering:
+    """Asks ``openpgp`` each question once, since every answer costs a run of gpg."""
+
+    openpgp: OpenPGP
+    _known: dict[Question, OpenPGPVerdict] = field(default_factory=dict)
+
+    def verify(self, signature: bytes, message: bytes, keys: Sequence[str]) -> OpenPGPVerdict:
+        question = Question(signature, message, tuple(keys))
+        if question not in self._known:
+            self._known[question] = self.openpgp.verify(signature, message, keys)
+        return self._known[question]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges signatures on one document as clients do at ``now``; times are Unix seconds."""
+
+    openpgp: OpenPGP
+    issued: int
+    """Of the document: a signature must not be much older."""
+    now: int
+
+    def maker(self, envelope: Envelope, keys: KeySet, entry: Signature) -> str:
+        """The primary fingerprint of the key that made ``entry``; empty where gpg names none."""
+        message = pae(envelope.payload_type, envelope.payload)
+        return self.openpgp.verify(entry.sig, message, tuple(keys.openpgp.values())).fingerprint
+
+    def objection(self, envelope: Envelope, keys: KeySet, entry: Signature) -> str | None:
+        """Why ``entry`` does not satisfy the OpenPGP policy of ``keys``; None where it does."""
+        if len(entry.sig) == SIGNATURE_BYTES or not keys.openpgp:
+            return "openpgp-missing"
+        alone = replace(envelope, signatures=(entry,), x_keys=())
+        try:
+            answered(
+                self.openpgp,
+                lambda known: require_openpgp(
+                    alone, keys, known, self.issued, self.now, sticky=True
+                ),
+            )
+        except TrustError as error:
+            return error.reason
+        return None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an envelope is under one set of keys."""
+
+    signed: tuple[str, ...]
+    """Key ids whose Ed25519 signature is valid."""
+    threshold: int
+    openpgp_needed: bool
+    openpgp_present: bool
+    """A signature by a pinned OpenPGP key that clients would take."""
+
+    @property
+    def complete(self) -> bool:
+        enough = len(self.signed) >= self.threshold
+        return enough and (self.openpgp_present or not self.openpgp_needed)
+
+    def __str__(self) -> str:
+        said = f"{len(self.signed)} of {self.threshold} Ed25519 signatures"
+        if self.openpgp_needed:
+            said += f", OpenPGP signature {'present' if self.openpgp_present else 'missing'}"
+        return said
+
+
+def _looked_at(envelope: Envelope) -> int:
+    """How many of its signatures clients look at."""
+    return LOOKED_AT if envelope.payload_type == MOTD_TYPE else MAX_SIGNATURES
+
+
+def progress(envelope: Envelope, keys: KeySet, judge: Judge) -> Progress:
+    """What is there and what is missing under ``keys``, as clients would count it."""
+    needed, most = keys.policy != "off", _looked_at(envelope)
+    return Progress(
+        signed=tuple(_signed(envelope, keys, most)),
+        threshold=keys.threshold,
+        openpgp_needed=needed,
+        openpgp_present=needed
+        and any(
+            judge.objection(envelope, keys, entry) is None for entry in envelope.signatures[:most]
+        ),
+    )
+
+
+def at_hand(store: KeyStore, sets: Sequence[KeySet], wanted: Sequence[str] = ()) -> list[KeyRecord]:
+    """The records of ``sets`` whose secrets are on this machine, or those named in ``wanted``.
+
+    Raises ``ConfigError`` (``key-unknown``), ``StateError`` (``key-not-in-epoch``, ``no-secret``).
+    """
+    known = {keyid for keys in sets for keyid in keys.ed25519}
+    if not wanted:
+        return [
+            record
+            for record in store.records()
+            if record.keyid in known and store.has_secret(record)
+        ]
+    found = [store.record(name) for name in wanted]
+    for record in found:
+        if record.keyid not in known:
+            raise StateError(
+                "key-not-in-epoch",
+                f"Clients do not accept the key {record.name!r} (see: mars-motd key list DIR). "
+                f"A new key is brought in with: mars-motd key rotate DIR",
+            )
+        if not store.has_secret(record):
+            raise StateError("no-secret", f"The secret of {record.name!r} is not on this machine.")
+    return found
+
+
+def _made_by(entry: Signature, public: Iterable[str], message: bytes) -> str | None:
+    """The Ed25519 key among ``public`` (64 hex digits each) that made ``entry``."""
+    return next(
+        (key for key in public if ed25519.verify(bytes.fromhex(key), entry.sig, message)), None
+    )
+
+
+def add_signatures(
+    envelope: Envelope,
+    sets: Sequence[KeySet],
+    store: KeyStore,
+    records: Sequence[KeyRecord],
+    judge: Judge,
+    passphrase: Passphrase,
+) -> Envelope:
+    """``envelope`` with the signatures that are still missing and that ``records`` can make.
+
+    ``sets`` are the key sets whose thresholds count (one for news, two for a rotation); the
+    OpenPGP signature belongs to the first. Existing signatures stay; entries that are none go.
+    """
+    envelope = _drop_invalid(envelope, sets, judge)
+    turns = _Turns(sets, store, judge, passphrase)
+    locked: StateError | None = None
+    for record in records:
+        try:
+            envelope = turns.take(record, envelope)
+        except StateError as error:
+            if error.reason not in _LOCKED:
+                raise
+            locked = locked or error  # another key may do: it may have another passphrase
+    if locked is not None and not progress(envelope, sets[0], judge).complete:
+        raise locked
+    return envelope
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """What one holder after the other adds."""
+
+    sets: Sequence[KeySet]
+    store: KeyStore
+    judge: Judge
+    passphrase: Passphrase
+
+    def take(self, record: KeyRecord, envelope: Envelope) -> Envelope:
+        """An Ed25519 signature where one is wanting, the OpenPGP one likewise."""
+        message = pae(envelope.payload_type, envelope.payload)
+        if self._is_wanting(record.keyid, envelope):
+            seed = self.store.seed(record, self._phrase(record))
+            envelope = _with(envelope, record.keyid, ed25519.sign(seed, message))
+        state = progress(envelope, self.sets[0], self.judge)
+        wanting = state.openpgp_needed and not state.openpgp_present
+        if wanting and record.fingerprint in self.sets[0].openpgp:
+            phrase = self._phrase(record)
+            signature = self.store.openpgp_sign(record, message, self.judge.now, phrase)
+            envelope = _with(envelope, record.fingerprint, signature)
+        return envelope
+
+    def _is_wanting(self, keyid: str, envelope: Envelope) -> bool:
+        return any(
+            keyid in keys.ed25519
+            and keyid not in (signed := _signed(envelope, keys, MAX_SIGNATURES))
+            and len(signed) < keys.threshold
+            for keys in self.sets
+        )
+
+    def _phrase(self, record: KeyRecord) -> str | None:
+        return self.passphrase(record) if self.store.needs_passphrase(record) else None
+
+
+def _signed(envelope: Envelope, keys: KeySet, most: int) -> list[str]:
+    return signers(envelope, keys, most) if envelope.signatures else []
+
+
+def _drop_invalid(envelope: Envelope, sets: Sequence[KeySet], judge: Judge) -> Envelope:
+    """Without entries that no key of ``sets`` made: clients look at few, and a forged one that
+    claims to be somebody's would keep that holder from signing.
+
+    What a good entry calls itself proves nothing, so it gets the name of the key that made it.
+    """
+    message = pae(envelope.payload_type, envelope.payload)
+    public = {key: name for keys in sets for name, key in keys.ed25519.items()}
+    kept: dict[str, Signature] = {}
+    for entry in envelope.signatures:
+        name = public.get(_made_by(entry, public, message) or "")
+        if name is None:
+            reason = judge.objection(envelope, sets[0], entry)
+            if reason not in (None, *_UNDECIDED):
+                continue
+            name = judge.maker(envelope, sets[0], entry) or entry.keyid
+        kept.setdefault(name, replace(entry, keyid=name))
+    return replace(envelope, signatures=tuple(kept.values()))
+
+
+def _with(envelope: Envelope, keyid: str, signature: bytes) -> Envelope:
+    entry = Signature(keyid, signature)
+    return replace(envelope, signatures=(*envelope.signatures, entry))
+
+
+def pem(public: str) -> bytes:
+    """An Ed25519 public key (64 hex digits) as openssl reads it."""
+    body = base64.b64encode(_SPKI + bytes.fromhex(public)).decode("ascii")
+    return f"-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n".encode("ascii")
+
+
+def extract_signatures(
+    envelope: Envelope, keys: KeySet, name: str, judge: Judge
+) -> tuple[dict[str, bytes], list[str]]:
+    """The signatures by ``keys`` that really hold, of those that clients look at: files by name,
+    and the commands (run beside them) that must all succeed.
+
+    ``name`` begins each file's name; the rest are numbers, since key ids come with the document.
+    Raises ``TrustError`` (``signature-threshold``) where they are too few to make a client accept.
+    """
+    message, blocks = f"{name}.pae", tuple(keys.openpgp.values())
+    signed = pae(envelope.payload_type, envelope.payload)
+    files, commands = {message: signed}, list[str]()
+    makers: set[str] = set()
+    for number, entry in enumerate(envelope.signatures[: _looked_at(envelope)], 1):
+        stem = f"{name}.{number}"
+        public = _made_by(entry, keys.ed25519.values(), signed)
+        if public is not None and public not in makers:
+            makers.add(public)
+            files |= {f"{stem}.pem": pem(public), f"{stem}.sig": entry.sig}
+            commands.append(
+                f"openssl pkeyutl -verify -pubin -inkey {stem}.pem -rawin -in {message} "
+                f"-sigfile {stem}.sig"
+            )
+        elif blocks and judge.objection(envelope, keys, entry) is None:
+            block = keys.openpgp[judge.maker(envelope, keys, entry)]
+            files |= {f"{stem}.gpg": dearmour(block), f"{stem}.sig": entry.sig}
+            commands.append(f"gpgv --keyring ./{stem}.gpg {stem}.sig {message}")
+    if len(makers) < keys.threshold:
+        raise TrustError(
+            "signature-threshold",
+            f"Only {len(makers)} of {keys.threshold} Ed25519 signatures of {name} hold under the "
+            f"keys before it, so other tools cannot follow it from this trust file.",
+        )
+    return files, commands

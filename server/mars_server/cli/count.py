@@ -21,6 +21,7 @@ from mars_server.counting.count_pass import dry_run as dry
 from mars_server.counting.executors import driver
 from mars_server.counting.follow import follow as follow_logs
 from mars_server.counting.follow import until_signal
+from mars_server.counting.foreign.same_file import this_boot
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
 from mars_server.counting.streams import STDIN, is_url
@@ -103,7 +104,8 @@ def count(
                 )
             return 0
         missing: list[MarsError] = []
-        paths = expand(logs, missing.append)
+        notes: list[str] = []
+        paths = expand(logs, missing.append, notes.append)
         if missing and not paths:
             _say_problems((error.reason, error.message) for error in missing[1:])
             raise missing[0]
@@ -111,6 +113,7 @@ def count(
             found = store.count(paths)
         else:
             found = dry(paths, AllowList.of(product), chosen, _progress(), format_name)
+        found.notes[:0] = notes
         found.problems[:0] = [(error.reason, error.message) for error in missing]
         return report(found, as_json=as_json)
 
@@ -124,7 +127,7 @@ class _Store:
         from mars_server.storage import open_database
         from mars_server.storage.ledger import Ledger
 
-        self._engine = open_database(url)
+        self._engine = open_database(url, made=_say_made)
         self._ledger = Ledger(self._engine)
         self._allow = AllowList.of(product)
         self._driver = chosen
@@ -146,6 +149,7 @@ class _Store:
                 self._ledger,
                 now,
                 self._format,
+                boot=this_boot(),
                 new=self._new,
             )
             note_run(self._engine, "count", now())
@@ -158,6 +162,11 @@ def _progress() -> Progress:
 
 def _say(sentence: str) -> None:
     click.echo(safe(sentence), err=True)
+
+
+def _say_made(where: str) -> None:
+    """Where a name was mistyped all would count once more."""
+    _say(f"Made a new database, {where}, which knows no log yet.")
 
 
 def _say_waiting() -> None:

@@ -21,19 +21,18 @@ from mars_server.common.calendar import iso_week
 from mars_server.counting.foreign.identity import LEAST, Verdict
 from mars_server.counting.foreign.known_logs import Register
 from mars_server.counting.foreign.probe import Probe, probe
-from mars_server.counting.sizes import Sizes
-from mars_server.counting.store_port import Ledger
+from mars_server.counting.store_port import Ledger, Sizes
 from mars_server.counting.streams import STDIN, Stream, is_url, open_raw
 from mars_server.counting.tally import is_unread
 from mars_server.counting.tasks import perform
 
-YEAR = 366 * DAY
+_YEAR = 366 * DAY
 """Seconds."""
-NANOSECONDS = 1_000_000_000
+_NANOSECONDS = 1_000_000_000
 """In a second."""
 _FIRST_DAY = date(1970, 1, 1).toordinal()
 
-Mark = tuple[int, int, int, int]
+_Mark = tuple[int, int, int, int]
 """Device, inode, size in bytes and time of the last change in nanoseconds."""
 
 
@@ -68,10 +67,10 @@ class Policy:
         """Why the log must stay, or None."""
         first, last = known.first_day or known.last_day, known.last_day
         if first is None or last is None:
-            counted = day_of(known.counted)
+            counted = _day_of(known.counted)
             return None if counted <= self.until else "too young"
         # Whatever it is dated, no line is younger than its counting; a day more for time zones.
-        last = min(last, day_of(known.counted + DAY))
+        last = min(last, _day_of(known.counted + DAY))
         first = min(first, last)
         if last > self.until:
             return "too young"
@@ -84,7 +83,7 @@ class Policy:
         Of a clock that is wrong by more than a year no week is waited for.
         """
         last = known.last_day
-        if last is None or last > day_of(known.counted + YEAR):
+        if last is None or last > _day_of(known.counted + _YEAR):
             return False
         return iso_week(last) in self.open
 
@@ -99,7 +98,7 @@ class Fate:
     """The id that it is known by; None where it is not."""
     bare: bool = False
     """Too short to hold a hit, so that no source is needed to know it."""
-    mark: Mark | None = None
+    mark: _Mark | None = None
     """Of the file that was judged."""
     left: bool = False
     """It was to go, and could not be removed."""
@@ -110,7 +109,7 @@ class Fate:
         return self.source is None and not self.bare
 
 
-def day_of(seconds: int) -> str:
+def _day_of(seconds: int) -> str:
     """The UTC day of a Unix time."""
     return date.fromordinal(_FIRST_DAY + seconds // DAY).isoformat()
 
@@ -168,7 +167,7 @@ class _Looked:
     """A local log at first sight."""
 
     probe: Probe
-    mark: Mark
+    mark: _Mark
 
 
 @dataclass(frozen=True)
@@ -198,7 +197,7 @@ def _look(path: str) -> _Looked | Fate:
         return Fate(path, error.strerror or "no access")
 
 
-def _mark(path: str) -> Mark:
+def _mark(path: str) -> _Mark:
     """Raises ``OSError``."""
     status = Path(path).lstat()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
@@ -222,7 +221,7 @@ def _fate(looked: _Looked, register: Register, ages: dict[int, Known], rule: Pol
     fate = Fate(path, None, found.source, found.bare, mark)
     if not found.ended:
         return replace(fate, reason="not counted to its end")
-    if day_of(mark[-1] // NANOSECONDS) > rule.until:
+    if _day_of(mark[-1] // _NANOSECONDS) > rule.until:
         return replace(fate, reason="changed lately")
     if age and age.stays == "changed":
         told = "changed after it had been counted, and lines before that place may be missing"

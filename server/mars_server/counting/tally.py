@@ -19,15 +19,15 @@ from mars_server.counting import formats
 from mars_server.counting.blocks import frame
 
 LEVEL = "level"
-PLAIN = "plain"
-TRACKED = "tracked"
+_PLAIN = "plain"
+_TRACKED = "tracked"
 COUNTED = (LEVEL, *NAMES)
 """The variables that are counted, in the order in which they are shown."""
 
 GROUPS_BOUND = 16_384
 """Distinct hits held before they are folded: at most some 8 MB."""
 
-SAMPLE = 64
+_SAMPLE = 64
 """Lines of each block, spread over it, that are asked whether they fit the format."""
 UNREAD = 20
 """Lines in no known format that a long log may hold, such as of an error log that goes the same
@@ -55,6 +55,8 @@ class Tally:
     hits: int = 0
     unread: int = field(default=0, compare=False)
     """Of ``lines``, about how many fit no format, by a sample of each block."""
+    packed: bool = field(default=False, compare=False)
+    """An archive begins where a line should."""
     cells: Counter[Cell] = field(default_factory=Counter)
     pairs: Counter[Cell] = field(default_factory=Counter)
 
@@ -71,6 +73,7 @@ class Tally:
         self.lines += other.lines
         self.hits += other.hits
         self.unread += other.unread
+        self.packed |= other.packed
         self.cells.update(other.cells)
         self.pairs.update(other.pairs)
 
@@ -107,7 +110,7 @@ def merge(tallies: Iterable[Tally]) -> Tally:
     return total
 
 
-def count_lf(data: bytes) -> int:
+def _count_lf(data: bytes) -> int:
     """``data.count(b"\\n")`` in half the time: CPython 3.11–3.13 counts one byte by a plain loop,
     but replaces it by memchr."""
     return len(data) - len(data.replace(b"\n", b""))
@@ -125,7 +128,7 @@ class Counting:
 
     def add(self, lines: bytes) -> None:
         """Counts ``lines``, a framed block or nothing."""
-        number = count_lf(lines) - 1 if lines else 0
+        number = _count_lf(lines) - 1 if lines else 0
         self._tally.lines += number
         self._tally.unread += self._unread(lines, number)
         found = self._format.find(lines)
@@ -158,7 +161,7 @@ class Counting:
         self._hits.clear()
         self._mixed.clear()
         for row, n in rows.items():
-            add_row(self._tally, row, n)
+            _add_row(self._tally, row, n)
 
     def _put(
         self, rows: Counter[Row], known: dict[bytes, list[str]], day: bytes, hit: bytes, n: int
@@ -175,20 +178,20 @@ class Counting:
     def _values(self, query: str) -> list[str]:
         """Those of each of ``COUNTED``."""
         values = self._allow.read(query)
-        level = TRACKED if query else PLAIN
+        level = _TRACKED if query else _PLAIN
         return [level, *[values.get(name, NONE) for name in NAMES]]
 
 
 def _sample(lines: bytes, number: int) -> Iterator[bytes]:
-    """All of a framed block's ``number`` lines, or about ``SAMPLE`` of them."""
-    step = len(lines) // SAMPLE if number > SAMPLE else 0
+    """All of a framed block's ``number`` lines, or about ``_SAMPLE`` of them."""
+    step = len(lines) // _SAMPLE if number > _SAMPLE else 0
     at = 0
     while (end := lines.find(b"\n", at + 1)) > 0:
         yield lines[at + 1 : end]
         at = max(end, lines.find(b"\n", at + step)) if step else end
 
 
-def add_row(into: Tally, row: Row, n: int) -> None:
+def _add_row(into: Tally, row: Row, n: int) -> None:
     """Adds ``n`` hits that are alike in everything that is counted."""
     day, *values = row
     into.hits += n

@@ -15,11 +15,11 @@ from mars.errors import MarsError, StateError
 from mars.wire.query import AllowList
 from mars_server.counting import formats
 from mars_server.counting.blocks import Lines, Watch, cut
-from mars_server.counting.foreign.identity import WINDOW, is_timeless, ladder, tail
+from mars_server.counting.foreign.identity import WINDOW, Beginning, beginning, tail
 from mars_server.counting.foreign.same_file import Seen, limited, stamp
 from mars_server.counting.streams import STDIN, Stream, open_raw, refused
 from mars_server.counting.tally import Counting, Rules, Tally
-from mars_server.daylog.format import Gap, declared, gap, own_id
+from mars_server.daylog.format import declared
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,12 @@ class Piece:
     tally: Tally
 
 
-@dataclass(frozen=True)
-class Done:
-    """A task's result. Only a ``Whole`` tells who it is (``own`` to ``gap``)."""
+@dataclass(frozen=True, kw_only=True)
+class Done(Beginning):
+    """A task's result. Only a ``Whole`` tells how the log begins."""
 
     pieces: tuple[Piece, ...] = ()
     """Empty where there was no whole line, or where it was another log that was read."""
-    own: str | None = None
-    ladder: tuple[str, ...] = ()
-    timeless: bool = False
-    gap: Gap | None = None
     cut_short: bool = False
     problem: tuple[str, str] | None = None
     """Reason code and sentence; then nothing of the task may be stored."""
@@ -106,7 +102,7 @@ def _span(task: Span, allow: AllowList) -> Done:
         # Rotated by copytruncate meanwhile, it may hold new lines in the place of the old ones.
         if watch.whole != size or not task.seen.is_still(raw):
             return Done()
-    return Done((Piece(task.end, tail(watch.tail), counting.take()),))
+    return Done(pieces=(Piece(task.end, tail(watch.tail), _taken(counting, lines)),))
 
 
 def _whole(task: Whole, allow: AllowList) -> Done:
@@ -118,8 +114,8 @@ def _whole(task: Whole, allow: AllowList) -> Done:
         watch = Watch()
         rules = Rules(allow.also(declared(stream.head())), task.format)
         pieces = tuple(_pieces(task, stream, watch, rules))
-    head = watch.head
-    return Done(pieces, own_id(head), ladder(head), is_timeless(head), gap(head), stream.cut_short)
+    found = beginning(watch.head)
+    return Done(pieces=pieces, cut_short=stream.cut_short, **vars(found))
 
 
 def _pieces(task: Whole, stream: Stream, watch: Watch, rules: Rules) -> Iterator[Piece]:
@@ -132,9 +128,16 @@ def _pieces(task: Whole, stream: Stream, watch: Watch, rules: Rules) -> Iterator
         counting.add(lines.feed(chunk))
         if watch.seen in marks and watch.whole == watch.seen:
             end = watch.whole
-            yield Piece(end, tail(watch.tail), counting.take())
+            yield Piece(end, tail(watch.tail), _taken(counting, lines))
     if watch.whole > end:
-        yield Piece(watch.whole, tail(watch.tail), counting.take())
+        yield Piece(watch.whole, tail(watch.tail), _taken(counting, lines))
+
+
+def _taken(counting: Counting, lines: Lines) -> Tally:
+    tally = counting.take()
+    if lines.archive:
+        tally.packed, tally.unread = True, max(tally.unread, 1)
+    return tally
 
 
 AHEAD = 3

@@ -19,8 +19,8 @@ from mars_server.daylog.crash_recovery import close_leftovers
 from mars_server.daylog.format import day_of, iso_day, release_line
 from mars_server.daylog.generation import FOLDER_MODE, Generation
 
-TOKEN_BYTES = 16
-CACHED_LINES = 10_000
+_TOKEN_BYTES = 16
+_CACHED_LINES = 10_000
 """Lines kept ready in memory; a product makes a few hundred."""
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """No reason not to serve; whatever else hinders the log at the start is a mistake in a setting."""
@@ -139,7 +139,7 @@ class DayLog:
         ready = self._ready.get(said)
         if ready is None:
             ready = self._write(day, *said)
-            if len(self._ready) >= CACHED_LINES:
+            if len(self._ready) >= _CACHED_LINES:
                 self._ready.clear()
             self._ready[said] = ready
         return ready
@@ -157,7 +157,7 @@ class DayLog:
         return self._current
 
     def _start(self, day: int) -> Generation:
-        return Generation(self._folder, day, self._chance.token(TOKEN_BYTES).hex())
+        return Generation(self._folder, day, self._chance.token(_TOKEN_BYTES).hex())
 
     def tick(self) -> None:
         """Follows the day when nobody asks, and restores a part that somebody removed."""

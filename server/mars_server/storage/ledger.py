@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _COMMIT_LOCK = 0x636F6D6D6974
 """The key (``commit``) of PostgreSQL's advisory lock that lasts for one transaction."""
-DIGITS = 16
+_DIGITS = 16
 """Hex digits of one rung of a ladder."""
 
 
@@ -176,6 +176,7 @@ def _advance(connection: Connection, step: Advance, now: int) -> int:
         "position": step.position,
         "tail": step.tail,
         "inode": step.inode,
+        "boot": step.boot,
         "timeless": step.timeless,
         # To the day: a follower counts a foreign log's line within a second of its request.
         "counted": now if step.own else now // DAY * DAY,
@@ -251,7 +252,7 @@ def _source(row: Row[tuple[object, ...]]) -> Source:
     return Source(
         id=row.id,
         own=row.own,
-        ladder=tuple(rungs[at : at + DIGITS] for at in range(0, len(rungs), DIGITS)),
+        ladder=tuple(rungs[at : at + _DIGITS] for at in range(0, len(rungs), _DIGITS)),
         position=row.position,
         tail=row.tail,
         inode=row.inode,
@@ -259,4 +260,5 @@ def _source(row: Row[tuple[object, ...]]) -> Source:
         format=row.format,
         lines=row.lines,
         unread=row.unread,
+        boot=row.boot,
     )

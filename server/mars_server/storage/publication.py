@@ -54,7 +54,7 @@ documents = Table(
 that they ask for (null where the document was recorded before this was)."""
 
 
-FOREIGN_LOGS = "foreign_logs"
+_FOREIGN_LOGS = "foreign_logs"
 """In ``meta``: a log of another server was counted."""
 
 
@@ -106,7 +106,7 @@ class StoredWeeks:
         """Whether a log was counted that our own server did not write; noted, so that it stays
         known when the log is forgotten."""
         if (
-            self._connection.scalar(select(meta.c.value).where(meta.c.key == FOREIGN_LOGS))
+            self._connection.scalar(select(meta.c.value).where(meta.c.key == _FOREIGN_LOGS))
             is not None
         ):
             return True
@@ -114,7 +114,7 @@ class StoredWeeks:
             select(sources.c.id).where(sources.c.own.is_(None)).limit(1)
         )
         if found is not None:
-            self._connection.execute(insert(meta).values(key=FOREIGN_LOGS, value="yes"))
+            self._connection.execute(insert(meta).values(key=_FOREIGN_LOGS, value="yes"))
         return found is not None
 
     def exact(self, first: str) -> dict[str, Exact]:

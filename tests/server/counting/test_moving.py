@@ -17,7 +17,7 @@ from mars_server.counting.executors import Here
 from mars_server.counting.formats import detect
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
-from mars_server.counting.sizes import Sizes
+from mars_server.counting.store_port import Sizes
 from mars_server.counting.tasks import Done, Task
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger

@@ -15,7 +15,7 @@ from mars.wire.query import AllowList
 from mars_server.counting.count_pass import Outcome, count_once
 from mars_server.counting.executors import Here
 from mars_server.counting.progress import Progress
-from mars_server.counting.sizes import Sizes
+from mars_server.counting.store_port import Sizes
 from mars_server.counting.tasks import Done, Driver, Task, perform
 from mars_server.storage import open_database
 from mars_server.storage.forgetting import known

@@ -35,8 +35,7 @@ from mars_server.counting.executors import Here
 from mars_server.counting.foreign.identity import Source
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
-from mars_server.counting.sizes import Sizes
-from mars_server.counting.store_port import Advance
+from mars_server.counting.store_port import Advance, Sizes
 from mars_server.counting.tally import Cell
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger
@@ -107,6 +106,8 @@ class Rotation(RuleBasedStateMachine):
         self.number = 0
         self.ended = 0
         self.counted = True
+        self.boots = 1
+        """How often the computer was started."""
         self.engine = open_database(url or f"sqlite:///{self.folder}/counts.db")
 
     @initialize(kind=st.sampled_from(kinds), seed=st.integers(0, 2**32))
@@ -225,7 +226,9 @@ class Rotation(RuleBasedStateMachine):
         names = expand([str(self.logs)])
         progress = Progress(clock, None)
         try:
-            return count_once(names, ALLOW, Here(), progress, ledger, clock.now, sizes=SMALL)
+            return count_once(
+                names, ALLOW, Here(), progress, ledger, clock.now, sizes=SMALL, boot=str(self.boots)
+            )
         except CrashError:
             return None
 

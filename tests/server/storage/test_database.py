@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import create_engine, inspect, text
 
 import mars_server.storage
 from mars.errors import ConfigError, StateError
@@ -50,6 +52,32 @@ def test_many_may_open_a_new_database_at_once(database_url: str) -> None:
         assert connection.scalar(text("SELECT count(*) FROM alembic_version")) == 1
     for engine in engines:
         engine.dispose()
+
+
+REVISIONS = [f"{number:04}" for number in range(3, int(newest()))]
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_every_older_database_opens_with_the_present_tables(revision: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/c.db"
+    config = Config()
+    config.set_main_option("script_location", "mars_server:storage/migrations")
+    with create_engine(url).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    with open_database(url).connect() as connection:
+        context = MigrationContext.configure(connection, opts={"include_name": _in_schema})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_a_database_of_before_these_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/c.db"
+    with open_database(url).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+    with pytest.raises(StateError) as error:
+        open_database(url)
+    assert error.value.reason == "database-old"
+    assert "into a new one" in error.value.message
 
 
 def test_the_newest_migration_is_the_one_that_is_asked_for() -> None:

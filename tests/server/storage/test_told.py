@@ -66,7 +66,7 @@ def test_a_table_that_is_gone_later_is_told(database_url: str) -> None:
     engine = open_database(database_url)
     break_tables(database_url, "DROP TABLE archives", "DROP TABLE sources")
     with pytest.raises(StateError) as refusal:
-        reading.overview(engine)
+        reading.totals(engine)
     engine.dispose()
     assert refusal.value.reason == "database-old"
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
+from pathlib import Path
 from typing import IO, Any
 
 from mars_server.counting.streams import CHUNK
@@ -57,6 +58,17 @@ def _number(buffer: bytearray, at: int, size: int) -> int:
     return int.from_bytes(buffer[at : at + size], sys.byteorder)
 
 
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def this_boot() -> str | None:
+    """A random name that the kernel takes at each start (random(4)); None where it has none."""
+    try:
+        return _BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return None
+
+
 @dataclass(frozen=True)
 class Seen:
     """What tells the log that was looked at from another that has its name by now.
@@ -73,15 +85,14 @@ class Seen:
     """Where these bytes begin: after the NULs, if any, at the log's beginning."""
 
     @classmethod
-    def of(cls, raw: IO[bytes], size: int, start: int = 0) -> Seen:
-        """Of an open log with at least ``size`` bytes from ``start`` on."""
-        raw.seek(start)
-        data = b"".join(limited(raw, size))
-        return cls(size, blake2b(data, digest_size=16).digest(), inode(raw), start)
+    def of(cls, raw: IO[bytes], data: bytes, start: int = 0) -> Seen:
+        """Of an open log that holds ``data`` from ``start`` on."""
+        return cls(len(data), blake2b(data, digest_size=16).digest(), inode(raw), start)
 
     def is_still(self, raw: IO[bytes]) -> bool:
         """Whether ``raw`` is that log. Moves the file's position."""
-        now = Seen.of(raw, self.size, self.start)
+        raw.seek(self.start)
+        now = Seen.of(raw, b"".join(limited(raw, self.size)), self.start)
         return now.head == self.head and (self.inode is None or now.inode == self.inode)
 
 

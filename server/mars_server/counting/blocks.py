@@ -73,12 +73,6 @@ def frame(block: bytes) -> bytes:
     return Lines(bytes).feed(block)
 
 
-def blocks(chunks: Iterable[bytes], shorten: Callable[[bytes], bytes]) -> Iterator[bytes]:
-    """The whole lines of ``chunks`` in framed blocks; what follows the last LF is left out."""
-    lines = Lines(shorten)
-    return (block for chunk in chunks if (block := lines.feed(chunk)))
-
-
 def cut(chunks: Iterable[bytes], positions: Sequence[int]) -> Iterator[bytes]:
     """``chunks`` with a boundary at each of ``positions`` (sorted, in bytes from the start)."""
     marks = iter(positions)

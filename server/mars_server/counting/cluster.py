@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
 from mars_server.counting.streams import shown
-from mars_server.counting.tasks import Done, Task, ahead, died, elsewhere, perform
+from mars_server.counting.tasks import AHEAD, Done, Task, ahead, died, elsewhere, perform
 
 try:
     from distributed import Client, Future, KilledWorker
@@ -25,8 +25,6 @@ except ImportError:
 
 _CONNECT = 30
 """Seconds to reach the scheduler."""
-AHEAD = 3
-"""Tasks under way per thread of the cluster."""
 _LOOK = 5
 """Seconds without a result after which the cluster is asked whether it has a worker."""
 

@@ -14,7 +14,7 @@ from mars_server.counting.foreign.probe import LogMovedError, Probe, probe, span
 from mars_server.counting.progress import Progress
 from mars_server.counting.store_port import Advance, Checkpoints, Ledger, Sizes
 from mars_server.counting.streams import refused, shown
-from mars_server.counting.tally import UNREAD, Tally, is_part_unread, is_unread
+from mars_server.counting.tally import UNREAD, Tally, is_unread
 from mars_server.counting.tasks import Done, Driver, Piece, Span, Task, Whole
 
 
@@ -58,7 +58,8 @@ class _Job:
     def is_unread(self) -> bool:
         """Whether too much of what this pass read, or of all that was read, fits no format."""
         return self.unread > 0 and (
-            is_part_unread(self.lines, self.unread) or is_unread(*self._whole)
+            # A part of a log may be as short as a line.
+            (self.unread > UNREAD and is_unread(self.lines, self.unread)) or is_unread(*self._whole)
         )
 
     @property
@@ -86,17 +87,20 @@ _PACKED = (
 class _Pass:
     """What both kinds of pass share: problems are kept, results come back by log."""
 
-    def __init__(self, allow: AllowList, driver: Driver, progress: Progress) -> None:
+    def __init__(
+        self, allow: AllowList, driver: Driver, progress: Progress, format_name: str
+    ) -> None:
         self._allow = allow
         self._driver = driver
         self._progress = progress
+        self._format = format_name
         self.outcome = Outcome()
 
-    def look(self, paths: Iterable[str], format_name: str) -> list[Probe]:
+    def look(self, paths: Iterable[str]) -> list[Probe]:
         found = []
         for path in paths:
             try:
-                found.append(one := probe(path, format_name))
+                found.append(one := probe(path, self._format))
                 if one.packed:
                     self.outcome.notes.append(f"{shown(path)} {_PACKED}")
             except MarsError as error:
@@ -217,8 +221,8 @@ def dry_run(
     format_name: str = formats.AUTO,
 ) -> Outcome:
     """Counts whatever the logs hold; stores nothing. Raises ``StateError`` (``worker-died``)."""
-    one = _Pass(allow, driver, progress)
-    jobs = [_Job(found) for found in one.look(paths, format_name)]
+    one = _Pass(allow, driver, progress, format_name)
+    jobs = [_Job(found) for found in one.look(paths)]
     for job, task, done in one.results(jobs, _everything):
         one.counted(job, task, done.pieces)
     progress.end()
@@ -238,6 +242,7 @@ class _LedgerPass(_Pass):
         allow: AllowList,
         driver: Driver,
         progress: Progress,
+        format_name: str,
         ledger: Ledger,
         now: Callable[[], int],
         sizes: Sizes,
@@ -245,7 +250,7 @@ class _LedgerPass(_Pass):
         *,
         new: bool,
     ) -> None:
-        super().__init__(allow, driver, progress)
+        super().__init__(allow, driver, progress, format_name)
         self._boot = boot
         self._told_timeless = False
         self._unsure: list[str] = []
@@ -253,11 +258,9 @@ class _LedgerPass(_Pass):
         self._register = Register(ledger, sizes.span, new=new)
         self._marks = self._register.marks
         self._checkpoints = Checkpoints(ledger, self._register.moved, now, sizes)
-        self._format = formats.AUTO
 
-    def run(self, paths: Iterable[str], format_name: str) -> Outcome:
-        self._format = format_name
-        probes = self.look(paths, format_name)
+    def run(self, paths: Iterable[str]) -> Outcome:
+        probes = self.look(paths)
         self._register.expect(probes)
         for one_round in self._register.rounds(probes):
             jobs = [_Job(found) for found in one_round]
@@ -393,5 +396,5 @@ def count_once(
     Raises ``StateError`` where the database or the driver fails; what was stored until then is
     whole. Problems with single logs are in the outcome.
     """
-    one = _LedgerPass(allow, driver, progress, ledger, now, sizes, boot, new=new)
-    return one.run(paths, format_name)
+    one = _LedgerPass(allow, driver, progress, format_name, ledger, now, sizes, boot, new=new)
+    return one.run(paths)

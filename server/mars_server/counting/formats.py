@@ -28,9 +28,6 @@ class Found(NamedTuple):
 class Format(Protocol):
     """One way to write an access log."""
 
-    @property
-    def name(self) -> str: ...
-
     def find(self, lines: bytes) -> Found:
         """All hits among ``lines``, a framed block (``mars_server.counting.blocks.Lines``), and
         perhaps more: ``read`` decides, once for all that are equal."""
@@ -142,8 +139,6 @@ class _Combined:
     Logs are in the order of time, so nearly all hits of a block share one day. With that day
     written into the pattern a hit costs one short bytes object instead of a tuple of two.
     """
-
-    name = "combined"
 
     _REACH = 512
     """Bytes after the first ``[`` that decide: 27 + 22 + 256 + 15, rounded up."""

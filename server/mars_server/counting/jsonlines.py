@@ -69,8 +69,6 @@ _decode = msgspec.json.Decoder(_Entry).decode
 class JsonLines:
     """See ``Format``."""
 
-    name = "json"
-
     def find(self, lines: bytes) -> Found:
         each = lines.split(b"\n")
         return Found(pairs=[hit for line in each if _may_hit(line) and (hit := _hit(line))])

@@ -11,26 +11,25 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
 from pathlib import Path
 
 from mars.errors import MarsError, StateError
 from mars.wire.query import AllowList
 from mars.wire.times import DAY
 from mars_server.common.calendar import iso_week
-from mars_server.counting.foreign.identity import LEAST, Verdict
+from mars_server.counting.foreign.identity import LEAST
 from mars_server.counting.foreign.known_logs import Register
 from mars_server.counting.foreign.probe import Probe, probe
 from mars_server.counting.store_port import Ledger, Sizes
 from mars_server.counting.streams import STDIN, Stream, is_url, open_raw
 from mars_server.counting.tally import is_unread
 from mars_server.counting.tasks import perform
+from mars_server.daylog.format import day_of, iso_day
 
 _YEAR = 366 * DAY
 """Seconds."""
 _NANOSECONDS = 1_000_000_000
 """In a second."""
-_FIRST_DAY = date(1970, 1, 1).toordinal()
 
 _Mark = tuple[int, int, int, int]
 """Device, inode, size in bytes and time of the last change in nanoseconds."""
@@ -111,12 +110,11 @@ class Fate:
 
 def _day_of(seconds: int) -> str:
     """The UTC day of a Unix time."""
-    return date.fromordinal(_FIRST_DAY + seconds // DAY).isoformat()
+    return iso_day(day_of(seconds))
 
 
 def policy(open_weeks: Iterable[str], now: int, keep_days: int) -> Policy:
-    until = date.fromordinal(_FIRST_DAY + now // DAY) - timedelta(keep_days + 1)
-    return Policy(frozenset(open_weeks), until.isoformat())
+    return Policy(frozenset(open_weeks), _day_of(now - (keep_days + 1) * DAY))
 
 
 def judge(
@@ -127,9 +125,9 @@ def judge(
     ages = {one.id: one for one in known}
     looked = [_look(path) for path in paths]
     register = Register(ledger, Sizes().span)
-    register.expect([one.probe for one in looked if not isinstance(one, Fate)])
+    register.expect([one[0] for one in looked if not isinstance(one, Fate)])
     for one in looked:
-        yield one if isinstance(one, Fate) else _fate(one, register, ages, rule)
+        yield one if isinstance(one, Fate) else _fate(*one, register, ages, rule)
 
 
 def remove(fate: Fate) -> Fate:
@@ -163,14 +161,6 @@ def forgettable(
 
 
 @dataclass(frozen=True)
-class _Looked:
-    """A local log at first sight."""
-
-    probe: Probe
-    mark: _Mark
-
-
-@dataclass(frozen=True)
 class _Counted:
     """What is counted of a log."""
 
@@ -183,14 +173,15 @@ class _Counted:
     """As in ``Verdict``."""
 
 
-def _look(path: str) -> _Looked | Fate:
+def _look(path: str) -> tuple[Probe, _Mark] | Fate:
+    """A local log at first sight."""
     if path == STDIN or is_url(path):
         return Fate(path, "not a local file")
     if Path(path).is_symlink():
         return Fate(path, "a link; name the log itself")
     try:
         mark = _mark(path)  # first, so that it is not newer than what is read
-        return _Looked(probe(path), mark)
+        return probe(path), mark
     except MarsError as error:
         return Fate(path, error.message)
     except OSError as error:
@@ -203,10 +194,12 @@ def _mark(path: str) -> _Mark:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _fate(looked: _Looked, register: Register, ages: dict[int, Known], rule: Policy) -> Fate:
-    path, mark = looked.probe.path, looked.mark
+def _fate(
+    log: Probe, mark: _Mark, register: Register, ages: dict[int, Known], rule: Policy
+) -> Fate:
+    path = log.path
     try:
-        found = _counted(looked.probe, register)
+        found = _counted(log, register)
     except MarsError as error:
         return Fate(path, error.message)
     except OSError as error:
@@ -238,7 +231,8 @@ def _counted(found: Probe, register: Register) -> _Counted:
     if found.length < LEAST:
         return _Counted(None, found.length == found.size, bare=True)
     verdict, tasks = register.plan(found)
-    _unchanged(verdict)
+    if verdict.changed:
+        raise StateError("log-changed", "changed after it had been counted, so count it once more")
     ended = not tasks and found.length == found.size
     number = verdict.source.id if verdict.source else None
     return _Counted(number, ended, doubtful=verdict.doubtful)
@@ -257,12 +251,6 @@ def _archive(found: Probe, register: Register) -> _Counted:
     verdict, left = register.settle(done)
     number = verdict.source.id if verdict.source else None
     return _Counted(number, ended and not left, doubtful=verdict.doubtful)
-
-
-def _unchanged(verdict: Verdict) -> None:
-    """Raises ``StateError`` (``log-changed``)."""
-    if verdict.changed:
-        raise StateError("log-changed", "changed after it had been counted, so count it once more")
 
 
 def _last_byte(path: str) -> bytes:

@@ -64,10 +64,6 @@ class Tally:
     def rejected(self) -> int:
         return self.lines - self.hits
 
-    @property
-    def is_unread(self) -> bool:
-        return is_unread(self.lines, self.unread)
-
     def add(self, other: Tally) -> None:
         """Adds ``other``; the order in which tallies are added does not matter."""
         self.lines += other.lines
@@ -89,11 +85,6 @@ class Tally:
 def is_unread(lines: int, unread: int) -> bool:
     """Whether so many of a log's lines fit no format that it must not go as one that was read."""
     return unread > max(lines / 20, min(lines / 2, UNREAD))
-
-
-def is_part_unread(lines: int, unread: int) -> bool:
-    """The same of a part of a log, which may be as short as a line."""
-    return unread > UNREAD and is_unread(lines, unread)
 
 
 def tally(block: bytes, rules: Rules) -> Tally:

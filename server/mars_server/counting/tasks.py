@@ -16,7 +16,7 @@ from mars.wire.query import AllowList
 from mars_server.counting import formats
 from mars_server.counting.blocks import Lines, Watch, cut
 from mars_server.counting.foreign.identity import WINDOW, Beginning, beginning, tail
-from mars_server.counting.foreign.same_file import Seen, limited, stamp
+from mars_server.counting.foreign.same_file import Seen, limited, read, stamp
 from mars_server.counting.streams import STDIN, Stream, open_raw, refused
 from mars_server.counting.tally import Counting, Rules, Tally
 from mars_server.daylog.format import declared
@@ -95,7 +95,7 @@ def _span(task: Span, allow: AllowList) -> Done:
             return Done()
         before = min(task.start, WINDOW)
         raw.seek(task.start - before)
-        watch = Watch(b"".join(limited(raw, before)))
+        watch = Watch(read(raw, before))
         for chunk in limited(raw, size):
             watch.see(chunk)
             counting.add(lines.feed(chunk))
@@ -141,7 +141,7 @@ def _taken(counting: Counting, lines: Lines) -> Tally:
 
 
 AHEAD = 3
-"""Tasks under way per job: one runs, the others wait for it."""
+"""Tasks under way per process or thread: one runs, the others wait for it."""
 
 
 class Driver(Protocol):

@@ -58,7 +58,8 @@ class DayLog:
         self._current: Generation | None = None
         self._waiting: list[Generation] = []
         self._ready: dict[Hashable, bytes] = {}
-        self._healthy = True
+        self.healthy = True
+        """Whether the disk took the last line."""
         self._look_for_leftovers = True
         self._left_over = False
         self._declared: frozenset[str] = frozenset()
@@ -71,10 +72,6 @@ class DayLog:
         self.written = 0
         self.lost = 0
         """Answers of this process that the log does not hold."""
-
-    @property
-    def healthy(self) -> bool:
-        return self._healthy
 
     def open(self, leftovers: bool = True) -> None:
         """Starts a generation; ``leftovers`` of a crash are closed at the next ``finish``.
@@ -173,8 +170,8 @@ class DayLog:
             then = _UNCOUNTED if self._current is None else _COUNTED_LATER
             self._sick(f"the log folder is gone or cannot be written; {then}", error)
             return
-        if not self._healthy and self._probe():
-            self._healthy = self._look_for_leftovers = True
+        if not self.healthy and self._probe():
+            self.healthy = self._look_for_leftovers = True
             self._own_up()
             self._tell(f"the access log can be written again; {self.lost} answer(s) are missing")
 
@@ -255,8 +252,8 @@ class DayLog:
         generation.abandon()
 
     def _sick(self, what: str, error: OSError) -> None:
-        if self._healthy:
-            self._healthy = False
+        if self.healthy:
+            self.healthy = False
             self._tell(f"{what}: {self._because(error)}")
 
     def _because(self, error: OSError) -> str:

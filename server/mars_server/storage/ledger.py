@@ -17,7 +17,6 @@ from mars_server.common.calendar import iso_week
 from mars_server.counting.foreign.identity import Source
 from mars_server.counting.store_port import Advance
 from mars_server.counting.tally import LEVEL, Cell, Tally
-from mars_server.daylog.format import Gap
 from mars_server.storage.marks_key import marks_key
 from mars_server.storage.schema import archives, counts, gaps, meta, pairs, sources, weeks
 
@@ -195,24 +194,16 @@ def _advance(connection: Connection, step: Advance, now: int) -> int:
         assert key is not None
         number = int(key[0])
         if step.gap is not None:
-            _remember_gap(connection, step.gap)
+            gap = _insert(connection, gaps).values(day=step.gap.day, lost=step.gap.lost)
+            total = {"lost": gaps.c.lost + gap.excluded.lost}
+            connection.execute(gap.on_conflict_do_update(index_elements=["day"], set_=total))
     else:
         number = step.source
         _move(connection, step, days, known)
     if step.fingerprint is not None:
-        _remember_archive(connection, step.fingerprint, number)
+        archive = _insert(connection, archives).values(fingerprint=step.fingerprint, source=number)
+        connection.execute(archive.on_conflict_do_nothing())
     return number
-
-
-def _remember_gap(connection: Connection, gap: Gap) -> None:
-    new = _insert(connection, gaps).values(day=gap.day, lost=gap.lost)
-    total = {"lost": gaps.c.lost + new.excluded.lost}
-    connection.execute(new.on_conflict_do_update(index_elements=["day"], set_=total))
-
-
-def _remember_archive(connection: Connection, fingerprint: str, source: int) -> None:
-    new = _insert(connection, archives).values(fingerprint=fingerprint, source=source)
-    connection.execute(new.on_conflict_do_nothing())
 
 
 def _move(

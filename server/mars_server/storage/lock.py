@@ -57,11 +57,8 @@ def _lock_file(database: Path) -> int:
 
 
 def database_file(engine: Engine) -> str:
-    """The file itself, by whichever name or link it was given; ``open_database`` takes no database
-    in memory."""
-    with engine.connect() as connection:
-        name: str = connection.exec_driver_sql("PRAGMA database_list").all()[0][2]
-    return os.path.realpath(name)
+    """The file itself, by whichever name or link it was given."""
+    return os.path.realpath(engine.url.database or "")
 
 
 def _flock(handle: int) -> bool:

@@ -6,6 +6,7 @@ import gzip
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from mars.factory import system_clock
 from mars_server.counting.count_pass import Outcome, count_once
@@ -14,6 +15,7 @@ from mars_server.counting.foreign.same_file import birth, inode
 from mars_server.counting.progress import Progress
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger
+from mars_server.storage.schema import sources
 from tests.server.counting.commands import product, run, run_json
 from tests.server.counting.examples import ALLOW, line
 
@@ -145,6 +147,18 @@ def test_where_a_power_cut_may_have_taken_equal_lines_it_is_said(tmp_path: Path)
         with log.open("ab") as file:
             file.write(DATED)
         assert counted_in(boot, url, log, other).notes == []
+
+
+def test_the_command_knows_that_the_computer_was_started_since(tmp_path: Path) -> None:
+    url, log = f"sqlite:///{tmp_path}/c.db", tmp_path / "a.log"
+    log.write_bytes(DATED * 5)
+    told = ("count", log, "--product", product(tmp_path), "--db", url)
+    assert b"power cut came" not in run(*told).stderr
+    assert run(*told).stderr == b""
+    with open_database(url).begin() as connection:
+        connection.execute(update(sources).values(boot="another"))
+    assert b"power cut came" in run(*told).stderr
+    assert run(*told).stderr == b""
 
 
 def dated(query: str) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mars_server.counting.blocks import LINE_BOUND, blocks
+from mars_server.counting.blocks import LINE_BOUND, Lines
 from mars_server.counting.formats import COMBINED, detect, named
 from mars_server.counting.tally import GROUPS_BOUND, Counting, Rules, Tally, merge, tally
 from tests.server.counting import reference
@@ -86,7 +86,8 @@ def test_the_sum_over_any_cuts_is_the_same(seed: int, cuts: list[int]) -> None:
     data = shuffled(seed, 100)
     marks = [0, *sorted(cuts), len(data)]
     chunks = [data[a:b] for a, b in itertools.pairwise(marks)]
-    parts = [tally(one[1:], RULES) for one in blocks(chunks, named(COMBINED).shorten)]
+    lines = Lines(named(COMBINED).shorten)
+    parts = [tally(block[1:], RULES) for block in map(lines.feed, chunks) if block]
     assert_equal(merge(parts), reference.count(data, ALLOWED))
     assert_equal(merge(reversed(parts)), reference.count(data, ALLOWED))
 
@@ -110,7 +111,7 @@ def test_lines_of_three_megabytes_count_as_short_ones_do(long: bytes, size: int)
     data = line() + long + line(b"?v=0.5.1") + UNENDED
     chunks = (data[at : at + size] for at in range(0, len(data), size))
     counting = Counting(RULES)
-    for block in blocks(chunks, named(COMBINED).shorten):
+    for block in map(Lines(named(COMBINED).shorten).feed, chunks):
         assert len(block) <= LINE_BOUND + 2 * size
         counting.add(block)
     assert_equal(counting.take(), reference.count(data, ALLOWED))

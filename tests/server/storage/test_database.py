@@ -8,12 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import inspect, text
 
 import mars_server.storage
 from mars.errors import ConfigError, StateError
@@ -21,6 +19,7 @@ from mars_server.storage import open_database
 from mars_server.storage.database import newest
 from mars_server.storage.schema import metadata
 from tests.server.postgres import missing, postgres
+from tests.server.storage.test_told import at_version
 
 
 def test_a_new_database_has_the_tables_of_the_schema(database_url: str) -> None:
@@ -60,11 +59,7 @@ REVISIONS = [f"{number:04}" for number in range(3, int(newest()))]
 @pytest.mark.parametrize("revision", REVISIONS)
 def test_every_older_database_opens_with_the_present_tables(revision: str, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/c.db"
-    config = Config()
-    config.set_main_option("script_location", "mars_server:storage/migrations")
-    with create_engine(url).begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+    at_version(url, revision)
     with open_database(url).connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_name": _in_schema})
         assert compare_metadata(context, metadata) == []

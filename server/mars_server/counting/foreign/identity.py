@@ -131,11 +131,6 @@ def tail(data: bytes) -> str:
     return digest(data[data.find(b"\n") + 1 :] if len(data) >= WINDOW else data)
 
 
-def is_timeless(head: bytes) -> bool:
-    """Whether no line of ``head`` holds a time of day other than midnight."""
-    return not has_time(head)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
     """What the first lines of a log tell of it. No byte of them is kept."""
@@ -153,7 +148,7 @@ def beginning(head: bytes) -> Beginning:
     return Beginning(
         own=own_id(head),
         ladder=ladder(head),
-        timeless=is_timeless(head),
+        timeless=not has_time(head),
         gap=gap(head),
         releases=declared(head),
     )

@@ -13,7 +13,7 @@ from mars.errors import StateError
 from mars_server.counting import formats
 from mars_server.counting.blocks import NUL
 from mars_server.counting.foreign.identity import HEAD, WINDOW, Beginning, Face, beginning, tail
-from mars_server.counting.foreign.same_file import Seen, inode, stamp
+from mars_server.counting.foreign.same_file import Seen, inode, read, stamp
 from mars_server.counting.streams import PACKED, STDIN, Stream, compression, open_raw, shown
 from mars_server.counting.tasks import Span
 
@@ -78,7 +78,7 @@ class Probe(Beginning):
                 raise LogMovedError(self.path)
             start = max(0, position - WINDOW)
             raw.seek(start)
-            return tail(_read(raw, position - start))
+            return tail(read(raw, position - start))
 
 
 def probe(path: str, format_name: str = formats.AUTO) -> Probe:
@@ -99,7 +99,7 @@ def probe(path: str, format_name: str = formats.AUTO) -> Probe:
             packed = compression(raw.read(8)) in PACKED
             start = _first(raw, length)
             raw.seek(start)
-            head = _read(raw, min(HEAD, length - start))
+            head = read(raw, min(HEAD, length - start))
             found = replace(found, length=length, packed=packed, seen=Seen.of(raw, head, start))
     if format_name == formats.AUTO:
         found = replace(found, format=formats.detect(head))
@@ -143,18 +143,11 @@ def _end_of_lines(raw: IO[bytes], size: int) -> int:
     while end > 0:
         start = max(0, end - WINDOW)
         raw.seek(start)
-        found = _read(raw, end - start).rfind(b"\n")
+        found = read(raw, end - start).rfind(b"\n")
         if found >= 0:
             return start + found + 1
         end = start
     return 0
-
-
-def _read(raw: IO[bytes], size: int) -> bytes:
-    data = b""
-    while len(data) < size and (more := raw.read(size - len(data))):
-        data += more
-    return data
 
 
 def spans(
@@ -184,7 +177,7 @@ def written_on(found: Probe, position: int) -> int:
         return length
     with open_raw(found.path) as raw:
         raw.seek(max(0, position - 2))
-        return position if _read(raw, 2) == NUL * 2 else _after_lf(raw, position, length)
+        return position if read(raw, 2) == NUL * 2 else _after_lf(raw, position, length)
 
 
 def _after_lf(raw: IO[bytes], position: int, length: int) -> int:

@@ -92,7 +92,7 @@ class Seen:
     def is_still(self, raw: IO[bytes]) -> bool:
         """Whether ``raw`` is that log. Moves the file's position."""
         raw.seek(self.start)
-        now = Seen.of(raw, b"".join(limited(raw, self.size)), self.start)
+        now = Seen.of(raw, read(raw, self.size), self.start)
         return now.head == self.head and (self.inode is None or now.inode == self.inode)
 
 
@@ -117,6 +117,11 @@ def _status(raw: IO[bytes]) -> os.stat_result | None:
     except (io.UnsupportedOperation, AttributeError):  # not of this machine
         return None
     return status if stat.S_ISREG(status.st_mode) else None
+
+
+def read(raw: IO[bytes], size: int) -> bytes:
+    """Up to ``size`` bytes of ``raw``, as many as there are."""
+    return b"".join(limited(raw, size))
 
 
 def limited(raw: IO[bytes], size: int) -> Iterator[bytes]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, Row, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
 
 from mars.errors import StateError
 from mars.wire.times import DAY
@@ -52,8 +53,10 @@ class Ledger:
                     )
 
     def sources(self) -> list[Source]:
+        wanted = select(*(sources.c[one.name] for one in fields(Source)))
         with self._engine.connect() as connection:
-            known = [_source(row) for row in connection.execute(select(sources))]
+            rows = connection.execute(wanted).mappings()
+            known = [Source(**{**row, "ladder": _rungs(row["ladder"])}) for row in rows]
         self._positions = {one.id: one.position for one in known}
         return known
 
@@ -238,18 +241,5 @@ def _counted_elsewhere() -> StateError:
     )
 
 
-def _source(row: Row[tuple[object, ...]]) -> Source:
-    rungs = str(row.ladder)
-    return Source(
-        id=row.id,
-        own=row.own,
-        ladder=tuple(rungs[at : at + _DIGITS] for at in range(0, len(rungs), _DIGITS)),
-        position=row.position,
-        tail=row.tail,
-        inode=row.inode,
-        timeless=row.timeless,
-        format=row.format,
-        lines=row.lines,
-        unread=row.unread,
-        boot=row.boot,
-    )
+def _rungs(ladder: str) -> tuple[str, ...]:
+    return tuple(ladder[at : at + _DIGITS] for at in range(0, len(ladder), _DIGITS))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import os
 import stat
-import sys
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from mars_server.counting.streams import CHUNK
 
@@ -21,41 +20,24 @@ _EMPTY_PATH = 0x1000
 """``AT_EMPTY_PATH``: the descriptor itself (fcntl.h)."""
 _BTIME = 0x800
 """``STATX_BTIME`` (linux/stat.h)."""
-_SIZE, _MASK, _SECONDS, _NANOSECONDS = 256, 0, 80, 88
-"""Bytes of ``struct statx``, and where in it these members lie, on every architecture."""
+_SIZE, _MASK, _TIME = 256, 0, 80
+"""Bytes of ``struct statx``, and where in it mask and time stand, on every architecture."""
 
 
 def birth(handle: int) -> int | None:
     """Nanoseconds since 1970, or None where system or file system do not know it."""
-    statx = _statx()
-    if statx is None:
-        return None
-    buffer = bytearray(_SIZE)
-    if statx(handle, b"", _EMPTY_PATH, _BTIME, _view(buffer)) != 0:
-        return None
-    if not _number(buffer, _MASK, 4) & _BTIME:
-        return None
-    return _number(buffer, _SECONDS, 8) * 1_000_000_000 + _number(buffer, _NANOSECONDS, 4)
-
-
-@cache
-def _statx() -> Any:
     try:
         import ctypes
 
-        return ctypes.CDLL(None).statx
+        statx = ctypes.CDLL(None).statx
     except (ImportError, OSError, AttributeError, MemoryError):  # no libffi, another system
         return None
-
-
-def _view(buffer: bytearray) -> Any:
-    import ctypes
-
-    return (ctypes.c_char * _SIZE).from_buffer(buffer)
-
-
-def _number(buffer: bytearray, at: int, size: int) -> int:
-    return int.from_bytes(buffer[at : at + size], sys.byteorder)
+    buffer = ctypes.create_string_buffer(_SIZE)
+    if statx(handle, b"", _EMPTY_PATH, _BTIME, buffer) != 0:
+        return None
+    (mask,) = struct.unpack_from("=I", buffer, _MASK)
+    seconds, nanoseconds = struct.unpack_from("=qI", buffer, _TIME)
+    return int(seconds * 1_000_000_000 + nanoseconds) if mask & _BTIME else None
 
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

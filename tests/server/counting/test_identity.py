@@ -136,7 +136,7 @@ def test_a_changed_log_of_our_own_is_refused() -> None:
     ],
 )
 def test_timeless_means_no_time_of_day(head: bytes, timeless: bool) -> None:
-    assert has_time(head) is timeless
+    assert has_time(head) is not timeless
 
 
 def test_short_logs_that_begin_with_the_same_line_are_told_apart() -> None:

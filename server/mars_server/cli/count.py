@@ -16,7 +16,7 @@ from mars.wire.query import AllowList
 from mars.wire.times import DAY
 from mars_server.common.config import load_product
 from mars_server.counting import formats
-from mars_server.counting.count_pass import Outcome, count_once
+from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.count_pass import dry_run as dry
 from mars_server.counting.executors import driver
 from mars_server.counting.follow import follow as follow_logs
@@ -135,7 +135,7 @@ class _Store:
         self._new = new
         self._ledger.bind(product.product, product.channel)
 
-    def count(self, paths: list[str]) -> Outcome:
+    def count(self, paths: list[str]) -> Counted:
         from mars_server.storage.ledger import note_run
         from mars_server.storage.lock import counting_lock
 
@@ -173,13 +173,13 @@ def _say_waiting() -> None:
     _say("Another counter is using this database; waiting for it.")
 
 
-def _say_new(outcome: Outcome, as_json: bool) -> None:
+def _say_new(outcome: Counted, as_json: bool) -> None:
     if outcome.tally.lines or outcome.problems or outcome.notes:
         report(outcome, as_json=as_json)
         sys.stdout.flush()
 
 
-def report(outcome: Outcome, *, as_json: bool) -> int:
+def report(outcome: Counted, *, as_json: bool) -> int:
     """Prints it; 1 where a log could not be counted."""
     for note in outcome.notes:
         _say(note)

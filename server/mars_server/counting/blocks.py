@@ -68,11 +68,6 @@ def _begins_archive(block: bytes) -> bool:
     return (b"\x8b" in block or b"\xfd" in block) and _ARCHIVE.search(block) is not None
 
 
-def frame(block: bytes) -> bytes:
-    """The whole lines of ``block``, framed; empty when it has no LF."""
-    return Lines(bytes).feed(block)
-
-
 def cut(chunks: Iterable[bytes], positions: Sequence[int]) -> Iterator[bytes]:
     """``chunks`` with a boundary at each of ``positions`` (sorted, in bytes from the start)."""
     marks = iter(positions)

@@ -19,7 +19,7 @@ from mars_server.counting.tasks import Done, Driver, Piece, Span, Task, Whole
 
 
 @dataclass
-class Outcome:
+class Counted:
     """What one pass did."""
 
     tally: Tally = field(default_factory=Tally)
@@ -94,7 +94,7 @@ class _Pass:
         self._driver = driver
         self._progress = progress
         self._format = format_name
-        self.outcome = Outcome()
+        self.outcome = Counted()
 
     def look(self, paths: Iterable[str]) -> list[Probe]:
         found = []
@@ -219,7 +219,7 @@ def dry_run(
     driver: Driver,
     progress: Progress,
     format_name: str = formats.AUTO,
-) -> Outcome:
+) -> Counted:
     """Counts whatever the logs hold; stores nothing. Raises ``StateError`` (``worker-died``)."""
     one = _Pass(allow, driver, progress, format_name)
     jobs = [_Job(found) for found in one.look(paths)]
@@ -259,7 +259,7 @@ class _LedgerPass(_Pass):
         self._marks = self._register.marks
         self._checkpoints = Checkpoints(ledger, self._register.moved, now, sizes)
 
-    def run(self, paths: Iterable[str]) -> Outcome:
+    def run(self, paths: Iterable[str]) -> Counted:
         probes = self.look(paths)
         self._register.expect(probes)
         for one_round in self._register.rounds(probes):
@@ -387,7 +387,7 @@ def count_once(
     boot: str | None = None,
     *,
     new: bool = False,
-) -> Outcome:
+) -> Counted:
     """Counts each line of the logs that was not counted before. The caller holds the lock.
 
     ``boot`` tells this start of the computer from others: a power cut lies between two of them.

@@ -16,7 +16,7 @@ from mars.wire.query import NONE, AllowList
 from mars.wire.variables import NAMES
 from mars_server.common.calendar import iso_day
 from mars_server.counting import formats
-from mars_server.counting.blocks import frame
+from mars_server.counting.blocks import Lines
 
 LEVEL = "level"
 _PLAIN = "plain"
@@ -37,14 +37,6 @@ Cell = tuple[str, str, str]
 """ISO day, variable, value; in ``Tally.pairs`` ISO day, version, platform."""
 Row = tuple[str, ...]
 """ISO day, and the value of each of ``COUNTED``. Never leaves this module."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What decides whether a line is a hit and which values may be counted."""
-
-    allow: AllowList
-    format: str = formats.COMBINED
 
 
 @dataclass
@@ -87,10 +79,10 @@ def is_unread(lines: int, unread: int) -> bool:
     return unread > max(lines / 20, min(lines / 2, UNREAD))
 
 
-def tally(block: bytes, rules: Rules) -> Tally:
+def tally(block: bytes, allow: AllowList, format_name: str = formats.COMBINED) -> Tally:
     """Counts the complete lines of ``block``; bytes after its last LF are in nothing."""
-    counting = Counting(rules)
-    counting.add(frame(block))
+    counting = Counting(allow, format_name)
+    counting.feed(block)
     return counting.take()
 
 
@@ -108,14 +100,20 @@ def _count_lf(data: bytes) -> int:
 
 
 class Counting:
-    """A running tally over many framed blocks: groups first, folds late."""
+    """A running tally over the pieces of a log, or over framed blocks: groups first, folds late."""
 
-    def __init__(self, rules: Rules) -> None:
-        self._allow = rules.allow
-        self._format = formats.named(rules.format)
+    def __init__(self, allow: AllowList, format_name: str = formats.COMBINED) -> None:
+        """``allow`` says which values may be counted."""
+        self._allow = allow
+        self._format = formats.named(format_name)
+        self._lines = Lines(self._format.shorten)
         self._hits: defaultdict[bytes, Counter[bytes]] = defaultdict(Counter)
         self._mixed: Counter[tuple[bytes, bytes]] = Counter()
         self._tally = Tally()
+
+    def feed(self, chunk: bytes) -> None:
+        """Counts the lines that ``chunk`` completes."""
+        self.add(self._lines.feed(chunk))
 
     def add(self, lines: bytes) -> None:
         """Counts ``lines``, a framed block or nothing."""
@@ -139,6 +137,8 @@ class Counting:
         """What was counted since the last ``take``; starts anew."""
         self._fold()
         taken, self._tally = self._tally, Tally()
+        if self._lines.archive:
+            taken.packed, taken.unread = True, max(taken.unread, 1)
         return taken
 
     def _fold(self) -> None:

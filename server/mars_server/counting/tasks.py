@@ -14,11 +14,11 @@ from typing import Protocol
 from mars.errors import MarsError, StateError
 from mars.wire.query import AllowList
 from mars_server.counting import formats
-from mars_server.counting.blocks import Lines, Watch, cut
+from mars_server.counting.blocks import Watch, cut
 from mars_server.counting.foreign.identity import WINDOW, Beginning, beginning, tail
 from mars_server.counting.foreign.same_file import Seen, limited, read, stamp
 from mars_server.counting.streams import STDIN, Stream, open_raw, refused
-from mars_server.counting.tally import Counting, Rules, Tally
+from mars_server.counting.tally import Counting, Tally
 from mars_server.daylog.format import declared
 
 
@@ -86,9 +86,7 @@ def perform(task: Task, allow: AllowList) -> Done:
 
 
 def _span(task: Span, allow: AllowList) -> Done:
-    rules = Rules(allow.also(task.releases), task.format)
-    counting = Counting(rules)
-    lines = Lines(formats.named(rules.format).shorten)
+    counting = Counting(allow.also(task.releases), task.format)
     size = task.end - task.start
     with open_raw(task.path) as raw:
         if not task.seen.is_still(raw):
@@ -98,11 +96,11 @@ def _span(task: Span, allow: AllowList) -> Done:
         watch = Watch(read(raw, before))
         for chunk in limited(raw, size):
             watch.see(chunk)
-            counting.add(lines.feed(chunk))
+            counting.feed(chunk)
         # Rotated by copytruncate meanwhile, it may hold new lines in the place of the old ones.
         if watch.whole != size or not task.seen.is_still(raw):
             return Done()
-    return Done(pieces=(Piece(task.end, tail(watch.tail), _taken(counting, lines)),))
+    return Done(pieces=(Piece(task.end, tail(watch.tail), counting.take()),))
 
 
 def _whole(task: Whole, allow: AllowList) -> Done:
@@ -112,32 +110,23 @@ def _whole(task: Whole, allow: AllowList) -> Done:
         if task.format == formats.AUTO:
             task = replace(task, format=formats.detect(stream.head()))
         watch = Watch()
-        rules = Rules(allow.also(declared(stream.head())), task.format)
-        pieces = tuple(_pieces(task, stream, watch, rules))
+        counting = Counting(allow.also(declared(stream.head())), task.format)
+        pieces = tuple(_pieces(task, stream, watch, counting))
     found = beginning(watch.head)
     return Done(pieces=pieces, cut_short=stream.cut_short, **vars(found))
 
 
-def _pieces(task: Whole, stream: Stream, watch: Watch, rules: Rules) -> Iterator[Piece]:
-    counting = Counting(rules)
-    lines = Lines(formats.named(rules.format).shorten)
+def _pieces(task: Whole, stream: Stream, watch: Watch, counting: Counting) -> Iterator[Piece]:
     marks = frozenset(task.cuts)
     end = 0
     for chunk in cut(stream.chunks(), task.cuts):
         watch.see(chunk)
-        counting.add(lines.feed(chunk))
+        counting.feed(chunk)
         if watch.seen in marks and watch.whole == watch.seen:
             end = watch.whole
-            yield Piece(end, tail(watch.tail), _taken(counting, lines))
+            yield Piece(end, tail(watch.tail), counting.take())
     if watch.whole > end:
-        yield Piece(watch.whole, tail(watch.tail), _taken(counting, lines))
-
-
-def _taken(counting: Counting, lines: Lines) -> Tally:
-    tally = counting.take()
-    if lines.archive:
-        tally.packed, tally.unread = True, max(tally.unread, 1)
-    return tally
+        yield Piece(watch.whole, tail(watch.tail), counting.take())
 
 
 AHEAD = 3

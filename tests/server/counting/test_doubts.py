@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from mars.factory import system_clock
-from mars_server.counting.count_pass import Outcome, count_once
+from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.executors import Here
 from mars_server.counting.foreign.same_file import birth, inode
 from mars_server.counting.progress import Progress
@@ -126,7 +126,7 @@ def test_nuls_after_a_member_of_gzip_are_no_damage(tmp_path: Path) -> None:
     assert b"damaged" in run("count", log, *told, code=1).stderr
 
 
-def counted_in(boot: str, url: str, *logs: Path) -> Outcome:
+def counted_in(boot: str, url: str, *logs: Path) -> Counted:
     clock, paths = system_clock(), [str(log) for log in logs]
     ledger = Ledger(open_database(url))
     progress = Progress(clock, None)

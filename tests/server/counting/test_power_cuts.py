@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from mars_server.counting.count_pass import Outcome
+from mars_server.counting.count_pass import Counted
 from mars_server.counting.tally import Cell
 from mars_server.storage.ledger import Ledger
 from tests.server.counting.test_rotation import QUERIES, Dying, Rotation, stored
@@ -135,7 +135,7 @@ class PowerCuts(Rotation):
     def forget(self, data: st.DataObject) -> None:
         self.remove(data)
 
-    def run(self, ledger: Ledger | Dying) -> Outcome | None:
+    def run(self, ledger: Ledger | Dying) -> Counted | None:
         outcome = super().run(ledger)
         self.sure = outcome is not None
         self.restarted = self.boots != self.counted_in
@@ -156,7 +156,7 @@ class PowerCuts(Rotation):
         cells, cross = (written - left for written, left in both)
         return cells, cross
 
-    def check(self, outcome: Outcome) -> None:
+    def check(self, outcome: Counted) -> None:
         lacks = [t - Counter(s) for t, s in zip(self.truth(), stored(self.engine), strict=True)]
         doubts = [note for note in outcome.notes if "begins as" in note or "power cut came" in note]
         loud = [*outcome.problems, *doubts]

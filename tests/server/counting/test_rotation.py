@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 from sqlalchemy import Engine, select
 
 from mars.factory import system_clock
-from mars_server.counting.count_pass import Outcome, count_once
+from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.executors import Here
 from mars_server.counting.foreign.identity import Source
 from mars_server.counting.inputs import expand
@@ -220,7 +220,7 @@ class Rotation(RuleBasedStateMachine):
         self.counted = True
         self.check(outcome)
 
-    def run(self, ledger: Ledger | Dying) -> Outcome | None:
+    def run(self, ledger: Ledger | Dying) -> Counted | None:
         """None: the counter died."""
         clock = system_clock()
         names = expand([str(self.logs)])
@@ -242,7 +242,7 @@ class Rotation(RuleBasedStateMachine):
             cross.update(found.pairs)
         return cells, cross
 
-    def check(self, outcome: Outcome) -> None:
+    def check(self, outcome: Counted) -> None:
         assert outcome.problems == []
         assert stored(self.engine) == self.truth()
 

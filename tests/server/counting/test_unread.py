@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mars_server.counting.formats import AUTO, COMBINED, JSON
-from mars_server.counting.tally import Rules, is_unread, tally
+from mars_server.counting.tally import is_unread, tally
 from tests.server.counting.commands import MADE, product, run, run_json
 from tests.server.counting.examples import ALLOW, line
 from tests.server.counting.test_scrub import OLD, day, publish
@@ -163,7 +163,7 @@ def test_answers_that_nearly_are_hits_are_told_and_stay(form: bytes, tmp_path: P
     ],
 )
 def test_other_answers_in_a_known_format_were_read(answer: bytes) -> None:
-    assert tally((answer + b"\n") * 40, Rules(ALLOW)).unread == 0
+    assert tally((answer + b"\n") * 40, ALLOW).unread == 0
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_other_answers_in_a_known_format_were_read(answer: bytes) -> None:
 )
 def test_other_answers_in_json_were_read(members: bytes) -> None:
     answer = b'{"ts":1763373600.5,' + members + b"}\n"
-    assert tally(answer * 40, Rules(ALLOW, JSON)).unread == 0
+    assert tally(answer * 40, ALLOW, JSON).unread == 0
 
 
 @pytest.mark.parametrize("at", [0, 300, 1000])
@@ -225,8 +225,8 @@ def test_a_log_that_was_read_in_the_wrong_format_says_how_to_count_it(tmp_path: 
 
 def test_lines_of_whatever_length_are_judged() -> None:
     long = b"x" * 10_000 + b"\n"
-    assert tally(long * 3, Rules(ALLOW)).unread == 3
-    assert tally(line(before=b"x" * 10_000) * 3, Rules(ALLOW)).unread == 0
+    assert tally(long * 3, ALLOW).unread == 3
+    assert tally(line(before=b"x" * 10_000) * 3, ALLOW).unread == 0
 
 
 @pytest.mark.parametrize("form", ["gz", "zst", "xz", "bz2"])

@@ -241,8 +241,8 @@ def power() -> list[str]:
     seen = PowerCuts.seen
     print(
         f"{ROTATIONS:,} histories of rotation with {seen['cuts']:,} power cuts on SQLite: "
-        f"{seen['exact']:,} counts exact, {seen['told']} short and said so, {seen['silent']} short "
-        "in silence (of logs whose lines hold no time of day), nothing twice"
+        f"{seen['exact']:,} counts exact ({seen['doubted']} of them with a warning), "
+        f"{seen['told']} short and said so, 0 short in silence, nothing twice"
     )
     return []
 

@@ -16,11 +16,12 @@ from mars.wire.query import AllowList
 from mars.wire.times import DAY
 from mars_server.common.config import load_product
 from mars_server.counting import formats
-from mars_server.counting.count_pass import Outcome, count_once
+from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.count_pass import dry_run as dry
 from mars_server.counting.executors import driver
 from mars_server.counting.follow import follow as follow_logs
 from mars_server.counting.follow import until_signal
+from mars_server.counting.foreign.same_file import this_boot
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
 from mars_server.counting.streams import STDIN, is_url
@@ -103,7 +104,8 @@ def count(
                 )
             return 0
         missing: list[MarsError] = []
-        paths = expand(logs, missing.append)
+        notes: list[str] = []
+        paths = expand(logs, missing.append, notes.append)
         if missing and not paths:
             _say_problems((error.reason, error.message) for error in missing[1:])
             raise missing[0]
@@ -111,6 +113,7 @@ def count(
             found = store.count(paths)
         else:
             found = dry(paths, AllowList.of(product), chosen, _progress(), format_name)
+        found.notes[:0] = notes
         found.problems[:0] = [(error.reason, error.message) for error in missing]
         return report(found, as_json=as_json)
 
@@ -124,7 +127,7 @@ class _Store:
         from mars_server.storage import open_database
         from mars_server.storage.ledger import Ledger
 
-        self._engine = open_database(url)
+        self._engine = open_database(url, made=_say_made)
         self._ledger = Ledger(self._engine)
         self._allow = AllowList.of(product)
         self._driver = chosen
@@ -132,7 +135,7 @@ class _Store:
         self._new = new
         self._ledger.bind(product.product, product.channel)
 
-    def count(self, paths: list[str]) -> Outcome:
+    def count(self, paths: list[str]) -> Counted:
         from mars_server.storage.ledger import note_run
         from mars_server.storage.lock import counting_lock
 
@@ -146,6 +149,7 @@ class _Store:
                 self._ledger,
                 now,
                 self._format,
+                boot=this_boot(),
                 new=self._new,
             )
             note_run(self._engine, "count", now())
@@ -160,17 +164,22 @@ def _say(sentence: str) -> None:
     click.echo(safe(sentence), err=True)
 
 
+def _say_made(where: str) -> None:
+    """Where a name was mistyped all would count once more."""
+    _say(f"Made a new database, {where}, which knows no log yet.")
+
+
 def _say_waiting() -> None:
     _say("Another counter is using this database; waiting for it.")
 
 
-def _say_new(outcome: Outcome, as_json: bool) -> None:
+def _say_new(outcome: Counted, as_json: bool) -> None:
     if outcome.tally.lines or outcome.problems or outcome.notes:
         report(outcome, as_json=as_json)
         sys.stdout.flush()
 
 
-def report(outcome: Outcome, *, as_json: bool) -> int:
+def report(outcome: Counted, *, as_json: bool) -> int:
     """Prints it; 1 where a log could not be counted."""
     for note in outcome.notes:
         _say(note)

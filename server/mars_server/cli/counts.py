@@ -43,7 +43,7 @@ def show(url: str, as_json: bool) -> None:
     if as_json:
         emit_json(_document(engine))
         return
-    total = reading.overview(engine)
+    total = reading.totals(engine)
     click.echo(f"{total.product or 'no product yet'} ({total.channel or 'no channel'})")
     click.echo(
         f"{total.logs} logs, {total.lines} lines = {total.hits} hits + {total.rejected} rejected"
@@ -57,7 +57,7 @@ def show(url: str, as_json: bool) -> None:
 
 
 def _document(engine: Engine) -> dict[str, object]:
-    total = reading.overview(engine)
+    total = reading.totals(engine)
     days: dict[str, dict[str, dict[str, int]]] = {}
     for day, variable, value, n in reading.cells(engine):
         days.setdefault(day, {}).setdefault(variable, {})[value] = n

@@ -13,7 +13,7 @@ from mars.console import emit_json, json_option, safe
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
 from mars_server.common.config import Config, load_config, load_product
-from mars_server.storage.overview import Overview
+from mars_server.storage.reading import Overview
 
 _config = click.option(
     "--config", "file", type=click.Path(path_type=Path, readable=False), help="A server.toml."
@@ -43,7 +43,7 @@ def _allow_list(product: str) -> AllowList | None:
 def _overview(url: str) -> Overview | None:
     """None where nothing was counted yet: to look at a database must not make one."""
     from mars_server.storage.database import open_database
-    from mars_server.storage.overview import overview
+    from mars_server.storage.reading import overview
 
     if not url:
         return None

@@ -68,7 +68,7 @@ def scrub(
     with counting_lock(engine):
         logs_known = known(engine)
         rule = policy(open_weeks(engine), system_clock().now(), keep_days)
-        judged = judge(expand(logs, problems.append), Ledger(engine), logs_known, rule)
+        judged = judge(expand(logs, problems.append, _say), Ledger(engine), logs_known, rule)
         fates = list(judged) if dry_run else [remove(fate) for fate in judged]
         unknown = [fate for fate in fates if fate.unknown]
         gone: set[int] = set()
@@ -82,6 +82,10 @@ def scrub(
     if forget_missing:
         _say_unknown(unknown, problems)
     return _report(fates, len(gone), dry_run=dry_run, as_json=as_json) or int(bool(problems))
+
+
+def _say(sentence: str) -> None:
+    click.echo(safe(sentence), err=True)
 
 
 def _wipe(engine: Engine) -> None:

@@ -26,6 +26,8 @@ class Lines:
     def __init__(self, shorten: Callable[[bytes], bytes]) -> None:
         self._shorten = shorten
         self._rest = LF
+        self.archive = False
+        """Whether an archive began in the place of a line: what follows are no lines."""
 
     def feed(self, chunk: bytes) -> bytes:
         """The whole lines that ``chunk`` completes, framed; empty when it has no LF."""
@@ -33,6 +35,7 @@ class Lines:
         if end >= 0:
             block = b"".join((self._rest, memoryview(chunk)[: end + 1]))
             self._rest = chunk[end:]  # that LF once more, as the next block's frame
+            self.archive |= _begins_archive(block)
             return without_nuls(block)
         self._rest += chunk
         if len(self._rest) > LINE_BOUND:
@@ -56,15 +59,13 @@ def without_nuls(block: bytes) -> bytes:
     return _SKIPPED.sub(LF, block) if NUL in block else block
 
 
-def frame(block: bytes) -> bytes:
-    """The whole lines of ``block``, framed; empty when it has no LF."""
-    return Lines(bytes).feed(block)
+# Each holds one of the two bytes that ``_begins_archive`` looks for: bzip2 in what it packs.
+_ARCHIVE = re.compile(rb"\n(?:\x1f\x8b\x08|\x28\xb5\x2f\xfd|\xfd7zXZ\0|BZh[1-9]1AY&SY)")
 
 
-def blocks(chunks: Iterable[bytes], shorten: Callable[[bytes], bytes]) -> Iterator[bytes]:
-    """The whole lines of ``chunks`` in framed blocks; what follows the last LF is left out."""
-    lines = Lines(shorten)
-    return (block for chunk in chunks if (block := lines.feed(chunk)))
+def _begins_archive(block: bytes) -> bool:
+    """Whether in a framed block an archive begins in the place of a line."""
+    return (b"\x8b" in block or b"\xfd" in block) and _ARCHIVE.search(block) is not None
 
 
 def cut(chunks: Iterable[bytes], positions: Sequence[int]) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
 from mars_server.counting.streams import shown
-from mars_server.counting.tasks import Done, Task, ahead, died, elsewhere, perform
+from mars_server.counting.tasks import AHEAD, Done, Task, ahead, died, elsewhere, perform
 
 try:
     from distributed import Client, Future, KilledWorker
@@ -23,11 +23,9 @@ except ImportError:
         "extra-missing", "A cluster needs Dask: pip install dask distributed."
     ) from None
 
-CONNECT = 30
+_CONNECT = 30
 """Seconds to reach the scheduler."""
-AHEAD = 3
-"""Tasks under way per thread of the cluster."""
-LOOK = 5
+_LOOK = 5
 """Seconds without a result after which the cluster is asked whether it has a worker."""
 
 
@@ -51,7 +49,7 @@ class Cluster:
         """Waits for as long as it takes: a cluster may be given workers at any time."""
         while True:
             try:
-                done: Done = future.result(LOOK)
+                done: Done = future.result(_LOOK)
             except TimeoutError:
                 self._look()
             else:
@@ -70,7 +68,7 @@ class Cluster:
 
 @contextmanager
 def on_cluster(
-    address: str, say: Callable[[str], None] = lambda _: None, patience: float = CONNECT
+    address: str, say: Callable[[str], None] = lambda _: None, patience: float = _CONNECT
 ) -> Iterator[Cluster]:
     """Raises ``StateError`` (``cluster-unreachable``)."""
     try:

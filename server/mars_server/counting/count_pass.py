@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mars.errors import MarsError
 from mars.wire.query import AllowList
 from mars_server.counting import formats
-from mars_server.counting.checkpoint import Checkpoints
-from mars_server.counting.foreign.identity import Source, Verdict
+from mars_server.counting.foreign.identity import Beginning, Source, Verdict
 from mars_server.counting.foreign.known_logs import Register
 from mars_server.counting.foreign.probe import LogMovedError, Probe, probe, spans
 from mars_server.counting.progress import Progress
-from mars_server.counting.sizes import Sizes
-from mars_server.counting.store_port import Advance, Ledger
+from mars_server.counting.store_port import Advance, Checkpoints, Ledger, Sizes
 from mars_server.counting.streams import refused, shown
-from mars_server.counting.tally import UNREAD, Tally, is_part_unread, is_unread
+from mars_server.counting.tally import UNREAD, Tally, is_unread
 from mars_server.counting.tasks import Done, Driver, Piece, Span, Task, Whole
 
 
 @dataclass
-class Outcome:
+class Counted:
     """What one pass did."""
 
     tally: Tally = field(default_factory=Tally)
@@ -39,15 +36,13 @@ class _Job:
     """A log on its way through a pass."""
 
     probe: Probe
-    source: int | None = None
+    verdict: Verdict = field(default=Verdict(None, 0))
     position: int = 0
-    timeless: bool = True
     stopped: bool = False
     lines: int = 0
     unread: int = 0
-    before: Source | None = None
-    """What was known of it before this pass."""
-    changed: bool = False
+    packed: bool = False
+    """An archive stands among its lines."""
 
     @property
     def name(self) -> str:
@@ -56,47 +51,58 @@ class _Job:
 
     def settle(self, verdict: Verdict) -> None:
         """This log is known now, or known to be new."""
-        source = verdict.source
-        self.source = source.id if source else None
-        self.position = source.position if source else verdict.start or 0
-        self.timeless = verdict.timeless
-        self.before = source
-        self.changed = verdict.changed
+        self.verdict = verdict
+        self.position = verdict.source.position if verdict.source else verdict.start or 0
 
     @property
     def is_unread(self) -> bool:
         """Whether too much of what this pass read, or of all that was read, fits no format."""
         return self.unread > 0 and (
-            is_part_unread(self.lines, self.unread) or is_unread(*self._whole)
+            # A part of a log may be as short as a line.
+            (self.unread > UNREAD and is_unread(self.lines, self.unread)) or is_unread(*self._whole)
         )
 
     @property
     def stays(self) -> str | None:
         """Why it must not be removed. The first few lines alone say nothing of a log."""
-        if self.changed:
+        if self.verdict.changed:
             return "changed"
-        return "unread" if self.is_unread and self._whole[1] > UNREAD else None
+        unread = self.packed or (self.is_unread and self._whole[1] > UNREAD)
+        return "unread" if unread else None
 
     @property
     def _whole(self) -> tuple[int, int]:
-        known = (self.before.lines, self.before.unread) if self.before else (0, 0)
-        return known[0] + self.lines, known[1] + self.unread
+        known = self.verdict.source
+        if known is None:
+            return self.lines, self.unread
+        return known.lines + self.lines, known.unread + self.unread
+
+
+_PACKED = (
+    "holds an archive behind its lines, of which nothing was counted: unpack it into a file of its "
+    "own."
+)
 
 
 class _Pass:
     """What both kinds of pass share: problems are kept, results come back by log."""
 
-    def __init__(self, allow: AllowList, driver: Driver, progress: Progress) -> None:
+    def __init__(
+        self, allow: AllowList, driver: Driver, progress: Progress, format_name: str
+    ) -> None:
         self._allow = allow
         self._driver = driver
         self._progress = progress
-        self.outcome = Outcome()
+        self._format = format_name
+        self.outcome = Counted()
 
-    def look(self, paths: Iterable[str], format_name: str) -> list[Probe]:
+    def look(self, paths: Iterable[str]) -> list[Probe]:
         found = []
         for path in paths:
             try:
-                found.append(probe(path, format_name))
+                found.append(one := probe(path, self._format))
+                if one.packed:
+                    self.outcome.notes.append(f"{shown(path)} {_PACKED}")
             except MarsError as error:
                 self.problem(error.reason, error.message)
             except OSError as error:
@@ -134,7 +140,9 @@ class _Pass:
             if not job.stopped:
                 yield job, task, done
         for job in {id(job): job for job, _ in order}.values():
-            if job.is_unread:
+            if job.packed:
+                self.outcome.notes.append(f"{job.name} {_PACKED}")
+            elif job.is_unread:
                 self.outcome.notes.append(
                     f"{job.name}: about {job.unread} of {job.lines} lines, by a sample, are "
                     "written in no format that is known, so nothing in them was counted: let the "
@@ -149,13 +157,16 @@ class _Pass:
         self.outcome.tally.add(tally)
         job.lines += tally.lines
         job.unread += tally.unread
+        job.packed |= tally.packed
         size = task.end - task.start if isinstance(task, Span) else job.probe.size
         self._progress.add(tally.lines, size)
         return tally
 
 
-def _news(source: Source, inode: str | None, verdict: Verdict) -> bool:
+def _news(source: Source, inode: str | None, verdict: Verdict, boot: str | None) -> bool:
     """Whether there is something to remember of a log that holds nothing new to count."""
+    if _is_unsure(source, verdict, boot):
+        return True
     if verdict.timeless:
         return source.own is None and source.inode != inode
     return source.timeless
@@ -170,6 +181,21 @@ _CHANGED = (
     "was changed after it had been counted, as by a power cut. Its first %d bytes were not counted "
     "again; lines that were written there since are missing from the figures."
 )
+_TIMELESS = (
+    "holds no time of day, so two logs can be equal, and lines that replace lost ones. Rotate such "
+    "logs once a day, by rename, and keep two or more. After copytruncate, or a power cut of "
+    "another computer that holds them, lines may be missing from the figures, and no run says so."
+)
+_UNSURE = (
+    "holds no time of day and was counted before this computer was started. If a power cut came "
+    "between, and equal lines were written where it took counted ones, those are missing from the "
+    "figures. After an orderly shutdown nothing is."
+)
+
+
+def _is_unsure(source: Source, verdict: Verdict, boot: str | None) -> bool:
+    """Whether lines of a log may have been lost since it was counted, and nothing shows it."""
+    return verdict.blind and (boot is None or source.boot != boot)
 
 
 def _doubt(verdict: Verdict) -> str | None:
@@ -193,10 +219,10 @@ def dry_run(
     driver: Driver,
     progress: Progress,
     format_name: str = formats.AUTO,
-) -> Outcome:
+) -> Counted:
     """Counts whatever the logs hold; stores nothing. Raises ``StateError`` (``worker-died``)."""
-    one = _Pass(allow, driver, progress)
-    jobs = [_Job(found) for found in one.look(paths, format_name)]
+    one = _Pass(allow, driver, progress, format_name)
+    jobs = [_Job(found) for found in one.look(paths)]
     for job, task, done in one.results(jobs, _everything):
         one.counted(job, task, done.pieces)
     progress.end()
@@ -216,28 +242,35 @@ class _LedgerPass(_Pass):
         allow: AllowList,
         driver: Driver,
         progress: Progress,
+        format_name: str,
         ledger: Ledger,
         now: Callable[[], int],
         sizes: Sizes,
+        boot: str | None,
         *,
         new: bool,
     ) -> None:
-        super().__init__(allow, driver, progress)
+        super().__init__(allow, driver, progress, format_name)
+        self._boot = boot
+        self._told_timeless = False
+        self._unsure: list[str] = []
+        """Logs that may have lost lines of which nothing shows it."""
         self._register = Register(ledger, sizes.span, new=new)
         self._marks = self._register.marks
-        self._checkpoints = Checkpoints(ledger, self._register, now, sizes)
-        self._format = formats.AUTO
+        self._checkpoints = Checkpoints(ledger, self._register.moved, now, sizes)
 
-    def run(self, paths: Iterable[str], format_name: str) -> Outcome:
-        self._format = format_name
-        probes = self.look(paths, format_name)
+    def run(self, paths: Iterable[str]) -> Counted:
+        probes = self.look(paths)
         self._register.expect(probes)
-        for one_round in _rounds(probes, self._register.is_known_file):
+        for one_round in self._register.rounds(probes):
             jobs = [_Job(found) for found in one_round]
             for job, task, done in self.results(jobs, self._plan):
                 self._take(job, task, done)
             self._checkpoints.flush()
         self._progress.end()
+        if self._unsure:
+            more = f" (and {len(self._unsure) - 1} more)" if self._unsure[1:] else ""
+            self.outcome.notes.append(f"{self._unsure[0]}{more} {_UNSURE}")
         self.outcome.late = self._checkpoints.late
         return self.outcome
 
@@ -254,7 +287,8 @@ class _LedgerPass(_Pass):
         source = verdict.source
         self._know(job, verdict)
         inode = self._marks.inode(found.own, found.inode)
-        if source and not tasks and verdict.start and _news(source, inode, verdict):
+        boot = self._marks.boot(found.own, self._boot)
+        if source and not tasks and verdict.start and _news(source, inode, verdict, boot):
             self._advance(job, source.position, source.tail, found, Tally())
         return tasks
 
@@ -271,13 +305,25 @@ class _LedgerPass(_Pass):
             self.problem("log-changed", f"{job.name} {_CHANGED % job.position}")
         if verdict.doubtful:
             self.problem("log-doubtful", f"{job.name} {_DOUBTFUL}")
+        boot = self._marks.boot(None, self._boot) if verdict.blind else None
+        if verdict.source and _is_unsure(verdict.source, verdict, boot):
+            self._unsure.append(job.name)
+        if self._is_first_timeless(job, verdict):
+            self._told_timeless = True
+            self.outcome.notes.append(f"{job.name} {_TIMELESS}")
         doubt = _doubt(verdict)
         if doubt is not None:
             self.outcome.notes.append(f"{job.name} {doubt}")
 
+    def _is_first_timeless(self, job: _Job, verdict: Verdict) -> bool:
+        """Whether nobody was told yet what holds of logs without a time of day."""
+        own = job.probe.own or verdict.source
+        counts = verdict.timeless and verdict.start is not None and not own
+        return counts and not (self._told_timeless or self._register.knows_timeless)
+
     def _take(self, job: _Job, task: Task, done: Done) -> None:
         pieces: Iterable[Piece] = done.pieces
-        who: Probe | Done = job.probe
+        who: Beginning = job.probe
         if isinstance(task, Whole):
             try:
                 verdict, pieces = self._register.settle(done)
@@ -298,26 +344,27 @@ class _LedgerPass(_Pass):
         job: _Job,
         position: int,
         tail: str,
-        who: Probe | Done,
+        who: Beginning,
         tally: Tally,
         *,
         whole: bool = True,
     ) -> None:
-        lacking = who.gap if job.source is None and job.position == 0 else None
+        lacking = who.gap if job.verdict.source is None and job.position == 0 else None
         if lacking is not None:
             self.outcome.notes.append(
                 f"{job.name} lacks {lacking.lost} answers of {lacking.day}, whose lines the "
                 "disk refused; the figures of that day are too low."
             )
         step = Advance(
-            source=job.source,
+            source=job.verdict.source.id if job.verdict.source else None,
             own=who.own,
             ladder=self._marks.ladder(who.own, who.ladder),
             before=job.position,
             position=position,
             tail=tail,
             inode=self._marks.inode(who.own, job.probe.inode),
-            timeless=job.timeless,
+            boot=self._marks.boot(who.own, self._boot),
+            timeless=job.verdict.timeless,
             tally=tally,
             fingerprint=self._marks.archive(who.own, job.probe.fingerprint) if whole else None,
             format=None if job.probe.format == formats.AUTO else job.probe.format,
@@ -337,36 +384,17 @@ def count_once(
     now: Callable[[], int],
     format_name: str = formats.AUTO,
     sizes: Sizes = Sizes(),  # noqa: B008 - frozen
+    boot: str | None = None,
     *,
     new: bool = False,
-) -> Outcome:
+) -> Counted:
     """Counts each line of the logs that was not counted before. The caller holds the lock.
 
+    ``boot`` tells this start of the computer from others: a power cut lies between two of them.
     ``new``: a log that only begins as a known one is a log of its own.
 
     Raises ``StateError`` where the database or the driver fails; what was stored until then is
     whole. Problems with single logs are in the outcome.
     """
-    return _LedgerPass(allow, driver, progress, ledger, now, sizes, new=new).run(paths, format_name)
-
-
-def _rounds(probes: Iterable[Probe], is_known: Callable[[Probe], bool]) -> Iterator[list[Probe]]:
-    """Logs that may be one source go into different rounds, so the first is known to the next.
-
-    Archives go first in their family: one that was cut short is known by the source that it
-    continues, and could not be told from a part of a plain log that took that source before it.
-    Then go the files that are known (``is_known``), before a copy takes their source.
-    """
-    families: defaultdict[str, list[Probe]] = defaultdict(list)
-    streams = []
-    for one in sorted(
-        probes, key=lambda one: 0 if one.length is None else 1 if is_known(one) else 2
-    ):
-        if one.family is None:
-            streams.append([one])
-        else:
-            families[one.family].append(one)
-    depth = max(map(len, families.values()), default=0)
-    for level in range(depth):
-        yield [members[level] for members in families.values() if level < len(members)]
-    yield from streams
+    one = _LedgerPass(allow, driver, progress, format_name, ledger, now, sizes, boot, new=new)
+    return one.run(paths)

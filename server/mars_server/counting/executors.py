@@ -42,7 +42,7 @@ def driver(
     elif jobs == 1:
         yield Here()
     else:
-        with in_processes(jobs) as pool:
+        with _in_processes(jobs) as pool:
             yield pool
 
 
@@ -68,7 +68,7 @@ class Pool:
 
 
 @contextmanager
-def in_processes(jobs: int) -> Iterator[Pool]:
+def _in_processes(jobs: int) -> Iterator[Pool]:
     """They end with the body, or with this process, however that ends."""
     # Spawned, not forked: small processes that hold none of our files, locks or connections.
     context = multiprocessing.get_context("spawn")

@@ -12,11 +12,11 @@ from types import FrameType
 from mars.errors import StateError
 from mars_server.counting.inputs import expand
 
-Look = dict[str, tuple[int, int, int]]
+_Look = dict[str, tuple[int, int, int]]
 """Path → inode, size, time of the last change in nanoseconds."""
 
 
-class StoppedError(BaseException):
+class _StoppedError(BaseException):
     """SIGTERM or SIGINT; not an ``Exception``, so that nothing on the way swallows it."""
 
 
@@ -26,7 +26,7 @@ def until_signal() -> Iterator[None]:
     before = {one: signal.signal(one, _stop) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
-    except StoppedError:
+    except _StoppedError:
         pass
     finally:
         for one, handler in before.items():
@@ -34,7 +34,7 @@ def until_signal() -> Iterator[None]:
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise StoppedError
+    raise _StoppedError
 
 
 def follow(
@@ -49,7 +49,7 @@ def follow(
     sentence for each such name, once.
     """
     pause = Event()
-    seen: Look | None = None
+    seen: _Look | None = None
     told: set[str] = set()
 
     def wait_for(name: str, why: str) -> None:
@@ -57,17 +57,18 @@ def follow(
             told.add(name)
             say(f"{why} Waiting for it.")
 
+    expand([name for name in names if Path(name).is_dir()], note=say)
     while True:
-        now = look(names, wait_for)
+        now = _look(names, wait_for)
         if now != seen:
             count(list(now))
             seen = now
         pause.wait(interval)
 
 
-def look(names: Sequence[str], missing: Callable[[str, str], None]) -> Look:
+def _look(names: Sequence[str], missing: Callable[[str, str], None]) -> _Look:
     """The logs as they are now; ``missing`` gets each name that means none, and the reason."""
-    found: Look = {}
+    found: _Look = {}
     for name in names:
         try:
             paths = expand([name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from glob import glob
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from mars_server.counting.streams import STDIN, is_url, refused
 
 _SQLITE = b"SQLite format 3\0"
 _BESIDE = re.compile(r"(?:-wal|-shm|-journal|\.lock|\.key(?:\.new)?)\Z")
-PART = ".part"
+_PART = ".part"
 """A generation that our server still writes, unsorted; counted when it is closed."""
 
 
@@ -20,8 +20,14 @@ def _raise(problem: MarsError) -> None:
     raise problem
 
 
-def expand(names: Sequence[str], problem: Callable[[MarsError], None] = _raise) -> list[str]:
+def expand(
+    names: Sequence[str],
+    problem: Callable[[MarsError], None] = _raise,
+    note: Callable[[str], None] = lambda _: None,
+) -> list[str]:
     """The logs that ``names`` mean, each once, in the order given; folders sorted by name.
+
+    ``note`` gets a sentence for each folder with folders in it, for these are not looked into.
 
     For a name that means none ``problem`` is called, which may raise: ``StateError``
     (``log-missing``), ``ConfigError`` (``log-unfinished``) for a ``.part`` file, and for URLs with
@@ -31,7 +37,7 @@ def expand(names: Sequence[str], problem: Callable[[MarsError], None] = _raise) 
     paths = []
     for name in names:
         try:
-            paths += [path for path in _each(name) if _is_new(path, seen)]
+            paths += [path for path in _each(name, note) if _is_new(path, seen)]
         except MarsError as error:
             problem(error)
         except OSError as error:
@@ -39,7 +45,7 @@ def expand(names: Sequence[str], problem: Callable[[MarsError], None] = _raise) 
     return paths
 
 
-def _each(name: str) -> list[str]:
+def _each(name: str, note: Callable[[str], None]) -> list[str]:
     if is_url(name) and "*" in name:
         from mars_server.counting.streams import expand_url
 
@@ -48,7 +54,9 @@ def _each(name: str) -> list[str]:
         return [name]
     path = Path(name)
     if path.is_dir():
-        return [str(one) for one in sorted(path.iterdir()) if _is_log(one)]
+        inside = sorted(path.iterdir())
+        _tell_skipped(name, inside, note)
+        return [str(one) for one in inside if _is_log(one)]
     if path.exists():
         if _is_database(path):
             raise StateError("log-unreadable", f"{name} belongs to a database and is no log.")
@@ -58,10 +66,19 @@ def _each(name: str) -> list[str]:
                 f"{name} is still being written; count the folder, or wait until it is closed.",
             )
         return [name]
-    found = [one for one in sorted(glob(name)) if _is_log(Path(one))]  # noqa: PTH207 - absolute too
+    matching = sorted(glob(name))  # noqa: PTH207 - absolute too
+    found = [one for one in matching if _is_log(Path(one))]
     if not found:
         raise StateError("log-missing", f"There is no log {name}.")
+    _tell_skipped(name, map(Path, matching), note)
     return found
+
+
+def _tell_skipped(name: str, inside: Iterable[Path], note: Callable[[str], None]) -> None:
+    folders = [one.name for one in inside if one.is_dir() and not one.name.startswith(".")]
+    if folders:
+        more = f" and {len(folders) - 1} more" if folders[1:] else ""
+        note(f"{name}: not looked into its folder {folders[0]}{more}; name what holds logs.")
 
 
 def _is_log(path: Path) -> bool:
@@ -83,7 +100,7 @@ def _is_database(path: Path) -> bool:
 
 def _is_part(path: Path) -> bool:
     """By whichever link it is named."""
-    return PART in (path.suffix, path.resolve().suffix)
+    return _PART in (path.suffix, path.resolve().suffix)
 
 
 def _is_new(path: str, seen: set[tuple[int, int]]) -> bool:

@@ -28,7 +28,7 @@ import msgspec
 from mars.wire.times import DAY
 from mars_server.common.calendar import MONTHS, iso_day
 from mars_server.counting.blocks import LINE_BOUND
-from mars_server.counting.combined import ASKED, DATE, PATH, PROTOCOL, QUERY, Found
+from mars_server.counting.formats import ASKED, DATE, PATH, PROTOCOL, QUERY, Found
 
 _REQUEST = re.compile(b"GET %b((?:\\?%b)?+) %b" % (PATH, QUERY, PROTOCOL))
 _NEARLY = re.compile(rb'"(?![^"]*[Rr]efer)[^"]*":\s*"(?:GET )?' + ASKED + b'"')
@@ -68,8 +68,6 @@ _decode = msgspec.json.Decoder(_Entry).decode
 
 class JsonLines:
     """See ``Format``."""
-
-    name = "json"
 
     def find(self, lines: bytes) -> Found:
         each = lines.split(b"\n")

@@ -7,8 +7,8 @@ from typing import TextIO
 
 from mars.ports import Clock
 
-TERMINAL_PERIOD = 0.2
-PLAIN_PERIOD = 30.0
+_TERMINAL_PERIOD = 0.2
+_PLAIN_PERIOD = 30.0
 """Seconds between two lines."""
 
 
@@ -19,7 +19,7 @@ class Progress:
         self._clock = clock
         self._out = out
         self._terminal = out is not None and out.isatty()
-        self._period = TERMINAL_PERIOD if self._terminal else PLAIN_PERIOD
+        self._period = _TERMINAL_PERIOD if self._terminal else _PLAIN_PERIOD
         self._begin = self._next = 0.0
         self._total = self._bytes = self._lines = 0
         self._shown = False
@@ -44,17 +44,17 @@ class Progress:
             self._out.flush()
 
     def _show(self, out: TextIO, seconds: float) -> None:
-        text = describe(self._lines, self._bytes, self._total, seconds)
+        text = _describe(self._lines, self._bytes, self._total, seconds)
         out.write(f"\r\x1b[K{text}" if self._terminal else f"{text}\n")
         out.flush()
         self._shown = True
 
 
-def describe(lines: int, size: int, total: int, seconds: float) -> str:
+def _describe(lines: int, size: int, total: int, seconds: float) -> str:
     """``43 %  5.2 million lines  1.1 million lines/s  190 MB/s  0:12 left``."""
     rate = size / seconds if seconds > 0 else 0.0
     share = f"{100 * size // total:3d} %  " if total else ""
-    left = f"  {clock_face((total - size) / rate)} left" if total > size and rate > 0 else ""
+    left = f"  {_clock_face((total - size) / rate)} left" if total > size and rate > 0 else ""
     per_second = lines / seconds if seconds > 0 else 0.0
     return (
         f"{share}{lines / 1e6:.1f} million lines  {per_second / 1e6:.2f} million lines/s  "
@@ -62,7 +62,7 @@ def describe(lines: int, size: int, total: int, seconds: float) -> str:
     )
 
 
-def clock_face(seconds: float) -> str:
+def _clock_face(seconds: float) -> str:
     """``0:12``, ``1:02:03``."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -15,8 +15,7 @@ from mars_server.counting.foreign.known_logs import Register
 from mars_server.counting.foreign.probe import Probe, probe, spans
 from mars_server.counting.formats import AUTO
 from mars_server.counting.scrub import Known
-from mars_server.counting.sizes import Sizes
-from mars_server.counting.store_port import Ledger
+from mars_server.counting.store_port import Ledger, Sizes
 from mars_server.counting.tally import Tally
 from mars_server.counting.tasks import Done, Driver, Task
 
@@ -56,7 +55,7 @@ def recount(
     for part in parts.values():
         for done in driver.run(part.tasks, allow):
             total.add(_up_to(part.position, done))
-    return of_day(total, day)
+    return _of_day(total, day)
 
 
 def _part(
@@ -107,7 +106,7 @@ def _raise(done: Done) -> None:
         raise MarsError(*done.problem)
 
 
-def of_day(tally: Tally, day: str) -> Tally:
+def _of_day(tally: Tally, day: str) -> Tally:
     """The part of ``tally`` that belongs to one ISO day; its lines are its hits."""
     found = Tally()
     found.cells.update({cell: n for cell, n in tally.cells.items() if cell[0] == day})

@@ -11,29 +11,27 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
 from pathlib import Path
 
 from mars.errors import MarsError, StateError
 from mars.wire.query import AllowList
 from mars.wire.times import DAY
 from mars_server.common.calendar import iso_week
-from mars_server.counting.foreign.identity import LEAST, Verdict
+from mars_server.counting.foreign.identity import LEAST
 from mars_server.counting.foreign.known_logs import Register
 from mars_server.counting.foreign.probe import Probe, probe
-from mars_server.counting.sizes import Sizes
-from mars_server.counting.store_port import Ledger
+from mars_server.counting.store_port import Ledger, Sizes
 from mars_server.counting.streams import STDIN, Stream, is_url, open_raw
 from mars_server.counting.tally import is_unread
 from mars_server.counting.tasks import perform
+from mars_server.daylog.format import day_of, iso_day
 
-YEAR = 366 * DAY
+_YEAR = 366 * DAY
 """Seconds."""
-NANOSECONDS = 1_000_000_000
+_NANOSECONDS = 1_000_000_000
 """In a second."""
-_FIRST_DAY = date(1970, 1, 1).toordinal()
 
-Mark = tuple[int, int, int, int]
+_Mark = tuple[int, int, int, int]
 """Device, inode, size in bytes and time of the last change in nanoseconds."""
 
 
@@ -68,10 +66,10 @@ class Policy:
         """Why the log must stay, or None."""
         first, last = known.first_day or known.last_day, known.last_day
         if first is None or last is None:
-            counted = day_of(known.counted)
+            counted = _day_of(known.counted)
             return None if counted <= self.until else "too young"
         # Whatever it is dated, no line is younger than its counting; a day more for time zones.
-        last = min(last, day_of(known.counted + DAY))
+        last = min(last, _day_of(known.counted + DAY))
         first = min(first, last)
         if last > self.until:
             return "too young"
@@ -84,7 +82,7 @@ class Policy:
         Of a clock that is wrong by more than a year no week is waited for.
         """
         last = known.last_day
-        if last is None or last > day_of(known.counted + YEAR):
+        if last is None or last > _day_of(known.counted + _YEAR):
             return False
         return iso_week(last) in self.open
 
@@ -99,7 +97,7 @@ class Fate:
     """The id that it is known by; None where it is not."""
     bare: bool = False
     """Too short to hold a hit, so that no source is needed to know it."""
-    mark: Mark | None = None
+    mark: _Mark | None = None
     """Of the file that was judged."""
     left: bool = False
     """It was to go, and could not be removed."""
@@ -110,14 +108,13 @@ class Fate:
         return self.source is None and not self.bare
 
 
-def day_of(seconds: int) -> str:
+def _day_of(seconds: int) -> str:
     """The UTC day of a Unix time."""
-    return date.fromordinal(_FIRST_DAY + seconds // DAY).isoformat()
+    return iso_day(day_of(seconds))
 
 
 def policy(open_weeks: Iterable[str], now: int, keep_days: int) -> Policy:
-    until = date.fromordinal(_FIRST_DAY + now // DAY) - timedelta(keep_days + 1)
-    return Policy(frozenset(open_weeks), until.isoformat())
+    return Policy(frozenset(open_weeks), _day_of(now - (keep_days + 1) * DAY))
 
 
 def judge(
@@ -128,9 +125,9 @@ def judge(
     ages = {one.id: one for one in known}
     looked = [_look(path) for path in paths]
     register = Register(ledger, Sizes().span)
-    register.expect([one.probe for one in looked if not isinstance(one, Fate)])
+    register.expect([one[0] for one in looked if not isinstance(one, Fate)])
     for one in looked:
-        yield one if isinstance(one, Fate) else _fate(one, register, ages, rule)
+        yield one if isinstance(one, Fate) else _fate(*one, register, ages, rule)
 
 
 def remove(fate: Fate) -> Fate:
@@ -164,14 +161,6 @@ def forgettable(
 
 
 @dataclass(frozen=True)
-class _Looked:
-    """A local log at first sight."""
-
-    probe: Probe
-    mark: Mark
-
-
-@dataclass(frozen=True)
 class _Counted:
     """What is counted of a log."""
 
@@ -184,30 +173,33 @@ class _Counted:
     """As in ``Verdict``."""
 
 
-def _look(path: str) -> _Looked | Fate:
+def _look(path: str) -> tuple[Probe, _Mark] | Fate:
+    """A local log at first sight."""
     if path == STDIN or is_url(path):
         return Fate(path, "not a local file")
     if Path(path).is_symlink():
         return Fate(path, "a link; name the log itself")
     try:
         mark = _mark(path)  # first, so that it is not newer than what is read
-        return _Looked(probe(path), mark)
+        return probe(path), mark
     except MarsError as error:
         return Fate(path, error.message)
     except OSError as error:
         return Fate(path, error.strerror or "no access")
 
 
-def _mark(path: str) -> Mark:
+def _mark(path: str) -> _Mark:
     """Raises ``OSError``."""
     status = Path(path).lstat()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _fate(looked: _Looked, register: Register, ages: dict[int, Known], rule: Policy) -> Fate:
-    path, mark = looked.probe.path, looked.mark
+def _fate(
+    log: Probe, mark: _Mark, register: Register, ages: dict[int, Known], rule: Policy
+) -> Fate:
+    path = log.path
     try:
-        found = _counted(looked.probe, register)
+        found = _counted(log, register)
     except MarsError as error:
         return Fate(path, error.message)
     except OSError as error:
@@ -222,7 +214,7 @@ def _fate(looked: _Looked, register: Register, ages: dict[int, Known], rule: Pol
     fate = Fate(path, None, found.source, found.bare, mark)
     if not found.ended:
         return replace(fate, reason="not counted to its end")
-    if day_of(mark[-1] // NANOSECONDS) > rule.until:
+    if _day_of(mark[-1] // _NANOSECONDS) > rule.until:
         return replace(fate, reason="changed lately")
     if age and age.stays == "changed":
         told = "changed after it had been counted, and lines before that place may be missing"
@@ -239,7 +231,8 @@ def _counted(found: Probe, register: Register) -> _Counted:
     if found.length < LEAST:
         return _Counted(None, found.length == found.size, bare=True)
     verdict, tasks = register.plan(found)
-    _unchanged(verdict)
+    if verdict.changed:
+        raise StateError("log-changed", "changed after it had been counted, so count it once more")
     ended = not tasks and found.length == found.size
     number = verdict.source.id if verdict.source else None
     return _Counted(number, ended, doubtful=verdict.doubtful)
@@ -258,12 +251,6 @@ def _archive(found: Probe, register: Register) -> _Counted:
     verdict, left = register.settle(done)
     number = verdict.source.id if verdict.source else None
     return _Counted(number, ended and not left, doubtful=verdict.doubtful)
-
-
-def _unchanged(verdict: Verdict) -> None:
-    """Raises ``StateError`` (``log-changed``)."""
-    if verdict.changed:
-        raise StateError("log-changed", "changed after it had been counted, so count it once more")
 
 
 def _last_byte(path: str) -> bytes:

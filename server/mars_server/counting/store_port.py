@@ -1,21 +1,35 @@
-"""What the counter asks the database to store, and what it asks of it. No database is imported."""
+"""What the counter asks the database to store, and when. No database is imported."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mars_server.counting.foreign.identity import Source
-from mars_server.counting.tally import Tally
+from mars_server.counting.tally import Tally, merge
 from mars_server.daylog.format import Gap
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is done at once. The defaults fit every log; tests make them small."""
+
+    span: int = 32 * _MIB
+    """Bytes of a plain log that make one task."""
+    checkpoint: int = 256 * _MIB
+    """Bytes of log after which is stored: a crash costs seconds, a transaction milliseconds."""
+    steps: int = 500
+    """Logs after which is stored."""
 
 
 @dataclass(frozen=True)
 class Advance:
     """A source that was counted further: from ``before`` to ``position``.
 
-    ``ladder``, ``tail``, ``inode`` and ``fingerprint`` are marks
+    ``ladder``, ``tail``, ``inode``, ``boot`` and ``fingerprint`` are marks
     (``mars_server.counting.foreign.known_logs``).
     """
 
@@ -27,6 +41,7 @@ class Advance:
     position: int
     tail: str
     inode: str | None
+    boot: str | None
     timeless: bool
     tally: Tally
     fingerprint: str | None = None
@@ -49,3 +64,57 @@ class Ledger(Protocol):
     def archived(self, fingerprint: str) -> int | None: ...
 
     def commit(self, advances: Iterable[Advance], now: int) -> tuple[list[int], int]: ...
+
+
+class Checkpoints:
+    """What is counted and not yet stored, by log; stored now and then, counts with positions."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        stored: Callable[[int, Advance], None],
+        now: Callable[[], int],
+        sizes: Sizes,
+    ) -> None:
+        """``stored`` is told each source's id and what the database now knows of it."""
+        self._sizes = sizes
+        self._ledger = ledger
+        self._stored = stored
+        self._now = now
+        self._pending: dict[str, Advance] = {}
+        self._ids: dict[str, int] = {}
+        self._bytes = 0
+        self.late = 0
+        """Hits dropped so far because their week is published."""
+
+    def add(self, path: str, step: Advance) -> None:
+        """The next step of the log at ``path``; raises like ``flush``."""
+        if path in self._ids:
+            step = replace(step, source=self._ids[path])
+        before = self._pending.get(path)
+        if before is not None:
+            tally = merge((before.tally, step.tally))
+            step = replace(
+                step,
+                source=before.source,
+                before=before.before,
+                tally=tally,
+                stays=before.stays or step.stays,
+                gap=before.gap,
+            )
+        self._pending[path] = step
+        self._bytes += step.position - step.before
+        if len(self._pending) >= self._sizes.steps or self._bytes >= self._sizes.checkpoint:
+            self.flush()
+
+    def flush(self) -> None:
+        """Stores all of it in one transaction. Raises ``StateError``; then nothing is stored."""
+        if not self._pending:
+            return
+        ids, late = self._ledger.commit(self._pending.values(), self._now())
+        self.late += late
+        for number, (path, step) in zip(ids, self._pending.items(), strict=True):
+            self._ids[path] = number
+            self._stored(number, step)
+        self._pending.clear()
+        self._bytes = 0

@@ -22,8 +22,8 @@ if sys.version_info >= (3, 14):
 else:
     from backports.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
 
-Buffered: TypeAlias = "io.BufferedReader[io.RawIOBase]"
-Pieces: TypeAlias = Generator[bytes, None, None]
+_Buffered: TypeAlias = "io.BufferedReader[io.RawIOBase]"
+_Pieces: TypeAlias = Generator[bytes, None, None]
 CHUNK = 128 * 1024
 """Bytes per read."""
 STDIN = "-"
@@ -38,6 +38,10 @@ _KIND = re.compile(
     # compress, lzma, lz4, 7z, zip: known only to be refused, since as text they hold no hit.
     rb"|(?P<unknown>\x1f[\x9d\xa0]|\x5d\x00\x00|\x04\x22\x4d\x18|7z\xbc\xaf|PK\x03\x04)"
 )
+
+
+PACKED = ("gz", "zst", "xz", "bz2")
+"""The kinds that are read."""
 
 
 def compression(head: bytes) -> str:
@@ -71,7 +75,7 @@ def open_raw(path: str) -> Iterator[IO[bytes]]:
     if path == STDIN:
         yield sys.stdin.buffer
     elif is_url(path):
-        with open_url(path) as remote:
+        with _open_url(path) as remote:
             yield remote
     else:
         try:
@@ -101,7 +105,7 @@ class Stream:
     def __init__(self, raw: IO[bytes], path: str) -> None:
         self.cut_short = False
         self._path = path
-        source = cast("Buffered", io.BufferedReader(cast("io.RawIOBase", raw), CHUNK))
+        source = cast("_Buffered", io.BufferedReader(cast("io.RawIOBase", raw), CHUNK))
         self._source = source
         self.kind = compression(source.peek(8)[:8])
         self._unpacked = _uncompressed(source, self.kind)
@@ -128,21 +132,23 @@ class Stream:
         first = (*repeat(bytes(CHUNK), nuls), bytes(rest), self._peeked)
         return chain(filter(None, first), self._pieces)
 
-    def _checked(self) -> Pieces:
+    def _checked(self) -> _Pieces:
         if self.kind == "unknown":
             raise unreadable(self._path, "packed in a way that is not known here; unpack it")
+        after_line = True
         try:
-            first = next(self._unpacked, b"")
-            if self.kind and compression(first[:8]):
-                raise unreadable(self._path, "packed twice; unpack it once")
-            yield from chain([first] if first else [], self._unpacked)
+            for piece in self._unpacked:
+                if self.kind and after_line and compression(piece[:8]):
+                    raise unreadable(self._path, "packed twice; unpack it once")
+                after_line = piece.endswith(b"\n")
+                yield piece
         except EOFError:  # the end of the archive is missing
             self.cut_short = True
         except (OSError, lzma.LZMAError, zlib.error, ZstdError) as error:
             raise unreadable(self._path, "damaged archive") from error
 
 
-def _uncompressed(source: Buffered, kind: str) -> Pieces:
+def _uncompressed(source: _Buffered, kind: str) -> _Pieces:
     match kind:
         case "gz":
             return _gzip(source)
@@ -156,12 +162,12 @@ def _uncompressed(source: Buffered, kind: str) -> Pieces:
             return _plain(source)
 
 
-def _plain(source: Buffered) -> Pieces:
+def _plain(source: _Buffered) -> _Pieces:
     while data := source.read(CHUNK):
         yield data
 
 
-def _gzip(source: Buffered) -> Pieces:
+def _gzip(source: _Buffered) -> _Pieces:
     with gzip.GzipFile(fileobj=source) as file:
         while data := file.read1(CHUNK):  # read would lose what stands before a missing end
             yield data
@@ -178,10 +184,10 @@ class _Decompressor(Protocol):
 
 
 def _members(
-    source: Buffered,
+    source: _Buffered,
     make: Callable[[], _Decompressor],
-    between: Callable[[bytes, Buffered], bytes] = lambda rest, _: rest,
-) -> Pieces:
+    between: Callable[[bytes, _Buffered], bytes] = lambda rest, _: rest,
+) -> _Pieces:
     """An archive is a row of members, and every byte of it belongs to one.
 
     ``LZMAFile``, ``BZ2File`` and ``ZstdFile`` end in silence at the first bytes after a member that
@@ -205,7 +211,7 @@ def _zstandard() -> ZstdDecompressor:
     return ZstdDecompressor(options={_WINDOW: _WINDOW.bounds()[1]})
 
 
-def _after_padding(rest: bytes, source: Buffered) -> bytes:
+def _after_padding(rest: bytes, source: _Buffered) -> bytes:
     """Skips the NULs, in fours, that may stand between xz streams and after the last (the .xz
     format 1.2.1, section 2.2)."""
     padding = 0
@@ -227,7 +233,7 @@ _BLOCK = 4 * 1024 * 1024
 
 
 @contextmanager
-def open_url(url: str) -> Iterator[IO[bytes]]:
+def _open_url(url: str) -> Iterator[IO[bytes]]:
     """A seekable remote file.
 
     Raises ``ConfigError`` (``extra-missing``) without the extra ``cluster`` and ``StateError``
@@ -241,7 +247,7 @@ def open_url(url: str) -> Iterator[IO[bytes]]:
 
 
 def expand_url(pattern: str) -> list[str]:
-    """The URLs that a pattern with ``*`` means, sorted by name. Raises as ``open_url`` does, and
+    """The URLs that a pattern with ``*`` means, sorted by name. Raises as ``_open_url`` does, and
     ``StateError`` (``log-missing``)."""
     with _said_plainly(pattern):
         system, path = _fsspec().core.url_to_fs(pattern)

@@ -16,18 +16,18 @@ from mars.wire.query import NONE, AllowList
 from mars.wire.variables import NAMES
 from mars_server.common.calendar import iso_day
 from mars_server.counting import formats
-from mars_server.counting.blocks import frame
+from mars_server.counting.blocks import Lines
 
 LEVEL = "level"
-PLAIN = "plain"
-TRACKED = "tracked"
+_PLAIN = "plain"
+_TRACKED = "tracked"
 COUNTED = (LEVEL, *NAMES)
 """The variables that are counted, in the order in which they are shown."""
 
 GROUPS_BOUND = 16_384
 """Distinct hits held before they are folded: at most some 8 MB."""
 
-SAMPLE = 64
+_SAMPLE = 64
 """Lines of each block, spread over it, that are asked whether they fit the format."""
 UNREAD = 20
 """Lines in no known format that a long log may hold, such as of an error log that goes the same
@@ -39,14 +39,6 @@ Row = tuple[str, ...]
 """ISO day, and the value of each of ``COUNTED``. Never leaves this module."""
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What decides whether a line is a hit and which values may be counted."""
-
-    allow: AllowList
-    format: str = formats.COMBINED
-
-
 @dataclass
 class Tally:
     """Sums over some complete lines. ``lines = hits + rejected`` always holds."""
@@ -55,6 +47,8 @@ class Tally:
     hits: int = 0
     unread: int = field(default=0, compare=False)
     """Of ``lines``, about how many fit no format, by a sample of each block."""
+    packed: bool = field(default=False, compare=False)
+    """An archive begins where a line should."""
     cells: Counter[Cell] = field(default_factory=Counter)
     pairs: Counter[Cell] = field(default_factory=Counter)
 
@@ -62,15 +56,12 @@ class Tally:
     def rejected(self) -> int:
         return self.lines - self.hits
 
-    @property
-    def is_unread(self) -> bool:
-        return is_unread(self.lines, self.unread)
-
     def add(self, other: Tally) -> None:
         """Adds ``other``; the order in which tallies are added does not matter."""
         self.lines += other.lines
         self.hits += other.hits
         self.unread += other.unread
+        self.packed |= other.packed
         self.cells.update(other.cells)
         self.pairs.update(other.pairs)
 
@@ -88,15 +79,10 @@ def is_unread(lines: int, unread: int) -> bool:
     return unread > max(lines / 20, min(lines / 2, UNREAD))
 
 
-def is_part_unread(lines: int, unread: int) -> bool:
-    """The same of a part of a log, which may be as short as a line."""
-    return unread > UNREAD and is_unread(lines, unread)
-
-
-def tally(block: bytes, rules: Rules) -> Tally:
+def tally(block: bytes, allow: AllowList, format_name: str = formats.COMBINED) -> Tally:
     """Counts the complete lines of ``block``; bytes after its last LF are in nothing."""
-    counting = Counting(rules)
-    counting.add(frame(block))
+    counting = Counting(allow, format_name)
+    counting.feed(block)
     return counting.take()
 
 
@@ -107,25 +93,31 @@ def merge(tallies: Iterable[Tally]) -> Tally:
     return total
 
 
-def count_lf(data: bytes) -> int:
+def _count_lf(data: bytes) -> int:
     """``data.count(b"\\n")`` in half the time: CPython 3.11–3.13 counts one byte by a plain loop,
     but replaces it by memchr."""
     return len(data) - len(data.replace(b"\n", b""))
 
 
 class Counting:
-    """A running tally over many framed blocks: groups first, folds late."""
+    """A running tally over the pieces of a log, or over framed blocks: groups first, folds late."""
 
-    def __init__(self, rules: Rules) -> None:
-        self._allow = rules.allow
-        self._format = formats.named(rules.format)
+    def __init__(self, allow: AllowList, format_name: str = formats.COMBINED) -> None:
+        """``allow`` says which values may be counted."""
+        self._allow = allow
+        self._format = formats.named(format_name)
+        self._lines = Lines(self._format.shorten)
         self._hits: defaultdict[bytes, Counter[bytes]] = defaultdict(Counter)
         self._mixed: Counter[tuple[bytes, bytes]] = Counter()
         self._tally = Tally()
 
+    def feed(self, chunk: bytes) -> None:
+        """Counts the lines that ``chunk`` completes."""
+        self.add(self._lines.feed(chunk))
+
     def add(self, lines: bytes) -> None:
         """Counts ``lines``, a framed block or nothing."""
-        number = count_lf(lines) - 1 if lines else 0
+        number = _count_lf(lines) - 1 if lines else 0
         self._tally.lines += number
         self._tally.unread += self._unread(lines, number)
         found = self._format.find(lines)
@@ -145,6 +137,8 @@ class Counting:
         """What was counted since the last ``take``; starts anew."""
         self._fold()
         taken, self._tally = self._tally, Tally()
+        if self._lines.archive:
+            taken.packed, taken.unread = True, max(taken.unread, 1)
         return taken
 
     def _fold(self) -> None:
@@ -158,7 +152,7 @@ class Counting:
         self._hits.clear()
         self._mixed.clear()
         for row, n in rows.items():
-            add_row(self._tally, row, n)
+            _add_row(self._tally, row, n)
 
     def _put(
         self, rows: Counter[Row], known: dict[bytes, list[str]], day: bytes, hit: bytes, n: int
@@ -175,20 +169,20 @@ class Counting:
     def _values(self, query: str) -> list[str]:
         """Those of each of ``COUNTED``."""
         values = self._allow.read(query)
-        level = TRACKED if query else PLAIN
+        level = _TRACKED if query else _PLAIN
         return [level, *[values.get(name, NONE) for name in NAMES]]
 
 
 def _sample(lines: bytes, number: int) -> Iterator[bytes]:
-    """All of a framed block's ``number`` lines, or about ``SAMPLE`` of them."""
-    step = len(lines) // SAMPLE if number > SAMPLE else 0
+    """All of a framed block's ``number`` lines, or about ``_SAMPLE`` of them."""
+    step = len(lines) // _SAMPLE if number > _SAMPLE else 0
     at = 0
     while (end := lines.find(b"\n", at + 1)) > 0:
         yield lines[at + 1 : end]
         at = max(end, lines.find(b"\n", at + step)) if step else end
 
 
-def add_row(into: Tally, row: Row, n: int) -> None:
+def _add_row(into: Tally, row: Row, n: int) -> None:
     """Adds ``n`` hits that are alike in everything that is counted."""
     day, *values = row
     into.hits += n

@@ -14,12 +14,12 @@ from typing import Protocol
 from mars.errors import MarsError, StateError
 from mars.wire.query import AllowList
 from mars_server.counting import formats
-from mars_server.counting.blocks import Lines, Watch, cut
-from mars_server.counting.foreign.identity import WINDOW, is_timeless, ladder, tail
-from mars_server.counting.foreign.same_file import Seen, limited, stamp
+from mars_server.counting.blocks import Watch, cut
+from mars_server.counting.foreign.identity import WINDOW, Beginning, beginning, tail
+from mars_server.counting.foreign.same_file import Seen, limited, read, stamp
 from mars_server.counting.streams import STDIN, Stream, open_raw, refused
-from mars_server.counting.tally import Counting, Rules, Tally
-from mars_server.daylog.format import Gap, declared, gap, own_id
+from mars_server.counting.tally import Counting, Tally
+from mars_server.daylog.format import declared
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,12 @@ class Piece:
     tally: Tally
 
 
-@dataclass(frozen=True)
-class Done:
-    """A task's result. Only a ``Whole`` tells who it is (``own`` to ``gap``)."""
+@dataclass(frozen=True, kw_only=True)
+class Done(Beginning):
+    """A task's result. Only a ``Whole`` tells how the log begins."""
 
     pieces: tuple[Piece, ...] = ()
     """Empty where there was no whole line, or where it was another log that was read."""
-    own: str | None = None
-    ladder: tuple[str, ...] = ()
-    timeless: bool = False
-    gap: Gap | None = None
     cut_short: bool = False
     problem: tuple[str, str] | None = None
     """Reason code and sentence; then nothing of the task may be stored."""
@@ -90,23 +86,21 @@ def perform(task: Task, allow: AllowList) -> Done:
 
 
 def _span(task: Span, allow: AllowList) -> Done:
-    rules = Rules(allow.also(task.releases), task.format)
-    counting = Counting(rules)
-    lines = Lines(formats.named(rules.format).shorten)
+    counting = Counting(allow.also(task.releases), task.format)
     size = task.end - task.start
     with open_raw(task.path) as raw:
         if not task.seen.is_still(raw):
             return Done()
         before = min(task.start, WINDOW)
         raw.seek(task.start - before)
-        watch = Watch(b"".join(limited(raw, before)))
+        watch = Watch(read(raw, before))
         for chunk in limited(raw, size):
             watch.see(chunk)
-            counting.add(lines.feed(chunk))
+            counting.feed(chunk)
         # Rotated by copytruncate meanwhile, it may hold new lines in the place of the old ones.
         if watch.whole != size or not task.seen.is_still(raw):
             return Done()
-    return Done((Piece(task.end, tail(watch.tail), counting.take()),))
+    return Done(pieces=(Piece(task.end, tail(watch.tail), counting.take()),))
 
 
 def _whole(task: Whole, allow: AllowList) -> Done:
@@ -116,20 +110,18 @@ def _whole(task: Whole, allow: AllowList) -> Done:
         if task.format == formats.AUTO:
             task = replace(task, format=formats.detect(stream.head()))
         watch = Watch()
-        rules = Rules(allow.also(declared(stream.head())), task.format)
-        pieces = tuple(_pieces(task, stream, watch, rules))
-    head = watch.head
-    return Done(pieces, own_id(head), ladder(head), is_timeless(head), gap(head), stream.cut_short)
+        counting = Counting(allow.also(declared(stream.head())), task.format)
+        pieces = tuple(_pieces(task, stream, watch, counting))
+    found = beginning(watch.head)
+    return Done(pieces=pieces, cut_short=stream.cut_short, **vars(found))
 
 
-def _pieces(task: Whole, stream: Stream, watch: Watch, rules: Rules) -> Iterator[Piece]:
-    counting = Counting(rules)
-    lines = Lines(formats.named(rules.format).shorten)
+def _pieces(task: Whole, stream: Stream, watch: Watch, counting: Counting) -> Iterator[Piece]:
     marks = frozenset(task.cuts)
     end = 0
     for chunk in cut(stream.chunks(), task.cuts):
         watch.see(chunk)
-        counting.add(lines.feed(chunk))
+        counting.feed(chunk)
         if watch.seen in marks and watch.whole == watch.seen:
             end = watch.whole
             yield Piece(end, tail(watch.tail), counting.take())
@@ -138,7 +130,7 @@ def _pieces(task: Whole, stream: Stream, watch: Watch, rules: Rules) -> Iterator
 
 
 AHEAD = 3
-"""Tasks under way per job: one runs, the others wait for it."""
+"""Tasks under way per process or thread: one runs, the others wait for it."""
 
 
 class Driver(Protocol):

@@ -13,16 +13,16 @@ from datetime import UTC, datetime
 
 from mars.wire.times import DAY
 
-HEADER = b"# mars access log v1 id="
+_HEADER = b"# mars access log v1 id="
 """Begins the first line of a closed log; 32 hex digits end it."""
-_ID = re.compile(re.escape(HEADER) + rb"([0-9a-f]{32})\n")
+_ID = re.compile(re.escape(_HEADER) + rb"([0-9a-f]{32})\n")
 _LOST = b"# mars lost=%d day=%b\n"
 _GAP = re.compile(_ID.pattern + rb"# mars lost=([0-9]{1,18}) day=([0-9]{4}-[0-9]{2}-[0-9]{2})\n")
 RELEASE = re.compile(rb"^# mars release=([0-9]{1,4}(?:\.[0-9]{1,4}){1,2})\n", re.MULTILINE)
 """The line that declares a release; all of them stand at the log's head."""
 COMMENT = re.compile(
     rb"(?:%b[0-9a-f]{32}|# mars lost=\d{1,18} day=\d{4}-\d\d-\d\d)\n|%b"
-    % (re.escape(HEADER), RELEASE.pattern.removeprefix(b"^"))
+    % (re.escape(_HEADER), RELEASE.pattern.removeprefix(b"^"))
 )
 """Every line of a log of ours that is no answer."""
 
@@ -47,7 +47,7 @@ def iso_day(day: int) -> str:
 
 def id_line(token: str) -> bytes:
     """The first line of a closed log; ``token`` is 32 hex digits."""
-    return HEADER + token.encode("ascii") + b"\n"
+    return _HEADER + token.encode("ascii") + b"\n"
 
 
 def lost_line(lost: int, day: str) -> bytes:

@@ -30,11 +30,11 @@ LOG = ".log"
 FOLDER_MODE = 0o700
 """Whoever may enter sees when a part grows and by how much: the time of each answer, and the length
 of its query."""
-PART_MODE = 0o600
+_PART_MODE = 0o600
 """A part has the order of the answers, and its time of change the time of the last one."""
-LOG_MODE = 0o640
+_LOG_MODE = 0o640
 """What is sorted and closed may be given to a counter of the same group."""
-DISTINCT_IN_MEMORY = 100_000
+_DISTINCT_IN_MEMORY = 100_000
 """Different lines that are tallied while running; beyond that the part is read when closing."""
 _NAME = re.compile(r"access-(\d{4}-\d\d-\d\d)-([0-9a-f]{32})")
 _PART_NAME = re.compile(rf"({_NAME.pattern})(?:-lost([0-9]{{1,18}}))?\{PART}")
@@ -154,7 +154,7 @@ class Generation:
         if tally is None:
             return
         tally[line] += 1
-        if len(tally) > DISTINCT_IN_MEMORY:
+        if len(tally) > _DISTINCT_IN_MEMORY:
             self._tally = None
 
     def restore(self) -> bool:
@@ -207,7 +207,7 @@ def _locked(path: Path) -> int:
     away; then another is made. Raises ``OSError``."""
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     for _ in range(_TRIES):
-        fd = os.open(path, flags, PART_MODE)
+        fd = os.open(path, flags, _PART_MODE)
         with suppress(BlockingIOError):
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if same_file(path, fd):
@@ -225,7 +225,7 @@ def write_log(
     temporary.unlink(missing_ok=True)
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(os.open(temporary, flags, LOG_MODE), "wb") as out:
+        with os.fdopen(os.open(temporary, flags, _LOG_MODE), "wb") as out:
             out.write(id_line(token))
             out.write(comment)
             for block in _blocks(lines):

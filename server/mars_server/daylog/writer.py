@@ -19,8 +19,8 @@ from mars_server.daylog.crash_recovery import close_leftovers
 from mars_server.daylog.format import day_of, iso_day, release_line
 from mars_server.daylog.generation import FOLDER_MODE, Generation
 
-TOKEN_BYTES = 16
-CACHED_LINES = 10_000
+_TOKEN_BYTES = 16
+_CACHED_LINES = 10_000
 """Lines kept ready in memory; a product makes a few hundred."""
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """No reason not to serve; whatever else hinders the log at the start is a mistake in a setting."""
@@ -58,7 +58,8 @@ class DayLog:
         self._current: Generation | None = None
         self._waiting: list[Generation] = []
         self._ready: dict[Hashable, bytes] = {}
-        self._healthy = True
+        self.healthy = True
+        """Whether the disk took the last line."""
         self._look_for_leftovers = True
         self._left_over = False
         self._declared: frozenset[str] = frozenset()
@@ -71,10 +72,6 @@ class DayLog:
         self.written = 0
         self.lost = 0
         """Answers of this process that the log does not hold."""
-
-    @property
-    def healthy(self) -> bool:
-        return self._healthy
 
     def open(self, leftovers: bool = True) -> None:
         """Starts a generation; ``leftovers`` of a crash are closed at the next ``finish``.
@@ -139,7 +136,7 @@ class DayLog:
         ready = self._ready.get(said)
         if ready is None:
             ready = self._write(day, *said)
-            if len(self._ready) >= CACHED_LINES:
+            if len(self._ready) >= _CACHED_LINES:
                 self._ready.clear()
             self._ready[said] = ready
         return ready
@@ -157,7 +154,7 @@ class DayLog:
         return self._current
 
     def _start(self, day: int) -> Generation:
-        return Generation(self._folder, day, self._chance.token(TOKEN_BYTES).hex())
+        return Generation(self._folder, day, self._chance.token(_TOKEN_BYTES).hex())
 
     def tick(self) -> None:
         """Follows the day when nobody asks, and restores a part that somebody removed."""
@@ -173,8 +170,8 @@ class DayLog:
             then = _UNCOUNTED if self._current is None else _COUNTED_LATER
             self._sick(f"the log folder is gone or cannot be written; {then}", error)
             return
-        if not self._healthy and self._probe():
-            self._healthy = self._look_for_leftovers = True
+        if not self.healthy and self._probe():
+            self.healthy = self._look_for_leftovers = True
             self._own_up()
             self._tell(f"the access log can be written again; {self.lost} answer(s) are missing")
 
@@ -255,8 +252,8 @@ class DayLog:
         generation.abandon()
 
     def _sick(self, what: str, error: OSError) -> None:
-        if self._healthy:
-            self._healthy = False
+        if self.healthy:
+            self.healthy = False
             self._tell(f"{what}: {self._because(error)}")
 
     def _because(self, error: OSError) -> str:

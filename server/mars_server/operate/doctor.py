@@ -15,7 +15,7 @@ from mars_server.daylog.format import COMMENT, RELEASE
 from mars_server.daylog.generation import LOG, PART, parse_name, parse_part
 from mars_server.operate.retention import Closed, closed_logs, settled
 from mars_server.serving.logline import LINE
-from mars_server.storage.overview import Overview
+from mars_server.storage.reading import Overview
 
 _QUERY = re.compile(
     "other|(?=[a-z])" + "".join(f"(?:(?:^|&){one.name}=(?:{one.form}|other))?" for one in VARIABLES)

@@ -27,7 +27,7 @@ from mars_server.serving.bind import parse_bind
 from mars_server.serving.launch import source
 from mars_server.serving.motd_source import read
 from mars_server.storage.database import open_database
-from mars_server.storage.overview import Overview, overview
+from mars_server.storage.reading import Overview, overview
 
 OK, WARN, FAIL, UNSET = "ok", "warn", "fail", "not-set"
 EXPIRY_WARNING = 7

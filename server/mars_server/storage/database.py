@@ -6,6 +6,7 @@ import os
 import re
 import sqlite3
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
@@ -29,23 +30,33 @@ LOCK_WAIT = 60
 _MIGRATION_LOCK = 0x6D617273
 """The advisory lock (``mars``) under which one process at a time migrates on PostgreSQL."""
 
+_OLDEST = "0003"
+"""The first revision from which there is a way to the present tables."""
 
-def open_database(url: str, *, create: bool = True, write: bool = True) -> Engine:
+
+def open_database(
+    url: str,
+    *,
+    create: bool = True,
+    write: bool = True,
+    made: Callable[[str], None] = lambda _: None,
+) -> Engine:
     """The database at ``url``, created if need be and migrated to the current tables.
 
-    Without ``write`` the caller only reads, and need not have the right to more.
+    Without ``write`` the caller only reads, and need not have the right to more. ``made`` is told
+    where a new one is: a file's path, or a URL without its password.
 
     ``sqlite:///PATH`` or ``postgresql://…``. Raises ``ConfigError`` (``database-url``) for any
     other URL, such as one of a database in memory, and ``StateError``: ``database-unavailable``
-    where it cannot be reached, ``database-missing`` where there is no such file and none shall be
-    made (``create``), ``database-newer`` where a later version of this program made its tables,
+    where it cannot be reached, ``database-missing`` where there is none and none shall be made
+    (``create``), ``database-newer`` where a later version of this program made its tables,
     ``database-older`` where an earlier one did and the caller may not change them.
     """
     parsed = _parse(url)
     sqlite = parsed.get_backend_name() == "sqlite"
     write = write or not sqlite or _is_writable(parsed)
-    if not create:
-        _check_there(parsed)
+    if not create and sqlite and not Path(parsed.database or "").exists():
+        raise _missing(parsed)
     try:
         make = _postgresql if not sqlite else _sqlite if write else _read_only
         engine = make(parsed)
@@ -54,7 +65,13 @@ def open_database(url: str, *, create: bool = True, write: bool = True) -> Engin
     except (ArgumentError, ValueError, TypeError, ProgrammingError, ModuleNotFoundError):
         raise _bad_url() from None  # their texts may hold the password
     with engine.connect() as connection:
-        _migrate(connection, write=write)
+        version = _version(connection)
+        if version is None and not create:
+            raise _missing(parsed)
+        if version != newest():
+            _migrate(connection, version, write=write)
+    if version is None:
+        made(_where(parsed))
     return engine
 
 
@@ -71,7 +88,7 @@ def _say_plainly(context: ExceptionContext) -> None:
         return
     said, url = _first_line(error), context.engine.url
     file = Path(url.database or "").absolute() if url.get_backend_name() == "sqlite" else None
-    where = file or url.render_as_string(hide_password=True)
+    where = _where(url)
     if _STRANGE_TABLES.search(said):
         raise StateError(
             "database-old",
@@ -146,12 +163,17 @@ def _bad_url() -> ConfigError:
     )
 
 
-def _check_there(url: URL) -> None:
-    name = url.database
-    if url.get_backend_name() == "sqlite" and name and not Path(name).exists():
-        raise StateError(
-            "database-missing", f"There is no database {name}; mars-server count makes it."
-        )
+def _missing(url: URL) -> StateError:
+    return StateError(
+        "database-missing", f"There is no database {_where(url)}; mars-server count makes it."
+    )
+
+
+def _where(url: URL) -> str:
+    """As a message may name it."""
+    if url.get_backend_name() == "sqlite":
+        return str(Path(url.database or "").absolute())
+    return url.render_as_string(hide_password=True)
 
 
 def _sqlite(url: URL) -> Engine:
@@ -213,14 +235,17 @@ def _postgresql(url: URL) -> Engine:
     return create_engine(url.set(drivername="postgresql+psycopg"), poolclass=NullPool)
 
 
-def _migrate(connection: Connection, *, write: bool) -> None:
-    version = _version(connection)
-    if version == newest():
-        return
+def _migrate(connection: Connection, version: str | None, *, write: bool) -> None:
     if version is not None and version > newest():
         raise StateError(
             "database-newer",
             "A newer mars-server made this database's tables; run that one, or upgrade this.",
+        )
+    if version is not None and version < _OLDEST:
+        raise StateError(
+            "database-old",
+            "This database was made before the first release. Count the logs that are left into a "
+            "new one.",
         )
     if not write:
         raise StateError(

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, Row, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
 
 from mars.errors import StateError
 from mars.wire.times import DAY
@@ -17,7 +18,6 @@ from mars_server.common.calendar import iso_week
 from mars_server.counting.foreign.identity import Source
 from mars_server.counting.store_port import Advance
 from mars_server.counting.tally import LEVEL, Cell, Tally
-from mars_server.daylog.format import Gap
 from mars_server.storage.marks_key import marks_key
 from mars_server.storage.schema import archives, counts, gaps, meta, pairs, sources, weeks
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _COMMIT_LOCK = 0x636F6D6D6974
 """The key (``commit``) of PostgreSQL's advisory lock that lasts for one transaction."""
-DIGITS = 16
+_DIGITS = 16
 """Hex digits of one rung of a ladder."""
 
 
@@ -53,8 +53,10 @@ class Ledger:
                     )
 
     def sources(self) -> list[Source]:
+        wanted = select(*(sources.c[one.name] for one in fields(Source)))
         with self._engine.connect() as connection:
-            known = [_source(row) for row in connection.execute(select(sources))]
+            rows = connection.execute(wanted).mappings()
+            known = [Source(**{**row, "ladder": _rungs(row["ladder"])}) for row in rows]
         self._positions = {one.id: one.position for one in known}
         return known
 
@@ -176,6 +178,7 @@ def _advance(connection: Connection, step: Advance, now: int) -> int:
         "position": step.position,
         "tail": step.tail,
         "inode": step.inode,
+        "boot": step.boot,
         "timeless": step.timeless,
         # To the day: a follower counts a foreign log's line within a second of its request.
         "counted": now if step.own else now // DAY * DAY,
@@ -194,24 +197,16 @@ def _advance(connection: Connection, step: Advance, now: int) -> int:
         assert key is not None
         number = int(key[0])
         if step.gap is not None:
-            _remember_gap(connection, step.gap)
+            gap = _insert(connection, gaps).values(day=step.gap.day, lost=step.gap.lost)
+            total = {"lost": gaps.c.lost + gap.excluded.lost}
+            connection.execute(gap.on_conflict_do_update(index_elements=["day"], set_=total))
     else:
         number = step.source
         _move(connection, step, days, known)
     if step.fingerprint is not None:
-        _remember_archive(connection, step.fingerprint, number)
+        archive = _insert(connection, archives).values(fingerprint=step.fingerprint, source=number)
+        connection.execute(archive.on_conflict_do_nothing())
     return number
-
-
-def _remember_gap(connection: Connection, gap: Gap) -> None:
-    new = _insert(connection, gaps).values(day=gap.day, lost=gap.lost)
-    total = {"lost": gaps.c.lost + new.excluded.lost}
-    connection.execute(new.on_conflict_do_update(index_elements=["day"], set_=total))
-
-
-def _remember_archive(connection: Connection, fingerprint: str, source: int) -> None:
-    new = _insert(connection, archives).values(fingerprint=fingerprint, source=source)
-    connection.execute(new.on_conflict_do_nothing())
 
 
 def _move(
@@ -246,17 +241,5 @@ def _counted_elsewhere() -> StateError:
     )
 
 
-def _source(row: Row[tuple[object, ...]]) -> Source:
-    rungs = str(row.ladder)
-    return Source(
-        id=row.id,
-        own=row.own,
-        ladder=tuple(rungs[at : at + DIGITS] for at in range(0, len(rungs), DIGITS)),
-        position=row.position,
-        tail=row.tail,
-        inode=row.inode,
-        timeless=row.timeless,
-        format=row.format,
-        lines=row.lines,
-        unread=row.unread,
-    )
+def _rungs(ladder: str) -> tuple[str, ...]:
+    return tuple(ladder[at : at + _DIGITS] for at in range(0, len(ladder), _DIGITS))

@@ -14,9 +14,9 @@ from sqlalchemy import Engine, text
 from mars.errors import StateError
 from mars_server.storage.database import whose
 
-POLL = 0.1
+_POLL = 0.1
 """Seconds between two tries."""
-PATIENCE = 600
+_PATIENCE = 600
 """Seconds after which a waiting counter gives up."""
 _ADVISORY = 0x636F756E74
 """The key (``count``) of PostgreSQL's advisory lock; such locks are per database."""
@@ -24,7 +24,7 @@ _ADVISORY = 0x636F756E74
 
 @contextmanager
 def counting_lock(
-    engine: Engine, waiting: Callable[[], None] = lambda: None, patience: float = PATIENCE
+    engine: Engine, waiting: Callable[[], None] = lambda: None, patience: float = _PATIENCE
 ) -> Iterator[None]:
     """Held while the body runs; ``waiting`` is called once if another counter holds it.
 
@@ -57,11 +57,8 @@ def _lock_file(database: Path) -> int:
 
 
 def database_file(engine: Engine) -> str:
-    """The file itself, by whichever name or link it was given; ``open_database`` takes no database
-    in memory."""
-    with engine.connect() as connection:
-        name: str = connection.exec_driver_sql("PRAGMA database_list").all()[0][2]
-    return os.path.realpath(name)
+    """The file itself, by whichever name or link it was given."""
+    return os.path.realpath(engine.url.database or "")
 
 
 def _flock(handle: int) -> bool:
@@ -77,8 +74,8 @@ def _wait(take: Callable[[], bool], waiting: Callable[[], None], patience: float
         return
     waiting()
     pause = Event()
-    for _ in range(int(patience / POLL)):
-        pause.wait(POLL)
+    for _ in range(int(patience / _POLL)):
+        pause.wait(_POLL)
         if take():
             return
     raise StateError(

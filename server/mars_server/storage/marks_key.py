@@ -21,9 +21,9 @@ from mars_server.storage.database import whose
 from mars_server.storage.lock import database_file
 from mars_server.storage.schema import meta, sources
 
-SIZE = 32
+_SIZE = 32
 """Bytes; the file holds them in hex."""
-MARKS = "marks"
+_MARKS = "marks"
 """The key of ``meta`` under which the check stands."""
 
 
@@ -34,17 +34,17 @@ def marks_key(engine: Engine, chance: Chance | None = None) -> bytes:
     """
     beside = None if engine.dialect.name == "postgresql" else f"{database_file(engine)}.key"
     with engine.begin() as connection:
-        check = connection.scalar(select(meta.c.value).where(meta.c.key == MARKS))
+        check = connection.scalar(select(meta.c.value).where(meta.c.key == _MARKS))
         key = _read(_path(beside, check)) if beside or check else None
         if key is not None and _check(key) == check:
             return key
         if check is not None and _in_use(connection):
             raise _missing(_path(beside, check))
         if key is None:
-            key = (chance or system_chance()).token(SIZE)
+            key = (chance or system_chance()).token(_SIZE)
             _write(_path(beside, _check(key)), key)
-        connection.execute(delete(meta).where(meta.c.key == MARKS))
-        connection.execute(insert(meta).values(key=MARKS, value=_check(key)))
+        connection.execute(delete(meta).where(meta.c.key == _MARKS))
+        connection.execute(insert(meta).values(key=_MARKS, value=_check(key)))
     return key
 
 
@@ -91,7 +91,7 @@ def _read(path: Path) -> bytes | None:
         raise _unusable(path, error) from None
     except ValueError:
         return None
-    return key if len(key) == SIZE else None
+    return key if len(key) == _SIZE else None
 
 
 def _write(path: Path, key: bytes) -> None:

@@ -54,7 +54,7 @@ documents = Table(
 that they ask for (null where the document was recorded before this was)."""
 
 
-FOREIGN_LOGS = "foreign_logs"
+_FOREIGN_LOGS = "foreign_logs"
 """In ``meta``: a log of another server was counted."""
 
 
@@ -105,17 +105,14 @@ class StoredWeeks:
     def note_foreign(self) -> bool:
         """Whether a log was counted that our own server did not write; noted, so that it stays
         known when the log is forgotten."""
-        if (
-            self._connection.scalar(select(meta.c.value).where(meta.c.key == FOREIGN_LOGS))
-            is not None
-        ):
+        noted = select(meta.c.value).where(meta.c.key == _FOREIGN_LOGS)
+        if self._connection.scalar(noted) is not None:
             return True
-        found = self._connection.scalar(
-            select(sources.c.id).where(sources.c.own.is_(None)).limit(1)
-        )
-        if found is not None:
-            self._connection.execute(insert(meta).values(key=FOREIGN_LOGS, value="yes"))
-        return found is not None
+        one = select(sources.c.id).where(sources.c.own.is_(None)).limit(1)
+        if self._connection.scalar(one) is None:
+            return False
+        self._connection.execute(insert(meta).values(key=_FOREIGN_LOGS, value="yes"))
+        return True
 
     def exact(self, first: str) -> dict[str, Exact]:
         """Exact counts by week, for all weeks with data from the day ``first`` on."""

@@ -76,14 +76,16 @@ sources = Table(
     Column("counted", BigInteger, nullable=False),
     Column("format", String(8)),
     Column("stays", String(8)),
+    Column("boot", String(32)),
 )
 """Generations of logs, known by content (``mars_server.counting.foreign.identity``): ``position``
 bytes of it are counted; ``timeless`` until a time of day is seen in it; ``first_day`` and
 ``last_day`` of its hits; ``unread`` about how many of its lines fit no format; ``counted`` is Unix
 time, to the day where the log is not our own; ``format`` is the one it was first read in, NULL
 where that is not known; ``stays`` why it must not be removed: ``unread`` lines were told, or it was
-``changed`` after it had been counted. ``ladder``, ``tail`` and ``inode`` are under a key
-that is not in here (``mars_server.counting.foreign.known_logs``)."""
+``changed`` after it had been counted; ``boot`` the computer's start since which it was last looked
+at. ``ladder``, ``tail``, ``inode`` and ``boot`` are under a key that is not in here
+(``mars_server.counting.foreign.known_logs``)."""
 
 gaps = Table(
     "gaps",

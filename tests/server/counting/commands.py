@@ -21,6 +21,10 @@ PROGRAM = (sys.executable, "-c", "from mars_server.cli import main; main()")
 """The same as the ``mars-server`` script, wherever that is installed."""
 
 
+MADE = b"Made a new database, %b, which knows no log yet.\n"
+"""Said by the first ``count`` of a database, with its file."""
+
+
 @dataclass(frozen=True)
 class Ran:
     code: int

@@ -25,7 +25,7 @@ from mars_server.counting.cluster import on_cluster
 from mars_server.counting.count_pass import count_once, dry_run
 from mars_server.counting.executors import Here, Pool, driver
 from mars_server.counting.progress import Progress
-from mars_server.counting.sizes import Sizes
+from mars_server.counting.store_port import Sizes
 from mars_server.counting.tasks import Done, Driver, Task
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger

@@ -199,6 +199,7 @@ def test_following_names_what_it_waits_for_once(tmp_path: Path, logs: Path) -> N
     later = logs / "later.log"
     told = ("count", later, "--product", product(tmp_path), "--db", f"sqlite:///{tmp_path}/c.db")
     with running(*told, "--follow", "--interval", 0.1) as counter:
+        assert said(counter.stderr).startswith("Made a new database")
         assert said(counter.stderr) == f"There is no log {later}. Waiting for it.\n"
         time.sleep(0.5)  # some looks
         later.write_bytes(line())

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mars_server.counting.blocks import LINE_BOUND, Lines, frame
-from mars_server.counting.formats import named
+from mars_server.counting.blocks import LINE_BOUND
 from mars_server.counting.streams import CHUNK
-from mars_server.counting.tally import Counting, Rules
+from mars_server.counting.tally import Counting
 from tests.server.counting.commands import product, run, run_json
 from tests.server.counting.examples import ALLOW, line
 
@@ -75,16 +74,15 @@ def test_a_logs_first_line_tells_its_format_behind_nuls(tmp_path: Path, write: W
 def test_nuls_are_skipped_however_the_pieces_fall(write: Write) -> None:
     chance = random.Random(7)
     name = "json" if write is as_json else "combined"
-    kept = named(name)
     for _ in range(60):
         parts = [write(1), write(2)[:30], b"\0", bytes(2), bytes(9), b"x" * LINE_BOUND, b"\n"]
         log = b"".join(chance.choices(parts, k=12)) + b"\n"
-        whole, pieces = Counting(Rules(ALLOW, name)), Counting(Rules(ALLOW, name))
-        whole.add(frame(log))
-        fed, at = Lines(kept.shorten), 0
+        whole, pieces = Counting(ALLOW, name), Counting(ALLOW, name)
+        whole.feed(log)
+        at = 0
         while at < len(log):
             step = chance.choice((1, 2, 5, 40, LINE_BOUND))
-            pieces.add(fed.feed(log[at : at + step]))
+            pieces.feed(log[at : at + step])
             at += step
         assert whole.take() == pieces.take()
 

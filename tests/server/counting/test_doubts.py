@@ -6,10 +6,18 @@ import gzip
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+from mars.factory import system_clock
+from mars_server.counting.count_pass import Counted, count_once
+from mars_server.counting.executors import Here
 from mars_server.counting.foreign.same_file import birth, inode
+from mars_server.counting.progress import Progress
+from mars_server.storage import open_database
+from mars_server.storage.ledger import Ledger
+from mars_server.storage.schema import sources
 from tests.server.counting.commands import product, run, run_json
-from tests.server.counting.examples import line
+from tests.server.counting.examples import ALLOW, line
 
 DATED = line(before=b"- - - ", stamp=b"21/Nov/2026:00:00:00 +0000")
 
@@ -30,7 +38,7 @@ def test_a_log_of_one_line_counts_wherever_its_time_stands(tmp_path: Path, size:
     told = ("count", logs, "--product", product(tmp_path), "--db", url)
     first, second = logs / "access.log.1", logs / "access.log"
     first.write_bytes(at(1, 1, size) + at(1, 2, size))
-    run(*told)
+    assert b"no time of day" not in run(*told).stderr
     second.write_bytes(at(5, 40, size))
     assert run(*told).stderr == b""
     assert run_json("counts", "show", "--db", url)["hits"] == 3
@@ -52,7 +60,9 @@ def test_a_log_that_waits_is_named(tmp_path: Path, packed: bool) -> None:
 
 def test_a_log_too_short_for_a_hit_is_not_named(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
-    told = ("--product", product(tmp_path), "--db", f"sqlite:///{tmp_path}/c.db")
+    url = f"sqlite:///{tmp_path}/c.db"
+    told = ("--product", product(tmp_path), "--db", url)
+    open_database(url).dispose()
     for content in (b"", b"starting\n", b"no line yet"):
         log.write_bytes(content)
         assert run("count", log, *told).stderr == b""
@@ -82,7 +92,7 @@ def test_lines_taken_for_those_of_a_removed_log_are_told(tmp_path: Path) -> None
     told = ("count", logs, "--product", product(tmp_path), "--db", url)
     live, old = logs / "access.log", logs / "access.log.1"
     live.write_bytes(DATED * 5)
-    assert run(*told).stderr == b""
+    assert b"holds no time of day" in run(*told).stderr
     live.rename(old)
     live.write_bytes(DATED * 3)
     assert run(*told).stderr == b""
@@ -114,3 +124,68 @@ def test_nuls_after_a_member_of_gzip_are_no_damage(tmp_path: Path) -> None:
     assert run_json("count", log, *told)["hits"] == 2
     log.write_bytes(gzip.compress(DATED) + b"x" + gzip.compress(DATED))
     assert b"damaged" in run("count", log, *told, code=1).stderr
+
+
+def counted_in(boot: str, url: str, *logs: Path) -> Counted:
+    clock, paths = system_clock(), [str(log) for log in logs]
+    ledger = Ledger(open_database(url))
+    progress = Progress(clock, None)
+    return count_once(paths, ALLOW, Here(), progress, ledger, clock.now, boot=boot)
+
+
+def test_where_a_power_cut_may_have_taken_equal_lines_it_is_said(tmp_path: Path) -> None:
+    """Two of five counted lines were lost, and two equal ones written since: the same bytes."""
+    url, log, other = f"sqlite:///{tmp_path}/c.db", tmp_path / "a.log", tmp_path / "b.log"
+    log.write_bytes(DATED * 5)
+    other.write_bytes(at(1, 1, 200) * 5)
+    for boot in ("first", "second"):
+        notes = counted_in(boot, url, log, other).notes
+        said = [note for note in notes if "power cut came" in note]
+        assert len(said) == (boot == "second")
+        assert all(note.startswith(f"{log} holds no time of day and was") for note in said)
+        assert counted_in(boot, url, log, other).notes == []
+        with log.open("ab") as file:
+            file.write(DATED)
+        assert counted_in(boot, url, log, other).notes == []
+
+
+def test_the_command_knows_that_the_computer_was_started_since(tmp_path: Path) -> None:
+    url, log = f"sqlite:///{tmp_path}/c.db", tmp_path / "a.log"
+    log.write_bytes(DATED * 5)
+    told = ("count", log, "--product", product(tmp_path), "--db", url)
+    assert b"power cut came" not in run(*told).stderr
+    assert run(*told).stderr == b""
+    with open_database(url).begin() as connection:
+        connection.execute(update(sources).values(boot="another"))
+    assert b"power cut came" in run(*told).stderr
+    assert run(*told).stderr == b""
+
+
+def dated(query: str) -> bytes:
+    stamp = b"21/Nov/2026:00:00:00 +0000"
+    return line(b"?" + query.encode(), before=b"- - - ", stamp=stamp)
+
+
+def test_what_a_log_without_a_time_of_day_cannot_tell_is_said_once(tmp_path: Path) -> None:
+    told = ("--product", product(tmp_path), "--db", f"sqlite:///{tmp_path}/c.db")
+    for number, due in ((1, 1), (2, 0)):
+        for name in ("a", "b"):
+            (tmp_path / f"{name}{number}.log").write_bytes(DATED * number + dated(name))
+        said = run("count", tmp_path / "*.log", *told).stderr
+        assert said.count(b"holds no time of day") == due
+
+
+def test_a_log_that_is_equal_to_what_a_power_cut_took_is_told(tmp_path: Path) -> None:
+    """Of the first log nothing is left but what is known of it."""
+    url, first, second = f"sqlite:///{tmp_path}/c.db", tmp_path / "a.log", tmp_path / "b.log"
+    first.write_bytes(DATED * 20)
+    counted_in("one", url, first)
+    with first.open("r+b") as file:
+        file.truncate(len(DATED) * 10 + 9)
+        file.seek(0, 2)
+        file.write(DATED * 30)
+    [(reason, _)] = counted_in("one", url, first).problems
+    assert reason == "log-changed"
+    second.write_bytes(DATED * 25)
+    [said] = counted_in("one", url, first, second).notes
+    assert f"{second} begins as a counted log that is no longer here" in said

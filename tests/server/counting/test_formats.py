@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mars_server.counting.blocks import Lines
 from mars_server.counting.formats import COMBINED, JSON, detect, named
-from mars_server.counting.tally import Counting, Rules, tally
+from mars_server.counting.tally import Counting, tally
 from tests.server.counting import reference
 from tests.server.counting.commands import contract, expected, product, run_json
 from tests.server.counting.examples import ALLOW, ALLOWED, HITS, NO_HITS, line
@@ -124,7 +124,7 @@ _ODD = st.sampled_from(
 @settings(deadline=None)  # a busy machine is no defect
 @given(st.lists(_LINES | _ODD, max_size=30).map(b"".join))
 def test_json_lines_equal_the_reference(data: bytes) -> None:
-    found = tally(data, Rules(ALLOW, JSON))
+    found = tally(data, ALLOW, JSON)
     expected = reference.count(data, ALLOWED, as_json=True)
     assert (found.lines, found.hits) == (expected.lines, expected.hits)
     assert dict(found.cells) == dict(expected.cells)
@@ -133,7 +133,7 @@ def test_json_lines_equal_the_reference(data: bytes) -> None:
 def test_json_lines_beyond_the_bound_are_no_hits() -> None:
     long = b'{"x":"' + b"y" * 3_000_000 + b'"}\n'
     lines = Lines(named(JSON).shorten)
-    counting = Counting(Rules(ALLOW, JSON))
+    counting = Counting(ALLOW, JSON)
     for at in range(0, len(long), 65536):
         counting.add(lines.feed(long[at : at + 65536]))
     found = counting.take()
@@ -161,7 +161,7 @@ def test_no_json_that_a_client_writes_into_a_combined_line_is_read() -> None:
     for before in (b"- {", b'- {\\x22status\\x22: "', b""):
         data = line(before=before, after=b'" 404 1 "-" "%s"' % _HIT)
         assert detect(data) == COMBINED
-        assert tally(data, Rules(ALLOW, JSON)).hits == 0
+        assert tally(data, ALLOW, JSON).hits == 0
 
 
 _DATED = b"{" + _PLAIN + b',%s,"@timestamp":"2026-11-21T10:00:00Z"}\n'
@@ -182,9 +182,9 @@ _DATED = b"{" + _PLAIN + b',%s,"@timestamp":"2026-11-21T10:00:00Z"}\n'
     ],
 )
 def test_the_first_member_that_is_a_date_dates_a_hit(member: bytes) -> None:
-    found = tally(_DATED % member, Rules(ALLOW, JSON))
+    found = tally(_DATED % member, ALLOW, JSON)
     assert list(found.days()) == ["2026-11-21"]
 
 
 def test_without_any_date_from_2000_on_there_is_no_hit() -> None:
-    assert tally(b"{" + _PLAIN + b',"ts":1795219}\n', Rules(ALLOW, JSON)).hits == 0
+    assert tally(b"{" + _PLAIN + b',"ts":1795219}\n', ALLOW, JSON).hits == 0

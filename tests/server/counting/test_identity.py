@@ -11,9 +11,9 @@ from mars_server.counting.foreign.identity import (
     WINDOW,
     Face,
     Source,
+    has_time,
     holds,
     identify,
-    is_timeless,
     ladder,
 )
 from mars_server.counting.foreign.identity import tail as hash_of_tail
@@ -34,7 +34,7 @@ def face(content: bytes, inode: str | None = None, *, cut_short: bool = False) -
     return Face(
         own=own_id(head),
         ladder=ladder(head),
-        timeless=is_timeless(head),
+        timeless=not has_time(head),
         length=len(content),
         tail_at=lambda position: tail(content, position),
         inode=inode,
@@ -46,7 +46,7 @@ def source(content: bytes, number: int = 1, inode: str | None = None) -> Source:
     head = content[:HEAD]
     end = len(content)
     known = own_id(head), ladder(head), end, tail(content, end), inode
-    return Source(number, *known, timeless=is_timeless(head))
+    return Source(number, *known, timeless=not has_time(head))
 
 
 def test_the_scales_are_rising_and_end_with_the_head() -> None:
@@ -136,7 +136,7 @@ def test_a_changed_log_of_our_own_is_refused() -> None:
     ],
 )
 def test_timeless_means_no_time_of_day(head: bytes, timeless: bool) -> None:
-    assert is_timeless(head) is timeless
+    assert has_time(head) is not timeless
 
 
 def test_short_logs_that_begin_with_the_same_line_are_told_apart() -> None:

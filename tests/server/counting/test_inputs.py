@@ -13,7 +13,7 @@ from mars.errors import ConfigError
 from mars_server.counting.blocks import LINE_BOUND
 from mars_server.counting.inputs import expand
 from mars_server.storage import open_database
-from tests.server.counting.commands import contract, expected, product, run, run_json, spawned
+from tests.server.counting.commands import MADE, contract, expected, product, run, run_json, spawned
 from tests.server.counting.examples import line
 
 
@@ -159,7 +159,7 @@ def test_a_database_beside_the_logs_is_none_of_them(tmp_path: Path, logs: Path) 
     for lines in (4, 0, 0):
         ran = run("count", logs, *told)
         assert ran.stdout.startswith(b"%d lines" % lines)
-        assert ran.stderr == b""
+        assert ran.stderr == (MADE % str(logs / "counts").encode() if lines else b"")
     assert {path.name for path in logs.iterdir()} >= {"counts", "counts.key", "counts.lock"}
     assert expand([f"{logs}/*"]) == expand([str(logs)])
     kept = run_json("scrub", logs, "--db", f"sqlite:///{logs}/counts")["kept"]
@@ -167,3 +167,41 @@ def test_a_database_beside_the_logs_is_none_of_them(tmp_path: Path, logs: Path) 
     for name in ("counts", "counts.key"):
         ran = run("count", logs / name, *told, code=1)
         assert b"belongs to a database" in ran.stderr
+
+
+def test_folders_within_a_folder_are_not_passed_over_in_silence(tmp_path: Path, logs: Path) -> None:
+    for name in ("archive", "older", ".hidden"):
+        (logs / name).mkdir()
+        (logs / name / "c.log").write_bytes(line())
+    due = f"{logs}: not looked into its folder archive and 1 more; name what holds logs."
+    told = ("--product", product(tmp_path), "--dry-run")
+    ran = run("count", logs, *told, "--json")
+    assert ran.stderr.decode() == f"{due}\n"
+    assert json.loads(ran.stdout)["notes"] == [due]
+    assert (
+        due.replace(f"{logs}", f"{logs}/*", 1).encode() in run("count", f"{logs}/*", *told).stderr
+    )
+    assert b"folder" not in run("count", logs / "a.log", *told).stderr
+    assert b"folder" not in run("count", f"{logs}/*.log", *told).stderr
+
+
+def test_a_new_database_is_said_and_one_that_is_only_read_is_never_made(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(line())
+    form = ("--product", product(tmp_path))
+    mistyped = tmp_path / "conuts.db"
+    told = ("--db", f"sqlite:///{mistyped}")
+    for command in (
+        *(("counts", "show"), ("counts", "weeks"), ("counts", "export")),
+        ("counts", "recount", "2026-11-21", tmp_path / "a.log", *form),
+        ("publish", "--out", tmp_path / "site", *form),
+        ("scrub", tmp_path / "a.log"),
+    ):
+        for content in (None, b""):
+            if content is not None:
+                mistyped.write_bytes(content)
+            ran = run(*command, *told, code=1)
+            assert f"There is no database {mistyped}".encode() in ran.stderr
+            assert mistyped.exists() is (content is not None)
+            mistyped.unlink(missing_ok=True)
+    assert run("count", tmp_path / "a.log", *form, *told).stderr == MADE % str(mistyped).encode()
+    assert run("count", tmp_path / "a.log", *form, *told).stderr == b""

@@ -21,7 +21,7 @@ from mars_server.counting.count_pass import count_once
 from mars_server.counting.executors import Here
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
-from mars_server.counting.sizes import Sizes
+from mars_server.counting.store_port import Sizes
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger
 from mars_server.storage.lock import counting_lock

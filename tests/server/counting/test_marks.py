@@ -276,7 +276,7 @@ def test_a_second_machine_asks_for_the_first_ones_key(
 def old(url: str) -> None:
     engine = open_database(url)
     with engine.begin() as connection:
-        for name in ("unread", "format", "stays"):
+        for name in ("unread", "format", "stays", "boot"):
             connection.execute(text(f"ALTER TABLE sources DROP COLUMN {name}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0007'"))
     engine.dispose()

@@ -12,12 +12,12 @@ import pytest
 from mars.errors import StateError
 from mars.factory import system_clock
 from mars.wire.query import AllowList
-from mars_server.counting.count_pass import Outcome, count_once
+from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.executors import Here
 from mars_server.counting.formats import detect
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
-from mars_server.counting.sizes import Sizes
+from mars_server.counting.store_port import Sizes
 from mars_server.counting.tasks import Done, Task
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger
@@ -46,7 +46,7 @@ class Disturbed:
             yield task
 
 
-def counted(url: str, folder: Path, driver: Here | Disturbed) -> Outcome:
+def counted(url: str, folder: Path, driver: Here | Disturbed) -> Counted:
     engine = open_database(url)
     clock = system_clock()
     try:
@@ -156,7 +156,7 @@ def test_who_lost_the_lock_stores_nothing_twice(
     assert run_json("counts", "show", "--db", url)["hits"] == 30
 
 
-def void(outcome: Outcome) -> None:
+def void(outcome: Counted) -> None:
     assert outcome.problems == []
 
 

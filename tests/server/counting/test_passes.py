@@ -12,10 +12,10 @@ from sqlalchemy import select
 
 from mars.factory import system_clock
 from mars.wire.query import AllowList
-from mars_server.counting.count_pass import Outcome, count_once
+from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.executors import Here
 from mars_server.counting.progress import Progress
-from mars_server.counting.sizes import Sizes
+from mars_server.counting.store_port import Sizes
 from mars_server.counting.tasks import Done, Driver, Task, perform
 from mars_server.storage import open_database
 from mars_server.storage.forgetting import known
@@ -106,7 +106,7 @@ def test_what_follows_a_gap_waits_for_the_next_pass(
     assert cells == dict(reference.count(content, ALLOWED).cells)
 
 
-def one_pass(url: str, log: Path, driver: Driver) -> Outcome:
+def one_pass(url: str, log: Path, driver: Driver) -> Counted:
     engine, clock = open_database(url), system_clock()
     out = count_once(
         [str(log)], ALLOW, driver, Progress(clock, None), Ledger(engine), clock.now, sizes=SMALL

@@ -30,13 +30,12 @@ from hypothesis.stateful import (
 from sqlalchemy import Engine, select
 
 from mars.factory import system_clock
-from mars_server.counting.count_pass import Outcome, count_once
+from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.executors import Here
 from mars_server.counting.foreign.identity import Source
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
-from mars_server.counting.sizes import Sizes
-from mars_server.counting.store_port import Advance
+from mars_server.counting.store_port import Advance, Sizes
 from mars_server.counting.tally import Cell
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger
@@ -107,6 +106,8 @@ class Rotation(RuleBasedStateMachine):
         self.number = 0
         self.ended = 0
         self.counted = True
+        self.boots = 1
+        """How often the computer was started."""
         self.engine = open_database(url or f"sqlite:///{self.folder}/counts.db")
 
     @initialize(kind=st.sampled_from(kinds), seed=st.integers(0, 2**32))
@@ -219,13 +220,15 @@ class Rotation(RuleBasedStateMachine):
         self.counted = True
         self.check(outcome)
 
-    def run(self, ledger: Ledger | Dying) -> Outcome | None:
+    def run(self, ledger: Ledger | Dying) -> Counted | None:
         """None: the counter died."""
         clock = system_clock()
         names = expand([str(self.logs)])
         progress = Progress(clock, None)
         try:
-            return count_once(names, ALLOW, Here(), progress, ledger, clock.now, sizes=SMALL)
+            return count_once(
+                names, ALLOW, Here(), progress, ledger, clock.now, sizes=SMALL, boot=str(self.boots)
+            )
         except CrashError:
             return None
 
@@ -239,7 +242,7 @@ class Rotation(RuleBasedStateMachine):
             cross.update(found.pairs)
         return cells, cross
 
-    def check(self, outcome: Outcome) -> None:
+    def check(self, outcome: Counted) -> None:
         assert outcome.problems == []
         assert stored(self.engine) == self.truth()
 

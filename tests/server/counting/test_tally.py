@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mars_server.counting.blocks import LINE_BOUND, blocks
+from mars_server.counting.blocks import LINE_BOUND, Lines
 from mars_server.counting.formats import COMBINED, detect, named
-from mars_server.counting.tally import GROUPS_BOUND, Counting, Rules, Tally, merge, tally
+from mars_server.counting.tally import GROUPS_BOUND, Counting, Tally, merge, tally
 from tests.server.counting import reference
 from tests.server.counting.examples import (
     ALLOW,
@@ -22,8 +22,6 @@ from tests.server.counting.examples import (
     line,
     shuffled,
 )
-
-RULES = Rules(ALLOW)
 
 
 def assert_equal(found: Tally, expected: reference.Reference) -> None:
@@ -37,25 +35,25 @@ def assert_equal(found: Tally, expected: reference.Reference) -> None:
 def test_is_a_hit(hit: bytes) -> None:
     expected = reference.count(hit, ALLOWED)
     assert expected.hits == 1
-    assert_equal(tally(hit, RULES), expected)
+    assert_equal(tally(hit, ALLOW), expected)
 
 
 @pytest.mark.parametrize("other", NO_HITS, ids=range(len(NO_HITS)))
 def test_is_no_hit(other: bytes) -> None:
     expected = reference.count(other, ALLOWED)
     assert expected.hits == 0
-    assert_equal(tally(other, RULES), expected)
+    assert_equal(tally(other, ALLOW), expected)
 
 
 def test_an_unended_line_is_in_nothing() -> None:
-    assert_equal(tally(UNENDED, RULES), reference.Reference())
-    assert_equal(tally(b"", RULES), reference.Reference())
+    assert_equal(tally(UNENDED, ALLOW), reference.Reference())
+    assert_equal(tally(b"", ALLOW), reference.Reference())
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_mixtures_equal_the_reference(seed: int) -> None:
     data = shuffled(seed, 400, days=1 + seed % 4)
-    assert_equal(tally(data, RULES), reference.count(data, ALLOWED))
+    assert_equal(tally(data, ALLOW), reference.count(data, ALLOWED))
 
 
 _PIECES = st.sampled_from(
@@ -77,7 +75,7 @@ _PIECES = st.sampled_from(
 @settings(deadline=None)  # a busy machine is no defect
 @given(st.lists(_PIECES | st.binary(max_size=8), max_size=40).map(b"".join))
 def test_any_bytes_equal_the_reference(data: bytes) -> None:
-    assert_equal(tally(data, RULES), reference.count(data, ALLOWED))
+    assert_equal(tally(data, ALLOW), reference.count(data, ALLOWED))
 
 
 @settings(deadline=None)  # a busy machine is no defect
@@ -86,7 +84,8 @@ def test_the_sum_over_any_cuts_is_the_same(seed: int, cuts: list[int]) -> None:
     data = shuffled(seed, 100)
     marks = [0, *sorted(cuts), len(data)]
     chunks = [data[a:b] for a, b in itertools.pairwise(marks)]
-    parts = [tally(one[1:], RULES) for one in blocks(chunks, named(COMBINED).shorten)]
+    lines = Lines(named(COMBINED).shorten)
+    parts = [tally(block[1:], ALLOW) for block in map(lines.feed, chunks) if block]
     assert_equal(merge(parts), reference.count(data, ALLOWED))
     assert_equal(merge(reversed(parts)), reference.count(data, ALLOWED))
 
@@ -109,8 +108,8 @@ def test_the_sum_over_any_cuts_is_the_same(seed: int, cuts: list[int]) -> None:
 def test_lines_of_three_megabytes_count_as_short_ones_do(long: bytes, size: int) -> None:
     data = line() + long + line(b"?v=0.5.1") + UNENDED
     chunks = (data[at : at + size] for at in range(0, len(data), size))
-    counting = Counting(RULES)
-    for block in blocks(chunks, named(COMBINED).shorten):
+    counting = Counting(ALLOW)
+    for block in map(Lines(named(COMBINED).shorten).feed, chunks):
         assert len(block) <= LINE_BOUND + 2 * size
         counting.add(block)
     assert_equal(counting.take(), reference.count(data, ALLOWED))
@@ -118,7 +117,7 @@ def test_lines_of_three_megabytes_count_as_short_ones_do(long: bytes, size: int)
 
 def test_all_distinct_queries_are_folded_and_still_exact() -> None:
     data = b"".join(line(b"?v=0.5.2&x=%d" % n) for n in range(3 * GROUPS_BOUND))
-    counting = Counting(RULES)
+    counting = Counting(ALLOW)
     for at in range(0, len(data), 1 << 20):  # blocks of whole lines
         start = data.rfind(b"\n", 0, at) + 1
         end = data.rfind(b"\n", 0, at + (1 << 20)) + 1

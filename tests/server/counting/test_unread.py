@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 
 import pytest
 
 from mars_server.counting.formats import AUTO, COMBINED, JSON
-from mars_server.counting.tally import Rules, is_unread, tally
-from tests.server.counting.commands import product, run, run_json
+from mars_server.counting.tally import is_unread, tally
+from tests.server.counting.commands import MADE, product, run, run_json
 from tests.server.counting.examples import ALLOW, line
 from tests.server.counting.test_scrub import OLD, day, publish
+from tests.server.counting.test_streams import PACK
 
 _GET = "GET /motd/motd.json HTTP/1.1"
 FOREIGN = {
@@ -40,7 +42,7 @@ def counted(folder: Path, content: bytes, *options: str, name: str = "a.log") ->
     url = f"sqlite:///{folder}/c.db"
     said = run("count", log, "--product", product(folder), "--db", url, *options).stderr
     publish(url)
-    return said.decode(), log
+    return said.replace(MADE % str(folder / "c.db").encode(), b"").decode(), log
 
 
 def scrubbed(log: Path) -> tuple[list[str], list[str]]:
@@ -161,7 +163,7 @@ def test_answers_that_nearly_are_hits_are_told_and_stay(form: bytes, tmp_path: P
     ],
 )
 def test_other_answers_in_a_known_format_were_read(answer: bytes) -> None:
-    assert tally((answer + b"\n") * 40, Rules(ALLOW)).unread == 0
+    assert tally((answer + b"\n") * 40, ALLOW).unread == 0
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_other_answers_in_a_known_format_were_read(answer: bytes) -> None:
 )
 def test_other_answers_in_json_were_read(members: bytes) -> None:
     answer = b'{"ts":1763373600.5,' + members + b"}\n"
-    assert tally(answer * 40, Rules(ALLOW, JSON)).unread == 0
+    assert tally(answer * 40, ALLOW, JSON).unread == 0
 
 
 @pytest.mark.parametrize("at", [0, 300, 1000])
@@ -223,5 +225,34 @@ def test_a_log_that_was_read_in_the_wrong_format_says_how_to_count_it(tmp_path: 
 
 def test_lines_of_whatever_length_are_judged() -> None:
     long = b"x" * 10_000 + b"\n"
-    assert tally(long * 3, Rules(ALLOW)).unread == 3
-    assert tally(line(before=b"x" * 10_000) * 3, Rules(ALLOW)).unread == 0
+    assert tally(long * 3, ALLOW).unread == 3
+    assert tally(line(before=b"x" * 10_000) * 3, ALLOW).unread == 0
+
+
+@pytest.mark.parametrize("form", ["gz", "zst", "xz", "bz2"])
+@pytest.mark.parametrize("place", ["behind lines", "at the end", "in a pipe", "in an archive"])
+def test_an_archive_behind_lines_is_told_and_the_log_stays(
+    form: str, place: str, tmp_path: Path
+) -> None:
+    """As ``cat access.log access.log.1.gz`` joins them; ``at the end`` no LF follows."""
+    archive = PACK[form](b"".join(line(b"?x=%d" % n) for n in range(500)))
+    lines = day(17) * 200
+    if place == "at the end":
+        log, content = tmp_path / "a.log", lines + archive[:9]
+    elif place == "in an archive":
+        log, content = tmp_path / "a.gz", gzip.compress(lines) + gzip.compress(archive)
+    else:
+        log, content = tmp_path / "a.log", lines + archive + b"\n" + day(17)
+    if place == "in a pipe":
+        said = run("count", "-", "--product", product(tmp_path), "--dry-run", stdin=content).stderr
+        assert b"holds an archive behind its lines" in said
+        return
+    log.write_bytes(content)
+    os.utime(log, (OLD, OLD))
+    url = f"sqlite:///{tmp_path}/c.db"
+    told = ("count", log, "--product", product(tmp_path), "--db", url)
+    said = run(*told, code=int(place == "in an archive")).stderr
+    due = b"packed twice" if place == "in an archive" else b"holds an archive behind its lines"
+    assert due in said
+    publish(url)
+    assert scrubbed(log)[0] == []

@@ -17,9 +17,8 @@ from mars_server.counting.scrub import Known, policy
 from mars_server.operate.retention import Closed, settled
 from mars_server.publication.closing import PAUSE_WEEKS, Plan, close_weeks, left_out, plan, waiting
 from mars_server.storage.forgetting import open_weeks
-from mars_server.storage.overview import overview
 from mars_server.storage.publication import StoredPublications as Stored
-from mars_server.storage.reading import all_weeks
+from mars_server.storage.reading import all_weeks, overview
 from mars_server.storage.schema import sources
 from mars_server.tables.compose import Rules
 from tests.server.publication import kit

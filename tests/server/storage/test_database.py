@@ -19,6 +19,7 @@ from mars_server.storage import open_database
 from mars_server.storage.database import newest
 from mars_server.storage.schema import metadata
 from tests.server.postgres import missing, postgres
+from tests.server.storage.test_told import at_version
 
 
 def test_a_new_database_has_the_tables_of_the_schema(database_url: str) -> None:
@@ -50,6 +51,28 @@ def test_many_may_open_a_new_database_at_once(database_url: str) -> None:
         assert connection.scalar(text("SELECT count(*) FROM alembic_version")) == 1
     for engine in engines:
         engine.dispose()
+
+
+REVISIONS = [f"{number:04}" for number in range(3, int(newest()))]
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_every_older_database_opens_with_the_present_tables(revision: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/c.db"
+    at_version(url, revision)
+    with open_database(url).connect() as connection:
+        context = MigrationContext.configure(connection, opts={"include_name": _in_schema})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_a_database_of_before_these_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/c.db"
+    with open_database(url).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+    with pytest.raises(StateError) as error:
+        open_database(url)
+    assert error.value.reason == "database-old"
+    assert "into a new one" in error.value.message
 
 
 def test_the_newest_migration_is_the_one_that_is_asked_for() -> None:

@@ -53,7 +53,7 @@ def break_tables(url: str, *statements: str) -> None:
 def test_tables_that_are_not_as_they_should_be_are_told(
     database_url: str, statements: list[str]
 ) -> None:
-    at_version(database_url, "0002")
+    at_version(database_url, "0003")
     break_tables(database_url, *statements)
     with pytest.raises(StateError) as refusal:
         open_database(database_url)
@@ -66,7 +66,7 @@ def test_a_table_that_is_gone_later_is_told(database_url: str) -> None:
     engine = open_database(database_url)
     break_tables(database_url, "DROP TABLE archives", "DROP TABLE sources")
     with pytest.raises(StateError) as refusal:
-        reading.overview(engine)
+        reading.totals(engine)
     engine.dispose()
     assert refusal.value.reason == "database-old"
 

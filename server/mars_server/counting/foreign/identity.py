@@ -32,8 +32,9 @@ from hashlib import blake2b
 from itertools import takewhile
 
 from mars.errors import StateError
+from mars.wire.query import MOTD_PATH
 from mars.wire.times import DAY
-from mars_server.counting.combined import PATH
+from mars_server.daylog.format import Gap, declared, gap, own_id
 
 # --- What of a log may be hashed and remembered: never where a request came from ---
 
@@ -48,9 +49,10 @@ _TIME = re.compile(
 )
 """The times that log formats write, each so that no part of an address can look like one."""
 _WHOLE = re.compile(rb"(?<![0-9.])[0-9]{9,10}\Z")
+_PATH = re.escape(MOTD_PATH).encode()
 _TARGET = re.compile(
     rb'\] "[A-Z]+ (%b[^" ]*)'  # combined: the first quoted field after the time
-    rb'|"(?:request|request_uri|uri)":\s*"(?:[A-Z]+ )?(%b[^" ]*)' % (PATH, PATH)
+    rb'|"(?:request|request_uri|uri)":\s*"(?:[A-Z]+ )?(%b[^" ]*)' % (_PATH, _PATH)
 )
 """The request's own target; a referrer may name the same path. Quotes within a client's words are
 escaped by every server, so that none can look like the field before it."""
@@ -92,7 +94,7 @@ def has_time(data: bytes) -> bool:
 SCALES = (*(size for k in range(10, 16) for size in (2**k, 3 * 2 ** (k - 1))), 2**16)
 """Bytes: 1,024, 1,536, 2,048, 3,072 … 65,536. Each step is several lines, so that not even who has
 the key of the hashes can guess one line after another."""
-LINES = 20
+_LINES = 20
 """Up to so many of the first lines, as far as they end within the first of ``SCALES``, each have a
 hash: two short logs may begin with the same line."""
 HEAD = SCALES[-1]
@@ -110,9 +112,9 @@ def digest(data: bytes) -> str:
 
 
 def ladder(head: bytes) -> tuple[str, ...]:
-    """The hash up to the end of each of the first ``LINES``, then of the whole lines within each of
-    ``SCALES`` that ``head`` reaches; ``head`` is some whole lines or ``HEAD`` bytes."""
-    ends = [at + 1 for at, byte in enumerate(head[: SCALES[0]]) if byte == _LF][:LINES]
+    """The hash up to the end of each of the first ``_LINES``, then of the whole lines within each
+    of ``SCALES`` that ``head`` reaches; ``head`` is some whole lines or ``HEAD`` bytes."""
+    ends = [at + 1 for at, byte in enumerate(head[: SCALES[0]]) if byte == _LF][:_LINES]
     ends += [head.rfind(b"\n", 0, size) + 1 for size in SCALES if size <= len(head)]
     return tuple(digest(head[:end])[:16] for end in ends)
 
@@ -129,9 +131,27 @@ def tail(data: bytes) -> str:
     return digest(data[data.find(b"\n") + 1 :] if len(data) >= WINDOW else data)
 
 
-def is_timeless(head: bytes) -> bool:
-    """Whether no line of ``head`` holds a time of day other than midnight."""
-    return not has_time(head)
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """What the first lines of a log tell of it. No byte of them is kept."""
+
+    own: str | None = None
+    ladder: tuple[str, ...] = ()
+    timeless: bool = False
+    gap: Gap | None = None
+    releases: frozenset[str] = frozenset()
+    """Those that the log declares (``declared``)."""
+
+
+def beginning(head: bytes) -> Beginning:
+    """Of a log that begins with ``head``: some whole lines or ``HEAD`` bytes, no NULs before."""
+    return Beginning(
+        own=own_id(head),
+        ladder=ladder(head),
+        timeless=not has_time(head),
+        gap=gap(head),
+        releases=declared(head),
+    )
 
 
 @dataclass(frozen=True)
@@ -150,6 +170,8 @@ class Source:
     lines: int = 0
     unread: int = 0
     """Of its lines, about how many fit no format."""
+    boot: str | None = None
+    """The mark of the start of the computer since which it was last looked at."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +206,9 @@ class Verdict:
     """It may be a copy of a known log that ends early, or another that begins alike."""
     taken: bool = False
     """It begins as a timeless log that is gone, and is taken for a copy of it."""
+    blind: bool = False
+    """It is a timeless log that is known: where it lost lines and equal ones were written in their
+    place, nothing shows it."""
     doubtful: bool = False
     """It begins as a log that is gone: what is left of it, or a log of its own."""
     changed: bool = False
@@ -191,22 +216,22 @@ class Verdict:
     lie within a line or beyond the end."""
 
 
-def related(face_ladder: Sequence[str], sources: Collection[Source]) -> list[Source]:
+def _related(face_ladder: Sequence[str], sources: Collection[Source]) -> list[Source]:
     """The sources without an id that begin as the log does, as far as both are known."""
     return [one for one in sources if one.own is None and same_start(face_ladder, one.ladder)]
 
 
 def akin(ladder: Sequence[str], blank: str, sources: Collection[Source]) -> list[Source]:
-    """``related``, and those that share a line or more with the log before they differ."""
+    """``_related``, and those that share a line or more with the log before they differ."""
     foreign = (one for one in sources if one.own is None)
     return [
         one
         for one in foreign
-        if same_start(ladder, one.ladder) or shared(ladder, one.ladder, blank)
+        if same_start(ladder, one.ladder) or _shared(ladder, one.ladder, blank)
     ]
 
 
-def shared(one: Sequence[str], other: Sequence[str], blank: str) -> int:
+def _shared(one: Sequence[str], other: Sequence[str], blank: str) -> int:
     """How many rungs agree before the first that does not; those of equal content are one."""
     alike = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
     return len({rung for rung, _ in alike} - {blank})
@@ -256,7 +281,7 @@ def _by_lines(
     face: Face, known: list[Source], is_there: Callable[[Source], bool] = _gone
 ) -> Verdict:
     # It may be a copy, that ends early, of a longer log, or of what a changed one was before.
-    copy = any(one.position > face.length for one in related(face.ladder, known))
+    copy = any(one.position > face.length for one in _related(face.ladder, known))
     maybe = [one for one in known if _is_file(face, one)] if copy else known
     if whole := [one for one in maybe if _continues(face, one)]:
         best = max(whole, key=lambda one: one.position)
@@ -272,12 +297,12 @@ def _by_lines(
 
 def _was(face: Face, source: Source) -> bool:
     """Whether the log is what is left of ``source``: the same file, and one line of it at least."""
-    return _is_file(face, source) and shared(face.ladder, source.ladder, face.blank) > 0
+    return _is_file(face, source) and _shared(face.ladder, source.ladder, face.blank) > 0
 
 
 def _may_be(face: Face, source: Source) -> bool:
     """Whether half of what is known of ``source`` agrees, and at least two lines."""
-    agree = shared(face.ladder, source.ladder, face.blank)
+    agree = _shared(face.ladder, source.ladder, face.blank)
     return agree > 1 and 2 * agree >= len({*source.ladder} - {face.blank})
 
 
@@ -303,16 +328,15 @@ def _by_id(face: Face, sources: Collection[Source]) -> Verdict:
 def _by_inode(face: Face, known: list[Source], held: Collection[int]) -> Verdict:
     for source in known:
         if _is_file(face, source) and _continues(face, source):
-            return Verdict(source, source.position)
+            return Verdict(source, source.position, blind=True)
         if _was(face, source):
             return Verdict(None, source.position, changed=True)
-    known = related(face.ladder, known)
+    known = _related(face.ladder, known)
     whole = [one for one in known if _continues(face, one)]
     whole.sort(key=lambda one: one.position, reverse=True)
     free = [one for one in whole if one.id not in held]
     if free:
-        taken = face.inode is not None and free[0].inode is not None
-        return Verdict(free[0], free[0].position, taken=taken)
+        return Verdict(free[0], free[0].position, taken=face.inode is not None, blind=True)
     if face.cut_short and any(one.position > face.length for one in known):
         return Verdict(None, None, waits=True)
     return Verdict(None, 0)
@@ -327,7 +351,7 @@ def same_start(one: Sequence[str], other: Sequence[str]) -> bool:
 def holds(face: Face, sources: Collection[Source]) -> list[Source]:
     """The sources that ``face`` is by its inode, with their bytes still in place."""
     same = [one for one in sources if one.inode is not None and one.inode == face.inode]
-    return [one for one in related(face.ladder, same) if _continues(face, one)]
+    return [one for one in _related(face.ladder, same) if _continues(face, one)]
 
 
 def _continues(face: Face, source: Source) -> bool:

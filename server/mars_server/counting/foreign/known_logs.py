@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -25,11 +25,11 @@ from mars_server.counting.tasks import Done, Piece, Task, Whole
 
 # --- What the database keeps to know a log again: its hashes under a key that is not in there ---
 
-OWN = "own"
+_OWN = "own"
 """In the place of an own log's tail: a line ends there, and no more."""
 
 
-class Marks:
+class _Marks:
     """Turns what is seen of a log into what the database knows of it."""
 
     def __init__(self, key: Callable[[], bytes]) -> None:
@@ -59,7 +59,7 @@ class Marks:
     def tail(self, own: str | None, tail: str) -> str:
         """Empty where ``tail`` is: no line ends there."""
         if own or not tail:
-            return tail and OWN
+            return tail and _OWN
         return self._sealed(b"tail", tail)
 
     def inode(self, own: str | None, inode: str | None) -> str | None:
@@ -69,6 +69,10 @@ class Marks:
     def archive(self, own: str | None, fingerprint: str | None) -> str | None:
         """An archive bears the time of its log's last line; that of our own logs tells nothing."""
         return fingerprint if own or fingerprint is None else self._sealed(b"archive", fingerprint)
+
+    def boot(self, own: str | None, boot: str | None) -> str | None:
+        """Nothing is lost of our own logs by which two starts have to be told apart."""
+        return None if own or boot is None else self._sealed(b"boot", boot)
 
     def _sealed(self, kind: bytes, value: str) -> str:
         return blake2b(value.encode(), digest_size=16, key=self._key, person=kind).hexdigest()
@@ -86,7 +90,7 @@ class Register:
         self._ledger = ledger
         self._sources = {one.id: one for one in ledger.sources()}
         self._held: set[int] = set()
-        self.marks = Marks(ledger.key)
+        self.marks = _Marks(ledger.key)
         self._timed: defaultdict[str, list[Sequence[str]]] = defaultdict(list)
         """Ladders of this pass's logs whose lines hold a time of day, by their first rung."""
 
@@ -171,10 +175,37 @@ class Register:
             self._held.add(verdict.source.id)
         return verdict
 
-    def is_known_file(self, found: Probe) -> bool:
-        """Whether a source has this file's inode."""
+    @property
+    def knows_timeless(self) -> bool:
+        """Whether a log that is not our own is known of which no line holds a time of day."""
+        return any(one.own is None and one.timeless for one in self._sources.values())
+
+    def rounds(self, probes: Iterable[Probe]) -> Iterator[list[Probe]]:
+        """Logs that may be one source go into different rounds, so the first is known to the next.
+
+        Archives go first in their family: one that was cut short is known by the source that it
+        continues, and could not be told from a part of a plain log that took that source before it.
+        Then go the files that are known, before a copy takes their source.
+        """
         known = {one.inode for one in self._sources.values()} - {None}
-        return bool(known) and self.marks.inode(found.own, found.inode) in known
+
+        def turn(one: Probe) -> int:
+            if one.length is None:
+                return 0
+            # Without a known file no key is needed, and none made.
+            return 1 if known and self.marks.inode(one.own, one.inode) in known else 2
+
+        families: defaultdict[str, list[Probe]] = defaultdict(list)
+        streams = []
+        for one in sorted(probes, key=turn):
+            if one.family is None:
+                streams.append([one])
+            else:
+                families[one.family].append(one)
+        depth = max(map(len, families.values()), default=0)
+        for level in range(depth):
+            yield [members[level] for members in families.values() if level < len(members)]
+        yield from streams
 
     def _is_there(self, source: Source) -> bool:
         found = None if source.inode is None else self._files.get(source.inode)
@@ -201,5 +232,6 @@ class Register:
             before.format if before else step.format,
             step.tally.lines + (before.lines if before else 0),
             step.tally.unread + (before.unread if before else 0),
+            step.boot,
         )
         self._held.add(number)

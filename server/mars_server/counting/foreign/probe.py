@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import pairwise
 from typing import IO
@@ -12,11 +12,10 @@ from typing import IO
 from mars.errors import StateError
 from mars_server.counting import formats
 from mars_server.counting.blocks import NUL
-from mars_server.counting.foreign.identity import HEAD, WINDOW, Face, is_timeless, ladder, tail
-from mars_server.counting.foreign.same_file import Seen, inode, stamp
-from mars_server.counting.streams import STDIN, Stream, compression, open_raw, shown
+from mars_server.counting.foreign.identity import HEAD, WINDOW, Beginning, Face, beginning, tail
+from mars_server.counting.foreign.same_file import Seen, inode, read, stamp
+from mars_server.counting.streams import PACKED, STDIN, Stream, compression, open_raw, shown
 from mars_server.counting.tasks import Span
-from mars_server.daylog.format import Gap, declared, gap, own_id
 
 
 class LogMovedError(StateError):
@@ -29,28 +28,28 @@ class LogMovedError(StateError):
         )
 
 
-@dataclass(frozen=True)
-class Probe:
-    """What a first look shows. No byte of the log is kept."""
+@dataclass(frozen=True, kw_only=True)
+class Probe(Beginning):
+    """What a first look shows."""
 
     path: str
     format: str
-    own: str | None = None
-    ladder: tuple[str, ...] = ()
-    timeless: bool = False
-    gap: Gap | None = None
-    releases: frozenset[str] = frozenset()
-    """Those that the log declares (``identity.declared``)."""
     size: int = 0
     """Bytes as stored; 0 where unknown."""
     length: int | None = None
     """Bytes up to the last LF of a plain file; None where only reading it all will tell."""
-    inode: str | None = None
     seen: Seen | None = None
     """Of a plain file."""
     stamp: tuple[int, int] | None = None
     fingerprint: str | None = None
     """Of a compressed local file: by inode, size and time, since its bytes would tell of lines."""
+    packed: bool = False
+    """Whether an archive begins after a plain file's last LF."""
+
+    @property
+    def inode(self) -> str | None:
+        """Of a plain local file."""
+        return self.seen.inode if self.seen else None
 
     @property
     def family(self) -> str | None:
@@ -79,67 +78,43 @@ class Probe:
                 raise LogMovedError(self.path)
             start = max(0, position - WINDOW)
             raw.seek(start)
-            return tail(_read(raw, position - start))
+            return tail(read(raw, position - start))
 
 
 def probe(path: str, format_name: str = formats.AUTO) -> Probe:
     """Raises ``StateError`` (``log-unreadable``) and ``OSError``."""
+    found = Probe(path=path, format=format_name)
     if path == STDIN:
-        return Probe(path, format_name)
+        return found
     with open_raw(path) as raw:
-        size = raw.seek(0, os.SEEK_END)
+        found = replace(found, size=raw.seek(0, os.SEEK_END))
         raw.seek(0)
-        kind = compression(raw.read(8))
-        raw.seek(0)
-        if kind:
-            return _compressed(path, format_name, raw, size)
-        return _plain(path, format_name, raw, size)
+        if compression(raw.read(8)):
+            raw.seek(0)
+            head = _unpacked(raw, path)
+            found = replace(found, stamp=stamp(raw), fingerprint=_fingerprint(raw))
+        else:
+            length = _end_of_lines(raw, found.size)
+            raw.seek(length)
+            packed = compression(raw.read(8)) in PACKED
+            start = _first(raw, length)
+            raw.seek(start)
+            head = read(raw, min(HEAD, length - start))
+            found = replace(found, length=length, packed=packed, seen=Seen.of(raw, head, start))
+    if format_name == formats.AUTO:
+        found = replace(found, format=formats.detect(head))
+    return replace(found, **vars(beginning(head)))
 
 
-def _plain(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe:
-    length = _end_of_lines(raw, size)
-    start = _first(raw, length)
-    raw.seek(start)
-    head = _read(raw, min(HEAD, length - start))
-    return Probe(
-        path,
-        _format(format_name, head),
-        own_id(head),
-        ladder(head),
-        is_timeless(head),
-        gap(head),
-        declared(head),
-        size,
-        length,
-        inode(raw),
-        Seen.of(raw, len(head), start),
-    )
-
-
-def _compressed(path: str, format_name: str, raw: IO[bytes], size: int) -> Probe:
+def _unpacked(raw: IO[bytes], path: str) -> bytes:
+    """The whole lines of an archive's first ``HEAD`` bytes, or all these bytes."""
     head = b""
     with closing(Stream(raw, path)) as stream:
         for chunk in stream.chunks():
             head = (head + chunk).lstrip(NUL)
             if len(head) >= HEAD:
-                break
-    head = head[:HEAD] if len(head) >= HEAD else head[: head.rfind(b"\n") + 1]
-    return Probe(
-        path,
-        _format(format_name, head),
-        own_id(head),
-        ladder(head),
-        is_timeless(head),
-        gap(head),
-        declared(head),
-        size,
-        stamp=stamp(raw),
-        fingerprint=_fingerprint(raw),
-    )
-
-
-def _format(name: str, head: bytes) -> str:
-    return formats.detect(head) if name == formats.AUTO else name
+                return head[:HEAD]
+    return head[: head.rfind(b"\n") + 1]
 
 
 def _fingerprint(raw: IO[bytes]) -> str | None:
@@ -168,18 +143,11 @@ def _end_of_lines(raw: IO[bytes], size: int) -> int:
     while end > 0:
         start = max(0, end - WINDOW)
         raw.seek(start)
-        found = _read(raw, end - start).rfind(b"\n")
+        found = read(raw, end - start).rfind(b"\n")
         if found >= 0:
             return start + found + 1
         end = start
     return 0
-
-
-def _read(raw: IO[bytes], size: int) -> bytes:
-    data = b""
-    while len(data) < size and (more := raw.read(size - len(data))):
-        data += more
-    return data
 
 
 def spans(
@@ -209,7 +177,7 @@ def written_on(found: Probe, position: int) -> int:
         return length
     with open_raw(found.path) as raw:
         raw.seek(max(0, position - 2))
-        return position if _read(raw, 2) == NUL * 2 else _after_lf(raw, position, length)
+        return position if read(raw, 2) == NUL * 2 else _after_lf(raw, position, length)
 
 
 def _after_lf(raw: IO[bytes], position: int, length: int) -> int:

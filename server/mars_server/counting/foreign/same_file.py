@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import os
 import stat
-import sys
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from hashlib import blake2b
-from typing import IO, Any
+from pathlib import Path
+from typing import IO
 
 from mars_server.counting.streams import CHUNK
 
@@ -20,41 +20,35 @@ _EMPTY_PATH = 0x1000
 """``AT_EMPTY_PATH``: the descriptor itself (fcntl.h)."""
 _BTIME = 0x800
 """``STATX_BTIME`` (linux/stat.h)."""
-_SIZE, _MASK, _SECONDS, _NANOSECONDS = 256, 0, 80, 88
-"""Bytes of ``struct statx``, and where in it these members lie, on every architecture."""
+_SIZE, _MASK, _TIME = 256, 0, 80
+"""Bytes of ``struct statx``, and where in it mask and time stand, on every architecture."""
 
 
 def birth(handle: int) -> int | None:
     """Nanoseconds since 1970, or None where system or file system do not know it."""
-    statx = _statx()
-    if statx is None:
-        return None
-    buffer = bytearray(_SIZE)
-    if statx(handle, b"", _EMPTY_PATH, _BTIME, _view(buffer)) != 0:
-        return None
-    if not _number(buffer, _MASK, 4) & _BTIME:
-        return None
-    return _number(buffer, _SECONDS, 8) * 1_000_000_000 + _number(buffer, _NANOSECONDS, 4)
-
-
-@cache
-def _statx() -> Any:
     try:
         import ctypes
 
-        return ctypes.CDLL(None).statx
+        statx = ctypes.CDLL(None).statx
     except (ImportError, OSError, AttributeError, MemoryError):  # no libffi, another system
         return None
+    buffer = ctypes.create_string_buffer(_SIZE)
+    if statx(handle, b"", _EMPTY_PATH, _BTIME, buffer) != 0:
+        return None
+    (mask,) = struct.unpack_from("=I", buffer, _MASK)
+    seconds, nanoseconds = struct.unpack_from("=qI", buffer, _TIME)
+    return int(seconds * 1_000_000_000 + nanoseconds) if mask & _BTIME else None
 
 
-def _view(buffer: bytearray) -> Any:
-    import ctypes
-
-    return (ctypes.c_char * _SIZE).from_buffer(buffer)
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def _number(buffer: bytearray, at: int, size: int) -> int:
-    return int.from_bytes(buffer[at : at + size], sys.byteorder)
+def this_boot() -> str | None:
+    """A random name that the kernel takes at each start (random(4)); None where it has none."""
+    try:
+        return _BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -73,15 +67,14 @@ class Seen:
     """Where these bytes begin: after the NULs, if any, at the log's beginning."""
 
     @classmethod
-    def of(cls, raw: IO[bytes], size: int, start: int = 0) -> Seen:
-        """Of an open log with at least ``size`` bytes from ``start`` on."""
-        raw.seek(start)
-        data = b"".join(limited(raw, size))
-        return cls(size, blake2b(data, digest_size=16).digest(), inode(raw), start)
+    def of(cls, raw: IO[bytes], data: bytes, start: int = 0) -> Seen:
+        """Of an open log that holds ``data`` from ``start`` on."""
+        return cls(len(data), blake2b(data, digest_size=16).digest(), inode(raw), start)
 
     def is_still(self, raw: IO[bytes]) -> bool:
         """Whether ``raw`` is that log. Moves the file's position."""
-        now = Seen.of(raw, self.size, self.start)
+        raw.seek(self.start)
+        now = Seen.of(raw, read(raw, self.size), self.start)
         return now.head == self.head and (self.inode is None or now.inode == self.inode)
 
 
@@ -106,6 +99,11 @@ def _status(raw: IO[bytes]) -> os.stat_result | None:
     except (io.UnsupportedOperation, AttributeError):  # not of this machine
         return None
     return status if stat.S_ISREG(status.st_mode) else None
+
+
+def read(raw: IO[bytes], size: int) -> bytes:
+    """Up to ``size`` bytes of ``raw``, as many as there are."""
+    return b"".join(limited(raw, size))
 
 
 def limited(raw: IO[bytes], size: int) -> Iterator[bytes]:

@@ -14,8 +14,6 @@ from mars.errors import StateError
 
 revision = "0006"
 down_revision = "0005"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:

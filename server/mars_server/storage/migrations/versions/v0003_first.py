@@ -1,14 +1,13 @@
-"""Counts, pairs, weeks, the sources they came from, and what the database is for."""
+"""The first tables: counts and pairs, weeks, sources, what the database is for; what was published
+of each week; the signed documents that were served."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "0003"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -59,3 +58,15 @@ def upgrade() -> None:
         ),
     )
     op.create_index("archives_source", "archives", ["source"])
+    op.create_table(
+        "publications",
+        sa.Column("week", sa.String(8), primary_key=True),
+        sa.Column("document", sa.Text, nullable=False),
+        sa.Column("late_seen", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "documents",
+        sa.Column("sha256", sa.String(64), primary_key=True),
+        sa.Column("payload_sha256", sa.String(64), nullable=False),
+        sa.Column("serial", sa.BigInteger, nullable=False),
+    )

@@ -6,6 +6,7 @@ A few faults of ``tests.faults``; ``make soak ARGS=faults`` tries each system ca
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -194,6 +195,23 @@ def test_a_pair_whose_record_cannot_be_written_is_taken_back(product: Path, out:
     refused(out, [], fault, "key", "new", product, "--no-passphrase")
     assert are_whole(pairs(product))
     assert pairs(product)["secrets"] == {"key-1"}
+
+
+def test_a_key_whose_openpgp_secret_went_with_its_home_is_not_recorded(
+    product: Path, shell: Run, tmp_path: Path
+) -> None:
+    """Something else clears the temporary folder while gpg starts: it makes a home anew."""
+    tool = tmp_path / "gpg"
+    find = """home=$(printf '%s\\n' "$@" | sed -n '/^--homedir$/{n;p}')"""
+    tool.write_text(
+        f'#!/bin/sh\ncase " $* " in *" --gen-key "*) {find}; rm "$home/private-keys-v1.d";; esac\n'
+        f'exec {shutil.which("gpg")} "$@"\n'
+    )
+    tool.chmod(0o755)
+    done = shell("key", "new", product, "--no-passphrase", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert (done.code, "[openpgp-failed]" in done.err) == (1, True), done
+    assert pairs(product)["records"] == {"key-1"}
+    assert are_whole(pairs(product))
 
 
 def test_a_key_whose_record_cannot_say_revoked_is_not_brought_back(

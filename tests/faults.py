@@ -19,7 +19,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -64,8 +64,13 @@ class Ran:
     code: int
     said: str
     """On stdout and stderr."""
-    calls: Sequence[tuple[str, str, int, Path]]
-    """On the named files: process, call, its number there (strace counts by process), file."""
+    trace: str = field(default="", repr=False)
+    """strace's, of the calls on the named files."""
+
+    @property
+    def is_met(self) -> bool:
+        """Whether a fault was injected."""
+        return "(INJECTED)" in self.trace
 
     def is_told(self) -> bool:
         """Whether it ended as agreed, and gave a failure a sentence."""
@@ -74,7 +79,7 @@ class Ran:
 
     def count(self, call: str) -> int:
         """The most of one process."""
-        return max((number for _, name, number, _ in self.calls if name == call), default=0)
+        return max((number for _, name, number, _ in self._calls() if name == call), default=0)
 
     def sites(self) -> Sites:
         """Where one of its calls may fail."""
@@ -88,7 +93,7 @@ class Ran:
 
     def _sites(self, concerns: Callable[[str, Path], bool]) -> Sites:
         ends: dict[tuple[str, str, str], list[int]] = {}
-        for process, call, number, path in self.calls:
+        for process, call, number, path in self._calls():
             if concerns(call, path):
                 ends.setdefault((process, call, kind(path)), [])[1:] = [number]
         sites: Sites = {}
@@ -96,6 +101,14 @@ class Ran:
             known = sites.setdefault((call, name), [])
             known += [number for number in numbers if number not in known]
         return sites
+
+    def _calls(self) -> Iterator[tuple[str, str, int, Path]]:
+        """Process, call, its number there (strace counts by process), file."""
+        made: Counter[tuple[str, str]] = Counter()
+        for process, call, opened, name in _CALL.findall(self.trace):
+            made[process, call] += 1
+            path = Path(opened, name if call.endswith("at") or not opened else "")
+            yield process, call, made[process, call], path
 
 
 def kind(path: Path) -> str:
@@ -149,17 +162,12 @@ def run(
         _until_traced(child, tracer)
         os.kill(child, signal.SIGCONT)
         _, status = os.waitpid(child, 0)
+    return _ran(status, out, (out / "trace").read_text(errors="replace"))
+
+
+def _ran(status: int, out: Path, trace: str = "") -> Ran:
     said = (out / "said").read_text(errors="replace")
-    trace = (out / "trace").read_text(errors="replace")
-    return Ran(os.waitstatus_to_exitcode(status), said, list(_calls(trace)))
-
-
-def _calls(trace: str) -> Iterator[tuple[str, str, int, Path]]:
-    made: Counter[tuple[str, str]] = Counter()
-    for process, call, opened, name in _CALL.findall(trace):
-        made[process, call] += 1
-        path = Path(opened, name if call.endswith("at") or not opened else "")
-        yield process, call, made[process, call], path
+    return Ran(os.waitstatus_to_exitcode(status), said, trace)
 
 
 def untraced(main: Callable[[], None], arguments: Sequence[object], out: Path) -> Ran:
@@ -170,7 +178,7 @@ def untraced(main: Callable[[], None], arguments: Sequence[object], out: Path) -
     os.waitpid(child, os.WUNTRACED)
     os.kill(child, signal.SIGCONT)
     _, status = os.waitpid(child, 0)
-    return Ran(os.waitstatus_to_exitcode(status), (out / "said").read_text(errors="replace"), ())
+    return _ran(status, out)
 
 
 def _until_traced(child: int, tracer: subprocess.Popen[str]) -> None:
@@ -229,17 +237,16 @@ def chosen(sites: Sites, few: int) -> list[Fault]:
     return list(dict.fromkeys(faults))
 
 
-def trial(name: str, sites: Sites, few: int, attempt: Callable[[Fault], None]) -> None:
-    """Each chosen fault by itself. ``attempt`` asserts what holds afterwards.
+def trial(name: str, sites: Sites, few: int, attempt: Callable[[Fault], Ran]) -> None:
+    """Each chosen fault by itself. ``attempt`` meets it and asserts what holds afterwards.
 
     A long trial goes on after one that does not hold, says on stderr how far it is, and adds a line
     to the file that ``MARS_FAULTS`` names.
     """
-    faults, begun, wrong = chosen(sites, few), time.monotonic(), list[str]()
-    assert faults
+    faults, begun, wrong, met = chosen(sites, few), time.monotonic(), list[str](), 0
     for number, fault in enumerate(faults, 1):
         try:
-            attempt(fault)
+            met += attempt(fault).is_met
         except Exception as error:
             if not os.environ.get("MARS_FAULTS"):
                 raise
@@ -247,14 +254,18 @@ def trial(name: str, sites: Sites, few: int, attempt: Callable[[Fault], None]) -
             _say(f"{name}: {wrong[-1]}")
         if number % EVERY == 0:
             _say(f"{name}: {number} of {len(faults)} faults")
-    told = os.environ.get("MARS_FAULTS")
-    if told:
-        with Path(told).open("a") as file:
-            file.write(
-                f"{name}: {len(faults):,} faults at {len(sites)} calls by kind of file, "
-                f"{len(wrong)} left what they should not, {time.monotonic() - begun:.0f} s\n"
-            )
+    _tell(
+        f"{name}: {len(faults):,} faults at {len(sites)} calls by kind of file, {met:,} met, "
+        f"{len(wrong)} left what they should not, {time.monotonic() - begun:.0f} s"
+    )
     assert not wrong, "\n".join(wrong)
+    assert met
+
+
+def _tell(line: str) -> None:
+    if told := os.environ.get("MARS_FAULTS"):
+        with Path(told).open("a") as file:
+            file.write(f"{line}\n")
 
 
 def _say(text: str) -> None:

@@ -65,10 +65,11 @@ def tried(product: Path, out: Path, tmp_path: Path) -> Callable[..., None]:
         known: faults.Sites = {}
         for anywhere in (False, True):  # temporary files have names that nobody knows before
 
-            def attempt(fault: Fault, anywhere: bool = anywhere) -> None:
+            def attempt(fault: Fault, anywhere: bool = anywhere) -> faults.Ran:
                 found = ran(fault, anywhere)
                 assert found.is_told(), found
                 holds(folder, fault, found)
+                return found
 
             whole = ran(None, anywhere)
             assert whole.code == 0, whole

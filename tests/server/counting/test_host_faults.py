@@ -99,7 +99,7 @@ def test_whatever_fails_while_counting_the_counts_become_exact(
     whole = faults.run(main, told, touched(folder), out)
     assert cells(shown(folder)["days"]) == truth
 
-    def attempt(fault: Fault) -> None:
+    def attempt(fault: Fault) -> faults.Ran:
         fresh(folder, counted)
         ran = faults.run(main, told, touched(folder), out, fault)
         assert ran.is_told(), (fault, ran)
@@ -111,6 +111,7 @@ def test_whatever_fails_while_counting_the_counts_become_exact(
         after = shown(folder)
         assert cells(after["days"]) == truth, (fault, ran)
         assert after["lines"] == want["lines"] + json_lines["lines"], (fault, ran)
+        return ran
 
     assert whole.code == 0, whole
     faults.trial(f"counting {'known' if counted else 'new'} logs", whole.sites(), 3, attempt)
@@ -135,7 +136,7 @@ def test_whatever_fails_while_logs_are_removed_none_is_lost_uncounted(tmp_path: 
     whole = faults.run(main, told, touched(folder), out)
     assert [log.name for log in (folder / "logs").iterdir()] == ["new.log"]
 
-    def attempt(fault: Fault) -> None:
+    def attempt(fault: Fault) -> faults.Ran:
         old()
         ran = faults.run(main, told, touched(folder), out, fault)
         assert ran.is_told(), (fault, ran)
@@ -145,6 +146,7 @@ def test_whatever_fails_while_logs_are_removed_none_is_lost_uncounted(tmp_path: 
         run("count", folder / "logs", "--product", folder / "product.toml", *told[2:4])
         after = shown(folder)
         assert (after["lines"], after["hits"], after["late"]) == (59, 59, 0), (fault, ran)
+        return ran
 
     assert whole.code == 0, whole
     faults.trial("scrub", whole.sites(), 2, attempt)
@@ -178,7 +180,7 @@ def test_whatever_fails_while_logs_are_retained_none_goes_that_was_not_read(
     whole = faults.run(main, retain, touched(folder), out)
     assert set(logs.iterdir()) == {grown, unread}
 
-    def attempt(fault: Fault) -> None:
+    def attempt(fault: Fault) -> faults.Ran:
         closed()
         ran = faults.run(main, retain, touched(folder), out, fault)
         assert ran.is_told(), (fault, ran)
@@ -191,6 +193,7 @@ def test_whatever_fails_while_logs_are_retained_none_goes_that_was_not_read(
         assert shown(folder)["hits"] == sum((17, 18, 19, 30, 21)), (fault, ran)
         run(*retain)
         assert not any(logs.iterdir()), (fault, ran)
+        return ran
 
     assert whole.code == 0, whole
     faults.trial("retain", whole.sites(), 2, attempt)

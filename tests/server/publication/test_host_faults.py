@@ -42,7 +42,7 @@ def test_whatever_fails_while_a_week_is_published_its_figures_become_the_same(
             shutil.copytree(given, folder)
             return faults.run(main, told, paths, said, fault, alone=not paths)
 
-        def attempt(fault: Fault, ran: Callable[..., faults.Ran] = ran) -> None:
+        def attempt(fault: Fault, ran: Callable[..., faults.Ran] = ran) -> faults.Ran:
             found = ran(fault)
             assert found.is_told(), found
             there = figures(out) if (out / "data").exists() else {}
@@ -51,6 +51,7 @@ def test_whatever_fails_while_a_week_is_published_its_figures_become_the_same(
             again = faults.untraced(main, told, said)
             assert again.code == 0, (fault, found, again)
             assert figures(out) == want, (fault, found)
+            return found
 
         whole = ran(None)
         assert whole.code == 0, whole

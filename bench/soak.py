@@ -5,7 +5,7 @@ publisher write, the documents followed on an empty Debian; and each protection 
 whether its test fails.
 
 ``python -m bench.soak kills memory onion balance counting power faults debian protections`` runs
-some of them.
+some of them, ``faults:OPERATION`` (``FAULTS``) a piece of one.
 ``REQUESTS=10000000`` sets how many requests the memory trial makes (2,000,000 unless told
 otherwise). ``--write`` puts what a trial said, with the date, into docs/performance.md.
 """
@@ -247,22 +247,39 @@ def power() -> list[str]:
     return []
 
 
-def faults() -> list[str]:
-    """Each system call of counting, scrubbing, publishing and of the publisher's keys fails once
-    with each error: ``tests.faults``."""
+FAULTS = {
+    "count-new": "become_exact and new",
+    "count-known": "become_exact and known",
+    "scrub": "logs_are_removed",
+    "retain": "logs_are_retained",
+    "publish": "week_is_published",
+    "key-new": "key_is_made",
+    "key-rotate": "keys_rotate",
+    "key-revoke": "key_is_revoked",
+    "sign": "news_are_signed",
+}
+"""What pytest knows the operations by."""
+
+
+def faults(operation: str = "") -> list[str]:
+    """Each system call of an operation, or of all, fails once with each error: ``tests.faults``."""
     root = Path(__file__).parent.parent / "tests"
     places = [
         str(root / name / "test_host_faults.py")
         for name in ("server/counting", "server/publication", "motd")
     ]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--timeout", "0", *places],
-        env={**os.environ, "MARS_FAULTS": "whole"},
-    )
+    wanted = FAULTS[operation] if operation else "whatever"
+    with tempfile.NamedTemporaryFile("r", prefix="mars-soak-") as told:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-s", "--timeout", "0", "-k", wanted, *places],
+            env={**os.environ, "MARS_FAULTS": told.name},
+            stdout=sys.stderr,
+        )
+        print(told.read(), end="")
     return [] if done.returncode == 0 else ["whole and told after every fault of the host"]
 
 
-TRIALS: dict[str, Callable[[], list[str]]] = {
+TRIALS: dict[str, Callable[..., list[str]]] = {
     "kills": kills,
     "memory": memory,
     "onion": onion,
@@ -280,11 +297,12 @@ def main(arguments: list[str]) -> int:
     failed, names = [], [name for name in arguments if name != "--write"]
     for name in names or list(TRIALS):
         print(f"## {name}", flush=True)
+        trial, _, part = name.partition(":")
         with redirect_stdout(io.StringIO()) as told:
-            broken = TRIALS[name]()
+            broken = TRIALS[trial](*filter(None, [part]))
         print(told.getvalue(), end="", flush=True)
         failed += broken
-        if "--write" in arguments:
+        if "--write" in arguments and not part:
             day = time.strftime("%Y-%m-%d", time.gmtime())
             page.write(
                 f"soak {name}",

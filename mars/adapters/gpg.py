@@ -42,8 +42,6 @@ MAX_STATUS = 64 * 1024
 
 _PREFIX = "mars-gpgv-"
 _IN_USE = "in-use.lock"
-_PATIENCE = 1.0
-"""Seconds for another process to see that a new home is in use."""
 _STATUS = b"[GNUPG:] "
 _VERSION = re.compile(rb"gpgv? \([^)\n]*\) ([0-9]+)\.([0-9]+)")
 
@@ -198,14 +196,16 @@ def short_lived_home(
 
 
 def _claimed(parent: Path, prefix: str, held: contextlib.ExitStack) -> Path:
-    """A new folder and its lock, before which another process may take it for a left one."""
+    """A new folder and its lock; where another process took it for a left one first, one more."""
     while True:
         home = Path(tempfile.mkdtemp(prefix=prefix, dir=parent)).resolve()
         if _WINDOWS:  # where nothing is swept, and an open file could not be removed
             return home
-        with contextlib.suppress(OSError):
-            held.enter_context(locked(home / _IN_USE, _PATIENCE))
-        if home.exists():
+        try:
+            is_ours = held.enter_context(locked(home / _IN_USE, 0))
+        except OSError:
+            is_ours = home.exists()
+        if is_ours:
             return home
 
 

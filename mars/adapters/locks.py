@@ -36,6 +36,8 @@ if sys.platform != "win32":
     def locked(path: Path, wait: float) -> Iterator[bool]:
         """Whether ``path`` was locked within ``wait`` seconds. Raises ``OSError``.
 
+        Not where the file was removed meanwhile: who opens ``path`` then gets a lock of his own.
+
         A file system without locks keeps apart the threads of this process alone: two processes
         may then fetch, and of two that write at the same moment one is lost. Nothing is sent
         without consent, and no more often, since the next time is on disk before each attempt.
@@ -54,7 +56,13 @@ if sys.platform != "win32":
                 taken = mutex.acquire(timeout=wait)
                 if taken:
                     held.callback(mutex.release)
-            yield taken
+            yield taken and _is_at(path, descriptor)
+
+    def _is_at(path: Path, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(path.stat(), os.fstat(descriptor))
+        except FileNotFoundError:
+            return False
 
     def _release(descriptor: int) -> None:
         if descriptor in _held:

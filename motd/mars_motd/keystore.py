@@ -189,7 +189,17 @@ class KeyStore:
             return record
 
     def _take_in(self, new: Path, made: list[Path]) -> None:
-        """Moves the OpenPGP secrets in the folder ``new`` to the others."""
+        """Moves the OpenPGP secrets in the folder ``new`` to the others.
+
+        Raises ``StateError`` (``openpgp-failed``) where the key itself is not among them: the home
+        was removed meanwhile, and gpg made another.
+        """
+        if not files.listed(new / gpg.SECRET_PARTS[0], suffix=".key"):
+            raise StateError(
+                "openpgp-failed",
+                "The secret key that gpg made is gone, since something else removes what lies in "
+                "the temporary folder. Nothing was kept; make the key again.",
+            )
         for part in gpg.SECRET_PARTS:
             files.private_folder(self.openpgp / part)
             for path in files.listed(new / part):

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from mars.adapters.gpg import MAX_SIGNATURE, GnuPG
+from mars.adapters.locks import locked
 from mars.errors import MarsError
 from mars.testing.publisher import Publisher
 from mars.trust import TrustState, verify
@@ -240,6 +246,56 @@ def test_d17_what_a_killed_process_leaves_is_removed_on_the_next_start(tools: Pa
     for pid in orphans:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def test_d17_a_home_that_another_process_takes_for_a_left_one_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken between its making and its lock, and removed when work in it would have begun."""
+    swept: list[threading.Thread] = []
+    usual = tempfile.mkdtemp
+
+    def sweep(home: Path, lock: int) -> None:
+        end = time.monotonic() + 2
+        while not (home / "ring.gpg").exists() and time.monotonic() < end:
+            time.sleep(0)
+        shutil.rmtree(home)
+        os.close(lock)
+
+    def made_and_taken(**named: Any) -> str:
+        home = str(usual(**named))
+        if not swept:
+            lock = os.open(f"{home}/in-use.lock", os.O_RDWR | os.O_CREAT)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            swept.append(threading.Thread(target=sweep, args=(Path(home), lock)))
+            swept[0].start()
+        return home
+
+    monkeypatch.setattr(tempfile, "mkdtemp", made_and_taken)
+    verdict = GnuPG(scratch=tmp_path).verify(KEY.sign(MESSAGE, PAST), MESSAGE, [KEY.block])
+    swept[0].join()
+    assert verdict.reason is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_d17_who_waited_for_a_lock_that_was_removed_sweeps_nothing(tmp_path: Path) -> None:
+    """What lies at the name by then is another's, who holds it."""
+    path = tmp_path / "in-use.lock"
+    first = os.open(path, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(first, fcntl.LOCK_EX)
+
+    def waiting() -> bool:
+        with locked(path, 10) as taken:
+            return taken
+
+    with ThreadPoolExecutor() as pool:
+        second = pool.submit(waiting)
+        while [Path(file.path) for file in psutil.Process().open_files()].count(path) < 2:
+            time.sleep(0.01)
+        path.unlink()
+        with locked(path, 0) as ours:
+            os.close(first)
+            assert (ours, second.result()) == (True, False)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a process namespace needs root")

@@ -1,14 +1,14 @@
 """Whatever the host refuses while keys are made, rotated and used: no half key, none lost.
 
-``MARS_FAULTS=whole`` tries each system call with each error (``tests.faults``); a few otherwise.
+A few faults of ``tests.faults``; ``make soak ARGS=faults`` tries each system call with each error.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,6 @@ from tests.faults import Fault
 
 Run = Callable[..., Any]
 MARCH, APRIL = "2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z"
-
-WRITING = ("chmod", "fsync", "link", "linkat", "mkdir", "rename", "unlink")
 
 
 def touched(folder: Path, *more: Path) -> list[Path]:
@@ -45,47 +43,50 @@ def are_whole(found: dict[str, set[str]]) -> bool:
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    reason = faults.missing()
-    if reason is not None:
-        # make test installs it; pytest alone names and counts the skip, and with CI set fails.
-        pytest.skip(reason)
-    (tmp_path / "out").mkdir()
-    return tmp_path / "out"
+    return faults.room(tmp_path)
 
 
 @pytest.fixture
-def each(
-    product: Path, out: Path, tmp_path: Path
-) -> Callable[..., Iterator[tuple[Path, Fault, faults.Ran]]]:
-    """Runs a command in copies of a folder, each with another fault."""
+def tried(product: Path, out: Path, tmp_path: Path) -> Callable[..., None]:
+    """Runs a command in copies of a folder, each with another fault, and asks ``holds``."""
 
-    def runs(few: int, *arguments: str) -> Iterator[tuple[Path, Fault, faults.Ran]]:
+    def trial(
+        name: str, holds: Callable[[Path, Fault, faults.Ran], None], *arguments: object
+    ) -> None:
         folder = tmp_path / "copy"
+        told = [str(text).format(folder=folder) for text in arguments]
 
         def ran(fault: Fault | None, anywhere: bool) -> faults.Ran:
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(product, folder)
-            told = [text.format(folder=folder) for text in arguments]
             paths = [] if anywhere else touched(folder, folder / "motd.json")
             return faults.run(main, told, paths, out, fault, alone=anywhere)
 
+        known: faults.Sites = {}
         for anywhere in (False, True):  # temporary files have names that nobody knows before
-            calls = ran(None, anywhere).calls
-            if anywhere:
-                calls = Counter({call: calls[call] for call in WRITING if calls[call]})
-            for fault in faults.chosen(calls, few):
-                found = ran(fault, anywhere)
-                assert found.is_told(), (fault, found)
-                yield folder, fault, found
 
-    return runs
+            def attempt(fault: Fault, anywhere: bool = anywhere) -> faults.Ran:
+                found = ran(fault, anywhere)
+                assert found.is_told(), found
+                holds(folder, fault, found)
+                return found
+
+            whole = ran(None, anywhere)
+            assert whole.code == 0, whole
+            found = whole.writes(folder) if anywhere else whole.sites()
+            sites = {site: ends for site, ends in found.items() if site not in known}
+            faults.trial(f"{name}{', files just made' * anywhere}", sites, 1, attempt)
+            known |= sites
+
+    return trial
 
 
 def test_whatever_fails_while_a_key_is_made_there_is_no_half_key(
-    product: Path, ok: Run, verdict: Callable[..., Any], each: Any
+    product: Path, ok: Run, verdict: Callable[..., Any], tried: Any
 ) -> None:
     before = {path: path.read_bytes() for path in product.rglob("*") if path.is_file()}
-    for folder, fault, ran in each(1, "key", "new", "{folder}", "--no-passphrase"):
+
+    def holds(folder: Path, fault: Fault, ran: faults.Ran) -> None:
         found = pairs(folder)
         assert are_whole(found), (fault, ran, found)
         assert len(found["records"]) == (1 if ran.code else 2), (fault, ran)
@@ -98,16 +99,19 @@ def test_whatever_fails_while_a_key_is_made_there_is_no_half_key(
         said = verdict(folder / "motd.json", folder)
         assert said["ok"], (fault, ran, said)
 
+    tried("key new", holds, "key", "new", "{folder}", "--no-passphrase")
+
 
 def test_whatever_fails_while_a_key_is_revoked_it_never_comes_back(
-    product: Path, ok: Run, verdict: Callable[..., Any], each: Any, tmp_path: Path
+    product: Path, ok: Run, verdict: Callable[..., Any], tried: Any, tmp_path: Path
 ) -> None:
     ok("key", "new", product, "--no-passphrase")
     ok("sign", product, "--out", tmp_path / "first.json", "--now", MARCH)
     secrets = {path: path.read_bytes() for path in product.rglob("*.secret")}
     lost = json.loads((product / "keys/key-2.json").read_text())["ed25519"]
     told = ("key", "revoke", "{folder}", "key-2", "--now", MARCH)
-    for folder, fault, ran in each(1, *told):
+
+    def holds(folder: Path, fault: Fault, ran: faults.Ran) -> None:
         ok(*(text.format(folder=folder) for text in told))
         ok("key", "rotate", folder, "--now", MARCH)
         ok("trust", folder, "--out", folder / "trust.json")
@@ -120,19 +124,57 @@ def test_whatever_fails_while_a_key_is_revoked_it_never_comes_back(
             for path, was in secrets.items()
         )
 
+    tried("key revoke", holds, *told)
+
+
+def test_whatever_fails_while_keys_rotate_the_chain_is_the_old_or_the_new(
+    product: Path, ok: Run, verdict: Callable[..., Any], tried: Any, tmp_path: Path
+) -> None:
+    signed, pinned = product / "motd.json", tmp_path / "pinned.json"
+    ok("sign", product, "--out", signed, "--now", MARCH)
+    ok("trust", product, "--out", pinned)
+    ok("key", "new", product, "--no-passphrase")
+    before = {path: path.read_bytes() for path in product.rglob("*") if path.is_file()}
+    told = ("key", "rotate", "{folder}", "--now", MARCH)
+
+    def holds(folder: Path, fault: Fault, ran: faults.Ran) -> None:
+        assert all(
+            (folder / path.relative_to(product)).read_bytes() == was for path, was in before.items()
+        ), "a key or the chain was changed"
+        is_new = (folder / "trust/epoch-2.json").exists()
+        assert is_new or ran.code, (fault, ran)
+        assert judged(ok, folder / "motd.json", pinned)["ok"]
+        if not is_new:
+            ok(*(text.format(folder=folder) for text in told))
+        ok("sign", folder, "--out", folder / "motd.json", "--now", APRIL)
+        said = judged(ok, folder / "motd.json", pinned, APRIL)
+        assert (said["ok"], said["epoch"]) == (True, 2), (fault, ran, said)
+        assert verdict(folder / "motd.json", folder, APRIL)["epoch"] == 2, (fault, ran)
+        assert are_whole(pairs(folder))
+
+    tried("key rotate", holds, *told)
+
+
+def judged(ok: Run, document: Path, trust: Path, now: str = MARCH) -> Any:
+    """What a client that pins ``trust`` says of a document that it takes."""
+    return ok("verify", document, "--trust", trust, "--now", now, "--json").json
+
 
 def test_whatever_fails_while_news_are_signed_the_document_is_the_old_or_the_new(
-    product: Path, ok: Run, verdict: Callable[..., Any], each: Any
+    product: Path, ok: Run, verdict: Callable[..., Any], tried: Any
 ) -> None:
     ok("sign", product, "--out", product / "motd.json", "--now", MARCH)
     old = (product / "motd.json").read_bytes()
     told = ("sign", "{folder}", "--out", "{folder}/motd.json", "--now", APRIL)
-    for folder, fault, ran in each(1, *told):
+
+    def holds(folder: Path, fault: Fault, ran: faults.Ran) -> None:
         there = (folder / "motd.json").read_bytes()
         assert there == old or not ran.code or verdict(folder / "motd.json", folder, APRIL)["ok"]
         ok(*(text.format(folder=folder) for text in told))
         found = verdict(folder / "motd.json", folder, APRIL)
         assert found["ok"], (fault, ran)
+
+    tried("sign", holds, *told)
 
 
 def refused(out: Path, paths: list[Path], fault: Fault, *arguments: object) -> None:
@@ -145,8 +187,8 @@ def last_rename(folder: Path, out: Path, error: str, *arguments: object) -> Faul
     """Where a command writes a public record: its last rename of all, as a run on a copy shows."""
     copy = Path(shutil.copytree(folder, out / "copy"))
     told = [*arguments[:2], copy, *arguments[2:]]
-    calls = faults.run(main, told, [], out, alone=True).calls
-    return Fault("rename", calls["rename"], error)
+    ran = faults.run(main, told, [], out, alone=True)
+    return Fault("rename", ran.count("rename"), error)
 
 
 def test_a_pair_whose_record_cannot_be_written_is_taken_back(product: Path, out: Path) -> None:
@@ -154,6 +196,23 @@ def test_a_pair_whose_record_cannot_be_written_is_taken_back(product: Path, out:
     refused(out, [], fault, "key", "new", product, "--no-passphrase")
     assert are_whole(pairs(product))
     assert pairs(product)["secrets"] == {"key-1"}
+
+
+def test_a_key_whose_openpgp_secret_went_with_its_home_is_not_recorded(
+    product: Path, shell: Run, tmp_path: Path
+) -> None:
+    """Something else clears the temporary folder while gpg starts: it makes a home anew."""
+    tool = tmp_path / "gpg"
+    find = """home=$(printf '%s\\n' "$@" | sed -n '/^--homedir$/{n;p}')"""
+    tool.write_text(
+        f'#!/bin/sh\ncase " $* " in *" --gen-key "*) {find}; rm "$home/private-keys-v1.d";; esac\n'
+        f'exec {shutil.which("gpg")} "$@"\n'
+    )
+    tool.chmod(0o755)
+    done = shell("key", "new", product, "--no-passphrase", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert (done.code, "[openpgp-failed]" in done.err) == (1, True), done
+    assert pairs(product)["records"] == {"key-1"}
+    assert are_whole(pairs(product))
 
 
 def test_a_key_whose_record_cannot_say_revoked_is_not_brought_back(

@@ -1,6 +1,6 @@
 """Whatever the host refuses while logs are counted or removed: nothing is lost, nothing doubled.
 
-``MARS_FAULTS=whole`` tries each system call with each error (``tests.faults``); a few otherwise.
+A few faults of ``tests.faults``; ``make soak ARGS=faults`` tries each system call with each error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import pytest
 import mars_server.counting.jsonlines
 import mars_server.storage.ledger  # noqa: F401 - loaded here, not by each of the forks
 from mars_server.cli import main
+from mars_server.daylog.format import id_line
 from tests import faults
+from tests.faults import Fault
 from tests.server.counting.commands import expected, product, run, run_json
 from tests.server.counting.examples import line, shuffled
 from tests.server.counting.test_scrub import OLD, day, publish
@@ -81,21 +83,11 @@ def cells(days: dict[str, Any]) -> dict[tuple[str, str, str], int]:
     }
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    reason = faults.missing()
-    if reason is not None:
-        # make test installs it; pytest alone names and counts the skip, and with CI set fails.
-        pytest.skip(reason)
-    (tmp_path / "out").mkdir()
-    return tmp_path / "out"
-
-
 @pytest.mark.parametrize("counted", [False, True], ids=["new", "known"])
 def test_whatever_fails_while_counting_the_counts_become_exact(
-    counted: bool, tmp_path: Path, out: Path
+    counted: bool, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "site"
+    folder, out = tmp_path / "site", faults.room(tmp_path)
     json_lines = expected(JSON_LINES, as_json=True)
     want = expected(*(text for name, text in contents().items() if name != "e.json"))
     truth = cells(want["days"])
@@ -104,9 +96,10 @@ def test_whatever_fails_while_counting_the_counts_become_exact(
     named = ("count", folder / "logs", "--product", folder / "product.toml")
     told = (*named, "--db", database(folder))
     fresh(folder, counted)
-    calls = faults.run(main, told, touched(folder), out).calls
+    whole = faults.run(main, told, touched(folder), out)
     assert cells(shown(folder)["days"]) == truth
-    for fault in faults.chosen(calls, 3):
+
+    def attempt(fault: Fault) -> faults.Ran:
         fresh(folder, counted)
         ran = faults.run(main, told, touched(folder), out, fault)
         assert ran.is_told(), (fault, ran)
@@ -118,12 +111,14 @@ def test_whatever_fails_while_counting_the_counts_become_exact(
         after = shown(folder)
         assert cells(after["days"]) == truth, (fault, ran)
         assert after["lines"] == want["lines"] + json_lines["lines"], (fault, ran)
+        return ran
+
+    assert whole.code == 0, whole
+    faults.trial(f"counting {'known' if counted else 'new'} logs", whole.sites(), 3, attempt)
 
 
-def test_whatever_fails_while_logs_are_removed_none_is_lost_uncounted(
-    tmp_path: Path, out: Path
-) -> None:
-    folder = tmp_path / "site"
+def test_whatever_fails_while_logs_are_removed_none_is_lost_uncounted(tmp_path: Path) -> None:
+    folder, out = tmp_path / "site", faults.room(tmp_path)
     told = ("scrub", folder / "logs", "--db", database(folder), "--keep-days", 0)
 
     def old() -> None:
@@ -138,9 +133,10 @@ def test_whatever_fails_while_logs_are_removed_none_is_lost_uncounted(
         (folder / "logs" / "new.log").write_bytes(day(24) * 5)
 
     old()
-    calls = faults.run(main, told, touched(folder), out).calls
+    whole = faults.run(main, told, touched(folder), out)
     assert [log.name for log in (folder / "logs").iterdir()] == ["new.log"]
-    for fault in faults.chosen(calls, 2):
+
+    def attempt(fault: Fault) -> faults.Ran:
         old()
         ran = faults.run(main, told, touched(folder), out, fault)
         assert ran.is_told(), (fault, ran)
@@ -150,3 +146,54 @@ def test_whatever_fails_while_logs_are_removed_none_is_lost_uncounted(
         run("count", folder / "logs", "--product", folder / "product.toml", *told[2:4])
         after = shown(folder)
         assert (after["lines"], after["hits"], after["late"]) == (59, 59, 0), (fault, ran)
+        return ran
+
+    assert whole.code == 0, whole
+    faults.trial("scrub", whole.sites(), 2, attempt)
+
+
+def test_whatever_fails_while_logs_are_retained_none_goes_that_was_not_read(
+    tmp_path: Path,
+) -> None:
+    folder, out = tmp_path / "site", faults.room(tmp_path)
+    logs, told = folder / "logs", ("--db", database(folder))
+    count = ("count", logs, "--product", folder / "product.toml", *told)
+    retain = ("retain", "--log", logs, *told)
+    own = {number: logs / f"access-2025-11-{number}-{number:032x}.log" for number in range(17, 22)}
+    grown, unread = own[20], own[21]
+
+    def written(number: int, lines: int) -> None:
+        own[number].write_bytes(id_line(f"{number:032x}") + day(number) * lines)
+
+    def closed() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        logs.mkdir(parents=True)
+        product(folder)
+        for number in (17, 18, 19, 20):
+            written(number, number)
+        run(*count)
+        publish(database(folder))
+        written(20, 30)
+        written(21, 21)
+
+    closed()
+    whole = faults.run(main, retain, touched(folder), out)
+    assert set(logs.iterdir()) == {grown, unread}
+
+    def attempt(fault: Fault) -> faults.Ran:
+        closed()
+        ran = faults.run(main, retain, touched(folder), out, fault)
+        assert ran.is_told(), (fault, ran)
+        left = set(logs.iterdir())
+        assert {grown, unread} <= left, (fault, ran)
+        assert left == {grown, unread} or ran.code, (fault, "not told", ran)
+        run(*retain)
+        assert set(logs.iterdir()) == {grown, unread}, (fault, ran)
+        run(*count)
+        assert shown(folder)["hits"] == sum((17, 18, 19, 30, 21)), (fault, ran)
+        run(*retain)
+        assert not any(logs.iterdir()), (fault, ran)
+        return ran
+
+    assert whole.code == 0, whole
+    faults.trial("retain", whole.sites(), 2, attempt)

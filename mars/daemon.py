@@ -17,8 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mars import factory
 from mars.client import Mars
-from mars.engine import STATE_FILE
+from mars.core.records import STATE_FILE
 from mars.errors import ConfigError, MarsError, StateError
 from mars.pinned import Pinned, read_bytes, read_small, require_own
 
@@ -51,8 +52,6 @@ class Entry:
 
 def own_place(pinned: Pinned) -> Path:
     """The platform's own folder for the state of one product and channel."""
-    from mars import factory
-
     return Path(factory.state_folder(factory.this_host(), pinned.product, pinned.channel))
 
 
@@ -247,8 +246,6 @@ def client(entry: Entry, turned: Turned, **more: Any) -> Mars:
 
 def write_current(output: Path, mars: Mars) -> None:
     """Replaces the file where its content changed; never more often than something happens."""
-    from mars import factory
-
     reading = mars.motd()
     if reading is None:
         return

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mars import consent
+from mars.channels.memory import Memory
+from mars.channels.motd import source
+from mars.channels.news import NewsClient
+from mars.consent.api import since, switches
+from mars.core.state import State
 from mars.errors import MarsError
-from mars.plan import source
-from mars.state import State
 from mars.wire.times import LAST, format_time
 
-if TYPE_CHECKING:
-    from mars.engine import Engine
 
-
-def status(engine: Engine) -> dict[str, Any]:
+def status(client: NewsClient) -> dict[str, Any]:
     """What ``mars status --json`` prints. Times are ISO 8601, None where there is none.
 
     ``check`` says why no check may be asked for, None where one may.
@@ -23,19 +23,18 @@ def status(engine: Engine) -> dict[str, Any]:
     """
     state, problem = State(), None
     try:
-        state = engine.load()
-        engine.journal()
+        state = client.load()
+        client.journal()
     except MarsError as error:
         problem = error
-    problem = problem or engine.damage
-    voice = engine.voice(state)
+    problem = problem or client.damage
     try:
-        reading = engine.reading(state)
+        reading = client.reading(state)
     except MarsError:  # what it lacks is told when it is next needed
         reading = None
-    decision, last = state.decision, state.last
-    server = source(engine.app(state), state)
-    waits = state.schedule is not None and server and voice.level != consent.OFF
+    voice, decision, known = client.voice(state), state.decision, Memory.of(state)
+    server, last, due = source(client.view(state, voice)), known.last, known.schedule
+    waits = due is not None and server and voice.level != consent.OFF
     return {
         "product": state.app.get("product"),
         "version": state.app.get("version"),
@@ -43,17 +42,15 @@ def status(engine: Engine) -> dict[str, Any]:
         "decided_by": voice.by.name,
         "decided": None if decision is None else _time(decision.decided),
         "variables": sorted(voice.variables),
-        "stats": voice.stats,
-        "errors": voice.errors,
+        **switches(lambda purpose: purpose.name in voice.purposes),
         "direct": voice.direct,
         "country": state.country,
+        "purposes": since(client.offered, voice, decision),
         "to_ask": list(consent.new_variables(decision)),
-        "next": _time(state.schedule.due) if state.schedule and waits else None,
-        "overdue_wait": state.schedule.wait if state.schedule else None,
-        "failures": state.schedule.failures if state.schedule else 0,
-        "last": None
-        if last is None
-        else {"time": _time(last.get("time")), "reason": last.get("reason")},
+        "next": _time(due.due) if due and waits else None,
+        "overdue_wait": due.wait if due else None,
+        "failures": due.failures if due else 0,
+        "last": last and {"time": _time(last.get("time")), "reason": last.get("reason")},
         "server": server or None,
         "serial": reading.serial if reading else None,
         "issued": _time(reading.issued) if reading else None,
@@ -62,7 +59,7 @@ def status(engine: Engine) -> dict[str, Any]:
         "update": reading.update if reading else "unknown",
         "newest_version": reading.newest_version if reading else "",
         "installed": _time(state.installed),
-        "check": _told(engine.check_refusal(state)),
+        "check": _told(client.check_refusal(state)),
         "problem": _told(problem),
     }
 

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mars import trial
+from mars.channels import trial
 from mars.ports import OpenPGPVerdict
 from mars.wire import ed25519
 

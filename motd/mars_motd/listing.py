@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mars.console import safe
+from mars.commandline import safe
 from mars.errors import ConfigError
 from mars.wire import motd as motds
 from mars.wire import strictjson

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from mars import schedule
-from mars.schedule import HOUR, Schedule
+from mars.core import schedule
+from mars.core.schedule import HOUR, Schedule
 from mars.testing.chance import SeededChance
 from mars.testing.machine import EARLY, Shares, live
 from mars.testing.memory import START, MemoryClock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mars.console import LazyGroup
+from mars.commandline import LazyGroup
 
 _PLACES = {
     "new": "mars_motd.cli.key_new:new",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mars.console import emit_json, json_option
+from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError
 from mars.wire.keys import KeySet
 from mars_motd import epochs as ep

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.console import emit_json, json_option
+from mars.commandline import emit_json, json_option
 from mars_motd import epochs as ep
 from mars_motd import publish
 from mars_motd.cli.options import FILE, clock_or, folder_argument, now_option, read_as

@@ -1,49 +1,76 @@
-"""What may be sent: the minimum over all layers, and only the user's dated decision can raise it.
+"""What may be sent: a yes to each purpose, and of all layers the least holds. Pure.
 
-Undecided means off. Everything but the user can only lower.
+Undecided means off, and ``off`` is off for every purpose. Only the user's dated decision can
+raise; everything else can only lower.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from mars.consent.decision import (
+    LEVELS,
+    METRICS,
+    NEWS,
+    OFF,
+    PLAIN,
+    SWITCHES,
+    TRACKED,
+    Decision,
+    Purpose,
+)
 from mars.errors import ConsentError
 from mars.wire.variables import BASIC, NAMES
 
-OFF, PLAIN, TRACKED = LEVELS = ("off", "plain", "tracked")
-"""From least to most."""
+__all__ = [
+    "LEVELS",
+    "METRICS",
+    "NEWS",
+    "OFF",
+    "PLAIN",
+    "SWITCHES",
+    "TRACKED",
+    "USERS",
+    "Decision",
+    "Effective",
+    "Layer",
+    "Purpose",
+    "asked_layer",
+    "cap",
+    "effective",
+    "environment_layers",
+    "is_set",
+    "new_variables",
+    "policy_layer",
+    "refusal",
+    "user_layer",
+]
 
 USERS = ("user", "command line")
 """Names of the layers that can raise."""
 
 
 @dataclass(frozen=True)
-class Decision:
-    """What the user decided, when, and which variables existed when they were asked."""
-
-    level: str
-    decided: int
-    """Unix time. Nothing from before it is ever sent."""
-    variables: tuple[str, ...] = BASIC
-    asked: tuple[str, ...] = NAMES
-    stats: bool = False
-    errors: bool = False
-    direct: bool = False
-    """Whether the plain document may come by direct HTTPS where there is no Tor."""
-
-
-@dataclass(frozen=True)
 class Layer:
-    """One voice in the decision. ``variables`` None means that it does not limit them."""
+    """One voice in the decision. None means that it does not limit."""
 
     name: str
     level: str
     says: str
     variables: frozenset[str] | None = None
-    stats: bool = True
-    errors: bool = True
+    agreed: frozenset[str] | None = None
+    """The purposes that it says yes to, where that is not what its level leaves."""
+    refused: frozenset[str] = frozenset()
+    """Purposes that it says no to whatever its level."""
     direct: bool = True
+
+    def allows(self, purpose: Purpose) -> bool:
+        if self.level == OFF or purpose.name in self.refused:
+            return False
+        if self.agreed is not None:
+            return purpose.name in self.agreed
+        return LEVELS.index(purpose.least) <= LEVELS.index(self.level)
 
 
 @dataclass(frozen=True)
@@ -51,16 +78,18 @@ class Effective:
     """What may be sent now, and the layer that decided the level."""
 
     level: str
+    purposes: frozenset[str]
     variables: frozenset[str]
-    stats: bool
-    errors: bool
     direct: bool
     by: Layer
     layers: tuple[Layer, ...]
 
 
-def effective(layers: Iterable[Layer]) -> Effective:
-    """The minimum. Where the user alone would have led to the same level, the user decided."""
+def effective(layers: Iterable[Layer], offered: Iterable[Purpose] = (NEWS, METRICS)) -> Effective:
+    """The minimum, for each purpose that is ``offered``.
+
+    Where the user alone would have led to the same level, the user decided.
+    """
     heard = tuple(layers)
     lowest = min(heard, key=lambda layer: (LEVELS.index(layer.level), layer.name not in USERS))
     variables = frozenset(NAMES)
@@ -69,41 +98,33 @@ def effective(layers: Iterable[Layer]) -> Effective:
             variables &= layer.variables
     return Effective(
         level=lowest.level,
+        purposes=frozenset(one.name for one in offered if all(of.allows(one) for of in heard)),
         variables=variables if lowest.level == TRACKED else frozenset(),
-        stats=all(layer.stats for layer in heard),
-        errors=all(layer.errors for layer in heard),
         direct=all(layer.direct for layer in heard),
         by=lowest,
         layers=heard,
     )
 
 
-def user_layer(decision: Decision | None, now: int) -> Layer:
+def user_layer(decision: Decision | None, now: int, offered: Iterable[Purpose]) -> Layer:
     """The only layer that can say more than ``off`` of its own."""
     if decision is None:
-        return Layer(
-            "user",
-            OFF,
-            "nobody has decided yet",
-            frozenset(),
-            stats=False,
-            errors=False,
-            direct=False,
-        )
+        return Layer("user", OFF, "nobody has decided yet", frozenset(), direct=False)
+    since = decision.purposes
+    agreed = [one for one in offered if one.name in since]
+    timely = [one.name for one in agreed if not one.telling or since[one.name] <= now]
     layer = Layer(
         "user",
         decision.level,
         f"decided {decision.level}",
         frozenset(decision.variables) & frozenset(decision.asked),
-        stats=decision.stats,
-        errors=decision.errors,
+        frozenset(timely),
         direct=decision.direct,
     )
-    if now >= decision.decided:
+    if METRICS.name not in since or METRICS.name in timely:
         return layer
     says = "the clock stands before the date of the decision, so no metrics"
-    level = min(decision.level, PLAIN, key=LEVELS.index)
-    return replace(layer, level=level, says=says, variables=frozenset(), stats=False, errors=False)
+    return replace(layer, level=PLAIN, says=says, variables=frozenset())
 
 
 def asked_layer(level: str, decision: Decision | None) -> Layer:
@@ -114,25 +135,19 @@ def asked_layer(level: str, decision: Decision | None) -> Layer:
         level,
         f"asked for {level} this once",
         frozenset(kept),
-        stats=False,
-        errors=False,
+        frozenset(Decision.of(level, 0).purposes),
         direct=decision is not None and decision.direct,
     )
 
 
 def cap(name: str, level: str, says: str = "", variables: Iterable[str] | None = None) -> Layer:
-    """A layer that only lowers. Statistics and errors are metrics: they need ``tracked``.
-
-    A level that nobody knows means off.
-    """
+    """A layer that only lowers. A level that nobody knows means off."""
     known = level in LEVELS
     return Layer(
         name,
         level if known else OFF,
         says or (f"at most {level}" if known else "a level nobody knows, which means off"),
         None if variables is None else frozenset(variables),
-        stats=level == TRACKED,
-        errors=level == TRACKED,
         direct=level in (PLAIN, TRACKED),
     )
 
@@ -165,21 +180,17 @@ def policy_layer(table: Mapping[str, object] | None) -> Layer:
     if table is None:
         return cap("policy", OFF, "the policy file cannot be read, which means off")
     level, names = table.get("level", TRACKED), table.get("variables")
-    switches = {name: table.get(name, True) for name in ("stats", "errors", "direct")}
+    flags = {name: table.get(name, True) for name in (*SWITCHES, "direct")}
     if (
-        not set(table) <= {"level", "variables", *switches}
+        not set(table) <= {"level", "variables", *flags}
         or level not in LEVELS
         or not (names is None or isinstance(names, list))
-        or not all(isinstance(value, bool) for value in switches.values())
+        or not all(isinstance(flag, bool) for flag in flags.values())
     ):
         return cap("policy", OFF, "the policy file says something unknown, which means off")
     layer = cap("policy", str(level), variables=names if names is None else map(str, names))
-    return replace(
-        layer,
-        stats=layer.stats and switches["stats"] is True,
-        errors=layer.errors and switches["errors"] is True,
-        direct=layer.direct and switches["direct"] is True,
-    )
+    refused = frozenset(one.name for switch, one in SWITCHES.items() if not flags[switch])
+    return replace(layer, refused=refused, direct=layer.direct and flags["direct"] is True)
 
 
 def is_set(value: str) -> bool:
@@ -192,11 +203,6 @@ def new_variables(decision: Decision | None) -> tuple[str, ...]:
     if decision is None or decision.level == OFF:
         return ()
     return tuple(name for name in NAMES if name not in decision.asked)
-
-
-def undeclared(variables: Collection[str]) -> tuple[str, ...]:
-    """Names that nobody has declared; they are never sent."""
-    return tuple(name for name in variables if name not in NAMES)
 
 
 def refusal(voice: Effective) -> ConsentError:

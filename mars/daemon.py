@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mars import factory
 from mars.client import Mars
-from mars.core.records import STATE_FILE
+from mars.core.records import JOURNAL_FILE, STATE_FILE
 from mars.errors import ConfigError, MarsError, StateError
 from mars.pinned import Pinned, read_bytes, read_small, require_own
 
@@ -30,6 +30,8 @@ CURRENT = "current.json"
 """The news of an application, beside its state unless it names another file."""
 
 _MEMBERS = frozenset({"trust", "version", "languages", "locale", "url", "state", "output", "level"})
+
+_OF_THE_CLIENT = frozenset({STATE_FILE, JOURNAL_FILE})
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ def read_entry(path: Path, default: Callable[[Pinned], Path] = own_place) -> Ent
     output = path.parent / table["output"] if "output" in table else state / CURRENT
     for place in (state, output):
         require_own(place)
+    if output.parent.resolve() == state.resolve() and output.name in _OF_THE_CLIENT:
+        raise _wrong(path, f"has {output.name} for its output, which is the client's own file")
     return Entry(
         name=path.stem,
         source=source,

@@ -149,7 +149,7 @@ def where(command: Command) -> Command:
 
 
 def _country(_ctx: click.Context, _param: click.Parameter, typed: str | None) -> str | None:
-    from mars.consent.decision import country_code
+    from mars.consent import country_code
 
     try:
         return typed if typed is None else country_code(typed) or ""
@@ -181,7 +181,7 @@ choice = options(
         "--direct/--no-direct", default=None, help="Plain news by https where no Tor is there."
     ),
 )
-"""What a user chooses beside the level, as ``mars.consent.decision.decided`` takes it."""
+"""What a user chooses beside the level, as ``mars.consent.decided`` takes it."""
 
 
 def trusted(file: Path) -> bytes:

@@ -10,10 +10,9 @@ import click
 from mars.channels.news import NewsClient
 from mars.cli.common import Place, choice, where
 from mars.commandline import LazyGroup, done, emit_json
-from mars.consent import LEVELS, OFF, PLAIN, SWITCHES, TRACKED
+from mars.consent import LEVELS, OFF, PLAIN, SWITCHES, TRACKED, require_offered
 from mars.consent.api import explain as layers
 from mars.consent.api import since, switches
-from mars.consent.decision import require_offered
 from mars.errors import ConfigError
 from mars.wire.variables import NAMES
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
-from mars.consent.decision import Purpose, require_declared, require_offered
+from mars.consent import Purpose, require_declared, require_offered
 from mars.wire.times import LAST, format_time
 
 if TYPE_CHECKING:

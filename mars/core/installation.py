@@ -13,8 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from mars import consent
-from mars.consent import Effective, Purpose
-from mars.consent.decision import country_code, decided
+from mars.consent import Effective, Purpose, country_code, decided
 from mars.core import journal
 from mars.core.app import App
 from mars.core.channel import Channel, Ending, NextRequest, View

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from mars.core.state import State, read, time
 from mars.errors import ConfigError, ConsentError, StateError, TransportError
 from mars.ports import Chance, OpenPGP, Request, Response
 from mars.testing.memory import MemoryStore, machine, session
+from mars.testing.publisher import Publisher
 from mars.testing.world import ONION, World
 from mars.wire.request import HTTPRequest
 from mars.wire.times import DAY
@@ -275,6 +277,38 @@ def test_a_damaged_memory_is_told_and_costs_nothing_else() -> None:
     mars = world.mars()
     assert mars.consent.level == "plain"
     assert mars.status()["problem"]["reason"] == "state-damaged"
+
+
+def test_a_state_of_the_release_before_there_were_purposes_is_read_with_its_consent() -> None:
+    """Bytes that it wrote. Its yes to statistics was one to what nobody could be shown yet."""
+    world = a_world(publisher=Publisher(seeds=[bytes(32)]))
+    world.store.files[STATE_FILE] = (Path(__file__).parent / "golden" / "state.json").read_bytes()
+    mars, then = world.mars(), world.clock.wall
+    decision = mars.consent.decision
+    assert decision is not None
+    assert (decision.level, decision.decided) == ("tracked", then)
+    assert decision.purposes == {"news": then, "metrics": then}
+    assert (decision.variables, decision.direct) == (("v", "ia", "cc"), True)
+    assert (mars.consent.country, mars.consent.to_ask) == ("IS", ())
+    assert mars.preview().values == {"v": "0.5.1", "ia": "1", "cc": "IS"}  # type: ignore[union-attr]
+    status = mars.status()
+    assert (status["problem"], status["next"]) == (None, "2026-11-28T02:06:21Z")
+    assert status["serial"] == then
+    assert mars.consent.grant("tracked", ["v"])
+    table = json.loads(world.store.files[STATE_FILE])
+    assert table["trust"]["serial"] == then, "the memory against rollback stands"
+    earlier = {"level", "decided", "variables", "asked", "stats", "errors", "direct"}
+    assert table["decision"].keys() == earlier | {"purposes"}, "an earlier release reads it too"
+
+
+def test_what_a_level_does_not_allow_no_purpose_in_the_file_brings_back() -> None:
+    world = a_world()
+    world.grant("tracked", stats=True)
+    for level, left in (("plain", {"news", "statistics"}), ("off", set())):
+        table = json.loads(world.store.files[STATE_FILE])
+        table["decision"]["level"] = level
+        world.store.files[STATE_FILE] = json.dumps(table).encode()
+        assert world.client().load().decision.purposes.keys() == left  # type: ignore[union-attr]
 
 
 def test_the_core_alone_serves_a_channel() -> None:

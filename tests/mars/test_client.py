@@ -287,3 +287,36 @@ def test_the_commands_keep_the_ceiling_that_the_application_set() -> None:
     app = App.of(world.client().load().app)
     client = world.client(ceiling=app.ceiling)
     assert client.voice(client.load()).level == "plain"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [({"ceiling": "trakced"}, "level-unknown"), ({"languages": "is"}, "wrong-call")],
+)
+def test_a_mistake_in_the_call_is_told(wrong: dict[str, Any], reason: str) -> None:
+    world = World()
+    mars = world.mars(**wrong)
+    problem = mars.status()["problem"]
+    assert problem["reason"] == reason
+    with pytest.raises(ConfigError):
+        world.mars(**wrong, debug=True)
+    mars.consent.grant("tracked")
+    assert mars.consent.level == ("off" if "ceiling" in wrong else "tracked")
+
+
+def test_what_a_callback_raised_is_told_with_its_words() -> None:
+    def fail(_: object) -> None:
+        raise ValueError("no such\n window")
+
+    world = World()
+    world.publish()
+    world.grant("plain")
+    world.client().fetch()
+    mars = world.mars()
+    mars.on_motd(fail)
+    mars.start()
+    until(lambda: mars.status()["problem"])
+    mars.stop()
+    problem = mars.status()["problem"]
+    assert problem["reason"] == "callback"
+    assert problem["message"] == "on_motd raised ValueError: no such window."

@@ -289,3 +289,12 @@ def test_a_folder_that_others_may_change_is_refused(tmp_path: Path) -> None:
     assert list(daemon.serving) == ["good"]
     assert daemon.problems["."].reason == "not-private"
     daemon.stop()
+
+
+@pytest.mark.parametrize("name", ["state.json", "journal.jsonl"])
+def test_the_news_do_not_replace_what_the_client_keeps(tmp_path: Path, name: str) -> None:
+    an_app(tmp_path, "mail", Publisher(), state="s", output=f"x/../s/{name}")
+    (tmp_path / "x").mkdir()
+    with pytest.raises(MarsError, match="the client's own file") as refused:
+        read_entry(tmp_path / "mail.toml")
+    assert refused.value.reason == "app-invalid"

@@ -19,7 +19,7 @@ from mars.testing.socks import answering, ok
 from mars.wire.motd import Message
 from mars.wire.request import request_bytes
 from mars.wire.times import parse_time
-from mars.wire.variables import VARIABLES
+from mars.wire.variables import NAMES, VARIABLES
 from tests.mars.cli.conftest import URL, Desk
 
 
@@ -343,3 +343,40 @@ def test_a_preview_of_a_choice_is_what_granting_it_keeps(desk: Desk) -> None:
             shown[name] for name in ("bytes", "level", "route")
         ]
     assert desk.run("preview", "--country", "IS").code == 2
+
+
+def test_a_preview_before_anything_is_kept_shows_what_will_be_sent(desk: Desk) -> None:
+    all_of_them = [word for name in NAMES for word in ("--variable", name)]
+    choice = ("tracked", *all_of_them, "--country", "IS")
+    where = ("--product", "examplemail")
+    describe = ("--url", URL, "--app-version", "0.5.1", *where)
+    shown = {desk.run("preview", *describe, "--level", *choice).out for _ in range(5)}
+    desk.run("consent", "grant", *choice, *where)
+    assert shown == {desk.run("preview", *describe).out}
+
+
+def test_a_fetch_asks_no_address_that_was_once_named_by_hand(desk: Desk) -> None:
+    assert desk.fetch("--level", "plain").code == 0
+    again = ("fetch", "--trust", str(desk.trust), "--socks", desk.socks.address)
+    done = desk.run(*again, "--level", "plain", "--json")
+    assert (done.code, done.json["reason"]) == (1, "no-url")
+    assert len(desk.socks.visits) == 1
+
+
+def test_wrong_usage_is_told_as_json_where_that_was_asked_for(desk: Desk) -> None:
+    for arguments in (("show",), ("consent", "explain"), ("preview",)):
+        done = desk.call(*arguments, "--json")
+        assert (done.code, done.json["ok"], done.json["reason"]) == (2, False, "usage")
+        assert "--product" in done.json["message"]
+
+
+def test_a_consent_that_nothing_serves_is_told_and_not_kept(desk: Desk) -> None:
+    done = desk.run("consent", "grant", "plain", "--stats", "--json")
+    assert (done.code, done.json["stats"]) == (0, False)
+    assert "[not-offered]" in done.err
+    assert done.json["purposes"].keys() == {"news", "metrics"}
+    assert done.json["purposes"]["metrics"] is None
+    said = desk.run("consent", "explain").out
+    assert f"News: yes, since {done.json['purposes']['news']}\n" in said
+    assert "Values in the request for news: no\n" in said
+    assert "Agreed to:" in desk.run("status").out

@@ -198,10 +198,9 @@ class Mars:
     def status(self) -> dict[str, Any]:
         """Where things stand, in plain values that fit into JSON."""
         from mars.core.journal import sentence
-        from mars.status import status
 
         table: dict[str, Any] = {}
-        table = self._problems.attempt("status", lambda: status(self._client), table)
+        table = self._problems.attempt("status", self._client.status, table)
         if not table.get("problem"):
             self._problems.hold("state", None)
         table["running"] = self._background.is_alive
@@ -212,7 +211,7 @@ class Mars:
         self._problems.hold("damage", self._client.damage)
         problem = self._problems.last or (None if table.get("server") else no_server())
         if problem is not None:
-            table["problem"] = {"reason": problem.reason, "message": sentence(problem)}
+            table["problem"] = {**problem.plain(), "message": sentence(problem)}
         return table
 
     def journal(self) -> list[dict[str, Any]]:

@@ -206,7 +206,7 @@ class Daemon:
         try:
             write_current(entry.output, mars)
         except MarsError as error:
-            problem = {"problem": {"reason": error.reason, "message": error.message}}
+            problem = {"problem": error.plain()}
             raise
         finally:
             self._report(entry.name, {**mars.status(), **problem})

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mars import consent
 from mars.channels.memory import Memory
-from mars.channels.motd import Motd
+from mars.channels.motd import Motd, source
 from mars.consent import Effective
+from mars.consent.api import since, switches
 from mars.core import schedule
 from mars.core.app import App
 from mars.core.channel import Channel, NextRequest
@@ -65,6 +67,55 @@ class NewsClient(Installation):
             return None
         then = format_time(min((checked or 0) + schedule.CHECK_EVERY, LAST))
         return ConsentError("too-early", f"A check was just made; wait with the next until {then}.")
+
+    def status(self) -> dict[str, Any]:
+        """What ``mars status --json`` prints. Times are ISO 8601, None where there is none.
+
+        ``check`` says why no check may be asked for, None where one may. Where the state cannot be
+        read it is that of nobody, with what is wrong as ``problem``; so is a journal that cannot be
+        read, since without one nothing is sent.
+        """
+        state, problem = State(), None
+        try:
+            state = self.load()
+            self.journal()
+        except MarsError as error:
+            problem = error
+        problem, refusal = problem or self.damage, self.check_refusal(state)
+        try:
+            reading = self.reading(state)
+        except MarsError:  # what it lacks is told when it is next needed
+            reading = None
+        voice, decision, known = self.voice(state), state.decision, Memory.of(state)
+        server, last, due = source(self.view(state, voice)), known.last, known.schedule
+        waits = due is not None and server and voice.level != consent.OFF
+        return {
+            "product": state.app.get("product"),
+            "version": state.app.get("version"),
+            "level": voice.level,
+            "decided_by": voice.by.name,
+            "decided": None if decision is None else _time(decision.decided),
+            "variables": sorted(voice.variables),
+            **switches(lambda purpose: purpose.name in voice.purposes),
+            "direct": voice.direct,
+            "country": state.country,
+            "purposes": since(self.offered, voice, decision),
+            "to_ask": list(consent.new_variables(decision)),
+            "next": _time(due.due) if due and waits else None,
+            "overdue_wait": due.wait if due else None,
+            "failures": due.failures if due else 0,
+            "last": last and {"time": _time(last.get("time")), "reason": last.get("reason")},
+            "server": server or None,
+            "serial": reading.serial if reading else None,
+            "issued": _time(reading.issued) if reading else None,
+            "expires": _time(reading.expires) if reading else None,
+            "stale_since": _time(reading.stale_since) if reading else None,
+            "update": reading.update if reading else "unknown",
+            "newest_version": reading.newest_version if reading else "",
+            "installed": _time(state.installed),
+            "check": refusal and refusal.plain(),
+            "problem": problem and problem.plain(),
+        }
 
     def reading(self, state: State) -> Reading | None:
         """The last accepted document as this installation may see it; None if there is none."""
@@ -164,6 +215,12 @@ class Reading:
 def unseen(messages: tuple[Shown, ...], seen: Mapping[str, int]) -> tuple[Shown, ...]:
     """Those that were not shown in this revision or a later one."""
     return tuple(item for item in messages if item.revision > seen.get(item.id, -1))
+
+
+def _time(seconds: object) -> str | None:
+    if type(seconds) is not int or not 0 <= seconds <= LAST:
+        return None
+    return format_time(seconds)
 
 
 def _revisions(messages: Iterable[Shown]) -> dict[str, int]:

@@ -13,7 +13,6 @@ from mars.channels.motd import no_server
 from mars.cli.common import Place, explained, where
 from mars.commandline import emit_json, safe
 from mars.errors import MarsError
-from mars.status import status as status_of
 
 _LABELS = (
     ("level", "Level"),
@@ -69,7 +68,7 @@ def status(place: Place, as_json: bool) -> None:
 
 def _of(place: Place) -> dict[str, Any]:
     client, _ = place.client()
-    table = status_of(client)
+    table = client.status()
     healthy = not (table["stale_since"] or table["problem"] or (table["last"] or {}).get("reason"))
     return {"ok": healthy, **table, "running": client.is_served()}
 
@@ -84,8 +83,8 @@ def _of_one(place: Path) -> dict[str, Any]:
     try:
         return _of(Place(place))
     except MarsError as error:
-        problem = {"reason": error.reason, "message": error.message}
-        return {"ok": False, "product": place.parent.name, "version": "", "problem": problem}
+        name = place.parent.name
+        return {"ok": False, "product": name, "version": "", "problem": error.plain()}
 
 
 def _print(table: dict[str, Any]) -> None:

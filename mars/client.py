@@ -16,8 +16,8 @@ from mars.build import ports
 from mars.channels.motd import no_server
 from mars.channels.news import NewsClient
 from mars.consent.api import Consent
-from mars.core.app import App
 from mars.core.channel import Channel, NextRequest
+from mars.core.state import App
 from mars.core.thread import Background, Problems
 from mars.errors import ConfigError, ConsentError, MarsError
 from mars.pinned import Pinned, read_bytes

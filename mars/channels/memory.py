@@ -7,7 +7,6 @@ written: no schedule (so the next first delay is drawn anew), no document.
 from __future__ import annotations
 
 import json
-from binascii import crc32
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -161,12 +160,6 @@ class Memory:
         pick = chance.uniform(0.0, 1.0) if ended else self.pick
         server = _kept(self.server, now, lost=ended and not reached)
         return replace(self, schedule=after, pick=pick, server=server)
-
-
-def first_pick(state: State, home: str) -> float:
-    """Until one is drawn and kept: the same for everything that looks at this installation today,
-    so that what is shown before anything is stored is what will be sent."""
-    return crc32(f"{state.installed} {home}".encode("utf-8", "replace")) / 2**32
 
 
 def is_damaged(state: State) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from binascii import crc32
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -49,8 +50,8 @@ class Motd:
         resting = known.schedule or schedule.begin(view.now, chance)
         floor = max(view.app.built, known.issued)
         look = schedule.look(resting, view.now, ran, chance, floor=floor)
-        pick = first_pick(view) if known.pick is None else known.pick
-        return replace(known, schedule=look.schedule, pick=pick).into(view.state), look.sleep
+        known = replace(known, schedule=look.schedule, pick=_pick(view))
+        return known.into(view.state), look.sleep
 
     def attempt(self, view: View, chance: Chance) -> State:
         known = Memory.of(view.state)
@@ -76,8 +77,7 @@ class Motd:
         if not _is_private(location):
             voice = consent.effective([*voice.layers, _READ_ALONG])
         known = Memory.of(view.state)
-        pick = first_pick(view) if known.pick is None else known.pick
-        said = chosen(values(_facts(view, known)), voice.variables, pick)
+        said = chosen(values(_facts(view, known)), voice.variables, _pick(view))
         query = encode(said)
         request = HTTPRequest.get(f"{location.url}?{query}" if query else location.url)
         may = voice.direct and location.may_go_directly
@@ -120,13 +120,13 @@ class Motd:
         return self._root
 
 
-def first_pick(view: View) -> float:
-    """The optional variable of the first period, before one is drawn."""
-    environ = view.host.environ
-    return memory.first_pick(view.state, "".join(environ.get(name, "") for name in _HOME))
-
-
-_HOME = ("HOME", "USER", "LOCALAPPDATA")
+def _pick(view: View) -> float:
+    """Which optional variable is next. Until one is drawn, the same for everything that looks at
+    this installation today: what is shown before anything is kept is what will be sent."""
+    known = Memory.of(view.state).pick
+    home = [view.host.environ.get(name, "") for name in ("HOME", "USER", "LOCALAPPDATA")]
+    first = crc32(f"{view.state.installed} {home}".encode("utf-8", "replace")) / 2**32
+    return first if known is None else known
 
 
 def _facts(view: View, known: Memory) -> Facts:

@@ -12,12 +12,11 @@ from mars.channels.motd import Motd, source
 from mars.consent import Effective
 from mars.consent.api import since, switches
 from mars.core import schedule
-from mars.core.app import App
 from mars.core.channel import Channel, NextRequest
 from mars.core.installation import Installation
 from mars.core.journal import Outcome
 from mars.core.records import Ports
-from mars.core.state import State
+from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError
 from mars.wire.times import LAST, format_time
 

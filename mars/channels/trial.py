@@ -77,7 +77,7 @@ def require_judge(
 
 def _judge(host: Platform) -> None:
     from mars.channels.news import Reading
-    from mars.core.app import App
+    from mars.core.state import App
 
     right, root = _document()
     motd = _verdict(right, root)

@@ -13,9 +13,8 @@ import click
 from mars import build, factory
 from mars.channels.news import NewsClient
 from mars.commandline import json_option, safe
-from mars.core.app import App
 from mars.core.journal import EXCHANGE
-from mars.core.state import State
+from mars.core.state import App, State
 from mars.errors import ConfigError, ConsentError, StateError
 from mars.ports import Platform
 from mars.wire.product import is_name

@@ -14,9 +14,9 @@ from mars.channels.news import NewsClient
 from mars.cli import common
 from mars.commandline import emit_json, json_option, safe
 from mars.consent import PLAIN, TRACKED
-from mars.core.app import App
 from mars.core.channel import FILE
 from mars.core.journal import Outcome
+from mars.core.state import App
 from mars.errors import ConsentError
 from mars.pinned import Pinned, read_root
 from mars.ports import TorSettings

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mars.consent import Effective, Purpose
-from mars.core.app import App
-from mars.core.state import State
+from mars.core.state import App, State
 from mars.errors import MarsError
 from mars.ports import Chance, OpenPGP, Platform
 from mars.wire.request import HTTPRequest

@@ -15,12 +15,11 @@ from typing import Any
 from mars import consent
 from mars.consent import Effective, Purpose, country_code, decided
 from mars.core import journal
-from mars.core.app import App
 from mars.core.channel import Channel, Ending, NextRequest, View
 from mars.core.journal import Departure, Outcome
 from mars.core.records import Ports, Records
 from mars.core.schedule import LONGEST_SLEEP
-from mars.core.state import State
+from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError, StateError, not_golden
 from mars.ports import Platform, Request
 from mars.wire.request import HTTPRequest

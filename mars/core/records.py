@@ -14,9 +14,8 @@ from typing import Any, TypeVar
 from mars.consent import Decision
 from mars.core import journal
 from mars.core import state as states
-from mars.core.app import App
 from mars.core.channel import Channel, NextRequest
-from mars.core.state import State
+from mars.core.state import App, State
 from mars.errors import StateError
 from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
 

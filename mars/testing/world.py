@@ -8,9 +8,9 @@ from typing import Any
 
 from mars.channels.news import NewsClient
 from mars.client import Mars
-from mars.core.app import App
 from mars.core.channel import Channel
 from mars.core.records import Ports
+from mars.core.state import App
 from mars.ports import Platform
 from mars.testing.chance import SeededChance
 from mars.testing.memory import MemoryClock, MemoryServer, MemoryStore, machine

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mars.channels.news import Reading
-from mars.core.app import App
+from mars.core.state import App
 from mars.errors import WireError
 from mars.testing.memory import machine
 from mars.wire import envelope, strictjson

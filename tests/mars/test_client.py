@@ -10,9 +10,9 @@ import pytest
 
 from mars import Mars, consent, factory
 from mars.channels.memory import Memory
-from mars.core.app import App
 from mars.core.channel import NextRequest
 from mars.core.schedule import HOUR
+from mars.core.state import App
 from mars.errors import ConfigError, MarsError
 from mars.ports import Request, Response
 from mars.testing.memory import MemoryStore, machine, session

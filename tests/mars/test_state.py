@@ -11,9 +11,8 @@ from mars.channels.memory import SEEN_LIMIT, Memory, Server
 from mars.consent import Decision
 from mars.core import journal
 from mars.core import state as states
-from mars.core.app import App
 from mars.core.schedule import Schedule
-from mars.core.state import State
+from mars.core.state import App, State
 from mars.testing.world import ONION
 
 JSON = st.recursive(

@@ -80,7 +80,7 @@ class Mars:
         machine = host or factory.this_host()
         path = attempt("folder", lambda: _folder(folder, machine, product, known), "")
         missing = self._problems.last
-        attempt("ceiling", lambda: _require_level(ceiling), None)
+        attempt("ceiling", lambda: consent.require_level(ceiling), None)
         app = attempt(
             "Mars",
             lambda: App(
@@ -287,13 +287,6 @@ def _folder(
     given: str | os.PathLike[str] | None, machine: Platform, product: str, known: Pinned
 ) -> str:
     return os.fsdecode(given or "") or factory.state_folder(machine, product, known.channel)
-
-
-def _require_level(ceiling: str) -> None:
-    if ceiling not in consent.LEVELS:
-        raise ConfigError(
-            "level-unknown", "No such ceiling, so nothing is sent; choose off, plain or tracked."
-        )
 
 
 def _names(languages: Sequence[str] | None) -> tuple[str, ...]:

@@ -250,6 +250,12 @@ def refusal(voice: Effective) -> ConsentError:
 # --- what the user decides ------------------------------------------------------------------
 
 
+def require_level(level: str) -> None:
+    """Raises ``ConfigError`` (``level-unknown``)."""
+    if level not in LEVELS:
+        raise ConfigError("level-unknown", "No such level; choose off, plain or tracked.")
+
+
 def decided(
     old: Decision | None,
     now: int,
@@ -265,8 +271,7 @@ def decided(
 
     A yes to a purpose that is not ``offered`` is none. Raises ``ConfigError`` (``level-unknown``).
     """
-    if level not in LEVELS:
-        raise ConfigError("level-unknown", "No such level; choose off, plain or tracked.")
+    require_level(level)
     if not all(flag is None or isinstance(flag, bool) for flag in (stats, errors, direct)):
         raise TypeError("stats, errors and direct are True, False or None")
     before = old or Decision(now)

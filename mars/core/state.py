@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from mars import consent
-from mars.consent import LEVELS, Decision
+from mars.consent import Decision
 from mars.wire.times import DAY
 
 VERSION = 1
@@ -227,8 +227,6 @@ def _decision(value: Any) -> Decision:
     yet be shown, so to nothing.
     """
     said = table(value)
-    if said["level"] not in LEVELS:
-        raise ValueError
     of_level = Decision.of(said["level"], time(said["decided"]))
     since = times(said["purposes"]) if "purposes" in said else of_level.purposes
     _flag(said["stats"]), _flag(said["errors"])

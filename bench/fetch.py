@@ -78,7 +78,7 @@ time.sleep(float(sys.argv[5]))
 # One switch is this thread's own sleep.
 wakes, unwritten = switches() - before - 1, files() == written
 assert mars.check_now()
-while not mars.journal() or mars._busy:
+while not mars.journal() or mars._background.busy:
     time.sleep(0.05)
 fetched = memory()
 outcome = mars.journal()[-1].get("reason")

@@ -1,20 +1,52 @@
-"""Signed news for desktop applications over Tor; nothing heavy is imported here."""
+"""Signed news for desktop applications over Tor; nothing heavy is imported here.
+
+What is listed is what applications may use; everything else may change.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mars.channels.news import Reading
     from mars.client import Mars
+    from mars.consent import Decision
+    from mars.consent.api import Consent
+    from mars.core.channel import NextRequest
+    from mars.errors import ConfigError, MarsError
+    from mars.ports import TorSettings
+    from mars.wire.targeting import Shown
 
-__all__ = ["Mars", "__version__"]
+__all__ = [
+    "ConfigError",
+    "Consent",
+    "Decision",
+    "Mars",
+    "MarsError",
+    "NextRequest",
+    "Reading",
+    "Shown",
+    "TorSettings",
+    "__version__",
+]
 __version__ = "0.1.0"
 """Of all three distributions, which read it here when they are built."""
 
+_HOMES = {
+    "ConfigError": "mars.errors",
+    "Consent": "mars.consent.api",
+    "Decision": "mars.consent",
+    "Mars": "mars.client",
+    "MarsError": "mars.errors",
+    "NextRequest": "mars.core.channel",
+    "Reading": "mars.channels.news",
+    "Shown": "mars.wire.targeting",
+    "TorSettings": "mars.ports",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "Mars":
-        from mars.client import Mars
-
-        return Mars
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

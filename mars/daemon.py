@@ -17,8 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mars import factory
 from mars.client import Mars
-from mars.engine import STATE_FILE
+from mars.core.records import JOURNAL_FILE, STATE_FILE
 from mars.errors import ConfigError, MarsError, StateError
 from mars.pinned import Pinned, read_bytes, read_small, require_own
 
@@ -29,6 +30,8 @@ CURRENT = "current.json"
 """The news of an application, beside its state unless it names another file."""
 
 _MEMBERS = frozenset({"trust", "version", "languages", "locale", "url", "state", "output", "level"})
+
+_OF_THE_CLIENT = frozenset({STATE_FILE, JOURNAL_FILE})
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,6 @@ class Entry:
 
 def own_place(pinned: Pinned) -> Path:
     """The platform's own folder for the state of one product and channel."""
-    from mars import factory
-
     return Path(factory.state_folder(factory.this_host(), pinned.product, pinned.channel))
 
 
@@ -85,6 +86,8 @@ def read_entry(path: Path, default: Callable[[Pinned], Path] = own_place) -> Ent
     output = path.parent / table["output"] if "output" in table else state / CURRENT
     for place in (state, output):
         require_own(place)
+    if output.parent.resolve() == state.resolve() and output.name in _OF_THE_CLIENT:
+        raise _wrong(path, f"has {output.name} for its output, which is the client's own file")
     return Entry(
         name=path.stem,
         source=source,
@@ -203,7 +206,7 @@ class Daemon:
         try:
             write_current(entry.output, mars)
         except MarsError as error:
-            problem = {"problem": {"reason": error.reason, "message": error.message}}
+            problem = {"problem": error.plain()}
             raise
         finally:
             self._report(entry.name, {**mars.status(), **problem})
@@ -247,8 +250,6 @@ def client(entry: Entry, turned: Turned, **more: Any) -> Mars:
 
 def write_current(output: Path, mars: Mars) -> None:
     """Replaces the file where its content changed; never more often than something happens."""
-    from mars import factory
-
     reading = mars.motd()
     if reading is None:
         return

@@ -22,6 +22,10 @@ class MarsError(Exception):
     def __str__(self) -> str:
         return f"{self.message} [{self.reason}]"
 
+    def plain(self) -> dict[str, str]:
+        """For JSON."""
+        return {"reason": self.reason, "message": self.message}
+
 
 class WireError(MarsError):
     """Bytes that do not have the form they must have (envelope, payload, keys, query)."""

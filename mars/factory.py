@@ -103,7 +103,7 @@ def state_root(host: Platform) -> str:
 
 def this_host() -> Platform:
     """The machine we run on."""
-    from mars.adapters.host import this_host
+    from mars.adapters.system import this_host
 
     return this_host()
 

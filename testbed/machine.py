@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mars import schedule
+from mars.core import schedule
+from mars.core.schedule import HOUR
 from mars.ports import Chance
-from mars.schedule import HOUR
 from mars.testing.memory import START, MemoryClock, SeededChance
 from mars.wire.times import DAY
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mars import schedule
+from mars.core import schedule
 from mars.ports import Chance
 from mars.wire.query import encode
 from mars.wire.request import target

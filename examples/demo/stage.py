@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mars import factory
-from mars.console import safe
+from mars.commandline import safe
 from testbed.tornet.process import wait_until
 
 COMMANDS = Path(sys.executable).parent

@@ -1,12 +1,17 @@
-"""The one home of clock and chance."""
+"""The one home of clock and chance, and what this machine says of itself."""
 
 from __future__ import annotations
 
 import os
 import random  # noqa: TID251 - this adapter owns chance; only SystemRandom is used
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeVar
+
+from mars.adapters.files import policy_path
+from mars.ports import Platform
 
 T = TypeVar("T")
 
@@ -39,3 +44,28 @@ class SystemChance:
 
     def token(self, size: int) -> bytes:
         return os.urandom(size)
+
+
+_SYSTEMS = {"win32": "windows", "cygwin": "windows", "darwin": "macos"}
+_LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
+"""In the order in which POSIX asks them."""
+
+
+def this_host() -> Platform:
+    """The machine we run on."""
+    system = _SYSTEMS.get(sys.platform, sys.platform)
+    path = Path(policy_path(system, os.environ))
+
+    def policy() -> bytes | None:
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    return Platform(
+        system=system,
+        python=f"{sys.version_info.major}.{sys.version_info.minor}",
+        environ=os.environ,
+        locale=next((os.environ[name] for name in _LOCALE_VARIABLES if os.environ.get(name)), ""),
+        policy=policy,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mars import __version__
-from mars.console import LazyGroup, run
+from mars.commandline import LazyGroup, run
 
 _PLACES = {
     "fetch": "mars.cli.fetch:fetch",

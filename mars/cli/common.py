@@ -1,25 +1,24 @@
-"""What the client's subcommands share: their options, and the engine that these describe."""
+"""What the client's subcommands share: their options, and the client that these describe."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from mars import factory
-from mars.console import json_option, safe
+from mars import build, factory
+from mars.channels.news import NewsClient
+from mars.commandline import json_option, safe
+from mars.core.journal import EXCHANGE
+from mars.core.state import App, State
 from mars.errors import ConfigError, ConsentError, StateError
-from mars.plan import App
+from mars.ports import Platform
+from mars.wire.product import is_name
 from mars.wire.variables import NAMES
-
-if TYPE_CHECKING:
-    from mars.engine import Engine
-    from mars.ports import Fetcher, Platform
-    from mars.state import State
 
 Command = Callable[..., Any]
 
@@ -36,6 +35,80 @@ def options(*wanted: Callable[[Command], Command]) -> Callable[[Command], Comman
     return decorate
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where one application's client keeps what it keeps, as the options name it."""
+
+    state_dir: Path | None
+    product: str | None = None
+    channel: str = CHANNEL
+
+    def folder(self, host: Platform) -> str:
+        """Raises ``click.UsageError`` where nothing names one."""
+        if self.state_dir is not None:
+            return str(self.state_dir)
+        if self.product is None:
+            raise click.UsageError(
+                "Name the application with --product, or its folder with --state."
+            )
+        if not (is_name(self.product) and is_name(self.channel)):
+            raise click.UsageError("A product or channel is 1-40 characters of a-z, 0-9 and -.")
+        return factory.state_folder(host, self.product, self.channel)
+
+    def client(
+        self,
+        *,
+        version: str | None = None,
+        changes: bool = False,
+        decides: bool = False,
+        new: bool = False,
+    ) -> tuple[NewsClient, State]:
+        """The client of an application that has run before, as it described itself then.
+
+        Raises ``StateError`` (``unknown-application``) where nothing is kept at that place: always
+        when something there ``changes``, else when others are known and the name is thus likely
+        misspelt. A folder may be looked at all the same, and only who ``decides`` for it is
+        refused. ``new`` says that it is meant. Raises ``ConfigError`` (``wrong-product``) for the
+        folder of another product.
+        """
+        host = factory.this_host()
+        ports = build.ports(self.folder(host), host=host)
+        bare = NewsClient(App(self.product or "", "", ""), b"", ports)
+        if not (new or bare.is_kept()):
+            strict = changes or decides or self.state_dir is None
+            self._warn_of_others(host, always=changes, strict=strict)
+        state = bare.load()
+        known = state.app.get("product") or self.product
+        if self.product not in (None, known):
+            raise ConfigError(
+                "wrong-product", f"That folder is kept for {safe(str(known))}; check --product."
+            )
+        app = App.of({"product": self.product or "", **state.app})
+        if version is not None:
+            app = replace(app, version=version)
+        return NewsClient(app, b"", ports), state
+
+    def _warn_of_others(self, host: Platform, *, always: bool, strict: bool) -> None:
+        if self.state_dir is None:
+            what = f"{self.product} in the channel {self.channel}"
+            found = factory.kept(Path(factory.state_root(host)), "*/*")
+            others = [" --channel ".join(place.parts[-2:]) for place in found]
+        else:
+            what = str(self.state_dir)
+            kept = factory.kept(self.state_dir.absolute().parent, "*")
+            others = [str(place) for place in kept]
+        if not (others or always):
+            return
+        sentence = safe(
+            f"No application has kept anything for {what}; known there: "
+            f"{', '.join(others) or 'none'}. Check the name; to decide before an application first "
+            "runs, use mars consent grant --new."
+        )
+        if strict:
+            raise StateError("unknown-application", sentence)
+        click.echo(f"mars: {sentence}", err=True)
+
+
 state_option = click.option(
     "--state",
     "state_dir",
@@ -44,14 +117,38 @@ state_option = click.option(
     help="Folder with the client's state. [default: the platform's own, by product and channel]",
 )
 product_option = click.option("--product", metavar="NAME", help="Name of the application.")
-channel_option = click.option(
-    "--channel", metavar="NAME", default=CHANNEL, show_default=True, help="Release channel."
+trust_option = functools.partial(
+    click.option,
+    "--trust",
+    "trust_file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
-where = options(state_option, product_option, channel_option, json_option())
+socks_option = click.option(
+    "--socks", metavar="HOST:PORT", help="Tor's SOCKS port. [default: found by itself]"
+)
+_where = options(
+    state_option,
+    product_option,
+    click.option(
+        "--channel", metavar="NAME", default=CHANNEL, show_default=True, help="Release channel."
+    ),
+    json_option(),
+)
+
+
+def where(command: Command) -> Command:
+    """``--state``, ``--product`` and ``--channel``, handed over as ``place``; and ``--json``."""
+
+    @functools.wraps(command)
+    def called(state_dir: Path | None, product: str | None, channel: str, **rest: Any) -> Any:
+        return command(place=Place(state_dir, product, channel), **rest)
+
+    return _where(called)
 
 
 def _country(_ctx: click.Context, _param: click.Parameter, typed: str | None) -> str | None:
-    from mars.switches import country_code
+    from mars.consent import country_code
 
     try:
         return typed if typed is None else country_code(typed) or ""
@@ -83,20 +180,7 @@ choice = options(
         "--direct/--no-direct", default=None, help="Plain news by https where no Tor is there."
     ),
 )
-"""What a user chooses beside the level, as ``mars.switches.granted`` takes it."""
-
-
-def folder(state_dir: Path | None, product: str | None, channel: str, host: Platform) -> str:
-    """The state folder. Raises ``click.UsageError`` where nothing names one."""
-    if state_dir is not None:
-        return str(state_dir)
-    if product is None:
-        raise click.UsageError("Name the application with --product, or its folder with --state.")
-    from mars.wire.product import is_name
-
-    if not (is_name(product) and is_name(channel)):
-        raise click.UsageError("A product or channel is 1-40 characters of a-z, 0-9 and -.")
-    return factory.state_folder(host, product, channel)
+"""What a user chooses beside the level, as ``mars.consent.decided`` takes it."""
 
 
 def trusted(file: Path) -> bytes:
@@ -108,78 +192,9 @@ def trusted(file: Path) -> bytes:
     return file.read_bytes()
 
 
-def no_network(_plan: object) -> Fetcher:
-    """For the commands that only look."""
-    raise ConfigError("no-network", "This command sends nothing.")
+def explained(reason: str) -> str:
+    """The code and what it means, where we know it: ``tor-closed (Tor hung up on us)``."""
+    from mars.trust.reasons import REASONS
 
-
-def stored(
-    state_dir: Path | None,
-    product: str | None,
-    channel: str,
-    *,
-    version: str | None = None,
-    changes: bool = False,
-    decides: bool = False,
-    new: bool = False,
-) -> tuple[Engine, State]:
-    """The engine of an application that has run before, as it described itself then.
-
-    Raises ``StateError`` (``unknown-application``) where nothing is kept at that place: always when
-    something there ``changes``, else when others are known and the name is thus likely misspelt.
-    A folder may be looked at all the same, and only who ``decides`` for it is refused. ``new`` says
-    that it is meant. Raises ``ConfigError`` (``wrong-product``) for the folder of another product.
-    """
-    from mars.engine import Engine, Ports
-
-    host = factory.this_host()
-    ports = Ports(
-        store=factory.folder(folder(state_dir, product, channel, host)),
-        host=host,
-        clock=factory.system_clock(),
-        chance=factory.system_chance(),
-        fetcher=no_network,
-        openpgp=factory.openpgp,
-    )
-    bare = Engine(App(product or "", "", ""), b"", ports)
-    if not (new or bare.is_kept()):
-        strict = changes or decides or state_dir is None
-        _warn_of_others(state_dir, product, channel, host, always=changes, strict=strict)
-    state = bare.load()
-    known = state.app.get("product") or product
-    if product not in (None, known):
-        raise ConfigError(
-            "wrong-product", f"That folder is kept for {safe(str(known))}; check --product."
-        )
-    app = App.of({"product": product or "", **state.app})
-    if version is not None:
-        app = replace(app, version=version)
-    return Engine(app, b"", ports), state
-
-
-def _warn_of_others(
-    state_dir: Path | None,
-    product: str | None,
-    channel: str,
-    host: Platform,
-    *,
-    always: bool,
-    strict: bool,
-) -> None:
-    if state_dir is None:
-        what = f"{product} in the channel {channel}"
-        found = factory.kept(Path(factory.state_root(host)), "*/*")
-        others = [" --channel ".join(place.parts[-2:]) for place in found]
-    else:
-        what = str(state_dir)
-        others = [str(place) for place in factory.kept(state_dir.absolute().parent, "*")]
-    if not (others or always):
-        return
-    sentence = safe(
-        f"No application has kept anything for {what}; known there: "
-        f"{', '.join(others) or 'none'}. Check the name; to decide before an application first "
-        "runs, use mars consent grant --new."
-    )
-    if strict:
-        raise StateError("unknown-application", sentence)
-    click.echo(f"mars: {sentence}", err=True)
+    meaning = EXCHANGE.get(reason) or REASONS.get(reason)
+    return f"{reason} ({meaning})" if meaning else reason

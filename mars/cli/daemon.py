@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mars import factory
-from mars.console import json_option, safe
+from mars.cli.common import socks_option
+from mars.commandline import json_option, safe
 from mars.errors import StateError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ WATCH = 3.0
     help="Folder with the client's state, of a single application without one of its own. "
     "[default: the platform's own, by product and channel]",
 )
-@click.option("--socks", metavar="HOST:PORT", help="Tor's SOCKS port. [default: found by itself]")
+@socks_option
 @json_option("Tell what happens, one JSON line an event.")
 def daemon(apps: Path, state_dir: Path | None, socks: str | None, as_json: bool) -> None:
     """Fetch for the applications named in DIR until SIGTERM or Ctrl-C.

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
-from mars import factory
+from mars import consent, factory
+from mars.channels.motd import no_server
 from mars.cli import common
-from mars.console import emit_json, json_option, safe
+from mars.commandline import emit_json, json_option, safe
+from mars.core.installation import lowering
 from mars.doctor import CLOCK_REASONS, Step, Tools, Walk
 from mars.errors import ConfigError, MarsError
-from mars.plan import no_server
 from mars.ports import TorSettings
 
 MARKS = {True: "ok", False: "FAILED", None: "-"}
@@ -26,14 +27,8 @@ MARKS = {True: "ok", False: "FAILED", None: "-"}
     metavar="URL",
     help="Any server, an onion service or another. [default: the first one of --trust]",
 )
-@click.option(
-    "--trust",
-    "trust_file",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="What the application pins; with it the signature is tested too.",
-)
-@click.option("--socks", metavar="HOST:PORT", help="Tor's SOCKS port. [default: found by itself]")
+@common.trust_option(help="What the application pins; with it the signature is tested too.")
+@common.socks_option
 @click.option(
     "--control", metavar="PLACE", help="Tor's control port, HOST:PORT or unix:PATH, for its status."
 )
@@ -134,13 +129,7 @@ def _pinned_url(trust: bytes | None) -> str | None:
 
 def _require_permission() -> None:
     """Naming a server is a decision for this once; an administrator's "off" outweighs it."""
-    from mars import consent
-    from mars.plan import read_policy
-
-    host = factory.this_host()
-    policy = read_policy(host)
-    layers = [] if policy is None else [policy]
-    layers += consent.environment_layers(host.environ, automatic=False)
+    layers = lowering(factory.this_host(), automatic=False)
     voice = consent.effective([*layers, consent.asked_layer(consent.PLAIN, None)])
     if voice.level == consent.OFF:
         raise consent.refusal(voice)
@@ -158,17 +147,17 @@ def _tools(trust: bytes | None) -> Tools:
 
 def _verifier(trust: bytes) -> Callable[[bytes], datetime]:
     """As a client of the first day would judge; what is shown nowhere is kept nowhere."""
+    from mars.channels.trial import require_judge
     from mars.pinned import read_root
-    from mars.state import first
-    from mars.trial import require_judge
     from mars.trust import TrustState, verify
 
-    require_judge(lambda: read_root(trust), first(0, 0.0), factory.openpgp, factory.this_host())
+    first = TrustState.initial
+    require_judge(lambda: read_root(trust), first, factory.openpgp, factory.this_host())
     root, now = read_root(trust), factory.system_clock().now
 
     def judge(body: bytes) -> datetime:
         try:
-            accepted = verify(body, root, TrustState.initial(), now(), factory.openpgp())
+            accepted = verify(body, root, first(), now(), factory.openpgp())
         except MarsError as error:
             if error.reason not in CLOCK_REASONS:
                 raise

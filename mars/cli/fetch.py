@@ -5,32 +5,29 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from mars import factory
+from mars import build, factory
+from mars.channels.motd import check_url
+from mars.channels.news import NewsClient
 from mars.cli import common
+from mars.commandline import emit_json, json_option, safe
 from mars.consent import PLAIN, TRACKED
-from mars.console import emit_json, json_option, safe
+from mars.core.channel import FILE
+from mars.core.journal import Outcome
+from mars.core.state import App
 from mars.errors import ConsentError
-
-if TYPE_CHECKING:
-    from mars.engine import Engine
-    from mars.outcome import Outcome
+from mars.pinned import Pinned, read_root
+from mars.ports import TorSettings
 
 
 @click.command(short_help="Fetch the news once, now.")
 @click.option("--url", metavar="URL", help="Where the document lies. [default: as pinned]")
-@click.option(
-    "--trust",
-    "trust_file",
-    metavar="FILE",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="What the application pins, as written by mars-motd trust.",
+@common.trust_option(
+    required=True, help="What the application pins, as written by mars-motd trust."
 )
-@click.option("--socks", metavar="HOST:PORT", help="Tor's SOCKS port. [default: found by itself]")
+@common.socks_option
 @common.state_option
 @common.product_option
 @click.option("--app-version", metavar="V", default="", help="Version of the application.")
@@ -71,70 +68,56 @@ def fetch(
     """
     if check and level is not None:
         raise click.UsageError("A check is plain; leave out --level.")
-    engine = _engine(
-        url, common.trusted(trust_file), socks, state_dir, product, app_version, languages
-    )
-    outcome = _check(engine) if check else engine.fetch(asked=level, url=url)
+    factory.require_socks(socks)
+    place = common.Place(state_dir, product)
+    shipped = tuple(part for part in languages.replace(",", " ").split() if part)
+    app = App("", app_version, "", languages=shipped, by_hand=True)
+    client = _client(url, common.trusted(trust_file), TorSettings(socks=socks), place, app)
+    outcome = _check(client) if check else client.fetch(asked=level, url=url)
     if as_json:
-        emit_json(_plain(engine, outcome))
+        emit_json(_plain(client, outcome))
     elif not outcome.ok:
         click.echo(f"mars fetch: {safe(outcome.message)} [{outcome.reason}]", err=True)
-    elif outcome.news or not quiet:
+    elif outcome.taken.news or not quiet:
         from mars.cli.show import print_reading
 
-        print_reading(engine.reading(engine.load()))
+        print_reading(client.reading(client.load()))
         click.echo(f"Fetched at level {outcome.level} by {outcome.route}.", err=True)
     if not outcome.ok:
         sys.exit(1)
 
 
-def _check(engine: Engine) -> Outcome:
+def _check(client: NewsClient) -> Outcome:
     """Raises why there may be none now."""
-    refusal = engine.check_refusal(engine.load())
-    outcome = None if refusal else engine.check()
+    refusal = client.check_refusal(client.load())
+    outcome = None if refusal else client.check()
     if outcome is None:
         raise refusal or ConsentError("too-early", "Another check has just begun; wait for it.")
     return outcome
 
 
-def _engine(
-    url: str | None,
-    trust: bytes,
-    socks: str | None,
-    state_dir: Path | None,
-    product: str | None,
-    version: str,
-    languages: str,
-) -> Engine:
-    from mars.engine import Engine, Ports
-    from mars.pinned import Pinned, read_root
-    from mars.plan import FILE, App, check_url
-    from mars.ports import TorSettings
-    from mars.routed import opener
+def _client(
+    url: str | None, trust: bytes, tor: TorSettings, place: common.Place, app: App
+) -> NewsClient:
+    """Of the product that ``trust`` is for: it fetches from ``url``, else from the server that is
+    pinned, else from where the application itself says; no address of an earlier fetch by hand.
 
-    factory.require_socks(socks)
-    root = read_root(trust, product)
+    Raises ``ConfigError``, among others ``no-url``.
+    """
+    root = read_root(trust, place.product)
     host = factory.this_host()
-    place = common.folder(state_dir, root.product, root.channel, host)
-    ports = Ports(
-        store=factory.folder(place),
-        host=host,
-        clock=factory.system_clock(),
-        chance=factory.system_chance(),
-        fetcher=opener(TorSettings(socks=socks, folder=str(Path(place) / "tor"))),
-        openpgp=factory.openpgp,
-    )
-    shipped = tuple(part for part in languages.replace(",", " ").split() if part)
-    app = App(root.product, version, "", languages=shipped, built=root.built, by_hand=True)
-    known = App.of(Engine(app, trust, ports).load().app)
-    address = url or Pinned.of(trust).url or known.url
+    at = replace(place, product=root.product, channel=root.channel).folder(host)
+    ports = build.ports(at, tor, host=host)
+    known = App.of(NewsClient(app, trust, ports).load().app)
+    address = url or Pinned.of(trust).url or ("" if known.by_hand else known.url)
     if not address.startswith(FILE):
         check_url(address, by_hand=url is not None)
+    app = replace(app, product=root.product, url=address, built=root.built)
     # What the application itself never wants, a fetch by hand does not do for it either.
-    return Engine(replace(app, url=address, ceiling=known.ceiling), trust, ports)
+    return NewsClient(replace(app, ceiling=known.ceiling), trust, ports)
 
 
-def _plain(engine: Engine, outcome: Outcome) -> dict[str, object]:
+def _plain(client: NewsClient, outcome: Outcome) -> dict[str, object]:
     common_part: dict[str, object] = {
         "ok": outcome.ok,
         "reason": outcome.reason,
@@ -144,7 +127,7 @@ def _plain(engine: Engine, outcome: Outcome) -> dict[str, object]:
         "route": outcome.route,
         "status": outcome.status,
     }
-    reading = engine.reading(engine.load()) if outcome.ok else None
+    reading = client.reading(client.load()) if outcome.ok else None
     if reading is None:
         return common_part
-    return common_part | {"new": outcome.news} | reading.plain()
+    return common_part | {"new": outcome.taken.news} | reading.plain()

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from mars.cli import common
-from mars.console import emit_json, safe
-from mars.reasons import explained
+from mars.cli.common import Place, explained, where
+from mars.commandline import emit_json, safe
 from mars.wire.times import LAST, format_time
 
 
 @click.command(short_help="Show what was sent, by which route, and what came back.")
-@common.where
+@where
 @click.option("--last", metavar="N", type=click.IntRange(1), help="Only the newest N entries.")
 @click.option("--sent", is_flag=True, help="Show the bytes of each request too.")
 @click.option("--delete", is_flag=True, help="Delete the journal.")
 def journal(
-    state_dir: Path | None,
-    product: str | None,
-    channel: str,
+    place: Place,
     last: int | None,
     sent: bool,
     delete: bool,
@@ -32,10 +27,10 @@ def journal(
     stands with a request whose end nobody saw: it was sent, and the process ended before an answer
     was written down.
     """
-    engine, _ = common.stored(state_dir, product, channel, changes=delete)
+    client, _ = place.client(changes=delete)
     if delete:
-        engine.delete_journal()
-    entries = engine.journal()[-(last or 0) :]
+        client.delete_journal()
+    entries = client.journal()[-(last or 0) :]
     if as_json:
         emit_json({"ok": True, "entries": entries})
         return

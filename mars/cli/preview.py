@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from mars.cli import common
+from mars.channels.memory import Memory
+from mars.channels.news import NewsClient
+from mars.cli.common import Place, choice, where
+from mars.commandline import emit_json, safe
 from mars.consent import PLAIN, TRACKED
-from mars.console import emit_json, safe
-from mars.switches import granted
+from mars.core.channel import NextRequest
+from mars.core.schedule import FARTHEST
+from mars.core.state import State
 from mars.wire.times import LAST, format_time
 from mars.wire.variables import VARIABLES
 
-if TYPE_CHECKING:
-    from mars.engine import Engine
-    from mars.plan import Plan
-    from mars.state import State
-
 
 @click.command(short_help="Show the exact bytes of the next request.")
-@common.where
+@where
 @click.option("--url", metavar="URL", help="Where the document lies. [default: as last used]")
 @click.option("--app-version", metavar="V", help="Version of the application. [default: as last]")
 @click.option(
@@ -29,11 +27,9 @@ if TYPE_CHECKING:
     type=click.Choice([PLAIN, TRACKED]),
     help="Show what would be sent after mars consent grant LEVEL. [default: as decided]",
 )
-@common.choice
+@choice
 def preview(
-    state_dir: Path | None,
-    product: str | None,
-    channel: str,
+    place: Place,
     url: str | None,
     app_version: str | None,
     level: str | None,
@@ -47,45 +43,45 @@ def preview(
 
     Exit code: 0 when a request would be sent, 1 when nothing would.
     """
-    engine, state = common.stored(state_dir, product, channel, version=app_version)
+    client, state = place.client(version=app_version)
     if level is not None:
-        state = granted(state, engine.ports.clock.now(), level, **chosen)
+        state = client.chosen(state, level, **chosen)
     elif any(value is not None for value in chosen.values()):
         raise click.UsageError("Name the level that goes with this choice: --level.")
-    plan = engine.plan(state, engine.voice(state), url)
+    ready = client.plan(state, client.voice(state), url)
     if as_json:
-        emit_json({"ok": True, **plain(engine, state, plan)})
+        emit_json({"ok": True, **plain(client, state, ready)})
         return
-    click.echo(safe(plan.request.shown.replace("\r\n", "\n")), nl=False)
+    click.echo(safe(ready.request.shown.replace("\r\n", "\n")), nl=False)
     click.echo(
-        f"# to {safe(plan.url)}, {_way(plan)}; not before {_earliest(engine, state)}", err=True
+        f"# to {safe(ready.url)}, {_way(ready)}; not before {_earliest(client, state)}", err=True
     )
-    if plan.direct is not None and plan.direct != plan.request:
+    if ready.direct is not None and ready.direct != ready.request:
         click.echo("# Directly it would be:", err=True)
-        for line in plan.direct.shown.strip().splitlines():
+        for line in ready.direct.shown.strip().splitlines():
             click.echo(f"#   {safe(line)}", err=True)
     for variable in VARIABLES:
-        if variable.name in plan.values:
-            value = f"{variable.name}={plan.values[variable.name]}"
+        if variable.name in ready.values:
+            value = f"{variable.name}={ready.values[variable.name]}"
             click.echo(f"# {value}: {variable.label}.", err=True)
             click.echo(f"#   {variable.description} {variable.reason}", err=True)
 
 
-def plain(engine: Engine, state: State, plan: Plan) -> dict[str, Any]:
+def plain(client: NewsClient, state: State, ready: NextRequest) -> dict[str, Any]:
     """The preview for programs; ``bytes`` is the request as text with its CR LF, ``direct`` the
     one that goes where no Tor is."""
     return {
-        "level": plan.level,
-        "url": plan.url,
-        "bytes": plan.request.shown,
-        "direct": plan.direct.shown if plan.direct else None,
-        "route": _way(plan),
-        "earliest": _earliest(engine, state),
-        "decided_by": plan.voice.by.name,
+        "level": ready.level,
+        "url": ready.url,
+        "bytes": ready.request.shown,
+        "direct": ready.direct.shown if ready.direct else None,
+        "route": _way(ready),
+        "earliest": _earliest(client, state),
+        "decided_by": ready.voice.by.name,
         "variables": [
             {
                 "name": variable.name,
-                "value": plan.values.get(variable.name),
+                "value": ready.values.get(variable.name),
                 "label": variable.label,
                 "description": variable.description,
                 "reason": variable.reason,
@@ -95,19 +91,18 @@ def plain(engine: Engine, state: State, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _way(plan: Plan) -> str:
-    if plan.url.startswith("file:"):
+def _way(ready: NextRequest) -> str:
+    if ready.is_file:
         return "from a file"
-    if plan.direct is None:
+    if ready.direct is None:
         return "through Tor"
-    bare = ", without the data," if plan.values else ""
+    bare = ", without the data," if ready.values else ""
     return f"through Tor, or directly by https{bare} where there is no Tor"
 
 
-def _earliest(engine: Engine, state: State) -> str:
+def _earliest(client: NewsClient, state: State) -> str:
     """A time further off than any schedule plans, as after a wrong clock, is not waited for."""
-    from mars.schedule import FARTHEST
-
-    if state.schedule is None:
+    schedule = Memory.of(state).schedule
+    if schedule is None:
         return "asked for"
-    return format_time(min(state.schedule.due, engine.ports.clock.now() + FARTHEST, LAST))
+    return format_time(min(schedule.due, client.ports.clock.now() + FARTHEST, LAST))

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from mars import factory
-from mars.cli import common
-from mars.console import emit_json
+from mars.cli.common import Place, where
+from mars.commandline import done, emit_json
 from mars.errors import ConfigError, WireError
 from mars.wire.times import parse_time
 
 
 @click.command(short_help="Change the installation date, or forget everything.")
-@common.where
+@where
 @click.option("--age", is_flag=True, help="The installation counts as made today.")
 @click.option("--installed", metavar="DATE", help="It counts as made on DATE, as 2026-11-21.")
 @click.option("--all", "everything", is_flag=True, help="Forget all that is kept, consent too.")
 def reset(
-    state_dir: Path | None,
-    product: str | None,
-    channel: str,
+    place: Place,
     age: bool,
     installed: str | None,
     everything: bool,
@@ -35,21 +31,23 @@ def reset(
     """
     if (age, installed is not None, everything).count(True) != 1:
         raise click.UsageError("Choose one of --age, --installed DATE and --all.")
-    from mars.engine import LOCK, LOCK_WAIT
+    from mars.core.records import LOCK, LOCK_WAIT
 
-    engine, _ = common.stored(state_dir, product, channel, changes=True)
+    client, _ = place.client(changes=True)
     if everything:
-        place = common.folder(state_dir, product, channel, engine.ports.host)
-        with engine.ports.store.lock(LOCK, LOCK_WAIT):
-            factory.clear(place)
-        engine.forget()
+        folder = place.folder(client.ports.host)
+        with client.ports.store.lock(LOCK, LOCK_WAIT):
+            factory.clear(folder)
+        client.forget()
     else:
-        now = engine.ports.clock.now()
-        engine.set_installed(None if installed is None else _day(installed, now))
-    if as_json:
-        emit_json({"ok": True, "reset": "all" if everything else "age"})
-    else:
-        click.echo("Everything is forgotten." if everything else "The installation date is set.")
+        now = client.ports.clock.now()
+        client.set_installed(None if installed is None else _day(installed, now))
+    said = "Everything is forgotten" if everything else "The installation date is set"
+    with done(said):
+        if as_json:
+            emit_json({"ok": True, "reset": "all" if everything else "age"})
+        else:
+            click.echo(f"{said}.")
 
 
 def _day(text: str, now: int) -> int:

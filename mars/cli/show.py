@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mars.cli import common
-from mars.console import emit_json
+from mars.cli.common import Place, where
+from mars.commandline import emit_json
 from mars.errors import StateError
 
 if TYPE_CHECKING:
-    from mars.reading import Reading
+    from mars.channels.news import Reading
 
 _UPDATES = {
     "up-to-date": "This application is up to date.",
@@ -24,17 +23,15 @@ _UPDATES = {
 
 
 @click.command(short_help="Show the news that was last accepted.")
-@common.where
+@where
 @click.option("--new", "only_new", is_flag=True, help="Only messages not shown before; marks them.")
-def show(
-    state_dir: Path | None, product: str | None, channel: str, only_new: bool, as_json: bool
-) -> None:
+def show(place: Place, only_new: bool, as_json: bool) -> None:
     """Show the news that was last fetched and accepted. Sends nothing.
 
     Exit code: 0 when there is news to show, 1 when there is none yet or it has expired.
     """
-    engine, state = common.stored(state_dir, product, channel)
-    reading = engine.reading(state)
+    client, state = place.client()
+    reading = client.reading(state)
     if reading is None:
         raise StateError(
             "no-news",
@@ -42,10 +39,13 @@ def show(
             "application, or run mars fetch --trust FILE with the trust.json that it ships.",
         )
     if only_new:
-        from mars.reading import unseen
+        from mars.channels.memory import Memory
+        from mars.channels.news import unseen
 
-        reading = replace(reading, messages=unseen(reading.messages, state.seen), news="")
-        engine.mark_seen(reading.messages)
+        reading = replace(
+            reading, messages=unseen(reading.messages, Memory.of(state).seen), news=""
+        )
+        client.mark_seen(reading.messages)
     if as_json:
         emit_json({"ok": reading.stale_since is None, **reading.plain()})
     else:

@@ -9,16 +9,17 @@ from typing import Any
 import click
 
 from mars import factory
-from mars.cli import common
-from mars.console import emit_json, safe
+from mars.channels.motd import no_server
+from mars.cli.common import Place, explained, where
+from mars.commandline import emit_json, safe
 from mars.errors import MarsError
-from mars.plan import no_server
-from mars.reasons import explained
 
 _LABELS = (
     ("level", "Level"),
     ("decided_by", "Decided by"),
     ("variables", "Variables"),
+    ("purposes", "Agreed to"),
+    ("direct", "Directly where there is no Tor"),
     ("country", "Country"),
     ("to_ask", "Not asked yet"),
     ("server", "Server"),
@@ -36,8 +37,8 @@ _LABELS = (
 
 
 @click.command(short_help="Show level, last fetch, next fetch and freshness.")
-@common.where
-def status(state_dir: Path | None, product: str | None, channel: str, as_json: bool) -> None:
+@where
+def status(place: Place, as_json: bool) -> None:
     """Show where things stand: level, last fetch, next fetch, freshness of the news.
 
     Without --product and --state: of every application of this user.
@@ -45,8 +46,8 @@ def status(state_dir: Path | None, product: str | None, channel: str, as_json: b
     Exit code: 0 when all is well, 1 when a last fetch failed, news is stale, or what is
     kept cannot be read.
     """
-    if state_dir is not None or product is not None:
-        table = _of(state_dir, product, channel)
+    if place.state_dir is not None or place.product is not None:
+        table = _of(place)
         if as_json:
             emit_json(table)
         else:
@@ -65,13 +66,11 @@ def status(state_dir: Path | None, product: str | None, channel: str, as_json: b
         sys.exit(1)
 
 
-def _of(state_dir: Path | None, product: str | None, channel: str) -> dict[str, Any]:
-    from mars.status import status as of
-
-    engine, _ = common.stored(state_dir, product, channel)
-    table = of(engine)
+def _of(place: Place) -> dict[str, Any]:
+    client, _ = place.client()
+    table = client.status()
     healthy = not (table["stale_since"] or table["problem"] or (table["last"] or {}).get("reason"))
-    return {"ok": healthy, **table, "running": engine.is_served()}
+    return {"ok": healthy, **table, "running": client.is_served()}
 
 
 def _each() -> list[dict[str, Any]]:
@@ -82,10 +81,10 @@ def _each() -> list[dict[str, Any]]:
 
 def _of_one(place: Path) -> dict[str, Any]:
     try:
-        return _of(place, None, common.CHANNEL)
+        return _of(Place(place))
     except MarsError as error:
-        problem = {"reason": error.reason, "message": error.message}
-        return {"ok": False, "product": place.parent.name, "version": "", "problem": problem}
+        name = place.parent.name
+        return {"ok": False, "product": name, "version": "", "problem": error.plain()}
 
 
 def _print(table: dict[str, Any]) -> None:
@@ -101,6 +100,8 @@ def _text(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, dict) and "message" in value:
         return f"{value['message']} [{value['reason']}]"
+    if isinstance(value, dict) and "reason" not in value:
+        return ", ".join(f"{name} since {at}" for name, at in value.items() if at) or "nothing"
     if isinstance(value, dict):
         reason = value["reason"]
         return f"{value['time']}, {explained(str(reason)) if reason else 'accepted'}"

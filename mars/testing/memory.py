@@ -1,7 +1,7 @@
 """The ports of ``mars.ports`` in memory, and sessions of a client that live among them.
 
-The client's own engine runs unchanged; only time, chance, files, OpenPGP and the network are ours,
-so a year takes a second and every fault can be had for the asking.
+The client itself runs unchanged; only time, chance, files, OpenPGP and the network are ours, so a
+year takes a second and every fault can be had for the asking.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from mars import trial
+from mars.channels import trial
 from mars.errors import MarsError, StateError, TransportError
 from mars.ports import OpenPGPVerdict, Platform, Request, Response
 from mars.wire import ed25519
 from mars.wire.times import DAY
 
 if TYPE_CHECKING:
-    from mars.engine import Engine
+    from mars.channels.news import NewsClient
+    from mars.core.installation import Installation
 
 T = TypeVar("T")
 
@@ -209,7 +210,7 @@ def machine(
     return Platform(system, python, {**own, **(environ or {})}, locale, lambda: policy)
 
 
-def session(engine: Engine, clock: MemoryClock, seconds: int, *, crash: bool = False) -> None:
+def session(client: Installation, clock: MemoryClock, seconds: int, *, crash: bool = False) -> None:
     """The application runs for ``seconds``, as ``mars.client``'s thread would drive it.
 
     With ``crash`` it ends without the chance to store anything.
@@ -217,7 +218,7 @@ def session(engine: Engine, clock: MemoryClock, seconds: int, *, crash: bool = F
     left, ran, restless = seconds, None, 0
     while True:
         try:
-            sleep = engine.step(ran)
+            sleep = client.step(ran)
         except MarsError:
             sleep = 3600
         passed = min(sleep, left)
@@ -230,29 +231,30 @@ def session(engine: Engine, clock: MemoryClock, seconds: int, *, crash: bool = F
             break
     if not crash:
         with contextlib.suppress(MarsError):
-            engine.rest(ran)
+            client.rest(ran)
 
 
-def rehearse(engine: Engine, days: int) -> list[str]:
-    """What ``engine`` would ask for in ``days`` of running, from its state of this moment.
+def rehearse(client: NewsClient, days: int) -> list[str]:
+    """What ``client`` would ask for in ``days`` of running, from its state of this moment.
 
     Nothing is sent or stored. Every try fails here, so retries are among the URLs returned.
     """
-    from mars.engine import STATE_FILE, Engine
-    from mars.state import encode
+    from mars.channels.news import NewsClient
+    from mars.core.records import STATE_FILE
+    from mars.core.state import encode
     from mars.testing.publisher import Publisher
 
-    ports = engine.ports
+    ports = client.ports
     clock = MemoryClock(ports.clock.now())
     server = MemoryServer(fault=TransportError("rehearsal", "Nothing is sent in a rehearsal."))
     inside = replace(
         ports,
-        store=MemoryStore({STATE_FILE: encode(engine.load())}),
+        store=MemoryStore({STATE_FILE: encode(client.load())}),
         clock=clock,
-        fetcher=lambda _plan: server,
+        fetcher=lambda _ready: server,
     )
-    app = engine.app(engine.load())
     publisher = Publisher()
-    app = replace(app, product=publisher.product, url=app.url or PLACEHOLDER)
-    session(Engine(app, publisher.trust().encode(), inside), clock, days * DAY)
+    app = replace(client.app, product=publisher.product, url=client.app.url or PLACEHOLDER)
+    inner = NewsClient(app, publisher.trust().encode(), inside, client.channels[1:])
+    session(inner, clock, days * DAY)
     return server.visits

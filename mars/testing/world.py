@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mars.channels.news import NewsClient
 from mars.client import Mars
-from mars.engine import Engine, Ports
-from mars.plan import App
+from mars.core.channel import Channel
+from mars.core.records import Ports
+from mars.core.state import App
 from mars.ports import Platform
 from mars.testing.memory import (
     MemoryClock,
@@ -28,7 +31,7 @@ ONION = f"{'a' * 51}m2dqd.onion"
 class World:
     """One installation, its publisher and its server, all in memory.
 
-    Change ``host``, ``app`` or ``server`` at will; ``engine()`` is a new process each time, on
+    Change ``host``, ``app`` or ``server`` at will; ``client()`` is a new process each time, on
     the same store.
     """
 
@@ -41,6 +44,8 @@ class World:
     version: str = "0.5.1"
     languages: tuple[str, ...] = ("en", "is")
     url: str = f"http://{ONION}/motd/motd.json"
+    channels: Sequence[Channel] = ()
+    """Further ones than the news."""
 
     def __post_init__(self) -> None:
         self.chance = SeededChance(self.seed)
@@ -66,10 +71,10 @@ class World:
             openpgp=MemoryOpenPGP,
         )
 
-    def engine(self, **changes: Any) -> Engine:
+    def client(self, **changes: Any) -> NewsClient:
         """The client as a process would make it."""
         app = App(self.publisher.product, self.version, self.url, languages=self.languages)
-        return Engine(replace(app, **changes), self.trust, self.ports())
+        return NewsClient(replace(app, **changes), self.trust, self.ports(), self.channels)
 
     def mars(self, **changes: Any) -> Mars:
         """The class that applications embed, in this world."""
@@ -80,6 +85,7 @@ class World:
             "trust": self.trust,
             "languages": self.languages,
             "url": self.url,
+            "channels": self.channels,
             "store": ports.store,
             "host": ports.host,
             "clock": ports.clock,

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mars.console import safe
+from mars.commandline import safe
 from mars.errors import ConfigError
 from mars.wire import motd as motds
 from mars.wire import strictjson, targeting

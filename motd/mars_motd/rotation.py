@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from mars.console import safe
+from mars.commandline import safe
 from mars.errors import ConfigError, StateError, TrustError, WireError
 from mars.ports import OpenPGP
 from mars.trust import TrustState, answered

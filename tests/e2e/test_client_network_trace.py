@@ -158,7 +158,7 @@ mars.start()
 time.sleep(0.5)
 before = len(mars.journal())
 assert mars.check_now()
-while len(mars.journal()) == before or mars._busy:
+while len(mars.journal()) == before or mars._background.busy:
     time.sleep(0.05)
 mars.stop()
 print(before, mars.journal()[-1].get("reason"), len(shown))

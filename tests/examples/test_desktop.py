@@ -172,7 +172,7 @@ def test_the_example_from_first_run_to_alert(root: tk.Tk, tmp_path: Path) -> Non
         window.settings.level.set("off")
         world.store.full = True
         assert not window.settings.save()
-        kept = world.engine().load().decision
+        kept = world.client().load().decision
         assert kept is not None
         assert kept.level == "tracked", "so the window must say it"
         assert NOT_STORED in window.settings.problem.cget("text")
@@ -181,7 +181,7 @@ def test_the_example_from_first_run_to_alert(root: tk.Tk, tmp_path: Path) -> Non
         assert window.settings.save()
         pump(root, lambda: not window.settings.problem.winfo_ismapped())
         assert mars.consent.level == "off"
-        assert world.engine().load().country is None
+        assert world.client().load().country is None
         assert text(window.settings.shown) == NOTHING
         window.check.invoke()
         assert len(world.server.visits) == 1

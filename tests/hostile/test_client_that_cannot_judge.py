@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from mars import factory
-from mars import state as states
 from mars.adapters.gpg import GnuPG
+from mars.channels.trial import KEY, MESSAGE, SIGNATURE, VERDICT, require_judge
 from mars.testing.memory import MemoryKey, MemoryOpenPGP, machine, session
 from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, answering, ok
 from mars.testing.world import World
-from mars.trial import KEY, MESSAGE, SIGNATURE, VERDICT, require_judge
+from mars.trust import TrustState
 from mars.wire.times import DAY
 from tests.hostile.openpgp import BOTH
 
@@ -31,9 +31,9 @@ url, folder = sys.argv[1:]
 given = dict(url=url, folder=folder, socks=url[7:].split("/")[0])
 mars = Mars("examplemail", "0.5.1", Path(folder, "trust.json"), **given)
 mars.consent.grant("tracked")
-mars._engine.step(None)
-mars._engine.fetch(scheduled=True)
-mars._engine.step(None)
+mars._client.step(None)
+mars._client.fetch(scheduled=True)
+mars._client.step(None)
 print(json.dumps([mars.status()["problem"], mars.status()["failures"], mars.motd() is not None]))
 """
 MISSING = "sys.modules['{}'] = None"
@@ -47,7 +47,7 @@ BREAKAGES = {
         name: MISSING.format(name)
         for name in ("mars.trust", "mars.trust.chain", "mars.wire.motd", "mars.adapters.gpg")
     },
-    "mars.reading": MISSING.format("mars.reading"),
+    "mars.wire.targeting": MISSING.format("mars.wire.targeting"),
     "libsodium says yes": "import nacl.bindings as b; b.crypto_sign_open = lambda *_: b''",
     "libsodium says no": (
         "import nacl.bindings as b, nacl.exceptions as e\n"
@@ -118,11 +118,11 @@ def test_where_gnupg_is_needed_and_cannot_run_nothing_is_asked_for(
     world = World(publisher=Publisher(openpgp=keys, policy=policy))
     world.publish()
     if verified_before:
-        assert world.engine().fetch(asked="plain").ok
+        assert world.client().fetch(asked="plain").ok
         world.server.visits.clear()
-    engine = world.engine()
-    engine.ports = replace(engine.ports, openpgp=lambda: MemoryOpenPGP(failure))
-    outcome = engine.fetch(asked="plain")
+    client = world.client()
+    client.ports = replace(client.ports, openpgp=lambda: MemoryOpenPGP(failure))
+    outcome = client.fetch(asked="plain")
     assert (outcome.reason is None) is asks
     assert bool(world.server.visits) is asks
     assert asks or outcome.reason == ("clock" if failure == "clock" else "openpgp-unavailable")
@@ -150,7 +150,7 @@ def test_where_gnupg_starts_and_verifies_nothing_nothing_is_asked_for(
     world = World(publisher=Publisher(openpgp=[MemoryKey()], policy=policy))
     world.publish()
     mars = world.mars(openpgp=lambda: GnuPG(path=str(tmp_path)))
-    outcome = mars._engine.fetch(asked="plain")
+    outcome = mars._client.fetch(asked="plain")
     assert (outcome.reason, world.server.visits) == ("openpgp-unavailable", [])
     assert mars.status()["problem"]["reason"] == "openpgp-unavailable"
 
@@ -158,7 +158,7 @@ def test_where_gnupg_starts_and_verifies_nothing_nothing_is_asked_for(
 @BOTH
 def test_gnupg_passes_the_trial(gnupg: GnuPG) -> None:
     root = Publisher(openpgp=[MemoryKey()], policy="required").trust()
-    require_judge(lambda: root, states.first(0, 0.0), lambda: gnupg, machine())
+    require_judge(lambda: root, TrustState.initial, lambda: gnupg, machine())
     assert gnupg.verify(SIGNATURE, MESSAGE, [KEY]) == VERDICT
     assert gnupg.verify(SIGNATURE, MESSAGE + b".", [KEY]).reason == "openpgp-bad"
 
@@ -167,7 +167,7 @@ def test_where_what_is_pinned_cannot_be_read_nothing_is_asked_for() -> None:
     world = World()
     world.grant("tracked")
     mars = world.mars(trust=b"garbage")
-    session(mars._engine, world.clock, 40 * DAY)
+    session(mars._client, world.clock, 40 * DAY)
     assert world.server.visits == []
     problem = mars.status()["problem"]
     assert problem is not None
@@ -178,10 +178,10 @@ def test_where_the_memory_is_another_products_nothing_is_asked_for() -> None:
     """Its keys must not decide, so no answer would be taken."""
     world = World()
     world.publish()
-    assert world.engine().fetch(asked="plain").ok
+    assert world.client().fetch(asked="plain").ok
     world.server.visits.clear()
     world.publisher = Publisher("othermail")
-    outcome = world.engine().fetch(asked="plain")
+    outcome = world.client().fetch(asked="plain")
     assert outcome.reason == "state-other-product"
     assert world.server.visits == []
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mars.channels.memory import Memory
+from mars.core.schedule import HOUR
 from mars.errors import TransportError
-from mars.schedule import HOUR
 from mars.testing.memory import session
 from mars.testing.world import ONION, World
 from mars.wire.onion import is_onion_server
@@ -18,10 +19,10 @@ UNREACHABLE = TransportError("tor-unavailable", "No Tor here.")
 def test_c05_the_same_document_for_60_days_is_reported_stale_at_the_same_pace() -> None:
     world = a_world()
     mars = world.mars()
-    session(world.engine(), world.clock, 44 * DAY)
+    session(world.client(), world.clock, 44 * DAY)
     fresh = len(world.server.visits)
     assert mars.status()["stale_since"] is None
-    session(world.engine(), world.clock, 44 * DAY)
+    session(world.client(), world.clock, 44 * DAY)
     later = len(world.server.visits) - fresh
     assert mars.status()["stale_since"] == "2027-01-05T00:00:00Z"
     assert abs(later - fresh) <= 4
@@ -32,39 +33,40 @@ def test_c05_the_same_document_for_60_days_is_reported_stale_at_the_same_pace() 
 
 def test_c09_a_day_in_2099_postpones_nothing_for_decades() -> None:
     world = a_world()
-    session(world.engine(), world.clock, 12 * DAY)
+    session(world.client(), world.clock, 12 * DAY)
     world.clock.step(73 * 365 * DAY)
-    session(world.engine(), world.clock, DAY)
+    session(world.client(), world.clock, DAY)
     world.clock.step(-73 * 365 * DAY)
     world.server.visits.clear()
     world.publish()
-    session(world.engine(), world.clock, 34 * DAY)
+    session(world.client(), world.clock, 34 * DAY)
     assert 1 <= len(world.server.visits) <= 4
 
 
 def test_c10_a_clock_that_flaps_causes_no_burst() -> None:
     world = a_world()
-    engine = world.engine()
-    engine.step(None)
+    client = world.client()
+    client.step(None)
     for hour in range(60 * 24):
         world.clock.step(365 * DAY if hour % 2 else -365 * DAY)
-        engine.step(HOUR)
+        client.step(HOUR)
         world.clock.advance(HOUR)
     assert len(world.server.visits) <= 12
 
 
 def test_c12_an_old_backup_of_the_state_works() -> None:
     world = a_world()
-    session(world.engine(), world.clock, 12 * DAY)
+    session(world.client(), world.clock, 12 * DAY)
     backup = dict(world.store.files)
     world.publish()
-    session(world.engine(), world.clock, 20 * DAY)
+    session(world.client(), world.clock, 20 * DAY)
     world.store.files = backup
     world.publish()
-    session(world.engine(), world.clock, 20 * DAY)
-    state = world.engine().load()
-    assert state.last is not None
-    assert state.last["reason"] is None
+    session(world.client(), world.clock, 20 * DAY)
+    state = world.client().load()
+    last = Memory.of(state).last
+    assert last is not None
+    assert last["reason"] is None
 
 
 def test_c15_a_server_that_never_answers_is_left_after_three_periods() -> None:
@@ -73,20 +75,20 @@ def test_c15_a_server_that_never_answers_is_left_after_three_periods() -> None:
     assert is_onion_server(other)
     world.publish(reportback_server=other)
     world.grant("plain")
-    engine = world.engine()
-    session(engine, world.clock, 11 * DAY)
-    moved = engine.load().server
+    client = world.client()
+    session(client, world.clock, 11 * DAY)
+    moved = Memory.of(client.load()).server
     assert moved is not None
     assert moved.url == other
     world.server.fault = UNREACHABLE
     world.server.visits.clear()
-    session(engine, world.clock, 60 * DAY)
+    session(client, world.clock, 60 * DAY)
     hosts = [url.split("/")[2] for url in world.server.visits]
     assert hosts[:9] == [other.split("/")[2]] * 9, "three periods of three tries"
     assert set(hosts[9:]) == {ONION}
     world.publish(reportback_server=other)  # a newer document says so again: it is tried again
-    session(engine, world.clock, 20 * DAY)
-    assert engine.load().server is not None
+    session(client, world.clock, 20 * DAY)
+    assert Memory.of(client.load()).server is not None
 
 
 def test_c15_a_server_without_a_newer_serial_for_30_days_is_left() -> None:
@@ -94,11 +96,11 @@ def test_c15_a_server_without_a_newer_serial_for_30_days_is_left() -> None:
     other = f"http://{'b' * 51}{_tail()}.onion"
     world.publish(reportback_server=other)
     world.grant("plain")
-    engine = world.engine()
-    session(engine, world.clock, 11 * DAY)
-    assert engine.load().server is not None
-    session(engine, world.clock, 33 * DAY)
-    assert engine.load().server is None
+    client = world.client()
+    session(client, world.clock, 11 * DAY)
+    assert Memory.of(client.load()).server is not None
+    session(client, world.clock, 33 * DAY)
+    assert Memory.of(client.load()).server is None
 
 
 @pytest.mark.parametrize(
@@ -118,9 +120,9 @@ def test_c15_a_server_without_a_newer_serial_for_30_days_is_left() -> None:
 def test_c14_an_unfit_server_is_ignored_and_the_document_stands(server: str) -> None:
     world = World()
     world.publish(reportback_server=server)
-    outcome = world.engine().fetch(asked="plain")
+    outcome = world.client().fetch(asked="plain")
     assert outcome.ok
-    assert world.engine().load().server is None
+    assert Memory.of(world.client().load()).server is None
 
 
 def _tail() -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from mars import consent
-from mars.engine import STATE_FILE
+from mars.core.records import STATE_FILE
 from mars.errors import ConfigError, ConsentError
 from mars.testing.memory import START, SeededChance, machine, session
 from mars.testing.world import World
@@ -22,9 +22,9 @@ ALL = ("v", "os", "ia", "lang", "py", "cc")
 
 def query(world: World) -> dict[str, str]:
     """What the next request would say."""
-    engine = world.engine()
-    state = engine.load()
-    return dict(engine.plan(state, engine.voice(state)).values)
+    client = world.client()
+    state = client.load()
+    return dict(client.plan(state, client.voice(state)).values)
 
 
 def test_declared_variables_are_the_ones_on_the_wire() -> None:
@@ -36,9 +36,9 @@ def test_f01_without_consent_to_metrics_the_bytes_are_the_same_for_everybody() -
     for system, version, locale in (("linux", "0.5.1", "is_IS"), ("windows", "9.9", "de_DE")):
         world = World(host=machine(system, locale=locale), version=version)
         world.grant("plain")
-        engine = world.engine()
-        state = engine.load()
-        sent.add(engine.plan(state, engine.voice(state)).bytes)
+        client = world.client()
+        state = client.load()
+        sent.add(client.plan(state, client.voice(state)).bytes)
     assert len(sent) == 1
     assert b"?" not in sent.pop()
 
@@ -47,8 +47,8 @@ def test_f01_undecided_means_not_a_byte() -> None:
     world = World()
     world.publish()
     with pytest.raises(ConsentError):
-        world.engine().fetch()
-    session(world.engine(), world.clock, 365 * DAY)
+        world.client().fetch()
+    session(world.client(), world.clock, 365 * DAY)
     assert world.server.visits == []
 
 
@@ -69,17 +69,17 @@ def test_f03_consent_withdrawn_while_a_fetch_is_due_is_obeyed() -> None:
     world = World()
     world.publish()
     world.grant("tracked")
-    engine = world.engine()
-    session(engine, world.clock, 11 * DAY)
+    client = world.client()
+    session(client, world.clock, 11 * DAY)
     assert world.server.visits
     world.server.visits.clear()
     world.grant("plain")
-    session(engine, world.clock, 30 * DAY)
+    session(client, world.clock, 30 * DAY)
     assert world.server.visits
     assert all("?" not in url for url in world.server.visits)
     world.server.visits.clear()
     world.mars().consent.revoke()
-    session(engine, world.clock, 30 * DAY)
+    session(client, world.clock, 30 * DAY)
     assert world.server.visits == []
 
 
@@ -182,10 +182,10 @@ def test_f08_of_the_optional_values_one_a_fetch_uniformly() -> None:
     world = World()
     world.grant("tracked", *ALL, country="IS")
     world.publish()
-    engine, seen = world.engine(), Counter[str]()
-    engine.step(None)  # a schedule, whose periods draw
+    client, seen = world.client(), Counter[str]()
+    client.step(None)  # a schedule, whose periods draw
     for _ in range(300):
-        url = engine.fetch(asked="tracked", scheduled=True).url
+        url = client.fetch(asked="tracked", scheduled=True).url
         riders = [name for name in ("lang", "py", "cc") if f"{name}=" in url]
         assert len(riders) == 1
         seen[riders[0]] += 1
@@ -197,11 +197,11 @@ def test_f08_the_preview_shows_the_very_value_that_is_sent() -> None:
     world = World()
     world.grant("tracked", *ALL, country="IS")
     world.publish()
-    engine = world.engine()
+    client = world.client()
     for _ in range(20):
-        state = engine.load()
-        shown = engine.plan(state, engine.voice(state)).url
-        assert engine.fetch().url == shown
+        state = client.load()
+        shown = client.plan(state, client.voice(state)).url
+        assert client.fetch().url == shown
 
 
 def test_f09_undeclared_names_are_dropped_and_told_to_the_developer() -> None:
@@ -235,9 +235,9 @@ def test_f10_a_decision_that_is_not_understood_is_none(change: dict[str, object]
     table = json.loads(world.store.files[STATE_FILE])
     table["decision"] |= change
     world.store.files[STATE_FILE] = json.dumps(table).encode()
-    state = world.engine().load()
+    state = world.client().load()
     assert state.decision is None
-    assert world.engine().voice(state).level == "off"
+    assert world.client().voice(state).level == "off"
     assert state.installed is not None, "the rest of the state stands"
 
 
@@ -248,7 +248,7 @@ def test_f10_an_older_schema_is_none() -> None:
     for missing in ("level", "decided", "variables", "asked", "stats", "errors", "direct"):
         older = {name: value for name, value in table["decision"].items() if name != missing}
         world.store.files[STATE_FILE] = json.dumps(table | {"decision": older}).encode()
-        assert world.engine().load().decision is None
+        assert world.client().load().decision is None
 
 
 # --- layers ------------------------------------------------------------------------------
@@ -256,12 +256,12 @@ def test_f10_an_older_schema_is_none() -> None:
 
 def test_no_metric_before_the_date_of_consent() -> None:
     world = World()
-    world.grant("tracked", stats=True)
+    world.grant("tracked")
     world.clock.step(-2 * DAY)
-    voice = world.engine().voice(world.engine().load())
+    voice = world.client().voice(world.client().load())
     assert voice.level == "plain"
     assert not voice.variables
-    assert not voice.stats
+    assert voice.purposes == {"news"}
 
 
 @pytest.mark.parametrize("name", ["DO_NOT_TRACK", "CI"])
@@ -269,12 +269,12 @@ def test_no_metric_before_the_date_of_consent() -> None:
 def test_a_switch_in_the_environment_stops_all_automatic_traffic(name: str, value: str) -> None:
     world = World(host=machine(environ={name: value}))
     world.grant("tracked")
-    session(world.engine(), world.clock, 100 * DAY)
+    session(world.client(), world.clock, 100 * DAY)
     assert world.server.visits == []
     world.publish()
     with pytest.raises(ConsentError):
-        world.engine().fetch()
-    assert world.engine().fetch(asked="plain").ok, "an explicit level is for this fetch alone"
+        world.client().fetch()
+    assert world.client().fetch(asked="plain").ok, "an explicit level is for this fetch alone"
     assert len(world.server.visits) == 1
 
 
@@ -307,10 +307,10 @@ def test_the_least_of_all_layers_holds(
 ) -> None:
     world = World(host=machine(policy=policy, environ=environ))
     world.grant("tracked")
-    engine = world.engine(ceiling=consent.cap("application", ceiling))
-    voice = engine.voice(engine.load())
+    client = world.client(ceiling=consent.cap("application", ceiling))
+    voice = client.voice(client.load())
     assert (voice.level, voice.by.name) == (level, by)
-    explicit = engine.voice(engine.load(), asked="tracked")
+    explicit = client.voice(client.load(), asked="tracked")
     assert explicit.level == level, "an explicit level goes no higher than the ceilings"
 
 
@@ -351,38 +351,28 @@ def test_a_grown_set_of_variables_is_asked_about_and_off_until_then() -> None:
 
 def test_an_explicit_level_respects_the_switches_and_nothing_else() -> None:
     world = World()
-    world.grant("tracked", "v", stats=True, errors=True)
-    voice = world.engine().voice(world.engine().load(), asked="tracked")
+    world.grant("tracked", "v")
+    voice = world.client().voice(world.client().load(), asked="tracked")
     assert voice.variables == {"v"}
-    assert not voice.stats
-    assert not voice.errors
+    assert voice.purposes == {"news", "metrics"}
     world.grant("plain")
-    voice = world.engine().voice(world.engine().load(), asked="tracked")
+    voice = world.client().voice(world.client().load(), asked="tracked")
     assert voice.variables == {"v", "os", "ia"}
     assert not voice.direct
-
-
-def test_statistics_and_errors_are_consents_of_their_own() -> None:
-    world = World()
-    world.grant("plain", errors=True)
-    voice = world.engine().voice(world.engine().load())
-    assert (voice.stats, voice.errors) == (False, True)
-    world.host = machine(environ={"MARS_LEVEL": "plain"})
-    assert not world.engine().voice(world.engine().load()).errors, "errors are metrics"
 
 
 def test_e20_check_now_sends_no_metrics_and_is_limited() -> None:
     world = World()
     world.publish()
     world.grant("tracked", *ALL)
-    engine = world.engine()
+    client = world.client()
     for _ in range(10):
-        engine.check()
+        client.check()
     assert len(world.server.visits) == 1
     assert "?" not in world.server.visits[0]
     world.clock.advance(3600)
-    assert engine.check() is not None
-    assert World(seed=2).engine().check() is None, "never before anybody decided"
+    assert client.check() is not None
+    assert World(seed=2).client().check() is None, "never before anybody decided"
 
 
 def test_the_optional_pick_is_uniform() -> None:

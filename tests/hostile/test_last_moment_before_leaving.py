@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 
-from mars import state as states
-from mars.engine import STATE_FILE, Engine
+from mars.channels.memory import Memory
+from mars.channels.motd import Motd, check_url
+from mars.channels.news import NewsClient
+from mars.core import state as states
+from mars.core.channel import NextRequest, View
+from mars.core.journal import BEGUN
+from mars.core.records import STATE_FILE
 from mars.errors import ConsentError, MarsError, StateError, TransportError
 from mars.factory import fetcher
-from mars.outcome import BEGUN
-from mars.plan import Plan, check_url
 from mars.ports import Fetcher, Request, Response, TorSettings
-from mars.routed import opener
+from mars.routes import opener
 from mars.testing.memory import MemoryStore, machine, session
 from mars.testing.socks import Handler, SocksServer, Visit, answering, exactly, ok, read_request
 from mars.testing.world import ONION, World
@@ -31,8 +34,8 @@ def test_f_a_server_that_answers_500_learns_one_optional_value_a_period(seed: in
     world = World(seed=seed, host=machine(locale="is_IS.UTF-8"))
     world.grant("tracked", *ALL, country="IS")
     world.server.fault = TransportError("http-status", "500")
-    engine = world.engine()
-    session(engine, world.clock, 40 * DAY)
+    client = world.client()
+    session(client, world.clock, 40 * DAY)
     for first in range(0, len(world.server.visits) - 2, 3):
         tries = world.server.visits[first : first + 3]
         assert len({url.rpartition("&")[2] for url in tries}) == 1
@@ -43,11 +46,11 @@ def test_f_a_check_and_a_fetch_by_hand_do_not_draw_the_optional_value_anew() -> 
     world = World()
     world.publish()
     world.grant("tracked", *ALL, country="IS")
-    engine = world.engine()
-    drawn = engine.load().pick
-    engine.check()
-    engine.fetch(asked="tracked")
-    assert engine.load().pick == drawn
+    client = world.client()
+    drawn = Memory.of(client.load()).pick
+    client.check()
+    client.fetch(asked="tracked")
+    assert Memory.of(client.load()).pick == drawn
 
 
 def test_f_a_preview_before_the_first_write_shows_what_will_be_sent() -> None:
@@ -70,11 +73,11 @@ def test_f03_consent_that_falls_while_connecting_lets_nothing_out(how: str) -> N
             elif how == "fewer":
                 mars.consent.grant("tracked", ["v"])
             else:
-                mars._engine.halted = lambda: True
+                mars._client.halted = lambda: True
             return world.server.fetch(request)
 
-    mars._engine.ports = replace(mars._engine.ports, fetcher=lambda _plan: Slow())
-    assert mars._engine.fetch(scheduled=True).reason == "withdrawn"
+    mars._client.ports = replace(mars._client.ports, fetcher=lambda _plan: Slow())
+    assert mars._client.fetch(scheduled=True).reason == "withdrawn"
     assert world.server.visits == []
     assert [entry["sent"] for entry in mars.journal()] == [""]
 
@@ -113,11 +116,11 @@ def test_f_a_revocation_that_cannot_be_stored_holds_and_is_stored_later() -> Non
     assert not mars.consent.revoke()
     assert mars.consent.level == "off"
     with pytest.raises(MarsError):
-        mars._engine.fetch()
+        mars._client.fetch()
     world.store.full = False
-    session(mars._engine, world.clock, 30 * DAY)
+    session(mars._client, world.clock, 30 * DAY)
     assert world.server.visits == []
-    decision = world.engine().load().decision
+    decision = world.client().load().decision
     assert decision is not None
     assert decision.level == "off"
 
@@ -150,7 +153,7 @@ def test_f_a_country_taken_back_is_never_sent_again_whatever_is_stored(take_back
     assert mars.consent.country == ""
     shown = mars.preview()
     assert shown is None or not shown.values
-    mars._engine.update(lambda state: state)
+    mars._client.update(lambda state: (state, None))
     assert world.mars().consent.country == ""
     assert mars.consent.grant("tracked", ["cc"])
     assert not mars.preview().values  # type: ignore[union-attr]
@@ -167,7 +170,7 @@ def test_f_a_grant_after_a_revocation_that_was_not_stored_brings_nothing_back() 
     world.store.full = False
     assert mars.consent.grant("tracked", ["cc"])
     assert mars.consent.country == ""
-    assert not mars._engine.load().decision.stats  # type: ignore[union-attr]
+    assert not mars._client.load().decision.stats  # type: ignore[union-attr]
 
 
 def test_f_an_age_reset_that_cannot_be_stored_holds_at_once() -> None:
@@ -180,7 +183,7 @@ def test_f_an_age_reset_that_cannot_be_stored_holds_at_once() -> None:
     mars.reset_age()
     assert mars.preview().values == {"ia": "1"}  # type: ignore[union-attr]
     world.store.full = False
-    mars._engine.update(lambda state: state)
+    mars._client.update(lambda state: (state, None))
     assert world.mars().preview().values == {"ia": "1"}  # type: ignore[union-attr]
 
 
@@ -193,7 +196,7 @@ def test_f_a_revocation_holds_after_the_clock_was_set_back() -> None:
     assert not mars.consent.revoke()
     assert mars.consent.level == "off"
     world.store.full = False
-    mars._engine.update(lambda state: state)
+    mars._client.update(lambda state: (state, None))
     assert world.mars().consent.level == "off"
 
 
@@ -225,8 +228,8 @@ def test_f_a_value_that_changes_while_connecting_lets_nothing_out(how: str) -> N
                 assert elsewhere.consent.grant("tracked", ["ia", "cc"], country=country)
             return world.server.fetch(request)
 
-    mars._engine.ports = replace(mars._engine.ports, fetcher=lambda _plan: Slow())
-    assert mars._engine.fetch().reason == "withdrawn"
+    mars._client.ports = replace(mars._client.ports, fetcher=lambda _plan: Slow())
+    assert mars._client.fetch().reason == "withdrawn"
     assert world.server.visits == []
 
 
@@ -250,7 +253,7 @@ def test_f_a_process_that_dies_before_the_answer_leaves_its_request_in_the_journ
 
     mars = world.mars(fetcher=lambda _plan: Dying())
     with pytest.raises(KeyboardInterrupt):
-        mars._engine.fetch()
+        mars._client.fetch()
     (entry,) = world.mars().journal()
     assert entry["reason"] == BEGUN
     assert "v=0.5.1" in entry["sent"]
@@ -261,11 +264,11 @@ def test_f_a_request_that_cannot_be_recorded_is_not_sent() -> None:
     world = World()
     world.publish()
     world.grant("tracked")
-    world.engine().fetch()
+    world.client().fetch()
     before = len(world.server.visits)
     world.store.full = True
     with pytest.raises(StateError):
-        world.engine().fetch()
+        world.client().fetch()
     assert len(world.server.visits) == before
 
 
@@ -278,29 +281,30 @@ def test_f_the_journal_shows_no_query_that_was_never_sent() -> None:
             raise TransportError("host-unreachable", "Not there.")
 
     mars = world.mars(fetcher=lambda _plan: Unreachable())
-    mars._engine.fetch()
+    mars._client.fetch()
     (entry,) = mars.journal()
     assert "?" not in entry["url"] + entry["sent"]
 
 
-class Falsified(Engine):
-    """Whose plan was changed after it was made."""
+class Falsified(Motd):
+    """Whose request was changed after it was made."""
 
     changed: dict[str, Any]
 
-    def plan(self, *args: Any, **named: Any) -> Plan:
-        made = super().plan(*args, **named)
+    def plan(self, view: View, url: str | None = None) -> NextRequest:
+        made = super().plan(view, url)
         return replace(made, request=replace(made.request, **self.changed))
 
 
-def falsified(world: World, fetcher: Callable[[Plan], Fetcher], **changed: Any) -> Falsified:
+def falsified(
+    world: World, fetcher: Callable[[NextRequest], Fetcher], **changed: Any
+) -> NewsClient:
     world.grant("tracked")
-    engine = world.engine()
-    false = Falsified(
-        engine.app(engine.load()), world.trust, replace(engine.ports, fetcher=fetcher)
-    )
-    false.changed = changed
-    return false
+    client = world.client()
+    client.ports = replace(client.ports, fetcher=fetcher)
+    client.channel = Falsified(world.trust, client.app.product)
+    client.channel.changed = changed
+    return client
 
 
 HERE = f"http://{ONION}/motd/motd.json"
@@ -336,11 +340,11 @@ def test_f08_a_falsified_plan_goes_as_it_is_recorded_or_not_at_all(changed: dict
     world = World()
     world.publish()
     with SocksServer(only_http(ok(world.server.body))) as proxy:
-        engine = falsified(world, opener(TorSettings(socks=proxy.address)), **changed)
-        outcome = engine.fetch()
+        client = falsified(world, opener(TorSettings(socks=proxy.address)), **changed)
+        outcome = client.fetch()
         sent = [visit.request for visit in proxy.visits if visit.request[:1] == b"G"]
     consistent = changed.keys() == {"url", "golden"}
-    (entry,) = engine.journal()
+    (entry,) = client.journal()
     assert sent == ([OTHER.golden] if consistent else [])
     assert entry["sent"].encode() == b"".join(sent)
     assert consistent is outcome.ok is (entry["route"] != "")
@@ -351,7 +355,7 @@ def test_f08_an_adapter_sends_no_other_bytes_than_those_of_the_plan(
     changed: dict[str, Any],
 ) -> None:
     class Falsifier:
-        def __init__(self, plan: Plan) -> None:
+        def __init__(self, plan: NextRequest) -> None:
             self.way = way(plan)
 
         def fetch(self, request: Request) -> Response:
@@ -362,11 +366,11 @@ def test_f08_an_adapter_sends_no_other_bytes_than_those_of_the_plan(
     world.grant("tracked")
     with SocksServer(only_http(ok(world.server.body))) as proxy:
         way = opener(TorSettings(socks=proxy.address))
-        engine = world.engine()
-        engine.ports = replace(engine.ports, fetcher=Falsifier)
-        assert not engine.fetch().ok
+        client = world.client()
+        client.ports = replace(client.ports, fetcher=Falsifier)
+        assert not client.fetch().ok
         assert [visit for visit in proxy.visits if visit.request[:1] == b"G"] == []
-    (entry,) = engine.journal()
+    (entry,) = client.journal()
     assert (entry["sent"], entry["route"]) == ("", "")
 
 
@@ -376,15 +380,15 @@ def test_f08_an_adapter_sends_no_other_bytes_than_those_of_the_plan(
 def test_f08_a_falsified_direct_request_is_refused_by_the_adapter(false: str) -> None:
     world = World(url="https://news.example/motd/motd.json")
     world.grant("tracked", direct=True)
-    engine = world.engine()
+    client = world.client()
     way = opener(TorSettings(launch=False, socks="127.0.0.1:1"))
 
-    def directly(plan: Plan) -> Fetcher:
+    def directly(plan: NextRequest) -> Fetcher:
         return way(replace(plan, direct=HTTPRequest.get(false)))
 
-    engine.ports = replace(engine.ports, fetcher=directly)
-    assert engine.fetch().reason == "direct-refused"
-    assert engine.journal()[-1]["sent"] == ""
+    client.ports = replace(client.ports, fetcher=directly)
+    assert client.fetch().reason == "direct-refused"
+    assert client.journal()[-1]["sent"] == ""
 
 
 def test_f08_preview_and_journal_show_what_was_sealed_and_its_size() -> None:
@@ -393,21 +397,21 @@ def test_f08_preview_and_journal_show_what_was_sealed_and_its_size() -> None:
     world = World()
     said = '{"statistic": "theme", "value": "dark"}'
     post = HTTPRequest.post(f"http://{ONION}/motd/in", bytes(range(256)) * 4, said)
-    engine = falsified(world, lambda _plan: world.server, **vars(post))
-    engine.fetch()
-    state = engine.load()
-    shown = plain(engine, state, engine.plan(state, engine.voice(state)))["bytes"]
+    client = falsified(world, lambda _plan: world.server, **vars(post))
+    client.fetch()
+    state = client.load()
+    shown = plain(client, state, client.plan(state, client.voice(state)))["bytes"]
     assert shown.startswith(f"POST /motd/in HTTP/1.1\r\nHost: {ONION}\r\n")
     assert shown.endswith(f"Content-Length: 1024\r\n\r\n{said}\r\n[1024 bytes, sealed]\r\n")
-    (entry,) = engine.journal()
+    (entry,) = client.journal()
     assert (entry["url"], entry["sent"]) == (post.url, shown)
 
 
 def test_f_metrics_never_go_over_plain_http_that_others_read() -> None:
-    engine = World().engine()
-    state = engine.load()
-    voice = engine.voice(state, asked="tracked")
-    plan = engine.plan(state, voice, "http://example.org/motd.json")
+    client = World().client()
+    state = client.load()
+    voice = client.voice(state, asked="tracked")
+    plan = client.plan(state, voice, "http://example.org/motd.json")
     assert (plan.level, dict(plan.values)) == ("plain", {})
     assert b"?" not in plan.bytes
 
@@ -418,7 +422,7 @@ def test_e_short_sessions_ended_by_a_signal_fetch_all_the_same() -> None:
         world.publish()
         world.grant("plain")
         for _ in range(120):
-            session(world.engine(), world.clock, 25 * 60, crash=True)
+            session(world.client(), world.clock, 25 * 60, crash=True)
             world.clock.suspend(DAY - 25 * 60)
         assert world.server.visits
 
@@ -433,7 +437,7 @@ def test_e_a_garbled_server_in_the_state_stops_no_fetch() -> None:
         b'"server": null', b'"server": {"url": "garbage", "since": 1, "failures": 0}'
     )
     world.store.files[STATE_FILE] = data
-    assert world.engine().fetch().ok
+    assert world.client().fetch().ok
 
 
 @pytest.mark.parametrize(

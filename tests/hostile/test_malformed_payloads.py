@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from mars.channels.news import Reading
+from mars.core.state import App
 from mars.errors import WireError
-from mars.plan import App
-from mars.reading import read
 from mars.testing.memory import machine
 from mars.wire import envelope, strictjson
 from mars.wire.envelope import MAX_ENVELOPE, MAX_PAYLOAD
@@ -132,7 +132,7 @@ def test_b07_invisible_characters_are_stripped_before_display(code: int) -> None
     (item,) = select(motd, "1.0", "linux", ["en"], NOW)
     assert item.title == "abc"
     assert item.text == "ab\nc"
-    reading = read(motd, App("examplemail", "1.0", ""), machine(), NOW, None)
+    reading = Reading.of(motd, App("examplemail", "1.0", ""), machine(), NOW, None)
     assert reading.news == "ab\nc"
     assert (reading.messages[0].title, reading.messages[0].text) == ("abc", "ab\nc")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mars.channels.news import unseen
 from mars.errors import WireError
-from mars.reading import unseen
 from mars.wire import motd as motds
 from mars.wire.motd import Message, Motd, Target
 from mars.wire.targeting import UNKNOWN, UP_TO_DATE, link, select, update_status

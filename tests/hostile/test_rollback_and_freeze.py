@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mars import schedule
-from mars import state as states
+from mars.channels.memory import Memory, Server
+from mars.core import schedule
 from mars.errors import MarsError, StateError
 from mars.testing.memory import MemoryKey, MemoryOpenPGP
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
@@ -288,30 +288,25 @@ BAD_SERVERS = (
 
 @pytest.mark.parametrize("server", BAD_SERVERS, ids=range(len(BAD_SERVERS)))
 def test_c14_only_a_bare_onion_address_moves_the_client(server: str) -> None:
-    motd = judge(PUBLISHER.document(reportback_server=server)).motd
-    assert not is_onion_server(motd.reportback_server)
-    old = states.Server(BUILT_IN, NOW - DAY)
-    learnt = states.Learnt(document="{}", newer=True, server=motd.reportback_server)
-    after = states.learn(states.State(server=old), learnt, None, NOW)
+    found = judge(PUBLISHER.document(reportback_server=server))
+    assert not is_onion_server(found.motd.reportback_server)
+    old = Server(BUILT_IN, NOW - DAY)
+    after = Memory(server=old).accepted(found, NOW, BUILT_IN)
     assert after.server is not None
     assert after.server.url == BUILT_IN
 
 
 def test_c15_a_silent_new_server_is_left_after_three_periods_or_thirty_days() -> None:
-    motd = judge(PUBLISHER.document(reportback_server=ONION)).motd
-    learnt = states.Learnt(document="{}", newer=True, reached=True, server=motd.reportback_server)
-    moved = states.learn(states.State(), learnt, None, NOW)
-    assert moved.server == states.Server(ONION, NOW)
-    nothing = states.Learnt()
-    tries, state = 0, replace(moved, schedule=schedule.Schedule(due=NOW))
-    while state.server is not None and tries < 100:
-        state = states.settle(state, nothing, NOW + DAY, Middle())
+    moved = Memory().accepted(judge(PUBLISHER.document(reportback_server=ONION)), NOW, BUILT_IN)
+    assert moved.server == Server(ONION, NOW)
+    tries, known = 0, replace(moved, schedule=schedule.Schedule(due=NOW))
+    while known.server is not None and tries < 100:
+        known = known.settled(None, "timeout", NOW + DAY, Middle())
         tries += 1
     assert tries == 9, "three periods of three tries"
-    unchanged = states.Learnt(reached=True)
     quiet = replace(moved, schedule=schedule.Schedule(due=NOW))
-    assert states.settle(quiet, unchanged, NOW + 30 * DAY, Middle()).server is not None
-    assert states.settle(quiet, unchanged, NOW + 31 * DAY, Middle()).server is None
+    assert quiet.settled(None, "expired", NOW + 30 * DAY, Middle()).server is not None
+    assert quiet.settled(None, "expired", NOW + 31 * DAY, Middle()).server is None
 
 
 @pytest.mark.parametrize("changes", [{"product": "other"}, {"channel": "beta"}])

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from mars import state as states
 from mars.adapters.files import Folder
-from mars.engine import JOURNAL_FILE, STATE_FILE
+from mars.channels.memory import Memory
+from mars.core import state as states
+from mars.core.records import JOURNAL_FILE, STATE_FILE
+from mars.core.schedule import HOUR
 from mars.errors import StateError, TransportError
-from mars.schedule import HOUR
 from mars.testing.memory import START, MemoryStore, session
 from mars.testing.world import World
 from tests.waiting import PATIENCE
@@ -37,9 +38,9 @@ def test_e17_asleep_for_20_days_then_started_no_fetch_in_the_first_minutes() -> 
     early = 0
     for seed in range(150):
         world = a_world(seed)
-        session(world.engine(), world.clock, 60)
+        session(world.client(), world.clock, 60)
         world.clock.suspend(20 * DAY)
-        session(world.engine(), world.clock, 300)
+        session(world.client(), world.clock, 300)
         early += len(world.server.visits)
     assert early <= 150 * 0.05
 
@@ -48,10 +49,10 @@ def test_e17_resume_from_suspend_within_a_session_does_not_fetch_at_once() -> No
     early = 0
     for seed in range(100):
         world = a_world(seed)
-        engine = world.engine()
-        engine.step(None)
+        client = world.client()
+        client.step(None)
         world.clock.suspend(20 * DAY)
-        engine.step(60)
+        client.step(60)
         early += len(world.server.visits)
     assert early == 0
 
@@ -59,7 +60,7 @@ def test_e17_resume_from_suspend_within_a_session_does_not_fetch_at_once() -> No
 def test_e18_fifty_starts_a_day_and_a_crash_loop_fetch_once_a_period() -> None:
     world = a_world()
     for _ in range(30 * 50):  # 30 days
-        session(world.engine(), world.clock, 20 * 60, crash=True)
+        session(world.client(), world.clock, 20 * 60, crash=True)
         world.clock.suspend(DAY // 50 - 20 * 60)
     # A wait that is not stored by an orderly end may starve, but never repeat.
     assert len(world.server.visits) <= 10
@@ -73,17 +74,18 @@ def test_e18_the_next_time_is_on_disk_before_the_attempt() -> None:
         def fetch(self, request: object) -> object:
             stored = states.decode(world.store.files[STATE_FILE])
             assert stored is not None
-            assert stored.schedule is not None
-            seen.append(stored.schedule.due - world.clock.wall)
+            kept = Memory.of(stored).schedule
+            assert kept is not None
+            seen.append(kept.due - world.clock.wall)
             raise KeyboardInterrupt  # the process dies here
 
     for _ in range(3):
-        engine = world.engine()
-        engine.ports = engine.ports.__class__(
-            **{**vars(engine.ports), "fetcher": lambda _plan: Crashing()}
+        client = world.client()
+        client.ports = client.ports.__class__(
+            **{**vars(client.ports), "fetcher": lambda _plan: Crashing()}
         )
         with pytest.raises(KeyboardInterrupt):
-            session(engine, world.clock, 40 * DAY)
+            session(client, world.clock, 40 * DAY)
     assert len(seen) == 3
     assert all(ahead >= 3 * DAY for ahead in seen)
 
@@ -91,11 +93,11 @@ def test_e18_the_next_time_is_on_disk_before_the_attempt() -> None:
 def test_e19_three_failures_then_the_next_period() -> None:
     world = a_world()
     world.server.fault = UNREACHABLE
-    engine = world.engine()
+    client = world.client()
     times: list[int] = []
     while len(times) < 9 and world.clock.running < 400 * DAY:
         before = len(world.server.visits)
-        sleep = engine.step(HOUR)
+        sleep = client.step(HOUR)
         if len(world.server.visits) > before:
             times.append(world.clock.wall)
         world.clock.advance(sleep)
@@ -103,14 +105,14 @@ def test_e19_three_failures_then_the_next_period() -> None:
     for number, gap in enumerate(gaps):
         low, high = ((HOUR, 6 * HOUR), (6 * HOUR, DAY), (2 * DAY, 10 * DAY))[number % 3]
         assert low <= gap <= high, (number, gap)
-    entries = engine.journal()
+    entries = client.journal()
     assert [entry["reason"] for entry in entries] == ["tor-unavailable"] * 9
 
 
 def test_e20_check_now_ten_times_is_one_plain_request() -> None:
     world = a_world()
-    engine = world.engine()
-    done = [engine.check() for _ in range(10)]
+    client = world.client()
+    done = [client.check() for _ in range(10)]
     assert sum(outcome is not None for outcome in done) == 1
     assert len(world.server.visits) == 1
     assert "?" not in world.server.visits[0]
@@ -181,9 +183,9 @@ GARBAGE = {
 def test_e22_a_broken_state_is_a_first_run_without_consent(data: bytes) -> None:
     world = a_world()
     world.store.files[STATE_FILE] = data
-    engine = world.engine()
-    assert engine.load().decision is None
-    session(engine, world.clock, 20 * DAY)
+    client = world.client()
+    assert client.load().decision is None
+    session(client, world.clock, 20 * DAY)
     assert world.server.visits == []
     stored = states.decode(world.store.files[STATE_FILE])
     assert stored is not None
@@ -194,11 +196,11 @@ def test_e22_a_broken_schedule_begins_anew_and_fetches_nothing_at_once() -> None
     immediate = 0
     for seed in range(60):
         world = a_world(seed)
-        world.engine().step(None)
+        world.client().step(None)
         table = json.loads(world.store.files[STATE_FILE])
         table["schedule"] = {"due": "soon"}
         world.store.files[STATE_FILE] = json.dumps(table).encode()
-        session(world.engine(), world.clock, 300)
+        session(world.client(), world.clock, 300)
         immediate += len(world.server.visits)
     assert immediate <= 1
 
@@ -206,14 +208,14 @@ def test_e22_a_broken_schedule_begins_anew_and_fetches_nothing_at_once() -> None
 def test_e22_a_full_disk_stops_the_fetch_and_nothing_else() -> None:
     world = a_world()
     world.store.full = True
-    session(world.engine(), world.clock, 40 * DAY)
+    session(world.client(), world.clock, 40 * DAY)
     assert world.server.visits == [], "what cannot be stored before is not attempted"
     mars = world.mars()
     assert mars.motd() is None
     assert mars.consent.grant("plain") is False
     assert mars.status()["problem"]["reason"] == "state-unwritable"
     world.store.full = False
-    session(world.engine(), world.clock, 40 * DAY)
+    session(world.client(), world.clock, 40 * DAY)
     assert world.server.visits
 
 
@@ -222,7 +224,7 @@ def test_e22_a_fetch_by_hand_asks_for_nothing_that_it_cannot_keep() -> None:
     world.publish()
     world.store.full = True
     with pytest.raises(StateError):
-        world.engine().fetch(asked="plain")
+        world.client().fetch(asked="plain")
     assert world.server.visits == []
 
 
@@ -254,7 +256,7 @@ def test_e22_a_link_is_left_alone_and_nothing_is_sent(
     (state / name).unlink()
     (state / name).symlink_to(elsewhere)
     mars = world.mars(store=Folder(state))
-    session(mars._engine, world.clock, 40 * DAY)
+    session(mars._client, world.clock, 40 * DAY)
     assert name == JOURNAL_FILE or not mars.consent.grant("plain")
     problem = mars.status()["problem"]
     assert (problem["reason"], f"{name} cannot be read (it is a link)" in problem["message"]) == (

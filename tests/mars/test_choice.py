@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from mars.client import Mars
+from mars.core.channel import NextRequest
 from mars.errors import ConfigError, ConsentError, MarsError, TransportError
-from mars.plan import Plan
 from mars.ports import Request, Response
 from mars.testing.world import World
 from tests.waiting import until
@@ -49,7 +49,7 @@ def test_what_a_choice_shows_is_what_is_kept_and_then_sent(before: dict[str, Any
         assert mars.consent.grant(**choice)
         assert mars.preview() == shown, choice
         with contextlib.suppress(ConsentError):
-            world.engine().fetch()
+            world.client().fetch()
         assert world.server.visits == ([shown.url] if shown else []), choice
 
 
@@ -102,7 +102,9 @@ def test_each_check_that_may_not_be_has_its_reason(world: World) -> None:
 class Direct:
     """The direct way, which carries no query; ``goes`` is whether it comes so far."""
 
-    def __init__(self, world: World, plan: Plan, *, goes: bool, fault: MarsError | None) -> None:
+    def __init__(
+        self, world: World, plan: NextRequest, *, goes: bool, fault: MarsError | None
+    ) -> None:
         self.world, self.plan, self.goes, self.fault = world, plan, goes, fault
 
     def fetch(self, request: Request) -> Response:
@@ -128,20 +130,20 @@ def test_a_direct_fetch_is_told_without_the_values_that_it_did_not_send(
     world = World(url=HTTPS)
     world.publish()
     world.grant("tracked", direct=True)
-    engine = world.engine()
-    engine.ports = replace(
-        engine.ports, fetcher=lambda plan: Direct(world, plan, goes=goes, fault=fault)
+    client = world.client()
+    client.ports = replace(
+        client.ports, fetcher=lambda plan: Direct(world, plan, goes=goes, fault=fault)
     )
-    outcome = engine.fetch()
+    outcome = client.fetch()
     assert (outcome.url, outcome.level) == (HTTPS, level)
-    (entry,) = engine.journal()
+    (entry,) = client.journal()
     assert (entry["url"], entry["level"]) == (HTTPS, level)
     assert "?" not in entry["sent"]
 
 
 def test_through_tor_the_values_that_went_are_told(world: World) -> None:
     world.grant("tracked")
-    outcome = world.engine().fetch()
+    outcome = world.client().fetch()
     assert outcome.url == world.server.visits[0]
     assert "?v=" in outcome.url
     assert outcome.level == "tracked"

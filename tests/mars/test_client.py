@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from mars import Mars, consent, factory
+from mars.channels.memory import Memory
+from mars.core.channel import NextRequest
+from mars.core.schedule import HOUR
+from mars.core.state import App
 from mars.errors import ConfigError, MarsError
-from mars.plan import App, Plan, voices
 from mars.ports import Request, Response
-from mars.schedule import HOUR
 from mars.testing.memory import MemoryStore, machine, session
 from mars.testing.world import World
 from mars.wire.motd import Message
@@ -25,7 +27,7 @@ def test_a_new_message_is_new_once_whatever_the_number_of_processes() -> None:
     world = World()
     world.publish()
     world.grant("plain")
-    world.engine().fetch()
+    world.client().fetch()
     shown: list[Shown] = []
     first, second = world.mars(), world.mars()
     first.on_motd(shown.append)
@@ -52,8 +54,8 @@ def test_b20_shown_again_only_when_the_revision_grew() -> None:
         world.clock.advance(HOUR)
         message = Message("a", {"en": text}, revision=revision, severity="critical")
         world.publish(messages=(message,))
-        world.engine().fetch()
-        shown += [item.title for item in world.engine().claim()]
+        world.client().fetch()
+        shown += [item.title for item in world.client().claim()]
     assert shown == ["one", "three"]
 
 
@@ -150,7 +152,7 @@ def test_do_not_track_leaves_the_users_own_button() -> None:
     world = World(host=machine(environ={"DO_NOT_TRACK": "1"}))
     world.publish()
     world.grant("tracked")
-    outcome = world.engine().check()
+    outcome = world.client().check()
     assert outcome is not None
     assert outcome.ok
     assert "?" not in world.server.visits[0]
@@ -160,15 +162,15 @@ def test_c08_a_clock_at_1970_sends_no_age_and_fetches_nothing() -> None:
     world = World()
     world.publish()
     world.grant("tracked")
-    session(world.engine(), world.clock, 11 * DAY)
+    session(world.client(), world.clock, 11 * DAY)
     fetched = len(world.server.visits)
     assert fetched
     world.clock.wall = 3 * DAY
-    engine = world.engine()
-    session(engine, world.clock, 20 * DAY)
+    client = world.client()
+    session(client, world.clock, 20 * DAY)
     assert len(world.server.visits) == fetched
-    state = engine.load()
-    assert "ia" not in engine.plan(state, engine.voice(state, asked="tracked")).values
+    state = client.load()
+    assert "ia" not in client.plan(state, client.voice(state, asked="tracked")).values
 
 
 def test_by_the_direct_way_the_journal_shows_the_request_without_its_query() -> None:
@@ -177,7 +179,7 @@ def test_by_the_direct_way_the_journal_shows_the_request_without_its_query() -> 
     world.grant("tracked", direct=True)
 
     class Direct:
-        def __init__(self, plan: Plan) -> None:
+        def __init__(self, plan: NextRequest) -> None:
             self.plan = plan
 
         def fetch(self, request: Request) -> Response:
@@ -187,7 +189,7 @@ def test_by_the_direct_way_the_journal_shows_the_request_without_its_query() -> 
             return Response(200, world.server.body, "direct")
 
     mars = world.mars(fetcher=Direct)
-    mars._engine.fetch()
+    mars._client.fetch()
     assert mars.journal()[-1]["sent"].startswith("GET /motd.json HTTP/1.1\r\nHost: example.org\r\n")
 
 
@@ -215,7 +217,7 @@ def test_the_age_can_be_changed_at_any_time() -> None:
 
 
 def test_every_error_has_a_reason_and_a_sentence() -> None:
-    voice = World().engine().voice(World().engine().load())
+    voice = World().client().voice(World().client().load())
     refused: MarsError = consent.refusal(voice)
     assert refused.reason == "no-consent"
     assert "mars consent grant" in refused.message
@@ -226,7 +228,7 @@ def test_a_message_is_not_lost_when_the_host_takes_no_more_calls() -> None:
     shown: list[Shown] = []
     world.publish()
     world.grant("plain")
-    world.engine().fetch()
+    world.client().fetch()
 
     def closing(_call: object) -> None:
         raise RuntimeError("main thread is not in main loop")
@@ -237,7 +239,7 @@ def test_a_message_is_not_lost_when_the_host_takes_no_more_calls() -> None:
         mars.start()
         time.sleep(0.1)
         mars.stop()
-        assert not world.engine().load().seen
+        assert not Memory.of(world.client().load()).seen
     mars = world.mars()
     mars.on_motd(shown.append)
     mars.start()
@@ -265,7 +267,7 @@ def test_a_client_that_knows_no_server_says_so_at_once() -> None:
     world.grant("tracked")
     mars = world.mars()
     mars.start()
-    until(lambda: world.engine().load().schedule)
+    until(lambda: Memory.of(world.client().load()).schedule)
     status = mars.status()
     mars.stop()
     assert status["problem"]["reason"] == "no-url"
@@ -280,7 +282,41 @@ def test_the_commands_keep_the_ceiling_that_the_application_set() -> None:
     world.grant("tracked")
     mars = world.mars(ceiling="plain")
     mars.start()
-    until(lambda: world.engine().load().app)
+    until(lambda: world.client().load().app)
     mars.stop()
-    app = App.of(world.engine().load().app)
-    assert voices(app, world.engine().load(), machine(), world.clock.now()).level == "plain"
+    app = App.of(world.client().load().app)
+    client = world.client(ceiling=app.ceiling)
+    assert client.voice(client.load()).level == "plain"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [({"ceiling": "trakced"}, "level-unknown"), ({"languages": "is"}, "wrong-call")],
+)
+def test_a_mistake_in_the_call_is_told(wrong: dict[str, Any], reason: str) -> None:
+    world = World()
+    mars = world.mars(**wrong)
+    problem = mars.status()["problem"]
+    assert problem["reason"] == reason
+    with pytest.raises(ConfigError):
+        world.mars(**wrong, debug=True)
+    mars.consent.grant("tracked")
+    assert mars.consent.level == ("off" if "ceiling" in wrong else "tracked")
+
+
+def test_what_a_callback_raised_is_told_with_its_words() -> None:
+    def fail(_: object) -> None:
+        raise ValueError("no such\n window")
+
+    world = World()
+    world.publish()
+    world.grant("plain")
+    world.client().fetch()
+    mars = world.mars()
+    mars.on_motd(fail)
+    mars.start()
+    until(lambda: mars.status()["problem"])
+    mars.stop()
+    problem = mars.status()["problem"]
+    assert problem["reason"] == "callback"
+    assert problem["message"] == "on_motd raised ValueError: no such window."

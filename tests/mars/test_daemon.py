@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from mars import factory, schedule
-from mars import state as states
+from mars import factory
+from mars.channels.memory import Memory
 from mars.client import Mars
+from mars.consent import Decision
+from mars.core import schedule
+from mars.core import state as states
+from mars.core.records import STATE_FILE
 from mars.daemon import Daemon, Entry, Turned, client, read_entry
-from mars.engine import STATE_FILE
 from mars.errors import MarsError
 from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, answering, ok
@@ -41,12 +44,8 @@ def a_client(_entry: Entry, turned: Turned) -> Mars:
 def due_soon(folder: Path) -> None:
     """A user who decided long ago, and whose fetch comes due in a moment."""
     now = factory.system_clock().now()
-    state = states.first(now, 0.5)
-    from mars.consent import Decision
-
-    state = replace(
-        state, decision=Decision("plain", now - 1), schedule=schedule.Schedule(due=now + 2)
-    )
+    decided = replace(states.first(now), decision=Decision.of("plain", now - 1))
+    state = Memory(schedule=schedule.Schedule(due=now + 2)).into(decided)
     factory.folder(str(folder)).write(STATE_FILE, states.encode(state))
 
 
@@ -290,3 +289,12 @@ def test_a_folder_that_others_may_change_is_refused(tmp_path: Path) -> None:
     assert list(daemon.serving) == ["good"]
     assert daemon.problems["."].reason == "not-private"
     daemon.stop()
+
+
+@pytest.mark.parametrize("name", ["state.json", "journal.jsonl"])
+def test_the_news_do_not_replace_what_the_client_keeps(tmp_path: Path, name: str) -> None:
+    an_app(tmp_path, "mail", Publisher(), state="s", output=f"x/../s/{name}")
+    (tmp_path / "x").mkdir()
+    with pytest.raises(MarsError, match="the client's own file") as refused:
+        read_entry(tmp_path / "mail.toml")
+    assert refused.value.reason == "app-invalid"

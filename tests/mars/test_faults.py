@@ -23,12 +23,13 @@ from typing import Any
 import pytest
 
 from mars import Mars, factory
-from mars import state as states
 from mars.adapters.files import Folder
-from mars.engine import STATE_FILE
+from mars.channels.memory import Memory
+from mars.core import state as states
+from mars.core.records import STATE_FILE
+from mars.core.schedule import Schedule
+from mars.core.state import State
 from mars.errors import StateError
-from mars.schedule import Schedule
-from mars.state import State
 from mars.testing.world import World
 from mars.wire.motd import Message
 from mars.wire.targeting import Shown
@@ -53,16 +54,17 @@ class Trial:
         world.store = Folder(self.folder)  # type: ignore[assignment]
         world.publish()
         world.grant("tracked")
-        engine = world.engine()
-        engine.fetch()
-        engine.claim()
+        client = world.client()
+        client.fetch()
+        client.claim()
         world.clock.advance(20 * DAY)
-        engine.update(self._due)
+        client.update(self._due)
         world.publish(messages=(Message("b", {"en": "Second"}),))
         self.files = {path.name: path.read_bytes() for path in self.folder.iterdir()}
 
-    def _due(self, state: State) -> State:
-        return replace(state, schedule=Schedule(due=self.world.clock.wall - DAY, wait=60))
+    def _due(self, state: State) -> tuple[State, None]:
+        due = Schedule(due=self.world.clock.wall - DAY, wait=60)
+        return replace(Memory.of(state), schedule=due).into(state), None
 
     def restore(self) -> Mars:
         """A new process on the same past."""
@@ -78,7 +80,7 @@ class Trial:
         return mars
 
     def state(self) -> State:
-        return self.world.engine().load()
+        return self.world.client().load()
 
 
 @pytest.fixture
@@ -100,12 +102,12 @@ def revoke(mars: Mars) -> bool:
 def turn(mars: Mars) -> bool:
     """The look at which the fetch is due, and the showing of what came."""
     with contextlib.ExitStack() as held:
-        mars._turn(held, 3600)
+        mars._background._turn(held, 3600)
     return mars.status()["problem"] is None
 
 
 def rest(mars: Mars) -> bool:
-    mars._survive("fetching", lambda: mars._engine.rest(10), None)
+    mars._background._survive("fetching", lambda: mars._client.rest(10), None)
     return mars.status()["problem"] is None
 
 
@@ -116,10 +118,10 @@ def reset_age(mars: Mars) -> bool:
 
 def reset(mars: Mars) -> bool:
     """As ``mars reset --all``."""
-    folder: Any = mars._engine.ports.store
+    folder: Any = mars._client.ports.store
     try:
         factory.clear(str(folder.path))
-        mars._engine.forget()
+        mars._client.forget()
     except StateError:
         return False
     return True
@@ -189,8 +191,9 @@ def require(
         assert state.decision is None or unchanged, where
         return
     assert state.installed is not None, where
-    assert state.trust["serial"] >= past.trust["serial"], where
-    assert set(state.seen) >= set(past.seen), where
+    before, after = Memory.of(past), Memory.of(state)
+    assert after.trust["serial"] >= before.trust["serial"], where
+    assert set(after.seen) >= set(before.seen), where
     assert len(journal) == entries + len(visits), where
     assert "?" not in "".join(visits) or level(past) == "tracked", where
     if step is grant:
@@ -203,10 +206,11 @@ def require(
     else:
         assert state.decision == past.decision, where
     if step is turn:
-        fetched = state.trust["serial"] > past.trust["serial"]
+        fetched = after.trust["serial"] > before.trust["serial"]
         assert fetched or told, where
-        assert not visits or (state.schedule and state.schedule.due > trial.world.clock.wall), where
-        assert not ({"b"} <= set(state.seen) and not trial.shown) or told, where
+        due = after.schedule and after.schedule.due > trial.world.clock.wall
+        assert not visits or due, where
+        assert not ({"b"} <= set(after.seen) and not trial.shown) or told, where
         turn(mars)
         assert len(visits) <= 1, where
     if step is reset_age:

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from mars import Mars
-from mars import state as states
 from mars.adapters.files import Folder
-from mars.engine import JOURNAL_FILE, STATE_FILE
+from mars.channels.memory import Memory
+from mars.core import state as states
+from mars.core.records import JOURNAL_FILE, STATE_FILE
+from mars.core.schedule import HOUR
 from mars.errors import StateError, TransportError
-from mars.schedule import HOUR
 from mars.testing.memory import MemoryStore, session
 from mars.testing.socks import SocksServer, answering
 from mars.testing.world import World
@@ -39,8 +40,8 @@ def a_world_with_memory() -> World:
     world = World()
     world.publish()
     world.grant("tracked")
-    world.engine().fetch()
-    world.engine().claim()
+    world.client().fetch()
+    world.client().claim()
     return world
 
 
@@ -61,13 +62,13 @@ def test_a_state_that_cannot_be_read_once_loses_nothing_and_sends_nothing() -> N
     assert mars.consent.explain() == []
     assert not mars.consent.grant("plain")
     mars.reset_age()
-    session(mars._engine, world.clock, 40 * DAY)
+    session(mars._client, world.clock, 40 * DAY)
     assert reason(mars) == "state-unreadable"
     assert world.server.visits == []
     assert world.store.files == before
     world.store.unreadable = False
     assert world.mars().consent.decision is not None
-    assert world.engine().load().trust["serial"]
+    assert Memory.of(world.client().load()).trust["serial"]
     assert world.mars().status()["problem"] is None
 
 
@@ -80,7 +81,7 @@ def test_a_revocation_that_cannot_be_read_or_kept_holds_here_and_is_kept_later()
     world.store.unreadable = False
     assert mars.consent.level == "off"
     assert mars.preview() is None
-    mars._engine.update(lambda state: state)
+    mars._client.update(lambda state: (state, None))
     assert world.mars().consent.level == "off"
 
 
@@ -127,7 +128,7 @@ def test_a_journal_that_cannot_be_understood_is_kept_aside() -> None:
     world.store.files[JOURNAL_FILE] = b"\0" * 100
     mars = world.mars()
     world.clock.advance(HOUR)
-    mars._engine.fetch()
+    mars._client.fetch()
     assert len(mars.journal()) == 1
     assert world.store.files[f"{JOURNAL_FILE}.damaged"] == b"\0" * 100
     assert reason(mars) == "state-damaged"
@@ -136,7 +137,7 @@ def test_a_journal_that_cannot_be_understood_is_kept_aside() -> None:
 def test_a_whole_state_is_not_called_damaged() -> None:
     world = a_world_with_memory()
     assert not states.is_damaged(world.store.files[STATE_FILE])
-    assert not states.is_damaged(states.encode(states.first(0, 0.0)))
+    assert not states.is_damaged(states.encode(states.first(0)))
 
 
 def test_a_journal_that_cannot_be_read_is_told_from_the_start_until_it_can_be(
@@ -152,9 +153,9 @@ def test_a_journal_that_cannot_be_read_is_told_from_the_start_until_it_can_be(
     until(lambda: turns)
     mars.stop()
     due = mars.status()["next"]
-    engine = world.mars(store=Folder(tmp_path))._engine
+    client = world.mars(store=Folder(tmp_path))._client
     for _ in range(40):
-        session(engine, world.clock, DAY)
+        session(client, world.clock, DAY)
         problem = mars.status()["problem"]
         assert (problem["reason"], str(tmp_path / JOURNAL_FILE) in problem["message"]) == (
             "state-unreadable",
@@ -163,7 +164,7 @@ def test_a_journal_that_cannot_be_read_is_told_from_the_start_until_it_can_be(
     assert world.server.visits == []
     assert mars.status()["next"] == due, "nothing was tried"
     (tmp_path / JOURNAL_FILE).rmdir()
-    session(engine, world.clock, DAY)
+    session(client, world.clock, DAY)
     assert world.server.visits
     turns.clear()
     mars.start()
@@ -187,13 +188,13 @@ def test_a_journal_that_cannot_be_written_is_told_until_it_can_be() -> None:
     world.grant("plain")
     world.store.full = True
     mars = world.mars()
-    session(mars._engine, world.clock, 10 * DAY)
+    session(mars._client, world.clock, 10 * DAY)
     assert world.server.visits == []
     assert reason(mars) == "state-unwritable"
-    mars._engine.step(HOUR)
+    mars._client.step(HOUR)
     assert reason(mars) == "state-unwritable", "a look without a fetch ends it not"
     world.store.full = False
-    session(mars._engine, world.clock, 20 * DAY)
+    session(mars._client, world.clock, 20 * DAY)
     assert world.server.visits
     assert reason(mars) is None
 
@@ -294,7 +295,7 @@ def test_a_wrong_call_is_told_until_a_right_one(
     mars.consent.grant("plain")
     wrong(mars)
     assert reason(mars) in ("wrong-call", "level-unknown", "undeclared", "bad-time")
-    assert world.engine().load().decision is not None, "what was decided stands"
+    assert world.client().load().decision is not None, "what was decided stands"
     right(mars)
     assert reason(mars) is None
 
@@ -303,7 +304,7 @@ def test_a_fetch_that_failed_is_told_until_one_succeeds_whatever_else_does() -> 
     world = a_world_with_memory()
     mars = world.mars()
     world.server.fault = TransportError("tor-unavailable", "No Tor here.")
-    mars._engine.fetch()
+    mars._client.fetch()
     mars.start()
     until(lambda: mars.status()["fetching_here"])
     assert mars.consent.grant("tracked")
@@ -323,7 +324,7 @@ def test_a_callback_that_ends_ends_neither_thread_nor_host(error: type[BaseExcep
     world = World()
     world.publish(messages=(Message("a", {"en": "Quit?"}),))
     world.grant("plain")
-    world.engine().fetch()
+    world.client().fetch()
     shown: list[object] = []
 
     def leave(_message: object) -> None:
@@ -334,10 +335,10 @@ def test_a_callback_that_ends_ends_neither_thread_nor_host(error: type[BaseExcep
     mars.on_motd(shown.append)
     mars.start()
     until(lambda: shown)
-    until(lambda: reason(mars) == "internal")
+    until(lambda: reason(mars) == "callback")
     assert mars._problems._found.keys() >= {f"on_motd {id(leave)}", "on_turn"}
     assert mars.status()["running"]
-    assert mars._is_alive()
+    assert mars._background.is_alive
     mars.stop()
 
 
@@ -345,7 +346,7 @@ def test_sys_exit_in_the_hosts_own_thread_is_the_hosts() -> None:
     world = World()
     world.publish()
     world.grant("plain")
-    world.engine().fetch()
+    world.client().fetch()
     calls: list[Callable[[], None]] = []
     mars = world.mars(dispatch=calls.append)
     mars.on_motd(lambda message: sys.exit(3))
@@ -362,7 +363,7 @@ def test_running_means_alive() -> None:
     thread = threading.Thread(target=lambda: None)
     thread.start()
     thread.join()
-    mars._thread = thread  # whatever ended it
+    mars._background._thread = thread  # whatever ended it
     assert not mars.status()["running"]
     assert not mars.check_now()
     mars.start()
@@ -406,7 +407,7 @@ address, folder = sys.argv[1:]
 mars = World().mars(fetcher=lambda plan: factory.fetcher(address))
 mars.consent.grant("plain")
 threading.stack_size(1 << 40)
-print(mars._engine.fetch().reason, mars.status()["problem"]["reason"], end=" ")
+print(mars._client.fetch().reason, mars.status()["problem"]["reason"], end=" ")
 for call in (
     lambda: read_status(address),
     lambda: start(TorSettings(binary="true"), folder, factory.system_clock()),
@@ -494,7 +495,7 @@ def test_what_is_remembered_by_others_is_no_first_run(tmp_path: Path) -> None:
     open_before = open_files()
     for _ in range(5):
         with pytest.raises(StateError, match="state-unreadable"):
-            World().mars(store=Folder(tmp_path))._engine.load()
+            World().mars(store=Folder(tmp_path))._client.load()
     assert open_files() == open_before
 
 

@@ -14,11 +14,11 @@ import pytest
 
 from mars.adapters.owntor import SYSTEM_FOLDERS
 from mars.adapters.tor import Place, find_tor
+from mars.core.channel import NextRequest
 from mars.errors import ConfigError, TransportError
 from mars.factory import system_chance, system_clock
-from mars.plan import Plan
 from mars.ports import Request, Tor, TorSettings
-from mars.routed import NO_TOR, Routed, opener
+from mars.routes import NO_TOR, Routed, opener
 from mars.testing.socks import SocksServer, Visit, answering, ok
 from mars.testing.world import World
 from mars.wire.request import HTTPRequest
@@ -52,12 +52,12 @@ def test_direct_is_planned_without_data_and_only_where_allowed() -> None:
     assert plan.url.startswith(f"{HTTPS}?v=")
 
 
-def planned(url: str, *, direct: bool) -> Plan:
+def planned(url: str, *, direct: bool) -> NextRequest:
     world = World()
     world.grant("tracked", direct=direct)
-    engine = world.engine()
-    state = engine.load()
-    return engine.plan(state, engine.voice(state), url)
+    client = world.client()
+    state = client.load()
+    return client.plan(state, client.voice(state), url)
 
 
 @pytest.mark.parametrize(

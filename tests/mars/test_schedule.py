@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from mars import schedule
-from mars.schedule import HOUR, Schedule
+from mars.core import schedule
+from mars.core.schedule import HOUR, Schedule
 from mars.testing.memory import START, MemoryClock, SeededChance
 from mars.wire.times import DAY
 from testbed.machine import EARLY, Shares, live

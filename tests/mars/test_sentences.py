@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import mars
+from mars.core.journal import REFUSED, sentence
 from mars.errors import MarsError, TransportError, TrustError, WireError
-from mars.outcome import REFUSED, sentence
 from mars.trust.state import RefusedError, TrustState
 from mars.wire import socks5
 

@@ -7,12 +7,12 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mars import journal
-from mars import state as states
+from mars.channels.memory import SEEN_LIMIT, Memory, Server
 from mars.consent import Decision
-from mars.plan import App
-from mars.schedule import Schedule
-from mars.state import Server, State
+from mars.core import journal
+from mars.core import state as states
+from mars.core.schedule import Schedule
+from mars.core.state import App, State
 from mars.testing.world import ONION
 
 JSON = st.recursive(
@@ -20,7 +20,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=8,
 )
-SECTIONS = sorted(json.loads(states.encode(State())))
+SECTIONS = sorted(json.loads(states.encode(Memory().into(State()))))
 TIMES = st.integers(0, 2**53 - 1)
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -47,19 +47,28 @@ def test_any_json_is_a_state_or_none(table: dict[str, object]) -> None:
     st.builds(
         State,
         installed=st.none() | TIMES,
-        pick=st.floats(0, 1),
         decision=st.none()
         | st.builds(
-            Decision,
-            level=st.sampled_from(["off", "plain", "tracked"]),
-            decided=TIMES,
+            Decision.of,
+            st.sampled_from(["off", "plain", "tracked"]),
+            TIMES,
+            st.dictionaries(st.sampled_from(["statistics", "reports", "else"]), TIMES),
             variables=st.lists(st.text(max_size=4), max_size=3).map(tuple),
             asked=st.lists(st.text(max_size=4), max_size=3).map(tuple),
-            stats=st.booleans(),
-            errors=st.booleans(),
             direct=st.booleans(),
         ),
         country=st.none() | st.text(max_size=3),
+    )
+)
+def test_what_is_written_is_read_back(state: State) -> None:
+    assert states.decode(states.encode(state)) == state
+
+
+@unhurried
+@given(
+    st.builds(
+        Memory,
+        pick=st.none() | st.floats(0, 1),
         schedule=st.none()
         | st.builds(Schedule, due=TIMES, wait=st.none() | TIMES, failures=TIMES, period=TIMES),
         document=st.none() | st.text(max_size=50),
@@ -68,8 +77,10 @@ def test_any_json_is_a_state_or_none(table: dict[str, object]) -> None:
         checked=st.none() | TIMES,
     )
 )
-def test_what_is_written_is_read_back(state: State) -> None:
-    assert states.decode(states.encode(state)) == state
+def test_what_a_channel_remembers_is_read_back(known: Memory) -> None:
+    found = states.decode(states.encode(known.into(State())))
+    assert found is not None
+    assert Memory.of(found) == known
 
 
 def test_what_the_application_says_of_itself_is_read_back() -> None:
@@ -96,7 +107,6 @@ def test_the_journal_is_bounded() -> None:
 
 def test_what_was_shown_is_bounded() -> None:
     seen = {str(number): 1 for number in range(1_000)}
-    found = states.decode(states.encode(State(seen=seen)))
-    assert found is not None
-    assert len(found.seen) == states.SEEN_LIMIT
+    found = Memory.of(Memory(seen=seen).into(State()))
+    assert len(found.seen) == SEEN_LIMIT
     assert "999" in found.seen

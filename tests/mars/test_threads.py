@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from mars import consent, factory
-from mars import state as states
-from mars.engine import STATE_FILE
+from mars.channels.memory import Memory
+from mars.core import state as states
+from mars.core.records import STATE_FILE
+from mars.core.schedule import HOUR, Schedule
 from mars.errors import TransportError
-from mars.schedule import HOUR, Schedule
 from mars.testing.world import World
 from mars.wire.times import DAY
 from tests.waiting import PATIENCE, until
@@ -160,11 +161,8 @@ def test_importing_and_starting_loads_nothing_heavy(tmp_path: Path) -> None:
 def test_a_host_that_never_stops_it_keeps_what_is_left_of_a_wait(tmp_path: Path) -> None:
     (tmp_path / "trust.json").write_bytes(World().trust)
     now = factory.system_clock().now()
-    state = replace(
-        states.first(now, 0.5),
-        decision=consent.Decision("plain", now - DAY),
-        schedule=Schedule(due=now - DAY, wait=2 * HOUR),
-    )
+    decided = replace(states.first(now), decision=consent.Decision.of("plain", now - DAY))
+    state = Memory(schedule=Schedule(due=now - DAY, wait=2 * HOUR)).into(decided)
     factory.folder(str(tmp_path)).write(STATE_FILE, states.encode(state))
     script = (
         "import sys, time\n"
@@ -177,20 +175,21 @@ def test_a_host_that_never_stops_it_keeps_what_is_left_of_a_wait(tmp_path: Path)
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=60)
     after = states.decode((tmp_path / STATE_FILE).read_bytes())
     assert after is not None
-    assert after.schedule is not None
-    assert after.schedule.wait is not None
-    assert 2 * HOUR - 90 <= after.schedule.wait < 2 * HOUR
+    kept = Memory.of(after).schedule
+    assert kept is not None
+    assert kept.wait is not None
+    assert 2 * HOUR - 90 <= kept.wait < 2 * HOUR
 
 
 def test_idle_writes_nothing_more_often_than_hourly() -> None:
     world = World()
     world.grant("plain")
-    engine = world.engine()
-    first = engine.step(None)
+    client = world.client()
+    first = client.step(None)
     assert first <= HOUR
     written = world.store.writes
     for _ in range(20):
-        sleep = engine.step(HOUR)
+        sleep = client.step(HOUR)
         world.clock.advance(min(sleep, 60))
     assert world.store.writes == written
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mars.console import safe
+from mars.commandline import safe
 from mars.errors import StateError, naming
 from mars.wire import envelope as envelopes
 from mars.wire.times import format_time

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.console import LazyGroup, emit_json, json_option
+from mars.commandline import LazyGroup, emit_json, json_option
 from mars.errors import ConfigError
 from mars.wire.keys import KeySet
 from mars.wire.product import is_name

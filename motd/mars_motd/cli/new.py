@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from mars.console import safe
+from mars.commandline import safe
 from mars.errors import ConfigError, StateError
 from mars.wire.motd import KINDS, SEVERITIES
 from mars_motd import files, template

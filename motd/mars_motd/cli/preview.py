@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mars.console import emit_json, json_option, safe
+from mars.commandline import emit_json, json_option, safe
 from mars.wire import envelope as envelopes
 from mars.wire import motd as motds
 from mars.wire.envelope import MOTD_TYPE, Envelope

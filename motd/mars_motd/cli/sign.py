@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.console import safe
+from mars.commandline import safe
 from mars.errors import ConfigError, StateError
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import MOTD_TYPE, Envelope

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mars.console import emit_json, json_option
+from mars.commandline import emit_json, json_option
 from mars_motd import document as doc
 from mars_motd import epochs as ep
 from mars_motd.cli import options

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mars.console import emit_json, json_option
+from mars.commandline import emit_json, json_option
 from mars.errors import naming
 from mars.ports import OpenPGP
 from mars.trust import Accepted, RefusedError, TrustState

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.console import emit_json, json_option, safe
+from mars.commandline import emit_json, json_option, safe
 from mars.errors import ConfigError, MarsError, StateError
 from mars_server.common.config import TEMPLATE, Config, load_config, read
 from mars_server.serving.bind import parse_bind

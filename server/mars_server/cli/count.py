@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mars.console import emit_json, json_option, safe
+from mars.commandline import emit_json, json_option, safe
 from mars.errors import MarsError
 from mars.factory import system_clock
 from mars.wire.product import Product

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from mars.console import emit_json, json_option
+from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
 from mars_server.common.config import load_product

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.console import emit_json, json_option, safe
+from mars.commandline import emit_json, json_option, safe
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
 from mars_server.common.config import Config, load_config, load_product

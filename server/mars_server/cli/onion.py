@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from mars.console import emit_json, json_option
+from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError, StateError, naming
 from mars_server.cli.serve import tell
 from mars_server.onion import balance as balancing

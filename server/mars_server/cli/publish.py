@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from mars.console import emit_json, json_option
+from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError, WireError, naming
 from mars.factory import system_clock
 from mars.wire.times import parse_time

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mars.console import emit_json, json_option, safe
+from mars.commandline import emit_json, json_option, safe
 from mars.errors import MarsError
 from mars.factory import system_clock
 from mars_server.counting.inputs import expand

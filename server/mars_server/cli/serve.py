@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mars.console import safe
+from mars.commandline import safe
 from mars_server.common.config import Config, load_config
 
 _FILE = click.Path(path_type=Path, readable=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.console import emit_json, json_option, safe
+from mars.commandline import emit_json, json_option, safe
 from mars_server.common.config import load_config
 
 

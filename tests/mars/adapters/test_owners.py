@@ -19,7 +19,7 @@ from mars.adapters.tor import Place, find_tor
 from mars.errors import TransportError
 from mars.factory import fetcher, system_chance, system_clock
 from mars.ports import Request, TorSettings
-from mars.routed import Routed
+from mars.routes import Routed
 from mars.testing.socks import SocksServer, answering, ok
 from mars.wire.request import HTTPRequest
 

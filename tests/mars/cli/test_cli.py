@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from mars import Mars, factory
+from mars.channels.motd import check_url
+from mars.core.schedule import VERSION as SCHEDULE_VERSION
 from mars.errors import TransportError
-from mars.plan import check_url
-from mars.schedule import VERSION as SCHEDULE_VERSION
 from mars.testing.publisher import Publisher
 from mars.testing.socks import answering, ok
 from mars.wire.motd import Message
 from mars.wire.request import request_bytes
 from mars.wire.times import parse_time
-from mars.wire.variables import VARIABLES
+from mars.wire.variables import NAMES, VARIABLES
 from tests.mars.cli.conftest import URL, Desk
 
 
@@ -310,14 +310,14 @@ def test_consent_shows_every_switch_and_the_country(desk: Desk) -> None:
     said = desk.run("consent", "grant", "tracked", "--country", "is", "--direct", "--stats")
     assert said.out.splitlines()[-4:] == [
         "Plain news by https where no Tor is there: yes",
-        "Statistics: yes",
+        "Statistics: no",
         "Error reports: no",
         "Country: IS",
     ]
     assert desk.run("consent", "explain").out == said.out
     table = desk.run("consent", "explain", "--json").json
     assert list(table)[:2] == ["ok", "level"]
-    assert (table["direct"], table["stats"], table["errors"]) == (True, True, False)
+    assert (table["direct"], table["stats"], table["errors"]) == (True, False, False)
     assert table["country"] == desk.run("status", "--json").json["country"] == "IS"
     none = desk.run("consent", "grant", "plain", "--country", "", "--no-direct")
     assert none.out.endswith("Country: none named\n")
@@ -343,3 +343,40 @@ def test_a_preview_of_a_choice_is_what_granting_it_keeps(desk: Desk) -> None:
             shown[name] for name in ("bytes", "level", "route")
         ]
     assert desk.run("preview", "--country", "IS").code == 2
+
+
+def test_a_preview_before_anything_is_kept_shows_what_will_be_sent(desk: Desk) -> None:
+    all_of_them = [word for name in NAMES for word in ("--variable", name)]
+    choice = ("tracked", *all_of_them, "--country", "IS")
+    where = ("--product", "examplemail")
+    describe = ("--url", URL, "--app-version", "0.5.1", *where)
+    shown = {desk.run("preview", *describe, "--level", *choice).out for _ in range(5)}
+    desk.run("consent", "grant", *choice, *where)
+    assert shown == {desk.run("preview", *describe).out}
+
+
+def test_a_fetch_asks_no_address_that_was_once_named_by_hand(desk: Desk) -> None:
+    assert desk.fetch("--level", "plain").code == 0
+    again = ("fetch", "--trust", str(desk.trust), "--socks", desk.socks.address)
+    done = desk.run(*again, "--level", "plain", "--json")
+    assert (done.code, done.json["reason"]) == (1, "no-url")
+    assert len(desk.socks.visits) == 1
+
+
+def test_wrong_usage_is_told_as_json_where_that_was_asked_for(desk: Desk) -> None:
+    for arguments in (("show",), ("consent", "explain"), ("preview",)):
+        done = desk.call(*arguments, "--json")
+        assert (done.code, done.json["ok"], done.json["reason"]) == (2, False, "usage")
+        assert "--product" in done.json["message"]
+
+
+def test_a_consent_that_nothing_serves_is_told_and_not_kept(desk: Desk) -> None:
+    done = desk.run("consent", "grant", "plain", "--stats", "--json")
+    assert (done.code, done.json["stats"]) == (0, False)
+    assert "[not-offered]" in done.err
+    assert done.json["purposes"].keys() == {"news", "metrics"}
+    assert done.json["purposes"]["metrics"] is None
+    said = desk.run("consent", "explain").out
+    assert f"News: yes, since {done.json['purposes']['news']}\n" in said
+    assert "Values in the request for news: no\n" in said
+    assert "Agreed to:" in desk.run("status").out

@@ -95,3 +95,17 @@ def test_output_that_goes_nowhere_ends_with_an_agreed_code(
     assert b"Exception ignored" not in done.stderr
     if code == 2:
         assert done.stdout == b"", "what is wrong is never said on stdout"
+
+
+@pytest.mark.parametrize("output", ["full", "closed"])
+def test_a_decision_that_is_kept_is_no_failure_where_it_cannot_be_shown(
+    tmp_path: Path, output: str
+) -> None:
+    where = f"--state {tmp_path}/s --product examplemail"
+    to = ">/dev/full" if output == "full" else "| (exec <&-; sleep 1)"
+    script = f"{BIN}/mars consent grant plain {where} {to}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert (b"The decision is stored; only this output" in done.stderr) is (output == "full")
+    shown = command("mars", "consent", "explain", "--state", tmp_path / "s", "--json")
+    assert json.loads(shown.stdout)["level"] == "plain"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import mars
 from mars import factory
 from mars.testing.publisher import Publisher
 from mars.testing.world import ONION
@@ -92,3 +93,10 @@ def test_the_privacy_page_is_what_the_code_says() -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_everything_public_is_named_where_applications_look() -> None:
+    page = (DOCS / "embedding.md").read_text("utf-8")
+    for name in set(mars.__all__) - {"__version__"}:
+        assert getattr(mars, name).__doc__, name
+        assert re.search(rf"\b{name}\b", page), name

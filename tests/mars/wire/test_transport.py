@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mars.cli.common import explained
+from mars.core.journal import EXCHANGE
 from mars.errors import TransportError
-from mars.reasons import EXCHANGE, explained
 from mars.wire import socks5
 from mars.wire.url import parse_url
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from mars import schedule
+from mars.core import schedule
 from mars.wire.times import DAY
 from mars_server.site.pages.address import parse
 from mars_server.tables.estimate import (

@@ -1,4 +1,4 @@
-"""One fetch by the way that the plan allows: a file, Tor, or the direct one.
+"""One fetch by the way that the request allows: a file, Tor, or the direct one.
 
 The way is chosen for each fetch: a tor that runs today may be gone in a week. A tor of our own
 is started for the fetch and ended after it, so that none idles for days.
@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 from mars import factory
 from mars.errors import TransportError
-from mars.plan import FILE
 from mars.ports import Fetcher, Request, Response, Tor, TorSettings
 
 if TYPE_CHECKING:
-    from mars.plan import Plan
+    from mars.core.channel import NextRequest
     from mars.wire.request import HTTPRequest
 
 NO_TOR = frozenset({"tor-unavailable", "tor-missing"})
@@ -57,18 +56,18 @@ def _through(tor: Tor, request: Request) -> Response:
         tor.close()
 
 
-def opener(settings: TorSettings) -> Callable[[Plan], Fetcher]:
+def opener(settings: TorSettings) -> Callable[[NextRequest], Fetcher]:
     """For ``Ports.fetcher``: files without a network, all else through Tor.
 
     A SocksPort that was given is used without looking for another, and without a login of its own
     before the fetch, where nothing may go directly.
     """
 
-    def open_way(plan: Plan) -> Fetcher:
-        if plan.url.startswith(FILE):
+    def open_way(ready: NextRequest) -> Fetcher:
+        if ready.is_file:
             return factory.file_fetcher()
-        if settings.socks and plan.direct is None:
+        if settings.socks and ready.direct is None:
             return factory.fetcher(settings.socks)
-        return Routed(settings, plan.direct)
+        return Routed(settings, ready.direct)
 
     return open_way

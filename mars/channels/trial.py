@@ -16,7 +16,7 @@ from mars.ports import OpenPGPVerdict
 
 if TYPE_CHECKING:
     from mars.ports import OpenPGP, Platform
-    from mars.state import State
+    from mars.trust import TrustState
     from mars.wire.envelope import Envelope
     from mars.wire.keys import TrustRoot
     from mars.wire.motd import Motd
@@ -52,7 +52,10 @@ VERDICT = OpenPGPVerdict(None, "59F07EDEB7F7C89772C626E33DD75582B5344366", 1_577
 
 
 def require_judge(
-    root: Callable[[], TrustRoot], state: State, openpgp: Callable[[], OpenPGP], host: Platform
+    root: Callable[[], TrustRoot],
+    state: Callable[[], TrustState],
+    openpgp: Callable[[], OpenPGP],
+    host: Platform,
 ) -> None:
     """Reads what is pinned, judges a document of the trial's own, once right and once with a wrong
     bit, reads it, and has gpg do as much where its verdict will be needed.
@@ -65,7 +68,7 @@ def require_judge(
     except Exception as error:
         raise cannot_judge(error) from error
     try:
-        _require_openpgp(root(), state, openpgp())
+        _require_openpgp(root(), state(), openpgp())
     except MarsError:
         raise
     except Exception as error:
@@ -73,12 +76,12 @@ def require_judge(
 
 
 def _judge(host: Platform) -> None:
-    from mars import reading
-    from mars.plan import App
+    from mars.channels.news import Reading
+    from mars.core.state import App
 
     right, root = _document()
     motd = _verdict(right, root)
-    if not reading.read(motd, App("trial", "1.0", ""), host, _NOW, None).messages:
+    if not Reading.of(motd, App("trial", "1.0", ""), host, _NOW, None).messages:
         raise ArithmeticError
     (signed,) = right.signatures
     forged = replace(signed, sig=signed.sig[:-1] + bytes([signed.sig[-1] ^ 1]))
@@ -113,15 +116,14 @@ def _document() -> tuple[Envelope, TrustRoot]:
     return Envelope(MOTD_TYPE, payload, (signature,)), TrustRoot("trial", "trial", 1, keys, 0)
 
 
-def _require_openpgp(root: TrustRoot, state: State, openpgp: OpenPGP) -> None:
+def _require_openpgp(root: TrustRoot, state: TrustState, openpgp: OpenPGP) -> None:
     """As the rules would require it, had the answer a signature that gpg must be asked about."""
-    from mars.remembered import trust_state
     from mars.trust import UnansweredError
     from mars.trust.chain import current_keys
     from mars.trust.signatures import Verdicts, require_openpgp
     from mars.wire.envelope import MOTD_TYPE, Envelope, Signature
 
-    current = current_keys(root, trust_state(state))
+    current = current_keys(root, state)
     answer = Envelope(MOTD_TYPE, b"", (Signature("", _NO_SIGNATURE),))
 
     def require(verdicts: Verdicts) -> None:

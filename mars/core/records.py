@@ -7,17 +7,17 @@ run. What can be read and not understood begins anew, is told (``damage``), and 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from mars import journal
-from mars import state as states
 from mars.consent import Decision
+from mars.core import journal
+from mars.core import state as states
+from mars.core.channel import Channel, NextRequest
+from mars.core.state import App, State
 from mars.errors import StateError
-from mars.plan import App, Plan
 from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
-from mars.state import State
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Ports:
     host: Platform
     clock: Clock
     chance: Chance
-    fetcher: Callable[[Plan], Fetcher]
+    fetcher: Callable[[NextRequest], Fetcher]
     """Opens the way for one request; called for every fetch anew."""
     openpgp: Callable[[], OpenPGP]
 
@@ -48,10 +48,10 @@ class Ports:
 class Records:
     """Not thread-safe; the store's lock guards the files."""
 
-    def __init__(self, app: App, ports: Ports) -> None:
-        self._given = app
+    def __init__(self, app: App, ports: Ports, channels: Sequence[Channel]) -> None:
+        self.app = app
         self.ports = ports
-        self._pick: float | None = None
+        self.channels = tuple(channels)
         self._held: tuple[tuple[Callable[[State], State], Decision | None], ...] = ()
         """What the user chose and could not be stored yet, each with the decision it followed."""
         self.damage: StateError | None = None
@@ -65,30 +65,36 @@ class Records:
         return self._before(self._decoded(self.ports.store.read(STATE_FILE)))
 
     def _decoded(self, data: bytes | None) -> State | None:
-        if data is not None and states.is_damaged(data):
+        if data is not None and self._is_damaged(data):
             self.damage = _damaged(STATE_FILE, data)
         return states.decode(data)
 
+    def _is_damaged(self, data: bytes) -> bool:
+        found = states.decode(data) or State()
+        return states.is_damaged(data) or any(one.is_damaged(found) for one in self.channels)
+
     def _before(self, stored: State | None) -> State:
-        state = stored or self._first()
+        state = stored or states.first(self.ports.clock.now())
         for change, over in self._held:
-            state = states.narrowed(state, change(state), over)
+            wanted = states.narrowed(state, change(state), over)
+            state = self._rested(state, wanted)
         return state
 
-    def _first(self) -> State:
-        if self._pick is None:  # one draw, so that a preview before the first write stays true
-            self._pick = self.ports.chance.uniform(0.0, 1.0)
-        return states.first(self.ports.clock.now(), self._pick)
+    def _rested(self, before: State, state: State) -> State:
+        """Without the times of channels that were not agreed to before, or are not any more: a
+        first time is drawn from the moment of consent."""
+        agreed = [set(one.decision.purposes) if one.decision else set() for one in (before, state)]
+        for channel in self.channels:
+            if channel.purposes[0].name not in set.intersection(*agreed):
+                state = channel.stopped(state)
+        return state
 
-    def update(self, change: Callable[[State], State]) -> None:
+    def update(self, change: Callable[[State], tuple[State, T]]) -> T:
         """Reads, changes and replaces the state under its lock; writes only what changed.
 
-        What the application says of itself is kept with it. Raises ``StateError``.
+        Gives back what ``change`` brings beside the state. What the application says of itself is
+        kept with it. Raises ``StateError``.
         """
-        self.transact(lambda state: (change(state), None))
-
-    def transact(self, change: Callable[[State], tuple[State, T]]) -> T:
-        """As ``update``, of a change that brings something beside the state: this is returned."""
         held = self._held
         with self.ports.store.lock(LOCK, LOCK_WAIT):
             _, result = self._replace(change)
@@ -103,7 +109,7 @@ class Records:
         changed, result = change(before)
         after = replace(changed, app=self._profile(before))
         if stored is None or after != stored:
-            if data and states.is_damaged(data):
+            if data and self._is_damaged(data):
                 self.ports.store.write(f"{STATE_FILE}{DAMAGED}", data)
             self.ports.store.write(STATE_FILE, states.encode(after))
         return after, result
@@ -111,20 +117,20 @@ class Records:
     def _profile(self, before: State) -> Mapping[str, Any]:
         """The application's own word stands against a command line's."""
         own = bool(before.app) and before.app.get("by_hand") is False
-        return before.app if self._given.by_hand and own else self._given.profile()
+        return before.app if self.app.by_hand and own else self.app.profile()
 
     def decide(self, change: Callable[[State], State]) -> None:
         """Keeps what the user chose, and reads it back. What it takes back holds at once here.
 
         Even where it cannot be stored (``StateError``): then until it can.
         """
-        change(self._first())  # what raises here is no decision, and nothing to hold to
+        change(states.first(self.ports.clock.now()))  # what raises here is no decision
         stored = None
         with contextlib.suppress(StateError):
             stored = states.decode(self.ports.store.read(STATE_FILE))
         self._held += ((change, stored.decision if stored else None),)
         with self.ports.store.lock(LOCK, LOCK_WAIT):
-            wanted, _ = self._replace(lambda state: (change(state), None))
+            wanted, _ = self._replace(lambda state: (self._rested(state, change(state)), None))
             found = states.decode(self.ports.store.read(STATE_FILE))
             if found is None or _chosen(found) != _chosen(wanted):
                 raise StateError(
@@ -133,6 +139,23 @@ class Records:
                     "name another folder.",
                 )
         self._held = ()
+
+    def set_installed(self, installed: int | None = None) -> None:
+        """Today, or the day of ``installed`` (Unix time). Raises ``StateError``."""
+        moment = self.ports.clock.now() if installed is None else installed
+        self.decide(lambda state: replace(state, installed=states.midnight(moment)))
+
+    def forget(self) -> None:
+        """Makes this a new installation, without consent. Raises ``StateError``."""
+        with self.ports.store.lock(LOCK, LOCK_WAIT):
+            self.ports.store.delete(STATE_FILE)
+            self.ports.store.delete(JOURNAL_FILE)
+
+    # --- the journal ------------------------------------------------------------------------
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Everything that was sent, oldest first. Raises ``StateError``."""
+        return journal.decode(self.ports.store.read(JOURNAL_FILE))
 
     def record(self, entry: Mapping[str, Any]) -> None:
         """Adds to the journal. Raises ``StateError``."""
@@ -156,9 +179,12 @@ class Records:
                 if data is not None:
                     store.write(JOURNAL_FILE, data)
 
-    def journal(self) -> list[dict[str, Any]]:
-        """Everything that was sent, oldest first. Raises ``StateError``."""
-        return journal.decode(self.ports.store.read(JOURNAL_FILE))
+    def delete_journal(self) -> None:
+        """Raises ``StateError``."""
+        with self.ports.store.lock(LOCK, LOCK_WAIT):
+            self.ports.store.delete(JOURNAL_FILE)
+
+    # --- what others do here ----------------------------------------------------------------
 
     def is_kept(self) -> bool:
         """Whether anything is kept of this installation, readable or not."""
@@ -177,22 +203,6 @@ class Records:
                 return False
         except StateError as error:
             return error.reason == "locked"
-
-    def delete_journal(self) -> None:
-        """Raises ``StateError``."""
-        with self.ports.store.lock(LOCK, LOCK_WAIT):
-            self.ports.store.delete(JOURNAL_FILE)
-
-    def forget(self) -> None:
-        """Makes this a new installation, without consent. Raises ``StateError``."""
-        with self.ports.store.lock(LOCK, LOCK_WAIT):
-            self.ports.store.delete(STATE_FILE)
-            self.ports.store.delete(JOURNAL_FILE)
-
-    def set_installed(self, installed: int | None = None) -> None:
-        """Today, or the day of ``installed`` (Unix time). Raises ``StateError``."""
-        moment = self.ports.clock.now() if installed is None else installed
-        self.decide(lambda state: replace(state, installed=states.midnight(moment)))
 
 
 def _chosen(state: State) -> tuple[Decision | None, str | None, int | None]:

@@ -14,7 +14,7 @@ import os
 import sys
 import traceback
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
@@ -126,6 +126,8 @@ def _run(command: click.Command, name: str, chosen: Mapping[str, bool]) -> int:
     except click.exceptions.Abort:
         return _say(f"{name}: interrupted")
     except click.ClickException as error:
+        if chosen.get("json"):
+            emit_json({"ok": False, "reason": "usage", "message": safe(error.format_message())})
         with contextlib.suppress(OSError):  # nobody reads stderr any more
             error.show()
         return error.exit_code
@@ -158,10 +160,27 @@ def _flush(stream: TextIO, name: str, code: int) -> int:
     try:
         stream.flush()
     except (OSError, ValueError) as error:
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        _silence(stream)
         return code or _lost(error, name)
     return code
+
+
+@contextlib.contextmanager
+def done(what: str) -> Iterator[None]:
+    """Around the output of something that is done and stays so, whether or not that can be told:
+    where it cannot, stderr has ``what`` and why, and the exit code is none of a failure."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        _silence(sys.stdout)
+        if not isinstance(error, BrokenPipeError):
+            _say(f"{what}; only this output cannot be written: {_told(error)[1]}")
+
+
+def _silence(stream: TextIO) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _lost(error: Exception, name: str) -> int:

@@ -1,0 +1,226 @@
+"""The news: what a person gets to read, and the client of an application that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mars import consent
+from mars.channels.memory import Memory
+from mars.channels.motd import Motd, source
+from mars.consent import Effective
+from mars.consent.api import since, switches
+from mars.core import schedule
+from mars.core.channel import Channel, NextRequest
+from mars.core.installation import Installation
+from mars.core.journal import Outcome
+from mars.core.records import Ports
+from mars.core.state import App, State
+from mars.errors import ConsentError, MarsError
+from mars.wire.times import LAST, format_time
+
+if TYPE_CHECKING:
+    from mars.ports import Platform
+    from mars.wire.motd import Motd as Document
+    from mars.wire.targeting import Shown
+
+
+class NewsClient(Installation):
+    """An installation with the MOTD for its first channel, and what is asked of that one."""
+
+    def __init__(
+        self, app: App, trust: bytes, ports: Ports, further: Iterable[Channel] = ()
+    ) -> None:
+        self.channel = Motd(trust, app.product)
+        super().__init__(app, ports, (self.channel, *further))
+
+    def plan(self, state: State, voice: Effective, url: str | None = None) -> NextRequest:
+        """The next request. Raises ``ConsentError``, ``ConfigError`` or ``TransportError``."""
+        return self.planned(self.channel, state, voice, url)
+
+    def fetch(self, **how: Any) -> Outcome:
+        """One fetch now; arguments and errors as of ``Installation.send``."""
+        return self.send(self.channel, **how)
+
+    def check(self) -> Outcome | None:
+        """The user's "check now": plain, once an hour; None where it may not be now.
+
+        Raises as ``fetch``.
+        """
+        if self.check_refusal(self.load()):
+            return None
+        now = self.ports.clock.now()
+        self.update(lambda state: (replace(Memory.of(state), checked=now).into(state), None))
+        return self.fetch(check=True)
+
+    def check_refusal(self, state: State) -> MarsError | None:
+        """Why no check may be asked for now: nothing may be sent, no server is known, or the last
+        one was within the hour (``too-early``). None where one may."""
+        try:
+            self.plan(state, self.voice(state, check=True))
+        except MarsError as error:
+            return error
+        checked = Memory.of(state).checked
+        if schedule.may_check(checked, self.ports.clock.now()):
+            return None
+        then = format_time(min((checked or 0) + schedule.CHECK_EVERY, LAST))
+        return ConsentError("too-early", f"A check was just made; wait with the next until {then}.")
+
+    def status(self) -> dict[str, Any]:
+        """What ``mars status --json`` prints. Times are ISO 8601, None where there is none.
+
+        ``check`` says why no check may be asked for, None where one may. Where the state cannot be
+        read it is that of nobody, with what is wrong as ``problem``; so is a journal that cannot be
+        read, since without one nothing is sent.
+        """
+        state, problem = State(), None
+        try:
+            state = self.load()
+            self.journal()
+        except MarsError as error:
+            problem = error
+        problem, refusal = problem or self.damage, self.check_refusal(state)
+        try:
+            reading = self.reading(state)
+        except MarsError:  # what it lacks is told when it is next needed
+            reading = None
+        voice, decision, known = self.voice(state), state.decision, Memory.of(state)
+        server, last, due = source(self.view(state, voice)), known.last, known.schedule
+        waits = due is not None and server and voice.level != consent.OFF
+        return {
+            "product": state.app.get("product"),
+            "version": state.app.get("version"),
+            "level": voice.level,
+            "decided_by": voice.by.name,
+            "decided": None if decision is None else _time(decision.decided),
+            "variables": sorted(voice.variables),
+            **switches(lambda purpose: purpose.name in voice.purposes),
+            "direct": voice.direct,
+            "country": state.country,
+            "purposes": since(self.offered, voice, decision),
+            "to_ask": list(consent.new_variables(decision)),
+            "next": _time(due.due) if due and waits else None,
+            "overdue_wait": due.wait if due else None,
+            "failures": due.failures if due else 0,
+            "last": last and {"time": _time(last.get("time")), "reason": last.get("reason")},
+            "server": server or None,
+            "serial": reading.serial if reading else None,
+            "issued": _time(reading.issued) if reading else None,
+            "expires": _time(reading.expires) if reading else None,
+            "stale_since": _time(reading.stale_since) if reading else None,
+            "update": reading.update if reading else "unknown",
+            "newest_version": reading.newest_version if reading else "",
+            "installed": _time(state.installed),
+            "check": refusal and refusal.plain(),
+            "problem": problem and problem.plain(),
+        }
+
+    def reading(self, state: State) -> Reading | None:
+        """The last accepted document as this installation may see it; None if there is none."""
+        known = Memory.of(state)
+        motd = known.motd()
+        if motd is None:
+            return None
+        now = self.ports.clock.now()
+        stale = known.trust_state().stale_since(max(now, self.app.built))
+        return Reading.of(motd, self.app, self.ports.host, now, stale)
+
+    def claim(self) -> tuple[Shown, ...]:
+        """Messages that nobody was shown yet; they are remembered as shown by this call.
+
+        Of several processes only one gets a message. Raises ``StateError``.
+        """
+
+        def change(state: State) -> tuple[State, tuple[Shown, ...]]:
+            reading, known = self.reading(state), Memory.of(state)
+            found = unseen(reading.messages, known.seen) if reading else ()
+            return known.saw(_revisions(found)).into(state) if found else state, found
+
+        return self.update(change)
+
+    def give_back(self, messages: Iterable[Shown]) -> None:
+        """Forgets that these were shown: nobody was, after all. Raises ``StateError``."""
+        ids = {message.id for message in messages}
+
+        def change(state: State) -> tuple[State, None]:
+            known = Memory.of(state)
+            seen = {name: revision for name, revision in known.seen.items() if name not in ids}
+            return replace(known, seen=seen).into(state), None
+
+        if ids:
+            self.update(change)
+
+    def mark_seen(self, messages: Iterable[Shown]) -> None:
+        """Remembers that these were shown. Raises ``StateError``."""
+        shown = _revisions(messages)
+        if shown:
+            self.update(lambda state: (Memory.of(state).saw(shown).into(state), None))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Plain text, ready to be shown; nothing in it may be interpreted as anything but text."""
+
+    serial: int
+    issued: int
+    expires: int
+    stale_since: int | None
+    """When the document expired; then there is nothing to show but this."""
+    news: str
+    newest_version: str
+    update: str
+    """``up-to-date``, ``update``, ``security-update`` or ``unknown``."""
+    messages: tuple[Shown, ...]
+
+    @classmethod
+    def of(
+        cls, motd: Document, app: App, host: Platform, now: int, stale_since: int | None
+    ) -> Reading:
+        """``motd`` as an installation may see it; the texts of an expired one are withheld."""
+        from mars.wire.product import is_release
+        from mars.wire.targeting import clean, select, update_status
+        from mars.wire.variables import system_value
+
+        locale = app.locale or host.locale
+        about = (app.version, system_value(host.system), [locale] if locale else [], now)
+        fresh = stale_since is None
+        return cls(
+            serial=motd.serial,
+            issued=motd.issued,
+            expires=motd.expires,
+            stale_since=stale_since,
+            news=clean(motd.news, newlines=True) if fresh else "",
+            newest_version=motd.newest_version if fresh and is_release(motd.newest_version) else "",
+            update=update_status(motd, *about) if fresh else "unknown",
+            messages=tuple(select(motd, *about)) if fresh else (),
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        stale = self.stale_since
+        return {
+            "serial": self.serial,
+            "issued": format_time(self.issued),
+            "expires": format_time(self.expires),
+            "stale_since": None if stale is None else format_time(stale),
+            "news": self.news,
+            "newest_version": self.newest_version,
+            "update": self.update,
+            "messages": [asdict(message) for message in self.messages],
+        }
+
+
+def unseen(messages: tuple[Shown, ...], seen: Mapping[str, int]) -> tuple[Shown, ...]:
+    """Those that were not shown in this revision or a later one."""
+    return tuple(item for item in messages if item.revision > seen.get(item.id, -1))
+
+
+def _time(seconds: object) -> str | None:
+    if type(seconds) is not int or not 0 <= seconds <= LAST:
+        return None
+    return format_time(seconds)
+
+
+def _revisions(messages: Iterable[Shown]) -> dict[str, int]:
+    return {message.id: message.revision for message in messages}

@@ -1,0 +1,347 @@
+"""What may be sent: a yes to each purpose, and of all layers the least holds. Pure.
+
+Undecided means off, and ``off`` is off for every purpose. Only the user's dated decision can
+raise; everything else can only lower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from mars.errors import ConfigError, ConsentError
+from mars.wire.variables import BASIC, NAMES, country_value
+
+OFF, PLAIN, TRACKED = LEVELS = ("off", "plain", "tracked")
+"""From least to most."""
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """One thing that a user agrees to or not."""
+
+    name: str
+    label: str
+    """For a person."""
+    least: str = TRACKED
+    """The level that a ceiling must leave for it."""
+    telling: bool = True
+    """Whether what goes says anything of the user: then nothing goes before the date of the yes."""
+
+
+NEWS = Purpose("news", "News", PLAIN, telling=False)
+METRICS = Purpose("metrics", "Values in the request for news")
+SWITCHES = {
+    "stats": Purpose("statistics", "Statistics"),
+    "errors": Purpose("reports", "Error reports"),
+}
+"""Purposes that have a switch of their own in commands, policy file and JSON, offered or not."""
+
+_BY_LEVEL = (NEWS.name, METRICS.name)
+"""``plain`` is a yes to the first, ``tracked`` to both."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the user decided, when, and which variables existed when they were asked."""
+
+    decided: int
+    """Unix time."""
+    purposes: Mapping[str, int] = field(default_factory=dict)
+    """What they said yes to, each since when (Unix time); nothing from before it is ever sent."""
+    variables: tuple[str, ...] = BASIC
+    asked: tuple[str, ...] = NAMES
+    direct: bool = False
+    """Whether the plain document may come by direct HTTPS where there is no Tor."""
+
+    @classmethod
+    def of(
+        cls, level: str, decided: int, further: Mapping[str, int] | None = None, **more: Any
+    ) -> Self:
+        """A yes to what ``level`` means and to ``further`` purposes; of ``off``, to nothing."""
+        agreed = dict.fromkeys(_BY_LEVEL[: LEVELS.index(level)], decided)
+        others = {name: at for name, at in (further or {}).items() if name not in _BY_LEVEL}
+        return cls(decided, {**agreed, **others} if agreed else {}, **more)
+
+    @property
+    def level(self) -> str:
+        """``off``, ``plain`` or ``tracked``."""
+        return LEVELS[sum(name in self.purposes for name in _BY_LEVEL)]
+
+    @property
+    def stats(self) -> bool:
+        return SWITCHES["stats"].name in self.purposes
+
+    @property
+    def errors(self) -> bool:
+        return SWITCHES["errors"].name in self.purposes
+
+
+USERS = ("user", "command line")
+"""Names of the layers that can raise."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One voice in the decision. None means that it does not limit."""
+
+    name: str
+    level: str
+    says: str
+    variables: frozenset[str] | None = None
+    agreed: frozenset[str] | None = None
+    """The purposes that it says yes to, where that is not what its level leaves."""
+    refused: frozenset[str] = frozenset()
+    """Purposes that it says no to whatever its level."""
+    direct: bool = True
+
+    def allows(self, purpose: Purpose) -> bool:
+        if self.level == OFF or purpose.name in self.refused:
+            return False
+        if self.agreed is not None:
+            return purpose.name in self.agreed
+        return LEVELS.index(purpose.least) <= LEVELS.index(self.level)
+
+
+@dataclass(frozen=True)
+class Effective:
+    """What may be sent now, and the layer that decided the level."""
+
+    level: str
+    purposes: frozenset[str]
+    variables: frozenset[str]
+    direct: bool
+    by: Layer
+    layers: tuple[Layer, ...]
+
+
+def effective(layers: Iterable[Layer], offered: Iterable[Purpose] = (NEWS, METRICS)) -> Effective:
+    """The minimum, for each purpose that is ``offered``.
+
+    Where the user alone would have led to the same level, the user decided.
+    """
+    heard = tuple(layers)
+    lowest = min(heard, key=lambda layer: (LEVELS.index(layer.level), layer.name not in USERS))
+    variables = frozenset(NAMES)
+    for layer in heard:
+        if layer.variables is not None:
+            variables &= layer.variables
+    return Effective(
+        level=lowest.level,
+        purposes=frozenset(one.name for one in offered if all(of.allows(one) for of in heard)),
+        variables=variables if lowest.level == TRACKED else frozenset(),
+        direct=all(layer.direct for layer in heard),
+        by=lowest,
+        layers=heard,
+    )
+
+
+def user_layer(decision: Decision | None, now: int, offered: Iterable[Purpose]) -> Layer:
+    """The only layer that can say more than ``off`` of its own."""
+    if decision is None:
+        return Layer("user", OFF, "nobody has decided yet", frozenset(), direct=False)
+    since = decision.purposes
+    agreed = [one for one in offered if one.name in since]
+    timely = [one.name for one in agreed if not one.telling or since[one.name] <= now]
+    layer = Layer(
+        "user",
+        decision.level,
+        f"decided {decision.level}",
+        frozenset(decision.variables) & frozenset(decision.asked),
+        frozenset(timely),
+        direct=decision.direct,
+    )
+    if METRICS.name not in since or METRICS.name in timely:
+        return layer
+    says = "the clock stands before the date of the decision, so no metrics"
+    return replace(layer, level=PLAIN, says=says, variables=frozenset())
+
+
+def asked_layer(level: str, decision: Decision | None) -> Layer:
+    """An explicit ``--level``: consent for one fetch alone, with the switches as last decided."""
+    kept = BASIC if decision is None or decision.level != TRACKED else decision.variables
+    return Layer(
+        "command line",
+        level,
+        f"asked for {level} this once",
+        frozenset(kept),
+        frozenset(Decision.of(level, 0).purposes),
+        direct=decision is not None and decision.direct,
+    )
+
+
+def cap(name: str, level: str, says: str = "", variables: Iterable[str] | None = None) -> Layer:
+    """A layer that only lowers. A level that nobody knows means off."""
+    known = level in LEVELS
+    return Layer(
+        name,
+        level if known else OFF,
+        says or (f"at most {level}" if known else "a level nobody knows, which means off"),
+        None if variables is None else frozenset(variables),
+        direct=level in (PLAIN, TRACKED),
+    )
+
+
+def environment_layers(environ: Mapping[str, str], *, automatic: bool = True) -> list[Layer]:
+    """``MARS_LEVEL``, ``MARS_VARIABLES``; for automatic traffic ``DO_NOT_TRACK``, ``CI`` too."""
+    layers = []
+    if automatic:
+        layers += [
+            cap(name, OFF, f"{name} is set: no automatic traffic at all")
+            for name in ("DO_NOT_TRACK", "CI")
+            if is_set(environ.get(name, ""))
+        ]
+    level = environ.get("MARS_LEVEL", "")
+    names = environ.get("MARS_VARIABLES")
+    if level or names is not None:
+        listed = None if names is None else names.replace(",", " ").split()
+        layers.append(
+            cap("MARS_LEVEL" if level else "MARS_VARIABLES", level or TRACKED, variables=listed)
+        )
+    return layers
+
+
+def policy_layer(table: Mapping[str, object] | None) -> Layer:
+    """The system policy file's table; None is one that cannot be read, which means off.
+
+    ``level`` is a level; ``variables`` a list of names; ``stats``, ``errors`` and ``direct`` are
+    true or false. What is left out is not limited; what is not understood means off.
+    """
+    if table is None:
+        return cap("policy", OFF, "the policy file cannot be read, which means off")
+    level, names = table.get("level", TRACKED), table.get("variables")
+    flags = {name: table.get(name, True) for name in (*SWITCHES, "direct")}
+    if (
+        not set(table) <= {"level", "variables", *flags}
+        or level not in LEVELS
+        or not (names is None or isinstance(names, list))
+        or not all(isinstance(flag, bool) for flag in flags.values())
+    ):
+        return cap("policy", OFF, "the policy file says something unknown, which means off")
+    layer = cap("policy", str(level), variables=names if names is None else map(str, names))
+    refused = frozenset(one.name for switch, one in SWITCHES.items() if not flags[switch])
+    return replace(layer, refused=refused, direct=layer.direct and flags["direct"] is True)
+
+
+def is_set(value: str) -> bool:
+    """Whether a switch in the environment is on: not empty, ``0``, ``false`` or ``no``."""
+    return value.strip().lower() not in ("", "0", "false", "no")
+
+
+def new_variables(decision: Decision | None) -> tuple[str, ...]:
+    """What has been declared since the user was asked; they are off until the user is asked."""
+    if decision is None or decision.level == OFF:
+        return ()
+    return tuple(name for name in NAMES if name not in decision.asked)
+
+
+def refusal(voice: Effective) -> ConsentError:
+    """Why nothing was sent, with what to do about it."""
+    if voice.by.name == "user" and voice.by.level == OFF:
+        hint = "choose with `mars consent grant plain` or ask once with --level plain"
+    else:
+        hint = "see `mars consent explain`"
+    return ConsentError(
+        "no-consent", f"Nothing was sent ({voice.by.name}: {voice.by.says}); {hint}."
+    )
+
+
+# --- what the user decides ------------------------------------------------------------------
+
+
+def require_level(level: str) -> None:
+    """Raises ``ConfigError`` (``level-unknown``)."""
+    if level not in LEVELS:
+        raise ConfigError("level-unknown", "No such level; choose off, plain or tracked.")
+
+
+def decided(
+    old: Decision | None,
+    now: int,
+    offered: Iterable[Purpose],
+    level: str,
+    variables: Collection[str] | None = None,
+    stats: bool | None = None,
+    errors: bool | None = None,
+    direct: bool | None = None,
+    purposes: Collection[str] | None = None,
+) -> Decision:
+    """The decision of this moment after ``old``. What is None stays as it was.
+
+    A yes to a purpose that is not ``offered`` is none. Raises ``ConfigError`` (``level-unknown``).
+    """
+    require_level(level)
+    if not all(flag is None or isinstance(flag, bool) for flag in (stats, errors, direct)):
+        raise TypeError("stats, errors and direct are True, False or None")
+    before = old or Decision(now)
+    wanted = _wanted(stats, errors, purposes)
+    since = {name: at for name, at in before.purposes.items() if wanted.get(name, True)}
+    since |= {one.name: now for one in offered if wanted.get(one.name)}
+    chosen = _switches(BASIC if variables is None else variables)
+    return Decision.of(
+        level,
+        now,
+        since,
+        variables=tuple(name for name in NAMES if chosen.get(name)),
+        direct=before.direct if direct is None else direct,
+    )
+
+
+def _wanted(
+    stats: bool | None, errors: bool | None, purposes: Collection[str] | None
+) -> dict[str, bool]:
+    """By the purpose's name; what was not said is not in it."""
+    given = {"stats": stats, "errors": errors}
+    named = {SWITCHES[name].name: on for name, on in given.items() if on is not None}
+    return {**named, **_switches(purposes)}
+
+
+def _switches(names: Collection[str] | None) -> dict[str, bool]:
+    """Each name, and whether it is on.
+
+    Raises ``TypeError`` for a text, where others would be found by their letters.
+    """
+    if isinstance(names, str | bytes):
+        raise TypeError("variables and purposes are lists of names, not one text")
+    if isinstance(names, Mapping):
+        return {name: bool(on) for name, on in names.items()}
+    return dict.fromkeys(names or (), True)
+
+
+def require_declared(variables: Collection[str] | None) -> None:
+    unknown = [name for name, on in _switches(variables).items() if on and name not in NAMES]
+    if unknown:
+        raise ConfigError(
+            "undeclared", f"Not declared, so never sent: {', '.join(map(repr, unknown))}."
+        )
+
+
+def require_offered(
+    offered: Iterable[Purpose],
+    stats: bool | None = None,
+    errors: bool | None = None,
+    purposes: Collection[str] | None = None,
+) -> None:
+    """Raises ``ConfigError`` (``not-offered``) of a yes that ``granted`` did not keep."""
+    known = {one.name for one in offered}
+    missing = [
+        name for name, on in _wanted(stats, errors, purposes).items() if on and name not in known
+    ]
+    if missing:
+        raise ConfigError(
+            "not-offered",
+            f"Nothing here serves {', '.join(map(repr, missing))}, so no consent to it was kept; "
+            "ask again once something does.",
+        )
+
+
+def country_code(typed: str) -> str | None:
+    """``IS`` of `` is``; None of nothing. Raises ``ConsentError`` (``country-unknown``)."""
+    code = typed.strip().upper()
+    if code and not (typed.isascii() and country_value(code)):
+        raise ConsentError(
+            "country-unknown",
+            "No such country; write its code of ISO 3166-1, such as IS or DE, or leave it out.",
+        )
+    return code or None

@@ -1,0 +1,127 @@
+"""``mars.consent`` of an application: the user's dated decision, from a consent screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING, Any
+
+from mars import consent
+from mars.consent import Purpose, require_declared, require_offered
+from mars.wire.times import LAST, format_time
+
+if TYPE_CHECKING:
+    from mars.core.installation import Installation
+    from mars.core.thread import Problems
+
+
+class Consent:
+    """Reads and writes the decision. What fails is in ``status()``, as with ``Mars`` itself."""
+
+    def __init__(
+        self, installation: Installation, wake: Callable[[], None], problems: Problems
+    ) -> None:
+        self._installation = installation
+        self._attempt = problems.attempt
+        self._wake = wake
+
+    def grant(
+        self,
+        level: str,
+        variables: Collection[str] | None = None,
+        *,
+        stats: bool | None = None,
+        errors: bool | None = None,
+        direct: bool | None = None,
+        country: str | None = None,
+        purposes: Collection[str] | None = None,
+    ) -> bool:
+        """Records what the user just decided, with today's date. Whether it could be kept.
+
+        ``level`` is ``off``, ``plain`` or ``tracked``; ``variables`` those that may be sent, by
+        default ``v``, ``os`` and ``ia``; of a mapping of switches those that are on. Names that are
+        not declared are dropped. What is not given stays as it was decided before, at first off.
+        ``country`` is a code of ISO 3166-1 in any case, ``""`` forgets it; any other is refused
+        (``country-unknown``), and nothing kept. ``purposes`` are those beyond the level, of a
+        mapping too; a yes to one that nothing here serves is dropped (``not-offered``).
+        """
+        self._attempt("variables", lambda: require_declared(variables), None)
+
+        def decide() -> bool:
+            self._installation.choose(
+                level, variables, stats, errors, direct, purposes, country=country
+            )
+            self._wake()
+            return True
+
+        done = self._attempt("grant", decide, False)
+        if done:
+            offered = self._installation.offered
+            self._attempt(
+                "purposes", lambda: require_offered(offered, stats, errors, purposes), None
+            )
+        return done
+
+    def revoke(self) -> bool:
+        """Forgets the country and records that nothing is sent any more. Whether it was kept."""
+        return self.grant(consent.OFF, (), direct=False, country="")
+
+    @property
+    def level(self) -> str:
+        """What automatic traffic may say now: ``off``, ``plain`` or ``tracked``."""
+        return self._attempt("state", lambda: self._voice().level, consent.OFF)
+
+    @property
+    def decision(self) -> consent.Decision | None:
+        """What the user decided; None while nobody has decided, or where that cannot be read."""
+        return self._attempt("state", lambda: self._installation.load().decision, None)
+
+    @property
+    def country(self) -> str:
+        """The country that the user named, such as ``IS``; ``""`` where none is."""
+        return self._attempt("state", lambda: self._installation.load().country, None) or ""
+
+    @property
+    def to_ask(self) -> tuple[str, ...]:
+        """Variables declared since the user was asked; off until the user is asked again."""
+        return consent.new_variables(self.decision)
+
+    def explain(self) -> list[dict[str, Any]]:
+        """Every layer, what it allows, and which one decided."""
+        return self._attempt("state", lambda: explain(self._voice()), [])
+
+    def _voice(self) -> consent.Effective:
+        return self._installation.voice(self._installation.load())
+
+
+def switches(allowed: Callable[[Purpose], bool]) -> dict[str, bool]:
+    """``stats`` and ``errors``, the members that every JSON of ours has for them."""
+    return {name: allowed(purpose) for name, purpose in consent.SWITCHES.items()}
+
+
+def since(
+    offered: Iterable[Purpose], voice: consent.Effective, decision: consent.Decision | None
+) -> dict[str, str | None]:
+    """Each purpose, and since when (ISO 8601) something may be sent for it; None where not."""
+    agreed = decision.purposes if decision else {}
+    return {
+        one.name: format_time(min(agreed.get(one.name, 0), LAST))
+        if one.name in voice.purposes
+        else None
+        for one in offered
+    }
+
+
+def explain(voice: consent.Effective) -> list[dict[str, Any]]:
+    """Every layer for a person or a program, in the order in which they were heard."""
+    return [
+        {
+            "layer": layer.name,
+            "level": layer.level,
+            "says": layer.says,
+            "variables": None if layer.variables is None else sorted(layer.variables),
+            **switches(layer.allows),
+            "direct": layer.direct,
+            "decided": layer is voice.by,
+        }
+        for layer in voice.layers
+    ]

@@ -1,0 +1,1 @@
+"""One installation, for any channel: consent, state, one exchange, journal, schedule, thread."""

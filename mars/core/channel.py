@@ -1,0 +1,126 @@
+"""What a channel is to the core, which knows none: the one page that a new channel is written to.
+
+A channel decides from a ``View``, asks for one ``NextRequest`` at a time, and keeps what it must
+remember in members of the state that are its own. The core asks for consent, again at the last
+moment, keeps the next time before each attempt, sends, and writes the journal.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from mars.consent import Effective, Purpose
+from mars.core.state import App, State
+from mars.errors import MarsError
+from mars.ports import Chance, OpenPGP, Platform
+from mars.wire.request import HTTPRequest
+
+FILE = "file:"
+
+
+@dataclass(frozen=True)
+class View:
+    """One installation at one moment: all that a channel decides from."""
+
+    app: App
+    state: State
+    host: Platform
+    now: int
+    voice: Effective
+
+
+@dataclass(frozen=True)
+class NextRequest:
+    """The next request of a channel, as it is shown, agreed to, sent and recorded."""
+
+    level: str
+    request: HTTPRequest
+    """Through Tor. Of a ``file:`` URL it has no bytes."""
+    direct: HTTPRequest | None
+    """What goes in its place, without Tor and without data, where no Tor is; only where the user
+    allowed it and the address may be asked for so."""
+    values: Mapping[str, str]
+    """What it says of the user; each must be one that would be said at the last moment, too."""
+    voice: Effective
+
+    @property
+    def url(self) -> str:
+        """With its query, if any."""
+        return self.request.url
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it needs no network."""
+        return self.url.startswith(FILE)
+
+    @property
+    def bytes(self) -> builtins.bytes:
+        """The request through Tor; empty for a ``file:`` URL."""
+        return self.request.golden
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How one exchange ended, for the channel to learn from."""
+
+    taken: Any = None
+    """What the channel's ``take`` gave back."""
+    error: MarsError | None = None
+    """What ended it instead, if anything did."""
+    said: Mapping[str, Any] = field(default_factory=dict)
+    """Further members of its entry in the journal."""
+
+
+class Channel(Protocol):
+    """One kind of request. Pure but for what it is handed; its ``State`` is the one on disk."""
+
+    name: str
+    """In the journal."""
+    purposes: tuple[Purpose, ...]
+    """What it serves. Without a yes to the first nothing of this channel goes."""
+
+    def stopped(self, state: State) -> State:
+        """Without any time to come: the user said no, or yes for the first time."""
+        ...
+
+    def look(self, view: View, ran: int | None, chance: Chance) -> tuple[State, int]:
+        """Seconds until it wants to look again; 0 where its request is due now.
+
+        ``ran`` is the running time since the last look (seconds), None at a session's first.
+        """
+        ...
+
+    def attempt(self, view: View, chance: Chance) -> State:
+        """What is stored before its request is tried: the time of the next one, whatever comes."""
+        ...
+
+    def rested(self, state: State, ran: int | None) -> State:
+        """At the end of a session."""
+        ...
+
+    def plan(self, view: View, url: str | None = None) -> NextRequest:
+        """The next request. ``url`` is an address given for this once.
+
+        Raises ``ConsentError``, ``ConfigError`` or ``TransportError``.
+        """
+        ...
+
+    def require_judge(self, view: View, openpgp: Callable[[], OpenPGP]) -> None:
+        """Raises ``MarsError`` where no answer could be judged here: then nothing is asked."""
+        ...
+
+    def take(self, body: builtins.bytes, view: View, openpgp: Callable[[], OpenPGP]) -> Ending:
+        """What an answer means. Raises ``MarsError`` for one that is refused."""
+        ...
+
+    def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> State:
+        """What is remembered of an exchange that ended now; only a ``scheduled`` one moves the
+        times."""
+        ...
+
+    def is_damaged(self, state: State) -> bool:
+        """Whether a member of its own says something that it does not understand."""
+        ...

@@ -1,0 +1,256 @@
+"""One installation without a thread: consent, one look at the schedule, one exchange, the journal.
+
+It knows no channel: which requests there are, when they are due and what an answer means is theirs
+(``mars.core.channel``). Errors of the outside world end in an ``Outcome``, never in the host
+application.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mars import consent
+from mars.consent import Effective, Purpose, country_code, decided
+from mars.core import journal
+from mars.core.channel import Channel, Ending, NextRequest, View
+from mars.core.journal import Departure, Outcome
+from mars.core.records import Ports, Records
+from mars.core.schedule import LONGEST_SLEEP
+from mars.core.state import App, State
+from mars.errors import ConsentError, MarsError, StateError, not_golden
+from mars.ports import Platform, Request
+from mars.wire.request import HTTPRequest
+
+
+class Installation(Records):
+    """The client of one product and channel. Not thread-safe; the store's lock guards the files."""
+
+    def __init__(self, app: App, ports: Ports, channels: Sequence[Channel]) -> None:
+        super().__init__(app, ports, channels)
+        self.halted: Callable[[], bool] = lambda: False
+        """Whether the application has stopped its client; then no request leaves any more."""
+        self.refused: MarsError | None = None
+        """Why the last fetch of this process brought nothing; None if it did."""
+
+    @property
+    def offered(self) -> tuple[Purpose, ...]:
+        """What a user can say yes to here: each can be previewed."""
+        return tuple(purpose for channel in self.channels for purpose in channel.purposes)
+
+    # --- what may be sent -------------------------------------------------------------------
+
+    def choose(self, *chosen: Any, **named: Any) -> None:
+        """Keeps what the user chose, as ``chosen`` has it; the first request of each channel is
+        planned from this moment on.
+
+        Raises ``StateError``, and as ``chosen`` for what cannot be chosen.
+        """
+        now = self.ports.clock.now()
+        self.decide(lambda state: self._granted(state, now, *chosen, **named))
+        self.damage = None
+        with contextlib.suppress(StateError):  # the decision stands; the next look plans it else
+            self.update(lambda state: (self._look(state, None)[0], None))
+
+    def chosen(self, state: State, *chosen: Any, **named: Any) -> State:
+        """``state`` as it would be if the user now chose so: the arguments of ``Consent.grant``.
+
+        Raises ``ConfigError`` (``level-unknown``) and ``ConsentError`` (``country-unknown``).
+        """
+        now = self.ports.clock.now()
+        return self._rested(state, self._granted(state, now, *chosen, **named))
+
+    def _granted(
+        self, state: State, now: int, *chosen: Any, country: str | None = None, **named: Any
+    ) -> State:
+        return replace(
+            state,
+            decision=decided(state.decision, now, self.offered, *chosen, **named),
+            country=state.country if country is None else country_code(country),
+        )
+
+    def voice(self, state: State, *, asked: str | None = None, check: bool = False) -> Effective:
+        """What may be sent now, and who decided. ``asked`` is an explicit level, ``check`` the
+        user's "check now"."""
+        host, now = self.ports.host, self.ports.clock.now()
+        layers = lowering(host, automatic=asked is None and not check)
+        layers.append(self.app.ceiling)
+        if asked is None:
+            layers.append(consent.user_layer(state.decision, now, self.offered))
+        else:
+            layers.append(consent.asked_layer(asked, state.decision))
+        if check:
+            layers.append(consent.cap("check now", consent.PLAIN, "a check sends no metrics"))
+        return consent.effective(layers, self.offered)
+
+    def view(self, state: State, voice: Effective | None = None) -> View:
+        """``state`` at this moment, as channels see it."""
+        voice = self.voice(state) if voice is None else voice
+        return View(self.app, state, self.ports.host, self.ports.clock.now(), voice)
+
+    def planned(
+        self, channel: Channel, state: State, voice: Effective, url: str | None = None
+    ) -> NextRequest:
+        """The next request of ``channel``, for a preview or to be sent.
+
+        Raises ``ConsentError``, ``ConfigError`` or ``TransportError``.
+        """
+        if channel.purposes[0].name not in voice.purposes:
+            raise consent.refusal(voice)
+        return channel.plan(self.view(state, voice), url)
+
+    # --- the schedule -----------------------------------------------------------------------
+
+    def step(self, ran: int | None) -> int:
+        """One look at the schedule, and the request if one is due. Returns seconds to sleep.
+
+        ``ran`` is the running time in seconds since the last look, None at a session's first.
+        The next time is on disk before anything is sent; where it cannot be stored, or the journal
+        not be read (``StateError``), nothing is.
+        """
+        self.journal()  # what cannot be recorded is not begun
+        due, sleep = self.update(lambda state: self._begun(*self._look(state, ran)))
+        if due is None:
+            return sleep
+        with contextlib.suppress(ConsentError):  # withdrawn since the look: nothing leaves
+            self.send(due, scheduled=True)
+        return 0
+
+    def _look(self, state: State, ran: int | None) -> tuple[State, list[Channel], int]:
+        """Whose request is due, and the seconds until the next look. Without consent none is, and
+        no time runs."""
+        due, sleep = [], LONGEST_SLEEP
+        for channel in self.channels:
+            view = self.view(state)
+            if channel.purposes[0].name in view.voice.purposes:
+                state, wait = channel.look(view, ran, self.ports.chance)
+                due += [] if wait else [channel]
+                sleep = min(sleep, wait)
+        return state, due, sleep
+
+    def _begun(
+        self, state: State, due: Sequence[Channel], sleep: int
+    ) -> tuple[State, tuple[Channel | None, int]]:
+        """Of all that are due one goes, the first; its next time is set. What it may not do, such
+        as to be the second of a day, is decided here and for all channels."""
+        if not due:
+            return state, (None, sleep)
+        return due[0].attempt(self.view(state), self.ports.chance), (due[0], 0)
+
+    def rest(self, ran: int | None) -> None:
+        """At the end of a session: keeps what is left of an overdue request's wait."""
+
+        def change(state: State) -> tuple[State, None]:
+            for channel in self.channels:
+                state = channel.rested(state, ran)
+            return state, None
+
+        self.update(change)
+
+    # --- one exchange -----------------------------------------------------------------------
+
+    def send(
+        self,
+        channel: Channel,
+        *,
+        asked: str | None = None,
+        check: bool = False,
+        url: str | None = None,
+        scheduled: bool = False,
+    ) -> Outcome:
+        """One request now, by explicit level, as the user's check, or as consent stands.
+
+        Only a ``scheduled`` one moves the schedule. Raises ``ConsentError`` before anything is
+        sent, and ``StateError`` where the outcome could not be kept; all else is in the
+        ``Outcome``.
+        """
+
+        def planned(state: State) -> NextRequest:
+            return self.planned(channel, state, self.voice(state, asked=asked, check=check), url)
+
+        def let_go(request: HTTPRequest, entry: Mapping[str, Any]) -> None:
+            self._require_consent(ready, state, planned)
+            if request not in (ready.request, ready.direct):
+                raise not_golden()
+            self.record(entry)  # what cannot be recorded is not sent
+
+        state = self.load()
+        ready = planned(state)
+        self.journal()
+        state = self.update(lambda now: (now, now))  # what cannot be kept is not asked for
+        departure = Departure(channel.name, ready, let_go, self.ports.clock.now)
+        ending = self._exchange(channel, ready, state, departure)
+        self._complete(departure.entry if departure.gone else None, departure.ended(ending))
+        chance = self.ports.chance
+        self.update(
+            lambda now: (channel.learn(self.view(now), ending, chance, scheduled=scheduled), None)
+        )
+        return departure.outcome(ending)
+
+    def _require_consent(
+        self, ready: NextRequest, before: State, planned: Callable[[State], NextRequest]
+    ) -> None:
+        """Asked again when all is connected: the way through Tor takes its time. Every value that
+        would go must be one that would be said now, too.
+
+        Raises ``ConsentError`` (``withdrawn``).
+        """
+        current = self.load()
+        decided = current.decision
+        revoked = (
+            decided != before.decision and decided is not None and decided.level == consent.OFF
+        )
+        with contextlib.suppress(ConsentError):
+            now = planned(current)
+            lowered = consent.LEVELS.index(now.level) < consent.LEVELS.index(ready.level)
+            direct = ready.direct is not None and not now.voice.direct
+            same = ready.values.items() <= now.values.items()
+            if same and not (self.halted() or revoked or lowered or direct):
+                return
+        raise ConsentError(
+            "withdrawn", "Consent was withdrawn, or the client stopped, before anything went."
+        )
+
+    def _exchange(
+        self, channel: Channel, ready: NextRequest, state: State, departure: Departure
+    ) -> Ending:
+        openpgp = self.ports.openpgp
+        try:
+            channel.require_judge(self.view(state, ready.voice), openpgp)
+            answer = self.ports.fetcher(ready).fetch(Request(ready.request, leaving=departure))
+            departure.status = answer.status
+            if not departure.gone:  # a file, or an application's own adapter that does not ask
+                departure(ready.request, answer.route)
+            ending = channel.take(answer.body, self.view(state, ready.voice), openpgp)
+        except Exception as raised:
+            ending = Ending(error=journal.told(raised))
+            if isinstance(raised, StateError) and not departure.gone:
+                self.refused = raised
+                raise  # nothing was sent, because it could not be recorded
+        self.refused = ending.error
+        return ending
+
+
+def lowering(host: Platform, *, automatic: bool) -> list[consent.Layer]:
+    """The administrator's layer and the environment's: they can only lower."""
+    policy = read_policy(host)
+    layers = consent.environment_layers(host.environ, automatic=automatic)
+    return layers if policy is None else [policy, *layers]
+
+
+def read_policy(host: Platform) -> consent.Layer | None:
+    """The administrator's layer; None where there is no such file.
+
+    Whose it is is not asked: it can only lower.
+    """
+    try:
+        data = host.policy()
+        if data is None:
+            return None
+        import tomllib  # late: hardly any machine has such a file
+
+        return consent.policy_layer(tomllib.loads(data.decode("utf-8-sig")))
+    except (OSError, ValueError):
+        return consent.policy_layer(None)

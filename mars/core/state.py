@@ -1,0 +1,251 @@
+"""The client's state: one small JSON file, read forgivingly and written whole. Pure.
+
+Whatever cannot be understood counts as never written: no consent, and nothing remembered. Each
+member stands alone, so that one bad member loses nothing else. What a channel remembers lies in
+members of its own, which are kept as they are where that channel is not at hand.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeVar
+
+from mars import consent
+from mars.consent import Decision
+from mars.wire.times import DAY
+
+VERSION = 1
+LIMIT = 256 * 1024
+"""Bytes. A state file beyond it is not ours."""
+FARTHEST_TIME = 2**53 - 1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class App:
+    """What the application says of itself. Everything else is the user's or the machine's."""
+
+    product: str
+    version: str
+    url: str
+    """Where the built-in server's document lies."""
+    languages: tuple[str, ...] = ("en",)
+    """Languages that the application ships."""
+    locale: str = ""
+    """The language it is shown in now, when the application knows better than the system."""
+    ceiling: consent.Layer = field(
+        default_factory=lambda: consent.cap("application", consent.TRACKED)
+    )
+    """The most that the application ever wants, whatever its user agrees to."""
+    built: int = 0
+    """A time known to have passed: of the build."""
+    by_hand: bool = False
+    """Described on a command line, which does not overrule what the application said of itself."""
+
+    def profile(self) -> dict[str, Any]:
+        """What is kept with the state, for ``mars preview`` and its like."""
+        return {
+            "product": self.product,
+            "version": self.version,
+            "url": self.url,
+            "languages": list(self.languages),
+            "locale": self.locale,
+            "built": self.built,
+            "ceiling": self.ceiling.level,
+            "by_hand": self.by_hand,
+        }
+
+    @classmethod
+    def of(cls, profile: Mapping[str, Any]) -> App:
+        """What ``profile`` made; anything that cannot be read is left at its default."""
+        languages, built = profile.get("languages"), profile.get("built")
+        return cls(
+            product=str(profile.get("product", "")),
+            version=str(profile.get("version", "")),
+            url=str(profile.get("url", "")),
+            languages=tuple(map(str, languages)) if isinstance(languages, list) else (),
+            locale=str(profile.get("locale", "")),
+            ceiling=consent.cap("application", str(profile.get("ceiling", consent.TRACKED))),
+            built=built if type(built) is int else 0,
+            by_hand=profile.get("by_hand", True) is True,
+        )
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that is remembered of one product and channel for one user."""
+
+    installed: int | None = None
+    """UTC midnight of the first run: no seconds, so that a leaked file is no fingerprint."""
+    decision: Decision | None = None
+    country: str | None = None
+    app: Mapping[str, Any] = field(default_factory=dict)
+    """The application as it last said who it is, so that ``mars preview`` needs no options."""
+    members: Mapping[str, Any] = field(default_factory=dict)
+    """The channels' own, by name, as plain JSON."""
+
+    def keeping(self, members: Mapping[str, Any]) -> State:
+        """With these members of a channel."""
+        return replace(self, members={**self.members, **members})
+
+
+def narrowed(state: State, wanted: State, over: Decision | None) -> State:
+    """``state`` with what the user chose and could not be stored yet; it only ever takes back.
+
+    ``wanted`` is ``state`` as chosen. A later decision, made elsewhere, stands before it; not so
+    ``over``, which the user had seen, whatever the clock said then.
+    """
+    old, veto = state.decision, wanted.decision
+    if old and veto and old != over and old.decided > veto.decided:
+        return state
+    country = state.country if state.country == wanted.country else None
+    state = replace(state, country=country, installed=wanted.installed)
+    if old is None or veto is None:
+        return state
+    decision = replace(
+        old,
+        decided=veto.decided,
+        purposes={name: veto.purposes[name] for name in old.purposes if name in veto.purposes},
+        variables=tuple(name for name in old.variables if name in veto.variables),
+        direct=old.direct and veto.direct,
+    )
+    return replace(state, decision=decision)
+
+
+def first(now: int) -> State:
+    """The state of a first run. Nothing is consented to."""
+    return State(installed=midnight(now))
+
+
+def midnight(now: int) -> int:
+    """The beginning of the UTC day of ``now``."""
+    return now - now % DAY
+
+
+def encode(state: State) -> bytes:
+    """One JSON document in UTF-8, keys in a fixed order."""
+    table: dict[str, Any] = {
+        "version": VERSION,
+        "installed": state.installed,
+        "decision": None if state.decision is None else _plain(state.decision),
+        "country": state.country,
+        **state.members,
+        "app": dict(state.app),
+    }
+    return (json.dumps(table, indent=1, ensure_ascii=True) + "\n").encode("ascii")
+
+
+def _plain(decision: Decision) -> dict[str, Any]:
+    """With level and switches for earlier releases, which know no purposes."""
+    says = {"level": decision.level, "stats": decision.stats, "errors": decision.errors}
+    return says | asdict(decision)
+
+
+def decode(data: bytes | None) -> State | None:
+    """None where ``data`` is not a state at all: that is a first run."""
+    table = _members(data)
+    if table is None:
+        return None
+    return State(
+        installed=read(_OWN["installed"], table.pop("installed", None)),
+        decision=read(_OWN["decision"], table.pop("decision", None)),
+        country=read(_OWN["country"], table.pop("country", None)),
+        app=read(_OWN["app"], table.pop("app", None)) or {},
+        members={name: value for name, value in table.items() if name != "version"},
+    )
+
+
+def is_damaged(data: bytes) -> bool:
+    """Whether ``data``, or a member of the core's, is something that ``decode`` does not
+    understand."""
+    table = _members(data)
+    return table is None or any(
+        table.get(name) and not read(reader, table[name]) for name, reader in _OWN.items()
+    )
+
+
+def _members(data: bytes | None) -> dict[str, Any] | None:
+    if data is None or len(data) > LIMIT:
+        return None
+    try:
+        table = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    return table if isinstance(table, dict) and table.get("version") == VERSION else None
+
+
+# --- readers of plain JSON: what is not as it should be raises, and ``read`` makes None of it ----
+
+
+def read(reader: Callable[[Any], T], value: object) -> T | None:
+    """None of what ``reader`` does not understand."""
+    try:
+        return reader(value)
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return None
+
+
+def of_type(kind: type[T]) -> Callable[[object], T]:
+    """A value of just this type, where a bool is no int."""
+
+    def reader(value: object) -> T:
+        if type(value) is not kind:
+            raise TypeError
+        return value
+
+    return reader
+
+
+def time(value: object) -> int:
+    """Unix time, or another count of seconds."""
+    if type(value) is not int or not 0 <= value <= FARTHEST_TIME:
+        raise ValueError
+    return value
+
+
+table: Callable[[object], dict[str, Any]] = of_type(dict)
+text = of_type(str)
+_flag = of_type(bool)
+
+
+def times(value: object) -> dict[str, int]:
+    """A count or a time for each name."""
+    return {text(name): time(number) for name, number in table(value).items()}
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(map(text, of_type(list)(value)))
+
+
+def _decision(value: Any) -> Decision:
+    """Unknown means no: a decision that is not complete is none.
+
+    Releases that knew no purposes wrote a level; switches of theirs were a yes to what could not
+    yet be shown, so to nothing.
+    """
+    said = table(value)
+    of_level = Decision.of(said["level"], time(said["decided"]))
+    since = times(said["purposes"]) if "purposes" in said else of_level.purposes
+    _flag(said["stats"]), _flag(said["errors"])
+    decision = Decision.of(
+        said["level"],
+        of_level.decided,
+        since,
+        variables=_names(said["variables"]),
+        asked=_names(said["asked"]),
+        direct=_flag(said["direct"]),
+    )
+    own = {name: at for name, at in since.items() if name in decision.purposes}
+    return replace(decision, purposes={**decision.purposes, **own})
+
+
+_OWN: dict[str, Callable[[Any], Any]] = {
+    "installed": time,
+    "decision": _decision,
+    "country": text,
+    "app": table,
+}
+"""The members of the core itself."""

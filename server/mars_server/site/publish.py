@@ -22,7 +22,7 @@ from mars_server.publication.folder import (
     write_files,
 )
 from mars_server.publication.store import Publications
-from mars_server.site.charts import published as drawn
+from mars_server.site.charts import reuse
 from mars_server.site.charts.drawer import draw_all
 from mars_server.site.charts.store import ChartStore
 from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
@@ -134,7 +134,7 @@ def publish(
 def _charts(out: Path, public: bytes | None, cache: Path | None) -> ChartStore:
     """Pictures come from the operator's cache, or from ``out`` where an index signed by his own key
     vouches for them: whoever can write to the web folder could have forged them."""
-    listed = None if public is None else index.vouched(out / DATA, public).get(drawn.FILE)
+    listed = None if public is None else index.vouched(out / DATA, public).get(reuse.FILE)
     return ChartStore(
         cache,
         site=out if listed else None,
@@ -205,7 +205,7 @@ def write_site(
         pages[path] = index.entry(content)
         changed += write_files(out, {path: content})
     hashes = {path: entry.sha256 for path, entry in pages.items()}
-    beside = {drawn.FILE: drawn.listing(site.charts(), hashes), **notes}
+    beside = {reuse.FILE: reuse.listing(site.charts(), hashes), **notes}
     pages |= {path: index.entry(content) for path, content in beside.items()}
     changed += write_files(out, beside)
     listing = index.index_bytes(product, files, pages, signed=seed is not None)

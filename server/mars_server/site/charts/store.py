@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from mars_server.site.charts import published
+from mars_server.site.charts import reuse
 from mars_server.site.charts.render import (
     VEGA_LITE,
     Chart,
@@ -105,7 +105,7 @@ class ChartStore:
             self._memory.popitem(last=False)
 
     def _published(self, name: str) -> Picture | None:
-        return None if self._site is None else published.find(self._site, name, self._vouched)
+        return None if self._site is None else reuse.find(self._site, name, self._vouched)
 
     def _load(self, name: str) -> Picture | None:
         if self._folder is None:

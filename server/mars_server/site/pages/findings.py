@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mars_server.site.charts.told import latest_shares, tells_shares, told
+from mars_server.site.charts.tellable import latest_shares, tells_shares, told
 from mars_server.site.pages.language import Language
 from mars_server.tables.downloads import percents
 from mars_server.tables.week import Row, Week

@@ -24,7 +24,7 @@ from babel.numbers import (
 
 from mars.wire.variables import VARIABLES
 from mars_server.common.calendar import monday, sunday
-from mars_server.site.charts.figures import Words
+from mars_server.site.charts.data import Words
 from mars_server.tables.estimate import Estimate, Interval
 from mars_server.tables.floor import HIDDEN, Percent, Published
 

@@ -12,8 +12,8 @@ from mars.wire.product import Product
 from mars.wire.query import encode
 from mars.wire.request import request_bytes
 from mars.wire.variables import VARIABLES, Variable
-from mars_server.site.charts.figures import is_empty
-from mars_server.site.charts.told import tells_shares
+from mars_server.site.charts.data import is_empty
+from mars_server.site.charts.tellable import tells_shares
 from mars_server.site.pages import address as place
 from mars_server.site.pages import findings, ranges
 from mars_server.site.pages.address import Address
@@ -21,7 +21,7 @@ from mars_server.site.pages.events import Note, events, steering_remark
 from mars_server.site.pages.language import LANGUAGES, N_, Language, language
 from mars_server.site.pages.ranges import Range
 from mars_server.site.pages.tables import cross_table, newest_release, ranking, share_table
-from mars_server.tables import downloads as figures
+from mars_server.tables import downloads
 from mars_server.tables.estimate import Z95_NOISE, significant
 from mars_server.tables.floor import joint_share
 from mars_server.tables.noise import CELLS_PER_HIT, HITS_PER_WEEK, deviation
@@ -124,7 +124,7 @@ class Pages:
                 ]
             case "method":
                 context |= {
-                    "columns": COLUMNS,
+                    "columns": downloads.COLUMNS,
                     "example": findings.latest(around.weeks),
                     "own_logs": around.own_logs,
                 }
@@ -253,14 +253,6 @@ def _environment(say: Language) -> Environment:
     return environment
 
 
-COLUMNS: Final = {
-    "hits": figures.HIT_COLUMNS,
-    ", ".join(TABLES): figures.TABLE_COLUMNS,
-    "v-os": figures.PAIR_COLUMNS,
-    "WEEK": figures.WEEK_COLUMNS,
-}
-
-
 @dataclass(frozen=True)
 class NoiseTold:
     """What the pages say of noise: its budgets, smallest first, and whether some weeks have none.
@@ -299,7 +291,7 @@ def _new_share(week: Week | None) -> Any:
     rows = week.tables["ia"]
     if not any(week.tells(row.count) for row in rows if row.value in NEW_AGES):
         return None
-    parts = [row.count for row in rows if row.value != figures.NOT_GIVEN]
+    parts = [row.count for row in rows if row.value != downloads.NOT_GIVEN]
     new = joint_share([row.count for row in rows if row.value in NEW_AGES], parts)
     return new if new.value is not None else None
 

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Final
 
 from mars.wire.product import Product
-from mars_server.site.charts.figures import installations_chart, shares_chart
+from mars_server.site.charts.data import installations_chart, shares_chart
 from mars_server.site.charts.render import Chart, Picture
 from mars_server.site.charts.store import ChartStore, key
 from mars_server.site.pages import address as place
@@ -22,7 +22,7 @@ from mars_server.site.pages.events import Note
 from mars_server.site.pages.language import LANGUAGES, language
 from mars_server.site.pages.ranges import Range
 from mars_server.site.pages.render import Pages, Surroundings
-from mars_server.tables import downloads as figures
+from mars_server.tables import downloads
 from mars_server.tables.signed_documents import Served
 from mars_server.tables.week import Week
 
@@ -187,11 +187,5 @@ def media_type(address: Address) -> str:
 
 def _figures(address: Address, span: Range) -> bytes:
     """Exactly the figures of the chart and table at the same address."""
-    csv = address.file.endswith(".csv")
-    match address.section:
-        case place.HITS:
-            return (figures.hits_csv if csv else figures.hits_json)(span.weeks)
-        case place.CROSS:
-            return (figures.pairs_csv if csv else figures.pairs_json)(span.weeks)
-        case table:
-            return (figures.table_csv if csv else figures.table_json)(table, span.weeks)
+    series = downloads.series_csv if address.file.endswith(".csv") else downloads.series_json
+    return series(address.section, span.weeks)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from mars.wire.product import is_release
 from mars.wire.variables import OTHER
-from mars_server.site.charts.figures import bands
-from mars_server.site.charts.told import tells_shares, told
+from mars_server.site.charts.data import bands
+from mars_server.site.charts.tellable import tells_shares, told
 from mars_server.site.pages.language import Language
 from mars_server.tables.downloads import NOT_GIVEN, percents
 from mars_server.tables.floor import STEP, Percent, Published

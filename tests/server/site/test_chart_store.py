@@ -7,10 +7,10 @@ import json
 import os
 from pathlib import Path
 
-from mars_server.site.charts.published import FILE, find
 from mars_server.site.charts.render import Chart, Picture
+from mars_server.site.charts.reuse import FILE, find
 from mars_server.site.charts.store import ChartStore, key
-from tests.server.pages.conftest import Published
+from tests.server.site.conftest import Published
 
 LIMIT = 3
 

@@ -22,8 +22,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from mars.errors import ConfigError, StateError, WireError
 from mars_server.site.bounded_queue import Answer, Lane
 from mars_server.site.charts.drawer import FEW, LOWEST, Drawer, draw_all
-from mars_server.site.charts.published import FILE
 from mars_server.site.charts.render import Chart, render
+from mars_server.site.charts.reuse import FILE
 from mars_server.site.dashboard import FREE_QUEUE, dashboard_routes
 from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
@@ -31,10 +31,10 @@ from mars_server.site.pages.language import LANGUAGES
 from mars_server.site.publish import publish
 from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.tables.compose import Rules
-from tests.server.pages.conftest import Published
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 from tests.server.serving.kit import served as serving
+from tests.server.site.conftest import Published
 
 CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mars_server.site.charts.figures import COLOURS, bands, installations_chart, shares_chart
-from mars_server.site.charts.published import FILE, find
+from mars_server.site.charts.data import COLOURS, bands, installations_chart, shares_chart
 from mars_server.site.charts.render import Chart, Picture, darken, full_spec, render
+from mars_server.site.charts.reuse import FILE, find
 from mars_server.site.charts.store import ChartStore, key
-from mars_server.site.charts.told import runs
+from mars_server.site.charts.tellable import runs
 from mars_server.site.pages.language import language
 from mars_server.tables.floor import floor
 from mars_server.tables.week import Row, Week
-from tests.server.pages.conftest import GAP, WEEKS, Published
+from tests.server.site.conftest import GAP, WEEKS, Published
 
 WORDS = language("en").words("os")
 
@@ -37,7 +37,7 @@ def test_a_chart_drawn_in_another_process_has_the_same_bytes(
     chart = shares_chart("os", weeks, WORDS)
     program = (
         "import sys, pathlib, hashlib\n"
-        "from mars_server.site.charts.figures import shares_chart\n"
+        "from mars_server.site.charts.data import shares_chart\n"
         "from mars_server.site.charts.render import render\n"
         "from mars_server.site.pages.language import language\n"
         "from mars_server.publication.folder import read_weeks\n"

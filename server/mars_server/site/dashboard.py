@@ -13,7 +13,6 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +31,7 @@ from mars_server.site.pages import ranges
 from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, decode_own_logs
 from mars_server.site.pages.language import LANGUAGES, SOURCE
+from mars_server.site.pages.render import Shown
 from mars_server.site.pages.site import MEDIA_TYPES, Site, media_type, nothing_here
 
 QUEUE: Final = 64
@@ -171,8 +171,7 @@ class Dashboard:
 
     def _load(self) -> None:
         weeks = read_weeks(self._folder / DATA)
-        make = partial(
-            Site,
+        shown = Shown(
             self._product,
             weeks,
             signed=is_signed(self._folder / DATA / INDEX),
@@ -181,7 +180,7 @@ class Dashboard:
             own_logs=self._own_logs(),
             served=True,
         )
-        self._sites = {lane: make(charts=charts) for lane, charts in self._charts.items()}
+        self._sites = {lane: Site(shown, charts) for lane, charts in self._charts.items()}
         self._named = frozenset({ranges.DEFAULT, *ranges.names(weeks)})
 
     def _notes(self) -> list[Note]:

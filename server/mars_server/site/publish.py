@@ -26,6 +26,7 @@ from mars_server.site.charts import reuse
 from mars_server.site.charts.drawer import draw_all
 from mars_server.site.charts.store import ChartStore
 from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
+from mars_server.site.pages.render import Shown
 from mars_server.site.pages.site import Site
 from mars_server.tables import signed_documents
 from mars_server.tables.compose import Rules
@@ -103,15 +104,9 @@ def publish(
         fresh = [week.week for week in weeks if week.week not in before]
         was_signed, notes_before = index.is_signed(data / index.INDEX), _notes_in(out)
         own_logs = closing.own_logs(store)
-        site = Site(
-            rules.product,
-            weeks,
-            signed=signing_key is not None,
-            notes=notes,
-            documents=given,
-            own_logs=own_logs,
-            charts=_charts(out, public, chart_cache),
-        )
+        signed = signing_key is not None
+        shown = Shown(rules.product, weeks, notes, given, signed, own_logs=own_logs)
+        site = Site(shown, _charts(out, public, chart_cache))
         figures = {
             **data_files(weeks),
             signed_documents.FILE: signed_documents.encode(rules.product, given),

@@ -16,7 +16,9 @@ from mars_server.common.jsontext import encode_json
 from mars_server.tables.floor import Percent, Published, shares
 from mars_server.tables.week import TABLES, Row, Week, encode
 
-SERIES: Final = "mars-series/2"
+FORMAT: Final = "mars-series/2"
+SERIES: Final = ("hits", *TABLES, "v-os")
+"""The tables with a file of all weeks."""
 NOT_GIVEN: Final = "none"
 """The row of hits that do not carry the variable; percentages leave it out."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -40,7 +42,7 @@ def data_files(weeks: Sequence[Week]) -> dict[str, bytes]:
     for week in weeks:
         files[f"{week.week}.json"] = encode(week)
         files[f"{week.week}.csv"] = _week_csv(week)
-    for name in ("hits", *TABLES, "v-os"):
+    for name in SERIES:
         files[f"{name}.json"] = series_json(name, weeks)
         files[f"{name}.csv"] = series_csv(name, weeks)
     return files
@@ -80,7 +82,7 @@ def series_json(name: str, weeks: Iterable[Week]) -> bytes:
     entries = [
         {"week": week.week, "hits": week.hits.value, **_members(name, week)} for week in weeks
     ]
-    return encode_json({"format": SERIES, "table": name, "weeks": entries})
+    return encode_json({"format": FORMAT, "table": name, "weeks": entries})
 
 
 def _members(name: str, week: Week) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from mars_server.publication.closing import close_weeks
 from mars_server.publication.folder import DATA, read_weeks
 from mars_server.publication.index import INDEX, entry, index_bytes
 from mars_server.site.charts.store import ChartStore
+from mars_server.site.pages.render import Shown
 from mars_server.site.pages.site import Site
 from mars_server.site.publish import Outcome
 from mars_server.storage import open_database
@@ -132,7 +133,7 @@ def published(
 
 def site(weeks: list[Week], product: Product = PRODUCT, **options: Any) -> Site:
     """The pages of ``weeks``. All tests of a process share their drawn charts."""
-    return Site(product, weeks, charts=CHARTS, **options)
+    return Site(Shown(product, weeks, **options), CHARTS)
 
 
 def chart_cache(factory: pytest.TempPathFactory) -> Path:

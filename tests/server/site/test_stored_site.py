@@ -21,6 +21,7 @@ from mars_server.publication.closing import close_weeks
 from mars_server.site.charts.render import Chart, Picture, full_spec
 from mars_server.site.charts.store import ChartStore
 from mars_server.site.pages.address import parse
+from mars_server.site.pages.render import Shown
 from mars_server.site.pages.site import Site
 from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.tables.compose import Rules
@@ -36,7 +37,7 @@ DIGESTS = Path(__file__).with_name("stored_site.sha256")
 def undrawn(chart: Chart) -> Picture:
     """What would be drawn, as text; a PNG's header with its size, and nothing else."""
     png = bytes(16) + (1200).to_bytes(4, "big") + (600).to_bytes(4, "big")
-    return Picture(json.dumps(full_spec(chart), sort_keys=True).encode(), png, png, 600, 300)
+    return Picture(json.dumps(full_spec(chart), sort_keys=True).encode(), png, png)
 
 
 def site(folder: Path, noise: Noise | None) -> dict[str, bytes]:
@@ -46,13 +47,8 @@ def site(folder: Path, noise: Noise | None) -> dict[str, bytes]:
         Stored(kit.database(folder, weeks)), Rules(kit.PRODUCT, noise), kit.LATER
     )
     document = describe(Publisher(seeds=[bytes(32)]).document(EXAMPLE_NOW), kit.PRODUCT)
-    pages = Site(
-        kit.PRODUCT,
-        published,
-        notes=NOTES,
-        documents=[document],
-        charts=ChartStore(renderer=undrawn),
-    )
+    shown = Shown(kit.PRODUCT, published, NOTES, [document])
+    pages = Site(shown, ChartStore(renderer=undrawn))
     figures = {f"data/{name}": content for name, content in data_files(published).items()}
     return {**figures, **dict(pages.export())}
 

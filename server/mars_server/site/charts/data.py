@@ -12,7 +12,7 @@ from typing import Final
 from mars.wire.variables import OTHER
 from mars_server.common.calendar import following, monday, span
 from mars_server.site.charts.render import Chart, Rows
-from mars_server.site.charts.tellable import given, runs, tells_shares, told
+from mars_server.site.charts.tellable import given, latest, runs, tells_shares, told
 from mars_server.tables.downloads import NOT_GIVEN
 from mars_server.tables.floor import Percent, joint_share
 from mars_server.tables.week import Week
@@ -105,7 +105,7 @@ def installations_chart(weeks: Sequence[Week], words: Words) -> Chart:
 
 def _new(table: str, weeks: Sequence[Week]) -> set[str]:
     """What is big in the latest week, however small it was before: a new version above all."""
-    last = next((week for week in reversed(weeks) if not week.hits.missing), None)
+    last = latest(weeks)
     rows = [] if last is None else told(table, last)
     whole = sum(row.count.least for row in rows)
     return {row.value for row in rows if row.count.least * SMALLEST_NEW >= whole > 0}

@@ -30,13 +30,17 @@ Rows = Sequence[Mapping[str, object]]
 
 @dataclass(frozen=True)
 class Picture:
-    """One chart, light and dark. Width and height are those of the PNG in CSS pixels."""
+    """One chart, light and dark."""
 
     svg: bytes
     png: bytes
     png_dark: bytes
-    width: int
-    height: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in CSS pixels, from the header of the PNG (PNG, section 11.2.2)."""
+        width, height = (int.from_bytes(self.png[at : at + 4], "big") for at in (16, 20))
+        return width // SCALE, height // SCALE
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,8 @@ def render(chart: Chart) -> Picture:
     import vl_convert
 
     svg: str = vl_convert.vegalite_to_svg(full_spec(chart), VEGA_LITE, allowed_base_urls=[])
-    light, width, height = _png(vl_convert.svg_to_png(svg, scale=SCALE))
-    dark, _, _ = _png(vl_convert.svg_to_png(darken(svg), scale=SCALE))
-    return Picture(svg.encode("utf-8"), light, dark, width // SCALE, height // SCALE)
+    light, dark = (_png(vl_convert.svg_to_png(each, scale=SCALE)) for each in (svg, darken(svg)))
+    return Picture(svg.encode("utf-8"), light, dark)
 
 
 def full_spec(chart: Chart) -> dict[str, Any]:
@@ -104,8 +107,8 @@ def dark_colours() -> Mapping[str, str]:
     return _json("dark")
 
 
-def _png(data: bytes) -> tuple[bytes, int, int]:
-    """``data`` with a small palette and without metadata; width and height in pixels."""
+def _png(data: bytes) -> bytes:
+    """``data`` with a small palette and without metadata."""
     from PIL import Image
 
     with Image.open(io.BytesIO(data)) as picture:
@@ -114,7 +117,7 @@ def _png(data: bytes) -> tuple[bytes, int, int]:
         )
     out = io.BytesIO()
     small.save(out, "PNG", optimize=True)
-    return out.getvalue(), small.width, small.height
+    return out.getvalue()
 
 
 @cache

@@ -6,15 +6,15 @@ import hashlib
 import json
 import os
 import re
-import tempfile
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Final
 
+from mars.errors import StateError
+from mars_server.publication.folder import write_files
 from mars_server.site.charts import reuse
 from mars_server.site.charts.render import (
     VEGA_LITE,
@@ -29,9 +29,8 @@ IN_MEMORY: Final = 64
 """Pictures; some 30 kB each. ``publish`` keeps all that it needs, ``serve`` so many."""
 ON_DISK: Final = 1000
 """Pictures; the least recently written go first."""
-_NEW: Final = ".new-"
 _OURS = re.compile(r"[0-9a-f]{32}|\.new-\w{8}", re.ASCII)
-"""What we put into the folder: pictures, by their ``key``, and what ``mkstemp`` calls its files."""
+"""What is ours in the folder: pictures, by their ``key``, and what a killed run left behind."""
 
 
 def key(chart: Chart) -> str:
@@ -72,7 +71,7 @@ class ChartStore:
         self._limit = limit
         self._render = renderer
         self._draw_all = draw_all or (lambda charts: (renderer(chart()) for chart in charts))
-        self._memory: OrderedDict[str, Picture] = OrderedDict()
+        self._memory: dict[str, Picture] = {}
 
     def picture(self, name: str, chart: Callable[[], Chart]) -> Picture:
         """The picture called ``name``, which is the ``key`` of what ``chart`` returns."""
@@ -102,33 +101,23 @@ class ChartStore:
     def _keep(self, name: str, picture: Picture) -> None:
         self._memory[name] = picture
         if len(self._memory) > self._in_memory:
-            self._memory.popitem(last=False)
+            del self._memory[next(iter(self._memory))]
 
     def _published(self, name: str) -> Picture | None:
         return None if self._site is None else reuse.find(self._site, name, self._vouched)
 
     def _load(self, name: str) -> Picture | None:
-        if self._folder is None:
-            return None
-        try:
-            data = (self._folder / name).read_bytes()
-        except OSError:
-            return None
-        return _unpack(data)
+        if self._folder is not None:
+            with suppress(OSError):
+                return _unpack((self._folder / name).read_bytes())
+        return None
 
     def _save(self, name: str, picture: Picture) -> None:
         """A cache that cannot be written (full disk, foreign folder) costs time, not the page."""
         if self._folder is None:
             return
-        with suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=_NEW)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(_pack(picture))
-                Path(temporary).replace(self._folder / name)
-            finally:
-                Path(temporary).unlink(missing_ok=True)
+        with suppress(OSError, StateError):
+            write_files(self._folder, {name: _pack(picture)})
             _trim(self._folder, self._limit)
 
 
@@ -142,14 +131,11 @@ def _trim(folder: Path, limit: int) -> None:
 
 
 def _pack(picture: Picture) -> bytes:
-    """One line of JSON with sizes, then the three files."""
+    """One line of JSON, then the three files."""
     parts = (picture.svg, picture.png, picture.png_dark)
-    head = {
-        "size": [picture.width, picture.height],
-        "parts": [len(part) for part in parts],
-        "sha256": hashlib.sha256(b"".join(parts)).hexdigest(),
-    }
-    return json.dumps(head).encode("ascii") + b"\n" + b"".join(parts)
+    body = b"".join(parts)
+    head = {"parts": [len(part) for part in parts], "sha256": hashlib.sha256(body).hexdigest()}
+    return json.dumps(head).encode("ascii") + b"\n" + body
 
 
 def _unpack(data: bytes) -> Picture | None:
@@ -157,13 +143,8 @@ def _unpack(data: bytes) -> Picture | None:
     line, _, body = data.partition(b"\n")
     try:
         head = json.loads(line)
-        first, second, third = head["parts"]
-        width, height = head["size"]
-        intact = hashlib.sha256(body).hexdigest() == head["sha256"]
+        svg, png, dark = accumulate(head["parts"])
+        intact = dark == len(body) and hashlib.sha256(body).hexdigest() == head["sha256"]
+        return Picture(body[:svg], body[svg:png], body[png:]) if intact else None
     except (ValueError, KeyError, TypeError):
         return None
-    if not intact or first + second + third != len(body):
-        return None
-    return Picture(
-        body[:first], body[first : first + second], body[first + second :], width, height
-    )

@@ -41,6 +41,11 @@ def _middle(count: Published) -> Fraction:
     return Fraction(count.least + count.most, 2)
 
 
+def latest(weeks: Sequence[Week]) -> Week | None:
+    """The newest week with data."""
+    return next((week for week in reversed(weeks) if not week.hits.missing), None)
+
+
 def latest_shares(table: str, weeks: Sequence[Week]) -> Week | None:
     """The newest week whose shares can be told."""
     return next((week for week in reversed(weeks) if tells_shares(table, week)), None)

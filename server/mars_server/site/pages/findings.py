@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mars_server.site.charts.tellable import latest_shares, tells_shares, told
+from mars_server.site.charts.tellable import latest, latest_shares, tells_shares, told
 from mars_server.site.pages.language import Language
 from mars_server.tables.downloads import percents
 from mars_server.tables.week import Row, Week
 
 NAMED = 4
 """Values that a sentence names at most."""
-
-
-def latest(weeks: Sequence[Week]) -> Week | None:
-    """The newest week with data."""
-    return next((week for week in reversed(weeks) if not week.hits.missing), None)
 
 
 def installations(weeks: Sequence[Week], say: Language) -> str:

@@ -6,25 +6,21 @@ weeks and nothing else, so no page, picture or download can show more than was p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from importlib.resources import files
 from typing import Final
 
-from mars.wire.product import Product
 from mars_server.site.charts.data import installations_chart, shares_chart
 from mars_server.site.charts.render import Chart, Picture
 from mars_server.site.charts.store import ChartStore, key
 from mars_server.site.pages import address as place
 from mars_server.site.pages import ranges
 from mars_server.site.pages.address import Address
-from mars_server.site.pages.events import Note
 from mars_server.site.pages.language import LANGUAGES, language
 from mars_server.site.pages.ranges import Range
-from mars_server.site.pages.render import Pages, Surroundings
+from mars_server.site.pages.render import Pages, Shown
 from mars_server.tables import downloads
-from mars_server.tables.signed_documents import Served
-from mars_server.tables.week import Week
 
 MEDIA_TYPES: Final = {
     "html": "text/html; charset=utf-8",
@@ -39,28 +35,13 @@ KEYS: Final = 4096
 
 
 class Site:
-    """All pages and files of one product. ``weeks`` oldest first; ``served`` adds what needs a
-    server: the form for a free choice of weeks."""
+    """All pages and files of what is ``shown``."""
 
-    def __init__(
-        self,
-        product: Product,
-        weeks: Sequence[Week],
-        *,
-        signed: bool = False,
-        notes: Sequence[Note] = (),
-        documents: Sequence[Served] = (),
-        own_logs: bool = True,
-        charts: ChartStore | None = None,
-        served: bool = False,
-    ) -> None:
-        self._weeks = tuple(weeks)
+    def __init__(self, shown: Shown, charts: ChartStore | None = None) -> None:
+        self._weeks = shown.weeks
         self._charts = charts or ChartStore()
         self._keys: dict[tuple[str, str, str], str] = {}
-        around = Surroundings(
-            product, self._weeks, tuple(notes), tuple(documents), signed, served, own_logs
-        )
-        self._pages = Pages(around, self.size)
+        self._pages = Pages(shown, self.size)
 
     def addresses(self) -> Iterator[Address]:
         """Every file of the static site."""
@@ -135,8 +116,7 @@ class Site:
 
     def size(self, address: Address, span: Range) -> tuple[int, int]:
         """Width and height of a chart in CSS pixels."""
-        picture = self._drawn(address, span)
-        return picture.width, picture.height
+        return self._drawn(address, span).size
 
     def _drawn(self, address: Address, span: Range) -> Picture:
         return self._charts.picture(self._key(address, span), lambda: self.chart(address, span))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mars.wire.product import is_release
 from mars.wire.variables import OTHER
 from mars_server.site.charts.data import bands
-from mars_server.site.charts.tellable import tells_shares, told
+from mars_server.site.charts.tellable import latest, tells_shares, told
 from mars_server.site.pages.language import Language
 from mars_server.tables.downloads import NOT_GIVEN, percents
 from mars_server.tables.floor import STEP, Percent, Published
@@ -61,7 +61,7 @@ class Ranking:
 
 def ranking(table: str, span: Sequence[Week], say: Language) -> Ranking | None:
     """Of the latest week with data; None where it has no value to tell."""
-    week = next((week for week in reversed(span) if not week.hits.missing), None)
+    week = latest(span)
     if week is None or not told(table, week):
         return None
     colours = _colours(table, span)

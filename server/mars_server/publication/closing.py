@@ -11,10 +11,17 @@ from typing import Final
 from mars.errors import ConfigError, StateError
 from mars.wire.query import NONE
 from mars.wire.variables import OTHER
-from mars_server.common.calendar import FIRST_WEEK, following, monday, settled, span, week_of
+from mars_server.common.calendar import (
+    FIRST_WEEK,
+    following,
+    iso_week,
+    monday,
+    settled,
+    span,
+    week_of,
+)
 from mars_server.common.calendar import days as days_of
-from mars_server.publication.folder import read_week
-from mars_server.publication.store import Entry, Kept, Publications
+from mars_server.storage.publication import StoredPublications, StoredWeek, StoredWeeks
 from mars_server.tables import rare, signed_documents
 from mars_server.tables.compose import Exact, Rules, compose, step
 from mars_server.tables.fetch_intervals import periods_of
@@ -85,7 +92,9 @@ LEAST_A_DAY: Final = 10
 """Hits a day on average, from which on a day without any is no chance (e^-10, one in 22,000)."""
 
 
-def close_weeks(store: Publications, rules: Rules, now: int, *, chosen: bool = False) -> list[Week]:
+def close_weeks(
+    store: StoredPublications, rules: Rules, now: int, *, chosen: bool = False
+) -> list[Week]:
     """Publishes every week that is due at ``now`` and returns all published weeks, oldest first.
 
     One transaction, with counters kept out: reading the counts, composing, and closing the week
@@ -95,34 +104,14 @@ def close_weeks(store: Publications, rules: Rules, now: int, *, chosen: bool = F
     """
     with store.begin() as kept:
         kept.lock()
-        _check_owner(kept, rules)
+        check_owner(kept, rules)
         return _close(kept, rules, now, chosen=chosen)
 
 
-def check_owner(store: Publications, rules: Rules) -> None:
-    """Raises ``ConfigError`` (``other-product``) where the database belongs to another product."""
-    with store.begin() as kept:
-        _check_owner(kept, rules)
-
-
-def published(store: Publications) -> dict[str, bytes]:
-    """The bytes of every published week, by week."""
-    with store.begin() as kept:
-        return {entry.week: entry.document for entry in kept.kept()}
-
-
-def last_noise(store: Publications, found: Mapping[str, bytes]) -> float | None:
-    """Epsilon of the last week that is published, or ``found`` and to be taken over; None where
-    that week has no noise, or where there is none. Raises ``WireError`` for a changed file."""
-    weeks = {**found, **published(store)}
-    return read_week(max(weeks), weeks[max(weeks)]).noise if weeks else None
-
-
-def partial(store: Publications, weeks: Collection[str]) -> list[str]:
+def partial(kept: StoredWeeks, weeks: Collection[str]) -> list[str]:
     """Those of ``weeks`` that have days without a hit, though they have so many hits on the others
     that chance does not explain it: logs may be missing, or the server was away."""
-    with store.begin() as kept:
-        days = kept.hits_by_day()
+    days = kept.hits_by_day()
     found = []
     for week in weeks:
         hits = [days[day] for day in days_of(week) if day in days]
@@ -131,22 +120,8 @@ def partial(store: Publications, weeks: Collection[str]) -> list[str]:
     return found
 
 
-def own_logs(store: Publications) -> bool:
-    """Whether no log was ever published that is not our own server's. Remembered, since counted
-    logs are forgotten once they are published and gone."""
-    with store.begin() as kept:
-        return not kept.note_foreign()
-
-
-def documents(store: Publications, new: Served | None) -> list[Served]:
-    """All signed documents that were served, after ``new`` was added."""
-    with store.begin() as kept:
-        if new is not None:
-            kept.keep_served(new)
-        return kept.served()
-
-
-def _check_owner(kept: Kept, rules: Rules) -> None:
+def check_owner(kept: StoredWeeks, rules: Rules) -> None:
+    """Raises ``ConfigError`` (``other-product``) where the database belongs to another product."""
     product, channel = kept.owner()
     mine = (rules.product.product, rules.product.channel)
     if product is not None and (product, channel or mine[1]) != mine:
@@ -157,7 +132,7 @@ def _check_owner(kept: Kept, rules: Rules) -> None:
         )
 
 
-def _close(kept: Kept, rules: Rules, now: int, *, chosen: bool) -> list[Week]:
+def _close(kept: StoredWeeks, rules: Rules, now: int, *, chosen: bool) -> list[Week]:
     entries = kept.kept()
     published = {entry.week: decode(entry.document) for entry in entries}
     days = kept.hits_by_day()
@@ -184,44 +159,35 @@ def _close(kept: Kept, rules: Rules, now: int, *, chosen: bool) -> list[Week]:
         )
         late_seen = late_now
         published[week] = fresh
-        kept.keep(Entry(week, encode(fresh), late_seen), now)
+        kept.keep(StoredWeek(week, encode(fresh), late_seen), now)
     return [published[week] for week in sorted(published)]
 
 
-def waiting(store: Publications, now: int) -> list[str]:
+def waiting(kept: StoredWeeks, now: int) -> list[str]:
     """Weeks that are old enough at ``now`` but have not been counted to their end."""
-    with store.begin() as kept:
-        days = kept.hits_by_day()
-        last = _counted_until(kept, days)
-        return sorted(
-            week
-            for week in {_week(day) for day in days} - kept.closed()
-            if last < week <= settled(now)
-        )
+    days = kept.hits_by_day()
+    last = _counted_until(kept, days)
+    still_open = {iso_week(day) for day in days} - kept.closed()
+    return sorted(week for week in still_open if last < week <= settled(now))
 
 
-def left_out(store: Publications) -> set[str]:
+def left_out(kept: StoredWeeks) -> set[str]:
     """Weeks with hits that were closed without being published."""
-    with store.begin() as kept:
-        gone = kept.closed() - {entry.week for entry in kept.kept()}
-        return gone & {_week(day) for day in kept.hits_by_day()}
+    gone = kept.closed() - kept.published().keys()
+    return gone & {iso_week(day) for day in kept.hits_by_day()}
 
 
-def _open_weeks(kept: Kept, days: Mapping[str, int], rules: Rules) -> dict[str, bool]:
+def _open_weeks(kept: StoredWeeks, days: Mapping[str, int], rules: Rules) -> dict[str, bool]:
     """The weeks with hits that are not closed, and whether their total is ten or more."""
     closed = kept.closed()
     hits: dict[str, int] = {}
     for day, n in days.items():
-        if (week := _week(day)) not in closed:
+        if (week := iso_week(day)) not in closed:
             hits[week] = hits.get(week, 0) + n
     return {week: not rules.total(week, n).hidden for week, n in hits.items()}
 
 
-def _week(day: str) -> str:
-    return week_of(date.fromisoformat(day))
-
-
-def _counted_until(kept: Kept, days: Collection[str]) -> str:
+def _counted_until(kept: StoredWeeks, days: Collection[str]) -> str:
     """The latest week whose hits can all be counted: it was over when logs were last counted, or
     hits of a later day are counted. ``days`` are those with hits.
 

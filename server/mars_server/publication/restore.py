@@ -19,7 +19,7 @@ from mars.wire.times import DAY
 from mars_server.common.calendar import is_week
 from mars_server.publication import index
 from mars_server.publication.folder import DATA, read_week, week_files
-from mars_server.publication.store import Entry, Publications
+from mars_server.storage.publication import StoredPublications, StoredWeek
 from mars_server.tables import signed_documents
 from mars_server.tables.compose import Rules
 from mars_server.tables.estimate import STEER_HIGH, STEER_LOW, WEEK, Interval, significant
@@ -41,7 +41,7 @@ _COPY: Final = "restore it from a copy of the site"
 
 
 def adopt(
-    store: Publications, rules: Rules, data: Path, now: int, public: bytes | None = None
+    store: StoredPublications, rules: Rules, data: Path, now: int, public: bytes | None = None
 ) -> list[str]:
     """Takes over the weeks and documents in the folder ``data`` that the database does not know.
 
@@ -53,7 +53,7 @@ def adopt(
     weeks, table = week_files(data), _documents(data)
     with store.begin() as kept:
         kept.lock()
-        known = {entry.week for entry in kept.kept()}
+        known = kept.published().keys()
         seen = kept.late()
         new = {week: weeks[week] for week in sorted(set(weeks) - known)}
         documents = signed_documents.decode(table) if table else []
@@ -62,7 +62,7 @@ def adopt(
             _check_index(data, known, new, table, public)
         for week, document in new.items():
             _check_week(week, read_week(week, document), rules)
-            kept.keep(Entry(week, document, seen), now)
+            kept.keep(StoredWeek(week, document, seen), now)
         if table and told:
             _check_documents(table, told, rules)
         for each in told:

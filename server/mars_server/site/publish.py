@@ -18,16 +18,17 @@ from mars_server.publication.folder import (
     foreign,
     held,
     read_documents,
+    read_week,
     week_files,
     write_files,
 )
-from mars_server.publication.store import Publications
 from mars_server.site.charts import reuse
 from mars_server.site.charts.drawer import draw_all
 from mars_server.site.charts.store import ChartStore
 from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
 from mars_server.site.pages.render import Shown
 from mars_server.site.pages.site import Site
+from mars_server.storage.publication import StoredPublications
 from mars_server.tables import signed_documents
 from mars_server.tables.compose import Rules
 from mars_server.tables.downloads import data_files
@@ -63,7 +64,7 @@ class Outcome:
 
 
 def publish(
-    store: Publications,
+    store: StoredPublications,
     out: Path,
     rules: Rules,
     now: int,
@@ -88,22 +89,28 @@ def publish(
     document = None if motd is None else describe(motd, rules.product)
     public = None if signing_key is None else public_key(signing_key)
     data = out / DATA
-    closing.check_owner(store, rules)
+    with store.begin() as kept:
+        closing.check_owner(kept, rules)
     with held(out):
         if rules.noise is None and not without_noise:
             _check_noise(standing_noise(store, out, adopt=adopt))
         if adopt:
             restore.adopt(store, rules, data, now, public)
-        before, known = closing.published(store), closing.left_out(store)
-        closing.check_untouched(before, week_files(data))
-        told = closing.documents(store, None) + ([document] if document else [])
-        closing.check_documents(told, read_documents(data))
-        given = closing.documents(store, document)
+        with store.begin() as kept:
+            before, known = kept.published(), closing.left_out(kept)
+            closing.check_untouched(before, week_files(data))
+            told = kept.served() + ([document] if document else [])
+            closing.check_documents(told, read_documents(data))
+            if document:
+                kept.keep_served(document)
         weeks = closing.close_weeks(store, rules, now, chosen=chosen)
-        gone = sorted(closing.left_out(store) - known)
         fresh = [week.week for week in weeks if week.week not in before]
+        with store.begin() as kept:
+            given, own_logs = kept.served(), not kept.note_foreign()
+            gone = sorted(closing.left_out(kept) - known)
+            waiting = [] if chosen else closing.waiting(kept, now)
+            partial = closing.partial(kept, fresh)
         was_signed, notes_before = index.is_signed(data / index.INDEX), _notes_in(out)
-        own_logs = closing.own_logs(store)
         signed = signing_key is not None
         shown = Shown(rules.product, weeks, notes, given, signed, own_logs=own_logs)
         site = Site(shown, _charts(out, public, chart_cache))
@@ -117,9 +124,9 @@ def publish(
         weeks,
         len(fresh),
         written.changed,
-        waiting=() if chosen else closing.waiting(store, now),
+        waiting=waiting,
         left_out=gone,
-        partial=closing.partial(store, fresh),
+        partial=partial,
         unsigned=was_signed and signing_key is None,
         notes_gone=0 if notes else notes_before,
         foreign=written.foreign,
@@ -139,10 +146,13 @@ def _charts(out: Path, public: bytes | None, cache: Path | None) -> ChartStore:
     )
 
 
-def standing_noise(store: Publications, out: Path, *, adopt: bool) -> float | None:
+def standing_noise(store: StoredPublications, out: Path, *, adopt: bool) -> float | None:
     """Epsilon of the last week that is published, those in ``out`` that are to be taken over
     included; None where it has no noise. Raises ``WireError`` for a changed file."""
-    return closing.last_noise(store, week_files(out / DATA) if adopt else {})
+    weeks = week_files(out / DATA) if adopt else {}
+    with store.begin() as kept:
+        weeks |= kept.published()
+    return read_week(max(weeks), weeks[max(weeks)]).noise if weeks else None
 
 
 def _check_noise(epsilon: float | None) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import Engine, insert
@@ -23,6 +23,7 @@ from mars_server.site.pages.site import Site
 from mars_server.site.publish import Outcome
 from mars_server.storage import open_database
 from mars_server.storage.publication import StoredPublications as Stored
+from mars_server.storage.publication import StoredWeeks
 from mars_server.storage.schema import counts, pairs
 from mars_server.tables.compose import Exact, Rules
 from mars_server.tables.noise import Noise
@@ -44,6 +45,7 @@ languages = ["de", "en", "is"]
 """
 RULES = Rules(PRODUCT)
 Publish = Callable[..., Outcome]
+T = TypeVar("T")
 FIRST = "2026-W02"
 CHARTS = ChartStore()
 LATER = parse_time("2030-01-01T00:00:00Z")
@@ -118,6 +120,12 @@ def database(folder: Path, weeks: Mapping[str, Counted] | None = None) -> Engine
     for name, counted in (weeks or {}).items():
         count(engine, name, counted)
     return engine
+
+
+def kept(engine: Engine, ask: Callable[[StoredWeeks], T]) -> T:
+    """What ``ask`` finds in the database, within one transaction."""
+    with Stored(engine).begin() as weeks:
+        return ask(weeks)
 
 
 def published(

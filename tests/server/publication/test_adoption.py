@@ -15,12 +15,13 @@ from mars.errors import ConfigError, StateError, WireError
 from mars.testing.publisher import Publisher
 from mars_server.common.calendar import days
 from mars_server.counting.tally import Tally
-from mars_server.publication.closing import close_weeks, documents, published
+from mars_server.publication.closing import close_weeks
 from mars_server.publication.index import INDEX
 from mars_server.publication.restore import adopt
 from mars_server.site.publish import publish as publish_to
 from mars_server.storage.ledger import store
 from mars_server.storage.publication import StoredPublications as Stored
+from mars_server.storage.publication import StoredWeeks
 from mars_server.storage.reading import all_weeks
 from mars_server.storage.schema import weeks as closed
 from mars_server.tables import signed_documents
@@ -157,7 +158,7 @@ def test_only_what_the_index_names_is_taken_over(tmp_path: Path, publish: kit.Pu
         with pytest.raises(ConfigError) as refusal:
             publish(engine, site, kit.RULES, kit.LATER, adopt=True, **options)
         assert refusal.value.reason == "not-adopted"
-        assert published(Stored(engine)) == {}
+        assert kit.kept(engine, StoredWeeks.published) == {}
         return refusal.value.message
 
     first, index = data / f"{kit.week(0)}.json", data / INDEX
@@ -241,10 +242,10 @@ def test_a_foreign_document_is_not_taken_over(tmp_path: Path, change: tuple[str,
         with pytest.raises(ConfigError) as refusal:
             adopt(Stored(engine), kit.RULES, data, kit.LATER)
         assert refusal.value.reason == "not-adopted"
-    assert documents(Stored(engine), None) == []
+    assert kit.kept(engine, StoredWeeks.served) == []
     data = kit.data_folder(tmp_path / "good", {signed_documents.FILE: json.dumps(good).encode()})
     adopt(Stored(engine), kit.RULES, data, kit.LATER)
-    assert [each.serial for each in documents(Stored(engine), None)] == [1]
+    assert [each.serial for each in kit.kept(engine, StoredWeeks.served)] == [1]
 
 
 def test_another_products_database_is_refused(tmp_path: Path) -> None:
@@ -271,5 +272,5 @@ def test_another_products_database_is_refused(tmp_path: Path) -> None:
             adopt=True,
         )
     assert refusal.value.reason == "other-product"
-    assert documents(Stored(engine), None) == []
+    assert kit.kept(engine, StoredWeeks.served) == []
     assert not (tmp_path / "site").exists()

@@ -151,8 +151,9 @@ def test_a_named_document_weighs_the_hits_of_its_own_weeks_alone(tmp_path: Path)
         Served("1" * 64, "1" * 64, signed, 7 * DAY),
     ]
     engine = kit.database(tmp_path, {kit.week(n): kit.Counted(plain=1400) for n in range(4)})
-    for document in documents:
-        closing.documents(Stored(engine), document)
+    with Stored(engine).begin() as kept:
+        for document in documents:
+            kept.keep_served(document)
     weeks = closing.close_weeks(Stored(engine), Rules(product), kit.LATER)
     assert [each.interval for each in weeks] == [DEFAULT, DEFAULT, SEVEN, SEVEN]
     assert [each.flags for each in weeks] == [(), (), ("steered",), ("steered",)]

@@ -17,7 +17,7 @@ from mars_server.common.config import load_product
 from mars_server.storage.publication import StoredPublications
 
 if TYPE_CHECKING:
-    from mars_server.site.publish import Outcome
+    from mars_server.site.publish import PublishReport
 
 MOST_NAMES: Final = 10
 """Files of others that are named; more are counted."""
@@ -188,7 +188,7 @@ def publish(
         click.echo(warning, err=True)
 
 
-def _warnings(outcome: Outcome) -> Iterator[str]:
+def _warnings(outcome: PublishReport) -> Iterator[str]:
     """What the operator did not ask for, or may not know."""
     if outcome.waiting:
         names = ", ".join(outcome.waiting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -35,7 +36,7 @@ PAUSE_WEEKS: Final = 26
 
 
 @dataclass(frozen=True)
-class Plan:
+class DueWeeks:
     """What to do with the weeks that are complete; both oldest first."""
 
     due: tuple[str, ...]
@@ -44,7 +45,9 @@ class Plan:
     """To be closed without ever being published."""
 
 
-def plan(counted: Mapping[str, bool], published: Collection[str], last: str, current: str) -> Plan:
+def due_weeks(
+    counted: Mapping[str, bool], published: Collection[str], last: str, current: str
+) -> DueWeeks:
     """``counted``: the weeks with hits that are not closed, and whether they have ten or more;
     ``last``: the latest week that is complete; ``current``: the week of now, whose hits already
     show what is a stray.
@@ -68,7 +71,7 @@ def plan(counted: Mapping[str, bool], published: Collection[str], last: str, cur
     end = max(due, default=stretches[stray][0] if stray else "")
     whole = span(stretches[0][0], end) if end else ()
     begun = {week for each in stretches[stray:] for week in each}
-    return Plan(
+    return DueWeeks(
         tuple(due), (*old, *(week for week in whole if week not in due and week not in begun))
     )
 
@@ -138,16 +141,16 @@ def _close(kept: StoredWeeks, rules: Rules, now: int, *, chosen: bool) -> list[W
     days = kept.hits_by_day()
     last = settled(now) if chosen else min(settled(now), _counted_until(kept, days))
     current = week_of(datetime.fromtimestamp(now, UTC).date())
-    what = plan(_open_weeks(kept, days, rules), published, last, current)
-    kept.leave_out(what.left_out, now)
+    weeks = due_weeks(_open_weeks(kept, days, rules), published, last, current)
+    kept.leave_out(weeks.left_out, now)
     standing = published[max(published)].interval if published else None
     late_seen = max((entry.late_seen for entry in entries), default=0)
     late_now = kept.late()
     periods = periods_of(kept.served())
-    first = _first_needed(what.due, published)
+    first = _first_needed(weeks.due, published)
     exact = kept.exact(first) if first else {}
-    listings: Mapping[str, rare.Listing] = _empty_listings()
-    for week in what.due:
+    listings: Mapping[str, rare.Listing] = {name: rare.Listing() for name in rare.DIMENSIONS}
+    for week in weeks.due:
         counts = exact.get(week, EMPTY)
         if week in published:
             listings = _after(published[week], counts, listings, rules)
@@ -180,11 +183,10 @@ def left_out(kept: StoredWeeks) -> set[str]:
 def _open_weeks(kept: StoredWeeks, days: Mapping[str, int], rules: Rules) -> dict[str, bool]:
     """The weeks with hits that are not closed, and whether their total is ten or more."""
     closed = kept.closed()
-    hits: dict[str, int] = {}
+    hits: Counter[str] = Counter()
     for day, n in days.items():
-        if (week := iso_week(day)) not in closed:
-            hits[week] = hits.get(week, 0) + n
-    return {week: not rules.total(week, n).hidden for week, n in hits.items()}
+        hits[iso_week(day)] += n
+    return {week: not rules.total(week, n).hidden for week, n in hits.items() if week not in closed}
 
 
 def _counted_until(kept: StoredWeeks, days: Collection[str]) -> str:
@@ -217,27 +219,17 @@ def _first_needed(due: Sequence[str], published: Mapping[str, Week]) -> str | No
     return monday([*before, fresh[0]][-rare.WEEKS :][0]).isoformat()
 
 
-def _empty_listings() -> dict[str, rare.Listing]:
-    return {name: rare.Listing() for name in rare.DIMENSIONS}
-
-
-def _listings_of(week: Week) -> dict[str, rare.Listing]:
-    """What a week that was taken over listed; nothing else is known of it."""
-    return {
-        name: rare.Listing(
-            frozenset(row.value for row in week.tables[name]) - {OTHER, NONE},
-        )
-        for name in rare.DIMENSIONS
-    }
-
-
 def _after(
     week: Week, counts: Exact, listings: Mapping[str, rare.Listing], rules: Rules
 ) -> Mapping[str, rare.Listing]:
-    """The listings after a published week: what it listed stands, whatever is known by now."""
+    """The listings after a published week: what it listed stands, whatever is known by now. Of a
+    week that was taken over nothing else is known."""
     if week.hits.missing:
         return listings
-    listed = _listings_of(week)
+    listed = {
+        name: rare.Listing(frozenset(row.value for row in week.tables[name]) - {OTHER, NONE})
+        for name in rare.DIMENSIONS
+    }
     if counts.hits is None:
         return listed
     stepped = step(week.week, counts, listings, rules)

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mars.errors import ConfigError, WireError
 from mars.wire.ed25519 import verify
@@ -35,38 +35,29 @@ _PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
 
 
 @dataclass(frozen=True)
-class Entry:
+class Listed:
     """What the index says of one file: its size in bytes and its SHA-256 (hex)."""
 
     size: int
     sha256: str
 
 
-def entry(content: bytes) -> Entry:
-    return Entry(len(content), hashlib.sha256(content).hexdigest())
+def listed(content: bytes) -> Listed:
+    return Listed(len(content), hashlib.sha256(content).hexdigest())
 
 
-def index_bytes(
-    product: Product, files: Mapping[str, Entry], site: Mapping[str, Entry], *, signed: bool
-) -> bytes:
-    """The index of ``files`` (by name in ``data/``) and of the ``site``'s other files (by path from
-    its root), sorted by name; without a date."""
-    table = {
-        "format": FORMAT,
-        "product": product.product,
-        "channel": product.channel,
-        "signed": signed,
-        "files": _entries(files),
-        "site": _entries(site),
-    }
-    return encode_json(table)
-
-
-def _entries(files: Mapping[str, Entry]) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "bytes": files[name].size, "sha256": files[name].sha256}
-        for name in sorted(files)
-    ]
+def index_bytes(product: Product, files: Mapping[str, Listed], *, signed: bool) -> bytes:
+    """The index of ``files`` (by path from the site's root), sorted by name; without a date."""
+    entries: dict[str, list[dict[str, object]]] = {"files": [], "site": []}
+    for path, file in sorted(files.items()):
+        folder, _, name = path.rpartition("/")
+        entry: dict[str, object] = {"bytes": file.size, "sha256": file.sha256}
+        if folder == DATA:
+            entries["files"].append({"name": name, **entry})
+        else:
+            entries["site"].append({"name": path, **entry})
+    head = {"format": FORMAT, "product": product.product, "channel": product.channel}
+    return encode_json({**head, "signed": signed, **entries})
 
 
 def hashes(index: bytes) -> dict[str, str]:

@@ -29,9 +29,9 @@ from mars_server.site.charts.store import ChartStore
 from mars_server.site.pages import address as place
 from mars_server.site.pages import ranges
 from mars_server.site.pages.address import Address
-from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, decode_own_logs
+from mars_server.site.pages.events import NOTES_FILE, decode_notes
 from mars_server.site.pages.language import LANGUAGES, SOURCE
-from mars_server.site.pages.render import Shown
+from mars_server.site.pages.render import Contents
 from mars_server.site.pages.site import MEDIA_TYPES, Site, media_type, nothing_here
 
 QUEUE: Final = 64
@@ -171,27 +171,19 @@ class Dashboard:
 
     def _load(self) -> None:
         weeks = read_weeks(self._folder / DATA)
-        shown = Shown(
+        path = self._folder / NOTES_FILE  # as the last run of ``publish`` was given them
+        notes, own_logs = decode_notes(path.read_bytes()) if path.is_file() else ([], True)
+        contents = Contents(
             self._product,
             weeks,
+            notes,
+            read_documents(self._folder / DATA),
             signed=is_signed(self._folder / DATA / INDEX),
-            notes=self._notes(),
-            documents=read_documents(self._folder / DATA),
-            own_logs=self._own_logs(),
             served=True,
+            own_logs=own_logs,
         )
-        self._sites = {lane: Site(shown, charts) for lane, charts in self._charts.items()}
+        self._sites = {lane: Site(contents, charts) for lane, charts in self._charts.items()}
         self._named = frozenset({ranges.DEFAULT, *ranges.names(weeks)})
-
-    def _notes(self) -> list[Note]:
-        """The publisher's notes, as the last run of ``publish`` was given them."""
-        path = self._folder / NOTES_FILE
-        return decode_notes(path.read_bytes()) if path.is_file() else []
-
-    def _own_logs(self) -> bool:
-        """Whether the last run of ``publish`` knew of no log but our own server's."""
-        path = self._folder / NOTES_FILE
-        return not path.is_file() or decode_own_logs(path.read_bytes())
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from mars_server.site.publish import Outcome
+from mars_server.site.publish import PublishReport
 from mars_server.site.publish import publish as publish_to
 from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.tables.compose import Rules
@@ -28,7 +28,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def publish(cache: Path) -> kit.Publish:
     """``publish`` with one chart cache for all tests here, since many draw the same charts."""
 
-    def to(engine: Engine, out: Path, rules: Rules, now: int, **options: Any) -> Outcome:
+    def to(engine: Engine, out: Path, rules: Rules, now: int, **options: Any) -> PublishReport:
         return publish_to(Stored(engine), out, rules, now, chart_cache=cache, **options)
 
     return to

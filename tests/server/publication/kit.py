@@ -16,11 +16,11 @@ from mars.wire.times import parse_time
 from mars_server.common import calendar
 from mars_server.publication.closing import close_weeks
 from mars_server.publication.folder import DATA, read_weeks
-from mars_server.publication.index import INDEX, entry, index_bytes
+from mars_server.publication.index import INDEX, index_bytes, listed
 from mars_server.site.charts.store import ChartStore
-from mars_server.site.pages.render import Shown
+from mars_server.site.pages.render import Contents
 from mars_server.site.pages.site import Site
-from mars_server.site.publish import Outcome
+from mars_server.site.publish import PublishReport
 from mars_server.storage import open_database
 from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.storage.publication import StoredWeeks
@@ -44,7 +44,7 @@ platforms = ["linux", "windows", "macos"]
 languages = ["de", "en", "is"]
 """
 RULES = Rules(PRODUCT)
-Publish = Callable[..., Outcome]
+Publish = Callable[..., PublishReport]
 T = TypeVar("T")
 FIRST = "2026-W02"
 CHARTS = ChartStore()
@@ -141,7 +141,7 @@ def published(
 
 def site(weeks: list[Week], product: Product = PRODUCT, **options: Any) -> Site:
     """The pages of ``weeks``. All tests of a process share their drawn charts."""
-    return Site(Shown(product, weeks, **options), CHARTS)
+    return Site(Contents(product, weeks, **options), CHARTS)
 
 
 def chart_cache(factory: pytest.TempPathFactory) -> Path:
@@ -156,8 +156,8 @@ def data_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
     data.mkdir(parents=True)
     for name, content in files.items():
         (data / name).write_bytes(content)
-    entries = {name: entry(content) for name, content in files.items()}
-    (data / INDEX).write_bytes(index_bytes(PRODUCT, entries, {}, signed=False))
+    entries = {f"{DATA}/{name}": listed(content) for name, content in files.items()}
+    (data / INDEX).write_bytes(index_bytes(PRODUCT, entries, signed=False))
     return data
 
 

@@ -14,7 +14,7 @@ from mars.errors import ConfigError
 from mars_server.publication.closing import partial
 from mars_server.publication.folder import read_weeks
 from mars_server.site.pages.address import parse
-from mars_server.site.pages.events import NOTES_FILE, Note, decode_own_logs
+from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes
 from mars_server.storage import open_database
 from mars_server.storage.publication import StoredWeeks
 from mars_server.storage.schema import sources
@@ -168,7 +168,7 @@ def test_pages_promise_for_our_own_logs_alone(tmp_path: Path, publish: kit.Publi
     own = "without address, without time of day"
     add_source(engine, "a" * 32)
     publish(engine, site, kit.RULES, kit.LATER)
-    assert decode_own_logs((site / NOTES_FILE).read_bytes())
+    assert decode_notes((site / NOTES_FILE).read_bytes())[1]
     assert own in (site / "method/index.html").read_text()
     assert "No address, no time of day" in (site / "privacy/index.html").read_text()
     add_source(engine, None)
@@ -176,7 +176,7 @@ def test_pages_promise_for_our_own_logs_alone(tmp_path: Path, publish: kit.Publi
     assert own not in (site / "method/index.html").read_text()
     assert "No address, no time of day" not in (site / "privacy/index.html").read_text()
     assert "only its operator knows" in (site / "privacy/index.html").read_text()
-    assert not decode_own_logs((site / NOTES_FILE).read_bytes()), "which a server reads"
+    assert not decode_notes((site / NOTES_FILE).read_bytes())[1], "which a server reads"
     with engine.begin() as connection:
         connection.execute(delete(sources))
     assert kit.kept(engine, StoredWeeks.note_foreign), "remembered when the log is forgotten"

@@ -14,7 +14,7 @@ from aiohttp import web
 from mars.testing.publisher import Publisher
 from mars_server.site.dashboard import dashboard_routes
 from mars_server.site.pages.events import Note
-from mars_server.site.publish import Outcome, publish
+from mars_server.site.publish import PublishReport, publish
 from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.tables.compose import Rules
 from tests.server.publication import kit
@@ -32,7 +32,7 @@ class Published:
 
     folder: Path
     cache: Path
-    outcome: Outcome
+    outcome: PublishReport
 
 
 def counted(n: int) -> Counted:

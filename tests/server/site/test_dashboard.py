@@ -179,7 +179,7 @@ def test_what_is_published_later_appears(tmp_path: Path) -> None:
 
 def test_notes_are_read_back_and_those_of_another_form_refused() -> None:
     notes = [Note("2026-W12", {"en": "A <note>.", "de": "Eine Notiz."})]
-    assert decode_notes(encode_notes(notes)) == notes
+    assert decode_notes(encode_notes(notes)) == (notes, True)
     for text in (b"", b"[]", b'{"notes": 1}', b'{"notes": [1]}', b'{"notes": [{"week": "x"}]}'):
         with pytest.raises(ConfigError):
             decode_notes(text)

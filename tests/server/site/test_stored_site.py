@@ -21,7 +21,7 @@ from mars_server.publication.closing import close_weeks
 from mars_server.site.charts.render import Chart, Picture, full_spec
 from mars_server.site.charts.store import ChartStore
 from mars_server.site.pages.address import parse
-from mars_server.site.pages.render import Shown
+from mars_server.site.pages.render import Contents
 from mars_server.site.pages.site import Site
 from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.tables.compose import Rules
@@ -47,7 +47,7 @@ def site(folder: Path, noise: Noise | None) -> dict[str, bytes]:
         Stored(kit.database(folder, weeks)), Rules(kit.PRODUCT, noise), kit.LATER
     )
     document = describe(Publisher(seeds=[bytes(32)]).document(EXAMPLE_NOW), kit.PRODUCT)
-    shown = Shown(kit.PRODUCT, published, NOTES, [document])
+    shown = Contents(kit.PRODUCT, published, NOTES, [document])
     pages = Site(shown, ChartStore(renderer=undrawn))
     figures = {f"data/{name}": content for name, content in data_files(published).items()}
     return {**figures, **dict(pages.export())}

@@ -171,20 +171,14 @@ def encode_notes(notes: Sequence[Note], *, own_logs: bool = True) -> bytes:
     return encode_json(table if own_logs else {**table, "own_logs": False})
 
 
-def decode_own_logs(data: bytes) -> bool:
-    """What ``notes.json`` says of the logs; of a broken one no good is believed."""
+def decode_notes(data: bytes) -> tuple[list[Note], bool]:
+    """The notes in ``notes.json``, and what it says of the logs. Raises ``ConfigError``
+    (``notes-invalid``)."""
     try:
-        return json.loads(data).get("own_logs", True) is True
-    except (ValueError, AttributeError):
-        return False
-
-
-def decode_notes(data: bytes) -> list[Note]:
-    """Reads ``notes.json``. Raises ``ConfigError`` (``notes-invalid``)."""
-    try:
-        entries = json.loads(data)["notes"]
-        return [_note(entry, NOTES_FILE) for entry in entries]
-    except (ValueError, KeyError, TypeError):
+        table = json.loads(data)
+        notes = [_note(entry, NOTES_FILE) for entry in table["notes"]]
+        return notes, table.get("own_logs", True) is True
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise _wrong(NOTES_FILE, "does not have the published form") from None
 
 

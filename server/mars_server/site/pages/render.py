@@ -54,7 +54,7 @@ EXAMPLE_HOST: Final = "a" * 55 + "d.onion"
 
 
 @dataclass(frozen=True)
-class Shown:
+class Contents:
     """All that a site shows. Templates know each by its name."""
 
     product: Product
@@ -73,10 +73,12 @@ class Shown:
 class Pages:
     """Renders pages. ``size`` gives width and height of a chart."""
 
-    def __init__(self, shown: Shown, size: Callable[[Address, Range], tuple[int, int]]) -> None:
-        self._shown = shown
+    def __init__(
+        self, contents: Contents, size: Callable[[Address, Range], tuple[int, int]]
+    ) -> None:
+        self._contents = contents
         self._size = size
-        self._noise = _noise(shown.weeks)
+        self._noise = _noise(contents.weeks)
         self._environments = {code: _environment(language(code)) for code in LANGUAGES}
 
     def page(self, address: Address, span: Range | None) -> bytes:
@@ -94,14 +96,14 @@ class Pages:
         return (text.rstrip() + "\n").encode("utf-8")
 
     def _context(self, address: Address, span: Range | None, say: Language) -> dict[str, Any]:
-        shown = self._shown
+        contents = self._contents
 
         def link(section: str = "", **others: str) -> str:
             """From this page to another, in the same language unless asked otherwise."""
             return address.to(Address(**{"language": say.code, "section": section, **others}))
 
         context: dict[str, Any] = {
-            **vars(shown),
+            **vars(contents),
             "say": say,
             "here": address,
             "noise": self._noise,
@@ -115,22 +117,23 @@ class Pages:
             context |= self._figures(address, span, say)
         match address.section:
             case "events":
-                context["events"] = events(shown.weeks, shown.notes, say)
+                context["events"] = events(contents.weeks, contents.notes, say)
             case "downloads":
-                context["documents"] = shown.documents[: -LISTED - 1 : -1]
+                context["documents"] = contents.documents[: -LISTED - 1 : -1]
                 context["series"] = downloads.SERIES
                 context["years"] = [
-                    (year, ranges.pick(year, shown.weeks)) for year in ranges.years(shown.weeks)
+                    (year, ranges.pick(year, contents.weeks))
+                    for year in ranges.years(contents.weeks)
                 ]
             case "method":
                 context["columns"] = downloads.COLUMNS
-                context["example"] = latest(shown.weeks)
+                context["example"] = latest(contents.weeks)
             case "privacy":
-                context |= _requests(shown.product, say)
+                context |= _requests(contents.product, say)
         return context
 
     def _figures(self, address: Address, span: Range, say: Language) -> dict[str, Any]:
-        weeks = self._shown.weeks
+        weeks = self._contents.weeks
         last = latest(weeks)
         context: dict[str, Any] = {"span": span, "latest": last}
         if address.section == "":

@@ -19,7 +19,7 @@ from mars_server.site.pages import ranges
 from mars_server.site.pages.address import Address
 from mars_server.site.pages.language import LANGUAGES, language
 from mars_server.site.pages.ranges import Range
-from mars_server.site.pages.render import Pages, Shown
+from mars_server.site.pages.render import Contents, Pages
 from mars_server.tables import downloads
 
 MEDIA_TYPES: Final = {
@@ -35,13 +35,13 @@ KEYS: Final = 4096
 
 
 class Site:
-    """All pages and files of what is ``shown``."""
+    """All pages and files of what is ``contents``."""
 
-    def __init__(self, shown: Shown, charts: ChartStore | None = None) -> None:
-        self._weeks = shown.weeks
+    def __init__(self, contents: Contents, charts: ChartStore | None = None) -> None:
+        self._weeks = contents.weeks
         self._charts = charts or ChartStore()
         self._keys: dict[tuple[str, str, str], str] = {}
-        self._pages = Pages(shown, self.size)
+        self._pages = Pages(contents, self.size)
 
     def addresses(self) -> Iterator[Address]:
         """Every file of the static site."""

@@ -16,11 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("mars", "server/mars_server", "motd/mars_motd")
 HOMES = {
     "PIL": ("mars_server.site.charts.render",),
-    "aiohttp": (
-        "mars_server.serving",
-        "mars_server.site.dashboard",
-        "mars_server.site.bounded_queue",
-    ),
+    "aiohttp": ("mars_server.serving", "mars_server.site.dashboard"),
     "alembic": ("mars_server.storage",),
     "babel": ("mars_server.site.pages.language",),
     "backports": ("mars_server.counting.streams",),

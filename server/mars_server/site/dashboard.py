@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -23,22 +25,22 @@ from mars.wire.product import Product
 from mars_server.common.calendar import is_week
 from mars_server.publication.folder import DATA, read_documents, read_weeks
 from mars_server.publication.index import INDEX, is_signed
-from mars_server.site.bounded_queue import Answer, Lane
 from mars_server.site.charts.drawer import Drawer
 from mars_server.site.charts.store import ChartStore
 from mars_server.site.pages import address as place
 from mars_server.site.pages import ranges
-from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import NOTES_FILE, decode_notes
 from mars_server.site.pages.language import LANGUAGES, SOURCE
 from mars_server.site.pages.render import Contents
-from mars_server.site.pages.site import MEDIA_TYPES, Site, media_type, nothing_here
+from mars_server.site.pages.site import Site, media_type, nothing_here
 
 QUEUE: Final = 64
 """Downloads, or published pages and charts, being made or waiting to be. There are not many, and
 they are made quickly."""
 FREE_QUEUE: Final = 8
 """The same of ranges that visitors choose: each may need half a second of drawing."""
+KEPT_BYTES: Final = 16 * 1024 * 1024
+"""Answers of a lane kept in memory, by size; the least recently used go first."""
 LOOK_EVERY: Final = 10.0
 """Seconds between two looks whether something new was published."""
 HEADERS: Final = {
@@ -108,7 +110,7 @@ class Dashboard:
         try:
             return await self._answer(request)
         except web.HTTPNotFound:
-            headers = {**HEADERS, hdrs.CONTENT_TYPE: MEDIA_TYPES["html"]}
+            headers = {**HEADERS, hdrs.CONTENT_TYPE: media_type(place.PAGE)}
             return web.Response(status=404, body=nothing_here(), headers=headers)
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -123,10 +125,10 @@ class Dashboard:
         found = await self._make(name)
         if found is None:
             raise web.HTTPNotFound
-        headers = {**HEADERS, hdrs.CONTENT_TYPE: found.media_type}
-        return web.Response(body=found.body, headers=headers)
+        headers = {**HEADERS, hdrs.CONTENT_TYPE: media_type(name)}
+        return web.Response(body=found, headers=headers)
 
-    async def _make(self, name: str) -> Answer | None:
+    async def _make(self, name: str) -> bytes | None:
         """By the lane that ``name`` belongs to."""
         if name.startswith(f"{DATA}/"):
             file = name.removeprefix(f"{DATA}/")
@@ -137,17 +139,16 @@ class Dashboard:
         lane = self._published if address.span in self._named else self._free
         site = self._sites[lane]
         try:
-            return await lane.answer(name, lambda: _content(site, address))
+            return await lane.answer(name, lambda: site.content(address))
         except StateError:  # the chart could not be drawn now
             raise web.HTTPServiceUnavailable from None
 
-    def _data(self, name: str) -> Answer | None:
+    def _data(self, name: str) -> bytes | None:
         """A download. The folder is flat and names hold no separator, so none leads elsewhere."""
         path = self._folder / DATA / name
         if _DATA_NAME.fullmatch(name) is None or path.is_symlink() or not path.is_file():
             return None
-        kind = MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
-        return Answer(path.read_bytes(), kind)
+        return path.read_bytes()
 
     async def _look(self) -> None:
         """Takes over what was published since the last look; keeps the old where it is broken."""
@@ -194,11 +195,6 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return status.st_mtime_ns, status.st_size
 
 
-def _content(site: Site, address: Address) -> Answer | None:
-    body = site.content(address)
-    return None if body is None else Answer(body, media_type(address))
-
-
 def _name(path: str) -> str | None:
     """The one name of what is asked for (a folder stands for its page), None for nothing."""
     if path.startswith(f"{DATA}/"):
@@ -225,3 +221,70 @@ def _chosen(path: str, query: Mapping[str, str]) -> str | None:
         raise web.HTTPNotFound
     first, last = sorted((first, last))
     return address.to(replace(address, span=ranges.custom(first, last)))
+
+
+# --- Answers that are made aside: by one thread, from a short queue, and kept within bounds ---
+
+
+class Lane:
+    """One kind of answers. Whatever the other lanes do, this one goes on.
+
+    ``queue``: answers being made or waiting to be; further visitors get 503 and may try again.
+    """
+
+    def __init__(self, name: str, queue: int) -> None:
+        self._queue = queue
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"dashboard-{name}")
+        self._pending: dict[str, asyncio.Future[bytes | None]] = {}
+        self._kept = _Kept(KEPT_BYTES)
+
+    def forget(self) -> None:
+        """From now on answers are made anew, those on their way included."""
+        self._pending, self._kept = {}, _Kept(KEPT_BYTES)
+
+    async def answer(self, name: str, make: Callable[[], bytes | None]) -> bytes | None:
+        """What ``make`` returns, made once, however many ask for ``name`` at the same time.
+
+        Raises ``HTTPServiceUnavailable`` where the queue is full.
+        """
+        kept = self._kept
+        found = kept.get(name)
+        if found is None:
+            # Shielded: a visitor who leaves does not take the answer away from the others.
+            found = await asyncio.shield(self._pending.get(name) or self._begin(name, make))
+        if found is not None:
+            kept.put(name, found)
+        return found
+
+    def _begin(self, name: str, make: Callable[[], bytes | None]) -> asyncio.Future[bytes | None]:
+        pending = self._pending
+        if len(pending) >= self._queue:
+            raise web.HTTPServiceUnavailable
+        future = asyncio.get_running_loop().run_in_executor(self._worker, make)
+        pending[name] = future
+        future.add_done_callback(lambda _: pending.pop(name, None))
+        return future
+
+
+class _Kept:
+    """Answers by name, bounded by the sum of their sizes; the least recently used go first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._answers: OrderedDict[str, bytes] = OrderedDict()
+
+    def get(self, name: str) -> bytes | None:
+        found = self._answers.get(name)
+        if found is not None:
+            self._answers.move_to_end(name)
+        return found
+
+    def put(self, name: str, answer: bytes) -> None:
+        if name in self._answers or len(answer) > self._limit:
+            return
+        self._answers[name] = answer
+        self._size += len(answer)
+        while self._size > self._limit:
+            _, gone = self._answers.popitem(last=False)
+            self._size -= len(gone)

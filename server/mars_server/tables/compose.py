@@ -13,7 +13,7 @@ from mars.wire.product import Product
 from mars.wire.query import NONE
 from mars.wire.variables import OTHER, VARIABLES
 from mars_server.tables import fetch_intervals, rare
-from mars_server.tables.estimate import DEFAULT, TURNOVER_WEEKS, Interval, across, steered
+from mars_server.tables.estimate import DEFAULT, TURNOVER_WEEKS, Interval, estimate, steered
 from mars_server.tables.fetch_intervals import Period
 from mars_server.tables.floor import NO_DATA, STEP, Published, floor
 from mars_server.tables.noise import Noise
@@ -40,14 +40,12 @@ def flags(
     """The flags of a week with ``hits``, which ``lacks`` answers that the server gave, and in which
     installations may have followed ``laws``, given the weeks published ``before`` it, oldest
     first."""
-    found = []
-    if lacks:
-        found.append("incomplete")
-    if _disturbed(hits, before):
-        found.append("disturbed")
-    if _steered(laws, before):
-        found.append("steered")
-    return tuple(found)
+    found = {
+        "incomplete": lacks,
+        "disturbed": _disturbed(hits, before),
+        "steered": _steered(laws, before),
+    }
+    return tuple(name for name, holds in found.items() if holds)
 
 
 def _disturbed(hits: Published, before: Sequence[Week]) -> bool:
@@ -138,6 +136,7 @@ def compose(
     served, earlier = fetch_intervals.laws(periods, week, standing, now)
     earlier += [each.interval for each in before[-TURNOVER_WEEKS:]]
     expected = fetch_intervals.hits_per_installation(periods, week)
+    deviation = rules.noise.deviation if rules.noise else 0.0
     hits = NO_DATA
     if exact.hits is not None:
         hits = rules.total(week, exact.hits)
@@ -149,7 +148,7 @@ def compose(
         hits=hits,
         tables=tables,
         pairs=_pairs(week, exact, tables["v"], rules),
-        estimate=across(hits, served, earlier, expected, _deviation(rules)),
+        estimate=estimate(hits, served, earlier, expected, deviation),
         interval=served[-1].interval,
         late=rules.blurred_floor(week, "late", "", late),
         noise=rules.noise.epsilon if rules.noise else None,
@@ -160,10 +159,6 @@ def compose(
             before,
         ),
     )
-
-
-def _deviation(rules: Rules) -> float:
-    return rules.noise.deviation if rules.noise else 0.0
 
 
 def step(

@@ -84,17 +84,17 @@ def steered(reportback_next: int) -> Interval:
     return Interval(base, base + 3.0)
 
 
-def fano(interval: Interval, window: float = WEEK) -> float:
-    """Variance over mean of the hits of many installations in ``window`` days.
+def fano(interval: Interval) -> float:
+    """Variance over mean of the hits of many installations in a week.
 
     Exact where the window is shorter than the shortest interval (at most one hit each), else the
     renewal asymptotics, never below what two neighbouring whole numbers can differ by.
     """
     mean, s2 = interval.mean, interval.variance
-    if window <= interval.low:
-        return 1 - window / mean
-    variance = s2 * window / mean**3 + 1 / 6 + s2**2 / (2 * mean**4)
-    return max(variance, LEAST_VARIANCE) * mean / window
+    if interval.low >= WEEK:
+        return 1 - WEEK / mean
+    variance = s2 * WEEK / mean**3 + 1 / 6 + s2**2 / (2 * mean**4)
+    return max(variance, LEAST_VARIANCE) * mean / WEEK
 
 
 def bounds(
@@ -138,30 +138,20 @@ class Estimate:
 
 
 def estimate(
-    hits: Published, interval: Interval = DEFAULT, deviation: float = 0.0
-) -> Estimate | None:
-    """From one week's published hits alone; None without data.
-
-    The interval covers every true count that the floor stands for; the middle value takes the
-    middle of these. Lateness of installations is unknown, so all three are a lower bound.
-    """
-    return across(hits, [Law(interval, 1.0)], deviation=deviation)
-
-
-def across(
     hits: Published,
-    served: Sequence[Law],
+    served: Sequence[Law] = (Law(DEFAULT, 1.0),),
     earlier: Iterable[Interval] = (),
     expected: float | None = None,
     deviation: float = 0.0,
 ) -> Estimate | None:
-    """The estimate of a week in which documents with several laws were ``served``.
+    """From one week's published hits, in which documents with these laws were ``served``; None
+    without data. Lateness of installations is unknown, so all three numbers are a lower bound.
 
     Each hit has the mean of the interval that it opens as its weight; hits are taken as spread
-    evenly over the week, so that the published total is enough. The interval covers the estimates
-    under each law by itself, also those under the ``earlier`` laws that some installations may
-    still have kept, and the one by the hits ``expected`` of one installation, where the times of
-    all changes are known (``mars_server.tables.fetch_intervals``).
+    evenly over the week, so that the published total is enough. The interval covers every true
+    count that the floor stands for, under each law by itself, also the ``earlier`` ones that some
+    installations may still have kept, and by the hits ``expected`` of one installation, where the
+    times of all changes are known (``mars_server.tables.fetch_intervals``).
     """
     if hits.missing:
         return None

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 from mars.wire.times import DAY
@@ -111,11 +113,7 @@ def hits_per_installation(periods: Sequence[Period], week: str) -> float | None:
 
 def _changes(periods: Sequence[Period]) -> tuple[Period, ...]:
     """Without the documents that asked for what the one before had asked for."""
-    kept = periods[:1]
-    for period in periods[1:]:
-        if period.law != kept[-1].law:
-            kept = [*kept, period]
-    return tuple(kept)
+    return tuple(next(same) for _, same in groupby(periods, key=attrgetter("law")))
 
 
 @lru_cache(maxsize=8)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from mars.errors import ConfigError, WireError
@@ -59,14 +59,7 @@ def encode(product: Product, served: Sequence[Served]) -> bytes:
         "product": product.product,
         "channel": product.channel,
         "documents": [
-            {
-                "serial": each.serial,
-                "issued": each.issued,
-                "sha256": each.sha256,
-                "payload_sha256": each.payload_sha256,
-                "reportback_next": each.reportback_next,
-            }
-            for each in served
+            {"serial": each.serial, "issued": each.issued, **asdict(each)} for each in served
         ],
     }
     return encode_json(table)
@@ -85,12 +78,8 @@ def decode(data: bytes) -> list[Served]:
 
 def unknown(documents: Iterable[Served], known: Iterable[Served]) -> list[Served]:
     """Those of ``documents`` that are none of the ``known``, whatever interval they ask for."""
-    names = {_name(each) for each in known}
-    return [each for each in documents if _name(each) not in names]
-
-
-def _name(document: Served) -> tuple[str, str, int]:
-    return document.sha256, document.payload_sha256, document.serial
+    names = {replace(each, reportback_next=None) for each in known}
+    return [each for each in documents if replace(each, reportback_next=None) not in names]
 
 
 def _read(entry: dict[str, Any]) -> Served:

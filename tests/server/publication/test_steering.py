@@ -18,7 +18,7 @@ from mars_server.common.calendar import following
 from mars_server.publication import closing
 from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.tables.compose import Rules
-from mars_server.tables.estimate import DEFAULT, Law, across, steered
+from mars_server.tables.estimate import DEFAULT, Law, estimate, steered
 from mars_server.tables.fetch_intervals import (
     Period,
     begin_of,
@@ -121,9 +121,9 @@ def test_what_nobody_named_is_filled_in_from_the_product_file() -> None:
 
 def test_the_interval_covers_earlier_laws_and_the_bunches() -> None:
     hits = floor(1000)
-    alone = across(hits, [Law(SEVEN, 1.0)])
-    wide = across(hits, [Law(SEVEN, 1.0)], [DEFAULT], expected=1.3)
-    rare = across(hits, [Law(SEVEN, 1.0)], expected=0.01)
+    alone = estimate(hits, [Law(SEVEN, 1.0)])
+    wide = estimate(hits, [Law(SEVEN, 1.0)], [DEFAULT], expected=1.3)
+    rare = estimate(hits, [Law(SEVEN, 1.0)], expected=0.01)
     assert alone is not None and wide is not None
     assert wide.low < alone.low and wide.high == alone.high
     assert wide.installations == alone.installations

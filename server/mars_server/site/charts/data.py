@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Final
 
 from mars.wire.variables import OTHER
@@ -207,9 +207,7 @@ def stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[flo
         for band in series
     }
     whole = sum(sizes.values())
-    edges = [0]
-    for size in sizes.values():
-        edges.append(edges[-1] + size)
+    edges = accumulate(sizes.values(), initial=0)
     places = [(low / whole, high / whole) for low, high in pairwise(edges)]
     return dict(zip(sizes, places, strict=True))
 

@@ -31,23 +31,25 @@ def installations(weeks: Sequence[Week], say: Language) -> str:
 def _active(week: Week, say: Language) -> str:
     """How many installations ``week`` had; of hidden hits nothing but the upper end is known."""
     assert week.estimate is not None
-    if week.hits.hidden and week.noise is not None:
+    if not week.hits.hidden:
         return say.gettext(
+            "In %(week)s about %(installations)s installations were active "
+            "(95%% interval %(interval)s)"
+        ) % {
+            "week": week.week,
+            "installations": say.number(week.estimate.installations),
+            "interval": say.interval(week.estimate),
+        }
+    text = say.gettext(
+        "In %(week)s fewer than ten hits were counted, so at most %(most)s installations "
+        "were active"
+    )
+    if week.noise is not None:
+        text = say.gettext(
             "In %(week)s fewer than ten hits were left with the noise, so at most %(most)s "
             "installations were active"
-        ) % {"week": week.week, "most": say.number(week.estimate.high)}
-    if week.hits.hidden:
-        return say.gettext(
-            "In %(week)s fewer than ten hits were counted, so at most %(most)s installations "
-            "were active"
-        ) % {"week": week.week, "most": say.number(week.estimate.high)}
-    return say.gettext(
-        "In %(week)s about %(installations)s installations were active (95%% interval %(interval)s)"
-    ) % {
-        "week": week.week,
-        "installations": say.number(week.estimate.installations),
-        "interval": say.interval(week.estimate),
-    }
+        )
+    return text % {"week": week.week, "most": say.number(week.estimate.high)}
 
 
 def shares(table: str, weeks: Sequence[Week], say: Language) -> str:
@@ -105,22 +107,21 @@ def ranked(table: str, week: Week) -> list[Row]:
 
 
 def _warnings(weeks: Sequence[Week], say: Language) -> str:
-    missing = [week.week for week in weeks if week.hits.missing]
-    incomplete = [week.week for week in weeks if "incomplete" in week.flags]
-    disturbed = [week.week for week in weeks if "disturbed" in week.flags]
-    text = ""
-    if missing:
-        text += " " + say.gettext("No data: %(weeks)s.") % {"weeks": _few(missing, say)}
-    if incomplete:
-        text += " " + say.gettext("Incomplete: %(weeks)s.") % {"weeks": _few(incomplete, say)}
-    if disturbed:
-        text += " " + say.gettext("Disturbed: %(weeks)s.") % {"weeks": _few(disturbed, say)}
-    return text
+    found = {
+        say.gettext("No data: %(weeks)s."): [week.week for week in weeks if week.hits.missing],
+        say.gettext("Incomplete: %(weeks)s."): _flagged("incomplete", weeks),
+        say.gettext("Disturbed: %(weeks)s."): _flagged("disturbed", weeks),
+    }
+    return "".join(f" {text}" % {"weeks": _few(some, say)} for text, some in found.items() if some)
+
+
+def _flagged(flag: str, weeks: Sequence[Week]) -> list[str]:
+    return [week.week for week in weeks if flag in week.flags]
 
 
 def _bunches(known: Sequence[Week], say: Language) -> str:
     """In which weeks the estimate swings, because requests did not come evenly."""
-    steered = [week.week for week in known if "steered" in week.flags]
+    steered = _flagged("steered", known)
     if not steered:
         return ""
     if len(steered) == len(known) > 1:

@@ -132,13 +132,11 @@ class Site:
 
     def _picture(self, address: Address, span: Range) -> bytes:
         picture = self._drawn(address, span)
-        match address.file:
-            case "chart.svg":
-                return picture.svg
-            case "chart-dark.png":
-                return picture.png_dark
-            case _:
-                return picture.png
+        return {
+            "chart.svg": picture.svg,
+            "chart.png": picture.png,
+            "chart-dark.png": picture.png_dark,
+        }[address.file]
 
     def _other_ranges(self) -> list[str]:
         return [name for name in ranges.names(self._weeks) if name != ranges.DEFAULT]
@@ -161,8 +159,9 @@ def nothing_here() -> bytes:
     return (head + "".join(parts) + "</html>\n").encode("utf-8")
 
 
-def media_type(address: Address) -> str:
-    return MEDIA_TYPES[address.file.rpartition(".")[2]]
+def media_type(name: str) -> str:
+    """By the end of a file's name."""
+    return MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
 
 
 def _figures(address: Address, span: Range) -> bytes:

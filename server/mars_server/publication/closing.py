@@ -87,7 +87,6 @@ def _stretches(weeks: Iterable[str]) -> list[list[str]]:
     return result
 
 
-EMPTY = Exact()
 LAST_WEEK: Final = "9999-W52"
 """After all weeks."""
 WEEK_DAYS: Final = 7
@@ -151,7 +150,7 @@ def _close(kept: StoredWeeks, rules: Rules, now: int, *, chosen: bool) -> list[W
     exact = kept.exact(first) if first else {}
     listings: Mapping[str, rare.Listing] = {name: rare.Listing() for name in rare.DIMENSIONS}
     for week in weeks.due:
-        counts = exact.get(week, EMPTY)
+        counts = exact.get(week, Exact())
         if week in published:
             listings = _after(published[week], counts, listings, rules)
             continue

@@ -60,23 +60,11 @@ def index_bytes(product: Product, files: Mapping[str, Listed], *, signed: bool) 
     return encode_json({**head, "signed": signed, **entries})
 
 
-def hashes(index: bytes) -> dict[str, str]:
-    """SHA-256 (hex) of each file that an index names, by path from the site's root. An index that
-    older versions wrote names the files of ``data/`` alone. Raises ``WireError``
-    (``index-invalid``)."""
-    try:
-        table = json.loads(index)
-        found = {f"{DATA}/{each['name']}": str(each["sha256"]) for each in table["files"]}
-        return found | {str(each["name"]): str(each["sha256"]) for each in table.get("site", [])}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise WireError(
-            "index-invalid", f"{DATA}/{INDEX} does not have the published form."
-        ) from None
-
-
 def vouched(data: Path, public: bytes | None = None) -> dict[str, str]:
-    """The ``hashes`` of the index in ``data``; none where there is none, or where ``public`` is
-    given and this 32-byte key has not signed it, whatever key stands beside it."""
+    """SHA-256 (hex) of each file that the index in ``data`` names, by path from the site's root;
+    none where there is no index, or where ``public`` is given and this 32-byte key has not signed
+    it, whatever key stands beside it. An index that older versions wrote names the files of
+    ``data/`` alone. Raises ``WireError`` (``index-invalid``)."""
     try:
         listing = (data / INDEX).read_bytes()
         signature = b"" if public is None else (data / SIGNATURE).read_bytes()
@@ -84,7 +72,14 @@ def vouched(data: Path, public: bytes | None = None) -> dict[str, str]:
         return {}
     if public is not None and not verify(public, signature, listing):
         return {}
-    return hashes(listing)
+    try:
+        table = json.loads(listing)
+        found = {f"{DATA}/{each['name']}": str(each["sha256"]) for each in table["files"]}
+        return found | {str(each["name"]): str(each["sha256"]) for each in table.get("site", [])}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise WireError(
+            "index-invalid", f"{DATA}/{INDEX} does not have the published form."
+        ) from None
 
 
 def is_signed(index: Path) -> bool:

@@ -50,7 +50,8 @@ def adopt(
     (``not-adopted``) for one that the index does not vouch for or that is of another product, week
     or form; then nothing is taken over.
     """
-    weeks, table = week_files(data), _documents(data)
+    weeks, path = week_files(data), data / signed_documents.FILE
+    table = path.read_bytes() if path.is_file() else None
     with store.begin() as kept:
         kept.lock()
         known = kept.published().keys()
@@ -68,11 +69,6 @@ def adopt(
         for each in told:
             kept.keep_served(each)
     return list(new)
-
-
-def _documents(data: Path) -> bytes | None:
-    path = data / signed_documents.FILE
-    return path.read_bytes() if path.is_file() else None
 
 
 def _check_index(

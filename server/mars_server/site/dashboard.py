@@ -29,6 +29,7 @@ from mars_server.site.charts.drawer import Drawer
 from mars_server.site.charts.store import ChartStore
 from mars_server.site.pages import address as place
 from mars_server.site.pages import ranges
+from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import NOTES_FILE, decode_notes
 from mars_server.site.pages.language import LANGUAGES, SOURCE
 from mars_server.site.pages.render import Contents
@@ -52,7 +53,7 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "max-age=600",
 }
-_DATA_NAME = re.compile(r"[A-Za-z0-9-]{1,20}\.(?:csv|json|json\.sig|pem)", re.ASCII)
+_DATA_NAME = re.compile(rf"{DATA}/[A-Za-z0-9-]{{1,20}}\.(?:csv|json|json\.sig|pem)", re.ASCII)
 _FOLDERS = "|".join(
     re.escape(name) for name in (*place.RANGED, *place.PLAIN, *LANGUAGES, DATA) if name != SOURCE
 )
@@ -73,13 +74,7 @@ def dashboard_routes(
 
     Raises ``WireError`` where a published file in it was changed.
     """
-    drawer = Drawer()
-
-    def charts() -> ChartStore:
-        return ChartStore(chart_cache, site=folder, renderer=drawer.render)
-
-    dashboard = Dashboard(folder, product, charts, look_every)
-    return [web.get(PATTERN, dashboard.answer)]
+    return [web.get(PATTERN, Dashboard(folder, product, chart_cache, look_every).answer)]
 
 
 class Dashboard:
@@ -87,7 +82,7 @@ class Dashboard:
         self,
         folder: Path,
         product: Product,
-        charts: Callable[[], ChartStore],
+        chart_cache: Path | None,
         look_every: float,
     ) -> None:
         self._folder = folder
@@ -96,8 +91,12 @@ class Dashboard:
         self._downloads = Lane("downloads", QUEUE)
         self._published = Lane("published", QUEUE)
         self._free = Lane("free", FREE_QUEUE)
+        drawer = Drawer()
         # A store is not safe for threads, so each lane that shows charts has its own.
-        self._charts = {self._published: charts(), self._free: charts()}
+        self._charts = {
+            lane: ChartStore(chart_cache, site=folder, renderer=drawer.render)
+            for lane in (self._published, self._free)
+        }
         self._looked = 0.0
         self._stamp = self._current_stamp()
         self._sites: dict[Lane, Site] = {}
@@ -119,33 +118,29 @@ class Dashboard:
         elsewhere = _folder_of(path) or _chosen(path, request.query)
         if elsewhere is not None:
             raise web.HTTPSeeOther(elsewhere)
-        name = _name(path)
-        if name is None:
-            raise web.HTTPNotFound
-        found = await self._make(name)
+        found, address = None, place.parse(path)
+        if path.startswith(f"{DATA}/"):
+            found = await self._downloads.answer(path, lambda: self._data(path))
+        elif address is not None:
+            path = address.path  # a folder stands for its page
+            found = await self._page(address)
         if found is None:
             raise web.HTTPNotFound
-        headers = {**HEADERS, hdrs.CONTENT_TYPE: media_type(name)}
+        headers = {**HEADERS, hdrs.CONTENT_TYPE: media_type(path)}
         return web.Response(body=found, headers=headers)
 
-    async def _make(self, name: str) -> bytes | None:
-        """By the lane that ``name`` belongs to."""
-        if name.startswith(f"{DATA}/"):
-            file = name.removeprefix(f"{DATA}/")
-            return await self._downloads.answer(name, lambda: self._data(file))
-        address = place.parse(name)
-        if address is None:
-            return None
+    async def _page(self, address: Address) -> bytes | None:
+        """By the lane that its range belongs to."""
         lane = self._published if address.span in self._named else self._free
         site = self._sites[lane]
         try:
-            return await lane.answer(name, lambda: site.content(address))
+            return await lane.answer(address.path, lambda: site.content(address))
         except StateError:  # the chart could not be drawn now
             raise web.HTTPServiceUnavailable from None
 
     def _data(self, name: str) -> bytes | None:
         """A download. The folder is flat and names hold no separator, so none leads elsewhere."""
-        path = self._folder / DATA / name
+        path = self._folder / name
         if _DATA_NAME.fullmatch(name) is None or path.is_symlink() or not path.is_file():
             return None
         return path.read_bytes()
@@ -195,14 +190,6 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return status.st_mtime_ns, status.st_size
 
 
-def _name(path: str) -> str | None:
-    """The one name of what is asked for (a folder stands for its page), None for nothing."""
-    if path.startswith(f"{DATA}/"):
-        return path
-    address = place.parse(path)
-    return None if address is None else address.path
-
-
 def _folder_of(path: str) -> str | None:
     """Where a folder without its slash leads, as a relative link."""
     if place.parse(path) is not None or place.parse(f"{path}/") is None:
@@ -236,11 +223,11 @@ class Lane:
         self._queue = queue
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"dashboard-{name}")
         self._pending: dict[str, asyncio.Future[bytes | None]] = {}
-        self._kept = _Kept(KEPT_BYTES)
+        self._kept = _Kept()
 
     def forget(self) -> None:
         """From now on answers are made anew, those on their way included."""
-        self._pending, self._kept = {}, _Kept(KEPT_BYTES)
+        self._pending, self._kept = {}, _Kept()
 
     async def answer(self, name: str, make: Callable[[], bytes | None]) -> bytes | None:
         """What ``make`` returns, made once, however many ask for ``name`` at the same time.
@@ -267,10 +254,9 @@ class Lane:
 
 
 class _Kept:
-    """Answers by name, bounded by the sum of their sizes; the least recently used go first."""
+    """Answers by name, ``KEPT_BYTES`` in all; the least recently used go first."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._size = 0
         self._answers: OrderedDict[str, bytes] = OrderedDict()
 
@@ -281,10 +267,10 @@ class _Kept:
         return found
 
     def put(self, name: str, answer: bytes) -> None:
-        if name in self._answers or len(answer) > self._limit:
+        if name in self._answers or len(answer) > KEPT_BYTES:
             return
         self._answers[name] = answer
         self._size += len(answer)
-        while self._size > self._limit:
+        while self._size > KEPT_BYTES:
             _, gone = self._answers.popitem(last=False)
             self._size -= len(gone)

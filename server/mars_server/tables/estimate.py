@@ -15,14 +15,12 @@ from typing import Final
 
 from mars.wire.times import DAY
 from mars_server.tables.floor import Published
+from mars_server.tables.noise import TOLD
 
 WEEK: Final = 7.0
 """Days in the window."""
 Z95: Final = 1.96
 """The standard normal's 97.5 % quantile."""
-Z95_NOISE: Final = 2.12
-"""The same of two-sided geometric noise, whose tails are heavier: ln(20) / √2 of its standard
-deviations (as of the Laplace law, which it nears where it is wide)."""
 POISSON_BELOW: Final = 30
 """Hits below which the exact Poisson interval is used: wider, and safe for few installations."""
 
@@ -121,8 +119,8 @@ def _bounds(
     least: int, most: int, factor: float, spread: float, deviation: float
 ) -> tuple[float, float]:
     if deviation:
-        low = max(0.0, least - Z95_NOISE * math.sqrt(least + deviation**2))
-        return factor * low, factor * (most + Z95_NOISE * math.sqrt(most + deviation**2))
+        low = max(0.0, least - TOLD * math.sqrt(least + deviation**2))
+        return factor * low, factor * (most + TOLD * math.sqrt(most + deviation**2))
     low = _poisson_low(least) if least < POISSON_BELOW else least - Z95 * math.sqrt(spread * least)
     high = _poisson_high(most) if most < POISSON_BELOW else most + Z95 * math.sqrt(spread * most)
     return factor * low, factor * high

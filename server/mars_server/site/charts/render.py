@@ -37,6 +37,11 @@ class Picture:
     png_dark: bytes
 
     @property
+    def files(self) -> dict[str, bytes]:
+        """By the name under which each is published."""
+        return {"chart.svg": self.svg, "chart.png": self.png, "chart-dark.png": self.png_dark}
+
+    @property
     def size(self) -> tuple[int, int]:
         """Width and height in CSS pixels, from the header of the PNG (PNG, section 11.2.2)."""
         width, height = (int.from_bytes(self.png[at : at + 4], "big") for at in (16, 20))

@@ -69,18 +69,13 @@ class ChartStore:
         self._vouched = vouched
         self._in_memory = in_memory
         self._limit = limit
-        self._render = renderer
         self._draw_all = draw_all or (lambda charts: (renderer(chart()) for chart in charts))
         self._memory: dict[str, Picture] = {}
 
     def picture(self, name: str, chart: Callable[[], Chart]) -> Picture:
         """The picture called ``name``, which is the ``key`` of what ``chart`` returns."""
-        found = self._find(name)
-        if found is None:
-            found = self._render(chart())
-            self._save(name, found)
-        self._keep(name, found)
-        return found
+        self.draw({name: chart})
+        return self._memory[name]
 
     def draw(self, charts: Mapping[str, Callable[[], Chart]]) -> None:
         """Draws those of ``charts`` (by name, as many as are kept in memory) that are not there."""
@@ -96,21 +91,18 @@ class ChartStore:
             self._keep(name, picture)
 
     def _find(self, name: str) -> Picture | None:
-        return self._memory.pop(name, None) or self._load(name) or self._published(name)
+        found = self._memory.pop(name, None)
+        if found is None and self._folder is not None:
+            with suppress(OSError):
+                found = _unpack((self._folder / name).read_bytes())
+        if found is None and self._site is not None:
+            found = reuse.find(self._site, name, self._vouched)
+        return found
 
     def _keep(self, name: str, picture: Picture) -> None:
         self._memory[name] = picture
         if len(self._memory) > self._in_memory:
             del self._memory[next(iter(self._memory))]
-
-    def _published(self, name: str) -> Picture | None:
-        return None if self._site is None else reuse.find(self._site, name, self._vouched)
-
-    def _load(self, name: str) -> Picture | None:
-        if self._folder is not None:
-            with suppress(OSError):
-                return _unpack((self._folder / name).read_bytes())
-        return None
 
     def _save(self, name: str, picture: Picture) -> None:
         """A cache that cannot be written (full disk, foreign folder) costs time, not the page."""
@@ -132,7 +124,7 @@ def _trim(folder: Path, limit: int) -> None:
 
 def _pack(picture: Picture) -> bytes:
     """One line of JSON, then the three files."""
-    parts = (picture.svg, picture.png, picture.png_dark)
+    parts = picture.files.values()
     body = b"".join(parts)
     head = {"parts": [len(part) for part in parts], "sha256": hashlib.sha256(body).hexdigest()}
     return json.dumps(head).encode("ascii") + b"\n" + body

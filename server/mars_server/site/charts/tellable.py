@@ -46,11 +46,6 @@ def latest(weeks: Sequence[Week]) -> Week | None:
     return next((week for week in reversed(weeks) if not week.hits.missing), None)
 
 
-def latest_shares(table: str, weeks: Sequence[Week]) -> Week | None:
-    """The newest week whose shares can be told."""
-    return next((week for week in reversed(weeks) if tells_shares(table, week)), None)
-
-
 def given(table: str, week: Week) -> list[Row]:
     """The rows of hits that carry the variable."""
     return [row for row in week.tables[table] if row.value != NOT_GIVEN]

@@ -84,6 +84,5 @@ def _exists(address: Address) -> bool:
         return False
     if address.section in PLAIN:
         return address.file == PAGE
-    if address.section:
-        return False
-    return address.file == PAGE or (address.file in STATIC and address.language == SOURCE)
+    is_static = address.file in STATIC and address.language == SOURCE
+    return not address.section and (address.file == PAGE or is_static)

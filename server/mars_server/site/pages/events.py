@@ -50,25 +50,21 @@ def events(weeks: Sequence[Week], notes: Sequence[Note], say: Language) -> list[
         if week.hits.missing:
             found.append(Event(week.week, "gap", say.gettext("No data for this week.")))
         if "incomplete" in week.flags:
-            found.append(Event(week.week, "incomplete", _incomplete(say)))
+            text = say.gettext(
+                "Incomplete: the server answered requests that its disk refused to note. "
+                "The figures are too low."
+            )
+            found.append(Event(week.week, "incomplete", text))
         if "disturbed" in week.flags:
             found.append(Event(week.week, "disturbed", _disturbed(week, say)))
         if week.tells(week.late, SURE):
             found.append(Event(week.week, "late", _late(week, say)))
     found += [
-        Event(note.week, "note", note.text[say.code])
-        if say.code in note.text
-        else Event(note.week, "note", note.text[SOURCE], SOURCE)
+        Event(note.week, "note", note.text[code], "" if code == say.code else code)
         for note in notes
+        for code in [say.code if say.code in note.text else SOURCE]
     ]
     return sorted(found, key=lambda event: event.week, reverse=True)
-
-
-def _incomplete(say: Language) -> str:
-    return say.gettext(
-        "Incomplete: the server answered requests that its disk refused to note. "
-        "The figures are too low."
-    )
 
 
 def _disturbed(week: Week, say: Language) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mars_server.site.charts.tellable import latest, latest_shares, tells_shares, told
+from mars_server.site.charts.tellable import latest, tells_shares, told
 from mars_server.site.pages.language import Language
 from mars_server.tables.downloads import percents
 from mars_server.tables.week import Row, Week
@@ -60,7 +60,7 @@ def shares(table: str, weeks: Sequence[Week], say: Language) -> str:
     sentences = []
     if not tells_shares(table, week):
         sentences.append(_untold(table, week, say))
-    shown = latest_shares(table, weeks)
+    shown = next((week for week in reversed(weeks) if tells_shares(table, week)), None)
     if shown is not None:
         sentences += _told(table, shown, weeks, say)
     return " ".join(sentences) + _warnings(weeks, say)

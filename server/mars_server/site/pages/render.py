@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,9 +23,9 @@ from mars_server.site.pages.language import LANGUAGES, N_, Language, language
 from mars_server.site.pages.ranges import Range
 from mars_server.site.pages.tables import cross_table, newest_release, ranking, share_table
 from mars_server.tables import downloads
-from mars_server.tables.estimate import Z95_NOISE, significant
+from mars_server.tables.estimate import significant
 from mars_server.tables.floor import joint_share
-from mars_server.tables.noise import CELLS_PER_HIT, HITS_PER_WEEK, deviation
+from mars_server.tables.noise import CELLS_PER_HIT, HITS_PER_WEEK, TOLD, deviation
 from mars_server.tables.signed_documents import Served
 from mars_server.tables.week import TABLES, Week
 
@@ -79,7 +80,6 @@ class Pages:
         self._contents = contents
         self._size = size
         self._noise = _noise(contents.weeks)
-        self._environments = {code: _environment(language(code)) for code in LANGUAGES}
 
     def page(self, address: Address, span: Range | None) -> bytes:
         """The page at ``address``; ``span`` is None only where nothing is published yet."""
@@ -91,8 +91,9 @@ class Pages:
             template = {"": "overview.html", place.CROSS: "cross.html"}.get(
                 address.section, "dimension.html"
             )
-        environment = self._environments[say.code]
-        text = environment.get_template(template).render(self._context(address, span, say))
+        text = (
+            _environment(say.code).get_template(template).render(self._context(address, span, say))
+        )
         return (text.rstrip() + "\n").encode("utf-8")
 
     def _context(self, address: Address, span: Range | None, say: Language) -> dict[str, Any]:
@@ -177,7 +178,9 @@ class Pages:
         }
 
 
-def _environment(say: Language) -> Environment:
+@cache
+def _environment(code: str) -> Environment:
+    say = language(code)
     environment = Environment(
         loader=PackageLoader("mars_server.site.pages"),
         autoescape=True,
@@ -210,7 +213,7 @@ class NoiseTold:
     in_part: bool
     deviation: float
     share: int = HITS_PER_WEEK * CELLS_PER_HIT
-    z: float = Z95_NOISE
+    z: float = TOLD
 
     @property
     def margin(self) -> int:

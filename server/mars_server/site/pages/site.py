@@ -6,7 +6,7 @@ weeks and nothing else, so no page, picture or download can show more than was p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache, partial
 from importlib.resources import files
 from typing import Final
@@ -47,14 +47,16 @@ class Site:
         """Every file of the static site."""
         for file in place.STATIC:
             yield Address(file=file)
+        names = ranges.names(self._weeks)
         for code in LANGUAGES:
             for section in ("", *place.RANGED, *place.PLAIN):
                 yield Address(code, section)
             for section in place.RANGED:
-                for name in self._other_ranges():
-                    yield Address(code, section, name)
+                for name in names:
+                    if name != ranges.DEFAULT:
+                        yield Address(code, section, name)
         for section in place.RANGED:
-            for name in [ranges.DEFAULT, *self._other_ranges()] if self._weeks else []:
+            for name in names:
                 for file in place.FIGURE_FILES:
                     yield Address(section=section, span=name, file=file)
                 for code in LANGUAGES if section in place.CHARTS else ():
@@ -63,7 +65,8 @@ class Site:
 
     def export(self) -> Iterator[tuple[str, bytes]]:
         """Path and bytes of every file of the static site."""
-        self._charts.draw(self._wanted())
+        wanted = {self._key(*each): partial(self.chart, *each) for each in self._places()}
+        self._charts.draw(wanted)
         for each in self.addresses():
             content = self.content(each)
             assert content is not None
@@ -73,13 +76,6 @@ class Site:
         """The folders that hold a chart, with its key."""
         return {
             address.path.removesuffix(f"/{place.PAGE}"): self._key(address, span)
-            for address, span in self._places()
-        }
-
-    def _wanted(self) -> dict[str, Callable[[], Chart]]:
-        """Every chart of the static site, by key."""
-        return {
-            self._key(address, span): partial(self.chart, address, span)
             for address, span in self._places()
         }
 
@@ -131,15 +127,7 @@ class Site:
         return name
 
     def _picture(self, address: Address, span: Range) -> bytes:
-        picture = self._drawn(address, span)
-        return {
-            "chart.svg": picture.svg,
-            "chart.png": picture.png,
-            "chart-dark.png": picture.png_dark,
-        }[address.file]
-
-    def _other_ranges(self) -> list[str]:
-        return [name for name in ranges.names(self._weeks) if name != ranges.DEFAULT]
+        return self._drawn(address, span).files[address.file]
 
 
 def static(name: str) -> bytes:

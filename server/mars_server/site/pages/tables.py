@@ -14,7 +14,7 @@ from mars_server.site.pages.language import Language
 from mars_server.tables.downloads import NOT_GIVEN, percents
 from mars_server.tables.floor import STEP, Percent, Published
 from mars_server.tables.noise import SURE, TOLD
-from mars_server.tables.week import Pair, Row, Week
+from mars_server.tables.week import Row, Week
 
 SHADES = 6
 """Steps of background colour in the cross table."""
@@ -112,15 +112,18 @@ def cross_table(weeks: Sequence[Week], say: Language) -> CrossTable | None:
         return None
     platforms = list(dict.fromkeys(pair.os for pair in week.pairs))
     versions = list(dict.fromkeys(pair.v for pair in week.pairs))
-    cells = {(pair.v, pair.os): pair for pair in week.pairs}
-    most = max(pair.count.least for pair in week.pairs)
+    cells = {(pair.v, pair.os): pair.count for pair in week.pairs}
+    most = max(pair.count.least for pair in week.pairs) or 1
+
+    def shaded(count: Published) -> tuple[Published, int]:
+        return count, 1 + (SHADES - 1) * count.least // most if count.least else 0
+
     ordered = sorted(versions, key=version_key, reverse=True)
     return CrossTable(
         week,
         tuple(say.name("os", name) for name in platforms),
         tuple(
-            (say.name("v", v), tuple(_shaded(cells[v, name], most) for name in platforms))
-            for v in ordered
+            (say.name("v", v), tuple(shaded(cells[v, name]) for name in platforms)) for v in ordered
         ),
     )
 
@@ -151,9 +154,3 @@ def _ordered(table: str, rows: Sequence[Row]) -> list[Row]:
 
 def _colours(table: str, weeks: Sequence[Week]) -> dict[str, int]:
     return {value: band.number for band in bands(table, weeks) for value in band.values}
-
-
-def _shaded(pair: Pair, most: int) -> tuple[Published, int]:
-    if not pair.count.least:
-        return pair.count, 0
-    return pair.count, 1 + (SHADES - 1) * pair.count.least // max(most, 1)

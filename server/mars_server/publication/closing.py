@@ -23,8 +23,8 @@ from mars_server.common.calendar import (
 )
 from mars_server.common.calendar import days as days_of
 from mars_server.storage.publication import StoredPublications, StoredWeek, StoredWeeks
-from mars_server.tables import rare, signed_documents
-from mars_server.tables.compose import Exact, Rules, compose, step
+from mars_server.tables import signed_documents
+from mars_server.tables.compose import RARE, STABLE_WEEKS, Exact, Listing, Rules, compose, step
 from mars_server.tables.fetch_intervals import periods_of
 from mars_server.tables.signed_documents import Served, unknown
 from mars_server.tables.week import Week, decode, encode
@@ -148,7 +148,7 @@ def _close(kept: StoredWeeks, rules: Rules, now: int, *, chosen: bool) -> list[W
     periods = periods_of(kept.served())
     first = _first_needed(weeks.due, published)
     exact = kept.exact(first) if first else {}
-    listings: Mapping[str, rare.Listing] = {name: rare.Listing() for name in rare.DIMENSIONS}
+    listings: Mapping[str, Listing] = {name: Listing() for name in RARE}
     for week in weeks.due:
         counts = exact.get(week, Exact())
         if week in published:
@@ -215,24 +215,24 @@ def _first_needed(due: Sequence[str], published: Mapping[str, Week]) -> str | No
     if not fresh:
         return None
     before = [week for week in due if week < fresh[0] and not published[week].hits.missing]
-    return monday([*before, fresh[0]][-rare.WEEKS :][0]).isoformat()
+    return monday([*before, fresh[0]][-STABLE_WEEKS:][0]).isoformat()
 
 
 def _after(
-    week: Week, counts: Exact, listings: Mapping[str, rare.Listing], rules: Rules
-) -> Mapping[str, rare.Listing]:
+    week: Week, counts: Exact, listings: Mapping[str, Listing], rules: Rules
+) -> Mapping[str, Listing]:
     """The listings after a published week: what it listed stands, whatever is known by now. Of a
     week that was taken over nothing else is known."""
     if week.hits.missing:
         return listings
     listed = {
-        name: rare.Listing(frozenset(row.value for row in week.tables[name]) - {OTHER, NONE})
-        for name in rare.DIMENSIONS
+        name: Listing(frozenset(row.value for row in week.tables[name]) - {OTHER, NONE})
+        for name in RARE
     }
     if counts.hits is None:
         return listed
     stepped = step(week.week, counts, listings, rules)
-    return {name: listed[name].with_streaks(stepped[name].streaks) for name in rare.DIMENSIONS}
+    return {name: listed[name].with_streaks(stepped[name].streaks) for name in RARE}
 
 
 def check_untouched(kept: Mapping[str, bytes], found: Mapping[str, bytes]) -> None:

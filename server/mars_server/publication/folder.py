@@ -133,11 +133,14 @@ def write_files(folder: Path, files: Mapping[str, bytes], *, durable: bool = Fal
     staged: list[tuple[Path, Path]] = []
     with _told(folder):
         try:
-            for name, data in files.items():
-                _refuse_links(folder, name)
-                path = folder / name
+            for where, data in files.items():
+                _refuse_links(folder, where)
+                path = folder / where
                 if not path.is_file() or path.read_bytes() != data:
-                    staged.append((_stage(path, data, durable=durable), path))
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_NEW)
+                    staged.append((Path(name), path))
+                    _fill(descriptor, data, durable=durable)
             for temporary, path in staged:
                 temporary.replace(path)
         except BaseException:
@@ -176,20 +179,13 @@ def _refuse_specials(out: Path) -> None:
                     )
 
 
-def _stage(path: Path, data: bytes, *, durable: bool) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_NEW)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        Path(name).chmod(0o644)  # published: anybody may read it, the web server's user too
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return Path(name)
+def _fill(descriptor: int, data: bytes, *, durable: bool) -> None:
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        os.fchmod(descriptor, 0o644)  # published: anybody may read it, the web server's user too
+        if durable:
+            file.flush()
+            os.fsync(descriptor)
 
 
 @contextmanager

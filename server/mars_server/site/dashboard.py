@@ -74,16 +74,12 @@ def dashboard_routes(
 
     Raises ``WireError`` where a published file in it was changed.
     """
-    return [web.get(PATTERN, Dashboard(folder, product, chart_cache, look_every).answer)]
+    return [web.get(PATTERN, _Dashboard(folder, product, chart_cache, look_every).answer)]
 
 
-class Dashboard:
+class _Dashboard:
     def __init__(
-        self,
-        folder: Path,
-        product: Product,
-        chart_cache: Path | None,
-        look_every: float,
+        self, folder: Path, product: Product, chart_cache: Path | None, look_every: float
     ) -> None:
         self._folder = folder
         self._product = product
@@ -261,10 +257,9 @@ class _Kept:
         self._answers: OrderedDict[str, bytes] = OrderedDict()
 
     def get(self, name: str) -> bytes | None:
-        found = self._answers.get(name)
-        if found is not None:
+        if name in self._answers:
             self._answers.move_to_end(name)
-        return found
+        return self._answers.get(name)
 
     def put(self, name: str, answer: bytes) -> None:
         if name in self._answers or len(answer) > KEPT_BYTES:

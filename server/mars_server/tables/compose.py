@@ -12,12 +12,55 @@ from typing import Final
 from mars.wire.product import Product
 from mars.wire.query import NONE
 from mars.wire.variables import OTHER, VARIABLES
-from mars_server.tables import fetch_intervals, rare
+from mars_server.tables import fetch_intervals
 from mars_server.tables.estimate import DEFAULT, TURNOVER_WEEKS, Interval, estimate, steered
 from mars_server.tables.fetch_intervals import Period
 from mars_server.tables.floor import NO_DATA, STEP, Published, floor
 from mars_server.tables.noise import Noise
 from mars_server.tables.week import TABLES, Pair, Row, Tables, Week
+
+# --- The stability threshold: rare values (languages, countries) appear late and leave early.
+# Anybody may send requests. If a value appeared as soon as it reached ten hits, seven forged ones
+# would tell whether three real ones exist. So a value is listed only after it has stayed high for
+# a month, and whatever is not listed is part of ``other`` ---
+
+RARE: Final = tuple(variable.name for variable in VARIABLES if variable.rare)
+ENTER: Final = 50
+"""Hits in each of ``STABLE_WEEKS`` weeks in a row before a value is listed."""
+STABLE_WEEKS: Final = 4
+LEAVE: Final = 30
+"""A listed value with fewer hits than this in a week is no longer listed."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Which values of one rare dimension are listed, and how long the others have been high."""
+
+    listed: frozenset[str] = frozenset()
+    streaks: Mapping[str, int] = field(default_factory=dict)
+
+    def step(self, counts: Mapping[str, int]) -> Listing:
+        """The listing after one more week with data. ``counts`` carry the noise, if there is any.
+
+        A value is listed from the last of ``STABLE_WEEKS`` weeks at ``ENTER`` or more on.
+        """
+        stay = {value for value in self.listed if counts.get(value, 0) >= LEAVE}
+        streaks = {
+            value: self.streaks.get(value, 0) + 1
+            for value, count in counts.items()
+            if count >= ENTER and value not in stay
+        }
+        enter = {value for value, weeks in streaks.items() if weeks >= STABLE_WEEKS}
+        return Listing(
+            listed=frozenset(stay | enter),
+            streaks={value: weeks for value, weeks in streaks.items() if value not in enter},
+        )
+
+    def with_streaks(self, streaks: Mapping[str, int]) -> Listing:
+        """The same list, while others have been high for ``streaks`` weeks."""
+        waiting = {value: weeks for value, weeks in streaks.items() if value not in self.listed}
+        return Listing(self.listed, waiting)
+
 
 # --- Warnings beside a week, computed from published figures, so they leak nothing; and whether
 # answers are missing, which is told under the rules of every other figure (``Rules.lacks``) ---
@@ -118,7 +161,7 @@ class Rules:
 def compose(
     week: str,
     exact: Exact,
-    listings: Mapping[str, rare.Listing],
+    listings: Mapping[str, Listing],
     before: Sequence[Week],
     late: int,
     rules: Rules,
@@ -162,8 +205,8 @@ def compose(
 
 
 def step(
-    week: str, exact: Exact, listings: Mapping[str, rare.Listing], rules: Rules
-) -> dict[str, rare.Listing]:
+    week: str, exact: Exact, listings: Mapping[str, Listing], rules: Rules
+) -> dict[str, Listing]:
     """The listings of the rare dimensions after ``week``; unchanged by a week without data."""
     if exact.hits is None:
         return dict(listings)
@@ -174,7 +217,7 @@ def step(
                 for value in _candidates(name, exact, rules)
             }
         )
-        for name in rare.DIMENSIONS
+        for name in RARE
     }
 
 
@@ -190,7 +233,7 @@ def _candidates(name: str, exact: Exact, rules: Rules) -> set[str]:
 
 
 def _table(
-    week: str, name: str, exact: Exact, listings: Mapping[str, rare.Listing], rules: Rules
+    week: str, name: str, exact: Exact, listings: Mapping[str, Listing], rules: Rules
 ) -> tuple[Row, ...]:
     """One table; empty without data. Which rows stand in it never depends on a hidden count."""
     if exact.hits is None:
@@ -202,7 +245,7 @@ def _table(
 
 
 def _rows(
-    name: str, counts: Mapping[str, int], listings: Mapping[str, rare.Listing], rules: Rules
+    name: str, counts: Mapping[str, int], listings: Mapping[str, Listing], rules: Rules
 ) -> list[str]:
     if name not in _VARIABLES:
         return list(LEVELS)

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from mars.errors import ConfigError, WireError
 from mars.wire import envelope, motd
@@ -68,7 +68,15 @@ def encode(product: Product, served: Sequence[Served]) -> bytes:
 def decode(data: bytes) -> list[Served]:
     """Reads ``documents.json``. Raises ``WireError`` (``documents-invalid``)."""
     try:
-        return [_read(each) for each in json.loads(data)["documents"]]
+        return [
+            Served(
+                str(each["sha256"]),
+                str(each["payload_sha256"]),
+                int(each["serial"]),
+                None if each.get("reportback_next") is None else int(each["reportback_next"]),
+            )
+            for each in json.loads(data)["documents"]
+        ]
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise WireError(
             "documents-invalid",
@@ -80,13 +88,3 @@ def unknown(documents: Iterable[Served], known: Iterable[Served]) -> list[Served
     """Those of ``documents`` that are none of the ``known``, whatever interval they ask for."""
     names = {replace(each, reportback_next=None) for each in known}
     return [each for each in documents if replace(each, reportback_next=None) not in names]
-
-
-def _read(entry: dict[str, Any]) -> Served:
-    asked = entry.get("reportback_next")
-    return Served(
-        str(entry["sha256"]),
-        str(entry["payload_sha256"]),
-        int(entry["serial"]),
-        None if asked is None else int(asked),
-    )

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mars_server.tables import rare
-from mars_server.tables.compose import Exact, Rules, compose, step
+from mars_server.tables.compose import RARE, Exact, Listing, Rules, compose, step
 from mars_server.tables.floor import Published
 from mars_server.tables.noise import CELLS_PER_HIT, Noise
 from tests.server.publication import likelihood
@@ -36,9 +35,7 @@ def test_a_hit_adds_to_no_more_cells_than_the_noise_is_shared_among(
     hit |= {other: "none" for other in ("lang", "py", "cc") if other != name}
     before = Recorder(PRODUCT, Noise(bytes(32), 1.0), seen={})
     after = Recorder(PRODUCT, Noise(bytes(32), 1.0), seen={})
-    listings = {each: rare.Listing() for each in rare.DIMENSIONS} | {
-        "cc": rare.Listing(frozenset({"DE"}))
-    }
+    listings = {each: Listing() for each in RARE} | {"cc": Listing(frozenset({"DE"}))}
     for rules, hits in ((before, 1000), (after, 1001)):
         counts = {key: {each: hits} for key, each in hit.items()}
         counts["cc"]["DE"] = counts["cc"].get("DE", 500)

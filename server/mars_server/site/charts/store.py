@@ -35,13 +35,8 @@ _OURS = re.compile(r"[0-9a-f]{32}|\.new-\w{8}", re.ASCII)
 
 def key(chart: Chart) -> str:
     """Names the picture of ``chart``: figures, specification, themes and renderer versions."""
-    parts = [
-        full_spec(chart),
-        dark_colours(),
-        VEGA_LITE,
-        version("vl-convert-python"),
-        version("pillow"),
-    ]
+    versions = [VEGA_LITE, version("vl-convert-python"), version("pillow")]
+    parts = [full_spec(chart), dark_colours(), *versions]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 

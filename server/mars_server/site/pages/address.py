@@ -47,13 +47,9 @@ class Address:
             parts.append(self.span)
         return "/".join([*parts, self.file])
 
-    @property
-    def depth(self) -> int:
-        return self.path.count("/")
-
     def to(self, other: Address) -> str:
         """A relative link from here to ``other``."""
-        return "../" * self.depth + other.path
+        return "../" * self.path.count("/") + other.path
 
 
 def parse(path: str) -> Address | None:

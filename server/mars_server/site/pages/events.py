@@ -101,22 +101,19 @@ def _steering(weeks: Sequence[Week], say: Language) -> list[Event]:
     """Where another interval between requests began or ended; not that it still holds."""
     found = []
     for before, week in zip([None, *weeks], weeks, strict=False):
-        text = _first_interval(week, say) if before is None else _changed(before, week, say)
-        if text:
+        if text := _changed(before, week, say):
             found.append(Event(week.week, "steered", text))
     return found
 
 
-def _first_interval(week: Week, say: Language) -> str:
-    if week.interval == DEFAULT:
-        return ""
-    return say.gettext(
-        "The publisher asks for %(now)s days between requests, not for %(usual)s. They then "
-        "spread less evenly, and the estimate is less sure."
-    ) % {"now": say.law(week.interval), "usual": say.law(DEFAULT)}
-
-
-def _changed(before: Week, week: Week, say: Language) -> str:
+def _changed(before: Week | None, week: Week, say: Language) -> str:
+    """What to tell of ``week`` after the one ``before``; of the first one, that it is unusual."""
+    if before is None:
+        text = say.gettext(
+            "The publisher asks for %(now)s days between requests, not for %(usual)s. They then "
+            "spread less evenly, and the estimate is less sure."
+        ) % {"now": say.law(week.interval), "usual": say.law(DEFAULT)}
+        return "" if week.interval == DEFAULT else text
     if week.interval != before.interval:
         return say.gettext(
             "The publisher has changed the interval between requests from %(before)s to %(now)s "

@@ -15,12 +15,7 @@ from typing import Final
 from babel import Locale
 from babel.dates import format_date
 from babel.messages.pofile import read_po
-from babel.numbers import (
-    format_decimal,
-    format_percent,
-    get_decimal_symbol,
-    get_group_symbol,
-)
+from babel.numbers import format_decimal, format_percent, get_decimal_symbol, get_group_symbol
 
 from mars.wire.variables import VARIABLES
 from mars_server.common.calendar import monday, sunday

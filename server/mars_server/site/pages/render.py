@@ -19,12 +19,12 @@ from mars_server.site.pages import address as place
 from mars_server.site.pages import findings, ranges
 from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import Note, events, steering_remark
+from mars_server.site.pages.findings import cross_table, newest_release, ranking, share_table
 from mars_server.site.pages.language import LANGUAGES, N_, Language, language
 from mars_server.site.pages.ranges import Range
-from mars_server.site.pages.tables import cross_table, newest_release, ranking, share_table
 from mars_server.tables import downloads
 from mars_server.tables.estimate import significant
-from mars_server.tables.floor import joint_share
+from mars_server.tables.floor import Percent, joint_share
 from mars_server.tables.noise import CELLS_PER_HIT, HITS_PER_WEEK, TOLD, deviation
 from mars_server.tables.signed_documents import Served
 from mars_server.tables.week import TABLES, Week
@@ -112,7 +112,7 @@ class Pages:
             "titles": TITLES,
             "languages": LANGUAGES,
             "link": link,
-            "data": lambda name: "../" * address.depth + f"data/{name}",
+            "data": lambda name: "../" * address.path.count("/") + f"data/{name}",
         }
         if span is not None:
             context |= self._figures(address, span, say)
@@ -233,7 +233,7 @@ def _noise(weeks: Sequence[Week]) -> NoiseTold | None:
     )
 
 
-def _new_share(week: Week | None) -> Any:
+def _new_share(week: Week | None) -> Percent | None:
     """New against continuing: installed at most 31 days ago, among those that give their age."""
     if week is None or not tells_shares("ia", week):
         return None
@@ -241,8 +241,7 @@ def _new_share(week: Week | None) -> Any:
     if not any(week.tells(row.count) for row in rows if row.value in NEW_AGES):
         return None
     parts = [row.count for row in rows if row.value != downloads.NOT_GIVEN]
-    new = joint_share([row.count for row in rows if row.value in NEW_AGES], parts)
-    return new if new.value is not None else None
+    return joint_share([row.count for row in rows if row.value in NEW_AGES], parts)
 
 
 def _requests(product: Product, say: Language) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from mars_server.common.calendar import (
 from mars_server.common.calendar import days as days_of
 from mars_server.storage.publication import StoredPublications, StoredWeek, StoredWeeks
 from mars_server.tables import signed_documents
-from mars_server.tables.compose import RARE, STABLE_WEEKS, Exact, Listing, Rules, compose, step
+from mars_server.tables.compose import RARE, STABLE_WEEKS, Exact, FloorRules, Listing, compose, step
 from mars_server.tables.fetch_intervals import periods_of
 from mars_server.tables.signed_documents import Served, unknown
 from mars_server.tables.week import Week, decode, encode
@@ -87,15 +87,15 @@ def _stretches(weeks: Iterable[str]) -> list[list[str]]:
     return result
 
 
-LAST_WEEK: Final = "9999-W52"
+_LAST_WEEK: Final = "9999-W52"
 """After all weeks."""
-WEEK_DAYS: Final = 7
-LEAST_A_DAY: Final = 10
+_WEEK_DAYS: Final = 7
+_LEAST_A_DAY: Final = 10
 """Hits a day on average, from which on a day without any is no chance (e^-10, one in 22,000)."""
 
 
 def close_weeks(
-    store: StoredPublications, rules: Rules, now: int, *, chosen: bool = False
+    store: StoredPublications, rules: FloorRules, now: int, *, chosen: bool = False
 ) -> list[Week]:
     """Publishes every week that is due at ``now`` and returns all published weeks, oldest first.
 
@@ -117,12 +117,12 @@ def partial(kept: StoredWeeks, weeks: Collection[str]) -> list[str]:
     found = []
     for week in weeks:
         hits = [days[day] for day in days_of(week) if day in days]
-        if 0 < len(hits) < WEEK_DAYS and sum(hits) >= LEAST_A_DAY * len(hits):
+        if 0 < len(hits) < _WEEK_DAYS and sum(hits) >= _LEAST_A_DAY * len(hits):
             found.append(week)
     return found
 
 
-def check_owner(kept: StoredWeeks, rules: Rules) -> None:
+def check_owner(kept: StoredWeeks, rules: FloorRules) -> None:
     """Raises ``ConfigError`` (``other-product``) where the database belongs to another product."""
     product, channel = kept.owner()
     mine = (rules.product.product, rules.product.channel)
@@ -134,7 +134,7 @@ def check_owner(kept: StoredWeeks, rules: Rules) -> None:
         )
 
 
-def _close(kept: StoredWeeks, rules: Rules, now: int, *, chosen: bool) -> list[Week]:
+def _close(kept: StoredWeeks, rules: FloorRules, now: int, *, chosen: bool) -> list[Week]:
     entries = kept.kept()
     published = {entry.week: decode(entry.document) for entry in entries}
     days = kept.hits_by_day()
@@ -179,7 +179,7 @@ def left_out(kept: StoredWeeks) -> set[str]:
     return gone & {iso_week(day) for day in kept.hits_by_day()}
 
 
-def _open_weeks(kept: StoredWeeks, days: Mapping[str, int], rules: Rules) -> dict[str, bool]:
+def _open_weeks(kept: StoredWeeks, days: Mapping[str, int], rules: FloorRules) -> dict[str, bool]:
     """The weeks with hits that are not closed, and whether their total is ten or more."""
     closed = kept.closed()
     hits: Counter[str] = Counter()
@@ -198,11 +198,11 @@ def _counted_until(kept: StoredWeeks, days: Collection[str]) -> str:
     """
     counted = kept.last_counted()
     if counted is None:
-        return LAST_WEEK
+        return _LAST_WEEK
     moment = datetime.fromtimestamp(counted, UTC).date()
     past = [day for day in days if day <= (moment + timedelta(days=1)).isoformat()]
     if not past:
-        return LAST_WEEK
+        return _LAST_WEEK
     return week_of(max(moment, date.fromisoformat(max(past))) - timedelta(days=7))
 
 
@@ -219,7 +219,7 @@ def _first_needed(due: Sequence[str], published: Mapping[str, Week]) -> str | No
 
 
 def _after(
-    week: Week, counts: Exact, listings: Mapping[str, Listing], rules: Rules
+    week: Week, counts: Exact, listings: Mapping[str, Listing], rules: FloorRules
 ) -> Mapping[str, Listing]:
     """The listings after a published week: what it listed stands, whatever is known by now. Of a
     week that was taken over nothing else is known."""

@@ -20,10 +20,10 @@ from mars_server.tables.signed_documents import Served
 from mars_server.tables.week import Week, decode
 
 DATA: Final = "data"
-PATIENCE: Final = 300.0
+_PATIENCE: Final = 300.0
 """Seconds for which a second run waits; five years at once take one a minute, or two when the
 machine is busy (docs/publication.md)."""
-POLL: Final = 0.1
+_POLL: Final = 0.1
 """Seconds between two tries."""
 _NEW: Final = ".new-"
 _WEEK_FILE = re.compile(r"[0-9]{4}-W[0-9]{2}\.json", re.ASCII)
@@ -32,7 +32,7 @@ _NO_LOCKS: Final = {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, e
 
 
 @contextmanager
-def held(out: Path, patience: float = PATIENCE) -> Iterator[None]:
+def held(out: Path, patience: float = _PATIENCE) -> Iterator[None]:
     """Makes the folder ``out`` and keeps other runs of this machine out while the body runs.
 
     The folder itself is locked, so that no file of ours stands among the public ones. Where its
@@ -53,25 +53,20 @@ def held(out: Path, patience: float = PATIENCE) -> Iterator[None]:
 
 def _wait(out: Path, handle: int, patience: float) -> None:
     pause = Event()
-    for _ in range(max(1, int(patience / POLL))):
-        if _flock(handle):
+    for _ in range(max(1, int(patience / _POLL))):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
-        pause.wait(POLL)
+        except BlockingIOError:
+            pause.wait(_POLL)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return
+            raise
     raise StateError(
         "site-busy",
         f"Another run has been publishing to {out} for {patience:.0f} seconds; try again later.",
     )
-
-
-def _flock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-    return True
 
 
 def week_files(data: Path) -> dict[str, bytes]:

@@ -22,7 +22,7 @@ from mars.wire.product import Product
 from mars_server.common.jsontext import encode_json
 from mars_server.publication.folder import DATA
 
-FORMAT: Final = "mars-index/1"
+_FORMAT: Final = "mars-index/1"
 INDEX: Final = "index.json"
 SIGNATURE: Final = "index.json.sig"
 PUBLIC_KEY: Final = "operator.pem"
@@ -56,7 +56,7 @@ def index_bytes(product: Product, files: Mapping[str, Listed], *, signed: bool) 
             entries["files"].append({"name": name, **entry})
         else:
             entries["site"].append({"name": path, **entry})
-    head = {"format": FORMAT, "product": product.product, "channel": product.channel}
+    head = {"format": _FORMAT, "product": product.product, "channel": product.channel}
     return encode_json({**head, "signed": signed, **entries})
 
 

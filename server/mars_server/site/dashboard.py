@@ -35,16 +35,16 @@ from mars_server.site.pages.language import LANGUAGES, SOURCE
 from mars_server.site.pages.render import Contents
 from mars_server.site.pages.site import Site, media_type, nothing_here
 
-QUEUE: Final = 64
+_QUEUE: Final = 64
 """Downloads, or published pages and charts, being made or waiting to be. There are not many, and
 they are made quickly."""
 FREE_QUEUE: Final = 8
 """The same of ranges that visitors choose: each may need half a second of drawing."""
-KEPT_BYTES: Final = 16 * 1024 * 1024
+_KEPT_BYTES: Final = 16 * 1024 * 1024
 """Answers of a lane kept in memory, by size; the least recently used go first."""
-LOOK_EVERY: Final = 10.0
+_LOOK_EVERY: Final = 10.0
 """Seconds between two looks whether something new was published."""
-HEADERS: Final = {
+_HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
         "base-uri 'none'; frame-ancestors 'none'"
@@ -58,7 +58,7 @@ _FOLDERS = "|".join(
     re.escape(name) for name in (*place.RANGED, *place.PLAIN, *LANGUAGES, DATA) if name != SOURCE
 )
 _FILES = "|".join(re.escape(name) for name in (place.PAGE, *place.STATIC))
-PATTERN: Final = rf"/{{path:(?:|{_FILES}|(?:{_FOLDERS})(?:/.*)?)}}"
+_PATTERN: Final = rf"/{{path:(?:|{_FILES}|(?:{_FOLDERS})(?:/.*)?)}}"
 """The site's part of the URL space; everything else is left to other routes."""
 
 
@@ -67,14 +67,14 @@ def dashboard_routes(
     product: Product,
     *,
     chart_cache: Path | None = None,
-    look_every: float = LOOK_EVERY,
+    look_every: float = _LOOK_EVERY,
 ) -> list[web.RouteDef]:
     """Routes that show what was published into ``folder`` (it may still be empty), with the notes
     that ``publish`` was given. Charts of a visitor's own ranges are kept in ``chart_cache``.
 
     Raises ``WireError`` where a published file in it was changed.
     """
-    return [web.get(PATTERN, _Dashboard(folder, product, chart_cache, look_every).answer)]
+    return [web.get(_PATTERN, _Dashboard(folder, product, chart_cache, look_every).answer)]
 
 
 class _Dashboard:
@@ -84,8 +84,8 @@ class _Dashboard:
         self._folder = folder
         self._product = product
         self._look_every = look_every
-        self._downloads = Lane("downloads", QUEUE)
-        self._published = Lane("published", QUEUE)
+        self._downloads = Lane("downloads", _QUEUE)
+        self._published = Lane("published", _QUEUE)
         self._free = Lane("free", FREE_QUEUE)
         drawer = Drawer()
         # A store is not safe for threads, so each lane that shows charts has its own.
@@ -105,7 +105,7 @@ class _Dashboard:
         try:
             return await self._answer(request)
         except web.HTTPNotFound:
-            headers = {**HEADERS, hdrs.CONTENT_TYPE: media_type(place.PAGE)}
+            headers = {**_HEADERS, hdrs.CONTENT_TYPE: media_type(place.PAGE)}
             return web.Response(status=404, body=nothing_here(), headers=headers)
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -122,7 +122,7 @@ class _Dashboard:
             found = await self._page(address)
         if found is None:
             raise web.HTTPNotFound
-        headers = {**HEADERS, hdrs.CONTENT_TYPE: media_type(path)}
+        headers = {**_HEADERS, hdrs.CONTENT_TYPE: media_type(path)}
         return web.Response(body=found, headers=headers)
 
     async def _page(self, address: Address) -> bytes | None:
@@ -250,7 +250,7 @@ class Lane:
 
 
 class _Kept:
-    """Answers by name, ``KEPT_BYTES`` in all; the least recently used go first."""
+    """Answers by name, ``_KEPT_BYTES`` in all; the least recently used go first."""
 
     def __init__(self) -> None:
         self._size = 0
@@ -262,10 +262,10 @@ class _Kept:
         return self._answers.get(name)
 
     def put(self, name: str, answer: bytes) -> None:
-        if name in self._answers or len(answer) > KEPT_BYTES:
+        if name in self._answers or len(answer) > _KEPT_BYTES:
             return
         self._answers[name] = answer
         self._size += len(answer)
-        while self._size > KEPT_BYTES:
+        while self._size > _KEPT_BYTES:
             _, gone = self._answers.popitem(last=False)
             self._size -= len(gone)

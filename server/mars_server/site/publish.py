@@ -30,12 +30,12 @@ from mars_server.site.pages.render import Contents
 from mars_server.site.pages.site import Site
 from mars_server.storage.publication import StoredPublications
 from mars_server.tables import signed_documents
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from mars_server.tables.downloads import data_files
 from mars_server.tables.signed_documents import describe
 from mars_server.tables.week import Week
 
-MOST_PICTURES: Final = 512
+_MOST_PICTURES: Final = 512
 """More than a site has: 16 for each range, in ten years 208. All are kept while pages are made,
 since each is needed for several."""
 
@@ -66,7 +66,7 @@ class PublishReport:
 def publish(
     store: StoredPublications,
     out: Path,
-    rules: Rules,
+    rules: FloorRules,
     now: int,
     *,
     signing_key: bytes | None = None,
@@ -140,7 +140,7 @@ def _charts(out: Path, public: bytes | None, cache: Path | None) -> ChartStore:
         cache,
         site=out if listed else None,
         vouched=listed,
-        in_memory=MOST_PICTURES,
+        in_memory=_MOST_PICTURES,
         draw_all=draw_all,
     )
 

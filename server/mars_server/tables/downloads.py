@@ -16,7 +16,7 @@ from mars_server.common.jsontext import encode_json
 from mars_server.tables.floor import Percent, Published, shares
 from mars_server.tables.week import TABLES, Row, Week, encode
 
-FORMAT: Final = "mars-series/2"
+_FORMAT: Final = "mars-series/2"
 SERIES: Final = ("hits", *TABLES, "v-os")
 """The tables with a file of all weeks."""
 NOT_GIVEN: Final = "none"
@@ -82,7 +82,7 @@ def series_json(name: str, weeks: Iterable[Week]) -> bytes:
     entries = [
         {"week": week.week, "hits": week.hits.value, **_members(name, week)} for week in weeks
     ]
-    return encode_json({"format": FORMAT, "table": name, "weeks": entries})
+    return encode_json({"format": _FORMAT, "table": name, "weeks": entries})
 
 
 def _members(name: str, week: Week) -> dict[str, Any]:

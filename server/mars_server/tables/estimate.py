@@ -19,14 +19,14 @@ from mars_server.tables.noise import TOLD
 
 WEEK: Final = 7.0
 """Days in the window."""
-Z95: Final = 1.96
+_Z95: Final = 1.96
 """The standard normal's 97.5 % quantile."""
-POISSON_BELOW: Final = 30
+_EXACT_BELOW: Final = 30
 """Hits below which the exact Poisson interval is used: wider, and safe for few installations."""
 
-LEAST_VARIANCE: Final = 0.25
+_LEAST_VARIANCE: Final = 0.25
 """Of one installation's hits in a week; two neighbouring whole numbers can differ by as much."""
-LEAST_EXPECTED: Final = 0.25
+_LEAST_EXPECTED: Final = 0.25
 """Hits of one installation in a week; with fewer, nearly all of them keep silent for weeks and
 then come together, and a day more or less decides what is counted."""
 
@@ -92,7 +92,7 @@ def fano(interval: Interval) -> float:
     if interval.low >= WEEK:
         return 1 - WEEK / mean
     variance = s2 * WEEK / mean**3 + 1 / 6 + s2**2 / (2 * mean**4)
-    return max(variance, LEAST_VARIANCE) * mean / WEEK
+    return max(variance, _LEAST_VARIANCE) * mean / WEEK
 
 
 def bounds(
@@ -110,9 +110,9 @@ def bunched(
 ) -> tuple[float, float] | None:
     """The same where one installation makes ``expected`` hits in the week, whatever its law; None
     where these are too few to divide by."""
-    if expected < LEAST_EXPECTED:
+    if expected < _LEAST_EXPECTED:
         return None
-    return _bounds(least, most, 1 / expected, LEAST_VARIANCE / expected, deviation)
+    return _bounds(least, most, 1 / expected, _LEAST_VARIANCE / expected, deviation)
 
 
 def _bounds(
@@ -121,8 +121,8 @@ def _bounds(
     if deviation:
         low = max(0.0, least - TOLD * math.sqrt(least + deviation**2))
         return factor * low, factor * (most + TOLD * math.sqrt(most + deviation**2))
-    low = _poisson_low(least) if least < POISSON_BELOW else least - Z95 * math.sqrt(spread * least)
-    high = _poisson_high(most) if most < POISSON_BELOW else most + Z95 * math.sqrt(spread * most)
+    low = _poisson_low(least) if least < _EXACT_BELOW else least - _Z95 * math.sqrt(spread * least)
+    high = _poisson_high(most) if most < _EXACT_BELOW else most + _Z95 * math.sqrt(spread * most)
     return factor * low, factor * high
 
 

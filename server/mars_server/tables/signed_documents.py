@@ -18,7 +18,7 @@ from mars.wire.product import Product
 from mars.wire.times import format_time
 from mars_server.common.jsontext import encode_json
 
-FORMAT: Final = "mars-documents/1"
+_FORMAT: Final = "mars-documents/1"
 FILE: Final = "documents.json"
 
 
@@ -55,7 +55,7 @@ def describe(data: bytes, product: Product) -> Served:
 def encode(product: Product, served: Sequence[Served]) -> bytes:
     """The bytes of ``documents.json``, oldest first."""
     table = {
-        "format": FORMAT,
+        "format": _FORMAT,
         "product": product.product,
         "channel": product.channel,
         "documents": [

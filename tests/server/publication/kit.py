@@ -25,7 +25,7 @@ from mars_server.storage import open_database
 from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.storage.publication import StoredWeeks
 from mars_server.storage.schema import counts, pairs
-from mars_server.tables.compose import Exact, Rules
+from mars_server.tables.compose import Exact, FloorRules
 from mars_server.tables.noise import Noise
 from mars_server.tables.week import Week
 
@@ -43,7 +43,7 @@ releases = ["0.1.0", "0.5.1", "0.5.2"]
 platforms = ["linux", "windows", "macos"]
 languages = ["de", "en", "is"]
 """
-RULES = Rules(PRODUCT)
+RULES = FloorRules(PRODUCT)
 Publish = Callable[..., PublishReport]
 T = TypeVar("T")
 FIRST = "2026-W02"
@@ -136,7 +136,7 @@ def published(
     noise: Noise | None = None,
 ) -> list[Week]:
     """What is published of ``weeks`` when all of them are due."""
-    return close_weeks(Stored(database(folder, weeks)), Rules(product, noise), LATER)
+    return close_weeks(Stored(database(folder, weeks)), FloorRules(product, noise), LATER)
 
 
 def site(weeks: list[Week], product: Product = PRODUCT, **options: Any) -> Site:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from mars.wire.product import Product
 from mars.wire.query import NONE
 from mars.wire.variables import OTHER
-from mars_server.tables.compose import RARE, Exact, Listing, Rules, compose, step
+from mars_server.tables.compose import RARE, Exact, FloorRules, Listing, compose, step
 from mars_server.tables.week import TABLES, Week
 
 PRODUCT = Product(
@@ -80,7 +80,7 @@ def simulated(
     """``weeks`` weeks of some ``hits`` true hits each: the truth, and what is published of it and
     of the hits that were ``forged`` in each week."""
     chance = random.Random(hits)
-    rules = Rules(project.product)
+    rules = FloorRules(project.product)
     listings = unlisted()
     done: list[tuple[Exact, Week]] = []
     for n in range(weeks):

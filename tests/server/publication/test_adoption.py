@@ -25,7 +25,7 @@ from mars_server.storage.publication import StoredWeeks
 from mars_server.storage.reading import all_weeks
 from mars_server.storage.schema import weeks as closed
 from mars_server.tables import signed_documents
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from mars_server.tables.week import encode
 from tests.server.publication import kit
 
@@ -184,7 +184,7 @@ def test_only_what_the_index_names_is_taken_over(tmp_path: Path, publish: kit.Pu
 def test_no_signed_document_is_forgotten(tmp_path: Path, publish: kit.Publish) -> None:
     """Neither by a new database that takes the weeks over, nor by an older backup."""
     publisher = Publisher()
-    rules = Rules(
+    rules = FloorRules(
         replace(kit.PRODUCT, product=publisher.product, channel=publisher.motd(kit.LATER).channel)
     )
     documents = [publisher.document(kit.LATER + n) for n in (0, 60)]
@@ -212,7 +212,7 @@ def test_a_document_that_is_named_again_needs_no_adoption(
 ) -> None:
     publisher = Publisher()
     document = publisher.document(kit.LATER)
-    rules = Rules(
+    rules = FloorRules(
         replace(kit.PRODUCT, product=publisher.product, channel=publisher.motd(kit.LATER).channel)
     )
     for name in "ab":
@@ -266,7 +266,7 @@ def test_another_products_database_is_refused(tmp_path: Path) -> None:
         publish_to(
             Stored(engine),
             tmp_path / "site",
-            Rules(product),
+            FloorRules(product),
             kit.LATER,
             motd=document,
             adopt=True,

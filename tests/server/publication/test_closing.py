@@ -19,7 +19,7 @@ from mars_server.storage.ledger import store
 from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.storage.schema import sources
 from mars_server.storage.schema import weeks as closed
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from mars_server.tables.week import decode, encode
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
@@ -144,7 +144,7 @@ def test_late_lines_are_told_floored_in_the_next_week_and_once(tmp_path: Path) -
 def test_after_a_change_of_the_interval_the_estimate_covers_both_laws(tmp_path: Path) -> None:
     engine = kit.database(tmp_path, kit.usual_weeks(1))
     old = close_weeks(Stored(engine), kit.RULES, kit.LATER)[0].estimate
-    steered = Rules(replace(kit.PRODUCT, reportback_next=30 * 86_400))
+    steered = FloorRules(replace(kit.PRODUCT, reportback_next=30 * 86_400))
     for n in range(1, 9):
         kit.count(engine, kit.week(n), kit.USUAL)
         close_weeks(Stored(engine), steered, kit.LATER)

@@ -18,13 +18,13 @@ from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes
 from mars_server.storage import open_database
 from mars_server.storage.publication import StoredWeeks
 from mars_server.storage.schema import sources
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from mars_server.tables.noise import Noise
 from tests.server.publication import kit
 
 SERVER = str(Path(sys.executable).with_name("mars-server"))
 SECRET = b"a secret of thirty-two bytes ...."
-NOISY = Rules(kit.PRODUCT, Noise(SECRET, 50.0))
+NOISY = FloorRules(kit.PRODUCT, Noise(SECRET, 50.0))
 QUIET = kit.Counted(plain=3)
 """So few hits, under so little noise, that no chart has to be drawn."""
 TWO_WEEKS = "2026-01-25T00:00:00Z"

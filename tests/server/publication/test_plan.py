@@ -28,11 +28,11 @@ from mars_server.storage.overview import overview
 from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.storage.reading import all_weeks
 from mars_server.storage.schema import sources
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 
-RULES = Rules(kit.PRODUCT)
+RULES = FloorRules(kit.PRODUCT)
 USUAL = Counted(plain=700)
 FEW = Counted(plain=9)
 LAST = "2030-W01"

@@ -17,7 +17,7 @@ from mars.wire.times import DAY
 from mars_server.common.calendar import following
 from mars_server.publication import closing
 from mars_server.storage.publication import StoredPublications as Stored
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from mars_server.tables.estimate import DEFAULT, Law, estimate, steered
 from mars_server.tables.fetch_intervals import (
     Period,
@@ -154,7 +154,7 @@ def test_a_named_document_weighs_the_hits_of_its_own_weeks_alone(tmp_path: Path)
     with Stored(engine).begin() as kept:
         for document in documents:
             kept.keep_served(document)
-    weeks = closing.close_weeks(Stored(engine), Rules(product), kit.LATER)
+    weeks = closing.close_weeks(Stored(engine), FloorRules(product), kit.LATER)
     assert [each.interval for each in weeks] == [DEFAULT, DEFAULT, SEVEN, SEVEN]
     assert [each.flags for each in weeks] == [(), (), ("steered",), ("steered",)]
     middles = [each.estimate.installations for each in weeks if each.estimate]

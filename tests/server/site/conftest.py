@@ -16,7 +16,7 @@ from mars_server.site.dashboard import dashboard_routes
 from mars_server.site.pages.events import Note
 from mars_server.site.publish import PublishReport, publish
 from mars_server.storage.publication import StoredPublications as Stored
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 
@@ -66,7 +66,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     outcome = publish(
         Stored(kit.database(folder, weeks)),
         folder / "site",
-        Rules(kit.PRODUCT),
+        FloorRules(kit.PRODUCT),
         kit.LATER,
         notes=NOTES,
         motd=Publisher().document(kit.LATER),

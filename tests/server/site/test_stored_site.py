@@ -24,7 +24,7 @@ from mars_server.site.pages.address import parse
 from mars_server.site.pages.render import Contents
 from mars_server.site.pages.site import Site
 from mars_server.storage.publication import StoredPublications as Stored
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from mars_server.tables.downloads import data_files
 from mars_server.tables.noise import Noise
 from mars_server.tables.signed_documents import describe
@@ -44,7 +44,7 @@ def site(folder: Path, noise: Noise | None) -> dict[str, bytes]:
     """Every file of the site but the index, by path."""
     weeks = {kit.week(n): counted(n) for n in range(WEEKS) if n != GAP}
     published = close_weeks(
-        Stored(kit.database(folder, weeks)), Rules(kit.PRODUCT, noise), kit.LATER
+        Stored(kit.database(folder, weeks)), FloorRules(kit.PRODUCT, noise), kit.LATER
     )
     document = describe(Publisher(seeds=[bytes(32)]).document(EXAMPLE_NOW), kit.PRODUCT)
     shown = Contents(kit.PRODUCT, published, NOTES, [document])

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 VEGA_LITE: Final = "6.4"
 """The bundled version of Vega-Lite that the specifications are written for."""
-SCALE: Final = 2
+_SCALE: Final = 2
 """Pixels per CSS pixel, for sharp screens."""
 COLOURS: Final = 64
 """Palette size of a PNG; flat charts need few, and a page should stay light."""
@@ -45,7 +45,7 @@ class Picture:
     def size(self) -> tuple[int, int]:
         """Width and height in CSS pixels, from the header of the PNG (PNG, section 11.2.2)."""
         width, height = (int.from_bytes(self.png[at : at + 4], "big") for at in (16, 20))
-        return width // SCALE, height // SCALE
+        return width // _SCALE, height // _SCALE
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def render(chart: Chart) -> Picture:
     import vl_convert
 
     svg: str = vl_convert.vegalite_to_svg(full_spec(chart), VEGA_LITE, allowed_base_urls=[])
-    light, dark = (_png(vl_convert.svg_to_png(each, scale=SCALE)) for each in (svg, darken(svg)))
+    light, dark = (_png(vl_convert.svg_to_png(each, scale=_SCALE)) for each in (svg, darken(svg)))
     return Picture(svg.encode("utf-8"), light, dark)
 
 

@@ -16,8 +16,8 @@ from typing import Final
 from mars_server.site.charts.render import Picture
 
 FILE: Final = "charts.json"
-FORMAT: Final = "mars-charts/1"
-FILES: Final = ("chart.svg", "chart.png", "chart-dark.png")
+_FORMAT: Final = "mars-charts/1"
+_FILES: Final = ("chart.svg", "chart.png", "chart-dark.png")
 _FOLDER = re.compile(r"[a-z-]{1,20}(?:/[a-z0-9-]{1,20}){0,2}", re.ASCII)
 
 
@@ -28,11 +28,11 @@ def listing(keys: Mapping[str, str], hashes: Mapping[str, str]) -> bytes:
         {
             "folder": folder,
             "key": key,
-            "sha256": _joint(hashes[f"{folder}/{name}"] for name in FILES),
+            "sha256": _joint(hashes[f"{folder}/{name}"] for name in _FILES),
         }
         for folder, key in sorted(keys.items())
     ]
-    return (json.dumps({"format": FORMAT, "charts": charts}, indent=1) + "\n").encode("ascii")
+    return (json.dumps({"format": _FORMAT, "charts": charts}, indent=1) + "\n").encode("ascii")
 
 
 def find(site: Path, key: str, vouched: str | None = None) -> Picture | None:
@@ -48,7 +48,7 @@ def find(site: Path, key: str, vouched: str | None = None) -> Picture | None:
         for entry in json.loads(text)["charts"]:
             folder = entry["folder"]
             if entry["key"] == key and _FOLDER.fullmatch(folder):
-                parts = [(site / folder / name).read_bytes() for name in FILES]
+                parts = [(site / folder / name).read_bytes() for name in _FILES]
                 if _joint(hashlib.sha256(part).hexdigest() for part in parts) == entry["sha256"]:
                     return Picture(*parts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -25,9 +24,9 @@ from mars_server.site.charts.render import (
     render,
 )
 
-IN_MEMORY: Final = 64
+_IN_MEMORY: Final = 64
 """Pictures; some 30 kB each. ``publish`` keeps all that it needs, ``serve`` so many."""
-ON_DISK: Final = 1000
+_ON_DISK: Final = 1000
 """Pictures; the least recently written go first."""
 _OURS = re.compile(r"[0-9a-f]{32}|\.new-\w{8}", re.ASCII)
 """What is ours in the folder: pictures, by their ``key``, and what a killed run left behind."""
@@ -54,8 +53,8 @@ class ChartStore:
         *,
         site: Path | None = None,
         vouched: str | None = None,
-        in_memory: int = IN_MEMORY,
-        limit: int = ON_DISK,
+        in_memory: int = _IN_MEMORY,
+        limit: int = _ON_DISK,
         renderer: Callable[[Chart], Picture] = render,
         draw_all: Callable[[Sequence[Callable[[], Chart]]], Iterable[Picture]] | None = None,
     ) -> None:
@@ -110,11 +109,10 @@ class ChartStore:
 
 def _trim(folder: Path, limit: int) -> None:
     """Removes the oldest pictures beyond ``limit``, and nothing that is not ours."""
-    with os.scandir(folder) as entries:
-        ours = [each for each in entries if _OURS.fullmatch(each.name) and each.is_file()]
+    ours = [each for each in folder.iterdir() if _OURS.fullmatch(each.name) and each.is_file()]
     ours.sort(key=lambda each: each.stat().st_mtime)
     for each in ours[: max(0, len(ours) - limit)]:
-        Path(each).unlink(missing_ok=True)
+        each.unlink(missing_ok=True)
 
 
 def _pack(picture: Picture) -> bytes:

@@ -19,7 +19,7 @@ from mars_server.tables.week import Week
 
 NOTES_FILE = "notes.json"
 """Beside the pages of a published site."""
-MAX_NOTE = 500
+_MAX_NOTE = 500
 """Characters of one note in one language."""
 
 
@@ -198,8 +198,8 @@ def _note(entry: object, where: str) -> Note:
         raise _wrong(where, "a note's week is written like 2026-W12")
     if not isinstance(text, dict) or not isinstance(text.get(SOURCE), str):
         raise _wrong(where, 'a note\'s text is a table with at least "en"')
-    if any(not isinstance(part, str) or len(part) > MAX_NOTE for part in text.values()):
-        raise _wrong(where, f"a note's text is at most {MAX_NOTE} characters")
+    if any(not isinstance(part, str) or len(part) > _MAX_NOTE for part in text.values()):
+        raise _wrong(where, f"a note's text is at most {_MAX_NOTE} characters")
     return Note(week, dict(text))
 
 

@@ -17,7 +17,7 @@ from mars_server.tables.floor import STEP, Percent, Published
 from mars_server.tables.noise import SURE, TOLD
 from mars_server.tables.week import Row, Week
 
-NAMED = 4
+_NAMED = 4
 """Values that a sentence names at most."""
 
 
@@ -79,7 +79,7 @@ def _untold(table: str, week: Week, say: Language) -> str:
     text = say.gettext("In %(week)s no value reached ten hits.")
     if week.noise is not None:
         text = say.gettext("In %(week)s too few hits stand out from the noise to tell shares.")
-    elif ranked(table, week):
+    elif _ranked(table, week):
         text = say.gettext(
             "In %(week)s too few hits belong to values with ten or more to tell shares."
         )
@@ -87,10 +87,10 @@ def _untold(table: str, week: Week, say: Language) -> str:
 
 
 def _told(table: str, week: Week, weeks: Sequence[Week], say: Language) -> list[str]:
-    rows = ranked(table, week)
-    shares_now = percents(table, week.tables[table])
+    rows = _ranked(table, week)
+    shares = percents(table, week.tables[table])
     listed = ", ".join(
-        f"{say.name(table, row.value)} {say.percent(shares_now[row.value])}" for row in rows[:NAMED]
+        f"{say.name(table, row.value)} {say.percent(shares[row.value])}" for row in rows[:_NAMED]
     )
     sentences = [
         say.gettext("Shares in %(week)s: %(values)s.") % {"week": week.week, "values": listed}
@@ -109,7 +109,7 @@ def _told(table: str, week: Week, weeks: Sequence[Week], say: Language) -> list[
     return sentences
 
 
-def ranked(table: str, week: Week) -> list[Row]:
+def _ranked(table: str, week: Week) -> list[Row]:
     """The rows that can be told, of hits that carry the variable, biggest first."""
     return sorted(told(table, week), key=lambda row: -row.count.least)
 
@@ -139,19 +139,19 @@ def _bunches(known: Sequence[Week], say: Language) -> str:
 
 
 def _few(weeks: Sequence[str], say: Language) -> str:
-    """Up to ``NAMED`` weeks by name, and how many more."""
-    shown = ", ".join(weeks[:NAMED])
-    if len(weeks) <= NAMED:
+    """Up to ``_NAMED`` weeks by name, and how many more."""
+    shown = ", ".join(weeks[:_NAMED])
+    if len(weeks) <= _NAMED:
         return shown
     return say.gettext("%(weeks)s and %(more)s more") % {
         "weeks": shown,
-        "more": say.number(len(weeks) - NAMED),
+        "more": say.number(len(weeks) - _NAMED),
     }
 
 
 # --- Tables ---
 
-SHADES = 6
+_SHADES = 6
 """Steps of background colour in the cross table."""
 
 
@@ -238,7 +238,7 @@ class CrossTable:
     week: Week
     platforms: tuple[str, ...]
     rows: tuple[tuple[str, tuple[tuple[Published, int], ...]], ...]
-    """Version, then count and shade (0 to ``SHADES``) by platform."""
+    """Version, then count and shade (0 to ``_SHADES``) by platform."""
 
 
 def cross_table(weeks: Sequence[Week], say: Language) -> CrossTable | None:
@@ -251,9 +251,9 @@ def cross_table(weeks: Sequence[Week], say: Language) -> CrossTable | None:
     most = max(pair.count.least for pair in week.pairs) or 1
 
     def shaded(count: Published) -> tuple[Published, int]:
-        return count, 1 + (SHADES - 1) * count.least // most if count.least else 0
+        return count, 1 + (_SHADES - 1) * count.least // most if count.least else 0
 
-    ordered = sorted(versions, key=version_key, reverse=True)
+    ordered = sorted(versions, key=_version_key, reverse=True)
     return CrossTable(
         week,
         tuple(say.name("os", name) for name in platforms),
@@ -270,11 +270,11 @@ def newest_release(week: Week) -> Ranked | None:
     releases = [row for row in rows if is_release(row.value)]
     if not releases or not tells_shares("v", week):
         return None
-    row = max(releases, key=lambda each: version_key(each.value))
+    row = max(releases, key=lambda each: _version_key(each.value))
     return Ranked(row.value, row.count, percents("v", week.tables["v"])[row.value], None)
 
 
-def version_key(value: str) -> tuple[int, ...]:
+def _version_key(value: str) -> tuple[int, ...]:
     """Sorts releases by number, everything else before them."""
     return tuple(int(part) for part in value.split(".")) if is_release(value) else ()
 
@@ -283,7 +283,7 @@ def _ordered(table: str, rows: Sequence[Row]) -> list[Row]:
     """Versions newest first, ``other`` and ``none`` last; other tables as they are."""
     tail = {"other": 1, NOT_GIVEN: 2}
     if table == "v":
-        rows = sorted(rows, key=lambda row: version_key(row.value), reverse=True)
+        rows = sorted(rows, key=lambda row: _version_key(row.value), reverse=True)
     return sorted(rows, key=lambda row: tail.get(row.value, 0))
 
 

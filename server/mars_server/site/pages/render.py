@@ -40,18 +40,18 @@ TITLES: Final = {
     "method": N_("Method"),
     "privacy": N_("Privacy"),
 }
-RANGE_TITLES: Final = {
+_RANGE_TITLES: Final = {
     "last-13": N_("13 weeks"),
     "last-52": N_("52 weeks"),
     "all": N_("all weeks"),
 }
-NEW_AGES: Final = ("1", "10")
+_NEW_AGES: Final = ("1", "10")
 """At most 31 days."""
-OVERVIEW: Final = ("hits", "v", "os", "ia")
+_OVERVIEW: Final = ("hits", "v", "os", "ia")
 """Charts on the overview."""
-LISTED: Final = 20
+_LISTED: Final = 20
 """Signed documents that the downloads page names; the file names all."""
-EXAMPLE_HOST: Final = "a" * 55 + "d.onion"
+_EXAMPLE_HOST: Final = "a" * 55 + "d.onion"
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Pages:
             case "events":
                 context["events"] = events(contents.weeks, contents.notes, say)
             case "downloads":
-                context["documents"] = contents.documents[: -LISTED - 1 : -1]
+                context["documents"] = contents.documents[: -_LISTED - 1 : -1]
                 context["series"] = downloads.SERIES
                 context["years"] = [
                     (year, ranges.pick(year, contents.weeks))
@@ -138,15 +138,15 @@ class Pages:
         last = latest(weeks)
         context: dict[str, Any] = {"span": span, "latest": last}
         if address.section == "":
-            context["charts"] = {name: self._chart(address, name, span, say) for name in OVERVIEW}
+            context["charts"] = {name: self._chart(address, name, span, say) for name in _OVERVIEW}
             context["newest"] = newest_release(last) if last else None
             context["new_share"] = _new_share(last)
-            context["rankings"] = {name: ranking(name, span.weeks, say) for name in OVERVIEW[1:]}
+            context["rankings"] = {name: ranking(name, span.weeks, say) for name in _OVERVIEW[1:]}
         elif address.section in place.RANGED:
             whole = len(weeks) <= ranges.LASTS[ranges.DEFAULT]
             context["ranges"] = ranges.distinct(weeks, address.span)
-            context["range_titles"] = RANGE_TITLES | (
-                {ranges.DEFAULT: RANGE_TITLES[ranges.ALL]} if whole else {}
+            context["range_titles"] = _RANGE_TITLES | (
+                {ranges.DEFAULT: _RANGE_TITLES[ranges.ALL]} if whole else {}
             )
             if address.section in place.CHARTS:
                 context["chart"] = self._chart(address, address.section, span, say)
@@ -238,15 +238,15 @@ def _new_share(week: Week | None) -> Percent | None:
     if week is None or not tells_shares("ia", week):
         return None
     rows = week.tables["ia"]
-    if not any(week.tells(row.count) for row in rows if row.value in NEW_AGES):
+    if not any(week.tells(row.count) for row in rows if row.value in _NEW_AGES):
         return None
     parts = [row.count for row in rows if row.value != downloads.NOT_GIVEN]
-    return joint_share([row.count for row in rows if row.value in NEW_AGES], parts)
+    return joint_share([row.count for row in rows if row.value in _NEW_AGES], parts)
 
 
 def _requests(product: Product, say: Language) -> dict[str, Any]:
     """The requests that a client sends, made by the code that sends them."""
-    host = product.servers[0].removeprefix("http://") if product.servers else EXAMPLE_HOST
+    host = product.servers[0].removeprefix("http://") if product.servers else _EXAMPLE_HOST
     release = product.releases[-1] if product.releases else "1.0"
     tracked = {"v": release, "os": "linux", "ia": "100"}
     return {

@@ -22,7 +22,7 @@ from mars_server.site.pages.ranges import Range
 from mars_server.site.pages.render import Contents, Pages
 from mars_server.tables import downloads
 
-MEDIA_TYPES: Final = {
+_MEDIA_TYPES: Final = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
     "csv": "text/csv; charset=utf-8",
@@ -30,7 +30,7 @@ MEDIA_TYPES: Final = {
     "png": "image/png",
     "svg": "image/svg+xml",
 }
-KEYS: Final = 4096
+_KEYS: Final = 4096
 """Names of charts that are remembered; visitors of a server choose ranges freely."""
 
 
@@ -41,7 +41,7 @@ class Site:
         self._weeks = contents.weeks
         self._charts = charts or ChartStore()
         self._keys: dict[tuple[str, str, str], str] = {}
-        self._pages = Pages(contents, self.size)
+        self._pages = Pages(contents, lambda address, span: self._drawn(address, span).size)
 
     def addresses(self) -> Iterator[Address]:
         """Every file of the static site."""
@@ -110,10 +110,6 @@ class Site:
             return installations_chart(span.weeks, words)
         return shares_chart(address.section, span.weeks, words)
 
-    def size(self, address: Address, span: Range) -> tuple[int, int]:
-        """Width and height of a chart in CSS pixels."""
-        return self._drawn(address, span).size
-
     def _drawn(self, address: Address, span: Range) -> Picture:
         return self._charts.picture(self._key(address, span), lambda: self.chart(address, span))
 
@@ -121,7 +117,7 @@ class Site:
         asked = (address.language, address.section, span.name)
         name = self._keys.get(asked)
         if name is None:
-            if len(self._keys) >= KEYS:
+            if len(self._keys) >= _KEYS:
                 self._keys.clear()
             name = self._keys[asked] = key(self.chart(address, span))
         return name
@@ -149,7 +145,7 @@ def nothing_here() -> bytes:
 
 def media_type(name: str) -> str:
     """By the end of a file's name."""
-    return MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+    return _MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
 
 
 def _figures(address: Address, span: Range) -> bytes:

@@ -25,6 +25,7 @@ from sqlalchemy import insert
 from mars.wire.product import parse_product
 from mars_server.publication.folder import read_weeks
 from mars_server.site.pages.address import Address
+from mars_server.site.pages.render import Contents
 from mars_server.site.pages.site import Site
 from mars_server.storage import open_database
 from mars_server.storage.schema import counts, meta, pairs
@@ -183,7 +184,7 @@ def serving_cost(folder: Path) -> dict[str, float]:
 def _served_page(folder: Path) -> bytes:
     """The page as it is served, with the form that the static site has not."""
     product = parse_product((folder / "product.toml").read_bytes())
-    site = Site(product, read_weeks(folder / "site/data"), served=True)
+    site = Site(Contents(product, read_weeks(folder / "site/data"), served=True))
     page = site.content(Address(section="v"))
     assert page is not None
     return page

@@ -17,11 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("mars", "server/mars_server", "motd/mars_motd")
 HOMES = {
     "PIL": ("mars_server.site.charts.render",),
-    "aiohttp": (
-        "mars_server.serving",
-        "mars_server.site.dashboard",
-        "mars_server.site.bounded_queue",
-    ),
+    "aiohttp": ("mars_server.serving", "mars_server.site.dashboard"),
     "alembic": ("mars_server.storage",),
     "babel": ("mars_server.site.pages.language",),
     "backports": ("mars_server.counting.streams",),
@@ -45,15 +41,15 @@ are ``click``, which every command is made of, and ``packaging``, a vocabulary l
 ELSEWHERE = ("bench", "examples", "scripts", "testbed", "tests")
 """Folders with code of ours that is in no distribution."""
 HOMES_ELSEWHERE = {
-    "PIL": ("tests.examples", "tests.server.pages"),
-    "aiohttp": ("tests.hostile", "tests.server.pages"),
+    "PIL": ("tests.examples", "tests.server.site"),
+    "aiohttp": ("tests.hostile", "tests.server.site"),
     "alembic": ("tests.server.storage",),
     "atheris": ("tests.fuzz",),
-    "babel": ("tests.server.pages",),
+    "babel": ("tests.server.site",),
     "backports": ("tests.server.counting",),
     "fsspec": ("tests.server.counting",),
     "numpy": ("tests.server.publication",),
-    "playwright": ("tests.server.pages",),
+    "playwright": ("tests.server.site",),
     "psycopg": ("tests.server.postgres",),
     "requests": ("tests.testbed",),
     "scipy": ("tests.server.publication",),
@@ -62,7 +58,7 @@ HOMES_ELSEWHERE = {
     "sqlalchemy": ("bench.publication", "tests.hostile", "tests.server"),
     "stem": ("tests.server.onion",),
     "urllib3": ("tests.hostile",),
-    "vl_convert": ("tests.server.pages",),
+    "vl_convert": ("tests.server.site",),
 }
 """The same for that code, but for ``pytest``, ``hypothesis`` and ``psutil``, of which tests are
 made."""

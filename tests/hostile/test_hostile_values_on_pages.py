@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from mars.wire.product import Product
-from mars_server.site.charts.figures import shares_chart
+from mars_server.site.charts.data import shares_chart
 from mars_server.site.pages.address import Address, parse
 from mars_server.site.pages.events import Note
 from mars_server.site.pages.language import LANGUAGES, SOURCE, language
 from mars_server.site.pages.site import Site
-from mars_server.tables.downloads import cell_text, data_files, table_csv
+from mars_server.tables.downloads import cell_text, data_files, series_csv
 from mars_server.tables.floor import floor
 from mars_server.tables.week import Pair, Row, Week
 from tests.server.publication import kit
@@ -111,7 +111,7 @@ def test_k04_a_spreadsheet_gets_no_formula(tmp_path: Path, value: str) -> None:
     assert cell_text(value) == f"'{value}"
     week = kit.published(tmp_path, {kit.week(0): Counted(plain=100)})[0]
     hostile = replace(week, tables={**week.tables, "v": (Row(value, floor(50)),)})
-    text = table_csv("v", [hostile]).decode()
+    text = series_csv("v", [hostile]).decode()
     (row,) = csv.DictReader(io.StringIO(text, newline=""))
     assert row["value"] == f"'{value}"
 

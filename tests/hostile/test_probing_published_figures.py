@@ -14,7 +14,7 @@ from mars_server.publication.closing import close_weeks
 from mars_server.site.pages.address import parse
 from mars_server.site.pages.ranges import pick
 from mars_server.storage.publication import StoredPublications as Stored
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from mars_server.tables.downloads import data_files, percents
 from mars_server.tables.estimate import estimate
 from mars_server.tables.noise import Noise
@@ -22,7 +22,7 @@ from mars_server.tables.week import Week, encode
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 
-RULES = Rules(kit.PRODUCT)
+RULES = FloorRules(kit.PRODUCT)
 NOISE = Noise(b"a secret of thirty-two bytes ....", 1.0)
 
 

@@ -17,7 +17,7 @@ from mars_server.common.config import load_product
 from mars_server.storage.publication import StoredPublications
 
 if TYPE_CHECKING:
-    from mars_server.site.publish import Outcome
+    from mars_server.site.publish import PublishReport
 
 MOST_NAMES: Final = 10
 """Files of others that are named; more are counted."""
@@ -130,7 +130,7 @@ def publish(
     from mars_server.site.publish import standing_noise
     from mars_server.storage import open_database
     from mars_server.storage.ledger import note_run
-    from mars_server.tables.compose import Rules
+    from mars_server.tables.compose import FloorRules
     from mars_server.tables.noise import KEY_SIZE, Noise
 
     if noise_epsilon and not noise_key:
@@ -154,7 +154,7 @@ def publish(
     outcome = run_publish(
         StoredPublications(engine),
         out,
-        Rules(product, noise),
+        FloorRules(product, noise),
         system_clock().now() if now is None else now,
         signing_key=seed,
         without_noise=without_noise,
@@ -188,7 +188,7 @@ def publish(
         click.echo(warning, err=True)
 
 
-def _warnings(outcome: Outcome) -> Iterator[str]:
+def _warnings(outcome: PublishReport) -> Iterator[str]:
     """What the operator did not ask for, or may not know."""
     if outcome.waiting:
         names = ", ".join(outcome.waiting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -11,12 +12,19 @@ from typing import Final
 from mars.errors import ConfigError, StateError
 from mars.wire.query import NONE
 from mars.wire.variables import OTHER
-from mars_server.common.calendar import FIRST_WEEK, following, monday, settled, span, week_of
+from mars_server.common.calendar import (
+    FIRST_WEEK,
+    following,
+    iso_week,
+    monday,
+    settled,
+    span,
+    week_of,
+)
 from mars_server.common.calendar import days as days_of
-from mars_server.publication.folder import read_week
-from mars_server.publication.store import Entry, Kept, Publications
-from mars_server.tables import rare, signed_documents
-from mars_server.tables.compose import Exact, Rules, compose, step
+from mars_server.storage.publication import StoredPublications, StoredWeek, StoredWeeks
+from mars_server.tables import signed_documents
+from mars_server.tables.compose import RARE, STABLE_WEEKS, Exact, FloorRules, Listing, compose, step
 from mars_server.tables.fetch_intervals import periods_of
 from mars_server.tables.signed_documents import Served, unknown
 from mars_server.tables.week import Week, decode, encode
@@ -28,7 +36,7 @@ PAUSE_WEEKS: Final = 26
 
 
 @dataclass(frozen=True)
-class Plan:
+class DueWeeks:
     """What to do with the weeks that are complete; both oldest first."""
 
     due: tuple[str, ...]
@@ -37,7 +45,9 @@ class Plan:
     """To be closed without ever being published."""
 
 
-def plan(counted: Mapping[str, bool], published: Collection[str], last: str, current: str) -> Plan:
+def due_weeks(
+    counted: Mapping[str, bool], published: Collection[str], last: str, current: str
+) -> DueWeeks:
     """``counted``: the weeks with hits that are not closed, and whether they have ten or more;
     ``last``: the latest week that is complete; ``current``: the week of now, whose hits already
     show what is a stray.
@@ -61,7 +71,7 @@ def plan(counted: Mapping[str, bool], published: Collection[str], last: str, cur
     end = max(due, default=stretches[stray][0] if stray else "")
     whole = span(stretches[0][0], end) if end else ()
     begun = {week for each in stretches[stray:] for week in each}
-    return Plan(
+    return DueWeeks(
         tuple(due), (*old, *(week for week in whole if week not in due and week not in begun))
     )
 
@@ -77,15 +87,16 @@ def _stretches(weeks: Iterable[str]) -> list[list[str]]:
     return result
 
 
-EMPTY = Exact()
-LAST_WEEK: Final = "9999-W52"
+_LAST_WEEK: Final = "9999-W52"
 """After all weeks."""
-WEEK_DAYS: Final = 7
-LEAST_A_DAY: Final = 10
+_WEEK_DAYS: Final = 7
+_LEAST_A_DAY: Final = 10
 """Hits a day on average, from which on a day without any is no chance (e^-10, one in 22,000)."""
 
 
-def close_weeks(store: Publications, rules: Rules, now: int, *, chosen: bool = False) -> list[Week]:
+def close_weeks(
+    store: StoredPublications, rules: FloorRules, now: int, *, chosen: bool = False
+) -> list[Week]:
     """Publishes every week that is due at ``now`` and returns all published weeks, oldest first.
 
     One transaction, with counters kept out: reading the counts, composing, and closing the week
@@ -95,58 +106,24 @@ def close_weeks(store: Publications, rules: Rules, now: int, *, chosen: bool = F
     """
     with store.begin() as kept:
         kept.lock()
-        _check_owner(kept, rules)
+        check_owner(kept, rules)
         return _close(kept, rules, now, chosen=chosen)
 
 
-def check_owner(store: Publications, rules: Rules) -> None:
-    """Raises ``ConfigError`` (``other-product``) where the database belongs to another product."""
-    with store.begin() as kept:
-        _check_owner(kept, rules)
-
-
-def published(store: Publications) -> dict[str, bytes]:
-    """The bytes of every published week, by week."""
-    with store.begin() as kept:
-        return {entry.week: entry.document for entry in kept.kept()}
-
-
-def last_noise(store: Publications, found: Mapping[str, bytes]) -> float | None:
-    """Epsilon of the last week that is published, or ``found`` and to be taken over; None where
-    that week has no noise, or where there is none. Raises ``WireError`` for a changed file."""
-    weeks = {**found, **published(store)}
-    return read_week(max(weeks), weeks[max(weeks)]).noise if weeks else None
-
-
-def partial(store: Publications, weeks: Collection[str]) -> list[str]:
+def partial(kept: StoredWeeks, weeks: Collection[str]) -> list[str]:
     """Those of ``weeks`` that have days without a hit, though they have so many hits on the others
     that chance does not explain it: logs may be missing, or the server was away."""
-    with store.begin() as kept:
-        days = kept.hits_by_day()
+    days = kept.hits_by_day()
     found = []
     for week in weeks:
         hits = [days[day] for day in days_of(week) if day in days]
-        if 0 < len(hits) < WEEK_DAYS and sum(hits) >= LEAST_A_DAY * len(hits):
+        if 0 < len(hits) < _WEEK_DAYS and sum(hits) >= _LEAST_A_DAY * len(hits):
             found.append(week)
     return found
 
 
-def own_logs(store: Publications) -> bool:
-    """Whether no log was ever published that is not our own server's. Remembered, since counted
-    logs are forgotten once they are published and gone."""
-    with store.begin() as kept:
-        return not kept.note_foreign()
-
-
-def documents(store: Publications, new: Served | None) -> list[Served]:
-    """All signed documents that were served, after ``new`` was added."""
-    with store.begin() as kept:
-        if new is not None:
-            kept.keep_served(new)
-        return kept.served()
-
-
-def _check_owner(kept: Kept, rules: Rules) -> None:
+def check_owner(kept: StoredWeeks, rules: FloorRules) -> None:
+    """Raises ``ConfigError`` (``other-product``) where the database belongs to another product."""
     product, channel = kept.owner()
     mine = (rules.product.product, rules.product.channel)
     if product is not None and (product, channel or mine[1]) != mine:
@@ -157,23 +134,23 @@ def _check_owner(kept: Kept, rules: Rules) -> None:
         )
 
 
-def _close(kept: Kept, rules: Rules, now: int, *, chosen: bool) -> list[Week]:
+def _close(kept: StoredWeeks, rules: FloorRules, now: int, *, chosen: bool) -> list[Week]:
     entries = kept.kept()
     published = {entry.week: decode(entry.document) for entry in entries}
     days = kept.hits_by_day()
     last = settled(now) if chosen else min(settled(now), _counted_until(kept, days))
     current = week_of(datetime.fromtimestamp(now, UTC).date())
-    what = plan(_open_weeks(kept, days, rules), published, last, current)
-    kept.leave_out(what.left_out, now)
+    weeks = due_weeks(_open_weeks(kept, days, rules), published, last, current)
+    kept.leave_out(weeks.left_out, now)
     standing = published[max(published)].interval if published else None
     late_seen = max((entry.late_seen for entry in entries), default=0)
     late_now = kept.late()
     periods = periods_of(kept.served())
-    first = _first_needed(what.due, published)
+    first = _first_needed(weeks.due, published)
     exact = kept.exact(first) if first else {}
-    listings: Mapping[str, rare.Listing] = _empty_listings()
-    for week in what.due:
-        counts = exact.get(week, EMPTY)
+    listings: Mapping[str, Listing] = {name: Listing() for name in RARE}
+    for week in weeks.due:
+        counts = exact.get(week, Exact())
         if week in published:
             listings = _after(published[week], counts, listings, rules)
             continue
@@ -184,44 +161,34 @@ def _close(kept: Kept, rules: Rules, now: int, *, chosen: bool) -> list[Week]:
         )
         late_seen = late_now
         published[week] = fresh
-        kept.keep(Entry(week, encode(fresh), late_seen), now)
+        kept.keep(StoredWeek(week, encode(fresh), late_seen), now)
     return [published[week] for week in sorted(published)]
 
 
-def waiting(store: Publications, now: int) -> list[str]:
+def waiting(kept: StoredWeeks, now: int) -> list[str]:
     """Weeks that are old enough at ``now`` but have not been counted to their end."""
-    with store.begin() as kept:
-        days = kept.hits_by_day()
-        last = _counted_until(kept, days)
-        return sorted(
-            week
-            for week in {_week(day) for day in days} - kept.closed()
-            if last < week <= settled(now)
-        )
+    days = kept.hits_by_day()
+    last = _counted_until(kept, days)
+    still_open = {iso_week(day) for day in days} - kept.closed()
+    return sorted(week for week in still_open if last < week <= settled(now))
 
 
-def left_out(store: Publications) -> set[str]:
+def left_out(kept: StoredWeeks) -> set[str]:
     """Weeks with hits that were closed without being published."""
-    with store.begin() as kept:
-        gone = kept.closed() - {entry.week for entry in kept.kept()}
-        return gone & {_week(day) for day in kept.hits_by_day()}
+    gone = kept.closed() - kept.published().keys()
+    return gone & {iso_week(day) for day in kept.hits_by_day()}
 
 
-def _open_weeks(kept: Kept, days: Mapping[str, int], rules: Rules) -> dict[str, bool]:
+def _open_weeks(kept: StoredWeeks, days: Mapping[str, int], rules: FloorRules) -> dict[str, bool]:
     """The weeks with hits that are not closed, and whether their total is ten or more."""
     closed = kept.closed()
-    hits: dict[str, int] = {}
+    hits: Counter[str] = Counter()
     for day, n in days.items():
-        if (week := _week(day)) not in closed:
-            hits[week] = hits.get(week, 0) + n
-    return {week: not rules.total(week, n).hidden for week, n in hits.items()}
+        hits[iso_week(day)] += n
+    return {week: not rules.total(week, n).hidden for week, n in hits.items() if week not in closed}
 
 
-def _week(day: str) -> str:
-    return week_of(date.fromisoformat(day))
-
-
-def _counted_until(kept: Kept, days: Collection[str]) -> str:
+def _counted_until(kept: StoredWeeks, days: Collection[str]) -> str:
     """The latest week whose hits can all be counted: it was over when logs were last counted, or
     hits of a later day are counted. ``days`` are those with hits.
 
@@ -231,11 +198,11 @@ def _counted_until(kept: Kept, days: Collection[str]) -> str:
     """
     counted = kept.last_counted()
     if counted is None:
-        return LAST_WEEK
+        return _LAST_WEEK
     moment = datetime.fromtimestamp(counted, UTC).date()
     past = [day for day in days if day <= (moment + timedelta(days=1)).isoformat()]
     if not past:
-        return LAST_WEEK
+        return _LAST_WEEK
     return week_of(max(moment, date.fromisoformat(max(past))) - timedelta(days=7))
 
 
@@ -248,34 +215,24 @@ def _first_needed(due: Sequence[str], published: Mapping[str, Week]) -> str | No
     if not fresh:
         return None
     before = [week for week in due if week < fresh[0] and not published[week].hits.missing]
-    return monday([*before, fresh[0]][-rare.WEEKS :][0]).isoformat()
-
-
-def _empty_listings() -> dict[str, rare.Listing]:
-    return {name: rare.Listing() for name in rare.DIMENSIONS}
-
-
-def _listings_of(week: Week) -> dict[str, rare.Listing]:
-    """What a week that was taken over listed; nothing else is known of it."""
-    return {
-        name: rare.Listing(
-            frozenset(row.value for row in week.tables[name]) - {OTHER, NONE},
-        )
-        for name in rare.DIMENSIONS
-    }
+    return monday([*before, fresh[0]][-STABLE_WEEKS:][0]).isoformat()
 
 
 def _after(
-    week: Week, counts: Exact, listings: Mapping[str, rare.Listing], rules: Rules
-) -> Mapping[str, rare.Listing]:
-    """The listings after a published week: what it listed stands, whatever is known by now."""
+    week: Week, counts: Exact, listings: Mapping[str, Listing], rules: FloorRules
+) -> Mapping[str, Listing]:
+    """The listings after a published week: what it listed stands, whatever is known by now. Of a
+    week that was taken over nothing else is known."""
     if week.hits.missing:
         return listings
-    listed = _listings_of(week)
+    listed = {
+        name: Listing(frozenset(row.value for row in week.tables[name]) - {OTHER, NONE})
+        for name in RARE
+    }
     if counts.hits is None:
         return listed
     stepped = step(week.week, counts, listings, rules)
-    return {name: listed[name].with_streaks(stepped[name].streaks) for name in rare.DIMENSIONS}
+    return {name: listed[name].with_streaks(stepped[name].streaks) for name in RARE}
 
 
 def check_untouched(kept: Mapping[str, bytes], found: Mapping[str, bytes]) -> None:

@@ -20,10 +20,10 @@ from mars_server.tables.signed_documents import Served
 from mars_server.tables.week import Week, decode
 
 DATA: Final = "data"
-PATIENCE: Final = 300.0
+_PATIENCE: Final = 300.0
 """Seconds for which a second run waits; five years at once take one a minute, or two when the
 machine is busy (docs/publication.md)."""
-POLL: Final = 0.1
+_POLL: Final = 0.1
 """Seconds between two tries."""
 _NEW: Final = ".new-"
 _WEEK_FILE = re.compile(r"[0-9]{4}-W[0-9]{2}\.json", re.ASCII)
@@ -32,7 +32,7 @@ _NO_LOCKS: Final = {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, e
 
 
 @contextmanager
-def held(out: Path, patience: float = PATIENCE) -> Iterator[None]:
+def held(out: Path, patience: float = _PATIENCE) -> Iterator[None]:
     """Makes the folder ``out`` and keeps other runs of this machine out while the body runs.
 
     The folder itself is locked, so that no file of ours stands among the public ones. Where its
@@ -53,25 +53,20 @@ def held(out: Path, patience: float = PATIENCE) -> Iterator[None]:
 
 def _wait(out: Path, handle: int, patience: float) -> None:
     pause = Event()
-    for _ in range(max(1, int(patience / POLL))):
-        if _flock(handle):
+    for _ in range(max(1, int(patience / _POLL))):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
-        pause.wait(POLL)
+        except BlockingIOError:
+            pause.wait(_POLL)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return
+            raise
     raise StateError(
         "site-busy",
         f"Another run has been publishing to {out} for {patience:.0f} seconds; try again later.",
     )
-
-
-def _flock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-    return True
 
 
 def week_files(data: Path) -> dict[str, bytes]:
@@ -133,11 +128,14 @@ def write_files(folder: Path, files: Mapping[str, bytes], *, durable: bool = Fal
     staged: list[tuple[Path, Path]] = []
     with _told(folder):
         try:
-            for name, data in files.items():
-                _refuse_links(folder, name)
-                path = folder / name
+            for where, data in files.items():
+                _refuse_links(folder, where)
+                path = folder / where
                 if not path.is_file() or path.read_bytes() != data:
-                    staged.append((_stage(path, data, durable=durable), path))
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_NEW)
+                    staged.append((Path(name), path))
+                    _fill(descriptor, data, durable=durable)
             for temporary, path in staged:
                 temporary.replace(path)
         except BaseException:
@@ -176,20 +174,13 @@ def _refuse_specials(out: Path) -> None:
                     )
 
 
-def _stage(path: Path, data: bytes, *, durable: bool) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_NEW)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        Path(name).chmod(0o644)  # published: anybody may read it, the web server's user too
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return Path(name)
+def _fill(descriptor: int, data: bytes, *, durable: bool) -> None:
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        os.fchmod(descriptor, 0o644)  # published: anybody may read it, the web server's user too
+        if durable:
+            file.flush()
+            os.fsync(descriptor)
 
 
 @contextmanager

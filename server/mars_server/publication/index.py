@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mars.errors import ConfigError, WireError
 from mars.wire.ed25519 import verify
@@ -22,7 +22,7 @@ from mars.wire.product import Product
 from mars_server.common.jsontext import encode_json
 from mars_server.publication.folder import DATA
 
-FORMAT: Final = "mars-index/1"
+_FORMAT: Final = "mars-index/1"
 INDEX: Final = "index.json"
 SIGNATURE: Final = "index.json.sig"
 PUBLIC_KEY: Final = "operator.pem"
@@ -35,57 +35,36 @@ _PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
 
 
 @dataclass(frozen=True)
-class Entry:
+class Listed:
     """What the index says of one file: its size in bytes and its SHA-256 (hex)."""
 
     size: int
     sha256: str
 
 
-def entry(content: bytes) -> Entry:
-    return Entry(len(content), hashlib.sha256(content).hexdigest())
+def listed(content: bytes) -> Listed:
+    return Listed(len(content), hashlib.sha256(content).hexdigest())
 
 
-def index_bytes(
-    product: Product, files: Mapping[str, Entry], site: Mapping[str, Entry], *, signed: bool
-) -> bytes:
-    """The index of ``files`` (by name in ``data/``) and of the ``site``'s other files (by path from
-    its root), sorted by name; without a date."""
-    table = {
-        "format": FORMAT,
-        "product": product.product,
-        "channel": product.channel,
-        "signed": signed,
-        "files": _entries(files),
-        "site": _entries(site),
-    }
-    return encode_json(table)
-
-
-def _entries(files: Mapping[str, Entry]) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "bytes": files[name].size, "sha256": files[name].sha256}
-        for name in sorted(files)
-    ]
-
-
-def hashes(index: bytes) -> dict[str, str]:
-    """SHA-256 (hex) of each file that an index names, by path from the site's root. An index that
-    older versions wrote names the files of ``data/`` alone. Raises ``WireError``
-    (``index-invalid``)."""
-    try:
-        table = json.loads(index)
-        found = {f"{DATA}/{each['name']}": str(each["sha256"]) for each in table["files"]}
-        return found | {str(each["name"]): str(each["sha256"]) for each in table.get("site", [])}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise WireError(
-            "index-invalid", f"{DATA}/{INDEX} does not have the published form."
-        ) from None
+def index_bytes(product: Product, files: Mapping[str, Listed], *, signed: bool) -> bytes:
+    """The index of ``files`` (by path from the site's root), sorted by name; without a date."""
+    entries: dict[str, list[dict[str, object]]] = {"files": [], "site": []}
+    for path, file in sorted(files.items()):
+        folder, _, name = path.rpartition("/")
+        entry: dict[str, object] = {"bytes": file.size, "sha256": file.sha256}
+        if folder == DATA:
+            entries["files"].append({"name": name, **entry})
+        else:
+            entries["site"].append({"name": path, **entry})
+    head = {"format": _FORMAT, "product": product.product, "channel": product.channel}
+    return encode_json({**head, "signed": signed, **entries})
 
 
 def vouched(data: Path, public: bytes | None = None) -> dict[str, str]:
-    """The ``hashes`` of the index in ``data``; none where there is none, or where ``public`` is
-    given and this 32-byte key has not signed it, whatever key stands beside it."""
+    """SHA-256 (hex) of each file that the index in ``data`` names, by path from the site's root;
+    none where there is no index, or where ``public`` is given and this 32-byte key has not signed
+    it, whatever key stands beside it. An index that older versions wrote names the files of
+    ``data/`` alone. Raises ``WireError`` (``index-invalid``)."""
     try:
         listing = (data / INDEX).read_bytes()
         signature = b"" if public is None else (data / SIGNATURE).read_bytes()
@@ -93,7 +72,14 @@ def vouched(data: Path, public: bytes | None = None) -> dict[str, str]:
         return {}
     if public is not None and not verify(public, signature, listing):
         return {}
-    return hashes(listing)
+    try:
+        table = json.loads(listing)
+        found = {f"{DATA}/{each['name']}": str(each["sha256"]) for each in table["files"]}
+        return found | {str(each["name"]): str(each["sha256"]) for each in table.get("site", [])}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise WireError(
+            "index-invalid", f"{DATA}/{INDEX} does not have the published form."
+        ) from None
 
 
 def is_signed(index: Path) -> bool:

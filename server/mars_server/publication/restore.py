@@ -19,29 +19,29 @@ from mars.wire.times import DAY
 from mars_server.common.calendar import is_week
 from mars_server.publication import index
 from mars_server.publication.folder import DATA, read_week, week_files
-from mars_server.publication.store import Entry, Publications
+from mars_server.storage.publication import StoredPublications, StoredWeek
 from mars_server.tables import signed_documents
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from mars_server.tables.estimate import STEER_HIGH, STEER_LOW, WEEK, Interval, significant
 from mars_server.tables.signed_documents import Served, unknown
 from mars_server.tables.week import Week
 
-FLAGS: Final = {"disturbed", "incomplete", "steered"}
-MOST_DAYS: Final = 100
+_FLAGS: Final = {"disturbed", "incomplete", "steered"}
+_MOST_DAYS: Final = 100
 """More than any interval (33 days) or privacy budget (100) can be."""
-MOST_HITS: Final = 10**12
-MOST_SECONDS: Final = 2**31 - 1
+_MOST_HITS: Final = 10**12
+_MOST_SECONDS: Final = 2**31 - 1
 """What the database holds of an interval; clients take no more than 30 days."""
-MOST_SERIAL: Final = 2**53
+_MOST_SERIAL: Final = 2**53
 """Unix seconds; what a JSON number is sure to hold (RFC 8259, section 6)."""
-STEERED: Final = Interval(STEER_LOW / DAY, STEER_HIGH / DAY + 3)
+_STEERED: Final = Interval(STEER_LOW / DAY, STEER_HIGH / DAY + 3)
 """All laws that a document can ask for."""
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _COPY: Final = "restore it from a copy of the site"
 
 
 def adopt(
-    store: Publications, rules: Rules, data: Path, now: int, public: bytes | None = None
+    store: StoredPublications, rules: FloorRules, data: Path, now: int, public: bytes | None = None
 ) -> list[str]:
     """Takes over the weeks and documents in the folder ``data`` that the database does not know.
 
@@ -50,10 +50,11 @@ def adopt(
     (``not-adopted``) for one that the index does not vouch for or that is of another product, week
     or form; then nothing is taken over.
     """
-    weeks, table = week_files(data), _documents(data)
+    weeks, path = week_files(data), data / signed_documents.FILE
+    table = path.read_bytes() if path.is_file() else None
     with store.begin() as kept:
         kept.lock()
-        known = {entry.week for entry in kept.kept()}
+        known = kept.published().keys()
         seen = kept.late()
         new = {week: weeks[week] for week in sorted(set(weeks) - known)}
         documents = signed_documents.decode(table) if table else []
@@ -62,17 +63,12 @@ def adopt(
             _check_index(data, known, new, table, public)
         for week, document in new.items():
             _check_week(week, read_week(week, document), rules)
-            kept.keep(Entry(week, document, seen), now)
+            kept.keep(StoredWeek(week, document, seen), now)
         if table and told:
             _check_documents(table, told, rules)
         for each in told:
             kept.keep_served(each)
     return list(new)
-
-
-def _documents(data: Path) -> bytes | None:
-    path = data / signed_documents.FILE
-    return path.read_bytes() if path.is_file() else None
 
 
 def _check_index(
@@ -106,16 +102,16 @@ def _is_needed(path: str, known: Collection[str]) -> bool:
     return folder == DATA and (is_new or name == signed_documents.FILE)
 
 
-def _check_week(name: str, week: Week, rules: Rules) -> None:
+def _check_week(name: str, week: Week, rules: FloorRules) -> None:
     numbers = [week.interval.low, week.interval.high, week.noise or 1.0]
     wrong = ""
     if not is_week(name) or week.week != name:
         wrong = f"it holds the week {week.week!r}"
     elif (week.product, week.channel) != (rules.product.product, rules.product.channel):
         wrong = f"it belongs to {week.product!r} ({week.channel!r})"
-    elif not set(week.flags) <= FLAGS:
+    elif not set(week.flags) <= _FLAGS:
         wrong = "it has unknown flags"
-    elif not all(0 < number <= MOST_DAYS for number in numbers) or numbers[0] > numbers[1]:
+    elif not all(0 < number <= _MOST_DAYS for number in numbers) or numbers[0] > numbers[1]:
         wrong = "its interval or noise cannot be"
     elif not _estimate_fits(week):
         wrong = "its estimate does not fit its hits"
@@ -127,12 +123,12 @@ def _check_week(name: str, week: Week, rules: Rules) -> None:
 
 def _estimate_fits(week: Week) -> bool:
     """Whether some law turns these hits into this estimate; how exactly changes with versions."""
-    guess, law = week.estimate, STEERED if "steered" in week.flags else week.interval
+    guess, law = week.estimate, _STEERED if "steered" in week.flags else week.interval
     if guess is None or week.hits.missing:
         return guess is None and week.hits.missing
     least = significant(week.hits.least * law.low / WEEK, math.floor)
     most = significant(week.hits.most * law.high / WEEK, math.ceil)
-    ordered = 0 <= guess.low <= guess.installations <= guess.high <= MOST_HITS
+    ordered = 0 <= guess.low <= guess.installations <= guess.high <= _MOST_HITS
     return ordered and least <= guess.installations <= most
 
 
@@ -146,7 +142,7 @@ def _parts_fit(week: Week) -> bool:
     return max(fewest) <= week.hits.most and most >= week.hits.least
 
 
-def _check_documents(table: bytes, documents: Sequence[Served], rules: Rules) -> None:
+def _check_documents(table: bytes, documents: Sequence[Served], rules: FloorRules) -> None:
     head = json.loads(table)
     owner = (head.get("product"), head.get("channel"))
     if owner != (rules.product.product, rules.product.channel):
@@ -154,7 +150,7 @@ def _check_documents(table: bytes, documents: Sequence[Served], rules: Rules) ->
     for each in documents:
         hashes = _SHA256.fullmatch(each.sha256) and _SHA256.fullmatch(each.payload_sha256)
         asked = each.reportback_next or 0
-        if not (hashes and 0 <= each.serial <= MOST_SERIAL and 0 <= asked <= MOST_SECONDS):
+        if not (hashes and 0 <= each.serial <= _MOST_SERIAL and 0 <= asked <= _MOST_SECONDS):
             raise _refused(
                 f"{DATA}/{signed_documents.FILE} has hashes or numbers that cannot be; {_COPY}"
             )

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,24 +25,26 @@ from mars.wire.product import Product
 from mars_server.common.calendar import is_week
 from mars_server.publication.folder import DATA, read_documents, read_weeks
 from mars_server.publication.index import INDEX, is_signed
-from mars_server.site.bounded_queue import Answer, Lane
 from mars_server.site.charts.drawer import Drawer
 from mars_server.site.charts.store import ChartStore
 from mars_server.site.pages import address as place
 from mars_server.site.pages import ranges
 from mars_server.site.pages.address import Address
-from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, decode_own_logs
+from mars_server.site.pages.events import NOTES_FILE, decode_notes
 from mars_server.site.pages.language import LANGUAGES, SOURCE
-from mars_server.site.pages.site import MEDIA_TYPES, Site, media_type, nothing_here
+from mars_server.site.pages.render import Contents
+from mars_server.site.pages.site import Site, media_type, nothing_here
 
-QUEUE: Final = 64
+_QUEUE: Final = 64
 """Downloads, or published pages and charts, being made or waiting to be. There are not many, and
 they are made quickly."""
 FREE_QUEUE: Final = 8
 """The same of ranges that visitors choose: each may need half a second of drawing."""
-LOOK_EVERY: Final = 10.0
+_KEPT_BYTES: Final = 16 * 1024 * 1024
+"""Answers of a lane kept in memory, by size; the least recently used go first."""
+_LOOK_EVERY: Final = 10.0
 """Seconds between two looks whether something new was published."""
-HEADERS: Final = {
+_HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
         "base-uri 'none'; frame-ancestors 'none'"
@@ -50,12 +53,12 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "max-age=600",
 }
-_DATA_NAME = re.compile(r"[A-Za-z0-9-]{1,20}\.(?:csv|json|json\.sig|pem)", re.ASCII)
+_DATA_NAME = re.compile(rf"{DATA}/[A-Za-z0-9-]{{1,20}}\.(?:csv|json|json\.sig|pem)", re.ASCII)
 _FOLDERS = "|".join(
     re.escape(name) for name in (*place.RANGED, *place.PLAIN, *LANGUAGES, DATA) if name != SOURCE
 )
 _FILES = "|".join(re.escape(name) for name in (place.PAGE, *place.STATIC))
-PATTERN: Final = rf"/{{path:(?:|{_FILES}|(?:{_FOLDERS})(?:/.*)?)}}"
+_PATTERN: Final = rf"/{{path:(?:|{_FILES}|(?:{_FOLDERS})(?:/.*)?)}}"
 """The site's part of the URL space; everything else is left to other routes."""
 
 
@@ -64,38 +67,32 @@ def dashboard_routes(
     product: Product,
     *,
     chart_cache: Path | None = None,
-    look_every: float = LOOK_EVERY,
+    look_every: float = _LOOK_EVERY,
 ) -> list[web.RouteDef]:
     """Routes that show what was published into ``folder`` (it may still be empty), with the notes
     that ``publish`` was given. Charts of a visitor's own ranges are kept in ``chart_cache``.
 
     Raises ``WireError`` where a published file in it was changed.
     """
-    drawer = Drawer()
-
-    def charts() -> ChartStore:
-        return ChartStore(chart_cache, site=folder, renderer=drawer.render)
-
-    dashboard = Dashboard(folder, product, charts, look_every)
-    return [web.get(PATTERN, dashboard.answer)]
+    return [web.get(_PATTERN, _Dashboard(folder, product, chart_cache, look_every).answer)]
 
 
-class Dashboard:
+class _Dashboard:
     def __init__(
-        self,
-        folder: Path,
-        product: Product,
-        charts: Callable[[], ChartStore],
-        look_every: float,
+        self, folder: Path, product: Product, chart_cache: Path | None, look_every: float
     ) -> None:
         self._folder = folder
         self._product = product
         self._look_every = look_every
-        self._downloads = Lane("downloads", QUEUE)
-        self._published = Lane("published", QUEUE)
+        self._downloads = Lane("downloads", _QUEUE)
+        self._published = Lane("published", _QUEUE)
         self._free = Lane("free", FREE_QUEUE)
+        drawer = Drawer()
         # A store is not safe for threads, so each lane that shows charts has its own.
-        self._charts = {self._published: charts(), self._free: charts()}
+        self._charts = {
+            lane: ChartStore(chart_cache, site=folder, renderer=drawer.render)
+            for lane in (self._published, self._free)
+        }
         self._looked = 0.0
         self._stamp = self._current_stamp()
         self._sites: dict[Lane, Site] = {}
@@ -108,7 +105,7 @@ class Dashboard:
         try:
             return await self._answer(request)
         except web.HTTPNotFound:
-            headers = {**HEADERS, hdrs.CONTENT_TYPE: MEDIA_TYPES["html"]}
+            headers = {**_HEADERS, hdrs.CONTENT_TYPE: media_type(place.PAGE)}
             return web.Response(status=404, body=nothing_here(), headers=headers)
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -117,37 +114,32 @@ class Dashboard:
         elsewhere = _folder_of(path) or _chosen(path, request.query)
         if elsewhere is not None:
             raise web.HTTPSeeOther(elsewhere)
-        name = _name(path)
-        if name is None:
-            raise web.HTTPNotFound
-        found = await self._make(name)
+        found, address = None, place.parse(path)
+        if path.startswith(f"{DATA}/"):
+            found = await self._downloads.answer(path, lambda: self._data(path))
+        elif address is not None:
+            path = address.path  # a folder stands for its page
+            found = await self._page(address)
         if found is None:
             raise web.HTTPNotFound
-        headers = {**HEADERS, hdrs.CONTENT_TYPE: found.media_type}
-        return web.Response(body=found.body, headers=headers)
+        headers = {**_HEADERS, hdrs.CONTENT_TYPE: media_type(path)}
+        return web.Response(body=found, headers=headers)
 
-    async def _make(self, name: str) -> Answer | None:
-        """By the lane that ``name`` belongs to."""
-        if name.startswith(f"{DATA}/"):
-            file = name.removeprefix(f"{DATA}/")
-            return await self._downloads.answer(name, lambda: self._data(file))
-        address = place.parse(name)
-        if address is None:
-            return None
+    async def _page(self, address: Address) -> bytes | None:
+        """By the lane that its range belongs to."""
         lane = self._published if address.span in self._named else self._free
         site = self._sites[lane]
         try:
-            return await lane.answer(name, lambda: _content(site, address))
+            return await lane.answer(address.path, lambda: site.content(address))
         except StateError:  # the chart could not be drawn now
             raise web.HTTPServiceUnavailable from None
 
-    def _data(self, name: str) -> Answer | None:
+    def _data(self, name: str) -> bytes | None:
         """A download. The folder is flat and names hold no separator, so none leads elsewhere."""
-        path = self._folder / DATA / name
+        path = self._folder / name
         if _DATA_NAME.fullmatch(name) is None or path.is_symlink() or not path.is_file():
             return None
-        kind = MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
-        return Answer(path.read_bytes(), kind)
+        return path.read_bytes()
 
     async def _look(self) -> None:
         """Takes over what was published since the last look; keeps the old where it is broken."""
@@ -171,28 +163,19 @@ class Dashboard:
 
     def _load(self) -> None:
         weeks = read_weeks(self._folder / DATA)
-        make = partial(
-            Site,
+        path = self._folder / NOTES_FILE  # as the last run of ``publish`` was given them
+        notes, own_logs = decode_notes(path.read_bytes()) if path.is_file() else ([], True)
+        contents = Contents(
             self._product,
             weeks,
+            notes,
+            read_documents(self._folder / DATA),
             signed=is_signed(self._folder / DATA / INDEX),
-            notes=self._notes(),
-            documents=read_documents(self._folder / DATA),
-            own_logs=self._own_logs(),
             served=True,
+            own_logs=own_logs,
         )
-        self._sites = {lane: make(charts=charts) for lane, charts in self._charts.items()}
+        self._sites = {lane: Site(contents, charts) for lane, charts in self._charts.items()}
         self._named = frozenset({ranges.DEFAULT, *ranges.names(weeks)})
-
-    def _notes(self) -> list[Note]:
-        """The publisher's notes, as the last run of ``publish`` was given them."""
-        path = self._folder / NOTES_FILE
-        return decode_notes(path.read_bytes()) if path.is_file() else []
-
-    def _own_logs(self) -> bool:
-        """Whether the last run of ``publish`` knew of no log but our own server's."""
-        path = self._folder / NOTES_FILE
-        return not path.is_file() or decode_own_logs(path.read_bytes())
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -201,19 +184,6 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size
-
-
-def _content(site: Site, address: Address) -> Answer | None:
-    body = site.content(address)
-    return None if body is None else Answer(body, media_type(address))
-
-
-def _name(path: str) -> str | None:
-    """The one name of what is asked for (a folder stands for its page), None for nothing."""
-    if path.startswith(f"{DATA}/"):
-        return path
-    address = place.parse(path)
-    return None if address is None else address.path
 
 
 def _folder_of(path: str) -> str | None:
@@ -234,3 +204,68 @@ def _chosen(path: str, query: Mapping[str, str]) -> str | None:
         raise web.HTTPNotFound
     first, last = sorted((first, last))
     return address.to(replace(address, span=ranges.custom(first, last)))
+
+
+# --- Answers that are made aside: by one thread, from a short queue, and kept within bounds ---
+
+
+class Lane:
+    """One kind of answers. Whatever the other lanes do, this one goes on.
+
+    ``queue``: answers being made or waiting to be; further visitors get 503 and may try again.
+    """
+
+    def __init__(self, name: str, queue: int) -> None:
+        self._queue = queue
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"dashboard-{name}")
+        self._pending: dict[str, asyncio.Future[bytes | None]] = {}
+        self._kept = _Kept()
+
+    def forget(self) -> None:
+        """From now on answers are made anew, those on their way included."""
+        self._pending, self._kept = {}, _Kept()
+
+    async def answer(self, name: str, make: Callable[[], bytes | None]) -> bytes | None:
+        """What ``make`` returns, made once, however many ask for ``name`` at the same time.
+
+        Raises ``HTTPServiceUnavailable`` where the queue is full.
+        """
+        kept = self._kept
+        found = kept.get(name)
+        if found is None:
+            # Shielded: a visitor who leaves does not take the answer away from the others.
+            found = await asyncio.shield(self._pending.get(name) or self._begin(name, make))
+        if found is not None:
+            kept.put(name, found)
+        return found
+
+    def _begin(self, name: str, make: Callable[[], bytes | None]) -> asyncio.Future[bytes | None]:
+        pending = self._pending
+        if len(pending) >= self._queue:
+            raise web.HTTPServiceUnavailable
+        future = asyncio.get_running_loop().run_in_executor(self._worker, make)
+        pending[name] = future
+        future.add_done_callback(lambda _: pending.pop(name, None))
+        return future
+
+
+class _Kept:
+    """Answers by name, ``_KEPT_BYTES`` in all; the least recently used go first."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._answers: OrderedDict[str, bytes] = OrderedDict()
+
+    def get(self, name: str) -> bytes | None:
+        if name in self._answers:
+            self._answers.move_to_end(name)
+        return self._answers.get(name)
+
+    def put(self, name: str, answer: bytes) -> None:
+        if name in self._answers or len(answer) > _KEPT_BYTES:
+            return
+        self._answers[name] = answer
+        self._size += len(answer)
+        while self._size > _KEPT_BYTES:
+            _, gone = self._answers.popitem(last=False)
+            self._size -= len(gone)

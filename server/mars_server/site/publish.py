@@ -18,28 +18,30 @@ from mars_server.publication.folder import (
     foreign,
     held,
     read_documents,
+    read_week,
     week_files,
     write_files,
 )
-from mars_server.publication.store import Publications
-from mars_server.site.charts import published as drawn
+from mars_server.site.charts import reuse
 from mars_server.site.charts.drawer import draw_all
 from mars_server.site.charts.store import ChartStore
 from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
+from mars_server.site.pages.render import Contents
 from mars_server.site.pages.site import Site
+from mars_server.storage.publication import StoredPublications
 from mars_server.tables import signed_documents
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from mars_server.tables.downloads import data_files
 from mars_server.tables.signed_documents import describe
 from mars_server.tables.week import Week
 
-MOST_PICTURES: Final = 512
+_MOST_PICTURES: Final = 512
 """More than a site has: 16 for each range, in ten years 208. All are kept while pages are made,
 since each is needed for several."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PublishReport:
     """What a run did, for the operator."""
 
     weeks: Sequence[Week]
@@ -50,7 +52,7 @@ class Outcome:
     waiting: Sequence[str] = ()
     """Weeks that are old enough but not counted to their end."""
     left_out: Sequence[str] = ()
-    """Weeks with hits that this run closed without publishing them; see ``plan``."""
+    """Weeks with hits that this run closed without publishing them; see ``due_weeks``."""
     partial: Sequence[str] = ()
     """Weeks published by this run of which days seem to be missing; see ``closing.partial``."""
     unsigned: bool = False
@@ -62,9 +64,9 @@ class Outcome:
 
 
 def publish(
-    store: Publications,
+    store: StoredPublications,
     out: Path,
-    rules: Rules,
+    rules: FloorRules,
     now: int,
     *,
     signing_key: bytes | None = None,
@@ -74,7 +76,7 @@ def publish(
     notes: Sequence[Note] = (),
     motd: bytes | None = None,
     chart_cache: Path | None = None,
-) -> Outcome:
+) -> PublishReport:
     """Brings ``out`` up to date with what is due at ``now`` (Unix seconds).
 
     May be run any number of times; a second run into ``out`` waits for the first. Raises
@@ -87,70 +89,72 @@ def publish(
     document = None if motd is None else describe(motd, rules.product)
     public = None if signing_key is None else public_key(signing_key)
     data = out / DATA
-    closing.check_owner(store, rules)
+    with store.begin() as kept:
+        closing.check_owner(kept, rules)
     with held(out):
         if rules.noise is None and not without_noise:
-            _check_noise(standing_noise(store, out, adopt=adopt))
+            _refuse_noise(standing_noise(store, out, adopt=adopt))
         if adopt:
             restore.adopt(store, rules, data, now, public)
-        before, known = closing.published(store), closing.left_out(store)
-        closing.check_untouched(before, week_files(data))
-        told = closing.documents(store, None) + ([document] if document else [])
-        closing.check_documents(told, read_documents(data))
-        given = closing.documents(store, document)
+        with store.begin() as kept:
+            before, known = kept.published(), closing.left_out(kept)
+            closing.check_untouched(before, week_files(data))
+            told = kept.served() + ([document] if document else [])
+            closing.check_documents(told, read_documents(data))
+            if document:
+                kept.keep_served(document)
         weeks = closing.close_weeks(store, rules, now, chosen=chosen)
-        gone = sorted(closing.left_out(store) - known)
         fresh = [week.week for week in weeks if week.week not in before]
+        with store.begin() as kept:
+            given, own_logs = kept.served(), not kept.note_foreign()
+            gone = sorted(closing.left_out(kept) - known)
+            waiting = [] if chosen else closing.waiting(kept, now)
+            partial = closing.partial(kept, fresh)
         was_signed, notes_before = index.is_signed(data / index.INDEX), _notes_in(out)
-        own_logs = closing.own_logs(store)
-        site = Site(
-            rules.product,
-            weeks,
-            signed=signing_key is not None,
-            notes=notes,
-            documents=given,
-            own_logs=own_logs,
-            charts=_charts(out, public, chart_cache),
-        )
-        figures = {
-            **data_files(weeks),
-            signed_documents.FILE: signed_documents.encode(rules.product, given),
-        }
+        signed = signing_key is not None
+        contents = Contents(rules.product, weeks, notes, given, signed, own_logs=own_logs)
+        site = Site(contents, _charts(out, public, chart_cache))
+        documents = {signed_documents.FILE: signed_documents.encode(rules.product, given)}
         beside = {NOTES_FILE: encode_notes(notes, own_logs=own_logs)}
-        written = write_site(out, rules.product, figures, site, beside, signing_key)
-    return Outcome(
+        written, others = write_site(
+            out, rules.product, data_files(weeks) | documents, site, beside, signing_key
+        )
+    return PublishReport(
         weeks,
         len(fresh),
-        written.changed,
-        waiting=() if chosen else closing.waiting(store, now),
+        written,
+        waiting=waiting,
         left_out=gone,
-        partial=closing.partial(store, fresh),
-        unsigned=was_signed and signing_key is None,
+        partial=partial,
+        unsigned=was_signed and not signed,
         notes_gone=0 if notes else notes_before,
-        foreign=written.foreign,
+        foreign=others,
     )
 
 
 def _charts(out: Path, public: bytes | None, cache: Path | None) -> ChartStore:
     """Pictures come from the operator's cache, or from ``out`` where an index signed by his own key
     vouches for them: whoever can write to the web folder could have forged them."""
-    listed = None if public is None else index.vouched(out / DATA, public).get(drawn.FILE)
+    listed = None if public is None else index.vouched(out / DATA, public).get(reuse.FILE)
     return ChartStore(
         cache,
         site=out if listed else None,
         vouched=listed,
-        in_memory=MOST_PICTURES,
+        in_memory=_MOST_PICTURES,
         draw_all=draw_all,
     )
 
 
-def standing_noise(store: Publications, out: Path, *, adopt: bool) -> float | None:
+def standing_noise(store: StoredPublications, out: Path, *, adopt: bool) -> float | None:
     """Epsilon of the last week that is published, those in ``out`` that are to be taken over
     included; None where it has no noise. Raises ``WireError`` for a changed file."""
-    return closing.last_noise(store, week_files(out / DATA) if adopt else {})
+    weeks = week_files(out / DATA) if adopt else {}
+    with store.begin() as kept:
+        weeks |= kept.published()
+    return read_week(max(weeks), weeks[max(weeks)]).noise if weeks else None
 
 
-def _check_noise(epsilon: float | None) -> None:
+def _refuse_noise(epsilon: float | None) -> None:
     """Raises ``ConfigError`` (``noise-key-missing``) where the last published week has noise."""
     if epsilon is not None:
         raise ConfigError(
@@ -164,22 +168,12 @@ def _check_noise(epsilon: float | None) -> None:
 def _notes_in(out: Path) -> int:
     """How many notes the pages in ``out`` show; 0 where that cannot be read."""
     with suppress(OSError, ConfigError):
-        return len(decode_notes((out / NOTES_FILE).read_bytes()))
+        return len(decode_notes((out / NOTES_FILE).read_bytes())[0])
     return 0
 
 
 # --- Writes the site into its folder: figures, then pages and pictures, then the index of them
 # all ---
-
-
-@dataclass(frozen=True)
-class Written:
-    """What came of it."""
-
-    changed: int
-    """Files that were new or changed."""
-    foreign: list[str]
-    """Files in the folder that are none of the site's, by path below it."""
 
 
 def write_site(
@@ -189,37 +183,37 @@ def write_site(
     site: Site,
     notes: Mapping[str, bytes],
     seed: bytes | None,
-) -> Written:
+) -> tuple[int, list[str]]:
     """Brings the folder ``out`` up to date. ``figures`` by name in ``data/``, ``notes`` by path;
-    ``seed`` is the operator's secret key, None to leave the index unsigned.
+    ``seed`` is the operator's secret key, None to leave the index unsigned. Returns how many files
+    were new or changed, and the files below ``out`` that are none of the site's.
 
     Hashes are those of what was made, not of what stands in the folder. The index goes last, so
     that it never names what is not there yet. Raises ``StateError`` (``site-unwritable``).
     """
+    made: dict[str, index.Listed] = {}
+
+    def write(files: Mapping[str, bytes], *, durable: bool = False) -> int:
+        made.update({path: index.listed(content) for path, content in files.items()})
+        return write_files(out, files, durable=durable)
+
     key = {} if seed is None else {index.PUBLIC_KEY: index.public_pem(public_key(seed))}
-    in_data = {**figures, **key}
-    files = {name: index.entry(content) for name, content in in_data.items()}
-    changed = write_files(out, _placed(in_data), durable=True)
-    pages: dict[str, index.Entry] = {}
+    changed = write(_placed({**figures, **key}), durable=True)
     for path, content in site.export():  # one by one: together they are large
-        pages[path] = index.entry(content)
-        changed += write_files(out, {path: content})
-    hashes = {path: entry.sha256 for path, entry in pages.items()}
-    beside = {drawn.FILE: drawn.listing(site.charts(), hashes), **notes}
-    pages |= {path: index.entry(content) for path, content in beside.items()}
-    changed += write_files(out, beside)
-    listing = index.index_bytes(product, files, pages, signed=seed is not None)
+        changed += write({path: content})
+    hashes = {path: file.sha256 for path, file in made.items()}
+    changed += write({reuse.FILE: reuse.listing(site.charts(), hashes), **notes})
+    listing = index.index_bytes(product, made, signed=seed is not None)
     last = {index.INDEX: listing}
     if seed is None:  # what an earlier run signed is not this index
         for name in (index.SIGNATURE, index.PUBLIC_KEY):
             (out / DATA / name).unlink(missing_ok=True)
     else:
         last[index.SIGNATURE] = sign(seed, listing)
-    changed += write_files(out, _placed(last), durable=True)
-    ours = {*_placed({**in_data, **last}), *pages}
-    for folder in {(out / path).parent for path in ours}:
+    changed += write(_placed(last), durable=True)
+    for folder in {(out / path).parent for path in made}:
         clear(folder)
-    return Written(changed, foreign(out, ours))
+    return changed, foreign(out, made)
 
 
 def _placed(files: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cache
 
@@ -26,7 +26,6 @@ from sqlalchemy import (
 
 from mars_server.common.calendar import week_of
 from mars_server.counting.tally import LEVEL
-from mars_server.publication.store import Entry
 from mars_server.storage.schema import counts, gaps, meta, metadata, pairs, sources, weeks
 from mars_server.tables.compose import Exact
 from mars_server.tables.signed_documents import Served
@@ -58,8 +57,18 @@ _FOREIGN_LOGS = "foreign_logs"
 """In ``meta``: a log of another server was counted."""
 
 
+@dataclass(frozen=True)
+class StoredWeek:
+    """One published week as it is kept: the bytes of ``WEEK.json``, and the exact number of late
+    hits that was known, and so reported, by then."""
+
+    week: str
+    document: bytes
+    late_seen: int
+
+
 class StoredPublications:
-    """``mars_server.publication.store.Publications`` in the database of ``engine``."""
+    """What was published, and the exact counts it is made of, in the database of ``engine``."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -72,7 +81,7 @@ class StoredPublications:
 
 
 class StoredWeeks:
-    """``mars_server.publication.store.Kept`` within one transaction."""
+    """The same within one transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -133,10 +142,14 @@ class StoredWeeks:
             for week in sorted(single.keys() | lost.keys())
         }
 
-    def kept(self) -> list[Entry]:
+    def kept(self) -> list[StoredWeek]:
         """All published weeks, oldest first."""
         rows = self._connection.execute(select(publications).order_by(publications.c.week))
-        return [Entry(row.week, row.document.encode("ascii"), row.late_seen) for row in rows]
+        return [StoredWeek(row.week, row.document.encode("ascii"), row.late_seen) for row in rows]
+
+    def published(self) -> dict[str, bytes]:
+        """The bytes of every published week, by week."""
+        return {each.week: each.document for each in self.kept()}
 
     def late(self) -> int:
         """The exact number of hits dropped because their week was published."""
@@ -144,7 +157,7 @@ class StoredWeeks:
             self._connection.execute(select(func.coalesce(func.sum(weeks.c.late), 0))).scalar_one()
         )
 
-    def keep(self, week: Entry, now: int) -> None:
+    def keep(self, week: StoredWeek, now: int) -> None:
         """Records ``week`` as published at ``now`` (Unix seconds) and closes it to the counter."""
         self._connection.execute(
             insert(publications).values(

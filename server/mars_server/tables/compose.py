@@ -12,23 +12,66 @@ from typing import Final
 from mars.wire.product import Product
 from mars.wire.query import NONE
 from mars.wire.variables import OTHER, VARIABLES
-from mars_server.tables import fetch_intervals, rare
-from mars_server.tables.estimate import DEFAULT, TURNOVER_WEEKS, Interval, across, steered
+from mars_server.tables import fetch_intervals
+from mars_server.tables.estimate import DEFAULT, TURNOVER_WEEKS, Interval, estimate, steered
 from mars_server.tables.fetch_intervals import Period
 from mars_server.tables.floor import NO_DATA, STEP, Published, floor
 from mars_server.tables.noise import Noise
 from mars_server.tables.week import TABLES, Pair, Row, Tables, Week
 
-# --- Warnings beside a week, computed from published figures, so they leak nothing; and whether
-# answers are missing, which is told under the rules of every other figure (``Rules.lacks``) ---
+# --- The stability threshold: rare values (languages, countries) appear late and leave early.
+# Anybody may send requests. If a value appeared as soon as it reached ten hits, seven forged ones
+# would tell whether three real ones exist. So a value is listed only after it has stayed high for
+# a month, and whatever is not listed is part of ``other`` ---
 
-LOOK_BACK: Final = 6
+RARE: Final = tuple(variable.name for variable in VARIABLES if variable.rare)
+_ENTER: Final = 50
+"""Hits in each of ``STABLE_WEEKS`` weeks in a row before a value is listed."""
+STABLE_WEEKS: Final = 4
+_LEAVE: Final = 30
+"""A listed value with fewer hits than this in a week is no longer listed."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Which values of one rare dimension are listed, and how long the others have been high."""
+
+    listed: frozenset[str] = frozenset()
+    streaks: Mapping[str, int] = field(default_factory=dict)
+
+    def step(self, counts: Mapping[str, int]) -> Listing:
+        """The listing after one more week with data. ``counts`` carry the noise, if there is any.
+
+        A value is listed from the last of ``STABLE_WEEKS`` weeks at ``_ENTER`` or more on.
+        """
+        stay = {value for value in self.listed if counts.get(value, 0) >= _LEAVE}
+        streaks = {
+            value: self.streaks.get(value, 0) + 1
+            for value, count in counts.items()
+            if count >= _ENTER and value not in stay
+        }
+        enter = {value for value, weeks in streaks.items() if weeks >= STABLE_WEEKS}
+        return Listing(
+            listed=frozenset(stay | enter),
+            streaks={value: weeks for value, weeks in streaks.items() if value not in enter},
+        )
+
+    def with_streaks(self, streaks: Mapping[str, int]) -> Listing:
+        """The same list, while others have been high for ``streaks`` weeks."""
+        waiting = {value: weeks for value, weeks in streaks.items() if value not in self.listed}
+        return Listing(self.listed, waiting)
+
+
+# --- Warnings beside a week, computed from published figures, so they leak nothing; and whether
+# answers are missing, which is told under the rules of any other figure (``FloorRules.lacks``) ---
+
+_LOOK_BACK: Final = 6
 """Weeks with data that a week is compared with."""
-FACTOR: Final = 2
+_FACTOR: Final = 2
 """A week with more than twice, or less than half, the usual hits is disturbed."""
-LEAST_CHANGE: Final = 100
+_LEAST_CHANGE: Final = 100
 """Hits; smaller changes are the ordinary noise of small projects."""
-SETTLING_DAYS: Final = 66
+_SETTLING_DAYS: Final = 66
 """Twice the longest interval that clients accept (30 days, and 3 drawn): how long it takes until
 requests have spread out again after the publisher has gone back to the default interval. Under any
 other interval they spread so slowly that all its weeks are flagged."""
@@ -40,34 +83,32 @@ def flags(
     """The flags of a week with ``hits``, which ``lacks`` answers that the server gave, and in which
     installations may have followed ``laws``, given the weeks published ``before`` it, oldest
     first."""
-    found = []
-    if lacks:
-        found.append("incomplete")
-    if _disturbed(hits, before):
-        found.append("disturbed")
-    if _steered(laws, before):
-        found.append("steered")
-    return tuple(found)
+    found = {
+        "incomplete": lacks,
+        "disturbed": _disturbed(hits, before),
+        "steered": _steered(laws, before),
+    }
+    return tuple(name for name, holds in found.items() if holds)
 
 
 def _disturbed(hits: Published, before: Sequence[Week]) -> bool:
-    usual = [week.hits.least for week in before if not week.hits.missing][-LOOK_BACK:]
+    usual = [week.hits.least for week in before if not week.hits.missing][-_LOOK_BACK:]
     if hits.missing or len(usual) < 2:
         return False
     middle = median(usual)
     change = abs(hits.least - middle)
-    far = hits.least > FACTOR * middle or FACTOR * hits.least < middle
-    return far and change >= LEAST_CHANGE
+    far = hits.least > _FACTOR * middle or _FACTOR * hits.least < middle
+    return far and change >= _LEAST_CHANGE
 
 
 def _steered(laws: Sequence[Interval], before: Sequence[Week]) -> bool:
-    recent = before[-(SETTLING_DAYS // 7 + 1) :]
+    recent = before[-(_SETTLING_DAYS // 7 + 1) :]
     return any(each != DEFAULT for each in (*laws, *(week.interval for week in recent)))
 
 
 FALSE_ALARM: Final = 0.001
 """Share of whole weeks that noise alone may mark as incomplete."""
-LEVELS: Final = ("plain", "tracked")
+_LEVELS: Final = ("plain", "tracked")
 _VARIABLES: Final = {variable.name: variable for variable in VARIABLES}
 
 
@@ -90,7 +131,7 @@ class Exact:
 
 
 @dataclass(frozen=True)
-class Rules:
+class FloorRules:
     """What one publication run knows besides counts."""
 
     product: Product
@@ -120,10 +161,10 @@ class Rules:
 def compose(
     week: str,
     exact: Exact,
-    listings: Mapping[str, rare.Listing],
+    listings: Mapping[str, Listing],
     before: Sequence[Week],
     late: int,
-    rules: Rules,
+    rules: FloorRules,
     standing: Interval | None = None,
     periods: Sequence[Period] = (),
 ) -> Week:
@@ -138,6 +179,7 @@ def compose(
     served, earlier = fetch_intervals.laws(periods, week, standing, now)
     earlier += [each.interval for each in before[-TURNOVER_WEEKS:]]
     expected = fetch_intervals.hits_per_installation(periods, week)
+    deviation = rules.noise.deviation if rules.noise else 0.0
     hits = NO_DATA
     if exact.hits is not None:
         hits = rules.total(week, exact.hits)
@@ -149,7 +191,7 @@ def compose(
         hits=hits,
         tables=tables,
         pairs=_pairs(week, exact, tables["v"], rules),
-        estimate=across(hits, served, earlier, expected, _deviation(rules)),
+        estimate=estimate(hits, served, earlier, expected, deviation),
         interval=served[-1].interval,
         late=rules.blurred_floor(week, "late", "", late),
         noise=rules.noise.epsilon if rules.noise else None,
@@ -162,13 +204,9 @@ def compose(
     )
 
 
-def _deviation(rules: Rules) -> float:
-    return rules.noise.deviation if rules.noise else 0.0
-
-
 def step(
-    week: str, exact: Exact, listings: Mapping[str, rare.Listing], rules: Rules
-) -> dict[str, rare.Listing]:
+    week: str, exact: Exact, listings: Mapping[str, Listing], rules: FloorRules
+) -> dict[str, Listing]:
     """The listings of the rare dimensions after ``week``; unchanged by a week without data."""
     if exact.hits is None:
         return dict(listings)
@@ -179,11 +217,11 @@ def step(
                 for value in _candidates(name, exact, rules)
             }
         )
-        for name in rare.DIMENSIONS
+        for name in RARE
     }
 
 
-def _candidates(name: str, exact: Exact, rules: Rules) -> set[str]:
+def _candidates(name: str, exact: Exact, rules: FloorRules) -> set[str]:
     """The values that may come to be listed.
 
     With noise these are all possible ones, counted or not: if only counted values had noise, being
@@ -195,7 +233,7 @@ def _candidates(name: str, exact: Exact, rules: Rules) -> set[str]:
 
 
 def _table(
-    week: str, name: str, exact: Exact, listings: Mapping[str, rare.Listing], rules: Rules
+    week: str, name: str, exact: Exact, listings: Mapping[str, Listing], rules: FloorRules
 ) -> tuple[Row, ...]:
     """One table; empty without data. Which rows stand in it never depends on a hidden count."""
     if exact.hits is None:
@@ -207,21 +245,21 @@ def _table(
 
 
 def _rows(
-    name: str, counts: Mapping[str, int], listings: Mapping[str, rare.Listing], rules: Rules
+    name: str, counts: Mapping[str, int], listings: Mapping[str, Listing], rules: FloorRules
 ) -> list[str]:
     if name not in _VARIABLES:
-        return list(LEVELS)
+        return list(_LEVELS)
     variable = _VARIABLES[name]
     values = [value for value in variable.known(rules.product) if value != OTHER]
     if variable.rare:
         values = sorted(listings[name].listed)
     elif variable.open and rules.noise is None:
         extra = {value for value, n in counts.items() if n >= STEP and variable.fits(value)}
-        values = sorted(extra.union(values), key=natural)
+        values = sorted(extra.union(values), key=_natural)
     return [*values, OTHER, NONE]
 
 
-def natural(value: str) -> list[tuple[int, str]]:
+def _natural(value: str) -> list[tuple[int, str]]:
     """Sorts ``3.9`` before ``3.10``: numbers by size, all else by letter."""
     parts = re.findall(r"\d+|\D+", value, re.ASCII)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
@@ -236,7 +274,7 @@ def _fold(counts: Mapping[str, int], rows: Sequence[str]) -> dict[str, int]:
     return folded
 
 
-def _pairs(week: str, exact: Exact, versions: Sequence[Row], rules: Rules) -> tuple[Pair, ...]:
+def _pairs(week: str, exact: Exact, versions: Sequence[Row], rules: FloorRules) -> tuple[Pair, ...]:
     """Version × platform; versions that are hidden by themselves are merged before crossing."""
     if exact.hits is None:
         return ()

@@ -16,20 +16,24 @@ from mars_server.common.jsontext import encode_json
 from mars_server.tables.floor import Percent, Published, shares
 from mars_server.tables.week import TABLES, Row, Week, encode
 
-SERIES: Final = "mars-series/2"
+_FORMAT: Final = "mars-series/2"
+SERIES: Final = ("hits", *TABLES, "v-os")
+"""The tables with a file of all weeks."""
 NOT_GIVEN: Final = "none"
 """The row of hits that do not carry the variable; percentages leave it out."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-HIT_COLUMNS: Final = (
+_HITS: Final = (
     *("week", "first_day", "hits", "installations", "low", "high", "late", "flags"),
     *("interval_from", "interval_to", "noise_epsilon"),
 )
-TABLE_COLUMNS: Final = ("week", "first_day", "value", "count", "percent")
-PAIR_COLUMNS: Final = ("week", "first_day", "v", "os", "count")
-WEEK_COLUMNS: Final = ("week", "first_day", "table", "value", "count", "percent")
+_TABLE: Final = ("week", "first_day", "value", "count", "percent")
+_PAIRS: Final = ("week", "first_day", "v", "os", "count")
+_WEEK: Final = ("week", "first_day", "table", "value", "count", "percent")
+COLUMNS: Final = {"hits": _HITS, ", ".join(TABLES): _TABLE, "v-os": _PAIRS, "WEEK": _WEEK}
+"""Of each CSV file, by the names of those that have them."""
 
-Cell = str | int | float | Published | Percent | None
+_Cell = str | int | float | Published | Percent | None
 
 
 def data_files(weeks: Sequence[Week]) -> dict[str, bytes]:
@@ -37,12 +41,10 @@ def data_files(weeks: Sequence[Week]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for week in weeks:
         files[f"{week.week}.json"] = encode(week)
-        files[f"{week.week}.csv"] = week_csv(week)
-    files["hits.json"], files["hits.csv"] = hits_json(weeks), hits_csv(weeks)
-    for name in TABLES:
-        files[f"{name}.json"] = table_json(name, weeks)
-        files[f"{name}.csv"] = table_csv(name, weeks)
-    files["v-os.json"], files["v-os.csv"] = pairs_json(weeks), pairs_csv(weeks)
+        files[f"{week.week}.csv"] = _week_csv(week)
+    for name in SERIES:
+        files[f"{name}.json"] = series_json(name, weeks)
+        files[f"{name}.csv"] = series_csv(name, weeks)
     return files
 
 
@@ -53,108 +55,68 @@ def percents(name: str, rows: Iterable[Row]) -> dict[str, Percent]:
     return dict(zip(values, shares([row.count for row in given]), strict=True))
 
 
-def hits_csv(weeks: Iterable[Week]) -> bytes:
-    return _csv(
-        HIT_COLUMNS,
-        (
-            (
-                week.week,
-                _day(week),
-                week.hits,
-                *_numbers(week),
-                week.late,
-                " ".join(week.flags),
-                week.interval.low,
-                week.interval.high,
-                week.noise,
-            )
-            for week in weeks
-        ),
-    )
+def series_csv(name: str, weeks: Iterable[Week]) -> bytes:
+    """One row for each week of ``hits``, for each week and pair of ``v-os``, and for each week and
+    value of any other table ``name``."""
+    columns = {"hits": _HITS, "v-os": _PAIRS}.get(name, _TABLE)
+    rows = ((week.week, _day(week), *row) for week in weeks for row in _rows(name, week))
+    return _csv(columns, rows)
 
 
-def hits_json(weeks: Iterable[Week]) -> bytes:
-    return _series(
-        "hits",
-        [
-            {
-                "week": week.week,
-                "hits": week.hits.value,
-                **dict(zip(("installations", "low", "high"), _numbers(week), strict=True)),
+def _rows(name: str, week: Week) -> Sequence[tuple[_Cell, ...]]:
+    """Without the columns that name the week; one row without a value where there is no data."""
+    match name:
+        case "hits":
+            law, flags = week.interval, " ".join(week.flags)
+            estimate = _numbers(week).values()
+            return [(week.hits, *estimate, week.late, flags, law.low, law.high, week.noise)]
+        case "v-os":
+            pairs = [(pair.v, pair.os, pair.count) for pair in week.pairs]
+            return [("", "", week.hits)] if week.hits.missing else pairs
+        case _:
+            return [("", week.hits, None)] if week.hits.missing else _shared(name, week)
+
+
+def series_json(name: str, weeks: Iterable[Week]) -> bytes:
+    """The same figures, those of a week in one object."""
+    entries = [
+        {"week": week.week, "hits": week.hits.value, **_members(name, week)} for week in weeks
+    ]
+    return encode_json({"format": _FORMAT, "table": name, "weeks": entries})
+
+
+def _members(name: str, week: Week) -> dict[str, Any]:
+    match name:
+        case "hits":
+            return {
+                **_numbers(week),
                 "late": {"count": week.late.value},
                 "flags": list(week.flags),
                 "interval_days": {"from": week.interval.low, "to": week.interval.high},
                 "noise_epsilon": week.noise,
             }
-            for week in weeks
-        ],
-    )
+        case "v-os":
+            pairs = week.pairs
+            return {"rows": [{"v": one.v, "os": one.os, "count": one.count.value} for one in pairs]}
+        case _:
+            rows = [
+                {"value": value, "count": count.value, "percent": percent and percent.value}
+                for value, count, percent in _shared(name, week)
+            ]
+            return {"rows": rows}
 
 
-def table_csv(name: str, weeks: Iterable[Week]) -> bytes:
-    return _csv(TABLE_COLUMNS, (row for week in weeks for row in _table_rows(name, week)))
-
-
-def table_json(name: str, weeks: Iterable[Week]) -> bytes:
-    return _series(
-        name,
-        [
-            {
-                "week": week.week,
-                "hits": week.hits.value,
-                "rows": [
-                    {"value": value, "count": count.value, "percent": percent and percent.value}
-                    for value, count, percent in _shared(name, week)
-                ],
-            }
-            for week in weeks
-        ],
-    )
-
-
-def pairs_csv(weeks: Iterable[Week]) -> bytes:
-    rows: list[tuple[Cell, ...]] = []
-    for week in weeks:
-        rows += [(week.week, _day(week), pair.v, pair.os, pair.count) for pair in week.pairs]
-        if week.hits.missing:
-            rows.append((week.week, _day(week), "", "", week.hits))
-    return _csv(PAIR_COLUMNS, rows)
-
-
-def pairs_json(weeks: Iterable[Week]) -> bytes:
-    return _series(
-        "v-os",
-        [
-            {
-                "week": week.week,
-                "hits": week.hits.value,
-                "rows": [
-                    {"v": pair.v, "os": pair.os, "count": pair.count.value} for pair in week.pairs
-                ],
-            }
-            for week in weeks
-        ],
-    )
-
-
-def week_csv(week: Week) -> bytes:
+def _week_csv(week: Week) -> bytes:
     """All tables of one week in one file, for spreadsheets."""
-    rows: list[tuple[Cell, ...]] = [(week.week, _day(week), "hits", "", week.hits, None)]
+    rows: list[tuple[_Cell, ...]] = [("hits", "", week.hits, None)]
     for name in TABLES:
-        rows += [
-            (week.week, _day(week), name, value, count, percent)
-            for _, _, value, count, percent in _table_rows(name, week)
-            if not week.hits.missing
-        ]
-    rows += [
-        (week.week, _day(week), "v-os", f"{pair.v} {pair.os}", pair.count, None)
-        for pair in week.pairs
-    ]
-    rows.append((week.week, _day(week), "late", "", week.late, None))
-    return _csv(WEEK_COLUMNS, rows)
+        rows += [(name, *row) for row in _shared(name, week) if not week.hits.missing]
+    rows += [("v-os", f"{pair.v} {pair.os}", pair.count, None) for pair in week.pairs]
+    rows.append(("late", "", week.late, None))
+    return _csv(_WEEK, ((week.week, _day(week), *row) for row in rows))
 
 
-def cell_text(cell: Cell) -> str:
+def cell_text(cell: _Cell) -> str:
     """One CSV field. Text that a spreadsheet would run as a formula gets a leading quote."""
     if isinstance(cell, Published | Percent):
         cell = cell.value
@@ -164,35 +126,22 @@ def cell_text(cell: Cell) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _table_rows(name: str, week: Week) -> Iterable[tuple[Cell, Cell, Cell, Cell, Cell]]:
-    """The rows of one table and week; one row without a value where there is no data."""
-    if week.hits.missing:
-        return [(week.week, _day(week), "", week.hits, None)]
-    return [(week.week, _day(week), *cells) for cells in _shared(name, week)]
-
-
 def _shared(name: str, week: Week) -> list[tuple[str, Published, Percent | None]]:
     """Value, count and share of each row of a table."""
     shares_ = percents(name, week.tables[name])
     return [(row.value, row.count, shares_.get(row.value)) for row in week.tables[name]]
 
 
-def _numbers(week: Week) -> tuple[int | None, int | None, int | None]:
-    guess = week.estimate
-    if guess is None:
-        return None, None, None
-    return guess.installations, guess.low, guess.high
+def _numbers(week: Week) -> dict[str, int | None]:
+    names = ("installations", "low", "high")
+    return {name: getattr(week.estimate, name, None) for name in names}
 
 
 def _day(week: Week) -> str:
     return monday(week.week).isoformat()
 
 
-def _series(name: str, weeks: list[dict[str, Any]]) -> bytes:
-    return encode_json({"format": SERIES, "table": name, "weeks": weeks})
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[_Cell]]) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180
     writer.writerow(columns)

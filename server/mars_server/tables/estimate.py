@@ -15,20 +15,18 @@ from typing import Final
 
 from mars.wire.times import DAY
 from mars_server.tables.floor import Published
+from mars_server.tables.noise import TOLD
 
 WEEK: Final = 7.0
 """Days in the window."""
-Z95: Final = 1.96
+_Z95: Final = 1.96
 """The standard normal's 97.5 % quantile."""
-Z95_NOISE: Final = 2.12
-"""The same of two-sided geometric noise, whose tails are heavier: ln(20) / √2 of its standard
-deviations (as of the Laplace law, which it nears where it is wide)."""
-POISSON_BELOW: Final = 30
+_EXACT_BELOW: Final = 30
 """Hits below which the exact Poisson interval is used: wider, and safe for few installations."""
 
-LEAST_VARIANCE: Final = 0.25
+_LEAST_VARIANCE: Final = 0.25
 """Of one installation's hits in a week; two neighbouring whole numbers can differ by as much."""
-LEAST_EXPECTED: Final = 0.25
+_LEAST_EXPECTED: Final = 0.25
 """Hits of one installation in a week; with fewer, nearly all of them keep silent for weeks and
 then come together, and a day more or less decides what is counted."""
 
@@ -84,17 +82,17 @@ def steered(reportback_next: int) -> Interval:
     return Interval(base, base + 3.0)
 
 
-def fano(interval: Interval, window: float = WEEK) -> float:
-    """Variance over mean of the hits of many installations in ``window`` days.
+def fano(interval: Interval) -> float:
+    """Variance over mean of the hits of many installations in a week.
 
     Exact where the window is shorter than the shortest interval (at most one hit each), else the
     renewal asymptotics, never below what two neighbouring whole numbers can differ by.
     """
     mean, s2 = interval.mean, interval.variance
-    if window <= interval.low:
-        return 1 - window / mean
-    variance = s2 * window / mean**3 + 1 / 6 + s2**2 / (2 * mean**4)
-    return max(variance, LEAST_VARIANCE) * mean / window
+    if interval.low >= WEEK:
+        return 1 - WEEK / mean
+    variance = s2 * WEEK / mean**3 + 1 / 6 + s2**2 / (2 * mean**4)
+    return max(variance, _LEAST_VARIANCE) * mean / WEEK
 
 
 def bounds(
@@ -112,19 +110,19 @@ def bunched(
 ) -> tuple[float, float] | None:
     """The same where one installation makes ``expected`` hits in the week, whatever its law; None
     where these are too few to divide by."""
-    if expected < LEAST_EXPECTED:
+    if expected < _LEAST_EXPECTED:
         return None
-    return _bounds(least, most, 1 / expected, LEAST_VARIANCE / expected, deviation)
+    return _bounds(least, most, 1 / expected, _LEAST_VARIANCE / expected, deviation)
 
 
 def _bounds(
     least: int, most: int, factor: float, spread: float, deviation: float
 ) -> tuple[float, float]:
     if deviation:
-        low = max(0.0, least - Z95_NOISE * math.sqrt(least + deviation**2))
-        return factor * low, factor * (most + Z95_NOISE * math.sqrt(most + deviation**2))
-    low = _poisson_low(least) if least < POISSON_BELOW else least - Z95 * math.sqrt(spread * least)
-    high = _poisson_high(most) if most < POISSON_BELOW else most + Z95 * math.sqrt(spread * most)
+        low = max(0.0, least - TOLD * math.sqrt(least + deviation**2))
+        return factor * low, factor * (most + TOLD * math.sqrt(most + deviation**2))
+    low = _poisson_low(least) if least < _EXACT_BELOW else least - _Z95 * math.sqrt(spread * least)
+    high = _poisson_high(most) if most < _EXACT_BELOW else most + _Z95 * math.sqrt(spread * most)
     return factor * low, factor * high
 
 
@@ -138,30 +136,20 @@ class Estimate:
 
 
 def estimate(
-    hits: Published, interval: Interval = DEFAULT, deviation: float = 0.0
-) -> Estimate | None:
-    """From one week's published hits alone; None without data.
-
-    The interval covers every true count that the floor stands for; the middle value takes the
-    middle of these. Lateness of installations is unknown, so all three are a lower bound.
-    """
-    return across(hits, [Law(interval, 1.0)], deviation=deviation)
-
-
-def across(
     hits: Published,
-    served: Sequence[Law],
+    served: Sequence[Law] = (Law(DEFAULT, 1.0),),
     earlier: Iterable[Interval] = (),
     expected: float | None = None,
     deviation: float = 0.0,
 ) -> Estimate | None:
-    """The estimate of a week in which documents with several laws were ``served``.
+    """From one week's published hits, in which documents with these laws were ``served``; None
+    without data. Lateness of installations is unknown, so all three numbers are a lower bound.
 
     Each hit has the mean of the interval that it opens as its weight; hits are taken as spread
-    evenly over the week, so that the published total is enough. The interval covers the estimates
-    under each law by itself, also those under the ``earlier`` laws that some installations may
-    still have kept, and the one by the hits ``expected`` of one installation, where the times of
-    all changes are known (``mars_server.tables.fetch_intervals``).
+    evenly over the week, so that the published total is enough. The interval covers every true
+    count that the floor stands for, under each law by itself, also the ``earlier`` ones that some
+    installations may still have kept, and by the hits ``expected`` of one installation, where the
+    times of all changes are known (``mars_server.tables.fetch_intervals``).
     """
     if hits.missing:
         return None

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 from mars.wire.times import DAY
@@ -20,9 +22,9 @@ from mars_server.common.calendar import monday, week_of
 from mars_server.tables.estimate import STEER_STEP, TURNOVER_WEEKS, Interval, Law, steered
 from mars_server.tables.signed_documents import Served
 
-STEPS_A_DAY: Final = DAY // STEER_STEP
+_STEPS_A_DAY: Final = DAY // STEER_STEP
 WEEK: Final = 7 * DAY
-LONGEST: Final = 33 * STEPS_A_DAY
+_LONGEST: Final = 33 * _STEPS_A_DAY
 """Steps of the longest interval that clients accept: 30 days, and 3 drawn."""
 
 
@@ -106,16 +108,12 @@ def hits_per_installation(periods: Sequence[Period], week: str) -> float | None:
     changes = _changes([each for each in periods if each.since < end])
     if len(changes) < 2:
         return None
-    return sum(_density(changes, end // STEER_STEP)[-7 * STEPS_A_DAY :])
+    return sum(_density(changes, end // STEER_STEP)[-7 * _STEPS_A_DAY :])
 
 
 def _changes(periods: Sequence[Period]) -> tuple[Period, ...]:
     """Without the documents that asked for what the one before had asked for."""
-    kept = periods[:1]
-    for period in periods[1:]:
-        if period.law != kept[-1].law:
-            kept = [*kept, period]
-    return tuple(kept)
+    return tuple(next(same) for _, same in groupby(periods, key=attrgetter("law")))
 
 
 @lru_cache(maxsize=8)
@@ -123,14 +121,14 @@ def _density(changes: tuple[Period, ...], end: int) -> list[float]:
     """Hits of one installation in each step (of 6 hours, numbered from the Unix epoch) up to
     ``end``, from a time on when the first law still held."""
     since = [each.since // STEER_STEP for each in changes]
-    start = min(since[1] - LONGEST, end - 7 * STEPS_A_DAY)
-    hits = [0.0] * (end - start + LONGEST + 1)
+    start = min(since[1] - _LONGEST, end - 7 * _STEPS_A_DAY)
+    hits = [0.0] * (end - start + _LONGEST + 1)
     for step in range(start, end):
         law = changes[max(0, bisect_right(since, step) - 1)].law
         now = step - start
         if step < since[1]:
-            hits[now] = 1 / (law.mean * STEPS_A_DAY)
-        first, last = round(law.low * STEPS_A_DAY), round(law.high * STEPS_A_DAY)
+            hits[now] = 1 / (law.mean * _STEPS_A_DAY)
+        first, last = round(law.low * _STEPS_A_DAY), round(law.high * _STEPS_A_DAY)
         piece = hits[now] / (last - first)
         hits[now + first] += piece / 2  # a step's hits are spread evenly over it, so the first
         hits[now + last] += piece / 2  # and the last step get half as many as those between

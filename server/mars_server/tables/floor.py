@@ -9,6 +9,7 @@ learns whether a small cell is empty. ``None`` is neither: it says that there is
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import InitVar, dataclass
 from typing import Final, final
 
 from mars.errors import WireError
@@ -21,76 +22,53 @@ HIDDEN: Final = "<10"
 _SEAL = object()
 
 
-@final
-class Published:
-    """A number of hits that may be shown: a multiple of ten, hidden (``<10``), or no data."""
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """What this module alone can make, so that nothing else is ever shown."""
 
-    __slots__ = ("_value",)
+    value: int | str | None
+    seal: InitVar[object]
 
-    def __init__(self, value: int | str | None, seal: object) -> None:
+    def __post_init__(self, seal: object) -> None:
         if seal is not _SEAL:
-            raise TypeError("Published values are made by floor() and restore() alone.")
-        self._value = value
+            raise TypeError(f"{type(self).__name__} values are made by mars_server.tables.floor.")
 
-    @property
-    def value(self) -> int | str | None:
-        """As it stands in JSON: a multiple of ten (at least ten), ``"<10"`` or None."""
-        return self._value
+
+@final
+class Published(_Sealed):
+    """A number of hits that may be shown. ``value`` is as it stands in JSON: a multiple of ten (at
+    least ten), ``"<10"`` where it is hidden, or None where there is no data."""
+
+    __slots__ = ()
 
     @property
     def missing(self) -> bool:
         """No data, which is neither zero nor few."""
-        return self._value is None
+        return self.value is None
 
     @property
     def hidden(self) -> bool:
         """Somewhere from 0 to 9."""
-        return self._value == HIDDEN
+        return self.value == HIDDEN
 
     @property
     def least(self) -> int:
         """The smallest true count that fits; 0 where hidden or missing."""
-        return self._value if isinstance(self._value, int) else 0
+        return self.value if isinstance(self.value, int) else 0
 
     @property
     def most(self) -> int:
         """The largest true count that fits; 0 where there is no data."""
-        return 0 if self._value is None else self.least + STEP - 1
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Published) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __repr__(self) -> str:
-        return f"Published({self._value!r})"
+        return 0 if self.value is None else self.least + STEP - 1
 
 
 @final
-class Percent:
-    """A whole percentage, computed from ``Published`` values; None where it says nothing."""
+class Percent(_Sealed):
+    """A whole percentage, computed from ``Published`` values. ``value`` is 0 to 100, or None: the
+    part is hidden or missing, or there is nothing to divide by."""
 
-    __slots__ = ("_value",)
-
-    def __init__(self, value: int | None, seal: object) -> None:
-        if seal is not _SEAL:
-            raise TypeError("Percentages are made by shares() alone.")
-        self._value = value
-
-    @property
-    def value(self) -> int | None:
-        """0–100, or None: the part is hidden or missing, or there is nothing to divide by."""
-        return self._value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Percent) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __repr__(self) -> str:
-        return f"Percent({self._value!r})"
+    __slots__ = ()
+    value: int | None
 
 
 NO_DATA: Final = Published(None, _SEAL)

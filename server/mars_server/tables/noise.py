@@ -28,7 +28,8 @@ KEY_SIZE: Final = 32
 
 TOLD: Final = 2.12
 """Standard deviations that the noise of one cell in forty exceeds upwards: ln(20) / √2, as of the
-Laplace law. Smaller numbers are not told as findings."""
+Laplace law, which this one nears where it is wide. Smaller numbers are not told as findings, and an
+estimate's interval takes it for the 97.5 % quantile."""
 SURE: Final = 4.4
 """The same of one cell in a thousand: ln(500) / √2. From here on something is called an event."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import asdict, dataclass, replace
+from typing import Final
 
 from mars.errors import ConfigError, WireError
 from mars.wire import envelope, motd
@@ -18,7 +18,7 @@ from mars.wire.product import Product
 from mars.wire.times import format_time
 from mars_server.common.jsontext import encode_json
 
-FORMAT: Final = "mars-documents/1"
+_FORMAT: Final = "mars-documents/1"
 FILE: Final = "documents.json"
 
 
@@ -55,18 +55,11 @@ def describe(data: bytes, product: Product) -> Served:
 def encode(product: Product, served: Sequence[Served]) -> bytes:
     """The bytes of ``documents.json``, oldest first."""
     table = {
-        "format": FORMAT,
+        "format": _FORMAT,
         "product": product.product,
         "channel": product.channel,
         "documents": [
-            {
-                "serial": each.serial,
-                "issued": each.issued,
-                "sha256": each.sha256,
-                "payload_sha256": each.payload_sha256,
-                "reportback_next": each.reportback_next,
-            }
-            for each in served
+            {"serial": each.serial, "issued": each.issued, **asdict(each)} for each in served
         ],
     }
     return encode_json(table)
@@ -75,7 +68,15 @@ def encode(product: Product, served: Sequence[Served]) -> bytes:
 def decode(data: bytes) -> list[Served]:
     """Reads ``documents.json``. Raises ``WireError`` (``documents-invalid``)."""
     try:
-        return [_read(each) for each in json.loads(data)["documents"]]
+        return [
+            Served(
+                str(each["sha256"]),
+                str(each["payload_sha256"]),
+                int(each["serial"]),
+                None if each.get("reportback_next") is None else int(each["reportback_next"]),
+            )
+            for each in json.loads(data)["documents"]
+        ]
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise WireError(
             "documents-invalid",
@@ -85,19 +86,5 @@ def decode(data: bytes) -> list[Served]:
 
 def unknown(documents: Iterable[Served], known: Iterable[Served]) -> list[Served]:
     """Those of ``documents`` that are none of the ``known``, whatever interval they ask for."""
-    names = {_name(each) for each in known}
-    return [each for each in documents if _name(each) not in names]
-
-
-def _name(document: Served) -> tuple[str, str, int]:
-    return document.sha256, document.payload_sha256, document.serial
-
-
-def _read(entry: dict[str, Any]) -> Served:
-    asked = entry.get("reportback_next")
-    return Served(
-        str(entry["sha256"]),
-        str(entry["payload_sha256"]),
-        int(entry["serial"]),
-        None if asked is None else int(asked),
-    )
+    names = {replace(each, reportback_next=None) for each in known}
+    return [each for each in documents if replace(each, reportback_next=None) not in names]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from mars.errors import WireError
@@ -78,20 +78,12 @@ class Week:
 
     def count(self, table: str, value: str) -> Published | None:
         """The cell of ``value``, or None where the table does not list it."""
-        for row in self.tables[table]:
-            if row.value == value:
-                return row.count
-        return None
+        return next((row.count for row in self.tables[table] if row.value == value), None)
 
 
 def encode(week: Week) -> bytes:
     """The bytes of ``WEEK.json``: one member a line, ASCII, one trailing newline."""
-    return encode_json(as_json(week))
-
-
-def as_json(week: Week) -> dict[str, Any]:
-    guess = week.estimate
-    return {
+    table = {
         "format": FORMAT,
         "product": week.product,
         "channel": week.channel,
@@ -99,9 +91,7 @@ def as_json(week: Week) -> dict[str, Any]:
         "first_day": monday(week.week).isoformat(),
         "last_day": sunday(week.week).isoformat(),
         "hits": week.hits.value,
-        "estimate": None
-        if guess is None
-        else {"installations": guess.installations, "low": guess.low, "high": guess.high},
+        "estimate": week.estimate and asdict(week.estimate),
         "interval_days": {"from": week.interval.low, "to": week.interval.high},
         "tables": {
             name: [{"value": row.value, "count": row.count.value} for row in rows]
@@ -114,6 +104,7 @@ def as_json(week: Week) -> dict[str, Any]:
         "noise_epsilon": week.noise,
         "flags": list(week.flags),
     }
+    return encode_json(table)
 
 
 def decode(data: bytes) -> Week:
@@ -148,9 +139,8 @@ def _read(table: dict[str, Any]) -> Week:
             Pair(str(pair["v"]), str(pair["os"]), restore(pair["count"]))
             for pair in table["version_platform"]
         ),
-        estimate=None
-        if guess is None
-        else Estimate(int(guess["installations"]), int(guess["low"]), int(guess["high"])),
+        estimate=guess
+        and Estimate(*(int(guess[name]) for name in ("installations", "low", "high"))),
         interval=Interval(float(span["from"]), float(span["to"])),
         late=restore(table["late"]["count"]),
         noise=None if table["noise_epsilon"] is None else float(table["noise_epsilon"]),

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from mars_server.site.publish import Outcome
+from mars_server.site.publish import PublishReport
 from mars_server.site.publish import publish as publish_to
 from mars_server.storage.publication import StoredPublications as Stored
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from tests.server.publication import kit
 
 collect_ignore = [] if os.environ.get("MARS_FAULTS") else ["test_host_faults.py"]
@@ -28,7 +28,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def publish(cache: Path) -> kit.Publish:
     """``publish`` with one chart cache for all tests here, since many draw the same charts."""
 
-    def to(engine: Engine, out: Path, rules: Rules, now: int, **options: Any) -> Outcome:
+    def to(engine: Engine, out: Path, rules: FloorRules, now: int, **options: Any) -> PublishReport:
         return publish_to(Stored(engine), out, rules, now, chart_cache=cache, **options)
 
     return to

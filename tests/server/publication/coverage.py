@@ -18,7 +18,7 @@ from statistics import fmean, stdev
 from mars.testing.memory import SeededChance
 from mars.wire.times import DAY
 from mars_server.common.calendar import week_of
-from mars_server.tables.estimate import DEFAULT, across, bounds, bunched
+from mars_server.tables.estimate import DEFAULT, bounds, bunched, estimate
 from mars_server.tables.fetch_intervals import Period, hits_per_installation, laws
 from mars_server.tables.floor import floor
 from testbed.population import Plan, simulate
@@ -111,7 +111,7 @@ def trial(plan: Plan, seed: int) -> Trial:
         exact.append(low <= truth <= high)
         ratios.append(middle / truth)
         served, earlier = laws(periods, week, None, DEFAULT)
-        guess = across(floor(hits), served, earlier, hits_per_installation(periods, week))
+        guess = estimate(floor(hits), served, earlier, hits_per_installation(periods, week))
         assert guess is not None
         shown.append(guess.low <= truth <= guess.high)
     return Trial(fmean(exact), fmean(shown), fmean(ratios))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import Engine, insert
@@ -16,14 +16,16 @@ from mars.wire.times import parse_time
 from mars_server.common import calendar
 from mars_server.publication.closing import close_weeks
 from mars_server.publication.folder import DATA, read_weeks
-from mars_server.publication.index import INDEX, entry, index_bytes
+from mars_server.publication.index import INDEX, index_bytes, listed
 from mars_server.site.charts.store import ChartStore
+from mars_server.site.pages.render import Contents
 from mars_server.site.pages.site import Site
-from mars_server.site.publish import Outcome
+from mars_server.site.publish import PublishReport
 from mars_server.storage import open_database
 from mars_server.storage.publication import StoredPublications as Stored
+from mars_server.storage.publication import StoredWeeks
 from mars_server.storage.schema import counts, pairs
-from mars_server.tables.compose import Exact, Rules
+from mars_server.tables.compose import Exact, FloorRules
 from mars_server.tables.noise import Noise
 from mars_server.tables.week import Week
 
@@ -41,8 +43,9 @@ releases = ["0.1.0", "0.5.1", "0.5.2"]
 platforms = ["linux", "windows", "macos"]
 languages = ["de", "en", "is"]
 """
-RULES = Rules(PRODUCT)
-Publish = Callable[..., Outcome]
+RULES = FloorRules(PRODUCT)
+Publish = Callable[..., PublishReport]
+T = TypeVar("T")
 FIRST = "2026-W02"
 CHARTS = ChartStore()
 LATER = parse_time("2030-01-01T00:00:00Z")
@@ -119,6 +122,12 @@ def database(folder: Path, weeks: Mapping[str, Counted] | None = None) -> Engine
     return engine
 
 
+def kept(engine: Engine, ask: Callable[[StoredWeeks], T]) -> T:
+    """What ``ask`` finds in the database, within one transaction."""
+    with Stored(engine).begin() as weeks:
+        return ask(weeks)
+
+
 def published(
     folder: Path,
     weeks: Mapping[str, Counted],
@@ -127,12 +136,12 @@ def published(
     noise: Noise | None = None,
 ) -> list[Week]:
     """What is published of ``weeks`` when all of them are due."""
-    return close_weeks(Stored(database(folder, weeks)), Rules(product, noise), LATER)
+    return close_weeks(Stored(database(folder, weeks)), FloorRules(product, noise), LATER)
 
 
 def site(weeks: list[Week], product: Product = PRODUCT, **options: Any) -> Site:
     """The pages of ``weeks``. All tests of a process share their drawn charts."""
-    return Site(product, weeks, charts=CHARTS, **options)
+    return Site(Contents(product, weeks, **options), CHARTS)
 
 
 def chart_cache(factory: pytest.TempPathFactory) -> Path:
@@ -147,8 +156,8 @@ def data_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
     data.mkdir(parents=True)
     for name, content in files.items():
         (data / name).write_bytes(content)
-    entries = {name: entry(content) for name, content in files.items()}
-    (data / INDEX).write_bytes(index_bytes(PRODUCT, entries, {}, signed=False))
+    entries = {f"{DATA}/{name}": listed(content) for name, content in files.items()}
+    (data / INDEX).write_bytes(index_bytes(PRODUCT, entries, signed=False))
     return data
 
 

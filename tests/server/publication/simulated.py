@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, replace
 from mars.wire.product import Product
 from mars.wire.query import NONE
 from mars.wire.variables import OTHER
-from mars_server.tables import rare
-from mars_server.tables.compose import Exact, Rules, compose, step
+from mars_server.tables.compose import RARE, Exact, FloorRules, Listing, compose, step
 from mars_server.tables.week import TABLES, Week
 
 PRODUCT = Product(
@@ -81,7 +80,7 @@ def simulated(
     """``weeks`` weeks of some ``hits`` true hits each: the truth, and what is published of it and
     of the hits that were ``forged`` in each week."""
     chance = random.Random(hits)
-    rules = Rules(project.product)
+    rules = FloorRules(project.product)
     listings = unlisted()
     done: list[tuple[Exact, Week]] = []
     for n in range(weeks):
@@ -117,6 +116,6 @@ def _exact(project: Project, hits: int, chance: random.Random) -> Exact:
     return requests.exact
 
 
-def unlisted() -> dict[str, rare.Listing]:
+def unlisted() -> dict[str, Listing]:
     """No language and no country has a row yet."""
-    return {name: rare.Listing() for name in rare.DIMENSIONS}
+    return {name: Listing() for name in RARE}

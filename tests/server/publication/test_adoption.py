@@ -15,16 +15,17 @@ from mars.errors import ConfigError, StateError, WireError
 from mars.testing.publisher import Publisher
 from mars_server.common.calendar import days
 from mars_server.counting.tally import Tally
-from mars_server.publication.closing import close_weeks, documents, published
+from mars_server.publication.closing import close_weeks
 from mars_server.publication.index import INDEX
 from mars_server.publication.restore import adopt
 from mars_server.site.publish import publish as publish_to
 from mars_server.storage.ledger import store
 from mars_server.storage.publication import StoredPublications as Stored
+from mars_server.storage.publication import StoredWeeks
 from mars_server.storage.reading import all_weeks
 from mars_server.storage.schema import weeks as closed
 from mars_server.tables import signed_documents
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from mars_server.tables.week import encode
 from tests.server.publication import kit
 
@@ -157,7 +158,7 @@ def test_only_what_the_index_names_is_taken_over(tmp_path: Path, publish: kit.Pu
         with pytest.raises(ConfigError) as refusal:
             publish(engine, site, kit.RULES, kit.LATER, adopt=True, **options)
         assert refusal.value.reason == "not-adopted"
-        assert published(Stored(engine)) == {}
+        assert kit.kept(engine, StoredWeeks.published) == {}
         return refusal.value.message
 
     first, index = data / f"{kit.week(0)}.json", data / INDEX
@@ -183,7 +184,7 @@ def test_only_what_the_index_names_is_taken_over(tmp_path: Path, publish: kit.Pu
 def test_no_signed_document_is_forgotten(tmp_path: Path, publish: kit.Publish) -> None:
     """Neither by a new database that takes the weeks over, nor by an older backup."""
     publisher = Publisher()
-    rules = Rules(
+    rules = FloorRules(
         replace(kit.PRODUCT, product=publisher.product, channel=publisher.motd(kit.LATER).channel)
     )
     documents = [publisher.document(kit.LATER + n) for n in (0, 60)]
@@ -211,7 +212,7 @@ def test_a_document_that_is_named_again_needs_no_adoption(
 ) -> None:
     publisher = Publisher()
     document = publisher.document(kit.LATER)
-    rules = Rules(
+    rules = FloorRules(
         replace(kit.PRODUCT, product=publisher.product, channel=publisher.motd(kit.LATER).channel)
     )
     for name in "ab":
@@ -241,10 +242,10 @@ def test_a_foreign_document_is_not_taken_over(tmp_path: Path, change: tuple[str,
         with pytest.raises(ConfigError) as refusal:
             adopt(Stored(engine), kit.RULES, data, kit.LATER)
         assert refusal.value.reason == "not-adopted"
-    assert documents(Stored(engine), None) == []
+    assert kit.kept(engine, StoredWeeks.served) == []
     data = kit.data_folder(tmp_path / "good", {signed_documents.FILE: json.dumps(good).encode()})
     adopt(Stored(engine), kit.RULES, data, kit.LATER)
-    assert [each.serial for each in documents(Stored(engine), None)] == [1]
+    assert [each.serial for each in kit.kept(engine, StoredWeeks.served)] == [1]
 
 
 def test_another_products_database_is_refused(tmp_path: Path) -> None:
@@ -265,11 +266,11 @@ def test_another_products_database_is_refused(tmp_path: Path) -> None:
         publish_to(
             Stored(engine),
             tmp_path / "site",
-            Rules(product),
+            FloorRules(product),
             kit.LATER,
             motd=document,
             adopt=True,
         )
     assert refusal.value.reason == "other-product"
-    assert documents(Stored(engine), None) == []
+    assert kit.kept(engine, StoredWeeks.served) == []
     assert not (tmp_path / "site").exists()

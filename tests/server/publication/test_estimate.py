@@ -19,7 +19,6 @@ from mars_server.tables.estimate import (
     WEEK,
     Interval,
     Law,
-    across,
     bounds,
     estimate,
     fano,
@@ -129,13 +128,13 @@ def test_no_estimate_is_absurd(
     deviation: float,
 ) -> None:
     laws = [Law(law, 1 / len(served)) for law in served]
-    guess = across(floor(hits), laws, earlier, expected, deviation)
+    guess = estimate(floor(hits), laws, earlier, expected, deviation)
     assert guess is not None
     assert 0 <= guess.low <= guess.installations <= guess.high
     for law in (*served, *earlier):
         low, high = bounds(hits, hits, law, deviation)
         assert guess.low <= max(0, low) <= high <= guess.high
-    more = across(floor(hits + 10), laws, earlier, expected, deviation)
+    more = estimate(floor(hits + 10), laws, earlier, expected, deviation)
     assert more is not None
     assert (more.low, more.installations, more.high) >= (
         guess.low,
@@ -168,10 +167,10 @@ def test_the_band_of_noise_covers_its_heavier_tails() -> None:
 def test_in_a_week_with_two_documents_each_hit_weighs_what_its_document_asked_for() -> None:
     hits = floor(700)
     old, new = steered(5 * DAY), steered(12 * DAY)
-    guess = across(hits, [Law(old, 0.25), Law(new, 0.75)])
+    guess = estimate(hits, [Law(old, 0.25), Law(new, 0.75)])
     assert guess is not None
     assert guess.installations == significant(704.5 * (0.25 * 6.5 + 0.75 * 13.5) / 7)
-    alone = [estimate(hits, law) for law in (old, new)]
+    alone = [estimate(hits, [Law(law, 1.0)]) for law in (old, new)]
     assert alone[0] is not None and alone[1] is not None
     assert (guess.low, guess.high) == (alone[0].low, alone[1].high)
 

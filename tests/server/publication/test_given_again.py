@@ -11,20 +11,20 @@ import pytest
 from sqlalchemy import Engine, delete, insert
 
 from mars.errors import ConfigError
-from mars_server.publication.closing import own_logs, partial, published
+from mars_server.publication.closing import partial
 from mars_server.publication.folder import read_weeks
 from mars_server.site.pages.address import parse
-from mars_server.site.pages.events import NOTES_FILE, Note, decode_own_logs
+from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes
 from mars_server.storage import open_database
-from mars_server.storage.publication import StoredPublications as Stored
+from mars_server.storage.publication import StoredWeeks
 from mars_server.storage.schema import sources
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from mars_server.tables.noise import Noise
 from tests.server.publication import kit
 
 SERVER = str(Path(sys.executable).with_name("mars-server"))
 SECRET = b"a secret of thirty-two bytes ...."
-NOISY = Rules(kit.PRODUCT, Noise(SECRET, 50.0))
+NOISY = FloorRules(kit.PRODUCT, Noise(SECRET, 50.0))
 QUIET = kit.Counted(plain=3)
 """So few hits, under so little noise, that no chart has to be drawn."""
 TWO_WEEKS = "2026-01-25T00:00:00Z"
@@ -61,7 +61,7 @@ def test_noise_does_not_end_unasked(tmp_path: Path, publish: kit.Publish) -> Non
         publish(engine, site, kit.RULES, kit.LATER)
     assert refusal.value.reason == "noise-key-missing"
     assert kit.tree(site) == before
-    assert sorted(published(Stored(engine))) == [kit.week(0), kit.week(1)]
+    assert sorted(kit.kept(engine, StoredWeeks.published)) == [kit.week(0), kit.week(1)]
     publish(engine, site, kit.RULES, kit.LATER, without_noise=True)
     assert [week.noise for week in read_weeks(site / "data")] == [50.0, 50.0, None]
     assert publish(engine, site, kit.RULES, kit.LATER).new == 0, "asked once is enough"
@@ -79,7 +79,7 @@ def test_noise_of_weeks_that_are_taken_over_does_not_end_either(
     lost = kit.database(tmp_path / "new", {kit.week(2): QUIET})
     with pytest.raises(ConfigError, match="noise"):
         publish(lost, site, kit.RULES, kit.LATER, adopt=True)
-    assert published(Stored(lost)) == {}
+    assert kit.kept(lost, StoredWeeks.published) == {}
 
 
 def test_the_command_names_both_ways_on_and_remembers_the_budget(
@@ -150,7 +150,9 @@ def test_a_week_with_missing_days_is_named(
     engine = kit.database(tmp_path)
     for day in days:
         kit.count(engine, kit.week(0), kit.Counted(plain=hits), day)
-    assert partial(Stored(engine), [kit.week(0), kit.week(1)]) == ([kit.week(0)] if told else [])
+    assert kit.kept(engine, lambda kept: partial(kept, [kit.week(0), kit.week(1)])) == (
+        [kit.week(0)] if told else []
+    )
 
 
 def add_source(engine: Engine, own: str | None) -> None:
@@ -166,7 +168,7 @@ def test_pages_promise_for_our_own_logs_alone(tmp_path: Path, publish: kit.Publi
     own = "without address, without time of day"
     add_source(engine, "a" * 32)
     publish(engine, site, kit.RULES, kit.LATER)
-    assert decode_own_logs((site / NOTES_FILE).read_bytes())
+    assert decode_notes((site / NOTES_FILE).read_bytes())[1]
     assert own in (site / "method/index.html").read_text()
     assert "No address, no time of day" in (site / "privacy/index.html").read_text()
     add_source(engine, None)
@@ -174,10 +176,10 @@ def test_pages_promise_for_our_own_logs_alone(tmp_path: Path, publish: kit.Publi
     assert own not in (site / "method/index.html").read_text()
     assert "No address, no time of day" not in (site / "privacy/index.html").read_text()
     assert "only its operator knows" in (site / "privacy/index.html").read_text()
-    assert not decode_own_logs((site / NOTES_FILE).read_bytes()), "which a server reads"
+    assert not decode_notes((site / NOTES_FILE).read_bytes())[1], "which a server reads"
     with engine.begin() as connection:
         connection.execute(delete(sources))
-    assert not own_logs(Stored(engine)), "remembered when the log is forgotten"
+    assert kit.kept(engine, StoredWeeks.note_foreign), "remembered when the log is forgotten"
     engine.dispose()
 
 

@@ -14,11 +14,11 @@ from mars_server.site.pages.address import parse
 from mars_server.storage import open_database
 from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.storage.schema import gaps
-from mars_server.tables.compose import FALSE_ALARM, Rules
+from mars_server.tables.compose import FALSE_ALARM, FloorRules
 from mars_server.tables.noise import Noise
 from tests.server.publication.kit import FIRST, LATER, PRODUCT, Counted, count, site, week
 
-PLAIN = Rules(PRODUCT)
+PLAIN = FloorRules(PRODUCT)
 NOISY = replace(PLAIN, noise=Noise(b"k" * 32, 1.0))
 
 

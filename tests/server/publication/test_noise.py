@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mars_server.tables import rare
-from mars_server.tables.compose import Exact, Rules, compose, step
+from mars_server.tables.compose import RARE, Exact, FloorRules, Listing, compose, step
 from mars_server.tables.floor import Published
 from mars_server.tables.noise import CELLS_PER_HIT, Noise
 from tests.server.publication import likelihood
@@ -36,9 +35,7 @@ def test_a_hit_adds_to_no_more_cells_than_the_noise_is_shared_among(
     hit |= {other: "none" for other in ("lang", "py", "cc") if other != name}
     before = Recorder(PRODUCT, Noise(bytes(32), 1.0), seen={})
     after = Recorder(PRODUCT, Noise(bytes(32), 1.0), seen={})
-    listings = {each: rare.Listing() for each in rare.DIMENSIONS} | {
-        "cc": rare.Listing(frozenset({"DE"}))
-    }
+    listings = {each: Listing() for each in RARE} | {"cc": Listing(frozenset({"DE"}))}
     for rules, hits in ((before, 1000), (after, 1001)):
         counts = {key: {each: hits} for key, each in hit.items()}
         counts["cc"]["DE"] = counts["cc"].get("DE", 500)
@@ -49,8 +46,8 @@ def test_a_hit_adds_to_no_more_cells_than_the_noise_is_shared_among(
 
 
 @dataclass(frozen=True)
-class Recorder(Rules):
-    """Rules that also remember every count that noise is added to, by table and value."""
+class Recorder(FloorRules):
+    """FloorRules that also remember every count that noise is added to, by table and value."""
 
     seen: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -81,7 +78,7 @@ def test_who_forges_and_sees_all_sums_errs_as_often_as_the_docs_say(epsilon: flo
     wrong = 0
     for _ in range(TRIALS):
         true = chance.choice((0, FETCHES))
-        rules = Rules(BARE.product, Noise(chance.randbytes(32), epsilon))
+        rules = FloorRules(BARE.product, Noise(chance.randbytes(32), epsilon))
         ratio = sum(_ratio(rules, week, true, chance.randrange(200, 300)) for week in range(WEEKS))
         wrong += (ratio > 0) != (true == FETCHES)
     at_least = likelihood.error(Noise(bytes(32), epsilon), FETCHES, WEEKS)
@@ -89,7 +86,7 @@ def test_who_forges_and_sees_all_sums_errs_as_often_as_the_docs_say(epsilon: flo
     assert at_least - tolerance <= wrong / TRIALS <= at_least + tolerance + SLACK
 
 
-def _ratio(rules: Rules, week: int, true: int, forged: int) -> float:
+def _ratio(rules: FloorRules, week: int, true: int, forged: int) -> float:
     """How much the week speaks for ``FETCHES`` true hits rather than none (log-likelihood)."""
     requests = Requests()
     requests.add(forged + true, **KIND)

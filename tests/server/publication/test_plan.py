@@ -15,16 +15,23 @@ from mars.wire.times import parse_time
 from mars_server.common.calendar import following, span
 from mars_server.counting.scrub import Known, policy
 from mars_server.operate.retention import Closed, settled
-from mars_server.publication.closing import PAUSE_WEEKS, Plan, close_weeks, left_out, plan, waiting
+from mars_server.publication.closing import (
+    PAUSE_WEEKS,
+    DueWeeks,
+    close_weeks,
+    due_weeks,
+    left_out,
+    waiting,
+)
 from mars_server.storage.forgetting import open_weeks
 from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.storage.reading import all_weeks, overview
 from mars_server.storage.schema import sources
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 
-RULES = Rules(kit.PRODUCT)
+RULES = FloorRules(kit.PRODUCT)
 USUAL = Counted(plain=700)
 FEW = Counted(plain=9)
 LAST = "2030-W01"
@@ -38,14 +45,14 @@ def later(week: str, weeks: int) -> str:
 
 
 def test_a_stray_old_week_is_left_out_with_the_empty_ones_after_it() -> None:
-    found = plan({"2023-W10": False, "2026-W02": True, "2026-W04": True}, (), LAST, LAST)
+    found = due_weeks({"2023-W10": False, "2026-W02": True, "2026-W04": True}, (), LAST, LAST)
     assert found.due == ("2026-W02", "2026-W03", "2026-W04")
     assert found.left_out == tuple(span("2023-W10", "2026-W01"))
 
 
 @pytest.mark.parametrize(("empty", "due"), [(PAUSE_WEEKS, PAUSE_WEEKS + 2), (PAUSE_WEEKS + 1, 1)])
 def test_half_a_year_without_a_hit_is_a_pause(empty: int, due: int) -> None:
-    found = plan({"2026-W02": False, later("2026-W02", empty + 1): False}, (), LAST, LAST)
+    found = due_weeks({"2026-W02": False, later("2026-W02", empty + 1): False}, (), LAST, LAST)
     assert len(found.due) == due
 
 
@@ -59,7 +66,7 @@ def test_half_a_year_without_a_hit_is_a_pause(empty: int, due: int) -> None:
 def test_what_was_real_stays_and_a_pause_is_not_filled(
     counted: dict[str, bool], closed: tuple[str, ...]
 ) -> None:
-    found = plan(counted, closed, LAST, LAST)
+    found = due_weeks(counted, closed, LAST, LAST)
     assert found.due == ("2023-W10", "2026-W02")
     assert found.left_out == tuple(span("2023-W11", "2026-W01"))
 
@@ -67,23 +74,23 @@ def test_what_was_real_stays_and_a_pause_is_not_filled(
 @pytest.mark.parametrize("enough", [True, False])
 def test_the_week_that_has_just_begun_shows_what_was_stray(enough: bool) -> None:
     """A server that ran with a wrong clock for its first minutes is published right from then."""
-    found = plan({"2023-W10": False, "2026-W02": enough}, (), "2026-W01", "2026-W02")
-    assert found == Plan((), tuple(span("2023-W10", "2026-W01")))
+    found = due_weeks({"2023-W10": False, "2026-W02": enough}, (), "2026-W01", "2026-W02")
+    assert found == DueWeeks((), tuple(span("2023-W10", "2026-W01")))
 
 
 def test_a_week_that_is_not_complete_fills_no_gap_and_a_future_one_shows_nothing() -> None:
-    found = plan({"2026-W02": False, "2026-W05": True}, (), "2026-W04", "2026-W05")
-    assert found == Plan(("2026-W02",), ())
-    found = plan({"2026-W02": False, "2031-W05": True}, (), "2026-W04", "2026-W05")
-    assert found == Plan(("2026-W02",), ())
+    found = due_weeks({"2026-W02": False, "2026-W05": True}, (), "2026-W04", "2026-W05")
+    assert found == DueWeeks(("2026-W02",), ())
+    found = due_weeks({"2026-W02": False, "2031-W05": True}, (), "2026-W04", "2026-W05")
+    assert found == DueWeeks(("2026-W02",), ())
 
 
 def test_days_before_every_client_are_left_out_whatever_their_number() -> None:
-    assert plan({"1970-W01": True}, (), LAST, LAST) == Plan((), ("1970-W01",))
+    assert due_weeks({"1970-W01": True}, (), LAST, LAST) == DueWeeks((), ("1970-W01",))
 
 
 def test_few_hits_are_published_where_there_is_nothing_else() -> None:
-    assert plan({"2023-W10": False}, (), LAST, LAST).due == ("2023-W10",)
+    assert due_weeks({"2023-W10": False}, (), LAST, LAST).due == ("2023-W10",)
 
 
 def stray(folder: Path) -> Path:
@@ -128,10 +135,10 @@ def test_left_out_weeks_are_closed_and_told_once(tmp_path: Path) -> None:
     stray(tmp_path)
     engine = kit.database(tmp_path)
     first = close_weeks(Stored(engine), RULES, kit.LATER)
-    assert left_out(Stored(engine)) == {"1970-W01", "2023-W10"}
+    assert kit.kept(engine, left_out) == {"1970-W01", "2023-W10"}
     kit.count(engine, "2023-W20", USUAL)  # what a counter would drop by now
     assert close_weeks(Stored(engine), RULES, kit.LATER) == first
-    assert waiting(Stored(engine), kit.LATER) == []
+    assert kit.kept(engine, lambda kept: waiting(kept, kit.LATER)) == []
     assert [week.week for week in all_weeks(engine) if not week.left_out] == [
         kit.week(0),
         kit.week(1),

@@ -15,7 +15,7 @@ from mars.errors import ConfigError, StateError
 from mars.testing.publisher import Publisher
 from mars_server.publication.folder import read_weeks, week_files
 from mars_server.publication.index import is_signed
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from mars_server.tables.signed_documents import describe
 from tests.server.publication import kit
 
@@ -111,7 +111,7 @@ def test_a_new_release_leaves_old_weeks_alone(tmp_path: Path, publish: kit.Publi
     site = tmp_path / "site"
     publish(engine, site, kit.RULES, kit.LATER)
     old = week_files(site / "data")
-    newer = Rules(replace(kit.PRODUCT, releases=(*kit.PRODUCT.releases, "0.6.0")))
+    newer = FloorRules(replace(kit.PRODUCT, releases=(*kit.PRODUCT.releases, "0.6.0")))
     kit.count(engine, kit.week(2), kit.USUAL)
     publish(engine, site, newer, kit.LATER)
     new = week_files(site / "data")
@@ -171,7 +171,7 @@ def test_the_hash_of_each_served_document_is_published(
     first, second = (publisher.document(kit.LATER + n) for n in (0, 60))
     engine = kit.database(tmp_path, kit.usual_weeks(1))
     for document in (second, first, first):
-        publish(engine, tmp_path / "site", Rules(product), kit.LATER, motd=document)
+        publish(engine, tmp_path / "site", FloorRules(product), kit.LATER, motd=document)
     table = json.loads((tmp_path / "site/data/documents.json").read_bytes())
     hashes = [hashlib.sha256(document).hexdigest() for document in (first, second)]
     assert [entry["sha256"] for entry in table["documents"]] == hashes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mars_server.tables.compose import Rules, compose
+from mars_server.tables.compose import FloorRules, compose
 from mars_server.tables.downloads import data_files
 from mars_server.tables.floor import STEP, floor
 from tests.server.publication import kit
@@ -71,7 +71,7 @@ def test_one_week_of_forged_requests_tells_a_count_of_a_small_project() -> None:
     for true in range(STEP):
         requests = crossing(shifts)
         requests.add(true, **KIND)
-        week = compose("2026-W10", requests.exact, unlisted(), [], 0, Rules(BARE.product))
+        week = compose("2026-W10", requests.exact, unlisted(), [], 0, FloorRules(BARE.product))
         own = [total(forged, name) for name in SUMS]
         assert [each % STEP for each in own] == list(shifts.values())
         assert published_sums(week) == [floor(true + each) for each in own]

@@ -19,7 +19,7 @@ from mars.wire.ed25519 import sign
 from mars_server.common.jsontext import encode_json
 from mars_server.publication.folder import held, write_files
 from mars_server.publication.index import INDEX, SIGNATURE
-from mars_server.site.charts.published import FILE, listing
+from mars_server.site.charts.reuse import FILE, listing
 from mars_server.site.pages.address import CHART_FILES
 from mars_server.site.publish import publish as publish_to
 from mars_server.storage.publication import StoredPublications as Stored

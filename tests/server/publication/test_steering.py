@@ -16,8 +16,8 @@ from mars.wire.times import DAY
 from mars_server.common.calendar import following
 from mars_server.publication import closing
 from mars_server.storage.publication import StoredPublications as Stored
-from mars_server.tables.compose import Rules
-from mars_server.tables.estimate import DEFAULT, Law, across, steered
+from mars_server.tables.compose import FloorRules
+from mars_server.tables.estimate import DEFAULT, Law, estimate, steered
 from mars_server.tables.fetch_intervals import (
     Period,
     begin_of,
@@ -121,9 +121,9 @@ def test_what_nobody_named_is_filled_in_from_the_product_file() -> None:
 
 def test_the_interval_covers_earlier_laws_and_the_bunches() -> None:
     hits = floor(1000)
-    alone = across(hits, [Law(SEVEN, 1.0)])
-    wide = across(hits, [Law(SEVEN, 1.0)], [DEFAULT], expected=1.3)
-    rare = across(hits, [Law(SEVEN, 1.0)], expected=0.01)
+    alone = estimate(hits, [Law(SEVEN, 1.0)])
+    wide = estimate(hits, [Law(SEVEN, 1.0)], [DEFAULT], expected=1.3)
+    rare = estimate(hits, [Law(SEVEN, 1.0)], expected=0.01)
     assert alone is not None and wide is not None
     assert wide.low < alone.low and wide.high == alone.high
     assert wide.installations == alone.installations
@@ -151,9 +151,10 @@ def test_a_named_document_weighs_the_hits_of_its_own_weeks_alone(tmp_path: Path)
         Served("1" * 64, "1" * 64, signed, 7 * DAY),
     ]
     engine = kit.database(tmp_path, {kit.week(n): kit.Counted(plain=1400) for n in range(4)})
-    for document in documents:
-        closing.documents(Stored(engine), document)
-    weeks = closing.close_weeks(Stored(engine), Rules(product), kit.LATER)
+    with Stored(engine).begin() as kept:
+        for document in documents:
+            kept.keep_served(document)
+    weeks = closing.close_weeks(Stored(engine), FloorRules(product), kit.LATER)
     assert [each.interval for each in weeks] == [DEFAULT, DEFAULT, SEVEN, SEVEN]
     assert [each.flags for each in weeks] == [(), (), ("steered",), ("steered",)]
     middles = [each.estimate.installations for each in weeks if each.estimate]

@@ -24,11 +24,11 @@ from mars_server.site.charts.render import Chart, Picture, render
 
 LOWEST: Final = 19
 """Niceness of a process that draws for the server."""
-MOST: Final = 2
+_MOST: Final = 2
 """Processes that draw at once for publishing; with more it would take over 500 MB."""
 FEW: Final = 10
 """Charts for which another process is not worth its start."""
-TRIES: Final = 2
+_TRIES: Final = 2
 """A process that was ended (by the kernel, out of memory) is replaced once for each chart."""
 
 
@@ -46,7 +46,7 @@ class Drawer:
     def render(self, chart: Chart) -> Picture:
         """Raises ``StateError`` (``drawing-failed``)."""
         with self._lock:
-            for _ in range(TRIES):
+            for _ in range(_TRIES):
                 try:
                     return self._ask(chart)
                 except (OSError, EOFError, pickle.UnpicklingError):
@@ -86,8 +86,8 @@ class Drawer:
 
 def draw_all(charts: Sequence[Callable[[], Chart]]) -> Iterator[Picture]:
     """The pictures of ``charts``, in their order: a few are drawn here, many in one process for
-    each core that is ours, at most ``MOST``. Raises ``StateError`` (``drawing-failed``)."""
-    count = min(len(os.sched_getaffinity(0)), MOST, len(charts) // FEW)
+    each core that is ours, at most ``_MOST``. Raises ``StateError`` (``drawing-failed``)."""
+    count = min(len(os.sched_getaffinity(0)), _MOST, len(charts) // FEW)
     if count < 2:
         yield from (render(chart()) for chart in charts)
         return

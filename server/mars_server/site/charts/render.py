@@ -18,7 +18,7 @@ from typing import Any, Final
 
 VEGA_LITE: Final = "6.4"
 """The bundled version of Vega-Lite that the specifications are written for."""
-SCALE: Final = 2
+_SCALE: Final = 2
 """Pixels per CSS pixel, for sharp screens."""
 COLOURS: Final = 64
 """Palette size of a PNG; flat charts need few, and a page should stay light."""
@@ -30,13 +30,22 @@ Rows = Sequence[Mapping[str, object]]
 
 @dataclass(frozen=True)
 class Picture:
-    """One chart, light and dark. Width and height are those of the PNG in CSS pixels."""
+    """One chart, light and dark."""
 
     svg: bytes
     png: bytes
     png_dark: bytes
-    width: int
-    height: int
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """By the name under which each is published."""
+        return {"chart.svg": self.svg, "chart.png": self.png, "chart-dark.png": self.png_dark}
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in CSS pixels, from the header of the PNG (PNG, section 11.2.2)."""
+        width, height = (int.from_bytes(self.png[at : at + 4], "big") for at in (16, 20))
+        return width // _SCALE, height // _SCALE
 
 
 @dataclass(frozen=True)
@@ -60,9 +69,8 @@ def render(chart: Chart) -> Picture:
     import vl_convert
 
     svg: str = vl_convert.vegalite_to_svg(full_spec(chart), VEGA_LITE, allowed_base_urls=[])
-    light, width, height = _png(vl_convert.svg_to_png(svg, scale=SCALE))
-    dark, _, _ = _png(vl_convert.svg_to_png(darken(svg), scale=SCALE))
-    return Picture(svg.encode("utf-8"), light, dark, width // SCALE, height // SCALE)
+    light, dark = (_png(vl_convert.svg_to_png(each, scale=_SCALE)) for each in (svg, darken(svg)))
+    return Picture(svg.encode("utf-8"), light, dark)
 
 
 def full_spec(chart: Chart) -> dict[str, Any]:
@@ -104,8 +112,8 @@ def dark_colours() -> Mapping[str, str]:
     return _json("dark")
 
 
-def _png(data: bytes) -> tuple[bytes, int, int]:
-    """``data`` with a small palette and without metadata; width and height in pixels."""
+def _png(data: bytes) -> bytes:
+    """``data`` with a small palette and without metadata."""
     from PIL import Image
 
     with Image.open(io.BytesIO(data)) as picture:
@@ -114,7 +122,7 @@ def _png(data: bytes) -> tuple[bytes, int, int]:
         )
     out = io.BytesIO()
     small.save(out, "PNG", optimize=True)
-    return out.getvalue(), small.width, small.height
+    return out.getvalue()
 
 
 @cache

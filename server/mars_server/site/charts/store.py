@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Final
 
-from mars_server.site.charts import published
+from mars.errors import StateError
+from mars_server.publication.folder import write_files
+from mars_server.site.charts import reuse
 from mars_server.site.charts.render import (
     VEGA_LITE,
     Chart,
@@ -25,24 +24,18 @@ from mars_server.site.charts.render import (
     render,
 )
 
-IN_MEMORY: Final = 64
+_IN_MEMORY: Final = 64
 """Pictures; some 30 kB each. ``publish`` keeps all that it needs, ``serve`` so many."""
-ON_DISK: Final = 1000
+_ON_DISK: Final = 1000
 """Pictures; the least recently written go first."""
-_NEW: Final = ".new-"
 _OURS = re.compile(r"[0-9a-f]{32}|\.new-\w{8}", re.ASCII)
-"""What we put into the folder: pictures, by their ``key``, and what ``mkstemp`` calls its files."""
+"""What is ours in the folder: pictures, by their ``key``, and what a killed run left behind."""
 
 
 def key(chart: Chart) -> str:
     """Names the picture of ``chart``: figures, specification, themes and renderer versions."""
-    parts = [
-        full_spec(chart),
-        dark_colours(),
-        VEGA_LITE,
-        version("vl-convert-python"),
-        version("pillow"),
-    ]
+    versions = [VEGA_LITE, version("vl-convert-python"), version("pillow")]
+    parts = [full_spec(chart), dark_colours(), *versions]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -60,8 +53,8 @@ class ChartStore:
         *,
         site: Path | None = None,
         vouched: str | None = None,
-        in_memory: int = IN_MEMORY,
-        limit: int = ON_DISK,
+        in_memory: int = _IN_MEMORY,
+        limit: int = _ON_DISK,
         renderer: Callable[[Chart], Picture] = render,
         draw_all: Callable[[Sequence[Callable[[], Chart]]], Iterable[Picture]] | None = None,
     ) -> None:
@@ -70,18 +63,13 @@ class ChartStore:
         self._vouched = vouched
         self._in_memory = in_memory
         self._limit = limit
-        self._render = renderer
         self._draw_all = draw_all or (lambda charts: (renderer(chart()) for chart in charts))
-        self._memory: OrderedDict[str, Picture] = OrderedDict()
+        self._memory: dict[str, Picture] = {}
 
     def picture(self, name: str, chart: Callable[[], Chart]) -> Picture:
         """The picture called ``name``, which is the ``key`` of what ``chart`` returns."""
-        found = self._find(name)
-        if found is None:
-            found = self._render(chart())
-            self._save(name, found)
-        self._keep(name, found)
-        return found
+        self.draw({name: chart})
+        return self._memory[name]
 
     def draw(self, charts: Mapping[str, Callable[[], Chart]]) -> None:
         """Draws those of ``charts`` (by name, as many as are kept in memory) that are not there."""
@@ -97,59 +85,42 @@ class ChartStore:
             self._keep(name, picture)
 
     def _find(self, name: str) -> Picture | None:
-        return self._memory.pop(name, None) or self._load(name) or self._published(name)
+        found = self._memory.pop(name, None)
+        if found is None and self._folder is not None:
+            with suppress(OSError):
+                found = _unpack((self._folder / name).read_bytes())
+        if found is None and self._site is not None:
+            found = reuse.find(self._site, name, self._vouched)
+        return found
 
     def _keep(self, name: str, picture: Picture) -> None:
         self._memory[name] = picture
         if len(self._memory) > self._in_memory:
-            self._memory.popitem(last=False)
-
-    def _published(self, name: str) -> Picture | None:
-        return None if self._site is None else published.find(self._site, name, self._vouched)
-
-    def _load(self, name: str) -> Picture | None:
-        if self._folder is None:
-            return None
-        try:
-            data = (self._folder / name).read_bytes()
-        except OSError:
-            return None
-        return _unpack(data)
+            del self._memory[next(iter(self._memory))]
 
     def _save(self, name: str, picture: Picture) -> None:
         """A cache that cannot be written (full disk, foreign folder) costs time, not the page."""
         if self._folder is None:
             return
-        with suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=_NEW)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(_pack(picture))
-                Path(temporary).replace(self._folder / name)
-            finally:
-                Path(temporary).unlink(missing_ok=True)
+        with suppress(OSError, StateError):
+            write_files(self._folder, {name: _pack(picture)})
             _trim(self._folder, self._limit)
 
 
 def _trim(folder: Path, limit: int) -> None:
     """Removes the oldest pictures beyond ``limit``, and nothing that is not ours."""
-    with os.scandir(folder) as entries:
-        ours = [each for each in entries if _OURS.fullmatch(each.name) and each.is_file()]
+    ours = [each for each in folder.iterdir() if _OURS.fullmatch(each.name) and each.is_file()]
     ours.sort(key=lambda each: each.stat().st_mtime)
     for each in ours[: max(0, len(ours) - limit)]:
-        Path(each).unlink(missing_ok=True)
+        each.unlink(missing_ok=True)
 
 
 def _pack(picture: Picture) -> bytes:
-    """One line of JSON with sizes, then the three files."""
-    parts = (picture.svg, picture.png, picture.png_dark)
-    head = {
-        "size": [picture.width, picture.height],
-        "parts": [len(part) for part in parts],
-        "sha256": hashlib.sha256(b"".join(parts)).hexdigest(),
-    }
-    return json.dumps(head).encode("ascii") + b"\n" + b"".join(parts)
+    """One line of JSON, then the three files."""
+    parts = picture.files.values()
+    body = b"".join(parts)
+    head = {"parts": [len(part) for part in parts], "sha256": hashlib.sha256(body).hexdigest()}
+    return json.dumps(head).encode("ascii") + b"\n" + body
 
 
 def _unpack(data: bytes) -> Picture | None:
@@ -157,13 +128,8 @@ def _unpack(data: bytes) -> Picture | None:
     line, _, body = data.partition(b"\n")
     try:
         head = json.loads(line)
-        first, second, third = head["parts"]
-        width, height = head["size"]
-        intact = hashlib.sha256(body).hexdigest() == head["sha256"]
+        svg, png, dark = accumulate(head["parts"])
+        intact = dark == len(body) and hashlib.sha256(body).hexdigest() == head["sha256"]
+        return Picture(body[:svg], body[svg:png], body[png:]) if intact else None
     except (ValueError, KeyError, TypeError):
         return None
-    if not intact or first + second + third != len(body):
-        return None
-    return Picture(
-        body[:first], body[first : first + second], body[first + second :], width, height
-    )

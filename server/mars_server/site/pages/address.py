@@ -47,13 +47,9 @@ class Address:
             parts.append(self.span)
         return "/".join([*parts, self.file])
 
-    @property
-    def depth(self) -> int:
-        return self.path.count("/")
-
     def to(self, other: Address) -> str:
         """A relative link from here to ``other``."""
-        return "../" * self.depth + other.path
+        return "../" * self.path.count("/") + other.path
 
 
 def parse(path: str) -> Address | None:
@@ -84,6 +80,5 @@ def _exists(address: Address) -> bool:
         return False
     if address.section in PLAIN:
         return address.file == PAGE
-    if address.section:
-        return False
-    return address.file == PAGE or (address.file in STATIC and address.language == SOURCE)
+    is_static = address.file in STATIC and address.language == SOURCE
+    return not address.section and (address.file == PAGE or is_static)

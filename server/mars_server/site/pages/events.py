@@ -19,7 +19,7 @@ from mars_server.tables.week import Week
 
 NOTES_FILE = "notes.json"
 """Beside the pages of a published site."""
-MAX_NOTE = 500
+_MAX_NOTE = 500
 """Characters of one note in one language."""
 
 
@@ -50,25 +50,21 @@ def events(weeks: Sequence[Week], notes: Sequence[Note], say: Language) -> list[
         if week.hits.missing:
             found.append(Event(week.week, "gap", say.gettext("No data for this week.")))
         if "incomplete" in week.flags:
-            found.append(Event(week.week, "incomplete", _incomplete(say)))
+            text = say.gettext(
+                "Incomplete: the server answered requests that its disk refused to note. "
+                "The figures are too low."
+            )
+            found.append(Event(week.week, "incomplete", text))
         if "disturbed" in week.flags:
             found.append(Event(week.week, "disturbed", _disturbed(week, say)))
         if week.tells(week.late, SURE):
             found.append(Event(week.week, "late", _late(week, say)))
     found += [
-        Event(note.week, "note", note.text[say.code])
-        if say.code in note.text
-        else Event(note.week, "note", note.text[SOURCE], SOURCE)
+        Event(note.week, "note", note.text[code], "" if code == say.code else code)
         for note in notes
+        for code in [say.code if say.code in note.text else SOURCE]
     ]
     return sorted(found, key=lambda event: event.week, reverse=True)
-
-
-def _incomplete(say: Language) -> str:
-    return say.gettext(
-        "Incomplete: the server answered requests that its disk refused to note. "
-        "The figures are too low."
-    )
 
 
 def _disturbed(week: Week, say: Language) -> str:
@@ -105,22 +101,19 @@ def _steering(weeks: Sequence[Week], say: Language) -> list[Event]:
     """Where another interval between requests began or ended; not that it still holds."""
     found = []
     for before, week in zip([None, *weeks], weeks, strict=False):
-        text = _first_interval(week, say) if before is None else _changed(before, week, say)
-        if text:
+        if text := _changed(before, week, say):
             found.append(Event(week.week, "steered", text))
     return found
 
 
-def _first_interval(week: Week, say: Language) -> str:
-    if week.interval == DEFAULT:
-        return ""
-    return say.gettext(
-        "The publisher asks for %(now)s days between requests, not for %(usual)s. They then "
-        "spread less evenly, and the estimate is less sure."
-    ) % {"now": say.law(week.interval), "usual": say.law(DEFAULT)}
-
-
-def _changed(before: Week, week: Week, say: Language) -> str:
+def _changed(before: Week | None, week: Week, say: Language) -> str:
+    """What to tell of ``week`` after the one ``before``; of the first one, that it is unusual."""
+    if before is None:
+        text = say.gettext(
+            "The publisher asks for %(now)s days between requests, not for %(usual)s. They then "
+            "spread less evenly, and the estimate is less sure."
+        ) % {"now": say.law(week.interval), "usual": say.law(DEFAULT)}
+        return "" if week.interval == DEFAULT else text
     if week.interval != before.interval:
         return say.gettext(
             "The publisher has changed the interval between requests from %(before)s to %(now)s "
@@ -171,20 +164,14 @@ def encode_notes(notes: Sequence[Note], *, own_logs: bool = True) -> bytes:
     return encode_json(table if own_logs else {**table, "own_logs": False})
 
 
-def decode_own_logs(data: bytes) -> bool:
-    """What ``notes.json`` says of the logs; of a broken one no good is believed."""
+def decode_notes(data: bytes) -> tuple[list[Note], bool]:
+    """The notes in ``notes.json``, and what it says of the logs. Raises ``ConfigError``
+    (``notes-invalid``)."""
     try:
-        return json.loads(data).get("own_logs", True) is True
-    except (ValueError, AttributeError):
-        return False
-
-
-def decode_notes(data: bytes) -> list[Note]:
-    """Reads ``notes.json``. Raises ``ConfigError`` (``notes-invalid``)."""
-    try:
-        entries = json.loads(data)["notes"]
-        return [_note(entry, NOTES_FILE) for entry in entries]
-    except (ValueError, KeyError, TypeError):
+        table = json.loads(data)
+        notes = [_note(entry, NOTES_FILE) for entry in table["notes"]]
+        return notes, table.get("own_logs", True) is True
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise _wrong(NOTES_FILE, "does not have the published form") from None
 
 
@@ -211,8 +198,8 @@ def _note(entry: object, where: str) -> Note:
         raise _wrong(where, "a note's week is written like 2026-W12")
     if not isinstance(text, dict) or not isinstance(text.get(SOURCE), str):
         raise _wrong(where, 'a note\'s text is a table with at least "en"')
-    if any(not isinstance(part, str) or len(part) > MAX_NOTE for part in text.values()):
-        raise _wrong(where, f"a note's text is at most {MAX_NOTE} characters")
+    if any(not isinstance(part, str) or len(part) > _MAX_NOTE for part in text.values()):
+        raise _wrong(where, f"a note's text is at most {_MAX_NOTE} characters")
     return Note(week, dict(text))
 
 

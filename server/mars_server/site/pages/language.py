@@ -15,16 +15,11 @@ from typing import Final
 from babel import Locale
 from babel.dates import format_date
 from babel.messages.pofile import read_po
-from babel.numbers import (
-    format_decimal,
-    format_percent,
-    get_decimal_symbol,
-    get_group_symbol,
-)
+from babel.numbers import format_decimal, format_percent, get_decimal_symbol, get_group_symbol
 
 from mars.wire.variables import VARIABLES
 from mars_server.common.calendar import monday, sunday
-from mars_server.site.charts.figures import Words
+from mars_server.site.charts.data import Words
 from mars_server.tables.estimate import Estimate, Interval
 from mars_server.tables.floor import HIDDEN, Percent, Published
 

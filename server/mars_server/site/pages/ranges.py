@@ -55,8 +55,7 @@ def distinct(weeks: Sequence[Week], current: str = DEFAULT) -> list[str]:
 
 def is_name(name: str) -> bool:
     """Whether ``name`` has the form of a range, existing or not."""
-    patterns = (_YEAR, _CUSTOM)
-    return name in LASTS or name == ALL or any(each.fullmatch(name) for each in patterns)
+    return name in (*LASTS, ALL) or bool(_YEAR.fullmatch(name) or _CUSTOM.fullmatch(name))
 
 
 def pick(name: str, weeks: Sequence[Week]) -> Range | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -12,19 +13,19 @@ from mars.wire.product import Product
 from mars.wire.query import encode
 from mars.wire.request import request_bytes
 from mars.wire.variables import VARIABLES, Variable
-from mars_server.site.charts.figures import is_empty
-from mars_server.site.charts.told import tells_shares
+from mars_server.site.charts.data import is_empty
+from mars_server.site.charts.tellable import latest, tells_shares
 from mars_server.site.pages import address as place
 from mars_server.site.pages import findings, ranges
 from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import Note, events, steering_remark
+from mars_server.site.pages.findings import cross_table, newest_release, ranking, share_table
 from mars_server.site.pages.language import LANGUAGES, N_, Language, language
 from mars_server.site.pages.ranges import Range
-from mars_server.site.pages.tables import cross_table, newest_release, ranking, share_table
-from mars_server.tables import downloads as figures
-from mars_server.tables.estimate import Z95_NOISE, significant
-from mars_server.tables.floor import joint_share
-from mars_server.tables.noise import CELLS_PER_HIT, HITS_PER_WEEK, deviation
+from mars_server.tables import downloads
+from mars_server.tables.estimate import significant
+from mars_server.tables.floor import Percent, joint_share
+from mars_server.tables.noise import CELLS_PER_HIT, HITS_PER_WEEK, TOLD, deviation
 from mars_server.tables.signed_documents import Served
 from mars_server.tables.week import TABLES, Week
 
@@ -39,31 +40,34 @@ TITLES: Final = {
     "method": N_("Method"),
     "privacy": N_("Privacy"),
 }
-RANGE_TITLES: Final = {
+_RANGE_TITLES: Final = {
     "last-13": N_("13 weeks"),
     "last-52": N_("52 weeks"),
     "all": N_("all weeks"),
 }
-NEW_AGES: Final = ("1", "10")
+_NEW_AGES: Final = ("1", "10")
 """At most 31 days."""
-OVERVIEW: Final = ("hits", "v", "os", "ia")
+_OVERVIEW: Final = ("hits", "v", "os", "ia")
 """Charts on the overview."""
-LISTED: Final = 20
+_LISTED: Final = 20
 """Signed documents that the downloads page names; the file names all."""
-EXAMPLE_HOST: Final = "a" * 55 + "d.onion"
+_EXAMPLE_HOST: Final = "a" * 55 + "d.onion"
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What every page knows."""
+class Contents:
+    """All that a site shows. Templates know each by its name."""
 
     product: Product
-    weeks: tuple[Week, ...]
-    notes: tuple[Note, ...]
-    documents: tuple[Served, ...]
-    signed: bool
-    served: bool
-    own_logs: bool
+    weeks: Sequence[Week]
+    """Published ones, oldest first."""
+    notes: Sequence[Note] = ()
+    documents: Sequence[Served] = ()
+    signed: bool = False
+    """Whether the operator signs the index."""
+    served: bool = False
+    """Whether a server shows it, with a form for a free choice of weeks."""
+    own_logs: bool = True
     """Whether no log was counted that our own server did not write."""
 
 
@@ -71,12 +75,11 @@ class Pages:
     """Renders pages. ``size`` gives width and height of a chart."""
 
     def __init__(
-        self, around: Surroundings, size: Callable[[Address, Range], tuple[int, int]]
+        self, contents: Contents, size: Callable[[Address, Range], tuple[int, int]]
     ) -> None:
-        self._around = around
+        self._contents = contents
         self._size = size
-        self._noise = _noise(around.weeks)
-        self._environments = {code: _environment(language(code)) for code in LANGUAGES}
+        self._noise = _noise(contents.weeks)
 
     def page(self, address: Address, span: Range | None) -> bytes:
         """The page at ``address``; ``span`` is None only where nothing is published yet."""
@@ -88,86 +91,76 @@ class Pages:
             template = {"": "overview.html", place.CROSS: "cross.html"}.get(
                 address.section, "dimension.html"
             )
-        environment = self._environments[say.code]
-        text = environment.get_template(template).render(self._context(address, span, say))
+        text = (
+            _environment(say.code).get_template(template).render(self._context(address, span, say))
+        )
         return (text.rstrip() + "\n").encode("utf-8")
 
     def _context(self, address: Address, span: Range | None, say: Language) -> dict[str, Any]:
-        around = self._around
+        contents = self._contents
+
+        def link(section: str = "", **others: str) -> str:
+            """From this page to another, in the same language unless asked otherwise."""
+            return address.to(Address(**{"language": say.code, "section": section, **others}))
+
         context: dict[str, Any] = {
+            **vars(contents),
             "say": say,
-            "product": around.product,
             "here": address,
-            "served": around.served,
-            "signed": around.signed,
-            "weeks": around.weeks,
             "noise": self._noise,
             "title": say.gettext(TITLES[address.section]),
-            "navigation": self._navigation(address, say),
-            "languages": self._languages(address),
-            "style": address.to(Address(file=place.STYLE)),
-            "icon": address.to(Address(file=place.ICON)),
-            "link": lambda section: address.to(Address(address.language, section)),
-            "data": lambda name: "../" * address.depth + f"data/{name}",
+            "titles": TITLES,
+            "languages": LANGUAGES,
+            "link": link,
+            "data": lambda name: "../" * address.path.count("/") + f"data/{name}",
         }
         if span is not None:
             context |= self._figures(address, span, say)
         match address.section:
             case "events":
-                context["events"] = events(around.weeks, around.notes, say)
+                context["events"] = events(contents.weeks, contents.notes, say)
             case "downloads":
-                context["documents"] = around.documents[: -LISTED - 1 : -1]
-                context["series"] = ["hits", *TABLES, "v-os"]
-                context["section_titles"] = {k: say.gettext(v) for k, v in TITLES.items()}
+                context["documents"] = contents.documents[: -_LISTED - 1 : -1]
+                context["series"] = downloads.SERIES
                 context["years"] = [
-                    (year, ranges.pick(year, around.weeks)) for year in ranges.years(around.weeks)
+                    (year, ranges.pick(year, contents.weeks))
+                    for year in ranges.years(contents.weeks)
                 ]
             case "method":
-                context |= {
-                    "columns": COLUMNS,
-                    "example": findings.latest(around.weeks),
-                    "own_logs": around.own_logs,
-                }
+                context["columns"] = downloads.COLUMNS
+                context["example"] = latest(contents.weeks)
             case "privacy":
-                context |= _requests(around.product, say)
-                context["own_logs"] = around.own_logs
+                context |= _requests(contents.product, say)
         return context
 
     def _figures(self, address: Address, span: Range, say: Language) -> dict[str, Any]:
-        latest = findings.latest(self._around.weeks)
-        context: dict[str, Any] = {"span": span, "latest": latest}
+        weeks = self._contents.weeks
+        last = latest(weeks)
+        context: dict[str, Any] = {"span": span, "latest": last}
         if address.section == "":
-            context["charts"] = {name: self._chart(address, name, span, say) for name in OVERVIEW}
-            context["newest"] = newest_release(latest) if latest else None
-            context["new_share"] = _new_share(latest)
-            context["rankings"] = {name: ranking(name, span.weeks, say) for name in OVERVIEW[1:]}
+            context["charts"] = {name: self._chart(address, name, span, say) for name in _OVERVIEW}
+            context["newest"] = newest_release(last) if last else None
+            context["new_share"] = _new_share(last)
+            context["rankings"] = {name: ranking(name, span.weeks, say) for name in _OVERVIEW[1:]}
         elif address.section in place.RANGED:
-            context["range_links"] = self._range_links(address, say)
-            context["range_title"] = self._range_title(span, say)
-            context["chosen"] = (span.first, span.last)
-            context["figures"] = {
-                kind: address.to(Address(section=address.section, span=span.name, file=file))
-                for kind, file in zip(("CSV", "JSON"), place.FIGURE_FILES, strict=True)
-            }
+            whole = len(weeks) <= ranges.LASTS[ranges.DEFAULT]
+            context["ranges"] = ranges.distinct(weeks, address.span)
+            context["range_titles"] = _RANGE_TITLES | (
+                {ranges.DEFAULT: _RANGE_TITLES[ranges.ALL]} if whole else {}
+            )
             if address.section in place.CHARTS:
                 context["chart"] = self._chart(address, address.section, span, say)
             if address.section in TABLES:
                 context["table"] = share_table(address.section, span.weeks, say)
             if address.section == place.CROSS:
                 context["table"] = cross_table(span.weeks, say)
-            context["new_share"] = _new_share(findings.latest(span.weeks))
+            context["new_share"] = _new_share(latest(span.weeks))
         return context
 
     def _chart(self, address: Address, name: str, span: Range, say: Language) -> dict[str, Any]:
-        """A chart for the ``figure`` macro: links, size, and the finding as alt text."""
-
-        page = Address(address.language, name, span.name)
-        figures_page = Address(section=name, span=span.name)
-
-        def link(file: str, at: Address = page) -> str:
-            return address.to(replace(at, file=file))
-
+        """A chart for the ``figure`` macro: its size, and the finding as alt text."""
         empty = is_empty(name, span.weeks)
+        page = Address(address.language, name, span.name)
         width, height = (0, 0) if empty else self._size(page, span)
         finding = (
             findings.installations(span.weeks, say)
@@ -179,59 +172,15 @@ class Pages:
             "empty": empty,
             "disturbed": any("disturbed" in week.flags for week in span.weeks),
             "gaps": name in TABLES and any(not tells_shares(name, week) for week in span.weeks),
-            "title": say.gettext(TITLES[name]),
             "finding": finding,
-            "png": link("chart.png"),
-            "dark": link("chart-dark.png"),
-            "svg": link("chart.svg"),
-            "csv": link("figures.csv", figures_page),
-            "json": link("figures.json", figures_page),
-            "page": address.to(page),
             "width": width,
             "height": height,
         }
 
-    def _navigation(self, address: Address, say: Language) -> list[dict[str, Any]]:
-        return [
-            {
-                "title": say.gettext(title),
-                "link": address.to(Address(address.language, section)),
-                "current": section == address.section,
-            }
-            for section, title in TITLES.items()
-        ]
 
-    def _languages(self, address: Address) -> list[dict[str, Any]]:
-        return [
-            {
-                "code": code,
-                "name": name,
-                "link": address.to(Address(code, address.section, address.span)),
-                "current": code == address.language,
-            }
-            for code, name in LANGUAGES.items()
-        ]
-
-    def _range_links(self, address: Address, say: Language) -> list[dict[str, Any]]:
-        weeks = self._around.weeks
-        whole = len(weeks) <= ranges.LASTS[ranges.DEFAULT]
-        titles = RANGE_TITLES | ({ranges.DEFAULT: RANGE_TITLES[ranges.ALL]} if whole else {})
-        return [
-            {
-                "title": say.gettext(titles.get(name, name)),
-                "link": address.to(Address(address.language, address.section, name)),
-                "current": name == address.span,
-            }
-            for name in ranges.distinct(weeks, address.span)
-        ]
-
-    def _range_title(self, span: Range, say: Language) -> str:
-        if span.first == span.last:
-            return span.first
-        return say.gettext("%(first)s to %(last)s") % {"first": span.first, "last": span.last}
-
-
-def _environment(say: Language) -> Environment:
+@cache
+def _environment(code: str) -> Environment:
+    say = language(code)
     environment = Environment(
         loader=PackageLoader("mars_server.site.pages"),
         autoescape=True,
@@ -253,14 +202,6 @@ def _environment(say: Language) -> Environment:
     return environment
 
 
-COLUMNS: Final = {
-    "hits": figures.HIT_COLUMNS,
-    ", ".join(TABLES): figures.TABLE_COLUMNS,
-    "v-os": figures.PAIR_COLUMNS,
-    "WEEK": figures.WEEK_COLUMNS,
-}
-
-
 @dataclass(frozen=True)
 class NoiseTold:
     """What the pages say of noise: its budgets, smallest first, and whether some weeks have none.
@@ -272,7 +213,7 @@ class NoiseTold:
     in_part: bool
     deviation: float
     share: int = HITS_PER_WEEK * CELLS_PER_HIT
-    z: float = Z95_NOISE
+    z: float = TOLD
 
     @property
     def margin(self) -> int:
@@ -292,21 +233,20 @@ def _noise(weeks: Sequence[Week]) -> NoiseTold | None:
     )
 
 
-def _new_share(week: Week | None) -> Any:
+def _new_share(week: Week | None) -> Percent | None:
     """New against continuing: installed at most 31 days ago, among those that give their age."""
     if week is None or not tells_shares("ia", week):
         return None
     rows = week.tables["ia"]
-    if not any(week.tells(row.count) for row in rows if row.value in NEW_AGES):
+    if not any(week.tells(row.count) for row in rows if row.value in _NEW_AGES):
         return None
-    parts = [row.count for row in rows if row.value != figures.NOT_GIVEN]
-    new = joint_share([row.count for row in rows if row.value in NEW_AGES], parts)
-    return new if new.value is not None else None
+    parts = [row.count for row in rows if row.value != downloads.NOT_GIVEN]
+    return joint_share([row.count for row in rows if row.value in _NEW_AGES], parts)
 
 
 def _requests(product: Product, say: Language) -> dict[str, Any]:
     """The requests that a client sends, made by the code that sends them."""
-    host = product.servers[0].removeprefix("http://") if product.servers else EXAMPLE_HOST
+    host = product.servers[0].removeprefix("http://") if product.servers else _EXAMPLE_HOST
     release = product.releases[-1] if product.releases else "1.0"
     tracked = {"v": release, "os": "linux", "ia": "100"}
     return {

@@ -6,27 +6,23 @@ weeks and nothing else, so no page, picture or download can show more than was p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache, partial
 from importlib.resources import files
 from typing import Final
 
-from mars.wire.product import Product
-from mars_server.site.charts.figures import installations_chart, shares_chart
+from mars_server.site.charts.data import installations_chart, shares_chart
 from mars_server.site.charts.render import Chart, Picture
 from mars_server.site.charts.store import ChartStore, key
 from mars_server.site.pages import address as place
 from mars_server.site.pages import ranges
 from mars_server.site.pages.address import Address
-from mars_server.site.pages.events import Note
 from mars_server.site.pages.language import LANGUAGES, language
 from mars_server.site.pages.ranges import Range
-from mars_server.site.pages.render import Pages, Surroundings
-from mars_server.tables import downloads as figures
-from mars_server.tables.signed_documents import Served
-from mars_server.tables.week import Week
+from mars_server.site.pages.render import Contents, Pages
+from mars_server.tables import downloads
 
-MEDIA_TYPES: Final = {
+_MEDIA_TYPES: Final = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
     "csv": "text/csv; charset=utf-8",
@@ -34,46 +30,33 @@ MEDIA_TYPES: Final = {
     "png": "image/png",
     "svg": "image/svg+xml",
 }
-KEYS: Final = 4096
+_KEYS: Final = 4096
 """Names of charts that are remembered; visitors of a server choose ranges freely."""
 
 
 class Site:
-    """All pages and files of one product. ``weeks`` oldest first; ``served`` adds what needs a
-    server: the form for a free choice of weeks."""
+    """All pages and files of what is ``contents``."""
 
-    def __init__(
-        self,
-        product: Product,
-        weeks: Sequence[Week],
-        *,
-        signed: bool = False,
-        notes: Sequence[Note] = (),
-        documents: Sequence[Served] = (),
-        own_logs: bool = True,
-        charts: ChartStore | None = None,
-        served: bool = False,
-    ) -> None:
-        self._weeks = tuple(weeks)
+    def __init__(self, contents: Contents, charts: ChartStore | None = None) -> None:
+        self._weeks = contents.weeks
         self._charts = charts or ChartStore()
         self._keys: dict[tuple[str, str, str], str] = {}
-        around = Surroundings(
-            product, self._weeks, tuple(notes), tuple(documents), signed, served, own_logs
-        )
-        self._pages = Pages(around, self.size)
+        self._pages = Pages(contents, lambda address, span: self._drawn(address, span).size)
 
     def addresses(self) -> Iterator[Address]:
         """Every file of the static site."""
         for file in place.STATIC:
             yield Address(file=file)
+        names = ranges.names(self._weeks)
         for code in LANGUAGES:
             for section in ("", *place.RANGED, *place.PLAIN):
                 yield Address(code, section)
             for section in place.RANGED:
-                for name in self._other_ranges():
-                    yield Address(code, section, name)
+                for name in names:
+                    if name != ranges.DEFAULT:
+                        yield Address(code, section, name)
         for section in place.RANGED:
-            for name in [ranges.DEFAULT, *self._other_ranges()] if self._weeks else []:
+            for name in names:
                 for file in place.FIGURE_FILES:
                     yield Address(section=section, span=name, file=file)
                 for code in LANGUAGES if section in place.CHARTS else ():
@@ -82,7 +65,8 @@ class Site:
 
     def export(self) -> Iterator[tuple[str, bytes]]:
         """Path and bytes of every file of the static site."""
-        self._charts.draw(self._wanted())
+        wanted = {self._key(*each): partial(self.chart, *each) for each in self._places()}
+        self._charts.draw(wanted)
         for each in self.addresses():
             content = self.content(each)
             assert content is not None
@@ -92,13 +76,6 @@ class Site:
         """The folders that hold a chart, with its key."""
         return {
             address.path.removesuffix(f"/{place.PAGE}"): self._key(address, span)
-            for address, span in self._places()
-        }
-
-    def _wanted(self) -> dict[str, Callable[[], Chart]]:
-        """Every chart of the static site, by key."""
-        return {
-            self._key(address, span): partial(self.chart, address, span)
             for address, span in self._places()
         }
 
@@ -133,11 +110,6 @@ class Site:
             return installations_chart(span.weeks, words)
         return shares_chart(address.section, span.weeks, words)
 
-    def size(self, address: Address, span: Range) -> tuple[int, int]:
-        """Width and height of a chart in CSS pixels."""
-        picture = self._drawn(address, span)
-        return picture.width, picture.height
-
     def _drawn(self, address: Address, span: Range) -> Picture:
         return self._charts.picture(self._key(address, span), lambda: self.chart(address, span))
 
@@ -145,23 +117,13 @@ class Site:
         asked = (address.language, address.section, span.name)
         name = self._keys.get(asked)
         if name is None:
-            if len(self._keys) >= KEYS:
+            if len(self._keys) >= _KEYS:
                 self._keys.clear()
             name = self._keys[asked] = key(self.chart(address, span))
         return name
 
     def _picture(self, address: Address, span: Range) -> bytes:
-        picture = self._drawn(address, span)
-        match address.file:
-            case "chart.svg":
-                return picture.svg
-            case "chart-dark.png":
-                return picture.png_dark
-            case _:
-                return picture.png
-
-    def _other_ranges(self) -> list[str]:
-        return [name for name in ranges.names(self._weeks) if name != ranges.DEFAULT]
+        return self._drawn(address, span).files[address.file]
 
 
 def static(name: str) -> bytes:
@@ -181,17 +143,12 @@ def nothing_here() -> bytes:
     return (head + "".join(parts) + "</html>\n").encode("utf-8")
 
 
-def media_type(address: Address) -> str:
-    return MEDIA_TYPES[address.file.rpartition(".")[2]]
+def media_type(name: str) -> str:
+    """By the end of a file's name."""
+    return _MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
 
 
 def _figures(address: Address, span: Range) -> bytes:
     """Exactly the figures of the chart and table at the same address."""
-    csv = address.file.endswith(".csv")
-    match address.section:
-        case place.HITS:
-            return (figures.hits_csv if csv else figures.hits_json)(span.weeks)
-        case place.CROSS:
-            return (figures.pairs_csv if csv else figures.pairs_json)(span.weeks)
-        case table:
-            return (figures.table_csv if csv else figures.table_json)(table, span.weeks)
+    series = downloads.series_csv if address.file.endswith(".csv") else downloads.series_json
+    return series(address.section, span.weeks)

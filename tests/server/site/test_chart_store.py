@@ -7,10 +7,10 @@ import json
 import os
 from pathlib import Path
 
-from mars_server.site.charts.published import FILE, find
 from mars_server.site.charts.render import Chart, Picture
+from mars_server.site.charts.reuse import FILE, find
 from mars_server.site.charts.store import ChartStore, key
-from tests.server.pages.conftest import Published
+from tests.server.site.conftest import Published
 
 LIMIT = 3
 
@@ -25,7 +25,7 @@ def test_what_is_not_a_picture_of_ours_is_never_removed(tmp_path: Path) -> None:
         path.write_text("")
     for path in tmp_path.iterdir():
         os.utime(path, (0, 0))
-    store = ChartStore(tmp_path, limit=LIMIT, renderer=lambda _: Picture(b"s", b"p", b"d", 1, 1))
+    store = ChartStore(tmp_path, limit=LIMIT, renderer=lambda _: Picture(b"s", b"p", b"d"))
     charts = [Chart("shares", {"bands": [{"n": n}], "labels": []}) for n in range(2 * LIMIT)]
     for chart in charts:
         store.picture(key(chart), lambda chart=chart: chart)  # type: ignore[misc]
@@ -38,7 +38,7 @@ def test_what_is_not_a_picture_of_ours_is_never_removed(tmp_path: Path) -> None:
 def test_a_picture_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path: Path) -> None:
     chart = Chart("shares", {"bands": [], "labels": []})
     (tmp_path / key(chart) / "in the way").mkdir(parents=True)
-    store = ChartStore(tmp_path, renderer=lambda _: Picture(b"s", b"p", b"d", 1, 1))
+    store = ChartStore(tmp_path, renderer=lambda _: Picture(b"s", b"p", b"d"))
     assert store.picture(key(chart), lambda: chart).png == b"p"
     assert [path.name for path in tmp_path.iterdir()] == [key(chart)]
 

@@ -17,7 +17,7 @@ from mars_server.tables.floor import Published
 from mars_server.tables.noise import SURE
 from mars_server.tables.week import Row, Week
 
-LEAST_SHOWN: Final = Fraction(3, 4)
+_LEAST_SHOWN: Final = Fraction(3, 4)
 """Of the hits that carry the variable; no share is then much more than a third too high for what
 is hidden."""
 LEAST_HITS: Final = 30
@@ -31,7 +31,7 @@ def tells_shares(table: str, week: Week) -> bool:
     carrying = _middle(week.hits) - (_middle(without) if without else 0)
     if carrying < SURE * week.deviation:
         return False  # perhaps nobody gave the variable, and the rows are noise alone
-    enough = sum(_middle(row.count) for row in rows) >= LEAST_SHOWN * carrying
+    enough = sum(_middle(row.count) for row in rows) >= _LEAST_SHOWN * carrying
     least = max(LEAST_HITS, SURE * week.deviation)
     return enough and sum(row.count.least for row in rows) >= least
 
@@ -41,9 +41,9 @@ def _middle(count: Published) -> Fraction:
     return Fraction(count.least + count.most, 2)
 
 
-def latest_shares(table: str, weeks: Sequence[Week]) -> Week | None:
-    """The newest week whose shares can be told."""
-    return next((week for week in reversed(weeks) if tells_shares(table, week)), None)
+def latest(weeks: Sequence[Week]) -> Week | None:
+    """The newest week with data."""
+    return next((week for week in reversed(weeks) if not week.hits.missing), None)
 
 
 def given(table: str, week: Week) -> list[Row]:

@@ -20,21 +20,20 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from mars.errors import ConfigError, StateError, WireError
-from mars_server.site.bounded_queue import Answer, Lane
 from mars_server.site.charts.drawer import FEW, LOWEST, Drawer, draw_all
-from mars_server.site.charts.published import FILE
 from mars_server.site.charts.render import Chart, render
-from mars_server.site.dashboard import FREE_QUEUE, dashboard_routes
+from mars_server.site.charts.reuse import FILE
+from mars_server.site.dashboard import FREE_QUEUE, Lane, dashboard_routes
 from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
 from mars_server.site.pages.language import LANGUAGES
 from mars_server.site.publish import publish
 from mars_server.storage.publication import StoredPublications as Stored
-from mars_server.tables.compose import Rules
-from tests.server.pages.conftest import Published
+from mars_server.tables.compose import FloorRules
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 from tests.server.serving.kit import served as serving
+from tests.server.site.conftest import Published
 
 CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -167,7 +166,7 @@ def test_what_is_published_later_appears(tmp_path: Path) -> None:
         first = await (await client.get("/")).text()
         kit.count(engine, kit.week(0), Counted(plain=700))
         await asyncio.to_thread(
-            lambda: publish(Stored(engine), site, Rules(kit.PRODUCT), kit.LATER)
+            lambda: publish(Stored(engine), site, FloorRules(kit.PRODUCT), kit.LATER)
         )
         second = await (await client.get("/hits/")).text()
         return [first, second]
@@ -179,7 +178,7 @@ def test_what_is_published_later_appears(tmp_path: Path) -> None:
 
 def test_notes_are_read_back_and_those_of_another_form_refused() -> None:
     notes = [Note("2026-W12", {"en": "A <note>.", "de": "Eine Notiz."})]
-    assert decode_notes(encode_notes(notes)) == notes
+    assert decode_notes(encode_notes(notes)) == (notes, True)
     for text in (b"", b"[]", b'{"notes": 1}', b'{"notes": [1]}', b'{"notes": [{"week": "x"}]}'):
         with pytest.raises(ConfigError):
             decode_notes(text)
@@ -261,38 +260,38 @@ def test_free_ranges_have_a_short_queue_and_take_nothing_else_away(
 def test_what_many_ask_for_at_once_is_made_once() -> None:
     made = []
 
-    def make() -> Answer:
+    def make() -> bytes:
         made.append(1)
-        return Answer(b"body", "text/plain")
+        return b"body"
 
-    async def go() -> list[Answer | None]:
+    async def go() -> list[bytes | None]:
         lane = Lane("test", 1)
         found = await asyncio.gather(*(lane.answer("one", make) for _ in range(5)))
         return [*found, await lane.answer("one", make)]
 
     found = asyncio.run(go())
     assert len(made) == 1
-    assert found == [Answer(b"body", "text/plain")] * 6
+    assert found == [b"body"] * 6
 
 
 def test_an_answer_on_its_way_is_not_kept_once_something_new_was_published() -> None:
-    async def go() -> list[Answer | None]:
+    async def go() -> list[bytes | None]:
         lane = Lane("test", 2)
         go_on = threading.Event()
 
-        def old() -> Answer:
+        def old() -> bytes:
             go_on.wait(10)
-            return Answer(b"old", "text/plain")
+            return b"old"
 
         asked = asyncio.create_task(lane.answer("one", old))
         await asyncio.sleep(0)
         lane.forget()
-        later = asyncio.create_task(lane.answer("one", lambda: Answer(b"new", "text/plain")))
+        later = asyncio.create_task(lane.answer("one", lambda: b"new"))
         go_on.set()
-        last = lane.answer("one", lambda: Answer(b"newest", "text/plain"))
+        last = lane.answer("one", lambda: b"newest")
         return [await asked, await later, await last]
 
-    assert [each.body for each in asyncio.run(go()) if each] == [b"old", b"new", b"new"]
+    assert asyncio.run(go()) == [b"old", b"new", b"new"]
 
 
 def test_charts_are_drawn_by_a_process_of_lower_priority_that_is_replaced_when_it_ends() -> None:

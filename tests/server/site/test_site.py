@@ -20,8 +20,8 @@ from mars_server.site.pages.events import parse_notes
 from mars_server.site.pages.language import LANGUAGES
 from mars_server.site.pages.ranges import names
 from mars_server.tables.week import TABLES
-from tests.server.pages.conftest import GAP, Published
 from tests.server.publication import kit
+from tests.server.site.conftest import GAP, Published
 
 WEIGHT = 150_000
 VOID = {"meta", "link", "img", "source", "br"}

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from itertools import pairwise
+from datetime import date, timedelta
+from itertools import accumulate, pairwise
 from typing import Final
 
 from mars.wire.variables import OTHER
-from mars_server.common.calendar import following, monday
-from mars_server.site.charts.axis import ticks
+from mars_server.common.calendar import following, monday, span
 from mars_server.site.charts.render import Chart, Rows
-from mars_server.site.charts.told import given, runs, tells_shares, told
+from mars_server.site.charts.tellable import given, latest, runs, tells_shares, told
 from mars_server.tables.downloads import NOT_GIVEN
 from mars_server.tables.floor import Percent, joint_share
 from mars_server.tables.week import Week
@@ -22,25 +21,25 @@ COLOURS: Final = ("#2f6f95", "#e0a13c", "#5d9a68", "#a65a7c", "#7a71b8", "#c9694
 """In order; also in the style sheet as ``.s1`` to ``.s7``. Told apart with common colour blindness
 by their lightness, and by the dashes."""
 REST_COLOUR: Final = "#b9c2c8"
-LIGHT_COLOURS: Final = (COLOURS[1], REST_COLOUR)
-DARK_INK: Final = "#101a20"
+_LIGHT_COLOURS: Final = (COLOURS[1], REST_COLOUR)
+_DARK_INK: Final = "#101a20"
 """For text on the light ones of these colours, in both themes."""
-DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 3], [10, 4], [4, 2, 1, 2])
-SMALLEST_BAND: Final = 100
+_DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 3], [10, 4], [4, 2, 1, 2])
+_SMALLEST_BAND: Final = 100
 """A value gets a band of its own from one part in this many on."""
-SMALLEST_NEW: Final = 10
+_SMALLEST_NEW: Final = 10
 """In the latest week: one part in this many."""
-REST: Final = "rest"
+_REST: Final = "rest"
 """Everything that has no band of its own, drawn on top."""
-THINNEST_LABEL: Final = 0.005
+_THINNEST_LABEL: Final = 0.005
 """Share from which a band of the last week is named beside the chart."""
-LOWEST_NAMED: Final = 0.15
+_LOWEST_NAMED: Final = 0.15
 """Share from which a band that is gone by then is named inside the chart."""
-MIDDLE: Final = 3
+_MIDDLE: Final = 3
 """The day of a week (0 is Monday) at which a figure of the whole week stands."""
-EDGE: Final = 0.045
+_EDGE: Final = 0.045
 """Share of the plot that half a name takes; it stays this far from either end."""
-LABEL_HEIGHT: Final = 0.062
+_LABEL_HEIGHT: Final = 0.062
 """Height of a label line as a share of the plot (15 of 250 px)."""
 
 
@@ -59,7 +58,7 @@ class Band:
 
     @property
     def dash(self) -> list[int]:
-        return DASHES[self.number - 1] if self.number else [1, 0]
+        return _DASHES[self.number - 1] if self.number else [1, 0]
 
 
 @dataclass(frozen=True)
@@ -101,15 +100,15 @@ def installations_chart(weeks: Sequence[Week], words: Words) -> Chart:
                 }
             )
     chart = Chart("installations", {"weeks": rows}, numbers=words.numbers)
-    return _timed(chart, weeks, MIDDLE)
+    return _timed(chart, weeks, _MIDDLE)
 
 
 def _new(table: str, weeks: Sequence[Week]) -> set[str]:
     """What is big in the latest week, however small it was before: a new version above all."""
-    last = next((week for week in reversed(weeks) if not week.hits.missing), None)
+    last = latest(weeks)
     rows = [] if last is None else told(table, last)
     whole = sum(row.count.least for row in rows)
-    return {row.value for row in rows if row.count.least * SMALLEST_NEW >= whole > 0}
+    return {row.value for row in rows if row.count.least * _SMALLEST_NEW >= whole > 0}
 
 
 def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
@@ -130,7 +129,7 @@ def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
     big = {
         value
         for value in ranked[: len(COLOURS)]
-        if value in new or sums[value] * SMALLEST_BAND >= whole
+        if value in new or sums[value] * _SMALLEST_BAND >= whole
     }
     named = [value for value in shown if value in big]
     if table == "v":
@@ -138,7 +137,7 @@ def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
     rest = frozenset(order) - big - {NOT_GIVEN}
     result = [Band(value, frozenset({value}), n) for n, value in enumerate(named, start=1)]
     if any(sums[value] for value in rest):
-        result.append(Band(REST, rest, 0))
+        result.append(Band(_REST, rest, 0))
     return result
 
 
@@ -146,7 +145,7 @@ def shares_chart(table: str, weeks: Sequence[Week], words: Words) -> Chart:
     """Stacked shares of ``table``; a week that tells none leaves a gap. Beside the chart stand the
     shares of the last week, where it tells them."""
     series = bands(table, weeks)
-    stacked = {week.week: stack(table, week, series) for week in weeks}
+    stacked = {week.week: _stack(table, week, series) for week in weeks}
     rows = []
     for run, part in enumerate(runs(weeks, lambda week: bool(stacked[week.week]))):
         stacks = [(monday(week.week), stacked[week.week]) for week in part]
@@ -165,7 +164,7 @@ def shares_chart(table: str, weeks: Sequence[Week], words: Words) -> Chart:
                 for band in series
             ]
     last = stacked[weeks[-1].week] if weeks else {}
-    beside = [band for band in series if _height(last.get(band.name, (0, 0))) > THINNEST_LABEL]
+    beside = [band for band in series if _height(last.get(band.name, (0, 0))) > _THINNEST_LABEL]
     faded = [band for band in series if band not in beside]
     names = {band: _band_name(table, band, weeks, words) for band in series}
     datasets = {
@@ -195,10 +194,10 @@ def _timed(chart: Chart, weeks: Sequence[Week], offset: int = 0) -> Chart:
 
 
 def _middle(week: Week) -> str:
-    return (monday(week.week) + timedelta(days=MIDDLE)).isoformat()
+    return (monday(week.week) + timedelta(days=_MIDDLE)).isoformat()
 
 
-def stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[float, float]]:
+def _stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[float, float]]:
     """Bottom and top of each band in one week, as shares of the floored counts; {} where the week
     tells none."""
     if not tells_shares(table, week):
@@ -208,9 +207,7 @@ def stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[flo
         for band in series
     }
     whole = sum(sizes.values())
-    edges = [0]
-    for size in sizes.values():
-        edges.append(edges[-1] + size)
+    edges = accumulate(sizes.values(), initial=0)
     places = [(low / whole, high / whole) for low, high in pairwise(edges)]
     return dict(zip(sizes, places, strict=True))
 
@@ -234,11 +231,11 @@ def _labels(
     """Labels beside the last week's bands, bottom up, moved apart where they would overlap."""
     middles = [sum(places[band.name]) / 2 for band in shown]
     for n in range(1, len(middles)):
-        middles[n] = max(middles[n], middles[n - 1] + LABEL_HEIGHT)
+        middles[n] = max(middles[n], middles[n - 1] + _LABEL_HEIGHT)
     top = 1.0
     for n in reversed(range(len(middles))):
         middles[n] = min(middles[n], top)
-        top = middles[n] - LABEL_HEIGHT
+        top = middles[n] - _LABEL_HEIGHT
     rows = given(table, weeks[-1]) if weeks else []
     parts = [row.count for row in rows]
     shares = [
@@ -265,18 +262,18 @@ def _inside(
 ) -> Rows:
     """Names of bands that the last week does not have, each where the band is highest."""
     rows = []
-    edge = math.ceil(len(weeks) * EDGE - 0.5)
+    edge = math.ceil(len(weeks) * _EDGE - 0.5)
     inner = weeks[edge:-edge] or weeks
     for band in faded:
         places = [(week, stacked[week.week].get(band.name, (0.0, 0.0))) for week in inner]
         week, place = max(places, key=lambda each: _height(each[1]))
-        if _height(place) >= LOWEST_NAMED:
+        if _height(place) >= _LOWEST_NAMED:
             rows.append(
                 {
                     "x": _middle(week),
                     "y": sum(place) / 2,
                     "text": names[band],
-                    "ink": DARK_INK if band.colour in LIGHT_COLOURS else "#ffffff",
+                    "ink": _DARK_INK if band.colour in _LIGHT_COLOURS else "#ffffff",
                 }
             )
     return rows
@@ -284,3 +281,43 @@ def _inside(
 
 def _height(place: tuple[float, float]) -> float:
     return place[1] - place[0]
+
+
+# --- Which days the time axis names: fewer than half a year of weeks one by one, as the tables name
+# them; longer stretches by their months, and years by years, so that no name stands twice ---
+
+MOST_LABELS: Final = 8
+"""That fit beside each other."""
+BY_WEEK: Final = 26
+"""Fewer weeks than this are named by week."""
+_STEPS: Final = (1, 2, 3, 6, 12, 24, 60, 120)
+"""Months between two names."""
+_WEEK_FORMAT: Final = "%G-W%V"
+_MONTH_FORMAT: Final = "%Y-%m"
+_YEAR_FORMAT: Final = "%Y"
+
+
+def ticks(first: str, last: str, offset: int = 0) -> tuple[list[str], str]:
+    """The days (ISO) to name from the week ``first`` to the week ``last``, and their format.
+
+    A week is named at its day ``offset`` (0 is Monday), where the chart puts its figures.
+    """
+    weeks = list(span(first, last))
+    if len(weeks) < BY_WEEK:
+        step = -(-len(weeks) // MOST_LABELS)
+        days = [monday(week) + timedelta(days=offset) for week in weeks[::step]]
+        return [day.isoformat() for day in days], _WEEK_FORMAT
+    months = _months(monday(first), monday(following(last)))
+    for step in _STEPS:
+        named = [month for month in months if (month.year * 12 + month.month - 1) % step == 0]
+        if len(named) <= MOST_LABELS:
+            break
+    form = _YEAR_FORMAT if step >= 12 else _MONTH_FORMAT
+    return [month.isoformat() for month in named], form
+
+
+def _months(first: date, end: date) -> Sequence[date]:
+    """The first days of all months that begin from ``first`` to ``end``."""
+    numbers = range(first.year * 12 + first.month - 1, end.year * 12 + end.month)
+    days = [date(number // 12, number % 12 + 1, 1) for number in numbers]
+    return [day for day in days if first <= day <= end]

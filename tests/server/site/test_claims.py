@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mars_server.site.charts.told import tells_shares
+from mars_server.site.charts.tellable import tells_shares
 from mars_server.site.pages.address import parse
 from mars_server.site.pages.events import events
 from mars_server.site.pages.language import LANGUAGES, language

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from mars_server.common.calendar import monday
-from mars_server.site.charts.figures import installations_chart, is_empty, shares_chart
+from mars_server.site.charts.data import installations_chart, is_empty, shares_chart
 from mars_server.site.charts.render import Chart, full_spec, render
-from mars_server.site.charts.told import LEAST_HITS, tells_shares
+from mars_server.site.charts.tellable import LEAST_HITS, tells_shares
 from mars_server.site.pages.address import parse
 from mars_server.site.pages.events import Note
 from mars_server.site.pages.findings import installations, shares
@@ -21,9 +21,9 @@ from mars_server.site.pages.language import LANGUAGES, language
 from mars_server.tables.downloads import percents
 from mars_server.tables.floor import floor
 from mars_server.tables.week import Row, Week
-from tests.server.pages.test_small import FEW, USUAL, page, published
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
+from tests.server.site.test_small import FEW, USUAL, page, published
 
 SAY = language("en")
 OLD = Counted(tables={"v": {"0.5.1": 300}})

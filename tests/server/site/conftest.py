@@ -14,9 +14,9 @@ from aiohttp import web
 from mars.testing.publisher import Publisher
 from mars_server.site.dashboard import dashboard_routes
 from mars_server.site.pages.events import Note
-from mars_server.site.publish import Outcome, publish
+from mars_server.site.publish import PublishReport, publish
 from mars_server.storage.publication import StoredPublications as Stored
-from mars_server.tables.compose import Rules
+from mars_server.tables.compose import FloorRules
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 
@@ -32,7 +32,7 @@ class Published:
 
     folder: Path
     cache: Path
-    outcome: Outcome
+    outcome: PublishReport
 
 
 def counted(n: int) -> Counted:
@@ -66,7 +66,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     outcome = publish(
         Stored(kit.database(folder, weeks)),
         folder / "site",
-        Rules(kit.PRODUCT),
+        FloorRules(kit.PRODUCT),
         kit.LATER,
         notes=NOTES,
         motd=Publisher().document(kit.LATER),

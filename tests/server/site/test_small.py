@@ -15,10 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mars_server.common.calendar import following, span
-from mars_server.site.charts.axis import BY_WEEK, MOST_LABELS, ticks
-from mars_server.site.charts.figures import bands, installations_chart, is_empty, shares_chart
+from mars_server.site.charts.data import (
+    BY_WEEK,
+    MOST_LABELS,
+    bands,
+    installations_chart,
+    is_empty,
+    shares_chart,
+    ticks,
+)
 from mars_server.site.charts.render import full_spec
-from mars_server.site.charts.told import runs
+from mars_server.site.charts.tellable import runs
 from mars_server.site.pages.address import CHARTS, parse
 from mars_server.site.pages.events import events
 from mars_server.site.pages.findings import installations

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from mars_server.site.charts.render import SCALE, Picture
+from mars_server.site.charts.render import Picture
 
 FILE: Final = "charts.json"
-FORMAT: Final = "mars-charts/1"
-FILES: Final = ("chart.svg", "chart.png", "chart-dark.png")
+_FORMAT: Final = "mars-charts/1"
+_FILES: Final = ("chart.svg", "chart.png", "chart-dark.png")
 _FOLDER = re.compile(r"[a-z-]{1,20}(?:/[a-z0-9-]{1,20}){0,2}", re.ASCII)
 
 
@@ -28,11 +28,11 @@ def listing(keys: Mapping[str, str], hashes: Mapping[str, str]) -> bytes:
         {
             "folder": folder,
             "key": key,
-            "sha256": _joint([hashes[f"{folder}/{name}"] for name in FILES]),
+            "sha256": _joint(hashes[f"{folder}/{name}"] for name in _FILES),
         }
         for folder, key in sorted(keys.items())
     ]
-    return (json.dumps({"format": FORMAT, "charts": charts}, indent=1) + "\n").encode("ascii")
+    return (json.dumps({"format": _FORMAT, "charts": charts}, indent=1) + "\n").encode("ascii")
 
 
 def find(site: Path, key: str, vouched: str | None = None) -> Picture | None:
@@ -48,24 +48,13 @@ def find(site: Path, key: str, vouched: str | None = None) -> Picture | None:
         for entry in json.loads(text)["charts"]:
             folder = entry["folder"]
             if entry["key"] == key and _FOLDER.fullmatch(folder):
-                parts = _read(site / folder)
-                if _joint([hashlib.sha256(part).hexdigest() for part in parts]) == entry["sha256"]:
-                    return Picture(*parts, *_size(parts[1]))
+                parts = [(site / folder / name).read_bytes() for name in _FILES]
+                if _joint(hashlib.sha256(part).hexdigest() for part in parts) == entry["sha256"]:
+                    return Picture(*parts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return None
 
 
-def _read(folder: Path) -> tuple[bytes, bytes, bytes]:
-    svg, png, dark = ((folder / name).read_bytes() for name in FILES)
-    return svg, png, dark
-
-
 def _joint(hashes: Iterable[str]) -> str:
     return hashlib.sha256(b"".join(bytes.fromhex(each) for each in hashes)).hexdigest()
-
-
-def _size(png: bytes) -> tuple[int, int]:
-    """Width and height in CSS pixels, from the header (PNG, section 11.2.2)."""
-    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
-    return width // SCALE, height // SCALE

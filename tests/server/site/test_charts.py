@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mars_server.site.charts.figures import COLOURS, bands, installations_chart, shares_chart
-from mars_server.site.charts.published import FILE, find
+from mars_server.site.charts.data import COLOURS, bands, installations_chart, shares_chart
 from mars_server.site.charts.render import Chart, Picture, darken, full_spec, render
+from mars_server.site.charts.reuse import FILE, find
 from mars_server.site.charts.store import ChartStore, key
-from mars_server.site.charts.told import runs
+from mars_server.site.charts.tellable import runs
 from mars_server.site.pages.language import language
 from mars_server.tables.floor import floor
 from mars_server.tables.week import Row, Week
-from tests.server.pages.conftest import GAP, WEEKS, Published
+from tests.server.site.conftest import GAP, WEEKS, Published
 
 WORDS = language("en").words("os")
 
@@ -37,7 +37,7 @@ def test_a_chart_drawn_in_another_process_has_the_same_bytes(
     chart = shares_chart("os", weeks, WORDS)
     program = (
         "import sys, pathlib, hashlib\n"
-        "from mars_server.site.charts.figures import shares_chart\n"
+        "from mars_server.site.charts.data import shares_chart\n"
         "from mars_server.site.charts.render import render\n"
         "from mars_server.site.pages.language import language\n"
         "from mars_server.publication.folder import read_weeks\n"
@@ -95,7 +95,7 @@ def test_pictures_are_kept_within_bounds_and_damage_is_drawn_again(tmp_path: Pat
 
     def draw(chart: Chart) -> Picture:
         drawn.append(chart)
-        return Picture(b"svg", b"png", b"dark", 3, 2)
+        return Picture(b"svg", b"png", b"dark")
 
     charts = [Chart("shares", {"bands": [{"n": n}], "labels": []}) for n in range(5)]
     store = ChartStore(tmp_path, limit=3, renderer=draw)
@@ -138,7 +138,7 @@ def test_a_published_chart_is_taken_by_its_hash_alone(
     assert found.png == (site / "v/chart.png").read_bytes()
     assert found.png_dark == (site / "v/chart-dark.png").read_bytes()
     with Image.open(site / "v/chart.png") as picture:
-        assert picture.size == (2 * found.width, 2 * found.height)
+        assert picture.size == tuple(2 * length for length in found.size)
     wrong = text.replace("KEY", entry["key"]).replace("HASH", entry["sha256"])
     (site / FILE).write_text(wrong)
     assert find(site, entry["key"]) is None
@@ -155,5 +155,5 @@ def test_a_picture_has_few_colours_and_twice_the_pixels(published: Published) ->
 def test_a_cache_that_cannot_be_written_costs_no_picture(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     chart = Chart("shares", {"bands": [], "labels": []})
-    store = ChartStore(tmp_path / "file", renderer=lambda _: Picture(b"s", b"p", b"d", 1, 1))
+    store = ChartStore(tmp_path / "file", renderer=lambda _: Picture(b"s", b"p", b"d"))
     assert store.picture(key(chart), lambda: chart).png == b"p"

@@ -18,7 +18,7 @@ from mars.ports import Request
 from mars.testing.tornet import TorNetwork
 from mars.testing.tornet.network import connect as bootstrap
 from mars.wire.request import HTTPRequest
-from mars_server.common.limits import Limits
+from mars_server.common.config import Limits
 from mars_server.onion.control import connected
 from mars_server.onion.folder import hostname
 from tests.server.serving import kit

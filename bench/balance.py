@@ -26,9 +26,9 @@ from mars.testing.tornet.network import RELAYS
 from mars.testing.tornet.process import wait_until
 from mars.trust import TrustState, accept
 from mars.wire.request import HTTPRequest
-from mars_server.onion.balance import OB_CONFIG, backend_config
 from mars_server.onion.control import connected
 from mars_server.onion.folder import SECRET
+from mars_server.onion.settings import OB_CONFIG, backend_config
 from tests.server.serving import kit
 
 VOTE_EVERY = 20

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mars.errors import ConfigError
-from mars_server.onion.balance import OB_CONFIG
 from mars_server.onion.control import Tor, connected
 from mars_server.onion.folder import hostname, obstacle
 from mars_server.onion.settings import (
+    OB_CONFIG,
     OnionSettings,
     Option,
     holds,

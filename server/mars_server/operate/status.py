@@ -227,7 +227,7 @@ def _metrics(path: str) -> bytes:
 def _count(config: Config, now: int) -> Check:
     if not config.db:
         return Check("count", UNSET, "no database is set")
-    last = _overview(config.db).counted
+    last = counted(config.db).counted
     if last is None:
         return Check("count", WARN, "nothing was counted yet: mars-server count")
     facts: dict[str, object] = {"seconds_ago": now - last}
@@ -238,7 +238,7 @@ def _count(config: Config, now: int) -> Check:
 def _publication(config: Config, now: int) -> Check:
     if not config.db:
         return Check("publication", UNSET, "no database is set")
-    found = _overview(config.db)
+    found = counted(config.db)
     ran = found.publish_ran
     if found.published is None and ran is not None and now - ran <= PUBLISH_EVERY:
         text = "no week is due yet: each is two days after its end, once its logs are counted"
@@ -251,7 +251,8 @@ def _publication(config: Config, now: int) -> Check:
     return Check("publication", state, f"{max(found.weeks)} was published {ago} ago", facts)
 
 
-def _overview(url: str) -> Overview:
+def counted(url: str) -> Overview:
+    """What a database tells without a count of it; none is made. Raises ``MarsError``."""
     engine = open_database(url, create=False, write=False)
     try:
         return overview(engine)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
-from mars.console import emit_json, json_option, safe
+from mars.console import emit_json, json_option
 from mars.errors import MarsError
 from mars.factory import system_clock
 from mars.wire.product import Product
 from mars.wire.query import AllowList
 from mars.wire.times import DAY
+from mars_server.cli import options
 from mars_server.common.config import load_product
 from mars_server.counting import formats
 from mars_server.counting.count_pass import Outcome, count_once
@@ -28,15 +29,9 @@ from mars_server.counting.tasks import Driver
 
 
 @click.command()
-@click.argument("logs", nargs=-1, required=True, metavar="LOG…")
-@click.option(
-    "--product",
-    "product_file",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, readable=False, path_type=Path),
-    help="product.toml with the releases and languages that may be counted.",
-)
-@click.option("--db", "url", metavar="URL", help="sqlite:///PATH or postgresql://USER@HOST/NAME.")
+@options.logs
+@options.product
+@click.option("--db", "url", metavar="URL", help=options.DB)
 @click.option("--dry-run", is_flag=True, help="Store nothing; print what the logs hold.")
 @click.option(
     "--format",
@@ -94,12 +89,15 @@ def count(
     if follow and (url is None or any(name == STDIN or is_url(name) for name in logs)):
         raise click.UsageError("--follow needs --db and local logs.")
     product = load_product(product_file)
-    with driver(jobs, cluster, _say) as chosen:
+    with driver(jobs, cluster, options.say) as chosen:
         store = None if url is None else _Store(product, url, chosen, format_name, new=new)
         if follow and store:
             with until_signal():
                 follow_logs(
-                    logs, lambda paths: _say_new(store.count(paths), as_json), interval, _say
+                    logs,
+                    lambda paths: _say_new(store.count(paths), as_json),
+                    interval,
+                    options.say,
                 )
             return 0
         missing: list[MarsError] = []
@@ -156,12 +154,8 @@ def _progress() -> Progress:
     return Progress(system_clock(), sys.stderr)
 
 
-def _say(sentence: str) -> None:
-    click.echo(safe(sentence), err=True)
-
-
 def _say_waiting() -> None:
-    _say("Another counter is using this database; waiting for it.")
+    options.say("Another counter is using this database; waiting for it.")
 
 
 def _say_new(outcome: Outcome, as_json: bool) -> None:
@@ -173,7 +167,7 @@ def _say_new(outcome: Outcome, as_json: bool) -> None:
 def report(outcome: Outcome, *, as_json: bool) -> int:
     """Prints it; 1 where a log could not be counted."""
     for note in outcome.notes:
-        _say(note)
+        options.say(note)
     failed = _say_problems(outcome.problems)
     total = outcome.tally
     if as_json:
@@ -199,6 +193,6 @@ def _say_problems(problems: Iterable[tuple[str, str]]) -> int:
     """The exit code: 1 where there are any."""
     failed = 0
     for reason, message in problems:
-        click.echo(f"{safe(message)} [{reason}]", err=True)
+        options.say(f"{message} [{reason}]")
         failed = 1
     return failed

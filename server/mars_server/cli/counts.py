@@ -13,19 +13,13 @@ import click
 from mars.console import emit_json, json_option
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
+from mars_server.cli import options
 from mars_server.common.config import load_product
 from mars_server.counting import formats
 from mars_server.counting.streams import STDIN
 from mars_server.storage import Engine, open_database, reading
 from mars_server.storage.reading import Week
 
-_db = click.option(
-    "--db",
-    "url",
-    required=True,
-    metavar="URL",
-    help="sqlite:///PATH or postgresql://USER@HOST/NAME.",
-)
 _json = json_option()
 
 
@@ -35,7 +29,7 @@ def counts() -> None:
 
 
 @counts.command()
-@_db
+@options.db
 @_json
 def show(url: str, as_json: bool) -> None:
     """Totals, hits by day, and the hits that came too late for a published week."""
@@ -89,7 +83,7 @@ def _iso(seconds: int) -> str:
 
 
 @counts.command()
-@_db
+@options.db
 @_json
 def weeks(url: str, as_json: bool) -> None:
     """Each ISO week: days with hits, hits, when it was published, hits that came too late.
@@ -109,7 +103,7 @@ def weeks(url: str, as_json: bool) -> None:
 
 
 @counts.command()
-@_db
+@options.db
 @click.option("--day", metavar="DAY", help="Only this day, such as 2026-11-21.")
 @click.option(
     "--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True
@@ -132,15 +126,9 @@ def export(url: str, day: str | None, form: str) -> None:
 
 @counts.command()
 @click.argument("day")
-@click.argument("logs", nargs=-1, required=True, metavar="LOG…")
-@_db
-@click.option(
-    "--product",
-    "product_file",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, readable=False, path_type=Path),
-    help="product.toml with the releases and languages that may be counted.",
-)
+@options.logs
+@options.db
+@options.product
 @click.option(
     "--format",
     "format_name",

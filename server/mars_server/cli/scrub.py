@@ -9,6 +9,7 @@ import click
 from mars.console import emit_json, json_option, safe
 from mars.errors import MarsError
 from mars.factory import system_clock
+from mars_server.cli import options
 from mars_server.counting.inputs import expand
 from mars_server.counting.scrub import Fate, forgettable, judge, policy, remove
 from mars_server.counting.streams import shown
@@ -21,14 +22,8 @@ KEEP_DAYS = 14
 
 
 @click.command()
-@click.argument("logs", nargs=-1, required=True, metavar="LOG…")
-@click.option(
-    "--db",
-    "url",
-    required=True,
-    metavar="URL",
-    help="sqlite:///PATH or postgresql://USER@HOST/NAME.",
-)
+@options.logs
+@options.db
 @click.option(
     "--keep-days",
     type=click.IntRange(0, 3650),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -90,12 +90,12 @@ def count(
         raise click.UsageError("--follow needs --db and local logs.")
     product = load_product(product_file)
     with driver(jobs, cluster, options.say) as chosen:
-        store = None if url is None else _Store(product, url, chosen, format_name, new=new)
+        store = None if url is None else _into(url, product, chosen, format_name, new=new)
         if follow and store:
             with until_signal():
                 follow_logs(
                     logs,
-                    lambda paths: _say_new(store.count(paths), as_json),
+                    lambda paths: _say_new(store(paths), as_json),
                     interval,
                     options.say,
                 )
@@ -106,48 +106,32 @@ def count(
             _say_problems((error.reason, error.message) for error in missing[1:])
             raise missing[0]
         if store:
-            found = store.count(paths)
+            found = store(paths)
         else:
             found = dry(paths, AllowList.of(product), chosen, _progress(), format_name)
         found.problems[:0] = [(error.reason, error.message) for error in missing]
         return report(found, as_json=as_json)
 
 
-class _Store:
-    """Counts into a database; the lock is held for one pass at a time."""
+def _into(
+    url: str, product: Product, chosen: Driver, format_name: str, *, new: bool
+) -> Callable[[list[str]], Outcome]:
+    """Counts into the database at ``url``; its lock is held for one pass at a time."""
+    from mars_server.storage import open_database
+    from mars_server.storage.ledger import Ledger, note_run
+    from mars_server.storage.lock import counting_lock
 
-    def __init__(
-        self, product: Product, url: str, chosen: Driver, format_name: str, *, new: bool
-    ) -> None:
-        from mars_server.storage import open_database
-        from mars_server.storage.ledger import Ledger
+    engine = open_database(url)
+    ledger, allow, now = Ledger(engine), AllowList.of(product), system_clock().now
+    ledger.bind(product.product, product.channel)
 
-        self._engine = open_database(url)
-        self._ledger = Ledger(self._engine)
-        self._allow = AllowList.of(product)
-        self._driver = chosen
-        self._format = format_name
-        self._new = new
-        self._ledger.bind(product.product, product.channel)
-
-    def count(self, paths: list[str]) -> Outcome:
-        from mars_server.storage.ledger import note_run
-        from mars_server.storage.lock import counting_lock
-
-        now = system_clock().now
-        with counting_lock(self._engine, _say_waiting):
-            found = count_once(
-                paths,
-                self._allow,
-                self._driver,
-                _progress(),
-                self._ledger,
-                now,
-                self._format,
-                new=self._new,
-            )
-            note_run(self._engine, "count", now())
+    def count_paths(paths: list[str]) -> Outcome:
+        with counting_lock(engine, _say_waiting):
+            found = count_once(paths, allow, chosen, _progress(), ledger, now, format_name, new=new)
+            note_run(engine, "count", now())
             return found
+
+    return count_paths
 
 
 def _progress() -> Progress:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from mars_server.storage import Engine, open_database, reading
 from mars_server.storage.reading import Week
 
 _json = json_option()
+_TOTALS = ("product", "channel", "logs", "lines", "hits", "rejected", "late")
 
 
 @click.group()
@@ -56,26 +58,15 @@ def _document(engine: Engine) -> dict[str, object]:
     for day, variable, value, n in reading.cells(engine):
         days.setdefault(day, {}).setdefault(variable, {})[value] = n
     return {
-        "product": total.product,
-        "channel": total.channel,
-        "logs": total.logs,
-        "lines": total.lines,
-        "hits": total.hits,
-        "rejected": total.rejected,
-        "late": total.late,
+        **{name: getattr(total, name) for name in _TOTALS},
         "weeks": {week.week: _week(week) for week in reading.all_weeks(engine)},
         "days": days,
     }
 
 
 def _week(week: Week) -> dict[str, object]:
-    return {
-        "days": week.days,
-        "hits": week.hits,
-        "published": None if week.published is None else _iso(week.published),
-        "late": week.late,
-        "left_out": week.left_out,
-    }
+    told = asdict(week) | {"published": None if week.published is None else _iso(week.published)}
+    return {name: value for name, value in told.items() if name != "week"}
 
 
 def _iso(seconds: int) -> str:

@@ -78,15 +78,15 @@ def add(
     With --balanced the file ob_config must lie in the folder already.
     """
     from mars_server.onion.control import connected
-    from mars_server.onion.keeper import ensure, for_publisher
+    from mars_server.onion.keeper import UNDEFENDED, ensure, for_publisher
 
     settings = _settings(folder, target, port, balanced)
-    added, defended = ensure(settings, control, control_password_file)
+    added, defended = ensure(settings, control, control_password_file or "")
     if save:
-        with connected(control, control_password_file) as tor:
+        with connected(control, control_password_file or "") as tor:
             tor.save()
     if not defended:
-        tell("this tor has no proof-of-work module; the service runs without that defence")
+        tell(UNDEFENDED)
     name = key_folder.hostname(settings.folder)
     if name and not balanced:
         tell(for_publisher(name))

@@ -18,6 +18,9 @@ from mars_server.onion.settings import (
     without_service,
 )
 
+UNDEFENDED = "this tor has no proof-of-work module; the service runs without that defence"
+"""What to tell the operator of such a service."""
+
 
 def announced(folder: str) -> str:
     """What to tell the operator of a service that was added."""
@@ -41,7 +44,7 @@ def for_publisher(name: str) -> str:
 
 
 def ensure(
-    settings: OnionSettings, control: str, password_file: Path | None = None
+    settings: OnionSettings, control: str, password_file: str | Path = ""
 ) -> tuple[bool, bool]:
     """(whether the service had to be added, whether it has the proof-of-work defence).
 

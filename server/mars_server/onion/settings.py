@@ -18,9 +18,28 @@ _FORBIDDEN = frozenset('"\\\r\n\0#')
 """Characters that neither a quoted SETCONF value nor a torrc line takes plainly."""
 
 
+_LIMITS = (
+    # The folder and "hostname", not the key, so that the server can read its name.
+    ("HiddenServiceDirGroupReadable", "1"),
+    # On one rendezvous circuit; a client opens one.
+    ("HiddenServiceMaxStreams", "20"),
+    ("HiddenServiceMaxStreamsCloseCircuit", "1"),
+    # Introductions per second that each introduction point lets through.
+    ("HiddenServiceEnableIntroDoSDefense", "1"),
+    ("HiddenServiceEnableIntroDoSRatePerSec", "25"),
+    ("HiddenServiceEnableIntroDoSBurstPerSec", "200"),
+)
+_PROOF_OF_WORK = (
+    ("HiddenServicePoWDefensesEnabled", "1"),
+    # Rendezvous requests per second that its queue hands out under load.
+    ("HiddenServicePoWQueueRate", "250"),
+    ("HiddenServicePoWQueueBurst", "2500"),
+)
+
+
 @dataclass(frozen=True)
 class OnionSettings:
-    """One onion service. Rates are per second."""
+    """One onion service."""
 
     folder: str
     """HiddenServiceDir: holds the key; tor makes it with mode 0700."""
@@ -28,20 +47,10 @@ class OnionSettings:
     """Where tor reaches the server: ``unix:PATH`` or ``127.0.0.1:PORT``."""
     port: int = 80
     """The virtual port that clients ask for."""
-    max_streams: int = 20
-    """Streams on one rendezvous circuit; a client opens one."""
-    intro_rate: int = 25
-    """Introductions per second that each introduction point lets through."""
-    intro_burst: int = 200
-    pow_rate: int = 250
-    """Rendezvous requests per second that the proof-of-work queue hands out under load."""
-    pow_burst: int = 2500
     balanced: bool = False
     """A backend of Onionbalance: answers for the public address in ``ob_config`` too."""
     tells_circuit: bool = True
     """Whether tor may write a PROXY line before a request; a front server takes none."""
-    group_readable: bool = True
-    """Lets the group read the folder and ``hostname`` (not the key), so that the server can."""
 
     def __post_init__(self) -> None:
         for value in (self.folder, self.target):
@@ -67,19 +76,9 @@ def options(settings: OnionSettings, pow_defence: bool = True) -> list[Option]:
         (DIR, settings.folder),
         ("HiddenServiceVersion", "3"),
         ("HiddenServicePort", f"{settings.port} {settings.target}"),
-        ("HiddenServiceDirGroupReadable", str(int(settings.group_readable))),
-        ("HiddenServiceMaxStreams", str(settings.max_streams)),
-        ("HiddenServiceMaxStreamsCloseCircuit", "1"),
-        ("HiddenServiceEnableIntroDoSDefense", "1"),
-        ("HiddenServiceEnableIntroDoSRatePerSec", str(settings.intro_rate)),
-        ("HiddenServiceEnableIntroDoSBurstPerSec", str(settings.intro_burst)),
+        *_LIMITS,
+        *(_PROOF_OF_WORK if pow_defence else ()),
     ]
-    if pow_defence:
-        found += [
-            ("HiddenServicePoWDefensesEnabled", "1"),
-            ("HiddenServicePoWQueueRate", str(settings.pow_rate)),
-            ("HiddenServicePoWQueueBurst", str(settings.pow_burst)),
-        ]
     if settings.balanced:
         found.append(("HiddenServiceOnionBalanceInstance", "1"))
     if settings.circuit_ids:

@@ -23,7 +23,7 @@ from mars_server.daylog.generation import LOG, PartName, lost_in
 from mars_server.onion.folder import hostname
 from mars_server.onion.keeper import unnamed
 from mars_server.serving.app import CHECK_PATH
-from mars_server.serving.bind import parse_bind
+from mars_server.serving.bind import Bind, parse_bind
 from mars_server.serving.launch import source
 from mars_server.serving.motd_source import read
 from mars_server.storage.database import open_database
@@ -62,24 +62,14 @@ class Check:
 
 def examine(config: Config, now: int) -> list[Check]:
     """All checks at ``now`` (Unix seconds); none of them raises."""
-    return [
-        _safely(name, check)
-        for name, check in (
-            ("motd", lambda: _motd(config, now)),
-            ("server", lambda: _server(config)),
-            ("tor", lambda: _tor(config)),
-            ("onion", lambda: _onion(config)),
-            ("log", lambda: _log(config, now)),
-            ("count", lambda: _count(config, now)),
-            ("publication", lambda: _publication(config, now)),
-            ("disk", lambda: _disk(config)),
-        )
-    ]
+    checks = (_motd, _server, _tor, _onion, _log, _count, _publication, _disk)
+    return [_safely(check, config, now) for check in checks]
 
 
-def _safely(name: str, check: Callable[[], Check]) -> Check:
+def _safely(check: Callable[[Config, int], Check], config: Config, now: int) -> Check:
+    name = check.__name__.removeprefix("_")
     try:
-        return check()
+        return check(config, now)
     except MarsError as error:
         state = WARN if error.reason == "database-missing" else FAIL  # as on the first day
         return Check(name, state, str(error), {"reason": error.reason})
@@ -101,12 +91,10 @@ def _motd(config: Config, now: int) -> Check:
     return Check("motd", OK, f"signed, {days} days to expiry", facts)
 
 
-def _server(config: Config) -> Check:
+def _server(config: Config, _now: int) -> Check:
     bind = parse_bind(config.bind)
-    address: str | tuple[str, int] = bind.path or (bind.host, bind.port)
-    family = socket.AF_UNIX if bind.path else _family(bind.host)
     try:
-        answer = _exchange(family, address)
+        answer = _exchange(bind)
     except OSError as error:
         why = error.strerror or "no answer in time"
         text = f"nobody answers at {bind} ({why}); is mars-server serve running?"
@@ -119,28 +107,23 @@ def _server(config: Config) -> Check:
     return Check("server", OK, f"answers on {bind} with the file's bytes")
 
 
-def _exchange(family: socket.AddressFamily, address: str | tuple[str, int]) -> bytes:
+def _exchange(bind: Bind) -> bytes:
     answer = b""
-    with socket.socket(family) as sock:
+    with socket.socket(bind.family) as sock:
         sock.settimeout(5.0)
-        sock.connect(address)
+        sock.connect(bind.address)
         sock.sendall(_CHECK)
         while part := sock.recv(65536):
             answer += part
     return answer
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def _tor(config: Config) -> Check:
+def _tor(config: Config, _now: int) -> Check:
     if not config.onion.control:
         return Check("tor", UNSET, "no control port is set")
     from mars_server.onion.control import connected
 
-    password = config.onion.control_password_file
-    with connected(config.onion.control, Path(password) if password else None) as tor:
+    with connected(config.onion.control, config.onion.control_password_file) as tor:
         version = tor.info("version").split(" ", 1)[0]
         phase = tor.info("status/bootstrap-phase")
         folders = [value for name, value in tor.services() if name == "HiddenServiceDir"]
@@ -153,7 +136,7 @@ def _tor(config: Config) -> Check:
     return Check("tor", OK, f"tor {version} runs with the onion service", facts)
 
 
-def _onion(config: Config) -> Check:
+def _onion(config: Config, _now: int) -> Check:
     folder = config.onion.folder
     name = (hostname(folder) if folder else None) or _named(config)
     if folder and name is None:
@@ -219,7 +202,7 @@ def _unwritten(config: Config, live: list[PartName], now: int) -> str:
 def _metrics(path: str) -> bytes:
     """Nothing where nobody answers, which says nothing of the log."""
     try:
-        return _exchange(socket.AF_UNIX, path)
+        return _exchange(Bind(path))
     except OSError:
         return b""
 
@@ -264,7 +247,7 @@ def _ago(seconds: int) -> str:
     return f"{seconds // DAY} days" if seconds >= 2 * DAY else f"{seconds // 3600} hours"
 
 
-def _disk(config: Config) -> Check:
+def _disk(config: Config, _now: int) -> Check:
     if not Path(config.log).is_dir():
         return Check("disk", FAIL, f"the folder of the logs is gone: {config.log}")
     usage = shutil.disk_usage(config.log)

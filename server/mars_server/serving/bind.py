@@ -33,6 +33,17 @@ class Bind:
     port: int = 0
 
     @property
+    def family(self) -> socket.AddressFamily:
+        if self.path:
+            return socket.AF_UNIX
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
+    @property
+    def address(self) -> str | tuple[str, int]:
+        """As sockets of ``family`` take it."""
+        return self.path or (self.host, self.port)
+
+    @property
     def target(self) -> str:
         """The same for tor, which runs in another folder."""
         return f"{_UNIX}{Path(self.path).absolute()}" if self.path else str(self)
@@ -88,27 +99,34 @@ def listen(bind: Bind) -> socket.socket:
     Raises ``StateError``: ``bind-busy`` when somebody answers there already, ``bind-failed`` when
     the path can hold no socket.
     """
-    return _listen_unix(bind.path) if bind.path else _listen_tcp(bind)
-
-
-def _listen_unix(path: str) -> socket.socket:
-    if Path(path).is_socket():
-        if _answers(path):
+    if Path(bind.path).is_socket():
+        if _answers(bind.path):
             raise StateError("bind-busy", "Another server answers at this socket; stop it first.")
-        Path(path).unlink(missing_ok=True)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        Path(bind.path).unlink(missing_ok=True)
+    sock = socket.socket(bind.family, socket.SOCK_STREAM)
     try:
-        sock.bind(path)
+        if not bind.path:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(bind.address)
     except OSError as error:
         sock.close()
-        raise StateError(
-            "bind-failed",
-            f"No socket can be made at {path} ({error.strerror}); look at what is there.",
-        ) from None
-    Path(path).chmod(SOCKET_MODE)
+        raise _unbound(bind, error) from None
+    if bind.path:
+        Path(bind.path).chmod(SOCKET_MODE)
     sock.listen(BACKLOG)
     sock.setblocking(False)
     return sock
+
+
+def _unbound(bind: Bind, error: OSError) -> Exception:
+    if bind.path:
+        return StateError(
+            "bind-failed",
+            f"No socket can be made at {bind.path} ({error.strerror}); look at what is there.",
+        )
+    if error.errno == errno.EADDRINUSE:
+        return StateError("bind-busy", f"Another program listens on {bind}.")
+    return error
 
 
 def mark(path: str) -> Mark | None:
@@ -139,22 +157,6 @@ def _answers(path: str) -> bool:
         except OSError:  # its queue is full, or it is not for us: alive all the same
             return True
     return True
-
-
-def _listen_tcp(bind: Bind) -> socket.socket:
-    family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((bind.host, bind.port))
-    except OSError as error:
-        sock.close()
-        if error.errno == errno.EADDRINUSE:
-            raise StateError("bind-busy", f"Another program listens on {bind}.") from None
-        raise
-    sock.listen(BACKLOG)
-    sock.setblocking(False)
-    return sock
 
 
 def bound(bind: Bind, sock: socket.socket) -> Bind:

@@ -43,21 +43,11 @@ class Notify:
         self.watchdog = int(usec) / 1e6 if usec.isdigit() and mine else 0.0
         """Seconds within which a sign of life is wanted, 0 for never."""
 
-    def ready(self, status: str) -> None:
-        self._send(f"READY=1\nSTATUS={status}")
-
-    def alive(self) -> None:
-        self._send("WATCHDOG=1")
-
-    def stopping(self) -> None:
-        self._send("STOPPING=1")
-
-    def _send(self, text: str) -> None:
+    def tell(self, text: str) -> None:
         if not self._address:
             return
-        address = self._address
-        if address.startswith("@"):
-            address = "\0" + address[1:]
+        abstract = self._address.startswith("@")
+        address = "\0" + self._address[1:] if abstract else self._address
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.sendto(text.encode(), address)
 
@@ -146,19 +136,17 @@ def onion_settings(config: Config, where: Bind) -> OnionSettings:
 
 def _with_onion(setup: Setup, config: Config, where: Bind, tell: Tell) -> Setup:
     """Adds the service to tor now, so that a wrong control address is told at once."""
-    from mars_server.onion.keeper import announced, ensure, for_publisher
+    from mars_server.onion.keeper import UNDEFENDED, announced, ensure, for_publisher
 
     settings = onion_settings(config, where)
-    password = config.onion.control_password_file
+    onion = config.onion
 
     def keep(starting: bool = False) -> None:
-        added, defended = ensure(
-            settings, config.onion.control, Path(password) if password else None
-        )
+        added, defended = ensure(settings, onion.control, onion.control_password_file)
         if added or starting:
             tell(announced(settings.folder))
         if added and not defended:
-            tell("this tor has no proof-of-work module; the service runs without that defence")
+            tell(UNDEFENDED)
 
     keep(starting=True)
     name = hostname(settings.folder)
@@ -196,7 +184,7 @@ class _Server:
         try:
             return self._run_one() if self._workers == 1 else self._run_many()
         finally:
-            self._notify.stopping()
+            self._notify.tell("STOPPING=1")
             if self._metrics is not None:
                 self._metrics.close()
 
@@ -248,7 +236,7 @@ class _Server:
         processes = f" with {self._workers} processes" if self._workers > 1 else ""
         text = f"serving serial {serial} on {self._where}{processes}"
         self._tell(text)
-        self._notify.ready(text)
+        self._notify.tell(f"READY=1\nSTATUS={text}")
 
     def _beat(self) -> None:
         """Twice a second or so: the metrics, and a sign of life if all are well."""
@@ -259,7 +247,7 @@ class _Server:
         now = self._clock.monotonic()
         beats = [row.read()["heartbeat"] for row in self._rows]
         if all(not beat or now - beat < STALE_HEARTBEAT for beat in beats):
-            self._notify.alive()
+            self._notify.tell("WATCHDOG=1")
 
     def _exposition(self) -> bytes:
         rows = [row.read() for row in self._rows]

@@ -27,13 +27,11 @@ LINE = re.compile(
 """Every line that ``log_line`` can write, and the query in it."""
 
 
-def stamp(day: int) -> str:
-    """``21/Nov/2026:00:00:00 +0000``: the day and nothing finer, in English whatever the locale."""
-    date = datetime.fromtimestamp(day * DAY, UTC).date()
-    return f"{date.day:02d}/{MONTHS[date.month - 1]}/{date.year:04d}:00:00:00 +0000"
-
-
 def log_line(day: int, canonical_query: str, status: int, size: int) -> bytes:
-    """``canonical_query`` is what ``AllowList.canonical`` wrote; ``size`` counts body bytes."""
+    """``day`` (since 1970) is written as ``21/Nov/2026:00:00:00 +0000``, in English whatever the
+    locale; ``canonical_query`` is what ``AllowList.canonical`` wrote; ``size`` counts body bytes.
+    """
+    date = datetime.fromtimestamp(day * DAY, UTC).date()
+    stamp = f"{date.day:02d}/{MONTHS[date.month - 1]}/{date.year:04d}:00:00:00 +0000"
     request = f'"GET {MOTD_PATH}{canonical_query} HTTP/1.1"'
-    return f'- - - [{stamp(day)}] {request} {status} {size} "-" "-"\n'.encode("ascii")
+    return f'- - - [{stamp}] {request} {status} {size} "-" "-"\n'.encode("ascii")

@@ -142,8 +142,7 @@ class Worker:
 
     def _service(self, document: ServedMotd) -> Service:
         setup = self._setup
-        self._publish(document)
-        self._doubt(document)
+        self._took(document)
         return Service(
             document,
             setup.hosts(document.product),
@@ -247,10 +246,9 @@ class Worker:
                 self._tell(f"the MOTD stays as it is: {error}")
             return
         service.show(document)
-        self._publish(document)
         if self._first:
             self._tell(f"serving serial {document.serial}")
-            self._doubt(document)
+        self._took(document)
 
     async def _keep_onion(self) -> None:
         """Looks after the onion service for as long as we run; tor may come and go."""
@@ -266,9 +264,11 @@ class Worker:
                 self._onion_trouble = trouble
                 self._tell(trouble or "tor answers again")
 
-    def _publish(self, document: ServedMotd) -> None:
+    def _took(self, document: ServedMotd) -> None:
         self._counters.set("serial", document.serial)
         self._counters.set("expires", document.expires)
+        if document.unlisted and self._first:
+            self._tell(document.doubt)
 
     def _warn(self, document: ServedMotd) -> None:
         if not self._first:
@@ -280,10 +280,6 @@ class Worker:
             days = max(0, (document.expires - now) // DAY)
             what = "has expired" if document.expires <= now else f"expires in {days} day(s)"
             self._tell(f"the MOTD {what}; sign and deploy a new one")
-
-    def _doubt(self, document: ServedMotd) -> None:
-        if document.unlisted and self._first:
-            self._tell(document.doubt)
 
     def _ask_reload(self) -> None:
         self._reload = True

@@ -17,7 +17,7 @@ from mars_server.counting.streams import shown
 if TYPE_CHECKING:
     from mars_server.storage import Engine
 
-KEEP_DAYS = 14
+_KEEP_DAYS = 14
 """Days after the last hit: long enough to recount a week that looks wrong."""
 
 
@@ -27,7 +27,7 @@ KEEP_DAYS = 14
 @click.option(
     "--keep-days",
     type=click.IntRange(0, 3650),
-    default=KEEP_DAYS,
+    default=_KEEP_DAYS,
     show_default=True,
     help="Days for which a log stays after its last hit and its last change.",
 )

@@ -16,7 +16,7 @@ import stem.util.log
 from mars.errors import ConfigError, TransportError
 from mars_server.onion.settings import Option
 
-CONNECT_SECONDS = 5.0
+_CONNECT_SECONDS = 5.0
 _TIMEOUT_HINT = "Is tor running, and is this its ControlPort or ControlSocket?"
 
 
@@ -127,7 +127,7 @@ def _open(address: str) -> stem.control.Controller:
 def _probe(family: socket.AddressFamily, address: str | tuple[str, int]) -> None:
     """Connects and hangs up: stem leaves its socket open when the connection fails."""
     with socket.socket(family) as probe:
-        probe.settimeout(CONNECT_SECONDS)
+        probe.settimeout(_CONNECT_SECONDS)
         probe.connect(address)
 
 

@@ -13,7 +13,7 @@ from mars.errors import ConfigError
 from mars.wire.onion import is_onion_host
 
 Option = tuple[str, str]
-DIR = "HiddenServiceDir"
+_DIR = "HiddenServiceDir"
 _FORBIDDEN = frozenset('"\\\r\n\0#')
 """Characters that neither a quoted SETCONF value nor a torrc line takes plainly."""
 
@@ -73,7 +73,7 @@ def options(settings: OnionSettings, pow_defence: bool = True) -> list[Option]:
     ``pow_defence=False`` is for a tor built without its proof-of-work module.
     """
     found = [
-        (DIR, settings.folder),
+        (_DIR, settings.folder),
         ("HiddenServiceVersion", "3"),
         ("HiddenServicePort", f"{settings.port} {settings.target}"),
         *_LIMITS,
@@ -115,7 +115,7 @@ def _by_service(existing: Sequence[Option]) -> Iterator[tuple[str, Option]]:
     """Each option with the folder of its service: that of the last HiddenServiceDir before it."""
     folder = ""
     for name, value in existing:
-        if name.lower() == DIR.lower():
+        if name.lower() == _DIR.lower():
             folder = _plain(value)
         yield folder, (name, value)
 

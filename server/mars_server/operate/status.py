@@ -30,16 +30,16 @@ from mars_server.storage.database import open_database
 from mars_server.storage.overview import Overview, overview
 
 OK, WARN, FAIL, UNSET = "ok", "warn", "fail", "not-set"
-EXPIRY_WARNING = 7
+_EXPIRY_WARNING = 7
 """Days."""
-COUNT_EVERY = 2 * DAY
+_COUNT_EVERY = 2 * DAY
 """Seconds without a count after which something is wrong with its timer."""
-PUBLISH_EVERY = 10 * DAY
+_PUBLISH_EVERY = 10 * DAY
 """Seconds: a week is published two days after its end, so every seven."""
-LOW_DISK = 0.10
-FULL_DISK = 0.01
+_LOW_DISK = 0.10
+_FULL_DISK = 0.01
 """Free shares of the disk that holds the logs."""
-STALE_DAYS = 1
+_STALE_DAYS = 1
 """The open log's day may be yesterday for the moment around midnight."""
 _OTHERS = 0o077
 """Permission bits of the group and of everybody else."""
@@ -82,7 +82,7 @@ def _motd(config: Config, now: int) -> Check:
     document = source(config).load(now)
     days = (document.expires - now) // DAY
     facts = {"serial": document.serial, "days_left": days, "verified": document.verified}
-    if days < EXPIRY_WARNING:
+    if days < _EXPIRY_WARNING:
         return Check("motd", WARN, f"expires in {days} days; sign and deploy a new one", facts)
     if document.unlisted:
         return Check("motd", WARN, document.doubt, facts | {"unlisted": document.unlisted})
@@ -190,7 +190,7 @@ def _unwritten(config: Config, live: list[PartName], now: int) -> str:
     if not live:
         return "no open log: no server is writing one"
     last = max(part.day for part in live)
-    if (datetime.fromtimestamp(now, UTC).date() - last).days > STALE_DAYS:
+    if (datetime.fromtimestamp(now, UTC).date() - last).days > _STALE_DAYS:
         return f"the open log is of {last}: the server hangs"
     if os.statvfs(config.log).f_flag & os.ST_RDONLY:
         return "the disk of the logs is read-only: answers are served but not counted"
@@ -214,7 +214,7 @@ def _count(config: Config, now: int) -> Check:
     if last is None:
         return Check("count", WARN, "nothing was counted yet: mars-server count")
     facts: dict[str, object] = {"seconds_ago": now - last}
-    state = WARN if now - last > COUNT_EVERY else OK
+    state = WARN if now - last > _COUNT_EVERY else OK
     return Check("count", state, f"last counted {_ago(now - last)} ago", facts)
 
 
@@ -223,13 +223,13 @@ def _publication(config: Config, now: int) -> Check:
         return Check("publication", UNSET, "no database is set")
     found = counted(config.db)
     ran = found.publish_ran
-    if found.published is None and ran is not None and now - ran <= PUBLISH_EVERY:
+    if found.published is None and ran is not None and now - ran <= _PUBLISH_EVERY:
         text = "no week is due yet: each is two days after its end, once its logs are counted"
         return Check("publication", OK, text)
     if found.published is None:
         return Check("publication", WARN, "no week was published yet: mars-server publish")
     facts: dict[str, object] = {"week": max(found.weeks), "seconds_ago": now - found.published}
-    state = WARN if now - found.published > PUBLISH_EVERY else OK
+    state = WARN if now - found.published > _PUBLISH_EVERY else OK
     ago = _ago(now - found.published)
     return Check("publication", state, f"{max(found.weeks)} was published {ago} ago", facts)
 
@@ -253,5 +253,5 @@ def _disk(config: Config, _now: int) -> Check:
     usage = shutil.disk_usage(config.log)
     share = usage.free / usage.total
     facts: dict[str, object] = {"free_bytes": usage.free, "free_percent": int(share * 100)}
-    state = FAIL if share < FULL_DISK else WARN if share < LOW_DISK else OK
+    state = FAIL if share < _FULL_DISK else WARN if share < _LOW_DISK else OK
     return Check("disk", state, f"{int(share * 100)} % free where the logs are", facts)

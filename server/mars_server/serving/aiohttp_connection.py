@@ -19,7 +19,7 @@ from mars_server.serving.service import Held, Service, unsent
 HIT = "mars-hit"
 """Key in a request: the canonical query of a MOTD answer that is to be logged."""
 
-AT_LEAST = 1.0
+_AT_LEAST = 1.0
 """Seconds until aiohttp's timer; one that fires before its handler waits would do nothing."""
 
 _NO_HEAD = b"\0"
@@ -66,7 +66,7 @@ class AiohttpConnection(Held, RequestHandler):
         if self._keepalive_handle is not None:
             self._keepalive_handle.cancel()
         waited = self._service.clock.monotonic() - self._since
-        end = self._loop.time() + max(AT_LEAST, self._service.limits.idle - waited)
+        end = self._loop.time() + max(_AT_LEAST, self._service.limits.idle - waited)
         self._next_keepalive_close_time = end
         self._keepalive_handle = self._loop.call_at(end, self._process_keepalive)
 

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from mars.errors import ConfigError, StateError
 
-BACKLOG = 4096
+_BACKLOG = 4096
 """Connections the kernel may queue for us; it cuts this down to net.core.somaxconn."""
-SOCKET_MODE = 0o660
+_SOCKET_MODE = 0o660
 """The owner and the group (that of tor or the front server) may connect."""
 Mark = tuple[int, int, int]
 """Device, inode and time of creation (ns) of a socket's file."""
@@ -112,8 +112,8 @@ def listen(bind: Bind) -> socket.socket:
         sock.close()
         raise _unbound(bind, error) from None
     if bind.path:
-        Path(bind.path).chmod(SOCKET_MODE)
-    sock.listen(BACKLOG)
+        Path(bind.path).chmod(_SOCKET_MODE)
+    sock.listen(_BACKLOG)
     sock.setblocking(False)
     return sock
 

@@ -27,13 +27,13 @@ from mars_server.serving.bind import Bind, allowed_hosts, bound, listen, mark, p
 from mars_server.serving.logline import log_line
 from mars_server.serving.motd_source import MotdSource, ServedMotd
 from mars_server.serving.prometheus import Counters, Metrics, MetricsSocket, shared
-from mars_server.serving.supervisor import STOPPING, Place, Supervisor
-from mars_server.serving.worker import Setup, Tell, Worker
+from mars_server.serving.supervisor import STOPPING, Place, Supervisor, Tell
+from mars_server.serving.worker import Setup, Worker
 
 # --- The few words of systemd's notification protocol (sd_notify(3)) over its datagram socket ---
 
 
-class Notify:
+class _Notify:
     """Says nothing where the service manager did not ask for it."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -54,7 +54,7 @@ class Notify:
 
 FILES_KEPT_FREE = 64
 """Descriptors for the log, the database, gpg and the listening sockets."""
-STALE_HEARTBEAT = 15.0
+_STALE_HEARTBEAT = 15.0
 """Seconds without a round of housekeeping after which a process counts as hung."""
 
 
@@ -173,7 +173,7 @@ class _Server:
         self._clock: Clock = factory.system_clock()
         self._memory = shared(config.workers)
         self._rows = [Counters(self._memory, row) for row in range(config.workers)]
-        self._notify = Notify(os.environ)
+        self._notify = _Notify(os.environ)
         self._document: ServedMotd | None = None
         self._figures = Metrics()
         self._metrics = MetricsSocket(config.metrics, self._exposition) if config.metrics else None
@@ -246,7 +246,7 @@ class _Server:
             return
         now = self._clock.monotonic()
         beats = [row.read()["heartbeat"] for row in self._rows]
-        if all(not beat or now - beat < STALE_HEARTBEAT for beat in beats):
+        if all(not beat or now - beat < _STALE_HEARTBEAT for beat in beats):
             self._notify.tell("WATCHDOG=1")
 
     def _exposition(self) -> bytes:

@@ -18,12 +18,12 @@ from mars_server.serving import proxyline
 from mars_server.serving.aiohttp_connection import AiohttpConnection
 from mars_server.serving.service import Held, Service, unsent
 
-ACCEPT_AT_ONCE = 32
+_ACCEPT_AT_ONCE = 32
 """Connections taken in one turn of the event loop. Half of ``limits.FILES_KEPT_FREE``: those that
 make room for them are closed one turn later."""
-READ = 4096
+_READ = 4096
 """Bytes read at once; a request of the golden shape is shorter."""
-EVENTS_AT_ONCE = 256
+_EVENTS_AT_ONCE = 256
 """Sockets looked at in one turn."""
 PAUSE = 1.0
 """Seconds without accepting when the system has no descriptor or memory left."""
@@ -79,7 +79,7 @@ class Listener:
 
     def _turn(self) -> None:
         listener, waiting = self._sock.fileno(), False
-        for descriptor, _events in self._epoll.poll(0, EVENTS_AT_ONCE):
+        for descriptor, _events in self._epoll.poll(0, _EVENTS_AT_ONCE):
             if descriptor == listener:
                 waiting = True
             elif (connection := self._held.get(descriptor)) is not None:
@@ -99,7 +99,7 @@ class Listener:
             connection.end(complete=False)
 
     def _accepted(self) -> Iterator[FastConnection]:
-        for _ in range(ACCEPT_AT_ONCE):
+        for _ in range(_ACCEPT_AT_ONCE):
             try:
                 sock, _address = self._sock.accept()
             except BlockingIOError:
@@ -191,7 +191,7 @@ class FastConnection(Held):
 
     def read(self) -> None:
         try:
-            data = self.sock.recv(READ)
+            data = self.sock.recv(_READ)
         except BlockingIOError:
             self._listener.watch(self, select.EPOLLIN)
         except OSError:

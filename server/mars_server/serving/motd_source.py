@@ -79,7 +79,7 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def inspect(data: bytes, product: Product, now: int) -> ServedMotd:
+def _inspect(data: bytes, product: Product, now: int) -> ServedMotd:
     """Structure, product, channel and expiry; signatures are *not* looked at.
 
     Raises ``WireError``, or ``TrustError`` (``wrong-product``, ``expired``).
@@ -122,7 +122,7 @@ class MotdSource:
         self.seen = self._look()
         data, product = read(self.path), load_product(self.product)
         with naming(self.path):
-            plain = inspect(data, product, now)
+            plain = _inspect(data, product, now)
             if self.root is None or self.openpgp is None:
                 return plain
             accepted = verify(data, self.root, self.state, now, self.openpgp)

@@ -23,7 +23,7 @@ EVERY = 3600.0
 """Seconds for which figures of clients stand still."""
 STEP = 10
 """As in what is published: the units are nobody's business."""
-CONNECTIONS_STEP = 100
+_CONNECTIONS_STEP = 100
 """The number of open connections is told at once, for it tells of a flood; but in hundreds."""
 
 _OF_CLIENTS = {
@@ -48,7 +48,7 @@ _LEAST = {
 """The least of all processes."""
 NAMES = (*_OF_CLIENTS, *_EXACT, *_LEAST, "connections", "heartbeat")
 """Slots of one process. Those of ``_LEAST`` and the last two are states, the others only grow."""
-ROW = 8 * len(NAMES)
+_ROW = 8 * len(NAMES)
 """Bytes of one process's counters, an unsigned integer of 64 bits each."""
 _PLACES = {name: place for place, name in enumerate(NAMES)}
 Rows = Sequence[Mapping[str, int]]
@@ -56,14 +56,14 @@ Rows = Sequence[Mapping[str, int]]
 
 def shared(processes: int) -> mmap.mmap:
     """Memory for ``processes`` rows that forked processes share."""
-    return mmap.mmap(-1, ROW * processes)
+    return mmap.mmap(-1, _ROW * processes)
 
 
 class Counters:
     """One row of the shared memory. Each row has one writer."""
 
     def __init__(self, memory: mmap.mmap, row: int) -> None:
-        self._row = memoryview(memory)[row * ROW : (row + 1) * ROW].cast("Q")
+        self._row = memoryview(memory)[row * _ROW : (row + 1) * _ROW].cast("Q")
 
     def add(self, name: str, times: int = 1) -> None:
         self._row[_PLACES[name]] += times
@@ -101,7 +101,7 @@ class Metrics(Collector):
             yield CounterMetricFamily(metric, text, value=self._total(name))
         for name, (metric, text) in _LEAST.items():
             yield GaugeMetricFamily(metric, text, value=min(row[name] for row in self._rows))
-        open_ = self._total("connections") // CONNECTIONS_STEP * CONNECTIONS_STEP
+        open_ = self._total("connections") // _CONNECTIONS_STEP * _CONNECTIONS_STEP
         yield GaugeMetricFamily("mars_connections", "Open connections, in hundreds", value=open_)
         yield GaugeMetricFamily("mars_processes", "Serving processes", value=len(self._rows))
 
@@ -111,9 +111,9 @@ class Metrics(Collector):
 
 # --- The unix socket, answered at each look of the main loop; waits for nobody ---
 
-MOST = 8
+_MOST = 8
 """Scrapers that are waited for at a time; more stay in the kernel's queue."""
-PATIENCE = 5
+_PATIENCE = 5
 """Looks after which a scraper that has asked for nothing is sent away."""
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
 
@@ -132,7 +132,7 @@ class MetricsSocket:
 
     def answer(self) -> None:
         """Answers whoever has asked; blocks for nobody."""
-        while len(self._waiting) < MOST:
+        while len(self._waiting) < _MOST:
             try:
                 peer, _ = self._sock.accept()
             except OSError:
@@ -150,7 +150,7 @@ class MetricsSocket:
                 peer.sendall(head + body)
         except BlockingIOError:
             self._waiting[peer] += 1
-            if self._waiting[peer] < PATIENCE:
+            if self._waiting[peer] < _PATIENCE:
                 return
         except OSError:
             pass

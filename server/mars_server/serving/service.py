@@ -21,14 +21,14 @@ from mars_server.serving.motd_source import ServedMotd
 from mars_server.serving.prometheus import Counters
 from mars_server.serving.proxyline import CircuitCap
 
-EVICTION_LOOK = 64
+_EVICTION_LOOK = 64
 """Connections, longest inactive first, among which an idle one is sought to make room."""
-SETTLE_AFTER = 0.02
+_SETTLE_AFTER = 0.02
 """Seconds an answer waits for an event of the peer before the kernel is asked."""
-MOST_WAITING = 100
+_MOST_WAITING = 100
 """Answers on one connection that the kernel still holds some of. A peer that asks faster than it
 reads would otherwise let us remember more and more of them; no client of ours does."""
-CACHED = 4096
+_CACHED = 4096
 """Requests whose judgement is kept in memory; a product's clients make a few hundred."""
 
 
@@ -92,7 +92,7 @@ class Held:
         """Settles or ends an answer that the peer has taken, or not taken in time."""
         since = self._service.unsettled.get(self, now)
         sock = self._socket
-        if now - since < SETTLE_AFTER or sock is None:
+        if now - since < _SETTLE_AFTER or sock is None:
             return
         failed = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if failed or now - since >= self._service.limits.write:
@@ -104,7 +104,7 @@ class Held:
 
     def expect(self, query: str, size: int) -> None:
         """An answer is on its way; whether it arrives is settled later."""
-        if len(self._hits) >= MOST_WAITING:
+        if len(self._hits) >= _MOST_WAITING:
             self.settle(complete=False)
         self._hits += (_Hit(query, size, self._service.counts(self._circuit)),)
         self._service.answered(self)
@@ -188,7 +188,7 @@ class Service:
             asked = Asked(self.canonical(shape.query), shape.close)
             clean = not shape.query or asked.query == f"?{shape.query}"
             if clean:
-                if len(self._judged) >= CACHED:
+                if len(self._judged) >= _CACHED:
                     self._judged.clear()
                 self._judged[data] = asked
         return asked
@@ -228,7 +228,7 @@ class Service:
         their peer to take an answer, the one that has waited longest. Never the newest: behind
         tor an honest peer takes its answer at once.
         """
-        look = list(islice(self._open, min(EVICTION_LOOK, len(self._open) - 1)))
+        look = list(islice(self._open, min(_EVICTION_LOOK, len(self._open) - 1)))
         idle = (held for held in look if not held.busy and held not in self.unsettled)
         return next(idle, look[0])
 

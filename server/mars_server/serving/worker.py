@@ -27,23 +27,21 @@ from mars_server.serving.logline import log_line
 from mars_server.serving.motd_source import MotdSource, ServedMotd
 from mars_server.serving.prometheus import Counters
 from mars_server.serving.service import Service
-from mars_server.serving.supervisor import STOPPING
+from mars_server.serving.supervisor import STOPPING, Tell
 
 CHECK_EVERY = 0.05
 """Seconds between two looks at answers that wait for their peer."""
-KEEP_EVERY = 20
+_KEEP_EVERY = 20
 """Looks between two rounds of housekeeping: day, disk, document."""
-PULSE_EVERY = 0.5
+_PULSE_EVERY = 0.5
 """Seconds between two signs of life."""
-ONION_EVERY = 5.0
+_ONION_EVERY = 5.0
 """Seconds between two looks whether tor still has the onion service."""
-WARN_BEFORE = 7 * DAY
+_WARN_BEFORE = 7 * DAY
 """Seconds before a document expires from which on the operator is told, once a day."""
 
-OF_ONE_PROCESS = "openpgp-unavailable"
+_OF_ONE_PROCESS = "openpgp-unavailable"
 """The refusal that is no fault of the document's: gpg did not answer this process."""
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -185,7 +183,7 @@ class Worker:
         self._slow = asyncio.create_task(self._slow_work(service))
         while not self._stop.is_set():
             service.check()
-            if rounds % KEEP_EVERY == 0:
+            if rounds % _KEEP_EVERY == 0:
                 self._housekeeping(service)
                 if self._slow.done():
                     self._slow = asyncio.create_task(self._slow_work(service))
@@ -222,7 +220,7 @@ class Worker:
                 self._counters.set("heartbeat", int(self._clock.monotonic()))
                 if self._beat is not None:
                     self._beat()
-            await asyncio.sleep(PULSE_EVERY)
+            await asyncio.sleep(_PULSE_EVERY)
 
     @contextmanager
     def _serving_on(self) -> Iterator[None]:
@@ -241,7 +239,7 @@ class Worker:
         try:
             document = await asyncio.to_thread(self._setup.source.load, self._clock.now())
         except MarsError as error:
-            if self._first or error.reason == OF_ONE_PROCESS:
+            if self._first or error.reason == _OF_ONE_PROCESS:
                 self._counters.add("reload_failed")
                 self._tell(f"the MOTD stays as it is: {error}")
             return
@@ -254,7 +252,7 @@ class Worker:
         """Looks after the onion service for as long as we run; tor may come and go."""
         keep = self._setup.keep_onion
         while keep is not None:
-            await asyncio.sleep(ONION_EVERY)
+            await asyncio.sleep(_ONION_EVERY)
             trouble = ""
             try:
                 await asyncio.to_thread(keep)
@@ -275,7 +273,7 @@ class Worker:
             return
         now = self._clock.now()
         day = now // DAY
-        if document.expires - now < WARN_BEFORE and self._warned != day:
+        if document.expires - now < _WARN_BEFORE and self._warned != day:
             self._warned = day
             days = max(0, (document.expires - now) // DAY)
             what = "has expired" if document.expires <= now else f"expires in {days} day(s)"

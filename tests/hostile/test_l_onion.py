@@ -147,12 +147,12 @@ def test_l04_an_unreadable_cookie_is_told(tornet: TorNetwork) -> None:
 def test_l04_an_open_control_port_is_refused(tornet: TorNetwork) -> None:
     with connected(control(tornet)) as tor:
         assert tor.info("version")
-        tor.set_options([("CookieAuthentication", "0")])
+        tor.configure([("CookieAuthentication", "0")])
         try:
             with pytest.raises(ConfigError) as refused, connected(control(tornet)):
                 pass
         finally:
-            tor.set_options([("CookieAuthentication", "1")])
+            tor.configure([("CookieAuthentication", "1")])
     assert refused.value.reason == "control-open"
 
 

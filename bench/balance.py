@@ -23,9 +23,9 @@ from mars.ports import Request
 from mars.testing.publisher import Publisher
 from mars.trust import TrustState, accept
 from mars.wire.request import HTTPRequest
-from mars_server.onion.balance import OB_CONFIG, backend_config
 from mars_server.onion.control import connected
 from mars_server.onion.folder import SECRET
+from mars_server.onion.settings import OB_CONFIG, backend_config
 from testbed.tornet import TorNetwork, TorProcess
 from testbed.tornet.network import RELAYS
 from testbed.tornet.process import wait_until

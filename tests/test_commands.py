@@ -121,7 +121,7 @@ def test_what_is_written_as_bytes_fails_alike(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("library", "words"),
     [
-        ("aiohttp", "check --help"),
+        ("sqlalchemy", "counts --help"),
         ("aiohttp", "serve --bind unix:s --motd m --log l --product product.toml"),
         ("sqlalchemy", "counts show --db sqlite:///x"),
         ("jinja2", "publish --db sqlite:///x --out site --product product.toml --json"),

@@ -16,7 +16,7 @@ from mars import factory
 from mars.errors import ConfigError, MarsError, TransportError
 from mars.ports import Request
 from mars.wire.request import HTTPRequest
-from mars_server.common.limits import Limits
+from mars_server.common.config import Limits
 from mars_server.onion.control import connected
 from mars_server.onion.folder import hostname
 from testbed.tornet import TorNetwork
@@ -146,12 +146,12 @@ def test_l04_an_unreadable_cookie_is_told(tornet: TorNetwork) -> None:
 def test_l04_an_open_control_port_is_refused(tornet: TorNetwork) -> None:
     with connected(control(tornet)) as tor:
         assert tor.info("version")
-        tor.set_options([("CookieAuthentication", "0")])
+        tor.configure([("CookieAuthentication", "0")])
         try:
             with pytest.raises(ConfigError) as refused, connected(control(tornet)):
                 pass
         finally:
-            tor.set_options([("CookieAuthentication", "1")])
+            tor.configure([("CookieAuthentication", "1")])
     assert refused.value.reason == "control-open"
 
 

@@ -15,12 +15,11 @@ import pytest
 from aiohttp import web
 
 from mars import factory
-from mars_server.common.limits import Limits
-from mars_server.serving.bind import Bind, listen
-from mars_server.serving.counters import Counters, shared
-from mars_server.serving.hosts import Hosts
-from mars_server.serving.motd_source import Source
-from mars_server.serving.worker import Plan, Worker
+from mars_server.common.config import Limits
+from mars_server.serving.bind import Bind, Hosts, listen
+from mars_server.serving.motd_source import MotdSource
+from mars_server.serving.prometheus import Counters, shared
+from mars_server.serving.worker import Setup, Worker
 from tests.server.serving import kit
 from tests.server.serving.kit import added, counted
 from tests.waiting import PATIENCE
@@ -88,7 +87,7 @@ def test_g11_a_route_that_waits_for_a_body_is_ended_in_time(tmp_path: Path) -> N
     """As one for reports would; the MOTD is answered without a look at the body."""
     (tmp_path / "motd.json").write_bytes(kit.document())
     (tmp_path / "product.toml").write_text(kit.PRODUCT, "utf-8")
-    source = Source(tmp_path / "motd.json", tmp_path / "product.toml")
+    source = MotdSource(tmp_path / "motd.json", tmp_path / "product.toml")
 
     async def read(request: web.Request) -> web.Response:
         return web.Response(body=await request.read())
@@ -96,8 +95,8 @@ def test_g11_a_route_that_waits_for_a_body_is_ended_in_time(tmp_path: Path) -> N
     async def ask() -> bytes:
         clock, chance = factory.system_clock(), factory.system_chance()
         log, routes = tmp_path / "log", [web.post("/r", read)]
-        plan = Plan(source, log, lambda _: Hosts(), SHORT, lambda _: routes)
-        worker = Worker(plan, clock, chance, Counters(shared(1), 0), lambda _: None)
+        setup = Setup(source, log, lambda _: Hosts(), SHORT, lambda _: routes)
+        worker = Worker(setup, clock, chance, Counters(shared(1), 0), lambda _: None)
         bind = Bind(path=str(tmp_path / "s"))
         mine, parent = socket.socketpair()
         serving = asyncio.create_task(worker.run(listen(bind), worker.start(), parent.fileno()))

@@ -1,4 +1,4 @@
-"""The ``mars-server`` command. Each subcommand lives in a module of its own, loaded when used."""
+"""The ``mars-server`` command. A subcommand's module is loaded when it is used."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from mars.commandline import LazyGroup, run
 _PLACES = {
     "serve": "mars_server.cli.serve:serve",
     "onion": "mars_server.cli.onion:onion",
-    "init": "mars_server.cli.check:init",
-    "check": "mars_server.cli.check:check",
-    "status": "mars_server.cli.status:status",
-    "doctor": "mars_server.cli.doctor:doctor",
-    "retain": "mars_server.cli.doctor:retain",
+    "init": "mars_server.cli.serve:init",
+    "check": "mars_server.cli.serve:check",
+    "status": "mars_server.cli.operate:status",
+    "doctor": "mars_server.cli.operate:doctor",
+    "retain": "mars_server.cli.operate:retain",
     "count": "mars_server.cli.count:count",
     "counts": "mars_server.cli.counts:counts",
     "scrub": "mars_server.cli.scrub:scrub",

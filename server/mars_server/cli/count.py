@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
 
-from mars.commandline import emit_json, json_option, safe
+from mars.commandline import emit_json, json_option
 from mars.errors import MarsError
 from mars.factory import system_clock
 from mars.wire.product import Product
 from mars.wire.query import AllowList
 from mars.wire.times import DAY
+from mars_server.cli import options
 from mars_server.common.config import load_product
 from mars_server.counting import formats
 from mars_server.counting.count_pass import Counted, count_once
@@ -29,15 +30,9 @@ from mars_server.counting.tasks import Driver
 
 
 @click.command()
-@click.argument("logs", nargs=-1, required=True, metavar="LOG…")
-@click.option(
-    "--product",
-    "product_file",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, readable=False, path_type=Path),
-    help="product.toml with the releases and languages that may be counted.",
-)
-@click.option("--db", "url", metavar="URL", help="sqlite:///PATH or postgresql://USER@HOST/NAME.")
+@options.logs
+@options.product
+@click.option("--db", "url", metavar="URL", help=options.DB)
 @click.option("--dry-run", is_flag=True, help="Store nothing; print what the logs hold.")
 @click.option(
     "--format",
@@ -95,12 +90,15 @@ def count(
     if follow and (url is None or any(name == STDIN or is_url(name) for name in logs)):
         raise click.UsageError("--follow needs --db and local logs.")
     product = load_product(product_file)
-    with driver(jobs, cluster, _say) as chosen:
-        store = None if url is None else _Store(product, url, chosen, format_name, new=new)
+    with driver(jobs, cluster, options.say) as chosen:
+        store = None if url is None else _into(url, product, chosen, format_name, new=new)
         if follow and store:
             with until_signal():
                 follow_logs(
-                    logs, lambda paths: _say_new(store.count(paths), as_json), interval, _say
+                    logs,
+                    lambda paths: _say_new(store(paths), as_json),
+                    interval,
+                    options.say,
                 )
             return 0
         missing: list[MarsError] = []
@@ -110,7 +108,7 @@ def count(
             _say_problems((error.reason, error.message) for error in missing[1:])
             raise missing[0]
         if store:
-            found = store.count(paths)
+            found = store(paths)
         else:
             found = dry(paths, AllowList.of(product), chosen, _progress(), format_name)
         found.notes[:0] = notes
@@ -118,59 +116,48 @@ def count(
         return report(found, as_json=as_json)
 
 
-class _Store:
-    """Counts into a database; the lock is held for one pass at a time."""
+def _into(
+    url: str, product: Product, chosen: Driver, format_name: str, *, new: bool
+) -> Callable[[list[str]], Counted]:
+    """Counts into the database at ``url``; its lock is held for one pass at a time."""
+    from mars_server.storage import open_database
+    from mars_server.storage.ledger import Ledger, note_run
+    from mars_server.storage.lock import counting_lock
 
-    def __init__(
-        self, product: Product, url: str, chosen: Driver, format_name: str, *, new: bool
-    ) -> None:
-        from mars_server.storage import open_database
-        from mars_server.storage.ledger import Ledger
+    engine = open_database(url, made=_say_made)
+    ledger, allow, now = Ledger(engine), AllowList.of(product), system_clock().now
+    ledger.bind(product.product, product.channel)
 
-        self._engine = open_database(url, made=_say_made)
-        self._ledger = Ledger(self._engine)
-        self._allow = AllowList.of(product)
-        self._driver = chosen
-        self._format = format_name
-        self._new = new
-        self._ledger.bind(product.product, product.channel)
-
-    def count(self, paths: list[str]) -> Counted:
-        from mars_server.storage.ledger import note_run
-        from mars_server.storage.lock import counting_lock
-
-        now = system_clock().now
-        with counting_lock(self._engine, _say_waiting):
+    def count_paths(paths: list[str]) -> Counted:
+        with counting_lock(engine, _say_waiting):
             found = count_once(
                 paths,
-                self._allow,
-                self._driver,
+                allow,
+                chosen,
                 _progress(),
-                self._ledger,
+                ledger,
                 now,
-                self._format,
+                format_name,
                 boot=this_boot(),
-                new=self._new,
+                new=new,
             )
-            note_run(self._engine, "count", now())
+            note_run(engine, "count", now())
             return found
+
+    return count_paths
 
 
 def _progress() -> Progress:
     return Progress(system_clock(), sys.stderr)
 
 
-def _say(sentence: str) -> None:
-    click.echo(safe(sentence), err=True)
-
-
 def _say_made(where: str) -> None:
     """Where a name was mistyped all would count once more."""
-    _say(f"Made a new database, {where}, which knows no log yet.")
+    options.say(f"Made a new database, {where}, which knows no log yet.")
 
 
 def _say_waiting() -> None:
-    _say("Another counter is using this database; waiting for it.")
+    options.say("Another counter is using this database; waiting for it.")
 
 
 def _say_new(outcome: Counted, as_json: bool) -> None:
@@ -182,7 +169,7 @@ def _say_new(outcome: Counted, as_json: bool) -> None:
 def report(outcome: Counted, *, as_json: bool) -> int:
     """Prints it; 1 where a log could not be counted."""
     for note in outcome.notes:
-        _say(note)
+        options.say(note)
     failed = _say_problems(outcome.problems)
     total = outcome.tally
     if as_json:
@@ -208,6 +195,6 @@ def _say_problems(problems: Iterable[tuple[str, str]]) -> int:
     """The exit code: 1 where there are any."""
     failed = 0
     for reason, message in problems:
-        click.echo(f"{safe(message)} [{reason}]", err=True)
+        options.say(f"{message} [{reason}]")
         failed = 1
     return failed

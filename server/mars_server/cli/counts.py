@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -13,20 +14,15 @@ import click
 from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
+from mars_server.cli import options
 from mars_server.common.config import load_product
 from mars_server.counting import formats
 from mars_server.counting.streams import STDIN
 from mars_server.storage import Engine, open_database, reading
 from mars_server.storage.reading import Week
 
-_db = click.option(
-    "--db",
-    "url",
-    required=True,
-    metavar="URL",
-    help="sqlite:///PATH or postgresql://USER@HOST/NAME.",
-)
 _json = json_option()
+_TOTALS = ("product", "channel", "logs", "lines", "hits", "rejected", "late")
 
 
 @click.group()
@@ -35,7 +31,7 @@ def counts() -> None:
 
 
 @counts.command()
-@_db
+@options.db
 @_json
 def show(url: str, as_json: bool) -> None:
     """Totals, hits by day, and the hits that came too late for a published week."""
@@ -62,26 +58,15 @@ def _document(engine: Engine) -> dict[str, object]:
     for day, variable, value, n in reading.cells(engine):
         days.setdefault(day, {}).setdefault(variable, {})[value] = n
     return {
-        "product": total.product,
-        "channel": total.channel,
-        "logs": total.logs,
-        "lines": total.lines,
-        "hits": total.hits,
-        "rejected": total.rejected,
-        "late": total.late,
+        **{name: getattr(total, name) for name in _TOTALS},
         "weeks": {week.week: _week(week) for week in reading.all_weeks(engine)},
         "days": days,
     }
 
 
 def _week(week: Week) -> dict[str, object]:
-    return {
-        "days": week.days,
-        "hits": week.hits,
-        "published": None if week.published is None else _iso(week.published),
-        "late": week.late,
-        "left_out": week.left_out,
-    }
+    told = asdict(week) | {"published": None if week.published is None else _iso(week.published)}
+    return {name: value for name, value in told.items() if name != "week"}
 
 
 def _iso(seconds: int) -> str:
@@ -89,7 +74,7 @@ def _iso(seconds: int) -> str:
 
 
 @counts.command()
-@_db
+@options.db
 @_json
 def weeks(url: str, as_json: bool) -> None:
     """Each ISO week: days with hits, hits, when it was published, hits that came too late.
@@ -109,7 +94,7 @@ def weeks(url: str, as_json: bool) -> None:
 
 
 @counts.command()
-@_db
+@options.db
 @click.option("--day", metavar="DAY", help="Only this day, such as 2026-11-21.")
 @click.option(
     "--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True
@@ -132,15 +117,9 @@ def export(url: str, day: str | None, form: str) -> None:
 
 @counts.command()
 @click.argument("day")
-@click.argument("logs", nargs=-1, required=True, metavar="LOG…")
-@_db
-@click.option(
-    "--product",
-    "product_file",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, readable=False, path_type=Path),
-    help="product.toml with the releases and languages that may be counted.",
-)
+@options.logs
+@options.db
+@options.product
 @click.option(
     "--format",
     "format_name",

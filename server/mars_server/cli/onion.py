@@ -11,14 +11,12 @@ import click
 
 from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError, StateError, naming
-from mars_server.cli.serve import tell
-from mars_server.onion import balance as balancing
+from mars_server.cli.options import FILE, tell
 from mars_server.onion import folder as key_folder
-from mars_server.onion.settings import OnionSettings, torrc
+from mars_server.onion.settings import OnionSettings, balancer_config, torrc
 from mars_server.serving.bind import parse_bind
 
-_FILE = click.Path(path_type=Path, readable=False)
-_dir = click.option("--dir", "folder", type=_FILE, required=True, help="The HiddenServiceDir.")
+_dir = click.option("--dir", "folder", type=FILE, required=True, help="The HiddenServiceDir.")
 _to = click.option(
     "--to", "target", required=True, metavar="unix:PATH|127.0.0.1:PORT", help="The server's --bind."
 )
@@ -61,7 +59,7 @@ def print_torrc(folder: Path, target: str, port: int, balanced: bool, no_circuit
 @_port
 @_balanced
 @click.option("--control", required=True, metavar="ADDRESS", help="tor's control port or socket.")
-@click.option("--control-password-file", type=_FILE, help="Where tor wants a password.")
+@click.option("--control-password-file", type=FILE, help="Where tor wants a password.")
 @click.option("--save", is_flag=True, help="Also write it into tor's torrc (SAVECONF).")
 @json_option()
 def add(
@@ -80,15 +78,15 @@ def add(
     With --balanced the file ob_config must lie in the folder already.
     """
     from mars_server.onion.control import connected
-    from mars_server.onion.keeper import ensure, for_publisher
+    from mars_server.onion.keeper import UNDEFENDED, ensure, for_publisher
 
     settings = _settings(folder, target, port, balanced)
-    added, defended = ensure(settings, control, control_password_file)
+    added, defended = ensure(settings, control, control_password_file or "")
     if save:
-        with connected(control, control_password_file) as tor:
+        with connected(control, control_password_file or "") as tor:
             tor.save()
     if not defended:
-        tell("this tor has no proof-of-work module; the service runs without that defence")
+        tell(UNDEFENDED)
     name = key_folder.hostname(settings.folder)
     if name and not balanced:
         tell(for_publisher(name))
@@ -145,4 +143,4 @@ def restore(folder: Path, source: Path) -> None:
 @click.argument("backends", nargs=-1, required=True, metavar="BACKEND…")
 def balance(key: str, front: str, backends: tuple[str, ...]) -> None:
     """Print Onionbalance's config.yaml; its comments say what every backend needs."""
-    click.echo(balancing.balancer_config(key, front, backends), nl=False)
+    click.echo(balancer_config(key, front, backends), nl=False)

@@ -19,7 +19,7 @@ from mars_server.storage.publication import StoredPublications
 if TYPE_CHECKING:
     from mars_server.site.publish import PublishReport
 
-MOST_NAMES: Final = 10
+_MOST_NAMES: Final = 10
 """Files of others that are named; more are counted."""
 _FILE = click.Path(exists=True, dir_okay=False, readable=False, path_type=Path)
 
@@ -203,8 +203,8 @@ def _warnings(outcome: PublishReport) -> Iterator[str]:
             "missing (counts weeks). The pages do not know; tell readers by --notes."
         )
     if outcome.foreign:
-        names = ", ".join(outcome.foreign[:MOST_NAMES])
-        more = len(outcome.foreign) - MOST_NAMES
+        names = ", ".join(outcome.foreign[:_MOST_NAMES])
+        more = len(outcome.foreign) - _MOST_NAMES
         rest = f" and {more} more" if more > 0 else ""
         yield (
             f"Not of this site: {names}{rest}. The index does not name them; if you did not put "

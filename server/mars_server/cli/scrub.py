@@ -9,6 +9,7 @@ import click
 from mars.commandline import emit_json, json_option, safe
 from mars.errors import MarsError
 from mars.factory import system_clock
+from mars_server.cli import options
 from mars_server.counting.inputs import expand
 from mars_server.counting.scrub import Fate, forgettable, judge, policy, remove
 from mars_server.counting.streams import shown
@@ -16,23 +17,17 @@ from mars_server.counting.streams import shown
 if TYPE_CHECKING:
     from mars_server.storage import Engine
 
-KEEP_DAYS = 14
+_KEEP_DAYS = 14
 """Days after the last hit: long enough to recount a week that looks wrong."""
 
 
 @click.command()
-@click.argument("logs", nargs=-1, required=True, metavar="LOG…")
-@click.option(
-    "--db",
-    "url",
-    required=True,
-    metavar="URL",
-    help="sqlite:///PATH or postgresql://USER@HOST/NAME.",
-)
+@options.logs
+@options.db
 @click.option(
     "--keep-days",
     type=click.IntRange(0, 3650),
-    default=KEEP_DAYS,
+    default=_KEEP_DAYS,
     show_default=True,
     help="Days for which a log stays after its last hit and its last change.",
 )

@@ -1,40 +1,50 @@
-"""``mars-server serve``."""
+"""``mars-server serve``, and what comes before it: ``init`` and ``check``."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mars.commandline import safe
-from mars_server.common.config import Config, load_config
+from mars import factory
+from mars.commandline import emit_json, json_option, safe
+from mars.errors import ConfigError, MarsError, StateError
+from mars_server.cli import options
+from mars_server.common.config import TEMPLATE, Config, load_config, read
+from mars_server.serving.bind import parse_bind
 
-_FILE = click.Path(path_type=Path, readable=False)
+_RUN = Path("/run")
+"""Empty after a start of the machine; systemd-tmpfiles makes our folder in it."""
 _NEEDED = ("bind", "motd", "log", "product")
 
 
-def tell(text: str) -> None:
-    """One line for the operator, on stderr; systemd's journal gives it its time."""
-    click.echo(f"mars-server: {safe(text)}", err=True)
-
-
 @click.command()
-@click.option("--config", type=_FILE, help="A server.toml; options given here win over it.")
+@click.option("--config", type=options.FILE, help="A server.toml; options given here win over it.")
 @click.option("--bind", metavar="unix:PATH|127.0.0.1:PORT", help="Where to listen.")
-@click.option("--motd", type=_FILE, help="The signed document.")
-@click.option("--log", type=_FILE, help="Folder of the access logs.")
-@click.option("--product", type=_FILE, help="The product.toml.")
-@click.option("--trust", type=_FILE, help="What clients pin; the MOTD is then verified.")
+@click.option("--motd", type=options.FILE, help="The signed document.")
+@click.option("--log", type=options.FILE, help="Folder of the access logs.")
+@click.option("--product", type=options.FILE, help="The product.toml.")
+@click.option("--trust", type=options.FILE, help="What clients pin; the MOTD is then verified.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Serving processes.  [default: 1]")
-@click.option("--site", type=_FILE, metavar="DIR", help="Published site, shown as the dashboard.")
-@click.option("--chart-cache", type=_FILE, metavar="DIR", help="Keeps charts over a restart.")
-@click.option("--metrics", type=_FILE, metavar="PATH", help="Unix socket of Prometheus metrics.")
+@click.option(
+    "--site", type=options.FILE, metavar="DIR", help="Published site, shown as the dashboard."
+)
+@click.option(
+    "--chart-cache", type=options.FILE, metavar="DIR", help="Keeps charts over a restart."
+)
+@click.option(
+    "--metrics", type=options.FILE, metavar="PATH", help="Unix socket of Prometheus metrics."
+)
 @click.option("--host", "hosts", multiple=True, metavar="NAME", help="One more allowed Host.")
-@click.option("--onion", type=_FILE, metavar="DIR", help="Folder of the onion service's key.")
+@click.option(
+    "--onion", type=options.FILE, metavar="DIR", help="Folder of the onion service's key."
+)
 @click.option("--control", metavar="ADDRESS", help="tor's control port or socket, for --onion.")
-@click.option("--control-password-file", type=_FILE, help="Where tor wants a password.")
+@click.option("--control-password-file", type=options.FILE, help="Where tor wants a password.")
 @click.option("--onion-port", type=click.IntRange(1, 65535), help="Virtual port.  [default: 80]")
 def serve(
     config: Path | None,
@@ -42,7 +52,7 @@ def serve(
     control: str | None,
     control_password_file: Path | None,
     onion_port: int | None,
-    **options: Any,
+    **given: Any,
 ) -> int:
     """Answer MOTD requests from memory and keep a log without addresses.
 
@@ -55,19 +65,169 @@ def serve(
     tor = _given(
         folder=onion, control=control, control_password_file=control_password_file, port=onion_port
     )
-    wanted = replace(base, **_given(**options), onion=replace(base.onion, **tor))
+    wanted = replace(base, **_given(**given), onion=replace(base.onion, **tor))
     missing = [name for name in _NEEDED if not getattr(wanted, name)]
     if missing:
         raise click.UsageError(f"Missing option '--{missing[0]}'.")
     if bool(wanted.onion.folder) != bool(wanted.onion.control):
         raise click.UsageError("--onion and --control go together.")
-    return run(wanted, tell)
+    return run(wanted, options.tell)
 
 
-def _given(**options: Any) -> dict[str, Any]:
+def _given(**given: Any) -> dict[str, Any]:
     """The options that stand on the command line, paths as text."""
     return {
         name: str(value) if isinstance(value, Path) else value
-        for name, value in options.items()
+        for name, value in given.items()
         if value not in (None, ())
     }
+
+
+# --- ``mars-server check`` ---
+
+
+@click.command()
+@options.config
+@json_option()
+def check(file: Path, as_json: bool) -> int:
+    """Validate a server.toml and all it names, without serving anything.
+
+    Run it as the server's user: what that user may not read or write is found out too.
+    """
+    problems: list[MarsError] = []
+    notes: list[str] = []
+    try:
+        config = load_config(file)
+    except MarsError as error:
+        problems.append(error)
+    else:
+        for test in _TESTS:
+            try:
+                notes += test(config) or ()
+            except MarsError as error:
+                problems.append(error)
+    if as_json:
+        first = {"reason": problems[0].reason, "message": problems[0].message} if problems else {}
+        said = {"problems": [str(problem) for problem in problems], "notes": notes}
+        emit_json({"ok": not problems, **first, **said})
+        return int(bool(problems))
+    for line in [*map(str, problems), *(f"note: {note}" for note in notes)]:
+        click.echo(safe(line))
+    if not problems:
+        click.echo(f"{file} is good")
+    return int(bool(problems))
+
+
+# Each raises what would keep the server from its work; some give back what only would surprise.
+
+
+def _names(config: Config) -> None:
+    for name in _NEEDED:
+        if not getattr(config, name):
+            raise ConfigError("config-invalid", f"{name} is not set.")
+    if bool(config.onion.folder) != bool(config.onion.control):
+        raise ConfigError("config-invalid", "onion.folder and onion.control go together.")
+
+
+def _trust(config: Config) -> list[str]:
+    unset = "trust is not set: signatures are not checked, only form and expiry"
+    return [] if config.trust else [unset]
+
+
+def _bind(config: Config) -> None:
+    from mars_server.serving.launch import onion_settings
+
+    address = parse_bind(config.bind)
+    if config.onion.folder:
+        onion_settings(config, address)
+
+
+def _sockets(config: Config) -> list[str]:
+    """Of the unix sockets that the server makes."""
+    socket = config.bind.removeprefix("unix:") if "unix:" in config.bind else ""
+    notes = []
+    for name, path in (("bind", socket), ("metrics", config.metrics)):
+        folder = Path(path).parent
+        if not path or folder.is_dir():
+            continue
+        if folder.parent != _RUN:
+            raise ConfigError(
+                "config-invalid", f"{name}: the folder {folder} does not exist; make it."
+            )
+        notes.append(f"{name}: {folder} is not there yet; deploy/mars.tmpfiles makes it")
+    return notes
+
+
+def _motd(config: Config) -> list[str]:
+    from mars_server.serving.launch import source
+
+    if not config.motd or not config.product:
+        return []  # said already
+    document = source(config).load(factory.system_clock().now())
+    return [document.doubt] if document.unlisted else []
+
+
+def _folders(config: Config) -> None:
+    for name, path in (("log", config.log), ("site", config.site)):
+        if path:
+            _writable(name, Path(path))
+
+
+def _writable(name: str, folder: Path) -> None:
+    nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not nearest.is_dir():
+        raise ConfigError("config-invalid", f"{name}: {nearest} is no folder.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ConfigError("config-invalid", f"{name}: this user cannot write {nearest}.")
+
+
+def _database(config: Config) -> None:
+    if not config.db:
+        return
+    from mars_server.storage.database import open_database
+
+    try:
+        open_database(config.db, create=False).dispose()
+    except MarsError as error:
+        if error.reason != "database-missing":  # the first count makes it
+            raise ConfigError("config-invalid", f"db: {error.message}") from None
+
+
+def _socks(config: Config) -> None:
+    if not config.socks:
+        return
+    try:
+        factory.fetcher(config.socks)
+    except MarsError as error:
+        raise ConfigError("config-invalid", f"socks: {error.message}") from None
+
+
+def _control(config: Config) -> None:
+    if not config.onion.control:
+        return
+    from mars_server.onion.control import require_address
+
+    require_address(config.onion.control)
+    if config.onion.control_password_file:
+        read(config.onion.control_password_file, "The password file")
+
+
+_TESTS: tuple[Callable[[Config], list[str] | None], ...] = (
+    _names, _trust, _bind, _sockets, _motd, _folders, _database, _socks, _control,
+)  # fmt: skip
+
+
+# --- ``mars-server init`` ---
+
+
+@click.command()
+@click.argument("file", type=options.FILE, default="server.toml")
+def init(file: Path) -> None:
+    """Write a commented server.toml to FILE; a folder gets FILE/server.toml."""
+    target = file / "server.toml" if file.is_dir() else file
+    try:
+        with target.open("x") as out:
+            out.write(TEMPLATE)
+    except FileExistsError:
+        raise StateError("exists", f"{target} is there already; nothing was changed.") from None
+    click.echo(f"wrote {target}; edit it, then: mars-server check --config {target}")

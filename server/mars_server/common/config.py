@@ -7,13 +7,12 @@ import math
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from mars.errors import ConfigError
 from mars.wire.product import Product, parse_product
-from mars_server.common.limits import Limits
 
 _TABLES = frozenset({"onion", "limits"})
 _LARGEST = {"workers": 64, "onion.port": 65535}
@@ -29,6 +28,37 @@ class OnionConfig:
     port: int = 80
     balanced: bool = False
     """A backend of Onionbalance; tor then wants ``ob_config`` in the folder."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Caps and deadlines of one server process, times in seconds. Each has a reason; none is there
+    for tuning."""
+
+    connections: int = 4096
+    """Open at once in one process. A client's connection idles for one round trip through Tor
+    before its request arrives, so at 1,781 requests a second some 2,000 honest ones are idle."""
+    idle: float = 20.0
+    """A connection that has not sent a complete request head, or no next request."""
+    request: float = 60.0
+    """From the end of the request head to the answer, the request's body included."""
+    write: float = 120.0
+    """Until the peer has taken the whole answer."""
+    linger: float = 10.0
+    """For the rest of a request's body that nobody reads, after the answer."""
+    line: int = 8190
+    """Bytes of the request line, and of one header field."""
+    headers: int = 64
+    """Header fields."""
+    head: int = 32 * 1024
+    """Bytes of a whole request head; the client's own has about 250. With all connections open and
+    each head as long as it may be, that is 128 MiB."""
+    body: int = 64 * 1024
+    """Bytes of a request's body."""
+    grace: float = 10.0
+    """At the end, for answers that are under way."""
+    hits_per_circuit: int = 3
+    """Counted answers on one Tor circuit; an honest client takes a fresh circuit for each fetch."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +85,7 @@ class Config:
     keep_days: int = 30
     """Days that a log is kept at most after its own day, counted or not."""
     onion: OnionConfig = OnionConfig()
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
 
 
 def parse_config(data: bytes, where: str = "server.toml") -> Config:

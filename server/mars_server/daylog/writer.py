@@ -63,8 +63,8 @@ class DayLog:
         self._look_for_leftovers = True
         self._left_over = False
         self._declared: frozenset[str] = frozenset()
-        self._undeclared: set[str] = set()
-        """Releases that the current generation has yet to declare."""
+        self._said: set[str] = set()
+        """Releases that the current generation declares already."""
         self._missing: Counter[int] = Counter()
         """By day: answers for which not even a part could be made."""
         self._fault = OSError(errno.EIO, os.strerror(errno.EIO))
@@ -107,7 +107,6 @@ class DayLog:
         """Releases that lines may name though product.toml does not: every log says so itself, so
         that whoever reads it later, with whichever product.toml, knows them too."""
         self._declared = frozenset(releases)
-        self._undeclared |= self._declared
 
     def add(self, *said: Hashable) -> None:
         """One answer; what is told of it is what the log's ``line`` takes."""
@@ -128,9 +127,9 @@ class DayLog:
         self._sick(f"the access log cannot be written; {_UNCOUNTED}", fault)
 
     def _declare(self, current: Generation) -> None:
-        for release in sorted(self._undeclared):
+        for release in sorted(self._declared - self._said):
             if current.append(release_line(release)):
-                self._undeclared.discard(release)
+                self._said.add(release)
 
     def _line(self, day: int, said: tuple[Hashable, ...]) -> bytes:
         ready = self._ready.get(said)
@@ -146,7 +145,7 @@ class DayLog:
             self._waiting.append(self._current)
         self._ready.clear()
         self._look_for_leftovers = True
-        self._undeclared = set(self._declared)
+        self._said.clear()
         try:
             self._current = self._start(day)
         except OSError as error:

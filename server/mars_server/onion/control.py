@@ -16,7 +16,7 @@ import stem.util.log
 from mars.errors import ConfigError, TransportError
 from mars_server.onion.settings import Option
 
-CONNECT_SECONDS = 5.0
+_CONNECT_SECONDS = 5.0
 _TIMEOUT_HINT = "Is tor running, and is this its ControlPort or ControlSocket?"
 
 
@@ -37,15 +37,12 @@ class Tor:
         return found
 
     def configure(self, services: Sequence[Option]) -> None:
-        """Makes ``services`` all onion services of this tor. Raises as ``set_options``."""
-        self.set_options(list(services) or [("HiddenServiceDir", "")])
-
-    def set_options(self, wanted: Sequence[Option]) -> None:
-        """SETCONF. Raises ``ConfigError``: ``tor-option`` for an option this tor does not know,
-        ``tor-refused`` for values it does not take.
+        """Makes ``services`` all onion services of this tor (SETCONF). Raises ``ConfigError``:
+        ``tor-option`` for an option this tor does not know, ``tor-refused`` for values it does not
+        take.
         """
         try:
-            self._controller.set_options(list(wanted))
+            self._controller.set_options(list(services) or [("HiddenServiceDir", "")])
         except stem.InvalidArguments as error:
             raise ConfigError(
                 "tor-option", f"This tor does not know an option: {error}. Use tor 0.4.8 or later."
@@ -80,7 +77,7 @@ def _unquoted(value: str) -> str:
 
 
 @contextmanager
-def connected(address: str, password_file: Path | None = None) -> Iterator[Tor]:
+def connected(address: str, password_file: str | Path = "") -> Iterator[Tor]:
     """A control connection to ``HOST:PORT``, ``PORT``, ``unix:PATH`` or ``/PATH``.
 
     Authenticates by the cookie, or by the password in ``password_file``. An open control port,
@@ -130,11 +127,11 @@ def _open(address: str) -> stem.control.Controller:
 def _probe(family: socket.AddressFamily, address: str | tuple[str, int]) -> None:
     """Connects and hangs up: stem leaves its socket open when the connection fails."""
     with socket.socket(family) as probe:
-        probe.settimeout(CONNECT_SECONDS)
+        probe.settimeout(_CONNECT_SECONDS)
         probe.connect(address)
 
 
-def _authenticate(controller: stem.control.Controller, password_file: Path | None) -> None:
+def _authenticate(controller: stem.control.Controller, password_file: str | Path) -> None:
     offered = stem.connection.get_protocolinfo(controller)
     methods = set(offered.auth_methods)
     if stem.connection.AuthMethod.NONE in methods:
@@ -143,8 +140,8 @@ def _authenticate(controller: stem.control.Controller, password_file: Path | Non
             "This control port asks for no authentication. Set CookieAuthentication 1 in torrc.",
         )
     try:
-        if password_file is not None:
-            password = password_file.read_text("utf-8").strip("\r\n")
+        if password_file:
+            password = Path(password_file).read_text("utf-8").strip("\r\n")
             stem.connection.authenticate_password(controller, password, False)
         else:
             _by_cookie(controller, offered.cookie_path, methods)

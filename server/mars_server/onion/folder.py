@@ -5,15 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from mars.errors import ConfigError, StateError
 from mars.wire import strictjson
 from mars.wire.onion import is_onion_host
+from mars_server.onion.settings import OB_CONFIG
 
 SECRET = "hs_ed25519_secret_key"  # noqa: S105 - a file's name
 PUBLIC = "hs_ed25519_public_key"
 NAME = "hostname"
+_OWN = frozenset({SECRET, PUBLIC, NAME, "authorized_clients", OB_CONFIG})
+"""What may lie in a HiddenServiceDir (tor(1))."""
+_NEW = ".new"
+"""Ends the name of a file that is not whole yet."""
 _SECRET_HEAD = b"== ed25519v1-secret: type0 ==\0\0\0"
 _PUBLIC_HEAD = b"== ed25519v1-public: type0 ==\0\0\0"
 """First 32 bytes of tor's key files (tor, src/lib/crypt_ops/crypto_ed25519.c)."""
@@ -88,20 +94,33 @@ def restore(folder: Path, data: bytes) -> str:
     The folder and the name are for the group to read, as ``HiddenServiceDirGroupReadable`` makes
     them: tor leaves a folder that is there already as it is.
 
-    Raises ``ConfigError`` (``backup-invalid``), ``StateError`` (``onion-key``) where the folder
-    holds another key already, and ``OSError``.
+    Raises ``ConfigError`` (``backup-invalid``), ``StateError`` where the folder holds another key
+    (``onion-key``) or what is no part of a service (``onion-folder``) already, and ``OSError``.
     """
     secret, public = _decode(data)
     name = address(public[32:])
-    existing = folder / PUBLIC
-    if existing.exists() and existing.read_bytes() != public:
-        raise StateError("onion-key", f"{folder} holds another service's key; move it away first.")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _require_free(folder, {SECRET: secret, PUBLIC: public})
     for file, content in ((SECRET, secret), (PUBLIC, public), (NAME, f"{name}\n".encode())):
         _write(folder / file, content)
     (folder / NAME).chmod(0o640)
     folder.chmod(0o750)
     return name
+
+
+def _require_free(folder: Path, key: Mapping[str, bytes]) -> None:
+    """A folder of somebody's would be opened to tor's group, and its service's key be lost."""
+    for path in folder.iterdir():
+        if path.name.removesuffix(_NEW) not in _OWN:
+            raise StateError(
+                "onion-folder",
+                f"{folder} holds {path.name}, which no onion service has; name an empty folder.",
+            )
+        kept = path.name in key and path.is_file() and not path.is_symlink()
+        if kept and path.read_bytes() != key[path.name]:
+            raise StateError(
+                "onion-key", f"{folder} holds another service's key; move it away first."
+            )
 
 
 def _decode(data: bytes) -> tuple[bytes, bytes]:
@@ -124,7 +143,7 @@ def _check(secret: bytes, public: bytes) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".new")
+    temporary = path.with_name(path.name + _NEW)
     temporary.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # never through a link that lies there
     with os.fdopen(os.open(temporary, flags, 0o600), "wb") as out:

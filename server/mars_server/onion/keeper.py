@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mars.errors import ConfigError
-from mars_server.onion.balance import OB_CONFIG
 from mars_server.onion.control import Tor, connected
 from mars_server.onion.folder import hostname, obstacle
 from mars_server.onion.settings import (
+    OB_CONFIG,
     OnionSettings,
     Option,
     holds,
@@ -17,6 +17,9 @@ from mars_server.onion.settings import (
     with_service,
     without_service,
 )
+
+UNDEFENDED = "this tor has no proof-of-work module; the service runs without that defence"
+"""What to tell the operator of such a service."""
 
 
 def announced(folder: str) -> str:
@@ -41,7 +44,7 @@ def for_publisher(name: str) -> str:
 
 
 def ensure(
-    settings: OnionSettings, control: str, password_file: Path | None = None
+    settings: OnionSettings, control: str, password_file: str | Path = ""
 ) -> tuple[bool, bool]:
     """(whether the service had to be added, whether it has the proof-of-work defence).
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -11,9 +14,9 @@ from pathlib import Path
 
 from mars.wire.query import AllowList
 from mars.wire.variables import VARIABLES
-from mars_server.daylog.format import COMMENT, RELEASE
+from mars_server.common.calendar import FIRST_WEEK, week_of
+from mars_server.daylog.format import COMMENT, RELEASE, id_line, own_id
 from mars_server.daylog.generation import LOG, PART, parse_name, parse_part
-from mars_server.operate.retention import Closed, closed_logs, settled
 from mars_server.serving.logline import LINE
 from mars_server.storage.reading import Overview
 
@@ -26,8 +29,13 @@ _OTHERS = 0o007
 """Permission bits of everybody else."""
 _GROUP_TOO = 0o077
 """Those and the group's: in the folder the size and time of the open part tell of each answer."""
+_ACCESS_LIST = "system.posix_acl_access"
+_BY_NAME = (0x02, 0x08)
+"""ACL_USER and ACL_GROUP (acl(5); Linux, include/uapi/linux/posix_acl.h)."""
 _ENTER = 0o001
 """That by which they may enter a folder."""
+_ID_SIZE = len(id_line("0" * 32))
+"""Bytes of a closed log's first line."""
 
 
 @dataclass(frozen=True)
@@ -130,15 +138,30 @@ def _modes(log: Path, files: list[Path]) -> Finding:
         return Finding("modes", False, text)
     readable = [path for path in files if _open(path, _OTHERS)]
     if readable:
-        return Finding("modes", False, f"{len(readable)} file(s) are open to every user; chmod o=")
+        text = f"{len(readable)} file(s) are open to other users; chmod o=, setfacl -b"
+        return Finding("modes", False, text)
     return Finding("modes", True, "no other user can read the logs or the file of the counts")
 
 
 def _open(path: Path, bits: int) -> bool:
     try:
-        return bool(path.stat().st_mode & bits)
+        mode = path.stat().st_mode
+        return bool(mode & bits) or _named(path, mode)
     except FileNotFoundError:  # a write-ahead log, gone with the last who used it
         return False
+
+
+def _named(path: Path, mode: int) -> bool:
+    """Whether an access list lets in a user or a group by name; ``mode`` does not tell whom, and
+    its bits of the group are the most that they all may."""
+    try:
+        listed = os.getxattr(path, _ACCESS_LIST)
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):
+            return False
+        raise
+    entries = struct.iter_unpack("<HHI", listed[4:])  # tag, permissions, id; a version before
+    return any(tag in _BY_NAME and allowed & mode >> 3 for tag, allowed, _ in entries)
 
 
 def _retention(
@@ -157,3 +180,55 @@ def _retention(
             "retention", False, f"{len(due)} log(s) are counted and published: mars-server retain"
         )
     return Finding("retention", True, f"{len(logs)} log(s) wait to be counted and published")
+
+
+# --- Which logs are counted and published: what is not kept cannot be taken ---
+
+
+@dataclass(frozen=True)
+class Closed:
+    """One closed generation of our own access log."""
+
+    path: Path
+    day: date
+    token: str
+    size: int
+
+
+def closed_logs(folder: Path) -> Iterator[Closed]:
+    """The closed generations in ``folder``, oldest first. Raises ``OSError``."""
+    for path in sorted(folder.glob(f"access-*{LOG}")):
+        name = parse_name(path.stem)
+        if name is not None:
+            yield Closed(path, name[0], name[1], path.stat().st_size)
+
+
+def settled(log: Closed, positions: Mapping[str, int], weeks: Collection[str]) -> bool:
+    """Whether every byte of ``log`` is counted and its week is published, or never will be.
+
+    ``positions``: bytes counted of each generation by its id; ``weeks``: closed ISO weeks.
+    """
+    week = week_of(log.day)
+    closed = week in weeks or week < FIRST_WEEK
+    return closed and positions.get(log.token) == log.size
+
+
+def _id(path: Path) -> str | None:
+    """What the log itself says; its name may be another's."""
+    with path.open("rb") as file:
+        return own_id(file.read(_ID_SIZE))
+
+
+def retain(
+    folder: Path, positions: Mapping[str, int], weeks: Collection[str], remove: bool = True
+) -> list[Closed]:
+    """Deletes (or with ``remove=False`` only lists) what is settled. Raises ``OSError``."""
+    gone = [
+        log
+        for log in closed_logs(folder)
+        if settled(log, positions, weeks) and _id(log.path) == log.token
+    ]
+    for log in gone:
+        if remove:
+            log.path.unlink(missing_ok=True)
+    return gone

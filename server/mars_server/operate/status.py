@@ -23,23 +23,23 @@ from mars_server.daylog.generation import LOG, PartName, lost_in
 from mars_server.onion.folder import hostname
 from mars_server.onion.keeper import unnamed
 from mars_server.serving.app import CHECK_PATH
-from mars_server.serving.bind import parse_bind
+from mars_server.serving.bind import Bind, parse_bind
 from mars_server.serving.launch import source
 from mars_server.serving.motd_source import read
 from mars_server.storage.database import open_database
 from mars_server.storage.reading import Overview, overview
 
 OK, WARN, FAIL, UNSET = "ok", "warn", "fail", "not-set"
-EXPIRY_WARNING = 7
+_EXPIRY_WARNING = 7
 """Days."""
-COUNT_EVERY = 2 * DAY
+_COUNT_EVERY = 2 * DAY
 """Seconds without a count after which something is wrong with its timer."""
-PUBLISH_EVERY = 10 * DAY
+_PUBLISH_EVERY = 10 * DAY
 """Seconds: a week is published two days after its end, so every seven."""
-LOW_DISK = 0.10
-FULL_DISK = 0.01
+_LOW_DISK = 0.10
+_FULL_DISK = 0.01
 """Free shares of the disk that holds the logs."""
-STALE_DAYS = 1
+_STALE_DAYS = 1
 """The open log's day may be yesterday for the moment around midnight."""
 _OTHERS = 0o077
 """Permission bits of the group and of everybody else."""
@@ -62,24 +62,14 @@ class Check:
 
 def examine(config: Config, now: int) -> list[Check]:
     """All checks at ``now`` (Unix seconds); none of them raises."""
-    return [
-        _safely(name, check)
-        for name, check in (
-            ("motd", lambda: _motd(config, now)),
-            ("server", lambda: _server(config)),
-            ("tor", lambda: _tor(config)),
-            ("onion", lambda: _onion(config)),
-            ("log", lambda: _log(config, now)),
-            ("count", lambda: _count(config, now)),
-            ("publication", lambda: _publication(config, now)),
-            ("disk", lambda: _disk(config)),
-        )
-    ]
+    checks = (_motd, _server, _tor, _onion, _log, _count, _publication, _disk)
+    return [_safely(check, config, now) for check in checks]
 
 
-def _safely(name: str, check: Callable[[], Check]) -> Check:
+def _safely(check: Callable[[Config, int], Check], config: Config, now: int) -> Check:
+    name = check.__name__.removeprefix("_")
     try:
-        return check()
+        return check(config, now)
     except MarsError as error:
         state = WARN if error.reason == "database-missing" else FAIL  # as on the first day
         return Check(name, state, str(error), {"reason": error.reason})
@@ -92,7 +82,7 @@ def _motd(config: Config, now: int) -> Check:
     document = source(config).load(now)
     days = (document.expires - now) // DAY
     facts = {"serial": document.serial, "days_left": days, "verified": document.verified}
-    if days < EXPIRY_WARNING:
+    if days < _EXPIRY_WARNING:
         return Check("motd", WARN, f"expires in {days} days; sign and deploy a new one", facts)
     if document.unlisted:
         return Check("motd", WARN, document.doubt, facts | {"unlisted": document.unlisted})
@@ -101,12 +91,10 @@ def _motd(config: Config, now: int) -> Check:
     return Check("motd", OK, f"signed, {days} days to expiry", facts)
 
 
-def _server(config: Config) -> Check:
+def _server(config: Config, _now: int) -> Check:
     bind = parse_bind(config.bind)
-    address: str | tuple[str, int] = bind.path or (bind.host, bind.port)
-    family = socket.AF_UNIX if bind.path else _family(bind.host)
     try:
-        answer = _exchange(family, address)
+        answer = _exchange(bind)
     except OSError as error:
         why = error.strerror or "no answer in time"
         text = f"nobody answers at {bind} ({why}); is mars-server serve running?"
@@ -119,28 +107,23 @@ def _server(config: Config) -> Check:
     return Check("server", OK, f"answers on {bind} with the file's bytes")
 
 
-def _exchange(family: socket.AddressFamily, address: str | tuple[str, int]) -> bytes:
+def _exchange(bind: Bind) -> bytes:
     answer = b""
-    with socket.socket(family) as sock:
+    with socket.socket(bind.family) as sock:
         sock.settimeout(5.0)
-        sock.connect(address)
+        sock.connect(bind.address)
         sock.sendall(_CHECK)
         while part := sock.recv(65536):
             answer += part
     return answer
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def _tor(config: Config) -> Check:
+def _tor(config: Config, _now: int) -> Check:
     if not config.onion.control:
         return Check("tor", UNSET, "no control port is set")
     from mars_server.onion.control import connected
 
-    password = config.onion.control_password_file
-    with connected(config.onion.control, Path(password) if password else None) as tor:
+    with connected(config.onion.control, config.onion.control_password_file) as tor:
         version = tor.info("version").split(" ", 1)[0]
         phase = tor.info("status/bootstrap-phase")
         folders = [value for name, value in tor.services() if name == "HiddenServiceDir"]
@@ -153,7 +136,7 @@ def _tor(config: Config) -> Check:
     return Check("tor", OK, f"tor {version} runs with the onion service", facts)
 
 
-def _onion(config: Config) -> Check:
+def _onion(config: Config, _now: int) -> Check:
     folder = config.onion.folder
     name = (hostname(folder) if folder else None) or _named(config)
     if folder and name is None:
@@ -207,7 +190,7 @@ def _unwritten(config: Config, live: list[PartName], now: int) -> str:
     if not live:
         return "no open log: no server is writing one"
     last = max(part.day for part in live)
-    if (datetime.fromtimestamp(now, UTC).date() - last).days > STALE_DAYS:
+    if (datetime.fromtimestamp(now, UTC).date() - last).days > _STALE_DAYS:
         return f"the open log is of {last}: the server hangs"
     if os.statvfs(config.log).f_flag & os.ST_RDONLY:
         return "the disk of the logs is read-only: answers are served but not counted"
@@ -219,7 +202,7 @@ def _unwritten(config: Config, live: list[PartName], now: int) -> str:
 def _metrics(path: str) -> bytes:
     """Nothing where nobody answers, which says nothing of the log."""
     try:
-        return _exchange(socket.AF_UNIX, path)
+        return _exchange(Bind(path))
     except OSError:
         return b""
 
@@ -227,31 +210,32 @@ def _metrics(path: str) -> bytes:
 def _count(config: Config, now: int) -> Check:
     if not config.db:
         return Check("count", UNSET, "no database is set")
-    last = _overview(config.db).counted
+    last = counted(config.db).counted
     if last is None:
         return Check("count", WARN, "nothing was counted yet: mars-server count")
     facts: dict[str, object] = {"seconds_ago": now - last}
-    state = WARN if now - last > COUNT_EVERY else OK
+    state = WARN if now - last > _COUNT_EVERY else OK
     return Check("count", state, f"last counted {_ago(now - last)} ago", facts)
 
 
 def _publication(config: Config, now: int) -> Check:
     if not config.db:
         return Check("publication", UNSET, "no database is set")
-    found = _overview(config.db)
+    found = counted(config.db)
     ran = found.publish_ran
-    if found.published is None and ran is not None and now - ran <= PUBLISH_EVERY:
+    if found.published is None and ran is not None and now - ran <= _PUBLISH_EVERY:
         text = "no week is due yet: each is two days after its end, once its logs are counted"
         return Check("publication", OK, text)
     if found.published is None:
         return Check("publication", WARN, "no week was published yet: mars-server publish")
     facts: dict[str, object] = {"week": max(found.weeks), "seconds_ago": now - found.published}
-    state = WARN if now - found.published > PUBLISH_EVERY else OK
+    state = WARN if now - found.published > _PUBLISH_EVERY else OK
     ago = _ago(now - found.published)
     return Check("publication", state, f"{max(found.weeks)} was published {ago} ago", facts)
 
 
-def _overview(url: str) -> Overview:
+def counted(url: str) -> Overview:
+    """What a database tells without a count of it; none is made. Raises ``MarsError``."""
     engine = open_database(url, create=False, write=False)
     try:
         return overview(engine)
@@ -263,11 +247,11 @@ def _ago(seconds: int) -> str:
     return f"{seconds // DAY} days" if seconds >= 2 * DAY else f"{seconds // 3600} hours"
 
 
-def _disk(config: Config) -> Check:
+def _disk(config: Config, _now: int) -> Check:
     if not Path(config.log).is_dir():
         return Check("disk", FAIL, f"the folder of the logs is gone: {config.log}")
     usage = shutil.disk_usage(config.log)
     share = usage.free / usage.total
     facts: dict[str, object] = {"free_bytes": usage.free, "free_percent": int(share * 100)}
-    state = FAIL if share < FULL_DISK else WARN if share < LOW_DISK else OK
+    state = FAIL if share < _FULL_DISK else WARN if share < _LOW_DISK else OK
     return Check("disk", state, f"{int(share * 100)} % free where the logs are", facts)

@@ -1,46 +1,34 @@
 """One connection on the long way: aiohttp's request handler, with an account after it.
 
-It gets what ``raw.RawConnection`` does not answer itself, from the first such byte on.
+It gets what ``listener.FastConnection`` does not answer itself, from the first such byte on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from http import HTTPStatus
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestHandler
 
-from mars_server.serving.delivery import SETTLE_AFTER, Account, Hit, unsent
-from mars_server.serving.responses import uniform
-from mars_server.serving.service import Service
+from mars_server.serving.fast_request import FIELDS
+from mars_server.serving.service import Held, Service, unsent
 
 HIT = "mars-hit"
 """Key in a request: the canonical query of a MOTD answer that is to be logged."""
 
-AT_LEAST = 1.0
+_AT_LEAST = 1.0
 """Seconds until aiohttp's timer; one that fires before its handler waits would do nothing."""
 
 _NO_HEAD = b"\0"
 """What no parser takes within a request's head, so that it is answered as malformed."""
 
 
-class Connection(Account, RequestHandler):
+class AiohttpConnection(Held, RequestHandler):
     """``first`` are bytes that the peer has sent already, over a Tor ``circuit`` if that is known;
     ``since`` is the monotonic time from which on a whole request head is awaited."""
-
-    __slots__ = (
-        "_circuit",
-        "_closing",
-        "_finished",
-        "_first",
-        "_head",
-        "_hits",
-        "_peer",
-        "_service",
-        "_since",
-    )
 
     def __init__(
         self,
@@ -58,7 +46,7 @@ class Connection(Account, RequestHandler):
         self._since = since
         self._finished = 0
         self._head = 0
-        self._hits: tuple[Hit, ...] = ()
+        self._hits = ()
         self._closing = False
         self._peer: asyncio.Future[None] | None = None
 
@@ -78,7 +66,7 @@ class Connection(Account, RequestHandler):
         if self._keepalive_handle is not None:
             self._keepalive_handle.cancel()
         waited = self._service.clock.monotonic() - self._since
-        end = self._loop.time() + max(AT_LEAST, self._service.limits.idle - waited)
+        end = self._loop.time() + max(_AT_LEAST, self._service.limits.idle - waited)
         self._next_keepalive_close_time = end
         self._keepalive_handle = self._loop.call_at(end, self._process_keepalive)
 
@@ -130,7 +118,6 @@ class Connection(Account, RequestHandler):
             self._finish_writing(self.transport)
 
     def _left(self) -> int:
-        """Bytes that the peer has not taken: ours, and the kernel's (SIOCOUTQ, tcp(7), unix(7))."""
         transport = self.transport
         if transport is None:
             return 1
@@ -139,22 +126,21 @@ class Connection(Account, RequestHandler):
             return waiting
         return unsent(transport.get_extra_info("socket").fileno())
 
-    def check(self, now: float) -> None:
-        since = self._service.unsettled.get(self, now)
-        transport = self.transport
-        if now - since < SETTLE_AFTER or transport is None:
-            return
-        failed = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if failed or now - since >= self._service.limits.write:
-            self.settle(complete=False)
-            transport.abort()
-        elif not self._left():
-            self.settle(complete=True)
-            if self._closing:
-                transport.close()
+    @property
+    def _socket(self) -> socket.socket | None:
+        found: socket.socket | None = None
+        if self.transport is not None:
+            found = self.transport.get_extra_info("socket")
+        return found
 
-    def expire(self, now: float) -> None:
-        """Nothing: aiohttp's own timer does it."""
+    def end(self, complete: bool) -> None:
+        self.settle(complete)
+        if self.transport is None:
+            return
+        if complete:
+            self.transport.close()
+        else:
+            self.transport.abort()
 
     def drop(self) -> None:
         self.settle(complete=not self._left())
@@ -212,3 +198,37 @@ class Connection(Account, RequestHandler):
         response = uniform(status)
         response.force_close()
         return response
+
+
+# --- What the long way answers: the same few fields as the short cut, and uniform errors ---
+
+
+class _Plain(web.Response):
+    """A response without Date and Server."""
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        strip_headers(self)
+
+
+def strip_headers(response: web.StreamResponse) -> None:
+    """Takes out what would tell of the machine; aiohttp adds both to every response."""
+    response.headers.pop(hdrs.DATE, None)
+    response.headers.pop(hdrs.SERVER, None)
+
+
+def motd(body: bytes) -> _Plain:
+    return _Plain(body=body, headers=dict(FIELDS))
+
+
+def uniform(status: int, allow: str = "") -> _Plain:
+    """The answer to everything that is not served: the status and its standard words.
+
+    ``allow`` are the methods that a 405 has to name (RFC 9110 15.5.6).
+    """
+    phrase = HTTPStatus(status).phrase
+    response = _Plain(status=status, text=f"{status} {phrase}\n")
+    response.headers[hdrs.CACHE_CONTROL] = "no-store"
+    if allow:
+        response.headers[hdrs.ALLOW] = allow
+    return response

@@ -9,8 +9,7 @@ from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.typedefs import Middleware
 
 from mars.wire.query import MOTD_PATH
-from mars_server.serving import responses
-from mars_server.serving.aiohttp_connection import HIT
+from mars_server.serving.aiohttp_connection import HIT, motd, strip_headers, uniform
 from mars_server.serving.service import Service
 
 CHECK_PATH = "/motd/check.json"
@@ -34,17 +33,17 @@ def application(service: Service, routes: Iterable[web.RouteDef] = ()) -> web.Ap
 def _motd(service: Service, logged: bool) -> Handler:
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.method not in _READING:
-            return responses.uniform(405, "GET, HEAD")
+            return uniform(405, "GET, HEAD")
         if logged and request.method == "GET":
             _, _, query = request.raw_path.partition("?")
             request[HIT] = service.canonical(query)
-        return responses.motd(service.document.body)
+        return motd(service.document.body)
 
     return answer
 
 
 async def _anonymous(_request: web.Request, response: web.StreamResponse) -> None:
-    responses.strip_headers(response)
+    strip_headers(response)
 
 
 def _guard(service: Service) -> Middleware:
@@ -53,7 +52,7 @@ def _guard(service: Service) -> Middleware:
         refusal = _refusal(service, request)
         if refusal is not None:
             service.counters.add("refused")
-            return _closing(responses.uniform(refusal))
+            return _closing(uniform(refusal))
         try:
             async with asyncio.timeout(service.limits.request):
                 return await handler(request)
@@ -61,10 +60,10 @@ def _guard(service: Service) -> Middleware:
             if error.status < 400:
                 raise
             service.counters.add("refused")
-            return responses.uniform(error.status, error.headers.get(hdrs.ALLOW, ""))
+            return uniform(error.status, error.headers.get(hdrs.ALLOW, ""))
         except TimeoutError:
             service.counters.add("refused")
-            return _closing(responses.uniform(408))
+            return _closing(uniform(408))
 
     return guard
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import re
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mars.errors import ConfigError, StateError
 
-BACKLOG = 4096
+_BACKLOG = 4096
 """Connections the kernel may queue for us; it cuts this down to net.core.somaxconn."""
-SOCKET_MODE = 0o660
+_SOCKET_MODE = 0o660
 """The owner and the group (that of tor or the front server) may connect."""
 Mark = tuple[int, int, int]
 """Device, inode and time of creation (ns) of a socket's file."""
@@ -28,6 +31,17 @@ class Bind:
     path: str = ""
     host: str = ""
     port: int = 0
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        if self.path:
+            return socket.AF_UNIX
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
+    @property
+    def address(self) -> str | tuple[str, int]:
+        """As sockets of ``family`` take it."""
+        return self.path or (self.host, self.port)
 
     @property
     def target(self) -> str:
@@ -85,27 +99,34 @@ def listen(bind: Bind) -> socket.socket:
     Raises ``StateError``: ``bind-busy`` when somebody answers there already, ``bind-failed`` when
     the path can hold no socket.
     """
-    return _listen_unix(bind.path) if bind.path else _listen_tcp(bind)
-
-
-def _listen_unix(path: str) -> socket.socket:
-    if Path(path).is_socket():
-        if _answers(path):
+    if Path(bind.path).is_socket():
+        if _answers(bind.path):
             raise StateError("bind-busy", "Another server answers at this socket; stop it first.")
-        Path(path).unlink(missing_ok=True)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        Path(bind.path).unlink(missing_ok=True)
+    sock = socket.socket(bind.family, socket.SOCK_STREAM)
     try:
-        sock.bind(path)
+        if not bind.path:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(bind.address)
     except OSError as error:
         sock.close()
-        raise StateError(
-            "bind-failed",
-            f"No socket can be made at {path} ({error.strerror}); look at what is there.",
-        ) from None
-    Path(path).chmod(SOCKET_MODE)
-    sock.listen(BACKLOG)
+        raise _unbound(bind, error) from None
+    if bind.path:
+        Path(bind.path).chmod(_SOCKET_MODE)
+    sock.listen(_BACKLOG)
     sock.setblocking(False)
     return sock
+
+
+def _unbound(bind: Bind, error: OSError) -> Exception:
+    if bind.path:
+        return StateError(
+            "bind-failed",
+            f"No socket can be made at {bind.path} ({error.strerror}); look at what is there.",
+        )
+    if error.errno == errno.EADDRINUSE:
+        return StateError("bind-busy", f"Another program listens on {bind}.")
+    return error
 
 
 def mark(path: str) -> Mark | None:
@@ -138,24 +159,48 @@ def _answers(path: str) -> bool:
     return True
 
 
-def _listen_tcp(bind: Bind) -> socket.socket:
-    family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((bind.host, bind.port))
-    except OSError as error:
-        sock.close()
-        if error.errno == errno.EADDRINUSE:
-            raise StateError("bind-busy", f"Another program listens on {bind}.") from None
-        raise
-    sock.listen(BACKLOG)
-    sock.setblocking(False)
-    return sock
-
-
 def bound(bind: Bind, sock: socket.socket) -> Bind:
     """``bind`` with the port that the kernel chose where it was 0."""
     if bind.path:
         return bind
     return Bind(host=bind.host, port=sock.getsockname()[1])
+
+
+# --- Which Host values are answered. A wrong one gets 404: nobody can probe for the onion ---
+
+_LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_NAME = re.compile(r"[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\]", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """``names`` without port, lower case; ``None`` where no onion or server is configured: any."""
+
+    names: frozenset[str] | None = None
+
+    def admits(self, host: str) -> bool:
+        """``host`` is the Host field as it was sent, with or without a port (RFC 9110 7.2)."""
+        if self.names is None:
+            return True
+        name, colon, port = host.lower().rpartition(":")
+        if not colon or not port.isdigit():
+            name = host.lower()
+        return _NAME.fullmatch(name) is not None and name in self.names
+
+
+def allowed_hosts(
+    servers: Iterable[str], bind: Bind, onion: bool = False, name: str | None = None
+) -> Hosts:
+    """``servers`` are URLs of product.toml or bare names.
+
+    ``onion``: there is a service of ours; until its ``name`` is known only local names are.
+    """
+    names = {_host(server) for server in servers} | ({name} if name else set())
+    if not names and not onion:
+        return Hosts()
+    here = f"[{bind.host}]" if ":" in bind.host else bind.host
+    return Hosts(frozenset(names | _LOCAL | ({here} if here else set())))
+
+
+def _host(server: str) -> str:
+    return (urlsplit(server).hostname or "") if "://" in server else server.lower()

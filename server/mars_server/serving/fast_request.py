@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from mars.wire.query import MOTD_PATH
 from mars.wire.request import HEADERS
 
-CONTENT_TYPE = "application/json"
-FIELDS = (("Content-Type", CONTENT_TYPE), ("Cache-Control", "no-store"))
+FIELDS = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 """With Content-Length, and Connection where it says something, all that an answer has. No Date:
 the clock's skew identifies a machine (Murdoch, Hot or Not, CCS 2006), and RFC 9110 6.6.1 lets a
 server without a clock it trusts leave it out. No Server, ETag, Last-Modified or cookie."""
@@ -59,9 +58,7 @@ def golden(data: bytes) -> Shape | None:
 
 def render(body: bytes, close: bool) -> bytes:
     """The whole answer, as aiohttp would write it for a request of HTTP/1.1."""
-    (kind, value), *rest = FIELDS
-    lines = ["HTTP/1.1 200 OK", f"{kind}: {value}"]
-    lines += [f"{name}: {value}" for name, value in rest]
+    lines = ["HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in FIELDS)]
     lines.append(f"Content-Length: {len(body)}")
     if close:
         lines.append("Connection: close")

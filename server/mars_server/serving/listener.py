@@ -14,25 +14,28 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from mars_server.serving.aiohttp_connection import Connection
-from mars_server.serving.fast_connection import RawConnection
-from mars_server.serving.service import Service
+from mars_server.serving import proxyline
+from mars_server.serving.aiohttp_connection import AiohttpConnection
+from mars_server.serving.service import Held, Service, unsent
 
-ACCEPT_AT_ONCE = 32
+_ACCEPT_AT_ONCE = 32
 """Connections taken in one turn of the event loop. Half of ``limits.FILES_KEPT_FREE``: those that
 make room for them are closed one turn later."""
-EVENTS_AT_ONCE = 256
+_READ = 4096
+"""Bytes read at once; a request of the golden shape is shorter."""
+_EVENTS_AT_ONCE = 256
 """Sockets looked at in one turn."""
 PAUSE = 1.0
 """Seconds without accepting when the system has no descriptor or memory left."""
 _RAISE = "if this lasts, allow more descriptors (LimitNOFILE) or memory (MemoryMax)"
+_NOTHING = memoryview(b"")
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
-Adopt = Callable[[bytes, int | None, float], Connection]
+Adopt = Callable[[bytes, int | None, float], AiohttpConnection]
 """Makes aiohttp's connection: its first bytes, the Tor circuit, since when it has been idle."""
 
 
-class Front:
+class Listener:
     """Listens on ``sock`` from ``open`` to ``close``; used from one event loop alone."""
 
     def __init__(
@@ -48,7 +51,7 @@ class Front:
         self._adopt = adopt
         self._proxied = sock.family == socket.AF_UNIX
         self._epoll = select.epoll()
-        self._raw: dict[int, RawConnection] = {}
+        self._held: dict[int, FastConnection] = {}
         self._moving: set[asyncio.Task[None]] = set()
 
     def open(self) -> None:
@@ -76,10 +79,10 @@ class Front:
 
     def _turn(self) -> None:
         listener, waiting = self._sock.fileno(), False
-        for descriptor, _events in self._epoll.poll(0, EVENTS_AT_ONCE):
+        for descriptor, _events in self._epoll.poll(0, _EVENTS_AT_ONCE):
             if descriptor == listener:
                 waiting = True
-            elif (connection := self._raw.get(descriptor)) is not None:
+            elif (connection := self._held.get(descriptor)) is not None:
                 self._guarded(connection, connection.ready)
         # Last, and all before the first is read: otherwise one that is answered and comes back
         # at once would be served again and again while ends of answers wait to be written down.
@@ -87,16 +90,16 @@ class Front:
             for connection in list(self._accepted()):
                 self._guarded(connection, connection.read)
 
-    def _guarded(self, connection: RawConnection, step: Callable[[], None]) -> None:
+    def _guarded(self, connection: FastConnection, step: Callable[[], None]) -> None:
         """A fault in one connection ends that one, and is told, without what was sent."""
         try:
             step()
         except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
             self._loop.call_exception_handler({"message": "", "exception": error})
-            connection.close(complete=False)
+            connection.end(complete=False)
 
-    def _accepted(self) -> Iterator[RawConnection]:
-        for _ in range(ACCEPT_AT_ONCE):
+    def _accepted(self) -> Iterator[FastConnection]:
+        for _ in range(_ACCEPT_AT_ONCE):
             try:
                 sock, _address = self._sock.accept()
             except BlockingIOError:
@@ -109,14 +112,15 @@ class Front:
                     self._loop.call_later(PAUSE, self._listen)
                 return  # else one that was gone before we took it
             sock.setblocking(False)
-            connection = RawConnection(sock, self, self._service, self._proxied)
-            self._raw[connection.descriptor] = connection
+            connection = FastConnection(sock, self, self._service, self._proxied)
+            self._held[connection.descriptor] = connection
             self._service.opened(connection)
             yield connection
 
-    # -- what a raw connection asks for
+    # -- what a connection asks for
 
-    def watch(self, connection: RawConnection, events: int) -> None:
+    def watch(self, connection: FastConnection, events: int) -> None:
+        """Calls ``ready`` when the socket has these epoll events; 0: no more."""
         if events == connection.watched:
             return
         if not connection.watched:
@@ -127,26 +131,157 @@ class Front:
             self._epoll.unregister(connection.descriptor)
         connection.watched = events
 
-    def forget(self, connection: RawConnection) -> None:
-        if self._raw.get(connection.descriptor) is connection:
-            del self._raw[connection.descriptor]
+    def forget(self, connection: FastConnection) -> None:
+        """The socket is about to be closed, or is another's."""
+        if self._held.get(connection.descriptor) is connection:
+            del self._held[connection.descriptor]
         if connection.watched:
             # A program that is just being started may hold the descriptor for a moment longer.
             with suppress(OSError):
                 self._epoll.unregister(connection.descriptor)
             connection.watched = 0
 
-    def hand_over(self, connection: RawConnection, data: bytes) -> None:
+    def hand_over(self, connection: FastConnection, data: bytes) -> None:
+        """From here on aiohttp has the socket, and ``data`` as its first bytes."""
         self.forget(connection)
-        adopted = self._adopt(data, connection.circuit, connection.since)
+        adopted = self._adopt(data, connection._circuit, connection.since)
         self._service.replace(connection, adopted)
         task = self._loop.create_task(self._move(connection.sock, adopted))
         self._moving.add(task)
         task.add_done_callback(self._moving.discard)
 
-    async def _move(self, sock: socket.socket, adopted: Connection) -> None:
+    async def _move(self, sock: socket.socket, adopted: AiohttpConnection) -> None:
         try:
             await self._loop.connect_accepted_socket(lambda: adopted, sock)
         except OSError:
             self._service.closed(adopted)
             sock.close()
+
+
+class FastConnection(Held):
+    """A bare socket, until its peer sends anything unusual. A complete GET of the golden shape is
+    answered here; every other byte sequence, partial reads included, hands the whole connection
+    over to aiohttp. The peer sees no difference.
+
+    ``sock`` is non-blocking. ``proxied``: a PROXY line may stand before the first request.
+    """
+
+    def __init__(
+        self, sock: socket.socket, listener: Listener, service: Service, proxied: bool
+    ) -> None:
+        self.sock = sock
+        self.descriptor = sock.fileno()
+        self.since = service.clock.monotonic()
+        """Since when the peer owes us a request."""
+        self.watched = 0
+        self._listener = listener
+        self._service = service
+        self._head: bytes | None = b"" if proxied else None
+        self._circuit = None
+        self._hits = ()
+        self._rest = memoryview(b"")
+        self._closing = False
+
+    def ready(self) -> None:
+        """The socket has something for us, or takes more of an answer that was too long for it."""
+        if self._rest:
+            self._send(self._rest, self._closing)
+        else:
+            self.read()
+
+    def read(self) -> None:
+        try:
+            data = self.sock.recv(_READ)
+        except BlockingIOError:
+            self._listener.watch(self, select.EPOLLIN)
+        except OSError:
+            self.end(complete=False)
+        else:
+            if data:
+                self._received(data)
+            else:
+                self._ended()
+
+    def _received(self, data: bytes) -> None:
+        if not self._closing:
+            if self._head is not None:
+                data = self._after_proxy_line(self._head + data)
+            if data:
+                if self._hits and not self._left():
+                    self.settle(complete=True)
+                self._answer(data)
+                return
+        self._listener.watch(self, select.EPOLLIN)
+
+    def _after_proxy_line(self, data: bytes) -> bytes:
+        whole = proxyline.complete(data)
+        if whole is None:
+            self._head = data
+            return b""
+        self._head = None
+        if whole:
+            self._circuit, data = proxyline.strip(data)
+        return data
+
+    def _answer(self, data: bytes) -> None:
+        service = self._service
+        asked = service.judge(data)
+        if asked is None:
+            self.settle(complete=False)  # who asks again without reading has taken nothing
+            self._listener.hand_over(self, data)
+            return
+        close = asked.close or service.ending
+        self.expect(asked.query, len(service.document.body))
+        self.since = service.unsettled[self]
+        self._send(service.bytes_for(close), close)
+
+    def _send(self, answer: bytes | memoryview, close: bool) -> None:
+        """Sends what the socket takes now; the rest when it is ready for more."""
+        self._closing = close
+        try:
+            sent = self.sock.send(answer)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.end(complete=False)
+            return
+        self._rest = memoryview(answer)[sent:] if sent < len(answer) else _NOTHING
+        if self._rest:
+            self._listener.watch(self, select.EPOLLOUT)
+        elif not close or self._finish():
+            self._listener.watch(self, select.EPOLLIN)
+
+    def _finish(self) -> bool:
+        """Tells the peer that nothing more comes; its own end then tells us that it has all."""
+        self._closing = True
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.end(complete=False)
+            return False
+        return True
+
+    def _ended(self) -> None:
+        """The peer has closed its half, or all: it will ask for nothing more."""
+        if not self._hits or not self._left():
+            self.end(complete=True)
+        elif self._closing or self._finish():
+            self._listener.watch(self, 0)  # ``check`` looks after it
+
+    def expire(self, now: float) -> None:
+        if not self._hits and now - self.since >= self._service.limits.idle:
+            self.end(complete=True)
+
+    @property
+    def _socket(self) -> socket.socket:
+        return self.sock
+
+    def _left(self) -> int:
+        return len(self._rest) or unsent(self.descriptor)
+
+    def end(self, complete: bool) -> None:
+        """``complete``: whether the peer took the answer on its way, if there is one."""
+        self.settle(complete)
+        self._service.closed(self)
+        self._listener.forget(self)
+        self.sock.close()

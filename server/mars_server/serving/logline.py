@@ -8,15 +8,11 @@ the product's allow-list.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
-from mars.ports import Chance, Clock
 from mars.wire.query import MOTD_PATH
 from mars.wire.times import DAY
 from mars_server.common.calendar import MONTHS
-from mars_server.daylog.writer import DayLog
 
 OK = 200
 NOT_COMPLETED = 499
@@ -28,21 +24,14 @@ LINE = re.compile(
     rb'"GET %b(?:\?([A-Za-z0-9.=&]{1,200}))? HTTP/1\.1" '
     rb'(?:200 \d{1,6}|499 0) "-" "-"\n' % re.escape(MOTD_PATH).encode()
 )
-"""Every line that ``line`` can write, and the query in it."""
+"""Every line that ``log_line`` can write, and the query in it."""
 
 
-def stamp(day: int) -> str:
-    """``21/Nov/2026:00:00:00 +0000``: the day and nothing finer, in English whatever the locale."""
+def log_line(day: int, canonical_query: str, status: int, size: int) -> bytes:
+    """``day`` (since 1970) is written as ``21/Nov/2026:00:00:00 +0000``, in English whatever the
+    locale; ``canonical_query`` is what ``AllowList.canonical`` wrote; ``size`` counts body bytes.
+    """
     date = datetime.fromtimestamp(day * DAY, UTC).date()
-    return f"{date.day:02d}/{MONTHS[date.month - 1]}/{date.year:04d}:00:00:00 +0000"
-
-
-def line(day: int, canonical_query: str, status: int, size: int) -> bytes:
-    """``canonical_query`` is what ``AllowList.canonical`` wrote; ``size`` counts body bytes."""
+    stamp = f"{date.day:02d}/{MONTHS[date.month - 1]}/{date.year:04d}:00:00:00 +0000"
     request = f'"GET {MOTD_PATH}{canonical_query} HTTP/1.1"'
-    return f'- - - [{stamp(day)}] {request} {status} {size} "-" "-"\n'.encode("ascii")
-
-
-def access_log(folder: Path, clock: Clock, chance: Chance, tell: Callable[[str], None]) -> DayLog:
-    """The day log whose ``add`` takes what ``line`` does: query, status, size."""
-    return DayLog(folder, clock, chance, tell, line)
+    return f'- - - [{stamp}] {request} {status} {size} "-" "-"\n'.encode("ascii")

@@ -23,7 +23,7 @@ Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Document:
+class ServedMotd:
     """``body`` is what every client gets; times are Unix seconds."""
 
     body: bytes
@@ -79,7 +79,7 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def inspect(data: bytes, product: Product, now: int) -> Document:
+def _inspect(data: bytes, product: Product, now: int) -> ServedMotd:
     """Structure, product, channel and expiry; signatures are *not* looked at.
 
     Raises ``WireError``, or ``TrustError`` (``wrong-product``, ``expired``).
@@ -95,11 +95,11 @@ def inspect(data: bytes, product: Product, now: int) -> Document:
             "expired", f"The MOTD expired at {format_time(payload.expires)}; sign a new one."
         )
     serial, expires = payload.serial, payload.expires
-    return Document(data, serial, expires, False, product, _release(payload))
+    return ServedMotd(data, serial, expires, False, product, _release(payload))
 
 
 @dataclass
-class Source:
+class MotdSource:
     """The files that documents come from, and what was accepted from them before."""
 
     path: Path
@@ -113,7 +113,7 @@ class Source:
         """Whether a file is another one than at the last ``load`` (inode, size, time)."""
         return self._look() != self.seen
 
-    def load(self, now: int) -> Document:
+    def load(self, now: int) -> ServedMotd:
         """Reads and judges the files at ``now`` (Unix seconds); may take seconds, for gpg.
 
         Raises ``MarsError``: whatever a client would refuse it for, or what ``read`` and
@@ -122,7 +122,7 @@ class Source:
         self.seen = self._look()
         data, product = read(self.path), load_product(self.product)
         with naming(self.path):
-            plain = inspect(data, product, now)
+            plain = _inspect(data, product, now)
             if self.root is None or self.openpgp is None:
                 return plain
             accepted = verify(data, self.root, self.state, now, self.openpgp)

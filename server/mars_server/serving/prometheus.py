@@ -1,4 +1,5 @@
-"""Prometheus metrics of the server. No label, so none that a client could choose.
+"""Counters of the serving processes, and what Prometheus gets of them: no label, so none that a
+client could choose.
 
 Whoever scrapes every few seconds and keeps what he gets would have the time of each single answer,
 which the access log takes care not to know. So what grows by clients moves once an hour at most,
@@ -8,11 +9,13 @@ and by tens.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from mars_server.serving.bind import Bind, listen, mark, remove
 
@@ -20,7 +23,7 @@ EVERY = 3600.0
 """Seconds for which figures of clients stand still."""
 STEP = 10
 """As in what is published: the units are nobody's business."""
-CONNECTIONS_STEP = 100
+_CONNECTIONS_STEP = 100
 """The number of open connections is told at once, for it tells of a flood; but in hundreds."""
 
 _OF_CLIENTS = {
@@ -37,68 +40,80 @@ _EXACT = {
     "errors": ("mars_internal_errors", "Defects that were caught"),
     "reload_failed": ("mars_motd_reloads_refused", "New documents that were not taken over"),
 }
+_LEAST = {
+    "serial": ("mars_motd_serial", "Serial of the document that is served"),
+    "expires": ("mars_motd_expires_timestamp_seconds", "When that document expires"),
+    "log_healthy": ("mars_log_healthy", "1 while every process can write its access log"),
+}
+"""The least of all processes."""
+NAMES = (*_OF_CLIENTS, *_EXACT, *_LEAST, "connections", "heartbeat")
+"""Slots of one process. Those of ``_LEAST`` and the last two are states, the others only grow."""
+_ROW = 8 * len(NAMES)
+"""Bytes of one process's counters, an unsigned integer of 64 bits each."""
+_PLACES = {name: place for place, name in enumerate(NAMES)}
 Rows = Sequence[Mapping[str, int]]
 
 
-class Metrics:
+def shared(processes: int) -> mmap.mmap:
+    """Memory for ``processes`` rows that forked processes share."""
+    return mmap.mmap(-1, _ROW * processes)
+
+
+class Counters:
+    """One row of the shared memory. Each row has one writer."""
+
+    def __init__(self, memory: mmap.mmap, row: int) -> None:
+        self._row = memoryview(memory)[row * _ROW : (row + 1) * _ROW].cast("Q")
+
+    def add(self, name: str, times: int = 1) -> None:
+        self._row[_PLACES[name]] += times
+
+    def set(self, name: str, value: int) -> None:
+        self._row[_PLACES[name]] = value
+
+    def read(self) -> Mapping[str, int]:
+        return dict(zip(NAMES, self._row, strict=True))
+
+
+class Metrics(Collector):
     """Remembers what was shown of clients, and since when. ``now`` is a monotonic time, seconds."""
 
     def __init__(self) -> None:
         self._since = float("-inf")
         self._shown: dict[str, int] = {}
+        self._rows: Rows = ()
 
     def exposition(self, rows: Rows, now: float) -> bytes:
         """The text format, version 0.0.4, of the counters of each process."""
+        self._rows = rows
         if now - self._since >= EVERY:
             self._since = now
-            self._shown = {name: _total(rows, name) // STEP * STEP for name in _OF_CLIENTS}
-            self._shown["log_lost"] = -(-_total(rows, "log_lost") // STEP) * STEP
-        registry = CollectorRegistry()
-        registry.register(_Collector(rows, self._shown))
-        return generate_latest(registry)
-
-
-def _total(rows: Rows, name: str) -> int:
-    return sum(row[name] for row in rows)
-
-
-class _Collector:
-    """A collector over the counters of all serving processes."""
-
-    def __init__(self, rows: Rows, of_clients: Mapping[str, int]) -> None:
-        self._rows = rows
-        self._of_clients = of_clients
+            self._shown = {name: self._total(name) // STEP * STEP for name in _OF_CLIENTS}
+            self._shown["log_lost"] = -(-self._total("log_lost") // STEP) * STEP
+        return generate_latest(self)
 
     def collect(self) -> Iterator[Metric]:
-        rows = self._rows
+        """For ``generate_latest``."""
         for name, (metric, text) in _OF_CLIENTS.items():
             coarse = f"{text}; in tens, as of up to an hour ago"
-            yield CounterMetricFamily(metric, coarse, value=self._of_clients[name])
+            yield CounterMetricFamily(metric, coarse, value=self._shown[name])
         for name, (metric, text) in _EXACT.items():
-            yield CounterMetricFamily(metric, text, value=_total(rows, name))
-        for metric, text, value in (
-            ("mars_motd_serial", "Serial of the document that is served", "serial"),
-            ("mars_motd_expires_timestamp_seconds", "When that document expires", "expires"),
-        ):
-            yield GaugeMetricFamily(metric, text, value=min(row[value] for row in rows))
-        connections = _total(rows, "connections") // CONNECTIONS_STEP * CONNECTIONS_STEP
-        yield GaugeMetricFamily(
-            "mars_connections", "Open connections, in hundreds", value=connections
-        )
-        yield GaugeMetricFamily(
-            "mars_log_healthy",
-            "1 while every process can write its access log",
-            value=min(row["log_healthy"] for row in rows),
-        )
-        yield GaugeMetricFamily("mars_processes", "Serving processes", value=len(rows))
+            yield CounterMetricFamily(metric, text, value=self._total(name))
+        for name, (metric, text) in _LEAST.items():
+            yield GaugeMetricFamily(metric, text, value=min(row[name] for row in self._rows))
+        open_ = self._total("connections") // _CONNECTIONS_STEP * _CONNECTIONS_STEP
+        yield GaugeMetricFamily("mars_connections", "Open connections, in hundreds", value=open_)
+        yield GaugeMetricFamily("mars_processes", "Serving processes", value=len(self._rows))
+
+    def _total(self, name: str) -> int:
+        return sum(row[name] for row in self._rows)
 
 
-# --- Prometheus metrics on a unix socket, answered at each look of the main loop; waits for
-# nobody ---
+# --- The unix socket, answered at each look of the main loop; waits for nobody ---
 
-MOST = 8
+_MOST = 8
 """Scrapers that are waited for at a time; more stay in the kernel's queue."""
-PATIENCE = 5
+_PATIENCE = 5
 """Looks after which a scraper that has asked for nothing is sent away."""
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
 
@@ -117,7 +132,7 @@ class MetricsSocket:
 
     def answer(self) -> None:
         """Answers whoever has asked; blocks for nobody."""
-        while len(self._waiting) < MOST:
+        while len(self._waiting) < _MOST:
             try:
                 peer, _ = self._sock.accept()
             except OSError:
@@ -135,7 +150,7 @@ class MetricsSocket:
                 peer.sendall(head + body)
         except BlockingIOError:
             self._waiting[peer] += 1
-            if self._waiting[peer] < PATIENCE:
+            if self._waiting[peer] < _PATIENCE:
                 return
         except OSError:
             pass

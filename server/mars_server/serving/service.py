@@ -1,25 +1,34 @@
-"""What the connections of one process share: the document, the rules, the log, the counters."""
+"""What the connections of one process share: the document, the rules, the log, the account."""
 
 from __future__ import annotations
 
+import fcntl
+import socket
+import sys
+import termios
 from collections import OrderedDict
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from mars.ports import Clock
 from mars.wire.query import AllowList
-from mars_server.common.limits import Limits
+from mars_server.common.config import Limits
 from mars_server.daylog.writer import DayLog
-from mars_server.serving.counters import Counters
+from mars_server.serving.bind import Hosts
 from mars_server.serving.fast_request import golden, render
-from mars_server.serving.hosts import Hosts
 from mars_server.serving.logline import NOT_COMPLETED, OK
-from mars_server.serving.motd_source import Document
+from mars_server.serving.motd_source import ServedMotd
+from mars_server.serving.prometheus import Counters
 from mars_server.serving.proxyline import CircuitCap
 
-EVICTION_LOOK = 64
+_EVICTION_LOOK = 64
 """Connections, longest inactive first, among which an idle one is sought to make room."""
-CACHED = 4096
+_SETTLE_AFTER = 0.02
+"""Seconds an answer waits for an event of the peer before the kernel is asked."""
+_MOST_WAITING = 100
+"""Answers on one connection that the kernel still holds some of. A peer that asks faster than it
+reads would otherwise let us remember more and more of them; no client of ours does."""
+_CACHED = 4096
 """Requests whose judgement is kept in memory; a product's clients make a few hundred."""
 
 
@@ -30,25 +39,95 @@ class Asked(NamedTuple):
     close: bool
 
 
-class Held(Protocol):
-    """A connection, as its service sees it."""
+class _Hit(NamedTuple):
+    """A MOTD answer that is on its way: the canonical query, the body's bytes, whether the cap
+    per circuit lets it be counted."""
+
+    query: str
+    size: int
+    counted: bool
+
+
+class Held:
+    """A connection, and what became of its answers: taken whole by the peer, or not.
+
+    Whether the peer took all of an answer is known when it asks for the next or closes in order,
+    and the kernel has nothing left to send. Several answers are on their way only where requests
+    came together (pipelining); they are settled together. A subclass sets what is declared here.
+    """
+
+    _service: Service
+    _circuit: int | None
+    """Of Tor, where it is known."""
+    _hits: tuple[_Hit, ...]
+    _closing: bool
+    """Whether the peer was told that nothing more comes."""
 
     @property
     def busy(self) -> bool:
         """Whether a request of it is being answered."""
-        ...
+        return False
+
+    @property
+    def _socket(self) -> socket.socket | None:
+        """None where it is closed."""
+        raise NotImplementedError
+
+    def _left(self) -> int:
+        """Bytes that the peer has not taken: ours and the kernel's."""
+        raise NotImplementedError
+
+    def end(self, complete: bool) -> None:
+        """Settles and closes."""
+        raise NotImplementedError
 
     def drop(self) -> None:
         """Ends it at once."""
-        ...
-
-    def check(self, now: float) -> None:
-        """Settles or ends an answer that the peer has taken, or not taken in time."""
-        ...
+        self.end(complete=not self._left())
 
     def expire(self, now: float) -> None:
         """Ends it where it owes us a request for too long."""
-        ...
+
+    def check(self, now: float) -> None:
+        """Settles or ends an answer that the peer has taken, or not taken in time."""
+        since = self._service.unsettled.get(self, now)
+        sock = self._socket
+        if now - since < _SETTLE_AFTER or sock is None:
+            return
+        failed = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if failed or now - since >= self._service.limits.write:
+            self.end(complete=False)
+        elif not self._left():
+            self.settle(complete=True)
+            if self._closing:
+                self.end(complete=True)
+
+    def expect(self, query: str, size: int) -> None:
+        """An answer is on its way; whether it arrives is settled later."""
+        if len(self._hits) >= _MOST_WAITING:
+            self.settle(complete=False)
+        self._hits += (_Hit(query, size, self._service.counts(self._circuit)),)
+        self._service.answered(self)
+
+    def settle(self, complete: bool) -> None:
+        """The answers on their way have been taken whole (or never will be)."""
+        if not self._hits:
+            return
+        hits, self._hits = self._hits, ()
+        self._service.unsettled.pop(self, None)
+        for hit in hits:
+            self._service.record(hit.query, hit.size, complete, hit.counted)
+
+
+def unsent(descriptor: int) -> int:
+    """Bytes that the peer has not taken from the kernel (SIOCOUTQ, tcp(7), unix(7)); 1 if that
+    cannot be told any more."""
+    count = bytearray(4)
+    try:
+        fcntl.ioctl(descriptor, termios.TIOCOUTQ, count)
+    except OSError:
+        return 1
+    return int.from_bytes(count, sys.byteorder)
 
 
 class Service:
@@ -56,7 +135,7 @@ class Service:
 
     def __init__(
         self,
-        document: Document,
+        document: ServedMotd,
         hosts: Hosts,
         log: DayLog,
         clock: Clock,
@@ -80,7 +159,7 @@ class Service:
         known while we run: those who have one go on asking when there is a newer."""
         self.show(document)
 
-    def show(self, document: Document) -> None:
+    def show(self, document: ServedMotd) -> None:
         """From now on everybody gets this document, and its product's values are known."""
         self.document = document
         if document.unlisted:
@@ -109,7 +188,7 @@ class Service:
             asked = Asked(self.canonical(shape.query), shape.close)
             clean = not shape.query or asked.query == f"?{shape.query}"
             if clean:
-                if len(self._judged) >= CACHED:
+                if len(self._judged) >= _CACHED:
                     self._judged.clear()
                 self._judged[data] = asked
         return asked
@@ -149,7 +228,7 @@ class Service:
         their peer to take an answer, the one that has waited longest. Never the newest: behind
         tor an honest peer takes its answer at once.
         """
-        look = list(islice(self._open, min(EVICTION_LOOK, len(self._open) - 1)))
+        look = list(islice(self._open, min(_EVICTION_LOOK, len(self._open) - 1)))
         idle = (held for held in look if not held.busy and held not in self.unsettled)
         return next(idle, look[0])
 

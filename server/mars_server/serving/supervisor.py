@@ -26,7 +26,7 @@ HUNG = 20.0
 """Seconds without a sign of life after which a process is ended by force, and started anew."""
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What a serving process handles itself; it unblocks them when it does."""
-LOOK_EVERY = 0.5
+_LOOK_EVERY = 0.5
 """Seconds between two looks at the processes."""
 
 Tell = Callable[[str], None]
@@ -97,7 +97,7 @@ class Supervisor:
         self._looked = self.clock.monotonic()
         self._start_due()
         while self._living():
-            select.select([self._wake], [], [], LOOK_EVERY)
+            select.select([self._wake], [], [], _LOOK_EVERY)
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake, 4096)
             self._look()
@@ -110,7 +110,7 @@ class Supervisor:
     def _look(self) -> None:
         now = self.clock.monotonic()
         # Where we were stopped ourselves, nobody else is to blame for the time that passed.
-        passed, self._looked = min(now - self._looked, 2 * LOOK_EVERY), now
+        passed, self._looked = min(now - self._looked, 2 * _LOOK_EVERY), now
         for place in self.places:
             if place.pid is not None and place.hangs(passed):
                 self.tell(f"process {place.row} hangs; it is ended by force")

@@ -17,46 +17,44 @@ from mars.errors import MarsError
 from mars.ports import Chance, Clock
 from mars.wire.product import Product
 from mars.wire.times import DAY
-from mars_server.common.limits import Limits
-from mars_server.serving.aiohttp_connection import Connection
+from mars_server.common.config import Limits
+from mars_server.daylog.writer import DayLog
+from mars_server.serving.aiohttp_connection import AiohttpConnection
 from mars_server.serving.app import application
-from mars_server.serving.counters import Counters
-from mars_server.serving.hosts import Hosts
-from mars_server.serving.listener import Adopt, Front
-from mars_server.serving.logline import access_log
-from mars_server.serving.motd_source import Document, Source
+from mars_server.serving.bind import Hosts
+from mars_server.serving.listener import Adopt, Listener
+from mars_server.serving.logline import log_line
+from mars_server.serving.motd_source import MotdSource, ServedMotd
+from mars_server.serving.prometheus import Counters
 from mars_server.serving.service import Service
-from mars_server.serving.supervisor import STOPPING
+from mars_server.serving.supervisor import STOPPING, Tell
 
 CHECK_EVERY = 0.05
 """Seconds between two looks at answers that wait for their peer."""
-KEEP_EVERY = 20
+_KEEP_EVERY = 20
 """Looks between two rounds of housekeeping: day, disk, document."""
-PULSE_EVERY = 0.5
+_PULSE_EVERY = 0.5
 """Seconds between two signs of life."""
-ONION_EVERY = 5.0
+_ONION_EVERY = 5.0
 """Seconds between two looks whether tor still has the onion service."""
-WARN_BEFORE = 7 * DAY
+_WARN_BEFORE = 7 * DAY
 """Seconds before a document expires from which on the operator is told, once a day."""
 
-OF_ONE_PROCESS = "openpgp-unavailable"
+_OF_ONE_PROCESS = "openpgp-unavailable"
 """The refusal that is no fault of the document's: gpg did not answer this process."""
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Setup:
     """What to serve, and how. The same for every process of one server."""
 
-    source: Source
+    source: MotdSource
     log: Path
     hosts: Callable[[Product], Hosts]
+    """Asked again and again: tor may make the onion service's name later."""
     limits: Limits = field(default_factory=Limits)
     routes: Callable[[Product], Iterable[web.RouteDef]] = lambda _: ()
     """Routes of the dashboard and the intake, made in each process."""
-    onion_name: Callable[[], str | None] = lambda: None
-    """The onion service's host name, None where there is none or while tor has not made it."""
     keep_onion: Callable[[], None] | None = None
     """Adds the onion service where tor has lost it; blocks, may raise ``MarsError``."""
 
@@ -66,7 +64,7 @@ class Worker:
 
     def __init__(
         self,
-        plan: Plan,
+        setup: Setup,
         clock: Clock,
         chance: Chance,
         counters: Counters,
@@ -74,24 +72,24 @@ class Worker:
         first: bool = True,
     ) -> None:
         """``first``: of several processes it tells what they all come to know of the document."""
-        self._plan = plan
+        self._setup = setup
         self._clock = clock
         self._counters = counters
         self._tell = tell
         self._first = first
-        self._log = access_log(plan.log, clock, chance, tell)
+        self._log = DayLog(setup.log, clock, chance, tell, log_line)
         self._stop = asyncio.Event()
         self._reload = True
         self._warned = 0
         self._onion_trouble = self._fault = ""
         self._beat: Callable[[], None] | None = None
 
-    def start(self, document: Document | None = None) -> Document:
+    def start(self, document: ServedMotd | None = None) -> ServedMotd:
         """Opens the log before any connection, and reads the document unless it is given.
 
         Raises ``MarsError``.
         """
-        document = document or self._plan.source.load(self._clock.now())
+        document = document or self._setup.source.load(self._clock.now())
         self._log.open()
         self._reload = False
         return document
@@ -99,7 +97,7 @@ class Worker:
     async def run(
         self,
         sock: socket.socket,
-        document: Document,
+        document: ServedMotd,
         parent: int | None = None,
         beat: Callable[[], None] | None = None,
     ) -> bool:
@@ -119,20 +117,20 @@ class Worker:
             loop.add_reader(parent, self._stop.set)
         service = self._service(document)
         runner = web.AppRunner(
-            application(service, self._plan.routes(document.product)),
+            application(service, self._setup.routes(document.product)),
             access_log=None,
             handle_signals=False,
         )
         await runner.setup()
-        front = Front(loop, sock, service, self._adopt(loop, service, runner))
-        front.open()
+        listener = Listener(loop, sock, service, self._adopt(loop, service, runner))
+        listener.open()
         aside = [asyncio.create_task(task) for task in (self._keep_onion(), self._pulse())]
         try:
             await self._keep_house(service)
         finally:
-            await front.close()
+            await listener.close()
             await self._drain(service)
-            await front.end()
+            await listener.end()
             await runner.cleanup()
         await self._slow
         left = await asyncio.to_thread(self._log.close)
@@ -140,27 +138,26 @@ class Worker:
             task.cancel()
         return left == 0
 
-    def _service(self, document: Document) -> Service:
-        plan = self._plan
-        self._publish(document)
-        self._doubt(document)
+    def _service(self, document: ServedMotd) -> Service:
+        setup = self._setup
+        self._took(document)
         return Service(
             document,
-            plan.hosts(document.product).also(plan.onion_name()),
+            setup.hosts(document.product),
             self._log,
             self._clock,
-            plan.limits,
+            setup.limits,
             self._counters,
         )
 
     def _adopt(
         self, loop: asyncio.AbstractEventLoop, service: Service, runner: web.AppRunner
     ) -> Adopt:
-        manager, limits = runner.server, self._plan.limits
+        manager, limits = runner.server, self._setup.limits
         assert manager is not None
 
-        def adopt(first: bytes, circuit: int | None, since: float) -> Connection:
-            return Connection(
+        def adopt(first: bytes, circuit: int | None, since: float) -> AiohttpConnection:
+            return AiohttpConnection(
                 manager,
                 service,
                 first,
@@ -186,7 +183,7 @@ class Worker:
         self._slow = asyncio.create_task(self._slow_work(service))
         while not self._stop.is_set():
             service.check()
-            if rounds % KEEP_EVERY == 0:
+            if rounds % _KEEP_EVERY == 0:
                 self._housekeeping(service)
                 if self._slow.done():
                     self._slow = asyncio.create_task(self._slow_work(service))
@@ -202,8 +199,7 @@ class Worker:
         with self._serving_on():
             log.tick()
             service.expire()
-            hosts = self._plan.hosts(service.document.product)
-            service.allow_hosts(hosts.also(self._plan.onion_name()))
+            service.allow_hosts(self._setup.hosts(service.document.product))
             self._warn(service.document)
             counters.set("log_written", log.written)
             counters.set("log_lost", log.lost)
@@ -214,7 +210,7 @@ class Worker:
         """What may take minutes: the logs of a busy day, a document that gpg looks at."""
         with self._serving_on():
             await asyncio.to_thread(self._log.finish)
-            if self._reload or self._plan.source.changed():
+            if self._reload or self._setup.source.changed():
                 await self._load(service)
 
     async def _pulse(self) -> None:
@@ -224,7 +220,7 @@ class Worker:
                 self._counters.set("heartbeat", int(self._clock.monotonic()))
                 if self._beat is not None:
                     self._beat()
-            await asyncio.sleep(PULSE_EVERY)
+            await asyncio.sleep(_PULSE_EVERY)
 
     @contextmanager
     def _serving_on(self) -> Iterator[None]:
@@ -241,23 +237,22 @@ class Worker:
     async def _load(self, service: Service) -> None:
         self._reload = False
         try:
-            document = await asyncio.to_thread(self._plan.source.load, self._clock.now())
+            document = await asyncio.to_thread(self._setup.source.load, self._clock.now())
         except MarsError as error:
-            if self._first or error.reason == OF_ONE_PROCESS:
+            if self._first or error.reason == _OF_ONE_PROCESS:
                 self._counters.add("reload_failed")
                 self._tell(f"the MOTD stays as it is: {error}")
             return
         service.show(document)
-        self._publish(document)
         if self._first:
             self._tell(f"serving serial {document.serial}")
-            self._doubt(document)
+        self._took(document)
 
     async def _keep_onion(self) -> None:
         """Looks after the onion service for as long as we run; tor may come and go."""
-        keep = self._plan.keep_onion
+        keep = self._setup.keep_onion
         while keep is not None:
-            await asyncio.sleep(ONION_EVERY)
+            await asyncio.sleep(_ONION_EVERY)
             trouble = ""
             try:
                 await asyncio.to_thread(keep)
@@ -267,31 +262,29 @@ class Worker:
                 self._onion_trouble = trouble
                 self._tell(trouble or "tor answers again")
 
-    def _publish(self, document: Document) -> None:
+    def _took(self, document: ServedMotd) -> None:
         self._counters.set("serial", document.serial)
         self._counters.set("expires", document.expires)
+        if document.unlisted and self._first:
+            self._tell(document.doubt)
 
-    def _warn(self, document: Document) -> None:
+    def _warn(self, document: ServedMotd) -> None:
         if not self._first:
             return
         now = self._clock.now()
         day = now // DAY
-        if document.expires - now < WARN_BEFORE and self._warned != day:
+        if document.expires - now < _WARN_BEFORE and self._warned != day:
             self._warned = day
             days = max(0, (document.expires - now) // DAY)
             what = "has expired" if document.expires <= now else f"expires in {days} day(s)"
             self._tell(f"the MOTD {what}; sign and deploy a new one")
-
-    def _doubt(self, document: Document) -> None:
-        if document.unlisted and self._first:
-            self._tell(document.doubt)
 
     def _ask_reload(self) -> None:
         self._reload = True
 
     async def _drain(self, service: Service) -> None:
         """Lets answers that are under way arrive; idle connections are closed at once."""
-        end = self._clock.monotonic() + self._plan.limits.grace
+        end = self._clock.monotonic() + self._setup.limits.grace
         service.ending = True
         await asyncio.sleep(0)
         for held in service.connections:

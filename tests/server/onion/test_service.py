@@ -12,11 +12,13 @@ import pytest
 
 from mars.errors import ConfigError, StateError, WireError
 from mars_server.onion import folder as keys
-from mars_server.onion.balance import MOST_BACKENDS, backend_config, balancer_config
 from mars_server.onion.control import connected
 from mars_server.onion.keeper import announced
 from mars_server.onion.settings import (
+    MOST_BACKENDS,
     OnionSettings,
+    backend_config,
+    balancer_config,
     holds,
     options,
     torrc,
@@ -124,6 +126,37 @@ def test_a_restored_key_never_replaces_another(tmp_path: Path) -> None:
     with pytest.raises(StateError):
         keys.restore(second, saved)
     assert keys.restore(first, saved) == keys.address(b"a" * 32)
+
+
+def test_a_folder_with_something_else_in_it_takes_no_key(tmp_path: Path) -> None:
+    saved = keys.backup(_key(tmp_path / "a", b"a"))
+    folder = tmp_path / "letters"
+    folder.mkdir(mode=0o755)
+    (folder / "to-alice.txt").write_text("mine")
+    done = run("restore", "--dir", str(folder), stdin=saved)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"to-alice.txt, which no onion service has; name an empty folder" in done.stderr
+    assert [path.name for path in folder.iterdir()] == ["to-alice.txt"]
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+
+
+def test_what_tor_and_a_broken_off_restore_leave_is_no_obstacle(tmp_path: Path) -> None:
+    saved = keys.backup(_key(tmp_path / "a", b"a"))
+    folder = tmp_path / "b"
+    (folder / "authorized_clients").mkdir(parents=True)
+    for name in ("ob_config", f"{keys.SECRET}.new"):
+        (folder / name).touch()
+    assert keys.restore(folder, saved) == keys.address(b"a" * 32)
+
+
+def test_a_secret_key_alone_is_a_key(tmp_path: Path) -> None:
+    saved = keys.backup(_key(tmp_path / "a", b"a"))
+    other = _key(tmp_path / "b", b"b")
+    (other / keys.PUBLIC).unlink()
+    before = (other / keys.SECRET).read_bytes()
+    with pytest.raises(StateError):
+        keys.restore(other, saved)
+    assert (other / keys.SECRET).read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mars_server.cli.check import check
+from mars_server.cli.serve import check
 from tests.server.ops.test_ops import run
 from tests.server.serving import kit
 
@@ -91,6 +91,17 @@ def test_check_takes_a_good_file_and_says_what_would_surprise(here: Path) -> Non
     done = run("check", "--config", str(here / "server.toml"))
     assert "note: trust is not set" in done.stdout
     assert "is good" in done.stdout
+
+
+@pytest.mark.parametrize(("release", "warned"), [("0.6.0", True), ("0.5.2", False), ("", False)])
+def test_check_warns_of_a_newest_release_that_is_not_listed(
+    here: Path, release: str, warned: bool
+) -> None:
+    (here / "motd.json").write_bytes(kit.document(newest_version=release))
+    assert told(here, GOOD) == []
+    done = run("check", "--config", str(here / "server.toml"))
+    said = "note: the document calls 0.6.0 the newest release and product.toml does not list it"
+    assert ((said in done.stdout), done.returncode) == (warned, 0)
 
 
 def test_check_knows_that_a_unit_makes_its_folder_in_run(here: Path) -> None:

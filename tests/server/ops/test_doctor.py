@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+import struct
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -136,6 +138,38 @@ def test_a_group_that_may_watch_the_open_log_is_found(log: Path) -> None:
     assert (found.name, "chmod 700" in found.text) == ("modes", True)
     log.chmod(0o700)
     assert broken(log, ALLOW) == []
+
+
+ENTRIES = [(0x01, 6, -1), (0x02, 4, 12345), (0x04, 4, -1), (0x10, 4, -1), (0x20, 0, -1)]
+"""The owner, a user by name, the group, the most that both may, others: acl(5)."""
+
+
+def give(path: Path, entries: list[tuple[int, int, int]]) -> None:
+    """Sets an access list; the test is left out where the file system has none."""
+    listed = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *one) for one in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", listed)
+    except OSError as error:
+        pytest.skip(f"no access lists here: {error}")
+
+
+def test_who_may_read_by_an_access_list_is_found(log: Path, tmp_path: Path) -> None:
+    """The mode is that of a log that its group may read."""
+    (path,) = log.iterdir()
+    give(path, ENTRIES)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    (found,) = broken(log, ALLOW)
+    assert (found.name, found.text[:2], "setfacl -b" in found.text) == ("modes", "1 ", True)
+    path.chmod(0o600)  # takes it from all of them
+    assert broken(log, ALLOW) == []
+    place = tmp_path / "counts"
+    place.mkdir(0o700)
+    for name in ("c.db", "c.db.key"):
+        (place / name).touch(0o600)
+    give(place / "c.db.key", ENTRIES)
+    assert modes(log, place / "c.db").ok, "nobody else gets that far"
+    give(place, [(tag, allowed | 1, who) for tag, allowed, who in ENTRIES])
+    assert modes(log, place / "c.db").text[:2] == "1 "
 
 
 def modes(log: Path, database: Path | None) -> Finding:

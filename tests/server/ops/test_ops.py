@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mars_server.common.config import TEMPLATE, Config, parse_config
-from mars_server.common.limits import Limits
+from mars_server.common.config import TEMPLATE, Config, Limits, parse_config
 from tests.server.serving import kit
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import insert
 from mars.wire.times import parse_time
 from mars_server.common.calendar import following, span
 from mars_server.counting.scrub import Known, policy
-from mars_server.operate.retention import Closed, settled
+from mars_server.operate.doctor import Closed, settled
 from mars_server.publication.closing import (
     PAUSE_WEEKS,
     DueWeeks,

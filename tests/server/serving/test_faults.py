@@ -19,7 +19,8 @@ from mars.errors import StateError
 from mars_server.daylog import external_sort
 from mars_server.daylog.crash_recovery import close_leftovers
 from mars_server.daylog.generation import Generation, lost_in
-from mars_server.serving.logline import access_log
+from mars_server.daylog.writer import DayLog
+from mars_server.serving.logline import log_line
 from tests.server.serving import kit
 from tests.server.serving.load import Load
 
@@ -82,7 +83,7 @@ def test_g18_a_disk_that_turns_read_only(tmp_path: Path) -> None:
     """As after an error of the medium: the day's change finds no place for a new log."""
     clock, said = Clock(), list[str]()
     with small_disk(tmp_path / "log") as folder:
-        log = access_log(folder, clock, SystemChance(), said.append)
+        log = DayLog(folder, clock, SystemChance(), said.append, log_line)
         log.open()
         log.add("?os=linux", 200, 1843)
         clock.wall += DAY
@@ -169,7 +170,7 @@ def filled(disk: Path) -> Iterator[None]:
 def test_g18_a_part_that_could_not_be_written_anew_is_tried_again(tmp_path: Path) -> None:
     chance, clock, said = SystemChance(), Clock(), list[str]()
     with small_disk(tmp_path / "disk") as disk:
-        log = access_log(disk / "log", clock, chance, said.append)
+        log = DayLog(disk / "log", clock, chance, said.append, log_line)
         log.open()
         for _ in range(100):
             log.add("?os=linux", 200, 1843)
@@ -211,7 +212,7 @@ def test_g18_a_log_folder_that_is_gone_for_good(tmp_path: Path) -> None:
 
 def test_g18_an_unwritable_log_folder_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    log = access_log(tmp_path / "file" / "log", Clock(), SystemChance(), print)
+    log = DayLog(tmp_path / "file" / "log", Clock(), SystemChance(), print, log_line)
     with pytest.raises(StateError) as refused:
         log.open()
     assert refused.value.reason == "log-unwritable"
@@ -236,7 +237,7 @@ def dates(folder: Path) -> list[str]:
 
 def test_g18_the_clock_jumps_and_every_line_keeps_a_day(tmp_path: Path) -> None:
     clock, said = Clock(), list[str]()
-    log = access_log(tmp_path, clock, SystemChance(), said.append)
+    log = DayLog(tmp_path, clock, SystemChance(), said.append, log_line)
     log.open()
     for step in (0, 1, -400, 20_000, -19_600):
         clock.wall += step * DAY
@@ -254,7 +255,7 @@ def test_g18_the_clock_jumps_and_every_line_keeps_a_day(tmp_path: Path) -> None:
 
 def test_a_day_turns_while_nobody_asks(tmp_path: Path) -> None:
     clock = Clock()
-    log = access_log(tmp_path, clock, SystemChance(), print)
+    log = DayLog(tmp_path, clock, SystemChance(), print, log_line)
     log.open()
     log.add("", 200, 1)
     clock.wall += DAY

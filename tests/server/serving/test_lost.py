@@ -14,7 +14,8 @@ import pytest
 from mars.adapters.system import SystemChance
 from mars_server.daylog.crash_recovery import close_leftovers
 from mars_server.daylog.generation import Generation, lost_in, parse_part
-from mars_server.serving.logline import access_log
+from mars_server.daylog.writer import DayLog
+from mars_server.serving.logline import log_line
 from tests.server.serving import kit
 from tests.server.serving.test_faults import DAY, Clock, filled, needs_root, small_disk
 
@@ -59,7 +60,7 @@ def test_g18_lost_lines_are_told_though_the_server_ends_before_the_disk_is_well(
 def test_g18_a_disk_that_is_full_over_midnight_and_until_the_end(tmp_path: Path) -> None:
     clock, said = Clock(), list[str]()
     with small_disk(tmp_path / "log") as folder:
-        log = access_log(folder, clock, SystemChance(), said.append)
+        log = DayLog(folder, clock, SystemChance(), said.append, log_line)
         log.open()
         log.add("", 200, 1)
         with filled(folder):
@@ -77,7 +78,7 @@ def test_g18_a_disk_that_is_full_over_midnight_and_until_the_end(tmp_path: Path)
 
 def test_g18_answers_of_which_no_file_tells_are_told_at_the_end(tmp_path: Path) -> None:
     folder, said = tmp_path / "a" / "log", list[str]()
-    log = access_log(folder, Clock(), SystemChance(), said.append)
+    log = DayLog(folder, Clock(), SystemChance(), said.append, log_line)
     log.open()
     for _ in range(60):
         log.add("?os=linux", 200, 1)
@@ -95,7 +96,7 @@ def test_g18_a_disk_that_stays_read_only_until_the_end(tmp_path: Path) -> None:
     """Not even a name can be changed there, so only stderr can tell."""
     clock, said = Clock(), list[str]()
     with small_disk(tmp_path / "log") as folder:
-        log = access_log(folder, clock, SystemChance(), said.append)
+        log = DayLog(folder, clock, SystemChance(), said.append, log_line)
         log.open()
         log.add("?os=linux", 200, 1)
         clock.wall += DAY

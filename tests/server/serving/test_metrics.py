@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from mars_server.serving import counters
+from mars_server.serving import prometheus
 from mars_server.serving.prometheus import EVERY, Metrics
 from tests.server.serving import kit
 
@@ -35,7 +35,7 @@ def test_metrics_have_no_label_and_no_single_answer_can_be_timed(tmp_path: Path)
 
 
 def test_metrics_of_clients_come_in_tens_once_an_hour() -> None:
-    metrics, row = Metrics(), dict.fromkeys(counters.NAMES, 0)
+    metrics, row = Metrics(), dict.fromkeys(prometheus.NAMES, 0)
 
     def shown(now: float, **values: int) -> list[str]:
         text = metrics.exposition([row | values, row], now).decode()

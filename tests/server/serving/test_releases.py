@@ -12,16 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from mars.adapters.system import SystemChance
 from mars.wire.product import parse_product
 from mars.wire.query import AllowList
 from mars_server.common.config import Config
 from mars_server.daylog.format import declared
+from mars_server.daylog.writer import DayLog
 from mars_server.operate.doctor import Finding, examine
 from mars_server.operate.status import examine as look
+from mars_server.serving.logline import log_line
 from tests import waiting
 from tests.server.ops.test_ops import run
 from tests.server.publication import kit as figures
 from tests.server.serving import kit
+from tests.server.serving.test_faults import DAY, Clock
 
 ALLOW = AllowList.of(parse_product(kit.PRODUCT.encode()))
 ASKED = "v={}&os=linux&ia=10"
@@ -90,6 +94,21 @@ def test_only_a_release_that_is_missing_is_declared(named: str) -> None:
         (log,) = server.logs.glob("*.log")
         assert declared(log.read_bytes()) == frozenset()
         assert ("v=0.5.2&" in log.read_text()) is (named == "0.5.2")
+
+
+def test_a_log_declares_a_release_once(tmp_path: Path) -> None:
+    clock, said = Clock(), list[str]()
+    log = DayLog(tmp_path, clock, SystemChance(), said.append, log_line)
+    log.open()
+    for releases in (["0.6.0"], ["0.6.0"], [], ["0.6.1", "0.6.0"]):
+        log.declare(releases)
+        log.add("", 200, 530)
+    clock.wall += DAY
+    log.add("", 200, 530)
+    assert log.close() == 0
+    for path in tmp_path.iterdir():
+        text = path.read_text()
+        assert [text.count(f"# mars release={one}\n") for one in ("0.6.0", "0.6.1")] == [1, 1]
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -1,7 +1,10 @@
-"""``mars-server doctor`` and ``mars-server retain``."""
+"""``mars-server status``, ``doctor`` and ``retain``."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pwd
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,15 +15,52 @@ from mars import factory
 from mars.commandline import emit_json, json_option, safe
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
+from mars_server.cli import options
 from mars_server.common.config import Config, load_config, load_product
 from mars_server.storage.reading import Overview
 
-_config = click.option(
-    "--config", "file", type=click.Path(path_type=Path, readable=False), help="A server.toml."
-)
-_log = click.option(
-    "--log", type=click.Path(path_type=Path, readable=False), help="Folder of the access logs."
-)
+
+@click.command()
+@options.config
+@json_option()
+def status(file: Path, as_json: bool) -> int:
+    """Show how everything is: document, server, tor, onion, log, count, publication, disk.
+
+    The exit code is 1 when something has failed; warnings leave it at 0. Root looks as the user
+    whose logs these are, so that what is closed to the server is found out.
+    """
+    from mars_server.operate.status import FAIL, examine
+
+    config = load_config(file)
+    _as_the_server(config.log)
+    checks = examine(config, factory.system_clock().now())
+    failed = any(check.state == FAIL for check in checks)
+    if as_json:
+        found = {
+            check.name: {"state": check.state, "text": check.text, **check.facts}
+            for check in checks
+        }
+        emit_json({"ok": not failed, "checks": found})
+    else:
+        for check in checks:
+            click.echo(f"{check.state:8} {check.name:12} {safe(check.text)}")
+    return int(failed)
+
+
+def _as_the_server(log: str) -> None:
+    """Root becomes the owner of the logs: what that user cannot read, the server cannot."""
+    with contextlib.suppress(OSError, KeyError):
+        if os.geteuid() == 0 and (user := Path(log).stat().st_uid) != 0:
+            entry = pwd.getpwuid(user)
+            os.initgroups(entry.pw_name, entry.pw_gid)
+            os.setgid(entry.pw_gid)
+            os.setuid(user)
+
+
+# --- doctor and retain ---
+
+_config = click.option("--config", "file", type=options.FILE, help="A server.toml.")
+_log = click.option("--log", type=options.FILE, help="Folder of the access logs.")
 _db = click.option("--db", metavar="URL", help="Database of the counts.")
 
 
@@ -34,29 +74,16 @@ def _settings(file: Path | None, log: Path | None, db: str | None) -> tuple[Conf
     return config, folder, db or config.db
 
 
-def _allow_list(product: str) -> AllowList | None:
-    if not product:
-        return None
-    return AllowList.of(load_product(product))
-
-
 def _overview(url: str) -> Overview | None:
     """None where nothing was counted yet: to look at a database must not make one."""
-    from mars_server.storage.database import open_database
-    from mars_server.storage.reading import overview
+    from mars_server.operate.status import counted
 
-    if not url:
-        return None
     try:
-        engine = open_database(url, create=False, write=False)
+        return counted(url) if url else None
     except StateError as error:
         if error.reason != "database-missing":
             raise
         return None
-    try:
-        return overview(engine)
-    finally:
-        engine.dispose()
 
 
 @click.command()
@@ -65,7 +92,7 @@ def _overview(url: str) -> Overview | None:
 @_db
 @click.option(
     "--product",
-    type=click.Path(path_type=Path, readable=False),
+    type=options.FILE,
     help="The product.toml with the allow-lists.",
 )
 @json_option()
@@ -84,7 +111,8 @@ def doctor(
 
     config, folder, url = _settings(file, log, db)
     today = datetime.fromtimestamp(factory.system_clock().now(), UTC).date()
-    allow = _allow_list(str(product) if product else config.product)
+    named = product or config.product
+    allow = AllowList.of(load_product(named)) if named else None
     file_of_counts = sqlite_file(url) if url else None
     findings = examine(folder, _overview(url), today, config.keep_days, allow, file_of_counts)
     good = all(finding.ok for finding in findings)
@@ -106,8 +134,8 @@ def retain(
     file: Path | None, log: Path | None, db: str | None, dry_run: bool, as_json: bool
 ) -> None:
     """Delete the logs whose every line is counted and whose week is published."""
-    from mars_server.operate.retention import closed_logs
-    from mars_server.operate.retention import retain as run
+    from mars_server.operate.doctor import closed_logs
+    from mars_server.operate.doctor import retain as run
 
     _, folder, url = _settings(file, log, db)
     if not url:

@@ -17,9 +17,9 @@ from mars_server.counting import formats
 from mars_server.counting.blocks import Watch, cut
 from mars_server.counting.foreign.identity import WINDOW, Beginning, beginning, tail
 from mars_server.counting.foreign.same_file import Seen, limited, read, stamp
-from mars_server.counting.streams import STDIN, Stream, open_raw, refused
+from mars_server.counting.streams import STDIN, Stream, open_raw, refused, unfinished
 from mars_server.counting.tally import Counting, Tally
-from mars_server.daylog.format import declared
+from mars_server.daylog.format import declared, is_unfinished
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,8 @@ def _span(task: Span, allow: AllowList) -> Done:
         # Rotated by copytruncate meanwhile, it may hold new lines in the place of the old ones.
         if watch.whole != size or not task.seen.is_still(raw):
             return Done()
+    if counting.unfinished:
+        raise unfinished(task.path)
     return Done(pieces=(Piece(task.end, tail(watch.tail), counting.take()),))
 
 
@@ -112,6 +114,8 @@ def _whole(task: Whole, allow: AllowList) -> Done:
         watch = Watch()
         counting = Counting(allow.also(declared(stream.head())), task.format)
         pieces = tuple(_pieces(task, stream, watch, counting))
+    if counting.unfinished or is_unfinished(watch.head):
+        raise unfinished(task.path)
     found = beginning(watch.head)
     return Done(pieces=pieces, cut_short=stream.cut_short, **vars(found))
 

@@ -326,7 +326,7 @@ class _LedgerPass(_Pass):
         who: Beginning = job.probe
         if isinstance(task, Whole):
             try:
-                verdict, pieces = self._register.settle(done)
+                verdict, pieces = self._register.settle(job.probe, done)
             except MarsError as error:
                 self.problem(error.reason, f"{job.name}: {error.message}")
                 return

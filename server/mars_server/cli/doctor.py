@@ -10,7 +10,7 @@ import click
 
 from mars import factory
 from mars.console import emit_json, json_option, safe
-from mars.errors import ConfigError, StateError
+from mars.errors import ConfigError
 from mars.wire.query import AllowList
 from mars_server.common.config import Config, load_config, load_product
 from mars_server.storage.reading import Overview
@@ -40,19 +40,12 @@ def _allow_list(product: str) -> AllowList | None:
     return AllowList.of(load_product(product))
 
 
-def _overview(url: str) -> Overview | None:
-    """None where nothing was counted yet: to look at a database must not make one."""
+def _overview(url: str) -> Overview:
+    """Raises ``StateError`` (``database-missing``): to look at a database must not make one."""
     from mars_server.storage.database import open_database
     from mars_server.storage.reading import overview
 
-    if not url:
-        return None
-    try:
-        engine = open_database(url, create=False, write=False)
-    except StateError as error:
-        if error.reason != "database-missing":
-            raise
-        return None
+    engine = open_database(url, create=False, write=False)
     try:
         return overview(engine)
     finally:
@@ -86,7 +79,9 @@ def doctor(
     today = datetime.fromtimestamp(factory.system_clock().now(), UTC).date()
     allow = _allow_list(str(product) if product else config.product)
     file_of_counts = sqlite_file(url) if url else None
-    findings = examine(folder, _overview(url), today, config.keep_days, allow, file_of_counts)
+    first_day = file_of_counts is not None and not db and not file_of_counts.exists()
+    found = _overview(url) if url and not first_day else None
+    findings = examine(folder, found, today, config.keep_days, allow, file_of_counts)
     good = all(finding.ok for finding in findings)
     if as_json:
         emit_json({"ok": good, "findings": [asdict(finding) for finding in findings]})
@@ -113,9 +108,9 @@ def retain(
     if not url:
         raise click.UsageError("Name the database by --db or --config.")
     found = _overview(url)
-    gone = run(folder, found.positions, found.weeks, remove=not dry_run) if found else []
+    gone = run(folder, found.positions, found.weeks, remove=not dry_run)
     for entry in closed_logs(folder):
-        if found and entry.token in found.unread:
+        if entry.token in found.unread:
             told = "kept, its lines fitted no format when they were counted: recount its days"
             click.echo(f"{safe(entry.path.name)}: {told}", err=True)
     if as_json:

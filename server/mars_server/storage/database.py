@@ -30,7 +30,7 @@ LOCK_WAIT = 60
 _MIGRATION_LOCK = 0x6D617273
 """The advisory lock (``mars``) under which one process at a time migrates on PostgreSQL."""
 
-_OLDEST = "0003"
+_OLDEST = "0008"
 """The first revision from which there is a way to the present tables."""
 
 

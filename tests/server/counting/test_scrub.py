@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import insert, text
 
 from mars.wire.times import DAY
-from mars_server.counting.scrub import Fate, Known, Policy, forgettable, judge, policy, remove
+from mars_server.counting.foreign.identity import Source
+from mars_server.counting.scrub import Fate, Policy, forgettable, judge, policy, remove
 from mars_server.storage import open_database
-from mars_server.storage.forgetting import known, open_weeks
+from mars_server.storage.forgetting import open_weeks
 from mars_server.storage.ledger import Ledger
 from mars_server.storage.schema import weeks
 from tests.server.counting.commands import product, run, run_json
@@ -140,20 +141,24 @@ def test_a_line_of_a_wrong_clock_keeps_no_log(tmp_path: Path) -> None:
     assert sources(url) == 0
 
 
+def dated(first: str, last: str, counted: int) -> Source:
+    return Source(1, None, (), 0, "", None, first_day=first, last_day=last, counted=counted)
+
+
 def test_no_line_is_younger_than_its_counting() -> None:
     rule = Policy(frozenset({"2025-W48", "9999-W52"}), "2025-11-30")
     future = "9999-12-31"
-    assert rule.spares(Known(1, "2025-11-17", future, OLD - 7 * DAY)) is None
-    assert rule.spares(Known(1, future, future, OLD - 7 * DAY)) is None
-    assert rule.spares(Known(1, "2025-11-17", future, OLD)) == "week 2025-W48 is not published"
-    assert rule.spares(Known(1, "2025-11-17", future, OLD + 30 * DAY)) == "too young"
+    assert rule.spares(dated("2025-11-17", future, OLD - 7 * DAY)) is None
+    assert rule.spares(dated(future, future, OLD - 7 * DAY)) is None
+    assert rule.spares(dated("2025-11-17", future, OLD)) == "week 2025-W48 is not published"
+    assert rule.spares(dated("2025-11-17", future, OLD + 30 * DAY)) == "too young"
 
 
 def judged(url: str, *logs: Path) -> Iterator[Fate]:
     """As the command judges them, one after another."""
     engine = open_database(url)
     rule = policy(open_weeks(engine), OLD + 30 * DAY, 0)
-    yield from judge(map(str, logs), Ledger(engine), known(engine), rule)
+    yield from judge(map(str, logs), Ledger(engine), rule)
     engine.dispose()
 
 
@@ -185,8 +190,8 @@ def test_a_log_that_is_renamed_while_it_is_judged_stays_known(site: tuple[str, P
     assert "renamed" in str(gone.reason)
     engine = open_database(url)
     rule = policy(open_weeks(engine), OLD + 30 * DAY, 0)
-    assert forgettable([fate], known(engine), rule, missing=False)
-    assert not forgettable([gone], known(engine), rule, missing=False)
+    assert forgettable([fate], Ledger(engine).sources(), rule, missing=False)
+    assert not forgettable([gone], Ledger(engine).sources(), rule, missing=False)
     engine.dispose()
 
 

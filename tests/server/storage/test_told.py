@@ -45,7 +45,7 @@ def break_tables(url: str, *statements: str) -> None:
     "statements",
     [
         ["DROP TABLE archives", "DROP TABLE sources"],
-        ["ALTER TABLE sources ADD COLUMN timeless BOOLEAN"],
+        ["ALTER TABLE sources ADD COLUMN unread BIGINT"],
         ["DROP TABLE alembic_version"],
     ],
     ids=["a table is missing", "a column is there already", "the version is missing"],
@@ -53,7 +53,7 @@ def break_tables(url: str, *statements: str) -> None:
 def test_tables_that_are_not_as_they_should_be_are_told(
     database_url: str, statements: list[str]
 ) -> None:
-    at_version(database_url, "0003")
+    at_version(database_url, "0008")
     break_tables(database_url, *statements)
     with pytest.raises(StateError) as refusal:
         open_database(database_url)

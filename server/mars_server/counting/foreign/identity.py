@@ -172,6 +172,13 @@ class Source:
     """Of its lines, about how many fit no format."""
     boot: str | None = None
     """The mark of the start of the computer since which it was last looked at."""
+    first_day: str | None = None
+    last_day: str | None = None
+    """ISO days of its hits."""
+    counted: int = 0
+    """Unix time."""
+    stays: str | None = None
+    """``unread`` or ``changed``: what was told when it was counted."""
 
 
 @dataclass(frozen=True)

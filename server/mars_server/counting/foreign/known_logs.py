@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -46,7 +46,7 @@ class _Marks:
             face,
             ladder=self.ladder(face.own, face.ladder),
             tail_at=lambda position: self.tail(face.own, face.tail_at(position)),
-            inode=self.inode(face.own, face.inode),
+            inode=self.of("inode", face.own, face.inode),
             blank=self.blank(face.own),
         )
 
@@ -63,17 +63,14 @@ class _Marks:
             return tail and _OWN
         return self._sealed(b"tail", tail)
 
-    def inode(self, own: str | None, inode: str | None) -> str | None:
-        """Its time of birth may be that of the first request."""
-        return None if own or inode is None else self._sealed(b"inode", inode)
-
     def archive(self, own: str | None, fingerprint: str | None) -> str | None:
         """An archive bears the time of its log's last line; that of our own logs tells nothing."""
-        return fingerprint if own or fingerprint is None else self._sealed(b"archive", fingerprint)
+        return fingerprint if own else self.of("archive", own, fingerprint)
 
-    def boot(self, own: str | None, boot: str | None) -> str | None:
-        """Nothing is lost of our own logs by which two starts have to be told apart."""
-        return None if own or boot is None else self._sealed(b"boot", boot)
+    def of(self, kind: str, own: str | None, value: str | None) -> str | None:
+        """Of the ``inode``, whose birth may be that of the first request, and of the ``boot``; of
+        our own logs nothing is lost by which two of them have to be told apart."""
+        return None if own or value is None else self._sealed(kind.encode(), value)
 
     def _sealed(self, kind: bytes, value: str) -> str:
         return blake2b(value.encode(), digest_size=16, key=self._key, person=kind).hexdigest()
@@ -103,7 +100,10 @@ class Register:
         it."""
         known = list(self._sources.values())
         for found in probes:
-            if found.ladder and (inode := self.marks.inode(found.own, found.inode)) is not None:
+            if (
+                found.ladder
+                and (inode := self.marks.of("inode", found.own, found.inode)) is not None
+            ):
                 self._files[inode] = found
             if found.own is None and found.ladder and not found.timeless:
                 rungs = self.marks.ladder(None, found.ladder)
@@ -112,9 +112,13 @@ class Register:
                 with suppress(LogMovedError):
                     face = self.marks.face(found.face())
                     self._held.update(source.id for source in holds(face, known))
-            elif (source := self.archived(found)) is not None:
-                self._held.add(source)
-                self._packed.add(source)
+            elif (whole := self.archived(found)) is not None:
+                self._held.add(whole.id)
+                self._packed.add(whole.id)
+
+    @property
+    def sources(self) -> Collection[Source]:
+        return self._sources.values()
 
     def plan(self, found: Probe) -> tuple[Verdict, list[Task]]:
         """For a plain log who it is and the tasks; for another the tasks that will tell.
@@ -122,10 +126,8 @@ class Register:
         Raises ``StateError`` (``log-changed``) and ``LogMovedError``.
         """
         if found.length is None:
-            number = self.archived(found)
-            if number is None:
-                return Verdict(None, None), [self.stream(found)]
-            return Verdict(self._sources.get(number), None), []
+            whole = self.archived(found)
+            return Verdict(whole, None), [] if whole else [self.stream(found)]
         verdict = self._identify(found.face())
         if verdict.start is None:
             return verdict, []
@@ -135,10 +137,11 @@ class Register:
             return replace(verdict, start=start), [*spans(found, start, self._span, empty=True)]
         return verdict, [*spans(found, verdict.start, self._span)]
 
-    def archived(self, found: Probe) -> int | None:
+    def archived(self, found: Probe) -> Source | None:
         """The source of an archive that is counted to its end."""
         mark = self.marks.archive(found.own, found.fingerprint)
-        return None if mark is None else self._ledger.archived(mark)
+        number = None if mark is None else self._ledger.archived(mark)
+        return None if number is None else self._sources.get(number)
 
     def stream(self, found: Probe) -> Whole:
         """The task that tells who a stream is: it reports at each position it may continue."""
@@ -199,7 +202,7 @@ class Register:
             if one.length is None:
                 return 0
             # Without a known file no key is needed, and none made.
-            return 1 if known and self.marks.inode(one.own, one.inode) in known else 2
+            return 1 if known and self.marks.of("inode", one.own, one.inode) in known else 2
 
         families: defaultdict[str, list[Probe]] = defaultdict(list)
         streams = []

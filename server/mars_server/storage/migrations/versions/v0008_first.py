@@ -1,12 +1,12 @@
-"""The first tables: counts and pairs, weeks, sources, what the database is for; what was published
-of each week; the signed documents that were served."""
+"""The first tables: counts and pairs, weeks, sources, what the database is for; answers that were
+not written down; what was published of each week; the signed documents that were served."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
+revision = "0008"
 down_revision = None
 
 
@@ -40,10 +40,11 @@ def upgrade() -> None:
         "sources",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("own", sa.String(32), unique=True),
-        sa.Column("ladder", sa.String(400), nullable=False),
+        sa.Column("ladder", sa.String(1000), nullable=False),
         sa.Column("position", sa.BigInteger, nullable=False),
         sa.Column("tail", sa.String(32), nullable=False),
         sa.Column("inode", sa.String(48)),
+        sa.Column("timeless", sa.Boolean, nullable=False, server_default=sa.true()),
         sa.Column("lines", sa.BigInteger, nullable=False),
         sa.Column("hits", sa.BigInteger, nullable=False),
         sa.Column("first_day", sa.String(10)),
@@ -69,4 +70,10 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(64), primary_key=True),
         sa.Column("payload_sha256", sa.String(64), nullable=False),
         sa.Column("serial", sa.BigInteger, nullable=False),
+        sa.Column("reportback_next", sa.Integer),
+    )
+    op.create_table(
+        "gaps",
+        sa.Column("day", sa.String(10), primary_key=True),
+        sa.Column("lost", sa.BigInteger, nullable=False),
     )

@@ -244,8 +244,9 @@ def _migrate(connection: Connection, version: str | None, *, write: bool) -> Non
     if version is not None and version < _OLDEST:
         raise StateError(
             "database-old",
-            "This database was made before the first release. Count the logs that are left into a "
-            "new one.",
+            "This database was made before the first release, and what it keeps of counted logs "
+            "could be tested for requests. Count the logs that are left into a new one, and delete "
+            "this one and its backups.",
         )
     if not write:
         raise StateError(

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from mars.errors import StateError
 from mars_server.counting.foreign.identity import SCALES, digest
 from mars_server.counting.foreign.probe import probe
 from mars_server.storage import open_database
@@ -270,37 +269,4 @@ def test_a_second_machine_asks_for_the_first_ones_key(
     shutil.copytree(first / "mars-server", second / "mars-server")
     assert run_json("count", log, *told)["hits"] == 0
     monkeypatch.setenv("STATE_DIRECTORY", f"{second}/mars-server:/elsewhere")
-    assert run_json("count", log, *told)["hits"] == 0
-
-
-def old(url: str) -> None:
-    engine = open_database(url)
-    with engine.begin() as connection:
-        for name in ("unread", "format", "stays", "boot"):
-            connection.execute(text(f"ALTER TABLE sources DROP COLUMN {name}"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0007'"))
-    engine.dispose()
-
-
-def test_a_database_of_before_with_foreign_logs_is_refused(
-    tmp_path: Path, database_url: str
-) -> None:
-    counted(tmp_path, database_url, at(7))
-    old(database_url)
-    with pytest.raises(StateError) as error:
-        open_database(database_url)
-    assert error.value.reason == "database-old"
-    assert "Count the logs that are left into a new one" in error.value.message
-
-
-def test_of_own_logs_a_database_of_before_keeps_the_ids(tmp_path: Path, database_url: str) -> None:
-    log = counted(tmp_path, database_url, ID + quiet(b""))
-    engine = open_database(database_url)
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE sources SET ladder = 'aa', tail = 'bb', inode = '1:2'"))
-    engine.dispose()
-    old(database_url)
-    (row,) = rows(database_url, sources)
-    assert (row["ladder"], row["tail"], row["inode"]) == ("", "own", None)
-    told = ("--product", product(tmp_path), "--db", database_url)
     assert run_json("count", log, *told)["hits"] == 0

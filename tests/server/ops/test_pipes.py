@@ -11,6 +11,15 @@ import pytest
 
 from mars_server.storage import open_database
 from tests.server.counting.commands import PROGRAM, product
+from tests.server.counting.examples import line
+
+
+def test_a_pipe_in_the_place_of_the_key_is_none(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(line())
+    os.mkfifo(tmp_path / "c.db.key")
+    told = ("count", "a.log", "--product", str(product(tmp_path)), "--db", "sqlite:///c.db")
+    done = subprocess.run([*PROGRAM, *told], capture_output=True, cwd=tmp_path, timeout=60)
+    assert (done.returncode, (tmp_path / "c.db.key").is_file()) == (0, True)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mars.errors import MarsError
 from mars.wire.query import AllowList
@@ -338,24 +338,20 @@ class _LedgerPass(_Pass):
                 f"{job.name} lacks {lacking.lost} answers of {lacking.day}, whose lines the "
                 "disk refused; the figures of that day are too low."
             )
-        step = Advance(
-            source=job.verdict.source.id if job.verdict.source else None,
-            own=who.own,
-            ladder=self.register.marks.ladder(who.own, who.ladder),
-            before=job.position,
+        marks = self.register.marks
+        read = None if job.probe.format == formats.AUTO else job.probe.format
+        now = replace(
+            job.verdict.source or Source(0, who.own, (), 0, "", None, format=read),
+            ladder=marks.ladder(who.own, who.ladder),
             position=position,
             tail=tail,
-            inode=self.register.marks.of("inode", who.own, job.probe.inode),
-            boot=self.register.marks.of("boot", who.own, self.boot),
+            inode=marks.of("inode", who.own, job.probe.inode),
+            boot=marks.of("boot", who.own, self.boot),
             timeless=job.verdict.timeless,
-            tally=tally,
-            fingerprint=self.register.marks.archive(who.own, job.probe.fingerprint)
-            if whole
-            else None,
-            format=None if job.probe.format == formats.AUTO else job.probe.format,
             stays=job.stays,
-            gap=lacking,
         )
+        archive = marks.archive(who.own, job.probe.fingerprint) if whole else None
+        step = Advance(now, job.position, tally, archive, lacking)
         job.position = position
         self.checkpoints.add(job.probe.path, step)
 

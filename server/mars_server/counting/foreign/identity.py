@@ -159,6 +159,7 @@ class Source:
     """What the database knows of one generation."""
 
     id: int
+    """0 where it is not stored yet."""
     own: str | None
     ladder: tuple[str, ...]
     position: int

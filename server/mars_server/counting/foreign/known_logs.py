@@ -228,21 +228,11 @@ class Register:
 
     def moved(self, number: int, step: Advance) -> None:
         """The database knows ``step`` now, as source ``number``."""
+        now = step.now
         for other in self._sources.values():
-            if step.inode is not None and other.inode == step.inode:
+            if now.inode is not None and other.inode == now.inode:
                 self._sources[other.id] = replace(other, inode=None)
-        before = self._sources.get(number)
-        self._sources[number] = Source(
-            number,
-            step.own,
-            step.ladder,
-            step.position,
-            step.tail,
-            step.inode,
-            step.timeless,
-            before.format if before else step.format,
-            step.tally.lines + (before.lines if before else 0),
-            step.tally.unread + (before.unread if before else 0),
-            step.boot,
-        )
+        before = self._sources.get(number, replace(now, lines=0, unread=0))
+        lines, unread = before.lines + step.tally.lines, before.unread + step.tally.unread
+        self._sources[number] = replace(now, id=number, lines=lines, unread=unread)
         self._held.add(number)

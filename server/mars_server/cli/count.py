@@ -19,14 +19,13 @@ from mars_server.common.config import load_product
 from mars_server.counting import formats
 from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.count_pass import dry_run as dry
-from mars_server.counting.executors import driver
+from mars_server.counting.executors import Driver, driver
 from mars_server.counting.follow import follow as follow_logs
 from mars_server.counting.follow import until_signal
 from mars_server.counting.foreign.same_file import this_boot
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
 from mars_server.counting.streams import STDIN, is_url
-from mars_server.counting.tasks import Driver
 
 
 @click.command()

@@ -150,7 +150,6 @@ def recount(
     from mars_server.counting.executors import driver
     from mars_server.counting.inputs import expand
     from mars_server.counting.recount import recount as count_again
-    from mars_server.storage.forgetting import known
     from mars_server.storage.ledger import Ledger
     from mars_server.storage.lock import counting_lock
 
@@ -164,7 +163,7 @@ def recount(
         ledger.bind(product.product, product.channel)
         allow = AllowList.of(product)
         paths = expand(logs)
-        found = count_again(day, paths, allow, chosen, ledger, known(engine), format_name)
+        found = count_again(day, paths, allow, chosen, ledger, format_name)
         if not (found.hits or allow_empty) and day in reading.levels(engine):
             raise StateError(
                 "day-emptied",

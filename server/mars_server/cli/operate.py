@@ -13,7 +13,7 @@ import click
 
 from mars import factory
 from mars.commandline import emit_json, json_option, safe
-from mars.errors import ConfigError, StateError
+from mars.errors import ConfigError
 from mars.wire.query import AllowList
 from mars_server.cli import options
 from mars_server.common.config import Config, load_config, load_product
@@ -74,16 +74,11 @@ def _settings(file: Path | None, log: Path | None, db: str | None) -> tuple[Conf
     return config, folder, db or config.db
 
 
-def _overview(url: str) -> Overview | None:
-    """None where nothing was counted yet: to look at a database must not make one."""
+def _overview(url: str) -> Overview:
+    """Raises ``StateError`` (``database-missing``): to look at a database must not make one."""
     from mars_server.operate.status import counted
 
-    try:
-        return counted(url) if url else None
-    except StateError as error:
-        if error.reason != "database-missing":
-            raise
-        return None
+    return counted(url)
 
 
 @click.command()
@@ -114,7 +109,9 @@ def doctor(
     named = product or config.product
     allow = AllowList.of(load_product(named)) if named else None
     file_of_counts = sqlite_file(url) if url else None
-    findings = examine(folder, _overview(url), today, config.keep_days, allow, file_of_counts)
+    first_day = file_of_counts is not None and not db and not file_of_counts.exists()
+    found = _overview(url) if url and not first_day else None
+    findings = examine(folder, found, today, config.keep_days, allow, file_of_counts)
     good = all(finding.ok for finding in findings)
     if as_json:
         emit_json({"ok": good, "findings": [asdict(finding) for finding in findings]})
@@ -141,9 +138,9 @@ def retain(
     if not url:
         raise click.UsageError("Name the database by --db or --config.")
     found = _overview(url)
-    gone = run(folder, found.positions, found.weeks, remove=not dry_run) if found else []
+    gone = run(folder, found.positions, found.weeks, remove=not dry_run)
     for entry in closed_logs(folder):
-        if found and entry.token in found.unread:
+        if entry.token in found.unread:
             told = "kept, its lines fitted no format when they were counted: recount its days"
             click.echo(f"{safe(entry.path.name)}: {told}", err=True)
     if as_json:

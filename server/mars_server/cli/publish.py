@@ -13,7 +13,7 @@ from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError, WireError, naming
 from mars.factory import system_clock
 from mars.wire.times import parse_time
-from mars_server.common.config import load_product
+from mars_server.common.config import load_product, read
 from mars_server.storage.publication import StoredPublications
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def publish(
     if noise_key and without_noise:
         raise click.UsageError("Give --noise-key or --without-noise, not both.")
     product = load_product(product_file)
-    document = None if motd_file is None else motd_file.read_bytes()
+    document = None if motd_file is None else read(motd_file, "The MOTD")
     if document is not None:
         with naming(motd_file):
             product = product.also(newest_release(document))
@@ -160,7 +160,7 @@ def publish(
         without_noise=without_noise,
         chosen=now is not None,
         adopt=adopt,
-        notes=parse_notes(notes.read_bytes(), str(notes)) if notes else (),
+        notes=parse_notes(read(notes, "The notes"), str(notes)) if notes else (),
         chart_cache=chart_cache,
         motd=document,
     )
@@ -220,7 +220,7 @@ def _secret(path: Path, least: int) -> bytes:
     """A secret file's bytes; refused where others may read it or where it is too short."""
     if os.name == "posix" and path.stat().st_mode & 0o077:
         raise ConfigError("secret-readable", f"{path} can be read by others; run chmod 600 on it.")
-    data = path.read_bytes()
+    data = read(path, "The secret")
     if len(data) < least:
         raise ConfigError("secret-short", f"{path} must hold at least {least} bytes.")
     return data

@@ -48,28 +48,30 @@ def scrub(
 ) -> int:
     """Remove logs that are counted and published, and what the database knows them by.
 
-    Name the rotated logs, never one that a server still writes. A log goes only when all its lines
-    are counted, all weeks it has hits of are published, and both its last hit and its last change
-    are older than --keep-days. Exit 1 if a log that should be gone is still there, or a name means
-    no log. Backups are yours to remove.
+    Name the rotated logs, never one that a server still writes. A log goes only when this database
+    counted all its lines, all weeks it has hits of are published, and both its last hit and its
+    last change are older than --keep-days. What was never counted stays, whatever it is, and so
+    does a file of which not all names (hard links) are given. Exit 1 if a log that should be gone
+    is still there, or a name means no log. Backups are yours to remove.
     """
     from mars_server.storage import open_database
-    from mars_server.storage.forgetting import forget, known, open_weeks
+    from mars_server.storage.forgetting import forget, open_weeks
     from mars_server.storage.ledger import Ledger
     from mars_server.storage.lock import counting_lock
 
     engine = open_database(url, create=False)
     problems: list[MarsError] = []
     with counting_lock(engine):
-        logs_known = known(engine)
+        ledger = Ledger(engine)
+        known = ledger.sources()
         rule = policy(open_weeks(engine), system_clock().now(), keep_days)
-        judged = judge(expand(logs, problems.append, _say), Ledger(engine), logs_known, rule)
+        judged = judge(expand(logs, problems.append, _say, links=True), ledger, rule)
         fates = list(judged) if dry_run else [remove(fate) for fate in judged]
         unknown = [fate for fate in fates if fate.unknown]
         gone: set[int] = set()
         if not dry_run:
             missing = forget_missing and not unknown and not problems
-            gone = forgettable(fates, logs_known, rule, missing=missing)
+            gone = forgettable(fates, known, rule, missing=missing)
             forget(engine, gone)
             _wipe(engine)
     for problem in problems:

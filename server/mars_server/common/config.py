@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import math
+import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -111,22 +113,30 @@ def load_product(path: str | Path) -> Product:
     return parse_product(read(path, "The product file"), str(path))
 
 
-def read(path: str | Path, what: str, kind: str = "file", make: str = "") -> bytes:
-    """The bytes of a file that the operator named; ``make`` says how to come by one.
+def read(path: str | Path, what: str, kind: str = "file", make: str = "", most: int = -1) -> bytes:
+    """The bytes of a regular file that the operator named, at most ``most``; ``make`` says how to
+    come by one. Whatever else lies there is not waited for, such as a pipe that nobody writes to.
 
     Raises ``ConfigError``: ``KIND-missing``, ``KIND-unreadable`` where it is there.
     """
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb", opener=_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(None, "not a regular file")
+            return file.read(most)
     except OSError as error:
-        raise unreadable(path, what, kind, error, make) from None
+        raise _unreadable(path, what, kind, error, make) from None
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 _NO_FILE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)
 """There is no such file, or something that is none; None is said of what cannot be asked."""
 
 
-def unreadable(
+def _unreadable(
     path: str | Path, what: str, kind: str, error: OSError, make: str = ""
 ) -> ConfigError:
     """Why a file that the operator named could not be read, and what to do."""

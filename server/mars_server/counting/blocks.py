@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mars_server.counting.foreign.identity import HEAD, WINDOW
+from mars_server.daylog.format import UNFINISHED
 
 LF = b"\n"
 LINE_BOUND = 256 * 1024
@@ -28,6 +29,8 @@ class Lines:
         self._rest = LF
         self.archive = False
         """Whether an archive began in the place of a line: what follows are no lines."""
+        self.unfinished = False
+        """Whether lines of our own server's open log are among them, which come again."""
 
     def feed(self, chunk: bytes) -> bytes:
         """The whole lines that ``chunk`` completes, framed; empty when it has no LF."""
@@ -36,6 +39,7 @@ class Lines:
             block = b"".join((self._rest, memoryview(chunk)[: end + 1]))
             self._rest = chunk[end:]  # that LF once more, as the next block's frame
             self.archive |= _begins_archive(block)
+            self.unfinished |= b"#" in block and LF + UNFINISHED in block
             return without_nuls(block)
         self._rest += chunk
         if len(self._rest) > LINE_BOUND:

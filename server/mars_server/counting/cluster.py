@@ -6,13 +6,15 @@ dies the scheduler runs its tasks elsewhere; a task changes nothing, so twice is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
+from mars_server.counting.executors import Ahead
 from mars_server.counting.streams import shown
-from mars_server.counting.tasks import AHEAD, Done, Task, ahead, died, elsewhere, perform
+from mars_server.counting.tasks import Done, Span, Task, perform
 
 try:
     from distributed import Client, Future, KilledWorker
@@ -29,21 +31,17 @@ _LOOK = 5
 """Seconds without a result after which the cluster is asked whether it has a worker."""
 
 
-class Cluster:
+class _Cluster:
     def __init__(self, client: Client, say: Callable[[str], None]) -> None:
         self._client = client
         self._say = say
         self._told = False
 
-    def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
-        def submit(task: Task) -> Callable[[], Done]:
-            future = self._client.submit(perform, elsewhere(task), allow, pure=False, retries=3)
-            return lambda: self._result(future)
-
-        try:
-            yield from ahead(tasks, submit, allow, AHEAD * (self._threads() or 1))
-        except (KilledWorker, FutureCancelledError, OSError) as error:
-            raise died() from error
+    def submit(self, task: Task, allow: AllowList) -> Callable[[], Done]:
+        if isinstance(task, Span):  # on another machine devices and inodes have other numbers
+            task = replace(task, seen=replace(task.seen, inode=None))
+        future = self._client.submit(perform, task, allow, pure=False, retries=3)
+        return lambda: self._result(future)
 
     def _result(self, future: Future[Done]) -> Done:
         """Waits for as long as it takes: a cluster may be given workers at any time."""
@@ -56,20 +54,20 @@ class Cluster:
                 return done
 
     def _look(self) -> None:
-        if self._threads():
+        if self.threads():
             self._told = False
         elif not self._told:
             self._told = True
             self._say("The cluster has no worker; waiting for one. Ctrl-C ends this at any time.")
 
-    def _threads(self) -> int:
+    def threads(self) -> int:
         return sum(self._client.nthreads().values())  # type: ignore[no-untyped-call]
 
 
 @contextmanager
 def on_cluster(
     address: str, say: Callable[[str], None] = lambda _: None, patience: float = _CONNECT
-) -> Iterator[Cluster]:
+) -> Iterator[Ahead]:
     """Raises ``StateError`` (``cluster-unreachable``)."""
     try:
         get_address_host_port(address)  # a client of what is no address would hang at its end
@@ -80,6 +78,8 @@ def on_cluster(
             f"There is no Dask scheduler at {shown(address)}; its address reads tcp://HOST:PORT.",
         ) from error
     try:
-        yield Cluster(client, say)
+        cluster = _Cluster(client, say)
+        lost = (KilledWorker, FutureCancelledError, OSError)
+        yield Ahead(cluster.submit, lambda: cluster.threads() or 1, lost)
     finally:
         client.close()  # type: ignore[no-untyped-call]

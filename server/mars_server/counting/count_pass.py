@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mars.errors import MarsError
 from mars.wire.query import AllowList
 from mars_server.counting import formats
+from mars_server.counting.executors import Driver
 from mars_server.counting.foreign.identity import Beginning, Source, Verdict
 from mars_server.counting.foreign.known_logs import Register
 from mars_server.counting.foreign.probe import LogMovedError, Probe, probe, spans
 from mars_server.counting.progress import Progress
 from mars_server.counting.store_port import Advance, Checkpoints, Ledger, Sizes
 from mars_server.counting.streams import refused, shown
-from mars_server.counting.tally import UNREAD, Tally, is_unread
-from mars_server.counting.tasks import Done, Driver, Piece, Span, Task, Whole
+from mars_server.counting.tally import UNREAD, Tally, is_unread, merge
+from mars_server.counting.tasks import Done, Piece, Span, Task, Whole
 
 
 @dataclass
@@ -84,23 +85,21 @@ _PACKED = (
 )
 
 
+@dataclass(kw_only=True)
 class _Pass:
     """What both kinds of pass share: problems are kept, results come back by log."""
 
-    def __init__(
-        self, allow: AllowList, driver: Driver, progress: Progress, format_name: str
-    ) -> None:
-        self._allow = allow
-        self._driver = driver
-        self._progress = progress
-        self._format = format_name
-        self.outcome = Counted()
+    allow: AllowList
+    driver: Driver
+    progress: Progress
+    format: str
+    outcome: Counted = field(default_factory=Counted)
 
     def look(self, paths: Iterable[str]) -> list[Probe]:
         found = []
         for path in paths:
             try:
-                found.append(one := probe(path, self._format))
+                found.append(one := probe(path, self.format))
                 if one.packed:
                     self.outcome.notes.append(f"{shown(path)} {_PACKED}")
             except MarsError as error:
@@ -108,7 +107,7 @@ class _Pass:
             except OSError as error:
                 told = refused(path, error)
                 self.problem(told.reason, told.message)
-        self._progress.start(sum(one.size for one in found))
+        self.progress.start(sum(one.size for one in found))
         return found
 
     def problem(self, reason: str, message: str) -> None:
@@ -126,7 +125,7 @@ class _Pass:
                     order.append((job, task))
                     yield task
 
-        for at, done in enumerate(self._driver.run(tasks(), self._allow)):
+        for at, done in enumerate(self.driver.run(tasks(), self.allow)):
             job, task = order[at]
             if done.problem is not None:
                 self.problem(*done.problem)
@@ -151,15 +150,13 @@ class _Pass:
                 )
 
     def counted(self, job: _Job, task: Task, pieces: Iterable[Piece]) -> Tally:
-        tally = Tally()
-        for piece in pieces:
-            tally.add(piece.tally)
+        tally = merge(piece.tally for piece in pieces)
         self.outcome.tally.add(tally)
         job.lines += tally.lines
         job.unread += tally.unread
         job.packed |= tally.packed
         size = task.end - task.start if isinstance(task, Span) else job.probe.size
-        self._progress.add(tally.lines, size)
+        self.progress.add(tally.lines, size)
         return tally
 
 
@@ -221,7 +218,7 @@ def dry_run(
     format_name: str = formats.AUTO,
 ) -> Counted:
     """Counts whatever the logs hold; stores nothing. Raises ``StateError`` (``worker-died``)."""
-    one = _Pass(allow, driver, progress, format_name)
+    one = _Pass(allow=allow, driver=driver, progress=progress, format=format_name)
     jobs = [_Job(found) for found in one.look(paths)]
     for job, task, done in one.results(jobs, _everything):
         one.counted(job, task, done.pieces)
@@ -236,47 +233,33 @@ def _everything(job: _Job) -> list[Task]:
     return [*spans(found, 0, Sizes().span)]
 
 
+@dataclass(kw_only=True)
 class _LedgerPass(_Pass):
-    def __init__(
-        self,
-        allow: AllowList,
-        driver: Driver,
-        progress: Progress,
-        format_name: str,
-        ledger: Ledger,
-        now: Callable[[], int],
-        sizes: Sizes,
-        boot: str | None,
-        *,
-        new: bool,
-    ) -> None:
-        super().__init__(allow, driver, progress, format_name)
-        self._boot = boot
-        self._told_timeless = False
-        self._unsure: list[str] = []
-        """Logs that may have lost lines of which nothing shows it."""
-        self._register = Register(ledger, sizes.span, new=new)
-        self._marks = self._register.marks
-        self._checkpoints = Checkpoints(ledger, self._register.moved, now, sizes)
+    register: Register
+    checkpoints: Checkpoints
+    boot: str | None
+    told_timeless: bool = False
+    unsure: list[str] = field(default_factory=list)
+    """Logs that may have lost lines of which nothing shows it."""
 
     def run(self, paths: Iterable[str]) -> Counted:
         probes = self.look(paths)
-        self._register.expect(probes)
-        for one_round in self._register.rounds(probes):
+        self.register.expect(probes)
+        for one_round in self.register.rounds(probes):
             jobs = [_Job(found) for found in one_round]
             for job, task, done in self.results(jobs, self._plan):
                 self._take(job, task, done)
-            self._checkpoints.flush()
-        self._progress.end()
-        if self._unsure:
-            more = f" (and {len(self._unsure) - 1} more)" if self._unsure[1:] else ""
-            self.outcome.notes.append(f"{self._unsure[0]}{more} {_UNSURE}")
-        self.outcome.late = self._checkpoints.late
+            self.checkpoints.flush()
+        self.progress.end()
+        if self.unsure:
+            more = f" (and {len(self.unsure) - 1} more)" if self.unsure[1:] else ""
+            self.outcome.notes.append(f"{self.unsure[0]}{more} {_UNSURE}")
+        self.outcome.late = self.checkpoints.late
         return self.outcome
 
     def _plan(self, job: _Job) -> list[Task]:
         try:
-            verdict, tasks = self._register.plan(job.probe)
+            verdict, tasks = self.register.plan(job.probe)
         except LogMovedError as moved:
             self.outcome.notes.append(moved.message)
             return []
@@ -286,8 +269,8 @@ class _LedgerPass(_Pass):
         found = job.probe
         source = verdict.source
         self._know(job, verdict)
-        inode = self._marks.inode(found.own, found.inode)
-        boot = self._marks.boot(found.own, self._boot)
+        inode = self.register.marks.of("inode", found.own, found.inode)
+        boot = self.register.marks.of("boot", found.own, self.boot)
         if source and not tasks and verdict.start and _news(source, inode, verdict, boot):
             self._advance(job, source.position, source.tail, found, Tally())
         return tasks
@@ -295,21 +278,21 @@ class _LedgerPass(_Pass):
     def _know(self, job: _Job, verdict: Verdict) -> None:
         job.settle(verdict)
         read = verdict.source.format if verdict.source else None
-        if read and self._format not in (formats.AUTO, read):
+        if read and self.format not in (formats.AUTO, read):
             self.outcome.notes.append(
                 f"{job.name} is known and was read as {read}; what was counted of it stays. To "
-                f"read it as {self._format} count its days anew: "
-                f"mars-server counts recount DAY LOG --format {self._format}."
+                f"read it as {self.format} count its days anew: "
+                f"mars-server counts recount DAY LOG --format {self.format}."
             )
         if verdict.changed:
             self.problem("log-changed", f"{job.name} {_CHANGED % job.position}")
         if verdict.doubtful:
             self.problem("log-doubtful", f"{job.name} {_DOUBTFUL}")
-        boot = self._marks.boot(None, self._boot) if verdict.blind else None
+        boot = self.register.marks.of("boot", None, self.boot) if verdict.blind else None
         if verdict.source and _is_unsure(verdict.source, verdict, boot):
-            self._unsure.append(job.name)
+            self.unsure.append(job.name)
         if self._is_first_timeless(job, verdict):
-            self._told_timeless = True
+            self.told_timeless = True
             self.outcome.notes.append(f"{job.name} {_TIMELESS}")
         doubt = _doubt(verdict)
         if doubt is not None:
@@ -319,14 +302,14 @@ class _LedgerPass(_Pass):
         """Whether nobody was told yet what holds of logs without a time of day."""
         own = job.probe.own or verdict.source
         counts = verdict.timeless and verdict.start is not None and not own
-        return counts and not (self._told_timeless or self._register.knows_timeless)
+        return counts and not (self.told_timeless or self.register.knows_timeless)
 
     def _take(self, job: _Job, task: Task, done: Done) -> None:
         pieces: Iterable[Piece] = done.pieces
         who: Beginning = job.probe
         if isinstance(task, Whole):
             try:
-                verdict, pieces = self._register.settle(done)
+                verdict, pieces = self.register.settle(job.probe, done)
             except MarsError as error:
                 self.problem(error.reason, f"{job.name}: {error.message}")
                 return
@@ -336,7 +319,7 @@ class _LedgerPass(_Pass):
                 return
         tally = self.counted(job, task, pieces)
         last = done.pieces[-1]
-        mark = self._marks.tail(who.own, last.tail)
+        mark = self.register.marks.tail(who.own, last.tail)
         self._advance(job, last.end, mark, who, tally, whole=not done.cut_short)
 
     def _advance(
@@ -355,24 +338,22 @@ class _LedgerPass(_Pass):
                 f"{job.name} lacks {lacking.lost} answers of {lacking.day}, whose lines the "
                 "disk refused; the figures of that day are too low."
             )
-        step = Advance(
-            source=job.verdict.source.id if job.verdict.source else None,
-            own=who.own,
-            ladder=self._marks.ladder(who.own, who.ladder),
-            before=job.position,
+        marks = self.register.marks
+        read = None if job.probe.format == formats.AUTO else job.probe.format
+        now = replace(
+            job.verdict.source or Source(0, who.own, (), 0, "", None, format=read),
+            ladder=marks.ladder(who.own, who.ladder),
             position=position,
             tail=tail,
-            inode=self._marks.inode(who.own, job.probe.inode),
-            boot=self._marks.boot(who.own, self._boot),
+            inode=marks.of("inode", who.own, job.probe.inode),
+            boot=marks.of("boot", who.own, self.boot),
             timeless=job.verdict.timeless,
-            tally=tally,
-            fingerprint=self._marks.archive(who.own, job.probe.fingerprint) if whole else None,
-            format=None if job.probe.format == formats.AUTO else job.probe.format,
             stays=job.stays,
-            gap=lacking,
         )
+        archive = marks.archive(who.own, job.probe.fingerprint) if whole else None
+        step = Advance(now, job.position, tally, archive, lacking)
         job.position = position
-        self._checkpoints.add(job.probe.path, step)
+        self.checkpoints.add(job.probe.path, step)
 
 
 def count_once(
@@ -396,5 +377,13 @@ def count_once(
     Raises ``StateError`` where the database or the driver fails; what was stored until then is
     whole. Problems with single logs are in the outcome.
     """
-    one = _LedgerPass(allow, driver, progress, format_name, ledger, now, sizes, boot, new=new)
-    return one.run(paths)
+    register = Register(ledger, sizes.span, new=new)
+    return _LedgerPass(
+        allow=allow,
+        driver=driver,
+        progress=progress,
+        format=format_name,
+        register=register,
+        checkpoints=Checkpoints(ledger, register.moved, now, sizes),
+        boot=boot,
+    ).run(paths)

@@ -8,15 +8,30 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import wait
 from threading import Thread
+from typing import Protocol
 
+from mars.errors import StateError
 from mars.wire.query import AllowList
-from mars_server.counting.tasks import AHEAD, Done, Driver, Task, ahead, died, perform
+from mars_server.counting.streams import STDIN
+from mars_server.counting.tasks import Done, Task, perform
+
+_AHEAD = 3
+"""Tasks under way per process or thread: one runs, the others wait for it."""
+
+
+class Driver(Protocol):
+    def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
+        """Raises ``StateError`` (``worker-died``) where results are lost for good."""
+        ...
 
 
 class Here:
@@ -49,32 +64,49 @@ def driver(
 # --- The same tasks in processes of this machine: the one home of multiprocessing ---
 
 
-class Pool:
-    """In ``jobs`` processes of this machine."""
+@dataclass(frozen=True)
+class Ahead:
+    """In other processes, a bounded number of tasks ahead."""
 
-    def __init__(self, executor: ProcessPoolExecutor, jobs: int) -> None:
-        self._executor = executor
-        self._ahead = AHEAD * jobs
+    submit: Callable[[Task, AllowList], Callable[[], Done]]
+    """Hands a task over; what it gives waits for the result."""
+    processes: Callable[[], int]
+    lost: tuple[type[Exception], ...]
+    """What is raised where results are lost for good."""
 
     def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
-        def submit(task: Task) -> Callable[[], Done]:
-            future: Future[Done] = self._executor.submit(perform, task, allow)
-            return future.result
-
+        limit = _AHEAD * self.processes()
+        under_way: deque[Callable[[], Done]] = deque()
         try:
-            yield from ahead(tasks, submit, allow, self._ahead)
-        except BrokenProcessPool as error:
-            raise died() from error
+            for task in tasks:
+                if len(under_way) >= limit:
+                    yield under_way.popleft()()
+                # Standard input belongs to this process.
+                mine = task.path == STDIN
+                under_way.append(
+                    partial(perform, task, allow) if mine else self.submit(task, allow)
+                )
+            while under_way:
+                yield under_way.popleft()()
+        except self.lost as error:
+            raise StateError(
+                "worker-died",
+                "A counting process was ended from outside; what was stored is right, run again.",
+            ) from error
 
 
 @contextmanager
-def _in_processes(jobs: int) -> Iterator[Pool]:
+def _in_processes(jobs: int) -> Iterator[Ahead]:
     """They end with the body, or with this process, however that ends."""
     # Spawned, not forked: small processes that hold none of our files, locks or connections.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, _die_with_parent) as executor:
         try:
-            yield Pool(executor, jobs)
+            yield Ahead(
+                lambda task, allow: executor.submit(perform, task, allow).result,
+                lambda: jobs,
+                (BrokenProcessPool,),
+            )
         except BaseException:
             executor.shutdown(wait=False, cancel_futures=True)
             raise

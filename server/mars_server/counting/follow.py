@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from types import FrameType
 
 from mars.errors import StateError
 from mars_server.counting.inputs import expand
@@ -16,25 +15,18 @@ _Look = dict[str, tuple[int, int, int]]
 """Path → inode, size, time of the last change in nanoseconds."""
 
 
-class _StoppedError(BaseException):
-    """SIGTERM or SIGINT; not an ``Exception``, so that nothing on the way swallows it."""
-
-
 @contextmanager
 def until_signal() -> Iterator[None]:
     """The body runs until it ends or SIGTERM or SIGINT comes; what is stored stays whole."""
-    before = {one: signal.signal(one, _stop) for one in (signal.SIGTERM, signal.SIGINT)}
+    stop = signal.default_int_handler
+    before = {one: signal.signal(one, stop) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
-    except _StoppedError:
+    except KeyboardInterrupt:  # no ``Exception``, so that nothing on the way swallows it
         pass
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
-
-
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise _StoppedError
 
 
 def follow(

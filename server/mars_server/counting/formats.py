@@ -83,6 +83,11 @@ def detect(head: bytes) -> str:
     return JSON if first is not None and first["json"] else COMBINED
 
 
+def is_known(head: bytes) -> bool:
+    """Whether a log that begins with ``head`` has a line in any format that is known."""
+    return _KNOWN.search(without_nuls(b"\n" + head)) is not None
+
+
 # --- Combined log format, as nginx, Apache and our own server write it ---
 #
 # Matching goes in two steps, since nearly all lines of a log ask for the same few things. The first

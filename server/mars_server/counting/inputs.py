@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from glob import glob
 from pathlib import Path
 
-from mars.errors import ConfigError, MarsError, StateError
-from mars_server.counting.streams import STDIN, is_url, refused
+from mars.errors import MarsError, StateError
+from mars_server.counting.streams import STDIN, is_url, refused, shown, unfinished
 
 _SQLITE = b"SQLite format 3\0"
 _BESIDE = re.compile(r"(?:-wal|-shm|-journal|\.lock|\.key(?:\.new)?)\Z")
@@ -24,8 +24,11 @@ def expand(
     names: Sequence[str],
     problem: Callable[[MarsError], None] = _raise,
     note: Callable[[str], None] = lambda _: None,
+    *,
+    links: bool = False,
 ) -> list[str]:
-    """The logs that ``names`` mean, each once, in the order given; folders sorted by name.
+    """The logs that ``names`` mean, each once, in the order given; folders sorted by name. With
+    ``links`` by all the names that are meant of it.
 
     ``note`` gets a sentence for each folder with folders in it, for these are not looked into.
 
@@ -33,11 +36,11 @@ def expand(
     (``log-missing``), ``ConfigError`` (``log-unfinished``) for a ``.part`` file, and for URLs with
     ``*`` what ``remote.expand_url`` raises; ``StateError`` (``log-unreadable``).
     """
-    seen: set[tuple[int, int]] = set()
+    seen: set[object] = set()
     paths = []
     for name in names:
         try:
-            paths += [path for path in _each(name, note) if _is_new(path, seen)]
+            paths += [path for path in _each(name, note) if _is_new(path, seen, links)]
         except MarsError as error:
             problem(error)
         except OSError as error:
@@ -59,17 +62,16 @@ def _each(name: str, note: Callable[[str], None]) -> list[str]:
         return [str(one) for one in inside if _is_log(one)]
     if path.exists():
         if _is_database(path):
-            raise StateError("log-unreadable", f"{name} belongs to a database and is no log.")
-        if _is_part(path):
-            raise ConfigError(
-                "log-unfinished",
-                f"{name} is still being written; count the folder, or wait until it is closed.",
+            raise StateError(
+                "log-unreadable", f"{shown(name)} belongs to a database and is no log."
             )
+        if _is_part(path):
+            raise unfinished(name)
         return [name]
     matching = sorted(glob(name))  # noqa: PTH207 - absolute too
     found = [one for one in matching if _is_log(Path(one))]
     if not found:
-        raise StateError("log-missing", f"There is no log {name}.")
+        raise StateError("log-missing", f"There is no log {shown(name)}.")
     _tell_skipped(name, map(Path, matching), note)
     return found
 
@@ -78,7 +80,8 @@ def _tell_skipped(name: str, inside: Iterable[Path], note: Callable[[str], None]
     folders = [one.name for one in inside if one.is_dir() and not one.name.startswith(".")]
     if folders:
         more = f" and {len(folders) - 1} more" if folders[1:] else ""
-        note(f"{name}: not looked into its folder {folders[0]}{more}; name what holds logs.")
+        first = shown(folders[0])
+        note(f"{shown(name)}: not looked into its folder {first}{more}; name what holds logs.")
 
 
 def _is_log(path: Path) -> bool:
@@ -103,14 +106,15 @@ def _is_part(path: Path) -> bool:
     return _PART in (path.suffix, path.resolve().suffix)
 
 
-def _is_new(path: str, seen: set[tuple[int, int]]) -> bool:
+def _is_new(path: str, seen: set[object], links: bool) -> bool:
     if path == STDIN or is_url(path):
         return True
     try:
         status = Path(path).stat()
     except FileNotFoundError:  # rotated away meanwhile
         return False
-    key = (status.st_dev, status.st_ino)
+    one = Path(path)
+    key: object = one.parent.resolve() / one.name if links else (status.st_dev, status.st_ino)
     if key in seen:
         return False
     seen.add(key)

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from mars.errors import MarsError, StateError
 from mars.wire.query import AllowList
+from mars_server.counting.executors import Driver
+from mars_server.counting.foreign.identity import Source
 from mars_server.counting.foreign.known_logs import Register
 from mars_server.counting.foreign.probe import Probe, probe, spans
 from mars_server.counting.formats import AUTO
-from mars_server.counting.scrub import Known
 from mars_server.counting.store_port import Ledger, Sizes
-from mars_server.counting.tally import Tally
-from mars_server.counting.tasks import Done, Driver, Task
+from mars_server.counting.tally import Tally, merge
+from mars_server.counting.tasks import Done, Task
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,6 @@ def recount(
     allow: AllowList,
     driver: Driver,
     ledger: Ledger,
-    known: Collection[Known],
     format_name: str = AUTO,
     sizes: Sizes = Sizes(),  # noqa: B008 - frozen
 ) -> Tally:
@@ -50,11 +50,12 @@ def recount(
         part = _part(probe(path, format_name), register, driver, allow, sizes)
         if part is not None:
             parts[part.source] = part  # two copies of one log count once
-    _check(day, parts.keys(), known)
-    total = Tally()
-    for part in parts.values():
-        for done in driver.run(part.tasks, allow):
-            total.add(_up_to(part.position, done))
+    _check(day, parts.keys(), register.sources)
+    total = merge(
+        _up_to(part.position, done)
+        for part in parts.values()
+        for done in driver.run(part.tasks, allow)
+    )
     return _of_day(total, day)
 
 
@@ -70,11 +71,11 @@ def _part(
     task = register.stream(found)
     done = next(iter(driver.run([task], allow)))
     _raise(done)
-    source = register.settle(done)[0].source if done.pieces else None
+    source = register.settle(found, done)[0].source if done.pieces else None
     return _Part(source.id, source.position, [task]) if source else None
 
 
-def _check(day: str, given: Collection[int], known: Collection[Known]) -> None:
+def _check(day: str, given: Collection[int], known: Collection[Source]) -> None:
     missing = [
         one.id
         for one in known
@@ -94,11 +95,7 @@ def _up_to(position: int, done: Done) -> Tally:
     _raise(done)
     if not done.pieces:
         raise StateError("log-changed", "A log changed while it was read; nothing was stored.")
-    total = Tally()
-    for piece in done.pieces:
-        if piece.end <= position:
-            total.add(piece.tally)
-    return total
+    return merge(piece.tally for piece in done.pieces if piece.end <= position)
 
 
 def _raise(done: Done) -> None:

@@ -1,15 +1,16 @@
 """Removes logs that are counted and published, and forgets what identified them.
 
-A log goes when all of this holds: it is counted to its last line; every week that it has hits of
-is closed (published, or left out), so that its lines could only be dropped if they came again; its
-last hit is older than the days to keep, and so is its last change; and its lines are in a format
-that was read. Anything else stays, with the reason.
+A log goes when all of this holds: this database knows it; it is counted to its last line; every
+week that it has hits of is closed (published, or left out), so that its lines could only be dropped
+if they came again; its last hit is older than the days to keep, and so is its last change; its
+lines are in a format that was read; and all names of its file (hard links) are given. Anything else
+stays, with the reason: what was never counted, whatever it is, belongs to somebody else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,9 +18,10 @@ from mars.errors import MarsError, StateError
 from mars.wire.query import AllowList
 from mars.wire.times import DAY
 from mars_server.common.calendar import iso_week
-from mars_server.counting.foreign.identity import LEAST
+from mars_server.counting.foreign.identity import LEAST, Source, Verdict
 from mars_server.counting.foreign.known_logs import Register
 from mars_server.counting.foreign.probe import Probe, probe
+from mars_server.counting.formats import is_known
 from mars_server.counting.store_port import Ledger, Sizes
 from mars_server.counting.streams import STDIN, Stream, is_url, open_raw
 from mars_server.counting.tally import is_unread
@@ -36,22 +38,6 @@ _Mark = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
-class Known:
-    """What the database knows of a source's age."""
-
-    id: int
-    first_day: str | None
-    last_day: str | None
-    counted: int
-    """Unix time."""
-    lines: int = 0
-    unread: int = 0
-    """Of its lines, about how many fit no format."""
-    stays: str | None = None
-    """``unread`` or ``changed``: what was told when it was counted."""
-
-
-@dataclass(frozen=True)
 class Policy:
     """The weeks with hits that are not closed yet, and the last day (ISO) that is old enough to go.
 
@@ -62,7 +48,7 @@ class Policy:
     open: frozenset[str]
     until: str
 
-    def spares(self, known: Known) -> str | None:
+    def spares(self, known: Source) -> str | None:
         """Why the log must stay, or None."""
         first, last = known.first_day or known.last_day, known.last_day
         if first is None or last is None:
@@ -76,7 +62,7 @@ class Policy:
         open_weeks = sorted(week for week in self.open if iso_week(first) <= week <= iso_week(last))
         return f"week {open_weeks[0]} is not published" if open_weeks else None
 
-    def awaits(self, known: Known) -> bool:
+    def awaits(self, known: Source) -> bool:
         """Whether a week to come holds a hit of it, which a copy would add once more.
 
         Of a clock that is wrong by more than a year no week is waited for.
@@ -95,8 +81,8 @@ class Fate:
     reason: str | None
     source: int | None = None
     """The id that it is known by; None where it is not."""
-    bare: bool = False
-    """Too short to hold a hit, so that no source is needed to know it."""
+    short: bool = False
+    """It holds no hit, and too little to know it again."""
     mark: _Mark | None = None
     """Of the file that was judged."""
     left: bool = False
@@ -105,7 +91,7 @@ class Fate:
     @property
     def unknown(self) -> bool:
         """Whether it may hold what was never counted, or be a part of any log."""
-        return self.source is None and not self.bare
+        return self.source is None and not self.short
 
 
 def _day_of(seconds: int) -> str:
@@ -117,17 +103,29 @@ def policy(open_weeks: Iterable[str], now: int, keep_days: int) -> Policy:
     return Policy(frozenset(open_weeks), _day_of(now - (keep_days + 1) * DAY))
 
 
-def judge(
-    paths: Iterable[str], ledger: Ledger, known: Iterable[Known], rule: Policy
-) -> Iterator[Fate]:
+def judge(paths: Iterable[str], ledger: Ledger, rule: Policy) -> Iterator[Fate]:
     """Decides each log's fate, one after another, for reading an archive may take minutes; changes
-    nothing."""
-    ages = {one.id: one for one in known}
+    nothing. The names of one file share its fate."""
     looked = [_look(path) for path in paths]
-    register = Register(ledger, Sizes().span)
-    register.expect([one[0] for one in looked if not isinstance(one, Fate)])
+    files: dict[_Mark, list[Probe]] = {}
     for one in looked:
-        yield one if isinstance(one, Fate) else _fate(*one, register, ages, rule)
+        if not isinstance(one, Fate):
+            files.setdefault(one[1], []).append(one[0])
+    register = Register(ledger, Sizes().span)
+    register.expect([names[0] for names in files.values()])
+    yield from (one for one in looked if isinstance(one, Fate))
+    for mark, names in files.items():
+        fate = _fate(names[0], mark, register, rule)
+        if fate.reason is None and len(names) < _links(fate.path):
+            fate = replace(fate, reason="its file has another name (a hard link); name that too")
+        yield from (replace(fate, path=name.path) for name in names)
+
+
+def _links(path: str) -> int:
+    """How many names the file has; 0 where it is gone."""
+    with suppress(OSError):
+        return Path(path).lstat().st_nlink
+    return 0
 
 
 def remove(fate: Fate) -> Fate:
@@ -136,17 +134,17 @@ def remove(fate: Fate) -> Fate:
         return fate
     try:
         if _mark(fate.path) != fate.mark:
-            return replace(fate, reason="changed or rotated while it was looked at", bare=False)
+            return replace(fate, reason="changed or rotated while it was looked at")
         Path(fate.path).unlink()
     except FileNotFoundError:
-        return replace(fate, reason="renamed or removed while it was looked at", bare=False)
+        return replace(fate, reason="renamed or removed while it was looked at")
     except OSError:
         return replace(fate, left=True)
     return fate
 
 
 def forgettable(
-    fates: Collection[Fate], known: Collection[Known], rule: Policy, *, missing: bool
+    fates: Collection[Fate], known: Collection[Source], rule: Policy, *, missing: bool
 ) -> set[int]:
     """The sources of the logs that are gone, but for those of which a copy stays; and with
     ``missing`` also of those that would go, but of which no log is there any more.
@@ -158,19 +156,6 @@ def forgettable(
         gone |= {one.id for one in known if rule.spares(one) is None}
     stay = {fate.source for fate in fates if fate.reason or fate.left}
     return gone - stay - {one.id for one in known if rule.awaits(one)}
-
-
-@dataclass(frozen=True)
-class _Counted:
-    """What is counted of a log."""
-
-    source: int | None
-    ended: bool
-    """Whether nothing of it is left to count."""
-    bare: bool = False
-    """As in ``Fate``."""
-    doubtful: bool = False
-    """As in ``Verdict``."""
 
 
 def _look(path: str) -> tuple[Probe, _Mark] | Fate:
@@ -194,48 +179,63 @@ def _mark(path: str) -> _Mark:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _fate(
-    log: Probe, mark: _Mark, register: Register, ages: dict[int, Known], rule: Policy
-) -> Fate:
+def _fate(log: Probe, mark: _Mark, register: Register, rule: Policy) -> Fate:
     path = log.path
     try:
-        found = _counted(log, register)
+        age, ended = _counted(log, register)
     except MarsError as error:
-        return Fate(path, error.message)
+        return Fate(path, error.message, short=error.reason == _SHORT)
     except OSError as error:
         return Fate(path, error.strerror or "no access")
-    if found.doubtful:
-        return Fate(
-            path, "it may be what is left of another log, or one of its own: see count --new"
-        )
-    age = None if found.source is None else ages.get(found.source)
-    if age is None and not found.bare:
+    if age is None:
         return Fate(path, "never counted")
-    fate = Fate(path, None, found.source, found.bare, mark)
-    if not found.ended:
+    fate = Fate(path, None, age.id, mark=mark)
+    if not ended:
         return replace(fate, reason="not counted to its end")
     if _day_of(mark[-1] // _NANOSECONDS) > rule.until:
         return replace(fate, reason="changed lately")
-    if age and age.stays == "changed":
+    if age.stays == "changed":
         told = "changed after it had been counted, and lines before that place may be missing"
         return replace(fate, reason=f"{told}: remove it by hand")
-    if age and (age.stays or is_unread(age.lines, age.unread)):
+    if age.stays or is_unread(age.lines, age.unread):
         told = f"about {age.unread} of its {age.lines} lines fit no known format and were not read"
         return replace(fate, reason=told)
-    return replace(fate, reason=rule.spares(age) if age else None)
+    if age.last_day is None and log.own is None and not _is_log(path):
+        return replace(fate, reason="no line of it is one of an access log: remove it by hand")
+    return replace(fate, reason=rule.spares(age))
+
+
+def _is_log(path: str) -> bool:
+    """Whether it begins with lines that a server wrote, of which none is a hit."""
+    with open_raw(path) as raw, closing(Stream(raw, path)) as stream:
+        return is_known(stream.head())
+
+
+_Counted = tuple[Source | None, bool]
+"""As whom a log was counted, and whether nothing of it is left to count."""
+_SHORT = "log-short"
 
 
 def _counted(found: Probe, register: Register) -> _Counted:
     if found.length is None:
         return _archive(found, register)
     if found.length < LEAST:
-        return _Counted(None, found.length == found.size, bare=True)
+        raise _too_short()
     verdict, tasks = register.plan(found)
+    return _told(verdict, not tasks and found.length == found.size)
+
+
+def _told(verdict: Verdict, ended: bool) -> _Counted:
     if verdict.changed:
         raise StateError("log-changed", "changed after it had been counted, so count it once more")
-    ended = not tasks and found.length == found.size
-    number = verdict.source.id if verdict.source else None
-    return _Counted(number, ended, doubtful=verdict.doubtful)
+    if verdict.doubtful:
+        told = "it may be what is left of another log, or one of its own: see count --new"
+        raise StateError("log-doubtful", told)
+    return verdict.source, ended
+
+
+def _too_short() -> StateError:
+    return StateError(_SHORT, "too short to be known, so it was never counted")
 
 
 def _archive(found: Probe, register: Register) -> _Counted:
@@ -244,13 +244,12 @@ def _archive(found: Probe, register: Register) -> _Counted:
         raise MarsError(*done.problem)
     ended = not done.cut_short and _last_byte(found.path) in (b"", b"\n")
     if not done.pieces or done.pieces[-1].end < LEAST:
-        return _Counted(None, ended, bare=True)
+        raise _too_short()
     source = register.archived(found)
     if source is not None:  # held by this very file, so that no log is recognised as it any more
-        return _Counted(source, ended)
-    verdict, left = register.settle(done)
-    number = verdict.source.id if verdict.source else None
-    return _Counted(number, ended and not left, doubtful=verdict.doubtful)
+        return source, ended
+    verdict, left = register.settle(found, done)
+    return _told(verdict, ended and not left)
 
 
 def _last_byte(path: str) -> bytes:

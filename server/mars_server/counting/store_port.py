@@ -27,29 +27,15 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Advance:
-    """A source that was counted further: from ``before`` to ``position``.
+    """A source that was counted further, from ``before`` to the position of ``now``."""
 
-    ``ladder``, ``tail``, ``inode``, ``boot`` and ``fingerprint`` are marks
-    (``mars_server.counting.foreign.known_logs``).
-    """
-
-    source: int | None
-    """None: a new one."""
-    own: str | None
-    ladder: tuple[str, ...]
+    now: Source
+    """Its hashes are marks (``mars_server.counting.foreign.known_logs``); numbers, days and time of
+    counting follow from the tally."""
     before: int
-    position: int
-    tail: str
-    inode: str | None
-    boot: str | None
-    timeless: bool
     tally: Tally
     fingerprint: str | None = None
-    """Of a compressed file that was counted to its end."""
-    format: str | None = None
-    """The one it is read in; None where that is not known."""
-    stays: str | None = None
-    """``unread`` or ``changed``: why it must not be removed."""
+    """The mark of a compressed file that was counted to its end."""
     gap: Gap | None = None
     """Of a new source, what its server could not write."""
 
@@ -90,20 +76,19 @@ class Checkpoints:
     def add(self, path: str, step: Advance) -> None:
         """The next step of the log at ``path``; raises like ``flush``."""
         if path in self._ids:
-            step = replace(step, source=self._ids[path])
+            step = replace(step, now=replace(step.now, id=self._ids[path]))
         before = self._pending.get(path)
         if before is not None:
-            tally = merge((before.tally, step.tally))
-            step = replace(
-                step,
-                source=before.source,
-                before=before.before,
-                tally=tally,
-                stays=before.stays or step.stays,
-                gap=before.gap,
+            stays = before.now.stays or step.now.stays
+            step = Advance(
+                replace(step.now, id=before.now.id, stays=stays),
+                before.before,
+                merge((before.tally, step.tally)),
+                step.fingerprint,
+                before.gap,
             )
         self._pending[path] = step
-        self._bytes += step.position - step.before
+        self._bytes += step.now.position - step.before
         if len(self._pending) >= self._sizes.steps or self._bytes >= self._sizes.checkpoint:
             self.flush()
 

@@ -60,7 +60,9 @@ _PLACE = re.compile(r"(?:[^/:]*|\[[0-9a-f:.]+\])(?::[0-9]+)?(?:/.*)?", re.DOTALL
 
 
 def shown(path: str) -> str:
-    """``path`` as a message may name it: a URL without user, password and query."""
+    """``path`` as a message may name it: a URL without user, password and query, and no character
+    that would end a line or steer a terminal."""
+    path = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
     if not is_url(path):
         return path
     scheme, _, rest = path.partition("://")
@@ -97,6 +99,14 @@ def refused(path: str, error: OSError) -> StateError:
     """Of a log that the system does not give."""
     step = "as a user who may read it" if isinstance(error, PermissionError) else "again later"
     return unreadable(path, f"{error.strerror or error}; count it {step}")
+
+
+def unfinished(path: str) -> ConfigError:
+    return ConfigError(
+        "log-unfinished",
+        f"{shown(path)} holds lines of a log that our server still writes, or wrote when it was "
+        "copied; nothing of it is counted. They count once it is closed: count the log folder.",
+    )
 
 
 class Stream:

@@ -115,6 +115,11 @@ class Counting:
         """Counts the lines that ``chunk`` completes."""
         self.add(self._lines.feed(chunk))
 
+    @property
+    def unfinished(self) -> bool:
+        """As in ``Lines``; then nothing of it may be stored."""
+        return self._lines.unfinished
+
     def add(self, lines: bytes) -> None:
         """Counts ``lines``, a framed block or nothing."""
         number = _count_lf(lines) - 1 if lines else 0

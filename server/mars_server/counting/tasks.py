@@ -5,21 +5,19 @@ Tasks and results are small and hold nothing of a line: no address leaves the bl
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Protocol
 
-from mars.errors import MarsError, StateError
+from mars.errors import MarsError
 from mars.wire.query import AllowList
 from mars_server.counting import formats
 from mars_server.counting.blocks import Watch, cut
 from mars_server.counting.foreign.identity import WINDOW, Beginning, beginning, tail
 from mars_server.counting.foreign.same_file import Seen, limited, read, stamp
-from mars_server.counting.streams import STDIN, Stream, open_raw, refused
+from mars_server.counting.streams import Stream, open_raw, refused, unfinished
 from mars_server.counting.tally import Counting, Tally
-from mars_server.daylog.format import declared
+from mars_server.daylog.format import declared, is_unfinished
 
 
 @dataclass(frozen=True)
@@ -69,11 +67,6 @@ class Done(Beginning):
     """Reason code and sentence; then nothing of the task may be stored."""
 
 
-def elsewhere(task: Task) -> Task:
-    """The task for another machine, where devices and inodes have other numbers."""
-    return replace(task, seen=replace(task.seen, inode=None)) if isinstance(task, Span) else task
-
-
 def perform(task: Task, allow: AllowList) -> Done:
     """Runs one task; problems with the log are in the result, not raised."""
     try:
@@ -100,6 +93,8 @@ def _span(task: Span, allow: AllowList) -> Done:
         # Rotated by copytruncate meanwhile, it may hold new lines in the place of the old ones.
         if watch.whole != size or not task.seen.is_still(raw):
             return Done()
+    if counting.unfinished:
+        raise unfinished(task.path)
     return Done(pieces=(Piece(task.end, tail(watch.tail), counting.take()),))
 
 
@@ -112,6 +107,8 @@ def _whole(task: Whole, allow: AllowList) -> Done:
         watch = Watch()
         counting = Counting(allow.also(declared(stream.head())), task.format)
         pieces = tuple(_pieces(task, stream, watch, counting))
+    if counting.unfinished or is_unfinished(watch.head):
+        raise unfinished(task.path)
     found = beginning(watch.head)
     return Done(pieces=pieces, cut_short=stream.cut_short, **vars(found))
 
@@ -127,41 +124,3 @@ def _pieces(task: Whole, stream: Stream, watch: Watch, counting: Counting) -> It
             yield Piece(end, tail(watch.tail), counting.take())
     if watch.whole > end:
         yield Piece(watch.whole, tail(watch.tail), counting.take())
-
-
-AHEAD = 3
-"""Tasks under way per process or thread: one runs, the others wait for it."""
-
-
-class Driver(Protocol):
-    def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
-        """Raises ``StateError`` (``worker-died``) where results are lost for good."""
-        ...
-
-
-def ahead(
-    tasks: Iterable[Task],
-    submit: Callable[[Task], Callable[[], Done]],
-    allow: AllowList,
-    limit: int,
-) -> Iterator[Done]:
-    """Results in order, with up to ``limit`` tasks submitted before their turn."""
-    under_way: deque[Callable[[], Done]] = deque()
-    for task in tasks:
-        if len(under_way) >= limit:
-            yield under_way.popleft()()
-        # Standard input belongs to this process.
-        under_way.append(_later(task, allow) if task.path == STDIN else submit(task))
-    while under_way:
-        yield under_way.popleft()()
-
-
-def _later(task: Task, allow: AllowList) -> Callable[[], Done]:
-    return lambda: perform(task, allow)
-
-
-def died() -> StateError:
-    return StateError(
-        "worker-died",
-        "A counting process was ended from outside; what was stored is right, run again.",
-    )

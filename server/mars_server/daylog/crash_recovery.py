@@ -9,12 +9,12 @@ import stat
 from itertools import chain
 from pathlib import Path
 
-from mars_server.daylog.external_sort import sorted_lines
 from mars_server.daylog.format import lost_line
 from mars_server.daylog.generation import (
     LOG,
     PART,
     PartName,
+    lines_of,
     parse_name,
     parse_part,
     same_file,
@@ -89,7 +89,7 @@ def _close_leftover(part: Path, name: PartName) -> bool:
         anything = bool(size or name.lost)
         if anything and not log.exists():
             comment = lost_line(name.lost, name.day.isoformat())
-            write_log(log, name.token, sorted_lines(fd, size), comment)
+            write_log(log, name.token, lines_of(fd, size), comment)
         part.unlink()
     finally:
         os.close(fd)

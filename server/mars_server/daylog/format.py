@@ -1,8 +1,10 @@
 """The format of our own day log around its lines: what it says of itself in comments. Pure.
 
 A closed log begins with a line that holds its random id, by which it is known. Then may follow how
-many answers it lacks, and the releases that its lines name and product.toml may not. Readers and
-the doctor take these lines from here, as the writer does.
+many answers it lacks, and the releases that its lines name and product.toml may not. A part, which
+is still written, begins with a line that says so: its lines come again in the closed log, so nobody
+may count them, whatever their file is called. Readers and the doctor take these lines from here, as
+the writer does.
 """
 
 from __future__ import annotations
@@ -16,13 +18,15 @@ from mars.wire.times import DAY
 _HEADER = b"# mars access log v1 id="
 """Begins the first line of a closed log; 32 hex digits end it."""
 _ID = re.compile(re.escape(_HEADER) + rb"([0-9a-f]{32})\n")
+UNFINISHED = b"# mars unfinished access log v1\n"
+"""The first line of a part that holds any."""
 _LOST = b"# mars lost=%d day=%b\n"
 _GAP = re.compile(_ID.pattern + rb"# mars lost=([0-9]{1,18}) day=([0-9]{4}-[0-9]{2}-[0-9]{2})\n")
 RELEASE = re.compile(rb"^# mars release=([0-9]{1,4}(?:\.[0-9]{1,4}){1,2})\n", re.MULTILINE)
 """The line that declares a release; all of them stand at the log's head."""
 COMMENT = re.compile(
-    rb"(?:%b[0-9a-f]{32}|# mars lost=\d{1,18} day=\d{4}-\d\d-\d\d)\n|%b"
-    % (re.escape(_HEADER), RELEASE.pattern.removeprefix(b"^"))
+    rb"(?:%b[0-9a-f]{32}|# mars lost=\d{1,18} day=\d{4}-\d\d-\d\d)\n|%b|%b"
+    % (re.escape(_HEADER), re.escape(UNFINISHED), RELEASE.pattern.removeprefix(b"^"))
 )
 """Every line of a log of ours that is no answer."""
 
@@ -64,6 +68,12 @@ def own_id(head: bytes) -> str | None:
     """The id of a log of ours that begins with ``head``; None for any other log."""
     match = _ID.match(head)
     return match[1].decode() if match else None
+
+
+def is_unfinished(head: bytes) -> bool:
+    """Whether what begins with ``head`` was a part. One of before ``UNFINISHED`` was written is
+    known where it begins with a release: in a closed log the id stands before that."""
+    return head.startswith(UNFINISHED) or RELEASE.match(head) is not None
 
 
 def gap(head: bytes) -> Gap | None:

@@ -1,9 +1,9 @@
 """One generation of the access log: one run of one process on one day.
 
-It grows as ``access-DATE-ID.part``, in the order of the answers. When it is closed, its lines are
-written sorted, so that their order tells nothing, as ``access-DATE-ID.log`` with the id line first,
-and the part is removed. A lock on the part tells a live one from the leftover of a crash
-(``leftovers``).
+It grows as ``access-DATE-ID.part``, in the order of the answers, after a line that says what it is.
+When it is closed, its lines are written sorted, so that their order tells nothing, as
+``access-DATE-ID.log`` with the id line first, and the part is removed. A lock on the part tells a
+live one from the leftover of a crash (``crash_recovery``).
 
 Answers whose line the disk refused are counted in the part's name, ``access-DATE-ID-lostN.part``:
 a full disk takes a new name where it takes no byte, and a killed process leaves it behind.
@@ -19,11 +19,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from mars_server.daylog.external_sort import sorted_lines
-from mars_server.daylog.format import gap, id_line, iso_day, lost_line
+from mars_server.daylog.format import UNFINISHED, gap, id_line, iso_day, lost_line
 
 PART = ".part"
 LOG = ".log"
@@ -118,11 +119,12 @@ class Generation:
 
     def append(self, line: bytes) -> bool:
         """Writes one whole line or nothing at all; False when the disk refused it."""
+        data = line if self._size else UNFINISHED + line
         try:
             if self._torn:
                 self._mend()
-            written = os.write(self._fd, line)
-            if written != len(line):
+            written = os.write(self._fd, data)
+            if written != len(data):
                 self._torn = True
                 self._mend()
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -166,7 +168,8 @@ class Generation:
             return False
         self.folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         self._noted = self.lost
-        fd, size = self._create(self._lines())
+        first = [(UNFINISHED, 1)] if self._size else []
+        fd, size = self._create(chain(first, self._lines()))
         os.close(self._fd)
         self._fd, self._size = fd, size
         return True
@@ -186,7 +189,7 @@ class Generation:
     def _lines(self) -> Iterator[tuple[bytes, int]]:
         if self._tally is not None:
             return iter(sorted(self._tally.items()))
-        return sorted_lines(self._fd, self._size)
+        return lines_of(self._fd, self._size)
 
     def _create(self, lines: Iterable[tuple[bytes, int]]) -> tuple[int, int]:
         """A part with ``lines``: its descriptor and its bytes. It has its name when it is whole."""
@@ -200,6 +203,11 @@ class Generation:
             os.close(fd)
             raise
         return fd, size
+
+
+def lines_of(fd: int, size: int) -> Iterator[tuple[bytes, int]]:
+    """What a closed log gets of a part: (line, how often), sorted. Raises ``OSError``."""
+    return (one for one in sorted_lines(fd, size) if one[0] != UNFINISHED)
 
 
 def _locked(path: Path) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +14,8 @@ from mars.wire.keys import TrustRoot
 from mars.wire.motd import Motd
 from mars.wire.product import Product, is_release
 from mars.wire.times import format_time
-from mars_server.common.config import load_product, unreadable
+from mars_server.common.config import load_product
+from mars_server.common.config import read as read_file
 
 Stamp = tuple[int, int, int]
 """Inode, size and time of change (ns)."""
@@ -62,21 +61,10 @@ def _release(payload: Motd) -> str:
 
 def read(path: Path) -> bytes:
     """The bytes. Raises ``ConfigError``: ``motd-missing``, ``motd-unreadable``, ``too-large``."""
-    try:
-        with open(path, "rb", opener=_at_once) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise OSError(None, "not a regular file")
-            data = file.read(MAX_ENVELOPE + 1)
-    except OSError as error:
-        raise unreadable(path, "The MOTD", "motd", error) from None
+    data = read_file(path, "The MOTD", "motd", most=MAX_ENVELOPE + 1)
     if len(data) > MAX_ENVELOPE:
         raise ConfigError("too-large", f"{path} is larger than {MAX_ENVELOPE} bytes.")
     return data
-
-
-def _at_once(path: str, flags: int) -> int:
-    """Opens without waiting: a pipe in the place of the file must not hold up the server."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _inspect(data: bytes, product: Product, now: int) -> ServedMotd:

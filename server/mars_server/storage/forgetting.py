@@ -8,18 +8,10 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from mars.errors import StateError
 from mars_server.common.calendar import iso_week
-from mars_server.counting.scrub import Known
 from mars_server.counting.tally import LEVEL
 from mars_server.storage.database import LOCK_WAIT
 from mars_server.storage.reading import HITS_BEFORE, LINES_BEFORE
 from mars_server.storage.schema import counts, meta, sources, weeks
-
-
-def known(engine: Engine) -> list[Known]:
-    names = ("id", "first_day", "last_day", "counted", "lines", "unread", "stays")
-    wanted = select(*(sources.c[name] for name in names))
-    with engine.connect() as connection:
-        return [Known(*row) for row in connection.execute(wanted)]
 
 
 def open_weeks(engine: Engine) -> set[str]:

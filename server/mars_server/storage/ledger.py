@@ -111,7 +111,7 @@ class Ledger:
                 ids.append(_advance(connection, one, now))
                 total.add(one.tally)
             late = store(connection, total)
-        self._positions |= {one: step.position for one, step in zip(ids, taken, strict=True)}
+        self._positions |= {one: step.now.position for one, step in zip(ids, taken, strict=True)}
         return ids, late
 
 
@@ -171,26 +171,22 @@ def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.
     return into_sqlite(table)
 
 
-def _advance(connection: Connection, step: Advance, now: int) -> int:
+def _advance(connection: Connection, step: Advance, when: int) -> int:
     days = sorted({day for day, _, _ in step.tally.cells})
-    known = {
-        "ladder": "".join(step.ladder),
-        "position": step.position,
-        "tail": step.tail,
-        "inode": step.inode,
-        "boot": step.boot,
-        "timeless": step.timeless,
+    now, kept = step.now, ("position", "tail", "inode", "boot", "timeless")
+    known = {name: getattr(now, name) for name in kept} | {
+        "ladder": "".join(now.ladder),
         # To the day: a follower counts a foreign log's line within a second of its request.
-        "counted": now if step.own else now // DAY * DAY,
+        "counted": when if now.own else when // DAY * DAY,
     }
-    if step.inode is not None:  # an inode is one log at a time
-        connection.execute(update(sources).where(sources.c.inode == step.inode).values(inode=None))
-    if step.source is None:
+    if now.inode is not None:  # an inode is one log at a time
+        connection.execute(update(sources).where(sources.c.inode == now.inode).values(inode=None))
+    if not now.id:
         sums = {name: getattr(step.tally, name) for name in ("lines", "hits", "unread")}
         span = {"first_day": days[0] if days else None, "last_day": days[-1] if days else None}
         made = connection.execute(
             insert(sources).values(
-                own=step.own, format=step.format, stays=step.stays, **sums, **span, **known
+                own=now.own, format=now.format, stays=now.stays, **sums, **span, **known
             )
         )
         key = made.inserted_primary_key
@@ -201,7 +197,7 @@ def _advance(connection: Connection, step: Advance, now: int) -> int:
             total = {"lost": gaps.c.lost + gap.excluded.lost}
             connection.execute(gap.on_conflict_do_update(index_elements=["day"], set_=total))
     else:
-        number = step.source
+        number = now.id
         _move(connection, step, days, known)
     if step.fingerprint is not None:
         archive = _insert(connection, archives).values(fingerprint=step.fingerprint, source=number)
@@ -212,7 +208,7 @@ def _advance(connection: Connection, step: Advance, now: int) -> int:
 def _move(
     connection: Connection, step: Advance, days: list[str], known: Mapping[str, object]
 ) -> None:
-    here = (sources.c.id == step.source) & (sources.c.position == step.before)
+    here = (sources.c.id == step.now.id) & (sources.c.position == step.before)
     row = connection.execute(
         select(sources.c.first_day, sources.c.last_day).where(here).with_for_update()
     ).first()
@@ -226,7 +222,7 @@ def _move(
             lines=sources.c.lines + step.tally.lines,
             hits=sources.c.hits + step.tally.hits,
             unread=sources.c.unread + step.tally.unread,
-            stays=func.coalesce(sources.c.stays, step.stays),
+            stays=func.coalesce(sources.c.stays, step.now.stays),
             first_day=span[0] if span else None,
             last_day=span[-1] if span else None,
             **known,

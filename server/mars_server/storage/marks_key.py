@@ -82,8 +82,10 @@ def _check(key: bytes) -> str:
 
 
 def _read(path: Path) -> bytes | None:
-    """None where there is no such key."""
+    """None where there is no such key, or a pipe, which is not waited for."""
     try:
+        if path.is_fifo():
+            return None
         key = bytes.fromhex(path.read_text("ascii"))
     except FileNotFoundError:
         return None

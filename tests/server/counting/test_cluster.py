@@ -23,10 +23,10 @@ from mars.factory import system_clock
 from mars.wire.query import AllowList
 from mars_server.counting.cluster import on_cluster
 from mars_server.counting.count_pass import count_once, dry_run
-from mars_server.counting.executors import Here, Pool, driver
+from mars_server.counting.executors import Ahead, Driver, Here, driver
 from mars_server.counting.progress import Progress
 from mars_server.counting.store_port import Sizes
-from mars_server.counting.tasks import Done, Driver, Task
+from mars_server.counting.tasks import Done, Task
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger
 from tests.server.counting import reference
@@ -195,7 +195,7 @@ def count(
 def test_a_dry_run_takes_any_driver(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(line() * 10)
     with driver(2) as pool:
-        assert isinstance(pool, Pool)
+        assert isinstance(pool, Ahead)
         progress = Progress(system_clock(), None)
         assert dry_run([str(tmp_path / "a.log")], ALLOW, pool, progress).tally.hits == 10
         assert dry_run([str(tmp_path / "a.log")], ALLOW, Here(), progress).tally.hits == 10

@@ -269,6 +269,25 @@ def test_a_log_that_only_begins_as_another_is_counted_or_told_each_time(
     assert run(*alone).stdout == b"0 lines, 0 hits, 0 rejected\n"
 
 
+def test_a_log_whose_file_became_an_archive_is_still_there(tmp_path: Path) -> None:
+    """Three days of a server that writes the same lines at its start, rotated and packed."""
+    logs, banner = tmp_path / "logs", b"".join(BANNER.splitlines(keepends=True)[:3])
+    logs.mkdir()
+    told = ("count", logs, "--product", product(tmp_path), "--db", f"sqlite:///{tmp_path}/c.db")
+    log, before, packed = logs / "a.log", logs / "a.log.1", logs / "a.log.2.gz"
+    log.write_bytes(banner + lines(combined, 3000, 2))
+    assert run_json(*told)["hits"] == 2
+    log.rename(before)
+    log.write_bytes(banner + lines(combined, 9000, 2))
+    assert run_json(*told)["hits"] == 2
+    packed.write_bytes(gzip.compress(before.read_bytes()))
+    log.rename(before)
+    log.write_bytes(banner + lines(combined, 20_000, 40))
+    found = run_json(*told)
+    assert (found["hits"], found.get("problems")) == (40, None)
+    assert run_json(*told)["hits"] == 0
+
+
 def test_a_copy_of_what_a_log_was_takes_no_file_from_it(tmp_path: Path) -> None:
     """Made after the count, so that it holds more than was counted; then the power was cut."""
     cut = Cut(tmp_path, combined, 100)

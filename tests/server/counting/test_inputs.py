@@ -205,3 +205,19 @@ def test_a_new_database_is_said_and_one_that_is_only_read_is_never_made(tmp_path
             mistyped.unlink(missing_ok=True)
     assert run("count", tmp_path / "a.log", *form, *told).stderr == MADE % str(mistyped).encode()
     assert run("count", tmp_path / "a.log", *form, *told).stderr == b""
+
+
+def test_a_name_neither_ends_a_line_nor_steers_a_terminal(tmp_path: Path) -> None:
+    odd = "a\x1b[31m\nb"
+    logs = tmp_path / "logs"
+    (logs / odd).mkdir(parents=True)
+    (logs / f"{odd}.log").write_bytes(b"PK\x03\x04" + bytes(99))
+    told = ("--product", product(tmp_path), "--db", f"sqlite:///{tmp_path}/c.db")
+    for names in ([logs], [logs / odd / "none"], [logs / f"{odd}.log"]):
+        for ran in (
+            run("count", *names, *told, code=1),
+            run("scrub", *names, *told[2:], code=None),
+        ):
+            said = ran.stdout + ran.stderr
+            assert rb"a\x1b[31m\nb" in said
+            assert (b"\x1b" in said, b"\nb" in said) == (False, False)

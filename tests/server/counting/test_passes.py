@@ -13,12 +13,11 @@ from sqlalchemy import select
 from mars.factory import system_clock
 from mars.wire.query import AllowList
 from mars_server.counting.count_pass import Counted, count_once
-from mars_server.counting.executors import Here
+from mars_server.counting.executors import Driver, Here
 from mars_server.counting.progress import Progress
 from mars_server.counting.store_port import Sizes
-from mars_server.counting.tasks import Done, Driver, Task, perform
+from mars_server.counting.tasks import Done, Task, perform
 from mars_server.storage import open_database
-from mars_server.storage.forgetting import known
 from mars_server.storage.ledger import Ledger
 from mars_server.storage.schema import counts
 from tests.server.counting import reference
@@ -42,7 +41,7 @@ def test_the_days_of_a_log_widen_and_never_move(
             file.write(at(number, second) * 2)
         run(*told)
         engine = open_database(url)
-        (one,) = known(engine)
+        (one,) = Ledger(engine).sources()
         engine.dispose()
         seen.append((one.first_day, one.last_day))
     assert seen == [

@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import insert, text
 
 from mars.wire.times import DAY
-from mars_server.counting.scrub import Fate, Known, Policy, forgettable, judge, policy, remove
+from mars_server.counting.foreign.identity import Source
+from mars_server.counting.scrub import Fate, Policy, forgettable, judge, policy, remove
 from mars_server.storage import open_database
-from mars_server.storage.forgetting import known, open_weeks
+from mars_server.storage.forgetting import open_weeks
 from mars_server.storage.ledger import Ledger
 from mars_server.storage.schema import weeks
 from tests.server.counting.commands import product, run, run_json
@@ -140,20 +141,24 @@ def test_a_line_of_a_wrong_clock_keeps_no_log(tmp_path: Path) -> None:
     assert sources(url) == 0
 
 
+def dated(first: str, last: str, counted: int) -> Source:
+    return Source(1, None, (), 0, "", None, first_day=first, last_day=last, counted=counted)
+
+
 def test_no_line_is_younger_than_its_counting() -> None:
     rule = Policy(frozenset({"2025-W48", "9999-W52"}), "2025-11-30")
     future = "9999-12-31"
-    assert rule.spares(Known(1, "2025-11-17", future, OLD - 7 * DAY)) is None
-    assert rule.spares(Known(1, future, future, OLD - 7 * DAY)) is None
-    assert rule.spares(Known(1, "2025-11-17", future, OLD)) == "week 2025-W48 is not published"
-    assert rule.spares(Known(1, "2025-11-17", future, OLD + 30 * DAY)) == "too young"
+    assert rule.spares(dated("2025-11-17", future, OLD - 7 * DAY)) is None
+    assert rule.spares(dated(future, future, OLD - 7 * DAY)) is None
+    assert rule.spares(dated("2025-11-17", future, OLD)) == "week 2025-W48 is not published"
+    assert rule.spares(dated("2025-11-17", future, OLD + 30 * DAY)) == "too young"
 
 
 def judged(url: str, *logs: Path) -> Iterator[Fate]:
     """As the command judges them, one after another."""
     engine = open_database(url)
     rule = policy(open_weeks(engine), OLD + 30 * DAY, 0)
-    yield from judge(map(str, logs), Ledger(engine), known(engine), rule)
+    yield from judge(map(str, logs), Ledger(engine), rule)
     engine.dispose()
 
 
@@ -185,8 +190,8 @@ def test_a_log_that_is_renamed_while_it_is_judged_stays_known(site: tuple[str, P
     assert "renamed" in str(gone.reason)
     engine = open_database(url)
     rule = policy(open_weeks(engine), OLD + 30 * DAY, 0)
-    assert forgettable([fate], known(engine), rule, missing=False)
-    assert not forgettable([gone], known(engine), rule, missing=False)
+    assert forgettable([fate], Ledger(engine).sources(), rule, missing=False)
+    assert not forgettable([gone], Ledger(engine).sources(), rule, missing=False)
     engine.dispose()
 
 
@@ -231,19 +236,63 @@ def test_a_timeless_twin_that_was_never_counted_stays(
     assert done["kept"] == {str(twin): "never counted"}
 
 
-def test_a_log_too_short_for_a_hit_goes_and_hides_nothing(
+def test_what_is_too_short_to_be_known_stays_and_hides_nothing(
     tmp_path: Path, database_url: str
 ) -> None:
+    """A passphrase, a log that a server holds open, an id without a line: nobody counted them."""
     own = b"# mars access log v1 id=" + b"cd" * 16 + b"\n"
-    logs = counted_and_published(
-        tmp_path, database_url, gone_log=day(17), empty_log=b"", own_log=own, none_gz=b"", torn=b"x"
-    )
+    short = {
+        "empty_log": b"",
+        "own_log": own,
+        "none_gz": b"",
+        "torn": b"x",
+        "office_phrase": b"a b\n",
+    }
+    logs = counted_and_published(tmp_path, database_url, gone_log=day(17), **short)
     (logs / "gone.log").unlink()
     told = ("scrub", logs, "--db", database_url, "--keep-days", 0, "--forget-missing")
     done = run_json(*told)
-    assert {Path(name).name for name in done["removed"]} == {"empty.log", "own.log", "none.gz"}
-    assert done["kept"] == {str(logs / "torn"): "not counted to its end"}
+    assert done["removed"] == []
+    assert {Path(name).name for name in done["kept"]} == {one.replace("_", ".") for one in short}
+    assert set(done["kept"].values()) == {"too short to be known, so it was never counted"}
     assert (done["forgotten"], sources(database_url)) == (1, 0)
+
+
+def test_what_was_counted_and_is_no_log_stays(tmp_path: Path, database_url: str) -> None:
+    """Comments fit every format, and a log of other requests alone is one."""
+    other, more = (day(n).replace(b"/motd/motd.json", b"/") * 2 for n in (17, 18))
+    notes = b"# how this folder is kept\n" * 9
+    logs = counted_and_published(
+        tmp_path, database_url, a_log=other, b_txt=notes, c_gz=more, d_gz=b"#!" + notes
+    )
+    (logs / "never.txt").write_bytes(b"x" * 99 + b"\n")
+    engine = open_database(database_url)
+    with engine.begin() as connection:  # as if they had been counted then
+        connection.execute(text("UPDATE sources SET counted = :then"), {"then": OLD})
+    engine.dispose()
+    done = run_json("scrub", logs, "--db", database_url, "--keep-days", 0)
+    assert {Path(name).name for name in done["removed"]} == {"a.log", "c.gz"}
+    assert sorted(done["kept"].values())[:2] == [
+        "never counted",
+        "no line of it is one of an access log: remove it by hand",
+    ]
+    assert len(done["kept"]) == 3
+
+
+@pytest.mark.parametrize("suffix", ["log", "gz"])
+def test_all_names_of_a_file_go_or_none(tmp_path: Path, database_url: str, suffix: str) -> None:
+    logs = counted_and_published(tmp_path, database_url, **{f"a_{suffix}": day(17)})
+    first, second = logs / f"a.{suffix}", logs / f"b.{suffix}"
+    second.hardlink_to(first)
+    told = ("--db", database_url, "--keep-days", 0)
+    for named in ([first], [second], [first, f"{logs}/../more/a.{suffix}"]):
+        done = run_json("scrub", *named, *told)
+        assert (done["removed"], done["forgotten"], sources(database_url)) == ([], 0, 1)
+        assert "hard link" in done["kept"][str(named[0])]
+    done = run_json("scrub", logs, *told)
+    assert (done["removed"], done["forgotten"]) == ([str(first), str(second)], 1)
+    again = run_json("count", logs, "--product", product(tmp_path), "--db", database_url)
+    assert (again["lines"], again["late"]) == (0, 0)
 
 
 def test_the_log_that_is_not_known_is_named(tmp_path: Path, site: tuple[str, Path]) -> None:

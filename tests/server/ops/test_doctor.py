@@ -185,5 +185,10 @@ def test_to_look_makes_no_database(log: Path, tmp_path: Path) -> None:
     )
     for command in ("doctor", "retain"):
         done = run(command, "--log", str(log), "--db", url)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert (done.returncode, "[database-missing]" in done.stderr) == (1, True)
+    settings = tmp_path / "server.toml"
+    settings.write_text(f'log = "{log}"\ndb = "{url}"\n')
+    assert run("retain", "--config", str(settings)).returncode == 1
+    done = run("doctor", "--config", str(settings))  # as on the first day
+    assert (done.returncode, "(no database)" in done.stdout) == (0, True), done.stderr
     assert not (tmp_path / "counts.db").exists()

@@ -13,7 +13,8 @@ from sqlalchemy import insert
 
 from mars.wire.times import parse_time
 from mars_server.common.calendar import following, span
-from mars_server.counting.scrub import Known, policy
+from mars_server.counting.foreign.identity import Source
+from mars_server.counting.scrub import policy
 from mars_server.operate.doctor import Closed, settled
 from mars_server.publication.closing import (
     PAUSE_WEEKS,
@@ -150,7 +151,7 @@ def test_a_stray_day_keeps_no_log(tmp_path: Path, first: str) -> None:
     stray(tmp_path)
     engine = kit.database(tmp_path)
     rule = policy(open_weeks(engine), kit.LATER, 30)
-    log = Known(1, first, "2026-01-06", 0)
+    log = Source(1, None, (), 0, "", None, first_day=first, last_day="2026-01-06")
     assert rule.spares(log) is not None
     close_weeks(Stored(engine), RULES, kit.LATER)
     rule = policy(open_weeks(engine), kit.LATER, 30)

@@ -115,7 +115,7 @@ class Served:
 
     def written(self) -> int:
         """Lines that the open generations hold at this moment."""
-        return sum(part.read_bytes().count(b"\n") for part in self.logs.glob("*.part"))
+        return sum(len(answers_in(part)) for part in self.logs.glob("*.part"))
 
     def lines(self) -> list[str]:
         """The lines of all closed generations, without the comments. Stop the server first."""
@@ -144,7 +144,13 @@ def added(server: Served, before: int) -> list[str]:
     """The lines since ``before``; the part keeps the order of the answers."""
     counted(server)
     (part,) = server.logs.glob("*.part")
-    return part.read_text().splitlines()[before:]
+    return answers_in(part)[before:]
+
+
+def answers_in(part: Path) -> list[str]:
+    """The whole lines of an open generation, without the comments."""
+    lines = part.read_text().split("\n")[:-1]
+    return [line for line in lines if line[:1] != "#"]
 
 
 def connect_unix(path: str, timeout: float = PATIENCE) -> socket.socket:

@@ -18,6 +18,7 @@ from mars.adapters.system import SystemChance
 from mars.errors import StateError
 from mars_server.daylog import external_sort
 from mars_server.daylog.crash_recovery import close_leftovers
+from mars_server.daylog.format import UNFINISHED
 from mars_server.daylog.generation import Generation, lost_in
 from mars_server.daylog.writer import DayLog
 from mars_server.serving.logline import log_line
@@ -74,7 +75,7 @@ def test_g18_a_line_that_a_full_disk_takes_in_part_is_cut_off(tmp_path: Path) ->
         generation = Generation(disk, 20_000, "a" * 32)
         while generation.append(line):
             pass
-        assert generation.part.read_bytes().replace(line, b"") == b""
+        assert generation.part.read_bytes().replace(line, b"") == UNFINISHED
         generation.abandon()
 
 
@@ -182,7 +183,7 @@ def test_g18_a_part_that_could_not_be_written_anew_is_tried_again(tmp_path: Path
         assert "cannot be written" in said[0]
         (disk / "access-filler.part").unlink()
         log.tick()
-        assert part.read_bytes().count(b"\n") == 100
+        assert len(kit.answers_in(part)) == 100
         assert log.healthy
         assert log.close() == 0
 

@@ -64,7 +64,7 @@ def test_the_newest_release_of_the_document_is_known_at_once() -> None:
         server.wait_for(INSTALL)
         server.get(ASKED.format("0.6.0"))
         server.get(ASKED.format("0.6.1"))
-        server.settled(3)
+        server.settled(2)
         assert broken(server) == []
         assert server.stop() == 0
         assert [line.split('"')[1].split()[1] for line in server.lines()] == [
@@ -130,7 +130,7 @@ def test_a_kill_loses_no_declaration(tmp_path: Path) -> None:
     named = kit.document(newest_version="0.6.0")
     with kit.served(motd_file=named, unix=True, folder=tmp_path) as server:
         server.get(ASKED.format("0.6.0"))
-        server.settled(2)
+        server.settled(1)
         server.process.kill()
         server.process.wait()
     with kit.served(motd_file=kit.document(), unix=True, folder=tmp_path) as server:

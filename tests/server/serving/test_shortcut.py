@@ -73,7 +73,7 @@ def settled_lines(server: kit.Served) -> Counter[str]:
     while part.stat().st_size != before:
         before = part.stat().st_size
         time.sleep(0.5)
-    return Counter(part.read_text().splitlines())
+    return Counter(kit.answers_in(part))
 
 
 def test_one_connection_may_take_both_ways(server: kit.Served) -> None:

@@ -159,6 +159,7 @@ class Source:
     """What the database knows of one generation."""
 
     id: int
+    """0 where it is not stored yet."""
     own: str | None
     ladder: tuple[str, ...]
     position: int
@@ -172,6 +173,13 @@ class Source:
     """Of its lines, about how many fit no format."""
     boot: str | None = None
     """The mark of the start of the computer since which it was last looked at."""
+    first_day: str | None = None
+    last_day: str | None = None
+    """ISO days of its hits."""
+    counted: int = 0
+    """Unix time."""
+    stays: str | None = None
+    """``unread`` or ``changed``: what was told when it was counted."""
 
 
 @dataclass(frozen=True)
@@ -251,7 +259,7 @@ def identify(
 
     ``held`` are the ids of sources that other logs of this run are: those whose inode or archive
     still holds their bytes, and those already found. ``is_there`` says whether the file with a
-    source's inode still holds its bytes; a copy elsewhere is not enough.
+    source's inode still holds its bytes, or an archive does; a plain copy is not enough.
 
     Raises ``StateError`` (``log-changed``) where bytes of our own log changed that were counted.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -21,6 +21,7 @@ from mars_server.counting.foreign.identity import (
 )
 from mars_server.counting.foreign.probe import LogMovedError, Probe, spans, written_on
 from mars_server.counting.store_port import Advance, Ledger
+from mars_server.counting.streams import STDIN
 from mars_server.counting.tasks import Done, Piece, Task, Whole
 
 # --- What the database keeps to know a log again: its hashes under a key that is not in there ---
@@ -45,7 +46,7 @@ class _Marks:
             face,
             ladder=self.ladder(face.own, face.ladder),
             tail_at=lambda position: self.tail(face.own, face.tail_at(position)),
-            inode=self.inode(face.own, face.inode),
+            inode=self.of("inode", face.own, face.inode),
             blank=self.blank(face.own),
         )
 
@@ -62,17 +63,14 @@ class _Marks:
             return tail and _OWN
         return self._sealed(b"tail", tail)
 
-    def inode(self, own: str | None, inode: str | None) -> str | None:
-        """Its time of birth may be that of the first request."""
-        return None if own or inode is None else self._sealed(b"inode", inode)
-
     def archive(self, own: str | None, fingerprint: str | None) -> str | None:
         """An archive bears the time of its log's last line; that of our own logs tells nothing."""
-        return fingerprint if own or fingerprint is None else self._sealed(b"archive", fingerprint)
+        return fingerprint if own else self.of("archive", own, fingerprint)
 
-    def boot(self, own: str | None, boot: str | None) -> str | None:
-        """Nothing is lost of our own logs by which two starts have to be told apart."""
-        return None if own or boot is None else self._sealed(b"boot", boot)
+    def of(self, kind: str, own: str | None, value: str | None) -> str | None:
+        """Of the ``inode``, whose birth may be that of the first request, and of the ``boot``; of
+        our own logs nothing is lost by which two of them have to be told apart."""
+        return None if own or value is None else self._sealed(kind.encode(), value)
 
     def _sealed(self, kind: bytes, value: str) -> str:
         return blake2b(value.encode(), digest_size=16, key=self._key, person=kind).hexdigest()
@@ -90,6 +88,8 @@ class Register:
         self._ledger = ledger
         self._sources = {one.id: one for one in ledger.sources()}
         self._held: set[int] = set()
+        self._packed: set[int] = set()
+        """Sources that are archives of this pass, so that they are there and no other log is."""
         self.marks = _Marks(ledger.key)
         self._timed: defaultdict[str, list[Sequence[str]]] = defaultdict(list)
         """Ladders of this pass's logs whose lines hold a time of day, by their first rung."""
@@ -100,7 +100,10 @@ class Register:
         it."""
         known = list(self._sources.values())
         for found in probes:
-            if found.ladder and (inode := self.marks.inode(found.own, found.inode)) is not None:
+            if (
+                found.ladder
+                and (inode := self.marks.of("inode", found.own, found.inode)) is not None
+            ):
                 self._files[inode] = found
             if found.own is None and found.ladder and not found.timeless:
                 rungs = self.marks.ladder(None, found.ladder)
@@ -109,8 +112,13 @@ class Register:
                 with suppress(LogMovedError):
                     face = self.marks.face(found.face())
                     self._held.update(source.id for source in holds(face, known))
-            elif (source := self.archived(found)) is not None:
-                self._held.add(source)
+            elif (whole := self.archived(found)) is not None:
+                self._held.add(whole.id)
+                self._packed.add(whole.id)
+
+    @property
+    def sources(self) -> Collection[Source]:
+        return self._sources.values()
 
     def plan(self, found: Probe) -> tuple[Verdict, list[Task]]:
         """For a plain log who it is and the tasks; for another the tasks that will tell.
@@ -118,10 +126,8 @@ class Register:
         Raises ``StateError`` (``log-changed``) and ``LogMovedError``.
         """
         if found.length is None:
-            number = self.archived(found)
-            if number is None:
-                return Verdict(None, None), [self.stream(found)]
-            return Verdict(self._sources.get(number), None), []
+            whole = self.archived(found)
+            return Verdict(whole, None), [] if whole else [self.stream(found)]
         verdict = self._identify(found.face())
         if verdict.start is None:
             return verdict, []
@@ -131,10 +137,11 @@ class Register:
             return replace(verdict, start=start), [*spans(found, start, self._span, empty=True)]
         return verdict, [*spans(found, verdict.start, self._span)]
 
-    def archived(self, found: Probe) -> int | None:
+    def archived(self, found: Probe) -> Source | None:
         """The source of an archive that is counted to its end."""
         mark = self.marks.archive(found.own, found.fingerprint)
-        return None if mark is None else self._ledger.archived(mark)
+        number = None if mark is None else self._ledger.archived(mark)
+        return None if number is None else self._sources.get(number)
 
     def stream(self, found: Probe) -> Whole:
         """The task that tells who a stream is: it reports at each position it may continue."""
@@ -147,7 +154,7 @@ class Register:
         cuts = tuple(sorted({one.position for one in maybe}))
         return Whole(found.path, found.format, cuts, found.stamp)
 
-    def settle(self, done: Done) -> tuple[Verdict, Sequence[Piece]]:
+    def settle(self, found: Probe, done: Done) -> tuple[Verdict, Sequence[Piece]]:
         """Who a stream was, and those of its pieces that are not yet counted.
 
         Raises ``StateError`` (``log-changed``).
@@ -162,6 +169,8 @@ class Register:
             cut_short=done.cut_short,
         )
         verdict = self._identify(face)
+        if verdict.source is not None and found.path != STDIN:
+            self._packed.add(verdict.source.id)
         start = face.length if verdict.start is None else verdict.start
         return verdict, [piece for piece in done.pieces if piece.end > start]
 
@@ -193,7 +202,7 @@ class Register:
             if one.length is None:
                 return 0
             # Without a known file no key is needed, and none made.
-            return 1 if known and self.marks.inode(one.own, one.inode) in known else 2
+            return 1 if known and self.marks.of("inode", one.own, one.inode) in known else 2
 
         families: defaultdict[str, list[Probe]] = defaultdict(list)
         streams = []
@@ -208,6 +217,8 @@ class Register:
         yield from streams
 
     def _is_there(self, source: Source) -> bool:
+        if source.id in self._packed:
+            return True
         found = None if source.inode is None else self._files.get(source.inode)
         if self._new or found is None:
             return self._new
@@ -217,21 +228,11 @@ class Register:
 
     def moved(self, number: int, step: Advance) -> None:
         """The database knows ``step`` now, as source ``number``."""
+        now = step.now
         for other in self._sources.values():
-            if step.inode is not None and other.inode == step.inode:
+            if now.inode is not None and other.inode == now.inode:
                 self._sources[other.id] = replace(other, inode=None)
-        before = self._sources.get(number)
-        self._sources[number] = Source(
-            number,
-            step.own,
-            step.ladder,
-            step.position,
-            step.tail,
-            step.inode,
-            step.timeless,
-            before.format if before else step.format,
-            step.tally.lines + (before.lines if before else 0),
-            step.tally.unread + (before.unread if before else 0),
-            step.boot,
-        )
+        before = self._sources.get(number, replace(now, lines=0, unread=0))
+        lines, unread = before.lines + step.tally.lines, before.unread + step.tally.unread
+        self._sources[number] = replace(now, id=number, lines=lines, unread=unread)
         self._held.add(number)

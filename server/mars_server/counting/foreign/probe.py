@@ -14,8 +14,17 @@ from mars_server.counting import formats
 from mars_server.counting.blocks import NUL
 from mars_server.counting.foreign.identity import HEAD, WINDOW, Beginning, Face, beginning, tail
 from mars_server.counting.foreign.same_file import Seen, inode, read, stamp
-from mars_server.counting.streams import PACKED, STDIN, Stream, compression, open_raw, shown
+from mars_server.counting.streams import (
+    PACKED,
+    STDIN,
+    Stream,
+    compression,
+    open_raw,
+    shown,
+    unfinished,
+)
 from mars_server.counting.tasks import Span
+from mars_server.daylog.format import is_unfinished
 
 
 class LogMovedError(StateError):
@@ -82,7 +91,8 @@ class Probe(Beginning):
 
 
 def probe(path: str, format_name: str = formats.AUTO) -> Probe:
-    """Raises ``StateError`` (``log-unreadable``) and ``OSError``."""
+    """Raises ``StateError`` (``log-unreadable``), ``ConfigError`` (``log-unfinished``) and
+    ``OSError``."""
     found = Probe(path=path, format=format_name)
     if path == STDIN:
         return found
@@ -101,6 +111,8 @@ def probe(path: str, format_name: str = formats.AUTO) -> Probe:
             raw.seek(start)
             head = read(raw, min(HEAD, length - start))
             found = replace(found, length=length, packed=packed, seen=Seen.of(raw, head, start))
+    if is_unfinished(head):
+        raise unfinished(path)
     if format_name == formats.AUTO:
         found = replace(found, format=formats.detect(head))
     return replace(found, **vars(beginning(head)))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from mars.console import shown
 from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
 from mars.ports import OpenPGP
 from mars.trust import RefusedError, TrustState, verify
@@ -116,12 +117,13 @@ def record(folder: Folder, envelope: Envelope, motd: Motd) -> None:
 def _recorded(folder: Folder, serial: int) -> Document | None:
     path = _record(folder, serial)
     try:
-        return Document.decode(path.read_bytes())
+        return Document.decode(files.read(path))
     except FileNotFoundError:
         return None
     except WireError as error:
         raise StateError(
-            "record-damaged", f"{path} cannot be read ({error.reason}). Restore it from a backup."
+            "record-damaged",
+            f"{shown(path)} cannot be read ({error.reason}). Restore it from a backup.",
         ) from None
 
 
@@ -199,7 +201,7 @@ class Clients:
             self.accepted(envelopes.encode(document.envelope))
         except TrustError as error:
             if error.reason != "expired":
-                where = _record(folder, serial)
+                where = shown(_record(folder, serial))
                 raise TrustError(error.reason, f"{where}: {error.message}") from None
         if serial > self.now:
             said = f"The newest document, serial {serial}, is dated after now."

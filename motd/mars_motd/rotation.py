@@ -74,7 +74,10 @@ def begin(
             "join by themselves, and key revoke takes one away.",
         )
     gone = {folder.keys.record(name).name for name in revoked}
-    records = [record for record in folder.keys.records() if record.name not in gone]
+    records = [
+        replace(record, revoked=record.revoked or record.name in gone)
+        for record in folder.keys.records()
+    ]
     document = KeysDocument(
         product=epochs.root.product,
         channel=epochs.root.channel,

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mars.console import shown
 from mars.wire.registry import read_errors, read_metrics
+from mars_motd import files
 
 _HEADER = re.compile(r"\s*\[{1,2}\s*([^\]#]+?)\s*\]{1,2}\s*(?:#.*)?")
 _KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*[A-Za-z0-9_\"'-]+)*)\s*=")
@@ -52,19 +54,19 @@ def registry_problems(root: Path) -> list[Problem]:
     return [
         problem
         for name in _REGISTRY
-        if (path := root / name).is_file()
-        for problem in _registry_file(path.read_bytes(), path)
+        if files.exists(path := root / name)
+        for problem in _registry_file(files.read(path), path)
     ]
 
 
 def _registry_file(data: bytes, path: Path) -> list[Problem]:
-    parsed = parse(data, str(path))
+    parsed = parse(data, shown(path))
     if isinstance(parsed, Problem):
         return [parsed]
     text, table = parsed
     _, faults = _REGISTRY[path.name](table)
     return [
-        Problem(str(path), line_of(text, fault.name), f"[{fault.name}] {fault.what}")
+        Problem(shown(path), line_of(text, fault.name), f"[{fault.name}] {fault.what}")
         for fault in faults
     ]
 

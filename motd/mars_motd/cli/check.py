@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from mars.console import emit_json, json_option, safe
+from mars.console import emit_json, json_option, safe, shown
 from mars.errors import ConfigError, WireError
 from mars.wire import envelope as envelopes
 from mars.wire import motd as motds
 from mars.wire.envelope import MAX_ENVELOPE
-from mars_motd import document
+from mars_motd import document, files
 from mars_motd import epochs as ep
 from mars_motd.cli.options import clock_or, folder_argument
 from mars_motd.folder import Content, Folder
@@ -48,7 +48,7 @@ def check(folder: Path, as_json: bool) -> None:
         for problem in problems:
             click.echo(safe(str(problem)))
         said = f"{len(errors)} errors" if errors else "nothing to repair"
-        click.echo(f"{place.root}: {len(content.messages)} messages, {said}", err=True)
+        click.echo(f"{shown(place.root)}: {len(content.messages)} messages, {said}", err=True)
     sys.exit(1 if errors else 0)
 
 
@@ -56,10 +56,10 @@ def _policy(place: Folder) -> list[Problem]:
     """Whether clients know a server, the keys fit the policy, and an edit of it waits for a
     rotation."""
     product, path = place.product, place.root / "product.toml"
-    where = str(path)
+    where = shown(path)
     found = []
     if not product.servers:
-        line = line_of(path.read_text("utf-8"), "servers")
+        line = line_of(files.read(path).decode("utf-8-sig"), "servers")
         found.append(Problem(where, line, NO_SERVER, warning=True))
     try:
         keys = ep.load(place).keys
@@ -82,8 +82,8 @@ def _size(place: Folder, content: Content) -> list[Problem]:
         chain = ep.load(place).chain if ep.is_pinned(place) else ()
         size = len(envelopes.encode(envelopes.Envelope("", motds.encode(motd), (), chain)))
     except WireError as error:
-        return [Problem(str(place.root), 1, error.message)]
+        return [Problem(shown(place.root), 1, error.message)]
     if size + _SIGNATURE_ROOM > MAX_ENVELOPE:
         said = f"the document will have {size} bytes and signatures; clients take {MAX_ENVELOPE}"
-        return [Problem(str(place.root), 1, said)]
+        return [Problem(shown(place.root), 1, said)]
     return []

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from mars.console import safe
+from mars.console import shown
 from mars.errors import StateError, naming
 from mars.wire import envelope as envelopes
 from mars.wire.times import format_time
 from mars_motd import epochs as ep
 from mars_motd import files
 from mars_motd.cli import options
-from mars_motd.document import MIN_DAYS, Clients
+from mars_motd.document import MIN_DAYS, Clients, Document
 from mars_motd.folder import Folder
 
 
@@ -41,12 +41,13 @@ def deploy(
     place = Folder.at(folder)
     clients = Clients(ep.load(place), options.clock_or(now), options.openpgp())
     target = destination / "motd.json" if destination.is_dir() else destination
+    place.require_output(target, Document.decode)
     data = _newest(place, clients) if file is None else options.read(file, "The document")
     deployed = options.read(target, "The deployed document") if target.exists() else None
-    with naming(file or target):
+    with naming(shown(file or target)):
         motd = clients.deployable(data, deployed, min_days)
     files.replace(target, data)
-    told = f"{safe(str(target))}: serial {motd.serial}, expires {format_time(motd.expires)}"
+    told = f"{shown(target)}: serial {motd.serial}, expires {format_time(motd.expires)}"
     with options.telling():
         click.echo(told)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
+from mars.console import shown
 from mars.errors import ConfigError
 from mars.wire.onion import is_onion_server
 from mars.wire.product import is_name
@@ -37,14 +39,26 @@ def init(folder: Path, product: str, channel: str, servers: tuple[str, ...]) -> 
     urls = [f"http://{server.removeprefix('http://')}" for server in servers]
     if not all(map(is_onion_server, urls)):
         raise click.UsageError("--server takes an onion address, http://<56 characters>.onion.")
-    if (folder / "product.toml").exists():
-        raise ConfigError("product-exists", f"{folder} holds a product.toml already.")
-    files.replace(folder / "metrics.toml", template.METRICS_TOML.encode())
-    files.replace(folder / "errors.toml", template.ERRORS_TOML.encode())
-    files.replace(folder / ".gitignore", template.GITIGNORE.encode())
+    where = shown(folder)
+    if files.exists(folder / "product.toml"):
+        raise ConfigError("product-exists", f"{where} holds a product.toml already.")
+    for name, text in (
+        ("metrics.toml", template.METRICS_TOML),
+        ("errors.toml", template.ERRORS_TOML),
+    ):
+        with suppress(FileExistsError):
+            files.create(folder / name, text.encode())
+    _ignore_secrets(folder / ".gitignore", template.GITIGNORE.encode())
     (folder / "messages").mkdir(exist_ok=True)
     files.replace(folder / "product.toml", template.product_toml(product, channel, urls).encode())
     with telling():
-        click.echo(f"Made {folder} for {product}. Next: mars-motd key new {folder}", err=True)
+        click.echo(f"Made {where} for {product}. Next: mars-motd key new {where}", err=True)
         if not servers:
             click.echo(f"Not yet: {NO_SERVER}", err=True)
+
+
+def _ignore_secrets(path: Path, rules: bytes) -> None:
+    """Puts ``rules`` before what stands there already."""
+    there = files.read(path) if files.exists(path) else b""
+    if rules not in there:
+        files.replace(path, rules + there)

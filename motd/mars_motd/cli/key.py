@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.console import LazyGroup, emit_json, json_option
+from mars.console import LazyGroup, emit_json, json_option, shown
 from mars.errors import ConfigError
 from mars.wire.keys import KeySet
 from mars.wire.product import is_name
@@ -87,7 +87,7 @@ def new(
     with options.telling():
         _tell(record)
         if pinned:
-            click.echo(f"Clients learn of it by: mars-motd key rotate {folder}", err=True)
+            click.echo(f"Clients learn of it by: mars-motd key rotate {shown(folder)}", err=True)
 
 
 def _tell(record: KeyRecord) -> None:
@@ -128,7 +128,7 @@ def list_keys(folder: Path, as_json: bool) -> None:
         if row["openpgp"]:
             click.echo(f"    openpgp {row['openpgp']}")
     if not rows:
-        click.echo(f'No keys yet. Make one: mars-motd key new "{folder}"', err=True)
+        click.echo(f'No keys yet. Make one: mars-motd key new "{shown(folder)}"', err=True)
 
 
 def _current(place: Folder) -> KeySet | None:
@@ -161,7 +161,8 @@ def _state(record: KeyRecord, keys: KeySet | None) -> str:
 @options.file_option("--out", "Write to F instead of standard output.")
 def export(folder: Path, name: str, form: str, out: Path | None) -> None:
     """Write the public half of the key NAME. Secrets are never exported."""
-    record = Folder.at(folder).keys.record(name)
+    place = Folder.at(folder)
+    record = place.keys.record(name)
     if form == "openpgp" and not record.block:
         raise ConfigError("no-openpgp", f"The key {name!r} has no OpenPGP half.")
     data = {
@@ -172,7 +173,14 @@ def export(folder: Path, name: str, form: str, out: Path | None) -> None:
     if out is None:
         click.echo(data.decode("ascii"), nl=False)
     else:
+        place.require_output(out, _exported)
         files.replace(out, data)
+
+
+def _exported(data: bytes) -> None:
+    """Raises ``StateError`` where ``data`` was not written by ``export``, in whatever form."""
+    if not data.startswith(b"-----BEGIN P"):
+        KeyRecord.decode(data, "")
 
 
 @click.command("import")
@@ -184,7 +192,7 @@ def import_key(folder: Path, file: Path) -> None:
     Compare the printed fingerprints with the holder's by another way (telephone, in person).
     """
     place = Folder.at(folder)
-    record = KeyRecord.decode(options.read(file, "The key record"), str(file))
+    record = KeyRecord.decode(options.read(file, "The key record"), shown(file))
     if any(record.name == it.name or record.ed25519 == it.ed25519 for it in place.keys.records()):
         raise ConfigError(
             "key-exists", f"There is this key, or one named {record.name!r}, already."

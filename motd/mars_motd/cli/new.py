@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from mars.console import safe
+from mars.console import safe, shown
 from mars.errors import ConfigError, StateError
 from mars.wire.motd import KINDS, SEVERITIES
 from mars_motd import files, template
@@ -53,7 +53,7 @@ def new(
         raise click.UsageError("ID takes A-Z, a-z, 0-9, dot, hyphen and underscore.")
     target = place.root / "messages" / f"{name}.toml"
     if target.exists():
-        raise ConfigError("message-exists", f"{target} exists already; edit it.")
+        raise ConfigError("message-exists", f"{shown(target)} exists already; edit it.")
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not title and not editor:
         raise click.UsageError("Give --title, or set $EDITOR to write the message in an editor.")
@@ -66,12 +66,14 @@ def new(
     else:
         files.replace(target, data)
         _edit(editor or "", target)
-        if target.read_bytes() == data:
+        if files.read(target) == data:
             target.unlink()
-            raise StateError("unchanged", f"Nothing was written, so {target} was removed again.")
-        _require_good(place, target.read_bytes(), target)
+            raise StateError(
+                "unchanged", f"Nothing was written; {shown(target)} was removed again."
+            )
+        _require_good(place, files.read(target), target)
     with telling():
-        click.echo(str(target))
+        click.echo(shown(target))
 
 
 def _edit(editor: str, target: Path) -> None:
@@ -88,7 +90,7 @@ def _edit(editor: str, target: Path) -> None:
 
 def _require_good(place: Folder, data: bytes, target: Path) -> None:
     """Prints problems; raises ``ConfigError`` (``content-invalid``) where there is an error."""
-    draft = parse_message(data, str(target), target.stem, place.product)
+    draft = parse_message(data, shown(target), target.stem, place.product)
     for problem in draft.problems:
         click.echo(safe(str(problem)), err=True)
     if draft.message is None:

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
+from mars.console import shown
 from mars.errors import StateError, naming
 from mars.wire import envelope as envelopes
-from mars.wire.keys import KEYS_LIFETIME_DAYS
+from mars.wire.keys import KEYS_LIFETIME_DAYS, KeysDocument
 from mars_motd import epochs as ep
 from mars_motd import files, rotation
 from mars_motd.cli import options
@@ -75,15 +76,15 @@ def rotate(
     given = show or add_to
     if given is not None:
         data, records = options.read(given, "The keys document"), place.keys.records()
-        with naming(given):
-            step = rotation.resume(data, epochs, records, str(given), moment, options.openpgp())
+        with naming(shown(given)):
+            step = rotation.resume(data, epochs, records, shown(given), moment, options.openpgp())
     else:
         step = rotation.begin(place, epochs, (), moment, options.openpgp(), days)
     if show is not None:
         click.echo(rotation.describe(step, place))
         click.echo(str(step))
         return
-    _carry_on(step, place, keys, options.Asker(passphrase_file), partial, ())
+    _carry_on(step, place, keys, passphrase_file, partial, ())
 
 
 @click.command()
@@ -111,14 +112,15 @@ def revoke(
         _drop(place, names)
         return
     step = rotation.begin(place, epochs, names, options.clock_or(now), options.openpgp(), days)
-    _carry_on(step, place, keys, options.Asker(passphrase_file), partial, names)
+    _carry_on(step, place, keys, passphrase_file, partial, names)
 
 
 def _drop(place: Folder, names: tuple[str, ...]) -> None:
-    gone = [place.keys.record(name) for name in names]
-    ep.key_set([record for record in place.keys.records() if record not in gone], place.product)
+    gone = [replace(place.keys.record(name), revoked=True) for name in names]
+    stay = [record for record in place.keys.records() if record.name not in names]
+    ep.key_set([*stay, *gone], place.product)
     for record in gone:
-        place.keys.save(replace(record, revoked=True))
+        place.keys.save(record)
     with options.telling():
         _tell_revoked(gone)
 
@@ -128,24 +130,31 @@ def _tell_revoked(gone: Sequence[KeyRecord]) -> None:
         click.echo(f"revoked {record.name}")
 
 
+def _decode(data: bytes) -> KeysDocument:
+    return KeysDocument.decode(envelopes.decode(data).payload)
+
+
 def _carry_on(
     step: Step,
     place: Folder,
     keys: tuple[str, ...],
-    asker: options.Asker,
+    passphrase_file: Path | None,
     partial: Path | None,
     avoid: tuple[str, ...],
 ) -> None:
     if partial is not None:
-        files.writable(partial)
+        place.require_output(partial, _decode, passphrase_file)
     click.echo(rotation.describe(step, place), err=True)
+    asker = options.Asker(passphrase_file)
     step = rotation.add_signatures(step, place, keys, asker, avoid)
     if step.complete:
         gone = rotation.finish(step, place)
         with options.telling():
             click.echo(f"epoch {step.document.epoch}: {len(step.document.keys.ed25519)} keys")
             _tell_revoked(gone)
-            click.echo(f'Now tell clients: mars-motd sign "{place.root}" --out motd.json', err=True)
+            click.echo(
+                f'Now tell clients: mars-motd sign "{shown(place.root)}" --out motd.json', err=True
+            )
         return
     if partial is None or not step.envelope.signatures:
         raise StateError(
@@ -153,6 +162,6 @@ def _carry_on(
             f"{step}. Nothing was written; --partial F keeps it for the next holder.",
         )
     files.replace(partial, envelopes.encode(step.envelope))
-    told = f"{partial}: {step}: pass it on to the next holder"
+    told = f"{shown(partial)}: {step}: pass it on to the next holder"
     with options.telling():
         click.echo(told, err=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.console import safe
+from mars.console import safe, shown
 from mars.errors import ConfigError, StateError
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import MOTD_TYPE, Envelope
@@ -57,7 +57,7 @@ def sign(
     refuse is not written, and the exit code is 1. Needs no network.
     """
     place = Folder.at(folder)
-    files.writable(out)
+    place.require_output(out, Document.decode, passphrase_file)
     epochs = ep.load(place)
     if add_to is None:
         content = place.content()
@@ -112,13 +112,13 @@ def _half_signed(path: Path, epochs: Epochs) -> tuple[Envelope, Motd]:
     given = options.read_as(Document.decode, path, "The document")
     motd = given.motd
     if given.envelope.payload_type != MOTD_TYPE:
-        raise ConfigError("wrong-payload-type", f"{path} is not a document of news.")
+        raise ConfigError("wrong-payload-type", f"{shown(path)} is not a document of news.")
     ours = (epochs.root.product, epochs.root.channel, epochs.number)
     if (motd.product, motd.channel, motd.epoch) != ours:
         raise ConfigError(
             "wrong-document",
-            f"{path} is for {motd.product} {motd.channel}, epoch {motd.epoch}; this folder signs "
-            f"for {ours[0]} {ours[1]}, epoch {ours[2]}.",
+            f"{shown(path)} is for {motd.product} {motd.channel}, epoch {motd.epoch}; this folder "
+            f"signs for {ours[0]} {ours[1]}, epoch {ours[2]}.",
         )
     return given.envelope, motd
 
@@ -129,7 +129,7 @@ def _missing(state: Progress, records: Sequence[KeyRecord]) -> str:
 
 
 def _report(out: Path, newest: Document | None, motd: Motd, state: Progress) -> None:
-    click.echo(f"{safe(str(out))}: serial {motd.serial}, {len(motd.messages)} messages", err=True)
+    click.echo(f"{shown(out)}: serial {motd.serial}, {len(motd.messages)} messages", err=True)
     click.echo(f"issued {format_time(motd.issued)}, expires {format_time(motd.expires)}", err=True)
     said = "complete" if state.complete else "not complete: pass it on to the next holder"
     click.echo(f"{state}: {said}", err=True)

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import click
 
+from mars.console import shown
+from mars.errors import TrustError
+from mars.wire.keys import TrustRoot
+from mars.wire.times import format_time
 from mars_motd import epochs as ep
 from mars_motd import files
 from mars_motd.cli import options
@@ -49,13 +53,18 @@ def trust(folder: Path, out: Path, minimum_serial: str, built: int, now: int | N
     The file is public. Ship it with the application; "mars fetch --trust" and the library read it.
     """
     place = Folder.at(folder)
-    files.writable(out)
-    epochs = ep.load(place)
+    place.require_output(out, TrustRoot.decode)
+    epochs, moment = ep.load(place), options.clock_or(now)
     if minimum_serial == _LATEST:
-        clients = Clients(epochs, options.clock_or(now), options.openpgp())
-        floor = clients.minimum_serial(place)
+        floor = Clients(epochs, moment, options.openpgp()).minimum_serial(place)
     else:
         floor = int(minimum_serial)
+    if max(floor, built) > moment:
+        raise TrustError(
+            "future",
+            f"--minimum-serial and --built may not be later than now, {format_time(moment)}: new "
+            f"installations would refuse every document until then.",
+        )
     epochs = ep.pin(place, epochs)
     root = replace(
         epochs.root_at(epochs.number),
@@ -65,6 +74,6 @@ def trust(folder: Path, out: Path, minimum_serial: str, built: int, now: int | N
     )
     files.replace(out, root.encode())
     with options.telling():
-        click.echo(f"{out}: {root.product} {root.channel}, epoch {root.epoch}", err=True)
+        click.echo(f"{shown(out)}: {root.product} {root.channel}, epoch {root.epoch}", err=True)
         if not root.servers:
             click.echo(f"warning: {NO_SERVER}", err=True)

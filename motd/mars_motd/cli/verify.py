@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mars.console import emit_json, json_option
+from mars.console import emit_json, json_option, shown
 from mars.errors import naming
 from mars.ports import OpenPGP
 from mars.trust import Accepted, RefusedError, TrustState
@@ -50,7 +50,7 @@ def verify(
     moment, openpgp = options.clock_or(now), options.openpgp()
     root = options.read_as(TrustRoot.decode, trust, "The trust file")
     data = options.read(document, "The document")
-    with naming(document):
+    with naming(shown(document)):
         accepted = _judge(data, root, moment, state, openpgp)
     commands = _extract(data, root, extract, moment, openpgp) if extract is not None else []
     if state is not None:  # last, so that a command that failed can be given again

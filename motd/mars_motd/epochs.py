@@ -16,6 +16,7 @@ from mars.errors import ConfigError, StateError, WireError
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import MAX_STEPS, Envelope
 from mars.wire.keys import KeysDocument, KeySet, TrustRoot
+from mars.wire.motd import Motd
 from mars.wire.product import Product
 from mars_motd import files
 from mars_motd.folder import Folder
@@ -68,6 +69,16 @@ class Epochs:
     def oldest_reached(self) -> TrustRoot:
         """The pin of the oldest release that can still follow the chain."""
         return self.root_at(self.number - len(self.chain))
+
+    def require_ours(self, document: Motd | KeysDocument, number: int, where: str) -> None:
+        """Raises ``ConfigError`` (``wrong-document``) unless it is for our epoch ``number``."""
+        ours = (self.root.product, self.root.channel, number)
+        if (document.product, document.channel, document.epoch) != ours:
+            raise ConfigError(
+                "wrong-document",
+                f"{where} is for {document.product} {document.channel}, epoch {document.epoch}; "
+                f"this folder signs for {ours[0]} {ours[1]}, epoch {number}.",
+            )
 
 
 def is_pinned(folder: Folder) -> bool:

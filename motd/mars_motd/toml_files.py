@@ -51,24 +51,18 @@ def parse(data: bytes, where: str) -> tuple[str, Mapping[str, Any]] | Problem:
 def registry_problems(root: Path) -> list[Problem]:
     """Those of the declared statistics and error names under ``root``; a missing file declares
     nothing."""
-    return [
-        problem
-        for name in _REGISTRY
-        if files.exists(path := root / name)
-        for problem in _registry_file(files.read(path), path)
-    ]
-
-
-def _registry_file(data: bytes, path: Path) -> list[Problem]:
-    parsed = parse(data, shown(path))
-    if isinstance(parsed, Problem):
-        return [parsed]
-    text, table = parsed
-    _, faults = _REGISTRY[path.name](table)
-    return [
-        Problem(shown(path), line_of(text, fault.name), f"[{fault.name}] {fault.what}")
-        for fault in faults
-    ]
+    found: list[Problem] = []
+    for path in filter(files.exists, (root / name for name in _REGISTRY)):
+        where = shown(path)
+        parsed = parse(files.read(path), where)
+        if isinstance(parsed, Problem):
+            found.append(parsed)
+            continue
+        text, table = parsed
+        for fault in _REGISTRY[path.name](table)[1]:
+            said = f"[{fault.name}] {fault.what}"
+            found.append(Problem(where, line_of(text, fault.name), said))
+    return found
 
 
 def _entry_lines(text: str) -> dict[str, int]:

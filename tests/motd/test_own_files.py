@@ -78,6 +78,8 @@ def test_nor_by_another_spelling_or_a_link(
     (folder / "product.toml").symlink_to(moved)
     shutil.move(folder / "trust", tmp_path / "trust")
     (folder / "trust").symlink_to(tmp_path / "trust")
+    (folder / "keys/key-2.json").rename(tmp_path / "record")
+    (folder / "keys/key-2.json").symlink_to(tmp_path / "record")
     before = contents(tmp_path)
     for out in (
         "../keys/key-1.secret",
@@ -86,6 +88,7 @@ def test_nor_by_another_spelling_or_a_link(
         tmp_path / "hard",
         tmp_path / "other/keys/key-1.secret",
         moved,
+        tmp_path / "record",
         tmp_path / "trust/epoch-1.json",
         tmp_path / "trust/new.json",
     ):

@@ -157,17 +157,11 @@ def private_folder(path: Path) -> None:
     path.chmod(0o700)
 
 
-def read_secret(path: Path) -> bytes:
-    """The bytes of a secret file. Raises ``StateError`` (``secret-exposed``) if others may read it.
+def require_private(path: Path) -> None:
+    """Raises ``StateError`` (``secret-exposed``) if others than the owner may use ``path``.
 
     Where the file system has no such modes (Windows), the folder's own rights decide.
     """
-    require_private(path)
-    return read(path)
-
-
-def require_private(path: Path) -> None:
-    """Raises ``StateError`` (``secret-exposed``) if others than the owner may use ``path``."""
     info = path.stat()
     name, mode = shown(path), stat.S_IMODE(info.st_mode)
     right = "700" if stat.S_ISDIR(info.st_mode) else "600"

@@ -231,7 +231,8 @@ class KeyStore:
 
     def _sealed(self, name: str) -> dict[str, Any]:
         path = self._secret(name)
-        return sealing.read_json(files.read_secret(path), shown(path))
+        files.require_private(path)
+        return sealing.read_json(files.read(path), shown(path))
 
 
 @contextmanager

@@ -149,7 +149,7 @@ def _told(error: Exception) -> tuple[str, str]:
     if isinstance(error, MarsError):
         return error.reason, error.message
     if isinstance(error, OSError):
-        where = f" ({error.filename})" if error.filename else ""
+        where = f" ({shown(error.filename)})" if isinstance(error.filename, str | bytes) else ""
         room = "; make room on that disk" if error.errno in _FULL else ""
         return "os-error", f"{error.strerror or error}{where}{room}"
     return "internal", _defect(error)
@@ -214,6 +214,12 @@ def safe(text: str) -> str:
     For text that came from outside and goes to a terminal.
     """
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in _UNSAFE)
+
+
+def shown(path: str | bytes | os.PathLike[str]) -> str:
+    """A file's name as a message shows it, on one line: what is no printable text is escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -1,4 +1,4 @@
-"""The signed document: made, judged by the client's own rules, kept on record, deployed."""
+"""The signed document: made, judged by the client's own rules, recorded, deployed, watched."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from mars.commandline import shown
 from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
 from mars.ports import OpenPGP
 from mars.trust import RefusedError, TrustState, verify
+from mars.trust.signatures import FUTURE
 from mars.wire import envelope as envelopes
 from mars.wire import motd as motds
 from mars.wire.envelope import MAX_ENVELOPE, MOTD_TYPE, Envelope
@@ -21,10 +23,18 @@ from mars.wire.times import DAY, format_time
 from mars_motd import files
 from mars_motd.epochs import Epochs, numbered
 from mars_motd.folder import Content, Folder
+from mars_motd.keystore import KeyRecord
 from mars_motd.signatures import Judge, Progress, progress
 
 MIN_DAYS = 7
 """Days that a document must still be valid: clients fetch every 3 to 10 days."""
+WARN_DAYS = 10
+"""Clients fetch every 3 to 10 days, so less than this leaves some without valid news."""
+_WARN_KEYS_DAYS = 60
+NO_SERVER = (
+    "servers in product.toml is empty, so clients fetch nothing: write there what "
+    '"mars-server onion address" prints, then sign and trust anew'
+)
 
 
 @dataclass(frozen=True)
@@ -116,12 +126,13 @@ def record(folder: Folder, envelope: Envelope, motd: Motd) -> None:
 def _recorded(folder: Folder, serial: int) -> Document | None:
     path = _record(folder, serial)
     try:
-        return Document.decode(path.read_bytes())
+        return Document.decode(files.read(path))
     except FileNotFoundError:
         return None
     except WireError as error:
         raise StateError(
-            "record-damaged", f"{path} cannot be read ({error.reason}). Restore it from a backup."
+            "record-damaged",
+            f"{shown(path)} cannot be read ({error.reason}). Restore it from a backup.",
         ) from None
 
 
@@ -199,7 +210,7 @@ class Clients:
             self.accepted(envelopes.encode(document.envelope))
         except TrustError as error:
             if error.reason != "expired":
-                where = _record(folder, serial)
+                where = shown(_record(folder, serial))
                 raise TrustError(error.reason, f"{where}: {error.message}") from None
         if serial > self.now:
             said = f"The newest document, serial {serial}, is dated after now."
@@ -242,3 +253,84 @@ def _unreadable(why: str) -> MarsError:
         f"What lies at the destination is not a document that clients of this product accepted "
         f"({why}). Make sure that the destination is right, then move that file away.",
     )
+
+
+@dataclass(frozen=True)
+class Status:
+    """Times are ISO 8601 texts, since this is what is printed; None where nothing was signed."""
+
+    serial: int | None
+    issued: str | None
+    expires: str | None
+    days_left: int | None
+    epoch: int
+    keys_days_left: int | None
+    """None in the first epoch, whose keys are pinned without an end."""
+    signed_by: tuple[str, ...]
+    could_sign: tuple[str, ...]
+    """Keys of the epoch that have not signed this document."""
+    threshold: int
+    missing: int
+    openpgp: bool
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+def status(
+    document: Document | None,
+    clients: Clients,
+    records: Sequence[KeyRecord],
+    warn_days: int = WARN_DAYS,
+) -> Status:
+    """``document`` is the newest that was signed, complete or not.
+
+    It is judged by the clients' own rules, so what they would refuse is a problem.
+    """
+    epochs, names = clients.epochs, {record.keyid: record.name for record in records}
+    motd = document.motd if document is not None else None
+    state = clients.progress(document) if document is not None else None
+    signed = state.signed if state is not None else ()
+    keys_left = (epochs.expires - clients.now) // DAY if epochs.expires is not None else None
+    problems = []
+    if keys_left is not None and keys_left < _WARN_KEYS_DAYS:
+        problems.append(f"the keys document expires in {keys_left} days: mars-motd key rotate")
+    waiting = [keyid for keyid in epochs.keys.ed25519 if keyid not in signed]
+    return Status(
+        serial=motd.serial if motd else None,
+        issued=format_time(motd.issued) if motd else None,
+        expires=format_time(motd.expires) if motd else None,
+        days_left=(motd.expires - clients.now) // DAY if motd else None,
+        epoch=epochs.number,
+        keys_days_left=keys_left,
+        signed_by=tuple(names.get(keyid, keyid) for keyid in signed),
+        could_sign=tuple(names.get(keyid, keyid) for keyid in waiting),
+        threshold=epochs.keys.threshold,
+        missing=max(0, epochs.keys.threshold - len(signed)),
+        openpgp=state is not None and state.openpgp_present,
+        problems=(*problems, *_to_do(document, clients, warn_days)),
+    )
+
+
+def _to_do(document: Document | None, clients: Clients, warn_days: int) -> list[str]:
+    if document is None:
+        return ["nothing was signed yet: mars-motd sign"]
+    motd, now, state, found = document.motd, clients.now, clients.progress(document), []
+    left = (motd.expires - now) // DAY
+    if motd.epoch != clients.epochs.number:
+        found.append(f"the newest document is of epoch {motd.epoch}: mars-motd sign")
+    elif not state.complete:
+        found.append(f"signatures are missing ({state}): mars-motd sign --add-to")
+    if motd.issued > now + FUTURE:
+        found.append("the document is dated more than a day ahead of this computer's clock")
+    if left < warn_days:
+        said = "has expired" if now >= motd.expires else f"expires in {left} days"
+        found.append(f"the document {said}: mars-motd sign")
+    if not found:  # nothing known is wrong with it; do clients agree?
+        try:
+            clients.accepted(envelopes.encode(document.envelope))
+        except MarsError as error:
+            found.append(f"{error.message} [{error.reason}]")
+    return found

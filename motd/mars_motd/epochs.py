@@ -11,10 +11,12 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mars.commandline import shown
 from mars.errors import ConfigError, StateError, WireError
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import MAX_STEPS, Envelope
 from mars.wire.keys import KeysDocument, KeySet, TrustRoot
+from mars.wire.motd import Motd
 from mars.wire.product import Product
 from mars_motd import files
 from mars_motd.folder import Folder
@@ -68,6 +70,16 @@ class Epochs:
         """The pin of the oldest release that can still follow the chain."""
         return self.root_at(self.number - len(self.chain))
 
+    def require_ours(self, document: Motd | KeysDocument, number: int, where: str) -> None:
+        """Raises ``ConfigError`` (``wrong-document``) unless it is for our epoch ``number``."""
+        ours = (self.root.product, self.root.channel, number)
+        if (document.product, document.channel, document.epoch) != ours:
+            raise ConfigError(
+                "wrong-document",
+                f"{where} is for {document.product} {document.channel}, epoch {document.epoch}; "
+                f"this folder signs for {ours[0]} {ours[1]}, epoch {number}.",
+            )
+
 
 def is_pinned(folder: Folder) -> bool:
     """Whether clients may hold the keys of this folder already."""
@@ -91,17 +103,17 @@ def load(folder: Folder) -> Epochs:
         root = TrustRoot(product.product, product.channel, 1, keys, servers=product.servers)
         return Epochs(root, (), pinned=False)
     try:
-        root = TrustRoot.decode(_path(folder, 1).read_bytes())
+        root = TrustRoot.decode(files.read(_path(folder, 1)))
         numbers = _numbers(folder.trust)
-        steps = tuple(envelopes.decode(_path(folder, it).read_bytes()) for it in numbers)
+        steps = tuple(envelopes.decode(files.read(_path(folder, it))) for it in numbers)
         epochs = Epochs(root, steps, pinned=True)
         found = [document.epoch for document in epochs.documents]
     except WireError as error:
         raise StateError(
-            "trust-damaged", f"{folder.trust} cannot be read ({error.message}) Restore it."
+            "trust-damaged", f"{shown(folder.trust)} cannot be read ({error.message}) Restore it."
         ) from None
     if found != list(range(2, 2 + len(steps))):
-        raise StateError("trust-damaged", f"{folder.trust} leaves out an epoch. Restore it.")
+        raise StateError("trust-damaged", f"{shown(folder.trust)} leaves out an epoch. Restore it.")
     for member in ("product", "channel"):
         then, now = getattr(root, member), getattr(product, member)
         if then != now:
@@ -127,7 +139,8 @@ def key_set(records: list[KeyRecord], product: Product) -> KeySet:
     """
     alive = [record for record in records if not record.revoked]
     if not alive:
-        raise ConfigError("no-keys", "There is no key yet. Make one with: mars-motd key new DIR")
+        said = "No key would be left to sign with" if records else "There is no key yet"
+        raise ConfigError("no-keys", f"{said}. Make one first, with: mars-motd key new DIR")
     policy = product.policy
     blocks = {record.fingerprint: record.block for record in alive if record.fingerprint}
     keys = KeySet(
@@ -158,7 +171,8 @@ def numbered(folder: Path, prefix: str = "") -> list[int]:
         number = path.stem.removeprefix(prefix)
         if not _NUMBER.fullmatch(number):
             raise StateError(
-                "record-damaged", f"{path} is not one of our files. Move it out of {folder}."
+                "record-damaged",
+                f"{shown(path)} is not one of our files. Move it out of its folder.",
             )
         found.append(int(number))
     return found

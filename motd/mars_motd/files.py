@@ -9,7 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
+from mars.commandline import shown
 from mars.errors import ConfigError, StateError
 
 PUBLIC = 0o644
@@ -17,6 +19,8 @@ SECRET = 0o600
 
 _POSIX = os.name == "posix"
 _BINARY = getattr(os, "O_BINARY", 0)
+_ROOM = 65_536
+"""Bytes: more than a pair of OpenPGP keys and gpg's lists take."""
 _STDIN = Path("/dev/stdin")
 _HANDED = (Path("/dev/fd"), Path("/proc/self/fd"))
 """Where a shell's ``<(command)`` and standard input stand."""
@@ -63,11 +67,14 @@ def writable(path: Path) -> Path:
         # A loop of links (an OSError from CPython 3.13 on); a NUL in the name.
         if isinstance(error, OSError) and error.errno != errno.ELOOP:
             raise
-        raise ConfigError("out-invalid", f"{path} leads nowhere; name the file to write.") from None
+        raise ConfigError(
+            "out-invalid", f"{shown(path)} leads nowhere; name the file to write."
+        ) from None
     if stat.S_ISDIR(mode):
-        raise ConfigError("out-invalid", f"{path} is a folder; name the file to write.")
+        raise ConfigError("out-invalid", f"{shown(path)} is a folder; name the file to write.")
     if not stat.S_ISREG(mode):
-        raise ConfigError("out-invalid", f"{path} is no regular file; name the file to write.")
+        said = f"{shown(path)} is no regular file; name the file to write."
+        raise ConfigError("out-invalid", said)
     return real
 
 
@@ -93,17 +100,28 @@ def listed(folder: Path, prefix: str = "", suffix: str = "") -> list[Path]:
     return [path for path in paths if path.name.startswith(prefix) and path.name.endswith(suffix)]
 
 
-def read(path: Path, limit: int) -> bytes:
-    """At most ``limit`` bytes of a regular file, or of a pipe that this process was handed.
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A regular file, or a pipe that this process was handed; every file is read through here.
 
-    Anything else (a device, a FIFO that may have no writer) raises ``OSError`` at once.
+    Anything else (a device, a FIFO that may have no writer) raises ``StateError``
+    (``unreadable``) at once.
     """
     handed = path.parent in _HANDED or path == _STDIN
     flags = os.O_RDONLY | (0 if handed else getattr(os, "O_NONBLOCK", 0)) | _BINARY
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if not (stat.S_ISREG(mode) or (handed and stat.S_ISFIFO(mode))):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    descriptor = os.open(path, flags)
+    mode = os.fstat(descriptor).st_mode
+    if not (stat.S_ISREG(mode) or (handed and stat.S_ISFIFO(mode))):
+        os.close(descriptor)
+        said = f"{shown(path)} is no regular file, so it is not read; put a file there."
+        raise StateError("unreadable", said)
+    with os.fdopen(descriptor, "rb") as file:
+        yield file
+
+
+def read(path: Path, limit: int = -1) -> bytes:
+    """At most ``limit`` bytes, all of them where it is -1. Raises as ``opened``, ``OSError``."""
+    with opened(path) as file:
         return file.read(limit)
 
 
@@ -120,8 +138,17 @@ def _beside(path: Path, data: bytes, mode: int) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.chmod(mode)
         yield temporary
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_room(folder: Path) -> None:
+    """Raises ``OSError`` where ``folder`` takes no files; gpg would not say why it failed."""
+    with _beside(folder / "room", bytes(_ROOM), SECRET):
+        pass
 
 
 def private_folder(path: Path) -> None:
@@ -130,24 +157,19 @@ def private_folder(path: Path) -> None:
     path.chmod(0o700)
 
 
-def read_secret(path: Path) -> bytes:
-    """The bytes of a secret file. Raises ``StateError`` (``secret-exposed``) if others may read it.
+def require_private(path: Path) -> None:
+    """Raises ``StateError`` (``secret-exposed``) if others than the owner may use ``path``.
 
     Where the file system has no such modes (Windows), the folder's own rights decide.
     """
-    require_private(path)
-    return path.read_bytes()
-
-
-def require_private(path: Path) -> None:
-    """Raises ``StateError`` (``secret-exposed``) if others than the owner may use ``path``."""
     info = path.stat()
-    mode, right = stat.S_IMODE(info.st_mode), "700" if stat.S_ISDIR(info.st_mode) else "600"
+    name, mode = shown(path), stat.S_IMODE(info.st_mode)
+    right = "700" if stat.S_ISDIR(info.st_mode) else "600"
     if _POSIX and mode & 0o077:
         raise StateError(
             "secret-exposed",
-            f"{path} can be read by other users (mode {mode:04o}), so the key in it may be known "
-            f"to them. If it was never exposed, run: chmod {right} '{path}'. Otherwise rotate the "
+            f"{name} can be read by other users (mode {mode:04o}), so the key in it may be known "
+            f"to them. If it was never exposed, run: chmod {right} '{name}'. Otherwise rotate the "
             f"key.",
         )
 

@@ -30,6 +30,7 @@ from typing import Any, TypeVar
 import gnupg
 
 from mars import factory
+from mars.commandline import shown
 from mars.errors import StateError
 from mars_motd import files
 
@@ -88,6 +89,7 @@ def own_home(keyring: Path, blocks: Sequence[str] = ()) -> Iterator[Home]:
     """
     with factory.gpg_home(_scratch(), PREFIX, _stop_agent) as base, _terminated():
         home = Home(base, own=True)
+        files.require_room(base)
         for part in SECRET_PARTS:
             (keyring / part).mkdir(mode=0o700, parents=True, exist_ok=True)
             (base / part).symlink_to((keyring / part).resolve(), target_is_directory=True)
@@ -100,7 +102,7 @@ def own_home(keyring: Path, blocks: Sequence[str] = ()) -> Iterator[Home]:
 def given_home(path: Path) -> Home:
     """A home that the publisher keeps. Raises ``StateError`` (``openpgp-unavailable``)."""
     if not path.is_dir():
-        raise StateError("openpgp-unavailable", f"The OpenPGP home {path} is not a folder.")
+        raise StateError("openpgp-unavailable", f"The OpenPGP home {shown(path)} is not a folder.")
     return Home(path, own=False, deadline=_TOKEN_TIMEOUT)
 
 
@@ -152,8 +154,8 @@ def primary(home: Home, wanted: str) -> str:
     if len(found) != 1:
         raise StateError(
             "openpgp-unavailable",
-            f"{len(found)} secret OpenPGP keys fit {wanted!r} in {home.path}; name one by its "
-            f"fingerprint.",
+            f"{len(found)} secret OpenPGP keys fit {wanted!r} in {shown(home.path)}; name one by "
+            f"its fingerprint.",
         )
     return found.pop()
 

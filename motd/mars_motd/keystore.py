@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mars.commandline import shown
 from mars.errors import ConfigError, StateError, WireError
 from mars.ports import Chance
 from mars.wire import ed25519
@@ -117,10 +118,11 @@ class KeyStore:
     def seed(self, record: KeyRecord, passphrase: str | None) -> bytes:
         """The Ed25519 seed. Raises ``StateError`` as ``sealing.unseal`` and ``secret-exposed``."""
         path = self._secret(record.name)
-        seed = sealing.unseal(self._sealed(record.name), passphrase, str(path))
+        seed = sealing.unseal(self._sealed(record.name), passphrase, shown(path))
         if ed25519.public_key(seed).hex() != record.ed25519:
             raise StateError(
-                "key-damaged", f"{path} does not belong to the public key in {record.name}.json."
+                "key-damaged",
+                f"{shown(path)} does not belong to the public key in {record.name}.json.",
             )
         return seed
 
@@ -174,6 +176,7 @@ class KeyStore:
             elif openpgp:
                 files.private_folder(self.openpgp)
                 self._require_private_keyring()
+                files.require_room(self.openpgp)
                 with tempfile.TemporaryDirectory(prefix=".new-", dir=self.openpgp) as new:
                     with gpg.own_home(Path(new)) as home:
                         fingerprint = gpg.create_key(home, user_id, created, passphrase)
@@ -231,14 +234,15 @@ class KeyStore:
         return self.keys / f"{name}.secret"
 
     def _read(self, path: Path) -> KeyRecord:
-        record = KeyRecord.decode(path.read_bytes(), str(path))
+        record = KeyRecord.decode(files.read(path), shown(path))
         if record.name != path.stem:
-            raise StateError("key-damaged", f"{path} holds the record of {record.name!r}.")
+            raise StateError("key-damaged", f"{shown(path)} holds the record of {record.name!r}.")
         return record
 
     def _sealed(self, name: str) -> dict[str, Any]:
         path = self._secret(name)
-        return sealing.read_json(files.read_secret(path), str(path))
+        files.require_private(path)
+        return sealing.read_json(files.read(path), shown(path))
 
 
 @contextmanager

@@ -44,11 +44,11 @@ class _File:
     def is_good(self) -> bool:
         return all(problem.warning for problem in self.problems)
 
-    def error(self, name: str, what: str) -> None:
-        self.problems.append(Problem(self.where, line_of(self.text, name), what))
+    def error(self, name: str, what: str, *, warning: bool = False) -> None:
+        self.problems.append(Problem(self.where, line_of(self.text, name), what, warning))
 
     def warn(self, name: str, what: str) -> None:
-        self.problems.append(Problem(self.where, line_of(self.text, name), what, warning=True))
+        self.error(name, what, warning=True)
 
     def message(self, default_id: str) -> Message | None:
         """The values with their types checked; None where one of them cannot be used."""

@@ -74,7 +74,10 @@ def begin(
             "join by themselves, and key revoke takes one away.",
         )
     gone = {folder.keys.record(name).name for name in revoked}
-    records = [record for record in folder.keys.records() if record.name not in gone]
+    records = [
+        replace(record, revoked=record.revoked or record.name in gone)
+        for record in folder.keys.records()
+    ]
     document = KeysDocument(
         product=epochs.root.product,
         channel=epochs.root.channel,
@@ -104,13 +107,7 @@ def resume(
     if envelope.payload_type != KEYS_TYPE:
         raise ConfigError("wrong-payload-type", f"{where} is not a keys document.")
     document = KeysDocument.decode(envelope.payload)
-    ours = (epochs.root.product, epochs.root.channel, epochs.number + 1)
-    if (document.product, document.channel, document.epoch) != ours:
-        raise ConfigError(
-            "wrong-document",
-            f"{where} leads to epoch {document.epoch} of {document.product} {document.channel}; "
-            f"the next one here is epoch {ours[2]} of {ours[0]} {ours[1]}.",
-        )
+    epochs.require_ours(document, epochs.number + 1, where)
     _require_own_names(document, epochs, records, where)
     return Step(envelope, document, epochs, Judge(openpgp, document.issued, now))
 

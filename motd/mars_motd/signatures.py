@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cache
 
 from mars.errors import StateError, TrustError
 from mars.ports import OpenPGP, OpenPGPVerdict
-from mars.trust import Question, answered, signers
+from mars.trust import answered, signers
 from mars.trust.signatures import LOOKED_AT, require_openpgp
 from mars.wire import ed25519
 from mars.wire.ed25519 import SIGNATURE_BYTES
@@ -28,18 +29,14 @@ _SPKI = bytes.fromhex("302a300506032b6570032100")
 """What stands before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410, 4)."""
 
 
-@dataclass(frozen=True)
 class Remembering:
     """Asks ``openpgp`` each question once, since every answer costs a run of gpg."""
 
-    openpgp: OpenPGP
-    _known: dict[Question, OpenPGPVerdict] = field(default_factory=dict)
+    def __init__(self, openpgp: OpenPGP) -> None:
+        self._ask = cache(openpgp.verify)
 
     def verify(self, signature: bytes, message: bytes, keys: Sequence[str]) -> OpenPGPVerdict:
-        question = Question(signature, message, tuple(keys))
-        if question not in self._known:
-            self._known[question] = self.openpgp.verify(signature, message, keys)
-        return self._known[question]
+        return self._ask(signature, message, tuple(keys))
 
 
 @dataclass(frozen=True)

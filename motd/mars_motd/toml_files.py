@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mars.commandline import shown
 from mars.wire.registry import read_errors, read_metrics
+from mars_motd import files
 
 _HEADER = re.compile(r"\s*\[{1,2}\s*([^\]#]+?)\s*\]{1,2}\s*(?:#.*)?")
 _KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*[A-Za-z0-9_\"'-]+)*)\s*=")
@@ -49,24 +51,18 @@ def parse(data: bytes, where: str) -> tuple[str, Mapping[str, Any]] | Problem:
 def registry_problems(root: Path) -> list[Problem]:
     """Those of the declared statistics and error names under ``root``; a missing file declares
     nothing."""
-    return [
-        problem
-        for name in _REGISTRY
-        if (path := root / name).is_file()
-        for problem in _registry_file(path.read_bytes(), path)
-    ]
-
-
-def _registry_file(data: bytes, path: Path) -> list[Problem]:
-    parsed = parse(data, str(path))
-    if isinstance(parsed, Problem):
-        return [parsed]
-    text, table = parsed
-    _, faults = _REGISTRY[path.name](table)
-    return [
-        Problem(str(path), line_of(text, fault.name), f"[{fault.name}] {fault.what}")
-        for fault in faults
-    ]
+    found: list[Problem] = []
+    for path in filter(files.exists, (root / name for name in _REGISTRY)):
+        where = shown(path)
+        parsed = parse(files.read(path), where)
+        if isinstance(parsed, Problem):
+            found.append(parsed)
+            continue
+        text, table = parsed
+        for fault in _REGISTRY[path.name](table)[1]:
+            said = f"[{fault.name}] {fault.what}"
+            found.append(Problem(where, line_of(text, fault.name), said))
+    return found
 
 
 def _entry_lines(text: str) -> dict[str, int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mars.errors import ConfigError
+from mars.errors import ConfigError, StateError
 from mars_motd import files
 from mars_motd.cli import options
 
@@ -238,5 +238,5 @@ def test_an_imported_openpgp_key_must_be_what_it_says(
 def test_reading_is_bounded_and_regular(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"x" * 100)
     assert files.read(tmp_path / "f", 10) == b"x" * 10
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(StateError, match="no regular file"):
         files.read(Path("/dev/null"), 10)

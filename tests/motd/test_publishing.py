@@ -289,3 +289,24 @@ def test_a_minimum_serial_protects_new_installations(
     assert "[rollback]" in motd("verify", old, "--trust", trust, "--now", NEXT_DAY).err
     assert motd("trust", example, "--out", trust, "--minimum-serial", "-1").code == 2
     assert motd("trust", example, "--out", tmp_path).code == 1
+
+
+@pytest.mark.parametrize(
+    "floor",
+    [
+        ("--minimum-serial", "99999999999"),
+        ("--minimum-serial", "1772323201"),
+        ("--built", "2126-01-01T00:00:00Z"),
+    ],
+)
+def test_a_floor_that_no_document_reaches_is_refused(
+    product: Path, tmp_path: Path, ok: Run, motd: Run, floor: tuple[str, str]
+) -> None:
+    trust, document = tmp_path / "trust.json", tmp_path / "motd.json"
+    done = motd("trust", product, "--out", trust, *floor, "--now", MARCH)
+    assert (done.code, "[future]" in done.err) == (1, True)
+    assert not trust.exists()
+    assert not (product / "trust").exists()
+    ok("trust", product, "--out", trust, "--minimum-serial", "1772323200", "--now", MARCH)
+    ok("sign", product, "--out", document, "--now", MARCH)
+    ok("verify", document, "--trust", trust, "--now", MARCH)

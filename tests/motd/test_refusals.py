@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +147,44 @@ def test_inputs_that_cannot_be_read_are_named(product: Path, tmp_path: Path, mot
     (tmp_path / "state").write_text("{}")
     trust = product / "keys" / "key-1.json"
     assert motd("verify", trust, "--trust", trust).code == 1
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_only_key_stays_and_the_reason_is_told(
+    product: Path, tmp_path: Path, ok: Run, motd: Run, signed: bool
+) -> None:
+    if signed:
+        ok("sign", product, "--out", tmp_path / "x", "--now", MARCH)
+    done = motd("key", "revoke", product, "key-1", "--now", MARCH)
+    assert refused(done, "no-keys")
+    assert "No key would be left to sign with" in done.err
+    assert ok("key", "list", product, "--json").json[0]["state"] == "signing"
+    ok("init", tmp_path / "q", "--product", "examplemail")
+    done = motd("sign", tmp_path / "q", "--out", tmp_path / "y")
+    assert "There is no key yet" in done.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+@pytest.mark.parametrize(("kept", "left"), [("product", 0), ("scratch", 12_288)])
+def test_a_full_disk_is_named_where_gpg_would_not_say_so(
+    tmp_path: Path, ok: Run, shell: Run, kept: str, left: int
+) -> None:
+    small = Path(tempfile.mkdtemp(dir="/tmp"))  # a short path, or gpg's home goes elsewhere
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120k", "none", small], check=True)
+    try:
+        folder, scratch = (small / "p", tmp_path) if kept == "product" else (tmp_path / "p", small)
+        ok("init", folder, "--product", "examplemail")
+        with (small / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+            while filler.write(bytes(4096)):
+                pass
+        os.truncate(small / "filler", (small / "filler").stat().st_size - left)
+        done = shell("key", "new", folder, "--no-passphrase", TMPDIR=str(scratch))
+        assert refused(done, "os-error")
+        assert "No space left on device" in done.err
+        assert str(small) in done.err
+        assert not list(folder.glob("keys/*"))
+        (small / "filler").unlink()
+        ok("key", "new", folder, "--no-passphrase")
+    finally:
+        subprocess.run(["umount", "-l", small], check=True)
+        small.rmdir()

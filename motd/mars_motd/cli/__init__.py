@@ -1,4 +1,4 @@
-"""The ``mars-motd`` command. Each subcommand lives in a module of its own, loaded when used."""
+"""The ``mars-motd`` command. Its subcommands lie in four modules, loaded when used."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from mars import __version__
 from mars.commandline import LazyGroup, run
 
 _PLACES = {
-    "init": "mars_motd.cli.init:init",
+    "init": "mars_motd.cli.drafts:init",
     "key": "mars_motd.cli.key:key",
-    "new": "mars_motd.cli.new:new",
-    "check": "mars_motd.cli.check:check",
-    "preview": "mars_motd.cli.preview:preview",
+    "new": "mars_motd.cli.drafts:new",
+    "check": "mars_motd.cli.drafts:check",
+    "preview": "mars_motd.cli.drafts:preview",
     "sign": "mars_motd.cli.sign:sign",
-    "verify": "mars_motd.cli.verify:verify",
-    "deploy": "mars_motd.cli.deploy:deploy",
-    "status": "mars_motd.cli.status:status",
-    "trust": "mars_motd.cli.trust:trust",
+    "verify": "mars_motd.cli.signed:verify",
+    "deploy": "mars_motd.cli.signed:deploy",
+    "status": "mars_motd.cli.signed:status",
+    "trust": "mars_motd.cli.sign:trust",
 }
 
 

@@ -1,4 +1,4 @@
-"""``mars-motd sign``: makes the next document, or adds one holder's signatures to it."""
+"""``mars-motd sign`` and ``trust``: the next document, and what clients pin."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.commandline import safe
-from mars.errors import ConfigError, StateError
+from mars.commandline import safe, shown
+from mars.errors import ConfigError, StateError, TrustError
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import MOTD_TYPE, Envelope
+from mars.wire.keys import TrustRoot
 from mars.wire.motd import Motd
 from mars.wire.times import format_time
 from mars_motd import document, files, signatures
 from mars_motd import epochs as ep
 from mars_motd.cli import options
-from mars_motd.document import Clients, Document
+from mars_motd.document import NO_SERVER, Clients, Document
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
 from mars_motd.signatures import Judge, Progress
+
+_LATEST = "latest"
 
 
 @click.command()
@@ -57,7 +60,7 @@ def sign(
     refuse is not written, and the exit code is 1. Needs no network.
     """
     place = Folder.at(folder)
-    files.writable(out)
+    place.require_output(out, Document.decode, passphrase_file)
     epochs = ep.load(place)
     if add_to is None:
         content = place.content()
@@ -112,14 +115,8 @@ def _half_signed(path: Path, epochs: Epochs) -> tuple[Envelope, Motd]:
     given = options.read_as(Document.decode, path, "The document")
     motd = given.motd
     if given.envelope.payload_type != MOTD_TYPE:
-        raise ConfigError("wrong-payload-type", f"{path} is not a document of news.")
-    ours = (epochs.root.product, epochs.root.channel, epochs.number)
-    if (motd.product, motd.channel, motd.epoch) != ours:
-        raise ConfigError(
-            "wrong-document",
-            f"{path} is for {motd.product} {motd.channel}, epoch {motd.epoch}; this folder signs "
-            f"for {ours[0]} {ours[1]}, epoch {ours[2]}.",
-        )
+        raise ConfigError("wrong-payload-type", f"{shown(path)} is not a document of news.")
+    epochs.require_ours(motd, epochs.number, shown(path))
     return given.envelope, motd
 
 
@@ -129,7 +126,7 @@ def _missing(state: Progress, records: Sequence[KeyRecord]) -> str:
 
 
 def _report(out: Path, newest: Document | None, motd: Motd, state: Progress) -> None:
-    click.echo(f"{safe(str(out))}: serial {motd.serial}, {len(motd.messages)} messages", err=True)
+    click.echo(f"{shown(out)}: serial {motd.serial}, {len(motd.messages)} messages", err=True)
     click.echo(f"issued {format_time(motd.issued)}, expires {format_time(motd.expires)}", err=True)
     said = "complete" if state.complete else "not complete: pass it on to the next holder"
     click.echo(f"{state}: {said}", err=True)
@@ -139,3 +136,61 @@ def _report(out: Path, newest: Document | None, motd: Motd, state: Progress) -> 
             f"seen it refuse this one",
             err=True,
         )
+
+
+def _as_serial(value: str) -> str:
+    """``latest`` or a whole number of Unix seconds."""
+    if value != _LATEST and not (value.isascii() and value.isdigit() and len(value) < 13):
+        raise click.BadParameter("takes a serial (Unix seconds) or the word latest.")
+    return value
+
+
+@click.command()
+@options.folder_argument
+@options.out_option
+@click.option(
+    "--minimum-serial",
+    type=_as_serial,
+    default="0",
+    metavar="N|latest",
+    help="Documents older than this are refused even by a new installation. For a release, take "
+    '"latest". Default: 0.',
+)
+@click.option(
+    "--built",
+    type=options.as_time,
+    default=0,
+    metavar="T",
+    help="When the release was made, if known.",
+)
+@options.now_option("The time to judge the latest document by. Default: now.")
+def trust(folder: Path, out: Path, minimum_serial: str, built: int, now: int | None) -> None:
+    """Write what a client pins: keys, thresholds, policy, servers.
+
+    The file is public. Ship it with the application; "mars fetch --trust" and the library read it.
+    """
+    place = Folder.at(folder)
+    place.require_output(out, TrustRoot.decode)
+    epochs, moment = ep.load(place), options.clock_or(now)
+    if minimum_serial == _LATEST:
+        floor = Clients(epochs, moment, options.openpgp()).minimum_serial(place)
+    else:
+        floor = int(minimum_serial)
+    if max(floor, built) > moment:
+        raise TrustError(
+            "future",
+            f"--minimum-serial and --built may not be later than now, {format_time(moment)}: new "
+            f"installations would refuse every document until then.",
+        )
+    epochs = ep.pin(place, epochs)
+    root = replace(
+        epochs.root_at(epochs.number),
+        minimum_serial=floor,
+        built=built,
+        servers=place.product.servers,
+    )
+    files.replace(out, root.encode())
+    with options.telling():
+        click.echo(f"{shown(out)}: {root.product} {root.channel}, epoch {root.epoch}", err=True)
+        if not root.servers:
+            click.echo(f"warning: {NO_SERVER}", err=True)

@@ -1,0 +1,325 @@
+"""``mars-motd init``, ``new``, ``check`` and ``preview``: the texts before anything is signed."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mars.commandline import emit_json, json_option, safe, shown
+from mars.errors import ConfigError, StateError, WireError
+from mars.wire import envelope as envelopes
+from mars.wire import motd as motds
+from mars.wire.envelope import MAX_ENVELOPE, MOTD_TYPE, Envelope
+from mars.wire.motd import KINDS, SEVERITIES, Motd
+from mars.wire.onion import is_onion_server
+from mars.wire.product import PLATFORMS, Product, is_name, is_release
+from mars.wire.variables import DEV
+from mars_motd import document, files, template
+from mars_motd import epochs as ep
+from mars_motd import preview as views
+from mars_motd.cli import options
+from mars_motd.document import NO_SERVER, Document
+from mars_motd.folder import Content, Folder
+from mars_motd.messages import parse_message
+from mars_motd.preview import Reader, View
+from mars_motd.toml_files import Problem, line_of, registry_problems
+
+_SIGNATURE_ROOM = 2048
+"""Bytes set aside for the signatures of a document that is not signed yet."""
+_MEMBERS = {"version": "version", "os": "platform", "lang": "language"}
+
+
+@click.command()
+@options.folder_argument
+@click.option("--product", required=True, metavar="NAME", help="a-z, 0-9 and inner hyphens.")
+@click.option("--channel", default="stable", show_default=True, metavar="NAME")
+@click.option(
+    "--server",
+    "servers",
+    multiple=True,
+    metavar="ADDRESS",
+    help="The onion service that clients ask, as mars-server onion address prints it.",
+)
+def init(folder: Path, product: str, channel: str, servers: tuple[str, ...]) -> None:
+    """Make the product folder DIR.
+
+    Writes product.toml, an empty registry (metrics.toml, errors.toml) and messages/. Next come
+    "mars-motd key new" and "mars-motd sign"; both work without any editing.
+    """
+    for option, name in (("--product", product), ("--channel", channel)):
+        if not is_name(name):
+            raise click.UsageError(f"{option} takes 1-40 characters of a-z, 0-9, inner hyphens.")
+    urls = [f"http://{server.removeprefix('http://')}" for server in servers]
+    if not all(map(is_onion_server, urls)):
+        raise click.UsageError("--server takes an onion address, http://<56 characters>.onion.")
+    where = shown(folder)
+    if files.exists(folder / "product.toml"):
+        raise ConfigError("product-exists", f"{where} holds a product.toml already.")
+    for name, text in (
+        ("metrics.toml", template.METRICS_TOML),
+        ("errors.toml", template.ERRORS_TOML),
+    ):
+        with suppress(FileExistsError):
+            files.create(folder / name, text.encode())
+    _ignore_secrets(folder / ".gitignore", template.GITIGNORE.encode())
+    (folder / "messages").mkdir(exist_ok=True)
+    files.replace(folder / "product.toml", template.product_toml(product, channel, urls).encode())
+    with options.telling():
+        click.echo(f"Made {where} for {product}. Next: mars-motd key new {where}", err=True)
+        if not servers:
+            click.echo(f"Not yet: {NO_SERVER}", err=True)
+
+
+def _ignore_secrets(path: Path, rules: bytes) -> None:
+    """Puts ``rules`` before what stands there already."""
+    there = files.read(path) if files.exists(path) else b""
+    if rules not in there:
+        files.replace(path, rules + there)
+
+
+@click.command()
+@options.folder_argument
+@click.argument("name", metavar="ID")
+@click.option("--title", default="", metavar="TEXT", help="Given: no editor is opened.")
+@click.option("--text", default="", metavar="TEXT", help="The body, plain text.")
+@click.option("--language", default="en", show_default=True, metavar="L", help="Of title and text.")
+@click.option("--kind", type=click.Choice(KINDS), default="news", show_default=True)
+@click.option("--severity", type=click.Choice(SEVERITIES), default="info", show_default=True)
+@click.option("--url", default="", metavar="URL", help="https://…, or http://<v3 onion>/…")
+@click.option("--versions", default="", metavar="SPEC", help='Only these, such as ">=0.1,<0.1.3".')
+@click.option("--platform", "platforms", multiple=True, metavar="OS", help="Only these.")
+@click.option("--for-language", "languages", multiple=True, metavar="L", help="Only these.")
+def new(folder: Path, name: str, title: str, **entries: Any) -> None:
+    """Write messages/ID.toml, from the options or in $VISUAL or $EDITOR.
+
+    Add translations to the file later; "mars-motd check" says what is missing.
+    """
+    place = Folder.at(folder)
+    if not name.isascii() or not name.replace("-", "").replace(".", "").replace("_", "").isalnum():
+        raise click.UsageError("ID takes A-Z, a-z, 0-9, dot, hyphen and underscore.")
+    target = place.root / "messages" / f"{name}.toml"
+    if target.exists():
+        raise ConfigError("message-exists", f"{shown(target)} exists already; edit it.")
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if not title and not editor:
+        raise click.UsageError("Give --title, or set $EDITOR to write the message in an editor.")
+    data = template.message_toml(title or "…", **entries).encode()
+    if title:
+        _require_good(place, data, target)
+        files.replace(target, data)
+    else:
+        files.replace(target, data)
+        _edit(editor or "", target)
+        if files.read(target) == data:
+            target.unlink()
+            raise StateError(
+                "unchanged", f"Nothing was written; {shown(target)} was removed again."
+            )
+        _require_good(place, files.read(target), target)
+    with options.telling():
+        click.echo(shown(target))
+
+
+def _edit(editor: str, target: Path) -> None:
+    """Runs the user's editor on the file, without a shell."""
+    try:
+        done = subprocess.run([*shlex.split(editor), str(target)], check=False)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            "editor-failed", f"The editor {editor!r} did not start: {error}"
+        ) from None
+    if done.returncode != 0:
+        raise StateError("editor-failed", f"The editor ended with code {done.returncode}.")
+
+
+def _require_good(place: Folder, data: bytes, target: Path) -> None:
+    """Prints problems; raises ``ConfigError`` (``content-invalid``) where there is an error."""
+    draft = parse_message(data, shown(target), target.stem, place.product)
+    for problem in draft.problems:
+        click.echo(safe(str(problem)), err=True)
+    if draft.message is None:
+        if target.exists():
+            sys.exit(1)
+        raise ConfigError("content-invalid", "The message was not written; repair the options.")
+
+
+@click.command()
+@options.folder_argument
+@json_option("Print JSON.")
+def check(folder: Path, as_json: bool) -> None:
+    """Check product.toml, the messages and the registry of DIR; exit code 1 on any error.
+
+    Each problem names file and line. Warnings do not keep a document from being signed.
+    """
+    place = Folder.at(folder)
+    content = place.content()
+    problems = [*content.problems, *_policy_problems(place), *_size_problems(place, content)]
+    problems += registry_problems(place.root)
+    errors = [problem for problem in problems if not problem.warning]
+    if as_json:
+        emit_json(
+            {
+                "ok": not errors,
+                "messages": len(content.messages),
+                "problems": [vars(problem) for problem in problems],
+            }
+        )
+    else:
+        for problem in problems:
+            click.echo(safe(str(problem)))
+        said = f"{len(errors)} errors" if errors else "nothing to repair"
+        click.echo(f"{shown(place.root)}: {len(content.messages)} messages, {said}", err=True)
+    sys.exit(1 if errors else 0)
+
+
+def _policy_problems(place: Folder) -> list[Problem]:
+    """Whether clients know a server, the keys fit the policy, and an edit of it waits for a
+    rotation."""
+    product, path = place.product, place.root / "product.toml"
+    where = shown(path)
+    found = []
+    if not product.servers:
+        line = line_of(files.read(path).decode("utf-8-sig"), "servers")
+        found.append(Problem(where, line, NO_SERVER, warning=True))
+    try:
+        keys = ep.load(place).keys
+    except ConfigError as error:
+        return [*found, Problem(where, 1, error.message, warning=error.reason == "no-keys")]
+    if (keys.threshold, keys.policy) != (product.policy.threshold, product.policy.openpgp):
+        said = (
+            f"[policy] differs from what clients hold (threshold {keys.threshold}, openpgp "
+            f"{keys.policy}); it takes effect with: mars-motd key rotate"
+        )
+        found.append(Problem(where, 1, said, warning=True))
+    return found
+
+
+def _size_problems(place: Folder, content: Content) -> list[Problem]:
+    """Whether the document will be small enough and readable to clients."""
+    try:
+        motd = document.compose(place.product, content, ep.number(place), options.clock_or(None))
+        motds.decode(motds.encode(motd))
+        chain = ep.load(place).chain if ep.is_pinned(place) else ()
+        size = len(envelopes.encode(envelopes.Envelope("", motds.encode(motd), (), chain)))
+    except WireError as error:
+        return [Problem(shown(place.root), 1, error.message)]
+    if size + _SIGNATURE_ROOM > MAX_ENVELOPE:
+        said = f"the document will have {size} bytes and signatures; clients take {MAX_ENVELOPE}"
+        return [Problem(shown(place.root), 1, said)]
+    return []
+
+
+@click.command()
+@options.folder_argument
+@click.option(
+    "--as",
+    "reader",
+    metavar="version=V,os=OS,lang=L",
+    help="One installation, in full. Left out: the newest release, linux, en.",
+)
+@options.file_option("--file", "Show a signed document instead of the texts.")
+@options.now_option("The installation's clock. Default: this computer's.")
+@json_option("Print JSON.")
+def preview(
+    folder: Path, reader: str | None, file: Path | None, now: int | None, as_json: bool
+) -> None:
+    """Show what installations would show, by the client's own rules.
+
+    Without --as: a table over all known releases, platforms and languages. With --file F and
+    without --as: all that F says, also what nobody would be shown; F may be a keys document.
+    """
+    place = Folder.at(folder)
+    product, moment = place.product, options.clock_or(now)
+    if file is not None and reader is None:
+        _print_all(
+            options.read_as(envelopes.decode, file, "The document"), product, moment, as_json
+        )
+        return
+    if file is not None:
+        motd = options.read_as(Document.decode, file, "The document").motd
+    else:
+        motd = _draft(place, moment)
+    if reader is not None:
+        one = views.view(motd, _reader(reader, motd), moment)
+        if as_json:
+            emit_json(asdict(one))
+        else:
+            _print_view(one, motd)
+        return
+    table = views.table(motd, product, moment)
+    if as_json:
+        emit_json([asdict(item) for item in table])
+    else:
+        for line in views.table_lines(table):
+            click.echo(line)
+
+
+def _draft(place: Folder, moment: int) -> Motd:
+    content = place.content()
+    content.require()
+    return document.compose(place.product, content, ep.number(place), moment)
+
+
+def _print_all(envelope: Envelope, product: Product, moment: int, as_json: bool) -> None:
+    """Everything that a holder would put a signature under."""
+    payload, said, table = views.payload(envelope), list[str](), list[View]()
+    if envelope.payload_type == MOTD_TYPE:
+        motd = motds.decode(envelope.payload)
+        said, table = document.strange_settings(motd, product), views.table(motd, product, moment)
+    if as_json:
+        emit_json(
+            {
+                "payload_type": envelope.payload_type,
+                "payload": payload,
+                "unknown": views.unknown(envelope),
+                "warnings": said,
+                "table": [asdict(item) for item in table],
+            }
+        )
+        return
+    rows = ["", *views.table_lines(table)] if table else []
+    for line in [*views.payload_lines(envelope), *rows]:
+        click.echo(line)
+    for warning in said:
+        click.echo(f"warning: {safe(warning)}", err=True)
+
+
+def _reader(text: str, motd: Motd) -> Reader:
+    newest = motd.newest_version if is_release(motd.newest_version) else DEV
+    values = {"version": newest, "platform": "linux", "language": "en"}
+    for part in text.split(","):
+        name, found, value = part.strip().partition("=")
+        if name not in _MEMBERS or not found or not value:
+            raise click.UsageError(f"--as takes version=…, os=… and lang=…, not {part!r}.")
+        values[_MEMBERS[name]] = value.strip()
+    if values["platform"] not in (*PLATFORMS, views.OTHER_PLATFORM):
+        raise click.UsageError(f"os is one of {', '.join(PLATFORMS)}, other.")
+    return Reader(**values)
+
+
+def _print_view(view: View, motd: Motd) -> None:
+    reader = view.reader
+    shown = f"version {reader.version} on {reader.platform}, language {reader.language}"
+    click.echo(safe(shown))
+    newest = f" (newest: {motd.newest_version})" if is_release(motd.newest_version) else ""
+    if motd.newest_version and not newest:
+        newest = " (newest_version is no release, so clients ignore it)"
+    click.echo(f"status: {view.status}{newest}")
+    if motd.news:
+        click.echo(f"\n{safe(motd.news)}")
+    for item in view.shown:
+        click.echo(f"\n[{item.kind}, {item.severity}] {item.title}  ({item.id}, {item.language})")
+        if item.text:
+            click.echo(item.text)
+        if item.url:
+            click.echo(item.url)
+    if not view.shown:
+        click.echo("\nno messages")

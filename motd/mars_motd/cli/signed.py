@@ -1,0 +1,222 @@
+"""``mars-motd verify``, ``deploy`` and ``status``: what is signed already."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from mars.commandline import emit_json, json_option, shown
+from mars.errors import StateError, naming
+from mars.ports import OpenPGP
+from mars.trust import Accepted, RefusedError, TrustState
+from mars.trust import verify as judge
+from mars.wire import envelope as envelopes
+from mars.wire.keys import KeysDocument, TrustRoot
+from mars.wire.times import format_time
+from mars_motd import document as doc
+from mars_motd import epochs as ep
+from mars_motd import files
+from mars_motd.cli import options
+from mars_motd.document import MIN_DAYS, NO_SERVER, WARN_DAYS, Clients, Document, Status
+from mars_motd.folder import Folder
+from mars_motd.signatures import Judge, extract_signatures
+
+
+@click.command()
+@click.argument("document", metavar="F", type=options.FILE)
+@click.option(
+    "--trust", required=True, type=options.FILE, metavar="F", help="What the client pins."
+)
+@options.now_option("The client's clock. Default: this computer's.")
+@options.file_option("--state", "The client's memory: read, and written on acceptance.")
+@json_option("Print one JSON object.")
+@options.file_option(
+    "--extract",
+    "Also write signed bytes, keys and signatures there, and print the commands of openssl "
+    "and gpgv that verify them.",
+    metavar="DIR",
+)
+def verify(
+    document: Path,
+    trust: Path,
+    now: int | None,
+    state: Path | None,
+    as_json: bool,
+    extract: Path | None,
+) -> None:
+    """Judge the document F as a client does that pins the file --trust.
+
+    Exit code 0: accepted; 1: refused, with the reason. Without --state the client is a new
+    installation.
+    """
+    moment, openpgp = options.clock_or(now), options.openpgp()
+    root = options.read_as(TrustRoot.decode, trust, "The trust file")
+    data = options.read(document, "The document")
+    with naming(shown(document)):
+        accepted = _accepted(data, root, moment, state, openpgp)
+    commands = _extract(data, root, extract, moment, openpgp) if extract is not None else []
+    if state is not None:  # last, so that a command that failed can be given again
+        files.replace(state, accepted.state.encode())
+    with nullcontext() if state is None and extract is None else options.telling():
+        if as_json:
+            more = {"commands": commands} if extract is not None else {}
+            emit_json({"ok": True, **_facts(accepted), **more})
+        else:
+            _print_accepted(accepted, commands)
+
+
+def _print_accepted(accepted: Accepted, commands: list[str]) -> None:
+    motd = accepted.motd
+    click.echo(f"accepted: {motd.product} {motd.channel}, serial {motd.serial}")
+    click.echo(f"issued {format_time(motd.issued)}, expires {format_time(motd.expires)}")
+    if not accepted.news:
+        click.echo("no news: this very document was accepted before")
+    for command in commands:
+        click.echo(command)
+
+
+def _accepted(
+    data: bytes, root: TrustRoot, now: int, state: Path | None, openpgp: OpenPGP
+) -> Accepted:
+    known = TrustState.initial()
+    if state is not None and state.exists():
+        known = options.read_as(TrustState.decode, state, "The state file")
+    try:
+        return judge(data, root, known, now, openpgp)
+    except RefusedError as error:
+        if state is not None:
+            files.replace(state, error.state.encode())
+        raise
+
+
+def _extract(data: bytes, root: TrustRoot, target: Path, now: int, openpgp: OpenPGP) -> list[str]:
+    """Writes the files of each keys document and of the news; the commands in their order."""
+    document = Document.decode(data)
+    keys, parts = root.keys, []
+    for step in document.envelope.x_keys:
+        following = KeysDocument.decode(step.payload)
+        if following.epoch > root.epoch:
+            by = Judge(openpgp, following.issued, now)
+            parts.append(extract_signatures(step, keys, f"epoch-{following.epoch}", by))
+            keys = following.keys
+    by = Judge(openpgp, document.motd.issued, now)
+    parts.append(extract_signatures(document.envelope, keys, "motd", by))
+    for contents, _ in parts:
+        for name, content in contents.items():
+            files.replace(target / name, content)
+    return [command for _, commands in parts for command in commands]
+
+
+def _facts(accepted: Accepted) -> dict[str, object]:
+    motd = accepted.motd
+    return {
+        "serial": motd.serial,
+        "product": motd.product,
+        "channel": motd.channel,
+        "epoch": motd.epoch,
+        "issued": format_time(motd.issued),
+        "expires": format_time(motd.expires),
+        "news": accepted.news,
+        "openpgp": accepted.state.openpgp,
+    }
+
+
+@click.command()
+@options.folder_argument
+@click.argument("destination", metavar="DEST", type=options.FILE)
+@options.file_option("--file", "Deploy F. Default: the newest signed here.")
+@click.option(
+    "--min-days",
+    type=click.IntRange(0, 60),
+    default=MIN_DAYS,
+    show_default=True,
+    metavar="N",
+    help="Refuse a document that expires within N days.",
+)
+@options.now_option("Judge at this time. Default: now.")
+def deploy(
+    folder: Path, destination: Path, file: Path | None, min_days: int, now: int | None
+) -> None:
+    """Put the signed document at DEST (a file, or a folder for motd.json) in one step.
+
+    Refused, with exit code 1: what a new client or one that accepted the file now at DEST would
+    refuse (so also a lower serial), and what expires soon.
+    """
+    place = Folder.at(folder)
+    clients = Clients(ep.load(place), options.clock_or(now), options.openpgp())
+    target = destination / "motd.json" if destination.is_dir() else destination
+    place.require_output(target, Document.decode)
+    data = _newest(place, clients) if file is None else options.read(file, "The document")
+    deployed = options.read(target, "The deployed document") if target.exists() else None
+    with naming(shown(file or target)):
+        motd = clients.deployable(data, deployed, min_days)
+    files.replace(target, data)
+    told = f"{shown(target)}: serial {motd.serial}, expires {format_time(motd.expires)}"
+    with options.telling():
+        click.echo(told)
+
+
+def _newest(place: Folder, clients: Clients) -> bytes:
+    document = clients.newest(place)
+    if document is None:
+        raise StateError("nothing-signed", "No complete document was signed here yet.")
+    return envelopes.encode(document.envelope)
+
+
+@click.command()
+@options.folder_argument
+@options.file_option("--file", "Judge F. Default: the newest signed here.")
+@click.option(
+    "--days",
+    type=click.IntRange(0, 60),
+    default=WARN_DAYS,
+    show_default=True,
+    metavar="N",
+    help="Complain when the document expires within N days.",
+)
+@options.now_option("Default: this computer's clock.")
+@json_option("Print one JSON object.")
+def status(folder: Path, file: Path | None, days: int, now: int | None, as_json: bool) -> None:
+    """Say how the news of DIR stands; exit code 1 if something is to be done.
+
+    Days to expiry, epoch, who has signed, which signatures are missing. Reads no secret.
+    """
+    place = Folder.at(folder)
+    found = _judged(place, file, options.clock_or(now), days)
+    warnings = [] if place.product.servers else [NO_SERVER]
+    if as_json:
+        emit_json({"ok": found.ok, **asdict(found), "warnings": warnings})
+    else:
+        _print_status(found)
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    sys.exit(0 if found.ok else 1)
+
+
+def _judged(place: Folder, file: Path | None, now: int, days: int) -> Status:
+    clients = Clients(ep.load(place), now, options.openpgp())
+    if file is None:
+        document = doc.newest(place)
+    else:
+        document = options.read_as(Document.decode, file, "The document")
+    return doc.status(document, clients, place.keys.records(), days)
+
+
+def _print_status(found: Status) -> None:
+    if found.serial is not None:
+        click.echo(f"serial {found.serial}, issued {found.issued}")
+        click.echo(f"expires {found.expires} ({found.days_left} days)")
+        click.echo(f"signed by {', '.join(found.signed_by) or 'nobody'}")
+        click.echo(f"OpenPGP signature {'present' if found.openpgp else 'missing'}")
+    keys = "" if found.keys_days_left is None else f", keys expire in {found.keys_days_left} days"
+    click.echo(f"epoch {found.epoch}, threshold {found.threshold}{keys}")
+    if found.missing:
+        click.echo(f"missing {found.missing}; could sign: {', '.join(found.could_sign)}")
+    for problem in found.problems:
+        click.echo(f"TO DO: {problem}")
+    if found.ok:
+        click.echo("ok")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from mars.adapters.files import read_regular
 from mars.errors import TransportError
 from mars.ports import Request, Response
 
@@ -17,7 +16,12 @@ class FileFetcher:
 
     def fetch(self, request: Request) -> Response:
         """Raises ``TransportError``: ``url-invalid``, ``file-unreadable``, ``too-large``."""
-        data = _read(_path(request.message.url), request.limit + 1)
+        try:
+            data = read_regular(_path(request.message.url), request.limit + 1)
+        except OSError:
+            raise TransportError(
+                "file-unreadable", "The file cannot be read; check its path and rights."
+            ) from None
         if len(data) > request.limit:
             raise TransportError(
                 "too-large",
@@ -33,15 +37,3 @@ def _path(url: str) -> Path:
             "url-invalid", "This is not a file URL; write it like file:///folder/motd.json."
         )
     return Path(url2pathname(parts.path))
-
-
-def _read(path: Path, size: int) -> bytes:
-    """Opens without waiting, so that a pipe in the file's place cannot hang the caller."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return file.read(size)
-    except OSError:
-        pass
-    raise TransportError("file-unreadable", "The file cannot be read; check its path and rights.")

@@ -108,11 +108,12 @@ def _password(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
-        return file.read_bytes().decode("utf-8-sig").rstrip("\r\n")
-    except UnicodeDecodeError:
+        return factory.read_small(file).decode("utf-8-sig").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError):
         raise ConfigError(
             "control-password",
-            f"{file} is not text in UTF-8; write the control port's password into it, alone.",
+            f"{file} is no file of text in UTF-8; write the control port's password into it, "
+            "alone.",
         ) from None
 
 

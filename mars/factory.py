@@ -56,7 +56,7 @@ def direct_fetcher(clock: Clock | None = None) -> Fetcher:
 
 def file_fetcher() -> Fetcher:
     """For ``file:`` URLs: tests, and news that is carried on a disk."""
-    from mars.adapters.local import FileFetcher
+    from mars.adapters.http import FileFetcher
 
     return FileFetcher()
 

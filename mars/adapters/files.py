@@ -1,4 +1,4 @@
-"""The client's folder on disk: atomic files, locks, and where each platform keeps such things."""
+"""Files: the client's own folder, where each platform keeps such, and what others name."""
 
 from __future__ import annotations
 

@@ -121,16 +121,9 @@ def _client(
 
 
 def _plain(client: NewsClient, outcome: Outcome) -> dict[str, object]:
-    common_part: dict[str, object] = {
-        "ok": outcome.ok,
-        "reason": outcome.reason,
-        "message": safe(outcome.message),
-        "level": outcome.level,
-        "url": outcome.url,
-        "route": outcome.route,
-        "status": outcome.status,
-    }
+    told = {**vars(outcome), "message": safe(outcome.message)}
+    accepted = told.pop("taken")
     reading = client.reading(client.load()) if outcome.ok else None
     if reading is None:
-        return common_part
-    return common_part | {"new": outcome.taken.news} | reading.plain()
+        return {"ok": outcome.ok, **told}
+    return {"ok": True, **told, "new": accepted.news, **reading.plain()}

@@ -51,31 +51,18 @@ class App:
 
     def profile(self) -> dict[str, Any]:
         """What is kept with the state, for ``mars preview`` and its like."""
-        return {
-            "product": self.product,
-            "channel": self.channel,
-            "version": self.version,
-            "url": self.url,
-            "languages": list(self.languages),
-            "locale": self.locale,
-            "built": self.built,
-            "ceiling": self.ceiling.level,
-            "by_hand": self.by_hand,
-        }
+        return {**vars(self), "languages": list(self.languages), "ceiling": self.ceiling.level}
 
     @classmethod
     def of(cls, profile: Mapping[str, Any]) -> App:
         """What ``profile`` made; anything that cannot be read is left at its default."""
         languages, built = profile.get("languages"), profile.get("built")
+        names = ("product", "version", "url", "locale", "channel")
         return cls(
-            product=str(profile.get("product", "")),
-            version=str(profile.get("version", "")),
-            url=str(profile.get("url", "")),
+            **{name: str(profile.get(name, "")) for name in names},
             languages=tuple(map(str, languages)) if isinstance(languages, list) else (),
-            locale=str(profile.get("locale", "")),
             ceiling=consent.cap("application", str(profile.get("ceiling", consent.TRACKED))),
             built=built if type(built) is int else 0,
-            channel=str(profile.get("channel", "")),
             by_hand=profile.get("by_hand", True) is True,
         )
 

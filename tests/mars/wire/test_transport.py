@@ -23,7 +23,6 @@ SOURCES = (
     "mars/adapters/deadline.py",
     "mars/adapters/exchange.py",
     "mars/adapters/http.py",
-    "mars/adapters/local.py",
     "mars/adapters/owners.py",
     "mars/adapters/owntor.py",
     "mars/adapters/socks.py",

@@ -431,7 +431,7 @@ import sys, threading
 import stem.control
 from mars import factory
 from mars.adapters.control import read_status
-from mars.adapters.owntor import start
+from mars.adapters.tor import start
 from mars.errors import MarsError
 from mars.ports import TorSettings
 from mars.testing.world import World

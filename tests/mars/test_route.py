@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from mars.adapters.owntor import SYSTEM_FOLDERS
-from mars.adapters.tor import Place, find_tor
+from mars.adapters.tor import SYSTEM_FOLDERS, Place, find_tor
 from mars.build import NO_TOR, Routed, opener
 from mars.core.channel import NextRequest
 from mars.errors import ConfigError, TransportError

@@ -24,7 +24,6 @@ SOURCES = (
     "mars/adapters/exchange.py",
     "mars/adapters/http.py",
     "mars/adapters/owners.py",
-    "mars/adapters/owntor.py",
     "mars/adapters/socks.py",
     "mars/adapters/tor.py",
     "mars/errors.py",

@@ -30,9 +30,9 @@ CURRENT = "current.json"
 
 _MEMBERS = frozenset({"trust", "version", "languages", "locale", "url", "state", "output", "level"})
 
-_OF_THE_CLIENT = (STATE_FILE, JOURNAL_FILE, ".lock", ".toml")
-"""Names, or how they end, of what the client keeps itself, and of files like this one; no news
-go there, whoever's it is."""
+_OF_THE_CLIENT = frozenset({STATE_FILE, JOURNAL_FILE, ".lock", ".toml"})
+"""Names, or how they end, of what any client keeps itself, and of files like this one: no news go
+there."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ def read_entry(path: Path, default: Callable[[Pinned], Path] = own_place) -> Ent
     output = path.parent / table["output"] if "output" in table else state / CURRENT
     for place in (state, output):
         require_own(place)
-    if output.resolve().name.removesuffix(DAMAGED).endswith(_OF_THE_CLIENT):
+    there = Path(output.resolve().name.lower().removesuffix(DAMAGED))
+    if not _OF_THE_CLIENT.isdisjoint({there.name, there.suffix}):
         raise _wrong(path, f"has {output.name} for its output, which is the client's own file")
     return Entry(
         name=path.stem,

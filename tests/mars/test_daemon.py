@@ -294,7 +294,7 @@ def test_a_folder_that_others_may_change_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "output",
     [
-        *("x/../s/state.json", "s/journal.jsonl", "link", "s/state.json.damaged", "s/state.lock"),
+        *("x/../s/state.json", "s/journal.jsonl", "link", "s/state.json.damaged", "s/State.lock"),
         *("other.toml", "mail.toml", "../elsewhere/state.json"),
     ],
 )
@@ -305,6 +305,12 @@ def test_the_news_do_not_replace_what_the_client_keeps(tmp_path: Path, output: s
     with pytest.raises(MarsError, match="the client's own file") as refused:
         read_entry(tmp_path / "mail.toml")
     assert refused.value.reason == "app-invalid"
+
+
+@pytest.mark.parametrize("output", ["laststate.json", "news.json", "a/locked.json"])
+def test_the_news_may_stand_in_any_other_file(tmp_path: Path, output: str) -> None:
+    an_app(tmp_path, "mail", Publisher(), output=output)
+    assert read_entry(tmp_path / "mail.toml").output == tmp_path / output
 
 
 @pytest.mark.parametrize("output", ["mail.trust", "x/../other.trust", "link"])

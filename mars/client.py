@@ -91,6 +91,7 @@ class Mars:
                 locale=str(locale),
                 ceiling=consent.cap("application", ceiling),
                 built=known.built,
+                channel=known.channel if known.product else "",
             ),
             App("", "", ""),
         )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import tomllib
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from mars import factory
 from mars.client import Mars
-from mars.core.records import JOURNAL_FILE, STATE_FILE
+from mars.core.records import DAMAGED, JOURNAL_FILE, STATE_FILE
 from mars.errors import ConfigError, MarsError, StateError
-from mars.pinned import Pinned, read_bytes, read_small, require_own
+from mars.pinned import Pinned, read_bytes, require_own
 
 if TYPE_CHECKING:
     from mars.wire.targeting import Shown
@@ -31,7 +30,9 @@ CURRENT = "current.json"
 
 _MEMBERS = frozenset({"trust", "version", "languages", "locale", "url", "state", "output", "level"})
 
-_OF_THE_CLIENT = frozenset({STATE_FILE, JOURNAL_FILE})
+_OF_THE_CLIENT = frozenset({STATE_FILE, JOURNAL_FILE, ".lock", ".toml"})
+"""Names, or how they end, of what any client keeps itself, and of files like this one: no news go
+there."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Entry:
     state: Path
     """Folder of the client's state, as ``--state`` of every command."""
     output: Path
+    files: frozenset[Path]
+    """Itself and its trust file, resolved."""
 
 
 def own_place(pinned: Pinned) -> Path:
@@ -64,7 +67,7 @@ def read_entry(path: Path, default: Callable[[Pinned], Path] = own_place) -> Ent
     """
     require_own(path)
     try:
-        source = read_small(path)
+        source = factory.read_small(path)
         table = tomllib.loads(source.decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         raise _wrong(path, "cannot be read as TOML") from None
@@ -79,14 +82,16 @@ def read_entry(path: Path, default: Callable[[Pinned], Path] = own_place) -> Ent
             raise _wrong(path, f"{name} must be a text")
     if "trust" not in table:
         raise _wrong(path, "names no trust file")
-    trust = read_bytes(path.parent / table["trust"])
-    require_own(path.parent / table["trust"])
+    trust_file = path.parent / table["trust"]
+    trust = read_bytes(trust_file)
+    require_own(trust_file)
     pinned = Pinned.of(trust)
     state = path.parent / table["state"] if "state" in table else default(pinned)
     output = path.parent / table["output"] if "output" in table else state / CURRENT
     for place in (state, output):
         require_own(place)
-    if output.parent.resolve() == state.resolve() and output.name in _OF_THE_CLIENT:
+    there = Path(output.resolve().name.lower().removesuffix(DAMAGED))
+    if not _OF_THE_CLIENT.isdisjoint({there.name, there.suffix}):
         raise _wrong(path, f"has {output.name} for its output, which is the client's own file")
     return Entry(
         name=path.stem,
@@ -100,6 +105,7 @@ def read_entry(path: Path, default: Callable[[Pinned], Path] = own_place) -> Ent
         level=table.get("level", "tracked"),
         state=state,
         output=output,
+        files=frozenset({path.resolve(), trust_file.resolve()}),
     )
 
 
@@ -178,7 +184,15 @@ class Daemon:
         """All readable files; one application that is wrong stops no other."""
         require_own(self._folder)
         found: dict[str, Entry] = {}
-        for path in sorted(self._folder.glob("*.toml")):
+        try:
+            paths = sorted(path for path in self._folder.iterdir() if path.suffix == ".toml")
+        except OSError as error:
+            raise ConfigError(
+                "folder-unreadable",
+                f"{self._folder} cannot be read ({error.strerror or error}), so nothing was "
+                "changed; give it back and send SIGHUP.",
+            ) from None
+        for path in paths:
             try:
                 entry = read_entry(path, self._default)
                 _require_single(entry, found)
@@ -188,15 +202,14 @@ class Daemon:
         return self._apart(found)
 
     def _apart(self, found: dict[str, Entry]) -> dict[str, Entry]:
-        """Without those that share a folder: none of them could tell its state from another's."""
-        places = Counter(entry.state.absolute() for entry in found.values())
-        for name in [n for n, entry in found.items() if places[entry.state.absolute()] > 1]:
-            self.problems[name] = StateError(
-                "state-shared",
-                f"{name}.toml has the folder of its state in common with another; write into each "
-                'a folder of its own, state = "…", or leave --state out.',
-            )
-            del found[name]
+        """Without those that have a place in common with another, by whatever way it is named."""
+        entries = list(found.values())
+        for entry in entries:
+            try:
+                _require_apart(entry, [other for other in entries if other is not entry])
+            except MarsError as error:
+                self.problems[entry.name] = error
+                del found[entry.name]
         return found
 
     def _turned(self, entry: Entry, mars: Mars) -> None:
@@ -271,6 +284,26 @@ def _require_single(entry: Entry, found: dict[str, Entry]) -> None:
                 "app-twice",
                 f"{other.name}.toml already serves this product and channel; remove one.",
             )
+
+
+def _require_apart(entry: Entry, others: list[Entry]) -> None:
+    """None could tell its state from another's, and news would replace what others are read from.
+
+    Raises ``StateError`` (``state-shared``) and ``ConfigError`` (``app-invalid``).
+    """
+    if entry.state.resolve() in [other.state.resolve() for other in others]:
+        raise StateError(
+            "state-shared",
+            f"{entry.name}.toml has the folder of its state in common with another; write into "
+            'each a folder of its own, state = "…", or leave --state out.',
+        )
+    output = entry.output.resolve()
+    named = entry.files.union(*(other.files for other in others))
+    if output in named or output in [other.output.resolve() for other in others]:
+        raise _wrong(
+            Path(f"{entry.name}.toml"),
+            f"has {output.name} for its output, which is another's or one that is read here",
+        )
 
 
 def _wrong(path: Path, what: str) -> ConfigError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -55,7 +56,7 @@ def direct_fetcher(clock: Clock | None = None) -> Fetcher:
 
 def file_fetcher() -> Fetcher:
     """For ``file:`` URLs: tests, and news that is carried on a disk."""
-    from mars.adapters.local import FileFetcher
+    from mars.adapters.http import FileFetcher
 
     return FileFetcher()
 
@@ -78,16 +79,23 @@ def kept(path: Path, pattern: str) -> list[Path]:
 
 
 def clear(path: str) -> None:
-    """Removes from the client's folder what is neither state nor journal."""
+    """Removes from the client's folder what is ours and neither state nor journal."""
     from mars.adapters.files import clear as clear_folder
 
     clear_folder(path)
 
 
+def read_small(path: str | os.PathLike[str]) -> bytes:
+    """The content of a regular file of at most 64 KiB; never waits. Raises ``OSError``."""
+    from mars.adapters.files import read_small as read
+
+    return read(path)
+
+
 def state_folder(host: Platform, product: str, channel: str) -> str:
     """Where the state of one product and channel lies by default on ``host``.
 
-    Raises ``ConfigError`` (``no-home``).
+    Raises ``ConfigError`` (``no-home``, ``name-invalid``).
     """
     from mars.adapters.files import state_folder as folder_on
 

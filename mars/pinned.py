@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import stat
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from mars import factory
 from mars.errors import ConfigError, WireError
 from mars.wire.product import is_name
 from mars.wire.query import MOTD_PATH
@@ -17,10 +17,6 @@ from mars.wire.times import parse_time
 
 if TYPE_CHECKING:
     from mars.wire.keys import TrustRoot
-
-
-LARGEST = 64 * 1024
-"""Bytes of a pinned trust file or an application's file."""
 
 
 @dataclass(frozen=True)
@@ -71,22 +67,9 @@ def read_bytes(trust: bytes | str | os.PathLike[str]) -> bytes:
     if isinstance(trust, str) and trust.lstrip().startswith("{"):
         return trust.encode("utf-8", "replace")
     try:
-        return read_small(trust)
+        return factory.read_small(trust)
     except (OSError, ValueError, TypeError):
         raise _invalid("the file cannot be read") from None
-
-
-def read_small(path: str | os.PathLike[str]) -> bytes:
-    """The content of a regular file of at most 64 KiB. Raises ``OSError``.
-
-    Never waits: a pipe or a device that somebody put in the file's place is refused.
-    """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > LARGEST:
-            raise OSError(errno.EINVAL, "not a small regular file", os.fspath(path))
-        return file.read(LARGEST)
 
 
 def require_own(path: Path, *, owned: bool = True) -> None:

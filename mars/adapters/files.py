@@ -1,4 +1,4 @@
-"""The client's folder on disk: atomic files, locks, and where each platform keeps such things."""
+"""Files: the client's own folder, where each platform keeps such, and what others name."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from mars.errors import ConfigError, MarsError, StateError
+from mars.wire.product import is_name
+from mars.wire.torrc import OWN_TORRC
 
 _LIMIT = 1024 * 1024
 """Bytes. Nothing of ours is larger."""
+LARGEST = 64 * 1024
+"""Bytes of a file that others write for us: trust, policy, an application's."""
 _PRIVATE_FOLDER = 0o700
 
 
@@ -35,7 +39,7 @@ class Folder:
         """
         path = self.path / name
         try:
-            return _content(path)
+            return read_regular(path, _LIMIT, own=True)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -116,25 +120,45 @@ def kept(folder: str | os.PathLike[str], pattern: str) -> list[Path]:
 
 
 def clear(folder: str | os.PathLike[str]) -> None:
-    """Removes what lies beside state and journal: news for others, our tor, a crash's remains.
+    """Removes what lies beside a state of ours: news for others, our tor, a crash's remains.
 
-    A folder in which the client never kept anything loses no folder of its own. Locks stay, since
-    another process may hold them. Raises ``StateError`` (``state-unwritable``).
+    By name and kind: no folder that bears the name of a file, nothing else in the folder of tor.
+    Locks stay, since another process may hold them. Raises ``StateError`` (``state-unwritable``).
     """
     path = Path(folder)
     try:
-        served = any((path / name).exists() for name in _OURS)
         for found in list(path.iterdir()) if path.is_dir() else ():
-            if found.name.startswith(_REMAINS) or (served and found.name in _REMOVED):
-                found.unlink(missing_ok=True)
-            elif served and found.name == "tor" and found.is_dir() and not found.is_symlink():
-                shutil.rmtree(found)
+            if found.name.startswith(_REMAINS) or found.name in _REMOVED:
+                _remove(found)
+        _clear_tor(path / "tor")
     except OSError as error:
         raise _unwritable(f"Not everything in {path} can be removed", error) from None
 
 
-_OURS = ("state.json", "journal.jsonl", "fetcher.lock", "tor/torrc")
-"""One of these in a folder means that the client has worked there."""
+def _clear_tor(home: Path) -> None:
+    """Only where the settings in it are those that we write, and make it tor's own folder."""
+    try:
+        settings = read_regular(home / "torrc", _LIMIT, own=True)
+    except OSError:
+        return
+    if home.is_symlink() or not settings.startswith(OWN_TORRC.encode("ascii")):
+        return
+    data = home / "data"
+    if data.is_dir() and not data.is_symlink():
+        shutil.rmtree(data)
+    for name in _OF_TOR:
+        _remove(home / name)
+    with contextlib.suppress(OSError):  # a stranger's file is in it
+        home.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_file() and not path.is_symlink():
+        path.unlink()
+
+
+_OF_TOR = ("torrc", "defaults", "control-port", "cookie", "tor.log")
+"""Beside the folder of tor's own data."""
 _REMAINS = tuple(f".{name}-" for name in ("state.json", "journal.jsonl", "current.json"))
 """How names of files begin that a process was writing when it was killed."""
 _REMOVED = ("current.json", "state.json.damaged", "journal.jsonl.damaged")
@@ -159,25 +183,37 @@ def _unwritable(what: str, error: OSError) -> StateError:
     return StateError("state-unwritable", f"{what} ({error.strerror or error}); {_advice(error)}.")
 
 
-def _content(path: Path) -> bytes:
-    """The file's bytes, at most ``_LIMIT``; never waits, never follows a link. Raises ``OSError``.
+def read_regular(path: Path, most: int, *, own: bool = False) -> bytes:
+    """The first ``most`` bytes of a regular file. Raises ``OSError``.
 
-    A link, a pipe, a folder or another user's file raises too.
+    Never waits: a pipe or a device that lies in the file's place raises. With ``own``, of this
+    user's alone: then a link, which is not followed, and another user's file raise too.
     """
-    if path.is_symlink():
+    if own and path.is_symlink():
         raise OSError(errno.ELOOP, "it is a link")
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags | (getattr(os, "O_NOFOLLOW", 0) if own else 0))
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is no file")
-        if not _mine(status):
+        if own and not _mine(status):
             raise OSError(errno.EACCES, "it belongs to another user")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(_LIMIT)
+            return file.read(most)
     finally:
         os.close(descriptor)
+
+
+def read_small(path: str | os.PathLike[str]) -> bytes:
+    """The content of a regular file of at most 64 KiB, such as a person or an application names.
+
+    Never waits. Raises ``OSError``.
+    """
+    data = read_regular(Path(path), LARGEST + 1)
+    if len(data) > LARGEST:
+        raise OSError(errno.EFBIG, "it is larger than such files are")
+    return data
 
 
 def _sync(descriptor: int) -> None:
@@ -244,7 +280,13 @@ def _state_root(system: str, environ: Mapping[str, str]) -> str:
 
 
 def state_folder(system: str, environ: Mapping[str, str], product: str, channel: str) -> str:
-    """The folder of one product and channel."""
+    """The folder of one product and channel. Raises ``ConfigError`` (``name-invalid``): what is no
+    name, such as a path, would lead elsewhere."""
+    if not (is_name(product) and is_name(channel)):
+        raise ConfigError(
+            "name-invalid",
+            "Write the name of a product or channel with 1-40 characters of a-z, 0-9 and -.",
+        )
     join = ntpath.join if system == "windows" else posixpath.join
     return join(state_root(system, environ), product, channel)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from mars.adapters.files import policy_path
+from mars.adapters.files import policy_path, read_small
 from mars.ports import Platform
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ def this_host() -> Platform:
 
     def policy() -> bytes | None:
         try:
-            return path.read_bytes()
+            return read_small(path)
         except FileNotFoundError:
             return None
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mars.core import schedule
 from mars.core.schedule import Schedule
-from mars.core.state import State, read, table, text, time, times
+from mars.core.state import State, is_misunderstood, read, table, text, time, times
 from mars.errors import MarsError, StateError, TrustError, WireError
 from mars.ports import Chance
 from mars.wire.onion import is_onion_server
@@ -91,10 +91,7 @@ class Memory:
         """The trust rules' own memory; a new installation's where there is none to be read."""
         from mars.trust import TrustState
 
-        try:
-            return TrustState.decode(json.dumps(dict(self.trust)).encode("ascii"))
-        except StateError:
-            return TrustState.initial()
+        return _decoded(self.trust) if self.trust else TrustState.initial()
 
     def motd(self) -> Motd | None:
         """The last accepted document, expired or not."""
@@ -163,11 +160,32 @@ class Memory:
 
 
 def is_damaged(state: State) -> bool:
-    """Whether a member says something that is not understood."""
+    """Whether a member says something that is not understood, or what was accepted is there
+    without what must be remembered of it."""
     memory = Memory.of(state)
-    return any(
-        state.members.get(one.name) and not getattr(memory, one.name) for one in fields(Memory)
-    )
+    forgotten = memory.document is not None and not memory.trust
+    return forgotten or is_misunderstood(state.members, _READERS)
+
+
+def _decoded(plain: Mapping[str, Any]) -> TrustState:
+    """Raises ``StateError`` (``state-invalid``)."""
+    from mars.trust import TrustState
+
+    return TrustState.decode(json.dumps(dict(plain)).encode("ascii"))
+
+
+def _trust(value: object) -> dict[str, Any]:
+    """Only what the trust rules understand as a whole: a serial that is not there would let an
+    older document pass."""
+    said = table(value)
+    try:
+        if said:
+            _decoded(said)
+    except StateError:
+        raise ValueError from None
+    except (MarsError, ImportError):  # the rules are not to be had: nothing is asked for then
+        pass
+    return said
 
 
 def _plain(state: TrustState) -> dict[str, Any]:
@@ -230,7 +248,7 @@ def _server(value: object) -> Server:
 _READERS: dict[str, Callable[[Any], Any]] = {
     "pick": _share,
     "schedule": _schedule,
-    "trust": table,
+    "trust": _trust,
     "document": text,
     "seen": times,
     "server": _server,

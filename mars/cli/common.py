@@ -15,7 +15,7 @@ from mars.channels.news import NewsClient
 from mars.commandline import json_option, safe
 from mars.core.journal import EXCHANGE
 from mars.core.state import App, State
-from mars.errors import ConfigError, ConsentError, StateError
+from mars.errors import ConsentError, StateError
 from mars.ports import Platform
 from mars.wire.product import is_name
 from mars.wire.variables import NAMES
@@ -73,17 +73,15 @@ class Place:
         """
         host = factory.this_host()
         ports = build.ports(self.folder(host), host=host)
-        bare = NewsClient(App(self.product or "", "", ""), b"", ports)
+        # What --state names may be any channel's.
+        channel = self.channel if self.state_dir is None else ""
+        app = App(self.product or "", "", "", channel=channel)
+        bare = NewsClient(app, b"", ports)
         if not (new or bare.is_kept()):
             strict = changes or decides or self.state_dir is None
             self._warn_of_others(host, always=changes, strict=strict)
         state = bare.load()
-        known = state.app.get("product") or self.product
-        if self.product not in (None, known):
-            raise ConfigError(
-                "wrong-product", f"That folder is kept for {safe(str(known))}; check --product."
-            )
-        app = App.of({"product": self.product or "", **state.app})
+        app = App.of({"product": app.product, "channel": channel, **state.app})
         if version is not None:
             app = replace(app, version=version)
         return NewsClient(app, b"", ports), state
@@ -186,10 +184,10 @@ choice = options(
 def trusted(file: Path) -> bytes:
     """A trust file that somebody names for once. Raises ``ConfigError`` where anybody may change
     it; whose it is is not asked: an administrator may well name a user's."""
-    from mars.pinned import require_own
+    from mars.pinned import read_bytes, require_own
 
     require_own(file, owned=False)
-    return file.read_bytes()
+    return read_bytes(file)
 
 
 def explained(reason: str) -> str:

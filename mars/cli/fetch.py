@@ -71,9 +71,14 @@ def fetch(
     factory.require_socks(socks)
     place = common.Place(state_dir, product)
     shipped = tuple(part for part in languages.replace(",", " ").split() if part)
-    app = App("", app_version, "", languages=shipped, by_hand=True)
-    client = _client(url, common.trusted(trust_file), TorSettings(socks=socks), place, app)
+    trust = common.trusted(trust_file)
+    root = read_root(trust, product)
+    app = App(root.product, app_version, "", shipped, channel=root.channel, by_hand=True)
+    app = replace(app, built=root.built)
+    client = _client(url, trust, TorSettings(socks=socks), place, app)
     outcome = _check(client) if check else client.fetch(asked=level, url=url)
+    if client.damage is not None:
+        click.echo(f"mars fetch: {client.damage}", err=True)
     if as_json:
         emit_json(_plain(client, outcome))
     elif not outcome.ok:
@@ -99,35 +104,26 @@ def _check(client: NewsClient) -> Outcome:
 def _client(
     url: str | None, trust: bytes, tor: TorSettings, place: common.Place, app: App
 ) -> NewsClient:
-    """Of the product that ``trust`` is for: it fetches from ``url``, else from the server that is
+    """It fetches from ``url``, else from the server that is
     pinned, else from where the application itself says; no address of an earlier fetch by hand.
 
     Raises ``ConfigError``, among others ``no-url``.
     """
-    root = read_root(trust, place.product)
     host = factory.this_host()
-    at = replace(place, product=root.product, channel=root.channel).folder(host)
+    at = replace(place, product=app.product, channel=app.channel).folder(host)
     ports = build.ports(at, tor, host=host)
     known = App.of(NewsClient(app, trust, ports).load().app)
     address = url or Pinned.of(trust).url or ("" if known.by_hand else known.url)
     if not address.startswith(FILE):
         check_url(address, by_hand=url is not None)
-    app = replace(app, product=root.product, url=address, built=root.built)
     # What the application itself never wants, a fetch by hand does not do for it either.
-    return NewsClient(replace(app, ceiling=known.ceiling), trust, ports)
+    return NewsClient(replace(app, url=address, ceiling=known.ceiling), trust, ports)
 
 
 def _plain(client: NewsClient, outcome: Outcome) -> dict[str, object]:
-    common_part: dict[str, object] = {
-        "ok": outcome.ok,
-        "reason": outcome.reason,
-        "message": safe(outcome.message),
-        "level": outcome.level,
-        "url": outcome.url,
-        "route": outcome.route,
-        "status": outcome.status,
-    }
+    told = {**vars(outcome), "message": safe(outcome.message)}
+    accepted = told.pop("taken")
     reading = client.reading(client.load()) if outcome.ok else None
     if reading is None:
-        return common_part
-    return common_part | {"new": outcome.taken.news} | reading.plain()
+        return {"ok": outcome.ok, **told}
+    return {"ok": True, **told, "new": accepted.news, **reading.plain()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from mars.cli.common import Place, explained, where
@@ -26,19 +28,24 @@ def journal(
     The journal never leaves this machine. It keeps the newest 200 entries. The reason "begun"
     stands with a request whose end nobody saw: it was sent, and the process ended before an answer
     was written down.
+
+    Exit code: 0 when that is all of it, 1 when lines of it cannot be understood.
     """
     client, _ = place.client(changes=delete)
     if delete:
         client.delete_journal()
-    entries = client.journal()[-(last or 0) :]
+    entries, unreadable = client.journal()[-(last or 0) :], client.unreadable()
+    if unreadable:
+        click.echo(f"mars journal: {client.damage}", err=True)
     if as_json:
-        emit_json({"ok": True, "entries": entries})
-        return
-    for entry in entries:
+        emit_json({"ok": not unreadable, "entries": entries, "unreadable": unreadable})
+    for entry in () if as_json else entries:
         click.echo(safe(_line(entry)))
         if sent:
             click.echo(safe(str(entry.get("sent", "")).replace("\r\n", "\n")))
-    if not entries:
+    if unreadable:
+        sys.exit(1)
+    if not (entries or as_json):
         click.echo("Nothing was ever sent, or the journal was deleted.", err=True)
 
 

@@ -79,14 +79,9 @@ def plain(client: NewsClient, state: State, ready: NextRequest) -> dict[str, Any
         "earliest": _earliest(client, state),
         "decided_by": ready.voice.by.name,
         "variables": [
-            {
-                "name": variable.name,
-                "value": ready.values.get(variable.name),
-                "label": variable.label,
-                "description": variable.description,
-                "reason": variable.reason,
-            }
-            for variable in VARIABLES
+            {"name": one.name, "value": ready.values.get(one.name)}
+            | {text: getattr(one, text) for text in ("label", "description", "reason")}
+            for one in VARIABLES
         ],
     }
 

@@ -31,14 +31,9 @@ def reset(
     """
     if (age, installed is not None, everything).count(True) != 1:
         raise click.UsageError("Choose one of --age, --installed DATE and --all.")
-    from mars.core.records import LOCK, LOCK_WAIT
-
     client, _ = place.client(changes=True)
     if everything:
-        folder = place.folder(client.ports.host)
-        with client.ports.store.lock(LOCK, LOCK_WAIT):
-            factory.clear(folder)
-        client.forget()
+        client.forget(lambda: factory.clear(place.folder(client.ports.host)))
     else:
         now = client.ports.clock.now()
         client.set_installed(None if installed is None else _day(installed, now))

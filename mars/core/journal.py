@@ -29,18 +29,22 @@ LIMIT = 512 * 1024
 
 
 def decode(data: bytes | None) -> list[dict[str, Any]]:
-    """Entries, oldest first. Lines that are not ours are left out."""
-    if data is None or len(data) > LIMIT:
-        return []
-    entries = []
-    for line in data.split(b"\n"):
-        try:
-            entry = json.loads(line.decode("utf-8"))
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(entry, dict):
-            entries.append(entry)
-    return entries
+    """Entries, oldest first. Lines that are not ours are left out: ``unreadable`` counts them."""
+    found = map(_entry, () if data is None or len(data) > LIMIT else data.split(b"\n"))
+    return [entry for entry in found if entry is not None]
+
+
+def unreadable(data: bytes | None) -> int:
+    """Lines that say something and are no entries; of a journal beyond ``LIMIT``, all."""
+    return sum(map(bool, (data or b"").split(b"\n"))) - len(decode(data))
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) else None
 
 
 def encode(entries: Sequence[Mapping[str, Any]]) -> bytes:

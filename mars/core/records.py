@@ -65,9 +65,13 @@ class Records:
         return self._before(self._decoded(self.ports.store.read(STATE_FILE)))
 
     def _decoded(self, data: bytes | None) -> State | None:
+        """Raises ``ConfigError`` (``wrong-product``): whoever reads a state is whom it is for."""
         if data is not None and self._is_damaged(data):
-            self.damage = _damaged(STATE_FILE, data)
-        return states.decode(data)
+            self.damage = _damaged(data)
+        state = states.decode(data)
+        if state is not None:
+            state.require_of(self.app)
+        return state
 
     def _is_damaged(self, data: bytes) -> bool:
         found = states.decode(data) or State()
@@ -122,12 +126,13 @@ class Records:
     def decide(self, change: Callable[[State], State]) -> None:
         """Keeps what the user chose, and reads it back. What it takes back holds at once here.
 
-        Even where it cannot be stored (``StateError``): then until it can.
+        Even where it cannot be stored (``StateError``): then until it can. Raises ``ConfigError``
+        (``wrong-product``) for the folder of another.
         """
         change(states.first(self.ports.clock.now()))  # what raises here is no decision
         stored = None
         with contextlib.suppress(StateError):
-            stored = states.decode(self.ports.store.read(STATE_FILE))
+            stored = self._decoded(self.ports.store.read(STATE_FILE))
         self._held += ((change, stored.decision if stored else None),)
         with self.ports.store.lock(LOCK, LOCK_WAIT):
             wanted, _ = self._replace(lambda state: (self._rested(state, change(state)), None))
@@ -145,27 +150,52 @@ class Records:
         moment = self.ports.clock.now() if installed is None else installed
         self.decide(lambda state: replace(state, installed=states.midnight(moment)))
 
-    def forget(self) -> None:
-        """Makes this a new installation, without consent. Raises ``StateError``."""
-        with self.ports.store.lock(LOCK, LOCK_WAIT):
-            self.ports.store.delete(STATE_FILE)
-            self.ports.store.delete(JOURNAL_FILE)
+    def forget(self, clear: Callable[[], None]) -> None:
+        """Makes this a new installation, without consent; ``clear`` removes what lies beside.
+
+        Raises ``StateError``: ``state-damaged`` where what bears our names is not ours.
+        """
+        store = self.ports.store
+        with store.lock(LOCK, LOCK_WAIT):
+            data = store.read(STATE_FILE)
+            if not (
+                states.is_ours(data) if data else any("sent" in entry for entry in self.journal())
+            ):
+                raise StateError(
+                    "state-damaged",
+                    f"{STATE_FILE} there is nothing that we can read as our own, so nothing was "
+                    "removed; check whose folder it is, and if it is ours remove it yourself.",
+                )
+            clear()
+            store.delete(STATE_FILE)
+            store.delete(JOURNAL_FILE)
 
     # --- the journal ------------------------------------------------------------------------
 
     def journal(self) -> list[dict[str, Any]]:
         """Everything that was sent, oldest first. Raises ``StateError``."""
-        return journal.decode(self.ports.store.read(JOURNAL_FILE))
+        return journal.decode(self._journal())
+
+    def unreadable(self) -> int:
+        """Lines of the journal that cannot be understood. Raises ``StateError``."""
+        return journal.unreadable(self.ports.store.read(JOURNAL_FILE))
+
+    def _journal(self, *, replaced: bool = False) -> bytes | None:
+        """What is kept, told where not all of it can be understood; a copy stays of what is then
+        to be ``replaced``."""
+        data = self.ports.store.read(JOURNAL_FILE)
+        lost = journal.unreadable(data)
+        if data and lost:
+            self.damage = self.damage or _unreadable(lost)
+            if replaced:
+                self.ports.store.write(f"{JOURNAL_FILE}{DAMAGED}", data)
+        return data
 
     def record(self, entry: Mapping[str, Any]) -> None:
         """Adds to the journal. Raises ``StateError``."""
         store = self.ports.store
         with store.lock(LOCK, LOCK_WAIT):
-            data = store.read(JOURNAL_FILE)
-            if data and not journal.decode(data):
-                self.damage = _damaged(JOURNAL_FILE, data)
-                store.write(f"{JOURNAL_FILE}{DAMAGED}", data)
-            store.write(JOURNAL_FILE, journal.add(data, entry))
+            store.write(JOURNAL_FILE, journal.add(self._journal(replaced=True), entry))
 
     def _complete(self, begun: Mapping[str, Any] | None, entry: Mapping[str, Any]) -> None:
         """Says in the journal how it ended, if that can be written; news is read all the same."""
@@ -175,7 +205,7 @@ class Records:
                 self.record(entry)
                 return
             with store.lock(LOCK, LOCK_WAIT):
-                data = journal.complete(store.read(JOURNAL_FILE), begun, entry)
+                data = journal.complete(self._journal(replaced=True), begun, entry)
                 if data is not None:
                     store.write(JOURNAL_FILE, data)
 
@@ -210,11 +240,19 @@ def _chosen(state: State) -> tuple[Decision | None, str | None, int | None]:
     return state.decision, state.country, state.installed
 
 
-def _damaged(name: str, data: bytes) -> StateError:
+def _damaged(data: bytes) -> StateError:
     what = "could not be understood" if data else "is empty"
-    kept = f" Before it is replaced, a copy is kept as {name}{DAMAGED}." if data else ""
+    kept = f" Before it is replaced, a copy is kept as {STATE_FILE}{DAMAGED}." if data else ""
     return StateError(
         "state-damaged",
-        f"{name} {what}, so what is missing in it begins anew, without consent; choose again what "
-        f"may be sent.{kept}",
+        f"{STATE_FILE} {what}, so what is missing in it begins anew, without consent; choose again "
+        f"what may be sent.{kept}",
+    )
+
+
+def _unreadable(lines: int) -> StateError:
+    return StateError(
+        "state-damaged",
+        f"{JOURNAL_FILE} has lines that could not be understood and are not shown ({lines}); see "
+        f"{JOURNAL_FILE}{DAMAGED}, the copy that is kept before it is replaced.",
     )

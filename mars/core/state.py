@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 from mars import consent
 from mars.consent import Decision
+from mars.errors import ConfigError
+from mars.wire.product import is_name
 from mars.wire.times import DAY
 
 VERSION = 1
@@ -42,32 +44,23 @@ class App:
     """The most that the application ever wants, whatever its user agrees to."""
     built: int = 0
     """A time known to have passed: of the build."""
+    channel: str = ""
+    """Its release channel; empty where that is not known."""
     by_hand: bool = False
     """Described on a command line, which does not overrule what the application said of itself."""
 
     def profile(self) -> dict[str, Any]:
         """What is kept with the state, for ``mars preview`` and its like."""
-        return {
-            "product": self.product,
-            "version": self.version,
-            "url": self.url,
-            "languages": list(self.languages),
-            "locale": self.locale,
-            "built": self.built,
-            "ceiling": self.ceiling.level,
-            "by_hand": self.by_hand,
-        }
+        return {**vars(self), "languages": list(self.languages), "ceiling": self.ceiling.level}
 
     @classmethod
     def of(cls, profile: Mapping[str, Any]) -> App:
         """What ``profile`` made; anything that cannot be read is left at its default."""
         languages, built = profile.get("languages"), profile.get("built")
+        names = ("product", "version", "url", "locale", "channel")
         return cls(
-            product=str(profile.get("product", "")),
-            version=str(profile.get("version", "")),
-            url=str(profile.get("url", "")),
+            **{name: str(profile.get(name, "")) for name in names},
             languages=tuple(map(str, languages)) if isinstance(languages, list) else (),
-            locale=str(profile.get("locale", "")),
             ceiling=consent.cap("application", str(profile.get("ceiling", consent.TRACKED))),
             built=built if type(built) is int else 0,
             by_hand=profile.get("by_hand", True) is True,
@@ -86,6 +79,23 @@ class State:
     """The application as it last said who it is, so that ``mars preview`` needs no options."""
     members: Mapping[str, Any] = field(default_factory=dict)
     """The channels' own, by name, as plain JSON."""
+
+    def require_of(self, app: App) -> None:
+        """A decision is about one product and channel, and no consent to another's requests.
+
+        Raises ``ConfigError`` (``wrong-product``) where this is kept for another than ``app``.
+        What either does not say is not compared.
+        """
+        kept = App.of(self.app)
+        pairs = ((kept.product, app.product), (kept.channel, app.channel))
+        if any(one and other and one != other for one, other in pairs):
+            name = " ".join(filter(is_name, pairs[0][:1] + pairs[1][:1]))
+            raise ConfigError(
+                "wrong-product",
+                f"What lies in that folder is kept for another product or channel ({name}), so it "
+                "is left alone and nothing is sent; check the name, or give each a folder of its "
+                "own.",
+            )
 
     def keeping(self, members: Mapping[str, Any]) -> State:
         """With these members of a channel."""
@@ -162,9 +172,12 @@ def is_damaged(data: bytes) -> bool:
     """Whether ``data``, or a member of the core's, is something that ``decode`` does not
     understand."""
     table = _members(data)
-    return table is None or any(
-        table.get(name) and not read(reader, table[name]) for name, reader in _OWN.items()
-    )
+    return table is None or is_misunderstood(table, _OWN)
+
+
+def is_ours(data: bytes | None) -> bool:
+    """Whether a client wrote ``data``, damaged or not: others name files of theirs alike."""
+    return {"installed", "decision"} <= (_members(data) or {}).keys()
 
 
 def _members(data: bytes | None) -> dict[str, Any] | None:
@@ -186,6 +199,16 @@ def read(reader: Callable[[Any], T], value: object) -> T | None:
         return reader(value)
     except (TypeError, ValueError, KeyError, AttributeError):
         return None
+
+
+def is_misunderstood(
+    members: Mapping[str, Any], readers: Mapping[str, Callable[[Any], object]]
+) -> bool:
+    """Whether one of ``members`` says something that its reader makes nothing of."""
+    return any(
+        members.get(name) is not None and read(reader, members[name]) is None
+        for name, reader in readers.items()
+    )
 
 
 def of_type(kind: type[T]) -> Callable[[object], T]:

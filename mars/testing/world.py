@@ -74,6 +74,7 @@ class World:
     def client(self, **changes: Any) -> NewsClient:
         """The client as a process would make it."""
         app = App(self.publisher.product, self.version, self.url, languages=self.languages)
+        app = replace(app, channel=self.publisher.channel)
         return NewsClient(replace(app, **changes), self.trust, self.ports(), self.channels)
 
     def mars(self, **changes: Any) -> Mars:

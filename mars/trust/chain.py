@@ -17,14 +17,15 @@ from mars.wire.times import LAST
 class Current:
     """The keys that hold now, and the state that belongs to their epoch."""
 
-    product: str
-    channel: str
+    root: TrustRoot
     keys: KeySet
     keys_expire: int
     state: TrustState
-    minimum_serial: int
-    earliest: int
-    """No right clock can stand before this (Unix seconds)."""
+
+    @property
+    def earliest(self) -> int:
+        """No right clock can stand before this (Unix seconds)."""
+        return max(self.root.built, self.root.minimum_serial)
 
 
 def current_keys(root: TrustRoot, state: TrustState) -> Current:
@@ -50,15 +51,7 @@ def current_keys(root: TrustRoot, state: TrustState) -> Current:
         state = enter(state, root.epoch, None)
     if not state.product:
         state = replace(state, product=root.product, channel=root.channel)
-    return Current(
-        product=root.product,
-        channel=root.channel,
-        keys=keys,
-        keys_expire=expire,
-        state=state,
-        minimum_serial=root.minimum_serial,
-        earliest=max(root.built, root.minimum_serial),
-    )
+    return Current(root, keys, expire, state)
 
 
 def enter(state: TrustState, epoch: int, keys: KeysDocument | None) -> TrustState:
@@ -110,7 +103,7 @@ def _read(step: Envelope, current: Current) -> KeysDocument:
         raise TrustError(
             "keys-invalid", f"The chain of keys holds a malformed document ({error.reason})."
         ) from None
-    if (document.product, document.channel) != (current.product, current.channel):
+    if (document.product, document.channel) != (current.root.product, current.root.channel):
         raise TrustError("keys-invalid", "The chain of keys is for another product or channel.")
     return document
 

@@ -73,9 +73,9 @@ def verify(data: bytes, root: TrustRoot, state: TrustState, now: int, openpgp: O
 
 
 def _require_identity(motd: Motd, current: Current) -> None:
-    if motd.product != current.product:
+    if motd.product != current.root.product:
         raise TrustError("wrong-product", "The document is for another product.")
-    if motd.channel != current.channel:
+    if motd.channel != current.root.channel:
         raise TrustError("wrong-channel", "The document is for another channel of this product.")
     if motd.epoch != current.state.epoch:
         raise TrustError("wrong-epoch", "The document is for another epoch of the keys.")
@@ -85,7 +85,7 @@ def _judge(motd: Motd, envelope: Envelope, now: int, current: Current, openpgp: 
     """The rules of time, on a document whose signatures hold."""
     state = current.state
     digest = hashlib.sha256(envelope.payload).hexdigest()
-    if motd.serial < max(state.serial, current.minimum_serial):
+    if motd.serial < max(state.serial, current.root.minimum_serial):
         raise TrustError("rollback", "The document is older than one that was seen before.")
     if motd.serial == state.serial and digest != state.digest:
         raise RefusedError(

@@ -79,14 +79,8 @@ class TrustState:
             "version": STATE_VERSION,
             "product": self.product,
             "channel": self.channel,
-            "epoch": self.epoch,
+            **vars(self),
             "keys": self.keys.encode().decode("utf-8") if self.keys else "",
-            "serial": self.serial,
-            "digest": self.digest,
-            "accepted": self.accepted,
-            "issued": self.issued,
-            "expires": self.expires,
-            "openpgp": self.openpgp,
             "evidence": [vars(item) for item in self.evidence],
         }
         return strictjson.write(plain, indent=2) + b"\n"

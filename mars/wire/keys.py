@@ -13,12 +13,10 @@ from mars.wire import members as m
 from mars.wire.envelope import MAX_ENVELOPE, MAX_PAYLOAD
 from mars.wire.motd import FORMAT_VERSION, header, name
 from mars.wire.onion import is_onion_server
-from mars.wire.product import OPENPGP_POLICIES
+from mars.wire.product import MAX_THRESHOLD, OPENPGP_POLICIES
 from mars.wire.times import format_time
 
 MAX_KEYS = 16
-MAX_THRESHOLD = 7
-"""Signatures; with the OpenPGP one they must fit into the eight that a client looks at."""
 MAX_OPENPGP = 4
 MAX_SERVERS = 8
 KEYS_LIFETIME_DAYS = 730

@@ -62,7 +62,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Motd:
-    """The payload. Times are Unix seconds."""
+    """The payload, its members in the order in which they are signed. Times are Unix seconds."""
 
     product: str
     channel: str
@@ -111,16 +111,9 @@ def encode(motd: Motd) -> bytes:
         {
             "type": "motd",
             "version": FORMAT_VERSION,
-            "product": motd.product,
-            "channel": motd.channel,
-            "epoch": motd.epoch,
-            "serial": motd.serial,
+            **vars(motd),
             "issued": format_time(motd.issued),
             "expires": format_time(motd.expires),
-            "reportback_next": motd.reportback_next,
-            "reportback_server": motd.reportback_server,
-            "news": motd.news,
-            "newest_version": motd.newest_version,
             "messages": [_plain(message) for message in motd.messages],
         }
     )
@@ -226,11 +219,5 @@ def _plain_target(target: Target) -> dict[str, object]:
     if target.unknown:
         # Without the keys that we did not keep, the message would reach people it is not for.
         raise m.bad("a target with keys from a later format cannot be written again")
-    plain: dict[str, object] = {}
-    if target.platforms is not None:
-        plain["platforms"] = list(target.platforms)
-    if target.versions is not None:
-        plain["versions"] = target.versions
-    if target.languages is not None:
-        plain["languages"] = list(target.languages)
-    return plain
+    said = {name: getattr(target, name) for name in ("platforms", "versions", "languages")}
+    return {name: value for name, value in said.items() if value is not None}

@@ -23,7 +23,7 @@ _MEMBERS = frozenset(
 )
 
 MAX_THRESHOLD = 7
-"""A client looks at eight signatures, and one of them is OpenPGP's."""
+"""Signatures; with the OpenPGP one they must fit into the eight that a client looks at."""
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,10 @@ enumerations or bucketed whole numbers, so that no free text can be expressed.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
-
-from mars.errors import ConfigError
-from mars.wire.variables import VARIABLES, Variable
 
 SENSITIVITIES = ("technical", "interaction")
 TYPES = ("bool", "enum", "bucket")
@@ -61,15 +57,6 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Registry:
-    """All that can be sent for one product."""
-
-    metrics: tuple[Metric, ...] = ()
-    errors: tuple[ErrorName, ...] = ()
-    variables: tuple[Variable, ...] = VARIABLES
-
-
-@dataclass(frozen=True)
 class Fault:
     """What is wrong with one entry: its name as in the file (``key`` or ``domain.name``)."""
 
@@ -79,24 +66,6 @@ class Fault:
 
 Entry = TypeVar("Entry")
 Read = tuple[tuple[Entry, ...], tuple[Fault, ...]]
-
-
-def parse_registry(metrics: bytes = b"", errors: bytes = b"") -> Registry:
-    """The catalogue of the two files. Raises ``ConfigError`` (``registry-invalid``)."""
-    declared, wrong = read_metrics(_toml(metrics, "metrics.toml"))
-    causes, further = read_errors(_toml(errors, "errors.toml"))
-    for fault in (*wrong, *further):
-        raise ConfigError("registry-invalid", f"[{fault.name}] {fault.what}; correct it.")
-    return Registry(declared, causes)
-
-
-def _toml(data: bytes, where: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(data.decode("utf-8-sig"))
-    except ValueError as error:  # UnicodeDecodeError and TOMLDecodeError are such
-        raise ConfigError(
-            "registry-invalid", f"{where} cannot be read; correct it: {error}."
-        ) from None
 
 
 def read_metrics(table: Mapping[str, Any]) -> Read[Metric]:

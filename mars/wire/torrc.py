@@ -11,6 +11,11 @@ _LINE = re.compile(r"[\x20-\x7e]{1,2000}", re.ASCII)
 """Printable ASCII on one line, so that a pasted bridge line cannot smuggle in another option."""
 
 
+OWN_TORRC = "SocksPort auto ExtendedErrors\n"
+"""How what we write begins. ExtendedErrors tells an unknown onion from one that is offline
+(proposal 304)."""
+
+
 def own_torrc(
     folder: str,
     owner: int,
@@ -23,8 +28,6 @@ def own_torrc(
     ``extra`` lines are copied as they are. Raises ``ConfigError`` (``bridge-invalid``).
     """
     lines = [
-        # ExtendedErrors tells an unknown onion from one that is offline (proposal 304).
-        "SocksPort auto ExtendedErrors",
         "ControlPort auto",
         f"ControlPortWriteToFile {quote(folder + '/control-port')}",
         "CookieAuthentication 1",
@@ -41,7 +44,7 @@ def own_torrc(
         *_bridge_lines(bridges, transports),
         *extra,
     ]
-    return "\n".join(lines) + "\n"
+    return OWN_TORRC + "\n".join(lines) + "\n"
 
 
 def _bridge_lines(bridges: Sequence[str], transports: Sequence[str]) -> list[str]:

@@ -148,7 +148,7 @@ def entries(tor: Tor) -> set[str]:
 
 
 def _folder_of(tor: Tor) -> str:
-    from mars.adapters.owntor import OwnTor
+    from mars.adapters.tor import OwnTor
 
     assert isinstance(tor, OwnTor)
     return str(tor.folder)

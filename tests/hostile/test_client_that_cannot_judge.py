@@ -14,6 +14,8 @@ import pytest
 from mars import factory
 from mars.adapters.gpg import GnuPG
 from mars.channels.trial import KEY, MESSAGE, SIGNATURE, VERDICT, require_judge
+from mars.core.records import STATE_FILE
+from mars.errors import ConfigError
 from mars.testing.memory import MemoryKey, MemoryOpenPGP, machine, session
 from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, answering, ok
@@ -181,6 +183,10 @@ def test_where_the_memory_is_another_products_nothing_is_asked_for() -> None:
     assert world.client().fetch(asked="plain").ok
     world.server.visits.clear()
     world.publisher = Publisher("othermail")
+    with pytest.raises(ConfigError, match="wrong-product"):
+        world.client().fetch(asked="plain")
+    table = json.loads(world.store.files[STATE_FILE])
+    world.store.files[STATE_FILE] = json.dumps({**table, "app": {}}).encode()
     outcome = world.client().fetch(asked="plain")
     assert outcome.reason == "state-other-product"
     assert world.server.visits == []

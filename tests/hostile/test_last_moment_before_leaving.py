@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mars.build import opener
 from mars.channels.memory import Memory
 from mars.channels.motd import Motd, check_url
 from mars.channels.news import NewsClient
@@ -19,7 +20,6 @@ from mars.core.records import STATE_FILE
 from mars.errors import ConsentError, MarsError, StateError, TransportError
 from mars.factory import fetcher
 from mars.ports import Fetcher, Request, Response, TorSettings
-from mars.routes import opener
 from mars.testing.memory import MemoryStore, machine, session
 from mars.testing.socks import Handler, SocksServer, Visit, answering, exactly, ok, read_request
 from mars.testing.world import ONION, World

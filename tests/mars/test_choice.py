@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from mars.client import Mars
 from mars.core.channel import NextRequest
 from mars.errors import ConfigError, ConsentError, MarsError, TransportError
 from mars.ports import Request, Response
+from mars.testing.publisher import Publisher
 from mars.testing.world import World
 from tests.waiting import until
 
@@ -186,3 +188,33 @@ def test_a_country_is_written_in_ascii_letters(world: World, typed: str) -> None
     assert not mars.consent.grant("plain", country=typed)
     assert mars.status()["problem"]["reason"] == "country-unknown"
     assert mars.consent.country == ""
+
+
+@pytest.mark.parametrize("named", [("othermail", "stable"), ("examplemail", "beta")], ids=str)
+def test_consent_given_to_one_product_and_channel_is_none_to_another(
+    world: World, named: tuple[str, str]
+) -> None:
+    world.grant("tracked", "v", "cc", country="IS")
+    kept = dict(world.store.files)
+    mine, world.publisher = world.publisher, Publisher(*named)
+    mars = world.mars()
+    assert (mars.preview(), mars.consent.decision, mars.consent.level) == (None, None, "off")
+    assert mars.status()["problem"]["reason"] == "wrong-product"
+    assert not mars.consent.grant("tracked")
+    assert not mars.consent.revoke()
+    with pytest.raises(ConfigError, match="wrong-product"):
+        world.client().fetch(asked="plain")
+    assert (world.server.visits, world.store.files) == ([], kept)
+    world.publisher = mine
+    assert world.mars().consent.revoke()
+
+
+@pytest.mark.parametrize("name", ["../../evil", "", "Evil", "a/b"])
+def test_what_is_no_name_of_a_product_has_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "a" / "b" / "c"))
+    mars = World().mars(product=name, store=None)
+    assert not mars.consent.grant("plain")
+    assert mars.status()["problem"]["reason"] == "name-invalid"
+    assert not list(tmp_path.rglob("*"))

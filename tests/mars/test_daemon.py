@@ -291,10 +291,96 @@ def test_a_folder_that_others_may_change_is_refused(tmp_path: Path) -> None:
     daemon.stop()
 
 
-@pytest.mark.parametrize("name", ["state.json", "journal.jsonl"])
-def test_the_news_do_not_replace_what_the_client_keeps(tmp_path: Path, name: str) -> None:
-    an_app(tmp_path, "mail", Publisher(), state="s", output=f"x/../s/{name}")
+@pytest.mark.parametrize(
+    "output",
+    [
+        *("x/../s/state.json", "s/journal.jsonl", "link", "s/state.json.damaged", "s/State.lock"),
+        *("other.toml", "mail.toml", "../elsewhere/state.json"),
+    ],
+)
+def test_the_news_do_not_replace_what_the_client_keeps(tmp_path: Path, output: str) -> None:
     (tmp_path / "x").mkdir()
+    (tmp_path / "link").symlink_to(Path("other", "state.json"))
+    an_app(tmp_path, "mail", Publisher(), state="s", output=output)
     with pytest.raises(MarsError, match="the client's own file") as refused:
         read_entry(tmp_path / "mail.toml")
     assert refused.value.reason == "app-invalid"
+
+
+@pytest.mark.parametrize("output", ["laststate.json", "news.json", "a/locked.json"])
+def test_the_news_may_stand_in_any_other_file(tmp_path: Path, output: str) -> None:
+    an_app(tmp_path, "mail", Publisher(), output=output)
+    assert read_entry(tmp_path / "mail.toml").output == tmp_path / output
+
+
+@pytest.mark.parametrize("output", ["mail.trust", "x/../other.trust", "link"])
+def test_the_news_do_not_replace_a_trust_file(tmp_path: Path, output: str) -> None:
+    (tmp_path / "x").mkdir()
+    an_app(tmp_path, "mail", Publisher(), output=output)
+    an_app(tmp_path, "other", Publisher("othermail"))
+    (tmp_path / "link").symlink_to("other.trust")
+    daemon = Daemon(tmp_path, a_client)
+    daemon.reload()
+    daemon.stop()
+    assert {name: error.reason for name, error in daemon.problems.items()} == {
+        "mail": "app-invalid"
+    }
+
+
+def test_two_applications_have_no_file_of_news_in_common(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    an_app(tmp_path, "mail", Publisher(), output="news.json")
+    an_app(tmp_path, "other", Publisher("othermail"), output="x/../news.json")
+    daemon = Daemon(tmp_path, a_client)
+    daemon.reload()
+    assert daemon.serving == {}
+    assert {error.reason for error in daemon.problems.values()} == {"app-invalid"}
+
+
+@pytest.mark.parametrize("way", ["s", "x/../s", "link"])
+def test_two_applications_have_no_state_in_common(tmp_path: Path, way: str) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "s").mkdir()
+    (tmp_path / "link").symlink_to("s")
+    an_app(tmp_path, "mail", Publisher(), state="s")
+    an_app(tmp_path, "other", Publisher("othermail"), state=way)
+    daemon = Daemon(tmp_path, a_client)
+    daemon.reload()
+    assert daemon.serving == {}
+    assert {error.reason for error in daemon.problems.values()} == {"state-shared"}
+
+
+def test_an_application_in_the_place_of_another_has_not_its_consent(tmp_path: Path) -> None:
+    world = World()
+    ports = world.ports()
+
+    def make(entry: Entry, turned: Turned) -> Mars:
+        return client(entry, turned, host=ports.host, clock=ports.clock, fetcher=ports.fetcher)
+
+    an_app(tmp_path, "mail", world.publisher, state="s")
+    daemon = Daemon(tmp_path, make)
+    daemon.reload()
+    assert daemon.serving["mail"].consent.grant("plain")
+    (tmp_path / "mail.toml").unlink()
+    an_app(tmp_path, "other", Publisher("othermail"), state="s")
+    daemon.reload()
+    other = daemon.serving["other"]
+    assert (other.consent.level, other.consent.revoke()) == ("off", False)
+    assert other.status()["problem"]["reason"] == "wrong-product"
+    daemon.stop()
+
+
+def test_what_is_served_stays_served_while_the_folder_is_gone(tmp_path: Path) -> None:
+    place = tmp_path / "apps"
+    place.mkdir()
+    an_app(place, "mail", Publisher())
+    daemon = Daemon(place, a_client)
+    daemon.reload()
+    place.rename(tmp_path / "away")
+    daemon.reload()
+    assert list(daemon.serving) == ["mail"]
+    assert daemon.problems["."].reason == "folder-unreadable"
+    (tmp_path / "away").rename(place)
+    daemon.reload()
+    assert (list(daemon.serving), daemon.problems) == (["mail"], {})
+    daemon.stop()

@@ -120,8 +120,7 @@ def reset(mars: Mars) -> bool:
     """As ``mars reset --all``."""
     folder: Any = mars._client.ports.store
     try:
-        factory.clear(str(folder.path))
-        mars._client.forget()
+        mars._client.forget(lambda: factory.clear(str(folder.path)))
     except StateError:
         return False
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -132,6 +133,37 @@ def test_a_journal_that_cannot_be_understood_is_kept_aside() -> None:
     assert len(mars.journal()) == 1
     assert world.store.files[f"{JOURNAL_FILE}.damaged"] == b"\0" * 100
     assert reason(mars) == "state-damaged"
+
+
+TRUST: dict[str, dict[str, Any]] = {
+    "a name": {"serial": None, "serjal": 5},
+    "a text for a serial": {"serial": "x"},
+    "a digest": {"digest": "zz"},
+    "keys": {"keys": "x"},
+    "a version": {"version": 2},
+    "a number for yes": {"openpgp": 1},
+    "nothing else": {"serial": None},
+}
+
+
+@pytest.mark.parametrize("change", [*TRUST.values(), None, 0, "x"], ids=[*TRUST, "none", "0", "x"])
+def test_a_memory_of_signed_documents_that_is_damaged_is_told_and_kept_aside(change: Any) -> None:
+    """An older document would be taken in silence, or every answer end in an error of ours."""
+    world = a_world_with_memory()
+    table = json.loads(world.store.files[STATE_FILE])
+    trust = {**table["trust"], **change} if isinstance(change, dict) else change
+    if isinstance(trust, dict):
+        trust = {name: value for name, value in trust.items() if value is not None}
+    data = json.dumps({**table, "trust": trust}).encode()
+    world.store.files[STATE_FILE] = data
+    mars = world.mars()
+    assert reason(mars) == "state-damaged"
+    assert mars.consent.level == "tracked", "no other member is lost"
+    world.clock.advance(DAY)
+    world.publish()
+    assert world.client().fetch().ok
+    assert world.store.files[f"{STATE_FILE}.damaged"] == data
+    assert reason(world.mars()) is None, "it began anew, and is whole"
 
 
 def test_a_whole_state_is_not_called_damaged() -> None:
@@ -399,7 +431,7 @@ import sys, threading
 import stem.control
 from mars import factory
 from mars.adapters.control import read_status
-from mars.adapters.owntor import start
+from mars.adapters.tor import start
 from mars.errors import MarsError
 from mars.ports import TorSettings
 from mars.testing.world import World

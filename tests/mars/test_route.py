@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-from mars.adapters.owntor import SYSTEM_FOLDERS
-from mars.adapters.tor import Place, find_tor
+from mars.adapters.tor import SYSTEM_FOLDERS, Place, find_tor
+from mars.build import NO_TOR, Routed, opener
 from mars.core.channel import NextRequest
 from mars.errors import ConfigError, TransportError
 from mars.factory import system_chance, system_clock
 from mars.ports import Request, Tor, TorSettings
-from mars.routes import NO_TOR, Routed, opener
 from mars.testing.socks import SocksServer, Visit, answering, ok
 from mars.testing.world import World
 from mars.wire.request import HTTPRequest

@@ -16,10 +16,10 @@ import pytest
 
 from mars.adapters.owners import TOR_USERS, owners, require_trusted
 from mars.adapters.tor import Place, find_tor
+from mars.build import Routed
 from mars.errors import TransportError
 from mars.factory import fetcher, system_chance, system_clock
 from mars.ports import Request, TorSettings
-from mars.routes import Routed
 from mars.testing.socks import SocksServer, answering, ok
 from mars.wire.request import HTTPRequest
 

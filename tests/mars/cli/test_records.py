@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import os
 
-from tests.mars.cli.conftest import Desk
+import pytest
+
+from mars.testing.publisher import Publisher
+from mars.wire.torrc import own_torrc
+from tests.mars.cli.conftest import URL, Desk
 
 
 def test_the_journal_shows_and_forgets(desk: Desk) -> None:
@@ -40,10 +44,105 @@ def test_reset_changes_the_age_or_forgets_everything(desk: Desk) -> None:
     (desk.state / ".state.json-x1").write_text("{")
     (desk.state / ".journal.jsonl-x1").write_text("{")
     (desk.state / "tor" / "data").mkdir(parents=True)
-    (desk.state / "tor" / "torrc").write_text("")
+    (desk.state / "tor" / "torrc").write_text(own_torrc(str(desk.state / "tor"), 1))
     assert desk.run("reset", "--all").code == 0
     assert [path.name for path in desk.state.iterdir()] == ["state.lock"]
     assert desk.run("show").code == 1
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "{", '{"version": 1, "resources": []}', '{"version": 4}'], ids=str
+)
+def test_reset_takes_nothing_from_a_folder_whose_state_is_not_ours(
+    desk: Desk, content: str | None
+) -> None:
+    (desk.state / "tor" / "data").mkdir(parents=True)
+    files = ["current.json", "tor/torrc", "tor/data/x", "journal.jsonl"]
+    if content is not None:
+        files.append("state.json")
+    for name in files:
+        (desk.state / name).write_text(content or "")
+    done = desk.run("reset", "--all", "--json")
+    assert (done.code, done.json["reason"]) == (1, "state-damaged")
+    assert all((desk.state / name).read_text() == (content or "") for name in files)
+
+
+def test_reset_removes_only_what_is_ours_by_name_and_kind(desk: Desk) -> None:
+    desk.fetch("--level", "plain")
+    theirs = ["tor/torrc", "tor/data/x", "current.json/x", "notes.txt"]
+    for name in theirs:
+        (desk.state / name).parent.mkdir(parents=True, exist_ok=True)
+        (desk.state / name).write_text("SocksPort 9050\n")
+    assert desk.run("reset", "--all").code == 0
+    assert all((desk.state / name).exists() for name in theirs)
+    assert not (desk.state / "state.json").exists()
+    desk.fetch("--level", "plain")
+    (desk.state / "tor" / "torrc").write_text(own_torrc(str(desk.state / "tor"), 1))
+    (desk.state / "tor" / "letter").write_text("")
+    assert desk.run("reset", "--all").code == 0
+    assert [path.name for path in (desk.state / "tor").iterdir()] == ["letter"]
+
+
+@pytest.mark.parametrize("lines", [["0"], ["2", "5"], ["0", "2", "5"]], ids=len)
+def test_lines_of_the_journal_that_cannot_be_understood_are_told_and_kept(
+    desk: Desk, lines: list[str]
+) -> None:
+    desk.fetch("--level", "plain")
+    file = desk.state / "journal.jsonl"
+    entry = "" if len(lines) == 3 else file.read_text()
+    file.write_text(f"{entry}{chr(10).join(lines)}\n")
+    damaged = file.read_bytes()
+    done = desk.run("journal", "--json")
+    assert (done.code, done.json["ok"], done.json["unreadable"]) == (1, False, len(lines))
+    assert len(done.json["entries"]) == (1 if entry else 0)
+    told = desk.run("journal")
+    assert f"not shown ({len(lines)})" in told.err
+    assert "Nothing was ever sent" not in told.err
+    assert desk.run("status", "--json").json["problem"]["reason"] == "state-damaged"
+    assert "[state-damaged]" in desk.fetch("--level", "plain").err
+    assert (desk.state / "journal.jsonl.damaged").read_bytes() == damaged
+    assert desk.run("journal", "--json").code == 0, "what is left is whole"
+
+
+def test_a_state_that_is_damaged_is_told_by_a_fetch(desk: Desk) -> None:
+    desk.fetch("--level", "plain")
+    file = desk.state / "state.json"
+    damaged = file.read_bytes().replace(b'"serial"', b'"serjal"', 1)
+    file.write_bytes(damaged)
+    done = desk.fetch("--level", "plain")
+    assert (done.code, "[state-damaged]" in done.err) == (0, True)
+    assert (desk.state / "state.json.damaged").read_bytes() == damaged
+
+
+def test_consent_to_one_product_is_none_to_another(desk: Desk) -> None:
+    chosen = ("--variable", "v", "--variable", "cc", "--country", "IS")
+    granted = desk.run("consent", "grant", "tracked", *chosen, "--product", "examplemail", "--new")
+    assert granted.code == 0
+    kept = (desk.state / "state.json").read_bytes()
+    for publisher in (Publisher("othermail"), Publisher(channel="beta")):
+        desk.fetch()
+        kept, visits = (desk.state / "state.json").read_bytes(), len(desk.socks.visits)
+        other = desk.folder / "other.json"
+        other.write_bytes(publisher.trust().encode())
+        named = ("--socks", desk.socks.address, "--app-version", "9.9", "--url", URL)
+        done = desk.run("fetch", "--trust", str(other), *named, "--json")
+        assert (done.code, done.json["reason"]) == (1, "wrong-product")
+        assert len(desk.socks.visits) == visits
+        assert (desk.state / "state.json").read_bytes() == kept
+    assert desk.run("consent", "revoke", "--product", "examplemail").code == 0
+
+
+@pytest.mark.parametrize("command", [("fetch", "--url", URL), ("doctor",)])
+def test_a_pipe_for_a_trust_file_is_refused_at_once(desk: Desk, command: tuple[str, ...]) -> None:
+    os.mkfifo(desk.folder / "pipe", 0o600)
+    done = desk.call(*command, "--trust", str(desk.folder / "pipe"))
+    assert (done.code, "the file cannot be read" in done.err) == (1, True)
+
+
+def test_a_pipe_for_a_password_is_refused_at_once(desk: Desk) -> None:
+    os.mkfifo(desk.folder / "pipe", 0o600)
+    done = desk.call("doctor", "--control-password-file", str(desk.folder / "pipe"))
+    assert (done.code, "[control-password]" in done.err) == (1, True)
 
 
 def test_reset_takes_no_folder_in_which_nothing_was_ever_kept(desk: Desk) -> None:

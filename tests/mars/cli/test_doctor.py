@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mars import factory
-from mars.doctor import STEPS, Step, Tools, Walk
+from mars.cli.doctor import STEPS, Step, Walk
 from mars.errors import TransportError, TrustError
 from mars.ports import Tor, TorSettings, TorStatus
 from mars.testing.publisher import Publisher
@@ -48,14 +47,8 @@ def genuine(body: bytes) -> datetime:
 
 
 def examine(tor: Tor, url: str | None = URL, *, pinned: bool = True) -> dict[str, Step]:
-    tools = Tools(
-        clock=factory.system_clock(),
-        find=lambda settings: tor,
-        reach=factory.reach,
-        fetcher=factory.fetcher,
-        verify=genuine if pinned else None,
-    )
-    walk = Walk(tools, TorSettings(), url, deadline=5.0)
+    verify = genuine if pinned else None
+    walk = Walk(TorSettings(), url, 5.0, verify, lambda settings: tor)
     found = list(walk.steps())
     assert tuple(step.name for step in found) == STEPS
     assert walk.ok == all(step.ok is not False for step in found)

@@ -22,6 +22,7 @@ HIT = "mars-hit"
 _AT_LEAST = 1.0
 """Seconds until aiohttp's timer; one that fires before its handler waits would do nothing."""
 
+_HEAD_ENDS = b"\r\n\r\n"
 _NO_HEAD = b"\0"
 """What no parser takes within a request's head, so that it is answered as malformed."""
 
@@ -43,11 +44,14 @@ class AiohttpConnection(Held, RequestHandler):
         self._service = service
         self._circuit = circuit
         self._first = first
+        self._unfed = b""
         self._since = since
         self._finished = 0
         self._head = 0
         self._hits = ()
         self._closing = False
+        self._asked_all = False
+        """Whether the peer has closed its half: it asks for nothing more."""
         self._peer: asyncio.Future[None] | None = None
 
     # -- events of the transport
@@ -74,17 +78,30 @@ class AiohttpConnection(Held, RequestHandler):
         if data and not self._closing and not self._left():
             self.settle(complete=True)
         waiting, seen = self._waiter is not None, self._request_count
-        super().data_received(data)
+        self._feed(data)
         # aiohttp bounds the number of header fields and the size of each, but not their sum.
         self._head = self._head + len(data) if waiting and self._request_count == seen else 0
         if self._head > self._service.limits.head:
             self._head = 0
             super().data_received(_NO_HEAD)
 
+    def _feed(self, data: bytes) -> None:
+        """Head by head: aiohttp's parser drops what came before a fault in the same bytes. What is
+        too much for its queue waits here; it then stops reading, and asks again for ``b""``."""
+        data, start = self._unfed + data, 0
+        while True:
+            end = data.find(_HEAD_ENDS, start) + len(_HEAD_ENDS)
+            end = end if end >= len(_HEAD_ENDS) else len(data)
+            super().data_received(data[start:end])
+            start = end
+            if start == len(data) or len(self._messages) >= self._max_msg_queue_size:
+                break
+        self._unfed = data[start:]
+
     def eof_received(self) -> bool | None:  # type: ignore[override]
         if self.busy and not self._closing:
             # aiohttp would close before it answers a peer that closes its half after asking.
-            self._close = True
+            self._asked_all = True
             return True
         if self._hits and self._left():
             self._end_after_answer()
@@ -167,18 +184,20 @@ class AiohttpConnection(Held, RequestHandler):
         except TimeoutError:
             self.drop()
             reset = True
-        hit = request.get(HIT)
-        if hit is not None:
-            await self._account(hit, resp, reset)
+        if (hit := request.get(HIT)) is not None:
+            self.expect(hit, resp.content_length or 0)
+        if self._asked_all and self._request_count == self._finished + 1:
+            self._close = True  # aiohttp waits for no other request
+        await self._account(reset, last=self._close or not resp.keep_alive)
         self._finished += 1
         return resp, reset
 
-    async def _account(self, query: str, resp: web.StreamResponse, reset: bool) -> None:
+    async def _account(self, reset: bool, last: bool) -> None:
+        """After the ``last`` answer waits until the peer has taken all that are to be logged."""
         transport = self.transport
-        self.expect(query, resp.content_length or 0)
         if reset or transport is None:
             self.settle(complete=False)
-        elif not resp.keep_alive or self._close:
+        elif last and self._hits:
             self._finish_writing(transport)
             if self._hits:
                 self._peer = self._loop.create_future()

@@ -12,6 +12,7 @@ import click
 from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError, StateError, naming
 from mars_server.cli.options import FILE, tell
+from mars_server.common.config import owner
 from mars_server.onion import folder as key_folder
 from mars_server.onion.settings import OnionSettings, balancer_config, torrc
 from mars_server.serving.bind import parse_bind
@@ -131,7 +132,7 @@ def restore(folder: Path, source: Path) -> None:
     data = sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
     with naming(source):
         click.echo(key_folder.restore(folder, data))
-    held, above = key_folder.owner(folder), key_folder.owner(folder.absolute().parent)
+    held, above = owner(folder), owner(folder.absolute().parent)
     tell(f"{folder} is of {held}: tor must run as this user, and its group may read the address")
     if held != above:
         tell(f"the folder above is of {above}; if that is tor's: chown -R {above} {folder}")

@@ -14,7 +14,7 @@ from mars import factory
 from mars.commandline import emit_json, json_option, safe
 from mars.errors import ConfigError, MarsError, StateError
 from mars_server.cli import options
-from mars_server.common.config import TEMPLATE, Config, load_config, read
+from mars_server.common.config import TEMPLATE, Config, load_config, read, require_apart
 from mars_server.serving.bind import parse_bind
 
 _RUN = Path("/run")
@@ -213,7 +213,7 @@ def _control(config: Config) -> None:
 
 
 _TESTS: tuple[Callable[[Config], list[str] | None], ...] = (
-    _names, _trust, _bind, _sockets, _motd, _folders, _database, _socks, _control,
+    _names, require_apart, _trust, _bind, _sockets, _motd, _folders, _database, _socks, _control,
 )  # fmt: skip
 
 

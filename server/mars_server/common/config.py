@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import math
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,6 +16,10 @@ from mars.errors import ConfigError
 from mars.wire.product import Product, parse_product
 
 _TABLES = frozenset({"onion", "limits"})
+_SQLITE = "sqlite:///"
+_CLOSED = ("site", "log", "onion.folder")
+"""Folders in which no other may lie."""
+_FOLDERS = (*_CLOSED, "chart_cache")
 _LARGEST = {"workers": 64, "onion.port": 65535}
 
 
@@ -106,6 +111,35 @@ def load_config(path: Path) -> Config:
     return parse_config(read(path, "The settings", "config", "try mars-server init"), str(path))
 
 
+def require_apart(config: Config) -> None:
+    """Raises ``ConfigError`` (``config-invalid``) where two entries name one place, or one lies in
+    a folder that holds nothing else: the public site, the logs, the onion service's key."""
+    places = dict(_places(config))
+    for name, place in places.items():
+        for other, folder in places.items():
+            if name == other:
+                continue
+            if place == folder:
+                raise ConfigError("config-invalid", f"{name} and {other} are both {place}.")
+            if name in _FOLDERS and other in _CLOSED and Path(place).is_relative_to(folder):
+                raise ConfigError("config-invalid", f"{name} lies in the folder of {other}.")
+
+
+def _places(config: Config) -> Iterator[tuple[str, str]]:
+    """Each path that is set, with the name of its entry, links resolved."""
+    onion = config.onion
+    found = {
+        "bind": config.bind.removeprefix("unix:") if config.bind.startswith("unix:") else "",
+        **{name: getattr(config, name) for name in ("metrics", "motd", "product", "trust")},
+        **{name: getattr(config, name) for name in ("log", "site", "chart_cache")},
+        "db": config.db.removeprefix(_SQLITE) if config.db.startswith(_SQLITE) else "",
+        "onion.folder": onion.folder,
+        "onion.control": onion.control.removeprefix("unix:") if "/" in onion.control else "",
+        "onion.control_password_file": onion.control_password_file,
+    }
+    return ((name, os.path.realpath(path)) for name, path in found.items() if path)
+
+
 def load_product(path: str | Path) -> Product:
     """Raises ``ConfigError`` (``file-missing``, ``file-unreadable``, ``product-invalid``)."""
     return parse_product(read(path, "The product file"), str(path))
@@ -131,18 +165,29 @@ def unreadable(
 ) -> ConfigError:
     """Why a file that the operator named could not be read, and what to do."""
     gone = error.errno in _NO_FILE
-    closed = f"run this as a user who may read it, such as that of the server{_owner(path)}"
-    advice = make if gone else closed if isinstance(error, PermissionError) else ""
+    closed = isinstance(error, PermissionError) and _closed(path)
+    advice = make if gone else closed or ""
     return ConfigError(
         f"{kind}-{'missing' if gone else 'unreadable'}",
         f"{what} {path} cannot be read ({error.strerror}){advice and '; '}{advice}.",
     )
 
 
-def _owner(path: str | Path) -> str:
-    with suppress(OSError, KeyError):
-        return f" (it belongs to {Path(path).owner()})"
-    return ""
+def _closed(path: str | Path) -> str:
+    whose = ""
+    with suppress(OSError):
+        whose = f" (it belongs to {owner(path)})"
+    return f"run this as a user who may read it, such as that of the server{whose}"
+
+
+def owner(path: str | Path) -> str:
+    """``USER:GROUP`` of the file, as numbers where they have no names."""
+    path = Path(path)
+    try:
+        return f"{path.owner()}:{path.group()}"
+    except KeyError:
+        facts = path.stat()
+        return f"{facts.st_uid}:{facts.st_gid}"
 
 
 def _typed(kind: type, table: object, where: str, prefix: str) -> dict[str, Any]:

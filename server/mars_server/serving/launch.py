@@ -19,7 +19,7 @@ from mars.errors import MarsError, naming
 from mars.ports import Clock
 from mars.wire.keys import TrustRoot
 from mars.wire.product import Product
-from mars_server.common.config import Config, load_product, read
+from mars_server.common.config import Config, load_product, read, require_apart
 from mars_server.daylog.writer import DayLog
 from mars_server.onion.folder import hostname
 from mars_server.onion.settings import OnionSettings
@@ -60,6 +60,7 @@ _STALE_HEARTBEAT = 15.0
 
 def serve(config: Config, tell: Tell) -> int:
     """Serves until SIGTERM; 0 when every log is complete. Raises ``MarsError`` before it serves."""
+    require_apart(config)
     address = parse_bind(config.bind)
     setup = _setup(config, address, tell)
     sock = listen(address)

@@ -187,7 +187,7 @@ def report(outcome: Counted, *, as_json: bool) -> int:
         emit_json(told if outcome.late is None else told | {"late": outcome.late})
     else:
         late = f", {outcome.late} of the hits too late" if outcome.late else ""
-        click.echo(f"{total.lines} lines, {total.hits} hits, {total.rejected} rejected{late}")
+        options.show(f"{total.lines} lines, {total.hits} hits, {total.rejected} rejected{late}")
     return failed
 
 

@@ -40,16 +40,16 @@ def show(url: str, as_json: bool) -> None:
         emit_json(_document(engine))
         return
     total = reading.totals(engine)
-    click.echo(f"{total.product or 'no product yet'} ({total.channel or 'no channel'})")
-    click.echo(
+    options.show(f"{total.product or 'no product yet'} ({total.channel or 'no channel'})")
+    options.show(
         f"{total.logs} logs, {total.lines} lines = {total.hits} hits + {total.rejected} rejected"
     )
-    click.echo(f"{total.late} hits came too late for a published week and were dropped")
+    options.show(f"{total.late} hits came too late for a published week and were dropped")
     if gone := sum(week.hits for week in reading.all_weeks(engine) if week.left_out):
-        click.echo(f"{gone} hits lie too far back to be real and are left out (counts weeks)")
+        options.show(f"{gone} hits lie too far back to be real and are left out (counts weeks)")
     for day, levels in reading.levels(engine).items():
         parts = ", ".join(f"{n} {level}" for level, n in sorted(levels.items()))
-        click.echo(f"{day}  {sum(levels.values()):>10}  ({parts})")
+        options.show(f"{day}  {sum(levels.values()):>10}  ({parts})")
 
 
 def _document(engine: Engine) -> dict[str, object]:
@@ -90,7 +90,7 @@ def weeks(url: str, as_json: bool) -> None:
         state = "open" if week.published is None else f"published {_iso(week.published)}"
         state = "left out, too far back" if week.left_out else state
         late = f", {week.late} too late" if week.late else ""
-        click.echo(f"{week.week}  {week.days} days  {week.hits:>10} hits  {state}{late}")
+        options.show(f"{week.week}  {week.days} days  {week.hits:>10} hits  {state}{late}")
 
 
 @counts.command()
@@ -175,7 +175,7 @@ def recount(
     if as_json:
         emit_json({"day": day, "hits": found.hits, "days": found.days()})
     else:
-        click.echo(f"{day}: {found.hits} hits")
+        options.show(f"{day}: {found.hits} hits")
 
 
 def _check_day(text: str, what: str) -> None:

@@ -1,4 +1,4 @@
-"""Options and a kind of line that several commands share."""
+"""Options that several commands share, and the lines that all of them print."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mars.commandline import safe
+from mars.commandline import one_line
 
 FILE = click.Path(path_type=Path, readable=False)
 """Whether it can be read is told by who reads it, with what to do about it."""
@@ -25,9 +25,14 @@ product = click.option(
 )
 
 
+def show(sentence: str) -> None:
+    """A line on stdout."""
+    click.echo(one_line(sentence))
+
+
 def say(sentence: str) -> None:
     """A line on stderr."""
-    click.echo(safe(sentence), err=True)
+    click.echo(one_line(sentence), err=True)
 
 
 def tell(sentence: str) -> None:

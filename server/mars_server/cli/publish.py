@@ -13,6 +13,7 @@ from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError, WireError, naming
 from mars.factory import system_clock
 from mars.wire.times import parse_time
+from mars_server.cli import options
 from mars_server.common.config import load_product
 from mars_server.storage.publication import StoredPublications
 
@@ -178,14 +179,14 @@ def publish(
             }
         )
     elif not outcome.weeks:
-        click.echo("No week is complete and two days old yet; the site says so.")
+        options.show("No week is complete and two days old yet; the site says so.")
     else:
         last = outcome.weeks[-1].week
         number = len(outcome.weeks)
         weeks = "1 week" if number == 1 else f"{number} weeks"
-        click.echo(f"{weeks} published, {outcome.new} of them now; last {last}.")
+        options.show(f"{weeks} published, {outcome.new} of them now; last {last}.")
     for warning in _warnings(outcome):
-        click.echo(warning, err=True)
+        options.say(warning)
 
 
 def _warnings(outcome: PublishReport) -> Iterator[str]:

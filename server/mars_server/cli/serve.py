@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from mars import factory
-from mars.commandline import emit_json, json_option, safe
+from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError, MarsError, StateError
 from mars_server.cli import options
 from mars_server.common.config import TEMPLATE, Config, load_config, read, require_apart
@@ -112,9 +112,9 @@ def check(file: Path, as_json: bool) -> int:
         emit_json({"ok": not problems, **first, **said})
         return int(bool(problems))
     for line in [*map(str, problems), *(f"note: {note}" for note in notes)]:
-        click.echo(safe(line))
+        options.show(line)
     if not problems:
-        click.echo(f"{file} is good")
+        options.show(f"{file} is good")
     return int(bool(problems))
 
 
@@ -230,4 +230,4 @@ def init(file: Path) -> None:
             out.write(TEMPLATE)
     except FileExistsError:
         raise StateError("exists", f"{target} is there already; nothing was changed.") from None
-    click.echo(f"wrote {target}; edit it, then: mars-server check --config {target}")
+    options.show(f"wrote {target}; edit it, then: mars-server check --config {target}")

@@ -80,8 +80,7 @@ def add(
     Without --save tor forgets it when it restarts; mars-server serve --onion adds it again.
     With --balanced the file ob_config must lie in the folder already.
     """
-    from mars_server.onion.control import connected
-    from mars_server.onion.keeper import UNDEFENDED, ensure, for_publisher
+    from mars_server.onion.control import UNDEFENDED, connected, ensure, for_publisher
 
     settings = _settings(folder, target, port, balanced)
     added, defended = ensure(settings, control, control_password_file or "")
@@ -103,7 +102,7 @@ def add(
 @_dir
 def address(folder: Path) -> None:
     """Print the service's address."""
-    from mars_server.onion.keeper import for_publisher
+    from mars_server.onion.control import for_publisher
 
     name = key_folder.hostname(str(folder))
     if name is None:

@@ -137,7 +137,7 @@ def onion_settings(config: Config, where: Bind) -> OnionSettings:
 
 def _with_onion(setup: Setup, config: Config, where: Bind, tell: Tell) -> Setup:
     """Adds the service to tor now, so that a wrong control address is told at once."""
-    from mars_server.onion.keeper import UNDEFENDED, announced, ensure, for_publisher
+    from mars_server.onion.control import UNDEFENDED, announced, ensure, for_publisher
 
     settings = onion_settings(config, where)
     onion = config.onion

@@ -16,8 +16,7 @@ from mars.errors import ConfigError, StateError, WireError
 from mars.wire import ed25519
 from mars_server.common.config import owner
 from mars_server.onion import folder as keys
-from mars_server.onion.control import connected
-from mars_server.onion.keeper import announced
+from mars_server.onion.control import announced, connected
 from mars_server.onion.settings import (
     MOST_BACKENDS,
     OnionSettings,

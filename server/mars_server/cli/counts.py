@@ -16,7 +16,6 @@ from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
 from mars_server.cli import options
 from mars_server.common.config import load_product
-from mars_server.counting import formats
 from mars_server.counting.streams import STDIN
 from mars_server.storage import Engine, open_database, reading
 from mars_server.storage.reading import Week
@@ -120,15 +119,8 @@ def export(url: str, day: str | None, form: str) -> None:
 @options.logs
 @options.db
 @options.product
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(formats.NAMES),
-    default=formats.AUTO,
-    show_default=True,
-    help="How the logs are written: the same as when they were counted.",
-)
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True)
+@options.log_format("How the logs are written: the same as when they were counted.")
+@options.jobs
 @click.option("--allow-empty", is_flag=True, help="Also where no hit of the day is left.")
 @_json
 def recount(

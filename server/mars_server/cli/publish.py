@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _MOST_NAMES: Final = 10
 """Files of others that are named; more are counted."""
-_FILE = click.Path(exists=True, dir_okay=False, readable=False, path_type=Path)
 
 
 class _Time(click.ParamType[int]):
@@ -40,7 +39,7 @@ class _Time(click.ParamType[int]):
 
 
 @click.command()
-@click.option("--db", "url", required=True, metavar="URL", help="The counts database.")
+@options.db
 @click.option(
     "--out",
     required=True,
@@ -48,14 +47,7 @@ class _Time(click.ParamType[int]):
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the site; figures go to DIR/data.",
 )
-@click.option(
-    "--product",
-    "product_file",
-    required=True,
-    metavar="FILE",
-    type=_FILE,
-    help="product.toml of the product that the database counts.",
-)
+@options.product
 @click.option(
     "--now",
     type=_Time(),
@@ -64,12 +56,15 @@ class _Time(click.ParamType[int]):
 )
 @click.option(
     "--sign-key",
-    type=_FILE,
+    type=options.HERE,
     metavar="FILE",
     help="Ed25519 private key (PEM) of the operator, with which the index is signed.",
 )
 @click.option(
-    "--noise-key", type=_FILE, metavar="FILE", help="At least 32 secret bytes; turns noise on."
+    "--noise-key",
+    type=options.HERE,
+    metavar="FILE",
+    help="At least 32 secret bytes; turns noise on.",
 )
 @click.option(
     "--noise-epsilon",
@@ -85,12 +80,15 @@ class _Time(click.ParamType[int]):
 @click.option(
     "--motd",
     "motd_file",
-    type=_FILE,
+    type=options.HERE,
     metavar="FILE",
     help="The signed document that is served; its hash is published, for people to compare.",
 )
 @click.option(
-    "--notes", type=_FILE, metavar="FILE", help="TOML with [[note]] tables for the events page."
+    "--notes",
+    type=options.HERE,
+    metavar="FILE",
+    help="TOML with [[note]] tables for the events page.",
 )
 @click.option(
     "--chart-cache",

@@ -208,23 +208,25 @@ def _typed(kind: type, table: object, where: str, prefix: str) -> dict[str, Any]
     return found
 
 
-def _value(value: object, default: object, where: str) -> object:
-    if isinstance(default, tuple):
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        raise ConfigError("config-invalid", f"{where} must be a list of texts.")
-    if isinstance(default, str) and isinstance(value, str):
-        return value
-    if isinstance(default, bool) and isinstance(value, bool):
-        return value
-    number = isinstance(default, int | float) and not isinstance(default, bool)
-    if number and type(value) in (int, type(default)):
-        assert isinstance(value, int | float)
-        if not 0 < value < math.inf:  # TOML knows nan and inf
-            raise ConfigError("config-invalid", f"{where} must be more than 0, and a number.")
-        return value
-    kind = "a text" if isinstance(default, str) else "a number" if number else "true or false"
-    raise ConfigError("config-invalid", f"{where} must be {kind}.")
+_CALLED = {
+    str: "a text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    tuple: "a list of texts",
+}
+"""What a value is called, by the type that it has in the end."""
+
+
+def _value(value: Any, default: object, where: str) -> object:
+    wanted = type(default)
+    if wanted is tuple and isinstance(value, list) and all(type(each) is str for each in value):
+        return tuple(value)
+    if type(value) is not wanted and (type(value), wanted) != (int, float):
+        raise ConfigError("config-invalid", f"{where} must be {_CALLED[wanted]}.")
+    if wanted in (int, float) and not 0 < value < math.inf:  # TOML knows nan and inf
+        raise ConfigError("config-invalid", f"{where} must be more than 0, and a number.")
+    return value
 
 
 TEMPLATE = """# What mars-server serves, and from where. Check: mars-server check --config FILE

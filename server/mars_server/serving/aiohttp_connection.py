@@ -104,7 +104,8 @@ class AiohttpConnection(Held, RequestHandler):
             self._asked_all = True
             return True
         if self._hits and self._left():
-            self._end_after_answer()
+            self._close = True  # as soon as the peer has taken what is on its way
+            self._finish_writing()
             return True
         self.settle(complete=True)
         super().eof_received()
@@ -122,17 +123,11 @@ class AiohttpConnection(Held, RequestHandler):
         if self._peer is not None and not self._peer.done():
             self._peer.set_result(None)
 
-    def _finish_writing(self, transport: asyncio.Transport) -> None:
+    def _finish_writing(self) -> None:
         """Tells the peer that nothing more comes; its own end then tells us that it has all."""
         self._closing = True
-        if transport.can_write_eof():
-            transport.write_eof()
-
-    def _end_after_answer(self) -> None:
-        """The peer will ask for nothing more: closed once it has taken what is on its way."""
-        self._close = True
-        if self.transport is not None:
-            self._finish_writing(self.transport)
+        if self.transport is not None and self.transport.can_write_eof():
+            self.transport.write_eof()
 
     def _left(self) -> int:
         transport = self.transport
@@ -194,11 +189,10 @@ class AiohttpConnection(Held, RequestHandler):
 
     async def _account(self, reset: bool, last: bool) -> None:
         """After the ``last`` answer waits until the peer has taken all that are to be logged."""
-        transport = self.transport
-        if reset or transport is None:
+        if reset or self.transport is None:
             self.settle(complete=False)
         elif last and self._hits:
-            self._finish_writing(transport)
+            self._finish_writing()
             if self._hits:
                 self._peer = self._loop.create_future()
                 await self._peer
@@ -214,9 +208,7 @@ class AiohttpConnection(Held, RequestHandler):
         self._service.counters.add("refused" if status < 500 else "errors")
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already")
-        response = uniform(status)
-        response.force_close()
-        return response
+        return uniform(status, close=True)
 
 
 # --- What the long way answers: the same few fields as the short cut, and uniform errors ---
@@ -240,14 +232,16 @@ def motd(body: bytes) -> _Plain:
     return _Plain(body=body, headers=dict(FIELDS))
 
 
-def uniform(status: int, allow: str = "") -> _Plain:
+def uniform(status: int, allow: str = "", close: bool = False) -> _Plain:
     """The answer to everything that is not served: the status and its standard words.
 
-    ``allow`` are the methods that a 405 has to name (RFC 9110 15.5.6).
+    ``allow`` are the methods that a 405 has to name (RFC 9110 15.5.6); ``close``: it is the last.
     """
     phrase = HTTPStatus(status).phrase
     response = _Plain(status=status, text=f"{status} {phrase}\n")
     response.headers[hdrs.CACHE_CONTROL] = "no-store"
     if allow:
         response.headers[hdrs.ALLOW] = allow
+    if close:
+        response.force_close()
     return response

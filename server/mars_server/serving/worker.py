@@ -115,7 +115,9 @@ class Worker:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         if parent is not None:
             loop.add_reader(parent, self._stop.set)
-        service = self._service(document)
+        self._took(document)
+        hosts, limits = self._setup.hosts(document.product), self._setup.limits
+        service = Service(document, hosts, self._log, self._clock, limits, self._counters)
         runner = web.AppRunner(
             application(service, self._setup.routes(document.product)),
             access_log=None,
@@ -137,18 +139,6 @@ class Worker:
         for task in aside:
             task.cancel()
         return left == 0
-
-    def _service(self, document: ServedMotd) -> Service:
-        setup = self._setup
-        self._took(document)
-        return Service(
-            document,
-            setup.hosts(document.product),
-            self._log,
-            self._clock,
-            setup.limits,
-            self._counters,
-        )
 
     def _adopt(
         self, loop: asyncio.AbstractEventLoop, service: Service, runner: web.AppRunner

@@ -6,7 +6,7 @@ import contextlib
 import csv
 import io
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import click
@@ -14,6 +14,7 @@ import click
 from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
+from mars.wire.times import format_time
 from mars_server.cli import options
 from mars_server.common.config import load_product
 from mars_server.counting.streams import STDIN
@@ -64,12 +65,10 @@ def _document(engine: Engine) -> dict[str, object]:
 
 
 def _week(week: Week) -> dict[str, object]:
-    told = asdict(week) | {"published": None if week.published is None else _iso(week.published)}
+    told = asdict(week) | {
+        "published": None if week.published is None else format_time(week.published)
+    }
     return {name: value for name, value in told.items() if name != "week"}
-
-
-def _iso(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @counts.command()
@@ -86,7 +85,7 @@ def weeks(url: str, as_json: bool) -> None:
         emit_json({week.week: _week(week) for week in found})
         return
     for week in found:
-        state = "open" if week.published is None else f"published {_iso(week.published)}"
+        state = "open" if week.published is None else f"published {format_time(week.published)}"
         state = "left out, too far back" if week.left_out else state
         late = f", {week.late} too late" if week.late else ""
         options.show(f"{week.week}  {week.days} days  {week.hits:>10} hits  {state}{late}")

@@ -24,18 +24,12 @@ _MOST_NAMES: Final = 10
 """Files of others that are named; more are counted."""
 
 
-class _Time(click.ParamType[int]):
-    """``2026-11-21T00:00:00Z``, as Unix seconds."""
-
-    name = "time"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        try:
-            return parse_time(str(value))
-        except WireError as error:
-            self.fail(error.message, param, ctx)
+def _time(text: str) -> int:
+    """``2026-11-21T00:00:00Z`` as Unix seconds."""
+    try:
+        return parse_time(text)
+    except WireError as error:
+        raise click.BadParameter(error.message) from None
 
 
 @click.command()
@@ -50,7 +44,7 @@ class _Time(click.ParamType[int]):
 @options.product
 @click.option(
     "--now",
-    type=_Time(),
+    type=_time,
     metavar="TIME",
     help="Publish as of this time (2026-11-21T00:00:00Z) instead of now.",
 )

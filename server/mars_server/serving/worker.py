@@ -40,6 +40,10 @@ _ONION_EVERY = 5.0
 _WARN_BEFORE = 7 * DAY
 """Seconds before a document expires from which on the operator is told, once a day."""
 
+_SILENT = logging.getLogger("mars_server.silent")
+"""For aiohttp, whose error log prints what clients sent."""
+_SILENT.disabled = True
+
 _OF_ONE_PROCESS = "openpgp-unavailable"
 """The refusal that is no fault of the document's: gpg did not answer this process."""
 
@@ -157,7 +161,7 @@ class Worker:
                 keepalive_timeout=limits.idle,
                 lingering_time=limits.linger,
                 tcp_keepalive=False,
-                logger=_silent(),
+                logger=_SILENT,
                 access_log=None,
                 max_line_size=limits.line,
                 max_field_size=limits.line,
@@ -294,11 +298,3 @@ class Worker:
         self._counters.add("errors")
         kind = type(context.get("exception")).__name__
         self._tell(str(context.get("told") or f"internal error: {kind}"))
-
-
-def _silent() -> logging.Logger:
-    """aiohttp's error log prints what clients sent; this one prints nothing."""
-    logger = logging.getLogger("mars_server.silent")
-    logger.disabled = True
-    logger.propagate = False
-    return logger

@@ -194,10 +194,8 @@ def _database(config: Config) -> None:
 
 
 def _socks(config: Config) -> None:
-    if not config.socks:
-        return
     try:
-        factory.fetcher(config.socks)
+        factory.require_socks(config.socks or None)
     except MarsError as error:
         raise ConfigError("config-invalid", f"socks: {error.message}") from None
 

@@ -187,11 +187,10 @@ def ensure(
             wanted = options(settings, defended)
             if holds(existing, wanted):
                 return False, defended
-        return True, _add(tor, settings)
+        return True, _add(tor, existing, settings)
 
 
-def _add(tor: Tor, settings: OnionSettings) -> bool:
-    existing = tor.services()
+def _add(tor: Tor, existing: Sequence[Option], settings: OnionSettings) -> bool:
     if not settings.balanced:
         return _set(tor, existing, settings)
     try:

@@ -128,8 +128,10 @@ def _run(command: click.Command, name: str, chosen: Mapping[str, bool]) -> int:
     except click.ClickException as error:
         if chosen.get("json"):
             emit_json({"ok": False, "reason": "usage", "message": safe(error.format_message())})
+        shown = io.StringIO()
+        error.show(shown)
         with contextlib.suppress(OSError):  # nobody reads stderr any more
-            error.show()
+            click.echo(safe(shown.getvalue()), nl=False, err=True)
         return error.exit_code
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
@@ -140,7 +142,7 @@ def _run(command: click.Command, name: str, chosen: Mapping[str, bool]) -> int:
         if chosen.get("json"):
             emit_json({"ok": False, "reason": reason, "message": safe(message)})
             return 1
-        return _say(f"{name}: {safe(message)} [{reason}]")
+        return _say(f"{name}: {message} [{reason}]")
     return code if isinstance(code, int) else 0
 
 
@@ -192,7 +194,7 @@ def _lost(error: Exception, name: str) -> int:
 
 def _say(text: str) -> int:
     with contextlib.suppress(OSError):  # nobody reads stderr any more
-        click.echo(text, err=True)
+        click.echo(one_line(text), err=True)
     return 1
 
 
@@ -218,8 +220,17 @@ def safe(text: str) -> str:
 
 def shown(path: str | bytes | os.PathLike[str]) -> str:
     """A file's name as a message shows it, on one line: what is no printable text is escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return one_line(os.fsencode(path).decode("utf-8", "backslashreplace"))
+
+
+def one_line(text: str) -> str:
+    """``text`` with those characters, newline and tab written as their escapes: a name that came
+    from outside can neither steer a terminal nor begin a line of its own."""
+    return "".join(c if unicodedata.category(c) not in _UNSAFE else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from mars.errors import MarsError
 from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store, Tor, TorSettings
@@ -145,6 +146,17 @@ def find_tor(
     from mars.adapters.tor import find_tor as find
 
     return find(settings, clock or system_clock(), chance or system_chance())
+
+
+def tor_control(control: str, password: str | None, seconds: float) -> AbstractContextManager[Any]:
+    """A session (stem's ``Controller``) at tor's control port, ``HOST:PORT`` or ``unix:PATH``, for
+    ``seconds`` at most. A ``password`` that is given must be right, also where a cookie would do.
+
+    Raises ``TransportError``: ``control-unavailable``, ``control-auth``.
+    """
+    from mars.adapters.control import session
+
+    return session(control, password, seconds, fallback=False)
 
 
 def reach(socks: str, host: str, port: int, seconds: float) -> None:

@@ -26,7 +26,8 @@ HOMES = {
     "fsspec": ("mars_server.counting.streams",),
     "gnupg": ("mars_motd.gpg",),
     "jinja2": ("mars_server.site.pages.render",),
-    "msgspec": ("mars_server.counting.jsonlines",),
+    # It reads lines of foreign logs, and lays out what is published.
+    "msgspec": ("mars_server.counting.jsonlines", "mars_server.common.jsontext"),
     "nacl": ("mars.wire.ed25519", "mars_motd.sealing"),
     "platformdirs": ("mars.adapters.files",),
     "prometheus_client": ("mars_server.serving.prometheus",),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mars.wire import ed25519
 from mars_server.onion import folder as onion
 
 SERVE = "serve --bind unix:s --log l --product product.toml"
@@ -113,7 +114,9 @@ def test_a_refusal_that_cannot_be_written_is_a_failure_too(
 def test_what_is_written_as_bytes_fails_alike(tmp_path: Path) -> None:
     secret, public = (b"== ed25519v1-%b: type0 ==" % name for name in (b"secret", b"public"))
     (tmp_path / onion.SECRET).write_bytes(secret.ljust(32, b"\0") + b"s" * 64)
-    (tmp_path / onion.PUBLIC).write_bytes(public.ljust(32, b"\0") + b"p" * 32)
+    (tmp_path / onion.PUBLIC).write_bytes(
+        public.ljust(32, b"\0") + ed25519.public_key_of_scalar(b"s" * 32)
+    )
     done = run("mars-server", "onion", "backup", "--dir", str(tmp_path), out="/dev/full")
     assert (done.returncode, "No space left" in done.stderr) == (1, True), done.stderr
 

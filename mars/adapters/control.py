@@ -38,13 +38,19 @@ def read_status(
 
 @contextmanager
 def session(
-    control: str, password: str | None, seconds: float, *, given: bool = True, cookie: str = ""
+    control: str,
+    password: str | None,
+    seconds: float,
+    *,
+    given: bool = True,
+    cookie: str = "",
+    fallback: bool = True,
 ) -> Iterator[Controller]:
     """An authenticated connection that lasts ``seconds`` at most; never goes on without a login.
 
     stem knows no time limit: its threads wait for ever for a port that says nothing. ``cookie`` is
-    its path where we know it, else tor is asked. Raises what ``read_status`` raises, also where
-    tor ends within the block.
+    its path where we know it, else tor is asked; without ``fallback`` a ``password`` is all that is
+    tried. Raises what ``read_status`` raises, also where tor ends within the block.
     """
     import stem
     import stem.connection
@@ -55,7 +61,7 @@ def session(
     try:
         with starting_thread():
             threading.Thread(target=_limit, args=(controller, done, seconds), daemon=True).start()
-        _log_in(controller, password, cookie)
+        _log_in(controller, password, cookie, fallback)
         yield controller
     except stem.connection.AuthenticationFailure as error:
         if type(error) in (
@@ -71,13 +77,16 @@ def session(
         controller.close()
 
 
-def _log_in(controller: Controller, password: str | None, cookie: str) -> None:
+def _log_in(controller: Controller, password: str | None, cookie: str, fallback: bool) -> None:
     import stem.connection
 
+    escaped = None if password is None else _escaped(password)
     if cookie:
         stem.connection.authenticate_safecookie(controller, cookie)
+    elif escaped is not None and not fallback:
+        stem.connection.authenticate_password(controller, escaped)
     else:
-        controller.authenticate(password=None if password is None else _escaped(password))
+        controller.authenticate(password=escaped)
 
 
 def _escaped(password: str) -> str:

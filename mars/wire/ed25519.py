@@ -25,6 +25,11 @@ def public_key(seed: bytes) -> bytes:
     return sodium.crypto_sign_seed_keypair(seed)[0]
 
 
+def public_key_of_scalar(scalar: bytes) -> bytes:
+    """The public key of a secret scalar (32 bytes, clamped), which is what tor keeps of a seed."""
+    return sodium.crypto_scalarmult_ed25519_base(scalar)
+
+
 def sign(seed: bytes, message: bytes) -> bytes:
     """The 64-byte signature of ``message`` (pure Ed25519, deterministic)."""
     secret = sodium.crypto_sign_seed_keypair(seed)[1]

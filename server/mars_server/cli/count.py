@@ -16,7 +16,6 @@ from mars.wire.query import AllowList
 from mars.wire.times import DAY
 from mars_server.cli import options
 from mars_server.common.config import load_product
-from mars_server.counting import formats
 from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.count_pass import dry_run as dry
 from mars_server.counting.executors import Driver, driver
@@ -33,26 +32,13 @@ from mars_server.counting.streams import STDIN, is_url
 @options.product
 @click.option("--db", "url", metavar="URL", help=options.DB)
 @click.option("--dry-run", is_flag=True, help="Store nothing; print what the logs hold.")
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(formats.NAMES),
-    default=formats.AUTO,
-    show_default=True,
-    help="How the logs are written; by default each log is looked at.",
-)
+@options.log_format("How the logs are written; by default each log is looked at.")
 @click.option(
     "--new",
     is_flag=True,
     help="Count logs that only begin like a known one as logs of their own.",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="Processes on this machine.",
-)
+@options.jobs
 @click.option("--cluster", metavar="ADDR", help="Count on a Dask cluster, such as tcp://HOST:8786.")
 @click.option(
     "--follow", is_flag=True, help="Keep counting what is added, until SIGTERM or Ctrl-C."
@@ -186,7 +172,7 @@ def report(outcome: Counted, *, as_json: bool) -> int:
         emit_json(told if outcome.late is None else told | {"late": outcome.late})
     else:
         late = f", {outcome.late} of the hits too late" if outcome.late else ""
-        click.echo(f"{total.lines} lines, {total.hits} hits, {total.rejected} rejected{late}")
+        options.show(f"{total.lines} lines, {total.hits} hits, {total.rejected} rejected{late}")
     return failed
 
 

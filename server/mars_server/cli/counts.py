@@ -6,7 +6,7 @@ import contextlib
 import csv
 import io
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import click
@@ -14,9 +14,9 @@ import click
 from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
+from mars.wire.times import format_time
 from mars_server.cli import options
 from mars_server.common.config import load_product
-from mars_server.counting import formats
 from mars_server.counting.streams import STDIN
 from mars_server.storage import Engine, open_database, reading
 from mars_server.storage.reading import Week
@@ -40,16 +40,16 @@ def show(url: str, as_json: bool) -> None:
         emit_json(_document(engine))
         return
     total = reading.totals(engine)
-    click.echo(f"{total.product or 'no product yet'} ({total.channel or 'no channel'})")
-    click.echo(
+    options.show(f"{total.product or 'no product yet'} ({total.channel or 'no channel'})")
+    options.show(
         f"{total.logs} logs, {total.lines} lines = {total.hits} hits + {total.rejected} rejected"
     )
-    click.echo(f"{total.late} hits came too late for a published week and were dropped")
+    options.show(f"{total.late} hits came too late for a published week and were dropped")
     if gone := sum(week.hits for week in reading.all_weeks(engine) if week.left_out):
-        click.echo(f"{gone} hits lie too far back to be real and are left out (counts weeks)")
+        options.show(f"{gone} hits lie too far back to be real and are left out (counts weeks)")
     for day, levels in reading.levels(engine).items():
         parts = ", ".join(f"{n} {level}" for level, n in sorted(levels.items()))
-        click.echo(f"{day}  {sum(levels.values()):>10}  ({parts})")
+        options.show(f"{day}  {sum(levels.values()):>10}  ({parts})")
 
 
 def _document(engine: Engine) -> dict[str, object]:
@@ -65,12 +65,10 @@ def _document(engine: Engine) -> dict[str, object]:
 
 
 def _week(week: Week) -> dict[str, object]:
-    told = asdict(week) | {"published": None if week.published is None else _iso(week.published)}
+    told = asdict(week) | {
+        "published": None if week.published is None else format_time(week.published)
+    }
     return {name: value for name, value in told.items() if name != "week"}
-
-
-def _iso(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @counts.command()
@@ -87,10 +85,10 @@ def weeks(url: str, as_json: bool) -> None:
         emit_json({week.week: _week(week) for week in found})
         return
     for week in found:
-        state = "open" if week.published is None else f"published {_iso(week.published)}"
+        state = "open" if week.published is None else f"published {format_time(week.published)}"
         state = "left out, too far back" if week.left_out else state
         late = f", {week.late} too late" if week.late else ""
-        click.echo(f"{week.week}  {week.days} days  {week.hits:>10} hits  {state}{late}")
+        options.show(f"{week.week}  {week.days} days  {week.hits:>10} hits  {state}{late}")
 
 
 @counts.command()
@@ -120,15 +118,8 @@ def export(url: str, day: str | None, form: str) -> None:
 @options.logs
 @options.db
 @options.product
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(formats.NAMES),
-    default=formats.AUTO,
-    show_default=True,
-    help="How the logs are written: the same as when they were counted.",
-)
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True)
+@options.log_format("How the logs are written: the same as when they were counted.")
+@options.jobs
 @click.option("--allow-empty", is_flag=True, help="Also where no hit of the day is left.")
 @_json
 def recount(
@@ -174,7 +165,7 @@ def recount(
     if as_json:
         emit_json({"day": day, "hits": found.hits, "days": found.days()})
     else:
-        click.echo(f"{day}: {found.hits} hits")
+        options.show(f"{day}: {found.hits} hits")
 
 
 def _check_day(text: str, what: str) -> None:

@@ -11,12 +11,15 @@ import click
 
 from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError, StateError, naming
-from mars_server.cli.options import FILE, tell
+from mars_server.cli import options
+from mars_server.common.config import owner
 from mars_server.onion import folder as key_folder
 from mars_server.onion.settings import OnionSettings, balancer_config, torrc
 from mars_server.serving.bind import parse_bind
 
-_dir = click.option("--dir", "folder", type=FILE, required=True, help="The HiddenServiceDir.")
+_dir = click.option(
+    "--dir", "folder", type=options.FILE, required=True, help="The HiddenServiceDir."
+)
 _to = click.option(
     "--to", "target", required=True, metavar="unix:PATH|127.0.0.1:PORT", help="The server's --bind."
 )
@@ -59,7 +62,7 @@ def print_torrc(folder: Path, target: str, port: int, balanced: bool, no_circuit
 @_port
 @_balanced
 @click.option("--control", required=True, metavar="ADDRESS", help="tor's control port or socket.")
-@click.option("--control-password-file", type=FILE, help="Where tor wants a password.")
+@click.option("--control-password-file", type=options.FILE, help="Where tor wants a password.")
 @click.option("--save", is_flag=True, help="Also write it into tor's torrc (SAVECONF).")
 @json_option()
 def add(
@@ -77,8 +80,7 @@ def add(
     Without --save tor forgets it when it restarts; mars-server serve --onion adds it again.
     With --balanced the file ob_config must lie in the folder already.
     """
-    from mars_server.onion.control import connected
-    from mars_server.onion.keeper import UNDEFENDED, ensure, for_publisher
+    from mars_server.onion.control import UNDEFENDED, connected, ensure, for_publisher
 
     settings = _settings(folder, target, port, balanced)
     added, defended = ensure(settings, control, control_password_file or "")
@@ -86,27 +88,27 @@ def add(
         with connected(control, control_password_file or "") as tor:
             tor.save()
     if not defended:
-        tell(UNDEFENDED)
+        options.tell(UNDEFENDED)
     name = key_folder.hostname(settings.folder)
     if name and not balanced:
-        tell(for_publisher(name))
+        options.tell(for_publisher(name))
     if as_json:
         emit_json({"address": name, "added": added, "proof_of_work": defended})
     else:
-        click.echo(name or f"added; its address stands in {folder}/hostname, for tor's user")
+        options.show(name or f"added; its address stands in {folder}/hostname, for tor's user")
 
 
 @onion.command()
 @_dir
 def address(folder: Path) -> None:
     """Print the service's address."""
-    from mars_server.onion.keeper import for_publisher
+    from mars_server.onion.control import for_publisher
 
     name = key_folder.hostname(str(folder))
     if name is None:
         raise StateError("onion-key", f"No address: {key_folder.obstacle(str(folder))}.")
-    tell(for_publisher(name))
-    click.echo(name)
+    options.tell(for_publisher(name))
+    options.show(name)
 
 
 @onion.command()
@@ -120,7 +122,7 @@ def backup(folder: Path, out: Path) -> None:
         return
     with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
-    tell(f"{out} holds the key: whoever has it is your service")
+    options.tell(f"{out} holds the key: whoever has it is your service")
 
 
 @onion.command()
@@ -130,11 +132,13 @@ def restore(folder: Path, source: Path) -> None:
     """Put a backed-up key into a new folder, as tor's user; then add the service again."""
     data = sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
     with naming(source):
-        click.echo(key_folder.restore(folder, data))
-    held, above = key_folder.owner(folder), key_folder.owner(folder.absolute().parent)
-    tell(f"{folder} is of {held}: tor must run as this user, and its group may read the address")
+        options.show(key_folder.restore(folder, data))
+    held, above = owner(folder), owner(folder.absolute().parent)
+    options.tell(
+        f"{folder} is of {held}: tor must run as this user, and its group may read the address"
+    )
     if held != above:
-        tell(f"the folder above is of {above}; if that is tor's: chown -R {above} {folder}")
+        options.tell(f"the folder above is of {above}; if that is tor's: chown -R {above} {folder}")
 
 
 @onion.command("balance")

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.commandline import emit_json, json_option, safe
+from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError
 from mars.wire.query import AllowList
 from mars_server.cli import options
@@ -43,7 +43,7 @@ def status(file: Path, as_json: bool) -> int:
         emit_json({"ok": not failed, "checks": found})
     else:
         for check in checks:
-            click.echo(f"{check.state:8} {check.name:12} {safe(check.text)}")
+            options.show(f"{check.state:8} {check.name:12} {check.text}")
     return int(failed)
 
 
@@ -117,7 +117,7 @@ def doctor(
         emit_json({"ok": good, "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            click.echo(f"{'ok' if finding.ok else 'BROKEN':8} {finding.name:12} {finding.text}")
+            options.show(f"{'ok' if finding.ok else 'BROKEN':8} {finding.name:12} {finding.text}")
     return int(not good)
 
 
@@ -142,8 +142,8 @@ def retain(
     for entry in closed_logs(folder):
         if entry.token in found.unread:
             told = "kept, its lines fitted no format when they were counted: recount its days"
-            click.echo(f"{safe(entry.path.name)}: {told}", err=True)
+            options.say(f"{entry.path.name}: {told}")
     if as_json:
         emit_json({"dry_run": dry_run, "logs": [entry.path.name for entry in gone]})
     else:
-        click.echo(f"{len(gone)} log(s) {'would be' if dry_run else 'were'} deleted")
+        options.show(f"{len(gone)} log(s) {'would be' if dry_run else 'were'} deleted")

@@ -1,16 +1,18 @@
-"""Options and a kind of line that several commands share."""
+"""Options that several commands share, and the lines that all of them print."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from mars.commandline import safe
+from mars.commandline import F, one_line
+from mars_server.counting import formats
 
 FILE = click.Path(path_type=Path, readable=False)
 """Whether it can be read is told by who reads it, with what to do about it."""
-_HERE = click.Path(exists=True, dir_okay=False, readable=False, path_type=Path)
+HERE = click.Path(exists=True, dir_okay=False, readable=False, path_type=Path)
 
 config = click.option("--config", "file", type=FILE, default="server.toml", show_default=True)
 DB = "sqlite:///PATH or postgresql://USER@HOST/NAME."
@@ -20,14 +22,40 @@ product = click.option(
     "--product",
     "product_file",
     required=True,
-    type=_HERE,
+    type=HERE,
     help="product.toml with the releases and languages that may be counted.",
 )
 
 
+jobs = click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes on this machine.",
+)
+
+
+def log_format(text: str) -> Callable[[F], F]:
+    """``--format`` of the logs; ``text`` is its help."""
+    return click.option(
+        "--format",
+        "format_name",
+        type=click.Choice(formats.NAMES),
+        default=formats.AUTO,
+        show_default=True,
+        help=text,
+    )
+
+
+def show(sentence: str) -> None:
+    """A line on stdout."""
+    click.echo(one_line(sentence))
+
+
 def say(sentence: str) -> None:
     """A line on stderr."""
-    click.echo(safe(sentence), err=True)
+    click.echo(one_line(sentence), err=True)
 
 
 def tell(sentence: str) -> None:

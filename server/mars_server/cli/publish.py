@@ -13,6 +13,7 @@ from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError, WireError, naming
 from mars.factory import system_clock
 from mars.wire.times import parse_time
+from mars_server.cli import options
 from mars_server.common.config import load_product, read
 from mars_server.storage.publication import StoredPublications
 
@@ -21,25 +22,18 @@ if TYPE_CHECKING:
 
 _MOST_NAMES: Final = 10
 """Files of others that are named; more are counted."""
-_FILE = click.Path(exists=True, dir_okay=False, readable=False, path_type=Path)
 
 
-class _Time(click.ParamType[int]):
-    """``2026-11-21T00:00:00Z``, as Unix seconds."""
-
-    name = "time"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        try:
-            return parse_time(str(value))
-        except WireError as error:
-            self.fail(error.message, param, ctx)
+def _time(text: str) -> int:
+    """``2026-11-21T00:00:00Z`` as Unix seconds."""
+    try:
+        return parse_time(text)
+    except WireError as error:
+        raise click.BadParameter(error.message) from None
 
 
 @click.command()
-@click.option("--db", "url", required=True, metavar="URL", help="The counts database.")
+@options.db
 @click.option(
     "--out",
     required=True,
@@ -47,28 +41,24 @@ class _Time(click.ParamType[int]):
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the site; figures go to DIR/data.",
 )
-@click.option(
-    "--product",
-    "product_file",
-    required=True,
-    metavar="FILE",
-    type=_FILE,
-    help="product.toml of the product that the database counts.",
-)
+@options.product
 @click.option(
     "--now",
-    type=_Time(),
+    type=_time,
     metavar="TIME",
     help="Publish as of this time (2026-11-21T00:00:00Z) instead of now.",
 )
 @click.option(
     "--sign-key",
-    type=_FILE,
+    type=options.HERE,
     metavar="FILE",
     help="Ed25519 private key (PEM) of the operator, with which the index is signed.",
 )
 @click.option(
-    "--noise-key", type=_FILE, metavar="FILE", help="At least 32 secret bytes; turns noise on."
+    "--noise-key",
+    type=options.HERE,
+    metavar="FILE",
+    help="At least 32 secret bytes; turns noise on.",
 )
 @click.option(
     "--noise-epsilon",
@@ -84,12 +74,15 @@ class _Time(click.ParamType[int]):
 @click.option(
     "--motd",
     "motd_file",
-    type=_FILE,
+    type=options.HERE,
     metavar="FILE",
     help="The signed document that is served; its hash is published, for people to compare.",
 )
 @click.option(
-    "--notes", type=_FILE, metavar="FILE", help="TOML with [[note]] tables for the events page."
+    "--notes",
+    type=options.HERE,
+    metavar="FILE",
+    help="TOML with [[note]] tables for the events page.",
 )
 @click.option(
     "--chart-cache",
@@ -178,14 +171,14 @@ def publish(
             }
         )
     elif not outcome.weeks:
-        click.echo("No week is complete and two days old yet; the site says so.")
+        options.show("No week is complete and two days old yet; the site says so.")
     else:
         last = outcome.weeks[-1].week
         number = len(outcome.weeks)
         weeks = "1 week" if number == 1 else f"{number} weeks"
-        click.echo(f"{weeks} published, {outcome.new} of them now; last {last}.")
+        options.show(f"{weeks} published, {outcome.new} of them now; last {last}.")
     for warning in _warnings(outcome):
-        click.echo(warning, err=True)
+        options.say(warning)
 
 
 def _warnings(outcome: PublishReport) -> Iterator[str]:

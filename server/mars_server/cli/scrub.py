@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mars.commandline import emit_json, json_option, safe
+from mars.commandline import emit_json, json_option
 from mars.errors import MarsError
 from mars.factory import system_clock
 from mars_server.cli import options
@@ -65,7 +65,7 @@ def scrub(
         ledger = Ledger(engine)
         known = ledger.sources()
         rule = policy(open_weeks(engine), system_clock().now(), keep_days)
-        judged = judge(expand(logs, problems.append, _say, links=True), ledger, rule)
+        judged = judge(expand(logs, problems.append, options.say, links=True), ledger, rule)
         fates = list(judged) if dry_run else [remove(fate) for fate in judged]
         unknown = [fate for fate in fates if fate.unknown]
         gone: set[int] = set()
@@ -75,37 +75,31 @@ def scrub(
             forget(engine, gone)
             _wipe(engine)
     for problem in problems:
-        click.echo(safe(str(problem)), err=True)
+        options.say(str(problem))
     if forget_missing:
         _say_unknown(unknown, problems)
     return _report(fates, len(gone), dry_run=dry_run, as_json=as_json) or int(bool(problems))
-
-
-def _say(sentence: str) -> None:
-    click.echo(safe(sentence), err=True)
 
 
 def _wipe(engine: Engine) -> None:
     from mars_server.storage.forgetting import wipe
 
     if not wipe(engine):
-        click.echo(
+        options.say(
             "Another program reads the database, whose files may still hold what was forgotten: "
-            "run scrub again when it has ended.",
-            err=True,
+            "run scrub again when it has ended."
         )
 
 
 def _say_unknown(fates: list[Fate], problems: list[MarsError]) -> None:
     if fates:
         first, more = fates[0], f" (and {len(fates) - 1} more)" if fates[1:] else ""
-        click.echo(
-            f"{safe(shown(first.path))} is not known yet, {first.reason}{more}, so no missing log "
-            "was forgotten: count it, or move it away.",
-            err=True,
+        options.say(
+            f"{shown(first.path)} is not known yet, {first.reason}{more}, so no missing log "
+            "was forgotten: count it, or move it away."
         )
     elif problems:
-        click.echo("A name means no log, so no missing one was forgotten.", err=True)
+        options.say("A name means no log, so no missing one was forgotten.")
 
 
 def _report(fates: list[Fate], forgotten: int, *, dry_run: bool, as_json: bool) -> int:
@@ -125,8 +119,8 @@ def _report(fates: list[Fate], forgotten: int, *, dry_run: bool, as_json: bool) 
         )
     else:
         for fate in fates:
-            click.echo(f"{safe(shown(fate.path))}: {_said(fate, dry_run=dry_run)}")
-        click.echo(f"{forgotten} logs forgotten by the database")
+            options.show(f"{shown(fate.path)}: {_said(fate, dry_run=dry_run)}")
+        options.show(f"{forgotten} logs forgotten by the database")
     return 1 if left else 0
 
 

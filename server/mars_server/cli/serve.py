@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 from mars import factory
-from mars.commandline import emit_json, json_option, safe
+from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError, MarsError, StateError
 from mars_server.cli import options
-from mars_server.common.config import TEMPLATE, Config, load_config, read
+from mars_server.common.config import TEMPLATE, Config, load_config, read, require_apart
 from mars_server.serving.bind import parse_bind
 
 _RUN = Path("/run")
@@ -112,9 +112,9 @@ def check(file: Path, as_json: bool) -> int:
         emit_json({"ok": not problems, **first, **said})
         return int(bool(problems))
     for line in [*map(str, problems), *(f"note: {note}" for note in notes)]:
-        click.echo(safe(line))
+        options.show(line)
     if not problems:
-        click.echo(f"{file} is good")
+        options.show(f"{file} is good")
     return int(bool(problems))
 
 
@@ -194,10 +194,8 @@ def _database(config: Config) -> None:
 
 
 def _socks(config: Config) -> None:
-    if not config.socks:
-        return
     try:
-        factory.fetcher(config.socks)
+        factory.require_socks(config.socks or None)
     except MarsError as error:
         raise ConfigError("config-invalid", f"socks: {error.message}") from None
 
@@ -213,7 +211,7 @@ def _control(config: Config) -> None:
 
 
 _TESTS: tuple[Callable[[Config], list[str] | None], ...] = (
-    _names, _trust, _bind, _sockets, _motd, _folders, _database, _socks, _control,
+    _names, require_apart, _trust, _bind, _sockets, _motd, _folders, _database, _socks, _control,
 )  # fmt: skip
 
 
@@ -230,4 +228,4 @@ def init(file: Path) -> None:
             out.write(TEMPLATE)
     except FileExistsError:
         raise StateError("exists", f"{target} is there already; nothing was changed.") from None
-    click.echo(f"wrote {target}; edit it, then: mars-server check --config {target}")
+    options.show(f"wrote {target}; edit it, then: mars-server check --config {target}")

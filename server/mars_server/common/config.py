@@ -7,7 +7,7 @@ import math
 import os
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +17,10 @@ from mars.errors import ConfigError
 from mars.wire.product import Product, parse_product
 
 _TABLES = frozenset({"onion", "limits"})
+_SQLITE = "sqlite:///"
+_CLOSED = ("site", "log", "onion.folder")
+"""Folders in which no other may lie."""
+_FOLDERS = (*_CLOSED, "chart_cache")
 _LARGEST = {"workers": 64, "onion.port": 65535}
 
 
@@ -108,6 +112,35 @@ def load_config(path: Path) -> Config:
     return parse_config(read(path, "The settings", "config", "try mars-server init"), str(path))
 
 
+def require_apart(config: Config) -> None:
+    """Raises ``ConfigError`` (``config-invalid``) where two entries name one place, or one lies in
+    a folder that holds nothing else: the public site, the logs, the onion service's key."""
+    places = dict(_places(config))
+    for name, place in places.items():
+        for other, folder in places.items():
+            if name == other:
+                continue
+            if place == folder:
+                raise ConfigError("config-invalid", f"{name} and {other} are both {place}.")
+            if name in _FOLDERS and other in _CLOSED and Path(place).is_relative_to(folder):
+                raise ConfigError("config-invalid", f"{name} lies in the folder of {other}.")
+
+
+def _places(config: Config) -> Iterator[tuple[str, str]]:
+    """Each path that is set, with the name of its entry, links resolved."""
+    onion = config.onion
+    found = {
+        "bind": config.bind.removeprefix("unix:") if config.bind.startswith("unix:") else "",
+        **{name: getattr(config, name) for name in ("metrics", "motd", "product", "trust")},
+        **{name: getattr(config, name) for name in ("log", "site", "chart_cache")},
+        "db": config.db.removeprefix(_SQLITE) if config.db.startswith(_SQLITE) else "",
+        "onion.folder": onion.folder,
+        "onion.control": onion.control.removeprefix("unix:") if "/" in onion.control else "",
+        "onion.control_password_file": onion.control_password_file,
+    }
+    return ((name, os.path.realpath(path)) for name, path in found.items() if path)
+
+
 def load_product(path: str | Path) -> Product:
     """Raises ``ConfigError`` (``file-missing``, ``file-unreadable``, ``product-invalid``)."""
     return parse_product(read(path, "The product file"), str(path))
@@ -141,18 +174,29 @@ def _unreadable(
 ) -> ConfigError:
     """Why a file that the operator named could not be read, and what to do."""
     gone = error.errno in _NO_FILE
-    closed = f"run this as a user who may read it, such as that of the server{_owner(path)}"
-    advice = make if gone else closed if isinstance(error, PermissionError) else ""
+    closed = isinstance(error, PermissionError) and _closed(path)
+    advice = make if gone else closed or ""
     return ConfigError(
         f"{kind}-{'missing' if gone else 'unreadable'}",
         f"{what} {path} cannot be read ({error.strerror}){advice and '; '}{advice}.",
     )
 
 
-def _owner(path: str | Path) -> str:
-    with suppress(OSError, KeyError):
-        return f" (it belongs to {Path(path).owner()})"
-    return ""
+def _closed(path: str | Path) -> str:
+    whose = ""
+    with suppress(OSError):
+        whose = f" (it belongs to {owner(path)})"
+    return f"run this as a user who may read it, such as that of the server{whose}"
+
+
+def owner(path: str | Path) -> str:
+    """``USER:GROUP`` of the file, as numbers where they have no names."""
+    path = Path(path)
+    try:
+        return f"{path.owner()}:{path.group()}"
+    except KeyError:
+        facts = path.stat()
+        return f"{facts.st_uid}:{facts.st_gid}"
 
 
 def _typed(kind: type, table: object, where: str, prefix: str) -> dict[str, Any]:
@@ -173,23 +217,25 @@ def _typed(kind: type, table: object, where: str, prefix: str) -> dict[str, Any]
     return found
 
 
-def _value(value: object, default: object, where: str) -> object:
-    if isinstance(default, tuple):
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        raise ConfigError("config-invalid", f"{where} must be a list of texts.")
-    if isinstance(default, str) and isinstance(value, str):
-        return value
-    if isinstance(default, bool) and isinstance(value, bool):
-        return value
-    number = isinstance(default, int | float) and not isinstance(default, bool)
-    if number and type(value) in (int, type(default)):
-        assert isinstance(value, int | float)
-        if not 0 < value < math.inf:  # TOML knows nan and inf
-            raise ConfigError("config-invalid", f"{where} must be more than 0, and a number.")
-        return value
-    kind = "a text" if isinstance(default, str) else "a number" if number else "true or false"
-    raise ConfigError("config-invalid", f"{where} must be {kind}.")
+_CALLED = {
+    str: "a text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    tuple: "a list of texts",
+}
+"""What a value is called, by the type that it has in the end."""
+
+
+def _value(value: Any, default: object, where: str) -> object:
+    wanted = type(default)
+    if wanted is tuple and isinstance(value, list) and all(type(each) is str for each in value):
+        return tuple(value)
+    if type(value) is not wanted and (type(value), wanted) != (int, float):
+        raise ConfigError("config-invalid", f"{where} must be {_CALLED[wanted]}.")
+    if wanted in (int, float) and not 0 < value < math.inf:  # TOML knows nan and inf
+        raise ConfigError("config-invalid", f"{where} must be more than 0, and a number.")
+    return value
 
 
 TEMPLATE = """# What mars-server serves, and from where. Check: mars-server check --config FILE

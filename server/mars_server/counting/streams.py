@@ -60,9 +60,7 @@ _PLACE = re.compile(r"(?:[^/:]*|\[[0-9a-f:.]+\])(?::[0-9]+)?(?:/.*)?", re.DOTALL
 
 
 def shown(path: str) -> str:
-    """``path`` as a message may name it: a URL without user, password and query, and no character
-    that would end a line or steer a terminal."""
-    path = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
+    """``path`` as a message may name it: a URL without user, password and query."""
     if not is_url(path):
         return path
     scheme, _, rest = path.partition("://")

@@ -1,9 +1,7 @@
-"""The one home of stem: a tor that runs already, asked over its control port."""
+"""A tor that runs already, asked over its control port; the server's one home of stem."""
 
 from __future__ import annotations
 
-import logging
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +9,23 @@ from pathlib import Path
 import stem
 import stem.connection
 import stem.control
-import stem.util.log
 
-from mars.errors import ConfigError, TransportError
-from mars_server.onion.settings import Option
+from mars import factory
+from mars.errors import ConfigError, MarsError, TransportError
+from mars_server.common.config import read
+from mars_server.onion.folder import hostname, obstacle
+from mars_server.onion.settings import (
+    OB_CONFIG,
+    OnionSettings,
+    Option,
+    holds,
+    options,
+    with_service,
+    without_service,
+)
 
-_CONNECT_SECONDS = 5.0
-_TIMEOUT_HINT = "Is tor running, and is this its ControlPort or ControlSocket?"
+_SECONDS = 60.0
+"""Within which all that is asked of tor must be answered."""
 
 
 class Tor:
@@ -52,8 +60,6 @@ class Tor:
                 "tor-refused",
                 f"tor refused the onion service ({str(error).rstrip('.')}); tor's log says why.",
             ) from None
-        except stem.ControllerError as error:
-            raise _gone(error) from None
 
     def save(self) -> None:
         """Writes tor's configuration to its torrc. Raises ``ConfigError`` (``tor-refused``)."""
@@ -65,11 +71,8 @@ class Tor:
             ) from None
 
     def info(self, key: str) -> str:
-        """``GETINFO key``. Raises ``TransportError`` (``tor-control``)."""
-        try:
-            return str(self._controller.get_info(key))
-        except stem.ControllerError as error:
-            raise _gone(error) from None
+        """``GETINFO key``."""
+        return str(self._controller.get_info(key))
 
 
 def _unquoted(value: str) -> str:
@@ -82,18 +85,20 @@ def connected(address: str, password_file: str | Path = "") -> Iterator[Tor]:
 
     Authenticates by the cookie, or by the password in ``password_file``. An open control port,
     one that asks for nothing, is refused: whoever reaches it owns the onion service's key.
-    Raises ``ConfigError`` (``control-address``, ``control-open``, ``control-auth``) and
-    ``TransportError`` (``tor-control``).
+    Raises ``ConfigError`` (``control-address``, ``control-open``, ``control-auth``, what ``read``
+    raises) and ``TransportError`` (``tor-control``), also where tor ends within the block.
     """
-    stem.util.log.get_logger().setLevel(logging.CRITICAL)
-    controller = _open(address)
+    require_address(address)
+    password = None
+    if password_file:
+        data = read(password_file, "The password file").strip(b"\r\n")
+        password = data.decode("utf-8", "surrogateescape")
     try:
-        _authenticate(controller, password_file)
-        yield Tor(controller)
-    except stem.ControllerError as error:
-        raise _gone(error) from None
-    finally:
-        controller.close()
+        with factory.tor_control(_normal(address), password, _SECONDS) as controller:
+            _require_closed(controller)
+            yield Tor(controller)
+    except TransportError as error:
+        raise _told(error, address) from None
 
 
 def require_address(address: str) -> None:
@@ -109,69 +114,107 @@ def _is_port(address: str) -> bool:
     return port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16
 
 
-def _open(address: str) -> stem.control.Controller:
-    require_address(address)
+def _normal(address: str) -> str:
+    """As the client writes it."""
     path = address.removeprefix("unix:")
+    if path.startswith("/"):
+        return f"unix:{path}"
     host, _, port = address.rpartition(":")
-    try:
-        if path.startswith("/"):
-            _probe(socket.AF_UNIX, path)
-            return stem.control.Controller.from_socket_file(path)
-        host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
-        _probe(socket.AF_INET6 if ":" in host else socket.AF_INET, (host, int(port)))
-        return stem.control.Controller.from_port(host, int(port))
-    except (stem.SocketError, OSError) as error:
-        raise _gone(error) from None
+    return f"{'127.0.0.1' if host in ('', 'localhost') else host}:{port}"
 
 
-def _probe(family: socket.AddressFamily, address: str | tuple[str, int]) -> None:
-    """Connects and hangs up: stem leaves its socket open when the connection fails."""
-    with socket.socket(family) as probe:
-        probe.settimeout(_CONNECT_SECONDS)
-        probe.connect(address)
-
-
-def _authenticate(controller: stem.control.Controller, password_file: str | Path) -> None:
-    offered = stem.connection.get_protocolinfo(controller)
-    methods = set(offered.auth_methods)
+def _require_closed(controller: stem.control.Controller) -> None:
+    methods = stem.connection.get_protocolinfo(controller).auth_methods
     if stem.connection.AuthMethod.NONE in methods:
         raise ConfigError(
             "control-open",
             "This control port asks for no authentication. Set CookieAuthentication 1 in torrc.",
         )
-    try:
-        if password_file:
-            password = Path(password_file).read_text("utf-8").strip("\r\n")
-            stem.connection.authenticate_password(controller, password, False)
-        else:
-            _by_cookie(controller, offered.cookie_path, methods)
-    except (stem.connection.AuthenticationFailure, OSError) as error:
-        raise ConfigError("control-auth", f"tor did not let us in: {_why(error)}.") from None
 
 
-def _by_cookie(controller: stem.control.Controller, path: str | None, methods: set[object]) -> None:
-    if path is None:
-        raise ConfigError(
+def _told(error: TransportError, address: str) -> MarsError:
+    if error.reason == "control-auth":
+        return ConfigError(
             "control-auth",
-            "tor wants a password; give --control-password-file, or set CookieAuthentication 1.",
+            f"{error.message} In torrc: CookieAuthentication 1; its group is debian-tor.",
         )
-    if stem.connection.AuthMethod.SAFECOOKIE in methods:
-        stem.connection.authenticate_safecookie(controller, path, False)
-    else:
-        stem.connection.authenticate_cookie(controller, path, False)
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return f"the password file cannot be read ({error.strerror})"
-    if isinstance(error, stem.connection.UnreadableCookieFile):
-        return "its cookie file cannot be read; join tor's group (debian-tor) or set the path"
-    if isinstance(error, stem.connection.IncorrectPassword):
-        return "the password is wrong"
-    return str(error).rstrip(".")
-
-
-def _gone(error: Exception) -> TransportError:
     return TransportError(
-        "tor-control", f"tor's control port does not answer ({error}). " + _TIMEOUT_HINT
+        "tor-control",
+        f"tor's control port does not answer at {address}. Is tor running, and is this its "
+        "ControlPort or ControlSocket?",
     )
+
+
+# --- Our service in it, kept there whatever becomes of that tor ---
+
+UNDEFENDED = "this tor has no proof-of-work module; the service runs without that defence"
+"""What to tell the operator of such a service."""
+
+
+def announced(folder: str) -> str:
+    """What to tell the operator of a service that was added."""
+    if (name := hostname(folder)) is not None:
+        return f"onion service http://{name}"
+    return f"onion service added to tor, but {unnamed(folder)}"
+
+
+def unnamed(folder: str) -> str:
+    """What a service whose address we cannot read means, and what to do."""
+    return (
+        f"its address is not known, and requests to it get 404: {obstacle(folder)}. Be in tor's "
+        f"group and let it in (DataDirectoryGroupReadable 1 in torrc; chmod g+rx {folder}; chmod "
+        f"g+r {folder}/hostname), or name the address in servers of product.toml or in hosts"
+    )
+
+
+def for_publisher(name: str) -> str:
+    """The line by which clients come to know the address."""
+    return f'for the publisher\'s product.toml: servers = ["http://{name}"]'
+
+
+def ensure(
+    settings: OnionSettings, control: str, password_file: str | Path = ""
+) -> tuple[bool, bool]:
+    """(whether the service had to be added, whether it has the proof-of-work defence).
+
+    Safe to call again and again: a tor that restarted has forgotten the service and gets it
+    anew, with the same key from the same folder. Raises ``ConfigError`` and ``TransportError``
+    as ``connected``.
+    """
+    with connected(control, password_file) as tor:
+        existing = tor.services()
+        for defended in (True, False):
+            wanted = options(settings, defended)
+            if holds(existing, wanted):
+                return False, defended
+        return True, _add(tor, existing, settings)
+
+
+def _add(tor: Tor, existing: Sequence[Option], settings: OnionSettings) -> bool:
+    if not settings.balanced:
+        return _set(tor, existing, settings)
+    try:
+        # A running service that becomes a backend answers nobody until its next descriptor, up
+        # to a day away (tor 0.4.9, get_subcredential_for_handling_intro2_cell): make it anew.
+        tor.configure(without_service(existing, settings.folder))
+        return _set(tor, existing, settings)
+    except ConfigError as error:
+        tor.configure(existing)
+        if error.reason != "tor-refused":
+            raise
+        raise ConfigError(
+            "tor-refused",
+            f"{error.message} A backend needs {settings.folder}/{OB_CONFIG} first; "
+            "mars-server onion balance prints its line.",
+        ) from None
+
+
+def _set(tor: Tor, existing: Sequence[Option], settings: OnionSettings) -> bool:
+    try:
+        tor.configure(with_service(existing, options(settings)))
+    except ConfigError as error:
+        if error.reason != "tor-option":
+            raise
+        tor.configure(with_service(existing, options(settings, pow_defence=False)))
+        return False
+    return True

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mars.errors import ConfigError, StateError
-from mars.wire import strictjson
+from mars.wire import ed25519, strictjson
 from mars.wire.onion import is_onion_host
+from mars_server.common.config import owner
 from mars_server.onion.settings import OB_CONFIG
 
 SECRET = "hs_ed25519_secret_key"  # noqa: S105 - a file's name
@@ -25,15 +26,6 @@ _PUBLIC_HEAD = b"== ed25519v1-public: type0 ==\0\0\0"
 """First 32 bytes of tor's key files (tor, src/lib/crypt_ops/crypto_ed25519.c)."""
 _LONGEST_BACKUP = 4096
 """Bytes."""
-
-
-def owner(path: Path) -> str:
-    """``USER:GROUP`` of the file, as numbers where they have no names."""
-    try:
-        return f"{path.owner()}:{path.group()}"
-    except KeyError:
-        facts = path.stat()
-        return f"{facts.st_uid}:{facts.st_gid}"
 
 
 def obstacle(folder: str) -> str:
@@ -97,8 +89,7 @@ def restore(folder: Path, data: bytes) -> str:
     Raises ``ConfigError`` (``backup-invalid``), ``StateError`` where the folder holds another key
     (``onion-key``) or what is no part of a service (``onion-folder``) already, and ``OSError``.
     """
-    secret, public = _decode(data)
-    name = address(public[32:])
+    secret, public, name = _decode(data)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _require_free(folder, {SECRET: secret, PUBLIC: public})
     for file, content in ((SECRET, secret), (PUBLIC, public), (NAME, f"{name}\n".encode())):
@@ -123,23 +114,32 @@ def _require_free(folder: Path, key: Mapping[str, bytes]) -> None:
             )
 
 
-def _decode(data: bytes) -> tuple[bytes, bytes]:
+def _decode(data: bytes) -> tuple[bytes, bytes, str]:
+    """Both files of the key, and the host name, which is that of the key and no other."""
     members = strictjson.parse(data, _LONGEST_BACKUP)
     try:
         if not isinstance(members, dict) or members["type"] != "onion-key":
             raise ValueError
         secret = base64.b64decode(members["secret"], validate=True)
         public = base64.b64decode(members["public"], validate=True)
+        written = members["address"]
     except (KeyError, ValueError, TypeError):
         raise ConfigError("backup-invalid", "This file is no backup of an onion key.") from None
     _check(secret, public)
-    return secret, public
+    name = address(public[32:])
+    if written != name:
+        raise ConfigError(
+            "backup-invalid", f"The key in this backup is that of {name}, not of the address in it."
+        )
+    return secret, public, name
 
 
 def _check(secret: bytes, public: bytes) -> None:
     heads = secret[:32] == _SECRET_HEAD and public[:32] == _PUBLIC_HEAD
     if not heads or len(secret) != 96 or len(public) != 64:
         raise ConfigError("backup-invalid", "These are no key files of a version 3 onion service.")
+    if ed25519.public_key_of_scalar(secret[32:64]) != public[32:]:
+        raise ConfigError("backup-invalid", "The public key is not that of the secret key.")
 
 
 def _write(path: Path, content: bytes) -> None:

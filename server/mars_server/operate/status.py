@@ -20,8 +20,8 @@ from mars.wire.times import DAY
 from mars_server.common.config import Config, load_product
 from mars_server.daylog.crash_recovery import held, parts
 from mars_server.daylog.generation import LOG, PartName, lost_in
+from mars_server.onion.control import connected, unnamed
 from mars_server.onion.folder import hostname
-from mars_server.onion.keeper import unnamed
 from mars_server.serving.app import CHECK_PATH
 from mars_server.serving.bind import Bind, parse_bind
 from mars_server.serving.launch import source
@@ -121,8 +121,6 @@ def _exchange(bind: Bind) -> bytes:
 def _tor(config: Config, _now: int) -> Check:
     if not config.onion.control:
         return Check("tor", UNSET, "no control port is set")
-    from mars_server.onion.control import connected
-
     with connected(config.onion.control, config.onion.control_password_file) as tor:
         version = tor.info("version").split(" ", 1)[0]
         phase = tor.info("status/bootstrap-phase")

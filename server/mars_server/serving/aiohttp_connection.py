@@ -22,6 +22,7 @@ HIT = "mars-hit"
 _AT_LEAST = 1.0
 """Seconds until aiohttp's timer; one that fires before its handler waits would do nothing."""
 
+_HEAD_ENDS = b"\r\n\r\n"
 _NO_HEAD = b"\0"
 """What no parser takes within a request's head, so that it is answered as malformed."""
 
@@ -43,11 +44,14 @@ class AiohttpConnection(Held, RequestHandler):
         self._service = service
         self._circuit = circuit
         self._first = first
+        self._unfed = b""
         self._since = since
         self._finished = 0
         self._head = 0
         self._hits = ()
         self._closing = False
+        self._asked_all = False
+        """Whether the peer has closed its half: it asks for nothing more."""
         self._peer: asyncio.Future[None] | None = None
 
     # -- events of the transport
@@ -74,20 +78,34 @@ class AiohttpConnection(Held, RequestHandler):
         if data and not self._closing and not self._left():
             self.settle(complete=True)
         waiting, seen = self._waiter is not None, self._request_count
-        super().data_received(data)
+        self._feed(data)
         # aiohttp bounds the number of header fields and the size of each, but not their sum.
         self._head = self._head + len(data) if waiting and self._request_count == seen else 0
         if self._head > self._service.limits.head:
             self._head = 0
             super().data_received(_NO_HEAD)
 
+    def _feed(self, data: bytes) -> None:
+        """Head by head: aiohttp's parser drops what came before a fault in the same bytes. What is
+        too much for its queue waits here; it then stops reading, and asks again for ``b""``."""
+        data, start = self._unfed + data, 0
+        while True:
+            end = data.find(_HEAD_ENDS, start) + len(_HEAD_ENDS)
+            end = end if end >= len(_HEAD_ENDS) else len(data)
+            super().data_received(data[start:end])
+            start = end
+            if start == len(data) or len(self._messages) >= self._max_msg_queue_size:
+                break
+        self._unfed = data[start:]
+
     def eof_received(self) -> bool | None:  # type: ignore[override]
         if self.busy and not self._closing:
             # aiohttp would close before it answers a peer that closes its half after asking.
-            self._close = True
+            self._asked_all = True
             return True
         if self._hits and self._left():
-            self._end_after_answer()
+            self._close = True  # as soon as the peer has taken what is on its way
+            self._finish_writing()
             return True
         self.settle(complete=True)
         super().eof_received()
@@ -105,17 +123,11 @@ class AiohttpConnection(Held, RequestHandler):
         if self._peer is not None and not self._peer.done():
             self._peer.set_result(None)
 
-    def _finish_writing(self, transport: asyncio.Transport) -> None:
+    def _finish_writing(self) -> None:
         """Tells the peer that nothing more comes; its own end then tells us that it has all."""
         self._closing = True
-        if transport.can_write_eof():
-            transport.write_eof()
-
-    def _end_after_answer(self) -> None:
-        """The peer will ask for nothing more: closed once it has taken what is on its way."""
-        self._close = True
-        if self.transport is not None:
-            self._finish_writing(self.transport)
+        if self.transport is not None and self.transport.can_write_eof():
+            self.transport.write_eof()
 
     def _left(self) -> int:
         transport = self.transport
@@ -167,19 +179,20 @@ class AiohttpConnection(Held, RequestHandler):
         except TimeoutError:
             self.drop()
             reset = True
-        hit = request.get(HIT)
-        if hit is not None:
-            await self._account(hit, resp, reset)
+        if (hit := request.get(HIT)) is not None:
+            self.expect(hit, resp.content_length or 0)
+        if self._asked_all and self._request_count == self._finished + 1:
+            self._close = True  # aiohttp waits for no other request
+        await self._account(reset, last=self._close or not resp.keep_alive)
         self._finished += 1
         return resp, reset
 
-    async def _account(self, query: str, resp: web.StreamResponse, reset: bool) -> None:
-        transport = self.transport
-        self.expect(query, resp.content_length or 0)
-        if reset or transport is None:
+    async def _account(self, reset: bool, last: bool) -> None:
+        """After the ``last`` answer waits until the peer has taken all that are to be logged."""
+        if reset or self.transport is None:
             self.settle(complete=False)
-        elif not resp.keep_alive or self._close:
-            self._finish_writing(transport)
+        elif last and self._hits:
+            self._finish_writing()
             if self._hits:
                 self._peer = self._loop.create_future()
                 await self._peer
@@ -195,9 +208,7 @@ class AiohttpConnection(Held, RequestHandler):
         self._service.counters.add("refused" if status < 500 else "errors")
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already")
-        response = uniform(status)
-        response.force_close()
-        return response
+        return uniform(status, close=True)
 
 
 # --- What the long way answers: the same few fields as the short cut, and uniform errors ---
@@ -221,14 +232,16 @@ def motd(body: bytes) -> _Plain:
     return _Plain(body=body, headers=dict(FIELDS))
 
 
-def uniform(status: int, allow: str = "") -> _Plain:
+def uniform(status: int, allow: str = "", close: bool = False) -> _Plain:
     """The answer to everything that is not served: the status and its standard words.
 
-    ``allow`` are the methods that a 405 has to name (RFC 9110 15.5.6).
+    ``allow`` are the methods that a 405 has to name (RFC 9110 15.5.6); ``close``: it is the last.
     """
     phrase = HTTPStatus(status).phrase
     response = _Plain(status=status, text=f"{status} {phrase}\n")
     response.headers[hdrs.CACHE_CONTROL] = "no-store"
     if allow:
         response.headers[hdrs.ALLOW] = allow
+    if close:
+        response.force_close()
     return response

@@ -52,7 +52,7 @@ def _guard(service: Service) -> Middleware:
         refusal = _refusal(service, request)
         if refusal is not None:
             service.counters.add("refused")
-            return _closing(uniform(refusal))
+            return uniform(refusal, close=True)
         try:
             async with asyncio.timeout(service.limits.request):
                 return await handler(request)
@@ -63,14 +63,9 @@ def _guard(service: Service) -> Middleware:
             return uniform(error.status, error.headers.get(hdrs.ALLOW, ""))
         except TimeoutError:
             service.counters.add("refused")
-            return _closing(uniform(408))
+            return uniform(408, close=True)
 
     return guard
-
-
-def _closing(response: web.StreamResponse) -> web.StreamResponse:
-    response.force_close()
-    return response
 
 
 def _refusal(service: Service, request: web.Request) -> int | None:

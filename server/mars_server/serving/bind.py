@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mars.errors import ConfigError, StateError
+from mars_server.common.config import owner
 
 _BACKLOG = 4096
 """Connections the kernel may queue for us; it cuts this down to net.core.somaxconn."""
@@ -97,12 +98,10 @@ def listen(bind: Bind) -> socket.socket:
     """A listening, non-blocking socket. A dead socket file at the path is replaced.
 
     Raises ``StateError``: ``bind-busy`` when somebody answers there already, ``bind-failed`` when
-    the path can hold no socket.
+    the path can hold no socket, or has one of another user's.
     """
-    if Path(bind.path).is_socket():
-        if _answers(bind.path):
-            raise StateError("bind-busy", "Another server answers at this socket; stop it first.")
-        Path(bind.path).unlink(missing_ok=True)
+    if bind.path:
+        _make_room(Path(bind.path))
     sock = socket.socket(bind.family, socket.SOCK_STREAM)
     try:
         if not bind.path:
@@ -116,6 +115,21 @@ def listen(bind: Bind) -> socket.socket:
     sock.listen(_BACKLOG)
     sock.setblocking(False)
     return sock
+
+
+def _make_room(path: Path) -> None:
+    if not path.is_socket():
+        return
+    try:
+        if _answers(str(path)):
+            raise StateError("bind-busy", "Another server answers at this socket; stop it first.")
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        raise StateError(
+            "bind-failed",
+            f"The socket {path} belongs to {owner(path)}, and this user may not take its place; "
+            "stop its server if one runs, else remove the file.",
+        ) from None
 
 
 def _unbound(bind: Bind, error: OSError) -> Exception:
@@ -154,7 +168,9 @@ def _answers(path: str) -> bool:
             probe.connect(path)
         except (ConnectionRefusedError, FileNotFoundError):
             return False
-        except OSError:  # its queue is full, or it is not for us: alive all the same
+        except PermissionError:  # says nothing of whether it is alive
+            raise
+        except OSError:  # its queue is full: alive all the same
             return True
     return True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mars.wire.query import MOTD_PATH
 from mars.wire.request import HEADERS
@@ -27,8 +27,7 @@ _VALUES = {
 }
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """A complete GET of the golden shape: the raw query, the Host value, whether to close."""
 
     query: str

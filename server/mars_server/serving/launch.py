@@ -19,7 +19,7 @@ from mars.errors import MarsError, naming
 from mars.ports import Clock
 from mars.wire.keys import TrustRoot
 from mars.wire.product import Product
-from mars_server.common.config import Config, load_product, read
+from mars_server.common.config import Config, load_product, read, require_apart
 from mars_server.daylog.writer import DayLog
 from mars_server.onion.folder import hostname
 from mars_server.onion.settings import OnionSettings
@@ -60,6 +60,7 @@ _STALE_HEARTBEAT = 15.0
 
 def serve(config: Config, tell: Tell) -> int:
     """Serves until SIGTERM; 0 when every log is complete. Raises ``MarsError`` before it serves."""
+    require_apart(config)
     address = parse_bind(config.bind)
     setup = _setup(config, address, tell)
     sock = listen(address)
@@ -136,7 +137,7 @@ def onion_settings(config: Config, where: Bind) -> OnionSettings:
 
 def _with_onion(setup: Setup, config: Config, where: Bind, tell: Tell) -> Setup:
     """Adds the service to tor now, so that a wrong control address is told at once."""
-    from mars_server.onion.keeper import UNDEFENDED, announced, ensure, for_publisher
+    from mars_server.onion.control import UNDEFENDED, announced, ensure, for_publisher
 
     settings = onion_settings(config, where)
     onion = config.onion

@@ -15,7 +15,7 @@ from mars.wire.query import AllowList
 from mars_server.common.config import Limits
 from mars_server.daylog.writer import DayLog
 from mars_server.serving.bind import Hosts
-from mars_server.serving.fast_request import golden, render
+from mars_server.serving.fast_request import Shape, golden, render
 from mars_server.serving.logline import NOT_COMPLETED, OK
 from mars_server.serving.motd_source import ServedMotd
 from mars_server.serving.prometheus import Counters
@@ -30,13 +30,6 @@ _MOST_WAITING = 100
 reads would otherwise let us remember more and more of them; no client of ours does."""
 _CACHED = 4096
 """Requests whose judgement is kept in memory; a product's clients make a few hundred."""
-
-
-class Asked(NamedTuple):
-    """A request of the golden shape: the query as the log writes it, whether to close."""
-
-    query: str
-    close: bool
 
 
 class _Hit(NamedTuple):
@@ -148,7 +141,7 @@ class Service:
         self.limits = limits
         self.counters = counters
         self._circuits = CircuitCap(limits.hits_per_circuit)
-        self._judged: dict[bytes, Asked] = {}
+        self._judged: dict[bytes, Shape] = {}
         self._open: OrderedDict[Held, None] = OrderedDict()
         self.unsettled: dict[Held, float] = {}
         """Connections whose answer the peer may not have taken yet, and since when (monotonic)."""
@@ -175,8 +168,9 @@ class Service:
             self.hosts = hosts
             self._judged.clear()
 
-    def judge(self, data: bytes) -> Asked | None:
-        """``data`` if it is a request of the golden shape for one of our hosts.
+    def judge(self, data: bytes) -> Shape | None:
+        """``data`` if it is a request of the golden shape for one of our hosts, its query as the
+        log writes it.
 
         Only judgements of queries that clients send are remembered.
         """
@@ -185,7 +179,7 @@ class Service:
             shape = golden(data)
             if shape is None or not self.hosts.admits(shape.host):
                 return None
-            asked = Asked(self.canonical(shape.query), shape.close)
+            asked = shape._replace(query=self.canonical(shape.query))
             clean = not shape.query or asked.query == f"?{shape.query}"
             if clean:
                 if len(self._judged) >= _CACHED:

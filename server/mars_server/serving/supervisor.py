@@ -92,7 +92,7 @@ class Supervisor:
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        signal.signal(signal.SIGHUP, self._pass_on)
+        signal.signal(signal.SIGHUP, lambda *_: self._send(signal.SIGHUP))
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._looked = self.clock.monotonic()
         self._start_due()
@@ -172,9 +172,6 @@ class Supervisor:
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
         self._send(signal.SIGTERM)
-
-    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
-        self._send(signal.Signals(number))
 
     def _send(self, number: signal.Signals) -> None:
         for place in self.places:

@@ -40,6 +40,10 @@ _ONION_EVERY = 5.0
 _WARN_BEFORE = 7 * DAY
 """Seconds before a document expires from which on the operator is told, once a day."""
 
+_SILENT = logging.getLogger("mars_server.silent")
+"""For aiohttp, whose error log prints what clients sent."""
+_SILENT.disabled = True
+
 _OF_ONE_PROCESS = "openpgp-unavailable"
 """The refusal that is no fault of the document's: gpg did not answer this process."""
 
@@ -115,7 +119,9 @@ class Worker:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         if parent is not None:
             loop.add_reader(parent, self._stop.set)
-        service = self._service(document)
+        self._took(document)
+        hosts, limits = self._setup.hosts(document.product), self._setup.limits
+        service = Service(document, hosts, self._log, self._clock, limits, self._counters)
         runner = web.AppRunner(
             application(service, self._setup.routes(document.product)),
             access_log=None,
@@ -138,18 +144,6 @@ class Worker:
             task.cancel()
         return left == 0
 
-    def _service(self, document: ServedMotd) -> Service:
-        setup = self._setup
-        self._took(document)
-        return Service(
-            document,
-            setup.hosts(document.product),
-            self._log,
-            self._clock,
-            setup.limits,
-            self._counters,
-        )
-
     def _adopt(
         self, loop: asyncio.AbstractEventLoop, service: Service, runner: web.AppRunner
     ) -> Adopt:
@@ -167,7 +161,7 @@ class Worker:
                 keepalive_timeout=limits.idle,
                 lingering_time=limits.linger,
                 tcp_keepalive=False,
-                logger=_silent(),
+                logger=_SILENT,
                 access_log=None,
                 max_line_size=limits.line,
                 max_field_size=limits.line,
@@ -304,11 +298,3 @@ class Worker:
         self._counters.add("errors")
         kind = type(context.get("exception")).__name__
         self._tell(str(context.get("told") or f"internal error: {kind}"))
-
-
-def _silent() -> logging.Logger:
-    """aiohttp's error log prints what clients sent; this one prints nothing."""
-    logger = logging.getLogger("mars_server.silent")
-    logger.disabled = True
-    logger.propagate = False
-    return logger

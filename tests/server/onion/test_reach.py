@@ -23,8 +23,8 @@ from mars import factory
 from mars.errors import TransportError
 from mars.ports import Request, Response
 from mars.wire.request import HTTPRequest
+from mars_server.onion.control import ensure
 from mars_server.onion.folder import hostname
-from mars_server.onion.keeper import ensure
 from mars_server.onion.settings import OnionSettings
 from testbed.tornet import TorNetwork
 from testbed.tornet.process import find, wait_until

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mars.errors import ConfigError, StateError, WireError
+from mars.wire import ed25519
+from mars_server.common.config import owner
 from mars_server.onion import folder as keys
-from mars_server.onion.control import connected
-from mars_server.onion.keeper import announced
+from mars_server.onion.control import announced, connected
 from mars_server.onion.settings import (
     MOST_BACKENDS,
     OnionSettings,
@@ -78,9 +81,9 @@ def test_restore_says_whose_the_key_is(tmp_path: Path) -> None:
     folder = tmp_path / "tor" / "mars"
     folder.parent.mkdir()
     done = run("restore", "--dir", str(folder), stdin=saved)
-    assert done.stdout.decode().strip() == keys.address(b"a" * 32)
+    assert done.stdout.decode().strip() == keys.address(_public(b"a"))
     said = done.stderr.decode()
-    assert f"{folder} is of {keys.owner(tmp_path)}" in said
+    assert f"{folder} is of {owner(tmp_path)}" in said
     assert "chown" not in said
     if os.geteuid() == 0:  # only root can put it where the data of another user's tor lies
         os.chown(folder.parent, 12345, 12345)
@@ -104,7 +107,7 @@ def test_no_key_is_written_through_a_link(tmp_path: Path, dangling: bool) -> Non
     for each in (folder, again):
         each.mkdir()
     (folder / keys.SECRET).write_bytes(secret)
-    (folder / keys.PUBLIC).write_bytes(b"== ed25519v1-public: type0 ==\0\0\0" + b"a" * 32)
+    (folder / keys.PUBLIC).write_bytes(b"== ed25519v1-public: type0 ==\0\0\0" + _public(b"s"))
     if not dangling:
         other.write_bytes(b"mine")
     for name in (keys.SECRET, f"{keys.SECRET}.new", keys.NAME):
@@ -125,7 +128,7 @@ def test_a_restored_key_never_replaces_another(tmp_path: Path) -> None:
     saved = keys.backup(first)
     with pytest.raises(StateError):
         keys.restore(second, saved)
-    assert keys.restore(first, saved) == keys.address(b"a" * 32)
+    assert keys.restore(first, saved) == keys.address(_public(b"a"))
 
 
 def test_a_folder_with_something_else_in_it_takes_no_key(tmp_path: Path) -> None:
@@ -146,7 +149,7 @@ def test_what_tor_and_a_broken_off_restore_leave_is_no_obstacle(tmp_path: Path) 
     (folder / "authorized_clients").mkdir(parents=True)
     for name in ("ob_config", f"{keys.SECRET}.new"):
         (folder / name).touch()
-    assert keys.restore(folder, saved) == keys.address(b"a" * 32)
+    assert keys.restore(folder, saved) == keys.address(_public(b"a"))
 
 
 def test_a_secret_key_alone_is_a_key(tmp_path: Path) -> None:
@@ -165,6 +168,31 @@ def test_a_secret_key_alone_is_a_key(tmp_path: Path) -> None:
 def test_a_backup_that_is_none_is_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises((ConfigError, WireError)):
         keys.restore(tmp_path / "onion", data)
+    assert not (tmp_path / "onion").exists()
+
+
+def _other_address(plain: dict[str, str]) -> None:
+    plain["address"] = ("b" if plain["address"][0] == "a" else "a") + plain["address"][1:]
+
+
+def _no_address(plain: dict[str, str]) -> None:
+    del plain["address"]
+
+
+def _other_key(plain: dict[str, str]) -> None:
+    public = b"== ed25519v1-public: type0 ==\0\0\0" + _public(b"b")
+    plain |= {"public": base64.b64encode(public).decode(), "address": keys.address(_public(b"b"))}
+
+
+@pytest.mark.parametrize("change", [_other_address, _no_address, _other_key])
+def test_a_backup_whose_address_is_not_that_of_its_key_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, str]], None]
+) -> None:
+    plain = json.loads(keys.backup(_key(tmp_path / "a", b"a")))
+    change(plain)
+    done = run("restore", "--dir", str(tmp_path / "onion"), stdin=json.dumps(plain).encode())
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"backup-invalid" in done.stderr
     assert not (tmp_path / "onion").exists()
 
 
@@ -285,5 +313,10 @@ def test_a_backend_is_made_anew_and_says_what_it_lacks(tornet: TorNetwork) -> No
 def _key(folder: Path, seed: bytes) -> Path:
     folder.mkdir()
     (folder / keys.SECRET).write_bytes(b"== ed25519v1-secret: type0 ==\0\0\0" + seed * 64)
-    (folder / keys.PUBLIC).write_bytes(b"== ed25519v1-public: type0 ==\0\0\0" + seed * 32)
+    (folder / keys.PUBLIC).write_bytes(b"== ed25519v1-public: type0 ==\0\0\0" + _public(seed))
     return folder
+
+
+def _public(seed: bytes) -> bytes:
+    """Of the secret that ``_key`` writes."""
+    return ed25519.public_key_of_scalar(seed * 32)

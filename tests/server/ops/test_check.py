@@ -46,6 +46,15 @@ BROKEN = {
     "a time without end": ("limits.write", "inf", "more than 0, and a number"),
     "too many processes": ("workers", "65", "64 at most"),
     "a text for a list": ("hosts", '"a"', "list of texts"),
+    "metrics at the socket of bind": ("metrics", '"{here}/s"', "bind and metrics are both"),
+    "metrics at it by another name": ("metrics", '"{here}/link/s"', "bind and metrics are both"),
+    "a document for a socket": ("bind", '"unix:{here}/motd.json"', "bind and motd are both"),
+    "a site of logs": ("site", '"{here}/log"', "log and site are both"),
+    "logs within the public site": ("site", '"{here}"', "log lies in the folder of site"),
+    "a site among the logs": ("site", '"{here}/log/site"', "site lies in the folder of log"),
+    "a site that is a cache": ("chart_cache", '"{here}/site"', "site and chart_cache are both"),
+    "a cache in the site": ("chart_cache", '"{here}/site/c"', "chart_cache lies in the folder"),
+    "the logs as counts": ("db", '"sqlite:///{here}/log"', "log and db are both"),
     "an unknown entry": ("logs", '"/x"', "logs is unknown"),
 }
 ONION_BROKEN = {
@@ -53,6 +62,9 @@ ONION_BROKEN = {
     "no control port": ("control", '""', "go together"),
     "a control port that is none": ("control", '"tor"', "control-address"),
     "a password file that is not there": ("control_password_file", '"/proc/none"', "file-missing"),
+    "a key in the public site": ("folder", '"{here}/site/key"', "onion.folder lies in the folder"),
+    "a key among the logs": ("folder", '"{here}/log"', "log and onion.folder are both"),
+    "our socket as tor's": ("control", '"unix:{here}/s"', "bind and onion.control are both"),
     "a text for a switch": ("balanced", '"yes"', "true or false"),
 }
 
@@ -61,6 +73,7 @@ ONION_BROKEN = {
 def here(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "product.toml").write_text(kit.PRODUCT)
     (tmp_path / "motd.json").write_bytes(kit.document())
+    (tmp_path / "link").symlink_to(tmp_path)
     yield tmp_path
     assert not (tmp_path / "counts.db").exists()  # to look makes nothing
     assert not (tmp_path / "log").exists()
@@ -134,6 +147,19 @@ def test_check_answers_as_json_where_the_file_is_none(here: Path, data: bytes) -
     done = run("check", "--config", str(here / "server.toml"), "--json")
     assert done.returncode == 1
     assert "config-invalid" in json.loads(done.stdout)["problems"][0]
+
+
+@pytest.mark.parametrize("entry", ["metrics", "site", "chart_cache", "trust"])
+def test_what_check_refuses_of_places_serve_refuses_too(here: Path, entry: str) -> None:
+    same = {"metrics": "s", "site": "log", "chart_cache": "site", "trust": "motd.json"}[entry]
+    problems = told(here, changed(GOOD, entry, f'"{{here}}/{same}"'))
+    done = run("serve", "--config", str(here / "server.toml"))
+    assert done.returncode == 1
+    assert problems[0] in done.stderr
+
+
+def test_a_cache_may_lie_around_the_site(here: Path) -> None:
+    assert told(here, changed(GOOD, "chart_cache", '"{here}"')) == []
 
 
 def test_a_file_that_is_not_there_names_init(here: Path) -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from mars_server.common.jsontext import encode_json
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+SCALARS = st.none() | st.booleans() | st.integers() | FINITE | st.text()
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),

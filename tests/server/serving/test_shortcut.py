@@ -156,6 +156,44 @@ def test_a_peer_that_ends_its_half_after_asking_gets_both_answers(
         assert "error" not in server.stderr
 
 
+@pytest.mark.parametrize("unix", [False, True])
+def test_requests_that_come_together_before_the_peer_ends_its_half_are_all_answered(
+    unix: bool,
+) -> None:
+    """Each up to one that asks for the end; those that count have a line, whatever comes last."""
+    one = b"GET /motd/motd.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    last = one.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    nothing, broken = one.replace(b"motd.json", b"none"), b"GET /motd/motd.json HTT"
+    with kit.served(unix=unix) as server:
+        wanted = 0
+        for asked, answers in (
+            (one * 2, 2), (one * 5, 5), (one * 20, 20), (one * 90, 90), (one * 3 + nothing, 3),
+            (nothing + one * 2, 2), (one * 2 + broken, 2), (one + last + one * 3, 2),
+            (one * 3 + b"X\r\n\r\n", 3), (one * 70 + b"X\r\n\r\n", 70),
+        ):  # fmt: skip
+            assert server.ask(asked).count(server.body) == answers, asked
+            wanted += answers
+        assert server.stop() == 0
+        assert [line.split()[-4] for line in server.lines()] == ["200"] * wanted
+        assert "error" not in server.stderr
+
+
+@pytest.mark.parametrize("unix", [False, True])
+def test_of_requests_that_come_together_none_counts_that_its_peer_did_not_take(unix: bool) -> None:
+    one = b"GET /motd/motd.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with kit.served(unix=unix, motd_file=kit.document(size=65_000)) as server:
+        with server.connect(TIMEOUT, receive_buffer=2048) as sock:
+            sock.sendall(one * 5 + b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            sock.shutdown(socket.SHUT_WR)
+            assert sock.recv(1)
+            time.sleep(0.2)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert server.stop() == 0
+        status = [line.split()[-4] for line in server.lines()]
+        assert status
+        assert set(status) == {"499"}
+
+
 def test_a_peer_that_asks_faster_than_it_reads_is_answered_and_bounded() -> None:
     """Every answer has its line; at most the last hundred wait until the peer has all."""
     asked = 150  # what the sockets' buffers hold

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -66,6 +69,27 @@ def test_a_server_whose_queue_is_full_is_not_taken_for_dead(tmp_path: Path) -> N
             sock.close()
     assert refused.value.reason == "bind-busy"
     assert Path(path).exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave another user's socket")
+@pytest.mark.parametrize("mode", [0o660, 0o666], ids=["closed", "open"])
+def test_a_dead_socket_of_another_user_is_told_as_what_it_is(mode: int) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="mars-dead-"))  # pytest's own are closed to nobody
+    folder.chmod(0o755)
+    path = folder / "s"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    path.chmod(mode)
+    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        with pytest.raises(StateError) as refused:
+            listen(Bind(path=str(path)))
+    finally:
+        os.seteuid(0)
+    assert refused.value.reason == "bind-failed"
+    assert f"{path} belongs to root:root" in refused.value.message
+    assert "nother server" not in refused.value.message
+    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("what", ["folder", "file", "fifo", "nothing-there"])

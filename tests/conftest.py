@@ -68,6 +68,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.fixture(autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where clients and counters keep what is theirs, in the place of the user's own.
+
+    By the test's own ``monkeypatch``, so that what a test sets itself is taken back before.
+    """
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tornet() -> Iterator[TorNetwork]:
     """A real private Tor network on loopback, brought up once per worker that uses it."""

@@ -10,17 +10,6 @@ import pytest
 from tests.server.postgres import Postgres, missing, postgres
 
 
-@pytest.fixture(autouse=True)
-def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the counters of PostgreSQL keep their keys, in the place of the user's own.
-
-    By the test's own ``monkeypatch``, so that what a test sets itself is taken back before.
-    """
-    folder = tmp_path_factory.mktemp("state")
-    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
-    return folder
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
     """One server per test process; ``new_database()`` gives a URL."""

@@ -77,8 +77,9 @@ class Mars:
         self._dispatch = dispatch or _at_once
         attempt = self._problems.attempt
         pinned, known = attempt("trust", lambda: _pinned(trust, product), (b"", Pinned()))
+        broken = None if known.product else self._problems.last
         machine = host or factory.this_host()
-        path = attempt("folder", lambda: _folder(folder, machine, product, known), "")
+        path = attempt("folder", lambda: _folder(folder, machine, product, known, broken), "")
         missing = self._problems.last
         attempt("ceiling", lambda: consent.require_level(ceiling), None)
         app = attempt(
@@ -285,9 +286,16 @@ def _pinned(trust: bytes | str | os.PathLike[str], product: str) -> tuple[bytes,
 
 
 def _folder(
-    given: str | os.PathLike[str] | None, machine: Platform, product: str, known: Pinned
+    given: str | os.PathLike[str] | None,
+    machine: Platform,
+    product: str,
+    known: Pinned,
+    broken: MarsError | None,
 ) -> str:
-    return os.fsdecode(given or "") or factory.state_folder(machine, product, known.channel)
+    path = os.fsdecode(given or "") or factory.state_folder(machine, product, known.channel)
+    if broken is not None and not given:
+        raise broken  # which channel it is is not known, and a choice must not be kept for another
+    return path
 
 
 def _names(languages: Sequence[str] | None) -> tuple[str, ...]:

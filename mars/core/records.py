@@ -119,9 +119,16 @@ class Records:
         return after, result
 
     def _profile(self, before: State) -> Mapping[str, Any]:
-        """The application's own word stands against a command line's."""
+        """The application's own word stands against a command line's; whose the decision is, also
+        against one that cannot say so now."""
         own = bool(before.app) and before.app.get("by_hand") is False
-        return before.app if self.app.by_hand and own else self.app.profile()
+        if self.app.by_hand and own:
+            return before.app
+        said, kept = self.app.profile(), App.of(before.app)
+        return said | {
+            "product": self.app.product or kept.product,
+            "channel": self.app.channel or kept.channel,
+        }
 
     def decide(self, change: Callable[[State], State]) -> None:
         """Keeps what the user chose, and reads it back. What it takes back holds at once here.
@@ -245,8 +252,8 @@ def _damaged(data: bytes) -> StateError:
     kept = f" Before it is replaced, a copy is kept as {STATE_FILE}{DAMAGED}." if data else ""
     return StateError(
         "state-damaged",
-        f"{STATE_FILE} {what}, so what is missing in it begins anew, without consent; choose again "
-        f"what may be sent.{kept}",
+        f"{STATE_FILE} {what}, so what is missing in it begins anew; look at what may be sent, "
+        f"and choose again.{kept}",
     )
 
 

@@ -159,11 +159,13 @@ def decode(data: bytes | None) -> State | None:
     table = _members(data)
     if table is None:
         return None
+    said, decision = table.pop("app", None), read(_OWN["decision"], table.pop("decision", None))
+    app = read(_OWN["app"], said)
     return State(
         installed=read(_OWN["installed"], table.pop("installed", None)),
-        decision=read(_OWN["decision"], table.pop("decision", None)),
+        decision=None if app is None and said is not None else decision,  # whose is it?
         country=read(_OWN["country"], table.pop("country", None)),
-        app=read(_OWN["app"], table.pop("app", None)) or {},
+        app=app or {},
         members={name: value for name, value in table.items() if name != "version"},
     )
 

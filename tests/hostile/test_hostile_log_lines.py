@@ -13,11 +13,11 @@ from sqlalchemy import insert, text
 from mars_server.counting.tally import GROUPS_BOUND, Counting, tally
 from mars_server.storage import open_database
 from mars_server.storage.schema import weeks
-from tests.server.conftest import database_url, new_database, postgres_server, state_home
+from tests.server.conftest import database_url, new_database, postgres_server
 from tests.server.counting.commands import product, run, run_json
 from tests.server.counting.examples import ALLOW, line
 
-__all__ = ["database_url", "new_database", "postgres_server", "state_home"]
+__all__ = ["database_url", "new_database", "postgres_server"]
 
 DISTINCT = 2 * GROUPS_BOUND // 1000 * 1000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from mars.client import Mars
 from mars.core.channel import NextRequest
+from mars.core.records import STATE_FILE
 from mars.errors import ConfigError, ConsentError, MarsError, TransportError
 from mars.ports import Request, Response
 from mars.testing.publisher import Publisher
@@ -218,3 +220,40 @@ def test_what_is_no_name_of_a_product_has_no_folder(
     assert not mars.consent.grant("plain")
     assert mars.status()["problem"]["reason"] == "name-invalid"
     assert not list(tmp_path.rglob("*"))
+
+
+def test_no_choice_is_kept_for_another_channel_while_trust_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    world = World(publisher=Publisher(channel="beta"))
+    assert world.mars(store=None).consent.grant("tracked")
+    broken = world.mars(store=None, trust=b"{")
+    assert not broken.consent.revoke()
+    assert not broken.consent.grant("tracked")
+    kept = [path.parent.name for path in tmp_path.rglob("state.json")]
+    assert kept == ["beta"]
+
+
+def test_what_a_decision_is_bound_to_outlives_a_start_that_does_not_know_it(
+    tmp_path: Path,
+) -> None:
+    world = World()
+    assert world.mars().consent.grant("tracked")
+    broken = world.mars(trust=b"{")
+    broken.start()
+    until(lambda: broken.status()["problem"])
+    broken.stop()
+    world.publisher = Publisher(channel="beta")
+    mars = world.mars()
+    assert mars.consent.level == "off"
+    assert mars.status()["problem"]["reason"] == "wrong-product"
+
+
+@pytest.mark.parametrize("damage", ["x", 5, []])
+def test_where_it_is_not_known_whose_a_decision_is_it_is_nobodys(damage: object) -> None:
+    world = World()
+    assert world.mars().consent.grant("tracked")
+    table = json.loads(world.store.files[STATE_FILE])
+    world.store.files[STATE_FILE] = json.dumps({**table, "app": damage}).encode()
+    assert world.mars().consent.level == "off"

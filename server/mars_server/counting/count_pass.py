@@ -170,9 +170,10 @@ def _news(source: Source, inode: str | None, verdict: Verdict, boot: str | None)
 
 
 _DOUBTFUL = (
-    "begins as a counted log does that is not there any more, and goes on otherwise, so nothing of "
-    "it was counted. If it is a log of its own, count it with --new; if it is what a power cut "
-    "left of the other, --new would count its first lines once more: move it away."
+    "begins as a counted log does whose file is not there any more (an archive or a copy of it may "
+    "be), and goes on otherwise, so nothing of it was counted. If it is a log of its own, count it "
+    "with --new; if it is what a power cut left of the other, --new would count its first lines "
+    "once more: move it away."
 )
 _CHANGED = (
     "was changed after it had been counted, as by a power cut. Its first %d bytes were not counted "
@@ -309,7 +310,7 @@ class _LedgerPass(_Pass):
         who: Beginning = job.probe
         if isinstance(task, Whole):
             try:
-                verdict, pieces = self.register.settle(job.probe, done)
+                verdict, pieces = self.register.settle(done)
             except MarsError as error:
                 self.problem(error.reason, f"{job.name}: {error.message}")
                 return

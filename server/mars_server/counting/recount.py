@@ -71,7 +71,7 @@ def _part(
     task = register.stream(found)
     done = next(iter(driver.run([task], allow)))
     _raise(done)
-    source = register.settle(found, done)[0].source if done.pieces else None
+    source = register.settle(done)[0].source if done.pieces else None
     return _Part(source.id, source.position, [task]) if source else None
 
 

@@ -248,7 +248,7 @@ def _archive(found: Probe, register: Register) -> _Counted:
     source = register.archived(found)
     if source is not None:  # held by this very file, so that no log is recognised as it any more
         return source, ended
-    verdict, left = register.settle(found, done)
+    verdict, left = register.settle(done)
     return _told(verdict, ended and not left)
 
 

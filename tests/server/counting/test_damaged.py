@@ -269,7 +269,7 @@ def test_a_log_that_only_begins_as_another_is_counted_or_told_each_time(
     assert run(*alone).stdout == b"0 lines, 0 hits, 0 rejected\n"
 
 
-def test_a_log_whose_file_became_an_archive_is_still_there(tmp_path: Path) -> None:
+def test_where_a_log_became_an_archive_what_begins_as_it_did_is_told(tmp_path: Path) -> None:
     """Three days of a server that writes the same lines at its start, rotated and packed."""
     logs, banner = tmp_path / "logs", b"".join(BANNER.splitlines(keepends=True)[:3])
     logs.mkdir()
@@ -283,9 +283,34 @@ def test_a_log_whose_file_became_an_archive_is_still_there(tmp_path: Path) -> No
     packed.write_bytes(gzip.compress(before.read_bytes()))
     log.rename(before)
     log.write_bytes(banner + lines(combined, 20_000, 40))
-    found = run_json(*told)
-    assert (found["hits"], found.get("problems")) == (40, None)
+    (problem,) = run_json(*told, code=1)["problems"]
+    assert problem["reason"] == "log-doubtful"
+    assert "an archive" in problem["message"]
+    assert run_json("count", log, *told[2:], "--new")["hits"] == 40
     assert run_json(*told)["hits"] == 0
+
+
+@pytest.mark.parametrize("copy", ["archive", "archive made later", "plain"])
+def test_a_copy_beside_a_log_that_lost_its_end_lets_nothing_count_twice(
+    tmp_path: Path, copy: str
+) -> None:
+    logs, url = tmp_path / "logs", f"sqlite:///{tmp_path}/c.db"
+    logs.mkdir()
+    told = ("count", logs, "--product", product(tmp_path), "--db", url)
+    log, whole = logs / "a.log", lines(combined, 3000, 40)
+    log.write_bytes(whole)
+    beside = logs / ("copy" if copy == "plain" else "copy.gz")
+    content = whole if copy == "plain" else gzip.compress(whole)
+    if copy != "archive made later":
+        beside.write_bytes(content)
+    assert run_json(*told)["hits"] == 40
+    beside.write_bytes(content)
+    with log.open("r+b") as server:
+        server.truncate(len(lines(combined, 3000, 35)))
+        server.seek(0, 2)
+        server.write(lines(combined, 9000, 21))
+    run("count", *told[1:], code=1)
+    assert run_json("counts", "show", "--db", url)["hits"] <= 61
 
 
 def test_a_copy_of_what_a_log_was_takes_no_file_from_it(tmp_path: Path) -> None:

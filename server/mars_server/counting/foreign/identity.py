@@ -259,7 +259,7 @@ def identify(
 
     ``held`` are the ids of sources that other logs of this run are: those whose inode or archive
     still holds their bytes, and those already found. ``is_there`` says whether the file with a
-    source's inode still holds its bytes, or an archive does; a plain copy is not enough.
+    source's inode still holds its bytes; a copy elsewhere, packed or plain, is not enough.
 
     Raises ``StateError`` (``log-changed``) where bytes of our own log changed that were counted.
     """

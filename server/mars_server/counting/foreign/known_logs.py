@@ -21,7 +21,6 @@ from mars_server.counting.foreign.identity import (
 )
 from mars_server.counting.foreign.probe import LogMovedError, Probe, spans, written_on
 from mars_server.counting.store_port import Advance, Ledger
-from mars_server.counting.streams import STDIN
 from mars_server.counting.tasks import Done, Piece, Task, Whole
 
 # --- What the database keeps to know a log again: its hashes under a key that is not in there ---
@@ -88,8 +87,6 @@ class Register:
         self._ledger = ledger
         self._sources = {one.id: one for one in ledger.sources()}
         self._held: set[int] = set()
-        self._packed: set[int] = set()
-        """Sources that are archives of this pass, so that they are there and no other log is."""
         self.marks = _Marks(ledger.key)
         self._timed: defaultdict[str, list[Sequence[str]]] = defaultdict(list)
         """Ladders of this pass's logs whose lines hold a time of day, by their first rung."""
@@ -114,7 +111,6 @@ class Register:
                     self._held.update(source.id for source in holds(face, known))
             elif (whole := self.archived(found)) is not None:
                 self._held.add(whole.id)
-                self._packed.add(whole.id)
 
     @property
     def sources(self) -> Collection[Source]:
@@ -154,7 +150,7 @@ class Register:
         cuts = tuple(sorted({one.position for one in maybe}))
         return Whole(found.path, found.format, cuts, found.stamp)
 
-    def settle(self, found: Probe, done: Done) -> tuple[Verdict, Sequence[Piece]]:
+    def settle(self, done: Done) -> tuple[Verdict, Sequence[Piece]]:
         """Who a stream was, and those of its pieces that are not yet counted.
 
         Raises ``StateError`` (``log-changed``).
@@ -169,8 +165,6 @@ class Register:
             cut_short=done.cut_short,
         )
         verdict = self._identify(face)
-        if verdict.source is not None and found.path != STDIN:
-            self._packed.add(verdict.source.id)
         start = face.length if verdict.start is None else verdict.start
         return verdict, [piece for piece in done.pieces if piece.end > start]
 
@@ -217,8 +211,6 @@ class Register:
         yield from streams
 
     def _is_there(self, source: Source) -> bool:
-        if source.id in self._packed:
-            return True
         found = None if source.inode is None else self._files.get(source.inode)
         if self._new or found is None:
             return self._new

@@ -106,8 +106,7 @@ class Motd:
         else:
             after = known.refused(ending.error, view.now)
         if scheduled:
-            reason = ending.error.reason if ending.error else None
-            after = after.settled(found, reason, view.now, chance)
+            after = after.settled(found, ending.reason, view.now, chance)
         return after.into(view.state)
 
     def is_damaged(self, state: State) -> bool:

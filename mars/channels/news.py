@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -81,10 +82,10 @@ class NewsClient(Installation):
         except MarsError as error:
             problem = error
         problem, refusal = problem or self.damage, self.check_refusal(state)
-        try:
+        told: dict[str, Any] = {"update": "unknown", "newest_version": ""}
+        with contextlib.suppress(MarsError):  # what it lacks is told when it is next needed
             reading = self.reading(state)
-        except MarsError:  # what it lacks is told when it is next needed
-            reading = None
+            told = reading.plain() if reading else told
         voice, decision, known = self.voice(state), state.decision, Memory.of(state)
         server, last, due = source(self.view(state, voice)), known.last, known.schedule
         waits = due is not None and server and voice.level != consent.OFF
@@ -105,12 +106,7 @@ class NewsClient(Installation):
             "failures": due.failures if due else 0,
             "last": last and {"time": _time(last.get("time")), "reason": last.get("reason")},
             "server": server or None,
-            "serial": reading.serial if reading else None,
-            "issued": _time(reading.issued) if reading else None,
-            "expires": _time(reading.expires) if reading else None,
-            "stale_since": _time(reading.stale_since) if reading else None,
-            "update": reading.update if reading else "unknown",
-            "newest_version": reading.newest_version if reading else "",
+            **{name: told.get(name) for name in _TOLD},
             "installed": _time(state.installed),
             "check": refusal and refusal.plain(),
             "problem": problem and problem.plain(),
@@ -198,17 +194,12 @@ class Reading:
 
     def plain(self) -> dict[str, Any]:
         """For ``--json``."""
-        stale = self.stale_since
-        return {
-            "serial": self.serial,
-            "issued": format_time(self.issued),
-            "expires": format_time(self.expires),
-            "stale_since": None if stale is None else format_time(stale),
-            "news": self.news,
-            "newest_version": self.newest_version,
-            "update": self.update,
-            "messages": [asdict(message) for message in self.messages],
-        }
+        times = {name: _time(vars(self)[name]) for name in ("issued", "expires", "stale_since")}
+        return {**vars(self), **times, "messages": [asdict(one) for one in self.messages]}
+
+
+_TOLD = ("serial", "issued", "expires", "stale_since", "update", "newest_version")
+"""What a status has of a ``Reading``."""
 
 
 def unseen(messages: tuple[Shown, ...], seen: Mapping[str, int]) -> tuple[Shown, ...]:

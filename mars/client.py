@@ -74,11 +74,12 @@ class Mars:
         self._problems = Problems(debug)
         self._unshown: dict[str, Shown] = {}
         self._shows: list[Show] = []
-        self._dispatch = dispatch or _at_once
+        self._dispatch = dispatch or (lambda call: call())
         attempt = self._problems.attempt
         pinned, known = attempt("trust", lambda: _pinned(trust, product), (b"", Pinned()))
         machine = host or factory.this_host()
-        path = attempt("folder", lambda: _folder(folder, machine, product, known), "")
+        own = partial(factory.state_folder, machine, product, known.channel)
+        path = attempt("folder", lambda: os.fsdecode(folder or "") or own(), "")
         missing = self._problems.last
         attempt("ceiling", lambda: consent.require_level(ceiling), None)
         app = attempt(
@@ -284,12 +285,6 @@ def _pinned(trust: bytes | str | os.PathLike[str], product: str) -> tuple[bytes,
     return data, Pinned.of(data, product)
 
 
-def _folder(
-    given: str | os.PathLike[str] | None, machine: Platform, product: str, known: Pinned
-) -> str:
-    return os.fsdecode(given or "") or factory.state_folder(machine, product, known.channel)
-
-
 def _names(languages: Sequence[str] | None) -> tuple[str, ...]:
     if isinstance(languages, str | bytes):
         raise TypeError("languages is a list of names, not one text")
@@ -299,7 +294,3 @@ def _names(languages: Sequence[str] | None) -> tuple[str, ...]:
 def _tor(settings: TorSettings | None, socks: str) -> TorSettings:
     given = settings or TorSettings()
     return replace(given, socks=given.socks or socks or None)
-
-
-def _at_once(call: Callable[[], None]) -> None:
-    call()

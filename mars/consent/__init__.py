@@ -69,14 +69,6 @@ class Decision:
         """``off``, ``plain`` or ``tracked``."""
         return LEVELS[sum(name in self.purposes for name in _BY_LEVEL)]
 
-    @property
-    def stats(self) -> bool:
-        return SWITCHES["stats"].name in self.purposes
-
-    @property
-    def errors(self) -> bool:
-        return SWITCHES["errors"].name in self.purposes
-
 
 USERS = ("user", "command line")
 """Names of the layers that can raise."""

@@ -15,6 +15,7 @@ from mars import consent, factory
 from mars.build import ports
 from mars.channels.motd import no_server
 from mars.channels.news import NewsClient
+from mars.consent import Choice
 from mars.consent.api import Consent
 from mars.core.channel import Channel, NextRequest
 from mars.core.state import App
@@ -163,21 +164,21 @@ class Mars:
         they mean to ``consent.grant``, and what that refuses gives None. Nothing is stored. Why it
         is None, ``status()`` says: by ``level`` and ``decided_by``, or by ``problem``.
         """
-        chosen = (variables, stats, errors, direct, purposes)
+        choice = None
+        if level is not None:
+            choice = Choice(level, variables, stats, errors, direct, country, purposes)
         state = self._problems.attempt("state", self._client.load, None)
         if state is None:
             return None
         return self._problems.attempt(
-            "preview", lambda: self._preview(channel, state, country, level, *chosen), None
+            "preview", lambda: self._preview(channel, state, choice), None
         )
 
-    def _preview(
-        self, name: str, state: State, country: str | None, level: str | None, *chosen: Any
-    ) -> NextRequest | None:
+    def _preview(self, name: str, state: State, choice: Choice | None) -> NextRequest | None:
         client = self._client
         with contextlib.suppress(ConsentError):  # as where half a country is typed
-            if level is not None:
-                state = client.chosen(state, level, *chosen, country=country)
+            if choice is not None:
+                state = client.chosen(state, choice)
             (channel,) = (one for one in client.channels if one.name == name)
             with contextlib.suppress(MarsError):
                 return client.planned(channel, state, client.voice(state))

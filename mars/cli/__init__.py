@@ -11,7 +11,7 @@ _PLACES = {
     "fetch": "mars.cli.news:fetch",
     "show": "mars.cli.news:show",
     "status": "mars.cli.status:status",
-    "preview": "mars.cli.preview:preview",
+    "preview": "mars.cli.consent:preview",
     "consent": "mars.cli.consent:consent",
     "journal": "mars.cli.records:journal",
     "doctor": "mars.cli.doctor:doctor",

@@ -392,7 +392,7 @@ def test_f08_a_falsified_direct_request_is_refused_by_the_adapter(false: str) ->
 
 
 def test_f08_preview_and_journal_show_what_was_sealed_and_its_size() -> None:
-    from mars.cli.preview import plain
+    from mars.cli.consent import plain
 
     world = World()
     said = '{"statistic": "theme", "value": "dark"}'

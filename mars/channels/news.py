@@ -94,20 +94,20 @@ class NewsClient(Installation):
             "version": state.app.get("version"),
             "level": voice.level,
             "decided_by": voice.by.name,
-            "decided": None if decision is None else _time(decision.decided),
+            "decided": None if decision is None else written(decision.decided),
             "variables": sorted(voice.variables),
             **switches(lambda purpose: purpose.name in voice.purposes),
             "direct": voice.direct,
             "country": state.country,
             "purposes": since(self.offered, voice, decision),
             "to_ask": list(consent.new_variables(decision)),
-            "next": _time(due.due) if due and waits else None,
+            "next": written(due.due) if due and waits else None,
             "overdue_wait": due.wait if due else None,
             "failures": due.failures if due else 0,
-            "last": last and {"time": _time(last.get("time")), "reason": last.get("reason")},
+            "last": last and {"time": written(last.get("time")), "reason": last.get("reason")},
             "server": server or None,
             **{name: told.get(name) for name in _TOLD},
-            "installed": _time(state.installed),
+            "installed": written(state.installed),
             "check": refusal and refusal.plain(),
             "problem": problem and problem.plain(),
         }
@@ -194,7 +194,7 @@ class Reading:
 
     def plain(self) -> dict[str, Any]:
         """For ``--json``."""
-        times = {name: _time(vars(self)[name]) for name in ("issued", "expires", "stale_since")}
+        times = {name: written(vars(self)[name]) for name in ("issued", "expires", "stale_since")}
         return {**vars(self), **times, "messages": [asdict(one) for one in self.messages]}
 
 
@@ -207,7 +207,8 @@ def unseen(messages: tuple[Shown, ...], seen: Mapping[str, int]) -> tuple[Shown,
     return tuple(item for item in messages if item.revision > seen.get(item.id, -1))
 
 
-def _time(seconds: object) -> str | None:
+def written(seconds: object) -> str | None:
+    """A time in ISO 8601; None of what is no time."""
     if type(seconds) is not int or not 0 <= seconds <= LAST:
         return None
     return format_time(seconds)

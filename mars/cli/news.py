@@ -104,8 +104,8 @@ def _check(client: NewsClient) -> Outcome:
 def _client(
     url: str | None, trust: bytes, tor: TorSettings, place: common.Place, app: App
 ) -> NewsClient:
-    """It fetches from ``url``, else from the server that is
-    pinned, else from where the application itself says; no address of an earlier fetch by hand.
+    """It fetches from ``url``, else from the server that is pinned, else from where the application
+    itself says; no address of an earlier fetch by hand.
 
     Raises ``ConfigError``, among others ``no-url``.
     """
@@ -121,12 +121,10 @@ def _client(
 
 
 def _plain(client: NewsClient, outcome: Outcome) -> dict[str, object]:
-    told = {**vars(outcome), "message": safe(outcome.message)}
+    told = {"ok": outcome.ok, **vars(outcome), "message": safe(outcome.message)}
     accepted = told.pop("taken")
     reading = client.reading(client.load()) if outcome.ok else None
-    if reading is None:
-        return {"ok": outcome.ok, **told}
-    return {"ok": True, **told, "new": accepted.news, **reading.plain()}
+    return {**told, "new": accepted.news, **reading.plain()} if reading else told
 
 
 _UPDATES = {

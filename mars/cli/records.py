@@ -7,10 +7,11 @@ import sys
 import click
 
 from mars import factory
+from mars.channels.news import written
 from mars.cli.common import Place, explained, where
 from mars.commandline import done, emit_json, safe
 from mars.errors import ConfigError, WireError
-from mars.wire.times import LAST, format_time, parse_time
+from mars.wire.times import parse_time
 
 
 @click.command(short_help="Show what was sent, by which route, and what came back.")
@@ -52,9 +53,7 @@ def journal(
 
 
 def _line(entry: dict[str, object]) -> str:
-    time = entry.get("time")
-    known = type(time) is int and 0 <= time <= LAST
-    when = format_time(time) if known and isinstance(time, int) else "unknown time"
+    when = written(entry.get("time")) or "unknown time"
     reason = entry.get("reason")
     came = explained(str(reason)) if reason else f"accepted {entry.get('serial')}"
     route = entry.get("route") or "not connected"

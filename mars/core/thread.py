@@ -39,8 +39,7 @@ class Problems:
     @property
     def last(self) -> MarsError | None:
         """The newest of those that still stand."""
-        found = list(self._found.values())
-        return found[-1] if found else None
+        return next(reversed(self._found.values()), None)
 
     def attempt(self, what: str, do: Callable[[], T], otherwise: T, *, thread: bool = False) -> T:
         """What ``do`` returns; ``otherwise`` where it fails, and then the failure stands.

@@ -1,4 +1,4 @@
-"""The ``mars`` command. Each subcommand lives in a module of its own, loaded when used."""
+"""The ``mars`` command. The module of a subcommand is loaded when that is used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mars.commandline import LazyGroup, run
 _PLACES = {
     "fetch": "mars.cli.news:fetch",
     "show": "mars.cli.news:show",
-    "status": "mars.cli.status:status",
+    "status": "mars.cli.records:status",
     "preview": "mars.cli.consent:preview",
     "consent": "mars.cli.consent:consent",
     "journal": "mars.cli.records:journal",

@@ -15,6 +15,7 @@ from mars import consent, factory
 from mars.build import ports
 from mars.channels.motd import no_server
 from mars.channels.news import NewsClient
+from mars.consent import Choice
 from mars.consent.api import Consent
 from mars.core.channel import Channel, NextRequest
 from mars.core.state import App
@@ -74,7 +75,7 @@ class Mars:
         self._problems = Problems(debug)
         self._unshown: dict[str, Shown] = {}
         self._shows: list[Show] = []
-        self._dispatch = dispatch or _at_once
+        self._dispatch = dispatch or (lambda call: call())
         attempt = self._problems.attempt
         pinned, known = attempt("trust", lambda: _pinned(trust, product), (b"", Pinned()))
         broken = None if known.product else self._problems.last
@@ -163,21 +164,21 @@ class Mars:
         they mean to ``consent.grant``, and what that refuses gives None. Nothing is stored. Why it
         is None, ``status()`` says: by ``level`` and ``decided_by``, or by ``problem``.
         """
-        chosen = (variables, stats, errors, direct, purposes)
+        choice = None
+        if level is not None:
+            choice = Choice(level, variables, stats, errors, direct, country, purposes)
         state = self._problems.attempt("state", self._client.load, None)
         if state is None:
             return None
         return self._problems.attempt(
-            "preview", lambda: self._preview(channel, state, country, level, *chosen), None
+            "preview", lambda: self._preview(channel, state, choice), None
         )
 
-    def _preview(
-        self, name: str, state: State, country: str | None, level: str | None, *chosen: Any
-    ) -> NextRequest | None:
+    def _preview(self, name: str, state: State, choice: Choice | None) -> NextRequest | None:
         client = self._client
         with contextlib.suppress(ConsentError):  # as where half a country is typed
-            if level is not None:
-                state = client.chosen(state, level, *chosen, country=country)
+            if choice is not None:
+                state = client.chosen(state, choice)
             (channel,) = (one for one in client.channels if one.name == name)
             with contextlib.suppress(MarsError):
                 return client.planned(channel, state, client.voice(state))
@@ -307,7 +308,3 @@ def _names(languages: Sequence[str] | None) -> tuple[str, ...]:
 def _tor(settings: TorSettings | None, socks: str) -> TorSettings:
     given = settings or TorSettings()
     return replace(given, socks=given.socks or socks or None)
-
-
-def _at_once(call: Callable[[], None]) -> None:
-    call()

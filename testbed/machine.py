@@ -79,9 +79,8 @@ def live(seed: int, days: int, pattern: str, *, killed: bool = False) -> Life:
         life.running += on
         life.early += min(on, EARLY)
         while left > 0:
-            look = schedule.look(plan, clock.wall, ran, chance)
-            plan, sleep = look.schedule, look.sleep
-            if look.fetch:
+            plan, sleep = schedule.look(plan, clock.wall, ran, chance)
+            if not sleep:
                 plan = schedule.attempt(plan, clock.wall, chance)
                 life.since_start.append(clock.wall - start)
                 life.phases.append(clock.wall % HOUR)

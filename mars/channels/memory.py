@@ -228,13 +228,9 @@ def _schedule(value: object) -> Schedule:
     said = table(value)
     if said["version"] != schedule.VERSION:
         raise ValueError
-    wait = said["wait"]
-    return Schedule(
-        due=time(said["due"]),
-        wait=None if wait is None else time(wait),
-        failures=time(said["failures"]),
-        period=time(said["period"]),
-    )
+    wait = None if said["wait"] is None else time(said["wait"])
+    counts = {name: said[name] for name in ("due", "failures", "period")}
+    return Schedule(wait=wait, **times(counts))
 
 
 def _server(value: object) -> Server:

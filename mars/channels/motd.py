@@ -49,9 +49,8 @@ class Motd:
         known = Memory.of(view.state)
         resting = known.schedule or schedule.begin(view.now, chance)
         floor = max(view.app.built, known.issued)
-        look = schedule.look(resting, view.now, ran, chance, floor=floor)
-        known = replace(known, schedule=look.schedule, pick=_pick(view))
-        return known.into(view.state), look.sleep
+        looked, sleep = schedule.look(resting, view.now, ran, chance, floor=floor)
+        return replace(known, schedule=looked, pick=_pick(view)).into(view.state), sleep
 
     def attempt(self, view: View, chance: Chance) -> State:
         known = Memory.of(view.state)
@@ -106,8 +105,7 @@ class Motd:
         else:
             after = known.refused(ending.error, view.now)
         if scheduled:
-            reason = ending.error.reason if ending.error else None
-            after = after.settled(found, reason, view.now, chance)
+            after = after.settled(found, ending.reason, view.now, chance)
         return after.into(view.state)
 
     def is_damaged(self, state: State) -> bool:

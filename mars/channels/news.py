@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -81,10 +82,10 @@ class NewsClient(Installation):
         except MarsError as error:
             problem = error
         problem, refusal = problem or self.damage, self.check_refusal(state)
-        try:
+        told: dict[str, Any] = {"update": "unknown", "newest_version": ""}
+        with contextlib.suppress(MarsError):  # what it lacks is told when it is next needed
             reading = self.reading(state)
-        except MarsError:  # what it lacks is told when it is next needed
-            reading = None
+            told = reading.plain() if reading else told
         voice, decision, known = self.voice(state), state.decision, Memory.of(state)
         server, last, due = source(self.view(state, voice)), known.last, known.schedule
         waits = due is not None and server and voice.level != consent.OFF
@@ -93,25 +94,20 @@ class NewsClient(Installation):
             "version": state.app.get("version"),
             "level": voice.level,
             "decided_by": voice.by.name,
-            "decided": None if decision is None else _time(decision.decided),
+            "decided": None if decision is None else written(decision.decided),
             "variables": sorted(voice.variables),
             **switches(lambda purpose: purpose.name in voice.purposes),
             "direct": voice.direct,
             "country": state.country,
             "purposes": since(self.offered, voice, decision),
             "to_ask": list(consent.new_variables(decision)),
-            "next": _time(due.due) if due and waits else None,
+            "next": written(due.due) if due and waits else None,
             "overdue_wait": due.wait if due else None,
             "failures": due.failures if due else 0,
-            "last": last and {"time": _time(last.get("time")), "reason": last.get("reason")},
+            "last": last and {"time": written(last.get("time")), "reason": last.get("reason")},
             "server": server or None,
-            "serial": reading.serial if reading else None,
-            "issued": _time(reading.issued) if reading else None,
-            "expires": _time(reading.expires) if reading else None,
-            "stale_since": _time(reading.stale_since) if reading else None,
-            "update": reading.update if reading else "unknown",
-            "newest_version": reading.newest_version if reading else "",
-            "installed": _time(state.installed),
+            **{name: told.get(name) for name in _TOLD},
+            "installed": written(state.installed),
             "check": refusal and refusal.plain(),
             "problem": problem and problem.plain(),
         }
@@ -198,17 +194,12 @@ class Reading:
 
     def plain(self) -> dict[str, Any]:
         """For ``--json``."""
-        stale = self.stale_since
-        return {
-            "serial": self.serial,
-            "issued": format_time(self.issued),
-            "expires": format_time(self.expires),
-            "stale_since": None if stale is None else format_time(stale),
-            "news": self.news,
-            "newest_version": self.newest_version,
-            "update": self.update,
-            "messages": [asdict(message) for message in self.messages],
-        }
+        times = {name: written(vars(self)[name]) for name in ("issued", "expires", "stale_since")}
+        return {**vars(self), **times, "messages": [asdict(one) for one in self.messages]}
+
+
+_TOLD = ("serial", "issued", "expires", "stale_since", "update", "newest_version")
+"""What a status has of a ``Reading``."""
 
 
 def unseen(messages: tuple[Shown, ...], seen: Mapping[str, int]) -> tuple[Shown, ...]:
@@ -216,7 +207,8 @@ def unseen(messages: tuple[Shown, ...], seen: Mapping[str, int]) -> tuple[Shown,
     return tuple(item for item in messages if item.revision > seen.get(item.id, -1))
 
 
-def _time(seconds: object) -> str | None:
+def written(seconds: object) -> str | None:
+    """A time in ISO 8601; None of what is no time."""
     if type(seconds) is not int or not 0 <= seconds <= LAST:
         return None
     return format_time(seconds)

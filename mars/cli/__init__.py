@@ -1,4 +1,4 @@
-"""The ``mars`` command. Each subcommand lives in a module of its own, loaded when used."""
+"""The ``mars`` command. The module of a subcommand is loaded when that is used."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from mars import __version__
 from mars.commandline import LazyGroup, run
 
 _PLACES = {
-    "fetch": "mars.cli.fetch:fetch",
-    "show": "mars.cli.show:show",
-    "status": "mars.cli.status:status",
-    "preview": "mars.cli.preview:preview",
+    "fetch": "mars.cli.news:fetch",
+    "show": "mars.cli.news:show",
+    "status": "mars.cli.records:status",
+    "preview": "mars.cli.consent:preview",
     "consent": "mars.cli.consent:consent",
-    "journal": "mars.cli.journal:journal",
+    "journal": "mars.cli.records:journal",
     "doctor": "mars.cli.doctor:doctor",
-    "reset": "mars.cli.reset:reset",
+    "reset": "mars.cli.records:reset",
     "daemon": "mars.cli.daemon:daemon",
 }
 

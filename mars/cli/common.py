@@ -178,7 +178,7 @@ choice = options(
         "--direct/--no-direct", default=None, help="Plain news by https where no Tor is there."
     ),
 )
-"""What a user chooses beside the level, as ``mars.consent.decided`` takes it."""
+"""What a user chooses beside the level, as ``mars.consent.Choice`` takes it."""
 
 
 def trusted(file: Path) -> bytes:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,25 +63,23 @@ def daemon(apps: Path, state_dir: Path | None, socks: str | None, as_json: bool)
         own_place if state_dir is None else lambda _pinned: state_dir,
         loop.tell if as_json else None,
     )
-    with _only(state_dir or Path(factory.state_root(factory.this_host()))):
+    with contextlib.ExitStack() as held:
+        _be_only(held, state_dir or Path(factory.state_root(factory.this_host())))
         loop.run(served)
 
 
-@contextlib.contextmanager
-def _only(root: Path) -> Iterator[None]:
-    """Holds the daemon's lock. Raises ``StateError`` (``locked``, ``state-unwritable``)."""
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(factory.folder(str(root)).lock(LOCK))
-        except StateError as error:
-            if error.reason != "locked":
-                raise
-            raise StateError(
-                "locked",
-                "Nothing to do: a daemon already runs for this user. To have it read its folder "
-                f"again, send it SIGHUP; to replace it, end it first. Its lock lies in {root}.",
-            ) from None
-        yield
+def _be_only(held: contextlib.ExitStack, root: Path) -> None:
+    """Takes the daemon's lock. Raises ``StateError`` (``locked``, ``state-unwritable``)."""
+    try:
+        held.enter_context(factory.folder(str(root)).lock(LOCK))
+    except StateError as error:
+        if error.reason != "locked":
+            raise
+        raise StateError(
+            "locked",
+            "Nothing to do: a daemon already runs for this user. To have it read its folder "
+            f"again, send it SIGHUP; to replace it, end it first. Its lock lies in {root}.",
+        ) from None
 
 
 class _Loop:
@@ -131,7 +128,7 @@ class _Loop:
     def _report(self, served: Daemon) -> None:
         if self._as_json:
             problems = {
-                name: {"reason": error.reason, "message": safe(error.message)}
+                name: {**error.plain(), "message": safe(error.message)}
                 for name, error in served.problems.items()
             }
             serving = sorted(served.serving)

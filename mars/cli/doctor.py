@@ -27,7 +27,16 @@ from mars.wire.url import parse_url
 
 CLOCK_REASONS = frozenset({"future", "clock", "expired"})
 """Reasons for which a wrong clock may be the cause."""
-STEPS = ("tor", "bootstrapped", "circuit", "onion", "signature", "clock")
+_NO_URL = "left out: name a server with --url"
+STEPS = {
+    "tor": "",
+    "bootstrapped": "",
+    "circuit": _NO_URL,
+    "onion": _NO_URL,
+    "signature": "left out: give what the application pins with --trust",
+    "clock": "left out: nothing to compare it with",
+}
+"""Each with what is said where it does not apply."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,6 @@ class Walk:
     _status: TorStatus | None = None
     _answer: Response | None = None
     _issued: datetime | None = None
-    _found: list[Step] = field(default_factory=list)
 
     def steps(self) -> Iterator[Step]:
         """All of ``STEPS`` in order, each as soon as it is known."""
@@ -76,16 +84,10 @@ class Walk:
             for name in STEPS:
                 step = Step(name, None, "not tried") if broken else self._timed(name)
                 broken = broken or step.ok is False
-                self._found.append(step)
                 yield step
         finally:
             if self._tor is not None:
                 self._tor.close()
-
-    @property
-    def ok(self) -> bool:
-        """Whether no step failed so far."""
-        return all(step.ok is not False for step in self._found)
 
     def _timed(self, name: str) -> Step:
         act: Callable[[], str | None] = getattr(self, f"_{name}_step")
@@ -98,7 +100,7 @@ class Walk:
             fatal = not error.reason.startswith("control-")
             return Step(name, False if fatal else None, error.message, error.reason, seconds)
         if detail is None:
-            return Step(name, None, _LEFT_OUT[name])
+            return Step(name, None, STEPS[name])
         return Step(name, True, detail, None, self._clock.monotonic() - began)
 
     def _tor_step(self) -> str:
@@ -163,13 +165,6 @@ _HOW = {
     "system": "a Tor that runs on this machine",
     "browser": "Tor Browser",
     "own": "a Tor of our own",
-}
-
-_LEFT_OUT = {
-    "circuit": "left out: name a server with --url",
-    "onion": "left out: name a server with --url",
-    "signature": "left out: give what the application pins with --trust",
-    "clock": "left out: nothing to compare it with",
 }
 
 MARKS = {True: "ok", False: "FAILED", None: "-"}
@@ -239,18 +234,17 @@ def doctor(
     if address is not None:
         _require_permission()
     verify = None if trust is None else _verifier(trust)
-    walk = Walk(settings, address, timeout, verify)
     found = []
-    for step in walk.steps():
+    for step in Walk(settings, address, timeout, verify).steps():
         found.append(step)
         if not as_json:
             click.echo(_line(step))
+    failed = [step for step in found if step.ok is False]
     if as_json:
-        emit_json({"ok": walk.ok, "url": walk.url, "steps": [step.plain() for step in found]})
-    elif not walk.ok:
-        (failed,) = (step for step in found if step.ok is False)
-        click.echo(f"mars doctor: the step '{failed.name}' failed [{failed.reason}]", err=True)
-    if not walk.ok:
+        emit_json({"ok": not failed, "url": address, "steps": [step.plain() for step in found]})
+    for step in () if as_json else failed:
+        click.echo(f"mars doctor: the step '{step.name}' failed [{step.reason}]", err=True)
+    if failed:
         sys.exit(1)
 
 

@@ -69,13 +69,24 @@ class Decision:
         """``off``, ``plain`` or ``tracked``."""
         return LEVELS[sum(name in self.purposes for name in _BY_LEVEL)]
 
-    @property
-    def stats(self) -> bool:
-        return SWITCHES["stats"].name in self.purposes
 
-    @property
-    def errors(self) -> bool:
-        return SWITCHES["errors"].name in self.purposes
+@dataclass(frozen=True)
+class Choice:
+    """What a user chooses at one moment. What is None stays as it was decided before."""
+
+    level: str
+    variables: Collection[str] | None = None
+    stats: bool | None = None
+    errors: bool | None = None
+    direct: bool | None = None
+    country: str | None = None
+    purposes: Collection[str] | None = None
+
+    def wanted(self) -> dict[str, bool]:
+        """Whether each purpose beyond the level is chosen; what was not said is not in it."""
+        given = {"stats": self.stats, "errors": self.errors}
+        named = {SWITCHES[name].name: on for name, on in given.items() if on is not None}
+        return {**named, **_switches(self.purposes)}
 
 
 USERS = ("user", "command line")
@@ -256,45 +267,27 @@ def require_level(level: str) -> None:
         raise ConfigError("level-unknown", "No such level; choose off, plain or tracked.")
 
 
-def decided(
-    old: Decision | None,
-    now: int,
-    offered: Iterable[Purpose],
-    level: str,
-    variables: Collection[str] | None = None,
-    stats: bool | None = None,
-    errors: bool | None = None,
-    direct: bool | None = None,
-    purposes: Collection[str] | None = None,
-) -> Decision:
-    """The decision of this moment after ``old``. What is None stays as it was.
+def decided(old: Decision | None, now: int, offered: Iterable[Purpose], choice: Choice) -> Decision:
+    """The decision of this moment after ``old``.
 
     A yes to a purpose that is not ``offered`` is none. Raises ``ConfigError`` (``level-unknown``).
     """
-    require_level(level)
-    if not all(flag is None or isinstance(flag, bool) for flag in (stats, errors, direct)):
+    require_level(choice.level)
+    flags = (choice.stats, choice.errors, choice.direct)
+    if not all(flag is None or isinstance(flag, bool) for flag in flags):
         raise TypeError("stats, errors and direct are True, False or None")
     before = old or Decision(now)
-    wanted = _wanted(stats, errors, purposes)
+    wanted = choice.wanted()
     since = {name: at for name, at in before.purposes.items() if wanted.get(name, True)}
     since |= {one.name: now for one in offered if wanted.get(one.name)}
-    chosen = _switches(BASIC if variables is None else variables)
+    chosen = _switches(BASIC if choice.variables is None else choice.variables)
     return Decision.of(
-        level,
+        choice.level,
         now,
         since,
         variables=tuple(name for name in NAMES if chosen.get(name)),
-        direct=before.direct if direct is None else direct,
+        direct=before.direct if choice.direct is None else choice.direct,
     )
-
-
-def _wanted(
-    stats: bool | None, errors: bool | None, purposes: Collection[str] | None
-) -> dict[str, bool]:
-    """By the purpose's name; what was not said is not in it."""
-    given = {"stats": stats, "errors": errors}
-    named = {SWITCHES[name].name: on for name, on in given.items() if on is not None}
-    return {**named, **_switches(purposes)}
 
 
 def _switches(names: Collection[str] | None) -> dict[str, bool]:
@@ -317,17 +310,10 @@ def require_declared(variables: Collection[str] | None) -> None:
         )
 
 
-def require_offered(
-    offered: Iterable[Purpose],
-    stats: bool | None = None,
-    errors: bool | None = None,
-    purposes: Collection[str] | None = None,
-) -> None:
-    """Raises ``ConfigError`` (``not-offered``) of a yes that ``granted`` did not keep."""
+def require_offered(offered: Iterable[Purpose], choice: Choice) -> None:
+    """Raises ``ConfigError`` (``not-offered``) of a yes that ``decided`` did not keep."""
     known = {one.name for one in offered}
-    missing = [
-        name for name, on in _wanted(stats, errors, purposes).items() if on and name not in known
-    ]
+    missing = [name for name, on in choice.wanted().items() if on and name not in known]
     if missing:
         raise ConfigError(
             "not-offered",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
-from mars.consent import Purpose, require_declared, require_offered
+from mars.consent import Choice, Purpose, require_declared, require_offered
 from mars.wire.times import LAST, format_time
 
 if TYPE_CHECKING:
@@ -44,21 +44,18 @@ class Consent:
         (``country-unknown``), and nothing kept. ``purposes`` are those beyond the level, of a
         mapping too; a yes to one that nothing here serves is dropped (``not-offered``).
         """
+        choice = Choice(level, variables, stats, errors, direct, country, purposes)
         self._attempt("variables", lambda: require_declared(variables), None)
 
         def decide() -> bool:
-            self._installation.choose(
-                level, variables, stats, errors, direct, purposes, country=country
-            )
+            self._installation.choose(choice)
             self._wake()
             return True
 
         done = self._attempt("grant", decide, False)
         if done:
             offered = self._installation.offered
-            self._attempt(
-                "purposes", lambda: require_offered(offered, stats, errors, purposes), None
-            )
+            self._attempt("purposes", lambda: require_offered(offered, choice), None)
         return done
 
     def revoke(self) -> bool:

@@ -73,6 +73,11 @@ class Ending:
     said: Mapping[str, Any] = field(default_factory=dict)
     """Further members of its entry in the journal."""
 
+    @property
+    def reason(self) -> str | None:
+        """None where nothing ended it."""
+        return self.error.reason if self.error else None
+
 
 class Channel(Protocol):
     """One kind of request. Pure but for what it is handed; its ``State`` is the one on disk."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from mars import consent
-from mars.consent import Effective, Purpose, country_code, decided
+from mars.consent import Choice, Effective, Purpose, country_code, decided
 from mars.core import journal
 from mars.core.channel import Channel, Ending, NextRequest, View
 from mars.core.journal import Departure, Outcome
@@ -42,33 +42,30 @@ class Installation(Records):
 
     # --- what may be sent -------------------------------------------------------------------
 
-    def choose(self, *chosen: Any, **named: Any) -> None:
+    def choose(self, choice: Choice) -> None:
         """Keeps what the user chose, as ``chosen`` has it; the first request of each channel is
         planned from this moment on.
 
         Raises ``StateError``, and as ``chosen`` for what cannot be chosen.
         """
         now = self.ports.clock.now()
-        self.decide(lambda state: self._granted(state, now, *chosen, **named))
+        self.decide(lambda state: self._granted(state, now, choice))
         self.damage = None
         with contextlib.suppress(StateError):  # the decision stands; the next look plans it else
             self.update(lambda state: (self._look(state, None)[0], None))
 
-    def chosen(self, state: State, *chosen: Any, **named: Any) -> State:
-        """``state`` as it would be if the user now chose so: the arguments of ``Consent.grant``.
+    def chosen(self, state: State, choice: Choice) -> State:
+        """``state`` as it would be if the user now chose so.
 
         Raises ``ConfigError`` (``level-unknown``) and ``ConsentError`` (``country-unknown``).
         """
-        now = self.ports.clock.now()
-        return self._rested(state, self._granted(state, now, *chosen, **named))
+        return self._rested(state, self._granted(state, self.ports.clock.now(), choice))
 
-    def _granted(
-        self, state: State, now: int, *chosen: Any, country: str | None = None, **named: Any
-    ) -> State:
+    def _granted(self, state: State, now: int, choice: Choice) -> State:
         return replace(
             state,
-            decision=decided(state.decision, now, self.offered, *chosen, **named),
-            country=state.country if country is None else country_code(country),
+            decision=decided(state.decision, now, self.offered, choice),
+            country=state.country if choice.country is None else country_code(choice.country),
         )
 
     def voice(self, state: State, *, asked: str | None = None, check: bool = False) -> Effective:

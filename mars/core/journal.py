@@ -133,15 +133,13 @@ class Departure:
         }
 
     def outcome(self, ending: Ending) -> Outcome:
+        message = sentence(ending.error) if ending.error else ""
         where = (self.entry["level"], self.entry["url"], self.entry["route"], self.status)
-        if ending.error is None:
-            return Outcome(None, "", *where, ending.taken)
-        return Outcome(ending.error.reason, sentence(ending.error), *where)
+        return Outcome(ending.reason, message, *where, ending.taken)
 
     def ended(self, ending: Ending) -> dict[str, Any]:
         """The entry when all is over."""
-        reason = ending.error.reason if ending.error else None
-        return {**self.entry, "status": self.status, "reason": reason, **ending.said}
+        return {**self.entry, "status": self.status, "reason": ending.reason, **ending.said}
 
 
 def sentence(error: MarsError) -> str:
@@ -153,7 +151,7 @@ def sentence(error: MarsError) -> str:
     return f"{error.message} {REFUSED}" if refused else error.message
 
 
-def told(error: Exception) -> MarsError:
+def told(error: BaseException) -> MarsError:
     """``error`` as the host and the user get to hear it."""
     if isinstance(error, MarsError):
         return error

@@ -88,42 +88,33 @@ class Schedule:
     """The ``reportback_next`` that ``due`` was drawn with."""
 
 
-@dataclass(frozen=True)
-class Look:
-    """What to do now: fetch, or sleep ``sleep`` seconds and look again."""
-
-    schedule: Schedule
-    fetch: bool
-    sleep: int = 0
-
-
 def begin(now: int, chance: Chance) -> Schedule:
     """From the date of consent, or from a state that could not be read."""
     return Schedule(due=now + first_delay(chance))
 
 
-def look(schedule: Schedule, now: int, ran: int | None, chance: Chance, *, floor: int = 0) -> Look:
-    """Compares the wall clock with the due time.
+def look(
+    schedule: Schedule, now: int, ran: int | None, chance: Chance, *, floor: int = 0
+) -> tuple[Schedule, int]:
+    """Compares the wall clock with the due time: seconds until the next look, 0 to fetch now.
 
     ``ran`` is the running time in seconds since the last look, None at the first look of a
     session; time asleep does not count. ``floor`` is a time known to have passed (the build date,
     the last accepted ``issued``): a clock before it is wrong, and then nothing is done.
     """
     if now < floor - DAY:
-        return Look(schedule, fetch=False, sleep=LONGEST_SLEEP)
+        return schedule, LONGEST_SLEEP
     schedule = replace(schedule, due=min(schedule.due, now + FARTHEST))
     if now < schedule.due:
-        ahead = replace(schedule, wait=None)
-        return Look(ahead, fetch=False, sleep=min(schedule.due - now, LONGEST_SLEEP))
+        return replace(schedule, wait=None), min(schedule.due - now, LONGEST_SLEEP)
     if schedule.wait is None:
         if ran is not None and now - schedule.due <= ON_TIME:
-            return Look(schedule, fetch=True)
+            return schedule, 0
         wait = int(chance.uniform(LATE_LEAST, LATE_SPREAD))
     else:
         wait = rested(schedule, ran).wait or 0
-    late = replace(schedule, wait=wait)
     keep = min(max(FIRST_KEEP, 2 * (ran or 0)), OVERDUE_SLEEP)
-    return Look(late, fetch=wait == 0, sleep=min(wait, keep))
+    return replace(schedule, wait=wait), min(wait, keep)
 
 
 def rested(schedule: Schedule, ran: int | None) -> Schedule:

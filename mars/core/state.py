@@ -150,8 +150,8 @@ def encode(state: State) -> bytes:
 
 def _plain(decision: Decision) -> dict[str, Any]:
     """With level and switches for earlier releases, which know no purposes."""
-    says = {"level": decision.level, "stats": decision.stats, "errors": decision.errors}
-    return says | asdict(decision)
+    switches = {name: one.name in decision.purposes for name, one in consent.SWITCHES.items()}
+    return {"level": decision.level, **switches, **asdict(decision)}
 
 
 def decode(data: bytes | None) -> State | None:

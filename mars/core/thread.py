@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mars.core.installation import Installation
+from mars.core.journal import told
 from mars.core.records import FETCHER_LOCK
 from mars.core.schedule import LONGEST_SLEEP
 from mars.errors import ConfigError, MarsError, StateError, starting_thread
@@ -38,8 +39,7 @@ class Problems:
     @property
     def last(self) -> MarsError | None:
         """The newest of those that still stand."""
-        found = list(self._found.values())
-        return found[-1] if found else None
+        return next(reversed(self._found.values()), None)
 
     def attempt(self, what: str, do: Callable[[], T], otherwise: T, *, thread: bool = False) -> T:
         """What ``do`` returns; ``otherwise`` where it fails, and then the failure stands.
@@ -69,11 +69,9 @@ class Problems:
 
 
 def _named(what: str, error: BaseException) -> MarsError:
-    if isinstance(error, MarsError):
-        return error
     if what in _TAKE_ARGUMENTS and isinstance(error, _WRONG_ARGUMENT):
         return ConfigError("wrong-call", f"{what} was called wrongly ({error}).")
-    return MarsError("internal", f"An error of ours ({type(error).__name__}); please report it.")
+    return told(error)
 
 
 class Background:
@@ -190,10 +188,7 @@ class Background:
         return sleep
 
     def _step(self, held: contextlib.ExitStack, ran: int | None) -> int:
-        return self._installation.step(ran) if self._acquire(held) else LONGEST_SLEEP
-
-    def _acquire(self, held: contextlib.ExitStack) -> bool:
-        """Whether this process is the one that fetches; another one is asked again hourly."""
+        """Where another process is the one that fetches, it is asked again hourly."""
         if not self.is_holder:
             # In a folder whose state is another user's no lock is left behind.
             self._installation.load()
@@ -202,9 +197,9 @@ class Background:
             except StateError as error:
                 if error.reason != "locked":
                     raise
-                return False
+                return LONGEST_SLEEP
             self.is_holder = True
-        return True
+        return self._installation.step(ran)
 
 
 _alive: weakref.WeakSet[Background] = weakref.WeakSet()

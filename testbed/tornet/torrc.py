@@ -37,7 +37,13 @@ class Authority:
 
 def joining(authority: str) -> list[str]:
     """What every tor of this network needs, wherever its folder lies."""
-    return ["TestingTorNetwork 1", authority, "PathsNeededToBuildCircuits 0.67"]
+    return [
+        "TestingTorNetwork 1",
+        authority,
+        "PathsNeededToBuildCircuits 0.67",
+        # What is bound to loopback reaches nothing else, whatever an exit is asked for.
+        "OutboundBindAddress 127.0.0.1",
+    ]
 
 
 def common(folder: Path, authority: str, owner: int) -> list[str]:

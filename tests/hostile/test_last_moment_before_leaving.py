@@ -170,7 +170,7 @@ def test_f_a_grant_after_a_revocation_that_was_not_stored_brings_nothing_back() 
     world.store.full = False
     assert mars.consent.grant("tracked", ["cc"])
     assert mars.consent.country == ""
-    assert not mars._client.load().decision.stats  # type: ignore[union-attr]
+    assert "statistics" not in mars._client.load().decision.purposes  # type: ignore[union-attr]
 
 
 def test_f_an_age_reset_that_cannot_be_stored_holds_at_once() -> None:
@@ -392,7 +392,7 @@ def test_f08_a_falsified_direct_request_is_refused_by_the_adapter(false: str) ->
 
 
 def test_f08_preview_and_journal_show_what_was_sealed_and_its_size() -> None:
-    from mars.cli.preview import plain
+    from mars.cli.consent import plain
 
     world = World()
     said = '{"statistic": "theme", "value": "dark"}'

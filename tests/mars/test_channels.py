@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mars import consent
-from mars.consent import Purpose
+from mars.consent import Choice, Purpose
 from mars.core.channel import Channel, Ending, NextRequest, View
 from mars.core.installation import Installation
 from mars.core.records import STATE_FILE
@@ -316,6 +316,6 @@ def test_the_core_alone_serves_a_channel() -> None:
     world = a_world()
     client = world.client()
     alone = Installation(client.app, client.ports, [Postcards()])
-    alone.choose("plain", stats=True)
+    alone.choose(Choice("plain", stats=True))
     session(alone, world.clock, 2 * EVERY)
     assert set(world.server.visits) == {WHERE}

@@ -58,42 +58,40 @@ def test_c13_what_the_publisher_asks_is_clamped_and_rounded(asked: int, obeyed: 
 def test_a_running_process_fetches_on_time() -> None:
     chance, clock = SeededChance(4), MemoryClock()
     plan = Schedule(due=clock.wall + 90 * 60)
-    first = schedule.look(plan, clock.wall, None, chance)
-    assert not first.fetch
-    assert first.sleep == HOUR
-    second = schedule.look(first.schedule, clock.wall + HOUR, HOUR, chance)
-    assert second.sleep == 30 * 60
-    assert schedule.look(second.schedule, clock.wall + 90 * 60, 30 * 60, chance).fetch
+    plan, sleep = schedule.look(plan, clock.wall, None, chance)
+    assert sleep == HOUR
+    plan, sleep = schedule.look(plan, clock.wall + HOUR, HOUR, chance)
+    assert sleep == 30 * 60
+    assert schedule.look(plan, clock.wall + 90 * 60, 30 * 60, chance)[1] == 0
 
 
 def test_an_overdue_fetch_waits_running_time_drawn_once_and_kept() -> None:
     chance = SeededChance(5)
-    late = schedule.look(Schedule(due=START - 20 * DAY), START, None, chance)
-    assert not late.fetch
-    assert late.schedule.wait is not None
-    drawn = late.schedule.wait
+    late, sleep = schedule.look(Schedule(due=START - 20 * DAY), START, None, chance)
+    assert late.wait is not None
+    drawn = late.wait
     assert HOUR < drawn <= 4 * HOUR
-    assert late.sleep == 60, "what is left is kept for the first time"
+    assert sleep == 60, "what is left is kept for the first time"
     sleeps, ran = [], None
     for _ in range(6):
-        sleeps.append(schedule.look(late.schedule, START, ran, chance).sleep)
+        sleeps.append(schedule.look(late, START, ran, chance)[1])
         ran = sleeps[-1]
     assert sleeps == [60, 120, 240, 480, 600, 600], "and then ever less often"
-    kept = schedule.rested(late.schedule, 60)
+    kept = schedule.rested(late, 60)
     assert kept.wait == drawn - 60
-    again = schedule.look(kept, START + DAY, None, chance)  # a day off, then a new session
-    assert again.schedule.wait == drawn - 60
-    assert schedule.look(again.schedule, START + DAY, drawn, chance).fetch
+    again, _ = schedule.look(kept, START + DAY, None, chance)  # a day off, then a new session
+    assert again.wait == drawn - 60
+    assert schedule.look(again, START + DAY, drawn, chance)[1] == 0
 
 
 def test_c09_a_time_from_a_clock_in_2099_is_clamped_once_and_not_again() -> None:
     chance = SeededChance(6)
     from_2099 = Schedule(due=START + 73 * 365 * DAY)
-    look = schedule.look(from_2099, START, None, chance)
-    assert not look.fetch
-    assert look.schedule.due == START + 33 * DAY
-    later = schedule.look(look.schedule, START + 10 * DAY, HOUR, chance)
-    assert later.schedule.due == START + 33 * DAY, "the clamp must not slide along"
+    looked, sleep = schedule.look(from_2099, START, None, chance)
+    assert sleep
+    assert looked.due == START + 33 * DAY
+    later, _ = schedule.look(looked, START + 10 * DAY, HOUR, chance)
+    assert later.due == START + 33 * DAY, "the clamp must not slide along"
 
 
 def test_c10_a_clock_that_steps_back_causes_no_burst() -> None:
@@ -102,9 +100,8 @@ def test_c10_a_clock_that_steps_back_causes_no_burst() -> None:
     for hour in range(90 * 24):
         if hour == 12:
             now -= 365 * DAY
-        look = schedule.look(plan, now, HOUR, chance)
-        plan = look.schedule
-        if look.fetch:
+        plan, sleep = schedule.look(plan, now, HOUR, chance)
+        if not sleep:
             fetches += 1
             plan = schedule.attempt(plan, now, chance)
         now += HOUR
@@ -113,9 +110,9 @@ def test_c10_a_clock_that_steps_back_causes_no_burst() -> None:
 
 def test_a_clock_before_the_last_news_is_wrong_so_nothing_is_done() -> None:
     plan = Schedule(due=START + DAY)
-    look = schedule.look(plan, 0, None, SeededChance(8), floor=START)
-    assert look.schedule == plan, "a dead clock at 1970 must not move the due time"
-    assert not look.fetch
+    looked, sleep = schedule.look(plan, 0, None, SeededChance(8), floor=START)
+    assert looked == plan, "a dead clock at 1970 must not move the due time"
+    assert sleep
 
 
 def test_e19_failures_wait_two_wide_draws_then_the_next_period() -> None:
@@ -194,11 +191,11 @@ def test_a_killed_session_of_minutes_still_counts() -> None:
         sessions += 1
         ran, left = None, 5 * 60
         while left:
-            look = schedule.look(plan, START + sessions * HOUR, ran, chance)
-            if look.fetch:
+            looked, sleep = schedule.look(plan, START + sessions * HOUR, ran, chance)
+            if not sleep:
                 break
-            plan = look.schedule  # as it stands on disk when the signal comes
-            ran = min(look.sleep, left)
+            plan = looked  # as it stands on disk when the signal comes
+            ran = min(sleep, left)
             left -= ran
         if left:
             break
@@ -209,7 +206,7 @@ def test_a_killed_session_of_minutes_still_counts() -> None:
 def test_e17_after_20_days_asleep_no_fetch_in_the_first_minutes() -> None:
     for seed in range(2_000):
         chance = SeededChance(seed)
-        look = schedule.look(Schedule(due=START - 10 * DAY), START, None, chance)
-        assert not look.fetch
-        assert look.schedule.wait is not None
-        assert EARLY <= look.schedule.wait <= 4 * HOUR
+        looked, sleep = schedule.look(Schedule(due=START - 10 * DAY), START, None, chance)
+        assert sleep
+        assert looked.wait is not None
+        assert EARLY <= looked.wait <= 4 * HOUR

@@ -113,12 +113,17 @@ def decode(data: bytes) -> Week:
     It must be what ``encode`` writes, byte for byte, so no number can hide beside the floors.
     """
     try:
-        week = _read(json.loads(data))
+        week = _read(json.loads(data, parse_constant=_refuse))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise WireError("week-document", "A week file does not have the published form.") from None
     if encode(week) != data:
         raise WireError("week-document", "A week file was changed after it was published.")
     return week
+
+
+def _refuse(constant: str) -> None:
+    """NaN and infinities are no JSON."""
+    raise ValueError(constant)
 
 
 def _read(table: dict[str, Any]) -> Week:

@@ -1,4 +1,4 @@
-"""``mars fetch``: one fetch now."""
+"""``mars fetch`` and ``mars show``: one fetch now, and the news that was last accepted."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from pathlib import Path
 import click
 
 from mars import build, factory
+from mars.channels.memory import Memory
 from mars.channels.motd import check_url
-from mars.channels.news import NewsClient
+from mars.channels.news import NewsClient, Reading, unseen
 from mars.cli import common
 from mars.commandline import emit_json, json_option, safe
 from mars.consent import PLAIN, TRACKED
 from mars.core.channel import FILE
 from mars.core.journal import Outcome
 from mars.core.state import App
-from mars.errors import ConsentError
+from mars.errors import ConsentError, StateError
 from mars.pinned import Pinned, read_root
 from mars.ports import TorSettings
+from mars.wire.times import format_time
 
 
 @click.command(short_help="Fetch the news once, now.")
@@ -84,8 +86,6 @@ def fetch(
     elif not outcome.ok:
         click.echo(f"mars fetch: {safe(outcome.message)} [{outcome.reason}]", err=True)
     elif outcome.taken.news or not quiet:
-        from mars.cli.show import print_reading
-
         print_reading(client.reading(client.load()))
         click.echo(f"Fetched at level {outcome.level} by {outcome.route}.", err=True)
     if not outcome.ok:
@@ -104,8 +104,8 @@ def _check(client: NewsClient) -> Outcome:
 def _client(
     url: str | None, trust: bytes, tor: TorSettings, place: common.Place, app: App
 ) -> NewsClient:
-    """It fetches from ``url``, else from the server that is
-    pinned, else from where the application itself says; no address of an earlier fetch by hand.
+    """It fetches from ``url``, else from the server that is pinned, else from where the application
+    itself says; no address of an earlier fetch by hand.
 
     Raises ``ConfigError``, among others ``no-url``.
     """
@@ -121,9 +121,63 @@ def _client(
 
 
 def _plain(client: NewsClient, outcome: Outcome) -> dict[str, object]:
-    told = {**vars(outcome), "message": safe(outcome.message)}
+    told = {"ok": outcome.ok, **vars(outcome), "message": safe(outcome.message)}
     accepted = told.pop("taken")
     reading = client.reading(client.load()) if outcome.ok else None
+    return {**told, "new": accepted.news, **reading.plain()} if reading else told
+
+
+_UPDATES = {
+    "up-to-date": "This application is up to date.",
+    "update": "Version {newest} is available.",
+    "security-update": "Version {newest} is available and closes a security hole.",
+}
+
+
+@click.command(short_help="Show the news that was last accepted.")
+@common.where
+@click.option("--new", "only_new", is_flag=True, help="Only messages not shown before; marks them.")
+def show(place: common.Place, only_new: bool, as_json: bool) -> None:
+    """Show the news that was last fetched and accepted. Sends nothing.
+
+    Exit code: 0 when there is news to show, 1 when there is none yet or it has expired.
+    """
+    client, state = place.client()
+    reading = client.reading(state)
     if reading is None:
-        return {"ok": outcome.ok, **told}
-    return {"ok": True, **told, "new": accepted.news, **reading.plain()}
+        raise StateError(
+            "no-news",
+            "No news was fetched yet: agree to it by mars consent grant and wait for the "
+            "application, or run mars fetch --trust FILE with the trust.json that it ships.",
+        )
+    if only_new:
+        reading = replace(
+            reading, messages=unseen(reading.messages, Memory.of(state).seen), news=""
+        )
+        client.mark_seen(reading.messages)
+    if as_json:
+        emit_json({"ok": reading.stale_since is None, **reading.plain()})
+    else:
+        print_reading(reading)
+    if reading.stale_since is not None:
+        sys.exit(1)
+
+
+def print_reading(reading: Reading | None) -> None:
+    """Plain text on stdout. Everything in a ``Reading`` is already safe on a terminal."""
+    if reading is None:
+        return
+    if reading.stale_since is not None:
+        click.echo(f"The information is stale since {format_time(reading.stale_since)}.")
+        return
+    if reading.news:
+        click.echo(reading.news)
+    for message in reading.messages:
+        mark = "" if message.severity == "info" else f"[{message.severity}] "
+        click.echo(f"\n{mark}{message.title}")
+        for part in (message.text, message.url):
+            if part:
+                click.echo(part)
+    update = _UPDATES.get(reading.update)
+    if update:
+        click.echo(f"\n{update.format(newest=reading.newest_version)}")

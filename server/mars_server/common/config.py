@@ -161,6 +161,16 @@ def read(path: str | Path, what: str, kind: str = "file", make: str = "", most: 
         raise _unreadable(path, what, kind, error, make) from None
 
 
+def stamp(path: Path) -> tuple[int, int, int]:
+    """Inode, size and time of change (ns), by which a file is known to be another one than before;
+    zeros where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 

@@ -122,10 +122,14 @@ class Ledger:
 def note_run(engine: Engine, command: str, now: int) -> None:
     """Remembers the day (``now`` in Unix seconds) on which ``count`` or ``publish`` last ran to its
     end, found it anything or not; written once a day."""
-    day = str(now // DAY * DAY)
     with engine.begin() as connection:
-        new = _insert(connection, meta).values(key=f"{command}-ran", value=day)
-        connection.execute(new.on_conflict_do_update(index_elements=["key"], set_={"value": day}))
+        _note(connection, f"{command}-ran", now // DAY * DAY)
+
+
+def _note(connection: Connection, key: str, number: int) -> None:
+    new = _insert(connection, meta).values(key=key, value=str(number))
+    held = {"value": new.excluded.value}
+    connection.execute(new.on_conflict_do_update(index_elements=["key"], set_=held))
 
 
 def _one_at_a_time(connection: Connection) -> None:
@@ -302,8 +306,4 @@ def _keep_totals(connection: Connection, number: int) -> None:
     ).one()
     for key, n in ((LINES_BEFORE, lines), (HITS_BEFORE, hits)):
         held = connection.scalar(select(meta.c.value).where(meta.c.key == key))
-        if held is None:
-            connection.execute(insert(meta).values(key=key, value=str(n)))
-        else:
-            new = str(int(held) + n)
-            connection.execute(update(meta).where(meta.c.key == key).values(value=new))
+        _note(connection, key, int(held or 0) + n)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, text
 
-from mars_server.counting.tally import GROUPS_BOUND, Counting, tally
+from mars_server.counting.tally import GROUPS_BOUND, Counting
 from mars_server.storage import open_database
 from mars_server.storage.schema import weeks
 from tests.server.conftest import database_url, new_database, postgres_server
 from tests.server.counting.commands import product, run, run_json
-from tests.server.counting.examples import ALLOW, line
+from tests.server.counting.examples import ALLOW, line, tally
 
 __all__ = ["database_url", "new_database", "postgres_server"]
 

@@ -19,10 +19,9 @@ from mars_server.common.config import load_product
 from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.count_pass import dry_run as dry
 from mars_server.counting.executors import Driver, driver
-from mars_server.counting.follow import follow as follow_logs
-from mars_server.counting.follow import until_signal
 from mars_server.counting.foreign.same_file import this_boot
-from mars_server.counting.inputs import expand
+from mars_server.counting.inputs import expand, until_signal
+from mars_server.counting.inputs import follow as follow_logs
 from mars_server.counting.progress import Progress
 from mars_server.counting.streams import STDIN, is_url
 
@@ -106,8 +105,8 @@ def _into(
 ) -> Callable[[list[str]], Counted]:
     """Counts into the database at ``url``; its lock is held for one pass at a time."""
     from mars_server.storage import open_database
+    from mars_server.storage.database import counting_lock
     from mars_server.storage.ledger import Ledger, note_run
-    from mars_server.storage.lock import counting_lock
 
     engine = open_database(url, made=_say_made)
     ledger, allow, now = Ledger(engine), AllowList.of(product), system_clock().now

@@ -141,8 +141,8 @@ def recount(
     from mars_server.counting.executors import driver
     from mars_server.counting.inputs import expand
     from mars_server.counting.recount import recount as count_again
+    from mars_server.storage.database import counting_lock
     from mars_server.storage.ledger import Ledger
-    from mars_server.storage.lock import counting_lock
 
     _check_day(day, "DAY")
     if STDIN in logs:

@@ -17,7 +17,6 @@ from mars.errors import ConfigError
 from mars.wire.query import AllowList
 from mars_server.cli import options
 from mars_server.common.config import Config, load_config, load_product
-from mars_server.storage.reading import Overview
 
 
 @click.command()
@@ -74,13 +73,6 @@ def _settings(file: Path | None, log: Path | None, db: str | None) -> tuple[Conf
     return config, folder, db or config.db
 
 
-def _overview(url: str) -> Overview:
-    """Raises ``StateError`` (``database-missing``): to look at a database must not make one."""
-    from mars_server.operate.status import counted
-
-    return counted(url)
-
-
 @click.command()
 @_config
 @_log
@@ -102,6 +94,7 @@ def doctor(
     remove one.
     """
     from mars_server.operate.doctor import examine
+    from mars_server.operate.status import counted
     from mars_server.storage.database import sqlite_file
 
     config, folder, url = _settings(file, log, db)
@@ -110,7 +103,7 @@ def doctor(
     allow = AllowList.of(load_product(named)) if named else None
     file_of_counts = sqlite_file(url) if url else None
     first_day = file_of_counts is not None and not db and not file_of_counts.exists()
-    found = _overview(url) if url and not first_day else None
+    found = counted(url) if url and not first_day else None
     findings = examine(folder, found, today, config.keep_days, allow, file_of_counts)
     good = all(finding.ok for finding in findings)
     if as_json:
@@ -133,11 +126,12 @@ def retain(
     """Delete the logs whose every line is counted and whose week is published."""
     from mars_server.operate.doctor import closed_logs
     from mars_server.operate.doctor import retain as run
+    from mars_server.operate.status import counted
 
     _, folder, url = _settings(file, log, db)
     if not url:
         raise click.UsageError("Name the database by --db or --config.")
-    found = _overview(url)
+    found = counted(url)
     gone = run(folder, found.positions, found.weeks, remove=not dry_run)
     for entry in closed_logs(folder):
         if entry.token in found.unread:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from mars.commandline import emit_json, json_option
@@ -14,11 +12,12 @@ from mars_server.counting.inputs import expand
 from mars_server.counting.scrub import Fate, forgettable, judge, policy, remove
 from mars_server.counting.streams import shown
 
-if TYPE_CHECKING:
-    from mars_server.storage import Engine
-
 _KEEP_DAYS = 14
 """Days after the last hit: long enough to recount a week that looks wrong."""
+_STILL_THERE = (
+    "Another program reads the database, whose files may still hold what was forgotten: "
+    "run scrub again when it has ended."
+)
 
 
 @click.command()
@@ -55,9 +54,8 @@ def scrub(
     is still there, or a name means no log. Backups are yours to remove.
     """
     from mars_server.storage import open_database
-    from mars_server.storage.forgetting import forget, open_weeks
-    from mars_server.storage.ledger import Ledger
-    from mars_server.storage.lock import counting_lock
+    from mars_server.storage.database import counting_lock
+    from mars_server.storage.ledger import Ledger, forget, open_weeks, wipe
 
     engine = open_database(url, create=False)
     problems: list[MarsError] = []
@@ -73,22 +71,13 @@ def scrub(
             missing = forget_missing and not unknown and not problems
             gone = forgettable(fates, known, rule, missing=missing)
             forget(engine, gone)
-            _wipe(engine)
+            if not wipe(engine):
+                options.say(_STILL_THERE)
     for problem in problems:
         options.say(str(problem))
     if forget_missing:
         _say_unknown(unknown, problems)
     return _report(fates, len(gone), dry_run=dry_run, as_json=as_json) or int(bool(problems))
-
-
-def _wipe(engine: Engine) -> None:
-    from mars_server.storage.forgetting import wipe
-
-    if not wipe(engine):
-        options.say(
-            "Another program reads the database, whose files may still hold what was forgotten: "
-            "run scrub again when it has ended."
-        )
 
 
 def _say_unknown(fates: list[Fate], problems: list[MarsError]) -> None:

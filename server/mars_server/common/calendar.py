@@ -22,6 +22,7 @@ def iso_day(day: bytes) -> str | None:
         return None
 
 
+@lru_cache(maxsize=4096)
 def iso_week(day: str) -> str:
     """``2026-W12`` for an ISO day (ISO 8601: weeks start on Monday, week 1 holds 4 January)."""
     return week_of(date.fromisoformat(day))

@@ -7,7 +7,7 @@ import math
 import os
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -161,8 +161,40 @@ def read(path: str | Path, what: str, kind: str = "file", make: str = "", most: 
         raise _unreadable(path, what, kind, error, make) from None
 
 
+def stamp(path: Path) -> tuple[int, int, int]:
+    """Inode, size and time of change (ns), by which a file is known to be another one than before;
+    zeros where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
+
+
+def write_durably(path: Path, blocks: Iterable[bytes], mode: int, end: str = ".new") -> None:
+    """Writes a file whole or not at all; when this returns it is on the disk, with its name. Until
+    then ``end`` stands behind the name. Never goes through a link. Raises ``OSError``."""
+    new = path.with_name(path.name + end)
+    new.unlink(missing_ok=True)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(os.open(new, flags, mode), "wb") as out:
+            out.writelines(blocks)
+            out.flush()
+            os.fsync(out.fileno())
+        new.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
 
 
 _NO_FILE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)

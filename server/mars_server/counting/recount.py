@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from mars.errors import MarsError, StateError
+from mars.errors import StateError
 from mars.wire.query import AllowList
 from mars_server.counting.executors import Driver
 from mars_server.counting.foreign.identity import Source
@@ -70,7 +70,7 @@ def _part(
         return _Part(source.id, source.position, [*tasks])
     task = register.stream(found)
     done = next(iter(driver.run([task], allow)))
-    _raise(done)
+    done.require()
     source = register.settle(done)[0].source if done.pieces else None
     return _Part(source.id, source.position, [task]) if source else None
 
@@ -92,15 +92,10 @@ def _check(day: str, given: Collection[int], known: Collection[Source]) -> None:
 
 
 def _up_to(position: int, done: Done) -> Tally:
-    _raise(done)
+    done.require()
     if not done.pieces:
         raise StateError("log-changed", "A log changed while it was read; nothing was stored.")
     return merge(piece.tally for piece in done.pieces if piece.end <= position)
-
-
-def _raise(done: Done) -> None:
-    if done.problem is not None:
-        raise MarsError(*done.problem)
 
 
 def _of_day(tally: Tally, day: str) -> Tally:

@@ -240,8 +240,7 @@ def _too_short() -> StateError:
 
 def _archive(found: Probe, register: Register) -> _Counted:
     done = perform(register.stream(found), _NOBODY)
-    if done.problem is not None:
-        raise MarsError(*done.problem)
+    done.require()
     ended = not done.cut_short and _last_byte(found.path) in (b"", b"\n")
     if not done.pieces or done.pieces[-1].end < LEAST:
         raise _too_short()

@@ -79,13 +79,6 @@ def is_unread(lines: int, unread: int) -> bool:
     return unread > max(lines / 20, min(lines / 2, UNREAD))
 
 
-def tally(block: bytes, allow: AllowList, format_name: str = formats.COMBINED) -> Tally:
-    """Counts the complete lines of ``block``; bytes after its last LF are in nothing."""
-    counting = Counting(allow, format_name)
-    counting.feed(block)
-    return counting.take()
-
-
 def merge(tallies: Iterable[Tally]) -> Tally:
     total = Tally()
     for one in tallies:

@@ -66,6 +66,11 @@ class Done(Beginning):
     problem: tuple[str, str] | None = None
     """Reason code and sentence; then nothing of the task may be stored."""
 
+    def require(self) -> None:
+        """Raises the ``problem``, if there is one."""
+        if self.problem is not None:
+            raise MarsError(*self.problem)
+
 
 def perform(task: Task, allow: AllowList) -> Done:
     """Runs one task; problems with the log are in the result, not raised."""

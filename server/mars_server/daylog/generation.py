@@ -13,17 +13,20 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import heapq
 import os
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import date
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from mars_server.daylog.external_sort import sorted_lines
+from mars_server.common.config import write_durably
 from mars_server.daylog.format import UNFINISHED, gap, id_line, iso_day, lost_line
 
 PART = ".part"
@@ -36,13 +39,14 @@ _PART_MODE = 0o600
 _LOG_MODE = 0o640
 """What is sorted and closed may be given to a counter of the same group."""
 _DISTINCT_IN_MEMORY = 100_000
-"""Different lines that are tallied while running; beyond that the part is read when closing."""
+"""Different lines that are tallied, about 20 MB; while running no more are, beyond that the part is
+read when closing, and there each so many are a run."""
 _NAME = re.compile(r"access-(\d{4}-\d\d-\d\d)-([0-9a-f]{32})")
 _PART_NAME = re.compile(rf"({_NAME.pattern})(?:-lost([0-9]{{1,18}}))?\{PART}")
 _HEAD = 120
 """Bytes, more than one of the first two lines has."""
 _BLOCK = 1 << 20
-"""Bytes written at once."""
+"""Bytes read or written at once."""
 _TRIES = 1000
 """New parts that searches for leftovers may take away one after the other; one is rare."""
 
@@ -229,22 +233,7 @@ def write_log(
     path: Path, token: str, lines: Iterable[tuple[bytes, int]], comment: bytes = b""
 ) -> None:
     """Writes a closed generation whole or not at all. ``lines`` are (line, times), sorted."""
-    temporary = path.with_name(path.name + PART)
-    temporary.unlink(missing_ok=True)
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(os.open(temporary, flags, _LOG_MODE), "wb") as out:
-            out.write(id_line(token))
-            out.write(comment)
-            for block in _blocks(lines):
-                out.write(block)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.rename(path)
-        _sync_folder(path.parent)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_durably(path, chain((id_line(token), comment), _blocks(lines)), _LOG_MODE, PART)
 
 
 def lost_in(log: Path) -> int:
@@ -275,17 +264,60 @@ def _blocks(lines: Iterable[tuple[bytes, int]]) -> Iterator[bytes]:
             yield line * rest
 
 
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def same_file(path: Path, fd: int) -> bool:
     """Whether the open file is the one that lies at ``path``."""
     try:
         return os.path.samestat(path.lstat(), os.fstat(fd))
     except OSError:
         return False
+
+
+# --- Sorts the lines of a generation in bounded memory. Coarse metrics make few distinct lines, so
+# they are tallied, not kept; when hostile queries make many, sorted runs go to a temporary file ---
+
+_LONGEST = 4096
+"""Bytes of a line; ours have less than 200. A power cut may leave a long stretch of NUL."""
+
+
+def sorted_lines(fd: int, size: int) -> Iterator[tuple[bytes, int]]:
+    """(line with its LF, how often), sorted, of the first ``size`` bytes of ``fd``.
+
+    An unterminated last line, and one that is too long to be ours, is left out. Raises ``OSError``.
+    """
+    runs: list[Iterator[tuple[bytes, int]]] = []
+    tally: Counter[bytes] = Counter()
+    for lines in _whole_lines(fd, size):
+        tally.update(lines)
+        if len(tally) > _DISTINCT_IN_MEMORY:
+            runs.append(_spill(tally))
+            tally = Counter()
+    runs.append(iter(sorted(tally.items())))
+    for line, same in groupby(heapq.merge(*runs), key=itemgetter(0)):
+        yield line, sum(times for _, times in same)
+
+
+def _whole_lines(fd: int, size: int) -> Iterator[list[bytes]]:
+    offset, rest = 0, b""
+    while offset < size:
+        block = os.pread(fd, min(_BLOCK, size - offset), offset)
+        if not block:
+            return
+        offset += len(block)
+        lines = (rest + block).split(b"\n")
+        rest = lines.pop()[: _LONGEST + 1]
+        yield [line + b"\n" for line in lines if len(line) <= _LONGEST]
+
+
+def _spill(tally: Counter[bytes]) -> Iterator[tuple[bytes, int]]:
+    run = tempfile.TemporaryFile()  # noqa: SIM115 - _run closes it when it is read
+    for line, times in sorted(tally.items()):
+        run.write(b"%d %s" % (times, line))
+    run.seek(0)
+    return _run(run)
+
+
+def _run(run: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    with run:
+        for row in run:
+            times, _, line = row.partition(b" ")
+            yield line, int(times)

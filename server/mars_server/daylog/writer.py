@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from mars.errors import StateError
@@ -50,14 +51,13 @@ class DayLog:
         line: Callable[..., bytes],
     ) -> None:
         """``line`` writes what was ``add``-ed, with the day (since 1970) before it."""
-        self._write = line
+        self._line = lru_cache(maxsize=_CACHED_LINES)(line)
         self._folder = folder
         self._clock = clock
         self._chance = chance
         self._tell = tell
         self._current: Generation | None = None
         self._waiting: list[Generation] = []
-        self._ready: dict[Hashable, bytes] = {}
         self.healthy = True
         """Whether the disk took the last line."""
         self._look_for_leftovers = True
@@ -116,7 +116,7 @@ class DayLog:
             current = self._turn(day)
         if current is not None:
             self._declare(current)
-            if current.append(self._line(day, said)):
+            if current.append(self._line(day, *said)):
                 self.written += 1
                 return
             current.lose(1)
@@ -131,19 +131,9 @@ class DayLog:
             if current.append(release_line(release)):
                 self._said.add(release)
 
-    def _line(self, day: int, said: tuple[Hashable, ...]) -> bytes:
-        ready = self._ready.get(said)
-        if ready is None:
-            ready = self._write(day, *said)
-            if len(self._ready) >= _CACHED_LINES:
-                self._ready.clear()
-            self._ready[said] = ready
-        return ready
-
     def _turn(self, day: int) -> Generation | None:
         if self._current is not None:
             self._waiting.append(self._current)
-        self._ready.clear()
         self._look_for_leftovers = True
         self._said.clear()
         try:

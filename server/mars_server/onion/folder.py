@@ -11,7 +11,7 @@ from pathlib import Path
 from mars.errors import ConfigError, StateError
 from mars.wire import ed25519, strictjson
 from mars.wire.onion import is_onion_host
-from mars_server.common.config import owner
+from mars_server.common.config import owner, write_durably
 from mars_server.onion.settings import OB_CONFIG
 
 SECRET = "hs_ed25519_secret_key"  # noqa: S105 - a file's name
@@ -93,7 +93,7 @@ def restore(folder: Path, data: bytes) -> str:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _require_free(folder, {SECRET: secret, PUBLIC: public})
     for file, content in ((SECRET, secret), (PUBLIC, public), (NAME, f"{name}\n".encode())):
-        _write(folder / file, content)
+        write_durably(folder / file, [content], 0o600, _NEW)
     (folder / NAME).chmod(0o640)
     folder.chmod(0o750)
     return name
@@ -140,14 +140,3 @@ def _check(secret: bytes, public: bytes) -> None:
         raise ConfigError("backup-invalid", "These are no key files of a version 3 onion service.")
     if ed25519.public_key_of_scalar(secret[32:64]) != public[32:]:
         raise ConfigError("backup-invalid", "The public key is not that of the secret key.")
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + _NEW)
-    temporary.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # never through a link that lies there
-    with os.fdopen(os.open(temporary, flags, 0o600), "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.replace(path)

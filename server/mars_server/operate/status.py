@@ -22,7 +22,7 @@ from mars_server.daylog.crash_recovery import held, parts
 from mars_server.daylog.generation import LOG, PartName, lost_in
 from mars_server.onion.control import connected, unnamed
 from mars_server.onion.folder import hostname
-from mars_server.serving.app import CHECK_PATH
+from mars_server.serving.aiohttp_connection import CHECK_PATH
 from mars_server.serving.bind import Bind, parse_bind
 from mars_server.serving.launch import source
 from mars_server.serving.motd_source import read

@@ -14,11 +14,8 @@ from mars.wire.keys import TrustRoot
 from mars.wire.motd import Motd
 from mars.wire.product import Product, is_release
 from mars.wire.times import format_time
-from mars_server.common.config import load_product
+from mars_server.common.config import load_product, stamp
 from mars_server.common.config import read as read_file
-
-Stamp = tuple[int, int, int]
-"""Inode, size and time of change (ns)."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ class MotdSource:
     root: TrustRoot | None = None
     openpgp: OpenPGP | None = None
     state: TrustState = field(default_factory=TrustState.initial)
-    seen: tuple[Stamp, ...] = ()
+    seen: tuple[tuple[int, int, int], ...] = ()
 
     def changed(self) -> bool:
         """Whether a file is another one than at the last ``load`` (inode, size, time)."""
@@ -117,13 +114,5 @@ class MotdSource:
         self.state = accepted.state
         return replace(plain, verified=True)
 
-    def _look(self) -> tuple[Stamp, ...]:
-        return _stamp(self.path), _stamp(self.product)
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        found = path.stat()
-    except OSError:
-        return (0, 0, 0)
-    return (found.st_ino, found.st_size, found.st_mtime_ns)
+    def _look(self) -> tuple[tuple[int, int, int], ...]:
+        return stamp(self.path), stamp(self.product)

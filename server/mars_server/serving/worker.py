@@ -19,8 +19,7 @@ from mars.wire.product import Product
 from mars.wire.times import DAY
 from mars_server.common.config import Limits
 from mars_server.daylog.writer import DayLog
-from mars_server.serving.aiohttp_connection import AiohttpConnection
-from mars_server.serving.app import application
+from mars_server.serving.aiohttp_connection import AiohttpConnection, application
 from mars_server.serving.bind import Hosts
 from mars_server.serving.listener import Adopt, Listener
 from mars_server.serving.logline import log_line

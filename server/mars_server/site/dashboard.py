@@ -23,6 +23,7 @@ from aiohttp import hdrs, web
 from mars.errors import MarsError, StateError
 from mars.wire.product import Product
 from mars_server.common.calendar import is_week
+from mars_server.common.config import stamp
 from mars_server.publication.folder import DATA, read_documents, read_weeks
 from mars_server.publication.index import INDEX, is_signed
 from mars_server.site.charts.drawer import Drawer
@@ -147,10 +148,9 @@ class _Dashboard:
         if now - self._looked < self._look_every:
             return
         self._looked = now
-        stamp = self._current_stamp()
-        if stamp == self._stamp:
+        before, self._stamp = self._stamp, self._current_stamp()
+        if self._stamp == before:
             return
-        self._stamp = stamp
         try:
             await asyncio.to_thread(self._load)
         except MarsError:
@@ -158,8 +158,8 @@ class _Dashboard:
         for lane in (self._downloads, self._published, self._free):
             lane.forget()
 
-    def _current_stamp(self) -> list[tuple[int, int] | None]:
-        return [_stamp(self._folder / name) for name in (f"{DATA}/{INDEX}", NOTES_FILE)]
+    def _current_stamp(self) -> list[tuple[int, int, int]]:
+        return [stamp(self._folder / name) for name in (f"{DATA}/{INDEX}", NOTES_FILE)]
 
     def _load(self) -> None:
         weeks = read_weeks(self._folder / DATA)
@@ -176,14 +176,6 @@ class _Dashboard:
         )
         self._sites = {lane: Site(contents, charts) for lane, charts in self._charts.items()}
         self._named = frozenset({ranges.DEFAULT, *ranges.names(weeks)})
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size
 
 
 def _folder_of(path: str) -> str | None:

@@ -22,9 +22,8 @@ from mars_server.publication.folder import (
     week_files,
     write_files,
 )
-from mars_server.site.charts import reuse
 from mars_server.site.charts.drawer import draw_all
-from mars_server.site.charts.store import ChartStore
+from mars_server.site.charts.store import LIST, ChartStore, chart_list
 from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
 from mars_server.site.pages.render import Contents
 from mars_server.site.pages.site import Site
@@ -135,7 +134,7 @@ def publish(
 def _charts(out: Path, public: bytes | None, cache: Path | None) -> ChartStore:
     """Pictures come from the operator's cache, or from ``out`` where an index signed by his own key
     vouches for them: whoever can write to the web folder could have forged them."""
-    listed = None if public is None else index.vouched(out / DATA, public).get(reuse.FILE)
+    listed = None if public is None else index.vouched(out / DATA, public).get(LIST)
     return ChartStore(
         cache,
         site=out if listed else None,
@@ -202,7 +201,7 @@ def write_site(
     for path, content in site.export():  # one by one: together they are large
         changed += write({path: content})
     hashes = {path: file.sha256 for path, file in made.items()}
-    changed += write({reuse.FILE: reuse.listing(site.charts(), hashes), **notes})
+    changed += write({LIST: chart_list(site.charts(), hashes), **notes})
     listing = index.index_bytes(product, made, signed=seed is not None)
     last = {index.INDEX: listing}
     if seed is None:  # what an earlier run signed is not this index

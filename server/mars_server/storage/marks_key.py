@@ -8,7 +8,6 @@ Beside a SQLite database as ``NAME.key``; for PostgreSQL in ``$STATE_DIRECTORY``
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -17,8 +16,8 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 from mars.errors import StateError
 from mars.factory import system_chance
 from mars.ports import Chance
-from mars_server.storage.database import whose
-from mars_server.storage.lock import database_file
+from mars_server.common.config import write_durably
+from mars_server.storage.database import database_file, whose
 from mars_server.storage.schema import meta, sources
 
 _SIZE = 32
@@ -98,22 +97,9 @@ def _read(path: Path) -> bytes | None:
 
 def _write(path: Path, key: bytes) -> None:
     """On the disk before any mark is made with it."""
-    new = path.with_name(f"{path.name}.new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            new.unlink()
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(key.hex() + "\n")
-            file.flush()
-            os.fsync(handle)
-        new.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_durably(path, [f"{key.hex()}\n".encode("ascii")], 0o600)
     except OSError as error:
         raise _unusable(path, error) from None
 

@@ -6,52 +6,23 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import date
-from functools import cache
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Engine,
-    Integer,
-    String,
-    Table,
-    Text,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Engine, func, insert, select, update
 
-from mars_server.common.calendar import week_of
+from mars_server.common.calendar import iso_week
 from mars_server.counting.tally import LEVEL
-from mars_server.storage.schema import counts, gaps, meta, metadata, pairs, sources, weeks
+from mars_server.storage.schema import (
+    counts,
+    documents,
+    gaps,
+    meta,
+    pairs,
+    publications,
+    sources,
+    weeks,
+)
 from mars_server.tables.compose import Exact
 from mars_server.tables.signed_documents import Served
-
-publications = Table(
-    "publications",
-    metadata,
-    Column("week", String(8), primary_key=True),
-    Column("document", Text, nullable=False),
-    Column("late_seen", BigInteger, nullable=False),
-)
-"""What was published of each week: ``document`` is the text of ``WEEK.json``, ``late_seen`` the
-exact number of late hits over all weeks that was known, and so reported, by then."""
-
-
-documents = Table(
-    "documents",
-    metadata,
-    Column("sha256", String(64), primary_key=True),
-    Column("payload_sha256", String(64), nullable=False),
-    Column("serial", BigInteger, nullable=False),
-    Column("reportback_next", Integer),
-)
-"""Signed documents that were served, by the hash of the file, and the seconds between two fetches
-that they ask for (null where the document was recorded before this was)."""
-
 
 _FOREIGN_LOGS = "foreign_logs"
 """In ``meta``: a log of another server was counted."""
@@ -128,15 +99,15 @@ class StoredWeeks:
         single: dict[str, dict[str, dict[str, int]]] = {}
         query = select(counts).where(counts.c.day >= first)
         for row in self._connection.execute(query):
-            table = single.setdefault(_week(row.day), {}).setdefault(row.variable, {})
+            table = single.setdefault(iso_week(row.day), {}).setdefault(row.variable, {})
             table[row.value] = table.get(row.value, 0) + row.n
         crossed: dict[str, dict[tuple[str, str], int]] = {}
         for row in self._connection.execute(select(pairs).where(pairs.c.day >= first)):
-            cells = crossed.setdefault(_week(row.day), {})
+            cells = crossed.setdefault(iso_week(row.day), {})
             cells[row.v, row.os] = cells.get((row.v, row.os), 0) + row.n
         lost: Counter[str] = Counter()
         for row in self._connection.execute(select(gaps).where(gaps.c.day >= first)):
-            lost[_week(row.day)] += row.lost
+            lost[iso_week(row.day)] += row.lost
         return {
             week: Exact(single.get(week, {}), crossed.get(week, {}), lost[week])
             for week in sorted(single.keys() | lost.keys())
@@ -197,8 +168,3 @@ class StoredWeeks:
             return
         unknown = update(documents).where(mine, documents.c.reportback_next.is_(None))
         self._connection.execute(unknown.values(reportback_next=document.reportback_next))
-
-
-@cache
-def _week(day: str) -> str:
-    return week_of(date.fromisoformat(day))

@@ -12,8 +12,7 @@ from sqlalchemy import Engine, func, select
 
 from mars_server.common.calendar import iso_week
 from mars_server.counting.tally import LEVEL, is_unread
-from mars_server.storage.publication import publications
-from mars_server.storage.schema import counts, meta, sources, weeks
+from mars_server.storage.schema import counts, meta, publications, sources, weeks
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     true,
 )
 
@@ -104,3 +105,24 @@ archives = Table(
 )
 """Compressed logs that are counted to their end, by a hash of inode, size and time, under the key
 too where the log is not our own."""
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("week", String(8), primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("late_seen", BigInteger, nullable=False),
+)
+"""What was published of each week: ``document`` is the text of ``WEEK.json``, ``late_seen`` the
+exact number of late hits over all weeks that was known, and so reported, by then."""
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("payload_sha256", String(64), nullable=False),
+    Column("serial", BigInteger, nullable=False),
+    Column("reportback_next", Integer),
+)
+"""Signed documents that were served, by the hash of the file, and the seconds between two fetches
+that they ask for (null where the document was recorded before this was)."""

@@ -7,6 +7,8 @@ import random
 from mars.wire.product import parse_product
 from mars.wire.query import AllowList
 from mars.wire.variables import COUNTRIES
+from mars_server.counting.formats import COMBINED
+from mars_server.counting.tally import Counting, Tally
 from tests.server.counting.reference import Allowed
 
 PRODUCT = """
@@ -137,3 +139,10 @@ def shuffled(seed: int, size: int, *, days: int = 3) -> bytes:
             stamp=day + STAMP[2:],
         )
     return b"".join(picked) + draw.choice((b"", UNENDED, b"x"))
+
+
+def tally(block: bytes, allow: AllowList, format_name: str = COMBINED) -> Tally:
+    """Counts the complete lines of ``block``; bytes after its last LF are in nothing."""
+    counting = Counting(allow, format_name)
+    counting.feed(block)
+    return counting.take()

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from mars_server.counting.blocks import Lines
 from mars_server.counting.formats import COMBINED, JSON, detect, named
-from mars_server.counting.tally import Counting, tally
+from mars_server.counting.tally import Counting
 from tests.server.counting import reference
 from tests.server.counting.commands import contract, expected, product, run_json
-from tests.server.counting.examples import ALLOW, ALLOWED, HITS, NO_HITS, line
+from tests.server.counting.examples import ALLOW, ALLOWED, HITS, NO_HITS, line, tally
 from tests.server.counting.webservers import missing, send, web_server
 
 END = b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"

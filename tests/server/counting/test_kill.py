@@ -23,8 +23,8 @@ from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
 from mars_server.counting.store_port import Sizes
 from mars_server.storage import open_database
+from mars_server.storage.database import counting_lock
 from mars_server.storage.ledger import Ledger
-from mars_server.storage.lock import counting_lock
 from mars_server.storage.schema import counts, pairs
 from tests.server.counting import reference
 from tests.server.counting.commands import PROGRAM, expected, product, run_json

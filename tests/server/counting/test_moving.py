@@ -20,8 +20,8 @@ from mars_server.counting.progress import Progress
 from mars_server.counting.store_port import Sizes
 from mars_server.counting.tasks import Done, Task
 from mars_server.storage import open_database
+from mars_server.storage.database import counting_lock
 from mars_server.storage.ledger import Ledger
-from mars_server.storage.lock import counting_lock
 from tests.server.counting.commands import product, run_json
 from tests.server.counting.examples import ALLOW, line
 

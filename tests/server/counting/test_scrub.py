@@ -15,8 +15,7 @@ from mars.wire.times import DAY
 from mars_server.counting.foreign.identity import Source
 from mars_server.counting.scrub import Fate, Policy, forgettable, judge, policy, remove
 from mars_server.storage import open_database
-from mars_server.storage.forgetting import open_weeks
-from mars_server.storage.ledger import Ledger
+from mars_server.storage.ledger import Ledger, open_weeks
 from mars_server.storage.schema import weeks
 from tests.server.counting.commands import product, run, run_json
 from tests.server.counting.examples import line

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mars_server.counting.blocks import LINE_BOUND, Lines
 from mars_server.counting.formats import COMBINED, detect, named
-from mars_server.counting.tally import GROUPS_BOUND, Counting, Tally, merge, tally
+from mars_server.counting.tally import GROUPS_BOUND, Counting, Tally, merge
 from tests.server.counting import reference
 from tests.server.counting.examples import (
     ALLOW,
@@ -21,6 +21,7 @@ from tests.server.counting.examples import (
     UNENDED,
     line,
     shuffled,
+    tally,
 )
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from mars_server.counting.formats import AUTO, COMBINED, JSON
-from mars_server.counting.tally import is_unread, tally
+from mars_server.counting.tally import is_unread
 from tests.server.counting.commands import MADE, product, run, run_json
-from tests.server.counting.examples import ALLOW, line
+from tests.server.counting.examples import ALLOW, line, tally
 from tests.server.counting.test_scrub import OLD, day, publish
 from tests.server.counting.test_streams import PACK
 

@@ -24,7 +24,7 @@ from mars_server.publication.closing import (
     left_out,
     waiting,
 )
-from mars_server.storage.forgetting import open_weeks
+from mars_server.storage.ledger import open_weeks
 from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.storage.reading import all_weeks, overview
 from mars_server.storage.schema import sources

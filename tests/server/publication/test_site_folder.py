@@ -19,7 +19,7 @@ from mars.wire.ed25519 import sign
 from mars_server.common.jsontext import encode_json
 from mars_server.publication.folder import held, write_files
 from mars_server.publication.index import INDEX, SIGNATURE
-from mars_server.site.charts.reuse import FILE, listing
+from mars_server.site.charts.store import LIST, chart_list
 from mars_server.site.pages.address import CHART_FILES
 from mars_server.site.publish import publish as publish_to
 from mars_server.storage.publication import StoredPublications as Stored
@@ -160,7 +160,7 @@ def mark_charts(site: Path, key: bytes) -> None:
     """Changes all pictures, lists them as they are now, and signs an index of that with ``key``."""
     index = json.loads((site / "data" / INDEX).read_bytes())
     keys = {
-        entry["folder"]: entry["key"] for entry in json.loads((site / FILE).read_bytes())["charts"]
+        entry["folder"]: entry["key"] for entry in json.loads((site / LIST).read_bytes())["charts"]
     }
     for folder in keys:
         with (site / folder / "chart.svg").open("ab") as file:
@@ -169,7 +169,7 @@ def mark_charts(site: Path, key: bytes) -> None:
         path: hashlib.sha256((site / path).read_bytes()).hexdigest()
         for path in (f"{folder}/{name}" for folder in keys for name in CHART_FILES)
     }
-    (site / FILE).write_bytes(listing(keys, hashes))
+    (site / LIST).write_bytes(chart_list(keys, hashes))
     for entry in index["site"]:
         content = (site / entry["name"]).read_bytes()
         entry |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}

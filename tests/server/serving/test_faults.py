@@ -16,10 +16,9 @@ import pytest
 
 from mars.adapters.system import SystemChance
 from mars.errors import StateError
-from mars_server.daylog import external_sort
 from mars_server.daylog.crash_recovery import close_leftovers
 from mars_server.daylog.format import UNFINISHED
-from mars_server.daylog.generation import Generation, lost_in
+from mars_server.daylog.generation import Generation, lost_in, sorted_lines
 from mars_server.daylog.writer import DayLog
 from mars_server.serving.logline import log_line
 from tests.server.serving import kit
@@ -339,7 +338,7 @@ def test_sorting_needs_no_memory_for_the_log(tmp_path: Path) -> None:
     path.write_bytes(b"".join(lines) + b"torn")
     fd = os.open(path, os.O_RDONLY)
     try:
-        found = list(external_sort.sorted_lines(fd, path.stat().st_size))
+        found = list(sorted_lines(fd, path.stat().st_size))
     finally:
         os.close(fd)
     assert found == sorted(Counter(lines).items())

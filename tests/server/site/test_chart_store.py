@@ -8,8 +8,7 @@ import os
 from pathlib import Path
 
 from mars_server.site.charts.render import Chart, Picture
-from mars_server.site.charts.reuse import FILE, find
-from mars_server.site.charts.store import ChartStore, key
+from mars_server.site.charts.store import LIST, ChartStore, find_published, key
 from tests.server.site.conftest import Published
 
 LIMIT = 3
@@ -44,7 +43,7 @@ def test_a_picture_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path: P
 
 
 def test_a_list_of_another_hash_is_not_believed(published: Published) -> None:
-    text = (published.folder / FILE).read_bytes()
+    text = (published.folder / LIST).read_bytes()
     name = json.loads(text)["charts"][0]["key"]
-    assert find(published.folder, name, hashlib.sha256(text).hexdigest()) is not None
-    assert find(published.folder, name, hashlib.sha256(b"").hexdigest()) is None
+    assert find_published(published.folder, name, hashlib.sha256(text).hexdigest()) is not None
+    assert find_published(published.folder, name, hashlib.sha256(b"").hexdigest()) is None

@@ -15,8 +15,7 @@ from PIL import Image
 
 from mars_server.site.charts.data import COLOURS, bands, installations_chart, shares_chart
 from mars_server.site.charts.render import Chart, Picture, darken, full_spec, render
-from mars_server.site.charts.reuse import FILE, find
-from mars_server.site.charts.store import ChartStore, key
+from mars_server.site.charts.store import LIST, ChartStore, find_published, key
 from mars_server.site.charts.tellable import runs
 from mars_server.site.pages.language import language
 from mars_server.tables.floor import floor
@@ -130,9 +129,9 @@ def test_a_published_chart_is_taken_by_its_hash_alone(
     site = tmp_path / "a/site"
     shutil.copytree(published.folder, site)
     shutil.copytree(published.folder / "v", tmp_path / "a/v")
-    charts = json.loads((site / FILE).read_bytes())["charts"]
+    charts = json.loads((site / LIST).read_bytes())["charts"]
     entry = next(each for each in charts if each["folder"] == "v")
-    found = find(site, entry["key"])
+    found = find_published(site, entry["key"])
     assert found is not None
     assert found.svg == (site / "v/chart.svg").read_bytes()
     assert found.png == (site / "v/chart.png").read_bytes()
@@ -140,8 +139,8 @@ def test_a_published_chart_is_taken_by_its_hash_alone(
     with Image.open(site / "v/chart.png") as picture:
         assert picture.size == tuple(2 * length for length in found.size)
     wrong = text.replace("KEY", entry["key"]).replace("HASH", entry["sha256"])
-    (site / FILE).write_text(wrong)
-    assert find(site, entry["key"]) is None
+    (site / LIST).write_text(wrong)
+    assert find_published(site, entry["key"]) is None
 
 
 def test_a_picture_has_few_colours_and_twice_the_pixels(published: Published) -> None:

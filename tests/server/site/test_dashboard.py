@@ -22,7 +22,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from mars.errors import ConfigError, StateError, WireError
 from mars_server.site.charts.drawer import FEW, LOWEST, Drawer, draw_all
 from mars_server.site.charts.render import Chart, render
-from mars_server.site.charts.reuse import FILE
+from mars_server.site.charts.store import LIST
 from mars_server.site.dashboard import FREE_QUEUE, Lane, dashboard_routes
 from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
@@ -58,7 +58,7 @@ def test_served_files_are_those_of_the_static_site(published: Published, served:
         name = path.relative_to(published.folder).as_posix()
         if not path.is_file() or name.startswith("data/2026") or "/last-13/" in name:
             continue
-        if name in (FILE, NOTES_FILE):  # for programs, not for visitors
+        if name in (LIST, NOTES_FILE):  # for programs, not for visitors
             continue
         status, headers, body = get(served, f"/{name}")
         assert status == 200, name

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Engine, insert, text
 
 from mars_server.storage import open_database
-from mars_server.storage.forgetting import forget, wipe
+from mars_server.storage.ledger import forget, wipe
 from mars_server.storage.schema import sources
 
 MARK = b"0123456789abcdef" * 2

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, text
 
 from mars.errors import StateError
 from mars_server.storage import open_database, reading
-from mars_server.storage.lock import counting_lock
+from mars_server.storage.database import counting_lock
 from tests.server.serving import kit
 from tests.server.serving.test_faults import needs_root
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from mars.errors import StateError
+from mars_server.common.jsontext import encode_json
 from mars_server.publication.folder import write_files
-from mars_server.site.charts import reuse
 from mars_server.site.charts.render import (
     VEGA_LITE,
     Chart,
@@ -90,7 +90,7 @@ class ChartStore:
             with suppress(OSError):
                 found = _unpack((self._folder / name).read_bytes())
         if found is None and self._site is not None:
-            found = reuse.find(self._site, name, self._vouched)
+            found = find_published(self._site, name, self._vouched)
         return found
 
     def _keep(self, name: str, picture: Picture) -> None:
@@ -133,3 +133,52 @@ def _unpack(data: bytes) -> Picture | None:
         return Picture(body[:svg], body[svg:png], body[png:]) if intact else None
     except (ValueError, KeyError, TypeError):
         return None
+
+
+# --- Charts that already stand in a published folder. ``charts.json`` beside the pages tells which
+# folder holds which chart, by the ``key`` of what was drawn, with a hash of the three files. What
+# was changed or cut short is not taken ---
+
+LIST: Final = "charts.json"
+_LIST_FORMAT: Final = "mars-charts/1"
+_FILES: Final = ("chart.svg", "chart.png", "chart-dark.png")
+_FOLDER = re.compile(r"[a-z-]{1,20}(?:/[a-z0-9-]{1,20}){0,2}", re.ASCII)
+
+
+def chart_list(keys: Mapping[str, str], hashes: Mapping[str, str]) -> bytes:
+    """The bytes of ``charts.json`` for the folders in ``keys`` (by chart key), from the SHA-256
+    (hex) of each file by its path."""
+    charts = [
+        {
+            "folder": folder,
+            "key": key,
+            "sha256": _joint(hashes[f"{folder}/{name}"] for name in _FILES),
+        }
+        for folder, key in sorted(keys.items())
+    ]
+    return encode_json({"format": _LIST_FORMAT, "charts": charts})
+
+
+def find_published(site: Path, key: str, vouched: str | None = None) -> Picture | None:
+    """The chart ``key`` as it was published, or None where it is not there, whole and unchanged.
+
+    With ``vouched``, the SHA-256 of ``charts.json`` (hex), it is certain to be what was written;
+    without, whoever can write to ``site`` can forge both.
+    """
+    try:
+        text = (site / LIST).read_bytes()
+        if vouched is not None and hashlib.sha256(text).hexdigest() != vouched:
+            return None
+        for entry in json.loads(text)["charts"]:
+            folder = entry["folder"]
+            if entry["key"] == key and _FOLDER.fullmatch(folder):
+                parts = [(site / folder / name).read_bytes() for name in _FILES]
+                if _joint(hashlib.sha256(part).hexdigest() for part in parts) == entry["sha256"]:
+                    return Picture(*parts)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return None
+
+
+def _joint(hashes: Iterable[str]) -> str:
+    return hashlib.sha256(b"".join(bytes.fromhex(each) for each in hashes)).hexdigest()

@@ -7,7 +7,7 @@ weeks and nothing else, so no page, picture or download can show more than was p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from importlib.resources import files
 from typing import Final
 
@@ -40,7 +40,7 @@ class Site:
     def __init__(self, contents: Contents, charts: ChartStore | None = None) -> None:
         self._weeks = contents.weeks
         self._charts = charts or ChartStore()
-        self._keys: dict[tuple[str, str, str], str] = {}
+        self._named = lru_cache(maxsize=_KEYS)(self._name)
         self._pages = Pages(contents, lambda address, span: self._drawn(address, span).size)
 
     def addresses(self) -> Iterator[Address]:
@@ -114,13 +114,12 @@ class Site:
         return self._charts.picture(self._key(address, span), lambda: self.chart(address, span))
 
     def _key(self, address: Address, span: Range) -> str:
-        asked = (address.language, address.section, span.name)
-        name = self._keys.get(asked)
-        if name is None:
-            if len(self._keys) >= _KEYS:
-                self._keys.clear()
-            name = self._keys[asked] = key(self.chart(address, span))
-        return name
+        return self._named(address.language, address.section, span.name)
+
+    def _name(self, code: str, section: str, span: str) -> str:
+        found = ranges.pick(span, self._weeks)
+        assert found is not None
+        return key(self.chart(Address(code, section), found))
 
     def _picture(self, address: Address, span: Range) -> bytes:
         return self._drawn(address, span).files[address.file]

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from mars_server.storage.schema import metadata
-
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
     transactional_ddl=False,  # the caller holds the transaction
 )
 context.run_migrations()

@@ -152,19 +152,9 @@ def _not_socks() -> TransportError:
     )
 
 
-def converse(sock: socket.socket, host: str, port: int, chance: Chance) -> None:
-    """The whole exchange on a connected socket: login, CONNECT, reply."""
-    _authenticate(sock, chance)
-    _ask_for(sock, host, port)
-
-
 def _ask_for(sock: socket.socket, host: str, port: int) -> None:
-    sock.sendall(socks5.connect(host, port))
-    _read_reply(sock, host)
-
-
-def _read_reply(sock: socket.socket, host: str) -> None:
     """Reads the whole reply: tor's later bytes belong to the server's answer."""
+    sock.sendall(socks5.connect(host, port))
     version, code, _, kind = _exactly(sock, 4)
     if version != 5:
         raise _not_socks()

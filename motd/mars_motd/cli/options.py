@@ -3,17 +3,16 @@ question at the terminal, asked once a key), and how it is told what was done.""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from mars import factory
-from mars.commandline import shown
+from mars.commandline import done, shown
 from mars.errors import ConfigError, StateError, WireError, naming
 from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.times import parse_time
@@ -87,18 +86,9 @@ def read_as(decode: Callable[[bytes], T], path: Path, what: str) -> T:
         return decode(data)
 
 
-@contextmanager
-def telling() -> Iterator[None]:
-    """The body prints what was done and stored. That stays done where nobody can read it, so the
-    exit code stays 0, and what standard output did not take is told in a sentence."""
-    try:
-        yield
-    except OSError as error:
-        with suppress(OSError, ValueError):  # or what it keeps would fail again at the end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        with suppress(OSError):
-            said = f"All is done and stored, but the output cannot be written: {error.strerror}."
-            click.echo(said, err=True)
+def telling() -> AbstractContextManager[None]:
+    """Around the output of what was done and stored, which stays so where nobody can read it."""
+    return done("All is done and stored")
 
 
 def passphrase_from(path: Path) -> str:

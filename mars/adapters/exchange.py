@@ -34,19 +34,6 @@ for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.response"
 ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError)
 
 
-class Answer:
-    """Status, header fields and a body to be read, nothing decoded."""
-
-    def __init__(self, raw: urllib3.BaseHTTPResponse) -> None:
-        self._raw = raw
-        self.status = raw.status
-        self.fields = list(raw.headers.items())
-
-    def read(self, size: int) -> bytes:
-        """Up to ``size`` bytes of the body; empty at its end."""
-        return self._raw.read(size, decode_content=False)
-
-
 class _StrictResponse(http.client.HTTPResponse):
     """Refuses header fields that http.client's lenient mail parser would have passed over."""
 
@@ -145,8 +132,8 @@ def send(
     timeout: float,
     connect: Callable[[], socket.socket],
     leaving: Callable[[], None] = _nothing,
-) -> Iterator[Answer]:
-    """Sends one request and gives the answer to read; the connection is closed at the end.
+) -> Iterator[urllib3.BaseHTTPResponse]:
+    """Sends one request and gives the answer to read, nothing decoded; it is closed at the end.
 
     ``timeout`` is in seconds and counts anew for each receive. ``leaving`` is called just before
     the first byte, after TCP, SOCKS and TLS; nothing goes where it raises. Raises what these two
@@ -157,7 +144,7 @@ def send(
     _exchanging.now = True
     try:
         response = adapter.send(prepare(message), stream=True, timeout=timeout, proxies={})
-        yield Answer(response.raw)
+        yield response.raw
     finally:
         _exchanging.now = False
         if response is not None:

@@ -24,12 +24,10 @@ from mars.ports import Chance, Clock, Request, Response
 from mars.wire.url import Location, parse_url
 
 if TYPE_CHECKING:
-    from mars.adapters.exchange import Answer
+    from urllib3 import BaseHTTPResponse
 
 HEADER_LIMIT = 8 * 1024
 """Bytes of all header fields, nginx's own limit; http.client stops at 100 fields of 64 KiB."""
-CHUNK = 16 * 1024
-"""Bytes asked for at a time."""
 
 Dial = Callable[[Location, Deadline], socket.socket]
 
@@ -152,8 +150,9 @@ def _leave(request: Request, route: str) -> None:
         request.leaving(request.message, route)
 
 
-def _check_head(answer: Answer, request: Request) -> None:
-    if sum(len(name) + len(value) + 4 for name, value in answer.fields) > HEADER_LIMIT:
+def _check_head(answer: BaseHTTPResponse, request: Request) -> None:
+    fields = list(answer.headers.items())
+    if sum(len(name) + len(value) + 4 for name, value in fields) > HEADER_LIMIT:
         raise _bad_answer()
     if 300 <= answer.status < 400 and request.expect is not None:
         raise TransportError(
@@ -167,7 +166,7 @@ def _check_head(answer: Answer, request: Request) -> None:
             f"The server answered with HTTP status {answer.status}; check the address or wait "
             "for the next attempt.",
         )
-    for name, value in answer.fields:
+    for name, value in fields:
         lower = name.lower()
         if lower == "content-encoding":
             raise TransportError(
@@ -179,10 +178,10 @@ def _check_head(answer: Answer, request: Request) -> None:
             raise _bad_answer()
 
 
-def _read(answer: Answer, limit: int) -> bytes:
+def _read(answer: BaseHTTPResponse, limit: int) -> bytes:
     parts: list[bytes] = []
     left = limit + 1
-    while left and (data := answer.read(min(CHUNK, left))):
+    while left and (data := answer.read(left, decode_content=False)):
         parts.append(data)
         left -= len(data)
     if not left:

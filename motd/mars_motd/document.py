@@ -8,7 +8,6 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from mars.commandline import shown
 from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
 from mars.ports import OpenPGP
 from mars.trust import RefusedError, TrustState, verify
@@ -132,7 +131,7 @@ def _recorded(folder: Folder, serial: int) -> Document | None:
     except WireError as error:
         raise StateError(
             "record-damaged",
-            f"{shown(path)} cannot be read ({error.reason}). Restore it from a backup.",
+            f"{path} cannot be read ({error.reason}). Restore it from a backup.",
         ) from None
 
 
@@ -210,8 +209,8 @@ class Clients:
             self.accepted(envelopes.encode(document.envelope))
         except TrustError as error:
             if error.reason != "expired":
-                where = shown(_record(folder, serial))
-                raise TrustError(error.reason, f"{where}: {error.message}") from None
+                said = f"{_record(folder, serial)}: {error.message}"
+                raise TrustError(error.reason, said) from None
         if serial > self.now:
             said = f"The newest document, serial {serial}, is dated after now."
             raise TrustError("future", said)

@@ -30,7 +30,6 @@ from typing import Any, TypeVar
 import gnupg
 
 from mars import factory
-from mars.commandline import shown
 from mars.errors import StateError
 from mars_motd import files
 
@@ -102,7 +101,7 @@ def own_home(keyring: Path, blocks: Sequence[str] = ()) -> Iterator[Home]:
 def given_home(path: Path) -> Home:
     """A home that the publisher keeps. Raises ``StateError`` (``openpgp-unavailable``)."""
     if not path.is_dir():
-        raise StateError("openpgp-unavailable", f"The OpenPGP home {shown(path)} is not a folder.")
+        raise StateError("openpgp-unavailable", f"The OpenPGP home {path} is not a folder.")
     return Home(path, own=False, deadline=_TOKEN_TIMEOUT)
 
 
@@ -154,7 +153,7 @@ def primary(home: Home, wanted: str) -> str:
     if len(found) != 1:
         raise StateError(
             "openpgp-unavailable",
-            f"{len(found)} secret OpenPGP keys fit {wanted!r} in {shown(home.path)}; name one by "
+            f"{len(found)} secret OpenPGP keys fit {wanted!r} in {home.path}; name one by "
             f"its fingerprint.",
         )
     return found.pop()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from mars.commandline import safe
@@ -17,8 +17,8 @@ from mars.errors import ConfigError
 from mars.wire import motd as motds
 from mars.wire import strictjson, targeting
 from mars.wire.envelope import KEYS_TYPE, MAX_PAYLOAD, MOTD_TYPE, Envelope
-from mars.wire.keys import KeysDocument
-from mars.wire.motd import Motd
+from mars.wire.keys import KeysDocument, KeySet
+from mars.wire.motd import Message, Motd, Target
 from mars.wire.product import Product
 from mars.wire.targeting import Shown
 from mars.wire.times import LAST, format_time
@@ -27,22 +27,20 @@ from mars.wire.variables import DEV
 OTHER_PLATFORM = "other"
 _FREE = frozenset({"title", "text", "ed25519", "openpgp"})
 """Objects whose members are languages, key ids or fingerprints."""
-_MESSAGE = frozenset("id revision kind severity not_before not_after target title text url".split())
+_HEADER = ("type", "version")
+
+
+def _members(*documents: Any) -> frozenset[str]:
+    return frozenset(member.name for each in documents for member in fields(each))
+
+
 _KNOWN: dict[str, dict[str, frozenset[str]]] = {
     MOTD_TYPE: {
-        "": frozenset(
-            "type version product channel epoch serial issued expires reportback_next "
-            "reportback_server news newest_version messages".split()
-        ),
-        "messages": _MESSAGE,
-        "target": frozenset({"platforms", "versions", "languages"}),
+        "": _members(Motd).union(_HEADER),
+        "messages": _members(Message),
+        "target": _members(Target) - {"unknown"},
     },
-    KEYS_TYPE: {
-        "": frozenset(
-            "type version product channel epoch issued expires threshold ed25519 policy "
-            "openpgp".split()
-        ),
-    },
+    KEYS_TYPE: {"": _members(KeysDocument, KeySet).union(_HEADER) - {"keys"}},
 }
 
 

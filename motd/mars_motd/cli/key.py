@@ -190,7 +190,7 @@ def import_key(folder: Path, file: Path) -> None:
     Compare the printed fingerprints with the holder's by another way (telephone, in person).
     """
     place = Folder.at(folder)
-    record = KeyRecord.decode(options.read(file, "The key record"), shown(file))
+    record = KeyRecord.decode(options.read(file, "The key record"), file)
     if any(record.name == it.name or record.ed25519 == it.ed25519 for it in place.keys.records()):
         raise ConfigError(
             "key-exists", f"There is this key, or one named {record.name!r}, already."
@@ -253,8 +253,8 @@ def rotate(
     given = show or add_to
     if given is not None:
         data, records = options.read(given, "The keys document"), place.keys.records()
-        with naming(shown(given)):
-            step = rotation.resume(data, epochs, records, shown(given), moment, options.openpgp())
+        with naming(given):
+            step = rotation.resume(data, epochs, records, given, moment, options.openpgp())
     else:
         step = rotation.begin(place, epochs, (), moment, options.openpgp(), days)
     if show is not None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from mars import factory
-from mars.commandline import done, shown
+from mars.commandline import done
 from mars.errors import ConfigError, StateError, WireError, naming
 from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.times import parse_time
@@ -76,13 +76,13 @@ def read(path: Path, what: str) -> bytes:
         return files.read(path, MAX_ENVELOPE + 1)
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else "its name cannot be used"
-        raise StateError("unreadable", f"{what} {shown(path)} cannot be read: {said}.") from None
+        raise StateError("unreadable", f"{what} {path} cannot be read: {said}.") from None
 
 
 def read_as(decode: Callable[[bytes], T], path: Path, what: str) -> T:
     """The contents of an input file. Raises what ``read`` and ``decode`` raise; names the file."""
     data = read(path, what)
-    with naming(shown(path)):
+    with naming(path):
         return decode(data)
 
 
@@ -99,7 +99,7 @@ def passphrase_from(path: Path) -> str:
         phrase = line.decode("utf-8")
     except UnicodeDecodeError:
         phrase = ""
-    return _require_usable(phrase, f"The first line of {shown(path)}")
+    return _require_usable(phrase, f"The first line of {path}")
 
 
 def _require_usable(phrase: str, what: str) -> str:

@@ -115,8 +115,8 @@ def _half_signed(path: Path, epochs: Epochs) -> tuple[Envelope, Motd]:
     given = options.read_as(Document.decode, path, "The document")
     motd = given.motd
     if given.envelope.payload_type != MOTD_TYPE:
-        raise ConfigError("wrong-payload-type", f"{shown(path)} is not a document of news.")
-    epochs.require_ours(motd, epochs.number, shown(path))
+        raise ConfigError("wrong-payload-type", f"{path} is not a document of news.")
+    epochs.require_ours(motd, epochs.number, path)
     return given.envelope, motd
 
 

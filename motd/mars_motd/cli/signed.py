@@ -56,7 +56,7 @@ def verify(
     moment, openpgp = options.clock_or(now), options.openpgp()
     root = options.read_as(TrustRoot.decode, trust, "The trust file")
     data = options.read(document, "The document")
-    with naming(shown(document)):
+    with naming(document):
         accepted = _accepted(data, root, moment, state, openpgp)
     commands = _extract(data, root, extract, moment, openpgp) if extract is not None else []
     if state is not None:  # last, so that a command that failed can be given again
@@ -152,7 +152,7 @@ def deploy(
     place.require_output(target, Document.decode)
     data = _newest(place, clients) if file is None else options.read(file, "The document")
     deployed = options.read(target, "The deployed document") if target.exists() else None
-    with naming(shown(file or target)):
+    with naming(file or target):
         motd = clients.deployable(data, deployed, min_days)
     files.replace(target, data)
     told = f"{shown(target)}: serial {motd.serial}, expires {format_time(motd.expires)}"

@@ -32,6 +32,7 @@ for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.response"
     logging.getLogger(_name).addFilter(_is_foreign)
 
 ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError)
+_BROKEN_OFF = (ConnectionError, http.client.IncompleteRead, urllib3.exceptions.IncompleteRead)
 
 
 class _StrictResponse(http.client.HTTPResponse):
@@ -170,17 +171,11 @@ def explain(error: BaseException) -> TransportError:
         return TransportError(
             "timeout", "No complete answer came in time; the next attempt comes by itself."
         )
-    if any(_is_broken_off(item) for item in found):
+    if any(isinstance(item, _BROKEN_OFF) for item in found):
         return TransportError(
             "incomplete", "The connection broke off before the answer was complete; try again."
         )
     return TransportError("bad-answer", "The server's answer is not proper HTTP; try again later.")
-
-
-def _is_broken_off(error: object) -> bool:
-    return isinstance(
-        error, ConnectionError | http.client.IncompleteRead | urllib3.exceptions.IncompleteRead
-    )
 
 
 def _causes(error: object) -> Iterator[object]:

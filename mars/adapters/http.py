@@ -153,7 +153,7 @@ def _leave(request: Request, route: str) -> None:
 def _check_head(answer: BaseHTTPResponse, request: Request) -> None:
     fields = list(answer.headers.items())
     if sum(len(name) + len(value) + 4 for name, value in fields) > HEADER_LIMIT:
-        raise _bad_answer()
+        raise http.client.HTTPException("header fields without end")
     if 300 <= answer.status < 400 and request.expect is not None:
         raise TransportError(
             "redirect",
@@ -175,7 +175,7 @@ def _check_head(answer: BaseHTTPResponse, request: Request) -> None:
                 "whoever runs the server.",
             )
         if lower == "content-length" and not (value.isascii() and value.isdigit()):
-            raise _bad_answer()
+            raise http.client.HTTPException("no length")
 
 
 def _read(answer: BaseHTTPResponse, limit: int) -> bytes:
@@ -191,7 +191,3 @@ def _read(answer: BaseHTTPResponse, limit: int) -> bytes:
             "check the address.",
         )
     return b"".join(parts)
-
-
-def _bad_answer() -> TransportError:
-    return TransportError("bad-answer", "The server's answer is not proper HTTP; try again later.")

@@ -21,7 +21,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -335,17 +335,10 @@ def _stop_agent(base: Path) -> None:
     gpgconf = shutil.which("gpgconf")
     if gpgconf is None:
         return
+    command = [gpgconf, "--homedir", str(base), "--kill", "all"]
     environment = _environment(Home(base, own=True))
-    try:
-        subprocess.run(
-            [gpgconf, "--homedir", str(base), "--kill", "all"],
-            capture_output=True,
-            timeout=10,
-            env=environment,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return
+    with suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(command, capture_output=True, timeout=10, env=environment, check=False)
 
 
 @contextmanager

@@ -155,7 +155,8 @@ def tor_control(control: str, password: str | None, seconds: float) -> AbstractC
 
 def reach(socks: str, host: str, port: int, seconds: float) -> None:
     """Connects once through Tor and hangs up without a word. Raises ``TransportError``."""
-    from mars.adapters.socks import parse_proxy
-    from mars.adapters.socks import reach as connect
+    from mars.adapters.deadline import Deadline
+    from mars.adapters.socks import dial, parse_proxy
 
-    connect(parse_proxy(socks), host, port, system_chance(), system_clock(), seconds)
+    with Deadline(seconds, system_clock()) as deadline:
+        dial(parse_proxy(socks), host, port, system_chance(), deadline).close()

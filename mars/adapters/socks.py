@@ -198,9 +198,3 @@ def probe(proxy: Proxy, chance: Chance, clock: Clock, seconds: float) -> None:
     """Raises ``TransportError`` unless a SocksPort with authentication answers in time."""
     with Deadline(2 * seconds, clock) as deadline:
         log_in(proxy, chance, deadline, seconds).close()
-
-
-def reach(proxy: Proxy, host: str, port: int, chance: Chance, clock: Clock, seconds: float) -> None:
-    """Connects to ``host:port`` over a new circuit and hangs up; raises what ``dial`` raises."""
-    with Deadline(seconds, clock) as deadline:
-        dial(proxy, host, port, chance, deadline).close()

@@ -237,21 +237,18 @@ class Clients:
         try:
             epoch = Document.decode(deployed).motd.epoch
             if not self.epochs.root.epoch <= epoch <= self.epochs.number:
-                raise _unreadable(f"it is of epoch {epoch}")
+                raise TrustError("wrong-epoch", f"it is of epoch {epoch}")
             root, fresh = self.epochs.root_at(epoch), TrustState(openpgp=True)
             return root, verify(deployed, root, fresh, self.now, self.openpgp).state
         except RefusedError as error:
             return root, error.state
         except (TrustError, WireError) as error:
-            raise _unreadable(error.message) from None
-
-
-def _unreadable(why: str) -> MarsError:
-    return StateError(
-        "deploy-unreadable",
-        f"What lies at the destination is not a document that clients of this product accepted "
-        f"({why}). Make sure that the destination is right, then move that file away.",
-    )
+            raise StateError(
+                "deploy-unreadable",
+                f"What lies at the destination is not a document that clients of this product "
+                f"accepted ({error.message}). Make sure that the destination is right, then move "
+                f"that file away.",
+            ) from None
 
 
 @dataclass(frozen=True)

@@ -67,11 +67,9 @@ def writable(path: Path) -> Path:
         if isinstance(error, OSError) and error.errno != errno.ELOOP:
             raise
         raise ConfigError("out-invalid", f"{path} leads nowhere; name the file to write.") from None
-    if stat.S_ISDIR(mode):
-        raise ConfigError("out-invalid", f"{path} is a folder; name the file to write.")
     if not stat.S_ISREG(mode):
-        said = f"{path} is no regular file; name the file to write."
-        raise ConfigError("out-invalid", said)
+        what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        raise ConfigError("out-invalid", f"{path} is {what}; name the file to write.")
     return real
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import groupby
 from typing import Any
 
 from mars.commandline import safe
@@ -87,14 +88,11 @@ def table_lines(views: Sequence[View]) -> list[str]:
     """
     letters = _letters(views)
     languages = list(dict.fromkeys(view.reader.language for view in views))
-    cells: dict[tuple[str, str], dict[str, str]] = {}
-    status: dict[tuple[str, str], str] = {}
-    for item in views:
-        row = (item.reader.version, item.reader.platform)
-        cells.setdefault(row, {})[item.reader.language] = _cell(item, letters)
-        status[row] = item.status if status.get(row, item.status) == item.status else "varies"
     rows = [["release", "platform", "status", *languages]]
-    rows += [[*row, status[row], *(cells[row][lang] for lang in languages)] for row in cells]
+    for row, group in groupby(views, lambda item: (item.reader.version, item.reader.platform)):
+        items = list(group)
+        status = items[0].status if len({item.status for item in items}) == 1 else "varies"
+        rows.append([*row, status, *(_cell(item, letters) for item in items)])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     text = [
         "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -105,13 +103,11 @@ def table_lines(views: Sequence[View]) -> list[str]:
 
 def _cell(item: View, letters: dict[str, str]) -> str:
     asked = item.reader.language
-    return (
-        " ".join(
-            letters[shown.id] + ("" if shown.language.lower().startswith(asked) else "*")
-            for shown in item.shown
-        )
-        or "-"
+    marked = (
+        letters[one.id] + ("" if one.language.lower().startswith(asked) else "*")
+        for one in item.shown
     )
+    return " ".join(marked) or "-"
 
 
 def _letters(views: Sequence[View]) -> dict[str, str]:

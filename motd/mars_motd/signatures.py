@@ -102,7 +102,7 @@ def progress(envelope: Envelope, keys: KeySet, judge: Judge) -> Progress:
     """What is there and what is missing under ``keys``, as clients would count it."""
     needed, most = keys.policy != "off", _looked_at(envelope)
     return Progress(
-        signed=tuple(_signed(envelope, keys, most)),
+        signed=tuple(signers(envelope, keys, most)),
         threshold=keys.threshold,
         openpgp_needed=needed,
         openpgp_present=needed
@@ -197,12 +197,8 @@ def _take_turn(
 
 
 def _is_wanting(keyid: str, envelope: Envelope, keys: KeySet) -> bool:
-    signed = _signed(envelope, keys, MAX_SIGNATURES)
+    signed = signers(envelope, keys, MAX_SIGNATURES)
     return keyid in keys.ed25519 and keyid not in signed and len(signed) < keys.threshold
-
-
-def _signed(envelope: Envelope, keys: KeySet, most: int) -> list[str]:
-    return signers(envelope, keys, most) if envelope.signatures else []
 
 
 def _drop_invalid(envelope: Envelope, sets: Sequence[KeySet], judge: Judge) -> Envelope:

@@ -31,6 +31,7 @@ for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.response"
     # The host application's log is no place for what was fetched: our own journal is.
     logging.getLogger(_name).addFilter(_is_foreign)
 
+Answer = urllib3.BaseHTTPResponse
 ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError)
 _BROKEN_OFF = (ConnectionError, http.client.IncompleteRead, urllib3.exceptions.IncompleteRead)
 
@@ -133,7 +134,7 @@ def send(
     timeout: float,
     connect: Callable[[], socket.socket],
     leaving: Callable[[], None] = _nothing,
-) -> Iterator[urllib3.BaseHTTPResponse]:
+) -> Iterator[Answer]:
     """Sends one request and gives the answer to read, nothing decoded; it is closed at the end.
 
     ``timeout`` is in seconds and counts anew for each receive. ``leaving`` is called just before

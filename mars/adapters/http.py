@@ -24,7 +24,7 @@ from mars.ports import Chance, Clock, Request, Response
 from mars.wire.url import Location, parse_url
 
 if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse
+    from mars.adapters.exchange import Answer
 
 HEADER_LIMIT = 8 * 1024
 """Bytes of all header fields, nginx's own limit; http.client stops at 100 fields of 64 KiB."""
@@ -150,7 +150,7 @@ def _leave(request: Request, route: str) -> None:
         request.leaving(request.message, route)
 
 
-def _check_head(answer: BaseHTTPResponse, request: Request) -> None:
+def _check_head(answer: Answer, request: Request) -> None:
     fields = list(answer.headers.items())
     if sum(len(name) + len(value) + 4 for name, value in fields) > HEADER_LIMIT:
         raise http.client.HTTPException("header fields without end")
@@ -178,7 +178,7 @@ def _check_head(answer: BaseHTTPResponse, request: Request) -> None:
             raise http.client.HTTPException("no length")
 
 
-def _read(answer: BaseHTTPResponse, limit: int) -> bytes:
+def _read(answer: Answer, limit: int) -> bytes:
     parts: list[bytes] = []
     left = limit + 1
     while left and (data := answer.read(left, decode_content=False)):

@@ -150,7 +150,12 @@ def deploy(
     clients = Clients(ep.load(place), options.clock_or(now), options.openpgp())
     target = destination / "motd.json" if destination.is_dir() else destination
     place.require_output(target, Document.decode)
-    data = _newest(place, clients) if file is None else options.read(file, "The document")
+    if file is not None:
+        data = options.read(file, "The document")
+    elif newest := clients.newest(place):
+        data = envelopes.encode(newest.envelope)
+    else:
+        raise StateError("nothing-signed", "No complete document was signed here yet.")
     deployed = options.read(target, "The deployed document") if target.exists() else None
     with naming(file or target):
         motd = clients.deployable(data, deployed, min_days)
@@ -158,13 +163,6 @@ def deploy(
     told = f"{shown(target)}: serial {motd.serial}, expires {format_time(motd.expires)}"
     with options.telling():
         click.echo(told)
-
-
-def _newest(place: Folder, clients: Clients) -> bytes:
-    document = clients.newest(place)
-    if document is None:
-        raise StateError("nothing-signed", "No complete document was signed here yet.")
-    return envelopes.encode(document.envelope)
 
 
 @click.command()

@@ -27,26 +27,30 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class LazyGroup(click.Group):
-    """A click group that imports a command's module only when that command is used.
+    """A click group in the order given, that imports a command's module only when it is used.
 
     ``commands_in`` maps a command's name to ``"module:attribute"``; ``needs`` is the list in
     requirements/ of what the commands import.
     """
 
     def __init__(
-        self, *args: Any, commands_in: Mapping[str, str], needs: str = "", **kwargs: Any
+        self,
+        *args: Any,
+        commands_in: Mapping[str, str] | None = None,
+        needs: str = "",
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._places = dict(commands_in)
+        self._places = dict(commands_in or {})
         self.needs = needs
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(self._places)
+        return [*self._places, *self.commands]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         place = self._places.get(cmd_name)
         if place is None:
-            return None
+            return super().get_command(ctx, cmd_name)
         module, _, attribute = place.partition(":")
         try:
             command: click.Command = getattr(import_module(module), attribute)

@@ -24,9 +24,7 @@ def system_chance() -> Chance:
     return SystemChance()
 
 
-def fetcher(
-    socks: str, clock: Clock | None = None, chance: Chance | None = None, *, given: bool = True
-) -> Fetcher:
+def fetcher(socks: str, *, given: bool = True) -> Fetcher:
     """Fetches through the SocksPort at ``socks`` (``HOST:PORT``, an IP literal) and no other way.
 
     An address that nobody has ``given`` is used only where no other user listens. Raises
@@ -35,9 +33,7 @@ def fetcher(
     from mars.adapters.http import TorFetcher
     from mars.adapters.socks import parse_proxy
 
-    return TorFetcher(
-        parse_proxy(socks, given=given), clock or system_clock(), chance or system_chance()
-    )
+    return TorFetcher(parse_proxy(socks, given=given), system_clock(), system_chance())
 
 
 def require_socks(socks: str | None) -> None:
@@ -48,11 +44,11 @@ def require_socks(socks: str | None) -> None:
         parse_proxy(socks)
 
 
-def direct_fetcher(clock: Clock | None = None) -> Fetcher:
+def direct_fetcher() -> Fetcher:
     """Without Tor: https only, no query string, no onion; for users who explicitly allowed it."""
     from mars.adapters.http import DirectFetcher
 
-    return DirectFetcher(clock or system_clock())
+    return DirectFetcher(system_clock())
 
 
 def file_fetcher() -> Fetcher:
@@ -134,9 +130,7 @@ def gpg_home(
     return short_lived_home(scratch, prefix, end)
 
 
-def find_tor(
-    settings: TorSettings, clock: Clock | None = None, chance: Chance | None = None
-) -> Tor:
+def find_tor(settings: TorSettings) -> Tor:
     """The tor that was given, else a running one, else Tor Browser's, else one of our own.
 
     Raises ``TransportError``: ``tor-unavailable`` or ``tor-missing`` where there is none, the
@@ -145,7 +139,7 @@ def find_tor(
     """
     from mars.adapters.tor import find_tor as find
 
-    return find(settings, clock or system_clock(), chance or system_chance())
+    return find(settings, system_clock(), system_chance())
 
 
 def tor_control(control: str, password: str | None, seconds: float) -> AbstractContextManager[Any]:
@@ -161,7 +155,8 @@ def tor_control(control: str, password: str | None, seconds: float) -> AbstractC
 
 def reach(socks: str, host: str, port: int, seconds: float) -> None:
     """Connects once through Tor and hangs up without a word. Raises ``TransportError``."""
-    from mars.adapters.socks import parse_proxy
-    from mars.adapters.socks import reach as connect
+    from mars.adapters.deadline import Deadline
+    from mars.adapters.socks import dial, parse_proxy
 
-    connect(parse_proxy(socks), host, port, system_chance(), system_clock(), seconds)
+    with Deadline(seconds, system_clock()) as deadline:
+        dial(parse_proxy(socks), host, port, system_chance(), deadline).close()

@@ -11,7 +11,6 @@ import socket
 import struct
 import sys
 import threading
-from types import TracebackType
 from typing import Self
 
 from mars.errors import TransportError, starting_thread
@@ -39,12 +38,7 @@ class Deadline:
             self._timer.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._timer.cancel()
         with self._lock:
             for held in self._watched:

@@ -31,20 +31,9 @@ for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.response"
     # The host application's log is no place for what was fetched: our own journal is.
     logging.getLogger(_name).addFilter(_is_foreign)
 
+Answer = urllib3.BaseHTTPResponse
 ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError)
-
-
-class Answer:
-    """Status, header fields and a body to be read, nothing decoded."""
-
-    def __init__(self, raw: urllib3.BaseHTTPResponse) -> None:
-        self._raw = raw
-        self.status = raw.status
-        self.fields = list(raw.headers.items())
-
-    def read(self, size: int) -> bytes:
-        """Up to ``size`` bytes of the body; empty at its end."""
-        return self._raw.read(size, decode_content=False)
+_BROKEN_OFF = (ConnectionError, http.client.IncompleteRead, urllib3.exceptions.IncompleteRead)
 
 
 class _StrictResponse(http.client.HTTPResponse):
@@ -146,7 +135,7 @@ def send(
     connect: Callable[[], socket.socket],
     leaving: Callable[[], None] = _nothing,
 ) -> Iterator[Answer]:
-    """Sends one request and gives the answer to read; the connection is closed at the end.
+    """Sends one request and gives the answer to read, nothing decoded; it is closed at the end.
 
     ``timeout`` is in seconds and counts anew for each receive. ``leaving`` is called just before
     the first byte, after TCP, SOCKS and TLS; nothing goes where it raises. Raises what these two
@@ -157,7 +146,7 @@ def send(
     _exchanging.now = True
     try:
         response = adapter.send(prepare(message), stream=True, timeout=timeout, proxies={})
-        yield Answer(response.raw)
+        yield response.raw
     finally:
         _exchanging.now = False
         if response is not None:
@@ -183,17 +172,11 @@ def explain(error: BaseException) -> TransportError:
         return TransportError(
             "timeout", "No complete answer came in time; the next attempt comes by itself."
         )
-    if any(_is_broken_off(item) for item in found):
+    if any(isinstance(item, _BROKEN_OFF) for item in found):
         return TransportError(
             "incomplete", "The connection broke off before the answer was complete; try again."
         )
     return TransportError("bad-answer", "The server's answer is not proper HTTP; try again later.")
-
-
-def _is_broken_off(error: object) -> bool:
-    return isinstance(
-        error, ConnectionError | http.client.IncompleteRead | urllib3.exceptions.IncompleteRead
-    )
 
 
 def _causes(error: object) -> Iterator[object]:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 HEADER_LIMIT = 8 * 1024
 """Bytes of all header fields, nginx's own limit; http.client stops at 100 fields of 64 KiB."""
-CHUNK = 16 * 1024
-"""Bytes asked for at a time."""
 
 Dial = Callable[[Location, Deadline], socket.socket]
 
@@ -153,8 +151,9 @@ def _leave(request: Request, route: str) -> None:
 
 
 def _check_head(answer: Answer, request: Request) -> None:
-    if sum(len(name) + len(value) + 4 for name, value in answer.fields) > HEADER_LIMIT:
-        raise _bad_answer()
+    fields = list(answer.headers.items())
+    if sum(len(name) + len(value) + 4 for name, value in fields) > HEADER_LIMIT:
+        raise http.client.HTTPException("header fields without end")
     if 300 <= answer.status < 400 and request.expect is not None:
         raise TransportError(
             "redirect",
@@ -167,7 +166,7 @@ def _check_head(answer: Answer, request: Request) -> None:
             f"The server answered with HTTP status {answer.status}; check the address or wait "
             "for the next attempt.",
         )
-    for name, value in answer.fields:
+    for name, value in fields:
         lower = name.lower()
         if lower == "content-encoding":
             raise TransportError(
@@ -176,13 +175,13 @@ def _check_head(answer: Answer, request: Request) -> None:
                 "whoever runs the server.",
             )
         if lower == "content-length" and not (value.isascii() and value.isdigit()):
-            raise _bad_answer()
+            raise http.client.HTTPException("no length")
 
 
 def _read(answer: Answer, limit: int) -> bytes:
     parts: list[bytes] = []
     left = limit + 1
-    while left and (data := answer.read(min(CHUNK, left))):
+    while left and (data := answer.read(left, decode_content=False)):
         parts.append(data)
         left -= len(data)
     if not left:
@@ -192,7 +191,3 @@ def _read(answer: Answer, limit: int) -> bytes:
             "check the address.",
         )
     return b"".join(parts)
-
-
-def _bad_answer() -> TransportError:
-    return TransportError("bad-answer", "The server's answer is not proper HTTP; try again later.")

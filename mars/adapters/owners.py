@@ -62,26 +62,23 @@ def owners(sock: socket.socket) -> set[int]:
     if sock.family == socket.AF_UNIX:
         told = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         return {struct.unpack("3i", told)[1]}
-    here, there = (_end(name) for name in (sock.getsockname(), sock.getpeername()))
+    here, there = (_end(*name[:2]) for name in (sock.getsockname(), sock.getpeername()))
     return {
         user
         for local, remote, state, user in _rows()
         if (local, remote) == (there, here)
         # Before somebody has accepted it, a connection is root's: then the listener tells.
-        or (state == _LISTENING and local[1] == there[1] and _covers(local[0], there[0]))
+        or (state == _LISTENING and (local == there or _is_any(local, there[1])))
     }
 
 
-def _covers(listening: Address, address: Address) -> bool:
-    return listening == address or listening.is_unspecified
+def _is_any(listening: End, port: int) -> bool:
+    return listening[0].is_unspecified and listening[1] == port
 
 
-def _end(name: tuple[str, int]) -> End:
-    return _plain(ipaddress.ip_address(name[0])), name[1]
-
-
-def _plain(address: Address) -> Address:
-    return getattr(address, "ipv4_mapped", None) or address
+def _end(host: str | bytes, port: int) -> End:
+    address = ipaddress.ip_address(host)
+    return getattr(address, "ipv4_mapped", None) or address, port
 
 
 def _rows() -> Iterator[tuple[End, End, str, int]]:
@@ -97,7 +94,7 @@ def _read(text: str) -> End:
     host, _, port = text.partition(":")
     words = (int(host[at : at + 8], 16) for at in range(0, len(host), 8))
     raw = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
-    return _plain(ipaddress.ip_address(raw)), int(port, 16)
+    return _end(raw, int(port, 16))
 
 
 def _is_stranger(user: int) -> bool:

@@ -53,19 +53,14 @@ def parse_proxy(text: str, *, given: bool = True) -> Proxy:
     bracketed = host.startswith("[") and host.endswith("]")
     try:
         address = ipaddress.ip_address(host[1:-1] if bracketed else host)
+        fits = bracketed == (address.version == 6) and "%" not in host
     except ValueError:
-        raise _bad_address() from None
-    if bracketed != (address.version == 6) or "%" in host:
-        raise _bad_address()
-    if not (colon and port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
-        raise _bad_address()
+        fits = False
+    if not (fits and colon and port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
+        raise ConfigError(
+            "socks-address", "Give Tor's SOCKS port as IP-ADDRESS:PORT, for example 127.0.0.1:9050."
+        )
     return Proxy(str(address), int(port), given)
-
-
-def _bad_address() -> ConfigError:
-    return ConfigError(
-        "socks-address", "Give Tor's SOCKS port as IP-ADDRESS:PORT, for example 127.0.0.1:9050."
-    )
 
 
 def dial(proxy: Proxy, host: str, port: int, chance: Chance, deadline: Deadline) -> socket.socket:
@@ -152,19 +147,9 @@ def _not_socks() -> TransportError:
     )
 
 
-def converse(sock: socket.socket, host: str, port: int, chance: Chance) -> None:
-    """The whole exchange on a connected socket: login, CONNECT, reply."""
-    _authenticate(sock, chance)
-    _ask_for(sock, host, port)
-
-
 def _ask_for(sock: socket.socket, host: str, port: int) -> None:
-    sock.sendall(socks5.connect(host, port))
-    _read_reply(sock, host)
-
-
-def _read_reply(sock: socket.socket, host: str) -> None:
     """Reads the whole reply: tor's later bytes belong to the server's answer."""
+    sock.sendall(socks5.connect(host, port))
     version, code, _, kind = _exactly(sock, 4)
     if version != 5:
         raise _not_socks()
@@ -197,27 +182,19 @@ def closed_on_error(sock: socket.socket, deadline: Deadline) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, TransportError) as error:
+    except BaseException as error:
         sock.close()
-        if deadline.expired or isinstance(error, TimeoutError):
+        is_fault = isinstance(error, OSError | TransportError)
+        if is_fault and (deadline.expired or isinstance(error, TimeoutError)):
             raise deadline.error() from None
-        if isinstance(error, TransportError):
+        if not isinstance(error, OSError):
             raise
         raise TransportError(
             "tor-closed", "Tor closed the connection; is it still running? Try again."
         ) from None
-    except BaseException:
-        sock.close()
-        raise
 
 
 def probe(proxy: Proxy, chance: Chance, clock: Clock, seconds: float) -> None:
     """Raises ``TransportError`` unless a SocksPort with authentication answers in time."""
     with Deadline(2 * seconds, clock) as deadline:
         log_in(proxy, chance, deadline, seconds).close()
-
-
-def reach(proxy: Proxy, host: str, port: int, chance: Chance, clock: Clock, seconds: float) -> None:
-    """Connects to ``host:port`` over a new circuit and hangs up; raises what ``dial`` raises."""
-    with Deadline(seconds, clock) as deadline:
-        dial(proxy, host, port, chance, deadline).close()

@@ -6,14 +6,10 @@ import os
 import random  # noqa: TID251 - this adapter owns chance; only SystemRandom is used
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from mars.adapters.files import policy_path, read_small
 from mars.ports import Platform
-
-T = TypeVar("T")
 
 
 class SystemClock:
@@ -26,24 +22,14 @@ class SystemClock:
         return time.monotonic()  # noqa: TID251 - this adapter owns the clock
 
 
-class SystemChance:
+class SystemChance(random.SystemRandom):
     """``mars.ports.Chance`` on the operating system's random numbers.
 
     As the module ``secrets`` does it, but without loading OpenSSL, which an application that only
     waits should not pay for.
     """
 
-    def __init__(self) -> None:
-        self._source = random.SystemRandom()
-
-    def uniform(self, low: float, high: float) -> float:
-        return self._source.uniform(low, high)
-
-    def choice(self, items: Sequence[T]) -> T:
-        return self._source.choice(items)
-
-    def token(self, size: int) -> bytes:
-        return os.urandom(size)
+    token = random.SystemRandom.randbytes
 
 
 _SYSTEMS = {"win32": "windows", "cygwin": "windows", "darwin": "macos"}

@@ -148,7 +148,10 @@ class OwnTor:
             limit.start()
         last = TorStatus("", 0, "starting", 0)
         try:
-            self._await_control(clock, end)
+            # tor writes the file when its port listens, and the cookie before.
+            while not (self.folder / "control-port").exists():
+                self._check(clock, end, last)
+                threading.Event().wait(POLL)
             cookie = str(self.folder / "cookie")
             with session(self._control(), None, patience + SECONDS, cookie=cookie) as controller:
                 while (last := status_of(controller)).progress < 100:
@@ -161,12 +164,6 @@ class OwnTor:
             raise
         finally:
             limit.cancel()
-
-    def _await_control(self, clock: Clock, end: float) -> None:
-        """tor writes the file when its port listens, and the cookie before."""
-        while not (self.folder / "control-port").exists():
-            self._check(clock, end, TorStatus("", 0, "starting", 0))
-            threading.Event().wait(POLL)
 
     def _control(self) -> str:
         text = (self.folder / "control-port").read_text("ascii")

@@ -12,7 +12,7 @@ import random  # noqa: TID251 - the seeded twin of the one adapter that owns cha
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from mars.channels import trial
 from mars.errors import MarsError, StateError, TransportError
@@ -23,8 +23,6 @@ from mars.wire.times import DAY
 if TYPE_CHECKING:
     from mars.channels.news import NewsClient
     from mars.core.installation import Installation
-
-T = TypeVar("T")
 
 START = 1_795_219_200
 """2026-11-21T00:00:00Z."""
@@ -64,20 +62,10 @@ class MemoryClock:
         self.wall += seconds
 
 
-class SeededChance:
+class SeededChance(random.Random):
     """``mars.ports.Chance`` that draws the same again for the same seed. Never for the product."""
 
-    def __init__(self, seed: int) -> None:
-        self._source = random.Random(seed)  # noqa: S311 - simulations want repetition, not secrecy
-
-    def uniform(self, low: float, high: float) -> float:
-        return self._source.uniform(low, high)
-
-    def choice(self, items: Sequence[T]) -> T:
-        return self._source.choice(items)
-
-    def token(self, size: int) -> bytes:
-        return self._source.randbytes(size)
+    token = random.Random.randbytes
 
 
 @dataclass

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import socketserver
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
+from dataclasses import dataclass
+from typing import Any, Self
 
 HEADER_END = b"\r\n\r\n"
 
@@ -35,67 +35,56 @@ class Visit:
 Handler = Callable[[socket.socket, Visit], None]
 
 
-@dataclass
-class SocksServer:
+class SocksServer(socketserver.ThreadingTCPServer):
     """Use as a context manager; ``address`` is ``127.0.0.1:PORT``.
 
     ``code`` other than 0 refuses every CONNECT with that reply; ``method`` is the login method it
     picks (2: user and password), ``greet`` replaces the whole conversation after the accept.
+    With ``plain`` it is no proxy at all but the server itself, such as behind an onion service.
     """
 
-    handler: Handler
-    code: int = 0
-    method: int = 2
-    login: int = 0
-    greet: Callable[[socket.socket], None] | None = None
-    plain: bool = False
-    """Whether it is no proxy at all but the server itself, such as behind an onion service."""
-    visits: list[Visit] = field(default_factory=list)
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        handler: Handler,
+        code: int = 0,
+        method: int = 2,
+        login: int = 0,
+        greet: Callable[[socket.socket], None] | None = None,
+        plain: bool = False,
+    ) -> None:
+        self.handler, self.greet, self.plain = handler, greet, plain
+        self.code, self.method, self.login = code, method, login
+        self.visits: list[Visit] = []
+        self._open: set[socket.socket] = set()
+        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+        self.address = f"127.0.0.1:{self.server_address[1]}"
 
     def __enter__(self) -> Self:
-        self._open: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
-        self._loop = threading.Thread(target=self._accept, daemon=True)
-        self._loop.start()
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
         for sock in list(self._open):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-        for thread in [self._loop, *self._threads]:
-            thread.join(5)
+        self.server_close()  # joins the threads
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self._socket.accept()
-            except OSError:
-                return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._open.add(sock)
-            thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
+    def process_request(self, request: Any, client_address: Any) -> None:
+        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._open.add(request)
+        super().process_request(request, client_address)
 
-    def _serve(self, sock: socket.socket) -> None:
-        with sock, contextlib.suppress(OSError, EOFError):
+    def finish_request(self, request: Any, _address: Any) -> None:
+        with contextlib.suppress(OSError, EOFError):
             if self.greet is not None:
-                self.greet(sock)
-            elif (visit := self._handshake(sock)) is not None:
-                self.handler(sock, visit)
-            _hang_up(sock)
-        self._open.discard(sock)
+                self.greet(request)
+            elif (visit := self._handshake(request)) is not None:
+                self.handler(request, visit)
+            _hang_up(request)
+        self._open.discard(request)
 
     def _handshake(self, sock: socket.socket) -> Visit | None:
         visit = Visit()
@@ -134,12 +123,9 @@ def _hang_up(sock: socket.socket) -> None:
 
 def exactly(sock: socket.socket, size: int) -> bytes:
     """``size`` bytes. Raises ``EOFError`` where they end early."""
-    data = b""
-    while len(data) < size:
-        more = sock.recv(size - len(data))
-        if not more:
-            raise EOFError
-        data += more
+    data = sock.recv(size, socket.MSG_WAITALL)
+    if len(data) < size:
+        raise EOFError
     return data
 
 

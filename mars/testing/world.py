@@ -79,7 +79,6 @@ class World:
 
     def mars(self, **changes: Any) -> Mars:
         """The class that applications embed, in this world."""
-        ports = self.ports()
         made = {
             "product": self.publisher.product,
             "version": self.version,
@@ -87,12 +86,7 @@ class World:
             "languages": self.languages,
             "url": self.url,
             "channels": self.channels,
-            "store": ports.store,
-            "host": ports.host,
-            "clock": ports.clock,
-            "chance": ports.chance,
-            "fetcher": ports.fetcher,
-            "openpgp": ports.openpgp,
+            **vars(self.ports()),
         }
         return Mars(**{**made, **changes})
 

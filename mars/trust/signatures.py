@@ -9,7 +9,7 @@ from typing import TypeVar
 from mars.errors import TrustError
 from mars.ports import OpenPGP, OpenPGPVerdict
 from mars.wire import ed25519
-from mars.wire.envelope import Envelope, pae
+from mars.wire.envelope import MAX_SIGNATURES, Envelope, pae
 from mars.wire.keys import KeySet
 from mars.wire.times import DAY
 
@@ -67,14 +67,9 @@ def answered(openpgp: OpenPGP, rule: Callable[[Verdicts], _T]) -> _T:
             verdicts[ask] = openpgp.verify(ask.signature, ask.message, ask.keys)
 
 
-def signers(envelope: Envelope, keys: KeySet, looked_at: int = LOOKED_AT) -> list[str]:
-    """The names of the pinned Ed25519 keys with a valid signature, each once."""
-    return _signers(envelope, keys, looked_at, enough=len(keys.ed25519))
-
-
 def require_threshold(envelope: Envelope, keys: KeySet, looked_at: int, reason: str) -> None:
     """Raises ``TrustError(reason)`` unless ``keys.threshold`` different pinned keys signed."""
-    found = len(_signers(envelope, keys, looked_at, enough=keys.threshold))
+    found = len(signers(envelope, keys, looked_at, enough=keys.threshold))
     if found < keys.threshold:
         raise TrustError(
             reason,
@@ -83,7 +78,10 @@ def require_threshold(envelope: Envelope, keys: KeySet, looked_at: int, reason: 
         )
 
 
-def _signers(envelope: Envelope, keys: KeySet, looked_at: int, enough: int) -> list[str]:
+def signers(
+    envelope: Envelope, keys: KeySet, looked_at: int = LOOKED_AT, enough: int = MAX_SIGNATURES
+) -> list[str]:
+    """The names of the pinned Ed25519 keys that signed, each once; the first ``enough``."""
     message = pae(envelope.payload_type, envelope.payload)
     entries = [
         entry

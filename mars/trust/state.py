@@ -37,6 +37,10 @@ class Equivocation:
 class TrustState:
     """Immutable; times and serials are Unix seconds, 0 for "none yet"."""
 
+    product: str = ""
+    channel: str = ""
+    """Whose memory this is; both empty in one that has judged nothing yet, or that was written
+    before states said so."""
     epoch: int = 0
     keys: KeysDocument | None = None
     """The last keys document that was followed; None while the pinned root holds."""
@@ -52,10 +56,6 @@ class TrustState:
     openpgp: bool = False
     """An OpenPGP signature was once verified, so one is needed from now on."""
     evidence: tuple[Equivocation, ...] = ()
-    product: str = ""
-    channel: str = ""
-    """Whose memory this is; both empty in one that has judged nothing yet, or that was written
-    before states said so."""
 
     @classmethod
     def initial(cls) -> TrustState:
@@ -77,8 +77,6 @@ class TrustState:
         plain = {
             "type": "trust-state",
             "version": STATE_VERSION,
-            "product": self.product,
-            "channel": self.channel,
             **vars(self),
             "keys": self.keys.encode().decode("utf-8") if self.keys else "",
             "evidence": [vars(item) for item in self.evidence],
@@ -118,11 +116,8 @@ def _decode(members: dict[str, Any]) -> TrustState:
     state = TrustState(
         epoch=m.whole(members, "epoch"),
         keys=KeysDocument.decode(document.encode("utf-8")) if document else None,
-        serial=_time(members, "serial"),
         digest=_digest(members, "digest"),
-        accepted=_time(members, "accepted"),
-        issued=_time(members, "issued"),
-        expires=_time(members, "expires"),
+        **{name: _time(members, name) for name in ("serial", "accepted", "issued", "expires")},
         openpgp=members["openpgp"],
         evidence=tuple(_evidence(m.table(item, "evidence")) for item in evidence),
         product=m.text(members, "product", MAX_NAME, default=""),

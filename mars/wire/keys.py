@@ -64,9 +64,7 @@ class TrustRoot:
         members = m.table(strictjson.parse(data.removeprefix(BOM_UTF8), MAX_ENVELOPE), "trust")
         header(members, "trust")
         return cls(
-            product=name(members, "product"),
-            channel=name(members, "channel"),
-            epoch=_epoch(members),
+            *_identity(members),
             keys=_key_set(members),
             minimum_serial=m.whole(members, "minimum_serial", 0),
             built=m.optional_time(members, "built") or 0,
@@ -75,14 +73,7 @@ class TrustRoot:
 
     def encode(self) -> bytes:
         """Indented JSON with one final newline, since people read and diff this file."""
-        plain: dict[str, object] = {
-            "type": "trust",
-            "version": FORMAT_VERSION,
-            "product": self.product,
-            "channel": self.channel,
-            "epoch": self.epoch,
-            "minimum_serial": self.minimum_serial,
-        }
+        plain = _head("trust", self) | {"minimum_serial": self.minimum_serial}
         if self.built:
             plain["built"] = format_time(self.built)
         plain["servers"] = list(self.servers)
@@ -107,9 +98,7 @@ class KeysDocument:
         members = m.table(strictjson.parse(payload, MAX_PAYLOAD), "the payload")
         header(members, "keys")
         return cls(
-            product=name(members, "product"),
-            channel=name(members, "channel"),
-            epoch=_epoch(members),
+            *_identity(members),
             issued=m.time(members, "issued"),
             expires=m.time(members, "expires"),
             keys=_key_set(members),
@@ -117,16 +106,8 @@ class KeysDocument:
 
     def encode(self) -> bytes:
         """The payload as we sign it."""
-        plain: dict[str, object] = {
-            "type": "keys",
-            "version": FORMAT_VERSION,
-            "product": self.product,
-            "channel": self.channel,
-            "epoch": self.epoch,
-            "issued": format_time(self.issued),
-            "expires": format_time(self.expires),
-        }
-        return strictjson.write(plain | _plain(self.keys))
+        times = {"issued": format_time(self.issued), "expires": format_time(self.expires)}
+        return strictjson.write(_head("keys", self) | times | _plain(self.keys))
 
 
 def keyid(public: bytes) -> str:
@@ -134,11 +115,16 @@ def keyid(public: bytes) -> str:
     return hashlib.sha256(public).hexdigest()[:16]
 
 
-def _epoch(members: dict[str, Any]) -> int:
+def _head(kind: str, document: TrustRoot | KeysDocument) -> dict[str, object]:
+    said = {member: getattr(document, member) for member in ("product", "channel", "epoch")}
+    return {"type": kind, "version": FORMAT_VERSION, **said}
+
+
+def _identity(members: dict[str, Any]) -> tuple[str, str, int]:
     epoch = m.whole(members, "epoch")
     if epoch == 0:
         raise m.bad("epoch starts at 1")
-    return epoch
+    return name(members, "product"), name(members, "channel"), epoch
 
 
 def _plain(keys: KeySet) -> dict[str, object]:

@@ -196,20 +196,13 @@ def _target(value: object) -> Target:
 
 
 def _plain(message: Message) -> dict[str, object]:
-    plain: dict[str, object] = {
-        "id": message.id,
-        "revision": message.revision,
-        "kind": message.kind,
-        "severity": message.severity,
-    }
-    if message.not_before is not None:
-        plain["not_before"] = format_time(message.not_before)
-    if message.not_after is not None:
-        plain["not_after"] = format_time(message.not_after)
+    plain = {member: getattr(message, member) for member in ("id", "revision", "kind", "severity")}
+    for member in ("not_before", "not_after"):
+        if (at := getattr(message, member)) is not None:
+            plain[member] = format_time(at)
     if message.target is not None:
         plain["target"] = _plain_target(message.target)
-    plain["title"] = message.title
-    plain["text"] = message.text
+    plain |= {"title": message.title, "text": message.text}
     if message.url:
         plain["url"] = message.url
     return plain

@@ -109,7 +109,9 @@ def matches(
         not target.unknown
         and (target.platforms is None or platform in target.platforms)
         and (target.versions is None or version_matches(target.versions, version, unsure=unsure))
-        and (target.languages is None or not _tags(target.languages).isdisjoint(preferences))
+        and (
+            target.languages is None or not set(preferences).isdisjoint(map(_tag, target.languages))
+        )
     )
 
 
@@ -282,7 +284,3 @@ def _tag(language: str) -> str:
     tag = re.split(r"[.@]", language, maxsplit=1)[0].replace("_", "-").lower()
     script = _MODIFIERS.get(language.rpartition("@")[2].lower())
     return "-".join((tag[:2], script, *tag.split("-")[1:])) if script else tag
-
-
-def _tags(languages: Sequence[str]) -> set[str]:
-    return {_tag(language) for language in languages}

@@ -21,16 +21,13 @@ def parse_time(text: str) -> int:
 
     Raises ``WireError`` (``bad-time``) for any other form and for days that do not exist.
     """
-    if _FORM.fullmatch(text) is None:
-        raise _bad()
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise _bad() from None
-    seconds = (moment - _START) // timedelta(seconds=1)
-    if seconds < 0:
+    if _FORM.fullmatch(text) is None or moment < _START:
         raise _bad()
-    return seconds
+    return (moment - _START) // timedelta(seconds=1)
 
 
 def format_time(seconds: int) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from mars.commandline import shown
 from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
 from mars.ports import OpenPGP
 from mars.trust import RefusedError, TrustState, verify
@@ -132,7 +131,7 @@ def _recorded(folder: Folder, serial: int) -> Document | None:
     except WireError as error:
         raise StateError(
             "record-damaged",
-            f"{shown(path)} cannot be read ({error.reason}). Restore it from a backup.",
+            f"{path} cannot be read ({error.reason}). Restore it from a backup.",
         ) from None
 
 
@@ -210,8 +209,8 @@ class Clients:
             self.accepted(envelopes.encode(document.envelope))
         except TrustError as error:
             if error.reason != "expired":
-                where = shown(_record(folder, serial))
-                raise TrustError(error.reason, f"{where}: {error.message}") from None
+                said = f"{_record(folder, serial)}: {error.message}"
+                raise TrustError(error.reason, said) from None
         if serial > self.now:
             said = f"The newest document, serial {serial}, is dated after now."
             raise TrustError("future", said)
@@ -238,21 +237,18 @@ class Clients:
         try:
             epoch = Document.decode(deployed).motd.epoch
             if not self.epochs.root.epoch <= epoch <= self.epochs.number:
-                raise _unreadable(f"it is of epoch {epoch}")
+                raise TrustError("wrong-epoch", f"it is of epoch {epoch}")
             root, fresh = self.epochs.root_at(epoch), TrustState(openpgp=True)
             return root, verify(deployed, root, fresh, self.now, self.openpgp).state
         except RefusedError as error:
             return root, error.state
         except (TrustError, WireError) as error:
-            raise _unreadable(error.message) from None
-
-
-def _unreadable(why: str) -> MarsError:
-    return StateError(
-        "deploy-unreadable",
-        f"What lies at the destination is not a document that clients of this product accepted "
-        f"({why}). Make sure that the destination is right, then move that file away.",
-    )
+            raise StateError(
+                "deploy-unreadable",
+                f"What lies at the destination is not a document that clients of this product "
+                f"accepted ({error.message}). Make sure that the destination is right, then move "
+                f"that file away.",
+            ) from None
 
 
 @dataclass(frozen=True)

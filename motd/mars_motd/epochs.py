@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mars.commandline import shown
 from mars.errors import ConfigError, StateError, WireError
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import MAX_STEPS, Envelope
@@ -70,7 +69,7 @@ class Epochs:
         """The pin of the oldest release that can still follow the chain."""
         return self.root_at(self.number - len(self.chain))
 
-    def require_ours(self, document: Motd | KeysDocument, number: int, where: str) -> None:
+    def require_ours(self, document: Motd | KeysDocument, number: int, where: object) -> None:
         """Raises ``ConfigError`` (``wrong-document``) unless it is for our epoch ``number``."""
         ours = (self.root.product, self.root.channel, number)
         if (document.product, document.channel, document.epoch) != ours:
@@ -110,10 +109,10 @@ def load(folder: Folder) -> Epochs:
         found = [document.epoch for document in epochs.documents]
     except WireError as error:
         raise StateError(
-            "trust-damaged", f"{shown(folder.trust)} cannot be read ({error.message}) Restore it."
+            "trust-damaged", f"{folder.trust} cannot be read ({error.message}) Restore it."
         ) from None
     if found != list(range(2, 2 + len(steps))):
-        raise StateError("trust-damaged", f"{shown(folder.trust)} leaves out an epoch. Restore it.")
+        raise StateError("trust-damaged", f"{folder.trust} leaves out an epoch. Restore it.")
     for member in ("product", "channel"):
         then, now = getattr(root, member), getattr(product, member)
         if then != now:
@@ -172,7 +171,7 @@ def numbered(folder: Path, prefix: str = "") -> list[int]:
         if not _NUMBER.fullmatch(number):
             raise StateError(
                 "record-damaged",
-                f"{shown(path)} is not one of our files. Move it out of its folder.",
+                f"{path} is not one of our files. Move it out of its folder.",
             )
         found.append(int(number))
     return found

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from mars.commandline import shown
 from mars.errors import ConfigError, StateError
 
 PUBLIC = 0o644
@@ -67,14 +66,10 @@ def writable(path: Path) -> Path:
         # A loop of links (an OSError from CPython 3.13 on); a NUL in the name.
         if isinstance(error, OSError) and error.errno != errno.ELOOP:
             raise
-        raise ConfigError(
-            "out-invalid", f"{shown(path)} leads nowhere; name the file to write."
-        ) from None
-    if stat.S_ISDIR(mode):
-        raise ConfigError("out-invalid", f"{shown(path)} is a folder; name the file to write.")
+        raise ConfigError("out-invalid", f"{path} leads nowhere; name the file to write.") from None
     if not stat.S_ISREG(mode):
-        said = f"{shown(path)} is no regular file; name the file to write."
-        raise ConfigError("out-invalid", said)
+        what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        raise ConfigError("out-invalid", f"{path} is {what}; name the file to write.")
     return real
 
 
@@ -113,7 +108,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     mode = os.fstat(descriptor).st_mode
     if not (stat.S_ISREG(mode) or (handed and stat.S_ISFIFO(mode))):
         os.close(descriptor)
-        said = f"{shown(path)} is no regular file, so it is not read; put a file there."
+        said = f"{path} is no regular file, so it is not read; put a file there."
         raise StateError("unreadable", said)
     with os.fdopen(descriptor, "rb") as file:
         yield file
@@ -163,13 +158,13 @@ def require_private(path: Path) -> None:
     Where the file system has no such modes (Windows), the folder's own rights decide.
     """
     info = path.stat()
-    name, mode = shown(path), stat.S_IMODE(info.st_mode)
+    mode = stat.S_IMODE(info.st_mode)
     right = "700" if stat.S_ISDIR(info.st_mode) else "600"
     if _POSIX and mode & 0o077:
         raise StateError(
             "secret-exposed",
-            f"{name} can be read by other users (mode {mode:04o}), so the key in it may be known "
-            f"to them. If it was never exposed, run: chmod {right} '{name}'. Otherwise rotate the "
+            f"{path} can be read by other users (mode {mode:04o}), so the key in it may be known "
+            f"to them. If it was never exposed, run: chmod {right} '{path}'. Otherwise rotate the "
             f"key.",
         )
 

@@ -44,8 +44,8 @@ class Folder:
         if not files.exists(path / "product.toml"):
             raise ConfigError(
                 "no-product",
-                f"{shown(path)} holds no product.toml. Make a product folder with: "
-                f"mars-motd init {shown(path)} --product NAME",
+                f"{path} holds no product.toml. Make a product folder with: "
+                f"mars-motd init {path} --product NAME",
             )
         return cls(path)
 
@@ -65,7 +65,7 @@ class Folder:
     def product(self) -> Product:
         """Raises ``ConfigError`` (``product-invalid``)."""
         path = self.root / "product.toml"
-        return parse_product(files.read(path), shown(path))
+        return parse_product(files.read(path), str(path))
 
     def require_output(
         self, out: Path, decode: Callable[[bytes], object], *inputs: Path | None
@@ -78,7 +78,7 @@ class Folder:
         if not own.isdisjoint(places):
             raise ConfigError(
                 "out-invalid",
-                f"{shown(out)} is, or lies in, what this command reads and keeps. Name another "
+                f"{out} is, or lies in, what this command reads and keeps. Name another "
                 f"file to write.",
             )
         if _identity(self.root) in places and files.exists(real) and (there := files.read(real)):
@@ -87,7 +87,7 @@ class Folder:
             except MarsError:
                 raise ConfigError(
                     "out-invalid",
-                    f"{shown(out)} holds something else than this command writes. Name another "
+                    f"{out} holds something else than this command writes. Name another "
                     f"file, or move that one away.",
                 ) from None
 

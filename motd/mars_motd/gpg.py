@@ -21,7 +21,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,6 @@ from typing import Any, TypeVar
 import gnupg
 
 from mars import factory
-from mars.commandline import shown
 from mars.errors import StateError
 from mars_motd import files
 
@@ -102,7 +101,7 @@ def own_home(keyring: Path, blocks: Sequence[str] = ()) -> Iterator[Home]:
 def given_home(path: Path) -> Home:
     """A home that the publisher keeps. Raises ``StateError`` (``openpgp-unavailable``)."""
     if not path.is_dir():
-        raise StateError("openpgp-unavailable", f"The OpenPGP home {shown(path)} is not a folder.")
+        raise StateError("openpgp-unavailable", f"The OpenPGP home {path} is not a folder.")
     return Home(path, own=False, deadline=_TOKEN_TIMEOUT)
 
 
@@ -154,7 +153,7 @@ def primary(home: Home, wanted: str) -> str:
     if len(found) != 1:
         raise StateError(
             "openpgp-unavailable",
-            f"{len(found)} secret OpenPGP keys fit {wanted!r} in {shown(home.path)}; name one by "
+            f"{len(found)} secret OpenPGP keys fit {wanted!r} in {home.path}; name one by "
             f"its fingerprint.",
         )
     return found.pop()
@@ -336,17 +335,10 @@ def _stop_agent(base: Path) -> None:
     gpgconf = shutil.which("gpgconf")
     if gpgconf is None:
         return
+    command = [gpgconf, "--homedir", str(base), "--kill", "all"]
     environment = _environment(Home(base, own=True))
-    try:
-        subprocess.run(
-            [gpgconf, "--homedir", str(base), "--kill", "all"],
-            capture_output=True,
-            timeout=10,
-            env=environment,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return
+    with suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(command, capture_output=True, timeout=10, env=environment, check=False)
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mars.commandline import shown
 from mars.errors import ConfigError, StateError, WireError
 from mars.ports import Chance
 from mars.wire import ed25519
@@ -66,7 +65,7 @@ class KeyRecord:
         return (json.dumps(plain, indent=2) + "\n").encode("ascii")
 
     @classmethod
-    def decode(cls, data: bytes, where: str) -> KeyRecord:
+    def decode(cls, data: bytes, where: object) -> KeyRecord:
         """Raises ``StateError`` (``key-damaged``) that names ``where``."""
         value = sealing.read_json(data, where)
         name, public = value.get("name"), value.get("ed25519")
@@ -118,11 +117,11 @@ class KeyStore:
     def seed(self, record: KeyRecord, passphrase: str | None) -> bytes:
         """The Ed25519 seed. Raises ``StateError`` as ``sealing.unseal`` and ``secret-exposed``."""
         path = self._secret(record.name)
-        seed = sealing.unseal(self._sealed(record.name), passphrase, shown(path))
+        seed = sealing.unseal(self._sealed(record.name), passphrase, path)
         if ed25519.public_key(seed).hex() != record.ed25519:
             raise StateError(
                 "key-damaged",
-                f"{shown(path)} does not belong to the public key in {record.name}.json.",
+                f"{path} does not belong to the public key in {record.name}.json.",
             )
         return seed
 
@@ -234,15 +233,15 @@ class KeyStore:
         return self.keys / f"{name}.secret"
 
     def _read(self, path: Path) -> KeyRecord:
-        record = KeyRecord.decode(files.read(path), shown(path))
+        record = KeyRecord.decode(files.read(path), path)
         if record.name != path.stem:
-            raise StateError("key-damaged", f"{shown(path)} holds the record of {record.name!r}.")
+            raise StateError("key-damaged", f"{path} holds the record of {record.name!r}.")
         return record
 
     def _sealed(self, name: str) -> dict[str, Any]:
         path = self._secret(name)
         files.require_private(path)
-        return sealing.read_json(files.read(path), shown(path))
+        return sealing.read_json(files.read(path), path)
 
 
 @contextmanager
@@ -261,7 +260,7 @@ def _all_or_nothing() -> Iterator[list[Path]]:
         raise
 
 
-def _require_own_fingerprint(fingerprint: str, block: str, where: str) -> None:
+def _require_own_fingerprint(fingerprint: str, block: str, where: object) -> None:
     try:
         fits = not block or primary(block).fingerprint == fingerprint
     except WireError:

@@ -196,7 +196,9 @@ def invisible(text: str) -> str:
 def _judge(file: _File, message: Message, product: Product) -> None:
     """What has the right form but would not reach anybody, or not as it was meant."""
     try:
-        wire.decode(wire.encode(_alone(message, product)))
+        # Alone in a document, to hear what the client's own reader says of it.
+        alone = Motd(product.product, product.channel, 1, 1, 0, 1, messages=(message,))
+        wire.decode(wire.encode(alone))
     except WireError as error:
         file.error("id" if "id must be" in error.message else "", error.message)
     _judge_languages(file, message, product)
@@ -214,11 +216,6 @@ def _judge(file: _File, message: Message, product: Product) -> None:
         warning = _pre_release_warning(message.target.versions or "", product.releases)
         if message.kind == targeting.SECURITY and warning:
             file.warn("target.versions", warning)
-
-
-def _alone(message: Message, product: Product) -> Motd:
-    """A document with this message alone, to hear what the client's own reader says of it."""
-    return Motd(product.product, product.channel, 1, 1, 0, 1, messages=(message,))
 
 
 def _judge_languages(file: _File, message: Message, product: Product) -> None:

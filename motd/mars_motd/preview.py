@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import groupby
 from typing import Any
 
 from mars.commandline import safe
@@ -17,8 +18,8 @@ from mars.errors import ConfigError
 from mars.wire import motd as motds
 from mars.wire import strictjson, targeting
 from mars.wire.envelope import KEYS_TYPE, MAX_PAYLOAD, MOTD_TYPE, Envelope
-from mars.wire.keys import KeysDocument
-from mars.wire.motd import Motd
+from mars.wire.keys import KeysDocument, KeySet
+from mars.wire.motd import Message, Motd, Target
 from mars.wire.product import Product
 from mars.wire.targeting import Shown
 from mars.wire.times import LAST, format_time
@@ -27,22 +28,20 @@ from mars.wire.variables import DEV
 OTHER_PLATFORM = "other"
 _FREE = frozenset({"title", "text", "ed25519", "openpgp"})
 """Objects whose members are languages, key ids or fingerprints."""
-_MESSAGE = frozenset("id revision kind severity not_before not_after target title text url".split())
+_HEADER = ("type", "version")
+
+
+def _members(*documents: Any) -> frozenset[str]:
+    return frozenset(member.name for each in documents for member in fields(each))
+
+
 _KNOWN: dict[str, dict[str, frozenset[str]]] = {
     MOTD_TYPE: {
-        "": frozenset(
-            "type version product channel epoch serial issued expires reportback_next "
-            "reportback_server news newest_version messages".split()
-        ),
-        "messages": _MESSAGE,
-        "target": frozenset({"platforms", "versions", "languages"}),
+        "": _members(Motd).union(_HEADER),
+        "messages": _members(Message),
+        "target": _members(Target) - {"unknown"},
     },
-    KEYS_TYPE: {
-        "": frozenset(
-            "type version product channel epoch issued expires threshold ed25519 policy "
-            "openpgp".split()
-        ),
-    },
+    KEYS_TYPE: {"": _members(KeysDocument, KeySet).union(_HEADER) - {"keys"}},
 }
 
 
@@ -89,14 +88,11 @@ def table_lines(views: Sequence[View]) -> list[str]:
     """
     letters = _letters(views)
     languages = list(dict.fromkeys(view.reader.language for view in views))
-    cells: dict[tuple[str, str], dict[str, str]] = {}
-    status: dict[tuple[str, str], str] = {}
-    for item in views:
-        row = (item.reader.version, item.reader.platform)
-        cells.setdefault(row, {})[item.reader.language] = _cell(item, letters)
-        status[row] = item.status if status.get(row, item.status) == item.status else "varies"
     rows = [["release", "platform", "status", *languages]]
-    rows += [[*row, status[row], *(cells[row][lang] for lang in languages)] for row in cells]
+    for row, group in groupby(views, lambda item: (item.reader.version, item.reader.platform)):
+        items = list(group)
+        status = items[0].status if len({item.status for item in items}) == 1 else "varies"
+        rows.append([*row, status, *(_cell(item, letters) for item in items)])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     text = [
         "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -107,13 +103,11 @@ def table_lines(views: Sequence[View]) -> list[str]:
 
 def _cell(item: View, letters: dict[str, str]) -> str:
     asked = item.reader.language
-    return (
-        " ".join(
-            letters[shown.id] + ("" if shown.language.lower().startswith(asked) else "*")
-            for shown in item.shown
-        )
-        or "-"
+    marked = (
+        letters[one.id] + ("" if one.language.lower().startswith(asked) else "*")
+        for one in item.shown
     )
+    return " ".join(marked) or "-"
 
 
 def _letters(views: Sequence[View]) -> dict[str, str]:

@@ -94,7 +94,7 @@ def resume(
     data: bytes,
     epochs: Epochs,
     records: Sequence[KeyRecord],
-    where: str,
+    where: object,
     now: int,
     openpgp: OpenPGP,
 ) -> Step:
@@ -113,7 +113,7 @@ def resume(
 
 
 def _require_own_names(
-    document: KeysDocument, epochs: Epochs, records: Sequence[KeyRecord], where: str
+    document: KeysDocument, epochs: Epochs, records: Sequence[KeyRecord], where: object
 ) -> None:
     """Each key must stand under its own name, since people compare names.
 

@@ -46,7 +46,7 @@ def is_sealed(sealed: dict[str, Any]) -> bool:
     return sealed.get("kdf") != "none"
 
 
-def unseal(sealed: dict[str, Any], passphrase: str | None, where: str) -> bytes:
+def unseal(sealed: dict[str, Any], passphrase: str | None, where: object) -> bytes:
     """The seed. Raises ``StateError``: ``passphrase-needed``, ``passphrase-wrong``,
     ``key-damaged``; ``where`` names the file in the message."""
     try:
@@ -76,7 +76,7 @@ def unseal(sealed: dict[str, Any], passphrase: str | None, where: str) -> bytes:
         ) from None
 
 
-def read_json(data: bytes, where: str) -> dict[str, Any]:
+def read_json(data: bytes, where: object) -> dict[str, Any]:
     """The object in a key file. Raises ``StateError`` (``key-damaged``)."""
     try:
         value = json.loads(data.decode("utf-8"))

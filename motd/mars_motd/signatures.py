@@ -102,7 +102,7 @@ def progress(envelope: Envelope, keys: KeySet, judge: Judge) -> Progress:
     """What is there and what is missing under ``keys``, as clients would count it."""
     needed, most = keys.policy != "off", _looked_at(envelope)
     return Progress(
-        signed=tuple(_signed(envelope, keys, most)),
+        signed=tuple(signers(envelope, keys, most)),
         threshold=keys.threshold,
         openpgp_needed=needed,
         openpgp_present=needed
@@ -158,11 +158,10 @@ def add_signatures(
     OpenPGP signature belongs to the first. Existing signatures stay; entries that are none go.
     """
     envelope = _drop_invalid(envelope, sets, judge)
-    turns = _Turns(sets, store, judge, passphrase)
     locked: StateError | None = None
     for record in records:
         try:
-            envelope = turns.take(record, envelope)
+            envelope = _take_turn(record, envelope, sets, store, judge, passphrase)
         except StateError as error:
             if error.reason not in _LOCKED:
                 raise
@@ -172,43 +171,34 @@ def add_signatures(
     return envelope
 
 
-@dataclass(frozen=True)
-class _Turns:
-    """What one holder after the other adds."""
+def _take_turn(
+    record: KeyRecord,
+    envelope: Envelope,
+    sets: Sequence[KeySet],
+    store: KeyStore,
+    judge: Judge,
+    passphrase: Passphrase,
+) -> Envelope:
+    """An Ed25519 signature by ``record`` where one is wanting, the OpenPGP one likewise."""
+    message = pae(envelope.payload_type, envelope.payload)
 
-    sets: Sequence[KeySet]
-    store: KeyStore
-    judge: Judge
-    passphrase: Passphrase
+    def phrase() -> str | None:
+        return passphrase(record) if store.needs_passphrase(record) else None
 
-    def take(self, record: KeyRecord, envelope: Envelope) -> Envelope:
-        """An Ed25519 signature where one is wanting, the OpenPGP one likewise."""
-        message = pae(envelope.payload_type, envelope.payload)
-        if self._is_wanting(record.keyid, envelope):
-            seed = self.store.seed(record, self._phrase(record))
-            envelope = _with(envelope, record.keyid, ed25519.sign(seed, message))
-        state = progress(envelope, self.sets[0], self.judge)
-        wanting = state.openpgp_needed and not state.openpgp_present
-        if wanting and record.fingerprint in self.sets[0].openpgp:
-            phrase = self._phrase(record)
-            signature = self.store.openpgp_sign(record, message, self.judge.now, phrase)
-            envelope = _with(envelope, record.fingerprint, signature)
-        return envelope
-
-    def _is_wanting(self, keyid: str, envelope: Envelope) -> bool:
-        return any(
-            keyid in keys.ed25519
-            and keyid not in (signed := _signed(envelope, keys, MAX_SIGNATURES))
-            and len(signed) < keys.threshold
-            for keys in self.sets
-        )
-
-    def _phrase(self, record: KeyRecord) -> str | None:
-        return self.passphrase(record) if self.store.needs_passphrase(record) else None
+    if any(_is_wanting(record.keyid, envelope, keys) for keys in sets):
+        seed = store.seed(record, phrase())
+        envelope = _with(envelope, record.keyid, ed25519.sign(seed, message))
+    state = progress(envelope, sets[0], judge)
+    wanting = state.openpgp_needed and not state.openpgp_present
+    if wanting and record.fingerprint in sets[0].openpgp:
+        signature = store.openpgp_sign(record, message, judge.now, phrase())
+        envelope = _with(envelope, record.fingerprint, signature)
+    return envelope
 
 
-def _signed(envelope: Envelope, keys: KeySet, most: int) -> list[str]:
-    return signers(envelope, keys, most) if envelope.signatures else []
+def _is_wanting(keyid: str, envelope: Envelope, keys: KeySet) -> bool:
+    signed = signers(envelope, keys, MAX_SIGNATURES)
+    return keyid in keys.ed25519 and keyid not in signed and len(signed) < keys.threshold
 
 
 def _drop_invalid(envelope: Envelope, sets: Sequence[KeySet], judge: Judge) -> Envelope:

@@ -103,7 +103,5 @@ def _plain(name: str) -> str:
 
 def _opened(value: str) -> str | None:
     """The delimiter of a multi-line text that begins in ``value`` and does not end there."""
-    for mark in _MULTILINE:
-        if value.startswith(mark) and mark not in value[len(mark) :]:
-            return mark
-    return None
+    mark = value[:3]
+    return mark if mark in _MULTILINE and mark not in value[3:] else None

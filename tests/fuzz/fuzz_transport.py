@@ -41,7 +41,8 @@ def answering(data: bytes):  # type: ignore[no-untyped-def]
 def handshake(data: bytes) -> None:
     with answering(data) as sock, Deadline(PATIENCE, CLOCK) as deadline:
         with contextlib.suppress(TransportError), socks.closed_on_error(sock, deadline):
-            socks.converse(sock, "news.example", 80, CHANCE)
+            socks._authenticate(sock, CHANCE)
+            socks._ask_for(sock, "news.example", 80)
         assert not deadline.expired
 
 

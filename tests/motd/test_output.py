@@ -70,7 +70,7 @@ def test_what_is_stored_is_no_failure_where_standard_output_takes_nothing(
 ) -> None:
     folder = copy(published, tmp_path)
     code, said = run(folder, words, "1")
-    assert (code, "All is done and stored, but" in said) == (0, tells), said
+    assert (code, "All is done and stored; only" in said) == (0, tells), said
     assert is_new(folder / stored, published / stored)
 
 
@@ -105,7 +105,7 @@ def test_each_of_several_keys_is_revoked_though_none_can_be_told(
     for name in ("second", "third"):
         ok("key", "new", folder, "--no-passphrase", "--name", name)
     code, said = run(tmp_path, "key revoke p second third", "1")
-    assert (code, "All is done and stored, but" in said) == (0, True)
+    assert (code, "All is done and stored; only" in said) == (0, True)
     assert [row["state"] for row in ok("key", "list", folder, "--json").json] == [
         "signing",
         "revoked",

@@ -62,7 +62,7 @@ def init(folder: Path, product: str, channel: str, servers: tuple[str, ...]) -> 
         raise click.UsageError("--server takes an onion address, http://<56 characters>.onion.")
     where = shown(folder)
     if files.exists(folder / "product.toml"):
-        raise ConfigError("product-exists", f"{where} holds a product.toml already.")
+        raise ConfigError("product-exists", f"{folder} holds a product.toml already.")
     for name, text in (
         ("metrics.toml", template.METRICS_TOML),
         ("errors.toml", template.ERRORS_TOML),
@@ -107,7 +107,7 @@ def new(folder: Path, name: str, title: str, **entries: Any) -> None:
         raise click.UsageError("ID takes A-Z, a-z, 0-9, dot, hyphen and underscore.")
     target = place.root / "messages" / f"{name}.toml"
     if target.exists():
-        raise ConfigError("message-exists", f"{shown(target)} exists already; edit it.")
+        raise ConfigError("message-exists", f"{target} exists already; edit it.")
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not title and not editor:
         raise click.UsageError("Give --title, or set $EDITOR to write the message in an editor.")
@@ -120,9 +120,7 @@ def new(folder: Path, name: str, title: str, **entries: Any) -> None:
         _edit(editor or "", target)
         if files.read(target) == data:
             target.unlink()
-            raise StateError(
-                "unchanged", f"Nothing was written; {shown(target)} was removed again."
-            )
+            raise StateError("unchanged", f"Nothing was written; {target} was removed again.")
         _require_good(place, files.read(target), target)
     with options.telling():
         click.echo(shown(target))

@@ -25,22 +25,13 @@ from mars_motd.signatures import pem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_PLACES = {
-    "new": "mars_motd.cli.key:new",
-    "list": "mars_motd.cli.key:list_keys",
-    "export": "mars_motd.cli.key:export",
-    "import": "mars_motd.cli.key:import_key",
-    "rotate": "mars_motd.cli.key:rotate",
-    "revoke": "mars_motd.cli.key:revoke",
-}
 
-
-@click.group(cls=LazyGroup, commands_in=_PLACES)
+@click.group(cls=LazyGroup)
 def key() -> None:
     """Make, list, hand over, rotate and revoke keys."""
 
 
-@click.command()
+@key.command()
 @options.folder_argument
 @click.option("--name", metavar="NAME", help="The holder's or the key's name. Default: key-1, …")
 @options.passphrase_option
@@ -103,7 +94,7 @@ def _tell(record: KeyRecord) -> None:
         click.echo(f"{record.name}  openpgp {record.fingerprint}")
 
 
-@click.command("list")
+@key.command("list")
 @options.folder_argument
 @json_option("Print a JSON list.")
 def list_keys(folder: Path, as_json: bool) -> None:
@@ -154,7 +145,7 @@ def _state(record: KeyRecord, keys: KeySet | None) -> str:
     return "revoked" if record.revoked else "waiting"
 
 
-@click.command()
+@key.command()
 @options.folder_argument
 @click.argument("name", metavar="NAME")
 @click.option(
@@ -190,7 +181,7 @@ def _exported(data: bytes) -> None:
         KeyRecord.decode(data, "")
 
 
-@click.command("import")
+@key.command("import")
 @options.folder_argument
 @click.argument("file", metavar="F", type=options.FILE)
 def import_key(folder: Path, file: Path) -> None:
@@ -199,7 +190,7 @@ def import_key(folder: Path, file: Path) -> None:
     Compare the printed fingerprints with the holder's by another way (telephone, in person).
     """
     place = Folder.at(folder)
-    record = KeyRecord.decode(options.read(file, "The key record"), shown(file))
+    record = KeyRecord.decode(options.read(file, "The key record"), file)
     if any(record.name == it.name or record.ed25519 == it.ed25519 for it in place.keys.records()):
         raise ConfigError(
             "key-exists", f"There is this key, or one named {record.name!r}, already."
@@ -234,7 +225,7 @@ def _options(command: F) -> F:
     return command
 
 
-@click.command()
+@key.command()
 @options.folder_argument
 @_options
 @options.file_option("--add-to", "Add signatures to this half-signed keys document.")
@@ -262,8 +253,8 @@ def rotate(
     given = show or add_to
     if given is not None:
         data, records = options.read(given, "The keys document"), place.keys.records()
-        with naming(shown(given)):
-            step = rotation.resume(data, epochs, records, shown(given), moment, options.openpgp())
+        with naming(given):
+            step = rotation.resume(data, epochs, records, given, moment, options.openpgp())
     else:
         step = rotation.begin(place, epochs, (), moment, options.openpgp(), days)
     if show is not None:
@@ -273,7 +264,7 @@ def rotate(
     _carry_on(step, place, keys, passphrase_file, partial, ())
 
 
-@click.command()
+@key.command()
 @options.folder_argument
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @_options

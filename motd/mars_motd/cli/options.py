@@ -3,17 +3,16 @@ question at the terminal, asked once a key), and how it is told what was done.""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from mars import factory
-from mars.commandline import shown
+from mars.commandline import done
 from mars.errors import ConfigError, StateError, WireError, naming
 from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.times import parse_time
@@ -77,28 +76,19 @@ def read(path: Path, what: str) -> bytes:
         return files.read(path, MAX_ENVELOPE + 1)
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else "its name cannot be used"
-        raise StateError("unreadable", f"{what} {shown(path)} cannot be read: {said}.") from None
+        raise StateError("unreadable", f"{what} {path} cannot be read: {said}.") from None
 
 
 def read_as(decode: Callable[[bytes], T], path: Path, what: str) -> T:
     """The contents of an input file. Raises what ``read`` and ``decode`` raise; names the file."""
     data = read(path, what)
-    with naming(shown(path)):
+    with naming(path):
         return decode(data)
 
 
-@contextmanager
-def telling() -> Iterator[None]:
-    """The body prints what was done and stored. That stays done where nobody can read it, so the
-    exit code stays 0, and what standard output did not take is told in a sentence."""
-    try:
-        yield
-    except OSError as error:
-        with suppress(OSError, ValueError):  # or what it keeps would fail again at the end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        with suppress(OSError):
-            said = f"All is done and stored, but the output cannot be written: {error.strerror}."
-            click.echo(said, err=True)
+def telling() -> AbstractContextManager[None]:
+    """Around the output of what was done and stored, which stays so where nobody can read it."""
+    return done("All is done and stored")
 
 
 def passphrase_from(path: Path) -> str:
@@ -109,7 +99,7 @@ def passphrase_from(path: Path) -> str:
         phrase = line.decode("utf-8")
     except UnicodeDecodeError:
         phrase = ""
-    return _require_usable(phrase, f"The first line of {shown(path)}")
+    return _require_usable(phrase, f"The first line of {path}")
 
 
 def _require_usable(phrase: str, what: str) -> str:

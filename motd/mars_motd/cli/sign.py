@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from mars_motd.cli import options
 from mars_motd.document import NO_SERVER, Clients, Document
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
-from mars_motd.keystore import KeyRecord
 from mars_motd.signatures import Judge, Progress
 
 _LATEST = "latest"
@@ -84,7 +82,9 @@ def sign(
     if state.complete:
         Clients(epochs, moment, judge.openpgp).accepted(envelopes.encode(envelope))
     elif not partial or not envelope.signatures:
-        raise StateError("signatures-missing", f"{_missing(state, records)} Nothing was written.")
+        hint = "Use --partial to pass it on to the next holder. " if records else ""
+        said = f"The document has {state}. {hint}Nothing was written."
+        raise StateError("signatures-missing", said)
     newest = document.newest(place)  # may fail, so before anything is written
     ep.pin(place, epochs)
     document.record(place, envelope, motd)
@@ -115,14 +115,9 @@ def _half_signed(path: Path, epochs: Epochs) -> tuple[Envelope, Motd]:
     given = options.read_as(Document.decode, path, "The document")
     motd = given.motd
     if given.envelope.payload_type != MOTD_TYPE:
-        raise ConfigError("wrong-payload-type", f"{shown(path)} is not a document of news.")
-    epochs.require_ours(motd, epochs.number, shown(path))
+        raise ConfigError("wrong-payload-type", f"{path} is not a document of news.")
+    epochs.require_ours(motd, epochs.number, path)
     return given.envelope, motd
-
-
-def _missing(state: Progress, records: Sequence[KeyRecord]) -> str:
-    hint = "Use --partial to pass it on to the next holder." if records else ""
-    return f"The document has {state}. {hint}".strip()
 
 
 def _report(out: Path, newest: Document | None, motd: Motd, state: Progress) -> None:

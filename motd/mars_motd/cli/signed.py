@@ -56,7 +56,7 @@ def verify(
     moment, openpgp = options.clock_or(now), options.openpgp()
     root = options.read_as(TrustRoot.decode, trust, "The trust file")
     data = options.read(document, "The document")
-    with naming(shown(document)):
+    with naming(document):
         accepted = _accepted(data, root, moment, state, openpgp)
     commands = _extract(data, root, extract, moment, openpgp) if extract is not None else []
     if state is not None:  # last, so that a command that failed can be given again
@@ -150,21 +150,19 @@ def deploy(
     clients = Clients(ep.load(place), options.clock_or(now), options.openpgp())
     target = destination / "motd.json" if destination.is_dir() else destination
     place.require_output(target, Document.decode)
-    data = _newest(place, clients) if file is None else options.read(file, "The document")
+    if file is not None:
+        data = options.read(file, "The document")
+    elif newest := clients.newest(place):
+        data = envelopes.encode(newest.envelope)
+    else:
+        raise StateError("nothing-signed", "No complete document was signed here yet.")
     deployed = options.read(target, "The deployed document") if target.exists() else None
-    with naming(shown(file or target)):
+    with naming(file or target):
         motd = clients.deployable(data, deployed, min_days)
     files.replace(target, data)
     told = f"{shown(target)}: serial {motd.serial}, expires {format_time(motd.expires)}"
     with options.telling():
         click.echo(told)
-
-
-def _newest(place: Folder, clients: Clients) -> bytes:
-    document = clients.newest(place)
-    if document is None:
-        raise StateError("nothing-signed", "No complete document was signed here yet.")
-    return envelopes.encode(document.envelope)
 
 
 @click.command()

@@ -103,7 +103,7 @@ def test_g11_a_route_that_waits_for_a_body_is_ended_in_time(tmp_path: Path) -> N
         incoming, outgoing = await asyncio.open_unix_connection(bind.path)
         outgoing.write(b"POST /r HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
         try:
-            async with asyncio.timeout(8.0):
+            async with asyncio.timeout(PATIENCE):
                 return await incoming.read()
         finally:
             outgoing.close()

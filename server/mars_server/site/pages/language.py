@@ -56,11 +56,8 @@ class Language:
         shown = _percent(max(value.value, 1), self.code)
         return shown if value.value else f"<{shown}"
 
-    def interval(self, guess: Estimate) -> str:
-        return f"{self.number(guess.low)}–{self.number(guess.high)}"
-
-    def law(self, interval: Interval) -> str:
-        """``3–10``: the days between two requests."""
+    def interval(self, interval: Estimate | Interval) -> str:
+        """``3–10``: installations, or the days between two requests."""
         return f"{self.number(interval.low)}–{self.number(interval.high)}"
 
     def number(self, value: float) -> str:

@@ -18,11 +18,11 @@ from mars_server.site.charts.tellable import latest, tells_shares
 from mars_server.site.pages import address as place
 from mars_server.site.pages import findings, ranges
 from mars_server.site.pages.address import Address
-from mars_server.site.pages.events import Note, events, steering_remark
+from mars_server.site.pages.events import Note, events
 from mars_server.site.pages.language import LANGUAGES, N_, Language, language
 from mars_server.site.pages.ranges import Range
 from mars_server.tables import downloads
-from mars_server.tables.estimate import significant
+from mars_server.tables.estimate import DEFAULT, significant
 from mars_server.tables.noise import CELLS_PER_HIT, HITS_PER_WEEK, TOLD, deviation
 from mars_server.tables.signed_documents import Served
 from mars_server.tables.week import TABLES, Week
@@ -140,7 +140,6 @@ def _environment(code: str) -> Environment:
         "percent": say.percent,
         "number": say.number,
         "days": say.days,
-        "steering": lambda week: steering_remark(week, say),
     }
     environment.globals |= {
         "say": say,
@@ -152,6 +151,7 @@ def _environment(code: str) -> Environment:
         "findings": findings,
         "latest": latest,
         "ranges": ranges,
+        "usual": DEFAULT,
         "example_requests": example_requests,
         "possible_values": possible_values,
     }

@@ -97,7 +97,6 @@ class Pages:
         """A chart for the ``figure`` macro: its size, and the finding as alt text."""
         empty = is_empty(name, span.weeks)
         page = Address(address.language, name, span.name)
-        width, height = (0, 0) if empty else self._size(page, span)
         finding = (
             findings.installations(span.weeks, say)
             if name == place.HITS
@@ -109,8 +108,7 @@ class Pages:
             "disturbed": any("disturbed" in week.flags for week in span.weeks),
             "gaps": name in TABLES and any(not tells_shares(name, week) for week in span.weeks),
             "finding": finding,
-            "width": width,
-            "height": height,
+            "size": None if empty else self._size(page, span),
         }
 
 
@@ -160,16 +158,17 @@ def _environment(code: str) -> Environment:
 
 @dataclass(frozen=True)
 class NoiseTold:
-    """What the pages say of noise: its budgets, smallest first, and whether some weeks have none.
+    """What the pages say of noise: its budgets, smallest first, and whether weeks lack it."""
 
-    ``deviation`` is the standard deviation in hits, the largest where there are several.
-    """
-
-    budgets: tuple[float, ...]
+    budgets: Sequence[float]
     in_part: bool
-    deviation: float
     share: int = HITS_PER_WEEK * CELLS_PER_HIT
     z: float = TOLD
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation in hits, the largest where there are several."""
+        return deviation(self.budgets[0])
 
     @property
     def margin(self) -> int:
@@ -179,14 +178,8 @@ class NoiseTold:
 
 def _noise(weeks: Sequence[Week]) -> NoiseTold | None:
     """None where no published week has noise."""
-    budgets = {week.noise for week in weeks if week.noise is not None}
-    if not budgets:
-        return None
-    return NoiseTold(
-        tuple(sorted(budgets)),
-        any(week.noise is None for week in weeks),
-        deviation(min(budgets)),
-    )
+    budgets = sorted({week.noise for week in weeks if week.noise is not None})
+    return NoiseTold(budgets, any(week.noise is None for week in weeks)) if budgets else None
 
 
 def example_requests(product: Product) -> dict[str, str]:

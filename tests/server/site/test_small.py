@@ -74,8 +74,8 @@ def test_no_name_stands_twice_on_a_time_axis(start: int, length: int, offset: in
 
 def test_both_charts_of_a_young_project_name_its_weeks(tmp_path: Path) -> None:
     weeks = published(tmp_path, USUAL, USUAL, USUAL)
-    words = language("en").words("v")
-    for chart in (installations_chart(weeks, words), shares_chart("v", weeks, words)):
+    say = language("en")
+    for chart in (installations_chart(weeks, say), shares_chart("v", weeks, say)):
         found = re.findall(r'"values": (\[.*?\]), "format": "%G-W%V"', json.dumps(full_spec(chart)))
         assert [len(json.loads(each)) for each in found] == [3]
 

@@ -99,10 +99,10 @@ class Site:
 
     def chart(self, address: Address, span: Range) -> Chart:
         """The chart of the section of ``address``, in its language."""
-        words = language(address.language).words(address.section)
+        say = language(address.language)
         if address.section == place.HITS:
-            return installations_chart(span.weeks, words)
-        return shares_chart(address.section, span.weeks, words)
+            return installations_chart(span.weeks, say)
+        return shares_chart(address.section, span.weeks, say)
 
     def _drawn(self, address: Address, span: Range) -> Picture:
         return self._charts.picture(self._key(address, span), lambda: self.chart(address, span))

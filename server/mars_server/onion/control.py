@@ -175,8 +175,7 @@ def ensure(
     with connected(control, password_file) as tor:
         existing = tor.services()
         for defended in (True, False):
-            wanted = options(settings, defended)
-            if holds(existing, wanted):
+            if holds(existing, options(settings, defended)):
                 return False, defended
         return True, _add(tor, existing, settings)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from itertools import accumulate, pairwise
 from typing import Final
 
@@ -296,17 +296,12 @@ def ticks(first: str, last: str, offset: int = 0) -> tuple[list[str], str]:
         step = -(-len(weeks) // MOST_LABELS)
         days = [monday(week) + timedelta(days=offset) for week in weeks[::step]]
         return [day.isoformat() for day in days], _WEEK_FORMAT
-    months = _months(monday(first), monday(following(last)))
+    begin, end = monday(first), monday(following(last))
+    days = [begin + timedelta(days=n) for n in range((end - begin).days + 1)]
+    months = [day for day in days if day.day == 1]
     for step in _STEPS:
         named = [month for month in months if (month.year * 12 + month.month - 1) % step == 0]
         if len(named) <= MOST_LABELS:
             break
     form = _YEAR_FORMAT if step >= 12 else _MONTH_FORMAT
     return [month.isoformat() for month in named], form
-
-
-def _months(first: date, end: date) -> Sequence[date]:
-    """The first days of all months that begin from ``first`` to ``end``."""
-    numbers = range(first.year * 12 + first.month - 1, end.year * 12 + end.month)
-    days = [date(number // 12, number % 12 + 1, 1) for number in numbers]
-    return [day for day in days if first <= day <= end]

@@ -213,8 +213,8 @@ def cross_table(weeks: Sequence[Week]) -> tuple[Week | None, list[list[Pair]]]:
 def newest_release(week: Week) -> tuple[str, Percent] | None:
     """The newest release with at least ten hits, and more than its noise explains, and its share;
     None where the week tells none."""
-    told_ = [row.value for row in told("v", week) if week.tells(row.count, SURE)]
-    releases = [version for version in told_ if is_release(version)]
+    sure = [row.value for row in told("v", week) if week.tells(row.count, SURE)]
+    releases = [version for version in sure if is_release(version)]
     if not releases or not tells_shares("v", week):
         return None
     newest = max(releases, key=_version_key)

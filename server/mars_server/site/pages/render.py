@@ -149,7 +149,7 @@ def _environment(code: str) -> Environment:
         "findings": findings,
         "latest": latest,
         "ranges": ranges,
-        "usual": DEFAULT,
+        "usual_interval": DEFAULT,
         "example_requests": example_requests,
         "possible_values": possible_values,
     }

@@ -15,7 +15,6 @@ from mars.factory import system_clock
 from mars.wire.times import parse_time
 from mars_server.cli import options
 from mars_server.common.config import load_product, read
-from mars_server.storage.publication import StoredPublications
 
 if TYPE_CHECKING:
     from mars_server.site.publish import PublishReport
@@ -139,13 +138,11 @@ def publish(
     noise = None
     if noise_key:
         secret = _secret(noise_key, KEY_SIZE)
-        noise = Noise(
-            secret,
-            noise_epsilon or standing_noise(StoredPublications(engine), out, adopt=adopt) or 1.0,
-        )
+        epsilon = noise_epsilon or standing_noise(engine, out, adopt=adopt) or 1.0
+        noise = Noise(secret, epsilon)
     seed = read_private_key(_secret(sign_key, 1)) if sign_key else None
     outcome = run_publish(
-        StoredPublications(engine),
+        engine,
         out,
         FloorRules(product, noise),
         system_clock().now() if now is None else now,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mars.adapters.deadline import Deadline
+from mars.adapters.deadline import Deadline, late
 from mars.adapters.owners import require_trusted
 from mars.errors import ConfigError, TransportError
 from mars.ports import Chance, Clock
@@ -71,7 +71,7 @@ def dial(proxy: Proxy, host: str, port: int, chance: Chance, deadline: Deadline)
     ``mars.wire.socks5.failure``.
     """
     sock = log_in(proxy, chance, deadline)
-    with closed_on_error(sock, deadline):
+    with closed_on_error(sock):
         sock.settimeout(deadline.remaining())
         _ask_for(sock, host, port)
     return sock
@@ -82,7 +82,7 @@ def log_in(
 ) -> socket.socket:
     """The exchange up to the login, which shows that a SocksPort with authentication is there."""
     sock = socket.socket(socket.AF_INET6 if ":" in proxy.host else socket.AF_INET)
-    with closed_on_error(sock, deadline):
+    with closed_on_error(sock):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(min(seconds, deadline.remaining()))
         _connect(sock, proxy)
@@ -175,18 +175,14 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
 
 
 @contextmanager
-def closed_on_error(sock: socket.socket, deadline: Deadline) -> Iterator[None]:
-    """Closes ``sock`` when the block fails, and names the fault.
-
-    The deadline's own cut looks like any broken connection, so it is asked first.
-    """
+def closed_on_error(sock: socket.socket) -> Iterator[None]:
+    """Closes ``sock`` when the block fails, and names the fault."""
     try:
         yield
     except BaseException as error:
         sock.close()
-        is_fault = isinstance(error, OSError | TransportError)
-        if is_fault and (deadline.expired or isinstance(error, TimeoutError)):
-            raise deadline.error() from None
+        if isinstance(error, TimeoutError):
+            raise late() from None
         if not isinstance(error, OSError):
             raise
         raise TransportError(

@@ -36,14 +36,9 @@ HEADER_LIMIT = 8 * 1024
 
 Dial = Callable[[Location, Deadline], socket.socket]
 Answer = urllib3.BaseHTTPResponse
-_FAULTS = (
-    OSError,
-    http.client.HTTPException,
-    ValueError,
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-)
-"""What those below us raise of a broken connection or a bad answer."""
+_FAULTS = (OSError, http.client.HTTPException, ValueError, urllib3.exceptions.HTTPError)
+"""What those below us raise of a broken connection or a bad answer; what requests raises is an
+``OSError``."""
 _BROKEN_OFF = (ConnectionError, http.client.IncompleteRead, urllib3.exceptions.IncompleteRead)
 
 

@@ -85,27 +85,24 @@ def log_in(
     with closed_on_error(sock):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(min(seconds, deadline.remaining()))
-        _connect(sock, proxy)
-        deadline.watch(sock)
         try:
+            sock.connect((proxy.host, proxy.port))
+            deadline.watch(sock)
             _authenticate(sock, chance)
-        except TimeoutError:
-            raise _silent(proxy) from None
+        except ConnectionRefusedError:
+            raise TransportError(
+                "tor-unavailable",
+                f"No Tor answers at {proxy}; start Tor or Tor Browser, or give its SOCKS port.",
+            ) from None
+        except OSError:  # one that hangs, or one on another machine that cannot be reached
+            raise TransportError(
+                "tor-silent",
+                f"Tor does not answer at {proxy}, though it should be there; restart it, or give "
+                "the address of another.",
+            ) from None
         if not proxy.given:
             require_trusted(sock, str(proxy))
     return sock
-
-
-def _connect(sock: socket.socket, proxy: Proxy) -> None:
-    try:
-        sock.connect((proxy.host, proxy.port))
-    except ConnectionRefusedError:
-        raise TransportError(
-            "tor-unavailable",
-            f"No Tor answers at {proxy}; start Tor or Tor Browser, or give its SOCKS port.",
-        ) from None
-    except OSError:
-        raise _silent(proxy) from None
 
 
 def _authenticate(sock: socket.socket, chance: Chance) -> None:
@@ -129,15 +126,6 @@ def _authenticate(sock: socket.socket, chance: Chance) -> None:
         "socks-auth",
         "The proxy refuses the SOCKS login that gives each fetch a circuit of its own; "
         "use Tor's own SocksPort.",
-    )
-
-
-def _silent(proxy: Proxy) -> TransportError:
-    """A Tor that hangs, or one on another machine that cannot be reached."""
-    return TransportError(
-        "tor-silent",
-        f"Tor does not answer at {proxy}, though it should be there; restart it, or give the "
-        "address of another.",
     )
 
 

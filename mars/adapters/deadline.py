@@ -49,8 +49,10 @@ class Deadline:
             for held in self._watched:
                 held.close()
             self._watched.clear()
-        if error is None or isinstance(error, TransportError):
+        if error is None:
             self.remaining()
+        elif self.expired and isinstance(error, TransportError):
+            raise late() from None
 
     def remaining(self) -> float:
         """Seconds left, more than 0. Raises ``TransportError`` (``timeout``) when none are."""

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from mars.commandline import shown
+from mars.wire.registry import read_errors, read_metrics
 from mars_motd import files
-from mars_motd.registry import error_faults, metric_faults
 
 _HEADER = re.compile(r"\s*\[{1,2}\s*([^\]#]+?)\s*\]{1,2}\s*(?:#.*)?")
 _KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*[A-Za-z0-9_\"'-]+)*)\s*=")
 _MULTILINE = ('"""', "'''")
-_REGISTRY = {"metrics.toml": metric_faults, "errors.toml": error_faults}
+_REGISTRY = {"metrics.toml": read_metrics, "errors.toml": read_errors}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def registry_problems(root: Path) -> list[Problem]:
             found.append(parsed)
             continue
         text, table = parsed
-        for fault in _REGISTRY[path.name](table):
+        for fault in _REGISTRY[path.name](table)[1]:
             said = f"[{fault.name}] {fault.what}"
             found.append(Problem(where, line_of(text, fault.name), said))
     return found

@@ -1,14 +1,15 @@
-"""What is declared in the registry, whole or not."""
+"""The typed catalogue of everything that can be sent."""
 
 from __future__ import annotations
 
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mars_motd.registry import error_faults, metric_faults
+from mars.wire.registry import read_errors, read_metrics
 
 WHOLE = b"""[folders]
 label = "Mail folders"
@@ -20,7 +21,7 @@ review = "https://example.org/12"
 sensitivity = "technical"
 expires = 2027-12-31
 """
-EXAMPLE = Path(__file__).parents[2] / "motd"
+EXAMPLE = Path(__file__).parents[3] / "motd"
 
 
 def read(name: str) -> dict[str, Any]:
@@ -28,9 +29,18 @@ def read(name: str) -> dict[str, Any]:
 
 
 def test_the_examples_two_files_are_whole() -> None:
-    assert list(read("metrics.toml")) == ["folders", "protocol", "encryption_used"]
-    assert list(read("errors.toml")) == ["decryption", "transport"]
-    assert metric_faults(read("metrics.toml")) == error_faults(read("errors.toml")) == []
+    metrics, wrong = read_metrics(read("metrics.toml"))
+    errors, further = read_errors(read("errors.toml"))
+    assert wrong == further == ()
+    folders, protocol, encryption = metrics
+    assert (folders.key, folders.type, folders.bounds) == ("folders", "bucket", (1, 10, 100))
+    assert (protocol.type, protocol.values) == ("enum", ("imap", "pop3", "jmap", "other"))
+    assert encryption.expires == date(2027, 12, 31)
+    assert [(each.domain, each.name) for each in errors] == [
+        ("decryption", "key_missing"),
+        ("decryption", "message_damaged"),
+        ("transport", "login_refused"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +56,8 @@ def test_the_examples_two_files_are_whole() -> None:
         (b"", b"decryption = 1\n", "must be a table"),
     ],
 )
-def test_what_is_not_whole_is_told(metrics: bytes, errors: bytes, said: str) -> None:
-    wrong = metric_faults(tomllib.loads(metrics.decode()))
-    wrong += error_faults(tomllib.loads(errors.decode()))
-    assert said in "; ".join(fault.what for fault in wrong)
+def test_what_is_not_whole_declares_nothing(metrics: bytes, errors: bytes, said: str) -> None:
+    declared, wrong = read_metrics(tomllib.loads(metrics.decode()))
+    causes, further = read_errors(tomllib.loads(errors.decode()))
+    assert (declared, causes) == ((), ())
+    assert said in "; ".join(fault.what for fault in (*wrong, *further))

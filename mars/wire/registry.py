@@ -1,18 +1,18 @@
-"""The registry: the statistics and error names that a product declares, checked. Pure.
+"""The registry: everything that can ever be sent, as one typed catalogue.
 
-Statistics stand in ``metrics.toml``, error names in ``errors.toml``; the six variables of the query
-are the program's own. An entry says who owns it, where it was reviewed, how sensitive it is and
-when it ends; without these nothing may be collected. Values are booleans, enumerations or bucketed
-whole numbers, so that no free text can be expressed.
+The six variables of the query are the program's own; statistics (``metrics.toml``) and error names
+(``errors.toml``) are declared by each product. An entry says who owns it, where it was reviewed,
+how sensitive it is and when it ends; without these nothing may be collected. Values are booleans,
+enumerations or bucketed whole numbers, so that no free text can be expressed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 SENSITIVITIES = ("technical", "interaction")
 TYPES = ("bool", "enum", "bucket")
@@ -24,6 +24,39 @@ _METRIC_TEXTS = (*_ERROR_TEXTS, "label", "project", "reason")
 
 
 @dataclass(frozen=True)
+class ErrorName:
+    """One cause of failures, counted under its domain."""
+
+    domain: str
+    name: str
+    description: str
+    owner: str
+    review: str
+    sensitivity: str
+    expires: date
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One declared statistic."""
+
+    key: str
+    project: str
+    label: str
+    description: str
+    reason: str
+    owner: str
+    review: str
+    sensitivity: str
+    expires: date
+    type: str
+    values: tuple[str, ...] = ()
+    """Of an enumeration."""
+    bounds: tuple[int, ...] = ()
+    """Of a bucket: where the next one begins."""
+
+
+@dataclass(frozen=True)
 class Fault:
     """What is wrong with one entry: its name as in the file (``key`` or ``domain.name``)."""
 
@@ -31,37 +64,56 @@ class Fault:
     what: str
 
 
-def metric_faults(table: Mapping[str, Any]) -> list[Fault]:
-    """What is wrong with the entries of ``metrics.toml``."""
-    return _faults(table.items(), _metric)
+Entry = TypeVar("Entry")
+Read = tuple[tuple[Entry, ...], tuple[Fault, ...]]
 
 
-def error_faults(table: Mapping[str, Any]) -> list[Fault]:
-    """What is wrong with the entries of ``errors.toml`` (``[domain.name]``)."""
-    entries = [
-        (f"{domain}.{name}", entry)
+def read_metrics(table: Mapping[str, Any]) -> Read[Metric]:
+    """The sound entries of ``metrics.toml``, and what is wrong with the others."""
+    return _read(dict(table), _metric_faults, _metric)
+
+
+def read_errors(table: Mapping[str, Any]) -> Read[ErrorName]:
+    """The sound entries of ``errors.toml`` (``[domain.name]``), and what is wrong with others."""
+    entries = {
+        f"{domain}.{name}": entry
         for domain, names in table.items()
         for name, entry in (names.items() if isinstance(names, dict) else [("", names)])
-    ]
-    return _faults(entries, lambda entry: _common(entry, _ERROR_TEXTS, set()))
+    }
+    return _read(entries, lambda entry: _common(entry, _ERROR_TEXTS, set()), _error)
 
 
-def _faults(
-    entries: Iterable[tuple[str, Any]], judge: Callable[[Mapping[str, Any]], list[str]]
-) -> list[Fault]:
-    found = []
-    for name, entry in entries:
+def _read(
+    entries: Mapping[str, Any],
+    judge: Callable[[Mapping[str, Any]], list[str]],
+    make: Callable[[str, Mapping[str, Any]], Entry],
+) -> Read[Entry]:
+    found: list[Entry] = []
+    faults: list[Fault] = []
+    for name, entry in entries.items():
         said = [
             f"{part!r} is not a name of a-z, 0-9 and _"
             for part in name.split(".")
             if not _NAME.fullmatch(part)
         ]
         said += judge(entry) if isinstance(entry, dict) else ["must be a table"]
-        found += [Fault(name, what) for what in said]
-    return found
+        faults += [Fault(name, what) for what in said]
+        if not said:
+            found.append(make(name, entry))
+    return tuple(found), tuple(faults)
 
 
-def _metric(entry: Mapping[str, Any]) -> list[str]:
+def _metric(name: str, entry: Mapping[str, Any]) -> Metric:
+    lists = {member: tuple(entry.get(member, ())) for member in ("values", "bounds")}
+    return Metric(key=name, **{**entry, **lists})
+
+
+def _error(name: str, entry: Mapping[str, Any]) -> ErrorName:
+    domain, _, cause = name.partition(".")
+    return ErrorName(domain=domain, name=cause, **entry)
+
+
+def _metric_faults(entry: Mapping[str, Any]) -> list[str]:
     said = _common(entry, _METRIC_TEXTS, {"type", "values", "bounds"})
     kind = entry.get("type")
     if kind not in TYPES:

@@ -55,13 +55,8 @@ class Entry:
     """Itself and its trust file, resolved."""
 
 
-def own_place(pinned: Pinned) -> Path:
-    """The platform's own folder for the state of one product and channel."""
-    return Path(factory.state_folder(factory.this_host(), pinned.product, pinned.channel))
-
-
-def read_entry(path: Path, default: Callable[[Pinned], Path] = own_place) -> Entry:
-    """``default`` says where its state lies if it does not say so itself.
+def read_entry(path: Path, place: Path | None = None) -> Entry:
+    """``place`` is where its state lies if it does not say so itself; None: the platform's own.
 
     Raises ``ConfigError`` (``app-invalid``, ``not-private``, or the reasons of the trust file).
     """
@@ -86,10 +81,12 @@ def read_entry(path: Path, default: Callable[[Pinned], Path] = own_place) -> Ent
     trust = read_bytes(trust_file)
     require_own(trust_file)
     pinned = Pinned.of(trust)
-    state = path.parent / table["state"] if "state" in table else default(pinned)
+    if "state" in table:
+        place = path.parent / table["state"]
+    state = place or Path(factory.state_folder(factory.this_host(), pinned.product, pinned.channel))
     output = path.parent / table["output"] if "output" in table else state / CURRENT
-    for place in (state, output):
-        require_own(place)
+    for kept in (state, output):
+        require_own(kept)
     there = Path(output.resolve().name.lower().removesuffix(DAMAGED))
     if not _OF_THE_CLIENT.isdisjoint({there.name, there.suffix}):
         raise _wrong(path, f"has {output.name} for its output, which is the client's own file")
@@ -116,20 +113,20 @@ Tell = Callable[[dict[str, Any]], object]
 class Daemon:
     """Serves the applications of ``folder``. ``make`` turns an entry into its client.
 
-    ``default`` says where the state of one lies that does not say so itself. ``tell`` is called
-    with each event, also from the clients' threads.
+    ``place`` is the folder with the state of one that does not say so itself, if not the platform's
+    own. ``tell`` is called with each event, also from the clients' threads.
     """
 
     def __init__(
         self,
         folder: Path,
         make: Callable[[Entry, Turned], Mars],
-        default: Callable[[Pinned], Path] = own_place,
+        place: Path | None = None,
         tell: Tell | None = None,
     ) -> None:
         self._folder = folder
         self._make = make
-        self._default = default
+        self._place = place
         self._tell = tell
         self._serving: dict[str, tuple[Entry, Mars]] = {}
         self._stamps: dict[str, object] = {}
@@ -194,7 +191,7 @@ class Daemon:
             ) from None
         for path in paths:
             try:
-                entry = read_entry(path, self._default)
+                entry = read_entry(path, self._place)
                 _require_single(entry, found)
                 found[entry.name] = entry
             except MarsError as error:

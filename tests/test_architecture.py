@@ -31,10 +31,10 @@ HOMES = {
     "nacl": ("mars.wire.ed25519", "mars_motd.sealing"),
     "platformdirs": ("mars.adapters.files",),
     "prometheus_client": ("mars_server.serving.prometheus",),
-    "requests": ("mars.adapters.exchange",),
+    "requests": ("mars.adapters.http",),
     "sqlalchemy": ("mars_server.storage",),
     "stem": ("mars.adapters.control", "mars_server.onion.control"),
-    "urllib3": ("mars.adapters.exchange",),
+    "urllib3": ("mars.adapters.http",),
     "vl_convert": ("mars_server.site.charts.render",),
 }
 """Where each library is imported: one module or one folder of each distribution. Not in the list

@@ -107,7 +107,8 @@ class Place:
         click.echo(f"mars: {sentence}", err=True)
 
 
-state_option = click.option(
+state_option = functools.partial(
+    click.option,
     "--state",
     "state_dir",
     metavar="DIR",
@@ -126,7 +127,7 @@ socks_option = click.option(
     "--socks", metavar="HOST:PORT", help="Tor's SOCKS port. [default: found by itself]"
 )
 _where = options(
-    state_option,
+    state_option(),
     product_option,
     click.option(
         "--channel", metavar="NAME", default=CHANNEL, show_default=True, help="Release channel."

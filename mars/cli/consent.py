@@ -22,12 +22,11 @@ from mars.errors import ConfigError
 from mars.wire.times import LAST, format_time
 from mars.wire.variables import NAMES, VARIABLES
 
-_PLACES = {name: f"mars.cli.consent:{name}" for name in ("grant", "revoke", "explain", "prove")}
 _DAYS = 365
 _STORED = "The decision is stored"
 
 
-@click.group(cls=LazyGroup, commands_in=_PLACES, short_help="Decide what may be sent.")
+@click.group(cls=LazyGroup, short_help="Decide what may be sent.")
 def consent() -> None:
     """Decide what may be sent, and see which layer decided.
 
@@ -36,7 +35,7 @@ def consent() -> None:
     """
 
 
-@click.command(short_help="Agree to a level.")
+@consent.command(short_help="Agree to a level.")
 @click.argument("level", type=click.Choice([PLAIN, TRACKED]))
 @where
 @choice
@@ -61,7 +60,7 @@ def grant(level: str, place: Place, new: bool, as_json: bool, **chosen: Any) -> 
         click.echo(f"mars consent grant: {error}", err=True)
 
 
-@click.command(short_help="Send nothing any more.")
+@consent.command(short_help="Send nothing any more.")
 @where
 def revoke(place: Place, as_json: bool) -> None:
     """Send nothing any more, from this moment on; your country is forgotten.
@@ -74,7 +73,7 @@ def revoke(place: Place, as_json: bool) -> None:
         _print(client, as_json)
 
 
-@click.command(short_help="Show every layer and which one decided.")
+@consent.command(short_help="Show every layer and which one decided.")
 @where
 @click.option(
     "--require",
@@ -91,7 +90,7 @@ def explain(place: Place, require: str | None, as_json: bool) -> None:
         sys.exit(1)
 
 
-@click.command(short_help="Prove that nothing is sent: play a year with a counting network.")
+@consent.command(short_help="Prove that nothing is sent: play a year with a counting network.")
 @where
 @click.option("--days", type=click.IntRange(1, 3650), default=_DAYS, show_default=True)
 def prove(place: Place, days: int, as_json: bool) -> None:

@@ -451,7 +451,7 @@ def test_e_a_path_that_would_be_rewritten_is_refused_with_a_sentence(path: str) 
 
 @pytest.mark.parametrize("path", ["/a//b", "/a'b", "/%C3%A9/m", "/m:80@x", "/..a/b."])
 def test_e_a_path_that_is_accepted_goes_as_it_is(path: str) -> None:
-    from mars.adapters.exchange import prepare
+    from mars.adapters.http import prepare
 
     message = HTTPRequest.get(check_url(f"http://{ONION}{path}").url)
     assert prepare(message).path_url == path

@@ -120,7 +120,7 @@ def test_reload_starts_restarts_and_stops(tmp_path: Path) -> None:
         return client(entry, turned, host=ports.host, clock=ports.clock, chance=ports.chance)
 
     an_app(tmp_path, "one", publisher)
-    daemon = Daemon(tmp_path, make, lambda pinned: tmp_path / "state")
+    daemon = Daemon(tmp_path, make, tmp_path / "state")
     daemon.reload()
     daemon.reload()
     assert made == ["0.5.1"], "nothing changed, nothing restarted"

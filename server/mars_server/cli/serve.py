@@ -14,7 +14,7 @@ from mars import factory
 from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError, MarsError, StateError
 from mars_server.cli import options
-from mars_server.common.config import TEMPLATE, Config, load_config, read, require_apart
+from mars_server.common.config import Config, load_config, read, require_apart, template
 from mars_server.serving.bind import parse_bind
 
 _RUN = Path("/run")
@@ -225,7 +225,7 @@ def init(file: Path) -> None:
     target = file / "server.toml" if file.is_dir() else file
     try:
         with target.open("x") as out:
-            out.write(TEMPLATE)
+            out.write(template())
     except FileExistsError:
         raise StateError("exists", f"{target} is there already; nothing was changed.") from None
     options.show(f"wrote {target}; edit it, then: mars-server check --config {target}")

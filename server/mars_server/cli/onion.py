@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from mars.commandline import emit_json, json_option
+from mars.commandline import json_option
 from mars.errors import ConfigError, StateError, naming
 from mars_server.cli import options
 from mars_server.common.config import owner
@@ -92,10 +92,9 @@ def add(
     name = key_folder.hostname(settings.folder)
     if name and not balanced:
         options.tell(for_publisher(name))
-    if as_json:
-        emit_json({"address": name, "added": added, "proof_of_work": defended})
-    else:
-        options.show(name or f"added; its address stands in {folder}/hostname, for tor's user")
+    told = {"address": name, "added": added, "proof_of_work": defended}
+    line = name or f"added; its address stands in {folder}/hostname, for tor's user"
+    options.answer(as_json, told, line)
 
 
 @onion.command()

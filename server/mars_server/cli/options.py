@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mars.commandline import F, one_line
+from mars.commandline import F, emit_json, one_line
 from mars_server.counting import formats
 
 FILE = click.Path(path_type=Path, readable=False)
@@ -51,6 +51,15 @@ def log_format(text: str) -> Callable[[F], F]:
 def show(sentence: str) -> None:
     """A line on stdout."""
     click.echo(one_line(sentence))
+
+
+def answer(as_json: bool, document: object, *lines: str) -> None:
+    """What a command found, on stdout: one JSON document or lines for people."""
+    if as_json:
+        emit_json(document)
+        return
+    for line in lines:
+        show(line)
 
 
 def say(sentence: str) -> None:

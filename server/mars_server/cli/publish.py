@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from mars.commandline import emit_json, json_option
+from mars.commandline import json_option
 from mars.errors import ConfigError, WireError, naming
 from mars.factory import system_clock
 from mars.wire.times import parse_time
@@ -136,16 +136,14 @@ def publish(
         with naming(motd_file):
             product = product.also(newest_release(document))
     engine = open_database(url, create=False)
+    stored = StoredPublications(engine)
     noise = None
     if noise_key:
         secret = _secret(noise_key, KEY_SIZE)
-        noise = Noise(
-            secret,
-            noise_epsilon or standing_noise(StoredPublications(engine), out, adopt=adopt) or 1.0,
-        )
+        noise = Noise(secret, noise_epsilon or standing_noise(stored, out, adopt=adopt) or 1.0)
     seed = read_private_key(_secret(sign_key, 1)) if sign_key else None
     outcome = run_publish(
-        StoredPublications(engine),
+        stored,
         out,
         FloorRules(product, noise),
         system_clock().now() if now is None else now,
@@ -158,34 +156,32 @@ def publish(
         motd=document,
     )
     note_run(engine, "publish", system_clock().now())
-    if as_json:
-        emit_json(
-            {
-                "published_weeks": [week.week for week in outcome.weeks],
-                "new_weeks": outcome.new,
-                "files_written": outcome.written,
-                "signed": seed is not None,
-                "waiting_weeks": list(outcome.waiting),
-                "left_out_weeks": list(outcome.left_out),
-                "weeks_with_missing_days": list(outcome.partial),
-            }
-        )
-    elif not outcome.weeks:
-        options.show("No week is complete and two days old yet; the site says so.")
-    else:
-        last = outcome.weeks[-1].week
-        number = len(outcome.weeks)
-        weeks = "1 week" if number == 1 else f"{number} weeks"
-        options.show(f"{weeks} published, {outcome.new} of them now; last {last}.")
+    published = [week.week for week in outcome.weeks]
+    told = {
+        "published_weeks": published,
+        "new_weeks": outcome.new,
+        "files_written": outcome.written,
+        "signed": seed is not None,
+        "waiting_weeks": list(outcome.waiting),
+        "left_out_weeks": list(outcome.left_out),
+        "weeks_with_missing_days": list(outcome.partial),
+    }
+    options.answer(as_json, told, _summary(published, outcome.new))
     for warning in _warnings(outcome):
         options.say(warning)
+
+
+def _summary(published: list[str], new: int) -> str:
+    if not published:
+        return "No week is complete and two days old yet; the site says so."
+    weeks = "1 week" if len(published) == 1 else f"{len(published)} weeks"
+    return f"{weeks} published, {new} of them now; last {published[-1]}."
 
 
 def _warnings(outcome: PublishReport) -> Iterator[str]:
     """What the operator did not ask for, or may not know."""
     if outcome.waiting:
-        names = ", ".join(outcome.waiting)
-        yield f"Waiting: {names}; no log was counted since the week ended."
+        yield f"Waiting: {', '.join(outcome.waiting)}; no log was counted since the week ended."
     if outcome.left_out:
         names = ", ".join(outcome.left_out)
         yield f"Left out: {names}; too far back to be real, so a clock was wrong (counts weeks)."

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from mars import factory
-from mars.commandline import emit_json, json_option
+from mars.commandline import json_option
 from mars.errors import ConfigError, MarsError, StateError
 from mars_server.cli import options
 from mars_server.common.config import Config, load_config, read, require_apart, template
@@ -106,15 +106,11 @@ def check(file: Path, as_json: bool) -> int:
                 notes += test(config) or ()
             except MarsError as error:
                 problems.append(error)
-    if as_json:
-        first = {"reason": problems[0].reason, "message": problems[0].message} if problems else {}
-        said = {"problems": [str(problem) for problem in problems], "notes": notes}
-        emit_json({"ok": not problems, **first, **said})
-        return int(bool(problems))
-    for line in [*map(str, problems), *(f"note: {note}" for note in notes)]:
-        options.show(line)
-    if not problems:
-        options.show(f"{file} is good")
+    told = [str(problem) for problem in problems]
+    first = problems[0].plain() if problems else {}
+    document = {"ok": not problems, **first, "problems": told, "notes": notes}
+    good = [] if problems else [f"{file} is good"]
+    options.answer(as_json, document, *told, *(f"note: {note}" for note in notes), *good)
     return int(bool(problems))
 
 

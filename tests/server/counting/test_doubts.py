@@ -184,8 +184,8 @@ def test_a_log_that_is_equal_to_what_a_power_cut_took_is_told(tmp_path: Path) ->
         file.truncate(len(DATED) * 10 + 9)
         file.seek(0, 2)
         file.write(DATED * 30)
-    [(reason, _)] = counted_in("one", url, first).problems
-    assert reason == "log-changed"
+    [problem] = counted_in("one", url, first).problems
+    assert problem.reason == "log-changed"
     second.write_bytes(DATED * 25)
     [said] = counted_in("one", url, first, second).notes
     assert f"{second} begins as a counted log that is no longer here" in said

@@ -159,7 +159,12 @@ def read(path: str | Path, what: str, kind: str = "file", make: str = "", most: 
                 raise OSError(None, "not a regular file")
             return file.read(most)
     except OSError as error:
-        raise _unreadable(path, what, kind, error, make) from None
+        gone = error.errno in _NO_FILE
+        advice = make if gone else _whose(path) if isinstance(error, PermissionError) else ""
+        raise ConfigError(
+            f"{kind}-{'missing' if gone else 'unreadable'}",
+            f"{what} {path} cannot be read ({error.strerror}){advice and '; '}{advice}.",
+        ) from None
 
 
 def stamp(path: Path) -> tuple[int, int, int]:
@@ -202,20 +207,7 @@ _NO_FILE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.
 """There is no such file, or something that is none; None is said of what cannot be asked."""
 
 
-def _unreadable(
-    path: str | Path, what: str, kind: str, error: OSError, make: str = ""
-) -> ConfigError:
-    """Why a file that the operator named could not be read, and what to do."""
-    gone = error.errno in _NO_FILE
-    closed = isinstance(error, PermissionError) and _closed(path)
-    advice = make if gone else closed or ""
-    return ConfigError(
-        f"{kind}-{'missing' if gone else 'unreadable'}",
-        f"{what} {path} cannot be read ({error.strerror}){advice and '; '}{advice}.",
-    )
-
-
-def _closed(path: str | Path) -> str:
+def _whose(path: str | Path) -> str:
     whose = ""
     with suppress(OSError):
         whose = f" (it belongs to {owner(path)})"

@@ -50,11 +50,6 @@ class _Job:
         """As a message may name it."""
         return shown(self.probe.path)
 
-    def settle(self, verdict: Verdict) -> None:
-        """This log is known now, or known to be new."""
-        self.verdict = verdict
-        self.position = verdict.source.position if verdict.source else verdict.start or 0
-
     @property
     def is_unread(self) -> bool:
         """Whether too much of what this pass read, or of all that was read, fits no format."""
@@ -133,7 +128,7 @@ class _Pass:
                     order.append((job, task))
                     yield task
 
-        for at, done in enumerate(self.driver.run(tasks(), self.allow)):
+        for at, done in enumerate(self.driver(tasks(), self.allow)):
             job, task = order[at]
             if done.problem is not None:
                 self.problem(*done.problem)
@@ -278,7 +273,8 @@ class _LedgerPass(_Pass):
         return tasks
 
     def _know(self, job: _Job, verdict: Verdict) -> None:
-        job.settle(verdict)
+        job.verdict = verdict
+        job.position = verdict.source.position if verdict.source else verdict.start or 0
         read = verdict.source.format if verdict.source else None
         if read and self.format not in (formats.AUTO, read):
             self.note(job, _READ_AS.format(read, self.format))

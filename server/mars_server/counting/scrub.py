@@ -211,21 +211,17 @@ def _is_log(path: str) -> bool:
         return is_known(stream.head())
 
 
-_Counted = tuple[Source | None, bool]
-"""As whom a log was counted, and whether nothing of it is left to count."""
 _SHORT = "log-short"
 
 
-def _counted(found: Probe, register: Register) -> _Counted:
+def _counted(found: Probe, register: Register) -> tuple[Source | None, bool]:
+    """As whom a log was counted, and whether nothing of it is left to count."""
     if found.length is None:
-        return _archive(found, register)
-    if found.length < LEAST:
-        raise _too_short()
-    verdict, tasks = register.plan(found)
-    return _told(verdict, not tasks and found.length == found.size)
-
-
-def _told(verdict: Verdict, ended: bool) -> _Counted:
+        verdict, ended = _archive(found, register)
+    else:
+        _require_identity(found.length)
+        verdict, tasks = register.plan(found)
+        ended = not tasks and found.length == found.size
     if verdict.changed:
         raise StateError("log-changed", "changed after it had been counted, so count it once more")
     if verdict.doubtful:
@@ -234,21 +230,21 @@ def _told(verdict: Verdict, ended: bool) -> _Counted:
     return verdict.source, ended
 
 
-def _too_short() -> StateError:
-    return StateError(_SHORT, "too short to be known, so it was never counted")
+def _require_identity(length: int) -> None:
+    if length < LEAST:
+        raise StateError(_SHORT, "too short to be known, so it was never counted")
 
 
-def _archive(found: Probe, register: Register) -> _Counted:
+def _archive(found: Probe, register: Register) -> tuple[Verdict, bool]:
     done = perform(register.stream(found), _NOBODY)
     done.require()
     ended = not done.cut_short and _last_byte(found.path) in (b"", b"\n")
-    if not done.pieces or done.pieces[-1].end < LEAST:
-        raise _too_short()
+    _require_identity(done.pieces[-1].end if done.pieces else 0)
     source = register.archived(found)
     if source is not None:  # held by this very file, so that no log is recognised as it any more
-        return source, ended
+        return Verdict(source, None), ended
     verdict, left = register.settle(done)
-    return _told(verdict, ended and not left)
+    return verdict, ended and not left
 
 
 def _last_byte(path: str) -> bytes:

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from mars.factory import system_clock
 from mars_server.counting.count_pass import Counted, count_once
-from mars_server.counting.executors import Here
+from mars_server.counting.executors import here
 from mars_server.counting.foreign.same_file import birth, inode
 from mars_server.counting.progress import Progress
 from mars_server.storage import open_database
@@ -130,7 +130,7 @@ def counted_in(boot: str, url: str, *logs: Path) -> Counted:
     clock, paths = system_clock(), [str(log) for log in logs]
     ledger = Ledger(open_database(url))
     progress = Progress(clock, None)
-    return count_once(paths, ALLOW, Here(), progress, ledger, clock.now, boot=boot)
+    return count_once(paths, ALLOW, here, progress, ledger, clock.now, boot=boot)
 
 
 def test_where_a_power_cut_may_have_taken_equal_lines_it_is_said(tmp_path: Path) -> None:

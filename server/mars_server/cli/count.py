@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -24,6 +25,8 @@ from mars_server.counting.inputs import expand, until_signal
 from mars_server.counting.inputs import follow as follow_logs
 from mars_server.counting.progress import Progress
 from mars_server.counting.streams import STDIN, is_url
+
+_WAITING = "Another counter is using this database; waiting for it."
 
 
 @click.command()
@@ -106,12 +109,14 @@ def _into(
     from mars_server.storage.database import counting_lock
     from mars_server.storage.ledger import Ledger, note_run
 
-    engine = open_database(url, made=_say_made)
+    # Where a name was mistyped all would count once more.
+    made = "Made a new database, {}, which knows no log yet."
+    engine = open_database(url, made=lambda where: options.say(made.format(where)))
     ledger, allow, now = Ledger(engine), AllowList.of(product), system_clock().now
     ledger.bind(product.product, product.channel)
 
     def count_paths(paths: list[str]) -> Counted:
-        with counting_lock(engine, _say_waiting):
+        with counting_lock(engine, partial(options.say, _WAITING)):
             using = (allow, chosen, _progress(), ledger, now, format_name)
             found = count_once(paths, *using, boot=this_boot(), new=new)
             note_run(engine, "count", now())
@@ -122,15 +127,6 @@ def _into(
 
 def _progress() -> Progress:
     return Progress(system_clock(), sys.stderr)
-
-
-def _say_made(where: str) -> None:
-    """Where a name was mistyped all would count once more."""
-    options.say(f"Made a new database, {where}, which knows no log yet.")
-
-
-def _say_waiting() -> None:
-    options.say("Another counter is using this database; waiting for it.")
 
 
 def _say_new(outcome: Counted, as_json: bool) -> None:

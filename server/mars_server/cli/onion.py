@@ -17,9 +17,7 @@ from mars_server.onion import folder as key_folder
 from mars_server.onion.settings import OnionSettings, balancer_config, torrc
 from mars_server.serving.bind import parse_bind
 
-_dir = click.option(
-    "--dir", "folder", type=options.FILE, required=True, help="The HiddenServiceDir."
-)
+_dir = options.path("--dir", "folder", required=True, help="The HiddenServiceDir.")
 _to = click.option(
     "--to", "target", required=True, metavar="unix:PATH|127.0.0.1:PORT", help="The server's --bind."
 )
@@ -62,7 +60,7 @@ def print_torrc(folder: Path, target: str, port: int, balanced: bool, no_circuit
 @_port
 @_balanced
 @click.option("--control", required=True, metavar="ADDRESS", help="tor's control port or socket.")
-@click.option("--control-password-file", type=options.FILE, help="Where tor wants a password.")
+@options.path("--control-password-file", help="Where tor wants a password.")
 @click.option("--save", is_flag=True, help="Also write it into tor's torrc (SAVECONF).")
 @json_option()
 def add(

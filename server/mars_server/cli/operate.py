@@ -33,9 +33,11 @@ def status(file: Path, as_json: bool) -> int:
     config = load_config(file)
     _as_the_server(config.log)
     checks = examine(config, factory.system_clock().now())
-    failed = any(check.state == FAIL for check in checks)
-    found = {one.name: {"state": one.state, "text": one.text, **one.facts} for one in checks}
-    lines = [f"{one.state:8} {one.name:12} {one.text}" for one in checks]
+    failed = any(check.state == FAIL for check in checks.values())
+    found = {
+        name: {"state": one.state, "text": one.text, **one.facts} for name, one in checks.items()
+    }
+    lines = [f"{one.state:8} {name:12} {one.text}" for name, one in checks.items()]
     options.answer(as_json, {"ok": not failed, "checks": found}, *lines)
     return int(failed)
 
@@ -52,8 +54,8 @@ def _as_the_server(log: str) -> None:
 
 # --- doctor and retain ---
 
-_config = click.option("--config", "file", type=options.FILE, help="A server.toml.")
-_log = click.option("--log", type=options.FILE, help="Folder of the access logs.")
+_config = options.path("--config", "file", help="A server.toml.")
+_log = options.path("--log", help="Folder of the access logs.")
 _db = click.option("--db", metavar="URL", help="Database of the counts.")
 
 
@@ -71,7 +73,7 @@ def _settings(file: Path | None, log: Path | None, db: str | None) -> tuple[Conf
 @_config
 @_log
 @_db
-@click.option("--product", type=options.FILE, help="The product.toml with the allow-lists.")
+@options.path("--product", help="The product.toml with the allow-lists.")
 @json_option()
 def doctor(
     file: Path | None, log: Path | None, db: str | None, product: Path | None, as_json: bool

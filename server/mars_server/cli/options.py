@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,6 +14,8 @@ from mars_server.counting import formats
 FILE = click.Path(path_type=Path, readable=False)
 """Whether it can be read is told by who reads it, with what to do about it."""
 HERE = click.Path(exists=True, dir_okay=False, readable=False, path_type=Path)
+path = partial(click.option, type=FILE)
+"""An option that names a file or a folder."""
 
 config = click.option("--config", "file", type=FILE, default="server.toml", show_default=True)
 DB = "sqlite:///PATH or postgresql://USER@HOST/NAME."

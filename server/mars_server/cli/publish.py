@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,10 @@ _MOST_NAMES: Final = 10
 """Files of others that are named; more are counted."""
 
 
+_file = partial(click.option, type=options.HERE, metavar="FILE")
+_folder = partial(click.option, type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
+
+
 def _time(text: str) -> int:
     """``2026-11-21T00:00:00Z`` as Unix seconds."""
     try:
@@ -34,13 +39,7 @@ def _time(text: str) -> int:
 
 @click.command()
 @options.db
-@click.option(
-    "--out",
-    required=True,
-    metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the site; figures go to DIR/data.",
-)
+@_folder("--out", required=True, help="Folder for the site; figures go to DIR/data.")
 @options.product
 @click.option(
     "--now",
@@ -48,18 +47,10 @@ def _time(text: str) -> int:
     metavar="TIME",
     help="Publish as of this time (2026-11-21T00:00:00Z) instead of now.",
 )
-@click.option(
-    "--sign-key",
-    type=options.HERE,
-    metavar="FILE",
-    help="Ed25519 private key (PEM) of the operator, with which the index is signed.",
+@_file(
+    "--sign-key", help="Ed25519 private key (PEM) of the operator, with which the index is signed."
 )
-@click.option(
-    "--noise-key",
-    type=options.HERE,
-    metavar="FILE",
-    help="At least 32 secret bytes; turns noise on.",
-)
+@_file("--noise-key", help="At least 32 secret bytes; turns noise on.")
 @click.option(
     "--noise-epsilon",
     type=click.FloatRange(0.01, 100),
@@ -71,23 +62,14 @@ def _time(text: str) -> int:
     is_flag=True,
     help="Go on without noise though the last published week has it; else that is refused.",
 )
-@click.option(
+@_file(
     "--motd",
     "motd_file",
-    type=options.HERE,
-    metavar="FILE",
     help="The signed document that is served; its hash is published, for people to compare.",
 )
-@click.option(
-    "--notes",
-    type=options.HERE,
-    metavar="FILE",
-    help="TOML with [[note]] tables for the events page.",
-)
-@click.option(
+@_file("--notes", help="TOML with [[note]] tables for the events page.")
+@_folder(
     "--chart-cache",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
     help="Keep drawn charts here (outside the site), so that the next run draws only new ones.",
 )
 @click.option(

@@ -23,28 +23,20 @@ _NEEDED = ("bind", "motd", "log", "product")
 
 
 @click.command()
-@click.option("--config", type=options.FILE, help="A server.toml; options given here win over it.")
+@options.path("--config", help="A server.toml; options given here win over it.")
 @click.option("--bind", metavar="unix:PATH|127.0.0.1:PORT", help="Where to listen.")
-@click.option("--motd", type=options.FILE, help="The signed document.")
-@click.option("--log", type=options.FILE, help="Folder of the access logs.")
-@click.option("--product", type=options.FILE, help="The product.toml.")
-@click.option("--trust", type=options.FILE, help="What clients pin; the MOTD is then verified.")
+@options.path("--motd", help="The signed document.")
+@options.path("--log", help="Folder of the access logs.")
+@options.path("--product", help="The product.toml.")
+@options.path("--trust", help="What clients pin; the MOTD is then verified.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Serving processes.  [default: 1]")
-@click.option(
-    "--site", type=options.FILE, metavar="DIR", help="Published site, shown as the dashboard."
-)
-@click.option(
-    "--chart-cache", type=options.FILE, metavar="DIR", help="Keeps charts over a restart."
-)
-@click.option(
-    "--metrics", type=options.FILE, metavar="PATH", help="Unix socket of Prometheus metrics."
-)
+@options.path("--site", metavar="DIR", help="Published site, shown as the dashboard.")
+@options.path("--chart-cache", metavar="DIR", help="Keeps charts over a restart.")
+@options.path("--metrics", metavar="PATH", help="Unix socket of Prometheus metrics.")
 @click.option("--host", "hosts", multiple=True, metavar="NAME", help="One more allowed Host.")
-@click.option(
-    "--onion", type=options.FILE, metavar="DIR", help="Folder of the onion service's key."
-)
+@options.path("--onion", metavar="DIR", help="Folder of the onion service's key.")
 @click.option("--control", metavar="ADDRESS", help="tor's control port or socket, for --onion.")
-@click.option("--control-password-file", type=options.FILE, help="Where tor wants a password.")
+@options.path("--control-password-file", help="Where tor wants a password.")
 @click.option("--onion-port", type=click.IntRange(1, 65535), help="Virtual port.  [default: 80]")
 def serve(
     config: Path | None,

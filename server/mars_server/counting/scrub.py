@@ -106,14 +106,15 @@ def policy(open_weeks: Iterable[str], now: int, keep_days: int) -> Policy:
 def judge(paths: Iterable[str], ledger: Ledger, rule: Policy) -> Iterator[Fate]:
     """Decides each log's fate, one after another, for reading an archive may take minutes; changes
     nothing. The names of one file share its fate."""
-    looked = [_look(path) for path in paths]
     files: dict[_Mark, list[Probe]] = {}
-    for one in looked:
-        if not isinstance(one, Fate):
+    for path in paths:
+        one = _look(path)
+        if isinstance(one, Fate):
+            yield one
+        else:
             files.setdefault(one[1], []).append(one[0])
     register = Register(ledger, Sizes().span)
     register.expect([names[0] for names in files.values()])
-    yield from (one for one in looked if isinstance(one, Fate))
     for mark, names in files.items():
         fate = _fate(names[0], mark, register, rule)
         if fate.reason is None and len(names) < _links(fate.path):
@@ -167,10 +168,14 @@ def _look(path: str) -> tuple[Probe, _Mark] | Fate:
     try:
         mark = _mark(path)  # first, so that it is not newer than what is read
         return probe(path), mark
-    except MarsError as error:
-        return Fate(path, error.message)
-    except OSError as error:
+    except (MarsError, OSError) as error:
+        return _unread(path, error)
+
+
+def _unread(path: str, error: MarsError | OSError) -> Fate:
+    if isinstance(error, OSError):
         return Fate(path, error.strerror or "no access")
+    return Fate(path, error.message, short=error.reason == _SHORT)
 
 
 def _mark(path: str) -> _Mark:
@@ -183,10 +188,8 @@ def _fate(log: Probe, mark: _Mark, register: Register, rule: Policy) -> Fate:
     path = log.path
     try:
         age, ended = _counted(log, register)
-    except MarsError as error:
-        return Fate(path, error.message, short=error.reason == _SHORT)
-    except OSError as error:
-        return Fate(path, error.strerror or "no access")
+    except (MarsError, OSError) as error:
+        return _unread(path, error)
     if age is None:
         return Fate(path, "never counted")
     fate = Fate(path, None, age.id, mark=mark)

@@ -56,12 +56,13 @@ def open_database(
     """
     parsed = _parse(url)
     file = _file(parsed)
-    write = write or file is None or (_writable(file) and _writable(file.parent))
+    write = write or file is None or _is_writable(file)
     if not create and file is not None and not file.exists():
         raise _missing(parsed)
     try:
         if file is None:
-            engine = _postgresql(parsed)
+            psycopg = parsed.set(drivername="postgresql+psycopg")
+            engine = create_engine(psycopg, poolclass=NullPool)
         else:
             engine = _sqlite(parsed, file) if write else _read_only(parsed, file)
         event.listen(engine, "handle_error", _say_plainly)
@@ -200,8 +201,8 @@ def _sqlite(url: URL, path: Path) -> Engine:
     return engine
 
 
-def _writable(path: Path) -> bool:
-    return os.access(path, os.W_OK)
+def _is_writable(file: Path) -> bool:
+    return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)
 
 
 def _read_only(url: URL, file: Path) -> Engine:
@@ -238,10 +239,6 @@ def _configure_sqlite(connection: object, record: object) -> None:
 
 def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _postgresql(url: URL) -> Engine:
-    return create_engine(url.set(drivername="postgresql+psycopg"), poolclass=NullPool)
 
 
 def _migrate(connection: Connection, version: str | None, *, write: bool) -> None:

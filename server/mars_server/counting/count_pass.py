@@ -104,13 +104,14 @@ class _Pass:
                 if one.packed:
                     self.outcome.notes.append(f"{shown(path)} {_PACKED}")
             except MarsError as error:
-                self.outcome.problems.append(error)
+                self.problem(error.reason, error.message)
             except OSError as error:
                 self.outcome.problems.append(refused(path, error))
         self.progress.start(sum(one.size for one in found))
         return found
 
     def problem(self, reason: str, message: str) -> None:
+        """Never what was raised itself, whose traceback holds the log's first bytes."""
         self.outcome.problems.append(MarsError(reason, message))
 
     def note(self, job: _Job, what: str) -> None:

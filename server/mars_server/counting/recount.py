@@ -35,9 +35,8 @@ def recount(
     and what the logs themselves raise.
     """
     register = Register(ledger, sizes.span)
+    # By source, so that two copies of one log count once: how far it was counted, and its tasks.
     known: dict[int, tuple[int, Sequence[Task]]] = {}
-    """By source, so that two copies of one log count once: how far it was counted, and its tasks
-    up to there."""
     for path in paths:
         found = probe(path, format_name)
         if found.length is None:

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,12 @@ def read(path: str | Path, what: str, kind: str = "file", make: str = "", most: 
                 raise OSError(None, "not a regular file")
             return file.read(most)
     except OSError as error:
-        raise _unreadable(path, what, kind, error, make) from None
+        gone = error.errno in _NO_FILE
+        advice = make if gone else _whose(path) if isinstance(error, PermissionError) else ""
+        raise ConfigError(
+            f"{kind}-{'missing' if gone else 'unreadable'}",
+            f"{what} {path} cannot be read ({error.strerror}){advice and '; '}{advice}.",
+        ) from None
 
 
 def stamp(path: Path) -> tuple[int, int, int]:
@@ -201,20 +207,7 @@ _NO_FILE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.
 """There is no such file, or something that is none; None is said of what cannot be asked."""
 
 
-def _unreadable(
-    path: str | Path, what: str, kind: str, error: OSError, make: str = ""
-) -> ConfigError:
-    """Why a file that the operator named could not be read, and what to do."""
-    gone = error.errno in _NO_FILE
-    closed = isinstance(error, PermissionError) and _closed(path)
-    advice = make if gone else closed or ""
-    return ConfigError(
-        f"{kind}-{'missing' if gone else 'unreadable'}",
-        f"{what} {path} cannot be read ({error.strerror}){advice and '; '}{advice}.",
-    )
-
-
-def _closed(path: str | Path) -> str:
+def _whose(path: str | Path) -> str:
     whose = ""
     with suppress(OSError):
         whose = f" (it belongs to {owner(path)})"
@@ -270,56 +263,6 @@ def _value(value: Any, default: object, where: str) -> object:
     return value
 
 
-TEMPLATE = """# What mars-server serves, and from where. Check: mars-server check --config FILE
-# Options on the command line win over this file.
-
-# Where tor (or a front server) reaches us: a unix socket or a loopback address, nothing else.
-bind = "unix:/run/mars/motd.sock"
-
-# The signed document. Replace it by renaming a new one onto it; it is taken over within a second
-# if it verifies, otherwise the old one stays.
-motd = "/var/lib/mars/motd.json"
-
-# product.toml and trust.json of the publisher (mars-motd init, mars-motd trust).
-product = "/etc/mars/product.toml"
-trust = "/etc/mars/trust.json"
-
-# Access logs: a day, the path, allow-listed values, a status and a size in each line.
-log = "/var/log/mars"
-# mars-server doctor complains about a log that is older than this many days.
-keep_days = 30
-
-# Processes on this socket. One answers thousands of requests a second.
-workers = 1
-
-# More names that clients may use as Host, beside the onion service's and localhost.
-hosts = []
-
-# Counts and the published site; leave empty what this machine does not do.
-db = "sqlite:////var/lib/mars/counts.db"
-site = "/var/lib/mars/site"
-# Keeps charts of the ranges that visitors choose over a restart; empty for memory alone.
-chart_cache = ""
-
-# Prometheus metrics on a unix socket; empty for none.
-metrics = ""
-
-# A SOCKS port of a tor on this machine, so that "mars-server status" can fetch our own onion.
-socks = "127.0.0.1:9050"
-
-[onion]
-# With both set, "serve" adds the onion service to the running tor and keeps it there.
-# Leave both empty if the lines of "mars-server onion torrc" stand in tor's torrc.
-folder = "/var/lib/tor/mars"
-control = "unix:/run/tor/control"
-# control_password_file = "/etc/mars/control-password"
-port = 80
-# balanced = true    for a backend behind Onionbalance; see docs/onion.md
-
-# [limits] holds caps and deadlines; the defaults are right for an onion service.
-# connections = 4096          open at once in one process
-# idle = 20.0                 seconds until a complete request head
-# request = 60.0              seconds for a request with its body
-# write = 120.0               seconds until the client has taken the answer
-# hits_per_circuit = 3        answers that are counted on one Tor circuit
-"""
+def template() -> str:
+    """A commented ``server.toml`` to begin with."""
+    return files("mars_server.common").joinpath("server.toml").read_text("utf-8")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from itertools import chain, repeat
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeAlias, cast
+from typing import IO, Any, TypeAlias, cast
 
 from mars.errors import ConfigError, MarsError, StateError
 
@@ -24,6 +24,7 @@ else:
 
 _Buffered: TypeAlias = "io.BufferedReader[io.RawIOBase]"
 _Pieces: TypeAlias = Generator[bytes, None, None]
+_Decompressor: TypeAlias = bz2.BZ2Decompressor | lzma.LZMADecompressor | ZstdDecompressor
 CHUNK = 128 * 1024
 """Bytes per read."""
 STDIN = "-"
@@ -181,16 +182,6 @@ def _gzip(source: _Buffered) -> _Pieces:
             yield data
 
 
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
 def _members(
     source: _Buffered,
     make: Callable[[], _Decompressor],
@@ -284,13 +275,9 @@ def _said_plainly(url: str) -> Iterator[None]:
     except ImportError as error:  # fsspec names the package that a protocol needs
         raise ConfigError("extra-missing", f"{shown(url)} cannot be read: {error}.") from error
     except Exception as error:  # each protocol's library has errors of its own
-        raise _unreadable(url, error) from error
-
-
-def _unreadable(url: str, error: Exception) -> StateError:
-    return StateError(
-        "log-unreadable",
-        f"{shown(url)} cannot be read ({type(error).__name__}). Check the address, the rights that "
-        "its protocol's library finds in the environment, and that a web server knows Range "
-        "requests.",
-    )
+        raise StateError(
+            "log-unreadable",
+            f"{shown(url)} cannot be read ({type(error).__name__}). Check the address, the rights "
+            "that its protocol's library finds in the environment, and that a web server knows "
+            "Range requests.",
+        ) from error

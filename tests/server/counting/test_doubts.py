@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from mars.factory import system_clock
 from mars_server.counting.count_pass import Counted, count_once
-from mars_server.counting.executors import Here
+from mars_server.counting.executors import here
 from mars_server.counting.foreign.same_file import birth, inode
 from mars_server.counting.progress import Progress
 from mars_server.storage import open_database
@@ -130,7 +130,7 @@ def counted_in(boot: str, url: str, *logs: Path) -> Counted:
     clock, paths = system_clock(), [str(log) for log in logs]
     ledger = Ledger(open_database(url))
     progress = Progress(clock, None)
-    return count_once(paths, ALLOW, Here(), progress, ledger, clock.now, boot=boot)
+    return count_once(paths, ALLOW, here, progress, ledger, clock.now, boot=boot)
 
 
 def test_where_a_power_cut_may_have_taken_equal_lines_it_is_said(tmp_path: Path) -> None:
@@ -184,8 +184,8 @@ def test_a_log_that_is_equal_to_what_a_power_cut_took_is_told(tmp_path: Path) ->
         file.truncate(len(DATED) * 10 + 9)
         file.seek(0, 2)
         file.write(DATED * 30)
-    [(reason, _)] = counted_in("one", url, first).problems
-    assert reason == "log-changed"
+    [problem] = counted_in("one", url, first).problems
+    assert problem.reason == "log-changed"
     second.write_bytes(DATED * 25)
     [said] = counted_in("one", url, first, second).notes
     assert f"{second} begins as a counted log that is no longer here" in said

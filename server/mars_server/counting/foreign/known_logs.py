@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
+from itertools import zip_longest
 
 from mars_server.counting.foreign.identity import (
     BLANK,
@@ -97,11 +98,8 @@ class Register:
         it."""
         known = list(self._sources.values())
         for found in probes:
-            if (
-                found.ladder
-                and (inode := self.marks.of("inode", found.own, found.inode)) is not None
-            ):
-                self._files[inode] = found
+            if found.ladder and (mark := self.marks.of("inode", found.own, found.inode)):
+                self._files[mark] = found
             if found.own is None and found.ladder and not found.timeless:
                 rungs = self.marks.ladder(None, found.ladder)
                 self._timed[rungs[0]].append(rungs)
@@ -205,9 +203,8 @@ class Register:
                 streams.append([one])
             else:
                 families[one.family].append(one)
-        depth = max(map(len, families.values()), default=0)
-        for level in range(depth):
-            yield [members[level] for members in families.values() if level < len(members)]
+        for level in zip_longest(*families.values()):
+            yield [one for one in level if one is not None]
         yield from streams
 
     def _is_there(self, source: Source) -> bool:

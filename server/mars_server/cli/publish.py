@@ -117,7 +117,6 @@ def publish(
         with naming(motd_file):
             product = product.also(newest_release(document))
     engine = open_database(url, create=False)
-    stored = StoredPublications(engine)
     noise = None
     if noise_key:
         secret = _secret(noise_key, KEY_SIZE)

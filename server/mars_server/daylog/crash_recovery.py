@@ -15,26 +15,24 @@ from mars_server.daylog.generation import (
     PART,
     PartName,
     lines_of,
-    parse_name,
     parse_part,
     same_file,
     write_log,
 )
 
-_TEMPORARY = LOG + PART
-"""How the name ends under which a closed log is written until it is whole."""
-
 
 def close_leftovers(folder: Path) -> int:
     """Closes what a crash left in ``folder``; how many generations that were.
 
-    A last line without its LF is dropped. Parts that a live process holds are left alone.
+    A last line without its LF is dropped. Parts that a live process holds are left alone. A log
+    that was half written takes a new start, under the same temporary name, from its part.
     Raises ``OSError`` for the last one that could not be closed, when all have been tried.
     """
     closed, problem = 0, None
     for part in sorted(chain(folder.glob(f"access-*{PART}"), folder.glob(f".access-*{PART}"))):
         try:
-            closed += _tidy(part)
+            name = parse_part(part.name.removeprefix("."))
+            closed += name is not None and _close_leftover(part, name)
         except OSError as error:
             problem = error
     if problem is not None:
@@ -67,15 +65,6 @@ def _is_held(part: Path) -> bool:
         return True
     finally:
         os.close(fd)
-    return False
-
-
-def _tidy(part: Path) -> bool:
-    name = parse_part(part.name.removeprefix("."))
-    if name is not None:
-        return _close_leftover(part, name)
-    if part.name.endswith(_TEMPORARY):
-        _remove_temporary(part)
     return False
 
 
@@ -125,17 +114,3 @@ def _open(part: Path) -> int | None:
         os.close(fd)
         return None
     return fd
-
-
-def _remove_temporary(temporary: Path) -> None:
-    """A half-written log of a process that died; its part is still there and says the same."""
-    stem = temporary.name.removesuffix(_TEMPORARY)
-    if parse_name(stem) is None:
-        return
-    parts = [part for part in temporary.parent.glob(f"{stem}*{PART}") if parse_part(part.name)]
-    locks = [_lock(part) for part in parts]
-    if None not in locks:
-        temporary.unlink(missing_ok=True)
-    for fd in locks:
-        if fd is not None:
-            os.close(fd)

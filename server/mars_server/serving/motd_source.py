@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mars.errors import ConfigError, TrustError, naming
@@ -64,23 +64,20 @@ def read(path: Path) -> bytes:
     return data
 
 
-def _inspect(data: bytes, product: Product, now: int) -> ServedMotd:
-    """Structure, product, channel and expiry; signatures are *not* looked at.
+def _unverified(data: bytes, now: int) -> Motd:
+    """Structure and expiry; signatures are *not* looked at.
 
-    Raises ``WireError``, or ``TrustError`` (``wrong-product``, ``expired``).
+    Raises ``WireError``, or ``TrustError`` (``wrong-kind``, ``expired``).
     """
     wrapped = envelope.decode(data)
     if wrapped.payload_type != MOTD_TYPE:
         raise TrustError("wrong-kind", "The file is signed as something else than a MOTD.")
     payload = motd.decode(wrapped.payload)
-    if (payload.product, payload.channel) != (product.product, product.channel):
-        raise TrustError("wrong-product", "The MOTD is for another product or channel.")
     if payload.expires <= now:
         raise TrustError(
             "expired", f"The MOTD expired at {format_time(payload.expires)}; sign a new one."
         )
-    serial, expires = payload.serial, payload.expires
-    return ServedMotd(data, serial, expires, False, product, _release(payload))
+    return payload
 
 
 @dataclass
@@ -107,12 +104,15 @@ class MotdSource:
         self.seen = self._look()
         data, product = read(self.path), load_product(self.product)
         with naming(self.path):
-            plain = _inspect(data, product, now)
-            if self.root is None or self.openpgp is None:
-                return plain
-            accepted = verify(data, self.root, self.state, now, self.openpgp)
-        self.state = accepted.state
-        return replace(plain, verified=True)
+            accepted = None
+            if self.root is not None and self.openpgp is not None:
+                accepted = verify(data, self.root, self.state, now, self.openpgp)
+            payload = accepted.motd if accepted else _unverified(data, now)
+            if (payload.product, payload.channel) != (product.product, product.channel):
+                raise TrustError("wrong-product", "The MOTD is for another product or channel.")
+        self.state = accepted.state if accepted else self.state
+        serial, expires, verified = payload.serial, payload.expires, accepted is not None
+        return ServedMotd(data, serial, expires, verified, product, _release(payload))
 
     def _look(self) -> tuple[tuple[int, int, int], ...]:
         return stamp(self.path), stamp(self.product)

@@ -25,7 +25,7 @@ from mars_server.onion.folder import hostname
 from mars_server.onion.settings import OnionSettings
 from mars_server.serving.bind import Bind, allowed_hosts, bound, listen, mark, parse_bind, remove
 from mars_server.serving.logline import log_line
-from mars_server.serving.motd_source import MotdSource, ServedMotd
+from mars_server.serving.motd_source import MotdSource
 from mars_server.serving.prometheus import Counters, Metrics, MetricsSocket, shared
 from mars_server.serving.supervisor import STOPPING, Place, Supervisor, Tell
 from mars_server.serving.worker import Setup, Worker
@@ -38,10 +38,9 @@ class _Notify:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._address = environment.get("NOTIFY_SOCKET", "")
-        usec = environment.get("WATCHDOG_USEC", "")
         mine = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        self.watchdog = int(usec) / 1e6 if usec.isdigit() and mine else 0.0
-        """Seconds within which a sign of life is wanted, 0 for never."""
+        self.watched = mine and environment.get("WATCHDOG_USEC", "").isdigit()
+        """Whether signs of life are wanted."""
 
     def tell(self, text: str) -> None:
         if not self._address:
@@ -54,8 +53,6 @@ class _Notify:
 
 FILES_KEPT_FREE = 64
 """Descriptors for the log, the database, gpg and the listening sockets."""
-_STALE_HEARTBEAT = 15.0
-"""Seconds without a round of housekeeping after which a process counts as hung."""
 
 
 def serve(config: Config, tell: Tell) -> int:
@@ -175,7 +172,6 @@ class _Server:
         self._memory = shared(config.workers)
         self._rows = [Counters(self._memory, row) for row in range(config.workers)]
         self._notify = _Notify(os.environ)
-        self._document: ServedMotd | None = None
         self._figures = Metrics()
         self._metrics = MetricsSocket(config.metrics, self._exposition) if config.metrics else None
 
@@ -183,28 +179,25 @@ class _Server:
         # Held back until somebody handles them: whoever reads "serving" may send one at once.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         try:
-            return self._run_one() if self._workers == 1 else self._run_many()
+            return self._run()
         finally:
             self._notify.tell("STOPPING=1")
             if self._metrics is not None:
                 self._metrics.close()
 
-    def _run_one(self) -> int:
-        worker = self._worker(0)
-        document = worker.start()
-        self._announce(document.serial)
-        return int(not asyncio.run(worker.run(self._sock, document, beat=self._beat)))
-
-    def _run_many(self) -> int:
+    def _run(self) -> int:
         self._document = self._setup.source.load(self._clock.now())
         self._try_log()
         self._announce(self._document.serial)
+        if self._workers == 1:
+            return self._work(0)
         places = [Place(row, self._heartbeat(row)) for row in range(self._workers)]
         return Supervisor(places, self._work, self._clock, self._tell, self._look).run()
 
     def _try_log(self) -> None:
         """A wrong setting ends the start; what happens to the log later does not end the server."""
-        log = DayLog(self._setup.log, self._clock, factory.system_chance(), self._tell, log_line)
+        clock, chance = self._clock, factory.system_chance()
+        log = DayLog(self._setup.log, clock, chance, lambda _: None, log_line)
         log.open(leftovers=False)
         log.close()
 
@@ -218,20 +211,17 @@ class _Server:
                 self._document = self._setup.source.load(self._clock.now())
         self._beat()
 
-    def _work(self, row: int, parent: int) -> int:
+    def _work(self, row: int, parent: int | None = None) -> int:
+        """What a process does, be it ours or a child of a ``parent``; its exit code."""
+        counters, chance = self._rows[row], factory.system_chance()
+        counters.set("heartbeat", 0)  # that of a process which was here before
+        worker = Worker(self._setup, self._clock, chance, counters, self._tell, first=row == 0)
+        beat = self._beat if parent is None else None
         try:
-            self._rows[row].set("heartbeat", 0)  # that of a process which was here before
-            worker = self._worker(row)
-            document = worker.start(self._document)
-            return int(not asyncio.run(worker.run(self._sock, document, parent)))
+            return int(not asyncio.run(worker.run(self._sock, self._document, parent, beat)))
         except MarsError as error:
             self._tell(str(error))
             return 1
-
-    def _worker(self, row: int) -> Worker:
-        setup = self._setup if row == 0 else replace(self._setup, keep_onion=None)
-        chance = factory.system_chance()
-        return Worker(setup, self._clock, chance, self._rows[row], self._tell, first=row == 0)
 
     def _announce(self, serial: int) -> None:
         processes = f" with {self._workers} processes" if self._workers > 1 else ""
@@ -240,14 +230,11 @@ class _Server:
         self._notify.tell(f"READY=1\nSTATUS={text}")
 
     def _beat(self) -> None:
-        """Twice a second or so: the metrics, and a sign of life if all are well."""
+        """Twice a second or so: the metrics, and a sign of life. Of several processes each that
+        hangs is replaced by the supervisor, which gives its own."""
         if self._metrics is not None:
             self._metrics.answer()
-        if not self._notify.watchdog:
-            return
-        now = self._clock.monotonic()
-        beats = [row.read()["heartbeat"] for row in self._rows]
-        if all(not beat or now - beat < _STALE_HEARTBEAT for beat in beats):
+        if self._notify.watched:
             self._notify.tell("WATCHDOG=1")
 
     def _exposition(self) -> bytes:

@@ -74,7 +74,8 @@ class Worker:
         tell: Tell,
         first: bool = True,
     ) -> None:
-        """``first``: of several processes it tells what they all come to know of the document."""
+        """``first``: of several processes it tells what they all come to know of the document, and
+        keeps the onion service."""
         self._setup = setup
         self._clock = clock
         self._counters = counters
@@ -82,20 +83,10 @@ class Worker:
         self._first = first
         self._log = DayLog(setup.log, clock, chance, tell, log_line)
         self._stop = asyncio.Event()
-        self._reload = True
+        self._reload = False
         self._warned = 0
         self._onion_trouble = self._fault = ""
         self._beat: Callable[[], None] | None = None
-
-    def start(self, document: ServedMotd | None = None) -> ServedMotd:
-        """Opens the log before any connection, and reads the document unless it is given.
-
-        Raises ``MarsError``.
-        """
-        document = document or self._setup.source.load(self._clock.now())
-        self._log.open()
-        self._reload = False
-        return document
 
     async def run(
         self,
@@ -107,8 +98,9 @@ class Worker:
         """Serves until told to stop; True when the log is complete on disk.
 
         ``parent`` is readable once the supervisor is gone; ``beat`` is called about once a second
-        for as long as the process lives.
+        for as long as the process lives. Raises ``StateError`` where no log can be opened.
         """
+        self._log.open()
         self._beat = beat
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._report)
@@ -243,7 +235,7 @@ class Worker:
 
     async def _keep_onion(self) -> None:
         """Looks after the onion service for as long as we run; tor may come and go."""
-        keep = self._setup.keep_onion
+        keep = self._setup.keep_onion if self._first else None
         while keep is not None:
             await asyncio.sleep(_ONION_EVERY)
             trouble = ""

@@ -150,18 +150,9 @@ class AiohttpConnection(Held, RequestHandler):
 
     def end(self, complete: bool) -> None:
         self.settle(complete)
-        if self.transport is None:
-            return
-        if complete:
-            self.transport.close()
-        else:
-            self.transport.abort()
-
-    def drop(self) -> None:
-        self.settle(complete=not self._left())
         transport = self.transport
         self.force_close()  # what the kernel has already still goes to the peer
-        if transport is not None and transport.get_write_buffer_size():
+        if transport is not None and not complete:
             transport.abort()
 
     @property
@@ -175,7 +166,9 @@ class AiohttpConnection(Held, RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         if isinstance(resp, web.HTTPException) and resp.status >= 400:
-            resp = uniform(resp.status)  # aiohttp's own may quote the request
+            self._service.counters.add("refused")
+            # aiohttp's own may quote the request
+            resp = uniform(resp.status, resp.headers.get(hdrs.ALLOW, ""))
         try:
             async with asyncio.timeout(self._service.limits.write):
                 resp, reset = await super().finish_response(request, resp, start_time)
@@ -297,11 +290,6 @@ def _guard(service: Service) -> Middleware:
         try:
             async with asyncio.timeout(service.limits.request):
                 return await handler(request)
-        except web.HTTPException as error:
-            if error.status < 400:
-                raise
-            service.counters.add("refused")
-            return uniform(error.status, error.headers.get(hdrs.ALLOW, ""))
         except TimeoutError:
             service.counters.add("refused")
             return uniform(408, close=True)

@@ -8,7 +8,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from mars_server.common.config import Config, load_product, read, require_apart
 from mars_server.daylog.writer import DayLog
 from mars_server.onion.folder import hostname
 from mars_server.onion.settings import OnionSettings
-from mars_server.serving.bind import Bind, allowed_hosts, bound, listen, mark, parse_bind, remove
+from mars_server.serving.bind import Bind, allowed_hosts, bound, listening, parse_bind
 from mars_server.serving.logline import log_line
 from mars_server.serving.motd_source import MotdSource
 from mars_server.serving.prometheus import Counters, Metrics, MetricsSocket, shared
@@ -33,22 +33,20 @@ from mars_server.serving.worker import Setup, Worker
 # --- The few words of systemd's notification protocol (sd_notify(3)) over its datagram socket ---
 
 
-class _Notify:
+def _notify(text: str) -> None:
     """Says nothing where the service manager did not ask for it."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    address = "\0" + address[1:] if address.startswith("@") else address
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.sendto(text.encode(), address)
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._address = environment.get("NOTIFY_SOCKET", "")
-        mine = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        self.watched = mine and environment.get("WATCHDOG_USEC", "").isdigit()
-        """Whether signs of life are wanted."""
 
-    def tell(self, text: str) -> None:
-        if not self._address:
-            return
-        abstract = self._address.startswith("@")
-        address = "\0" + self._address[1:] if abstract else self._address
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.sendto(text.encode(), address)
+def _watched() -> bool:
+    """Whether it asks this process for signs of life."""
+    mine = str(os.getpid())
+    return "WATCHDOG_USEC" in os.environ and os.environ.get("WATCHDOG_PID", mine) == mine
 
 
 FILES_KEPT_FREE = 64
@@ -60,17 +58,15 @@ def serve(config: Config, tell: Tell) -> int:
     require_apart(config)
     address = parse_bind(config.bind)
     setup = _setup(config, address, tell)
-    sock = listen(address)
-    mine = mark(address.path)
-    try:
+    with contextlib.ExitStack() as end:
+        sock = end.enter_context(listening(address))
         where = bound(address, sock)
         if config.onion.folder:
             setup = _with_onion(setup, config, where, tell)
-        return _Server(config, setup, sock, str(where), tell).run()
-    finally:
-        sock.close()
-        if address.path:
-            remove(address.path, mine)
+        server = _Server(config.workers, setup, sock, str(where), tell)
+        if config.metrics:
+            server.show_metrics(end.enter_context(listening(Bind(path=config.metrics))))
+        return server.run()
 
 
 def source(config: Config) -> MotdSource:
@@ -161,19 +157,23 @@ class _Server:
     """One process, or a supervisor with several; the same around both."""
 
     def __init__(
-        self, config: Config, setup: Setup, sock: socket.socket, where: str, tell: Tell
+        self, workers: int, setup: Setup, sock: socket.socket, where: str, tell: Tell
     ) -> None:
-        self._workers = config.workers
+        self._workers = workers
         self._setup = setup
         self._sock = sock
         self._where = where
         self._tell = tell
         self._clock: Clock = factory.system_clock()
-        self._memory = shared(config.workers)
-        self._rows = [Counters(self._memory, row) for row in range(config.workers)]
-        self._notify = _Notify(os.environ)
+        memory = shared(workers)
+        self._rows = [Counters(memory, row) for row in range(workers)]
         self._figures = Metrics()
-        self._metrics = MetricsSocket(config.metrics, self._exposition) if config.metrics else None
+        self._metrics: MetricsSocket | None = None
+        self._watched = _watched()
+
+    def show_metrics(self, sock: socket.socket) -> None:
+        """To whoever asks on the listening ``sock``."""
+        self._metrics = MetricsSocket(sock, self._exposition)
 
     def run(self) -> int:
         # Held back until somebody handles them: whoever reads "serving" may send one at once.
@@ -181,9 +181,7 @@ class _Server:
         try:
             return self._run()
         finally:
-            self._notify.tell("STOPPING=1")
-            if self._metrics is not None:
-                self._metrics.close()
+            _notify("STOPPING=1")
 
     def _run(self) -> int:
         self._document = self._setup.source.load(self._clock.now())
@@ -227,15 +225,15 @@ class _Server:
         processes = f" with {self._workers} processes" if self._workers > 1 else ""
         text = f"serving serial {serial} on {self._where}{processes}"
         self._tell(text)
-        self._notify.tell(f"READY=1\nSTATUS={text}")
+        _notify(f"READY=1\nSTATUS={text}")
 
     def _beat(self) -> None:
         """Twice a second or so: the metrics, and a sign of life. Of several processes each that
         hangs is replaced by the supervisor, which gives its own."""
         if self._metrics is not None:
             self._metrics.answer()
-        if self._notify.watched:
-            self._notify.tell("WATCHDOG=1")
+        if self._watched:
+            _notify("WATCHDOG=1")
 
     def _exposition(self) -> bytes:
         rows = [row.read() for row in self._rows]

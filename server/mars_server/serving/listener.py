@@ -214,13 +214,12 @@ class FastConnection(Held):
         self._listener.watch(self, select.EPOLLIN)
 
     def _after_proxy_line(self, data: bytes) -> bytes:
-        whole = proxyline.complete(data)
-        if whole is None:
+        found = proxyline.strip(data)
+        if found is None:
             self._head = data
             return b""
         self._head = None
-        if whole:
-            self._circuit, data = proxyline.strip(data)
+        self._circuit, data = found
         return data
 
     def _answer(self, data: bytes) -> None:

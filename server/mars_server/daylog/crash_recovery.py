@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 import stat
-from itertools import chain
+from contextlib import suppress
 from pathlib import Path
 
 from mars_server.daylog.format import lost_line
@@ -29,7 +29,7 @@ def close_leftovers(folder: Path) -> int:
     Raises ``OSError`` for the last one that could not be closed, when all have been tried.
     """
     closed, problem = 0, None
-    for part in sorted(chain(folder.glob(f"access-*{PART}"), folder.glob(f".access-*{PART}"))):
+    for part in sorted(folder.glob(f"*access-*{PART}")):
         try:
             name = parse_part(part.name.removeprefix("."))
             closed += name is not None and _close_leftover(part, name)
@@ -91,15 +91,12 @@ def _lock(part: Path) -> int | None:
     fd = _open(part)
     if fd is None:
         return None
-    try:
+    with suppress(OSError):
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        return None
-    if not same_file(part, fd):
-        os.close(fd)
-        return None
-    return fd
+        if same_file(part, fd):
+            return fd
+    os.close(fd)
+    return None
 
 
 def _open(part: Path) -> int | None:

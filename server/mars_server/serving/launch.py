@@ -103,13 +103,12 @@ def _setup(config: Config, address: Bind, tell: Tell) -> Setup:
 def _raise_file_limit(wanted: int) -> int:
     """Raises the soft limit of open files as far as ``wanted`` needs; the connections that fit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    need = wanted + FILES_KEPT_FREE
-    if soft != resource.RLIM_INFINITY and soft < need:
-        top = need if hard == resource.RLIM_INFINITY else min(need, hard)
+    need = min(wanted + FILES_KEPT_FREE, hard)  # a number: Linux lets no process have no limit
+    if soft < need:
         with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it; then fewer fit
-            resource.setrlimit(resource.RLIMIT_NOFILE, (top, hard))
-            soft = top
-    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - FILES_KEPT_FREE))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
+            soft = need
+    return max(1, min(wanted, soft - FILES_KEPT_FREE))
 
 
 def _routes(config: Config, product: Product) -> list[web.RouteDef]:
@@ -179,23 +178,19 @@ class _Server:
         # Held back until somebody handles them: whoever reads "serving" may send one at once.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         try:
-            return self._run()
+            self._document = self._setup.source.load(self._clock.now())
+            if self._workers == 1:
+                return self._work(0)
+            self._try_log()
+            self._announce()
+            places = [Place(row, self._heartbeat(row)) for row in range(self._workers)]
+            return Supervisor(places, self._work, self._clock, self._tell, self._look).run()
         finally:
             _notify("STOPPING=1")
 
-    def _run(self) -> int:
-        self._document = self._setup.source.load(self._clock.now())
-        self._try_log()
-        self._announce(self._document.serial)
-        if self._workers == 1:
-            return self._work(0)
-        places = [Place(row, self._heartbeat(row)) for row in range(self._workers)]
-        return Supervisor(places, self._work, self._clock, self._tell, self._look).run()
-
     def _try_log(self) -> None:
         """A wrong setting ends the start; what happens to the log later does not end the server."""
-        clock, chance = self._clock, factory.system_chance()
-        log = DayLog(self._setup.log, clock, chance, lambda _: None, log_line)
+        log = DayLog(self._setup.log, self._clock, factory.system_chance(), self._tell, log_line)
         log.open(leftovers=False)
         log.close()
 
@@ -216,14 +211,17 @@ class _Server:
         worker = Worker(self._setup, self._clock, chance, counters, self._tell, first=row == 0)
         beat = self._beat if parent is None else None
         try:
+            worker.open()
+            if parent is None:
+                self._announce()
             return int(not asyncio.run(worker.run(self._sock, self._document, parent, beat)))
         except MarsError as error:
             self._tell(str(error))
             return 1
 
-    def _announce(self, serial: int) -> None:
+    def _announce(self) -> None:
         processes = f" with {self._workers} processes" if self._workers > 1 else ""
-        text = f"serving serial {serial} on {self._where}{processes}"
+        text = f"serving serial {self._document.motd.serial} on {self._where}{processes}"
         self._tell(text)
         _notify(f"READY=1\nSTATUS={text}")
 

@@ -20,22 +20,20 @@ from mars_server.common.config import read as read_file
 
 @dataclass(frozen=True)
 class ServedMotd:
-    """``body`` is what every client gets; times are Unix seconds."""
+    """``body`` is what every client gets, ``motd`` what it says."""
 
     body: bytes
-    serial: int
-    expires: int
+    motd: Motd
     verified: bool
     """Whether a client would accept it; False where nobody gave us what clients pin."""
     product: Product
     """product.toml as it was when the document was read."""
-    newest: str
-    """The release that it calls the newest; empty where it calls none so."""
 
     @property
     def unlisted(self) -> str:
-        """That release, where product.toml does not list it, else an empty text."""
-        return "" if self.newest in self.product.releases else self.newest
+        """The newest release by the document, where product.toml does not list it, else empty."""
+        newest = _release(self.motd)
+        return "" if newest in self.product.releases else newest
 
     @property
     def doubt(self) -> str:
@@ -95,6 +93,10 @@ class MotdSource:
         """Whether a file is another one than at the last ``load`` (inode, size, time)."""
         return self._look() != self.seen
 
+    def forget(self) -> None:
+        """Lets ``changed`` say so, whatever the files are."""
+        self.seen = ()
+
     def load(self, now: int) -> ServedMotd:
         """Reads and judges the files at ``now`` (Unix seconds); may take seconds, for gpg.
 
@@ -111,8 +113,7 @@ class MotdSource:
             if (payload.product, payload.channel) != (product.product, product.channel):
                 raise TrustError("wrong-product", "The MOTD is for another product or channel.")
         self.state = accepted.state if accepted else self.state
-        serial, expires, verified = payload.serial, payload.expires, accepted is not None
-        return ServedMotd(data, serial, expires, verified, product, _release(payload))
+        return ServedMotd(data, payload, accepted is not None, product)
 
     def _look(self) -> tuple[tuple[int, int, int], ...]:
         return stamp(self.path), stamp(self.product)

@@ -109,7 +109,7 @@ class Supervisor:
         for place in self.places:
             if place.process is not None and place.hangs(passed):
                 self.tell(f"process {place.row} hangs; it is ended by force")
-                self._send_to(place, signal.SIGKILL)
+                place.process.kill()
         self._reap()
         self._start_due()
 
@@ -161,10 +161,6 @@ class Supervisor:
         self._send(signal.SIGTERM)
 
     def _send(self, number: signal.Signals) -> None:
-        for place in self.places:
-            self._send_to(place, number)
-
-    def _send_to(self, place: Place, number: signal.Signals) -> None:
-        if place.process is not None and place.process.pid is not None:
+        for pid in filter(None, [process.pid for process in self._living()]):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(place.process.pid, number)
+                os.kill(pid, number)

@@ -78,8 +78,8 @@ def _safely(check: Callable[[Config, int], Check], config: Config, now: int) -> 
 
 def _motd(config: Config, now: int) -> Check:
     document = source(config).load(now)
-    days = (document.expires - now) // DAY
-    facts = {"serial": document.serial, "days_left": days, "verified": document.verified}
+    days = (document.motd.expires - now) // DAY
+    facts = {"serial": document.motd.serial, "days_left": days, "verified": document.verified}
     if days < _EXPIRY_WARNING:
         return Check(WARN, f"expires in {days} days; sign and deploy a new one", facts)
     if document.unlisted:

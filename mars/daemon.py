@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -181,6 +182,7 @@ class Daemon:
         """All readable files; one application that is wrong stops no other."""
         require_own(self._folder)
         found: dict[str, Entry] = {}
+        broken: set[Path] = set()
         try:
             paths = sorted(path for path in self._folder.iterdir() if path.suffix == ".toml")
         except OSError as error:
@@ -196,14 +198,15 @@ class Daemon:
                 found[entry.name] = entry
             except MarsError as error:
                 self.problems[path.stem] = error
-        return self._apart(found)
+                broken |= _named_in(path)
+        return self._apart(found, broken)
 
-    def _apart(self, found: dict[str, Entry]) -> dict[str, Entry]:
+    def _apart(self, found: dict[str, Entry], broken: set[Path]) -> dict[str, Entry]:
         """Without those that have a place in common with another, by whatever way it is named."""
         entries = list(found.values())
         for entry in entries:
             try:
-                _require_apart(entry, [other for other in entries if other is not entry])
+                _require_apart(entry, [other for other in entries if other is not entry], broken)
             except MarsError as error:
                 self.problems[entry.name] = error
                 del found[entry.name]
@@ -283,8 +286,19 @@ def _require_single(entry: Entry, found: dict[str, Entry]) -> None:
             )
 
 
-def _require_apart(entry: Entry, others: list[Entry]) -> None:
-    """None could tell its state from another's, and news would replace what others are read from.
+def _named_in(path: Path) -> set[Path]:
+    """Whatever a file that is no ``Entry`` may name, resolved; quotes may be missing."""
+    try:
+        text = factory.read_small(path).decode("utf-8", "replace")
+    except OSError:
+        return set()
+    words = re.findall(r"""[^"'=\n\0]{1,4096}""", text)
+    return {(path.parent / word.strip()).resolve() for word in words}
+
+
+def _require_apart(entry: Entry, others: list[Entry], broken: set[Path]) -> None:
+    """None could tell its state from another's, and news would replace what others are read from,
+    or may be: ``broken`` are the places that files name which cannot be read.
 
     Raises ``StateError`` (``state-shared``) and ``ConfigError`` (``app-invalid``).
     """
@@ -295,7 +309,7 @@ def _require_apart(entry: Entry, others: list[Entry]) -> None:
             'each a folder of its own, state = "…", or leave --state out.',
         )
     output = entry.output.resolve()
-    named = entry.files.union(*(other.files for other in others))
+    named = entry.files.union(broken, *(other.files for other in others))
     if output in named or output in [other.output.resolve() for other in others]:
         raise _wrong(
             Path(f"{entry.name}.toml"),

@@ -82,9 +82,14 @@ class Place:
             self._warn_of_others(host, always=changes, strict=strict)
         state = bare.load()
         app = App.of({"product": app.product, "channel": channel, **state.app})
+        if decides and not app.product:
+            raise click.UsageError(
+                "Name the application with --product, too: a decision is for one."
+            )
         if version is not None:
             app = replace(app, version=version)
-        return NewsClient(app, b"", ports), state
+        client = NewsClient(app, b"", ports)
+        return client, client.load()
 
     def _warn_of_others(self, host: Platform, *, always: bool, strict: bool) -> None:
         if self.state_dir is None:

@@ -3,6 +3,7 @@ would be sent, or that nothing is."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any
 
@@ -18,9 +19,9 @@ from mars.consent.api import since, switches
 from mars.core.channel import NextRequest
 from mars.core.schedule import FARTHEST
 from mars.core.state import State
-from mars.errors import ConfigError
+from mars.errors import ConfigError, StateError
 from mars.wire.times import LAST, format_time
-from mars.wire.variables import NAMES, VARIABLES
+from mars.wire.variables import NAMES, OPTIONAL, VARIABLES
 
 _DAYS = 365
 _STORED = "The decision is stored"
@@ -47,6 +48,7 @@ def grant(level: str, place: Place, new: bool, as_json: bool, **chosen: Any) -> 
 
     A name for which nothing is kept is refused where other applications are known, since it is
     then most likely misspelt. --new, or --state together with --product, says that it is meant.
+    A decision is about one application: a folder that does not yet say whose it is needs both.
     """
     new = new or (place.state_dir is not None and place.product is not None)
     client, _ = place.client(decides=True, new=new)
@@ -174,7 +176,8 @@ def preview(
     """Show the exact bytes of the next request, where they would go, and why. Sends nothing.
 
     With --level as if the user now chose so, with the options that mars consent grant takes:
-    what it then keeps is what is shown here. For a consent screen.
+    what it then keeps is what is shown here, of lang, py and cc the one that was drawn for it,
+    which is stored. For a consent screen.
 
     Exit code: 0 when a request would be sent, 1 when nothing would.
     """
@@ -184,6 +187,9 @@ def preview(
     elif any(value is not None for value in chosen.values()):
         raise click.UsageError("Name the level that goes with this choice: --level.")
     ready = client.plan(state, client.voice(state), url)
+    if Memory.of(state).pick == client.pick and not ready.values.keys().isdisjoint(OPTIONAL):
+        with contextlib.suppress(StateError):  # then no choice can be kept either
+            client.update(lambda now: (now, None))
     if as_json:
         emit_json({"ok": True, **plain(client, state, ready)})
         return

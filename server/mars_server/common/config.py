@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,10 +19,13 @@ from mars.errors import ConfigError
 from mars.wire.product import Product, parse_product
 
 _TABLES = frozenset({"onion", "limits"})
-_SQLITE = "sqlite:///"
+_SQLITE = re.compile(r"sqlite(?:\+\w+)?:///([^?]+)")
+"""With or without the name of a driver; group 1 is the file."""
 _CLOSED = ("site", "log", "onion.folder")
 """Folders in which no other may lie."""
 _FOLDERS = (*_CLOSED, "chart_cache")
+_SECRET = ("db", "onion.control_password_file")
+"""Files that must not lie in the public site."""
 _LARGEST = {"workers": 64, "onion.port": 65535}
 
 
@@ -123,7 +127,8 @@ def require_apart(config: Config) -> None:
                 continue
             if place == folder:
                 raise ConfigError("config-invalid", f"{name} and {other} are both {place}.")
-            if name in _FOLDERS and other in _CLOSED and Path(place).is_relative_to(folder):
+            closed = other in _CLOSED if name in _FOLDERS else name in _SECRET and other == "site"
+            if closed and Path(place).is_relative_to(folder):
                 raise ConfigError("config-invalid", f"{name} lies in the folder of {other}.")
 
 
@@ -134,7 +139,7 @@ def _places(config: Config) -> Iterator[tuple[str, str]]:
         "bind": config.bind.removeprefix("unix:") if config.bind.startswith("unix:") else "",
         **{name: getattr(config, name) for name in ("metrics", "motd", "product", "trust")},
         **{name: getattr(config, name) for name in ("log", "site", "chart_cache")},
-        "db": config.db.removeprefix(_SQLITE) if config.db.startswith(_SQLITE) else "",
+        "db": sqlite[1] if (sqlite := _SQLITE.match(config.db)) else "",
         "onion.folder": onion.folder,
         "onion.control": onion.control.removeprefix("unix:") if "/" in onion.control else "",
         "onion.control_password_file": onion.control_password_file,

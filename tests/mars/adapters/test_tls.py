@@ -158,4 +158,4 @@ def test_e11_the_deadline_cuts_tls_too(certificate: Path) -> None:
     ):
         began = time.monotonic()
         assert fetch(proxy.address, f"https://{NAME}/", certificate) == "timeout"
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30

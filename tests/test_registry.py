@@ -51,7 +51,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert text.count(end) == 1
     catalogue.write_text(text.replace(end, ENTRY + end), "utf-8")
     (copy / "product.toml").write_text(PRODUCT, "utf-8")
-    (copy / "generate.py").write_bytes((ROOT / "tests/mars/docs/generate.py").read_bytes())
+    (copy / "generate.py").write_bytes((ROOT / "tests/mars/generate.py").read_bytes())
     return copy
 
 

@@ -22,10 +22,10 @@ from mars_server.operate.doctor import Finding, examine
 from mars_server.operate.status import examine as look
 from mars_server.serving.logline import log_line
 from tests import waiting
-from tests.server.ops.test_ops import run
+from tests.server.cli.test_ops import run
+from tests.server.daylog.test_faults import DAY, Clock
 from tests.server.publication import kit as figures
 from tests.server.serving import kit
-from tests.server.serving.test_faults import DAY, Clock
 
 ALLOW = AllowList.of(parse_product(kit.PRODUCT.encode()))
 ASKED = "v={}&os=linux&ia=10"

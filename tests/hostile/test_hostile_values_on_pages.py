@@ -14,9 +14,9 @@ import pytest
 
 from mars.wire.product import Product
 from mars_server.site.charts.data import shares_chart
+from mars_server.site.language import LANGUAGES, SOURCE, language
 from mars_server.site.pages.address import Address, parse
 from mars_server.site.pages.events import Note
-from mars_server.site.pages.language import LANGUAGES, SOURCE, language
 from mars_server.site.pages.site import Site
 from mars_server.tables.downloads import cell_text, data_files, series_csv
 from mars_server.tables.floor import floor

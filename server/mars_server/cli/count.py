@@ -19,12 +19,13 @@ from mars_server.cli import options
 from mars_server.common.config import load_product
 from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.count_pass import dry_run as dry
-from mars_server.counting.executors import Driver, driver
+from mars_server.counting.executors import driver
 from mars_server.counting.foreign.same_file import this_boot
 from mars_server.counting.inputs import expand, until_signal
 from mars_server.counting.inputs import follow as follow_logs
 from mars_server.counting.progress import Progress
 from mars_server.counting.streams import STDIN, is_url
+from mars_server.counting.tasks import Driver
 
 _WAITING = "Another counter is using this database; waiting for it."
 

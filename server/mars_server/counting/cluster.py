@@ -12,9 +12,8 @@ from dataclasses import replace
 
 from mars.errors import ConfigError, StateError
 from mars.wire.query import AllowList
-from mars_server.counting.executors import Ahead
 from mars_server.counting.streams import shown
-from mars_server.counting.tasks import Done, Span, Task, perform
+from mars_server.counting.tasks import Ahead, Done, Span, Task, perform
 
 try:
     from distributed import Client, Future, KilledWorker

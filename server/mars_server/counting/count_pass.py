@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from mars.errors import MarsError
 from mars.wire.query import AllowList
 from mars_server.counting import formats
-from mars_server.counting.executors import Driver
 from mars_server.counting.foreign.identity import Beginning, Source, Verdict
 from mars_server.counting.foreign.known_logs import Register
 from mars_server.counting.foreign.probe import LogMovedError, Probe, probe, spans
@@ -16,7 +15,7 @@ from mars_server.counting.progress import Progress
 from mars_server.counting.store_port import Advance, Checkpoints, Ledger, Sizes
 from mars_server.counting.streams import refused, shown
 from mars_server.counting.tally import UNREAD, Tally, is_unread, merge
-from mars_server.counting.tasks import Done, Piece, Span, Task, Whole
+from mars_server.counting.tasks import Done, Driver, Piece, Span, Task, Whole
 
 
 @dataclass

@@ -8,27 +8,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from multiprocessing.connection import wait
 from threading import Thread
 
-from mars.errors import StateError
 from mars.wire.query import AllowList
-from mars_server.counting.streams import STDIN
-from mars_server.counting.tasks import Done, Task, perform
-
-_AHEAD = 3
-"""Tasks under way per process or thread: one runs, the others wait for it."""
-
-
-Driver = Callable[[Iterable[Task], AllowList], Iterator[Done]]
-"""Runs the tasks. Raises ``StateError`` (``worker-died``) where results are lost for good."""
+from mars_server.counting.tasks import Ahead, Done, Driver, Task, perform
 
 
 def here(tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
@@ -57,37 +45,6 @@ def driver(
 
 
 # --- The same tasks in processes of this machine: the one home of multiprocessing ---
-
-
-@dataclass(frozen=True)
-class Ahead:
-    """In other processes, a bounded number of tasks ahead."""
-
-    submit: Callable[[Task, AllowList], Callable[[], Done]]
-    """Hands a task over; what it gives waits for the result."""
-    processes: Callable[[], int]
-    lost: tuple[type[Exception], ...]
-    """What is raised where results are lost for good."""
-
-    def __call__(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
-        limit = _AHEAD * self.processes()
-        under_way: deque[Callable[[], Done]] = deque()
-        try:
-            for task in tasks:
-                if len(under_way) >= limit:
-                    yield under_way.popleft()()
-                # Standard input belongs to this process.
-                mine = task.path == STDIN
-                under_way.append(
-                    partial(perform, task, allow) if mine else self.submit(task, allow)
-                )
-            while under_way:
-                yield under_way.popleft()()
-        except self.lost as error:
-            raise StateError(
-                "worker-died",
-                "A counting process was ended from outside; what was stored is right, run again.",
-            ) from error
 
 
 @contextmanager

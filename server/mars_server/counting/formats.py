@@ -7,10 +7,9 @@ put into it, only adds to the number of lines; so the rules are strict and never
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from mars.errors import ConfigError
 from mars.wire.query import MOTD_PATH
 from mars_server.counting.blocks import without_nuls
 
@@ -60,18 +59,6 @@ _KNOWN = re.compile(
 )
 """The beginning of a line in either format, as far as its first quote or day; a line of JSON ends
 with its brace, or is cut."""
-
-
-@cache
-def named(name: str) -> Format:
-    """Raises ``ConfigError`` (``log-format``)."""
-    if name == COMBINED:
-        return _Combined()
-    if name == JSON:
-        from mars_server.counting.jsonlines import JsonLines  # late: its parser is a library
-
-        return JsonLines()
-    raise ConfigError("log-format", f"Known log formats are {', '.join(NAMES)}.")
 
 
 def detect(head: bytes) -> str:
@@ -138,7 +125,7 @@ _EDGE = 16 * 1024
 """Bytes at the end of a block where the last day is looked for."""
 
 
-class _Combined:
+class Combined:
     """See ``Format``.
 
     Logs are in the order of time, so nearly all hits of a block share one day. With that day

@@ -10,14 +10,13 @@ from collections.abc import Collection, Iterable, Sequence
 
 from mars.errors import StateError
 from mars.wire.query import AllowList
-from mars_server.counting.executors import Driver
 from mars_server.counting.foreign.identity import Source
 from mars_server.counting.foreign.known_logs import Register
 from mars_server.counting.foreign.probe import probe, spans
 from mars_server.counting.formats import AUTO
 from mars_server.counting.store_port import Ledger, Sizes
 from mars_server.counting.tally import Tally, merge
-from mars_server.counting.tasks import Done, Task
+from mars_server.counting.tasks import Done, Driver, Task
 
 
 def recount(

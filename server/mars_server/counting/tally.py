@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
+from mars.errors import ConfigError
 from mars.wire.query import NONE, AllowList
 from mars.wire.variables import NAMES
 from mars_server.common.calendar import iso_day
@@ -93,13 +95,25 @@ def _count_lf(data: bytes) -> int:
     return len(data) - len(data.replace(b"\n", b""))
 
 
+@cache
+def named(name: str) -> formats.Format:
+    """Raises ``ConfigError`` (``log-format``)."""
+    if name == formats.COMBINED:
+        return formats.Combined()
+    if name == formats.JSON:
+        from mars_server.counting.jsonlines import JsonLines  # late: its parser is a library
+
+        return JsonLines()
+    raise ConfigError("log-format", f"Known log formats are {', '.join(formats.NAMES)}.")
+
+
 class Counting:
     """A running tally over the pieces of a log, or over framed blocks: groups first, folds late."""
 
     def __init__(self, allow: AllowList, format_name: str = formats.COMBINED) -> None:
         """``allow`` says which values may be counted."""
         self._allow = allow
-        self._format = formats.named(format_name)
+        self._format = named(format_name)
         self._lines = Lines(self._format.shorten)
         self._hits: defaultdict[bytes, Counter[bytes]] = defaultdict(Counter)
         self._mixed: Counter[tuple[bytes, bytes]] = Counter()

@@ -5,17 +5,19 @@ Tasks and results are small and hold nothing of a line: no address leaves the bl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 
-from mars.errors import MarsError
+from mars.errors import MarsError, StateError
 from mars.wire.query import AllowList
 from mars_server.counting import formats
 from mars_server.counting.blocks import Watch, cut
 from mars_server.counting.foreign.identity import WINDOW, Beginning, beginning, tail
 from mars_server.counting.foreign.same_file import Seen, limited, read, stamp
-from mars_server.counting.streams import Stream, open_raw, refused, unfinished
+from mars_server.counting.streams import STDIN, Stream, open_raw, refused, unfinished
 from mars_server.counting.tally import Counting, Tally
 from mars_server.daylog.format import declared, is_unfinished
 
@@ -129,3 +131,43 @@ def _pieces(task: Whole, stream: Stream, watch: Watch, counting: Counting) -> It
             yield Piece(end, tail(watch.tail), counting.take())
     if watch.whole > end:
         yield Piece(watch.whole, tail(watch.tail), counting.take())
+
+
+# --- Who runs them ---
+
+Driver = Callable[[Iterable[Task], AllowList], Iterator[Done]]
+"""Runs the tasks. Raises ``StateError`` (``worker-died``) where results are lost for good."""
+
+_AHEAD = 3
+"""Tasks under way per process or thread: one runs, the others wait for it."""
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """In other processes, a bounded number of tasks ahead."""
+
+    submit: Callable[[Task, AllowList], Callable[[], Done]]
+    """Hands a task over; what it gives waits for the result."""
+    processes: Callable[[], int]
+    lost: tuple[type[Exception], ...]
+    """What is raised where results are lost for good."""
+
+    def __call__(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
+        limit = _AHEAD * self.processes()
+        under_way: deque[Callable[[], Done]] = deque()
+        try:
+            for task in tasks:
+                if len(under_way) >= limit:
+                    yield under_way.popleft()()
+                # Standard input belongs to this process.
+                mine = task.path == STDIN
+                under_way.append(
+                    partial(perform, task, allow) if mine else self.submit(task, allow)
+                )
+            while under_way:
+                yield under_way.popleft()()
+        except self.lost as error:
+            raise StateError(
+                "worker-died",
+                "A counting process was ended from outside; what was stored is right, run again.",
+            ) from error

@@ -27,11 +27,11 @@ from mars_server.publication.folder import DATA, read_documents, read_weeks
 from mars_server.publication.index import INDEX, is_signed
 from mars_server.site.charts.drawer import Drawer
 from mars_server.site.charts.store import ChartStore
+from mars_server.site.language import LANGUAGES, SOURCE
 from mars_server.site.pages import address as place
 from mars_server.site.pages import ranges
 from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import NOTES_FILE, decode_notes
-from mars_server.site.pages.language import LANGUAGES, SOURCE
 from mars_server.site.pages.render import Contents
 from mars_server.site.pages.site import Site, media_type, nothing_here
 

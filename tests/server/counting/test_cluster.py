@@ -23,10 +23,10 @@ from mars.factory import system_clock
 from mars.wire.query import AllowList
 from mars_server.counting.cluster import on_cluster
 from mars_server.counting.count_pass import count_once, dry_run
-from mars_server.counting.executors import Ahead, Driver, driver, here
+from mars_server.counting.executors import driver, here
 from mars_server.counting.progress import Progress
 from mars_server.counting.store_port import Sizes
-from mars_server.counting.tasks import Done, Task
+from mars_server.counting.tasks import Ahead, Done, Driver, Task
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger
 from tests.server.counting import reference

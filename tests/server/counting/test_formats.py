@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mars_server.counting.blocks import Lines
-from mars_server.counting.formats import COMBINED, JSON, detect, named
-from mars_server.counting.tally import Counting
+from mars_server.counting.formats import COMBINED, JSON, detect
+from mars_server.counting.tally import Counting, named
 from tests.server.counting import reference
 from tests.server.counting.commands import contract, expected, product, run_json
 from tests.server.counting.examples import ALLOW, ALLOWED, HITS, NO_HITS, line, tally

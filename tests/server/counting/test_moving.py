@@ -13,12 +13,12 @@ from mars.errors import StateError
 from mars.factory import system_clock
 from mars.wire.query import AllowList
 from mars_server.counting.count_pass import Counted, count_once
-from mars_server.counting.executors import Driver, here
+from mars_server.counting.executors import here
 from mars_server.counting.formats import detect
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
 from mars_server.counting.store_port import Sizes
-from mars_server.counting.tasks import Done, Task
+from mars_server.counting.tasks import Done, Driver, Task
 from mars_server.storage import open_database
 from mars_server.storage.database import counting_lock
 from mars_server.storage.ledger import Ledger

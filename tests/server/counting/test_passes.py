@@ -13,10 +13,10 @@ from sqlalchemy import select
 from mars.factory import system_clock
 from mars.wire.query import AllowList
 from mars_server.counting.count_pass import Counted, count_once
-from mars_server.counting.executors import Driver, here
+from mars_server.counting.executors import here
 from mars_server.counting.progress import Progress
 from mars_server.counting.store_port import Sizes
-from mars_server.counting.tasks import Done, Task, perform
+from mars_server.counting.tasks import Done, Driver, Task, perform
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger
 from mars_server.storage.schema import counts

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mars_server.counting.blocks import LINE_BOUND, Lines
-from mars_server.counting.formats import COMBINED, detect, named
-from mars_server.counting.tally import GROUPS_BOUND, Counting, Tally, merge
+from mars_server.counting.formats import COMBINED, detect
+from mars_server.counting.tally import GROUPS_BOUND, Counting, Tally, merge, named
 from tests.server.counting import reference
 from tests.server.counting.examples import (
     ALLOW,

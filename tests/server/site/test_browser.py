@@ -14,8 +14,8 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from mars_server.site.charts.data import COLOURS, REST_COLOUR
+from mars_server.site.language import LANGUAGES
 from mars_server.site.pages.address import CHARTS, PLAIN, RANGED
-from mars_server.site.pages.language import LANGUAGES
 from tests.server.site.conftest import Published
 
 CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from mars_server.site.charts.tellable import tells_shares
+from mars_server.site.language import LANGUAGES, language
 from mars_server.site.pages.address import parse
 from mars_server.site.pages.events import events
-from mars_server.site.pages.language import LANGUAGES, language
 from mars_server.tables.estimate import Interval
 from mars_server.tables.floor import floor
 from mars_server.tables.noise import SURE, TOLD, Noise, deviation

@@ -24,9 +24,9 @@ from mars_server.site.charts.drawer import FEW, LOWEST, Drawer, draw_all
 from mars_server.site.charts.render import Chart, render
 from mars_server.site.charts.store import LIST
 from mars_server.site.dashboard import FREE_QUEUE, Lane, dashboard_routes
+from mars_server.site.language import LANGUAGES
 from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
-from mars_server.site.pages.language import LANGUAGES
 from mars_server.site.publish import publish
 from mars_server.tables.compose import FloorRules
 from tests.server.publication import kit

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mars.errors import ConfigError
+from mars_server.site.language import LANGUAGES
 from mars_server.site.pages.address import Address, parse
 from mars_server.site.pages.events import parse_notes
-from mars_server.site.pages.language import LANGUAGES
 from mars_server.site.pages.ranges import names
 from mars_server.tables.week import TABLES
 from tests.server.publication import kit

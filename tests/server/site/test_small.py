@@ -26,9 +26,9 @@ from mars_server.site.charts.data import (
 )
 from mars_server.site.charts.render import full_spec
 from mars_server.site.charts.tellable import runs
+from mars_server.site.language import LANGUAGES, language
 from mars_server.site.pages.address import CHARTS, parse
 from mars_server.site.pages.findings import installations
-from mars_server.site.pages.language import LANGUAGES, language
 from mars_server.site.pages.ranges import distinct
 from mars_server.tables.downloads import data_files
 from mars_server.tables.floor import floor

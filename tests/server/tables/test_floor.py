@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import mars_server
 from mars.errors import WireError
-from mars_server.site.pages.language import language
+from mars_server.site.language import language
 from mars_server.tables import floor as floors
 from mars_server.tables.floor import (
     NO_DATA,

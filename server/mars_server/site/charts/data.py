@@ -13,7 +13,7 @@ from mars.wire.variables import OTHER
 from mars_server.common.calendar import following, monday, span
 from mars_server.site.charts.render import Chart, Rows
 from mars_server.site.charts.tellable import given, latest, runs, tells_shares, told
-from mars_server.site.pages.language import REST, Language
+from mars_server.site.language import REST, Language
 from mars_server.tables.downloads import NOT_GIVEN
 from mars_server.tables.floor import joint_share
 from mars_server.tables.week import Week

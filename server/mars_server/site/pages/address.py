@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from mars_server.site.pages.language import LANGUAGES, SOURCE
+from mars_server.site.language import LANGUAGES, SOURCE
 from mars_server.site.pages.ranges import DEFAULT, is_name
 from mars_server.tables.week import TABLES
 

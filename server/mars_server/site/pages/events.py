@@ -11,7 +11,7 @@ from mars.errors import ConfigError
 from mars.wire.product import is_release
 from mars_server.common.calendar import following, is_week
 from mars_server.common.jsontext import encode_json
-from mars_server.site.pages.language import SOURCE
+from mars_server.site.language import SOURCE
 from mars_server.tables.estimate import DEFAULT
 from mars_server.tables.noise import SURE
 from mars_server.tables.week import Week

@@ -13,7 +13,7 @@ from mars.wire.product import is_release
 from mars.wire.variables import OTHER
 from mars_server.site.charts.data import bands
 from mars_server.site.charts.tellable import given, latest, tells_shares, told
-from mars_server.site.pages.language import Language
+from mars_server.site.language import Language
 from mars_server.tables.downloads import NOT_GIVEN, percents
 from mars_server.tables.floor import STEP, Percent, joint_share
 from mars_server.tables.noise import SURE, TOLD

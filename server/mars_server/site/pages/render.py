@@ -15,11 +15,11 @@ from mars.wire.request import request_bytes
 from mars.wire.variables import VARIABLES, Variable
 from mars_server.site.charts.data import is_empty
 from mars_server.site.charts.tellable import latest, tells_shares
+from mars_server.site.language import LANGUAGES, N_, Language, language
 from mars_server.site.pages import address as place
 from mars_server.site.pages import findings, ranges
 from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import Note, events
-from mars_server.site.pages.language import LANGUAGES, N_, Language, language
 from mars_server.site.pages.ranges import Range
 from mars_server.tables import downloads
 from mars_server.tables.estimate import DEFAULT, significant

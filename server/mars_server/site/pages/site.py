@@ -15,10 +15,10 @@ from typing import Final
 from mars_server.site.charts.data import installations_chart, shares_chart
 from mars_server.site.charts.render import Chart, Picture
 from mars_server.site.charts.store import ChartStore, key
+from mars_server.site.language import LANGUAGES, language
 from mars_server.site.pages import address as place
 from mars_server.site.pages import ranges
 from mars_server.site.pages.address import Address
-from mars_server.site.pages.language import LANGUAGES, language
 from mars_server.site.pages.ranges import Range
 from mars_server.site.pages.render import Contents, Pages
 from mars_server.tables import downloads

@@ -17,7 +17,7 @@ from mars_server.site.charts.data import COLOURS, bands, installations_chart, sh
 from mars_server.site.charts.render import Chart, Picture, darken, full_spec, render
 from mars_server.site.charts.store import LIST, ChartStore, find_published, key
 from mars_server.site.charts.tellable import runs
-from mars_server.site.pages.language import language
+from mars_server.site.language import language
 from mars_server.tables.floor import floor
 from mars_server.tables.week import Row, Week
 from tests.server.site.conftest import GAP, WEEKS, Published
@@ -38,7 +38,7 @@ def test_a_chart_drawn_in_another_process_has_the_same_bytes(
         "import sys, pathlib, hashlib\n"
         "from mars_server.site.charts.data import shares_chart\n"
         "from mars_server.site.charts.render import render\n"
-        "from mars_server.site.pages.language import language\n"
+        "from mars_server.site.language import language\n"
         "from mars_server.publication.folder import read_weeks\n"
         "weeks = read_weeks(pathlib.Path(sys.argv[1]))\n"
         "picture = render(shares_chart('os', weeks, language('en')))\n"

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from babel.messages.extract import extract_from_dir
 
-import mars_server.site.pages
+import mars_server.site
 from mars.wire.variables import VARIABLES, Variable
-from mars_server.site.pages.language import LANGUAGES, NAMES, SOURCE, language
+from mars_server.site.language import LANGUAGES, NAMES, SOURCE, language
 from mars_server.site.pages.render import TITLES
 from mars_server.tables.floor import NO_DATA, floor, shares
 
-FOLDER = Path(mars_server.site.pages.__file__).parent
+FOLDER = Path(mars_server.site.__file__).parent
 TRANSLATED = [code for code in LANGUAGES if code != SOURCE]
 PLACE = re.compile(r"%\([a-z]+\)s|%%")
 

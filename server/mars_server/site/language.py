@@ -134,7 +134,7 @@ def language(code: str) -> Language:
         raise KeyError(code)
     if code == SOURCE:
         return Language(code, {})
-    path = files("mars_server.site.pages").joinpath("locales", f"{code}.po")
+    path = files("mars_server.site").joinpath("locales", f"{code}.po")
     with path.open("rb") as file:
         messages = [each for each in read_po(file, locale=code) if each.id and not each.fuzzy]
     return Language(code, {str(each.id): str(each.string) for each in messages})

@@ -83,10 +83,19 @@ class Choice:
     purposes: Collection[str] | None = None
 
     def wanted(self) -> dict[str, bool]:
-        """Whether each purpose beyond the level is chosen; what was not said is not in it."""
+        """Whether each purpose beyond the level is chosen; what was not said is not in it.
+
+        Of a yes and a no to one the no holds. Raises ``ConfigError`` (``purpose-of-level``).
+        """
         given = {"stats": self.stats, "errors": self.errors}
         named = {SWITCHES[name].name: on for name, on in given.items() if on is not None}
-        return {**named, **_switches(self.purposes)}
+        listed = _switches(self.purposes)
+        if not listed.keys().isdisjoint(_BY_LEVEL):
+            raise ConfigError(
+                "purpose-of-level",
+                "The level alone decides of news and metrics; leave them out of purposes.",
+            )
+        return {name: named.get(name, True) and listed.get(name, True) for name in named | listed}
 
 
 USERS = ("user", "command line")
@@ -270,7 +279,8 @@ def require_level(level: str) -> None:
 def decided(old: Decision | None, now: int, offered: Iterable[Purpose], choice: Choice) -> Decision:
     """The decision of this moment after ``old``.
 
-    A yes to a purpose that is not ``offered`` is none. Raises ``ConfigError`` (``level-unknown``).
+    A yes to a purpose that is not ``offered`` is none; ``off`` takes back the direct way too, where
+    nothing is said of it. Raises ``ConfigError`` (``level-unknown``, ``purpose-of-level``).
     """
     require_level(choice.level)
     flags = (choice.stats, choice.errors, choice.direct)
@@ -286,19 +296,23 @@ def decided(old: Decision | None, now: int, offered: Iterable[Purpose], choice: 
         now,
         since,
         variables=tuple(name for name in NAMES if chosen.get(name)),
-        direct=before.direct if choice.direct is None else choice.direct,
+        direct=kept if choice.direct is None else choice.direct,
     )
 
 
 def _switches(names: Collection[str] | None) -> dict[str, bool]:
     """Each name, and whether it is on.
 
-    Raises ``TypeError`` for a text, where others would be found by their letters.
+    Raises ``TypeError`` for a text, where others would be found by their letters, and for a switch
+    that is no bool: ``"no"`` would be a yes.
     """
+    kept = before.direct and choice.level != OFF
     if isinstance(names, str | bytes):
         raise TypeError("variables and purposes are lists of names, not one text")
     if isinstance(names, Mapping):
-        return {name: bool(on) for name, on in names.items()}
+        if not all(isinstance(on, bool) for on in names.values()):
+            raise TypeError("switches of variables and purposes are True or False")
+        return dict(names)
     return dict.fromkeys(names or (), True)
 
 

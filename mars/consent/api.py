@@ -42,7 +42,9 @@ class Consent:
         not declared are dropped. What is not given stays as it was decided before, at first off.
         ``country`` is a code of ISO 3166-1 in any case, ``""`` forgets it; any other is refused
         (``country-unknown``), and nothing kept. ``purposes`` are those beyond the level, of a
-        mapping too; a yes to one that nothing here serves is dropped (``not-offered``).
+        mapping too; a yes to one that nothing here serves is dropped (``not-offered``), and what
+        the level decides of is refused (``purpose-of-level``), as is a switch that is no bool.
+        ``off`` takes back ``direct`` too, where it is not given.
         """
         choice = Choice(level, variables, stats, errors, direct, country, purposes)
         self._attempt("variables", lambda: require_declared(variables), None)

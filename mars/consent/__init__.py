@@ -225,27 +225,32 @@ def environment_layers(environ: Mapping[str, str], *, automatic: bool = True) ->
 def policy_layer(table: Mapping[str, object] | None) -> Layer:
     """The system policy file's table; None is one that cannot be read, which means off.
 
-    ``level`` is a level; ``variables`` a list of names; ``stats``, ``errors`` and ``direct`` are
-    true or false. What is left out is not limited; what is not understood means off.
+    ``level`` is a level; ``variables`` a list of names, ``refused`` one of purposes beyond the
+    level; ``stats``, ``errors`` and ``direct`` are true or false. What is left out is not limited;
+    what is not understood means off.
     """
     if table is None:
         return cap("policy", OFF, "the policy file cannot be read, which means off")
     level, names = table.get("level", TRACKED), table.get("variables")
     flags = {name: table.get(name, True) for name in (*SWITCHES, "direct")}
     if (
-        not set(table) <= {"level", "variables", *flags}
+        not set(table) <= {"level", "variables", "refused", *flags}
         or level not in LEVELS
         or not (names is None or isinstance(names, list))
         or not all(isinstance(flag, bool) for flag in flags.values())
     ):
         return cap("policy", OFF, "the policy file says something unknown, which means off")
     layer = cap("policy", str(level), variables=names if names is None else map(str, names))
-    refused = frozenset(one.name for switch, one in SWITCHES.items() if not flags[switch])
+    switched = [one.name for switch, one in SWITCHES.items() if not flags[switch]]
+    refused = frozenset([*switched, *listed])
+    listed = table.get("refused", [])
     return replace(layer, refused=refused, direct=layer.direct and flags["direct"] is True)
 
 
 def is_set(value: str) -> bool:
     """Whether a switch in the environment is on: not empty, ``0``, ``false`` or ``no``."""
+        or not isinstance(listed, list)
+        or not all(isinstance(name, str) and name not in _BY_LEVEL for name in listed)
     return value.strip().lower() not in ("", "0", "false", "no")
 
 

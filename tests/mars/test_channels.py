@@ -340,6 +340,24 @@ def test_of_a_yes_and_a_no_to_one_purpose_the_no_holds(on: bool) -> None:
     assert world.client().load().decision.purposes.keys() == {"news"}  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("policy", "left"),
+    [
+        (b'refused = ["letters"]', {"news", "metrics", "statistics"}),
+        (b'refused = ["letters", "statistics"]', {"news", "metrics"}),
+        (b'stats = false\nrefused = ["letters"]', {"news", "metrics"}),
+        (b'refused = "letters"', set()),
+        (b"refused = [1]", set()),
+        (b'refused = ["metrics"]', set()),
+    ],
+)
+def test_a_policy_refuses_any_purpose(policy: bytes, left: set[str]) -> None:
+    channels = (Postcards(), Postcards(Purpose("letters", "Letters"), "letters"))
+    world = a_world(*channels, host=machine(policy=policy))
+    world.grant("tracked", stats=True, purposes=["letters"])
+    assert world.client().voice(world.client().load()).purposes == left
+
+
 def test_the_core_alone_serves_a_channel() -> None:
     """Without the news."""
     world = a_world()

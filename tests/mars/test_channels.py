@@ -358,6 +358,18 @@ def test_a_policy_refuses_any_purpose(policy: bytes, left: set[str]) -> None:
     assert world.client().voice(world.client().load()).purposes == left
 
 
+def test_a_yes_that_nothing_here_serves_is_told_and_asked_of_nobody_again() -> None:
+    world = a_world(Postcards(), Postcards(Purpose("letters", "Letters"), "letters"))
+    world.grant("plain", stats=True, purposes=["letters"])
+    world.channels = ()
+    mars, then = world.mars(), "2026-11-21T00:00:00Z"
+    assert mars.status()["unserved"] == {"statistics": then, "letters": then}
+    assert mars.status()["stats"] is True
+    assert mars.status()["purposes"] == {"news": then, "metrics": None}
+    assert mars.consent.grant("plain", stats=True)
+    assert mars.status()["problem"] is None, "it is kept, as it was"
+
+
 def test_the_core_alone_serves_a_channel() -> None:
     """Without the news."""
     world = a_world()

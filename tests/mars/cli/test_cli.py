@@ -375,7 +375,7 @@ def test_wrong_usage_is_told_as_json_where_that_was_asked_for(desk: Desk) -> Non
 
 def agree_elsewhere(desk: Desk, *names: str) -> str:
     """As an application does whose channels serve these purposes. Gives back since when."""
-    desk.run("consent", "grant", "plain")
+    desk.run("consent", "grant", "plain", "--product", "examplemail")
     file = desk.state / "state.json"
     table = json.loads(file.read_bytes())
     decision = table["decision"]
@@ -432,7 +432,8 @@ def test_no_level_that_is_required_leaves_room_for_what_cannot_be_shown(
 def test_each_layer_is_shown_with_all_that_it_lowers(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.run("consent", "grant", "tracked", "--variable", "v", "--variable", "os")
+    named = ("--variable", "v", "--variable", "os", "--product", "examplemail")
+    desk.run("consent", "grant", "tracked", *named)
     monkeypatch.setenv("MARS_VARIABLES", "v \033[31m")
     text = desk.run("consent", "explain").out
     assert "   MARS_VARIABLES tracked  at most tracked\n" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ from mars.channels.memory import Memory
 from mars.channels.news import NewsClient
 from mars.cli.common import Place, choice, where
 from mars.commandline import LazyGroup, done, emit_json, safe
-from mars.consent import LEVELS, OFF, PLAIN, SWITCHES, TRACKED, Choice, require_offered
+from mars.consent import LEVELS, OFF, PLAIN, SWITCHES, TRACKED, Choice, require_offered, unserved
 from mars.consent.api import explain as layers
 from mars.consent.api import since, switches
 from mars.core.channel import NextRequest
@@ -57,7 +58,7 @@ def grant(level: str, place: Place, new: bool, as_json: bool, **chosen: Any) -> 
     with done(_STORED):
         _print(client, as_json)
     try:
-        require_offered(client.offered, choice)
+        require_offered(client.offered, choice, client.load().decision)
     except ConfigError as error:
         click.echo(f"mars consent grant: {error}", err=True)
 
@@ -83,10 +84,14 @@ def revoke(place: Place, as_json: bool) -> None:
     help="Exit with 1 when automatic traffic may say more than this.",
 )
 def explain(place: Place, require: str | None, as_json: bool) -> None:
-    """Show what each layer allows for automatic traffic; the least of all holds."""
+    """Show what each layer allows for automatic traffic; the least of all holds.
+
+    What an application serves beside its news is named, too, where it was agreed to; a yes to it
+    is more than any level of --require.
+    """
     client, state = place.client()
-    level = client.voice(state).level
-    held = require is None or LEVELS.index(level) <= LEVELS.index(require)
+    known = (*client.offered, *unserved(client.offered, state.decision))
+    held = require is None or not client.voice(state).is_beyond(require, known)
     _print(client, as_json, ok=held)
     if not held:
         sys.exit(1)
@@ -124,6 +129,7 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
     state = client.load()
     voice = client.voice(state)
     variables = [name for name in NAMES if name in voice.variables]
+    hidden = unserved(client.offered, state.decision)
     if as_json:
         emit_json(
             {
@@ -131,17 +137,19 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
                 "level": voice.level,
                 "decided_by": voice.by.name,
                 "variables": variables,
-                **switches(lambda purpose: purpose.name in voice.purposes),
+                **switches(voice.allows),
                 "direct": voice.direct,
                 "country": state.country,
                 "purposes": since(client.offered, voice, state.decision),
+                "unserved": since(hidden, None, state.decision),
                 "layers": layers(voice),
             }
         )
         return
     for layer in layers(voice):
         mark = "->" if layer["decided"] else "  "
-        click.echo(f"{mark} {layer['layer']:14}{layer['level']:9}{layer['says']}")
+        click.echo(f"{mark} {layer['layer']:15}{layer['level']:9}{layer['says']}")
+        click.echo("".join(f"{'':27}{safe(limit)}\n" for limit in limits(layer)), nl=False)
     named = f" ({', '.join(variables)})" if variables else ""
     click.echo(f"Automatic traffic: {voice.level}{named}")
     dates = since(client.offered, voice, state.decision)
@@ -150,9 +158,24 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
         click.echo(f"{purpose.label}: {f'yes, since {at}' if at else 'no'}")
     click.echo(f"Plain news by https where no Tor is there: {'yes' if voice.direct else 'no'}")
     for purpose in SWITCHES.values():
-        if purpose.name not in dates:
+        if purpose not in (*client.offered, *hidden):
             click.echo(f"{purpose.label}: no")
+    more = since(hidden, None, state.decision)
+    for purpose in hidden:
+        allowed = voice.allows(purpose)
+        now = "this command cannot show what it sends" if allowed else "nothing is sent for it now"
+        click.echo(f"{safe(purpose.label)}: agreed on {more[purpose.name]} and kept; {now}")
     click.echo(f"Country: {state.country or 'none named'}")
+
+
+def limits(layer: dict[str, Any]) -> Iterator[str]:
+    """What it lowers beside the level, where that leaves anything to lower."""
+    if layer["level"] == TRACKED and layer["variables"] is not None:
+        yield f"variables: {', '.join(layer['variables']) or 'none'}"
+    if layer["refused"]:
+        yield f"refused: {', '.join(layer['refused'])}"
+    if layer["level"] != OFF and not layer["direct"]:
+        yield "through Tor alone"
 
 
 @click.command(short_help="Show the exact bytes of the next request.")

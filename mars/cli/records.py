@@ -22,6 +22,7 @@ _LABELS = (
     ("decided_by", "Decided by"),
     ("variables", "Variables"),
     ("purposes", "Agreed to"),
+    ("unserved", "Agreed to, not shown here"),
     ("direct", "Directly where there is no Tor"),
     ("country", "Country"),
     ("to_ask", "Not asked yet"),
@@ -88,8 +89,8 @@ def _of_one(place: Path) -> dict[str, Any]:
 
 def _print(table: dict[str, Any]) -> None:
     for name, label in _LABELS:
-        if table.get(name) not in (None, "", []):
-            click.echo(f"{label + ':':29}{safe(_text(table[name]))}")
+        if table.get(name) not in (None, "", [], {}):
+            click.echo(f"{label + ':':28} {safe(_text(table[name]))}")
     if table.get("server", "unknown") is None:
         click.echo(f"mars status: {no_server()}", err=True)
 

@@ -83,10 +83,19 @@ class Choice:
     purposes: Collection[str] | None = None
 
     def wanted(self) -> dict[str, bool]:
-        """Whether each purpose beyond the level is chosen; what was not said is not in it."""
+        """Whether each purpose beyond the level is chosen; what was not said is not in it.
+
+        Of a yes and a no to one the no holds. Raises ``ConfigError`` (``purpose-of-level``).
+        """
         given = {"stats": self.stats, "errors": self.errors}
         named = {SWITCHES[name].name: on for name, on in given.items() if on is not None}
-        return {**named, **_switches(self.purposes)}
+        listed = _switches(self.purposes)
+        if not listed.keys().isdisjoint(_BY_LEVEL):
+            raise ConfigError(
+                "purpose-of-level",
+                "The level alone decides of news and metrics; leave them out of purposes.",
+            )
+        return {name: named.get(name, True) and listed.get(name, True) for name in named | listed}
 
 
 USERS = ("user", "command line")
@@ -126,6 +135,15 @@ class Effective:
     by: Layer
     layers: tuple[Layer, ...]
 
+    def allows(self, purpose: Purpose) -> bool:
+        """Whether every layer does, be it offered here or not."""
+        return all(layer.allows(purpose) for layer in self.layers)
+
+    def is_beyond(self, level: str, purposes: Iterable[Purpose]) -> bool:
+        """Whether it allows any of ``purposes`` that ``level`` is no yes to."""
+        meant = _BY_LEVEL[: LEVELS.index(level)]
+        return any(self.allows(one) and one.name not in meant for one in purposes)
+
 
 def effective(layers: Iterable[Layer], offered: Iterable[Purpose] = (NEWS, METRICS)) -> Effective:
     """The minimum, for each purpose that is ``offered``.
@@ -153,8 +171,8 @@ def user_layer(decision: Decision | None, now: int, offered: Iterable[Purpose]) 
     if decision is None:
         return Layer("user", OFF, "nobody has decided yet", frozenset(), direct=False)
     since = decision.purposes
-    agreed = [one for one in offered if one.name in since]
-    timely = [one.name for one in agreed if not one.telling or since[one.name] <= now]
+    silent = {one.name for one in offered if not one.telling}
+    timely = [name for name, at in since.items() if name in silent or at <= now]
     layer = Layer(
         "user",
         decision.level,
@@ -216,22 +234,27 @@ def environment_layers(environ: Mapping[str, str], *, automatic: bool = True) ->
 def policy_layer(table: Mapping[str, object] | None) -> Layer:
     """The system policy file's table; None is one that cannot be read, which means off.
 
-    ``level`` is a level; ``variables`` a list of names; ``stats``, ``errors`` and ``direct`` are
-    true or false. What is left out is not limited; what is not understood means off.
+    ``level`` is a level; ``variables`` a list of names, ``refused`` one of purposes beyond the
+    level; ``stats``, ``errors`` and ``direct`` are true or false. What is left out is not limited;
+    what is not understood means off.
     """
     if table is None:
         return cap("policy", OFF, "the policy file cannot be read, which means off")
     level, names = table.get("level", TRACKED), table.get("variables")
     flags = {name: table.get(name, True) for name in (*SWITCHES, "direct")}
+    listed = table.get("refused", [])
     if (
-        not set(table) <= {"level", "variables", *flags}
+        not set(table) <= {"level", "variables", "refused", *flags}
         or level not in LEVELS
         or not (names is None or isinstance(names, list))
         or not all(isinstance(flag, bool) for flag in flags.values())
+        or not isinstance(listed, list)
+        or not all(isinstance(name, str) and name not in _BY_LEVEL for name in listed)
     ):
         return cap("policy", OFF, "the policy file says something unknown, which means off")
     layer = cap("policy", str(level), variables=names if names is None else map(str, names))
-    refused = frozenset(one.name for switch, one in SWITCHES.items() if not flags[switch])
+    switched = [one.name for switch, one in SWITCHES.items() if not flags[switch]]
+    refused = frozenset([*switched, *listed])
     return replace(layer, refused=refused, direct=layer.direct and flags["direct"] is True)
 
 
@@ -270,7 +293,8 @@ def require_level(level: str) -> None:
 def decided(old: Decision | None, now: int, offered: Iterable[Purpose], choice: Choice) -> Decision:
     """The decision of this moment after ``old``.
 
-    A yes to a purpose that is not ``offered`` is none. Raises ``ConfigError`` (``level-unknown``).
+    A yes to a purpose that is not ``offered`` is none; ``off`` takes back the direct way too, where
+    nothing is said of it. Raises ``ConfigError`` (``level-unknown``, ``purpose-of-level``).
     """
     require_level(choice.level)
     flags = (choice.stats, choice.errors, choice.direct)
@@ -281,24 +305,28 @@ def decided(old: Decision | None, now: int, offered: Iterable[Purpose], choice: 
     since = {name: at for name, at in before.purposes.items() if wanted.get(name, True)}
     since |= {one.name: now for one in offered if wanted.get(one.name)}
     chosen = _switches(BASIC if choice.variables is None else choice.variables)
+    kept = before.direct and choice.level != OFF
     return Decision.of(
         choice.level,
         now,
         since,
         variables=tuple(name for name in NAMES if chosen.get(name)),
-        direct=before.direct if choice.direct is None else choice.direct,
+        direct=kept if choice.direct is None else choice.direct,
     )
 
 
 def _switches(names: Collection[str] | None) -> dict[str, bool]:
     """Each name, and whether it is on.
 
-    Raises ``TypeError`` for a text, where others would be found by their letters.
+    Raises ``TypeError`` for a text, where others would be found by their letters, and for a switch
+    that is no bool: ``"no"`` would be a yes.
     """
     if isinstance(names, str | bytes):
         raise TypeError("variables and purposes are lists of names, not one text")
     if isinstance(names, Mapping):
-        return {name: bool(on) for name, on in names.items()}
+        if not all(isinstance(on, bool) for on in names.values()):
+            raise TypeError("switches of variables and purposes are True or False")
+        return dict(names)
     return dict.fromkeys(names or (), True)
 
 
@@ -310,9 +338,19 @@ def require_declared(variables: Collection[str] | None) -> None:
         )
 
 
-def require_offered(offered: Iterable[Purpose], choice: Choice) -> None:
-    """Raises ``ConfigError`` (``not-offered``) of a yes that ``decided`` did not keep."""
-    known = {one.name for one in offered}
+def unserved(offered: Iterable[Purpose], decision: Decision | None) -> tuple[Purpose, ...]:
+    """What the user agreed to and nothing here serves, so that it cannot be shown here.
+
+    What is known of none of them but its name is taken to need as little as a purpose may.
+    """
+    served, known = {one.name for one in offered}, {one.name: one for one in SWITCHES.values()}
+    agreed = decision.purposes if decision else {}
+    return tuple(known.get(n, Purpose(n, n, PLAIN)) for n in agreed if n not in served)
+
+
+def require_offered(offered: Iterable[Purpose], choice: Choice, made: Decision | None) -> None:
+    """Raises ``ConfigError`` (``not-offered``) of a yes that is not kept in what was ``made``."""
+    known = {one.name for one in (*offered, *unserved(offered, made))}
     missing = [name for name, on in choice.wanted().items() if on and name not in known]
     if missing:
         raise ConfigError(

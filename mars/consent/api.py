@@ -42,7 +42,9 @@ class Consent:
         not declared are dropped. What is not given stays as it was decided before, at first off.
         ``country`` is a code of ISO 3166-1 in any case, ``""`` forgets it; any other is refused
         (``country-unknown``), and nothing kept. ``purposes`` are those beyond the level, of a
-        mapping too; a yes to one that nothing here serves is dropped (``not-offered``).
+        mapping too; a yes to one that nothing here serves is dropped (``not-offered``), and what
+        the level decides of is refused (``purpose-of-level``), as is a switch that is no bool.
+        ``off`` takes back ``direct`` too, where it is not given.
         """
         choice = Choice(level, variables, stats, errors, direct, country, purposes)
         self._attempt("variables", lambda: require_declared(variables), None)
@@ -54,8 +56,8 @@ class Consent:
 
         done = self._attempt("grant", decide, False)
         if done:
-            offered = self._installation.offered
-            self._attempt("purposes", lambda: require_offered(offered, choice), None)
+            offered, kept = self._installation.offered, self.decision
+            self._attempt("purposes", lambda: require_offered(offered, choice, kept), None)
         return done
 
     def revoke(self) -> bool:
@@ -96,15 +98,20 @@ def switches(allowed: Callable[[Purpose], bool]) -> dict[str, bool]:
 
 
 def since(
-    offered: Iterable[Purpose], voice: consent.Effective, decision: consent.Decision | None
+    purposes: Iterable[Purpose],
+    voice: consent.Effective | None,
+    decision: consent.Decision | None,
 ) -> dict[str, str | None]:
-    """Each purpose, and since when (ISO 8601) something may be sent for it; None where not."""
+    """Each purpose, and since when (ISO 8601) something may be sent for it; None where not.
+
+    Without ``voice`` since when it was agreed to, whatever lowers it now.
+    """
     agreed = decision.purposes if decision else {}
     return {
         one.name: format_time(min(agreed.get(one.name, 0), LAST))
-        if one.name in voice.purposes
+        if voice is None or voice.allows(one)
         else None
-        for one in offered
+        for one in purposes
     }
 
 
@@ -117,6 +124,7 @@ def explain(voice: consent.Effective) -> list[dict[str, Any]]:
             "says": layer.says,
             "variables": None if layer.variables is None else sorted(layer.variables),
             **switches(layer.allows),
+            "refused": sorted(layer.refused),
             "direct": layer.direct,
             "decided": layer is voice.by,
         }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from mars import consent
@@ -246,7 +247,8 @@ def _names(value: object) -> tuple[str, ...]:
 
 
 def _decision(value: Any) -> Decision:
-    """Unknown means no: a decision that is not complete is none.
+    """Unknown means no: a decision that is not complete is none, and where level, switches and
+    purposes contradict each other the least of them holds.
 
     Releases that knew no purposes wrote a level; switches of theirs were a yes to what could not
     yet be shown, so to nothing.
@@ -254,9 +256,11 @@ def _decision(value: Any) -> Decision:
     said = table(value)
     of_level = Decision.of(said["level"], time(said["decided"]))
     since = times(said["purposes"]) if "purposes" in said else of_level.purposes
-    _flag(said["stats"]), _flag(said["errors"])
+    off = {one.name for name, one in consent.SWITCHES.items() if not _flag(said[name])}
+    since = {name: at for name, at in since.items() if name not in off}
+    both = takewhile(since.__contains__, of_level.purposes)
     decision = Decision.of(
-        said["level"],
+        consent.LEVELS[len(list(both))],
         of_level.decided,
         since,
         variables=_names(said["variables"]),

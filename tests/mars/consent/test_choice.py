@@ -162,12 +162,44 @@ def test_the_first_fetch_is_planned_when_the_user_decides(world: World) -> None:
 
 def test_a_mapping_of_switches_grants_those_that_are_on(world: World) -> None:
     mars = world.mars()
-    assert mars.consent.grant("tracked", {"v": False, "os": True, "ia": 0, "lang": None})
+    assert mars.consent.grant("tracked", {"v": False, "os": True, "ia": False})
     assert mars.consent.decision is not None
     assert mars.consent.decision.variables == ("os",)
     shown = mars.preview("tracked", {"v": True, "os": False})
     assert shown is not None
     assert set(shown.values) == {"v"}
+
+
+@pytest.mark.parametrize("switch", ["false", "no", "", 1, 0, None], ids=repr)
+@pytest.mark.parametrize("argument", [{"variables": "cc"}, {"purposes": "statistics"}], ids=str)
+def test_a_switch_is_true_or_false(world: World, argument: dict[str, str], switch: object) -> None:
+    mars = world.mars()
+    choice: dict[str, Any] = {name: {one: switch} for name, one in argument.items()}
+    assert not mars.consent.grant("tracked", **choice)
+    assert mars.status()["problem"]["reason"] == "wrong-call"
+    assert (mars.consent.decision, mars.preview("tracked", **choice)) == (None, None)
+
+
+@pytest.mark.parametrize("level", ["plain", "tracked"])
+@pytest.mark.parametrize("purposes", [["metrics"], {"metrics": False}, {"news": False}], ids=str)
+def test_what_the_level_decides_of_is_no_further_purpose(
+    world: World, level: str, purposes: Any
+) -> None:
+    mars = world.mars()
+    assert not mars.consent.grant(level, purposes=purposes)
+    assert mars.status()["problem"]["reason"] == "purpose-of-level"
+    assert (mars.consent.decision, mars.preview(level, purposes=purposes)) == (None, None)
+
+
+def test_off_takes_back_the_direct_way_unless_it_is_named() -> None:
+    world = World(url=HTTPS)
+    for given, direct in ((None, False), (True, True), (False, False)):
+        world.grant("plain", direct=True)
+        world.grant("off", direct=given)
+        assert world.mars().consent.decision.direct is direct  # type: ignore[union-attr]
+        client = world.client()
+        once = client.plan(client.load(), client.voice(client.load(), asked="plain"))
+        assert (once.direct is not None) is direct
 
 
 @pytest.mark.parametrize("text", ["v", "v,os", "", "everything", b"v"])

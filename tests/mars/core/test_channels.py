@@ -311,6 +311,65 @@ def test_what_a_level_does_not_allow_no_purpose_in_the_file_brings_back() -> Non
         assert world.client().load().decision.purposes.keys() == left  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        ({"purposes": {}}, set()),
+        ({"purposes": {"news": 1}}, {"news"}),
+        ({"purposes": {"news": 1, "statistics": 1}}, {"news", "statistics"}),
+        ({"purposes": {"metrics": 1, "statistics": 1}}, set()),
+        ({"stats": False}, {"news", "metrics"}),
+    ],
+)
+def test_where_what_is_kept_contradicts_itself_the_least_holds(
+    change: dict[str, object], left: set[str]
+) -> None:
+    world = a_world()
+    world.grant("tracked", stats=True)
+    table = json.loads(world.store.files[STATE_FILE])
+    table["decision"] |= change
+    world.store.files[STATE_FILE] = json.dumps(table).encode()
+    assert world.client().load().decision.purposes.keys() == left  # type: ignore[union-attr]
+    assert world.client().voice(world.client().load()).purposes == left
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_of_a_yes_and_a_no_to_one_purpose_the_no_holds(on: bool) -> None:
+    world = a_world()
+    world.grant("plain", stats=on, purposes={"statistics": not on})
+    assert world.client().load().decision.purposes.keys() == {"news"}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("policy", "left"),
+    [
+        (b'refused = ["letters"]', {"news", "metrics", "statistics"}),
+        (b'refused = ["letters", "statistics"]', {"news", "metrics"}),
+        (b'stats = false\nrefused = ["letters"]', {"news", "metrics"}),
+        (b'refused = "letters"', set()),
+        (b"refused = [1]", set()),
+        (b'refused = ["metrics"]', set()),
+    ],
+)
+def test_a_policy_refuses_any_purpose(policy: bytes, left: set[str]) -> None:
+    channels = (Postcards(), Postcards(Purpose("letters", "Letters"), "letters"))
+    world = a_world(*channels, host=machine(policy=policy))
+    world.grant("tracked", stats=True, purposes=["letters"])
+    assert world.client().voice(world.client().load()).purposes == left
+
+
+def test_a_yes_that_nothing_here_serves_is_told_and_asked_of_nobody_again() -> None:
+    world = a_world(Postcards(), Postcards(Purpose("letters", "Letters"), "letters"))
+    world.grant("plain", stats=True, purposes=["letters"])
+    world.channels = ()
+    mars, then = world.mars(), "2026-11-21T00:00:00Z"
+    assert mars.status()["unserved"] == {"statistics": then, "letters": then}
+    assert mars.status()["stats"] is True
+    assert mars.status()["purposes"] == {"news": then, "metrics": None}
+    assert mars.consent.grant("plain", stats=True)
+    assert mars.status()["problem"] is None, "it is kept, as it was"
+
+
 def test_the_core_alone_serves_a_channel() -> None:
     """Without the news."""
     world = a_world()

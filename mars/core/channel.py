@@ -165,6 +165,6 @@ def require_sound(channels: Sequence[Channel]) -> None:
     ):
         raise ConfigError(
             "channel-invalid",
-            f"Of the channels {names} each needs a name of its own of a-z, 0-9 and -, and purposes "
-            "whose names mean nothing else; until then no further one is served.",
+            f"No channel beside the news is served; give each of {names} a name of its own of a-z, "
+            "0-9 and -, and purposes whose names mean nothing else.",
         )

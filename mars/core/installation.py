@@ -106,10 +106,8 @@ class Installation(Records):
             or (ready.values and not telling)
             or (ready.direct is not None and not least.direct)
         ):
-            said = (
-                f"{channel.name} would say more than was agreed to, so nothing goes; report this."
-            )
-            raise MarsError("not-agreed", said)
+            said = f"{channel.name} would say more than was agreed to, so nothing goes;"
+            raise MarsError("not-agreed", f"{said} tell the application's developers.")
         return ready
 
     # --- the schedule -----------------------------------------------------------------------
@@ -260,7 +258,7 @@ class Installation(Records):
             ending = channel.take(answer.body, self.view(state), openpgp)
         except Exception as raised:
             ending = Ending(error=journal.told(raised))
-            if isinstance(raised, StateError) and departure.begun is None:
+            if isinstance(raised, StateError) and not (departure.begun or departure.status):
                 self.failed[what] = raised
                 raise  # nothing was sent, because it could not be recorded
         self.failed[what] = ending.error

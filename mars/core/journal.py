@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
-from mars.errors import MarsError, TrustError, WireError
+from mars.errors import MarsError, StateError, TrustError, WireError
 
 if TYPE_CHECKING:
     from mars.core.channel import Ending, NextRequest
@@ -48,10 +48,15 @@ def _entry(line: bytes) -> dict[str, Any] | None:
 
 
 def encode(entries: Sequence[Mapping[str, Any]]) -> bytes:
-    """One JSON object a line: the newest, at most ``KEPT`` and ``LIMIT`` bytes of them."""
+    """One JSON object a line: the newest, at most ``KEPT`` and ``LIMIT`` bytes of them.
+
+    Raises ``StateError`` (``state-too-large``) where the last alone is more.
+    """
     lines = [f"{json.dumps(entry, ensure_ascii=True)}\n" for entry in entries[-KEPT:]]
     sizes = accumulate(map(len, reversed(lines)))
     fit = sum(size <= LIMIT for size in sizes)
+    if lines and not fit:
+        raise StateError("state-too-large", "No journal holds it, so it is not sent; report this.")
     return "".join(lines[len(lines) - fit :]).encode("ascii")
 
 
@@ -93,6 +98,8 @@ UNASKED = "may have gone"
 """The route of what an application's own fetcher failed with before it asked, if it ever does."""
 _OWN = frozenset({"time", "channel", "level", "url", "sent", "route", "status", "reason"})
 """Members of an entry that no channel writes."""
+SAID = 4 * 1024
+"""Bytes of an entry for what a channel adds."""
 
 
 class Departure:
@@ -155,10 +162,10 @@ class Departure:
     def ended(self, ending: Ending) -> dict[str, Any]:
         """The entry when all is over."""
         try:
-            said = json.loads(json.dumps(dict(ending.said)))
-        except (TypeError, ValueError, RecursionError):
-            said = {}
-        said = {name: value for name, value in said.items() if name not in _OWN}
+            text = json.dumps({n: said for n, said in ending.said.items() if n not in _OWN})
+        except (TypeError, ValueError, AttributeError, RecursionError):
+            text = "{}"
+        said = json.loads(text) if len(text) <= SAID else {}
         return {**self.entry, "status": self.status, "reason": ending.reason, **said}
 
 

@@ -382,21 +382,45 @@ def test_more_than_was_agreed_to_is_not_planned(purpose: Purpose, changes: dict[
     assert posted(world) == []
 
 
-@pytest.mark.parametrize("said", [{"sent": "", "url": "", "time": 0, "reason": "x", "more": 1}, 1])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"sent": "", "url": "", "time": 0, "reason": "x", "more": 1},
+        {"more": b"no JSON"},
+        {"more": "x" * 600_000},
+        None,
+    ],
+)
 def test_a_channel_adds_to_the_journal_and_overwrites_nothing(said: Any) -> None:
     class Liar(Postcards):
         def take(self, body: bytes, view: View, openpgp: Callable[[], OpenPGP]) -> Ending:
-            return Ending("thanked", said=said if said != 1 else {"more": b"1"})
+            return Ending("thanked", said=said)
 
     world = a_world(Liar())
     world.grant("plain", stats=True)
     client = world.client()
     assert client.send(client.channels[1]).ok
     (entry,) = client.journal()
-    told = (entry["url"], entry["time"], entry["reason"], entry.get("more"))
-    assert told == (WHERE, world.clock.wall, None, 1 if said != 1 else None)
+    assert (entry["url"], entry["time"], entry["reason"]) == (WHERE, world.clock.wall, None)
+    assert entry.get("more") == (1 if said and "sent" in said else None)
     assert entry["sent"].startswith("POST ")
     assert client.load().kept("postcards")["last"] == "thanked"
+
+
+def test_what_the_journal_cannot_hold_is_not_sent() -> None:
+    class Long(Postcards):
+        def plan(self, view: View, url: str | None = None) -> NextRequest:
+            request = HTTPRequest.post(WHERE, b"1", "x" * 600_000)
+            return replace(super().plan(view, url), request=request)
+
+    world = a_world(Long())
+    world.grant("plain", stats=True)
+    client = world.client()
+    client.fetch()
+    before = client.journal()
+    with pytest.raises(StateError):
+        client.send(client.channels[1])
+    assert (posted(world), client.journal()) == ([], before)
 
 
 def test_two_bodies_are_two_entries_and_the_server_in_memory_keeps_them() -> None:
@@ -503,7 +527,7 @@ def test_channels_of_no_name_or_purpose_of_their_own_are_refused_and_told(
     assert mars.status()["problem"]["reason"] == "channel-invalid"
     assert mars.consent.grant("plain")
     assert mars.preview() is not None, "the news come all the same"
-    with pytest.raises(ConfigError, match="each needs a name"):
+    with pytest.raises(ConfigError, match="give each of"):
         world.mars(debug=True)
 
 
@@ -541,3 +565,20 @@ def test_ones_success_does_not_hide_anothers_failure() -> None:
     assert client.fetch().reason != "timeout"
     assert client.send(client.channels[1]).ok
     assert mars.status()["problem"]["reason"] == client.load().members["last"]["reason"]
+
+
+def test_an_error_of_an_answer_never_says_that_nothing_went() -> None:
+    class Forgetful(Postcards):
+        def take(self, body: bytes, view: View, openpgp: Callable[[], OpenPGP]) -> Ending:
+            raise StateError("state-invalid", "What it compares with is gone.")
+
+    class Unasking:
+        def fetch(self, request: Request) -> Response:
+            return world.server.fetch(replace(request, leaving=None))
+
+    world = a_world(Forgetful())
+    world.grant("plain", stats=True)
+    client = world.client()
+    client.ports = replace(client.ports, fetcher=lambda _ready: Unasking())
+    assert client.send(client.channels[1]).reason == "state-invalid"
+    assert client.journal()[-1]["sent"].startswith("POST ")

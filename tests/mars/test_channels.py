@@ -496,7 +496,9 @@ def test_a_channel_that_fails_is_told_and_harms_neither_news_nor_consent(hook: s
     told = [error.message for error in client.failed.values() if error]
     assert "An error of postcards (KeyError); please report it." in told
     assert mars.consent.revoke()
-    assert world.mars().consent.decision.level == "off"  # type: ignore[union-attr]
+    kept = world.client().load()
+    assert kept.decision.level == "off"  # type: ignore[union-attr]
+    assert hook != "stopped" or kept.kept("postcards") == {}, "what it may not have forgotten"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -55,13 +56,8 @@ class Entry:
     """Itself and its trust file, resolved."""
 
 
-def own_place(pinned: Pinned) -> Path:
-    """The platform's own folder for the state of one product and channel."""
-    return Path(factory.state_folder(factory.this_host(), pinned.product, pinned.channel))
-
-
-def read_entry(path: Path, default: Callable[[Pinned], Path] = own_place) -> Entry:
-    """``default`` says where its state lies if it does not say so itself.
+def read_entry(path: Path, place: Path | None = None) -> Entry:
+    """``place`` is where its state lies if it does not say so itself; None: the platform's own.
 
     Raises ``ConfigError`` (``app-invalid``, ``not-private``, or the reasons of the trust file).
     """
@@ -86,10 +82,12 @@ def read_entry(path: Path, default: Callable[[Pinned], Path] = own_place) -> Ent
     trust = read_bytes(trust_file)
     require_own(trust_file)
     pinned = Pinned.of(trust)
-    state = path.parent / table["state"] if "state" in table else default(pinned)
+    if "state" in table:
+        place = path.parent / table["state"]
+    state = place or Path(factory.state_folder(factory.this_host(), pinned.product, pinned.channel))
     output = path.parent / table["output"] if "output" in table else state / CURRENT
-    for place in (state, output):
-        require_own(place)
+    for kept in (state, output):
+        require_own(kept)
     there = Path(output.resolve().name.lower().removesuffix(DAMAGED))
     if not _OF_THE_CLIENT.isdisjoint({there.name, there.suffix}):
         raise _wrong(path, f"has {output.name} for its output, which is the client's own file")
@@ -116,20 +114,20 @@ Tell = Callable[[dict[str, Any]], object]
 class Daemon:
     """Serves the applications of ``folder``. ``make`` turns an entry into its client.
 
-    ``default`` says where the state of one lies that does not say so itself. ``tell`` is called
-    with each event, also from the clients' threads.
+    ``place`` is the folder with the state of one that does not say so itself, if not the platform's
+    own. ``tell`` is called with each event, also from the clients' threads.
     """
 
     def __init__(
         self,
         folder: Path,
         make: Callable[[Entry, Turned], Mars],
-        default: Callable[[Pinned], Path] = own_place,
+        place: Path | None = None,
         tell: Tell | None = None,
     ) -> None:
         self._folder = folder
         self._make = make
-        self._default = default
+        self._place = place
         self._tell = tell
         self._serving: dict[str, tuple[Entry, Mars]] = {}
         self._stamps: dict[str, object] = {}
@@ -184,6 +182,7 @@ class Daemon:
         """All readable files; one application that is wrong stops no other."""
         require_own(self._folder)
         found: dict[str, Entry] = {}
+        broken: set[Path] = set()
         try:
             paths = sorted(path for path in self._folder.iterdir() if path.suffix == ".toml")
         except OSError as error:
@@ -194,19 +193,20 @@ class Daemon:
             ) from None
         for path in paths:
             try:
-                entry = read_entry(path, self._default)
+                entry = read_entry(path, self._place)
                 _require_single(entry, found)
                 found[entry.name] = entry
             except MarsError as error:
                 self.problems[path.stem] = error
-        return self._apart(found)
+                broken |= _named_in(path)
+        return self._apart(found, broken)
 
-    def _apart(self, found: dict[str, Entry]) -> dict[str, Entry]:
+    def _apart(self, found: dict[str, Entry], broken: set[Path]) -> dict[str, Entry]:
         """Without those that have a place in common with another, by whatever way it is named."""
         entries = list(found.values())
         for entry in entries:
             try:
-                _require_apart(entry, [other for other in entries if other is not entry])
+                _require_apart(entry, [other for other in entries if other is not entry], broken)
             except MarsError as error:
                 self.problems[entry.name] = error
                 del found[entry.name]
@@ -286,8 +286,19 @@ def _require_single(entry: Entry, found: dict[str, Entry]) -> None:
             )
 
 
-def _require_apart(entry: Entry, others: list[Entry]) -> None:
-    """None could tell its state from another's, and news would replace what others are read from.
+def _named_in(path: Path) -> set[Path]:
+    """Whatever a file that is no ``Entry`` may name, resolved; quotes may be missing."""
+    try:
+        text = factory.read_small(path).decode("utf-8", "replace")
+    except OSError:
+        return set()
+    words = re.findall(r"""[^"'=\n\0]{1,4096}""", text)
+    return {(path.parent / word.strip()).resolve() for word in words}
+
+
+def _require_apart(entry: Entry, others: list[Entry], broken: set[Path]) -> None:
+    """None could tell its state from another's, and news would replace what others are read from,
+    or may be: ``broken`` are the places that files name which cannot be read.
 
     Raises ``StateError`` (``state-shared``) and ``ConfigError`` (``app-invalid``).
     """
@@ -298,7 +309,7 @@ def _require_apart(entry: Entry, others: list[Entry]) -> None:
             'each a folder of its own, state = "…", or leave --state out.',
         )
     output = entry.output.resolve()
-    named = entry.files.union(*(other.files for other in others))
+    named = entry.files.union(broken, *(other.files for other in others))
     if output in named or output in [other.output.resolve() for other in others]:
         raise _wrong(
             Path(f"{entry.name}.toml"),

@@ -1,27 +1,23 @@
-"""The one place that knows which adapter stands behind which port. Everything is imported late."""
+"""The one place that knows which adapter stands behind which port.
+
+Network, tor and GnuPG are imported when they are used; files, clock and chance every client needs.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from mars.adapters import files, system
 from mars.errors import MarsError
-from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store, Tor, TorSettings
+from mars.ports import Fetcher, OpenPGP, Store, Tor, TorSettings
 
-
-def system_clock() -> Clock:
-    from mars.adapters.system import SystemClock
-
-    return SystemClock()
-
-
-def system_chance() -> Chance:
-    from mars.adapters.system import SystemChance
-
-    return SystemChance()
+system_clock, system_chance, this_host = system.SystemClock, system.SystemChance, system.this_host
+clear, kept, read_small = files.clear, files.kept, files.read_small
+state_folder, state_root = files.state_folder, files.state_root
+file_fetcher = files.FileFetcher
 
 
 def fetcher(socks: str, *, given: bool = True) -> Fetcher:
@@ -51,66 +47,12 @@ def direct_fetcher() -> Fetcher:
     return DirectFetcher(system_clock())
 
 
-def file_fetcher() -> Fetcher:
-    """For ``file:`` URLs: tests, and news that is carried on a disk."""
-    from mars.adapters.http import FileFetcher
-
-    return FileFetcher()
-
-
 def folder(path: str, missing: MarsError | None = None) -> Store:
     """The client's private folder at ``path``; made on the first write.
 
     Where ``path`` is empty, one of which every use raises ``missing``.
     """
-    from mars.adapters.files import Folder, Nowhere
-
-    return Folder(path) if path or missing is None else Nowhere(missing)
-
-
-def kept(path: Path, pattern: str) -> list[Path]:
-    """The folders below ``path`` that match ``pattern`` and in which a client keeps a state."""
-    from mars.adapters.files import kept as kept_in
-
-    return kept_in(path, pattern)
-
-
-def clear(path: str) -> None:
-    """Removes from the client's folder what is ours and neither state nor journal."""
-    from mars.adapters.files import clear as clear_folder
-
-    clear_folder(path)
-
-
-def read_small(path: str | os.PathLike[str]) -> bytes:
-    """The content of a regular file of at most 64 KiB; never waits. Raises ``OSError``."""
-    from mars.adapters.files import read_small as read
-
-    return read(path)
-
-
-def state_folder(host: Platform, product: str, channel: str) -> str:
-    """Where the state of one product and channel lies by default on ``host``.
-
-    Raises ``ConfigError`` (``no-home``, ``name-invalid``).
-    """
-    from mars.adapters.files import state_folder as folder_on
-
-    return folder_on(host.system, host.environ, product, channel)
-
-
-def state_root(host: Platform) -> str:
-    """The folder above all of them on ``host``. Raises ``ConfigError`` (``no-home``)."""
-    from mars.adapters.files import state_root as root_on
-
-    return root_on(host.system, host.environ)
-
-
-def this_host() -> Platform:
-    """The machine we run on."""
-    from mars.adapters.system import this_host
-
-    return this_host()
+    return files.Folder(path) if path or missing is None else files.Nowhere(missing)
 
 
 def openpgp() -> OpenPGP:

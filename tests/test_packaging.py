@@ -87,6 +87,12 @@ def test_the_wheel_holds_every_module_and_every_data_file(
     assert any(name.endswith("licenses/LICENSE") for name in archive.namelist())
 
 
+@pytest.mark.parametrize("folder", ["server", "motd"])
+def test_the_version_is_written_once(folder: str) -> None:
+    link = ROOT / folder / "mars_version.py"
+    assert link.is_symlink() and link.samefile(ROOT / "mars" / "__init__.py")
+
+
 @each
 def test_the_three_have_one_version_and_the_client_tells_it(
     distribution: Distribution, wheels: dict[str, Path]

@@ -22,7 +22,11 @@ notices at once and not at its next probe."""
 
 
 class Deadline:
-    """Cuts the watched sockets ``seconds`` after it was entered. Use it as a context manager."""
+    """Cuts the watched sockets ``seconds`` after it was entered.
+
+    A context manager that raises ``TransportError`` (``timeout``) in the place of whatever failed,
+    or came, after that.
+    """
 
     def __init__(self, seconds: float, clock: Clock) -> None:
         self._clock = clock
@@ -38,18 +42,23 @@ class Deadline:
             self._timer.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
+        """Cuts look like any broken connection, so what fails after the end is ``timeout``."""
         self._timer.cancel()
         with self._lock:
             for held in self._watched:
                 held.close()
             self._watched.clear()
+        if error is None:
+            self.remaining()
+        elif self.expired and isinstance(error, TransportError):
+            raise late() from None
 
     def remaining(self) -> float:
         """Seconds left, more than 0. Raises ``TransportError`` (``timeout``) when none are."""
         left = self._end - self._clock.monotonic()
         if left <= 0 or self.expired:
-            raise self.error()
+            raise late() from None
         return left
 
     def watch(self, sock: socket.socket) -> None:
@@ -64,16 +73,18 @@ class Deadline:
             if self.expired:
                 _shut(held)
 
-    def error(self) -> TransportError:
-        return TransportError(
-            "timeout", "No complete answer came in time; the next attempt comes by itself."
-        )
-
     def _cut(self) -> None:
         with self._lock:
             self.expired = True
             for held in self._watched:
                 _shut(held)
+
+
+def late() -> TransportError:
+    """Whoever noticed it: we, or a socket's own timeout."""
+    return TransportError(
+        "timeout", "No complete answer came in time; the next attempt comes by itself."
+    )
 
 
 def _shut(sock: socket.socket) -> None:

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from mars.errors import ConfigError, MarsError, StateError
+from mars.errors import ConfigError, MarsError, StateError, TransportError
+from mars.ports import Platform, Request, Response
 from mars.wire.product import is_name
 from mars.wire.torrc import OWN_TORRC
 
@@ -114,7 +115,7 @@ class Nowhere:
 
 
 def kept(folder: str | os.PathLike[str], pattern: str) -> list[Path]:
-    """The folders under ``folder`` that match ``pattern`` and in which a client keeps a state."""
+    """The folders below ``folder`` that match ``pattern`` and in which a client keeps a state."""
     found = Path(folder).glob(f"{pattern}/state.json")
     return sorted(file.parent for file in found)
 
@@ -216,6 +217,39 @@ def read_small(path: str | os.PathLike[str]) -> bytes:
     return data
 
 
+class FileFetcher:
+    """``mars.ports.Fetcher`` on a regular file of this machine, by a ``file:`` URL: for tests, and
+    for news that is carried on a disk. Opens no socket."""
+
+    def fetch(self, request: Request) -> Response:
+        """Raises ``TransportError``: ``url-invalid``, ``file-unreadable``, ``too-large``."""
+        try:
+            data = read_regular(_path(request.message.url), request.limit + 1)
+        except OSError:
+            raise TransportError(
+                "file-unreadable", "The file cannot be read; check its path and rights."
+            ) from None
+        if len(data) > request.limit:
+            raise TransportError(
+                "too-large",
+                f"The file is larger than {request.limit} bytes, so it is no news; check its path.",
+            )
+        return Response(200, data, "file")
+
+
+def _path(url: str) -> Path:
+    # Late, because it loads OpenSSL, which an application that only waits should not pay for.
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    parts = urlsplit(url)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or "\0" in url:
+        raise TransportError(
+            "url-invalid", "This is not a file URL; write it like file:///folder/motd.json."
+        )
+    return Path(url2pathname(parts.path))
+
+
 def _sync(descriptor: int) -> None:
     """Has the bytes on the disk, where the file system can do that. Raises ``OSError``."""
     try:
@@ -244,17 +278,17 @@ def _mine(status: os.stat_result) -> bool:
     return not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
 
 
-def state_root(system: str, environ: Mapping[str, str]) -> str:
-    """Where programs of this user keep their state on ``system``, as that system writes paths.
+def state_root(host: Platform) -> str:
+    """Where programs of this user keep their state on ``host``, as that system writes paths.
 
     Raises ``ConfigError`` (``no-home``) where nothing says where that is, as in a container whose
     user has neither HOME nor an entry in the list of users.
     """
     try:
-        root = _state_root(system, environ)
+        root = _state_root(host.system, host.environ)
     except RuntimeError:  # platformdirs, when it knows no home
         root = ""
-    if not (ntpath if system == "windows" else posixpath).isabs(root):
+    if not (ntpath if host.system == "windows" else posixpath).isabs(root):
         raise ConfigError(
             "no-home",
             "No folder is known in which this user keeps things; set HOME (or XDG_STATE_HOME, on "
@@ -279,16 +313,16 @@ def _state_root(system: str, environ: Mapping[str, str]) -> str:
     return Unix("mars").user_state_dir
 
 
-def state_folder(system: str, environ: Mapping[str, str], product: str, channel: str) -> str:
-    """The folder of one product and channel. Raises ``ConfigError`` (``name-invalid``): what is no
-    name, such as a path, would lead elsewhere."""
+def state_folder(host: Platform, product: str, channel: str) -> str:
+    """The folder of one product and channel on ``host``. Raises ``ConfigError``: ``no-home``, and
+    ``name-invalid`` for what is no name: such as a path, it would lead elsewhere."""
     if not (is_name(product) and is_name(channel)):
         raise ConfigError(
             "name-invalid",
             "Write the name of a product or channel with 1-40 characters of a-z, 0-9 and -.",
         )
-    join = ntpath.join if system == "windows" else posixpath.join
-    return join(state_root(system, environ), product, channel)
+    join = ntpath.join if host.system == "windows" else posixpath.join
+    return join(state_root(host), product, channel)
 
 
 def policy_path(system: str, environ: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mars.adapters.deadline import Deadline
+from mars.adapters.deadline import Deadline, late
 from mars.adapters.owners import require_trusted
 from mars.errors import ConfigError, TransportError
 from mars.ports import Chance, Clock
@@ -71,7 +71,7 @@ def dial(proxy: Proxy, host: str, port: int, chance: Chance, deadline: Deadline)
     ``mars.wire.socks5.failure``.
     """
     sock = log_in(proxy, chance, deadline)
-    with closed_on_error(sock, deadline):
+    with closed_on_error(sock):
         sock.settimeout(deadline.remaining())
         _ask_for(sock, host, port)
     return sock
@@ -82,30 +82,27 @@ def log_in(
 ) -> socket.socket:
     """The exchange up to the login, which shows that a SocksPort with authentication is there."""
     sock = socket.socket(socket.AF_INET6 if ":" in proxy.host else socket.AF_INET)
-    with closed_on_error(sock, deadline):
+    with closed_on_error(sock):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(min(seconds, deadline.remaining()))
-        _connect(sock, proxy)
-        deadline.watch(sock)
         try:
+            sock.connect((proxy.host, proxy.port))
+            deadline.watch(sock)
             _authenticate(sock, chance)
-        except TimeoutError:
-            raise _silent(proxy) from None
+        except ConnectionRefusedError:
+            raise TransportError(
+                "tor-unavailable",
+                f"No Tor answers at {proxy}; start Tor or Tor Browser, or give its SOCKS port.",
+            ) from None
+        except OSError:  # one that hangs, or one on another machine that cannot be reached
+            raise TransportError(
+                "tor-silent",
+                f"Tor does not answer at {proxy}, though it should be there; restart it, or give "
+                "the address of another.",
+            ) from None
         if not proxy.given:
             require_trusted(sock, str(proxy))
     return sock
-
-
-def _connect(sock: socket.socket, proxy: Proxy) -> None:
-    try:
-        sock.connect((proxy.host, proxy.port))
-    except ConnectionRefusedError:
-        raise TransportError(
-            "tor-unavailable",
-            f"No Tor answers at {proxy}; start Tor or Tor Browser, or give its SOCKS port.",
-        ) from None
-    except OSError:
-        raise _silent(proxy) from None
 
 
 def _authenticate(sock: socket.socket, chance: Chance) -> None:
@@ -129,15 +126,6 @@ def _authenticate(sock: socket.socket, chance: Chance) -> None:
         "socks-auth",
         "The proxy refuses the SOCKS login that gives each fetch a circuit of its own; "
         "use Tor's own SocksPort.",
-    )
-
-
-def _silent(proxy: Proxy) -> TransportError:
-    """A Tor that hangs, or one on another machine that cannot be reached."""
-    return TransportError(
-        "tor-silent",
-        f"Tor does not answer at {proxy}, though it should be there; restart it, or give the "
-        "address of another.",
     )
 
 
@@ -175,18 +163,14 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
 
 
 @contextmanager
-def closed_on_error(sock: socket.socket, deadline: Deadline) -> Iterator[None]:
-    """Closes ``sock`` when the block fails, and names the fault.
-
-    The deadline's own cut looks like any broken connection, so it is asked first.
-    """
+def closed_on_error(sock: socket.socket) -> Iterator[None]:
+    """Closes ``sock`` when the block fails, and names the fault."""
     try:
         yield
     except BaseException as error:
         sock.close()
-        is_fault = isinstance(error, OSError | TransportError)
-        if is_fault and (deadline.expired or isinstance(error, TimeoutError)):
-            raise deadline.error() from None
+        if isinstance(error, TimeoutError):
+            raise late() from None
         if not isinstance(error, OSError):
             raise
         raise TransportError(

@@ -97,20 +97,20 @@ def find_tor(
         else:
             return RunningTor(place, settings)
     try:
-        return _own(settings, clock)
+        return _own(settings)
     except TransportError as error:
         if error.reason in ("tor-unavailable", "tor-missing"):
             raise failed or error from None
         raise
 
 
-def _own(settings: TorSettings, clock: Clock) -> Tor:
+def _own(settings: TorSettings) -> Tor:
     if not settings.launch or settings.folder is None:
         raise TransportError(
             "tor-unavailable",
             "No Tor was found: start Tor or Tor Browser, or give the address of its SOCKS port.",
         )
-    return start(settings, settings.folder, clock)
+    return start(settings, settings.folder)
 
 
 class OwnTor:
@@ -122,6 +122,7 @@ class OwnTor:
         self._process = process
         self.folder = folder
         self._stopping = threading.Lock()
+        self._late = False
         self.socks = ""
 
     def status(self) -> TorStatus:
@@ -138,11 +139,10 @@ class OwnTor:
                     self._process.kill()
                     self._process.wait()
 
-    def connect(self, clock: Clock, patience: float) -> None:
+    def connect(self, patience: float) -> None:
         """Waits until tor has a circuit. Raises ``TransportError``: ``tor-start`` where it ended,
         ``tor-bootstrap`` where ``patience`` seconds were not enough."""
-        end = clock.monotonic() + patience
-        limit = threading.Timer(patience, self._process.kill)
+        limit = threading.Timer(patience, self._give_up)
         limit.daemon = True
         with starting_thread():
             limit.start()
@@ -150,17 +150,17 @@ class OwnTor:
         try:
             # tor writes the file when its port listens, and the cookie before.
             while not (self.folder / "control-port").exists():
-                self._check(clock, end, last)
+                self._check(last)
                 threading.Event().wait(POLL)
             cookie = str(self.folder / "cookie")
             with session(self._control(), None, patience + SECONDS, cookie=cookie) as controller:
                 while (last := status_of(controller)).progress < 100:
-                    self._check(clock, end, last)
+                    self._check(last)
                     threading.Event().wait(POLL)
                 self.socks = controller.get_info("net/listeners/socks").split()[0].strip('"')
         except TransportError as error:
             if error.reason.startswith("control-"):
-                raise self._failure(clock, end, last) from None
+                raise self._failure(last) from None
             raise
         finally:
             limit.cancel()
@@ -169,12 +169,16 @@ class OwnTor:
         text = (self.folder / "control-port").read_text("ascii")
         return text.strip().removeprefix("PORT=")
 
-    def _check(self, clock: Clock, end: float, last: TorStatus) -> None:
-        if self._process.poll() is not None or clock.monotonic() >= end:
-            raise self._failure(clock, end, last)
+    def _give_up(self) -> None:
+        self._late = True
+        self._process.kill()
 
-    def _failure(self, clock: Clock, end: float, last: TorStatus) -> TransportError:
-        if clock.monotonic() < end - POLL:
+    def _check(self, last: TorStatus) -> None:
+        if self._process.poll() is not None:
+            raise self._failure(last)
+
+    def _failure(self, last: TorStatus) -> TransportError:
+        if not self._late:
             return TransportError(
                 "tor-start", f"Tor ended at once; read its reason in {self.folder / LOG}."
             )
@@ -188,7 +192,7 @@ class OwnTor:
         )
 
 
-def start(settings: TorSettings, folder: str, clock: Clock) -> OwnTor:
+def start(settings: TorSettings, folder: str) -> OwnTor:
     """A connected tor with its files in ``folder``.
 
     Raises ``TransportError``: ``tor-missing``, ``tor-start``, ``tor-bootstrap``; ``ConfigError``.
@@ -212,7 +216,7 @@ def start(settings: TorSettings, folder: str, clock: Clock) -> OwnTor:
         raise TransportError("tor-start", "Tor could not be started; check its file.") from None
     tor = OwnTor(process, home)
     try:
-        tor.connect(clock, settings.patience)
+        tor.connect(settings.patience)
     except BaseException:
         tor.close()
         raise

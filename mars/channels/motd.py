@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from binascii import crc32
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -50,7 +49,7 @@ class Motd:
         resting = known.schedule or schedule.begin(view.now, chance)
         floor = max(view.app.built, known.issued)
         looked, sleep = schedule.look(resting, view.now, ran, chance, floor=floor)
-        return replace(known, schedule=looked, pick=_pick(view)).plain(), sleep
+        return replace(known, schedule=looked).plain(), sleep
 
     def attempt(self, view: View, chance: Chance) -> Kept:
         known = Memory.of(view.state)
@@ -75,7 +74,7 @@ class Motd:
         lowered = () if _is_private(location) else (_READ_ALONG,)
         voice = consent.effective([*view.voice.layers, *lowered])
         known = Memory.of(view.state)
-        said = chosen(values(_facts(view, known)), voice.variables, _pick(view))
+        said = chosen(values(_facts(view, known)), voice.variables, known.pick or 0.0)
         query = encode(said)
         request = HTTPRequest.get(f"{location.url}?{query}" if query else location.url)
         may = voice.direct and location.may_go_directly
@@ -115,15 +114,6 @@ class Motd:
         if self._root is None:
             self._root = read_root(self._trust, self._product)
         return self._root
-
-
-def _pick(view: View) -> float:
-    """Which optional variable is next. Until one is drawn, the same for everything that looks at
-    this installation today: what is shown before anything is kept is what will be sent."""
-    known = Memory.of(view.state).pick
-    home = [view.host.environ.get(name, "") for name in ("HOME", "USER", "LOCALAPPDATA")]
-    first = crc32(f"{view.state.installed} {home}".encode("utf-8", "replace")) / 2**32
-    return first if known is None else known
 
 
 def _facts(view: View, known: Memory) -> Facts:

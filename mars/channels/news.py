@@ -35,6 +35,17 @@ class NewsClient(Installation):
     ) -> None:
         self.channel = Motd(trust, app.product)
         super().__init__(app, ports, (self.channel, *further))
+        self.pick = ports.chance.uniform(0.0, 1.0)
+        """Which optional variable the first request carries, until it is kept (``Memory.pick``)."""
+
+    def _before(self, stored: State | None) -> State:
+        """Kept with whatever is stored first: what is shown before is what will be sent."""
+        state = super()._before(stored)
+        return (
+            state
+            if Memory.of(state).pick is not None
+            else state.keeping("motd", {"pick": self.pick})
+        )
 
     def plan(self, state: State, voice: Effective, url: str | None = None) -> NextRequest:
         """The next request. Raises ``ConsentError``, ``ConfigError`` or ``TransportError``."""

@@ -82,9 +82,14 @@ class Place:
             self._warn_of_others(host, always=changes, strict=strict)
         state = bare.load()
         app = App.of({"product": app.product, "channel": channel, **state.app})
+        if decides and not app.product:
+            raise click.UsageError(
+                "Name the application with --product, too: a decision is for one."
+            )
         if version is not None:
             app = replace(app, version=version)
-        return NewsClient(app, b"", ports), state
+        client = NewsClient(app, b"", ports)
+        return client, client.load()
 
     def _warn_of_others(self, host: Platform, *, always: bool, strict: bool) -> None:
         if self.state_dir is None:
@@ -107,7 +112,8 @@ class Place:
         click.echo(f"mars: {sentence}", err=True)
 
 
-state_option = click.option(
+state_option = functools.partial(
+    click.option,
     "--state",
     "state_dir",
     metavar="DIR",
@@ -126,7 +132,7 @@ socks_option = click.option(
     "--socks", metavar="HOST:PORT", help="Tor's SOCKS port. [default: found by itself]"
 )
 _where = options(
-    state_option,
+    state_option(),
     product_option,
     click.option(
         "--channel", metavar="NAME", default=CHANNEL, show_default=True, help="Release channel."

@@ -3,6 +3,7 @@ would be sent, or that nothing is."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any
 
@@ -18,16 +19,15 @@ from mars.consent.api import since, switches
 from mars.core.channel import NextRequest
 from mars.core.schedule import FARTHEST
 from mars.core.state import State
-from mars.errors import ConfigError
+from mars.errors import ConfigError, StateError
 from mars.wire.times import LAST, format_time
-from mars.wire.variables import NAMES, VARIABLES
+from mars.wire.variables import NAMES, OPTIONAL, VARIABLES
 
-_PLACES = {name: f"mars.cli.consent:{name}" for name in ("grant", "revoke", "explain", "prove")}
 _DAYS = 365
 _STORED = "The decision is stored"
 
 
-@click.group(cls=LazyGroup, commands_in=_PLACES, short_help="Decide what may be sent.")
+@click.group(cls=LazyGroup, short_help="Decide what may be sent.")
 def consent() -> None:
     """Decide what may be sent, and see which layer decided.
 
@@ -36,7 +36,7 @@ def consent() -> None:
     """
 
 
-@click.command(short_help="Agree to a level.")
+@consent.command(short_help="Agree to a level.")
 @click.argument("level", type=click.Choice([PLAIN, TRACKED]))
 @where
 @choice
@@ -48,6 +48,7 @@ def grant(level: str, place: Place, new: bool, as_json: bool, **chosen: Any) -> 
 
     A name for which nothing is kept is refused where other applications are known, since it is
     then most likely misspelt. --new, or --state together with --product, says that it is meant.
+    A decision is about one application: a folder that does not yet say whose it is needs both.
     """
     new = new or (place.state_dir is not None and place.product is not None)
     client, _ = place.client(decides=True, new=new)
@@ -61,7 +62,7 @@ def grant(level: str, place: Place, new: bool, as_json: bool, **chosen: Any) -> 
         click.echo(f"mars consent grant: {error}", err=True)
 
 
-@click.command(short_help="Send nothing any more.")
+@consent.command(short_help="Send nothing any more.")
 @where
 def revoke(place: Place, as_json: bool) -> None:
     """Send nothing any more, from this moment on; your country is forgotten.
@@ -74,7 +75,7 @@ def revoke(place: Place, as_json: bool) -> None:
         _print(client, as_json)
 
 
-@click.command(short_help="Show every layer and which one decided.")
+@consent.command(short_help="Show every layer and which one decided.")
 @where
 @click.option(
     "--require",
@@ -91,7 +92,7 @@ def explain(place: Place, require: str | None, as_json: bool) -> None:
         sys.exit(1)
 
 
-@click.command(short_help="Prove that nothing is sent: play a year with a counting network.")
+@consent.command(short_help="Prove that nothing is sent: play a year with a counting network.")
 @where
 @click.option("--days", type=click.IntRange(1, 3650), default=_DAYS, show_default=True)
 def prove(place: Place, days: int, as_json: bool) -> None:
@@ -175,7 +176,8 @@ def preview(
     """Show the exact bytes of the next request, where they would go, and why. Sends nothing.
 
     With --level as if the user now chose so, with the options that mars consent grant takes:
-    what it then keeps is what is shown here. For a consent screen.
+    what it then keeps is what is shown here, of lang, py and cc the one that was drawn for it,
+    which is stored. For a consent screen.
 
     Exit code: 0 when a request would be sent, 1 when nothing would.
     """
@@ -185,6 +187,9 @@ def preview(
     elif any(value is not None for value in chosen.values()):
         raise click.UsageError("Name the level that goes with this choice: --level.")
     ready = client.plan(state, client.voice(state), url)
+    if Memory.of(state).pick == client.pick and not ready.values.keys().isdisjoint(OPTIONAL):
+        with contextlib.suppress(StateError):  # then no choice can be kept either
+            client.update(lambda now: (now, None))
     if as_json:
         emit_json({"ok": True, **plain(client, state, ready)})
         return

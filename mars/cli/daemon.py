@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mars import factory
-from mars.cli.common import socks_option
+from mars.cli.common import socks_option, state_option
 from mars.commandline import json_option, safe
 from mars.errors import StateError
 
@@ -28,11 +28,7 @@ WATCH = 3.0
 @click.argument(
     "apps", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
-@click.option(
-    "--state",
-    "state_dir",
-    metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
+@state_option(
     help="Folder with the client's state, of a single application without one of its own. "
     "[default: the platform's own, by product and channel]",
 )
@@ -53,14 +49,14 @@ def daemon(apps: Path, state_dir: Path | None, socks: str | None, as_json: bool)
 
     Exit code: 0 at the end, 1 where another daemon of this user already runs.
     """
-    from mars.daemon import Daemon, client, own_place
+    from mars.daemon import Daemon, client
 
     factory.require_socks(socks)
     loop = _Loop(as_json)
     served = Daemon(
         apps,
         lambda entry, turned: client(entry, turned, socks=socks or ""),
-        own_place if state_dir is None else lambda _pinned: state_dir,
+        state_dir,
         loop.tell if as_json else None,
     )
     with contextlib.ExitStack() as held:

@@ -30,7 +30,7 @@ from mars.wire.times import format_time
     required=True, help="What the application pins, as written by mars-motd trust."
 )
 @common.socks_option
-@common.state_option
+@common.state_option()
 @common.product_option
 @click.option("--app-version", metavar="V", default="", help="Version of the application.")
 @click.option(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mars import consent
 from mars.errors import MarsError, StateError, TrustError, WireError
+from mars.wire.times import LAST
 
 if TYPE_CHECKING:
     from mars.core.channel import Ending, NextRequest
@@ -24,6 +25,7 @@ REFUSED = "Nothing of it was taken; if this goes on, tell the application's deve
 """What a user can do about a document that is not as it should be."""
 KEPT = 200
 """Entries; about three years of fetches. The oldest go first."""
+_KINDS = {"time": int, "level": str, "url": str, "sent": str, "route": str}
 LIMIT = 512 * 1024
 """Bytes. A journal beyond it is started anew."""
 
@@ -44,7 +46,13 @@ def _entry(line: bytes) -> dict[str, Any] | None:
         entry = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
-    return entry if isinstance(entry, dict) else None
+    return entry if isinstance(entry, dict) and _is_whole(entry) else None
+
+
+def _is_whole(entry: Mapping[str, Any]) -> bool:
+    """Whether it has what every entry of ours has, of the right kind."""
+    kinds = all(type(entry.get(name)) is kind for name, kind in _KINDS.items())
+    return kinds and 0 <= entry["time"] <= LAST and isinstance(entry.get("reason"), str | None)
 
 
 def encode(entries: Sequence[Mapping[str, Any]]) -> bytes:

@@ -214,7 +214,8 @@ class Records:
                 raise StateError(
                     "state-damaged",
                     f"{STATE_FILE} there is nothing that we can read as our own, so nothing was "
-                    "removed; check whose folder it is, and if it is ours remove it yourself.",
+                    "removed; check whose folder it is, and if it is ours, `mars reset --age` "
+                    "begins that file anew, after which --all removes everything.",
                 )
             clear()
             store.delete(STATE_FILE)

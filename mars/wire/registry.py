@@ -1,9 +1,10 @@
-"""The registry: everything that can ever be sent, as one typed catalogue.
+"""The registry: what a product declares that may be sent beside the query, typed.
 
-The six variables of the query are the program's own; statistics (``metrics.toml``) and error names
-(``errors.toml``) are declared by each product. An entry says who owns it, where it was reviewed,
-how sensitive it is and when it ends; without these nothing may be collected. Values are booleans,
-enumerations or bucketed whole numbers, so that no free text can be expressed.
+The variables of the query are the program's own (``mars.wire.variables``); statistics
+(``metrics.toml``) and error names (``errors.toml``) are declared by each product. An entry says who
+owns it, where it was reviewed, how sensitive it is and when it ends; without these nothing may be
+collected. Values are booleans, enumerations or bucketed whole numbers, so that no free text can be
+expressed.
 """
 
 from __future__ import annotations

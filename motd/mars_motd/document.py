@@ -13,8 +13,7 @@ from mars.ports import OpenPGP
 from mars.trust import RefusedError, TrustState, verify
 from mars.trust.signatures import FUTURE
 from mars.wire import envelope as envelopes
-from mars.wire import motd as motds
-from mars.wire.envelope import MAX_ENVELOPE, MOTD_TYPE, Envelope
+from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.keys import TrustRoot
 from mars.wire.motd import Motd
 from mars.wire.product import Product
@@ -23,6 +22,7 @@ from mars_motd import files
 from mars_motd.epochs import Epochs, numbered
 from mars_motd.folder import Content, Folder
 from mars_motd.keystore import KeyRecord
+from mars_motd.kinds import NEWS, Document
 from mars_motd.signatures import Judge, Progress, progress
 
 MIN_DAYS = 7
@@ -36,18 +36,7 @@ NO_SERVER = (
 )
 
 
-@dataclass(frozen=True)
-class Document:
-    """A signed document as it lies in ``issued/``, and what it says."""
-
-    envelope: Envelope
-    motd: Motd
-
-    @classmethod
-    def decode(cls, data: bytes) -> Document:
-        """Raises ``WireError``. Says nothing about the signatures."""
-        envelope = envelopes.decode(data)
-        return cls(envelope, motds.decode(envelope.payload))
+News = Document[Motd]
 
 
 def compose(product: Product, content: Content, epoch: int, issued: int) -> Motd:
@@ -67,30 +56,29 @@ def compose(product: Product, content: Content, epoch: int, issued: int) -> Motd
     )
 
 
-def unsigned(motd: Motd, epochs: Epochs) -> Envelope:
-    """The envelope before its first signature, with the chain of keys."""
-    return Envelope(MOTD_TYPE, motds.encode(motd), (), epochs.chain)
+def draft(folder: Folder, epoch: int, issued: int) -> Motd:
+    """The same of what lies in ``folder``. Raises ``ConfigError`` (``content-invalid``)."""
+    content = folder.content()
+    content.require()
+    return compose(folder.product, content, epoch, issued)
 
 
-def taken(folder: Folder, motd: Motd) -> bool:
-    """Whether this serial was signed before with another text: clients would call it forgery."""
-    known = _recorded(folder, motd.serial)
-    return known is not None and known.motd != motd
-
-
-def newest(folder: Folder) -> Document | None:
+def newest(folder: Folder) -> News | None:
     """The document with the highest serial that was signed here, complete or not.
 
     Raises ``StateError`` (``record-damaged``)."""
     return next(_issued(folder), None)
 
 
-def _issued(folder: Folder) -> Iterator[Document]:
+def _issued(folder: Folder) -> Iterator[News]:
     """All that were signed here, the highest serial first."""
-    for serial in sorted(numbered(folder.issued), reverse=True):
-        document = _recorded(folder, serial)
-        assert document is not None
-        yield document
+    return (_recorded(_record(folder, it)) for it in sorted(numbered(folder.issued), reverse=True))
+
+
+def taken(folder: Folder, motd: Motd) -> bool:
+    """Whether this serial was signed before with another text: clients would call it forgery."""
+    path = _record(folder, motd.serial)
+    return files.exists(path) and _recorded(path).said != motd
 
 
 def strange_settings(motd: Motd, product: Product) -> list[str]:
@@ -106,12 +94,13 @@ def strange_settings(motd: Motd, product: Product) -> list[str]:
     ]
 
 
-def record(folder: Folder, envelope: Envelope, motd: Motd) -> None:
+def record(folder: Folder, document: News) -> None:
     """Keeps the document under its serial; signatures that joined since replace it.
 
     Raises ``StateError`` (``serial-taken``) where another signing took the serial meanwhile.
     """
-    path, data = _record(folder, motd.serial), envelopes.encode(envelope)
+    motd, data = document.said, envelopes.encode(document.envelope)
+    path = _record(folder, motd.serial)
     try:
         files.create(path, data)
     except FileExistsError:
@@ -122,12 +111,9 @@ def record(folder: Folder, envelope: Envelope, motd: Motd) -> None:
         files.replace(path, data)
 
 
-def _recorded(folder: Folder, serial: int) -> Document | None:
-    path = _record(folder, serial)
+def _recorded(path: Path) -> News:
     try:
-        return Document.decode(files.read(path))
-    except FileNotFoundError:
-        return None
+        return NEWS.decode(files.read(path))
     except WireError as error:
         raise StateError(
             "record-damaged",
@@ -161,19 +147,19 @@ class Clients:
                 f"the texts or remove old messages.",
             )
         epochs, fresh = self.epochs, TrustState(openpgp=True)
-        oldest = [(epochs.oldest_reached(), fresh)] if epochs.chain else []
-        asked = [(epochs.root_at(epochs.number), fresh), *oldest, *others]
-        motds = [self._accepted(data, root, replace(it, openpgp=True)) for root, it in asked]
-        return motds[0]
-
-    def _accepted(self, data: bytes, root: TrustRoot, state: TrustState) -> Motd:
+        reached = epochs.root_at(epochs.number - len(epochs.chain))
+        asked = [(epochs.root_at(epochs.number), fresh), (reached, fresh), *others]
         try:
-            return verify(data, root, state, self.now, self.openpgp).motd
+            motds = [
+                verify(data, root, replace(it, openpgp=True), self.now, self.openpgp).motd
+                for root, it in asked
+            ]
         except TrustError as error:
             said = f"Clients would refuse this document: {error.message}"
             raise TrustError(error.reason, said) from None
+        return motds[0]
 
-    def newest(self, folder: Folder) -> Document | None:
+    def newest(self, folder: Folder) -> News | None:
         """The newest document of their epoch that has all signatures.
 
         One that is dated ahead of ``now`` may be complete too; whether it is time for it, their
@@ -183,14 +169,14 @@ class Clients:
             (
                 document
                 for document in _issued(folder)
-                if document.motd.epoch == self.epochs.number and self.progress(document).complete
+                if document.said.epoch == self.epochs.number and self.progress(document).complete
             ),
             None,
         )
 
-    def progress(self, document: Document) -> Progress:
+    def progress(self, document: News) -> Progress:
         """How far its signatures are under the newest keys, also where it is dated ahead."""
-        issued = document.motd.issued
+        issued = document.said.issued
         judge = Judge(self.openpgp, issued, max(self.now, issued))
         return progress(document.envelope, self.epochs.keys, judge)
 
@@ -198,22 +184,19 @@ class Clients:
         """The serial of the newest complete document, for a release to pin; 0 where there is none.
 
         A floor that no document can reach would cut off every user of that release, so only what
-        clients believe at ``now`` counts; that it has expired since does not matter. Raises
-        ``TrustError`` as clients would.
+        clients believe at ``now`` counts, to the day; that it has expired since does not matter.
+        Raises ``TrustError`` as clients would.
         """
         document = self.newest(folder)
         if document is None:
             return 0
-        serial = document.motd.serial
+        serial = document.said.serial
         try:
             self.accepted(envelopes.encode(document.envelope))
         except TrustError as error:
             if error.reason != "expired":
                 said = f"{_record(folder, serial)}: {error.message}"
                 raise TrustError(error.reason, said) from None
-        if serial > self.now:
-            said = f"The newest document, serial {serial}, is dated after now."
-            raise TrustError("future", said)
         return serial
 
     def deployable(self, data: bytes, deployed: bytes | None, min_days: int) -> Motd:
@@ -235,7 +218,7 @@ class Clients:
     def _memory(self, deployed: bytes) -> tuple[TrustRoot, TrustState]:
         """What one remembers that pinned the deployed document's epoch and then fetched it."""
         try:
-            epoch = Document.decode(deployed).motd.epoch
+            epoch = NEWS.decode(deployed).said.epoch
             if not self.epochs.root.epoch <= epoch <= self.epochs.number:
                 raise TrustError("wrong-epoch", f"it is of epoch {epoch}")
             root, fresh = self.epochs.root_at(epoch), TrustState(openpgp=True)
@@ -276,7 +259,7 @@ class Status:
 
 
 def status(
-    document: Document | None,
+    document: News | None,
     clients: Clients,
     records: Sequence[KeyRecord],
     warn_days: int = WARN_DAYS,
@@ -286,7 +269,7 @@ def status(
     It is judged by the clients' own rules, so what they would refuse is a problem.
     """
     epochs, names = clients.epochs, {record.keyid: record.name for record in records}
-    motd = document.motd if document is not None else None
+    motd = document.said if document is not None else None
     state = clients.progress(document) if document is not None else None
     signed = state.signed if state is not None else ()
     keys_left = (epochs.expires - clients.now) // DAY if epochs.expires is not None else None
@@ -310,10 +293,10 @@ def status(
     )
 
 
-def _to_do(document: Document | None, clients: Clients, warn_days: int) -> list[str]:
+def _to_do(document: News | None, clients: Clients, warn_days: int) -> list[str]:
     if document is None:
         return ["nothing was signed yet: mars-motd sign"]
-    motd, now, state, found = document.motd, clients.now, clients.progress(document), []
+    motd, now, state, found = document.said, clients.now, clients.progress(document), []
     left = (motd.expires - now) // DAY
     if motd.epoch != clients.epochs.number:
         found.append(f"the newest document is of epoch {motd.epoch}: mars-motd sign")

@@ -1,25 +1,38 @@
-"""Which keys hold: the pinned first epoch, and the chain of keys documents after it.
+"""Which keys hold: the pinned first epoch, the keys documents after it, and the next.
 
 ``trust/epoch-1.json`` is what the first release pinned. It is written when the first document is
 signed or the trust file is first made; until then keys may come and go freely. Each later
 ``trust/epoch-N.json`` is the signed keys document that leads from N-1 to N.
+
+Such a step is signed by the Ed25519 thresholds of the old and of the new epoch, and by an OpenPGP
+key of the old one, so that stolen Ed25519 keys alone cannot rotate anything away. A new epoch also
+forgets the serials of the old one, which undoes what a thief pushed ahead.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mars.errors import ConfigError, StateError, WireError
+from mars.commandline import safe
+from mars.errors import ConfigError, StateError, TrustError, WireError
+from mars.ports import OpenPGP
+from mars.trust import TrustState, answered
+from mars.trust.chain import current_keys, follow
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import MAX_STEPS, Envelope
-from mars.wire.keys import KeysDocument, KeySet, TrustRoot
+from mars.wire.keys import KeysDocument, KeySet, TrustRoot, keyid
 from mars.wire.motd import Motd
+from mars.wire.openpgp import primary
 from mars.wire.product import Product
+from mars.wire.times import DAY, format_time
 from mars_motd import files
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
+from mars_motd.kinds import KEYS, Document
+from mars_motd.signatures import Judge, Pending
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
 
@@ -29,7 +42,7 @@ class Epochs:
     """``root`` is epoch 1; ``steps[i]`` is the keys document that begins epoch i + 2."""
 
     root: TrustRoot
-    steps: tuple[Envelope, ...]
+    steps: tuple[Document[KeysDocument], ...]
     pinned: bool
     """False while nothing was published: epoch 1 is then made anew from the keys at hand."""
 
@@ -38,36 +51,26 @@ class Epochs:
         return self.root.epoch + len(self.steps)
 
     @property
-    def documents(self) -> tuple[KeysDocument, ...]:
-        return tuple(KeysDocument.decode(step.payload) for step in self.steps)
-
-    @property
     def keys(self) -> KeySet:
         """The keys of the newest epoch."""
-        return self.documents[-1].keys if self.steps else self.root.keys
+        return self.steps[-1].said.keys if self.steps else self.root.keys
 
     @property
     def expires(self) -> int | None:
         """Unix seconds when the newest keys document expires; None in the pinned epoch."""
-        return self.documents[-1].expires if self.steps else None
+        return self.steps[-1].said.expires if self.steps else None
 
     @property
     def chain(self) -> tuple[Envelope, ...]:
         """What rides in ``x-keys``: the last eight steps."""
-        return self.steps[-MAX_STEPS:]
+        return tuple(step.envelope for step in self.steps[-MAX_STEPS:])
 
     def root_at(self, number: int) -> TrustRoot:
         """What a release pins that is made in epoch ``number``."""
         if number == self.root.epoch:
             return self.root
-        document = self.documents[number - self.root.epoch - 1]
-        return TrustRoot(
-            self.root.product, self.root.channel, number, document.keys, servers=self.root.servers
-        )
-
-    def oldest_reached(self) -> TrustRoot:
-        """The pin of the oldest release that can still follow the chain."""
-        return self.root_at(self.number - len(self.chain))
+        keys = self.steps[number - self.root.epoch - 1].said.keys
+        return replace(self.root, epoch=number, keys=keys, minimum_serial=0, built=0)
 
     def require_ours(self, document: Motd | KeysDocument, number: int, where: object) -> None:
         """Raises ``ConfigError`` (``wrong-document``) unless it is for our epoch ``number``."""
@@ -104,14 +107,12 @@ def load(folder: Folder) -> Epochs:
     try:
         root = TrustRoot.decode(files.read(_path(folder, 1)))
         numbers = _numbers(folder.trust)
-        steps = tuple(envelopes.decode(files.read(_path(folder, it))) for it in numbers)
-        epochs = Epochs(root, steps, pinned=True)
-        found = [document.epoch for document in epochs.documents]
+        steps = tuple(KEYS.decode(files.read(_path(folder, it))) for it in numbers)
     except WireError as error:
         raise StateError(
             "trust-damaged", f"{folder.trust} cannot be read ({error.message}) Restore it."
         ) from None
-    if found != list(range(2, 2 + len(steps))):
+    if [step.said.epoch for step in steps] != list(range(2, 2 + len(steps))):
         raise StateError("trust-damaged", f"{folder.trust} leaves out an epoch. Restore it.")
     for member in ("product", "channel"):
         then, now = getattr(root, member), getattr(product, member)
@@ -121,7 +122,7 @@ def load(folder: Folder) -> Epochs:
                 f"Clients of this folder pin the {member} {then!r}, but product.toml says {now!r}. "
                 f"Change it back, or make a folder of its own for the other {member}.",
             )
-    return epochs
+    return Epochs(root, steps, pinned=True)
 
 
 def pin(folder: Folder, epochs: Epochs) -> Epochs:
@@ -183,3 +184,151 @@ def _numbers(folder: Path) -> list[int]:
 
 def _path(folder: Folder, number: int) -> Path:
     return folder.trust / f"epoch-{number}.json"
+
+
+Step = Pending[KeysDocument]
+"""From an epoch, whose keys come first, to the next."""
+
+
+def begin_step(
+    folder: Folder,
+    epochs: Epochs,
+    revoked: Iterable[str],
+    issued: int,
+    openpgp: OpenPGP,
+    lifetime_days: int,
+) -> Step:
+    """An unsigned keys document for the next epoch: all keys of the folder but those revoked.
+
+    Raises ``ConfigError``: ``not-published`` (the first epoch still changes freely),
+    ``key-unknown``, ``no-keys``, ``policy-invalid``.
+    """
+    if not epochs.pinned:
+        raise ConfigError(
+            "not-published",
+            "Nothing was signed with these keys yet, so there is nothing to rotate: new keys "
+            "join by themselves, and key revoke takes one away.",
+        )
+    gone = {folder.keys.record(name).name for name in revoked}
+    records = [
+        replace(record, revoked=record.revoked or record.name in gone)
+        for record in folder.keys.records()
+    ]
+    document = KeysDocument(
+        product=epochs.root.product,
+        channel=epochs.root.channel,
+        epoch=epochs.number + 1,
+        issued=issued,
+        expires=issued + lifetime_days * DAY,
+        keys=key_set(records, folder.product),
+    )
+    return _step(KEYS.unsigned(document), epochs, Judge(openpgp, issued, issued))
+
+
+def resume_step(
+    given: Document[KeysDocument],
+    epochs: Epochs,
+    records: Sequence[KeyRecord],
+    where: object,
+    now: int,
+    openpgp: OpenPGP,
+) -> Step:
+    """A keys document that others made and have signed, at ``now`` (Unix seconds).
+
+    Raises ``WireError`` (``key-damaged``); ``ConfigError``: ``wrong-document``, ``key-mismatch`` (a
+    key under another's name).
+    """
+    epochs.require_ours(given.said, epochs.number + 1, where)
+    _require_own_names(given.said, epochs, records, where)
+    return _step(given, epochs, Judge(openpgp, given.said.issued, now))
+
+
+def _step(document: Document[KeysDocument], epochs: Epochs, judge: Judge) -> Step:
+    """Signed under the old keys, OpenPGP included, and under the new ones, by Ed25519 alone."""
+    new = replace(document.said.keys, policy="off")
+    sets = {f"epoch {epochs.number}": epochs.keys, f"epoch {epochs.number + 1}": new}
+    return Pending(document.envelope, document.said, sets, judge)
+
+
+def _require_own_names(
+    document: KeysDocument, epochs: Epochs, records: Sequence[KeyRecord], where: object
+) -> None:
+    """Each key must stand under its own name, since people compare names.
+
+    Otherwise whoever passes the file on could put a key of his own under a colleague's key id, or
+    a changed block under a known fingerprint, and be signed into the next epoch.
+    """
+    keys, known = document.keys, {it.fingerprint: it.block for it in records} | epochs.keys.openpgp
+    foreign = [
+        *(name for name, key in keys.ed25519.items() if name != keyid(bytes.fromhex(key))),
+        *(name for name, block in keys.openpgp.items() if known.get(name, block) != block),
+        *(name for name, block in keys.openpgp.items() if primary(block).fingerprint != name),
+    ]
+    if foreign:
+        raise ConfigError(
+            "key-mismatch",
+            f"{where} holds under {foreign[0]} a key that has another key id or fingerprint, or is "
+            f"another than is known here. Do not sign it, and ask who made it.",
+        )
+
+
+def describe_step(step: Step, folder: Folder) -> str:
+    """What a holder is about to sign: who joins, who leaves, and under which policy.
+
+    Keys are compared by themselves, never by the names that a document gives them.
+    """
+    records = folder.keys.records()
+    old, new, document = step.first, step.said.keys, step.said
+    names = {record.ed25519: record.name for record in records}
+    names |= {record.fingerprint: record.name for record in records}
+    threshold = f"{_turned(old.threshold, new.threshold)} of {len(new.ed25519)} keys"
+    lines = [
+        f"keys document for epoch {document.epoch} of {document.product} {document.channel}",
+        f"  issued {format_time(document.issued)}, expires {format_time(document.expires)}",
+        *_changes("ed25519", old.ed25519.values(), new.ed25519.values(), names),
+        *_changes("openpgp", old.openpgp, new.openpgp, names),
+        f"  threshold {threshold}, openpgp {_turned(old.policy, new.policy)}",
+    ]
+    return safe("\n".join(lines))
+
+
+def _changes(kind: str, old: Iterable[str], new: Iterable[str], names: dict[str, str]) -> list[str]:
+    """Every key of two epochs on a line of its own."""
+    before, after = set(old), set(new)
+    signs = [("new", after - before), ("gone", before - after), ("stays", before & after)]
+    return [
+        f"  {sign + ':':<6} {kind} {names.get(key, 'NOT A KEY OF THIS FOLDER')} {key}"
+        for sign, keys in signs
+        for key in sorted(keys, key=lambda key: (names.get(key, ""), key))
+    ]
+
+
+def _turned(old: object, new: object) -> str:
+    return str(new) if old == new else f"{old} -> {new}"
+
+
+def finish_step(step: Step, folder: Folder, epochs: Epochs) -> list[KeyRecord]:
+    """Checks the step as clients will, then records it; the records that are out from now on.
+
+    Raises ``TrustError`` as the client does.
+    """
+    _require_followed(step, epochs)
+    old, new = step.first.ed25519.values(), step.said.keys.ed25519.values()
+    out = [it for it in folder.keys.records() if it.ed25519 in old and it.ed25519 not in new]
+    for record in out:  # first, for whoever is stopped between: no later epoch takes them back
+        folder.keys.save(replace(record, revoked=True))
+    files.create(_path(folder, step.said.epoch), envelopes.encode(step.envelope))
+    return out
+
+
+def _require_followed(step: Step, epochs: Epochs) -> None:
+    """What a client of the old epoch does; with gpg there, so that nothing is overlooked."""
+    current = current_keys(epochs.root_at(epochs.number), TrustState(openpgp=True))
+    try:
+        answered(
+            step.judge.openpgp,
+            lambda verdicts: follow((step.envelope,), current, verdicts, step.judge.now),
+        )
+    except (TrustError, WireError) as error:
+        said = f"Clients would not follow this rotation: {error.message}"
+        raise TrustError(error.reason, said) from None

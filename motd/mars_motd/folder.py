@@ -18,13 +18,12 @@ from pathlib import Path
 from mars.commandline import shown
 from mars.errors import ConfigError, MarsError
 from mars.wire import motd as wire
-from mars.wire import targeting
 from mars.wire.motd import Message
 from mars.wire.product import Product, parse_product
 from mars_motd import files
 from mars_motd.gpg import SECRET_PARTS
 from mars_motd.keystore import KeyStore
-from mars_motd.messages import Draft, duplicates, invisible, parse_message
+from mars_motd.messages import Draft, duplicates, parse_message, wrong_text
 from mars_motd.toml_files import Problem
 
 _FILES = ("product.toml", "metrics.toml", "errors.toml", "news.txt", ".gitignore")
@@ -104,7 +103,7 @@ class Folder:
         news = files.read(path) if files.exists(path) else b""
         text, wrong = _news(news)
         found = [problem for _, draft in drafts for problem in draft.problems]
-        found += [*duplicates(drafts), *(Problem(shown(path), 1, what) for what in wrong)]
+        found += [*duplicates(drafts), *([Problem(shown(path), 1, wrong)] if wrong else [])]
         messages = tuple(draft.message for _, draft in drafts if draft.message is not None)
         if len(messages) > wire.MAX_MESSAGES:
             said = f"{len(messages)} messages; {wire.MAX_MESSAGES} are allowed. Remove old ones"
@@ -129,17 +128,14 @@ def _identity(path: Path) -> object:
     return found.st_dev, found.st_ino
 
 
-def _news(data: bytes) -> tuple[str, list[str]]:
+def _news(data: bytes) -> tuple[str, str]:
     """The plain text of ``news.txt``, and what is wrong with it."""
     try:
         text = data.decode("utf-8").replace("\r\n", "\n").replace("\t", " ").strip()
     except UnicodeDecodeError:
-        return "", ["is not UTF-8"]
-    if targeting.clean(text, newlines=True) != text:
-        return "", [f"holds {invisible(text)}, which clients remove"]
-    if len(text) > wire.MAX_TEXT:
-        return "", [f"has {len(text)} characters; {wire.MAX_TEXT} are allowed"]
-    return text, []
+        return "", "is not UTF-8"
+    wrong = wrong_text(text, wire.MAX_TEXT, is_title=False)
+    return "" if wrong else text, wrong
 
 
 @dataclass(frozen=True)

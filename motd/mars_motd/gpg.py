@@ -21,6 +21,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -268,36 +269,32 @@ def _use(home: Home, work: Callable[[_Tool], _T]) -> _T:
     In a thread of its own, because python-gnupg waits until gpg's pipes are closed, which a
     process that gpg has left behind may never do.
     """
-    tool = _Tool()
-    results: list[_T] = []
-    errors: list[Exception] = []
+    tool, outcome = _Tool(), Future[_T]()
 
     def run() -> None:
         try:
             tool.open(home)
-            results.append(work(tool))
+            outcome.set_result(work(tool))
         except Exception as error:  # noqa: BLE001 - whatever a foreign library may raise
-            errors.append(error)
+            outcome.set_exception(error)
 
     worker = threading.Thread(target=run, daemon=True)
     worker.start()
     try:
-        worker.join(home.deadline)
-        late = worker.is_alive()
+        error = outcome.exception(home.deadline)
+    except TimeoutError:
+        raise StateError("openpgp-unavailable", "gpg did not answer in time.") from None
     finally:
         tool.end()
         worker.join(_GRACE)
-    if late:
-        raise StateError("openpgp-unavailable", "gpg did not answer in time.")
-    for error in errors:
-        if isinstance(error, StateError):
-            raise error
+    if isinstance(error, StateError):
+        raise error
     for said in tool.said:
         if said.returncode != 0:
             raise _failure(said.stderr)
-    if errors or not results:
-        raise StateError("openpgp-failed", f"gpg failed: {type(errors[0]).__name__}.")
-    return results[0]
+    if error is not None:
+        raise StateError("openpgp-failed", f"gpg failed: {type(error).__name__}.")
+    return outcome.result()
 
 
 def _failure(text: str) -> StateError:

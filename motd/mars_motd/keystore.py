@@ -7,7 +7,6 @@ has the public records of everybody and the secrets of one key.
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from collections.abc import Iterator
@@ -31,7 +30,6 @@ is younger than the signature or than the client's clock, so a date well in the 
 that run behind from refusing everything; and it says nothing about when the key was made."""
 
 _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_FINGERPRINT = re.compile(r"[0-9A-F]{40}(?:[0-9A-F]{24})?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class KeyRecord:
         return keyid(bytes.fromhex(self.ed25519))
 
     def encode(self) -> bytes:
-        plain = {
+        plain: dict[str, object] = {
             "type": "mars-motd-key",
             "version": 1,
             "name": self.name,
@@ -62,24 +60,20 @@ class KeyRecord:
             "openpgp": self.block,
             "revoked": self.revoked,
         }
-        return (json.dumps(plain, indent=2) + "\n").encode("ascii")
+        return sealing.write_json(plain)
 
     @classmethod
     def decode(cls, data: bytes, where: object) -> KeyRecord:
         """Raises ``StateError`` (``key-damaged``) that names ``where``."""
         value = sealing.read_json(data, where)
-        name, public = value.get("name"), value.get("ed25519")
-        fingerprint, block = value.get("openpgp_fingerprint", ""), value.get("openpgp", "")
+        members = ("name", "ed25519", "openpgp_fingerprint", "openpgp")
+        name, public, fingerprint, block = texts = [value.get(member, "") for member in members]
         if not (
             value.get("type") == "mars-motd-key"
-            and isinstance(name, str)
+            and all(isinstance(text, str) for text in texts)
             and is_name(name)
-            and isinstance(public, str)
             and _HEX.fullmatch(public)
             and ed25519.is_public_key(bytes.fromhex(public))
-            and isinstance(fingerprint, str)
-            and isinstance(block, str)
-            and (not fingerprint or _FINGERPRINT.fullmatch(fingerprint))
             and bool(fingerprint) == bool(block)
         ):
             raise StateError("key-damaged", f"{where} is not a public key record of mars-motd.")
@@ -184,9 +178,8 @@ class KeyStore:
             record = KeyRecord(name, ed25519.public_key(seed).hex(), fingerprint, block)
             files.private_folder(self.keys)
             secret = {"type": "mars-motd-secret", "version": 1, "name": name, **sealed}
-            data = (json.dumps(secret, indent=2) + "\n").encode("ascii")
             made += [self._secret(name), self.keys / f"{name}.json"]
-            files.create(self._secret(name), data, files.SECRET)
+            files.create(self._secret(name), sealing.write_json(secret), files.SECRET)
             self.save(record)
             return record
 

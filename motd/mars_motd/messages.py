@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -21,6 +21,7 @@ from mars_motd.toml_files import Problem, line_of, parse
 
 _MEMBERS = tuple("id revision kind severity not_before not_after url target title text".split())
 _TARGET = ("platforms", "versions", "languages")
+_REVISION = "a whole number from 1; raise it to show the item again"
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,16 @@ class _File:
         """The values with their types checked; None where one of them cannot be used."""
         self._require_known(self.table, "", _MEMBERS)
         message = Message(
-            id=self._string("id", default_id),
+            id=self._value("id", default_id, _is_text, "a text in quotes"),
             title=self._translations("title", wire.MAX_TITLE),
             text=self._translations("text", wire.MAX_TEXT),
-            revision=self._revision(),
+            revision=self._value("revision", 1, _is_revision, _REVISION),
             kind=self._choice("kind", wire.KINDS, "news"),
             severity=self._choice("severity", wire.SEVERITIES, "info"),
             not_before=self._time("not_before"),
             not_after=self._time("not_after"),
             target=self._target(),
-            url=self._string("url", ""),
+            url=self._value("url", "", _is_text, "a text in quotes"),
         )
         return message if self.is_good else None
 
@@ -73,26 +74,17 @@ class _File:
                 known = ", ".join(members)
                 self.error(f"{prefix}{name}", f"unknown entry {prefix}{name}; known are {known}")
 
-    def _string(self, name: str, default: str) -> str:
-        value = self.table.get(name, default)
-        if isinstance(value, str):
-            return value
-        self.error(name, f"{name} must be a text in quotes")
+    def _value(self, name: str, default: Any, fits: Callable[[Any], bool], what: str) -> Any:
+        """The entry ``name`` (``target.versions``), or the default where it is not ``what``."""
+        inside, _, key = name.rpartition(".")
+        table = self.table.get(inside, {}) if inside else self.table
+        if key not in table or fits(table[key]):
+            return table.get(key, default)
+        self.error(name, f"{name} must be {what}")
         return default
 
-    def _choice(self, name: str, among: tuple[str, ...], default: str) -> str:
-        value = self.table.get(name, default)
-        if value not in among:
-            self.error(name, f"{name} must be one of {', '.join(among)}")
-        return str(value)
-
-    def _revision(self) -> int:
-        value = self.table.get("revision", 1)
-        if type(value) is int and 1 <= value <= 1_000_000:
-            return value
-        said = "revision must be a whole number from 1; raise it to show the item again"
-        self.error("revision", said)
-        return 1
+    def _choice(self, name: str, among: tuple[str, ...], default: str) -> Any:
+        return self._value(name, default, among.__contains__, f"one of {', '.join(among)}")
 
     def _time(self, name: str) -> int | None:
         value = self.table.get(name)
@@ -108,13 +100,10 @@ class _File:
         return None
 
     def _translations(self, name: str, limit: int) -> dict[str, str]:
-        value = self.table.get(name, {})
-        if not isinstance(value, dict):
-            self.error(name, f"{name} must be a table with one entry a language: {name}.en = …")
-            return {}
-        found: dict[str, str] = {}
+        what = f"a table with one entry a language: {name}.en = …"
+        value, found = self._value(name, {}, _is_table, what), dict[str, str]()
         for language, text in value.items():
-            wrong = _wrong_text(text, limit, is_title=name == "title")
+            wrong = wrong_text(text, limit, is_title=name == "title")
             if wrong:
                 self.error(f"{name}.{language}", f"{name}.{language} {wrong}")
             else:
@@ -122,31 +111,35 @@ class _File:
         return found
 
     def _target(self) -> Target | None:
-        table = self.table.get("target")
-        if table is not None and not isinstance(table, dict):
-            self.error("target", "target must be a table, [target]")
-        if not isinstance(table, dict) or not table:
+        table = self._value("target", None, _is_table, "a table, [target]")
+        if not table:
             return None
         self._require_known(table, "target.", _TARGET)
-        versions = table.get("versions")
-        if versions is not None and not isinstance(versions, str):
-            self.error("target.versions", 'target.versions must be a text like ">=0.1,<0.1.3"')
-            versions = None
-        platforms = self._list(table, "platforms")
-        return Target(platforms, versions, self._list(table, "languages"))
+        versions = self._value("target.versions", None, _is_text, 'a text like ">=0.1,<0.1.3"')
+        return Target(self._list("target.platforms"), versions, self._list("target.languages"))
 
-    def _list(self, table: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
-        value = table.get(name)
-        if value is None:
-            return None
-        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        said = f"target.{name} must be a list of texts with one entry or more"
-        self.error(f"target.{name}", said)
-        return None
+    def _list(self, name: str) -> tuple[str, ...] | None:
+        value = self._value(name, None, _is_list, "a list of texts with one entry or more")
+        return None if value is None else tuple(value)
 
 
-def _wrong_text(text: Any, limit: int, is_title: bool) -> str:
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_is_text, value))
+
+
+def _is_revision(value: Any) -> bool:
+    return type(value) is int and 1 <= value <= 1_000_000
+
+
+def wrong_text(text: Any, limit: int, *, is_title: bool) -> str:
     """What is wrong with a title or a text; empty where it is in order."""
     if not isinstance(text, str):
         return "must be a text in quotes"
@@ -156,7 +149,7 @@ def _wrong_text(text: Any, limit: int, is_title: bool) -> str:
         return "is blank"
     flat = text.replace("\t", " ")
     if targeting.clean(flat, newlines=not is_title) != flat:
-        return f"holds {invisible(text)}, which clients remove"
+        return f"holds {_invisible(text)}, which clients remove"
     return ""
 
 
@@ -185,7 +178,7 @@ def duplicates(drafts: Iterable[tuple[str, Draft]]) -> list[Problem]:
     return found
 
 
-def invisible(text: str) -> str:
+def _invisible(text: str) -> str:
     """Names the first character that clients would strip."""
     for character in text:
         if targeting.clean(character, newlines=True) != character:
@@ -225,12 +218,9 @@ def _judge_languages(file: _File, message: Message, product: Product) -> None:
     for name, texts in (("title", message.title), ("text", message.text)):
         known = set(product.languages) | {targeting.FALLBACK_LANGUAGE}
         for language in texts:
-            primary = language.replace("_", "-").partition("-")[0].lower()
-            if primary not in known:
-                file.error(
-                    f"{name}.{language}",
-                    f"{name}.{language}: {primary!r} is not in languages of product.toml",
-                )
+            if (primary := _primary(language)) not in known:
+                said = f"{name}.{language}: {primary!r} is not in languages of product.toml"
+                file.error(f"{name}.{language}", said)
     asked = (message.target.languages if message.target else None) or (targeting.FALLBACK_LANGUAGE,)
     for name, texts in (("title", message.title), ("text", message.text)):
         if texts and targeting.FALLBACK_LANGUAGE not in texts:
@@ -242,6 +232,10 @@ def _judge_languages(file: _File, message: Message, product: Product) -> None:
         file.warn(f"title.{language}", f"the title is translated to {language!r}, the text is not")
 
 
+def _primary(language: str) -> str:
+    return language.replace("_", "-").partition("-")[0].lower()
+
+
 def _judge_target(file: _File, target: Target, product: Product) -> None:
     for platform in target.platforms or ():
         if platform not in (*product.platforms, "other"):
@@ -249,7 +243,7 @@ def _judge_target(file: _File, target: Target, product: Product) -> None:
                 "target.platforms", f"{platform!r} is not in platforms of product.toml (or other)"
             )
     for language in target.languages or ():
-        if language.replace("_", "-").partition("-")[0].lower() not in product.languages:
+        if _primary(language) not in product.languages:
             file.error("target.languages", f"{language!r} is not in languages of product.toml")
     if target.versions is None:
         return

@@ -9,40 +9,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from mars.commandline import safe
-from mars.errors import ConfigError
-from mars.wire import motd as motds
 from mars.wire import strictjson, targeting
-from mars.wire.envelope import KEYS_TYPE, MAX_PAYLOAD, MOTD_TYPE, Envelope
-from mars.wire.keys import KeysDocument, KeySet
-from mars.wire.motd import Message, Motd, Target
+from mars.wire.envelope import MAX_PAYLOAD, Envelope
+from mars.wire.motd import Motd
 from mars.wire.product import Product
 from mars.wire.targeting import Shown
 from mars.wire.times import LAST, format_time
 from mars.wire.variables import DEV
+from mars_motd import kinds
 
 OTHER_PLATFORM = "other"
 _FREE = frozenset({"title", "text", "ed25519", "openpgp"})
 """Objects whose members are languages, key ids or fingerprints."""
-_HEADER = ("type", "version")
-
-
-def _members(*documents: Any) -> frozenset[str]:
-    return frozenset(member.name for each in documents for member in fields(each))
-
-
-_KNOWN: dict[str, dict[str, frozenset[str]]] = {
-    MOTD_TYPE: {
-        "": _members(Motd).union(_HEADER),
-        "messages": _members(Message),
-        "target": _members(Target) - {"unknown"},
-    },
-    KEYS_TYPE: {"": _members(KeysDocument, KeySet).union(_HEADER) - {"keys"}},
-}
 
 
 @dataclass(frozen=True)
@@ -123,12 +106,7 @@ def payload(envelope: Envelope) -> dict[str, Any]:
 
     Raises ``WireError``, ``ConfigError`` (``wrong-payload-type``).
     """
-    if envelope.payload_type == MOTD_TYPE:
-        motds.decode(envelope.payload)
-    elif envelope.payload_type == KEYS_TYPE:
-        KeysDocument.decode(envelope.payload)
-    else:
-        raise ConfigError("wrong-payload-type", "This is neither news nor a keys document.")
+    kinds.of(envelope).read(envelope.payload)
     members = strictjson.parse(envelope.payload, MAX_PAYLOAD)
     assert isinstance(members, dict)
     return members
@@ -136,23 +114,18 @@ def payload(envelope: Envelope) -> dict[str, Any]:
 
 def unknown(envelope: Envelope) -> list[str]:
     """Names of members that clients of this version do not know, ``messages.colour``."""
-    return [place for place, _ in _strangers(payload(envelope), "", _KNOWN[envelope.payload_type])]
+    return list(_strangers(payload(envelope), "", kinds.of(envelope).members))
 
 
 def payload_lines(envelope: Envelope) -> list[str]:
     """The payload as text: one member a line, texts of several lines behind bars."""
-    members = payload(envelope)
-    strangers = {ident for _, ident in _strangers(members, "", _KNOWN[envelope.payload_type])}
     return [
         f"{envelope.payload_type}, {len(envelope.payload)} bytes of payload",
-        *_object(members, "  ", strangers),
+        *_object("", payload(envelope), "  ", set(unknown(envelope))),
     ]
 
 
-def _strangers(
-    value: Any, place: str, known: Mapping[str, frozenset[str]]
-) -> Iterator[tuple[str, tuple[int, str]]]:
-    """(place, (identity of the object, name)) of each unknown member."""
+def _strangers(value: Any, place: str, known: Mapping[str, frozenset[str]]) -> Iterator[str]:
     if isinstance(value, list):
         for item in value:
             yield from _strangers(item, place, known)
@@ -160,27 +133,28 @@ def _strangers(
         return
     for name, item in value.items():
         if name not in known[place]:
-            yield f"{place}.{name}" if place else name, (id(value), name)
+            yield _at(place, name)
         else:
             yield from _strangers(item, name, known)
 
 
-def _object(members: dict[str, Any], indent: str, strangers: set[tuple[int, str]]) -> Iterator[str]:
+def _at(place: str, name: str) -> str:
+    return f"{place}.{name}" if place else name
+
+
+def _object(place: str, members: dict[str, Any], indent: str, strange: set[str]) -> Iterator[str]:
     for name, value in members.items():
-        strange = (id(members), name) in strangers
-        note = "   <-- unknown to clients of this version" if strange else ""
-        yield from _member(_flat(name), value, indent, strangers, note)
+        note = "   <-- unknown to clients of this version" if _at(place, name) in strange else ""
+        yield from _member(_flat(name), value, indent, strange, note)
 
 
-def _member(
-    name: str, value: Any, indent: str, strangers: set[tuple[int, str]], note: str
-) -> Iterator[str]:
+def _member(name: str, value: Any, indent: str, strange: set[str], note: str) -> Iterator[str]:
     if isinstance(value, dict) and value:
         yield f"{indent}{name}:{note}"
-        yield from _object(value, indent + "  ", strangers)
+        yield from _object(name.partition("[")[0], value, indent + "  ", strange)
     elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
         for number, item in enumerate(value, 1):
-            yield from _member(f"{name}[{number}]", item, indent, strangers, note)
+            yield from _member(f"{name}[{number}]", item, indent, strange, note)
     elif isinstance(value, str) and "\n" in value:
         yield f"{indent}{name}:{_stripped(value)}{note}"
         for line in safe(value).split("\n"):

@@ -87,6 +87,10 @@ def read_json(data: bytes, where: object) -> dict[str, Any]:
     return value
 
 
+def write_json(value: dict[str, object]) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode("ascii")
+
+
 def _key(passphrase: str, salt: bytes, ops: int, memory: int) -> bytes:
     size = SecretBox.KEY_SIZE
     return argon2id.kdf(size, passphrase.encode("utf-8"), salt, opslimit=ops, memlimit=memory)

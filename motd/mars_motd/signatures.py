@@ -1,23 +1,28 @@
-"""Signatures on one envelope: which hold, as clients judge them, who is missing, and one holder's
-turn. Of an OpenPGP signature gpg is asked; a keyid is never believed."""
+"""Signatures on a document of any kind: which hold, as clients judge them, who is missing, and one
+holder's turn. Of an OpenPGP signature gpg is asked; a keyid is never believed."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import TypeVar
 
 from mars.errors import StateError, TrustError
 from mars.ports import OpenPGP, OpenPGPVerdict
 from mars.trust import answered, signers
-from mars.trust.signatures import LOOKED_AT, require_openpgp
+from mars.trust.signatures import require_openpgp
 from mars.wire import ed25519
 from mars.wire.ed25519 import SIGNATURE_BYTES
-from mars.wire.envelope import MAX_SIGNATURES, MOTD_TYPE, Envelope, Signature, pae
+from mars.wire.envelope import MAX_SIGNATURES, Envelope, Signature, pae
 from mars.wire.keys import KeySet
 from mars.wire.openpgp import dearmour
+from mars_motd import kinds
 from mars_motd.keystore import KeyRecord, KeyStore
+from mars_motd.kinds import Document
+
+T = TypeVar("T")
 
 Passphrase = Callable[[KeyRecord], str | None]
 """Asks for, or remembers, the passphrase of a key; None where there is none to be had."""
@@ -93,14 +98,9 @@ class Progress:
         return said
 
 
-def _looked_at(envelope: Envelope) -> int:
-    """How many of its signatures clients look at."""
-    return LOOKED_AT if envelope.payload_type == MOTD_TYPE else MAX_SIGNATURES
-
-
 def progress(envelope: Envelope, keys: KeySet, judge: Judge) -> Progress:
     """What is there and what is missing under ``keys``, as clients would count it."""
-    needed, most = keys.policy != "off", _looked_at(envelope)
+    needed, most = keys.policy != "off", kinds.of(envelope).looked_at
     return Progress(
         signed=tuple(signers(envelope, keys, most)),
         threshold=keys.threshold,
@@ -112,31 +112,6 @@ def progress(envelope: Envelope, keys: KeySet, judge: Judge) -> Progress:
     )
 
 
-def at_hand(store: KeyStore, sets: Sequence[KeySet], wanted: Sequence[str] = ()) -> list[KeyRecord]:
-    """The records of ``sets`` whose secrets are on this machine, or those named in ``wanted``.
-
-    Raises ``ConfigError`` (``key-unknown``), ``StateError`` (``key-not-in-epoch``, ``no-secret``).
-    """
-    known = {keyid for keys in sets for keyid in keys.ed25519}
-    if not wanted:
-        return [
-            record
-            for record in store.records()
-            if record.keyid in known and store.has_secret(record)
-        ]
-    found = [store.record(name) for name in wanted]
-    for record in found:
-        if record.keyid not in known:
-            raise StateError(
-                "key-not-in-epoch",
-                f"Clients do not accept the key {record.name!r} (see: mars-motd key list DIR). "
-                f"A new key is brought in with: mars-motd key rotate DIR",
-            )
-        if not store.has_secret(record):
-            raise StateError("no-secret", f"The secret of {record.name!r} is not on this machine.")
-    return found
-
-
 def _made_by(entry: Signature, public: Iterable[str], message: bytes) -> str | None:
     """The Ed25519 key among ``public`` (64 hex digits each) that made ``entry``."""
     return next(
@@ -144,86 +119,127 @@ def _made_by(entry: Signature, public: Iterable[str], message: bytes) -> str | N
     )
 
 
-def add_signatures(
-    envelope: Envelope,
-    sets: Sequence[KeySet],
-    store: KeyStore,
-    records: Sequence[KeyRecord],
-    judge: Judge,
-    passphrase: Passphrase,
-) -> Envelope:
-    """``envelope`` with the signatures that are still missing and that ``records`` can make.
+@dataclass(frozen=True)
+class Pending(Document[T]):
+    """A document on its way to being signed, and who must sign it."""
 
-    ``sets`` are the key sets whose thresholds count (one for news, two for a rotation); the
-    OpenPGP signature belongs to the first. Existing signatures stay; entries that are none go.
-    """
-    envelope = _drop_invalid(envelope, sets, judge)
-    locked: StateError | None = None
-    for record in records:
-        try:
-            envelope = _take_turn(record, envelope, sets, store, judge, passphrase)
-        except StateError as error:
-            if error.reason not in _LOCKED:
-                raise
-            locked = locked or error  # another key may do: it may have another passphrase
-    if locked is not None and not progress(envelope, sets[0], judge).complete:
-        raise locked
-    return envelope
+    sets: Mapping[str, KeySet]
+    """Whose thresholds count, by what people call them (one for news, two for a rotation); the
+    OpenPGP signature belongs to the first."""
+    judge: Judge
 
+    @property
+    def first(self) -> KeySet:
+        return next(iter(self.sets.values()))
 
-def _take_turn(
-    record: KeyRecord,
-    envelope: Envelope,
-    sets: Sequence[KeySet],
-    store: KeyStore,
-    judge: Judge,
-    passphrase: Passphrase,
-) -> Envelope:
-    """An Ed25519 signature by ``record`` where one is wanting, the OpenPGP one likewise."""
-    message = pae(envelope.payload_type, envelope.payload)
+    @property
+    def complete(self) -> bool:
+        return all(self._progress(keys).complete for keys in self.sets.values())
 
-    def phrase() -> str | None:
-        return passphrase(record) if store.needs_passphrase(record) else None
+    def __str__(self) -> str:
+        return "; ".join(f"{name}: {self._progress(keys)}" for name, keys in self.sets.items())
 
-    if any(_is_wanting(record.keyid, envelope, keys) for keys in sets):
-        seed = store.seed(record, phrase())
-        envelope = _with(envelope, record.keyid, ed25519.sign(seed, message))
-    state = progress(envelope, sets[0], judge)
-    wanting = state.openpgp_needed and not state.openpgp_present
-    if wanting and record.fingerprint in sets[0].openpgp:
-        signature = store.openpgp_sign(record, message, judge.now, phrase())
-        envelope = _with(envelope, record.fingerprint, signature)
-    return envelope
+    def signed(
+        self,
+        store: KeyStore,
+        wanted: Sequence[str],
+        passphrase: Passphrase,
+        avoid: Iterable[str] = (),
+        *,
+        partial: bool,
+    ) -> Pending[T]:
+        """With the signatures that are still missing and that the keys at hand can make.
+
+        Those that are ``wanted`` sign, or all; those to ``avoid`` come last. Existing signatures
+        stay; entries that are none go. Raises ``ConfigError`` (``key-unknown``), ``StateError``
+        (``key-not-in-epoch``, ``no-secret``, those of a secret, and ``signatures-missing`` where
+        it is not complete, unless it is to be ``partial`` and of use to the next holder).
+        """
+        records = self._at_hand(store, wanted)
+        pending, last = self._without_invalid(), set(avoid)
+        locked: StateError | None = None
+        for record in sorted(records, key=lambda record: record.name in last):
+            try:
+                pending = pending._take_turn(record, store, passphrase)
+            except StateError as error:
+                if error.reason not in _LOCKED:
+                    raise
+                locked = locked or error  # another key may do: it may have another passphrase
+        if locked is not None and not pending._progress(pending.first).complete:
+            raise locked
+        if not pending.complete and not (partial and pending.envelope.signatures):
+            raise StateError(
+                "signatures-missing",
+                f"{pending}. Nothing was written; --partial keeps it for the next holder.",
+            )
+        return pending
+
+    def _progress(self, keys: KeySet) -> Progress:
+        return progress(self.envelope, keys, self.judge)
+
+    def _at_hand(self, store: KeyStore, wanted: Sequence[str]) -> list[KeyRecord]:
+        """The records of ``sets`` whose secrets are on this machine, or those ``wanted``."""
+        known = {keyid for keys in self.sets.values() for keyid in keys.ed25519}
+        if not wanted:
+            return [it for it in store.records() if it.keyid in known and store.has_secret(it)]
+        found = [store.record(name) for name in wanted]
+        for record in found:
+            if record.keyid not in known:
+                raise StateError(
+                    "key-not-in-epoch",
+                    f"Clients do not accept the key {record.name!r} (see: mars-motd key list DIR). "
+                    f"A new key is brought in with: mars-motd key rotate DIR",
+                )
+            if not store.has_secret(record):
+                said = f"The secret of {record.name!r} is not on this machine."
+                raise StateError("no-secret", said)
+        return found
+
+    def _take_turn(self, record: KeyRecord, store: KeyStore, passphrase: Passphrase) -> Pending[T]:
+        """An Ed25519 signature by ``record`` where one is wanting, the OpenPGP one likewise."""
+        message = pae(self.envelope.payload_type, self.envelope.payload)
+        made = []
+
+        def phrase() -> str | None:
+            return passphrase(record) if store.needs_passphrase(record) else None
+
+        if any(_is_wanting(record.keyid, self.envelope, keys) for keys in self.sets.values()):
+            seed = store.seed(record, phrase())
+            made.append(Signature(record.keyid, ed25519.sign(seed, message)))
+        state = self._progress(self.first)
+        wanting = state.openpgp_needed and not state.openpgp_present
+        if wanting and record.fingerprint in self.first.openpgp:
+            by_gpg = store.openpgp_sign(record, message, self.judge.now, phrase())
+            made.append(Signature(record.fingerprint, by_gpg))
+        return self._signed_by(*self.envelope.signatures, *made)
+
+    def _without_invalid(self) -> Pending[T]:
+        """Without entries that no key of ``sets`` made: clients look at few, and a forged one that
+        claims to be somebody's would keep that holder from signing.
+
+        What a good entry calls itself proves nothing, so it gets the name of the key that made it.
+        """
+        envelope, judge = self.envelope, self.judge
+        message = pae(envelope.payload_type, envelope.payload)
+        public = {key: name for keys in self.sets.values() for name, key in keys.ed25519.items()}
+        kept: dict[str, Signature] = {}
+        for entry in envelope.signatures:
+            name = public.get(_made_by(entry, public, message) or "")
+            if name is None:
+                reason = judge.objection(envelope, self.first, entry)
+                if reason not in (None, *_UNDECIDED):
+                    continue
+                name = judge.maker(envelope, self.first, entry) or entry.keyid
+            kept.setdefault(name, replace(entry, keyid=name))
+        return self._signed_by(*kept.values())
+
+    def _signed_by(self, *entries: Signature) -> Pending[T]:
+        return replace(self, envelope=replace(self.envelope, signatures=entries))
 
 
 def _is_wanting(keyid: str, envelope: Envelope, keys: KeySet) -> bool:
     signed = signers(envelope, keys, MAX_SIGNATURES)
     return keyid in keys.ed25519 and keyid not in signed and len(signed) < keys.threshold
-
-
-def _drop_invalid(envelope: Envelope, sets: Sequence[KeySet], judge: Judge) -> Envelope:
-    """Without entries that no key of ``sets`` made: clients look at few, and a forged one that
-    claims to be somebody's would keep that holder from signing.
-
-    What a good entry calls itself proves nothing, so it gets the name of the key that made it.
-    """
-    message = pae(envelope.payload_type, envelope.payload)
-    public = {key: name for keys in sets for name, key in keys.ed25519.items()}
-    kept: dict[str, Signature] = {}
-    for entry in envelope.signatures:
-        name = public.get(_made_by(entry, public, message) or "")
-        if name is None:
-            reason = judge.objection(envelope, sets[0], entry)
-            if reason not in (None, *_UNDECIDED):
-                continue
-            name = judge.maker(envelope, sets[0], entry) or entry.keyid
-        kept.setdefault(name, replace(entry, keyid=name))
-    return replace(envelope, signatures=tuple(kept.values()))
-
-
-def _with(envelope: Envelope, keyid: str, signature: bytes) -> Envelope:
-    entry = Signature(keyid, signature)
-    return replace(envelope, signatures=(*envelope.signatures, entry))
 
 
 def pem(public: str) -> bytes:
@@ -245,7 +261,7 @@ def extract_signatures(
     signed = pae(envelope.payload_type, envelope.payload)
     files, commands = {message: signed}, list[str]()
     makers: set[str] = set()
-    for number, entry in enumerate(envelope.signatures[: _looked_at(envelope)], 1):
+    for number, entry in enumerate(envelope.signatures[: kinds.of(envelope).looked_at], 1):
         stem = f"{name}.{number}"
         public = _made_by(entry, keys.ed25519.values(), signed)
         if public is not None and public not in makers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.resources import files
 
 GITIGNORE = """\
 # Secrets stay on the machine that made them. Public records (keys/*.json, trust/, issued/) are
@@ -13,35 +14,9 @@ openpgp/
 
 
 def product_toml(name: str, channel: str, servers: Iterable[str] = ()) -> str:
-    return f"""\
-# The product, and the values that may be counted. Everything not listed is counted as "other".
-product = "{name}"
-channel = "{channel}"
-
-# Oldest first, X.Y or X.Y.Z. The newest one is what clients compare their own version with.
-releases = []
-platforms = ["linux", "windows", "macos"]
-# Primary language subtags that the application ships.
-languages = ["en"]
-
-# Where clients fetch the news, as bare onion addresses: "http://<56 characters>.onion". They reach
-# clients by mars-motd trust, with the application, so write them before its first release.
-# The first one is also announced to installed clients, so they follow when it moves.
-servers = [{", ".join(map(_quoted, servers))}]
-
-[policy]
-# How many of the Ed25519 keys must sign, and whether clients also ask for an OpenPGP signature:
-# "required", "when-available" (asked for wherever gpg or gpgv is installed) or "off".
-# A change takes effect with the next: mars-motd key rotate
-threshold = 1
-openpgp = "when-available"
-
-[motd]
-# Days until a signed document expires (14 to 60). Sign again in good time: mars-motd status
-lifetime_days = 45
-# Seconds until clients fetch again, up to 30 days; 0 leaves it at 3 to 10 days, drawn at random.
-reportback_next = 0
-"""
+    """``product.toml`` beside this module, filled in."""
+    text = files("mars_motd").joinpath("product.toml").read_text("utf-8")
+    return text.format(name=name, channel=channel, servers=", ".join(map(_quoted, servers)))
 
 
 METRICS_TOML = """\

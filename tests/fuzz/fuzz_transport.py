@@ -40,7 +40,7 @@ def answering(data: bytes):  # type: ignore[no-untyped-def]
 
 def handshake(data: bytes) -> None:
     with answering(data) as sock, Deadline(PATIENCE, CLOCK) as deadline:
-        with contextlib.suppress(TransportError), socks.closed_on_error(sock, deadline):
+        with contextlib.suppress(TransportError), socks.closed_on_error(sock):
             socks._authenticate(sock, CHANCE)
             socks._ask_for(sock, "news.example", 80)
         assert not deadline.expired

@@ -165,7 +165,7 @@ def test_k06_every_page_builds_and_says_what_is_missing(
 
 def test_k06_a_chart_of_nothing_is_still_a_chart(tmp_path: Path) -> None:
     weeks: list[Week] = kit.published(tmp_path, {kit.week(0): Counted(plain=3)})
-    assert shares_chart("v", weeks, language("en").words("v")).datasets["labels"] == []
+    assert shares_chart("v", weeks, language("en")).datasets["labels"] == []
     address = parse("v/chart.png")
     assert address is not None
     content = kit.site(weeks).content(address)

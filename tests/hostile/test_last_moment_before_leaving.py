@@ -55,6 +55,18 @@ def test_f_a_check_and_a_fetch_by_hand_do_not_draw_the_optional_value_anew() -> 
     assert Memory.of(client.load()).pick == drawn
 
 
+def test_f_the_first_optional_value_is_drawn_and_not_made_of_the_machine() -> None:
+    """Else who knows a home folder and a day knew whose value it is."""
+    sent = set()
+    for seed in range(12):
+        world = World(seed=seed, host=machine(environ={"HOME": "/home/somebody"}))
+        world.grant("tracked", *ALL, country="IS")
+        shown = world.mars().preview()
+        assert shown is not None
+        sent |= shown.values.keys() - {"v", "os", "ia"}
+    assert sent == {"lang", "py", "cc"}
+
+
 def test_f_a_preview_before_the_first_write_shows_what_will_be_sent() -> None:
     mars = World().mars()
     seen = {mars.preview("tracked", ALL, "IS").url for _ in range(5)}  # type: ignore[union-attr]
@@ -523,7 +535,7 @@ def test_e_a_path_that_would_be_rewritten_is_refused_with_a_sentence(path: str) 
 
 @pytest.mark.parametrize("path", ["/a//b", "/a'b", "/%C3%A9/m", "/m:80@x", "/..a/b."])
 def test_e_a_path_that_is_accepted_goes_as_it_is(path: str) -> None:
-    from mars.adapters.exchange import prepare
+    from mars.adapters.http import prepare
 
     message = HTTPRequest.get(check_url(f"http://{ONION}{path}").url)
     assert prepare(message).path_url == path

@@ -86,16 +86,16 @@ def test_e03_both_schemes_go_through_the_proxy(
 def test_e03_a_pool_that_does_not_dial_our_way_is_never_used(trap: SocksServer) -> None:
     import urllib3
 
-    from mars.adapters import exchange
+    from mars.adapters import http
 
     class Foreign(urllib3.HTTPConnectionPool):
         """What a later requests might put in the place of ours."""
 
-    adapter = exchange.OneWayAdapter(lambda: pytest.fail("dialled"), b"")
+    adapter = http.OneWayAdapter(lambda: pytest.fail("dialled"), b"", lambda: None)
     adapter.poolmanager.pool_classes_by_scheme = {"http": Foreign}
     with pytest.raises(TransportError) as caught:
         message = HTTPRequest.get(f"http://{trap.address}/")
-        adapter.send(exchange.prepare(message), timeout=3.0)
+        adapter.send(http.prepare(message), timeout=3.0)
     assert caught.value.reason == "not-isolated"
 
 
@@ -236,16 +236,16 @@ def assert_nothing_goes(message: HTTPRequest) -> None:
 
 
 def test_e14_an_adapter_sends_its_request_once() -> None:
-    from mars.adapters import exchange
+    from mars.adapters import http
 
     message = HTTPRequest.get(URL)
     with SocksServer(answering(ok(b"news")), plain=True) as server:
-        adapter = exchange.OneWayAdapter(
-            lambda: socket.create_connection(address_of(server)), message.golden
+        adapter = http.OneWayAdapter(
+            lambda: socket.create_connection(address_of(server)), message.golden, lambda: None
         )
-        assert adapter.send(exchange.prepare(message), timeout=3.0).content == b"news"
+        assert adapter.send(http.prepare(message), timeout=3.0).content == b"news"
         with pytest.raises(TransportError, match="not-golden"):
-            adapter.send(exchange.prepare(message), timeout=3.0)
+            adapter.send(http.prepare(message), timeout=3.0)
         adapter.close()
     assert [visit.request for visit in server.visits] == [message.golden]
 

@@ -13,7 +13,6 @@ from mars_server.common.calendar import settled
 from mars_server.publication.closing import close_weeks
 from mars_server.site.pages.address import parse
 from mars_server.site.pages.ranges import pick
-from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.downloads import data_files, percents
 from mars_server.tables.estimate import estimate
@@ -128,18 +127,18 @@ def test_h08_nothing_but_whole_weeks_is_offered(tmp_path: Path, path: str) -> No
 
 def test_h09_a_line_for_a_published_week_is_dropped(tmp_path: Path) -> None:
     engine = kit.database(tmp_path, {kit.week(0): Counted(plain=700)})
-    before = close_weeks(Stored(engine), RULES, kit.LATER)
+    before = close_weeks(engine, RULES, kit.LATER)
     kit.count(engine, kit.week(0), Counted(plain=1000), day=2)
-    assert close_weeks(Stored(engine), RULES, kit.LATER) == before
+    assert close_weeks(engine, RULES, kit.LATER) == before
 
 
 def test_h10_an_incomplete_week_waits_until_two_days_after_its_end(tmp_path: Path) -> None:
     engine = kit.database(tmp_path, {kit.week(0): Counted(plain=700)})
     end = parse_time("2026-01-12T00:00:00Z")
     two_days = 2 * 86_400
-    assert close_weeks(Stored(engine), RULES, end - 1) == []
-    assert close_weeks(Stored(engine), RULES, end + two_days - 1) == []
-    assert len(close_weeks(Stored(engine), RULES, end + two_days)) == 1
+    assert close_weeks(engine, RULES, end - 1) == []
+    assert close_weeks(engine, RULES, end + two_days - 1) == []
+    assert len(close_weeks(engine, RULES, end + two_days)) == 1
     assert settled(end + two_days) == kit.week(0)
 
 

@@ -99,7 +99,9 @@ def test_g11_a_route_that_waits_for_a_body_is_ended_in_time(tmp_path: Path) -> N
         worker = Worker(setup, clock, chance, Counters(shared(1), 0), lambda _: None)
         bind = Bind(path=str(tmp_path / "s"))
         mine, parent = socket.socketpair()
-        serving = asyncio.create_task(worker.run(listen(bind), worker.start(), parent.fileno()))
+        document = source.load(clock.now())
+        worker.open()
+        serving = asyncio.create_task(worker.run(listen(bind), document, parent.fileno()))
         incoming, outgoing = await asyncio.open_unix_connection(bind.path)
         outgoing.write(b"POST /r HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
         try:

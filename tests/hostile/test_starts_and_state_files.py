@@ -272,7 +272,7 @@ def test_e22_a_link_is_left_alone_and_nothing_is_sent(
 ) -> None:
     """As a program that keeps a user's settings elsewhere makes it."""
     world, elsewhere, state = a_world(), tmp_path / "elsewhere", tmp_path / "state"
-    world.store.files[JOURNAL_FILE] = b"{}\n"
+    world.store.files[JOURNAL_FILE] = b""
     state.mkdir()
     for kept, data in world.store.files.items():
         (state / kept).write_bytes(data)

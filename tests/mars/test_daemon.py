@@ -120,7 +120,7 @@ def test_reload_starts_restarts_and_stops(tmp_path: Path) -> None:
         return client(entry, turned, host=ports.host, clock=ports.clock, chance=ports.chance)
 
     an_app(tmp_path, "one", publisher)
-    daemon = Daemon(tmp_path, make, lambda pinned: tmp_path / "state")
+    daemon = Daemon(tmp_path, make, tmp_path / "state")
     daemon.reload()
     daemon.reload()
     assert made == ["0.5.1"], "nothing changed, nothing restarted"
@@ -324,6 +324,26 @@ def test_the_news_do_not_replace_a_trust_file(tmp_path: Path, output: str) -> No
     daemon.stop()
     assert {name: error.reason for name, error in daemon.problems.items()} == {
         "mail": "app-invalid"
+    }
+
+
+@pytest.mark.parametrize("wrong", ["version = ", "trust = other.trust", 'unknown = "x"', "\\"])
+@pytest.mark.parametrize("output", ["other.trust", "x/../other.trust", "link", "its news.json"])
+def test_the_news_replace_nothing_that_a_broken_file_may_name(
+    tmp_path: Path, output: str, wrong: str
+) -> None:
+    (tmp_path / "x").mkdir()
+    an_app(tmp_path, "mail", Publisher(), output=output)
+    an_app(tmp_path, "other", Publisher("othermail"), output="its news.json")
+    (tmp_path / "link").symlink_to("other.trust")
+    toml = tmp_path / "other.toml"
+    toml.write_text(f"{toml.read_text()}{wrong}\n")
+    daemon = Daemon(tmp_path, a_client)
+    daemon.reload()
+    daemon.stop()
+    assert {name: error.reason for name, error in daemon.problems.items()} == {
+        "mail": "app-invalid",
+        "other": "app-invalid",
     }
 
 

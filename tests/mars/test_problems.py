@@ -442,7 +442,7 @@ threading.stack_size(1 << 40)
 print(mars._client.fetch().reason, mars.status()["problem"]["reason"], end=" ")
 for call in (
     lambda: read_status(address),
-    lambda: start(TorSettings(binary="true"), folder, factory.system_clock()),
+    lambda: start(TorSettings(binary="true"), folder),
 ):
     try: call()
     except MarsError as error: print(error.reason, end=" ")

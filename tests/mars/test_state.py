@@ -91,15 +91,18 @@ def test_what_the_application_says_of_itself_is_read_back() -> None:
     )
 
 
+ENTRY = {"level": "plain", "url": "", "sent": "", "route": "", "reason": None}
+
+
 def test_the_journal_is_bounded() -> None:
     data: bytes | None = None
     for number in range(journal.KEPT + 50):
-        data = journal.add(data, {"time": number})
+        data = journal.add(data, {**ENTRY, "time": number})
     entries = journal.decode(data)
     assert len(entries) == journal.KEPT
-    assert entries[-1] == {"time": journal.KEPT + 49}
+    assert entries[-1] == {**ENTRY, "time": journal.KEPT + 49}
     for number in range(journal.KEPT):
-        data = journal.add(data, {"time": number, "sent": "x" * 16_384})
+        data = journal.add(data, {**ENTRY, "time": number, "sent": "x" * 16_384})
     assert data is not None
     assert journal.LIMIT - 20_000 < len(data) <= journal.LIMIT, "reports are long"
     assert journal.decode(data)[-1]["time"] == journal.KEPT - 1

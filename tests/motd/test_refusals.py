@@ -31,7 +31,7 @@ def test_a_document_of_another_kind_is_not_signed(
     assert refused(done, "wrong-payload-type")
     ok("key", "rotate", product, "--now", MARCH)
     done = motd("sign", product, "--add-to", keys, "--out", tmp_path / "x", "--now", MARCH)
-    assert done.code == 1
+    assert refused(done, "wrong-payload-type")
     done = motd("key", "rotate", product, "--add-to", keys, "--now", MARCH)
     assert refused(done, "wrong-document")  # that step was taken already
 

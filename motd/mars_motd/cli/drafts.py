@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -13,21 +14,21 @@ from typing import Any
 
 import click
 
-from mars.commandline import emit_json, json_option, safe, shown
+from mars.commandline import json_option, safe, shown
 from mars.errors import ConfigError, StateError, WireError
 from mars.wire import envelope as envelopes
-from mars.wire import motd as motds
-from mars.wire.envelope import MAX_ENVELOPE, MOTD_TYPE, Envelope
+from mars.wire.envelope import MAX_ENVELOPE, Envelope
 from mars.wire.motd import KINDS, SEVERITIES, Motd
 from mars.wire.onion import is_onion_server
 from mars.wire.product import PLATFORMS, Product, is_name, is_release
 from mars.wire.variables import DEV
-from mars_motd import document, files, template
+from mars_motd import document, files, kinds, template
 from mars_motd import epochs as ep
 from mars_motd import preview as views
 from mars_motd.cli import options
-from mars_motd.document import NO_SERVER, Document
+from mars_motd.document import NO_SERVER
 from mars_motd.folder import Content, Folder
+from mars_motd.kinds import NEWS
 from mars_motd.messages import parse_message
 from mars_motd.preview import Reader, View
 from mars_motd.toml_files import Problem, line_of, registry_problems
@@ -114,9 +115,8 @@ def new(folder: Path, name: str, title: str, **entries: Any) -> None:
     data = template.message_toml(title or "…", **entries).encode()
     if title:
         _require_good(place, data, target)
-        files.replace(target, data)
-    else:
-        files.replace(target, data)
+    files.replace(target, data)
+    if not title:
         _edit(editor or "", target)
         if files.read(target) == data:
             target.unlink()
@@ -162,17 +162,13 @@ def check(folder: Path, as_json: bool) -> None:
     problems = [*content.problems, *_policy_problems(place), *_size_problems(place, content)]
     problems += registry_problems(place.root)
     errors = [problem for problem in problems if not problem.warning]
-    if as_json:
-        emit_json(
-            {
-                "ok": not errors,
-                "messages": len(content.messages),
-                "problems": [vars(problem) for problem in problems],
-            }
-        )
-    else:
-        for problem in problems:
-            click.echo(safe(str(problem)))
+    plain = {
+        "ok": not errors,
+        "messages": len(content.messages),
+        "problems": [vars(problem) for problem in problems],
+    }
+    options.tell(as_json, plain, (safe(str(problem)) for problem in problems))
+    if not as_json:
         said = f"{len(errors)} errors" if errors else "nothing to repair"
         click.echo(f"{shown(place.root)}: {len(content.messages)} messages, {said}", err=True)
     sys.exit(1 if errors else 0)
@@ -204,9 +200,10 @@ def _size_problems(place: Folder, content: Content) -> list[Problem]:
     """Whether the document will be small enough and readable to clients."""
     try:
         motd = document.compose(place.product, content, ep.number(place), options.clock_or(None))
-        motds.decode(motds.encode(motd))
         chain = ep.load(place).chain if ep.is_pinned(place) else ()
-        size = len(envelopes.encode(envelopes.Envelope("", motds.encode(motd), (), chain)))
+        envelope = NEWS.unsigned(motd, chain).envelope
+        NEWS.read(envelope.payload)
+        size = len(envelopes.encode(envelope))
     except WireError as error:
         return [Problem(shown(place.root), 1, error.message)]
     if size + _SIGNATURE_ROOM > MAX_ENVELOPE:
@@ -237,56 +234,37 @@ def preview(
     place = Folder.at(folder)
     product, moment = place.product, options.clock_or(now)
     if file is not None and reader is None:
-        _print_all(
-            options.read_as(envelopes.decode, file, "The document"), product, moment, as_json
-        )
+        envelope = options.read_as(envelopes.decode, file, "The document")
+        _tell_all(envelope, product, moment, as_json)
         return
     if file is not None:
-        motd = options.read_as(Document.decode, file, "The document").motd
+        motd = options.read_document(NEWS, file).said
     else:
-        motd = _draft(place, moment)
+        motd = document.draft(place, ep.number(place), moment)
     if reader is not None:
         one = views.view(motd, _reader(reader, motd), moment)
-        if as_json:
-            emit_json(asdict(one))
-        else:
-            _print_view(one, motd)
-        return
-    table = views.table(motd, product, moment)
-    if as_json:
-        emit_json([asdict(item) for item in table])
+        options.tell(as_json, asdict(one), _view_lines(one, motd))
     else:
-        for line in views.table_lines(table):
-            click.echo(line)
+        table = views.table(motd, product, moment)
+        options.tell(as_json, [asdict(item) for item in table], views.table_lines(table))
 
 
-def _draft(place: Folder, moment: int) -> Motd:
-    content = place.content()
-    content.require()
-    return document.compose(place.product, content, ep.number(place), moment)
-
-
-def _print_all(envelope: Envelope, product: Product, moment: int, as_json: bool) -> None:
+def _tell_all(envelope: Envelope, product: Product, moment: int, as_json: bool) -> None:
     """Everything that a holder would put a signature under."""
     payload, said, table = views.payload(envelope), list[str](), list[View]()
-    if envelope.payload_type == MOTD_TYPE:
-        motd = motds.decode(envelope.payload)
+    if kinds.of(envelope) is NEWS:
+        motd = NEWS.read(envelope.payload)
         said, table = document.strange_settings(motd, product), views.table(motd, product, moment)
-    if as_json:
-        emit_json(
-            {
-                "payload_type": envelope.payload_type,
-                "payload": payload,
-                "unknown": views.unknown(envelope),
-                "warnings": said,
-                "table": [asdict(item) for item in table],
-            }
-        )
-        return
+    plain = {
+        "payload_type": envelope.payload_type,
+        "payload": payload,
+        "unknown": views.unknown(envelope),
+        "warnings": said,
+        "table": [asdict(item) for item in table],
+    }
     rows = ["", *views.table_lines(table)] if table else []
-    for line in [*views.payload_lines(envelope), *rows]:
-        click.echo(line)
-    for warning in said:
+    options.tell(as_json, plain, [*views.payload_lines(envelope), *rows])
+    for warning in () if as_json else said:
         click.echo(f"warning: {safe(warning)}", err=True)
 
 
@@ -303,21 +281,17 @@ def _reader(text: str, motd: Motd) -> Reader:
     return Reader(**values)
 
 
-def _print_view(view: View, motd: Motd) -> None:
+def _view_lines(view: View, motd: Motd) -> Iterator[str]:
     reader = view.reader
-    shown = f"version {reader.version} on {reader.platform}, language {reader.language}"
-    click.echo(safe(shown))
+    yield safe(f"version {reader.version} on {reader.platform}, language {reader.language}")
     newest = f" (newest: {motd.newest_version})" if is_release(motd.newest_version) else ""
     if motd.newest_version and not newest:
         newest = " (newest_version is no release, so clients ignore it)"
-    click.echo(f"status: {view.status}{newest}")
+    yield f"status: {view.status}{newest}"
     if motd.news:
-        click.echo(f"\n{safe(motd.news)}")
+        yield f"\n{safe(motd.news)}"
     for item in view.shown:
-        click.echo(f"\n[{item.kind}, {item.severity}] {item.title}  ({item.id}, {item.language})")
-        if item.text:
-            click.echo(item.text)
-        if item.url:
-            click.echo(item.url)
+        yield f"\n[{item.kind}, {item.severity}] {item.title}  ({item.id}, {item.language})"
+        yield from filter(None, (item.text, item.url))
     if not view.shown:
-        click.echo("\nno messages")
+        yield "\nno messages"

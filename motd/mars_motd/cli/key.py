@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from mars import factory
-from mars.commandline import LazyGroup, emit_json, json_option, shown
-from mars.errors import ConfigError, StateError, naming
+from mars.commandline import LazyGroup, json_option, shown
+from mars.errors import ConfigError, naming
 from mars.wire import envelope as envelopes
-from mars.wire.keys import KEYS_LIFETIME_DAYS, KeysDocument, KeySet
+from mars.wire.keys import KEYS_LIFETIME_DAYS, KeySet
 from mars.wire.product import is_name
 from mars_motd import epochs as ep
-from mars_motd import files, rotation
+from mars_motd import files
 from mars_motd.cli import options
+from mars_motd.epochs import Epochs, Step
 from mars_motd.folder import Folder
 from mars_motd.keystore import OPENPGP_CREATED, KeyRecord
-from mars_motd.rotation import Step
+from mars_motd.kinds import KEYS
 from mars_motd.signatures import pem
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.group(cls=LazyGroup)
@@ -116,17 +115,16 @@ def list_keys(folder: Path, as_json: bool) -> None:
         }
         for record in records
     ]
-    if as_json:
-        emit_json(rows)
-        return
-    for row in rows:
-        here = "secret here" if row["secret"] else "secret elsewhere"
-        click.echo(f"{row['name']}  {row['state']}, {here}")
-        click.echo(f"    ed25519 {row['ed25519']}  keyid {row['keyid']}")
-        if row["openpgp"]:
-            click.echo(f"    openpgp {row['openpgp']}")
-    if not rows:
+    options.tell(as_json, rows, (line for row in rows for line in _key_lines(row)))
+    if not rows and not as_json:
         click.echo(f'No keys yet. Make one: mars-motd key new "{shown(folder)}"', err=True)
+
+
+def _key_lines(row: dict[str, Any]) -> Iterator[str]:
+    yield f"{row['name']}  {row['state']}, secret {'here' if row['secret'] else 'elsewhere'}"
+    yield f"    ed25519 {row['ed25519']}  keyid {row['keyid']}"
+    if row["openpgp"]:
+        yield f"    openpgp {row['openpgp']}"
 
 
 def _current(place: Folder) -> KeySet | None:
@@ -200,45 +198,31 @@ def import_key(folder: Path, file: Path) -> None:
         _tell(record)
 
 
-def _options(command: F) -> F:
-    """What both commands take."""
-    for option in reversed(
-        [
-            options.now_option("Issue and sign at this time. Default: now."),
-            options.passphrase_option,
-            click.option(
-                "--key", "keys", multiple=True, metavar="NAME", help="Sign with this key only."
-            ),
-            click.option(
-                "--days",
-                type=click.IntRange(30, 3650),
-                default=KEYS_LIFETIME_DAYS,
-                show_default=True,
-                help="Days until the keys document expires.",
-            ),
-            options.file_option(
-                "--partial", "Where to write the keys document while signatures are still missing."
-            ),
-        ]
-    ):
-        command = option(command)
-    return command
+_now_option = options.now_option("Issue and sign at this time. Default: now.")
+_key_option = options.key_option("Sign with this key only.")
+_days_option = click.option(
+    "--days",
+    type=click.IntRange(30, 3650),
+    default=KEYS_LIFETIME_DAYS,
+    show_default=True,
+    help="Days until the keys document expires.",
+)
+_partial_option = options.file_option(
+    "--partial", "Where to write the keys document while signatures are still missing."
+)
 
 
 @key.command()
 @options.folder_argument
-@_options
+@_now_option
+@options.passphrase_option
+@_key_option
+@_days_option
+@_partial_option
 @options.file_option("--add-to", "Add signatures to this half-signed keys document.")
 @options.file_option("--show", "Only show what the keys document F changes; sign nothing.")
 def rotate(
-    folder: Path,
-    now: int | None,
-    passphrase_file: Path | None,
-    keys: tuple[str, ...],
-    days: int,
-    partial: Path | None,
-    add_to: Path | None,
-    show: Path | None,
+    folder: Path, now: int | None, days: int, add_to: Path | None, show: Path | None, **turn: Any
 ) -> None:
     """Begin a new epoch with all keys of DIR that are not revoked.
 
@@ -252,31 +236,27 @@ def rotate(
     moment = options.clock_or(now)
     given = show or add_to
     if given is not None:
-        data, records = options.read(given, "The keys document"), place.keys.records()
+        half, records = options.read_document(KEYS, given), place.keys.records()
         with naming(given):
-            step = rotation.resume(data, epochs, records, given, moment, options.openpgp())
+            step = ep.resume_step(half, epochs, records, given, moment, options.openpgp())
     else:
-        step = rotation.begin(place, epochs, (), moment, options.openpgp(), days)
+        step = ep.begin_step(place, epochs, (), moment, options.openpgp(), days)
     if show is not None:
-        click.echo(rotation.describe(step, place))
+        click.echo(ep.describe_step(step, place))
         click.echo(str(step))
         return
-    _carry_on(step, place, keys, passphrase_file, partial, ())
+    _carry_on(step, place, epochs, **turn)
 
 
 @key.command()
 @options.folder_argument
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@_options
-def revoke(
-    folder: Path,
-    names: tuple[str, ...],
-    now: int | None,
-    passphrase_file: Path | None,
-    keys: tuple[str, ...],
-    days: int,
-    partial: Path | None,
-) -> None:
+@_now_option
+@options.passphrase_option
+@_key_option
+@_days_option
+@_partial_option
+def revoke(folder: Path, names: tuple[str, ...], now: int | None, days: int, **turn: Any) -> None:
     """Take keys away: begin a new epoch without NAME....
 
     For a lost or stolen key. The secret of the revoked key is not needed as long as the others
@@ -288,8 +268,9 @@ def revoke(
     if not epochs.pinned:
         _drop(place, names)
         return
-    step = rotation.begin(place, epochs, names, options.clock_or(now), options.openpgp(), days)
-    _carry_on(step, place, keys, passphrase_file, partial, names)
+    moment = options.clock_or(now)
+    step = ep.begin_step(place, epochs, names, moment, options.openpgp(), days)
+    _carry_on(step, place, epochs, avoid=names, **turn)
 
 
 def _drop(place: Folder, names: tuple[str, ...]) -> None:
@@ -307,38 +288,31 @@ def _tell_revoked(gone: Sequence[KeyRecord]) -> None:
         click.echo(f"revoked {record.name}")
 
 
-def _decode(data: bytes) -> KeysDocument:
-    return KeysDocument.decode(envelopes.decode(data).payload)
-
-
 def _carry_on(
     step: Step,
     place: Folder,
+    epochs: Epochs,
+    *,
     keys: tuple[str, ...],
     passphrase_file: Path | None,
     partial: Path | None,
-    avoid: tuple[str, ...],
+    avoid: tuple[str, ...] = (),
 ) -> None:
     if partial is not None:
-        place.require_output(partial, _decode, passphrase_file)
-    click.echo(rotation.describe(step, place), err=True)
+        place.require_output(partial, KEYS.decode, passphrase_file)
+    click.echo(ep.describe_step(step, place), err=True)
     asker = options.Asker(passphrase_file)
-    step = rotation.add_signatures(step, place, keys, asker, avoid)
+    step = step.signed(place.keys, keys, asker, avoid, partial=partial is not None)
     if step.complete:
-        gone = rotation.finish(step, place)
+        gone = ep.finish_step(step, place, epochs)
         with options.telling():
-            click.echo(f"epoch {step.document.epoch}: {len(step.document.keys.ed25519)} keys")
+            click.echo(f"epoch {step.said.epoch}: {len(step.said.keys.ed25519)} keys")
             _tell_revoked(gone)
             click.echo(
                 f'Now tell clients: mars-motd sign "{shown(place.root)}" --out motd.json', err=True
             )
-        return
-    if partial is None or not step.envelope.signatures:
-        raise StateError(
-            "signatures-missing",
-            f"{step}. Nothing was written; --partial F keeps it for the next holder.",
-        )
-    files.replace(partial, envelopes.encode(step.envelope))
-    told = f"{shown(partial)}: {step}: pass it on to the next holder"
-    with options.telling():
-        click.echo(told, err=True)
+    elif partial is not None:
+        files.replace(partial, envelopes.encode(step.envelope))
+        with options.telling():
+            said = f"{shown(partial)}: {step}: pass it on to the next holder"
+            click.echo(said, err=True)

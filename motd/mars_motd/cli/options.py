@@ -1,23 +1,24 @@
 """Arguments and options that several commands share, where passphrases come from (a file, else a
-question at the terminal, asked once a key), and how it is told what was done."""
+question at the terminal, asked once a key), and how results are told."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from mars import factory
-from mars.commandline import done
+from mars.commandline import done, emit_json
 from mars.errors import ConfigError, StateError, WireError, naming
 from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.times import parse_time
 from mars_motd import files
 from mars_motd.keystore import KeyRecord
+from mars_motd.kinds import Document, Kind
 from mars_motd.signatures import Remembering
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,6 +54,10 @@ def file_option(name: str, text: str, metavar: str = "F") -> Callable[[F], F]:
     return click.option(name, type=FILE, metavar=metavar, help=text)
 
 
+def key_option(text: str) -> Callable[[F], F]:
+    return click.option("--key", "keys", multiple=True, metavar="NAME", help=text)
+
+
 def now_option(text: str) -> Callable[[F], F]:
     return click.option("--now", type=as_time, metavar="T", help=text)
 
@@ -86,9 +91,22 @@ def read_as(decode: Callable[[bytes], T], path: Path, what: str) -> T:
         return decode(data)
 
 
-def telling() -> AbstractContextManager[None]:
-    """Around the output of what was done and stored, which stays so where nobody can read it."""
-    return done("All is done and stored")
+def read_document(kind: Kind[T], path: Path) -> Document[T]:
+    """A document of this kind in an input file."""
+    return read_as(kind.decode, path, f"The {kind.name}")
+
+
+def tell(as_json: bool, plain: object, lines: Iterable[str]) -> None:
+    """A command's result: ``plain`` as JSON, or ``lines`` for people."""
+    if as_json:
+        emit_json(plain)
+        return
+    for line in lines:
+        click.echo(line)
+
+
+telling = partial(done, "All is done and stored")
+"""Around the output of what was done and stored, which stays so where nobody can read it."""
 
 
 def passphrase_from(path: Path) -> str:

@@ -10,19 +10,19 @@ import click
 
 from mars import factory
 from mars.commandline import safe, shown
-from mars.errors import ConfigError, StateError, TrustError
+from mars.errors import TrustError
 from mars.wire import envelope as envelopes
-from mars.wire.envelope import MOTD_TYPE, Envelope
 from mars.wire.keys import TrustRoot
 from mars.wire.motd import Motd
 from mars.wire.times import format_time
-from mars_motd import document, files, signatures
+from mars_motd import document, files
 from mars_motd import epochs as ep
 from mars_motd.cli import options
-from mars_motd.document import NO_SERVER, Clients, Document
+from mars_motd.document import NO_SERVER, Clients, News
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
-from mars_motd.signatures import Judge, Progress
+from mars_motd.kinds import NEWS
+from mars_motd.signatures import Judge, Pending
 
 _LATEST = "latest"
 
@@ -32,9 +32,7 @@ _LATEST = "latest"
 @options.out_option
 @options.now_option("Issue the document at this time, and sign at it. Default: now.")
 @options.passphrase_option
-@click.option(
-    "--key", "keys", multiple=True, metavar="NAME", help="Sign with this key. Default: all at hand."
-)
+@options.key_option("Sign with this key. Default: all at hand.")
 @options.file_option(
     "--add-to", "Add signatures to this half-signed document instead of making a new one."
 )
@@ -58,39 +56,33 @@ def sign(
     refuse is not written, and the exit code is 1. Needs no network.
     """
     place = Folder.at(folder)
-    place.require_output(out, Document.decode, passphrase_file)
+    place.require_output(out, NEWS.decode, passphrase_file)
     epochs = ep.load(place)
     if add_to is None:
-        content = place.content()
-        content.require()
-        motd = _free(
-            place,
-            document.compose(place.product, content, epochs.number, options.clock_or(now)),
-            now is None,
-        )
-        envelope = document.unsigned(motd, epochs)
+        news = _new(place, epochs, now)
+        moment = news.said.issued
     else:
-        envelope, motd = _half_signed(add_to, epochs)
-        for said in document.strange_settings(motd, place.product):
-            click.echo(f"warning: {safe(said)}", err=True)
-    moment = options.clock_or(now) if add_to is not None else motd.issued
-    records = signatures.at_hand(place.keys, [epochs.keys], keys)
+        news = _half_signed(add_to, place, epochs)
+        moment = options.clock_or(now)
+    judge = Judge(options.openpgp(), news.said.issued, moment)
+    sets = {f"epoch {epochs.number}": epochs.keys}
+    pending = Pending(news.envelope, news.said, sets, judge)
     asker = options.Asker(passphrase_file)
-    judge = Judge(options.openpgp(), motd.issued, moment)
-    envelope = signatures.add_signatures(envelope, [epochs.keys], place.keys, records, judge, asker)
-    state = signatures.progress(envelope, epochs.keys, judge)
-    if state.complete:
-        Clients(epochs, moment, judge.openpgp).accepted(envelopes.encode(envelope))
-    elif not partial or not envelope.signatures:
-        hint = "Use --partial to pass it on to the next holder. " if records else ""
-        said = f"The document has {state}. {hint}Nothing was written."
-        raise StateError("signatures-missing", said)
+    pending = pending.signed(place.keys, keys, asker, partial=partial)
+    data = envelopes.encode(pending.envelope)
+    if pending.complete:
+        Clients(epochs, moment, judge.openpgp).accepted(data)
     newest = document.newest(place)  # may fail, so before anything is written
     ep.pin(place, epochs)
-    document.record(place, envelope, motd)
-    files.replace(out, envelopes.encode(envelope))
+    document.record(place, pending)
+    files.replace(out, data)
     with options.telling():
-        _report(out, newest, motd, state)
+        _report(out, newest, pending)
+
+
+def _new(place: Folder, epochs: Epochs, now: int | None) -> News:
+    motd = document.draft(place, epochs.number, options.clock_or(now))
+    return NEWS.unsigned(_free(place, motd, now is None), epochs.chain)
 
 
 def _free(place: Folder, motd: Motd, wait: bool) -> Motd:
@@ -110,24 +102,24 @@ def _free(place: Folder, motd: Motd, wait: bool) -> Motd:
     return motd
 
 
-def _half_signed(path: Path, epochs: Epochs) -> tuple[Envelope, Motd]:
+def _half_signed(path: Path, place: Folder, epochs: Epochs) -> News:
     """The document that others have signed, if it is for this product and epoch."""
-    given = options.read_as(Document.decode, path, "The document")
-    motd = given.motd
-    if given.envelope.payload_type != MOTD_TYPE:
-        raise ConfigError("wrong-payload-type", f"{path} is not a document of news.")
-    epochs.require_ours(motd, epochs.number, path)
-    return given.envelope, motd
+    news = options.read_document(NEWS, path)
+    epochs.require_ours(news.said, epochs.number, path)
+    for said in document.strange_settings(news.said, place.product):
+        click.echo(f"warning: {safe(said)}", err=True)
+    return news
 
 
-def _report(out: Path, newest: Document | None, motd: Motd, state: Progress) -> None:
+def _report(out: Path, newest: News | None, pending: Pending[Motd]) -> None:
+    motd = pending.said
     click.echo(f"{shown(out)}: serial {motd.serial}, {len(motd.messages)} messages", err=True)
     click.echo(f"issued {format_time(motd.issued)}, expires {format_time(motd.expires)}", err=True)
-    said = "complete" if state.complete else "not complete: pass it on to the next holder"
-    click.echo(f"{state}: {said}", err=True)
-    if newest is not None and newest.motd.serial > motd.serial:
+    said = "complete" if pending.complete else "not complete: pass it on to the next holder"
+    click.echo(f"{pending}: {said}", err=True)
+    if newest is not None and newest.said.serial > motd.serial:
         click.echo(
-            f"note: serial {newest.motd.serial} was signed before and is newer; clients that have "
+            f"note: serial {newest.said.serial} was signed before and is newer; clients that have "
             f"seen it refuse this one",
             err=True,
         )

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from mars.commandline import emit_json, json_option, shown
+from mars.commandline import json_option, shown
 from mars.errors import StateError, naming
 from mars.ports import OpenPGP
 from mars.trust import Accepted, RefusedError, TrustState
 from mars.trust import verify as judge
 from mars.wire import envelope as envelopes
-from mars.wire.keys import KeysDocument, TrustRoot
+from mars.wire.keys import TrustRoot
 from mars.wire.times import format_time
 from mars_motd import document as doc
 from mars_motd import epochs as ep
 from mars_motd import files
 from mars_motd.cli import options
-from mars_motd.document import MIN_DAYS, NO_SERVER, WARN_DAYS, Clients, Document, Status
+from mars_motd.document import MIN_DAYS, NO_SERVER, WARN_DAYS, Clients, Status
 from mars_motd.folder import Folder
+from mars_motd.kinds import KEYS, NEWS
 from mars_motd.signatures import Judge, extract_signatures
 
 
@@ -62,21 +64,18 @@ def verify(
     if state is not None:  # last, so that a command that failed can be given again
         files.replace(state, accepted.state.encode())
     with nullcontext() if state is None and extract is None else options.telling():
-        if as_json:
-            more = {"commands": commands} if extract is not None else {}
-            emit_json({"ok": True, **_facts(accepted), **more})
-        else:
-            _print_accepted(accepted, commands)
+        more = {"commands": commands} if extract is not None else {}
+        plain = {"ok": True, **_facts(accepted), **more}
+        options.tell(as_json, plain, _accepted_lines(accepted, commands))
 
 
-def _print_accepted(accepted: Accepted, commands: list[str]) -> None:
+def _accepted_lines(accepted: Accepted, commands: list[str]) -> Iterator[str]:
     motd = accepted.motd
-    click.echo(f"accepted: {motd.product} {motd.channel}, serial {motd.serial}")
-    click.echo(f"issued {format_time(motd.issued)}, expires {format_time(motd.expires)}")
+    yield f"accepted: {motd.product} {motd.channel}, serial {motd.serial}"
+    yield f"issued {format_time(motd.issued)}, expires {format_time(motd.expires)}"
     if not accepted.news:
-        click.echo("no news: this very document was accepted before")
-    for command in commands:
-        click.echo(command)
+        yield "no news: this very document was accepted before"
+    yield from commands
 
 
 def _accepted(
@@ -95,15 +94,15 @@ def _accepted(
 
 def _extract(data: bytes, root: TrustRoot, target: Path, now: int, openpgp: OpenPGP) -> list[str]:
     """Writes the files of each keys document and of the news; the commands in their order."""
-    document = Document.decode(data)
+    document = NEWS.decode(data)
     keys, parts = root.keys, []
     for step in document.envelope.x_keys:
-        following = KeysDocument.decode(step.payload)
+        following = KEYS.read(step.payload)
         if following.epoch > root.epoch:
             by = Judge(openpgp, following.issued, now)
             parts.append(extract_signatures(step, keys, f"epoch-{following.epoch}", by))
             keys = following.keys
-    by = Judge(openpgp, document.motd.issued, now)
+    by = Judge(openpgp, document.said.issued, now)
     parts.append(extract_signatures(document.envelope, keys, "motd", by))
     for contents, _ in parts:
         for name, content in contents.items():
@@ -114,10 +113,7 @@ def _extract(data: bytes, root: TrustRoot, target: Path, now: int, openpgp: Open
 def _facts(accepted: Accepted) -> dict[str, object]:
     motd = accepted.motd
     return {
-        "serial": motd.serial,
-        "product": motd.product,
-        "channel": motd.channel,
-        "epoch": motd.epoch,
+        **{name: getattr(motd, name) for name in ("serial", "product", "channel", "epoch")},
         "issued": format_time(motd.issued),
         "expires": format_time(motd.expires),
         "news": accepted.news,
@@ -149,7 +145,7 @@ def deploy(
     place = Folder.at(folder)
     clients = Clients(ep.load(place), options.clock_or(now), options.openpgp())
     target = destination / "motd.json" if destination.is_dir() else destination
-    place.require_output(target, Document.decode)
+    place.require_output(target, NEWS.decode)
     if file is not None:
         data = options.read(file, "The document")
     elif newest := clients.newest(place):
@@ -184,37 +180,27 @@ def status(folder: Path, file: Path | None, days: int, now: int | None, as_json:
     Days to expiry, epoch, who has signed, which signatures are missing. Reads no secret.
     """
     place = Folder.at(folder)
-    found = _judged(place, file, options.clock_or(now), days)
+    clients = Clients(ep.load(place), options.clock_or(now), options.openpgp())
+    document = doc.newest(place) if file is None else options.read_document(NEWS, file)
+    found = doc.status(document, clients, place.keys.records(), days)
     warnings = [] if place.product.servers else [NO_SERVER]
-    if as_json:
-        emit_json({"ok": found.ok, **asdict(found), "warnings": warnings})
-    else:
-        _print_status(found)
+    plain = {"ok": found.ok, **asdict(found), "warnings": warnings}
+    options.tell(as_json, plain, _status_lines(found))
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     sys.exit(0 if found.ok else 1)
 
 
-def _judged(place: Folder, file: Path | None, now: int, days: int) -> Status:
-    clients = Clients(ep.load(place), now, options.openpgp())
-    if file is None:
-        document = doc.newest(place)
-    else:
-        document = options.read_as(Document.decode, file, "The document")
-    return doc.status(document, clients, place.keys.records(), days)
-
-
-def _print_status(found: Status) -> None:
+def _status_lines(found: Status) -> Iterator[str]:
     if found.serial is not None:
-        click.echo(f"serial {found.serial}, issued {found.issued}")
-        click.echo(f"expires {found.expires} ({found.days_left} days)")
-        click.echo(f"signed by {', '.join(found.signed_by) or 'nobody'}")
-        click.echo(f"OpenPGP signature {'present' if found.openpgp else 'missing'}")
+        yield f"serial {found.serial}, issued {found.issued}"
+        yield f"expires {found.expires} ({found.days_left} days)"
+        yield f"signed by {', '.join(found.signed_by) or 'nobody'}"
+        yield f"OpenPGP signature {'present' if found.openpgp else 'missing'}"
     keys = "" if found.keys_days_left is None else f", keys expire in {found.keys_days_left} days"
-    click.echo(f"epoch {found.epoch}, threshold {found.threshold}{keys}")
+    yield f"epoch {found.epoch}, threshold {found.threshold}{keys}"
     if found.missing:
-        click.echo(f"missing {found.missing}; could sign: {', '.join(found.could_sign)}")
-    for problem in found.problems:
-        click.echo(f"TO DO: {problem}")
+        yield f"missing {found.missing}; could sign: {', '.join(found.could_sign)}"
+    yield from (f"TO DO: {problem}" for problem in found.problems)
     if found.ok:
-        click.echo("ok")
+        yield "ok"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
 
-from mars.commandline import emit_json, json_option
+from mars.commandline import json_option
 from mars.errors import MarsError
 from mars.factory import system_clock
 from mars.wire.product import Product
@@ -24,6 +25,8 @@ from mars_server.counting.inputs import expand, until_signal
 from mars_server.counting.inputs import follow as follow_logs
 from mars_server.counting.progress import Progress
 from mars_server.counting.streams import STDIN, is_url
+
+_WAITING = "Another counter is using this database; waiting for it."
 
 
 @click.command()
@@ -79,24 +82,22 @@ def count(
         if follow and store:
             with until_signal():
                 follow_logs(
-                    logs,
-                    lambda paths: _say_new(store(paths), as_json),
-                    interval,
-                    options.say,
+                    logs, lambda paths: _say_new(store(paths), as_json), interval, options.say
                 )
             return 0
         missing: list[MarsError] = []
         notes: list[str] = []
         paths = expand(logs, missing.append, notes.append)
         if missing and not paths:
-            _say_problems((error.reason, error.message) for error in missing[1:])
+            for error in missing[1:]:
+                options.say(str(error))
             raise missing[0]
         if store:
             found = store(paths)
         else:
             found = dry(paths, AllowList.of(product), chosen, _progress(), format_name)
         found.notes[:0] = notes
-        found.problems[:0] = [(error.reason, error.message) for error in missing]
+        found.problems[:0] = missing
         return report(found, as_json=as_json)
 
 
@@ -108,23 +109,16 @@ def _into(
     from mars_server.storage.database import counting_lock
     from mars_server.storage.ledger import Ledger, note_run
 
-    engine = open_database(url, made=_say_made)
+    # Where a name was mistyped all would count once more.
+    made = "Made a new database, {}, which knows no log yet."
+    engine = open_database(url, made=lambda where: options.say(made.format(where)))
     ledger, allow, now = Ledger(engine), AllowList.of(product), system_clock().now
     ledger.bind(product.product, product.channel)
 
     def count_paths(paths: list[str]) -> Counted:
-        with counting_lock(engine, _say_waiting):
-            found = count_once(
-                paths,
-                allow,
-                chosen,
-                _progress(),
-                ledger,
-                now,
-                format_name,
-                boot=this_boot(),
-                new=new,
-            )
+        with counting_lock(engine, partial(options.say, _WAITING)):
+            using = (allow, chosen, _progress(), ledger, now, format_name)
+            found = count_once(paths, *using, boot=this_boot(), new=new)
             note_run(engine, "count", now())
             return found
 
@@ -135,15 +129,6 @@ def _progress() -> Progress:
     return Progress(system_clock(), sys.stderr)
 
 
-def _say_made(where: str) -> None:
-    """Where a name was mistyped all would count once more."""
-    options.say(f"Made a new database, {where}, which knows no log yet.")
-
-
-def _say_waiting() -> None:
-    options.say("Another counter is using this database; waiting for it.")
-
-
 def _say_new(outcome: Counted, as_json: bool) -> None:
     if outcome.tally.lines or outcome.problems or outcome.notes:
         report(outcome, as_json=as_json)
@@ -152,33 +137,19 @@ def _say_new(outcome: Counted, as_json: bool) -> None:
 
 def report(outcome: Counted, *, as_json: bool) -> int:
     """Prints it; 1 where a log could not be counted."""
-    for note in outcome.notes:
-        options.say(note)
-    failed = _say_problems(outcome.problems)
+    for said in (*outcome.notes, *outcome.problems):
+        options.say(str(said))
     total = outcome.tally
-    if as_json:
-        told: dict[str, object] = {
-            "lines": total.lines,
-            "hits": total.hits,
-            "rejected": total.rejected,
-            "days": total.days(),
-        }
-        if outcome.problems:
-            told |= zip(("ok", "reason", "message"), (False, *outcome.problems[0]), strict=True)
-            told["problems"] = [{"reason": r, "message": text} for r, text in outcome.problems]
-        if outcome.notes:
-            told["notes"] = outcome.notes
-        emit_json(told if outcome.late is None else told | {"late": outcome.late})
-    else:
-        late = f", {outcome.late} of the hits too late" if outcome.late else ""
-        options.show(f"{total.lines} lines, {total.hits} hits, {total.rejected} rejected{late}")
-    return failed
-
-
-def _say_problems(problems: Iterable[tuple[str, str]]) -> int:
-    """The exit code: 1 where there are any."""
-    failed = 0
-    for reason, message in problems:
-        options.say(f"{message} [{reason}]")
-        failed = 1
-    return failed
+    told: dict[str, object] = {name: getattr(total, name) for name in ("lines", "hits", "rejected")}
+    told["days"] = total.days()
+    if outcome.problems:
+        told |= {"ok": False, **outcome.problems[0].plain()}
+        told["problems"] = [problem.plain() for problem in outcome.problems]
+    if outcome.notes:
+        told["notes"] = outcome.notes
+    if outcome.late is not None:
+        told["late"] = outcome.late
+    late = f", {outcome.late} of the hits too late" if outcome.late else ""
+    line = f"{total.lines} lines, {total.hits} hits, {total.rejected} rejected{late}"
+    options.answer(as_json, told, line)
+    return int(bool(outcome.problems))

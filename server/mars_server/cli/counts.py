@@ -81,14 +81,14 @@ def weeks(url: str, as_json: bool) -> None:
     year before all others.
     """
     found = reading.all_weeks(open_database(url, create=False, write=False))
-    if as_json:
-        emit_json({week.week: _week(week) for week in found})
-        return
-    for week in found:
-        state = "open" if week.published is None else f"published {format_time(week.published)}"
-        state = "left out, too far back" if week.left_out else state
-        late = f", {week.late} too late" if week.late else ""
-        options.show(f"{week.week}  {week.days} days  {week.hits:>10} hits  {state}{late}")
+    options.answer(as_json, {week.week: _week(week) for week in found}, *map(_line, found))
+
+
+def _line(week: Week) -> str:
+    state = "open" if week.published is None else f"published {format_time(week.published)}"
+    state = "left out, too far back" if week.left_out else state
+    late = f", {week.late} too late" if week.late else ""
+    return f"{week.week}  {week.days} days  {week.hits:>10} hits  {state}{late}"
 
 
 @counts.command()
@@ -162,10 +162,8 @@ def recount(
                 "give the --format of these logs, or --allow-empty.",
             )
         ledger.replace_day(day, found)
-    if as_json:
-        emit_json({"day": day, "hits": found.hits, "days": found.days()})
-    else:
-        options.show(f"{day}: {found.hits} hits")
+    told = {"day": day, "hits": found.hits, "days": found.days()}
+    options.answer(as_json, told, f"{day}: {found.hits} hits")
 
 
 def _check_day(text: str, what: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from mars.commandline import emit_json, json_option
+from mars.commandline import json_option
 from mars.errors import ConfigError, StateError, naming
 from mars_server.cli import options
 from mars_server.common.config import owner
@@ -17,9 +17,7 @@ from mars_server.onion import folder as key_folder
 from mars_server.onion.settings import OnionSettings, balancer_config, torrc
 from mars_server.serving.bind import parse_bind
 
-_dir = click.option(
-    "--dir", "folder", type=options.FILE, required=True, help="The HiddenServiceDir."
-)
+_dir = options.path("--dir", "folder", required=True, help="The HiddenServiceDir.")
 _to = click.option(
     "--to", "target", required=True, metavar="unix:PATH|127.0.0.1:PORT", help="The server's --bind."
 )
@@ -62,7 +60,7 @@ def print_torrc(folder: Path, target: str, port: int, balanced: bool, no_circuit
 @_port
 @_balanced
 @click.option("--control", required=True, metavar="ADDRESS", help="tor's control port or socket.")
-@click.option("--control-password-file", type=options.FILE, help="Where tor wants a password.")
+@options.path("--control-password-file", help="Where tor wants a password.")
 @click.option("--save", is_flag=True, help="Also write it into tor's torrc (SAVECONF).")
 @json_option()
 def add(
@@ -92,10 +90,9 @@ def add(
     name = key_folder.hostname(settings.folder)
     if name and not balanced:
         options.tell(for_publisher(name))
-    if as_json:
-        emit_json({"address": name, "added": added, "proof_of_work": defended})
-    else:
-        options.show(name or f"added; its address stands in {folder}/hostname, for tor's user")
+    told = {"address": name, "added": added, "proof_of_work": defended}
+    line = name or f"added; its address stands in {folder}/hostname, for tor's user"
+    options.answer(as_json, told, line)
 
 
 @onion.command()

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from mars import factory
-from mars.commandline import emit_json, json_option
+from mars.commandline import json_option
 from mars.errors import ConfigError
 from mars.wire.query import AllowList
 from mars_server.cli import options
@@ -33,16 +33,12 @@ def status(file: Path, as_json: bool) -> int:
     config = load_config(file)
     _as_the_server(config.log)
     checks = examine(config, factory.system_clock().now())
-    failed = any(check.state == FAIL for check in checks)
-    if as_json:
-        found = {
-            check.name: {"state": check.state, "text": check.text, **check.facts}
-            for check in checks
-        }
-        emit_json({"ok": not failed, "checks": found})
-    else:
-        for check in checks:
-            options.show(f"{check.state:8} {check.name:12} {check.text}")
+    failed = any(check.state == FAIL for check in checks.values())
+    found = {
+        name: {"state": one.state, "text": one.text, **one.facts} for name, one in checks.items()
+    }
+    lines = [f"{one.state:8} {name:12} {one.text}" for name, one in checks.items()]
+    options.answer(as_json, {"ok": not failed, "checks": found}, *lines)
     return int(failed)
 
 
@@ -58,8 +54,8 @@ def _as_the_server(log: str) -> None:
 
 # --- doctor and retain ---
 
-_config = click.option("--config", "file", type=options.FILE, help="A server.toml.")
-_log = click.option("--log", type=options.FILE, help="Folder of the access logs.")
+_config = options.path("--config", "file", help="A server.toml.")
+_log = options.path("--log", help="Folder of the access logs.")
 _db = click.option("--db", metavar="URL", help="Database of the counts.")
 
 
@@ -77,11 +73,7 @@ def _settings(file: Path | None, log: Path | None, db: str | None) -> tuple[Conf
 @_config
 @_log
 @_db
-@click.option(
-    "--product",
-    type=options.FILE,
-    help="The product.toml with the allow-lists.",
-)
+@options.path("--product", help="The product.toml with the allow-lists.")
 @json_option()
 def doctor(
     file: Path | None, log: Path | None, db: str | None, product: Path | None, as_json: bool
@@ -106,11 +98,9 @@ def doctor(
     found = counted(url) if url and not first_day else None
     findings = examine(folder, found, today, config.keep_days, allow, file_of_counts)
     good = all(finding.ok for finding in findings)
-    if as_json:
-        emit_json({"ok": good, "findings": [asdict(finding) for finding in findings]})
-    else:
-        for finding in findings:
-            options.show(f"{'ok' if finding.ok else 'BROKEN':8} {finding.name:12} {finding.text}")
+    told = {"ok": good, "findings": [asdict(finding) for finding in findings]}
+    lines = [f"{'ok' if one.ok else 'BROKEN':8} {one.name:12} {one.text}" for one in findings]
+    options.answer(as_json, told, *lines)
     return int(not good)
 
 
@@ -135,9 +125,8 @@ def retain(
     gone = run(folder, found.positions, found.weeks, remove=not dry_run)
     for entry in closed_logs(folder):
         if entry.token in found.unread:
-            told = "kept, its lines fitted no format when they were counted: recount its days"
-            options.say(f"{entry.path.name}: {told}")
-    if as_json:
-        emit_json({"dry_run": dry_run, "logs": [entry.path.name for entry in gone]})
-    else:
-        options.show(f"{len(gone)} log(s) {'would be' if dry_run else 'were'} deleted")
+            kept = "kept, its lines fitted no format when they were counted: recount its days"
+            options.say(f"{entry.path.name}: {kept}")
+    told = {"dry_run": dry_run, "logs": [entry.path.name for entry in gone]}
+    line = f"{len(gone)} log(s) {'would be' if dry_run else 'were'} deleted"
+    options.answer(as_json, told, line)

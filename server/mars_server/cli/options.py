@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
 
-from mars.commandline import F, one_line
+from mars.commandline import F, emit_json, one_line
 from mars_server.counting import formats
 
 FILE = click.Path(path_type=Path, readable=False)
 """Whether it can be read is told by who reads it, with what to do about it."""
 HERE = click.Path(exists=True, dir_okay=False, readable=False, path_type=Path)
+path = partial(click.option, type=FILE)
+"""An option that names a file or a folder."""
 
 config = click.option("--config", "file", type=FILE, default="server.toml", show_default=True)
 DB = "sqlite:///PATH or postgresql://USER@HOST/NAME."
@@ -51,6 +54,15 @@ def log_format(text: str) -> Callable[[F], F]:
 def show(sentence: str) -> None:
     """A line on stdout."""
     click.echo(one_line(sentence))
+
+
+def answer(as_json: bool, document: object, *lines: str) -> None:
+    """What a command found, on stdout: one JSON document or lines for people."""
+    if as_json:
+        emit_json(document)
+        return
+    for line in lines:
+        show(line)
 
 
 def say(sentence: str) -> None:

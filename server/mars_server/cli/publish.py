@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from mars.commandline import emit_json, json_option
+from mars.commandline import json_option
 from mars.errors import ConfigError, WireError, naming
 from mars.factory import system_clock
 from mars.wire.times import parse_time
 from mars_server.cli import options
 from mars_server.common.config import load_product, read
-from mars_server.storage.publication import StoredPublications
 
 if TYPE_CHECKING:
     from mars_server.site.publish import PublishReport
 
 _MOST_NAMES: Final = 10
 """Files of others that are named; more are counted."""
+
+
+_file = partial(click.option, type=options.HERE, metavar="FILE")
+_folder = partial(click.option, type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
 
 
 def _time(text: str) -> int:
@@ -34,13 +38,7 @@ def _time(text: str) -> int:
 
 @click.command()
 @options.db
-@click.option(
-    "--out",
-    required=True,
-    metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the site; figures go to DIR/data.",
-)
+@_folder("--out", required=True, help="Folder for the site; figures go to DIR/data.")
 @options.product
 @click.option(
     "--now",
@@ -48,18 +46,10 @@ def _time(text: str) -> int:
     metavar="TIME",
     help="Publish as of this time (2026-11-21T00:00:00Z) instead of now.",
 )
-@click.option(
-    "--sign-key",
-    type=options.HERE,
-    metavar="FILE",
-    help="Ed25519 private key (PEM) of the operator, with which the index is signed.",
+@_file(
+    "--sign-key", help="Ed25519 private key (PEM) of the operator, with which the index is signed."
 )
-@click.option(
-    "--noise-key",
-    type=options.HERE,
-    metavar="FILE",
-    help="At least 32 secret bytes; turns noise on.",
-)
+@_file("--noise-key", help="At least 32 secret bytes; turns noise on.")
 @click.option(
     "--noise-epsilon",
     type=click.FloatRange(0.01, 100),
@@ -71,23 +61,14 @@ def _time(text: str) -> int:
     is_flag=True,
     help="Go on without noise though the last published week has it; else that is refused.",
 )
-@click.option(
+@_file(
     "--motd",
     "motd_file",
-    type=options.HERE,
-    metavar="FILE",
     help="The signed document that is served; its hash is published, for people to compare.",
 )
-@click.option(
-    "--notes",
-    type=options.HERE,
-    metavar="FILE",
-    help="TOML with [[note]] tables for the events page.",
-)
-@click.option(
+@_file("--notes", help="TOML with [[note]] tables for the events page.")
+@_folder(
     "--chart-cache",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
     help="Keep drawn charts here (outside the site), so that the next run draws only new ones.",
 )
 @click.option(
@@ -139,13 +120,10 @@ def publish(
     noise = None
     if noise_key:
         secret = _secret(noise_key, KEY_SIZE)
-        noise = Noise(
-            secret,
-            noise_epsilon or standing_noise(StoredPublications(engine), out, adopt=adopt) or 1.0,
-        )
+        noise = Noise(secret, noise_epsilon or standing_noise(engine, out, adopt=adopt) or 1.0)
     seed = read_private_key(_secret(sign_key, 1)) if sign_key else None
     outcome = run_publish(
-        StoredPublications(engine),
+        engine,
         out,
         FloorRules(product, noise),
         system_clock().now() if now is None else now,
@@ -158,34 +136,32 @@ def publish(
         motd=document,
     )
     note_run(engine, "publish", system_clock().now())
-    if as_json:
-        emit_json(
-            {
-                "published_weeks": [week.week for week in outcome.weeks],
-                "new_weeks": outcome.new,
-                "files_written": outcome.written,
-                "signed": seed is not None,
-                "waiting_weeks": list(outcome.waiting),
-                "left_out_weeks": list(outcome.left_out),
-                "weeks_with_missing_days": list(outcome.partial),
-            }
-        )
-    elif not outcome.weeks:
-        options.show("No week is complete and two days old yet; the site says so.")
-    else:
-        last = outcome.weeks[-1].week
-        number = len(outcome.weeks)
-        weeks = "1 week" if number == 1 else f"{number} weeks"
-        options.show(f"{weeks} published, {outcome.new} of them now; last {last}.")
+    published = [week.week for week in outcome.weeks]
+    told = {
+        "published_weeks": published,
+        "new_weeks": outcome.new,
+        "files_written": outcome.written,
+        "signed": seed is not None,
+        "waiting_weeks": list(outcome.waiting),
+        "left_out_weeks": list(outcome.left_out),
+        "weeks_with_missing_days": list(outcome.partial),
+    }
+    options.answer(as_json, told, _summary(published, outcome.new))
     for warning in _warnings(outcome):
         options.say(warning)
+
+
+def _summary(published: list[str], new: int) -> str:
+    if not published:
+        return "No week is complete and two days old yet; the site says so."
+    weeks = "1 week" if len(published) == 1 else f"{len(published)} weeks"
+    return f"{weeks} published, {new} of them now; last {published[-1]}."
 
 
 def _warnings(outcome: PublishReport) -> Iterator[str]:
     """What the operator did not ask for, or may not know."""
     if outcome.waiting:
-        names = ", ".join(outcome.waiting)
-        yield f"Waiting: {names}; no log was counted since the week ended."
+        yield f"Waiting: {', '.join(outcome.waiting)}; no log was counted since the week ended."
     if outcome.left_out:
         names = ", ".join(outcome.left_out)
         yield f"Left out: {names}; too far back to be real, so a clock was wrong (counts weeks)."

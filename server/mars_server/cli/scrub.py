@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mars.commandline import emit_json, json_option
+from mars.commandline import json_option
 from mars.errors import MarsError
 from mars.factory import system_clock
 from mars_server.cli import options
@@ -94,23 +94,16 @@ def _say_unknown(fates: list[Fate], problems: list[MarsError]) -> None:
 def _report(fates: list[Fate], forgotten: int, *, dry_run: bool, as_json: bool) -> int:
     gone = [fate.path for fate in fates if fate.reason is None]
     left = [fate.path for fate in fates if fate.left]
-    if as_json:
-        emit_json(
-            {
-                "removed": [] if dry_run else [path for path in gone if path not in left],
-                "would_remove": gone if dry_run else [],
-                "kept": {
-                    shown(fate.path): fate.reason for fate in fates if fate.reason is not None
-                },
-                "forgotten": forgotten,
-                "left": left,
-            }
-        )
-    else:
-        for fate in fates:
-            options.show(f"{shown(fate.path)}: {_said(fate, dry_run=dry_run)}")
-        options.show(f"{forgotten} logs forgotten by the database")
-    return 1 if left else 0
+    told = {
+        "removed": [] if dry_run else [path for path in gone if path not in left],
+        "would_remove": gone if dry_run else [],
+        "kept": {shown(fate.path): fate.reason for fate in fates if fate.reason is not None},
+        "forgotten": forgotten,
+        "left": left,
+    }
+    lines = [f"{shown(fate.path)}: {_said(fate, dry_run=dry_run)}" for fate in fates]
+    options.answer(as_json, told, *lines, f"{forgotten} logs forgotten by the database")
+    return int(bool(left))
 
 
 def _said(fate: Fate, *, dry_run: bool) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 from mars import factory
-from mars.commandline import emit_json, json_option
+from mars.commandline import json_option
 from mars.errors import ConfigError, MarsError, StateError
 from mars_server.cli import options
-from mars_server.common.config import TEMPLATE, Config, load_config, read, require_apart
+from mars_server.common.config import Config, load_config, read, require_apart, template
 from mars_server.serving.bind import parse_bind
 
 _RUN = Path("/run")
@@ -23,28 +23,20 @@ _NEEDED = ("bind", "motd", "log", "product")
 
 
 @click.command()
-@click.option("--config", type=options.FILE, help="A server.toml; options given here win over it.")
+@options.path("--config", help="A server.toml; options given here win over it.")
 @click.option("--bind", metavar="unix:PATH|127.0.0.1:PORT", help="Where to listen.")
-@click.option("--motd", type=options.FILE, help="The signed document.")
-@click.option("--log", type=options.FILE, help="Folder of the access logs.")
-@click.option("--product", type=options.FILE, help="The product.toml.")
-@click.option("--trust", type=options.FILE, help="What clients pin; the MOTD is then verified.")
+@options.path("--motd", help="The signed document.")
+@options.path("--log", help="Folder of the access logs.")
+@options.path("--product", help="The product.toml.")
+@options.path("--trust", help="What clients pin; the MOTD is then verified.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Serving processes.  [default: 1]")
-@click.option(
-    "--site", type=options.FILE, metavar="DIR", help="Published site, shown as the dashboard."
-)
-@click.option(
-    "--chart-cache", type=options.FILE, metavar="DIR", help="Keeps charts over a restart."
-)
-@click.option(
-    "--metrics", type=options.FILE, metavar="PATH", help="Unix socket of Prometheus metrics."
-)
+@options.path("--site", metavar="DIR", help="Published site, shown as the dashboard.")
+@options.path("--chart-cache", metavar="DIR", help="Keeps charts over a restart.")
+@options.path("--metrics", metavar="PATH", help="Unix socket of Prometheus metrics.")
 @click.option("--host", "hosts", multiple=True, metavar="NAME", help="One more allowed Host.")
-@click.option(
-    "--onion", type=options.FILE, metavar="DIR", help="Folder of the onion service's key."
-)
+@options.path("--onion", metavar="DIR", help="Folder of the onion service's key.")
 @click.option("--control", metavar="ADDRESS", help="tor's control port or socket, for --onion.")
-@click.option("--control-password-file", type=options.FILE, help="Where tor wants a password.")
+@options.path("--control-password-file", help="Where tor wants a password.")
 @click.option("--onion-port", type=click.IntRange(1, 65535), help="Virtual port.  [default: 80]")
 def serve(
     config: Path | None,
@@ -106,15 +98,11 @@ def check(file: Path, as_json: bool) -> int:
                 notes += test(config) or ()
             except MarsError as error:
                 problems.append(error)
-    if as_json:
-        first = {"reason": problems[0].reason, "message": problems[0].message} if problems else {}
-        said = {"problems": [str(problem) for problem in problems], "notes": notes}
-        emit_json({"ok": not problems, **first, **said})
-        return int(bool(problems))
-    for line in [*map(str, problems), *(f"note: {note}" for note in notes)]:
-        options.show(line)
-    if not problems:
-        options.show(f"{file} is good")
+    told = [str(problem) for problem in problems]
+    first = problems[0].plain() if problems else {}
+    document = {"ok": not problems, **first, "problems": told, "notes": notes}
+    good = [] if problems else [f"{file} is good"]
+    options.answer(as_json, document, *told, *(f"note: {note}" for note in notes), *good)
     return int(bool(problems))
 
 
@@ -225,7 +213,7 @@ def init(file: Path) -> None:
     target = file / "server.toml" if file.is_dir() else file
     try:
         with target.open("x") as out:
-            out.write(TEMPLATE)
+            out.write(template())
     except FileExistsError:
         raise StateError("exists", f"{target} is there already; nothing was changed.") from None
     options.show(f"wrote {target}; edit it, then: mars-server check --config {target}")

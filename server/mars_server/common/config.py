@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import math
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,13 @@ from mars.errors import ConfigError
 from mars.wire.product import Product, parse_product
 
 _TABLES = frozenset({"onion", "limits"})
-_SQLITE = "sqlite:///"
+_SQLITE = re.compile(r"sqlite(?:\+\w+)?:///([^?]+)")
+"""With or without the name of a driver; group 1 is the file."""
 _CLOSED = ("site", "log", "onion.folder")
 """Folders in which no other may lie."""
 _FOLDERS = (*_CLOSED, "chart_cache")
+_SECRET = ("db", "onion.control_password_file")
+"""Files that must not lie in the public site."""
 _LARGEST = {"workers": 64, "onion.port": 65535}
 
 
@@ -122,7 +127,8 @@ def require_apart(config: Config) -> None:
                 continue
             if place == folder:
                 raise ConfigError("config-invalid", f"{name} and {other} are both {place}.")
-            if name in _FOLDERS and other in _CLOSED and Path(place).is_relative_to(folder):
+            closed = other in _CLOSED if name in _FOLDERS else name in _SECRET and other == "site"
+            if closed and Path(place).is_relative_to(folder):
                 raise ConfigError("config-invalid", f"{name} lies in the folder of {other}.")
 
 
@@ -133,7 +139,7 @@ def _places(config: Config) -> Iterator[tuple[str, str]]:
         "bind": config.bind.removeprefix("unix:") if config.bind.startswith("unix:") else "",
         **{name: getattr(config, name) for name in ("metrics", "motd", "product", "trust")},
         **{name: getattr(config, name) for name in ("log", "site", "chart_cache")},
-        "db": config.db.removeprefix(_SQLITE) if config.db.startswith(_SQLITE) else "",
+        "db": sqlite[1] if (sqlite := _SQLITE.match(config.db)) else "",
         "onion.folder": onion.folder,
         "onion.control": onion.control.removeprefix("unix:") if "/" in onion.control else "",
         "onion.control_password_file": onion.control_password_file,
@@ -158,7 +164,12 @@ def read(path: str | Path, what: str, kind: str = "file", make: str = "", most: 
                 raise OSError(None, "not a regular file")
             return file.read(most)
     except OSError as error:
-        raise _unreadable(path, what, kind, error, make) from None
+        gone = error.errno in _NO_FILE
+        advice = make if gone else _whose(path) if isinstance(error, PermissionError) else ""
+        raise ConfigError(
+            f"{kind}-{'missing' if gone else 'unreadable'}",
+            f"{what} {path} cannot be read ({error.strerror}){advice and '; '}{advice}.",
+        ) from None
 
 
 def stamp(path: Path) -> tuple[int, int, int]:
@@ -201,20 +212,7 @@ _NO_FILE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.
 """There is no such file, or something that is none; None is said of what cannot be asked."""
 
 
-def _unreadable(
-    path: str | Path, what: str, kind: str, error: OSError, make: str = ""
-) -> ConfigError:
-    """Why a file that the operator named could not be read, and what to do."""
-    gone = error.errno in _NO_FILE
-    closed = isinstance(error, PermissionError) and _closed(path)
-    advice = make if gone else closed or ""
-    return ConfigError(
-        f"{kind}-{'missing' if gone else 'unreadable'}",
-        f"{what} {path} cannot be read ({error.strerror}){advice and '; '}{advice}.",
-    )
-
-
-def _closed(path: str | Path) -> str:
+def _whose(path: str | Path) -> str:
     whose = ""
     with suppress(OSError):
         whose = f" (it belongs to {owner(path)})"
@@ -270,56 +268,6 @@ def _value(value: Any, default: object, where: str) -> object:
     return value
 
 
-TEMPLATE = """# What mars-server serves, and from where. Check: mars-server check --config FILE
-# Options on the command line win over this file.
-
-# Where tor (or a front server) reaches us: a unix socket or a loopback address, nothing else.
-bind = "unix:/run/mars/motd.sock"
-
-# The signed document. Replace it by renaming a new one onto it; it is taken over within a second
-# if it verifies, otherwise the old one stays.
-motd = "/var/lib/mars/motd.json"
-
-# product.toml and trust.json of the publisher (mars-motd init, mars-motd trust).
-product = "/etc/mars/product.toml"
-trust = "/etc/mars/trust.json"
-
-# Access logs: a day, the path, allow-listed values, a status and a size in each line.
-log = "/var/log/mars"
-# mars-server doctor complains about a log that is older than this many days.
-keep_days = 30
-
-# Processes on this socket. One answers thousands of requests a second.
-workers = 1
-
-# More names that clients may use as Host, beside the onion service's and localhost.
-hosts = []
-
-# Counts and the published site; leave empty what this machine does not do.
-db = "sqlite:////var/lib/mars/counts.db"
-site = "/var/lib/mars/site"
-# Keeps charts of the ranges that visitors choose over a restart; empty for memory alone.
-chart_cache = ""
-
-# Prometheus metrics on a unix socket; empty for none.
-metrics = ""
-
-# A SOCKS port of a tor on this machine, so that "mars-server status" can fetch our own onion.
-socks = "127.0.0.1:9050"
-
-[onion]
-# With both set, "serve" adds the onion service to the running tor and keeps it there.
-# Leave both empty if the lines of "mars-server onion torrc" stand in tor's torrc.
-folder = "/var/lib/tor/mars"
-control = "unix:/run/tor/control"
-# control_password_file = "/etc/mars/control-password"
-port = 80
-# balanced = true    for a backend behind Onionbalance; see docs/onion.md
-
-# [limits] holds caps and deadlines; the defaults are right for an onion service.
-# connections = 4096          open at once in one process
-# idle = 20.0                 seconds until a complete request head
-# request = 60.0              seconds for a request with its body
-# write = 120.0               seconds until the client has taken the answer
-# hits_per_circuit = 3        answers that are counted on one Tor circuit
-"""
+def template() -> str:
+    """A commented ``server.toml`` to begin with."""
+    return files("mars_server.common").joinpath("server.toml").read_text("utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mars_server.counting.foreign.identity import HEAD, WINDOW
@@ -13,6 +14,7 @@ LINE_BOUND = 256 * 1024
 """Bytes of an unfinished line that are kept; servers cap a request line at some 8 KiB."""
 NUL = b"\0"
 _SKIPPED = re.compile(rb"\n(?:[^\n]*\0)?\0")
+_UNFINISHED = re.compile(rb"\n(?:%b)?%b\r?\n" % (BOM_UTF8, re.escape(UNFINISHED.rstrip())))
 
 
 class Lines:
@@ -39,7 +41,7 @@ class Lines:
             block = b"".join((self._rest, memoryview(chunk)[: end + 1]))
             self._rest = chunk[end:]  # that LF once more, as the next block's frame
             self.archive |= _begins_archive(block)
-            self.unfinished |= b"#" in block and LF + UNFINISHED in block
+            self.unfinished |= b"#" in block and _UNFINISHED.search(block) is not None
             return without_nuls(block)
         self._rest += chunk
         if len(self._rest) > LINE_BOUND:

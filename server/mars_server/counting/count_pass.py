@@ -27,8 +27,8 @@ class Counted:
     """The lines that this pass counted."""
     late: int | None = None
     """Those of its hits that were dropped because their week is published; None for a dry run."""
-    problems: list[tuple[str, str]] = field(default_factory=list)
-    """Reason code and sentence for each log that could not be counted."""
+    problems: list[MarsError] = field(default_factory=list)
+    """One for each log that could not be counted."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -49,11 +49,6 @@ class _Job:
     def name(self) -> str:
         """As a message may name it."""
         return shown(self.probe.path)
-
-    def settle(self, verdict: Verdict) -> None:
-        """This log is known now, or known to be new."""
-        self.verdict = verdict
-        self.position = verdict.source.position if verdict.source else verdict.start or 0
 
     @property
     def is_unread(self) -> bool:
@@ -84,6 +79,12 @@ _PACKED = (
     "own."
 )
 
+_UNREAD_LINES = (
+    "lines, by a sample, are written in no format that is known, so nothing in them was counted: "
+    "let the server write combined or JSON lines. If the log was read in the wrong format, count "
+    "its days anew: mars-server counts recount DAY LOG --format NAME."
+)
+
 
 @dataclass(kw_only=True)
 class _Pass:
@@ -105,13 +106,16 @@ class _Pass:
             except MarsError as error:
                 self.problem(error.reason, error.message)
             except OSError as error:
-                told = refused(path, error)
-                self.problem(told.reason, told.message)
+                self.outcome.problems.append(refused(path, error))
         self.progress.start(sum(one.size for one in found))
         return found
 
     def problem(self, reason: str, message: str) -> None:
-        self.outcome.problems.append((reason, message))
+        """Never what was raised itself, whose traceback holds the log's first bytes."""
+        self.outcome.problems.append(MarsError(reason, message))
+
+    def note(self, job: _Job, what: str) -> None:
+        self.outcome.notes.append(f"{job.name} {what}")
 
     def results(
         self, jobs: Iterable[_Job], plan: Callable[[_Job], list[Task]]
@@ -125,29 +129,24 @@ class _Pass:
                     order.append((job, task))
                     yield task
 
-        for at, done in enumerate(self.driver.run(tasks(), self.allow)):
+        for at, done in enumerate(self.driver(tasks(), self.allow)):
             job, task = order[at]
             if done.problem is not None:
                 self.problem(*done.problem)
             elif not done.pieces and not job.stopped and isinstance(task, Span):
                 self.outcome.notes.append(LogMovedError(job.probe.path).message)
             if done.cut_short:
-                note = f"{job.name} ends in the middle; its whole lines were counted."
-                self.outcome.notes.append(note)
+                self.note(job, "ends in the middle; its whole lines were counted.")
             if done.problem is not None or not done.pieces:
                 job.stopped = True  # and what follows waits for the next pass
             if not job.stopped:
                 yield job, task, done
         for job in {id(job): job for job, _ in order}.values():
             if job.packed:
-                self.outcome.notes.append(f"{job.name} {_PACKED}")
+                self.note(job, _PACKED)
             elif job.is_unread:
-                self.outcome.notes.append(
-                    f"{job.name}: about {job.unread} of {job.lines} lines, by a sample, are "
-                    "written in no format that is known, so nothing in them was counted: let the "
-                    "server write combined or JSON lines. If the log was read in the wrong format, "
-                    "count its days anew: mars-server counts recount DAY LOG --format NAME."
-                )
+                about = f"{job.name}: about {job.unread} of {job.lines} {_UNREAD_LINES}"
+                self.outcome.notes.append(about)
 
     def counted(self, job: _Job, task: Task, pieces: Iterable[Piece]) -> Tally:
         tally = merge(piece.tally for piece in pieces)
@@ -190,25 +189,23 @@ _UNSURE = (
     "figures. After an orderly shutdown nothing is."
 )
 
+_WAITS = (
+    "begins as a longer log that is counted: a copy that ends early, or another log of which "
+    "nothing is counted until it differs."
+)
+_TAKEN = (
+    "begins as a counted log that is no longer here, and its lines hold no time of day. It is "
+    "taken for a copy; its first %d bytes were not counted."
+)
+_READ_AS = (
+    "is known and was read as {0}; what was counted of it stays. To read it as {1} count its days "
+    "anew: mars-server counts recount DAY LOG --format {1}."
+)
+
 
 def _is_unsure(source: Source, verdict: Verdict, boot: str | None) -> bool:
     """Whether lines of a log may have been lost since it was counted, and nothing shows it."""
     return verdict.blind and (boot is None or source.boot != boot)
-
-
-def _doubt(verdict: Verdict) -> str | None:
-    """What a person should know of a log whose lines could be another's."""
-    if verdict.waits:
-        return (
-            "begins as a longer log that is counted: a copy that ends early, or another log of "
-            "which nothing is counted until it differs."
-        )
-    if verdict.taken and verdict.source is not None:
-        return (
-            "begins as a counted log that is no longer here, and its lines hold no time of day. It "
-            f"is taken for a copy; its first {verdict.source.position} bytes were not counted."
-        )
-    return None
 
 
 def dry_run(
@@ -277,14 +274,11 @@ class _LedgerPass(_Pass):
         return tasks
 
     def _know(self, job: _Job, verdict: Verdict) -> None:
-        job.settle(verdict)
+        job.verdict = verdict
+        job.position = verdict.source.position if verdict.source else verdict.start or 0
         read = verdict.source.format if verdict.source else None
         if read and self.format not in (formats.AUTO, read):
-            self.outcome.notes.append(
-                f"{job.name} is known and was read as {read}; what was counted of it stays. To "
-                f"read it as {self.format} count its days anew: "
-                f"mars-server counts recount DAY LOG --format {self.format}."
-            )
+            self.note(job, _READ_AS.format(read, self.format))
         if verdict.changed:
             self.problem("log-changed", f"{job.name} {_CHANGED % job.position}")
         if verdict.doubtful:
@@ -294,10 +288,11 @@ class _LedgerPass(_Pass):
             self.unsure.append(job.name)
         if self._is_first_timeless(job, verdict):
             self.told_timeless = True
-            self.outcome.notes.append(f"{job.name} {_TIMELESS}")
-        doubt = _doubt(verdict)
-        if doubt is not None:
-            self.outcome.notes.append(f"{job.name} {doubt}")
+            self.note(job, _TIMELESS)
+        if verdict.waits:
+            self.note(job, _WAITS)
+        elif verdict.taken and verdict.source is not None:
+            self.note(job, _TAKEN % verdict.source.position)
 
     def _is_first_timeless(self, job: _Job, verdict: Verdict) -> bool:
         """Whether nobody was told yet what holds of logs without a time of day."""
@@ -335,10 +330,8 @@ class _LedgerPass(_Pass):
     ) -> None:
         lacking = who.gap if job.verdict.source is None and job.position == 0 else None
         if lacking is not None:
-            self.outcome.notes.append(
-                f"{job.name} lacks {lacking.lost} answers of {lacking.day}, whose lines the "
-                "disk refused; the figures of that day are too low."
-            )
+            lost = f"lacks {lacking.lost} answers of {lacking.day}, whose lines the disk refused"
+            self.note(job, f"{lost}; the figures of that day are too low.")
         marks = self.register.marks
         read = None if job.probe.format == formats.AUTO else job.probe.format
         now = replace(

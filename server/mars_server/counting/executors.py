@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import wait
 from threading import Thread
-from typing import Protocol
 
 from mars.errors import StateError
 from mars.wire.query import AllowList
@@ -28,17 +27,13 @@ _AHEAD = 3
 """Tasks under way per process or thread: one runs, the others wait for it."""
 
 
-class Driver(Protocol):
-    def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
-        """Raises ``StateError`` (``worker-died``) where results are lost for good."""
-        ...
+Driver = Callable[[Iterable[Task], AllowList], Iterator[Done]]
+"""Runs the tasks. Raises ``StateError`` (``worker-died``) where results are lost for good."""
 
 
-class Here:
+def here(tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
     """One after another in this process."""
-
-    def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
-        return (perform(task, allow) for task in tasks)
+    return (perform(task, allow) for task in tasks)
 
 
 @contextmanager
@@ -55,7 +50,7 @@ def driver(
         with on_cluster(cluster, say) as remote:
             yield remote
     elif jobs == 1:
-        yield Here()
+        yield here
     else:
         with _in_processes(jobs) as pool:
             yield pool
@@ -74,7 +69,7 @@ class Ahead:
     lost: tuple[type[Exception], ...]
     """What is raised where results are lost for good."""
 
-    def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
+    def __call__(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
         limit = _AHEAD * self.processes()
         under_way: deque[Callable[[], Done]] = deque()
         try:

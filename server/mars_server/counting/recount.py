@@ -6,28 +6,18 @@ that have hits of the day must be there, or the day would lose some.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 
 from mars.errors import StateError
 from mars.wire.query import AllowList
 from mars_server.counting.executors import Driver
 from mars_server.counting.foreign.identity import Source
 from mars_server.counting.foreign.known_logs import Register
-from mars_server.counting.foreign.probe import Probe, probe, spans
+from mars_server.counting.foreign.probe import probe, spans
 from mars_server.counting.formats import AUTO
 from mars_server.counting.store_port import Ledger, Sizes
 from mars_server.counting.tally import Tally, merge
 from mars_server.counting.tasks import Done, Task
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A log that was counted before, up to ``position``."""
-
-    source: int
-    position: int
-    tasks: list[Task]
 
 
 def recount(
@@ -45,34 +35,26 @@ def recount(
     and what the logs themselves raise.
     """
     register = Register(ledger, sizes.span)
-    parts = {}
+    # By source, so that two copies of one log count once: how far it was counted, and its tasks.
+    known: dict[int, tuple[int, Sequence[Task]]] = {}
     for path in paths:
-        part = _part(probe(path, format_name), register, driver, allow, sizes)
-        if part is not None:
-            parts[part.source] = part  # two copies of one log count once
-    _check(day, parts.keys(), register.sources)
+        found = probe(path, format_name)
+        if found.length is None:
+            task = register.stream(found)
+            done = next(driver([task], allow))
+            done.require()
+            if done.pieces and (source := register.settle(done)[0].source):
+                known[source.id] = source.position, [task]
+        elif source := register.plan(found)[0].source:
+            tasks = spans(found, 0, sizes.span, source.position)
+            known[source.id] = source.position, tasks
+    _check(day, known.keys(), register.sources)
     total = merge(
-        _up_to(part.position, done)
-        for part in parts.values()
-        for done in driver.run(part.tasks, allow)
+        _up_to(position, done)
+        for position, tasks in known.values()
+        for done in driver(tasks, allow)
     )
     return _of_day(total, day)
-
-
-def _part(
-    found: Probe, register: Register, driver: Driver, allow: AllowList, sizes: Sizes
-) -> _Part | None:
-    if found.length is not None:
-        source = register.plan(found)[0].source
-        if source is None:
-            return None
-        tasks = spans(found, 0, sizes.span, source.position)
-        return _Part(source.id, source.position, [*tasks])
-    task = register.stream(found)
-    done = next(iter(driver.run([task], allow)))
-    done.require()
-    source = register.settle(done)[0].source if done.pieces else None
-    return _Part(source.id, source.position, [task]) if source else None
 
 
 def _check(day: str, given: Collection[int], known: Collection[Source]) -> None:

@@ -106,14 +106,15 @@ def policy(open_weeks: Iterable[str], now: int, keep_days: int) -> Policy:
 def judge(paths: Iterable[str], ledger: Ledger, rule: Policy) -> Iterator[Fate]:
     """Decides each log's fate, one after another, for reading an archive may take minutes; changes
     nothing. The names of one file share its fate."""
-    looked = [_look(path) for path in paths]
     files: dict[_Mark, list[Probe]] = {}
-    for one in looked:
-        if not isinstance(one, Fate):
+    for path in paths:
+        one = _look(path)
+        if isinstance(one, Fate):
+            yield one
+        else:
             files.setdefault(one[1], []).append(one[0])
     register = Register(ledger, Sizes().span)
     register.expect([names[0] for names in files.values()])
-    yield from (one for one in looked if isinstance(one, Fate))
     for mark, names in files.items():
         fate = _fate(names[0], mark, register, rule)
         if fate.reason is None and len(names) < _links(fate.path):
@@ -167,10 +168,14 @@ def _look(path: str) -> tuple[Probe, _Mark] | Fate:
     try:
         mark = _mark(path)  # first, so that it is not newer than what is read
         return probe(path), mark
-    except MarsError as error:
-        return Fate(path, error.message)
-    except OSError as error:
+    except (MarsError, OSError) as error:
+        return _unread(path, error)
+
+
+def _unread(path: str, error: MarsError | OSError) -> Fate:
+    if isinstance(error, OSError):
         return Fate(path, error.strerror or "no access")
+    return Fate(path, error.message, short=error.reason == _SHORT)
 
 
 def _mark(path: str) -> _Mark:
@@ -183,10 +188,8 @@ def _fate(log: Probe, mark: _Mark, register: Register, rule: Policy) -> Fate:
     path = log.path
     try:
         age, ended = _counted(log, register)
-    except MarsError as error:
-        return Fate(path, error.message, short=error.reason == _SHORT)
-    except OSError as error:
-        return Fate(path, error.strerror or "no access")
+    except (MarsError, OSError) as error:
+        return _unread(path, error)
     if age is None:
         return Fate(path, "never counted")
     fate = Fate(path, None, age.id, mark=mark)
@@ -211,21 +214,17 @@ def _is_log(path: str) -> bool:
         return is_known(stream.head())
 
 
-_Counted = tuple[Source | None, bool]
-"""As whom a log was counted, and whether nothing of it is left to count."""
 _SHORT = "log-short"
 
 
-def _counted(found: Probe, register: Register) -> _Counted:
+def _counted(found: Probe, register: Register) -> tuple[Source | None, bool]:
+    """As whom a log was counted, and whether nothing of it is left to count."""
     if found.length is None:
-        return _archive(found, register)
-    if found.length < LEAST:
-        raise _too_short()
-    verdict, tasks = register.plan(found)
-    return _told(verdict, not tasks and found.length == found.size)
-
-
-def _told(verdict: Verdict, ended: bool) -> _Counted:
+        verdict, ended = _archive(found, register)
+    else:
+        _require_identity(found.length)
+        verdict, tasks = register.plan(found)
+        ended = not tasks and found.length == found.size
     if verdict.changed:
         raise StateError("log-changed", "changed after it had been counted, so count it once more")
     if verdict.doubtful:
@@ -234,21 +233,21 @@ def _told(verdict: Verdict, ended: bool) -> _Counted:
     return verdict.source, ended
 
 
-def _too_short() -> StateError:
-    return StateError(_SHORT, "too short to be known, so it was never counted")
+def _require_identity(length: int) -> None:
+    if length < LEAST:
+        raise StateError(_SHORT, "too short to be known, so it was never counted")
 
 
-def _archive(found: Probe, register: Register) -> _Counted:
+def _archive(found: Probe, register: Register) -> tuple[Verdict, bool]:
     done = perform(register.stream(found), _NOBODY)
     done.require()
     ended = not done.cut_short and _last_byte(found.path) in (b"", b"\n")
-    if not done.pieces or done.pieces[-1].end < LEAST:
-        raise _too_short()
+    _require_identity(done.pieces[-1].end if done.pieces else 0)
     source = register.archived(found)
     if source is not None:  # held by this very file, so that no log is recognised as it any more
-        return source, ended
+        return Verdict(source, None), ended
     verdict, left = register.settle(done)
-    return _told(verdict, ended and not left)
+    return verdict, ended and not left
 
 
 def _last_byte(path: str) -> bytes:

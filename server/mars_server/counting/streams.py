@@ -8,12 +8,13 @@ import io
 import lzma
 import re
 import sys
+import tarfile
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from itertools import chain, repeat
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeAlias, cast
+from typing import IO, Any, TypeAlias, cast
 
 from mars.errors import ConfigError, MarsError, StateError
 
@@ -24,6 +25,7 @@ else:
 
 _Buffered: TypeAlias = "io.BufferedReader[io.RawIOBase]"
 _Pieces: TypeAlias = Generator[bytes, None, None]
+_Decompressor: TypeAlias = bz2.BZ2Decompressor | lzma.LZMADecompressor | ZstdDecompressor
 CHUNK = 128 * 1024
 """Bytes per read."""
 STDIN = "-"
@@ -44,11 +46,27 @@ PACKED = ("gz", "zst", "xz", "bz2")
 """The kinds that are read."""
 
 
+_REFUSED = {
+    "unknown": "packed in a way that is not known here; unpack it",
+    "tar": "a tar archive; unpack it and count the logs that are in it",
+}
+KIND_BYTES = tarfile.BLOCKSIZE
+"""As many of the first bytes tell what a file is."""
+
+
 def compression(head: bytes) -> str:
-    """``gz``, ``zst``, ``xz``, ``bz2``, ``unknown`` or ``""`` by the first 8 bytes; names are not
-    trusted."""
+    """``gz``, ``zst``, ``xz``, ``bz2``, ``tar``, ``unknown`` or ``""`` by the first ``KIND_BYTES``;
+    names are not trusted."""
     match = _KIND.match(head)
-    return (match and match.lastgroup) or ""
+    return (match and match.lastgroup) or ("tar" if _is_tar(head[:KIND_BYTES]) else "")
+
+
+def _is_tar(head: bytes) -> bool:
+    """By the checksum, and a NUL, which every header has and no line that a client can choose."""
+    try:
+        return b"\0" in head and bool(tarfile.TarInfo.frombuf(head, "utf-8", "replace"))
+    except tarfile.HeaderError:
+        return False
 
 
 def is_url(path: str) -> bool:
@@ -115,7 +133,7 @@ class Stream:
         self._path = path
         source = cast("_Buffered", io.BufferedReader(cast("io.RawIOBase", raw), CHUNK))
         self._source = source
-        self.kind = compression(source.peek(8)[:8])
+        self.kind = compression(source.peek(KIND_BYTES))
         self._unpacked = _uncompressed(source, self.kind)
         self._pieces = self._checked()
         self._nuls = 0
@@ -141,13 +159,14 @@ class Stream:
         return chain(filter(None, first), self._pieces)
 
     def _checked(self) -> _Pieces:
-        if self.kind == "unknown":
-            raise unreadable(self._path, "packed in a way that is not known here; unpack it")
+        if self.kind in _REFUSED:
+            raise unreadable(self._path, _REFUSED[self.kind])
         after_line = True
         try:
             for piece in self._unpacked:
-                if self.kind and after_line and compression(piece[:8]):
-                    raise unreadable(self._path, "packed twice; unpack it once")
+                if self.kind and after_line and (inner := compression(piece)):
+                    why = _REFUSED.get(inner, "packed twice; unpack it once")
+                    raise unreadable(self._path, why)
                 after_line = piece.endswith(b"\n")
                 yield piece
         except EOFError:  # the end of the archive is missing
@@ -179,16 +198,6 @@ def _gzip(source: _Buffered) -> _Pieces:
     with gzip.GzipFile(fileobj=source) as file:
         while data := file.read1(CHUNK):  # read would lose what stands before a missing end
             yield data
-
-
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
 def _members(
@@ -284,13 +293,9 @@ def _said_plainly(url: str) -> Iterator[None]:
     except ImportError as error:  # fsspec names the package that a protocol needs
         raise ConfigError("extra-missing", f"{shown(url)} cannot be read: {error}.") from error
     except Exception as error:  # each protocol's library has errors of its own
-        raise _unreadable(url, error) from error
-
-
-def _unreadable(url: str, error: Exception) -> StateError:
-    return StateError(
-        "log-unreadable",
-        f"{shown(url)} cannot be read ({type(error).__name__}). Check the address, the rights that "
-        "its protocol's library finds in the environment, and that a web server knows Range "
-        "requests.",
-    )
+        raise StateError(
+            "log-unreadable",
+            f"{shown(url)} cannot be read ({type(error).__name__}). Check the address, the rights "
+            "that its protocol's library finds in the environment, and that a web server knows "
+            "Range requests.",
+        ) from error

@@ -23,6 +23,7 @@ _PLAIN = "plain"
 _TRACKED = "tracked"
 COUNTED = (LEVEL, *NAMES)
 """The variables that are counted, in the order in which they are shown."""
+_V, _OS = COUNTED.index("v"), COUNTED.index("os")
 
 GROUPS_BOUND = 16_384
 """Distinct hits held before they are folded: at most some 8 MB."""
@@ -149,8 +150,12 @@ class Counting:
             self._put(rows, known, day, hit, n)
         self._hits.clear()
         self._mixed.clear()
-        for row, n in rows.items():
-            _add_row(self._tally, row, n)
+        tally = self._tally
+        for (iso, *values), n in rows.items():  # hits that are alike in everything that is counted
+            tally.hits += n
+            for variable, value in zip(COUNTED, values, strict=True):
+                tally.cells[iso, variable, value] += n
+            tally.pairs[iso, values[_V], values[_OS]] += n
 
     def _put(
         self, rows: Counter[Row], known: dict[bytes, list[str]], day: bytes, hit: bytes, n: int
@@ -178,16 +183,3 @@ def _sample(lines: bytes, number: int) -> Iterator[bytes]:
     while (end := lines.find(b"\n", at + 1)) > 0:
         yield lines[at + 1 : end]
         at = max(end, lines.find(b"\n", at + step)) if step else end
-
-
-def _add_row(into: Tally, row: Row, n: int) -> None:
-    """Adds ``n`` hits that are alike in everything that is counted."""
-    day, *values = row
-    into.hits += n
-    for variable, value in zip(COUNTED, values, strict=True):
-        into.cells[day, variable, value] += n
-    into.pairs[day, row[_V], row[_OS]] += n
-
-
-_V = 1 + COUNTED.index("v")
-_OS = 1 + COUNTED.index("os")

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 import stat
-from itertools import chain
+from contextlib import suppress
 from pathlib import Path
 
 from mars_server.daylog.format import lost_line
@@ -15,26 +15,24 @@ from mars_server.daylog.generation import (
     PART,
     PartName,
     lines_of,
-    parse_name,
     parse_part,
     same_file,
     write_log,
 )
 
-_TEMPORARY = LOG + PART
-"""How the name ends under which a closed log is written until it is whole."""
-
 
 def close_leftovers(folder: Path) -> int:
     """Closes what a crash left in ``folder``; how many generations that were.
 
-    A last line without its LF is dropped. Parts that a live process holds are left alone.
+    A last line without its LF is dropped. Parts that a live process holds are left alone. A log
+    that was half written takes a new start, under the same temporary name, from its part.
     Raises ``OSError`` for the last one that could not be closed, when all have been tried.
     """
     closed, problem = 0, None
-    for part in sorted(chain(folder.glob(f"access-*{PART}"), folder.glob(f".access-*{PART}"))):
+    for part in sorted(folder.glob(f"*access-*{PART}")):
         try:
-            closed += _tidy(part)
+            name = parse_part(part.name.removeprefix("."))
+            closed += name is not None and _close_leftover(part, name)
         except OSError as error:
             problem = error
     if problem is not None:
@@ -70,15 +68,6 @@ def _is_held(part: Path) -> bool:
     return False
 
 
-def _tidy(part: Path) -> bool:
-    name = parse_part(part.name.removeprefix("."))
-    if name is not None:
-        return _close_leftover(part, name)
-    if part.name.endswith(_TEMPORARY):
-        _remove_temporary(part)
-    return False
-
-
 def _close_leftover(part: Path, name: PartName) -> bool:
     fd = _lock(part)
     if fd is None:
@@ -102,15 +91,12 @@ def _lock(part: Path) -> int | None:
     fd = _open(part)
     if fd is None:
         return None
-    try:
+    with suppress(OSError):
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        return None
-    if not same_file(part, fd):
-        os.close(fd)
-        return None
-    return fd
+        if same_file(part, fd):
+            return fd
+    os.close(fd)
+    return None
 
 
 def _open(part: Path) -> int | None:
@@ -125,17 +111,3 @@ def _open(part: Path) -> int | None:
         os.close(fd)
         return None
     return fd
-
-
-def _remove_temporary(temporary: Path) -> None:
-    """A half-written log of a process that died; its part is still there and says the same."""
-    stem = temporary.name.removesuffix(_TEMPORARY)
-    if parse_name(stem) is None:
-        return
-    parts = [part for part in temporary.parent.glob(f"{stem}*{PART}") if parse_part(part.name)]
-    locks = [_lock(part) for part in parts]
-    if None not in locks:
-        temporary.unlink(missing_ok=True)
-    for fd in locks:
-        if fd is not None:
-            os.close(fd)

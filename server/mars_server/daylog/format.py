@@ -10,6 +10,7 @@ the writer does.
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -66,23 +67,29 @@ def release_line(release: str) -> bytes:
 
 def own_id(head: bytes) -> str | None:
     """The id of a log of ours that begins with ``head``; None for any other log."""
-    match = _ID.match(head)
+    match = _ID.match(_said(head))
     return match[1].decode() if match else None
 
 
 def is_unfinished(head: bytes) -> bool:
     """Whether what begins with ``head`` was a part. One of before ``UNFINISHED`` was written is
     known where it begins with a release: in a closed log the id stands before that."""
-    return head.startswith(UNFINISHED) or RELEASE.match(head) is not None
+    said = _said(head)
+    return said.startswith(UNFINISHED) or RELEASE.match(said) is not None
+
+
+def _said(head: bytes) -> bytes:
+    """Without the byte order mark and the CRs that an editor leaves in a copy."""
+    return head.removeprefix(BOM_UTF8).replace(b"\r\n", b"\n")
 
 
 def gap(head: bytes) -> Gap | None:
     """What a log of ours says of answers that it does not hold."""
-    match = _GAP.match(head)
+    match = _GAP.match(_said(head))
     return Gap(match[3].decode(), int(match[2])) if match else None
 
 
 def declared(head: bytes) -> frozenset[str]:
     """Releases by which our server knew more than product.toml lists."""
-    found = RELEASE.findall(head) if own_id(head) else ()
+    found = RELEASE.findall(_said(head)) if own_id(head) else ()
     return frozenset(name.decode() for name in found)

@@ -88,38 +88,29 @@ def connected(address: str, password_file: str | Path = "") -> Iterator[Tor]:
     Raises ``ConfigError`` (``control-address``, ``control-open``, ``control-auth``, what ``read``
     raises) and ``TransportError`` (``tor-control``), also where tor ends within the block.
     """
-    require_address(address)
+    written = require_address(address)
     password = None
     if password_file:
         data = read(password_file, "The password file").strip(b"\r\n")
         password = data.decode("utf-8", "surrogateescape")
     try:
-        with factory.tor_control(_normal(address), password, _SECONDS) as controller:
+        with factory.tor_control(written, password, _SECONDS) as controller:
             _require_closed(controller)
             yield Tor(controller)
     except TransportError as error:
         raise _told(error, address) from None
 
 
-def require_address(address: str) -> None:
-    """Raises ``ConfigError`` (``control-address``) where ``connected`` would."""
-    if not address.removeprefix("unix:").startswith("/") and not _is_port(address):
-        raise ConfigError(
-            "control-address", "Write the control port as 127.0.0.1:9051 or unix:/run/tor/control."
-        )
-
-
-def _is_port(address: str) -> bool:
-    port = address.rpartition(":")[2]
-    return port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16
-
-
-def _normal(address: str) -> str:
-    """As the client writes it."""
+def require_address(address: str) -> str:
+    """``address`` as the client writes it. Raises ``ConfigError`` (``control-address``)."""
     path = address.removeprefix("unix:")
     if path.startswith("/"):
         return f"unix:{path}"
     host, _, port = address.rpartition(":")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
+        raise ConfigError(
+            "control-address", "Write the control port as 127.0.0.1:9051 or unix:/run/tor/control."
+        )
     return f"{'127.0.0.1' if host in ('', 'localhost') else host}:{port}"
 
 
@@ -184,8 +175,7 @@ def ensure(
     with connected(control, password_file) as tor:
         existing = tor.services()
         for defended in (True, False):
-            wanted = options(settings, defended)
-            if holds(existing, wanted):
+            if holds(existing, options(settings, defended)):
                 return False, defended
         return True, _add(tor, existing, settings)
 

@@ -63,18 +63,22 @@ def examine(
     """
     entries = sorted(log.iterdir())
     files = [path for path in entries if path.is_file()]
-    return [
-        _strange(entries),
-        _lines(files, allow),
-        _modes(log, [*files, *_parts(database)]),
-        _retention(list(closed_logs(log)), overview, today, keep_days),
-    ]
+    found = {
+        "files": _strange(entries),
+        "lines": _lines(files, allow),
+        "modes": _modes(log, [*files, *_parts(database)]),
+        "retention": _retention(list(closed_logs(log)), overview, today, keep_days),
+    }
+    return [Finding(name, ok, text) for name, (ok, text) in found.items()]
 
 
-def _strange(entries: list[Path]) -> Finding:
+_Told = tuple[bool, str]
+
+
+def _strange(entries: list[Path]) -> _Told:
     strange = [path for path in entries if not _ours(path)]
     text = f"{len(strange)} file(s) or folders are not ours; look at them, then move them away"
-    return Finding("files", not strange, text if strange else "only our own logs lie here")
+    return not strange, text if strange else "only our own logs lie here"
 
 
 def _ours(path: Path) -> bool:
@@ -86,7 +90,7 @@ def _ours(path: Path) -> bool:
     return parse_part(name.removeprefix(".")) is not None or _PROBE.fullmatch(name) is not None
 
 
-def _lines(files: list[Path], allow: AllowList | None) -> Finding:
+def _lines(files: list[Path], allow: AllowList | None) -> _Told:
     total = wrong = 0
     for path in files:
         known, admitted = allow, _admitting(allow)
@@ -99,9 +103,9 @@ def _lines(files: list[Path], allow: AllowList | None) -> Finding:
             good = admitted(found[1] or b"") if found else COMMENT.fullmatch(line)
             wrong += not good
     if wrong:
-        return Finding("lines", False, f"{wrong} of {total} lines hold more than a log of ours may")
+        return False, f"{wrong} of {total} lines hold more than a log of ours may"
     values = "allow-listed values" if allow else "values of the known form (no product.toml)"
-    return Finding("lines", True, f"{total} lines: a day, the path, {values}, status and size")
+    return True, f"{total} lines: a day, the path, {values}, status and size"
 
 
 def _admitting(allow: AllowList | None) -> Callable[[bytes], bool]:
@@ -131,16 +135,14 @@ def _parts(database: Path | None) -> list[Path]:
     return [one for one in database.parent.iterdir() if one.name.startswith(database.name)]
 
 
-def _modes(log: Path, files: list[Path]) -> Finding:
+def _modes(log: Path, files: list[Path]) -> _Told:
     growing = any(file.name.endswith(PART) for file in files)
     if _open(log, _GROUP_TOO if growing else _OTHERS):
-        text = "other users may enter the folder, and see when the open log grows; chmod 700"
-        return Finding("modes", False, text)
+        return False, "other users may enter the folder, and see when the open log grows; chmod 700"
     readable = [path for path in files if _open(path, _OTHERS)]
     if readable:
-        text = f"{len(readable)} file(s) are open to other users; chmod o=, setfacl -b"
-        return Finding("modes", False, text)
-    return Finding("modes", True, "no other user can read the logs or the file of the counts")
+        return False, f"{len(readable)} file(s) are open to other users; chmod o=, setfacl -b"
+    return True, "no other user can read the logs or the file of the counts"
 
 
 def _open(path: Path, bits: int) -> bool:
@@ -164,22 +166,16 @@ def _named(path: Path, mode: int) -> bool:
     return any(tag in _BY_NAME and allowed & mode >> 3 for tag, allowed, _ in entries)
 
 
-def _retention(
-    logs: list[Closed], overview: Overview | None, today: date, keep_days: int
-) -> Finding:
+def _retention(logs: list[Closed], overview: Overview | None, today: date, keep_days: int) -> _Told:
     old = [log for log in logs if (today - log.day).days > keep_days]
     if old:
-        return Finding(
-            "retention", False, f"{len(old)} log(s) are older than {keep_days} days; count, publish"
-        )
+        return False, f"{len(old)} log(s) are older than {keep_days} days; count, publish"
     if overview is None:
-        return Finding("retention", True, f"no log is older than {keep_days} days (no database)")
+        return True, f"no log is older than {keep_days} days (no database)"
     due = [log for log in logs if settled(log, overview.positions, overview.weeks)]
     if due:
-        return Finding(
-            "retention", False, f"{len(due)} log(s) are counted and published: mars-server retain"
-        )
-    return Finding("retention", True, f"{len(logs)} log(s) wait to be counted and published")
+        return False, f"{len(due)} log(s) are counted and published: mars-server retain"
+    return True, f"{len(logs)} log(s) wait to be counted and published"
 
 
 # --- Which logs are counted and published: what is not kept cannot be taken ---

@@ -54,41 +54,39 @@ _UNHEALTHY = b"\nmars_log_healthy 0.0\n"
 class Check:
     """``state`` is ``ok``, ``warn``, ``fail`` or ``not-set``; ``facts`` are for programs."""
 
-    name: str
     state: str
     text: str
     facts: Mapping[str, object] = field(default_factory=dict)
 
 
-def examine(config: Config, now: int) -> list[Check]:
-    """All checks at ``now`` (Unix seconds); none of them raises."""
+def examine(config: Config, now: int) -> dict[str, Check]:
+    """All checks by name at ``now`` (Unix seconds); none of them raises."""
     checks = (_motd, _server, _tor, _onion, _log, _count, _publication, _disk)
-    return [_safely(check, config, now) for check in checks]
+    return {check.__name__[1:]: _safely(check, config, now) for check in checks}
 
 
 def _safely(check: Callable[[Config, int], Check], config: Config, now: int) -> Check:
-    name = check.__name__.removeprefix("_")
     try:
         return check(config, now)
     except MarsError as error:
         state = WARN if error.reason == "database-missing" else FAIL  # as on the first day
-        return Check(name, state, str(error), {"reason": error.reason})
+        return Check(state, str(error), {"reason": error.reason})
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        return Check(name, FAIL, f"{error.strerror or error}{where}", {"reason": "os-error"})
+        return Check(FAIL, f"{error.strerror or error}{where}", {"reason": "os-error"})
 
 
 def _motd(config: Config, now: int) -> Check:
     document = source(config).load(now)
-    days = (document.expires - now) // DAY
-    facts = {"serial": document.serial, "days_left": days, "verified": document.verified}
+    days = (document.motd.expires - now) // DAY
+    facts = {"serial": document.motd.serial, "days_left": days, "verified": document.verified}
     if days < _EXPIRY_WARNING:
-        return Check("motd", WARN, f"expires in {days} days; sign and deploy a new one", facts)
+        return Check(WARN, f"expires in {days} days; sign and deploy a new one", facts)
     if document.unlisted:
-        return Check("motd", WARN, document.doubt, facts | {"unlisted": document.unlisted})
+        return Check(WARN, document.doubt, facts | {"unlisted": document.unlisted})
     if not document.verified:
-        return Check("motd", WARN, "not verified: set trust to what clients pin", facts)
-    return Check("motd", OK, f"signed, {days} days to expiry", facts)
+        return Check(WARN, "not verified: set trust to what clients pin", facts)
+    return Check(OK, f"signed, {days} days to expiry", facts)
 
 
 def _server(config: Config, _now: int) -> Check:
@@ -98,13 +96,13 @@ def _server(config: Config, _now: int) -> Check:
     except OSError as error:
         why = error.strerror or "no answer in time"
         text = f"nobody answers at {bind} ({why}); is mars-server serve running?"
-        return Check("server", FAIL, text, {"reason": "server-unreachable"})
+        return Check(FAIL, text, {"reason": "server-unreachable"})
     head, _, body = answer.partition(b"\r\n\r\n")
     if not head.startswith(b"HTTP/1.1 200 "):
-        return Check("server", FAIL, "answers, but not with the MOTD")
+        return Check(FAIL, "answers, but not with the MOTD")
     if body != read(Path(config.motd)):
-        return Check("server", WARN, "serves another document than the file; was it refused?")
-    return Check("server", OK, f"answers on {bind} with the file's bytes")
+        return Check(WARN, "serves another document than the file; was it refused?")
+    return Check(OK, f"answers on {bind} with the file's bytes")
 
 
 def _exchange(bind: Bind) -> bytes:
@@ -120,7 +118,7 @@ def _exchange(bind: Bind) -> bytes:
 
 def _tor(config: Config, _now: int) -> Check:
     if not config.onion.control:
-        return Check("tor", UNSET, "no control port is set")
+        return Check(UNSET, "no control port is set")
     with connected(config.onion.control, config.onion.control_password_file) as tor:
         version = tor.info("version").split(" ", 1)[0]
         phase = tor.info("status/bootstrap-phase")
@@ -128,30 +126,30 @@ def _tor(config: Config, _now: int) -> Check:
     wanted = str(Path(config.onion.folder).absolute())
     facts = {"version": version, "bootstrapped": "PROGRESS=100" in phase}
     if not facts["bootstrapped"]:
-        return Check("tor", FAIL, "tor is not bootstrapped; see its log", facts)
+        return Check(FAIL, "tor is not bootstrapped; see its log", facts)
     if config.onion.folder and wanted not in folders:
-        return Check("tor", FAIL, "tor runs without the onion service; is the server up?", facts)
-    return Check("tor", OK, f"tor {version} runs with the onion service", facts)
+        return Check(FAIL, "tor runs without the onion service; is the server up?", facts)
+    return Check(OK, f"tor {version} runs with the onion service", facts)
 
 
 def _onion(config: Config, _now: int) -> Check:
     folder = config.onion.folder
     name = (hostname(folder) if folder else None) or _named(config)
     if folder and name is None:
-        return Check("onion", FAIL, unnamed(folder), {"reason": "onion-key"})
+        return Check(FAIL, unnamed(folder), {"reason": "onion-key"})
     if name is None or not config.socks:
-        return Check("onion", UNSET, "no onion service here, or no socks to reach it through")
+        return Check(UNSET, "no onion service here, or no socks to reach it through")
     url = f"http://{name}{CHECK_PATH}"
     request = Request(HTTPRequest.get(url), deadline=90.0, expect=None)
     answer = factory.fetcher(config.socks).fetch(request)
     if answer.status == 404:
         text = f"the server answers 404 to its own address, http://{name}: it could not read it "
         text += "when it looked, and hosts does not name it; what did serve say at its start?"
-        return Check("onion", FAIL, text, {"reason": "onion-key"})
+        return Check(FAIL, text, {"reason": "onion-key"})
     same = answer.status == 200 and answer.body == read(Path(config.motd))
     if not same:
-        return Check("onion", FAIL, "reached through Tor, but it serves something else")
-    return Check("onion", OK, f"reached through Tor: http://{name}", {"address": name})
+        return Check(FAIL, "reached through Tor, but it serves something else")
+    return Check(OK, f"reached through Tor: http://{name}", {"address": name})
 
 
 def _named(config: Config) -> str | None:
@@ -170,14 +168,15 @@ def _log(config: Config, now: int) -> Check:
     lost = sum(map(lost_in, closed)) + sum(part.lost for part in parts(folder))
     facts: dict[str, object] = {"open": len(live), "closed": len(closed), "lost": lost}
     if trouble := _unwritten(config, live, now):
-        return Check("log", FAIL, trouble, facts)
+        return Check(FAIL, trouble, facts)
     if folder.stat().st_mode & _OTHERS:
-        text = f"other users may see when the open log grows: chmod 700 {folder}"
-        return Check("log", WARN, text, facts)
+        return Check(
+            WARN, f"other users may see when the open log grows: chmod 700 {folder}", facts
+        )
     if lost:
         text = f"{lost} answer(s) are missing in the logs: the disk refused their lines"
-        return Check("log", WARN, text, facts)
-    return Check("log", OK, f"{facts['open']} open, {facts['closed']} closed", facts)
+        return Check(WARN, text, facts)
+    return Check(OK, f"{facts['open']} open, {facts['closed']} closed", facts)
 
 
 def _unwritten(config: Config, live: list[PartName], now: int) -> str:
@@ -207,29 +206,29 @@ def _metrics(path: str) -> bytes:
 
 def _count(config: Config, now: int) -> Check:
     if not config.db:
-        return Check("count", UNSET, "no database is set")
+        return Check(UNSET, "no database is set")
     last = counted(config.db).counted
     if last is None:
-        return Check("count", WARN, "nothing was counted yet: mars-server count")
+        return Check(WARN, "nothing was counted yet: mars-server count")
     facts: dict[str, object] = {"seconds_ago": now - last}
     state = WARN if now - last > _COUNT_EVERY else OK
-    return Check("count", state, f"last counted {_ago(now - last)} ago", facts)
+    return Check(state, f"last counted {_ago(now - last)} ago", facts)
 
 
 def _publication(config: Config, now: int) -> Check:
     if not config.db:
-        return Check("publication", UNSET, "no database is set")
+        return Check(UNSET, "no database is set")
     found = counted(config.db)
     ran = found.publish_ran
     if found.published is None and ran is not None and now - ran <= _PUBLISH_EVERY:
         text = "no week is due yet: each is two days after its end, once its logs are counted"
-        return Check("publication", OK, text)
+        return Check(OK, text)
     if found.published is None:
-        return Check("publication", WARN, "no week was published yet: mars-server publish")
+        return Check(WARN, "no week was published yet: mars-server publish")
     facts: dict[str, object] = {"week": max(found.weeks), "seconds_ago": now - found.published}
     state = WARN if now - found.published > _PUBLISH_EVERY else OK
     ago = _ago(now - found.published)
-    return Check("publication", state, f"{max(found.weeks)} was published {ago} ago", facts)
+    return Check(state, f"{max(found.weeks)} was published {ago} ago", facts)
 
 
 def counted(url: str) -> Overview:
@@ -247,9 +246,9 @@ def _ago(seconds: int) -> str:
 
 def _disk(config: Config, _now: int) -> Check:
     if not Path(config.log).is_dir():
-        return Check("disk", FAIL, f"the folder of the logs is gone: {config.log}")
+        return Check(FAIL, f"the folder of the logs is gone: {config.log}")
     usage = shutil.disk_usage(config.log)
     share = usage.free / usage.total
     facts: dict[str, object] = {"free_bytes": usage.free, "free_percent": int(share * 100)}
     state = FAIL if share < _FULL_DISK else WARN if share < _LOW_DISK else OK
-    return Check("disk", state, f"{int(share * 100)} % free where the logs are", facts)
+    return Check(state, f"{int(share * 100)} % free where the logs are", facts)

@@ -22,7 +22,8 @@ from mars_server.common.calendar import (
     week_of,
 )
 from mars_server.common.calendar import days as days_of
-from mars_server.storage.publication import StoredPublications, StoredWeek, StoredWeeks
+from mars_server.storage import Engine
+from mars_server.storage.publication import StoredWeek, StoredWeeks, stored
 from mars_server.tables import signed_documents
 from mars_server.tables.compose import RARE, STABLE_WEEKS, Exact, FloorRules, Listing, compose, step
 from mars_server.tables.fetch_intervals import periods_of
@@ -94,9 +95,7 @@ _LEAST_A_DAY: Final = 10
 """Hits a day on average, from which on a day without any is no chance (e^-10, one in 22,000)."""
 
 
-def close_weeks(
-    store: StoredPublications, rules: FloorRules, now: int, *, chosen: bool = False
-) -> list[Week]:
+def close_weeks(engine: Engine, rules: FloorRules, now: int, *, chosen: bool = False) -> list[Week]:
     """Publishes every week that is due at ``now`` and returns all published weeks, oldest first.
 
     One transaction, with counters kept out: reading the counts, composing, and closing the week
@@ -104,7 +103,7 @@ def close_weeks(
     ``chosen``: the operator gave ``now`` by hand, so it alone says which weeks are complete.
     Raises ``ConfigError`` (``other-product``) where the database belongs to another product.
     """
-    with store.begin() as kept:
+    with stored(engine) as kept:
         kept.lock()
         check_owner(kept, rules)
         return _close(kept, rules, now, chosen=chosen)

@@ -19,7 +19,8 @@ from mars.wire.times import DAY
 from mars_server.common.calendar import is_week
 from mars_server.publication import index
 from mars_server.publication.folder import DATA, read_week, week_files
-from mars_server.storage.publication import StoredPublications, StoredWeek
+from mars_server.storage import Engine
+from mars_server.storage.publication import StoredWeek, stored
 from mars_server.tables import signed_documents
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.estimate import STEER_HIGH, STEER_LOW, WEEK, Interval, significant
@@ -41,7 +42,7 @@ _COPY: Final = "restore it from a copy of the site"
 
 
 def adopt(
-    store: StoredPublications, rules: FloorRules, data: Path, now: int, public: bytes | None = None
+    engine: Engine, rules: FloorRules, data: Path, now: int, public: bytes | None = None
 ) -> list[str]:
     """Takes over the weeks and documents in the folder ``data`` that the database does not know.
 
@@ -52,7 +53,7 @@ def adopt(
     """
     weeks, path = week_files(data), data / signed_documents.FILE
     table = path.read_bytes() if path.is_file() else None
-    with store.begin() as kept:
+    with stored(engine) as kept:
         kept.lock()
         known = kept.published().keys()
         seen = kept.late()

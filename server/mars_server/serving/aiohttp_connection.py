@@ -6,10 +6,10 @@ It gets what ``listener.FastConnection`` does not answer itself, from the first 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
-from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.typedefs import Middleware
@@ -22,8 +22,9 @@ from mars_server.serving.service import Held, Service, unsent
 HIT = "mars-hit"
 """Key in a request: the canonical query of a MOTD answer that is to be logged."""
 
-_AT_LEAST = 1.0
-"""Seconds until aiohttp's timer; one that fires before its handler waits would do nothing."""
+_SILENT = logging.getLogger("mars_server.silent")
+"""For aiohttp, whose error log prints what clients sent."""
+_SILENT.disabled = True
 
 _HEAD_ENDS = b"\r\n\r\n"
 _NO_HEAD = b"\0"
@@ -37,18 +38,31 @@ class AiohttpConnection(Held, RequestHandler):
     def __init__(
         self,
         manager: web.Server,
+        loop: asyncio.AbstractEventLoop,
         service: Service,
         first: bytes,
         circuit: int | None,
         since: float,
-        **settings: Any,
     ) -> None:
-        super().__init__(manager, **settings)
+        limits = service.limits
+        super().__init__(
+            manager,
+            loop=loop,
+            keepalive_timeout=limits.idle,
+            lingering_time=limits.linger,
+            tcp_keepalive=False,
+            logger=_SILENT,
+            access_log=None,  # type: ignore[arg-type]  # aiohttp takes it
+            max_line_size=limits.line,
+            max_field_size=limits.line,
+            max_headers=limits.headers,
+            auto_decompress=False,
+        )
         self._service = service
         self._circuit = circuit
         self._first = first
         self._unfed = b""
-        self._since = since
+        self.since = since
         self._finished = 0
         self._head = 0
         self._hits = ()
@@ -64,18 +78,8 @@ class AiohttpConnection(Held, RequestHandler):
         if self._force_close:  # dropped before it had a transport
             transport.close()
             return
-        self._keep_deadline()
         first, self._first = self._first, b""
         self.data_received(first)
-
-    def _keep_deadline(self) -> None:
-        """Sets aiohttp's timer for the first request to the end of the time that is left."""
-        if self._keepalive_handle is not None:
-            self._keepalive_handle.cancel()
-        waited = self._service.clock.monotonic() - self._since
-        end = self._loop.time() + max(_AT_LEAST, self._service.limits.idle - waited)
-        self._next_keepalive_close_time = end
-        self._keepalive_handle = self._loop.call_at(end, self._process_keepalive)
 
     def data_received(self, data: bytes) -> None:
         if data and not self._closing and not self._left():
@@ -150,18 +154,9 @@ class AiohttpConnection(Held, RequestHandler):
 
     def end(self, complete: bool) -> None:
         self.settle(complete)
-        if self.transport is None:
-            return
-        if complete:
-            self.transport.close()
-        else:
-            self.transport.abort()
-
-    def drop(self) -> None:
-        self.settle(complete=not self._left())
         transport = self.transport
         self.force_close()  # what the kernel has already still goes to the peer
-        if transport is not None and transport.get_write_buffer_size():
+        if transport is not None and not complete:
             transport.abort()
 
     @property
@@ -175,7 +170,9 @@ class AiohttpConnection(Held, RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         if isinstance(resp, web.HTTPException) and resp.status >= 400:
-            resp = uniform(resp.status)  # aiohttp's own may quote the request
+            self._service.counters.add("refused")
+            # aiohttp's own may quote the request
+            resp = uniform(resp.status, resp.headers.get(hdrs.ALLOW, ""))
         try:
             async with asyncio.timeout(self._service.limits.write):
                 resp, reset = await super().finish_response(request, resp, start_time)
@@ -188,6 +185,7 @@ class AiohttpConnection(Held, RequestHandler):
             self._close = True  # aiohttp waits for no other request
         await self._account(reset, last=self._close or not resp.keep_alive)
         self._finished += 1
+        self.since = self._service.clock.monotonic()
         return resp, reset
 
     async def _account(self, reset: bool, last: bool) -> None:
@@ -297,11 +295,6 @@ def _guard(service: Service) -> Middleware:
         try:
             async with asyncio.timeout(service.limits.request):
                 return await handler(request)
-        except web.HTTPException as error:
-            if error.status < 400:
-                raise
-            service.counters.add("refused")
-            return uniform(error.status, error.headers.get(hdrs.ALLOW, ""))
         except TimeoutError:
             service.counters.add("refused")
             return uniform(408, close=True)

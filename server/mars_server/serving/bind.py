@@ -6,20 +6,19 @@ import errno
 import ipaddress
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from mars.errors import ConfigError, StateError
-from mars_server.common.config import owner
+from mars_server.common.config import owner, stamp
 
 _BACKLOG = 4096
 """Connections the kernel may queue for us; it cuts this down to net.core.somaxconn."""
 _SOCKET_MODE = 0o660
 """The owner and the group (that of tor or the front server) may connect."""
-Mark = tuple[int, int, int]
-"""Device, inode and time of creation (ns) of a socket's file."""
 _UNIX = "unix:"
 _LONGEST_UNIX_PATH = 107
 """Bytes; sockaddr_un.sun_path holds 108 with its NUL (unix(7))."""
@@ -143,22 +142,18 @@ def _unbound(bind: Bind, error: OSError) -> Exception:
     return error
 
 
-def mark(path: str) -> Mark | None:
-    """What tells this socket's file from another that takes its place, None where there is none.
-
-    The time is part of it, since a file system gives a freed inode to the next file.
-    """
-    try:
-        found = Path(path).lstat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_mtime_ns
-
-
-def remove(path: str, mine: Mark | None) -> None:
-    """Removes our socket's file, and not that of a server which has taken over meanwhile."""
-    if mine is not None and mark(path) == mine:
-        Path(path).unlink(missing_ok=True)
+@contextmanager
+def listening(bind: Bind) -> Iterator[socket.socket]:
+    """``listen``, and at the end no socket's file, but for that of a server which has taken over
+    meanwhile."""
+    with listen(bind) as sock:
+        path = Path(bind.path)
+        mine = stamp(path)
+        try:
+            yield sock
+        finally:
+            if bind.path and stamp(path) == mine:
+                path.unlink(missing_ok=True)
 
 
 def _answers(path: str) -> bool:

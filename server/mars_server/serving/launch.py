@@ -8,7 +8,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,9 +23,9 @@ from mars_server.common.config import Config, load_product, read, require_apart
 from mars_server.daylog.writer import DayLog
 from mars_server.onion.folder import hostname
 from mars_server.onion.settings import OnionSettings
-from mars_server.serving.bind import Bind, allowed_hosts, bound, listen, mark, parse_bind, remove
+from mars_server.serving.bind import Bind, allowed_hosts, bound, listening, parse_bind
 from mars_server.serving.logline import log_line
-from mars_server.serving.motd_source import MotdSource, ServedMotd
+from mars_server.serving.motd_source import MotdSource
 from mars_server.serving.prometheus import Counters, Metrics, MetricsSocket, shared
 from mars_server.serving.supervisor import STOPPING, Place, Supervisor, Tell
 from mars_server.serving.worker import Setup, Worker
@@ -33,29 +33,24 @@ from mars_server.serving.worker import Setup, Worker
 # --- The few words of systemd's notification protocol (sd_notify(3)) over its datagram socket ---
 
 
-class _Notify:
+def _notify(text: str) -> None:
     """Says nothing where the service manager did not ask for it."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    address = "\0" + address[1:] if address.startswith("@") else address
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.sendto(text.encode(), address)
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._address = environment.get("NOTIFY_SOCKET", "")
-        usec = environment.get("WATCHDOG_USEC", "")
-        mine = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        self.watchdog = int(usec) / 1e6 if usec.isdigit() and mine else 0.0
-        """Seconds within which a sign of life is wanted, 0 for never."""
 
-    def tell(self, text: str) -> None:
-        if not self._address:
-            return
-        abstract = self._address.startswith("@")
-        address = "\0" + self._address[1:] if abstract else self._address
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.sendto(text.encode(), address)
+def _watched() -> bool:
+    """Whether it asks this process for signs of life."""
+    mine = str(os.getpid())
+    return "WATCHDOG_USEC" in os.environ and os.environ.get("WATCHDOG_PID", mine) == mine
 
 
 FILES_KEPT_FREE = 64
 """Descriptors for the log, the database, gpg and the listening sockets."""
-_STALE_HEARTBEAT = 15.0
-"""Seconds without a round of housekeeping after which a process counts as hung."""
 
 
 def serve(config: Config, tell: Tell) -> int:
@@ -63,17 +58,15 @@ def serve(config: Config, tell: Tell) -> int:
     require_apart(config)
     address = parse_bind(config.bind)
     setup = _setup(config, address, tell)
-    sock = listen(address)
-    mine = mark(address.path)
-    try:
+    with contextlib.ExitStack() as end:
+        sock = end.enter_context(listening(address))
         where = bound(address, sock)
         if config.onion.folder:
             setup = _with_onion(setup, config, where, tell)
-        return _Server(config, setup, sock, str(where), tell).run()
-    finally:
-        sock.close()
-        if address.path:
-            remove(address.path, mine)
+        server = _Server(config.workers, setup, sock, str(where), tell)
+        if config.metrics:
+            server.show_metrics(end.enter_context(listening(Bind(path=config.metrics))))
+        return server.run()
 
 
 def source(config: Config) -> MotdSource:
@@ -110,13 +103,12 @@ def _setup(config: Config, address: Bind, tell: Tell) -> Setup:
 def _raise_file_limit(wanted: int) -> int:
     """Raises the soft limit of open files as far as ``wanted`` needs; the connections that fit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    need = wanted + FILES_KEPT_FREE
-    if soft != resource.RLIM_INFINITY and soft < need:
-        top = need if hard == resource.RLIM_INFINITY else min(need, hard)
+    need = min(wanted + FILES_KEPT_FREE, hard)  # a number: Linux lets no process have no limit
+    if soft < need:
         with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it; then fewer fit
-            resource.setrlimit(resource.RLIMIT_NOFILE, (top, hard))
-            soft = top
-    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - FILES_KEPT_FREE))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
+            soft = need
+    return max(1, min(wanted, soft - FILES_KEPT_FREE))
 
 
 def _routes(config: Config, product: Product) -> list[web.RouteDef]:
@@ -164,43 +156,37 @@ class _Server:
     """One process, or a supervisor with several; the same around both."""
 
     def __init__(
-        self, config: Config, setup: Setup, sock: socket.socket, where: str, tell: Tell
+        self, workers: int, setup: Setup, sock: socket.socket, where: str, tell: Tell
     ) -> None:
-        self._workers = config.workers
+        self._workers = workers
         self._setup = setup
         self._sock = sock
         self._where = where
         self._tell = tell
         self._clock: Clock = factory.system_clock()
-        self._memory = shared(config.workers)
-        self._rows = [Counters(self._memory, row) for row in range(config.workers)]
-        self._notify = _Notify(os.environ)
-        self._document: ServedMotd | None = None
+        memory = shared(workers)
+        self._rows = [Counters(memory, row) for row in range(workers)]
         self._figures = Metrics()
-        self._metrics = MetricsSocket(config.metrics, self._exposition) if config.metrics else None
+        self._metrics: MetricsSocket | None = None
+        self._watched = _watched()
+
+    def show_metrics(self, sock: socket.socket) -> None:
+        """To whoever asks on the listening ``sock``."""
+        self._metrics = MetricsSocket(sock, self._exposition)
 
     def run(self) -> int:
         # Held back until somebody handles them: whoever reads "serving" may send one at once.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         try:
-            return self._run_one() if self._workers == 1 else self._run_many()
+            self._document = self._setup.source.load(self._clock.now())
+            if self._workers == 1:
+                return self._work(0)
+            self._try_log()
+            self._announce()
+            places = [Place(row, self._heartbeat(row)) for row in range(self._workers)]
+            return Supervisor(places, self._work, self._clock, self._tell, self._look).run()
         finally:
-            self._notify.tell("STOPPING=1")
-            if self._metrics is not None:
-                self._metrics.close()
-
-    def _run_one(self) -> int:
-        worker = self._worker(0)
-        document = worker.start()
-        self._announce(document.serial)
-        return int(not asyncio.run(worker.run(self._sock, document, beat=self._beat)))
-
-    def _run_many(self) -> int:
-        self._document = self._setup.source.load(self._clock.now())
-        self._try_log()
-        self._announce(self._document.serial)
-        places = [Place(row, self._heartbeat(row)) for row in range(self._workers)]
-        return Supervisor(places, self._work, self._clock, self._tell, self._look).run()
+            _notify("STOPPING=1")
 
     def _try_log(self) -> None:
         """A wrong setting ends the start; what happens to the log later does not end the server."""
@@ -218,37 +204,34 @@ class _Server:
                 self._document = self._setup.source.load(self._clock.now())
         self._beat()
 
-    def _work(self, row: int, parent: int) -> int:
+    def _work(self, row: int, parent: int | None = None) -> int:
+        """What a process does, be it ours or a child of a ``parent``; its exit code."""
+        counters, chance = self._rows[row], factory.system_chance()
+        counters.set("heartbeat", 0)  # that of a process which was here before
+        worker = Worker(self._setup, self._clock, chance, counters, self._tell, first=row == 0)
+        beat = self._beat if parent is None else None
         try:
-            self._rows[row].set("heartbeat", 0)  # that of a process which was here before
-            worker = self._worker(row)
-            document = worker.start(self._document)
-            return int(not asyncio.run(worker.run(self._sock, document, parent)))
+            worker.open()
+            if parent is None:
+                self._announce()
+            return int(not asyncio.run(worker.run(self._sock, self._document, parent, beat)))
         except MarsError as error:
             self._tell(str(error))
             return 1
 
-    def _worker(self, row: int) -> Worker:
-        setup = self._setup if row == 0 else replace(self._setup, keep_onion=None)
-        chance = factory.system_chance()
-        return Worker(setup, self._clock, chance, self._rows[row], self._tell, first=row == 0)
-
-    def _announce(self, serial: int) -> None:
+    def _announce(self) -> None:
         processes = f" with {self._workers} processes" if self._workers > 1 else ""
-        text = f"serving serial {serial} on {self._where}{processes}"
+        text = f"serving serial {self._document.motd.serial} on {self._where}{processes}"
         self._tell(text)
-        self._notify.tell(f"READY=1\nSTATUS={text}")
+        _notify(f"READY=1\nSTATUS={text}")
 
     def _beat(self) -> None:
-        """Twice a second or so: the metrics, and a sign of life if all are well."""
+        """Twice a second or so: the metrics, and a sign of life. Of several processes each that
+        hangs is replaced by the supervisor, which gives its own."""
         if self._metrics is not None:
             self._metrics.answer()
-        if not self._notify.watchdog:
-            return
-        now = self._clock.monotonic()
-        beats = [row.read()["heartbeat"] for row in self._rows]
-        if all(not beat or now - beat < _STALE_HEARTBEAT for beat in beats):
-            self._notify.tell("WATCHDOG=1")
+        if self._watched:
+            _notify("WATCHDOG=1")
 
     def _exposition(self) -> bytes:
         rows = [row.read() for row in self._rows]

@@ -14,6 +14,8 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from aiohttp import web
+
 from mars_server.serving import proxyline
 from mars_server.serving.aiohttp_connection import AiohttpConnection
 from mars_server.serving.service import Held, Service, unsent
@@ -31,9 +33,6 @@ _RAISE = "if this lasts, allow more descriptors (LimitNOFILE) or memory (MemoryM
 _NOTHING = memoryview(b"")
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
-Adopt = Callable[[bytes, int | None, float], AiohttpConnection]
-"""Makes aiohttp's connection: its first bytes, the Tor circuit, since when it has been idle."""
-
 
 class Listener:
     """Listens on ``sock`` from ``open`` to ``close``; used from one event loop alone."""
@@ -43,12 +42,12 @@ class Listener:
         loop: asyncio.AbstractEventLoop,
         sock: socket.socket,
         service: Service,
-        adopt: Adopt,
+        manager: web.Server,
     ) -> None:
         self._loop = loop
         self._sock = sock
         self._service = service
-        self._adopt = adopt
+        self._manager = manager
         self._proxied = sock.family == socket.AF_UNIX
         self._epoll = select.epoll()
         self._held: dict[int, FastConnection] = {}
@@ -144,7 +143,9 @@ class Listener:
     def hand_over(self, connection: FastConnection, data: bytes) -> None:
         """From here on aiohttp has the socket, and ``data`` as its first bytes."""
         self.forget(connection)
-        adopted = self._adopt(data, connection._circuit, connection.since)
+        adopted = AiohttpConnection(
+            self._manager, self._loop, self._service, data, connection._circuit, connection.since
+        )
         self._service.replace(connection, adopted)
         task = self._loop.create_task(self._move(connection.sock, adopted))
         self._moving.add(task)
@@ -172,7 +173,6 @@ class FastConnection(Held):
         self.sock = sock
         self.descriptor = sock.fileno()
         self.since = service.clock.monotonic()
-        """Since when the peer owes us a request."""
         self.watched = 0
         self._listener = listener
         self._service = service
@@ -214,13 +214,12 @@ class FastConnection(Held):
         self._listener.watch(self, select.EPOLLIN)
 
     def _after_proxy_line(self, data: bytes) -> bytes:
-        whole = proxyline.complete(data)
-        if whole is None:
+        found = proxyline.strip(data)
+        if found is None:
             self._head = data
             return b""
         self._head = None
-        if whole:
-            self._circuit, data = proxyline.strip(data)
+        self._circuit, data = found
         return data
 
     def _answer(self, data: bytes) -> None:
@@ -267,10 +266,6 @@ class FastConnection(Held):
             self.end(complete=True)
         elif self._closing or self._finish():
             self._listener.watch(self, 0)  # ``check`` looks after it
-
-    def expire(self, now: float) -> None:
-        if not self._hits and now - self.since >= self._service.limits.idle:
-            self.end(complete=True)
 
     @property
     def _socket(self) -> socket.socket:

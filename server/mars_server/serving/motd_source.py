@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mars.errors import ConfigError, TrustError, naming
@@ -20,22 +20,20 @@ from mars_server.common.config import read as read_file
 
 @dataclass(frozen=True)
 class ServedMotd:
-    """``body`` is what every client gets; times are Unix seconds."""
+    """``body`` is what every client gets, ``motd`` what it says."""
 
     body: bytes
-    serial: int
-    expires: int
+    motd: Motd
     verified: bool
     """Whether a client would accept it; False where nobody gave us what clients pin."""
     product: Product
     """product.toml as it was when the document was read."""
-    newest: str
-    """The release that it calls the newest; empty where it calls none so."""
 
     @property
     def unlisted(self) -> str:
-        """That release, where product.toml does not list it, else an empty text."""
-        return "" if self.newest in self.product.releases else self.newest
+        """The newest release by the document, where product.toml does not list it, else empty."""
+        newest = _release(self.motd)
+        return "" if newest in self.product.releases else newest
 
     @property
     def doubt(self) -> str:
@@ -64,23 +62,20 @@ def read(path: Path) -> bytes:
     return data
 
 
-def _inspect(data: bytes, product: Product, now: int) -> ServedMotd:
-    """Structure, product, channel and expiry; signatures are *not* looked at.
+def _unverified(data: bytes, now: int) -> Motd:
+    """Structure and expiry; signatures are *not* looked at.
 
-    Raises ``WireError``, or ``TrustError`` (``wrong-product``, ``expired``).
+    Raises ``WireError``, or ``TrustError`` (``wrong-kind``, ``expired``).
     """
     wrapped = envelope.decode(data)
     if wrapped.payload_type != MOTD_TYPE:
         raise TrustError("wrong-kind", "The file is signed as something else than a MOTD.")
     payload = motd.decode(wrapped.payload)
-    if (payload.product, payload.channel) != (product.product, product.channel):
-        raise TrustError("wrong-product", "The MOTD is for another product or channel.")
     if payload.expires <= now:
         raise TrustError(
             "expired", f"The MOTD expired at {format_time(payload.expires)}; sign a new one."
         )
-    serial, expires = payload.serial, payload.expires
-    return ServedMotd(data, serial, expires, False, product, _release(payload))
+    return payload
 
 
 @dataclass
@@ -98,6 +93,10 @@ class MotdSource:
         """Whether a file is another one than at the last ``load`` (inode, size, time)."""
         return self._look() != self.seen
 
+    def forget(self) -> None:
+        """Lets ``changed`` say so, whatever the files are."""
+        self.seen = ()
+
     def load(self, now: int) -> ServedMotd:
         """Reads and judges the files at ``now`` (Unix seconds); may take seconds, for gpg.
 
@@ -107,12 +106,14 @@ class MotdSource:
         self.seen = self._look()
         data, product = read(self.path), load_product(self.product)
         with naming(self.path):
-            plain = _inspect(data, product, now)
-            if self.root is None or self.openpgp is None:
-                return plain
-            accepted = verify(data, self.root, self.state, now, self.openpgp)
-        self.state = accepted.state
-        return replace(plain, verified=True)
+            accepted = None
+            if self.root is not None and self.openpgp is not None:
+                accepted = verify(data, self.root, self.state, now, self.openpgp)
+            payload = accepted.motd if accepted else _unverified(data, now)
+            if (payload.product, payload.channel) != (product.product, product.channel):
+                raise TrustError("wrong-product", "The MOTD is for another product or channel.")
+        self.state = accepted.state if accepted else self.state
+        return ServedMotd(data, payload, accepted is not None, product)
 
     def _look(self) -> tuple[tuple[int, int, int], ...]:
         return stamp(self.path), stamp(self.product)

@@ -17,8 +17,6 @@ from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mars_server.serving.bind import Bind, listen, mark, remove
-
 EVERY = 3600.0
 """Seconds for which figures of clients stand still."""
 STEP = 10
@@ -112,53 +110,42 @@ class Metrics(Collector):
 # --- The unix socket, answered at each look of the main loop; waits for nobody ---
 
 _MOST = 8
-"""Scrapers that are waited for at a time; more stay in the kernel's queue."""
-_PATIENCE = 5
-"""Looks after which a scraper that has asked for nothing is sent away."""
+"""Scrapers that are waited for at a time; for more the longest silent ones have to go."""
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
 
 
 class MetricsSocket:
     """Whoever may open the socket gets the metrics; the request itself is not looked at."""
 
-    def __init__(self, path: str, exposition: Callable[[], bytes]) -> None:
-        """Raises ``StateError`` (``bind-busy``, ``bind-failed``)."""
-        self._path = path
-        self._sock = listen(Bind(path=path))
-        self._mine = mark(path)
+    def __init__(self, sock: socket.socket, exposition: Callable[[], bytes]) -> None:
+        """``sock`` listens, and does not block."""
+        self._sock = sock
         self._exposition = exposition
-        self._waiting: dict[socket.socket, int] = {}
-        """Scrapers, with the looks for which they have been silent."""
+        self._waiting: list[socket.socket] = []
+        """Scrapers that have asked for nothing yet, the longest silent first."""
 
     def answer(self) -> None:
         """Answers whoever has asked; blocks for nobody."""
-        while len(self._waiting) < _MOST:
-            try:
-                peer, _ = self._sock.accept()
-            except OSError:
-                break
-            peer.setblocking(False)
-            self._waiting[peer] = 0
-        for peer in list(self._waiting):
-            self._attend(peer)
+        with contextlib.suppress(OSError):
+            for _ in range(_MOST):
+                peer, _address = self._sock.accept()
+                peer.setblocking(False)
+                self._waiting.append(peer)
+        silent = [peer for peer in self._waiting if not self._attend(peer)]
+        self._waiting = silent[-_MOST:]
+        for peer in silent[:-_MOST]:
+            peer.close()
 
-    def _attend(self, peer: socket.socket) -> None:
+    def _attend(self, peer: socket.socket) -> bool:
+        """False where it has asked for nothing yet."""
         try:
             if peer.recv(4096):
                 body = self._exposition()
                 head = _HEAD + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
                 peer.sendall(head + body)
         except BlockingIOError:
-            self._waiting[peer] += 1
-            if self._waiting[peer] < _PATIENCE:
-                return
+            return False
         except OSError:
             pass
-        del self._waiting[peer]
         peer.close()
-
-    def close(self) -> None:
-        for sock in (self._sock, *self._waiting):
-            with contextlib.suppress(OSError):
-                sock.close()
-        remove(self._path, self._mine)
+        return True

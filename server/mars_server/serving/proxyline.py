@@ -25,22 +25,16 @@ _LINE = re.compile(
 _CIRCUIT = re.compile(rb"fc00:dead:beef:4dad::([0-9a-f]{1,4}):([0-9a-f]{1,4})")
 
 
-def complete(data: bytes) -> bool | None:
-    """Whether ``data`` starts with a whole PROXY line; None while that cannot be told yet."""
-    if data.startswith(PREFIX):
-        end = data.find(b"\r\n", 0, LONGEST)
-        return True if end >= 0 else (None if len(data) < LONGEST else False)
-    return None if PREFIX.startswith(data) else False
-
-
-def strip(data: bytes) -> tuple[int | None, bytes]:
-    """The circuit's number, None where tor did not write the line, and what follows the line.
+def strip(data: bytes) -> tuple[int | None, bytes] | None:
+    """The circuit's number, None where tor did not write the line, and what follows the line; None
+    while it cannot be told yet whether ``data`` begins with one.
 
     A line that is none is left in place, for the HTTP parser to refuse.
     """
     line = _LINE.match(data)
     if line is None:
-        return None, data
+        begun = PREFIX.startswith(data[: len(PREFIX)]) and b"\r\n" not in data
+        return None if begun and len(data) < LONGEST else (None, data)
     circuit = _CIRCUIT.fullmatch(line["source"] or b"")
     number = int(circuit[1], 16) << 16 | int(circuit[2], 16) if circuit else None
     return number, data[line.end() :]

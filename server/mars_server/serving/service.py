@@ -53,6 +53,8 @@ class Held:
     _circuit: int | None
     """Of Tor, where it is known."""
     _hits: tuple[_Hit, ...]
+    since: float
+    """Since when (monotonic) the peer owes us a request, unless we owe it an answer."""
     _closing: bool
     """Whether the peer was told that nothing more comes."""
 
@@ -60,6 +62,11 @@ class Held:
     def busy(self) -> bool:
         """Whether a request of it is being answered."""
         return False
+
+    @property
+    def idle(self) -> bool:
+        """Whether it owes us a request, and we owe it nothing."""
+        return not self.busy and self not in self._service.unsettled
 
     @property
     def _socket(self) -> socket.socket | None:
@@ -80,6 +87,8 @@ class Held:
 
     def expire(self, now: float) -> None:
         """Ends it where it owes us a request for too long."""
+        if self.idle and now - self.since >= self._service.limits.idle:
+            self.end(complete=True)
 
     def check(self, now: float) -> None:
         """Settles or ends an answer that the peer has taken, or not taken in time."""
@@ -223,8 +232,7 @@ class Service:
         tor an honest peer takes its answer at once.
         """
         look = list(islice(self._open, min(_EVICTION_LOOK, len(self._open) - 1)))
-        idle = (held for held in look if not held.busy and held not in self.unsettled)
-        return next(idle, look[0])
+        return next((held for held in look if held.idle), look[0])
 
     def replace(self, connection: Held, other: Held) -> None:
         """From here on ``other`` stands for the same socket."""

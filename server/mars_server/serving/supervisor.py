@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
-import select
 import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkProcess
 from types import FrameType
 from typing import NoReturn
 
@@ -30,6 +32,7 @@ _LOOK_EVERY = 0.5
 """Seconds between two looks at the processes."""
 
 Tell = Callable[[str], None]
+_FORK = multiprocessing.get_context("fork")
 
 
 @dataclass
@@ -39,7 +42,7 @@ class Place:
     row: int
     heartbeat: Callable[[], int]
     """A number that changes while the process lives; 0 until its first sign of life."""
-    pid: int | None = None
+    process: ForkProcess | None = None
     born: float = 0.0
     due: float = 0.0
     """When to start it (monotonic)."""
@@ -49,11 +52,10 @@ class Place:
     silent: float = 0.0
     """Seconds for which ``heartbeat`` has not changed."""
 
-    def started(self, pid: int, now: float) -> None:
-        self.pid, self.born, self.seen, self.silent = pid, now, 0, 0.0
+    def started(self, now: float) -> None:
+        self.born, self.seen, self.silent = now, 0, 0.0
 
     def ended(self, now: float) -> None:
-        self.pid = None
         self.failures = self.failures + 1 if now - self.born < STABLE else 0
         again = self.failures - 2
         self.due = now if again < 0 else now + min(PAUSE * 2.0**again, LONGEST_PAUSE)
@@ -86,35 +88,28 @@ class Supervisor:
     def run(self) -> int:
         """Returns the exit code: 0 when every process ended with its log complete."""
         self._alive, self._held = os.pipe()
-        self._wake, wake = os.pipe()
-        os.set_blocking(self._wake, False)
-        os.set_blocking(wake, False)
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, lambda *_: self._send(signal.SIGHUP))
-        signal.signal(signal.SIGCHLD, lambda *_: None)
         self._looked = self.clock.monotonic()
         self._start_due()
-        while self._living():
-            select.select([self._wake], [], [], _LOOK_EVERY)
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._wake, 4096)
+        while (living := self._living()) or not self._stopping:
+            wait([process.sentinel for process in living], _LOOK_EVERY)
             self._look()
             self.beat()
         return self._code
 
-    def _living(self) -> bool:
-        return any(place.pid is not None for place in self.places) or not self._stopping
+    def _living(self) -> list[ForkProcess]:
+        return [place.process for place in self.places if place.process is not None]
 
     def _look(self) -> None:
         now = self.clock.monotonic()
         # Where we were stopped ourselves, nobody else is to blame for the time that passed.
         passed, self._looked = min(now - self._looked, 2 * _LOOK_EVERY), now
         for place in self.places:
-            if place.pid is not None and place.hangs(passed):
+            if place.process is not None and place.hangs(passed):
                 self.tell(f"process {place.row} hangs; it is ended by force")
-                self._send_to(place, signal.SIGKILL)
+                place.process.kill()
         self._reap()
         self._start_due()
 
@@ -125,38 +120,30 @@ class Supervisor:
         try:
             now = self.clock.monotonic()
             for place in self.places:
-                if place.pid is None and place.due <= now and not self._stopping:
+                if place.process is None and place.due <= now and not self._stopping:
                     self._start(place)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
     def _start(self, place: Place) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pid = os.fork()
-        if pid == 0:
-            self._become(place.row)
-        place.started(pid, self.clock.monotonic())
+        place.process = _FORK.Process(target=self._become, args=(place.row,), daemon=True)
+        place.process.start()
+        place.started(self.clock.monotonic())
 
     def _become(self, row: int) -> NoReturn:
         """What the forked process does, with its signals still blocked."""
-        code = 1
-        try:
-            signal.set_wakeup_fd(-1)
-            for number in (*STOPPING, signal.SIGCHLD):
-                signal.signal(number, signal.SIG_DFL)
-            os.close(self._held)
-            code = self.work(row, self._alive)
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_DFL)
+        os.close(self._held)
+        sys.exit(self.work(row, self._alive))
 
     def _reap(self) -> None:
         for place in self.places:
-            if place.pid is not None:
-                found, status = os.waitpid(place.pid, os.WNOHANG)
-                if found:
-                    self._ended(place, os.waitstatus_to_exitcode(status))
+            process = place.process
+            if process is not None and (code := process.exitcode) is not None:
+                place.process = None
+                process.close()
+                self._ended(place, code)
 
     def _ended(self, place: Place, code: int) -> None:
         place.ended(self.clock.monotonic())
@@ -174,10 +161,6 @@ class Supervisor:
         self._send(signal.SIGTERM)
 
     def _send(self, number: signal.Signals) -> None:
-        for place in self.places:
-            self._send_to(place, number)
-
-    def _send_to(self, place: Place, number: signal.Signals) -> None:
-        if place.pid is not None:
+        for pid in filter(None, [process.pid for process in self._living()]):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(place.pid, number)
+                os.kill(pid, number)

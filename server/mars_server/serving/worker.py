@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator
@@ -19,9 +18,9 @@ from mars.wire.product import Product
 from mars.wire.times import DAY
 from mars_server.common.config import Limits
 from mars_server.daylog.writer import DayLog
-from mars_server.serving.aiohttp_connection import AiohttpConnection, application
+from mars_server.serving.aiohttp_connection import application
 from mars_server.serving.bind import Hosts
-from mars_server.serving.listener import Adopt, Listener
+from mars_server.serving.listener import Listener
 from mars_server.serving.logline import log_line
 from mars_server.serving.motd_source import MotdSource, ServedMotd
 from mars_server.serving.prometheus import Counters
@@ -38,10 +37,6 @@ _ONION_EVERY = 5.0
 """Seconds between two looks whether tor still has the onion service."""
 _WARN_BEFORE = 7 * DAY
 """Seconds before a document expires from which on the operator is told, once a day."""
-
-_SILENT = logging.getLogger("mars_server.silent")
-"""For aiohttp, whose error log prints what clients sent."""
-_SILENT.disabled = True
 
 _OF_ONE_PROCESS = "openpgp-unavailable"
 """The refusal that is no fault of the document's: gpg did not answer this process."""
@@ -74,7 +69,8 @@ class Worker:
         tell: Tell,
         first: bool = True,
     ) -> None:
-        """``first``: of several processes it tells what they all come to know of the document."""
+        """``first``: of several processes it tells what they all come to know of the document, and
+        keeps the onion service."""
         self._setup = setup
         self._clock = clock
         self._counters = counters
@@ -82,20 +78,12 @@ class Worker:
         self._first = first
         self._log = DayLog(setup.log, clock, chance, tell, log_line)
         self._stop = asyncio.Event()
-        self._reload = True
         self._warned = 0
         self._onion_trouble = self._fault = ""
-        self._beat: Callable[[], None] | None = None
 
-    def start(self, document: ServedMotd | None = None) -> ServedMotd:
-        """Opens the log before any connection, and reads the document unless it is given.
-
-        Raises ``MarsError``.
-        """
-        document = document or self._setup.source.load(self._clock.now())
+    def open(self) -> None:
+        """Opens the log, before any connection. Raises ``StateError``."""
         self._log.open()
-        self._reload = False
-        return document
 
     async def run(
         self,
@@ -109,12 +97,11 @@ class Worker:
         ``parent`` is readable once the supervisor is gone; ``beat`` is called about once a second
         for as long as the process lives.
         """
-        self._beat = beat
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._report)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self._ask_reload)
+        loop.add_signal_handler(signal.SIGHUP, self._setup.source.forget)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         if parent is not None:
             loop.add_reader(parent, self._stop.set)
@@ -127,9 +114,10 @@ class Worker:
             handle_signals=False,
         )
         await runner.setup()
-        listener = Listener(loop, sock, service, self._adopt(loop, service, runner))
+        assert runner.server is not None
+        listener = Listener(loop, sock, service, runner.server)
         listener.open()
-        aside = [asyncio.create_task(task) for task in (self._keep_onion(), self._pulse())]
+        aside = [asyncio.create_task(task) for task in (self._keep_onion(), self._pulse(beat))]
         try:
             await self._keep_house(service)
         finally:
@@ -142,33 +130,6 @@ class Worker:
         for task in aside:
             task.cancel()
         return left == 0
-
-    def _adopt(
-        self, loop: asyncio.AbstractEventLoop, service: Service, runner: web.AppRunner
-    ) -> Adopt:
-        manager, limits = runner.server, self._setup.limits
-        assert manager is not None
-
-        def adopt(first: bytes, circuit: int | None, since: float) -> AiohttpConnection:
-            return AiohttpConnection(
-                manager,
-                service,
-                first,
-                circuit,
-                since,
-                loop=loop,
-                keepalive_timeout=limits.idle,
-                lingering_time=limits.linger,
-                tcp_keepalive=False,
-                logger=_SILENT,
-                access_log=None,
-                max_line_size=limits.line,
-                max_field_size=limits.line,
-                max_headers=limits.headers,
-                auto_decompress=False,
-            )
-
-        return adopt
 
     async def _keep_house(self, service: Service) -> None:
         """Looks at connections many times a second, however long a disk or gpg may take."""
@@ -203,16 +164,16 @@ class Worker:
         """What may take minutes: the logs of a busy day, a document that gpg looks at."""
         with self._serving_on():
             await asyncio.to_thread(self._log.finish)
-            if self._reload or self._setup.source.changed():
+            if self._setup.source.changed():
                 await self._load(service)
 
-    async def _pulse(self) -> None:
+    async def _pulse(self, beat: Callable[[], None] | None) -> None:
         """A sign of life while the event loop turns, also while the last log is written."""
         while True:
             with self._serving_on():
                 self._counters.set("heartbeat", int(self._clock.monotonic()))
-                if self._beat is not None:
-                    self._beat()
+                if beat is not None:
+                    beat()
             await asyncio.sleep(_PULSE_EVERY)
 
     @contextmanager
@@ -228,7 +189,6 @@ class Worker:
                 self._tell(f"internal error in housekeeping: {fault}; serving goes on")
 
     async def _load(self, service: Service) -> None:
-        self._reload = False
         try:
             document = await asyncio.to_thread(self._setup.source.load, self._clock.now())
         except MarsError as error:
@@ -238,12 +198,12 @@ class Worker:
             return
         service.show(document)
         if self._first:
-            self._tell(f"serving serial {document.serial}")
+            self._tell(f"serving serial {document.motd.serial}")
         self._took(document)
 
     async def _keep_onion(self) -> None:
         """Looks after the onion service for as long as we run; tor may come and go."""
-        keep = self._setup.keep_onion
+        keep = self._setup.keep_onion if self._first else None
         while keep is not None:
             await asyncio.sleep(_ONION_EVERY)
             trouble = ""
@@ -256,37 +216,33 @@ class Worker:
                 self._tell(trouble or "tor answers again")
 
     def _took(self, document: ServedMotd) -> None:
-        self._counters.set("serial", document.serial)
-        self._counters.set("expires", document.expires)
+        self._counters.set("serial", document.motd.serial)
+        self._counters.set("expires", document.motd.expires)
         if document.unlisted and self._first:
             self._tell(document.doubt)
 
     def _warn(self, document: ServedMotd) -> None:
         if not self._first:
             return
-        now = self._clock.now()
+        now, expires = self._clock.now(), document.motd.expires
         day = now // DAY
-        if document.expires - now < _WARN_BEFORE and self._warned != day:
+        if expires - now < _WARN_BEFORE and self._warned != day:
             self._warned = day
-            days = max(0, (document.expires - now) // DAY)
-            what = "has expired" if document.expires <= now else f"expires in {days} day(s)"
+            what = (
+                "has expired" if expires <= now else f"expires in {(expires - now) // DAY} day(s)"
+            )
             self._tell(f"the MOTD {what}; sign and deploy a new one")
-
-    def _ask_reload(self) -> None:
-        self._reload = True
 
     async def _drain(self, service: Service) -> None:
         """Lets answers that are under way arrive; idle connections are closed at once."""
         end = self._clock.monotonic() + self._setup.limits.grace
         service.ending = True
         await asyncio.sleep(0)
-        for held in service.connections:
-            if held not in service.unsettled and not held.busy:
-                held.drop()
-        while self._clock.monotonic() < end:
+        while service.connections and self._clock.monotonic() < end:
             service.check()
-            if not service.unsettled and not any(held.busy for held in service.connections):
-                return
+            for held in service.connections:
+                if held.idle:
+                    held.drop()
             await asyncio.sleep(0.02)
         for held in service.connections:
             held.drop()

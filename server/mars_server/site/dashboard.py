@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -246,18 +245,15 @@ class _Kept:
 
     def __init__(self) -> None:
         self._size = 0
-        self._answers: OrderedDict[str, bytes] = OrderedDict()
+        self._answers: dict[str, bytes] = {}
 
     def get(self, name: str) -> bytes | None:
-        if name in self._answers:
-            self._answers.move_to_end(name)
         return self._answers.get(name)
 
     def put(self, name: str, answer: bytes) -> None:
-        if name in self._answers or len(answer) > _KEPT_BYTES:
-            return
-        self._answers[name] = answer
-        self._size += len(answer)
+        """Also of an answer that was asked for again."""
+        if len(answer) <= _KEPT_BYTES:
+            self._size += len(answer) - len(self._answers.pop(name, b""))
+            self._answers[name] = answer
         while self._size > _KEPT_BYTES:
-            _, gone = self._answers.popitem(last=False)
-            self._size -= len(gone)
+            self._size -= len(self._answers.pop(next(iter(self._answers))))

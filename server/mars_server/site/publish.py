@@ -27,7 +27,8 @@ from mars_server.site.charts.store import LIST, ChartStore, chart_list
 from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
 from mars_server.site.pages.render import Contents
 from mars_server.site.pages.site import Site
-from mars_server.storage.publication import StoredPublications
+from mars_server.storage import Engine
+from mars_server.storage.publication import stored
 from mars_server.tables import signed_documents
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.downloads import data_files
@@ -63,7 +64,7 @@ class PublishReport:
 
 
 def publish(
-    store: StoredPublications,
+    engine: Engine,
     out: Path,
     rules: FloorRules,
     now: int,
@@ -88,23 +89,23 @@ def publish(
     document = None if motd is None else describe(motd, rules.product)
     public = None if signing_key is None else public_key(signing_key)
     data = out / DATA
-    with store.begin() as kept:
+    with stored(engine) as kept:
         closing.check_owner(kept, rules)
     with held(out):
         if rules.noise is None and not without_noise:
-            _refuse_noise(standing_noise(store, out, adopt=adopt))
+            _refuse_noise(standing_noise(engine, out, adopt=adopt))
         if adopt:
-            restore.adopt(store, rules, data, now, public)
-        with store.begin() as kept:
+            restore.adopt(engine, rules, data, now, public)
+        with stored(engine) as kept:
             before, known = kept.published(), closing.left_out(kept)
             closing.check_untouched(before, week_files(data))
             told = kept.served() + ([document] if document else [])
             closing.check_documents(told, read_documents(data))
             if document:
                 kept.keep_served(document)
-        weeks = closing.close_weeks(store, rules, now, chosen=chosen)
+        weeks = closing.close_weeks(engine, rules, now, chosen=chosen)
         fresh = [week.week for week in weeks if week.week not in before]
-        with store.begin() as kept:
+        with stored(engine) as kept:
             given, own_logs = kept.served(), not kept.note_foreign()
             gone = sorted(closing.left_out(kept) - known)
             waiting = [] if chosen else closing.waiting(kept, now)
@@ -144,11 +145,11 @@ def _charts(out: Path, public: bytes | None, cache: Path | None) -> ChartStore:
     )
 
 
-def standing_noise(store: StoredPublications, out: Path, *, adopt: bool) -> float | None:
+def standing_noise(engine: Engine, out: Path, *, adopt: bool) -> float | None:
     """Epsilon of the last week that is published, those in ``out`` that are to be taken over
     included; None where it has no noise. Raises ``WireError`` for a changed file."""
     weeks = week_files(out / DATA) if adopt else {}
-    with store.begin() as kept:
+    with stored(engine) as kept:
         weeks |= kept.published()
     return read_week(max(weeks), weeks[max(weeks)]).noise if weeks else None
 

@@ -55,13 +55,16 @@ def open_database(
     ``database-older`` where an earlier one did and the caller may not change them.
     """
     parsed = _parse(url)
-    sqlite = parsed.get_backend_name() == "sqlite"
-    write = write or not sqlite or _is_writable(parsed)
-    if not create and sqlite and not Path(parsed.database or "").exists():
+    file = _file(parsed)
+    write = write or file is None or _is_writable(file)
+    if not create and file is not None and not file.exists():
         raise _missing(parsed)
     try:
-        make = _postgresql if not sqlite else _sqlite if write else _read_only
-        engine = make(parsed)
+        if file is None:
+            psycopg = parsed.set(drivername="postgresql+psycopg")
+            engine = create_engine(psycopg, poolclass=NullPool)
+        else:
+            engine = _sqlite(parsed, file) if write else _read_only(parsed, file)
         event.listen(engine, "handle_error", _say_plainly)
         engine.connect().close()
     except (ArgumentError, ValueError, TypeError, ProgrammingError, ModuleNotFoundError):
@@ -79,8 +82,17 @@ def open_database(
 
 def sqlite_file(url: str) -> Path | None:
     """The file of the database at ``url``, None on PostgreSQL. Raises ``ConfigError``."""
-    parsed = _parse(url)
-    return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+    return _file(_parse(url))
+
+
+def database_file(engine: Engine) -> Path | None:
+    """The file itself, by whichever name or link it was given; None on PostgreSQL."""
+    file = _file(engine.url)
+    return file and file.resolve()
+
+
+def _file(url: URL) -> Path | None:
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
 
 def _say_plainly(context: ExceptionContext) -> None:
@@ -89,8 +101,7 @@ def _say_plainly(context: ExceptionContext) -> None:
     if error is None or context.engine is None:
         return
     said, url = _first_line(error), context.engine.url
-    file = Path(url.database or "").absolute() if url.get_backend_name() == "sqlite" else None
-    where = _where(url)
+    file, where = _file(url), _where(url)
     if _STRANGE_TABLES.search(said):
         raise StateError(
             "database-old",
@@ -99,7 +110,7 @@ def _say_plainly(context: ExceptionContext) -> None:
             "are left into a new one.",
         )
     if isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError:
-        advice = _advice(said, file) if file else ""
+        advice = _advice(said, file.absolute()) if file else ""
         raise StateError("database-unavailable", f"The database {where}: {said}{advice}.")
 
 
@@ -173,14 +184,12 @@ def _missing(url: URL) -> StateError:
 
 def _where(url: URL) -> str:
     """As a message may name it."""
-    if url.get_backend_name() == "sqlite":
-        return str(Path(url.database or "").absolute())
-    return url.render_as_string(hide_password=True)
+    file = _file(url)
+    return str(file.absolute()) if file else url.render_as_string(hide_password=True)
 
 
-def _sqlite(url: URL) -> Engine:
+def _sqlite(url: URL, path: Path) -> Engine:
     engine = create_engine(url, connect_args={"timeout": LOCK_WAIT})
-    path = Path(url.database or "")
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         # Exact counts below ten are nobody else's. SQLite gives its other files the same mode. Not
@@ -192,17 +201,16 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
-def _is_writable(url: URL) -> bool:
-    path = Path(url.database or "")
-    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+def _is_writable(file: Path) -> bool:
+    return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)
 
 
-def _read_only(url: URL) -> Engine:
+def _read_only(url: URL, file: Path) -> Engine:
     """For somebody who may not write: not even the lock of its readers, beside the file.
 
     While no write-ahead log lies there, nobody has the database open, and all of it is in the file.
     """
-    path = Path(url.database or "").resolve()
+    path = file.resolve()
     alone = "" if Path(f"{path}-wal").exists() else "&immutable=1"
     name = f"{path.as_uri()}?mode=ro{alone}"
     engine = create_engine(url, creator=lambda: sqlite3.connect(name, uri=True))
@@ -231,10 +239,6 @@ def _configure_sqlite(connection: object, record: object) -> None:
 
 def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _postgresql(url: URL) -> Engine:
-    return create_engine(url.set(drivername="postgresql+psycopg"), poolclass=NullPool)
 
 
 def _migrate(connection: Connection, version: str | None, *, write: bool) -> None:
@@ -305,7 +309,8 @@ def counting_lock(
 
     Raises ``StateError`` (``database-busy``) after ``patience`` seconds.
     """
-    if engine.dialect.name == "postgresql":
+    file = database_file(engine)
+    if file is None:
         with engine.connect() as connection:
             # A lock of the session: outlives transactions, ends with the connection.
             take = text("SELECT pg_try_advisory_lock(:key)")
@@ -313,7 +318,7 @@ def counting_lock(
             connection.commit()
             yield
         return
-    handle = _lock_file(Path(database_file(engine)))
+    handle = _lock_file(file)
     try:
         _wait(lambda: _flock(handle), waiting, patience)
         yield
@@ -329,11 +334,6 @@ def _lock_file(database: Path) -> int:
     except OSError as error:
         said = f"{path} cannot be opened ({error.strerror}){whose(database)}."
         raise StateError("database-unavailable", said) from None
-
-
-def database_file(engine: Engine) -> str:
-    """The file itself, by whichever name or link it was given."""
-    return os.path.realpath(engine.url.database or "")
 
 
 def _flock(handle: int) -> bool:

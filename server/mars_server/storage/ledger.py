@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
 
@@ -17,7 +17,7 @@ from mars.wire.times import DAY
 from mars_server.common.calendar import iso_week
 from mars_server.counting.foreign.identity import Source
 from mars_server.counting.store_port import Advance
-from mars_server.counting.tally import LEVEL, Cell, Tally
+from mars_server.counting.tally import LEVEL, Tally
 from mars_server.storage.marks_key import marks_key
 from mars_server.storage.schema import archives, counts, gaps, meta, pairs, sources, weeks
 
@@ -30,6 +30,7 @@ from mars_server.storage.reading import HITS_BEFORE, LINES_BEFORE
 
 _COMMIT_LOCK = 0x636F6D6D6974
 """The key (``commit``) of PostgreSQL's advisory lock that lasts for one transaction."""
+_Key = TypeVar("_Key", bound=tuple[str, ...])
 _DIGITS = 16
 """Hex digits of one rung of a ladder."""
 
@@ -153,15 +154,14 @@ def store(connection: Connection, tally: Tally) -> int:
     return late.total()
 
 
-def add(connection: Connection, table: Table, cells: Mapping[Cell, int]) -> None:
-    """Adds each number to its row of ``table`` (``counts`` or ``pairs``)."""
+def add(connection: Connection, table: Table, cells: Mapping[_Key, int]) -> None:
+    """Adds each number to its row of ``table``, whose last column it is."""
     if not cells:
         return
-    names = [column.name for column in table.columns]
+    *keys, last = names = table.columns.keys()
     new = _insert(connection, table)
-    upsert = new.on_conflict_do_update(
-        index_elements=names[:3], set_={"n": table.c.n + new.excluded.n}
-    )
+    sums = {last: table.c[last] + new.excluded[last]}
+    upsert = new.on_conflict_do_update(index_elements=keys, set_=sums)
     # Sorted, so that two writers take row locks in the same order and cannot deadlock.
     rows = [dict(zip(names, (*key, n), strict=True)) for key, n in sorted(cells.items())]
     connection.execute(upsert, rows)
@@ -201,9 +201,7 @@ def _advance(connection: Connection, step: Advance, when: int) -> int:
         assert key is not None
         number = int(key[0])
         if step.gap is not None:
-            gap = _insert(connection, gaps).values(day=step.gap.day, lost=step.gap.lost)
-            total = {"lost": gaps.c.lost + gap.excluded.lost}
-            connection.execute(gap.on_conflict_do_update(index_elements=["day"], set_=total))
+            add(connection, gaps, {(step.gap.day,): step.gap.lost})
     else:
         number = now.id
         _move(connection, step, days, known)

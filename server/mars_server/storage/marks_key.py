@@ -11,7 +11,7 @@ import os
 from hashlib import blake2b
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy import Engine, delete, insert, select
 
 from mars.errors import StateError
 from mars.factory import system_chance
@@ -31,13 +31,15 @@ def marks_key(engine: Engine, chance: Chance | None = None) -> bytes:
 
     Raises ``StateError``: ``marks-key`` where the key that belongs to the database is not there.
     """
-    beside = None if engine.dialect.name == "postgresql" else f"{database_file(engine)}.key"
+    file = database_file(engine)
+    beside = file and file.with_name(f"{file.name}.key")
     with engine.begin() as connection:
         check = connection.scalar(select(meta.c.value).where(meta.c.key == _MARKS))
         key = _read(_path(beside, check)) if beside or check else None
         if key is not None and _check(key) == check:
             return key
-        if check is not None and _in_use(connection):
+        foreign = select(sources.c.id).where(sources.c.own.is_(None)).limit(1)
+        if check is not None and connection.scalar(foreign) is not None:
             raise _missing(_path(beside, check))
         if key is None:
             key = (chance or system_chance()).token(_SIZE)
@@ -47,27 +49,16 @@ def marks_key(engine: Engine, chance: Chance | None = None) -> bytes:
     return key
 
 
-def _in_use(connection: Connection) -> bool:
-    """Whether a foreign log is known."""
-    known = select(func.count()).select_from(sources).where(sources.c.own.is_(None))
-    return bool(connection.scalar(known))
+def _path(beside: Path | None, check: str | None) -> Path:
+    return beside or _state() / f"counts-{check}.key"
 
 
-def _path(beside: str | None, check: str | None) -> Path:
-    if beside is not None:
-        return Path(beside)
-    state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if state:
-        return Path(state, f"counts-{check}.key")
-    return _state_home() / "mars-server" / f"counts-{check}.key"
-
-
-def _state_home() -> Path:
-    given = os.environ.get("XDG_STATE_HOME")
-    if given:
-        return Path(given)
+def _state() -> Path:
+    if state := os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
+        return Path(state)
     try:
-        return Path.home() / ".local" / "state"
+        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        return Path(home) / "mars-server"
     except RuntimeError:
         raise StateError(
             "marks-key",
@@ -86,12 +77,10 @@ def _read(path: Path) -> bytes | None:
         if path.is_fifo():
             return None
         key = bytes.fromhex(path.read_text("ascii"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
     except OSError as error:
         raise _unusable(path, error) from None
-    except ValueError:
-        return None
     return key if len(key) == _SIZE else None
 
 

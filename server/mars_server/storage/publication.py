@@ -38,21 +38,8 @@ class StoredWeek:
     late_seen: int
 
 
-class StoredPublications:
-    """What was published, and the exact counts it is made of, in the database of ``engine``."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    @contextmanager
-    def begin(self) -> Iterator[StoredWeeks]:
-        """One transaction; undone where the body raises."""
-        with self._engine.begin() as connection:
-            yield StoredWeeks(connection)
-
-
 class StoredWeeks:
-    """The same within one transaction."""
+    """What was published, and the exact counts it is made of, within one transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -168,3 +155,10 @@ class StoredWeeks:
             return
         unknown = update(documents).where(mine, documents.c.reportback_next.is_(None))
         self._connection.execute(unknown.values(reportback_next=document.reportback_next))
+
+
+@contextmanager
+def stored(engine: Engine) -> Iterator[StoredWeeks]:
+    """One transaction; undone where the body raises."""
+    with engine.begin() as connection:
+        yield StoredWeeks(connection)

@@ -103,7 +103,7 @@ def test_stem_and_requests_are_loaded_only_when_used() -> None:
         "import sys, mars.factory as f\n"
         "from mars.errors import MarsError\n"
         "from mars.ports import TorSettings\n"
-        f"f.fetcher('{NOWHERE}')\n"
+        f"f.require_socks('{NOWHERE}')\n"
         f"try: f.find_tor(TorSettings(socks='{NOWHERE}'))\n"
         "except MarsError: pass\n"
         "print(sorted({'stem', 'requests', 'urllib3', 'nacl', 'gnupg'} & set(sys.modules)))"

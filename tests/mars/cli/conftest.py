@@ -59,6 +59,10 @@ class Desk:
     def run(self, *arguments: str) -> Done:
         return self.call(*arguments, "--state", str(self.state))
 
+    def grant(self, *arguments: str) -> Done:
+        """A decision needs an application, also before that has run."""
+        return self.run("consent", "grant", *arguments, "--product", "examplemail")
+
 
 @pytest.fixture
 def desk(

@@ -212,7 +212,7 @@ def test_a_file_url_needs_no_network(desk: Desk) -> None:
 
 def test_consent_grant_revoke_and_explain(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     assert desk.run("consent", "explain", "--json").json["level"] == "off"
-    granted = desk.run("consent", "grant", "tracked", "--json")
+    granted = desk.grant("tracked", "--json")
     assert granted.code == 0
     assert granted.json["variables"] == ["v", "os", "ia"]
     assert granted.json["decided_by"] == "user"
@@ -230,7 +230,7 @@ def test_consent_grant_revoke_and_explain(desk: Desk, monkeypatch: pytest.Monkey
 def test_prove_shows_that_a_switch_stops_everything(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.run("consent", "grant", "plain")
+    desk.grant("plain")
     loud = desk.run("consent", "prove", "--days", "40", "--json")
     assert loud.code == 1
     assert loud.json["requests"] > 3
@@ -243,7 +243,7 @@ def test_prove_shows_that_a_switch_stops_everything(
 
 def test_preview_of_a_far_time_names_the_one_that_holds(desk: Desk) -> None:
     desk.fetch("--level", "plain")
-    desk.run("consent", "grant", "plain")
+    desk.grant("plain")
     file = desk.state / "state.json"
     table = json.loads(file.read_bytes())
     far = {"due": 2**52, "wait": None, "failures": 0, "period": 0}
@@ -257,7 +257,7 @@ def test_preview_of_a_far_time_names_the_one_that_holds(desk: Desk) -> None:
 def test_preview_names_both_ways_where_the_direct_one_is_allowed(desk: Desk) -> None:
     desk.fetch("--level", "plain")
     news = ("--url", "https://news.example/motd/motd.json")
-    desk.run("consent", "grant", "tracked", "--direct")
+    desk.grant("tracked", "--direct")
     shown = desk.run("preview", *news, "--json").json
     assert shown["route"] == (
         "through Tor, or directly by https, without the data, where there is no Tor"
@@ -266,9 +266,9 @@ def test_preview_names_both_ways_where_the_direct_one_is_allowed(desk: Desk) -> 
     assert "#   GET /motd/motd.json HTTP/1.1\n#   Host: news" in desk.run("preview", *news).err
     shown = desk.run("preview", "--json").json
     assert (shown["route"], shown["direct"]) == ("through Tor", None)
-    desk.run("consent", "grant", "plain", "--direct")
+    desk.grant("plain", "--direct")
     assert "directly by https where" in desk.run("preview", *news).err
-    desk.run("consent", "grant", "plain", "--no-direct")
+    desk.grant("plain", "--no-direct")
     assert desk.run("preview", *news, "--json").json["route"] == "through Tor"
 
 
@@ -307,7 +307,7 @@ def test_it_runs_without_terminal_and_home(tmp_path: Path) -> None:
 
 
 def test_consent_shows_every_switch_and_the_country(desk: Desk) -> None:
-    said = desk.run("consent", "grant", "tracked", "--country", "is", "--direct", "--stats")
+    said = desk.grant("tracked", "--country", "is", "--direct", "--stats")
     assert said.out.splitlines()[-4:] == [
         "Plain news by https where no Tor is there: yes",
         "Statistics: no",
@@ -319,15 +319,15 @@ def test_consent_shows_every_switch_and_the_country(desk: Desk) -> None:
     assert list(table)[:2] == ["ok", "level"]
     assert (table["direct"], table["stats"], table["errors"]) == (True, False, False)
     assert table["country"] == desk.run("status", "--json").json["country"] == "IS"
-    none = desk.run("consent", "grant", "plain", "--country", "", "--no-direct")
+    none = desk.grant("plain", "--country", "", "--no-direct")
     assert none.out.endswith("Country: none named\n")
-    wrong = desk.run("consent", "grant", "plain", "--country", "XX")
+    wrong = desk.grant("plain", "--country", "XX")
     assert (wrong.code, "ISO 3166-1" in wrong.err) == (2, True)
 
 
 def test_a_preview_of_a_choice_is_what_granting_it_keeps(desk: Desk) -> None:
     desk.fetch("--level", "plain")
-    desk.run("consent", "grant", "tracked", "--country", "FO")
+    desk.grant("tracked", "--country", "FO")
     for choice in (
         ("--variable", "cc"),
         ("--variable", "cc", "--country", ""),
@@ -337,7 +337,7 @@ def test_a_preview_of_a_choice_is_what_granting_it_keeps(desk: Desk) -> None:
         before = desk.run("consent", "explain").out
         shown = desk.run("preview", "--level", "tracked", *choice, "--json").json
         assert desk.run("consent", "explain").out == before, "nothing is stored"
-        desk.run("consent", "grant", "tracked", *choice)
+        desk.grant("tracked", *choice)
         kept = desk.run("preview", "--json").json
         assert [kept[name] for name in ("bytes", "level", "route")] == [
             shown[name] for name in ("bytes", "level", "route")
@@ -348,10 +348,10 @@ def test_a_preview_of_a_choice_is_what_granting_it_keeps(desk: Desk) -> None:
 def test_a_preview_before_anything_is_kept_shows_what_will_be_sent(desk: Desk) -> None:
     all_of_them = [word for name in NAMES for word in ("--variable", name)]
     choice = ("tracked", *all_of_them, "--country", "IS")
-    where = ("--product", "examplemail")
-    describe = ("--url", URL, "--app-version", "0.5.1", *where)
+    describe = ("--url", URL, "--app-version", "0.5.1", "--product", "examplemail")
     shown = {desk.run("preview", *describe, "--level", *choice).out for _ in range(5)}
-    desk.run("consent", "grant", *choice, *where)
+    assert desk.run("consent", "explain", "--require", "off").code == 0
+    desk.grant(*choice)
     assert shown == {desk.run("preview", *describe).out}
 
 
@@ -371,7 +371,7 @@ def test_wrong_usage_is_told_as_json_where_that_was_asked_for(desk: Desk) -> Non
 
 
 def test_a_consent_that_nothing_serves_is_told_and_not_kept(desk: Desk) -> None:
-    done = desk.run("consent", "grant", "plain", "--stats", "--json")
+    done = desk.grant("plain", "--stats", "--json")
     assert (done.code, done.json["stats"]) == (0, False)
     assert "[not-offered]" in done.err
     assert done.json["purposes"].keys() == {"news", "metrics"}

@@ -65,7 +65,7 @@ def test_a_misspelt_folder_is_refused_where_something_would_change(
 
 
 def test_a_misspelt_folder_beside_a_known_one_is_told(desk: Desk) -> None:
-    desk.run("consent", "grant", "plain")
+    desk.grant("plain")
     known, desk.state = desk.state, Path(f"{desk.state}x")
     done = desk.run("consent", "grant", "plain", "--json")
     assert done.json["reason"] == "unknown-application"
@@ -102,6 +102,18 @@ def test_the_folder_of_another_product_is_refused(desk: Desk) -> None:
     done = desk.run("consent", "grant", "plain", "--product", "othermail", "--json")
     assert (done.code, done.json["reason"]) == (1, "wrong-product")
     assert desk.run("consent", "revoke", *REAL).code == 0
+
+
+def test_a_decision_names_its_application(desk: Desk) -> None:
+    """Else it would be a yes to whichever comes first."""
+    for more in ((), ("--new",)):
+        done = desk.run("consent", "grant", "plain", *more)
+        assert (done.code, "Name the application with --product" in done.err) == (2, True)
+    assert not desk.state.exists()
+    assert desk.grant("plain").code == 0
+    assert desk.run("consent", "grant", "tracked").code == 0, "the folder says whose it is"
+    other = desk.run("consent", "grant", "plain", "--product", "othermail", "--json")
+    assert other.json["reason"] == "wrong-product"
 
 
 def test_a_first_decision_may_come_before_the_first_run(home: Desk) -> None:

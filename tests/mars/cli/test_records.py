@@ -38,7 +38,7 @@ def test_reset_changes_the_age_or_forgets_everything(desk: Desk) -> None:
     assert future.code == 1
     assert future.json["reason"] == "bad-time"
     assert "--age" in future.json["message"]
-    desk.run("consent", "grant", "tracked", "--country", "IS")
+    desk.grant("tracked", "--country", "IS")
     (desk.state / "current.json").write_text("{}")
     (desk.state / "state.json.damaged").write_text("{")
     (desk.state / ".state.json-x1").write_text("{")
@@ -65,6 +65,10 @@ def test_reset_takes_nothing_from_a_folder_whose_state_is_not_ours(
     done = desk.run("reset", "--all", "--json")
     assert (done.code, done.json["reason"]) == (1, "state-damaged")
     assert all((desk.state / name).read_text() == (content or "") for name in files)
+    assert "if it is ours, `mars reset --age` begins that file anew" in done.json["message"]
+    assert desk.run("reset", "--age").code == 0
+    assert desk.run("reset", "--all").code == 0
+    assert {path.name for path in desk.state.iterdir()} == {"state.lock", "tor"}
 
 
 def test_reset_removes_only_what_is_ours_by_name_and_kind(desk: Desk) -> None:
@@ -83,7 +87,17 @@ def test_reset_removes_only_what_is_ours_by_name_and_kind(desk: Desk) -> None:
     assert [path.name for path in (desk.state / "tor").iterdir()] == ["letter"]
 
 
-@pytest.mark.parametrize("lines", [["0"], ["2", "5"], ["0", "2", "5"]], ids=len)
+SHAPELESS = [
+    "{}",
+    '{"time": 1795219200, "sent": "GET"}',
+    '{"time": "soon", "level": "plain", "url": "", "sent": "", "route": "", "reason": null}',
+    '{"time": -1, "level": "plain", "url": "", "sent": "", "route": "", "reason": null}',
+    '{"time": 1, "level": [], "url": {}, "sent": "", "route": "", "reason": null}',
+    '{"time": 1, "level": "plain", "url": "", "sent": "", "route": "", "reason": {}}',
+]
+
+
+@pytest.mark.parametrize("lines", [["0"], ["2", "5"], ["0", "2", "5"], SHAPELESS], ids=len)
 def test_lines_of_the_journal_that_cannot_be_understood_are_told_and_kept(
     desk: Desk, lines: list[str]
 ) -> None:
@@ -116,7 +130,7 @@ def test_a_state_that_is_damaged_is_told_by_a_fetch(desk: Desk) -> None:
 
 def test_consent_to_one_product_is_none_to_another(desk: Desk) -> None:
     chosen = ("--variable", "v", "--variable", "cc", "--country", "IS")
-    granted = desk.run("consent", "grant", "tracked", *chosen, "--product", "examplemail", "--new")
+    granted = desk.grant("tracked", *chosen, "--new")
     assert granted.code == 0
     kept = (desk.state / "state.json").read_bytes()
     for publisher in (Publisher("othermail"), Publisher(channel="beta")):
@@ -163,16 +177,16 @@ def test_a_link_in_place_of_tors_folder_is_not_followed(desk: Desk) -> None:
 
 
 def test_revoking_forgets_the_country(desk: Desk) -> None:
-    desk.run("consent", "grant", "tracked", "--variable", "cc", "--country", "IS")
+    desk.grant("tracked", "--variable", "cc", "--country", "IS")
     desk.run("consent", "revoke")
-    desk.run("consent", "grant", "tracked", "--variable", "cc")
+    desk.grant("tracked", "--variable", "cc")
     assert "IS" not in (desk.state / "state.json").read_text()
 
 
 def test_every_folder_that_is_made_is_the_users_alone(desk: Desk) -> None:
     before = os.umask(0)
     try:
-        desk.run("consent", "grant", "plain")
+        desk.grant("plain")
     finally:
         os.umask(before)
     for made in (desk.state, desk.state.parent):
@@ -197,7 +211,7 @@ def test_no_news_says_what_to_do(desk: Desk) -> None:
 
 
 def test_status_tells_of_a_journal_that_cannot_be_read(desk: Desk) -> None:
-    desk.run("consent", "grant", "plain")
+    desk.grant("plain")
     (desk.state / "journal.jsonl").mkdir()
     done = desk.run("status")
     assert done.code == 1

@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[3]
 SOURCES = (
     "mars/adapters/control.py",
     "mars/adapters/deadline.py",
-    "mars/adapters/exchange.py",
     "mars/adapters/http.py",
     "mars/adapters/owners.py",
     "mars/adapters/socks.py",
@@ -80,7 +79,7 @@ def test_a_url_is_read_or_refused_and_never_changed(text: str) -> None:
             assert not set(location.url) & set(" \r\n\t#@") - {"@"}
 
 
-def reasons(path: Path) -> set[str]:
+def reasons(path: Path, kind: str = "Error") -> set[str]:
     """Literal reason codes that a module raises or returns."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -88,13 +87,14 @@ def reasons(path: Path) -> set[str]:
             continue
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         first = node.args[0]
-        if name.endswith("Error") and isinstance(first, ast.Constant):
+        if name.endswith(kind) and isinstance(first, ast.Constant):
             found.add(str(first.value))
     return found
 
 
 def test_every_reason_of_the_transport_stands_in_the_docs_and_no_other() -> None:
     raised = set().union(*(reasons(ROOT / source) for source in SOURCES))
+    raised |= reasons(ROOT / "mars/adapters/files.py", "TransportError")
     raised = {reason for reason in raised if re.fullmatch(r"[a-z]+(-[a-z]+)*", reason)}
     raised |= {
         socks5.failure(code, host).reason for code in range(1, 256) for host in ("a.onion", "b")

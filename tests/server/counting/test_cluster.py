@@ -23,7 +23,7 @@ from mars.factory import system_clock
 from mars.wire.query import AllowList
 from mars_server.counting.cluster import on_cluster
 from mars_server.counting.count_pass import count_once, dry_run
-from mars_server.counting.executors import Ahead, Driver, Here, driver
+from mars_server.counting.executors import Ahead, Driver, driver, here
 from mars_server.counting.progress import Progress
 from mars_server.counting.store_port import Sizes
 from mars_server.counting.tasks import Done, Task
@@ -169,9 +169,9 @@ class Killing:
         self._real = real
         self._victim = victim
 
-    def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
+    def __call__(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
         number = 0
-        for number, done in enumerate(self._real.run(tasks, allow), 1):
+        for number, done in enumerate(self._real(tasks, allow), 1):
             if number == 3:
                 self._victim.kill()
                 self._victim.wait()
@@ -198,4 +198,4 @@ def test_a_dry_run_takes_any_driver(tmp_path: Path) -> None:
         assert isinstance(pool, Ahead)
         progress = Progress(system_clock(), None)
         assert dry_run([str(tmp_path / "a.log")], ALLOW, pool, progress).tally.hits == 10
-        assert dry_run([str(tmp_path / "a.log")], ALLOW, Here(), progress).tally.hits == 10
+        assert dry_run([str(tmp_path / "a.log")], ALLOW, here, progress).tally.hits == 10

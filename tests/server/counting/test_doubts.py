@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from mars.factory import system_clock
 from mars_server.counting.count_pass import Counted, count_once
-from mars_server.counting.executors import Here
+from mars_server.counting.executors import here
 from mars_server.counting.foreign.same_file import birth, inode
 from mars_server.counting.progress import Progress
 from mars_server.storage import open_database
@@ -130,7 +130,7 @@ def counted_in(boot: str, url: str, *logs: Path) -> Counted:
     clock, paths = system_clock(), [str(log) for log in logs]
     ledger = Ledger(open_database(url))
     progress = Progress(clock, None)
-    return count_once(paths, ALLOW, Here(), progress, ledger, clock.now, boot=boot)
+    return count_once(paths, ALLOW, here, progress, ledger, clock.now, boot=boot)
 
 
 def test_where_a_power_cut_may_have_taken_equal_lines_it_is_said(tmp_path: Path) -> None:
@@ -184,8 +184,48 @@ def test_a_log_that_is_equal_to_what_a_power_cut_took_is_told(tmp_path: Path) ->
         file.truncate(len(DATED) * 10 + 9)
         file.seek(0, 2)
         file.write(DATED * 30)
-    [(reason, _)] = counted_in("one", url, first).problems
-    assert reason == "log-changed"
+    [problem] = counted_in("one", url, first).problems
+    assert problem.reason == "log-changed"
     second.write_bytes(DATED * 25)
     [said] = counted_in("one", url, first, second).notes
     assert f"{second} begins as a counted log that is no longer here" in said
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("how", ["partial", "whole"])
+def test_a_timeless_log_that_is_being_packed_counts_once(
+    tmp_path: Path, how: str, known: bool
+) -> None:
+    """While gzip runs its input and its output are both there; whichever a run meets."""
+    logs, url = tmp_path / "logs", f"sqlite:///{tmp_path}/c.db"
+    logs.mkdir()
+    told = ("count", logs, "--product", product(tmp_path), "--db", url)
+    log, archive = logs / "access.log.1", logs / "access.log.1.gz"
+    content = b"".join(
+        line(before=b"- - - ", stamp=b"%02d/Nov/2026:00:00:00 +0000" % (day % 28 + 1))
+        for day in range(2000)
+    )
+    if known:
+        log.write_bytes(content[: content.find(b"\n", len(content) // 3) + 1])
+        run(*told)
+    with log.open("ab") as more:
+        more.write(content[log.stat().st_size :])
+    whole = gzip.compress(content)
+    archive.write_bytes(whole if how == "whole" else whole[: len(whole) // 2])
+    for _ in range(2):
+        said = run(*told).stderr.decode()
+        assert f"{archive} begins as the log beside it" in said
+        assert run_json("counts", "show", "--db", url)["hits"] == 2000
+    archive.write_bytes(whole)
+    log.unlink()
+    assert "beside it" not in run(*told).stderr.decode()
+    assert run_json("counts", "show", "--db", url)["hits"] == 2000
+
+
+def test_an_archive_of_another_generation_beside_a_timeless_log_counts(tmp_path: Path) -> None:
+    logs, url = tmp_path / "logs", f"sqlite:///{tmp_path}/c.db"
+    logs.mkdir()
+    (logs / "access.log").write_bytes(DATED * 9)
+    (logs / "access.log.gz").write_bytes(gzip.compress(DATED.replace(b"21/Nov", b"1/Nov") * 9))
+    done = run_json("count", logs, "--product", product(tmp_path), "--db", url)
+    assert done["lines"] == 18

@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from mars.factory import system_clock
 from mars_server.counting.count_pass import count_once
-from mars_server.counting.executors import Here
+from mars_server.counting.executors import here
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
 from mars_server.counting.store_port import Sizes
@@ -41,7 +41,7 @@ def one_run(url: str, folder: str) -> None:
     with counting_lock(engine):
         ledger = Ledger(engine)
         count_once(
-            expand([folder]), ALLOW, Here(), Progress(clock, None), ledger, clock.now, sizes=SIZES
+            expand([folder]), ALLOW, here, Progress(clock, None), ledger, clock.now, sizes=SIZES
         )
     engine.dispose()
 

@@ -13,7 +13,7 @@ from mars.errors import StateError
 from mars.factory import system_clock
 from mars.wire.query import AllowList
 from mars_server.counting.count_pass import Counted, count_once
-from mars_server.counting.executors import Here
+from mars_server.counting.executors import Driver, here
 from mars_server.counting.formats import detect
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
@@ -35,8 +35,8 @@ class Disturbed:
         self._left = when
         self._happens = happens
 
-    def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
-        return Here().run(self._watched(tasks), allow)
+    def __call__(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
+        return here(self._watched(tasks), allow)
 
     def _watched(self, tasks: Iterable[Task]) -> Iterator[Task]:
         for task in tasks:
@@ -46,7 +46,7 @@ class Disturbed:
             yield task
 
 
-def counted(url: str, folder: Path, driver: Here | Disturbed) -> Counted:
+def counted(url: str, folder: Path, driver: Driver) -> Counted:
     engine = open_database(url)
     clock = system_clock()
     try:
@@ -95,8 +95,8 @@ def test_rotated_between_a_look_and_the_reading(
         (folder / name).write_bytes(lines(10 - number))
     first = counted(url, folder, Disturbed(when, lambda: rotate(folder)))
     assert first.problems == []
-    assert counted(url, folder, Here()).problems == []
-    assert counted(url, folder, Here()).tally.lines == 0
+    assert counted(url, folder, here).problems == []
+    assert counted(url, folder, here).tally.lines == 0
     truth = sum(path.read_bytes().count(b"\n") for path in folder.iterdir())
     assert run_json("counts", "show", "--db", url)["lines"] == truth
 
@@ -112,7 +112,7 @@ def test_a_replaced_archive_is_not_taken_for_counted(tmp_path: Path) -> None:
         (folder / "b.log.1.gz").write_bytes(gzip.compress(lines(5)))
 
     counted(url, folder, Disturbed(1, shift))
-    counted(url, folder, Here())
+    counted(url, folder, here)
     assert run_json("counts", "show", "--db", url)["lines"] == 90
 
 
@@ -151,7 +151,7 @@ def test_who_lost_the_lock_stores_nothing_twice(
     (folder / "a.log").write_bytes(lines(7))
     # No lock is held here, as when its connection was lost: the other one counts in between.
     with pytest.raises(StateError) as error:
-        counted(url, folder, Disturbed(1, lambda: void(counted(url, folder, Here()))))
+        counted(url, folder, Disturbed(1, lambda: void(counted(url, folder, here))))
     assert error.value.reason == "counted-elsewhere"
     assert run_json("counts", "show", "--db", url)["hits"] == 30
 

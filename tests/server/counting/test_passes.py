@@ -13,7 +13,7 @@ from sqlalchemy import select
 from mars.factory import system_clock
 from mars.wire.query import AllowList
 from mars_server.counting.count_pass import Counted, count_once
-from mars_server.counting.executors import Driver, Here
+from mars_server.counting.executors import Driver, here
 from mars_server.counting.progress import Progress
 from mars_server.counting.store_port import Sizes
 from mars_server.counting.tasks import Done, Task, perform
@@ -75,7 +75,7 @@ class Shrinking:
         self._log = log
         self._number = number
 
-    def run(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
+    def __call__(self, tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
         for number, task in enumerate(tasks):
             if number != self._number:
                 yield perform(task, allow)
@@ -97,7 +97,7 @@ def test_what_follows_a_gap_waits_for_the_next_pass(
     url = new_database()
     hits = one_pass(url, log, Shrinking(log, number)).tally.hits
     assert hits < 60
-    assert hits + one_pass(url, log, Here()).tally.hits == 60
+    assert hits + one_pass(url, log, here).tally.hits == 60
     engine = open_database(url)
     with engine.connect() as connection:
         cells = {(a, b, c): n for a, b, c, n in connection.execute(select(counts))}

@@ -162,7 +162,7 @@ class PowerCuts(Rotation):
         loud = [*outcome.problems, *doubts]
         assert self.ever_cut or not outcome.problems
         assert self.restarted or not any("power cut came" in note for note in doubts)
-        assert {reason for reason, _ in outcome.problems} <= {"log-changed", "log-doubtful"}
+        assert {error.reason for error in outcome.problems} <= {"log-changed", "log-doubtful"}
         if any(lacks):
             assert loud, "short in silence"
             for left, lack in zip(self.left_out, lacks, strict=True):

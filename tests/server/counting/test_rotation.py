@@ -31,7 +31,7 @@ from sqlalchemy import Engine, select
 
 from mars.factory import system_clock
 from mars_server.counting.count_pass import Counted, count_once
-from mars_server.counting.executors import Here
+from mars_server.counting.executors import here
 from mars_server.counting.foreign.identity import Source
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
@@ -227,7 +227,7 @@ class Rotation(RuleBasedStateMachine):
         progress = Progress(clock, None)
         try:
             return count_once(
-                names, ALLOW, Here(), progress, ledger, clock.now, sizes=SMALL, boot=str(self.boots)
+                names, ALLOW, here, progress, ledger, clock.now, sizes=SMALL, boot=str(self.boots)
             )
         except CrashError:
             return None

@@ -9,6 +9,7 @@ import lzma
 import os
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -147,6 +148,36 @@ def test_other_archives_are_refused_and_not_read_as_text(tmp_path: Path, magic: 
     log.write_bytes(magic + b"\0" * 100)
     ran = run("count", log, "--product", product(tmp_path), "--dry-run", code=1)
     assert b"unpack it" in ran.stderr
+
+
+@pytest.mark.parametrize("how", ["", "gz", "zst"])
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_tar_archive_counts_nothing_beside_the_log_it_holds(
+    tmp_path: Path, how: str, form: int
+) -> None:
+    log, archive = tmp_path / "logs" / "a.log", tmp_path / "logs" / "old"
+    log.parent.mkdir()
+    log.write_bytes(line() * 9)
+    with tarfile.open(archive, "w", format=form) as made:
+        made.add(log, "a.log")
+    if how:
+        archive.write_bytes(PACK[how](archive.read_bytes()))
+    told = ("--product", product(tmp_path), "--db", f"sqlite:///{tmp_path}/c.db")
+    done = run_json("count", log.parent, *told, code=1)
+    assert (done["hits"], done["reason"]) == (9, "log-unreadable")
+    assert f"{archive} cannot be read (a tar archive; unpack it" in done["message"]
+    done = run_json("count", "-", *told, code=1, stdin=archive.read_bytes())
+    assert (done["hits"], "a tar archive" in done["message"]) == (0, True)
+
+
+def test_no_client_can_make_a_tar_archive_of_a_log() -> None:
+    """It could choose every field of a header and their sum, but gets no NUL into a log."""
+    header = tarfile.TarInfo("a.log").tobuf(tarfile.GNU_FORMAT)
+    head = header[:345].replace(b"\0", b" ") + b"x" * 167
+    summed = sum(head) - sum(head[148:156]) + 8 * ord(" ")
+    head = b"%b%06o  %b" % (head[:148], summed, head[156:])
+    assert "a.log" in tarfile.TarInfo.frombuf(head, "utf-8", "strict").name
+    assert (compression(header), compression(head)) == ("tar", "")
 
 
 def test_a_pipe_by_name_is_refused_with_the_way_out(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,7 +49,22 @@ def joined(part: Path) -> Path:
     return log
 
 
-@pytest.mark.parametrize("under", [renamed, packed, joined])
+def through_an_editor(part: Path) -> Path:
+    log = part.with_name("edited.log")
+    log.write_bytes(BOM_UTF8 + part.read_bytes().replace(b"\n", b"\r\n"))
+    return log
+
+
+def edited_and_joined(part: Path) -> Path:
+    log = through_an_editor(part)
+    log.write_bytes(line() + log.read_bytes())
+    return log
+
+
+UNDER = [renamed, packed, joined, through_an_editor, edited_and_joined]
+
+
+@pytest.mark.parametrize("under", UNDER)
 def test_a_part_under_another_name_is_refused_and_counts_once_when_closed(
     tmp_path: Path, live: Generation, under: Callable[[Path], Path]
 ) -> None:
@@ -72,9 +88,10 @@ def test_a_part_on_standard_input_is_refused(tmp_path: Path, live: Generation) -
 
 def test_a_part_of_before_is_known_by_its_first_release(tmp_path: Path) -> None:
     log = tmp_path / "old.log"
-    log.write_bytes(release_line("0.6.0") + ANSWER)
     told = ("--product", product(tmp_path), "--dry-run")
-    assert run_json("count", log, *told, code=1)["reason"] == "log-unfinished"
+    for data in (BOM_UTF8 + b"# mars release=0.6.0\r\n", release_line("0.6.0") + ANSWER):
+        log.write_bytes(data)
+        assert run_json("count", log, *told, code=1)["reason"] == "log-unfinished"
     data = log.read_bytes()
     assert run_json("count", "-", *told, code=1, stdin=data)["reason"] == "log-unfinished"
 
@@ -94,3 +111,16 @@ def test_a_closed_log_does_not_say_that_it_is_unfinished(tmp_path: Path) -> None
     for log in tmp_path.iterdir():
         first, *rest = log.read_bytes().splitlines(keepends=True)
         assert (first[:8], rest) == (b"# mars a", [ANSWER])
+
+
+def test_a_closed_log_that_an_editor_kept_counts_no_second_time(
+    tmp_path: Path, live: Generation
+) -> None:
+    told = ("--product", product(tmp_path), "--db", f"sqlite:///{tmp_path}/c.db")
+    live.close_files()
+    (log,) = (tmp_path / "log").iterdir()
+    copy = tmp_path / "copy.log"
+    copy.write_bytes(BOM_UTF8 + log.read_bytes().replace(b"\n", b"\r\n"))
+    assert run_json("count", log, *told)["hits"] == 30
+    done = run_json("count", copy, *told, code=1)
+    assert (done["reason"], done["hits"]) == ("log-changed", 0)

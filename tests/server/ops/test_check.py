@@ -54,6 +54,12 @@ BROKEN = {
     "a site among the logs": ("site", '"{here}/log/site"', "site lies in the folder of log"),
     "a site that is a cache": ("chart_cache", '"{here}/site"', "site and chart_cache are both"),
     "a cache in the site": ("chart_cache", '"{here}/site/c"', "chart_cache lies in the folder"),
+    "counts in the site": ("db", '"sqlite:///{here}/site/c.db"', "db lies in the folder of site"),
+    "counts in it by a driver": (
+        "db",
+        '"sqlite+pysqlite:///{here}/link/site/c.db?timeout=9"',
+        "db lies in the folder of site",
+    ),
     "the logs as counts": ("db", '"sqlite:///{here}/log"', "log and db are both"),
     "an unknown entry": ("logs", '"/x"', "logs is unknown"),
 }
@@ -62,6 +68,11 @@ ONION_BROKEN = {
     "no control port": ("control", '""', "go together"),
     "a control port that is none": ("control", '"tor"', "control-address"),
     "a password file that is not there": ("control_password_file", '"/proc/none"', "file-missing"),
+    "a password in the public site": (
+        "control_password_file",
+        '"{here}/site/p"',
+        "onion.control_password_file lies in the folder of site",
+    ),
     "a key in the public site": ("folder", '"{here}/site/key"', "onion.folder lies in the folder"),
     "a key among the logs": ("folder", '"{here}/log"', "log and onion.folder are both"),
     "our socket as tor's": ("control", '"unix:{here}/s"', "bind and onion.control are both"),

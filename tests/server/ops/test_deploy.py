@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mars_server.common.config import TEMPLATE, parse_config
+from mars_server.common.config import parse_config, template
 from mars_server.onion.settings import OnionSettings, torrc
 from tests.server.ops.test_ops import run
 
@@ -60,7 +60,7 @@ def test_tor_and_the_server_can_reach_each_other() -> None:
     assert "--groups debian-tor mars" in text  # our user reads tor's cookie ...
     assert "SupplementaryGroups=debian-tor" in unit
     assert "DataDirectoryGroupReadable 1" in text  # ... and the address
-    socket = Path(parse_config(TEMPLATE.encode()).bind.removeprefix("unix:"))
+    socket = Path(parse_config(template().encode()).bind.removeprefix("unix:"))
     folder = (DEPLOY / "mars.tmpfiles").read_text()  # tor enters the socket's folder ...
     assert f"\nd {socket.parent} 2750 mars debian-tor\n" in folder
     assert "deploy/mars.tmpfiles" in text
@@ -130,7 +130,7 @@ def test_every_folder_that_the_settings_name_is_made_before_they_are_checked() -
         for line in re.findall(r"^install -d .*", before, re.MULTILINE)
         for path in re.findall(r" (/\S+)", line)
     }
-    settings = parse_config(TEMPLATE.encode())
+    settings = parse_config(template().encode())
     database = settings.db.removeprefix("sqlite:///")
     named = (settings.motd, settings.product, settings.trust, settings.site, database)
     assert {str(Path(path).parent) for path in named} | {settings.log} <= made
@@ -140,7 +140,7 @@ def test_the_timer_publishes_as_the_operator_does_by_hand() -> None:
     """With the served document, and with every option that he has written down."""
     unit = (DEPLOY / "mars-publish.service").read_text()
     text = OPERATING.read_text()
-    served = parse_config(TEMPLATE.encode()).motd
+    served = parse_config(template().encode()).motd
     assert re.search(rf"^ExecStart=\S+ publish .* --motd {served} \$PUBLISH$", unit, re.MULTILINE)
     named = re.search(r"^EnvironmentFile=-(\S+)$", unit, re.MULTILINE)
     assert named is not None

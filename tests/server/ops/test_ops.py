@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mars_server.common.config import TEMPLATE, Config, Limits, parse_config
+from mars_server.common.config import Config, Limits, parse_config, template
 from tests.server.serving import kit
 
 
@@ -42,13 +42,13 @@ def config(folder: Path, bind: str, **more: str) -> Path:
 def test_init_writes_a_file_that_says_what_is_default_and_never_overwrites(tmp_path: Path) -> None:
     assert run("init", str(tmp_path)).returncode == 0
     written = tmp_path / "server.toml"
-    assert written.read_text() == TEMPLATE
+    assert written.read_text() == template()
     again = run("init", str(written))
     assert again.returncode == 1
     assert "[exists]" in again.stderr
-    parsed = parse_config(TEMPLATE.encode())
+    parsed = parse_config(template().encode())
     assert parsed.limits == Limits()
-    quoted = dict(re.findall(r"^# (\w+) = ([\d.]+) ", TEMPLATE, re.MULTILINE))
+    quoted = dict(re.findall(r"^# (\w+) = ([\d.]+) ", template(), re.MULTILINE))
     for name, value in quoted.items():
         assert getattr(Limits(), name) == float(value), name
 

@@ -53,13 +53,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
 
 
 def one(config: Config, name: str, now: int = NOW) -> Check:
-    (found,) = [check for check in examine(config, now) if check.name == name]
+    found = examine(config, now)[name]
     assert found.text
     return found
 
 
 def test_a_running_server_is_well(served: Config) -> None:
-    states = {check.name: check.state for check in examine(served, NOW)}
+    states = {name: check.state for name, check in examine(served, NOW).items()}
     del states["disk"]
     assert states == {
         "motd": "ok", "server": "ok", "tor": "not-set", "onion": "not-set", "log": "ok",

@@ -11,7 +11,6 @@ from sqlalchemy import Engine
 
 from mars_server.site.publish import PublishReport
 from mars_server.site.publish import publish as publish_to
-from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.tables.compose import FloorRules
 from tests.server.publication import kit
 
@@ -29,6 +28,6 @@ def publish(cache: Path) -> kit.Publish:
     """``publish`` with one chart cache for all tests here, since many draw the same charts."""
 
     def to(engine: Engine, out: Path, rules: FloorRules, now: int, **options: Any) -> PublishReport:
-        return publish_to(Stored(engine), out, rules, now, chart_cache=cache, **options)
+        return publish_to(engine, out, rules, now, chart_cache=cache, **options)
 
     return to

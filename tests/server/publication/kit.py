@@ -22,8 +22,7 @@ from mars_server.site.pages.render import Contents
 from mars_server.site.pages.site import Site
 from mars_server.site.publish import PublishReport
 from mars_server.storage import open_database
-from mars_server.storage.publication import StoredPublications as Stored
-from mars_server.storage.publication import StoredWeeks
+from mars_server.storage.publication import StoredWeeks, stored
 from mars_server.storage.schema import counts, pairs
 from mars_server.tables.compose import Exact, FloorRules
 from mars_server.tables.noise import Noise
@@ -124,7 +123,7 @@ def database(folder: Path, weeks: Mapping[str, Counted] | None = None) -> Engine
 
 def kept(engine: Engine, ask: Callable[[StoredWeeks], T]) -> T:
     """What ``ask`` finds in the database, within one transaction."""
-    with Stored(engine).begin() as weeks:
+    with stored(engine) as weeks:
         return ask(weeks)
 
 
@@ -136,7 +135,7 @@ def published(
     noise: Noise | None = None,
 ) -> list[Week]:
     """What is published of ``weeks`` when all of them are due."""
-    return close_weeks(Stored(database(folder, weeks)), FloorRules(product, noise), LATER)
+    return close_weeks(database(folder, weeks), FloorRules(product, noise), LATER)
 
 
 def site(weeks: list[Week], product: Product = PRODUCT, **options: Any) -> Site:

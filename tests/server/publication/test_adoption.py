@@ -20,7 +20,6 @@ from mars_server.publication.index import INDEX
 from mars_server.publication.restore import adopt
 from mars_server.site.publish import publish as publish_to
 from mars_server.storage.ledger import store
-from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.storage.publication import StoredWeeks
 from mars_server.storage.reading import all_weeks
 from mars_server.storage.schema import weeks as closed
@@ -60,7 +59,7 @@ def test_hits_that_come_late_for_an_adopted_week_are_dropped_and_told(tmp_path: 
     old = {f"{week.week}.json": encode(week) for week in weeks}
     engine = kit.database(tmp_path / "b")
     data = kit.data_folder(tmp_path, old)
-    assert adopt(Stored(engine), kit.RULES, data, kit.LATER) == [
+    assert adopt(engine, kit.RULES, data, kit.LATER) == [
         kit.week(0),
         kit.week(1),
     ]
@@ -72,11 +71,11 @@ def test_hits_that_come_late_for_an_adopted_week_are_dropped_and_told(tmp_path: 
         assert store(connection, tally) == 41
     late = {week.week: (week.hits, week.late) for week in all_weeks(engine)}
     assert late == {kit.week(0): (0, 25), kit.week(1): (0, 16), kit.week(2): (700, 0)}
-    weeks = close_weeks(Stored(engine), kit.RULES, kit.LATER)
+    weeks = close_weeks(engine, kit.RULES, kit.LATER)
     assert [encode(week) for week in weeks[:2]] == list(old.values())
     assert (weeks[2].hits.value, weeks[2].late.value) == (700, 40)
     kit.count(engine, kit.week(3), kit.USUAL)
-    assert close_weeks(Stored(engine), kit.RULES, kit.LATER)[-1].late.value == "<10", "told once"
+    assert close_weeks(engine, kit.RULES, kit.LATER)[-1].late.value == "<10", "told once"
 
 
 def test_late_hits_are_told_once_though_an_older_week_was_taken_over(tmp_path: Path) -> None:
@@ -85,12 +84,12 @@ def test_late_hits_are_told_once_though_an_older_week_was_taken_over(tmp_path: P
     old = encode(kit.published(tmp_path / "a", kit.usual_weeks(1))[0])
     engine = kit.database(tmp_path / "b", {kit.week(n): kit.USUAL for n in (1, 2)})
     data = kit.data_folder(tmp_path, {f"{kit.week(0)}.json": old})
-    adopt(Stored(engine), kit.RULES, data, kit.LATER)
-    close_weeks(Stored(engine), kit.RULES, kit.LATER)
+    adopt(engine, kit.RULES, data, kit.LATER)
+    close_weeks(engine, kit.RULES, kit.LATER)
     with engine.begin() as connection:
         connection.execute(update(closed).where(closed.c.week == kit.week(0)).values(late=37))
     kit.count(engine, kit.week(3), kit.USUAL)
-    close_weeks(Stored(engine), kit.RULES, kit.LATER)
+    close_weeks(engine, kit.RULES, kit.LATER)
     with engine.begin() as connection:  # the newest week knows less than an older one
         connection.exec_driver_sql(
             f"UPDATE publications SET late_seen = 0 WHERE week = '{kit.week(3)}'"
@@ -99,7 +98,7 @@ def test_late_hits_are_told_once_though_an_older_week_was_taken_over(tmp_path: P
             f"UPDATE publications SET late_seen = 37 WHERE week = '{kit.week(2)}'"
         )
     kit.count(engine, kit.week(4), kit.USUAL)
-    assert close_weeks(Stored(engine), kit.RULES, kit.LATER)[-1].late.value == "<10"
+    assert close_weeks(engine, kit.RULES, kit.LATER)[-1].late.value == "<10"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +110,7 @@ def test_a_forged_week_is_not_taken_over(tmp_path: Path, change: tuple[bytes, by
     (tmp_path / "new").mkdir()
     data = kit.data_folder(tmp_path, {f"{kit.week(0)}.json": forged})
     with pytest.raises(WireError, match=f"data/{kit.week(0)}.json"):
-        adopt(Stored(kit.database(tmp_path / "new")), kit.RULES, data, kit.LATER)
+        adopt(kit.database(tmp_path / "new"), kit.RULES, data, kit.LATER)
 
 
 @pytest.mark.parametrize(
@@ -139,10 +138,10 @@ def test_a_foreign_week_is_not_taken_over(
     foreign = good.replace(*change) if change[0] else good
     data = kit.data_folder(tmp_path, {f"{name}.json": foreign, f"{kit.week(1)}.json": other})
     with pytest.raises(ConfigError, match=why) as refusal:
-        adopt(Stored(engine), kit.RULES, data, kit.LATER)
+        adopt(engine, kit.RULES, data, kit.LATER)
     assert refusal.value.reason == "not-adopted"
     assert f"data/{name}.json" in refusal.value.message
-    assert close_weeks(Stored(engine), kit.RULES, kit.LATER) == []
+    assert close_weeks(engine, kit.RULES, kit.LATER) == []
 
 
 KEY = b"k" * 32
@@ -242,11 +241,11 @@ def test_a_foreign_document_is_not_taken_over(tmp_path: Path, change: tuple[str,
             tmp_path / str(n), {signed_documents.FILE: json.dumps(text).encode()}
         )
         with pytest.raises(ConfigError) as refusal:
-            adopt(Stored(engine), kit.RULES, data, kit.LATER)
+            adopt(engine, kit.RULES, data, kit.LATER)
         assert refusal.value.reason == "not-adopted"
     assert kit.kept(engine, StoredWeeks.served) == []
     data = kit.data_folder(tmp_path / "good", {signed_documents.FILE: json.dumps(good).encode()})
-    adopt(Stored(engine), kit.RULES, data, kit.LATER)
+    adopt(engine, kit.RULES, data, kit.LATER)
     assert [each.serial for each in kit.kept(engine, StoredWeeks.served)] == [1]
 
 
@@ -256,7 +255,7 @@ def test_another_products_database_is_refused(tmp_path: Path) -> None:
         connection.exec_driver_sql("INSERT INTO meta VALUES ('product', 'other')")
         connection.exec_driver_sql("INSERT INTO meta VALUES ('channel', 'stable')")
     with pytest.raises(ConfigError) as refusal:
-        close_weeks(Stored(engine), kit.RULES, kit.LATER)
+        close_weeks(engine, kit.RULES, kit.LATER)
     assert refusal.value.reason == "other-product"
     # Nor does a signed document get into it.
     publisher = Publisher()
@@ -266,7 +265,7 @@ def test_another_products_database_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError) as refusal:
         publish_to(
-            Stored(engine),
+            engine,
             tmp_path / "site",
             FloorRules(product),
             kit.LATER,

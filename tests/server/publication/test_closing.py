@@ -16,7 +16,6 @@ from mars_server.counting.tally import Tally
 from mars_server.publication.closing import close_weeks, waiting
 from mars_server.storage import open_database
 from mars_server.storage.ledger import store
-from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.storage.schema import sources
 from mars_server.storage.schema import weeks as closed
 from mars_server.tables.compose import FloorRules
@@ -37,8 +36,8 @@ def test_only_whole_settled_weeks_are_published(tmp_path: Path) -> None:
     for n in range(3):
         kit.count(engine, kit.week(n), kit.USUAL)
     now = parse_time("2026-01-20T23:59:59Z")
-    assert [each.week for each in close_weeks(Stored(engine), kit.RULES, now)] == ["2026-W02"]
-    assert [each.week for each in close_weeks(Stored(engine), kit.RULES, now + 1)] == [
+    assert [each.week for each in close_weeks(engine, kit.RULES, now)] == ["2026-W02"]
+    assert [each.week for each in close_weeks(engine, kit.RULES, now + 1)] == [
         "2026-W02",
         "2026-W03",
     ]
@@ -47,19 +46,19 @@ def test_only_whole_settled_weeks_are_published(tmp_path: Path) -> None:
 def test_a_week_waits_until_logs_are_counted_after_its_end(tmp_path: Path) -> None:
     engine = kit.database(tmp_path, {kit.week(0): kit.USUAL})  # all on Monday, 5 January
     counted_at(engine, "2026-01-07T12:00:00Z")
-    assert close_weeks(Stored(engine), kit.RULES, kit.LATER) == []
+    assert close_weeks(engine, kit.RULES, kit.LATER) == []
     assert kit.kept(engine, lambda kept: waiting(kept, kit.LATER)) == [kit.week(0)]
     counted_at(engine, "2026-01-12T00:10:00Z")
     assert kit.kept(engine, lambda kept: waiting(kept, parse_time("2026-01-13T23:59:59Z"))) == []
-    assert len(close_weeks(Stored(engine), kit.RULES, kit.LATER)) == 1
+    assert len(close_weeks(engine, kit.RULES, kit.LATER)) == 1
     assert kit.kept(engine, lambda kept: waiting(kept, kit.LATER)) == []
 
 
 def test_a_time_given_by_hand_decides_alone(tmp_path: Path) -> None:
     engine = kit.database(tmp_path, {kit.week(0): kit.USUAL})
     counted_at(engine, "2026-01-07T12:00:00Z")
-    assert close_weeks(Stored(engine), kit.RULES, kit.LATER) == []
-    assert len(close_weeks(Stored(engine), kit.RULES, kit.LATER, chosen=True)) == 1
+    assert close_weeks(engine, kit.RULES, kit.LATER) == []
+    assert len(close_weeks(engine, kit.RULES, kit.LATER, chosen=True)) == 1
 
 
 def test_hits_of_a_later_day_or_from_the_future_settle_a_week(tmp_path: Path) -> None:
@@ -67,10 +66,10 @@ def test_hits_of_a_later_day_or_from_the_future_settle_a_week(tmp_path: Path) ->
     (tmp_path / "b").mkdir()
     later = kit.database(tmp_path / "a", kit.usual_weeks(2))
     counted_at(later, "2026-01-12T12:00:00Z")
-    assert [week.week for week in close_weeks(Stored(later), kit.RULES, kit.LATER)] == [kit.week(0)]
+    assert [week.week for week in close_weeks(later, kit.RULES, kit.LATER)] == [kit.week(0)]
     future = kit.database(tmp_path / "b", kit.usual_weeks(2))
     counted_at(future, "2024-01-01T00:00:00Z")
-    assert len(close_weeks(Stored(future), kit.RULES, kit.LATER)) == 2
+    assert len(close_weeks(future, kit.RULES, kit.LATER)) == 2
 
 
 def test_publishing_waits_for_a_counter_and_a_counter_for_publishing(database_url: str) -> None:
@@ -82,7 +81,7 @@ def test_publishing_waits_for_a_counter_and_a_counter_for_publishing(database_ur
     with ThreadPoolExecutor(1) as pool:
         with engine.begin() as connection:
             connection.execute(closed.select()).all()
-            publishing = pool.submit(close_weeks, Stored(engine), kit.RULES, kit.LATER)
+            publishing = pool.submit(close_weeks, engine, kit.RULES, kit.LATER)
             with pytest.raises(TimeoutError):
                 publishing.result(timeout=0.5)
             assert store(connection, tally) == 0
@@ -90,13 +89,13 @@ def test_publishing_waits_for_a_counter_and_a_counter_for_publishing(database_ur
     assert weeks[0].hits.value == 1050
     with engine.begin() as connection:
         assert store(connection, tally) == 50
-    assert close_weeks(Stored(engine), kit.RULES, kit.LATER) == weeks
+    assert close_weeks(engine, kit.RULES, kit.LATER) == weeks
     engine.dispose()
 
 
 def test_a_week_is_closed_to_the_counter_with_its_publication(tmp_path: Path) -> None:
     engine = kit.database(tmp_path, kit.usual_weeks(2))
-    close_weeks(Stored(engine), kit.RULES, kit.LATER)
+    close_weeks(engine, kit.RULES, kit.LATER)
     with engine.begin() as connection:
         rows = connection.execute(closed.select().order_by(closed.c.week)).all()
     assert [(row.week, row.published, row.late) for row in rows] == [
@@ -112,15 +111,15 @@ def test_weeks_published_one_by_one_equal_weeks_published_at_once(tmp_path: Path
     engine = kit.database(tmp_path / "b")
     for n in range(6):
         kit.count(engine, kit.week(n), kit.USUAL)
-        close_weeks(Stored(engine), kit.RULES, kit.LATER)
-    assert close_weeks(Stored(engine), kit.RULES, kit.LATER) == at_once
+        close_weeks(engine, kit.RULES, kit.LATER)
+    assert close_weeks(engine, kit.RULES, kit.LATER) == at_once
 
 
 def test_a_gap_is_published_as_no_data_once_a_later_week_has_some(tmp_path: Path) -> None:
     engine = kit.database(tmp_path, {kit.week(0): kit.USUAL})
-    assert len(close_weeks(Stored(engine), kit.RULES, kit.LATER)) == 1
+    assert len(close_weeks(engine, kit.RULES, kit.LATER)) == 1
     kit.count(engine, kit.week(2), kit.USUAL)
-    weeks = close_weeks(Stored(engine), kit.RULES, kit.LATER)
+    weeks = close_weeks(engine, kit.RULES, kit.LATER)
     assert [week.hits.value for week in weeks] == [1000, None, 1000]
     assert weeks[1].estimate is None
     assert encode(weeks[1]).count(b'"hits": null') == 1
@@ -128,27 +127,27 @@ def test_a_gap_is_published_as_no_data_once_a_later_week_has_some(tmp_path: Path
 
 def test_late_lines_are_told_floored_in_the_next_week_and_once(tmp_path: Path) -> None:
     engine = kit.database(tmp_path, kit.usual_weeks(2))
-    close_weeks(Stored(engine), kit.RULES, kit.LATER)
+    close_weeks(engine, kit.RULES, kit.LATER)
     with engine.begin() as connection:
         connection.execute(update(closed).where(closed.c.week == kit.week(0)).values(late=37))
-    assert [week.late.value for week in close_weeks(Stored(engine), kit.RULES, kit.LATER)] == [
+    assert [week.late.value for week in close_weeks(engine, kit.RULES, kit.LATER)] == [
         "<10",
         "<10",
     ]
     for n in (2, 3):
         kit.count(engine, kit.week(n), kit.USUAL)
-    weeks = close_weeks(Stored(engine), kit.RULES, kit.LATER)
+    weeks = close_weeks(engine, kit.RULES, kit.LATER)
     assert [week.late.value for week in weeks] == ["<10", "<10", 30, "<10"]
 
 
 def test_after_a_change_of_the_interval_the_estimate_covers_both_laws(tmp_path: Path) -> None:
     engine = kit.database(tmp_path, kit.usual_weeks(1))
-    old = close_weeks(Stored(engine), kit.RULES, kit.LATER)[0].estimate
+    old = close_weeks(engine, kit.RULES, kit.LATER)[0].estimate
     steered = FloorRules(replace(kit.PRODUCT, reportback_next=30 * 86_400))
     for n in range(1, 9):
         kit.count(engine, kit.week(n), kit.USUAL)
-        close_weeks(Stored(engine), steered, kit.LATER)
-    weeks = close_weeks(Stored(engine), steered, kit.LATER)
+        close_weeks(engine, steered, kit.LATER)
+    weeks = close_weeks(engine, steered, kit.LATER)
     new = weeks[-1].estimate
     assert old is not None and new is not None and old.high < new.low
     for week in weeks[1:6]:
@@ -170,8 +169,8 @@ def test_a_streak_is_remembered_though_only_the_last_weeks_are_read(tmp_path: Pa
     engine = kit.database(tmp_path / "a")
     for name, counted in weeks.items():
         kit.count(engine, name, counted)
-        close_weeks(Stored(engine), kit.RULES, kit.LATER)
-    one_by_one = close_weeks(Stored(engine), kit.RULES, kit.LATER)
+        close_weeks(engine, kit.RULES, kit.LATER)
+    one_by_one = close_weeks(engine, kit.RULES, kit.LATER)
     at_once = kit.published(tmp_path / "b", weeks)
     for table in ("cc", "lang"):
         assert [week.tables[table] for week in one_by_one] == [

@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import update
 
 from mars_server.publication.closing import close_weeks
-from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.storage.schema import weeks as closed
 from mars_server.tables.compose import FloorRules
 from tests.server.publication import kit
@@ -28,7 +27,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Two published weeks, one with 37 late hits, and an open one."""
     folder = tmp_path_factory.mktemp("counts")
     engine = kit.database(folder, {kit.week(0): USUAL, kit.week(1): USUAL})
-    close_weeks(Stored(engine), FloorRules(kit.PRODUCT), kit.LATER)
+    close_weeks(engine, FloorRules(kit.PRODUCT), kit.LATER)
     with engine.begin() as connection:
         connection.execute(update(closed).where(closed.c.week == kit.week(0)).values(late=37))
     kit.count(engine, kit.week(2), USUAL)

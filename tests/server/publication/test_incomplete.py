@@ -12,7 +12,6 @@ from mars_server.common.calendar import days
 from mars_server.publication.closing import close_weeks
 from mars_server.site.pages.address import parse
 from mars_server.storage import open_database
-from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.storage.schema import gaps
 from mars_server.tables.compose import FALSE_ALARM, FloorRules
 from mars_server.tables.noise import Noise
@@ -43,7 +42,7 @@ def test_every_page_with_the_week_says_so(tmp_path: Path, plain: int, code: str)
     count(engine, week(1), Counted(plain=plain))
     with engine.begin() as connection:
         connection.execute(insert(gaps).values(day=days(week(1))[3], lost=77))
-    pages = site(close_weeks(Stored(engine), PLAIN, LATER))
+    pages = site(close_weeks(engine, PLAIN, LATER))
     engine.dispose()
     wanted = ("nvollständig",) if code else ("ncomplete",)
     for path in ("", "hits/", "events/"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from mars_server.publication.closing import close_weeks
-from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.tables.week import encode
 from tests.server.publication import kit
 
@@ -23,7 +22,7 @@ def test_lost_counts_change_no_published_week(tmp_path: Path, publish: kit.Publi
     after = publish(engine, site, kit.RULES, kit.LATER, adopt=True).weeks
     assert [encode(week) for week in after[:3]] == [encode(week) for week in before]
     assert [week.week for week in after] == [kit.week(number) for number in range(4)]
-    anew = close_weeks(Stored(kit.database(tmp_path / "empty", left)), kit.RULES, kit.LATER)
+    anew = close_weeks(kit.database(tmp_path / "empty", left), kit.RULES, kit.LATER)
     assert encode(anew[0]) != encode(before[2]), "an empty folder would have other numbers"
     row = next(
         line for line in PAGE.read_text().splitlines() if "| the counts, no backup |" in line

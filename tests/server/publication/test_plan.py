@@ -25,7 +25,6 @@ from mars_server.publication.closing import (
     waiting,
 )
 from mars_server.storage.ledger import open_weeks
-from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.storage.reading import all_weeks, overview
 from mars_server.storage.schema import sources
 from mars_server.tables.compose import FloorRules
@@ -135,10 +134,10 @@ def test_the_operator_is_told_what_was_left_out_and_how_much(tmp_path: Path) -> 
 def test_left_out_weeks_are_closed_and_told_once(tmp_path: Path) -> None:
     stray(tmp_path)
     engine = kit.database(tmp_path)
-    first = close_weeks(Stored(engine), RULES, kit.LATER)
+    first = close_weeks(engine, RULES, kit.LATER)
     assert kit.kept(engine, left_out) == {"1970-W01", "2023-W10"}
     kit.count(engine, "2023-W20", USUAL)  # what a counter would drop by now
-    assert close_weeks(Stored(engine), RULES, kit.LATER) == first
+    assert close_weeks(engine, RULES, kit.LATER) == first
     assert kit.kept(engine, lambda kept: waiting(kept, kit.LATER)) == []
     assert [week.week for week in all_weeks(engine) if not week.left_out] == [
         kit.week(0),
@@ -153,7 +152,7 @@ def test_a_stray_day_keeps_no_log(tmp_path: Path, first: str) -> None:
     rule = policy(open_weeks(engine), kit.LATER, 30)
     log = Source(1, None, (), 0, "", None, first_day=first, last_day="2026-01-06")
     assert rule.spares(log) is not None
-    close_weeks(Stored(engine), RULES, kit.LATER)
+    close_weeks(engine, RULES, kit.LATER)
     rule = policy(open_weeks(engine), kit.LATER, 30)
     assert rule.spares(log) is None
     assert {"1970-W01", "2023-W10"} <= overview(engine).weeks
@@ -175,4 +174,4 @@ def test_one_stray_line_of_the_future_settles_no_week(tmp_path: Path) -> None:
     counted = parse_time("2026-01-07T12:00:00Z")
     with engine.begin() as connection:
         connection.execute(insert(sources).values(counted=counted, **row))
-    assert close_weeks(Stored(engine), RULES, parse_time("2026-03-01T00:00:00Z")) == []
+    assert close_weeks(engine, RULES, parse_time("2026-03-01T00:00:00Z")) == []

@@ -22,7 +22,6 @@ from mars_server.publication.index import INDEX, SIGNATURE
 from mars_server.site.charts.store import LIST, chart_list
 from mars_server.site.pages.address import CHART_FILES
 from mars_server.site.publish import publish as publish_to
-from mars_server.storage.publication import StoredPublications as Stored
 from tests.server.publication import kit
 
 SERVER = str(Path(sys.executable).with_name("mars-server"))
@@ -189,7 +188,7 @@ def test_pictures_are_taken_from_the_folder_by_the_operators_own_signature_alone
         site = tmp_path / name
         shutil.copytree(made, site)
         mark_charts(site, signed_by)
-        written = publish_to(Stored(engine), site, kit.RULES, kit.LATER, **options).written
+        written = publish_to(engine, site, kit.RULES, kit.LATER, **options).written
         return written, kit.tree(site)
 
     written, marked = again("own", KEY, signing_key=KEY)
@@ -201,7 +200,7 @@ def test_pictures_are_taken_from_the_folder_by_the_operators_own_signature_alone
     damaged = tmp_path / "damaged"
     shutil.copytree(made, damaged)
     (damaged / "os/chart.png").write_bytes(b"")
-    publish_to(Stored(engine), damaged, kit.RULES, kit.LATER, signing_key=KEY)
+    publish_to(engine, damaged, kit.RULES, kit.LATER, signing_key=KEY)
     assert kit.tree(damaged) == kit.tree(made)
 
 

@@ -15,7 +15,7 @@ from mars.testing.publisher import Publisher
 from mars.wire.times import DAY
 from mars_server.common.calendar import following
 from mars_server.publication import closing
-from mars_server.storage.publication import StoredPublications as Stored
+from mars_server.storage.publication import stored
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.estimate import DEFAULT, Law, estimate, steered
 from mars_server.tables.fetch_intervals import (
@@ -151,10 +151,10 @@ def test_a_named_document_weighs_the_hits_of_its_own_weeks_alone(tmp_path: Path)
         Served("1" * 64, "1" * 64, signed, 7 * DAY),
     ]
     engine = kit.database(tmp_path, {kit.week(n): kit.Counted(plain=1400) for n in range(4)})
-    with Stored(engine).begin() as kept:
+    with stored(engine) as kept:
         for document in documents:
             kept.keep_served(document)
-    weeks = closing.close_weeks(Stored(engine), FloorRules(product), kit.LATER)
+    weeks = closing.close_weeks(engine, FloorRules(product), kit.LATER)
     assert [each.interval for each in weeks] == [DEFAULT, DEFAULT, SEVEN, SEVEN]
     assert [each.flags for each in weeks] == [(), (), ("steered",), ("steered",)]
     middles = [each.estimate.installations for each in weeks if each.estimate]

@@ -52,13 +52,13 @@ def test_new_starts_come_slower_and_slower_but_never_end() -> None:
     place = Place(0, lambda: 1)
     waits = []
     for number in range(12):
-        place.started(1, 0.0)
+        place.started(0.0)
         place.ended(1.0)
         waits.append(place.due - 1.0)
         assert place.failures == number + 1
     assert waits[:4] == [0.0, PAUSE, 2 * PAUSE, 4 * PAUSE]
     assert waits[-1] == LONGEST_PAUSE
-    place.started(1, 0.0)
+    place.started(0.0)
     place.ended(STABLE)
     assert (place.failures, place.due) == (0, STABLE)
     assert len(waits) > MOST_FAILURES
@@ -67,14 +67,14 @@ def test_new_starts_come_slower_and_slower_but_never_end() -> None:
 def test_a_process_hangs_when_its_sign_of_life_stands_still() -> None:
     beats = [0]
     place = Place(0, lambda: beats[0])
-    place.started(1, 0.0)
+    place.started(0.0)
     assert not any(place.hangs(1.0) for _ in range(500)), "it may take long to start"
     beats[0] = 7
     assert not any(place.hangs(1.0) for _ in range(int(HUNG)))
     beats[0] = 8
     assert not place.hangs(1.0)
     assert [place.hangs(1.0) for _ in range(int(HUNG))][-1]
-    place.started(2, 0.0)
+    place.started(0.0)
     assert not place.hangs(HUNG), "a new process in the place has its own time"
 
 

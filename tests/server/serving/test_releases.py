@@ -173,7 +173,7 @@ def test_status_warns_where_document_and_product_disagree(tmp_path: Path) -> Non
     config = Config(motd=str(tmp_path / "motd.json"), product=str(tmp_path / "product.toml"))
     for release, warned in (("0.6.0", True), ("0.5.2", False), ("0.5.1", False)):
         (tmp_path / "motd.json").write_bytes(kit.document(newest_version=release))
-        check = look(config, int(time.time()))[0]
+        check = look(config, int(time.time()))["motd"]
         assert (INSTALL in check.text, check.state) == (warned, "warn")
         assert check.facts.get("unlisted") == (release if warned else None)
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
+import pytest
+
+from mars.testing.memory import MemoryOpenPGP
 from mars.testing.publisher import Publisher
+from mars.wire import envelope, motd
 from mars.wire.times import DAY
+from mars_server.serving.motd_source import MotdSource
 from tests.server.serving import kit
 from tests.waiting import PATIENCE, until
 
@@ -74,6 +82,28 @@ def test_g19_the_old_document_stays_until_a_good_one_comes(tmp_path: Path) -> No
         _deploy(target, second)
         until(lambda: all(kit.body(server.get()) == second for _ in range(8)))
         assert server.stop() == 0
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_document_is_decoded_once(tmp_path: Path, trusted: bool) -> None:
+    """Whether its signatures are looked at or not; where they are, nothing is read before."""
+    publisher, calls = Publisher(), Counter[str]()
+    (tmp_path / "motd.json").write_bytes(publisher.document(now() - 10))
+    (tmp_path / "product.toml").write_text(kit.PRODUCT)
+    source = MotdSource(tmp_path / "motd.json", tmp_path / "product.toml")
+    if trusted:
+        source = replace(source, root=publisher.trust(), openpgp=MemoryOpenPGP())
+    names = {envelope.decode.__code__: "envelope", motd.decode.__code__: "motd"}
+
+    def seen(frame: FrameType, event: str, _: object) -> None:
+        calls[names.get(frame.f_code, "")] += event == "call"
+
+    sys.setprofile(seen)
+    try:
+        assert source.load(now()).verified == trusted
+    finally:
+        sys.setprofile(None)
+    assert (calls["envelope"], calls["motd"]) == (1, 1)
 
 
 def test_g19_the_operator_is_told_before_it_expires(tmp_path: Path) -> None:

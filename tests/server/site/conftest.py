@@ -15,7 +15,6 @@ from mars.testing.publisher import Publisher
 from mars_server.site.dashboard import dashboard_routes
 from mars_server.site.pages.events import Note
 from mars_server.site.publish import PublishReport, publish
-from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.tables.compose import FloorRules
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
@@ -64,7 +63,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     folder = tmp_path_factory.mktemp("published")
     weeks = {kit.week(n): counted(n) for n in range(WEEKS) if n != GAP}
     outcome = publish(
-        Stored(kit.database(folder, weeks)),
+        kit.database(folder, weeks),
         folder / "site",
         FloorRules(kit.PRODUCT),
         kit.LATER,

@@ -22,7 +22,7 @@ from mars_server.tables.floor import floor
 from mars_server.tables.week import Row, Week
 from tests.server.site.conftest import GAP, WEEKS, Published
 
-WORDS = language("en").words("os")
+SAY = language("en")
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def weeks(published: Published) -> list[Week]:
 def test_a_chart_drawn_in_another_process_has_the_same_bytes(
     weeks: list[Week], published: Published
 ) -> None:
-    chart = shares_chart("os", weeks, WORDS)
+    chart = shares_chart("os", weeks, SAY)
     program = (
         "import sys, pathlib, hashlib\n"
         "from mars_server.site.charts.data import shares_chart\n"
@@ -41,7 +41,7 @@ def test_a_chart_drawn_in_another_process_has_the_same_bytes(
         "from mars_server.site.pages.language import language\n"
         "from mars_server.publication.folder import read_weeks\n"
         "weeks = read_weeks(pathlib.Path(sys.argv[1]))\n"
-        "picture = render(shares_chart('os', weeks, language('en').words('os')))\n"
+        "picture = render(shares_chart('os', weeks, language('en')))\n"
         "sys.stdout.buffer.write(picture.svg + picture.png + picture.png_dark)\n"
     )
     data = str(published.folder / "data")
@@ -53,7 +53,7 @@ def test_a_chart_drawn_in_another_process_has_the_same_bytes(
 def test_the_renderer_loads_nothing(weeks: list[Week]) -> None:
     import vl_convert
 
-    spec = full_spec(installations_chart(weeks, WORDS))
+    spec = full_spec(installations_chart(weeks, SAY))
     spec["data"] = {"url": "http://127.0.0.1:9/data.json"}
     with pytest.raises(ValueError, match="not allowed"):
         vl_convert.vegalite_to_svg(spec, "6.4", allowed_base_urls=[])
@@ -75,7 +75,7 @@ def test_colours_of_the_charts_have_a_dark_twin_and_stand_in_the_style_sheet() -
 
 def test_a_week_without_data_breaks_the_line(weeks: list[Week]) -> None:
     assert [len(part) for part in runs(weeks)] == [GAP, WEEKS - GAP - 1]
-    days = {row["x"] for row in shares_chart("v", weeks, WORDS).datasets["bands"]}
+    days = {row["x"] for row in shares_chart("v", weeks, SAY).datasets["bands"]}
     assert len(days) == WEEKS - 1 + 2  # each stretch ends where its last week ends
 
 

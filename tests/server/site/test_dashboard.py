@@ -28,7 +28,6 @@ from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
 from mars_server.site.pages.language import LANGUAGES
 from mars_server.site.publish import publish
-from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.tables.compose import FloorRules
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
@@ -165,9 +164,7 @@ def test_what_is_published_later_appears(tmp_path: Path) -> None:
     async def ask(client: Client) -> list[str]:
         first = await (await client.get("/")).text()
         kit.count(engine, kit.week(0), Counted(plain=700))
-        await asyncio.to_thread(
-            lambda: publish(Stored(engine), site, FloorRules(kit.PRODUCT), kit.LATER)
-        )
+        await asyncio.to_thread(lambda: publish(engine, site, FloorRules(kit.PRODUCT), kit.LATER))
         second = await (await client.get("/hits/")).text()
         return [first, second]
 

@@ -27,7 +27,6 @@ from mars_server.site.charts.data import (
 from mars_server.site.charts.render import full_spec
 from mars_server.site.charts.tellable import runs
 from mars_server.site.pages.address import CHARTS, parse
-from mars_server.site.pages.events import events
 from mars_server.site.pages.findings import installations
 from mars_server.site.pages.language import LANGUAGES, language
 from mars_server.site.pages.ranges import distinct
@@ -75,8 +74,8 @@ def test_no_name_stands_twice_on_a_time_axis(start: int, length: int, offset: in
 
 def test_both_charts_of_a_young_project_name_its_weeks(tmp_path: Path) -> None:
     weeks = published(tmp_path, USUAL, USUAL, USUAL)
-    words = language("en").words("v")
-    for chart in (installations_chart(weeks, words), shares_chart("v", weeks, words)):
+    say = language("en")
+    for chart in (installations_chart(weeks, say), shares_chart("v", weeks, say)):
         found = re.findall(r'"values": (\[.*?\]), "format": "%G-W%V"', json.dumps(full_spec(chart)))
         assert [len(json.loads(each)) for each in found] == [3]
 
@@ -168,10 +167,10 @@ def test_hidden_missing_and_left_out_weeks_are_told_apart_everywhere(tmp_path: P
     assert "<td>no data</td>" in text
     assert "2026-W10" not in text
     assert [len(part) for part in runs(weeks)] == [2, 1, 1]
-    told = {event.week: event.text for event in events(weeks, [], language("en"))}
-    assert told[kit.week(2)] == "No data for this week."
-    assert told[late] == f"Nothing was counted between {kit.week(3)} and this week."
-    assert following(kit.week(3)) not in told
+    told = page(weeks, "events/index.html")
+    assert f"{kit.week(2)}</th><td>No data for this week.</td>" in told
+    assert f"{late}</th><td>Nothing was counted between {kit.week(3)} and this week.</td>" in told
+    assert f"{following(kit.week(3))}</th>" not in told
 
 
 def test_the_privacy_page_tells_the_crowd_as_the_threat_model_does() -> None:

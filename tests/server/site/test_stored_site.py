@@ -23,7 +23,6 @@ from mars_server.site.charts.store import ChartStore
 from mars_server.site.pages.address import parse
 from mars_server.site.pages.render import Contents
 from mars_server.site.pages.site import Site
-from mars_server.storage.publication import StoredPublications as Stored
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.downloads import data_files
 from mars_server.tables.noise import Noise
@@ -43,9 +42,7 @@ def undrawn(chart: Chart) -> Picture:
 def site(folder: Path, noise: Noise | None) -> dict[str, bytes]:
     """Every file of the site but the index, by path."""
     weeks = {kit.week(n): counted(n) for n in range(WEEKS) if n != GAP}
-    published = close_weeks(
-        Stored(kit.database(folder, weeks)), FloorRules(kit.PRODUCT, noise), kit.LATER
-    )
+    published = close_weeks(kit.database(folder, weeks), FloorRules(kit.PRODUCT, noise), kit.LATER)
     document = describe(Publisher(seeds=[bytes(32)]).document(EXAMPLE_NOW), kit.PRODUCT)
     shown = Contents(kit.PRODUCT, published, NOTES, [document])
     pages = Site(shown, ChartStore(renderer=undrawn))

@@ -52,7 +52,7 @@ def hole(folder: Path) -> list[Week]:
 
 
 def test_a_share_chart_draws_the_weeks_that_have_figures_and_no_others(tmp_path: Path) -> None:
-    chart = shares_chart("v", hole(tmp_path), SAY.words("v"))
+    chart = shares_chart("v", hole(tmp_path), SAY)
     high = [row for row in chart.datasets["bands"] if row["top"] != row["bottom"]]
     assert {(row["x"], row["series"]) for row in high} == {
         *((day(0), "0.5.1"), (day(1), "0.5.1")),
@@ -67,10 +67,7 @@ def test_a_share_chart_draws_the_weeks_that_have_figures_and_no_others(tmp_path:
 @pytest.mark.parametrize("table", ["v", "hits"])
 def test_the_time_axis_is_that_of_the_whole_range(tmp_path: Path, table: str) -> None:
     weeks = hole(tmp_path)
-    words = SAY.words(table)
-    chart = (
-        installations_chart(weeks, words) if table == "hits" else shares_chart("v", weeks, words)
-    )
+    chart = installations_chart(weeks, SAY) if table == "hits" else shares_chart("v", weeks, SAY)
     spec = full_spec(chart)
     (axis,) = [
         each["encoding"]["x"]
@@ -154,11 +151,11 @@ def test_a_week_in_which_requests_came_in_bunches_is_marked_everywhere(tmp_path:
 
 def test_hidden_hits_have_a_band_but_no_line(tmp_path: Path) -> None:
     weeks = published(tmp_path, FEW, USUAL, FEW, USUAL, USUAL)
-    rows = installations_chart(weeks, SAY.words("hits")).datasets["weeks"]
+    rows = installations_chart(weeks, SAY).datasets["weeks"]
     assert [row["installations"] is None for row in rows] == [True, False, True, False, False]
     assert [row["point"] for row in rows] == [False, True, False, False, False]
     assert all(isinstance(row["high"], int) for row in rows)
-    picture = render(installations_chart(weeks, SAY.words("hits"))).svg.decode()
+    picture = render(installations_chart(weeks, SAY)).svg.decode()
     (line,) = re.findall(r'd="(M[^"]*)" [^>]*stroke-width="1.8"', picture)
     assert line.count("L") == 1, "between the last two weeks alone"
 
@@ -166,8 +163,8 @@ def test_hidden_hits_have_a_band_but_no_line(tmp_path: Path) -> None:
 def test_a_disturbed_week_has_its_triangle_in_both_kinds_of_charts(tmp_path: Path) -> None:
     calm = published(tmp_path, USUAL, USUAL)
     weeks = [calm[0], replace(calm[1], flags=("disturbed",))]
-    (mark,) = shares_chart("v", weeks, SAY.words("v")).datasets["marks"]
-    rows = installations_chart(weeks, SAY.words("hits")).datasets["weeks"]
+    (mark,) = shares_chart("v", weeks, SAY).datasets["marks"]
+    rows = installations_chart(weeks, SAY).datasets["weeks"]
     assert [row["disturbed"] for row in rows] == [False, True]
     assert mark["x"] == rows[1]["x"]
     for section in ("v", "hits"):
@@ -187,14 +184,14 @@ def test_labels_in_charts_are_the_words_of_the_tables(tmp_path: Path, code: str)
     )
     weeks = published(tmp_path, odd)
     for table in ("level", "v", "ia"):
-        chart = shares_chart(table, weeks, say.words(table))
+        chart = shares_chart(table, weeks, say)
         text = page(weeks, f"{'' if code == 'en' else 'de/'}{table}/index.html")
         told = {str(row["text"]).partition(" · ")[::2] for row in chart.datasets["labels"]}
         assert len(told) >= 2
         for percent, name in ((each[0], each[1]) for each in told):
             assert f"{name}</th>" in text
             assert f">{percent}</td>" in text
-    svg = render(installations_chart([*weeks], say.words("hits"))).svg.decode()
+    svg = render(installations_chart([*weeks], say)).svg.decode()
     assert (f">{say.number(1000)}<" in svg) or f">{say.number(500)}<" in svg
 
 
@@ -203,19 +200,19 @@ def test_everything_small_together_is_not_called_other(tmp_path: Path) -> None:
     rows = tuple(Row(f"1.{n}", floor(100 + n)) for n in range(9))
     for extra, name in (((), "all others"), ((Row("other", floor(300)),), "all others")):
         many = replace(week, hits=floor(1200), tables={**week.tables, "v": (*rows, *extra)})
-        chart = shares_chart("v", [many], SAY.words("v"))
+        chart = shares_chart("v", [many], SAY)
         assert str(chart.datasets["labels"][-1]["text"]).endswith(f" · {name}")
     few = replace(week, hits=floor(500), tables={**week.tables, "v": (rows[0], *extra)})
-    chart = shares_chart("v", [few], SAY.words("v"))
+    chart = shares_chart("v", [few], SAY)
     assert str(chart.datasets["labels"][-1]["text"]).endswith(" · other")
 
 
 def test_numbers_of_a_chart_are_written_as_in_the_language(tmp_path: Path) -> None:
     weeks = published(tmp_path, *[Counted(plain=2500)] * 2)
     for code, number, percent in (("en", "2,000", "50%"), ("de", "2.000", "50\xa0%")):
-        words = language(code).words("level")
-        assert f">{number}<" in render(installations_chart(weeks, words)).svg.decode()
-        assert f">{percent}<" in render(shares_chart("level", weeks, words)).svg.decode()
+        say = language(code)
+        assert f">{number}<" in render(installations_chart(weeks, say)).svg.decode()
+        assert f">{percent}<" in render(shares_chart("level", weeks, say)).svg.decode()
     for code in ("", "de/"):
         for link in re.findall(r'src(?:set)?="([^"]*)"', page(weeks, f"{code}v/index.html")):
             assert re.fullmatch(rf"(\.\./)+{code}v/chart(-dark)?\.png", link)

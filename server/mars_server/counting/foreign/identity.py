@@ -245,15 +245,11 @@ def _shared(one: Sequence[str], other: Sequence[str], blank: str) -> int:
     return len({rung for rung, _ in alike} - {blank})
 
 
-def _gone(_: Source) -> bool:
-    return False
-
-
 def identify(
     face: Face,
     sources: Collection[Source],
     held: Collection[int] = (),
-    is_there: Callable[[Source], bool] = _gone,
+    is_there: Callable[[Source], bool] = lambda _: False,
 ) -> Verdict:
     """Finds ``face`` among ``sources``.
 
@@ -285,9 +281,7 @@ def _torn(face: Face, source: Source) -> Verdict:
     return Verdict(None, source.position, timeless, changed=True)
 
 
-def _by_lines(
-    face: Face, known: list[Source], is_there: Callable[[Source], bool] = _gone
-) -> Verdict:
+def _by_lines(face: Face, known: list[Source], is_there: Callable[[Source], bool]) -> Verdict:
     # It may be a copy, that ends early, of a longer log, or of what a changed one was before.
     copy = any(one.position > face.length for one in _related(face.ladder, known))
     maybe = [one for one in known if _is_file(face, one)] if copy else known

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
+from itertools import zip_longest
 
 from mars_server.counting.foreign.identity import (
     BLANK,
@@ -75,6 +76,12 @@ class _Marks:
         return blake2b(value.encode(), digest_size=16, key=self._key, person=kind).hexdigest()
 
 
+_PACKING = (
+    "begins as the log beside it, of which it seems to be made, and no line holds a time of day; "
+    "so that none counts twice, nothing of it is counted while that log is there."
+)
+
+
 class Register:
     """The known sources, those found in this pass included."""
 
@@ -90,18 +97,23 @@ class Register:
         self.marks = _Marks(ledger.key)
         self._timed: defaultdict[str, list[Sequence[str]]] = defaultdict(list)
         """Ladders of this pass's logs whose lines hold a time of day, by their first rung."""
+        self._packing: set[str] = set()
+        """This pass's archives that begin as the timeless log beside them, of the same name."""
 
     def expect(self, probes: Iterable[Probe]) -> None:
         """All logs of this pass: a source whose inode or archive still holds its bytes is no other
         log, and a copy cut within the lines of midnight is not timeless where the whole log lies by
         it."""
         known = list(self._sources.values())
+        probes = list(probes)
+        plain = [one for one in probes if one.length is not None and one.timeless and not one.own]
+        beside = {one.path: one.ladder for one in plain}
         for found in probes:
-            if (
-                found.ladder
-                and (inode := self.marks.of("inode", found.own, found.inode)) is not None
-            ):
-                self._files[inode] = found
+            alike = same_start(found.ladder, beside.get(found.path.rpartition(".")[0], ()))
+            if alike and found.timeless and found.length is None:
+                self._packing.add(found.path)
+            if found.ladder and (mark := self.marks.of("inode", found.own, found.inode)):
+                self._files[mark] = found
             if found.own is None and found.ladder and not found.timeless:
                 rungs = self.marks.ladder(None, found.ladder)
                 self._timed[rungs[0]].append(rungs)
@@ -123,6 +135,8 @@ class Register:
         """
         if found.length is None:
             whole = self.archived(found)
+            if whole is None and found.path in self._packing:
+                raise LogMovedError(found.path, _PACKING)
             return Verdict(whole, None), [] if whole else [self.stream(found)]
         verdict = self._identify(found.face())
         if verdict.start is None:
@@ -205,9 +219,8 @@ class Register:
                 streams.append([one])
             else:
                 families[one.family].append(one)
-        depth = max(map(len, families.values()), default=0)
-        for level in range(depth):
-            yield [members[level] for members in families.values() if level < len(members)]
+        for level in zip_longest(*families.values()):
+            yield [one for one in level if one is not None]
         yield from streams
 
     def _is_there(self, source: Source) -> bool:

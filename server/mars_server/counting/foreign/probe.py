@@ -15,6 +15,7 @@ from mars_server.counting.blocks import NUL
 from mars_server.counting.foreign.identity import HEAD, WINDOW, Beginning, Face, beginning, tail
 from mars_server.counting.foreign.same_file import Seen, inode, read, stamp
 from mars_server.counting.streams import (
+    KIND_BYTES,
     PACKED,
     STDIN,
     Stream,
@@ -28,13 +29,14 @@ from mars_server.daylog.format import is_unfinished
 
 
 class LogMovedError(StateError):
-    """The log has another name by now, or another place in its file."""
+    """The log has another name by now, or another place in its file, or is being packed."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(
-            "log-moved",
-            f"{shown(path)} was rotated while it was read; what is left of it counts next time.",
-        )
+    def __init__(
+        self,
+        path: str,
+        why: str = "was rotated while it was read; what is left of it counts next time.",
+    ) -> None:
+        super().__init__("log-moved", f"{shown(path)} {why}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,7 @@ def probe(path: str, format_name: str = formats.AUTO) -> Probe:
     with open_raw(path) as raw:
         found = replace(found, size=raw.seek(0, os.SEEK_END))
         raw.seek(0)
-        if compression(raw.read(8)):
+        if compression(read(raw, KIND_BYTES)):
             raw.seek(0)
             head = _unpacked(raw, path)
             found = replace(found, stamp=stamp(raw), fingerprint=_fingerprint(raw))

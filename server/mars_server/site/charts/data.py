@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from itertools import accumulate, pairwise
 from typing import Final
 
@@ -13,8 +13,9 @@ from mars.wire.variables import OTHER
 from mars_server.common.calendar import following, monday, span
 from mars_server.site.charts.render import Chart, Rows
 from mars_server.site.charts.tellable import given, latest, runs, tells_shares, told
+from mars_server.site.pages.language import REST, Language
 from mars_server.tables.downloads import NOT_GIVEN
-from mars_server.tables.floor import Percent, joint_share
+from mars_server.tables.floor import joint_share
 from mars_server.tables.week import Week
 
 COLOURS: Final = ("#2f6f95", "#e0a13c", "#5d9a68", "#a65a7c", "#7a71b8", "#c9694a", "#4fa5a5")
@@ -61,19 +62,7 @@ class Band:
         return _DASHES[self.number - 1] if self.number else [1, 0]
 
 
-@dataclass(frozen=True)
-class Words:
-    """How a chart writes in one language; the same words as in the tables."""
-
-    name: Callable[[str], str]
-    """Of a value."""
-    rest: str
-    percent: Callable[[Percent], str]
-    numbers: Mapping[str, object]
-    """Number format of the axes (d3-format's locale definition)."""
-
-
-def installations_chart(weeks: Sequence[Week], words: Words) -> Chart:
+def installations_chart(weeks: Sequence[Week], say: Language) -> Chart:
     """Estimate and interval by week; a week without data leaves a gap. Of hidden hits the interval
     alone is drawn, because its middle says nothing."""
     pointed = {
@@ -99,7 +88,7 @@ def installations_chart(weeks: Sequence[Week], words: Words) -> Chart:
                     "mark": guess.high if week.hits.hidden else guess.installations,
                 }
             )
-    chart = Chart("installations", {"weeks": rows}, numbers=words.numbers)
+    chart = Chart("installations", {"weeks": rows}, numbers=say.numbers)
     return _timed(chart, weeks, _MIDDLE)
 
 
@@ -141,7 +130,7 @@ def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
     return result
 
 
-def shares_chart(table: str, weeks: Sequence[Week], words: Words) -> Chart:
+def shares_chart(table: str, weeks: Sequence[Week], say: Language) -> Chart:
     """Stacked shares of ``table``; a week that tells none leaves a gap. Beside the chart stand the
     shares of the last week, where it tells them."""
     series = bands(table, weeks)
@@ -166,14 +155,14 @@ def shares_chart(table: str, weeks: Sequence[Week], words: Words) -> Chart:
     last = stacked[weeks[-1].week] if weeks else {}
     beside = [band for band in series if _height(last.get(band.name, (0, 0))) > _THINNEST_LABEL]
     faded = [band for band in series if band not in beside]
-    names = {band: _band_name(table, band, weeks, words) for band in series}
+    names = {band: _band_name(table, band, weeks, say) for band in series}
     datasets = {
         "bands": rows,
-        "labels": _labels(table, weeks, beside, last, names, words),
+        "labels": _labels(table, weeks, beside, last, names, say),
         "inside": _inside(weeks, stacked, faded, names),
         "marks": [{"x": _middle(week)} for week in weeks if "disturbed" in week.flags],
     }
-    return _timed(Chart("shares", datasets, numbers=words.numbers), weeks)
+    return _timed(Chart("shares", datasets, numbers=say.numbers), weeks)
 
 
 def is_empty(table: str, weeks: Sequence[Week]) -> bool:
@@ -212,12 +201,12 @@ def _stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[fl
     return dict(zip(sizes, places, strict=True))
 
 
-def _band_name(table: str, band: Band, weeks: Sequence[Week], words: Words) -> str:
+def _band_name(table: str, band: Band, weeks: Sequence[Week], say: Language) -> str:
     """As the tables name it: the rest is plain ``other`` where it holds nothing else."""
     if band.number:
-        return words.name(band.name)
+        return say.short_name(table, band.name)
     held = {row.value for week in weeks for row in told(table, week)}
-    return words.name(OTHER) if held & band.values == {OTHER} else words.rest
+    return say.name(table, OTHER) if held & band.values == {OTHER} else say.gettext(REST)
 
 
 def _labels(
@@ -226,7 +215,7 @@ def _labels(
     shown: Sequence[Band],
     places: dict[str, tuple[float, float]],
     names: Mapping[Band, str],
-    words: Words,
+    say: Language,
 ) -> Rows:
     """Labels beside the last week's bands, bottom up, moved apart where they would overlap."""
     middles = [sum(places[band.name]) / 2 for band in shown]
@@ -248,7 +237,7 @@ def _labels(
             "from": places[band.name][0],
             "to": places[band.name][1],
             "colour": band.colour,
-            "text": f"{words.percent(share)} · {names[band]}",
+            "text": f"{say.percent(share)} · {names[band]}",
         }
         for band, middle, share in zip(shown, middles, shares, strict=True)
     ]
@@ -307,17 +296,12 @@ def ticks(first: str, last: str, offset: int = 0) -> tuple[list[str], str]:
         step = -(-len(weeks) // MOST_LABELS)
         days = [monday(week) + timedelta(days=offset) for week in weeks[::step]]
         return [day.isoformat() for day in days], _WEEK_FORMAT
-    months = _months(monday(first), monday(following(last)))
+    begin, end = monday(first), monday(following(last))
+    days = [begin + timedelta(days=n) for n in range((end - begin).days + 1)]
+    months = [day for day in days if day.day == 1]
     for step in _STEPS:
         named = [month for month in months if (month.year * 12 + month.month - 1) % step == 0]
         if len(named) <= MOST_LABELS:
             break
     form = _YEAR_FORMAT if step >= 12 else _MONTH_FORMAT
     return [month.isoformat() for month in named], form
-
-
-def _months(first: date, end: date) -> Sequence[date]:
-    """The first days of all months that begin from ``first`` to ``end``."""
-    numbers = range(first.year * 12 + first.month - 1, end.year * 12 + end.month)
-    days = [date(number // 12, number % 12 + 1, 1) for number in numbers]
-    return [day for day in days if first <= day <= end]

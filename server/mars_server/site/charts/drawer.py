@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import queue
 import subprocess
 import sys
 import threading
@@ -91,18 +90,16 @@ def draw_all(charts: Sequence[Callable[[], Chart]]) -> Iterator[Picture]:
     if count < 2:
         yield from (render(chart()) for chart in charts)
         return
-    free: queue.SimpleQueue[Drawer] = queue.SimpleQueue()
-    for _ in range(count):
-        free.put(Drawer(niceness=0))
+    own = threading.local()
+
+    def begin() -> None:
+        own.drawer = Drawer(niceness=0)
 
     def draw(chart: Callable[[], Chart]) -> Picture:
-        one = free.get()
-        try:
-            return one.render(chart())
-        finally:
-            free.put(one)
+        drawer: Drawer = own.drawer
+        return drawer.render(chart())
 
-    with ThreadPoolExecutor(count) as threads:
+    with ThreadPoolExecutor(count, initializer=begin) as threads:
         yield from threads.map(draw, charts)
 
 

@@ -6,13 +6,12 @@ import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from mars.errors import ConfigError
 from mars.wire.product import is_release
 from mars_server.common.calendar import following, is_week
 from mars_server.common.jsontext import encode_json
-from mars_server.site.pages.language import SOURCE, Language
+from mars_server.site.pages.language import SOURCE
 from mars_server.tables.estimate import DEFAULT
 from mars_server.tables.noise import SURE
 from mars_server.tables.week import Week
@@ -26,11 +25,18 @@ _MAX_NOTE = 500
 @dataclass(frozen=True)
 class Event:
     """Something about one week; ``kind`` is ``release``, ``gap``, ``pause``, ``incomplete``,
-    ``disturbed``, ``steered``, ``late`` or ``note``."""
+    ``disturbed``, ``steered``, ``late`` or ``note``. The template says it in words."""
 
     week: str
     kind: str
-    text: str
+    figures: Week | None = None
+    """Of the week; None for a note."""
+    before: Week | None = None
+    """The week published before it."""
+    version: str = ""
+    """Of a release."""
+    text: str = ""
+    """Of a note."""
     language: str = ""
     """Of the text, where it is another than the page's."""
 
@@ -43,99 +49,44 @@ class Note:
     text: dict[str, str]
 
 
-def events(weeks: Sequence[Week], notes: Sequence[Note], say: Language) -> list[Event]:
-    """All events, newest first."""
-    found = _releases(weeks, say) + _pauses(weeks, say) + _steering(weeks, say)
-    for week in weeks:
-        if week.hits.missing:
-            found.append(Event(week.week, "gap", say.gettext("No data for this week.")))
-        if "incomplete" in week.flags:
-            text = say.gettext(
-                "Incomplete: the server answered requests that its disk refused to note. "
-                "The figures are too low."
-            )
-            found.append(Event(week.week, "incomplete", text))
-        if "disturbed" in week.flags:
-            found.append(Event(week.week, "disturbed", _disturbed(week, say)))
-        if week.tells(week.late, SURE):
-            found.append(Event(week.week, "late", _late(week, say)))
+def events(weeks: Sequence[Week], notes: Sequence[Note], code: str) -> list[Event]:
+    """All events, newest first; notes in the language ``code`` where they have it."""
+    found = _releases(weeks)
     found += [
-        Event(note.week, "note", note.text[code], "" if code == say.code else code)
-        for note in notes
-        for code in [say.code if say.code in note.text else SOURCE]
+        Event(week.week, kind, week, before)
+        for before, week in zip([None, *weeks], weeks, strict=False)
+        for kind in _kinds(before, week)
     ]
+    for note in notes:
+        written = code if code in note.text else SOURCE
+        elsewhere = "" if written == code else written
+        found.append(Event(note.week, "note", text=note.text[written], language=elsewhere))
     return sorted(found, key=lambda event: event.week, reverse=True)
 
 
-def _disturbed(week: Week, say: Language) -> str:
-    if week.noise is None:
-        return say.gettext(
-            "Disturbed: more than twice or less than half the hits of the weeks before. Forged "
-            "requests, an outage or a release may be behind it."
-        )
-    return say.gettext(
-        "Disturbed: more than twice or less than half the hits of the weeks before. Forged "
-        "requests, an outage, a release or the noise may be behind it."
-    )
+def _kinds(before: Week | None, week: Week) -> list[str]:
+    """What there is to tell of ``week``, after the one published ``before``, but for releases."""
+    found = {
+        "pause": before is not None and following(before.week) != week.week,
+        "steered": _changed(before, week),
+        "gap": week.hits.missing,
+        "incomplete": "incomplete" in week.flags,
+        "disturbed": "disturbed" in week.flags,
+        "late": week.tells(week.late, SURE),
+    }
+    return [kind for kind, holds in found.items() if holds]
 
 
-def _late(week: Week, say: Language) -> str:
-    if week.noise is None:
-        text = say.gettext("%(hits)s or more hits of earlier weeks came too late.")
-    else:
-        text = say.gettext("About %(hits)s hits of earlier weeks came too late.")
-    return text % {"hits": say.count(week.late)}
-
-
-def _pauses(weeks: Sequence[Week], say: Language) -> list[Event]:
-    """The weeks before which nothing was counted for so long that the weeks are left out."""
-    text = say.gettext("Nothing was counted between %(before)s and this week.")
-    return [
-        Event(week.week, "pause", text % {"before": before.week})
-        for before, week in pairwise(weeks)
-        if following(before.week) != week.week
-    ]
-
-
-def _steering(weeks: Sequence[Week], say: Language) -> list[Event]:
-    """Where another interval between requests began or ended; not that it still holds."""
-    found = []
-    for before, week in zip([None, *weeks], weeks, strict=False):
-        if text := _changed(before, week, say):
-            found.append(Event(week.week, "steered", text))
-    return found
-
-
-def _changed(before: Week | None, week: Week, say: Language) -> str:
-    """What to tell of ``week`` after the one ``before``; of the first one, that it is unusual."""
+def _changed(before: Week | None, week: Week) -> bool:
+    """Whether another interval between requests began or ended; not that it still holds. Of the
+    first week, whether it is unusual."""
     if before is None:
-        text = say.gettext(
-            "The publisher asks for %(now)s days between requests, not for %(usual)s. They then "
-            "spread less evenly, and the estimate is less sure."
-        ) % {"now": say.law(week.interval), "usual": say.law(DEFAULT)}
-        return "" if week.interval == DEFAULT else text
-    if week.interval != before.interval:
-        return say.gettext(
-            "The publisher has changed the interval between requests from %(before)s to %(now)s "
-            "days. They come in bunches for some weeks, and the estimate swings around the truth."
-        ) % {"before": say.law(before.interval), "now": say.law(week.interval)}
-    if "steered" in week.flags and "steered" not in before.flags:
-        return say.gettext(
-            "The publisher has changed the interval between requests, in this week or not long "
-            "before. They come in bunches for some weeks, and the estimate swings around the truth."
-        )
-    return ""
+        return week.interval != DEFAULT
+    begins = "steered" in week.flags and "steered" not in before.flags
+    return begins or week.interval != before.interval
 
 
-def steering_remark(week: Week, say: Language) -> str:
-    """Beside a week with the flag ``steered``: the interval of that week, or that there was
-    another not long before."""
-    if week.interval == DEFAULT:
-        return say.gettext("interval changed")
-    return say.gettext("every %(now)s days") % {"now": say.law(week.interval)}
-
-
-def _releases(weeks: Sequence[Week], say: Language) -> list[Event]:
+def _releases(weeks: Sequence[Week]) -> list[Event]:
     """The week in which each release first reached ten hits, or with noise so many that it cannot
     be the noise; not those of the very first week."""
     seen: set[str] = set()
@@ -145,16 +96,8 @@ def _releases(weeks: Sequence[Week], say: Language) -> list[Event]:
             if week.tells(row.count, SURE) and row.value not in seen and is_release(row.value):
                 seen.add(row.value)
                 if n:
-                    found.append(Event(week.week, "release", _seen(week, row.value, say)))
+                    found.append(Event(week.week, "release", week, version=row.value))
     return found
-
-
-def _seen(week: Week, version: str, say: Language) -> str:
-    if week.noise is None:
-        text = say.gettext("Version %(version)s was first seen in ten hits or more.")
-    else:
-        text = say.gettext("Version %(version)s was first seen in more hits than noise explains.")
-    return text % {"version": version}
 
 
 def encode_notes(notes: Sequence[Note], *, own_logs: bool = True) -> bytes:

@@ -4,21 +4,25 @@ text and lead of a page), and tables for the templates."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 from mars.wire.product import is_release
 from mars.wire.variables import OTHER
 from mars_server.site.charts.data import bands
-from mars_server.site.charts.tellable import latest, tells_shares, told
+from mars_server.site.charts.tellable import given, latest, tells_shares, told
 from mars_server.site.pages.language import Language
 from mars_server.tables.downloads import NOT_GIVEN, percents
-from mars_server.tables.floor import STEP, Percent, Published
+from mars_server.tables.floor import STEP, Percent, joint_share
 from mars_server.tables.noise import SURE, TOLD
-from mars_server.tables.week import Row, Week
+from mars_server.tables.week import Pair, Row, Week
 
 _NAMED = 4
 """Values that a sentence names at most."""
+_NEW_AGES = ("1", "10")
+"""At most 31 days."""
 
 
 def installations(weeks: Sequence[Week], say: Language) -> str:
@@ -149,36 +153,7 @@ def _few(weeks: Sequence[str], say: Language) -> str:
     }
 
 
-# --- Tables ---
-
-_SHADES = 6
-"""Steps of background colour in the cross table."""
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """One line of a ranking: name, floored hits, share, and its colour in the chart (0–7)."""
-
-    name: str
-    count: Published
-    percent: Percent | None
-    colour: int | None
-
-
-@dataclass(frozen=True)
-class ShareTable:
-    """Weeks × values. A cell is None where the week's table does not list the value."""
-
-    columns: tuple[tuple[str, int | None], ...]
-    """Name and colour number."""
-    rows: tuple[tuple[Week, tuple[Published | None, ...]], ...]
-    """Newest week first; no cells where there is no data."""
-    left_out: int
-    """Values that have no column, because they have no band in the chart; the files have them."""
-    part_of_other: bool
-    """Whether a cell is None."""
-    ranking: Ranking | None
-    """The latest week; None without data."""
+# --- Tables, whose cells the templates fill in ---
 
 
 @dataclass(frozen=True)
@@ -186,92 +161,74 @@ class Ranking:
     """One week, value by value."""
 
     week: Week
-    rows: tuple[Ranked, ...]
-    """In table order, with shares where the week tells any; "not given" last, even if hidden."""
+    rows: Sequence[Row]
+    """In table order; "not given" last, even if hidden."""
+    shares: Mapping[str, Percent]
+    """By value, where the week tells any."""
     untold: int
     """Further values, which are hidden, or not to be told from noise."""
     below: int
     """Hits that each of these stays below."""
 
 
-def ranking(table: str, span: Sequence[Week], say: Language) -> Ranking | None:
+def ranking(table: str, span: Sequence[Week]) -> Ranking | None:
     """Of the latest week with data; None where it has no value to tell."""
     week = latest(span)
     if week is None or not told(table, week):
         return None
-    colours = _colours(table, span)
     shares = percents(table, week.tables[table]) if tells_shares(table, week) else {}
     rows = _ordered(table, week.tables[table])
     shown = [row for row in rows if row.value == NOT_GIVEN or week.tells(row.count)]
-    ranked = tuple(
-        Ranked(say.name(table, row.value), row.count, shares.get(row.value), colours.get(row.value))
-        for row in shown
-    )
     below = max(STEP, math.ceil(TOLD * week.deviation))
-    return Ranking(week, ranked, len(rows) - len(shown), below)
+    return Ranking(week, shown, shares, len(rows) - len(shown), below)
 
 
-def share_table(table: str, weeks: Sequence[Week], say: Language) -> ShareTable:
+def columns(table: str, weeks: Sequence[Week]) -> tuple[list[str], bool]:
+    """The values with a column in the table of ``weeks``, and whether some have none, because they
+    have no band in the chart; the files have them."""
     rows = [row for week in weeks for row in week.tables[table]]
     values = [row.value for row in _ordered(table, list({row.value: row for row in rows}.values()))]
     seen = {row.value for row in rows if row.count.least}
-    colours = _colours(table, weeks)
+    banded = colours(table, weeks)
     shown = [
         value
         for value in values
-        if value in seen and (colours.get(value) or value in (OTHER, NOT_GIVEN))
+        if value in seen and (banded.get(value) or value in (OTHER, NOT_GIVEN))
     ]
-    cells = [() if week.hits.missing else [week.count(table, v) for v in shown] for week in weeks]
-    return ShareTable(
-        columns=tuple((say.name(table, value), colours.get(value)) for value in shown),
-        rows=tuple((week, tuple(row)) for week, row in zip(weeks, cells, strict=True))[::-1],
-        left_out=len(values) - len(shown),
-        part_of_other=any(None in row for row in cells),
-        ranking=ranking(table, weeks, say),
-    )
+    return shown, len(shown) < len(values)
 
 
-@dataclass(frozen=True)
-class CrossTable:
-    """The latest week's version × platform."""
-
-    week: Week
-    platforms: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[tuple[Published, int], ...]], ...]
-    """Version, then count and shade (0 to ``_SHADES``) by platform."""
+def colours(table: str, weeks: Sequence[Week]) -> dict[str, int]:
+    """The number of each value's colour in the chart (0–7)."""
+    return {value: band.number for band in bands(table, weeks) for value in band.values}
 
 
-def cross_table(weeks: Sequence[Week], say: Language) -> CrossTable | None:
+def cross_table(weeks: Sequence[Week]) -> tuple[Week | None, list[list[Pair]]]:
+    """The latest week's version × platform: a list for each version, newest first."""
     week = next((week for week in reversed(weeks) if week.pairs), None)
-    if week is None:
-        return None
-    platforms = list(dict.fromkeys(pair.os for pair in week.pairs))
-    versions = list(dict.fromkeys(pair.v for pair in week.pairs))
-    cells = {(pair.v, pair.os): pair.count for pair in week.pairs}
-    most = max(pair.count.least for pair in week.pairs) or 1
-
-    def shaded(count: Published) -> tuple[Published, int]:
-        return count, 1 + (_SHADES - 1) * count.least // most if count.least else 0
-
-    ordered = sorted(versions, key=_version_key, reverse=True)
-    return CrossTable(
-        week,
-        tuple(say.name("os", name) for name in platforms),
-        tuple(
-            (say.name("v", v), tuple(shaded(cells[v, name]) for name in platforms)) for v in ordered
-        ),
-    )
+    pairs = sorted(week.pairs if week else (), key=lambda each: _version_key(each.v), reverse=True)
+    return week, [list(row) for _, row in groupby(pairs, key=attrgetter("v"))]
 
 
-def newest_release(week: Week) -> Ranked | None:
+def newest_release(week: Week) -> tuple[str, Percent] | None:
     """The newest release with at least ten hits, and more than its noise explains, and its share;
     None where the week tells none."""
-    rows = [row for row in told("v", week) if week.tells(row.count, SURE)]
-    releases = [row for row in rows if is_release(row.value)]
+    sure = [row.value for row in told("v", week) if week.tells(row.count, SURE)]
+    releases = [version for version in sure if is_release(version)]
     if not releases or not tells_shares("v", week):
         return None
-    row = max(releases, key=lambda each: _version_key(each.value))
-    return Ranked(row.value, row.count, percents("v", week.tables["v"])[row.value], None)
+    newest = max(releases, key=_version_key)
+    return newest, percents("v", week.tables["v"])[newest]
+
+
+def new_share(week: Week | None) -> Percent | None:
+    """New against continuing: installed at most 31 days ago, among those that give their age."""
+    if week is None or not tells_shares("ia", week):
+        return None
+    new = [row.count for row in week.tables["ia"] if row.value in _NEW_AGES]
+    if not any(week.tells(count) for count in new):
+        return None
+    return joint_share(new, [row.count for row in given("ia", week)])
 
 
 def _version_key(value: str) -> tuple[int, ...]:
@@ -285,7 +242,3 @@ def _ordered(table: str, rows: Sequence[Row]) -> list[Row]:
     if table == "v":
         rows = sorted(rows, key=lambda row: _version_key(row.value), reverse=True)
     return sorted(rows, key=lambda row: tail.get(row.value, 0))
-
-
-def _colours(table: str, weeks: Sequence[Week]) -> dict[str, int]:
-    return {value: band.number for band in bands(table, weeks) for value in band.values}

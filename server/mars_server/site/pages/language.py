@@ -19,7 +19,6 @@ from babel.numbers import format_decimal, format_percent, get_decimal_symbol, ge
 
 from mars.wire.variables import VARIABLES
 from mars_server.common.calendar import monday, sunday
-from mars_server.site.charts.data import Words
 from mars_server.tables.estimate import Estimate, Interval
 from mars_server.tables.floor import HIDDEN, Percent, Published
 
@@ -56,11 +55,8 @@ class Language:
         shown = _percent(max(value.value, 1), self.code)
         return shown if value.value else f"<{shown}"
 
-    def interval(self, guess: Estimate) -> str:
-        return f"{self.number(guess.low)}–{self.number(guess.high)}"
-
-    def law(self, interval: Interval) -> str:
-        """``3–10``: the days between two requests."""
+    def interval(self, interval: Estimate | Interval) -> str:
+        """``3–10``: installations, or the days between two requests."""
         return f"{self.number(interval.low)}–{self.number(interval.high)}"
 
     def number(self, value: float) -> str:
@@ -93,15 +89,20 @@ class Language:
             case _:
                 return self.gettext(NAMES.get(table, {}).get(value, value))
 
-    def words(self, table: str) -> Words:
-        """The words of a chart of ``table``: those of its tables, languages and countries without
-        their codes."""
-        return Words(
-            name=lambda value: self.name(table, value).removesuffix(f" ({value})"),
-            rest=self.gettext("all others"),
-            percent=self.percent,
-            numbers=_locale(self.code),
-        )
+    def short_name(self, table: str, value: str) -> str:
+        """The same for a chart: languages and countries without their codes."""
+        return self.name(table, value).removesuffix(f" ({value})")
+
+    @property
+    def numbers(self) -> Mapping[str, object]:
+        """How d3-format writes numbers, on the axes of a chart."""
+        return {
+            "decimal": get_decimal_symbol(self.code),
+            "thousands": get_group_symbol(self.code),
+            "grouping": [3],
+            "currency": ["", ""],
+            "percent": _percent(0, self.code).removeprefix("0"),
+        }
 
 
 def N_(text: str) -> str:  # noqa: N802 - gettext's customary name for "translate later"
@@ -112,23 +113,13 @@ NAMES: Final[Mapping[str, Mapping[str, str]]] = {
     "level": {"plain": N_("plain, without metrics"), "tracked": N_("with coarse metrics")},
     **{variable.name: variable.names for variable in VARIABLES},
 }
+REST: Final = N_("all others")
+"""The values that have no band of their own in a chart."""
 
 
 @cache
 def _percent(value: int, code: str) -> str:
     return str(format_percent(value / 100, locale=code))
-
-
-@cache
-def _locale(code: str) -> Mapping[str, object]:
-    """How d3-format writes numbers of the language ``code``, on the axes of a chart."""
-    return {
-        "decimal": get_decimal_symbol(code),
-        "thousands": get_group_symbol(code),
-        "grouping": [3],
-        "currency": ["", ""],
-        "percent": _percent(0, code).removeprefix("0"),
-    }
 
 
 @lru_cache(maxsize=10_000)
@@ -145,12 +136,5 @@ def language(code: str) -> Language:
         return Language(code, {})
     path = files("mars_server.site.pages").joinpath("locales", f"{code}.po")
     with path.open("rb") as file:
-        catalogue = read_po(file, locale=code)
-    return Language(
-        code,
-        {
-            str(message.id): str(message.string)
-            for message in catalogue
-            if message.id and not message.fuzzy
-        },
-    )
+        messages = [each for each in read_po(file, locale=code) if each.id and not each.fuzzy]
+    return Language(code, {str(each.id): str(each.string) for each in messages})

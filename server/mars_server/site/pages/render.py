@@ -18,13 +18,11 @@ from mars_server.site.charts.tellable import latest, tells_shares
 from mars_server.site.pages import address as place
 from mars_server.site.pages import findings, ranges
 from mars_server.site.pages.address import Address
-from mars_server.site.pages.events import Note, events, steering_remark
-from mars_server.site.pages.findings import cross_table, newest_release, ranking, share_table
+from mars_server.site.pages.events import Note, events
 from mars_server.site.pages.language import LANGUAGES, N_, Language, language
 from mars_server.site.pages.ranges import Range
 from mars_server.tables import downloads
-from mars_server.tables.estimate import significant
-from mars_server.tables.floor import Percent, joint_share
+from mars_server.tables.estimate import DEFAULT, significant
 from mars_server.tables.noise import CELLS_PER_HIT, HITS_PER_WEEK, TOLD, deviation
 from mars_server.tables.signed_documents import Served
 from mars_server.tables.week import TABLES, Week
@@ -40,17 +38,6 @@ TITLES: Final = {
     "method": N_("Method"),
     "privacy": N_("Privacy"),
 }
-_RANGE_TITLES: Final = {
-    "last-13": N_("13 weeks"),
-    "last-52": N_("52 weeks"),
-    "all": N_("all weeks"),
-}
-_NEW_AGES: Final = ("1", "10")
-"""At most 31 days."""
-_OVERVIEW: Final = ("hits", "v", "os", "ia")
-"""Charts on the overview."""
-_LISTED: Final = 20
-"""Signed documents that the downloads page names; the file names all."""
 _EXAMPLE_HOST: Final = "a" * 55 + "d.onion"
 
 
@@ -84,84 +71,32 @@ class Pages:
     def page(self, address: Address, span: Range | None) -> bytes:
         """The page at ``address``; ``span`` is None only where nothing is published yet."""
         say = language(address.language)
-        template = "nothing.html"
-        if address.section in place.PLAIN:
-            template = f"{address.section}.html"
-        elif span is not None:
-            template = {"": "overview.html", place.CROSS: "cross.html"}.get(
-                address.section, "dimension.html"
-            )
-        text = (
-            _environment(say.code).get_template(template).render(self._context(address, span, say))
-        )
-        return (text.rstrip() + "\n").encode("utf-8")
-
-    def _context(self, address: Address, span: Range | None, say: Language) -> dict[str, Any]:
-        contents = self._contents
 
         def link(section: str = "", **others: str) -> str:
             """From this page to another, in the same language unless asked otherwise."""
             return address.to(Address(**{"language": say.code, "section": section, **others}))
 
-        context: dict[str, Any] = {
-            **vars(contents),
-            "say": say,
+        def chart_of(name: str) -> dict[str, Any]:
+            assert span is not None
+            return self._chart(address, name, span, say)
+
+        context = {
+            **vars(self._contents),
             "here": address,
+            "span": span,
             "noise": self._noise,
             "title": say.gettext(TITLES[address.section]),
-            "titles": TITLES,
-            "languages": LANGUAGES,
             "link": link,
             "data": lambda name: "../" * address.path.count("/") + f"data/{name}",
+            "chart_of": chart_of,
         }
-        if span is not None:
-            context |= self._figures(address, span, say)
-        match address.section:
-            case "events":
-                context["events"] = events(contents.weeks, contents.notes, say)
-            case "downloads":
-                context["documents"] = contents.documents[: -_LISTED - 1 : -1]
-                context["series"] = downloads.SERIES
-                context["years"] = [
-                    (year, ranges.pick(year, contents.weeks))
-                    for year in ranges.years(contents.weeks)
-                ]
-            case "method":
-                context["columns"] = downloads.COLUMNS
-                context["example"] = latest(contents.weeks)
-            case "privacy":
-                context |= _requests(contents.product, say)
-        return context
-
-    def _figures(self, address: Address, span: Range, say: Language) -> dict[str, Any]:
-        weeks = self._contents.weeks
-        last = latest(weeks)
-        context: dict[str, Any] = {"span": span, "latest": last}
-        if address.section == "":
-            context["charts"] = {name: self._chart(address, name, span, say) for name in _OVERVIEW}
-            context["newest"] = newest_release(last) if last else None
-            context["new_share"] = _new_share(last)
-            context["rankings"] = {name: ranking(name, span.weeks, say) for name in _OVERVIEW[1:]}
-        elif address.section in place.RANGED:
-            whole = len(weeks) <= ranges.LASTS[ranges.DEFAULT]
-            context["ranges"] = ranges.distinct(weeks, address.span)
-            context["range_titles"] = _RANGE_TITLES | (
-                {ranges.DEFAULT: _RANGE_TITLES[ranges.ALL]} if whole else {}
-            )
-            if address.section in place.CHARTS:
-                context["chart"] = self._chart(address, address.section, span, say)
-            if address.section in TABLES:
-                context["table"] = share_table(address.section, span.weeks, say)
-            if address.section == place.CROSS:
-                context["table"] = cross_table(span.weeks, say)
-            context["new_share"] = _new_share(latest(span.weeks))
-        return context
+        template = _environment(say.code).get_template(f"{_template(address, span)}.html")
+        return (template.render(context).rstrip() + "\n").encode("utf-8")
 
     def _chart(self, address: Address, name: str, span: Range, say: Language) -> dict[str, Any]:
         """A chart for the ``figure`` macro: its size, and the finding as alt text."""
         empty = is_empty(name, span.weeks)
         page = Address(address.language, name, span.name)
-        width, height = (0, 0) if empty else self._size(page, span)
         finding = (
             findings.installations(span.weeks, say)
             if name == place.HITS
@@ -173,9 +108,15 @@ class Pages:
             "disturbed": any("disturbed" in week.flags for week in span.weeks),
             "gaps": name in TABLES and any(not tells_shares(name, week) for week in span.weeks),
             "finding": finding,
-            "width": width,
-            "height": height,
+            "size": None if empty else self._size(page, span),
         }
+
+
+def _template(address: Address, span: Range | None) -> str:
+    if address.section in place.PLAIN:
+        return address.section
+    named = {"": "overview", place.CROSS: "cross"}
+    return "nothing" if span is None else named.get(address.section, "dimension")
 
 
 @cache
@@ -197,23 +138,37 @@ def _environment(code: str) -> Environment:
         "percent": say.percent,
         "number": say.number,
         "days": say.days,
-        "steering": lambda week: steering_remark(week, say),
+    }
+    environment.globals |= {
+        "say": say,
+        "titles": TITLES,
+        "languages": LANGUAGES,
+        "variables": VARIABLES,
+        "downloads": downloads,
+        "events": events,
+        "findings": findings,
+        "latest": latest,
+        "ranges": ranges,
+        "usual_interval": DEFAULT,
+        "example_requests": example_requests,
+        "possible_values": possible_values,
     }
     return environment
 
 
 @dataclass(frozen=True)
 class NoiseTold:
-    """What the pages say of noise: its budgets, smallest first, and whether some weeks have none.
+    """What the pages say of noise: its budgets, smallest first, and whether weeks lack it."""
 
-    ``deviation`` is the standard deviation in hits, the largest where there are several.
-    """
-
-    budgets: tuple[float, ...]
+    budgets: Sequence[float]
     in_part: bool
-    deviation: float
     share: int = HITS_PER_WEEK * CELLS_PER_HIT
     z: float = TOLD
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation in hits, the largest where there are several."""
+        return deviation(self.budgets[0])
 
     @property
     def margin(self) -> int:
@@ -223,28 +178,11 @@ class NoiseTold:
 
 def _noise(weeks: Sequence[Week]) -> NoiseTold | None:
     """None where no published week has noise."""
-    budgets = {week.noise for week in weeks if week.noise is not None}
-    if not budgets:
-        return None
-    return NoiseTold(
-        tuple(sorted(budgets)),
-        any(week.noise is None for week in weeks),
-        deviation(min(budgets)),
-    )
+    budgets = sorted({week.noise for week in weeks if week.noise is not None})
+    return NoiseTold(budgets, any(week.noise is None for week in weeks)) if budgets else None
 
 
-def _new_share(week: Week | None) -> Percent | None:
-    """New against continuing: installed at most 31 days ago, among those that give their age."""
-    if week is None or not tells_shares("ia", week):
-        return None
-    rows = week.tables["ia"]
-    if not any(week.tells(row.count) for row in rows if row.value in _NEW_AGES):
-        return None
-    parts = [row.count for row in rows if row.value != downloads.NOT_GIVEN]
-    return joint_share([row.count for row in rows if row.value in _NEW_AGES], parts)
-
-
-def _requests(product: Product, say: Language) -> dict[str, Any]:
+def example_requests(product: Product) -> dict[str, str]:
     """The requests that a client sends, made by the code that sends them."""
     host = product.servers[0].removeprefix("http://") if product.servers else _EXAMPLE_HOST
     release = product.releases[-1] if product.releases else "1.0"
@@ -253,16 +191,11 @@ def _requests(product: Product, say: Language) -> dict[str, Any]:
         "plain": request_bytes(host).decode("ascii"),
         "tracked": request_bytes(host, encode(tracked)).decode("ascii"),
         "optional": request_bytes(host, encode(tracked | {"py": "3.12"})).decode("ascii"),
-        "variables": [
-            (one.name, say.gettext(one.meaning), one.summary or _possible(one, product, say))
-            for one in VARIABLES
-        ],
-        "host_is_example": not product.servers,
     }
 
 
-def _possible(variable: Variable, product: Product, say: Language) -> str:
-    """The values of ``variable``, each with its name where every one has a name of its own."""
+def possible_values(variable: Variable, product: Product, say: Language) -> str:
+    """Those of ``variable``, each with its name where every one has a name of its own."""
     values = variable.known(product)
     named = all(variable.names.get(value, value).casefold() != value for value in values)
     return ", ".join(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache, lru_cache, partial
 from importlib.resources import files
+from itertools import product
 from typing import Final
 
 from mars_server.site.charts.data import installations_chart, shares_chart
@@ -47,21 +48,16 @@ class Site:
         """Every file of the static site."""
         for file in place.STATIC:
             yield Address(file=file)
-        names = ranges.names(self._weeks)
-        for code in LANGUAGES:
-            for section in ("", *place.RANGED, *place.PLAIN):
-                yield Address(code, section)
-            for section in place.RANGED:
-                for name in names:
-                    if name != ranges.DEFAULT:
-                        yield Address(code, section, name)
-        for section in place.RANGED:
-            for name in names:
-                for file in place.FIGURE_FILES:
-                    yield Address(section=section, span=name, file=file)
-                for code in LANGUAGES if section in place.CHARTS else ():
-                    for file in place.CHART_FILES:
-                        yield Address(code, section, name, file)
+        for code, section in product(LANGUAGES, ("", *place.RANGED, *place.PLAIN)):
+            yield Address(code, section)
+        for section, name in product(place.RANGED, ranges.names(self._weeks)):
+            for file in place.FIGURE_FILES:
+                yield Address(section=section, span=name, file=file)
+            for code in LANGUAGES:
+                if name != ranges.DEFAULT:
+                    yield Address(code, section, name)
+                for file in place.CHART_FILES if section in place.CHARTS else ():
+                    yield Address(code, section, name, file)
 
     def export(self) -> Iterator[tuple[str, bytes]]:
         """Path and bytes of every file of the static site."""
@@ -81,12 +77,9 @@ class Site:
 
     def _places(self) -> Iterator[tuple[Address, Range]]:
         """Where the static site has charts."""
-        for name in ranges.names(self._weeks):
-            span = ranges.pick(name, self._weeks)
-            if span is not None:
-                for code in LANGUAGES:
-                    for section in place.CHARTS:
-                        yield Address(code, section, name), span
+        spans = filter(None, (ranges.pick(name, self._weeks) for name in ranges.names(self._weeks)))
+        for span, code, section in product(spans, LANGUAGES, place.CHARTS):
+            yield Address(code, section, span.name), span
 
     def content(self, address: Address) -> bytes | None:
         """The bytes at ``address``, or None where there is nothing."""
@@ -100,15 +93,16 @@ class Site:
         if span is None:
             return None
         if address.file in place.FIGURE_FILES:
-            return _figures(address, span)
-        return self._picture(address, span)
+            series = {"figures.csv": downloads.series_csv, "figures.json": downloads.series_json}
+            return series[address.file](address.section, span.weeks)
+        return self._drawn(address, span).files[address.file]
 
     def chart(self, address: Address, span: Range) -> Chart:
         """The chart of the section of ``address``, in its language."""
-        words = language(address.language).words(address.section)
+        say = language(address.language)
         if address.section == place.HITS:
-            return installations_chart(span.weeks, words)
-        return shares_chart(address.section, span.weeks, words)
+            return installations_chart(span.weeks, say)
+        return shares_chart(address.section, span.weeks, say)
 
     def _drawn(self, address: Address, span: Range) -> Picture:
         return self._charts.picture(self._key(address, span), lambda: self.chart(address, span))
@@ -120,9 +114,6 @@ class Site:
         found = ranges.pick(span, self._weeks)
         assert found is not None
         return key(self.chart(Address(code, section), found))
-
-    def _picture(self, address: Address, span: Range) -> bytes:
-        return self._drawn(address, span).files[address.file]
 
 
 def static(name: str) -> bytes:
@@ -145,9 +136,3 @@ def nothing_here() -> bytes:
 def media_type(name: str) -> str:
     """By the end of a file's name."""
     return _MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
-
-
-def _figures(address: Address, span: Range) -> bytes:
-    """Exactly the figures of the chart and table at the same address."""
-    series = downloads.series_csv if address.file.endswith(".csv") else downloads.series_json
-    return series(address.section, span.weeks)

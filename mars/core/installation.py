@@ -16,7 +16,7 @@ from typing import Any
 from mars import consent
 from mars.consent import Choice, Effective, Purpose, country_code, decided
 from mars.core import journal
-from mars.core.channel import Channel, Ending, Kept, NextRequest, View
+from mars.core.channel import Channel, Ending, NextRequest, View
 from mars.core.journal import UNASKED, Departure, Outcome
 from mars.core.records import Ports, Records
 from mars.core.schedule import LONGEST_SLEEP
@@ -149,12 +149,8 @@ class Installation(Records):
     ) -> tuple[State, tuple[Channel | None, int]]:
         """Of all that are due one goes, the first; its next time is set. What it may not do, such
         as to be the second of a day, is decided here and for all channels."""
-
-        def attempt(channel: Channel, state: State) -> Kept:
-            return channel.attempt(self.view(state), self.ports.chance)
-
         for channel in due:
-            begun = self.keep(state, channel, "attempt", attempt)
+            begun = self.keep(state, channel, "attempt", self.view(state), self.ports.chance)
             if begun is not state:
                 return begun, (channel, 0)
         return state, (None, sleep or LONGEST_SLEEP)
@@ -162,12 +158,9 @@ class Installation(Records):
     def rest(self, ran: int | None) -> None:
         """At the end of a session: keeps what is left of an overdue request's wait."""
 
-        def rested(channel: Channel, state: State) -> Kept:
-            return channel.rested(state, ran)
-
         def change(state: State) -> tuple[State, None]:
             for channel in self.channels:
-                state = self.keep(state, channel, "rested", rested)
+                state = self.keep(state, channel, "rested", state, ran)
             return state, None
 
         self.update(change)
@@ -209,11 +202,11 @@ class Installation(Records):
         ending = self._exchange(channel, ready, state, departure)
         self._complete(departure.begun, departure.ended(ending))
 
-        def learn(channel: Channel, now: State) -> Kept:
-            view, chance = self.view(now), self.ports.chance
-            return channel.learn(view, ending, chance, scheduled=scheduled)
+        def learned(now: State) -> tuple[State, None]:
+            said = (self.view(now), ending, self.ports.chance)
+            return self.keep(now, channel, "learn", *said, scheduled=scheduled), None
 
-        self.update(lambda now: (self.keep(now, channel, "learn", learn), None))
+        self.update(learned)
         return departure.outcome(ending)
 
     def _require_consent(
@@ -227,9 +220,7 @@ class Installation(Records):
         """
         current, (purposes, ready) = self.load(), first
         decided = current.decision
-        revoked = (
-            decided != before.decision and decided is not None and decided.level == consent.OFF
-        )
+        revoked = decided and decided != before.decision and decided.level == consent.OFF
         with contextlib.suppress(ConsentError):
             still, now = agreed(current)
             lowered = consent.LEVELS.index(now.level) < consent.LEVELS.index(ready.level)

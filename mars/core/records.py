@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from mars.consent import Decision
 from mars.core import journal
 from mars.core import state as states
-from mars.core.channel import Channel, Kept, NextRequest, require_sound
+from mars.core.channel import Channel, NextRequest, require_sound
 from mars.core.state import App, State
 from mars.errors import MarsError, StateError
 from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
@@ -104,19 +104,13 @@ class Records:
         self.failed[f"{what} {channel.name}"] = None
         return result
 
-    def keep(
-        self,
-        state: State,
-        channel: Channel,
-        what: str,
-        do: Callable[[Channel, State], Kept],
-        otherwise: State | None = None,
-    ) -> State:
-        """``state`` with what ``do`` has ``channel`` remember; ``otherwise``, or ``state`` itself,
-        where that raises."""
-        return self.of(
-            channel, what, lambda one: state.keeping(one.name, do(one, state)), otherwise or state
-        )
+    def keep(self, state: State, channel: Channel, hook: str, *args: Any, **more: Any) -> State:
+        """``state`` with what ``hook`` has ``channel`` remember; ``state`` where that raises."""
+
+        def do(one: Channel) -> State:
+            return state.keeping(one.name, getattr(one, hook)(*args, **more))
+
+        return self.of(channel, hook, do, state)
 
     def _before(self, stored: State | None) -> State:
         state = stored or states.first(self.ports.clock.now())
@@ -133,7 +127,7 @@ class Records:
         for channel in self.channels:
             if channel.purposes[0].name not in set.intersection(*agreed):
                 forgotten = state.keeping(channel.name, {})
-                state = self.keep(state, channel, "stopped", _stopped, forgotten)
+                state = self.keep(forgotten, channel, "stopped", state)
         return state
 
     def update(self, change: Callable[[State], tuple[State, T]]) -> T:
@@ -288,10 +282,6 @@ class Records:
                 return False
         except StateError as error:
             return error.reason == "locked"
-
-
-def _stopped(channel: Channel, state: State) -> Kept:
-    return channel.stopped(state)
 
 
 def _chosen(state: State) -> tuple[Decision | None, str | None, int | None]:

@@ -192,10 +192,10 @@ class Installation(Records):
             if request not in (ready.request, ready.direct):
                 raise not_golden()
             # What cannot be recorded is not sent.
-            self.record(entry, lambda: self._require_consent(first, state, agreed))
+            self.record(entry, lambda: self._require_consent(first, planned, agreed))
 
-        state = self.load()
-        first = _, ready = agreed(state)
+        planned = self.load()
+        first = _, ready = agreed(planned)
         self.journal()
         state = self.update(lambda now: (now, now))  # what cannot be kept is not asked for
         departure = Departure(channel.name, ready, let_go, self.ports.clock.now)

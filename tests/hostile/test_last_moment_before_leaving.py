@@ -18,7 +18,7 @@ from mars.channels.news import NewsClient
 from mars.core import state as states
 from mars.core.channel import NextRequest, View
 from mars.core.journal import BEGUN
-from mars.core.records import STATE_FILE
+from mars.core.records import JOURNAL_FILE, STATE_FILE
 from mars.errors import ConsentError, MarsError, StateError, TransportError
 from mars.factory import fetcher
 from mars.ports import Fetcher, Request, Response, TorSettings
@@ -332,6 +332,29 @@ def test_f_after_an_answer_nobody_asks_whether_it_might_be_asked_for() -> None:
     assert mars._client.fetch().ok
     (entry,) = mars.journal()
     assert ("v=0.5.1" in entry["sent"], entry["route"], entry["reason"]) == (True, "own", None)
+
+
+class RevokedSince(MemoryStore):
+    """A no comes just after the request was planned."""
+
+    revoke: Callable[[], object] | None = None
+
+    def read(self, name: str) -> bytes | None:
+        if name == JOURNAL_FILE and (revoke := self.revoke):
+            self.revoke = None
+            revoke()
+        return super().read(name)
+
+
+def test_f03_a_fetch_by_hand_that_was_planned_before_a_no_does_not_go() -> None:
+    store = RevokedSince()
+    world = World(store=store)
+    world.publish()
+    world.grant("plain")
+    client = world.client()
+    store.revoke = world.mars().consent.revoke
+    assert client.fetch(asked="tracked").reason == "withdrawn"
+    assert world.server.visits == []
 
 
 class Revoking(MemoryStore):

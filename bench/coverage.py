@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mars import factory
-from tests.server.publication.coverage import CASES, WEEKS, measure, row
+from tests.server.tables.coverage import CASES, WEEKS, measure, row
 
 START = "<!-- coverage: written by bench/coverage.py -->"
 END = "<!-- end of coverage -->"

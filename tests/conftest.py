@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from testbed.tornet import TorNetwork, tor_network
+from tests.waiting import day_that_lasts
 
 ROOT = Path(__file__).resolve().parent.parent
 _LOCAL_NAMES = frozenset({"localhost", "", "0.0.0.0", "::"})  # the last three: "this machine"
@@ -77,6 +78,12 @@ def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     folder = tmp_path_factory.mktemp("state")
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+def one_day() -> None:
+    """For tests of a real server, which has the real clock: its log is that of one day."""
+    day_that_lasts()
 
 
 @pytest.fixture(scope="session")

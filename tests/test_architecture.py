@@ -49,11 +49,11 @@ HOMES_ELSEWHERE = {
     "babel": ("tests.server.site",),
     "backports": ("tests.server.counting",),
     "fsspec": ("tests.server.counting",),
-    "numpy": ("tests.server.publication",),
+    "numpy": ("tests.server.tables",),
     "playwright": ("tests.server.site",),
     "psycopg": ("tests.server.postgres",),
     "requests": ("tests.testbed",),
-    "scipy": ("tests.server.publication",),
+    "scipy": ("tests.server.tables",),
     "securesystemslib": ("tests.motd",),
     "socks": ("tests.hostile",),
     "sqlalchemy": ("bench.publication", "tests.hostile", "tests.server"),
@@ -132,6 +132,14 @@ def test_each_fact_is_defined_once(fact: str, home: str) -> None:
         if not module.startswith("mars.testing") and re.search(fact, _code(tree))
     }
     assert found == {home}
+
+
+def test_tests_mirror_the_source() -> None:
+    """A module's tests lie in the folder that bears the name of its own."""
+    for package in PACKAGES:
+        tests, source = ROOT / "tests" / package.partition("/")[0], ROOT / package
+        folders = {file.parent.relative_to(tests) for file in tests.rglob("test_*.py")}
+        assert folders and not [folder for folder in folders if not (source / folder).is_dir()]
 
 
 def test_modules_are_short() -> None:

@@ -51,7 +51,7 @@ def run(
         )
 
 
-# "check" is tried in tests/server/ops/test_check.py: its problems are its result.
+# "check" is tried in tests/server/cli/test_check.py: its problems are its result.
 
 
 @pytest.fixture

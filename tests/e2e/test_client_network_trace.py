@@ -29,7 +29,7 @@ for socks in sys.argv[1:]:
     for url in (ONION + "/motd/motd.json?v=1.0", "http://news.example/motd/motd.json"):
         for attempt in ("first", "retry"):
             try:
-                print(same.fetch(Request(HTTPRequest.get(url), deadline=2)).status)
+                print(same.fetch(Request(HTTPRequest.get(url), deadline=30)).status)
             except TransportError as error:
                 print(error.reason)
 """

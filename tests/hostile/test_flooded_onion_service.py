@@ -24,6 +24,8 @@ from testbed.tornet.network import connect as bootstrap
 from tests.server.serving import kit
 from tests.waiting import until
 
+pytestmark = pytest.mark.usefixtures("one_day")
+
 PATIENCE = 60.0
 """Seconds until a service must be reachable; a descriptor takes about two to be published."""
 

@@ -117,6 +117,7 @@ def test_h09_a_line_for_a_published_week_is_dropped_and_numbered(
     assert shown["lines"] == shown["hits"] + shown["rejected"] == 12
 
 
+@pytest.mark.usefixtures("one_day")
 def test_h13_logs_go_once_they_are_counted_and_published(
     tmp_path: Path, new_database: Callable[[], str]
 ) -> None:

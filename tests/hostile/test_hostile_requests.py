@@ -12,6 +12,8 @@ import pytest
 from tests.server.serving import kit
 from tests.server.serving.kit import added, counted
 
+pytestmark = pytest.mark.usefixtures("one_day")
+
 LINE = re.compile(
     r'- - - \[\d\d/[A-Z][a-z]{2}/\d{4}:00:00:00 \+0000\] "GET /motd/motd\.json'
     r"(?:\?(?:other|(?:v|os|ia|lang|py|cc)=[A-Za-z0-9.]+(?:&(?:v|os|ia|lang|py|cc)=[A-Za-z0-9.]+)*))?"

@@ -28,6 +28,7 @@ from tests.hostile.transport import (
     refusal,
     wait_for_end,
 )
+from tests.waiting import PATIENCE
 
 # E1, E2, E3, E4: everything that might send the request another way
 
@@ -230,7 +231,7 @@ def assert_nothing_goes(message: HTTPRequest) -> None:
 
     with SocksServer(read_request) as proxy:
         with pytest.raises(TransportError) as caught:
-            fetcher(proxy.address).fetch(Request(message, SHORT, leaving=leaving))
+            fetcher(proxy.address).fetch(Request(message, deadline=5.0, leaving=leaving))
         assert caught.value.reason == "not-golden"
     assert [visit.request for visit in proxy.visits if visit.request] == []
 
@@ -243,9 +244,9 @@ def test_e14_an_adapter_sends_its_request_once() -> None:
         adapter = http.OneWayAdapter(
             lambda: socket.create_connection(address_of(server)), message.golden, lambda: None
         )
-        assert adapter.send(http.prepare(message), timeout=3.0).content == b"news"
+        assert adapter.send(http.prepare(message), timeout=PATIENCE).content == b"news"
         with pytest.raises(TransportError, match="not-golden"):
-            adapter.send(http.prepare(message), timeout=3.0)
+            adapter.send(http.prepare(message), timeout=PATIENCE)
         adapter.close()
     assert [visit.request for visit in server.visits] == [message.golden]
 

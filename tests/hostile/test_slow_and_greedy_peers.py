@@ -24,6 +24,8 @@ from tests.server.serving import kit
 from tests.server.serving.kit import added, counted
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.usefixtures("one_day")
+
 FRAMED = b"GET /motd/motd.json HTTP/1.1\r\nHost: a\r\n"
 SHORT = Limits(idle=0.6, request=0.8, write=1.5, linger=0.8, connections=40, grace=2.0)
 

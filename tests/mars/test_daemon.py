@@ -87,7 +87,7 @@ def test_the_daemon_serves_many_apps_reloads_and_ends_in_time(tmp_path: Path) ->
                 begun = time.monotonic()
                 _, errors = daemon.communicate(timeout=60)
             assert daemon.returncode == 0, errors
-            assert time.monotonic() - begun < 10
+            assert time.monotonic() - begun < 30
             assert "serving 2 applications" in errors
             assert "broken.toml trust must be a text" in errors
             assert "Traceback" not in errors

@@ -10,6 +10,11 @@ import pytest
 from tests.server.postgres import Postgres, missing, postgres
 
 
+@pytest.fixture(autouse=True)
+def _one_day(one_day: None) -> None:
+    """Of all tests here."""
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
     """One server per test process; ``new_database()`` gives a URL."""

@@ -62,8 +62,9 @@ def postgres() -> Iterator[Postgres]:
     _remove_leftovers()
     home = Path(tempfile.mkdtemp(prefix=PREFIX, dir=TEMPORARY))
     try:
-        with (home / OWNER).open("w") as owner:
+        with (home / f"{OWNER}.new").open("w") as owner:
             fcntl.flock(owner, fcntl.LOCK_EX)
+            Path(owner.name).rename(home / OWNER)  # unlocked, it would be a leftover for others
             with _server(programs, home):
                 yield Postgres(f"postgresql://{USER}@/postgres?host={home}")
     finally:

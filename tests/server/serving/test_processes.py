@@ -19,8 +19,8 @@ from mars_server.serving.supervisor import (
     STABLE,
     Place,
 )
+from tests.server.daylog.test_faults import needs_root, small_disk
 from tests.server.serving import kit
-from tests.server.serving.test_faults import needs_root, small_disk
 
 
 def children(server: kit.Served) -> list[int]:

@@ -57,7 +57,7 @@ def test_what_somebody_still_reads_is_said_to_stay(database_url: str) -> None:
     forget(engine, {1})
     assert not wipe(engine, patience=0.1)
     raw.rollback()
-    assert wipe(engine, patience=0.1)
+    assert wipe(engine)
     assert MARK not in bytes_of(engine)
     for one in (reader, engine):
         one.dispose()

@@ -16,8 +16,8 @@ from sqlalchemy import create_engine, text
 from mars.errors import StateError
 from mars_server.storage import open_database, reading
 from mars_server.storage.database import counting_lock
+from tests.server.daylog.test_faults import needs_root
 from tests.server.serving import kit
-from tests.server.serving.test_faults import needs_root
 
 NOBODY = 65534
 

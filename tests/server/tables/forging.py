@@ -10,7 +10,7 @@ from mars.wire.variables import AGES, DEV, OTHER, PYTHONS
 from mars_server.tables.compose import Exact
 from mars_server.tables.floor import STEP, Published, floor
 from mars_server.tables.week import Week
-from tests.server.publication.simulated import Project, Requests
+from tests.server.tables.simulated import Project, Requests
 
 KIND = {"v": "0.5.1", "os": "linux", "ia": "100"}
 """What every true request says where a project is so small that all are alike."""

@@ -20,12 +20,12 @@ from statistics import fmean
 
 from mars_server.tables.floor import STEP
 from mars_server.tables.noise import Noise
-from tests.server.publication import likelihood
-from tests.server.publication.attack import Attack, Hidden
-from tests.server.publication.forging import SUMS, forged, possible, spread
-from tests.server.publication.simulated import BARE, USUAL, Project, simulated
+from tests.server.tables import likelihood
+from tests.server.tables.attack import Attack, Hidden
+from tests.server.tables.forging import SUMS, forged, possible, spread
+from tests.server.tables.simulated import BARE, USUAL, Project, simulated
 
-START = "<!-- reconstruction: written by tests/server/publication/reconstruction.py -->"
+START = "<!-- reconstruction: written by tests/server/tables/reconstruction.py -->"
 END = "<!-- end of reconstruction -->"
 DOCS = Path(__file__).parents[3] / "docs/privacy.md"
 WEEKS = 4

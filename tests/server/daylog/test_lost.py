@@ -16,8 +16,8 @@ from mars_server.daylog.crash_recovery import close_leftovers
 from mars_server.daylog.generation import Generation, lost_in, parse_part
 from mars_server.daylog.writer import DayLog
 from mars_server.serving.logline import log_line
+from tests.server.daylog.test_faults import DAY, Clock, filled, needs_root, small_disk
 from tests.server.serving import kit
-from tests.server.serving.test_faults import DAY, Clock, filled, needs_root, small_disk
 
 TOKEN = "a" * 32
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.server.serving import kit
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 DOC = ROOT / "docs" / "operating.md"
 
 

@@ -13,8 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from mars.wire.times import DAY
 from mars_server.common.config import Config, Limits, parse_config, template
 from tests.server.serving import kit
+
+HALF_A_DAY = DAY // 2
+"""Seconds: as far from either number of whole days as the clock can be."""
 
 
 def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -78,7 +82,8 @@ def test_check_finds_what_serve_would_refuse(tmp_path: Path) -> None:
 
 
 def test_status_joins_what_there_is_and_fails_when_the_server_is_gone(tmp_path: Path) -> None:
-    with kit.served(unix=True, folder=tmp_path) as server:
+    good = kit.document(lifetime=45 * DAY - HALF_A_DAY)
+    with kit.served(unix=True, folder=tmp_path, motd_file=good) as server:
         file = config(tmp_path, f"unix:{server.path}", db=f"sqlite:///{tmp_path}/counts.db")
         done = run("status", "--config", str(file), "--json")
         assert done.returncode == 0, done.stdout

@@ -28,7 +28,7 @@ from mars_server.tables.estimate import (
 from mars_server.tables.floor import NO_DATA, floor
 from mars_server.tables.noise import Noise
 from tests.server.publication import kit
-from tests.server.publication.coverage import CASES, Case, measure
+from tests.server.tables.coverage import CASES, Case, measure
 
 
 @pytest.mark.slow

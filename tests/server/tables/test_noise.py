@@ -12,10 +12,10 @@ import pytest
 from mars_server.tables.compose import RARE, Exact, FloorRules, Listing, compose, step
 from mars_server.tables.floor import Published
 from mars_server.tables.noise import CELLS_PER_HIT, Noise
-from tests.server.publication import likelihood
-from tests.server.publication.forging import KIND, SUMS, published_sums
-from tests.server.publication.reconstruction import FETCHES, documented, table_of_noise
-from tests.server.publication.simulated import BARE, PRODUCT, Requests, unlisted
+from tests.server.tables import likelihood
+from tests.server.tables.forging import KIND, SUMS, published_sums
+from tests.server.tables.reconstruction import FETCHES, documented, table_of_noise
+from tests.server.tables.simulated import BARE, PRODUCT, Requests, unlisted
 
 CELLS = 20_000
 TRIALS = 400

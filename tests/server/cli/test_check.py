@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from mars_server.cli.serve import check
-from tests.server.ops.test_ops import run
+from tests.server.cli.test_ops import run
 from tests.server.serving import kit
 
 GOOD = """bind = "unix:{here}/s"

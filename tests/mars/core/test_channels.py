@@ -284,7 +284,7 @@ def test_a_damaged_memory_is_told_and_costs_nothing_else(damaged: object) -> Non
 def test_a_state_of_the_release_before_there_were_purposes_is_read_with_its_consent() -> None:
     """Bytes that it wrote. Its yes to statistics was one to what nobody could be shown yet."""
     world = a_world(publisher=Publisher(seeds=[bytes(32)]))
-    world.store.files[STATE_FILE] = (Path(__file__).parent / "golden" / "state.json").read_bytes()
+    world.store.files[STATE_FILE] = (Path(__file__).parents[1] / "golden/state.json").read_bytes()
     mars, then = world.mars(), world.clock.wall
     decision = mars.consent.decision
     assert decision is not None

@@ -1,6 +1,6 @@
 """Writes the client's part of docs/privacy.md from the code; ``--check`` only compares.
 
-Run ``python tests/mars/docs/generate.py`` after changing a variable or the request.
+Run ``python tests/mars/generate.py`` after changing a variable or the request.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 from mars.wire.request import request_bytes
 from mars.wire.variables import VARIABLES
 
-PAGE = Path(__file__).parents[3] / "docs" / "privacy.md"
-BEGIN = "<!-- client: made by tests/mars/docs/generate.py, do not edit -->"
+PAGE = Path(__file__).parents[2] / "docs" / "privacy.md"
+BEGIN = "<!-- client: made by tests/mars/generate.py, do not edit -->"
 END = "<!-- client: end -->"
 ONION = "<56 characters>.onion"
 

@@ -25,9 +25,9 @@ from mars_server.onion.folder import address
 from mars_server.operate.status import Check, examine
 from mars_server.storage import open_database
 from mars_server.storage.schema import sources, weeks
-from tests.server.ops.test_ops import run
+from tests.server.cli.test_ops import run
+from tests.server.daylog.test_faults import filled, needs_root, small_disk
 from tests.server.serving import kit
-from tests.server.serving.test_faults import filled, needs_root, small_disk
 from tests.waiting import until
 
 NOW = int(datetime.now(UTC).timestamp())

@@ -11,8 +11,8 @@ from mars_server.tables.compose import FloorRules, compose
 from mars_server.tables.downloads import data_files
 from mars_server.tables.floor import STEP, floor
 from tests.server.publication import kit
-from tests.server.publication.attack import Attack, Hidden
-from tests.server.publication.forging import (
+from tests.server.tables.attack import Attack, Hidden
+from tests.server.tables.forging import (
     KIND,
     SUMS,
     crossing,
@@ -21,7 +21,7 @@ from tests.server.publication.forging import (
     spread,
     total,
 )
-from tests.server.publication.reconstruction import (
+from tests.server.tables.reconstruction import (
     DOCS,
     documented,
     looked_at,
@@ -30,7 +30,7 @@ from tests.server.publication.reconstruction import (
     table_of_probes,
     table_of_sums,
 )
-from tests.server.publication.simulated import BARE, USUAL, simulated, unlisted
+from tests.server.tables.simulated import BARE, USUAL, simulated, unlisted
 
 
 def hold_the_truth(cells: Iterable[Hidden]) -> bool:

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from tests.server.ops.test_ops import _old_log, run
+from tests.server.cli.test_ops import _old_log, run
 from tests.server.serving import kit
 
 

@@ -16,7 +16,7 @@ from mars.testing.publisher import Publisher
 from mars.testing.world import ONION
 from mars.wire.request import request_bytes
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def blocks() -> list[str]:

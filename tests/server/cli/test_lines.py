@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import mars_server.cli
-from tests.server.ops.test_ops import run
+from tests.server.cli.test_ops import run
 from tests.server.serving import kit
 
 EVIL = "a\x1b[31mb\nmars-server: all is well\u202e"

@@ -13,7 +13,7 @@ import pytest
 from mars.wire.product import parse_product
 from mars.wire.query import AllowList
 from mars_server.operate.doctor import Finding, examine
-from tests.server.ops.test_ops import run
+from tests.server.cli.test_ops import run
 from tests.server.serving import kit
 
 TODAY = date(2026, 11, 22)

@@ -12,9 +12,9 @@ import pytest
 
 from mars_server.common.config import parse_config, template
 from mars_server.onion.settings import OnionSettings, torrc
-from tests.server.ops.test_ops import run
+from tests.server.cli.test_ops import run
 
-DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 UNITS = ("mars-server", "mars-count", "mars-publish")
 OPERATING = DEPLOY.parent / "docs" / "operating.md"
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mars.channels.news import Reading
+    from mars.channels.reading import Reading
     from mars.client import Mars
     from mars.consent import Decision
     from mars.consent.api import Consent

@@ -56,6 +56,7 @@ def ports(
         chance=chance or factory.system_chance(),
         fetcher=fetcher or (_no_network if tor is None else opener(tor)),
         openpgp=openpgp or factory.openpgp,
+        is_own_fetcher=fetcher is not None,
     )
 
 

@@ -20,13 +20,13 @@ from mars.consent.api import Consent
 from mars.core.channel import Channel, NextRequest
 from mars.core.state import App
 from mars.core.thread import Background, Problems
-from mars.errors import ConfigError, ConsentError, MarsError
+from mars.errors import ConfigError, ConsentError, MarsError, TransportError
 from mars.pinned import Pinned, read_bytes
 from mars.ports import TorSettings
 from mars.wire.times import LAST
 
 if TYPE_CHECKING:
-    from mars.channels.news import Reading
+    from mars.channels.reading import Reading
     from mars.core.state import State
     from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
     from mars.wire.targeting import Shown
@@ -110,7 +110,9 @@ class Mars:
             fetcher=fetcher,
             openpgp=openpgp,
         )
-        self._client = NewsClient(app, pinned, system, channels)
+        self._client = attempt(
+            "channels", lambda: NewsClient(app, pinned, system, channels), None
+        ) or NewsClient(app, pinned, system)
         turned: dict[str, Callable[[], object]] = {"news": self._deliver}
         if on_turn is not None:
             turned["on_turn"] = partial(_called, "on_turn", on_turn, self)
@@ -179,8 +181,10 @@ class Mars:
         with contextlib.suppress(ConsentError):  # as where half a country is typed
             if choice is not None:
                 state = client.chosen(state, choice)
-            (channel,) = (one for one in client.channels if one.name == name)
-            with contextlib.suppress(MarsError):
+            channel = {one.name: one for one in client.channels}.get(name)
+            if channel is None:
+                raise MarsError("channel-unknown", f"There is no channel {name!r}; name another.")
+            with contextlib.suppress(ConfigError, TransportError):
                 return client.planned(channel, state, client.voice(state))
         return None
 
@@ -210,7 +214,8 @@ class Mars:
         if not table["running"]:
             table["check"] = {"reason": "not-running", "message": "Call start() first."}
         table["fetching_here"] = self._background.is_holder
-        self._problems.hold("fetch", self._client.refused)
+        for what, error in [*self._client.failed.items()]:
+            self._problems.hold(what, error)
         self._problems.hold("damage", self._client.damage)
         problem = self._problems.last or (None if table.get("server") else no_server())
         if problem is not None:

@@ -72,14 +72,18 @@ class Memory:
         found = {name: read(reader, state.members.get(name)) for name, reader in _READERS.items()}
         return cls(**{name: value for name, value in found.items() if value is not None})
 
-    def into(self, state: State) -> State:
-        """``state`` with this in the place of what it says of it."""
+    def plain(self) -> dict[str, Any]:
+        """What ``of`` reads."""
         plain = {**vars(self), "seen": dict(list(self.seen.items())[-SEEN_LIMIT:])}
         if self.schedule is not None:
             plain["schedule"] = {"version": schedule.VERSION, **asdict(self.schedule)}
         if self.server is not None:
             plain["server"] = asdict(self.server)
-        return state.keeping(plain)
+        return plain
+
+    def into(self, state: State) -> State:
+        """``state`` with this in the place of what it says of it."""
+        return state.keeping("motd", self.plain())
 
     @property
     def issued(self) -> int:

@@ -12,7 +12,7 @@ from mars.channels import memory
 from mars.channels.memory import Memory
 from mars.consent import METRICS, NEWS, Purpose
 from mars.core import schedule
-from mars.core.channel import FILE, Ending, NextRequest, View
+from mars.core.channel import FILE, Ending, Kept, NextRequest, View
 from mars.core.state import State
 from mars.errors import ConfigError, TransportError
 from mars.pinned import read_root
@@ -41,46 +41,45 @@ class Motd:
 
     # --- when -------------------------------------------------------------------------------
 
-    def stopped(self, state: State) -> State:
-        return replace(Memory.of(state), schedule=None).into(state)
+    def stopped(self, state: State) -> Kept:
+        return replace(Memory.of(state), schedule=None).plain()
 
-    def look(self, view: View, ran: int | None, chance: Chance) -> tuple[State, int]:
+    def look(self, view: View, ran: int | None, chance: Chance) -> tuple[Kept, int]:
         known = Memory.of(view.state)
         resting = known.schedule or schedule.begin(view.now, chance)
         floor = max(view.app.built, known.issued)
         looked, sleep = schedule.look(resting, view.now, ran, chance, floor=floor)
-        return replace(known, schedule=looked).into(view.state), sleep
+        return replace(known, schedule=looked).plain(), sleep
 
-    def attempt(self, view: View, chance: Chance) -> State:
+    def attempt(self, view: View, chance: Chance) -> Kept:
         known = Memory.of(view.state)
         due = known.schedule or schedule.begin(view.now, chance)
-        return replace(known, schedule=schedule.attempt(due, view.now, chance)).into(view.state)
+        return replace(known, schedule=schedule.attempt(due, view.now, chance)).plain()
 
-    def rested(self, state: State, ran: int | None) -> State:
+    def rested(self, state: State, ran: int | None) -> Kept:
         known = Memory.of(state)
         if known.schedule is None:
-            return state
-        return replace(known, schedule=schedule.rested(known.schedule, ran)).into(state)
+            return state.kept(self.name)
+        return replace(known, schedule=schedule.rested(known.schedule, ran)).plain()
 
     # --- what -------------------------------------------------------------------------------
 
     def plan(self, view: View, url: str | None = None) -> NextRequest:
         """The next request: to ``url``, else to the server that an accepted document named, else
         to the built-in one."""
-        voice = view.voice
         address = url or source(view)
         if address.startswith(FILE):
-            return NextRequest(consent.PLAIN, HTTPRequest("GET", address), None, {}, voice)
+            return NextRequest(consent.PLAIN, HTTPRequest("GET", address), None, {})
         location = check_url(address, by_hand=url is not None)
-        if not _is_private(location):
-            voice = consent.effective([*voice.layers, _READ_ALONG])
+        lowered = () if _is_private(location) else (_READ_ALONG,)
+        voice = consent.effective([*view.voice.layers, *lowered])
         known = Memory.of(view.state)
         said = chosen(values(_facts(view, known)), voice.variables, known.pick or 0.0)
         query = encode(said)
         request = HTTPRequest.get(f"{location.url}?{query}" if query else location.url)
         may = voice.direct and location.may_go_directly
         direct = HTTPRequest.get(location.url) if may else None
-        return NextRequest(voice.level, request, direct, said, voice)
+        return NextRequest(voice.level, request, direct, said, lowered)
 
     # --- what an answer means ---------------------------------------------------------------
 
@@ -97,7 +96,7 @@ class Motd:
         accepted = verify(body, self.root(), state, view.now, openpgp())
         return Ending(accepted, said={"serial": accepted.motd.serial})
 
-    def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> State:
+    def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> Kept:
         known, found = Memory.of(view.state), ending.taken
         if ending.error is None:
             after = known.accepted(found, view.now, view.app.url)
@@ -105,7 +104,7 @@ class Motd:
             after = known.refused(ending.error, view.now)
         if scheduled:
             after = after.settled(found, ending.reason, view.now, chance)
-        return after.into(view.state)
+        return after.plain()
 
     def is_damaged(self, state: State) -> bool:
         return memory.is_damaged(state)

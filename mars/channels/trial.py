@@ -76,7 +76,7 @@ def require_judge(
 
 
 def _judge(host: Platform) -> None:
-    from mars.channels.news import Reading
+    from mars.channels.reading import Reading
     from mars.core.state import App
 
     right, root = _document()

@@ -14,7 +14,17 @@ from mars.channels.memory import Memory
 from mars.channels.news import NewsClient
 from mars.cli.common import Place, choice, where
 from mars.commandline import LazyGroup, done, emit_json, safe
-from mars.consent import LEVELS, OFF, PLAIN, SWITCHES, TRACKED, Choice, require_offered, unserved
+from mars.consent import (
+    LEVELS,
+    OFF,
+    PLAIN,
+    SWITCHES,
+    TRACKED,
+    Choice,
+    effective,
+    require_offered,
+    unserved,
+)
 from mars.consent.api import explain as layers
 from mars.consent.api import since, switches
 from mars.core.channel import NextRequest
@@ -241,7 +251,7 @@ def plain(client: NewsClient, state: State, ready: NextRequest) -> dict[str, Any
         "direct": ready.direct.shown if ready.direct else None,
         "route": _way(ready),
         "earliest": _earliest(client, state),
-        "decided_by": ready.voice.by.name,
+        "decided_by": effective([*client.voice(state).layers, *ready.lowered]).by.name,
         "variables": [
             {"name": one.name, "value": ready.values.get(one.name)}
             | {text: getattr(one, text) for text in ("label", "description", "reason")}

@@ -11,7 +11,8 @@ import click
 from mars import build, factory
 from mars.channels.memory import Memory
 from mars.channels.motd import check_url
-from mars.channels.news import NewsClient, Reading, unseen
+from mars.channels.news import NewsClient
+from mars.channels.reading import Reading, unseen
 from mars.cli import common
 from mars.commandline import emit_json, json_option, safe
 from mars.consent import PLAIN, TRACKED

@@ -11,7 +11,7 @@ import click
 
 from mars import factory
 from mars.channels.motd import no_server
-from mars.channels.news import written
+from mars.channels.reading import written
 from mars.cli.common import Place, explained, where
 from mars.commandline import done, emit_json, safe
 from mars.errors import ConfigError, MarsError, WireError
@@ -149,9 +149,10 @@ def journal(
 def _line(entry: dict[str, object]) -> str:
     when = written(entry.get("time")) or "unknown time"
     reason = entry.get("reason")
-    came = explained(str(reason)) if reason else f"accepted {entry.get('serial')}"
+    came = explained(str(reason)) if reason else f"accepted {entry.get('serial') or ''}".rstrip()
     route = entry.get("route") or "not connected"
-    return f"{when}  {entry.get('level')}  {entry.get('url')}  {route}  {came}"
+    about = f"{entry.get('channel', 'motd')}  {entry.get('level')}  {entry.get('url')}"
+    return f"{when}  {about}  {route}  {came}"
 
 
 @click.command(short_help="Change the installation date, or forget everything.")

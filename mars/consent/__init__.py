@@ -37,6 +37,7 @@ SWITCHES = {
     "errors": Purpose("reports", "Error reports"),
 }
 """Purposes that have a switch of their own in commands, policy file and JSON, offered or not."""
+BUILT_IN = frozenset({NEWS, METRICS, *SWITCHES.values()})
 
 _BY_LEVEL = (NEWS.name, METRICS.name)
 """``plain`` is a yes to the first, ``tracked`` to both."""

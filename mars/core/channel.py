@@ -1,24 +1,29 @@
 """What a channel is to the core, which knows none: the one page that a new channel is written to.
 
-A channel decides from a ``View``, asks for one ``NextRequest`` at a time, and keeps what it must
-remember in members of the state that are its own. The core asks for consent, again at the last
-moment, keeps the next time before each attempt, sends, and writes the journal.
+A channel decides from a ``View``, asks for one ``NextRequest`` at a time, and gives back what it
+must remember. The core asks for consent, again at the last moment, keeps the next time before each
+attempt, sends, and writes the journal. What a channel says of itself is checked, and what it raises
+is told as a problem and stops no other channel.
 """
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from mars.consent import Effective, Purpose
-from mars.core.state import App, State
-from mars.errors import MarsError
-from mars.ports import Chance, OpenPGP, Platform
+from mars.consent import BUILT_IN, PLAIN, TRACKED, Effective, Layer, Purpose
+from mars.core.state import RESERVED, App, State
+from mars.errors import ConfigError, MarsError
+from mars.ports import Chance, OpenPGP, Platform, Request
+from mars.wire.product import is_name
 from mars.wire.request import HTTPRequest
 
 FILE = "file:"
+
+Kept = Mapping[str, Any]
+"""All that a channel remembers from now on, as plain JSON of at most 64 KiB (``State.kept``)."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,16 @@ class NextRequest:
     """What goes in its place, without Tor and without data, where no Tor is; only where the user
     allowed it and the address may be asked for so."""
     values: Mapping[str, str]
-    """What it says of the user; each must be one that would be said at the last moment, too."""
-    voice: Effective
+    """What it says of the user; each must be one that would be said at the last moment, too. None
+    without a yes to a purpose that tells something."""
+    lowered: tuple[Layer, ...] = ()
+    """What allows less here than was agreed to, such as a way on which others read along."""
+    expect: frozenset[int] = frozenset({200})
+    """The statuses that count as an answer."""
+    limit: int = Request.limit
+    """Bytes of an answer."""
+    deadline: float = Request.deadline
+    """Seconds for all of it."""
 
     @property
     def url(self) -> str:
@@ -71,7 +84,7 @@ class Ending:
     error: MarsError | None = None
     """What ended it instead, if anything did."""
     said: Mapping[str, Any] = field(default_factory=dict)
-    """Further members of its entry in the journal."""
+    """Further members of its entry in the journal, as plain JSON; none that the core writes."""
 
     @property
     def reason(self) -> str | None:
@@ -83,31 +96,35 @@ class Channel(Protocol):
     """One kind of request. Pure but for what it is handed; its ``State`` is the one on disk."""
 
     name: str
-    """In the journal."""
+    """In the journal and in the state: a-z, 0-9 and hyphens."""
     purposes: tuple[Purpose, ...]
     """What it serves. Without a yes to the first nothing of this channel goes."""
 
-    def stopped(self, state: State) -> State:
+    def stopped(self, state: State) -> Kept:
         """Without any time to come: the user said no, or yes for the first time."""
         ...
 
-    def look(self, view: View, ran: int | None, chance: Chance) -> tuple[State, int]:
+    def look(self, view: View, ran: int | None, chance: Chance) -> tuple[Kept, int]:
         """Seconds until it wants to look again; 0 where its request is due now.
 
         ``ran`` is the running time since the last look (seconds), None at a session's first.
         """
         ...
 
-    def attempt(self, view: View, chance: Chance) -> State:
+    def attempt(self, view: View, chance: Chance) -> Kept:
         """What is stored before its request is tried: the time of the next one, whatever comes."""
         ...
 
-    def rested(self, state: State, ran: int | None) -> State:
+    def rested(self, state: State, ran: int | None) -> Kept:
         """At the end of a session."""
         ...
 
     def plan(self, view: View, url: str | None = None) -> NextRequest:
         """The next request. ``url`` is an address given for this once.
+
+        The same for the same ``view``, to the byte: it is planned for each preview, again to be
+        sent, and again at the last moment. A sealed body, or the seed of its sealing, is therefore
+        made in ``look`` or ``attempt`` and remembered.
 
         Raises ``ConsentError``, ``ConfigError`` or ``TransportError``.
         """
@@ -121,7 +138,7 @@ class Channel(Protocol):
         """What an answer means. Raises ``MarsError`` for one that is refused."""
         ...
 
-    def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> State:
+    def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> Kept:
         """What is remembered of an exchange that ended now; only a ``scheduled`` one moves the
         times."""
         ...
@@ -129,3 +146,25 @@ class Channel(Protocol):
     def is_damaged(self, state: State) -> bool:
         """Whether a member of its own says something that it does not understand."""
         ...
+
+
+def require_sound(channels: Sequence[Channel]) -> None:
+    """Each has a name of its own and a purpose, and no purpose's name means two things.
+
+    Raises ``ConfigError`` (``channel-invalid``).
+    """
+    names = [one.name for one in channels]
+    offered = {purpose for one in channels for purpose in one.purposes}
+    meant = {purpose.name for purpose in offered | BUILT_IN}
+    if not (
+        len(set(names)) == len(names)
+        and all(is_name(name) and name not in RESERVED for name in names)
+        and all(one.purposes for one in channels)
+        and all(one.name and one.least in (PLAIN, TRACKED) for one in offered)
+        and len(meant) == len(offered | BUILT_IN)
+    ):
+        raise ConfigError(
+            "channel-invalid",
+            f"No channel beside the news is served; give each of {names} a name of its own of a-z, "
+            "0-9 and -, and purposes whose names mean nothing else.",
+        )

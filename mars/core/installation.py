@@ -10,19 +10,23 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mars import consent
 from mars.consent import Choice, Effective, Purpose, country_code, decided
 from mars.core import journal
 from mars.core.channel import Channel, Ending, NextRequest, View
-from mars.core.journal import Departure, Outcome
+from mars.core.journal import UNASKED, Departure, Outcome
 from mars.core.records import Ports, Records
 from mars.core.schedule import LONGEST_SLEEP
 from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError, StateError, not_golden
 from mars.ports import Platform, Request
 from mars.wire.request import HTTPRequest
+
+Agreed = tuple[set[str], NextRequest]
+"""Of a channel's purposes those that were agreed to, and the request that was planned then."""
 
 
 class Installation(Records):
@@ -32,8 +36,6 @@ class Installation(Records):
         super().__init__(app, ports, channels)
         self.halted: Callable[[], bool] = lambda: False
         """Whether the application has stopped its client; then no request leaves any more."""
-        self.refused: MarsError | None = None
-        """Why the last fetch of this process brought nothing; None if it did."""
 
     @property
     def offered(self) -> tuple[Purpose, ...]:
@@ -90,13 +92,23 @@ class Installation(Records):
     def planned(
         self, channel: Channel, state: State, voice: Effective, url: str | None = None
     ) -> NextRequest:
-        """The next request of ``channel``, for a preview or to be sent.
+        """The next request of ``channel``, for a preview or to be sent: no more than was agreed to.
 
-        Raises ``ConsentError``, ``ConfigError`` or ``TransportError``.
+        Raises ``ConsentError``, or as the channel's ``plan``.
         """
         if channel.purposes[0].name not in voice.purposes:
             raise consent.refusal(voice)
-        return channel.plan(self.view(state, voice), url)
+        ready = channel.plan(self.view(state, voice), url)
+        least = consent.effective([*voice.layers, *ready.lowered], channel.purposes)
+        telling = any(one.telling and one.name in least.purposes for one in channel.purposes)
+        if (
+            consent.LEVELS.index(ready.level) > consent.LEVELS.index(least.level)
+            or (ready.values and not telling)
+            or (ready.direct is not None and not least.direct)
+        ):
+            said = f"{channel.name} would say more than was agreed to, so nothing goes;"
+            raise MarsError("not-agreed", f"{said} tell the application's developers.")
+        return ready
 
     # --- the schedule -----------------------------------------------------------------------
 
@@ -122,26 +134,33 @@ class Installation(Records):
         for channel in self.channels:
             view = self.view(state)
             if channel.purposes[0].name in view.voice.purposes:
-                state, wait = channel.look(view, ran, self.ports.chance)
+                look = partial(self._looked, view, ran)
+                state, wait = self.of(channel, "look", look, (state, LONGEST_SLEEP))
                 due += [] if wait else [channel]
                 sleep = min(sleep, wait)
         return state, due, sleep
+
+    def _looked(self, view: View, ran: int | None, channel: Channel) -> tuple[State, int]:
+        kept, wait = channel.look(view, ran, self.ports.chance)
+        return view.state.keeping(channel.name, kept), min(max(int(wait), 0), LONGEST_SLEEP)
 
     def _begun(
         self, state: State, due: Sequence[Channel], sleep: int
     ) -> tuple[State, tuple[Channel | None, int]]:
         """Of all that are due one goes, the first; its next time is set. What it may not do, such
         as to be the second of a day, is decided here and for all channels."""
-        if not due:
-            return state, (None, sleep)
-        return due[0].attempt(self.view(state), self.ports.chance), (due[0], 0)
+        for channel in due:
+            begun = self.keep(state, channel, "attempt", self.view(state), self.ports.chance)
+            if begun is not state:
+                return begun, (channel, 0)
+        return state, (None, sleep or LONGEST_SLEEP)
 
     def rest(self, ran: int | None) -> None:
         """At the end of a session: keeps what is left of an overdue request's wait."""
 
         def change(state: State) -> tuple[State, None]:
             for channel in self.channels:
-                state = channel.rested(state, ran)
+                state = self.keep(state, channel, "rested", state, ran)
             return state, None
 
         self.update(change)
@@ -164,46 +183,49 @@ class Installation(Records):
         ``Outcome``.
         """
 
-        def planned(state: State) -> NextRequest:
-            return self.planned(channel, state, self.voice(state, asked=asked, check=check), url)
+        def agreed(state: State) -> Agreed:
+            voice = self.voice(state, asked=asked, check=check)
+            purposes = {one.name for one in channel.purposes if one.name in voice.purposes}
+            return purposes, self.planned(channel, state, voice, url)
 
         def let_go(request: HTTPRequest, entry: Mapping[str, Any]) -> None:
-            self._require_consent(ready, state, planned)
             if request not in (ready.request, ready.direct):
                 raise not_golden()
-            self.record(entry)  # what cannot be recorded is not sent
+            # What cannot be recorded is not sent.
+            self.record(entry, lambda: self._require_consent(first, planned, agreed))
 
-        state = self.load()
-        ready = planned(state)
+        planned = self.load()
+        first = _, ready = agreed(planned)
         self.journal()
         state = self.update(lambda now: (now, now))  # what cannot be kept is not asked for
         departure = Departure(channel.name, ready, let_go, self.ports.clock.now)
         ending = self._exchange(channel, ready, state, departure)
-        self._complete(departure.entry if departure.gone else None, departure.ended(ending))
-        chance = self.ports.chance
-        self.update(
-            lambda now: (channel.learn(self.view(now), ending, chance, scheduled=scheduled), None)
-        )
+        self._complete(departure.begun, departure.ended(ending))
+
+        def learned(now: State) -> tuple[State, None]:
+            said = (self.view(now), ending, self.ports.chance)
+            return self.keep(now, channel, "learn", *said, scheduled=scheduled), None
+
+        self.update(learned)
         return departure.outcome(ending)
 
     def _require_consent(
-        self, ready: NextRequest, before: State, planned: Callable[[State], NextRequest]
+        self, first: Agreed, before: State, agreed: Callable[[State], Agreed]
     ) -> None:
-        """Asked again when all is connected: the way through Tor takes its time. Every value that
-        would go must be one that would be said now, too.
+        """Asked again when all is connected: the way through Tor takes its time. Every purpose that
+        was agreed to then must be so now, and every value that would go one that would be said now,
+        too.
 
         Raises ``ConsentError`` (``withdrawn``).
         """
-        current = self.load()
+        current, (purposes, ready) = self.load(), first
         decided = current.decision
-        revoked = (
-            decided != before.decision and decided is not None and decided.level == consent.OFF
-        )
+        revoked = decided and decided != before.decision and decided.level == consent.OFF
         with contextlib.suppress(ConsentError):
-            now = planned(current)
+            still, now = agreed(current)
             lowered = consent.LEVELS.index(now.level) < consent.LEVELS.index(ready.level)
-            direct = ready.direct is not None and not now.voice.direct
-            same = ready.values.items() <= now.values.items()
+            direct = ready.direct is not None and now.direct is None
+            same = purposes <= still and ready.values.items() <= now.values.items()
             if same and not (self.halted() or revoked or lowered or direct):
                 return
         raise ConsentError(
@@ -213,20 +235,24 @@ class Installation(Records):
     def _exchange(
         self, channel: Channel, ready: NextRequest, state: State, departure: Departure
     ) -> Ending:
-        openpgp = self.ports.openpgp
+        openpgp, what = self.ports.openpgp, f"fetch {channel.name}"
         try:
-            channel.require_judge(self.view(state, ready.voice), openpgp)
-            answer = self.ports.fetcher(ready).fetch(Request(ready.request, leaving=departure))
+            channel.require_judge(self.view(state), openpgp)
+            fetcher = self.ports.fetcher(ready)
+            if self.ports.is_own_fetcher and not ready.is_file:
+                departure.unasked(UNASKED)
+            answer = fetcher.fetch(
+                Request(ready.request, ready.deadline, ready.limit, ready.expect, departure)
+            )
+            departure.unasked(answer.route)
             departure.status = answer.status
-            if not departure.gone:  # a file, or an application's own adapter that does not ask
-                departure(ready.request, answer.route)
-            ending = channel.take(answer.body, self.view(state, ready.voice), openpgp)
+            ending = channel.take(answer.body, self.view(state), openpgp)
         except Exception as raised:
             ending = Ending(error=journal.told(raised))
-            if isinstance(raised, StateError) and not departure.gone:
-                self.refused = raised
+            if isinstance(raised, StateError) and not (departure.begun or departure.status):
+                self.failed[what] = raised
                 raise  # nothing was sent, because it could not be recorded
-        self.refused = ending.error
+        self.failed[what] = ending.error
         return ending
 
 

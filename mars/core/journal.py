@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
-from mars.errors import MarsError, TrustError, WireError
+from mars.errors import MarsError, StateError, TrustError, WireError
 from mars.wire.times import LAST
 
 if TYPE_CHECKING:
@@ -56,10 +56,15 @@ def _is_whole(entry: Mapping[str, Any]) -> bool:
 
 
 def encode(entries: Sequence[Mapping[str, Any]]) -> bytes:
-    """One JSON object a line: the newest, at most ``KEPT`` and ``LIMIT`` bytes of them."""
+    """One JSON object a line: the newest, at most ``KEPT`` and ``LIMIT`` bytes of them.
+
+    Raises ``StateError`` (``state-too-large``) where the last alone is more.
+    """
     lines = [f"{json.dumps(entry, ensure_ascii=True)}\n" for entry in entries[-KEPT:]]
     sizes = accumulate(map(len, reversed(lines)))
     fit = sum(size <= LIMIT for size in sizes)
+    if lines and not fit:
+        raise StateError("state-too-large", "No journal holds it, so it is not sent; report this.")
     return "".join(lines[len(lines) - fit :]).encode("ascii")
 
 
@@ -97,6 +102,14 @@ class Outcome:
         return self.reason is None
 
 
+UNASKED = "may have gone"
+"""The route of what an application's own fetcher failed with before it asked, if it ever does."""
+_OWN = frozenset({"time", "channel", "level", "url", "sent", "route", "status", "reason"})
+"""Members of an entry that no channel writes."""
+SAID = 4 * 1024
+"""Bytes of an entry for what a channel adds."""
+
+
 class Departure:
     """``Request.leaving`` of one request: knows afterwards what went, if anything did.
 
@@ -114,18 +127,27 @@ class Departure:
         self._ready = ready
         self._let_go = let_go
         self._now = now
-        self.gone = False
+        self.begun: Mapping[str, Any] | None = None
+        """The entry as it stands in the journal, once it does."""
         self.status: int | None = None
         # Of what never went the entry does not show the values that it would have carried.
         never = {"url": ready.url.partition("?")[0], "sent": ""}
-        self.entry = self._begun(ready.request, "") | never
+        self._never = self._entry(ready.request, "") | never
+        self.entry, self._asked = self._never, False
 
     def __call__(self, request: HTTPRequest, route: str) -> None:
-        entry = self._begun(request, route)
+        self.entry, self._asked = self._never, True
+        entry = self._entry(request, route)
         self._let_go(request, entry)
-        self.entry, self.gone = entry, True
+        self.entry = self.begun = entry
 
-    def _begun(self, request: HTTPRequest, route: str) -> dict[str, Any]:
+    def unasked(self, route: str) -> None:
+        """What it was handed counts as gone, unless the fetcher asks; once it did not, nothing can
+        be held back."""
+        if not self._asked:
+            self.entry = self._entry(self._ready.request, route)
+
+    def _entry(self, request: HTTPRequest, route: str) -> dict[str, Any]:
         """The entry of a request that goes, should the process end before the answer. By the
         direct way it carries no data, so it is plain."""
         return {
@@ -147,7 +169,12 @@ class Departure:
 
     def ended(self, ending: Ending) -> dict[str, Any]:
         """The entry when all is over."""
-        return {**self.entry, "status": self.status, "reason": ending.reason, **ending.said}
+        try:
+            text = json.dumps({n: said for n, said in ending.said.items() if n not in _OWN})
+        except (TypeError, ValueError, AttributeError, RecursionError):
+            text = "{}"
+        said = json.loads(text) if len(text) <= SAID else {}
+        return {**self.entry, "status": self.status, "reason": ending.reason, **said}
 
 
 def sentence(error: MarsError) -> str:
@@ -159,11 +186,11 @@ def sentence(error: MarsError) -> str:
     return f"{error.message} {REFUSED}" if refused else error.message
 
 
-def told(error: BaseException) -> MarsError:
+def told(error: BaseException, whose: str = "ours") -> MarsError:
     """``error`` as the host and the user get to hear it."""
     if isinstance(error, MarsError):
         return error
-    return MarsError("internal", f"An error of ours ({type(error).__name__}); please report it.")
+    return MarsError("internal", f"An error of {whose} ({type(error).__name__}); please report it.")
 
 
 # --- what each reason means, for the codes have no sentence; docs/tor.md has the same table -----

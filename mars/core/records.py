@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from mars.consent import Decision
 from mars.core import journal
 from mars.core import state as states
-from mars.core.channel import Channel, NextRequest
+from mars.core.channel import Channel, NextRequest, require_sound
 from mars.core.state import App, State
-from mars.errors import StateError
+from mars.errors import MarsError, StateError
 from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
 
 T = TypeVar("T")
@@ -43,12 +43,16 @@ class Ports:
     fetcher: Callable[[NextRequest], Fetcher]
     """Opens the way for one request; called for every fetch anew."""
     openpgp: Callable[[], OpenPGP]
+    is_own_fetcher: bool = False
+    """Whether the way is the application's own, of which nobody knows whether it asks."""
 
 
 class Records:
     """Not thread-safe; the store's lock guards the files."""
 
     def __init__(self, app: App, ports: Ports, channels: Sequence[Channel]) -> None:
+        """Raises ``ConfigError`` as ``require_sound``."""
+        require_sound(channels)
         self.app = app
         self.ports = ports
         self.channels = tuple(channels)
@@ -56,6 +60,8 @@ class Records:
         """What the user chose and could not be stored yet, each with the decision it followed."""
         self.damage: StateError | None = None
         """What could not be understood of what is kept; None once the user has decided anew."""
+        self.failed: dict[str, MarsError | None] = {}
+        """What each channel last failed with, by what it was asked; None since it did not."""
 
     def load(self) -> State:
         """The state as it is on disk now, or a first run's. Writes nothing.
@@ -65,9 +71,12 @@ class Records:
         return self._before(self._decoded(self.ports.store.read(STATE_FILE)))
 
     def _decoded(self, data: bytes | None) -> State | None:
-        """Raises ``ConfigError`` (``wrong-product``): whoever reads a state is whom it is for."""
-        if data is not None and self._is_damaged(data):
-            self.damage = _damaged(data)
+        """Raises ``ConfigError`` (``wrong-product``): whoever reads a state is whom it is for, and
+        ``StateError`` (``state-too-large``)."""
+        if data is not None:
+            states.require_size(data)
+            if self._is_damaged(data):
+                self.damage = _damaged(data)
         state = states.decode(data)
         if state is not None:
             state.require_of(self.app)
@@ -75,7 +84,33 @@ class Records:
 
     def _is_damaged(self, data: bytes) -> bool:
         found = states.decode(data) or State()
-        return states.is_damaged(data) or any(one.is_damaged(found) for one in self.channels)
+        tables = {one.name: states.table for one in self.channels}
+        return (
+            states.is_damaged(data)
+            or states.is_misunderstood(found.members, tables)
+            or any(
+                self.of(channel, "is_damaged", lambda one: one.is_damaged(found), False)
+                for channel in self.channels
+            )
+        )
+
+    def of(self, channel: Channel, what: str, do: Callable[[Channel], T], otherwise: T) -> T:
+        """What ``do`` makes of ``channel``; ``otherwise`` where that raises, which is told."""
+        try:
+            result = do(channel)
+        except Exception as raised:  # noqa: BLE001 - whatever a foreign channel may raise
+            self.failed[f"{what} {channel.name}"] = journal.told(raised, channel.name)
+            return otherwise
+        self.failed[f"{what} {channel.name}"] = None
+        return result
+
+    def keep(self, state: State, channel: Channel, hook: str, *args: Any, **more: Any) -> State:
+        """``state`` with what ``hook`` has ``channel`` remember; ``state`` where that raises."""
+
+        def do(one: Channel) -> State:
+            return state.keeping(one.name, getattr(one, hook)(*args, **more))
+
+        return self.of(channel, hook, do, state)
 
     def _before(self, stored: State | None) -> State:
         state = stored or states.first(self.ports.clock.now())
@@ -86,11 +121,13 @@ class Records:
 
     def _rested(self, before: State, state: State) -> State:
         """Without the times of channels that were not agreed to before, or are not any more: a
-        first time is drawn from the moment of consent."""
+        first time is drawn from the moment of consent. One that fails here forgets all but the
+        memory against rollback."""
         agreed = [set(one.decision.purposes) if one.decision else set() for one in (before, state)]
         for channel in self.channels:
             if channel.purposes[0].name not in set.intersection(*agreed):
-                state = channel.stopped(state)
+                forgotten = state.keeping(channel.name, {})
+                state = self.keep(forgotten, channel, "stopped", state)
         return state
 
     def update(self, change: Callable[[State], tuple[State, T]]) -> T:
@@ -199,10 +236,14 @@ class Records:
                 self.ports.store.write(f"{JOURNAL_FILE}{DAMAGED}", data)
         return data
 
-    def record(self, entry: Mapping[str, Any]) -> None:
-        """Adds to the journal. Raises ``StateError``."""
+    def record(
+        self, entry: Mapping[str, Any], require: Callable[[], object] = lambda: None
+    ) -> None:
+        """Adds to the journal, unless ``require`` raises: under the lock that every decision is
+        stored under, so that after it nothing goes. Raises ``StateError``."""
         store = self.ports.store
         with store.lock(LOCK, LOCK_WAIT):
+            require()
             store.write(JOURNAL_FILE, journal.add(self._journal(replaced=True), entry))
 
     def _complete(self, begun: Mapping[str, Any] | None, entry: Mapping[str, Any]) -> None:

@@ -1,8 +1,8 @@
 """The client's state: one small JSON file, read forgivingly and written whole. Pure.
 
 Whatever cannot be understood counts as never written: no consent, and nothing remembered. Each
-member stands alone, so that one bad member loses nothing else. What a channel remembers lies in
-members of its own, which are kept as they are where that channel is not at hand.
+member stands alone, so that one bad member loses nothing else. What a channel remembers lies under
+its name, and is kept as it is where that channel is not at hand.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ from typing import Any, TypeVar
 
 from mars import consent
 from mars.consent import Decision
-from mars.errors import ConfigError
+from mars.errors import ConfigError, StateError
 from mars.wire.product import is_name
 from mars.wire.times import DAY
 
 VERSION = 1
 LIMIT = 256 * 1024
-"""Bytes. A state file beyond it is not ours."""
+"""Bytes of a state file. A larger one is neither written nor replaced."""
+SHARE = 64 * 1024
+"""Bytes of it for one further channel, so that none takes the place of what others remember."""
+BESIDE = ("pick", "schedule", "trust", "document", "seen", "server", "checked", "last")
+"""Of the channel ``motd`` these members stand beside the core's: there was no other at first."""
 FARTHEST_TIME = 2**53 - 1
 
 T = TypeVar("T")
@@ -79,7 +83,7 @@ class State:
     app: Mapping[str, Any] = field(default_factory=dict)
     """The application as it last said who it is, so that ``mars preview`` needs no options."""
     members: Mapping[str, Any] = field(default_factory=dict)
-    """The channels' own, by name, as plain JSON."""
+    """The channels' own as they stand in the file, as plain JSON."""
 
     def require_of(self, app: App) -> None:
         """A decision is about one product and channel, and no consent to another's requests.
@@ -98,9 +102,25 @@ class State:
                 "own.",
             )
 
-    def keeping(self, members: Mapping[str, Any]) -> State:
-        """With these members of a channel."""
-        return replace(self, members={**self.members, **members})
+    def kept(self, channel: str) -> Mapping[str, Any]:
+        """What ``channel`` remembers; empty where that is nothing, or not understood."""
+        if channel == "motd":
+            return {name: self.members[name] for name in BESIDE if name in self.members}
+        return read(table, self.members.get(channel)) or {}
+
+    def keeping(self, channel: str, kept: Mapping[str, Any]) -> State:
+        """With all that ``channel`` remembers from now on; it can change nothing else.
+
+        Raises ``OverflowError`` beyond ``SHARE``, ``TypeError`` for what is no JSON.
+        """
+        if channel == "motd":
+            own = {name: kept[name] for name in BESIDE if name in kept}
+        else:
+            said = json.dumps(dict(kept))
+            if len(said) > SHARE:
+                raise OverflowError
+            own = {channel: json.loads(said)}
+        return replace(self, members={**self.members, **own})
 
 
 def narrowed(state: State, wanted: State, over: Decision | None) -> State:
@@ -137,7 +157,7 @@ def midnight(now: int) -> int:
 
 
 def encode(state: State) -> bytes:
-    """One JSON document in UTF-8, keys in a fixed order."""
+    """One JSON document in UTF-8, keys in a fixed order. Raises ``StateError`` beyond ``LIMIT``."""
     table: dict[str, Any] = {
         "version": VERSION,
         "installed": state.installed,
@@ -146,7 +166,19 @@ def encode(state: State) -> bytes:
         **state.members,
         "app": dict(state.app),
     }
-    return (json.dumps(table, indent=1, ensure_ascii=True) + "\n").encode("ascii")
+    data = (json.dumps(table, indent=1, ensure_ascii=True) + "\n").encode("ascii")
+    require_size(data)
+    return data
+
+
+def require_size(data: bytes) -> None:
+    """Raises ``StateError`` (``state-too-large``)."""
+    if len(data) > LIMIT:
+        raise StateError(
+            "state-too-large",
+            f"The state would be, or is, larger than {LIMIT} bytes, so it is left as it is and "
+            "nothing is sent; put back a copy of its file, or remove it and choose again.",
+        )
 
 
 def _plain(decision: Decision) -> dict[str, Any]:
@@ -278,3 +310,6 @@ _OWN: dict[str, Callable[[Any], Any]] = {
     "app": table,
 }
 """The members of the core itself."""
+
+RESERVED = frozenset({"version", *_OWN, *BESIDE})
+"""What no channel may be called: these members are others'."""

@@ -21,7 +21,7 @@ JOIN = 0.5
 """Seconds that ``stop`` waits for a thread that is not in the middle of a fetch."""
 
 _TAKE_ARGUMENTS = frozenset(
-    {"Mars", "folder", "tor", "languages", "grant", "variables", "preview", "reset_age"}
+    {"Mars", "channels", "folder", "tor", "languages", "grant", "variables", "preview", "reset_age"}
 )
 _WRONG_ARGUMENT = (TypeError, ValueError, AttributeError, LookupError, OverflowError)
 
@@ -181,7 +181,8 @@ class Background:
         if self._checking:
             self._checking = False
             self._survive("check", self._check, None)
-        self._problems.hold("fetch", self._installation.refused)
+        for what, error in [*self._installation.failed.items()]:
+            self._problems.hold(what, error)
         for what, do in self._turned.items():
             self._survive(what, do, None)
         self.busy = False

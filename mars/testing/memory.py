@@ -18,6 +18,7 @@ from mars.channels import trial
 from mars.errors import MarsError, StateError, TransportError
 from mars.ports import OpenPGPVerdict, Platform, Request, Response
 from mars.wire import ed25519
+from mars.wire.request import HTTPRequest
 from mars.wire.times import DAY
 
 if TYPE_CHECKING:
@@ -120,13 +121,18 @@ class MemoryServer:
     fault: MarsError | None = None
     visits: list[str] = field(default_factory=list)
     """URLs asked for, query included."""
+    requests: list[HTTPRequest] = field(default_factory=list)
+    """The same, with method and body."""
 
     def fetch(self, request: Request) -> Response:
         if request.leaving is not None:
             request.leaving(request.message, "memory")
         self.visits.append(request.message.url)
+        self.requests.append(request.message)
         if self.fault is not None:
             raise self.fault
+        if request.expect is not None and self.status not in request.expect:
+            raise TransportError("http-status", f"The server answered with {self.status}; wait.")
         return Response(self.status, self.body, "memory")
 
 

@@ -88,6 +88,7 @@ class World:
             "channels": self.channels,
             **vars(self.ports()),
         }
+        del made["is_own_fetcher"]  # it is
         return Mars(**{**made, **changes})
 
     def grant(self, level: str, *variables: str, **switches: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 from mars.wire.query import MOTD_PATH
 from mars.wire.url import parse_url
@@ -45,7 +46,7 @@ class HTTPRequest:
     golden: bytes = b""
     """What must come out on the wire; else nothing does."""
     sealed: str = ""
-    """What was sealed in ``body``, as its sender could read it."""
+    """The very text that was sealed in ``body``, no summary of it."""
 
     @classmethod
     def get(cls, url: str) -> HTTPRequest:
@@ -73,10 +74,10 @@ class HTTPRequest:
 
     @property
     def shown(self) -> str:
-        """For people: the bytes as text; for a body what was sealed in it, and its size."""
+        """For people: the bytes as text; for a body what was sealed in it, its size and SHA-256."""
         head, end, body = self.golden.partition(_HEAD_END)
-        size = f"{self.sealed}\r\n[{len(body)} bytes, sealed]\r\n" if body else ""
-        return (head + end).decode("ascii") + size
+        seal = f"[{len(body)} bytes, sealed, SHA-256 {sha256(body).hexdigest()}]"
+        return (head + end).decode("ascii") + (f"{self.sealed}\r\n{seal}\r\n" if body else "")
 
 
 def _head(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from mars.channels.news import NewsClient
 from mars.core import state as states
 from mars.core.channel import NextRequest, View
 from mars.core.journal import BEGUN
-from mars.core.records import STATE_FILE
+from mars.core.records import JOURNAL_FILE, STATE_FILE
 from mars.errors import ConsentError, MarsError, StateError, TransportError
 from mars.factory import fetcher
 from mars.ports import Fetcher, Request, Response, TorSettings
@@ -292,10 +294,102 @@ def test_f_the_journal_shows_no_query_that_was_never_sent() -> None:
         def fetch(self, request):  # type: ignore[no-untyped-def]
             raise TransportError("host-unreachable", "Not there.")
 
-    mars = world.mars(fetcher=lambda _plan: Unreachable())
+    client = world.client()
+    client.ports = replace(client.ports, fetcher=lambda _plan: Unreachable())
+    client.fetch()
+    (entry,) = client.journal()
+    assert "?" not in entry["url"] + entry["sent"]
+
+
+def test_f_what_an_own_fetcher_failed_with_unasked_is_shown_as_what_may_have_gone() -> None:
+    world = World()
+    world.grant("tracked")
+
+    class Unasking:
+        def fetch(self, request):  # type: ignore[no-untyped-def]
+            raise TransportError("timeout", "Nothing came.")
+
+    mars = world.mars(fetcher=lambda _plan: Unasking())
     mars._client.fetch()
     (entry,) = mars.journal()
-    assert "?" not in entry["url"] + entry["sent"]
+    assert "v=0.5.1" in entry["sent"]
+    assert (entry["route"], entry["reason"]) == ("may have gone", "timeout")
+
+
+def test_f_after_an_answer_nobody_asks_whether_it_might_be_asked_for() -> None:
+    """The journal says what went, whatever was decided meanwhile."""
+    world = World()
+    world.publish()
+    mars = world.mars()
+    mars.consent.grant("tracked")
+
+    class Unasking:
+        def fetch(self, request):  # type: ignore[no-untyped-def]
+            mars.consent.revoke()
+            return Response(200, world.server.body, "own")
+
+    mars._client.ports = replace(mars._client.ports, fetcher=lambda _plan: Unasking())
+    assert mars._client.fetch().ok
+    (entry,) = mars.journal()
+    assert ("v=0.5.1" in entry["sent"], entry["route"], entry["reason"]) == (True, "own", None)
+
+
+class RevokedSince(MemoryStore):
+    """A no comes just after the request was planned."""
+
+    revoke: Callable[[], object] | None = None
+
+    def read(self, name: str) -> bytes | None:
+        if name == JOURNAL_FILE and (revoke := self.revoke):
+            self.revoke = None
+            revoke()
+        return super().read(name)
+
+
+def test_f03_a_fetch_by_hand_that_was_planned_before_a_no_does_not_go() -> None:
+    store = RevokedSince()
+    world = World(store=store)
+    world.publish()
+    world.grant("plain")
+    client = world.client()
+    store.revoke = world.mars().consent.revoke
+    assert client.fetch(asked="tracked").reason == "withdrawn"
+    assert world.server.visits == []
+
+
+class Revoking(MemoryStore):
+    """A decision is being written, slowly, while a request is about to leave."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.writing, self.leaving = threading.Event(), threading.Event()
+
+    def write(self, name: str, data: bytes) -> None:
+        if threading.current_thread().name == "revoking" and name == STATE_FILE:
+            self.writing.set()
+            self.leaving.wait(0.3)  # where the request waits for the lock, as it has to, in vain
+        super().write(name, data)
+
+
+def test_f03_a_revocation_under_way_and_a_departure_come_one_after_the_other() -> None:
+    store = Revoking()
+    world = World(store=store)
+    world.publish()
+    mars = world.mars()
+    mars.consent.grant("tracked")
+    revoking = threading.Thread(target=mars.consent.revoke, name="revoking")
+
+    class Slow:
+        def fetch(self, request):  # type: ignore[no-untyped-def]
+            revoking.start()
+            assert store.writing.wait(5)
+            return world.server.fetch(request)
+
+    client = world.client()
+    client.ports = replace(client.ports, fetcher=lambda _plan: Slow())
+    assert client.fetch().reason == "withdrawn"
+    revoking.join()
+    assert world.server.visits == []
 
 
 class Falsified(Motd):
@@ -414,7 +508,8 @@ def test_f08_preview_and_journal_show_what_was_sealed_and_its_size() -> None:
     state = client.load()
     shown = plain(client, state, client.plan(state, client.voice(state)))["bytes"]
     assert shown.startswith(f"POST /motd/in HTTP/1.1\r\nHost: {ONION}\r\n")
-    assert shown.endswith(f"Content-Length: 1024\r\n\r\n{said}\r\n[1024 bytes, sealed]\r\n")
+    seal = f"[1024 bytes, sealed, SHA-256 {sha256(bytes(range(256)) * 4).hexdigest()}]"
+    assert shown.endswith(f"Content-Length: 1024\r\n\r\n{said}\r\n{seal}\r\n")
     (entry,) = client.journal()
     assert (entry["url"], entry["sent"]) == (post.url, shown)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mars.channels.news import Reading
+from mars.channels.reading import Reading
 from mars.core.state import App
 from mars.errors import WireError
 from mars.testing.memory import machine

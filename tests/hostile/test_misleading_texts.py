@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mars.channels.news import unseen
+from mars.channels.reading import unseen
 from mars.errors import WireError
 from mars.wire import motd as motds
 from mars.wire.motd import Message, Motd, Target

@@ -170,7 +170,6 @@ GARBAGE = {
     "garbage": os.urandom(300),
     "list": b"[]",
     "deep": b"[" * 100_000,
-    "huge": b" " * 300_000 + b"{}",
     "newer": b'{"version": 99}',
     "nul": b"\0" * 4096,
     "wrong types": json.dumps(
@@ -190,6 +189,32 @@ def test_e22_a_broken_state_is_a_first_run_without_consent(data: bytes) -> None:
     stored = states.decode(world.store.files[STATE_FILE])
     assert stored is not None
     assert stored.decision is None
+
+
+def test_e22_a_state_too_large_to_be_ours_is_left_alone_and_nothing_is_sent() -> None:
+    """No first run: consent and the memory against rollback may be in it."""
+    world = a_world()
+    data = world.store.files[STATE_FILE] + b" " * 300_000
+    world.store.files[STATE_FILE] = data
+    mars = world.mars()
+    session(mars._client, world.clock, 20 * DAY)
+    assert world.server.visits == []
+    assert not mars.consent.grant("plain")
+    assert mars.status()["problem"]["reason"] == "state-too-large"
+    assert world.store.files == {STATE_FILE: data}
+
+
+def test_e22_a_state_that_would_be_too_large_is_not_written() -> None:
+    world = a_world()
+    world.publish()
+    client = world.client()
+    assert client.fetch(asked="plain").ok
+    before = client.load()
+    seen = {"x" * 300_000: 1}
+    with pytest.raises(StateError) as refused:
+        client.update(lambda state: (Memory.of(state).saw(seen).into(state), None))
+    assert refused.value.reason == "state-too-large"
+    assert world.client().load() == before
 
 
 def test_e22_a_broken_schedule_begins_anew_and_fetches_nothing_at_once() -> None:

@@ -19,6 +19,7 @@ def test_the_journal_shows_and_forgets(desk: Desk) -> None:
     assert entry["sent"].encode() == desk.socks.visits[0].request
     assert entry["route"] == f"tor {desk.socks.address}"
     assert entry["reason"] is None
+    assert "  motd  " in desk.run("journal").out
     assert "accepted" in desk.run("journal").out
     begun = {**entry, "reason": "begun", "serial": None}
     (desk.state / "journal.jsonl").write_text(json.dumps(begun) + "\n")

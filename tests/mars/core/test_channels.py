@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from mars import consent
 from mars.consent import Choice, Purpose
-from mars.core.channel import Channel, Ending, NextRequest, View
+from mars.core.channel import Channel, Ending, Kept, NextRequest, View
 from mars.core.installation import Installation
 from mars.core.records import STATE_FILE
 from mars.core.schedule import HOUR
@@ -39,27 +40,27 @@ class Postcards:
         self.judges = True
 
     def _due(self, state: State) -> int | None:
-        return read(time, state.members.get(self.name))
+        return read(time, state.kept(self.name).get("due"))
 
-    def stopped(self, state: State) -> State:
-        return state.keeping({self.name: None})
+    def stopped(self, state: State) -> Kept:
+        return {}
 
-    def look(self, view: View, ran: int | None, chance: Chance) -> tuple[State, int]:
+    def look(self, view: View, ran: int | None, chance: Chance) -> tuple[Kept, int]:
         due = self._due(view.state) or view.now + EVERY
-        return view.state.keeping({self.name: due}), min(max(due - view.now, 0), HOUR)
+        return {**view.state.kept(self.name), "due": due}, min(max(due - view.now, 0), HOUR)
 
-    def attempt(self, view: View, chance: Chance) -> State:
-        return view.state.keeping({self.name: view.now + EVERY})
+    def attempt(self, view: View, chance: Chance) -> Kept:
+        return {"due": view.now + EVERY}
 
-    def rested(self, state: State, ran: int | None) -> State:
-        return state
+    def rested(self, state: State, ran: int | None) -> Kept:
+        return state.kept(self.name)
 
     def plan(self, view: View, url: str | None = None) -> NextRequest:
         said = {"os": view.host.system, "country": view.state.country or "none"}
         text = json.dumps(said)
         body = text.encode().ljust(1024, b"\0")
         request = HTTPRequest.post(url or WHERE, body, text)
-        return NextRequest(view.voice.level, request, None, said, view.voice)
+        return NextRequest(view.voice.level, request, None, said)
 
     def require_judge(self, view: View, openpgp: Callable[[], OpenPGP]) -> None:
         if not self.judges:
@@ -70,11 +71,11 @@ class Postcards:
             raise TransportError("bad-answer", "That is no thanks.")
         return Ending("thanked", said={"thanks": 1})
 
-    def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> State:
-        return view.state.keeping({f"{self.name}-last": ending.taken})
+    def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> Kept:
+        return {**view.state.kept(self.name), "last": ending.taken}
 
     def is_damaged(self, state: State) -> bool:
-        return bool(state.members.get(self.name)) and self._due(state) is None
+        return "due" in state.kept(self.name) and self._due(state) is None
 
 
 def a_world(*channels: Channel, **more: Any) -> World:
@@ -98,7 +99,7 @@ def test_a_channel_of_its_own_purpose_is_asked_for_planned_shown_and_recorded() 
     shown = mars.preview(channel="postcards")
     assert shown is not None
     assert shown.bytes.startswith(b"POST /motd/in HTTP/1.1\r\n")
-    assert '{"os": "linux", "country": "none"}\r\n[1024 bytes, sealed]' in shown.request.shown
+    assert '{"os": "linux", "country": "none"}\r\n[1024 bytes, sealed, ' in shown.request.shown
     assert mars.status()["purposes"] == {
         "news": "2026-11-21T00:00:00Z",
         "metrics": None,
@@ -112,7 +113,7 @@ def test_a_channel_of_its_own_purpose_is_asked_for_planned_shown_and_recorded() 
     assert len(entries) == 3
     assert entries[0]["sent"] == shown.request.shown
     assert (entries[0]["reason"], entries[0]["thanks"]) == (None, 1)
-    assert world.client().load().members["postcards-last"] == "thanked"
+    assert world.client().load().kept("postcards")["last"] == "thanked"
 
 
 def test_without_a_yes_to_its_purpose_nothing_of_it_goes_whatever_else_was_agreed() -> None:
@@ -259,21 +260,22 @@ def test_a_revocation_that_cannot_be_stored_silences_every_channel() -> None:
 def test_what_a_channel_remembers_outlives_a_process_that_does_not_know_it() -> None:
     world = a_world()
     world.grant("plain", stats=True)
-    due = world.client().load().members["postcards"]
+    due = world.client().load().kept("postcards")
     world.channels = ()
     world.grant("tracked")
     kept = world.client().load()
-    assert kept.members["postcards"] == due
+    assert kept.kept("postcards") == due != {}
     assert kept.decision is not None
     assert "statistics" in kept.decision.purposes, "nor is its consent lost"
     assert "statistics" not in world.client().voice(kept).purposes
 
 
-def test_a_damaged_memory_is_told_and_costs_nothing_else() -> None:
+@pytest.mark.parametrize("damaged", ["soon", {"due": "soon"}])
+def test_a_damaged_memory_is_told_and_costs_nothing_else(damaged: object) -> None:
     world = a_world()
     world.grant("plain", stats=True)
     table = json.loads(world.store.files[STATE_FILE])
-    world.store.files[STATE_FILE] = json.dumps({**table, "postcards": "soon"}).encode()
+    world.store.files[STATE_FILE] = json.dumps({**table, "postcards": damaged}).encode()
     mars = world.mars()
     assert mars.consent.level == "plain"
     assert mars.status()["problem"]["reason"] == "state-damaged"
@@ -378,3 +380,267 @@ def test_the_core_alone_serves_a_channel() -> None:
     alone.choose(Choice("plain", stats=True))
     session(alone, world.clock, 2 * EVERY)
     assert set(world.server.visits) == {WHERE}
+
+
+def sending(world: World, between: Callable[[], object], channel: int = 1) -> str | None:
+    """The reason of one request, ``between`` whose plan and departure something happens."""
+
+    class Slow:
+        def fetch(self, request: Request) -> Response:
+            between()
+            return world.server.fetch(request)
+
+    client = world.client()
+    client.ports = replace(client.ports, fetcher=lambda _ready: Slow())
+    return client.send(client.channels[channel]).reason
+
+
+def test_a_second_purpose_taken_back_at_the_last_moment_holds_whatever_the_channel_says() -> None:
+    class Both(Postcards):
+        """Says nothing of what it says."""
+
+        def plan(self, view: View, url: str | None = None) -> NextRequest:
+            return replace(super().plan(view, url), values={})
+
+    channel = Both()
+    channel.purposes = (STATISTICS, consent.SWITCHES["errors"])
+    world = a_world(channel)
+    world.grant("plain", stats=True, errors=True)
+    taken_back = sending(world, lambda: world.grant("plain", errors=False))
+    assert (taken_back, posted(world)) == ("withdrawn", [])
+    assert sending(world, lambda: world.grant("tracked")) is None
+
+
+class Greedy(Postcards):
+    """Wants to say more than was agreed to."""
+
+    changes: Mapping[str, Any] = MappingProxyType({})
+
+    def plan(self, view: View, url: str | None = None) -> NextRequest:
+        return replace(super().plan(view, url), **self.changes)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "changes"),
+    [
+        (STATISTICS, {"level": "tracked"}),
+        (STATISTICS, {"direct": HTTPRequest.get("https://news.example/")}),
+        (consent.NEWS, {"values": {"os": "linux"}}),
+        (STATISTICS, {"lowered": (consent.cap("address", "off"),)}),
+    ],
+)
+def test_more_than_was_agreed_to_is_not_planned(purpose: Purpose, changes: dict[str, Any]) -> None:
+    channel = Greedy(purpose)
+    channel.changes = changes
+    world = a_world(channel)
+    mars = world.mars()
+    mars.consent.grant("plain", stats=True)
+    assert mars.preview(channel="postcards") is None
+    assert mars.status()["problem"]["reason"] == "not-agreed"
+    session(world.client(), world.clock, 5 * DAY)
+    assert posted(world) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"sent": "", "url": "", "time": 0, "reason": "x", "more": 1},
+        {"more": b"no JSON"},
+        {"more": "x" * 600_000},
+        None,
+    ],
+)
+def test_a_channel_adds_to_the_journal_and_overwrites_nothing(said: Any) -> None:
+    class Liar(Postcards):
+        def take(self, body: bytes, view: View, openpgp: Callable[[], OpenPGP]) -> Ending:
+            return Ending("thanked", said=said)
+
+    world = a_world(Liar())
+    world.grant("plain", stats=True)
+    client = world.client()
+    assert client.send(client.channels[1]).ok
+    (entry,) = client.journal()
+    assert (entry["url"], entry["time"], entry["reason"]) == (WHERE, world.clock.wall, None)
+    assert entry.get("more") == (1 if said and "sent" in said else None)
+    assert entry["sent"].startswith("POST ")
+    assert client.load().kept("postcards")["last"] == "thanked"
+
+
+def test_what_the_journal_cannot_hold_is_not_sent() -> None:
+    class Long(Postcards):
+        def plan(self, view: View, url: str | None = None) -> NextRequest:
+            request = HTTPRequest.post(WHERE, b"1", "x" * 600_000)
+            return replace(super().plan(view, url), request=request)
+
+    world = a_world(Long())
+    world.grant("plain", stats=True)
+    client = world.client()
+    client.fetch()
+    before = client.journal()
+    with pytest.raises(StateError):
+        client.send(client.channels[1])
+    assert (posted(world), client.journal()) == ([], before)
+
+
+def test_two_bodies_are_two_entries_and_the_server_in_memory_keeps_them() -> None:
+    channel = Greedy()
+    world = a_world(channel)
+    mars = world.mars()
+    mars.consent.grant("plain", stats=True)
+    client, shown = world.client(), []
+    for seal in (b"\1", b"\2"):
+        channel.changes = {"request": HTTPRequest.post(WHERE, seal * 64, "what was sealed")}
+        shown.append(mars.preview(channel="postcards").request)  # type: ignore[union-attr]
+        client.send(channel)
+    assert [request.body for request in world.server.requests] == [b"\1" * 64, b"\2" * 64]
+    entries = [entry["sent"] for entry in client.journal()]
+    assert entries == [request.shown for request in shown]
+    assert entries[0] != entries[1]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"decision": {"level": "tracked"}, "trust": {}, "installed": 1, "schedule": None},
+        {"due": b"no JSON"},
+        {"pending": "x" * 300_000},
+    ],
+)
+def test_a_channel_changes_nothing_but_what_it_remembers_itself(forged: dict[str, Any]) -> None:
+    class Forger(Postcards):
+        def look(self, view: View, ran: int | None, chance: Chance) -> tuple[Kept, int]:
+            return forged, HOUR
+
+        def stopped(self, state: State) -> Kept:
+            return forged
+
+    world = a_world(Forger())
+    world.publish()
+    assert world.client().fetch(asked="plain").ok
+    mars = world.mars()
+    assert mars.consent.grant("plain", stats=True)
+    session(world.client(), world.clock, 20 * DAY)
+    kept = world.client().load()
+    assert mars.consent.decision.level == "plain"  # type: ignore[union-attr]
+    assert kept.members["trust"]["serial"]
+    assert kept.installed != 1
+    assert kept.kept("postcards") == (forged if "decision" in forged else {})
+    assert len(world.server.visits) > 1, "the news come all the same"
+    assert (mars.status()["problem"] is None) is ("decision" in forged)
+
+
+class Broken(Postcards):
+    """Raises where it is told to."""
+
+    broken = ""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == super().__getattribute__("broken"):
+            raise KeyError(name)
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("hook", ["stopped", "look", "attempt", "rested", "learn", "is_damaged"])
+def test_a_channel_that_fails_is_told_and_harms_neither_news_nor_consent(hook: str) -> None:
+    channel = Broken()
+    world = a_world(channel)
+    world.publish()
+    channel.broken = hook
+    mars = world.mars()
+    assert mars.consent.grant("plain", stats=True)
+    client = mars._client
+    session(client, world.clock, 12 * DAY)
+    assert set(world.server.visits) - {WHERE}, "the news come all the same"
+    assert world.store.files
+    told = [error.message for error in client.failed.values() if error]
+    assert "An error of postcards (KeyError); please report it." in told
+    assert mars.consent.revoke()
+    kept = world.client().load()
+    assert kept.decision.level == "off"  # type: ignore[union-attr]
+    assert hook != "stopped" or kept.kept("postcards") == {}, "what it may not have forgotten"
+
+
+@pytest.mark.parametrize(
+    ("names", "purposes"),
+    [
+        (["motd"], [STATISTICS]),
+        (["trust"], [STATISTICS]),
+        (["decision"], [STATISTICS]),
+        (["Post cards"], [STATISTICS]),
+        (["one", "one"], [STATISTICS, consent.SWITCHES["errors"]]),
+        (["one"], [Purpose("news", "All your files", telling=False)]),
+        (["one"], [Purpose("statistics", "Others")]),
+        (["one"], [Purpose("letters", "Letters", least="off")]),
+        (["one", "two"], [Purpose("letters", "Letters"), Purpose("letters", "Parcels")]),
+        (["one"], [None]),
+    ],
+)
+def test_channels_of_no_name_or_purpose_of_their_own_are_refused_and_told(
+    names: list[str], purposes: list[Purpose | None]
+) -> None:
+    channels = [
+        Postcards(purpose or STATISTICS, name)
+        for name, purpose in zip(names, purposes, strict=True)
+    ]
+    if purposes == [None]:
+        channels[0].purposes = ()
+    world = a_world(*channels)
+    mars = world.mars()
+    assert mars.status()["problem"]["reason"] == "channel-invalid"
+    assert mars.consent.grant("plain")
+    assert mars.preview() is not None, "the news come all the same"
+    with pytest.raises(ConfigError, match="give each of"):
+        world.mars(debug=True)
+
+
+def test_a_channel_that_is_not_there_is_named() -> None:
+    mars = a_world().mars()
+    assert mars.preview(channel="letters") is None
+    assert "'letters'" in mars.status()["problem"]["message"]
+
+
+def test_what_an_answer_is_is_the_channels_to_say() -> None:
+    channel = Greedy()
+    world = a_world(channel)
+    world.grant("plain", stats=True)
+    client = world.client()
+    world.server.status = 202
+    assert client.send(channel).reason == "http-status"
+    channel.changes = {"expect": frozenset({202}), "limit": 7, "deadline": 9.0}
+    asked: list[Request] = []
+
+    class Seen:
+        def fetch(self, request: Request) -> Response:
+            asked.append(request)
+            return world.server.fetch(request)
+
+    client.ports = replace(client.ports, fetcher=lambda _ready: Seen())
+    assert client.send(channel).ok
+    assert (asked[0].expect, asked[0].limit, asked[0].deadline) == (frozenset({202}), 7, 9.0)
+
+
+def test_ones_success_does_not_hide_anothers_failure() -> None:
+    world = a_world()
+    mars = world.mars()
+    mars.consent.grant("plain", stats=True)
+    client = mars._client
+    assert client.fetch().reason != "timeout"
+    assert client.send(client.channels[1]).ok
+    assert mars.status()["problem"]["reason"] == client.load().members["last"]["reason"]
+
+
+def test_an_error_of_an_answer_never_says_that_nothing_went() -> None:
+    class Forgetful(Postcards):
+        def take(self, body: bytes, view: View, openpgp: Callable[[], OpenPGP]) -> Ending:
+            raise StateError("state-invalid", "What it compares with is gone.")
+
+    class Unasking:
+        def fetch(self, request: Request) -> Response:
+            return world.server.fetch(replace(request, leaving=None))
+
+    world = a_world(Forgetful())
+    world.grant("plain", stats=True)
+    client = world.client()
+    client.ports = replace(client.ports, fetcher=lambda _ready: Unasking())
+    assert client.send(client.channels[1]).reason == "state-invalid"
+    assert client.journal()[-1]["sent"].startswith("POST ")

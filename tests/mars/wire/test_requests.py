@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
+from hashlib import sha256
 
 import pytest
 
@@ -57,11 +58,13 @@ def test_a_request_is_one_value_with_its_golden_bytes() -> None:
         post.body = b"other"  # type: ignore[misc]
 
 
-def test_a_sealed_body_is_shown_as_what_was_sealed_with_its_size() -> None:
+def test_a_sealed_body_is_shown_as_what_was_sealed_with_its_size_and_digest() -> None:
     said = '{"statistic": "næws"}'
-    post = HTTPRequest.post("http://h/motd/in", b"\0\r\n\r\n" + bytes(1019), said)
+    body = b"\0\r\n\r\n" + bytes(1019)
+    post = HTTPRequest.post("http://h/motd/in", body, said)
     head, _, shown = post.shown.partition("\r\n\r\n")
-    assert shown == f"{said}\r\n[1024 bytes, sealed]\r\n"
+    digest = sha256(body).hexdigest()
+    assert shown == f"{said}\r\n[1024 bytes, sealed, SHA-256 {digest}]\r\n"
     assert post.golden.startswith(head.encode() + b"\r\n\r\n\0\r\n\r\n\0")
 
 

@@ -22,7 +22,7 @@ from mars.wire import motd as motds
 from mars.wire.envelope import MOTD_TYPE, Envelope
 from mars.wire.keys import TrustRoot
 from mars.wire.motd import Motd
-from mars.wire.times import DAY
+from mars.wire.times import DAY, format_time
 
 MIN_LIFETIME = 14 * DAY
 MAX_LIFETIME = 60 * DAY
@@ -97,12 +97,14 @@ def _judge(motd: Motd, envelope: Envelope, now: int, current: Current, openpgp: 
     if trusted_time >= motd.expires:
         raise RefusedError(
             "expired",
-            "The document has expired; a newer one is awaited.",
+            f"The document expired at {format_time(motd.expires)}; a newer one is awaited.",
             state=replace(state, serial=motd.serial, digest=digest, openpgp=openpgp),
         )
     if trusted_time >= current.keys_expire:
         raise TrustError(
-            "keys-expired", "The publisher's keys document has expired; a newer one is awaited."
+            "keys-expired",
+            f"The publisher's keys document expired at {format_time(current.keys_expire)}; a newer "
+            "one is awaited.",
         )
     accepted = replace(
         state,

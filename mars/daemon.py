@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import tomllib
 from collections.abc import Callable
@@ -52,7 +53,7 @@ class Entry:
     state: Path
     """Folder of the client's state, as ``--state`` of every command."""
     output: Path
-    files: frozenset[Path]
+    files: frozenset[str]
     """Itself and its trust file, resolved."""
 
 
@@ -88,7 +89,7 @@ def read_entry(path: Path, place: Path | None = None) -> Entry:
     output = path.parent / table["output"] if "output" in table else state / CURRENT
     for kept in (state, output):
         require_own(kept)
-    there = Path(output.resolve().name.lower().removesuffix(DAMAGED))
+    there = Path(os.path.realpath(output).lower().removesuffix(DAMAGED))
     if not _OF_THE_CLIENT.isdisjoint({there.name, there.suffix}):
         raise _wrong(path, f"has {output.name} for its output, which is the client's own file")
     return Entry(
@@ -103,7 +104,7 @@ def read_entry(path: Path, place: Path | None = None) -> Entry:
         level=table.get("level", "tracked"),
         state=state,
         output=output,
-        files=frozenset({path.resolve(), trust_file.resolve()}),
+        files=frozenset(map(os.path.realpath, (path, trust_file))),
     )
 
 
@@ -182,7 +183,7 @@ class Daemon:
         """All readable files; one application that is wrong stops no other."""
         require_own(self._folder)
         found: dict[str, Entry] = {}
-        broken: set[Path] = set()
+        broken: set[str] = set()
         try:
             paths = sorted(path for path in self._folder.iterdir() if path.suffix == ".toml")
         except OSError as error:
@@ -201,7 +202,7 @@ class Daemon:
                 broken |= _named_in(path)
         return self._apart(found, broken)
 
-    def _apart(self, found: dict[str, Entry], broken: set[Path]) -> dict[str, Entry]:
+    def _apart(self, found: dict[str, Entry], broken: set[str]) -> dict[str, Entry]:
         """Without those that have a place in common with another, by whatever way it is named."""
         entries = list(found.values())
         for entry in entries:
@@ -286,34 +287,36 @@ def _require_single(entry: Entry, found: dict[str, Entry]) -> None:
             )
 
 
-def _named_in(path: Path) -> set[Path]:
-    """Whatever a file that is no ``Entry`` may name, resolved; quotes may be missing."""
-    try:
+def _named_in(path: Path) -> set[str]:
+    """A file that is no ``Entry``, and what it may name to be read, resolved; quotes may be
+    missing. Not its ``output``, which a copy that is being edited has in common with a good one."""
+    text = ""
+    with contextlib.suppress(OSError):
         text = factory.read_small(path).decode("utf-8", "replace")
-    except OSError:
-        return set()
-    words = re.findall(r"""[^"'=\n\0]{1,4096}""", text)
-    return {(path.parent / word.strip()).resolve() for word in words}
+    text = re.sub(r"""(?m)^[ \t]*output[ \t]*=[ \t]*["']?[^"'=\n]*""", "", text)
+    words = [path.name, *re.findall(r"""[^"'=\n\0]{1,4096}""", text)]
+    # Path.resolve would raise where links go round.
+    return {os.path.realpath(path.parent / word.strip()) for word in words}
 
 
-def _require_apart(entry: Entry, others: list[Entry], broken: set[Path]) -> None:
+def _require_apart(entry: Entry, others: list[Entry], broken: set[str]) -> None:
     """None could tell its state from another's, and news would replace what others are read from,
-    or may be: ``broken`` are the places that files name which cannot be read.
+    or may be: ``broken`` are the files that cannot be read, and what they name.
 
     Raises ``StateError`` (``state-shared``) and ``ConfigError`` (``app-invalid``).
     """
-    if entry.state.resolve() in [other.state.resolve() for other in others]:
+    if os.path.realpath(entry.state) in [os.path.realpath(other.state) for other in others]:
         raise StateError(
             "state-shared",
             f"{entry.name}.toml has the folder of its state in common with another; write into "
             'each a folder of its own, state = "…", or leave --state out.',
         )
-    output = entry.output.resolve()
+    output = os.path.realpath(entry.output)
     named = entry.files.union(broken, *(other.files for other in others))
-    if output in named or output in [other.output.resolve() for other in others]:
+    if output in named or output in [os.path.realpath(other.output) for other in others]:
         raise _wrong(
             Path(f"{entry.name}.toml"),
-            f"has {output.name} for its output, which is another's or one that is read here",
+            f"has {Path(output).name} for its output, which is another's or one that is read here",
         )
 
 

@@ -225,7 +225,7 @@ class FileFetcher:
         """Raises ``TransportError``: ``url-invalid``, ``file-unreadable``, ``too-large``."""
         try:
             data = read_regular(_path(request.message.url), request.limit + 1)
-        except OSError:
+        except (OSError, ValueError):  # the latter of a URL or path that no file can have
             raise TransportError(
                 "file-unreadable", "The file cannot be read; check its path and rights."
             ) from None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import logging
+import re
 import socket
 import ssl
 import threading
@@ -77,21 +78,16 @@ class DirectFetcher:
 
 
 def _dial_directly(location: Location, deadline: Deadline) -> socket.socket:
-    try:
+    with contextlib.suppress(OSError):
         places = socket.getaddrinfo(location.host, location.port, type=socket.SOCK_STREAM)
-    except OSError:
-        places = []
-    for family, kind, protocol, _, address in places:
-        left = deadline.remaining()
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.settimeout(left)
-            sock.connect(address)
-            deadline.watch(sock)
-        except OSError:
-            sock.close()
-        else:
-            return sock
+        for family, kind, protocol, _, address in places:
+            with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+                sock = stack.enter_context(socket.socket(family, kind, protocol))
+                sock.settimeout(deadline.remaining())
+                sock.connect(address)
+                deadline.watch(sock)
+                stack.pop_all()
+                return sock
     raise TransportError(
         "host-unreachable", "The server cannot be reached; check that you are online."
     )
@@ -139,7 +135,8 @@ def _check_head(answer: Answer, request: Request) -> None:
                 "The server compressed its answer against the request; check the address, and tell "
                 "whoever runs the server.",
             )
-        if lower == "content-length" and not (value.isascii() and value.isdigit()):
+        # int() refuses thousands of digits; then http.client takes a torn answer for a whole one.
+        if lower == "content-length" and not re.fullmatch("[0-9]{1,19}", value):
             raise http.client.HTTPException("no length")
 
 

@@ -234,6 +234,7 @@ MALFORMED = {
     "bad chunk size": (CHUNKED + b"zz\r\nshort\r\n", "incomplete"),
     "negative length": (OK_HEAD + b"Content-Length: -5\r\n\r\nhello", "bad-answer"),
     "length with sign": (OK_HEAD + b"Content-Length: +5\r\n\r\nhello", "bad-answer"),
+    "length past int()": (OK_HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nx", "bad-answer"),
     "two lengths": (OK_HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", "bad-answer"),
     "http/0.9": (b"hello", "bad-answer"),
     "http/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "bad-answer"),

@@ -328,15 +328,16 @@ def test_the_news_do_not_replace_a_trust_file(tmp_path: Path, output: str) -> No
 
 
 @pytest.mark.parametrize("wrong", ["version = ", "trust = other.trust", 'unknown = "x"', "\\"])
-@pytest.mark.parametrize("output", ["other.trust", "x/../other.trust", "link", "its news.json"])
+@pytest.mark.parametrize("output", ["other.trust", "x/../other.trust", "link", "other.conf"])
 def test_the_news_replace_nothing_that_a_broken_file_may_name(
     tmp_path: Path, output: str, wrong: str
 ) -> None:
     (tmp_path / "x").mkdir()
     an_app(tmp_path, "mail", Publisher(), output=output)
-    an_app(tmp_path, "other", Publisher("othermail"), output="its news.json")
+    an_app(tmp_path, "other", Publisher("othermail"))
     (tmp_path / "link").symlink_to("other.trust")
-    toml = tmp_path / "other.toml"
+    toml = (tmp_path / "other.toml").rename(tmp_path / "other.conf")
+    (tmp_path / "other.toml").symlink_to(toml)
     toml.write_text(f"{toml.read_text()}{wrong}\n")
     daemon = Daemon(tmp_path, a_client)
     daemon.reload()
@@ -345,6 +346,40 @@ def test_the_news_replace_nothing_that_a_broken_file_may_name(
         "mail": "app-invalid",
         "other": "app-invalid",
     }
+
+
+@pytest.mark.parametrize("wrong", ["version = ", 'output = "news.json', "output = news.json"])
+def test_a_copy_that_is_being_edited_does_not_stop_its_application(
+    tmp_path: Path, wrong: str
+) -> None:
+    an_app(tmp_path, "mail", Publisher(), output="news.json", state="s")
+    good = (tmp_path / "mail.toml").read_text()
+    (tmp_path / "copy.toml").write_text(f"{good}{wrong}\n")
+    daemon = Daemon(tmp_path, a_client)
+    daemon.reload()
+    assert (list(daemon.serving), list(daemon.problems)) == (["mail"], ["copy"])
+    daemon.stop()
+
+
+def test_a_missing_end_of_line_hides_no_trust_file(tmp_path: Path) -> None:
+    an_app(tmp_path, "mail", Publisher(), output="other.trust")
+    (tmp_path / "other.trust").write_text("{}")
+    (tmp_path / "other.toml").write_text('output = "news.json" trust = "other.trust"\n')
+    daemon = Daemon(tmp_path, a_client)
+    daemon.reload()
+    assert sorted(daemon.problems) == ["mail", "other"]
+
+
+@pytest.mark.parametrize("entry", ["trust", "output", "state"])
+def test_a_link_that_goes_round_stops_no_other_application(tmp_path: Path, entry: str) -> None:
+    (tmp_path / "round").symlink_to("round")
+    an_app(tmp_path, "mail", Publisher())
+    an_app(tmp_path, "other", Publisher("othermail"), **{entry: "round"})
+    (tmp_path / "round.toml").symlink_to("round.toml")
+    daemon = Daemon(tmp_path, a_client)
+    daemon.reload()
+    assert (list(daemon.serving), sorted(daemon.problems)) == (["mail"], ["other", "round"])
+    daemon.stop()
 
 
 def test_two_applications_have_no_file_of_news_in_common(tmp_path: Path) -> None:

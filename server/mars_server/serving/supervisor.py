@@ -88,6 +88,8 @@ class Supervisor:
     def run(self) -> int:
         """Returns the exit code: 0 when every process ended with its log complete."""
         self._alive, self._held = os.pipe()
+        # Ignored, as who starts us may leave it, the end of a process could not be asked for.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, lambda *_: self._send(signal.SIGHUP))

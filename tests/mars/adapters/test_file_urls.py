@@ -43,6 +43,11 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
         assert reason_of(path.as_uri()) == "file-unreadable"
 
 
+@pytest.mark.parametrize("url", ["file:///a%00b", "file:///a\ud800", "file://[a/"])
+def test_a_file_url_that_no_file_can_have_is_refused(url: str) -> None:
+    assert reason_of(url) == "file-unreadable"
+
+
 @pytest.mark.parametrize("url", ["file://server/share/x", "file:///a\0b", "http://x/"])
 def test_a_file_url_names_a_file_of_this_machine(url: str) -> None:
     assert reason_of(url) == "url-invalid"

@@ -41,6 +41,23 @@ except TransportError as error:
 """
 
 
+WITHOUT_IPV6 = """
+import socket
+
+class Socket(socket.socket):
+    def __init__(self, family=-1, *rest, **more):
+        if family == socket.AF_INET6:
+            raise OSError(97, "Address family not supported by protocol")
+        super().__init__(family, *rest, **more)
+
+found = socket.getaddrinfo
+sixth = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 443, 0, 0))
+socket.getaddrinfo = lambda *told, **more: [sixth, *found(*told, **more)]
+socket.socket = Socket
+"""
+"""A system that knows an address of a protocol which its kernel lacks, as ``sitecustomize``."""
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``cert.pem``, ``key.pem`` and a certifi that trusts that certificate."""
@@ -125,6 +142,14 @@ def test_https_goes_directly_where_that_is_asked_for(certificate: Path) -> None:
     with serving(certificate, news) as (address, requests):
         assert fetch("direct", f"https://{address}/motd/motd.json", certificate) == "news"
     assert requests == [request_bytes(address)]
+
+
+def test_a_system_without_ipv6_goes_directly_by_ipv4(certificate: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_IPV6)
+    paths = os.pathsep.join(map(str, (ROOT, certificate, tmp_path)))
+    with serving(certificate, news) as (address, _):
+        url = f"https://{address}/motd/motd.json"
+        assert fetch("direct", url, None, PYTHONPATH=paths) == "news"
 
 
 def test_no_variable_of_the_environment_has_the_keys_written_down(

@@ -48,6 +48,16 @@ def test_a_process_that_dies_again_and_again_leaves_the_other_serving() -> None:
         assert server.stop() == 0
 
 
+def test_who_starts_it_may_ignore_the_ends_of_children() -> None:
+    prefix = ("env", "--ignore-signal=CHLD")
+    with kit.served("--workers", "2", unix=True, prefix=prefix) as server:
+        _, victim = both(server)
+        os.kill(victim, signal.SIGKILL)
+        server.wait_for("ended with -9", seconds=6)
+        both(server)
+        assert server.stop(timeout=8) == 0
+
+
 def test_new_starts_come_slower_and_slower_but_never_end() -> None:
     place = Place(0, lambda: 1)
     waits = []

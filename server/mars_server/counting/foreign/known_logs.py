@@ -10,6 +10,7 @@ from functools import cached_property
 from hashlib import blake2b
 from itertools import zip_longest
 
+from mars.errors import StateError
 from mars_server.counting.foreign.identity import (
     BLANK,
     Face,
@@ -20,7 +21,7 @@ from mars_server.counting.foreign.identity import (
     identify,
     same_start,
 )
-from mars_server.counting.foreign.probe import LogMovedError, Probe, spans, written_on
+from mars_server.counting.foreign.probe import LogMovedError, Probe, is_longer, spans, written_on
 from mars_server.counting.store_port import Advance, Ledger
 from mars_server.counting.tasks import Done, Piece, Task, Whole
 
@@ -80,6 +81,10 @@ _PACKING = (
     "begins as the log beside it, of which it seems to be made, and no line holds a time of day; "
     "so that none counts twice, nothing of it is counted while that log is there."
 )
+_LONGER = (
+    f"It {_PACKING} But it holds more than that one: if it is of an older log, its lines are "
+    "missing from the figures until it has a name of its own and both are counted."
+)
 
 
 class Register:
@@ -97,21 +102,16 @@ class Register:
         self.marks = _Marks(ledger.key)
         self._timed: defaultdict[str, list[Sequence[str]]] = defaultdict(list)
         """Ladders of this pass's logs whose lines hold a time of day, by their first rung."""
-        self._packing: set[str] = set()
-        """This pass's archives that begin as the timeless log beside them, of the same name."""
+        self._plain: dict[str, Probe] = {}
+        """This pass's plain timeless logs that are not our own, by path."""
 
-    def expect(self, probes: Iterable[Probe]) -> None:
+    def expect(self, probes: Sequence[Probe]) -> None:
         """All logs of this pass: a source whose inode or archive still holds its bytes is no other
         log, and a copy cut within the lines of midnight is not timeless where the whole log lies by
         it."""
-        known = list(self._sources.values())
-        probes = list(probes)
         plain = [one for one in probes if one.length is not None and one.timeless and not one.own]
-        beside = {one.path: one.ladder for one in plain}
+        self._plain = {one.path: one for one in plain}
         for found in probes:
-            alike = same_start(found.ladder, beside.get(found.path.rpartition(".")[0], ()))
-            if alike and found.timeless and found.length is None:
-                self._packing.add(found.path)
             if found.ladder and (mark := self.marks.of("inode", found.own, found.inode)):
                 self._files[mark] = found
             if found.own is None and found.ladder and not found.timeless:
@@ -120,7 +120,7 @@ class Register:
             if found.length is not None and found.timeless:
                 with suppress(LogMovedError):
                     face = self.marks.face(found.face())
-                    self._held.update(source.id for source in holds(face, known))
+                    self._held.update(source.id for source in holds(face, self.sources))
             elif (whole := self.archived(found)) is not None:
                 self._held.add(whole.id)
 
@@ -131,11 +131,14 @@ class Register:
     def plan(self, found: Probe) -> tuple[Verdict, list[Task]]:
         """For a plain log who it is and the tasks; for another the tasks that will tell.
 
-        Raises ``StateError`` (``log-changed``) and ``LogMovedError``.
+        Raises ``StateError`` (``log-changed``, ``log-doubtful``) and ``LogMovedError``.
         """
         if found.length is None:
             whole = self.archived(found)
-            if whole is None and found.path in self._packing:
+            log = self._plain.get(found.path.rpartition(".")[0])
+            if not whole and log and found.timeless and same_start(found.ladder, log.ladder):
+                if is_longer(found.path, log.size):
+                    raise StateError("log-doubtful", _LONGER)
                 raise LogMovedError(found.path, _PACKING)
             return Verdict(whole, None), [] if whole else [self.stream(found)]
         verdict = self._identify(found.face())
@@ -212,16 +215,13 @@ class Register:
             # Without a known file no key is needed, and none made.
             return 1 if known and self.marks.of("inode", one.own, one.inode) in known else 2
 
-        families: defaultdict[str, list[Probe]] = defaultdict(list)
-        streams = []
+        families: defaultdict[str | None, list[Probe]] = defaultdict(list)
         for one in sorted(probes, key=turn):
-            if one.family is None:
-                streams.append([one])
-            else:
-                families[one.family].append(one)
+            families[one.family].append(one)
+        streams = families.pop(None, [])
         for level in zip_longest(*families.values()):
             yield [one for one in level if one is not None]
-        yield from streams
+        yield from ([one] for one in streams)
 
     def _is_there(self, source: Source) -> bool:
         found = None if source.inode is None else self._files.get(source.inode)

@@ -6,7 +6,7 @@ import os
 from contextlib import closing
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import IO
 
 from mars.errors import StateError
@@ -129,6 +129,12 @@ def _unpacked(raw: IO[bytes], path: str) -> bytes:
             if len(head) >= HEAD:
                 return head[:HEAD]
     return head[: head.rfind(b"\n") + 1]
+
+
+def is_longer(path: str, size: int) -> bool:
+    """Whether an archive holds more than ``size`` bytes. Raises ``StateError``."""
+    with open_raw(path) as raw, closing(Stream(raw, path)) as stream:
+        return any(total > size for total in accumulate(map(len, stream.chunks())))
 
 
 def _fingerprint(raw: IO[bytes]) -> str | None:

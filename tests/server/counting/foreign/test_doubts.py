@@ -229,3 +229,29 @@ def test_an_archive_of_another_generation_beside_a_timeless_log_counts(tmp_path:
     (logs / "access.log.gz").write_bytes(gzip.compress(DATED.replace(b"21/Nov", b"1/Nov") * 9))
     done = run_json("count", logs, "--product", product(tmp_path), "--db", url)
     assert done["lines"] == 18
+
+
+def test_an_archive_that_holds_more_than_the_timeless_log_beside_it_is_a_problem(
+    tmp_path: Path,
+) -> None:
+    """As after ``gzip -c access.log > access.log.gz`` and a truncation: it is no copy of what is
+    there now, and who rotates so would lose its lines in silence."""
+    logs, url = tmp_path / "logs", f"sqlite:///{tmp_path}/c.db"
+    logs.mkdir()
+    told = ("count", logs, "--product", product(tmp_path), "--db", url)
+    log, archive = logs / "access.log", logs / "access.log.gz"
+    archive.write_bytes(gzip.compress(DATED * 900))
+    log.write_bytes(DATED * 899)
+    said = run(*told, code=1).stderr.decode()
+    assert f"{archive}: It begins as the log beside it" in said
+    assert "log-doubtful" in said
+    log.write_bytes(DATED * 899 + DATED[:-1])  # a line that is still being written
+    run(*told, code=1)
+    log.write_bytes(DATED * 900)
+    assert f"{archive} begins as the log beside it" in run(*told).stderr.decode()
+    assert run_json("counts", "show", "--db", url)["hits"] == 900
+    archive.write_bytes(gzip.compress(DATED * 950))
+    run(*told, code=1)
+    archive.rename(logs / "older.gz")
+    run(*told)
+    assert run_json("counts", "show", "--db", url)["hits"] == 900 + 950

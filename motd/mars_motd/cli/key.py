@@ -301,7 +301,7 @@ def _carry_on(
     if partial is not None:
         place.require_output(partial, KEYS.decode, passphrase_file)
     click.echo(ep.describe_step(step, place), err=True)
-    asker = options.Asker(passphrase_file)
+    asker = options.asker(passphrase_file)
     step = step.signed(place.keys, keys, asker, avoid, partial=partial is not None)
     if step.complete:
         gone = ep.finish_step(step, place, epochs)

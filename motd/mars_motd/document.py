@@ -165,14 +165,8 @@ class Clients:
         One that is dated ahead of ``now`` may be complete too; whether it is time for it, their
         own rules say later.
         """
-        return next(
-            (
-                document
-                for document in _issued(folder)
-                if document.said.epoch == self.epochs.number and self.progress(document).complete
-            ),
-            None,
-        )
+        ours = (it for it in _issued(folder) if it.said.epoch == self.epochs.number)
+        return next((it for it in ours if self.progress(it).complete), None)
 
     def progress(self, document: News) -> Progress:
         """How far its signatures are under the newest keys, also where it is dated ahead."""

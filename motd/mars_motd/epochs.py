@@ -12,7 +12,7 @@ forgets the serials of the old one, which undoes what a thief pushed ahead.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,9 +51,21 @@ class Epochs:
         return self.root.epoch + len(self.steps)
 
     @property
+    def sets(self) -> tuple[KeySet, ...]:
+        """The keys of each epoch from the first on."""
+        return (self.root.keys, *(step.said.keys for step in self.steps))
+
+    @property
     def keys(self) -> KeySet:
         """The keys of the newest epoch."""
-        return self.steps[-1].said.keys if self.steps else self.root.keys
+        return self.sets[-1]
+
+    @property
+    def left(self) -> set[str]:
+        """Ed25519 keys (hex) that an earlier epoch had and the newest lacks: they never return,
+        though only the folder that finished the step has written ``revoked`` into their records."""
+        earlier = {key for keys in self.sets for key in keys.ed25519.values()}
+        return earlier.difference(self.keys.ed25519.values())
 
     @property
     def expires(self) -> int | None:
@@ -67,9 +79,7 @@ class Epochs:
 
     def root_at(self, number: int) -> TrustRoot:
         """What a release pins that is made in epoch ``number``."""
-        if number == self.root.epoch:
-            return self.root
-        keys = self.steps[number - self.root.epoch - 1].said.keys
+        keys = self.sets[number - self.root.epoch]
         return replace(self.root, epoch=number, keys=keys, minimum_serial=0, built=0)
 
     def require_ours(self, document: Motd | KeysDocument, number: int, where: object) -> None:
@@ -90,7 +100,7 @@ def is_pinned(folder: Folder) -> bool:
 
 def number(folder: Folder) -> int:
     """The newest epoch; 1 before anything was signed."""
-    return max(_numbers(folder.trust), default=1)
+    return max(numbered(folder.trust, "epoch-"), default=1)
 
 
 def load(folder: Folder) -> Epochs:
@@ -106,7 +116,7 @@ def load(folder: Folder) -> Epochs:
         return Epochs(root, (), pinned=False)
     try:
         root = TrustRoot.decode(files.read(_path(folder, 1)))
-        numbers = _numbers(folder.trust)
+        numbers = sorted(set(numbered(folder.trust, "epoch-")) - {1})
         steps = tuple(KEYS.decode(files.read(_path(folder, it))) for it in numbers)
     except WireError as error:
         raise StateError(
@@ -132,12 +142,12 @@ def pin(folder: Folder, epochs: Epochs) -> Epochs:
     return replace(epochs, pinned=True)
 
 
-def key_set(records: list[KeyRecord], product: Product) -> KeySet:
-    """The keys of an epoch under ``product``'s policy; revoked records are passed over.
+def key_set(records: list[KeyRecord], product: Product, out: Container[str] = ()) -> KeySet:
+    """The keys of an epoch under ``product``'s policy; those revoked or ``out`` are passed over.
 
     Raises ``ConfigError``: ``no-keys``, ``policy-invalid``.
     """
-    alive = [record for record in records if not record.revoked]
+    alive = [record for record in records if not record.revoked and record.ed25519 not in out]
     if not alive:
         said = "No key would be left to sign with" if records else "There is no key yet"
         raise ConfigError("no-keys", f"{said}. Make one first, with: mars-motd key new DIR")
@@ -178,10 +188,6 @@ def numbered(folder: Path, prefix: str = "") -> list[int]:
     return found
 
 
-def _numbers(folder: Path) -> list[int]:
-    return sorted(set(numbered(folder, "epoch-")) - {1})
-
-
 def _path(folder: Folder, number: int) -> Path:
     return folder.trust / f"epoch-{number}.json"
 
@@ -193,15 +199,15 @@ Step = Pending[KeysDocument]
 def begin_step(
     folder: Folder,
     epochs: Epochs,
-    revoked: Iterable[str],
+    revoked: Iterable[KeyRecord],
     issued: int,
     openpgp: OpenPGP,
     lifetime_days: int,
 ) -> Step:
     """An unsigned keys document for the next epoch: all keys of the folder but those revoked.
 
-    Raises ``ConfigError``: ``not-published`` (the first epoch still changes freely),
-    ``key-unknown``, ``no-keys``, ``policy-invalid``.
+    Raises ``ConfigError``: ``not-published`` (the first epoch still changes freely), ``no-keys``,
+    ``policy-invalid``.
     """
     if not epochs.pinned:
         raise ConfigError(
@@ -209,18 +215,14 @@ def begin_step(
             "Nothing was signed with these keys yet, so there is nothing to rotate: new keys "
             "join by themselves, and key revoke takes one away.",
         )
-    gone = {folder.keys.record(name).name for name in revoked}
-    records = [
-        replace(record, revoked=record.revoked or record.name in gone)
-        for record in folder.keys.records()
-    ]
+    out = epochs.left.union(record.ed25519 for record in revoked)
     document = KeysDocument(
         product=epochs.root.product,
         channel=epochs.root.channel,
         epoch=epochs.number + 1,
         issued=issued,
         expires=issued + lifetime_days * DAY,
-        keys=key_set(records, folder.product),
+        keys=key_set(folder.keys.records(), folder.product, out),
     )
     return _step(KEYS.unsigned(document), epochs, Judge(openpgp, issued, issued))
 
@@ -236,10 +238,11 @@ def resume_step(
     """A keys document that others made and have signed, at ``now`` (Unix seconds).
 
     Raises ``WireError`` (``key-damaged``); ``ConfigError``: ``wrong-document``, ``key-mismatch`` (a
-    key under another's name).
+    key under another's name), ``key-revoked`` (one that comes back).
     """
     epochs.require_ours(given.said, epochs.number + 1, where)
     _require_own_names(given.said, epochs, records, where)
+    _require_none_back(given.said.keys, epochs, records, where)
     return _step(given, epochs, Judge(openpgp, given.said.issued, now))
 
 
@@ -272,15 +275,34 @@ def _require_own_names(
         )
 
 
+def _require_none_back(
+    keys: KeySet, epochs: Epochs, records: Sequence[KeyRecord], where: object
+) -> None:
+    """No key that was taken away joins: a stale folder, or a thief, may have put it in."""
+    left, names, old = epochs.left, _names(records), epochs.keys
+    standing = [it for it in records if not it.revoked and it.ed25519 not in left]
+    out = left.union(names).difference(_names(standing))  # two pairs may share a token
+    joining = {*keys.ed25519.values(), *keys.openpgp}.difference(old.ed25519.values(), old.openpgp)
+    if back := sorted(names.get(key, key) for key in joining & out):
+        raise ConfigError(
+            "key-revoked",
+            f"{where} brings back {back[0]}, which was taken away. Do not sign it; whoever made it "
+            f"needs keys/ and trust/ as they are here.",
+        )
+
+
+def _names(records: Sequence[KeyRecord]) -> dict[str, str]:
+    """The holders' names by Ed25519 key and by fingerprint."""
+    return {half: it.name for it in records for half in (it.ed25519, it.fingerprint)}
+
+
 def describe_step(step: Step, folder: Folder) -> str:
     """What a holder is about to sign: who joins, who leaves, and under which policy.
 
     Keys are compared by themselves, never by the names that a document gives them.
     """
-    records = folder.keys.records()
+    names = _names(folder.keys.records())
     old, new, document = step.first, step.said.keys, step.said
-    names = {record.ed25519: record.name for record in records}
-    names |= {record.fingerprint: record.name for record in records}
     threshold = f"{_turned(old.threshold, new.threshold)} of {len(new.ed25519)} keys"
     lines = [
         f"keys document for epoch {document.epoch} of {document.product} {document.channel}",
@@ -307,16 +329,16 @@ def _turned(old: object, new: object) -> str:
     return str(new) if old == new else f"{old} -> {new}"
 
 
-def finish_step(step: Step, folder: Folder, epochs: Epochs) -> list[KeyRecord]:
-    """Checks the step as clients will, then records it; the records that are out from now on.
+def finish_step(step: Step, folder: Folder, epochs: Epochs) -> list[str]:
+    """Checks the step as clients will, then records it; the names of who is out from now on.
 
     Raises ``TrustError`` as the client does.
     """
     _require_followed(step, epochs)
     old, new = step.first.ed25519.values(), step.said.keys.ed25519.values()
-    out = [it for it in folder.keys.records() if it.ed25519 in old and it.ed25519 not in new]
-    for record in out:  # first, for whoever is stopped between: no later epoch takes them back
-        folder.keys.save(replace(record, revoked=True))
+    records = folder.keys.records()
+    out = [it.name for it in records if it.ed25519 in old and it.ed25519 not in new]
+    folder.keys.revoke(out)  # first, for whoever is stopped between: no later epoch takes them back
     files.create(_path(folder, step.said.epoch), envelopes.encode(step.envelope))
     return out
 

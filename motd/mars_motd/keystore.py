@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +207,11 @@ class KeyStore:
     def save(self, record: KeyRecord) -> None:
         """Writes the public record."""
         files.replace(self.keys / f"{record.name}.json", record.encode())
+
+    def revoke(self, names: Iterable[str]) -> None:
+        """Writes down that these keys never go into an epoch again. Raises as ``record``."""
+        for name in names:
+            self.save(replace(self.record(name), revoked=True))
 
     def free_name(self) -> str:
         """``key-1``, ``key-2``, …: the first that is not taken."""

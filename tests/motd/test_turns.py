@@ -216,6 +216,134 @@ def test_a19_a_rotation_is_signed_in_turn_too(
     ok("verify", tmp_path / "2.json", "--trust", tmp_path / "trust.json", "--now", APRIL)
 
 
+@pytest.fixture
+def apart(three: Path, tmp_path: Path, ok: Run) -> tuple[Path, Path]:
+    """The machines of ada and bob, epoch 1 settled."""
+    ok("trust", three, "--out", tmp_path / "trust.json")
+    return holder(three, tmp_path / "ada", "ada"), holder(three, tmp_path / "bob", "bob")
+
+
+def shared(source: Path, target: Path) -> None:
+    """Hands the epochs on to another holder."""
+    shutil.copytree(source / "trust", target / "trust", dirs_exist_ok=True)
+
+
+def unheard(folder: Path) -> None:
+    """The record of cleo's key as it was before anybody revoked it."""
+    path = folder / "keys" / "cleo.json"
+    assert '"revoked": true' in path.read_text()
+    path.write_text(path.read_text().replace('"revoked": true', '"revoked": false'))
+
+
+def test_a18_a_revoked_key_joins_no_later_epoch_of_another_holder(
+    apart: tuple[Path, Path], tmp_path: Path, ok: Run
+) -> None:
+    """Only its epoch says so in the folder that did not finish the revocation."""
+    (ada, bob), half = apart, tmp_path / "keys.json"
+    ok("key", "revoke", bob, "cleo", "--now", MARCH, "--partial", half)
+    ok("key", "rotate", ada, "--add-to", half, "--now", MARCH)
+    unheard(ada)
+    assert names(ada, "revoked", ok) == ["cleo"]
+    shared(ada, bob)
+    ok("key", "rotate", ada, "--now", NEXT_DAY, "--partial", half)
+    assert "epoch 3: 2 keys" in ok("key", "rotate", bob, "--add-to", half, "--now", NEXT_DAY).out
+    assert names(bob, "revoked", ok) == ["cleo"]
+
+
+@pytest.mark.parametrize("option", ["--add-to", "--show"])
+@pytest.mark.parametrize("has_record", [False, True])
+def test_a18_a_file_that_brings_a_revoked_key_back_is_refused(
+    apart: tuple[Path, Path], tmp_path: Path, ok: Run, motd: Run, option: str, has_record: bool
+) -> None:
+    """A thief made it: his folder never had cleo's key before. The epochs of bob know it."""
+    (ada, bob), half = apart, tmp_path / "keys.json"
+    ok("key", "revoke", bob, "cleo", "--now", MARCH, "--partial", half)
+    ok("key", "rotate", ada, "--add-to", half, "--now", MARCH)
+    shared(ada, bob)
+    unheard(bob)
+    unheard(ada)
+    first = ada / "trust" / "epoch-1.json"
+    root, cleo = (json.loads(path.read_text()) for path in (first, ada / "keys" / "cleo.json"))
+    root["ed25519"] = {k: v for k, v in root["ed25519"].items() if v != cleo["ed25519"]}
+    del root["openpgp"][cleo["openpgp_fingerprint"]]
+    first.write_text(json.dumps(root))
+    ok("key", "rotate", ada, "--now", NEXT_DAY, "--partial", half)
+    if not has_record:
+        (bob / "keys" / "cleo.json").unlink()
+    done = motd("key", "rotate", bob, option, half, "--now", NEXT_DAY)
+    assert (done.code, "[key-revoked]" in done.err) == (1, True), done
+    assert ("brings back cleo" in done.err) == has_record
+    assert not (bob / "trust" / "epoch-3.json").exists()
+
+
+def test_a_key_that_was_revoked_while_it_waited_is_not_signed_in_for_another_holder(
+    apart: tuple[Path, Path], tmp_path: Path, ok: Run, motd: Run
+) -> None:
+    (ada, bob), half = apart, tmp_path / "keys.json"
+    ok("key", "new", ada, "--name", "dora", "--no-passphrase")
+    ok("key", "import", bob, ada / "keys" / "dora.json")
+    ok("key", "revoke", bob, "dora", "--now", MARCH)
+    ok("key", "rotate", ada, "--now", NEXT_DAY, "--partial", half)
+    done = motd("key", "rotate", bob, "--add-to", half, "--now", NEXT_DAY)
+    assert (done.code, "brings back dora" in done.err) == (1, True), done
+    assert not (bob / "trust" / "epoch-2.json").exists()
+
+
+def test_a_revoked_pair_does_not_come_back_by_its_openpgp_half(
+    apart: tuple[Path, Path], tmp_path: Path, ok: Run, motd: Run
+) -> None:
+    """But a token that another pair has too stays in use."""
+    (ada, bob), half = apart, tmp_path / "keys.json"
+    cleo = json.loads((ada / "keys" / "cleo.json").read_text())
+    ok("key", "revoke", bob, "cleo", "--now", MARCH, "--partial", half)
+    ok("key", "rotate", ada, "--add-to", half, "--now", MARCH)
+    shared(ada, bob)
+    ok("key", "new", ada, "--name", "dora", "--no-passphrase")
+    dora = json.loads((ada / "keys" / "dora.json").read_text())
+    dora |= {name: cleo[name] for name in ("openpgp", "openpgp_fingerprint")}
+    (ada / "keys" / "dora.json").write_text(json.dumps(dora))
+    ok("key", "rotate", ada, "--now", NEXT_DAY, "--partial", half)
+    done = motd("key", "rotate", bob, "--show", half, "--now", NEXT_DAY)
+    assert (done.code, "[key-revoked]" in done.err) == (1, True), done
+    ok("key", "import", bob, ada / "keys" / "dora.json")
+    assert "3 keys" in ok("key", "rotate", bob, "--add-to", half, "--now", NEXT_DAY).out
+
+
+def test_a_key_that_waits_can_be_revoked_without_a_new_epoch(
+    three: Path, tmp_path: Path, ok: Run
+) -> None:
+    ok("trust", three, "--out", tmp_path / "trust.json")
+    ok("key", "new", three, "--name", "dora", "--no-passphrase")
+    done = ok("key", "revoke", three, "dora", "--now", MARCH)
+    assert done.out == "revoked dora\n"
+    assert "No new epoch: epoch 1 holds none of these keys" in done.err
+    assert names(three, "revoked", ok) == ["dora"]
+    assert not (three / "trust" / "epoch-2.json").exists()
+    assert "epoch 2: 3 keys" in ok("key", "rotate", three, "--now", NEXT_DAY).out
+    assert names(three, "revoked", ok) == ["dora"]
+
+
+def test_a_key_that_waits_is_revoked_beside_one_that_signs(
+    apart: tuple[Path, Path], tmp_path: Path, ok: Run
+) -> None:
+    """Whoever names it has it revoked, also where another holder finishes."""
+    (ada, bob), half = apart, tmp_path / "keys.json"
+    ok("key", "new", ada, "--name", "dora", "--no-passphrase")
+    ok("key", "revoke", ada, "cleo", "dora", "--now", MARCH, "--partial", half)
+    ok("key", "rotate", bob, "--add-to", half, "--now", MARCH)
+    shared(bob, ada)
+    assert names(ada, "revoked", ok) == ["cleo", "dora"]
+
+
+def test_all_that_was_revoked_is_told(three: Path, tmp_path: Path, ok: Run) -> None:
+    edit(three, "threshold = 2", "threshold = 1")
+    ok("trust", three, "--out", tmp_path / "trust.json")
+    ok("key", "new", three, "--name", "dora", "--no-passphrase")
+    done = ok("key", "revoke", three, "dora", "cleo", "--now", MARCH)
+    assert done.out.splitlines() == ["epoch 2: 2 keys", "revoked cleo", "revoked dora"]
+    assert names(three, "revoked", ok) == ["cleo", "dora"]
+
+
 def test_before_the_first_signature_keys_come_and_go_freely(
     three: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from mars import factory
 from mars.commandline import LazyGroup, json_option, shown
 from mars.errors import ConfigError, naming
 from mars.wire import envelope as envelopes
-from mars.wire.keys import KEYS_LIFETIME_DAYS, KeySet
+from mars.wire.keys import KEYS_LIFETIME_DAYS
 from mars.wire.product import is_name
 from mars_motd import epochs as ep
 from mars_motd import files
@@ -102,12 +101,11 @@ def list_keys(folder: Path, as_json: bool) -> None:
     "signing": clients accept it; "waiting": it joins by "mars-motd key rotate"; "revoked".
     """
     place = Folder.at(folder)
-    records = place.keys.records()
-    keys = _current(place)
+    records, epochs = place.keys.records(), _current(place)
     rows = [
         {
             "name": record.name,
-            "state": _state(record, keys),
+            "state": _state(record, epochs),
             "secret": place.keys.has_secret(record),
             "keyid": record.keyid,
             "ed25519": record.ed25519,
@@ -127,20 +125,20 @@ def _key_lines(row: dict[str, Any]) -> Iterator[str]:
         yield f"    openpgp {row['openpgp']}"
 
 
-def _current(place: Folder) -> KeySet | None:
+def _current(place: Folder) -> Epochs | None:
     """None while the keys there are do not make an epoch (none, or too few for the threshold)."""
     try:
-        return ep.load(place).keys
+        return ep.load(place)
     except ConfigError as error:
         if error.reason not in ("no-keys", "policy-invalid"):
             raise
         return None
 
 
-def _state(record: KeyRecord, keys: KeySet | None) -> str:
-    if keys is not None and record.ed25519 in keys.ed25519.values():
+def _state(record: KeyRecord, epochs: Epochs | None) -> str:
+    if epochs and record.ed25519 in epochs.keys.ed25519.values():
         return "signing"
-    return "revoked" if record.revoked else "waiting"
+    return "revoked" if record.revoked or (epochs and record.ed25519 in epochs.left) else "waiting"
 
 
 @key.command()
@@ -261,31 +259,23 @@ def revoke(folder: Path, names: tuple[str, ...], now: int | None, days: int, **t
 
     For a lost or stolen key. The secret of the revoked key is not needed as long as the others
     reach the threshold and an OpenPGP key of the epoch is at hand. Before the first document is
-    signed, the key simply goes.
+    signed, the key simply goes; so does one that waits, in your folder alone.
     """
     place = Folder.at(folder)
-    epochs = ep.load(place)
+    epochs, gone = ep.load(place), [place.keys.record(name) for name in names]
     if not epochs.pinned:
-        _drop(place, names)
+        ep.key_set(place.keys.records(), place.product, {record.ed25519 for record in gone})
+    elif any(_state(record, epochs) == "signing" for record in gone):
+        moment = options.clock_or(now)
+        step = ep.begin_step(place, epochs, gone, moment, options.openpgp(), days)
+        _carry_on(step, place, epochs, avoid=names, **turn)
         return
-    moment = options.clock_or(now)
-    step = ep.begin_step(place, epochs, names, moment, options.openpgp(), days)
-    _carry_on(step, place, epochs, avoid=names, **turn)
-
-
-def _drop(place: Folder, names: tuple[str, ...]) -> None:
-    gone = [replace(place.keys.record(name), revoked=True) for name in names]
-    stay = [record for record in place.keys.records() if record.name not in names]
-    ep.key_set([*stay, *gone], place.product)
-    for record in gone:
-        place.keys.save(record)
+    place.keys.revoke(names)
     with options.telling():
-        _tell_revoked(gone)
-
-
-def _tell_revoked(gone: Sequence[KeyRecord]) -> None:
-    for record in gone:
-        click.echo(f"revoked {record.name}")
+        for name in names:
+            click.echo(f"revoked {name}")
+        if epochs.pinned:
+            click.echo(f"No new epoch: epoch {epochs.number} holds none of these keys.", err=True)
 
 
 def _carry_on(
@@ -301,18 +291,19 @@ def _carry_on(
     if partial is not None:
         place.require_output(partial, KEYS.decode, passphrase_file)
     click.echo(ep.describe_step(step, place), err=True)
-    asker = options.Asker(passphrase_file)
+    asker = options.asker(passphrase_file)
     step = step.signed(place.keys, keys, asker, avoid, partial=partial is not None)
+    place.keys.revoke(avoid)  # also what no epoch has had, and where another holder finishes
     if step.complete:
-        gone = ep.finish_step(step, place, epochs)
+        out = dict.fromkeys((*ep.finish_step(step, place, epochs), *avoid))
         with options.telling():
             click.echo(f"epoch {step.said.epoch}: {len(step.said.keys.ed25519)} keys")
-            _tell_revoked(gone)
+            for name in out:
+                click.echo(f"revoked {name}")
             click.echo(
                 f'Now tell clients: mars-motd sign "{shown(place.root)}" --out motd.json', err=True
             )
     elif partial is not None:
         files.replace(partial, envelopes.encode(step.envelope))
         with options.telling():
-            said = f"{shown(partial)}: {step}: pass it on to the next holder"
-            click.echo(said, err=True)
+            click.echo(f"{shown(partial)}: {step}: pass it on to the next holder", err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from mars.wire.times import parse_time
 from mars_motd import files
 from mars_motd.keystore import KeyRecord
 from mars_motd.kinds import Document, Kind
-from mars_motd.signatures import Remembering
+from mars_motd.signatures import Passphrase, Remembering
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -130,23 +130,18 @@ def _require_usable(phrase: str, what: str) -> str:
     return phrase
 
 
-class Asker:
+def asker(file: Path | None) -> Passphrase:
     """Hands out passphrases for keys: all from one file, or asked for, once a key."""
+    fixed = passphrase_from(file) if file is not None else None
 
-    def __init__(self, file: Path | None) -> None:
-        self._fixed = passphrase_from(file) if file is not None else None
-        self._asked: dict[str, str] = {}
+    @cache
+    def phrase(record: KeyRecord) -> str | None:
+        if fixed is not None or not sys.stdin.isatty():
+            return fixed
+        asked: str = click.prompt(f"Passphrase of {record.name}", hide_input=True, err=True)
+        return asked
 
-    def __call__(self, record: KeyRecord) -> str | None:
-        if self._fixed is not None:
-            return self._fixed
-        if not sys.stdin.isatty():
-            return None
-        if record.name not in self._asked:
-            self._asked[record.name] = click.prompt(
-                f"Passphrase of {record.name}", hide_input=True, err=True
-            )
-        return self._asked[record.name]
+    return phrase
 
 
 def new_passphrase(file: Path | None) -> str:

@@ -67,7 +67,7 @@ def sign(
     judge = Judge(options.openpgp(), news.said.issued, moment)
     sets = {f"epoch {epochs.number}": epochs.keys}
     pending = Pending(news.envelope, news.said, sets, judge)
-    asker = options.Asker(passphrase_file)
+    asker = options.asker(passphrase_file)
     pending = pending.signed(place.keys, keys, asker, partial=partial)
     data = envelopes.encode(pending.envelope)
     if pending.complete:
@@ -94,9 +94,7 @@ def _free(place: Folder, motd: Motd, wait: bool) -> Motd:
     while document.taken(place, motd):
         if wait:
             time.sleep(0.05)
-            issued = factory.system_clock().now()
-        else:
-            issued = motd.issued + 1
+        issued = factory.system_clock().now() if wait else motd.issued + 1
         lifetime = motd.expires - motd.issued
         motd = replace(motd, serial=issued, issued=issued, expires=issued + lifetime)
     return motd

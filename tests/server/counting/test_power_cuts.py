@@ -56,6 +56,8 @@ class PowerCuts(Rotation):
         """NULs before the next line: the writer goes on where it was before a truncation."""
         self.left_out: tuple[Counter[Cell], Counter[Cell]] = Counter(), Counter()
         """Lines that a count did not take, and said so."""
+        self.put_off: tuple[Counter[Cell], Counter[Cell]] = Counter(), Counter()
+        """The same, of a log that begins as another: they count once it differs, or never."""
 
     @initialize(kind=st.sampled_from(KINDS), seed=st.integers(0, 2**32))
     def begin(self, kind: str, seed: int) -> None:
@@ -157,7 +159,8 @@ class PowerCuts(Rotation):
         return cells, cross
 
     def check(self, outcome: Counted) -> None:
-        lacks = [t - Counter(s) for t, s in zip(self.truth(), stored(self.engine), strict=True)]
+        short = [t - Counter(s) for t, s in zip(self.truth(), stored(self.engine), strict=True)]
+        lacks = [now - before for now, before in zip(short, self.put_off, strict=True)]
         doubts = [note for note in outcome.notes if "begins as" in note or "power cut came" in note]
         loud = [*outcome.problems, *doubts]
         assert self.ever_cut or not outcome.problems
@@ -165,8 +168,11 @@ class PowerCuts(Rotation):
         assert {error.reason for error in outcome.problems} <= {"log-changed", "log-doubtful"}
         if any(lacks):
             assert loud, "short in silence"
-            for left, lack in zip(self.left_out, lacks, strict=True):
-                left.update(lack)
+        alike = any("begins as" in note for note in doubts)
+        still = [off & now for off, now in zip(self.put_off, short, strict=True)]
+        for left, off, lack in zip(self.left_out, still, lacks, strict=True):
+            (off if alike else left).update(lack)
+        self.put_off = still[0], still[1]
         self.seen["told" if any(lacks) else "exact"] += 1
         self.seen["doubted"] += bool(loud and not any(lacks))
         self.upto = self.known = self.now.rfind(b"\n") + 1

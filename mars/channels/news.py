@@ -40,11 +40,8 @@ class NewsClient(Installation):
     def _before(self, stored: State | None) -> State:
         """Kept with whatever is stored first: what is shown before is what will be sent."""
         state = super()._before(stored)
-        return (
-            state
-            if Memory.of(state).pick is not None
-            else state.keeping("motd", {"pick": self.pick})
-        )
+        known = Memory.of(state).pick is not None
+        return state if known else state.keeping("motd", {"pick": self.pick})
 
     def plan(self, state: State, voice: Effective, url: str | None = None) -> NextRequest:
         """The next request. Raises ``ConsentError``, ``ConfigError`` or ``TransportError``."""

@@ -16,7 +16,7 @@ from mars.core import journal
 from mars.core import state as states
 from mars.core.channel import Channel, NextRequest, require_sound
 from mars.core.state import App, State
-from mars.errors import MarsError, StateError
+from mars.errors import ConsentError, MarsError, StateError
 from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
 
 T = TypeVar("T")
@@ -45,6 +45,15 @@ class Ports:
     openpgp: Callable[[], OpenPGP]
     is_own_fetcher: bool = False
     """Whether the way is the application's own, of which nobody knows whether it asks."""
+
+
+def ask(channel: Channel, do: Callable[[Channel], T]) -> T:
+    """What ``do`` makes of ``channel``. Raises ``MarsError``: whatever else that raises, as if by
+    ``sys.exit()``, becomes one that names it."""
+    try:
+        return do(channel)
+    except (Exception, SystemExit) as raised:  # noqa: BLE001 - a foreign channel's
+        raise journal.told(raised, channel.name) from None
 
 
 class Records:
@@ -95,13 +104,13 @@ class Records:
         )
 
     def of(self, channel: Channel, what: str, do: Callable[[Channel], T], otherwise: T) -> T:
-        """What ``do`` makes of ``channel``; ``otherwise`` where that raises, which is told."""
+        """What ``do`` makes of ``channel``; ``otherwise`` where that raises, which is told. Consent
+        that is not there, such as withdrawn since the look, is no failure."""
         try:
-            result = do(channel)
-        except Exception as raised:  # noqa: BLE001 - whatever a foreign channel may raise
-            self.failed[f"{what} {channel.name}"] = journal.told(raised, channel.name)
-            return otherwise
-        self.failed[f"{what} {channel.name}"] = None
+            result, error = ask(channel, do), None
+        except MarsError as raised:
+            result, error = otherwise, None if isinstance(raised, ConsentError) else raised
+        self.failed[f"{what} {channel.name}"] = error
         return result
 
     def keep(self, state: State, channel: Channel, hook: str, *args: Any, **more: Any) -> State:
@@ -240,7 +249,8 @@ class Records:
         self, entry: Mapping[str, Any], require: Callable[[], object] = lambda: None
     ) -> None:
         """Adds to the journal, unless ``require`` raises: under the lock that every decision is
-        stored under, so that after it nothing goes. Raises ``StateError``."""
+        stored under, so that after one that is stored no departure is written down. One that was
+        written down before may still be on its way. Raises ``StateError``."""
         store = self.ports.store
         with store.lock(LOCK, LOCK_WAIT):
             require()

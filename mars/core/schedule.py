@@ -69,6 +69,8 @@ LONGEST_SLEEP = HOUR
 FIRST_KEEP, OVERDUE_SLEEP = 60, 10 * 60
 """While a fetch is overdue its wait is kept after one minute, then after twice as long each time
 up to ten, so that a killed session still counts."""
+PAUSE = 60
+"""After each exchange, whatever wants to be next: no channel sends without end."""
 RETRIES = ((HOUR, 6 * HOUR), (6 * HOUR, DAY))
 """After the first and the second failure in a row; after the third the next period."""
 CHECK_EVERY = HOUR

@@ -70,9 +70,9 @@ class NewsClient(Installation):
         except MarsError as error:
             return error
         checked = Memory.of(state).checked
-        if schedule.may_check(checked, self.ports.clock.now()):
+        if checked is None or not 0 <= self.ports.clock.now() - checked < schedule.CHECK_EVERY:
             return None
-        then = format_time(min((checked or 0) + schedule.CHECK_EVERY, LAST))
+        then = format_time(min(checked + schedule.CHECK_EVERY, LAST))
         return ConsentError("too-early", f"A check was just made; wait with the next until {then}.")
 
     def status(self) -> dict[str, Any]:

@@ -60,8 +60,7 @@ class Decision:
     def of(
         cls, level: str, decided: int, further: Mapping[str, int] | None = None, **more: Any
     ) -> Self:
-        """A yes to what ``level`` means and to ``further`` purposes; of ``off``, to nothing, nor to
-        the direct way."""
+        """A yes to what ``level`` means and to ``further`` purposes; of ``off``, to nothing."""
         agreed = dict.fromkeys(_BY_LEVEL[: LEVELS.index(level)], decided)
         others = {name: at for name, at in (further or {}).items() if name not in _BY_LEVEL}
         said = more if agreed else {**more, "direct": False}

@@ -48,8 +48,7 @@ class Ports:
 
 
 def ask(channel: Channel, do: Callable[[Channel], T]) -> T:
-    """What ``do`` makes of ``channel``. Raises ``MarsError``: whatever else that raises, as if by
-    ``sys.exit()``, becomes one that names it."""
+    """What ``do`` makes of ``channel``. Raises ``MarsError`` only, which names a mistaken one."""
     try:
         return do(channel)
     except (Exception, SystemExit) as raised:  # noqa: BLE001 - a foreign channel's
@@ -104,8 +103,7 @@ class Records:
         )
 
     def of(self, channel: Channel, what: str, do: Callable[[Channel], T], otherwise: T) -> T:
-        """What ``do`` makes of ``channel``; ``otherwise`` where that raises, which is told. Consent
-        that is not there, such as withdrawn since the look, is no failure."""
+        """What ``do`` makes of ``channel``, else ``otherwise``; told but for want of consent."""
         try:
             result, error = ask(channel, do), None
         except MarsError as raised:
@@ -135,8 +133,7 @@ class Records:
         agreed = [set(one.decision.purposes) if one.decision else set() for one in (before, state)]
         for channel in self.channels:
             if channel.purposes[0].name not in set.intersection(*agreed):
-                forgotten = state.keeping(channel.name, {})
-                state = self.keep(forgotten, channel, "stopped", state)
+                state = self.keep(state.keeping(channel.name, {}), channel, "stopped", state)
         return state
 
     def update(self, change: Callable[[State], tuple[State, T]]) -> T:
@@ -278,8 +275,9 @@ class Records:
     def is_kept(self) -> bool:
         """Whether anything is kept of this installation, readable or not."""
         try:
-            read = self.ports.store.read
-            return read(STATE_FILE) is not None or read(JOURNAL_FILE) is not None
+            return any(
+                self.ports.store.read(name) is not None for name in (STATE_FILE, JOURNAL_FILE)
+            )
         except StateError:
             return True
 

@@ -74,7 +74,7 @@ PAUSE = 60
 RETRIES = ((HOUR, 6 * HOUR), (6 * HOUR, DAY))
 """After the first and the second failure in a row; after the third the next period."""
 CHECK_EVERY = HOUR
-"""The user may ask for a check once in this time."""
+"""The user may ask for a check once in this time; a clock that stepped back does not lock it."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,3 @@ def failed(schedule: Schedule, now: int, chance: Chance) -> Schedule:
     low, high = RETRIES[schedule.failures]
     due = now + int(chance.uniform(low, high))
     return replace(schedule, due=due, failures=schedule.failures + 1)
-
-
-def may_check(checked: int | None, now: int) -> bool:
-    """Whether the user may ask for a check now; a clock that stepped back does not lock it."""
-    return checked is None or not 0 <= now - checked < CHECK_EVERY

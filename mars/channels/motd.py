@@ -106,8 +106,7 @@ class Motd:
             after = after.settled(found, ending.reason, view.now, chance)
         return after.plain()
 
-    def is_damaged(self, state: State) -> bool:
-        return memory.is_damaged(state)
+    is_damaged = staticmethod(memory.is_damaged)
 
     def root(self) -> TrustRoot:
         """What the application pins. Raises ``ConfigError``."""

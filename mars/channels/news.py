@@ -40,11 +40,8 @@ class NewsClient(Installation):
     def _before(self, stored: State | None) -> State:
         """Kept with whatever is stored first: what is shown before is what will be sent."""
         state = super()._before(stored)
-        return (
-            state
-            if Memory.of(state).pick is not None
-            else state.keeping("motd", {"pick": self.pick})
-        )
+        known = Memory.of(state).pick is not None
+        return state if known else state.keeping("motd", {"pick": self.pick})
 
     def plan(self, state: State, voice: Effective, url: str | None = None) -> NextRequest:
         """The next request. Raises ``ConsentError``, ``ConfigError`` or ``TransportError``."""
@@ -73,9 +70,9 @@ class NewsClient(Installation):
         except MarsError as error:
             return error
         checked = Memory.of(state).checked
-        if schedule.may_check(checked, self.ports.clock.now()):
+        if checked is None or not 0 <= self.ports.clock.now() - checked < schedule.CHECK_EVERY:
             return None
-        then = format_time(min((checked or 0) + schedule.CHECK_EVERY, LAST))
+        then = format_time(min(checked + schedule.CHECK_EVERY, LAST))
         return ConsentError("too-early", f"A check was just made; wait with the next until {then}.")
 
     def status(self) -> dict[str, Any]:

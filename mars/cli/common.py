@@ -62,14 +62,15 @@ class Place:
         changes: bool = False,
         decides: bool = False,
         new: bool = False,
+        unread: bool = False,
     ) -> tuple[NewsClient, State]:
         """The client of an application that has run before, as it described itself then.
 
         Raises ``StateError`` (``unknown-application``) where nothing is kept at that place: always
         when something there ``changes``, else when others are known and the name is thus likely
         misspelt. A folder may be looked at all the same, and only who ``decides`` for it is
-        refused. ``new`` says that it is meant. Raises ``ConfigError`` (``wrong-product``) for the
-        folder of another product.
+        refused. ``new`` says that it is meant, ``unread`` that a state may be too large to be read.
+        Raises ``ConfigError`` (``wrong-product``) for the folder of another product.
         """
         host = factory.this_host()
         ports = build.ports(self.folder(host), host=host)
@@ -80,7 +81,12 @@ class Place:
         if not (new or bare.is_kept()):
             strict = changes or decides or self.state_dir is None
             self._warn_of_others(host, always=changes, strict=strict)
-        state = bare.load()
+        try:
+            state = bare.load()
+        except StateError as error:
+            if not (unread and error.reason == "state-too-large"):
+                raise
+            return bare, State()
         app = App.of({"product": app.product, "channel": channel, **state.app})
         if decides and not app.product:
             raise click.UsageError(

@@ -128,7 +128,7 @@ def journal(
 
     Exit code: 0 when that is all of it, 1 when lines of it cannot be understood.
     """
-    client, _ = place.client(changes=delete)
+    client, _ = place.client(changes=delete, unread=True)
     if delete:
         client.delete_journal()
     entries, unreadable = client.journal()[-(last or 0) :], client.unreadable()
@@ -175,7 +175,7 @@ def reset(
     """
     if (age, installed is not None, everything).count(True) != 1:
         raise click.UsageError("Choose one of --age, --installed DATE and --all.")
-    client, _ = place.client(changes=True)
+    client, _ = place.client(changes=True, unread=True)
     if everything:
         client.forget(lambda: factory.clear(place.folder(client.ports.host)))
     else:

@@ -63,7 +63,8 @@ class Decision:
         """A yes to what ``level`` means and to ``further`` purposes; of ``off``, to nothing."""
         agreed = dict.fromkeys(_BY_LEVEL[: LEVELS.index(level)], decided)
         others = {name: at for name, at in (further or {}).items() if name not in _BY_LEVEL}
-        return cls(decided, {**agreed, **others} if agreed else {}, **more)
+        said = more if agreed else {**more, "direct": False}
+        return cls(decided, {**agreed, **others} if agreed else {}, **said)
 
     @property
     def level(self) -> str:
@@ -153,14 +154,11 @@ def effective(layers: Iterable[Layer], offered: Iterable[Purpose] = (NEWS, METRI
     """
     heard = tuple(layers)
     lowest = min(heard, key=lambda layer: (LEVELS.index(layer.level), layer.name not in USERS))
-    variables = frozenset(NAMES)
-    for layer in heard:
-        if layer.variables is not None:
-            variables &= layer.variables
+    limits = [layer.variables for layer in heard if layer.variables is not None]
     return Effective(
         level=lowest.level,
         purposes=frozenset(one.name for one in offered if all(of.allows(one) for of in heard)),
-        variables=variables if lowest.level == TRACKED else frozenset(),
+        variables=frozenset(NAMES if lowest.level == TRACKED else ()).intersection(*limits),
         direct=all(layer.direct for layer in heard),
         by=lowest,
         layers=heard,
@@ -294,8 +292,8 @@ def require_level(level: str) -> None:
 def decided(old: Decision | None, now: int, offered: Iterable[Purpose], choice: Choice) -> Decision:
     """The decision of this moment after ``old``.
 
-    A yes to a purpose that is not ``offered`` is none; ``off`` takes back the direct way too, where
-    nothing is said of it. Raises ``ConfigError`` (``level-unknown``, ``purpose-of-level``).
+    A yes to a purpose that is not ``offered`` is none; ``off`` takes back the direct way too.
+    Raises ``ConfigError`` (``level-unknown``, ``purpose-of-level``).
     """
     require_level(choice.level)
     flags = (choice.stats, choice.errors, choice.direct)
@@ -306,13 +304,12 @@ def decided(old: Decision | None, now: int, offered: Iterable[Purpose], choice: 
     since = {name: at for name, at in before.purposes.items() if wanted.get(name, True)}
     since |= {one.name: now for one in offered if wanted.get(one.name)}
     chosen = _switches(BASIC if choice.variables is None else choice.variables)
-    kept = before.direct and choice.level != OFF
     return Decision.of(
         choice.level,
         now,
         since,
         variables=tuple(name for name in NAMES if chosen.get(name)),
-        direct=kept if choice.direct is None else choice.direct,
+        direct=before.direct if choice.direct is None else choice.direct,
     )
 
 

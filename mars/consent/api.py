@@ -44,7 +44,7 @@ class Consent:
         (``country-unknown``), and nothing kept. ``purposes`` are those beyond the level, of a
         mapping too; a yes to one that nothing here serves is dropped (``not-offered``), and what
         the level decides of is refused (``purpose-of-level``), as is a switch that is no bool.
-        ``off`` takes back ``direct`` too, where it is not given.
+        ``off`` takes back ``direct`` too.
         """
         choice = Choice(level, variables, stats, errors, direct, country, purposes)
         self._attempt("variables", lambda: require_declared(variables), None)

@@ -23,7 +23,7 @@ from mars.wire.request import HTTPRequest
 FILE = "file:"
 
 Kept = Mapping[str, Any]
-"""All that a channel remembers from now on, as plain JSON of at most 64 KiB (``State.kept``)."""
+"""All that a channel remembers from now on, as plain JSON (``State.keeping`` says how much)."""
 
 
 @dataclass(frozen=True)

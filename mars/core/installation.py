@@ -18,8 +18,8 @@ from mars.consent import Choice, Effective, Purpose, country_code, decided
 from mars.core import journal
 from mars.core.channel import Channel, Ending, NextRequest, View
 from mars.core.journal import UNASKED, Departure, Outcome
-from mars.core.records import Ports, Records
-from mars.core.schedule import LONGEST_SLEEP
+from mars.core.records import Ports, Records, ask
+from mars.core.schedule import LONGEST_SLEEP, PAUSE
 from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError, StateError, not_golden
 from mars.ports import Platform, Request
@@ -34,6 +34,8 @@ class Installation(Records):
 
     def __init__(self, app: App, ports: Ports, channels: Sequence[Channel]) -> None:
         super().__init__(app, ports, channels)
+        self._order = self.channels
+        """Who went last comes last, so that none that is always due keeps others waiting."""
         self.halted: Callable[[], bool] = lambda: False
         """Whether the application has stopped its client; then no request leaves any more."""
 
@@ -98,7 +100,9 @@ class Installation(Records):
         """
         if channel.purposes[0].name not in voice.purposes:
             raise consent.refusal(voice)
-        ready = channel.plan(self.view(state, voice), url)
+        ready = ask(channel, lambda one: one.plan(self.view(state, voice), url))
+        if not isinstance(ready.request, HTTPRequest):
+            raise TypeError
         least = consent.effective([*voice.layers, *ready.lowered], channel.purposes)
         telling = any(one.telling and one.name in least.purposes for one in channel.purposes)
         if (
@@ -123,15 +127,15 @@ class Installation(Records):
         due, sleep = self.update(lambda state: self._begun(*self._look(state, ran)))
         if due is None:
             return sleep
-        with contextlib.suppress(ConsentError):  # withdrawn since the look: nothing leaves
-            self.send(due, scheduled=True)
-        return 0
+        self._order = (*(one for one in self._order if one is not due), due)
+        self.of(due, "send", partial(self.send, scheduled=True), None)
+        return PAUSE
 
     def _look(self, state: State, ran: int | None) -> tuple[State, list[Channel], int]:
         """Whose request is due, and the seconds until the next look. Without consent none is, and
         no time runs."""
         due, sleep = [], LONGEST_SLEEP
-        for channel in self.channels:
+        for channel in self._order:
             view = self.view(state)
             if channel.purposes[0].name in view.voice.purposes:
                 look = partial(self._looked, view, ran)
@@ -246,9 +250,11 @@ class Installation(Records):
             )
             departure.unasked(answer.route)
             departure.status = answer.status
-            ending = channel.take(answer.body, self.view(state), openpgp)
+            ending = ask(channel, lambda one: one.take(answer.body, self.view(state), openpgp))
+            if not isinstance(ending, Ending) or not isinstance(ending.error, MarsError | None):
+                raise TypeError
         except Exception as raised:
-            ending = Ending(error=journal.told(raised))
+            ending = Ending(error=journal.told(raised, channel.name))
             if isinstance(raised, StateError) and not (departure.begun or departure.status):
                 self.failed[what] = raised
                 raise  # nothing was sent, because it could not be recorded
@@ -257,23 +263,16 @@ class Installation(Records):
 
 
 def lowering(host: Platform, *, automatic: bool) -> list[consent.Layer]:
-    """The administrator's layer and the environment's: they can only lower."""
-    policy = read_policy(host)
+    """The administrator's layer, if any, and the environment's. Whose the policy is is not asked:
+    they can only lower."""
     layers = consent.environment_layers(host.environ, automatic=automatic)
-    return layers if policy is None else [policy, *layers]
-
-
-def read_policy(host: Platform) -> consent.Layer | None:
-    """The administrator's layer; None where there is no such file.
-
-    Whose it is is not asked: it can only lower.
-    """
     try:
         data = host.policy()
         if data is None:
-            return None
+            return layers
         import tomllib  # late: hardly any machine has such a file
 
-        return consent.policy_layer(tomllib.loads(data.decode("utf-8-sig")))
+        policy = consent.policy_layer(tomllib.loads(data.decode("utf-8-sig")))
     except (OSError, ValueError):
-        return consent.policy_layer(None)
+        policy = consent.policy_layer(None)
+    return [policy, *layers]

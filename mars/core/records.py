@@ -16,7 +16,7 @@ from mars.core import journal
 from mars.core import state as states
 from mars.core.channel import Channel, NextRequest, require_sound
 from mars.core.state import App, State
-from mars.errors import MarsError, StateError
+from mars.errors import ConsentError, MarsError, StateError
 from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
 
 T = TypeVar("T")
@@ -45,6 +45,14 @@ class Ports:
     openpgp: Callable[[], OpenPGP]
     is_own_fetcher: bool = False
     """Whether the way is the application's own, of which nobody knows whether it asks."""
+
+
+def ask(channel: Channel, do: Callable[[Channel], T]) -> T:
+    """What ``do`` makes of ``channel``. Raises ``MarsError`` only, which names a mistaken one."""
+    try:
+        return do(channel)
+    except (Exception, SystemExit) as raised:  # noqa: BLE001 - a foreign channel's
+        raise journal.told(raised, channel.name) from None
 
 
 class Records:
@@ -95,13 +103,12 @@ class Records:
         )
 
     def of(self, channel: Channel, what: str, do: Callable[[Channel], T], otherwise: T) -> T:
-        """What ``do`` makes of ``channel``; ``otherwise`` where that raises, which is told."""
+        """What ``do`` makes of ``channel``, else ``otherwise``; told but for want of consent."""
         try:
-            result = do(channel)
-        except Exception as raised:  # noqa: BLE001 - whatever a foreign channel may raise
-            self.failed[f"{what} {channel.name}"] = journal.told(raised, channel.name)
-            return otherwise
-        self.failed[f"{what} {channel.name}"] = None
+            result, error = ask(channel, do), None
+        except MarsError as raised:
+            result, error = otherwise, None if isinstance(raised, ConsentError) else raised
+        self.failed[f"{what} {channel.name}"] = error
         return result
 
     def keep(self, state: State, channel: Channel, hook: str, *args: Any, **more: Any) -> State:
@@ -126,8 +133,7 @@ class Records:
         agreed = [set(one.decision.purposes) if one.decision else set() for one in (before, state)]
         for channel in self.channels:
             if channel.purposes[0].name not in set.intersection(*agreed):
-                forgotten = state.keeping(channel.name, {})
-                state = self.keep(forgotten, channel, "stopped", state)
+                state = self.keep(state.keeping(channel.name, {}), channel, "stopped", state)
         return state
 
     def update(self, change: Callable[[State], tuple[State, T]]) -> T:
@@ -240,7 +246,8 @@ class Records:
         self, entry: Mapping[str, Any], require: Callable[[], object] = lambda: None
     ) -> None:
         """Adds to the journal, unless ``require`` raises: under the lock that every decision is
-        stored under, so that after it nothing goes. Raises ``StateError``."""
+        stored under, so that after one that is stored no departure is written down. One that was
+        written down before may still be on its way. Raises ``StateError``."""
         store = self.ports.store
         with store.lock(LOCK, LOCK_WAIT):
             require()
@@ -268,8 +275,9 @@ class Records:
     def is_kept(self) -> bool:
         """Whether anything is kept of this installation, readable or not."""
         try:
-            read = self.ports.store.read
-            return read(STATE_FILE) is not None or read(JOURNAL_FILE) is not None
+            return any(
+                self.ports.store.read(name) is not None for name in (STATE_FILE, JOURNAL_FILE)
+            )
         except StateError:
             return True
 

@@ -69,10 +69,12 @@ LONGEST_SLEEP = HOUR
 FIRST_KEEP, OVERDUE_SLEEP = 60, 10 * 60
 """While a fetch is overdue its wait is kept after one minute, then after twice as long each time
 up to ten, so that a killed session still counts."""
+PAUSE = 60
+"""After each exchange, whatever wants to be next: no channel sends without end."""
 RETRIES = ((HOUR, 6 * HOUR), (6 * HOUR, DAY))
 """After the first and the second failure in a row; after the third the next period."""
 CHECK_EVERY = HOUR
-"""The user may ask for a check once in this time."""
+"""The user may ask for a check once in this time; a clock that stepped back does not lock it."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,3 @@ def failed(schedule: Schedule, now: int, chance: Chance) -> Schedule:
     low, high = RETRIES[schedule.failures]
     due = now + int(chance.uniform(low, high))
     return replace(schedule, due=due, failures=schedule.failures + 1)
-
-
-def may_check(checked: int | None, now: int) -> bool:
-    """Whether the user may ask for a check now; a clock that stepped back does not lock it."""
-    return checked is None or not 0 <= now - checked < CHECK_EVERY

@@ -8,6 +8,7 @@ its name, and is kept as it is where that channel is not at hand.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import takewhile
@@ -17,16 +18,22 @@ from mars import consent
 from mars.consent import Decision
 from mars.errors import ConfigError, StateError
 from mars.wire.product import is_name
+from mars.wire.strictjson import is_deep
 from mars.wire.times import DAY
 
 VERSION = 1
-LIMIT = 256 * 1024
+LIMIT = 512 * 1024
 """Bytes of a state file. A larger one is neither written nor replaced."""
-SHARE = 64 * 1024
-"""Bytes of it for one further channel, so that none takes the place of what others remember."""
+SHARE, SHARES = 64 * 1024, 256 * 1024
+"""Bytes of it for one further channel, and for all. The rest holds the core's and the MOTD's: two
+payloads of 32 KiB, each at most three times as long in ASCII, and 256 names."""
+DEEPEST = 64
+"""Arrays and objects inside one another; called from deep in an application, a reader has few."""
 BESIDE = ("pick", "schedule", "trust", "document", "seen", "server", "checked", "last")
 """Of the channel ``motd`` these members stand beside the core's: there was no other at first."""
 FARTHEST_TIME = 2**53 - 1
+_HEAD = re.compile(rb'{\s*"version": 1,\s*"installed": (\d+|null),\s*"(pick|decision)": ')
+"""Begins what ``encode`` writes, and wrote before."""
 
 T = TypeVar("T")
 
@@ -111,13 +118,15 @@ class State:
     def keeping(self, channel: str, kept: Mapping[str, Any]) -> State:
         """With all that ``channel`` remembers from now on; it can change nothing else.
 
-        Raises ``OverflowError`` beyond ``SHARE``, ``TypeError`` for what is no JSON.
+        Raises ``OverflowError`` beyond its share (not of nothing), ``TypeError`` for no JSON.
         """
         if channel == "motd":
             own = {name: kept[name] for name in BESIDE if name in kept}
         else:
             said = json.dumps(dict(kept))
-            if len(said) > SHARE:
+            others = [one for name, one in self.members.items() if name not in (channel, *BESIDE)]
+            room = min(SHARE, SHARES - sum(len(json.dumps(one)) for one in others))
+            if kept and (len(said) > room or is_deep(said.encode("ascii"), DEEPEST)):
                 raise OverflowError
             own = {channel: json.loads(said)}
         return replace(self, members={**self.members, **own})
@@ -166,7 +175,7 @@ def encode(state: State) -> bytes:
         **state.members,
         "app": dict(state.app),
     }
-    data = (json.dumps(table, indent=1, ensure_ascii=True) + "\n").encode("ascii")
+    data = f"{json.dumps(table)}\n".encode("ascii")
     require_size(data)
     return data
 
@@ -212,7 +221,7 @@ def is_damaged(data: bytes) -> bool:
 
 def is_ours(data: bytes | None) -> bool:
     """Whether a client wrote ``data``, damaged or not: others name files of theirs alike."""
-    return {"installed", "decision"} <= (_members(data) or {}).keys()
+    return _HEAD.match(data or b"") is not None
 
 
 def _members(data: bytes | None) -> dict[str, Any] | None:

@@ -39,7 +39,7 @@ def parse(data: bytes, max_bytes: int) -> object:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise WireError("not-utf8", "The document is not UTF-8.") from None
-    if _is_deep(data):
+    if is_deep(data):
         raise WireError("too-deep", f"The document nests deeper than {MAX_DEPTH} levels.")
     try:
         value = _decode(text)
@@ -57,20 +57,20 @@ def write(value: object, indent: int | None = None) -> bytes:
     return text.encode("utf-8")
 
 
-def _is_deep(data: bytes) -> bool:
-    """Whether ``data`` nests too deep; without recursion, so that no input exhausts the stack.
+def is_deep(data: bytes, most: int = MAX_DEPTH) -> bool:
+    """Whether ``data`` nests deeper; without recursion, so that no input exhausts the stack.
 
     Up to the first error in the text, which is as far as a parser gets, what stands between an
     even and an odd quotation mark is outside of strings.
     """
-    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+    if data.count(b"[") + data.count(b"{") <= most:
         return False
     unescaped = _ESCAPE.sub(b"", data) if b"\\" in data else data
     marks = unescaped.translate(None, _NO_MARK)
     depth = 0
     for bracket in b"".join(marks.split(b'"')[::2]):
         depth += 1 if bracket in b"[{" else -1
-        if depth > MAX_DEPTH:
+        if depth > most:
             return True
     return False
 

@@ -191,15 +191,22 @@ def test_what_the_level_decides_of_is_no_further_purpose(
     assert (mars.consent.decision, mars.preview(level, purposes=purposes)) == (None, None)
 
 
-def test_off_takes_back_the_direct_way_unless_it_is_named() -> None:
+@pytest.mark.parametrize("given", [None, True, False, "kept by an earlier release"])
+def test_off_takes_back_the_direct_way_and_no_later_yes_revives_it(given: Any) -> None:
     world = World(url=HTTPS)
-    for given, direct in ((None, False), (True, True), (False, False)):
-        world.grant("plain", direct=True)
+    world.grant("plain", direct=True)
+    if isinstance(given, str):
+        table = json.loads(world.store.files[STATE_FILE])
+        table["decision"] |= {"level": "off", "purposes": {}}
+        world.store.files[STATE_FILE] = json.dumps(table).encode()
+    else:
         world.grant("off", direct=given)
-        assert world.mars().consent.decision.direct is direct  # type: ignore[union-attr]
-        client = world.client()
-        once = client.plan(client.load(), client.voice(client.load(), asked="plain"))
-        assert (once.direct is not None) is direct
+    assert world.mars().consent.decision.direct is False  # type: ignore[union-attr]
+    client = world.client()
+    once = client.plan(client.load(), client.voice(client.load(), asked="plain"))
+    assert once.direct is None
+    world.grant("plain")
+    assert world.mars().consent.decision.direct is False  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("text", ["v", "v,os", "", "everything", b"v"])

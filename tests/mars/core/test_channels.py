@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from mars import consent
+from mars.channels.memory import Memory
 from mars.consent import Choice, Purpose
 from mars.core.channel import Channel, Ending, Kept, NextRequest, View
 from mars.core.installation import Installation
 from mars.core.records import STATE_FILE
-from mars.core.schedule import HOUR
-from mars.core.state import State, read, time
+from mars.core.schedule import HOUR, PAUSE
+from mars.core.state import SHARE, State, read, time
 from mars.errors import ConfigError, ConsentError, StateError, TransportError
 from mars.ports import Chance, OpenPGP, Request, Response
 from mars.testing.memory import MemoryStore, machine, session
@@ -242,7 +243,7 @@ def test_of_two_that_are_due_at_once_one_goes_at_a_time() -> None:
     client.step(None)
     world.clock.advance(EVERY)
     before = len(posted(world))
-    assert client.step(60) == 0
+    assert client.step(60) == PAUSE
     assert len(posted(world)) == before + 1
 
 
@@ -527,6 +528,111 @@ def test_a_channel_changes_nothing_but_what_it_remembers_itself(forged: dict[str
     assert kept.kept("postcards") == (forged if "decision" in forged else {})
     assert len(world.server.visits) > 1, "the news come all the same"
     assert (mars.status()["problem"] is None) is ("decision" in forged)
+
+
+class Hoarder(Postcards):
+    """Remembers whatever it is given, whenever it looks."""
+
+    hoard: object = None
+
+    def look(self, view: View, ran: int | None, chance: Chance) -> tuple[Kept, int]:
+        return {"hoard": self.hoard} if self.hoard else {}, HOUR
+
+
+def nested(levels: int, inner: object) -> object:
+    for _ in range(levels):
+        inner = [inner]
+    return inner
+
+
+def test_whatever_channels_remember_core_and_news_have_room_and_one_alone_is_refused() -> None:
+    letters = [Purpose(f"letters{n}", "Letters") for n in range(5)]
+    channels = [Hoarder(one, one.name) for one in letters]
+    world = a_world(*channels)
+    world.grant("plain", purposes=[one.name for one in letters])
+    for one in channels:
+        one.hoard = nested(40, [0] * (SHARE // 3 - 100))
+    client = world.client()
+    client.step(None)
+    kept = [bool(client.load().kept(one.name)) for one in channels]
+    assert kept == [True] * 4 + [False]
+    assert client.failed["look letters4"] is not None
+    assert client.failed["look letters0"] is None
+    document, seen = "\u00e9" * 2**14, {f"{n:064}": 2**53 - 1 for n in range(256)}
+    known = Memory(document=document, trust={"keys": document}, seen=seen)
+    client.update(lambda state: (known.into(state), None))
+    assert world.mars().consent.revoke()
+
+
+def test_what_nests_too_deep_for_a_reader_is_refused_and_the_old_stays() -> None:
+    channel = Hoarder()
+    world = a_world(channel)
+    world.grant("plain", stats=True)
+    client = world.client()
+    for channel.hoard in ([1], nested(900, 1)):
+        client.step(None)
+    assert client.load().kept("postcards") == {"hoard": [1]}
+    assert client.failed["look postcards"] is not None
+
+
+class Restless(Postcards):
+    """Is always due."""
+
+    def look(self, view: View, ran: int | None, chance: Chance) -> tuple[Kept, int]:
+        return {}, 0
+
+
+def test_a_channel_that_is_always_due_pauses_after_each_exchange() -> None:
+    world = a_world(Restless())
+    world.grant("plain", stats=True)
+    session(world.client(), world.clock, 10 * PAUSE)
+    assert len(posted(world)) == 10
+
+
+@pytest.mark.parametrize("planned", [ValueError("No."), SystemExit(3), 7, "request"])
+def test_one_that_plans_nothing_is_told_and_keeps_no_other_waiting(planned: Any) -> None:
+    class Bad(Restless):
+        def plan(self, view: View, url: str | None = None) -> NextRequest:
+            if isinstance(planned, BaseException):
+                raise planned
+            if planned == "request":
+                return replace(super().plan(view, url), request=planned)
+            return planned  # type: ignore[no-any-return]
+
+    world = a_world(Bad(), Restless(Purpose("letters", "Letters"), "letters"))
+    world.grant("plain", stats=True, purposes=["letters"])
+    client = world.client()
+    assert [client.step(60) for _ in range(4)] == [PAUSE] * 4
+    assert len(posted(world)) == 2, "they take turns"
+    told = client.failed["send postcards"]
+    assert told is not None
+    assert "An error of postcards" in told.message
+    assert client.failed["send letters"] is None
+
+
+@pytest.mark.parametrize("taken", [ValueError("No."), SystemExit(3), 7, Ending(error="x")])  # type: ignore[arg-type]
+def test_what_takes_an_answer_wrongly_is_told_learnt_and_recorded(taken: Any) -> None:
+    class Bad(Postcards):
+        def take(self, body: bytes, view: View, openpgp: Callable[[], OpenPGP]) -> Ending:
+            if isinstance(taken, BaseException):
+                raise taken
+            return taken  # type: ignore[no-any-return]
+
+    world = a_world(Bad())
+    world.grant("plain", stats=True)
+    client = world.client()
+    assert client.send(client.channels[1]).reason == "internal"
+    assert [entry["reason"] for entry in client.journal()] == ["internal"]
+    assert "last" in client.load().kept("postcards")
+    assert "An error of postcards" in client.failed["fetch postcards"].message  # type: ignore[union-attr]
+
+
+def test_a_channel_that_exits_ends_no_grant() -> None:
+    class Leaving(Postcards):
+        def stopped(self, state: State) -> Kept:
+            raise SystemExit(3)
+
+    assert a_world(Leaving()).mars().consent.grant("plain")
 
 
 class Broken(Postcards):

@@ -11,6 +11,7 @@ import pytest
 from mars.core import schedule
 from mars.core.schedule import HOUR, Schedule
 from mars.testing.memory import START, MemoryClock, SeededChance
+from mars.testing.world import World
 from mars.wire.times import DAY
 from testbed.machine import EARLY, Shares, live
 
@@ -150,10 +151,14 @@ def test_a_document_that_steers_anew_moves_the_next_time() -> None:
 
 
 def test_check_now_is_once_an_hour_and_a_stepped_clock_does_not_lock_it() -> None:
-    assert schedule.may_check(None, START)
-    assert not schedule.may_check(START, START + 10)
-    assert schedule.may_check(START, START + HOUR)
-    assert schedule.may_check(START + 365 * DAY, START)
+    world = World()
+    world.grant("plain")
+    client = world.client()
+    assert client.check_refusal(client.load()) is None
+    client.check()
+    for passed, may in ((10, False), (HOUR - 10, True), (-365 * DAY, True)):
+        world.clock.step(passed)
+        assert (client.check_refusal(client.load()) is None) is may
 
 
 # --- machines that are switched on and off -------------------------------------------------

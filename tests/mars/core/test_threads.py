@@ -17,7 +17,8 @@ from mars.channels.memory import Memory
 from mars.core import state as states
 from mars.core.records import STATE_FILE
 from mars.core.schedule import HOUR, Schedule
-from mars.errors import TransportError
+from mars.errors import StateError, TransportError
+from mars.ports import Store
 from mars.testing.world import World
 from mars.wire.times import DAY
 from tests.waiting import PATIENCE, until
@@ -124,14 +125,24 @@ def test_a_forked_child_neither_fetches_nor_holds_the_lock(tmp_path: Path) -> No
             os.read(go[0], 1)
         finally:
             os._exit(0)
-    assert os.read(ready[0], 1) == b"y"
-    mars.stop()
-    with store.lock("fetcher"):  # while the child still lives
-        pass
-    os.write(go[1], b"x")
-    os.waitpid(child, 0)
-    for end in (*ready, *go):
-        os.close(end)
+    try:
+        assert os.read(ready[0], 1) == b"y"
+        mars.stop()
+        until(lambda: not _is_locked(store))  # while the child still lives
+    finally:
+        os.write(go[1], b"x")
+        os.waitpid(child, 0)
+        for end in (*ready, *go):
+            os.close(end)
+
+
+def _is_locked(store: Store) -> bool:
+    try:
+        with store.lock("fetcher"):
+            return False
+    except StateError as error:
+        assert error.reason == "locked"
+        return True
 
 
 def test_importing_and_starting_loads_nothing_heavy(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ import pytest
 from mars.errors import StateError
 from mars_motd import gpg
 from testbed.tornet.process import wait_until
+from tests.waiting import until
 
 MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
 LONG = "a path with späces " + "x" * 120
@@ -51,6 +52,11 @@ def left_behind() -> list[str]:
     return [*map(str, Path(folder).iterdir()), *agents]
 
 
+def require_nothing_left() -> None:
+    """An agent that was told to end answers before it does."""
+    until(lambda: not left_behind())
+
+
 def gpgv(block: str, signature: bytes, message: bytes, folder: Path) -> str:
     """gpgv's status lines, with a keyring that holds ``block`` alone."""
     folder.mkdir()
@@ -78,7 +84,7 @@ def test_d18_signs_from_a_long_path_with_spaces(tmp_path: Path, passphrase: str 
         signature = gpg.sign(home, fingerprint, b"message", MARCH, passphrase)
     status = gpgv(block, signature, b"message", tmp_path / "check")
     assert f"VALIDSIG {fingerprint} 2026-03-01 {MARCH} 0 4 0 22 10 00 {fingerprint}" in status
-    assert left_behind() == []
+    require_nothing_left()
 
 
 def test_d18_a_long_temporary_folder_is_passed_over(tmp_path: Path, ok: Callable[..., Any]) -> None:
@@ -99,14 +105,14 @@ def test_a_passphrase_is_needed_and_must_fit(tmp_path: Path) -> None:
         with gpg.own_home(tmp_path, [block]) as home, pytest.raises(StateError) as caught:
             gpg.sign(home, fingerprint, b"message", MARCH, given)
         assert caught.value.reason == reason
-    assert left_behind() == []
+    require_nothing_left()
 
 
 def test_d17_an_error_inside_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), gpg.own_home(tmp_path) as home:
         gpg.create_key(home, "example news", MARCH, None)
         raise ZeroDivisionError
-    assert left_behind() == []
+    require_nothing_left()
 
 
 @pytest.fixture
@@ -199,7 +205,7 @@ def test_a_passphrase_stands_neither_in_arguments_nor_in_logs_nor_in_errors(
     printed = capfd.readouterr()
     everywhere = [log.read_text(), caplog.text, str(caught.value), printed.out, printed.err]
     assert not any("Swordfish" in text for text in everywhere)
-    assert left_behind() == []
+    require_nothing_left()
 
 
 def test_what_is_said_on_stderr_makes_no_key_and_no_signature(
@@ -238,7 +244,7 @@ def test_an_import_of_no_key_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StateError) as caught, gpg.own_home(tmp_path, ["no key"]):
         pass
     assert caught.value.reason == "openpgp-failed"
-    assert left_behind() == []
+    require_nothing_left()
 
 
 @pytest.mark.parametrize("step", ["--list-config", "--export", "--detach-sign", "--gen-key"])
@@ -323,7 +329,7 @@ def test_d17_a_left_home_goes_whatever_its_name_and_one_in_use_stays(
         assert not left.exists()
         subprocess.run([sys.executable, "-c", code, str(tmp_path / "other")], check=True)
         assert list(scratch.iterdir()) == [home.path]
-    assert left_behind() == []
+    require_nothing_left()
 
 
 UNUSABLE = (

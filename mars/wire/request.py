@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 
 from mars.wire.query import MOTD_PATH
 from mars.wire.url import parse_url
@@ -76,8 +75,13 @@ class HTTPRequest:
     def shown(self) -> str:
         """For people: the bytes as text; for a body what was sealed in it, its size and SHA-256."""
         head, end, body = self.golden.partition(_HEAD_END)
+        text = (head + end).decode("ascii")
+        if not body:
+            return text
+        from hashlib import sha256  # late: it loads OpenSSL
+
         seal = f"[{len(body)} bytes, sealed, SHA-256 {sha256(body).hexdigest()}]"
-        return (head + end).decode("ascii") + (f"{self.sealed}\r\n{seal}\r\n" if body else "")
+        return f"{text}{self.sealed}\r\n{seal}\r\n"
 
 
 def _head(

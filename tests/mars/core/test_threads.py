@@ -156,7 +156,7 @@ def test_importing_and_starting_loads_nothing_heavy(tmp_path: Path) -> None:
         "while not mars.status()['fetching_here']: time.sleep(0.05)\n"
         "mars.stop()\n"
         "print([name for name in ('requests', 'stem', 'nacl', 'gnupg', 'click', 'urllib3',\n"
-        "    'packaging', 'msgspec', 'ssl', 'asyncio') if name in sys.modules])\n"
+        "    'packaging', 'msgspec', 'ssl', 'hashlib', 'asyncio') if name in sys.modules])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)],

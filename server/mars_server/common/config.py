@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -270,4 +269,4 @@ def _value(value: Any, default: object, where: str) -> object:
 
 def template() -> str:
     """A commented ``server.toml`` to begin with."""
-    return files("mars_server.common").joinpath("server.toml").read_text("utf-8")
+    return Path(__file__).with_name("server.toml").read_text("utf-8")

@@ -5,14 +5,10 @@ A driver gives results back in the order of the tasks, a bounded number ahead.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing.connection import wait
 from threading import Thread
 
 from mars.wire.query import AllowList
@@ -50,6 +46,10 @@ def driver(
 @contextmanager
 def _in_processes(jobs: int) -> Iterator[Ahead]:
     """They end with the body, or with this process, however that ends."""
+    import multiprocessing  # late: most counts run in this process alone
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
     # Spawned, not forked: small processes that hold none of our files, locks or connections.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, _die_with_parent) as executor:
@@ -66,6 +66,8 @@ def _in_processes(jobs: int) -> Iterator[Ahead]:
 
 def _die_with_parent() -> None:
     """A worker of a counter that was killed would wait for work for ever."""
+    import multiprocessing
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -73,5 +75,7 @@ def _die_with_parent() -> None:
 
 
 def _watch(sentinel: int) -> None:
+    from multiprocessing.connection import wait
+
     wait([sentinel])
     os._exit(1)

@@ -152,9 +152,8 @@ class Combined:
         return (day, match[2]) if _DAY.fullmatch(day) else None
 
     def fits(self, line: bytes) -> bool:
-        return _SHAPE.match(b"\n" + line) is not None and not (
-            _NEARLY.search(line) and not self._is_hit(b"\n" + line)
-        )
+        framed = b"\n" + line
+        return self._is_hit(framed) or bool(_SHAPE.match(framed) and not _NEARLY.search(line))
 
     def _is_hit(self, line: bytes) -> bool:
         match = _MIXED.match(line)

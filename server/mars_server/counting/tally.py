@@ -30,8 +30,10 @@ _V, _OS = COUNTED.index("v"), COUNTED.index("os")
 GROUPS_BOUND = 16_384
 """Distinct hits held before they are folded: at most some 8 MB."""
 
-_SAMPLE = 64
-"""Lines of each block, spread over it, that are asked whether they fit the format."""
+_SAMPLE, _LATER = 64, 4
+"""Lines of each block, spread over it, that are asked whether they fit the format: of the first
+blocks, and once ``_ENOUGH`` were asked."""
+_ENOUGH = 1024
 UNREAD = 20
 """Lines in no known format that a long log may hold, such as of an error log that goes the same
 way, or a twentieth of it; a short one half of its lines."""
@@ -118,6 +120,7 @@ class Counting:
         self._hits: defaultdict[bytes, Counter[bytes]] = defaultdict(Counter)
         self._mixed: Counter[tuple[bytes, bytes]] = Counter()
         self._tally = Tally()
+        self._asked = 0
 
     def feed(self, chunk: bytes) -> None:
         """Counts the lines that ``chunk`` completes."""
@@ -142,7 +145,8 @@ class Counting:
 
     def _unread(self, lines: bytes, number: int) -> int:
         """Empty lines and comments fit every format."""
-        some = list(_sample(lines, number))
+        some = list(_sample(lines, number, _SAMPLE if self._asked < _ENOUGH else _LATER))
+        self._asked += len(some)
         fit = sum(line[:1] in (b"", b"#", b"\r") or self._format.fits(line) for line in some)
         return number * (len(some) - fit) // len(some) if some else 0
 
@@ -190,10 +194,10 @@ class Counting:
         return [level, *[values.get(name, NONE) for name in NAMES]]
 
 
-def _sample(lines: bytes, number: int) -> Iterator[bytes]:
-    """All of a framed block's ``number`` lines, or about ``_SAMPLE`` of them."""
-    step = len(lines) // _SAMPLE if number > _SAMPLE else 0
+def _sample(lines: bytes, number: int, most: int) -> Iterator[bytes]:
+    """All of a framed block's ``number`` lines, or about ``most`` of them."""
+    step = len(lines) // most if number > most else 0
     at = 0
-    while (end := lines.find(b"\n", at + 1)) > 0:
+    while at >= 0 and (end := lines.find(b"\n", at + 1)) > 0:
         yield lines[at + 1 : end]
-        at = max(end, lines.find(b"\n", at + step)) if step else end
+        at = lines.find(b"\n", max(end, at + step))

@@ -62,8 +62,8 @@ def test_e18_fifty_starts_a_day_and_a_crash_loop_fetch_once_a_period() -> None:
     for _ in range(30 * 50):  # 30 days
         session(world.client(), world.clock, 20 * 60, crash=True)
         world.clock.suspend(DAY // 50 - 20 * 60)
-    # A wait that is not stored by an orderly end may starve, but never repeat.
-    assert len(world.server.visits) <= 10
+        # A wait that is not stored by an orderly end may starve, but never repeat.
+        assert len(world.server.visits) <= 10
 
 
 def test_e18_the_next_time_is_on_disk_before_the_attempt() -> None:

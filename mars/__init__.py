@@ -8,13 +8,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mars._version import __version__
+from mars.errors import ConfigError, MarsError
+
 if TYPE_CHECKING:
     from mars.channels.reading import Reading
     from mars.client import Mars
     from mars.consent import Decision
     from mars.consent.api import Consent
     from mars.core.channel import NextRequest
-    from mars.errors import ConfigError, MarsError
     from mars.ports import TorSettings
     from mars.wire.targeting import Shown
 
@@ -30,17 +32,13 @@ __all__ = [
     "TorSettings",
     "__version__",
 ]
-__version__ = "0.1.0"
-"""Of all three distributions, which read it here when they are built."""
 
 _HOMES = {
-    "ConfigError": "mars.errors",
     "Consent": "mars.consent.api",
     "Decision": "mars.consent",
     "Mars": "mars.client",
-    "MarsError": "mars.errors",
     "NextRequest": "mars.core.channel",
-    "Reading": "mars.channels.news",
+    "Reading": "mars.channels.reading",
     "Shown": "mars.wire.targeting",
     "TorSettings": "mars.ports",
 }

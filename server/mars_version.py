@@ -1,1 +1,1 @@
-../mars/__init__.py
+../mars/_version.py

@@ -1,8 +1,4 @@
-"""Builds a wheel from what is here now; everything else stands in setup.cfg.
-
-setuptools copies into build/lib and never clears it, so a module that was deleted since the last
-``pip install .`` would come back with the next.
-"""
+"""As ``setup.py`` at the root: nothing of an earlier build gets into a wheel."""
 
 import shutil
 

@@ -16,8 +16,8 @@ from mars.core.schedule import Schedule
 from mars.core.state import State, is_misunderstood, read, table, text, time, times
 from mars.errors import MarsError, StateError, TrustError, WireError
 from mars.ports import Chance
-from mars.wire.onion import is_onion_server
 from mars.wire.times import DAY
+from mars.wire.url import is_onion_server
 
 if TYPE_CHECKING:
     from mars.trust import Accepted, TrustState

@@ -12,14 +12,7 @@ from mars.core.channel import Channel
 from mars.core.records import Ports
 from mars.core.state import App
 from mars.ports import Platform
-from mars.testing.memory import (
-    MemoryClock,
-    MemoryOpenPGP,
-    MemoryServer,
-    MemoryStore,
-    SeededChance,
-    machine,
-)
+from mars.testing import memory
 from mars.testing.publisher import Publisher
 from mars.wire.motd import Motd
 
@@ -36,10 +29,10 @@ class World:
     """
 
     publisher: Publisher = field(default_factory=Publisher)
-    clock: MemoryClock = field(default_factory=MemoryClock)
-    store: MemoryStore = field(default_factory=MemoryStore)
-    server: MemoryServer = field(default_factory=MemoryServer)
-    host: Platform = field(default_factory=machine)
+    clock: memory.MemoryClock = field(default_factory=memory.MemoryClock)
+    store: memory.MemoryStore = field(default_factory=memory.MemoryStore)
+    server: memory.MemoryServer = field(default_factory=memory.MemoryServer)
+    host: Platform = field(default_factory=memory.machine)
     seed: int = 1
     version: str = "0.5.1"
     languages: tuple[str, ...] = ("en", "is")
@@ -48,7 +41,7 @@ class World:
     """Further ones than the news."""
 
     def __post_init__(self) -> None:
-        self.chance = SeededChance(self.seed)
+        self.chance = memory.SeededChance(self.seed)
 
     @property
     def trust(self) -> bytes:
@@ -68,7 +61,7 @@ class World:
             clock=self.clock,
             chance=self.chance,
             fetcher=lambda _plan: self.server,
-            openpgp=MemoryOpenPGP,
+            openpgp=memory.MemoryOpenPGP,
         )
 
     def client(self, **changes: Any) -> NewsClient:

@@ -12,9 +12,9 @@ from mars.wire import ed25519, strictjson
 from mars.wire import members as m
 from mars.wire.envelope import MAX_ENVELOPE, MAX_PAYLOAD
 from mars.wire.motd import FORMAT_VERSION, header, name
-from mars.wire.onion import is_onion_server
 from mars.wire.product import MAX_THRESHOLD, OPENPGP_POLICIES
 from mars.wire.times import format_time
+from mars.wire.url import is_onion_server
 
 MAX_KEYS = 16
 MAX_OPENPGP = 4

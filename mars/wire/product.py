@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mars.errors import ConfigError
-from mars.wire.onion import is_onion_server
 from mars.wire.times import DAY
+from mars.wire.url import is_onion_server
 
 PLATFORMS = ("linux", "windows", "macos")
 OPENPGP_POLICIES = ("required", "when-available", "off")

@@ -11,7 +11,7 @@ import ipaddress
 import struct
 
 from mars.errors import TransportError
-from mars.wire.onion import is_onion_host
+from mars.wire.url import is_onion_host
 
 GREETING = b"\x05\x01\x02"
 """Version 5, one method: user name and password."""

@@ -15,8 +15,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from mars.wire.motd import MAX_URL, Message, Motd, Target
-from mars.wire.onion import is_onion_host
 from mars.wire.product import is_release
+from mars.wire.url import is_onion_host
 
 FALLBACK_LANGUAGE = "en"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ _URL = re.compile(
 
 _PORTS = {"http": 80, "https": 443}
 _MAX_PORT = 65535
+_ONION = re.compile(r"[a-z2-7]{56}\.onion", re.ASCII)
+_ONION_VERSION = b"\x03"
 
 
 @dataclass(frozen=True)
@@ -73,3 +76,23 @@ def parse_url(url: str) -> Location:
     path = match["path"] or "/"
     host = match["host"].strip("[]").lower()
     return Location(scheme, host, port, path if query is None else f"{path}?{query}")
+
+
+def is_onion_host(host: str) -> bool:
+    """Whether ``host`` is ``<56 base32>.onion`` in lower case with a right checksum (Tor
+    rend-spec-v3, section 6: encoding onion addresses)."""
+    if _ONION.fullmatch(host) is None:
+        return False
+    # Late, because it loads OpenSSL, which an application that only waits should not pay for.
+    import hashlib
+
+    raw = base64.b32decode(host[:56].upper())
+    key, checksum, version = raw[:32], raw[32:34], raw[34:]
+    digest = hashlib.sha3_256(b".onion checksum" + key + version).digest()
+    return version == _ONION_VERSION and digest[:2] == checksum
+
+
+def is_onion_server(url: str) -> bool:
+    """Whether ``url`` is exactly ``http(s)://<56>.onion``: no port, path, query or userinfo."""
+    scheme, _, host = url.partition("://")
+    return scheme in ("http", "https") and is_onion_host(host)

@@ -9,7 +9,7 @@ from mars.core.schedule import HOUR
 from mars.errors import TransportError
 from mars.testing.memory import session
 from mars.testing.world import ONION, World
-from mars.wire.onion import is_onion_server
+from mars.wire.url import is_onion_server
 from tests.hostile.test_starts_and_state_files import a_world
 
 DAY = 86_400

@@ -18,8 +18,8 @@ from mars.testing.publisher import EXAMPLE_NOW, Publisher
 from mars.trust import Accepted, Equivocation, RefusedError, TrustState, verify
 from mars.wire import envelope, times
 from mars.wire import motd as motds
-from mars.wire.onion import is_onion_server
 from mars.wire.times import DAY
+from mars.wire.url import is_onion_server
 
 NOW = EXAMPLE_NOW
 PUBLISHER = Publisher(seeds=[b"c" * 32])

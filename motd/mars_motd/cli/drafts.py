@@ -19,8 +19,8 @@ from mars.errors import ConfigError, StateError, WireError
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import MAX_ENVELOPE, Envelope
 from mars.wire.motd import KINDS, SEVERITIES, Motd
-from mars.wire.onion import is_onion_server
 from mars.wire.product import PLATFORMS, Product, is_name, is_release
+from mars.wire.url import is_onion_server
 from mars.wire.variables import DEV
 from mars_motd import document, files, kinds, template
 from mars_motd import epochs as ep

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from mars.commandline import json_option, shown
+from mars.commandline import F, json_option, shown
 from mars.errors import StateError, naming
 from mars.ports import OpenPGP
 from mars.trust import Accepted, RefusedError, TrustState
@@ -121,18 +121,16 @@ def _facts(accepted: Accepted) -> dict[str, object]:
     }
 
 
+def _days(name: str, default: int, text: str) -> Callable[[F], F]:
+    days = click.IntRange(0, 60)
+    return click.option(name, type=days, default=default, show_default=True, metavar="N", help=text)
+
+
 @click.command()
 @options.folder_argument
 @click.argument("destination", metavar="DEST", type=options.FILE)
 @options.file_option("--file", "Deploy F. Default: the newest signed here.")
-@click.option(
-    "--min-days",
-    type=click.IntRange(0, 60),
-    default=MIN_DAYS,
-    show_default=True,
-    metavar="N",
-    help="Refuse a document that expires within N days.",
-)
+@_days("--min-days", MIN_DAYS, "Refuse a document that expires within N days.")
 @options.now_option("Judge at this time. Default: now.")
 def deploy(
     folder: Path, destination: Path, file: Path | None, min_days: int, now: int | None
@@ -164,14 +162,7 @@ def deploy(
 @click.command()
 @options.folder_argument
 @options.file_option("--file", "Judge F. Default: the newest signed here.")
-@click.option(
-    "--days",
-    type=click.IntRange(0, 60),
-    default=WARN_DAYS,
-    show_default=True,
-    metavar="N",
-    help="Complain when the document expires within N days.",
-)
+@_days("--days", WARN_DAYS, "Complain when the document expires within N days.")
 @options.now_option("Default: this computer's clock.")
 @json_option("Print one JSON object.")
 def status(folder: Path, file: Path | None, days: int, now: int | None, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mars.errors import ConfigError, StateError
 from mars.wire import ed25519, strictjson
-from mars.wire.onion import is_onion_host
+from mars.wire.url import is_onion_host
 from mars_server.common.config import owner, write_durably
 from mars_server.onion.settings import OB_CONFIG
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mars.errors import ConfigError
-from mars.wire.onion import is_onion_host
+from mars.wire.url import is_onion_host
 
 Option = tuple[str, str]
 _DIR = "HiddenServiceDir"

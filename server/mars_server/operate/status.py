@@ -14,9 +14,9 @@ from pathlib import Path
 from mars import factory
 from mars.errors import MarsError
 from mars.ports import Request
-from mars.wire.onion import is_onion_host
 from mars.wire.request import HTTPRequest
 from mars.wire.times import DAY
+from mars.wire.url import is_onion_host
 from mars_server.common.config import Config, load_product
 from mars_server.daylog.crash_recovery import held, parts
 from mars_server.daylog.generation import LOG, PartName, lost_in

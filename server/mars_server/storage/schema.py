@@ -6,6 +6,8 @@ One database belongs to one product and channel (``meta``). Days are ISO dates, 
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -22,16 +24,19 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-meta = Table(
+
+def _table(name: str, *parts: Column[Any] | Index) -> Table:
+    return Table(name, metadata, *parts)
+
+
+meta = _table(
     "meta",
-    metadata,
     Column("key", String(40), primary_key=True),
     Column("value", String(200), nullable=False),
 )
 
-counts = Table(
+counts = _table(
     "counts",
-    metadata,
     Column("day", String(10), primary_key=True),
     Column("variable", String(8), primary_key=True),
     Column("value", String(40), primary_key=True),
@@ -39,9 +44,8 @@ counts = Table(
 )
 """Hits of one day by ``variable`` (``level v os ia lang py cc``) and value."""
 
-pairs = Table(
+pairs = _table(
     "pairs",
-    metadata,
     Column("day", String(10), primary_key=True),
     Column("v", String(40), primary_key=True),
     Column("os", String(40), primary_key=True),
@@ -49,9 +53,8 @@ pairs = Table(
 )
 """Hits of one day by version × platform, the only cross table."""
 
-weeks = Table(
+weeks = _table(
     "weeks",
-    metadata,
     Column("week", String(8), primary_key=True),
     Column("published", BigInteger, nullable=False),
     Column("late", BigInteger, nullable=False, default=0),
@@ -59,9 +62,8 @@ weeks = Table(
 """Weeks that are published and thereby closed: ``published`` is Unix time, ``late`` the exact
 number of hits that came too late for the week and were dropped."""
 
-sources = Table(
+sources = _table(
     "sources",
-    metadata,
     Column("id", Integer, primary_key=True),
     Column("own", String(32), unique=True),
     Column("ladder", String(1000), nullable=False),
@@ -88,17 +90,15 @@ where that is not known; ``stays`` why it must not be removed: ``unread`` lines 
 at. ``ladder``, ``tail``, ``inode`` and ``boot`` are under a key that is not in here
 (``mars_server.counting.foreign.known_logs``)."""
 
-gaps = Table(
+gaps = _table(
     "gaps",
-    metadata,
     Column("day", String(10), primary_key=True),
     Column("lost", BigInteger, nullable=False),
 )
 """Answers of a day that its server could not write down."""
 
-archives = Table(
+archives = _table(
     "archives",
-    metadata,
     Column("fingerprint", String(32), primary_key=True),
     Column("source", Integer, ForeignKey("sources.id", ondelete="CASCADE"), nullable=False),
     Index("archives_source", "source"),
@@ -106,9 +106,8 @@ archives = Table(
 """Compressed logs that are counted to their end, by a hash of inode, size and time, under the key
 too where the log is not our own."""
 
-publications = Table(
+publications = _table(
     "publications",
-    metadata,
     Column("week", String(8), primary_key=True),
     Column("document", Text, nullable=False),
     Column("late_seen", BigInteger, nullable=False),
@@ -116,9 +115,8 @@ publications = Table(
 """What was published of each week: ``document`` is the text of ``WEEK.json``, ``late_seen`` the
 exact number of late hits over all weeks that was known, and so reported, by then."""
 
-documents = Table(
+documents = _table(
     "documents",
-    metadata,
     Column("sha256", String(64), primary_key=True),
     Column("payload_sha256", String(64), nullable=False),
     Column("serial", BigInteger, nullable=False),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mars.errors import ConfigError
-from mars.wire.onion import is_onion_host, is_onion_server
 from mars.wire.product import Policy, Product, parse_product
 from mars.wire.query import AllowList, encode
 from mars.wire.request import request_bytes, target
+from mars.wire.url import is_onion_host, is_onion_server
 from mars.wire.variables import NAMES, OTHER, python_value
 
 ONION = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
-from typing import Any
 
 import pytest
 
-from mars.build import opener
 from mars.channels.memory import Memory
-from mars.channels.motd import Motd, check_url
-from mars.channels.news import NewsClient
+from mars.channels.motd import check_url
 from mars.core import state as states
-from mars.core.channel import NextRequest, View
 from mars.core.journal import BEGUN
 from mars.core.records import JOURNAL_FILE, STATE_FILE
-from mars.errors import ConsentError, MarsError, StateError, TransportError
+from mars.errors import ConsentError, StateError, TransportError
 from mars.factory import fetcher
-from mars.ports import Fetcher, Request, Response, TorSettings
+from mars.ports import Request, Response
 from mars.testing.memory import MemoryStore, machine, session
-from mars.testing.socks import Handler, SocksServer, Visit, answering, exactly, ok, read_request
+from mars.testing.socks import SocksServer, read_request
 from mars.testing.world import ONION, World
-from mars.wire.request import HTTPRequest, request_bytes
+from mars.wire.request import HTTPRequest
 
 DAY = 86_400
 ALL = ("v", "os", "ia", "lang", "py", "cc")
@@ -119,111 +113,6 @@ def test_f_consent_is_asked_after_the_proxy_has_connected() -> None:
         assert visit.request == b""
     assert sorted(order) == ["connected", "leaving"]
     assert visit.host == ONION, "CONNECT came before the question"
-
-
-def test_f_a_revocation_that_cannot_be_stored_holds_and_is_stored_later() -> None:
-    world = World()
-    world.publish()
-    mars = world.mars()
-    mars.consent.grant("tracked")
-    world.store.full = True
-    assert not mars.consent.revoke()
-    assert mars.consent.level == "off"
-    with pytest.raises(MarsError):
-        mars._client.fetch()
-    world.store.full = False
-    session(mars._client, world.clock, 30 * DAY)
-    assert world.server.visits == []
-    decision = world.client().load().decision
-    assert decision is not None
-    assert decision.level == "off"
-
-
-class FullOnce(MemoryStore):
-    """A disk without room for one write."""
-
-    def write(self, name: str, data: bytes) -> None:
-        was, self.full = self.full, False
-        if was:
-            raise StateError("state-unwritable", "The disk is full; make room.")
-        super().write(name, data)
-
-
-@pytest.mark.parametrize("take_back", ["country", "revoke", "revoke twice", "another"])
-def test_f_a_country_taken_back_is_never_sent_again_whatever_is_stored(take_back: str) -> None:
-    world = World(store=FullOnce())
-    world.publish()
-    mars = world.mars()
-    assert mars.consent.grant("tracked", ["cc"], country="IS")
-    world.store.full = True
-    if take_back == "country":
-        assert not mars.consent.grant("tracked", ["cc"], country="")
-    elif take_back == "another":
-        assert not mars.consent.grant("tracked", ["cc"], country="DE")
-    else:
-        assert not mars.consent.revoke()
-        world.store.full = take_back == "revoke twice"
-        assert mars.consent.revoke() is not (take_back == "revoke twice")
-    assert mars.consent.country == ""
-    shown = mars.preview()
-    assert shown is None or not shown.values
-    mars._client.update(lambda state: (state, None))
-    assert world.mars().consent.country == ""
-    assert mars.consent.grant("tracked", ["cc"])
-    assert not mars.preview().values  # type: ignore[union-attr]
-
-
-def test_f_a_grant_after_a_revocation_that_was_not_stored_brings_nothing_back() -> None:
-    world = World()
-    mars = world.mars()
-    mars.consent.grant("tracked", ["cc"], stats=True, country="IS")
-    world.store.full = True
-    assert not mars.consent.revoke()
-    assert not mars.consent.grant("tracked", ["cc"])
-    assert mars.consent.level == "off"
-    world.store.full = False
-    assert mars.consent.grant("tracked", ["cc"])
-    assert mars.consent.country == ""
-    assert "statistics" not in mars._client.load().decision.purposes  # type: ignore[union-attr]
-
-
-def test_f_an_age_reset_that_cannot_be_stored_holds_at_once() -> None:
-    world = World()
-    mars = world.mars()
-    mars.consent.grant("tracked", ["ia"])
-    world.clock.advance(40 * DAY)
-    assert mars.preview().values == {"ia": "100"}  # type: ignore[union-attr]
-    world.store.full = True
-    mars.reset_age()
-    assert mars.preview().values == {"ia": "1"}  # type: ignore[union-attr]
-    world.store.full = False
-    mars._client.update(lambda state: (state, None))
-    assert world.mars().preview().values == {"ia": "1"}  # type: ignore[union-attr]
-
-
-def test_f_a_revocation_holds_after_the_clock_was_set_back() -> None:
-    world = World()
-    mars = world.mars()
-    mars.consent.grant("plain")
-    world.clock.step(-DAY)
-    world.store.full = True
-    assert not mars.consent.revoke()
-    assert mars.consent.level == "off"
-    world.store.full = False
-    mars._client.update(lambda state: (state, None))
-    assert world.mars().consent.level == "off"
-
-
-def test_f_a_later_decision_elsewhere_stands_before_one_that_was_not_stored() -> None:
-    world = World()
-    mars = world.mars()
-    mars.consent.grant("tracked")
-    world.store.full = True
-    assert not mars.consent.revoke()
-    world.store.full = False
-    world.clock.advance(1)
-    world.grant("plain")
-    assert mars.consent.level == "plain"
 
 
 @pytest.mark.parametrize("how", ["country", "another", "age"])
@@ -390,128 +279,6 @@ def test_f03_a_revocation_under_way_and_a_departure_come_one_after_the_other() -
     assert client.fetch().reason == "withdrawn"
     revoking.join()
     assert world.server.visits == []
-
-
-class Falsified(Motd):
-    """Whose request was changed after it was made."""
-
-    changed: dict[str, Any]
-
-    def plan(self, view: View, url: str | None = None) -> NextRequest:
-        made = super().plan(view, url)
-        return replace(made, request=replace(made.request, **self.changed))
-
-
-def falsified(
-    world: World, fetcher: Callable[[NextRequest], Fetcher], **changed: Any
-) -> NewsClient:
-    world.grant("tracked")
-    client = world.client()
-    client.ports = replace(client.ports, fetcher=fetcher)
-    client.channel = Falsified(world.trust, client.app.product)
-    client.channel.changed = changed
-    return client
-
-
-HERE = f"http://{ONION}/motd/motd.json"
-OTHER = HTTPRequest.get(f"{HERE}?v=0.5.1&os=linux&ia=1000&name=me")
-FALSE: list[dict[str, Any]] = [
-    {"golden": OTHER.golden},
-    {"golden": request_bytes(ONION)},
-    {"golden": b""},
-    {"url": OTHER.url},
-    {"url": HERE},
-    {"url": HERE.replace("http:", "https:")},
-    {"url": "http://other.example/motd/motd.json"},
-    {"fields": OTHER.fields[1:]},
-    {"method": "POST"},
-    {"body": b"added"},
-    {"url": OTHER.url, "golden": OTHER.golden},
-]
-
-
-def only_http(answer: bytes) -> Handler:
-    """A server that hangs up at once on whoever wants to speak TLS."""
-
-    def handle(sock: socket.socket, visit: Visit) -> None:
-        visit.request = exactly(sock, 1)
-        if visit.request == b"G":
-            answering(answer)(sock, visit)
-
-    return handle
-
-
-@pytest.mark.parametrize("changed", FALSE)
-def test_f08_a_falsified_plan_goes_as_it_is_recorded_or_not_at_all(changed: dict[str, Any]) -> None:
-    world = World()
-    world.publish()
-    with SocksServer(only_http(ok(world.server.body))) as proxy:
-        client = falsified(world, opener(TorSettings(socks=proxy.address)), **changed)
-        outcome = client.fetch()
-        sent = [visit.request for visit in proxy.visits if visit.request[:1] == b"G"]
-    consistent = changed.keys() == {"url", "golden"}
-    (entry,) = client.journal()
-    assert sent == ([OTHER.golden] if consistent else [])
-    assert entry["sent"].encode() == b"".join(sent)
-    assert consistent is outcome.ok is (entry["route"] != "")
-
-
-@pytest.mark.parametrize("changed", FALSE)
-def test_f08_an_adapter_sends_no_other_bytes_than_those_of_the_plan(
-    changed: dict[str, Any],
-) -> None:
-    class Falsifier:
-        def __init__(self, plan: NextRequest) -> None:
-            self.way = way(plan)
-
-        def fetch(self, request: Request) -> Response:
-            return self.way.fetch(replace(request, message=replace(request.message, **changed)))
-
-    world = World()
-    world.publish()
-    world.grant("tracked")
-    with SocksServer(only_http(ok(world.server.body))) as proxy:
-        way = opener(TorSettings(socks=proxy.address))
-        client = world.client()
-        client.ports = replace(client.ports, fetcher=Falsifier)
-        assert not client.fetch().ok
-        assert [visit for visit in proxy.visits if visit.request[:1] == b"G"] == []
-    (entry,) = client.journal()
-    assert (entry["sent"], entry["route"]) == ("", "")
-
-
-@pytest.mark.parametrize(
-    "false", [OTHER.url, "https://news.example/motd/motd.json?v=1", f"https://{ONION}/"]
-)
-def test_f08_a_falsified_direct_request_is_refused_by_the_adapter(false: str) -> None:
-    world = World(url="https://news.example/motd/motd.json")
-    world.grant("tracked", direct=True)
-    client = world.client()
-    way = opener(TorSettings(launch=False, socks="127.0.0.1:1"))
-
-    def directly(plan: NextRequest) -> Fetcher:
-        return way(replace(plan, direct=HTTPRequest.get(false)))
-
-    client.ports = replace(client.ports, fetcher=directly)
-    assert client.fetch().reason == "direct-refused"
-    assert client.journal()[-1]["sent"] == ""
-
-
-def test_f08_preview_and_journal_show_what_was_sealed_and_its_size() -> None:
-    from mars.cli.consent import plain
-
-    world = World()
-    said = '{"statistic": "theme", "value": "dark"}'
-    post = HTTPRequest.post(f"http://{ONION}/motd/in", bytes(range(256)) * 4, said)
-    client = falsified(world, lambda _plan: world.server, **vars(post))
-    client.fetch()
-    state = client.load()
-    shown = plain(client, state, client.plan(state, client.voice(state)))["bytes"]
-    assert shown.startswith(f"POST /motd/in HTTP/1.1\r\nHost: {ONION}\r\n")
-    seal = f"[1024 bytes, sealed, SHA-256 {sha256(bytes(range(256)) * 4).hexdigest()}]"
-    assert shown.endswith(f"Content-Length: 1024\r\n\r\n{said}\r\n{seal}\r\n")
-    (entry,) = client.journal()
-    assert (entry["url"], entry["sent"]) == (post.url, shown)
 
 
 def test_f_metrics_never_go_over_plain_http_that_others_read() -> None:

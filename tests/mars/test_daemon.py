@@ -223,6 +223,7 @@ def _spoil(name: str, place: Path) -> None:
             (place / "news.json").chmod(0o666)
 
 
+# Only root can set up what is tried here. CI is root, and fails where a test is skipped.
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving a file to another user takes root")
 @pytest.mark.parametrize(
     "name",

@@ -164,6 +164,7 @@ def test_the_only_key_stays_and_the_reason_is_told(
     assert "There is no key yet" in done.err
 
 
+# Only root can set up what is tried here. CI is root, and fails where a test is skipped.
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 @pytest.mark.parametrize(("kept", "left"), [("product", 0), ("scratch", 12_288)])
 def test_a_full_disk_is_named_where_gpg_would_not_say_so(

@@ -228,6 +228,7 @@ HARMLESS = {("flock", "ENOLCK"), ("flock", "EINVAL"), ("fsync", "EINVAL")}
 
 
 @pytest.mark.slow
+# make test installs it; with CI set a skip fails the run.
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is missing: make setup")
 def test_the_command_says_so_where_the_kernel_refuses(tmp_path: Path) -> None:
     """Of a revocation the exit code says whether it was kept; nothing else changes."""

@@ -231,6 +231,7 @@ def test_a_journal_that_cannot_be_written_is_told_until_it_can_be() -> None:
     assert reason(mars) is None
 
 
+# Only root can set up what is tried here. CI is root, and fails where a test is skipped.
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 def test_the_state_of_another_user_is_left_alone_and_no_lock_in_its_way(tmp_path: Path) -> None:
     world = a_world_with_memory()

@@ -151,8 +151,7 @@ class Installation(Records):
     def _begun(
         self, state: State, due: Sequence[Channel], sleep: int
     ) -> tuple[State, tuple[Channel | None, int]]:
-        """Of all that are due one goes, the first; its next time is set. What it may not do, such
-        as to be the second of a day, is decided here and for all channels."""
+        """Of all that are due one goes, the first; its next time is set."""
         for channel in due:
             begun = self.keep(state, channel, "attempt", self.view(state), self.ports.chance)
             if begun is not state:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mars.wire import ed25519
 
@@ -52,6 +52,10 @@ class PacketKey:
     subkey: bytes | None = None
     """Seed of a signing subkey, which then signs in place of the primary."""
     name: str = "Test <test@example.org>"
+
+    def another(self, name: str) -> PacketKey:
+        """A key of its own for each name, and always the same."""
+        return replace(self, seed=hashlib.sha256(name.encode() + self.seed).digest())
 
     @property
     def body(self) -> bytes:

@@ -103,7 +103,7 @@ def _verdict(envelope: Envelope, root: TrustRoot) -> Motd:
 def _document() -> tuple[Envelope, TrustRoot]:
     from mars.wire import ed25519, motd
     from mars.wire.envelope import MOTD_TYPE, Envelope, Signature, pae
-    from mars.wire.keys import KeySet, TrustRoot, keyid
+    from mars.wire.keys import ROLES, KeySet, Role, TrustRoot, keyid
     from mars.wire.times import DAY
 
     public = ed25519.public_key(_SEED)
@@ -112,8 +112,8 @@ def _document() -> tuple[Envelope, TrustRoot]:
     said = motd.Motd("trial", "trial", 1, _NOW, _NOW, _NOW + 30 * DAY, messages=(message,))
     payload = motd.encode(said)
     signature = Signature(name, ed25519.sign(_SEED, pae(MOTD_TYPE, payload)))
-    keys = KeySet({name: public.hex()}, 1, {}, "off")
-    return Envelope(MOTD_TYPE, payload, (signature,)), TrustRoot("trial", "trial", 1, keys, 0)
+    keys = KeySet(dict.fromkeys(ROLES, Role({name: public.hex()})), {}, "off")
+    return Envelope(MOTD_TYPE, payload, (signature,)), TrustRoot("trial", "trial", 1, keys)
 
 
 def _require_openpgp(root: TrustRoot, state: TrustState, openpgp: OpenPGP) -> None:
@@ -127,7 +127,8 @@ def _require_openpgp(root: TrustRoot, state: TrustState, openpgp: OpenPGP) -> No
     answer = Envelope(MOTD_TYPE, b"", (Signature("", _NO_SIGNATURE),))
 
     def require(verdicts: Verdicts) -> None:
-        require_openpgp(answer, current.keys, verdicts, _NOW, _NOW, current.state.openpgp)
+        keys = current.keys.signing("motd")
+        require_openpgp(answer, keys, verdicts, _NOW, _NOW, current.state.openpgp)
 
     try:
         require({})

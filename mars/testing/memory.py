@@ -161,6 +161,10 @@ class MemoryKey:
         created = at.to_bytes(8, "big")
         return _PACKET + created + ed25519.sign(self.seed, created + message)
 
+    def another(self, name: str) -> MemoryKey:
+        """A key of its own for each name, and always the same."""
+        return MemoryKey(hashlib.sha256(name.encode() + self.seed).digest())
+
 
 @dataclass
 class MemoryOpenPGP:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from mars.trust.rules import Accepted, accept, verify
+from mars.trust.chain import start
+from mars.trust.rules import Accepted, accept, accept_chain, verify, verify_chain
 from mars.trust.signatures import Question, UnansweredError, answered, signers
 from mars.trust.state import Equivocation, RefusedError, TrustState
 
@@ -17,7 +18,10 @@ __all__ = [
     "TrustState",
     "UnansweredError",
     "accept",
+    "accept_chain",
     "answered",
     "signers",
+    "start",
     "verify",
+    "verify_chain",
 ]

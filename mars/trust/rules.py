@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from mars.errors import TrustError
 from mars.ports import OpenPGP
-from mars.trust.chain import Current, current_keys, follow
+from mars.trust.chain import Current, current_keys, follow, steering
+from mars.trust.riders import ridden
 from mars.trust.signatures import (
     FUTURE,
     LOOKED_AT,
@@ -22,6 +23,7 @@ from mars.wire import motd as motds
 from mars.wire.envelope import MOTD_TYPE, Envelope
 from mars.wire.keys import TrustRoot
 from mars.wire.motd import Motd
+from mars.wire.steering import Steering
 from mars.wire.times import DAY, format_time
 
 MIN_LIFETIME = 14 * DAY
@@ -36,8 +38,13 @@ class Accepted:
     payload: bytes
     """Of the envelope: what ``motd`` was read from."""
     state: TrustState
+    steering: Steering
+    """What steers from now on."""
     news: bool
     """False where this very document was accepted before."""
+    notes: tuple[str, ...] = ()
+    """For the journal: what rode along and was passed over, ``steering: differs`` where the news
+    restate it wrongly."""
 
 
 def accept(
@@ -53,15 +60,22 @@ def accept(
     envelope = envelopes.decode(data)
     if envelope.payload_type != MOTD_TYPE:
         raise TrustError("wrong-payload-type", "This is a signed document of another kind.")
-    current = current_keys(root, state)
-    current = follow(envelope.x_keys, current, verdicts, now)
-    require_threshold(envelope, current.keys, LOOKED_AT, "signature-threshold")
-    motd = motds.decode(envelope.payload)
-    _require_identity(motd, current)
+    current = follow(envelope.x_keys, current_keys(root, state), verdicts, now)
+    keys, sticky = current.keys.signing("motd"), current.state.openpgp
+    try:
+        require_threshold(envelope, keys, LOOKED_AT, "signature-threshold")
+        motd = motds.decode(envelope.payload)
+        _require_identity(motd, current)
+    except TrustError as error:
+        raise current.problem or error from None
     _require_sane_times(motd, now)
-    sticky = current.state.openpgp
-    verified = require_openpgp(envelope, current.keys, verdicts, motd.issued, now, sticky)
-    return _judge(motd, envelope, now, current, openpgp=sticky or verified)
+    verified = require_openpgp(envelope, keys, verdicts, motd.issued, now, sticky)
+    ridden_state, notes = ridden(envelope, current, verdicts, now)
+    kept = replace(ridden_state, openpgp=ridden_state.openpgp or verified)
+    accepted = _judge(motd, envelope, now, replace(current, state=kept))
+    if _restates_wrongly(motd, accepted.steering):
+        notes = (*notes, "steering: differs")
+    return replace(accepted, notes=notes)
 
 
 def verify(data: bytes, root: TrustRoot, state: TrustState, now: int, openpgp: OpenPGP) -> Accepted:
@@ -70,6 +84,32 @@ def verify(data: bytes, root: TrustRoot, state: TrustState, now: int, openpgp: O
     gpg is never started for a document whose Ed25519 signatures do not hold.
     """
     return answered(openpgp, lambda verdicts: accept(data, verdicts, now, root, state))
+
+
+def accept_chain(
+    data: bytes, verdicts: Verdicts, now: int, root: TrustRoot, state: TrustState
+) -> TrustState:
+    """The state after the keys documents in ``data``, for one who was away for long. Pure.
+
+    Raises as ``accept``; where not one step was followed, with what was wrong.
+    """
+    current = current_keys(root, state)
+    after = follow(envelopes.decode_chain(data), current, verdicts, now)
+    if after.problem is not None and after.state == current.state:
+        raise after.problem
+    return after.state
+
+
+def verify_chain(
+    data: bytes, root: TrustRoot, state: TrustState, now: int, openpgp: OpenPGP
+) -> TrustState:
+    """``accept_chain`` with the verdicts asked of ``openpgp`` as they are needed."""
+    return answered(openpgp, lambda verdicts: accept_chain(data, verdicts, now, root, state))
+
+
+def _restates_wrongly(motd: Motd, holds: Steering) -> bool:
+    server = holds.servers[0] if holds.servers else ""
+    return (motd.reportback_next, motd.reportback_server) != (holds.reportback_next, server)
 
 
 def _require_identity(motd: Motd, current: Current) -> None:
@@ -81,29 +121,29 @@ def _require_identity(motd: Motd, current: Current) -> None:
         raise TrustError("wrong-epoch", "The document is for another epoch of the keys.")
 
 
-def _judge(motd: Motd, envelope: Envelope, now: int, current: Current, openpgp: bool) -> Accepted:
+def _judge(motd: Motd, envelope: Envelope, now: int, current: Current) -> Accepted:
     """The rules of time, on a document whose signatures hold."""
     state = current.state
     digest = hashlib.sha256(envelope.payload).hexdigest()
-    if motd.serial < max(state.serial, current.root.minimum_serial):
+    if motd.serial < max(state.serial, state.floor):
         raise TrustError("rollback", "The document is older than one that was seen before.")
     if motd.serial == state.serial and digest != state.digest:
         raise RefusedError(
             "equivocation",
             "Two different documents were signed with one serial number; tell the publisher.",
-            state=state.with_evidence(Equivocation(motd.serial, state.digest, digest)),
+            state=state.with_evidence(Equivocation("motd", motd.serial, state.digest, digest)),
         )
     trusted_time = max(now, current.earliest, state.issued)
     if trusted_time >= motd.expires:
         raise RefusedError(
             "expired",
             f"The document expired at {format_time(motd.expires)}; a newer one is awaited.",
-            state=replace(state, serial=motd.serial, digest=digest, openpgp=openpgp),
+            state=replace(state, serial=motd.serial, digest=digest),
         )
-    if trusted_time >= current.keys_expire:
+    if trusted_time >= state.keys_expire:
         raise TrustError(
             "keys-expired",
-            f"The publisher's keys document expired at {format_time(current.keys_expire)}; a newer "
+            f"The publisher's keys document expired at {format_time(state.keys_expire)}; a newer "
             "one is awaited.",
         )
     accepted = replace(
@@ -113,9 +153,10 @@ def _judge(motd: Motd, envelope: Envelope, now: int, current: Current, openpgp: 
         accepted=motd.serial,
         issued=motd.issued,
         expires=motd.expires,
-        openpgp=openpgp,
     )
-    return Accepted(motd, envelope.payload, accepted, news=state.accepted != motd.serial)
+    return Accepted(
+        motd, envelope.payload, accepted, steering(current), news=state.accepted != motd.serial
+    )
 
 
 def _require_sane_times(motd: Motd, now: int) -> None:

@@ -10,7 +10,7 @@ from mars.errors import TrustError
 from mars.ports import OpenPGP, OpenPGPVerdict
 from mars.wire import ed25519
 from mars.wire.envelope import MAX_SIGNATURES, Envelope, pae
-from mars.wire.keys import KeySet
+from mars.wire.keys import Signing
 from mars.wire.times import DAY
 
 LOOKED_AT = 8
@@ -67,7 +67,7 @@ def answered(openpgp: OpenPGP, rule: Callable[[Verdicts], _T]) -> _T:
             verdicts[ask] = openpgp.verify(ask.signature, ask.message, ask.keys)
 
 
-def require_threshold(envelope: Envelope, keys: KeySet, looked_at: int, reason: str) -> None:
+def require_threshold(envelope: Envelope, keys: Signing, looked_at: int, reason: str) -> None:
     """Raises ``TrustError(reason)`` unless ``keys.threshold`` different pinned keys signed."""
     found = len(signers(envelope, keys, looked_at, enough=keys.threshold))
     if found < keys.threshold:
@@ -79,7 +79,7 @@ def require_threshold(envelope: Envelope, keys: KeySet, looked_at: int, reason: 
 
 
 def signers(
-    envelope: Envelope, keys: KeySet, looked_at: int = LOOKED_AT, enough: int = MAX_SIGNATURES
+    envelope: Envelope, keys: Signing, looked_at: int = LOOKED_AT, enough: int = MAX_SIGNATURES
 ) -> list[str]:
     """The names of the pinned Ed25519 keys that signed, each once; the first ``enough``."""
     message = pae(envelope.payload_type, envelope.payload)
@@ -103,7 +103,7 @@ def signers(
 
 def require_openpgp(
     envelope: Envelope,
-    keys: KeySet,
+    keys: Signing,
     verdicts: Verdicts,
     issued: int,
     now: int,
@@ -152,7 +152,7 @@ def _candidates(envelope: Envelope, looked_at: int) -> list[bytes]:
 
 
 def _problem(
-    signature: bytes, verdict: OpenPGPVerdict, keys: KeySet, issued: int, now: int
+    signature: bytes, verdict: OpenPGPVerdict, keys: Signing, issued: int, now: int
 ) -> TrustError | None:
     if verdict.reason == "clock":
         return TrustError(

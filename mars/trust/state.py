@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mars.errors import StateError, TrustError, WireError
 from mars.wire import members as m
 from mars.wire import strictjson
-from mars.wire.envelope import MAX_ENVELOPE
-from mars.wire.keys import KeysDocument
+from mars.wire.keys import KeySet
+from mars.wire.release import Release
+from mars.wire.steering import Steering
 from mars.wire.times import LAST
 
-STATE_VERSION = 1
+STATE_VERSION = 2
+MAX_STATE = 256 * 1024
+"""Bytes; more than the largest keys, steering and release documents take together."""
 MAX_EVIDENCE = 8
-"""Equivocations kept; the first ones, since they are what the publisher wants to see."""
+"""Contradictions kept; the first ones, since they are what the publisher wants to see."""
+MAX_HASHES = 256
+"""Epochs whose keys are remembered, the newest."""
 
 MAX_NAME = 40
 """Characters of a product or channel."""
+KINDS = ("motd", "keys", "steering", "release")
 
 _DIGEST = re.compile(r"(?:[0-9a-f]{64})?", re.ASCII)
+_TIMES = ("keys_expire", "floor", "serial", "accepted", "issued", "expires")
 
 
 @dataclass(frozen=True)
 class Equivocation:
-    """Two signed documents with one serial: proof against whoever holds the keys."""
+    """Two signed documents where there can be one: proof against whoever held the keys."""
 
-    serial: int
+    kind: str
+    """One of ``KINDS``."""
+    number: int
+    """The epoch of keys documents, the serial of others."""
     known: str
-    """SHA-256 of the payload that was there first, hex."""
+    """SHA-256 of what was there first, hex: a payload, or ``KeySet.digest``."""
     other: str
+    """Of what contradicts it; empty where a release just pinned no such epoch."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +51,19 @@ class TrustState:
 
     product: str = ""
     channel: str = ""
-    """Whose memory this is; both empty in one that has judged nothing yet, or that was written
-    before states said so."""
+    """Whose memory this is; both empty in one that has judged nothing yet."""
+    gen: int = 0
+    """Of the newest release that was started on it."""
     epoch: int = 0
-    keys: KeysDocument | None = None
-    """The last keys document that was followed; None while the pinned root holds."""
+    hashes: Mapping[int, str] = field(default_factory=dict)
+    """``KeySet.digest`` of each epoch that was pinned or followed since a release overruled."""
+    keys: KeySet | None = None
+    """Of the epoch; None only in one that has judged nothing yet."""
+    keys_expire: int = 0
+    floor: int = 0
+    """Documents older than this are refused; a release says so, and it outlives epochs."""
     serial: int = 0
-    """The floor: the highest serial that was properly signed in this epoch."""
+    """The highest serial that was properly signed in this epoch."""
     digest: str = ""
     """SHA-256 of the payload with that serial, hex."""
     accepted: int = 0
@@ -55,6 +73,10 @@ class TrustState:
     """Both of the last accepted document."""
     openpgp: bool = False
     """An OpenPGP signature was once verified, so one is needed from now on."""
+    steering: Steering | None = None
+    """The last one of this epoch that root signed."""
+    release: Release | None = None
+    """The last one of this epoch that the role ``release`` signed."""
     evidence: tuple[Equivocation, ...] = ()
 
     @classmethod
@@ -62,32 +84,42 @@ class TrustState:
         """The state of a new installation."""
         return cls()
 
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """The greater state is the newer one, whichever process wrote it."""
+        return self.gen, self.epoch, self.serial
+
     def stale_since(self, now: int) -> int | None:
         """When the last accepted document expired, if it has by ``now``; None otherwise."""
         return self.expires if 0 < self.expires <= now else None
 
-    def with_evidence(self, found: Equivocation) -> TrustState:
-        """This state with one more piece of evidence, unless it is known or there is no room."""
-        if found in self.evidence or len(self.evidence) >= MAX_EVIDENCE:
-            return self
-        return replace(self, evidence=(*self.evidence, found))
+    def with_evidence(self, *found: Equivocation) -> TrustState:
+        """This state with further evidence, unless it is known or there is no room."""
+        new = [each for each in dict.fromkeys(found) if each not in self.evidence]
+        return replace(self, evidence=(*self.evidence, *new)[:MAX_EVIDENCE])
 
-    def encode(self) -> bytes:
-        """Versioned JSON with one final newline."""
-        plain = {
+    def plain(self) -> dict[str, object]:
+        """The state as JSON."""
+        return {
             "type": "trust-state",
             "version": STATE_VERSION,
             **vars(self),
-            "keys": self.keys.encode().decode("utf-8") if self.keys else "",
+            "hashes": {str(epoch): digest for epoch, digest in self.hashes.items()},
+            "keys": self.keys.plain() if self.keys else {},
+            "steering": self.steering.encode().decode("utf-8") if self.steering else "",
+            "release": self.release.encode().decode("utf-8") if self.release else "",
             "evidence": [vars(item) for item in self.evidence],
         }
-        return strictjson.write(plain, indent=2) + b"\n"
+
+    def encode(self) -> bytes:
+        """Versioned JSON with one final newline."""
+        return strictjson.write(self.plain(), indent=2) + b"\n"
 
     @classmethod
     def decode(cls, data: bytes) -> TrustState:
         """Reads what ``encode`` wrote. Raises ``StateError`` (``state-invalid``)."""
         try:
-            return _decode(m.table(strictjson.parse(data, MAX_ENVELOPE), "the state"))
+            return _decode(m.table(strictjson.parse(data, MAX_STATE), "the state"))
         except WireError as error:
             raise StateError(
                 "state-invalid",
@@ -107,30 +139,57 @@ class RefusedError(TrustError):
 def _decode(members: dict[str, Any]) -> TrustState:
     if members.get("type") != "trust-state" or m.whole(members, "version") != STATE_VERSION:
         raise m.bad("type or version")
-    document = m.text(members, "keys", MAX_ENVELOPE)
     evidence = members.get("evidence")
     if not isinstance(evidence, list) or len(evidence) > MAX_EVIDENCE:
         raise m.bad("evidence")
     if type(members.get("openpgp")) is not bool:
         raise m.bad("openpgp")
+    keys = m.table(members.get("keys"), "keys")
+    steering = m.text(members, "steering", MAX_STATE).encode("utf-8")
+    release = m.text(members, "release", MAX_STATE).encode("utf-8")
     state = TrustState(
+        product=m.text(members, "product", MAX_NAME),
+        channel=m.text(members, "channel", MAX_NAME),
+        gen=m.whole(members, "gen"),
         epoch=m.whole(members, "epoch"),
-        keys=KeysDocument.decode(document.encode("utf-8")) if document else None,
+        hashes=_hashes(m.table(members.get("hashes"), "hashes")),
+        keys=KeySet.read(keys) if keys else None,
         digest=_digest(members, "digest"),
-        **{name: _time(members, name) for name in ("serial", "accepted", "issued", "expires")},
+        **{name: _time(members, name) for name in _TIMES},
         openpgp=members["openpgp"],
+        steering=Steering.decode(steering) if steering else None,
+        release=Release.decode(release) if release else None,
         evidence=tuple(_evidence(m.table(item, "evidence")) for item in evidence),
-        product=m.text(members, "product", MAX_NAME, default=""),
-        channel=m.text(members, "channel", MAX_NAME, default=""),
     )
-    if state.keys is not None and state.keys.epoch != state.epoch:
-        raise m.bad("keys of another epoch")
+    _require_whole(state)
     return state
+
+
+def _require_whole(state: TrustState) -> None:
+    """Its parts must be of one epoch and product, or none of them says what holds."""
+    ours = (state.product, state.channel, state.epoch)
+    riders = [one for one in (state.steering, state.release) if one is not None]
+    if any((one.product, one.channel, one.epoch) != ours for one in riders):
+        raise m.bad("steering or release of another epoch")
+    if state.keys is None:
+        if state.epoch or state.gen or riders:
+            raise m.bad("keys")
+    elif state.hashes.get(state.epoch) != state.keys.digest(*ours):
+        raise m.bad("keys of another epoch")
+
+
+def _hashes(table: dict[str, Any]) -> dict[int, str]:
+    if len(table) > MAX_HASHES or not all(name.isascii() and name.isdigit() for name in table):
+        raise m.bad("hashes")
+    return {int(name): _digest(table, name) for name in table}
 
 
 def _evidence(members: dict[str, Any]) -> Equivocation:
     return Equivocation(
-        _time(members, "serial"), _digest(members, "known"), _digest(members, "other")
+        m.choice(members, "kind", KINDS, ""),
+        _time(members, "number"),
+        _digest(members, "known"),
+        _digest(members, "other"),
     )
 
 

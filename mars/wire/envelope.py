@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from mars.errors import WireError
 from mars.wire import strictjson
 
 MOTD_TYPE = "application/vnd.mars.motd.v1+json"
 KEYS_TYPE = "application/vnd.mars.keys.v1+json"
+STEERING_TYPE = "application/vnd.mars.steering.v1+json"
+RELEASE_TYPE = "application/vnd.mars.release.v1+json"
 
 MAX_ENVELOPE = 64 * 1024
 """Bytes of the whole envelope, the chain of keys documents included."""
@@ -22,7 +26,11 @@ MAX_PAYLOAD = 32 * 1024
 MAX_SIGNATURES = 16
 """Entries; more is refused."""
 MAX_STEPS = 8
-"""Keys documents in one chain."""
+"""Keys documents that ride in one envelope."""
+MAX_CHAIN_STEPS = 64
+"""Keys documents in a file of the whole chain."""
+MAX_CHAIN = 512 * 1024
+"""Bytes of that file."""
 
 _URL_SAFE = str.maketrans("-_", "+/")
 
@@ -43,7 +51,10 @@ class Envelope:
     payload: bytes
     signatures: tuple[Signature, ...]
     x_keys: tuple[Envelope, ...] = ()
-    """Keys documents, oldest first; rides unsigned, since each is signed by itself."""
+    """Keys documents, oldest first. All that rides along is outside of the signature, since each
+    document is signed by itself."""
+    x_steering: Envelope | None = None
+    x_release: Envelope | None = None
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
@@ -58,17 +69,44 @@ def decode(data: bytes) -> Envelope:
     Raises ``WireError``: the reasons of ``strictjson.parse``, ``bad-envelope``, ``bad-base64``,
     ``too-large`` (payload) and ``keys-chain`` (``x-keys`` is no list of at most 8 envelopes).
     """
-    value = strictjson.parse(data, MAX_ENVELOPE)
-    members = _members(value)
-    return _envelope(members, _chain(members.get("x-keys", [])))
+    members = _members(strictjson.parse(data, MAX_ENVELOPE))
+    return replace(
+        _envelope(members),
+        x_keys=_chain(members.get("x-keys", []), MAX_STEPS),
+        x_steering=rider(members, "x-steering"),
+        x_release=rider(members, "x-release"),
+    )
+
+
+def rider(members: Mapping[str, Any], name: str) -> Envelope | None:
+    """The envelope in the member ``name``, if there is one. Raises ``WireError`` as ``decode``."""
+    return _envelope(_members(members[name])) if name in members else None
+
+
+def decode_chain(data: bytes) -> tuple[Envelope, ...]:
+    """A file of keys documents, oldest first: ``{"steps": [...]}``.
+
+    Raises ``WireError`` as ``decode``.
+    """
+    members = _members(strictjson.parse(data, MAX_CHAIN))
+    return _chain(members.get("steps"), MAX_CHAIN_STEPS)
+
+
+def encode_chain(steps: Sequence[Envelope]) -> bytes:
+    """What ``decode_chain`` reads: the last steps, as many as fit."""
+    some = [plain(step) for step in steps[-MAX_CHAIN_STEPS:]]
+    while len(data := strictjson.write({"steps": some}) + b"\n") > MAX_CHAIN:
+        del some[0]
+    return data
 
 
 def encode(envelope: Envelope) -> bytes:
     """The envelope in its canonical form: compact JSON, standard base64, one final newline."""
-    return strictjson.write(_plain(envelope)) + b"\n"
+    return strictjson.write(plain(envelope)) + b"\n"
 
 
-def _plain(envelope: Envelope) -> dict[str, object]:
+def plain(envelope: Envelope) -> dict[str, object]:
+    """The envelope as JSON."""
     members: dict[str, object] = {
         "payloadType": envelope.payload_type,
         "payload": base64.b64encode(envelope.payload).decode("ascii"),
@@ -78,7 +116,10 @@ def _plain(envelope: Envelope) -> dict[str, object]:
         ],
     }
     if envelope.x_keys:
-        members["x-keys"] = [_plain(step) for step in envelope.x_keys]
+        members["x-keys"] = [plain(step) for step in envelope.x_keys]
+    for name, document in (("x-steering", envelope.x_steering), ("x-release", envelope.x_release)):
+        if document is not None:
+            members[name] = plain(document)
     return members
 
 
@@ -88,13 +129,13 @@ def _members(value: object) -> dict[str, object]:
     return value
 
 
-def _chain(value: object) -> tuple[Envelope, ...]:
-    if not isinstance(value, list) or len(value) > MAX_STEPS:
-        raise WireError("keys-chain", f"x-keys must be a list of at most {MAX_STEPS} envelopes.")
-    return tuple(_envelope(_members(step), ()) for step in value)
+def _chain(value: object, most: int) -> tuple[Envelope, ...]:
+    if not isinstance(value, list) or len(value) > most:
+        raise WireError("keys-chain", f"A chain of keys is a list of at most {most} envelopes.")
+    return tuple(_envelope(_members(step)) for step in value)
 
 
-def _envelope(members: dict[str, object], x_keys: tuple[Envelope, ...]) -> Envelope:
+def _envelope(members: Mapping[str, object]) -> Envelope:
     payload_type = members.get("payloadType")
     if not isinstance(payload_type, str):
         raise _bad("payloadType is not a text")
@@ -103,7 +144,7 @@ def _envelope(members: dict[str, object], x_keys: tuple[Envelope, ...]) -> Envel
         raise WireError(
             "too-large", f"The payload has more than {MAX_PAYLOAD} bytes; make it shorter."
         )
-    return Envelope(payload_type, payload, _signatures(members.get("signatures")), x_keys)
+    return Envelope(payload_type, payload, _signatures(members.get("signatures")))
 
 
 def _signatures(value: object) -> tuple[Signature, ...]:

@@ -7,6 +7,9 @@ from typing import Any
 
 from mars.errors import WireError
 from mars.wire import times
+from mars.wire.url import is_onion_server
+
+MAX_SERVERS = 8
 
 
 def bad(what: str) -> WireError:
@@ -71,3 +74,11 @@ def texts(members: Mapping[str, Any], name: str, most: int, limit: int) -> tuple
     if not all(isinstance(item, str) and len(item) <= limit for item in value):
         raise bad(f"{name} must hold texts of at most {limit} characters")
     return tuple(value)
+
+
+def servers(members: Mapping[str, Any]) -> tuple[str, ...]:
+    """The member ``servers``: bare onion addresses."""
+    found = texts(members, "servers", MAX_SERVERS, 80) or ()
+    if not all(is_onion_server(server) for server in found):
+        raise bad("servers must be bare onion addresses, http://<56 base32>.onion")
+    return found

@@ -22,8 +22,6 @@ MAX_TEXT = 4000
 """Characters of ``news`` and of one translation of ``text``."""
 MAX_TITLE = 200
 """Characters of one translation of ``title``."""
-MAX_URL = 2000
-"""Characters; longer links than this break in some browsers."""
 MAX_LANGUAGES = 64
 """Translations of one text, and entries of one list of a target."""
 
@@ -90,7 +88,7 @@ def decode(payload: bytes) -> Motd:
         product=name(members, "product"),
         channel=name(members, "channel"),
         epoch=m.whole(members, "epoch"),
-        serial=_serial(members),
+        serial=serial_of(members),
         issued=m.time(members, "issued"),
         expires=m.time(members, "expires"),
         reportback_next=m.whole(members, "reportback_next", 0),
@@ -137,7 +135,16 @@ def name(members: dict[str, Any], member: str) -> str:
     return value
 
 
-def _serial(members: dict[str, Any]) -> int:
+def identity(members: dict[str, Any]) -> tuple[str, str, int]:
+    """Product, channel and epoch. Raises ``WireError`` (``bad-payload``)."""
+    epoch = m.whole(members, "epoch")
+    if epoch == 0:
+        raise m.bad("epoch starts at 1")
+    return name(members, "product"), name(members, "channel"), epoch
+
+
+def serial_of(members: dict[str, Any]) -> int:
+    """Raises ``WireError`` (``bad-payload``)."""
     serial = m.whole(members, "serial")
     if serial == 0:
         raise m.bad("serial starts at 1; 0 is what a client has that has seen none")
@@ -157,13 +164,13 @@ def _message(members: dict[str, Any]) -> Message:
     ident = m.text(members, "id", 64)
     if _ID.fullmatch(ident) is None:
         raise m.bad("a message's id must be 1-64 characters of A-Z, a-z, 0-9, dot, - and _")
-    title = _translations(members, "title", MAX_TITLE)
+    title = translations(members, "title", MAX_TITLE)
     if not title:
         raise m.bad("a message must have a title")
     return Message(
         id=ident,
         title=title,
-        text=_translations(members, "text", MAX_TEXT),
+        text=translations(members, "text", MAX_TEXT),
         revision=m.whole(members, "revision", 1),
         kind=m.choice(members, "kind", KINDS, "news"),
         severity=m.choice(members, "severity", SEVERITIES, "info"),
@@ -174,7 +181,8 @@ def _message(members: dict[str, Any]) -> Message:
     )
 
 
-def _translations(members: dict[str, Any], member: str, limit: int) -> dict[str, str]:
+def translations(members: dict[str, Any], member: str, limit: int) -> dict[str, str]:
+    """Language to text of at most ``limit`` characters. Raises ``WireError`` (``bad-payload``)."""
     value = m.table(members.get(member, {}), member)
     if len(value) > MAX_LANGUAGES:
         raise m.bad(f"{member} has more than {MAX_LANGUAGES} translations")

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from mars.wire.motd import MAX_URL, Message, Motd, Target
+from mars.wire.links import within
+from mars.wire.motd import Message, Motd, Target
 from mars.wire.product import is_release
-from mars.wire.url import is_onion_host
 
 FALLBACK_LANGUAGE = "en"
 
@@ -51,13 +51,6 @@ _CLAUSE = re.compile(r" *(?:~=|==|!=|<=|>=|<|>) *[0-9A-Za-z.!+*_-]{1,64} *", re.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 """Unicode categories: control, format (bidi, zero width), surrogate, private use, separators."""
 
-_HTTPS = re.compile(
-    r"https://(?P<host>(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9]{1,62})"
-    r"(?::[0-9]{1,5})?(?P<rest>[/?#][!#-;=?-\[\]_a-z~A-Z]*)?",
-    re.ASCII,
-)
-_ONION = re.compile(r"http://(?P<host>[a-z2-7]{56}\.onion)(?:/[!#-;=?-\[\]_a-z~A-Z]*)?", re.ASCII)
-
 
 @dataclass(frozen=True)
 class Shown:
@@ -76,17 +69,23 @@ class Shown:
 
 
 def select(
-    motd: Motd, version: str, platform: str, languages: Sequence[str], now: int
+    motd: Motd,
+    version: str,
+    platform: str,
+    languages: Sequence[str],
+    now: int,
+    links: Sequence[str] = (),
 ) -> list[Shown]:
     """The messages for this installation at ``now`` (Unix seconds), in the document's order.
 
     ``version`` is the application's own (PEP 440; anything else matches no ``versions`` but those
     of a message of the kind ``security``), ``platform`` one of linux, windows, macos, other,
-    ``languages`` most wanted first.
+    ``languages`` most wanted first. ``links`` are the prefixes that the steering document allows;
+    a message whose link has none of them is shown without it.
     """
     wanted = preferences(languages)
     return [
-        _shown(message, wanted)
+        _shown(message, wanted, links)
         for message in motd.messages
         if _is_current(message, now)
         and matches(message.target, version, platform, wanted, unsure=message.kind == SECURITY)
@@ -242,29 +241,12 @@ def clean(text: str, newlines: bool = False) -> str:
     )
 
 
-def link(url: str) -> str:
-    """``url`` where it may be offered as a link, else ``""``.
-
-    ``https://`` with an ASCII host name of two labels or more, none of them punycode, or
-    ``http://`` with a version 3 onion address; no userinfo, no white space, no other scheme.
-    """
-    if len(url) > MAX_URL:
-        return ""
-    onion = _ONION.fullmatch(url)
-    if onion is not None:
-        return url if is_onion_host(onion["host"]) else ""
-    https = _HTTPS.fullmatch(url)
-    if https is None or any(label.startswith("xn--") for label in https["host"].split(".")):
-        return ""
-    return url
-
-
 def _is_current(message: Message, now: int) -> bool:
     starts, ends = message.not_before, message.not_after
     return (starts is None or now >= starts) and (ends is None or now < ends)
 
 
-def _shown(message: Message, wanted: Sequence[str]) -> Shown:
+def _shown(message: Message, wanted: Sequence[str], links: Sequence[str]) -> Shown:
     language, title = translate(message.title, wanted)
     text = translate(message.text, wanted)[1]
     return Shown(
@@ -274,7 +256,7 @@ def _shown(message: Message, wanted: Sequence[str]) -> Shown:
         severity=message.severity,
         title=clean(title),
         text=clean(text, newlines=True),
-        url=link(message.url),
+        url=within(message.url, links),
         language=language,
     )
 

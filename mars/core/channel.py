@@ -85,6 +85,9 @@ class Ending:
     """What ended it instead, if anything did."""
     said: Mapping[str, Any] = field(default_factory=dict)
     """Further members of its entry in the journal, as plain JSON; none that the core writes."""
+    left: bool = False
+    """Whether a byte of the request left, or may have; what ``take`` gives does not say it. After
+    one that did, the next request is a whole period away, whatever came back."""
 
     @property
     def reason(self) -> str | None:

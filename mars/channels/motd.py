@@ -17,6 +17,7 @@ from mars.core.state import State
 from mars.errors import ConfigError, TransportError
 from mars.pinned import read_root
 from mars.ports import Chance, OpenPGP
+from mars.wire import crowd
 from mars.wire.query import MOTD_PATH, encode
 from mars.wire.request import HTTPRequest
 from mars.wire.url import Location, parse_url
@@ -74,7 +75,8 @@ class Motd:
         lowered = () if _is_private(location) else (_READ_ALONG,)
         voice = consent.effective([*view.voice.layers, *lowered])
         known = Memory.of(view.state)
-        said = chosen(values(_facts(view, known)), voice.variables, known.pick or 0.0)
+        many = crowd.effective(view.app.crowd, view.app.built, view.now)
+        said = chosen(values(_facts(view, known)), voice.variables, known.pick or 0.0, many)
         query = encode(said)
         request = HTTPRequest.get(f"{location.url}?{query}" if query else location.url)
         may = voice.direct and location.may_go_directly

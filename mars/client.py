@@ -93,6 +93,7 @@ class Mars:
                 locale=str(locale),
                 ceiling=consent.cap("application", ceiling),
                 built=known.built,
+                crowd=known.crowd,
                 channel=known.channel if known.product else "",
             ),
             App("", "", ""),

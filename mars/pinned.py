@@ -30,6 +30,7 @@ class Pinned:
     channel: str = "stable"
     url: str = ""
     built: int = 0
+    crowd: int = 0
 
     @classmethod
     def of(cls, data: bytes, product: str | None = None) -> Self:
@@ -39,13 +40,16 @@ class Pinned:
             name, channel = str(table["product"]), str(table["channel"])
             servers = table.get("servers") or [""]
             built = parse_time(table["built"]) if table.get("built") else 0
+            crowd = table.get("crowd", 0)
             url = f"{servers[0]}{MOTD_PATH}" if servers[0] else ""
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError, WireError):
             raise _invalid("it is not what mars-motd trust writes") from None
         if not (is_name(name) and is_name(channel)):
             raise _invalid("its product or channel is not a name")
+        if type(crowd) is not int or crowd < 0:
+            raise _invalid("its crowd is not a number of installations")
         _require_product(name, product)
-        return cls(name, channel, url, built)
+        return cls(name, channel, url, built, crowd)
 
 
 def read_root(data: bytes, product: str | None = None) -> TrustRoot:

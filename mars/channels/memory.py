@@ -50,7 +50,7 @@ class Memory:
     """What is remembered of the publisher, of the news shown, and of times."""
 
     pick: float | None = None
-    """Which optional variable the next fetch carries; uniform on [0, 1], one draw for each period.
+    """Which variables the next fetch says; uniform on [0, 1], one draw for each period.
 
     A retry repeats it, so that a period has one value, whatever became of it on the way.
     """
@@ -143,8 +143,8 @@ class Memory:
     def settled(self, ending: Ending, now: int, chance: Chance) -> Memory:
         """Moves the schedule on after a scheduled try, and leaves a server that does not serve.
 
-        Where the period ends, by a request that left or by the last failure, the optional variable
-        is drawn anew.
+        Where the period ends, by a request that left or by the last failure, what the next one
+        says is drawn anew.
         """
         if self.schedule is None:
             return self

@@ -77,7 +77,7 @@ def fetch(
     trust = common.trusted(trust_file)
     root = read_root(trust, product)
     app = App(root.product, app_version, "", shipped, channel=root.channel, by_hand=True)
-    app = replace(app, built=root.built)
+    app = replace(app, built=root.built, crowd=Pinned.of(trust).crowd)
     client = _client(url, trust, TorSettings(socks=socks), place, app)
     outcome = _check(client) if check else client.fetch(asked=level, url=url)
     if client.damage is not None:

@@ -56,6 +56,9 @@ class App:
     """The most that the application ever wants, whatever its user agrees to."""
     built: int = 0
     """A time known to have passed: of the build."""
+    crowd: int = 0
+    """How many installations say something of themselves, as the trust file has it; never what a
+    server says."""
     channel: str = ""
     """Its release channel; empty where that is not known."""
     by_hand: bool = False
@@ -68,13 +71,15 @@ class App:
     @classmethod
     def of(cls, profile: Mapping[str, Any]) -> App:
         """What ``profile`` made; anything that cannot be read is left at its default."""
-        languages, built = profile.get("languages"), profile.get("built")
+        languages = profile.get("languages")
+        built, crowd = (read(time, profile.get(name)) or 0 for name in ("built", "crowd"))
         names = ("product", "version", "url", "locale", "channel")
         return cls(
             **{name: str(profile.get(name, "")) for name in names},
             languages=tuple(map(str, languages)) if isinstance(languages, list) else (),
             ceiling=consent.cap("application", str(profile.get("ceiling", consent.TRACKED))),
-            built=built if type(built) is int else 0,
+            built=built,
+            crowd=crowd,
             by_hand=profile.get("by_hand", True) is True,
         )
 

@@ -89,6 +89,8 @@ class Mars:
                 product=str(product),
                 version=str(version),
                 url=str(url or known.url),
+                server=known.server,
+                steered=known.steered,
                 languages=attempt("languages", lambda: _names(languages), ()),
                 locale=str(locale),
                 ceiling=consent.cap("application", ceiling),

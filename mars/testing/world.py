@@ -11,6 +11,7 @@ from mars.client import Mars
 from mars.core.channel import Channel
 from mars.core.records import Ports
 from mars.core.state import App
+from mars.pinned import Pinned
 from mars.ports import Platform
 from mars.testing import memory
 from mars.testing.publisher import Publisher
@@ -71,6 +72,8 @@ class World:
         """The client as a process would make it."""
         app = App(self.publisher.product, self.version, self.url, languages=self.languages)
         app = replace(app, channel=self.publisher.channel, built=self._built, crowd=self.crowd)
+        known = Pinned.of(self.trust)
+        app = replace(app, server=known.server, steered=known.steered)
         return NewsClient(replace(app, **changes), self.trust, self.ports(), self.channels)
 
     def mars(self, **changes: Any) -> Mars:

@@ -3,13 +3,8 @@ and judged by real gpg and gpgv by today's clock, which is after them all."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -18,55 +13,15 @@ from mars.errors import MarsError
 from mars.ports import OpenPGP, OpenPGPVerdict
 from mars.testing.publisher import OpenPGPKey, Publisher
 from mars.trust import TrustState, verify
+from mars.wire.keys import TrustRoot
 from mars.wire.openpgp import primary, public_keys
 from mars.wire.times import DAY
+from testbed.gpg_home import Home, running
 from testbed.packets import EARLY, PacketKey
 from tests.hostile.openpgp import BOTH
 
 LATE = 4_070_908_800
 """2099-01-01, after any clock that runs these tests."""
-
-
-class Home:
-    """One home of gpg; what it does, it does at the time that it is told."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def run(self, at: int, *arguments: str, data: bytes = b"") -> bytes:
-        moment = f"{datetime.fromtimestamp(at, UTC):%Y%m%dT%H%M%S}!"
-        command = ["gpg", "--homedir", str(self.path), "--batch", "--pinentry-mode", "loopback"]
-        command += ["--passphrase", "", "--faked-system-time", moment, *arguments]
-        done = subprocess.run(command, input=data, capture_output=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def make(self, name: str, *usage_and_end: str, at: int = EARLY) -> str:
-        """The fingerprint of a new key."""
-        self.run(at, "--quick-gen-key", name, "ed25519", *usage_and_end)
-        return self.fingerprints(name)[0]
-
-    def fingerprints(self, name: str) -> list[str]:
-        """The primary's, then its subkeys'."""
-        listed = self.run(EARLY, "--with-colons", "--list-keys", name).decode().splitlines()
-        return [line.split(":")[9] for line in listed if line.startswith("fpr:")]
-
-    def block(self, name: str) -> str:
-        return self.run(
-            EARLY, "--armor", "--export-options", "export-minimal", "--export", name
-        ).decode()
-
-    def sign(self, fingerprint: str, message: bytes, at: int) -> bytes:
-        return self.run(at, "--local-user", f"{fingerprint}!", "--detach-sign", data=message)
-
-    def revoke(self, fingerprint: str) -> None:
-        path = self.path / "openpgp-revocs.d" / f"{fingerprint}.rev"
-        text = path.read_text().replace(":-----BEGIN", "-----BEGIN")
-        self.run(EARLY, "--import", data=text.encode())
-
-    def revoke_subkey(self, fingerprint: str) -> None:
-        said = b"key 1\nrevkey\ny\n0\n\ny\nsave\n"
-        self.run(EARLY + DAY, "--command-fd", "0", "--edit-key", fingerprint, data=said)
 
 
 @dataclass(frozen=True)
@@ -87,15 +42,8 @@ class Pinned:
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Home]:
-    # A short path: the agent's socket has at most 108 characters.
-    folder = Path("/tmp") / f"mars-ends-{os.getpid()}"
-    folder.mkdir(mode=0o700)
-    try:
-        yield Home(folder)
-    finally:
-        agent = ["gpgconf", "--homedir", str(folder), "--kill", "all"]
-        subprocess.run(agent, timeout=30, check=True)
-        shutil.rmtree(folder, ignore_errors=True)
+    with running() as home:
+        yield home
 
 
 def document(key: OpenPGPKey, at: int) -> bytes:
@@ -105,7 +53,10 @@ def document(key: OpenPGPKey, at: int) -> bytes:
 
 def judged(gnupg: OpenPGP, data: bytes, key: OpenPGPKey, at: int) -> str:
     """What becomes of it a day later where ``key`` is pinned: ``ok`` or a reason."""
-    root = Publisher(seeds=[b"e" * 32], openpgp=[key]).trust()
+    return under(gnupg, data, Publisher(seeds=[b"e" * 32], openpgp=[key]).trust(), at)
+
+
+def under(gnupg: OpenPGP, data: bytes, root: TrustRoot, at: int) -> str:
     try:
         accepted = verify(data, root, TrustState.initial(), at + DAY, gnupg)
     except MarsError as error:
@@ -125,6 +76,19 @@ def test_d01_a_key_holds_until_the_second_before_its_end(gnupg: GnuPG) -> None:
     assert outcome(gnupg, key, end - 1) == "ok"
     assert outcome(gnupg, key, end) == "openpgp-expired"
     assert outcome(gnupg, replace(key, expires_after=LATE - EARLY), end) == "ok"
+
+
+@BOTH
+def test_d01_a_keys_document_of_before_the_end_prolongs_it_for_clients(gnupg: GnuPG) -> None:
+    """Before the old end and after it, also for who sees that step only then."""
+    old = PacketKey(b"k" * 32, expires_after=30 * DAY)
+    for day, due in ((29, "ok"), (30, "openpgp-expired")):
+        publisher = Publisher(seeds=[b"e" * 32], openpgp=[old])
+        root = publisher.trust()
+        publisher.rotate(EARLY + day * DAY, [b"e" * 32], openpgp=[replace(old, expires_after=0)])
+        for at in (day, 31, 60):
+            data = publisher.document(EARLY + at * DAY)
+            assert under(gnupg, data, root, EARLY + at * DAY) == due
 
 
 @BOTH

@@ -14,7 +14,7 @@ from mars.errors import WireError
 from mars.testing.memory import MemoryKey
 from mars.wire.openpgp import MAX_BLOCK, PublicKey, dearmour, primary, public_keys, signing_keys
 from mars.wire.times import DAY
-from testbed.packets import EARLY, PUBLIC_KEY, PacketKey, armour, packet, subpacket
+from testbed.packets import EARLY, PUBLIC_KEY, PacketKey, armour, lasts, packet, subpacket, unsigned
 
 KEY = PacketKey(b"k" * 32)
 BODY = KEY.body
@@ -122,17 +122,7 @@ def said(
     unhashed: bytes = b"",
     version: int = 4,
 ) -> bytes:
-    """A signature packet that nobody has signed, as nobody checks it."""
-    width, issuer = 4 if version == 6 else 2, bytes([version]) + bytes.fromhex(by)
-    area = (
-        subpacket(2, made.to_bytes(4)) + b"".join(hashed) + (subpacket(33, issuer) if by else b"")
-    )
-    areas = b"".join(len(each).to_bytes(width) + each for each in (area, unhashed))
-    return packet(SIGNATURE, bytes([version, kind, 22, 8]) + areas + b"\0\0")
-
-
-def lasts(seconds: int, kind: int = 9) -> bytes:
-    return subpacket(kind, seconds.to_bytes(4))
+    return unsigned(kind, made, *hashed, by=by, unhashed=unhashed, version=version)
 
 
 PRIMARY, NAME = packet(PUBLIC_KEY, BODY), packet(USER_ID, b"one")

@@ -209,6 +209,15 @@ def test_d13_the_pinned_block_must_have_the_key_that_signed() -> None:
     assert outcome(Says(own, ""), key, at) == "openpgp-bad"
 
 
+def test_d13_a_primary_that_only_certifies_signs_nothing(home: Home) -> None:
+    own = home.make("certifies", "cert", "never")
+    home.run(EARLY, "--quick-add-key", own, "ed25519", "sign", "never")
+    _, subkey = home.fingerprints(own)
+    pinned, at = Pinned(home, home.block(own), subkey), EARLY + DAY
+    assert outcome(Says(own, subkey), pinned, at) == "ok"
+    assert outcome(Says(own, own), pinned, at) == "openpgp-bad"
+
+
 @dataclass(frozen=True)
 class Renamed:
     """A block that stands beside the fingerprint of another key, or that is none."""

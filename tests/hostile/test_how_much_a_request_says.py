@@ -77,6 +77,8 @@ def test_f11_a_trust_file_says_it_for_400_days_and_no_clock_before_it() -> None:
     world = a_world(1000)
     assert said(world) == THREE
     world.clock.wall = START + 400 * DAY
+    world.publish()
+    assert world.client().fetch().ok  # else the client would ask for the chain of keys
     assert said(world) == THREE
     world.clock.wall += 1
     assert said(world) == ONE

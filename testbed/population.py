@@ -247,18 +247,28 @@ class World:
         """The query of one request: what the client would choose of the coarse metrics."""
         if not one.tracked:
             return ""
-        values = {"v": self._version(one, when), "os": one.platform}
+        found = self.found(one, when)
+        pick = self._chance.uniform(0.0, 1.0)
+        return encode(chosen(found, NAMES, pick, self._plan.crowd))
+
+    def found(self, one: Installation, when: int) -> dict[str, str]:
+        """All that this installation consented to and could say at a time."""
+        values = {"v": self.version(one, when), "os": one.platform}
         age = install_age(one.born, when)
         if age is not None:
             values["ia"] = age
-        pick = self._chance.uniform(0.0, 1.0)
-        return encode(chosen({**values, **one.optional}, NAMES, pick, self._plan.crowd))
+        return {**values, **one.optional}
 
-    def _version(self, one: Installation, when: int) -> str:
+    def version(self, one: Installation, when: int) -> str:
         """The newest release at the time of installing, or the newest it has updated to since."""
         fresh = bisect.bisect_right(self._released, one.born)
         updated = bisect.bisect_right(self._released, when - one.lag)
         return self._plan.releases[max(fresh, updated, 1) - 1][1]
+
+    def updates(self, one: Installation, begin: int, end: int) -> list[int]:
+        """When it runs a newer release than before, between two times."""
+        moments = (math.ceil(released + one.lag) for released in self._released)
+        return [when for when in moments if begin < when < end]
 
     def _steering(self, when: int) -> int:
         index = bisect.bisect_right(self._steered, when)

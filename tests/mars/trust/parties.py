@@ -81,14 +81,18 @@ class Parties:
         self.steering = self.offered = None
         self._tell(f"the publisher rotates to epoch {node.epoch}")
 
-    def _release(self) -> None:
-        gen = len(self.programs) + 1
+    def _release(self, *, gen: int | None = None) -> None:
+        gen = gen or self.programs[-1].model.gen + 1 if self.programs else 1
         floor = self.chance.choice([0, self.now - 20 * DAY, self.now])
         program = model.Program(gen, self.tip.keys, floor, self.now, OURS, _model(self.steering))
         real = pinned(self.tip, program, self.steering)
         real = TrustRoot.decode(real.encode())
         self.programs.append(Program(real, program, self.tip))
         self._tell(f"release {gen} pins epoch {self.tip.epoch}")
+
+    def _twin(self) -> None:
+        """Of two build machines each numbers its own."""
+        self._release(gen=self.programs[-1].model.gen)
 
     def _steer(self) -> None:
         self.now += 1

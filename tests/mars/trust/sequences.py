@@ -27,6 +27,7 @@ EVENTS = {
     "wait": 8,
     "rotate": 3,
     "release": 4,
+    "twin": 1,
     "install": 5,
     "downgrade": 3,
     "steer": 2,
@@ -82,7 +83,7 @@ class History(Parties):
 
     def _install(self) -> None:
         self.slots[self.chance.randrange(2)] = self.programs[-1]
-        self._tell(f"release {len(self.programs)} is installed")
+        self._tell(f"release {self.programs[-1].model.gen} is installed")
         self._launch()
 
     def _downgrade(self) -> None:
@@ -280,7 +281,8 @@ class History(Parties):
         forks = [epoch for epoch, label in self.memory.history.items() if ours.get(epoch) != label]
         self.seen["steps on the wrong history"] += bool(forks)
         if forks:
-            first, pin = min(forks), self.programs[self.memory.gen - 1].node.epoch
+            pins = [each for each in self.programs if each.model.gen == self.memory.gen]
+            first, pin = min(forks), min(each.node.epoch for each in pins)
             _require(first > pin, "the wrong history after a right pin")
             _require(self._lost_root(self.honest[first - 2]), "a history that root did not sign")
         steers = self.memory.steering

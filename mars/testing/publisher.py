@@ -137,6 +137,11 @@ class Publisher:
         self.x_release = self._signed(payload, RELEASE_TYPE, issued, "release")
         return self.x_release
 
+    def trust_file(self, crowd: int, **changes: Any) -> bytes:
+        """``trust.json`` of an application that so many installations share; it says for 400 days
+        from ``built``."""
+        return self.trust(crowd=crowd, **changes).encode()
+
     def motd(self, issued: int = EXAMPLE_NOW, **changes: Any) -> Motd:
         """A valid MOTD with one message; ``changes`` replace members."""
         plain = Motd(

@@ -12,7 +12,8 @@ import pytest
 
 from mars.channels.memory import Memory, Server
 from mars.core import schedule
-from mars.errors import MarsError, StateError
+from mars.core.channel import Ending
+from mars.errors import MarsError, StateError, TransportError, TrustError
 from mars.testing.memory import MemoryKey, MemoryOpenPGP
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
 from mars.trust import Accepted, Equivocation, RefusedError, TrustState, verify
@@ -298,14 +299,19 @@ def test_c14_only_a_bare_onion_address_moves_the_client(server: str) -> None:
 def test_c15_a_silent_new_server_is_left_after_three_periods_or_thirty_days() -> None:
     moved = Memory().accepted(judge(PUBLISHER.document(reportback_server=ONION)), NOW, BUILT_IN)
     assert moved.server == Server(ONION, NOW)
-    tries, known = 0, replace(moved, schedule=schedule.Schedule(due=NOW))
-    while known.server is not None and tries < 100:
-        known = known.settled(None, "timeout", NOW + DAY, Middle())
-        tries += 1
-    assert tries == 9, "three periods of three tries"
+    for left, expected in ((False, 9), (True, 3)):  # three periods of three tries, or of one
+        silent = Ending(error=TransportError("timeout", "Nothing came."), left=left)
+        tries, known = 0, replace(moved, schedule=schedule.Schedule(due=NOW))
+        while known.server is not None and tries < 100:
+            known = known.settled(silent, NOW + DAY, Middle())
+            tries += 1
+        assert tries == expected
     quiet = replace(moved, schedule=schedule.Schedule(due=NOW))
-    assert quiet.settled(None, "expired", NOW + 30 * DAY, Middle()).server is not None
-    assert quiet.settled(None, "expired", NOW + 31 * DAY, Middle()).server is None
+    expired = Ending(error=TrustError("expired", "Too old."), left=True)
+    for _ in range(4):
+        quiet = quiet.settled(expired, NOW + 30 * DAY, Middle())
+        assert quiet.server is not None, "no lost period"
+    assert quiet.settled(expired, NOW + 31 * DAY, Middle()).server is None
 
 
 @pytest.mark.parametrize("changes", [{"product": "other"}, {"channel": "beta"}])

@@ -75,7 +75,7 @@ def test_reset_takes_nothing_from_a_folder_whose_state_is_not_ours(
 def test_a_state_that_is_too_large_hides_no_journal_and_can_be_forgotten(desk: Desk) -> None:
     desk.fetch("--level", "plain")
     file = desk.state / "state.json"
-    file.write_bytes(file.read_bytes() + b" " * 600_000)
+    file.write_bytes(file.read_bytes() + b" " * 900_000)
     assert len(desk.run("journal", "--json").json["entries"]) == 1
     assert "[state-too-large]" in desk.run("reset", "--age").err
     assert desk.run("reset", "--all").code == 0

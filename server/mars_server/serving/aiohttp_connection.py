@@ -15,7 +15,7 @@ from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.typedefs import Middleware
 from aiohttp.web_protocol import RequestHandler
 
-from mars.wire.query import MOTD_PATH
+from mars.wire.query import KEYS_PATH, MOTD_PATH
 from mars_server.serving.fast_request import FIELDS
 from mars_server.serving.service import Held, Service, unsent
 
@@ -264,6 +264,7 @@ def application(service: Service, routes: Iterable[web.RouteDef] = ()) -> web.Ap
     app = web.Application(middlewares=[_guard(service)], client_max_size=service.limits.body)
     app.router.add_route("*", MOTD_PATH, _motd(service, logged=True))
     app.router.add_route("*", CHECK_PATH, _motd(service, logged=False))
+    app.router.add_route("*", KEYS_PATH, _chain(service))
     app.add_routes(list(routes))
     app.on_response_prepare.append(_anonymous)
     return app
@@ -277,6 +278,18 @@ def _motd(service: Service, logged: bool) -> Handler:
             _, _, query = request.raw_path.partition("?")
             request[HIT] = service.canonical(query)
         return motd(service.document.body)
+
+    return answer
+
+
+def _chain(service: Service) -> Handler:
+    """Never logged: it is no hit, and who asks for it was away for long."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.method not in _READING:
+            return uniform(405, "GET, HEAD")
+        chain = service.document.chain
+        return motd(chain) if chain else uniform(404)
 
     return answer
 

@@ -81,6 +81,11 @@ class Parties:
         self.steering = self.offered = None
         self._tell(f"the publisher rotates to epoch {node.epoch}")
 
+    def _rotations(self) -> None:
+        """More than ride in one document."""
+        for _ in range(self.chance.randint(MAX_STEPS, 2 * MAX_STEPS)):
+            self._rotate()
+
     def _release(self, *, gen: int | None = None) -> None:
         gen = gen or self.programs[-1].model.gen + 1 if self.programs else 1
         floor = self.chance.choice([0, self.now - 20 * DAY, self.now])

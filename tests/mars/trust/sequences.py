@@ -26,6 +26,7 @@ from tests.mars.trust.parties import OURS, THEIRS, Parties, Program, names
 EVENTS = {
     "wait": 8,
     "rotate": 3,
+    "rotations": 0.3,
     "release": 4,
     "twin": 1,
     "install": 5,

@@ -140,7 +140,7 @@ class Theft:
                 reportback_next=chance.choice([1, 3 * DAY, 30 * DAY, MAX_INTEGER]),
                 messages=tuple(
                     Message(name, {"en": "theirs"}, revision=chance.choice([1, MAX_INTEGER]))
-                    for name in chance.sample(IDS, 32)
+                    for name in IDS[(now - START) // WEEK :][:32]
                 ),
             )
         )
@@ -154,17 +154,17 @@ class Theft:
         steering = Steering(
             self.thief.product, self.thief.channel, 1, issued, issued, (THEIRS,), 3 * DAY
         ).encode()
-        kind = chance.choice([STEERING_TYPE, MOTD_TYPE])
         genuine = self.ours.x_steering
         assert genuine is not None
-        by_motd = self.thief.signatures(pae(kind, steering), issued)
-        tries = {
-            "by motd": Envelope(kind, steering, by_motd),
-            "root's signatures": replace(genuine, payload=steering),
-            "held back": None,
-            "genuine": genuine,
-        }
-        made = replace(made, x_steering=chance.choice(list(tries.values())))
+
+        def by_motd(kind: str) -> Envelope:
+            signatures = self.thief.signatures(pae(kind, steering), issued)
+            return Envelope(kind, steering, signatures)
+
+        right = by_motd(STEERING_TYPE)
+        stolen = replace(genuine, payload=steering)
+        rider = chance.choice([right, right, right, by_motd(MOTD_TYPE), stolen, genuine, None])
+        made = replace(made, x_steering=rider)
         if chance.random() < 0.5:
             made = replace(made, x_keys=(self._step_by_motd(issued),))
         return made

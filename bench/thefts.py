@@ -15,7 +15,7 @@ HISTORIES, AT_ONCE = 10_000, 100
 CLIENTS = 40
 STOLEN = (1, 3, 5, 10)
 """Days for which the thief serves."""
-RELEASE = 110
+RELEASE = 150
 """Days from the rotation to the release that ends the theft of root."""
 
 
@@ -59,7 +59,7 @@ def theft() -> list[str]:
             if any(each.honest is None or each.honest > PERIOD for each in results):
                 failed.append(f"honest news within one period of the rotation ({_days(days)})")
         for days in STOLEN:
-            rooted = Theft(days, root=True, span=2 * RELEASE, release=RELEASE)
+            rooted = Theft(days, root=True, span=RELEASE + 90, release=RELEASE)
             results = list(pool.map(rooted.client, range(CLIENTS)))
             print(
                 f"root stolen too, for {_days(days)}: "

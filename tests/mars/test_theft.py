@@ -17,7 +17,7 @@ def test_a_thief_of_the_news_keys_captures_nobody_and_is_over_one_period_later()
 
 
 def test_a_thief_of_root_captures_until_a_release_pins_the_keys_that_came_after() -> None:
-    theft = Theft(10, root=True, begins=14, span=160, release=100)
+    theft = Theft(10, root=True, begins=14, span=185, release=130)
     results = [theft.client(number) for number in range(3)]
     assert [each.captured for each in results] == [True] * 3
     assert [each.after_release for each in results] == [0] * 3

@@ -31,8 +31,8 @@ PERIOD = LONGEST + 3 * DAY
 """The longest between two requests, and what a machine that is mostly off may add."""
 HABITS = ((2, 9 * 1800), (3, 5 * 3600))
 """Every how many days a machine is on, for how many seconds; of every second client each, ..."""
-SELDOM = 14
-"""... and every how many from 40 days after the last event on: two years of many clients take
+SELDOM, SETTLED = 30, 20
+"""... and every how many, that many days after the last event: two years of many clients take
 minutes so."""
 
 
@@ -63,7 +63,7 @@ class Theft:
 
     days: int
     root: bool = False
-    begins: int = 60
+    begins: int = 30
     """Days after all clients' consent; each has had news by then."""
     span: int = 730
     release: int | None = None
@@ -96,13 +96,13 @@ class Theft:
         shown: list[tuple[int, str]] = []
         released = self.rotated + self.release * DAY if self.release else LAST
         while clock.wall < START + self.span * DAY:
-            network.released = clock.wall >= released
-            world.root = self.overruling if network.released else self.pinned
+            if clock.wall >= released and not network.released:
+                world.root, released, network.released = self.overruling, clock.wall, True
             client = world.client()
             session(client, clock, awake)
             shown += [(clock.wall, each.title) for each in client.claim()]
-            last = released if network.released else self.rotated
-            clock.suspend((SELDOM if clock.wall > last + 40 * DAY else often) * DAY - awake)
+            settled = clock.wall - (released if network.released else self.rotated)
+            clock.suspend((SELDOM if settled > SETTLED * DAY else often) * DAY - awake)
         ours = [at for at, title in shown if title == "ours" and at >= self.rotated]
         theirs = [at for at, title in shown if title != "ours"]
         return Result(

@@ -40,6 +40,8 @@ class World:
     url: str = f"http://{ONION}/motd/motd.json"
     crowd: int = 0
     """What ``trust.json`` says of it; it is then of the day on which this world begins."""
+    pinned: bytes = b""
+    """The trust file of the release, where it is not one of the publisher's present keys."""
     channels: Sequence[Channel] = ()
     """Further ones than the news."""
 
@@ -50,7 +52,7 @@ class World:
     @property
     def trust(self) -> bytes:
         """What the application pins."""
-        return self.publisher.trust_file(self.crowd, built=self._built)
+        return self.pinned or self.publisher.trust_file(self.crowd, built=self._built)
 
     def publish(self, **changes: Any) -> Motd:
         """The server has a document of this moment from now on; ``changes`` replace members."""

@@ -20,7 +20,7 @@ from mars.trust.signatures import (
     require_openpgp,
     require_threshold,
 )
-from mars.trust.state import Equivocation, TrustState
+from mars.trust.state import Equivocation, RefusedError, TrustState
 from mars.wire.envelope import RELEASE_TYPE, STEERING_TYPE, Envelope
 from mars.wire.release import Release
 from mars.wire.steering import Steering
@@ -55,16 +55,15 @@ def ridden(
             raise
         except (TrustError, WireError) as error:
             notes.append(f"{kind.name}: {error.reason}")
-        else:
-            if current.state.evidence and current.state.evidence[-1].kind == kind.name:
-                notes.append(f"{kind.name}: equivocation")
+            current = replace(current, state=getattr(error, "state", current.state))
     return current.state, tuple(notes)
 
 
 def _followed(
     kind: _Kind, rider: Envelope, current: Current, verdicts: Verdicts, now: int
 ) -> TrustState:
-    """Raises ``TrustError`` or ``WireError`` where it does not hold."""
+    """Raises ``TrustError`` or ``WireError`` where it does not hold; ``RefusedError`` brings the
+    evidence."""
     state = current.state
     known: Steering | Release | None = getattr(state, kind.name)
     if rider.payload_type != kind.payload_type:
@@ -87,4 +86,9 @@ def _followed(
         changed: dict[str, object] = {kind.name: said, "openpgp": state.openpgp or verified}
         return replace(state, **changed)  # type: ignore[arg-type]
     digests = [hashlib.sha256(each.encode()).hexdigest() for each in (known, said)]
-    return state.with_evidence(Equivocation(kind.name, said.serial, *digests))
+    found = Equivocation(kind.name, said.serial, *digests)
+    raise RefusedError(
+        "equivocation",
+        "Two different documents were signed with one serial number; tell the publisher.",
+        state=state.with_evidence(found),
+    )

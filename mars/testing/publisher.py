@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from mars.wire import ed25519, envelope, motd
 from mars.wire.envelope import (
@@ -48,7 +48,7 @@ class OpenPGPKey(Protocol):
 
     def sign(self, message: bytes, at: int) -> bytes: ...
 
-    def another(self, name: str) -> Self:
+    def another(self, name: str) -> OpenPGPKey:
         """A key of its own for each name, and always the same."""
         ...
 

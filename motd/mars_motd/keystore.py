@@ -19,10 +19,10 @@ from mars.errors import ConfigError, StateError, WireError
 from mars.ports import Chance
 from mars.wire import ed25519
 from mars.wire.keys import keyid
-from mars.wire.openpgp import LAST_SIGNING, primary
+from mars.wire.openpgp import LAST_SIGNING, primary, signing_keys
 from mars.wire.product import is_name
 from mars.wire.times import format_time
-from mars_motd import files, gpg, sealing
+from mars_motd import expiry, files, gpg, sealing
 
 OPENPGP_CREATED = 1_577_836_800
 """2020-01-01T00:00:00Z: the creation date written into new OpenPGP keys. GnuPG refuses a key that
@@ -120,17 +120,22 @@ class KeyStore:
         return seed
 
     def openpgp_sign(
-        self, record: KeyRecord, message: bytes, now: int, passphrase: str | None
+        self, record: KeyRecord, pinned: str, message: bytes, now: int, passphrase: str | None
     ) -> bytes:
-        """A detached OpenPGP signature by ``record``'s key, made at ``now`` (Unix seconds)."""
-        _require_representable(record, now)
+        """A detached OpenPGP signature by ``record``'s key, made at ``now`` (Unix seconds).
+
+        ``pinned``: its block as clients have it, whose newest subkey at hand signs, else its
+        primary. Raises ``ConfigError`` (``openpgp-time``), ``StateError`` (``openpgp-…``).
+        """
+        _require_representable(record.name, pinned, now)
+        expiry.require_usable(pinned, now)
         given = self._sealed(record.name).get("openpgp_home", "")
         if given:
             home = gpg.given_home(Path(given))
-            return gpg.sign(home, record.fingerprint, message, now, None)
+            return gpg.sign(home, _signer(home, pinned, now), message, now, None)
         self._require_private_keyring()
-        with gpg.own_home(self.openpgp, [record.block]) as home:
-            return gpg.sign(home, record.fingerprint, message, now, passphrase)
+        with gpg.own_home(self.openpgp, [pinned]) as home:
+            return gpg.sign(home, _signer(home, pinned, now), message, now, passphrase)
 
     def create(
         self,
@@ -139,14 +144,16 @@ class KeyStore:
         passphrase: str | None,
         chance: Chance,
         *,
+        now: int,
         openpgp: bool = True,
         given: tuple[Path, str] | None = None,
         created: int = OPENPGP_CREATED,
     ) -> KeyRecord:
         """Makes a pair of keys, both under ``passphrase``.
 
-        ``given``: an OpenPGP home that exists and the key in it to use, instead of making one.
-        Where it fails nothing of the pair stays. Raises ``ConfigError`` (``key-exists``),
+        ``given``: an OpenPGP home that exists and the key in it to use, instead of making one; it
+        must be able to sign at ``now`` (Unix seconds). What we make has no end. Where it fails
+        nothing of the pair stays. Raises ``ConfigError`` (``key-exists``),
         ``StateError`` (``openpgp-…``), ``OSError``.
         """
         if self._is_taken(name):
@@ -165,6 +172,7 @@ class KeyStore:
                 home = gpg.given_home(given[0])
                 fingerprint = gpg.primary(home, given[1])
                 block = gpg.export_key(home, fingerprint)
+                expiry.require_usable(block, now)
                 sealed["openpgp_home"] = str(given[0].resolve())
             elif openpgp:
                 files.private_folder(self.openpgp)
@@ -271,13 +279,23 @@ def _require_own_fingerprint(fingerprint: str, block: str, where: object) -> Non
         )
 
 
-def _require_representable(record: KeyRecord, now: int) -> None:
+def _signer(home: gpg.Home, pinned: str, now: int) -> str:
+    """The fingerprint of the key of ``pinned`` to sign with. What gpg itself would take may be a
+    subkey that no client knows."""
+    usable = [key.fingerprint for key in signing_keys(pinned, now)]
+    if len(usable) > 1:
+        reached = gpg.at_hand(home, primary(pinned).fingerprint)
+        usable = [name for name in usable if name in reached] or usable
+    return usable[0]
+
+
+def _require_representable(name: str, pinned: str, now: int) -> None:
     """Raises ``ConfigError`` (``openpgp-time``) for a time at which the key cannot sign."""
-    created = primary(record.block).created
+    created = primary(pinned).created
     if not created <= now <= LAST_SIGNING:
         raise ConfigError(
             "openpgp-time",
-            f"The OpenPGP key of {record.name} can sign from {format_time(created)}, when it was "
+            f"The OpenPGP key of {name} can sign from {format_time(created)}, when it was "
             f"made, to {format_time(LAST_SIGNING)}, the last time that OpenPGP can write. "
             f"Give another --now.",
         )

@@ -27,7 +27,11 @@ T = TypeVar("T")
 Passphrase = Callable[[KeyRecord], str | None]
 """Asks for, or remembers, the passphrase of a key; None where there is none to be had."""
 
-_LOCKED = ("passphrase-needed", "passphrase-wrong")
+_LOCKED = (
+    *("passphrase-needed", "passphrase-wrong"),
+    *("openpgp-expired", "openpgp-revoked", "openpgp-unusable"),
+)
+"""Why one holder's key cannot sign while another's may."""
 _UNDECIDED = ("openpgp-unavailable", "clock")
 """gpg could not say: then a signature is not thrown away."""
 _SPKI = bytes.fromhex("302a300506032b6570032100")
@@ -209,7 +213,8 @@ class Pending(Document[T]):
         state = self._progress(self.first)
         wanting = state.openpgp_needed and not state.openpgp_present
         if wanting and record.fingerprint in self.first.openpgp:
-            by_gpg = store.openpgp_sign(record, message, self.judge.now, phrase())
+            pinned = self.first.openpgp[record.fingerprint]
+            by_gpg = store.openpgp_sign(record, pinned, message, self.judge.now, phrase())
             made.append(Signature(record.fingerprint, by_gpg))
         return self._signed_by(*self.envelope.signatures, *made)
 

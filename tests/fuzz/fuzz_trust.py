@@ -33,6 +33,7 @@ with atheris.instrument_imports(include=["mars.wire", "mars.trust"]):
     from mars.wire.envelope import KEYS_TYPE, MAX_PAYLOAD, RELEASE_TYPE, STEERING_TYPE, pae
     from mars.wire.keys import KeysDocument, TrustRoot
     from mars.wire.links import within
+    from mars.wire.openpgp import dearmour, public_keys, signing_keys
     from mars.wire.release import Release
     from mars.wire.steering import Steering
     from mars.wire.targeting import select, update_status
@@ -47,6 +48,7 @@ GRACE = 120
 PUBLISHER = Publisher(seeds=[b"f" * 32])
 ROOT = PUBLISHER.trust()
 NEW = TrustState.initial()
+ARMOUR = [f"-----{word} PGP PUBLIC KEY BLOCK-----" for word in ("BEGIN", "END")]
 
 
 def raw(data: bytes) -> None:
@@ -162,6 +164,18 @@ def numbers(data: bytes) -> None:
     assert json.loads(data) == value
 
 
+def blocks(data: bytes) -> None:
+    """The packets of a pinned OpenPGP key."""
+    text = base64.b64encode(data).decode("ascii")
+    block = f"{ARMOUR[0]}\n\n{text}\n{ARMOUR[1]}\n"
+    with contextlib.suppress(WireError):
+        found = public_keys(block)
+        assert dearmour(block) == data
+        for key in signing_keys(block, EXAMPLE_NOW):
+            assert key in found
+            assert key.is_valid(EXAMPLE_NOW)
+
+
 READERS: tuple[Callable[[bytes], None], ...] = (
     raw,
     signed,
@@ -173,6 +187,7 @@ READERS: tuple[Callable[[bytes], None], ...] = (
     keys,
     states,
     numbers,
+    blocks,
 )
 
 
@@ -182,7 +197,7 @@ def one_input(data: bytes) -> None:
 
 
 def seeds() -> list[bytes]:
-    """The vectors: whole documents, their payloads, what they pin, what they remember."""
+    """The vectors: whole documents, payloads, what they pin and remember, the packets of keys."""
     found: list[bytes] = []
     for path in sorted(VECTORS.glob("*.json")):
         vector = json.loads(path.read_bytes())
@@ -192,6 +207,7 @@ def seeds() -> list[bytes]:
             riders = (outer.x_steering, outer.x_release)
             parts += [outer.payload, *(step.payload for step in outer.x_keys)]
             parts += [rider.payload for rider in riders if rider is not None]
+        parts += [dearmour(block) for block in vector["trust"]["openpgp"].values()]
         if vector["state"]:
             parts.append(json.dumps(vector["state"]).encode())
         found += [bytes([n]) + part for part in parts for n in range(len(READERS))]

@@ -15,7 +15,7 @@ from mars.wire import envelope as envelopes
 from mars.wire.keys import KEYS_LIFETIME_DAYS
 from mars.wire.product import is_name
 from mars_motd import epochs as ep
-from mars_motd import files
+from mars_motd import expiry, files
 from mars_motd.cli import options
 from mars_motd.epochs import Epochs, Step
 from mars_motd.folder import Folder
@@ -71,17 +71,22 @@ def new(
         raise click.UsageError("--name takes 1-40 characters of a-z, 0-9 and inner hyphens.")
     pinned = ep.is_pinned(place)
     phrase = None if no_passphrase else options.new_passphrase(passphrase_file)
+    now = options.clock_or(None)
     record = place.keys.create(
         name,
         f"{product.product} {product.channel} news ({name})",
         phrase,
         factory.system_chance(),
+        now=now,
         openpgp=product.policy.openpgp != "off",
         given=(openpgp_home, openpgp_key) if openpgp_home is not None else None,
         created=openpgp_created,
     )
     with options.telling():
         _tell(record)
+        blocks = {record.fingerprint: record.block} if record.block else {}
+        for ending in expiry.ending_soon(blocks, now):
+            click.echo(f"warning: {ending}", err=True)
         if pinned:
             click.echo(f"Clients learn of it by: mars-motd key rotate {shown(folder)}", err=True)
 

@@ -66,6 +66,17 @@ def test_fetch_is_not_limited_in_rate_and_tracked_says_three_things(desk: Desk) 
     assert len({visit.user for visit in desk.socks.visits}) == 3, "fresh credentials each"
 
 
+def test_where_the_trust_file_names_no_crowd_tracked_says_one_of_three_things(desk: Desk) -> None:
+    desk.pin(0)
+    assert desk.fetch("--level", "tracked", "--json").code == 0
+    due = [request_bytes("127.0.0.1:8080", one) for one in ("v=0.5.1", "os=linux", "ia=10")]
+    assert desk.socks.visits[0].request in due
+    assert desk.run("status", "--json").json["says"] == rule(0)
+    assert rule(0) in desk.run("status").out
+    desk.grant("tracked")
+    assert rule(0) in desk.run("consent", "explain").out
+
+
 def test_preview_prints_the_very_bytes_that_are_sent(desk: Desk) -> None:
     desk.fetch("--level", "plain")
     desk.run(

@@ -186,11 +186,11 @@ def example_requests(product: Product) -> dict[str, str]:
     """The requests that a client sends, made by the code that sends them."""
     host = product.servers[0].removeprefix("http://") if product.servers else _EXAMPLE_HOST
     release = product.releases[-1] if product.releases else "1.0"
-    tracked = {"v": release, "os": "linux", "ia": "100"}
+    most = {"v": release, "os": "linux", "ia": "100", "py": "3.12"}
     return {
         "plain": request_bytes(host).decode("ascii"),
-        "tracked": request_bytes(host, encode(tracked)).decode("ascii"),
-        "optional": request_bytes(host, encode(tracked | {"py": "3.12"})).decode("ascii"),
+        "tracked": request_bytes(host, encode({"v": release})).decode("ascii"),
+        "most": request_bytes(host, encode(most)).decode("ascii"),
     }
 
 

@@ -47,7 +47,7 @@ def far_behind(world: World, rotations: int = MAX_STEPS + 3) -> Far:
     return far
 
 
-def test_over_a_wide_gap_the_chain_is_asked_for_once_plainly_and_then_the_news() -> None:
+def test_a27_over_a_wide_gap_the_chain_is_asked_for_once_plainly_and_then_the_news() -> None:
     world = a_world(crowd=1000)
     session(world.client(), world.clock, 12 * DAY)
     far_behind(world)
@@ -100,7 +100,7 @@ def asked_when(answer: bytes | MarsError) -> list[tuple[str, int]]:
     return [(parse_url(entry["url"]).target.partition("?")[0], entry["time"]) for entry in entries]
 
 
-def test_no_answer_chooses_when_the_chain_is_asked_for() -> None:
+def test_a27_no_answer_chooses_when_the_chain_is_asked_for() -> None:
     """Whoever could would know the client again by it."""
     asked = [asked_when(answer) for answer in ANSWERS.values()]
     asked.append(asked_when(TransportError("http-status", "500")))
@@ -112,7 +112,7 @@ def test_no_answer_chooses_when_the_chain_is_asked_for() -> None:
     assert min(gaps) >= SELDOM
 
 
-def test_where_news_are_accepted_the_chain_is_never_asked_for() -> None:
+def test_a27_where_news_are_accepted_the_chain_is_never_asked_for() -> None:
     world = a_world()
     for _ in range(20):
         world.publish()
@@ -120,7 +120,7 @@ def test_where_news_are_accepted_the_chain_is_never_asked_for() -> None:
     assert set(asked_for(world)) == {"/motd/motd.json"}
 
 
-def test_a_process_that_dies_while_it_asks_for_the_chain_does_not_ask_again() -> None:
+def test_a27_a_process_that_dies_while_it_asks_for_the_chain_does_not_ask_again() -> None:
     world = a_world()
     world.server.body = b"garbage"
 
@@ -141,7 +141,7 @@ def test_a_process_that_dies_while_it_asks_for_the_chain_does_not_ask_again() ->
     assert times[1] - times[0] >= SELDOM
 
 
-def test_while_no_tor_is_there_the_chain_is_not_asked_for_and_stays_due() -> None:
+def test_a27_while_no_tor_is_there_the_chain_is_not_asked_for_and_stays_due() -> None:
     world = a_world()
     world.server.unreachable = TransportError("tor-unavailable", "No Tor here.")
     session(world.client(), world.clock, 90 * DAY)
@@ -151,7 +151,7 @@ def test_while_no_tor_is_there_the_chain_is_not_asked_for_and_stays_due() -> Non
     assert asked_for(world)[:2] == [KEYS_PATH, "/motd/motd.json"]
 
 
-def test_what_a_person_asks_for_by_hand_is_the_news() -> None:
+def test_a27_what_a_person_asks_for_by_hand_is_the_news() -> None:
     world = a_world()
     world.clock.advance(90 * DAY)
     world.publish()
@@ -163,7 +163,7 @@ def test_what_a_person_asks_for_by_hand_is_the_news() -> None:
     assert next_url(world).startswith(f"{BUILT_IN}/motd/motd.json")
 
 
-def test_a_chain_that_root_did_not_sign_changes_nothing() -> None:
+def test_a27_a_chain_that_root_did_not_sign_changes_nothing() -> None:
     world = a_world()
     far = far_behind(world)
     thief = replace(a_world().publisher, chain=[])

@@ -18,11 +18,9 @@ from mars.ports import Request, Response
 from mars.testing.memory import MemoryServer
 from mars.testing.publisher import Publisher
 from mars.testing.world import World
-from mars.wire.envelope import RELEASE_TYPE
 from mars.wire.motd import Message
-from mars.wire.release import MAX_RELEASE, Release
 from mars.wire.times import DAY
-from tests.hostile.steering import a_world, news, next_url, notes, onion
+from tests.hostile.steering import a_world, news, next_url, onion
 
 OTHER = onion("b")
 
@@ -195,22 +193,3 @@ def test_a24_a_release_document_is_kept_and_never_one_older_than_what_is_install
     found = [offered(kept, version) is kept for version in versions]
     assert found == [True, True, True, False, False, False, False]
     assert offered(None, "0.5.1") is None
-
-
-def test_a24_a_release_document_that_grows_when_it_is_kept_is_not_taken() -> None:
-    """Members that it leaves out stand there once it is written again: past the limit it could not
-    be read back, and all that is remembered against rollback would be forgotten."""
-    world = a_world()
-    plain = Release("examplemail", "stable", 1, world.clock.wall, world.clock.wall, "0.5.3")
-    room = (MAX_RELEASE - len(plain.encode())) // 3
-    grown = replace(plain, notes=dict.fromkeys(("de", "en", "is"), "\u00e9" * (room // 2 - 2)))
-    signed = grown.encode().replace(b'"minimum_version":"",', b"").replace(b',"downloads":[]', b"")
-    signed += b" " * (MAX_RELEASE - len(signed))
-    assert Release.decode(signed) == grown
-    assert len(grown.encode()) > MAX_RELEASE
-    world.publisher.x_release = world.publisher._signed(signed, RELEASE_TYPE, 0, "release")
-    news(world)
-    assert world.client().fetch().ok
-    assert notes(world) == ["release: too-large"]
-    assert world.mars().status()["problem"] is None
-    assert Memory.of(world.client().load()).trust["serial"] == world.clock.wall

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
+from mars import Mars, factory
 from mars.channels.memory import AWAY, SELDOM, Memory
+from mars.consent import Decision
+from mars.core import state as states
+from mars.core.records import STATE_FILE
+from mars.core.schedule import Schedule
 from mars.errors import MarsError, TransportError
 from mars.ports import Request, Response
 from mars.testing.memory import MemoryServer, session
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
+from mars.testing.socks import SocksServer, answering, ok
 from mars.testing.world import World
-from mars.wire.envelope import MAX_CHAIN, MAX_STEPS, encode_chain
+from mars.wire.envelope import MAX_CHAIN, MAX_CHAIN_STEPS, MAX_STEPS, encode_chain
 from mars.wire.query import KEYS_PATH
 from mars.wire.times import DAY
 from mars.wire.url import parse_url
 from tests.hostile.steering import BUILT_IN, SEED, a_world, asked_for, next_url, years
+from tests.waiting import until
 
 
 @dataclass
@@ -174,3 +182,30 @@ def test_a27_a_chain_that_root_did_not_sign_changes_nothing() -> None:
     entry = next(entry for entry in world.client().journal() if KEYS_PATH in entry["url"])
     assert entry["reason"] == "keys-threshold"
     assert Memory.of(world.client().load()).trust_state().epoch in (0, 1)
+
+
+def test_a27_the_whole_chain_comes_through_a_real_proxy(tmp_path: Path) -> None:
+    """It is larger than news may be."""
+    publisher, now = Publisher(seeds=SEED), factory.system_clock().now()
+    trust = publisher.trust().encode()
+    for number in range(MAX_CHAIN_STEPS):
+        publisher.rotate(now - DAY, seeds=[bytes([number]) * 32])
+    chain = encode_chain(publisher.chain)
+    assert len(chain) > Request.limit
+    decided = replace(states.first(now), decision=Decision.of("tracked", now - AWAY))
+    state = Memory(schedule=Schedule(due=now + 1)).into(decided)
+    factory.folder(str(tmp_path)).write(STATE_FILE, states.encode(state))
+    with SocksServer(answering(ok(chain))) as socks:
+        mars = Mars(
+            *("examplemail", "0.5.1", trust),
+            url="http://127.0.0.1:8080/motd/motd.json",
+            socks=socks.address,
+            folder=tmp_path,
+        )
+        mars.start()
+        until(lambda: mars.status()["last"] is not None)
+        mars.stop()
+        (visit,) = socks.visits
+    assert visit.request.startswith(b"GET /motd/keys.json HTTP/1.1\r\n")
+    (entry,) = mars.journal()
+    assert (entry["reason"], entry["epoch"]) == (None, MAX_CHAIN_STEPS + 1)

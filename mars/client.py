@@ -147,8 +147,11 @@ class Mars:
 
     def motd(self) -> Reading | None:
         """The last accepted news, as meant for this installation; None if there is none."""
-        client = self._client
-        return self._problems.attempt("state", lambda: client.reading(client.load()), None)
+        return self._problems.attempt("state", self._read, None)
+
+    def _read(self) -> Reading | None:
+        """As ``motd``; raises ``MarsError`` where that cannot be told."""
+        return self._client.reading(self._client.load())
 
     def preview(
         self,

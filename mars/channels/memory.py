@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mars.core import schedule
@@ -272,9 +273,14 @@ def _said(state: State) -> Mapping[str, Any]:
 
 def _decoded(plain: Mapping[str, Any]) -> TrustState:
     """Raises ``StateError`` (``state-invalid``)."""
+    return _trust_state(json.dumps(dict(plain)).encode("ascii"))
+
+
+@lru_cache(maxsize=4)  # it is asked for at every look, and its keys take a while
+def _trust_state(data: bytes) -> TrustState:
     from mars.trust import TrustState
 
-    return TrustState.decode(json.dumps(dict(plain)).encode("ascii"))
+    return TrustState.decode(data)
 
 
 def _trust(value: object) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from mars.trust.signatures import (
 )
 from mars.trust.state import Equivocation, RefusedError, TrustState
 from mars.wire.envelope import RELEASE_TYPE, STEERING_TYPE, Envelope
-from mars.wire.release import Release
-from mars.wire.steering import Steering
+from mars.wire.release import MAX_RELEASE, Release
+from mars.wire.steering import MAX_STEERING, Steering
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,12 @@ class _Kind:
     payload_type: str
     role: str
     decode: Callable[[bytes], Steering | Release]
+    limit: int
+    """Bytes of the payload as we write it."""
 
 
-_STEERING = _Kind("steering", STEERING_TYPE, "root", Steering.decode)
-_RELEASE = _Kind("release", RELEASE_TYPE, "release", Release.decode)
+_STEERING = _Kind("steering", STEERING_TYPE, "root", Steering.decode, MAX_STEERING)
+_RELEASE = _Kind("release", RELEASE_TYPE, "release", Release.decode, MAX_RELEASE)
 
 
 def ridden(
@@ -81,6 +83,9 @@ def _followed(
         raise TrustError("fast-forward", "The document's serial runs ahead of its date.")
     if known is not None and said.serial < known.serial:
         raise TrustError("rollback", "The document is older than one that was seen before.")
+    if len(said.encode()) > kind.limit:
+        # It could not be read back from where it is kept, and all that is kept with it be lost.
+        raise TrustError("too-large", "The document leaves out members that do not fit into it.")
     verified = require_openpgp(rider, role, verdicts, said.issued, now, state.openpgp)
     if known is None or said.serial > known.serial:
         changed: dict[str, object] = {kind.name: said, "openpgp": state.openpgp or verified}

@@ -14,7 +14,7 @@ from mars.trust.chain import current_keys, steering
 from mars.wire import envelope
 from mars.wire.envelope import KEYS_TYPE, MOTD_TYPE, RELEASE_TYPE, STEERING_TYPE, Envelope, pae
 from mars.wire.keys import KeysDocument, TrustRoot
-from mars.wire.release import Release
+from mars.wire.release import MAX_RELEASE, Release
 from mars.wire.steering import Steering
 from mars.wire.times import DAY
 
@@ -129,6 +129,22 @@ def test_a24_times_and_epoch_of_what_rides_along(
     found = judge(owner.document(), root)
     assert found.notes == (() if note is None else (f"release: {note}",))
     assert (found.state.release is None) is (note is not None)
+
+
+def test_a24_a_release_document_that_grows_when_it_is_kept_is_passed_over() -> None:
+    """Members that it leaves out stand there once it is written again: past the limit it could not
+    be read back, and all that is remembered against rollback would be forgotten."""
+    owner = publisher()
+    plain = Release("examplemail", "stable", 1, NOW, NOW, "0.5.3")
+    room = (MAX_RELEASE - len(plain.encode())) // 3
+    grown = replace(plain, notes=dict.fromkeys(("de", "en", "is"), "\u00e9" * (room // 2 - 2)))
+    payload = grown.encode().replace(b'"minimum_version":"",', b"").replace(b',"downloads":[]', b"")
+    assert Release.decode(payload) == grown
+    assert len(payload) <= MAX_RELEASE < len(grown.encode())
+    owner.x_release = signed(owner, "release", RELEASE_TYPE, payload)
+    found = judge(owner.document(), owner.trust())
+    assert found.notes == ("release: too-large",)
+    assert TrustState.decode(found.state.encode()) == found.state
 
 
 def test_a24_what_rides_along_under_another_name_is_passed_over() -> None:

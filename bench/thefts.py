@@ -66,7 +66,8 @@ def theft() -> list[str]:
                 f"{_sum(each.captured for each in results)} of {CLIENTS} clients still asked the "
                 "thief's server 90 days after the rotation, "
                 f"{_sum(each.after_release for each in results)} after the start of a release that "
-                "pins the keys of after it"
+                "pins the keys of after it",
+                flush=True,
             )
             if any(each.after_release or each.healed is None for each in results):
                 failed.append(f"a release that pins right ends a theft of root ({_days(days)})")

@@ -160,8 +160,7 @@ def test_hidden_missing_and_left_out_weeks_are_told_apart_everywhere(tmp_path: P
         assert cells[kit.week(2)] == {""}
         assert not [row for row in rows if row["week"] == "2026-W10"]
         document = json.loads(files[f"{table}.json"])["weeks"]
-        assert [week["hits"] for week in document] == [700, "<10", None, 700, 700]
-        assert document[2]["rows"] == []
+        assert [bool(week["rows"]) for week in document] == [True, True, False, True, True]
     text = page(weeks, "hits/index.html")
     assert "<td>&lt;10</td>" in text
     assert "<td>no data</td>" in text
@@ -171,13 +170,3 @@ def test_hidden_missing_and_left_out_weeks_are_told_apart_everywhere(tmp_path: P
     assert f"{kit.week(2)}</th><td>No data for this week.</td>" in told
     assert f"{late}</th><td>Nothing was counted between {kit.week(3)} and this week.</td>" in told
     assert f"{following(kit.week(3))}</th>" not in told
-
-
-def test_the_privacy_page_tells_the_crowd_as_the_threat_model_does() -> None:
-    """The shares of rare combinations that the page names are those of the table in the docs."""
-    table = Path(__file__).parents[3].joinpath("docs/threat-model.md").read_text()
-    row = next(line for line in table.splitlines() if line.startswith("| `v`, `os`, `ia` |"))
-    small, middle = (round(float(share.split("%")[0])) for share in row.split("|")[2:4])
-    assert f"In a simulation {small}% of 300 installations, and {middle}% of 3,000" in page(
-        [], "privacy/index.html"
-    )

@@ -1,0 +1,140 @@
+"""How many weeks a table sums: the shortest of 1, 4 and 13 that shows most of its hits.
+
+A request says only some of its variables, so a table of a small project has few hits a week, and
+most of them hide below the floor. Its weeks are therefore added up before they are floored. Which
+period a table has is decided once a quarter, from what is published and nothing else, and stands in
+each week's document. Quarters are those of the ISO year (weeks 1–13, 14–26, 27–39, 40 to its end);
+in them four-week periods are of 4, 4 and 5 weeks (and one more in a year of 53). Periods so nest:
+none overlaps another of its table, and a sum over two variables never ends between theirs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+from mars.wire.crowd import MANY
+from mars.wire.query import NONE
+from mars.wire.variables import BASIC, NAMES
+from mars_server.common.calendar import monday, span
+from mars_server.tables.floor import STEP
+
+if TYPE_CHECKING:
+    from mars_server.tables.week import Week
+
+EVERY: Final = (1, 4, 13)
+"""Weeks; the third of the four-week periods of a quarter has five."""
+CROSS: Final = "v-os"
+PERIODIC: Final = (*NAMES, CROSS)
+"""The tables with a period; all hits, and those by level, are published each week."""
+LONGEST: Final = 14
+"""Weeks of the longest period, the last quarter of a year of 53."""
+_QUARTERS: Final = 4
+_QUARTER_WEEKS: Final = 13
+_ENOUGH: Final = Fraction(3, 4)
+"""Of a table's hits that its period must show."""
+
+
+@dataclass(frozen=True)
+class Summed:
+    """The period of one table: its weeks ``first`` to ``last``, one of those of ``every`` weeks."""
+
+    every: int
+    first: str
+    last: str
+
+    @property
+    def weeks(self) -> int:
+        return (monday(self.last) - monday(self.first)).days // 7 + 1
+
+    @property
+    def name(self) -> str:
+        """``2026-W14``, or ``2026-W14..2026-W17``."""
+        return self.last if self.first == self.last else f"{self.first}..{self.last}"
+
+    @property
+    def short(self) -> str:
+        """``2026-W14``, or ``2026-W14–W17``; a quarter lies within one year."""
+        return self.last if self.first == self.last else f"{self.first}–{self.last[5:]}"
+
+
+def quarter(week: str) -> tuple[str, int]:
+    """The ISO year of ``week``, and its quarter from 0 on."""
+    number = (int(week[-2:]) - 1) // _QUARTER_WEEKS
+    return week[:4], min(number, _QUARTERS - 1)
+
+
+def begun(week: str, before: Sequence[Week], crowd: int) -> dict[str, Summed]:
+    """The period of each table in ``week``: the one that was begun in the weeks published
+    ``before`` (oldest first), else a new one. ``crowd`` is that of the product."""
+    found = {name: _summed(week, name, before, crowd) for name in NAMES}
+    every = max(found[name].every for name in ("v", "os"))  # else it would tell their single weeks
+    return found | {CROSS: _going_on(week, CROSS, before) or _new(week, every)}
+
+
+def _summed(week: str, name: str, before: Sequence[Week], crowd: int) -> Summed:
+    going_on = _going_on(week, name, before)
+    if going_on is not None:
+        return going_on
+    last = before[-1] if before else None
+    if last is not None and name in last.periods and quarter(last.week) == quarter(week):
+        return _new(week, last.periods[name].every)
+    return _new(week, judged(name, before, crowd))
+
+
+def _going_on(week: str, name: str, before: Sequence[Week]) -> Summed | None:
+    found = before[-1].periods.get(name) if before else None
+    return found if found is not None and found.last >= week else None
+
+
+def _new(week: str, every: int) -> Summed:
+    """From ``week`` to where the periods of ``every`` weeks of its quarter end."""
+    year, number = quarter(week)
+    rest = [
+        each for each in span(week, f"{int(year) + 1:04d}-W01") if quarter(each) == (year, number)
+    ]
+    done = int(week[-2:]) - 1 - number * _QUARTER_WEEKS
+    if every > 1 and done // every < _QUARTER_WEEKS // every - 1:
+        rest = rest[: every - done % every]
+    return Summed(every, week, week if every == 1 else rest[-1])
+
+
+def judged(name: str, before: Sequence[Week], crowd: int) -> int:
+    """The shortest period in which three quarters of the hits that carry ``name`` would stand above
+    the floor, by what was published of the quarter ``before``; the longest where none does.
+
+    A number stands for the middle of what it can be, one that was hidden in every period for
+    nothing. Where nothing was published the crowd says whether most requests lack the variable.
+    """
+    recent = before[-LONGEST:]
+    told = [week for week in recent if week.tables[name]]
+    if not told:
+        return EVERY[1] if name in BASIC[1:] and crowd < MANY else EVERY[0]
+    rows: dict[str, Fraction] = defaultdict(Fraction)
+    weeks, carrying, seen = 0, Fraction(0), set()
+    for week in told:
+        parts = covered(name, week, before)
+        weeks += len(parts)
+        carrying += sum(each.hits.middle for each in parts)
+        for row in week.tables[name]:
+            if row.value == NONE:
+                carrying -= row.count.middle
+            else:
+                rows[row.value] += row.count.middle
+                seen |= {row.value} if row.count.least else set()
+    if carrying <= 0:
+        return EVERY[0]
+    for every in EVERY:
+        sums = [rows[value] * every / weeks for value in seen]
+        if sum(each for each in sums if each >= STEP) >= _ENOUGH * carrying * every / weeks:
+            return every
+    return EVERY[-1]
+
+
+def covered(name: str, week: Week, weeks: Sequence[Week]) -> list[Week]:
+    """Those of ``weeks`` (oldest first) that the rows of ``name`` in ``week`` sum."""
+    first = week.since(name)
+    return [each for each in weeks if first <= each.week <= week.week]

@@ -45,13 +45,15 @@ def tracked(week: Week) -> Estimate | None:
 
 def proposed(weeks: Sequence[Week], crowd: int) -> int:
     """The crowd that could be set where ``crowd`` is: a larger one only if the last thirteen
-    unflagged weeks of ``weeks`` (oldest first) hold it, a smaller one as soon as the latest week
-    with data does not hold ``crowd``."""
+    unflagged weeks of ``weeks`` (oldest first) hold it, and every flagged one since the first of
+    them; a smaller one as soon as the latest week with data does not hold ``crowd``."""
     known = [(week, guess.low) for week in weeks if (guess := tracked(week)) is not None]
     if known and known[-1][1] < crowd:
         return _power(known[-1][1])
-    lows = [low for week, low in known if not week.flags][-HOLD_WEEKS:]
-    return max(crowd, _power(min(lows))) if len(lows) == HOLD_WEEKS else crowd
+    unflagged = [n for n, (week, _) in enumerate(known) if not week.flags][-HOLD_WEEKS:]
+    if len(unflagged) < HOLD_WEEKS:
+        return crowd
+    return max(crowd, _power(min(low for _, low in known[unflagged[0] :])))
 
 
 def _power(low: int) -> int:

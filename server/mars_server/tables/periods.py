@@ -72,7 +72,7 @@ def begun(week: str, before: Sequence[Week], crowd: int) -> dict[str, Summed]:
     ``before`` (oldest first), else a new one. ``crowd`` is that of the product."""
     found = {name: _summed(week, name, before, crowd) for name in NAMES}
     every = max(found[name].every for name in ("v", "os"))  # else it would tell their single weeks
-    return found | {CROSS: _going_on(week, CROSS, before) or _new(week, every)}
+    return found | {CROSS: _going_on(week, CROSS, before) or beginning(week, every)}
 
 
 def _summed(week: str, name: str, before: Sequence[Week], crowd: int) -> Summed:
@@ -81,8 +81,8 @@ def _summed(week: str, name: str, before: Sequence[Week], crowd: int) -> Summed:
         return going_on
     last = before[-1] if before else None
     if last is not None and name in last.periods and quarter(last.week) == quarter(week):
-        return _new(week, last.periods[name].every)
-    return _new(week, judged(name, before, crowd))
+        return beginning(week, last.periods[name].every)
+    return beginning(week, judged(name, before, crowd))
 
 
 def _going_on(week: str, name: str, before: Sequence[Week]) -> Summed | None:
@@ -90,7 +90,7 @@ def _going_on(week: str, name: str, before: Sequence[Week]) -> Summed | None:
     return found if found is not None and found.last >= week else None
 
 
-def _new(week: str, every: int) -> Summed:
+def beginning(week: str, every: int) -> Summed:
     """From ``week`` to where the periods of ``every`` weeks of its quarter end."""
     year, number = quarter(week)
     rest = [
@@ -125,11 +125,10 @@ def judged(name: str, before: Sequence[Week], crowd: int) -> int:
             else:
                 rows[row.value] += row.count.middle
                 seen |= {row.value} if row.count.least else set()
-    if carrying <= 0:
-        return EVERY[0]
     for every in EVERY:
         sums = [rows[value] * every / weeks for value in seen]
-        if sum(each for each in sums if each >= STEP) >= _ENOUGH * carrying * every / weeks:
+        shown = sum(each for each in sums if each >= STEP)
+        if shown and shown >= _ENOUGH * carrying * every / weeks:
             return every
     return EVERY[-1]
 

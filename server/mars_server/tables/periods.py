@@ -34,8 +34,11 @@ LONGEST: Final = 14
 """Weeks of the longest period, the last quarter of a year of 53."""
 _QUARTERS: Final = 4
 _QUARTER_WEEKS: Final = 13
-_ENOUGH: Final = Fraction(3, 4)
-"""Of a table's hits that its period must show."""
+LEAST_SHOWN: Final = Fraction(3, 4)
+"""Of the hits that carry a variable; no share is then much more than a third too high for what is
+hidden."""
+LEAST_HITS: Final = 30
+"""At their floors; of fewer hits a share is chance, and nine hidden ones change it too much."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,9 @@ def beginning(week: str, every: int) -> Summed:
 
 
 def judged(name: str, before: Sequence[Week], crowd: int) -> int:
-    """The shortest period in which three quarters of the hits that carry ``name`` would stand above
-    the floor, by what was published of the quarter ``before``; the longest where none does.
+    """The shortest period in which three quarters of the hits that carry ``name``, and no fewer
+    than thirty, would stand above the floor, by what was published of the quarter ``before``; the
+    longest where in none.
 
     A number stands for the middle of what it can be, one that was hidden in every period for
     nothing. Where nothing was published the crowd says whether most requests lack the variable.
@@ -128,7 +132,7 @@ def judged(name: str, before: Sequence[Week], crowd: int) -> int:
     for every in EVERY:
         sums = [rows[value] * every / weeks for value in seen]
         shown = sum(each for each in sums if each >= STEP)
-        if shown and shown >= _ENOUGH * carrying * every / weeks:
+        if shown >= LEAST_HITS and shown >= LEAST_SHOWN * carrying * every / weeks:
             return every
     return EVERY[-1]
 

@@ -19,15 +19,10 @@ from mars_server.site.language import FOLDED
 from mars_server.tables.downloads import NOT_GIVEN, weeks_of
 from mars_server.tables.floor import STEP, together
 from mars_server.tables.noise import SURE
-from mars_server.tables.periods import covered
+from mars_server.tables.periods import LEAST_HITS, LEAST_SHOWN, covered
 from mars_server.tables.week import Row, Week
 
-_LEAST_SHOWN: Final = Fraction(3, 4)
-"""Of the hits that carry the variable; no share is then much more than a third too high for what
-is hidden."""
 _FOLDED: Final = {one.name: frozenset(one.folded) for one in VARIABLES}
-LEAST_HITS: Final = 30
-"""At their floors; of fewer hits a share is chance, and nine hidden ones change it too much."""
 
 
 def of_table(table: str, weeks: Sequence[Week]) -> list[Week]:
@@ -66,7 +61,7 @@ def tells_shares(table: str, week: Week) -> bool:
     carrying = week.hits.middle + floors - (without.middle if without else 0)
     if carrying < SURE * week.deviation:
         return False  # perhaps nobody gave the variable, and the rows are noise alone
-    enough = sum(row.count.middle for row in rows) >= _LEAST_SHOWN * carrying
+    enough = sum(row.count.middle for row in rows) >= LEAST_SHOWN * carrying
     least = max(LEAST_HITS, SURE * week.deviation)
     return enough and sum(row.count.least for row in rows) >= least
 

@@ -49,7 +49,7 @@ class Memory:
     """What is remembered of the publisher, of the news shown, and of times."""
 
     pick: float | None = None
-    """Which optional variable the next fetch carries; uniform on [0, 1], one draw for each period.
+    """Which variables the next fetch says; uniform on [0, 1], one draw for each period.
 
     A retry repeats it: a server that refuses would else be told one value after another.
     """
@@ -144,7 +144,7 @@ class Memory:
     ) -> Memory:
         """Moves the schedule on after a scheduled try, and leaves a server that does not serve.
 
-        Where the period ends, by success or by the last failure, the optional variable is drawn
+        Where the period ends, by success or by the last failure, what the next one says is drawn
         anew.
         """
         if self.schedule is None:

@@ -13,11 +13,11 @@ from mars.channels.memory import Memory
 from mars.consent import METRICS, NEWS, Purpose
 from mars.core import schedule
 from mars.core.channel import FILE, Ending, Kept, NextRequest, View
-from mars.core.state import State
+from mars.core.state import App, State
 from mars.errors import ConfigError, TransportError
 from mars.pinned import read_root
 from mars.ports import Chance, OpenPGP
-from mars.wire import crowd
+from mars.wire.crowd import effective
 from mars.wire.query import MOTD_PATH, encode
 from mars.wire.request import HTTPRequest
 from mars.wire.url import Location, parse_url
@@ -75,8 +75,8 @@ class Motd:
         lowered = () if _is_private(location) else (_READ_ALONG,)
         voice = consent.effective([*view.voice.layers, *lowered])
         known = Memory.of(view.state)
-        many = crowd.effective(view.app.crowd, view.app.built, view.now)
-        said = chosen(values(_facts(view, known)), voice.variables, known.pick or 0.0, many)
+        found, crowd = values(_facts(view, known)), crowd_of(view.app, view.now)
+        said = chosen(found, voice.variables, known.pick or 0.0, crowd)
         query = encode(said)
         request = HTTPRequest.get(f"{location.url}?{query}" if query else location.url)
         may = voice.direct and location.may_go_directly
@@ -133,6 +133,11 @@ def _facts(view: View, known: Memory) -> Facts:
         built=app.built,
         issued=known.issued,
     )
+
+
+def crowd_of(app: App, now: int) -> int:
+    """By which rule its requests speak, one of ``mars.wire.crowd.CROWDS``."""
+    return effective(app.crowd, app.built, now)
 
 
 def source(view: View) -> str:

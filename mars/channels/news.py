@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mars import consent
 from mars.channels.memory import Memory
-from mars.channels.motd import Motd, source
+from mars.channels.motd import Motd, crowd_of, source
 from mars.channels.reading import Reading, unseen, written
 from mars.consent import Effective
 from mars.consent.api import since, switches
@@ -21,6 +21,7 @@ from mars.core.records import Ports
 from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError
 from mars.wire.times import LAST, format_time
+from mars.wire.variables import rule
 
 if TYPE_CHECKING:
     from mars.wire.targeting import Shown
@@ -35,7 +36,7 @@ class NewsClient(Installation):
         self.channel = Motd(trust, app.product)
         super().__init__(app, ports, (self.channel, *further))
         self.pick = ports.chance.uniform(0.0, 1.0)
-        """Which optional variable the first request carries, until it is kept (``Memory.pick``)."""
+        """Which variables the first request says, until it is kept (``Memory.pick``)."""
 
     def _before(self, stored: State | None) -> State:
         """Kept with whatever is stored first: what is shown before is what will be sent."""
@@ -46,6 +47,10 @@ class NewsClient(Installation):
     def plan(self, state: State, voice: Effective, url: str | None = None) -> NextRequest:
         """The next request. Raises ``ConsentError``, ``ConfigError`` or ``TransportError``."""
         return self.planned(self.channel, state, voice, url)
+
+    def says(self) -> str:
+        """What tracked requests say how often now, in one sentence."""
+        return rule(crowd_of(self.app, self.ports.clock.now()))
 
     def fetch(self, **how: Any) -> Outcome:
         """One fetch now; arguments and errors as of ``Installation.send``."""
@@ -103,6 +108,7 @@ class NewsClient(Installation):
             "decided_by": voice.by.name,
             "decided": None if decision is None else written(decision.decided),
             "variables": sorted(voice.variables),
+            "says": self.says(),
             **switches(voice.allows),
             "direct": voice.direct,
             "country": state.country,

@@ -21,6 +21,7 @@ _LABELS = (
     ("level", "Level"),
     ("decided_by", "Decided by"),
     ("variables", "Variables"),
+    ("says", "At level tracked"),
     ("purposes", "Agreed to"),
     ("unserved", "Agreed to, not shown here"),
     ("direct", "Directly where there is no Tor"),

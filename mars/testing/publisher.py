@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -61,6 +62,12 @@ class Publisher:
         """What an application of the current epoch pins."""
         root = TrustRoot(self.product, self.channel, self.epoch, self.key_set(), minimum_serial)
         return replace(root, **changes)
+
+    def trust_file(self, crowd: int, **changes: Any) -> bytes:
+        """``trust.json`` of an application that so many installations share; it says for 400 days
+        from ``built``."""
+        members = json.loads(self.trust(**changes).encode())
+        return json.dumps({**members, "crowd": crowd}).encode("ascii")
 
     def motd(self, issued: int = EXAMPLE_NOW, **changes: Any) -> Motd:
         """A valid MOTD with one message; ``changes`` replace members."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -50,8 +49,7 @@ class World:
     @property
     def trust(self) -> bytes:
         """What the application pins."""
-        members = json.loads(self.publisher.trust(built=self._built).encode())
-        return json.dumps({**members, "crowd": self.crowd}).encode("ascii")
+        return self.publisher.trust_file(self.crowd, built=self._built)
 
     def publish(self, **changes: Any) -> Motd:
         """The server has a document of this moment from now on; ``changes`` replace members."""

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mars.wire.crowd import MANY, drawn, slots
+from mars.wire.crowd import MANY, SOME, drawn, slots
 from mars.wire.product import Product, is_language, is_release
 from mars.wire.times import DAY
 
@@ -200,14 +200,15 @@ VARIABLES = (
         summary="ISO 3166-1",
     ),
 )
-"""In the order in which they are sent. The first is said most: most share its newest value."""
+"""In the order in which they are sent."""
 
 NAMES = tuple(variable.name for variable in VARIABLES)
 BASIC = tuple(variable.name for variable in VARIABLES if not variable.optional)
 """What ``tracked`` means where nothing else was chosen."""
 OPTIONAL = tuple(variable.name for variable in VARIABLES if variable.optional)
 SLOTS = slots(BASIC[0], BASIC[1:], OPTIONAL)
-"""What a request may say, by crowd, where everything is agreed to and known."""
+"""What a request may say, by crowd, where everything is agreed to and known. The first variable is
+said most: most have its newest value in common."""
 _FOLDED = {variable.name: variable.folded for variable in VARIABLES}
 
 
@@ -292,3 +293,20 @@ def chosen(
     if crowd >= MANY:
         return said
     return {name: _FOLDED[name].get(value, value) for name, value in said.items()}
+
+
+def rule(crowd: int) -> str:
+    """What is said how often at this of ``CROWDS``, as one sentence for people."""
+    first, others = BASIC[0], _either(BASIC[1:])
+    if crowd >= MANY:
+        return (
+            f"Each request says {', '.join(BASIC[:-1])} and {BASIC[-1]}; every other one, by "
+            f"chance, {_either(OPTIONAL)} too."
+        )
+    if crowd >= SOME:
+        return f"Each request says {first}, and {others}, drawn at random."
+    return f"Each request says one thing, drawn at random: in half of them {first}, else {others}."
+
+
+def _either(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"

@@ -43,6 +43,8 @@ _MOST_DAYS: Final = 100
 _MOST_HITS: Final = 10**12
 _MOST_SECONDS: Final = 2**31 - 1
 """What the database holds of an interval; clients take no more than 30 days."""
+_MOST_TEXT: Final = 200
+"""Characters of what a request says; the longest sentence has half as many."""
 _MOST_SERIAL: Final = 2**53
 """Unix seconds; what a JSON number is sure to hold (RFC 8259, section 6)."""
 _STEERED: Final = Interval(STEER_LOW / DAY, STEER_HIGH / DAY + 3)
@@ -141,19 +143,24 @@ def _tracked(week: Week) -> Published:
 
 
 def _periods_fit(week: Week) -> bool:
-    """Whether the crowd is one, each period holds the week, and rows stand where one ends alone."""
+    """Whether the crowd is one, each period holds the week, and rows stand only where one ends."""
     if week.of_old:
         return True
     told = {name for name, rows in week.tables.items() if rows}
     told |= {CROSS} if week.pairs else set()
-    return CROWD.fullmatch(str(week.crowd)) is not None and all(
-        is_week(each.first)
-        and is_week(each.last)
-        and each.first <= week.week <= each.last
-        and each.every in EVERY
-        and each.weeks <= LONGEST
-        and (name not in told or each.last == week.week)
-        for name, each in week.periods.items()
+    said = week.request.isprintable() and len(week.request) <= _MOST_TEXT
+    return (
+        said
+        and CROWD.fullmatch(str(week.crowd)) is not None
+        and all(
+            is_week(each.first)
+            and is_week(each.last)
+            and each.first <= week.week <= each.last
+            and each.every in EVERY
+            and each.weeks <= LONGEST
+            and (name not in told or each.last == week.week)
+            for name, each in week.periods.items()
+        )
     )
 
 

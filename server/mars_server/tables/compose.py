@@ -14,8 +14,9 @@ from typing import Final
 from mars.wire.crowd import MANY
 from mars.wire.product import Product
 from mars.wire.query import NONE
-from mars.wire.variables import OTHER, VARIABLES
+from mars.wire.variables import OTHER, VARIABLES, rule
 from mars_server.tables import fetch_intervals
+from mars_server.tables.crowd import level_of
 from mars_server.tables.estimate import DEFAULT, TURNOVER_WEEKS, Interval, estimate, steered
 from mars_server.tables.fetch_intervals import Period
 from mars_server.tables.floor import NO_DATA, STEP, Published, floor
@@ -220,6 +221,7 @@ def compose(
             before,
         ),
         crowd=crowd,
+        request=rule(level_of(crowd)),
         tracked=guessed(_count(tables["level"], "tracked"), expected=expected),
         periods=summed,
     )

@@ -8,18 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from mars.wire.crowd import ALONE, CROWDS, MANY, SOME
+from mars.wire.crowd import ALONE, CROWDS, SOME
 from mars_server.tables.estimate import Estimate, Law, estimate
 
 if TYPE_CHECKING:
     from mars_server.tables.week import Week
 
-REQUESTS: Final = {
-    ALONE: "one of v, os, ia",
-    SOME: "v, and os or ia",
-    MANY: "v, os, ia, and in half of the requests one of lang, py, cc",
-}
-"""What a request with metrics says, by crowd (docs/privacy.md)."""
 HOLD_WEEKS: Final = 13
 """Unflagged weeks that a larger crowd must have held."""
 
@@ -27,11 +21,6 @@ HOLD_WEEKS: Final = 13
 def level_of(crowd: int) -> int:
     """The one of ``CROWDS`` that clients take ``crowd`` for."""
     return max(each for each in CROWDS if each <= crowd)
-
-
-def request_of(crowd: int) -> str:
-    """What a request says at ``crowd``, in the files' words."""
-    return REQUESTS[level_of(crowd)]
 
 
 def tracked(week: Week) -> Estimate | None:

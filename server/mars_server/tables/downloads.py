@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from mars_server.common.calendar import monday
 from mars_server.common.jsontext import encode_json
-from mars_server.tables.crowd import request_of, tracked
+from mars_server.tables.crowd import tracked
 from mars_server.tables.estimate import Estimate
 from mars_server.tables.floor import NO_DATA, Percent, Published, base, shares
 from mars_server.tables.periods import CROSS
@@ -81,10 +81,9 @@ def series_csv(name: str, weeks: Iterable[Week]) -> bytes:
 def _hits_row(week: Week) -> tuple[_Cell, ...]:
     guess, users = _numbers(week.estimate).values(), _numbers(tracked(week)).values()
     law, flags = week.interval, " ".join(week.flags)
-    request = "" if week.crowd is None else request_of(week.crowd)
     return (
         *(week.hits, *guess, week.late, flags, law.low, law.high, week.noise),
-        *(*users, week.crowd, request),
+        *(*users, week.crowd, week.request),
     )
 
 
@@ -131,7 +130,7 @@ def _members(name: str, week: Week) -> dict[str, Any]:
             "noise_epsilon": week.noise,
             "tracked": users and _numbers(users),
             "crowd": week.crowd,
-            "request": None if week.crowd is None else request_of(week.crowd),
+            "request": week.request or None,
         }
     period = {"first_week": week.since(name), "summed_weeks": weeks_of(name, week)}
     pairs = week.pairs

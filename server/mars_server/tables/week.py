@@ -15,7 +15,6 @@ from mars.errors import WireError
 from mars.wire.variables import NAMES
 from mars_server.common.calendar import monday, sunday
 from mars_server.common.jsontext import encode_json
-from mars_server.tables.crowd import request_of
 from mars_server.tables.estimate import Estimate, Interval
 from mars_server.tables.floor import Published, restore
 from mars_server.tables.noise import TOLD, deviation
@@ -72,6 +71,8 @@ class Week:
     flags: tuple[str, ...]
     crowd: int | None = None
     """As the product had it; None in format 1."""
+    request: str = ""
+    """What a request says in such a crowd, as it was told then."""
     tracked: Estimate | None = None
     """Installations that send metrics, from the hits of that level; None in format 1 too."""
     periods: Mapping[str, Summed] = field(default_factory=dict)
@@ -136,7 +137,7 @@ def _of_crowd(week: Week) -> dict[str, object]:
     """What format 2 has beside format 1."""
     return {
         "crowd": week.crowd,
-        "request": request_of(week.crowd or 0),
+        "request": week.request,
         "tracked": week.tracked and asdict(week.tracked),
         "periods": {
             name: {"weeks": each.every, "first_week": each.first, "last_week": each.last}
@@ -188,6 +189,7 @@ def _read(table: dict[str, Any]) -> Week:
         noise=None if table["noise_epsilon"] is None else float(table["noise_epsilon"]),
         flags=tuple(str(flag) for flag in table["flags"]),
         crowd=None if of_old else int(table["crowd"]),
+        request="" if of_old else str(table["request"]),
         tracked=None if of_old else _read_estimate(table["tracked"]),
         periods={} if of_old else {name: _period(table["periods"][name]) for name in PERIODIC},
     )

@@ -10,7 +10,7 @@ import pytest
 
 from mars.wire.crowd import CROWDS, VALID, effective
 from mars.wire.times import DAY
-from mars.wire.variables import BASIC, NAMES, chosen
+from mars.wire.variables import BASIC, NAMES, chosen, rule
 
 BUILT = 1_795_219_200
 FOUND = dict(zip(NAMES, ("0.5.2", "linux", "1000", "is", "3.11", "IS"), strict=True))
@@ -88,3 +88,11 @@ def test_a_trust_file_is_believed_for_400_days() -> None:
 def test_before_its_build_a_clock_is_wrong_and_the_crowd_unknown() -> None:
     assert effective(1000, BUILT, BUILT - 1) == 0
     assert effective(1000, BUILT, 0) == 0
+
+
+def test_the_rule_in_words() -> None:
+    assert [rule(crowd) for crowd in CROWDS] == [
+        "Each request says one thing, drawn at random: in half of them v, else os or ia.",
+        "Each request says v, and os or ia, drawn at random.",
+        "Each request says v, os and ia; every other one, by chance, lang, py or cc too.",
+    ]

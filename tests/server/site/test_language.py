@@ -9,7 +9,8 @@ import pytest
 from babel.messages.extract import extract_from_dir
 
 import mars_server.site
-from mars.wire.variables import VARIABLES, Variable
+from mars.wire.crowd import CROWDS
+from mars.wire.variables import VARIABLES, Variable, rule
 from mars_server.site.language import FOLDED, LANGUAGES, NAMES, SOURCE, language
 from mars_server.site.pages.render import TITLES
 from mars_server.tables.floor import NO_DATA, floor, shares
@@ -28,6 +29,7 @@ def texts() -> set[str]:
         keywords={"_": None, "gettext": None, "N_": None},
     )
     declared = {text for one in VARIABLES for text in (one.title, one.meaning, *_names(one))}
+    declared |= {rule(crowd) for crowd in CROWDS}
     return declared | {str(message) for _, _, message, _, _ in found}
 
 

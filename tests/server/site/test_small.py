@@ -170,3 +170,14 @@ def test_hidden_missing_and_left_out_weeks_are_told_apart_everywhere(tmp_path: P
     assert f"{kit.week(2)}</th><td>No data for this week.</td>" in told
     assert f"{late}</th><td>Nothing was counted between {kit.week(3)} and this week.</td>" in told
     assert f"{following(kit.week(3))}</th>" not in told
+
+
+def test_the_privacy_page_tells_the_crowd_as_the_threat_model_does() -> None:
+    """The shares of rare combinations that the page names are those of the table in the docs."""
+    table = Path(__file__).parents[3].joinpath("docs/threat-model.md").read_text()
+    rows = [line for line in table.splitlines() if line.startswith("| `crowd` 1")]
+    cells = (row.split("|")[place] for row, place in zip(rows, (2, 3), strict=True))
+    small, middle = (round(float(cell.split("%")[0])) for cell in cells)
+    assert f"{small}% of 300 installations, and {middle}% of 3,000" in page(
+        [], "privacy/index.html"
+    )

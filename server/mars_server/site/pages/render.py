@@ -13,7 +13,7 @@ from mars.wire.crowd import MANY
 from mars.wire.product import Product
 from mars.wire.query import encode
 from mars.wire.request import request_bytes
-from mars.wire.variables import NAMES, VARIABLES, Variable, chosen
+from mars.wire.variables import NAMES, VARIABLES, Variable, chosen, rule
 from mars_server.site.charts.data import is_empty
 from mars_server.site.charts.tellable import label, latest, named, of_table, tells_shares
 from mars_server.site.language import LANGUAGES, N_, Language, language
@@ -157,6 +157,7 @@ def _environment(code: str) -> Environment:
         "ranges": ranges,
         "usual_interval": DEFAULT,
         "crowds": crowd,
+        "rule": rule,
         "many": MANY,
         "example_requests": example_requests,
         "possible_values": possible_values,

@@ -20,11 +20,12 @@ from mars.wire.variables import NAMES
 from mars_server.common.calendar import monday, span, sunday
 from mars_server.counting.tally import Tally
 from mars_server.publication.closing import close_weeks
+from mars_server.publication.restore import adopt
 from mars_server.storage.ledger import store
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.crowd import proposed
 from mars_server.tables.downloads import data_files
-from mars_server.tables.week import Week
+from mars_server.tables.week import Week, encode
 from tests.server.conftest import database_url, new_database, postgres_server
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
@@ -141,6 +142,47 @@ def test_h15_every_number_of_summed_weeks_is_floored(tmp_path: Path) -> None:
                 assert value != 0
 
 
+def few(n: int = 0) -> Counted:
+    os = {"linux": 8, "windows": 6 + n % 3, "macos": 2}
+    return Counted(plain=80, tables={"os": os, "v": {"0.5.2": 16 + n % 3}})
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_h15_a_sum_whose_weeks_were_lost_says_no_data(tmp_path: Path, lost: bool) -> None:
+    """The database is lost within a period: no part of a sum is shown as the whole."""
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    names = list(span("2026-W14", "2026-W22"))
+    counted = {name: few(n) for n, name in enumerate(names)}
+    whole = kit.published(tmp_path / "a", counted, product=SMALL)
+    gone = 2 if lost else 0
+    engine = kit.database(tmp_path / "b")
+    if lost:
+        old = {f"{week.week}.json": encode(week) for week in whole[:gone]}
+        adopt(engine, FloorRules(SMALL), kit.data_folder(tmp_path, old), kit.LATER)
+    for name in names[gone:]:
+        kit.count(engine, name, counted[name])
+    weeks = close_weeks(engine, FloorRules(SMALL), kit.LATER)
+    assert [encode(week) for week in weeks[:3]] == [encode(week) for week in whole[:3]]
+    assert weeks[3].closes("os")
+    assert weeks[3].tables["os"] == (() if lost else whole[3].tables["os"])
+    assert weeks[7].tables["os"] == whole[7].tables["os"], "the next period is whole again"
+    line = next(row for row in data_files(weeks)["os.csv"].decode().splitlines() if "-W17" in row)
+    assert line.startswith("2026-W17,2026-03-30,,,,4," if lost else "2026-W17,2026-03-30,linux,30")
+
+
+def test_h15_counts_that_are_not_those_of_the_published_week_are_in_no_sum(tmp_path: Path) -> None:
+    """Logs were counted anew before the folder was taken over, and some were gone."""
+    whole = kit.published(tmp_path, {"2026-W14": few()}, product=SMALL)
+    (tmp_path / "b").mkdir()
+    engine = kit.database(tmp_path / "b", {"2026-W14": Counted(tables={"os": {"linux": 40}})})
+    data = kit.data_folder(tmp_path, {"2026-W14.json": encode(whole[0])})
+    adopt(engine, FloorRules(SMALL), data, kit.LATER)
+    for name in ("2026-W15", "2026-W16", "2026-W17"):
+        kit.count(engine, name, few())
+    assert close_weeks(engine, FloorRules(SMALL), kit.LATER)[-1].tables["os"] == ()
+
+
 # --- The crowd ---
 
 PRODUCT = replace(kit.PRODUCT, crowd=0)
@@ -157,8 +199,9 @@ def flooded(folder: Path, forged: Mapping[int, int], number: int = 30) -> list[W
 
 
 def test_h16_a_flood_of_some_weeks_proposes_no_larger_crowd(tmp_path: Path) -> None:
-    """Nor of every second one, where it is the honest weeks that look disturbed."""
-    for n, weeks in enumerate((range(28, 30), range(18, 30), range(0, 30, 2))):
+    """Nor of thirteen, of which the first look disturbed, nor of every second one, where it is the
+    honest weeks that do."""
+    for n, weeks in enumerate((range(28, 30), range(17, 30), range(0, 30, 2))):
         (tmp_path / str(n)).mkdir()
         found = flooded(tmp_path / str(n), dict.fromkeys(weeks, 1238))
         assert proposed(found, 0) == 0

@@ -71,42 +71,6 @@ def test_where_the_old_weeks_hid_most_the_first_period_begins_after_them(tmp_pat
     assert weeks[-1].count("os", "linux") is not None
 
 
-@pytest.mark.parametrize("lost", [False, True])
-def test_a_sum_whose_weeks_were_lost_says_no_data(tmp_path: Path, lost: bool) -> None:
-    """The database is lost within a period: no part of a sum is shown as the whole."""
-    for name in "ab":
-        (tmp_path / name).mkdir()
-    names = list(span("2026-W14", "2026-W22"))
-    counted = {name: few(n) for n, name in enumerate(names)}
-    whole = kit.published(tmp_path / "a", counted, product=SMALL.product)
-    gone = 2 if lost else 0
-    engine = kit.database(tmp_path / "b")
-    if lost:
-        old = {f"{week.week}.json": encode(week) for week in whole[:gone]}
-        adopt(engine, SMALL, kit.data_folder(tmp_path, old), kit.LATER)
-    for name in names[gone:]:
-        kit.count(engine, name, counted[name])
-    weeks = close_weeks(engine, SMALL, kit.LATER)
-    assert [encode(week) for week in weeks[:3]] == [encode(week) for week in whole[:3]]
-    assert weeks[3].closes("os")
-    assert weeks[3].tables["os"] == (() if lost else whole[3].tables["os"])
-    assert weeks[7].tables["os"] == whole[7].tables["os"], "the next period is whole again"
-    line = next(row for row in data_files(weeks)["os.csv"].decode().splitlines() if "-W17" in row)
-    assert line.startswith("2026-W17,2026-03-30,,,,4," if lost else "2026-W17,2026-03-30,linux,30")
-
-
-def test_counts_that_are_not_those_of_the_published_week_are_in_no_sum(tmp_path: Path) -> None:
-    """Logs were counted anew before the folder was taken over, and some were gone."""
-    whole = kit.published(tmp_path, {"2026-W14": few()}, product=SMALL.product)
-    (tmp_path / "b").mkdir()
-    engine = kit.database(tmp_path / "b", {"2026-W14": Counted(tables={"os": {"linux": 40}})})
-    data = kit.data_folder(tmp_path, {"2026-W14.json": encode(whole[0])})
-    adopt(engine, SMALL, data, kit.LATER)
-    for name in ("2026-W15", "2026-W16", "2026-W17"):
-        kit.count(engine, name, few())
-    assert close_weeks(engine, SMALL, kit.LATER)[-1].tables["os"] == ()
-
-
 def test_a_pause_ends_a_period_and_none_reaches_over_it(tmp_path: Path) -> None:
     weeks = kit.published(
         tmp_path,

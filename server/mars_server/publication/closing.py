@@ -27,7 +27,7 @@ from mars_server.storage.publication import StoredWeek, StoredWeeks, stored
 from mars_server.tables import signed_documents
 from mars_server.tables.compose import RARE, STABLE_WEEKS, Exact, FloorRules, Listing, compose, step
 from mars_server.tables.fetch_intervals import periods_of
-from mars_server.tables.periods import LONGEST
+from mars_server.tables.quarters import LONGEST
 from mars_server.tables.signed_documents import Served, unknown
 from mars_server.tables.week import Week, decode, encode
 

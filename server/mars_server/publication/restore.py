@@ -33,7 +33,7 @@ from mars_server.tables.estimate import (
     significant,
 )
 from mars_server.tables.floor import NO_DATA, Published
-from mars_server.tables.periods import CROSS, EVERY, LONGEST
+from mars_server.tables.quarters import CROSS, EVERY, LONGEST
 from mars_server.tables.signed_documents import Served, unknown
 from mars_server.tables.week import Week
 

@@ -21,7 +21,8 @@ from mars_server.tables.estimate import DEFAULT, TURNOVER_WEEKS, Interval, estim
 from mars_server.tables.fetch_intervals import Period
 from mars_server.tables.floor import NO_DATA, STEP, Published, floor
 from mars_server.tables.noise import Noise
-from mars_server.tables.periods import CROSS, Summed, begun
+from mars_server.tables.periods import begun
+from mars_server.tables.quarters import CROSS, Summed
 from mars_server.tables.week import TABLES, Pair, Row, Tables, Week
 
 # --- The stability threshold: rare values (languages, countries) appear late and leave early.

@@ -6,13 +6,11 @@ A trust file says the crowd, a person sets it; this only proposes, from publishe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mars.wire.crowd import ALONE, CROWDS, SOME
 from mars_server.tables.estimate import Estimate, Law, estimate
-
-if TYPE_CHECKING:
-    from mars_server.tables.week import Week
+from mars_server.tables.week import Week
 
 HOLD_WEEKS: Final = 13
 """Unflagged weeks that a larger crowd must have held."""

@@ -16,7 +16,7 @@ from mars_server.common.jsontext import encode_json
 from mars_server.tables.crowd import tracked
 from mars_server.tables.estimate import Estimate
 from mars_server.tables.floor import NO_DATA, Percent, Published, base, shares
-from mars_server.tables.periods import CROSS
+from mars_server.tables.quarters import CROSS
 from mars_server.tables.week import TABLES, Row, Week, encode
 
 _FORMAT: Final = "mars-series/3"

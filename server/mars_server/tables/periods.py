@@ -3,71 +3,28 @@
 A request says only some of its variables, so a table of a small project has few hits a week, and
 most of them hide below the floor. Its weeks are therefore added up before they are floored. Which
 period a table has is decided once a quarter, from what is published and nothing else, and stands in
-each week's document. Quarters are those of the ISO year (weeks 1–13, 14–26, 27–39, 40 to its end);
-in them four-week periods are of 4, 4 and 5 weeks (and one more in a year of 53). Periods so nest:
-none overlaps another of its table, and a sum over two variables never ends between theirs.
+each week's document.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mars.wire.crowd import MANY
 from mars.wire.query import NONE
 from mars.wire.variables import BASIC, NAMES
-from mars_server.common.calendar import monday, span
 from mars_server.tables.floor import STEP
+from mars_server.tables.quarters import CROSS, EVERY, LONGEST, Summed, beginning, quarter
+from mars_server.tables.week import Week
 
-if TYPE_CHECKING:
-    from mars_server.tables.week import Week
-
-EVERY: Final = (1, 4, 13)
-"""Weeks; the third of the four-week periods of a quarter has five."""
-CROSS: Final = "v-os"
-PERIODIC: Final = (*NAMES, CROSS)
-"""The tables with a period; all hits, and those by level, are published each week."""
-LONGEST: Final = 14
-"""Weeks of the longest period, the last quarter of a year of 53."""
-_QUARTERS: Final = 4
-_QUARTER_WEEKS: Final = 13
 LEAST_SHOWN: Final = Fraction(3, 4)
 """Of the hits that carry a variable; no share is then much more than a third too high for what is
 hidden."""
 LEAST_HITS: Final = 30
 """At their floors; of fewer hits a share is chance, and nine hidden ones change it too much."""
-
-
-@dataclass(frozen=True)
-class Summed:
-    """The period of one table: its weeks ``first`` to ``last``, one of those of ``every`` weeks."""
-
-    every: int
-    first: str
-    last: str
-
-    @property
-    def weeks(self) -> int:
-        return (monday(self.last) - monday(self.first)).days // 7 + 1
-
-    @property
-    def name(self) -> str:
-        """``2026-W14``, or ``2026-W14..2026-W17``."""
-        return self.last if self.first == self.last else f"{self.first}..{self.last}"
-
-    @property
-    def short(self) -> str:
-        """``2026-W14``, or ``2026-W14–W17``; a quarter lies within one year."""
-        return self.last if self.first == self.last else f"{self.first}–{self.last[5:]}"
-
-
-def quarter(week: str) -> tuple[str, int]:
-    """The ISO year of ``week``, and its quarter from 0 on."""
-    number = (int(week[-2:]) - 1) // _QUARTER_WEEKS
-    return week[:4], min(number, _QUARTERS - 1)
 
 
 def begun(week: str, before: Sequence[Week], crowd: int) -> dict[str, Summed]:
@@ -91,18 +48,6 @@ def _summed(week: str, name: str, before: Sequence[Week], crowd: int) -> Summed:
 def _going_on(week: str, name: str, before: Sequence[Week]) -> Summed | None:
     found = before[-1].periods.get(name) if before else None
     return found if found is not None and found.last >= week else None
-
-
-def beginning(week: str, every: int) -> Summed:
-    """From ``week`` to where the periods of ``every`` weeks of its quarter end."""
-    year, number = quarter(week)
-    rest = [
-        each for each in span(week, f"{int(year) + 1:04d}-W01") if quarter(each) == (year, number)
-    ]
-    done = int(week[-2:]) - 1 - number * _QUARTER_WEEKS
-    if every > 1 and done // every < _QUARTER_WEEKS // every - 1:
-        rest = rest[: every - done % every]
-    return Summed(every, week, week if every == 1 else rest[-1])
 
 
 def judged(name: str, before: Sequence[Week], crowd: int) -> int:

@@ -18,7 +18,7 @@ from mars_server.common.jsontext import encode_json
 from mars_server.tables.estimate import Estimate, Interval
 from mars_server.tables.floor import Published, restore
 from mars_server.tables.noise import TOLD, deviation
-from mars_server.tables.periods import PERIODIC, Summed
+from mars_server.tables.quarters import Summed
 
 FORMAT: Final = "mars-week/2"
 _FORMAT_1: Final = "mars-week/1"
@@ -191,7 +191,7 @@ def _read(table: dict[str, Any]) -> Week:
         crowd=None if of_old else int(table["crowd"]),
         request="" if of_old else str(table["request"]),
         tracked=None if of_old else _read_estimate(table["tracked"]),
-        periods={} if of_old else {name: _period(table["periods"][name]) for name in PERIODIC},
+        periods={} if of_old else _read_periods(table["periods"]),
     )
 
 
@@ -200,5 +200,8 @@ def _read_estimate(guess: dict[str, Any] | None) -> Estimate | None:
     return None if guess is None else Estimate(*(int(guess[name]) for name in names))
 
 
-def _period(each: dict[str, Any]) -> Summed:
-    return Summed(int(each["weeks"]), str(each["first_week"]), str(each["last_week"]))
+def _read_periods(table: dict[str, Any]) -> dict[str, Summed]:
+    return {
+        str(name): Summed(int(each["weeks"]), str(each["first_week"]), str(each["last_week"]))
+        for name, each in table.items()
+    }

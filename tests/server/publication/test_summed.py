@@ -17,7 +17,7 @@ from mars_server.tables.crowd import tracked
 from mars_server.tables.downloads import data_files
 from mars_server.tables.floor import floor
 from mars_server.tables.noise import Noise
-from mars_server.tables.week import Week, decode, encode
+from mars_server.tables.week import Tables, Week, decode, encode
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 
@@ -153,3 +153,22 @@ def test_a_week_that_cannot_be_is_not_taken_over(
 
 
 PERIOD = {"first", "last", "every"}
+
+
+def test_a_variable_that_came_later_begins_a_period_of_its_own(tmp_path: Path) -> None:
+    """Weeks that were published before it had a table stay readable, and have none."""
+    names = list(span("2026-W14", "2026-W18"))
+    whole = kit.published(tmp_path, {name: few() for name in names[:4]}, product=SMALL.product)
+    (tmp_path / "b").mkdir()
+    engine = kit.database(tmp_path / "b")
+    old = {}
+    for week in whole:
+        tables = Tables({name: rows for name, rows in week.tables.items() if name != "cc"})
+        periods = {name: each for name, each in week.periods.items() if name != "cc"}
+        old[f"{week.week}.json"] = encode(replace(week, tables=tables, periods=periods))
+    adopt(engine, SMALL, kit.data_folder(tmp_path, old), kit.LATER)
+    kit.count(engine, names[4], few())
+    weeks = close_weeks(engine, SMALL, kit.LATER)
+    assert [encode(week) for week in weeks[:4]] == list(old.values())
+    assert weeks[4].periods["cc"].name == "2026-W18"
+    assert data_files(weeks)["cc.csv"].decode().splitlines()[1].startswith("2026-W18,")

@@ -17,7 +17,7 @@ from mars_server.common.calendar import following, span
 from mars_server.publication.closing import close_weeks
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.floor import floor
-from mars_server.tables.periods import CROSS, EVERY, Summed, beginning, quarter
+from mars_server.tables.quarters import CROSS, EVERY, Summed, beginning, quarter
 from mars_server.tables.week import Week
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from mars.wire.times import parse_time
 from mars_server.common.calendar import span
+from mars_server.publication.closing import close_weeks
 from mars_server.site.charts.data import shares_chart
+from mars_server.site.charts.store import ChartStore
 from mars_server.site.charts.tellable import of_table, tells_shares
 from mars_server.site.language import language
 from mars_server.site.pages import findings
 from mars_server.site.pages.address import parse
 from mars_server.site.pages.ranges import pick
+from mars_server.site.pages.render import Contents
+from mars_server.site.pages.site import Site
+from mars_server.tables.compose import FloorRules
+from mars_server.tables.noise import Noise
 from mars_server.tables.week import Week
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
+from tests.server.site.test_stored_site import undrawn
 
 SMALL = replace(kit.PRODUCT, crowd=0)
 SAY = language("en")
@@ -126,3 +136,22 @@ def test_what_a_period_shows_is_measured_by_all_hits_of_its_weeks(weeks: list[We
     shown = replace(rows[0], count=period.tables["ia"][0].count)  # 10 of 64
     hidden = replace(period, tables={**period.tables, "os": (shown, *rows[2:])})
     assert not tells_shares("os", hidden)
+
+
+@pytest.mark.parametrize("crowd", [0, 100, 1000])
+@pytest.mark.parametrize("noise", [None, Noise(b"a secret of thirty-two bytes ....", 2.0)])
+def test_every_page_of_a_year_says_something(
+    tmp_path: Path, noise: Noise | None, crowd: int
+) -> None:
+    """Over a pause, a gap, all periods, and a crowd that grew."""
+    product = replace(kit.PRODUCT, crowd=crowd)
+    counted = {name: few(n % 16) for n, name in enumerate(span("2026-W14", "2026-W30")) if n != 7}
+    counted |= dict.fromkeys(span("2027-W10", "2027-W32"), few())
+    engine = kit.database(tmp_path, counted)
+    close_weeks(engine, FloorRules(product, noise), parse_time("2026-07-15T00:00:00Z"))
+    found = close_weeks(engine, FloorRules(kit.PRODUCT, noise), kit.LATER)
+    pages = Site(Contents(product, found), ChartStore(renderer=undrawn))
+    texts = {path: content for path, content in pages.export() if path.endswith(".html")}
+    assert len(texts) == 100
+    for path, content in texts.items():
+        assert not re.search(rb">\s*None(?! of)|\bNone\s*<", content), path

@@ -109,6 +109,12 @@ def test_the_overview_says_how_many_send_metrics_and_what(weeks: list[Week]) -> 
     assert "?lang=" not in privacy and "&amp;lang=" not in privacy
 
 
+def test_a_crowd_that_the_figures_do_not_hold_is_told(weeks: list[Week]) -> None:
+    fewer = "By these figures fewer may do so."
+    assert fewer not in page(weeks, "index.html")
+    assert fewer in page([*weeks[:-1], replace(weeks[-1], crowd=100)], "index.html")
+
+
 def test_a_table_that_waits_says_for_what(weeks: list[Week]) -> None:
     text = findings.shares("os", weeks[:2], SAY)
     assert text == "The hits of 2026-W14–W17 are published together, when the last week is over."

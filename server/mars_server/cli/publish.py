@@ -95,7 +95,8 @@ def publish(
     """Publish the weeks that are complete: floored figures and a site that shows them.
 
     A week is published once, two days after its end at the earliest, and its files never change.
-    Run it as often as you like.
+    Run it as often as you like. Where the figures speak for another crowd it says so, and leaves it
+    to you.
     """
     from mars_server.publication.index import read_private_key
     from mars_server.serving.motd_source import newest_release
@@ -105,7 +106,7 @@ def publish(
     from mars_server.storage import open_database
     from mars_server.storage.ledger import note_run
     from mars_server.tables.compose import FloorRules
-    from mars_server.tables.crowd import proposed
+    from mars_server.tables.crowd import level_of, proposed
     from mars_server.tables.noise import KEY_SIZE, Noise
 
     if noise_epsilon and not noise_key:
@@ -153,7 +154,7 @@ def publish(
     options.answer(as_json, told, _summary(published, outcome.new))
     for warning in _warnings(outcome):
         options.say(warning)
-    if crowd != product.crowd:
+    if level_of(crowd) != level_of(product.crowd):  # else requests would say the same
         options.say(_proposal(product.crowd, crowd))
 
 

@@ -367,13 +367,14 @@ def _fold(counts: Mapping[str, int], rows: Sequence[str]) -> dict[str, int]:
 
 
 def _pairs(sums: Sums, versions: Sequence[Row], rules: FloorRules) -> tuple[Pair, ...]:
-    """Version × platform, where a request says both; versions that are hidden by themselves are
-    merged before crossing."""
+    """Version × platform, where a request says both; versions that are hidden by themselves, in any
+    table that is published of the period, are merged before crossing."""
     exact = sums.exact(CROSS)
     if exact.hits is None or sums.least_crowd(CROSS) < MANY:
         return ()
-    told = [row for week in sums.earlier(CROSS) for row in week.tables["v"]]
-    shown = {row.value for row in [*told, *versions] if not row.count.hidden} - {OTHER, NONE}
+    told = [*(week.tables["v"] for week in sums.earlier(CROSS)), versions]
+    seen = [{row.value for row in table if not row.count.hidden} for table in told if table]
+    shown = set[str]().union(*seen[:1]).intersection(*seen) - {OTHER, NONE}
     rows = [value for value in rules.product.releases if value in shown]
     rows += sorted(shown - set(rows))
     columns = [*rules.product.platforms, OTHER]

@@ -217,3 +217,21 @@ def test_version_by_platform_waits_until_a_whole_period_has_the_crowd(tmp_path: 
     weeks = close_weeks(engine, FloorRules(kit.PRODUCT), kit.LATER)
     assert [each.every for each in spans(weeks[:13], CROSS)] == [4, 4, 4]
     assert [n for n, found in enumerate(crossed) if found] == [7, 12, 14, 15]
+
+
+def test_a_version_that_hid_in_one_week_of_a_period_has_no_line_of_its_own(tmp_path: Path) -> None:
+    """Its sum over the weeks would else narrow what it was in that week."""
+    os = {"linux": 7, "windows": 6, "macos": 5, "other": 5}  # all hidden in a week: 13 weeks
+    start = Counted(tables={"v": {"0.5.2": 300}, "os": os})
+    weeks = dict.fromkeys(span("2026-W02", "2026-W13"), start)
+    for n, name in enumerate(span("2026-W14", "2026-W26")):
+        few = 9 if n == 5 else 40
+        weeks[name] = Counted(
+            tables={"v": {"0.5.1": few, "0.5.2": 300}, "os": os},
+            pairs={("0.5.1", "linux"): 4, ("0.5.2", "linux"): 30},
+        )
+    last = kit.published(tmp_path, weeks)[-1]
+    assert (last.periods["v"].every, last.periods[CROSS].name) == (1, "2026-W14..2026-W26")
+    assert {pair.v for pair in last.pairs} == {"0.5.2", "other"}
+    cells = {(pair.v, pair.os): pair.count for pair in last.pairs}
+    assert cells["other", "linux"] == floor(13 * 4)

@@ -64,8 +64,8 @@ def publish_news(stage: Stage) -> None:
 
 
 def _edit_product(path: Path) -> None:
-    """What a publisher would do in an editor: name the releases and the languages."""
-    text = path.read_text("utf-8")
+    """What a publisher would do in an editor: name the releases, the languages and the crowd."""
+    text = f"crowd = {CROWD}\n{path.read_text('utf-8')}"
     for name, values in (("releases", RELEASES), ("languages", LANGUAGES)):
         listed = ", ".join(f'"{value}"' for value in values)
         text = re.sub(rf"(?m)^{name}\s*=\s*\[[^\]]*\]", f"{name} = [{listed}]", text)

@@ -18,10 +18,12 @@ OPENPGP_POLICIES = ("required", "when-available", "off")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", re.ASCII)
 _RELEASE = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,4}){1,2}", re.ASCII)
 _LANGUAGE = re.compile(r"[a-z]{2,3}", re.ASCII)
+CROWD = re.compile("0|100+", re.ASCII)
 _MEMBERS = frozenset(
-    {"product", "channel", "releases", "platforms", "languages", "servers", "policy", "motd"}
+    "product channel releases platforms languages servers crowd policy motd".split()
 )
 
+MAXCROWD = 10**9
 MAX_THRESHOLD = 7
 """Signatures; with the OpenPGP one they must fit into the eight that a client looks at."""
 
@@ -50,6 +52,8 @@ class Product:
     """Days from ``issued`` to ``expires`` of a signed document."""
     reportback_next: int = 0
     """Seconds; 0 leaves the interval at the default of 3 to 10 days."""
+    crowd: int = 0
+    """How many installations send metrics, as a power of ten from 100 on; 0: fewer, or unknown."""
 
     def also(self, release: str) -> Product:
         """With ``release`` as the newest, unless it is listed or an empty text."""
@@ -99,7 +103,10 @@ def parse_product(data: bytes, where: str = "product.toml") -> Product:
         ),
         lifetime_days=_whole(motd, "lifetime_days", 45, 14, 60, where),
         reportback_next=_whole(motd, "reportback_next", 0, 0, 30 * DAY, where),
+        crowd=_whole(table, "crowd", 0, 0, MAXCROWD, where),
     )
+    if not CROWD.fullmatch(str(product.crowd)):
+        raise _wrong(where, "crowd must be 0 or a power of ten from 100 on")
     if product.policy.openpgp not in OPENPGP_POLICIES:
         raise _wrong(where, f"policy.openpgp must be one of {', '.join(OPENPGP_POLICIES)}")
     return product

@@ -39,7 +39,8 @@ def test_the_command_writes_pages_and_floored_figures(tmp_path: Path, cache: Pat
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("Days without a hit: 2026-W02, "), "all are on Mondays here"
-    assert len(done.stderr.splitlines()) == 1
+    assert "set crowd = 100 " in done.stderr, "600 requests with metrics a week"
+    assert len(done.stderr.splitlines()) == 2
     assert "5 weeks published" in done.stdout
     site = tmp_path / "site"
     kit.assert_floored(site)

@@ -261,10 +261,10 @@ def test_status_tells_people_and_monitoring(
     found = ok("status", example, "--now", NEXT_DAY, "--json").json
     assert found["ok"] is True
     assert (found["days_left"], found["epoch"], found["missing"]) == (44, 1, 0)
-    assert (found["signed_by"], found["openpgp"], found["problems"]) == (["key-1"], True, [])
+    assert (found["signed_by"], found["openpgp"], found["problems"]) == (["motd-1"], True, [])
     text = ok("status", example, "--now", NEXT_DAY).out
     assert "expires 2026-04-15T00:00:00Z (44 days)" in text
-    assert "signed by key-1" in text
+    assert "signed by motd-1" in text
     soon = motd("status", example, "--now", "2026-04-10T00:00:00Z", "--json")
     assert (soon.code, soon.json["ok"], soon.json["days_left"]) == (1, False, 5)
     assert "expires in 5 days" in soon.json["problems"][0]

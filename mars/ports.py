@@ -144,12 +144,17 @@ class OpenPGPVerdict:
 
     ``reason`` is None when the signature is good, else a reason code:
     ``openpgp-bad``, ``openpgp-unavailable``, ``openpgp-absent`` (no executable), ``clock``.
-    ``fingerprint`` is the *primary* key's, 40 upper-case hex digits; ``created`` is Unix time.
+    Whether the key had ended when it signed is not part of it: gpg judges that by today's clock,
+    the trust rules by ``created``.
     """
 
     reason: str | None
     fingerprint: str = ""
+    """Of the *primary* key, 40 upper-case hex digits (64 for later versions of OpenPGP)."""
     created: int = 0
+    """When the signature says that it was made, in Unix seconds."""
+    signer: str = ""
+    """Fingerprint of the key that signed: a subkey's, or the primary's again."""
 
 
 class OpenPGP(Protocol):

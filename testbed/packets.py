@@ -74,7 +74,7 @@ class PacketKey:
         hashed = b"\x99" + len(self.body).to_bytes(2, "big") + self.body
         flags = subpacket(27, b"\x03")
         if self.expires_after:
-            flags += subpacket(9, self.expires_after.to_bytes(4, "big"))
+            flags += lasts(self.expires_after)
         parts = [packet(PUBLIC_KEY, self.body)]
         if self.revoked:
             parts.append(self._certify(_REVOCATION, hashed, subpacket(29, b"\x00")))
@@ -102,7 +102,7 @@ class PacketKey:
     ) -> bytes:
         """A detached signature dated ``at``; extra subpackets go where they are told."""
         if expires_after:
-            hashed += subpacket(3, expires_after.to_bytes(4, "big"))
+            hashed += lasts(expires_after, 3)
         seed = self.seed if self.subkey is None else self.subkey
         return _signature(seed, self.created, kind, message, at, digest, hashed, unhashed)
 
@@ -132,6 +132,23 @@ def subpacket(kind: int, body: bytes) -> bytes:
         return bytes([length, kind]) + body
     length -= 192
     return bytes([(length >> 8) + 192, length & 0xFF, kind]) + body
+
+
+def lasts(seconds: int, kind: int = 9) -> bytes:
+    """How long a key lasts (section 5.2.3.6), or with ``kind`` 3 a signature."""
+    return subpacket(kind, seconds.to_bytes(4, "big"))
+
+
+def unsigned(
+    kind: int, made: int, *hashed: bytes, by: str, unhashed: bytes = b"", version: int = 4
+) -> bytes:
+    """A signature packet that says what it is told, in the name of the fingerprint ``by`` (or of
+    nobody), without a signature; for readers that check none."""
+    width, issuer = 4 if version == 6 else 2, bytes([version]) + bytes.fromhex(by)
+    area = subpacket(2, made.to_bytes(4, "big")) + b"".join(hashed)
+    area += subpacket(33, issuer) if by else b""
+    areas = b"".join(len(each).to_bytes(width, "big") + each for each in (area, unhashed))
+    return packet(_SIGNATURE, bytes([version, kind, _EDDSA, SHA256]) + areas + b"\0\0")
 
 
 def notation(name: str, value: bytes) -> bytes:

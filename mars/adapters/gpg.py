@@ -24,8 +24,9 @@ from pathlib import Path
 
 from mars.adapters.locks import locked
 from mars.adapters.system import SystemClock
+from mars.errors import WireError
 from mars.ports import Clock, OpenPGPVerdict
-from mars.wire.openpgp import dearmour, key_created
+from mars.wire.openpgp import dearmour, public_keys
 
 MAX_SIGNATURE = 8 * 1024
 """Bytes; more is refused before anything is started."""
@@ -77,7 +78,7 @@ class GnuPG:
                 return self._run(program, home, signature, message, keys)
         except (OSError, subprocess.SubprocessError):
             return UNAVAILABLE
-        except ValueError:
+        except (ValueError, WireError):
             return BAD
 
     def _program(self) -> Path | None:
@@ -93,8 +94,8 @@ class GnuPG:
     def _run(
         self, program: Path, home: Path, signature: bytes, message: bytes, keys: Sequence[str]
     ) -> OpenPGPVerdict:
-        rings = [dearmour(block) for block in keys]
-        (home / "ring.gpg").write_bytes(b"".join(rings))
+        made = [key.created for block in keys for key in public_keys(block)]
+        (home / "ring.gpg").write_bytes(b"".join(dearmour(block) for block in keys))
         (home / "signature").write_bytes(signature)
         (home / "message").write_bytes(message)
         # gpg 2.4 writes "use-keyboxd" into a home that has no common.conf.
@@ -107,7 +108,7 @@ class GnuPG:
         command = [str(program), *_OPTIONS[found.group().partition(b" ")[0]], "--status-fd", "{}"]
         command += ["--keyring", str(home / "ring.gpg")]
         command += [str(home / "signature"), str(home / "message")]
-        future = any(key_created(packets) > self.clock.now() for packets in rings)
+        future = max(made, default=0) > self.clock.now()
         return judge(*_start(command, home, self.deadline), key_in_future=future)
 
 
@@ -122,9 +123,11 @@ _OPTIONS = {b"gpgv": [], b"gpg": [*_GPG, "--verify"]}
 def judge(code: int, status: bytes, key_in_future: bool = False) -> OpenPGPVerdict:
     """The acceptance rule on gpg's exit code and status bytes. Pure.
 
-    Good means: exit code 0; NEWSIG, GOODSIG and VALIDSIG once each; none of the lines that speak
-    against a signature; SHA-2; class 00. ``key_in_future``: a pinned key was made after the
-    clock's time, which gpg reports in words that differ between its versions.
+    Good means: exit code 0; NEWSIG, VALIDSIG and one of GOODSIG and EXPKEYSIG once each; none of
+    the lines that speak against a signature; SHA-2; class 00. EXPKEYSIG decides nothing: it speaks
+    of today instead of the day of the signature, and gpg says it in place of REVKEYSIG too.
+    ``key_in_future``: a pinned key was made after the clock's time, which gpg reports in words that
+    differ between its versions.
     """
     lines = [
         line[len(_STATUS) :].split(b" ") for line in status.split(b"\n") if line.startswith(_STATUS)
@@ -136,6 +139,7 @@ def judge(code: int, status: bytes, key_in_future: bool = False) -> OpenPGPVerdi
         return UNAVAILABLE  # it was killed or it crashed
     if code != 0 or not _REFUSING.isdisjoint(said):
         return BAD
+    said = [b"GOODSIG" if word == b"EXPKEYSIG" else word for word in said]
     if any(said.count(word) != 1 for word in (b"NEWSIG", b"GOODSIG", b"VALIDSIG")):
         return BAD
     return _verdict(next(line for line in lines if line[0] == b"VALIDSIG"))
@@ -155,20 +159,21 @@ from the future; the sixth field of ERRSIG (libgpg-error)."""
 _NO_KEY = b"9"
 """GPG_ERR_NO_PUBKEY: what gpgv 2.4 says then, after KEY_CONSIDERED has named the key."""
 _REFUSING = frozenset(
-    b"BADSIG ERRSIG EXPSIG EXPKEYSIG REVKEYSIG NODATA UNEXPECTED FAILURE ERROR KEYREVOKED "
+    b"BADSIG ERRSIG EXPSIG REVKEYSIG NODATA UNEXPECTED FAILURE ERROR KEYREVOKED "
     b"NO_PUBKEY BADARMOR PLAINTEXT DECRYPTION_FAILED".split()
 )
 _VALIDSIG_FIELDS = 11
-"""The word, then ten fields; the tenth is the primary key's fingerprint."""
+"""The word, then ten fields: the first names the key that signed, the tenth its primary."""
 
 
 def _verdict(valid: list[bytes]) -> OpenPGPVerdict:
     if len(valid) != _VALIDSIG_FIELDS:
         return BAD
-    created, digest, kind, primary = valid[3], valid[8], valid[9], valid[10]
+    signer, created, digest, kind, primary = valid[1], valid[3], valid[8], valid[9], valid[10]
     if digest not in HASHES or kind != BINARY_SIGNATURE or not created.isdigit():
         return BAD
-    return OpenPGPVerdict(None, primary.decode("ascii", "replace"), int(created))
+    names = [name.decode("ascii", "replace") for name in (primary, signer)]
+    return OpenPGPVerdict(None, names[0], int(created), names[1])
 
 
 def _nothing_runs(_home: Path) -> None:

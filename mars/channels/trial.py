@@ -47,7 +47,8 @@ SIGNATURE = base64.b64decode(
     "IjKkeQA="
 )
 """``printf 'MARS trial' | gpg --digest-algo SHA512 --detach-sign``, at the same time."""
-VERDICT = OpenPGPVerdict(None, "59F07EDEB7F7C89772C626E33DD75582B5344366", 1_577_836_800)
+_FINGERPRINT = "59F07EDEB7F7C89772C626E33DD75582B5344366"
+VERDICT = OpenPGPVerdict(None, _FINGERPRINT, 1_577_836_800, _FINGERPRINT)
 """On it: 2020-01-01, before any clock that is right."""
 
 

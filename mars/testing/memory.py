@@ -6,6 +6,7 @@ year takes a second and every fault can be had for the asking.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import random  # noqa: TID251 - the seeded twin of the one adapter that owns chance
@@ -18,6 +19,7 @@ from mars.channels import trial
 from mars.errors import MarsError, StateError, TransportError
 from mars.ports import OpenPGPVerdict, Platform, Request, Response
 from mars.wire import ed25519
+from mars.wire.openpgp import dearmour, primary
 from mars.wire.request import HTTPRequest
 from mars.wire.times import DAY
 
@@ -31,9 +33,13 @@ RESTLESS = 100
 """Looks in a row without sleeping, after which a session would never end."""
 PLACEHOLDER = "http://127.0.0.1/"
 """For a rehearsal where no server is known yet; nothing is ever sent to it."""
-_BEGIN = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nin-memory:"
-_END = "\n-----END PGP PUBLIC KEY BLOCK-----\n"
 _PACKET = b"\x88in-memory:"
+_BEGIN, _END = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
+_HEAD = bytes.fromhex("9833 04 5e0be100 16 092b06010401da470f01 0107 40")
+"""An Ed25519 key of version 4, made on 2020-01-01, up to its 32 octets (RFC 4880, 5.5.2)."""
+_NAME = b"\xb4\x06memory"
+_SELF_SIGNATURE = bytes.fromhex("882a 04131608 0020 05025e0be100 021b03 162104")
+"""A user ID, and that it is the key's, up to the key's fingerprint (5.2.3)."""
 
 
 @dataclass
@@ -138,10 +144,11 @@ class MemoryServer:
 
 @dataclass(frozen=True)
 class MemoryKey:
-    """A secret OpenPGP key that no program but this module knows.
+    """A secret OpenPGP key whose signatures no program but this module knows.
 
-    Its block is a text that looks armoured, its signature bytes that look like a packet. Inside is
-    an Ed25519 signature, so that a changed byte is found as gpg would find it.
+    Its block is a real one without end, as the rules read it, though what it says of itself is not
+    signed; its signatures are bytes that look like a packet. Inside is an Ed25519 signature, so
+    that a changed byte is found as gpg would find it.
     """
 
     seed: bytes = field(default_factory=ed25519.generate)
@@ -149,12 +156,15 @@ class MemoryKey:
     @property
     def fingerprint(self) -> str:
         """40 upper-case hex digits."""
-        return _fingerprint(ed25519.public_key(self.seed))
+        return primary(self.block).fingerprint
 
     @property
     def block(self) -> str:
-        """What stands for the armoured public key."""
-        return f"{_BEGIN}{ed25519.public_key(self.seed).hex()}{_END}"
+        """The armoured public key."""
+        key = _HEAD + ed25519.public_key(self.seed)
+        issuer = hashlib.sha1(b"\x99\x00" + key[1:]).digest()  # noqa: S324 - as OpenPGP has it
+        packets = key + _NAME + _SELF_SIGNATURE + issuer + bytes(4)
+        return f"{_BEGIN}\n\n{base64.encodebytes(packets).decode('ascii')}{_END}\n"
 
     def sign(self, message: bytes, at: int) -> bytes:
         """A detached signature, made at Unix time ``at``."""
@@ -185,14 +195,11 @@ class MemoryOpenPGP:
             return trial.VERDICT if signature == trial.SIGNATURE else OpenPGPVerdict("openpgp-bad")
         head, created, proof = signature[:11], signature[11:19], signature[19:]
         for block in keys:
-            public = bytes.fromhex(block.removeprefix(_BEGIN).removesuffix(_END))
+            public = dearmour(block)[len(_HEAD) :][: ed25519.PUBLIC_BYTES]
             if head == _PACKET and ed25519.verify(public, proof, created + message):
-                return OpenPGPVerdict(None, _fingerprint(public), int.from_bytes(created, "big"))
+                name = primary(block).fingerprint
+                return OpenPGPVerdict(None, name, int.from_bytes(created, "big"), name)
         return OpenPGPVerdict("openpgp-bad")
-
-
-def _fingerprint(public: bytes) -> str:
-    return hashlib.sha256(public).hexdigest()[:40].upper()
 
 
 def machine(

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mars.errors import TrustError
+from mars.errors import TrustError, WireError
 from mars.ports import OpenPGP, OpenPGPVerdict
 from mars.wire import ed25519
 from mars.wire.envelope import MAX_SIGNATURES, Envelope, pae
 from mars.wire.keys import Signing
+from mars.wire.openpgp import public_keys, signing_keys
 from mars.wire.times import DAY
 
 LOOKED_AT = 8
@@ -113,8 +114,8 @@ def require_openpgp(
     """Applies the policy of ``keys``; True when a signature was verified, False when skipped.
 
     ``sticky``: an OpenPGP signature was verified before, so one is always needed. Raises
-    ``TrustError`` (``openpgp-missing``, ``openpgp-bad``, ``openpgp-date``, ``openpgp-unavailable``,
-    ``clock``) or ``UnansweredError``.
+    ``TrustError`` (``openpgp-missing``, ``openpgp-bad``, ``openpgp-date``, ``openpgp-expired``,
+    ``openpgp-unavailable``, ``clock``) or ``UnansweredError``.
     """
     if keys.policy == "off":
         return False
@@ -161,10 +162,36 @@ def _problem(
     if not signature:
         return TrustError("openpgp-missing", "The document has no OpenPGP signature.")
     if verdict.reason is not None or verdict.fingerprint not in keys.openpgp:
-        return TrustError("openpgp-bad", "The OpenPGP signature is not a good one by a pinned key.")
+        return _bad()
     if not issued - SIGNED_BEFORE_ISSUED <= verdict.created <= now + FUTURE:
         return TrustError(
             "openpgp-date",
             "The OpenPGP signature was made too long before the document, or after now.",
+        )
+    return _key_problem(verdict, keys.openpgp[verdict.fingerprint])
+
+
+def _bad() -> TrustError:
+    return TrustError("openpgp-bad", "The OpenPGP signature is not a good one by a pinned key.")
+
+
+def _key_problem(verdict: OpenPGPVerdict, block: str) -> TrustError | None:
+    """What the pinned block has against the key that signed.
+
+    gpg knows no other time than now, and keeps quiet about the revocation of a key that has ended.
+    """
+    try:
+        keys = public_keys(block)
+        usable = [key.fingerprint for key in signing_keys(block, verdict.created)]
+    except WireError:
+        return _bad()
+    known = [key.fingerprint for key in keys if key.signs and not key.revoked]
+    first = keys[0]
+    if first.revoked or first.fingerprint != verdict.fingerprint or verdict.signer not in known:
+        return _bad()
+    if verdict.signer not in usable:
+        return TrustError(
+            "openpgp-expired",
+            "The OpenPGP key was not valid when it signed: it had ended, as far as is known here.",
         )
     return None

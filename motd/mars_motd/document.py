@@ -18,7 +18,7 @@ from mars.wire.keys import TrustRoot
 from mars.wire.motd import Motd
 from mars.wire.product import Product
 from mars.wire.times import DAY, format_time
-from mars_motd import files
+from mars_motd import expiry, files
 from mars_motd.epochs import Epochs, installed, numbered
 from mars_motd.folder import Content, Folder
 from mars_motd.keystore import KeyRecord
@@ -123,6 +123,15 @@ def _recorded(path: Path) -> News:
 
 def _record(folder: Folder, serial: int) -> Path:
     return folder.issued / f"{serial}.json"
+
+
+def require_keys_outlast(motd: Motd, epochs: Epochs, now: int) -> None:
+    """Raises ``StateError`` (``openpgp-ends``) where an OpenPGP key, as clients have it, ends
+    before the document or the epoch does, or has ended."""
+    news = epochs.keys.signing(NEWS.role).openpgp
+    expiry.require_outlasting(news, max(motd.expires, now + 1), now, "the document")
+    if epochs.expires is not None:
+        expiry.require_outlasting(epochs.keys.openpgp, epochs.expires, now, "the keys document")
 
 
 @dataclass(frozen=True)
@@ -240,6 +249,8 @@ class Status:
     epoch: int
     keys_days_left: int | None
     """None in the first epoch, whose keys are pinned without an end."""
+    openpgp_days_left: int | None
+    """Until the first pinned OpenPGP key ends; None where none does."""
     signed_by: tuple[str, ...]
     could_sign: tuple[str, ...]
     """Keys of the epoch that have not signed this document."""
@@ -268,7 +279,7 @@ def status(
     state = clients.progress(document) if document is not None else None
     signed = state.signed if state is not None else ()
     keys_left = (epochs.expires - clients.now) // DAY if epochs.expires is not None else None
-    problems = []
+    problems, ends = [], expiry.endings(epochs.keys.openpgp, clients.now)
     if keys_left is not None and keys_left < _WARN_KEYS_DAYS:
         problems.append(f"the keys document expires in {keys_left} days: mars-motd key rotate")
     role = epochs.keys.roles[NEWS.role]
@@ -280,6 +291,7 @@ def status(
         days_left=(motd.expires - clients.now) // DAY if motd else None,
         epoch=epochs.number,
         keys_days_left=keys_left,
+        openpgp_days_left=next((it.days for it in ends), None),
         signed_by=tuple(names.get(keyid, keyid) for keyid in signed),
         could_sign=tuple(names.get(keyid, keyid) for keyid in waiting),
         threshold=role.threshold,
@@ -303,6 +315,10 @@ def _to_do(document: News | None, clients: Clients, warn_days: int) -> list[str]
     if left < warn_days:
         said = "has expired" if now >= motd.expires else f"expires in {left} days"
         found.append(f"the document {said}: mars-motd sign")
+    try:
+        require_keys_outlast(motd, clients.epochs, now)
+    except StateError as error:
+        found.append(f"{error.message} [{error.reason}]")
     if not found:  # nothing known is wrong with it; do clients agree?
         try:
             clients.accepted(envelopes.encode(document.envelope))

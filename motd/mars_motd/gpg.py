@@ -49,6 +49,8 @@ _S2K = 65_011_712
 """Bytes hashed to protect an OpenPGP secret: the most that can be written (RFC 4880, 3.7.1.3).
 Without it the agent measures the machine for some seconds, to choose a smaller number."""
 _QUIET = ("--no-auto-check-trustdb", "--trust-model", "always", "--no-emit-version")
+_STUB = "#"
+"""What gpg lists in place of a secret that is elsewhere (doc/DETAILS, field 15)."""
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}", re.ASCII)
 
 _T = TypeVar("_T")
@@ -160,15 +162,27 @@ def primary(home: Home, wanted: str) -> str:
     return found.pop()
 
 
+def at_hand(home: Home, fingerprint: str) -> set[str]:
+    """Of the primary key ``fingerprint`` and its subkeys, those whose secrets ``home`` reaches, on
+    a token too."""
+    listed = _use(home, lambda tool: tool.list_keys(secret=True, keys=["--", fingerprint]))
+    found = {str(key["fingerprint"]) for key in listed if key["token"] != _STUB}
+    for key in listed:
+        about = key.get("subkey_info", {})
+        found |= {str(own) for keyid, _, own, _ in key["subkeys"] if about[keyid]["token"] != _STUB}
+    return found
+
+
 def sign(home: Home, fingerprint: str, message: bytes, now: int, passphrase: str | None) -> bytes:
     """A binary detached signature (class 00, SHA-512) made at ``now``, in Unix seconds.
 
     The message goes by a file, not behind the passphrase on stdin: an empty passphrase writes no
-    line there, and gpg would take the message's first line for it. The key goes by
-    ``--local-user``: where ``--default-key`` does not fit, gpg takes another key.
+    line there, and gpg would take the message's first line for it. The key, a primary or a subkey,
+    goes by ``--local-user`` and with ``!``: else gpg takes the newest subkey that it has, and where
+    ``--default-key`` does not fit, another key.
     """
     arguments = ["--faked-system-time", _moment(now), "--digest-algo", "SHA512"]
-    arguments += ["--local-user", fingerprint, "--no-armor", "--no-textmode", "--output", "-"]
+    arguments += ["--local-user", f"{fingerprint}!", "--no-armor", "--no-textmode", "--output", "-"]
     if passphrase is None and home.own:
         # Instead of waiting for a pinentry that nobody sees; a given home asks in its own way.
         arguments += ["--pinentry-mode", "error"]

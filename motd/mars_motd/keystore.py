@@ -19,11 +19,12 @@ from typing import Any
 from mars.errors import ConfigError, StateError, WireError
 from mars.ports import Chance
 from mars.wire import ed25519
+from mars.wire.envelope import Signature
 from mars.wire.keys import OPENPGP_ROLES, ROLES, keyid
-from mars.wire.openpgp import LAST_SIGNING, primary
+from mars.wire.openpgp import LAST_SIGNING, primary, signing_keys
 from mars.wire.product import is_name
 from mars.wire.times import format_time
-from mars_motd import files, gpg, sealing
+from mars_motd import expiry, files, gpg, sealing
 
 OPENPGP_CREATED = 1_577_836_800
 """2020-01-01T00:00:00Z: the creation date written into new OpenPGP keys. GnuPG refuses a key that
@@ -155,28 +156,35 @@ class KeyStore:
         return replace(record, openpgp=blocks)
 
     def openpgp_sign(
-        self, record: KeyRecord, fingerprint: str, message: bytes, now: int, passphrase: str | None
-    ) -> bytes:
-        """A detached signature by an OpenPGP key of ``record``, made at ``now`` (Unix seconds)."""
-        block = record.openpgp[fingerprint]
-        _require_representable(record.name, block, now)
-        given = self.given_home(record, fingerprint)
+        self, record: KeyRecord, pinned: str, message: bytes, now: int, passphrase: str | None
+    ) -> Signature:
+        """A detached signature by an OpenPGP key of ``record``, made at ``now`` (Unix seconds).
+
+        ``pinned``: its block as clients have it, whose newest subkey at hand signs, else its
+        primary. Raises ``ConfigError`` (``openpgp-time``), ``StateError`` (``openpgp-…``).
+        """
+        _require_representable(record.name, pinned, now)
+        expiry.require_usable(pinned, now)
+        given = self.given_home(record, primary(pinned).fingerprint)
         if given is not None:
-            return gpg.sign(given, fingerprint, message, now, None)
+            return _signed(given, pinned, message, now, None)
         keyring = self._keyring(record.role)
         _require_private_keyring(keyring)
-        with gpg.own_home(keyring, [block]) as home:
-            return gpg.sign(home, fingerprint, message, now, passphrase)
+        with gpg.own_home(keyring, [pinned]) as home:
+            return _signed(home, pinned, message, now, passphrase)
 
     def create(
         self,
         wanted: Sequence[NewKey],
         passphrase: str | None,
         chance: Chance,
+        now: int,
         created: int = OPENPGP_CREATED,
     ) -> list[KeyRecord]:
         """Makes all that is ``wanted``, under one ``passphrase``, or nothing.
 
+        A key that is given must be able to sign at ``now``; what we make has no end. Both times
+        are Unix seconds.
         Raises ``ConfigError`` (``key-exists``), ``StateError`` (``openpgp-…``), ``OSError``.
         """
         for new in wanted:
@@ -189,10 +197,16 @@ class KeyStore:
                 "openpgp-time", "OpenPGP can write times from 1970 to 2106-02-07 only."
             )
         with _all_or_nothing() as made:
-            return [self._create(new, passphrase, chance, created, made) for new in wanted]
+            return [self._create(new, passphrase, chance, now, created, made) for new in wanted]
 
     def _create(
-        self, new: NewKey, passphrase: str | None, chance: Chance, created: int, made: list[Path]
+        self,
+        new: NewKey,
+        passphrase: str | None,
+        chance: Chance,
+        now: int,
+        created: int,
+        made: list[Path],
     ) -> KeyRecord:
         seed = chance.token(sealing.SEED_SIZE)
         secret: dict[str, object] = {"type": "mars-motd-secret", "version": 1, "name": new.name}
@@ -202,6 +216,7 @@ class KeyStore:
             home = gpg.given_home(new.given[0])
             fingerprint = gpg.primary(home, new.given[1])
             blocks[fingerprint] = gpg.export_key(home, fingerprint)
+            expiry.require_usable(blocks[fingerprint], now)
             secret["openpgp_homes"] = {fingerprint: str(home.path.resolve())}
         if new.user_ids:
             blocks |= self._create_openpgp(new, passphrase, created, made)
@@ -331,9 +346,21 @@ def _require_own_fingerprint(fingerprint: str, block: str, where: object) -> Non
         )
 
 
-def _require_representable(name: str, block: str, now: int) -> None:
+def _signed(
+    home: gpg.Home, pinned: str, message: bytes, now: int, passphrase: str | None
+) -> Signature:
+    """By the key of ``pinned`` to sign with. What gpg itself would take may be a subkey that no
+    client knows."""
+    usable = [key.fingerprint for key in signing_keys(pinned, now)]
+    if len(usable) > 1:
+        reached = gpg.at_hand(home, primary(pinned).fingerprint)
+        usable = [name for name in usable if name in reached] or usable
+    return Signature(usable[0], gpg.sign(home, usable[0], message, now, passphrase))
+
+
+def _require_representable(name: str, pinned: str, now: int) -> None:
     """Raises ``ConfigError`` (``openpgp-time``) for a time at which the key cannot sign."""
-    created = primary(block).created
+    created = primary(pinned).created
     if not created <= now <= LAST_SIGNING:
         raise ConfigError(
             "openpgp-time",

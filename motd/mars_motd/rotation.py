@@ -18,7 +18,7 @@ from mars.wire import envelope as envelopes
 from mars.wire.keys import KeysDocument, KeySet, keyid
 from mars.wire.openpgp import primary
 from mars.wire.times import DAY, format_time
-from mars_motd import files
+from mars_motd import expiry, files
 from mars_motd.epochs import Epochs, by_key, installed, key_set, step_path
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
@@ -41,7 +41,8 @@ def begin(
     ``gone``.
 
     Raises ``ConfigError``: ``not-published`` (the first epoch still changes freely), ``no-keys``,
-    ``policy-invalid``.
+    ``policy-invalid``; ``StateError``: ``root-away``, ``openpgp-ends`` (one of its OpenPGP keys
+    ends before it does).
     """
     if not epochs.pinned:
         raise ConfigError(
@@ -49,6 +50,7 @@ def begin(
             "Nothing was signed with these keys yet, so there is nothing to rotate: new keys "
             "join by themselves, and key revoke takes one away.",
         )
+    require_root(folder)
     out = epochs.left.union(record.ed25519 for record in gone)
     document = KeysDocument(
         product=epochs.root.product,
@@ -58,6 +60,8 @@ def begin(
         expires=judge.issued + lifetime_days * DAY,
         keys=key_set(records, folder.product, out),
     )
+    blocks, now = document.keys.openpgp, judge.now
+    expiry.require_outlasting(blocks, document.expires, now, "the keys document")
     return _step(KEYS.unsigned(document), epochs, judge)
 
 
@@ -86,14 +90,14 @@ def _step(document: Document[KeysDocument], epochs: Epochs, judge: Judge) -> Ste
     return Pending(document.envelope, document.said, sets, judge)
 
 
-def require_root(step: Step, folder: Folder) -> None:
+def require_root(folder: Folder) -> None:
     """Raises ``StateError`` (``root-away``) where this machine has no secret of root at all."""
-    if not step.can_sign(folder.keys):
+    keys = folder.keys
+    if not any(record.role == "root" and keys.has_secret(record) for record in keys.records()):
         raise StateError(
             "root-away",
-            f"Only root hands over to other keys, and none of its secrets is in "
-            f"{folder.keys.root}: carry root/ back into {folder.root}, then give the command "
-            f"again.",
+            f"Only root hands over to other keys, and none of its secrets is in {keys.root}: carry "
+            f"root/ back into {folder.root}, then give the command again.",
         )
 
 

@@ -15,7 +15,7 @@ from mars.trust import answered, signers
 from mars.trust.signatures import require_openpgp
 from mars.wire import ed25519
 from mars.wire.ed25519 import SIGNATURE_BYTES
-from mars.wire.envelope import MAX_SIGNATURES, Envelope, Signature, pae
+from mars.wire.envelope import Envelope, Signature, pae
 from mars.wire.keys import Signing
 from mars.wire.openpgp import dearmour
 from mars_motd import kinds
@@ -27,8 +27,11 @@ T = TypeVar("T")
 Passphrase = Callable[[KeyRecord], str | None]
 """Asks for, or remembers, the passphrase of a key; None where there is none to be had."""
 
-_PASSED_OVER = ("passphrase-needed", "passphrase-wrong", "openpgp-failed", "openpgp-unavailable")
-"""Another key may do: it has another passphrase, or lies elsewhere."""
+_PASSED_OVER = (
+    *("passphrase-needed", "passphrase-wrong", "openpgp-failed", "openpgp-unavailable"),
+    *("openpgp-expired", "openpgp-revoked", "openpgp-unusable"),
+)
+"""Why one key cannot sign while another may: it has another passphrase, is elsewhere, or ended."""
 _UNDECIDED = ("openpgp-unavailable", "clock")
 """gpg could not say: then a signature is not thrown away."""
 _SPKI = bytes.fromhex("302a300506032b6570032100")
@@ -54,10 +57,10 @@ class Judge:
     """Of the document: a signature must not be much older."""
     now: int
 
-    def maker(self, envelope: Envelope, keys: Signing, entry: Signature) -> str:
-        """The primary fingerprint of the key that made ``entry``; empty where gpg names none."""
+    def verdict(self, envelope: Envelope, keys: Signing, entry: Signature) -> OpenPGPVerdict:
+        """What gpg says of ``entry``: which key made it, if it names one."""
         message = pae(envelope.payload_type, envelope.payload)
-        return self.openpgp.verify(entry.sig, message, tuple(keys.openpgp.values())).fingerprint
+        return self.openpgp.verify(entry.sig, message, tuple(keys.openpgp.values()))
 
     def objection(self, envelope: Envelope, keys: Signing, entry: Signature) -> str | None:
         """Why ``entry`` does not satisfy the OpenPGP policy of ``keys``; None where it does."""
@@ -136,10 +139,6 @@ class Pending(Document[T]):
     def __str__(self) -> str:
         return "; ".join(f"{name}: {self._progress(keys)}" for name, keys in self.sets.items())
 
-    def can_sign(self, store: KeyStore) -> list[KeyRecord]:
-        """The keys of ``sets`` whose secrets are on this machine."""
-        return [it for it in store.records() if self._is_asked(it) and store.has_secret(it)]
-
     def signed(
         self,
         store: KeyStore,
@@ -158,15 +157,22 @@ class Pending(Document[T]):
         """
         pending, last = self._without_invalid(), set(avoid)
         failures: list[StateError] = []
-        records = self._wanted(store, wanted) if wanted else self.can_sign(store)
-        for record in sorted(records, key=lambda record: record.name in last):
-            for half in record.halves:
-                try:
-                    pending = pending._signed_with(half, record, store, passphrase)
-                except StateError as error:
-                    if error.reason not in _PASSED_OVER:
-                        raise
-                    failures.append(error)
+        records = self._wanted(store, wanted) if wanted else self._at_hand(store)
+        turns = (
+            (record, half, keys)
+            for record in sorted(records, key=lambda record: record.name in last)
+            for half in record.halves
+            for keys in self.sets.values()
+        )
+        for record, half, keys in turns:
+            try:
+                if pending._wants(half, keys):
+                    entry = pending._entry(record, half, keys, store, passphrase)
+                    pending = pending._signed_by(*pending.envelope.signatures, entry)
+            except StateError as error:
+                if error.reason not in _PASSED_OVER:
+                    raise
+                failures.append(error)
         if failures and not pending.complete:
             raise failures[0]
         if not pending.complete and not (partial and pending.envelope.signatures):
@@ -182,6 +188,9 @@ class Pending(Document[T]):
     def _is_asked(self, record: KeyRecord) -> bool:
         return any(record.ed25519 in keys.ed25519.values() for keys in self.sets.values())
 
+    def _at_hand(self, store: KeyStore) -> list[KeyRecord]:
+        return [it for it in store.records() if self._is_asked(it) and store.has_secret(it)]
+
     def _wanted(self, store: KeyStore, names: Sequence[str]) -> list[KeyRecord]:
         found = [store.record(name) for name in names]
         for record in found:
@@ -196,32 +205,23 @@ class Pending(Document[T]):
                 raise StateError("no-secret", said)
         return found
 
-    def _signed_with(
-        self, half: str, record: KeyRecord, store: KeyStore, passphrase: Passphrase
-    ) -> Pending[T]:
-        """With a signature by one ``half`` of ``record``, where one is wanting."""
-        message = pae(self.envelope.payload_type, self.envelope.payload)
-        if half == record.ed25519:
-            if not any(self._wants(record.keyid, keys) for keys in self.sets.values()):
-                return self
-            seed = store.seed(record, _phrase(record, store, passphrase))
-            made = Signature(record.keyid, ed25519.sign(seed, message))
-        else:
-            if not any(self._wants_openpgp(half, keys) for keys in self.sets.values()):
-                return self
-            phrase, now = _phrase(record, store, passphrase), self.judge.now
-            made = Signature(half, store.openpgp_sign(record, half, message, now, phrase))
-        return self._signed_by(*self.envelope.signatures, made)
-
-    def _wants(self, keyid: str, keys: Signing) -> bool:
-        signed = signers(self.envelope, keys, MAX_SIGNATURES)
-        return keyid in keys.ed25519 and keyid not in signed and len(signed) < keys.threshold
-
-    def _wants_openpgp(self, fingerprint: str, keys: Signing) -> bool:
-        if fingerprint not in keys.openpgp:
-            return False
+    def _wants(self, half: str, keys: Signing) -> bool:
+        """Whether a signature by this Ed25519 key, or OpenPGP fingerprint, is still missing."""
         state = self._progress(keys)
-        return state.openpgp_needed and not state.openpgp_present
+        if half in keys.openpgp:
+            return state.openpgp_needed and not state.openpgp_present
+        known = {key: name for name, key in keys.ed25519.items()}
+        has_room = len(state.signed) < keys.threshold
+        return half in known and known[half] not in state.signed and has_room
+
+    def _entry(
+        self, record: KeyRecord, half: str, keys: Signing, store: KeyStore, passphrase: Passphrase
+    ) -> Signature:
+        message = pae(self.envelope.payload_type, self.envelope.payload)
+        phrase = passphrase(record) if store.needs_passphrase(record) else None
+        if half in keys.openpgp:
+            return store.openpgp_sign(record, keys.openpgp[half], message, self.judge.now, phrase)
+        return Signature(record.keyid, ed25519.sign(store.seed(record, phrase), message))
 
     def _without_invalid(self) -> Pending[T]:
         """Without entries that no key of ``sets`` made: clients look at few, and a forged one that
@@ -247,15 +247,11 @@ class Pending(Document[T]):
         for keys in self.sets.values():
             reason = self.judge.objection(self.envelope, keys, entry)
             if reason in (None, *_UNDECIDED):
-                return self.judge.maker(self.envelope, keys, entry) or entry.keyid
+                return self.judge.verdict(self.envelope, keys, entry).signer or entry.keyid
         return None
 
     def _signed_by(self, *entries: Signature) -> Pending[T]:
         return replace(self, envelope=replace(self.envelope, signatures=entries))
-
-
-def _phrase(record: KeyRecord, store: KeyStore, passphrase: Passphrase) -> str | None:
-    return passphrase(record) if store.needs_passphrase(record) else None
 
 
 def pem(public: str) -> bytes:
@@ -288,7 +284,7 @@ def extract_signatures(
                 f"-sigfile {stem}.sig"
             )
         elif blocks and judge.objection(envelope, keys, entry) is None:
-            block = keys.openpgp[judge.maker(envelope, keys, entry)]
+            block = keys.openpgp[judge.verdict(envelope, keys, entry).fingerprint]
             files |= {f"{stem}.gpg": dearmour(block), f"{stem}.sig": entry.sig}
             commands.append(f"gpgv --keyring ./{stem}.gpg {stem}.sig {message}")
     if len(makers) < keys.threshold:

@@ -31,6 +31,7 @@ with atheris.instrument_imports(include=["mars.wire", "mars.trust"]):
     from mars.wire import motd as motds
     from mars.wire.envelope import KEYS_TYPE, MAX_PAYLOAD, Envelope
     from mars.wire.keys import KeysDocument, TrustRoot
+    from mars.wire.openpgp import dearmour, public_keys, signing_keys
     from mars.wire.targeting import select, update_status
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -43,6 +44,7 @@ GRACE = 120
 PUBLISHER = Publisher(seeds=[b"f" * 32])
 ROOT = PUBLISHER.trust()
 NEW = TrustState.initial()
+ARMOUR = [f"-----{word} PGP PUBLIC KEY BLOCK-----" for word in ("BEGIN", "END")]
 
 
 def raw(data: bytes) -> None:
@@ -112,6 +114,18 @@ def numbers(data: bytes) -> None:
     assert json.loads(data) == value
 
 
+def blocks(data: bytes) -> None:
+    """The packets of a pinned OpenPGP key."""
+    text = base64.b64encode(data).decode("ascii")
+    block = f"{ARMOUR[0]}\n\n{text}\n{ARMOUR[1]}\n"
+    with contextlib.suppress(WireError):
+        found = public_keys(block)
+        assert dearmour(block) == data
+        for key in signing_keys(block, EXAMPLE_NOW):
+            assert key in found
+            assert key.is_valid(EXAMPLE_NOW)
+
+
 READERS: tuple[Callable[[bytes], None], ...] = (
     raw,
     signed,
@@ -120,6 +134,7 @@ READERS: tuple[Callable[[bytes], None], ...] = (
     keys,
     states,
     numbers,
+    blocks,
 )
 
 
@@ -129,7 +144,7 @@ def one_input(data: bytes) -> None:
 
 
 def seeds() -> list[bytes]:
-    """The vectors: whole documents, their payloads, what they pin, what they remember."""
+    """The vectors: whole documents, payloads, what they pin and remember, the packets of keys."""
     found: list[bytes] = []
     for path in sorted(VECTORS.glob("*.json")):
         vector = json.loads(path.read_bytes())
@@ -137,6 +152,7 @@ def seeds() -> list[bytes]:
         with contextlib.suppress(WireError):
             outer = envelope.decode(parts[0])
             parts += [outer.payload, *(step.payload for step in outer.x_keys)]
+        parts += [dearmour(block) for block in vector["trust"]["openpgp"].values()]
         if vector["state"]:
             parts.append(json.dumps(vector["state"]).encode())
         found += [bytes([n]) + part for part in parts for n in range(len(READERS))]

@@ -34,7 +34,11 @@ NOW = EXAMPLE_NOW
 SEEDS = [bytes([n]) * 32 for n in range(1, 10)]
 DATED = (-90, *range(-5, 6))
 """Days from NOW on which the vectors' OpenPGP signatures are made."""
-KEY, OFFLINE, STRANGER = (PacketKey(bytes([n]) * 32) for n in (21, 22, 23))
+KEY, OFFLINE, STRANGER, ENDING = (PacketKey(bytes([n]) * 32) for n in (21, 22, 23, 24))
+ENDS_LATER = replace(ENDING, expires_after=NOW + DAY - ENDING.created)
+ENDED = replace(ENDING, expires_after=NOW - ENDING.created)
+REVOKED = replace(ENDS_LATER, revoked=True)
+"""One key with different ends; of the last one gpg says only that it has ended."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +91,11 @@ class Present:
     """
 
     def verify(self, signature: bytes, message: bytes, keys: Any) -> OpenPGPVerdict:
-        for key in (KEY, OFFLINE):
+        for key in (KEY, OFFLINE, ENDS_LATER, ENDED, REVOKED):
             for day in DATED:
                 at = NOW + day * DAY
                 if key.block in keys and signature == key.sign(message, at):
-                    return OpenPGPVerdict(None, key.fingerprint, at)
+                    return OpenPGPVerdict(None, key.fingerprint, at, key.fingerprint)
         return OpenPGPVerdict("openpgp-bad")
 
 
@@ -118,6 +122,9 @@ def accepted() -> Iterator[Vector]:
     yield Vector(
         "ok-2-of-3-openpgp", "two of three keys and OpenPGP", full.document(), full.trust()
     )
+    ending = publisher(openpgp=[ENDS_LATER])
+    about = "the OpenPGP key has ended since it signed"
+    yield Vector("ok-openpgp-ended", about, ending.document(), ending.trust(), now=NOW + 2 * DAY)
     yield Vector("ok-minimal", "one key, policy off", one.document(), one.trust())
     members = json.loads(one.document())
     members |= {"later": {"a": [None, True]}, "payload": members["payload"]}
@@ -249,6 +256,12 @@ def refused_signatures() -> Iterator[Vector]:
         entries = (*good.signatures[:-1], Signature("", signature))
         document = envelope.encode(replace(good, signatures=entries))
         yield Vector(name, about, document, pinned)
+    for name, about, key in (
+        ("openpgp-expired", "the key ended in the second of the signature", ENDED),
+        ("openpgp-bad-revoked", "the key has ended, and is revoked", REVOKED),
+    ):
+        ending = publisher(openpgp=[key])
+        yield Vector(name, about, ending.document(), ending.trust())
     strict = publisher(policy="required")
     document = strict.document()
     yield Vector(

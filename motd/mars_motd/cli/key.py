@@ -15,7 +15,7 @@ from mars.errors import ConfigError
 from mars.wire.keys import OPENPGP_ROLES, ROLES
 from mars.wire.product import Product, is_name
 from mars_motd import epochs as ep
-from mars_motd import files
+from mars_motd import expiry, files
 from mars_motd.cli import options
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
@@ -87,10 +87,13 @@ def new(
     wanted = _wanted(place, roles, name, given)
     pinned = ep.is_pinned(place)
     phrase = None if no_passphrase else options.new_passphrase(passphrase_file)
-    made = place.keys.create(wanted, phrase, factory.system_chance(), openpgp_created)
+    now = options.clock_or(None)
+    made = place.keys.create(wanted, phrase, factory.system_chance(), now, openpgp_created)
     with options.telling():
         for record in made:
             _tell(record)
+            for ending in expiry.ending_soon(record.openpgp, now):
+                click.echo(f"warning: {ending}", err=True)
         if any(record.role == "root" for record in made):
             where = shown(place.keys.root)
             click.echo(

@@ -156,7 +156,7 @@ def _carry_on(
     if partial is not None:
         place.require_output(partial, KEYS.decode, passphrase_file)
     click.echo(rotation.describe(step, place, epochs), err=True)
-    rotation.require_root(step, place)
+    rotation.require_root(place)
     asker = options.asker(passphrase_file)
     step = step.signed(place.keys, keys, asker, avoid, partial=partial is not None)
     for record in renewed:

@@ -15,7 +15,7 @@ from mars.wire import envelope as envelopes
 from mars.wire.keys import TrustRoot
 from mars.wire.motd import Motd
 from mars.wire.times import format_time
-from mars_motd import document, files
+from mars_motd import document, expiry, files
 from mars_motd import epochs as ep
 from mars_motd.cli import options
 from mars_motd.document import NO_SERVER, Clients, News
@@ -64,6 +64,7 @@ def sign(
     else:
         news = _half_signed(add_to, place, epochs)
         moment = options.clock_or(now)
+    document.require_keys_outlast(news.said, epochs, moment)
     judge = Judge(options.openpgp(), news.said.issued, moment)
     sets = {f"epoch {epochs.number}": epochs.keys.signing(NEWS.role)}
     pending = Pending(news.envelope, news.said, sets, judge)
@@ -173,6 +174,8 @@ def trust(folder: Path, out: Path, minimum_serial: str, built: int, now: int | N
             f"--minimum-serial and --built may not be later than now, {format_time(moment)}: new "
             f"installations would refuse every document until then.",
         )
+    for block in epochs.keys.openpgp.values():
+        expiry.require_usable(block, moment)
     epochs = ep.pin(place, epochs)
     root = replace(
         epochs.root_at(epochs.number),
@@ -183,5 +186,7 @@ def trust(folder: Path, out: Path, minimum_serial: str, built: int, now: int | N
     files.replace(out, root.encode())
     with options.telling():
         click.echo(f"{shown(out)}: {root.product} {root.channel}, epoch {root.epoch}", err=True)
+        for ending in expiry.ending_soon(root.keys.openpgp, moment):
+            click.echo(f"warning: {ending}", err=True)
         if not root.servers:
             click.echo(f"warning: {NO_SERVER}", err=True)

@@ -226,6 +226,8 @@ def _status_lines(found: Status) -> Iterator[str]:
         yield f"OpenPGP signature {'present' if found.openpgp else 'missing'}"
     keys = "" if found.keys_days_left is None else f", keys expire in {found.keys_days_left} days"
     yield f"epoch {found.epoch}, threshold {found.threshold}{keys}"
+    if found.openpgp_days_left is not None:
+        yield f"the first OpenPGP key that clients have ends in {found.openpgp_days_left} days"
     if found.missing:
         yield f"missing {found.missing}; could sign: {', '.join(found.could_sign)}"
     yield from (f"TO DO: {problem}" for problem in found.problems)

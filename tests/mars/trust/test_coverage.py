@@ -20,6 +20,7 @@ QUICK = (
     "tests/hostile/test_forged_rotations.py",
     "tests/hostile/test_malformed_payloads.py",
     "tests/hostile/test_misleading_texts.py",
+    "tests/hostile/test_openpgp_keys_that_end.py",
     "tests/hostile/test_rollback_and_freeze.py",
 )
 

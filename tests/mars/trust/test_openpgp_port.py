@@ -41,7 +41,7 @@ def test_good_signature_names_its_key_and_date(port: tuple[OpenPGP, list[OpenPGP
     gpg, (first, second) = port
     for key in (first, second):
         verdict = gpg.verify(key.sign(MESSAGE, PAST), MESSAGE, [first.block, second.block])
-        assert verdict == OpenPGPVerdict(None, key.fingerprint, PAST)
+        assert verdict == OpenPGPVerdict(None, key.fingerprint, PAST, key.fingerprint)
 
 
 def test_anything_else_is_bad(port: tuple[OpenPGP, list[OpenPGPKey]]) -> None:
@@ -74,7 +74,7 @@ class Answers:
     """Gives one verdict to everything, and counts."""
 
     def __init__(self, reason: str | None, fingerprint: str = "", created: int = NOW) -> None:
-        self.verdict = OpenPGPVerdict(reason, fingerprint, created)
+        self.verdict = OpenPGPVerdict(reason, fingerprint, created, fingerprint)
         self.asked = 0
 
     def verify(self, signature: bytes, message: bytes, keys: object) -> OpenPGPVerdict:

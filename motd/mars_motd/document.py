@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
 from mars.ports import OpenPGP
-from mars.trust import RefusedError, TrustState, verify
+from mars.trust import RefusedError, TrustState, verify, verify_chain
 from mars.trust.signatures import FUTURE
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import MAX_ENVELOPE
@@ -156,14 +156,16 @@ class Clients:
                 f"the texts or remove old messages.",
             )
         epochs = self.epochs
-        riding = epochs.riding(envelopes.decode(data)).x_keys
-        roots = [epochs.root_at(epochs.number - back) for back in (0, len(riding))]
-        asked = [*((root, installed(root)) for root in roots), *others]
+        oldest = epochs.number - len(epochs.riding(envelopes.decode(data)).x_keys)
+        roots = [epochs.root_at(number) for number in (epochs.number, oldest)]
+        asked = [(root, installed(root)) for root in roots]
         try:
-            motds = [
-                verify(data, root, replace(it, openpgp=True), self.now, self.openpgp).motd
-                for root, it in asked
-            ]
+            for root, it in others:
+                state = replace(it, openpgp=True)
+                if state.epoch < oldest:  # it will fetch keys.json
+                    state = verify_chain(epochs.chain, root, state, self.now, self.openpgp)
+                asked.append((root, state))
+            motds = [verify(data, *who, self.now, self.openpgp).motd for who in asked]
         except TrustError as error:
             said = f"Clients would refuse this document: {error.message}"
             raise TrustError(error.reason, said) from None

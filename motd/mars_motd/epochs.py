@@ -63,6 +63,11 @@ class Epochs:
         """Unix seconds when the newest keys document expires; None in the pinned epoch."""
         return self.steps[-1].said.expires if self.steps else None
 
+    @property
+    def chain(self) -> bytes:
+        """The file keys.json: all steps, for clients that were away for long."""
+        return envelopes.encode_chain([step.envelope for step in self.steps])
+
     def riding(self, envelope: Envelope) -> Envelope:
         """``envelope`` with the last keys documents in ``x-keys``: as many of eight as clients take
         beside what they came for."""

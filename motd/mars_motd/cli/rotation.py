@@ -194,7 +194,7 @@ def chain(folder: Path, out: Path) -> None:
     """
     place = Folder.at(folder)
     place.require_output(out, envelopes.decode_chain)
-    steps = ep.load(place).steps
-    files.replace(out, envelopes.encode_chain([step.envelope for step in steps]))
+    epochs = ep.load(place)
+    files.replace(out, epochs.chain)
     with options.telling():
-        click.echo(f"{shown(out)}: {len(steps)} keys documents", err=True)
+        click.echo(f"{shown(out)}: {len(epochs.steps)} keys documents", err=True)

@@ -187,8 +187,8 @@ def deploy(
     deployed = options.read(target, "The deployed document") if target.exists() else None
     with naming(file or target):
         motd = clients.deployable(data, deployed, min_days)
-    if steps := clients.epochs.steps:
-        files.replace(chain, envelopes.encode_chain([step.envelope for step in steps]))
+    if clients.epochs.steps:
+        files.replace(chain, clients.epochs.chain)
     files.replace(target, data)
     told = f"{shown(target)}: serial {motd.serial}, expires {format_time(motd.expires)}"
     with options.telling():

@@ -195,7 +195,7 @@ def test_d17_a_killed_run_is_cleaned_up_by_itself_or_by_the_next(
         COMMAND,
         "key",
         "new",
-        product,
+        str(product),
         "--role",
         "motd",
         "--no-passphrase",

@@ -28,10 +28,19 @@ MAX_THRESHOLD = 7
 
 @dataclass(frozen=True)
 class Policy:
-    """Who must sign: ``threshold`` of the Ed25519 keys, and OpenPGP by one of the three rules."""
+    """Who must sign: how many of the Ed25519 keys, and OpenPGP by one of the three rules."""
 
     threshold: int = 1
+    """Of the roles ``root``, ``motd`` and ``release``; programs sign alone."""
     openpgp: str = "when-available"
+    root_threshold: int = 0
+    """Of ``root``, where it is another; else 0."""
+
+    def threshold_of(self, role: str) -> int:
+        """How many Ed25519 keys of ``role`` must sign."""
+        if role == "root":
+            return self.root_threshold or self.threshold
+        return self.threshold if role in ("motd", "release") else 1
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ def parse_product(data: bytes, where: str = "product.toml") -> Product:
     unknown = sorted(set(table) - _MEMBERS)
     if unknown:
         raise _wrong(where, f"has an unknown entry {unknown[0]!r}; known are {sorted(_MEMBERS)}")
-    policy = _table(table, "policy", {"threshold", "openpgp"}, where)
+    policy = _table(table, "policy", {"threshold", "root_threshold", "openpgp"}, where)
     motd = _table(table, "motd", {"lifetime_days", "reportback_next"}, where)
     product = Product(
         product=_text(table, "product", where),
@@ -96,6 +105,7 @@ def parse_product(data: bytes, where: str = "product.toml") -> Product:
         policy=Policy(
             threshold=_whole(policy, "threshold", 1, 1, MAX_THRESHOLD, where),
             openpgp=policy.get("openpgp", "when-available"),
+            root_threshold=_whole(policy, "root_threshold", 0, 0, MAX_THRESHOLD, where),
         ),
         lifetime_days=_whole(motd, "lifetime_days", 45, 14, 60, where),
         reportback_next=_whole(motd, "reportback_next", 0, 0, 30 * DAY, where),

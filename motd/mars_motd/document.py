@@ -19,7 +19,7 @@ from mars.wire.motd import Motd
 from mars.wire.product import Product
 from mars.wire.times import DAY, format_time
 from mars_motd import files
-from mars_motd.epochs import Epochs, numbered
+from mars_motd.epochs import Epochs, installed, numbered
 from mars_motd.folder import Content, Folder
 from mars_motd.keystore import KeyRecord
 from mars_motd.kinds import NEWS, Document
@@ -146,9 +146,10 @@ class Clients:
                 f"The signed document has {len(data)} bytes; clients take {MAX_ENVELOPE}. Shorten "
                 f"the texts or remove old messages.",
             )
-        epochs, fresh = self.epochs, TrustState(openpgp=True)
-        reached = epochs.root_at(epochs.number - len(epochs.chain))
-        asked = [(epochs.root_at(epochs.number), fresh), (reached, fresh), *others]
+        epochs = self.epochs
+        riding = epochs.riding(envelopes.decode(data)).x_keys
+        roots = [epochs.root_at(epochs.number - back) for back in (0, len(riding))]
+        asked = [*((root, installed(root)) for root in roots), *others]
         try:
             motds = [
                 verify(data, root, replace(it, openpgp=True), self.now, self.openpgp).motd
@@ -172,7 +173,7 @@ class Clients:
         """How far its signatures are under the newest keys, also where it is dated ahead."""
         issued = document.said.issued
         judge = Judge(self.openpgp, issued, max(self.now, issued))
-        return progress(document.envelope, self.epochs.keys, judge)
+        return progress(document.envelope, self.epochs.keys.signing(NEWS.role), judge)
 
     def minimum_serial(self, folder: Folder) -> int:
         """The serial of the newest complete document, for a release to pin; 0 where there is none.
@@ -215,8 +216,8 @@ class Clients:
             epoch = NEWS.decode(deployed).said.epoch
             if not self.epochs.root.epoch <= epoch <= self.epochs.number:
                 raise TrustError("wrong-epoch", f"it is of epoch {epoch}")
-            root, fresh = self.epochs.root_at(epoch), TrustState(openpgp=True)
-            return root, verify(deployed, root, fresh, self.now, self.openpgp).state
+            root = self.epochs.root_at(epoch)
+            return root, verify(deployed, root, installed(root), self.now, self.openpgp).state
         except RefusedError as error:
             return root, error.state
         except (TrustError, WireError) as error:
@@ -270,7 +271,8 @@ def status(
     problems = []
     if keys_left is not None and keys_left < _WARN_KEYS_DAYS:
         problems.append(f"the keys document expires in {keys_left} days: mars-motd key rotate")
-    waiting = [keyid for keyid in epochs.keys.ed25519 if keyid not in signed]
+    role = epochs.keys.roles[NEWS.role]
+    waiting = [keyid for keyid in role.ed25519 if keyid not in signed]
     return Status(
         serial=motd.serial if motd else None,
         issued=format_time(motd.issued) if motd else None,
@@ -280,8 +282,8 @@ def status(
         keys_days_left=keys_left,
         signed_by=tuple(names.get(keyid, keyid) for keyid in signed),
         could_sign=tuple(names.get(keyid, keyid) for keyid in waiting),
-        threshold=epochs.keys.threshold,
-        missing=max(0, epochs.keys.threshold - len(signed)),
+        threshold=role.threshold,
+        missing=max(0, role.threshold - len(signed)),
         openpgp=state is not None and state.openpgp_present,
         problems=(*problems, *_to_do(document, clients, warn_days)),
     )

@@ -4,7 +4,7 @@
 
     product.toml  metrics.toml  errors.toml  news.txt  messages/*.toml    what people write
     keys/NAME.json  trust/epoch-N.json  issued/SERIAL.json                public records
-    keys/NAME.secret  openpgp/                                            secrets, never shared
+    keys/NAME.secret  openpgp/  root/                                     secrets, never shared
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from mars_motd.messages import Draft, duplicates, parse_message, wrong_text
 from mars_motd.toml_files import Problem
 
 _FILES = ("product.toml", "metrics.toml", "errors.toml", "news.txt", ".gitignore")
-_FOLDERS = ("messages", "keys", "trust", "issued", "openpgp")
-_SECRETS = tuple(f"openpgp/{part}" for part in SECRET_PARTS)
+_FOLDERS = ("messages", "keys", "trust", "issued", "openpgp", "root")
+_SECRETS = tuple(f"{folder}/{part}" for folder in ("openpgp", "root") for part in SECRET_PARTS)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Folder:
 
     @property
     def keys(self) -> KeyStore:
-        return KeyStore(self.root / "keys", self.root / "openpgp")
+        return KeyStore(self.root / "keys", self.root / "openpgp", self.root / "root")
 
     @property
     def trust(self) -> Path:

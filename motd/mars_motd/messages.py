@@ -14,6 +14,7 @@ from packaging.version import Version
 from mars.errors import WireError
 from mars.wire import motd as wire
 from mars.wire import targeting
+from mars.wire.links import link
 from mars.wire.motd import Message, Motd, Target
 from mars.wire.product import Product
 from mars.wire.times import format_time, parse_time
@@ -195,7 +196,7 @@ def _judge(file: _File, message: Message, product: Product) -> None:
     except WireError as error:
         file.error("id" if "id must be" in error.message else "", error.message)
     _judge_languages(file, message, product)
-    if message.url and not targeting.link(message.url):
+    if message.url and not link(message.url):
         file.error(
             "url",
             "url must be https://host/… with a plain ASCII host name, or http://<v3 onion>/…; "

@@ -16,7 +16,7 @@ from mars.trust.signatures import require_openpgp
 from mars.wire import ed25519
 from mars.wire.ed25519 import SIGNATURE_BYTES
 from mars.wire.envelope import MAX_SIGNATURES, Envelope, Signature, pae
-from mars.wire.keys import KeySet
+from mars.wire.keys import Signing
 from mars.wire.openpgp import dearmour
 from mars_motd import kinds
 from mars_motd.keystore import KeyRecord, KeyStore
@@ -27,7 +27,8 @@ T = TypeVar("T")
 Passphrase = Callable[[KeyRecord], str | None]
 """Asks for, or remembers, the passphrase of a key; None where there is none to be had."""
 
-_LOCKED = ("passphrase-needed", "passphrase-wrong")
+_PASSED_OVER = ("passphrase-needed", "passphrase-wrong", "openpgp-failed", "openpgp-unavailable")
+"""Another key may do: it has another passphrase, or lies elsewhere."""
 _UNDECIDED = ("openpgp-unavailable", "clock")
 """gpg could not say: then a signature is not thrown away."""
 _SPKI = bytes.fromhex("302a300506032b6570032100")
@@ -53,12 +54,12 @@ class Judge:
     """Of the document: a signature must not be much older."""
     now: int
 
-    def maker(self, envelope: Envelope, keys: KeySet, entry: Signature) -> str:
+    def maker(self, envelope: Envelope, keys: Signing, entry: Signature) -> str:
         """The primary fingerprint of the key that made ``entry``; empty where gpg names none."""
         message = pae(envelope.payload_type, envelope.payload)
         return self.openpgp.verify(entry.sig, message, tuple(keys.openpgp.values())).fingerprint
 
-    def objection(self, envelope: Envelope, keys: KeySet, entry: Signature) -> str | None:
+    def objection(self, envelope: Envelope, keys: Signing, entry: Signature) -> str | None:
         """Why ``entry`` does not satisfy the OpenPGP policy of ``keys``; None where it does."""
         if len(entry.sig) == SIGNATURE_BYTES or not keys.openpgp:
             return "openpgp-missing"
@@ -98,7 +99,7 @@ class Progress:
         return said
 
 
-def progress(envelope: Envelope, keys: KeySet, judge: Judge) -> Progress:
+def progress(envelope: Envelope, keys: Signing, judge: Judge) -> Progress:
     """What is there and what is missing under ``keys``, as clients would count it."""
     needed, most = keys.policy != "off", kinds.of(envelope).looked_at
     return Progress(
@@ -123,14 +124,10 @@ def _made_by(entry: Signature, public: Iterable[str], message: bytes) -> str | N
 class Pending(Document[T]):
     """A document on its way to being signed, and who must sign it."""
 
-    sets: Mapping[str, KeySet]
-    """Whose thresholds count, by what people call them (one for news, two for a rotation); the
-    OpenPGP signature belongs to the first."""
+    sets: Mapping[str, Signing]
+    """Who must sign, by what people call them: one role for news, root of two epochs for a
+    rotation."""
     judge: Judge
-
-    @property
-    def first(self) -> KeySet:
-        return next(iter(self.sets.values()))
 
     @property
     def complete(self) -> bool:
@@ -138,6 +135,10 @@ class Pending(Document[T]):
 
     def __str__(self) -> str:
         return "; ".join(f"{name}: {self._progress(keys)}" for name, keys in self.sets.items())
+
+    def can_sign(self, store: KeyStore) -> list[KeyRecord]:
+        """The keys of ``sets`` whose secrets are on this machine."""
+        return [it for it in store.records() if self._is_asked(it) and store.has_secret(it)]
 
     def signed(
         self,
@@ -155,18 +156,19 @@ class Pending(Document[T]):
         (``key-not-in-epoch``, ``no-secret``, those of a secret, and ``signatures-missing`` where
         it is not complete, unless it is to be ``partial`` and of use to the next holder).
         """
-        records = self._at_hand(store, wanted)
         pending, last = self._without_invalid(), set(avoid)
-        locked: StateError | None = None
+        failures: list[StateError] = []
+        records = self._wanted(store, wanted) if wanted else self.can_sign(store)
         for record in sorted(records, key=lambda record: record.name in last):
-            try:
-                pending = pending._take_turn(record, store, passphrase)
-            except StateError as error:
-                if error.reason not in _LOCKED:
-                    raise
-                locked = locked or error  # another key may do: it may have another passphrase
-        if locked is not None and not pending._progress(pending.first).complete:
-            raise locked
+            for half in record.halves:
+                try:
+                    pending = pending._signed_with(half, record, store, passphrase)
+                except StateError as error:
+                    if error.reason not in _PASSED_OVER:
+                        raise
+                    failures.append(error)
+        if failures and not pending.complete:
+            raise failures[0]
         if not pending.complete and not (partial and pending.envelope.signatures):
             raise StateError(
                 "signatures-missing",
@@ -174,44 +176,52 @@ class Pending(Document[T]):
             )
         return pending
 
-    def _progress(self, keys: KeySet) -> Progress:
+    def _progress(self, keys: Signing) -> Progress:
         return progress(self.envelope, keys, self.judge)
 
-    def _at_hand(self, store: KeyStore, wanted: Sequence[str]) -> list[KeyRecord]:
-        """The records of ``sets`` whose secrets are on this machine, or those ``wanted``."""
-        known = {keyid for keys in self.sets.values() for keyid in keys.ed25519}
-        if not wanted:
-            return [it for it in store.records() if it.keyid in known and store.has_secret(it)]
-        found = [store.record(name) for name in wanted]
+    def _is_asked(self, record: KeyRecord) -> bool:
+        return any(record.ed25519 in keys.ed25519.values() for keys in self.sets.values())
+
+    def _wanted(self, store: KeyStore, names: Sequence[str]) -> list[KeyRecord]:
+        found = [store.record(name) for name in names]
         for record in found:
-            if record.keyid not in known:
+            if not self._is_asked(record):
                 raise StateError(
                     "key-not-in-epoch",
-                    f"Clients do not accept the key {record.name!r} (see: mars-motd key list DIR). "
-                    f"A new key is brought in with: mars-motd key rotate DIR",
+                    f"Clients do not accept the key {record.name!r} here (see: mars-motd key list "
+                    f"DIR). A new key is brought in with: mars-motd key rotate DIR",
                 )
             if not store.has_secret(record):
                 said = f"The secret of {record.name!r} is not on this machine."
                 raise StateError("no-secret", said)
         return found
 
-    def _take_turn(self, record: KeyRecord, store: KeyStore, passphrase: Passphrase) -> Pending[T]:
-        """An Ed25519 signature by ``record`` where one is wanting, the OpenPGP one likewise."""
+    def _signed_with(
+        self, half: str, record: KeyRecord, store: KeyStore, passphrase: Passphrase
+    ) -> Pending[T]:
+        """With a signature by one ``half`` of ``record``, where one is wanting."""
         message = pae(self.envelope.payload_type, self.envelope.payload)
-        made = []
+        if half == record.ed25519:
+            if not any(self._wants(record.keyid, keys) for keys in self.sets.values()):
+                return self
+            seed = store.seed(record, _phrase(record, store, passphrase))
+            made = Signature(record.keyid, ed25519.sign(seed, message))
+        else:
+            if not any(self._wants_openpgp(half, keys) for keys in self.sets.values()):
+                return self
+            phrase, now = _phrase(record, store, passphrase), self.judge.now
+            made = Signature(half, store.openpgp_sign(record, half, message, now, phrase))
+        return self._signed_by(*self.envelope.signatures, made)
 
-        def phrase() -> str | None:
-            return passphrase(record) if store.needs_passphrase(record) else None
+    def _wants(self, keyid: str, keys: Signing) -> bool:
+        signed = signers(self.envelope, keys, MAX_SIGNATURES)
+        return keyid in keys.ed25519 and keyid not in signed and len(signed) < keys.threshold
 
-        if any(_is_wanting(record.keyid, self.envelope, keys) for keys in self.sets.values()):
-            seed = store.seed(record, phrase())
-            made.append(Signature(record.keyid, ed25519.sign(seed, message)))
-        state = self._progress(self.first)
-        wanting = state.openpgp_needed and not state.openpgp_present
-        if wanting and record.fingerprint in self.first.openpgp:
-            by_gpg = store.openpgp_sign(record, message, self.judge.now, phrase())
-            made.append(Signature(record.fingerprint, by_gpg))
-        return self._signed_by(*self.envelope.signatures, *made)
+    def _wants_openpgp(self, fingerprint: str, keys: Signing) -> bool:
+        if fingerprint not in keys.openpgp:
+            return False
+        state = self._progress(keys)
+        return state.openpgp_needed and not state.openpgp_present
 
     def _without_invalid(self) -> Pending[T]:
         """Without entries that no key of ``sets`` made: clients look at few, and a forged one that
@@ -219,27 +229,33 @@ class Pending(Document[T]):
 
         What a good entry calls itself proves nothing, so it gets the name of the key that made it.
         """
-        envelope, judge = self.envelope, self.judge
+        envelope = self.envelope
         message = pae(envelope.payload_type, envelope.payload)
         public = {key: name for keys in self.sets.values() for name, key in keys.ed25519.items()}
         kept: dict[str, Signature] = {}
         for entry in envelope.signatures:
             name = public.get(_made_by(entry, public, message) or "")
             if name is None:
-                reason = judge.objection(envelope, self.first, entry)
-                if reason not in (None, *_UNDECIDED):
+                name = self._openpgp_maker(entry)
+                if name is None:
                     continue
-                name = judge.maker(envelope, self.first, entry) or entry.keyid
             kept.setdefault(name, replace(entry, keyid=name))
         return self._signed_by(*kept.values())
+
+    def _openpgp_maker(self, entry: Signature) -> str | None:
+        """What to call ``entry``, unless it is no OpenPGP signature by one of ``sets``."""
+        for keys in self.sets.values():
+            reason = self.judge.objection(self.envelope, keys, entry)
+            if reason in (None, *_UNDECIDED):
+                return self.judge.maker(self.envelope, keys, entry) or entry.keyid
+        return None
 
     def _signed_by(self, *entries: Signature) -> Pending[T]:
         return replace(self, envelope=replace(self.envelope, signatures=entries))
 
 
-def _is_wanting(keyid: str, envelope: Envelope, keys: KeySet) -> bool:
-    signed = signers(envelope, keys, MAX_SIGNATURES)
-    return keyid in keys.ed25519 and keyid not in signed and len(signed) < keys.threshold
+def _phrase(record: KeyRecord, store: KeyStore, passphrase: Passphrase) -> str | None:
+    return passphrase(record) if store.needs_passphrase(record) else None
 
 
 def pem(public: str) -> bytes:
@@ -249,7 +265,7 @@ def pem(public: str) -> bytes:
 
 
 def extract_signatures(
-    envelope: Envelope, keys: KeySet, name: str, judge: Judge
+    envelope: Envelope, keys: Signing, name: str, judge: Judge
 ) -> tuple[dict[str, bytes], list[str]]:
     """The signatures by ``keys`` that really hold, of those that clients look at: files by name,
     and the commands (run beside them) that must all succeed.

@@ -187,10 +187,11 @@ def _policy_problems(place: Folder) -> list[Problem]:
         keys = ep.load(place).keys
     except ConfigError as error:
         return [*found, Problem(where, 1, error.message, warning=error.reason == "no-keys")]
-    if (keys.threshold, keys.policy) != (product.policy.threshold, product.policy.openpgp):
+    policy, held = product.policy, {name: role.threshold for name, role in keys.roles.items()}
+    if keys.policy != policy.openpgp or held != {name: policy.threshold_of(name) for name in held}:
         said = (
-            f"[policy] differs from what clients hold (threshold {keys.threshold}, openpgp "
-            f"{keys.policy}); it takes effect with: mars-motd key rotate"
+            f"[policy] differs from what clients hold (threshold {held['motd']}, of root "
+            f"{held['root']}, openpgp {keys.policy}); it takes effect with: mars-motd key rotate"
         )
         found.append(Problem(where, 1, said, warning=True))
     return found
@@ -200,8 +201,7 @@ def _size_problems(place: Folder, content: Content) -> list[Problem]:
     """Whether the document will be small enough and readable to clients."""
     try:
         motd = document.compose(place.product, content, ep.number(place), options.clock_or(None))
-        chain = ep.load(place).chain if ep.is_pinned(place) else ()
-        envelope = NEWS.unsigned(motd, chain).envelope
+        envelope = NEWS.unsigned(motd).envelope
         NEWS.read(envelope.payload)
         size = len(envelopes.encode(envelope))
     except WireError as error:

@@ -65,10 +65,11 @@ def sign(
         news = _half_signed(add_to, place, epochs)
         moment = options.clock_or(now)
     judge = Judge(options.openpgp(), news.said.issued, moment)
-    sets = {f"epoch {epochs.number}": epochs.keys}
+    sets = {f"epoch {epochs.number}": epochs.keys.signing(NEWS.role)}
     pending = Pending(news.envelope, news.said, sets, judge)
     asker = options.asker(passphrase_file)
     pending = pending.signed(place.keys, keys, asker, partial=partial)
+    pending = replace(pending, envelope=epochs.riding(pending.envelope))
     data = envelopes.encode(pending.envelope)
     if pending.complete:
         Clients(epochs, moment, judge.openpgp).accepted(data)
@@ -77,12 +78,12 @@ def sign(
     document.record(place, pending)
     files.replace(out, data)
     with options.telling():
-        _report(out, newest, pending)
+        _report(out, newest, pending, epochs)
 
 
 def _new(place: Folder, epochs: Epochs, now: int | None) -> News:
     motd = document.draft(place, epochs.number, options.clock_or(now))
-    return NEWS.unsigned(_free(place, motd, now is None), epochs.chain)
+    return NEWS.unsigned(_free(place, motd, now is None))
 
 
 def _free(place: Folder, motd: Motd, wait: bool) -> Motd:
@@ -109,12 +110,17 @@ def _half_signed(path: Path, place: Folder, epochs: Epochs) -> News:
     return news
 
 
-def _report(out: Path, newest: News | None, pending: Pending[Motd]) -> None:
+def _report(out: Path, newest: News | None, pending: Pending[Motd], epochs: Epochs) -> None:
     motd = pending.said
     click.echo(f"{shown(out)}: serial {motd.serial}, {len(motd.messages)} messages", err=True)
     click.echo(f"issued {format_time(motd.issued)}, expires {format_time(motd.expires)}", err=True)
     said = "complete" if pending.complete else "not complete: pass it on to the next holder"
     click.echo(f"{pending}: {said}", err=True)
+    riding, steps = len(pending.envelope.x_keys), len(epochs.steps)
+    if steps:
+        older = f"; clients older than epoch {epochs.number - riding} need keys.json"
+        said = older if riding < steps else ""
+        click.echo(f"{riding} of {steps} keys documents ride along{said}", err=True)
     if newest is not None and newest.said.serial > motd.serial:
         click.echo(
             f"note: serial {newest.said.serial} was signed before and is newer; clients that have "

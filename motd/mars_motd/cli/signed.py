@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mars.commandline import F, json_option, shown
 from mars.errors import StateError, naming
 from mars.ports import OpenPGP
-from mars.trust import Accepted, RefusedError, TrustState
+from mars.trust import Accepted, RefusedError, TrustState, verify_chain
 from mars.trust import verify as judge
 from mars.wire import envelope as envelopes
+from mars.wire.envelope import MAX_CHAIN, Envelope
 from mars.wire.keys import TrustRoot
 from mars.wire.times import format_time
 from mars_motd import document as doc
@@ -24,7 +26,7 @@ from mars_motd import files
 from mars_motd.cli import options
 from mars_motd.document import MIN_DAYS, NO_SERVER, WARN_DAYS, Clients, Status
 from mars_motd.folder import Folder
-from mars_motd.kinds import KEYS, NEWS
+from mars_motd.kinds import KEYS, NEWS, RELEASE, STEERING, Kind
 from mars_motd.signatures import Judge, extract_signatures
 
 
@@ -35,6 +37,9 @@ from mars_motd.signatures import Judge, extract_signatures
 )
 @options.now_option("The client's clock. Default: this computer's.")
 @options.file_option("--state", "The client's memory: read, and written on acceptance.")
+@options.file_option(
+    "--keys", "Follow the keys documents in F (keys.json) first, as a client does after long."
+)
 @json_option("Print one JSON object.")
 @options.file_option(
     "--extract",
@@ -47,6 +52,7 @@ def verify(
     trust: Path,
     now: int | None,
     state: Path | None,
+    keys: Path | None,
     as_json: bool,
     extract: Path | None,
 ) -> None:
@@ -57,10 +63,21 @@ def verify(
     """
     moment, openpgp = options.clock_or(now), options.openpgp()
     root = options.read_as(TrustRoot.decode, trust, "The trust file")
-    data = options.read(document, "The document")
+    data, known, chain = options.read(document, "The document"), _known(state), b""
+    if keys is not None:
+        chain = options.read(keys, "The chain of keys", MAX_CHAIN)
+        with naming(keys):
+            known = verify_chain(chain, root, known, moment, openpgp)
     with naming(document):
-        accepted = _accepted(data, root, moment, state, openpgp)
-    commands = _extract(data, root, extract, moment, openpgp) if extract is not None else []
+        accepted = _accepted(data, root, known, moment, state, openpgp)
+    commands = []
+    if extract is not None:
+        for contents, some in _extract(
+            accepted, data, chain, root, lambda issued: Judge(openpgp, issued, moment)
+        ):
+            commands += some
+            for name, content in contents.items():
+                files.replace(extract / name, content)
     if state is not None:  # last, so that a command that failed can be given again
         files.replace(state, accepted.state.encode())
     with nullcontext() if state is None and extract is None else options.telling():
@@ -78,12 +95,15 @@ def _accepted_lines(accepted: Accepted, commands: list[str]) -> Iterator[str]:
     yield from commands
 
 
+def _known(state: Path | None) -> TrustState:
+    if state is None or not state.exists():
+        return TrustState.initial()
+    return options.read_as(TrustState.decode, state, "The state file")
+
+
 def _accepted(
-    data: bytes, root: TrustRoot, now: int, state: Path | None, openpgp: OpenPGP
+    data: bytes, root: TrustRoot, known: TrustState, now: int, state: Path | None, openpgp: OpenPGP
 ) -> Accepted:
-    known = TrustState.initial()
-    if state is not None and state.exists():
-        known = options.read_as(TrustState.decode, state, "The state file")
     try:
         return judge(data, root, known, now, openpgp)
     except RefusedError as error:
@@ -92,22 +112,33 @@ def _accepted(
         raise
 
 
-def _extract(data: bytes, root: TrustRoot, target: Path, now: int, openpgp: OpenPGP) -> list[str]:
-    """Writes the files of each keys document and of the news; the commands in their order."""
-    document = NEWS.decode(data)
-    keys, parts = root.keys, []
-    for step in document.envelope.x_keys:
-        following = KEYS.read(step.payload)
-        if following.epoch > root.epoch:
-            by = Judge(openpgp, following.issued, now)
-            parts.append(extract_signatures(step, keys, f"epoch-{following.epoch}", by))
-            keys = following.keys
-    by = Judge(openpgp, document.said.issued, now)
-    parts.append(extract_signatures(document.envelope, keys, "motd", by))
-    for contents, _ in parts:
-        for name, content in contents.items():
-            files.replace(target / name, content)
-    return [command for _, commands in parts for command in commands]
+def _extract(
+    accepted: Accepted, data: bytes, chain: bytes, root: TrustRoot, by: Callable[[int], Judge]
+) -> list[tuple[dict[str, bytes], list[str]]]:
+    """Files and commands for each keys document, for the news and for what rides beside them, in
+    their order."""
+    document, parts, epoch, keys = NEWS.decode(data), [], root.epoch, root.keys
+    for step in (*(envelopes.decode_chain(chain) if chain else ()), *document.envelope.x_keys):
+        next_ = KEYS.read(step.payload)
+        if next_.epoch != epoch + 1:
+            continue
+        old, new, name = keys.signing("root"), next_.keys.signing("root"), f"epoch-{next_.epoch}"
+        parts.append(extract_signatures(step, old, name, by(next_.issued)))
+        if new != old:
+            parts.append(extract_signatures(step, new, f"{name}-new", by(next_.issued)))
+        epoch, keys = next_.epoch, next_.keys
+    news = keys.signing(NEWS.role)
+    parts.append(extract_signatures(document.envelope, news, "motd", by(document.said.issued)))
+    riders: Sequence[tuple[Kind[Any], Envelope | None]]
+    riders = ((STEERING, document.envelope.x_steering), (RELEASE, document.envelope.x_release))
+    for kind, rider in riders:
+        if rider is None:
+            continue
+        said = kind.read(rider.payload)
+        if said in (accepted.state.steering, accepted.state.release):
+            role, name = keys.signing(kind.role), kind.name.partition(" ")[0]
+            parts.append(extract_signatures(rider, role, name, by(said.issued)))
+    return parts
 
 
 def _facts(accepted: Accepted) -> dict[str, object]:
@@ -135,7 +166,8 @@ def _days(name: str, default: int, text: str) -> Callable[[F], F]:
 def deploy(
     folder: Path, destination: Path, file: Path | None, min_days: int, now: int | None
 ) -> None:
-    """Put the signed document at DEST (a file, or a folder for motd.json) in one step.
+    """Put the signed document at DEST (a file, or a folder for motd.json) in one step, and beside
+    it keys.json, all keys documents, where there are any.
 
     Refused, with exit code 1: what a new client or one that accepted the file now at DEST would
     refuse (so also a lower serial), and what expires soon.
@@ -144,6 +176,8 @@ def deploy(
     clients = Clients(ep.load(place), options.clock_or(now), options.openpgp())
     target = destination / "motd.json" if destination.is_dir() else destination
     place.require_output(target, NEWS.decode)
+    chain = target.with_name("keys.json")
+    place.require_output(chain, envelopes.decode_chain)
     if file is not None:
         data = options.read(file, "The document")
     elif newest := clients.newest(place):
@@ -153,6 +187,8 @@ def deploy(
     deployed = options.read(target, "The deployed document") if target.exists() else None
     with naming(file or target):
         motd = clients.deployable(data, deployed, min_days)
+    if steps := clients.epochs.steps:
+        files.replace(chain, envelopes.encode_chain([step.envelope for step in steps]))
     files.replace(target, data)
     told = f"{shown(target)}: serial {motd.serial}, expires {format_time(motd.expires)}"
     with options.telling():

@@ -12,7 +12,7 @@ from mars.testing.publisher import EXAMPLE_NOW, Publisher
 from mars.trust import Question, TrustState, UnansweredError, accept, verify
 from mars.wire import ed25519, envelope
 from mars.wire.envelope import Envelope, pae
-from mars.wire.keys import KeySet
+from mars.wire.keys import Signing
 from mars.wire.motd import Message, Target
 from testbed.packets import PacketKey
 
@@ -75,13 +75,14 @@ def bare(document: Envelope, case: Case) -> Callable[[], object]:
     work: list[tuple[bytes, bytes, bytes]] = []
     keys = case.pinned.key_set()
     for step in document.x_keys:
-        work += needed(step, keys) + needed(step, case.publisher.key_set())
+        for each in (keys, case.publisher.key_set()):
+            work += needed(step, each.signing("root"))
         keys = case.publisher.key_set()
-    work += needed(document, keys)
+    work += needed(document, keys.signing("motd"))
     return lambda: [ed25519.verify(*item) for item in work]
 
 
-def needed(signed: Envelope, keys: KeySet) -> list[tuple[bytes, bytes, bytes]]:
+def needed(signed: Envelope, keys: Signing) -> list[tuple[bytes, bytes, bytes]]:
     message = pae(signed.payload_type, signed.payload)
     ours = [entry for entry in signed.signatures if entry.keyid in keys.ed25519]
     return [

@@ -57,7 +57,7 @@ class Request:
     leaving: Callable[[HTTPRequest, str], None] | None = field(default=None, compare=False)
     """Called with the very request that goes and the route when all is connected, just before its
     first byte. Where it raises (``MarsError``), nothing is sent: consent may have fallen while the
-    circuit was built."""
+    circuit was built. Once it has returned, the request counts as gone, whatever comes of it."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ class Response:
 class Fetcher(Protocol):
     """Sends one request over one fresh circuit and connection; no retries, no redirects.
 
-    Calls ``request.leaving`` before the first byte. Raises ``TransportError`` with a reason code;
+    Calls ``request.leaving`` last before the first byte, after TCP, SOCKS and TLS: what fails until
+    then was not sent and is tried again within hours. Raises ``TransportError`` with a reason code;
     never falls back to another route.
     """
 

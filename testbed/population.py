@@ -5,10 +5,11 @@ their access logs can be laid beside it. Nothing is sent: the result is counts o
 and query, which can be written as the logs that the server would have written.
 
 What is simulated: install and removal (exponential lifetimes), updates to new releases after a
-lag of each installation's own, plain and tracked levels, the optional variables, failed attempts
-with the client's retries, answers that were counted and never arrived, computers that were off
-when a fetch was due, and a publisher that steers the interval. What is not: days of the week,
-seasons, and people who change their mind about consent.
+lag of each installation's own, plain and tracked levels, the optional variables, attempts that
+fail before anything leaves, with the client's retries, requests that left and were not counted,
+computers that were off when a fetch was due, and a publisher that steers the interval. What is not:
+days of the week, seasons, and people who change their mind about consent. An answer that was
+counted and got lost is not told apart: its client asks when it would have asked anyway.
 
 Times are Unix seconds UTC, durations days where a name says so.
 """
@@ -58,10 +59,10 @@ class Plan:
     optional_consent: float = 0.5
     product_age_days: float = 900.0
     """No installation is older than this at ``start``."""
+    unsent: float = 0.0
+    """Probability that an attempt fails before a byte leaves, so that the client tries again."""
     lost: float = 0.0
-    """Probability that an attempt fails before the server counts it."""
-    repeated: float = 0.0
-    """Probability that a counted answer did not arrive, so that the client comes again."""
+    """Probability that a request that left is not counted; the next one is a period away."""
     late: float = 0.0
     """Probability that the computer is off when a fetch is due, ..."""
     late_days: float = 1.5
@@ -208,7 +209,7 @@ class World:
 
     def requests(self, one: Installation) -> Iterator[int]:
         """When the server counts a request of this installation, from the beginning on."""
-        if self._plan.lost or self._plan.repeated:
+        if self._plan.unsent or self._plan.lost:
             return self.troubled(one)
         return self.untroubled(one)
 
@@ -226,19 +227,18 @@ class World:
                 due, period = when + schedule.next_interval(chance, asked), asked
 
     def troubled(self, one: Installation) -> Iterator[int]:
-        """The whole schedule: attempts fail before they are counted, or after."""
+        """The whole schedule: attempts fail before anything leaves, or are not counted."""
         plan, chance = self._plan, self._chance
         state = schedule.begin(max(one.born, self._begin), chance)
         last = min(one.died, plan.end)
         while (when := self._awake(state.due)) < last:
             state = schedule.attempt(state, when, chance)
-            if self._happens(plan.lost):
-                state = schedule.failed(state, when, chance)
-                continue
-            yield when
-            if self._happens(plan.repeated):
-                state = schedule.failed(state, when, chance)
+            if self._happens(plan.unsent):
+                state = schedule.failed(state, when, chance, left=False)
+            elif self._happens(plan.lost):
+                state = schedule.failed(state, when, chance, left=True)
             else:
+                yield when
                 state = schedule.succeeded(state, when, chance, self._steering(when))
 
     def query(self, one: Installation, when: int) -> str:

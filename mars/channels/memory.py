@@ -20,13 +20,14 @@ from mars.wire.times import DAY
 from mars.wire.url import is_onion_server
 
 if TYPE_CHECKING:
+    from mars.core.channel import Ending
     from mars.trust import Accepted, TrustState
     from mars.wire.motd import Motd
 
 SEEN_LIMIT = 256
 """Messages remembered as shown; a document holds at most 32."""
 UNCHANGED = frozenset({"expired", "keys-expired"})
-"""Refusals of a genuine document that lies there too long: no reason to come more often."""
+"""Refusals of a genuine document that lies there too long: no reason to leave the server."""
 
 LOST_PERIODS = 3
 QUIET = 30 * DAY
@@ -41,7 +42,7 @@ class Server:
     since: int
     """Unix time of the last newer serial that came from it, or of its adoption."""
     failures: int = 0
-    """Whole periods that failed in a row."""
+    """Periods in a row that brought nothing acceptable."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Memory:
     pick: float | None = None
     """Which optional variable the next fetch carries; uniform on [0, 1], one draw for each period.
 
-    A retry repeats it: a server that refuses would else be told one value after another.
+    A retry repeats it, so that a period has one value, whatever became of it on the way.
     """
     schedule: Schedule | None = None
     trust: Mapping[str, Any] = field(default_factory=dict)
@@ -139,27 +140,24 @@ class Memory:
             return replace(after, trust=trust)
         return after
 
-    def settled(
-        self, found: Accepted | None, reason: str | None, now: int, chance: Chance
-    ) -> Memory:
+    def settled(self, ending: Ending, now: int, chance: Chance) -> Memory:
         """Moves the schedule on after a scheduled try, and leaves a server that does not serve.
 
-        Where the period ends, by success or by the last failure, the optional variable is drawn
-        anew.
+        Where the period ends, by a request that left or by the last failure, the optional variable
+        is drawn anew.
         """
         if self.schedule is None:
             return self
-        reached = found is not None or reason in UNCHANGED
+        found: Accepted | None = ending.taken
         if found is not None:
             interval = found.motd.reportback_next
             after = schedule.succeeded(self.schedule, now, chance, interval)
-        elif reached:
-            after = replace(self.schedule, failures=0)
         else:
-            after = schedule.failed(self.schedule, now, chance)
+            after = schedule.failed(self.schedule, now, chance, left=ending.left)
         ended = after.failures == 0
         pick = chance.uniform(0.0, 1.0) if ended else self.pick
-        server = _kept(self.server, now, lost=ended and not reached)
+        lost = ended and found is None and ending.reason not in UNCHANGED
+        server = _kept(self.server, now, lost=lost)
         return replace(self, schedule=after, pick=pick, server=server)
 
 

@@ -103,7 +103,7 @@ class Motd:
         else:
             after = known.refused(ending.error, view.now)
         if scheduled:
-            after = after.settled(found, ending.reason, view.now, chance)
+            after = after.settled(ending, view.now, chance)
         return after.plain()
 
     is_damaged = staticmethod(memory.is_damaged)

@@ -85,6 +85,8 @@ class Ending:
     """What ended it instead, if anything did."""
     said: Mapping[str, Any] = field(default_factory=dict)
     """Further members of its entry in the journal, as plain JSON; none that the core writes."""
+    left: bool = False
+    """Whether a byte of the request left, or may have; the core says it, ``take`` does not."""
 
     @property
     def reason(self) -> str | None:
@@ -140,7 +142,7 @@ class Channel(Protocol):
 
     def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> Kept:
         """What is remembered of an exchange that ended now; only a ``scheduled`` one moves the
-        times."""
+        times. After one of which a byte ``left`` the next is a period away, whatever came back."""
         ...
 
     def is_damaged(self, state: State) -> bool:

@@ -258,7 +258,7 @@ class Installation(Records):
                 self.failed[what] = raised
                 raise  # nothing was sent, because it could not be recorded
         self.failed[what] = ending.error
-        return ending
+        return replace(ending, left=departure.left)
 
 
 def lowering(host: Platform, *, automatic: bool) -> list[consent.Layer]:

@@ -1,6 +1,7 @@
 """What was sent, by which route, and what came back: the user's own record, bounded. Pure.
 
-Each request has one entry, written before it goes and completed when all is over.
+Each request has one entry, written before it goes and completed when all is over. Its ``sent`` is
+empty where nothing left; what may have left counts as sent.
 """
 
 from __future__ import annotations
@@ -133,10 +134,12 @@ class Departure:
         # Of what never went the entry does not show the values that it would have carried.
         never = {"url": ready.url.partition("?")[0], "sent": ""}
         self._never = self._entry(ready.request, "") | never
-        self.entry, self._asked = self._never, False
+        self.entry: Mapping[str, Any] = self._never
+        self._asked = False
 
     def __call__(self, request: HTTPRequest, route: str) -> None:
-        self.entry, self._asked = self._never, True
+        self._asked = True
+        self.entry = self.begun or self._never
         entry = self._entry(request, route)
         self._let_go(request, entry)
         self.entry = self.begun = entry
@@ -146,6 +149,11 @@ class Departure:
         be held back."""
         if not self._asked:
             self.entry = self._entry(self._ready.request, route)
+
+    @property
+    def left(self) -> bool:
+        """Whether a byte of the request left, or may have: as the journal has it."""
+        return bool(self.entry["sent"])
 
     def _entry(self, request: HTTPRequest, route: str) -> dict[str, Any]:
         """The entry of a request that goes, should the process end before the answer. By the

@@ -72,7 +72,8 @@ up to ten, so that a killed session still counts."""
 PAUSE = 60
 """After each exchange, whatever wants to be next: no channel sends without end."""
 RETRIES = ((HOUR, 6 * HOUR), (6 * HOUR, DAY))
-"""After the first and the second failure in a row; after the third the next period."""
+"""After the first and the second try in a row that failed before a byte of the request left; after
+the third, and after any other failure, the next period."""
 CHECK_EVERY = HOUR
 """The user may ask for a check once in this time; a clock that stepped back does not lock it."""
 
@@ -85,7 +86,7 @@ class Schedule:
     wait: int | None = None
     """Seconds of running time that an overdue fetch still waits; None while none is overdue."""
     failures: int = 0
-    """Failed tries of this period in a row."""
+    """Tries of this period in a row of which nothing left."""
     period: int = 0
     """The ``reportback_next`` that ``due`` was drawn with."""
 
@@ -141,9 +142,14 @@ def succeeded(schedule: Schedule, now: int, chance: Chance, reportback_next: int
     return replace(kept, due=due, period=reportback_next)
 
 
-def failed(schedule: Schedule, now: int, chance: Chance) -> Schedule:
-    """After a failed try: two retries, each from a wide uniform draw, then the next period."""
-    if schedule.failures >= len(RETRIES):
+def failed(schedule: Schedule, now: int, chance: Chance, *, left: bool) -> Schedule:
+    """After a failed try: where nothing left two retries, each from a wide uniform draw, then the
+    next period.
+
+    Once a byte of the request ``left``, or may have, the stored time stands, whatever came back:
+    an answer withheld from one circuit would else bring that client back within hours.
+    """
+    if left or schedule.failures >= len(RETRIES):
         return replace(schedule, failures=0)
     low, high = RETRIES[schedule.failures]
     due = now + int(chance.uniform(low, high))

@@ -120,17 +120,23 @@ class MemoryStore:
 
 @dataclass
 class MemoryServer:
-    """``mars.ports.Fetcher`` that answers with ``body``, or raises ``fault``, and remembers."""
+    """``mars.ports.Fetcher`` that answers with ``body``, or raises, and remembers what came.
+
+    ``unreachable`` is raised before anything leaves, ``fault`` once the request has come.
+    """
 
     body: bytes = b""
     status: int = 200
     fault: MarsError | None = None
+    unreachable: MarsError | None = None
     visits: list[str] = field(default_factory=list)
     """URLs asked for, query included."""
     requests: list[HTTPRequest] = field(default_factory=list)
     """The same, with method and body."""
 
     def fetch(self, request: Request) -> Response:
+        if self.unreachable is not None:
+            raise self.unreachable
         if request.leaving is not None:
             request.leaving(request.message, "memory")
         self.visits.append(request.message.url)
@@ -242,7 +248,7 @@ def session(client: Installation, clock: MemoryClock, seconds: int, *, crash: bo
 def rehearse(client: NewsClient, days: int) -> list[str]:
     """What ``client`` would ask for in ``days`` of running, from its state of this moment.
 
-    Nothing is sent or stored. Every try fails here, so retries are among the URLs returned.
+    Nothing is sent or stored. No request is answered here, so that there is one a period.
     """
     from mars.channels.news import NewsClient
     from mars.core.records import STATE_FILE

@@ -77,7 +77,7 @@ class Publisher:
 
     def key_set(self) -> KeySet:
         """The public side of the current epoch."""
-        keys = {key for role in OPENPGP_ROLES for key in self._openpgp(role)}
+        keys = [key for role in OPENPGP_ROLES for key in self._openpgp(role)]
         return KeySet(
             roles={role: self._role(role) for role in ROLES},
             openpgp={key.fingerprint: key.block for key in keys},
@@ -85,17 +85,18 @@ class Publisher:
         )
 
     def _role(self, name: str) -> Role:
-        public = [ed25519.public_key(seed) for seed in self._seeds(name)]
+        public = [ed25519.public_key(seed) for seed in self.seeds_of(name)]
         primaries = tuple(key.fingerprint for key in self._openpgp(name))
         return Role({keyid(key): key.hex() for key in public}, self.threshold, primaries)
 
-    def _seeds(self, role: str) -> list[bytes]:
+    def seeds_of(self, role: str) -> list[bytes]:
+        """The Ed25519 secrets of ``role``."""
         if role == "motd":
             return self.seeds
         return [hashlib.sha256(role.encode() + seed).digest() for seed in self.seeds]
 
     def _openpgp(self, role: str) -> list[OpenPGPKey]:
-        if role not in OPENPGP_ROLES:
+        if role not in OPENPGP_ROLES or self.policy == "off":
             return []
         return [key if role == "motd" else key.another(role) for key in self.openpgp]
 
@@ -138,7 +139,8 @@ class Publisher:
         return self.x_release
 
     def motd(self, issued: int = EXAMPLE_NOW, **changes: Any) -> Motd:
-        """A valid MOTD with one message; ``changes`` replace members."""
+        """A valid MOTD with one message that restates what steers; ``changes`` replace members."""
+        steering = self.trust().steering
         plain = Motd(
             product=self.product,
             channel=self.channel,
@@ -146,6 +148,8 @@ class Publisher:
             serial=issued,
             issued=issued,
             expires=issued + LIFETIME,
+            reportback_next=steering.reportback_next,
+            reportback_server=next(iter(steering.servers), ""),
             newest_version="0.5.2",
             messages=(
                 Message(
@@ -173,7 +177,7 @@ class Publisher:
 
     def signatures(self, message: bytes, at: int, role: str = "motd") -> tuple[Signature, ...]:
         """One signature by each Ed25519 key of ``role`` and one by its first OpenPGP key."""
-        signed = [ed25519_signature(seed, message) for seed in self._seeds(role)]
+        signed = [ed25519_signature(seed, message) for seed in self.seeds_of(role)]
         keys = self._openpgp(role)[:1]
         signed += [Signature(key.fingerprint, key.sign(message, at)) for key in keys]
         return tuple(signed)

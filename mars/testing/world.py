@@ -51,7 +51,7 @@ class World:
     def publish(self, **changes: Any) -> Motd:
         """The server has a document of this moment from now on; ``changes`` replace members."""
         self.server.body = self.publisher.document(self.clock.wall, **changes)
-        self.server.fault = None
+        self.server.fault = self.server.unreachable = None
         return self.publisher.motd(self.clock.wall, **changes)
 
     def ports(self) -> Ports:

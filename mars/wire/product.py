@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mars.errors import ConfigError
+from mars.wire.links import is_prefix
 from mars.wire.times import DAY
 from mars.wire.url import is_onion_server
 
@@ -18,10 +19,15 @@ OPENPGP_POLICIES = ("required", "when-available", "off")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", re.ASCII)
 _RELEASE = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,4}){1,2}", re.ASCII)
 _LANGUAGE = re.compile(r"[a-z]{2,3}", re.ASCII)
+CROWD = re.compile("0|100+", re.ASCII)
 _MEMBERS = frozenset(
-    {"product", "channel", "releases", "platforms", "languages", "servers", "policy", "motd"}
+    "product channel releases platforms languages servers links crowd policy motd"
+    " statistics reports".split()
 )
 
+_PREFIXES = "beginnings of URLs with a path and no query, such as https://example.org/"
+
+MAXCROWD = 10**9
 MAX_THRESHOLD = 7
 """Signatures; with the OpenPGP one they must fit into the eight that a client looks at."""
 
@@ -59,6 +65,14 @@ class Product:
     """Days from ``issued`` to ``expires`` of a signed document."""
     reportback_next: int = 0
     """Seconds; 0 leaves the interval at the default of 3 to 10 days."""
+    crowd: int = 0
+    """How many installations send metrics, as a power of ten from 100 on; 0: fewer, or unknown."""
+    links: tuple[str, ...] = ()
+    """How the links of messages may begin; with none, clients show none."""
+    statistics_releases: tuple[str, ...] = ()
+    """Releases that statistics name; others are counted together."""
+    reports_releases: tuple[str, ...] = ()
+    """Releases that take error reports."""
 
     def also(self, release: str) -> Product:
         """With ``release`` as the newest, unless it is listed or an empty text."""
@@ -95,10 +109,12 @@ def parse_product(data: bytes, where: str = "product.toml") -> Product:
         raise _wrong(where, f"has an unknown entry {unknown[0]!r}; known are {sorted(_MEMBERS)}")
     policy = _table(table, "policy", {"threshold", "root_threshold", "openpgp"}, where)
     motd = _table(table, "motd", {"lifetime_days", "reportback_next"}, where)
+    statistics = _table(table, "statistics", {"releases"}, where)
+    reports = _table(table, "reports", {"releases"}, where)
     product = Product(
         product=_text(table, "product", where),
         channel=_text(table, "channel", where),
-        releases=_list(table, "releases", is_release, "releases like 0.5.2", where),
+        releases=_releases(table, where),
         platforms=_list(table, "platforms", PLATFORMS.__contains__, f"of {PLATFORMS}", where),
         languages=_list(table, "languages", is_language, "primary subtags like en", where),
         servers=_list(table, "servers", is_onion_server, "http://<56 base32>.onion", where),
@@ -109,7 +125,13 @@ def parse_product(data: bytes, where: str = "product.toml") -> Product:
         ),
         lifetime_days=_whole(motd, "lifetime_days", 45, 14, 60, where),
         reportback_next=_whole(motd, "reportback_next", 0, 0, 30 * DAY, where),
+        crowd=_whole(table, "crowd", 0, 0, MAXCROWD, where),
+        links=_list(table, "links", is_prefix, _PREFIXES, where),
+        statistics_releases=_releases(statistics, where),
+        reports_releases=_releases(reports, where),
     )
+    if not CROWD.fullmatch(str(product.crowd)):
+        raise _wrong(where, "crowd must be 0 or a power of ten from 100 on")
     if product.policy.openpgp not in OPENPGP_POLICIES:
         raise _wrong(where, f"policy.openpgp must be one of {', '.join(OPENPGP_POLICIES)}")
     return product
@@ -143,6 +165,10 @@ def _whole(
     if type(value) is not int or not low <= value <= high:
         raise _wrong(where, f"{name} must be a whole number from {low} to {high}")
     return value
+
+
+def _releases(table: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    return _list(table, "releases", is_release, "releases like 0.5.2", where)
 
 
 def _list(table: Mapping[str, Any], name: str, fits: Any, what: str, where: str) -> tuple[str, ...]:

@@ -17,8 +17,9 @@ from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.keys import TrustRoot
 from mars.wire.motd import Motd
 from mars.wire.product import Product
+from mars.wire.steering import Steering
 from mars.wire.times import DAY, format_time
-from mars_motd import expiry, files
+from mars_motd import expiry, files, steering
 from mars_motd.epochs import Epochs, installed, numbered
 from mars_motd.folder import Content, Folder
 from mars_motd.keystore import KeyRecord
@@ -39,17 +40,17 @@ NO_SERVER = (
 News = Document[Motd]
 
 
-def compose(product: Product, content: Content, epoch: int, issued: int) -> Motd:
-    """The payload of a document issued at ``issued`` (Unix seconds)."""
+def compose(product: Product, content: Content, steering: Steering, issued: int) -> Motd:
+    """The payload of a document issued at ``issued`` (Unix seconds); it restates ``steering``."""
     return Motd(
         product=product.product,
         channel=product.channel,
-        epoch=epoch,
+        epoch=steering.epoch,
         serial=issued,
         issued=issued,
         expires=issued + product.lifetime_days * DAY,
-        reportback_next=product.reportback_next,
-        reportback_server=product.servers[0] if product.servers else "",
+        reportback_next=steering.reportback_next,
+        reportback_server=steering.servers[0] if steering.servers else "",
         news=content.news,
         newest_version=max(product.releases, key=Version, default=""),
         messages=content.messages,
@@ -60,7 +61,7 @@ def draft(folder: Folder, epoch: int, issued: int) -> Motd:
     """The same of what lies in ``folder``. Raises ``ConfigError`` (``content-invalid``)."""
     content = folder.content()
     content.require()
-    return compose(folder.product, content, epoch, issued)
+    return compose(folder.product, content, steering.wanted(folder, epoch), issued)
 
 
 def newest(folder: Folder) -> News | None:
@@ -73,6 +74,18 @@ def newest(folder: Folder) -> News | None:
 def _issued(folder: Folder) -> Iterator[News]:
     """All that were signed here, the highest serial first."""
     return (_recorded(_record(folder, it)) for it in sorted(numbered(folder.issued), reverse=True))
+
+
+def require_newest(folder: Folder, epochs: Epochs) -> None:
+    """Raises ``StateError`` (``epoch-behind``) where a document was signed in an epoch that is not
+    recorded: a release that pins an older one could not follow what is signed now."""
+    known = newest(folder)
+    if known is not None and known.said.epoch > epochs.number:
+        raise StateError(
+            "epoch-behind",
+            f"News of epoch {known.said.epoch} were signed, but {folder.trust} ends at epoch "
+            f"{epochs.number}: bring the missing trust/epoch-N.json from the folder that has them.",
+        )
 
 
 def taken(folder: Folder, motd: Motd) -> bool:
@@ -147,7 +160,8 @@ class Clients:
         chain still reaches, and ``others``, by what they pin and remember.
 
         All of them have gpg here, so a missing OpenPGP signature is never overlooked. Raises what
-        the client raises, with the reason it would note.
+        the client raises, with the reason it would note; also where it would pass over something
+        that rides along.
         """
         if len(data) > MAX_ENVELOPE:
             raise ConfigError(
@@ -165,11 +179,18 @@ class Clients:
                 if state.epoch < oldest:  # it will fetch keys.json
                     state = verify_chain(epochs.chain, root, state, self.now, self.openpgp)
                 asked.append((root, state))
-            motds = [verify(data, *who, self.now, self.openpgp).motd for who in asked]
+            read = [verify(data, *who, self.now, self.openpgp) for who in asked]
         except TrustError as error:
             said = f"Clients would refuse this document: {error.message}"
             raise TrustError(error.reason, said) from None
-        return motds[0]
+        for note in (note for accepted in read for note in accepted.notes):
+            what, _, reason = note.partition(": ")
+            raise TrustError(
+                reason,
+                f"Clients would pass over the {what} document that rides along. See: mars-motd "
+                f"status, and sign anew.",
+            )
+        return read[0].motd
 
     def newest(self, folder: Folder) -> News | None:
         """The newest document of their epoch that has all signatures.

@@ -157,7 +157,7 @@ class Pending(Document[T]):
         """
         pending, last = self._without_invalid(), set(avoid)
         failures: list[StateError] = []
-        records = self._wanted(store, wanted) if wanted else self._at_hand(store)
+        records = self._wanted(store, wanted) if wanted else self.can_sign(store)
         turns = (
             (record, half, keys)
             for record in sorted(records, key=lambda record: record.name in last)
@@ -188,7 +188,8 @@ class Pending(Document[T]):
     def _is_asked(self, record: KeyRecord) -> bool:
         return any(record.ed25519 in keys.ed25519.values() for keys in self.sets.values())
 
-    def _at_hand(self, store: KeyStore) -> list[KeyRecord]:
+    def can_sign(self, store: KeyStore) -> list[KeyRecord]:
+        """The keys of ``sets`` whose secrets are on this machine."""
         return [it for it in store.records() if self._is_asked(it) and store.has_secret(it)]
 
     def _wanted(self, store: KeyStore, names: Sequence[str]) -> list[KeyRecord]:

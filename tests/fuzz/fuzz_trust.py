@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import atheris
@@ -26,12 +27,15 @@ with atheris.instrument_imports(include=["mars.wire", "mars.trust"]):
     from mars.errors import StateError, TrustError, WireError
     from mars.testing.memory import MemoryOpenPGP
     from mars.testing.publisher import EXAMPLE_NOW, Publisher
-    from mars.trust import TrustState, accept, verify
+    from mars.trust import TrustState, accept, verify, verify_chain
     from mars.wire import envelope, strictjson
     from mars.wire import motd as motds
-    from mars.wire.envelope import KEYS_TYPE, MAX_PAYLOAD, Envelope
+    from mars.wire.envelope import KEYS_TYPE, MAX_PAYLOAD, RELEASE_TYPE, STEERING_TYPE, pae
     from mars.wire.keys import KeysDocument, TrustRoot
+    from mars.wire.links import within
     from mars.wire.openpgp import dearmour, public_keys, signing_keys
+    from mars.wire.release import Release
+    from mars.wire.steering import Steering
     from mars.wire.targeting import select, update_status
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -75,13 +79,58 @@ def signed(data: bytes) -> None:
         assert shown.url.isascii()
 
 
+def by(role: str, payload: bytes, kind: str) -> envelope.Envelope:
+    """``payload`` signed by ``role``."""
+    payload = payload[:MAX_PAYLOAD]
+    return envelope.Envelope(
+        kind, payload, PUBLISHER.signatures(pae(kind, payload), EXAMPLE_NOW, role)
+    )
+
+
 def chain(data: bytes) -> None:
-    """A keys document that the right key has signed, in front of a document that holds."""
-    step = PUBLISHER.envelope(data[:MAX_PAYLOAD], KEYS_TYPE)
+    """A keys document that root has signed, in front of a document that holds; and as a file."""
+    step = by("root", data, KEYS_TYPE)
     inner = PUBLISHER.envelope(motds.encode(PUBLISHER.motd()))
-    both = Envelope(inner.payload_type, inner.payload, inner.signatures, (step,))
+    both = replace(inner, x_keys=(step,))
     with contextlib.suppress(WireError, TrustError):
         verify(envelope.encode(both), ROOT, NEW, EXAMPLE_NOW, MemoryOpenPGP())
+    file = envelope.encode_chain([step])
+    with contextlib.suppress(WireError, TrustError):
+        state = verify_chain(file, ROOT, NEW, EXAMPLE_NOW, MemoryOpenPGP())
+        assert TrustState.decode(state.encode()) == state
+
+
+def chain_file(data: bytes) -> None:
+    """A file of steps as a server would send it."""
+    with contextlib.suppress(WireError):
+        steps = envelope.decode_chain(data)
+        assert envelope.decode_chain(envelope.encode_chain(steps)) == steps
+
+
+def riders(data: bytes) -> None:
+    """Steering and release documents that their roles have signed never cost the news."""
+    inner = PUBLISHER.envelope(motds.encode(PUBLISHER.motd()))
+    both = replace(
+        inner,
+        x_steering=by("root", data, STEERING_TYPE),
+        x_release=by("release", data, RELEASE_TYPE),
+    )
+    accepted = verify(envelope.encode(both), ROOT, NEW, EXAMPLE_NOW, MemoryOpenPGP())
+    state = accepted.state
+    assert TrustState.decode(state.encode()) == state
+    for rider in (state.steering, state.release):
+        assert rider is None or rider.serial <= rider.issued <= EXAMPLE_NOW + 86_400
+    links = state.steering.links if state.steering else ()
+    for shown in select(accepted.motd, "1.0", "linux", ["en"], EXAMPLE_NOW, links):
+        assert not set(shown.url) & set("?#")
+
+
+def links(data: bytes) -> None:
+    """A link that is offered leads to where its prefix says."""
+    url = data.decode("latin-1")
+    found = within(url, ["https://example.org/"])
+    assert found in ("", url)
+    assert not found or found.startswith("https://example.org/")
 
 
 def envelopes(data: bytes) -> None:
@@ -93,7 +142,7 @@ def envelopes(data: bytes) -> None:
 
 def keys(data: bytes) -> None:
     """The same of keys documents and of what is pinned."""
-    for reader in (KeysDocument, TrustRoot):
+    for reader in (KeysDocument, TrustRoot, Steering, Release):
         with contextlib.suppress(WireError):
             value = reader.decode(data)
             assert reader.decode(value.encode()) == value
@@ -102,7 +151,8 @@ def keys(data: bytes) -> None:
 def states(data: bytes) -> None:
     """A state file from a broken disk."""
     with contextlib.suppress(StateError):
-        TrustState.decode(data)
+        state = TrustState.decode(data)
+        assert TrustState.decode(state.encode()) == state
 
 
 def numbers(data: bytes) -> None:
@@ -130,6 +180,9 @@ READERS: tuple[Callable[[bytes], None], ...] = (
     raw,
     signed,
     chain,
+    chain_file,
+    riders,
+    links,
     envelopes,
     keys,
     states,
@@ -151,7 +204,9 @@ def seeds() -> list[bytes]:
         parts = [base64.b64decode(vector["document"]), json.dumps(vector["trust"]).encode()]
         with contextlib.suppress(WireError):
             outer = envelope.decode(parts[0])
+            riders = (outer.x_steering, outer.x_release)
             parts += [outer.payload, *(step.payload for step in outer.x_keys)]
+            parts += [rider.payload for rider in riders if rider is not None]
         parts += [dearmour(block) for block in vector["trust"]["openpgp"].values()]
         if vector["state"]:
             parts.append(json.dumps(vector["state"]).encode())

@@ -16,7 +16,7 @@ import pytest
 from mars.adapters.gpg import MAX_SIGNATURE, GnuPG
 from mars.errors import MarsError
 from mars.testing.publisher import Publisher
-from mars.trust import TrustState, verify
+from mars.trust import TrustState, start, verify
 from testbed.packets import PacketKey
 from tests.hostile.openpgp import BOTH, KEY, MESSAGE, NOW, PAST, bad, good
 
@@ -117,9 +117,10 @@ def test_d15_no_socket_is_opened_even_for_an_unknown_key(tools: Path, name: str)
 def outcome(gnupg: GnuPG, policy: str, sticky: bool = False) -> str:
     """What becomes of a good document under ``policy``; ``sticky``: OpenPGP was verified before."""
     publisher = Publisher(seeds=[b"d" * 32], openpgp=[KEY], policy=policy)
-    state = TrustState(epoch=1, openpgp=sticky)
+    root = publisher.trust()
+    state = replace(start(root, TrustState.initial()), openpgp=sticky)
     try:
-        accepted = verify(publisher.document(), publisher.trust(), state, NOW, gnupg)
+        accepted = verify(publisher.document(), root, state, NOW, gnupg)
     except MarsError as error:
         return error.reason
     return "verified" if accepted.state.openpgp and not sticky else "accepted"

@@ -69,7 +69,8 @@ def test_c12_an_old_backup_of_the_state_works() -> None:
     assert last["reason"] is None
 
 
-def test_c15_a_server_that_never_answers_is_left_after_three_periods() -> None:
+@pytest.mark.parametrize("way", ["unreachable", "withheld"])
+def test_c15_a_server_that_never_answers_is_left_after_three_periods(way: str) -> None:
     world = World()
     other = f"http://{'b' * 51}{_tail()}.onion"
     assert is_onion_server(other)
@@ -80,12 +81,14 @@ def test_c15_a_server_that_never_answers_is_left_after_three_periods() -> None:
     moved = Memory.of(client.load()).server
     assert moved is not None
     assert moved.url == other
-    world.server.fault = UNREACHABLE
-    world.server.visits.clear()
+    left = way == "withheld"
+    world.server.fault, world.server.unreachable = UNREACHABLE, None if left else UNREACHABLE
+    client.delete_journal()
     session(client, world.clock, 60 * DAY)
-    hosts = [url.split("/")[2] for url in world.server.visits]
-    assert hosts[:9] == [other.split("/")[2]] * 9, "three periods of three tries"
-    assert set(hosts[9:]) == {ONION}
+    hosts = [entry["url"].split("/")[2] for entry in client.journal()]
+    tries = 3 if left else 9
+    assert hosts[:tries] == [other.split("/")[2]] * tries, "three periods"
+    assert set(hosts[tries:]) == {ONION}
     world.publish(reportback_server=other)  # a newer document says so again: it is tried again
     session(client, world.clock, 20 * DAY)
     assert Memory.of(client.load()).server is not None

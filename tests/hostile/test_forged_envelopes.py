@@ -17,7 +17,7 @@ from mars.trust import TrustState, signers, verify
 from mars.wire import ed25519, envelope
 from mars.wire import motd as motds
 from mars.wire.envelope import KEYS_TYPE, MOTD_TYPE, Signature, pae
-from mars.wire.keys import KeysDocument, KeySet, TrustRoot, keyid
+from mars.wire.keys import KeysDocument, Role, TrustRoot, keyid
 from mars.wire.times import DAY
 from testbed.packets import PacketKey
 from tests.hostile.envelopes import NOW, SEEDS, edited, judge, opened, plain, reason
@@ -205,7 +205,8 @@ SMALL_ORDER = (
 @pytest.mark.parametrize("public", SMALL_ORDER)
 def test_a13_small_order_key_is_refused_on_load_and_verifies_nothing(public: str) -> None:
     publisher = plain()
-    bad = replace(publisher.key_set(), ed25519={"bad": public})
+    keys = publisher.key_set()
+    bad = replace(keys, roles={**keys.roles, "status": Role({"bad": public})})
     document = KeysDocument("examplemail", "stable", 2, NOW, NOW + DAY, bad)
     for load, data in (
         (KeysDocument.decode, document.encode()),
@@ -273,17 +274,23 @@ def test_a17_unknown_envelope_members_are_ignored() -> None:
     assert judge(data, publisher.trust()).news
 
 
-def test_key_sets_refuse_the_same_key_under_two_names() -> None:
+@pytest.mark.parametrize("roles", [("motd", "motd"), ("motd", "root"), ("status", "index")])
+def test_key_sets_refuse_the_same_key_under_two_names(roles: tuple[str, str]) -> None:
+    """Nor in two roles: a thief of one would have the other."""
+    keys = plain().key_set()
     public = ed25519.public_key(SEEDS[0]).hex()
-    keys = KeySet({"a": public, "b": public}, threshold=2, policy="off")
+    twice = dict(keys.roles)
+    for name, role in zip("ab", roles, strict=True):
+        twice[role] = replace(twice[role], ed25519={**twice[role].ed25519, name: public})
+    root = replace(plain().trust(), keys=replace(keys, roles=twice))
     with pytest.raises(WireError) as caught:
-        TrustRoot.decode(TrustRoot("examplemail", "stable", 1, keys).encode())
+        TrustRoot.decode(root.encode())
     assert caught.value.reason == "bad-payload"
 
 
 def test_signers_names_every_pinned_key_that_signed() -> None:
     publisher = plain(seeds=SEEDS[:2])
     signed = opened(publisher)
-    pinned = replace(publisher, seeds=SEEDS).key_set()
+    pinned = replace(publisher, seeds=SEEDS).key_set().signing("motd")
     names = [keyid(ed25519.public_key(seed)) for seed in SEEDS[:2]]
     assert sorted(signers(signed, pinned)) == sorted(names)

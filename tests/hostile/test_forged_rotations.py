@@ -8,8 +8,9 @@ import pytest
 
 from mars.testing.memory import MemoryKey
 from mars.testing.publisher import Publisher, ed25519_signature
+from mars.trust import RefusedError
 from mars.wire.envelope import KEYS_TYPE, MOTD_TYPE, Signature, pae
-from mars.wire.keys import TrustRoot
+from mars.wire.keys import ROLES, TrustRoot
 from mars.wire.times import DAY
 from tests.hostile.envelopes import NOW, SEEDS, edited, judge, plain, reason
 
@@ -32,16 +33,19 @@ def rotated(old: Publisher, new_seeds: list[bytes], threshold: int = 1) -> Publi
     return new
 
 
-@pytest.mark.parametrize(
-    "signing", [SEEDS[1:], SEEDS[:1], [SEEDS[0], SEEDS[1]], []], ids=["new", "old", "few", "none"]
-)
-def test_a19_keys_document_below_either_threshold_is_rejected(signing: list[bytes]) -> None:
+@pytest.mark.parametrize("signing", ["new", "old", "few", "none", *ROLES[1:]])
+def test_a19_keys_document_below_either_threshold_of_root_is_rejected(signing: str) -> None:
     old = plain()
     new = rotated(old, SEEDS[1:], threshold=2)
     step = new.chain[0]
     assert judge(new.document(), old.trust()).state.epoch == 2
     message = pae(KEYS_TYPE, step.payload)
-    signatures = [ed25519_signature(seed, message) for seed in signing] or [Signature("", b"x")]
+    before, after = old.seeds_of("root"), new.seeds_of("root")
+    by = {"new": after, "old": before, "few": before + after[:1], "none": []}
+    # No other role rotates anything, were all of its keys stolen.
+    by |= {role: old.seeds_of(role) + new.seeds_of(role) for role in ROLES[1:]}
+    signed = [ed25519_signature(seed, message) for seed in by[signing]]
+    signatures = signed or [Signature("", b"x")]
     new.chain = [replace(step, signatures=tuple(signatures))]
     assert reason(new.document(), old.trust()) == "keys-threshold"
 
@@ -101,14 +105,32 @@ def test_a20_other_content_for_the_present_epoch_is_rejected() -> None:
     assert reason(publisher.document(NOW + 60), root, state) == "keys-equivocation"
 
 
-def test_a20_a_twin_that_its_own_keys_did_not_sign_is_no_equivocation() -> None:
+def test_a20_a_twin_that_root_did_not_sign_is_passed_over() -> None:
     """Anybody can put a keys document together; only a signed one accuses somebody."""
     publisher, root = chain_of(1)
     state = judge(publisher.document(), root).state
     twin = plain()
     twin.rotate(seeds=[SEEDS[2]])
-    publisher.chain = [replace(twin.chain[0], signatures=publisher.chain[0].signatures)]
-    assert reason(publisher.document(NOW + 60), root, state) == "keys-threshold"
+    message = pae(KEYS_TYPE, twin.chain[0].payload)
+    its_own = twin.signatures(message, NOW, "root")
+    for signatures in (publisher.chain[0].signatures, its_own):
+        publisher.chain = [replace(twin.chain[0], signatures=signatures)]
+        assert judge(publisher.document(NOW + 60), root, state).state.evidence == ()
+
+
+def test_a20_a_twin_of_a_later_step_is_known_by_the_chain_before_it() -> None:
+    publisher, root = chain_of(2)
+    state = judge(publisher.document(), root).state
+    twin, _ = chain_of(1)
+    twin.rotate(seeds=[SEEDS[2]])
+    with pytest.raises(RefusedError) as caught:
+        judge(twin.document(NOW + 60), root, state)
+    assert caught.value.reason == "keys-equivocation"
+    (found,) = caught.value.state.evidence
+    assert (found.kind, found.number, found.known) == ("keys", 3, state.hashes[3])
+    # Without the step before, nobody can say whose signatures these are.
+    twin.chain = twin.chain[1:]
+    assert reason(twin.document(NOW + 60), root, state) == "signature-threshold"
 
 
 @pytest.mark.parametrize("member", ["product", "channel"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,10 +33,24 @@ def test_f_a_server_that_answers_500_learns_one_optional_value_a_period(seed: in
     world.server.fault = TransportError("http-status", "500")
     client = world.client()
     session(client, world.clock, 40 * DAY)
-    for first in range(0, len(world.server.visits) - 2, 3):
-        tries = world.server.visits[first : first + 3]
-        assert len({url.rpartition("&")[2] for url in tries}) == 1
+    times = [entry["time"] for entry in client.journal()]
+    assert len(times) == len(world.server.visits) >= 3
+    assert all(later - earlier >= 3 * DAY for earlier, later in itertools.pairwise(times))
     assert len({url.rpartition("&")[2] for url in world.server.visits}) > 1 or seed
+
+
+def test_f_a_retry_of_what_never_left_repeats_the_optional_value() -> None:
+    world = World()
+    world.grant("tracked", *ALL, country="IS")
+    client = world.client()
+    world.server.unreachable = TransportError("tor-unavailable", "No Tor here.")
+    picks: list[float | None] = []
+    while len(picks) < 6:
+        before = len(client.journal())
+        world.clock.advance(client.step(3600))
+        if len(client.journal()) > before:
+            picks.append(Memory.of(client.load()).pick)
+    assert picks[0] == picks[1] != picks[2] == picks[3] == picks[4] != picks[5]
 
 
 def test_f_a_check_and_a_fetch_by_hand_do_not_draw_the_optional_value_anew() -> None:

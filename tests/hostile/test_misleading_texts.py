@@ -7,8 +7,9 @@ import pytest
 from mars.channels.reading import unseen
 from mars.errors import WireError
 from mars.wire import motd as motds
+from mars.wire.links import is_prefix, link, within
 from mars.wire.motd import Message, Motd, Target
-from mars.wire.targeting import UNKNOWN, UP_TO_DATE, link, select, update_status
+from mars.wire.targeting import UNKNOWN, UP_TO_DATE, select, update_status
 from mars.wire.times import DAY
 from tests.hostile.payloads import NOW, PUBLISHER, judge, message, payload
 
@@ -77,14 +78,59 @@ BAD_LINKS = (
 @pytest.mark.parametrize("url", GOOD_LINKS)
 def test_b14_safe_links_are_offered(url: str) -> None:
     motd = judge(payload(messages=[message(url=url)])).motd
-    assert select(motd, "1.0", "linux", ["en"], NOW)[0].url == url
+    marked = "?" in url or "#" in url
+    assert link(url) == url
+    (offered,) = select(motd, "1.0", "linux", ["en"], NOW, [url])
+    assert offered.url == ("" if marked else url)
+    (without,) = select(motd, "1.0", "linux", ["en"], NOW)
+    assert without.url == ""
 
 
 @pytest.mark.parametrize("url", BAD_LINKS)
 def test_b14_message_with_an_unsafe_link_is_shown_without_it(url: str) -> None:
     assert link(url) == ""
+    assert not is_prefix(url)
     motd = judge(payload(messages=[message(url=url)])).motd
-    assert select(motd, "1.0", "linux", ["en"], NOW)[0].url == ""
+    prefixes = [url, "https://example.org/", "https://"]
+    assert select(motd, "1.0", "linux", ["en"], NOW, prefixes)[0].url == ""
+
+
+PREFIX = "https://example.org/mail/"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("https://example.org", "https://example.org/", "https://example.org/mail"),
+        *("https://example.com/mail/x", "https://evil.example.org/mail/x"),
+        *("https://example.org.evil.example/mail/", "https://example.org:8443/mail/"),
+        *(PREFIX + "?u=1", PREFIX + "x#u1", PREFIX + "x?", PREFIX + "#"),
+        *(PREFIX + "../evil", PREFIX + "x/..", PREFIX + "./x", PREFIX + "%2e%2E/evil"),
+        *(PREFIX + ".%2e/evil", PREFIX + "x/%2E", "http://example.org/mail/x"),
+    ],
+)
+def test_b14_a_link_that_leads_elsewhere_or_carries_a_mark_is_left_out(url: str) -> None:
+    assert within(url, [PREFIX]) == ""
+    assert within(PREFIX + "2026/..x/a..b", [PREFIX])
+
+
+@pytest.mark.parametrize(
+    ("prefix", "fits"),
+    [
+        ("https://example.org/", True),
+        ("https://example.org/mail", True),
+        ("https://example.org", False),
+        ("https://", False),
+        ("https://example.org/?a", False),
+        ("https://example.org/#a", False),
+        ("https://example.org/a/../", False),
+        ("http://example.org/", False),
+        ("http://2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion/", True),
+        ("http://2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion", False),
+    ],
+)
+def test_b14_a_prefix_names_a_host_whole(prefix: str, fits: bool) -> None:
+    assert is_prefix(prefix) is fits
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,14 @@ import pytest
 
 from mars.channels.memory import Memory, Server
 from mars.core import schedule
-from mars.errors import MarsError, StateError
+from mars.core.channel import Ending
+from mars.errors import MarsError, StateError, TransportError, TrustError
 from mars.testing.memory import MemoryKey, MemoryOpenPGP
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
 from mars.trust import Accepted, Equivocation, RefusedError, TrustState, verify
 from mars.wire import envelope, times
 from mars.wire import motd as motds
+from mars.wire.steering import Steering
 from mars.wire.times import DAY
 from mars.wire.url import is_onion_server
 
@@ -27,6 +29,9 @@ ROOT = PUBLISHER.trust()
 NEW = TrustState.initial()
 ONION = "http://2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
 BUILT_IN = "http://duckduckgogg42xjoc72x3sjasowoarfbgcmvfimaftt6twagswzczad.onion"
+
+STRANGE = Steering("examplemail", "stable", 9, 1, 1)
+"""Of an epoch that nobody has reached."""
 
 
 def judge(data: bytes, state: TrustState = NEW, now: int = NOW, **root: Any) -> Accepted:
@@ -71,7 +76,7 @@ def test_c03_two_documents_with_one_serial_are_rejected_and_kept_as_evidence() -
     reason, state = kept(other, before, NOW)
     assert reason == "equivocation"
     twin = hashlib.sha256(envelope.decode(other).payload).hexdigest()
-    assert state.evidence == (Equivocation(NOW, before.digest, twin),)
+    assert state.evidence == (Equivocation("motd", NOW, before.digest, twin),)
     assert replace(state, evidence=()) == before
     # The same twin once more adds nothing; the first document is still good.
     assert kept(other, state, NOW) == ("equivocation", state)
@@ -81,7 +86,7 @@ def test_c03_two_documents_with_one_serial_are_rejected_and_kept_as_evidence() -
 def test_c03_evidence_is_bounded_and_keeps_the_first() -> None:
     state = SEEN
     for n in range(20):
-        state = state.with_evidence(Equivocation(NOW, SEEN.digest, f"{n:064x}"))
+        state = state.with_evidence(Equivocation("motd", NOW, SEEN.digest, f"{n:064x}"))
     assert len(state.evidence) == 8
     assert state.evidence[0].other == f"{0:064x}"
     assert TrustState.decode(state.encode()) == state
@@ -235,7 +240,7 @@ def test_c12_restored_state_has_the_floor_of_its_snapshot_and_the_built_in_minim
     restored = TrustState.decode(snapshot)
     assert judge(PUBLISHER.document(NOW + DAY), restored, NOW + 3 * DAY).news
     assert refused(PUBLISHER.document(NOW - DAY), restored).reason == "rollback"
-    minimum = {"minimum_serial": NOW + 2 * DAY}
+    minimum = {"minimum_serial": NOW + 2 * DAY, "gen": 2}
     late = NOW + 3 * DAY
     assert refused(PUBLISHER.document(NOW + DAY), restored, late, **minimum).reason == "rollback"
 
@@ -298,14 +303,19 @@ def test_c14_only_a_bare_onion_address_moves_the_client(server: str) -> None:
 def test_c15_a_silent_new_server_is_left_after_three_periods_or_thirty_days() -> None:
     moved = Memory().accepted(judge(PUBLISHER.document(reportback_server=ONION)), NOW, BUILT_IN)
     assert moved.server == Server(ONION, NOW)
-    tries, known = 0, replace(moved, schedule=schedule.Schedule(due=NOW))
-    while known.server is not None and tries < 100:
-        known = known.settled(None, "timeout", NOW + DAY, Middle())
-        tries += 1
-    assert tries == 9, "three periods of three tries"
+    for left, expected in ((False, 9), (True, 3)):  # three periods of three tries, or of one
+        silent = Ending(error=TransportError("timeout", "Nothing came."), left=left)
+        tries, known = 0, replace(moved, schedule=schedule.Schedule(due=NOW))
+        while known.server is not None and tries < 100:
+            known = known.settled(silent, NOW + DAY, Middle())
+            tries += 1
+        assert tries == expected
     quiet = replace(moved, schedule=schedule.Schedule(due=NOW))
-    assert quiet.settled(None, "expired", NOW + 30 * DAY, Middle()).server is not None
-    assert quiet.settled(None, "expired", NOW + 31 * DAY, Middle()).server is None
+    expired = Ending(error=TrustError("expired", "Too old."), left=True)
+    for _ in range(4):
+        quiet = quiet.settled(expired, NOW + 30 * DAY, Middle())
+        assert quiet.server is not None, "no lost period"
+    assert quiet.settled(expired, NOW + 31 * DAY, Middle()).server is None
 
 
 @pytest.mark.parametrize("changes", [{"product": "other"}, {"channel": "beta"}])
@@ -323,13 +333,27 @@ def test_a_state_survives_being_written_and_read() -> None:
     assert state.keys is not None
     assert TrustState.decode(state.encode()) == state
     assert TrustState.decode(NEW.encode()) == NEW
+    assert NEW.order < state.order < replace(state, serial=NOW + 1).order
+    assert replace(state, serial=NOW + 1).order < replace(state, epoch=3).order
+    assert replace(state, epoch=9).order < replace(state, gen=2).order
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"version": 2},
+        {"version": 1},
         {"type": "trust"},
+        {"product": "other"},
+        {"epoch": 2},
+        {"keys": {}},
+        {"keys": [1]},
+        {"hashes": {}},
+        {"hashes": {"1": "0" * 64}},
+        {"hashes": {"²": "0" * 64}},
+        {"hashes": {str(n): "0" * 64 for n in range(257)}},
+        {"steering": "{}"},
+        {"steering": STRANGE.encode().decode()},
+        {"release": "x"},
         {"serial": -1},
         {"serial": times.LAST + 1},
         {"digest": "xyz"},
@@ -338,7 +362,8 @@ def test_a_state_survives_being_written_and_read() -> None:
         {"keys": "{}"},
         {"evidence": {}},
         {"evidence": [{}]},
-        {"evidence": [{"serial": 1, "known": "", "other": ""}] * 9},
+        {"evidence": [{"kind": "other", "number": 1, "known": "", "other": ""}]},
+        {"evidence": [{"kind": "motd", "number": 1, "known": "", "other": ""}] * 9},
     ],
 )
 def test_a_damaged_state_is_an_error_of_its_own(changes: dict[str, Any]) -> None:
@@ -350,33 +375,39 @@ def test_a_damaged_state_is_an_error_of_its_own(changes: dict[str, Any]) -> None
 
 def test_a_state_with_keys_of_another_epoch_is_an_error() -> None:
     publisher = replace(PUBLISHER, chain=[])
-    step = publisher.rotate(seeds=[b"d" * 32])
-    plain = json.loads(SEEN.encode()) | {"keys": step.payload.decode()}
+    publisher.rotate(seeds=[b"d" * 32])
+    plain = json.loads(SEEN.encode()) | {"keys": publisher.key_set().plain()}
     with pytest.raises(StateError):
         TrustState.decode(json.dumps(plain).encode())
 
 
-def test_a_newer_application_pins_a_newer_epoch_and_the_floor_starts_again() -> None:
+def test_a_state_that_has_judged_nothing_has_no_epoch() -> None:
+    for changes in ({"epoch": 1}, {"gen": 1}, {"steering": STRANGE.encode().decode()}):
+        plain = json.loads(NEW.encode()) | changes
+        with pytest.raises(StateError):
+            TrustState.decode(json.dumps(plain).encode())
+
+
+def test_a_release_that_pins_an_epoch_not_reached_starts_again() -> None:
     publisher = replace(PUBLISHER, chain=[])
     publisher.rotate(seeds=[b"d" * 32])
-    pinned = publisher.trust()
+    pinned = publisher.trust(gen=2)
     moved = verify(publisher.document(NOW + 60), pinned, SEEN, NOW, MemoryOpenPGP())
     assert moved.news
-    assert moved.state.keys is None
-    assert moved.state.epoch == 2
+    assert (moved.state.epoch, moved.state.gen) == (2, 2)
+    assert list(moved.state.hashes) == [2]
 
 
-def test_an_application_that_pins_the_epoch_already_reached_keeps_the_floor() -> None:
+def test_a_release_that_pins_the_epoch_already_reached_keeps_the_floor() -> None:
     publisher = replace(PUBLISHER, chain=[])
     publisher.rotate(seeds=[b"d" * 32])
     reached = judge(publisher.document(NOW + 60)).state
-    assert reached.keys is not None
-    pinned = publisher.trust()
+    pinned = publisher.trust(gen=2)
     with pytest.raises(MarsError) as caught:
         verify(publisher.document(NOW), pinned, reached, NOW, MemoryOpenPGP())
     assert caught.value.reason == "rollback"
     same = verify(publisher.document(NOW + 60), pinned, reached, NOW, MemoryOpenPGP())
-    assert same.state == replace(reached, keys=None)
+    assert same.state == replace(reached, gen=2)
     assert not same.news
 
 

@@ -133,7 +133,7 @@ def verdict(tmp_path: Path) -> Callable[..., Any]:
 
     def judge(document: Path, folder: Path, now: str = NEXT_DAY, *more: object) -> Any:
         trust = tmp_path / "trust.json"
-        _ok("trust", folder, "--out", trust)
+        _ok("trust", folder, "--out", trust, "--now", now)
         done = _run("verify", document, "--trust", trust, "--now", now, "--json", *more)
         assert done.code == (0 if done.json["ok"] else 1)
         return done.json

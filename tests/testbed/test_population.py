@@ -31,11 +31,13 @@ LINE = re.compile(
         (Plan(START, 28, size=4_000, lifetime_days=30), 1.0),
         # Late by 1.5 days in 60 % of the cases: the mean interval grows by 0.9 days.
         (Plan(START, 28, size=4_000, late=0.6, warm_up_days=40), 6.5 / 7.4),
-        (Plan(START, 28, size=4_000, repeated=0.05, warm_up_days=40), 1.05),
+        # A retry comes after half a day at most; three in a row cost the period.
+        (Plan(START, 28, size=4_000, unsent=0.2, warm_up_days=40), 0.983),
+        (Plan(START, 28, size=4_000, lost=0.05, warm_up_days=40), 0.95),
         # Steered to 10 days: 10 days and up to 3 more, 11.5 on average.
         (Plan(START, 28, size=4_000, steering=[(-90, 10 * DAY)], warm_up_days=90), 6.5 / 11.5),
     ],
-    ids=["churn", "still", "short-lived", "late", "repeated", "steered"],
+    ids=["churn", "still", "short-lived", "late", "unsent", "lost", "steered"],
 )
 def test_requests_are_as_many_as_theory_says(plan: Plan, ratio: float) -> None:
     population = simulate(plan, SeededChance(1))

@@ -39,6 +39,11 @@ ENDS_LATER = replace(ENDING, expires_after=NOW + DAY - ENDING.created)
 ENDED = replace(ENDING, expires_after=NOW - ENDING.created)
 REVOKED = replace(ENDS_LATER, revoked=True)
 """One key with different ends; of the last one gpg says only that it has ended."""
+OURS = [
+    each
+    for key in (KEY, OFFLINE, ENDS_LATER, ENDED, REVOKED)
+    for each in (key, *map(key.another, ("root", "release")))
+]
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class Present:
     """
 
     def verify(self, signature: bytes, message: bytes, keys: Any) -> OpenPGPVerdict:
-        for key in (KEY, OFFLINE, ENDS_LATER, ENDED, REVOKED):
+        for key in OURS:
             for day in DATED:
                 at = NOW + day * DAY
                 if key.block in keys and signature == key.sign(message, at):
@@ -168,6 +173,59 @@ def accepted() -> Iterator[Vector]:
         "ok-gpg-absent", "skipped under when-available", full.document(), full.trust(), gpg="absent"
     )
     yield from rotations()
+    yield from overruled()
+    yield from ridden()
+
+
+def overruled() -> Iterator[Vector]:
+    """Releases that decide between two histories, or do not."""
+    root, thief, new = simple().trust(), simple(), simple()
+    thief.rotate(NOW - DAY, seeds=SEEDS[6:7])
+    captured = judged(thief.document(), root)
+    new.rotate(NOW, seeds=SEEDS[3:4])
+    release = new.trust(gen=2, minimum_serial=NOW - DAY)
+    about = "a release pins another epoch 2 than the one that was followed"
+    yield Vector("ok-release-overrules", about, new.document(), release, captured)
+    after = judged(new.document(), release)
+    yield Vector("ok-older-program", "its pins decide nothing", new.document(), root, after)
+    known = judged(new.document(), root)
+    about = "a release pins the epoch that was followed"
+    yield Vector("ok-release-agrees", about, new.document(), release, known)
+    forged = replace(new.chain[0], signatures=thief.chain[0].signatures)
+    about = "another step for a known epoch, which root did not sign"
+    document = envelope.encode(replace(opened(new), x_keys=(forged,)))
+    yield Vector("ok-step-passed-over", about, document, root, known)
+
+
+def ridden() -> Iterator[Vector]:
+    """What rides beside the news: kept where its role signed it, else passed over."""
+    full = publisher()
+    root = full.trust()
+    full.steer(NOW, reportback_next=7 * DAY, registry="ab" * 32, intake={"2026-W48": "cd" * 32})
+    full.offer(NOW, minimum_version="0.4.0")
+    yield Vector("ok-riders", "steering and downloads", full.document(), root)
+    known = judged(full.document(), root)
+    pinned = full.trust()
+    yield Vector("ok-steering-pinned", "in the trust file", publisher().document(), pinned)
+    full.steer(NOW - DAY)
+    yield Vector("ok-steering-older", "passed over", full.document(NOW + DAY), root, known)
+    full.steer(NOW, reportback_next=9 * DAY)
+    yield Vector("ok-steering-twin", "kept as evidence", full.document(NOW + DAY), root, known)
+    full.steer(NOW + 2 * DAY)
+    yield Vector("ok-steering-future", "passed over", full.document(NOW + DAY), root, known)
+    for name, role in (("steering", "motd"), ("release", "root")):
+        other = publisher()
+        rider = other.steer() if name == "steering" else other.offer()
+        message = pae(rider.payload_type, rider.payload)
+        forged = replace(rider, signatures=other.signatures(message, NOW, role))
+        bare = replace(opened(other), x_steering=None, x_release=None)
+        carried = (
+            replace(bare, x_steering=forged)
+            if name == "steering"
+            else replace(bare, x_release=forged)
+        )
+        document = envelope.encode(carried)
+        yield Vector(f"ok-{name}-forged", f"signed by {role}", document, root)
 
 
 def rotations() -> Iterator[Vector]:
@@ -301,7 +359,7 @@ def refused_keys() -> Iterator[Vector]:
     unsigned = replace(twin.chain[0], signatures=step.signatures)
     twin.chain = [unsigned]
     about = "a twin of epoch 2 that nobody signed"
-    yield Vector("keys-threshold-twin", about, twin.document(), root, state)
+    yield Vector("signature-threshold-twin", about, twin.document(), root, state)
     other = publisher(product="other")
     start = other.trust()
     early = judged(other.document(), start)
@@ -362,7 +420,8 @@ def expectation(vector: Vector, openpgp: OpenPGP) -> dict[str, Any]:
     except MarsError as error:
         return {"ok": False, "reason": error.reason}
     state = plain(result.state.encode())
-    return {"ok": True, "serial": result.motd.serial, "news": result.news, "state": state}
+    said = {"serial": result.motd.serial, "news": result.news, "notes": list(result.notes)}
+    return {"ok": True, **said, "state": state}
 
 
 def plain(data: bytes) -> Any:

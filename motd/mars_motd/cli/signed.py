@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from mars_motd.document import MIN_DAYS, NO_SERVER, WARN_DAYS, Clients, Status
 from mars_motd.folder import Folder
 from mars_motd.kinds import KEYS, NEWS, RELEASE, STEERING, Kind
 from mars_motd.signatures import Judge, extract_signatures
+from mars_motd.standing import Standing, standing
 
 
 @click.command()
@@ -58,8 +59,8 @@ def verify(
 ) -> None:
     """Judge the document F as a client does that pins the file --trust.
 
-    Exit code 0: accepted; 1: refused, with the reason. Without --state the client is a new
-    installation.
+    Exit code 0: accepted; 1: refused, with the reason. What rides along and is passed over is
+    named under "notes". Without --state the client is a new installation.
     """
     moment, openpgp = options.clock_or(now), options.openpgp()
     root = options.read_as(TrustRoot.decode, trust, "The trust file")
@@ -92,6 +93,7 @@ def _accepted_lines(accepted: Accepted, commands: list[str]) -> Iterator[str]:
     yield f"issued {format_time(motd.issued)}, expires {format_time(motd.expires)}"
     if not accepted.news:
         yield "no news: this very document was accepted before"
+    yield from (f"passed over: {note}" for note in accepted.notes)
     yield from commands
 
 
@@ -149,6 +151,9 @@ def _facts(accepted: Accepted) -> dict[str, object]:
         "expires": format_time(motd.expires),
         "news": accepted.news,
         "openpgp": accepted.state.openpgp,
+        "steering": accepted.steering.serial or None,
+        "release": accepted.state.release.serial if accepted.state.release else None,
+        "notes": list(accepted.notes),
     }
 
 
@@ -204,18 +209,31 @@ def deploy(
 def status(folder: Path, file: Path | None, days: int, now: int | None, as_json: bool) -> None:
     """Say how the news of DIR stands; exit code 1 if something is to be done.
 
-    Days to expiry, epoch, who has signed, which signatures are missing. Reads no secret.
+    Days to expiry, epoch, who has signed, which signatures are missing; whether what rides along
+    is there and current, and which roles could sign on this machine. Reads no secret.
     """
     place = Folder.at(folder)
     clients = Clients(ep.load(place), options.clock_or(now), options.openpgp())
     document = doc.newest(place) if file is None else options.read_document(NEWS, file)
     found = doc.status(document, clients, place.keys.records(), days)
+    beside = standing(place, clients.epochs, clients.openpgp, clients.now, document)
+    found = replace(found, problems=(*found.problems, *beside.problems))
     warnings = [] if place.product.servers else [NO_SERVER]
-    plain = {"ok": found.ok, **asdict(found), "warnings": warnings}
-    options.tell(as_json, plain, _status_lines(found))
+    plain = {"ok": found.ok, **asdict(beside), **asdict(found), "warnings": warnings}
+    options.tell(as_json, plain, [*_beside_lines(beside), *_status_lines(found)])
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     sys.exit(0 if found.ok else 1)
+
+
+def _beside_lines(found: Standing) -> Iterator[str]:
+    for name, rider in (("steering", found.steering), ("release", found.release)):
+        if rider is not None and rider.serial is not None:
+            said = "current" if rider.current else "to be renewed"
+            yield f"{name} document: serial {rider.serial}, issued {rider.issued}, {said}"
+    here = [name for name, able in found.roles.items() if able]
+    root = "here" if found.root else "away"
+    yield f"can sign on this machine: {', '.join(here) or 'nobody'}; root is {root}"
 
 
 def _status_lines(found: Status) -> Iterator[str]:

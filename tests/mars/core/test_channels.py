@@ -71,7 +71,7 @@ class Postcards:
         return Ending("thanked", said={"thanks": 1})
 
     def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> Kept:
-        return {**view.state.kept(self.name), "last": ending.taken}
+        return {**view.state.kept(self.name), "last": ending.taken, "left": ending.left}
 
     def is_damaged(self, state: State) -> bool:
         return "due" in state.kept(self.name) and self._due(state) is None
@@ -202,6 +202,22 @@ def test_a_yes_taken_back_at_the_last_moment_holds_for_any_channel(how: str) -> 
     assert client.send(client.channels[1]).reason == "withdrawn"
     assert world.server.visits == []
     assert [entry["sent"] for entry in client.journal()] == [""]
+
+
+@pytest.mark.parametrize("what", ["unreachable", "fault", "body"])
+def test_e19_every_channel_is_told_whether_a_byte_of_its_request_left(what: str) -> None:
+    """So that each can keep to the rule: what left is not sent again before its next period."""
+    world = a_world()
+    world.grant("plain", stats=True)
+    if what == "body":
+        world.server.body = b"no thanks"
+    else:
+        setattr(world.server, what, TransportError("timeout", "Nothing came."))
+    client = world.client()
+    assert not client.send(client.channels[1], scheduled=True).ok
+    left = what != "unreachable"
+    assert client.load().kept("postcards")["left"] is left
+    assert [bool(entry["sent"]) for entry in client.journal()] == [left]
 
 
 def test_no_bytes_but_those_of_the_plan_go_for_any_channel() -> None:

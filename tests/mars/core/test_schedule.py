@@ -116,18 +116,18 @@ def test_a_clock_before_the_last_news_is_wrong_so_nothing_is_done() -> None:
     assert sleep
 
 
-def test_e19_failures_wait_two_wide_draws_then_the_next_period() -> None:
+def test_e19_tries_that_never_left_wait_two_wide_draws_then_the_next_period() -> None:
     chance = SeededChance(9)
     first, second = [], []
     for _ in range(3_000):
         plan = schedule.attempt(Schedule(due=START), START, chance)
         period = plan.due
-        plan = schedule.failed(plan, START, chance)
+        plan = schedule.failed(plan, START, chance, left=False)
         first.append(plan.due - START)
-        plan = schedule.failed(schedule.attempt(plan, START, chance), START, chance)
+        plan = schedule.failed(schedule.attempt(plan, START, chance), START, chance, left=False)
         second.append(plan.due - START)
         third = schedule.attempt(plan, START, chance)
-        plan = schedule.failed(third, START, chance)
+        plan = schedule.failed(third, START, chance, left=False)
         assert plan.due == third.due, "the third failure leaves the next period as it stands"
         assert plan.failures == 0
         assert 3 * DAY <= period - START <= 10 * DAY
@@ -138,6 +138,13 @@ def test_e19_failures_wait_two_wide_draws_then_the_next_period() -> None:
     for draws in (first, second):
         phases = Counter(delay % HOUR // 300 for delay in draws)
         assert max(phases.values()) < 2 * min(phases.values()), "retries gather within the hour"
+
+
+@pytest.mark.parametrize("failures", [0, 1, 2])
+def test_e19_once_a_byte_left_the_period_that_was_stored_before_stands(failures: int) -> None:
+    tried = schedule.attempt(Schedule(START, failures=failures), START, SeededChance(9))
+    after = schedule.failed(tried, START, SeededChance(1), left=True)
+    assert after == replace(tried, failures=0)
 
 
 def test_a_document_that_steers_anew_moves_the_next_time() -> None:

@@ -46,7 +46,7 @@ def raised(path: Path) -> set[str]:
 
 
 def test_every_reason_is_listed_and_every_listed_one_is_raised() -> None:
-    wire = ("strictjson", "envelope", "members", "motd", "keys")
+    wire = ("strictjson", "envelope", "members", "motd", "keys", "steering", "release")
     paths = [ROOT / "mars" / "wire" / f"{name}.py" for name in wire]
     paths += sorted((ROOT / "mars" / "trust").glob("*.py"))
     codes = set().union(*map(raised, paths)) - {"state-invalid"}
@@ -109,27 +109,52 @@ def test_stock_tools_refuse_a_changed_document(tmp_path: Path) -> None:
     assert run("gpgv", tmp_path) == []
 
 
+@pytest.mark.parametrize(("role", "folder"), [("root", "steering"), ("release", "release")])
+def test_stock_tools_verify_what_rides_along(role: str, folder: str, tmp_path: Path) -> None:
+    publisher = signed_by_two_of_three()
+    publisher.steer()
+    publisher.offer()
+    (tmp_path / "motd.json").write_bytes(publisher.document())
+    (tmp_path / "trust.json").write_bytes(pinned().encode())
+    run("split", tmp_path)
+    names = names_of(publisher, role)
+    for asked, due in ((role, names), ("motd", [])):
+        run("keys", tmp_path, (" motd pinned", f" {asked} pinned-{asked}"))
+        edits = (("motd/", f"{folder}/"), ("pinned/", f"pinned-{asked}/"))
+        assert run("openssl", tmp_path, *edits) == due
+    edits = (("motd/", f"{folder}/"), ("pinned/", f"pinned-{role}/"))
+    assert run("gpgv", tmp_path, *edits) == [KEY.another(role).fingerprint]
+    edit = ("trust.json motd", f"trust.json {role}")
+    assert run("securesystemslib", tmp_path, edit) == names
+
+
+def names_of(publisher: Publisher, role: str) -> list[str]:
+    return sorted(keyid(ed25519.public_key(seed)) for seed in publisher.seeds_of(role))
+
+
 def test_stock_tools_verify_after_a_rotation(tmp_path: Path) -> None:
     publisher = signed_by_two_of_three()
-    root = replace(pinned(), keys=publisher.key_set())
-    new = [bytes([n]) * 32 for n in (4, 5, 6)]
-    publisher.rotate(EXAMPLE_NOW, seeds=new, threshold=2)
+    root, before = replace(pinned(), keys=publisher.key_set()), names_of(publisher, "root")
+    publisher.rotate(EXAMPLE_NOW, seeds=[bytes([n]) * 32 for n in (4, 5, 6)], threshold=2)
     (tmp_path / "motd.json").write_bytes(publisher.document())
     (tmp_path / "trust.json").write_bytes(root.encode())
     run("split", tmp_path)
-    run("keys", tmp_path)
-    step = ("motd/", "keys-2/")
-    assert run("openssl", tmp_path, step) == sorted(NAMES[:2]), "by the old keys"
-    assert run("gpgv", tmp_path, step) == [KEY.fingerprint]
-    run("keys", tmp_path, ("trust.json pinned", "keys-2/payload.json new"))
-    names = sorted(keyid(ed25519.public_key(seed)) for seed in new)
-    assert run("openssl", tmp_path, step, ("pinned/", "new/")) == names, "by the new keys"
-    assert run("openssl", tmp_path, ("pinned/", "new/")) == names, "and the document by them"
-    assert run("gpgv", tmp_path, ("pinned/", "new/")) == [KEY.fingerprint]
-    edit = ("motd.json trust.json", "motd.json keys-2/payload.json")
+    run("keys", tmp_path, (" motd pinned", " root pinned"))
+    step, new = ("motd/", "keys-2/"), "keys-2/payload.json"
+    gpg = [KEY.another("root").fingerprint]
+    assert run("openssl", tmp_path, step) == before, "by root of the old keys"
+    assert run("gpgv", tmp_path, step) == gpg
+    run("keys", tmp_path, ("trust.json motd pinned", f"{new} root new"))
+    assert run("openssl", tmp_path, step, ("pinned/", "new/")) == names_of(publisher, "root")
+    assert run("gpgv", tmp_path, step, ("pinned/", "new/")) == gpg
+    run("keys", tmp_path, ("trust.json motd pinned", f"{new} motd news"))
+    names = names_of(publisher, "motd")
+    assert run("openssl", tmp_path, ("pinned/", "news/")) == names, "and the document by the new"
+    assert run("gpgv", tmp_path, ("pinned/", "news/")) == [KEY.fingerprint]
+    edit = ("motd.json trust.json", f"motd.json {new}")
     assert len(run("securesystemslib", tmp_path, edit)) == 2
     document = KeysDocument.decode((tmp_path / "keys-2" / "payload.json").read_bytes())
-    assert sorted(document.keys.ed25519) == names
+    assert sorted(document.keys.roles["motd"].ed25519) == names
 
 
 @pytest.mark.parametrize("name", ["LOOKED_AT", "FUTURE", "SIGNED_BEFORE_ISSUED"])
@@ -145,7 +170,8 @@ def test_figures_of_the_page_are_the_code_s(name: str) -> None:
 def test_paths_never_come_from_the_document(tmp_path: Path) -> None:
     """Key ids that climb out of the folder, or are missing, change nothing."""
     trust = json.loads(pinned().encode())
-    trust["ed25519"] = {f"../../{n}": key for n, key in enumerate(trust["ed25519"].values())}
+    motd = trust["roles"]["motd"]
+    motd["ed25519"] = {f"../../{n}": key for n, key in enumerate(motd["ed25519"].values())}
     (tmp_path / "trust.json").write_text(json.dumps(trust))
     document = json.loads(signed_by_two_of_three().document())
     for entry in document["signatures"]:

@@ -13,7 +13,7 @@ from mars.factory import openpgp as installed
 from mars.ports import OpenPGP, OpenPGPVerdict
 from mars.testing.memory import MemoryKey, MemoryOpenPGP
 from mars.testing.publisher import EXAMPLE_NOW, OpenPGPKey, Publisher
-from mars.trust import Question, TrustState, UnansweredError, accept, verify
+from mars.trust import Question, TrustState, UnansweredError, accept, start, verify
 from mars.wire import envelope
 from mars.wire.envelope import Signature, pae
 from testbed.packets import EARLY, PacketKey, armour
@@ -92,9 +92,9 @@ def result(answers: Answers, policy: str, sticky: bool, signatures: int = 1) -> 
     entries = (signed.signatures[0], *[Signature("", b"\x88x")] * signatures)
     data = envelope.encode(replace(signed, signatures=entries))
     try:
-        accepted = verify(
-            data, publisher.trust(), TrustState(epoch=1, openpgp=sticky), NOW, answers
-        )
+        root = publisher.trust()
+        before = replace(start(root, TrustState.initial()), openpgp=sticky)
+        accepted = verify(data, root, before, NOW, answers)
     except MarsError as error:
         return error.reason, sticky
     return "ok", accepted.state.openpgp

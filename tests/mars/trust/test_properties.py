@@ -14,16 +14,20 @@ from hypothesis import strategies as st
 from mars.errors import MarsError, StateError, TrustError, WireError
 from mars.testing.memory import MemoryKey, MemoryOpenPGP
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
-from mars.trust import Equivocation, TrustState, accept, verify
-from mars.wire import envelope, strictjson, targeting, times
+from mars.trust import Equivocation, TrustState, accept, start, verify
+from mars.trust.state import KINDS
+from mars.wire import envelope, links, strictjson, targeting, times
 from mars.wire import motd as motds
-from mars.wire.ed25519 import public_key
 from mars.wire.envelope import Envelope, Signature
-from mars.wire.keys import KeysDocument, KeySet, TrustRoot, keyid
+from mars.wire.keys import MAX_CROWD, KeysDocument, KeySet, TrustRoot
 from mars.wire.motd import Message, Motd, Target
+from mars.wire.product import PLATFORMS
+from mars.wire.release import Download, Release
+from mars.wire.steering import Steering
 
 EXAMPLES = settings(max_examples=150, deadline=None)
 
+ONION = "http://2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
 SEEDS = [bytes([n]) * 32 for n in range(1, 8)]
 PUBLISHER = Publisher(seeds=SEEDS[:3], threshold=2, openpgp=[MemoryKey(b"o" * 32)])
 ROOT = PUBLISHER.trust()
@@ -34,6 +38,7 @@ DOCUMENT, MOVED_DOCUMENT = PUBLISHER.document(), MOVED.document()
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
 names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
 moments = st.integers(0, times.LAST)
+digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
 wholes = st.integers(0, strictjson.MAX_INTEGER)
 languages = st.sampled_from(["en", "is", "pt_BR", "de", "zh-Hant"])
 translations = st.dictionaries(languages, texts, max_size=3)
@@ -66,19 +71,77 @@ documents = st.builds(
     newest_version=texts,
     messages=st.lists(messages, max_size=3, unique_by=lambda item: item.id).map(tuple),
 )
+
+
+def _key_set(count: int, threshold: int, policy: str) -> KeySet:
+    signer = Publisher(
+        seeds=SEEDS[:count], threshold=threshold, openpgp=[MemoryKey(b"o" * 32)], policy=policy
+    )
+    return signer.key_set()
+
+
 key_sets = st.integers(1, 7).flatmap(
     lambda count: st.builds(
-        KeySet,
-        ed25519=st.just({keyid(key): key.hex() for key in map(public_key, SEEDS[:count])}),
-        threshold=st.integers(1, count),
-        openpgp=st.just({MemoryKey(b"o" * 32).fingerprint: MemoryKey(b"o" * 32).block}),
-        policy=st.sampled_from(["required", "when-available", "off"]),
+        _key_set,
+        st.just(count),
+        st.integers(1, count),
+        st.sampled_from(["required", "when-available", "off"]),
     )
 )
 keys_documents = st.builds(
     KeysDocument, names, names, st.integers(1, 99), moments, moments, key_sets
 )
-roots = st.builds(TrustRoot, names, names, st.integers(1, 99), key_sets, wholes, moments)
+roots = st.builds(
+    TrustRoot,
+    names,
+    names,
+    st.integers(1, 99),
+    key_sets,
+    gen=st.integers(1, strictjson.MAX_INTEGER),
+    minimum_serial=wholes,
+    built=moments,
+    crowd=st.integers(0, MAX_CROWD),
+)
+intakes = st.dictionaries(
+    st.from_regex(r"20[0-9]{2}-W(0[1-9]|[1-4][0-9])", fullmatch=True),
+    st.binary(min_size=32, max_size=32).map(bytes.hex),
+    max_size=3,
+)
+steerings = st.builds(
+    Steering,
+    names,
+    names,
+    st.integers(1, 99),
+    serial=st.integers(1, strictjson.MAX_INTEGER),
+    issued=moments,
+    servers=st.sampled_from([(), (ONION,), (ONION, ONION.replace("http", "https"))]),
+    reportback_next=wholes,
+    registry=st.just("") | st.binary(min_size=32, max_size=32).map(bytes.hex),
+    intake=intakes,
+    links=st.sampled_from([(), ("https://example.org/",), ("https://a.example/b", ONION + "/")]),
+)
+releases = st.builds(
+    Release,
+    names,
+    names,
+    st.integers(1, 99),
+    serial=st.integers(1, strictjson.MAX_INTEGER),
+    issued=moments,
+    release=st.sampled_from(["0.5", "1.2.3"]),
+    minimum_version=st.sampled_from(["", "0.4"]),
+    notes=translations,
+    downloads=st.lists(
+        st.builds(
+            Download,
+            st.sampled_from(PLATFORMS),
+            st.just("https://example.org/a.zip"),
+            wholes,
+            digests,
+            st.sampled_from(["", "https://example.org/"]),
+        ),
+        max_size=3,
+    ).map(tuple),
+)
 signatures = st.builds(Signature, texts, st.binary(max_size=100))
 plain_envelopes = st.builds(
     Envelope,
@@ -87,19 +150,40 @@ plain_envelopes = st.builds(
     st.lists(signatures, min_size=1, max_size=4).map(tuple),
 )
 envelopes = st.builds(
-    replace, plain_envelopes, x_keys=st.lists(plain_envelopes, max_size=3).map(tuple)
+    replace,
+    plain_envelopes,
+    x_keys=st.lists(plain_envelopes, max_size=3).map(tuple),
+    x_steering=st.none() | plain_envelopes,
+    x_release=st.none() | plain_envelopes,
 )
-digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
-states = st.builds(
-    TrustState,
-    epoch=wholes,
+
+
+def _state(root: TrustRoot, steers: bool, offers: bool, **members: Any) -> TrustState:
+    state = start(root, TrustState.initial())
+    if steers:
+        said = Steering(root.product, root.channel, root.epoch, 1, 1, (ONION,))
+        state = replace(state, steering=said)
+    if offers:
+        state = replace(state, release=Release(root.product, root.channel, root.epoch, 1, 1, "0.5"))
+    return replace(state, **members)
+
+
+states = st.just(TrustState.initial()) | st.builds(
+    _state,
+    roots,
+    st.booleans(),
+    st.booleans(),
+    keys_expire=moments,
+    floor=moments,
     serial=moments,
     digest=digests,
     accepted=moments,
     issued=moments,
     expires=moments,
     openpgp=st.booleans(),
-    evidence=st.lists(st.builds(Equivocation, moments, digests, digests), max_size=3).map(tuple),
+    evidence=st.lists(
+        st.builds(Equivocation, st.sampled_from(KINDS), moments, digests, digests), max_size=3
+    ).map(tuple),
 )
 json_values = st.recursive(
     st.none() | st.booleans() | wholes | texts,
@@ -129,6 +213,24 @@ def test_keys_document_is_read_as_written(document: KeysDocument) -> None:
 @given(roots)
 def test_trust_root_is_read_as_written(root: TrustRoot) -> None:
     assert TrustRoot.decode(root.encode()) == root
+
+
+@EXAMPLES
+@given(steerings)
+def test_steering_is_read_as_written(steering: Steering) -> None:
+    assert Steering.decode(steering.encode()) == steering
+
+
+@EXAMPLES
+@given(releases)
+def test_release_is_read_as_written(release: Release) -> None:
+    assert Release.decode(release.encode()) == release
+
+
+@EXAMPLES
+@given(st.lists(plain_envelopes, max_size=4).map(tuple))
+def test_chain_is_read_as_written(steps: tuple[Envelope, ...]) -> None:
+    assert envelope.decode_chain(envelope.encode_chain(steps)) == steps
 
 
 @EXAMPLES
@@ -253,7 +355,7 @@ def test_cleaned_text_holds_nothing_invisible(text: str) -> None:
 @EXAMPLES
 @given(st.text(max_size=60) | st.from_regex(r"https?://[ -~]{0,40}"))
 def test_an_offered_link_is_plain_ascii_without_userinfo(url: str) -> None:
-    link = targeting.link(url)
+    link = links.link(url)
     assert link in ("", url)
     if link:
         assert link.isascii()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,13 +13,14 @@ from mars.testing.memory import MemoryKey
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
 from mars.wire import ed25519, envelope, times
 from mars.wire.envelope import Envelope, Signature, pae
-from mars.wire.keys import KeysDocument, TrustRoot, keyid
+from mars.wire.keys import ROLES, KeysDocument, TrustRoot, keyid
 
 ONION = "http://2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
 KEY = MemoryKey(b"m" * 32)
 PUBLISHER = Publisher(seeds=[b"a" * 32, b"b" * 32], threshold=2, openpgp=[KEY])
 ROOT = PUBLISHER.trust(1_700_000_000, servers=(ONION,), built=1_700_000_000)
-HEX = ed25519.public_key(b"a" * 32).hex()
+HEX, OTHER = (ed25519.public_key(each * 32).hex() for each in (b"a", b"z"))
+BLOCKS = ROOT.keys.openpgp
 
 
 def test_pae_is_that_of_the_specification() -> None:
@@ -58,11 +60,62 @@ def test_trust_root_holds_what_the_contract_names() -> None:
     assert plain["product"] == "examplemail"
     assert plain["channel"] == "stable"
     assert plain["epoch"] == 1
-    assert plain["threshold"] == 2
+    assert (plain["gen"], plain["crowd"]) == (1, 0)
+    assert plain["roles"]["motd"]["threshold"] == 2
     assert plain["policy"] == "when-available"
     assert plain["minimum_serial"] == 1_700_000_000
-    assert HEX in plain["ed25519"].values()
-    assert plain["openpgp"] == {KEY.fingerprint: KEY.block}
+    assert HEX in plain["roles"]["motd"]["ed25519"].values()
+    assert plain["roles"]["motd"]["openpgp"] == [KEY.fingerprint]
+    assert plain["openpgp"][KEY.fingerprint] == KEY.block
+    assert set(plain["roles"]) == set(ROLES)
+    assert "openpgp" not in plain["roles"]["status"]
+    assert "x-steering" not in plain
+
+
+def test_trust_root_says_what_steers() -> None:
+    bare = ROOT.steering
+    assert (bare.servers, bare.serial, bare.links) == ((ONION,), 0, ())
+    publisher = replace(PUBLISHER)
+    publisher.steer(servers=(ONION,), reportback_next=604_800)
+    root = TrustRoot.decode(publisher.trust().encode())
+    assert root == publisher.trust()
+    assert root.steering.reportback_next == 604_800
+    for other in (replace(PUBLISHER, product="other"), replace(PUBLISHER, channel="beta")):
+        publisher.x_steering = other.steer()
+        with pytest.raises(WireError) as caught:
+            TrustRoot.decode(publisher.trust().encode())
+        assert caught.value.reason == "bad-payload"
+    news = envelope.decode(publisher.document())
+    with pytest.raises(WireError):
+        TrustRoot.decode(replace(ROOT, x_steering=news).encode())
+
+
+def test_what_decides_who_signs_has_one_digest_under_any_names() -> None:
+    document = KeysDocument("examplemail", "stable", 1, 1, 9, PUBLISHER.key_set())
+    assert document.digest == ROOT.digest
+    assert PUBLISHER.key_set().signing("index").policy == "off"
+    keys = PUBLISHER.key_set()
+    motd = keys.roles["motd"]
+    renamed = replace(motd, ed25519={name[::-1]: key for name, key in motd.ed25519.items()})
+    assert replace(ROOT, keys=replace(keys, roles={**keys.roles, "motd": renamed})).digest == (
+        ROOT.digest
+    )
+    lower = replace(keys.roles["status"], threshold=1)
+    others = [
+        replace(ROOT, epoch=2),
+        replace(ROOT, product="other"),
+        replace(ROOT, channel="beta"),
+        replace(ROOT, keys=replace(keys, policy="required")),
+        replace(ROOT, keys=replace(keys, openpgp={})),
+        replace(ROOT, keys=replace(keys, roles={**keys.roles, "status": lower})),
+    ]
+    assert len({ROOT.digest, *(other.digest for other in others)}) == 7
+
+
+def role(name: str = "motd", **changes: Any) -> dict[str, Any]:
+    """The members of a trust file whose role ``name`` has ``changes``."""
+    roles = json.loads(ROOT.encode())["roles"]
+    return {"roles": {**roles, name: {**roles[name], **changes}}}
 
 
 @pytest.mark.parametrize(
@@ -70,21 +123,40 @@ def test_trust_root_holds_what_the_contract_names() -> None:
     [
         {"epoch": 0},
         {"epoch": "1"},
-        {"threshold": 0},
-        {"threshold": 3},
-        {"threshold": None},
-        {"ed25519": {}},
-        {"ed25519": {"a": HEX.upper()}},
-        {"ed25519": {"a": HEX[:-2]}},
-        {"ed25519": {"a": 1}},
-        {"ed25519": [HEX]},
-        {"ed25519": {"x" * 65: HEX}},
-        {"ed25519": {str(n): HEX for n in range(17)}},
-        {"openpgp": {KEY.fingerprint.lower(): KEY.block}},
-        {"openpgp": {KEY.fingerprint[24:]: KEY.block}},
-        {"openpgp": {KEY.fingerprint: "no block"}},
-        {"openpgp": {f"{n:040X}": KEY.block for n in range(5)}},
+        {"gen": 0},
+        {"gen": "1"},
+        {"crowd": "100"},
+        {"crowd": True},
+        {"crowd": 10**12 + 1},
+        {"roles": {}},
+        {"roles": []},
+        {"roles": {"root": {}}},
+        {"roles": {**ROOT.keys.plain()["roles"], "other": {}}},  # type: ignore[dict-item]
+        {"roles": {**ROOT.keys.plain()["roles"], "root": []}},  # type: ignore[dict-item]
+        role(threshold=0),
+        role(threshold=3),
+        role(threshold=None),
+        role(ed25519={}),
+        role(ed25519={"a": HEX.upper()}),
+        role(ed25519={"a": HEX[:-2]}),
+        role(ed25519={"a": 1}),
+        role(ed25519=[HEX]),
+        role(ed25519={"x" * 65: HEX}),
+        role(ed25519={str(n): HEX for n in range(17)}),
+        role("root", ed25519={"a": HEX, "b": OTHER}),
+        role(openpgp=[]),
+        role(openpgp=[KEY.fingerprint] * 2),
+        role(openpgp=[KEY.another(str(n)).fingerprint for n in range(5)]),
+        role("root", openpgp=[KEY.fingerprint]),
+        role("status", openpgp=[KEY.fingerprint]),
+        role(openpgp=["0" * 40]),
+        {"openpgp": {**BLOCKS, KEY.fingerprint.lower(): KEY.block}},
+        {"openpgp": {**BLOCKS, KEY.fingerprint[24:]: KEY.block}},
+        {"openpgp": {**BLOCKS, KEY.fingerprint: "no block"}},
+        {"openpgp": {**BLOCKS, "0" * 40: KEY.block}},
+        {"openpgp": {f"{n:040X}": KEY.block for n in range(13)}},
         {"openpgp": {}},
+        {"policy": "off"},
         {"policy": "sometimes"},
         {"servers": ["https://example.org"]},
         {"servers": [ONION + "/"]},
@@ -106,16 +178,15 @@ def test_seven_is_the_highest_threshold() -> None:
         seeds = [bytes([n]) * 32 for n in range(count)]
         data = Publisher(seeds=seeds, threshold=count).trust().encode()
         if fits:
-            assert TrustRoot.decode(data).keys.threshold == 7
+            assert TrustRoot.decode(data).keys.roles["motd"].threshold == 7
         else:
             with pytest.raises(WireError):
                 TrustRoot.decode(data)
 
 
 def test_fingerprints_of_later_openpgp_versions_are_read() -> None:
-    changes = {"openpgp": {"A" * 64: KEY.block}}
-    data = json.dumps({**json.loads(ROOT.encode()), **changes}).encode()
-    assert list(TrustRoot.decode(data).keys.openpgp) == ["A" * 64]
+    members = json.loads(ROOT.encode().replace(KEY.fingerprint.encode(), b"A" * 64))
+    assert "A" * 64 in TrustRoot.decode(json.dumps(members).encode()).keys.openpgp
 
 
 @pytest.mark.parametrize("kind", ["motd", "keys", None])
@@ -133,9 +204,7 @@ def test_keys_document_survives_being_written_and_read() -> None:
     assert KeysDocument.decode(document.encode()) == document
 
 
-@pytest.mark.parametrize(
-    "member", ["issued", "expires", "epoch", "threshold", "ed25519", "product"]
-)
+@pytest.mark.parametrize("member", ["issued", "expires", "epoch", "roles", "openpgp", "product"])
 def test_keys_document_without_a_member_is_refused(member: str) -> None:
     document = KeysDocument("examplemail", "stable", 2, 1, 9, PUBLISHER.key_set())
     plain = json.loads(document.encode())

@@ -70,10 +70,14 @@ CASES = (
         _steered((16.5, 8 * DAY), (23.5, 37 * DAY // 4), (30.5, 42 * DAY // 4)),
         True,
     ),
-    Case("20 % of attempts fail", replace(STILL, lost=0.2, warm_up_days=BEFORE), False),
     Case(
-        "5 % of answers are counted and get lost",
-        replace(STILL, repeated=0.05, warm_up_days=BEFORE),
+        "20 % of attempts fail before anything left",
+        replace(STILL, unsent=0.2, warm_up_days=BEFORE),
+        False,
+    ),
+    Case(
+        "5 % of requests left and are not counted",
+        replace(STILL, lost=0.05, warm_up_days=BEFORE),
         False,
     ),
     Case(

@@ -1,0 +1,239 @@
+"""What each stolen role can do, and what it cannot: to move, to follow and to keep a client."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mars.errors import TrustError
+from mars.testing.memory import MemoryKey, MemoryOpenPGP
+from mars.testing.publisher import EXAMPLE_NOW, Publisher
+from mars.trust import Accepted, RefusedError, TrustState, start, verify, verify_chain
+from mars.trust.chain import current_keys, steering
+from mars.wire import envelope
+from mars.wire.envelope import KEYS_TYPE, MOTD_TYPE, RELEASE_TYPE, STEERING_TYPE, Envelope, pae
+from mars.wire.keys import KeysDocument, TrustRoot
+from mars.wire.release import Release
+from mars.wire.steering import Steering
+from mars.wire.times import DAY
+
+NOW = EXAMPLE_NOW
+SEEDS = [bytes([n]) * 32 for n in range(1, 10)]
+ONION = "http://2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
+NEW = TrustState.initial()
+ROLES = ("root", "motd", "release", "status", "index")
+
+
+def publisher(seed: int = 0) -> Publisher:
+    return Publisher(seeds=SEEDS[seed : seed + 1], openpgp=[MemoryKey(b"k" * 32)])
+
+
+def judge(data: bytes, root: TrustRoot, state: TrustState = NEW, now: int = NOW) -> Accepted:
+    return verify(data, root, state, now, MemoryOpenPGP())
+
+
+def signed(by: Publisher, role: str, kind: str, payload: bytes) -> Envelope:
+    return Envelope(kind, payload, by.signatures(pae(kind, payload), NOW, role))
+
+
+def taken_over(role: str) -> list[str]:
+    """The kinds of documents that a thief of ``role`` makes believed."""
+    owner = publisher()
+    root, found = owner.trust(), []
+    heir = Publisher(seeds=SEEDS[5:6], openpgp=[MemoryKey(b"h" * 32)], epoch=2)
+    step = KeysDocument("examplemail", "stable", 2, NOW, NOW + DAY, heir.key_set()).encode()
+    both = signed(owner, role, KEYS_TYPE, step)
+    its_own = heir.signatures(pae(KEYS_TYPE, step), NOW, "root")
+    both = replace(both, signatures=(*both.signatures, *its_own))
+    follows = envelope.encode_chain([both])
+    try:
+        verify_chain(follows, root, NEW, NOW, MemoryOpenPGP())
+        found.append("keys")
+    except Exception as error:  # noqa: BLE001 - whatever it raises, it was not believed
+        assert "threshold" in str(error) or "openpgp" in str(error)
+    plain = envelope.decode(owner.document())
+    said = Steering("examplemail", "stable", 1, NOW, NOW, (ONION,))
+    offer = Release("examplemail", "stable", 1, NOW, NOW, "9.9")
+    carried = replace(
+        plain,
+        x_steering=signed(owner, role, STEERING_TYPE, said.encode()),
+        x_release=signed(owner, role, RELEASE_TYPE, offer.encode()),
+    )
+    state = judge(envelope.encode(carried), root).state
+    found += ["steering"] * (state.steering is not None) + ["release"] * (state.release is not None)
+    news = signed(owner, role, MOTD_TYPE, plain.payload)
+    try:
+        judge(envelope.encode(news), root)
+        found.append("motd")
+    except Exception as error:  # noqa: BLE001
+        assert "signature" in str(error)
+    return found
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_signs_its_own_kind_and_nothing_else(role: str) -> None:
+    own = {"root": ["keys", "steering"], "motd": ["motd"], "release": ["release"]}
+    assert taken_over(role) == own.get(role, [])
+
+
+def test_the_news_move_nothing() -> None:
+    owner = publisher()
+    owner.steer(reportback_next=7 * DAY)
+    found = judge(owner.document(reportback_server=ONION, reportback_next=1), owner.trust())
+    assert (found.steering.servers, found.steering.reportback_next) == ((), 7 * DAY)
+    assert found.notes == ("steering: differs",)
+
+
+def test_an_older_steering_document_does_not_lead_back() -> None:
+    owner = publisher()
+    owner.steer(NOW - DAY, servers=(ONION,))
+    before = owner.document()
+    owner.steer(NOW)
+    known = judge(owner.document(NOW + 60), owner.trust()).state
+    replayed = replace(envelope.decode(before), signatures=())
+    carried = replace(envelope.decode(owner.document(NOW + 90)), x_steering=replayed.x_steering)
+    found = judge(envelope.encode(carried), owner.trust(), known)
+    assert found.steering == known.steering
+    assert "steering: rollback" in found.notes
+
+
+def test_two_steering_documents_of_one_serial_are_evidence_and_change_nothing() -> None:
+    owner = publisher()
+    root = owner.trust()
+    owner.steer(NOW)
+    known = judge(owner.document(), root).state
+    owner.steer(NOW, servers=(ONION,))
+    found = judge(owner.document(NOW + 60), root, known)
+    assert found.state.steering == known.steering
+    assert [(one.kind, one.number) for one in found.state.evidence] == [("steering", NOW)]
+    again = judge(owner.document(NOW + 90), root, found.state)
+    assert again.state.evidence == found.state.evidence
+
+
+@pytest.mark.parametrize(
+    ("issued", "serial", "epoch", "note"),
+    [
+        (NOW + DAY + 1, NOW, 1, "future"),
+        (NOW, NOW + 1, 1, "fast-forward"),
+        (NOW, NOW, 2, "wrong-epoch"),
+        (NOW + DAY, NOW + DAY, 1, None),
+    ],
+)
+def test_times_and_epoch_of_what_rides_along(
+    issued: int, serial: int, epoch: int, note: str | None
+) -> None:
+    owner = publisher()
+    root = owner.trust()
+    owner.offer(issued, serial=serial, epoch=epoch)
+    found = judge(owner.document(), root)
+    assert found.notes == (() if note is None else (f"release: {note}",))
+    assert (found.state.release is None) is (note is not None)
+
+
+def test_what_rides_along_under_another_name_is_passed_over() -> None:
+    owner = publisher()
+    root = owner.trust()
+    rider = owner.offer()
+    owner.x_release, owner.x_steering = None, None
+    carried = replace(envelope.decode(owner.document()), x_steering=rider)
+    found = judge(envelope.encode(carried), root)
+    assert found.notes == ("steering: wrong-payload-type",)
+    assert found.state.steering is None
+
+
+def test_a_rider_that_needs_openpgp_is_passed_over_without_it() -> None:
+    owner = publisher()
+    root = owner.trust()
+    rider = owner.steer()
+    bare = tuple(entry for entry in rider.signatures if len(entry.sig) == 64)
+    owner.x_steering = replace(rider, signatures=bare)
+    assert judge(owner.document(), root).notes == ("steering: openpgp-missing",)
+
+
+def test_openpgp_verified_on_a_rider_alone_is_remembered() -> None:
+    owner = publisher()
+    root = owner.trust()
+    rider = owner.steer()
+    off = replace(owner, policy="when-available")
+    known = replace(start(root, NEW), openpgp=False)
+    carried = replace(envelope.decode(off.document()), x_steering=rider)
+    assert judge(envelope.encode(carried), root, known).state.openpgp
+
+
+def test_a_rotation_ends_what_rode_along() -> None:
+    owner = publisher()
+    root = owner.trust()
+    owner.steer(servers=(ONION,))
+    owner.offer()
+    known = judge(owner.document(), root).state
+    owner.rotate(seeds=SEEDS[1:2])
+    found = judge(owner.document(NOW + 60), root, known)
+    assert (found.state.steering, found.state.release) == (None, None)
+    assert found.steering == root.steering
+
+
+def test_what_a_release_pins_steers_a_new_client_and_an_old_one() -> None:
+    owner = publisher()
+    first = owner.trust()
+    owner.steer(NOW, servers=(ONION,))
+    known = judge(owner.document(), first).state
+    owner.steer(NOW + 60, reportback_next=9 * DAY)
+    second = owner.trust(gen=2)
+    for state in (NEW, known):
+        assert steering(current_keys(second, state)).reportback_next == 9 * DAY
+    older = owner.trust(gen=3, x_steering=None)
+    assert steering(current_keys(older, known)).servers == (ONION,)
+
+
+def test_a_thief_of_everything_is_out_after_a_release() -> None:
+    owner, thief = publisher(), publisher()
+    root = owner.trust()
+    thief.rotate(NOW - DAY, seeds=SEEDS[6:7])
+    thief.steer(servers=(ONION,))
+    captured = judge(thief.document(), root).state
+    assert captured.steering is not None
+    owner.rotate(NOW, seeds=SEEDS[3:4])
+    # The honest history is evidence to who followed the other one, and no more than that.
+    with pytest.raises(RefusedError) as caught:
+        judge(owner.document(), root, captured)
+    assert caught.value.reason == "keys-equivocation"
+    release = owner.trust(gen=2)
+    found = judge(owner.document(), release, caught.value.state)
+    assert found.state.hashes == {2: release.digest}
+    assert found.steering.servers == ()
+    assert {one.kind for one in found.state.evidence} == {"keys"}
+    # An older installer, and the thief, change nothing any more.
+    assert start(root, found.state) == found.state
+    with pytest.raises(TrustError) as refused:
+        judge(thief.document(NOW + 60), release, found.state)
+    assert refused.value.reason == "signature-threshold"
+
+
+def test_a_whole_chain_is_followed_by_who_was_away() -> None:
+    owner = publisher()
+    root = owner.trust()
+    for n in range(40):
+        owner.rotate(seeds=[bytes([100 + n]) * 32])
+    file = envelope.encode_chain(owner.chain)
+    state = verify_chain(file, root, NEW, NOW, MemoryOpenPGP())
+    assert (state.epoch, len(state.hashes)) == (41, 41)
+    broken = [*owner.chain[:-1], replace(owner.chain[-1], payload=b"{}")]
+    part = verify_chain(envelope.encode_chain(broken), root, NEW, NOW, MemoryOpenPGP())
+    assert part.epoch == 40
+    owner.chain = owner.chain[-8:]
+    assert judge(owner.document(), root, state).news
+    assert verify_chain(file, root, state, NOW, MemoryOpenPGP()) == state
+    gap = envelope.encode_chain(owner.chain)
+    with pytest.raises(Exception, match="leaves out an epoch"):
+        verify_chain(gap, root, NEW, NOW, MemoryOpenPGP())
+
+
+def test_a_file_of_the_chain_has_a_limit() -> None:
+    owner = publisher()
+    step = owner.rotate(seeds=SEEDS[1:2])
+    assert len(envelope.decode_chain(envelope.encode_chain([step] * 70))) == 64
+    large = replace(step, payload=b"x" * 30_000)
+    few = envelope.encode_chain([large] * 64)
+    assert len(few) <= envelope.MAX_CHAIN
+    assert 5 < len(envelope.decode_chain(few)) < 64

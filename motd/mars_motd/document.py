@@ -184,12 +184,7 @@ class Clients:
             said = f"Clients would refuse this document: {error.message}"
             raise TrustError(error.reason, said) from None
         for note in (note for accepted in read for note in accepted.notes):
-            what, _, reason = note.partition(": ")
-            raise TrustError(
-                reason,
-                f"Clients would pass over the {what} document that rides along. See: mars-motd "
-                f"status, and sign anew.",
-            )
+            raise _passed_over(note)
         return read[0].motd
 
     def newest(self, folder: Folder) -> News | None:
@@ -259,6 +254,14 @@ class Clients:
                 f"accepted ({error.message}). Make sure that the destination is right, then move "
                 f"that file away.",
             ) from None
+
+
+def _passed_over(note: str) -> TrustError:
+    what, _, reason = note.partition(": ")
+    said = f"Clients would pass over the {what} document that rides along"
+    if reason == "differs":
+        said = "The news name another server or interval than the steering document beside them"
+    return TrustError(reason, f"{said}. See mars-motd status, then sign new ones.")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from mars.wire.release import Release
 from mars.wire.steering import Steering
 from mars.wire.times import format_time
 from mars_motd import files, steering
-from mars_motd.epochs import Epochs
+from mars_motd.epochs import Epochs, numbered
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyStore
 from mars_motd.kinds import RELEASE, STEERING, Document, Kind
@@ -100,8 +100,8 @@ class Rider(Generic[D]):
     def or_newer(
         self, other: Envelope | None, epochs: Epochs, openpgp: OpenPGP, now: int
     ) -> Rider[D]:
-        """With ``other`` as the last one, where it holds and is newer: a colleague's, who has
-        signed the news that it comes with."""
+        """With ``other`` as the last one, where it holds and is newer: what rides beside news that
+        were signed here or by a colleague."""
         if other is None:
             return self
         try:
@@ -148,14 +148,18 @@ class Riders:
 def load_steering(folder: Folder, epochs: Epochs, openpgp: OpenPGP, now: int) -> Rider[Steering]:
     """Raises as ``steering.wanted`` and ``_last``."""
     path, wanted = folder.root / "steering.json", steering.wanted(folder, epochs.number)
-    return Rider(STEERING, path, wanted, _last(STEERING, path, epochs, openpgp, now))
+    lying = Rider(STEERING, path, wanted, _last(STEERING, path, epochs, openpgp, now))
+    news = _last_news(folder)
+    return lying.or_newer(news and news.x_steering, epochs, openpgp, now)
 
 
 def load_release(folder: Folder, epochs: Epochs, openpgp: OpenPGP, now: int) -> Rider[Release]:
     """Raises ``ConfigError`` (``content-invalid``), and as ``_last``."""
     path, declared = folder.root / "release.json", folder.downloads().require()
     wanted = None if declared is None else replace(declared, epoch=epochs.number, serial=0)
-    return Rider(RELEASE, path, wanted, _last(RELEASE, path, epochs, openpgp, now))
+    lying = Rider(RELEASE, path, wanted, _last(RELEASE, path, epochs, openpgp, now))
+    news = _last_news(folder)
+    return lying.or_newer(news and news.x_release, epochs, openpgp, now)
 
 
 def load(folder: Folder, epochs: Epochs, openpgp: OpenPGP, now: int) -> Riders:
@@ -163,6 +167,18 @@ def load(folder: Folder, epochs: Epochs, openpgp: OpenPGP, now: int) -> Riders:
     return Riders(
         load_steering(folder, epochs, openpgp, now), load_release(folder, epochs, openpgp, now)
     )
+
+
+def _last_news(folder: Folder) -> Envelope | None:
+    """The news that were signed last: what rode beside them counts though a stale copy of it lies
+    in the folder, since clients have seen it and go back to none."""
+    serial = max(numbered(folder.issued), default=None)
+    if serial is None:
+        return None
+    try:
+        return envelopes.decode(files.read(folder.issued / f"{serial}.json"))
+    except WireError:
+        return None  # told by whoever needs the news themselves
 
 
 def has_enough_keys(role: str, epochs: Epochs, store: KeyStore) -> bool:

@@ -32,7 +32,7 @@ def duo(tmp_path_factory: pytest.TempPathFactory, ok: Run) -> Path:
     ok("key", "new", folder, "--name", "ada", "--no-passphrase")
     roles = ("--role", "root", "--role", "motd", "--role", "release")
     ok("key", "new", folder, "--name", "bob", *roles, "--no-passphrase")
-    ok("trust", folder, "--out", folder / "trust.json")
+    ok("trust", folder, "--out", folder / "trust.json", "--now", MARCH)
     return folder
 
 
@@ -186,13 +186,14 @@ def test_preview_shows_a_keys_document_too(two: Path, step: Path, ok: Run) -> No
     assert ok("preview", two, "--file", step, "--json").json["table"] == []
 
 
-def test_sign_warns_of_another_server(two: Path, tmp_path: Path, ok: Run) -> None:
+def test_sign_warns_of_another_server(two: Path, tmp_path: Path, ok: Run, motd: Run) -> None:
     half = tmp_path / "half.json"
     ok("sign", two, "--key", "ada-motd", "--out", half, "--now", MARCH, "--partial")
     changed(half, lambda payload: payload.update(reportback_server="http://evil.onion"))
     shutil.rmtree(two / "issued")  # the next holder has not seen it
-    done = ok("sign", two, "--add-to", half, "--out", half, "--now", MARCH, "--partial")
+    done = motd("sign", two, "--add-to", half, "--out", half, "--now", MARCH, "--partial")
     assert "warning: reportback_server is 'http://evil.onion' in the document" in done.err
+    assert (done.code, "[differs]" in done.err) == (1, True)
 
 
 def junk(path: Path, keyids: list[str]) -> None:
@@ -256,6 +257,7 @@ def test_status_reports_what_clients_would_refuse(
     product.write_text(product.read_text().replace('"examplemail"', '"othermail"'))
     other = Path(shutil.copytree(two, tmp_path / "other"))
     shutil.rmtree(other / "trust")
+    (other / "steering.json").unlink()
     ok("sign", other, "--out", short, "--now", MARCH)
     product.write_text(product.read_text().replace('"othermail"', '"examplemail"'))
     done = motd("status", two, "--file", short, "--now", MARCH, "--json")
@@ -292,7 +294,7 @@ def test_extracted_commands_hold_no_name_of_the_document(
 ) -> None:
     out, trust, target = (tmp_path / name for name in ("m.json", "t.json", "extract"))
     ok("sign", two, "--out", out, "--now", MARCH)
-    ok("trust", two, "--out", trust)
+    ok("trust", two, "--out", trust, "--now", MARCH)
     pinned, envelope = json.loads(trust.read_text()), json.loads(out.read_text())
     evil = ["$(touch owned)", "../../owned"]
     role = pinned["roles"]["motd"]
@@ -304,7 +306,7 @@ def test_extracted_commands_hold_no_name_of_the_document(
     out.write_text(json.dumps(envelope))
     arguments = ("verify", out, "--trust", trust, "--now", MARCH, "--extract", target)
     commands = ok(*arguments, "--json").json["commands"]
-    assert len(commands) == 3
+    assert len(commands) == 6
     script = "set -e\n" + "\n".join(commands)
     subprocess.run(["sh", "-c", script], cwd=target, check=True, capture_output=True)
     assert not list(tmp_path.glob("**/owned"))

@@ -120,7 +120,7 @@ def test_whatever_fails_while_a_key_is_revoked_it_never_comes_back(
     def holds(folder: Path, fault: Fault, ran: faults.Ran) -> None:
         ok(*(text.format(folder=folder) for text in told))
         ok("key", "rotate", folder, "--now", MARCH)
-        ok("trust", folder, "--out", folder / "trust.json")
+        ok("trust", folder, "--out", folder / "trust.json", "--now", MARCH)
         assert lost not in (folder / "trust.json").read_text(), (fault, ran)
         ok("sign", folder, "--out", folder / "motd.json", "--now", MARCH)
         said = verdict(folder / "motd.json", folder)
@@ -138,7 +138,7 @@ def test_whatever_fails_while_keys_rotate_the_chain_is_the_old_or_the_new(
 ) -> None:
     signed, pinned = product / "motd.json", tmp_path / "pinned.json"
     ok("sign", product, "--out", signed, "--now", MARCH)
-    ok("trust", product, "--out", pinned)
+    ok("trust", product, "--out", pinned, "--now", MARCH)
     ok("key", "new", product, "--role", "motd", "--no-passphrase")
     before = {path: path.read_bytes() for path in product.rglob("*") if path.is_file()}
     told = ("key", "rotate", "{folder}", "--now", MARCH)
@@ -240,7 +240,7 @@ def test_a_key_whose_record_cannot_say_revoked_is_not_brought_back(
     refused(out, [], fault, "key", "revoke", product, *told)
     was_taken_away = (product / "trust/epoch-2.json").exists()
     ok("key", "rotate", product, "--now", MARCH)
-    ok("trust", product, "--out", tmp_path / "trust.json")
+    ok("trust", product, "--out", tmp_path / "trust.json", "--now", MARCH)
     assert not was_taken_away or lost not in (tmp_path / "trust.json").read_text()
 
 

@@ -283,7 +283,10 @@ def test_before_anything_is_signed_a_refresh_changes_the_records_alone(
     ok("key", "new", product, *new(home, own))
     home.run(now, "--quick-set-expire", own, "never")
     assert ok("key", "refresh", product).out == "refreshed motd-1\n"
-    assert "warning: The OpenPGP" not in ok("trust", product, "--out", product / "t.json").err
+    assert (
+        "warning: The OpenPGP"
+        not in ok("trust", product, "--out", product / "t.json", "--now", MARCH).err
+    )
     assert not (product / "trust" / "epoch-2.json").exists()
 
 
@@ -292,6 +295,6 @@ def test_a_rotation_does_not_outlast_its_keys(
 ) -> None:
     own = home.make("short", "sign", f"{VALID_TODAY}d")
     ok("key", "new", product, *new(home, own))
-    ok("trust", product, "--out", tmp_path / "t.json")
+    ok("trust", product, "--out", tmp_path / "t.json", "--now", MARCH)
     assert "[openpgp-ends]" in motd("key", "rotate", product, "--now", MARCH).err
     ok("key", "rotate", product, "--now", MARCH, "--days", "30")

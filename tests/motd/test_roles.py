@@ -82,7 +82,7 @@ def test_several_holders_of_root_are_each_others_spare(tmp_path: Path, ok: Run) 
     ok("key", "new", folder, "--no-passphrase")
     assert len(rows(folder, ok)["root-1"]["openpgp"]) == 1
     ok("key", "new", folder, "--role", "root", "--no-passphrase")
-    ok("trust", folder, "--out", tmp_path / "trust.json")
+    ok("trust", folder, "--out", tmp_path / "trust.json", "--now", MARCH)
     roles = json.loads((tmp_path / "trust.json").read_text())["roles"]
     assert {name: role["threshold"] for name, role in roles.items()} == {
         "root": 2,
@@ -108,7 +108,7 @@ def test_a_home_belongs_to_one_role_that_has_openpgp(
 def test_a15_without_root_the_news_are_signed_and_nothing_is_rotated(
     product: Path, tmp_path: Path, ok: Run, motd: Run, verdict: Run
 ) -> None:
-    ok("trust", product, "--out", tmp_path / "t.json")
+    ok("trust", product, "--out", tmp_path / "t.json", "--now", MARCH)
     ok("key", "new", product, "--role", "motd", "--no-passphrase")
     shutil.move(product / "root", tmp_path / "safe")
     ok("sign", product, "--out", tmp_path / "m.json", "--now", MARCH)
@@ -128,7 +128,7 @@ def test_a_thief_of_all_but_root_cannot_rotate(
     product: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     """With a root of his own the step lacks the old one; clients would not follow it."""
-    ok("trust", product, "--out", tmp_path / "t.json")
+    ok("trust", product, "--out", tmp_path / "t.json", "--now", MARCH)
     shutil.rmtree(product / "root")
     ok("key", "new", product, "--role", "root", "--no-passphrase")
     half = tmp_path / "half.json"
@@ -143,7 +143,7 @@ def test_a_thief_of_all_but_root_cannot_rotate(
 
 
 def test_a_step_is_signed_by_openpgp_of_both_roots(product: Path, tmp_path: Path, ok: Run) -> None:
-    ok("trust", product, "--out", tmp_path / "t.json")
+    ok("trust", product, "--out", tmp_path / "t.json", "--now", MARCH)
     ok("key", "new", product, "--role", "root", "--name", "next", "--no-passphrase")
     ok("key", "revoke", product, "root-1", "--now", MARCH)
     step = envelopes.decode((product / "trust" / "epoch-2.json").read_bytes())
@@ -162,7 +162,7 @@ def test_where_roots_openpgp_key_is_lost_its_spare_signs(
     product: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     """Whichever of the two it is, and whether or not anybody says so."""
-    ok("trust", product, "--out", tmp_path / "t.json")
+    ok("trust", product, "--out", tmp_path / "t.json", "--now", MARCH)
     for number, key in enumerate(sorted(product.glob("root/private-keys-v1.d/*.key")), 2):
         copy = Path(shutil.copytree(product, tmp_path / f"copy-{number}"))
         (copy / key.relative_to(product)).unlink()
@@ -194,7 +194,7 @@ def test_a_chain_is_written_deployed_and_followed_over_a_wide_gap(
     trust, www, state = (tmp_path / name for name in ("t.json", "www", "state.json"))
     www.mkdir()
     ok("sign", product, "--out", tmp_path / "m.json", "--now", MARCH)
-    ok("trust", product, "--out", trust)
+    ok("trust", product, "--out", trust, "--now", MARCH)
     ok("verify", tmp_path / "m.json", "--trust", trust, "--now", MARCH, "--state", state)
     ok("deploy", product, www, "--now", MARCH)
     assert not (www / "keys.json").exists()
@@ -213,7 +213,7 @@ def test_a_chain_is_written_deployed_and_followed_over_a_wide_gap(
         assert ok(*told, "--keys", www / "keys.json", *more).json["epoch"] == 10
     extract = tmp_path / "extract"
     found = ok(*told, "--keys", www / "keys.json", "--extract", extract).json["commands"]
-    assert len(found) == 2 * 10
+    assert len(found) == 2 * 11  # of the steering document too
     (tmp_path / "keys.json").write_text("{}")
     assert motd(*told, "--keys", tmp_path / "keys.json").json["reason"] == "keys-chain"
     (www / "keys.json").write_text("a page")
@@ -244,7 +244,7 @@ def test_eight_steps_with_ed25519_keys_ride_beside_16_kib(
     """Also where each has another root, so two signatures of each kind."""
     trust, out = tmp_path / "t.json", tmp_path / "m.json"
     long_news(product)
-    ok("trust", product, "--out", trust)
+    ok("trust", product, "--out", trust, "--now", MARCH)
     for number in range(1, 9):
         ok("key", "new", product, "--role", "root", "--no-passphrase")
         ok("key", "revoke", product, f"root-{number}", "--now", MARCH)
@@ -271,7 +271,7 @@ def test_three_steps_with_rsa_4096_keys_ride_beside_16_kib(
         given = ("--openpgp-home", home.path, "--openpgp-key", own, "--no-passphrase")
         ok("key", "new", folder, "--role", role, *given)
     ok("key", "new", folder, "--role", "status", "--role", "index", "--no-passphrase")
-    ok("trust", folder, "--out", trust)
+    ok("trust", folder, "--out", trust, "--now", MARCH)
     long_news(folder)
     for _ in range(3):
         ok("key", "rotate", folder, "--now", MARCH)

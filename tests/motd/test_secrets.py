@@ -169,7 +169,7 @@ def test_d17_nothing_is_left_after_success_and_failure(
     ok("key", "new", folder, "--passphrase-file", phrase, **where)
     assert motd("sign", folder, "--out", out, "--now", MARCH, **where).code == 1
     ok("sign", folder, "--out", out, "--now", MARCH, "--passphrase-file", phrase, **where)
-    ok("trust", folder, "--out", tmp_path / "trust.json")
+    ok("trust", folder, "--out", tmp_path / "trust.json", "--now", MARCH)
     ok("verify", out, "--trust", tmp_path / "trust.json", "--now", MARCH, **where)
     assert list(scratch.iterdir()) == []
     assert processes_at(scratch) == []
@@ -251,7 +251,7 @@ def test_without_gpg_the_reason_is_told(tmp_path: Path, ok: Run, motd: Run) -> N
     path.write_text(path.read_text().replace('openpgp = "when-available"', 'openpgp = "off"'))
     ok("key", "new", folder, "--no-passphrase", PATH="/nonexistent")
     ok("sign", folder, "--out", tmp_path / "a.json", PATH="/nonexistent")
-    ok("trust", folder, "--out", tmp_path / "t.json")
+    ok("trust", folder, "--out", tmp_path / "t.json", "--now", MARCH)
     ok("verify", tmp_path / "a.json", "--trust", tmp_path / "t.json", PATH="/nonexistent")
 
 

@@ -72,7 +72,9 @@ def test_plain_sign_with_all_keys_at_hand_is_complete(
 def test_holders_sign_in_turn(
     three: Path, tmp_path: Path, ok: Run, motd: Run, verdict: Run
 ) -> None:
-    ok("trust", three, "--out", tmp_path / "pin")  # epoch 1 is settled before the folder is shared
+    ok(
+        "trust", three, "--out", tmp_path / "pin", "--now", MARCH
+    )  # epoch 1 is settled before the folder is shared
     ada = holder(three, tmp_path / "ada", "ada")
     bob = holder(three, tmp_path / "bob", "bob")
     half, full = tmp_path / "half.json", tmp_path / "full.json"
@@ -131,7 +133,7 @@ def test_a_new_key_waits_for_the_rotation_and_old_clients_follow(
     old, new = tmp_path / "old-trust.json", tmp_path / "new-trust.json"
     first, second, state = (tmp_path / name for name in ("1.json", "2.json", "state.json"))
     ok("sign", three, "--out", first, "--now", MARCH)
-    ok("trust", three, "--out", old)
+    ok("trust", three, "--out", old, "--now", MARCH)
     ok("verify", first, "--trust", old, "--now", MARCH, "--state", state)
     ok("key", "new", three, "--name", "dora", "--role", "motd", "--no-passphrase")
     assert names(three, "waiting", ok) == ["dora-motd"]
@@ -141,7 +143,7 @@ def test_a_new_key_waits_for_the_rotation_and_old_clients_follow(
     assert "epoch 2: 12 keys" in done.out
     assert motd("status", three, "--now", NEXT_DAY).code == 1  # clients were not told yet
     ok("sign", three, "--key", "dora-motd", "--key", "ada-motd", "--out", second, "--now", NEXT_DAY)
-    ok("trust", three, "--out", new)
+    ok("trust", three, "--out", new, "--now", MARCH)
     assert json.loads(new.read_text())["epoch"] == 2
     for trust, more in ((old, ()), (new, ()), (old, ("--state", state))):
         found = ok("verify", second, "--trust", trust, "--now", APRIL, "--json", *more).json
@@ -154,7 +156,7 @@ def test_a18_a_revoked_key_signs_nothing_more(
     """Also l06: the key that is lost is not needed to revoke it."""
     trust, before, after = (tmp_path / name for name in ("trust.json", "1.json", "2.json"))
     ok("sign", three, "--out", before, "--now", MARCH)
-    ok("trust", three, "--out", trust)
+    ok("trust", three, "--out", trust, "--now", MARCH)
     thief = tmp_path / "thief"
     shutil.copytree(three, thief)
     (three / "keys" / "ada-motd.secret").unlink()
@@ -186,7 +188,7 @@ def test_a22_a_new_epoch_recovers_from_a_serial_pushed_ahead(
     three: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     trust, state = tmp_path / "trust.json", tmp_path / "state.json"
-    ok("trust", three, "--out", trust)
+    ok("trust", three, "--out", trust, "--now", MARCH)
     thief = tmp_path / "thief"
     shutil.copytree(three, thief)
     ok("sign", thief, "--out", tmp_path / "theft.json", "--now", "2026-03-01T12:00:00Z")
@@ -203,7 +205,7 @@ def test_a19_a_rotation_is_signed_in_turn_too(
     three: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     ok("sign", three, "--out", tmp_path / "1.json", "--now", MARCH)
-    ok("trust", three, "--out", tmp_path / "trust.json")
+    ok("trust", three, "--out", tmp_path / "trust.json", "--now", MARCH)
     ada = holder(three, tmp_path / "ada", "ada")
     bob = holder(three, tmp_path / "bob", "bob")
     done = motd("key", "revoke", ada, "cleo-motd", "--now", NEXT_DAY)
@@ -216,6 +218,9 @@ def test_a19_a_rotation_is_signed_in_turn_too(
     assert names(bob, "revoked", ok) == ["cleo-motd"]
     shutil.copytree(bob / "trust", ada / "trust", dirs_exist_ok=True)
     half = tmp_path / "half.json"
+    ok("steering", ada, "--now", APRIL, "--partial", half)
+    ok("steering", bob, "--now", APRIL, "--add-to", half)
+    shutil.copy(bob / "steering.json", ada)
     ok("sign", ada, "--out", half, "--now", APRIL, "--partial")
     ok("sign", bob, "--add-to", half, "--out", tmp_path / "2.json", "--now", APRIL)
     ok("verify", tmp_path / "2.json", "--trust", tmp_path / "trust.json", "--now", APRIL)
@@ -224,7 +229,7 @@ def test_a19_a_rotation_is_signed_in_turn_too(
 @pytest.fixture
 def apart(three: Path, tmp_path: Path, ok: Run) -> tuple[Path, Path]:
     """The machines of ada and bob, epoch 1 settled."""
-    ok("trust", three, "--out", tmp_path / "trust.json")
+    ok("trust", three, "--out", tmp_path / "trust.json", "--now", MARCH)
     return holder(three, tmp_path / "ada", "ada"), holder(three, tmp_path / "bob", "bob")
 
 
@@ -319,7 +324,7 @@ def test_a_revoked_pair_does_not_come_back_by_its_openpgp_half(
 def test_a_key_that_waits_can_be_revoked_without_a_new_epoch(
     three: Path, tmp_path: Path, ok: Run
 ) -> None:
-    ok("trust", three, "--out", tmp_path / "trust.json")
+    ok("trust", three, "--out", tmp_path / "trust.json", "--now", MARCH)
     ok("key", "new", three, "--name", "dora", "--role", "motd", "--no-passphrase")
     done = ok("key", "revoke", three, "dora-motd", "--now", MARCH)
     assert done.out == "revoked dora-motd\n"
@@ -344,7 +349,7 @@ def test_a_key_that_waits_is_revoked_beside_one_that_signs(
 
 def test_all_that_was_revoked_is_told(three: Path, tmp_path: Path, ok: Run) -> None:
     edit(three, "threshold = 2", "threshold = 1")
-    ok("trust", three, "--out", tmp_path / "trust.json")
+    ok("trust", three, "--out", tmp_path / "trust.json", "--now", MARCH)
     ok("key", "new", three, "--name", "dora", "--role", "motd", "--no-passphrase")
     done = ok("key", "revoke", three, "dora-motd", "cleo-motd", "--now", MARCH)
     assert done.out.splitlines() == ["epoch 2: 10 keys", "revoked cleo-motd", "revoked dora-motd"]
@@ -357,7 +362,7 @@ def test_before_the_first_signature_keys_come_and_go_freely(
     assert "[not-published]" in motd("key", "rotate", three).err
     ok("key", "revoke", three, "cleo-motd")
     assert "[policy-invalid]" in motd("key", "revoke", three, "ada-motd").err
-    ok("trust", three, "--out", tmp_path / "trust.json")
+    ok("trust", three, "--out", tmp_path / "trust.json", "--now", MARCH)
     pinned = json.loads((tmp_path / "trust.json").read_text())
     assert len(pinned["roles"]["motd"]["ed25519"]) == 2
 
@@ -387,7 +392,7 @@ def test_eight_rotations_are_followed_and_the_ninth_leaves_the_oldest_behind(
     product: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     out, trust = tmp_path / "motd.json", tmp_path / "trust.json"
-    ok("trust", product, "--out", trust)
+    ok("trust", product, "--out", trust, "--now", MARCH)
     for day in range(2, 10):
         ok("key", "rotate", product, "--now", f"2026-03-0{day}T00:00:00Z")
     ok("sign", product, "--out", out, "--now", "2026-03-10T00:00:00Z")
@@ -403,13 +408,13 @@ def test_stock_tools_agree_on_two_of_three_and_after_a_rotation(
     three: Path, tmp_path: Path, ok: Run, rotated: bool
 ) -> None:
     trust, out = tmp_path / "trust.json", tmp_path / "motd.json"
-    ok("trust", three, "--out", trust)
+    ok("trust", three, "--out", trust, "--now", MARCH)
     if rotated:
         ok("key", "revoke", three, "cleo-motd", "--now", MARCH)
     ok("sign", three, "--out", out, "--now", MARCH)
     done = ok("verify", out, "--trust", trust, "--now", NEXT_DAY, "--extract", tmp_path / "extract")
     commands = [line for line in done.out.splitlines() if line.startswith(("openssl", "gpgv"))]
-    assert len(commands) == (6 if rotated else 3)
+    assert len(commands) == (9 if rotated else 6)  # of the steering document too
     for command in commands:
         run = subprocess.run(command.split(), cwd=tmp_path / "extract", capture_output=True)
         assert run.returncode == 0, (command, run.stderr)
@@ -418,7 +423,7 @@ def test_stock_tools_agree_on_two_of_three_and_after_a_rotation(
     for command in commands:
         run = subprocess.run(command.split(), cwd=tmp_path / "extract", capture_output=True)
         assert run.returncode != 0
-    ok("trust", three, "--out", trust)
+    ok("trust", three, "--out", trust, "--now", MARCH)
     pinned = json.loads(trust.read_text())["roles"]["motd"]["ed25519"]
     keys: list[Key] = [
         SSlibKey(keyid, "ed25519", "ed25519", {"public": public})

@@ -215,7 +215,7 @@ def test_d01_a_prolonged_key_signs_once_it_is_pinned_so(
     record.write_text(json.dumps({**prolonged, "openpgp": {own: whole}}))
     shortest_life(product)
     trust = tmp_path / "trust.json"
-    ok("trust", product, "--out", trust, "--now", MARCH)
+    ok("trust", product, "--out", trust, "--now", format_time(end - 30 * DAY))
     for at, due in (
         (end - 21 * DAY, subkey),
         (end - 20 * DAY, own),
@@ -283,14 +283,12 @@ def test_before_anything_is_signed_a_refresh_changes_the_records_alone(
     ok("key", "new", product, *new(home, own))
     home.run(now, "--quick-set-expire", own, "never")
     assert ok("key", "refresh", product).out == "refreshed motd-1\n"
-    assert (
-        "warning: The OpenPGP"
-        not in ok("trust", product, "--out", product / "t.json", "--now", MARCH).err
-    )
+    done = ok("trust", product, "--out", product / "t.json")
+    assert "warning: The OpenPGP" not in done.err
     assert not (product / "trust" / "epoch-2.json").exists()
 
 
-def test_a_rotation_does_not_outlast_its_keys(
+def test_d01_a_rotation_does_not_outlast_its_keys(
     home: Home, product: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     own = home.make("short", "sign", f"{VALID_TODAY}d")

@@ -265,6 +265,9 @@ def test_a_key_with_another_passphrase_is_passed_over(
     ok("key", "new", folder, "--passphrase-file", one)
     ok("key", "new", folder, "--role", "motd", "--passphrase-file", two)
     out = tmp_path / "motd.json"
+    done = motd("sign", folder, "--out", out, "--now", MARCH, "--passphrase-file", two)
+    assert (done.code, "[passphrase-wrong]" in done.err) == (1, True), "root is asked first"
+    ok("steering", folder, "--now", MARCH, "--passphrase-file", one)
     ok("sign", folder, "--out", out, "--now", MARCH, "--passphrase-file", two)
     assert verdict(out, folder)["ok"]
     assert ok("status", folder, "--now", MARCH, "--json").json["signed_by"] == ["motd-2"]
@@ -276,6 +279,8 @@ def test_passphrases_are_asked_for_at_the_terminal(tmp_path: Path, ok: Run, verd
     folder, out = tmp_path / "p", tmp_path / "motd.json"
     ok("init", folder, "--product", "examplemail")
     answer(["key", "new", str(folder)], ["correct horse", "correct horse"])
+    answer(["sign", str(folder), "--out", str(out), "--now", MARCH], ["correct horse"] * 2)
+    # Root has signed what steers, and is asked for nothing more.
     answer(["sign", str(folder), "--out", str(out), "--now", MARCH], ["correct horse"])
     assert verdict(out, folder)["ok"]
 

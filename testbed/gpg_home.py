@@ -27,9 +27,9 @@ class Home:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def make(self, name: str, *usage_and_end: str, at: int = EARLY) -> str:
+    def make(self, name: str, *usage_and_end: str, at: int = EARLY, kind: str = "ed25519") -> str:
         """The fingerprint of a new key."""
-        self.run(at, "--quick-gen-key", name, "ed25519", *usage_and_end)
+        self.run(at, "--quick-gen-key", name, kind, *usage_and_end)
         return self.fingerprints(name)[0]
 
     def fingerprints(self, name: str) -> list[str]:

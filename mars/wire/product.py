@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mars.errors import ConfigError
+from mars.wire.links import is_prefix
 from mars.wire.times import DAY
 from mars.wire.url import is_onion_server
 
@@ -20,8 +21,11 @@ _RELEASE = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,4}){1,2}", re.ASCII)
 _LANGUAGE = re.compile(r"[a-z]{2,3}", re.ASCII)
 CROWD = re.compile("0|100+", re.ASCII)
 _MEMBERS = frozenset(
-    "product channel releases platforms languages servers crowd policy motd".split()
+    "product channel releases platforms languages servers links crowd policy motd"
+    " statistics reports".split()
 )
+
+_PREFIXES = "beginnings of URLs with a path and no query, such as https://example.org/"
 
 MAXCROWD = 10**9
 MAX_THRESHOLD = 7
@@ -30,10 +34,19 @@ MAX_THRESHOLD = 7
 
 @dataclass(frozen=True)
 class Policy:
-    """Who must sign: ``threshold`` of the Ed25519 keys, and OpenPGP by one of the three rules."""
+    """Who must sign: how many of the Ed25519 keys, and OpenPGP by one of the three rules."""
 
     threshold: int = 1
+    """Of the roles ``root``, ``motd`` and ``release``; programs sign alone."""
     openpgp: str = "when-available"
+    root_threshold: int = 0
+    """Of ``root``, where it is another; else 0."""
+
+    def threshold_of(self, role: str) -> int:
+        """How many Ed25519 keys of ``role`` must sign."""
+        if role == "root":
+            return self.root_threshold or self.threshold
+        return self.threshold if role in ("motd", "release") else 1
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,12 @@ class Product:
     """Seconds; 0 leaves the interval at the default of 3 to 10 days."""
     crowd: int = 0
     """How many installations send metrics, as a power of ten from 100 on; 0: fewer, or unknown."""
+    links: tuple[str, ...] = ()
+    """How the links of messages may begin; with none, clients show none."""
+    statistics_releases: tuple[str, ...] = ()
+    """Releases that statistics name; others are counted together."""
+    reports_releases: tuple[str, ...] = ()
+    """Releases that take error reports."""
 
     def also(self, release: str) -> Product:
         """With ``release`` as the newest, unless it is listed or an empty text."""
@@ -88,22 +107,28 @@ def parse_product(data: bytes, where: str = "product.toml") -> Product:
     unknown = sorted(set(table) - _MEMBERS)
     if unknown:
         raise _wrong(where, f"has an unknown entry {unknown[0]!r}; known are {sorted(_MEMBERS)}")
-    policy = _table(table, "policy", {"threshold", "openpgp"}, where)
+    policy = _table(table, "policy", {"threshold", "root_threshold", "openpgp"}, where)
     motd = _table(table, "motd", {"lifetime_days", "reportback_next"}, where)
+    statistics = _table(table, "statistics", {"releases"}, where)
+    reports = _table(table, "reports", {"releases"}, where)
     product = Product(
         product=_text(table, "product", where),
         channel=_text(table, "channel", where),
-        releases=_list(table, "releases", is_release, "releases like 0.5.2", where),
+        releases=_releases(table, where),
         platforms=_list(table, "platforms", PLATFORMS.__contains__, f"of {PLATFORMS}", where),
         languages=_list(table, "languages", is_language, "primary subtags like en", where),
         servers=_list(table, "servers", is_onion_server, "http://<56 base32>.onion", where),
         policy=Policy(
             threshold=_whole(policy, "threshold", 1, 1, MAX_THRESHOLD, where),
             openpgp=policy.get("openpgp", "when-available"),
+            root_threshold=_whole(policy, "root_threshold", 0, 0, MAX_THRESHOLD, where),
         ),
         lifetime_days=_whole(motd, "lifetime_days", 45, 14, 60, where),
         reportback_next=_whole(motd, "reportback_next", 0, 0, 30 * DAY, where),
         crowd=_whole(table, "crowd", 0, 0, MAXCROWD, where),
+        links=_list(table, "links", is_prefix, _PREFIXES, where),
+        statistics_releases=_releases(statistics, where),
+        reports_releases=_releases(reports, where),
     )
     if not CROWD.fullmatch(str(product.crowd)):
         raise _wrong(where, "crowd must be 0 or a power of ten from 100 on")
@@ -140,6 +165,10 @@ def _whole(
     if type(value) is not int or not low <= value <= high:
         raise _wrong(where, f"{name} must be a whole number from {low} to {high}")
     return value
+
+
+def _releases(table: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    return _list(table, "releases", is_release, "releases like 0.5.2", where)
 
 
 def _list(table: Mapping[str, Any], name: str, fits: Any, what: str, where: str) -> tuple[str, ...]:

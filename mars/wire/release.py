@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mars.wire import members as m
@@ -72,6 +72,10 @@ class Release:
         said = {**vars(self), "issued": format_time(self.issued)}
         said["downloads"] = [_plain(each) for each in self.downloads]
         return strictjson.write({"type": "release", "version": FORMAT_VERSION, **said})
+
+    def same_as(self, other: Release) -> bool:
+        """Whether both say the same to clients, whenever they were made."""
+        return replace(self, serial=0, issued=0) == replace(other, serial=0, issued=0)
 
 
 def _version(members: Mapping[str, Any], name: str, *, empty: bool = False) -> str:

@@ -10,16 +10,17 @@ from packaging.version import Version
 
 from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
 from mars.ports import OpenPGP
-from mars.trust import RefusedError, TrustState, verify
+from mars.trust import RefusedError, TrustState, verify, verify_chain
 from mars.trust.signatures import FUTURE
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.keys import TrustRoot
 from mars.wire.motd import Motd
 from mars.wire.product import Product
+from mars.wire.steering import Steering
 from mars.wire.times import DAY, format_time
-from mars_motd import files
-from mars_motd.epochs import Epochs, numbered
+from mars_motd import expiry, files, steering
+from mars_motd.epochs import Epochs, installed, numbered
 from mars_motd.folder import Content, Folder
 from mars_motd.keystore import KeyRecord
 from mars_motd.kinds import NEWS, Document
@@ -39,17 +40,17 @@ NO_SERVER = (
 News = Document[Motd]
 
 
-def compose(product: Product, content: Content, epoch: int, issued: int) -> Motd:
-    """The payload of a document issued at ``issued`` (Unix seconds)."""
+def compose(product: Product, content: Content, steering: Steering, issued: int) -> Motd:
+    """The payload of a document issued at ``issued`` (Unix seconds); it restates ``steering``."""
     return Motd(
         product=product.product,
         channel=product.channel,
-        epoch=epoch,
+        epoch=steering.epoch,
         serial=issued,
         issued=issued,
         expires=issued + product.lifetime_days * DAY,
-        reportback_next=product.reportback_next,
-        reportback_server=product.servers[0] if product.servers else "",
+        reportback_next=steering.reportback_next,
+        reportback_server=steering.servers[0] if steering.servers else "",
         news=content.news,
         newest_version=max(product.releases, key=Version, default=""),
         messages=content.messages,
@@ -60,7 +61,7 @@ def draft(folder: Folder, epoch: int, issued: int) -> Motd:
     """The same of what lies in ``folder``. Raises ``ConfigError`` (``content-invalid``)."""
     content = folder.content()
     content.require()
-    return compose(folder.product, content, epoch, issued)
+    return compose(folder.product, content, steering.wanted(folder, epoch), issued)
 
 
 def newest(folder: Folder) -> News | None:
@@ -73,6 +74,18 @@ def newest(folder: Folder) -> News | None:
 def _issued(folder: Folder) -> Iterator[News]:
     """All that were signed here, the highest serial first."""
     return (_recorded(_record(folder, it)) for it in sorted(numbered(folder.issued), reverse=True))
+
+
+def require_newest(folder: Folder, epochs: Epochs) -> None:
+    """Raises ``StateError`` (``epoch-behind``) where a document was signed in an epoch that is not
+    recorded: a release that pins an older one could not follow what is signed now."""
+    known = newest(folder)
+    if known is not None and known.said.epoch > epochs.number:
+        raise StateError(
+            "epoch-behind",
+            f"News of epoch {known.said.epoch} were signed, but {folder.trust} ends at epoch "
+            f"{epochs.number}: bring the missing trust/epoch-N.json from the folder that has them.",
+        )
 
 
 def taken(folder: Folder, motd: Motd) -> bool:
@@ -125,6 +138,15 @@ def _record(folder: Folder, serial: int) -> Path:
     return folder.issued / f"{serial}.json"
 
 
+def require_keys_outlast(motd: Motd, epochs: Epochs, now: int) -> None:
+    """Raises ``StateError`` (``openpgp-ends``) where an OpenPGP key, as clients have it, ends
+    before the document or the epoch does, or has ended."""
+    news = epochs.keys.signing(NEWS.role).openpgp
+    expiry.require_outlasting(news, max(motd.expires, now + 1), now, "the document")
+    if epochs.expires is not None:
+        expiry.require_outlasting(epochs.keys.openpgp, epochs.expires, now, "the keys document")
+
+
 @dataclass(frozen=True)
 class Clients:
     """What clients of ``epochs`` make of documents at ``now`` (Unix seconds)."""
@@ -138,7 +160,8 @@ class Clients:
         chain still reaches, and ``others``, by what they pin and remember.
 
         All of them have gpg here, so a missing OpenPGP signature is never overlooked. Raises what
-        the client raises, with the reason it would note.
+        the client raises, with the reason it would note; also where it would pass over something
+        that rides along.
         """
         if len(data) > MAX_ENVELOPE:
             raise ConfigError(
@@ -146,18 +169,23 @@ class Clients:
                 f"The signed document has {len(data)} bytes; clients take {MAX_ENVELOPE}. Shorten "
                 f"the texts or remove old messages.",
             )
-        epochs, fresh = self.epochs, TrustState(openpgp=True)
-        reached = epochs.root_at(epochs.number - len(epochs.chain))
-        asked = [(epochs.root_at(epochs.number), fresh), (reached, fresh), *others]
+        epochs = self.epochs
+        oldest = epochs.number - len(epochs.riding(envelopes.decode(data)).x_keys)
+        roots = [epochs.root_at(number) for number in (epochs.number, oldest)]
+        asked = [(root, installed(root)) for root in roots]
         try:
-            motds = [
-                verify(data, root, replace(it, openpgp=True), self.now, self.openpgp).motd
-                for root, it in asked
-            ]
+            for root, it in others:
+                state = replace(it, openpgp=True)
+                if state.epoch < oldest:  # it will fetch keys.json
+                    state = verify_chain(epochs.chain, root, state, self.now, self.openpgp)
+                asked.append((root, state))
+            read = [verify(data, *who, self.now, self.openpgp) for who in asked]
         except TrustError as error:
             said = f"Clients would refuse this document: {error.message}"
             raise TrustError(error.reason, said) from None
-        return motds[0]
+        for note in (note for accepted in read for note in accepted.notes):
+            raise _passed_over(note)
+        return read[0].motd
 
     def newest(self, folder: Folder) -> News | None:
         """The newest document of their epoch that has all signatures.
@@ -172,7 +200,7 @@ class Clients:
         """How far its signatures are under the newest keys, also where it is dated ahead."""
         issued = document.said.issued
         judge = Judge(self.openpgp, issued, max(self.now, issued))
-        return progress(document.envelope, self.epochs.keys, judge)
+        return progress(document.envelope, self.epochs.keys.signing(NEWS.role), judge)
 
     def minimum_serial(self, folder: Folder) -> int:
         """The serial of the newest complete document, for a release to pin; 0 where there is none.
@@ -215,8 +243,8 @@ class Clients:
             epoch = NEWS.decode(deployed).said.epoch
             if not self.epochs.root.epoch <= epoch <= self.epochs.number:
                 raise TrustError("wrong-epoch", f"it is of epoch {epoch}")
-            root, fresh = self.epochs.root_at(epoch), TrustState(openpgp=True)
-            return root, verify(deployed, root, fresh, self.now, self.openpgp).state
+            root = self.epochs.root_at(epoch)
+            return root, verify(deployed, root, installed(root), self.now, self.openpgp).state
         except RefusedError as error:
             return root, error.state
         except (TrustError, WireError) as error:
@@ -226,6 +254,14 @@ class Clients:
                 f"accepted ({error.message}). Make sure that the destination is right, then move "
                 f"that file away.",
             ) from None
+
+
+def _passed_over(note: str) -> TrustError:
+    what, _, reason = note.partition(": ")
+    said = f"Clients would pass over the {what} document that rides along"
+    if reason == "differs":
+        said = "The news name another server or interval than the steering document beside them"
+    return TrustError(reason, f"{said}. See mars-motd status, then sign new ones.")
 
 
 @dataclass(frozen=True)
@@ -239,6 +275,8 @@ class Status:
     epoch: int
     keys_days_left: int | None
     """None in the first epoch, whose keys are pinned without an end."""
+    openpgp_days_left: int | None
+    """Until the first pinned OpenPGP key ends; None where none does."""
     signed_by: tuple[str, ...]
     could_sign: tuple[str, ...]
     """Keys of the epoch that have not signed this document."""
@@ -267,10 +305,11 @@ def status(
     state = clients.progress(document) if document is not None else None
     signed = state.signed if state is not None else ()
     keys_left = (epochs.expires - clients.now) // DAY if epochs.expires is not None else None
-    problems = []
+    problems, ends = [], expiry.endings(epochs.keys.openpgp, clients.now)
     if keys_left is not None and keys_left < _WARN_KEYS_DAYS:
         problems.append(f"the keys document expires in {keys_left} days: mars-motd key rotate")
-    waiting = [keyid for keyid in epochs.keys.ed25519 if keyid not in signed]
+    role = epochs.keys.roles[NEWS.role]
+    waiting = [keyid for keyid in role.ed25519 if keyid not in signed]
     return Status(
         serial=motd.serial if motd else None,
         issued=format_time(motd.issued) if motd else None,
@@ -278,10 +317,11 @@ def status(
         days_left=(motd.expires - clients.now) // DAY if motd else None,
         epoch=epochs.number,
         keys_days_left=keys_left,
+        openpgp_days_left=next((it.days for it in ends), None),
         signed_by=tuple(names.get(keyid, keyid) for keyid in signed),
         could_sign=tuple(names.get(keyid, keyid) for keyid in waiting),
-        threshold=epochs.keys.threshold,
-        missing=max(0, epochs.keys.threshold - len(signed)),
+        threshold=role.threshold,
+        missing=max(0, role.threshold - len(signed)),
         openpgp=state is not None and state.openpgp_present,
         problems=(*problems, *_to_do(document, clients, warn_days)),
     )
@@ -301,6 +341,10 @@ def _to_do(document: News | None, clients: Clients, warn_days: int) -> list[str]
     if left < warn_days:
         said = "has expired" if now >= motd.expires else f"expires in {left} days"
         found.append(f"the document {said}: mars-motd sign")
+    try:
+        require_keys_outlast(motd, clients.epochs, now)
+    except StateError as error:
+        found.append(f"{error.message} [{error.reason}]")
     if not found:  # nothing known is wrong with it; do clients agree?
         try:
             clients.accepted(envelopes.encode(document.envelope))

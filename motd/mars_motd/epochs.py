@@ -1,38 +1,30 @@
-"""Which keys hold: the pinned first epoch, the keys documents after it, and the next.
+"""Which keys hold: the pinned first epoch, and the keys documents after it.
 
 ``trust/epoch-1.json`` is what the first release pinned. It is written when the first document is
 signed or the trust file is first made; until then keys may come and go freely. Each later
 ``trust/epoch-N.json`` is the signed keys document that leads from N-1 to N.
-
-Such a step is signed by the Ed25519 thresholds of the old and of the new epoch, and by an OpenPGP
-key of the old one, so that stolen Ed25519 keys alone cannot rotate anything away. A new epoch also
-forgets the serials of the old one, which undoes what a thief pushed ahead.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mars.commandline import safe
-from mars.errors import ConfigError, StateError, TrustError, WireError
-from mars.ports import OpenPGP
-from mars.trust import TrustState, answered
-from mars.trust.chain import current_keys, follow
+from mars.errors import ConfigError, StateError, WireError
+from mars.trust import TrustState, start
 from mars.wire import envelope as envelopes
-from mars.wire.envelope import MAX_STEPS, Envelope
-from mars.wire.keys import KeysDocument, KeySet, TrustRoot, keyid
+from mars.wire.envelope import MAX_ENVELOPE, MAX_STEPS, Envelope
+from mars.wire.keys import ROLES, KeysDocument, KeySet, Role, TrustRoot
 from mars.wire.motd import Motd
-from mars.wire.openpgp import primary
 from mars.wire.product import Product
-from mars.wire.times import DAY, format_time
+from mars.wire.release import Release
+from mars.wire.steering import Steering
 from mars_motd import files
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
 from mars_motd.kinds import KEYS, Document
-from mars_motd.signatures import Judge, Pending
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
 
@@ -64,8 +56,7 @@ class Epochs:
     def left(self) -> set[str]:
         """Ed25519 keys (hex) that an earlier epoch had and the newest lacks: they never return,
         though only the folder that finished the step has written ``revoked`` into their records."""
-        earlier = {key for keys in self.sets for key in keys.ed25519.values()}
-        return earlier.difference(self.keys.ed25519.values())
+        return {key for keys in self.sets for key in by_key(keys)}.difference(by_key(self.keys))
 
     @property
     def expires(self) -> int | None:
@@ -73,16 +64,28 @@ class Epochs:
         return self.steps[-1].said.expires if self.steps else None
 
     @property
-    def chain(self) -> tuple[Envelope, ...]:
-        """What rides in ``x-keys``: the last eight steps."""
-        return tuple(step.envelope for step in self.steps[-MAX_STEPS:])
+    def chain(self) -> bytes:
+        """The file keys.json: all steps, for clients that were away for long."""
+        return envelopes.encode_chain([step.envelope for step in self.steps])
+
+    def riding(self, envelope: Envelope) -> Envelope:
+        """``envelope`` with the last keys documents in ``x-keys``: as many of eight as clients take
+        beside what they came for."""
+        chain = tuple(step.envelope for step in self.steps[-MAX_STEPS:])
+        while True:
+            full = replace(envelope, x_keys=chain)
+            if not chain or len(envelopes.encode(full)) <= MAX_ENVELOPE:
+                return full
+            chain = chain[1:]
 
     def root_at(self, number: int) -> TrustRoot:
         """What a release pins that is made in epoch ``number``."""
         keys = self.sets[number - self.root.epoch]
         return replace(self.root, epoch=number, keys=keys, minimum_serial=0, built=0)
 
-    def require_ours(self, document: Motd | KeysDocument, number: int, where: object) -> None:
+    def require_ours(
+        self, document: Motd | KeysDocument | Steering | Release, number: int, where: object
+    ) -> None:
         """Raises ``ConfigError`` (``wrong-document``) unless it is for our epoch ``number``."""
         ours = (self.root.product, self.root.channel, number)
         if (document.product, document.channel, document.epoch) != ours:
@@ -93,9 +96,20 @@ class Epochs:
             )
 
 
+def by_key(keys: KeySet) -> dict[str, str]:
+    """The role of each Ed25519 key (64 hex digits) of an epoch."""
+    return {key: name for name, role in keys.roles.items() for key in role.ed25519.values()}
+
+
+def installed(root: TrustRoot) -> TrustState:
+    """The state of an installation that pins ``root``, has gpg and has seen it at work: the one
+    that overlooks least."""
+    return replace(start(root, TrustState.initial()), openpgp=True)
+
+
 def is_pinned(folder: Folder) -> bool:
     """Whether clients may hold the keys of this folder already."""
-    return files.exists(_path(folder, 1))
+    return files.exists(step_path(folder, 1))
 
 
 def number(folder: Folder) -> int:
@@ -115,9 +129,9 @@ def load(folder: Folder) -> Epochs:
         root = TrustRoot(product.product, product.channel, 1, keys, servers=product.servers)
         return Epochs(root, (), pinned=False)
     try:
-        root = TrustRoot.decode(files.read(_path(folder, 1)))
+        root = TrustRoot.decode(files.read(step_path(folder, 1)))
         numbers = sorted(set(numbered(folder.trust, "epoch-")) - {1})
-        steps = tuple(KEYS.decode(files.read(_path(folder, it))) for it in numbers)
+        steps = tuple(KEYS.decode(files.read(step_path(folder, it))) for it in numbers)
     except WireError as error:
         raise StateError(
             "trust-damaged", f"{folder.trust} cannot be read ({error.message}) Restore it."
@@ -138,37 +152,57 @@ def load(folder: Folder) -> Epochs:
 def pin(folder: Folder, epochs: Epochs) -> Epochs:
     """Writes epoch 1 down, since from here on clients may hold it."""
     if not epochs.pinned:
-        files.create(_path(folder, 1), epochs.root.encode())
+        files.create(step_path(folder, 1), epochs.root.encode())
     return replace(epochs, pinned=True)
 
 
-def key_set(records: list[KeyRecord], product: Product, out: Container[str] = ()) -> KeySet:
+def key_set(records: Sequence[KeyRecord], product: Product, out: Container[str] = ()) -> KeySet:
     """The keys of an epoch under ``product``'s policy; those revoked or ``out`` are passed over.
 
     Raises ``ConfigError``: ``no-keys``, ``policy-invalid``.
     """
     alive = [record for record in records if not record.revoked and record.ed25519 not in out]
-    if not alive:
-        said = "No key would be left to sign with" if records else "There is no key yet"
-        raise ConfigError("no-keys", f"{said}. Make one first, with: mars-motd key new DIR")
     policy = product.policy
-    blocks = {record.fingerprint: record.block for record in alive if record.fingerprint}
-    keys = KeySet(
-        ed25519={record.keyid: record.ed25519 for record in alive},
-        threshold=policy.threshold,
-        openpgp=blocks if policy.openpgp != "off" else {},
-        policy=policy.openpgp,
-    )
+    roles = {name: _role([it for it in alive if it.role == name], name, product) for name in ROLES}
+    _require_keys(records, roles)
+    blocks = {name: block for record in alive for name, block in record.openpgp.items()}
+    keys = KeySet(roles, blocks if policy.openpgp != "off" else {}, policy.openpgp)
     try:
         TrustRoot.decode(TrustRoot(product.product, product.channel, 1, keys).encode())
     except WireError as error:
+        counts = "; ".join(
+            f"{name}: {role.threshold} of {len(role.ed25519)} Ed25519, {len(role.openpgp)} OpenPGP"
+            for name, role in roles.items()
+        )
         raise ConfigError(
             "policy-invalid",
-            f"The keys do not fit [policy] in product.toml: {len(keys.ed25519)} Ed25519 and "
-            f"{len(blocks)} OpenPGP keys, threshold {keys.threshold}, openpgp {keys.policy!r}. "
+            f"The keys do not fit [policy] in product.toml, openpgp {keys.policy!r} ({counts}). "
             f"{error.message}",
         ) from None
     return keys
+
+
+def _role(records: Sequence[KeyRecord], name: str, product: Product) -> Role:
+    primaries = dict.fromkeys(key for record in records for key in record.openpgp)
+    return Role(
+        {record.keyid: record.ed25519 for record in records},
+        product.policy.threshold_of(name),
+        tuple(primaries) if product.policy.openpgp != "off" else (),
+    )
+
+
+def _require_keys(records: Sequence[KeyRecord], roles: dict[str, Role]) -> None:
+    for name, role in roles.items():
+        if not records:
+            raise ConfigError(
+                "no-keys", "There is no key yet. Make them first, with: mars-motd key new DIR"
+            )
+        if not role.ed25519:
+            had = any(record.role == name for record in records)
+            said = f"No key of the role {name} would be left" if had else f"{name} has no key yet"
+            raise ConfigError(
+                "no-keys", f"{said}. Make one first, with: mars-motd key new DIR --role {name}"
+            )
 
 
 def numbered(folder: Path, prefix: str = "") -> list[int]:
@@ -188,169 +222,6 @@ def numbered(folder: Path, prefix: str = "") -> list[int]:
     return found
 
 
-def _path(folder: Folder, number: int) -> Path:
+def step_path(folder: Folder, number: int) -> Path:
+    """Where epoch ``number`` is recorded."""
     return folder.trust / f"epoch-{number}.json"
-
-
-Step = Pending[KeysDocument]
-"""From an epoch, whose keys come first, to the next."""
-
-
-def begin_step(
-    folder: Folder,
-    epochs: Epochs,
-    revoked: Iterable[KeyRecord],
-    issued: int,
-    openpgp: OpenPGP,
-    lifetime_days: int,
-) -> Step:
-    """An unsigned keys document for the next epoch: all keys of the folder but those revoked.
-
-    Raises ``ConfigError``: ``not-published`` (the first epoch still changes freely), ``no-keys``,
-    ``policy-invalid``.
-    """
-    if not epochs.pinned:
-        raise ConfigError(
-            "not-published",
-            "Nothing was signed with these keys yet, so there is nothing to rotate: new keys "
-            "join by themselves, and key revoke takes one away.",
-        )
-    out = epochs.left.union(record.ed25519 for record in revoked)
-    document = KeysDocument(
-        product=epochs.root.product,
-        channel=epochs.root.channel,
-        epoch=epochs.number + 1,
-        issued=issued,
-        expires=issued + lifetime_days * DAY,
-        keys=key_set(folder.keys.records(), folder.product, out),
-    )
-    return _step(KEYS.unsigned(document), epochs, Judge(openpgp, issued, issued))
-
-
-def resume_step(
-    given: Document[KeysDocument],
-    epochs: Epochs,
-    records: Sequence[KeyRecord],
-    where: object,
-    now: int,
-    openpgp: OpenPGP,
-) -> Step:
-    """A keys document that others made and have signed, at ``now`` (Unix seconds).
-
-    Raises ``WireError`` (``key-damaged``); ``ConfigError``: ``wrong-document``, ``key-mismatch`` (a
-    key under another's name), ``key-revoked`` (one that comes back).
-    """
-    epochs.require_ours(given.said, epochs.number + 1, where)
-    _require_own_names(given.said, epochs, records, where)
-    _require_none_back(given.said.keys, epochs, records, where)
-    return _step(given, epochs, Judge(openpgp, given.said.issued, now))
-
-
-def _step(document: Document[KeysDocument], epochs: Epochs, judge: Judge) -> Step:
-    """Signed under the old keys, OpenPGP included, and under the new ones, by Ed25519 alone."""
-    new = replace(document.said.keys, policy="off")
-    sets = {f"epoch {epochs.number}": epochs.keys, f"epoch {epochs.number + 1}": new}
-    return Pending(document.envelope, document.said, sets, judge)
-
-
-def _require_own_names(
-    document: KeysDocument, epochs: Epochs, records: Sequence[KeyRecord], where: object
-) -> None:
-    """Each key must stand under its own name, since people compare names.
-
-    Otherwise whoever passes the file on could put a key of his own under a colleague's key id, or
-    a changed block under a known fingerprint, and be signed into the next epoch.
-    """
-    keys, known = document.keys, {it.fingerprint: it.block for it in records} | epochs.keys.openpgp
-    foreign = [
-        *(name for name, key in keys.ed25519.items() if name != keyid(bytes.fromhex(key))),
-        *(name for name, block in keys.openpgp.items() if known.get(name, block) != block),
-        *(name for name, block in keys.openpgp.items() if primary(block).fingerprint != name),
-    ]
-    if foreign:
-        raise ConfigError(
-            "key-mismatch",
-            f"{where} holds under {foreign[0]} a key that has another key id or fingerprint, or is "
-            f"another than is known here. Do not sign it, and ask who made it.",
-        )
-
-
-def _require_none_back(
-    keys: KeySet, epochs: Epochs, records: Sequence[KeyRecord], where: object
-) -> None:
-    """No key that was taken away joins: a stale folder, or a thief, may have put it in."""
-    left, names, old = epochs.left, _names(records), epochs.keys
-    standing = [it for it in records if not it.revoked and it.ed25519 not in left]
-    out = left.union(names).difference(_names(standing))  # two pairs may share a token
-    joining = {*keys.ed25519.values(), *keys.openpgp}.difference(old.ed25519.values(), old.openpgp)
-    if back := sorted(names.get(key, key) for key in joining & out):
-        raise ConfigError(
-            "key-revoked",
-            f"{where} brings back {back[0]}, which was taken away. Do not sign it; whoever made it "
-            f"needs keys/ and trust/ as they are here.",
-        )
-
-
-def _names(records: Sequence[KeyRecord]) -> dict[str, str]:
-    """The holders' names by Ed25519 key and by fingerprint."""
-    return {half: it.name for it in records for half in (it.ed25519, it.fingerprint)}
-
-
-def describe_step(step: Step, folder: Folder) -> str:
-    """What a holder is about to sign: who joins, who leaves, and under which policy.
-
-    Keys are compared by themselves, never by the names that a document gives them.
-    """
-    names = _names(folder.keys.records())
-    old, new, document = step.first, step.said.keys, step.said
-    threshold = f"{_turned(old.threshold, new.threshold)} of {len(new.ed25519)} keys"
-    lines = [
-        f"keys document for epoch {document.epoch} of {document.product} {document.channel}",
-        f"  issued {format_time(document.issued)}, expires {format_time(document.expires)}",
-        *_changes("ed25519", old.ed25519.values(), new.ed25519.values(), names),
-        *_changes("openpgp", old.openpgp, new.openpgp, names),
-        f"  threshold {threshold}, openpgp {_turned(old.policy, new.policy)}",
-    ]
-    return safe("\n".join(lines))
-
-
-def _changes(kind: str, old: Iterable[str], new: Iterable[str], names: dict[str, str]) -> list[str]:
-    """Every key of two epochs on a line of its own."""
-    before, after = set(old), set(new)
-    signs = [("new", after - before), ("gone", before - after), ("stays", before & after)]
-    return [
-        f"  {sign + ':':<6} {kind} {names.get(key, 'NOT A KEY OF THIS FOLDER')} {key}"
-        for sign, keys in signs
-        for key in sorted(keys, key=lambda key: (names.get(key, ""), key))
-    ]
-
-
-def _turned(old: object, new: object) -> str:
-    return str(new) if old == new else f"{old} -> {new}"
-
-
-def finish_step(step: Step, folder: Folder, epochs: Epochs) -> list[str]:
-    """Checks the step as clients will, then records it; the names of who is out from now on.
-
-    Raises ``TrustError`` as the client does.
-    """
-    _require_followed(step, epochs)
-    old, new = step.first.ed25519.values(), step.said.keys.ed25519.values()
-    records = folder.keys.records()
-    out = [it.name for it in records if it.ed25519 in old and it.ed25519 not in new]
-    folder.keys.revoke(out)  # first, for whoever is stopped between: no later epoch takes them back
-    files.create(_path(folder, step.said.epoch), envelopes.encode(step.envelope))
-    return out
-
-
-def _require_followed(step: Step, epochs: Epochs) -> None:
-    """What a client of the old epoch does; with gpg there, so that nothing is overlooked."""
-    current = current_keys(epochs.root_at(epochs.number), TrustState(openpgp=True))
-    try:
-        answered(
-            step.judge.openpgp,
-            lambda verdicts: follow((step.envelope,), current, verdicts, step.judge.now),
-        )
-    except (TrustError, WireError) as error:
-        said = f"Clients would not follow this rotation: {error.message}"
-        raise TrustError(error.reason, said) from None

@@ -40,7 +40,7 @@ class Ending:
         when = f"ends at {end}, in {self.days} days" if self.days >= 0 else f"ended at {end}"
         return (
             f"{name} {when}. No client accepts what it signs later. Prolong it well before, and "
-            "bring it to clients with a step of the keys document."
+            "bring it to clients with: mars-motd key refresh"
         )
 
 
@@ -86,7 +86,7 @@ def require_outlasting(blocks: Mapping[str, str], until: int, now: int, what: st
                 "openpgp-ends",
                 f"As it is pinned, the OpenPGP key {name} ends at {format_time(end)}, before "
                 f"{what} expires ({format_time(until)}). Prolong it, or give it a new signing "
-                "subkey, and bring that to clients with a step of the keys document; or let "
+                "subkey, and bring that to clients with: mars-motd key refresh; or let "
                 f"{what} expire earlier.",
             )
 
@@ -107,7 +107,7 @@ def require_usable(block: str, now: int) -> None:
             f"The OpenPGP key {name}, or its last subkey that signs, ended at "
             f"{format_time(max(ended))}, as its public block here says. Prolong both (gpg "
             f"--quick-set-expire {name} 5y, and again with '*' at the end), or choose another key. "
-            "One that clients have pinned is prolonged for them by a step of the keys document.",
+            "One that clients have pinned is prolonged for them by: mars-motd key refresh",
         )
     raise StateError(
         "openpgp-unusable",

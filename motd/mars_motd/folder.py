@@ -2,9 +2,11 @@
 
 ::
 
-    product.toml  metrics.toml  errors.toml  news.txt  messages/*.toml    what people write
-    keys/NAME.json  trust/epoch-N.json  issued/SERIAL.json                public records
-    keys/NAME.secret  openpgp/                                            secrets, never shared
+    product.toml  metrics.toml  errors.toml  downloads.toml               what people write
+    news.txt  messages/*.toml                                             likewise
+    keys/NAME.json  trust/  issued/SERIAL.json                            public records
+    steering.json  release.json  intake.json  registry.json               likewise
+    keys/NAME.secret  openpgp/  root/                                     secrets, never shared
 """
 
 from __future__ import annotations
@@ -20,15 +22,18 @@ from mars.errors import ConfigError, MarsError
 from mars.wire import motd as wire
 from mars.wire.motd import Message
 from mars.wire.product import Product, parse_product
-from mars_motd import files
+from mars_motd import downloads, files
 from mars_motd.gpg import SECRET_PARTS
 from mars_motd.keystore import KeyStore
 from mars_motd.messages import Draft, duplicates, parse_message, wrong_text
 from mars_motd.toml_files import Problem
 
-_FILES = ("product.toml", "metrics.toml", "errors.toml", "news.txt", ".gitignore")
-_FOLDERS = ("messages", "keys", "trust", "issued", "openpgp")
-_SECRETS = tuple(f"openpgp/{part}" for part in SECRET_PARTS)
+_FILES = (
+    *("product.toml", "metrics.toml", "errors.toml", "downloads.toml", "news.txt", ".gitignore"),
+    *("steering.json", "release.json", "intake.json"),
+)
+_FOLDERS = ("messages", "keys", "trust", "issued", "openpgp", "root")
+_SECRETS = tuple(f"{folder}/{part}" for folder in ("openpgp", "root") for part in SECRET_PARTS)
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Folder:
 
     @property
     def keys(self) -> KeyStore:
-        return KeyStore(self.root / "keys", self.root / "openpgp")
+        return KeyStore(self.root / "keys", self.root / "openpgp", self.root / "root")
 
     @property
     def trust(self) -> Path:
@@ -109,6 +114,13 @@ class Folder:
             said = f"{len(messages)} messages; {wire.MAX_MESSAGES} are allowed. Remove old ones"
             found.append(Problem(shown(folder), 1, f"holds {said}"))
         return Content(text, messages, tuple(found))
+
+    def downloads(self) -> downloads.Draft:
+        """What ``downloads.toml`` declares, nothing where it is missing."""
+        path = self.root / "downloads.toml"
+        if not files.exists(path):
+            return downloads.Draft(None)
+        return downloads.parse_downloads(files.read(path), shown(path), self.product)
 
     def _draft(self, path: Path) -> tuple[str, Draft]:
         """The path for people, and what is there."""

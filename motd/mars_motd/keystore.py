@@ -1,24 +1,26 @@
 """The keys of a product folder: a public record for each, and the secrets that are at hand.
 
 ``keys/NAME.json`` is public and belongs under version control; ``keys/NAME.secret`` (Ed25519, one
-file, 0600) and ``openpgp/`` (gpg's secret keys) never do. A holder who signs on another machine
-has the public records of everybody and the secrets of one key.
+file, 0600) and ``openpgp/`` (gpg's secret keys) never do. The secrets of the role root, of both
+kinds, lie apart in ``root/``, so that this one folder can be carried away. A holder who signs on
+another machine has the public records of everybody and the secrets of some.
 """
 
 from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mars.errors import ConfigError, StateError, WireError
 from mars.ports import Chance
 from mars.wire import ed25519
-from mars.wire.keys import keyid
+from mars.wire.envelope import Signature
+from mars.wire.keys import OPENPGP_ROLES, ROLES, keyid
 from mars.wire.openpgp import LAST_SIGNING, primary, signing_keys
 from mars.wire.product import is_name
 from mars.wire.times import format_time
@@ -34,15 +36,15 @@ _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 @dataclass(frozen=True)
 class KeyRecord:
-    """The public half of one holder's pair of keys."""
+    """The public half of what one holder signs with in one role."""
 
     name: str
+    role: str
+    """One of ``ROLES``."""
     ed25519: str
     """Public key, 64 lower-case hex digits."""
-    fingerprint: str = ""
-    """OpenPGP primary fingerprint, upper-case hex; empty for a key without OpenPGP."""
-    block: str = ""
-    """The armoured OpenPGP public key."""
+    openpgp: Mapping[str, str] = field(default_factory=dict)
+    """OpenPGP primary fingerprint, upper-case hex, to the armoured public key; root has a spare."""
     revoked: bool = False
     """Never goes into an epoch again."""
 
@@ -50,48 +52,60 @@ class KeyRecord:
     def keyid(self) -> str:
         return keyid(bytes.fromhex(self.ed25519))
 
+    @property
+    def halves(self) -> tuple[str, ...]:
+        """All that it signs with: the Ed25519 key and the fingerprints."""
+        return self.ed25519, *self.openpgp
+
     def encode(self) -> bytes:
-        plain: dict[str, object] = {
-            "type": "mars-motd-key",
-            "version": 1,
-            "name": self.name,
-            "ed25519": self.ed25519,
-            "openpgp_fingerprint": self.fingerprint,
-            "openpgp": self.block,
-            "revoked": self.revoked,
-        }
-        return sealing.write_json(plain)
+        return sealing.write_json({"type": "mars-motd-key", "version": 1, **vars(self)})
 
     @classmethod
     def decode(cls, data: bytes, where: object) -> KeyRecord:
         """Raises ``StateError`` (``key-damaged``) that names ``where``."""
         value = sealing.read_json(data, where)
-        members = ("name", "ed25519", "openpgp_fingerprint", "openpgp")
-        name, public, fingerprint, block = texts = [value.get(member, "") for member in members]
+        name, role, public = texts = [value.get(it, "") for it in ("name", "role", "ed25519")]
+        blocks = value.get("openpgp", {})
         if not (
             value.get("type") == "mars-motd-key"
             and all(isinstance(text, str) for text in texts)
             and is_name(name)
+            and role in ROLES
             and _HEX.fullmatch(public)
             and ed25519.is_public_key(bytes.fromhex(public))
-            and bool(fingerprint) == bool(block)
+            and isinstance(blocks, dict)
+            and all(isinstance(block, str) for block in blocks.values())
+            and (not blocks or role in OPENPGP_ROLES)
         ):
             raise StateError("key-damaged", f"{where} is not a public key record of mars-motd.")
-        _require_own_fingerprint(fingerprint, block, where)
-        return cls(name, public, fingerprint, block, value.get("revoked") is True)
+        for fingerprint, block in blocks.items():
+            _require_own_fingerprint(fingerprint, block, where)
+        return cls(name, role, public, blocks, value.get("revoked") is True)
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """What is to be made: an Ed25519 key, and an OpenPGP key for each of ``user_ids``."""
+
+    name: str
+    role: str
+    user_ids: tuple[str, ...] = ()
+    given: tuple[Path, str] | None = None
+    """An OpenPGP home that exists, and the key in it to use."""
 
 
 @dataclass(frozen=True)
 class KeyStore:
-    """The folders ``keys/`` and ``openpgp/`` of a product folder."""
+    """The folders ``keys/``, ``openpgp/`` and ``root/`` of a product folder."""
 
     keys: Path
     openpgp: Path
+    root: Path
 
     def records(self) -> list[KeyRecord]:
-        """All public records, by name."""
+        """All public records, by role and name."""
         found = [self._read(path) for path in files.listed(self.keys, suffix=".json")]
-        return sorted(found, key=lambda record: _natural(record.name))
+        return sorted(found, key=lambda record: (ROLES.index(record.role), _natural(record.name)))
 
     def record(self, name: str) -> KeyRecord:
         """Raises ``ConfigError`` (``key-unknown``)."""
@@ -103,15 +117,15 @@ class KeyStore:
 
     def has_secret(self, record: KeyRecord) -> bool:
         """Whether this machine holds the Ed25519 secret of ``record``."""
-        return files.exists(self._secret(record.name))
+        return files.exists(self._secret(record.name, record.role))
 
     def needs_passphrase(self, record: KeyRecord) -> bool:
-        return sealing.is_sealed(self._sealed(record.name))
+        return sealing.is_sealed(self._sealed(record))
 
     def seed(self, record: KeyRecord, passphrase: str | None) -> bytes:
         """The Ed25519 seed. Raises ``StateError`` as ``sealing.unseal`` and ``secret-exposed``."""
-        path = self._secret(record.name)
-        seed = sealing.unseal(self._sealed(record.name), passphrase, path)
+        path = self._secret(record.name, record.role)
+        seed = sealing.unseal(self._sealed(record), passphrase, path)
         if ed25519.public_key(seed).hex() != record.ed25519:
             raise StateError(
                 "key-damaged",
@@ -119,98 +133,121 @@ class KeyStore:
             )
         return seed
 
+    def given_home(self, record: KeyRecord, fingerprint: str) -> gpg.Home | None:
+        """The OpenPGP home that its holder named for this key; None for one that we made.
+
+        Raises ``StateError`` (``openpgp-unavailable``) where that folder is not there.
+        """
+        homes = self._sealed(record).get("openpgp_homes", {})
+        return gpg.given_home(Path(homes[fingerprint])) if fingerprint in homes else None
+
+    def refreshed(self, record: KeyRecord) -> KeyRecord:
+        """With the OpenPGP keys as the homes that are known here have them now.
+
+        Raises ``StateError`` (``openpgp-unavailable``) where such a home is not there.
+        """
+        if record.revoked or not self.has_secret(record):
+            return record
+        blocks = dict(record.openpgp)
+        for fingerprint in blocks:
+            home = self.given_home(record, fingerprint)
+            if home is not None:
+                blocks[fingerprint] = gpg.export_key(home, fingerprint)
+        return replace(record, openpgp=blocks)
+
     def openpgp_sign(
         self, record: KeyRecord, pinned: str, message: bytes, now: int, passphrase: str | None
-    ) -> bytes:
-        """A detached OpenPGP signature by ``record``'s key, made at ``now`` (Unix seconds).
+    ) -> Signature:
+        """A detached signature by an OpenPGP key of ``record``, made at ``now`` (Unix seconds).
 
         ``pinned``: its block as clients have it, whose newest subkey at hand signs, else its
         primary. Raises ``ConfigError`` (``openpgp-time``), ``StateError`` (``openpgp-…``).
         """
         _require_representable(record.name, pinned, now)
         expiry.require_usable(pinned, now)
-        given = self._sealed(record.name).get("openpgp_home", "")
-        if given:
-            home = gpg.given_home(Path(given))
-            return gpg.sign(home, _signer(home, pinned, now), message, now, None)
-        self._require_private_keyring()
-        with gpg.own_home(self.openpgp, [pinned]) as home:
-            return gpg.sign(home, _signer(home, pinned, now), message, now, passphrase)
+        given = self.given_home(record, primary(pinned).fingerprint)
+        if given is not None:
+            return _signed(given, pinned, message, now, None)
+        keyring = self._keyring(record.role)
+        _require_private_keyring(keyring)
+        with gpg.own_home(keyring, [pinned]) as home:
+            return _signed(home, pinned, message, now, passphrase)
 
     def create(
         self,
-        name: str,
-        user_id: str,
+        wanted: Sequence[NewKey],
         passphrase: str | None,
         chance: Chance,
-        *,
         now: int,
-        openpgp: bool = True,
-        given: tuple[Path, str] | None = None,
         created: int = OPENPGP_CREATED,
-    ) -> KeyRecord:
-        """Makes a pair of keys, both under ``passphrase``.
+    ) -> list[KeyRecord]:
+        """Makes all that is ``wanted``, under one ``passphrase``, or nothing.
 
-        ``given``: an OpenPGP home that exists and the key in it to use, instead of making one; it
-        must be able to sign at ``now`` (Unix seconds). What we make has no end. Where it fails
-        nothing of the pair stays. Raises ``ConfigError`` (``key-exists``),
-        ``StateError`` (``openpgp-…``), ``OSError``.
+        A key that is given must be able to sign at ``now``; what we make has no end. Both times
+        are Unix seconds.
+        Raises ``ConfigError`` (``key-exists``), ``StateError`` (``openpgp-…``), ``OSError``.
         """
-        if self._is_taken(name):
-            raise ConfigError(
-                "key-exists", f"There is a key {name!r} already; choose another name."
-            )
+        for new in wanted:
+            if self._is_taken(new.name):
+                raise ConfigError(
+                    "key-exists", f"There is a key {new.name!r} already; choose another name."
+                )
         if not 0 < created <= LAST_SIGNING:
             raise ConfigError(
                 "openpgp-time", "OpenPGP can write times from 1970 to 2106-02-07 only."
             )
-        seed = chance.token(sealing.SEED_SIZE)
-        sealed = sealing.seal(seed, passphrase, chance)
         with _all_or_nothing() as made:
-            fingerprint = block = ""
-            if given is not None:
-                home = gpg.given_home(given[0])
-                fingerprint = gpg.primary(home, given[1])
-                block = gpg.export_key(home, fingerprint)
-                expiry.require_usable(block, now)
-                sealed["openpgp_home"] = str(given[0].resolve())
-            elif openpgp:
-                files.private_folder(self.openpgp)
-                self._require_private_keyring()
-                files.require_room(self.openpgp)
-                with tempfile.TemporaryDirectory(prefix=".new-", dir=self.openpgp) as new:
-                    with gpg.own_home(Path(new)) as home:
-                        fingerprint = gpg.create_key(home, user_id, created, passphrase)
-                        block = gpg.export_key(home, fingerprint)
-                    self._take_in(Path(new), made)
-            record = KeyRecord(name, ed25519.public_key(seed).hex(), fingerprint, block)
-            files.private_folder(self.keys)
-            secret = {"type": "mars-motd-secret", "version": 1, "name": name, **sealed}
-            made += [self._secret(name), self.keys / f"{name}.json"]
-            files.create(self._secret(name), sealing.write_json(secret), files.SECRET)
-            self.save(record)
-            return record
+            return [self._create(new, passphrase, chance, now, created, made) for new in wanted]
 
-    def _take_in(self, new: Path, made: list[Path]) -> None:
-        """Moves the OpenPGP secrets in the folder ``new`` to the others.
+    def _create(
+        self,
+        new: NewKey,
+        passphrase: str | None,
+        chance: Chance,
+        now: int,
+        created: int,
+        made: list[Path],
+    ) -> KeyRecord:
+        seed = chance.token(sealing.SEED_SIZE)
+        secret: dict[str, object] = {"type": "mars-motd-secret", "version": 1, "name": new.name}
+        secret |= sealing.seal(seed, passphrase, chance)
+        blocks: dict[str, str] = {}
+        if new.given is not None:
+            home = gpg.given_home(new.given[0])
+            fingerprint = gpg.primary(home, new.given[1])
+            blocks[fingerprint] = gpg.export_key(home, fingerprint)
+            expiry.require_usable(blocks[fingerprint], now)
+            secret["openpgp_homes"] = {fingerprint: str(home.path.resolve())}
+        if new.user_ids:
+            blocks |= self._create_openpgp(new, passphrase, created, made)
+        record = KeyRecord(new.name, new.role, ed25519.public_key(seed).hex(), blocks)
+        path = self._secret(new.name, new.role)
+        files.private_folder(self.keys)
+        files.private_folder(path.parent)
+        _put(path, sealing.write_json(secret), files.SECRET, made)
+        _put(self.keys / f"{new.name}.json", record.encode(), files.PUBLIC, made)
+        return record
 
-        Raises ``StateError`` (``openpgp-failed``) where the key itself is not among them: the home
-        was removed meanwhile, and gpg made another.
-        """
-        if not files.listed(new / gpg.SECRET_PARTS[0], suffix=".key"):
-            raise StateError(
-                "openpgp-failed",
-                "The secret key that gpg made is gone, since something else removes what lies in "
-                "the temporary folder. Nothing was kept; make the key again.",
-            )
-        for part in gpg.SECRET_PARTS:
-            files.private_folder(self.openpgp / part)
-            for path in files.listed(new / part):
-                made.append(self.openpgp / part / path.name)
-                path.replace(made[-1])
+    def _create_openpgp(
+        self, new: NewKey, passphrase: str | None, created: int, made: list[Path]
+    ) -> dict[str, str]:
+        """The blocks of the keys that were made, by fingerprint."""
+        keyring = self._keyring(new.role)
+        files.private_folder(keyring)
+        _require_private_keyring(keyring)
+        files.require_room(keyring)
+        blocks = {}
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=keyring) as fresh:
+            with gpg.own_home(Path(fresh)) as home:
+                for user_id in new.user_ids:
+                    fingerprint = gpg.create_key(home, user_id, created, passphrase)
+                    blocks[fingerprint] = gpg.export_key(home, fingerprint)
+            _take_in(Path(fresh), keyring, len(new.user_ids), made)
+        return blocks
 
     def _is_taken(self, name: str) -> bool:
-        return files.exists(self.keys / f"{name}.json") or files.exists(self._secret(name))
+        secrets = (self._secret(name, role) for role in ("root", "motd"))
+        return any(map(files.exists, (self.keys / f"{name}.json", *secrets)))
 
     def save(self, record: KeyRecord) -> None:
         """Writes the public record."""
@@ -221,22 +258,18 @@ class KeyStore:
         for name in names:
             self.save(replace(self.record(name), revoked=True))
 
-    def free_name(self) -> str:
-        """``key-1``, ``key-2``, …: the first that is not taken."""
+    def free_name(self, role: str) -> str:
+        """``motd-1``, ``motd-2``, …: the first that is not taken."""
         number = 1
-        while self._is_taken(f"key-{number}"):
+        while self._is_taken(f"{role}-{number}"):
             number += 1
-        return f"key-{number}"
+        return f"{role}-{number}"
 
-    def _require_private_keyring(self) -> None:
-        """gpg does not mind who reads its secret keys, so we do."""
-        folder = self.openpgp / "private-keys-v1.d"
-        if folder.is_dir():
-            for path in (folder, *sorted(folder.iterdir())):
-                files.require_private(path)
+    def _keyring(self, role: str) -> Path:
+        return self.root if role == "root" else self.openpgp
 
-    def _secret(self, name: str) -> Path:
-        return self.keys / f"{name}.secret"
+    def _secret(self, name: str, role: str) -> Path:
+        return (self.root if role == "root" else self.keys) / f"{name}.secret"
 
     def _read(self, path: Path) -> KeyRecord:
         record = KeyRecord.decode(files.read(path), path)
@@ -244,8 +277,8 @@ class KeyStore:
             raise StateError("key-damaged", f"{path} holds the record of {record.name!r}.")
         return record
 
-    def _sealed(self, name: str) -> dict[str, Any]:
-        path = self._secret(name)
+    def _sealed(self, record: KeyRecord) -> dict[str, Any]:
+        path = self._secret(record.name, record.role)
         files.require_private(path)
         return sealing.read_json(files.read(path), path)
 
@@ -257,8 +290,6 @@ def _all_or_nothing() -> Iterator[list[Path]]:
     made: list[Path] = []
     try:
         yield made
-    except FileExistsError:  # somebody else's
-        raise
     except BaseException:
         with suppress(OSError):
             for path in reversed(made):
@@ -266,9 +297,45 @@ def _all_or_nothing() -> Iterator[list[Path]]:
         raise
 
 
+def _put(path: Path, data: bytes, mode: int, made: list[Path]) -> None:
+    made.append(path)
+    try:
+        files.create(path, data, mode)
+    except FileExistsError:  # somebody else's
+        made.remove(path)
+        raise
+
+
+def _take_in(fresh: Path, keyring: Path, number: int, made: list[Path]) -> None:
+    """Moves the OpenPGP secrets in the folder ``fresh`` to the others.
+
+    Raises ``StateError`` (``openpgp-failed``) where the keys themselves are not among them: the
+    home was removed meanwhile, and gpg made another.
+    """
+    if len(files.listed(fresh / gpg.SECRET_PARTS[0], suffix=".key")) < number:
+        raise StateError(
+            "openpgp-failed",
+            "The secret key that gpg made is gone, since something else removes what lies in "
+            "the temporary folder. Nothing was kept; make the key again.",
+        )
+    for part in gpg.SECRET_PARTS:
+        files.private_folder(keyring / part)
+        for path in files.listed(fresh / part):
+            made.append(keyring / part / path.name)
+            path.replace(made[-1])
+
+
+def _require_private_keyring(keyring: Path) -> None:
+    """gpg does not mind who reads its secret keys, so we do."""
+    folder = keyring / gpg.SECRET_PARTS[0]
+    if folder.is_dir():
+        for path in (folder, *sorted(folder.iterdir())):
+            files.require_private(path)
+
+
 def _require_own_fingerprint(fingerprint: str, block: str, where: object) -> None:
     try:
-        fits = not block or primary(block).fingerprint == fingerprint
+        fits = primary(block).fingerprint == fingerprint
     except WireError:
         fits = False
     if not fits:
@@ -279,14 +346,16 @@ def _require_own_fingerprint(fingerprint: str, block: str, where: object) -> Non
         )
 
 
-def _signer(home: gpg.Home, pinned: str, now: int) -> str:
-    """The fingerprint of the key of ``pinned`` to sign with. What gpg itself would take may be a
-    subkey that no client knows."""
+def _signed(
+    home: gpg.Home, pinned: str, message: bytes, now: int, passphrase: str | None
+) -> Signature:
+    """By the key of ``pinned`` to sign with. What gpg itself would take may be a subkey that no
+    client knows."""
     usable = [key.fingerprint for key in signing_keys(pinned, now)]
     if len(usable) > 1:
         reached = gpg.at_hand(home, primary(pinned).fingerprint)
         usable = [name for name in usable if name in reached] or usable
-    return usable[0]
+    return Signature(usable[0], gpg.sign(home, usable[0], message, now, passphrase))
 
 
 def _require_representable(name: str, pinned: str, now: int) -> None:

@@ -14,9 +14,18 @@ from mars.errors import ConfigError, WireError
 from mars.trust.signatures import LOOKED_AT
 from mars.wire import envelope as envelopes
 from mars.wire import motd as motds
-from mars.wire.envelope import KEYS_TYPE, MAX_SIGNATURES, MOTD_TYPE, Envelope
-from mars.wire.keys import KeysDocument, KeySet
+from mars.wire.envelope import (
+    KEYS_TYPE,
+    MAX_SIGNATURES,
+    MOTD_TYPE,
+    RELEASE_TYPE,
+    STEERING_TYPE,
+    Envelope,
+)
+from mars.wire.keys import ROLES, KeysDocument, KeySet, Role
 from mars.wire.motd import Message, Motd, Target
+from mars.wire.release import Download, Release
+from mars.wire.steering import Steering
 
 T = TypeVar("T")
 
@@ -35,6 +44,8 @@ class Kind(Generic[T]):
 
     payload_type: str
     name: str
+    role: str
+    """Whose keys sign it."""
     read: Callable[[bytes], T]
     write: Callable[[T], bytes]
     looked_at: int
@@ -50,9 +61,9 @@ class Kind(Generic[T]):
             raise WireError("wrong-payload-type", f"This is not a {self.name}.")
         return Document(envelope, self.read(envelope.payload))
 
-    def unsigned(self, said: T, chain: tuple[Envelope, ...] = ()) -> Document[T]:
-        """Before the first signature; ``chain`` is what rides along of keys documents."""
-        return Document(Envelope(self.payload_type, self.write(said), (), chain), said)
+    def unsigned(self, said: T) -> Document[T]:
+        """Before the first signature."""
+        return Document(Envelope(self.payload_type, self.write(said), ()), said)
 
 
 def _members(*documents: Any) -> frozenset[str]:
@@ -64,6 +75,7 @@ _HEADER = ("type", "version")
 NEWS = Kind(
     MOTD_TYPE,
     "document of news",
+    "motd",
     motds.decode,
     motds.encode,
     LOOKED_AT,
@@ -76,12 +88,37 @@ NEWS = Kind(
 KEYS = Kind(
     KEYS_TYPE,
     "keys document",
+    "root",
     KeysDocument.decode,
     KeysDocument.encode,
     MAX_SIGNATURES,
-    {"": _members(KeysDocument, KeySet).union(_HEADER) - {"keys"}},
+    {
+        "": _members(KeysDocument, KeySet).union(_HEADER) - {"keys"},
+        "roles": frozenset(ROLES),
+        **dict.fromkeys(ROLES, _members(Role)),
+    },
 )
-_ALL: Mapping[str, Kind[Any]] = {kind.payload_type: kind for kind in (NEWS, KEYS)}
+STEERING = Kind(
+    STEERING_TYPE,
+    "steering document",
+    "root",
+    Steering.decode,
+    Steering.encode,
+    LOOKED_AT,
+    {"": _members(Steering).union(_HEADER)},
+)
+RELEASE = Kind(
+    RELEASE_TYPE,
+    "release document",
+    "release",
+    Release.decode,
+    Release.encode,
+    LOOKED_AT,
+    {"": _members(Release).union(_HEADER), "downloads": _members(Download)},
+)
+_ALL: Mapping[str, Kind[Any]] = {
+    kind.payload_type: kind for kind in (NEWS, KEYS, STEERING, RELEASE)
+}
 
 
 def of(envelope: Envelope) -> Kind[Any]:

@@ -14,6 +14,7 @@ from packaging.version import Version
 from mars.errors import WireError
 from mars.wire import motd as wire
 from mars.wire import targeting
+from mars.wire.links import link, within
 from mars.wire.motd import Message, Motd, Target
 from mars.wire.product import Product
 from mars.wire.times import format_time, parse_time
@@ -195,12 +196,14 @@ def _judge(file: _File, message: Message, product: Product) -> None:
     except WireError as error:
         file.error("id" if "id must be" in error.message else "", error.message)
     _judge_languages(file, message, product)
-    if message.url and not targeting.link(message.url):
+    if message.url and not link(message.url):
         file.error(
             "url",
             "url must be https://host/… with a plain ASCII host name, or http://<v3 onion>/…; "
             "clients show any other link as no link",
         )
+    elif message.url and not within(message.url, product.links):
+        file.warn("url", _outside(message.url, product.links))
     starts, ends = message.not_before, message.not_after
     if starts is not None and ends is not None and ends <= starts:
         file.error("not_after", f"not_after must be later than not_before ({format_time(starts)})")
@@ -209,6 +212,14 @@ def _judge(file: _File, message: Message, product: Product) -> None:
         warning = _pre_release_warning(message.target.versions or "", product.releases)
         if message.kind == targeting.SECURITY and warning:
             file.warn("target.versions", warning)
+
+
+def _outside(url: str, links: Collection[str]) -> str:
+    """Why clients leave ``url`` out."""
+    if within(url, (url,)):
+        known = f"none of {', '.join(links)}" if links else "nothing, since it is empty"
+        return f"url begins with {known} under links in product.toml, so clients leave it out"
+    return "url has a query, a fragment or a dot segment, so clients leave it out"
 
 
 def _judge_languages(file: _File, message: Message, product: Product) -> None:

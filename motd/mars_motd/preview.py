@@ -22,6 +22,7 @@ from mars.wire.targeting import Shown
 from mars.wire.times import LAST, format_time
 from mars.wire.variables import DEV
 from mars_motd import kinds
+from mars_motd.kinds import STEERING
 
 OTHER_PLATFORM = "other"
 _FREE = frozenset({"title", "text", "ed25519", "openpgp"})
@@ -45,19 +46,25 @@ class View:
     status: str
     """``up-to-date``, ``update``, ``security-update`` or ``unknown``."""
     shown: tuple[Shown, ...]
+    left_out: Mapping[str, str]
+    """Links that are not shown since no prefix allows them, by the ids of their messages."""
 
 
-def view(motd: Motd, reader: Reader, now: int) -> View:
-    """What ``reader`` sees at ``now`` (Unix seconds), by the client's own rules."""
+def view(motd: Motd, reader: Reader, now: int, links: Sequence[str]) -> View:
+    """What ``reader`` sees at ``now`` (Unix seconds), by the client's own rules; ``links`` are the
+    prefixes of the steering document."""
     arguments = (motd, reader.version, reader.platform, [reader.language], now)
     status = targeting.update_status(*arguments)
-    return View(reader, status, tuple(targeting.select(*arguments)))
+    shown = tuple(targeting.select(*arguments, links))
+    said = {message.id: message.url for message in motd.messages}
+    left_out = {it.id: said[it.id] for it in shown if said[it.id] and not it.url}
+    return View(reader, status, shown, left_out)
 
 
-def table(motd: Motd, product: Product, now: int) -> list[View]:
+def table(motd: Motd, product: Product, now: int, links: Sequence[str]) -> list[View]:
     """Every known release (or ``dev``, where none is named) on every platform in every language."""
     return [
-        view(motd, Reader(version, platform, language), now)
+        view(motd, Reader(version, platform, language), now, links)
         for version in product.releases or (DEV,)
         for platform in (*product.platforms, OTHER_PLATFORM)
         for language in product.languages or (targeting.FALLBACK_LANGUAGE,)
@@ -80,7 +87,9 @@ def table_lines(views: Sequence[View]) -> list[str]:
     text = [
         "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    legend = [f"{letter} = {ident}" for ident, letter in letters.items()]
+    gone = {ident: url for view in views for ident, url in view.left_out.items()}
+    notes = {ident: f"  (without its link {safe(url)})" for ident, url in gone.items()}
+    legend = [f"{letter} = {ident}{notes.get(ident, '')}" for ident, letter in letters.items()]
     return [*text, "", *legend, "* = in another language than asked; - = nothing"]
 
 
@@ -115,6 +124,18 @@ def payload(envelope: Envelope) -> dict[str, Any]:
 def unknown(envelope: Envelope) -> list[str]:
     """Names of members that clients of this version do not know, ``messages.colour``."""
     return list(_strangers(payload(envelope), "", kinds.of(envelope).members))
+
+
+def links(envelope: Envelope) -> tuple[str, ...] | None:
+    """The prefixes of the steering document that rides along; None where there is none."""
+    rider = envelope.x_steering
+    return None if rider is None else STEERING.read(rider.payload).links
+
+
+def riders(envelope: Envelope) -> dict[str, Envelope]:
+    """What rides along beside keys documents, by its member."""
+    both = {"x-steering": envelope.x_steering, "x-release": envelope.x_release}
+    return {name: rider for name, rider in both.items() if rider is not None}
 
 
 def payload_lines(envelope: Envelope) -> list[str]:

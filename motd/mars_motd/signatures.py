@@ -15,8 +15,8 @@ from mars.trust import answered, signers
 from mars.trust.signatures import require_openpgp
 from mars.wire import ed25519
 from mars.wire.ed25519 import SIGNATURE_BYTES
-from mars.wire.envelope import MAX_SIGNATURES, Envelope, Signature, pae
-from mars.wire.keys import KeySet
+from mars.wire.envelope import Envelope, Signature, pae
+from mars.wire.keys import Signing
 from mars.wire.openpgp import dearmour
 from mars_motd import kinds
 from mars_motd.keystore import KeyRecord, KeyStore
@@ -27,11 +27,11 @@ T = TypeVar("T")
 Passphrase = Callable[[KeyRecord], str | None]
 """Asks for, or remembers, the passphrase of a key; None where there is none to be had."""
 
-_LOCKED = (
-    *("passphrase-needed", "passphrase-wrong"),
+_PASSED_OVER = (
+    *("passphrase-needed", "passphrase-wrong", "openpgp-failed", "openpgp-unavailable"),
     *("openpgp-expired", "openpgp-revoked", "openpgp-unusable"),
 )
-"""Why one holder's key cannot sign while another's may."""
+"""Why one key cannot sign while another may: it has another passphrase, is elsewhere, or ended."""
 _UNDECIDED = ("openpgp-unavailable", "clock")
 """gpg could not say: then a signature is not thrown away."""
 _SPKI = bytes.fromhex("302a300506032b6570032100")
@@ -57,12 +57,12 @@ class Judge:
     """Of the document: a signature must not be much older."""
     now: int
 
-    def maker(self, envelope: Envelope, keys: KeySet, entry: Signature) -> str:
-        """The primary fingerprint of the key that made ``entry``; empty where gpg names none."""
+    def verdict(self, envelope: Envelope, keys: Signing, entry: Signature) -> OpenPGPVerdict:
+        """What gpg says of ``entry``: which key made it, if it names one."""
         message = pae(envelope.payload_type, envelope.payload)
-        return self.openpgp.verify(entry.sig, message, tuple(keys.openpgp.values())).fingerprint
+        return self.openpgp.verify(entry.sig, message, tuple(keys.openpgp.values()))
 
-    def objection(self, envelope: Envelope, keys: KeySet, entry: Signature) -> str | None:
+    def objection(self, envelope: Envelope, keys: Signing, entry: Signature) -> str | None:
         """Why ``entry`` does not satisfy the OpenPGP policy of ``keys``; None where it does."""
         if len(entry.sig) == SIGNATURE_BYTES or not keys.openpgp:
             return "openpgp-missing"
@@ -102,7 +102,7 @@ class Progress:
         return said
 
 
-def progress(envelope: Envelope, keys: KeySet, judge: Judge) -> Progress:
+def progress(envelope: Envelope, keys: Signing, judge: Judge) -> Progress:
     """What is there and what is missing under ``keys``, as clients would count it."""
     needed, most = keys.policy != "off", kinds.of(envelope).looked_at
     return Progress(
@@ -127,14 +127,10 @@ def _made_by(entry: Signature, public: Iterable[str], message: bytes) -> str | N
 class Pending(Document[T]):
     """A document on its way to being signed, and who must sign it."""
 
-    sets: Mapping[str, KeySet]
-    """Whose thresholds count, by what people call them (one for news, two for a rotation); the
-    OpenPGP signature belongs to the first."""
+    sets: Mapping[str, Signing]
+    """Who must sign, by what people call them: one role for news, root of two epochs for a
+    rotation."""
     judge: Judge
-
-    @property
-    def first(self) -> KeySet:
-        return next(iter(self.sets.values()))
 
     @property
     def complete(self) -> bool:
@@ -159,18 +155,26 @@ class Pending(Document[T]):
         (``key-not-in-epoch``, ``no-secret``, those of a secret, and ``signatures-missing`` where
         it is not complete, unless it is to be ``partial`` and of use to the next holder).
         """
-        records = self._at_hand(store, wanted)
         pending, last = self._without_invalid(), set(avoid)
-        locked: StateError | None = None
-        for record in sorted(records, key=lambda record: record.name in last):
+        failures: list[StateError] = []
+        records = self._wanted(store, wanted) if wanted else self.can_sign(store)
+        turns = (
+            (record, half, keys)
+            for record in sorted(records, key=lambda record: record.name in last)
+            for half in record.halves
+            for keys in self.sets.values()
+        )
+        for record, half, keys in turns:
             try:
-                pending = pending._take_turn(record, store, passphrase)
+                if pending._wants(half, keys):
+                    entry = pending._entry(record, half, keys, store, passphrase)
+                    pending = pending._signed_by(*pending.envelope.signatures, entry)
             except StateError as error:
-                if error.reason not in _LOCKED:
+                if error.reason not in _PASSED_OVER:
                     raise
-                locked = locked or error  # another key may do: it may have another passphrase
-        if locked is not None and not pending._progress(pending.first).complete:
-            raise locked
+                failures.append(error)
+        if failures and not pending.complete:
+            raise failures[0]
         if not pending.complete and not (partial and pending.envelope.signatures):
             raise StateError(
                 "signatures-missing",
@@ -178,45 +182,47 @@ class Pending(Document[T]):
             )
         return pending
 
-    def _progress(self, keys: KeySet) -> Progress:
+    def _progress(self, keys: Signing) -> Progress:
         return progress(self.envelope, keys, self.judge)
 
-    def _at_hand(self, store: KeyStore, wanted: Sequence[str]) -> list[KeyRecord]:
-        """The records of ``sets`` whose secrets are on this machine, or those ``wanted``."""
-        known = {keyid for keys in self.sets.values() for keyid in keys.ed25519}
-        if not wanted:
-            return [it for it in store.records() if it.keyid in known and store.has_secret(it)]
-        found = [store.record(name) for name in wanted]
+    def _is_asked(self, record: KeyRecord) -> bool:
+        return any(record.ed25519 in keys.ed25519.values() for keys in self.sets.values())
+
+    def can_sign(self, store: KeyStore) -> list[KeyRecord]:
+        """The keys of ``sets`` whose secrets are on this machine."""
+        return [it for it in store.records() if self._is_asked(it) and store.has_secret(it)]
+
+    def _wanted(self, store: KeyStore, names: Sequence[str]) -> list[KeyRecord]:
+        found = [store.record(name) for name in names]
         for record in found:
-            if record.keyid not in known:
+            if not self._is_asked(record):
                 raise StateError(
                     "key-not-in-epoch",
-                    f"Clients do not accept the key {record.name!r} (see: mars-motd key list DIR). "
-                    f"A new key is brought in with: mars-motd key rotate DIR",
+                    f"Clients do not accept the key {record.name!r} here (see: mars-motd key list "
+                    f"DIR). A new key is brought in with: mars-motd key rotate DIR",
                 )
             if not store.has_secret(record):
                 said = f"The secret of {record.name!r} is not on this machine."
                 raise StateError("no-secret", said)
         return found
 
-    def _take_turn(self, record: KeyRecord, store: KeyStore, passphrase: Passphrase) -> Pending[T]:
-        """An Ed25519 signature by ``record`` where one is wanting, the OpenPGP one likewise."""
+    def _wants(self, half: str, keys: Signing) -> bool:
+        """Whether a signature by this Ed25519 key, or OpenPGP fingerprint, is still missing."""
+        state = self._progress(keys)
+        if half in keys.openpgp:
+            return state.openpgp_needed and not state.openpgp_present
+        known = {key: name for name, key in keys.ed25519.items()}
+        has_room = len(state.signed) < keys.threshold
+        return half in known and known[half] not in state.signed and has_room
+
+    def _entry(
+        self, record: KeyRecord, half: str, keys: Signing, store: KeyStore, passphrase: Passphrase
+    ) -> Signature:
         message = pae(self.envelope.payload_type, self.envelope.payload)
-        made = []
-
-        def phrase() -> str | None:
-            return passphrase(record) if store.needs_passphrase(record) else None
-
-        if any(_is_wanting(record.keyid, self.envelope, keys) for keys in self.sets.values()):
-            seed = store.seed(record, phrase())
-            made.append(Signature(record.keyid, ed25519.sign(seed, message)))
-        state = self._progress(self.first)
-        wanting = state.openpgp_needed and not state.openpgp_present
-        if wanting and record.fingerprint in self.first.openpgp:
-            pinned = self.first.openpgp[record.fingerprint]
-            by_gpg = store.openpgp_sign(record, pinned, message, self.judge.now, phrase())
-            made.append(Signature(record.fingerprint, by_gpg))
-        return self._signed_by(*self.envelope.signatures, *made)
+        phrase = passphrase(record) if store.needs_passphrase(record) else None
+        if half in keys.openpgp:
+            return store.openpgp_sign(record, keys.openpgp[half], message, self.judge.now, phrase)
+        return Signature(record.keyid, ed25519.sign(store.seed(record, phrase), message))
 
     def _without_invalid(self) -> Pending[T]:
         """Without entries that no key of ``sets`` made: clients look at few, and a forged one that
@@ -224,27 +230,29 @@ class Pending(Document[T]):
 
         What a good entry calls itself proves nothing, so it gets the name of the key that made it.
         """
-        envelope, judge = self.envelope, self.judge
+        envelope = self.envelope
         message = pae(envelope.payload_type, envelope.payload)
         public = {key: name for keys in self.sets.values() for name, key in keys.ed25519.items()}
         kept: dict[str, Signature] = {}
         for entry in envelope.signatures:
             name = public.get(_made_by(entry, public, message) or "")
             if name is None:
-                reason = judge.objection(envelope, self.first, entry)
-                if reason not in (None, *_UNDECIDED):
+                name = self._openpgp_maker(entry)
+                if name is None:
                     continue
-                name = judge.maker(envelope, self.first, entry) or entry.keyid
             kept.setdefault(name, replace(entry, keyid=name))
         return self._signed_by(*kept.values())
 
+    def _openpgp_maker(self, entry: Signature) -> str | None:
+        """What to call ``entry``, unless it is no OpenPGP signature by one of ``sets``."""
+        for keys in self.sets.values():
+            reason = self.judge.objection(self.envelope, keys, entry)
+            if reason in (None, *_UNDECIDED):
+                return self.judge.verdict(self.envelope, keys, entry).signer or entry.keyid
+        return None
+
     def _signed_by(self, *entries: Signature) -> Pending[T]:
         return replace(self, envelope=replace(self.envelope, signatures=entries))
-
-
-def _is_wanting(keyid: str, envelope: Envelope, keys: KeySet) -> bool:
-    signed = signers(envelope, keys, MAX_SIGNATURES)
-    return keyid in keys.ed25519 and keyid not in signed and len(signed) < keys.threshold
 
 
 def pem(public: str) -> bytes:
@@ -254,7 +262,7 @@ def pem(public: str) -> bytes:
 
 
 def extract_signatures(
-    envelope: Envelope, keys: KeySet, name: str, judge: Judge
+    envelope: Envelope, keys: Signing, name: str, judge: Judge
 ) -> tuple[dict[str, bytes], list[str]]:
     """The signatures by ``keys`` that really hold, of those that clients look at: files by name,
     and the commands (run beside them) that must all succeed.
@@ -277,7 +285,7 @@ def extract_signatures(
                 f"-sigfile {stem}.sig"
             )
         elif blocks and judge.objection(envelope, keys, entry) is None:
-            block = keys.openpgp[judge.maker(envelope, keys, entry)]
+            block = keys.openpgp[judge.verdict(envelope, keys, entry).fingerprint]
             files |= {f"{stem}.gpg": dearmour(block), f"{stem}.sig": entry.sig}
             commands.append(f"gpgv --keyring ./{stem}.gpg {stem}.sig {message}")
     if len(makers) < keys.threshold:

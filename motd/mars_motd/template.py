@@ -10,6 +10,7 @@ GITIGNORE = """\
 # meant to be under version control.
 *.secret
 openpgp/
+root/
 """
 
 

@@ -24,14 +24,15 @@ THIEF = ed25519.public_key(b"t" * 32)
 
 @pytest.fixture(scope="module")
 def duo(tmp_path_factory: pytest.TempPathFactory, ok: Run) -> Path:
-    """Two keys, both needed, epoch 1 settled. Do not change it."""
+    """Two holders, both needed, epoch 1 settled. Do not change it."""
     folder = tmp_path_factory.mktemp("duo") / "product"
     ok("init", folder, "--product", "examplemail")
     path = folder / "product.toml"
     path.write_text(path.read_text().replace("threshold = 1", "threshold = 2"))
-    for name in ("ada", "bob"):
-        ok("key", "new", folder, "--name", name, "--no-passphrase")
-    ok("trust", folder, "--out", folder / "trust.json")
+    ok("key", "new", folder, "--name", "ada", "--no-passphrase")
+    roles = ("--role", "root", "--role", "motd", "--role", "release")
+    ok("key", "new", folder, "--name", "bob", *roles, "--no-passphrase")
+    ok("trust", folder, "--out", folder / "trust.json", "--now", MARCH)
     return folder
 
 
@@ -54,28 +55,51 @@ def changed(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
 def step(two: Path, tmp_path: Path, ok: Run) -> Path:
     """A keys document that ada has signed and that changes nothing."""
     path = tmp_path / "step.json"
-    ok("key", "rotate", two, "--key", "ada", "--partial", path, "--now", MARCH)
+    ok("key", "rotate", two, "--key", "ada-root", "--partial", path, "--now", MARCH)
     return path
 
 
 def stranger_under_bobs_name(payload: dict[str, Any]) -> None:
-    names = list(payload["ed25519"])
-    payload["ed25519"][names[1]] = THIEF.hex()
+    keys = payload["roles"]["motd"]["ed25519"]
+    keys[list(keys)[1]] = THIEF.hex()
 
 
 def changed_block(payload: dict[str, Any]) -> None:
-    one, two = payload["openpgp"]
+    one, two, *_ = payload["openpgp"]
     payload["openpgp"][two] = payload["openpgp"][one]
 
 
 def strange_fingerprint(payload: dict[str, Any]) -> None:
     one = next(iter(payload["openpgp"]))
     payload["openpgp"]["AB" * 20] = payload["openpgp"][one]
+    payload["roles"]["motd"]["openpgp"].append("AB" * 20)
+
+
+def news_key_among_roots(payload: dict[str, Any]) -> None:
+    """Whoever stole it would then rotate."""
+    motd, root = (payload["roles"][name]["ed25519"] for name in ("motd", "root"))
+    name = next(iter(motd))
+    root[name] = motd.pop(name)
+    payload["roles"]["motd"]["threshold"] = 1
+
+
+def news_token_among_roots(payload: dict[str, Any]) -> None:
+    motd, root = (payload["roles"][name]["openpgp"] for name in ("motd", "root"))
+    root.append(motd.pop())
 
 
 @pytest.mark.parametrize("option", ["--add-to", "--show"])
-@pytest.mark.parametrize("attack", [stranger_under_bobs_name, changed_block, strange_fingerprint])
-def test_a_key_under_a_colleagues_name_is_not_signed_into_the_next_epoch(
+@pytest.mark.parametrize(
+    "attack",
+    [
+        stranger_under_bobs_name,
+        changed_block,
+        strange_fingerprint,
+        news_key_among_roots,
+        news_token_among_roots,
+    ],
+)
+def test_a18_a_key_under_a_colleagues_name_is_not_signed_into_the_next_epoch(
     two: Path, step: Path, motd: Run, attack: Callable[[dict[str, Any]], None], option: str
 ) -> None:
     done = motd("key", "rotate", two, option, changed(step, attack), "--now", MARCH)
@@ -85,19 +109,21 @@ def test_a_key_under_a_colleagues_name_is_not_signed_into_the_next_epoch(
 
 def test_show_says_who_joins_and_leaves_and_signs_nothing(two: Path, step: Path, ok: Run) -> None:
     def attack(payload: dict[str, Any]) -> None:
-        payload["ed25519"].pop(next(iter(payload["ed25519"])))
-        payload["ed25519"][keyid(THIEF)] = THIEF.hex()
-        payload["threshold"] = 1
-        payload["openpgp"].pop(next(iter(payload["openpgp"])))
+        role = payload["roles"]["motd"]
+        role["ed25519"].pop(next(iter(role["ed25519"])))
+        role["ed25519"][keyid(THIEF)] = THIEF.hex()
+        role["threshold"] = 1
+        payload["openpgp"].pop(role["openpgp"].pop(0))
 
     rows = {row["name"]: row for row in ok("key", "list", two, "--json").json}
     before = changed(step, attack).read_bytes()
     shown = ok("key", "rotate", two, "--show", step, "--now", MARCH).out
     assert f"new:   ed25519 NOT A KEY OF THIS FOLDER {THIEF.hex()}" in shown
-    assert f"gone:  ed25519 ada {rows['ada']['ed25519']}" in shown
-    assert f"stays: ed25519 bob {rows['bob']['ed25519']}" in shown
-    assert f"gone:  openpgp ada {rows['ada']['openpgp']}" in shown
-    assert "threshold 2 -> 1 of 2 keys" in shown
+    assert f"gone:  ed25519 ada-motd {rows['ada-motd']['ed25519']}" in shown
+    assert f"stays: ed25519 bob-motd {rows['bob-motd']['ed25519']}" in shown
+    assert f"gone:  openpgp ada-motd {rows['ada-motd']['openpgp'][0]}" in shown
+    assert "motd: threshold 2 -> 1 of 2 keys" in shown
+    assert "root: threshold 2 of 2 keys" in shown
     assert "0 of 2 Ed25519 signatures" in shown  # ada's does not hold for the changed bytes
     assert step.read_bytes() == before
     assert not (two / "trust" / "epoch-2.json").exists()
@@ -105,7 +131,7 @@ def test_show_says_who_joins_and_leaves_and_signs_nothing(two: Path, step: Path,
 
 def test_preview_of_a_file_hides_nothing(two: Path, tmp_path: Path, ok: Run) -> None:
     half = tmp_path / "half.json"
-    ok("sign", two, "--key", "ada", "--out", half, "--now", MARCH, "--partial")
+    ok("sign", two, "--key", "ada-motd", "--out", half, "--now", MARCH, "--partial")
 
     def attack(payload: dict[str, Any]) -> None:
         payload["reportback_server"] = "http://evil.onion"
@@ -160,13 +186,14 @@ def test_preview_shows_a_keys_document_too(two: Path, step: Path, ok: Run) -> No
     assert ok("preview", two, "--file", step, "--json").json["table"] == []
 
 
-def test_sign_warns_of_another_server(two: Path, tmp_path: Path, ok: Run) -> None:
+def test_sign_warns_of_another_server(two: Path, tmp_path: Path, ok: Run, motd: Run) -> None:
     half = tmp_path / "half.json"
-    ok("sign", two, "--key", "ada", "--out", half, "--now", MARCH, "--partial")
+    ok("sign", two, "--key", "ada-motd", "--out", half, "--now", MARCH, "--partial")
     changed(half, lambda payload: payload.update(reportback_server="http://evil.onion"))
     shutil.rmtree(two / "issued")  # the next holder has not seen it
-    done = ok("sign", two, "--add-to", half, "--out", half, "--now", MARCH, "--partial")
+    done = motd("sign", two, "--add-to", half, "--out", half, "--now", MARCH, "--partial")
     assert "warning: reportback_server is 'http://evil.onion' in the document" in done.err
+    assert (done.code, "[differs]" in done.err) == (1, True)
 
 
 def junk(path: Path, keyids: list[str]) -> None:
@@ -185,17 +212,17 @@ def test_entries_that_only_claim_to_be_somebodys_do_not_block_the_next_holder(
     two: Path, tmp_path: Path, ok: Run, motd: Run, verdict: Run
 ) -> None:
     half, full = tmp_path / "half.json", tmp_path / "full.json"
-    ok("sign", two, "--key", "ada", "--out", half, "--now", MARCH, "--partial")
-    rows = ok("key", "list", two, "--json").json
+    ok("sign", two, "--key", "ada-motd", "--out", half, "--now", MARCH, "--partial")
+    rows = [row for row in ok("key", "list", two, "--json").json if row["role"] == "motd"]
     envelope = json.loads(half.read_text())
     envelope["signatures"] = [e for e in envelope["signatures"] if len(e["keyid"]) == 16]
     half.write_text(json.dumps(envelope))
-    junk(half, [rows[0]["openpgp"], rows[1]["openpgp"], rows[1]["keyid"]])
+    junk(half, [*rows[0]["openpgp"], *rows[1]["openpgp"], rows[1]["keyid"]])
     shutil.rmtree(two / "issued")
     (two / "issued").mkdir()
     shutil.copy(half, two / "issued" / "1772323200.json")
     status = motd("status", two, "--now", MARCH, "--json").json
-    assert (status["ok"], status["openpgp"], status["signed_by"]) == (False, False, ["ada"])
+    assert (status["ok"], status["openpgp"], status["signed_by"]) == (False, False, ["ada-motd"])
     ok("sign", two, "--add-to", half, "--out", full, "--now", MARCH)
     assert len(json.loads(full.read_text())["signatures"]) == 3
     assert verdict(full, two, MARCH)["ok"]
@@ -205,15 +232,15 @@ def test_a08_a_co_signature_without_a_keyid_is_kept(
     two: Path, tmp_path: Path, ok: Run, verdict: Run
 ) -> None:
     half, full = tmp_path / "half.json", tmp_path / "full.json"
-    ok("sign", two, "--key", "ada", "--out", half, "--now", MARCH, "--partial")
+    ok("sign", two, "--key", "ada-motd", "--out", half, "--now", MARCH, "--partial")
     envelope = json.loads(half.read_text())
     for entry in envelope["signatures"]:
         del entry["keyid"]
     half.write_text(json.dumps(envelope))
-    ok("sign", two, "--key", "bob", "--add-to", half, "--out", full, "--now", MARCH)
+    ok("sign", two, "--key", "bob-motd", "--add-to", half, "--out", full, "--now", MARCH)
     names = [entry["keyid"] for entry in json.loads(full.read_text())["signatures"]]
-    rows = ok("key", "list", two, "--json").json
-    assert set(names) == {rows[0]["keyid"], rows[0]["openpgp"], rows[1]["keyid"]}
+    rows = [row for row in ok("key", "list", two, "--json").json if row["role"] == "motd"]
+    assert set(names) == {rows[0]["keyid"], *rows[0]["openpgp"], rows[1]["keyid"]}
     assert verdict(full, two, MARCH)["ok"]
 
 
@@ -230,6 +257,7 @@ def test_status_reports_what_clients_would_refuse(
     product.write_text(product.read_text().replace('"examplemail"', '"othermail"'))
     other = Path(shutil.copytree(two, tmp_path / "other"))
     shutil.rmtree(other / "trust")
+    (other / "steering.json").unlink()
     ok("sign", other, "--out", short, "--now", MARCH)
     product.write_text(product.read_text().replace('"othermail"', '"examplemail"'))
     done = motd("status", two, "--file", short, "--now", MARCH, "--json")
@@ -249,7 +277,7 @@ def test_the_latest_minimum_serial_is_one_that_clients_can_reach(
     assert latest(MARCH) == 0
     ok("sign", two, "--out", out, "--now", MARCH)
     (two / "news.txt").write_text("half")
-    ok("sign", two, "--key", "ada", "--out", out, "--now", NEXT_DAY, "--partial")
+    ok("sign", two, "--key", "ada-motd", "--out", out, "--now", NEXT_DAY, "--partial")
     assert latest(NEXT_DAY) == 1_772_323_200  # the half-signed one does not count
     assert latest("2026-06-01T00:00:00Z") == 1_772_323_200  # nor does it matter that it expired
     ok("sign", two, "--out", out, "--now", APRIL)
@@ -266,10 +294,11 @@ def test_extracted_commands_hold_no_name_of_the_document(
 ) -> None:
     out, trust, target = (tmp_path / name for name in ("m.json", "t.json", "extract"))
     ok("sign", two, "--out", out, "--now", MARCH)
-    ok("trust", two, "--out", trust)
+    ok("trust", two, "--out", trust, "--now", MARCH)
     pinned, envelope = json.loads(trust.read_text()), json.loads(out.read_text())
     evil = ["$(touch owned)", "../../owned"]
-    pinned["ed25519"] = dict(zip(evil, pinned["ed25519"].values(), strict=True))
+    role = pinned["roles"]["motd"]
+    role["ed25519"] = dict(zip(evil, role["ed25519"].values(), strict=True))
     trust.write_text(json.dumps(pinned))
     for entry in envelope["signatures"]:
         entry["keyid"] = evil[0]
@@ -277,7 +306,7 @@ def test_extracted_commands_hold_no_name_of_the_document(
     out.write_text(json.dumps(envelope))
     arguments = ("verify", out, "--trust", trust, "--now", MARCH, "--extract", target)
     commands = ok(*arguments, "--json").json["commands"]
-    assert len(commands) == 3
+    assert len(commands) == 6
     script = "set -e\n" + "\n".join(commands)
     subprocess.run(["sh", "-c", script], cwd=target, check=True, capture_output=True)
     assert not list(tmp_path.glob("**/owned"))

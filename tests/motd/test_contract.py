@@ -67,12 +67,16 @@ def test_trust_names_keys_thresholds_and_policy(product: Path, tmp_path: Path, o
     ok("trust", product, "--out", tmp_path / "trust.json")
     trust = json.loads((tmp_path / "trust.json").read_text())
     assert (trust["product"], trust["channel"], trust["epoch"]) == ("examplemail", "stable", 1)
-    (public,) = trust["ed25519"].values()
-    assert len(bytes.fromhex(public)) == 32
-    ((fingerprint, block),) = trust["openpgp"].items()
-    assert len(fingerprint) == 40
-    assert block.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
-    assert (trust["threshold"], trust["policy"]) == (1, "when-available")
+    counts = {}
+    for name, role in trust["roles"].items():
+        (public,) = role["ed25519"].values()
+        assert (len(bytes.fromhex(public)), role["threshold"]) == (32, 1)
+        counts[name] = len(role.get("openpgp", ()))
+    assert counts == {"root": 2, "motd": 1, "release": 1, "status": 0, "index": 0}
+    assert all(len(fingerprint) == 40 for fingerprint in trust["openpgp"])
+    for block in trust["openpgp"].values():
+        assert block.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
+    assert trust["policy"] == "when-available"
     assert trust["minimum_serial"] == 0
 
 
@@ -165,15 +169,15 @@ def test_a_passphrase_protects_both_keys(
         assert f"[{reason}]" in done.err
     ok("sign", folder, "--out", out, "--now", MARCH, "--passphrase-file", phrase)
     assert verdict(out, folder)["ok"]
-    for secret in folder.glob("keys/*.secret"):
+    for secret in folder.glob("*/*.secret"):
         assert secret.stat().st_mode & 0o777 == 0o600
         assert "seed" not in json.loads(secret.read_text())
-    (key,) = folder.glob("openpgp/private-keys-v1.d/*.key")
-    assert b"openpgp-s2k3" in key.read_bytes()
+    for key in folder.glob("*/private-keys-v1.d/*.key"):
+        assert b"openpgp-s2k3" in key.read_bytes()
 
 
 def test_a_secret_that_others_can_read_is_refused(product: Path, tmp_path: Path, motd: Run) -> None:
-    (secret,) = product.glob("keys/*.secret")
+    secret = product / "keys" / "motd-1.secret"
     secret.chmod(0o644)
     done = motd("sign", product, "--out", tmp_path / "a.json")
     assert done.code == 1

@@ -25,20 +25,26 @@ MARCH, APRIL = "2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z"
 def touched(folder: Path, *more: Path) -> list[Path]:
     """What a command may open in a product folder."""
     known = [folder, *folder.rglob("*"), *more]
-    return [*known, *(folder / f"keys/{name}" for name in ("key-2.json", "key-2.secret"))]
+    return [*known, *(folder / f"keys/{name}" for name in ("motd-2.json", "motd-2.secret"))]
 
 
 def pairs(folder: Path) -> dict[str, set[str]]:
-    """The names of records, secrets and OpenPGP secrets."""
+    """The names of records, secrets and OpenPGP secrets, and the fingerprints in the records."""
+    records = {path: json.loads(path.read_text()) for path in folder.glob("keys/*.json")}
     return {
-        "records": {path.stem for path in folder.glob("keys/*.json")},
-        "secrets": {path.stem for path in folder.glob("keys/*.secret")},
-        "openpgp": {path.name for path in folder.glob("openpgp/private-keys-v1.d/*.key")},
+        "records": {path.stem for path in records},
+        "secrets": {path.stem for path in folder.glob("*/*.secret")},
+        "openpgp": {path.name for path in folder.glob("*/private-keys-v1.d/*.key")},
+        "fingerprints": {one for record in records.values() for one in record["openpgp"]},
     }
 
 
 def are_whole(found: dict[str, set[str]]) -> bool:
-    return found["records"] == found["secrets"] and len(found["openpgp"]) == len(found["records"])
+    openpgp = len(found["openpgp"]) == len(found["fingerprints"])
+    return found["records"] == found["secrets"] and openpgp
+
+
+MADE = {"root-1", "motd-1", "release-1", "status-1", "index-1"}
 
 
 @pytest.fixture
@@ -89,32 +95,32 @@ def test_whatever_fails_while_a_key_is_made_there_is_no_half_key(
     def holds(folder: Path, fault: Fault, ran: faults.Ran) -> None:
         found = pairs(folder)
         assert are_whole(found), (fault, ran, found)
-        assert len(found["records"]) == (1 if ran.code else 2), (fault, ran)
+        assert found["records"] == (MADE if ran.code else MADE | {"motd-2"}), (fault, ran)
         assert all(
             (folder / path.relative_to(product)).read_bytes() == was for path, was in before.items()
         )
-        ok("key", "new", folder, "--no-passphrase")
+        ok("key", "new", folder, "--role", "motd", "--no-passphrase")
         assert are_whole(pairs(folder))
         ok("sign", folder, "--out", folder / "motd.json", "--now", MARCH)
         said = verdict(folder / "motd.json", folder)
         assert said["ok"], (fault, ran, said)
 
-    tried("key new", holds, "key", "new", "{folder}", "--no-passphrase")
+    tried("key new", holds, "key", "new", "{folder}", "--role", "motd", "--no-passphrase")
 
 
 def test_whatever_fails_while_a_key_is_revoked_it_never_comes_back(
     product: Path, ok: Run, verdict: Callable[..., Any], tried: Any, tmp_path: Path
 ) -> None:
-    ok("key", "new", product, "--no-passphrase")
+    ok("key", "new", product, "--role", "motd", "--no-passphrase")
     ok("sign", product, "--out", tmp_path / "first.json", "--now", MARCH)
     secrets = {path: path.read_bytes() for path in product.rglob("*.secret")}
-    lost = json.loads((product / "keys/key-2.json").read_text())["ed25519"]
-    told = ("key", "revoke", "{folder}", "key-2", "--now", MARCH)
+    lost = json.loads((product / "keys/motd-2.json").read_text())["ed25519"]
+    told = ("key", "revoke", "{folder}", "motd-2", "--now", MARCH)
 
     def holds(folder: Path, fault: Fault, ran: faults.Ran) -> None:
         ok(*(text.format(folder=folder) for text in told))
         ok("key", "rotate", folder, "--now", MARCH)
-        ok("trust", folder, "--out", folder / "trust.json")
+        ok("trust", folder, "--out", folder / "trust.json", "--now", MARCH)
         assert lost not in (folder / "trust.json").read_text(), (fault, ran)
         ok("sign", folder, "--out", folder / "motd.json", "--now", MARCH)
         said = verdict(folder / "motd.json", folder)
@@ -132,8 +138,8 @@ def test_whatever_fails_while_keys_rotate_the_chain_is_the_old_or_the_new(
 ) -> None:
     signed, pinned = product / "motd.json", tmp_path / "pinned.json"
     ok("sign", product, "--out", signed, "--now", MARCH)
-    ok("trust", product, "--out", pinned)
-    ok("key", "new", product, "--no-passphrase")
+    ok("trust", product, "--out", pinned, "--now", MARCH)
+    ok("key", "new", product, "--role", "motd", "--no-passphrase")
     before = {path: path.read_bytes() for path in product.rglob("*") if path.is_file()}
     told = ("key", "rotate", "{folder}", "--now", MARCH)
 
@@ -192,10 +198,10 @@ def last_rename(folder: Path, out: Path, error: str, *arguments: object) -> Faul
 
 
 def test_a_pair_whose_record_cannot_be_written_is_taken_back(product: Path, out: Path) -> None:
-    fault = last_rename(product, out, "EDQUOT", "key", "new", "--no-passphrase")
-    refused(out, [], fault, "key", "new", product, "--no-passphrase")
+    fault = last_rename(product, out, "EDQUOT", "key", "new", "--role", "motd", "--no-passphrase")
+    refused(out, [], fault, "key", "new", product, "--role", "motd", "--no-passphrase")
     assert are_whole(pairs(product))
-    assert pairs(product)["secrets"] == {"key-1"}
+    assert pairs(product)["secrets"] == MADE
 
 
 def test_a_key_whose_openpgp_secret_went_with_its_home_is_not_recorded(
@@ -209,24 +215,32 @@ def test_a_key_whose_openpgp_secret_went_with_its_home_is_not_recorded(
         f'exec {shutil.which("gpg")} "$@"\n'
     )
     tool.chmod(0o755)
-    done = shell("key", "new", product, "--no-passphrase", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    done = shell(
+        "key",
+        "new",
+        product,
+        "--role",
+        "motd",
+        "--no-passphrase",
+        PATH=f"{tmp_path}:{os.environ['PATH']}",
+    )
     assert (done.code, "[openpgp-failed]" in done.err) == (1, True), done
-    assert pairs(product)["records"] == {"key-1"}
+    assert pairs(product)["records"] == MADE
     assert are_whole(pairs(product))
 
 
 def test_a_key_whose_record_cannot_say_revoked_is_not_brought_back(
     product: Path, ok: Run, out: Path, tmp_path: Path
 ) -> None:
-    ok("key", "new", product, "--no-passphrase")
+    ok("key", "new", product, "--role", "motd", "--no-passphrase")
     ok("sign", product, "--out", tmp_path / "motd.json", "--now", MARCH)
-    lost = json.loads((product / "keys/key-2.json").read_text())["ed25519"]
-    told = ("key-2", "--now", MARCH)
+    lost = json.loads((product / "keys/motd-2.json").read_text())["ed25519"]
+    told = ("motd-2", "--now", MARCH)
     fault = last_rename(product, out, "EROFS", "key", "revoke", *told)
     refused(out, [], fault, "key", "revoke", product, *told)
     was_taken_away = (product / "trust/epoch-2.json").exists()
     ok("key", "rotate", product, "--now", MARCH)
-    ok("trust", product, "--out", tmp_path / "trust.json")
+    ok("trust", product, "--out", tmp_path / "trust.json", "--now", MARCH)
     assert not was_taken_away or lost not in (tmp_path / "trust.json").read_text()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ OWN = KEY.fingerprint
 SIGNS, CERTIFIES = subpacket(27, b"\2"), subpacket(27, b"\1")
 REVOCATION = unsigned(0x20, EARLY, by=OWN)
 MARCH = "2026-03-01T00:00:00Z"
+VALID_TODAY = (factory.system_clock().now() - EARLY) // DAY + 100
+"""Days that a key lasts which was made at ``EARLY`` and ends 100 days from now."""
 
 
 def block(*parts: bytes) -> str:
@@ -146,7 +149,8 @@ def new(home: Home, fingerprint: str) -> list[object]:
 def signer(product: Path, out: Path) -> str:
     """The fingerprint of the key that made the OpenPGP signature in ``out``."""
     signed = envelope.decode(out.read_bytes())
-    blocks = [json.loads(path.read_bytes())["openpgp"] for path in product.glob("keys/*.json")]
+    records = [json.loads(path.read_bytes()) for path in product.glob("keys/*.json")]
+    blocks = [block for record in records for block in record["openpgp"].values()]
     message = pae(signed.payload_type, signed.payload)
     (made,) = (entry.sig for entry in signed.signatures if len(entry.sig) != 64)
     return factory.openpgp().verify(made, message, blocks).signer
@@ -170,7 +174,7 @@ def test_a_key_that_ends_soon_is_warned_of_loudly(home: Home, product: Path, ok:
     own = home.make("soon", "sign", "1y", at=now - DAY)
     done = ok("key", "new", product, *new(home, own))
     assert f"warning: The OpenPGP key {own} ends at " in done.err
-    assert "warning" not in ok("key", "new", product, "--no-passphrase").err
+    assert "warning" not in ok("key", "new", product, "--role", "motd", "--no-passphrase").err
 
 
 def test_d13_the_newest_pinned_subkey_signs_whatever_gpg_would_take(
@@ -195,27 +199,124 @@ def test_d13_the_newest_pinned_subkey_signs_whatever_gpg_would_take(
 
 
 def test_d01_a_prolonged_key_signs_once_it_is_pinned_so(
-    home: Home, product: Path, tmp_path: Path, ok: Run, motd: Run, verdict: Run
+    home: Home, product: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     """Prolonged in the holder's home alone it helps nobody, and the publisher is told."""
     own, out = home.make("prolonged", "sign", "2260d"), tmp_path / "motd.json"
     end = EARLY + 2260 * DAY  # 2026-03-10
-    home.run(EARLY, "--quick-add-key", own, "ed25519", "sign", "2255d")
+    home.run(EARLY, "--quick-add-key", own, "ed25519", "sign", "2240d")
     _, subkey = home.fingerprints(own)
     whole = home.block(own)
     home.run(EARLY + DAY, "--quick-set-expire", own, "never")
     home.run(EARLY + DAY, "--quick-set-expire", own, "never", "*")
     ok("key", "new", product, *new(home, own))
-    record = product / "keys" / "key-1.json"
+    record = product / "keys" / "motd-1.json"
     prolonged = json.loads(record.read_bytes())
-    record.write_text(json.dumps({**prolonged, "openpgp": whole}))
+    record.write_text(json.dumps({**prolonged, "openpgp": {own: whole}}))
+    shortest_life(product)
+    trust = tmp_path / "trust.json"
+    ok("trust", product, "--out", trust, "--now", format_time(end - 30 * DAY))
     for at, due in (
-        (end - 6 * DAY, subkey),
-        (end - 5 * DAY, own),
-        (end - 1, own),
+        (end - 21 * DAY, subkey),
+        (end - 20 * DAY, own),
+        (end - 14 * DAY, own),
     ):
         ok("sign", product, "--out", out, "--now", format_time(at))
         assert signer(product, out) == due
-        assert verdict(out, product, format_time(at + DAY))["ok"]
-    done = motd("sign", product, "--out", out, "--now", format_time(end))
+        ok("verify", out, "--trust", trust, "--now", format_time(at + DAY))
+    for late in (end - 14 * DAY + 1, end):
+        done = motd("sign", product, "--out", out, "--now", format_time(late))
+        assert (done.code, "[openpgp-ends]" in done.err) == (1, True)
+    status = motd("status", product, "--now", format_time(end - 14 * DAY), "--json").json
+    assert (status["ok"], status["openpgp_days_left"]) == (True, 14)
+    status = motd("status", product, "--now", format_time(end + DAY), "--json").json
+    assert status["openpgp_days_left"] == -1
+    assert "[openpgp-ends]" in status["problems"][-1]
+    done = motd("trust", product, "--out", out, "--now", format_time(end))
     assert (done.code, "[openpgp-expired]" in done.err) == (1, True)
+    done = ok("trust", product, "--out", out, "--now", format_time(end - DAY))
+    assert f"warning: The OpenPGP key {own} ends at " in done.err
+
+
+def shortest_life(product: Path) -> None:
+    """A document lives for 14 days."""
+    path = product / "product.toml"
+    path.write_text(path.read_text().replace("lifetime_days = 45", "lifetime_days = 14"))
+
+
+@pytest.mark.parametrize("days", [-60, 10])
+def test_d01_key_refresh_brings_a_prolonged_key_to_clients_before_and_after_its_end(
+    home: Home, product: Path, tmp_path: Path, ok: Run, motd: Run, verdict: Run, days: int
+) -> None:
+    """Root's, whose spare signs the step once the key itself has ended; and one of the news."""
+    end = EARLY + VALID_TODAY * DAY
+    root, news = (home.make(f"{it} {days}", "sign", f"{VALID_TODAY}d") for it in ("root", "news"))
+    out, trust, at = tmp_path / "motd.json", tmp_path / "t.json", format_time(end + days * DAY)
+    shortest_life(product)
+    ok("key", "new", product, "--role", "root", *new(home, root))
+    rest = [word for role in ("release", "status", "index") for word in ("--role", role)]
+    ok("key", "new", product, *rest, "--no-passphrase")
+    ok("key", "new", product, "--role", "motd", *new(home, news))
+    ok("trust", product, "--out", trust, "--now", MARCH)
+    assert "has changed" in ok("key", "refresh", product, "--now", at).err
+    for own in (root, news):
+        home.run(EARLY + DAY, "--quick-set-expire", own, "never")
+    assert (motd("sign", product, "--out", out, "--now", at).code != 0) == (days > 0)
+    shutil.move(product / "root", tmp_path / "away")
+    assert "[root-away]" in motd("key", "refresh", product, "--now", at).err
+    shutil.move(tmp_path / "away", product / "root")
+    done = ok("key", "refresh", product, "--now", at)
+    assert done.out == "epoch 2: 5 keys\nrefreshed root-1\nrefreshed motd-1\n"
+    assert f"renewed: openpgp motd-1 {news}\n" in done.err
+    assert f"             {news} ends {format_time(end)} -> without end\n" in done.err
+    ok("sign", product, "--out", out, "--now", at)
+    ok("verify", out, "--trust", trust, "--now", at)
+    later = format_time(end + 20 * DAY)
+    ok("sign", product, "--out", out, "--now", later)
+    assert verdict(out, product, later)["ok"]
+
+
+def test_d13_a_new_subkey_signs_once_a_refresh_brought_it_to_clients(
+    home: Home, product: Path, tmp_path: Path, ok: Run
+) -> None:
+    own, out, trust = home.make("grows", "sign", "never"), tmp_path / "m.json", tmp_path / "t.json"
+    ok("key", "new", product, *new(home, own))
+    ok("trust", product, "--out", trust, "--now", MARCH)
+    home.run(EARLY + DAY, "--quick-add-key", own, "ed25519", "sign", "never")
+    _, subkey = home.fingerprints(own)
+    ok("sign", product, "--out", out, "--now", MARCH)
+    assert signer(product, out) == own
+    said = ok("key", "refresh", product, "--now", MARCH).err
+    assert f"             {subkey} not known -> without end\n" in said
+    ok("sign", product, "--out", out, "--now", "2026-03-02T00:00:00Z")
+    assert signer(product, out) == subkey
+    ok("verify", out, "--trust", trust, "--now", "2026-03-02T00:00:00Z")
+
+
+def test_before_anything_is_signed_a_refresh_changes_the_records_alone(
+    home: Home, product: Path, ok: Run
+) -> None:
+    now = factory.system_clock().now()
+    own = home.make("fresh", "sign", "1y", at=now - DAY)
+    ok("key", "new", product, *new(home, own))
+    home.run(now, "--quick-set-expire", own, "never")
+    assert ok("key", "refresh", product).out == "refreshed motd-1\n"
+    done = ok("trust", product, "--out", product / "t.json")
+    assert "warning: The OpenPGP" not in done.err
+    shutil.move(home.path, product / "elsewhere")  # a token that is not plugged in
+    try:
+        done = ok("key", "refresh", product)
+        assert "warning: motd-1 stays as it is: The OpenPGP home" in done.err
+    finally:
+        shutil.move(product / "elsewhere", home.path)
+    assert not (product / "trust" / "epoch-2.json").exists()
+
+
+def test_d01_a_rotation_does_not_outlast_its_keys(
+    home: Home, product: Path, tmp_path: Path, ok: Run, motd: Run
+) -> None:
+    own = home.make("short", "sign", f"{VALID_TODAY}d")
+    ok("key", "new", product, *new(home, own))
+    ok("trust", product, "--out", tmp_path / "t.json", "--now", MARCH)
+    assert "[openpgp-ends]" in motd("key", "rotate", product, "--now", MARCH).err
+    ok("key", "rotate", product, "--now", MARCH, "--days", "30")

@@ -21,6 +21,7 @@ PRODUCT = Product(
     releases=("0.1.0", "0.2.0"),
     platforms=("linux", "windows"),
     languages=("en", "is", "pt"),
+    links=("https://example.org/",),
 )
 
 GOOD = """\

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mars.errors import ConfigError, StateError
+from mars.wire.keys import OPENPGP_ROLES
 from mars_motd import files
 from mars_motd.cli import options
 
@@ -25,7 +26,7 @@ def signed(product: Path, tmp_path: Path, ok: Run) -> tuple[Path, Path]:
     """A document and its trust file."""
     document, trust = tmp_path / "motd.json", tmp_path / "trust.json"
     ok("sign", product, "--out", document, "--now", MARCH)
-    ok("trust", product, "--out", trust)
+    ok("trust", product, "--out", trust, "--now", MARCH)
     return document, trust
 
 
@@ -72,11 +73,12 @@ def test_a_state_of_another_product_is_not_overwritten(
     product: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     trust, out, state = (tmp_path / name for name in ("t.json", "m.json", "state.json"))
-    ok("trust", product, "--out", trust)
+    ok("trust", product, "--out", trust, "--now", MARCH)
     ok("key", "rotate", product, "--now", MARCH)
     ok("sign", product, "--out", out, "--now", MARCH)
     ok("verify", out, "--trust", trust, "--now", MARCH, "--state", state)
     other = json.loads(trust.read_text()) | {"product": "othermail"}
+    del other["x-steering"]
     trust.write_text(json.dumps(other))
     before = state.read_bytes()
     done = motd("verify", out, "--trust", trust, "--now", MARCH, "--state", state, "--json")
@@ -107,7 +109,7 @@ def test_nothing_but_a_regular_file_is_written_over(
         for command in (
             ("sign", product, "--out", target, "--now", NEXT_DAY),
             ("trust", product, "--out", target),
-            ("key", "export", product, "key-1", "--out", target),
+            ("key", "export", product, "motd-1", "--out", target),
             ("key", "rotate", product, "--partial", target, "--now", NEXT_DAY),
         ):
             done = motd(*command)
@@ -157,12 +159,12 @@ def test_a_message_whose_name_is_no_text_is_named(product: Path, tmp_path: Path,
 def test_openpgp_secrets_that_others_can_read_are_refused(
     product: Path, tmp_path: Path, motd: Run, path: str, mode: int
 ) -> None:
-    (key,) = product.glob("openpgp/private-keys-v1.d/*.key")
+    key = next(product.glob("openpgp/private-keys-v1.d/*.key"))
     exposed = product / "openpgp" / path.replace("KEY", key.name)
     exposed.chmod(mode)
     for command in (
         ("sign", product, "--out", tmp_path / "x", "--now", MARCH),
-        ("key", "new", product, "--no-passphrase"),
+        ("key", "new", product, "--role", "motd", "--no-passphrase"),
     ):
         done = motd(*command)
         assert (done.code, "[secret-exposed]" in done.err) == (1, True)
@@ -177,7 +179,16 @@ def test_times_that_openpgp_cannot_write_are_told(
     done = motd("sign", product, "--out", tmp_path / "x", "--now", now)
     assert (done.code, "[openpgp-time]" in done.err) == (1, True)
     assert "2020-01-01T00:00:00Z" in done.err
-    new = ("key", "new", product, "--no-passphrase", "--openpgp-created", "2107-01-01T00:00:00Z")
+    new = (
+        "key",
+        "new",
+        product,
+        "--role",
+        "motd",
+        "--no-passphrase",
+        "--openpgp-created",
+        "2107-01-01T00:00:00Z",
+    )
     assert "[openpgp-time]" in motd(*new).err
 
 
@@ -221,14 +232,16 @@ def test_news_txt_may_come_from_windows(product: Path, ok: Run) -> None:
 def test_an_imported_openpgp_key_must_be_what_it_says(
     product: Path, tmp_path: Path, ok: Run, motd: Run, change: str
 ) -> None:
-    ok("key", "new", product, "--no-passphrase")
-    record, other = (json.loads((product / f"keys/key-{n}.json").read_text()) for n in (1, 2))
+    record, other = (
+        json.loads((product / f"keys/{n}-1.json").read_text()) for n in OPENPGP_ROLES[1:]
+    )
+    ((fingerprint, block),) = record["openpgp"].items()
     if change == "fingerprint":
-        record["openpgp_fingerprint"] = "AB" * 20
+        record["openpgp"] = {"AB" * 20: block}
     elif change == "damaged":
-        record["openpgp"] = record["openpgp"][:120]
+        record["openpgp"] = {fingerprint: block[:120]}
     else:
-        record["openpgp"] = other["openpgp"]
+        record["openpgp"] = {fingerprint: next(iter(other["openpgp"].values()))}
     (tmp_path / "record.json").write_text(json.dumps(record | {"name": "eve"}))
     ok("init", tmp_path / "q", "--product", "examplemail")
     done = motd("key", "import", tmp_path / "q", tmp_path / "record.json")

@@ -16,9 +16,9 @@ Run = Callable[..., Any]
 
 STORING = {
     "init other --product x": ("other/product.toml", False),
-    "key new p --no-passphrase --name second": ("p/keys/second.json", True),
-    "key import p third.json": ("p/keys/third.json", True),
-    "key export p key-1 --out one.json": ("one.json", False),
+    "key new p --role motd --no-passphrase --name second": ("p/keys/second-motd.json", True),
+    "key import p third.json": ("p/keys/third-motd.json", True),
+    "key export p motd-1 --out one.json": ("one.json", False),
     "key rotate p": ("p/trust/epoch-2.json", True),
     "new p first --title Hello": ("p/messages/first.toml", True),
     "sign p --out again.json": ("again.json", False),
@@ -29,7 +29,7 @@ STORING = {
     "deploy p there.json": ("there.json", True),
 }
 """Each command that stores something, where, and whether it tells of it on standard output."""
-READING = ("status p", "check p", "preview p", "key list p", "key export p key-1",
+READING = ("status p", "check p", "preview p", "key list p", "key export p motd-1",
            "verify motd.json --trust trust.json", "status p --json")  # fmt: skip
 
 
@@ -40,7 +40,7 @@ def published(made: Path, ok: Run, tmp_path_factory: pytest.TempPathFactory) -> 
     shutil.copytree(made, folder / "p")
     ok("init", folder / "q", "--product", "examplemail")
     ok("key", "new", folder / "q", "--no-passphrase", "--name", "third")
-    ok("key", "export", folder / "q", "third", "--out", folder / "third.json")
+    ok("key", "export", folder / "q", "third-motd", "--out", folder / "third.json")
     ok("sign", folder / "p", "--out", folder / "motd.json")
     ok("trust", folder / "p", "--out", folder / "trust.json")
     return folder
@@ -78,7 +78,7 @@ def test_what_is_stored_is_no_failure_where_standard_output_takes_nothing(
     "words",
     [
         "init other --product x",
-        "key new p --no-passphrase --name second",
+        "key new p --role motd --no-passphrase --name second",
         "sign p --out again.json",
         "trust p --out again.json",
     ],
@@ -103,10 +103,11 @@ def test_each_of_several_keys_is_revoked_though_none_can_be_told(
     folder = tmp_path / "p"
     shutil.copytree(made, folder)
     for name in ("second", "third"):
-        ok("key", "new", folder, "--no-passphrase", "--name", name)
-    code, said = run(tmp_path, "key revoke p second third", "1")
+        ok("key", "new", folder, "--role", "motd", "--no-passphrase", "--name", name)
+    code, said = run(tmp_path, "key revoke p second-motd third-motd", "1")
     assert (code, "All is done and stored; only" in said) == (0, True)
-    assert [row["state"] for row in ok("key", "list", folder, "--json").json] == [
+    rows = ok("key", "list", folder, "--json").json
+    assert [row["state"] for row in rows if row["role"] == "motd"] == [
         "signing",
         "revoked",
         "revoked",

@@ -18,18 +18,19 @@ Run = Callable[..., Any]
 MARCH = "2026-03-01T00:00:00Z"
 
 OWN = (
-    "product.toml metrics.toml errors.toml .gitignore keys/key-1.secret keys/key-1.json "
-    "messages/a.toml openpgp/openpgp-revocs.d trust/epoch-1.json issued/1772323200.json "
-    "notes.txt"
+    "product.toml metrics.toml errors.toml .gitignore keys/motd-1.secret keys/motd-1.json "
+    "root/root-1.secret root/private-keys-v1.d messages/a.toml openpgp/openpgp-revocs.d "
+    "trust/epoch-1.json issued/1772323200.json notes.txt"
 ).split()
 """What is there; ``notes.txt`` is a file of somebody else."""
-NOT_YET = ("news.txt", "keys/key-9.json", "messages/b.toml", "trust/epoch-2.json", "issued/x.json")
+NOT_YET = ("news.txt", "keys/motd-9.json", "messages/b.toml", "trust/epoch-2.json", "issued/x.json",
+           "root/new.json")  # fmt: skip
 
 
 @pytest.fixture
 def folder(product: Path, tmp_path: Path, ok: Run) -> Path:
     """A folder from which something was signed."""
-    ok("key", "new", product, "--no-passphrase")
+    ok("key", "new", product, "--role", "motd", "--no-passphrase")
     (product / "messages/a.toml").write_text('[title]\nen = "T"\n')
     (product / "notes.txt").write_text("ours\n")
     ok("sign", product, "--out", tmp_path / "first.json", "--now", MARCH)
@@ -45,11 +46,11 @@ def writing(folder: Path, out: object) -> Iterator[tuple[object, ...]]:
     yield ("sign", folder, "--out", out, "--now", NEXT_DAY)
     yield ("trust", folder, "--out", out)
     yield from (
-        ("key", "export", folder, "key-1", "--format", form, "--out", out)
+        ("key", "export", folder, "motd-1", "--format", form, "--out", out)
         for form in ("record", "pem", "openpgp")
     )
     yield ("key", "rotate", folder, "--partial", out, "--now", NEXT_DAY)
-    yield ("key", "revoke", folder, "key-2", "--partial", out, "--now", NEXT_DAY)
+    yield ("key", "revoke", folder, "motd-2", "--partial", out, "--now", NEXT_DAY)
     yield ("deploy", folder, out, "--now", NEXT_DAY)
 
 
@@ -69,7 +70,7 @@ def test_an_output_takes_the_place_of_nothing_that_the_folder_holds(
 def test_nor_by_another_spelling_or_a_link(
     folder: Path, tmp_path: Path, motd: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    secret, moved = folder / "keys/key-1.secret", tmp_path / "moved"
+    secret, moved = folder / "keys/motd-1.secret", tmp_path / "moved"
     monkeypatch.chdir(folder / "messages")
     (folder / "link").symlink_to(secret)
     (tmp_path / "hard").hardlink_to(secret)
@@ -78,15 +79,15 @@ def test_nor_by_another_spelling_or_a_link(
     (folder / "product.toml").symlink_to(moved)
     shutil.move(folder / "trust", tmp_path / "trust")
     (folder / "trust").symlink_to(tmp_path / "trust")
-    (folder / "keys/key-2.json").rename(tmp_path / "record")
-    (folder / "keys/key-2.json").symlink_to(tmp_path / "record")
+    (folder / "keys/motd-2.json").rename(tmp_path / "record")
+    (folder / "keys/motd-2.json").symlink_to(tmp_path / "record")
     before = contents(tmp_path)
     for out in (
-        "../keys/key-1.secret",
-        f"{folder}/./issued/..//keys/key-1.secret",
+        "../keys/motd-1.secret",
+        f"{folder}/./issued/..//keys/motd-1.secret",
         folder / "link",
         tmp_path / "hard",
-        tmp_path / "other/keys/key-1.secret",
+        tmp_path / "other/keys/motd-1.secret",
         moved,
         tmp_path / "record",
         tmp_path / "trust/epoch-1.json",
@@ -104,9 +105,9 @@ def test_what_was_written_beside_them_is_written_anew(folder: Path, ok: Run, mot
         for command, name in (
             (("sign", folder, "--now", NEXT_DAY, "--out"), "motd.json"),
             (("trust", folder, "--out"), "trust.json"),
-            (("key", "export", folder, "key-1", "--out"), "key-1.json"),
-            (("key", "export", folder, "key-1", "--format", "pem", "--out"), "key-1.pem"),
-            (("key", "export", folder, "key-1", "--format", "openpgp", "--out"), "key-1.pem"),
+            (("key", "export", folder, "motd-1", "--out"), "motd-1.json"),
+            (("key", "export", folder, "motd-1", "--format", "pem", "--out"), "motd-1.pem"),
+            (("key", "export", folder, "motd-1", "--format", "openpgp", "--out"), "motd-1.pem"),
         ):
             ok(*command, folder / name)
     (folder / "empty").touch()
@@ -133,7 +134,7 @@ def test_init_keeps_what_is_there(tmp_path: Path, ok: Run) -> None:
     ok("init", tmp_path, "--product", "examplemail")
     assert (tmp_path / "metrics.toml").read_text() == "# ours\n"
     rules = (tmp_path / ".gitignore").read_text()
-    assert rules.endswith("\nopenpgp/\nbuild/\n")
+    assert rules.endswith("\nopenpgp/\nroot/\nbuild/\n")
     (tmp_path / "product.toml").unlink()
     ok("init", tmp_path, "--product", "examplemail")
     assert (tmp_path / ".gitignore").read_text() == rules
@@ -148,7 +149,7 @@ def test_init_keeps_what_is_there(tmp_path: Path, ok: Run) -> None:
         ("metrics.toml", "check"),
         ("product.toml", "status"),
         ("keys/z.json", "key list"),
-        ("keys/key-1.secret", "sign"),
+        ("keys/motd-1.secret", "sign"),
         ("trust/epoch-1.json", "status"),
         ("issued/1772323200.json", "status"),
     ],
@@ -184,7 +185,7 @@ def test_a_passphrase_is_read_from_what_a_shell_hands_over_and_no_named_pipe(
 
     def new(phrase: object, stdin: int, *handed: int) -> tuple[int, bytes]:
         done = subprocess.run(
-            [COMMAND, "key", "new", folder, "--passphrase-file", str(phrase)],
+            [COMMAND, "key", "new", folder, "--role", "index", "--passphrase-file", str(phrase)],
             stdin=stdin,
             pass_fds=handed,
             capture_output=True,
@@ -227,9 +228,9 @@ def test_no_command_says_such_a_name_as_it_is(
         ok("sign", folder, "--out", out, "--now", MARCH),
         ok("trust", folder, "--out", out.with_suffix(".trust")),
         ok("deploy", folder, tmp_path / f"{ODD}.deployed", "--now", MARCH),
-        ok("key", "new", folder, "--no-passphrase"),
+        ok("key", "new", folder, "--role", "motd", "--no-passphrase"),
         ok("key", "rotate", folder, "--now", MARCH),
-        motd("sign", folder, "--out", tmp_path / f"{ODD}/x/../keys/key-1.json"),
+        motd("sign", folder, "--out", tmp_path / f"{ODD}/x/../keys/motd-1.json"),
         motd("verify", out, "--trust", out, "--now", MARCH),
         motd("verify", folder, "--trust", out),
         motd("key", "new", folder, "--passphrase-file", tmp_path / f"{ODD} none"),

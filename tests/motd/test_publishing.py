@@ -50,7 +50,7 @@ def test_a_product_without_a_server_is_told_of_at_each_step(
     assert said in ok("init", folder, "--product", "examplemail").err
     ok("key", "new", folder, "--no-passphrase")
     ok("sign", folder, "--out", tmp_path / "motd.json")
-    assert said in ok("trust", folder, "--out", trust).err
+    assert said in ok("trust", folder, "--out", trust, "--now", MARCH).err
     assert said in ok("status", folder).err
     assert ok("status", folder, "--json").json["ok"] is True
     (found,) = ok("check", folder, "--json").json["problems"]
@@ -67,7 +67,7 @@ def test_the_server_that_init_is_given_reaches_what_clients_pin(
     made = [ok("init", folder, "--product", "examplemail", "--server", server)]
     made.append(ok("key", "new", folder, "--no-passphrase"))
     made.append(ok("sign", folder, "--out", tmp_path / "motd.json"))
-    made.append(ok("trust", folder, "--out", trust))
+    made.append(ok("trust", folder, "--out", trust, "--now", MARCH))
     assert json.loads(trust.read_text())["servers"] == [f"http://{ONION}"]
     made += [ok("check", folder), ok("status", folder)]
     assert not [done.err for done in made if "servers in product.toml" in done.err]
@@ -120,20 +120,20 @@ def test_b12_sign_refuses_a_document_that_is_too_large(
 
 
 def test_an_edited_policy_waits_for_the_rotation(example: Path, tmp_path: Path, ok: Run) -> None:
-    ok("trust", example, "--out", tmp_path / "trust.json")
+    ok("trust", example, "--out", tmp_path / "trust.json", "--now", MARCH)
     path = example / "product.toml"
     path.write_text(path.read_text().replace('openpgp = "when', 'openpgp = "required" # "when'))
     assert "key rotate" in ok("check", example).out
     ok("sign", example, "--out", tmp_path / "a.json", "--now", MARCH)
     ok("key", "rotate", example, "--now", MARCH)
-    ok("trust", example, "--out", tmp_path / "trust.json")
+    ok("trust", example, "--out", tmp_path / "trust.json", "--now", MARCH)
     assert json.loads((tmp_path / "trust.json").read_text())["policy"] == "required"
 
 
 def test_the_product_cannot_be_renamed_under_its_clients(
     example: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
-    ok("trust", example, "--out", tmp_path / "trust.json")
+    ok("trust", example, "--out", tmp_path / "trust.json", "--now", MARCH)
     path = example / "product.toml"
     path.write_text(path.read_text().replace('"examplemail"', '"othermail"'))
     done = motd("sign", example, "--out", tmp_path / "a.json")
@@ -261,10 +261,10 @@ def test_status_tells_people_and_monitoring(
     found = ok("status", example, "--now", NEXT_DAY, "--json").json
     assert found["ok"] is True
     assert (found["days_left"], found["epoch"], found["missing"]) == (44, 1, 0)
-    assert (found["signed_by"], found["openpgp"], found["problems"]) == (["key-1"], True, [])
+    assert (found["signed_by"], found["openpgp"], found["problems"]) == (["motd-1"], True, [])
     text = ok("status", example, "--now", NEXT_DAY).out
     assert "expires 2026-04-15T00:00:00Z (44 days)" in text
-    assert "signed by key-1" in text
+    assert "signed by motd-1" in text
     soon = motd("status", example, "--now", "2026-04-10T00:00:00Z", "--json")
     assert (soon.code, soon.json["ok"], soon.json["days_left"]) == (1, False, 5)
     assert "expires in 5 days" in soon.json["problems"][0]

@@ -40,16 +40,17 @@ def test_a19_a_rotation_without_the_old_key_is_not_recorded(
     product: Path, ok: Run, motd: Run
 ) -> None:
     ok("trust", product, "--out", product / "trust.json")
-    (product / "keys" / "key-1.secret").rename(product / "elsewhere")
-    ok("key", "new", product, "--no-passphrase")
+    (product / "root").rename(product / "elsewhere")
+    assert refused(motd("key", "rotate", product), "root-away")
+    ok("key", "new", product, "--role", "root", "--no-passphrase")
     assert refused(motd("key", "rotate", product), "signatures-missing")
     assert not (product / "trust" / "epoch-2.json").exists()
 
 
 def test_the_last_key_cannot_be_revoked(product: Path, ok: Run, motd: Run) -> None:
-    assert refused(motd("key", "revoke", product, "key-1"), "no-keys")
+    assert refused(motd("key", "revoke", product, "motd-1"), "no-keys")
     ok("trust", product, "--out", product / "trust.json")
-    assert refused(motd("key", "revoke", product, "key-1"), "no-keys")
+    assert refused(motd("key", "revoke", product, "motd-1"), "no-keys")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_a_threshold_that_the_keys_cannot_reach_is_told(
     path = product / "product.toml"
     path.write_text(path.read_text().replace("threshold = 1", "threshold = 2"))
     assert refused(motd("sign", product, "--out", tmp_path / "x"), "policy-invalid")
-    assert "threshold 2" in motd("check", product).out
+    assert "motd: 2 of 1 Ed25519" in motd("check", product).out
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"x" * 4001])
@@ -98,19 +99,25 @@ def test_b12_more_than_32_messages_are_refused(product: Path, tmp_path: Path, mo
 
 
 def test_key_list_and_export_for_people(product: Path, tmp_path: Path, ok: Run, motd: Run) -> None:
+    role = ("--role", "motd", "--no-passphrase")
     shown = ok("key", "list", product).out
-    assert "key-1  signing, secret here" in shown
+    assert "motd-1  motd, signing, secret here" in shown
     assert "openpgp " in shown
     path = product / "product.toml"
     path.write_text(path.read_text().replace('"when-available"', '"off"'))
-    ok("key", "new", product, "--name", "plain", "--no-passphrase")
-    assert refused(motd("key", "export", product, "plain", "--format", "openpgp"), "no-openpgp")
+    ok("key", "new", product, "--name", "plain", "--role", "motd", "--no-passphrase")
+    assert refused(
+        motd("key", "export", product, "plain-motd", "--format", "openpgp"), "no-openpgp"
+    )
     assert refused(motd("key", "export", product, "nobody"), "key-unknown")
-    assert refused(motd("key", "new", product, "--name", "plain", "--no-passphrase"), "key-exists")
-    assert motd("key", "new", product, "--name", "No!", "--no-passphrase").code == 2
+    assert refused(
+        motd("key", "new", product, "--name", "plain", "--role", "motd", "--no-passphrase"),
+        "key-exists",
+    )
+    assert motd("key", "new", product, "--name", "No!", *role).code == 2
     phrase = tmp_path / "phrase"
     phrase.write_text("x y z")
-    both = ("--no-passphrase", "--passphrase-file", phrase)
+    both = (*role, "--passphrase-file", phrase)
     assert motd("key", "new", product, *both).code == 2
     ok("init", tmp_path / "empty", "--product", "examplemail")
     assert "No keys yet" in ok("key", "list", tmp_path / "empty").err
@@ -145,7 +152,7 @@ def test_inputs_that_cannot_be_read_are_named(product: Path, tmp_path: Path, mot
         assert str(none) in done.err
     assert refused(motd("sign", product, "--out", tmp_path), "out-invalid")
     (tmp_path / "state").write_text("{}")
-    trust = product / "keys" / "key-1.json"
+    trust = product / "keys" / "motd-1.json"
     assert motd("verify", trust, "--trust", trust).code == 1
 
 
@@ -155,10 +162,10 @@ def test_the_only_key_stays_and_the_reason_is_told(
 ) -> None:
     if signed:
         ok("sign", product, "--out", tmp_path / "x", "--now", MARCH)
-    done = motd("key", "revoke", product, "key-1", "--now", MARCH)
+    done = motd("key", "revoke", product, "motd-1", "--now", MARCH)
     assert refused(done, "no-keys")
-    assert "No key would be left to sign with" in done.err
-    assert ok("key", "list", product, "--json").json[0]["state"] == "signing"
+    assert "No key of the role motd would be left" in done.err
+    assert {row["state"] for row in ok("key", "list", product, "--json").json} == {"signing"}
     ok("init", tmp_path / "q", "--product", "examplemail")
     done = motd("sign", tmp_path / "q", "--out", tmp_path / "y")
     assert "There is no key yet" in done.err

@@ -85,38 +85,42 @@ def test_a_file_that_is_no_key_file_is_refused(data: bytes) -> None:
         {"name": "../evil"},
         {"ed25519": "00" * 32},
         {"ed25519": "ff"},
-        {"openpgp_fingerprint": "ABCD"},
+        {"openpgp": {"ABCD": "-----BEGIN PGP PUBLIC KEY BLOCK-----"}},
         {"openpgp": ""},
+        {"openpgp": {"ABCD": 1}},
+        {"role": "boss"},
+        {"role": "index"},
     ],
 )
 def test_a13_a_damaged_public_record_is_refused(made: Path, change: dict[str, Any]) -> None:
-    record = json.loads((made / "keys" / "key-1.json").read_text())
+    record = json.loads((made / "keys" / "motd-1.json").read_text())
     with pytest.raises(StateError) as caught:
         KeyRecord.decode(json.dumps({**record, **change}).encode(), "x")
     assert caught.value.reason == "key-damaged"
 
 
 def test_records_and_secrets_that_do_not_belong_together(product: Path, ok: Run) -> None:
-    ok("key", "new", product, "--no-passphrase")
-    keys = KeyStore(product / "keys", product / "openpgp")
-    assert [record.name for record in keys.records()] == ["key-1", "key-2"]
-    shutil.copy2(product / "keys" / "key-1.secret", product / "keys" / "key-2.secret")
+    ok("key", "new", product, "--role", "motd", "--no-passphrase")
+    keys = KeyStore(product / "keys", product / "openpgp", product / "root")
+    names = [record.name for record in keys.records()]
+    assert names == ["root-1", "motd-1", "motd-2", "release-1", "status-1", "index-1"]
+    shutil.copy2(product / "keys" / "motd-1.secret", product / "keys" / "motd-2.secret")
     with pytest.raises(StateError) as caught:
-        keys.seed(keys.record("key-2"), None)
+        keys.seed(keys.record("motd-2"), None)
     assert caught.value.reason == "key-damaged"
-    shutil.copy2(product / "keys" / "key-1.json", product / "keys" / "other.json")
+    shutil.copy2(product / "keys" / "motd-1.json", product / "keys" / "other.json")
     with pytest.raises(StateError):
         keys.records()
 
 
 def test_names_sort_as_people_count(tmp_path: Path, made: Path) -> None:
-    text = (made / "keys" / "key-1.json").read_text()
+    text = (made / "keys" / "motd-1.json").read_text()
     for number in (10, 9, 1):
         files.replace(
-            tmp_path / f"key-{number}.json", text.replace('"key-1"', f'"key-{number}"').encode()
+            tmp_path / f"motd-{number}.json", text.replace('"motd-1"', f'"motd-{number}"').encode()
         )
-    names = [record.name for record in KeyStore(tmp_path, tmp_path).records()]
-    assert names == ["key-1", "key-9", "key-10"]
+    names = [record.name for record in KeyStore(tmp_path, tmp_path, tmp_path).records()]
+    assert names == ["motd-1", "motd-9", "motd-10"]
 
 
 def test_files_are_whole_or_absent(tmp_path: Path) -> None:
@@ -132,7 +136,7 @@ def test_files_are_whole_or_absent(tmp_path: Path) -> None:
 
 
 def test_dearmour_gives_what_gpg_gives(made: Path) -> None:
-    block = json.loads((made / "keys" / "key-1.json").read_text())["openpgp"]
+    (block,) = json.loads((made / "keys" / "motd-1.json").read_text())["openpgp"].values()
     done = subprocess.run(["gpg", "--dearmor"], input=block.encode(), capture_output=True)
     assert dearmour(block) == done.stdout
 
@@ -165,7 +169,7 @@ def test_d17_nothing_is_left_after_success_and_failure(
     ok("key", "new", folder, "--passphrase-file", phrase, **where)
     assert motd("sign", folder, "--out", out, "--now", MARCH, **where).code == 1
     ok("sign", folder, "--out", out, "--now", MARCH, "--passphrase-file", phrase, **where)
-    ok("trust", folder, "--out", tmp_path / "trust.json")
+    ok("trust", folder, "--out", tmp_path / "trust.json", "--now", MARCH)
     ok("verify", out, "--trust", tmp_path / "trust.json", "--now", MARCH, **where)
     assert list(scratch.iterdir()) == []
     assert processes_at(scratch) == []
@@ -187,7 +191,17 @@ def test_d17_a_killed_run_is_cleaned_up_by_itself_or_by_the_next(
         'exec "$REAL" "$@"'
     )
     environment = {**os.environ, "TMPDIR": str(scratch)}
-    command = [COMMAND, "key", "new", str(product), "--no-passphrase", "--name", "second"]
+    command = [
+        COMMAND,
+        "key",
+        "new",
+        str(product),
+        "--role",
+        "motd",
+        "--no-passphrase",
+        "--name",
+        "second",
+    ]
     run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not (tmp_path / "made").exists() and time.monotonic() < deadline:
@@ -200,7 +214,8 @@ def test_d17_a_killed_run_is_cleaned_up_by_itself_or_by_the_next(
         ok("sign", product, "--out", tmp_path / "a.json", "--now", MARCH, TMPDIR=str(scratch))
     until(lambda: not processes_at(scratch))
     assert list(scratch.iterdir()) == []
-    assert (product / "keys" / "second.json").exists() == (product / "keys/second.secret").exists()
+    halves = [product / "keys" / f"second-motd.{half}" for half in ("json", "secret")]
+    assert halves[0].exists() == halves[1].exists()
 
 
 def test_a_given_home_is_used_as_it_is_and_its_agent_left_alone(
@@ -217,9 +232,9 @@ def test_a_given_home_is_used_as_it_is_and_its_agent_left_alone(
            "Token holder")  # fmt: skip
         ok("sign", folder, "--out", out, "--now", MARCH)
         assert verdict(out, folder)["ok"]
-        assert not (folder / "openpgp").exists()
+        assert len(list(folder.glob("openpgp/private-keys-v1.d/*"))) == 1  # of release
         assert processes_at(home)  # the owner's agent still runs
-        bad = ("key", "new", folder, "--no-passphrase", "--openpgp-home")
+        bad = ("key", "new", folder, "--role", "motd", "--no-passphrase", "--openpgp-home")
         assert motd(*bad, home, "--openpgp-key", "nobody").code == 1
         assert motd(*bad, tmp_path / "none").code == 1
     finally:
@@ -236,7 +251,7 @@ def test_without_gpg_the_reason_is_told(tmp_path: Path, ok: Run, motd: Run) -> N
     path.write_text(path.read_text().replace('openpgp = "when-available"', 'openpgp = "off"'))
     ok("key", "new", folder, "--no-passphrase", PATH="/nonexistent")
     ok("sign", folder, "--out", tmp_path / "a.json", PATH="/nonexistent")
-    ok("trust", folder, "--out", tmp_path / "t.json")
+    ok("trust", folder, "--out", tmp_path / "t.json", "--now", MARCH)
     ok("verify", tmp_path / "a.json", "--trust", tmp_path / "t.json", PATH="/nonexistent")
 
 
@@ -248,12 +263,15 @@ def test_a_key_with_another_passphrase_is_passed_over(
     two.write_text("second passphrase")
     ok("init", folder, "--product", "examplemail")
     ok("key", "new", folder, "--passphrase-file", one)
-    ok("key", "new", folder, "--passphrase-file", two)
+    ok("key", "new", folder, "--role", "motd", "--passphrase-file", two)
     out = tmp_path / "motd.json"
+    done = motd("sign", folder, "--out", out, "--now", MARCH, "--passphrase-file", two)
+    assert (done.code, "[passphrase-wrong]" in done.err) == (1, True), "root is asked first"
+    ok("steering", folder, "--now", MARCH, "--passphrase-file", one)
     ok("sign", folder, "--out", out, "--now", MARCH, "--passphrase-file", two)
     assert verdict(out, folder)["ok"]
-    assert ok("status", folder, "--now", MARCH, "--json").json["signed_by"] == ["key-2"]
-    done = motd("sign", folder, "--key", "key-1", "--out", out, "--passphrase-file", two)
+    assert ok("status", folder, "--now", MARCH, "--json").json["signed_by"] == ["motd-2"]
+    done = motd("sign", folder, "--key", "motd-1", "--out", out, "--passphrase-file", two)
     assert (done.code, "[passphrase-wrong]" in done.err) == (1, True)
 
 
@@ -261,6 +279,8 @@ def test_passphrases_are_asked_for_at_the_terminal(tmp_path: Path, ok: Run, verd
     folder, out = tmp_path / "p", tmp_path / "motd.json"
     ok("init", folder, "--product", "examplemail")
     answer(["key", "new", str(folder)], ["correct horse", "correct horse"])
+    answer(["sign", str(folder), "--out", str(out), "--now", MARCH], ["correct horse"] * 2)
+    # Root has signed what steers, and is asked for nothing more.
     answer(["sign", str(folder), "--out", str(out), "--now", MARCH], ["correct horse"])
     assert verdict(out, folder)["ok"]
 
@@ -297,9 +317,9 @@ def test_a_useless_passphrase_file_is_refused(
     product: Path, tmp_path: Path, motd: Run, content: bytes
 ) -> None:
     (tmp_path / "phrase").write_bytes(content)
-    done = motd("key", "new", product, "--passphrase-file", tmp_path / "phrase")
+    done = motd("key", "new", product, "--role", "motd", "--passphrase-file", tmp_path / "phrase")
     assert (done.code, "[passphrase-invalid]" in done.err) == (1, True)
-    assert len(list(product.glob("keys/*"))) == 2
+    assert not list(product.glob("keys/motd-2*"))
 
 
 def test_damaged_records_are_named(product: Path, tmp_path: Path, ok: Run, motd: Run) -> None:

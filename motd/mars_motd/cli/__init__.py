@@ -1,4 +1,4 @@
-"""The ``mars-motd`` command. Its subcommands lie in four modules, loaded when used."""
+"""The ``mars-motd`` command. Its subcommands are loaded when used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _PLACES = {
     "verify": "mars_motd.cli.signed:verify",
     "deploy": "mars_motd.cli.signed:deploy",
     "status": "mars_motd.cli.signed:status",
-    "trust": "mars_motd.cli.sign:trust",
+    "trust": "mars_motd.cli.trust:trust",
+    "steering": "mars_motd.cli.riders:steering",
+    "release": "mars_motd.cli.riders:release",
 }
 
 

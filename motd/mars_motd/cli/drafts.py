@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,16 @@ from mars.wire.motd import KINDS, SEVERITIES, Motd
 from mars.wire.product import PLATFORMS, Product, is_name, is_release
 from mars.wire.url import is_onion_server
 from mars.wire.variables import DEV
-from mars_motd import document, files, kinds, template
+from mars_motd import document, files, kinds, steering, template
 from mars_motd import epochs as ep
 from mars_motd import preview as views
 from mars_motd.cli import options
 from mars_motd.document import NO_SERVER
 from mars_motd.folder import Content, Folder
-from mars_motd.kinds import NEWS
+from mars_motd.kinds import NEWS, RELEASE, STEERING, Kind
 from mars_motd.messages import parse_message
 from mars_motd.preview import Reader, View
+from mars_motd.riders import D
 from mars_motd.toml_files import Problem, line_of, registry_problems
 
 _SIGNATURE_ROOM = 2048
@@ -153,14 +154,14 @@ def _require_good(place: Folder, data: bytes, target: Path) -> None:
 @options.folder_argument
 @json_option("Print JSON.")
 def check(folder: Path, as_json: bool) -> None:
-    """Check product.toml, the messages and the registry of DIR; exit code 1 on any error.
+    """Check product.toml, messages, downloads and registry of DIR; exit code 1 on any error.
 
     Each problem names file and line. Warnings do not keep a document from being signed.
     """
     place = Folder.at(folder)
     content = place.content()
     problems = [*content.problems, *_policy_problems(place), *_size_problems(place, content)]
-    problems += registry_problems(place.root)
+    problems += [*place.downloads().problems, *registry_problems(place.root)]
     errors = [problem for problem in problems if not problem.warning]
     plain = {
         "ok": not errors,
@@ -187,10 +188,11 @@ def _policy_problems(place: Folder) -> list[Problem]:
         keys = ep.load(place).keys
     except ConfigError as error:
         return [*found, Problem(where, 1, error.message, warning=error.reason == "no-keys")]
-    if (keys.threshold, keys.policy) != (product.policy.threshold, product.policy.openpgp):
+    policy, held = product.policy, {name: role.threshold for name, role in keys.roles.items()}
+    if keys.policy != policy.openpgp or held != {name: policy.threshold_of(name) for name in held}:
         said = (
-            f"[policy] differs from what clients hold (threshold {keys.threshold}, openpgp "
-            f"{keys.policy}); it takes effect with: mars-motd key rotate"
+            f"[policy] differs from what clients hold (threshold {held['motd']}, of root "
+            f"{held['root']}, openpgp {keys.policy}); it takes effect with: mars-motd key rotate"
         )
         found.append(Problem(where, 1, said, warning=True))
     return found
@@ -199,17 +201,23 @@ def _policy_problems(place: Folder) -> list[Problem]:
 def _size_problems(place: Folder, content: Content) -> list[Problem]:
     """Whether the document will be small enough and readable to clients."""
     try:
-        motd = document.compose(place.product, content, ep.number(place), options.clock_or(None))
-        chain = ep.load(place).chain if ep.is_pinned(place) else ()
-        envelope = NEWS.unsigned(motd, chain).envelope
+        epoch, moment = ep.number(place), options.clock_or(None)
+        said = steering.wanted(place, epoch)
+        envelope = NEWS.unsigned(document.compose(place.product, content, said, moment)).envelope
         NEWS.read(envelope.payload)
-        size = len(envelopes.encode(envelope))
-    except WireError as error:
+        beside = [STEERING.unsigned(said).envelope, *_declared(place)]
+        size = sum(len(envelopes.encode(it)) + _SIGNATURE_ROOM for it in (envelope, *beside))
+    except (WireError, ConfigError) as error:
         return [Problem(shown(place.root), 1, error.message)]
-    if size + _SIGNATURE_ROOM > MAX_ENVELOPE:
-        said = f"the document will have {size} bytes and signatures; clients take {MAX_ENVELOPE}"
-        return [Problem(shown(place.root), 1, said)]
+    if size > MAX_ENVELOPE:
+        what = f"the document will have about {size} bytes with signatures and all that rides along"
+        return [Problem(shown(place.root), 1, f"{what}; clients take {MAX_ENVELOPE}")]
     return []
+
+
+def _declared(place: Folder) -> list[Envelope]:
+    release = place.downloads().release
+    return [] if release is None else [RELEASE.unsigned(release).envelope]
 
 
 @click.command()
@@ -229,7 +237,8 @@ def preview(
     """Show what installations would show, by the client's own rules.
 
     Without --as: a table over all known releases, platforms and languages. With --file F and
-    without --as: all that F says, also what nobody would be shown; F may be a keys document.
+    without --as: all that F says and all that rides along, also what nobody would be shown; F may
+    be a document of another kind.
     """
     place = Folder.at(folder)
     product, moment = place.product, options.clock_or(now)
@@ -238,15 +247,29 @@ def preview(
         _tell_all(envelope, product, moment, as_json)
         return
     if file is not None:
-        motd = options.read_document(NEWS, file).said
+        news = options.read_document(NEWS, file)
+        motd, links = news.said, views.links(news.envelope) or ()
     else:
-        motd = document.draft(place, ep.number(place), moment)
+        motd, links = document.draft(place, ep.number(place), moment), product.links
     if reader is not None:
-        one = views.view(motd, _reader(reader, motd), moment)
+        one = views.view(motd, _reader(reader, motd), moment, links)
         options.tell(as_json, asdict(one), _view_lines(one, motd))
     else:
-        table = views.table(motd, product, moment)
-        options.tell(as_json, [asdict(item) for item in table], views.table_lines(table))
+        table = views.table(motd, product, moment, links)
+        lines = [*views.table_lines(table), *_beside(place, moment)]
+        options.tell(as_json, [asdict(item) for item in table], lines)
+
+
+def _beside(place: Folder, moment: int) -> Iterator[str]:
+    """What would ride along, if it were signed now."""
+    said = steering.wanted(place, ep.number(place))
+    yield from ("", *views.payload_lines(_dated(STEERING, said, moment)))
+    if (release := place.downloads().require()) is not None:
+        yield from ("", *views.payload_lines(_dated(RELEASE, release, moment)))
+
+
+def _dated(kind: Kind[D], said: D, moment: int) -> Envelope:
+    return kind.unsigned(replace(said, serial=moment, issued=moment)).envelope
 
 
 def _tell_all(envelope: Envelope, product: Product, moment: int, as_json: bool) -> None:
@@ -254,15 +277,20 @@ def _tell_all(envelope: Envelope, product: Product, moment: int, as_json: bool) 
     payload, said, table = views.payload(envelope), list[str](), list[View]()
     if kinds.of(envelope) is NEWS:
         motd = NEWS.read(envelope.payload)
-        said, table = document.strange_settings(motd, product), views.table(motd, product, moment)
+        links = views.links(envelope)
+        table = views.table(motd, product, moment, product.links if links is None else links)
+        said = document.strange_settings(motd, product)
     plain = {
         "payload_type": envelope.payload_type,
         "payload": payload,
         "unknown": views.unknown(envelope),
+        "riders": {name: views.payload(it) for name, it in views.riders(envelope).items()},
         "warnings": said,
         "table": [asdict(item) for item in table],
     }
     rows = ["", *views.table_lines(table)] if table else []
+    for name, rider in views.riders(envelope).items():
+        rows += ["", f"{name}:", *views.payload_lines(rider)]
     options.tell(as_json, plain, [*views.payload_lines(envelope), *rows])
     for warning in () if as_json else said:
         click.echo(f"warning: {safe(warning)}", err=True)
@@ -293,5 +321,7 @@ def _view_lines(view: View, motd: Motd) -> Iterator[str]:
     for item in view.shown:
         yield f"\n[{item.kind}, {item.severity}] {item.title}  ({item.id}, {item.language})"
         yield from filter(None, (item.text, item.url))
+        if item.id in view.left_out:
+            yield f"(without its link, which links does not allow: {safe(view.left_out[item.id])})"
     if not view.shown:
         yield "\nno messages"

@@ -1,4 +1,5 @@
-"""``mars-motd key …``: makes, shows, hands over, rotates and revokes keys."""
+"""``mars-motd key new``, ``list``, ``export`` and ``import``: keys by role. What begins an epoch is
+in ``rotation``."""
 
 from __future__ import annotations
 
@@ -10,33 +11,47 @@ import click
 
 from mars import factory
 from mars.commandline import LazyGroup, json_option, shown
-from mars.errors import ConfigError, naming
-from mars.wire import envelope as envelopes
-from mars.wire.keys import KEYS_LIFETIME_DAYS
-from mars.wire.product import is_name
+from mars.errors import ConfigError
+from mars.wire.keys import OPENPGP_ROLES, ROLES
+from mars.wire.product import Product, is_name
 from mars_motd import epochs as ep
 from mars_motd import expiry, files
 from mars_motd.cli import options
-from mars_motd.epochs import Epochs, Step
+from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
-from mars_motd.keystore import OPENPGP_CREATED, KeyRecord
-from mars_motd.kinds import KEYS
+from mars_motd.keystore import OPENPGP_CREATED, KeyRecord, NewKey
 from mars_motd.signatures import pem
 
+_PLACES = {
+    name: f"mars_motd.cli.rotation:{name}" for name in ("rotate", "revoke", "refresh", "chain")
+}
 
-@click.group(cls=LazyGroup)
+
+@click.group(cls=LazyGroup, commands_in=_PLACES, needs="motd")
 def key() -> None:
-    """Make, list, hand over, rotate and revoke keys."""
+    """Make, list, hand over, rotate, revoke and refresh keys."""
 
 
 @key.command()
 @options.folder_argument
-@click.option("--name", metavar="NAME", help="The holder's or the key's name. Default: key-1, …")
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(ROLES),
+    help="What the key is for; may be given several times. The first time: all of them.",
+)
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="The holder's name: keys are called NAME-root, NAME-motd, … Default: root-1, motd-1, …",
+)
 @options.passphrase_option
 @click.option("--no-passphrase", is_flag=True, help="Store the secrets in the clear (0600).")
 @options.file_option(
     "--openpgp-home",
-    "Use a key of this GnuPG home (a hardware token's, say) instead of making one.",
+    "Use a key of this GnuPG home (a hardware token's, say) for the role, by default motd, instead "
+    "of making one.",
     metavar="HOME",
 )
 @click.option("--openpgp-key", default="", metavar="FPR", help="Which key of HOME.")
@@ -45,11 +60,12 @@ def key() -> None:
     type=options.as_time,
     default=OPENPGP_CREATED,
     metavar="T",
-    help="Creation date written into the OpenPGP key. Default: 2020-01-01, so that computers "
-    "whose clock is behind do not refuse it.",
+    help="Creation date written into the OpenPGP keys. Default: 2020-01-01, so that computers "
+    "whose clock is behind do not refuse them.",
 )
 def new(
     folder: Path,
+    roles: tuple[str, ...],
     name: str | None,
     passphrase_file: Path | None,
     no_passphrase: bool,
@@ -57,51 +73,82 @@ def new(
     openpgp_key: str,
     openpgp_created: int,
 ) -> None:
-    """Make one Ed25519 and one OpenPGP key in the product folder DIR.
+    """Make keys in the product folder DIR.
 
-    Both are used by "mars-motd sign". Before the first document is signed, new keys simply join;
-    later they wait for "mars-motd key rotate". Make a second key, keep it on another medium.
+    The first time one for each role: root, motd and release (Ed25519 and OpenPGP, of root also a
+    spare OpenPGP key), status and index (Ed25519). Root's secrets lie in DIR/root: carry that
+    folder away once the first trust file is made. Later say which --role. Before the first
+    document is signed, new keys simply join; then they wait for "mars-motd key rotate".
     """
     if no_passphrase and passphrase_file is not None:
         raise click.UsageError("Give --passphrase-file or --no-passphrase, not both.")
     place = Folder.at(folder)
-    product = place.product
-    name = name if name is not None else place.keys.free_name()
-    if not is_name(name):
-        raise click.UsageError("--name takes 1-40 characters of a-z, 0-9 and inner hyphens.")
+    given = None if openpgp_home is None else (openpgp_home, openpgp_key)
+    wanted = _wanted(place, roles, name, given)
     pinned = ep.is_pinned(place)
     phrase = None if no_passphrase else options.new_passphrase(passphrase_file)
     now = options.clock_or(None)
-    record = place.keys.create(
-        name,
-        f"{product.product} {product.channel} news ({name})",
-        phrase,
-        factory.system_chance(),
-        now=now,
-        openpgp=product.policy.openpgp != "off",
-        given=(openpgp_home, openpgp_key) if openpgp_home is not None else None,
-        created=openpgp_created,
-    )
+    made = place.keys.create(wanted, phrase, factory.system_chance(), now, openpgp_created)
     with options.telling():
-        _tell(record)
-        blocks = {record.fingerprint: record.block} if record.block else {}
-        for ending in expiry.ending_soon(blocks, now):
-            click.echo(f"warning: {ending}", err=True)
+        for record in made:
+            _tell(record)
+            for ending in expiry.ending_soon(record.openpgp, now):
+                click.echo(f"warning: {ending}", err=True)
+        if any(record.role == "root" for record in made):
+            where = shown(place.keys.root)
+            click.echo(
+                f"Root's secrets are in {where}: keep that folder elsewhere, offline.", err=True
+            )
         if pinned:
             click.echo(f"Clients learn of it by: mars-motd key rotate {shown(folder)}", err=True)
 
 
+def _wanted(
+    place: Folder, roles: tuple[str, ...], name: str | None, given: tuple[Path, str] | None
+) -> list[NewKey]:
+    """Raises ``click.UsageError``."""
+    if not roles and place.keys.records():
+        raise click.UsageError(
+            f"There are keys already: say which one to make, with --role {'|'.join(ROLES)}."
+        )
+    of_home = "motd" if not roles else roles[0]
+    if given is not None and (len(roles) > 1 or of_home not in OPENPGP_ROLES):
+        raise click.UsageError(
+            f"--openpgp-home belongs to one --role, {', '.join(OPENPGP_ROLES)}; the others have no "
+            f"OpenPGP key."
+        )
+    wanted = []
+    for role in dict.fromkeys(roles or ROLES):
+        called = place.keys.free_name(role) if name is None else f"{name}-{role}"
+        if not is_name(called):
+            raise click.UsageError(f"--name {name}: {called} is not 1-40 of a-z, 0-9, hyphens.")
+        home = given if role == of_home else None
+        ids = _user_ids(place.product, role, called)
+        wanted.append(NewKey(called, role, ids[1:] if home else ids, home))
+    return wanted
+
+
+def _user_ids(product: Product, role: str, name: str) -> tuple[str, ...]:
+    """Of the OpenPGP keys to make. Where root is one holder, it has a spare; several have each
+    other."""
+    if role not in OPENPGP_ROLES or product.policy.openpgp == "off":
+        return ()
+    user_id = f"{product.product} {product.channel} {role} ({name})"
+    alone = role == "root" and product.policy.threshold_of(role) == 1
+    return (user_id, f"{user_id} spare") if alone else (user_id,)
+
+
 def _tell(record: KeyRecord) -> None:
     click.echo(f"{record.name}  ed25519 {record.ed25519}")
-    if record.fingerprint:
-        click.echo(f"{record.name}  openpgp {record.fingerprint}")
+    for fingerprint in record.openpgp:
+        click.echo(f"{record.name}  openpgp {fingerprint}")
 
 
 @key.command("list")
 @options.folder_argument
 @json_option("Print a JSON list.")
 def list_keys(folder: Path, as_json: bool) -> None:
-    """List the keys of DIR: their state, and whether their secret is on this machine.
+    """List the keys of DIR: role, state, and whether their secret is on this machine.
 
     "signing": clients accept it; "waiting": it joins by "mars-motd key rotate"; "revoked".
     """
@@ -110,24 +157,26 @@ def list_keys(folder: Path, as_json: bool) -> None:
     rows = [
         {
             "name": record.name,
-            "state": _state(record, epochs),
+            "role": record.role,
+            "state": state(record, epochs),
             "secret": place.keys.has_secret(record),
             "keyid": record.keyid,
             "ed25519": record.ed25519,
-            "openpgp": record.fingerprint or None,
+            "openpgp": list(record.openpgp),
         }
         for record in records
     ]
     options.tell(as_json, rows, (line for row in rows for line in _key_lines(row)))
     if not rows and not as_json:
-        click.echo(f'No keys yet. Make one: mars-motd key new "{shown(folder)}"', err=True)
+        click.echo(f'No keys yet. Make them: mars-motd key new "{shown(folder)}"', err=True)
 
 
 def _key_lines(row: dict[str, Any]) -> Iterator[str]:
-    yield f"{row['name']}  {row['state']}, secret {'here' if row['secret'] else 'elsewhere'}"
+    where = "here" if row["secret"] else "elsewhere"
+    yield f"{row['name']}  {row['role']}, {row['state']}, secret {where}"
     yield f"    ed25519 {row['ed25519']}  keyid {row['keyid']}"
-    if row["openpgp"]:
-        yield f"    openpgp {row['openpgp']}"
+    for fingerprint in row["openpgp"]:
+        yield f"    openpgp {fingerprint}"
 
 
 def _current(place: Folder) -> Epochs | None:
@@ -140,8 +189,9 @@ def _current(place: Folder) -> Epochs | None:
         return None
 
 
-def _state(record: KeyRecord, epochs: Epochs | None) -> str:
-    if epochs and record.ed25519 in epochs.keys.ed25519.values():
+def state(record: KeyRecord, epochs: Epochs | None) -> str:
+    """What ``key list`` calls it."""
+    if epochs and record.ed25519 in ep.by_key(epochs.keys):
         return "signing"
     return "revoked" if record.revoked or (epochs and record.ed25519 in epochs.left) else "waiting"
 
@@ -155,19 +205,19 @@ def _state(record: KeyRecord, epochs: Epochs | None) -> str:
     type=click.Choice(["record", "pem", "openpgp"]),
     default="record",
     show_default=True,
-    help="The public record, or one key alone: Ed25519 as PEM for openssl, OpenPGP armoured.",
+    help="The public record, or one kind alone: Ed25519 as PEM for openssl, OpenPGP armoured.",
 )
 @options.file_option("--out", "Write to F instead of standard output.")
 def export(folder: Path, name: str, form: str, out: Path | None) -> None:
     """Write the public half of the key NAME. Secrets are never exported."""
     place = Folder.at(folder)
     record = place.keys.record(name)
-    if form == "openpgp" and not record.block:
+    if form == "openpgp" and not record.openpgp:
         raise ConfigError("no-openpgp", f"The key {name!r} has no OpenPGP half.")
     data = {
         "record": record.encode(),
         "pem": pem(record.ed25519),
-        "openpgp": record.block.encode("ascii"),
+        "openpgp": "\n".join(record.openpgp.values()).encode("ascii"),
     }[form]
     if out is None:
         click.echo(data.decode("ascii"), nl=False)
@@ -188,127 +238,32 @@ def _exported(data: bytes) -> None:
 def import_key(folder: Path, file: Path) -> None:
     """Add another holder's public record F, as written by "key export", to DIR.
 
-    Compare the printed fingerprints with the holder's by another way (telephone, in person).
+    Compare the printed fingerprints with the holder's by another way (telephone, in person). A
+    record that is there already is replaced only where its OpenPGP key was prolonged.
     """
     place = Folder.at(folder)
     record = KeyRecord.decode(options.read(file, "The key record"), file)
-    if any(record.name == it.name or record.ed25519 == it.ed25519 for it in place.keys.records()):
-        raise ConfigError(
-            "key-exists", f"There is this key, or one named {record.name!r}, already."
-        )
+    for known in place.keys.records():
+        _require_no_clash(record, known)
     place.keys.save(record)
     with options.telling():
         _tell(record)
 
 
-_now_option = options.now_option("Issue and sign at this time. Default: now.")
-_key_option = options.key_option("Sign with this key only.")
-_days_option = click.option(
-    "--days",
-    type=click.IntRange(30, 3650),
-    default=KEYS_LIFETIME_DAYS,
-    show_default=True,
-    help="Days until the keys document expires.",
-)
-_partial_option = options.file_option(
-    "--partial", "Where to write the keys document while signatures are still missing."
-)
-
-
-@key.command()
-@options.folder_argument
-@_now_option
-@options.passphrase_option
-@_key_option
-@_days_option
-@_partial_option
-@options.file_option("--add-to", "Add signatures to this half-signed keys document.")
-@options.file_option("--show", "Only show what the keys document F changes; sign nothing.")
-def rotate(
-    folder: Path, now: int | None, days: int, add_to: Path | None, show: Path | None, **turn: Any
-) -> None:
-    """Begin a new epoch with all keys of DIR that are not revoked.
-
-    New keys join, [policy] of product.toml takes effect, and the date of expiry moves on. The
-    keys document is signed by old and new keys; from the next "mars-motd sign" on it travels with
-    the news, so that clients need no extra fetch. Look at what others made before you sign it:
-    --show F says which keys join and leave.
-    """
-    place = Folder.at(folder)
-    epochs = ep.load(place)
-    moment = options.clock_or(now)
-    given = show or add_to
-    if given is not None:
-        half, records = options.read_document(KEYS, given), place.keys.records()
-        with naming(given):
-            step = ep.resume_step(half, epochs, records, given, moment, options.openpgp())
-    else:
-        step = ep.begin_step(place, epochs, (), moment, options.openpgp(), days)
-    if show is not None:
-        click.echo(ep.describe_step(step, place))
-        click.echo(str(step))
-        return
-    _carry_on(step, place, epochs, **turn)
-
-
-@key.command()
-@options.folder_argument
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@_now_option
-@options.passphrase_option
-@_key_option
-@_days_option
-@_partial_option
-def revoke(folder: Path, names: tuple[str, ...], now: int | None, days: int, **turn: Any) -> None:
-    """Take keys away: begin a new epoch without NAME....
-
-    For a lost or stolen key. The secret of the revoked key is not needed as long as the others
-    reach the threshold and an OpenPGP key of the epoch is at hand. Before the first document is
-    signed, the key simply goes; so does one that waits, in your folder alone.
-    """
-    place = Folder.at(folder)
-    epochs, gone = ep.load(place), [place.keys.record(name) for name in names]
-    if not epochs.pinned:
-        ep.key_set(place.keys.records(), place.product, {record.ed25519 for record in gone})
-    elif any(_state(record, epochs) == "signing" for record in gone):
-        moment = options.clock_or(now)
-        step = ep.begin_step(place, epochs, gone, moment, options.openpgp(), days)
-        _carry_on(step, place, epochs, avoid=names, **turn)
-        return
-    place.keys.revoke(names)
-    with options.telling():
-        for name in names:
-            click.echo(f"revoked {name}")
-        if epochs.pinned:
-            click.echo(f"No new epoch: epoch {epochs.number} holds none of these keys.", err=True)
-
-
-def _carry_on(
-    step: Step,
-    place: Folder,
-    epochs: Epochs,
-    *,
-    keys: tuple[str, ...],
-    passphrase_file: Path | None,
-    partial: Path | None,
-    avoid: tuple[str, ...] = (),
-) -> None:
-    if partial is not None:
-        place.require_output(partial, KEYS.decode, passphrase_file)
-    click.echo(ep.describe_step(step, place), err=True)
-    asker = options.asker(passphrase_file)
-    step = step.signed(place.keys, keys, asker, avoid, partial=partial is not None)
-    place.keys.revoke(avoid)  # also what no epoch has had, and where another holder finishes
-    if step.complete:
-        out = dict.fromkeys((*ep.finish_step(step, place, epochs), *avoid))
-        with options.telling():
-            click.echo(f"epoch {step.said.epoch}: {len(step.said.keys.ed25519)} keys")
-            for name in out:
-                click.echo(f"revoked {name}")
-            click.echo(
-                f'Now tell clients: mars-motd sign "{shown(place.root)}" --out motd.json', err=True
-            )
-    elif partial is not None:
-        files.replace(partial, envelopes.encode(step.envelope))
-        with options.telling():
-            click.echo(f"{shown(partial)}: {step}: pass it on to the next holder", err=True)
+def _require_no_clash(record: KeyRecord, known: KeyRecord) -> None:
+    """Raises ``ConfigError``: ``key-exists``, ``key-mismatch`` (one key in two roles)."""
+    shared = set(record.halves) & set(known.halves)
+    apart = record.ed25519 == known.ed25519 or "root" in (record.role, known.role)
+    if shared and apart and record.role != known.role:
+        raise ConfigError(
+            "key-mismatch",
+            f"{record.name} is a key of {record.role}, but the same key stands here as "
+            f"{known.name} of {known.role}. A thief of the one would have the other: ask its "
+            f"holder for another.",
+        )
+    same = (record.name, record.role, record.halves) == (known.name, known.role, known.halves)
+    renewed = same and record.openpgp != known.openpgp and not known.revoked
+    if not renewed and (record.name == known.name or record.ed25519 == known.ed25519):
+        raise ConfigError(
+            "key-exists", f"There is this key, or one named {record.name!r}, already."
+        )

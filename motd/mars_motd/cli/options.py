@@ -17,7 +17,6 @@ from mars.errors import ConfigError, StateError, WireError, naming
 from mars.wire.envelope import MAX_ENVELOPE
 from mars.wire.times import parse_time
 from mars_motd import files
-from mars_motd.keystore import KeyRecord
 from mars_motd.kinds import Document, Kind
 from mars_motd.signatures import Passphrase, Remembering
 
@@ -72,13 +71,13 @@ def openpgp() -> Remembering:
     return Remembering(factory.openpgp())
 
 
-def read(path: Path, what: str) -> bytes:
-    """The bytes of an input file, at most one more than a document may have.
+def read(path: Path, what: str, limit: int = MAX_ENVELOPE) -> bytes:
+    """The bytes of an input file, at most one more than may be in it.
 
     Raises ``StateError`` (``unreadable``).
     """
     try:
-        return files.read(path, MAX_ENVELOPE + 1)
+        return files.read(path, limit + 1)
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else "its name cannot be used"
         raise StateError("unreadable", f"{what} {path} cannot be read: {said}.") from None
@@ -135,13 +134,13 @@ def asker(file: Path | None) -> Passphrase:
     fixed = passphrase_from(file) if file is not None else None
 
     @cache
-    def phrase(record: KeyRecord) -> str | None:
+    def phrase(name: str) -> str | None:
         if fixed is not None or not sys.stdin.isatty():
             return fixed
-        asked: str = click.prompt(f"Passphrase of {record.name}", hide_input=True, err=True)
+        asked: str = click.prompt(f"Passphrase of {name}", hide_input=True, err=True)
         return asked
 
-    return phrase
+    return lambda record: phrase(record.name)
 
 
 def new_passphrase(file: Path | None) -> str:
@@ -151,6 +150,6 @@ def new_passphrase(file: Path | None) -> str:
     if not sys.stdin.isatty():
         raise click.UsageError("Without a terminal, give --passphrase-file F or --no-passphrase.")
     phrase: str = click.prompt(
-        "Passphrase for the new key", hide_input=True, confirmation_prompt=True, err=True
+        "Passphrase for what is made", hide_input=True, confirmation_prompt=True, err=True
     )
     return _require_usable(phrase, "What was typed")

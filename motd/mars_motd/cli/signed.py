@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mars.commandline import F, json_option, shown
 from mars.errors import StateError, naming
 from mars.ports import OpenPGP
-from mars.trust import Accepted, RefusedError, TrustState
+from mars.trust import Accepted, RefusedError, TrustState, verify_chain
 from mars.trust import verify as judge
 from mars.wire import envelope as envelopes
+from mars.wire.envelope import MAX_CHAIN, Envelope
 from mars.wire.keys import TrustRoot
 from mars.wire.times import format_time
 from mars_motd import document as doc
@@ -24,8 +26,9 @@ from mars_motd import files
 from mars_motd.cli import options
 from mars_motd.document import MIN_DAYS, NO_SERVER, WARN_DAYS, Clients, Status
 from mars_motd.folder import Folder
-from mars_motd.kinds import KEYS, NEWS
+from mars_motd.kinds import KEYS, NEWS, RELEASE, STEERING, Kind
 from mars_motd.signatures import Judge, extract_signatures
+from mars_motd.standing import Standing, standing
 
 
 @click.command()
@@ -35,6 +38,9 @@ from mars_motd.signatures import Judge, extract_signatures
 )
 @options.now_option("The client's clock. Default: this computer's.")
 @options.file_option("--state", "The client's memory: read, and written on acceptance.")
+@options.file_option(
+    "--keys", "Follow the keys documents in F (keys.json) first, as a client does after long."
+)
 @json_option("Print one JSON object.")
 @options.file_option(
     "--extract",
@@ -47,20 +53,32 @@ def verify(
     trust: Path,
     now: int | None,
     state: Path | None,
+    keys: Path | None,
     as_json: bool,
     extract: Path | None,
 ) -> None:
     """Judge the document F as a client does that pins the file --trust.
 
-    Exit code 0: accepted; 1: refused, with the reason. Without --state the client is a new
-    installation.
+    Exit code 0: accepted; 1: refused, with the reason. What rides along and is passed over is
+    named under "notes". Without --state the client is a new installation.
     """
     moment, openpgp = options.clock_or(now), options.openpgp()
     root = options.read_as(TrustRoot.decode, trust, "The trust file")
-    data = options.read(document, "The document")
+    data, known, chain = options.read(document, "The document"), _known(state), b""
+    if keys is not None:
+        chain = options.read(keys, "The chain of keys", MAX_CHAIN)
+        with naming(keys):
+            known = verify_chain(chain, root, known, moment, openpgp)
     with naming(document):
-        accepted = _accepted(data, root, moment, state, openpgp)
-    commands = _extract(data, root, extract, moment, openpgp) if extract is not None else []
+        accepted = _accepted(data, root, known, moment, state, openpgp)
+    commands = []
+    if extract is not None:
+        for contents, some in _extract(
+            accepted, data, chain, root, lambda issued: Judge(openpgp, issued, moment)
+        ):
+            commands += some
+            for name, content in contents.items():
+                files.replace(extract / name, content)
     if state is not None:  # last, so that a command that failed can be given again
         files.replace(state, accepted.state.encode())
     with nullcontext() if state is None and extract is None else options.telling():
@@ -75,15 +93,19 @@ def _accepted_lines(accepted: Accepted, commands: list[str]) -> Iterator[str]:
     yield f"issued {format_time(motd.issued)}, expires {format_time(motd.expires)}"
     if not accepted.news:
         yield "no news: this very document was accepted before"
+    yield from (f"passed over: {note}" for note in accepted.notes)
     yield from commands
 
 
+def _known(state: Path | None) -> TrustState:
+    if state is None or not state.exists():
+        return TrustState.initial()
+    return options.read_as(TrustState.decode, state, "The state file")
+
+
 def _accepted(
-    data: bytes, root: TrustRoot, now: int, state: Path | None, openpgp: OpenPGP
+    data: bytes, root: TrustRoot, known: TrustState, now: int, state: Path | None, openpgp: OpenPGP
 ) -> Accepted:
-    known = TrustState.initial()
-    if state is not None and state.exists():
-        known = options.read_as(TrustState.decode, state, "The state file")
     try:
         return judge(data, root, known, now, openpgp)
     except RefusedError as error:
@@ -92,22 +114,33 @@ def _accepted(
         raise
 
 
-def _extract(data: bytes, root: TrustRoot, target: Path, now: int, openpgp: OpenPGP) -> list[str]:
-    """Writes the files of each keys document and of the news; the commands in their order."""
-    document = NEWS.decode(data)
-    keys, parts = root.keys, []
-    for step in document.envelope.x_keys:
-        following = KEYS.read(step.payload)
-        if following.epoch > root.epoch:
-            by = Judge(openpgp, following.issued, now)
-            parts.append(extract_signatures(step, keys, f"epoch-{following.epoch}", by))
-            keys = following.keys
-    by = Judge(openpgp, document.said.issued, now)
-    parts.append(extract_signatures(document.envelope, keys, "motd", by))
-    for contents, _ in parts:
-        for name, content in contents.items():
-            files.replace(target / name, content)
-    return [command for _, commands in parts for command in commands]
+def _extract(
+    accepted: Accepted, data: bytes, chain: bytes, root: TrustRoot, by: Callable[[int], Judge]
+) -> list[tuple[dict[str, bytes], list[str]]]:
+    """Files and commands for each keys document, for the news and for what rides beside them, in
+    their order."""
+    document, parts, epoch, keys = NEWS.decode(data), [], root.epoch, root.keys
+    for step in (*(envelopes.decode_chain(chain) if chain else ()), *document.envelope.x_keys):
+        next_ = KEYS.read(step.payload)
+        if next_.epoch != epoch + 1:
+            continue
+        old, new, name = keys.signing("root"), next_.keys.signing("root"), f"epoch-{next_.epoch}"
+        parts.append(extract_signatures(step, old, name, by(next_.issued)))
+        if new != old:
+            parts.append(extract_signatures(step, new, f"{name}-new", by(next_.issued)))
+        epoch, keys = next_.epoch, next_.keys
+    news = keys.signing(NEWS.role)
+    parts.append(extract_signatures(document.envelope, news, "motd", by(document.said.issued)))
+    riders: Sequence[tuple[Kind[Any], Envelope | None]]
+    riders = ((STEERING, document.envelope.x_steering), (RELEASE, document.envelope.x_release))
+    for kind, rider in riders:
+        if rider is None:
+            continue
+        said = kind.read(rider.payload)
+        if said in (accepted.state.steering, accepted.state.release):
+            role, name = keys.signing(kind.role), kind.name.partition(" ")[0]
+            parts.append(extract_signatures(rider, role, name, by(said.issued)))
+    return parts
 
 
 def _facts(accepted: Accepted) -> dict[str, object]:
@@ -118,6 +151,9 @@ def _facts(accepted: Accepted) -> dict[str, object]:
         "expires": format_time(motd.expires),
         "news": accepted.news,
         "openpgp": accepted.state.openpgp,
+        "steering": accepted.steering.serial or None,
+        "release": accepted.state.release.serial if accepted.state.release else None,
+        "notes": list(accepted.notes),
     }
 
 
@@ -135,7 +171,8 @@ def _days(name: str, default: int, text: str) -> Callable[[F], F]:
 def deploy(
     folder: Path, destination: Path, file: Path | None, min_days: int, now: int | None
 ) -> None:
-    """Put the signed document at DEST (a file, or a folder for motd.json) in one step.
+    """Put the signed document at DEST (a file, or a folder for motd.json) in one step, and beside
+    it keys.json, all keys documents, where there are any.
 
     Refused, with exit code 1: what a new client or one that accepted the file now at DEST would
     refuse (so also a lower serial), and what expires soon.
@@ -144,6 +181,8 @@ def deploy(
     clients = Clients(ep.load(place), options.clock_or(now), options.openpgp())
     target = destination / "motd.json" if destination.is_dir() else destination
     place.require_output(target, NEWS.decode)
+    chain = target.with_name("keys.json")
+    place.require_output(chain, envelopes.decode_chain)
     if file is not None:
         data = options.read(file, "The document")
     elif newest := clients.newest(place):
@@ -153,6 +192,8 @@ def deploy(
     deployed = options.read(target, "The deployed document") if target.exists() else None
     with naming(file or target):
         motd = clients.deployable(data, deployed, min_days)
+    if clients.epochs.steps:
+        files.replace(chain, clients.epochs.chain)
     files.replace(target, data)
     told = f"{shown(target)}: serial {motd.serial}, expires {format_time(motd.expires)}"
     with options.telling():
@@ -168,18 +209,31 @@ def deploy(
 def status(folder: Path, file: Path | None, days: int, now: int | None, as_json: bool) -> None:
     """Say how the news of DIR stands; exit code 1 if something is to be done.
 
-    Days to expiry, epoch, who has signed, which signatures are missing. Reads no secret.
+    Days to expiry, epoch, who has signed, which signatures are missing; whether what rides along
+    is there and current, and which roles could sign on this machine. Reads no secret.
     """
     place = Folder.at(folder)
     clients = Clients(ep.load(place), options.clock_or(now), options.openpgp())
     document = doc.newest(place) if file is None else options.read_document(NEWS, file)
     found = doc.status(document, clients, place.keys.records(), days)
+    beside = standing(place, clients.epochs, clients.openpgp, clients.now, document)
+    found = replace(found, problems=(*found.problems, *beside.problems))
     warnings = [] if place.product.servers else [NO_SERVER]
-    plain = {"ok": found.ok, **asdict(found), "warnings": warnings}
-    options.tell(as_json, plain, _status_lines(found))
+    plain = {"ok": found.ok, **asdict(beside), **asdict(found), "warnings": warnings}
+    options.tell(as_json, plain, [*_beside_lines(beside), *_status_lines(found)])
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     sys.exit(0 if found.ok else 1)
+
+
+def _beside_lines(found: Standing) -> Iterator[str]:
+    for name, rider in (("steering", found.steering), ("release", found.release)):
+        if rider is not None and rider.serial is not None:
+            said = "current" if rider.current else "to be renewed"
+            yield f"{name} document: serial {rider.serial}, issued {rider.issued}, {said}"
+    here = [name for name, able in found.roles.items() if able]
+    root = "here" if found.root else "away"
+    yield f"can sign on this machine: {', '.join(here) or 'nobody'}; root is {root}"
 
 
 def _status_lines(found: Status) -> Iterator[str]:
@@ -190,6 +244,8 @@ def _status_lines(found: Status) -> Iterator[str]:
         yield f"OpenPGP signature {'present' if found.openpgp else 'missing'}"
     keys = "" if found.keys_days_left is None else f", keys expire in {found.keys_days_left} days"
     yield f"epoch {found.epoch}, threshold {found.threshold}{keys}"
+    if found.openpgp_days_left is not None:
+        yield f"the first OpenPGP key that clients have ends in {found.openpgp_days_left} days"
     if found.missing:
         yield f"missing {found.missing}; could sign: {', '.join(found.could_sign)}"
     yield from (f"TO DO: {problem}" for problem in found.problems)

@@ -19,6 +19,12 @@ releases = ["0.5.1", "0.5.2"]
 platforms = ["linux", "windows", "macos"]
 languages = ["en", "is"]
 servers = ["http://{ONION}"]
+links = ["https://example.org/", "http://{ONION}/news/"]
+crowd = 1000
+[statistics]
+releases = ["0.5.2"]
+[reports]
+releases = ["0.5.1"]
 [policy]
 threshold = 2
 openpgp = "required"
@@ -26,6 +32,14 @@ openpgp = "required"
 lifetime_days = 30
 reportback_next = 604800
 """
+
+
+@pytest.mark.parametrize(("root", "due"), [("", 2), ("root_threshold = 3\n", 3)])
+def test_root_may_have_a_threshold_of_its_own_and_programs_sign_alone(root: str, due: int) -> None:
+    text = GOOD.replace("threshold = 2\n", f"threshold = 2\n{root}")
+    policy = parse_product(text.encode()).policy
+    found = {role: policy.threshold_of(role) for role in ("root", "motd", "release", "status")}
+    assert found == {"root": due, "motd": 2, "release": 2, "status": 1}
 
 
 def test_product_is_read() -> None:
@@ -39,6 +53,10 @@ def test_product_is_read() -> None:
         policy=Policy(threshold=2, openpgp="required"),
         lifetime_days=30,
         reportback_next=604_800,
+        crowd=1000,
+        links=("https://example.org/", f"http://{ONION}/news/"),
+        statistics_releases=("0.5.2",),
+        reports_releases=("0.5.1",),
     )
 
 
@@ -75,8 +93,18 @@ def test_any_other_crowd_is_refused(wrong: str) -> None:
         ('"is"', '"is_IS"', "is_IS"),
         ('"macos"', '"amiga"', "amiga"),
         (f"http://{ONION}", "https://example.org", "https://example.org"),
+        ("https://example.org/", "https://example.org", "beginnings of URLs"),
+        ("https://example.org/", "https://example.org/?", "https://example.org/?"),
+        ("https://example.org/", "https://example.org/a/../", "https://example.org/a/../"),
+        ("https://example.org/", "http://example.org/", "http://example.org/"),
+        ("crowd = 1000", "crowd = 250", "crowd"),
+        ("crowd = 1000", "crowd = 10", "crowd"),
+        ("crowd = 1000", 'crowd = "many"', "crowd"),
+        ('[statistics]\nreleases = ["0.5.2"]', '[statistics]\nreleases = ["next"]', "next"),
+        ('releases = ["0.5.1"]\n[policy]', 'versions = ["0.5.1"]\n[policy]', "versions"),
         ("threshold = 2", "threshold = 0", "policy.threshold"),
         ("threshold = 2", "threshold = true", "threshold"),
+        ("threshold = 2", "root_threshold = 8", "policy.root_threshold"),
         ("threshold = 2", "treshold = 2", "treshold"),
         ('"required"', '"always"', "openpgp"),
         ("lifetime_days = 30", "lifetime_days = 61", "lifetime_days"),

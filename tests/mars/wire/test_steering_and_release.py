@@ -91,6 +91,7 @@ def test_steering_that_says_the_same_again_is_known() -> None:
     again = replace(said, serial=said.serial + 1, issued=EXAMPLE_NOW + 1)
     assert said.same_as(again)
     for other in (
+        replace(again, product="other"),
         replace(again, epoch=2),
         replace(again, servers=()),
         replace(again, reportback_next=0),
@@ -99,3 +100,11 @@ def test_steering_that_says_the_same_again_is_known() -> None:
         replace(again, links=()),
     ):
         assert not said.same_as(other)
+
+
+def test_a_release_that_says_the_same_again_is_known() -> None:
+    said = Release.decode(RELEASE.payload)
+    again = replace(said, serial=said.serial + 1, issued=EXAMPLE_NOW + 1)
+    assert said.same_as(again)
+    assert not said.same_as(replace(again, epoch=2))
+    assert not said.same_as(replace(again, downloads=()))

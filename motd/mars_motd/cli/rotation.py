@@ -1,0 +1,210 @@
+"""``mars-motd key rotate``, ``revoke``, ``refresh`` and ``chain``: from one epoch to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mars.commandline import safe, shown
+from mars.errors import StateError, naming
+from mars.wire import envelope as envelopes
+from mars.wire.keys import KEYS_LIFETIME_DAYS
+from mars_motd import epochs as ep
+from mars_motd import files, rotation
+from mars_motd.cli import options
+from mars_motd.cli.key import state
+from mars_motd.epochs import Epochs
+from mars_motd.folder import Folder
+from mars_motd.keystore import KeyRecord
+from mars_motd.kinds import KEYS
+from mars_motd.rotation import Step
+from mars_motd.signatures import Judge
+
+_now_option = options.now_option("Issue and sign at this time. Default: now.")
+_key_option = options.key_option("Sign with this key only.")
+_days_option = click.option(
+    "--days",
+    type=click.IntRange(30, 3650),
+    default=KEYS_LIFETIME_DAYS,
+    show_default=True,
+    help="Days until the keys document expires.",
+)
+_partial_option = options.file_option(
+    "--partial", "Where to write the keys document while signatures are still missing."
+)
+
+
+@click.command()
+@options.folder_argument
+@_now_option
+@options.passphrase_option
+@_key_option
+@_days_option
+@_partial_option
+@options.file_option("--add-to", "Add signatures to this half-signed keys document.")
+@options.file_option("--show", "Only show what the keys document F changes; sign nothing.")
+def rotate(
+    folder: Path, now: int | None, days: int, add_to: Path | None, show: Path | None, **turn: Any
+) -> None:
+    """Begin a new epoch with all keys of DIR that are not revoked.
+
+    New keys join, [policy] of product.toml takes effect, and the date of expiry moves on. The
+    keys document is signed by root, old and new, so carry root/ back; from the next "mars-motd
+    sign" on it travels with the news, so that clients need no extra fetch. Look at what others
+    made before you sign it: --show F says which keys join and leave.
+    """
+    place = Folder.at(folder)
+    epochs = ep.load(place)
+    moment, records = options.clock_or(now), place.keys.records()
+    given = show or add_to
+    if given is not None:
+        half = options.read_document(KEYS, given)
+        with naming(given):
+            step = rotation.resume(half, epochs, records, given, moment, options.openpgp())
+    else:
+        step = rotation.begin(place, epochs, records, (), _judge(moment), days)
+    if show is not None:
+        click.echo(rotation.describe(step, place, epochs))
+        click.echo(str(step))
+        return
+    _carry_on(step, place, epochs, **turn)
+
+
+@click.command()
+@options.folder_argument
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@_now_option
+@options.passphrase_option
+@_key_option
+@_days_option
+@_partial_option
+def revoke(folder: Path, names: tuple[str, ...], now: int | None, days: int, **turn: Any) -> None:
+    """Take keys away: begin a new epoch without NAME....
+
+    For a lost or stolen key, of whatever role; root signs, so carry root/ back. The secret of the
+    revoked key is not needed: of root itself as long as the others reach the threshold and one of
+    its OpenPGP keys is at hand. Before the first document is signed, the key simply goes; so does
+    one that waits, in your folder alone.
+    """
+    place = Folder.at(folder)
+    epochs, records = ep.load(place), place.keys.records()
+    gone = [place.keys.record(name) for name in names]
+    if not epochs.pinned:
+        ep.key_set(records, place.product, {record.ed25519 for record in gone})
+    elif any(state(record, epochs) == "signing" for record in gone):
+        judge = _judge(options.clock_or(now))
+        step = rotation.begin(place, epochs, records, gone, judge, days)
+        _carry_on(step, place, epochs, avoid=names, **turn)
+        return
+    place.keys.revoke(names)
+    with options.telling():
+        for name in names:
+            click.echo(f"revoked {name}")
+        if epochs.pinned:
+            click.echo(f"No new epoch: epoch {epochs.number} holds none of these keys.", err=True)
+
+
+@click.command()
+@options.folder_argument
+@_now_option
+@options.passphrase_option
+@_key_option
+@_days_option
+@_partial_option
+def refresh(folder: Path, now: int | None, days: int, **turn: Any) -> None:
+    """Take up OpenPGP keys that were prolonged, or got a new subkey, in the home of their holder.
+
+    Reads the keys of DIR that "key new --openpgp-home" named anew, shows what changed, and begins
+    an epoch in which clients know them so; root signs it. Before the first document is signed the
+    records simply change.
+    """
+    place = Folder.at(folder)
+    epochs, records = ep.load(place), place.keys.records()
+    fresh = [_refreshed(record, place) for record in records]
+    renewed = [new for old, new in zip(records, fresh, strict=True) if new != old]
+    if renewed and epochs.pinned:
+        step = rotation.begin(place, epochs, fresh, (), _judge(options.clock_or(now)), days)
+        _carry_on(step, place, epochs, renewed=renewed, **turn)
+        return
+    for record in renewed:
+        place.keys.save(record)
+    with options.telling():
+        for record in renewed:
+            click.echo(f"refreshed {record.name}")
+        if not renewed:
+            click.echo("No OpenPGP key of a home that is known here has changed.", err=True)
+
+
+def _refreshed(record: KeyRecord, place: Folder) -> KeyRecord:
+    """As it is now, or as it was where its home is gone: a lost token is no reason to let another
+    key end."""
+    try:
+        return place.keys.refreshed(record)
+    except StateError as error:
+        click.echo(f"warning: {record.name} stays as it is: {safe(error.message)}", err=True)
+        return record
+
+
+def _judge(moment: int) -> Judge:
+    return Judge(options.openpgp(), moment, moment)
+
+
+def _carry_on(
+    step: Step,
+    place: Folder,
+    epochs: Epochs,
+    *,
+    keys: tuple[str, ...],
+    passphrase_file: Path | None,
+    partial: Path | None,
+    avoid: tuple[str, ...] = (),
+    renewed: Sequence[KeyRecord] = (),
+) -> None:
+    if partial is not None:
+        place.require_output(partial, KEYS.decode, passphrase_file)
+    click.echo(rotation.describe(step, place, epochs), err=True)
+    rotation.require_root(place)
+    asker = options.asker(passphrase_file)
+    step = step.signed(place.keys, keys, asker, avoid, partial=partial is not None)
+    for record in renewed:
+        place.keys.save(record)
+    place.keys.revoke(avoid)  # also what no epoch has had, and where another holder finishes
+    if step.complete:
+        out = dict.fromkeys((*rotation.finish(step, place, epochs), *avoid))
+        with options.telling():
+            _tell_finished(step, place, out, renewed)
+    elif partial is not None:
+        files.replace(partial, envelopes.encode(step.envelope))
+        with options.telling():
+            click.echo(f"{shown(partial)}: {step}: pass it on to the next holder", err=True)
+
+
+def _tell_finished(
+    step: Step, place: Folder, out: Iterable[str], renewed: Sequence[KeyRecord]
+) -> None:
+    click.echo(f"epoch {step.said.epoch}: {len(ep.by_key(step.said.keys))} keys")
+    for name in out:
+        click.echo(f"revoked {name}")
+    for record in renewed:
+        click.echo(f"refreshed {record.name}")
+    click.echo(f'Now tell clients: mars-motd sign "{shown(place.root)}" --out motd.json', err=True)
+
+
+@click.command()
+@options.folder_argument
+@options.out_option
+def chain(folder: Path, out: Path) -> None:
+    """Write all keys documents of DIR as one file, keys.json.
+
+    For clients that were away for more epochs than ride along with the news: the server serves it
+    as /motd/keys.json. "mars-motd deploy" writes it beside the news.
+    """
+    place = Folder.at(folder)
+    place.require_output(out, envelopes.decode_chain)
+    epochs = ep.load(place)
+    files.replace(out, epochs.chain)
+    with options.telling():
+        click.echo(f"{shown(out)}: {len(epochs.steps)} keys documents", err=True)

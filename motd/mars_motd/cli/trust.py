@@ -1,0 +1,145 @@
+"""``mars-motd trust``: what clients pin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mars.commandline import shown
+from mars.errors import TrustError
+from mars.wire.keys import TrustRoot
+from mars.wire.product import CROWD, MAXCROWD
+from mars.wire.steering import Steering
+from mars.wire.times import format_time
+from mars_motd import document, expiry, files, riders, trust_file
+from mars_motd import epochs as ep
+from mars_motd.cli import options
+from mars_motd.cli.riders import Renewal
+from mars_motd.document import NO_SERVER, Clients
+from mars_motd.folder import Folder
+from mars_motd.riders import Rider
+
+_LATEST = "latest"
+
+
+def _as_serial(value: str) -> str:
+    """``latest`` or a whole number of Unix seconds."""
+    if value != _LATEST and not (value.isascii() and value.isdigit() and len(value) < 13):
+        raise click.BadParameter("takes a serial (Unix seconds) or the word latest.")
+    return value
+
+
+def _as_crowd(value: str | None) -> int | None:
+    """A power of ten from 100 on, or 0."""
+    if value is not None and not (CROWD.fullmatch(value) and int(value) <= MAXCROWD):
+        raise click.BadParameter("takes 0 or a power of ten from 100 on.")
+    return None if value is None else int(value)
+
+
+@click.command()
+@options.folder_argument
+@options.out_option
+@click.option(
+    "--minimum-serial",
+    type=_as_serial,
+    default="0",
+    metavar="N|latest",
+    help="Documents older than this are refused even by a new installation. For a release, take "
+    '"latest". Default: 0.',
+)
+@click.option(
+    "--crowd",
+    type=_as_crowd,
+    metavar="N",
+    help="For this file alone: how many installations send metrics. Default: as in product.toml.",
+)
+@click.option(
+    "--built",
+    type=options.as_time,
+    metavar="T",
+    help="When the release was made, no later than now. Default: now.",
+)
+@options.now_option("The time to judge the latest document by. Default: now.")
+@options.passphrase_option
+def trust(
+    folder: Path,
+    out: Path,
+    minimum_serial: str,
+    crowd: int | None,
+    built: int | None,
+    now: int | None,
+    passphrase_file: Path | None,
+) -> None:
+    """Write what a client pins: keys, thresholds, policy, servers, the steering document.
+
+    Make it anew for each release: of two files clients follow the one with the greater "gen",
+    which grows each time. The steering document is signed anew where it changed, so root must be
+    here then. The file is public. Ship it with the application; "mars fetch --trust" and the
+    library read it.
+    """
+    place = Folder.at(folder)
+    place.require_output(out, TrustRoot.decode, passphrase_file)
+    epochs, moment, openpgp = ep.load(place), options.clock_or(now), options.openpgp()
+    document.require_newest(place, epochs)
+    if minimum_serial == _LATEST:
+        floor = Clients(epochs, moment, openpgp).minimum_serial(place)
+    else:
+        floor = int(minimum_serial)
+    built = moment if built is None else built
+    if max(floor, built) > moment:
+        raise TrustError(
+            "future",
+            f"--minimum-serial and --built may not be later than now, {format_time(moment)}: new "
+            f"installations would refuse every document until then.",
+        )
+    found = riders.load_steering(place, epochs, openpgp, moment)
+    renewal = Renewal(place, epochs, openpgp, options.asker(passphrase_file), now)
+    for block in epochs.keys.openpgp.values():
+        expiry.require_usable(block, moment)
+    rider = _steering(found, renewal)
+    root = trust_file.compose(
+        place,
+        epochs,
+        gen=trust_file.next_gen(place, moment),
+        floor=floor,
+        built=built,
+        crowd=place.product.crowd if crowd is None else crowd,
+        steering=rider.riding,
+    )
+    data = root.encode()
+    TrustRoot.decode(data)  # also whether it is small enough
+    ep.pin(place, epochs)
+    if rider is not found:
+        rider.save()
+    trust_file.record_gen(place, root.gen)  # first, so that no other file ever gets it
+    files.replace(out, data)
+    with options.telling():
+        _report(out, root, place, rider)
+        for ending in expiry.ending_soon(root.keys.openpgp, moment):
+            click.echo(f"warning: {ending}", err=True)
+
+
+def _steering(found: Rider[Steering], renewal: Renewal) -> Rider[Steering]:
+    """Renewed where it changed. A first release may be made without root, and then pins bare
+    servers. Raises ``StateError`` (``root-away``) where that would take something back."""
+    waits = found.last is None and not renewal.can_sign(found)
+    return found if waits else renewal.steering(found)
+
+
+def _report(out: Path, root: TrustRoot, place: Folder, rider: Rider[Steering]) -> None:
+    click.echo(f"{shown(out)}: {root.product} {root.channel}, epoch {root.epoch}", err=True)
+    click.echo(f"gen {root.gen}, built {format_time(root.built)}, crowd {root.crowd}", err=True)
+    warnings = [] if root.servers else [NO_SERVER]
+    if rider.last is None:
+        warnings.append(
+            "root is not here, so there is no steering document: clients know the servers alone "
+            "until one comes with the news"
+        )
+    if root.crowd != place.product.crowd:
+        warnings.append(
+            f"crowd is {root.crowd} here, but {place.product.crowd} in product.toml, by which the "
+            f"operator publishes"
+        )
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)

@@ -138,7 +138,7 @@ class MotdSource:
 
     @property
     def _beside(self) -> Path:
-        return self.path.with_name(CHAIN)
+        return self.path.parent / CHAIN
 
     def _look(self) -> tuple[tuple[int, int, int], ...]:
         return stamp(self.path), stamp(self.product), stamp(self._beside)

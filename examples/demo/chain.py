@@ -19,6 +19,7 @@ PRODUCT = "examplemail"
 EXAMPLE_NEWS = Path(__file__).parents[2] / "motd" / "messages"
 RELEASES = ("0.4.0", "0.5.0", "0.5.1", "0.5.2")
 LANGUAGES = ("en", "is", "de", "fr")
+LINKS = ("https://example.org/",)
 
 INSTALLATIONS = (
     ("plain", "0.5.2"),
@@ -61,7 +62,7 @@ def publish_news(stage: Stage) -> None:
 def _edit_product(path: Path) -> None:
     """What a publisher would do in an editor: name the releases and the languages."""
     text = path.read_text("utf-8")
-    for name, values in (("releases", RELEASES), ("languages", LANGUAGES)):
+    for name, values in (("releases", RELEASES), ("languages", LANGUAGES), ("links", LINKS)):
         listed = ", ".join(f'"{value}"' for value in values)
         text = re.sub(rf"(?m)^{name}\s*=\s*\[[^\]]*\]", f"{name} = [{listed}]", text)
     path.write_text(text, "utf-8")

@@ -211,6 +211,24 @@ def test_two_documents_never_have_one_serial(
     assert said(product / "steering.json")["serial"] > serials[0]
 
 
+def test_an_older_half_signed_one_is_not_finished(
+    product: Path, tmp_path: Path, ok: Run, motd: Run
+) -> None:
+    edit(product, "threshold = 1", "threshold = 1\nroot_threshold = 2")
+    ok("key", "new", product, "--role", "root", "--name", "bob", "--no-passphrase")
+    ok("sign", product, "--out", tmp_path / "x.json", "--now", MARCH)
+    edit(product, "links = []", LINKS)
+    half = tmp_path / "half.json"
+    away = Path(shutil.copytree(product, tmp_path / "away"))
+    (away / "root" / "bob-root.secret").unlink()
+    assert refused(motd("sign", away, "--out", tmp_path / "y.json", "--now", NEXT_DAY), "root-away")
+    ok("steering", away, "--now", NEXT_DAY, "--partial", half)
+    ok("steering", product, "--now", APRIL)
+    done = motd("steering", product, "--now", APRIL, "--add-to", half)
+    assert refused(done, "rollback")
+    assert said(product / "steering.json")["issued"] == APRIL
+
+
 def test_what_clients_would_pass_over_is_not_signed_nor_deployed(
     pinned: Path, tmp_path: Path, ok: Run, motd: Run, verdict: Run
 ) -> None:
@@ -269,7 +287,14 @@ def test_a_holder_without_it_takes_it_from_the_news_he_signs(
     half, full = tmp_path / "half.json", tmp_path / "full.json"
     ok("sign", product, "--key", "motd-1", "--out", half, "--now", MARCH, "--partial")
     assert refused(motd("sign", bob, "--out", full, "--now", MARCH), "root-away")
-    ok("sign", bob, "--add-to", half, "--out", full, "--now", NEXT_DAY)
+    genuine = half.read_text()
+    forged = json.loads(genuine)
+    forged["x-steering"]["signatures"] = forged["signatures"]
+    half.write_text(json.dumps(forged))
+    add = ("sign", bob, "--add-to", half, "--out", full, "--now", NEXT_DAY)
+    assert refused(motd(*add), "root-away")
+    half.write_text(genuine)
+    ok(*add)
     assert said(full, "x-steering") == said(product / "steering.json")
     found = ok("verify", full, "--trust", tmp_path / "trust.json", "--now", NEXT_DAY, "--json").json
     assert found["notes"] == []

@@ -16,7 +16,7 @@ from mars.trust import answered
 from mars.trust.chain import current_keys, follow
 from mars.wire import envelope as envelopes
 from mars.wire.keys import KeysDocument, KeySet, keyid
-from mars.wire.openpgp import primary
+from mars.wire.openpgp import PublicKey, primary, public_keys
 from mars.wire.times import DAY, format_time
 from mars_motd import expiry, files
 from mars_motd.epochs import Epochs, by_key, installed, key_set, step_path
@@ -199,6 +199,26 @@ def _changes(
     for sign, keys in signs:
         for key in sorted(keys, key=lambda key: (names.get(key, ""), key)):
             yield f"    {sign + ':':<6} {kind} {names.get(key, 'NOT A KEY OF THIS FOLDER')} {key}"
+            if key in renewed:
+                yield from _renewed(_validity(old[key]), _validity(new[key]))
+
+
+def _renewed(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    """What changed in a block, one key that may sign a line."""
+    for key in {**old, **new}:
+        before, after = old.get(key, "not known"), new.get(key, "not known")
+        if before != after:
+            yield f"             {key} {before} -> {after}"
+
+
+def _validity(block: str) -> dict[str, str]:
+    return {key.fingerprint: _until(key) for key in public_keys(block)}
+
+
+def _until(key: PublicKey) -> str:
+    if key.revoked:
+        return "revoked"
+    return "without end" if key.end is None else f"ends {format_time(key.end)}"
 
 
 def _turned(old: object, new: object) -> str:

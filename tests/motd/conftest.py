@@ -22,6 +22,7 @@ from mars_motd.cli import main
 COMMAND = str(Path(sys.executable).with_name("mars-motd"))
 MARCH = "2026-03-01T00:00:00Z"
 NEXT_DAY = "2026-03-02T00:00:00Z"
+HOLDER = ("--role", "root", "--role", "motd", "--role", "release")
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,43 @@ def wrapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 def product(made: Path, tmp_path: Path) -> Path:
     """A copy of ``made`` to work on."""
     return Path(shutil.copytree(made, tmp_path / "product"))
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    path = folder / "product.toml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+@pytest.fixture(scope="session")
+def trio(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three holders, threshold two, nothing signed yet. Do not change it."""
+    folder = tmp_path_factory.mktemp("trio") / "product"
+    _ok("init", folder, "--product", "examplemail")
+    edit(folder, "threshold = 1", "threshold = 2")
+    _ok("key", "new", folder, "--name", "ada", "--no-passphrase")
+    for name in ("bob", "cleo"):
+        _ok("key", "new", folder, "--name", name, *HOLDER, "--no-passphrase")
+    return folder
+
+
+@pytest.fixture
+def three(trio: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trio, tmp_path / "three"))
+
+
+def holder(folder: Path, target: Path, name: str) -> Path:
+    """The machine of one holder: everybody's public records, own secrets, all OpenPGP keyrings."""
+    shutil.copytree(folder, target)
+    for secret in (*target.glob("keys/*.secret"), *target.glob("root/*.secret")):
+        if not secret.stem.startswith(name):
+            secret.unlink()
+    return target
+
+
+def names(folder: Path, state: str, ok: Callable[..., Done]) -> list[str]:
+    rows = ok("key", "list", folder, "--json").json
+    return [row["name"] for row in rows if row["state"] == state]
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ def news_token_among_roots(payload: dict[str, Any]) -> None:
         news_token_among_roots,
     ],
 )
-def test_a_key_under_a_colleagues_name_is_not_signed_into_the_next_epoch(
+def test_a18_a_key_under_a_colleagues_name_is_not_signed_into_the_next_epoch(
     two: Path, step: Path, motd: Run, attack: Callable[[dict[str, Any]], None], option: str
 ) -> None:
     done = motd("key", "rotate", two, option, changed(step, attack), "--now", MARCH)

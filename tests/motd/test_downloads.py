@@ -128,12 +128,12 @@ def test_b12_all_that_rides_along_must_fit(
     links = ", ".join(f'"https://example.org/{"x" * 170}/{number}/"' for number in range(16))
     text = path.read_text().replace("links = []", f"links = [{links}]")
     path.write_text(text.replace('["en"]', '["en", "is", "de", "fr"]'))
-    notes = "\n".join(f'{language} = "{"x" * 3800}"' for language in ("is", "de", "fr"))
+    notes = "\n".join(f'{language} = "{"x" * 3900}"' for language in ("en", "is", "de", "fr"))
     for number in range(8):
         news = f'[title]\nen = "T"\n[text]\nen = "{"x" * 3900}"\n'
         (declared / "messages" / f"long-{number}.toml").write_text(news)
     ok("sign", declared, "--out", out, "--now", MARCH)
-    (declared / "downloads.toml").write_text(DECLARED.replace("[notes]", f"[notes]\n{notes}"))
+    (declared / "downloads.toml").write_text(DECLARED.replace('en = "Faster."', notes))
     assert "all that rides along" in motd("check", declared).out
     done = motd("sign", declared, "--out", out, "--now", NEXT_DAY)
     assert (done.code, "[too-large]" in done.err) == (1, True)

@@ -215,7 +215,7 @@ def test_d01_a_prolonged_key_signs_once_it_is_pinned_so(
     record.write_text(json.dumps({**prolonged, "openpgp": {own: whole}}))
     shortest_life(product)
     trust = tmp_path / "trust.json"
-    ok("trust", product, "--out", trust, "--now", MARCH)
+    ok("trust", product, "--out", trust, "--now", format_time(end - 30 * DAY))
     for at, due in (
         (end - 21 * DAY, subkey),
         (end - 20 * DAY, own),
@@ -267,12 +267,30 @@ def test_d01_key_refresh_brings_a_prolonged_key_to_clients_before_and_after_its_
     shutil.move(tmp_path / "away", product / "root")
     done = ok("key", "refresh", product, "--now", at)
     assert done.out == "epoch 2: 5 keys\nrefreshed root-1\nrefreshed motd-1\n"
-    assert f"renewed: openpgp motd-1 {news}" in done.err
+    assert f"renewed: openpgp motd-1 {news}\n" in done.err
+    assert f"             {news} ends {format_time(end)} -> without end\n" in done.err
     ok("sign", product, "--out", out, "--now", at)
     ok("verify", out, "--trust", trust, "--now", at)
     later = format_time(end + 20 * DAY)
     ok("sign", product, "--out", out, "--now", later)
     assert verdict(out, product, later)["ok"]
+
+
+def test_d13_a_new_subkey_signs_once_a_refresh_brought_it_to_clients(
+    home: Home, product: Path, tmp_path: Path, ok: Run
+) -> None:
+    own, out, trust = home.make("grows", "sign", "never"), tmp_path / "m.json", tmp_path / "t.json"
+    ok("key", "new", product, *new(home, own))
+    ok("trust", product, "--out", trust, "--now", MARCH)
+    home.run(EARLY + DAY, "--quick-add-key", own, "ed25519", "sign", "never")
+    _, subkey = home.fingerprints(own)
+    ok("sign", product, "--out", out, "--now", MARCH)
+    assert signer(product, out) == own
+    said = ok("key", "refresh", product, "--now", MARCH).err
+    assert f"             {subkey} not known -> without end\n" in said
+    ok("sign", product, "--out", out, "--now", "2026-03-02T00:00:00Z")
+    assert signer(product, out) == subkey
+    ok("verify", out, "--trust", trust, "--now", "2026-03-02T00:00:00Z")
 
 
 def test_before_anything_is_signed_a_refresh_changes_the_records_alone(
@@ -283,14 +301,18 @@ def test_before_anything_is_signed_a_refresh_changes_the_records_alone(
     ok("key", "new", product, *new(home, own))
     home.run(now, "--quick-set-expire", own, "never")
     assert ok("key", "refresh", product).out == "refreshed motd-1\n"
-    assert (
-        "warning: The OpenPGP"
-        not in ok("trust", product, "--out", product / "t.json", "--now", MARCH).err
-    )
+    done = ok("trust", product, "--out", product / "t.json")
+    assert "warning: The OpenPGP" not in done.err
+    shutil.move(home.path, product / "elsewhere")  # a token that is not plugged in
+    try:
+        done = ok("key", "refresh", product)
+        assert "warning: motd-1 stays as it is: The OpenPGP home" in done.err
+    finally:
+        shutil.move(product / "elsewhere", home.path)
     assert not (product / "trust" / "epoch-2.json").exists()
 
 
-def test_a_rotation_does_not_outlast_its_keys(
+def test_d01_a_rotation_does_not_outlast_its_keys(
     home: Home, product: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     own = home.make("short", "sign", f"{VALID_TODAY}d")

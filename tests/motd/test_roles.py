@@ -105,7 +105,7 @@ def test_a_home_belongs_to_one_role_that_has_openpgp(
     assert (done.code, "belongs to one --role" in done.err) == (2, True)
 
 
-def test_a15_without_root_the_news_are_signed_and_nothing_is_rotated(
+def test_without_root_the_news_are_signed_and_nothing_is_rotated(
     product: Path, tmp_path: Path, ok: Run, motd: Run, verdict: Run
 ) -> None:
     ok("trust", product, "--out", tmp_path / "t.json", "--now", MARCH)
@@ -124,7 +124,7 @@ def test_a15_without_root_the_news_are_signed_and_nothing_is_rotated(
     assert "revoked motd-1" in ok("key", "revoke", product, "motd-1", "--now", MARCH).out
 
 
-def test_a_thief_of_all_but_root_cannot_rotate(
+def test_a19_a_thief_of_all_but_root_cannot_rotate(
     product: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     """With a root of his own the step lacks the old one; clients would not follow it."""
@@ -142,7 +142,9 @@ def test_a_thief_of_all_but_root_cannot_rotate(
     assert found["epoch"] == 1
 
 
-def test_a_step_is_signed_by_openpgp_of_both_roots(product: Path, tmp_path: Path, ok: Run) -> None:
+def test_a19_a_step_is_signed_by_openpgp_of_both_roots(
+    product: Path, tmp_path: Path, ok: Run
+) -> None:
     ok("trust", product, "--out", tmp_path / "t.json", "--now", MARCH)
     ok("key", "new", product, "--role", "root", "--name", "next", "--no-passphrase")
     ok("key", "revoke", product, "root-1", "--now", MARCH)
@@ -174,7 +176,7 @@ def test_where_roots_openpgp_key_is_lost_its_spare_signs(
 
 
 @pytest.mark.parametrize("half", ["ed25519", "openpgp"])
-def test_a_record_of_another_role_under_the_same_key_is_refused(
+def test_a18_a_record_of_another_role_under_the_same_key_is_refused(
     product: Path, tmp_path: Path, ok: Run, motd: Run, half: str
 ) -> None:
     record = json.loads((product / "keys" / "root-1.json").read_text())

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from mars.commandline import shown
-from mars.errors import naming
+from mars.commandline import safe, shown
+from mars.errors import StateError, naming
 from mars.wire import envelope as envelopes
 from mars.wire.keys import KEYS_LIFETIME_DAYS
 from mars_motd import epochs as ep
@@ -123,7 +123,7 @@ def refresh(folder: Path, now: int | None, days: int, **turn: Any) -> None:
     """
     place = Folder.at(folder)
     epochs, records = ep.load(place), place.keys.records()
-    fresh = [place.keys.refreshed(record) for record in records]
+    fresh = [_refreshed(record, place) for record in records]
     renewed = [new for old, new in zip(records, fresh, strict=True) if new != old]
     if renewed and epochs.pinned:
         step = rotation.begin(place, epochs, fresh, (), _judge(options.clock_or(now)), days)
@@ -136,6 +136,16 @@ def refresh(folder: Path, now: int | None, days: int, **turn: Any) -> None:
             click.echo(f"refreshed {record.name}")
         if not renewed:
             click.echo("No OpenPGP key of a home that is known here has changed.", err=True)
+
+
+def _refreshed(record: KeyRecord, place: Folder) -> KeyRecord:
+    """As it is now, or as it was where its home is gone: a lost token is no reason to let another
+    key end."""
+    try:
+        return place.keys.refreshed(record)
+    except StateError as error:
+        click.echo(f"warning: {record.name} stays as it is: {safe(error.message)}", err=True)
+        return record
 
 
 def _judge(moment: int) -> Judge:

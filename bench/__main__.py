@@ -13,6 +13,7 @@ SECTIONS = (
     "fetch",
     "idle",
     "crowd",
+    "linking",
     "starts",
     "counting",
     "publication",

@@ -14,14 +14,16 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from mars.testing.memory import SeededChance
+from mars.wire.crowd import CROWDS
 from mars.wire.times import DAY
-from mars.wire.variables import install_age
+from mars.wire.variables import NAMES, chosen, install_age
 
 SIZES = (300, 3_000, 30_000, 300_000)
 FEW = 10
 AGE_DAYS = 3 * 365
 
 Draw = Callable[[SeededChance], str]
+Say = Callable[[dict[str, str], SeededChance], dict[str, str]]
 
 
 def zipf(count: int, power: float) -> Draw:
@@ -45,23 +47,30 @@ DRAWS: dict[str, Draw] = {
     "py": weighted([4, 3, 2, 1, 1]),
     "cc": zipf(120, 1.1),
 }
-ALWAYS = ("v", "os", "ia")
-WHAT = {
-    "v, os": lambda _: ("v", "os"),
-    "v, os, ia": lambda _: ALWAYS,
-    "v, os, ia and one optional": lambda chance: (
-        *ALWAYS,
-        chance.choice(("lang", "py", "cc")),
-    ),
-    "all six (never sent)": lambda _: tuple(DRAWS),
+
+
+def by_rule(crowd: int) -> Say:
+    """What the client chooses of everything, as all consent to all."""
+
+    def say(found: dict[str, str], chance: SeededChance) -> dict[str, str]:
+        return chosen(found, NAMES, chance.uniform(0.0, 1.0), crowd)
+
+    return say
+
+
+WHAT: dict[str, Say] = {
+    **{f"crowd {crowd}": by_rule(crowd) for crowd in CROWDS},
+    "all six (never sent)": lambda found, _: found,
 }
 
 
-def shares(size: int, what: Callable[[SeededChance], Sequence[str]]) -> tuple[float, float]:
+def shares(size: int, say: Say) -> tuple[float, float]:
     """Share of installations whose request fewer than ten, and no other, would send as well."""
     chance = SeededChance(size)
-    said = [tuple((name, DRAWS[name](chance)) for name in what(chance)) for _ in range(size)]
-    cells = Counter(said)
+    cells: Counter[tuple[tuple[str, str], ...]] = Counter()
+    for _ in range(size):
+        found = {name: draw(chance) for name, draw in DRAWS.items()}
+        cells[tuple(say(found, chance).items())] += 1
     few = sum(count for count in cells.values() if count < FEW)
     alone = sum(count for count in cells.values() if count == 1)
     return few / size, alone / size
@@ -70,8 +79,8 @@ def shares(size: int, what: Callable[[SeededChance], Sequence[str]]) -> tuple[fl
 def main() -> int:
     print("Share of installations in a crowd of fewer than ten / alone, by what a request says:")
     print(f"{'':30}" + "".join(f"{size:>14,}" for size in SIZES))
-    for name, what in WHAT.items():
-        cells = (shares(size, what) for size in SIZES)
+    for name, say in WHAT.items():
+        cells = (shares(size, say) for size in SIZES)
         row = "".join(f"{f'{few:.1%} / {alone:.1%}':>16}" for few, alone in cells)
         print(f"{name:28}{row}")
     return 0

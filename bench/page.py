@@ -1,4 +1,4 @@
-"""Puts what a bench printed between its two marks in docs/performance.md."""
+"""Puts what a bench printed between its two marks in a page of docs/."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def machine() -> str:
     )
 
 
-def write(name: str, lines: list[str]) -> None:
+def write(name: str, lines: list[str], page: Path = PAGE) -> None:
     """Replaces what stands between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    before, found, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
     _, closed, after = rest.partition(end)
     if not (found and closed):
-        raise SystemExit(f"{PAGE} has no marks for {name}")
+        raise SystemExit(f"{page} has no marks for {name}")
     text = "\n".join(lines)
-    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

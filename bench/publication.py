@@ -206,6 +206,7 @@ def main() -> int:
             f"releases = {json.dumps(RELEASES)}\n"
             f"platforms = {json.dumps(PLATFORMS[:3])}\n"
             f"languages = {json.dumps(LANGUAGES)}\n"
+            "crowd = 1000\n"
         )
         fill(f"sqlite:///{folder}/counts.db")
         key = folder / "operator-key.pem"

@@ -1,11 +1,12 @@
 """The long trials: a server killed under load, its memory over millions of requests, 500 clients
 over Tor, Onionbalance with a backend killed, a counter killed and given a thousand histories of
 rotation, a thousand more with power cuts, every fault of the host while the counter and the
-publisher write, the documents followed on an empty Debian; and each protection taken out, to see
+publisher write, the documents followed on an empty Debian; ten thousand histories of stolen keys on
+the rules of trust, 40 clients for two years after a theft; and each protection taken out, to see
 whether its test fails.
 
-``python -m bench.soak kills memory onion balance counting power faults debian protections`` runs
-some of them, ``faults:OPERATION`` (``FAULTS``) a piece of one.
+``python -m bench.soak kills memory onion balance counting power faults debian histories theft
+protections`` runs some of them, ``faults:OPERATION`` (``FAULTS``) a piece of one.
 ``REQUESTS=10000000`` sets how many requests the memory trial makes (2,000,000 unless told
 otherwise). ``--write`` puts what a trial said, with the date, into docs/performance.md.
 """
@@ -33,6 +34,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from bench import page
 from bench.balance import balance
 from bench.debian import debian
+from bench.thefts import histories, theft
 from mars import factory
 from mars.errors import TransportError
 from mars.ports import Request
@@ -289,6 +291,8 @@ TRIALS: dict[str, Callable[..., list[str]]] = {
     "power": power,
     "faults": faults,
     "debian": debian,
+    "histories": histories,
+    "theft": theft,
 }
 
 

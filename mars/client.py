@@ -89,10 +89,13 @@ class Mars:
                 product=str(product),
                 version=str(version),
                 url=str(url or known.url),
+                server=known.server,
+                steered=known.steered,
                 languages=attempt("languages", lambda: _names(languages), ()),
                 locale=str(locale),
                 ceiling=consent.cap("application", ceiling),
                 built=known.built,
+                crowd=known.crowd,
                 channel=known.channel if known.product else "",
             ),
             App("", "", ""),
@@ -144,8 +147,11 @@ class Mars:
 
     def motd(self) -> Reading | None:
         """The last accepted news, as meant for this installation; None if there is none."""
-        client = self._client
-        return self._problems.attempt("state", lambda: client.reading(client.load()), None)
+        return self._problems.attempt("state", self._read, None)
+
+    def _read(self) -> Reading | None:
+        """As ``motd``; raises ``MarsError`` where that cannot be told."""
+        return self._client.reading(self._client.load())
 
     def preview(
         self,

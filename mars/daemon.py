@@ -263,14 +263,16 @@ def client(entry: Entry, turned: Turned, **more: Any) -> Mars:
 
 
 def write_current(output: Path, mars: Mars) -> None:
-    """Replaces the file where its content changed; never more often than something happens."""
-    reading = mars.motd()
+    """Replaces the file where its content changed; never more often than something happens. Where
+    there is no news any more, as those of an overruled history, there is no file."""
+    reading, store = mars._read(), factory.folder(str(output.parent))
     if reading is None:
+        if output.exists():
+            store.delete(output.name)
         return
     status = mars.status()
     table = {**reading.plain(), "level": status["level"], "to_ask": status["to_ask"]}
     data = (json.dumps(table, indent=2, ensure_ascii=True) + "\n").encode("ascii")
-    store = factory.folder(str(output.parent))
     with contextlib.suppress(StateError):  # then it is replaced, or writing says what is wrong
         if store.read(output.name) == data:
             return

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from mars import factory
 from mars.errors import ConfigError, WireError
@@ -30,6 +32,13 @@ class Pinned:
     channel: str = "stable"
     url: str = ""
     built: int = 0
+    crowd: int = 0
+    gen: int = 0
+    """Of the file; 0 where there is none."""
+    server: str = ""
+    """The first built-in one, bare."""
+    steered: str = ""
+    """The first server of the steering document that rides in it."""
 
     @classmethod
     def of(cls, data: bytes, product: str | None = None) -> Self:
@@ -37,15 +46,29 @@ class Pinned:
         try:
             table = json.loads(data.decode("utf-8-sig"))
             name, channel = str(table["product"]), str(table["channel"])
-            servers = table.get("servers") or [""]
+            server, steered = _first(table), _first(_steering(table))
             built = parse_time(table["built"]) if table.get("built") else 0
-            url = f"{servers[0]}{MOTD_PATH}" if servers[0] else ""
+            gen, crowd = table.get("gen", 1), table.get("crowd", 0)
+            url = f"{server}{MOTD_PATH}" if server else ""
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError, WireError):
             raise _invalid("it is not what mars-motd trust writes") from None
         if not (is_name(name) and is_name(channel)):
             raise _invalid("its product or channel is not a name")
+        if not all(type(number) is int and number >= 0 for number in (gen, crowd)):
+            raise _invalid("its gen or crowd is not a number")
         _require_product(name, product)
-        return cls(name, channel, url, built)
+        return cls(name, channel, url, built, crowd, gen, server, steered)
+
+
+def _first(members: Mapping[str, Any]) -> str:
+    return str((members.get("servers") or [""])[0])
+
+
+def _steering(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The payload of ``x-steering``, unjudged; empty where there is none."""
+    rider = table.get("x-steering")
+    said: dict[str, Any] = json.loads(base64.b64decode(rider["payload"])) if rider else {}
+    return said
 
 
 def read_root(data: bytes, product: str | None = None) -> TrustRoot:

@@ -29,7 +29,7 @@ from mars.ports import Chance
 from mars.wire.query import encode
 from mars.wire.request import target
 from mars.wire.times import DAY
-from mars.wire.variables import OPTIONAL, install_age
+from mars.wire.variables import NAMES, OPTIONAL, chosen, install_age
 
 Shares = Mapping[str, float]
 """Values and their weights; the weights need not add up to anything."""
@@ -49,6 +49,8 @@ class Plan:
     """Mean of the exponential law; infinite means that nobody comes or goes."""
     tracked: float = 0.6
     """Share of installations that send the coarse metrics; the others use the plain URL."""
+    crowd: int = 1_000
+    """What their trust file says of how many those are; one of ``mars.wire.crowd.CROWDS``."""
     releases: Sequence[tuple[float, str]] = ((-1000.0, "0.5.2"),)
     """Day of release, counted from ``start``, and version; oldest first."""
     update_lag_days: float = 10.0
@@ -242,23 +244,31 @@ class World:
                 state = schedule.succeeded(state, when, chance, self._steering(when))
 
     def query(self, one: Installation, when: int) -> str:
-        """The query of one request: the coarse metrics, at most one of them optional."""
+        """The query of one request: what the client would choose of the coarse metrics."""
         if not one.tracked:
             return ""
-        values = {"v": self._version(one, when), "os": one.platform}
+        found = self.found(one, when)
+        pick = self._chance.uniform(0.0, 1.0)
+        return encode(chosen(found, NAMES, pick, self._plan.crowd))
+
+    def found(self, one: Installation, when: int) -> dict[str, str]:
+        """All that this installation consented to and could say at a time."""
+        values = {"v": self.version(one, when), "os": one.platform}
         age = install_age(one.born, when)
         if age is not None:
             values["ia"] = age
-        if one.optional:
-            name = self._chance.choice(sorted(one.optional))
-            values[name] = one.optional[name]
-        return encode(values)
+        return {**values, **one.optional}
 
-    def _version(self, one: Installation, when: int) -> str:
+    def version(self, one: Installation, when: int) -> str:
         """The newest release at the time of installing, or the newest it has updated to since."""
         fresh = bisect.bisect_right(self._released, one.born)
         updated = bisect.bisect_right(self._released, when - one.lag)
         return self._plan.releases[max(fresh, updated, 1) - 1][1]
+
+    def updates(self, one: Installation, begin: int, end: int) -> list[int]:
+        """When it runs a newer release than before, between two times."""
+        moments = (math.ceil(released + one.lag) for released in self._released)
+        return [when for when in moments if begin < when < end]
 
     def _steering(self, when: int) -> int:
         index = bisect.bisect_right(self._steered, when)

@@ -81,9 +81,15 @@ def test_one_entry_is_asked_for_and_stands_in_preview_and_query(tree: Path) -> N
     run(tree, "mars.cli", "consent", "grant", "tracked", "--variable", "desk", *profile)
     explained = json.loads(run(tree, "mars.cli", "consent", "explain", "--json", *profile))
     assert explained["variables"] == ["desk"]
+    state = tree / "state" / "state.json"
+    table = json.loads(state.read_bytes())
+    now = table["decision"]["decided"]
+    table |= {"pick": 1.0, "app": table["app"] | {"built": now, "crowd": 1000}}
+    state.write_text(json.dumps(table), "utf-8")
     shown = json.loads(
         run(tree, "mars.cli", "preview", "--json", "--url", URL, "--app-version", "0.5.2", *profile)
     )
+    assert shown["says"].endswith("lang, py, cc or desk too.")
     assert "?desk=kde " in shown["bytes"]
     (entry,) = (one for one in shown["variables"] if one["name"] == "desk")
     assert entry["value"] == "kde"

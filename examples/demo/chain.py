@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from examples.demo.stage import Stage, server, short
+from mars import factory
+from mars.wire.times import format_time
 from testbed.tornet import Control, TorNetwork
 from testbed.tornet.process import wait_until
 
@@ -20,6 +22,8 @@ EXAMPLE_NEWS = Path(__file__).parents[2] / "motd" / "messages"
 RELEASES = ("0.4.0", "0.5.0", "0.5.1", "0.5.2")
 LANGUAGES = ("en", "is", "de", "fr")
 LINKS = ("https://example.org/",)
+CROWD = 1_000
+"""Of the installations that say something: so each request says version, system and age."""
 
 INSTALLATIONS = (
     ("plain", "0.5.2"),
@@ -52,6 +56,7 @@ def publish_news(stage: Stage) -> None:
     stage.run("mars-motd", "key", "new", "motd", "--no-passphrase")
     stage.run("mars-motd", "sign", "motd", "--out", "motd.json")
     stage.run("mars-motd", "trust", "motd", "--out", "trust.json")
+    _pin_crowd(stage.folder / "trust.json")
     verdict = stage.ask("mars-motd", "verify", "motd.json", "--trust", "trust.json")
     envelope = json.loads((stage.folder / "motd.json").read_bytes())
     sizes = [len(base64.b64decode(one["sig"])) for one in envelope["signatures"]]
@@ -60,12 +65,20 @@ def publish_news(stage: Stage) -> None:
 
 
 def _edit_product(path: Path) -> None:
-    """What a publisher would do in an editor: name the releases and the languages."""
-    text = path.read_text("utf-8")
+    """What a publisher would do in an editor: name releases, languages, crowd and links."""
+    text = f"crowd = {CROWD}\n{path.read_text('utf-8')}"
     for name, values in (("releases", RELEASES), ("languages", LANGUAGES), ("links", LINKS)):
         listed = ", ".join(f'"{value}"' for value in values)
         text = re.sub(rf"(?m)^{name}\s*=\s*\[[^\]]*\]", f"{name} = [{listed}]", text)
     path.write_text(text, "utf-8")
+
+
+def _pin_crowd(path: Path) -> None:
+    """As a release would say whose estimate has been above it for long enough."""
+    members = json.loads(path.read_bytes())
+    built = format_time(factory.system_clock().now())
+    members |= {"crowd": CROWD, "built": members.get("built", built)}
+    path.write_text(json.dumps(members, indent=2) + "\n", "utf-8")
 
 
 def serve_and_fetch(stage: Stage, net: TorNetwork) -> Served:
@@ -132,6 +145,10 @@ def fetch_all(stage: Stage, net: TorNetwork, server_url: str) -> Counter[str]:
     )
     stage.check(asked[""] == 2, "the plain ones sent no data at all")
     stage.check(any("v=dev" in query for query in asked), "a build that is no release sent v=dev")
+    stage.check(
+        all(re.fullmatch(r"(v=[^&]+&os=[^&]+&ia=1)?", query) for query in asked),
+        f"with {CROWD} of them a request says three things, as its trust file has it",
+    )
     return asked
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from examples.demo.chain import RELEASES, Served
+from examples.demo.chain import CROWD, RELEASES, Served
 from examples.demo.stage import Stage
 from mars import factory
 from mars.testing.memory import SeededChance
@@ -38,6 +38,7 @@ def plan_history(now: int) -> Plan:
         arrivals_per_day=28.0,
         lifetime_days=240.0,
         tracked=0.65,
+        crowd=CROWD,
         update_lag_days=24.0,
         releases=tuple(zip((-400.0, -120.0, -20.0, 40.0), RELEASES, strict=True)),
         platforms={"linux": 45, "windows": 38, "macos": 15, "other": 2},

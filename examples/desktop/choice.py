@@ -100,7 +100,7 @@ class Choice(ttk.Frame):
         grid = ttk.Frame(self, padding=(24, 8, 0, 8))
         grid.pack(fill="x")
         for row, variable in enumerate(VARIABLES):
-            name = variable.label + (" *" if variable.optional else "")
+            name = f"{variable.label} ({variable.name})"
             box = ttk.Checkbutton(grid, text=name, variable=self.switches[variable.name])
             box.grid(row=row, column=0, sticky="w")
             self._boxes.append(box)
@@ -110,8 +110,8 @@ class Choice(ttk.Frame):
                 self._boxes.append(entry)
             label = ttk.Label(grid, text=variable.reason, style="Small.TLabel", wraplength=460)
             label.grid(row=row, column=2, sticky="w", padx=(8, 0))
-        note = "* at most one of these rides in a request, drawn at random"
-        ttk.Label(grid, text=note, style="Small.TLabel").grid(columnspan=3, sticky="w", pady=4)
+        note = ttk.Label(grid, text=self._mars.status()["says"], style="Small.TLabel")
+        note.grid(columnspan=3, sticky="w", pady=4)
 
     def _preview(self) -> None:
         ttk.Label(self, text="Exactly this would be sent, through Tor:").pack(anchor="w")

@@ -9,20 +9,27 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mars.core import schedule
 from mars.core.schedule import Schedule
-from mars.core.state import State, is_misunderstood, read, table, text, time, times
+from mars.core.state import App, State, flag, is_misunderstood, read, table, text, time, times
 from mars.errors import MarsError, StateError, TrustError, WireError
 from mars.ports import Chance
 from mars.wire.times import DAY
 from mars.wire.url import is_onion_server
 
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from mars.core.channel import Ending
     from mars.trust import Accepted, TrustState
     from mars.wire.motd import Motd
+    from mars.wire.release import Release
+    from mars.wire.steering import Steering
+
+    D = TypeVar("D", Steering, Release)
 
 SEEN_LIMIT = 256
 """Messages remembered as shown; a document holds at most 32."""
@@ -31,18 +38,41 @@ UNCHANGED = frozenset({"expired", "keys-expired"})
 
 LOST_PERIODS = 3
 QUIET = 30 * DAY
-"""After either the client goes back from a server it was sent to to the built-in one."""
+"""After either, without a newer serial, the client turns from the server that it was sent to to the
+built-in one, and as long after that back again."""
+
+AWAY = 60 * DAY
+"""After so long without an accepted document the chain of keys is asked for in its place, since the
+keys of the meantime may be more than ride in one document, ..."""
+SELDOM = 120 * DAY
+"""... once in so long at most: who asks for it is one of few."""
+
+_OLDER = 1
+"""The version of trust states that knew no roles; nothing that they say counts any more."""
+_OF_KEYS = frozenset({"trust", "document", "seen", "server"})
+"""The members that mean nothing without a trust state."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """An onion server that an accepted document named, in place of the built-in one."""
+    """How it went with the server that the steering document names, where that is another than the
+    built-in one; since the last news."""
 
     url: str
     since: int
-    """Unix time of the last newer serial that came from it, or of its adoption."""
+    """Unix time of the first try, or of the last turn to the other server."""
     failures: int = 0
     """Periods in a row that brought nothing acceptable."""
+    given_up: bool = False
+    """Whether the built-in one is asked in its place."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """Keys documents that held, in place of a document: what is kept, what steers from now on."""
+
+    state: TrustState
+    steering: Steering
 
 
 @dataclass(frozen=True)
@@ -50,7 +80,7 @@ class Memory:
     """What is remembered of the publisher, of the news shown, and of times."""
 
     pick: float | None = None
-    """Which optional variable the next fetch carries; uniform on [0, 1], one draw for each period.
+    """Which variables the next fetch says; uniform on [0, 1], one draw for each period.
 
     A retry repeats it, so that a period has one value, whatever became of it on the way.
     """
@@ -59,9 +89,16 @@ class Memory:
     """``mars.trust.TrustState`` as JSON."""
     document: str | None = None
     """The payload last accepted and not expired then."""
-    seen: Mapping[str, int] = field(default_factory=dict)
-    """Revision of each message shown, oldest first."""
+    seen: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Revision of each message shown, oldest first, under the digest of the keys of its epoch: what
+    a thief of keys showed must hide nothing from those who come after."""
     server: Server | None = None
+    taken: int | None = None
+    """When a document was last accepted."""
+    chained: int | None = None
+    """When the chain of keys was last asked for."""
+    chaining: bool = False
+    """Whether this period's request is for the chain of keys."""
     checked: int | None = None
     """When the user last asked for a check."""
     last: Mapping[str, Any] | None = None
@@ -70,12 +107,14 @@ class Memory:
     @classmethod
     def of(cls, state: State) -> Memory:
         """What ``state`` says of it."""
-        found = {name: read(reader, state.members.get(name)) for name, reader in _READERS.items()}
+        said = _said(state)
+        found = {name: read(reader, said.get(name)) for name, reader in _READERS.items()}
         return cls(**{name: value for name, value in found.items() if value is not None})
 
     def plain(self) -> dict[str, Any]:
         """What ``of`` reads."""
-        plain = {**vars(self), "seen": dict(list(self.seen.items())[-SEEN_LIMIT:])}
+        seen = {keys: dict(list(shown.items())[-SEEN_LIMIT:]) for keys, shown in self.seen.items()}
+        plain = {**vars(self), "seen": seen}
         if self.schedule is not None:
             plain["schedule"] = {"version": schedule.VERSION, **asdict(self.schedule)}
         if self.server is not None:
@@ -99,33 +138,85 @@ class Memory:
         return _decoded(self.trust) if self.trust else TrustState.initial()
 
     def motd(self) -> Motd | None:
-        """The last accepted document, expired or not."""
+        """The last accepted document, expired or not; None where it was signed in another epoch
+        than the present one, whose keys may have been stolen."""
         if self.document is None:
             return None
         from mars.wire import motd as motds
 
         try:
-            return motds.decode(self.document.encode("utf-8"))
+            motd = motds.decode(self.document.encode("utf-8"))
         except (WireError, UnicodeEncodeError):
             return None
+        held = (self.trust.get("epoch"), self.trust.get("accepted"))
+        return motd if (motd.epoch, motd.serial) == held else None
+
+    @property
+    def keys(self) -> str:
+        """``KeySet.digest`` of the present epoch; empty in a new installation."""
+        hashes = read(table, self.trust.get("hashes")) or {}
+        return str(hashes.get(str(self.trust.get("epoch")), ""))
+
+    @property
+    def shown(self) -> Mapping[str, int]:
+        """Revision of each message that was shown in the present epoch."""
+        return self.seen.get(self.keys, {})
+
+    def showing(self, shown: Mapping[str, int]) -> Memory:
+        """With these as all that were shown in the present epoch."""
+        return replace(self, seen={self.keys: shown} if shown else {})
 
     def saw(self, shown: Mapping[str, int]) -> Memory:
         """With these messages, id to revision, as the newest that were shown."""
-        older = {name: revision for name, revision in self.seen.items() if name not in shown}
-        return replace(self, seen={**older, **shown})
+        older = {name: revision for name, revision in self.shown.items() if name not in shown}
+        return self.showing({**older, **shown})
+
+    def holding(self, trust: TrustState) -> Memory:
+        """With ``trust``, unless what is remembered is newer. What was accepted before is nothing
+        any more where ``trust`` is of another epoch or history."""
+        held = _joined(trust, self.trust_state())
+        return replace(self, trust=_plain(held), document=self.document if held.accepted else None)
+
+    # --- where, and what for ----------------------------------------------------------------
+
+    def named(self, app: App) -> str:
+        """The server that the steering document in force names, bare; empty for the built-in one.
+
+        Nothing else than that document, which root signs, moves a client.
+        """
+        held = read(_servers, self.trust.get("steering"))
+        first = [app.steered] if held is None else held[:1]
+        return next((one for one in first if not _is_built_in(one, app)), "")
+
+    def asked(self, app: App) -> str:
+        """As ``named``, but for a server that was given up."""
+        named, known = self.named(app), self.server
+        return "" if known and known.url == named and known.given_up else named
+
+    def asks_for_chain(self, now: int, agreed: int | None) -> bool:
+        """Whether the next scheduled request is for the chain of keys. ``agreed`` is when the user
+        said yes to news.
+
+        It depends on nothing that a server says, but for having said nothing acceptable: whoever
+        could choose the moment for one client would know it again by that.
+        """
+        since = agreed if self.taken is None else self.taken
+        away = since is not None and now - since >= AWAY
+        due = self.chained is None or abs(now - self.chained) >= SELDOM
+        return self.chaining or (away and due)
 
     # --- after an attempt -------------------------------------------------------------------
 
-    def accepted(self, found: Accepted, now: int, built_in: str) -> Memory:
-        """After a document was accepted. ``built_in`` is the application's own address."""
-        after = replace(self, last={"time": now, "reason": None})
-        trust = _plain(found.state)
-        if not _is_older(trust, self.trust):
-            after = replace(after, trust=trust, document=found.payload.decode("utf-8"))
-        if not found.news:
-            return after
-        server = _moved(self.server, found.motd.reportback_server, now, built_in)
-        return replace(after, server=server)
+    def accepted(self, found: Accepted, now: int) -> Memory:
+        """After a document was accepted."""
+        after = replace(self.holding(found.state), last={"time": now, "reason": None}, taken=now)
+        if not found.state.order < self.trust_state().order:
+            after = replace(after, document=found.payload.decode("utf-8"))
+        return replace(after, server=None) if found.news else after
+
+    def followed(self, found: Followed, now: int) -> Memory:
+        """After keys documents were accepted; that is no news."""
+        return replace(self.holding(found.state), last={"time": now, "reason": None})
 
     def refused(self, error: MarsError, now: int) -> Memory:
         """After an attempt that brought nothing; some refusals leave their mark."""
@@ -134,31 +225,34 @@ class Memory:
             return after
         from mars.trust import RefusedError
 
-        if isinstance(error, RefusedError) and not _is_older(
-            trust := _plain(error.state), self.trust
-        ):
-            return replace(after, trust=trust)
-        return after
+        return after.holding(error.state) if isinstance(error, RefusedError) else after
 
-    def settled(self, ending: Ending, now: int, chance: Chance) -> Memory:
-        """Moves the schedule on after a scheduled try, and leaves a server that does not serve.
+    def settled(self, ending: Ending, now: int, chance: Chance, app: App) -> Memory:
+        """Moves the schedule on after a scheduled try, and turns from a server that does not serve.
 
-        Where the period ends, by a request that left or by the last failure, the optional variable
-        is drawn anew.
+        Where the period ends, by a request that left or by the last failure, what the next one
+        says is drawn anew.
         """
         if self.schedule is None:
             return self
-        found: Accepted | None = ending.taken
+        found: Accepted | Followed | None = ending.taken
         if found is not None:
-            interval = found.motd.reportback_next
+            interval = found.steering.reportback_next
             after = schedule.succeeded(self.schedule, now, chance, interval)
         else:
             after = schedule.failed(self.schedule, now, chance, left=ending.left)
-        ended = after.failures == 0
-        pick = chance.uniform(0.0, 1.0) if ended else self.pick
-        lost = ended and found is None and ending.reason not in UNCHANGED
-        server = _kept(self.server, now, lost=lost)
-        return replace(self, schedule=after, pick=pick, server=server)
+        if after.failures:
+            return replace(self, schedule=after)
+        lost = found is None and ending.reason not in UNCHANGED
+        return replace(
+            self,
+            schedule=after,
+            pick=chance.uniform(0.0, 1.0),
+            server=_tried(self.server, self.named(app), now, lost=lost),
+            chaining=False,
+            # Where nothing left, nobody was asked.
+            chained=None if self.chaining and not ending.left else self.chained,
+        )
 
 
 def is_damaged(state: State) -> bool:
@@ -166,14 +260,27 @@ def is_damaged(state: State) -> bool:
     without what must be remembered of it."""
     memory = Memory.of(state)
     forgotten = memory.document is not None and not memory.trust
-    return forgotten or is_misunderstood(state.members, _READERS)
+    return forgotten or is_misunderstood(_said(state), _READERS)
+
+
+def _said(state: State) -> Mapping[str, Any]:
+    """The members, but for those that rest on a trust state of an older form."""
+    trust = read(table, state.members.get("trust")) or {}
+    if (trust.get("type"), trust.get("version")) != ("trust-state", _OLDER):
+        return state.members
+    return {name: said for name, said in state.members.items() if name not in _OF_KEYS}
 
 
 def _decoded(plain: Mapping[str, Any]) -> TrustState:
     """Raises ``StateError`` (``state-invalid``)."""
+    return _trust_state(json.dumps(dict(plain)).encode("ascii"))
+
+
+@lru_cache(maxsize=4)  # it is asked for at every look, and its keys take a while
+def _trust_state(data: bytes) -> TrustState:
     from mars.trust import TrustState
 
-    return TrustState.decode(json.dumps(dict(plain)).encode("ascii"))
+    return TrustState.decode(data)
 
 
 def _trust(value: object) -> dict[str, Any]:
@@ -195,29 +302,42 @@ def _plain(state: TrustState) -> dict[str, Any]:
     return plain
 
 
-def _is_older(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
-    """Whether another process has meanwhile accepted something newer."""
-    return (new.get("epoch", 0), new.get("serial", 0)) < (old.get("epoch", 0), old.get("serial", 0))
+def _joined(new: TrustState, old: TrustState) -> TrustState:
+    """The newer of both, with what the other alone knows: another process may have accepted
+    something meanwhile."""
+    newer, older = (old, new) if new.order < old.order else (new, old)
+    newer = newer.with_evidence(*older.evidence)
+    if (newer.gen, newer.hashes) != (older.gen, older.hashes):
+        return newer
+    return replace(
+        newer,
+        openpgp=newer.openpgp or older.openpgp,
+        steering=_latest(old.steering, new.steering),
+        release=_latest(old.release, new.release),
+    )
 
 
-def _moved(server: Server | None, named: str, now: int, built_in: str) -> Server | None:
-    """Adopts a bare onion address, and only from a document that was not known before.
-
-    Everything else is ignored and the old server kept.
-    """
-    if not is_onion_server(named):
-        return replace(server, since=now, failures=0) if server else None
-    return None if built_in.startswith(f"{named}/") else Server(named, now)
+def _latest(first: D | None, other: D | None) -> D | None:
+    """The greater serial; ``first`` of two equal ones."""
+    if first is None or other is None:
+        return first or other
+    return other if other.serial > first.serial else first
 
 
-def _kept(server: Server | None, now: int, *, lost: bool) -> Server | None:
-    """None, so the built-in server, after three lost periods or 30 days without a newer serial."""
-    if server is None:
+def _is_built_in(server: str, app: App) -> bool:
+    return server in ("", app.server) or app.url.startswith(f"{server}/")
+
+
+def _tried(server: Server | None, named: str, now: int, *, lost: bool) -> Server | None:
+    """How it stands after a period in which ``named`` was to be asked."""
+    if not named:
         return None
-    server = replace(server, since=min(server.since, now), failures=server.failures + lost)
-    if server.failures >= LOST_PERIODS or now - server.since > QUIET:
-        return None
-    return server
+    if server is None or server.url != named:
+        server = Server(named, now)
+    failures, since = server.failures + 1 if lost else 0, min(server.since, now)
+    if failures >= LOST_PERIODS or now - since > QUIET:
+        return Server(named, now, given_up=not server.given_up)
+    return replace(server, since=since, failures=failures)
 
 
 def _share(value: object) -> float:
@@ -236,11 +356,20 @@ def _schedule(value: object) -> Schedule:
 
 
 def _server(value: object) -> Server:
-    """Only what could have been adopted; anything else would stop every fetch."""
+    """Only what a steering document could have named."""
     said = table(value)
     if not is_onion_server(text(said["url"])):
         raise ValueError
-    return Server(said["url"], time(said["since"]), time(said["failures"]))
+    return Server(said["url"], time(said["since"]), time(said["failures"]), flag(said["given_up"]))
+
+
+def _servers(steering: str) -> list[str]:
+    """Of a steering document as the trust state keeps it, without loading the rules."""
+    return [text(server) for server in json.loads(steering)["servers"]]
+
+
+def _seen(value: object) -> dict[str, dict[str, int]]:
+    return {text(keys): times(shown) for keys, shown in table(value).items()}
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
@@ -248,8 +377,11 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "schedule": _schedule,
     "trust": _trust,
     "document": text,
-    "seen": times,
+    "seen": _seen,
     "server": _server,
+    "taken": time,
+    "chained": time,
+    "chaining": flag,
     "checked": time,
     "last": table,
 }

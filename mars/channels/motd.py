@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mars import consent
 from mars.channels import memory
-from mars.channels.memory import Memory
+from mars.channels.memory import Followed, Memory
 from mars.consent import METRICS, NEWS, Purpose
 from mars.core import schedule
 from mars.core.channel import FILE, Ending, Kept, NextRequest, View
-from mars.core.state import State
+from mars.core.state import App, State, read, table, time
 from mars.errors import ConfigError, TransportError
-from mars.pinned import read_root
+from mars.pinned import Pinned, read_root
 from mars.ports import Chance, OpenPGP
-from mars.wire.query import MOTD_PATH, encode
+from mars.wire.crowd import effective
+from mars.wire.envelope import MAX_CHAIN
+from mars.wire.query import KEYS_PATH, MOTD_PATH, encode
 from mars.wire.request import HTTPRequest
 from mars.wire.url import Location, parse_url
 from mars.wire.variables import Facts, chosen, values
 
 if TYPE_CHECKING:
+    from mars.trust import TrustState
     from mars.wire.keys import TrustRoot
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -38,23 +42,45 @@ class Motd:
         self._trust = trust
         self._product = product
         self._root: TrustRoot | None = None
+        self._gen: int | None = None
+
+    def started(self, state: State) -> State:
+        """``state`` as it is for this release, which overrules what an older one remembered.
+
+        Raises ``ConfigError`` and ``TrustError`` as the rules do.
+        """
+        known = read(table, state.members.get("trust")) or {}
+        gen = read(time, known.get("gen"))
+        if gen is None or gen >= self.gen:
+            return state  # nothing to overrule, or not ours to do; and it costs nothing
+        from mars.trust.chain import current_keys
+
+        memory = Memory.of(state)
+        if not memory.trust:
+            return state
+        return memory.holding(current_keys(self.root(), memory.trust_state()).state).into(state)
 
     # --- when -------------------------------------------------------------------------------
 
     def stopped(self, state: State) -> Kept:
-        return replace(Memory.of(state), schedule=None).plain()
+        return replace(Memory.of(state), schedule=None, chaining=False).plain()
 
     def look(self, view: View, ran: int | None, chance: Chance) -> tuple[Kept, int]:
         known = Memory.of(view.state)
         resting = known.schedule or schedule.begin(view.now, chance)
         floor = max(view.app.built, known.issued)
         looked, sleep = schedule.look(resting, view.now, ran, chance, floor=floor)
-        return replace(known, schedule=looked).plain(), sleep
+        # A period that was cut off, as by a crash, is over.
+        chaining = known.chaining and looked.failures > 0
+        return replace(known, schedule=looked, chaining=chaining).plain(), sleep
 
     def attempt(self, view: View, chance: Chance) -> Kept:
         known = Memory.of(view.state)
         due = known.schedule or schedule.begin(view.now, chance)
-        return replace(known, schedule=schedule.attempt(due, view.now, chance)).plain()
+        known = replace(known, schedule=schedule.attempt(due, view.now, chance))
+        if not known.chaining and _asks_for_chain(view, known):
+            known = replace(known, chaining=True, chained=view.now)
+        return known.plain()
 
     def rested(self, state: State, ran: int | None) -> Kept:
         known = Memory.of(state)
@@ -65,21 +91,27 @@ class Motd:
     # --- what -------------------------------------------------------------------------------
 
     def plan(self, view: View, url: str | None = None) -> NextRequest:
-        """The next request: to ``url``, else to the server that an accepted document named, else
-        to the built-in one."""
+        """The next request: to ``url``, else to the server that steering names, else to the
+        built-in one. Where none is said (None, not an empty one, which wants the news now) it is
+        for the chain of keys, when that is due."""
         address = url or source(view)
         if address.startswith(FILE):
             return NextRequest(consent.PLAIN, HTTPRequest("GET", address), None, {})
-        location = check_url(address, by_hand=url is not None)
+        location = check_url(address, by_hand=bool(url))
         lowered = () if _is_private(location) else (_READ_ALONG,)
-        voice = consent.effective([*view.voice.layers, *lowered])
         known = Memory.of(view.state)
-        said = chosen(values(_facts(view, known)), voice.variables, known.pick or 0.0)
+        chain = url is None and _asks_for_chain(view, known)
+        if chain:
+            location, lowered = replace(location, target=KEYS_PATH), (_KEYS, *lowered)
+        voice = consent.effective([*view.voice.layers, *lowered])
+        found, crowd = values(_facts(view, known)), crowd_of(view.app, view.now)
+        said = chosen(found, voice.variables, known.pick or 0.0, crowd)
         query = encode(said)
         request = HTTPRequest.get(f"{location.url}?{query}" if query else location.url)
         may = voice.direct and location.may_go_directly
         direct = HTTPRequest.get(location.url) if may else None
-        return NextRequest(voice.level, request, direct, said, lowered)
+        limit = MAX_CHAIN if chain else NextRequest.limit
+        return NextRequest(voice.level, request, direct, said, lowered, limit=limit)
 
     # --- what an answer means ---------------------------------------------------------------
 
@@ -89,24 +121,59 @@ class Motd:
         require_judge(self.root, Memory.of(view.state).trust_state, openpgp, view.host)
 
     def take(self, body: bytes, view: View, openpgp: Callable[[], OpenPGP]) -> Ending:
-        """``taken`` is an ``Accepted``."""
+        """``taken`` is an ``Accepted``, or ``Followed`` of a chain of keys."""
         from mars.trust import verify
 
         state = Memory.of(view.state).trust_state()
+        if _is_for_chain(view):
+            return self._followed(body, state, view.now, openpgp())
         accepted = verify(body, self.root(), state, view.now, openpgp())
-        return Ending(accepted, said={"serial": accepted.motd.serial})
+        said: dict[str, Any] = {"serial": accepted.motd.serial}
+        if accepted.notes:
+            said["notes"] = list(accepted.notes)
+        return Ending(accepted, said=said)
+
+    def _followed(self, body: bytes, state: TrustState, now: int, openpgp: OpenPGP) -> Ending:
+        from mars.trust import verify_chain
+        from mars.trust.chain import Current, steering
+
+        after = verify_chain(body, self.root(), state, now, openpgp)
+        found = Followed(after, steering(Current(self.root(), after)))
+        return Ending(found, said={"epoch": after.epoch})
 
     def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> Kept:
         known, found = Memory.of(view.state), ending.taken
-        if ending.error is None:
-            after = known.accepted(found, view.now, view.app.url)
-        else:
+        if ending.error is not None:
             after = known.refused(ending.error, view.now)
+        elif isinstance(found, Followed):
+            after = known.followed(found, view.now)
+        else:
+            after = known.accepted(found, view.now)
+        if _is_for_chain(view):
+            after = replace(after, chained=view.now)
         if scheduled:
-            after = after.settled(ending, view.now, chance)
+            after = after.settled(ending, view.now, chance, view.app)
         return after.plain()
 
+    def links(self, state: State) -> tuple[str, ...]:
+        """How the links of messages may begin. Without what an application pins only what a
+        steering document of the present epoch says is known."""
+        known = Memory.of(state)
+        held = known.trust_state().steering if known.trust else None
+        with suppress(ConfigError):
+            held = held or (self.root().steering if self._trust else None)
+        return held.links if held else ()
+
     is_damaged = staticmethod(memory.is_damaged)
+
+    @property
+    def gen(self) -> int:
+        """Of what the application pins; 0 where that is nothing, or cannot be read."""
+        if self._gen is None:
+            self._gen = 0
+            with suppress(ConfigError):
+                self._gen = Pinned.of(self._trust).gen
+        return self._gen
 
     def root(self) -> TrustRoot:
         """What the application pins. Raises ``ConfigError``."""
@@ -133,10 +200,24 @@ def _facts(view: View, known: Memory) -> Facts:
     )
 
 
+def crowd_of(app: App, now: int) -> int:
+    """By which rule its requests speak, one of ``mars.wire.crowd.CROWDS``."""
+    return effective(app.crowd, app.built, now)
+
+
 def source(view: View) -> str:
     """Where the document is fetched from; empty where no server is known."""
-    server = Memory.of(view.state).server
-    return f"{server.url}{MOTD_PATH}" if server else view.app.url
+    server = Memory.of(view.state).asked(view.app)
+    return f"{server}{MOTD_PATH}" if server else view.app.url
+
+
+def _asks_for_chain(view: View, known: Memory) -> bool:
+    decision = view.state.decision
+    return known.asks_for_chain(view.now, decision.purposes.get(NEWS.name) if decision else None)
+
+
+def _is_for_chain(view: View) -> bool:
+    return view.asked is not None and _KEYS in view.asked.lowered
 
 
 def check_url(url: str, *, by_hand: bool = False) -> Location:
@@ -179,6 +260,8 @@ def no_server() -> ConfigError:
 
 
 _READ_ALONG = consent.cap("address", consent.PLAIN, "whoever is on the way reads plain http")
+
+_KEYS = consent.cap("keys", consent.PLAIN, "the chain of keys is asked for, without data")
 
 _KEPT_ESCAPE = re.compile(r"%(?!2[DE]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])[0-9A-F]{2}")
 """A percent-escape that RFC 3986 6.2.2 leaves as it is: capital digits, no unreserved character."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mars import consent
 from mars.channels.memory import Memory
-from mars.channels.motd import Motd, source
-from mars.channels.reading import Reading, unseen, written
+from mars.channels.motd import Motd, crowd_of, source
+from mars.channels.reading import Reading, offered, unseen, written
 from mars.consent import Effective
 from mars.consent.api import since, switches
 from mars.core import schedule
@@ -21,8 +21,10 @@ from mars.core.records import Ports
 from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError
 from mars.wire.times import LAST, format_time
+from mars.wire.variables import rule
 
 if TYPE_CHECKING:
+    from mars.wire.release import Release
     from mars.wire.targeting import Shown
 
 
@@ -35,11 +37,13 @@ class NewsClient(Installation):
         self.channel = Motd(trust, app.product)
         super().__init__(app, ports, (self.channel, *further))
         self.pick = ports.chance.uniform(0.0, 1.0)
-        """Which optional variable the first request carries, until it is kept (``Memory.pick``)."""
+        """Which variables the first request says, until it is kept (``Memory.pick``)."""
 
     def _before(self, stored: State | None) -> State:
-        """Kept with whatever is stored first: what is shown before is what will be sent."""
+        """Of another history than this release's nothing is shown from its start on. The pick is
+        kept with whatever is stored first: what is shown before is what will be sent."""
         state = super()._before(stored)
+        state = self.of(self.channel, "start", lambda _: self.channel.started(state), state)
         known = Memory.of(state).pick is not None
         return state if known else state.keeping("motd", {"pick": self.pick})
 
@@ -47,9 +51,13 @@ class NewsClient(Installation):
         """The next request. Raises ``ConsentError``, ``ConfigError`` or ``TransportError``."""
         return self.planned(self.channel, state, voice, url)
 
+    def says(self) -> str:
+        """What tracked requests say how often now, in one sentence."""
+        return rule(crowd_of(self.app, self.ports.clock.now()))
+
     def fetch(self, **how: Any) -> Outcome:
-        """One fetch now; arguments and errors as of ``Installation.send``."""
-        return self.send(self.channel, **how)
+        """One fetch of the news now; arguments and errors as of ``Installation.send``."""
+        return self.send(self.channel, **{**how, "url": how.get("url") or ""})
 
     def check(self) -> Outcome | None:
         """The user's "check now": plain, once an hour; None where it may not be now.
@@ -91,8 +99,9 @@ class NewsClient(Installation):
         problem, refusal = problem or self.damage, self.check_refusal(state)
         told: dict[str, Any] = {"update": "unknown", "newest_version": ""}
         with contextlib.suppress(MarsError):  # what it lacks is told when it is next needed
-            reading = self.reading(state)
+            reading, release = self.reading(state), self.release(state)
             told = reading.plain() if reading else told
+            told = {**told, "release": release.release if release else None}
         voice, decision, known = self.voice(state), state.decision, Memory.of(state)
         server, last, due = source(self.view(state, voice)), known.last, known.schedule
         waits = due is not None and server and voice.level != consent.OFF
@@ -103,6 +112,7 @@ class NewsClient(Installation):
             "decided_by": voice.by.name,
             "decided": None if decision is None else written(decision.decided),
             "variables": sorted(voice.variables),
+            "says": self.says(),
             **switches(voice.allows),
             "direct": voice.direct,
             "country": state.country,
@@ -128,7 +138,13 @@ class NewsClient(Installation):
             return None
         now = self.ports.clock.now()
         stale = known.trust_state().stale_since(max(now, self.app.built))
-        return Reading.of(motd, self.app, self.ports.host, now, stale)
+        links = self.channel.links(state)
+        return Reading.of(motd, self.app, self.ports.host, now, stale, links)
+
+    def release(self, state: State) -> Release | None:
+        """The last release document, unless it is older than what is installed."""
+        known = Memory.of(state)
+        return offered(known.trust_state().release, self.app.version) if known.trust else None
 
     def claim(self) -> tuple[Shown, ...]:
         """Messages that nobody was shown yet; they are remembered as shown by this call.
@@ -138,7 +154,7 @@ class NewsClient(Installation):
 
         def change(state: State) -> tuple[State, tuple[Shown, ...]]:
             reading, known = self.reading(state), Memory.of(state)
-            found = unseen(reading.messages, known.seen) if reading else ()
+            found = unseen(reading.messages, known.shown) if reading else ()
             return known.saw(_revisions(found)).into(state) if found else state, found
 
         return self.update(change)
@@ -149,8 +165,8 @@ class NewsClient(Installation):
 
         def change(state: State) -> tuple[State, None]:
             known = Memory.of(state)
-            seen = {name: revision for name, revision in known.seen.items() if name not in ids}
-            return replace(known, seen=seen).into(state), None
+            shown = {name: revision for name, revision in known.shown.items() if name not in ids}
+            return known.showing(shown).into(state), None
 
         if ids:
             self.update(change)
@@ -162,8 +178,8 @@ class NewsClient(Installation):
             self.update(lambda state: (Memory.of(state).saw(shown).into(state), None))
 
 
-_TOLD = ("serial", "issued", "expires", "stale_since", "update", "newest_version")
-"""What a status has of a ``Reading``."""
+_TOLD = ("serial", "issued", "expires", "stale_since", "update", "newest_version", "release")
+"""What a status has of a ``Reading``, and of the release document."""
 
 
 def _revisions(messages: Iterable[Shown]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from mars.wire.times import LAST, format_time
 if TYPE_CHECKING:
     from mars.ports import Platform
     from mars.wire.motd import Motd
+    from mars.wire.release import Release
     from mars.wire.targeting import Shown
 
 
@@ -31,8 +32,17 @@ class Reading:
     messages: tuple[Shown, ...]
 
     @classmethod
-    def of(cls, motd: Motd, app: App, host: Platform, now: int, stale_since: int | None) -> Reading:
-        """``motd`` as an installation may see it; the texts of an expired one are withheld."""
+    def of(
+        cls,
+        motd: Motd,
+        app: App,
+        host: Platform,
+        now: int,
+        stale_since: int | None,
+        links: Sequence[str] = (),
+    ) -> Reading:
+        """``motd`` as an installation may see it; the texts of an expired one are withheld, and so
+        is a message's link that begins with none of ``links``."""
         from mars.wire.product import is_release
         from mars.wire.targeting import clean, select, update_status
         from mars.wire.variables import system_value
@@ -48,13 +58,22 @@ class Reading:
             news=clean(motd.news, newlines=True) if fresh else "",
             newest_version=motd.newest_version if fresh and is_release(motd.newest_version) else "",
             update=update_status(motd, *about) if fresh else "unknown",
-            messages=tuple(select(motd, *about)) if fresh else (),
+            messages=tuple(select(motd, *about, links)) if fresh else (),
         )
 
     def plain(self) -> dict[str, Any]:
         """For ``--json``."""
         times = {name: written(vars(self)[name]) for name in ("issued", "expires", "stale_since")}
         return {**vars(self), **times, "messages": [asdict(one) for one in self.messages]}
+
+
+def offered(release: Release | None, version: str) -> Release | None:
+    """``release``, unless it is older than the installed ``version`` or cannot be compared with it:
+    no signed document may lead back to what was mended since."""
+    from mars.wire.targeting import version_matches
+
+    known = release is not None and version_matches(f"<={release.release}", version)
+    return release if known else None
 
 
 def unseen(messages: tuple[Shown, ...], seen: Mapping[str, int]) -> tuple[Shown, ...]:

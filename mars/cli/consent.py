@@ -32,10 +32,11 @@ from mars.core.schedule import FARTHEST
 from mars.core.state import State
 from mars.errors import ConfigError, StateError
 from mars.wire.times import LAST, format_time
-from mars.wire.variables import NAMES, OPTIONAL, VARIABLES
+from mars.wire.variables import NAMES, VARIABLES
 
 _DAYS = 365
 _STORED = "The decision is stored"
+LEFT_OUT = "What is switched off or unknown is left out, and nothing else said in its place."
 
 
 @click.group(cls=LazyGroup, short_help="Decide what may be sent.")
@@ -55,7 +56,8 @@ def consent() -> None:
 def grant(level: str, place: Place, new: bool, as_json: bool, **chosen: Any) -> None:
     """Agree to LEVEL from now on: plain sends no data, tracked the variables you name.
 
-    Of lang, py and cc at most one rides in a request, drawn at random.
+    A request says a part of them, drawn at random: how much, by how many installations say it, as
+    the application's trust file has it. mars preview shows the rule and the next request.
 
     A name for which nothing is kept is refused where other applications are known, since it is
     then most likely misspelt. --new, or --state together with --product, says that it is meant.
@@ -147,6 +149,7 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
                 "level": voice.level,
                 "decided_by": voice.by.name,
                 "variables": variables,
+                "says": client.says(),
                 **switches(voice.allows),
                 "direct": voice.direct,
                 "country": state.country,
@@ -162,6 +165,8 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
         click.echo("".join(f"{'':27}{safe(limit)}\n" for limit in limits(layer)), nl=False)
     named = f" ({', '.join(variables)})" if variables else ""
     click.echo(f"Automatic traffic: {voice.level}{named}")
+    if voice.level == TRACKED:
+        click.echo(f"{client.says()} {LEFT_OUT}")
     dates = since(client.offered, voice, state.decision)
     for purpose in client.offered:
         at = dates[purpose.name]
@@ -209,8 +214,8 @@ def preview(
     """Show the exact bytes of the next request, where they would go, and why. Sends nothing.
 
     With --level as if the user now chose so, with the options that mars consent grant takes:
-    what it then keeps is what is shown here, of lang, py and cc the one that was drawn for it,
-    which is stored. For a consent screen.
+    what it then keeps is what is shown here, and so is what was drawn for it, which is stored. For
+    a consent screen.
 
     Exit code: 0 when a request would be sent, 1 when nothing would.
     """
@@ -220,7 +225,7 @@ def preview(
     elif any(value is not None for value in chosen.values()):
         raise click.UsageError("Name the level that goes with this choice: --level.")
     ready = client.plan(state, client.voice(state), url)
-    if Memory.of(state).pick == client.pick and not ready.values.keys().isdisjoint(OPTIONAL):
+    if Memory.of(state).pick == client.pick and ready.level == TRACKED:
         with contextlib.suppress(StateError):  # then no choice can be kept either
             client.update(lambda now: (now, None))
     if as_json:
@@ -234,6 +239,8 @@ def preview(
         click.echo("# Directly it would be:", err=True)
         for line in ready.direct.shown.strip().splitlines():
             click.echo(f"#   {safe(line)}", err=True)
+    if ready.level == TRACKED:
+        click.echo(f"# {client.says()} {LEFT_OUT}", err=True)
     for variable in VARIABLES:
         if variable.name in ready.values:
             value = f"{variable.name}={ready.values[variable.name]}"
@@ -251,6 +258,7 @@ def plain(client: NewsClient, state: State, ready: NextRequest) -> dict[str, Any
         "direct": ready.direct.shown if ready.direct else None,
         "route": _way(ready),
         "earliest": _earliest(client, state),
+        "says": client.says(),
         "decided_by": effective([*client.voice(state).layers, *ready.lowered]).by.name,
         "variables": [
             {"name": one.name, "value": ready.values.get(one.name)}

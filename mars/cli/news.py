@@ -77,7 +77,9 @@ def fetch(
     trust = common.trusted(trust_file)
     root = read_root(trust, product)
     app = App(root.product, app_version, "", shipped, channel=root.channel, by_hand=True)
-    app = replace(app, built=root.built)
+    known = Pinned.of(trust)
+    app = replace(app, built=root.built, crowd=root.crowd)
+    app = replace(app, server=known.server, steered=known.steered)
     client = _client(url, trust, TorSettings(socks=socks), place, app)
     outcome = _check(client) if check else client.fetch(asked=level, url=url)
     if client.damage is not None:
@@ -153,7 +155,7 @@ def show(place: common.Place, only_new: bool, as_json: bool) -> None:
         )
     if only_new:
         reading = replace(
-            reading, messages=unseen(reading.messages, Memory.of(state).seen), news=""
+            reading, messages=unseen(reading.messages, Memory.of(state).shown), news=""
         )
         client.mark_seen(reading.messages)
     if as_json:

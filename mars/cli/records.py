@@ -21,6 +21,7 @@ _LABELS = (
     ("level", "Level"),
     ("decided_by", "Decided by"),
     ("variables", "Variables"),
+    ("says", "At level tracked"),
     ("purposes", "Agreed to"),
     ("unserved", "Agreed to, not shown here"),
     ("direct", "Directly where there is no Tor"),
@@ -152,7 +153,9 @@ def _line(entry: dict[str, object]) -> str:
     came = explained(str(reason)) if reason else f"accepted {entry.get('serial') or ''}".rstrip()
     route = entry.get("route") or "not connected"
     about = f"{entry.get('channel', 'motd')}  {entry.get('level')}  {entry.get('url')}"
-    return f"{when}  {about}  {route}  {came}"
+    notes = entry.get("notes")
+    beside = f"  ({', '.join(map(str, notes))})" if isinstance(notes, list) and notes else ""
+    return f"{when}  {about}  {route}  {came}{beside}"
 
 
 @click.command(short_help="Change the installation date, or forget everything.")

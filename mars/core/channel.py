@@ -35,6 +35,8 @@ class View:
     host: Platform
     now: int
     voice: Effective
+    asked: NextRequest | None = None
+    """The request that an answer is to, where there is one to be judged or learned from."""
 
 
 @dataclass(frozen=True)

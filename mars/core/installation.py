@@ -206,7 +206,7 @@ class Installation(Records):
         self._complete(departure.begun, departure.ended(ending))
 
         def learned(now: State) -> tuple[State, None]:
-            said = (self.view(now), ending, self.ports.chance)
+            said = (replace(self.view(now), asked=ready), ending, self.ports.chance)
             return self.keep(now, channel, "learn", *said, scheduled=scheduled), None
 
         self.update(learned)
@@ -249,7 +249,8 @@ class Installation(Records):
             )
             departure.unasked(answer.route)
             departure.status = answer.status
-            ending = ask(channel, lambda one: one.take(answer.body, self.view(state), openpgp))
+            view = replace(self.view(state), asked=ready)
+            ending = ask(channel, lambda one: one.take(answer.body, view, openpgp))
             if not isinstance(ending, Ending) or not isinstance(ending.error, MarsError | None):
                 raise TypeError
         except Exception as raised:

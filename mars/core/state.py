@@ -22,14 +22,18 @@ from mars.wire.strictjson import is_deep
 from mars.wire.times import DAY
 
 VERSION = 1
-LIMIT = 512 * 1024
+LIMIT = 768 * 1024
 """Bytes of a state file. A larger one is neither written nor replaced."""
 SHARE, SHARES = 64 * 1024, 256 * 1024
-"""Bytes of it for one further channel, and for all. The rest holds the core's and the MOTD's: two
-payloads of 32 KiB, each at most three times as long in ASCII, and 256 names."""
+"""Bytes of it for one further channel, and for all. The rest holds the core's and the MOTD's: the
+last news of 32 KiB, steering and release documents of 16 KiB each and the keys of a trust file of
+64 KiB, each at most three times as long in ASCII, the hashes of 256 epochs and 256 names."""
 DEEPEST = 64
 """Arrays and objects inside one another; called from deep in an application, a reader has few."""
-BESIDE = ("pick", "schedule", "trust", "document", "seen", "server", "checked", "last")
+BESIDE = (
+    *("pick", "schedule", "trust", "document", "seen", "server", "taken", "chained", "chaining"),
+    *("checked", "last"),
+)
 """Of the channel ``motd`` these members stand beside the core's: there was no other at first."""
 FARTHEST_TIME = 2**53 - 1
 _HEAD = re.compile(rb'{\s*"version": 1,\s*"installed": (\d+|null),\s*"(pick|decision)": ')
@@ -46,6 +50,10 @@ class App:
     version: str
     url: str
     """Where the built-in server's document lies."""
+    server: str = field(default="", kw_only=True)
+    """The built-in server, bare, as the release pins it."""
+    steered: str = field(default="", kw_only=True)
+    """The server that is asked until a signed document names one, bare; empty: the built-in one."""
     languages: tuple[str, ...] = ("en",)
     """Languages that the application ships."""
     locale: str = ""
@@ -56,6 +64,9 @@ class App:
     """The most that the application ever wants, whatever its user agrees to."""
     built: int = 0
     """A time known to have passed: of the build."""
+    crowd: int = 0
+    """How many installations say something of themselves, as the trust file has it; never what a
+    server says."""
     channel: str = ""
     """Its release channel; empty where that is not known."""
     by_hand: bool = False
@@ -68,13 +79,15 @@ class App:
     @classmethod
     def of(cls, profile: Mapping[str, Any]) -> App:
         """What ``profile`` made; anything that cannot be read is left at its default."""
-        languages, built = profile.get("languages"), profile.get("built")
-        names = ("product", "version", "url", "locale", "channel")
+        languages = profile.get("languages")
+        built, crowd = (read(time, profile.get(name)) or 0 for name in ("built", "crowd"))
+        names = ("product", "version", "url", "server", "steered", "locale", "channel")
         return cls(
             **{name: str(profile.get(name, "")) for name in names},
             languages=tuple(map(str, languages)) if isinstance(languages, list) else (),
             ceiling=consent.cap("application", str(profile.get("ceiling", consent.TRACKED))),
-            built=built if type(built) is int else 0,
+            built=built,
+            crowd=crowd,
             by_hand=profile.get("by_hand", True) is True,
         )
 
@@ -275,7 +288,7 @@ def time(value: object) -> int:
 
 table: Callable[[object], dict[str, Any]] = of_type(dict)
 text = of_type(str)
-_flag = of_type(bool)
+flag = of_type(bool)
 
 
 def times(value: object) -> dict[str, int]:
@@ -297,7 +310,7 @@ def _decision(value: Any) -> Decision:
     said = table(value)
     of_level = Decision.of(said["level"], time(said["decided"]))
     since = times(said["purposes"]) if "purposes" in said else of_level.purposes
-    off = {one.name for name, one in consent.SWITCHES.items() if not _flag(said[name])}
+    off = {one.name for name, one in consent.SWITCHES.items() if not flag(said[name])}
     since = {name: at for name, at in since.items() if name not in off}
     both = takewhile(since.__contains__, of_level.purposes)
     decision = Decision.of(
@@ -306,7 +319,7 @@ def _decision(value: Any) -> Decision:
         since,
         variables=_names(said["variables"]),
         asked=_names(said["asked"]),
-        direct=_flag(said["direct"]),
+        direct=flag(said["direct"]),
     )
     own = {name: at for name, at in since.items() if name in decision.purposes}
     return replace(decision, purposes={**decision.purposes, **own})

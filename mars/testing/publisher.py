@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from mars.wire import ed25519, envelope, motd
 from mars.wire.envelope import (
@@ -48,7 +48,7 @@ class OpenPGPKey(Protocol):
 
     def sign(self, message: bytes, at: int) -> bytes: ...
 
-    def another(self, name: str) -> Self:
+    def another(self, name: str) -> OpenPGPKey:
         """A key of its own for each name, and always the same."""
         ...
 
@@ -137,6 +137,11 @@ class Publisher:
         payload = replace(plain, **changes).encode()
         self.x_release = self._signed(payload, RELEASE_TYPE, issued, "release")
         return self.x_release
+
+    def trust_file(self, crowd: int, **changes: Any) -> bytes:
+        """``trust.json`` of an application that so many installations share; it says for 400 days
+        from ``built``."""
+        return self.trust(crowd=crowd, **changes).encode()
 
     def motd(self, issued: int = EXAMPLE_NOW, **changes: Any) -> Motd:
         """A valid MOTD with one message that restates what steers; ``changes`` replace members."""

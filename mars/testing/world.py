@@ -11,6 +11,7 @@ from mars.client import Mars
 from mars.core.channel import Channel
 from mars.core.records import Ports
 from mars.core.state import App
+from mars.pinned import Pinned
 from mars.ports import Platform
 from mars.testing import memory
 from mars.testing.publisher import Publisher
@@ -37,16 +38,21 @@ class World:
     version: str = "0.5.1"
     languages: tuple[str, ...] = ("en", "is")
     url: str = f"http://{ONION}/motd/motd.json"
+    crowd: int = 0
+    """What ``trust.json`` says of it; it is then of the day on which this world begins."""
+    pinned: bytes = b""
+    """The trust file of the release, where it is not one of the publisher's present keys."""
     channels: Sequence[Channel] = ()
     """Further ones than the news."""
 
     def __post_init__(self) -> None:
         self.chance = memory.SeededChance(self.seed)
+        self._built = self.clock.now() if self.crowd else 0
 
     @property
     def trust(self) -> bytes:
         """What the application pins."""
-        return self.publisher.trust().encode()
+        return self.pinned or self.publisher.trust_file(self.crowd, built=self._built)
 
     def publish(self, **changes: Any) -> Motd:
         """The server has a document of this moment from now on; ``changes`` replace members."""
@@ -67,7 +73,9 @@ class World:
     def client(self, **changes: Any) -> NewsClient:
         """The client as a process would make it."""
         app = App(self.publisher.product, self.version, self.url, languages=self.languages)
-        app = replace(app, channel=self.publisher.channel)
+        app = replace(app, channel=self.publisher.channel, built=self._built, crowd=self.crowd)
+        known = Pinned.of(self.trust)
+        app = replace(app, server=known.server, steered=known.steered)
         return NewsClient(replace(app, **changes), self.trust, self.ports(), self.channels)
 
     def mars(self, **changes: Any) -> Mars:

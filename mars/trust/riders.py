@@ -20,10 +20,10 @@ from mars.trust.signatures import (
     require_openpgp,
     require_threshold,
 )
-from mars.trust.state import Equivocation, TrustState
+from mars.trust.state import Equivocation, RefusedError, TrustState
 from mars.wire.envelope import RELEASE_TYPE, STEERING_TYPE, Envelope
-from mars.wire.release import Release
-from mars.wire.steering import Steering
+from mars.wire.release import MAX_RELEASE, Release
+from mars.wire.steering import MAX_STEERING, Steering
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,12 @@ class _Kind:
     payload_type: str
     role: str
     decode: Callable[[bytes], Steering | Release]
+    limit: int
+    """Bytes of the payload as we write it."""
 
 
-_STEERING = _Kind("steering", STEERING_TYPE, "root", Steering.decode)
-_RELEASE = _Kind("release", RELEASE_TYPE, "release", Release.decode)
+_STEERING = _Kind("steering", STEERING_TYPE, "root", Steering.decode, MAX_STEERING)
+_RELEASE = _Kind("release", RELEASE_TYPE, "release", Release.decode, MAX_RELEASE)
 
 
 def ridden(
@@ -55,16 +57,15 @@ def ridden(
             raise
         except (TrustError, WireError) as error:
             notes.append(f"{kind.name}: {error.reason}")
-        else:
-            if current.state.evidence and current.state.evidence[-1].kind == kind.name:
-                notes.append(f"{kind.name}: equivocation")
+            current = replace(current, state=getattr(error, "state", current.state))
     return current.state, tuple(notes)
 
 
 def _followed(
     kind: _Kind, rider: Envelope, current: Current, verdicts: Verdicts, now: int
 ) -> TrustState:
-    """Raises ``TrustError`` or ``WireError`` where it does not hold."""
+    """Raises ``TrustError`` or ``WireError`` where it does not hold; ``RefusedError`` brings the
+    evidence."""
     state = current.state
     known: Steering | Release | None = getattr(state, kind.name)
     if rider.payload_type != kind.payload_type:
@@ -82,9 +83,17 @@ def _followed(
         raise TrustError("fast-forward", "The document's serial runs ahead of its date.")
     if known is not None and said.serial < known.serial:
         raise TrustError("rollback", "The document is older than one that was seen before.")
+    if len(said.encode()) > kind.limit:
+        # It could not be read back from where it is kept, and all that is kept with it be lost.
+        raise TrustError("too-large", "The document leaves out members that do not fit into it.")
     verified = require_openpgp(rider, role, verdicts, said.issued, now, state.openpgp)
     if known is None or said.serial > known.serial:
         changed: dict[str, object] = {kind.name: said, "openpgp": state.openpgp or verified}
         return replace(state, **changed)  # type: ignore[arg-type]
     digests = [hashlib.sha256(each.encode()).hexdigest() for each in (known, said)]
-    return state.with_evidence(Equivocation(kind.name, said.serial, *digests))
+    found = Equivocation(kind.name, said.serial, *digests)
+    raise RefusedError(
+        "equivocation",
+        "Two different documents were signed with one serial number; tell the publisher.",
+        state=state.with_evidence(found),
+    )

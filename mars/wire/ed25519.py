@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mars.errors import cannot_judge
 
 try:
@@ -50,6 +52,10 @@ def verify(public: bytes, signature: bytes, message: bytes) -> bool:
     return True
 
 
+@lru_cache(maxsize=256)
 def is_public_key(public: bytes) -> bool:
-    """Whether ``public`` is a canonical point of the prime-order group (not of small order)."""
+    """Whether ``public`` is a canonical point of the prime-order group (not of small order).
+
+    Remembered, since a state with the keys of all roles is read several times at each wake-up.
+    """
     return len(public) == PUBLIC_BYTES and sodium.crypto_core_ed25519_is_valid_point(public)

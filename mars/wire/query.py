@@ -13,6 +13,8 @@ from mars.wire.product import Product
 from mars.wire.variables import NAMES, OTHER, VARIABLES
 
 MOTD_PATH = "/motd/motd.json"
+KEYS_PATH = "/motd/keys.json"
+"""Where the whole chain of keys documents lies."""
 
 NONE = "none"
 """What is counted for a variable that is absent; never on the wire."""

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mars.wire.crowd import MANY, SOME, drawn, slots
 from mars.wire.product import Product, is_language, is_release
 from mars.wire.times import DAY
 
@@ -86,13 +87,18 @@ class Variable:
     open: bool = False
     """Whether other values of the ``form`` count too, and have a row from ten hits on."""
     optional: bool = False
-    """Optional ones are each a consent of their own; at most one of them rides in a request."""
+    """Optional ones are each a consent of their own; at most one of them rides in a request, and
+    none where fewer than 1,000 installations say it."""
     rare: bool = False
     """Whether a value is published only where it has stayed high for weeks."""
     summary: str = ""
     """Of its possible values, where they are too many to be named on a page."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Values that have another name for people."""
+    folded: Mapping[str, str] = field(default_factory=dict)
+    """What is said in place of a value where fewer than 1,000 installations say it."""
+    folded_names: Mapping[str, str] = field(default_factory=dict)
+    """The names of the values that are then said."""
 
     def fits(self, value: str) -> bool:
         """Whether ``value`` has the form of any product's values."""
@@ -146,6 +152,8 @@ VARIABLES = (
             "100": "32–316 days",
             "1000": "317 days or more",
         },
+        folded={"1": "10", "1000": "100"},
+        folded_names={"10": "up to a month", "100": "longer"},
     ),
     Variable(
         "lang",
@@ -198,6 +206,10 @@ NAMES = tuple(variable.name for variable in VARIABLES)
 BASIC = tuple(variable.name for variable in VARIABLES if not variable.optional)
 """What ``tracked`` means where nothing else was chosen."""
 OPTIONAL = tuple(variable.name for variable in VARIABLES if variable.optional)
+SLOTS = slots(BASIC[0], BASIC[1:], OPTIONAL)
+"""What a request may say, by crowd, where everything is agreed to and known. The first variable is
+said most: most have its newest value in common."""
+_FOLDED = {variable.name: variable.folded for variable in VARIABLES}
 
 
 def install_age(installed: object, now: int, *, built: int = 0, issued: int = 0) -> str | None:
@@ -262,14 +274,39 @@ def values(facts: Facts) -> dict[str, str]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def chosen(found: Mapping[str, str], consented: Collection[str], pick: float) -> dict[str, str]:
-    """What one request says: the consented basic values and at most one optional value.
+def chosen(
+    found: Mapping[str, str], consented: Collection[str], pick: float, crowd: int
+) -> dict[str, str]:
+    """What one request says: of one slot of ``SLOTS`` what is consented and known.
 
-    ``pick`` is a number drawn uniformly from [0, 1] that says which optional one; it is kept with
-    the state and drawn anew after each fetch, so that a preview can show the very bytes.
+    ``pick`` is a number drawn uniformly from [0, 1] that says which slot; it is kept with the
+    state and drawn anew after each fetch, so that a preview can show the very bytes. It chooses
+    among all slots, whatever is consented: a variable that is switched off or unknown leaves its
+    own empty and gives it to no other, so that the shares of the others say nothing of it.
+    ``crowd`` is one of ``mars.wire.crowd.CROWDS``.
     """
-    basic = [name for name in BASIC if name in consented and name in found]
-    optional = [name for name in OPTIONAL if name in consented and name in found]
-    if optional:
-        basic.append(optional[min(int(pick * len(optional)), len(optional) - 1)])
-    return {name: found[name] for name in basic}
+    said = {
+        name: found[name]
+        for name in drawn(SLOTS[crowd], pick)
+        if name in consented and name in found
+    }
+    if crowd >= MANY:
+        return said
+    return {name: _FOLDED[name].get(value, value) for name, value in said.items()}
+
+
+def rule(crowd: int) -> str:
+    """What is said how often at this of ``CROWDS``, as one sentence for people."""
+    first, others = BASIC[0], _either(BASIC[1:])
+    if crowd >= MANY:
+        return (
+            f"Each request says {', '.join(BASIC[:-1])} and {BASIC[-1]}; every other one, by "
+            f"chance, {_either(OPTIONAL)} too."
+        )
+    if crowd >= SOME:
+        return f"Each request says {first}, and {others}, drawn at random."
+    return f"Each request says one thing, drawn at random: in half of them {first}, else {others}."
+
+
+def _either(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"

@@ -53,7 +53,7 @@ def test_from_consent_to_the_message(
     mars = Mars(
         "examplemail",
         "0.5.1",
-        publisher.trust().encode(),
+        publisher.trust_file(1000, built=factory.system_clock().now() - 60),
         ["en", "is"],
         url=url,
         socks=tornet.socks,

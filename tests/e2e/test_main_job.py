@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from mars import factory
+from mars.wire.times import format_time
 from testbed.tornet import TorNetwork
 from testbed.tornet.process import wait_until
 
@@ -77,7 +79,10 @@ def publisher(folder: Path) -> None:
     text = re.sub(r"(?m)^releases = .*$", 'releases = ["0.4.0", "0.5.2"]', path.read_text("utf-8"))
     path.write_text(re.sub(r"(?m)^languages = .*$", 'languages = ["en"]', text), "utf-8")
     ok(folder, "mars-motd", "sign", "product", "--out", "motd.json")
-    ok(folder, "mars-motd", "trust", "product", "--out", "trust.json")
+    built = format_time(factory.system_clock().now())
+    ok(folder, "mars-motd", "trust", "product", "--out", "trust.json", "--built", built)
+    pinned = folder / "trust.json"
+    pinned.write_text(json.dumps(json.loads(pinned.read_bytes()) | {"crowd": 1000}), "utf-8")
 
 
 @pytest.fixture(scope="module")

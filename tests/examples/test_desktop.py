@@ -96,7 +96,7 @@ def test_the_example_from_first_run_to_alert(root: tk.Tk, tmp_path: Path) -> Non
     from examples.desktop.choice import NOT_STORED, NOTHING
     from examples.desktop.window import Inbox, Window
 
-    world = World()
+    world = World(crowd=1000, seed=2)  # the first draw falls on the country
     world.publish(
         news="Example Mail turns ten.",
         messages=(

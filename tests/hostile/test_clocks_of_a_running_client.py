@@ -9,7 +9,9 @@ from mars.core.schedule import HOUR
 from mars.errors import TransportError
 from mars.testing.memory import session
 from mars.testing.world import ONION, World
-from mars.wire.url import is_onion_server
+from mars.wire import envelope
+from mars.wire import motd as motds
+from tests.hostile.steering import onion
 from tests.hostile.test_starts_and_state_files import a_world
 
 DAY = 86_400
@@ -69,41 +71,48 @@ def test_c12_an_old_backup_of_the_state_works() -> None:
     assert last["reason"] is None
 
 
+OTHER = onion("b")
+
+
+def steered() -> World:
+    """News came with a steering document that names another server."""
+    world = World()
+    world.pinned = world.trust
+    world.publisher.steer(world.clock.wall, servers=(OTHER,))
+    world.publish()
+    world.grant("plain")
+    session(world.client(), world.clock, 11 * DAY)
+    assert hosts(world)[-1] == OTHER
+    return world
+
+
+def hosts(world: World) -> list[str]:
+    """Where each request was to go, and the next one."""
+    ready = world.mars().preview()
+    assert ready is not None
+    urls = [*(entry["url"] for entry in world.client().journal()), ready.url]
+    return [url.removesuffix("/motd/motd.json") for url in urls]
+
+
 @pytest.mark.parametrize("way", ["unreachable", "withheld"])
 def test_c15_a_server_that_never_answers_is_left_after_three_periods(way: str) -> None:
-    world = World()
-    other = f"http://{'b' * 51}{_tail()}.onion"
-    assert is_onion_server(other)
-    world.publish(reportback_server=other)
-    world.grant("plain")
+    world, left = steered(), way == "withheld"
     client = world.client()
-    session(client, world.clock, 11 * DAY)
-    moved = Memory.of(client.load()).server
-    assert moved is not None
-    assert moved.url == other
-    left = way == "withheld"
     world.server.fault, world.server.unreachable = UNREACHABLE, None if left else UNREACHABLE
     client.delete_journal()
-    session(client, world.clock, 60 * DAY)
-    hosts = [entry["url"].split("/")[2] for entry in client.journal()]
-    tries = 3 if left else 9
-    assert hosts[:tries] == [other.split("/")[2]] * tries, "three periods"
-    assert set(hosts[tries:]) == {ONION}
-    world.publish(reportback_server=other)  # a newer document says so again: it is tried again
-    session(client, world.clock, 20 * DAY)
-    assert Memory.of(client.load()).server is not None
+    session(client, world.clock, 55 * DAY)
+    tries, built_in = 3 if left else 9, f"http://{ONION}"
+    assert hosts(world)[: 2 * tries] == [*[OTHER] * tries, *[built_in] * tries], "three periods"
+    world.publish()
+    client.delete_journal()
+    session(client, world.clock, 30 * DAY)
+    assert hosts(world)[-1] == OTHER, "after newer news it is tried again"
 
 
 def test_c15_a_server_without_a_newer_serial_for_30_days_is_left() -> None:
-    world = World()
-    other = f"http://{'b' * 51}{_tail()}.onion"
-    world.publish(reportback_server=other)
-    world.grant("plain")
-    client = world.client()
-    session(client, world.clock, 11 * DAY)
-    assert Memory.of(client.load()).server is not None
-    session(client, world.clock, 33 * DAY)
-    assert Memory.of(client.load()).server is None
+    world = steered()
+    session(world.client(), world.clock, 33 * DAY)
+    assert hosts(world)[-1] == f"http://{ONION}"
 
 
 @pytest.mark.parametrize(
@@ -122,17 +131,10 @@ def test_c15_a_server_without_a_newer_serial_for_30_days_is_left() -> None:
 )
 def test_c14_an_unfit_server_is_ignored_and_the_document_stands(server: str) -> None:
     world = World()
-    world.publish(reportback_server=server)
-    outcome = world.client().fetch(asked="plain")
-    assert outcome.ok
-    assert Memory.of(world.client().load()).server is None
-
-
-def _tail() -> str:
-    """What makes ``bbb…`` a well-formed address: its last five characters."""
-    import base64
-    import hashlib
-
-    key = base64.b32decode("B" * 51 + "A" + "====")[:32]
-    check = hashlib.sha3_256(b".onion checksum" + key + b"\x03").digest()[:2]
-    return base64.b32encode(key + check + b"\x03").decode("ascii").lower()[51:]
+    payload = motds.encode(world.publish(reportback_server=server))
+    world.pinned = world.trust
+    world.publisher.steer(world.clock.wall, servers=(server,))
+    world.server.body = envelope.encode(world.publisher.envelope(payload))
+    world.grant("plain")
+    assert world.client().fetch().ok
+    assert hosts(world) == [f"http://{ONION}"] * 2

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise, product
 
 import pytest
 
 from mars import consent
 from mars.core.records import STATE_FILE
 from mars.errors import ConfigError, ConsentError
-from mars.testing.memory import START, SeededChance, machine, session
+from mars.testing.memory import START, machine, session
 from mars.testing.world import World
 from mars.wire import variables
+from mars.wire.crowd import CROWDS
 from mars.wire.variables import NAMES, Facts
 
 DAY = 86_400
@@ -58,8 +61,8 @@ def test_f02_each_variable_can_be_switched_off_alone(off: str) -> None:
     kept = [name for name in ALL if name != off]
     world.grant("tracked", *kept, country="IS")
     found = variables.values(Facts("0.5.1", "linux", START, ("en",), ("en",), "3.11", "IS", START))
-    for pick in (0.0, 0.4, 0.8, 1.0):
-        said = variables.chosen(found, frozenset(kept), pick)
+    for pick, crowd in product((0.0, 0.3, 0.6, 0.8, 1.0), CROWDS):
+        said = variables.chosen(found, frozenset(kept), pick, crowd)
         assert off not in said
         assert list(said) == [name for name in ALL if name in said], "the order is fixed"
     assert off not in query(world)
@@ -178,30 +181,42 @@ def test_f07_the_table_equals_the_formula() -> None:
         assert variables.install_age(0, days * DAY) == str(power)
 
 
-def test_f08_of_the_optional_values_one_a_fetch_uniformly() -> None:
-    world = World()
-    world.grant("tracked", *ALL, country="IS")
-    world.publish()
-    client, seen = world.client(), Counter[str]()
-    client.step(None)  # a schedule, whose periods draw
-    for _ in range(300):
-        url = client.fetch(asked="tracked", scheduled=True).url
-        riders = [name for name in ("lang", "py", "cc") if f"{name}=" in url]
-        assert len(riders) == 1
-        seen[riders[0]] += 1
-    assert set(seen) == {"lang", "py", "cc"}
-    assert min(seen.values()) > 75, seen
-
-
-def test_f08_the_preview_shows_the_very_value_that_is_sent() -> None:
-    world = World()
+def periods(crowd: int, count: int) -> Iterator[tuple[str, str]]:
+    """What the preview shows of each of ``count`` periods, and what then goes."""
+    world = World(crowd=crowd)
     world.grant("tracked", *ALL, country="IS")
     world.publish()
     client = world.client()
-    for _ in range(20):
+    client.step(None)  # a schedule, whose periods draw
+    for _ in range(count):
         state = client.load()
         shown = client.plan(state, client.voice(state)).url
-        assert client.fetch().url == shown
+        yield shown, client.fetch(asked="tracked", scheduled=True).url
+
+
+@pytest.mark.parametrize(
+    ("crowd", "due"),
+    [
+        (0, {"v": 200, "os": 100, "ia": 100}),
+        (100, {"v,os": 200, "v,ia": 200}),
+        (1000, {"v,os,ia": 200, "v,os,ia,lang": 67, "v,os,ia,py": 67, "v,os,ia,cc": 67}),
+    ],
+)
+def test_f08_what_a_period_says_is_drawn_for_it_alone(crowd: int, due: dict[str, int]) -> None:
+    """Kept for two periods, or for an installation, it would make both requests one's."""
+    said = [",".join(name for name in ALL if f"{name}=" in url) for _, url in periods(crowd, 400)]
+    seen = Counter(said)
+    assert seen.keys() == due.keys()
+    assert all(abs(seen[names] - count) < 40 for names, count in due.items()), seen
+    again = sum(one == other for one, other in pairwise(said))
+    by_chance = sum(count**2 for count in due.values()) / 400
+    assert abs(again - by_chance) < 45, "the next period's is no function of this one's"
+
+
+@pytest.mark.parametrize("crowd", CROWDS)
+def test_f08_the_preview_shows_the_very_value_that_is_sent(crowd: int) -> None:
+    for shown, sent in periods(crowd, 20):
+        assert sent == shown
 
 
 def test_f09_undeclared_names_are_dropped_and_told_to_the_developer() -> None:
@@ -337,7 +352,7 @@ def test_an_unreadable_policy_means_off() -> None:
 
 
 def test_a_grown_set_of_variables_is_asked_about_and_off_until_then() -> None:
-    world = World()
+    world = World(crowd=1000)
     world.grant("tracked", *ALL)
     table = json.loads(world.store.files[STATE_FILE])
     table["decision"]["asked"] = ["v", "os", "ia"]  # as an older release asked
@@ -373,12 +388,3 @@ def test_e20_check_now_sends_no_metrics_and_is_limited() -> None:
     world.clock.advance(3600)
     assert client.check() is not None
     assert World(seed=2).client().check() is None, "never before anybody decided"
-
-
-def test_the_optional_pick_is_uniform() -> None:
-    chance, found = SeededChance(1), {"lang": "en", "py": "3.11", "cc": "IS"}
-    riders = Counter(
-        next(iter(variables.chosen(found, frozenset(ALL), chance.uniform(0, 1))))
-        for _ in range(9_000)
-    )
-    assert all(2_800 < count < 3_200 for count in riders.values())

@@ -39,7 +39,7 @@ def test_e22_a_broken_state_is_a_first_run_without_consent(data: bytes) -> None:
 def test_e22_a_state_too_large_to_be_ours_is_left_alone_and_nothing_is_sent() -> None:
     """No first run: consent and the memory against rollback may be in it."""
     world = a_world()
-    data = world.store.files[STATE_FILE] + b" " * 600_000
+    data = world.store.files[STATE_FILE] + b" " * 900_000
     world.store.files[STATE_FILE] = data
     mars = world.mars()
     session(mars._client, world.clock, 20 * DAY)
@@ -55,7 +55,7 @@ def test_e22_a_state_that_would_be_too_large_is_not_written() -> None:
     client = world.client()
     assert client.fetch(asked="plain").ok
     before = client.load()
-    seen = {"x" * 600_000: 1}
+    seen = {"x" * 900_000: 1}
     with pytest.raises(StateError) as refused:
         client.update(lambda state: (Memory.of(state).saw(seen).into(state), None))
     assert refused.value.reason == "state-too-large"

@@ -77,7 +77,7 @@ def test_f_a_grant_after_a_revocation_that_was_not_stored_brings_nothing_back() 
 
 
 def test_f_an_age_reset_that_cannot_be_stored_holds_at_once() -> None:
-    world = World()
+    world = World(crowd=1000)
     mars = world.mars()
     mars.consent.grant("tracked", ["ia"])
     world.clock.advance(40 * DAY)

@@ -39,6 +39,9 @@ class Pinned:
     def sign(self, message: bytes, at: int) -> bytes:
         return self.home.sign(self.signer, message, at)
 
+    def another(self, name: str) -> PacketKey:
+        return PacketKey(b"p" * 32).another(name)
+
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Home]:
@@ -209,6 +212,15 @@ def test_d13_the_pinned_block_must_have_the_key_that_signed() -> None:
     assert outcome(Says(own, ""), key, at) == "openpgp-bad"
 
 
+def test_d13_a_primary_that_only_certifies_signs_nothing(home: Home) -> None:
+    own = home.make("certifies", "cert", "never")
+    home.run(EARLY, "--quick-add-key", own, "ed25519", "sign", "never")
+    _, subkey = home.fingerprints(own)
+    pinned, at = Pinned(home, home.block(own), subkey), EARLY + DAY
+    assert outcome(Says(own, subkey), pinned, at) == "ok"
+    assert outcome(Says(own, own), pinned, at) == "openpgp-bad"
+
+
 @dataclass(frozen=True)
 class Renamed:
     """A block that stands beside the fingerprint of another key, or that is none."""
@@ -218,6 +230,9 @@ class Renamed:
 
     def sign(self, message: bytes, at: int) -> bytes:
         return PacketKey(b"o" * 32).sign(message, at)
+
+    def another(self, name: str) -> PacketKey:
+        return PacketKey(b"p" * 32).another(name)
 
 
 @pytest.mark.parametrize(

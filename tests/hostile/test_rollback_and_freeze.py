@@ -13,15 +13,15 @@ import pytest
 from mars.channels.memory import Memory, Server
 from mars.core import schedule
 from mars.core.channel import Ending
+from mars.core.state import App
 from mars.errors import MarsError, StateError, TransportError, TrustError
 from mars.testing.memory import MemoryKey, MemoryOpenPGP
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
 from mars.trust import Accepted, Equivocation, RefusedError, TrustState, verify
 from mars.wire import envelope, times
 from mars.wire import motd as motds
-from mars.wire.steering import Steering
+from mars.wire.steering import MAX_STEERING, Steering
 from mars.wire.times import DAY
-from mars.wire.url import is_onion_server
 
 NOW = EXAMPLE_NOW
 PUBLISHER = Publisher(seeds=[b"c" * 32])
@@ -290,32 +290,63 @@ BAD_SERVERS = (
 )
 
 
+APP = App("examplemail", "0.5.1", f"{BUILT_IN}/motd/motd.json")
+
+
 @pytest.mark.parametrize("server", BAD_SERVERS, ids=range(len(BAD_SERVERS)))
 def test_c14_only_a_bare_onion_address_moves_the_client(server: str) -> None:
-    found = judge(PUBLISHER.document(reportback_server=server))
-    assert not is_onion_server(found.motd.reportback_server)
-    old = Server(BUILT_IN, NOW - DAY)
-    after = Memory(server=old).accepted(found, NOW, BUILT_IN)
-    assert after.server is not None
-    assert after.server.url == BUILT_IN
+    publisher, payload = replace(PUBLISHER), motds.encode(PUBLISHER.motd(reportback_server=server))
+    publisher.steer(servers=(server,))
+    found = judge(envelope.encode(publisher.envelope(payload)))
+    note = "too-large" if len(server) > MAX_STEERING else "bad-payload"
+    assert f"steering: {note}" in found.notes
+    assert Memory().accepted(found, NOW).asked(APP) == ""
 
 
-def test_c15_a_silent_new_server_is_left_after_three_periods_or_thirty_days() -> None:
-    moved = Memory().accepted(judge(PUBLISHER.document(reportback_server=ONION)), NOW, BUILT_IN)
-    assert moved.server == Server(ONION, NOW)
-    for left, expected in ((False, 9), (True, 3)):  # three periods of three tries, or of one
-        silent = Ending(error=TransportError("timeout", "Nothing came."), left=left)
-        tries, known = 0, replace(moved, schedule=schedule.Schedule(due=NOW))
-        while known.server is not None and tries < 100:
-            known = known.settled(silent, NOW + DAY, Middle())
-            tries += 1
-        assert tries == expected
-    quiet = replace(moved, schedule=schedule.Schedule(due=NOW))
-    expired = Ending(error=TrustError("expired", "Too old."), left=True)
+def test_c14_only_a_document_of_root_moves_the_client() -> None:
+    found = judge(PUBLISHER.document(reportback_server=ONION, reportback_next=30 * DAY))
+    assert found.notes == ("steering: differs",)
+    settled = replace(Memory().accepted(found, NOW), schedule=schedule.Schedule(due=NOW))
+    settled = settled.settled(Ending(found, left=True), NOW, Middle(), APP)
+    assert settled.asked(APP) == ""
+    assert settled.schedule is not None
+    assert settled.schedule.period == 0
+
+
+def moved() -> Memory:
+    """After news with a steering document that names another server."""
+    publisher = replace(PUBLISHER)
+    publisher.steer(servers=(ONION,))
+    found = judge(publisher.document())
+    known = replace(Memory().accepted(found, NOW), schedule=schedule.Schedule(due=NOW))
+    known = known.settled(Ending(found, left=True), NOW, Middle(), APP)
+    assert known.server == Server(ONION, NOW)
+    assert known.asked(APP) == ONION
+    return known
+
+
+@pytest.mark.parametrize(("left", "expected"), [(False, 9), (True, 3)])
+def test_c15_a_silent_server_is_left_after_three_periods_and_tried_again_after_as_many(
+    left: bool, expected: int
+) -> None:
+    """Three periods of three tries, or of one."""
+    silent = Ending(error=TransportError("timeout", "Nothing came."), left=left)
+    known, asked = moved(), list[str]()
+    for _ in range(3 * expected):
+        asked.append(known.asked(APP))
+        known = known.settled(silent, NOW + DAY, Middle(), APP)
+    assert asked == [*[ONION] * expected, *[""] * expected, *[ONION] * expected]
+
+
+def test_c15_a_server_without_news_is_left_after_thirty_days_and_news_bring_it_back() -> None:
+    quiet, expired = moved(), Ending(error=TrustError("expired", "Too old."), left=True)
     for _ in range(4):
-        quiet = quiet.settled(expired, NOW + 30 * DAY, Middle())
-        assert quiet.server is not None, "no lost period"
-    assert quiet.settled(expired, NOW + 31 * DAY, Middle()).server is None
+        quiet = quiet.settled(expired, NOW + 30 * DAY, Middle(), APP)
+        assert quiet.asked(APP) == ONION, "no lost period"
+    left = quiet.settled(expired, NOW + 31 * DAY, Middle(), APP)
+    assert left.asked(APP) == ""
+    newer = judge(PUBLISHER.document(NOW + 31 * DAY), left.trust_state(), NOW + 31 * DAY)
+    assert left.accepted(newer, NOW + 31 * DAY).asked(APP) == ONION
 
 
 @pytest.mark.parametrize("changes", [{"product": "other"}, {"channel": "beta"}])

@@ -14,7 +14,7 @@ from mars.trust.chain import current_keys, steering
 from mars.wire import envelope
 from mars.wire.envelope import KEYS_TYPE, MOTD_TYPE, RELEASE_TYPE, STEERING_TYPE, Envelope, pae
 from mars.wire.keys import KeysDocument, TrustRoot
-from mars.wire.release import Release
+from mars.wire.release import MAX_RELEASE, Release
 from mars.wire.steering import Steering
 from mars.wire.times import DAY
 
@@ -72,12 +72,12 @@ def taken_over(role: str) -> list[str]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_signs_its_own_kind_and_nothing_else(role: str) -> None:
+def test_a23_a_role_signs_its_own_kind_and_nothing_else(role: str) -> None:
     own = {"root": ["keys", "steering"], "motd": ["motd"], "release": ["release"]}
     assert taken_over(role) == own.get(role, [])
 
 
-def test_the_news_move_nothing() -> None:
+def test_a25_the_news_move_nothing() -> None:
     owner = publisher()
     owner.steer(reportback_next=7 * DAY)
     found = judge(owner.document(reportback_server=ONION, reportback_next=1), owner.trust())
@@ -85,7 +85,7 @@ def test_the_news_move_nothing() -> None:
     assert found.notes == ("steering: differs",)
 
 
-def test_an_older_steering_document_does_not_lead_back() -> None:
+def test_a24_an_older_steering_document_does_not_lead_back() -> None:
     owner = publisher()
     owner.steer(NOW - DAY, servers=(ONION,))
     before = owner.document()
@@ -98,7 +98,7 @@ def test_an_older_steering_document_does_not_lead_back() -> None:
     assert "steering: rollback" in found.notes
 
 
-def test_two_steering_documents_of_one_serial_are_evidence_and_change_nothing() -> None:
+def test_a24_two_steering_documents_of_one_serial_are_evidence_and_change_nothing() -> None:
     owner = publisher()
     root = owner.trust()
     owner.steer(NOW)
@@ -120,7 +120,7 @@ def test_two_steering_documents_of_one_serial_are_evidence_and_change_nothing() 
         (NOW + DAY, NOW + DAY, 1, None),
     ],
 )
-def test_times_and_epoch_of_what_rides_along(
+def test_a24_times_and_epoch_of_what_rides_along(
     issued: int, serial: int, epoch: int, note: str | None
 ) -> None:
     owner = publisher()
@@ -131,7 +131,23 @@ def test_times_and_epoch_of_what_rides_along(
     assert (found.state.release is None) is (note is not None)
 
 
-def test_what_rides_along_under_another_name_is_passed_over() -> None:
+def test_a24_a_release_document_that_grows_when_it_is_kept_is_passed_over() -> None:
+    """Members that it leaves out stand there once it is written again: past the limit it could not
+    be read back, and all that is remembered against rollback would be forgotten."""
+    owner = publisher()
+    plain = Release("examplemail", "stable", 1, NOW, NOW, "0.5.3")
+    room = (MAX_RELEASE - len(plain.encode())) // 3
+    grown = replace(plain, notes=dict.fromkeys(("de", "en", "is"), "\u00e9" * (room // 2 - 2)))
+    payload = grown.encode().replace(b'"minimum_version":"",', b"").replace(b',"downloads":[]', b"")
+    assert Release.decode(payload) == grown
+    assert len(payload) <= MAX_RELEASE < len(grown.encode())
+    owner.x_release = signed(owner, "release", RELEASE_TYPE, payload)
+    found = judge(owner.document(), owner.trust())
+    assert found.notes == ("release: too-large",)
+    assert TrustState.decode(found.state.encode()) == found.state
+
+
+def test_a24_what_rides_along_under_another_name_is_passed_over() -> None:
     owner = publisher()
     root = owner.trust()
     rider = owner.offer()
@@ -142,7 +158,7 @@ def test_what_rides_along_under_another_name_is_passed_over() -> None:
     assert found.state.steering is None
 
 
-def test_a_rider_that_needs_openpgp_is_passed_over_without_it() -> None:
+def test_a24_a_rider_that_needs_openpgp_is_passed_over_without_it() -> None:
     owner = publisher()
     root = owner.trust()
     rider = owner.steer()
@@ -151,7 +167,7 @@ def test_a_rider_that_needs_openpgp_is_passed_over_without_it() -> None:
     assert judge(owner.document(), root).notes == ("steering: openpgp-missing",)
 
 
-def test_openpgp_verified_on_a_rider_alone_is_remembered() -> None:
+def test_a24_openpgp_verified_on_a_rider_alone_is_remembered() -> None:
     owner = publisher()
     root = owner.trust()
     rider = owner.steer()
@@ -161,7 +177,7 @@ def test_openpgp_verified_on_a_rider_alone_is_remembered() -> None:
     assert judge(envelope.encode(carried), root, known).state.openpgp
 
 
-def test_a_rotation_ends_what_rode_along() -> None:
+def test_a24_a_rotation_ends_what_rode_along() -> None:
     owner = publisher()
     root = owner.trust()
     owner.steer(servers=(ONION,))
@@ -173,7 +189,7 @@ def test_a_rotation_ends_what_rode_along() -> None:
     assert found.steering == root.steering
 
 
-def test_what_a_release_pins_steers_a_new_client_and_an_old_one() -> None:
+def test_a25_what_a_release_pins_steers_a_new_client_and_an_old_one() -> None:
     owner = publisher()
     first = owner.trust()
     owner.steer(NOW, servers=(ONION,))
@@ -186,7 +202,7 @@ def test_what_a_release_pins_steers_a_new_client_and_an_old_one() -> None:
     assert steering(current_keys(older, known)).servers == (ONION,)
 
 
-def test_a_thief_of_everything_is_out_after_a_release() -> None:
+def test_a26_a_thief_of_everything_is_out_after_a_release() -> None:
     owner, thief = publisher(), publisher()
     root = owner.trust()
     thief.rotate(NOW - DAY, seeds=SEEDS[6:7])
@@ -210,7 +226,23 @@ def test_a_thief_of_everything_is_out_after_a_release() -> None:
     assert refused.value.reason == "signature-threshold"
 
 
-def test_a_whole_chain_is_followed_by_who_was_away() -> None:
+def test_a26_an_older_program_changes_nothing_and_two_never_flip_a_state() -> None:
+    owner = publisher()
+    older = owner.trust(minimum_serial=NOW + 9, x_steering=owner.steer(servers=(ONION,)))
+    owner.x_steering = None
+    owner.rotate(seeds=SEEDS[3:4])
+    newer = owner.trust(gen=2)
+    state = judge(owner.document(), newer).state
+    for root in (older, newer, older, newer):
+        state = start(root, state)
+        assert (state.gen, state.epoch, state.floor, state.steering) == (2, 2, 0, None)
+    # What was followed under the older release is kept under the newer one that pins it.
+    known = judge(owner.document(), replace(older, minimum_serial=0)).state
+    agreed = start(replace(newer, minimum_serial=NOW), known)
+    assert (agreed.gen, agreed.floor, agreed.hashes) == (2, NOW, known.hashes)
+
+
+def test_a27_a_whole_chain_is_followed_by_who_was_away() -> None:
     owner = publisher()
     root = owner.trust()
     for n in range(40):
@@ -229,7 +261,7 @@ def test_a_whole_chain_is_followed_by_who_was_away() -> None:
         verify_chain(gap, root, NEW, NOW, MemoryOpenPGP())
 
 
-def test_a_file_of_the_chain_has_a_limit() -> None:
+def test_a27_a_file_of_the_chain_has_a_limit() -> None:
     owner = publisher()
     step = owner.rotate(seeds=SEEDS[1:2])
     assert len(envelope.decode_chain(envelope.encode_chain([step] * 70))) == 64

@@ -6,10 +6,14 @@ Run ``python tests/mars/generate.py`` after changing a variable or the request.
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
+from mars.cli.consent import LEFT_OUT
+from mars.wire.crowd import CROWDS, MANY, VALID
 from mars.wire.request import request_bytes
-from mars.wire.variables import VARIABLES
+from mars.wire.times import DAY
+from mars.wire.variables import VARIABLES, rule
 
 PAGE = Path(__file__).parents[2] / "docs" / "privacy.md"
 BEGIN = "<!-- client: made by tests/mars/generate.py, do not edit -->"
@@ -20,7 +24,7 @@ ONION = "<56 characters>.onion"
 def privacy() -> str:
     """The client's part of docs/privacy.md."""
     plain = request_bytes("onion", "").decode("ascii").replace("onion", ONION, 1)
-    tracked = plain.replace(" HTTP", "?v=0.5.2&os=linux&ia=100 HTTP", 1)
+    tracked = plain.replace(" HTTP", "?v=0.5.2&os=linux HTTP", 1)
     lines = [
         BEGIN,
         "",
@@ -37,7 +41,7 @@ def privacy() -> str:
     ]
     for variable in VARIABLES:
         consent = (
-            "asked for on its own; at most one of these rides in a request, drawn at random"
+            "asked for on its own"
             if variable.optional
             else "with `tracked`; can be switched off alone"
         )
@@ -45,7 +49,28 @@ def privacy() -> str:
             f"| `{variable.name}` {variable.label} | {variable.description} | {variable.values} "
             f"| {variable.reason} | {consent} |"
         )
-    return "\n".join([*lines, "", END])
+    return "\n".join([*lines, "", *_crowds(), END])
+
+
+def _crowds() -> list[str]:
+    """How much of it one request says."""
+    lines = [
+        "### How much of that one request says",
+        "",
+        "| `crowd` in the trust file | a tracked request |",
+        "|---|---|",
+    ]
+    for crowd, after in pairwise((*CROWDS, 0)):
+        reach = f"{crowd:,} to {after - 1:,}" if after else f"{crowd:,} and more"
+        name = reach if crowd else f"absent, older than {VALID // DAY} days, below {after}"
+        lines.append(f"| {name} | {rule(crowd)} |")
+    folded = [
+        f"below {MANY:,} `{one.name}` is only "
+        + " or ".join(f"`{value}` ({name})" for value, name in one.folded_names.items())
+        for one in VARIABLES
+        if one.folded
+    ]
+    return [*lines, "", f"{'; '.join(folded).capitalize()}. {LEFT_OUT}", ""]
 
 
 def _block(text: str) -> list[str]:

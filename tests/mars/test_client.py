@@ -204,7 +204,7 @@ def test_what_is_wrong_in_the_state_is_told() -> None:
 
 
 def test_the_age_can_be_changed_at_any_time() -> None:
-    world = World()
+    world = World(crowd=1000)
     world.grant("tracked")
     mars = world.mars()
     plan = mars.preview()

@@ -43,8 +43,8 @@ def test_the_ten_lines_of_the_docs_embed_the_client(tmp_path: Path) -> None:
     assert len([line for line in lines.splitlines() if line]) <= 10
     publisher = Publisher()
     now = factory.system_clock().now() - 60
-    trust = publisher.trust(servers=(f"http://{ONION}",))
-    (tmp_path / "trust.json").write_bytes(trust.encode())
+    trust = publisher.trust_file(1000, servers=(f"http://{ONION}",), built=now)
+    (tmp_path / "trust.json").write_bytes(trust)
     (tmp_path / "motd.json").write_bytes(publisher.document(now))
     fetched = subprocess.run(
         [

@@ -67,7 +67,7 @@ def test_the_crowd_is_that_of_the_product_unless_said_otherwise(
 ) -> None:
     path, out = product / "product.toml", tmp_path / "t.json"
     assert trust(product).crowd == 0
-    path.write_text(path.read_text().replace("crowd = 0", "crowd = 1000"))
+    path.write_text(path.read_text().replace("# crowd = 100", "crowd = 1000"))
     assert trust(product).crowd == 1000
     done = ok("trust", product, "--out", out, "--crowd", "100")
     assert "warning: crowd is 100 here, but 1000 in product.toml" in done.err

@@ -95,7 +95,8 @@ def publish(
     """Publish the weeks that are complete: floored figures and a site that shows them.
 
     A week is published once, two days after its end at the earliest, and its files never change.
-    Run it as often as you like.
+    Run it as often as you like. Where the figures speak for another crowd it says so, and leaves it
+    to you.
     """
     from mars_server.publication.index import read_private_key
     from mars_server.serving.motd_source import newest_release
@@ -105,6 +106,7 @@ def publish(
     from mars_server.storage import open_database
     from mars_server.storage.ledger import note_run
     from mars_server.tables.compose import FloorRules
+    from mars_server.tables.crowd import level_of, proposed
     from mars_server.tables.noise import KEY_SIZE, Noise
 
     if noise_epsilon and not noise_key:
@@ -137,6 +139,7 @@ def publish(
     )
     note_run(engine, "publish", system_clock().now())
     published = [week.week for week in outcome.weeks]
+    crowd = proposed(outcome.weeks, product.crowd)
     told = {
         "published_weeks": published,
         "new_weeks": outcome.new,
@@ -145,10 +148,14 @@ def publish(
         "waiting_weeks": list(outcome.waiting),
         "left_out_weeks": list(outcome.left_out),
         "weeks_with_missing_days": list(outcome.partial),
+        "crowd": product.crowd,
+        "crowd_proposed": crowd,
     }
     options.answer(as_json, told, _summary(published, outcome.new))
     for warning in _warnings(outcome):
         options.say(warning)
+    if level_of(crowd) != level_of(product.crowd):  # else requests would say the same
+        options.say(_proposal(product.crowd, crowd))
 
 
 def _summary(published: list[str], new: int) -> str:
@@ -183,6 +190,22 @@ def _warnings(outcome: PublishReport) -> Iterator[str]:
         yield "The index was signed and is no longer, which readers see; give --sign-key again."
     if outcome.notes_gone:
         yield f"The pages have lost {outcome.notes_gone} note(s); give --notes again."
+
+
+def _proposal(crowd: int, proposed: int) -> str:
+    """Only a person changes the crowd: whoever forges hits could otherwise raise it."""
+    how = "in product.toml, and with the next release's trust file (mars-motd trust)"
+    if proposed < crowd:
+        return (
+            f"Fewer than {crowd} installations may send metrics: set crowd = {proposed} {how}, so "
+            "that each request says less."
+        )
+    return (
+        f"At least {2 * proposed} installations have sent metrics in each of the last 13 weeks "
+        f"without a flag, as far as hits tell: crowd = {proposed} could be set {how}. Do so only "
+        "if your downloads or sales agree: 1,238 forged hits a week make 1,250 installations "
+        "of 100."
+    )
 
 
 def _secret(path: Path, least: int) -> bytes:

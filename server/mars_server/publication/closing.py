@@ -27,6 +27,7 @@ from mars_server.storage.publication import StoredWeek, StoredWeeks, stored
 from mars_server.tables import signed_documents
 from mars_server.tables.compose import RARE, STABLE_WEEKS, Exact, FloorRules, Listing, compose, step
 from mars_server.tables.fetch_intervals import periods_of
+from mars_server.tables.quarters import LONGEST
 from mars_server.tables.signed_documents import Served, unknown
 from mars_server.tables.week import Week, decode, encode
 
@@ -156,7 +157,7 @@ def _close(kept: StoredWeeks, rules: FloorRules, now: int, *, chosen: bool) -> l
         listings = step(week, counts, listings, rules)
         before = [published[each] for each in sorted(published) if each < week]
         fresh = compose(
-            week, counts, listings, before, late_now - late_seen, rules, standing, periods
+            week, counts, listings, before, late_now - late_seen, rules, standing, periods, exact
         )
         late_seen = late_now
         published[week] = fresh
@@ -208,13 +209,14 @@ def _counted_until(kept: StoredWeeks, days: Collection[str]) -> str:
 def _first_needed(due: Sequence[str], published: Mapping[str, Week]) -> str | None:
     """The first day whose exact counts matter for the weeks that are not published yet, or None.
 
-    Of published weeks these are the few that may have begun a rare value's streak.
+    Of published weeks these are the few that a table's period may sum, and those that may have
+    begun a rare value's streak before it.
     """
     fresh = [week for week in due if week not in published]
     if not fresh:
         return None
     before = [week for week in due if week < fresh[0] and not published[week].hits.missing]
-    return monday([*before, fresh[0]][-STABLE_WEEKS:][0]).isoformat()
+    return monday([*before, fresh[0]][-LONGEST - STABLE_WEEKS :][0]).isoformat()
 
 
 def _after(
@@ -222,16 +224,15 @@ def _after(
 ) -> Mapping[str, Listing]:
     """The listings after a published week: what it listed stands, whatever is known by now. Of a
     week that was taken over nothing else is known."""
-    if week.hits.missing:
-        return listings
-    listed = {
-        name: Listing(frozenset(row.value for row in week.tables[name]) - {OTHER, NONE})
-        for name in RARE
-    }
-    if counts.hits is None:
-        return listed
     stepped = step(week.week, counts, listings, rules)
-    return {name: listed[name].with_streaks(stepped[name].streaks) for name in RARE}
+    found = dict(stepped)
+    for name in RARE:
+        rows = {row.value for row in week.tables[name]}
+        if rows:
+            listed = Listing(frozenset(rows - {OTHER, NONE}))
+            streaks = {} if counts.hits is None else stepped[name].streaks
+            found[name] = listed.with_streaks(streaks)
+    return found
 
 
 def check_untouched(kept: Mapping[str, bytes], found: Mapping[str, bytes]) -> None:

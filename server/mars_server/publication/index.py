@@ -32,6 +32,7 @@ _SPKI = bytes.fromhex("302a300506032b6570032100")
 """The DER prefix of an Ed25519 public key (RFC 8410, section 4)."""
 _PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
 """The DER prefix of an Ed25519 private key (RFC 8410, section 7)."""
+SEED_BYTES: Final = 32
 
 
 @dataclass(frozen=True)
@@ -90,23 +91,38 @@ def is_signed(index: Path) -> bool:
         return False
 
 
-def read_private_key(pem: bytes) -> bytes:
-    """The 32-byte seed in a PEM file as ``openssl genpkey -algorithm ed25519`` writes it.
+def read_private_key(data: bytes) -> bytes:
+    """The 32-byte seed in a file: the publisher's secret of the role ``index`` without a
+    passphrase, or PEM as ``openssl genpkey -algorithm ed25519`` writes it.
 
     Raises ``ConfigError`` (``operator-key``).
     """
+    seed = _publishers(data) or _from_pem(data)
+    if len(seed) != SEED_BYTES:
+        raise ConfigError(
+            "operator-key",
+            "The operator's key must be an Ed25519 secret without a passphrase: the file that "
+            "`mars-motd key new DIR --role index --no-passphrase` makes in DIR/keys, or PEM as "
+            "`openssl genpkey -algorithm ed25519 -out operator-key.pem` writes it.",
+        )
+    return seed
+
+
+def _publishers(data: bytes) -> bytes:
+    try:
+        table = json.loads(data)
+        return bytes.fromhex(table["seed"]) if table["type"] == "mars-motd-secret" else b""
+    except (ValueError, KeyError, TypeError):
+        return b""
+
+
+def _from_pem(pem: bytes) -> bytes:
     match = _PEM.search(pem)
     try:
         der = base64.b64decode(b"".join(match[1].split()), validate=True) if match else b""
     except ValueError:
         der = b""
-    if len(der) != len(_PKCS8) + 32 or not der.startswith(_PKCS8):
-        raise ConfigError(
-            "operator-key",
-            "The operator's key must be an unencrypted Ed25519 private key in PEM form, as "
-            "`openssl genpkey -algorithm ed25519 -out operator-key.pem` writes it.",
-        )
-    return der[len(_PKCS8) :]
+    return der.removeprefix(_PKCS8) if der.startswith(_PKCS8) else b""
 
 
 def public_pem(key: bytes) -> bytes:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from mars.errors import ConfigError
+from mars.wire.product import CROWD
 from mars.wire.times import DAY
 from mars_server.common.calendar import is_week
 from mars_server.publication import index
@@ -23,7 +24,16 @@ from mars_server.storage import Engine
 from mars_server.storage.publication import StoredWeek, stored
 from mars_server.tables import signed_documents
 from mars_server.tables.compose import FloorRules
-from mars_server.tables.estimate import STEER_HIGH, STEER_LOW, WEEK, Interval, significant
+from mars_server.tables.estimate import (
+    STEER_HIGH,
+    STEER_LOW,
+    WEEK,
+    Estimate,
+    Interval,
+    significant,
+)
+from mars_server.tables.floor import NO_DATA, Published
+from mars_server.tables.quarters import CROSS, EVERY, LONGEST
 from mars_server.tables.signed_documents import Served, unknown
 from mars_server.tables.week import Week
 
@@ -33,6 +43,8 @@ _MOST_DAYS: Final = 100
 _MOST_HITS: Final = 10**12
 _MOST_SECONDS: Final = 2**31 - 1
 """What the database holds of an interval; clients take no more than 30 days."""
+_MOST_TEXT: Final = 200
+"""Characters of what a request says; the longest sentence has half as many."""
 _MOST_SERIAL: Final = 2**53
 """Unix seconds; what a JSON number is sure to hold (RFC 8259, section 6)."""
 _STEERED: Final = Interval(STEER_LOW / DAY, STEER_HIGH / DAY + 3)
@@ -114,30 +126,65 @@ def _check_week(name: str, week: Week, rules: FloorRules) -> None:
         wrong = "it has unknown flags"
     elif not all(0 < number <= _MOST_DAYS for number in numbers) or numbers[0] > numbers[1]:
         wrong = "its interval or noise cannot be"
-    elif not _estimate_fits(week):
+    elif not _estimate_fits(week, week.estimate, week.hits):
         wrong = "its estimate does not fit its hits"
+    elif not week.of_old and not _estimate_fits(week, week.tracked, _tracked(week)):
+        wrong = "its estimate of those who send metrics does not fit their hits"
+    elif not _periods_fit(week):
+        wrong = "its periods or its crowd cannot be"
     elif not week.noise and not _parts_fit(week):
         wrong = "its tables do not add up to its hits"
     if wrong:
         raise _refused(f"{DATA}/{name}.json was not taken over: {wrong}; {_COPY}")
 
 
-def _estimate_fits(week: Week) -> bool:
+def _tracked(week: Week) -> Published:
+    return week.count("level", "tracked") or NO_DATA
+
+
+def _periods_fit(week: Week) -> bool:
+    """Whether the crowd is one, each period holds the week, and rows stand only where one ends."""
+    if week.of_old:
+        return True
+    told = {name for name, rows in week.tables.items() if rows}
+    told |= {CROSS} if week.pairs else set()
+    said = week.request.isprintable() and len(week.request) <= _MOST_TEXT
+    return (
+        said
+        and CROWD.fullmatch(str(week.crowd)) is not None
+        and all(
+            is_week(each.first)
+            and is_week(each.last)
+            and each.first <= week.week <= each.last
+            and each.every in EVERY
+            and each.weeks <= LONGEST
+            and (name not in told or each.last == week.week)
+            for name, each in week.periods.items()
+        )
+    )
+
+
+def _estimate_fits(week: Week, guess: Estimate | None, hits: Published) -> bool:
     """Whether some law turns these hits into this estimate; how exactly changes with versions."""
-    guess, law = week.estimate, _STEERED if "steered" in week.flags else week.interval
-    if guess is None or week.hits.missing:
-        return guess is None and week.hits.missing
-    least = significant(week.hits.least * law.low / WEEK, math.floor)
-    most = significant(week.hits.most * law.high / WEEK, math.ceil)
+    law = _STEERED if "steered" in week.flags else week.interval
+    if guess is None or hits.missing:
+        return guess is None and hits.missing
+    least = significant(hits.least * law.low / WEEK, math.floor)
+    most = significant(hits.most * law.high / WEEK, math.ceil)
     ordered = 0 <= guess.low <= guess.installations <= guess.high <= _MOST_HITS
     return ordered and least <= guess.installations <= most
 
 
 def _parts_fit(week: Week) -> bool:
-    """Whether no table has more hits than the week, and the levels, of which each hit has one,
-    have as many. Without noise alone, which is drawn for each number by itself."""
-    tables = [[row.count for row in rows] for rows in week.tables.values()]
-    tables.append([pair.count for pair in week.pairs])
+    """Whether no table of the week alone has more hits than the week, and the levels, of which each
+    hit has one, have as many. Without noise alone, which is drawn for each number by itself."""
+    tables = [
+        [row.count for row in rows]
+        for name, rows in week.tables.items()
+        if week.since(name) == week.week
+    ]
+    if week.since(CROSS) == week.week:
+        tables.append([pair.count for pair in week.pairs])
     fewest = [sum(count.least for count in counts) for counts in tables]
     most = sum(row.count.most for row in week.tables["level"])
     return max(fewest) <= week.hits.most and most >= week.hits.least

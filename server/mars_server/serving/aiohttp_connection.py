@@ -9,13 +9,14 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.typedefs import Middleware
 from aiohttp.web_protocol import RequestHandler
 
-from mars.wire.query import MOTD_PATH
+from mars.wire.query import KEYS_PATH, MOTD_PATH
 from mars_server.serving.fast_request import FIELDS
 from mars_server.serving.service import Held, Service, unsent
 
@@ -262,21 +263,26 @@ _READING = ("GET", "HEAD")
 def application(service: Service, routes: Iterable[web.RouteDef] = ()) -> web.Application:
     """``routes``: those of the dashboard and of the intake, each at a fixed path."""
     app = web.Application(middlewares=[_guard(service)], client_max_size=service.limits.body)
-    app.router.add_route("*", MOTD_PATH, _motd(service, logged=True))
-    app.router.add_route("*", CHECK_PATH, _motd(service, logged=False))
+    news = partial(_signed, service, lambda: service.document.body)
+    app.router.add_route("*", MOTD_PATH, news(logged=True))
+    app.router.add_route("*", CHECK_PATH, news())
+    app.router.add_route("*", KEYS_PATH, _signed(service, lambda: service.document.chain))
     app.add_routes(list(routes))
     app.on_response_prepare.append(_anonymous)
     return app
 
 
-def _motd(service: Service, logged: bool) -> Handler:
+def _signed(service: Service, body: Callable[[], bytes], logged: bool = False) -> Handler:
+    """What ``body`` gives, 404 where that is nothing; a hit only where it is ``logged``."""
+
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.method not in _READING:
             return uniform(405, "GET, HEAD")
         if logged and request.method == "GET":
             _, _, query = request.raw_path.partition("?")
             request[HIT] = service.canonical(query)
-        return motd(service.document.body)
+        found = body()
+        return motd(found) if found else uniform(404)
 
     return answer
 

@@ -7,15 +7,18 @@ from pathlib import Path
 
 from mars.errors import ConfigError, TrustError, naming
 from mars.ports import OpenPGP
-from mars.trust import TrustState, verify
+from mars.trust import TrustState, verify, verify_chain
 from mars.wire import envelope, motd
-from mars.wire.envelope import MAX_ENVELOPE, MOTD_TYPE
+from mars.wire.envelope import MAX_CHAIN, MAX_ENVELOPE, MOTD_TYPE
 from mars.wire.keys import TrustRoot
 from mars.wire.motd import Motd
 from mars.wire.product import Product, is_release
 from mars.wire.times import format_time
 from mars_server.common.config import load_product, stamp
 from mars_server.common.config import read as read_file
+
+CHAIN = "keys.json"
+"""Beside the document: the whole chain of keys, for clients that were away for long."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class ServedMotd:
     """Whether a client would accept it; False where nobody gave us what clients pin."""
     product: Product
     """product.toml as it was when the document was read."""
+    chain: bytes = b""
+    """The chain of keys; empty where there is none, as in the first epoch."""
 
     @property
     def unlisted(self) -> str:
@@ -54,11 +59,11 @@ def _release(payload: Motd) -> str:
     return payload.newest_version if is_release(payload.newest_version) else ""
 
 
-def read(path: Path) -> bytes:
-    """The bytes. Raises ``ConfigError``: ``motd-missing``, ``motd-unreadable``, ``too-large``."""
-    data = read_file(path, "The MOTD", "motd", most=MAX_ENVELOPE + 1)
-    if len(data) > MAX_ENVELOPE:
-        raise ConfigError("too-large", f"{path} is larger than {MAX_ENVELOPE} bytes.")
+def read(path: Path, what: str = "The MOTD", kind: str = "motd", most: int = MAX_ENVELOPE) -> bytes:
+    """The bytes. Raises ``ConfigError``: ``KIND-missing``, ``KIND-unreadable``, ``too-large``."""
+    data = read_file(path, what, kind, most=most + 1)
+    if len(data) > most:
+        raise ConfigError("too-large", f"{path} is larger than {most} bytes.")
     return data
 
 
@@ -105,6 +110,7 @@ class MotdSource:
         """
         self.seen = self._look()
         data, product = read(self.path), load_product(self.product)
+        chain = self._chain(now)
         with naming(self.path):
             accepted = None
             if self.root is not None and self.openpgp is not None:
@@ -113,7 +119,26 @@ class MotdSource:
             if (payload.product, payload.channel) != (product.product, product.channel):
                 raise TrustError("wrong-product", "The MOTD is for another product or channel.")
         self.state = accepted.state if accepted else self.state
-        return ServedMotd(data, payload, accepted is not None, product)
+        return ServedMotd(data, payload, accepted is not None, product, chain)
+
+    def _chain(self, now: int) -> bytes:
+        """The chain of keys; clients must be able to follow it. Raises ``MarsError``."""
+        try:
+            data = read(self._beside, "The chain of keys", "keys", MAX_CHAIN)
+        except ConfigError as error:
+            if error.reason != "keys-missing":
+                raise
+            return b""
+        with naming(self._beside):
+            if self.root is not None and self.openpgp is not None:
+                verify_chain(data, self.root, TrustState.initial(), now, self.openpgp)
+            else:
+                envelope.decode_chain(data)
+        return data
+
+    @property
+    def _beside(self) -> Path:
+        return self.path.with_name(CHAIN)
 
     def _look(self) -> tuple[tuple[int, int, int], ...]:
-        return stamp(self.path), stamp(self.product)
+        return stamp(self.path), stamp(self.product), stamp(self._beside)

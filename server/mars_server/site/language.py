@@ -62,9 +62,9 @@ class Language:
     def number(self, value: float) -> str:
         return _number(value, self.code)
 
-    def days(self, week: str) -> str:
-        """``16 Mar – 22 Mar 2026``: the first and the last day of a week."""
-        first, last = monday(week), sunday(week)
+    def days(self, week: str, since: str = "") -> str:
+        """``16 Mar – 22 Mar 2026``: the first day of ``since``, or of the week, and its last."""
+        first, last = monday(since or week), sunday(week)
         short = "d. MMM" if self.code == "de" else "d MMM"
         start = short if first.year == last.year else f"{short} y"
         return " – ".join(
@@ -109,9 +109,12 @@ def N_(text: str) -> str:  # noqa: N802 - gettext's customary name for "translat
     return text
 
 
+FOLDED: Final = "-folded"
+"""After a table's name: its values as a small crowd says them."""
 NAMES: Final[Mapping[str, Mapping[str, str]]] = {
     "level": {"plain": N_("plain, without metrics"), "tracked": N_("with coarse metrics")},
     **{variable.name: variable.names for variable in VARIABLES},
+    **{one.name + FOLDED: one.folded_names for one in VARIABLES if one.folded},
 }
 REST: Final = N_("all others")
 """The values that have no band of their own in a chart."""

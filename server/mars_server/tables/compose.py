@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 from typing import Final
 
+from mars.wire.crowd import MANY
 from mars.wire.product import Product
 from mars.wire.query import NONE
-from mars.wire.variables import OTHER, VARIABLES
+from mars.wire.variables import OTHER, VARIABLES, rule
 from mars_server.tables import fetch_intervals
+from mars_server.tables.crowd import level_of
 from mars_server.tables.estimate import DEFAULT, TURNOVER_WEEKS, Interval, estimate, steered
 from mars_server.tables.fetch_intervals import Period
 from mars_server.tables.floor import NO_DATA, STEP, Published, floor
 from mars_server.tables.noise import Noise
+from mars_server.tables.periods import begun
+from mars_server.tables.quarters import CROSS, Summed
 from mars_server.tables.week import TABLES, Pair, Row, Tables, Week
 
 # --- The stability threshold: rare values (languages, countries) appear late and leave early.
@@ -129,6 +135,14 @@ class Exact:
         level = self.counts.get("level")
         return sum(level.values()) if level else None
 
+    def __add__(self, other: Exact) -> Exact:
+        counts = {
+            name: Counter(self.counts.get(name, {})) + Counter(other.counts.get(name, {}))
+            for name in self.counts.keys() | other.counts.keys()
+        }
+        pairs = Counter(self.pairs) + Counter(other.pairs)
+        return Exact(counts, pairs, self.lost + other.lost)
+
 
 @dataclass(frozen=True)
 class FloorRules:
@@ -167,13 +181,15 @@ def compose(
     rules: FloorRules,
     standing: Interval | None = None,
     periods: Sequence[Period] = (),
+    others: Mapping[str, Exact] | None = None,
 ) -> Week:
     """The document of ``week``. ``before`` are the weeks already published, oldest first.
 
     ``listings`` are those *after* this week's ``step``; ``late`` is the exact number of hits
     dropped since the last published week. ``standing`` is the law of the last week of the run
     before: where no document was named, nobody noted when, between the two runs, the publisher
-    changed it. ``periods`` are the documents that were named, by time.
+    changed it. ``periods`` are the documents that were named, by time; ``others`` the exact counts
+    of the weeks ``before``, of which tables with longer periods are made.
     """
     now = steered(rules.product.reportback_next)
     served, earlier = fetch_intervals.laws(periods, week, standing, now)
@@ -183,15 +199,19 @@ def compose(
     hits = NO_DATA
     if exact.hits is not None:
         hits = rules.total(week, exact.hits)
-    tables = Tables({name: _table(week, name, exact, listings, rules) for name in TABLES})
+    crowd = rules.product.crowd
+    summed = begun(week, before, crowd)
+    sums = Sums(week, exact, before, others or {}, summed, crowd)
+    tables = Tables({name: _table(name, sums, listings, rules) for name in TABLES})
+    guessed = partial(estimate, served=served, earlier=earlier, deviation=deviation)
     return Week(
         product=rules.product.product,
         channel=rules.product.channel,
         week=week,
         hits=hits,
         tables=tables,
-        pairs=_pairs(week, exact, tables["v"], rules),
-        estimate=estimate(hits, served, earlier, expected, deviation),
+        pairs=_pairs(sums, tables["v"], rules),
+        estimate=guessed(hits, expected=expected),
         interval=served[-1].interval,
         late=rules.blurred_floor(week, "late", "", late),
         noise=rules.noise.epsilon if rules.noise else None,
@@ -201,7 +221,15 @@ def compose(
             [*(law.interval for law in served), *earlier],
             before,
         ),
+        crowd=crowd,
+        request=rule(level_of(crowd)),
+        tracked=guessed(_count(tables["level"], "tracked"), expected=expected),
+        periods=summed,
     )
+
+
+def _count(rows: Sequence[Row], value: str) -> Published:
+    return next((row.count for row in rows if row.value == value), NO_DATA)
 
 
 def step(
@@ -232,20 +260,82 @@ def _candidates(name: str, exact: Exact, rules: FloorRules) -> set[str]:
     return set(_VARIABLES[name].known(rules.product))
 
 
+@dataclass(frozen=True)
+class Sums:
+    """Which exact counts each table of the document of ``week`` is made of."""
+
+    week: str
+    counted: Exact
+    before: Sequence[Week]
+    others: Mapping[str, Exact]
+    periods: Mapping[str, Summed]
+    crowd: int
+
+    def label(self, table: str) -> str:
+        """What the noise of its cells is named by: no two sums share a sample."""
+        return self.periods[table].name if table in self.periods else self.week
+
+    def earlier(self, table: str) -> list[Week]:
+        """The weeks published before that are in the same period."""
+        first = self.periods[table].first if table in self.periods else self.week
+        return [each for each in self.before if each.week >= first]
+
+    def least_crowd(self, table: str) -> int:
+        """The smallest crowd of the weeks of its period."""
+        return min([self.crowd, *(each.crowd or 0 for each in self.earlier(table))])
+
+    def exact(self, table: str) -> Exact:
+        """The sum of its period, where that ends with this week; nothing before, and nothing where
+        the counts of an earlier week were lost with a database."""
+        if table in self.periods and self.periods[table].last != self.week:
+            return Exact()
+        whole = self.counted
+        for each in self.earlier(table):
+            part = self.others.get(each.week, Exact())
+            if not _are_of(each, part):
+                return Exact()
+            whole = whole + part
+        return whole
+
+
+def _are_of(week: Week, counted: Exact) -> bool:
+    """Whether ``week`` was made of these counts, as far as what was published tells."""
+    if counted.hits is None or week.hits.missing:
+        return counted.hits is None and week.hits.missing
+    return week.noise is not None or floor(counted.hits) == week.hits
+
+
 def _table(
-    week: str, name: str, exact: Exact, listings: Mapping[str, Listing], rules: FloorRules
+    name: str, sums: Sums, listings: Mapping[str, Listing], rules: FloorRules
 ) -> tuple[Row, ...]:
     """One table; empty without data. Which rows stand in it never depends on a hidden count."""
+    exact = sums.exact(name)
     if exact.hits is None:
         return ()
     counts = exact.counts.get(name, {})
-    rows = _rows(name, counts, listings, rules)
+    variable = _VARIABLES.get(name)
+    if variable is not None and sums.least_crowd(name) < MANY:
+        counts = _renamed(counts, variable.folded)
+    rows = _rows(name, counts, listings, rules, sums.least_crowd(name))
     folded = _fold(counts, rows)
-    return tuple(Row(row, rules.blurred_floor(week, name, row, folded[row])) for row in rows)
+    label = sums.label(name)
+    return tuple(Row(row, rules.blurred_floor(label, name, row, folded[row])) for row in rows)
+
+
+def _renamed(counts: Mapping[str, int], names: Mapping[str, str]) -> Counter[str]:
+    """With the values that ``names`` gives others, of which these are then a part."""
+    found: Counter[str] = Counter()
+    for value, count in counts.items():
+        found[names.get(value, value)] += count
+    return found
 
 
 def _rows(
-    name: str, counts: Mapping[str, int], listings: Mapping[str, Listing], rules: FloorRules
+    name: str,
+    counts: Mapping[str, int],
+    listings: Mapping[str, Listing],
+    rules: FloorRules,
+    crowd: int,
 ) -> list[str]:
     if name not in _VARIABLES:
         return list(_LEVELS)
@@ -253,6 +343,8 @@ def _rows(
     values = [value for value in variable.known(rules.product) if value != OTHER]
     if variable.rare:
         values = sorted(listings[name].listed)
+    elif variable.folded and crowd < MANY:
+        values = [value for value in values if value not in variable.folded]
     elif variable.open and rules.noise is None:
         extra = {value for value, n in counts.items() if n >= STEP and variable.fits(value)}
         values = sorted(extra.union(values), key=_natural)
@@ -274,19 +366,23 @@ def _fold(counts: Mapping[str, int], rows: Sequence[str]) -> dict[str, int]:
     return folded
 
 
-def _pairs(week: str, exact: Exact, versions: Sequence[Row], rules: FloorRules) -> tuple[Pair, ...]:
-    """Version × platform; versions that are hidden by themselves are merged before crossing."""
-    if exact.hits is None:
+def _pairs(sums: Sums, versions: Sequence[Row], rules: FloorRules) -> tuple[Pair, ...]:
+    """Version × platform, where a request says both; versions that are hidden by themselves, in any
+    table that is published of the period, are merged before crossing."""
+    exact = sums.exact(CROSS)
+    if exact.hits is None or sums.least_crowd(CROSS) < MANY:
         return ()
-    rows = [
-        row.value for row in versions if row.value not in (OTHER, NONE) and not row.count.hidden
-    ]
+    told = [*(week.tables["v"] for week in sums.earlier(CROSS)), versions]
+    seen = [{row.value for row in table if not row.count.hidden} for table in told if table]
+    shown = set[str]().union(*seen[:1]).intersection(*seen) - {OTHER, NONE}
+    rows = [value for value in rules.product.releases if value in shown]
+    rows += sorted(shown - set(rows))
     columns = [*rules.product.platforms, OTHER]
     cells = {(v, os): 0 for v in [*rows, OTHER] for os in columns}
     for (v, os), count in exact.pairs.items():
         if NONE not in (v, os):
             cells[v if v in rows else OTHER, os if os in columns else OTHER] += count
     return tuple(
-        Pair(v, os, rules.blurred_floor(week, "v-os", f"{v} {os}", count))
+        Pair(v, os, rules.blurred_floor(sums.label(CROSS), CROSS, f"{v} {os}", count))
         for (v, os), count in cells.items()
     )

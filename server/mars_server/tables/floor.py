@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import InitVar, dataclass
+from fractions import Fraction
 from typing import Final, final
 
 from mars.errors import WireError
@@ -61,6 +62,11 @@ class Published(_Sealed):
         """The largest true count that fits; 0 where there is no data."""
         return 0 if self.value is None else self.least + STEP - 1
 
+    @property
+    def middle(self) -> Fraction:
+        """Of the true counts that fit."""
+        return Fraction(self.least + self.most, 2)
+
 
 @final
 class Percent(_Sealed):
@@ -91,6 +97,20 @@ def restore(value: object) -> Published:
     if type(value) is int and value >= STEP and value % STEP == 0:
         return Published(value, _SEAL)
     raise WireError("not-floored", "A published number is neither a multiple of ten nor <10.")
+
+
+def together(parts: Iterable[Published]) -> Published:
+    """The sum of ``parts`` at their floors; hidden where all of them are, no data where there is
+    none with data."""
+    known = [each for each in parts if not each.missing]
+    return floor(sum(each.least for each in known)) if known else NO_DATA
+
+
+def base(parts: Iterable[Published]) -> Published:
+    """What shares of ``parts`` are shares of: their sum at their floors; no data where that is
+    nothing."""
+    found = together(parts)
+    return NO_DATA if found.hidden else found
 
 
 def shares(parts: Sequence[Published]) -> list[Percent]:

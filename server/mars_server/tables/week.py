@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from mars.errors import WireError
@@ -18,8 +18,11 @@ from mars_server.common.jsontext import encode_json
 from mars_server.tables.estimate import Estimate, Interval
 from mars_server.tables.floor import Published, restore
 from mars_server.tables.noise import TOLD, deviation
+from mars_server.tables.quarters import Summed
 
-FORMAT: Final = "mars-week/1"
+FORMAT: Final = "mars-week/2"
+_FORMAT_1: Final = "mars-week/1"
+"""Of weeks published before there were periods: each of its tables is of its week alone."""
 
 TABLES: Final = ("level", *NAMES)
 """The one-dimensional tables, in the order of pages and files."""
@@ -66,6 +69,28 @@ class Week:
     noise: float | None
     """The privacy budget epsilon per installation and week, None without noise."""
     flags: tuple[str, ...]
+    crowd: int | None = None
+    """As the product had it; None in format 1."""
+    request: str = ""
+    """What a request says in such a crowd, as it was told then."""
+    tracked: Estimate | None = None
+    """Installations that send metrics, from the hits of that level; None in format 1 too."""
+    periods: Mapping[str, Summed] = field(default_factory=dict)
+    """The period that each table is in; its rows stand in the last week of it. Empty in format 1:
+    there each table stands in each week."""
+
+    @property
+    def of_old(self) -> bool:
+        """Of format 1."""
+        return self.crowd is None
+
+    def since(self, table: str) -> str:
+        """The first week that the rows of ``table`` sum."""
+        return self.periods[table].first if table in self.periods else self.week
+
+    def closes(self, table: str) -> bool:
+        """Whether a period of ``table`` ends with this week, so that its rows stand here."""
+        return table not in self.periods or self.periods[table].last == self.week
 
     @property
     def deviation(self) -> float:
@@ -83,8 +108,8 @@ class Week:
 
 def encode(week: Week) -> bytes:
     """The bytes of ``WEEK.json``: one member a line, ASCII, one trailing newline."""
-    table = {
-        "format": FORMAT,
+    table: dict[str, object] = {
+        "format": _FORMAT_1 if week.of_old else FORMAT,
         "product": week.product,
         "channel": week.channel,
         "week": week.week,
@@ -93,6 +118,7 @@ def encode(week: Week) -> bytes:
         "hits": week.hits.value,
         "estimate": week.estimate and asdict(week.estimate),
         "interval_days": {"from": week.interval.low, "to": week.interval.high},
+        **({} if week.of_old else _of_crowd(week)),
         "tables": {
             name: [{"value": row.value, "count": row.count.value} for row in rows]
             for name, rows in week.tables.items()
@@ -105,6 +131,19 @@ def encode(week: Week) -> bytes:
         "flags": list(week.flags),
     }
     return encode_json(table)
+
+
+def _of_crowd(week: Week) -> dict[str, object]:
+    """What format 2 has beside format 1."""
+    return {
+        "crowd": week.crowd,
+        "request": week.request,
+        "tracked": week.tracked and asdict(week.tracked),
+        "periods": {
+            name: {"weeks": each.every, "first_week": each.first, "last_week": each.last}
+            for name, each in week.periods.items()
+        },
+    }
 
 
 def decode(data: bytes) -> Week:
@@ -127,8 +166,8 @@ def _refuse(constant: str) -> None:
 
 
 def _read(table: dict[str, Any]) -> Week:
-    guess = table["estimate"]
     span = table["interval_days"]
+    of_old = table["format"] == _FORMAT_1
     return Week(
         product=str(table["product"]),
         channel=str(table["channel"]),
@@ -144,10 +183,25 @@ def _read(table: dict[str, Any]) -> Week:
             Pair(str(pair["v"]), str(pair["os"]), restore(pair["count"]))
             for pair in table["version_platform"]
         ),
-        estimate=guess
-        and Estimate(*(int(guess[name]) for name in ("installations", "low", "high"))),
+        estimate=_read_estimate(table["estimate"]),
         interval=Interval(float(span["from"]), float(span["to"])),
         late=restore(table["late"]["count"]),
         noise=None if table["noise_epsilon"] is None else float(table["noise_epsilon"]),
         flags=tuple(str(flag) for flag in table["flags"]),
+        crowd=None if of_old else int(table["crowd"]),
+        request="" if of_old else str(table["request"]),
+        tracked=None if of_old else _read_estimate(table["tracked"]),
+        periods={} if of_old else _read_periods(table["periods"]),
     )
+
+
+def _read_estimate(guess: dict[str, Any] | None) -> Estimate | None:
+    names = ("installations", "low", "high")
+    return None if guess is None else Estimate(*(int(guess[name]) for name in names))
+
+
+def _read_periods(table: dict[str, Any]) -> dict[str, Summed]:
+    return {
+        str(name): Summed(int(each["weeks"]), str(each["first_week"]), str(each["last_week"]))
+        for name, each in table.items()
+    }

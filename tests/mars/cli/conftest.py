@@ -42,8 +42,12 @@ class Desk:
     def __post_init__(self) -> None:
         self.trust = self.folder / "trust.json"
         self.state = self.folder / "a b" / "staté"
-        self.trust.write_bytes(self.publisher.trust().encode())
+        self.pin(1000)
         self.publish()
+
+    def pin(self, crowd: int) -> None:
+        built = factory.system_clock().now() - 3600
+        self.trust.write_bytes(self.publisher.trust_file(crowd, built=built))
 
     def publish(self, **changes: Any) -> None:
         now = factory.system_clock().now() - 60

@@ -19,7 +19,7 @@ from mars.testing.socks import answering, ok
 from mars.wire.motd import Message
 from mars.wire.request import request_bytes
 from mars.wire.times import format_time, parse_time
-from mars.wire.variables import NAMES, VARIABLES
+from mars.wire.variables import NAMES, VARIABLES, rule
 from tests.mars.cli.conftest import URL, Desk
 
 
@@ -66,6 +66,17 @@ def test_fetch_is_not_limited_in_rate_and_tracked_says_three_things(desk: Desk) 
     assert len({visit.user for visit in desk.socks.visits}) == 3, "fresh credentials each"
 
 
+def test_where_the_trust_file_names_no_crowd_tracked_says_one_of_three_things(desk: Desk) -> None:
+    desk.pin(0)
+    assert desk.fetch("--level", "tracked", "--json").code == 0
+    due = [request_bytes("127.0.0.1:8080", one) for one in ("v=0.5.1", "os=linux", "ia=10")]
+    assert desk.socks.visits[0].request in due
+    assert desk.run("status", "--json").json["says"] == rule(0)
+    assert rule(0) in desk.run("status").out
+    desk.grant("tracked")
+    assert rule(0) in desk.run("consent", "explain").out
+
+
 def test_preview_prints_the_very_bytes_that_are_sent(desk: Desk) -> None:
     desk.fetch("--level", "plain")
     desk.run(
@@ -75,12 +86,14 @@ def test_preview_prints_the_very_bytes_that_are_sent(desk: Desk) -> None:
     assert shown.code == 0, shown.err
     desk.fetch("--json")
     assert desk.socks.visits[-1].request == shown.json["bytes"].encode()
-    assert "v=0.5.1&cc=IS" in shown.json["bytes"]
+    assert "?v=0.5.1" in shown.json["bytes"]
+    assert shown.json["says"] == rule(1000)
     said = {row["name"]: row for row in shown.json["variables"]}
     for variable in VARIABLES:
         assert said[variable.name]["reason"] == variable.reason
         assert said[variable.name]["description"] == variable.description
     plain = desk.run("preview")
+    assert f"# {rule(1000)} What is switched off" in plain.err
     assert plain.out.encode() == desk.socks.visits[-1].request.replace(b"\r\n", b"\n")
     assert desk.run("preview", "--level", "plain").out.startswith("GET /motd/motd.json HTTP/1.1")
 

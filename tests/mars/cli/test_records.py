@@ -8,6 +8,8 @@ import os
 import pytest
 
 from mars.testing.publisher import Publisher
+from mars.testing.socks import answering
+from mars.testing.world import ONION
 from mars.wire.torrc import own_torrc
 from tests.mars.cli.conftest import URL, Desk
 
@@ -26,6 +28,28 @@ def test_the_journal_shows_and_forgets(desk: Desk) -> None:
     assert "  begun (it was sent, and the process ended before" in desk.run("journal").out
     assert "User-Agent: mars/1" in desk.run("journal", "--sent").out
     assert desk.run("journal", "--delete", "--json").json["entries"] == []
+
+
+def test_the_journal_says_what_rode_along_and_was_passed_over(desk: Desk) -> None:
+    desk.publisher.steer(1)
+    desk.pin(1000)
+    desk.publish(reportback_server=f"http://{ONION}")
+    assert desk.fetch("--level", "plain").code == 0
+    entry = desk.run("journal", "--json").json["entries"][0]
+    assert entry["notes"] == ["steering: differs"]
+    assert desk.run("journal").out.endswith("  (steering: differs)\n")
+
+
+def test_what_a_release_overrules_is_shown_no_more_although_nothing_new_came(desk: Desk) -> None:
+    assert desk.fetch("--level", "plain").code == 0
+    assert "Hello" in desk.run("show").out
+    desk.publisher = Publisher(seeds=[bytes(32)], epoch=2)
+    desk.trust.write_bytes(desk.publisher.trust(gen=2).encode())
+    desk.socks.handler = answering(b"")
+    assert desk.fetch("--level", "plain").code == 1
+    shown = desk.run("show", "--json")
+    assert (shown.code, shown.json["reason"]) == (1, "no-news")
+    assert desk.run("status", "--json").json["serial"] is None
 
 
 def test_reset_changes_the_age_or_forgets_everything(desk: Desk) -> None:
@@ -75,7 +99,7 @@ def test_reset_takes_nothing_from_a_folder_whose_state_is_not_ours(
 def test_a_state_that_is_too_large_hides_no_journal_and_can_be_forgotten(desk: Desk) -> None:
     desk.fetch("--level", "plain")
     file = desk.state / "state.json"
-    file.write_bytes(file.read_bytes() + b" " * 600_000)
+    file.write_bytes(file.read_bytes() + b" " * 900_000)
     assert len(desk.run("journal", "--json").json["entries"]) == 1
     assert "[state-too-large]" in desk.run("reset", "--age").err
     assert desk.run("reset", "--all").code == 0

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from mars import consent
-from mars.channels.memory import Memory
 from mars.consent import Purpose
 from mars.core.channel import Ending, Kept, NextRequest, View
 from mars.core.schedule import HOUR, PAUSE
@@ -22,6 +21,7 @@ from mars.testing.world import World
 from mars.wire.request import HTTPRequest
 from mars.wire.times import DAY
 from tests.mars.core.test_channels import STATISTICS, WHERE, Postcards, a_world, posted
+from tests.mars.core.test_largest_state import largest
 
 
 def sending(world: World, between: Callable[[], object], channel: int = 1) -> str | None:
@@ -199,9 +199,7 @@ def test_whatever_channels_remember_core_and_news_have_room_and_one_alone_is_ref
     assert kept == [True] * 4 + [False]
     assert client.failed["look letters4"] is not None
     assert client.failed["look letters0"] is None
-    document, seen = "\u00e9" * 2**14, {f"{n:064}": 2**53 - 1 for n in range(256)}
-    known = Memory(document=document, trust={"keys": document}, seen=seen)
-    client.update(lambda state: (known.into(state), None))
+    client.update(lambda state: (largest().into(state), None))
     assert world.mars().consent.revoke()
 
 

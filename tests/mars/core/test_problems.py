@@ -140,7 +140,7 @@ TRUST: dict[str, dict[str, Any]] = {
     "a text for a serial": {"serial": "x"},
     "a digest": {"digest": "zz"},
     "keys": {"keys": "x"},
-    "a version": {"version": 2},
+    "a version": {"version": 3},
     "a number for yes": {"openpgp": 1},
     "nothing else": {"serial": None},
 }

@@ -72,8 +72,12 @@ def test_what_is_written_is_read_back(state: State) -> None:
         schedule=st.none()
         | st.builds(Schedule, due=TIMES, wait=st.none() | TIMES, failures=TIMES, period=TIMES),
         document=st.none() | st.text(max_size=50),
-        seen=st.dictionaries(st.text(max_size=4), TIMES),
-        server=st.none() | st.builds(Server, st.just(f"http://{ONION}"), TIMES, TIMES),
+        seen=st.dictionaries(st.text(max_size=4), st.dictionaries(st.text(max_size=4), TIMES)),
+        server=st.none()
+        | st.builds(Server, st.just(f"http://{ONION}"), TIMES, TIMES, st.booleans()),
+        taken=st.none() | TIMES,
+        chained=st.none() | TIMES,
+        chaining=st.booleans(),
         checked=st.none() | TIMES,
     )
 )
@@ -110,6 +114,6 @@ def test_the_journal_is_bounded() -> None:
 
 def test_what_was_shown_is_bounded() -> None:
     seen = {str(number): 1 for number in range(1_000)}
-    found = Memory.of(Memory(seen=seen).into(State()))
-    assert len(found.seen) == SEEN_LIMIT
-    assert "999" in found.seen
+    found = Memory.of(Memory().saw(seen).into(State()))
+    assert len(found.shown) == SEEN_LIMIT
+    assert "999" in found.shown

@@ -56,6 +56,20 @@ def test_product_needs_little() -> None:
     product = parse_product(b'product = "a"\nchannel = "b"\n')
     assert product.policy == Policy(1, "when-available")
     assert product.lifetime_days == 45
+    assert product.crowd == 0
+
+
+@pytest.mark.parametrize("crowd", [0, 100, 1000, 1_000_000_000])
+def test_a_crowd_is_none_or_a_power_of_ten(crowd: int) -> None:
+    assert parse_product(f"crowd = {crowd}\n{GOOD}".encode()).crowd == crowd
+
+
+@pytest.mark.parametrize(
+    "wrong", ["1", "10", "150", "-100", "true", '"100"', "1e2", "2000", "10000000000"]
+)
+def test_any_other_crowd_is_refused(wrong: str) -> None:
+    with pytest.raises(ConfigError, match="crowd must be"):
+        parse_product(f"crowd = {wrong}\n{GOOD}".encode())
 
 
 @pytest.mark.parametrize(

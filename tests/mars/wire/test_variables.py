@@ -16,7 +16,6 @@ from mars.wire.variables import (
     NAMES,
     VARIABLES,
     Facts,
-    chosen,
     country_value,
     install_age,
     language_value,
@@ -49,12 +48,6 @@ def test_what_is_unknown_is_absent() -> None:
 def test_the_age_is_a_power_of_ten_of_days(days: int, due: str | None) -> None:
     assert install_age(NOW - days * DAY, NOW) == due
     assert install_age(NOW, NOW, built=NOW + 1) is None
-
-
-@pytest.mark.parametrize(("pick", "optional"), [(0.0, "lang"), (0.5, "py"), (1.0, "cc")])
-def test_of_the_optional_ones_the_pick_says_which_rides(pick: float, optional: str) -> None:
-    assert list(chosen(values(ALL), NAMES, pick)) == ["v", "os", "ia", optional]
-    assert list(chosen(values(ALL), ("os",), pick)) == ["os"]
 
 
 def test_a_release_that_is_known_besides_is_counted_too() -> None:

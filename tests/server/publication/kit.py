@@ -34,6 +34,7 @@ PRODUCT = Product(
     releases=("0.1.0", "0.5.1", "0.5.2"),
     platforms=("linux", "windows", "macos"),
     languages=("de", "en", "is"),
+    crowd=1000,
 )
 PRODUCT_TOML = """
 product = "examplemail"
@@ -41,6 +42,7 @@ channel = "stable"
 releases = ["0.1.0", "0.5.1", "0.5.2"]
 platforms = ["linux", "windows", "macos"]
 languages = ["de", "en", "is"]
+crowd = 1000
 """
 RULES = FloorRules(PRODUCT)
 Publish = Callable[..., PublishReport]

@@ -14,7 +14,7 @@ import pytest
 from mars.errors import ConfigError, StateError
 from mars.testing.publisher import Publisher
 from mars_server.publication.folder import read_weeks, week_files
-from mars_server.publication.index import is_signed
+from mars_server.publication.index import is_signed, read_private_key
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.signed_documents import describe
 from tests.server.publication import kit
@@ -39,7 +39,8 @@ def test_the_command_writes_pages_and_floored_figures(tmp_path: Path, cache: Pat
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("Days without a hit: 2026-W02, "), "all are on Mondays here"
-    assert len(done.stderr.splitlines()) == 1
+    assert "set crowd = 100 " in done.stderr, "600 requests with metrics a week"
+    assert len(done.stderr.splitlines()) == 2
     assert "5 weeks published" in done.stdout
     site = tmp_path / "site"
     kit.assert_floored(site)
@@ -152,6 +153,19 @@ def test_the_index_names_every_file_and_openssl_checks_it(tmp_path: Path, cache:
     refused = run(*arguments)
     assert refused.returncode == 1
     assert "secret-readable" in refused.stderr
+
+
+def test_the_publishers_secret_of_the_role_index_signs_too() -> None:
+    seed = bytes(range(32))
+    secret = {"type": "mars-motd-secret", "version": 1, "kdf": "none", "seed": seed.hex()}
+    assert read_private_key(json.dumps(secret).encode()) == seed
+    for bad in ({"kdf": "argon2id13", "seed": None}, {"type": "other"}, {"seed": "00"}):
+        with pytest.raises(ConfigError) as caught:
+            read_private_key(json.dumps({**secret, **bad}).encode())
+        assert caught.value.reason == "operator-key"
+    for data in (b"", b"[]", b"1", b"-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----"):
+        with pytest.raises(ConfigError):
+            read_private_key(data)
 
 
 def test_without_a_key_the_index_is_unsigned(tmp_path: Path, publish: kit.Publish) -> None:

@@ -114,6 +114,38 @@ def test_g19_the_operator_is_told_before_it_expires(tmp_path: Path) -> None:
         assert server.stderr.count(said) == 1, "once a day, not once for each process"
 
 
+@pytest.mark.parametrize("trusted", [False, True])
+def test_the_chain_beside_the_document_is_served_and_not_logged(
+    tmp_path: Path, trusted: bool
+) -> None:
+    publisher = Publisher()
+    options = ("--trust", str(tmp_path / "trust.json")) if trusted else ()
+    (tmp_path / "trust.json").write_bytes(publisher.trust().encode())
+    publisher.rotate(now() - 200)
+    file = envelope.encode_chain(publisher.chain)
+    (tmp_path / "keys.json").write_bytes(file)
+    document = publisher.document(now() - 100)
+    with kit.served(*options, folder=tmp_path, unix=True, motd_file=document) as server:
+
+        def asked(query: str = "") -> bytes:
+            return server.ask(kit.golden(query).replace(b"motd.json", b"keys.json"))
+
+        assert kit.body(asked()) == kit.body(asked("v=1.0")) == file
+        strange = [replace(step, signatures=step.signatures[:1]) for step in publisher.chain]
+        bad = [(b"{}", "keys-chain"), (file[:-40], "not-json")]
+        if trusted:
+            bad.append((envelope.encode_chain(strange), "keys-threshold"))
+        for data, reason in bad:
+            _deploy(tmp_path / "keys.json", data)
+            server.wait_for(f"[{reason}]")
+            assert kit.body(asked()) == file
+        (tmp_path / "keys.json").unlink()
+        until(lambda: kit.status(asked()) == 404)
+        assert kit.body(server.get()) == document
+        assert server.stop() == 0
+        assert len(server.lines()) == 1, server.lines()
+
+
 def _deploy(target: Path, data: bytes) -> None:
     temporary = target.with_suffix(".new")
     temporary.write_bytes(data)

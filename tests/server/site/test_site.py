@@ -146,8 +146,7 @@ def test_csv_and_json_tell_hidden_missing_and_absent_apart(published: Published)
     assert "IS" not in by_week[kit.week(15)]
     table = json.loads((published.folder / "data/cc.json").read_bytes())
     gap = next(week for week in table["weeks"] if week["week"] == kit.week(GAP))
-    assert gap["hits"] is None
-    assert gap["rows"] == []
+    assert (gap["base"], gap["rows"]) == ({"count": None}, [])
 
 
 def test_a_note_is_shown_as_plain_text_in_the_readers_language(published: Published) -> None:

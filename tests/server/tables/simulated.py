@@ -19,6 +19,7 @@ PRODUCT = Product(
     releases=("0.1.0", "0.2.0", "0.3.0", "0.4.0", "0.5.0", "0.5.1"),
     platforms=("linux", "windows", "macos"),
     languages=("de", "en", "fi", "is", "sv"),
+    crowd=1000,
 )
 SPREAD = {
     "v": dict(zip(PRODUCT.releases, (0.004, 0.01, 0.03, 0.1, 0.3, 0.55), strict=True)),

@@ -12,7 +12,15 @@ from typing import Final
 from mars.wire.variables import OTHER
 from mars_server.common.calendar import following, monday, span
 from mars_server.site.charts.render import Chart, Rows
-from mars_server.site.charts.tellable import given, latest, runs, tells_shares, told
+from mars_server.site.charts.tellable import (
+    given,
+    latest,
+    named,
+    of_table,
+    runs,
+    tells_shares,
+    told,
+)
 from mars_server.site.language import REST, Language
 from mars_server.tables.downloads import NOT_GIVEN
 from mars_server.tables.floor import joint_share
@@ -94,7 +102,7 @@ def installations_chart(weeks: Sequence[Week], say: Language) -> Chart:
 
 def _new(table: str, weeks: Sequence[Week]) -> set[str]:
     """What is big in the latest week, however small it was before: a new version above all."""
-    last = latest(weeks)
+    last = latest(of_table(table, weeks))
     rows = [] if last is None else told(table, last)
     whole = sum(row.count.least for row in rows)
     return {row.value for row in rows if row.count.least * _SMALLEST_NEW >= whole > 0}
@@ -106,6 +114,7 @@ def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
 
     In the order in which the tables list their values; versions newest first.
     """
+    weeks = of_table(table, weeks)
     order = list(dict.fromkeys(row.value for week in weeks for row in week.tables[table]))
     sums = dict.fromkeys(order, 0)
     for week in weeks:
@@ -131,14 +140,15 @@ def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
 
 
 def shares_chart(table: str, weeks: Sequence[Week], say: Language) -> Chart:
-    """Stacked shares of ``table``; a week that tells none leaves a gap. Beside the chart stand the
-    shares of the last week, where it tells them."""
+    """Stacked shares of ``table``; a period that tells none leaves a gap. Beside the chart stand
+    the shares of the last one, where it tells them."""
+    weeks = of_table(table, weeks)
     series = bands(table, weeks)
     stacked = {week.week: _stack(table, week, series) for week in weeks}
     rows = []
-    for run, part in enumerate(runs(weeks, lambda week: bool(stacked[week.week]))):
-        stacks = [(monday(week.week), stacked[week.week]) for week in part]
-        stacks.append((stacks[-1][0] + timedelta(days=7), stacks[-1][1]))
+    for run, part in enumerate(runs(weeks, lambda week: bool(stacked[week.week]), table)):
+        stacks = [(monday(week.since(table)), stacked[week.week]) for week in part]
+        stacks.append((monday(following(part[-1].week)), stacks[-1][1]))
         for day, places in stacks:
             rows += [
                 {
@@ -162,21 +172,21 @@ def shares_chart(table: str, weeks: Sequence[Week], say: Language) -> Chart:
         "inside": _inside(weeks, stacked, faded, names),
         "marks": [{"x": _middle(week)} for week in weeks if "disturbed" in week.flags],
     }
-    return _timed(Chart("shares", datasets, numbers=say.numbers), weeks)
+    return _timed(Chart("shares", datasets, numbers=say.numbers), weeks, table=table)
 
 
 def is_empty(table: str, weeks: Sequence[Week]) -> bool:
     """Whether the chart of ``table`` (or ``hits``) would show nothing but its axes."""
     if table == "hits":
         return all(week.hits.missing or week.hits.hidden for week in weeks)
-    return not any(tells_shares(table, week) for week in weeks)
+    return not any(tells_shares(table, week) for week in of_table(table, weeks))
 
 
-def _timed(chart: Chart, weeks: Sequence[Week], offset: int = 0) -> Chart:
+def _timed(chart: Chart, weeks: Sequence[Week], offset: int = 0, table: str = "") -> Chart:
     """``chart`` with a time axis from the first to the last of all ``weeks``, and its names."""
     if not weeks:
         return chart
-    first, last = weeks[0].week, weeks[-1].week
+    first, last = weeks[0].since(table), weeks[-1].week
     days, form = ticks(first, last, offset)
     domain = (monday(first).isoformat(), monday(following(last)).isoformat())
     return replace(chart, ticks=days, tick_format=form, domain=domain)
@@ -204,7 +214,7 @@ def _stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[fl
 def _band_name(table: str, band: Band, weeks: Sequence[Week], say: Language) -> str:
     """As the tables name it: the rest is plain ``other`` where it holds nothing else."""
     if band.number:
-        return say.short_name(table, band.name)
+        return say.short_name(named(table, weeks), band.name)
     held = {row.value for week in weeks for row in told(table, week)}
     return say.name(table, OTHER) if held & band.values == {OTHER} else say.gettext(REST)
 

@@ -91,7 +91,7 @@ def _releases(weeks: Sequence[Week]) -> list[Event]:
     be the noise; not those of the very first week."""
     seen: set[str] = set()
     found = []
-    for n, week in enumerate(week for week in weeks if not week.hits.missing):
+    for n, week in enumerate(week for week in weeks if week.tables["v"]):
         for row in week.tables["v"]:
             if week.tells(row.count, SURE) and row.value not in seen and is_release(row.value):
                 seen.add(row.value)

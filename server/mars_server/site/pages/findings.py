@@ -12,10 +12,18 @@ from operator import attrgetter
 from mars.wire.product import is_release
 from mars.wire.variables import OTHER
 from mars_server.site.charts.data import bands
-from mars_server.site.charts.tellable import given, latest, tells_shares, told
+from mars_server.site.charts.tellable import (
+    given,
+    label,
+    latest,
+    named,
+    of_table,
+    tells_shares,
+    told,
+)
 from mars_server.site.language import Language
-from mars_server.tables.downloads import NOT_GIVEN, percents
-from mars_server.tables.floor import STEP, Percent, joint_share
+from mars_server.tables.downloads import NOT_GIVEN, base_of, percents
+from mars_server.tables.floor import STEP, Percent, Published, joint_share
 from mars_server.tables.noise import SURE, TOLD
 from mars_server.tables.week import Pair, Row, Week
 
@@ -66,16 +74,43 @@ def _active(week: Week, say: Language) -> str:
 
 def shares(table: str, weeks: Sequence[Week], say: Language) -> str:
     """The biggest values of the latest week that tells shares, and how the first has moved."""
-    week = latest(weeks)
+    periods = of_table(table, weeks)
+    week = latest(periods)
     if week is None:
-        return say.gettext("There is no data in these weeks.")
+        return _nothing(table, weeks, say)
     sentences = []
     if not tells_shares(table, week):
         sentences.append(_untold(table, week, say))
-    shown = next((week for week in reversed(weeks) if tells_shares(table, week)), None)
+    shown = next((week for week in reversed(periods) if tells_shares(table, week)), None)
     if shown is not None:
-        sentences += _told(table, shown, weeks, say)
+        sentences += _told(table, shown, periods, say)
     return " ".join(sentences) + _warnings(weeks, say)
+
+
+def _nothing(table: str, weeks: Sequence[Week], say: Language) -> str:
+    """Why there is nothing to tell: no data, or a period that has not ended."""
+    if latest(weeks) is None or weeks[-1].closes(table):
+        return say.gettext("There is no data in these weeks.")
+    text = say.gettext("The hits of %(weeks)s are published together, when the last week is over.")
+    return text % {"weeks": label(table, weeks[-1])}
+
+
+def period(table: str, weeks: Sequence[Week], say: Language) -> str:
+    """How many weeks the latest figures of ``table`` sum, where that is not one."""
+    if not weeks or weeks[-1].of_old or table not in weeks[-1].periods:
+        return ""
+    every = weeks[-1].periods[table].every
+    return {
+        1: "",
+        4: say.gettext(
+            "Hits of four weeks (five at the end of a quarter) are added up before they are "
+            "rounded down, since too many of a single week would be hidden."
+        ),
+        13: say.gettext(
+            "Hits of a quarter are added up before they are rounded down, since too many of fewer "
+            "weeks would be hidden."
+        ),
+    }[every]
 
 
 def _untold(table: str, week: Week, say: Language) -> str:
@@ -87,17 +122,18 @@ def _untold(table: str, week: Week, say: Language) -> str:
         text = say.gettext(
             "In %(week)s too few hits belong to values with ten or more to tell shares."
         )
-    return text % {"week": week.week}
+    return text % {"week": label(table, week)}
 
 
 def _told(table: str, week: Week, weeks: Sequence[Week], say: Language) -> list[str]:
-    rows = _ranked(table, week)
+    rows, names = _ranked(table, week), named(table, weeks)
     shares = percents(table, week.tables[table])
     listed = ", ".join(
-        f"{say.name(table, row.value)} {say.percent(shares[row.value])}" for row in rows[:_NAMED]
+        f"{say.name(names, row.value)} {say.percent(shares[row.value])}" for row in rows[:_NAMED]
     )
     sentences = [
-        say.gettext("Shares in %(week)s: %(values)s.") % {"week": week.week, "values": listed}
+        say.gettext("Shares in %(week)s: %(values)s.")
+        % {"week": label(table, week), "values": listed}
     ]
     first = next(each for each in weeks if tells_shares(table, each))
     before = percents(table, first.tables[table]).get(rows[0].value)
@@ -105,9 +141,9 @@ def _told(table: str, week: Week, weeks: Sequence[Week], say: Language) -> list[
         sentences.append(
             say.gettext("In %(week)s %(value)s stood at %(percent)s.")
             % {
-                "value": say.name(table, rows[0].value),
+                "value": say.name(names, rows[0].value),
                 "percent": say.percent(before),
-                "week": first.week,
+                "week": label(table, first),
             }
         )
     return sentences
@@ -158,9 +194,13 @@ def _few(weeks: Sequence[str], say: Language) -> str:
 
 @dataclass(frozen=True)
 class Ranking:
-    """One week, value by value."""
+    """One period, value by value."""
 
     week: Week
+    name: str
+    """Of the period."""
+    base: Published
+    """What the shares are shares of."""
     rows: Sequence[Row]
     """In table order; "not given" last, even if hidden."""
     shares: Mapping[str, Percent]
@@ -173,14 +213,15 @@ class Ranking:
 
 def ranking(table: str, span: Sequence[Week]) -> Ranking | None:
     """Of the latest week with data; None where it has no value to tell."""
-    week = latest(span)
+    week = latest(of_table(table, span))
     if week is None or not told(table, week):
         return None
     shares = percents(table, week.tables[table]) if tells_shares(table, week) else {}
     rows = _ordered(table, week.tables[table])
     shown = [row for row in rows if row.value == NOT_GIVEN or week.tells(row.count)]
     below = max(STEP, math.ceil(TOLD * week.deviation))
-    return Ranking(week, shown, shares, len(rows) - len(shown), below)
+    base = base_of(table, week.tables[table])
+    return Ranking(week, label(table, week), base, shown, shares, len(rows) - len(shown), below)
 
 
 def columns(table: str, weeks: Sequence[Week]) -> tuple[list[str], bool]:

@@ -23,6 +23,14 @@ class Range:
 
     name: str
     weeks: tuple[Week, ...]
+    before: tuple[Week, ...] = ()
+    """The weeks published before these."""
+
+    def of(self, table: str) -> tuple[Week, ...]:
+        """The weeks, and those before them that the first period of ``table`` sums with them."""
+        ends = next((week for week in self.weeks if week.closes(table)), self.weeks[0])
+        first = ends.since(table)
+        return (*(week for week in self.before if week.week >= first), *self.weeks)
 
     @property
     def first(self) -> str:
@@ -72,7 +80,9 @@ def pick(name: str, weeks: Sequence[Week]) -> Range | None:
         chosen = [week for week in weeks if week.week.startswith(f"{name}-")]
     elif match := _CUSTOM.fullmatch(name):
         chosen = _between(match[1], match[2], weeks)
-    return Range(name, tuple(chosen)) if chosen else None
+    if not chosen:
+        return None
+    return Range(name, tuple(chosen), tuple(each for each in weeks if each.week < chosen[0].week))
 
 
 def custom(first: str, last: str) -> str:

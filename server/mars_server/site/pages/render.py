@@ -9,19 +9,20 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from mars.wire.crowd import MANY
 from mars.wire.product import Product
 from mars.wire.query import encode
 from mars.wire.request import request_bytes
-from mars.wire.variables import VARIABLES, Variable
+from mars.wire.variables import NAMES, VARIABLES, Variable, chosen, rule
 from mars_server.site.charts.data import is_empty
-from mars_server.site.charts.tellable import latest, tells_shares
+from mars_server.site.charts.tellable import label, latest, named, of_table, tells_shares
 from mars_server.site.language import LANGUAGES, N_, Language, language
 from mars_server.site.pages import address as place
 from mars_server.site.pages import findings, ranges
 from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import Note, events
 from mars_server.site.pages.ranges import Range
-from mars_server.tables import downloads
+from mars_server.tables import crowd, downloads
 from mars_server.tables.estimate import DEFAULT, significant
 from mars_server.tables.noise import CELLS_PER_HIT, HITS_PER_WEEK, TOLD, deviation
 from mars_server.tables.signed_documents import Served
@@ -95,18 +96,20 @@ class Pages:
 
     def _chart(self, address: Address, name: str, span: Range, say: Language) -> dict[str, Any]:
         """A chart for the ``figure`` macro: its size, and the finding as alt text."""
-        empty = is_empty(name, span.weeks)
+        weeks = span.of(name)
+        empty = is_empty(name, weeks)
         page = Address(address.language, name, span.name)
         finding = (
             findings.installations(span.weeks, say)
             if name == place.HITS
-            else findings.shares(name, span.weeks, say)
+            else findings.shares(name, weeks, say)
         )
         return {
             "name": name,
             "empty": empty,
-            "disturbed": any("disturbed" in week.flags for week in span.weeks),
-            "gaps": name in TABLES and any(not tells_shares(name, week) for week in span.weeks),
+            "disturbed": any("disturbed" in week.flags for week in weeks),
+            "gaps": name in TABLES
+            and any(not tells_shares(name, week) for week in of_table(name, weeks)),
             "finding": finding,
             "size": None if empty else self._size(page, span),
         }
@@ -147,9 +150,15 @@ def _environment(code: str) -> Environment:
         "downloads": downloads,
         "events": events,
         "findings": findings,
+        "label": label,
         "latest": latest,
+        "named": named,
+        "of_table": of_table,
         "ranges": ranges,
         "usual_interval": DEFAULT,
+        "crowds": crowd,
+        "rule": rule,
+        "many": MANY,
         "example_requests": example_requests,
         "possible_values": possible_values,
     }
@@ -182,22 +191,26 @@ def _noise(weeks: Sequence[Week]) -> NoiseTold | None:
     return NoiseTold(budgets, any(week.noise is None for week in weeks)) if budgets else None
 
 
-def example_requests(product: Product) -> dict[str, str]:
-    """The requests that a client sends, made by the code that sends them."""
+def example_requests(product: Product) -> dict[str, Any]:
+    """The requests that a client sends, made by the code that sends them: ``plain``, and each form
+    of ``tracked`` that the product's crowd allows."""
     host = product.servers[0].removeprefix("http://") if product.servers else _EXAMPLE_HOST
     release = product.releases[-1] if product.releases else "1.0"
-    tracked = {"v": release, "os": "linux", "ia": "100"}
+    found = {"v": release, "os": "linux", "ia": "100", "lang": "en", "py": "3.12", "cc": "IS"}
+    level = crowd.level_of(product.crowd)
+    said = dict.fromkeys(encode(chosen(found, NAMES, n / 6, level)) for n in range(6))
     return {
         "plain": request_bytes(host).decode("ascii"),
-        "tracked": request_bytes(host, encode(tracked)).decode("ascii"),
-        "optional": request_bytes(host, encode(tracked | {"py": "3.12"})).decode("ascii"),
+        "tracked": [request_bytes(host, each).decode("ascii") for each in said],
     }
 
 
 def possible_values(variable: Variable, product: Product, say: Language) -> str:
     """Those of ``variable``, each with its name where every one has a name of its own."""
-    values = variable.known(product)
-    named = all(variable.names.get(value, value).casefold() != value for value in values)
+    values, names = variable.known(product), variable.names
+    if product.crowd < MANY and variable.folded:
+        values, names = list(variable.folded_names), variable.folded_names
+    named = all(names.get(value, value).casefold() != value for value in values)
     return ", ".join(
-        f"{value} ({say.gettext(variable.names[value])})" if named else value for value in values
+        f"{value} ({say.gettext(names[value])})" if named else value for value in values
     )

@@ -102,7 +102,7 @@ class Site:
         say = language(address.language)
         if address.section == place.HITS:
             return installations_chart(span.weeks, say)
-        return shares_chart(address.section, span.weeks, say)
+        return shares_chart(address.section, span.of(address.section), say)
 
     def _drawn(self, address: Address, span: Range) -> Picture:
         return self._charts.picture(self._key(address, span), lambda: self.chart(address, span))

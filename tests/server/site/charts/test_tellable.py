@@ -13,13 +13,14 @@ import pytest
 from mars_server.common.calendar import monday
 from mars_server.site.charts.data import installations_chart, is_empty, shares_chart
 from mars_server.site.charts.render import Chart, full_spec, render
-from mars_server.site.charts.tellable import LEAST_HITS, tells_shares
+from mars_server.site.charts.tellable import tells_shares
 from mars_server.site.language import LANGUAGES, language
 from mars_server.site.pages.address import parse
 from mars_server.site.pages.events import Note
 from mars_server.site.pages.findings import installations, shares
 from mars_server.tables.downloads import percents
 from mars_server.tables.floor import floor
+from mars_server.tables.periods import LEAST_HITS
 from mars_server.tables.week import Row, Week
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted

@@ -91,7 +91,7 @@ def test_it_is_carried_along_while_root_is_away(
         ("reportback_next = 0", "reportback_next = 259200", "reportback_next"),
     ],
 )
-def test_a_stolen_folder_without_root_steers_nobody(
+def test_a24_a_stolen_folder_without_root_steers_nobody(
     pinned: Path, tmp_path: Path, ok: Run, motd: Run, old: str, new: str, names: str
 ) -> None:
     edit(pinned, old, new)
@@ -113,7 +113,7 @@ def test_a_stolen_folder_without_root_steers_nobody(
 
 
 @pytest.mark.parametrize("root", [False, True])
-def test_a_tampered_steering_document_is_noticed(
+def test_a24_a_tampered_steering_document_is_noticed(
     pinned: Path, tmp_path: Path, ok: Run, motd: Run, root: bool
 ) -> None:
     path, out = pinned / "steering.json", tmp_path / "x.json"
@@ -144,7 +144,7 @@ def test_a_tampered_steering_document_is_noticed(
     ok("sign", pinned, "--out", out, "--now", NEXT_DAY)
 
 
-def test_one_of_another_product_or_of_an_epoch_to_come_is_not_carried(
+def test_a24_one_of_another_product_or_of_an_epoch_to_come_is_not_carried(
     pinned: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     for old, new in (
@@ -193,7 +193,7 @@ def test_steering_renews_alone_and_says_what_changes(
     assert said(product / "steering.json")["issued"] == NEXT_DAY
 
 
-def test_two_documents_never_have_one_serial(
+def test_a24_two_documents_never_have_one_serial(
     product: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     ok("steering", product, "--now", MARCH)
@@ -211,7 +211,7 @@ def test_two_documents_never_have_one_serial(
     assert said(product / "steering.json")["serial"] > serials[0]
 
 
-def test_an_older_half_signed_one_is_not_finished(
+def test_a24_an_older_half_signed_one_is_not_finished(
     product: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     edit(product, "threshold = 1", "threshold = 1\nroot_threshold = 2")
@@ -229,7 +229,7 @@ def test_an_older_half_signed_one_is_not_finished(
     assert said(product / "steering.json")["issued"] == APRIL
 
 
-def test_what_clients_would_pass_over_is_not_signed_nor_deployed(
+def test_a24_what_clients_would_pass_over_is_not_signed_nor_deployed(
     pinned: Path, tmp_path: Path, ok: Run, motd: Run, verdict: Run
 ) -> None:
     """Whoever serves can leave the steering document out or put an old one there; that must not
@@ -256,7 +256,7 @@ def test_what_clients_would_pass_over_is_not_signed_nor_deployed(
     assert refused(done, "signature-threshold")
 
 
-def test_a_stale_copy_of_it_is_not_taken_for_the_last(
+def test_a24_a_stale_copy_of_it_is_not_taken_for_the_last(
     pinned: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     old, out = (pinned / "steering.json").read_text(), tmp_path / "x.json"
@@ -273,7 +273,7 @@ def test_a_stale_copy_of_it_is_not_taken_for_the_last(
     assert refused(motd("steering", pinned, "--now", APRIL), "root-away")
 
 
-def test_a_holder_without_it_takes_it_from_the_news_he_signs(
+def test_a24_a_holder_without_it_takes_it_from_the_news_he_signs(
     product: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     edit(product, "threshold = 1", "threshold = 2\nroot_threshold = 1")

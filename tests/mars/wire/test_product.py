@@ -33,6 +33,14 @@ reportback_next = 604800
 """
 
 
+@pytest.mark.parametrize(("root", "due"), [("", 2), ("root_threshold = 3\n", 3)])
+def test_root_may_have_a_threshold_of_its_own_and_programs_sign_alone(root: str, due: int) -> None:
+    text = GOOD.replace("threshold = 2\n", f"threshold = 2\n{root}")
+    policy = parse_product(text.encode()).policy
+    found = {role: policy.threshold_of(role) for role in ("root", "motd", "release", "status")}
+    assert found == {"root": due, "motd": 2, "release": 2, "status": 1}
+
+
 def test_product_is_read() -> None:
     assert parse_product(GOOD.encode()) == Product(
         product="examplemail",
@@ -91,6 +99,7 @@ def test_any_other_crowd_is_refused(wrong: str) -> None:
         ('releases = ["0.5.1"]\n[policy]', 'versions = ["0.5.1"]\n[policy]', "versions"),
         ("threshold = 2", "threshold = 0", "policy.threshold"),
         ("threshold = 2", "threshold = true", "threshold"),
+        ("threshold = 2", "root_threshold = 8", "policy.root_threshold"),
         ("threshold = 2", "treshold = 2", "treshold"),
         ('"required"', '"always"', "openpgp"),
         ("lifetime_days = 30", "lifetime_days = 61", "lifetime_days"),

@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 
 from examples.demo.stage import Stage, server, short
-from mars import factory
-from mars.wire.times import format_time
 from testbed.tornet import Control, TorNetwork
 from testbed.tornet.process import wait_until
 
@@ -21,6 +19,7 @@ PRODUCT = "examplemail"
 EXAMPLE_NEWS = Path(__file__).parents[2] / "motd" / "messages"
 RELEASES = ("0.4.0", "0.5.0", "0.5.1", "0.5.2")
 LANGUAGES = ("en", "is", "de", "fr")
+LINKS = ("https://example.org/",)
 CROWD = 1_000
 """Of the installations that say something: so each request says version, system and age."""
 
@@ -55,7 +54,6 @@ def publish_news(stage: Stage) -> None:
     stage.run("mars-motd", "key", "new", "motd", "--no-passphrase")
     stage.run("mars-motd", "sign", "motd", "--out", "motd.json")
     stage.run("mars-motd", "trust", "motd", "--out", "trust.json")
-    _pin_crowd(stage.folder / "trust.json")
     verdict = stage.ask("mars-motd", "verify", "motd.json", "--trust", "trust.json")
     envelope = json.loads((stage.folder / "motd.json").read_bytes())
     sizes = [len(base64.b64decode(one["sig"])) for one in envelope["signatures"]]
@@ -64,20 +62,12 @@ def publish_news(stage: Stage) -> None:
 
 
 def _edit_product(path: Path) -> None:
-    """What a publisher would do in an editor: name the releases, the languages and the crowd."""
+    """What a publisher would do in an editor: name releases, languages, crowd and links."""
     text = f"crowd = {CROWD}\n{path.read_text('utf-8')}"
-    for name, values in (("releases", RELEASES), ("languages", LANGUAGES)):
+    for name, values in (("releases", RELEASES), ("languages", LANGUAGES), ("links", LINKS)):
         listed = ", ".join(f'"{value}"' for value in values)
         text = re.sub(rf"(?m)^{name}\s*=\s*\[[^\]]*\]", f"{name} = [{listed}]", text)
     path.write_text(text, "utf-8")
-
-
-def _pin_crowd(path: Path) -> None:
-    """As a release would say whose estimate has been above it for long enough."""
-    members = json.loads(path.read_bytes())
-    built = format_time(factory.system_clock().now())
-    members |= {"crowd": CROWD, "built": members.get("built", built)}
-    path.write_text(json.dumps(members, indent=2) + "\n", "utf-8")
 
 
 def serve_and_fetch(stage: Stage, net: TorNetwork) -> Served:

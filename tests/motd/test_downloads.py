@@ -121,6 +121,25 @@ def test_it_is_renewed_alone_and_in_turn(product: Path, tmp_path: Path, ok: Run,
     assert said(bob / "release.json")["notes"] == {"en": "Faster."}
 
 
+def test_b12_all_that_rides_along_must_fit(
+    declared: Path, tmp_path: Path, ok: Run, motd: Run
+) -> None:
+    path, out = declared / "product.toml", tmp_path / "motd.json"
+    links = ", ".join(f'"https://example.org/{"x" * 170}/{number}/"' for number in range(16))
+    text = path.read_text().replace("links = []", f"links = [{links}]")
+    path.write_text(text.replace('["en"]', '["en", "is", "de", "fr"]'))
+    notes = "\n".join(f'{language} = "{"x" * 3900}"' for language in ("en", "is", "de", "fr"))
+    for number in range(8):
+        news = f'[title]\nen = "T"\n[text]\nen = "{"x" * 3900}"\n'
+        (declared / "messages" / f"long-{number}.toml").write_text(news)
+    ok("sign", declared, "--out", out, "--now", MARCH)
+    (declared / "downloads.toml").write_text(DECLARED.replace('en = "Faster."', notes))
+    assert "all that rides along" in motd("check", declared).out
+    done = motd("sign", declared, "--out", out, "--now", NEXT_DAY)
+    assert (done.code, "[too-large]" in done.err) == (1, True)
+    assert said(declared / "release.json")["notes"] == {"en": "Faster."}, "nothing was written"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "says"),
     [

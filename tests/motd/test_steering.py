@@ -91,7 +91,7 @@ def test_it_is_carried_along_while_root_is_away(
         ("reportback_next = 0", "reportback_next = 259200", "reportback_next"),
     ],
 )
-def test_a_stolen_folder_without_root_steers_nobody(
+def test_a24_a_stolen_folder_without_root_steers_nobody(
     pinned: Path, tmp_path: Path, ok: Run, motd: Run, old: str, new: str, names: str
 ) -> None:
     edit(pinned, old, new)
@@ -113,7 +113,7 @@ def test_a_stolen_folder_without_root_steers_nobody(
 
 
 @pytest.mark.parametrize("root", [False, True])
-def test_a_tampered_steering_document_is_noticed(
+def test_a24_a_tampered_steering_document_is_noticed(
     pinned: Path, tmp_path: Path, ok: Run, motd: Run, root: bool
 ) -> None:
     path, out = pinned / "steering.json", tmp_path / "x.json"
@@ -144,7 +144,7 @@ def test_a_tampered_steering_document_is_noticed(
     ok("sign", pinned, "--out", out, "--now", NEXT_DAY)
 
 
-def test_one_of_another_product_or_of_an_epoch_to_come_is_not_carried(
+def test_a24_one_of_another_product_or_of_an_epoch_to_come_is_not_carried(
     pinned: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     for old, new in (
@@ -193,7 +193,7 @@ def test_steering_renews_alone_and_says_what_changes(
     assert said(product / "steering.json")["issued"] == NEXT_DAY
 
 
-def test_two_documents_never_have_one_serial(
+def test_a24_two_documents_never_have_one_serial(
     product: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     ok("steering", product, "--now", MARCH)
@@ -211,7 +211,25 @@ def test_two_documents_never_have_one_serial(
     assert said(product / "steering.json")["serial"] > serials[0]
 
 
-def test_what_clients_would_pass_over_is_not_signed_nor_deployed(
+def test_a24_an_older_half_signed_one_is_not_finished(
+    product: Path, tmp_path: Path, ok: Run, motd: Run
+) -> None:
+    edit(product, "threshold = 1", "threshold = 1\nroot_threshold = 2")
+    ok("key", "new", product, "--role", "root", "--name", "bob", "--no-passphrase")
+    ok("sign", product, "--out", tmp_path / "x.json", "--now", MARCH)
+    edit(product, "links = []", LINKS)
+    half = tmp_path / "half.json"
+    away = Path(shutil.copytree(product, tmp_path / "away"))
+    (away / "root" / "bob-root.secret").unlink()
+    assert refused(motd("sign", away, "--out", tmp_path / "y.json", "--now", NEXT_DAY), "root-away")
+    ok("steering", away, "--now", NEXT_DAY, "--partial", half)
+    ok("steering", product, "--now", APRIL)
+    done = motd("steering", product, "--now", APRIL, "--add-to", half)
+    assert refused(done, "rollback")
+    assert said(product / "steering.json")["issued"] == APRIL
+
+
+def test_a24_what_clients_would_pass_over_is_not_signed_nor_deployed(
     pinned: Path, tmp_path: Path, ok: Run, motd: Run, verdict: Run
 ) -> None:
     """Whoever serves can leave the steering document out or put an old one there; that must not
@@ -238,7 +256,7 @@ def test_what_clients_would_pass_over_is_not_signed_nor_deployed(
     assert refused(done, "signature-threshold")
 
 
-def test_a_stale_copy_of_it_is_not_taken_for_the_last(
+def test_a24_a_stale_copy_of_it_is_not_taken_for_the_last(
     pinned: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     old, out = (pinned / "steering.json").read_text(), tmp_path / "x.json"
@@ -255,7 +273,7 @@ def test_a_stale_copy_of_it_is_not_taken_for_the_last(
     assert refused(motd("steering", pinned, "--now", APRIL), "root-away")
 
 
-def test_a_holder_without_it_takes_it_from_the_news_he_signs(
+def test_a24_a_holder_without_it_takes_it_from_the_news_he_signs(
     product: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     edit(product, "threshold = 1", "threshold = 2\nroot_threshold = 1")
@@ -269,7 +287,14 @@ def test_a_holder_without_it_takes_it_from_the_news_he_signs(
     half, full = tmp_path / "half.json", tmp_path / "full.json"
     ok("sign", product, "--key", "motd-1", "--out", half, "--now", MARCH, "--partial")
     assert refused(motd("sign", bob, "--out", full, "--now", MARCH), "root-away")
-    ok("sign", bob, "--add-to", half, "--out", full, "--now", NEXT_DAY)
+    genuine = half.read_text()
+    forged = json.loads(genuine)
+    forged["x-steering"]["signatures"] = forged["signatures"]
+    half.write_text(json.dumps(forged))
+    add = ("sign", bob, "--add-to", half, "--out", full, "--now", NEXT_DAY)
+    assert refused(motd(*add), "root-away")
+    half.write_text(genuine)
+    ok(*add)
     assert said(full, "x-steering") == said(product / "steering.json")
     found = ok("verify", full, "--trust", tmp_path / "trust.json", "--now", NEXT_DAY, "--json").json
     assert found["notes"] == []

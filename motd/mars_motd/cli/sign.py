@@ -16,7 +16,7 @@ from mars.wire.times import format_time
 from mars_motd import document, files, riders
 from mars_motd import epochs as ep
 from mars_motd.cli import options
-from mars_motd.cli.riders import Renewal, tell_renewed
+from mars_motd.cli.riders import Renewal, root_away, tell_renewed
 from mars_motd.document import Clients, News
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
@@ -66,6 +66,8 @@ def sign(
         news = _half_signed(add_to, place, epochs)
         moment = options.clock_or(now)
         renewed = found.or_newer(news.envelope, epochs, openpgp, moment)
+        if renewed.steering.last is None:
+            raise root_away(found.steering, place, epochs)
     document.require_keys_outlast(news.said, epochs, moment)
     judge = Judge(openpgp, news.said.issued, moment)
     sets = {f"epoch {epochs.number}": epochs.keys.signing(NEWS.role)}

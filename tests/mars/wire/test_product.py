@@ -20,7 +20,6 @@ platforms = ["linux", "windows", "macos"]
 languages = ["en", "is"]
 servers = ["http://{ONION}"]
 links = ["https://example.org/", "http://{ONION}/news/"]
-crowd = 1000
 [statistics]
 releases = ["0.5.2"]
 [reports]
@@ -53,7 +52,6 @@ def test_product_is_read() -> None:
         policy=Policy(threshold=2, openpgp="required"),
         lifetime_days=30,
         reportback_next=604_800,
-        crowd=1000,
         links=("https://example.org/", f"http://{ONION}/news/"),
         statistics_releases=("0.5.2",),
         reports_releases=("0.5.1",),
@@ -97,9 +95,6 @@ def test_any_other_crowd_is_refused(wrong: str) -> None:
         ("https://example.org/", "https://example.org/?", "https://example.org/?"),
         ("https://example.org/", "https://example.org/a/../", "https://example.org/a/../"),
         ("https://example.org/", "http://example.org/", "http://example.org/"),
-        ("crowd = 1000", "crowd = 250", "crowd"),
-        ("crowd = 1000", "crowd = 10", "crowd"),
-        ("crowd = 1000", 'crowd = "many"', "crowd"),
         ('[statistics]\nreleases = ["0.5.2"]', '[statistics]\nreleases = ["next"]', "next"),
         ('releases = ["0.5.1"]\n[policy]', 'versions = ["0.5.1"]\n[policy]', "versions"),
         ("threshold = 2", "threshold = 0", "policy.threshold"),

@@ -34,6 +34,10 @@ class WireError(MarsError):
 class TrustError(MarsError):
     """A well-formed document that the trust rules refuse (signature, rollback, expiry)."""
 
+    issued = 0
+    """Unix time at which the refused document was made, where its signatures hold by the keys that
+    hold here; else 0. So whoever sent it does serve."""
+
 
 @contextmanager
 def naming(where: object) -> Iterator[None]:

@@ -67,7 +67,10 @@ def _first(members: Mapping[str, Any]) -> str:
 def _steering(table: Mapping[str, Any]) -> dict[str, Any]:
     """The payload of ``x-steering``, unjudged; empty where there is none."""
     rider = table.get("x-steering")
-    said: dict[str, Any] = json.loads(base64.b64decode(rider["payload"])) if rider else {}
+    if not rider:
+        return {}
+    standard = str(rider["payload"]).replace("-", "+").replace("_", "/")
+    said: dict[str, Any] = json.loads(base64.b64decode(standard))
     return said
 
 

@@ -33,24 +33,21 @@ if TYPE_CHECKING:
 
 SEEN_LIMIT = 256
 """Messages remembered as shown; a document holds at most 32."""
-UNCHANGED = frozenset({"expired", "keys-expired"})
-"""Refusals of a genuine document that lies there too long: no reason to leave the server."""
-
 LOST_PERIODS = 3
 QUIET = 30 * DAY
-"""After either, without a newer serial, the client turns from the server that it was sent to to the
-built-in one, and as long after that back again."""
+"""After either, where nothing newer was offered, the client turns from the server that it was sent
+to to the built-in one, and as long after that back again. It goes by what a server offers, never by
+what of it is accepted: whoever shows one client a newer document than the others would else know
+it again, since that one refuses what they accept."""
 
 AWAY = 60 * DAY
-"""After so long without an accepted document the chain of keys is asked for in its place, since the
-keys of the meantime may be more than ride in one document, ..."""
+"""After so long without a document that our keys have signed the chain of keys is asked for in its
+place, since the keys of the meantime may be more than ride in one document, ..."""
 SELDOM = 120 * DAY
 """... once in so long at most: who asks for it is one of few."""
 
 _OLDER = 1
-"""The version of trust states that knew no roles; nothing that they say counts any more."""
-_OF_KEYS = frozenset({"trust", "document", "seen", "server"})
-"""The members that mean nothing without a trust state."""
+"""The version of trust states that knew no roles."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,8 @@ class Server:
 
     url: str
     since: int
-    """Unix time of the first try, or of the last turn to the other server."""
+    """Unix time of the first try, of the last turn to the other server, or of the newest document
+    that was offered since."""
     failures: int = 0
     """Periods in a row that brought nothing acceptable."""
     given_up: bool = False
@@ -93,8 +91,10 @@ class Memory:
     """Revision of each message shown, oldest first, under the digest of the keys of its epoch: what
     a thief of keys showed must hide nothing from those who come after."""
     server: Server | None = None
-    taken: int | None = None
-    """When a document was last accepted."""
+    heard: int | None = None
+    """When a document last came that the keys of our epoch have signed, refused or not."""
+    spent: bool = False
+    """Whether this period's request was begun and its end is not known."""
     chained: int | None = None
     """When the chain of keys was last asked for."""
     chaining: bool = False
@@ -200,8 +200,8 @@ class Memory:
         It depends on nothing that a server says, but for having said nothing acceptable: whoever
         could choose the moment for one client would know it again by that.
         """
-        since = agreed if self.taken is None else self.taken
-        away = since is not None and now - since >= AWAY
+        since = agreed if self.heard is None else self.heard
+        away = since is not None and abs(now - since) >= AWAY
         due = self.chained is None or abs(now - self.chained) >= SELDOM
         return self.chaining or (away and due)
 
@@ -209,10 +209,10 @@ class Memory:
 
     def accepted(self, found: Accepted, now: int) -> Memory:
         """After a document was accepted."""
-        after = replace(self.holding(found.state), last={"time": now, "reason": None}, taken=now)
+        after = replace(self.holding(found.state), last={"time": now, "reason": None}, heard=now)
         if not found.state.order < self.trust_state().order:
             after = replace(after, document=found.payload.decode("utf-8"))
-        return replace(after, server=None) if found.news else after
+        return after
 
     def followed(self, found: Followed, now: int) -> Memory:
         """After keys documents were accepted; that is no news."""
@@ -223,9 +223,15 @@ class Memory:
         after = replace(self, last={"time": now, "reason": error.reason})
         if not isinstance(error, TrustError):
             return after
+        if error.issued:
+            after = replace(after, heard=now)
         from mars.trust import RefusedError
 
         return after.holding(error.state) if isinstance(error, RefusedError) else after
+
+    def drawn(self, chance: Chance) -> Memory:
+        """For a new period, of which nothing was said yet."""
+        return replace(self, pick=chance.uniform(0.0, 1.0), chaining=False, spent=False)
 
     def settled(self, ending: Ending, now: int, chance: Chance, app: App) -> Memory:
         """Moves the schedule on after a scheduled try, and turns from a server that does not serve.
@@ -242,14 +248,12 @@ class Memory:
         else:
             after = schedule.failed(self.schedule, now, chance, left=ending.left)
         if after.failures:
-            return replace(self, schedule=after)
-        lost = found is None and ending.reason not in UNCHANGED
+            return replace(self, schedule=after, spent=False)
+        lost = found is None and not _offered(ending)
         return replace(
-            self,
+            self.drawn(chance),
             schedule=after,
-            pick=chance.uniform(0.0, 1.0),
-            server=_tried(self.server, self.named(app), now, lost=lost),
-            chaining=False,
+            server=_tried(self.server, self.named(app), now, _offered(ending), lost=lost),
             # Where nothing left, nobody was asked.
             chained=None if self.chaining and not ending.left else self.chained,
         )
@@ -264,11 +268,11 @@ def is_damaged(state: State) -> bool:
 
 
 def _said(state: State) -> Mapping[str, Any]:
-    """The members, but for those that rest on a trust state of an older form."""
+    """The members; none of a state whose trust part knew no roles, since no key of ours has signed
+    what it says."""
     trust = read(table, state.members.get("trust")) or {}
-    if (trust.get("type"), trust.get("version")) != ("trust-state", _OLDER):
-        return state.members
-    return {name: said for name, said in state.members.items() if name not in _OF_KEYS}
+    older = (trust.get("type"), trust.get("version")) == ("trust-state", _OLDER)
+    return {} if older else state.members
 
 
 def _decoded(plain: Mapping[str, Any]) -> TrustState:
@@ -328,13 +332,25 @@ def _is_built_in(server: str, app: App) -> bool:
     return server in ("", app.server) or app.url.startswith(f"{server}/")
 
 
-def _tried(server: Server | None, named: str, now: int, *, lost: bool) -> Server | None:
-    """How it stands after a period in which ``named`` was to be asked."""
+def _offered(ending: Ending) -> int:
+    """When the document that came was made (Unix seconds); 0 where none came that our keys hold
+    good, accepted or not."""
+    if ending.taken is not None:
+        motd: Motd | None = getattr(ending.taken, "motd", None)
+        return motd.issued if motd else 0
+    return ending.error.issued if isinstance(ending.error, TrustError) else 0
+
+
+def _tried(
+    server: Server | None, named: str, now: int, offered: int, *, lost: bool
+) -> Server | None:
+    """How it stands after a period in which ``named`` was to be asked, and a document was
+    ``offered`` that was made then."""
     if not named:
         return None
-    if server is None or server.url != named:
+    if server is None or server.url != named or (server.given_up and offered > server.since):
         server = Server(named, now)
-    failures, since = server.failures + 1 if lost else 0, min(server.since, now)
+    failures, since = server.failures + 1 if lost else 0, min(max(server.since, offered), now)
     if failures >= LOST_PERIODS or now - since > QUIET:
         return Server(named, now, given_up=not server.given_up)
     return replace(server, since=since, failures=failures)
@@ -379,7 +395,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "document": text,
     "seen": _seen,
     "server": _server,
-    "taken": time,
+    "heard": time,
+    "spent": flag,
     "chained": time,
     "chaining": flag,
     "checked": time,

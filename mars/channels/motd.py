@@ -14,6 +14,7 @@ from mars.channels.memory import Followed, Memory
 from mars.consent import METRICS, NEWS, Purpose
 from mars.core import schedule
 from mars.core.channel import FILE, Ending, Kept, NextRequest, View
+from mars.core.schedule import Schedule
 from mars.core.state import App, State, read, table, time
 from mars.errors import ConfigError, TransportError
 from mars.pinned import Pinned, read_root
@@ -63,21 +64,20 @@ class Motd:
     # --- when -------------------------------------------------------------------------------
 
     def stopped(self, state: State) -> Kept:
-        return replace(Memory.of(state), schedule=None, chaining=False).plain()
+        return replace(Memory.of(state), schedule=None, chaining=False, spent=False).plain()
 
     def look(self, view: View, ran: int | None, chance: Chance) -> tuple[Kept, int]:
         known = Memory.of(view.state)
-        resting = known.schedule or schedule.begin(view.now, chance)
-        floor = max(view.app.built, known.issued)
-        looked, sleep = schedule.look(resting, view.now, ran, chance, floor=floor)
-        # A period that was cut off, as by a crash, is over.
-        chaining = known.chaining and looked.failures > 0
-        return replace(known, schedule=looked, chaining=chaining).plain(), sleep
+        if known.spent:  # a period that was cut off, as by a crash, is over
+            known = known.drawn(chance)
+        resting = known.schedule or _begun(known, view.now, chance)
+        looked, sleep = schedule.look(resting, view.now, ran, chance, floor=view.app.built)
+        return replace(known, schedule=looked).plain(), sleep
 
     def attempt(self, view: View, chance: Chance) -> Kept:
         known = Memory.of(view.state)
-        due = known.schedule or schedule.begin(view.now, chance)
-        known = replace(known, schedule=schedule.attempt(due, view.now, chance))
+        due = known.schedule or _begun(known, view.now, chance)
+        known = replace(known, schedule=schedule.attempt(due, view.now, chance), spent=True)
         if not known.chaining and _asks_for_chain(view, known):
             known = replace(known, chaining=True, chained=view.now)
         return known.plain()
@@ -102,7 +102,8 @@ class Motd:
         known = Memory.of(view.state)
         chain = url is None and _asks_for_chain(view, known)
         if chain:
-            location, lowered = replace(location, target=KEYS_PATH), (_KEYS, *lowered)
+            beside = location.target.rpartition("/")[0] + KEYS_PATH.removeprefix("/motd")
+            location, lowered = replace(location, target=beside), (_KEYS, *lowered)
         voice = consent.effective([*view.voice.layers, *lowered])
         found, crowd = values(_facts(view, known)), crowd_of(view.app, view.now)
         said = chosen(found, voice.variables, known.pick or 0.0, crowd)
@@ -180,6 +181,14 @@ class Motd:
         if self._root is None:
             self._root = read_root(self._trust, self._product)
         return self._root
+
+
+def _begun(known: Memory, now: int, chance: Chance) -> Schedule:
+    """From the date of consent; where there was a request before, not sooner than a period's least
+    after it, or who takes a yes back and gives it anew would be seen twice in a day."""
+    begun = schedule.begin(now, chance)
+    last = read(time, (known.last or {}).get("time"))
+    return begun if last is None else replace(begun, due=max(begun.due, last + schedule.SHORTEST))
 
 
 def _facts(view: View, known: Memory) -> Facts:

@@ -64,11 +64,14 @@ class NewsClient(Installation):
 
         Raises as ``fetch``.
         """
-        if self.check_refusal(self.load()):
-            return None
-        now = self.ports.clock.now()
-        self.update(lambda state: (replace(Memory.of(state), checked=now).into(state), None))
-        return self.fetch(check=True)
+
+        def begun(state: State) -> tuple[State, bool]:
+            if self.check_refusal(state):
+                return state, False
+            checked = replace(Memory.of(state), checked=self.ports.clock.now())
+            return checked.into(state), True
+
+        return self.fetch(check=True) if self.update(begun) else None
 
     def check_refusal(self, state: State) -> MarsError | None:
         """Why no check may be asked for now: nothing may be sent, no server is known, or the last

@@ -38,7 +38,7 @@ def first_delay(chance: Chance) -> int:
 def next_interval(chance: Chance, reportback_next: int = 0) -> int:
     """Seconds from one fetch to the next.
 
-    ``reportback_next`` is what the last accepted document asks for, in seconds: 0 means the
+    ``reportback_next`` is what root's steering document asks for, in seconds: 0 means the
     default of 3 to 10 days; anything else is clamped to 3 to 30 days, rounded to 6 hours, and up
     to 3 days of the client's own chance are added.
     """

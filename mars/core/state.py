@@ -31,7 +31,18 @@ last news of 32 KiB, steering and release documents of 16 KiB each and the keys 
 DEEPEST = 64
 """Arrays and objects inside one another; called from deep in an application, a reader has few."""
 BESIDE = (
-    *("pick", "schedule", "trust", "document", "seen", "server", "taken", "chained", "chaining"),
+    *(
+        "pick",
+        "schedule",
+        "trust",
+        "document",
+        "seen",
+        "server",
+        "heard",
+        "spent",
+        "chained",
+        "chaining",
+    ),
     *("checked", "last"),
 )
 """Of the channel ``motd`` these members stand beside the core's: there was no other at first."""

@@ -55,7 +55,7 @@ def accept(
     ``verdicts`` answers the OpenPGP questions; without the one that is needed
     ``UnansweredError`` tells which. Raises ``WireError`` or ``TrustError``; among them
     ``RefusedError`` brings a state that must be kept although the document is refused
-    (``expired``, ``equivocation``). All reasons stand in docs/wire-format.md.
+    (``expired``, ``equivocation``, ``keys-equivocation``). All stand in docs/wire-format.md.
     """
     envelope = envelopes.decode(data)
     if envelope.payload_type != MOTD_TYPE:
@@ -72,7 +72,11 @@ def accept(
     verified = require_openpgp(envelope, keys, verdicts, motd.issued, now, sticky)
     ridden_state, notes = ridden(envelope, current, verdicts, now)
     kept = replace(ridden_state, openpgp=ridden_state.openpgp or verified)
-    accepted = _judge(motd, envelope, now, replace(current, state=kept))
+    try:
+        accepted = _judge(motd, envelope, now, replace(current, state=kept))
+    except TrustError as error:
+        error.issued = motd.issued
+        raise
     if _restates_wrongly(motd, accepted.steering):
         notes = (*notes, "steering: differs")
     return replace(accepted, notes=notes)

@@ -19,7 +19,8 @@ STATE_VERSION = 2
 MAX_STATE = 256 * 1024
 """Bytes; more than the largest keys, steering and release documents take together."""
 MAX_EVIDENCE = 8
-"""Contradictions kept; the first ones, since they are what the publisher wants to see."""
+"""Contradictions kept of each kind; the first ones, since they are what the publisher wants to see.
+A thief of one role must not use up the room of the others."""
 MAX_HASHES = 256
 """Epochs whose keys are remembered, the newest."""
 
@@ -40,7 +41,8 @@ class Equivocation:
     number: int
     """The epoch of keys documents, the serial of others."""
     known: str
-    """SHA-256 of what was there first, hex: a payload, or ``KeySet.digest``."""
+    """SHA-256 of what was there first, hex: the news' payload, ``KeySet.digest``, or a steering or
+    release document as we would write it."""
     other: str
     """Of what contradicts it; empty where a release just pinned no such epoch."""
 
@@ -95,8 +97,9 @@ class TrustState:
 
     def with_evidence(self, *found: Equivocation) -> TrustState:
         """This state with further evidence, unless it is known or there is no room."""
-        new = [each for each in dict.fromkeys(found) if each not in self.evidence]
-        return replace(self, evidence=(*self.evidence, *new)[:MAX_EVIDENCE])
+        kept = list(dict.fromkeys((*self.evidence, *found)))
+        of = {kind: [each for each in kept if each.kind == kind][:MAX_EVIDENCE] for kind in KINDS}
+        return replace(self, evidence=tuple(each for each in kept if each in of[each.kind]))
 
     def plain(self) -> dict[str, object]:
         """The state as JSON."""
@@ -140,7 +143,7 @@ def _decode(members: dict[str, Any]) -> TrustState:
     if members.get("type") != "trust-state" or m.whole(members, "version") != STATE_VERSION:
         raise m.bad("type or version")
     evidence = members.get("evidence")
-    if not isinstance(evidence, list) or len(evidence) > MAX_EVIDENCE:
+    if not isinstance(evidence, list) or len(evidence) > MAX_EVIDENCE * len(KINDS):
         raise m.bad("evidence")
     if type(members.get("openpgp")) is not bool:
         raise m.bad("openpgp")

@@ -89,7 +89,7 @@ def decode_chain(data: bytes) -> tuple[Envelope, ...]:
     Raises ``WireError`` as ``decode``.
     """
     members = _members(strictjson.parse(data, MAX_CHAIN))
-    return _chain(members.get("steps"), MAX_CHAIN_STEPS)
+    return _chain(members.get("steps"), MAX_CHAIN_STEPS, 1)
 
 
 def encode_chain(steps: Sequence[Envelope]) -> bytes:
@@ -129,8 +129,8 @@ def _members(value: object) -> dict[str, object]:
     return value
 
 
-def _chain(value: object, most: int) -> tuple[Envelope, ...]:
-    if not isinstance(value, list) or len(value) > most:
+def _chain(value: object, most: int, least: int = 0) -> tuple[Envelope, ...]:
+    if not isinstance(value, list) or not least <= len(value) <= most:
         raise WireError("keys-chain", f"A chain of keys is a list of at most {most} envelopes.")
     return tuple(_envelope(_members(step)) for step in value)
 

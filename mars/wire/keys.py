@@ -21,7 +21,7 @@ from mars.wire.envelope import MAX_ENVELOPE, MAX_PAYLOAD, STEERING_TYPE, Envelop
 from mars.wire.motd import FORMAT_VERSION, header, identity
 from mars.wire.product import MAX_THRESHOLD, OPENPGP_POLICIES
 from mars.wire.steering import Steering
-from mars.wire.times import format_time
+from mars.wire.times import LAST, format_time
 
 ROLES = ("root", "motd", "release", "status", "index")
 """``root`` hands over to other keys and steers, ``motd`` signs news, ``release`` downloads,
@@ -158,8 +158,9 @@ class TrustRoot:
         header(members, "trust")
         product, channel, epoch = identity(members)
         gen, crowd = m.whole(members, "gen", 1), m.whole(members, "crowd", 0)
-        if gen == 0 or crowd > MAX_CROWD:
-            raise m.bad("gen starts at 1, and crowd is a number of installations")
+        minimum = m.whole(members, "minimum_serial", 0)
+        if gen == 0 or crowd > MAX_CROWD or minimum > LAST:
+            raise m.bad("gen starts at 1, crowd is a number of installations, serials are times")
         steering = envelopes.rider(members, "x-steering")
         if steering is not None and not _is_ours(steering, product, channel):
             raise m.bad("x-steering is no steering document of this product and channel")
@@ -169,7 +170,7 @@ class TrustRoot:
             epoch,
             keys=KeySet.read(members),
             gen=gen,
-            minimum_serial=m.whole(members, "minimum_serial", 0),
+            minimum_serial=minimum,
             built=m.optional_time(members, "built") or 0,
             crowd=crowd,
             servers=m.servers(members),

@@ -69,7 +69,7 @@ class Motd:
     issued: int
     expires: int
     reportback_next: int = 0
-    """Seconds as signed; ``mars.trust.reportback`` clamps it."""
+    """Seconds; restates the steering document, as ``reportback_server`` does."""
     reportback_server: str = ""
     news: str = ""
     newest_version: str = ""

@@ -280,7 +280,7 @@ def chosen(
     """What one request says: of one slot of ``SLOTS`` what is consented and known.
 
     ``pick`` is a number drawn uniformly from [0, 1] that says which slot; it is kept with the
-    state and drawn anew after each fetch, so that a preview can show the very bytes. It chooses
+    state and drawn anew for each period, so that a preview can show the very bytes. It chooses
     among all slots, whatever is consented: a variable that is switched off or unknown leaves its
     own empty and gives it to no other, so that the shares of the others say nothing of it.
     ``crowd`` is one of ``mars.wire.crowd.CROWDS``.

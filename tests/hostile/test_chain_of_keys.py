@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -74,8 +76,8 @@ def test_a27_over_a_wide_gap_the_chain_is_asked_for_once_plainly_and_then_the_ne
     entry = world.client().journal()[-1]
     assert (entry["reason"], entry["epoch"], entry["level"]) == (None, 12, "plain")
     begun = Memory.of(world.client().load())
-    assert begun.taken is not None
-    assert AWAY <= entry["time"] - begun.taken < AWAY + 11 * DAY
+    assert begun.heard is not None
+    assert AWAY <= entry["time"] - begun.heard < AWAY + 11 * DAY
     assert world.mars().motd() is None, "what the former epoch said is nobody's word now"
     world.publish()
     session(world.client(), world.clock, 12 * DAY)
@@ -88,7 +90,6 @@ ANSWERS: dict[str, bytes] = {
     "garbage": b"garbage",
     "nothing": b"",
     "another's": Publisher("othermail").document(),
-    "expired": Publisher(seeds=SEED).document(EXAMPLE_NOW - 50 * DAY),
     "forged": Publisher(seeds=[b"x" * 32]).document(),
 }
 
@@ -120,12 +121,57 @@ def test_a27_no_answer_chooses_when_the_chain_is_asked_for() -> None:
     assert min(gaps) >= SELDOM
 
 
+def test_a27_where_the_keys_that_hold_still_sign_the_chain_is_never_asked_for() -> None:
+    """Though nothing is accepted: it has expired, and these keys are those that sign."""
+    expired = asked_when(Publisher(seeds=SEED).document(EXAMPLE_NOW - 50 * DAY))
+    assert {path for path, _ in expired} == {"/motd/motd.json"}
+
+
+def test_a27_the_chain_lies_beside_the_news() -> None:
+    world = World(url="https://example.org/app/news/motd.json", publisher=Publisher(seeds=SEED))
+    world.grant("plain")
+    world.server.body = b"garbage"
+    years(world, 80 * DAY)
+    assert asked_for(world)[-1] == "/app/news/keys.json" or "/app/news/keys.json" in asked_for(
+        world
+    )
+
+
 def test_a27_where_news_are_accepted_the_chain_is_never_asked_for() -> None:
     world = a_world()
     for _ in range(20):
         world.publish()
         years(world, 20 * DAY)
     assert set(asked_for(world)) == {"/motd/motd.json"}
+
+
+@dataclass
+class CutOff(MemoryServer):
+    """Each process ends while it waits; now and then its first try does not leave."""
+
+    tries: int = 0
+
+    def fetch(self, request: Request) -> Response:
+        self.tries += 1
+        if self.tries % 2:
+            raise TransportError("tor-unavailable", "No Tor here.")
+        super().fetch(request)
+        raise KeyboardInterrupt
+
+
+def test_a27_f11_a_period_that_was_cut_off_is_over() -> None:
+    """The chain is not asked for again in the next, and what a request says is drawn anew."""
+    world = a_world(crowd=100)
+    world.server = CutOff()
+    while world.clock.wall < EXAMPLE_NOW + 500 * DAY:
+        with contextlib.suppress(KeyboardInterrupt):
+            years(world, 30 * DAY)
+    entries = world.client().journal()
+    times = [entry["time"] for entry in entries if KEYS_PATH in entry["url"] and entry["sent"]]
+    assert len(times) > 1
+    assert all(later - earlier >= SELDOM for earlier, later in itertools.pairwise(times))
+    said = {frozenset(parse_qs(urlsplit(url).query)) for url in world.server.visits}
+    assert {frozenset({"v", "os"}), frozenset({"v", "ia"})} <= said
 
 
 def test_a27_a_process_that_dies_while_it_asks_for_the_chain_does_not_ask_again() -> None:

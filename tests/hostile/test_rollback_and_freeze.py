@@ -338,15 +338,27 @@ def test_c15_a_silent_server_is_left_after_three_periods_and_tried_again_after_a
     assert asked == [*[ONION] * expected, *[""] * expected, *[ONION] * expected]
 
 
-def test_c15_a_server_without_news_is_left_after_thirty_days_and_news_bring_it_back() -> None:
-    quiet, expired = moved(), Ending(error=TrustError("expired", "Too old."), left=True)
+def offered(reason: str, issued: int) -> Ending:
+    """A document of that time, whose signatures hold, and that was refused all the same."""
+    error = TrustError(reason, "No.")
+    error.issued = issued
+    return Ending(error=error, left=True)
+
+
+@pytest.mark.parametrize("reason", ["expired", "rollback", "equivocation", "keys-expired"])
+def test_c15_a_server_without_news_is_left_after_thirty_days_and_news_bring_it_back(
+    reason: str,
+) -> None:
+    quiet, old = moved(), offered(reason, NOW)
     for _ in range(4):
-        quiet = quiet.settled(expired, NOW + 30 * DAY, Middle(), APP)
+        quiet = quiet.settled(old, NOW + 30 * DAY, Middle(), APP)
         assert quiet.asked(APP) == ONION, "no lost period"
-    left = quiet.settled(expired, NOW + 31 * DAY, Middle(), APP)
+    left = quiet.settled(old, NOW + 31 * DAY, Middle(), APP)
     assert left.asked(APP) == ""
-    newer = judge(PUBLISHER.document(NOW + 31 * DAY), left.trust_state(), NOW + 31 * DAY)
-    assert left.accepted(newer, NOW + 31 * DAY).asked(APP) == ONION
+    still = left.settled(offered(reason, NOW + 30 * DAY), NOW + 35 * DAY, Middle(), APP)
+    assert still.asked(APP) == "", "these news are older than the turn"
+    newer = offered(reason, NOW + 32 * DAY)
+    assert left.settled(newer, NOW + 35 * DAY, Middle(), APP).asked(APP) == ONION
 
 
 @pytest.mark.parametrize("changes", [{"product": "other"}, {"channel": "beta"}])
@@ -394,7 +406,7 @@ def test_a_state_survives_being_written_and_read() -> None:
         {"evidence": {}},
         {"evidence": [{}]},
         {"evidence": [{"kind": "other", "number": 1, "known": "", "other": ""}]},
-        {"evidence": [{"kind": "motd", "number": 1, "known": "", "other": ""}] * 9},
+        {"evidence": [{"kind": "motd", "number": 1, "known": "", "other": ""}] * 33},
     ],
 )
 def test_a_damaged_state_is_an_error_of_its_own(changes: dict[str, Any]) -> None:

@@ -150,3 +150,31 @@ def test_b14_only_links_that_steering_allows_are_offered(url: str, offered: bool
     assert message.url == (url if offered else "")
     (shown,) = world.client().claim()
     assert shown.url == message.url
+
+
+def test_c09_news_signed_while_a_clock_stood_years_ahead_end_with_the_next_rotation() -> None:
+    """By a thief, for nobody else dates news so; the client goes on asking all the same."""
+    world = a_world()
+    world.clock.wall += 730 * DAY
+    world.publish()
+    assert world.client().fetch().ok
+    world.clock.wall -= 730 * DAY
+    world.publisher.rotate(world.clock.wall, seeds=[b"n" * 32])
+    world.publish()
+    years(world, 40 * DAY)
+    reading = world.mars().motd()
+    assert reading is not None
+    assert reading.issued <= world.clock.wall
+
+
+def test_e18_who_takes_a_yes_back_and_gives_it_anew_is_not_seen_twice_in_a_day() -> None:
+    for seed in range(12):
+        world = a_world(seed=seed)
+        years(world, 12 * DAY)
+        seen = len(world.server.visits)
+        last = world.client().journal()[-1]["time"]
+        world.grant("off")
+        world.grant("tracked")
+        while len(world.server.visits) == seen:
+            years(world, DAY)
+        assert world.client().journal()[-1]["time"] - last >= 3 * DAY

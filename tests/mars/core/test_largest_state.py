@@ -105,7 +105,7 @@ def largest() -> Memory:
         release=largest_release(),
         evidence=tuple(Equivocation("steering", n, DIGEST, DIGEST) for n in range(MAX_EVIDENCE)),
     )
-    known = Memory(document=largest_document().decode(), taken=LAST, chained=LAST).holding(trust)
+    known = Memory(document=largest_document().decode(), heard=LAST, chained=LAST).holding(trust)
     return known.saw({f"{n:0>64}": 2**53 - 1 for n in range(SEEN_LIMIT)})
 
 

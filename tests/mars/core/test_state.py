@@ -75,7 +75,8 @@ def test_what_is_written_is_read_back(state: State) -> None:
         seen=st.dictionaries(st.text(max_size=4), st.dictionaries(st.text(max_size=4), TIMES)),
         server=st.none()
         | st.builds(Server, st.just(f"http://{ONION}"), TIMES, TIMES, st.booleans()),
-        taken=st.none() | TIMES,
+        heard=st.none() | TIMES,
+        spent=st.booleans(),
         chained=st.none() | TIMES,
         chaining=st.booleans(),
         checked=st.none() | TIMES,

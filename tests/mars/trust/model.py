@@ -103,10 +103,10 @@ class Memory:
         return self.gen, self.epoch, self.serial
 
     def seen(self, *found: Evidence) -> Memory:
-        """With further evidence: the first eight, each once."""
+        """With further evidence: the first eight of each kind, each once."""
         kept = list(self.evidence)
         for one in found:
-            if one not in kept and len(kept) < 8:
+            if one not in kept and sum(each[0] == one[0] for each in kept) < 8:
                 kept.append(one)
         return replace(self, evidence=tuple(kept))
 
@@ -279,8 +279,10 @@ def judge(served: Served, program: Program, memory: Memory, now: int, gpg: bool)
 def judge_chain(
     steps: Sequence[Signed], program: Program, memory: Memory, now: int, gpg: bool
 ) -> Outcome:
-    """What an installation makes of a file of the whole chain."""
+    """What an installation makes of a file of the whole chain; one without a step is none."""
     begun = start(program, memory)
+    if not steps:
+        return Outcome("keys-chain", memory)
     try:
         after, problem = follow(begun, program, steps, now, gpg)
     except RefusalError as refused:

@@ -98,7 +98,7 @@ roots = st.builds(
     st.integers(1, 99),
     key_sets,
     gen=st.integers(1, strictjson.MAX_INTEGER),
-    minimum_serial=wholes,
+    minimum_serial=moments,
     built=moments,
     crowd=st.integers(0, MAX_CROWD),
 )
@@ -228,7 +228,7 @@ def test_release_is_read_as_written(release: Release) -> None:
 
 
 @EXAMPLES
-@given(st.lists(plain_envelopes, max_size=4).map(tuple))
+@given(st.lists(plain_envelopes, min_size=1, max_size=4).map(tuple))
 def test_chain_is_read_as_written(steps: tuple[Envelope, ...]) -> None:
     assert envelope.decode_chain(envelope.encode_chain(steps)) == steps
 

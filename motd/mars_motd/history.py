@@ -85,10 +85,10 @@ def require_remembered(folder: Folder, digests: Mapping[int, str]) -> None:
 
 def remember(folder: Folder, digests: Mapping[int, str]) -> None:
     """Has root remember them, where it is at hand and its medium takes it."""
-    if files.exists(folder.keys.root) and remembered(folder) != digests:
-        plain = {str(number): digest for number, digest in digests.items()}
-        data = sealing.write_json({"type": _TYPE, "version": 1, "epochs": plain})
-        with suppress(OSError):  # a medium that is write-protected
+    plain = {str(number): digest for number, digest in digests.items()}
+    data = sealing.write_json({"type": _TYPE, "version": 1, "epochs": plain})
+    with suppress(OSError):  # a medium that is write-protected
+        if files.exists(folder.keys.root) and remembered(folder) != digests:
             files.replace(_memory(folder), data, files.SECRET)
 
 

@@ -37,6 +37,8 @@ class Epochs:
     steps: tuple[Document[KeysDocument], ...]
     pinned: bool
     """False while nothing was published: epoch 1 is then made anew from the keys at hand."""
+    vouched: int = 1
+    """The last epoch that root remembers, or 1: what lies before needs no gpg to judge it."""
 
     @property
     def number(self) -> int:
@@ -171,16 +173,17 @@ def load(folder: Folder) -> Epochs:
             )
     history.require_signed(root, steps, folder.trust)
     epochs = Epochs(root, steps, pinned=True)
-    history.require_remembered(folder, epochs.digests)
+    vouched = history.require_remembered(folder, epochs.digests)
     history.require_newest(folder, epochs.number)
-    return epochs
+    return replace(epochs, vouched=vouched)
 
 
 def pin(folder: Folder, epochs: Epochs) -> Epochs:
     """Writes epoch 1 down, since from here on clients may hold it; root remembers it."""
     if not epochs.pinned:
         files.create(step_path(folder, 1), epochs.root.encode())
-    history.remember(folder, epochs.digests)
+    if not epochs.steps:  # of later ones, only what was judged by gpg too
+        history.remember(folder, epochs.digests)
     return replace(epochs, pinned=True)
 
 

@@ -69,18 +69,20 @@ def _is_own(fingerprint: str, block: str) -> bool:
         return False
 
 
-def require_remembered(folder: Folder, digests: Mapping[int, str]) -> None:
+def require_remembered(folder: Folder, digests: Mapping[int, str]) -> int:
     """Compares the epochs of the folder, by their digests, with those that root has signed for,
-    where root is at hand.
+    where root is at hand; the last one up to which it has signed for all, 1 at least.
 
     A rotation without the last epoch would make two of one number. Raises ``StateError``:
     ``trust-damaged``, ``epoch-behind``, ``record-damaged``.
     """
-    for number, digest in sorted(remembered(folder).items()):
+    known = remembered(folder)
+    for number, digest in sorted(known.items()):
         if number not in digests:
             raise behind(folder, number, max(digests), "root has signed for")
         if digests[number] != digest:
             raise damaged(folder.trust, number, "is another than root has signed for")
+    return next(number for number in digests if number + 1 not in known)
 
 
 def remember(folder: Folder, digests: Mapping[int, str]) -> None:

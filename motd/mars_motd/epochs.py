@@ -21,7 +21,7 @@ from mars.wire.motd import Motd
 from mars.wire.product import Product
 from mars.wire.release import Release
 from mars.wire.steering import Steering
-from mars_motd import files
+from mars_motd import files, history
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyRecord
 from mars_motd.kinds import KEYS, Document
@@ -37,6 +37,8 @@ class Epochs:
     steps: tuple[Document[KeysDocument], ...]
     pinned: bool
     """False while nothing was published: epoch 1 is then made anew from the keys at hand."""
+    vouched: int = 1
+    """The last epoch that root remembers, or 1: what lies before needs no gpg to judge it."""
 
     @property
     def number(self) -> int:
@@ -54,9 +56,31 @@ class Epochs:
 
     @property
     def left(self) -> set[str]:
-        """Ed25519 keys (hex) that an earlier epoch had and the newest lacks: they never return,
-        though only the folder that finished the step has written ``revoked`` into their records."""
-        return {key for keys in self.sets for key in by_key(keys)}.difference(by_key(self.keys))
+        """Ed25519 keys (hex) and OpenPGP keys (fingerprints) that an earlier epoch had and a later
+        one lacks: they never return, though only the folder that finished the step has written
+        ``revoked`` into their records. While the policy is off, no OpenPGP key leaves."""
+        had, gone, tokens, now = set[str](), set[str](), set[str](), set[str]()
+        for keys in self.sets:
+            tokens = tokens if keys.policy == "off" else set(keys.openpgp)
+            now = tokens.union(by_key(keys))
+            gone |= had - now
+            had |= now
+        return gone - now
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """In which role each Ed25519 key (hex) stood or stands: it never changes."""
+        return {key: role for keys in self.sets for key, role in by_key(keys).items()}
+
+    @property
+    def tokens(self) -> dict[str, bool]:
+        """Whether each OpenPGP key (fingerprint) stood or stands in the role root."""
+        return {key: key in it.roles["root"].openpgp for it in self.sets for key in it.openpgp}
+
+    @property
+    def digests(self) -> dict[int, str]:
+        """``KeySet.digest`` of each epoch."""
+        return {1: self.root.digest} | {it.said.epoch: it.said.digest for it in self.steps}
 
     @property
     def expires(self) -> int | None:
@@ -121,7 +145,8 @@ def load(folder: Folder) -> Epochs:
     """The epochs as recorded, or a first one made of the keys at hand.
 
     Raises ``ConfigError`` (``no-keys``, ``policy-invalid``, ``product-changed``) or ``StateError``
-    (``trust-damaged``).
+    (``trust-damaged``; ``epoch-behind`` where root, or what was signed, knows a later epoch).
+    Signatures of root are judged by Ed25519 alone; ``rotation.require_followed`` asks gpg.
     """
     product = folder.product
     if not is_pinned(folder):
@@ -136,7 +161,7 @@ def load(folder: Folder) -> Epochs:
         raise StateError(
             "trust-damaged", f"{folder.trust} cannot be read ({error.message}) Restore it."
         ) from None
-    if [step.said.epoch for step in steps] != list(range(2, 2 + len(steps))):
+    if numbers != list(range(2, 2 + len(steps))):
         raise StateError("trust-damaged", f"{folder.trust} leaves out an epoch. Restore it.")
     for member in ("product", "channel"):
         then, now = getattr(root, member), getattr(product, member)
@@ -146,13 +171,19 @@ def load(folder: Folder) -> Epochs:
                 f"Clients of this folder pin the {member} {then!r}, but product.toml says {now!r}. "
                 f"Change it back, or make a folder of its own for the other {member}.",
             )
-    return Epochs(root, steps, pinned=True)
+    history.require_signed(root, steps, folder.trust)
+    epochs = Epochs(root, steps, pinned=True)
+    vouched = history.require_remembered(folder, epochs.digests)
+    history.require_newest(folder, epochs.number)
+    return replace(epochs, vouched=vouched)
 
 
 def pin(folder: Folder, epochs: Epochs) -> Epochs:
-    """Writes epoch 1 down, since from here on clients may hold it."""
+    """Writes epoch 1 down, since from here on clients may hold it; root remembers it."""
     if not epochs.pinned:
         files.create(step_path(folder, 1), epochs.root.encode())
+    if not epochs.steps:  # of later ones, only what was judged by gpg too
+        history.remember(folder, epochs.digests)
     return replace(epochs, pinned=True)
 
 

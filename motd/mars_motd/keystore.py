@@ -185,8 +185,11 @@ class KeyStore:
 
         A key that is given must be able to sign at ``now``; what we make has no end. Both times
         are Unix seconds.
-        Raises ``ConfigError`` (``key-exists``), ``StateError`` (``openpgp-…``), ``OSError``.
+        Raises ``ConfigError`` (``key-exists``), ``StateError`` (``openpgp-…``, ``root-away``),
+        ``OSError``.
         """
+        if any(new.role == "root" for new in wanted):
+            self._require_root_here()
         for new in wanted:
             if self._is_taken(new.name):
                 raise ConfigError(
@@ -244,6 +247,19 @@ class KeyStore:
                     blocks[fingerprint] = gpg.export_key(home, fingerprint)
             _take_in(Path(fresh), keyring, len(new.user_ids), made)
         return blocks
+
+    def _require_root_here(self) -> None:
+        """Raises ``StateError`` (``root-away``): a second ``root/`` would be in the way of the
+        first."""
+        if files.exists(self.root):
+            return
+        if away := [it.name for it in self.records() if it.role == "root" and not it.revoked]:
+            raise StateError(
+                "root-away",
+                f"The secrets of {away[0]} lie in a root/ that is not here: carry it back to "
+                f"{self.root} first. If they never were on this machine, make that folder, for "
+                f"yourself alone: mkdir -m 700 '{self.root}'",
+            )
 
     def _is_taken(self, name: str) -> bool:
         secrets = (self._secret(name, role) for role in ("root", "motd"))

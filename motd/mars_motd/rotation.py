@@ -8,25 +8,33 @@ serials of the old one, which undoes what a thief pushed ahead.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from mars.commandline import safe
 from mars.errors import ConfigError, StateError, TrustError, WireError
 from mars.ports import OpenPGP
 from mars.trust import answered
 from mars.trust.chain import current_keys, follow
+from mars.trust.signatures import FUTURE
 from mars.wire import envelope as envelopes
-from mars.wire.keys import KeysDocument, KeySet, keyid
-from mars.wire.openpgp import PublicKey, primary, public_keys
+from mars.wire.keys import KeysDocument, KeySet
+from mars.wire.openpgp import PublicKey, public_keys
 from mars.wire.times import DAY, format_time
 from mars_motd import expiry, files
 from mars_motd.epochs import Epochs, by_key, installed, key_set, step_path
 from mars_motd.folder import Folder
+from mars_motd.history import damaged, foreign_names, remember
 from mars_motd.keystore import KeyRecord
 from mars_motd.kinds import KEYS, Document
 from mars_motd.signatures import Judge, Pending
 
 Step = Pending[KeysDocument]
 """From an epoch, whose root comes first, to the next."""
+
+MIN_DAYS, MAX_DAYS = 30, 3650
+"""Days that a keys document lives."""
+_UNDECIDED = ("openpgp-unavailable", "clock")
+"""What this machine lacks; it says nothing about the chain."""
 
 
 def begin(
@@ -41,8 +49,7 @@ def begin(
     ``gone``.
 
     Raises ``ConfigError``: ``not-published`` (the first epoch still changes freely), ``no-keys``,
-    ``policy-invalid``; ``StateError``: ``root-away``, ``openpgp-ends`` (one of its OpenPGP keys
-    ends before it does).
+    ``policy-invalid``, and as ``_require_known``; ``StateError``: ``root-away``, and as ``_step``.
     """
     if not epochs.pinned:
         raise ConfigError(
@@ -60,8 +67,7 @@ def begin(
         expires=judge.issued + lifetime_days * DAY,
         keys=key_set(records, folder.product, out),
     )
-    blocks, now = document.keys.openpgp, judge.now
-    expiry.require_outlasting(blocks, document.expires, now, "the keys document")
+    _require_known(document.keys, epochs, records, folder.keys.keys)
     return _step(KEYS.unsigned(document), epochs, judge)
 
 
@@ -75,19 +81,59 @@ def resume(
 ) -> Step:
     """A keys document that others made and have signed, at ``now`` (Unix seconds).
 
-    Raises ``WireError`` (``key-damaged``); ``ConfigError``: ``wrong-document``, ``key-mismatch`` (a
-    key under another's name or role), ``key-revoked`` (one that comes back).
+    Raises ``ConfigError`` (``wrong-document``), and as ``_require_known``; as ``_step``.
     """
     epochs.require_ours(given.said, epochs.number + 1, where)
-    _require_own_names(given.said.keys, epochs, records, where)
-    _require_none_back(given.said.keys, epochs, records, where)
+    _require_known(given.said.keys, epochs, records, where)
     return _step(given, epochs, Judge(openpgp, given.said.issued, now))
 
 
 def _step(document: Document[KeysDocument], epochs: Epochs, judge: Judge) -> Step:
+    """Raises ``StateError`` (``trust-damaged``) where there is nothing to build on; as
+    ``_require_dates``."""
+    _require_dates(document.said, judge.now)
+    require_followed(epochs, judge.openpgp, judge.now)
     old, new = epochs.keys.signing("root"), document.said.keys.signing("root")
     sets = {f"root of epoch {epochs.number}": old, f"root of epoch {epochs.number + 1}": new}
     return Pending(document.envelope, document.said, sets, judge)
+
+
+def _require_dates(said: KeysDocument, now: int) -> None:
+    """Raises ``TrustError``: ``future``, ``expired``, ``keys-invalid``; ``StateError``
+    (``openpgp-ends``)."""
+    dates = f"issued {format_time(said.issued)}, expires {format_time(said.expires)}"
+    if said.issued > now + FUTURE:
+        raise TrustError("future", f"The keys document is dated ahead ({dates}): set the clock.")
+    if said.expires <= now:
+        raise TrustError("expired", f"The keys document has expired ({dates}). Make it anew.")
+    if not MIN_DAYS * DAY <= said.expires - said.issued <= MAX_DAYS * DAY:
+        raise TrustError(
+            "keys-invalid",
+            f"A keys document lives {MIN_DAYS} to {MAX_DAYS} days ({dates}). Do not sign it, and "
+            f"ask who made it.",
+        )
+    expiry.require_outlasting(said.keys.openpgp, said.expires, now, "the keys document")
+
+
+def require_followed(epochs: Epochs, openpgp: OpenPGP, now: int) -> None:
+    """Walks the recorded chain as a client does that has gpg, at ``now`` (Unix seconds) or when its
+    last step was issued, if that is later.
+
+    Each step costs a run of gpg, so this is for what builds on the chain, and goes from the last
+    epoch that root remembers, which was judged then; ``epochs.load`` has judged the rest.
+
+    Raises ``StateError`` (``trust-damaged``), ``TrustError`` where gpg cannot say.
+    """
+    moment = max([now, *(step.said.issued for step in epochs.steps)])
+    root = epochs.root_at(epochs.vouched)
+    chain = [step.envelope for step in epochs.steps[epochs.vouched - 1 :]]
+    current = current_keys(root, installed(root))
+    end = answered(openpgp, lambda known: follow(chain, current, known, moment))
+    if end.problem is not None:
+        if end.problem.reason in _UNDECIDED:
+            raise end.problem
+        said = f"is one that clients would not follow ({end.problem.reason})"
+        raise damaged(Path("trust"), end.state.epoch + 1, said)
 
 
 def require_root(folder: Folder) -> None:
@@ -101,6 +147,15 @@ def require_root(folder: Folder) -> None:
         )
 
 
+def _require_known(
+    keys: KeySet, epochs: Epochs, records: Sequence[KeyRecord], where: object
+) -> None:
+    """Raises ``ConfigError``: ``key-mismatch`` (a key under another's name or in another role),
+    ``key-revoked`` (one that comes back)."""
+    _require_own_names(keys, epochs, records, where)
+    _require_none_back(keys, epochs, records, where)
+
+
 def _require_own_names(
     keys: KeySet, epochs: Epochs, records: Sequence[KeyRecord], where: object
 ) -> None:
@@ -108,25 +163,26 @@ def _require_own_names(
 
     Otherwise whoever passes the file on could put a key of his own under a colleague's key id, or
     a changed block under a known fingerprint, or a stolen news key among root's, and be signed
-    into the next epoch.
+    into the next epoch. Records are no signed thing, so what an epoch said of a key overrules them.
     """
-    roles = by_key(epochs.keys) | {it.ed25519: it.role for it in records}
-    blocks = {**epochs.keys.openpgp, **dict(it for one in records for it in one.openpgp.items())}
-    roots = {key for it in records if it.role == "root" for key in it.openpgp}
-    roots.update(epochs.keys.roles["root"].openpgp)
+    ordered = sorted(records, key=lambda it: not it.revoked)  # what stands comes last and counts
+    roles = {it.ed25519: it.role for it in records} | epochs.roles
+    blocks = {**epochs.keys.openpgp, **dict(it for one in ordered for it in one.openpgp.items())}
+    roots = {key: True for it in records if it.role == "root" for key in it.openpgp}
+    roots = dict.fromkeys(blocks, False) | roots | epochs.tokens
     foreign = [
+        *foreign_names(keys),
         *(
             name
             for role, said in keys.roles.items()
             for name, key in said.ed25519.items()
-            if name != keyid(bytes.fromhex(key)) or roles.get(key, role) != role
+            if roles.get(key, role) != role
         ),
         *(name for name, block in keys.openpgp.items() if blocks.get(name, block) != block),
-        *(name for name, block in keys.openpgp.items() if primary(block).fingerprint != name),
         *(
             name
-            for name in blocks.keys() & keys.openpgp.keys()
-            if (name in roots) != (name in keys.roles["root"].openpgp)
+            for name in roots.keys() & keys.openpgp.keys()
+            if roots[name] != (name in keys.roles["root"].openpgp)
         ),
     ]
     if foreign:
@@ -143,13 +199,14 @@ def _require_none_back(
     """No key that was taken away joins: a stale folder, or a thief, may have put it in."""
     left, names, old = epochs.left, _names(records), epochs.keys
     standing = [it for it in records if not it.revoked and it.ed25519 not in left]
-    out = left.union(names).difference(_names(standing))  # two records may share a token
+    out = left.union(names.keys() - _names(standing).keys())  # two records may share a token
     joining = {*by_key(keys), *keys.openpgp}.difference(by_key(old), old.openpgp)
     if back := sorted(names.get(key, key) for key in joining & out):
         raise ConfigError(
             "key-revoked",
-            f"{where} brings back {back[0]}, which was taken away. Do not sign it; whoever made it "
-            f"needs keys/ and trust/ as they are here.",
+            f"{where} brings back {back[0]}, or an OpenPGP key of it, which was taken away, and "
+            f"nothing of that returns. Do not sign it; make another key, in a folder with keys/ "
+            f"and trust/ as they are here.",
         )
 
 
@@ -235,6 +292,7 @@ def finish(step: Step, folder: Folder, epochs: Epochs) -> list[str]:
     out = [record.name for record in folder.keys.records() if record.ed25519 in gone]
     folder.keys.revoke(out)  # first, for whoever is stopped between: no later epoch takes them back
     files.create(step_path(folder, step.said.epoch), envelopes.encode(step.envelope))
+    remember(folder, epochs.digests | {step.said.epoch: step.said.digest})
     return out
 
 

@@ -141,6 +141,7 @@ def test_whatever_fails_while_keys_rotate_the_chain_is_the_old_or_the_new(
     ok("trust", product, "--out", pinned, "--now", MARCH)
     ok("key", "new", product, "--role", "motd", "--no-passphrase")
     before = {path: path.read_bytes() for path in product.rglob("*") if path.is_file()}
+    del before[product / "root/epochs.json"]  # root remembers the new one, or not yet
     told = ("key", "rotate", "{folder}", "--now", MARCH)
 
     def holds(folder: Path, fault: Fault, ran: faults.Ran) -> None:
@@ -189,12 +190,13 @@ def refused(out: Path, paths: list[Path], fault: Fault, *arguments: object) -> N
     assert (ran.code, ran.is_told()) == (1, True), ran
 
 
-def last_rename(folder: Path, out: Path, error: str, *arguments: object) -> Fault:
-    """Where a command writes a public record: its last rename of all, as a run on a copy shows."""
+def last_rename(folder: Path, out: Path, error: str, *arguments: object, later: int = 0) -> Fault:
+    """Where a command writes a public record: its last rename of all but those that come ``later``,
+    as a run on a copy shows."""
     copy = Path(shutil.copytree(folder, out / "copy"))
     told = [*arguments[:2], copy, *arguments[2:]]
     ran = faults.run(main, told, [], out, alone=True)
-    return Fault("rename", ran.count("rename"), error)
+    return Fault("rename", ran.count("rename") - later, error)
 
 
 def test_a_pair_whose_record_cannot_be_written_is_taken_back(product: Path, out: Path) -> None:
@@ -236,7 +238,7 @@ def test_a_key_whose_record_cannot_say_revoked_is_not_brought_back(
     ok("sign", product, "--out", tmp_path / "motd.json", "--now", MARCH)
     lost = json.loads((product / "keys/motd-2.json").read_text())["ed25519"]
     told = ("motd-2", "--now", MARCH)
-    fault = last_rename(product, out, "EROFS", "key", "revoke", *told)
+    fault = last_rename(product, out, "EROFS", "key", "revoke", *told, later=1)  # root remembers
     refused(out, [], fault, "key", "revoke", product, *told)
     was_taken_away = (product / "trust/epoch-2.json").exists()
     ok("key", "rotate", product, "--now", MARCH)

@@ -42,6 +42,7 @@ def test_a19_a_rotation_without_the_old_key_is_not_recorded(
     ok("trust", product, "--out", product / "trust.json")
     (product / "root").rename(product / "elsewhere")
     assert refused(motd("key", "rotate", product), "root-away")
+    (product / "root").mkdir(mode=0o700)
     ok("key", "new", product, "--role", "root", "--no-passphrase")
     assert refused(motd("key", "rotate", product), "signatures-missing")
     assert not (product / "trust" / "epoch-2.json").exists()

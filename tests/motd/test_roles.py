@@ -130,6 +130,7 @@ def test_a19_a_thief_of_all_but_root_cannot_rotate(
     """With a root of his own the step lacks the old one; clients would not follow it."""
     ok("trust", product, "--out", tmp_path / "t.json", "--now", MARCH)
     shutil.rmtree(product / "root")
+    (product / "root").mkdir(mode=0o700)
     ok("key", "new", product, "--role", "root", "--no-passphrase")
     half = tmp_path / "half.json"
     assert "[signatures-missing]" in motd("key", "rotate", product, "--now", MARCH).err

@@ -236,7 +236,7 @@ def test_a_given_home_is_used_as_it_is_and_its_agent_left_alone(
         assert processes_at(home)  # the owner's agent still runs
         bad = ("key", "new", folder, "--role", "motd", "--no-passphrase", "--openpgp-home")
         assert motd(*bad, home, "--openpgp-key", "nobody").code == 1
-        assert motd(*bad, tmp_path / "none").code == 1
+        assert motd(*bad, tmp_path / "none", "--openpgp-key", "x").code == 1
     finally:
         subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
 

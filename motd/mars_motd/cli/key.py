@@ -83,6 +83,8 @@ def new(
     if no_passphrase and passphrase_file is not None:
         raise click.UsageError("Give --passphrase-file or --no-passphrase, not both.")
     place = Folder.at(folder)
+    if (openpgp_home is None) == bool(openpgp_key):
+        raise click.UsageError("--openpgp-home HOME and --openpgp-key FPR belong together.")
     given = None if openpgp_home is None else (openpgp_home, openpgp_key)
     wanted = _wanted(place, roles, name, given)
     pinned = ep.is_pinned(place)
@@ -243,6 +245,12 @@ def import_key(folder: Path, file: Path) -> None:
     """
     place = Folder.at(folder)
     record = KeyRecord.decode(options.read(file, "The key record"), file)
+    if record.revoked:
+        raise ConfigError(
+            "key-revoked",
+            f"{file} says that {record.name} is revoked, which takes nothing away from clients. To "
+            f"take it away: mars-motd key revoke {shown(folder)} {record.name}",
+        )
     for known in place.keys.records():
         _require_no_clash(record, known)
     place.keys.save(record)

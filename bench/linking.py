@@ -45,7 +45,7 @@ from testbed.linking.trial import (
 )
 
 PRIVACY = Path(__file__).parent.parent / "docs/privacy.md"
-SIZES = (100, 166, 167, 300, 1_000, 1_666, 1_667, 3_000, 10_000, 100_000)
+SIZES = (10, 20, 50, 100, 166, 167, 300, 1_000, 1_666, 1_667, 3_000, 10_000, 100_000)
 """Installations: 166 and 167, 1,666 and 1,667 are the last before and the first with a change of
 what a request says."""
 EDGES = (100, 167, 1_667)

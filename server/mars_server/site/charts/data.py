@@ -15,7 +15,6 @@ from mars_server.site.charts.render import Chart, Rows
 from mars_server.site.charts.tellable import (
     given,
     latest,
-    named,
     of_table,
     runs,
     tells_shares,
@@ -102,7 +101,7 @@ def installations_chart(weeks: Sequence[Week], say: Language) -> Chart:
 
 def _new(table: str, weeks: Sequence[Week]) -> set[str]:
     """What is big in the latest week, however small it was before: a new version above all."""
-    last = latest(of_table(table, weeks))
+    last = latest(weeks)
     rows = [] if last is None else told(table, last)
     whole = sum(row.count.least for row in rows)
     return {row.value for row in rows if row.count.least * _SMALLEST_NEW >= whole > 0}
@@ -114,7 +113,10 @@ def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
 
     In the order in which the tables list their values; versions newest first.
     """
-    weeks = of_table(table, weeks)
+    return _series(table, of_table(table, weeks))
+
+
+def _series(table: str, weeks: Sequence[Week]) -> list[Band]:
     order = list(dict.fromkeys(row.value for week in weeks for row in week.tables[table]))
     sums = dict.fromkeys(order, 0)
     for week in weeks:
@@ -142,8 +144,10 @@ def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
 def shares_chart(table: str, weeks: Sequence[Week], say: Language) -> Chart:
     """Stacked shares of ``table``; a period that tells none leaves a gap. Beside the chart stand
     the shares of the last one, where it tells them."""
-    weeks = of_table(table, weeks)
-    series = bands(table, weeks)
+    periods = of_table(table, weeks)
+    single = [week for week in weeks if periods and week.week <= periods[-1].week]
+    weeks = periods
+    series = _series(table, weeks)
     stacked = {week.week: _stack(table, week, series) for week in weeks}
     rows = []
     for run, part in enumerate(runs(weeks, lambda week: bool(stacked[week.week]), table)):
@@ -169,8 +173,8 @@ def shares_chart(table: str, weeks: Sequence[Week], say: Language) -> Chart:
     datasets = {
         "bands": rows,
         "labels": _labels(table, weeks, beside, last, names, say),
-        "inside": _inside(weeks, stacked, faded, names),
-        "marks": [{"x": _middle(week)} for week in weeks if "disturbed" in week.flags],
+        "inside": _inside(table, weeks, stacked, faded, names),
+        "marks": [{"x": _middle(week)} for week in single if "disturbed" in week.flags],
     }
     return _timed(Chart("shares", datasets, numbers=say.numbers), weeks, table=table)
 
@@ -192,8 +196,10 @@ def _timed(chart: Chart, weeks: Sequence[Week], offset: int = 0, table: str = ""
     return replace(chart, ticks=days, tick_format=form, domain=domain)
 
 
-def _middle(week: Week) -> str:
-    return (monday(week.week) + timedelta(days=_MIDDLE)).isoformat()
+def _middle(week: Week, table: str = "") -> str:
+    """The day at which a figure of the whole week, or period of ``table``, stands."""
+    first = monday(week.since(table))
+    return (first + (monday(following(week.week)) - first) // 2).isoformat()
 
 
 def _stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[float, float]]:
@@ -214,7 +220,7 @@ def _stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[fl
 def _band_name(table: str, band: Band, weeks: Sequence[Week], say: Language) -> str:
     """As the tables name it: the rest is plain ``other`` where it holds nothing else."""
     if band.number:
-        return say.short_name(named(table, weeks), band.name)
+        return say.short_name(table, band.name)
     held = {row.value for week in weeks for row in told(table, week)}
     return say.name(table, OTHER) if held & band.values == {OTHER} else say.gettext(REST)
 
@@ -254,6 +260,7 @@ def _labels(
 
 
 def _inside(
+    table: str,
     weeks: Sequence[Week],
     stacked: Mapping[str, Mapping[str, tuple[float, float]]],
     faded: Sequence[Band],
@@ -269,7 +276,7 @@ def _inside(
         if _height(place) >= _LOWEST_NAMED:
             rows.append(
                 {
-                    "x": _middle(week),
+                    "x": _middle(week, table),
                     "y": sum(place) / 2,
                     "text": names[band],
                     "ink": _DARK_INK if band.colour in _LIGHT_COLOURS else "#ffffff",

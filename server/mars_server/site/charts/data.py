@@ -20,7 +20,7 @@ from mars_server.site.charts.tellable import (
     tells_shares,
     told,
 )
-from mars_server.site.language import REST, Language
+from mars_server.site.language import FOLDED, REST, Language
 from mars_server.tables.downloads import NOT_GIVEN
 from mars_server.tables.floor import joint_share
 from mars_server.tables.week import Week
@@ -109,7 +109,7 @@ def _new(table: str, weeks: Sequence[Week]) -> set[str]:
 
 def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
     """The series of a table over ``weeks``: the biggest seven by themselves, those of the latest
-    week first, the others together.
+    week first, and the ages of a small crowd, all that its weeks have; the others together.
 
     In the order in which the tables list their values; versions newest first.
     """
@@ -124,7 +124,7 @@ def _series(table: str, weeks: Sequence[Week]) -> list[Band]:
             sums[row.value] += row.count.least
     shown = [value for value in order if sums[value] and value != OTHER]
     whole = sum(sums.values())
-    new = _new(table, weeks)
+    new = _new(table, weeks) | {value for value in shown if value.endswith(FOLDED)}
     ranked = sorted(shown, key=lambda value: (value not in new, -sums[value]))
     big = {
         value

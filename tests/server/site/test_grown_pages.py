@@ -113,7 +113,8 @@ def test_what_happens_in_a_period_stands_in_its_middle(grown: list[Week]) -> Non
     assert chart.datasets["marks"] == [{"x": "2026-04-09"}], "Thursday of 2026-W15"
     named = shares_chart("ia", grown, SAY).datasets["inside"]
     inside = {str(row["text"]): row["x"] for row in named}
-    assert inside["up to a month"] in ("2026-04-13", "2026-05-11")
+    assert inside["longer"] == "2026-04-13", "W14 to W17"
+    assert inside["up to a month"] == "2026-04-16", "with room for its letters"
 
 
 def test_a_release_is_first_seen_in_all_weeks_of_a_period(grown: list[Week]) -> None:

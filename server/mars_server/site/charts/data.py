@@ -47,6 +47,8 @@ _MIDDLE: Final = 3
 """The day of a week (0 is Monday) at which a figure of the whole week stands."""
 _EDGE: Final = 0.045
 """Share of the plot that half a name takes; it stays this far from either end."""
+_LETTER: Final = 0.014
+"""Share of the plot that a letter of a name takes."""
 _LABEL_HEIGHT: Final = 0.062
 """Height of a label line as a share of the plot (15 of 250 px)."""
 
@@ -274,15 +276,23 @@ def _inside(
         places = [(week, stacked[week.week].get(band.name, (0.0, 0.0))) for week in inner]
         week, place = max(places, key=lambda each: _height(each[1]))
         if _height(place) >= _LOWEST_NAMED:
+            ends = _room(table, weeks, names[band])
             rows.append(
                 {
-                    "x": _middle(week, table),
+                    "x": min(max(_middle(week, table), ends[0]), ends[1]),
                     "y": sum(place) / 2,
                     "text": names[band],
                     "ink": _DARK_INK if band.colour in _LIGHT_COLOURS else "#ffffff",
                 }
             )
     return rows
+
+
+def _room(table: str, weeks: Sequence[Week], name: str) -> tuple[str, str]:
+    """The first and the last day around which there is room for ``name``."""
+    first, last = monday(weeks[0].since(table)), monday(following(weeks[-1].week))
+    half = timedelta(days=math.ceil((last - first).days * min(_LETTER * len(name), 1) / 2))
+    return (first + half).isoformat(), (last - half).isoformat()
 
 
 def _height(place: tuple[float, float]) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import platform
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 SECTIONS = (
     "trust",
@@ -22,8 +24,23 @@ SECTIONS = (
 )
 
 
+def sections() -> str:
+    """Each section and what it measures, read without loading it."""
+    folder = Path(__file__).parent
+    told = {
+        name: ast.get_docstring(ast.parse(folder.joinpath(f"{name}.py").read_text("utf-8"))) or ""
+        for name in SECTIONS
+    }
+    first = {name: " ".join(text.partition("\n\n")[0].split()) for name, text in told.items()}
+    lines = [f"  {name:12} {text}" for name, text in first.items()]
+    return "\n".join(["python -m bench [SECTION ...]; without a name all of them:", *lines])
+
+
 def main(names: list[str]) -> int:
     """Returns the number of sections that failed."""
+    if {"-h", "--help"}.intersection(names):
+        print(sections())
+        return 0
     unknown = sorted(set(names) - set(SECTIONS))
     if unknown:
         print(f"no such section: {unknown[0]}; there are {', '.join(SECTIONS)}", file=sys.stderr)

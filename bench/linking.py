@@ -45,9 +45,9 @@ from testbed.linking.trial import (
 )
 
 PRIVACY = Path(__file__).parent.parent / "docs/privacy.md"
-SIZES = (100, 166, 167, 300, 1_000, 1_666, 1_667, 3_000, 10_000, 100_000)
-"""Installations: 166 and 167, 1,666 and 1,667 are the last before and the first with a change of
-what a request says."""
+SIZES = (10, 20, 50, 100, 166, 167, 300, 1_000, 1_666, 1_667, 3_000, 10_000, 100_000)
+"""Installations: the first three are too few for the limit; 166 and 167, 1,666 and 1,667 are the
+last before and the first with a change of what a request says."""
 EDGES = (100, 167, 1_667)
 """Where each rule is at its worst."""
 LATER = (334, 3_334)
@@ -127,8 +127,9 @@ def memory_table(run: Run) -> Iterator[str]:
         for seed in range(4)
     ]
     found = dict(zip(wanted, run(_remembered, wanted), strict=True))
-    told = "told the truth, after one round", f"after {SETTLING}"
-    yield from heading("installations", "a request says", "pairs", "tracks", *told)
+    told = "told all true links, one round later", f"{SETTLING} rounds later"
+    ways = "linked right by pairs alone", "with a memory of tracks"
+    yield from heading("installations", "a request says", *ways, *told)
     for size in EDGES[:2]:
         for rule, says in ((TRACKED, "as above"), (MUCH, MOST)):
             rows = [
@@ -173,8 +174,9 @@ def _operated(asked: tuple[int, type[operator.Honest]]) -> tuple[bytes, float]:
 
 def held_table(run: Run) -> Iterator[str]:
     """A steering document that is held back."""
-    one = "of one installation: from nobody", "from this one alone"
-    yield from heading("installations", "of all: from nobody", "from half", *one)
+    every = "linked right of all, kept from nobody", "kept from half"
+    one = "linked right of one, kept from nobody", "kept from this one alone"
+    yield from heading("installations", *every, *one)
     for size in EDGES[:2]:
         some = settings.tracked(size)
         wanted = [Job(some, TRACKED, seed, weeks=HELD_WEEKS) for seed in range(MARKED)]

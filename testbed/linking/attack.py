@@ -8,9 +8,11 @@ a slack for those who come and go). The successor named is the likeliest.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from testbed.linking.evidence import Evidence, Some
@@ -35,8 +37,8 @@ class Links:
 
     @property
     def right(self) -> float:
-        """Share of next requests that are linked right."""
-        return float((self.guess == self.truth)[self.truth != SILENT].mean())
+        """Share of next requests that are linked right; NaN where there is none."""
+        return _share((self.guess == self.truth)[self.truth != SILENT])
 
     @property
     def number(self) -> int:
@@ -45,11 +47,13 @@ class Links:
 
     @property
     def sure(self) -> float:
-        """Share of next requests that are surely linked, and rightly."""
-        return float(((self.probability > SURE) & (self.guess == self.truth)).sum() / self.number)
+        """Share of next requests that are surely linked, and rightly; NaN where there is none."""
+        sure = (self.probability > SURE) & (self.guess == self.truth)
+        return _share(sure[self.truth != SILENT])
 
     def chains(self, traffic: Traffic) -> float:
-        """Share of the installations in being all the time whose links are all right."""
+        """Share of the installations in being all the time whose links are all right;
+        NaN where nobody is."""
         has_next = self.truth != SILENT
         wrong = np.bincount(
             traffic.owner[has_next & (self.guess != self.truth)],
@@ -58,7 +62,11 @@ class Links:
         there = np.bincount(traffic.owner, minlength=len(wrong)) > 0
         plan = traffic.plan
         stays = [one.born <= plan.start and one.died >= plan.end for one in traffic.installations]
-        return float((wrong == 0)[there & np.array(stays)].mean())
+        return _share((wrong == 0)[there & np.array(stays)])
+
+
+def _share(found: NDArray[np.bool_]) -> float:
+    return float(found.mean()) if found.size else math.nan
 
 
 def odds(evidence: Evidence, rows: Some) -> tuple[Matrix, slice]:

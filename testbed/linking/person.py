@@ -8,6 +8,7 @@ belong together: a sum over all possible tracks (the forward algorithm of a rene
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,7 +31,10 @@ def advantage(
     evidence: Evidence, there: Sequence[Installation], elsewhere: Sequence[Installation]
 ) -> float:
     """Of those that are ``there`` the share that the attacker says are, less the same share of
-    people ``elsewhere``: 0 is a guess, 1 is knowledge. Half of those asked about are there."""
+    people ``elsewhere``: 0 is a guess, 1 is knowledge. Half of those asked about are there. NaN
+    where nobody is asked about."""
+    if not there or not elsewhere:
+        return math.nan
     yes, no = likelihoods(evidence, there) > 0, likelihoods(evidence, elsewhere) > 0
     return float(yes.mean() - no.mean())
 

@@ -151,7 +151,7 @@ def row(size: int, number: int, attack: Attack) -> str:
         *[percent(100 * told[0].chance), percent(share(cells[MUCH])[0])],
         *[percent(share(cells[PLAIN])[0]), percent(100 * cells[PLAIN][0].chance)],
         *[
-            percent(100 * fmean(getattr(cell, name) for cell in told))
+            percent(100 * _mean([getattr(cell, name) for cell in told]))
             for name in ("sure", "chains", "known")
         ],
     ]
@@ -169,12 +169,19 @@ def line(*cells: str) -> str:
 
 
 def share(cells: Sequence[Cell]) -> tuple[float, float]:
-    """Per cent linked right, and its standard error."""
+    """Per cent linked right, and its standard error, of records with any."""
+    cells = [cell for cell in cells if cell.number]
     mean = fmean(cell.right for cell in cells)
     if len(cells) > 3:
         return 100 * mean, 100 * stdev(cell.right for cell in cells) / math.sqrt(len(cells))
     number = sum(cell.number for cell in cells)
     return 100 * mean, 100 * math.sqrt(mean * (1 - mean) / number)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Of those that are numbers: a record of very few installations can lack what is asked."""
+    known = [value for value in values if not math.isnan(value)]
+    return fmean(known) if known else math.nan
 
 
 def with_error(cells: Sequence[Cell]) -> str:

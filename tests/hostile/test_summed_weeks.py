@@ -183,6 +183,34 @@ def test_h15_counts_that_are_not_those_of_the_published_week_are_in_no_sum(tmp_p
     assert close_weeks(engine, FloorRules(SMALL), kit.LATER)[-1].tables["os"] == ()
 
 
+@pytest.mark.parametrize("name", ["level", "v", "ia"])
+def test_h15_counts_with_the_same_sum_but_other_tables_are_in_no_sum(
+    tmp_path: Path, name: str
+) -> None:
+    """The total of the published week alone does not say that it was made of these counts."""
+    ages = {"1": 30, "10": 30, "100": 40}
+    true = Counted(plain=50, tables={"v": {"0.5.2": 100}, "os": {"linux": 8}, "ia": ages})
+    other = {
+        "level": replace(true, plain=10, tables={**true.tables, "cc": {"IS": 140}}),
+        "v": replace(true, tables={**true.tables, "v": {"0.5.1": 50, "0.5.2": 50}}),
+        "ia": replace(true, tables={**true.tables, "ia": {**ages, "1": 45, "100": 25}}),
+    }
+    before = dict.fromkeys(span("2026-W09", "2026-W13"), true)
+    whole = kit.published(tmp_path, {**before, "2026-W14": true}, product=SMALL)
+    assert [whole[-1].periods[each].every for each in ("v", "ia", "os")] == [1, 1, 4]
+    rest = span("2026-W15", "2026-W17")
+    for counted, same in ((true, True), (other[name], False)):
+        (tmp_path / str(same)).mkdir()
+        engine = kit.database(tmp_path / str(same), {**before, "2026-W14": counted})
+        old = {f"{week.week}.json": encode(week) for week in whole}
+        adopt(engine, FloorRules(SMALL), kit.data_folder(tmp_path / str(same), old), kit.LATER)
+        for each in rest:
+            kit.count(engine, each, true)
+        rest = span("2026-W15", "2026-W17")
+        rows = close_weeks(engine, FloorRules(SMALL), kit.LATER)[-1].tables["os"]
+        assert bool(rows) is same
+
+
 # --- The crowd ---
 
 PRODUCT = replace(kit.PRODUCT, crowd=0)
@@ -234,10 +262,18 @@ def test_h16_a_flood_of_a_quarter_proposes_and_changes_nothing(tmp_path: Path) -
         assert json.loads(path.read_bytes())["crowd"] == 0
 
 
-def test_h16_a_smaller_crowd_is_proposed_at_once(tmp_path: Path) -> None:
-    weeks = flooded(tmp_path, dict.fromkeys(range(29), 1238))
-    assert proposed(weeks[:-1], 1000) == 1000
-    assert proposed(weeks, 1000) == 0, "the lower limit of 108 hits is below 100"
+def test_h16_a_smaller_crowd_is_proposed_by_the_first_week_without_doubt(tmp_path: Path) -> None:
+    """One week of an outage proposes none; weeks that stay low do, once they are the usual ones."""
+    weeks = flooded(tmp_path, dict.fromkeys(range(24), 1238))
+    assert proposed(weeks[:24], 1000) == 1000
+    for low in (25, 26, 27, 28):
+        assert weeks[low - 1].flags == ("disturbed",)
+        assert proposed(weeks[:low], 1000) == 1000
+    assert proposed(weeks[:29], 1000) == 0, "the lower limit of 108 hits is below 100"
+    away = [*weeks[28:], replace(weeks[0], flags=("steered",))]
+    assert proposed(away, 1000) == 1000
+    assert proposed([*away, replace(weeks[-1], flags=("incomplete",))], 1000) == 1000
+    assert proposed([*away, replace(weeks[-1], flags=("steered",))], 1000) == 0
     assert proposed([], 1000) == 1000, "nothing is known"
 
 

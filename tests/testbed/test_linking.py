@@ -129,6 +129,19 @@ def test_the_page_keeps_the_limit() -> None:
     table = text.partition("<!-- linking: begin -->")[2].partition("\n\n")[2].partition("\n\n")[0]
     found = [FIGURE.search(line) for line in table.splitlines()[2:]]
     assert len(found) == len(linking.SIZES)
-    for figure in found:
+    for size, figure in zip(linking.SIZES, found, strict=True):
         assert figure
-        assert float(figure[1]) + 2 * float(figure[2]) <= LIMIT
+        kept = float(figure[1]) + 2 * float(figure[2]) <= LIMIT
+        assert kept is (size >= 100), "and the page tells smaller projects that it does not hold"
+    assert "**Fewer than 100 installations are too few to hide among.**" in text
+
+
+def test_the_page_has_the_rows_of_small_projects_that_the_program_writes() -> None:
+    """The first five records of 10 installations, where some have nobody to ask about."""
+    row = trial.row(10, 5, attacked)
+    written = linking.PRIVACY.read_text(encoding="utf-8").partition("\n| 10 | 6 |")[2]
+    assert row.startswith("| 10 | 6 | `v`, `os` or `ia` | ")
+    assert "nan" not in row and "–" not in row
+    mine, theirs = (FIGURE.search(each) for each in (row, "| 10 | 6 |" + written.splitlines()[0]))
+    assert mine and theirs
+    assert abs(float(mine[1]) - float(theirs[1])) < 4 * float(mine[2])

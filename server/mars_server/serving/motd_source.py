@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mars.errors import ConfigError, TrustError, naming
+from mars.errors import ConfigError, MarsError, TrustError, naming
 from mars.ports import OpenPGP
 from mars.trust import TrustState, verify, verify_chain
 from mars.wire import envelope, motd
@@ -33,6 +33,8 @@ class ServedMotd:
     """product.toml as it was when the document was read."""
     chain: bytes = b""
     """The chain of keys; empty where there is none, as in the first epoch."""
+    flaw: str = ""
+    """Why the chain on disk was not taken over, and the one before is served on."""
 
     @property
     def unlisted(self) -> str:
@@ -93,6 +95,8 @@ class MotdSource:
     openpgp: OpenPGP | None = None
     state: TrustState = field(default_factory=TrustState.initial)
     seen: tuple[tuple[int, int, int], ...] = ()
+    chain: bytes | None = None
+    """The last that was accepted; None before the first load."""
 
     def changed(self) -> bool:
         """Whether a file is another one than at the last ``load`` (inode, size, time)."""
@@ -103,14 +107,14 @@ class MotdSource:
         self.seen = ()
 
     def load(self, now: int) -> ServedMotd:
-        """Reads and judges the files at ``now`` (Unix seconds); may take seconds, for gpg.
+        """Reads and judges the files at ``now`` (Unix seconds); may take seconds, for gpg. A chain
+        of keys that fails later than at the first time holds no news back: the one before stays.
 
         Raises ``MarsError``: whatever a client would refuse it for, or what ``read`` and
         ``load_product`` raise.
         """
         self.seen = self._look()
         data, product = read(self.path), load_product(self.product)
-        chain = self._chain(now)
         with naming(self.path):
             accepted = None
             if self.root is not None and self.openpgp is not None:
@@ -119,9 +123,16 @@ class MotdSource:
             if (payload.product, payload.channel) != (product.product, product.channel):
                 raise TrustError("wrong-product", "The MOTD is for another product or channel.")
         self.state = accepted.state if accepted else self.state
-        return ServedMotd(data, payload, accepted is not None, product, chain)
+        flaw = ""
+        try:
+            self.chain = self._read_chain(now)
+        except MarsError as error:
+            if self.chain is None:
+                raise
+            flaw = str(error)
+        return ServedMotd(data, payload, accepted is not None, product, self.chain, flaw)
 
-    def _chain(self, now: int) -> bytes:
+    def _read_chain(self, now: int) -> bytes:
         """The chain of keys; clients must be able to follow it. Raises ``MarsError``."""
         try:
             data = read(self._beside, "The chain of keys", "keys", MAX_CHAIN)

@@ -199,6 +199,9 @@ class Worker:
         service.show(document)
         if self._first:
             self._tell(f"serving serial {document.motd.serial}")
+        if self._first and document.flaw:
+            self._counters.add("reload_failed")
+            self._tell(f"the chain of keys stays as it is: {document.flaw}")
         self._took(document)
 
     async def _keep_onion(self) -> None:

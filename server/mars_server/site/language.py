@@ -109,12 +109,22 @@ def N_(text: str) -> str:  # noqa: N802 - gettext's customary name for "translat
     return text
 
 
+def folded(value: str) -> str:
+    """How pages and charts write ``value`` of a small crowd, where a large one means less by it."""
+    return f"{value}{FOLDED}"
+
+
 FOLDED: Final = "-folded"
-"""After a table's name: its values as a small crowd says them."""
+"""After a value: as a small crowd says it, where it stands for others too."""
 NAMES: Final[Mapping[str, Mapping[str, str]]] = {
     "level": {"plain": N_("plain, without metrics"), "tracked": N_("with coarse metrics")},
-    **{variable.name: variable.names for variable in VARIABLES},
-    **{one.name + FOLDED: one.folded_names for one in VARIABLES if one.folded},
+    **{
+        one.name: {
+            **one.names,
+            **{folded(value): name for value, name in one.folded_names.items()},
+        }
+        for one in VARIABLES
+    },
 }
 REST: Final = N_("all others")
 """The values that have no band of their own in a chart."""

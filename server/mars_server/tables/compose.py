@@ -203,6 +203,7 @@ def compose(
     summed = begun(week, before, crowd)
     sums = Sums(week, exact, before, others or {}, summed, crowd)
     tables = Tables({name: _table(name, sums, listings, rules) for name in TABLES})
+    users = {row.value: row.count for row in tables["level"]}
     guessed = partial(estimate, served=served, earlier=earlier, deviation=deviation)
     return Week(
         product=rules.product.product,
@@ -223,13 +224,9 @@ def compose(
         ),
         crowd=crowd,
         request=rule(level_of(crowd)),
-        tracked=guessed(_count(tables["level"], "tracked"), expected=expected),
+        tracked=guessed(users.get("tracked", NO_DATA), expected=expected),
         periods=summed,
     )
-
-
-def _count(rows: Sequence[Row], value: str) -> Published:
-    return next((row.count for row in rows if row.value == value), NO_DATA)
 
 
 def step(
@@ -299,10 +296,23 @@ class Sums:
 
 
 def _are_of(week: Week, counted: Exact) -> bool:
-    """Whether ``week`` was made of these counts, as far as what was published tells."""
+    """Whether ``week`` was made of these counts, as far as what was published of it tells."""
     if counted.hits is None or week.hits.missing:
         return counted.hits is None and week.hits.missing
-    return week.noise is not None or floor(counted.hits) == week.hits
+    single = [name for name in week.tables if week.since(name) == week.week]
+    return week.noise is not None or (
+        floor(counted.hits) == week.hits
+        and all(_as_counted(name, week.tables[name], counted) for name in single)
+    )
+
+
+def _as_counted(name: str, rows: Sequence[Row], counted: Exact) -> bool:
+    """Whether these rows of one week are the floors of its counts."""
+    names = [row.value for row in rows]
+    folded = _VARIABLES[name].folded if name in _VARIABLES else {}
+    few = {value: other for value, other in folded.items() if value not in names}
+    counts = _fold(_renamed(counted.counts.get(name, {}), few), names)
+    return all(floor(counts[row.value]) == row.count for row in rows)
 
 
 def _table(

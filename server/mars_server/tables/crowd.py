@@ -10,6 +10,7 @@ from typing import Final
 
 from mars.wire.crowd import ALONE, CROWDS, SOME
 from mars_server.tables.estimate import Estimate, Law, estimate
+from mars_server.tables.periods import DOUBTS
 from mars_server.tables.week import Week
 
 HOLD_WEEKS: Final = 13
@@ -36,10 +37,12 @@ def tracked(week: Week) -> Estimate | None:
 def proposed(weeks: Sequence[Week], crowd: int) -> int:
     """The crowd that could be set where ``crowd`` is: a larger one only if the last thirteen
     unflagged weeks of ``weeks`` (oldest first) hold it twice, and every flagged one since the first
-    of them; a smaller one as soon as the latest week with data does not hold ``crowd``."""
+    of them; a smaller one as soon as the latest week with data that is neither disturbed nor
+    incomplete does not hold ``crowd`` once."""
     known = [(week, guess.low) for week in weeks if (guess := tracked(week)) is not None]
-    if known and known[-1][1] < crowd:
-        return _power(known[-1][1])
+    sure = [low for week, low in known if not DOUBTS.intersection(week.flags)]
+    if sure and sure[-1] < crowd:
+        return _power(sure[-1])
     unflagged = [n for n, (week, _) in enumerate(known) if not week.flags][-HOLD_WEEKS:]
     if len(unflagged) < HOLD_WEEKS:
         return crowd

@@ -1,7 +1,8 @@
 """The downloads: every figure as CSV and JSON, from published weeks alone.
 
 Encodings, the same in every file: a multiple of ten, ``<10`` for 0–9, and an empty CSV field or
-JSON ``null`` for "no data". A value that has no row in a week is part of that week's ``other``.
+JSON ``null`` for "no data". A value that has no row in a week is part of that week's ``other``, but
+for ages of a small crowd, of which each stands for more.
 """
 
 from __future__ import annotations

@@ -23,6 +23,11 @@ from mars_server.tables.week import Week
 LEAST_SHOWN: Final = Fraction(3, 4)
 """Of the hits that carry a variable; no share is then much more than a third too high for what is
 hidden."""
+ENOUGH_WEEKS: Final = 4
+"""Of the quarter without doubt: then its disturbed and incomplete weeks, which whoever forges hits
+can make, decide nothing."""
+DOUBTS: Final = frozenset({"disturbed", "incomplete"})
+"""Flags of weeks whose figures may be those of others, or of a part."""
 LEAST_HITS: Final = 30
 """At their floors; of fewer hits a share is chance, and nine hidden ones change it too much."""
 
@@ -52,14 +57,14 @@ def _going_on(week: str, name: str, before: Sequence[Week]) -> Summed | None:
 
 def judged(name: str, before: Sequence[Week], crowd: int) -> int:
     """The shortest period in which three quarters of the hits that carry ``name``, and no fewer
-    than thirty, would stand above the floor, by what was published of the quarter ``before``; the
-    longest where in none.
+    than thirty, would stand above the floor, by what was published of the last quarter of the weeks
+    ``before`` (of that alone: a sum of several weeks stands in the last of them); the
+    longest where in none. Disturbed and incomplete weeks are left out where the others suffice.
 
     A number stands for the middle of what it can be, one that was hidden in every period for
     nothing. Where nothing was published the crowd says whether most requests lack the variable.
     """
-    recent = before[-LONGEST:]
-    told = [week for week in recent if week.tables[name]]
+    told = _told(name, before)
     if not told:
         return EVERY[1] if name in BASIC[1:] and crowd < MANY else EVERY[0]
     rows: dict[str, Fraction] = defaultdict(Fraction)
@@ -80,6 +85,20 @@ def judged(name: str, before: Sequence[Week], crowd: int) -> int:
         if shown >= LEAST_HITS and shown >= LEAST_SHOWN * carrying * every / weeks:
             return every
     return EVERY[-1]
+
+
+def _told(name: str, before: Sequence[Week]) -> list[Week]:
+    """The weeks with rows of ``name`` in the last quarter, without doubtful ones if that leaves
+    enough."""
+    told = [week for week in before[-LONGEST:] if week.tables[name]]
+    told = [week for week in told if quarter(week.week) == quarter(before[-1].week)]
+    parts = {week.week: covered(name, week, before) for week in told}
+    sure = [
+        week
+        for week in told
+        if not any(DOUBTS.intersection(each.flags) for each in parts[week.week])
+    ]
+    return sure if sum(len(parts[week.week]) for week in sure) >= ENOUGH_WEEKS else told
 
 
 def covered(name: str, week: Week, weeks: Sequence[Week]) -> list[Week]:

@@ -139,6 +139,11 @@ def test_the_chain_beside_the_document_is_served_and_not_logged(
             _deploy(tmp_path / "keys.json", data)
             server.wait_for(f"[{reason}]")
             assert kit.body(asked()) == file
+        document = publisher.document(now() - 50)
+        _deploy(tmp_path / "motd.json", document)
+        check = kit.golden().replace(b"motd.json", b"check.json")
+        until(lambda: kit.body(server.ask(check)) == document)
+        assert kit.body(asked()) == file, "the news is taken over, and the chain stays"
         (tmp_path / "keys.json").unlink()
         until(lambda: kit.status(asked()) == 404)
         assert kit.body(server.get()) == document

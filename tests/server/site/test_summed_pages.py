@@ -101,16 +101,18 @@ def test_ages_of_a_small_crowd_have_two_names(
 def test_the_overview_says_how_many_send_metrics_and_what(weeks: list[Week]) -> None:
     text = page(weeks, "index.html")
     assert "Of them send metrics" in text
-    assert "Each request says one thing, drawn at random: in half of them v, else os or ia." in text
-    assert "The crowd is not set" in text
+    assert "in half of them the version, else the operating system or the age of" in text
+    assert "The publisher has not set the crowd, so a request says as little as if fewer" in text
+    assert "may send metrics" not in text, "which contradicts the figure above it"
     privacy = page(weeks, "privacy/index.html")
+    assert "in 30% of cases among 10 installations, in 6% among 50" in privacy, "docs/privacy.md"
     for asked in ("?v=0.5.2 ", "?os=linux ", "?ia=100 "):
         assert asked in privacy
     assert "?lang=" not in privacy and "&amp;lang=" not in privacy
 
 
 def test_a_crowd_that_the_figures_do_not_hold_is_told(weeks: list[Week]) -> None:
-    fewer = "By these figures fewer may do so."
+    fewer = "By these figures it could be fewer."
     assert fewer not in page(weeks, "index.html")
     assert fewer in page([*weeks[:-1], replace(weeks[-1], crowd=100)], "index.html")
 

@@ -15,22 +15,33 @@ import math
 import random
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from statistics import fmean
 
+from mars.wire.crowd import MANY
 from mars_server.tables.floor import STEP
 from mars_server.tables.noise import Noise
-from tests.server.tables import likelihood
+from mars_server.tables.quarters import quarter
+from tests.server.tables import likelihood, small_crowd
 from tests.server.tables.attack import Attack, Hidden
 from tests.server.tables.forging import SUMS, forged, possible, spread
-from tests.server.tables.simulated import BARE, USUAL, Project, simulated
+from tests.server.tables.simulated import BARE, SMALL, TINY, USUAL, Project, simulated
 
 START = "<!-- reconstruction: written by tests/server/tables/reconstruction.py -->"
 END = "<!-- end of reconstruction -->"
 DOCS = Path(__file__).parents[3] / "docs/privacy.md"
 WEEKS = 4
-GRID = ((USUAL, 12), (USUAL, 60), (USUAL, 400), (USUAL, 3000), (BARE, 12), (BARE, 60), (BARE, 400))
+GRID = (
+    *((USUAL, 12), (USUAL, 60), (USUAL, 400), (USUAL, 3000), (BARE, 12), (BARE, 60), (BARE, 400)),
+    *((SMALL, 60), (SMALL, 400), (TINY, 12), (TINY, 60), (TINY, 400)),
+)
 """Projects, and their hits a week."""
+BEFORE, YEAR = 4, 44
+"""Weeks of a small crowd: those by which the periods of the first quarter are chosen, and all of
+them, with three quarters to look at."""
+YEARS = 4
+"""So many of them, by other seeds: what is narrow there is rare."""
 FORGED_WEEKS = 2
 FORGED_GRID = ((USUAL, 12), (USUAL, 60), (USUAL, 400), (BARE, 12), (BARE, 60))
 EMPTY, ANY = (STEP - 1,), tuple(range(STEP))
@@ -54,13 +65,22 @@ def looked_at() -> list[tuple[Found, Found]]:
     nothing of the clients' settings, and to one who knows that nobody changed them."""
     rows = []
     for project, hits in GRID:
-        weeks = simulated(project, hits, WEEKS)
-        any_, alike = (
-            [list(Attack(week, alike=alike).hidden(exact)) for exact, week in weeks]
-            for alike in (False, True)
-        )
+        any_, alike = (_hidden(project, hits, alike=alike) for alike in (False, True))
         rows.append((any_, alike))
     return rows
+
+
+def _hidden(project: Project, hits: int, *, alike: bool) -> Found:
+    if project.crowd < MANY:
+        years = [simulated(project, hits + n, YEAR)[BEFORE:] for n in range(YEARS)]
+        quarters = [
+            list(some)
+            for weeks in years
+            for _, some in groupby(weeks, lambda each: quarter(each[1].week))
+        ]
+        return [list(small_crowd.hidden(each, project.crowd, alike=alike)) for each in quarters]
+    weeks = simulated(project, hits, WEEKS)
+    return [list(Attack(week, alike=alike).hidden(exact)) for exact, week in weeks]
 
 
 def probed() -> list[tuple[Project, int, str, int, list[Hidden]]]:

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from mars.wire.crowd import ALONE, MANY, SOME
 from mars.wire.product import Product
 from mars.wire.query import NONE
-from mars.wire.variables import OTHER
+from mars.wire.variables import BASIC, OPTIONAL, OTHER, chosen
 from mars_server.tables.compose import RARE, Exact, FloorRules, Listing, compose, step
 from mars_server.tables.week import TABLES, Week
 
@@ -33,13 +34,14 @@ SPREAD = {
 
 @dataclass(frozen=True)
 class Project:
-    """What a simulated project lists, and the share of its requests that carry metrics, always
-    one of the optional ones with them."""
+    """What a simulated project lists, and the share of its requests that carry metrics; in a large
+    crowd always one of the optional ones with them."""
 
     name: str
     releases: int
     platforms: int
     tracked: float
+    crowd: int = MANY
 
     @property
     def product(self) -> Product:
@@ -47,12 +49,14 @@ class Project:
             PRODUCT,
             releases=PRODUCT.releases[-self.releases :],
             platforms=PRODUCT.platforms[: self.platforms],
+            crowd=self.crowd,
         )
 
 
 USUAL = Project("six releases, three platforms", 6, 3, 0.7)
 BARE = Project("one release, one platform", 1, 1, 0.95)
 """The fewer cells a table has, the less its floors leave open."""
+SMALL, TINY = (replace(USUAL, name=f"{USUAL.name}, `crowd` {n}", crowd=n) for n in (SOME, ALONE))
 
 
 @dataclass
@@ -84,13 +88,15 @@ def simulated(
     rules = FloorRules(project.product)
     listings = unlisted()
     done: list[tuple[Exact, Week]] = []
+    every: dict[str, Exact] = {}
     for n in range(weeks):
         name = f"2026-W{n + 10:02d}"
         exact = _exact(project, hits, chance)
         counted = added(exact, forged[n]) if forged else exact
         listings = step(name, counted, listings, rules)
-        before = [week for _, week in done]
-        done.append((exact, compose(name, counted, listings, before, 0, rules)))
+        before, every[name] = [week for _, week in done], counted
+        week = compose(name, counted, listings, before, 0, rules, others=every)
+        done.append((exact, week))
     return done
 
 
@@ -109,10 +115,13 @@ def _exact(project: Project, hits: int, chance: random.Random) -> Exact:
     for _ in range(chance.randint(hits * 9 // 10, hits * 11 // 10)):
         values: dict[str, str] = {}
         if chance.random() < project.tracked:
-            for name in ("v", "os", "ia", chance.choice(("lang", "py", "cc"))):
+            said = (*BASIC, chance.choice(OPTIONAL) if project.crowd >= MANY else "")
+            for name in filter(None, said):
                 values[name] = chance.choices(*zip(*SPREAD[name].items(), strict=True))[0]
             for name, listed in known.items():
                 values[name] = values[name] if values[name] in listed else OTHER
+            if project.crowd < MANY:
+                values = dict(chosen(values, BASIC, chance.random(), project.crowd))
         requests.add(1, **values)
     return requests.exact
 

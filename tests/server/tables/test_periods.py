@@ -17,8 +17,9 @@ from mars_server.common.calendar import following, span
 from mars_server.publication.closing import close_weeks
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.floor import floor
+from mars_server.tables.periods import judged
 from mars_server.tables.quarters import CROSS, EVERY, Summed, beginning, quarter
-from mars_server.tables.week import Week
+from mars_server.tables.week import Row, Week
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 
@@ -107,6 +108,40 @@ def test_a_quarter_decides_by_what_the_one_before_has_shown(
     for year, number in chosen:
         part = [week for week in weeks if quarter(week.week) == (year, number)]
         assert len({week.periods["os"].every for week in part}) == 1, "one at a time"
+
+
+def test_a_quarter_decides_by_the_one_before_alone(tmp_path: Path) -> None:
+    """The week before it holds a sum of four or five, of which one alone would be in reach."""
+    found = published(tmp_path, [platforms(linux=2, windows=1, macos=1)] * 25)
+    assert quarter(found[11].week) != quarter(found[12].week) == quarter(found[24].week)
+    big = tuple(replace(row, count=floor(10_000)) for row in found[11].tables["os"])
+    summed = replace(found[11], tables={**found[11].tables, "os": big})
+    assert judged("os", [*found[:11], summed], 100) == 1
+    assert judged("os", [*found[:11], summed, *found[12:]], 100) == judged("os", found[12:], 100)
+
+
+def test_a_flood_chooses_no_period_of_the_next_quarter(tmp_path: Path) -> None:
+    """Disturbed and incomplete weeks decide only where there are no four others."""
+    few, flood = platforms(linux=2, windows=1, macos=1), platforms(linux=900, windows=900)
+    chosen = {}
+    for floods in (1, 3, 11):
+        folder = tmp_path / str(floods)
+        folder.mkdir()
+        weeks = dict.fromkeys(span("2026-W02", "2026-W13"), few)
+        for name in list(weeks)[-floods:]:
+            weeks[name] = flood
+        found = kit.published(folder, {**weeks, "2026-W14": few}, product=replace(SMALL, crowd=0))
+        told = [replace(week, periods={}) for week in found[:-1]]
+        calm = [replace(week, tables={**week.tables, "os": rows(week)}) for week in told]
+        chosen[floods] = judged("os", calm, 0)
+        assert judged("os", [replace(week, flags=()) for week in calm], 0) == 1
+    assert chosen == {1: 13, 3: 13, 11: 1}
+
+
+def rows(week: Week) -> tuple[Row, ...]:
+    """Platforms of a week by itself: hidden, but in a flood."""
+    hits = 900 if week.hits.least > 1000 else 4
+    return (Row("linux", floor(hits)), Row("windows", floor(hits)), Row(NONE, floor(60)))
 
 
 def test_what_is_hidden_changes_no_period(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tests.server.tables.forging import (
     total,
 )
 from tests.server.tables.reconstruction import (
+    BEFORE,
     DOCS,
     documented,
     looked_at,
@@ -30,7 +31,8 @@ from tests.server.tables.reconstruction import (
     table_of_probes,
     table_of_sums,
 )
-from tests.server.tables.simulated import BARE, USUAL, simulated, unlisted
+from tests.server.tables.simulated import BARE, TINY, USUAL, simulated, unlisted
+from tests.server.tables.small_crowd import hidden
 
 
 def hold_the_truth(cells: Iterable[Hidden]) -> bool:
@@ -123,3 +125,11 @@ def _with_floors(number: int, extra: int) -> kit.Counted:
     }
     pairs = {("0.5.1", "linux"): 102, ("0.5.1", "windows"): 100, ("0.5.2", "windows"): new}
     return kit.Counted(plain=101, tables=tables, pairs=pairs)
+
+
+def test_the_program_knows_what_a_request_says_in_a_small_crowd() -> None:
+    """One thing: what one table shows the others lack. Without that tie nine values are left."""
+    quarter = simulated(TINY, 401, BEFORE + 13)[BEFORE:]
+    found = list(hidden(quarter, TINY.crowd, alike=False))
+    assert hold_the_truth(found)
+    assert min(cell.values for cell in found) == 6

@@ -15,13 +15,12 @@ from mars_server.site.charts.render import Chart, Rows
 from mars_server.site.charts.tellable import (
     given,
     latest,
-    named,
     of_table,
     runs,
     tells_shares,
     told,
 )
-from mars_server.site.language import REST, Language
+from mars_server.site.language import FOLDED, REST, Language
 from mars_server.tables.downloads import NOT_GIVEN
 from mars_server.tables.floor import joint_share
 from mars_server.tables.week import Week
@@ -48,6 +47,8 @@ _MIDDLE: Final = 3
 """The day of a week (0 is Monday) at which a figure of the whole week stands."""
 _EDGE: Final = 0.045
 """Share of the plot that half a name takes; it stays this far from either end."""
+_LETTER: Final = 0.014
+"""Share of the plot that a letter of a name takes."""
 _LABEL_HEIGHT: Final = 0.062
 """Height of a label line as a share of the plot (15 of 250 px)."""
 
@@ -102,7 +103,7 @@ def installations_chart(weeks: Sequence[Week], say: Language) -> Chart:
 
 def _new(table: str, weeks: Sequence[Week]) -> set[str]:
     """What is big in the latest week, however small it was before: a new version above all."""
-    last = latest(of_table(table, weeks))
+    last = latest(weeks)
     rows = [] if last is None else told(table, last)
     whole = sum(row.count.least for row in rows)
     return {row.value for row in rows if row.count.least * _SMALLEST_NEW >= whole > 0}
@@ -110,11 +111,14 @@ def _new(table: str, weeks: Sequence[Week]) -> set[str]:
 
 def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
     """The series of a table over ``weeks``: the biggest seven by themselves, those of the latest
-    week first, the others together.
+    week first, and the ages of a small crowd, all that its weeks have; the others together.
 
     In the order in which the tables list their values; versions newest first.
     """
-    weeks = of_table(table, weeks)
+    return _series(table, of_table(table, weeks))
+
+
+def _series(table: str, weeks: Sequence[Week]) -> list[Band]:
     order = list(dict.fromkeys(row.value for week in weeks for row in week.tables[table]))
     sums = dict.fromkeys(order, 0)
     for week in weeks:
@@ -122,7 +126,7 @@ def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
             sums[row.value] += row.count.least
     shown = [value for value in order if sums[value] and value != OTHER]
     whole = sum(sums.values())
-    new = _new(table, weeks)
+    new = _new(table, weeks) | {value for value in shown if value.endswith(FOLDED)}
     ranked = sorted(shown, key=lambda value: (value not in new, -sums[value]))
     big = {
         value
@@ -142,8 +146,10 @@ def bands(table: str, weeks: Sequence[Week]) -> list[Band]:
 def shares_chart(table: str, weeks: Sequence[Week], say: Language) -> Chart:
     """Stacked shares of ``table``; a period that tells none leaves a gap. Beside the chart stand
     the shares of the last one, where it tells them."""
-    weeks = of_table(table, weeks)
-    series = bands(table, weeks)
+    periods = of_table(table, weeks)
+    single = [week for week in weeks if periods and week.week <= periods[-1].week]
+    weeks = periods
+    series = _series(table, weeks)
     stacked = {week.week: _stack(table, week, series) for week in weeks}
     rows = []
     for run, part in enumerate(runs(weeks, lambda week: bool(stacked[week.week]), table)):
@@ -169,8 +175,8 @@ def shares_chart(table: str, weeks: Sequence[Week], say: Language) -> Chart:
     datasets = {
         "bands": rows,
         "labels": _labels(table, weeks, beside, last, names, say),
-        "inside": _inside(weeks, stacked, faded, names),
-        "marks": [{"x": _middle(week)} for week in weeks if "disturbed" in week.flags],
+        "inside": _inside(table, weeks, stacked, faded, names),
+        "marks": [{"x": _middle(week)} for week in single if "disturbed" in week.flags],
     }
     return _timed(Chart("shares", datasets, numbers=say.numbers), weeks, table=table)
 
@@ -192,8 +198,10 @@ def _timed(chart: Chart, weeks: Sequence[Week], offset: int = 0, table: str = ""
     return replace(chart, ticks=days, tick_format=form, domain=domain)
 
 
-def _middle(week: Week) -> str:
-    return (monday(week.week) + timedelta(days=_MIDDLE)).isoformat()
+def _middle(week: Week, table: str = "") -> str:
+    """The day at which a figure of the whole week, or period of ``table``, stands."""
+    first = monday(week.since(table))
+    return (first + (monday(following(week.week)) - first) // 2).isoformat()
 
 
 def _stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[float, float]]:
@@ -214,7 +222,7 @@ def _stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[fl
 def _band_name(table: str, band: Band, weeks: Sequence[Week], say: Language) -> str:
     """As the tables name it: the rest is plain ``other`` where it holds nothing else."""
     if band.number:
-        return say.short_name(named(table, weeks), band.name)
+        return say.short_name(table, band.name)
     held = {row.value for week in weeks for row in told(table, week)}
     return say.name(table, OTHER) if held & band.values == {OTHER} else say.gettext(REST)
 
@@ -254,6 +262,7 @@ def _labels(
 
 
 def _inside(
+    table: str,
     weeks: Sequence[Week],
     stacked: Mapping[str, Mapping[str, tuple[float, float]]],
     faded: Sequence[Band],
@@ -267,15 +276,23 @@ def _inside(
         places = [(week, stacked[week.week].get(band.name, (0.0, 0.0))) for week in inner]
         week, place = max(places, key=lambda each: _height(each[1]))
         if _height(place) >= _LOWEST_NAMED:
+            ends = _room(table, weeks, names[band])
             rows.append(
                 {
-                    "x": _middle(week),
+                    "x": min(max(_middle(week, table), ends[0]), ends[1]),
                     "y": sum(place) / 2,
                     "text": names[band],
                     "ink": _DARK_INK if band.colour in _LIGHT_COLOURS else "#ffffff",
                 }
             )
     return rows
+
+
+def _room(table: str, weeks: Sequence[Week], name: str) -> tuple[str, str]:
+    """The first and the last day around which there is room for ``name``."""
+    first, last = monday(weeks[0].since(table)), monday(following(weeks[-1].week))
+    half = timedelta(days=math.ceil((last - first).days * min(_LETTER * len(name), 1) / 2))
+    return (first + half).isoformat(), (last - half).isoformat()
 
 
 def _height(place: tuple[float, float]) -> float:

@@ -1,5 +1,7 @@
-"""Which weeks and periods a page can tell something of: those with data, and those whose shares say
-something. A period of a table is shown as its last week, with the hits and flags of all of them.
+"""Which weeks and periods a page can tell something of: those with data, and those whose shares
+say something. A period of a table is shown as its last week, with the hits and flags of all of
+them, and without hits where its counts were lost. The ages of a small crowd bear a mark, so that
+they are never taken for those of a large one, which are written alike.
 
 Percentages are of the hits that are shown, so where most hits hide in values below ten each they
 mislead: one value with 19 of 73 hits would stand at 100 %. The files follow their documented
@@ -13,44 +15,50 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
-from mars.wire.variables import VARIABLES
+from mars.wire.variables import OTHER, VARIABLES
 from mars_server.common.calendar import following
-from mars_server.site.language import FOLDED
+from mars_server.site.language import folded
 from mars_server.tables.downloads import NOT_GIVEN, weeks_of
-from mars_server.tables.floor import STEP, together
+from mars_server.tables.floor import NO_DATA, STEP, together
 from mars_server.tables.noise import SURE
 from mars_server.tables.periods import LEAST_HITS, LEAST_SHOWN, covered
 from mars_server.tables.week import Row, Week
 
-_FOLDED: Final = {one.name: frozenset(one.folded) for one in VARIABLES}
+_FOLDED: Final = {one.name: frozenset(one.folded_names) for one in VARIABLES if one.folded}
+"""The values of a small crowd, in which some stand for others too."""
 
 
 def of_table(table: str, weeks: Sequence[Week]) -> list[Week]:
     """The periods of ``table`` that end in ``weeks`` (oldest first)."""
     return [
-        _whole(week, covered(table, week, weeks)) if week.since(table) != week.week else week
-        for week in weeks
-        if week.closes(table)
+        _whole(table, week, covered(table, week, weeks)) for week in weeks if week.closes(table)
     ]
 
 
-def _whole(week: Week, parts: Sequence[Week]) -> Week:
+def _whole(table: str, week: Week, parts: Sequence[Week]) -> Week:
+    rows = _marked(table, week.tables[table])
     flags = dict.fromkeys(flag for each in parts for flag in each.flags)
-    return replace(week, hits=together(each.hits for each in parts), flags=tuple(flags))
+    return replace(
+        week,
+        hits=together(each.hits for each in parts) if rows else NO_DATA,
+        flags=tuple(flags),
+        tables={**week.tables, table: rows},
+    )
+
+
+def _marked(table: str, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """``rows`` with marks on the values that a small crowd says, if one said these."""
+    few = _FOLDED.get(table, frozenset())
+    if {row.value for row in rows} - {OTHER, NOT_GIVEN} != few:
+        return rows
+    return tuple(
+        Row(folded(row.value) if row.value in few else row.value, row.count) for row in rows
+    )
 
 
 def label(table: str, week: Week) -> str:
     """The name of its period: ``2026-W14``, or ``2026-W14–W17``."""
     return week.periods[table].short if table in week.periods else week.week
-
-
-def named(table: str, weeks: Sequence[Week]) -> str:
-    """Which names the values of ``table`` have, by the latest of ``weeks`` with data: in a small
-    crowd some of its values stand for others too."""
-    folded = _FOLDED.get(table, frozenset())
-    tables = (week.tables[table] for week in reversed(weeks))
-    values = next(({row.value for row in rows} for rows in tables if rows), folded)
-    return f"{table}{FOLDED}" if folded and not folded & values else table
 
 
 def tells_shares(table: str, week: Week) -> bool:

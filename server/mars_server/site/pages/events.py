@@ -11,6 +11,7 @@ from mars.errors import ConfigError
 from mars.wire.product import is_release
 from mars_server.common.calendar import following, is_week
 from mars_server.common.jsontext import encode_json
+from mars_server.site.charts.tellable import label
 from mars_server.site.language import SOURCE
 from mars_server.tables.estimate import DEFAULT
 from mars_server.tables.noise import SURE
@@ -24,8 +25,9 @@ _MAX_NOTE = 500
 
 @dataclass(frozen=True)
 class Event:
-    """Something about one week; ``kind`` is ``release``, ``gap``, ``pause``, ``incomplete``,
-    ``disturbed``, ``steered``, ``late`` or ``note``. The template says it in words."""
+    """Something about one week, or a period that ends with it; ``kind`` is ``release``, ``gap``,
+    ``pause``, ``incomplete``, ``disturbed``, ``steered``, ``late`` or ``note``. The template says
+    it in words."""
 
     week: str
     kind: str
@@ -39,6 +41,13 @@ class Event:
     """Of a note."""
     language: str = ""
     """Of the text, where it is another than the page's."""
+
+    @property
+    def when(self) -> str:
+        """The week, or all weeks of the period."""
+        if self.kind == "release" and self.figures is not None:
+            return label("v", self.figures)
+        return self.week
 
 
 @dataclass(frozen=True)

@@ -16,20 +16,20 @@ from mars_server.site.charts.tellable import (
     given,
     label,
     latest,
-    named,
     of_table,
     tells_shares,
     told,
 )
-from mars_server.site.language import Language
+from mars_server.site.language import FOLDED, Language, folded
 from mars_server.tables.downloads import NOT_GIVEN, base_of, percents
 from mars_server.tables.floor import STEP, Percent, Published, joint_share
 from mars_server.tables.noise import SURE, TOLD
+from mars_server.tables.periods import covered
 from mars_server.tables.week import Pair, Row, Week
 
 _NAMED = 4
 """Values that a sentence names at most."""
-_NEW_AGES = ("1", "10")
+_NEW_AGES = ("1", "10", folded("10"))
 """At most 31 days."""
 
 
@@ -84,7 +84,7 @@ def shares(table: str, weeks: Sequence[Week], say: Language) -> str:
     shown = next((week for week in reversed(periods) if tells_shares(table, week)), None)
     if shown is not None:
         sentences += _told(table, shown, periods, say)
-    return " ".join(sentences) + _warnings(weeks, say)
+    return " ".join(sentences) + _warnings(weeks, say, _lost(table, periods, weeks))
 
 
 def _nothing(table: str, weeks: Sequence[Week], say: Language) -> str:
@@ -126,10 +126,10 @@ def _untold(table: str, week: Week, say: Language) -> str:
 
 
 def _told(table: str, week: Week, weeks: Sequence[Week], say: Language) -> list[str]:
-    rows, names = _ranked(table, week), named(table, weeks)
+    rows = _ranked(table, week)
     shares = percents(table, week.tables[table])
     listed = ", ".join(
-        f"{say.name(names, row.value)} {say.percent(shares[row.value])}" for row in rows[:_NAMED]
+        f"{say.name(table, row.value)} {say.percent(shares[row.value])}" for row in rows[:_NAMED]
     )
     sentences = [
         say.gettext("Shares in %(week)s: %(values)s.")
@@ -141,7 +141,7 @@ def _told(table: str, week: Week, weeks: Sequence[Week], say: Language) -> list[
         sentences.append(
             say.gettext("In %(week)s %(value)s stood at %(percent)s.")
             % {
-                "value": say.name(names, rows[0].value),
+                "value": say.name(table, rows[0].value),
                 "percent": say.percent(before),
                 "week": label(table, first),
             }
@@ -154,9 +154,21 @@ def _ranked(table: str, week: Week) -> list[Row]:
     return sorted(told(table, week), key=lambda row: -row.count.least)
 
 
-def _warnings(weeks: Sequence[Week], say: Language) -> str:
+def _lost(table: str, periods: Sequence[Week], weeks: Sequence[Week]) -> list[str]:
+    """The periods without data though not all of their weeks are: their counts were lost."""
+    return [
+        label(table, each)
+        for each in periods
+        if table in each.periods
+        and each.hits.missing
+        and latest(covered(table, each, weeks)) is not None
+    ]
+
+
+def _warnings(weeks: Sequence[Week], say: Language, lost: Sequence[str] = ()) -> str:
+    missing = [week.week for week in weeks if week.hits.missing]
     found = {
-        say.gettext("No data: %(weeks)s."): [week.week for week in weeks if week.hits.missing],
+        say.gettext("No data: %(weeks)s."): sorted([*missing, *lost]),
         say.gettext("Incomplete: %(weeks)s."): _flagged("incomplete", weeks),
         say.gettext("Disturbed: %(weeks)s."): _flagged("disturbed", weeks),
     }
@@ -227,7 +239,7 @@ def ranking(table: str, span: Sequence[Week]) -> Ranking | None:
 def columns(table: str, weeks: Sequence[Week]) -> tuple[list[str], bool]:
     """The values with a column in the table of ``weeks``, and whether some have none, because they
     have no band in the chart; the files have them."""
-    rows = [row for week in weeks for row in week.tables[table]]
+    rows = [row for week in of_table(table, weeks) for row in week.tables[table]]
     values = [row.value for row in _ordered(table, list({row.value: row for row in rows}.values()))]
     seen = {row.value for row in rows if row.count.least}
     banded = colours(table, weeks)
@@ -237,6 +249,14 @@ def columns(table: str, weeks: Sequence[Week]) -> tuple[list[str], bool]:
         if value in seen and (banded.get(value) or value in (OTHER, NOT_GIVEN))
     ]
     return shown, len(shown) < len(values)
+
+
+def ages(periods: Sequence[Week]) -> tuple[bool, bool]:
+    """Whether some of these tell the two ages that a small crowd says, and some the four of a
+    large one."""
+    values = {row.value for week in periods for row in week.tables["ia"]} - {OTHER, NOT_GIVEN}
+    small = {value for value in values if value.endswith(FOLDED)}
+    return bool(small), values > small
 
 
 def colours(table: str, weeks: Sequence[Week]) -> dict[str, int]:

@@ -53,10 +53,11 @@ def names(weeks: Sequence[Week]) -> list[str]:
 
 def distinct(weeks: Sequence[Week], current: str = DEFAULT) -> list[str]:
     """The ranges worth choosing between: of several with the same weeks the default, or the first;
-    and the ``current`` one."""
+    and the ``current`` one, which takes the default's place where both are called all weeks."""
+    best = ALL if current == ALL else DEFAULT
     ends = {name: (each.first, each.last) for name in names(weeks) if (each := pick(name, weeks))}
     kept: dict[tuple[str, str], str] = {}
-    for name in sorted(ends, key=lambda name: name != DEFAULT):
+    for name in sorted(ends, key=lambda name: name != best):
         kept.setdefault(ends[name], name)
     return [name for name in ends if name == current or name in kept.values()]
 

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mars.wire.crowd import MANY
+from mars.wire.crowd import ALONE, MANY, SOME
 from mars.wire.product import Product
 from mars.wire.query import encode
 from mars.wire.request import request_bytes
-from mars.wire.variables import NAMES, VARIABLES, Variable, chosen, rule
+from mars.wire.variables import NAMES, VARIABLES, Variable, chosen
 from mars_server.site.charts.data import is_empty
-from mars_server.site.charts.tellable import label, latest, named, of_table, tells_shares
+from mars_server.site.charts.tellable import label, latest, of_table, tells_shares
 from mars_server.site.language import LANGUAGES, N_, Language, language
 from mars_server.site.pages import address as place
 from mars_server.site.pages import findings, ranges
@@ -39,6 +39,21 @@ TITLES: Final = {
     "method": N_("Method"),
     "privacy": N_("Privacy"),
 }
+REQUESTS: Final = {
+    ALONE: N_(
+        "Each request says one thing, drawn at random: in half of them the version, else the "
+        "operating system or the age of the installation."
+    ),
+    SOME: N_(
+        "Each request says the version, and the operating system or the age of the installation, "
+        "drawn at random."
+    ),
+    MANY: N_(
+        "Each request says the version, the operating system and the age of the installation; "
+        "every other one, by chance, the language, the Python version or the country too."
+    ),
+}
+"""What a request says in each crowd, to visitors, who do not know the names of its variables."""
 _EXAMPLE_HOST: Final = "a" * 55 + "d.onion"
 
 
@@ -98,6 +113,7 @@ class Pages:
         """A chart for the ``figure`` macro: its size, and the finding as alt text."""
         weeks = span.of(name)
         empty = is_empty(name, weeks)
+        drawn = of_table(name, weeks) if name in TABLES else weeks
         page = Address(address.language, name, span.name)
         finding = (
             findings.installations(span.weeks, say)
@@ -107,9 +123,8 @@ class Pages:
         return {
             "name": name,
             "empty": empty,
-            "disturbed": any("disturbed" in week.flags for week in weeks),
-            "gaps": name in TABLES
-            and any(not tells_shares(name, week) for week in of_table(name, weeks)),
+            "disturbed": any("disturbed" in week.flags for week in drawn),
+            "gaps": name in TABLES and any(not tells_shares(name, week) for week in drawn),
             "finding": finding,
             "size": None if empty else self._size(page, span),
         }
@@ -152,12 +167,11 @@ def _environment(code: str) -> Environment:
         "findings": findings,
         "label": label,
         "latest": latest,
-        "named": named,
         "of_table": of_table,
         "ranges": ranges,
         "usual_interval": DEFAULT,
         "crowds": crowd,
-        "rule": rule,
+        "requests": REQUESTS,
         "many": MANY,
         "example_requests": example_requests,
         "possible_values": possible_values,

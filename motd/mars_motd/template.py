@@ -11,6 +11,7 @@ GITIGNORE = """\
 *.secret
 openpgp/
 root/
+trust/gen.lock
 """
 
 

@@ -169,8 +169,15 @@ def test_a24_completing_news_keeps_the_downloads_beside_them(
     assert said(full, "x-release") == said(half, "x-release")
 
 
-def test_a22_far_news_are_not_half_signed(signed: Path, tmp_path: Path, ok: Run, motd: Run) -> None:
-    half, out = tmp_path / "half.json", tmp_path / "x.json"
+def test_a22_far_news_are_not_half_signed(
+    product: Path, tmp_path: Path, ok: Run, motd: Run
+) -> None:
+    """Whoever completes them is somebody else, or nobody: the signature cannot be taken back."""
+    edit(product, "threshold = 1", "threshold = 2\nroot_threshold = 1")
+    for role in ("motd", "release"):
+        ok("key", "new", product, "--name", "bob", "--role", role, "--no-passphrase")
+    first, half, out = (tmp_path / f"{name}.json" for name in ("first", "half", "x"))
+    ok("sign", product, "--out", first, "--now", MARCH)
     day = {"issued": NEXT_DAY, "serial": 1_772_409_600}
     for members, reason in (
         ({"issued": FAR, "serial": 2_082_758_400, "expires": "2036-02-01T00:00:00Z"}, "future"),
@@ -179,10 +186,10 @@ def test_a22_far_news_are_not_half_signed(signed: Path, tmp_path: Path, ok: Run,
         ({"issued": "2025-01-01T00:00:00Z", "serial": 1_735_689_600,
           "expires": "2025-02-01T00:00:00Z"}, "expired"),
     ):  # fmt: skip
-        shutil.copy(tmp_path / "first.json", half)
-        forged(half, signed, "motd", **members)
-        add = ("sign", signed, "--add-to", half, "--out", out, "--partial", "--now", NEXT_DAY)
-        assert refused(motd(*add), reason)
+        shutil.copy(first, half)
+        forged(half, product, "motd", **members)
+        add = ("sign", product, "--key", "motd-1", "--add-to", half, "--out", out, "--partial")
+        assert refused(motd(*add, "--now", NEXT_DAY), reason)
         assert not out.exists()
 
 

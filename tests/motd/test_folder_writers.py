@@ -17,6 +17,7 @@ from mars.testing.world import ONION
 from mars.wire import ed25519
 from mars.wire.envelope import pae
 from tests.motd.conftest import edit
+from tests.motd.test_secrets import answer
 
 Run = Callable[..., Any]
 MARCH = "2026-03-01T00:00:00Z"
@@ -308,3 +309,11 @@ def test_an_error_names_the_file_that_was_asked_for(
     assert done.code == 1
     assert "t.json)" in done.err
     assert "/.t.json" not in done.err
+
+
+def test_a24_root_is_asked_at_a_terminal(signed: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "x.json")
+    for links, answers, more in ((LINKS, ["y"], []), ("links = []", [], ["--yes"])):
+        edit(signed, "links = []" if more == [] else LINKS, links)
+        answer(["sign", str(signed), "--out", out, *more], answers)
+        assert said(tmp_path / "x.json", "x-steering")["links"] == json.loads(links[8:])

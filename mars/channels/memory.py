@@ -35,10 +35,9 @@ SEEN_LIMIT = 256
 """Messages remembered as shown; a document holds at most 32."""
 LOST_PERIODS = 3
 QUIET = 30 * DAY
-"""After either, where nothing newer was offered, the client turns from the server that it was sent
-to to the built-in one, and as long after that back again. It goes by what a server offers, never by
-what of it is accepted: whoever shows one client a newer document than the others would else know
-it again, since that one refuses what they accept."""
+"""After either, with nothing newer offered, the client turns from the server that it was sent to to
+the built-in one, and as long after that back. What is accepted decides nothing: whoever offers one
+client a newer document than the others, which it then refuses, would else know it again."""
 
 AWAY = 60 * DAY
 """After so long without a document that our keys have signed the chain of keys is asked for in its
@@ -46,8 +45,6 @@ place, since the keys of the meantime may be more than ride in one document, ...
 SELDOM = 120 * DAY
 """... once in so long at most: who asks for it is one of few."""
 
-_OLDER = 1
-"""The version of trust states that knew no roles."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +54,7 @@ class Server:
 
     url: str
     since: int
-    """Unix time of the first try, of the last turn to the other server, or of the newest document
-    that was offered since."""
+    """Unix time of the first try, of the last turn, or of the newest document offered since."""
     failures: int = 0
     """Periods in a row that brought nothing acceptable."""
     given_up: bool = False
@@ -268,10 +264,9 @@ def is_damaged(state: State) -> bool:
 
 
 def _said(state: State) -> Mapping[str, Any]:
-    """The members; none of a state whose trust part knew no roles, since no key of ours has signed
-    what it says."""
+    """The members; none where the trust part knew no roles: no key of ours signed what it says."""
     trust = read(table, state.members.get("trust")) or {}
-    older = (trust.get("type"), trust.get("version")) == ("trust-state", _OLDER)
+    older = (trust.get("type"), trust.get("version")) == ("trust-state", 1)
     return {} if older else state.members
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from packaging.version import Version
 
 from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
 from mars.ports import OpenPGP
 from mars.trust import RefusedError, TrustState, verify, verify_chain
+from mars.trust.rules import MAX_LIFETIME, MIN_LIFETIME
 from mars.trust.signatures import FUTURE
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import MAX_ENVELOPE
@@ -19,11 +19,12 @@ from mars.wire.motd import Motd
 from mars.wire.product import Product
 from mars.wire.steering import Steering
 from mars.wire.times import DAY, format_time
-from mars_motd import expiry, files, steering
-from mars_motd.epochs import Epochs, installed, numbered
+from mars_motd import expiry, issued, steering
+from mars_motd.epochs import Epochs, installed
 from mars_motd.folder import Content, Folder
+from mars_motd.issued import News
 from mars_motd.keystore import KeyRecord
-from mars_motd.kinds import NEWS, Document
+from mars_motd.kinds import NEWS, require_dated
 from mars_motd.signatures import Judge, Progress, progress
 
 MIN_DAYS = 7
@@ -37,18 +38,15 @@ NO_SERVER = (
 )
 
 
-News = Document[Motd]
-
-
-def compose(product: Product, content: Content, steering: Steering, issued: int) -> Motd:
-    """The payload of a document issued at ``issued`` (Unix seconds); it restates ``steering``."""
+def compose(product: Product, content: Content, steering: Steering, now: int) -> Motd:
+    """The payload of a document issued at ``now`` (Unix seconds); it restates ``steering``."""
     return Motd(
         product=product.product,
         channel=product.channel,
         epoch=steering.epoch,
-        serial=issued,
-        issued=issued,
-        expires=issued + product.lifetime_days * DAY,
+        serial=now,
+        issued=now,
+        expires=now + product.lifetime_days * DAY,
         reportback_next=steering.reportback_next,
         reportback_server=steering.servers[0] if steering.servers else "",
         news=content.news,
@@ -57,41 +55,11 @@ def compose(product: Product, content: Content, steering: Steering, issued: int)
     )
 
 
-def draft(folder: Folder, epoch: int, issued: int) -> Motd:
+def draft(folder: Folder, epoch: int, now: int) -> Motd:
     """The same of what lies in ``folder``. Raises ``ConfigError`` (``content-invalid``)."""
     content = folder.content()
     content.require()
-    return compose(folder.product, content, steering.wanted(folder, epoch), issued)
-
-
-def newest(folder: Folder) -> News | None:
-    """The document with the highest serial that was signed here, complete or not.
-
-    Raises ``StateError`` (``record-damaged``)."""
-    return next(_issued(folder), None)
-
-
-def _issued(folder: Folder) -> Iterator[News]:
-    """All that were signed here, the highest serial first."""
-    return (_recorded(_record(folder, it)) for it in sorted(numbered(folder.issued), reverse=True))
-
-
-def require_newest(folder: Folder, epochs: Epochs) -> None:
-    """Raises ``StateError`` (``epoch-behind``) where a document was signed in an epoch that is not
-    recorded: a release that pins an older one could not follow what is signed now."""
-    known = newest(folder)
-    if known is not None and known.said.epoch > epochs.number:
-        raise StateError(
-            "epoch-behind",
-            f"News of epoch {known.said.epoch} were signed, but {folder.trust} ends at epoch "
-            f"{epochs.number}: bring the missing trust/epoch-N.json from the folder that has them.",
-        )
-
-
-def taken(folder: Folder, motd: Motd) -> bool:
-    """Whether this serial was signed before with another text: clients would call it forgery."""
-    path = _record(folder, motd.serial)
-    return files.exists(path) and _recorded(path).said != motd
+    return compose(folder.product, content, steering.wanted(folder, epoch), now)
 
 
 def strange_settings(motd: Motd, product: Product) -> list[str]:
@@ -107,35 +75,18 @@ def strange_settings(motd: Motd, product: Product) -> list[str]:
     ]
 
 
-def record(folder: Folder, document: News) -> None:
-    """Keeps the document under its serial; signatures that joined since replace it.
-
-    Raises ``StateError`` (``serial-taken``) where another signing took the serial meanwhile.
-    """
-    motd, data = document.said, envelopes.encode(document.envelope)
-    path = _record(folder, motd.serial)
-    try:
-        files.create(path, data)
-    except FileExistsError:
-        if taken(folder, motd):
-            raise StateError(
-                "serial-taken", "Another text was signed in this very second. Sign again."
-            ) from None
-        files.replace(path, data)
-
-
-def _recorded(path: Path) -> News:
-    try:
-        return NEWS.decode(files.read(path))
-    except WireError as error:
-        raise StateError(
-            "record-damaged",
-            f"{path} cannot be read ({error.reason}). Restore it from a backup.",
-        ) from None
-
-
-def _record(folder: Folder, serial: int) -> Path:
-    return folder.issued / f"{serial}.json"
+def require_timely(news: News, where: object, now: int) -> None:
+    """Raises ``TrustError`` as clients would at ``now``, for what does not lie in signatures: they
+    are asked of complete documents alone, and a holder's signature cannot be taken back."""
+    motd = news.said
+    require_dated(motd, where, now)
+    if not MIN_LIFETIME <= motd.expires - motd.issued <= MAX_LIFETIME:
+        said = f"{where} must be valid for 14 to 60 days. Sign a new one."
+        raise TrustError("bad-lifetime", said)
+    if now >= motd.expires:
+        raise TrustError(
+            "expired", f"{where} expired at {format_time(motd.expires)}. Sign a new one."
+        )
 
 
 def require_keys_outlast(motd: Motd, epochs: Epochs, now: int) -> None:
@@ -187,29 +138,25 @@ class Clients:
             raise _passed_over(note)
         return read[0].motd
 
-    def newest(self, folder: Folder) -> News | None:
-        """The newest document of their epoch that has all signatures.
-
-        One that is dated ahead of ``now`` may be complete too; whether it is time for it, their
-        own rules say later.
-        """
-        ours = (it for it in _issued(folder) if it.said.epoch == self.epochs.number)
+    def newest(self, folder: Folder, until: int) -> News | None:
+        """The newest document of their epoch up to ``until`` that has all signatures."""
+        ours = (it for it in issued.each(folder, until) if it.said.epoch == self.epochs.number)
         return next((it for it in ours if self.progress(it).complete), None)
 
     def progress(self, document: News) -> Progress:
         """How far its signatures are under the newest keys, also where it is dated ahead."""
-        issued = document.said.issued
-        judge = Judge(self.openpgp, issued, max(self.now, issued))
+        dated = document.said.issued
+        judge = Judge(self.openpgp, dated, max(self.now, dated))
         return progress(document.envelope, self.epochs.keys.signing(NEWS.role), judge)
 
-    def minimum_serial(self, folder: Folder) -> int:
-        """The serial of the newest complete document, for a release to pin; 0 where there is none.
+    def minimum_serial(self, folder: Folder, until: int) -> int:
+        """The serial of ``newest``, for a release to pin; 0 where there is none.
 
         A floor that no document can reach would cut off every user of that release, so only what
         clients believe at ``now`` counts, to the day; that it has expired since does not matter.
         Raises ``TrustError`` as clients would.
         """
-        document = self.newest(folder)
+        document = self.newest(folder, until)
         if document is None:
             return 0
         serial = document.said.serial
@@ -217,17 +164,30 @@ class Clients:
             self.accepted(envelopes.encode(document.envelope))
         except TrustError as error:
             if error.reason != "expired":
-                said = f"{_record(folder, serial)}: {error.message}"
+                said = f"{issued.path_of(folder, serial)}: {error.message}"
                 raise TrustError(error.reason, said) from None
         return serial
 
-    def deployable(self, data: bytes, deployed: bytes | None, min_days: int) -> Motd:
-        """What they read in ``data`` in the place of ``deployed``.
+    def deployable(
+        self, data: bytes, deployed: bytes | None, min_days: int, chain: bytes | None = None
+    ) -> Motd:
+        """What they read in ``data`` in the place of ``deployed`` and of the keys.json ``chain``.
 
-        Raises ``TrustError`` as they would, or ``expires-soon``; ``StateError``
-        (``deploy-unreadable``) where ``deployed`` is not a document of this product.
+        Raises ``TrustError`` as they would, or ``expires-soon``; ``StateError``:
+        ``deploy-unreadable`` where ``deployed`` is not a document of this product,
+        ``epoch-behind`` where it, or ``chain``, goes on after our epochs.
         """
-        motd = self.accepted(data, [] if deployed is None else [self._memory(deployed)])
+        others = [] if deployed is None else [self._memory(deployed)]
+        if chain is not None:
+            others += self._followed(chain)
+        for _, state in others:
+            if state.epoch > self.epochs.number:
+                raise StateError(
+                    "epoch-behind",
+                    f"Clients follow epoch {state.epoch} there already, and this folder ends at "
+                    f"epoch {self.epochs.number}: bring the missing trust/epoch-N.json.",
+                )
+        motd = self.accepted(data, others)
         left = (motd.expires - self.now) // DAY
         if left < min_days:
             raise TrustError(
@@ -238,12 +198,14 @@ class Clients:
         return motd
 
     def _memory(self, deployed: bytes) -> tuple[TrustRoot, TrustState]:
-        """What one remembers that pinned the deployed document's epoch and then fetched it."""
+        """What one remembers that fetched the deployed document, and followed *its* keys documents
+        from the last epoch before them: those may be of a fork, which our own would not show."""
         try:
-            epoch = NEWS.decode(deployed).said.epoch
-            if not self.epochs.root.epoch <= epoch <= self.epochs.number:
-                raise TrustError("wrong-epoch", f"it is of epoch {epoch}")
-            root = self.epochs.root_at(epoch)
+            news, epochs = NEWS.decode(deployed), self.epochs
+            epoch = news.said.epoch - len(news.envelope.x_keys)
+            if not epochs.root.epoch <= epoch <= epochs.number:
+                raise TrustError("wrong-epoch", f"it is of epoch {news.said.epoch}")
+            root = epochs.root_at(epoch)
             return root, verify(deployed, root, installed(root), self.now, self.openpgp).state
         except RefusedError as error:
             return root, error.state
@@ -254,6 +216,14 @@ class Clients:
                 f"accepted ({error.message}). Make sure that the destination is right, then move "
                 f"that file away.",
             ) from None
+
+    def _followed(self, chain: bytes) -> list[tuple[TrustRoot, TrustState]]:
+        """What one remembers that followed all of ``chain``; nobody where it is not of ours."""
+        root = self.epochs.root_at(self.epochs.root.epoch)
+        try:
+            return [(root, verify_chain(chain, root, installed(root), self.now, self.openpgp))]
+        except (TrustError, WireError):
+            return []
 
 
 def _passed_over(note: str) -> TrustError:

@@ -124,9 +124,10 @@ def read(path: Path, limit: int = -1) -> bytes:
 def _beside(path: Path, data: bytes, mode: int) -> Iterator[Path]:
     """A complete temporary file in the same folder; gone afterwards, unless it was renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
+    temporary = None
     try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
@@ -134,10 +135,11 @@ def _beside(path: Path, data: bytes, mode: int) -> Iterator[Path]:
         temporary.chmod(mode)
         yield temporary
     except OSError as error:
-        error.filename = error.filename or str(path)
+        error.filename = str(path)  # whoever reads it does not know the temporary one
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def require_room(folder: Path) -> None:

@@ -30,7 +30,7 @@ from mars_motd.toml_files import Problem
 
 _FILES = (
     *("product.toml", "metrics.toml", "errors.toml", "downloads.toml", "news.txt", ".gitignore"),
-    *("steering.json", "release.json", "intake.json"),
+    *("steering.json", "release.json", "registry.json", "intake.json"),
 )
 _FOLDERS = ("messages", "keys", "trust", "issued", "openpgp", "root")
 _SECRETS = tuple(f"{folder}/{part}" for folder in ("openpgp", "root") for part in SECRET_PARTS)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar
 
-from mars.errors import ConfigError, WireError
-from mars.trust.signatures import LOOKED_AT
+from mars.errors import ConfigError, TrustError, WireError
+from mars.trust.signatures import FUTURE, LOOKED_AT
 from mars.wire import envelope as envelopes
 from mars.wire import motd as motds
 from mars.wire.envelope import (
@@ -26,6 +26,7 @@ from mars.wire.keys import ROLES, KeysDocument, KeySet, Role
 from mars.wire.motd import Message, Motd, Target
 from mars.wire.release import Download, Release
 from mars.wire.steering import Steering
+from mars.wire.times import format_time
 
 T = TypeVar("T")
 
@@ -128,3 +129,20 @@ def of(envelope: Envelope) -> Kind[Any]:
         said = " nor a ".join(known.name for known in _ALL.values())
         raise ConfigError("wrong-payload-type", f"This is neither a {said}.")
     return kind
+
+
+def require_dated(said: Motd | Steering | Release, where: object, now: int) -> None:
+    """Raises ``TrustError``: ``future`` where clients would at ``now`` (Unix seconds),
+    ``fast-forward`` where the serial is not the date, as it is in all that we make."""
+    if said.issued > now + FUTURE:
+        raise TrustError(
+            "future",
+            f"{where} is dated {format_time(said.issued)}, more than a day ahead of the clock, and "
+            f"clients would refuse it until then. Set the clock, or make it anew.",
+        )
+    if said.serial != said.issued:
+        raise TrustError(
+            "fast-forward",
+            f"{where} has the serial {said.serial}, which is not its date ({said.issued}), so "
+            f"mars-motd did not make it. Do not sign it, and ask who did.",
+        )

@@ -10,24 +10,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from mars.errors import ConfigError, StateError, TrustError, WireError
+from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
 from mars.ports import OpenPGP
+from mars.trust import answered
+from mars.trust.chain import Current
+from mars.trust.riders import ridden
+from mars.trust.signatures import FUTURE
 from mars.wire import envelope as envelopes
 from mars.wire import strictjson
 from mars.wire.envelope import MAX_PAYLOAD, Envelope
 from mars.wire.release import Release
 from mars.wire.steering import Steering
 from mars.wire.times import format_time
-from mars_motd import files, steering
-from mars_motd.epochs import Epochs, numbered
+from mars_motd import files, issued, steering
+from mars_motd.epochs import Epochs, installed
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyStore
-from mars_motd.kinds import RELEASE, STEERING, Document, Kind
-from mars_motd.signatures import Judge, Pending, progress
+from mars_motd.kinds import RELEASE, STEERING, Document, Kind, require_dated
+from mars_motd.signatures import Judge, Pending
 
 D = TypeVar("D", Steering, Release)
 
@@ -44,6 +49,13 @@ class Rider(Generic[D]):
     """What people wrote, without serial and date; None where nothing is declared."""
     last: Document[D] | None
     """The last one of this epoch that its role has signed."""
+    begun: Document[D] | None = None
+    """The last one of this epoch that was signed here for others to complete."""
+
+    @property
+    def serial(self) -> int:
+        """The last that was given to a text; 0 where none was."""
+        return max((it.said.serial for it in (self.last, self.begun) if it is not None), default=0)
 
     @property
     def is_current(self) -> bool:
@@ -66,31 +78,56 @@ class Rider(Generic[D]):
         """What ``said``, made by someone else, says that the folder does not."""
         return [] if self.wanted is None else list(_changes(self.kind, self.wanted, said))
 
-    def begin(self, epochs: Epochs, issued: int, openpgp: OpenPGP) -> Pending[D]:
-        """The one that is wanted, unsigned, dated ``issued`` (Unix seconds), which is its serial.
+    def begin(self, epochs: Epochs, now: int, openpgp: OpenPGP) -> Pending[D]:
+        """The one that is wanted, unsigned, dated ``now`` (Unix seconds), which is its serial.
 
         Raises ``TrustError`` (``rollback``): clients that have seen a later one pass it over.
         """
         assert self.wanted is not None
-        if self.last is not None and issued <= self.last.said.serial:
+        if now <= self.serial:
             raise TrustError(
                 "rollback",
-                f"{self.path} was signed at {format_time(self.last.said.issued)}, which is not "
-                f"before {format_time(issued)}: set the clock, or wait until then.",
+                f"{self.path}, or one that waits for other holders, was signed at "
+                f"{format_time(self.serial)}, which is not before {format_time(now)}: set the "
+                f"clock, or wait until then.",
             )
-        document = self.kind.unsigned(replace(self.wanted, serial=issued, issued=issued))
-        return self._pending(document, epochs, Judge(openpgp, issued, issued))
+        document = self.kind.unsigned(replace(self.wanted, serial=now, issued=now))
+        return self._pending(document, epochs, Judge(openpgp, now, now))
 
     def resume(self, given: Document[D], epochs: Epochs, where: object, judge: Judge) -> Pending[D]:
-        """One that others have signed. Raises ``ConfigError`` (``wrong-document``), ``TrustError``
-        (``rollback``)."""
+        """One that others have signed. Raises ``ConfigError`` (``wrong-document``), ``TrustError``:
+        ``future``, ``fast-forward``, ``rollback``, ``equivocation``."""
         epochs.require_ours(given.said, epochs.number, where)
+        require_dated(given.said, where, judge.now)
         known = self.last.said if self.last is not None else None
         if known is not None and given.said.serial <= known.serial and given.said != known:
             raise TrustError(
                 "rollback", f"{where} is not newer than {self.path}, so clients would pass it over."
             )
+        begun = self.begun.said if self.begun is not None else None
+        if begun is not None and given.said.serial == begun.serial and given.said != begun:
+            raise TrustError(
+                "equivocation",
+                f"{where} has the serial of another text that was signed here, and clients take "
+                f"two for forgery. Begin a new one.",
+            )
         return self._pending(given, epochs, judge)
+
+    def completed(
+        self, pending: Pending[D], epochs: Epochs, openpgp: OpenPGP, now: int
+    ) -> Rider[D]:
+        """With ``pending``, which has all signatures, as the last one. Raises ``TrustError`` where
+        clients would pass it over at ``now`` (Unix seconds)."""
+        reason = _objection(self.kind, pending.envelope, epochs, openpgp, now)
+        if reason:
+            raise TrustError(
+                reason, f"Clients would pass over this {self.kind.name}. Nothing was written."
+            )
+        return replace(self, last=pending)
+
+    def keep_begun(self, pending: Pending[D]) -> None:
+        """Writes down which text has the serial, for as long as signatures are missing."""
+        files.replace(_begun(self.path, self.kind), envelopes.encode(pending.envelope))
 
     def _pending(self, document: Document[D], epochs: Epochs, judge: Judge) -> Pending[D]:
         role = self.kind.role
@@ -107,12 +144,23 @@ class Rider(Generic[D]):
         try:
             given = self.kind.decode(envelopes.encode(other))
             epochs.require_ours(given.said, epochs.number, self.kind.name)
-        except (WireError, ConfigError):
+            require_dated(given.said, self.kind.name, now)
+        except (WireError, ConfigError, TrustError):
             return self
         if self.last is not None and given.said.serial <= self.last.said.serial:
             return self
-        holds = _holds(self.kind, given, epochs, openpgp, now)
+        holds = not _objection(self.kind, given.envelope, epochs, openpgp, now)
         return replace(self, last=given) if holds else self
+
+    def carried(self, other: Envelope | None) -> Rider[D]:
+        """Where this folder declares nothing, what others put beside the news that they began."""
+        if other is None or self.wanted is not None or self.last is None:
+            return self
+        return replace(self, wanted=self.last.said)
+
+    def left_out(self) -> Rider[D]:
+        """Nothing rides along: for what must not hold up the news."""
+        return replace(self, wanted=None)
 
     def save(self) -> None:
         """Writes the last one into the folder."""
@@ -138,47 +186,61 @@ class Riders:
             self.release.or_newer(envelope.x_release, epochs, openpgp, now),
         )
 
+    def carried(self, envelope: Envelope) -> Riders:
+        """With the downloads that ride in ``envelope``, where the folder declares none."""
+        return replace(self, release=self.release.carried(envelope.x_release))
+
     def save(self, before: Riders) -> None:
         """Writes down which of them are others than ``before``."""
         for old, new in ((before.steering, self.steering), (before.release, self.release)):
-            if new is not old:
+            if new.last is not old.last:
                 new.save()
 
 
 def load_steering(folder: Folder, epochs: Epochs, openpgp: OpenPGP, now: int) -> Rider[Steering]:
-    """Raises as ``steering.wanted`` and ``_last``."""
+    """As clients believe it at ``now`` (Unix seconds). Raises as ``steering.wanted`` and
+    ``_last``."""
     path, wanted = folder.root / "steering.json", steering.wanted(folder, epochs.number)
-    lying = Rider(STEERING, path, wanted, _last(STEERING, path, epochs, openpgp, now))
-    news = _last_news(folder)
+    lying = _lying(STEERING, path, wanted, epochs, openpgp, now)
+    news = _last_news(folder, now)
     return lying.or_newer(news and news.x_steering, epochs, openpgp, now)
 
 
 def load_release(folder: Folder, epochs: Epochs, openpgp: OpenPGP, now: int) -> Rider[Release]:
-    """Raises ``ConfigError`` (``content-invalid``), and as ``_last``."""
+    """As ``load_steering``. Raises ``ConfigError`` (``content-invalid``), and as ``_last``."""
     path, declared = folder.root / "release.json", folder.downloads().require()
     wanted = None if declared is None else replace(declared, epoch=epochs.number, serial=0)
-    lying = Rider(RELEASE, path, wanted, _last(RELEASE, path, epochs, openpgp, now))
-    news = _last_news(folder)
+    lying = _lying(RELEASE, path, wanted, epochs, openpgp, now)
+    news = _last_news(folder, now)
     return lying.or_newer(news and news.x_release, epochs, openpgp, now)
 
 
-def load(folder: Folder, epochs: Epochs, openpgp: OpenPGP, now: int) -> Riders:
-    """Both, as they lie in the folder at ``now`` (Unix seconds)."""
-    return Riders(
-        load_steering(folder, epochs, openpgp, now), load_release(folder, epochs, openpgp, now)
-    )
+def _lying(
+    kind: Kind[D], path: Path, wanted: D | None, epochs: Epochs, openpgp: OpenPGP, now: int
+) -> Rider[D]:
+    """What lies in the folder."""
+    last, begun = _last(kind, path, epochs, openpgp, now), None
+    if files.exists(at := _begun(path, kind)):
+        with suppress(MarsError):  # somebody else's: it holds nothing up
+            document = kind.decode(files.read(at))
+            epochs.require_ours(document.said, epochs.number, at)
+            require_dated(document.said, at, now)
+            begun = document
+    return Rider(kind, path, wanted, last, begun)
 
 
-def _last_news(folder: Folder) -> Envelope | None:
+def _begun(path: Path, kind: Kind[Any]) -> Path:
+    return path.parent / "trust" / f"{kind.name.partition(' ')[0]}-begun.json"
+
+
+def _last_news(folder: Folder, now: int) -> Envelope | None:
     """The news that were signed last: what rode beside them counts though a stale copy of it lies
     in the folder, since clients have seen it and go back to none."""
-    serial = max(numbered(folder.issued), default=None)
-    if serial is None:
-        return None
     try:
-        return envelopes.decode(files.read(folder.issued / f"{serial}.json"))
-    except WireError:
+        news = issued.newest(folder, now + FUTURE)
+    except StateError:
         return None  # told by whoever needs the news themselves
+    return news.envelope if news is not None else None
 
 
 def has_enough_keys(role: str, epochs: Epochs, store: KeyStore) -> bool:
@@ -206,24 +268,34 @@ def _last(
         epochs.require_ours(said, said.epoch, path)
         return None
     epochs.require_ours(said, epochs.number, path)
-    if not _holds(kind, document, epochs, openpgp, now):
-        raise _invalid(path, kind, f"is not signed by {kind.role} of epoch {epochs.number}")
+    reason = _objection(kind, document.envelope, epochs, openpgp, now)
+    if reason or said.serial != said.issued:
+        raise _invalid(path, kind, f"is passed over by clients ({reason or 'fast-forward'})")
     return document
 
 
-def _holds(
-    kind: Kind[D], document: Document[D], epochs: Epochs, openpgp: OpenPGP, now: int
-) -> bool:
-    issued = document.said.issued
-    keys = epochs.keys.signing(kind.role)
-    return progress(document.envelope, keys, Judge(openpgp, issued, max(now, issued))).complete
+def _objection(
+    kind: Kind[D], envelope: Envelope, epochs: Epochs, openpgp: OpenPGP, now: int
+) -> str:
+    """Why clients of this epoch pass it over at ``now``, by their own rules; empty where they do
+    not."""
+    root = epochs.root_at(epochs.number)
+    pinned = Current(root, installed(root))
+    steers = kind.role == STEERING.role
+    news = Envelope(
+        *("", b"", ()),
+        x_steering=envelope if steers else None,
+        x_release=None if steers else envelope,
+    )
+    _, notes = answered(openpgp, lambda verdicts: ridden(news, pinned, verdicts, now))
+    return notes[0].partition(": ")[2] if notes else ""
 
 
 def _invalid(path: Path, kind: Kind[Any], what: str) -> StateError:
     return StateError(
         "rider-invalid",
-        f"{path} {what}: somebody changed it. Restore it from version control, or move it away, "
-        f"carry the keys of {kind.role} back, and have it made anew.",
+        f"{path} {what}: somebody changed it, or a clock was wrong. Restore it from version "
+        f"control, or move it away, carry the keys of {kind.role} back, and have it made anew.",
     )
 
 

@@ -9,6 +9,7 @@ GITIGNORE = """\
 # Secrets stay on the machine that made them. Public records (keys/*.json, trust/, issued/) are
 # meant to be under version control.
 *.secret
+trust/gen.lock
 openpgp/
 root/
 """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from mars.errors import StateError
+from mars.trust.signatures import FUTURE
 from mars.wire.envelope import Envelope
 from mars.wire.keys import TrustRoot
 from mars_motd import files
@@ -43,12 +45,24 @@ def next_gen(folder: Folder, now: int) -> int:
     was set back from undercutting it. Raises ``StateError`` (``record-damaged``).
     """
     path = folder.trust / "gen"
-    if not files.exists(path):
+    if not os.path.lexists(path):
         return max(now, 1)
-    text = files.read(path, 32).strip()
+    text = files.read(path, 32).strip() if files.exists(path) else b""
     if not text.isdigit() or len(text) > 15:
         raise StateError("record-damaged", f"{path} is no number. Restore it from a backup.")
     return max(now, int(text) + 1)
+
+
+def require_near(folder: Folder, gen: int, clock: int) -> None:
+    """Raises ``StateError`` (``record-damaged``) where ``gen`` is more than a day ahead of the
+    ``clock`` (Unix seconds): one that is too high is pinned for ever."""
+    if gen > clock + FUTURE:
+        raise StateError(
+            "record-damaged",
+            f"The next trust file would get the number {gen}, more than a day ahead of the clock "
+            f"({clock}). Set the clock, or write the gen of the trust file that was released last "
+            f"into {folder.trust / 'gen'}.",
+        )
 
 
 def record_gen(folder: Folder, gen: int) -> None:

@@ -96,8 +96,11 @@ def test_without_its_keys_the_last_one_rides_along(
     changed = base64.b64decode(envelope["payload"]).replace(b"example.org", b"examp1e.org")
     envelope["payload"] = base64.b64encode(changed).decode()
     (declared / "release.json").write_text(json.dumps(envelope))
-    done = motd("sign", declared, "--out", out, "--now", NEXT_DAY)
+    done = motd("release", declared, "--now", NEXT_DAY)
     assert (done.code, "[rider-invalid]" in done.err) == (1, True)
+    (declared / "issued" / f"{said(out)['serial']}.json").unlink()
+    assert "No downloads" in ok("sign", declared, "--out", out, "--now", NEXT_DAY).err
+    assert "x-release" not in json.loads(out.read_text()), "the news do not wait for it"
 
 
 def test_it_is_renewed_alone_and_in_turn(product: Path, tmp_path: Path, ok: Run, motd: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -294,7 +295,7 @@ def answer(arguments: list[str], answers: list[str]) -> None:
     shown = b""
     try:
         for text in answers:
-            while not shown.rstrip().endswith(b":"):
+            while not re.search(rb"(?i)(passphrase|repeat)[^\n]*: *$", shown):
                 shown += os.read(terminal, 1024)
             shown = b""
             os.write(terminal, text.encode() + b"\n")

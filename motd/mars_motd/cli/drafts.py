@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from mars.commandline import json_option, safe, shown
-from mars.errors import ConfigError, StateError, WireError
+from mars.errors import ConfigError, MarsError, StateError, WireError
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import MAX_ENVELOPE, Envelope
 from mars.wire.motd import KINDS, SEVERITIES, Motd
@@ -61,7 +61,10 @@ def init(folder: Path, product: str, channel: str, servers: tuple[str, ...]) -> 
             raise click.UsageError(f"{option} takes 1-40 characters of a-z, 0-9, inner hyphens.")
     urls = [f"http://{server.removeprefix('http://')}" for server in servers]
     if not all(map(is_onion_server, urls)):
-        raise click.UsageError("--server takes an onion address, http://<56 characters>.onion.")
+        raise click.UsageError(
+            "--server takes an onion address, http://<56 characters>.onion; one whose last "
+            "characters do not fit the rest was not copied whole."
+        )
     where = shown(folder)
     if files.exists(folder / "product.toml"):
         raise ConfigError("product-exists", f"{folder} holds a product.toml already.")
@@ -118,13 +121,25 @@ def new(folder: Path, name: str, title: str, **entries: Any) -> None:
         _require_good(place, data, target)
     files.replace(target, data)
     if not title:
-        _edit(editor or "", target)
+        try:
+            _edit(editor or "", target)
+        except MarsError as error:
+            raise type(error)(error.reason, f"{error.message} {_put_aside(target, data)}") from None
         if files.read(target) == data:
             target.unlink()
             raise StateError("unchanged", f"Nothing was written; {target} was removed again.")
         _require_good(place, files.read(target), target)
     with options.telling():
         click.echo(shown(target))
+
+
+def _put_aside(target: Path, data: bytes) -> str:
+    """What an editor that failed leaves must not be published: the next ``sign`` would take it."""
+    if files.exists(target) and files.read(target) != data:
+        aside = target.replace(target.with_name(f"{target.name}.unfinished"))
+        return f"What was written lies in {aside}."
+    target.unlink(missing_ok=True)
+    return "Nothing was written."
 
 
 def _edit(editor: str, target: Path) -> None:

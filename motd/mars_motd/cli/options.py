@@ -13,9 +13,10 @@ import click
 
 from mars import factory
 from mars.commandline import done, emit_json
-from mars.errors import ConfigError, StateError, WireError, naming
+from mars.errors import ConfigError, StateError, TrustError, WireError, naming
+from mars.trust.signatures import FUTURE
 from mars.wire.envelope import MAX_ENVELOPE
-from mars.wire.times import parse_time
+from mars.wire.times import format_time, parse_time
 from mars_motd import files
 from mars_motd.kinds import Document, Kind
 from mars_motd.signatures import Passphrase, Remembering
@@ -48,6 +49,11 @@ passphrase_option = click.option(
 )
 
 
+yes_option = click.option(
+    "--yes", is_flag=True, help="Do not ask before root signs what steers clients."
+)
+
+
 def file_option(name: str, text: str, metavar: str = "F") -> Callable[[F], F]:
     """An input that may be missing, or an output; without it the parameter is None."""
     return click.option(name, type=FILE, metavar=metavar, help=text)
@@ -64,6 +70,22 @@ def now_option(text: str) -> Callable[[F], F]:
 def clock_or(now: int | None) -> int:
     """``now`` where it was given, else the system's clock."""
     return factory.system_clock().now() if now is None else now
+
+
+def near(now: int | None) -> int:
+    """As ``clock_or``, for what clients must believe today.
+
+    Raises ``TrustError`` (``future``) where ``now`` is more than a day ahead of the clock: what is
+    dated so counts for nothing until then, and whoever gets it meanwhile can use it then.
+    """
+    clock = clock_or(None)
+    if now is not None and now > clock + FUTURE:
+        raise TrustError(
+            "future",
+            f"--now is more than a day ahead of this computer's clock, {format_time(clock)}, and "
+            f"clients would refuse what is dated so. Set the clock, or leave --now out.",
+        )
+    return clock_or(now)
 
 
 def openpgp() -> Remembering:

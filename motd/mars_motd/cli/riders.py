@@ -3,6 +3,7 @@ done on the way by ``sign`` and ``trust``."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from mars.commandline import json_option, safe, shown
-from mars.errors import StateError
+from mars.errors import StateError, TrustError
 from mars.wire import envelope as envelopes
 from mars.wire.release import Release
 from mars.wire.steering import Steering
@@ -28,6 +29,7 @@ from mars_motd.signatures import Judge, Passphrase, Pending, Remembering
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+NO_DOWNLOADS = "No downloads ride along."
 _PATIENCE = 5
 """Seconds to wait for the clock to pass the last serial; one that is further behind is wrong."""
 
@@ -55,6 +57,7 @@ class Renewal:
     openpgp: Remembering
     asker: Passphrase
     now: int | None
+    yes: bool
 
     def can_sign(self, rider: Rider[Any]) -> bool:
         """Whether enough keys of its role are on this machine."""
@@ -70,6 +73,9 @@ class Renewal:
             return rider
         if not self.can_sign(rider):
             raise root_away(rider, self.place, self.epochs)
+        self._show(rider)
+        if rider.last is not None and not self.yes and sys.stdin.isatty():
+            click.confirm("Shall root sign this?", abort=True, err=True)
         return self._signed(rider)
 
     def release(self, rider: Rider[Release]) -> Rider[Release]:
@@ -77,7 +83,14 @@ class Renewal:
         if rider.is_current:
             return rider
         if self.can_sign(rider):
-            return self._signed(rider)
+            self._show(rider)
+            try:
+                return self._signed(rider)
+            except TrustError as error:
+                if error.reason != "rollback":
+                    raise
+                click.echo(f"warning: {safe(error.message)} {NO_DOWNLOADS}", err=True)
+                return rider.left_out()
         kept = "the last one rides along" if rider.last else "no downloads ride along"
         where = shown(self.place.root)
         click.echo(
@@ -87,15 +100,24 @@ class Renewal:
         )
         return rider
 
+    def _show(self, rider: Rider[Any]) -> None:
+        """What its keys are about to sign."""
+        click.echo(f"{shown(rider.path)} changes:", err=True)
+        for line in rider.changes():
+            click.echo(f"  {safe(line)}", err=True)
+
     def _signed(self, rider: Rider[D]) -> Rider[D]:
-        pending = begin(rider, self.epochs, self.now, self.openpgp)
-        return replace(rider, last=pending.signed(self.place.keys, (), self.asker, partial=False))
+        """Dated no later than the clock, also where the news are: it is for all that follow."""
+        clock = options.clock_or(None)
+        now = self.now if self.now is None or self.now <= clock else None
+        pending = begin(rider, self.epochs, now, self.openpgp)
+        pending = pending.signed(self.place.keys, (), self.asker, partial=False)
+        return rider.completed(pending, self.epochs, self.openpgp, options.clock_or(None))
 
 
 def begin(rider: Rider[D], epochs: Epochs, now: int | None, openpgp: Remembering) -> Pending[D]:
     """The one that is wanted, unsigned and dated."""
-    last = rider.last.said.serial if rider.last is not None else 0
-    return rider.begin(epochs, issued_after(last, now), openpgp)
+    return rider.begin(epochs, issued_after(rider.serial, now), openpgp)
 
 
 def root_away(rider: Rider[Any], place: Folder, epochs: Epochs) -> StateError:
@@ -120,10 +142,8 @@ def tell_renewed(before: Riders, after: Riders) -> None:
     pairs: list[tuple[Rider[Any], Rider[Any]]]
     pairs = [(before.steering, after.steering), (before.release, after.release)]
     for old, new in pairs:
-        if new is not old:
+        if new.last is not old.last:
             click.echo(f"{shown(new.path)}: signed anew", err=True)
-            for line in old.changes():
-                click.echo(f"  {safe(line)}", err=True)
 
 
 def _arguments(role: str) -> Callable[[F], F]:
@@ -182,9 +202,9 @@ def _renew(
     add_to: Path | None,
     as_json: bool,
 ) -> None:
-    place, openpgp, moment = Folder.at(folder), options.openpgp(), options.clock_or(now)
-    epochs = ep.load(place)
-    rider = load(place, epochs, openpgp, moment)
+    place, openpgp, clock = Folder.at(folder), options.openpgp(), options.clock_or(None)
+    epochs, moment = ep.load(place), options.near(now)
+    rider = load(place, epochs, openpgp, clock)
     if partial is not None:
         place.require_output(partial, rider.kind.decode, passphrase_file)
     if add_to is None and rider.is_current:
@@ -195,7 +215,7 @@ def _renew(
         pending = begin(rider, epochs, now, openpgp)
     else:
         given = options.read_document(rider.kind, add_to)
-        judge = Judge(openpgp, given.said.issued, moment)
+        judge = Judge(openpgp, given.said.issued, max(moment, clock))
         pending = rider.resume(given, epochs, add_to, judge)
         for line in rider.differing(given.said):
             click.echo(f"warning: this folder says otherwise: {safe(line)}", err=True)
@@ -207,12 +227,16 @@ def _renew(
     pending = pending.signed(
         place.keys, keys, options.asker(passphrase_file), partial=partial is not None
     )
-    ep.pin(place, epochs)
-    rider, out = replace(rider, last=pending), rider.path
+    out = rider.path
     if pending.complete:
+        rider = rider.completed(pending, epochs, openpgp, options.clock_or(None))
+        ep.pin(place, epochs)
         rider.save()
     elif partial is not None:
         out = partial
+        ep.pin(place, epochs)
+        rider.keep_begun(pending)
+        rider = replace(rider, last=pending)
         files.replace(partial, envelopes.encode(pending.envelope))
         issued_after(pending.said.serial, now)  # else another text could be begun in this second
     with options.telling():

@@ -16,13 +16,14 @@ from mars.errors import StateError, naming
 from mars.ports import OpenPGP
 from mars.trust import Accepted, RefusedError, TrustState, verify_chain
 from mars.trust import verify as judge
+from mars.trust.signatures import FUTURE
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import MAX_CHAIN, Envelope
 from mars.wire.keys import TrustRoot
 from mars.wire.times import format_time
 from mars_motd import document as doc
 from mars_motd import epochs as ep
-from mars_motd import files
+from mars_motd import files, issued
 from mars_motd.cli import options
 from mars_motd.document import MIN_DAYS, NO_SERVER, WARN_DAYS, Clients, Status
 from mars_motd.folder import Folder
@@ -168,14 +169,20 @@ def _days(name: str, default: int, text: str) -> Callable[[F], F]:
 @options.file_option("--file", "Deploy F. Default: the newest signed here.")
 @_days("--min-days", MIN_DAYS, "Refuse a document that expires within N days.")
 @options.now_option("Judge at this time. Default: now.")
+@json_option("Print one JSON object.")
 def deploy(
-    folder: Path, destination: Path, file: Path | None, min_days: int, now: int | None
+    folder: Path,
+    destination: Path,
+    file: Path | None,
+    min_days: int,
+    now: int | None,
+    as_json: bool,
 ) -> None:
     """Put the signed document at DEST (a file, or a folder for motd.json) in one step, and beside
     it keys.json, all keys documents, where there are any.
 
-    Refused, with exit code 1: what a new client or one that accepted the file now at DEST would
-    refuse (so also a lower serial), and what expires soon.
+    Refused, with exit code 1: what a new client or one that accepted the files now at DEST would
+    refuse (so also a lower serial, and a fork of the keys), and what expires soon.
     """
     place = Folder.at(folder)
     clients = Clients(ep.load(place), options.clock_or(now), options.openpgp())
@@ -185,19 +192,27 @@ def deploy(
     place.require_output(chain, envelopes.decode_chain)
     if file is not None:
         data = options.read(file, "The document")
-    elif newest := clients.newest(place):
+    elif newest := clients.newest(place, _until(clients)):
         data = envelopes.encode(newest.envelope)
     else:
         raise StateError("nothing-signed", "No complete document was signed here yet.")
     deployed = options.read(target, "The deployed document") if target.exists() else None
     with naming(file or target):
-        motd = clients.deployable(data, deployed, min_days)
+        lies = options.read(chain, "The deployed chain", MAX_CHAIN) if chain.exists() else None
+        motd = clients.deployable(data, deployed, min_days, lies)
     if clients.epochs.steps:
         files.replace(chain, clients.epochs.chain)
     files.replace(target, data)
-    told = f"{shown(target)}: serial {motd.serial}, expires {format_time(motd.expires)}"
+    expires = format_time(motd.expires)
+    plain = {"ok": True, "serial": motd.serial, "epoch": motd.epoch, "expires": expires}
     with options.telling():
-        click.echo(told)
+        told = f"{shown(target)}: serial {motd.serial}, expires {expires}"
+        options.tell(as_json, plain, [told])
+
+
+def _until(clients: Clients) -> int:
+    """Later dates do not count, but for whom ``--now`` takes there."""
+    return max(clients.now, options.clock_or(None)) + FUTURE
 
 
 @click.command()
@@ -214,11 +229,16 @@ def status(folder: Path, file: Path | None, days: int, now: int | None, as_json:
     """
     place = Folder.at(folder)
     clients = Clients(ep.load(place), options.clock_or(now), options.openpgp())
-    document = doc.newest(place) if file is None else options.read_document(NEWS, file)
+    until = _until(clients)
+    document = issued.newest(place, until) if file is None else options.read_document(NEWS, file)
     found = doc.status(document, clients, place.keys.records(), days)
-    beside = standing(place, clients.epochs, clients.openpgp, clients.now, document)
+    beside = standing(place, clients.epochs, clients.openpgp, options.clock_or(None), document)
     found = replace(found, problems=(*found.problems, *beside.problems))
     warnings = [] if place.product.servers else [NO_SERVER]
+    warnings += [
+        f"issued/{serial}.json is dated more than a day ahead of the clock, so it does not count"
+        for serial in issued.ahead(place, until)
+    ]
     plain = {"ok": found.ok, **asdict(beside), **asdict(found), "warnings": warnings}
     options.tell(as_json, plain, [*_beside_lines(beside), *_status_lines(found)])
     for warning in warnings:

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import click
 
-from mars.commandline import shown
+from mars import factory
+from mars.commandline import emit_json, json_option, shown
 from mars.errors import TrustError
+from mars.trust.signatures import FUTURE
 from mars.wire.keys import TrustRoot
 from mars.wire.product import CROWD, MAXCROWD
 from mars.wire.steering import Steering
 from mars.wire.times import format_time
-from mars_motd import document, expiry, files, riders, trust_file
 from mars_motd import epochs as ep
+from mars_motd import expiry, files, riders, trust_file
 from mars_motd.cli import options
 from mars_motd.cli.riders import Renewal
 from mars_motd.document import NO_SERVER, Clients
@@ -21,6 +23,8 @@ from mars_motd.folder import Folder
 from mars_motd.riders import Rider
 
 _LATEST = "latest"
+_PATIENCE = 10.0
+"""Seconds to wait for another command that makes a trust file."""
 
 
 def _as_serial(value: str) -> str:
@@ -62,6 +66,8 @@ def _as_crowd(value: str | None) -> int | None:
 )
 @options.now_option("The time to judge the latest document by. Default: now.")
 @options.passphrase_option
+@options.yes_option
+@json_option("Print one JSON object.")
 def trust(
     folder: Path,
     out: Path,
@@ -70,6 +76,8 @@ def trust(
     built: int | None,
     now: int | None,
     passphrase_file: Path | None,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Write what a client pins: keys, thresholds, policy, servers, the steering document.
 
@@ -80,10 +88,10 @@ def trust(
     """
     place = Folder.at(folder)
     place.require_output(out, TrustRoot.decode, passphrase_file)
-    epochs, moment, openpgp = ep.load(place), options.clock_or(now), options.openpgp()
-    document.require_newest(place, epochs)
+    epochs, moment, openpgp = ep.load(place), options.near(now), options.openpgp()
+    clock = options.clock_or(None)
     if minimum_serial == _LATEST:
-        floor = Clients(epochs, moment, openpgp).minimum_serial(place)
+        floor = Clients(epochs, moment, openpgp).minimum_serial(place, clock + FUTURE)
     else:
         floor = int(minimum_serial)
     built = moment if built is None else built
@@ -93,38 +101,53 @@ def trust(
             f"--minimum-serial and --built may not be later than now, {format_time(moment)}: new "
             f"installations would refuse every document until then.",
         )
-    found = riders.load_steering(place, epochs, openpgp, moment)
-    renewal = Renewal(place, epochs, openpgp, options.asker(passphrase_file), now)
+    found = riders.load_steering(place, epochs, openpgp, clock)
+    renewal = Renewal(place, epochs, openpgp, options.asker(passphrase_file), now, yes)
     for block in epochs.keys.openpgp.values():
         expiry.require_usable(block, moment)
     rider = _steering(found, renewal)
-    root = trust_file.compose(
-        place,
-        epochs,
-        gen=trust_file.next_gen(place, moment),
-        floor=floor,
-        built=built,
-        crowd=place.product.crowd if crowd is None else crowd,
-        steering=rider.riding,
-    )
-    data = root.encode()
-    TrustRoot.decode(data)  # also whether it is small enough
-    ep.pin(place, epochs)
-    if rider is not found:
-        rider.save()
-    trust_file.record_gen(place, root.gen)  # first, so that no other file ever gets it
+    place.trust.mkdir(exist_ok=True)
+    # Held until the number is written down: two commands at once would take the same.
+    with factory.folder(str(place.trust)).lock("gen", _PATIENCE):
+        gen = trust_file.next_gen(place, min(moment, clock))
+        trust_file.require_near(place, gen, clock)
+        root = trust_file.compose(
+            place,
+            epochs,
+            gen=gen,
+            floor=floor,
+            built=built,
+            crowd=place.product.crowd if crowd is None else crowd,
+            steering=rider.riding,
+        )
+        data = root.encode()
+        TrustRoot.decode(data)  # also whether it is small enough
+        ep.pin(place, epochs)
+        if rider is not found:
+            rider.save()
+        trust_file.record_gen(place, gen)  # first, so that no other file ever gets it
     files.replace(out, data)
     with options.telling():
         _report(out, root, place, rider)
+        if as_json:
+            emit_json(_facts(root))
         for ending in expiry.ending_soon(root.keys.openpgp, moment):
             click.echo(f"warning: {ending}", err=True)
 
 
 def _steering(found: Rider[Steering], renewal: Renewal) -> Rider[Steering]:
-    """Renewed where it changed. A first release may be made without root, and then pins bare
-    servers. Raises ``StateError`` (``root-away``) where that would take something back."""
-    waits = found.last is None and not renewal.can_sign(found)
+    """Renewed where it changed. The very first trust file may be made without root, and then pins
+    bare servers. Raises ``StateError`` (``root-away``) where clients pin something already: nobody
+    but root moves them to other servers."""
+    first = found.last is None and not renewal.epochs.pinned
+    waits = first and not renewal.can_sign(found)
     return found if waits else renewal.steering(found)
+
+
+def _facts(root: TrustRoot) -> dict[str, object]:
+    facts = {name: getattr(root, name) for name in ("epoch", "gen", "crowd", "minimum_serial")}
+    steering = root.steering.serial or None
+    return {"ok": True, **facts, "built": format_time(root.built), "steering": steering}
 
 
 def _report(out: Path, root: TrustRoot, place: Folder, rider: Rider[Steering]) -> None:

@@ -9,7 +9,15 @@ import pytest
 from mars.errors import TrustError
 from mars.testing.memory import MemoryKey, MemoryOpenPGP
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
-from mars.trust import Accepted, RefusedError, TrustState, start, verify, verify_chain
+from mars.trust import (
+    Accepted,
+    Equivocation,
+    RefusedError,
+    TrustState,
+    start,
+    verify,
+    verify_chain,
+)
 from mars.trust.chain import current_keys, steering
 from mars.wire import envelope
 from mars.wire.envelope import KEYS_TYPE, MOTD_TYPE, RELEASE_TYPE, STEERING_TYPE, Envelope, pae
@@ -83,6 +91,25 @@ def test_a25_the_news_move_nothing() -> None:
     found = judge(owner.document(reportback_server=ONION, reportback_next=1), owner.trust())
     assert (found.steering.servers, found.steering.reportback_next) == ((), 7 * DAY)
     assert found.notes == ("steering: differs",)
+    owner.steer(NOW + 60, servers=(ONION,))
+    again = judge(owner.document(NOW + 60), owner.trust())
+    assert (again.notes, again.steering.servers) == ((), (ONION,))
+
+
+@pytest.mark.parametrize("later", [-60, 50 * DAY])
+def test_a25_a_refusal_says_when_the_document_was_made_if_its_signatures_hold(later: int) -> None:
+    owner = publisher()
+    known = judge(owner.document(), owner.trust()).state
+    issued = NOW + min(later, 0)
+    with pytest.raises(TrustError) as caught:
+        judge(owner.document(issued, news="x"), owner.trust(), known, NOW + max(later, 0))
+    assert (caught.value.reason, caught.value.issued) == (
+        "rollback" if later < 0 else "equivocation",
+        issued,
+    )
+    with pytest.raises(TrustError) as forged:
+        judge(publisher(3).document(issued), owner.trust(), known)
+    assert forged.value.issued == 0
 
 
 def test_a24_an_older_steering_document_does_not_lead_back() -> None:
@@ -197,7 +224,16 @@ def test_a25_what_a_release_pins_steers_a_new_client_and_an_old_one() -> None:
     owner.steer(NOW + 60, reportback_next=9 * DAY)
     second = owner.trust(gen=2)
     for state in (NEW, known):
+        begun = start(second, state)
+        assert begun.steering == second.steering
         assert steering(current_keys(second, state)).reportback_next == 9 * DAY
+    bare = replace(second, x_steering=None, servers=(ONION,))
+    assert start(bare, NEW).steering is None
+    assert start(replace(bare, gen=3), known).steering == known.steering
+    other = publisher(2)
+    other.epoch = 9
+    elsewhere = replace(bare, gen=4, x_steering=other.steer())
+    assert start(elsewhere, NEW).steering is None, "it is of another epoch than these keys"
     older = owner.trust(gen=3, x_steering=None)
     assert steering(current_keys(older, known)).servers == (ONION,)
 
@@ -214,11 +250,15 @@ def test_a26_a_thief_of_everything_is_out_after_a_release() -> None:
     with pytest.raises(RefusedError) as caught:
         judge(owner.document(), root, captured)
     assert caught.value.reason == "keys-equivocation"
+    (seen,) = caught.value.state.evidence
+    assert (seen.number, seen.known) == (2, captured.hashes[2])
+    assert seen.other == owner.trust().digest
     release = owner.trust(gen=2)
     found = judge(owner.document(), release, caught.value.state)
     assert found.state.hashes == {2: release.digest}
     assert found.steering.servers == ()
-    assert {one.kind for one in found.state.evidence} == {"keys"}
+    theirs = Equivocation("keys", 2, captured.hashes[2], release.digest)
+    assert found.state.evidence == (theirs,)
     # An older installer, and the thief, change nothing any more.
     assert start(root, found.state) == found.state
     with pytest.raises(TrustError) as refused:
@@ -240,6 +280,16 @@ def test_a26_an_older_program_changes_nothing_and_two_never_flip_a_state() -> No
     known = judge(owner.document(), replace(older, minimum_serial=0)).state
     agreed = start(replace(newer, minimum_serial=NOW), known)
     assert (agreed.gen, agreed.floor, agreed.hashes) == (2, NOW, known.hashes)
+    owner.rotate(seeds=SEEDS[4:5])
+    assert judge(owner.document(NOW + 60), newer, agreed).state.floor == NOW
+    # Of epochs that the release does not know there is nothing to compare, only to keep.
+    thief = publisher()
+    for n in (5, 6):
+        thief.rotate(seeds=SEEDS[n : n + 1])
+    far = judge(thief.document(), replace(older, minimum_serial=0)).state
+    overruled = start(newer, far).evidence
+    assert [(one.number, one.other) for one in overruled] == [(2, newer.digest), (3, "")]
+    assert [one.known for one in overruled] == [far.hashes[2], far.hashes[3]]
 
 
 def test_a27_a_whole_chain_is_followed_by_who_was_away() -> None:

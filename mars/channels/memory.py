@@ -35,16 +35,14 @@ SEEN_LIMIT = 256
 """Messages remembered as shown; a document holds at most 32."""
 LOST_PERIODS = 3
 QUIET = 30 * DAY
-"""After either, with nothing newer offered, the client turns from the server that it was sent to to
-the built-in one, and as long after that back. What is accepted decides nothing: whoever offers one
-client a newer document than the others, which it then refuses, would else know it again."""
+"""After either, with nothing newer offered, the client turns to the built-in server, and as long
+after back. What is accepted decides nothing: who offered one newer news would know it again."""
 
 AWAY = 60 * DAY
 """After so long without a document that our keys have signed the chain of keys is asked for in its
-place, since the keys of the meantime may be more than ride in one document, ..."""
+place, as the keys of the meantime may be more than ride in one document, ..."""
 SELDOM = 120 * DAY
 """... once in so long at most: who asks for it is one of few."""
-
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,9 @@ class Memory:
     server: Server | None = None
     heard: int | None = None
     """When a document last came that the keys of our epoch have signed, refused or not."""
+    began: int | None = None
+    """When a scheduled request was last begun; ``spent``: its end is not known yet."""
     spent: bool = False
-    """Whether this period's request was begun and its end is not known."""
     chained: int | None = None
     """When the chain of keys was last asked for."""
     chaining: bool = False
@@ -236,7 +235,7 @@ class Memory:
         says is drawn anew.
         """
         if self.schedule is None:
-            return self
+            return self.drawn(chance)
         found: Accepted | Followed | None = ending.taken
         if found is not None:
             interval = found.steering.reportback_next
@@ -266,8 +265,7 @@ def is_damaged(state: State) -> bool:
 def _said(state: State) -> Mapping[str, Any]:
     """The members; none where the trust part knew no roles: no key of ours signed what it says."""
     trust = read(table, state.members.get("trust")) or {}
-    older = (trust.get("type"), trust.get("version")) == ("trust-state", 1)
-    return {} if older else state.members
+    return {} if trust.get("version") == 1 else state.members
 
 
 def _decoded(plain: Mapping[str, Any]) -> TrustState:
@@ -343,8 +341,10 @@ def _tried(
     ``offered`` that was made then."""
     if not named:
         return None
-    if server is None or server.url != named or (server.given_up and offered > server.since):
+    if server is None or server.url != named:
         server = Server(named, now)
+    elif server.given_up and offered > server.since:  # one more lost period turns it again
+        server = Server(named, now, failures=LOST_PERIODS - 1)
     failures, since = server.failures + 1 if lost else 0, min(max(server.since, offered), now)
     if failures >= LOST_PERIODS or now - since > QUIET:
         return Server(named, now, given_up=not server.given_up)
@@ -391,6 +391,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "seen": _seen,
     "server": _server,
     "heard": time,
+    "began": time,
     "spent": flag,
     "chained": time,
     "chaining": flag,

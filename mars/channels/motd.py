@@ -64,7 +64,7 @@ class Motd:
     # --- when -------------------------------------------------------------------------------
 
     def stopped(self, state: State) -> Kept:
-        return replace(Memory.of(state), schedule=None, chaining=False, spent=False).plain()
+        return replace(Memory.of(state), schedule=None, chaining=False).plain()
 
     def look(self, view: View, ran: int | None, chance: Chance) -> tuple[Kept, int]:
         known = Memory.of(view.state)
@@ -77,7 +77,8 @@ class Motd:
     def attempt(self, view: View, chance: Chance) -> Kept:
         known = Memory.of(view.state)
         due = known.schedule or _begun(known, view.now, chance)
-        known = replace(known, schedule=schedule.attempt(due, view.now, chance), spent=True)
+        known = replace(known, schedule=schedule.attempt(due, view.now, chance))
+        known = replace(known, spent=True, began=view.now)
         if not known.chaining and _asks_for_chain(view, known):
             known = replace(known, chaining=True, chained=view.now)
         return known.plain()
@@ -187,8 +188,8 @@ def _begun(known: Memory, now: int, chance: Chance) -> Schedule:
     """From the date of consent; where there was a request before, not sooner than a period's least
     after it, or who takes a yes back and gives it anew would be seen twice in a day."""
     begun = schedule.begin(now, chance)
-    last = read(time, (known.last or {}).get("time"))
-    return begun if last is None else replace(begun, due=max(begun.due, last + schedule.SHORTEST))
+    last = max(known.began or 0, read(time, (known.last or {}).get("time")) or 0)
+    return replace(begun, due=max(begun.due, last + schedule.SHORTEST)) if last else begun
 
 
 def _facts(view: View, known: Memory) -> Facts:

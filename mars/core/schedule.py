@@ -102,8 +102,8 @@ def look(
     """Compares the wall clock with the due time: seconds until the next look, 0 to fetch now.
 
     ``ran`` is the running time in seconds since the last look, None at the first look of a
-    session; time asleep does not count. ``floor`` is a time known to have passed (the build date,
-    the last accepted ``issued``): a clock before it is wrong, and then nothing is done.
+    session; time asleep does not count. ``floor`` is a time known to have passed (the build date):
+    a clock before it is wrong, and then nothing is done.
     """
     if now < floor - DAY:
         return schedule, LONGEST_SLEEP

@@ -31,19 +31,8 @@ last news of 32 KiB, steering and release documents of 16 KiB each and the keys 
 DEEPEST = 64
 """Arrays and objects inside one another; called from deep in an application, a reader has few."""
 BESIDE = (
-    *(
-        "pick",
-        "schedule",
-        "trust",
-        "document",
-        "seen",
-        "server",
-        "heard",
-        "spent",
-        "chained",
-        "chaining",
-    ),
-    *("checked", "last"),
+    *"pick schedule trust document seen server".split(),
+    *"heard began spent chained chaining checked last".split(),
 )
 """Of the channel ``motd`` these members stand beside the core's: there was no other at first."""
 FARTHEST_TIME = 2**53 - 1

@@ -37,8 +37,6 @@ class Epochs:
     steps: tuple[Document[KeysDocument], ...]
     pinned: bool
     """False while nothing was published: epoch 1 is then made anew from the keys at hand."""
-    vouched: int = 1
-    """The last epoch that root remembers, or 1: what lies before needs no gpg to judge it."""
 
     @property
     def number(self) -> int:
@@ -150,6 +148,10 @@ def load(folder: Folder) -> Epochs:
     """
     product = folder.product
     if not is_pinned(folder):
+        known = history.remembered(folder)
+        if known:
+            raise history.behind(folder, max(known), 0, "root has signed for")
+        history.require_newest(folder, 1)
         keys = key_set(folder.keys.records(), product)
         root = TrustRoot(product.product, product.channel, 1, keys, servers=product.servers)
         return Epochs(root, (), pinned=False)
@@ -173,9 +175,9 @@ def load(folder: Folder) -> Epochs:
             )
     history.require_signed(root, steps, folder.trust)
     epochs = Epochs(root, steps, pinned=True)
-    vouched = history.require_remembered(folder, epochs.digests)
+    history.require_remembered(folder, epochs.digests)
     history.require_newest(folder, epochs.number)
-    return replace(epochs, vouched=vouched)
+    return epochs
 
 
 def pin(folder: Folder, epochs: Epochs) -> Epochs:

@@ -69,9 +69,9 @@ def _is_own(fingerprint: str, block: str) -> bool:
         return False
 
 
-def require_remembered(folder: Folder, digests: Mapping[int, str]) -> int:
+def require_remembered(folder: Folder, digests: Mapping[int, str]) -> None:
     """Compares the epochs of the folder, by their digests, with those that root has signed for,
-    where root is at hand; the last one up to which it has signed for all, 1 at least.
+    where root is at hand. It only accuses: whoever writes the folder could have written it.
 
     A rotation without the last epoch would make two of one number. Raises ``StateError``:
     ``trust-damaged``, ``epoch-behind``, ``record-damaged``.
@@ -82,7 +82,6 @@ def require_remembered(folder: Folder, digests: Mapping[int, str]) -> int:
             raise behind(folder, number, max(digests), "root has signed for")
         if digests[number] != digest:
             raise damaged(folder.trust, number, "is another than root has signed for")
-    return next(number for number in digests if number + 1 not in known)
 
 
 def remember(folder: Folder, digests: Mapping[int, str]) -> None:
@@ -91,6 +90,7 @@ def remember(folder: Folder, digests: Mapping[int, str]) -> None:
     data = sealing.write_json({"type": _TYPE, "version": 1, "epochs": plain})
     with suppress(OSError):  # a medium that is write-protected
         if files.exists(folder.keys.root) and remembered(folder) != digests:
+            require_remembered(folder, digests)  # nothing that is known is ever dropped
             files.replace(_memory(folder), data, files.SECRET)
 
 
@@ -130,7 +130,8 @@ def behind(folder: Folder, later: int, number: int, what: str) -> StateError:
     return StateError(
         "epoch-behind",
         f"{what} epoch {later}, but {folder.trust} ends at epoch {number}: bring the missing "
-        f"trust/epoch-N.json from the folder that has them.",
+        f"trust/epoch-N.json from the folder that has them, or take the step out of the keys.json "
+        f"that was deployed. If nobody has signed such an epoch, move away what says so.",
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from mars.errors import ConfigError, MarsError, StateError, TrustError, WireError
 from mars.ports import OpenPGP
-from mars.trust import answered
+from mars.trust import answered, signers
 from mars.trust.chain import Current
 from mars.trust.riders import ridden
 from mars.trust.signatures import FUTURE
@@ -225,7 +225,8 @@ def _lying(
             document = kind.decode(files.read(at))
             epochs.require_ours(document.said, epochs.number, at)
             require_dated(document.said, at, now)
-            begun = document
+            if signers(document.envelope, epochs.keys.signing(kind.role)):
+                begun = document
     return Rider(kind, path, wanted, last, begun)
 
 

@@ -119,15 +119,13 @@ def require_followed(epochs: Epochs, openpgp: OpenPGP, now: int) -> None:
     """Walks the recorded chain as a client does that has gpg, at ``now`` (Unix seconds) or when its
     last step was issued, if that is later.
 
-    Each step costs a run of gpg, so this is for what builds on the chain, and goes from the last
-    epoch that root remembers, which was judged then; ``epochs.load`` has judged the rest.
+    Each step costs a run of gpg or two, so this is for what builds on the chain or pins it.
 
     Raises ``StateError`` (``trust-damaged``), ``TrustError`` where gpg cannot say.
     """
     moment = max([now, *(step.said.issued for step in epochs.steps)])
-    root = epochs.root_at(epochs.vouched)
-    chain = [step.envelope for step in epochs.steps[epochs.vouched - 1 :]]
-    current = current_keys(root, installed(root))
+    chain = [step.envelope for step in epochs.steps]
+    current = current_keys(epochs.root, installed(epochs.root))
     end = answered(openpgp, lambda known: follow(chain, current, known, moment))
     if end.problem is not None:
         if end.problem.reason in _UNDECIDED:

@@ -295,7 +295,7 @@ def answer(arguments: list[str], answers: list[str]) -> None:
     shown = b""
     try:
         for text in answers:
-            while not re.search(rb"(?i)(passphrase|repeat)[^\n]*: *$", shown):
+            while not re.search(rb"(?i)(passphrase|repeat|y/n)[^\n]*: *$", shown):
                 shown += os.read(terminal, 1024)
             shown = b""
             os.write(terminal, text.encode() + b"\n")

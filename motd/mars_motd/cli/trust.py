@@ -21,6 +21,7 @@ from mars_motd.cli.riders import Renewal
 from mars_motd.document import NO_SERVER, Clients
 from mars_motd.folder import Folder
 from mars_motd.riders import Rider
+from mars_motd.rotation import require_followed
 
 _LATEST = "latest"
 _PATIENCE = 10.0
@@ -90,6 +91,7 @@ def trust(
     place.require_output(out, TrustRoot.decode, passphrase_file)
     epochs, moment, openpgp = ep.load(place), options.near(now), options.openpgp()
     clock = options.clock_or(None)
+    require_followed(epochs, openpgp, clock)
     if minimum_serial == _LATEST:
         floor = Clients(epochs, moment, openpgp).minimum_serial(place, clock + FUTURE)
     else:

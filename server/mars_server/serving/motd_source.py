@@ -142,7 +142,9 @@ class MotdSource:
             return b""
         with naming(self._beside):
             if self.root is not None and self.openpgp is not None:
-                verify_chain(data, self.root, TrustState.initial(), now, self.openpgp)
+                after = verify_chain(data, self.root, TrustState.initial(), now, self.openpgp)
+                if after.epoch < self.state.epoch:
+                    raise TrustError("keys-chain", "The chain of keys ends before the news.")
             else:
                 envelope.decode_chain(data)
         return data

@@ -76,6 +76,7 @@ def test_what_is_written_is_read_back(state: State) -> None:
         server=st.none()
         | st.builds(Server, st.just(f"http://{ONION}"), TIMES, TIMES, st.booleans()),
         heard=st.none() | TIMES,
+        began=st.none() | TIMES,
         spent=st.booleans(),
         chained=st.none() | TIMES,
         chaining=st.booleans(),

@@ -344,7 +344,7 @@ def _tried(
     if server is None or server.url != named:
         server = Server(named, now)
     elif server.given_up and offered > server.since:  # one more lost period turns it again
-        server = Server(named, now, failures=LOST_PERIODS - 1)
+        return Server(named, now, failures=LOST_PERIODS - 1)
     failures, since = server.failures + 1 if lost else 0, min(max(server.since, offered), now)
     if failures >= LOST_PERIODS or now - since > QUIET:
         return Server(named, now, given_up=not server.given_up)

@@ -239,7 +239,7 @@ def test_a27_the_whole_chain_comes_through_a_real_proxy(tmp_path: Path) -> None:
     chain = encode_chain(publisher.chain)
     assert len(chain) > Request.limit
     decided = replace(states.first(now), decision=Decision.of("tracked", now - AWAY))
-    state = Memory(schedule=Schedule(due=now + 1)).into(decided)
+    state = Memory(schedule=Schedule(due=now + 8)).into(decided)
     factory.folder(str(tmp_path)).write(STATE_FILE, states.encode(state))
     with SocksServer(answering(ok(chain))) as socks:
         mars = Mars(

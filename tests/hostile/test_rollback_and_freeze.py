@@ -358,7 +358,11 @@ def test_c15_a_server_without_news_is_left_after_thirty_days_and_news_bring_it_b
     still = left.settled(offered(reason, NOW + 30 * DAY), NOW + 35 * DAY, Middle(), APP)
     assert still.asked(APP) == "", "these news are older than the turn"
     newer = offered(reason, NOW + 32 * DAY)
-    assert left.settled(newer, NOW + 35 * DAY, Middle(), APP).asked(APP) == ONION
+    back = left.settled(newer, NOW + 35 * DAY, Middle(), APP)
+    assert back.asked(APP) == ONION
+    lost = Ending(error=TransportError("timeout", "No."), left=True)
+    again = back.settled(lost, NOW + 42 * DAY, Middle(), APP)
+    assert again.asked(APP) == "", "one lost period is enough, else news would come too seldom"
 
 
 @pytest.mark.parametrize("changes", [{"product": "other"}, {"channel": "beta"}])

@@ -178,3 +178,26 @@ def test_e18_who_takes_a_yes_back_and_gives_it_anew_is_not_seen_twice_in_a_day()
         while len(world.server.visits) == seen:
             years(world, DAY)
         assert world.client().journal()[-1]["time"] - last >= 3 * DAY
+
+
+def test_e18_a_cut_off_request_counts_where_a_yes_is_taken_back_and_given_anew() -> None:
+    """The process was killed while it waited, so nothing else is known of that request."""
+
+    class Killed(MemoryServer):
+        def fetch(self, request: Request) -> Response:
+            super().fetch(request)
+            raise KeyboardInterrupt
+
+    for seed in range(12):
+        world = a_world(seed=seed)
+        world.server = Killed()
+        with pytest.raises(KeyboardInterrupt):
+            years(world, 30 * DAY)
+        last, pick = world.clock.wall, Memory.of(world.client().load()).pick
+        world.server = MemoryServer(body=world.publisher.document(last))
+        world.grant("off")
+        world.grant("tracked")
+        while not world.server.visits:
+            years(world, DAY)
+        assert world.clock.wall - last >= 3 * DAY - DAY // 24
+        assert Memory.of(world.client().load()).pick != pick

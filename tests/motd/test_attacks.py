@@ -257,7 +257,8 @@ def test_status_reports_what_clients_would_refuse(
     product.write_text(product.read_text().replace('"examplemail"', '"othermail"'))
     other = Path(shutil.copytree(two, tmp_path / "other"))
     shutil.rmtree(other / "trust")
-    (other / "steering.json").unlink()
+    for name in ("steering.json", "root/epochs.json"):
+        (other / name).unlink()
     ok("sign", other, "--out", short, "--now", MARCH)
     product.write_text(product.read_text().replace('"othermail"', '"examplemail"'))
     done = motd("status", two, "--file", short, "--now", MARCH, "--json")

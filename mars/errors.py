@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class MarsError(Exception):
@@ -34,9 +35,9 @@ class WireError(MarsError):
 class TrustError(MarsError):
     """A well-formed document that the trust rules refuse (signature, rollback, expiry)."""
 
-    issued = 0
-    """Unix time at which the refused document was made, where its signatures hold by the keys that
-    hold here; else 0. So whoever sent it does serve."""
+    offered: Any = None
+    """``mars.trust.Offered`` of the refused document, where its signatures hold by the keys that
+    hold here: whoever sent it does serve."""
 
 
 @contextmanager

@@ -12,19 +12,20 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mars.channels import servers
+from mars.channels.servers import Server
 from mars.core import schedule
 from mars.core.schedule import Schedule
 from mars.core.state import App, State, flag, is_misunderstood, read, table, text, time, times
 from mars.errors import MarsError, StateError, TrustError, WireError
 from mars.ports import Chance
 from mars.wire.times import DAY
-from mars.wire.url import is_onion_server
 
 if TYPE_CHECKING:
     from typing import TypeVar
 
     from mars.core.channel import Ending
-    from mars.trust import Accepted, TrustState
+    from mars.trust import Accepted, Offered, TrustState
     from mars.wire.motd import Motd
     from mars.wire.release import Release
     from mars.wire.steering import Steering
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
 
 SEEN_LIMIT = 256
 """Messages remembered as shown; a document holds at most 32."""
-LOST_PERIODS = 3
-QUIET = 30 * DAY
-"""After either, with nothing newer offered, the client turns to the built-in server, and as long
-after back. What is accepted decides nothing: who offered one newer news would know it again."""
-
 AWAY = 60 * DAY
 """After so long without a document that our keys have signed the chain of keys is asked for in its
 place, as the keys of the meantime may be more than ride in one document, ..."""
@@ -46,25 +42,13 @@ SELDOM = 120 * DAY
 
 
 @dataclass(frozen=True)
-class Server:
-    """How it went with the server that the steering document names, where that is another than the
-    built-in one; since the last news."""
-
-    url: str
-    since: int
-    """Unix time of the first try, of the last turn, or of the newest document offered since."""
-    failures: int = 0
-    """Periods in a row that brought nothing acceptable."""
-    given_up: bool = False
-    """Whether the built-in one is asked in its place."""
-
-
-@dataclass(frozen=True)
 class Followed:
     """Keys documents that held, in place of a document: what is kept, what steers from now on."""
 
     state: TrustState
     steering: Steering
+    issued: int = 0
+    """As of no news."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +86,7 @@ class Memory:
     @classmethod
     def of(cls, state: State) -> Memory:
         """What ``state`` says of it."""
-        said = _said(state)
-        found = {name: read(reader, said.get(name)) for name, reader in _READERS.items()}
+        found = {name: read(reader, state.members.get(name)) for name, reader in _READERS.items()}
         return cls(**{name: value for name, value in found.items() if value is not None})
 
     def plain(self) -> dict[str, Any]:
@@ -181,7 +164,7 @@ class Memory:
         """
         held = read(_servers, self.trust.get("steering"))
         first = [app.steered] if held is None else held[:1]
-        return next((one for one in first if not _is_built_in(one, app)), "")
+        return next((one for one in first if not servers.is_built_in(one, app)), "")
 
     def asked(self, app: App) -> str:
         """As ``named``, but for a server that was given up."""
@@ -192,8 +175,8 @@ class Memory:
         """Whether the next scheduled request is for the chain of keys. ``agreed`` is when the user
         said yes to news.
 
-        It depends on nothing that a server says, but for having said nothing acceptable: whoever
-        could choose the moment for one client would know it again by that.
+        It depends on nothing that a server says, but for having said nothing that our keys signed:
+        whoever could choose the moment for one client would know it again by that.
         """
         since = agreed if self.heard is None else self.heard
         away = since is not None and abs(now - since) >= AWAY
@@ -218,10 +201,9 @@ class Memory:
         after = replace(self, last={"time": now, "reason": error.reason})
         if not isinstance(error, TrustError):
             return after
-        if error.issued:
-            after = replace(after, heard=now)
         from mars.trust import RefusedError
 
+        after = replace(after, heard=now) if error.offered else after
         return after.holding(error.state) if isinstance(error, RefusedError) else after
 
     def drawn(self, chance: Chance) -> Memory:
@@ -236,36 +218,39 @@ class Memory:
         """
         if self.schedule is None:
             return self.drawn(chance)
-        found: Accepted | Followed | None = ending.taken
+        # What our keys signed counts, accepted or not: whoever showed one client something newer
+        # than all others, which it then refuses, would else know it again.
+        found: Accepted | Followed | Offered | None
+        found = ending.taken or getattr(ending.error, "offered", None)
         if found is not None:
-            interval = found.steering.reportback_next
-            after = schedule.succeeded(self.schedule, now, chance, interval)
+            after = schedule.succeeded(self.schedule, now, chance, found.steering.reportback_next)
         else:
             after = schedule.failed(self.schedule, now, chance, left=ending.left)
         if after.failures:
             return replace(self, schedule=after, spent=False)
-        lost = found is None and not _offered(ending)
+        offered = None if found is None else found.issued
         return replace(
             self.drawn(chance),
             schedule=after,
-            server=_tried(self.server, self.named(app), now, _offered(ending), lost=lost),
+            server=servers.tried(self.server, self.named(app), now, offered),
             # Where nothing left, nobody was asked.
             chained=None if self.chaining and not ending.left else self.chained,
         )
 
 
+def is_older(state: State) -> bool:
+    """Whether its trust part knew no roles: no key of ours has signed what it says."""
+    return (read(table, state.members.get("trust")) or {}).get("version") == 1
+
+
 def is_damaged(state: State) -> bool:
     """Whether a member says something that is not understood, or what was accepted is there
     without what must be remembered of it."""
+    if is_older(state):
+        return False
     memory = Memory.of(state)
     forgotten = memory.document is not None and not memory.trust
-    return forgotten or is_misunderstood(_said(state), _READERS)
-
-
-def _said(state: State) -> Mapping[str, Any]:
-    """The members; none where the trust part knew no roles: no key of ours signed what it says."""
-    trust = read(table, state.members.get("trust")) or {}
-    return {} if trust.get("version") == 1 else state.members
+    return forgotten or is_misunderstood(state.members, _READERS)
 
 
 def _decoded(plain: Mapping[str, Any]) -> TrustState:
@@ -321,36 +306,6 @@ def _latest(first: D | None, other: D | None) -> D | None:
     return other if other.serial > first.serial else first
 
 
-def _is_built_in(server: str, app: App) -> bool:
-    return server in ("", app.server) or app.url.startswith(f"{server}/")
-
-
-def _offered(ending: Ending) -> int:
-    """When the document that came was made (Unix seconds); 0 where none came that our keys hold
-    good, accepted or not."""
-    if ending.taken is not None:
-        motd: Motd | None = getattr(ending.taken, "motd", None)
-        return motd.issued if motd else 0
-    return ending.error.issued if isinstance(ending.error, TrustError) else 0
-
-
-def _tried(
-    server: Server | None, named: str, now: int, offered: int, *, lost: bool
-) -> Server | None:
-    """How it stands after a period in which ``named`` was to be asked, and a document was
-    ``offered`` that was made then."""
-    if not named:
-        return None
-    if server is None or server.url != named:
-        server = Server(named, now)
-    elif server.given_up and offered > server.since:  # one more lost period turns it again
-        return Server(named, now, failures=LOST_PERIODS - 1)
-    failures, since = server.failures + 1 if lost else 0, min(max(server.since, offered), now)
-    if failures >= LOST_PERIODS or now - since > QUIET:
-        return Server(named, now, given_up=not server.given_up)
-    return replace(server, since=since, failures=failures)
-
-
 def _share(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ValueError
@@ -364,14 +319,6 @@ def _schedule(value: object) -> Schedule:
     wait = None if said["wait"] is None else time(said["wait"])
     counts = {name: said[name] for name in ("due", "failures", "period")}
     return Schedule(wait=wait, **times(counts))
-
-
-def _server(value: object) -> Server:
-    """Only what a steering document could have named."""
-    said = table(value)
-    if not is_onion_server(text(said["url"])):
-        raise ValueError
-    return Server(said["url"], time(said["since"]), time(said["failures"]), flag(said["given_up"]))
 
 
 def _servers(steering: str) -> list[str]:
@@ -389,7 +336,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "trust": _trust,
     "document": text,
     "seen": _seen,
-    "server": _server,
+    "server": servers.read,
     "heard": time,
     "began": time,
     "spent": flag,

@@ -50,16 +50,18 @@ class Motd:
 
         Raises ``ConfigError`` and ``TrustError`` as the rules do.
         """
+        if memory.is_older(state):
+            return Memory().into(state)
         known = read(table, state.members.get("trust")) or {}
         gen = read(time, known.get("gen"))
         if gen is None or gen >= self.gen:
             return state  # nothing to overrule, or not ours to do; and it costs nothing
         from mars.trust.chain import current_keys
 
-        memory = Memory.of(state)
-        if not memory.trust:
+        held = Memory.of(state)
+        if not held.trust:
             return state
-        return memory.holding(current_keys(self.root(), memory.trust_state()).state).into(state)
+        return held.holding(current_keys(self.root(), held.trust_state()).state).into(state)
 
     # --- when -------------------------------------------------------------------------------
 

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from mars.trust.chain import start
-from mars.trust.rules import Accepted, accept, accept_chain, verify, verify_chain
+from mars.trust.rules import Accepted, Offered, accept, accept_chain, verify, verify_chain
 from mars.trust.signatures import Question, UnansweredError, answered, signers
 from mars.trust.state import Equivocation, RefusedError, TrustState
 
 __all__ = [
     "Accepted",
     "Equivocation",
+    "Offered",
     "Question",
     "RefusedError",
     "TrustState",

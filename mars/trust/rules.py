@@ -31,6 +31,17 @@ MAX_LIFETIME = 60 * DAY
 
 
 @dataclass(frozen=True)
+class Offered:
+    """What a document said that the keys of our epoch have signed, and that was refused for its
+    age, its serial or its twin."""
+
+    issued: int
+    """Unix seconds."""
+    steering: Steering
+    """What steers from now on: what rode along is judged by itself."""
+
+
+@dataclass(frozen=True)
 class Accepted:
     """A document that holds, and the state to keep from now on."""
 
@@ -46,6 +57,11 @@ class Accepted:
     """For the journal: what rode along and was passed over, ``steering: differs`` where the news
     restate it wrongly."""
 
+    @property
+    def issued(self) -> int:
+        """When it was made, Unix seconds."""
+        return self.motd.issued
+
 
 def accept(
     data: bytes, verdicts: Verdicts, now: int, root: TrustRoot, state: TrustState
@@ -54,8 +70,8 @@ def accept(
 
     ``verdicts`` answers the OpenPGP questions; without the one that is needed
     ``UnansweredError`` tells which. Raises ``WireError`` or ``TrustError``; among them
-    ``RefusedError`` brings a state that must be kept although the document is refused
-    (``expired``, ``equivocation``, ``keys-equivocation``). All stand in docs/wire-format.md.
+    ``RefusedError`` brings a state that must be kept although the document is refused: the epoch
+    that it led to, what rode along, evidence. All reasons stand in docs/wire-format.md.
     """
     envelope = envelopes.decode(data)
     if envelope.payload_type != MOTD_TYPE:
@@ -72,10 +88,11 @@ def accept(
     verified = require_openpgp(envelope, keys, verdicts, motd.issued, now, sticky)
     ridden_state, notes = ridden(envelope, current, verdicts, now)
     kept = replace(ridden_state, openpgp=ridden_state.openpgp or verified)
+    current = replace(current, state=kept)
     try:
-        accepted = _judge(motd, envelope, now, replace(current, state=kept))
-    except TrustError as error:
-        error.issued = motd.issued
+        accepted = _judge(motd, envelope, now, current)
+    except RefusedError as error:
+        error.offered = Offered(motd.issued, steering(current))
         raise
     if _restates_wrongly(motd, accepted.steering):
         notes = (*notes, "steering: differs")
@@ -130,7 +147,9 @@ def _judge(motd: Motd, envelope: Envelope, now: int, current: Current) -> Accept
     state = current.state
     digest = hashlib.sha256(envelope.payload).hexdigest()
     if motd.serial < max(state.serial, state.floor):
-        raise TrustError("rollback", "The document is older than one that was seen before.")
+        raise RefusedError(
+            "rollback", "The document is older than one that was seen before.", state=state
+        )
     if motd.serial == state.serial and digest != state.digest:
         raise RefusedError(
             "equivocation",
@@ -145,10 +164,11 @@ def _judge(motd: Motd, envelope: Envelope, now: int, current: Current) -> Accept
             state=replace(state, serial=motd.serial, digest=digest),
         )
     if trusted_time >= state.keys_expire:
-        raise TrustError(
+        raise RefusedError(
             "keys-expired",
             f"The publisher's keys document expired at {format_time(state.keys_expire)}; a newer "
             "one is awaited.",
+            state=state,
         )
     accepted = replace(
         state,

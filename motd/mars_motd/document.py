@@ -106,13 +106,19 @@ class Clients:
     now: int
     openpgp: OpenPGP
 
-    def accepted(self, data: bytes, others: Sequence[tuple[TrustRoot, TrustState]] = ()) -> Motd:
+    def accepted(
+        self,
+        data: bytes,
+        others: Sequence[tuple[TrustRoot, TrustState]] = (),
+        *,
+        behind: bool = False,
+    ) -> Motd:
         """What they read in ``data``: a new one of this epoch, one of the oldest epoch that the
         chain still reaches, and ``others``, by what they pin and remember.
 
         All of them have gpg here, so a missing OpenPGP signature is never overlooked. Raises what
         the client raises, with the reason it would note; also where it would pass over something
-        that rides along.
+        that rides along, unless the news are dated ``behind`` that on purpose.
         """
         if len(data) > MAX_ENVELOPE:
             raise ConfigError(
@@ -134,7 +140,7 @@ class Clients:
         except TrustError as error:
             said = f"Clients would refuse this document: {error.message}"
             raise TrustError(error.reason, said) from None
-        for note in (note for accepted in read for note in accepted.notes):
+        for note in (note for accepted in read for note in accepted.notes if not behind):
             raise _passed_over(note)
         return read[0].motd
 

@@ -175,6 +175,12 @@ class Riders:
     steering: Rider[Steering]
     release: Rider[Release]
 
+    @property
+    def dates(self) -> list[int]:
+        """When those were made that ride along, Unix seconds."""
+        both: tuple[Rider[Any], Rider[Any]] = (self.steering, self.release)
+        return [it.last.said.issued for it in both if it.riding and it.last is not None]
+
     def beside(self, envelope: Envelope) -> Envelope:
         """``envelope`` with both riding along."""
         return replace(envelope, x_steering=self.steering.riding, x_release=self.release.riding)
@@ -201,18 +207,20 @@ def load_steering(folder: Folder, epochs: Epochs, openpgp: OpenPGP, now: int) ->
     """As clients believe it at ``now`` (Unix seconds). Raises as ``steering.wanted`` and
     ``_last``."""
     path, wanted = folder.root / "steering.json", steering.wanted(folder, epochs.number)
-    lying = _lying(STEERING, path, wanted, epochs, openpgp, now)
-    news = _last_news(folder, now)
-    return lying.or_newer(news and news.x_steering, epochs, openpgp, now)
+    rider = _lying(STEERING, path, wanted, epochs, openpgp, now)
+    for news in _news(folder, now):
+        rider = rider.or_newer(news.x_steering, epochs, openpgp, now)
+    return rider
 
 
 def load_release(folder: Folder, epochs: Epochs, openpgp: OpenPGP, now: int) -> Rider[Release]:
     """As ``load_steering``. Raises ``ConfigError`` (``content-invalid``), and as ``_last``."""
     path, declared = folder.root / "release.json", folder.downloads().require()
     wanted = None if declared is None else replace(declared, epoch=epochs.number, serial=0)
-    lying = _lying(RELEASE, path, wanted, epochs, openpgp, now)
-    news = _last_news(folder, now)
-    return lying.or_newer(news and news.x_release, epochs, openpgp, now)
+    rider = _lying(RELEASE, path, wanted, epochs, openpgp, now)
+    for news in _news(folder, now):
+        rider = rider.or_newer(news.x_release, epochs, openpgp, now)
+    return rider
 
 
 def _lying(
@@ -234,14 +242,12 @@ def _begun(path: Path, kind: Kind[Any]) -> Path:
     return path.parent / "trust" / f"{kind.name.partition(' ')[0]}-begun.json"
 
 
-def _last_news(folder: Folder, now: int) -> Envelope | None:
-    """The news that were signed last: what rode beside them counts though a stale copy of it lies
-    in the folder, since clients have seen it and go back to none."""
-    try:
-        news = issued.newest(folder, now + FUTURE)
-    except StateError:
-        return None  # told by whoever needs the news themselves
-    return news.envelope if news is not None else None
+def _news(folder: Folder, now: int) -> Iterator[Envelope]:
+    """All that were signed here, the newest first, genuine or not: what rode beside them counts
+    though a stale copy of it lies in the folder, since clients have seen it and go back to none."""
+    with suppress(StateError):  # told by whoever needs the news themselves
+        for news in issued.each(folder, now + FUTURE):
+            yield news.envelope
 
 
 def has_enough_keys(role: str, epochs: Epochs, store: KeyStore) -> bool:

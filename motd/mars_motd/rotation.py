@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mars.commandline import safe
-from mars.errors import ConfigError, StateError, TrustError, WireError
+from mars.errors import ConfigError, StateError, TrustError
 from mars.ports import OpenPGP
 from mars.trust import answered
 from mars.trust.chain import current_keys, follow
 from mars.trust.signatures import FUTURE
 from mars.wire import envelope as envelopes
-from mars.wire.keys import KeysDocument, KeySet
+from mars.wire.keys import KeysDocument, KeySet, TrustRoot
 from mars.wire.openpgp import PublicKey, public_keys
 from mars.wire.times import DAY, format_time
 from mars_motd import expiry, files
@@ -124,14 +124,24 @@ def require_followed(epochs: Epochs, openpgp: OpenPGP, now: int) -> None:
     Raises ``StateError`` (``trust-damaged``), ``TrustError`` where gpg cannot say.
     """
     moment = max([now, *(step.said.issued for step in epochs.steps)])
-    chain = [step.envelope for step in epochs.steps]
-    current = current_keys(epochs.root, installed(epochs.root))
-    end = answered(openpgp, lambda known: follow(chain, current, known, moment))
-    if end.problem is not None:
-        if end.problem.reason in _UNDECIDED:
-            raise end.problem
-        said = f"is one that clients would not follow ({end.problem.reason})"
-        raise damaged(Path("trust"), end.state.epoch + 1, said)
+    reached, problem = _walked(epochs.root, epochs.steps, openpgp, moment)
+    if problem is not None and problem.reason in _UNDECIDED:
+        raise problem
+    if problem is not None:
+        said = f"is one that clients would not follow ({problem.reason})"
+        raise damaged(Path("trust"), reached + 1, said)
+
+
+def _walked(
+    root: TrustRoot, steps: Sequence[Document[KeysDocument]], openpgp: OpenPGP, now: int
+) -> tuple[int, TrustError | None]:
+    """How far a client comes that pins ``root`` and has gpg, and why not farther."""
+    chain, current = [step.envelope for step in steps], current_keys(root, installed(root))
+    try:
+        end = answered(openpgp, lambda known: follow(chain, current, known, now))
+    except TrustError as problem:
+        return root.epoch, problem
+    return end.state.epoch, end.problem
 
 
 def require_root(folder: Folder) -> None:
@@ -285,26 +295,14 @@ def finish(step: Step, folder: Folder, epochs: Epochs) -> list[str]:
 
     Raises ``TrustError`` as the client does.
     """
-    _require_followed(step, epochs)
+    root, now = epochs.root_at(epochs.number), step.judge.now
+    _, problem = _walked(root, [step], step.judge.openpgp, now)
+    if problem is not None:
+        said = f"Clients would not follow this rotation: {problem.message}"
+        raise TrustError(problem.reason, said)
     gone = by_key(epochs.keys).keys() - by_key(step.said.keys).keys()
     out = [record.name for record in folder.keys.records() if record.ed25519 in gone]
     folder.keys.revoke(out)  # first, for whoever is stopped between: no later epoch takes them back
     files.create(step_path(folder, step.said.epoch), envelopes.encode(step.envelope))
     remember(folder, epochs.digests | {step.said.epoch: step.said.digest})
     return out
-
-
-def _require_followed(step: Step, epochs: Epochs) -> None:
-    """What a client of the old epoch does; with gpg there, so that nothing is overlooked."""
-    root = epochs.root_at(epochs.number)
-    current, now = current_keys(root, installed(root)), step.judge.now
-    problem: TrustError | WireError | None
-    try:
-        problem = answered(
-            step.judge.openpgp, lambda known: follow((step.envelope,), current, known, now)
-        ).problem
-    except (TrustError, WireError) as error:
-        problem = error
-    if problem is not None:
-        said = f"Clients would not follow this rotation: {problem.message}"
-        raise TrustError(problem.reason, said) from None

@@ -103,13 +103,13 @@ def test_a25_a_refusal_says_when_the_document_was_made_if_its_signatures_hold(la
     issued = NOW + min(later, 0)
     with pytest.raises(TrustError) as caught:
         judge(owner.document(issued, news="x"), owner.trust(), known, NOW + max(later, 0))
-    assert (caught.value.reason, caught.value.issued) == (
+    assert (caught.value.reason, caught.value.offered.issued) == (
         "rollback" if later < 0 else "equivocation",
         issued,
     )
     with pytest.raises(TrustError) as forged:
         judge(publisher(3).document(issued), owner.trust(), known)
-    assert forged.value.issued == 0
+    assert forged.value.offered is None
 
 
 def test_a24_an_older_steering_document_does_not_lead_back() -> None:

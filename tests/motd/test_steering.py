@@ -161,6 +161,19 @@ def test_a24_one_of_another_product_or_of_an_epoch_to_come_is_not_carried(
         assert refused(done, "wrong-document")
 
 
+def test_news_may_be_dated_before_what_steers(product: Path, tmp_path: Path, ok: Run) -> None:
+    """As rehearsals and tests date them: clients of that day would pass it over, those of today do
+    not."""
+    out, trust = tmp_path / "motd.json", tmp_path / "trust.json"
+    edit(product, "servers = []", SERVER)
+    for order in (("sign", "trust"), ("trust", "sign")):
+        folder = Path(shutil.copytree(product, tmp_path / order[0]))
+        for command in order:
+            ok(command, folder, "--out", out if command == "sign" else trust)
+        ok("sign", folder, "--out", out, "--now", MARCH)
+        assert ok("verify", out, "--trust", trust, "--now", MARCH, "--json").json["ok"]
+
+
 def test_a_new_epoch_needs_one_of_its_own(pinned: Path, tmp_path: Path, ok: Run, motd: Run) -> None:
     (tmp_path / "root").rename(pinned / "root")
     ok("key", "rotate", pinned, "--now", NEXT_DAY)

@@ -86,7 +86,8 @@ def sign(
     pending = replace(pending, envelope=epochs.riding(renewed.beside(pending.envelope)))
     data = envelopes.encode(pending.envelope)
     if pending.complete:
-        Clients(epochs, moment, openpgp).accepted(data)
+        behind = any(moment + FUTURE < it for it in renewed.dates)
+        Clients(epochs, moment, openpgp).accepted(data, behind=behind)
     newest = issued.newest(place, max(moment, clock) + FUTURE)  # may fail: before all is written
     ep.pin(place, epochs)
     if add_to is None:

@@ -63,7 +63,8 @@ def _as_crowd(value: str | None) -> int | None:
     "--built",
     type=options.as_time,
     metavar="T",
-    help="When the release was made, no later than now. Default: now.",
+    help="When the release was made, no later than now: clients believe no clock before it. "
+    "Default: now where a crowd is named, which lasts for 400 days from it; else nothing.",
 )
 @options.now_option("The time to judge the latest document by. Default: now.")
 @options.passphrase_option
@@ -96,7 +97,9 @@ def trust(
         floor = Clients(epochs, moment, openpgp).minimum_serial(place, clock + FUTURE)
     else:
         floor = int(minimum_serial)
-    built = moment if built is None else built
+    crowd = place.product.crowd if crowd is None else crowd
+    if built is None:
+        built = moment if crowd else 0
     if max(floor, built) > moment:
         raise TrustError(
             "future",
@@ -119,7 +122,7 @@ def trust(
             gen=gen,
             floor=floor,
             built=built,
-            crowd=place.product.crowd if crowd is None else crowd,
+            crowd=crowd,
             steering=rider.riding,
         )
         data = root.encode()
@@ -149,12 +152,13 @@ def _steering(found: Rider[Steering], renewal: Renewal) -> Rider[Steering]:
 def _facts(root: TrustRoot) -> dict[str, object]:
     facts = {name: getattr(root, name) for name in ("epoch", "gen", "crowd", "minimum_serial")}
     steering = root.steering.serial or None
-    return {"ok": True, **facts, "built": format_time(root.built), "steering": steering}
+    built = format_time(root.built) if root.built else None
+    return {"ok": True, **facts, "built": built, "steering": steering}
 
 
 def _report(out: Path, root: TrustRoot, place: Folder, rider: Rider[Steering]) -> None:
     click.echo(f"{shown(out)}: {root.product} {root.channel}, epoch {root.epoch}", err=True)
-    click.echo(f"gen {root.gen}, built {format_time(root.built)}, crowd {root.crowd}", err=True)
+    click.echo(f"gen {root.gen}, crowd {root.crowd}", err=True)
     warnings = [] if root.servers else [NO_SERVER]
     if rider.last is None:
         warnings.append(

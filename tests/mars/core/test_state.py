@@ -7,7 +7,8 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mars.channels.memory import SEEN_LIMIT, Memory, Server
+from mars.channels.memory import SEEN_LIMIT, Memory
+from mars.channels.servers import Server
 from mars.consent import Decision
 from mars.core import journal
 from mars.core import state as states

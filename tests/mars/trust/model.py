@@ -317,7 +317,7 @@ def _judged(served: Served, program: Program, memory: Memory, now: int, gpg: boo
 
 def _timely(news: Signed, program: Program, memory: Memory, now: int, notes: list[str]) -> Outcome:
     if news.serial < memory.serial or news.serial < memory.floor:
-        raise RefusalError("rollback")
+        raise RefusalError("rollback", memory)
     if news.serial == memory.serial and news.label != memory.label:
         proof = ("motd", news.serial, memory.label, news.label)
         raise RefusalError("equivocation", memory.seen(proof))
@@ -325,7 +325,7 @@ def _timely(news: Signed, program: Program, memory: Memory, now: int, notes: lis
     if passed >= news.expires:
         raise RefusalError("expired", replace(memory, serial=news.serial, label=news.label))
     if passed >= memory.keys_expire:
-        raise RefusalError("keys-expired")
+        raise RefusalError("keys-expired", memory)
     steers = memory.steering or program.steering
     sends = steers.sends if steers else (0, program.server)
     if news.sends != sends:

@@ -16,6 +16,7 @@ QUICK = (
     "tests/mars/trust/test_docs.py",
     "tests/mars/trust/test_openpgp_port.py",
     "tests/mars/trust/test_rules.py",
+    "tests/mars/trust/test_state.py",
     "tests/hostile/test_forged_envelopes.py",
     "tests/hostile/test_forged_rotations.py",
     "tests/hostile/test_malformed_payloads.py",

@@ -25,6 +25,7 @@ from mars.errors import MarsError
 from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, answering, ok
 from mars.testing.world import World
+from mars.wire.times import DAY
 from tests.waiting import until
 
 COMMAND = str(Path(sys.executable).with_name("mars"))
@@ -42,10 +43,10 @@ def a_client(_entry: Entry, turned: Turned) -> Mars:
 
 
 def due_soon(folder: Path) -> None:
-    """A user who decided long ago, and whose fetch comes due in a moment."""
+    """A user who decided long ago, and whose overdue fetch has a second left to wait."""
     now = factory.system_clock().now()
     decided = replace(states.first(now), decision=Decision.of("plain", now - 1))
-    state = Memory(schedule=schedule.Schedule(due=now + 2)).into(decided)
+    state = Memory(schedule=schedule.Schedule(due=now - DAY, wait=1)).into(decided)
     factory.folder(str(folder)).write(STATE_FILE, states.encode(state))
 
 

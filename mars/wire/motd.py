@@ -83,13 +83,8 @@ def decode(payload: bytes) -> Motd:
     ``newer-format``, ``duplicate-message``, ``bad-payload``.
     """
     members = m.table(strictjson.parse(payload, MAX_PAYLOAD), "the payload")
-    header(members, "motd")
     return Motd(
-        product=name(members, "product"),
-        channel=name(members, "channel"),
-        epoch=m.whole(members, "epoch"),
-        serial=serial_of(members),
-        issued=m.time(members, "issued"),
+        *dated(members, "motd"),
         expires=m.time(members, "expires"),
         reportback_next=m.whole(members, "reportback_next", 0),
         reportback_server=m.text(members, "reportback_server", MAX_PAYLOAD, ""),
@@ -143,12 +138,14 @@ def identity(members: dict[str, Any]) -> tuple[str, str, int]:
     return name(members, "product"), name(members, "channel"), epoch
 
 
-def serial_of(members: dict[str, Any]) -> int:
-    """Raises ``WireError`` (``bad-payload``)."""
+def dated(members: dict[str, Any], kind: str) -> tuple[str, str, int, int, int]:
+    """Product, channel, epoch, serial and ``issued`` (Unix seconds) of a document of this ``kind``.
+    Raises ``WireError`` as ``header``, and ``bad-payload``."""
+    header(members, kind)
     serial = m.whole(members, "serial")
     if serial == 0:
         raise m.bad("serial starts at 1; 0 is what a client has that has seen none")
-    return serial
+    return *identity(members), serial, m.time(members, "issued")
 
 
 def _messages(value: object) -> tuple[Message, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 from mars.wire import members as m
 from mars.wire import strictjson
 from mars.wire.links import MAX_URL, link
-from mars.wire.motd import FORMAT_VERSION, MAX_TEXT, header, identity, serial_of, translations
+from mars.wire.motd import FORMAT_VERSION, MAX_TEXT, dated, translations
 from mars.wire.product import PLATFORMS, is_release
 from mars.wire.times import format_time
 
@@ -56,11 +56,8 @@ class Release:
     def decode(cls, payload: bytes) -> Release:
         """Raises ``WireError`` as ``motd.decode``."""
         members = m.table(strictjson.parse(payload, MAX_RELEASE), "the payload")
-        header(members, "release")
         return cls(
-            *identity(members),
-            serial=serial_of(members),
-            issued=m.time(members, "issued"),
+            *dated(members, "release"),
             release=_version(members, "release"),
             minimum_version=_version(members, "minimum_version", empty=True),
             notes=translations(members, "notes", MAX_TEXT),

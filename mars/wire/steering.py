@@ -10,7 +10,7 @@ from typing import Any
 from mars.wire import members as m
 from mars.wire import strictjson
 from mars.wire.links import is_prefix
-from mars.wire.motd import FORMAT_VERSION, header, identity, serial_of
+from mars.wire.motd import FORMAT_VERSION, dated
 from mars.wire.times import format_time
 
 MAX_STEERING = 16 * 1024
@@ -48,11 +48,8 @@ class Steering:
     def decode(cls, payload: bytes) -> Steering:
         """Raises ``WireError`` as ``motd.decode``."""
         members = m.table(strictjson.parse(payload, MAX_STEERING), "the payload")
-        header(members, "steering")
         return cls(
-            *identity(members),
-            serial=serial_of(members),
-            issued=m.time(members, "issued"),
+            *dated(members, "steering"),
             servers=m.servers(members),
             reportback_next=m.whole(members, "reportback_next", 0),
             registry=_registry(members),

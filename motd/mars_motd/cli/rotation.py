@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -26,30 +26,38 @@ from mars_motd.preview import unknown
 from mars_motd.rotation import Step
 from mars_motd.signatures import Judge
 
-_now_option = options.now_option("Issue and sign at this time. Default: now.")
-_key_option = options.key_option("Sign with this key only.")
-_days_option = click.option(
-    "--days",
-    type=click.IntRange(rotation.MIN_DAYS, rotation.MAX_DAYS),
-    default=KEYS_LIFETIME_DAYS,
-    show_default=True,
-    help="Days until the keys document expires.",
-)
-_partial_option = options.file_option(
-    "--partial", "Where to write the keys document while signatures are still missing."
-)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _turn(function: F) -> F:
+    """The options of whatever makes a keys document."""
+    for option in reversed(
+        (
+            options.folder_argument,
+            options.now_option("Issue and sign at this time. Default: now."),
+            options.passphrase_option,
+            options.key_option("Sign with this key only."),
+            click.option(
+                "--days",
+                type=click.IntRange(rotation.MIN_DAYS, rotation.MAX_DAYS),
+                default=KEYS_LIFETIME_DAYS,
+                show_default=True,
+                help="Days until the keys document expires.",
+            ),
+            options.file_option(
+                "--partial", "Where to write the keys document while signatures are still missing."
+            ),
+            json_option("Print one JSON object."),
+        )
+    ):
+        function = option(function)
+    return function
 
 
 @click.command()
-@options.folder_argument
-@_now_option
-@options.passphrase_option
-@_key_option
-@_days_option
-@_partial_option
+@_turn
 @options.file_option("--add-to", "Add signatures to this half-signed keys document.")
 @options.file_option("--show", "Only show what the keys document F changes; sign nothing.")
-@json_option("Print one JSON object.")
 def rotate(
     folder: Path,
     now: int | None,
@@ -84,14 +92,8 @@ def rotate(
 
 
 @click.command()
-@options.folder_argument
+@_turn
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@_now_option
-@options.passphrase_option
-@_key_option
-@_days_option
-@_partial_option
-@json_option("Print one JSON object.")
 def revoke(
     folder: Path,
     names: tuple[str, ...],
@@ -127,13 +129,7 @@ def revoke(
 
 
 @click.command()
-@options.folder_argument
-@_now_option
-@options.passphrase_option
-@_key_option
-@_days_option
-@_partial_option
-@json_option("Print one JSON object.")
+@_turn
 def refresh(folder: Path, now: int | None, days: int, as_json: bool, **turn: Any) -> None:
     """Take up OpenPGP keys that were prolonged, or got a new subkey, in the home of their holder.
 

@@ -61,7 +61,7 @@ documents = st.builds(
     Motd,
     product=names,
     channel=names,
-    epoch=wholes,
+    epoch=st.integers(1, strictjson.MAX_INTEGER),
     serial=st.integers(1, strictjson.MAX_INTEGER),
     issued=moments,
     expires=moments,

@@ -121,7 +121,8 @@ def test_the_chain_beside_the_document_is_served_and_not_logged(
     publisher = Publisher()
     options = ("--trust", str(tmp_path / "trust.json")) if trusted else ()
     (tmp_path / "trust.json").write_bytes(publisher.trust().encode())
-    publisher.rotate(now() - 200)
+    for _ in range(2):
+        publisher.rotate(now() - 200)
     file = envelope.encode_chain(publisher.chain)
     (tmp_path / "keys.json").write_bytes(file)
     document = publisher.document(now() - 100)
@@ -135,9 +136,13 @@ def test_the_chain_beside_the_document_is_served_and_not_logged(
         bad = [(b"{}", "keys-chain"), (file[:-40], "not-json")]
         if trusted:
             bad.append((envelope.encode_chain(strange), "keys-threshold"))
-        for data, reason in bad:
+            # Sound as far as it goes, which is not as far as the news.
+            bad.append((envelope.encode_chain([publisher.chain[0], strange[1]]), "keys-chain"))
+            bad.append((envelope.encode_chain(publisher.chain[:1]), "keys-chain"))
+        for number, (data, reason) in enumerate(bad, 1):
             _deploy(tmp_path / "keys.json", data)
-            server.wait_for(f"[{reason}]")
+            server.wait_for("the chain of keys stays as it is", times=number)
+            assert f"[{reason}]" in server.stderr.splitlines()[-1]
             assert kit.body(asked()) == file
         document = publisher.document(now() - 50)
         _deploy(tmp_path / "motd.json", document)

@@ -9,6 +9,7 @@ from mars.errors import WireError
 
 DAY = 86_400
 """Seconds."""
+WEEK = 7 * DAY
 LAST = 253_402_300_799
 """9999-12-31T23:59:59Z, the last second that can be written with four digits of year."""
 
@@ -35,6 +36,18 @@ def format_time(seconds: int) -> str:
     if not 0 <= seconds <= LAST:
         raise _bad()
     return f"{_START + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def week_of(seconds: int) -> str:
+    """The ISO week (``2026-W48``, Monday to Sunday, UTC) of Unix ``seconds``."""
+    year, week, _ = (_START + timedelta(seconds=seconds)).isocalendar()
+    return f"{year:04d}-W{week:02d}"
+
+
+def week_start(seconds: int) -> int:
+    """The Monday 00:00:00 UTC at or before Unix ``seconds``."""
+    monday = 4 * DAY  # 1970-01-05
+    return (seconds - monday) // WEEK * WEEK + monday
 
 
 def _bad() -> WireError:

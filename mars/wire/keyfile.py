@@ -23,7 +23,7 @@ from mars.wire import strictjson
 from mars.wire.passphrase import NONE, Lock, Token, Wrong, system_token
 from mars.wire.product import is_release
 from mars.wire.sealed import KEY_BYTES
-from mars.wire.steering import is_week
+from mars.wire.times import is_week
 
 INTAKE, REPORTS = KINDS = ("intake", "reports")
 MAX_KEYFILE = 256 * 1024

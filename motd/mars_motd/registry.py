@@ -119,22 +119,36 @@ def _unreadable(catalogue: Catalogue, path: Path) -> Iterator[Problem]:
         yield Problem(shown(path), 1, error.message)
 
 
-def last(folder: Folder) -> Catalogue | None:
-    """The document that lies in the folder; None where there is none.
+def document(folder: Folder) -> bytes:
+    """``registry.json`` as it lies in the folder; empty where there is none.
 
-    Raises ``StateError`` (``registry-damaged``).
+    Raises ``StateError`` (``registry-damaged``) for what clients of the product cannot read.
     """
-    path = folder.root / "registry.json"
+    path, product = folder.root / "registry.json", folder.product
     if not files.exists(path):
-        return None
+        return b""
+    data = files.read(path, MAX_REGISTRY + 1)
     try:
-        return Catalogue.decode(files.read(path, MAX_REGISTRY + 1))
+        found = Catalogue.decode(data)
     except WireError as error:
-        raise StateError(
-            "registry-damaged",
-            f"{shown(path)} is no registry document ({error.reason}): restore it from version "
-            f"control, or remove it and have it written anew with mars-motd registry.",
-        ) from None
+        raise _damaged(path, f"is no registry document ({error.reason})") from None
+    if (found.product, found.channel) != (product.product, product.channel):
+        raise _damaged(path, "is of another product or channel")
+    return data
+
+
+def _damaged(path: Path, what: str) -> StateError:
+    return StateError(
+        "registry-damaged",
+        f"{shown(path)} {what}: restore it from version control, or remove it and have it written "
+        f"anew with mars-motd registry.",
+    )
+
+
+def last(folder: Folder) -> Catalogue | None:
+    """What ``document`` says; None where there is none."""
+    data = document(folder)
+    return Catalogue.decode(data) if data else None
 
 
 def changes(old: Catalogue | None, new: Catalogue) -> Iterator[str]:
@@ -183,18 +197,19 @@ def _tells_more(old: float, new: float) -> bool:
 def for_steering(folder: Folder, hashed: str) -> bytes | None:
     """The document in the folder whose hash the steering document names; None where it names none.
 
-    Raises ``StateError`` (``registry-unknown``): clients would not take what is here.
+    Raises ``StateError``: ``registry-unknown`` where clients would not take what is here,
+    ``registry-damaged``.
     """
-    path = folder.root / "registry.json"
     if not hashed:
         return None
-    data = files.read(path, MAX_REGISTRY + 1) if files.exists(path) else b""
-    if digest(data) != hashed:
+    data = document(folder)
+    if not data or digest(data) != hashed:
         what = "is another than the steering document names" if data else "is not here"
         raise StateError(
             "registry-unknown",
-            f"{shown(path)} {what}, so clients would send nothing. Copy the one with the SHA-256 "
-            f"{hashed} here, or have root sign this one with: mars-motd steering",
+            f"{shown(folder.root / 'registry.json')} {what}, so clients would send nothing. Copy "
+            f"the one with the SHA-256 {hashed} here, or have root sign this one with: mars-motd "
+            f"steering",
         )
     return data
 

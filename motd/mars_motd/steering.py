@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mars.errors import ConfigError, WireError
-from mars.wire import catalogue
+from mars.wire.catalogue import digest
 from mars.wire.keyfile import INTAKE
 from mars.wire.steering import Steering
 from mars.wire.times import week_of
-from mars_motd import files, pairs
+from mars_motd import pairs, registry
 from mars_motd.folder import Folder
 from mars_motd.kinds import STEERING
 
@@ -20,9 +20,9 @@ def wanted(folder: Folder, epoch: int) -> Steering:
     keys in ``intake.json``, where these are there. Undated: it has no serial yet.
 
     Raises ``ConfigError`` (``steering-invalid``) where clients could not read it, ``StateError``
-    (``intake-damaged``).
+    (``intake-damaged``, ``registry-damaged``).
     """
-    product, path = folder.product, folder.root / "registry.json"
+    product, declared = folder.product, registry.document(folder)
     said = Steering(
         product.product,
         product.channel,
@@ -31,7 +31,7 @@ def wanted(folder: Folder, epoch: int) -> Steering:
         issued=0,
         servers=product.servers,
         reportback_next=product.reportback_next,
-        registry=catalogue.digest(files.read(path)) if files.exists(path) else "",
+        registry=digest(declared) if declared else "",
         intake=pairs.public_halves(folder, INTAKE),
         links=product.links,
     )

@@ -242,9 +242,10 @@ def status(folder: Path, file: Path | None, days: int, now: int | None, as_json:
     until = _until(clients)
     document = issued.newest(place, until) if file is None else options.read_document(NEWS, file)
     found = doc.status(document, clients, place.keys.records(), days)
-    beside = standing(place, clients.epochs, clients.openpgp, options.clock_or(None), document)
+    clock = options.clock_or(None)
+    beside = standing(place, clients.epochs, clients.openpgp, clock, document, clients.now)
     found = replace(found, problems=(*found.problems, *beside.problems))
-    warnings = [] if place.product.servers else [NO_SERVER]
+    warnings = [*([] if place.product.servers else [NO_SERVER]), *beside.statistics.warnings]
     warnings += [
         f"issued/{serial}.json is dated more than a day ahead of the clock, so it does not count"
         for serial in issued.ahead(place, until)
@@ -261,6 +262,9 @@ def _beside_lines(found: Standing) -> Iterator[str]:
         if rider is not None and rider.serial is not None:
             said = "current" if rider.current else "to be renewed"
             yield f"{name} document: serial {rider.serial}, issued {rider.issued}, {said}"
+    if found.statistics.registry is not None:
+        days = found.statistics.intake_days_left
+        yield f"statistics: {found.statistics.live} collected, keys of the intake for {days} days"
     here = [name for name, able in found.roles.items() if able]
     root = "here" if found.root else "away"
     yield f"can sign on this machine: {', '.join(here) or 'nobody'}; root is {root}"

@@ -25,6 +25,8 @@ rate · 52 · epsilon."""
 WEEKS_A_YEAR = 52
 MANY_VALUES = 12
 SOON = timedelta(days=30)
+LONG = timedelta(days=2 * 366)
+"""A decision that takes longer than that has been taken, or will not be."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", re.ASCII)
 IDENTIFYING = frozenset(
@@ -45,7 +47,7 @@ _HARMLESS = frozenset(
 )
 """Pairs of words in which the one that identifies does not."""
 _PLATFORMS = frozenset(["linux", "windows", "bsd", "android", "ios"])
-_NOBODY = frozenset("todo tbd none na pending later unknown missing fixme wip yes no".split())
+_NOT_YET = frozenset("todo tbd none pending later unknown missing fixme wip changeme".split())
 _ID = re.compile(r"(?=.*[0-9])[A-Za-z0-9#!][A-Za-z0-9 #!._/:-]{0,79}", re.ASCII)
 """``#12``, ``BUG 1234``, ``RFC-7``, ``team/repository#3``."""
 
@@ -98,13 +100,17 @@ def _wrong(metric: Metric, today: date) -> Iterator[str]:
 
 
 def _identifying(metric: Metric) -> Iterator[tuple[str, str]]:
-    """Where it stands, and the word. Of values no platform's name is one."""
-    for where, text in (("key", metric.key), ("label", metric.label)):
-        yield from ((where, word) for word in _words_of(text))
+    """Where it stands, and the words. Of values no platform's name is one."""
     platforms = metric.type == ENUM and not _PLATFORMS.isdisjoint(metric.values)
-    for value in metric.values:
-        if not (platforms and value == "mac"):
-            yield from ((f"the value {value}", word) for word in _words_of(value))
+    values = [value for value in metric.values if not (platforms and value == "mac")]
+    texts = (
+        ("key", metric.key),
+        ("label", metric.label),
+        *((f"the value {it}", it) for it in values),
+    )
+    for where, text in texts:
+        if words := _words_of(text):
+            yield where, ", ".join(words)
 
 
 def _words_of(text: str) -> list[str]:
@@ -118,13 +124,15 @@ def _words_of(text: str) -> list[str]:
 
 
 def _is_review(text: str) -> bool:
-    if "://" in text:
-        try:
-            parts = urlsplit(text)
-        except ValueError:
-            return False
-        return parts.scheme in ("https", "http") and bool(parts.hostname) and " " not in text
-    return bool(_ID.fullmatch(text)) and text.split()[0].lower() not in _NOBODY
+    words = {word.lower() for word in _WORD.findall(text)}
+    if "://" not in text:
+        return bool(_ID.fullmatch(text)) and words.isdisjoint(_NOT_YET)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    is_url = parts.scheme in ("https", "http") and bool(parts.hostname) and " " not in text
+    return is_url and words.isdisjoint(_NOT_YET)
 
 
 def _doubtful(metric: Metric, product: Product, today: date) -> Iterator[str]:
@@ -133,6 +141,8 @@ def _doubtful(metric: Metric, product: Product, today: date) -> Iterator[str]:
     if metric.expires - today <= SOON:
         days = (metric.expires - today).days
         yield f"expires in {days} {'day' if days == 1 else 'days'}, on {metric.expires}"
+    if metric.expires - today > LONG:
+        yield f"is collected until {metric.expires}: set a day within two years, and review it then"
     many = len(metric.values_known)
     if many > MANY_VALUES:
         yield (
@@ -170,8 +180,9 @@ def _is_alike(one: str, other: str) -> bool:
 
 
 def _skeleton(name: str) -> str:
-    plain = re.sub("[_-]", "", name).removesuffix("s")
-    return plain.translate(str.maketrans("01", "ol"))
+    """Without signs between words and the plurals of these; look-alikes are one letter."""
+    words = (re.sub("(?:es|s)$", "", word) for word in re.split("[_-]", name))
+    return "".join(words).translate(str.maketrans("01", "ol"))
 
 
 def _is_one_edit(one: str, other: str) -> bool:

@@ -51,6 +51,7 @@ HOMES_ELSEWHERE = {
     "backports": ("tests.server.counting",),
     "fsspec": ("tests.server.counting",),
     "grimp": ("tests.test_architecture",),
+    "nacl": ("tests.vectors",),
     "numpy": ("bench.linking", "testbed.linking", "tests.server.tables", "tests.testbed"),
     "playwright": ("tests.server.site",),
     "psycopg": ("tests.server.postgres",),

@@ -1,4 +1,5 @@
-"""``mars-motd registry``: the document that says what clients may send."""
+"""``mars-motd registry`` and ``generate``: what clients may send, as the document that they read
+and as a module for the application."""
 
 from __future__ import annotations
 
@@ -7,9 +8,10 @@ from pathlib import Path
 import click
 
 from mars.commandline import json_option, safe, shown
+from mars.errors import StateError
 from mars.wire.catalogue import Catalogue, digest
 from mars.wire.times import day_of
-from mars_motd import files
+from mars_motd import files, generated
 from mars_motd import registry as reg
 from mars_motd.cli import options
 from mars_motd.folder import Folder
@@ -72,3 +74,31 @@ def registry(folder: Path, out: Path, now: int | None, as_json: bool) -> None:
                 f"while root/ is here",
                 err=True,
             )
+
+
+@click.command()
+@options.folder_argument
+@options.out_option
+@click.option("--check", is_flag=True, help="Write nothing; exit code 1 where F is not current.")
+@options.now_option("Judge dates at this time. Default: now.")
+def generate(folder: Path, out: Path, check: bool, now: int | None) -> None:
+    """Write a typed Python module F of the declared statistics of DIR.
+
+    It has a function for each, which hands a value to the client, so that a type checker finds
+    what was never declared. Put it into the application, and --check into its tests.
+    """
+    place = Folder.at(folder)
+    place.require_output(out, generated.require_ours)
+    declared = reg.read(place, day_of(options.clock_or(now))).require()
+    data = generated.module(declared.product, declared.metrics)
+    if check:
+        if not files.exists(out) or files.read(out) != data:
+            raise StateError(
+                "generated-stale",
+                f"{shown(out)} is not what {shown(folder)} declares: run mars-motd generate "
+                f"{shown(folder)} --out {shown(out)}",
+            )
+        return
+    files.replace(out, data)
+    with options.telling():
+        click.echo(shown(out))

@@ -9,7 +9,7 @@ carried to where reports are opened, and destroyed there and here when their wee
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -144,12 +144,23 @@ def _save(folder: Folder, kind: str, public: Mapping[str, str]) -> None:
 
 
 def destroy(folder: Folder, before: date, now: int) -> tuple[list[Destroyed], list[str]]:
-    """Takes the intake's secrets of weeks that ended before the day ``before`` out of the files in
-    ``keys/``, and their public halves out of ``intake.json``; needs no passphrase.
+    """``destroy_in`` all files of the intake in ``keys/``; the public halves of the same weeks leave
+    ``intake.json``. Returns what was taken out of which file, and which weeks left ``intake.json``.
+    """
+    gone = destroy_in(_files(folder), before, now)
+    public = public_halves(folder, INTAKE)
+    rest = {week: key for week, key in public.items() if not _is_over(week, before)}
+    if rest != public:
+        _save(folder, INTAKE, rest)
+    return gone, [week for week in public if week not in rest]
 
-    Returns what was taken out of which file, and the weeks that left ``intake.json``. Raises
-    ``ConfigError`` (``future``): clients still seal to the key of a week that is not over at
-    ``now`` (Unix seconds).
+
+def destroy_in(paths: Iterable[Path], before: date, now: int) -> list[Destroyed]:
+    """Takes the secrets of weeks that ended before the day ``before`` out of files of the intake;
+    needs no passphrase.
+
+    Raises ``ConfigError`` (``future``): clients still seal to the key of a week that is not over at
+    ``now`` (Unix seconds); ``WireError`` (``key-damaged``).
     """
     week = week_of(now)
     if _is_over(week, before):
@@ -158,12 +169,7 @@ def destroy(folder: Folder, before: date, now: int) -> tuple[list[Destroyed], li
             f"{week} is not over, so clients still seal to its key: give --before "
             f"{monday(week)} or an earlier day.",
         )
-    gone = [_destroyed(path, before) for path in _files(folder)]
-    public = public_halves(folder, INTAKE)
-    rest = {week: key for week, key in public.items() if not _is_over(week, before)}
-    if rest != public:
-        _save(folder, INTAKE, rest)
-    return [it for it in gone if it.weeks], [week for week in public if week not in rest]
+    return [it for it in (_destroyed(path, before) for path in paths) if it.weeks]
 
 
 def _is_over(week: str, before: date) -> bool:
@@ -181,10 +187,10 @@ def _files(folder: Folder) -> Iterator[Path]:
 def _destroyed(path: Path, before: date) -> Destroyed:
     with naming(path):
         data = files.read(path)
-        _, names = keyfile.names(data)
-        weeks = tuple(week for week in names if _is_over(week, before))
+        kind, names = keyfile.names(data)
+        weeks = tuple(it for it in names if kind == INTAKE and _is_over(it, before))
         rest = keyfile.without(data, lambda week: week in weeks)
-    if len(weeks) == len(names):
+    if weeks and len(weeks) == len(names):
         path.unlink()
     elif weeks:
         files.replace(path, rest, files.SECRET)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -195,3 +196,19 @@ def test_a_damaged_list_of_public_halves_is_not_added_to(bare: Path, motd: Run, 
 def test_days_until_there_is_no_key(now: str, days: int) -> None:
     covered = dict.fromkeys(("2026-W48", "2026-W49", "2026-W50", "2026-W52"), "ab" * 32)
     assert pairs.days_left(covered, parse_time(now)) == days
+
+
+def test_a_copy_where_reports_are_opened_is_cut_too(
+    bare: Path, tmp_path: Path, ok: Run, motd: Run
+) -> None:
+    made = ok("key", "new", bare, "--intake", "--weeks", 2, "--now", MONDAY, *KEY).json
+    copy = Path(shutil.copy(made["secret"], tmp_path / "copy"))
+    given = ("--before", "2026-12-07", "--now", NEXT, "--json")
+    done = ok("key", "destroy", copy, *given).json
+    assert (done["destroyed"], done["public"]) == (["2026-W49"], [])
+    assert list(secrets(copy)) == ["2026-W50"]
+    assert list(secrets(made["secret"])) == made["weeks"]
+    reports = ok("key", "new", bare, "--reports", "0.5.2", *KEY).json["secret"]
+    assert ok("key", "destroy", reports, *given).json["destroyed"] == []
+    assert list(secrets(reports)) == ["0.5.2"]
+    assert refused(motd("key", "destroy", bare / "product.toml", *given), "key-damaged")

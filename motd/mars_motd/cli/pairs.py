@@ -74,7 +74,7 @@ def _as_day(_ctx: click.Context, _parameter: click.Parameter, value: str) -> dat
 
 
 @click.command()
-@options.folder_argument
+@click.argument("place", metavar="DIR|FILE", type=options.FILE)
 @click.option(
     "--before",
     required=True,
@@ -84,16 +84,19 @@ def _as_day(_ctx: click.Context, _parameter: click.Parameter, value: str) -> dat
 )
 @options.now_option("Default: this computer's clock.")
 @json_option("Print one JSON object.")
-def destroy(folder: Path, before: date, now: int | None, as_json: bool) -> None:
+def destroy(place: Path, before: date, now: int | None, as_json: bool) -> None:
     """Destroy the intake's secret keys of weeks that are over.
 
-    Takes them out of the files in DIR/keys; needs no passphrase. What was sealed to them can then
-    never be opened again, so count the spools of those weeks first, and destroy the copies where
-    they were counted too. A disk may keep what a file held before: an encrypted one, or a
-    passphrase, makes it worthless.
+    Takes them out of the files in DIR/keys, or out of FILE, a copy where reports are opened; needs
+    no passphrase. What was sealed to them can then never be opened again, so count the spools of
+    those weeks first. A disk may keep what a file held before: an encrypted one, or a passphrase,
+    makes it worthless.
     """
-    place = Folder.at(folder)
-    gone, left = pairs.destroy(place, before, options.clock_or(now))
+    moment, left = options.clock_or(now), list[str]()
+    if place.is_file():
+        gone = pairs.destroy_in([place], before, moment)
+    else:
+        gone, left = pairs.destroy(Folder.at(place), before, moment)
     plain = {
         "ok": True,
         "destroyed": sorted({week for it in gone for week in it.weeks}),

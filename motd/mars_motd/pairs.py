@@ -144,8 +144,10 @@ def _save(folder: Folder, kind: str, public: Mapping[str, str]) -> None:
 
 
 def destroy(folder: Folder, before: date, now: int) -> tuple[list[Destroyed], list[str]]:
-    """``destroy_in`` all files of the intake in ``keys/``; the public halves of the same weeks leave
-    ``intake.json``. Returns what was taken out of which file, and which weeks left ``intake.json``.
+    """``destroy_in`` all files of the intake in ``keys/``; the public halves of these weeks leave
+    ``intake.json``.
+
+    Returns what was taken out of which file, and which weeks left ``intake.json``.
     """
     gone = destroy_in(_files(folder), before, now)
     public = public_halves(folder, INTAKE)

@@ -272,3 +272,17 @@ def test_status_tells_of_a_registry_that_lags(collecting: Path, motd: Run) -> No
     assert found["statistics"]["problems"] == [
         "registry.json does not say what is declared: mars-motd registry"
     ]
+
+
+@pytest.mark.parametrize("name", ["registry.json", "reports.json"])
+def test_status_tells_of_damaged_files(collecting: Path, motd: Run, name: str) -> None:
+    (collecting / name).write_text("{]")
+    found = motd("status", collecting, "--now", MONDAY, "--json").json
+    assert any(f"[{name.partition('.')[0]}-damaged]" in it for it in found["problems"])
+
+
+def test_declared_without_a_registry_is_told(bare: Path, ok: Run, motd: Run) -> None:
+    ok("key", "new", bare, "--no-passphrase")
+    found = motd("status", bare, "--now", MONDAY, "--json").json
+    assert any("mars-motd registry" in it for it in found["warnings"])
+    assert found["statistics"]["problems"] == []

@@ -30,11 +30,12 @@ class Draft:
     problems: tuple[Problem, ...]
 
     def require(self) -> Catalogue:
-        """Raises ``ConfigError`` (``registry-invalid``) that lists every error, one a line."""
+        """Raises ``ConfigError`` (``registry-invalid``) that tells the first error."""
         errors = [str(problem) for problem in self.problems if not problem.warning]
         if errors:
             raise ConfigError(
-                "registry-invalid", "The registry cannot be written as it is:\n" + "\n".join(errors)
+                "registry-invalid",
+                f"{errors[0]}. Repair what is declared first; mars-motd check says it all.",
             )
         return self.catalogue
 

@@ -36,10 +36,10 @@ def registry(folder: Path, out: Path, now: int | None, as_json: bool) -> None:
         place.require_output(out, Catalogue.decode)
     draft = reg.read(place, day_of(options.clock_or(now)))
     for problem in draft.problems:
-        if problem.warning:
-            click.echo(safe(str(problem)), err=True)
+        click.echo(safe(str(problem)), err=True)
     new, old = draft.require(), reg.last(place)
     data, changed = new.encode(), list(reg.changes(old, new))
+    is_new = data != reg.document(place)
     for name in reg.forgotten(old, new):
         click.echo(
             f"warning: {name} is gone: put it back with a date withdrawn, so that people can read "
@@ -67,8 +67,8 @@ def registry(folder: Path, out: Path, now: int | None, as_json: bool) -> None:
     said = f"{len(new.metrics)} statistics, {len(data)} bytes, SHA-256 {digest(data)}"
     with options.telling():
         lines = [*map(safe, changed), f"{shown(out)}: {said}"]
-        options.tell(as_json, plain, lines if changed else [lines[-1], "nothing has changed"])
-        if changed:
+        options.tell(as_json, plain, lines if is_new else [*lines, "nothing has changed"])
+        if is_new:
             click.echo(
                 f"Root signs its hash: mars-motd steering {shown(place.root)}, or mars-motd sign "
                 f"while root/ is here",

@@ -19,7 +19,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import date
 from itertools import chain, groupby
 from operator import itemgetter
@@ -43,6 +43,8 @@ _DISTINCT_IN_MEMORY = 100_000
 closing."""
 _RUN = 32 << 20
 """Bytes of different lines that are sorted in memory at once, with what the tally adds to each."""
+_OF_A_RUN = 32 << 10
+"""Bytes that are read of each run at once when they are merged."""
 _OF_A_LINE = 150
 """Bytes that it adds, about."""
 _NAME = r"{}-(\d{{4}}-\d\d-\d\d)-([0-9a-f]{{32}})"
@@ -297,41 +299,49 @@ def sorted_lines(
     An unterminated last line, and one of a length that ours have not, as the stretch of NUL that a
     power cut may leave, is left out. Raises ``OSError``.
     """
-    runs: list[Iterator[tuple[bytes, int]]] = []
     tally: Counter[bytes] = Counter()
-    for lines in _whole_lines(fd, size, kind):
-        tally.update(lines)
-        if sum(map(len, tally)) + _OF_A_LINE * len(tally) > _RUN:
-            runs.append(_spill(tally, folder))
-            tally = Counter()
-    runs.append(iter(sorted(tally.items())))
-    for line, same in groupby(heapq.merge(*runs), key=itemgetter(0)):
-        yield line, sum(times for _, times in same)
+    with ExitStack() as end:
+        runs: list[Iterator[tuple[bytes, int]]] = []
+        spilled: BinaryIO | None = None
+        for lines in _whole_lines(fd, size, kind):
+            tally.update(lines)
+            if sum(map(len, tally)) + _OF_A_LINE * len(tally) > _RUN:
+                if spilled is None:
+                    spilled = end.enter_context(tempfile.TemporaryFile(dir=folder))
+                runs.append(_spill(spilled, tally))
+                tally = Counter()
+        runs.append(iter(sorted(tally.items())))
+        for line, same in groupby(heapq.merge(*runs), key=itemgetter(0)):
+            yield line, sum(times for _, times in same)
 
 
 def _whole_lines(fd: int, size: int, kind: Kind) -> Iterator[list[bytes]]:
-    offset, rest, longest = 0, b"", max(kind.lengths)
+    longest = max(kind.lengths)
     lengths = {*kind.lengths, len(kind.unfinished)}
-    while offset < size:
-        block = os.pread(fd, min(_BLOCK, size - offset), offset)
-        if not block:
-            return
-        offset += len(block)
-        lines = (rest + block).split(b"\n")
-        rest = lines.pop()[: longest + 1]
+    for lines in _split(fd, 0, size, _BLOCK, longest):
         yield [line + b"\n" for line in lines if len(line) + 1 in lengths]
 
 
-def _spill(tally: Counter[bytes], folder: Path) -> Iterator[tuple[bytes, int]]:
-    run = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - _run closes it when it is read
-    for line, times in sorted(tally.items()):
-        run.write(b"%d %s" % (times, line))
-    run.seek(0)
-    return _run(run)
+def _split(fd: int, offset: int, end: int, at_once: int, longest: int) -> Iterator[list[bytes]]:
+    """Lines without their LF; of one that is longer a little more than ``longest`` bytes."""
+    rest = b""
+    while offset < end and (block := os.pread(fd, min(at_once, end - offset), offset)):
+        offset += len(block)
+        lines = (rest + block).split(b"\n")
+        rest = lines.pop()[: longest + 1]
+        yield lines
 
 
-def _run(run: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    with run:
-        for row in run:
+def _spill(file: BinaryIO, tally: Counter[bytes]) -> Iterator[tuple[bytes, int]]:
+    """All runs lie in one file, one behind the other: a big day has more than descriptors."""
+    start = file.tell()
+    file.writelines(b"%d %s" % (times, line) for line, times in sorted(tally.items()))
+    file.flush()
+    return _run(file.fileno(), start, file.tell())
+
+
+def _run(fd: int, start: int, end: int) -> Iterator[tuple[bytes, int]]:
+    for rows in _split(fd, start, end, _OF_A_RUN, _RUN):
+        for row in rows:
             times, _, line = row.partition(b" ")
-            yield line, int(times)
+            yield line + b"\n", int(times)

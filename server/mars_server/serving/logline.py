@@ -2,12 +2,13 @@
 
 Combined log format with ``-`` where an address, a name, a referrer or a User-Agent would stand,
 so that every log tool can read it. No byte of a line comes from a client: values are picked from
-the product's allow-list.
+the product's allow-list. And one line of the spool: what was posted, and nothing else.
 """
 
 from __future__ import annotations
 
 import re
+from binascii import b2a_base64
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -39,3 +40,8 @@ def log_line(day: int, canonical_query: str, status: int, size: int) -> bytes:
     stamp = f"{date.day:02d}/{MONTHS[date.month - 1]}/{date.year:04d}:00:00:00 +0000"
     request = f'"GET {MOTD_PATH}{canonical_query} HTTP/1.1"'
     return f'- - - [{stamp}] {request} {status} {size} "-" "-"\n'.encode("ascii")
+
+
+def sealed_line(_day: int, body: bytes) -> bytes:
+    """One report for the spool, as it was posted: standard base64, padded."""
+    return b2a_base64(body)

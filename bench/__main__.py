@@ -21,6 +21,7 @@ SECTIONS = (
     "publication",
     "coverage",
     "serving",
+    "intake",
 )
 
 

@@ -41,6 +41,11 @@ COMMENT = re.compile(
     % (re.escape(_HEADER), re.escape(UNFINISHED), RELEASE.pattern.removeprefix(b"^"))
 )
 """Every line of an access log of ours that is no answer."""
+SPOOL_COMMENT = re.compile(
+    rb"%b|# mars lost=\d{1,18} day=\d{4}-\d\d-\d\d\n|%b"
+    % (_SPOOL.pattern, re.escape(UNFINISHED_SPOOL))
+)
+"""Every line of a spool of ours that is no report."""
 
 
 @dataclass(frozen=True)

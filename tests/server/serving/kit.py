@@ -174,6 +174,11 @@ def connect_unix(path: str, timeout: float = PATIENCE) -> socket.socket:
     return sock
 
 
+def now() -> int:
+    """Unix seconds."""
+    return int(time.time())
+
+
 def golden(query: str = "", host: str = "localhost") -> bytes:
     target = "/motd/motd.json" + (f"?{query}" if query else "")
     return f"GET {target} HTTP/1.1\r\nHost: {host}\r\n{GOLDEN}".encode()

@@ -22,6 +22,7 @@ SECTIONS = (
     "publication",
     "coverage",
     "serving",
+    "intake",
 )
 
 

@@ -10,9 +10,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mars.wire.keyfile import INTAKE, encode
 from mars.wire.report import Report
 from mars.wire.sealed import SMALL, Opener, key_id, seal
+from mars_server.common.config import load_catalogue
+from mars_server.counting.intake_keys import load_keys
+from mars_server.counting.opening import SpoolCounting
+from mars_server.counting.reports import Opening, Reports, sums, unseen
+from mars_server.counting.tally import Tally
 from mars_server.daylog.format import lost_line, spool_line
 from tests.server.counting.commands import run_json
 
@@ -123,3 +130,21 @@ def cells(n: int, week: str = WEEK, value: str = "true") -> Sums:
 
 def shown(url: str) -> Any:
     return run_json("counts", "show", "--db", url)
+
+
+@pytest.fixture
+def opening(tmp_path_factory: pytest.TempPathFactory) -> Opening:
+    folder = tmp_path_factory.mktemp("product")
+    catalogue = load_catalogue(product_of(folder))
+    return Opening(catalogue, load_keys([keys_of(folder, WEEK)], lambda _: b""))
+
+
+def opened(opening: Opening, content: bytes, day: date = DAY, step: int = 0) -> Tally:
+    counting = SpoolCounting(opening, day)
+    for at in range(0, len(content), step or len(content)):
+        counting.feed(content[at : at + (step or len(content))])
+    return counting.take()
+
+
+def found(opening: Opening, content: bytes, day: date = DAY) -> Reports:
+    return sums(opened(opening, content, day).opened, unseen())

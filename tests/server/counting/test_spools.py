@@ -22,12 +22,14 @@ from mars_server.counting.intake_keys import load_keys
 from mars_server.counting.progress import Progress
 from mars_server.counting.reports import Opening
 from mars_server.counting.store_port import Advance, Ledger, Sizes, Stored
+from mars_server.daylog.format import spool_of
 from mars_server.storage import Engine, open_database
 from mars_server.storage import ledger as storage
 from mars_server.storage.schema import openings, sources, statistics_weeks
 from tests.server.counting.commands import PROGRAM, run, run_json
 from tests.server.counting.examples import ALLOW, line
 from tests.server.counting.spools import (
+    DAY,
     LATER,
     NEXT,
     WEEK,
@@ -38,7 +40,6 @@ from tests.server.counting.spools import (
     product_of,
     report,
     sealed,
-    secret,
     shown,
     spool,
     written,
@@ -97,26 +98,6 @@ def test_the_sums_of_the_database_are_the_operators(
     text = run("counts", "show", "--db", database_url).stdout.decode()
     assert "3 reports of statistics, 1 lines dropped (1 undeclared), 2 wait" in text
     assert f"{WEEK}           3  mail/encrypted is true in 0.5.2" in text
-
-
-def test_nothing_of_a_report_is_told_or_kept(
-    folder: Path, told: list[object], tmp_path: Path
-) -> None:
-    """Neither what was not declared, nor what an attacker hid in a line."""
-    secrets = [b"marker-in-a-value", b"marker-in-a-key", b"marker-in-a-member", b"marker-in-a-line"]
-    texts = [
-        report(value="marker-in-a-value"),
-        report(key="marker-in-a-key"),
-        report()[:-1] + b',"marker-in-a-member":"x"}',
-        b"marker-in-a-line",
-    ]
-    bodies = [sealed(text, number) for number, text in enumerate(texts)]
-    written(folder / "a.log", spool(bodies, more=b"marker-in-a-line\n"))
-    database = tmp_path / "c.db"
-    ran = run("count", folder, *told, "--db", f"sqlite:///{database}", "--json")
-    assert json.loads(ran.stdout)["dropped"]
-    for said in (ran.stdout, ran.stderr, database.read_bytes()):
-        assert not [one for one in secrets if one in said]
 
 
 # --- Key files ---
@@ -180,29 +161,6 @@ def test_a_spool_counts_once_however_often_it_is_given(
     assert shown(url)["statistics"] == cells(5)
 
 
-def test_a_body_that_stands_in_two_spools_counts_once(
-    folder: Path, told: list[object], new_database: Callable[[], str]
-) -> None:
-    """Sent twice by whoever saw it, on another day or to another process."""
-    url = new_database()
-    written(folder / "a.log", spool(many(4)))
-    run("count", folder, *told, "--db", url)
-    written(folder / "b.log", spool(many(5), date(2026, 11, 30), "b"))
-    out = run_json("count", folder, *told, "--db", url)
-    assert (out["statistics"], out["repeated"]) == (cells(1), 4)
-    assert shown(url)["statistics"] == cells(5)
-
-
-def test_two_spools_of_one_run_count_a_body_once(
-    folder: Path, told: list[object], new_database: Callable[[], str]
-) -> None:
-    url = new_database()
-    for name in ("a", "b", "c"):
-        written(folder / f"{name}.log", spool(many(4), name=name))
-    assert run_json("count", folder, *told, "--db", url)["repeated"] == 8
-    assert shown(url)["statistics"] == cells(4)
-
-
 def test_reports_wait_for_keys_that_come_later(
     folder: Path, told: list[object], tmp_path: Path, new_database: Callable[[], str]
 ) -> None:
@@ -244,18 +202,6 @@ def test_a_spool_that_was_packed_while_its_lines_waited_is_read_again(
     path.unlink()
     out = run_json("count", folder, *told, "--keys", keys_of(tmp_path, NEXT), "--db", database_url)
     assert (out["statistics"], out["waiting"]) == (cells(3, NEXT), 0)
-
-
-def test_lines_for_keys_that_nobody_has_are_not_read_again_each_time(
-    folder: Path, told: list[object], database_url: str
-) -> None:
-    """Anybody can send such, and a spool lies there for five weeks."""
-    junk = [b"\x01" + bytes(8) + bytes([number]) * 1015 for number in range(20)]
-    written(folder / "a.log", spool([*many(5), *junk]))
-    assert run_json("count", folder, *told, "--db", database_url)["waiting"] == 20
-    again = run_json("count", folder, *told, "--db", database_url)
-    assert (again["waiting"], again["repeated"], again["lines"]) == (0, 0, 0)
-    assert shown(database_url)["waiting"] == 20
 
 
 def test_two_databases_each_have_every_report(
@@ -470,10 +416,22 @@ def test_a_day_counted_anew_does_not_touch_reports(
     assert shown(database_url)["statistics"] == cells(3)
 
 
-def test_the_secret_keys_go_nowhere(folder: Path, told: list[object], tmp_path: Path) -> None:
-    database = tmp_path / "c.db"
-    written(folder / "a.log", spool(many(3)))
-    ran = run("count", folder, *told, "--db", f"sqlite:///{database}")
-    for said in (ran.stdout, ran.stderr, database.read_bytes()):
-        assert secret(WEEK) not in said
-        assert secret(WEEK).hex().encode() not in said
+# --- Which spools may go ---
+
+
+def test_a_spool_goes_once_it_is_read_and_stays_while_a_line_waits(
+    tmp_path: Path, told: list[object], database_url: str
+) -> None:
+    """As ``retain`` names its files by day and id."""
+    folder, logs = tmp_path / "spool", tmp_path / "logs"
+    logs.mkdir()
+    names = {}
+    for name, bodies in (("read", many(3)), ("waits", [*many(3, 9), *many(1, week=NEXT)])):
+        content = spool(bodies, name=name)
+        names[name] = f"spool-{DAY}-{spool_of(content).id}.log"  # type: ignore[union-attr]
+        written(folder / names[name], content)
+    retain = ("retain", "--log", logs, "--spool", folder, "--db", database_url)
+    run("count", folder, *told, "--db", database_url)
+    assert run_json(*retain)["spools"] == [names["read"]]
+    run("count", folder, *told, "--keys", keys_of(tmp_path, NEXT), "--db", database_url)
+    assert run_json(*retain)["spools"] == [names["waits"]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,15 @@ def test_i14_a_body_under_another_key_is_another_and_cannot_be_opened(opening: O
     assert found(opening, spool([moved])).dropped == {Dropped(WEEK, "unopenable"): 1}
 
 
+@pytest.mark.parametrize("bit", [8 * 9, 8 * 40 + 7, 8 * 41, 8 * 1023 + 7])
+def test_i14_a_body_that_was_changed_is_no_second_one(opening: Opening, bit: int) -> None:
+    """Nor is the bit changed that X25519 does not look at, the last of the ephemeral key."""
+    body = bytearray(sealed())
+    body[bit // 8] ^= 1 << bit % 8
+    out = found(opening, spool([sealed(), bytes(body)]))
+    assert (out.counted.total(), out.dropped) == (1, {Dropped(WEEK, "unopenable"): 1})
+
+
 def test_i14_a_body_that_stands_in_two_spools_counts_once(
     folder: Path, told: list[object], new_database: Callable[[], str]
 ) -> None:
@@ -209,6 +219,14 @@ def test_i15_lines_for_keys_that_nobody_has_are_not_read_again_each_time(
     again = run_json("count", folder, *told, "--db", database_url)
     assert (again["waiting"], again["repeated"], again["lines"]) == (0, 0, 0)
     assert shown(database_url)["waiting"] == 20
+
+
+def test_i16_whoever_has_the_database_cannot_look_for_a_body_in_it(opening: Opening) -> None:
+    """As one that he saw on its way, to learn in which cell it stands."""
+    body = sealed()
+    (digests,) = opened(opening, spool([body])).opened.values()
+    guesses = [blake2b(data, digest_size=16, person=b"mars-report").digest() for data in (body,)]
+    assert digests not in guesses
 
 
 def test_i16_the_secret_keys_go_nowhere(folder: Path, told: list[object], tmp_path: Path) -> None:

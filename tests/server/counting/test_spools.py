@@ -14,6 +14,7 @@ from sqlalchemy import func, insert, select
 
 from mars.factory import system_clock
 from mars.wire.times import DAY as DAY_SECONDS
+from mars.wire.times import week_of
 from mars_server.common.config import load_catalogue
 from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.executors import here
@@ -44,6 +45,7 @@ from tests.server.counting.spools import (
     spool,
     written,
 )
+from tests.server.serving import kit
 
 TINY = Sizes(span=5_000, checkpoint=8_000, steps=2)
 """Some three lines a task, and a transaction every two."""
@@ -435,3 +437,18 @@ def test_a_spool_goes_once_it_is_read_and_stays_while_a_line_waits(
     assert run_json(*retain)["spools"] == [names["read"]]
     run("count", folder, *told, "--keys", keys_of(tmp_path, NEXT), "--db", database_url)
     assert run_json(*retain)["spools"] == [names["waits"]]
+
+
+def test_what_a_server_took_is_counted(told: list[object], tmp_path: Path) -> None:
+    """From the socket to the sums; while the server runs its spool is open, and not looked at."""
+    week = week_of(system_clock().now())
+    with kit.served(unix=True, spool=True) as server:
+        for body in [*many(3, week=week), sealed(report(), 0, week), sealed(b"{}", 9, week)]:
+            assert kit.status(server.ask(kit.post(body))) == 204
+        keys = keys_of(tmp_path, week)
+        command = ("count", server.spools, *told, "--keys", keys, "--dry-run")
+        assert run_json(*command)["lines"] == 0
+        assert server.stop() == 0
+        out = run_json(*command)
+    assert out["statistics"] == cells(3, week)
+    assert (out["dropped"], out["waiting"]) == ({"other-type": 1}, 0)

@@ -18,6 +18,7 @@ SECTIONS = (
     "linking",
     "starts",
     "counting",
+    "opening",
     "publication",
     "coverage",
     "serving",

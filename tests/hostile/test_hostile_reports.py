@@ -26,6 +26,8 @@ CHANCE = random.Random(20261130)
 KEEP = "Connection: keep-alive"
 WAYS = pytest.mark.parametrize("way", ["", "X-Other: a\r\n"], ids=["short", "long"])
 """The short cut, and aiohttp's."""
+SOON = 9.0
+"""Seconds; several times the deadlines of ``SHORT``."""
 MARK = b"evil-mark"
 """Stands in hostile reports; may never reach stderr, an answer or the access log."""
 HEAD = b"POST /motd/in HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
@@ -179,7 +181,7 @@ def test_i09_what_follows_a_report_is_no_part_of_it(server: kit.Served, way: str
 def test_i10_half_a_report_is_none(server: kit.Served, way: str, then: str) -> None:
     before = kept(server)
     files = server.descriptors()
-    with server.connect() as sock:
+    with server.connect(SOON) as sock:
         sock.sendall(kit.post(body(), fields=way)[:-1])
         if then == "resets":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes((1, *[0] * 7)))
@@ -197,7 +199,7 @@ def test_i10_a_slow_report_is_ended_in_time(tmp_path: Path, way: str, bytes_of_b
     assert Limits().request == 60.0
     settings = short(tmp_path, replace(SHORT, idle=PATIENCE))
     with kit.served("--config", settings, unix=True, folder=tmp_path, spool=True) as server:
-        with server.connect() as sock:
+        with server.connect(SOON) as sock:
             sock.sendall(kit.post(b"x" * bytes_of_body, fields=way, length=SMALL))
             answer = kit.read_all(sock)
         assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
@@ -212,7 +214,7 @@ def test_i10_a_trickle_does_not_prolong_a_report(tmp_path: Path) -> None:
         with server.connect() as sock:
             sock.sendall(kit.post(b"", length=SMALL))
             sock.settimeout(0.05)
-            for _ in range(SMALL - 1):
+            for _ in range(int(SOON / 0.05)):
                 sock.sendall(b"x")
                 with suppress(TimeoutError):
                     assert kit.status(sock.recv(1000)) == 408
@@ -234,6 +236,7 @@ def test_i11_halves_of_reports_lock_nobody_out(tmp_path: Path) -> None:
         for _ in range(10):
             assert kit.status(server.ask(kit.post(body()))) == 204
             assert kit.body(server.get()) == server.body
+        assert server.descriptors() < 40 + 30
 
 
 def test_i11_halves_of_reports_do_not_fill_the_memory(server: kit.Served) -> None:

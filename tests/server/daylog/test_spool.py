@@ -109,7 +109,7 @@ def test_sorting_reports_takes_the_same_memory_however_many_there_are(tmp_path: 
 
 
 @needs_root
-def test_a_full_disk_refuses_reports_and_says_how_many(tmp_path: Path) -> None:
+def test_g18_a_full_disk_refuses_reports_and_says_how_many(tmp_path: Path) -> None:
     with small_disk(tmp_path / "spool") as folder:
         with kit.served(folder=tmp_path, unix=True, spool=True) as server:
             first = body()

@@ -62,7 +62,7 @@ def test_the_registry_is_served_taken_over_and_kept_when_a_bad_one_comes(folder:
         assert server.lines() == [], "who asks for it is not counted"
 
 
-def test_a_registry_that_root_does_not_name_is_not_served(folder: Path) -> None:
+def test_g19_a_registry_that_root_does_not_name_is_not_served(folder: Path) -> None:
     publisher = Publisher()
     publisher.steer(registry=digest(GOOD), issued=NOW - 10)
     (folder / "motd.json").write_bytes(publisher.document(NOW - 5))

@@ -168,9 +168,12 @@ class AiohttpConnection(Held, RequestHandler):
 
     @property
     def _halfway(self) -> bool:
-        """Whether the request in hand has a body of which not all has come."""
-        request = self._current_request
-        return request is not None and not request.content.is_eof()
+        """Whether the one request that is not answered has a body of which not all has come."""
+        if self._request_count != self._finished + 1:
+            return False
+        begun = self._current_request
+        bodies = [begun.content] if begun else [body for _, body in self._messages]
+        return not all(body.is_eof() for body in bodies)
 
     # -- the long way
 

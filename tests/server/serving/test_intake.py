@@ -29,7 +29,7 @@ LONG_WAY = "X-Other: a\r\n"
 
 @pytest.fixture
 def server() -> Iterator[kit.Served]:
-    with kit.served(unix=True, spool=True) as running:
+    with kit.served("--host", "abc.example", unix=True, spool=True) as running:
         yield running
 
 

@@ -99,30 +99,39 @@ def standing(
 
 def collected(folder: Folder, rider: Rider[Steering] | None, now: int) -> Collected:
     """By what clients believe: ``rider`` as root has signed it last."""
+    try:
+        return _collected(folder, rider, now)
+    except MarsError as error:
+        return Collected(0, None, None, {}, (f"{error.message} [{error.reason}]",), ())
+
+
+def _collected(folder: Folder, rider: Rider[Steering] | None, now: int) -> Collected:
     said = rider.last.said if rider is not None and rider.last is not None else None
     draft, today = registry.read(folder, day_of(now)), day_of(now)
     live = [it for it in draft.catalogue.metrics if it.is_live(today)]
     ends = {it.name: (it.expires - today).days for it in live if it.expires - today <= SOON}
     signed = said.registry if said is not None else ""
     left = pairs.days_left(said.intake, now) if said is not None and signed else None
+    written = registry.document(folder)
+    warnings = [f"{name} expires in {days} days" for name, days in ends.items()]
+    if live and not written:
+        warnings.append("no registry says what is declared, so nothing is sent: mars-motd registry")
     return Collected(
         live=len(live),
         registry=signed or None,
         intake_days_left=left,
         expiring=ends,
-        problems=tuple(_uncollected(folder, draft, left)),
-        warnings=tuple(f"{name} expires in {days} days" for name, days in ends.items()),
+        problems=tuple(_uncollected(draft, written, left)),
+        warnings=tuple(warnings),
     )
 
 
-def _uncollected(folder: Folder, draft: registry.Draft, left: int | None) -> Iterator[str]:
+def _uncollected(draft: registry.Draft, written: bytes, left: int | None) -> Iterator[str]:
     """What keeps statistics from coming, now or soon."""
     errors = [problem for problem in draft.problems if not problem.warning]
     if errors:
         yield f"{len(errors)} errors in what is declared: mars-motd check"
-    elif (draft.catalogue.metrics or left is not None) and (
-        registry.document(folder) != draft.catalogue.encode()
-    ):
+    elif written and written != draft.catalogue.encode():
         yield "registry.json does not say what is declared: mars-motd registry"
     if left is not None and left < INTAKE_DAYS:
         said = f"end in {left} days" if left else "are missing for this week"

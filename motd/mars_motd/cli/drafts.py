@@ -186,7 +186,6 @@ def check(folder: Path, now: int | None, as_json: bool) -> None:
     plain = {
         "ok": not errors,
         "messages": len(content.messages),
-        "statistics": len(declared.catalogue.metrics),
         "problems": [vars(problem) for problem in problems],
     }
     options.tell(as_json, plain, (safe(str(problem)) for problem in problems))

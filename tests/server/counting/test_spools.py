@@ -24,8 +24,8 @@ from mars_server.counting.progress import Progress
 from mars_server.counting.reports import Opening
 from mars_server.counting.store_port import Advance, Ledger, Sizes, Stored
 from mars_server.daylog.format import spool_of
-from mars_server.storage import Engine, open_database
 from mars_server.storage import ledger as storage
+from mars_server.storage import open_database
 from mars_server.storage.schema import openings, sources, statistics_weeks
 from tests.server.counting.commands import PROGRAM, run, run_json
 from tests.server.counting.examples import ALLOW, line
@@ -275,12 +275,11 @@ def opening_of(folder: Path, *weeks: str) -> Opening:
     return Opening(catalogue, load_keys([keys_of(folder, *weeks)], lambda _: b""))
 
 
-def one_pass(engine: Engine, ledger: Ledger, path: Path, opening: Opening | None) -> Counted:
+def one_pass(ledger: Ledger, paths: Path | list[str], opening: Opening | None) -> Counted:
     clock = system_clock()
-    progress = Progress(clock, None)
-    return count_once(
-        [str(path)], ALLOW, here, progress, ledger, clock.now, sizes=TINY, opening=opening
-    )
+    using = (ALLOW, here, Progress(clock, None), ledger, clock.now)
+    names = [str(paths)] if isinstance(paths, Path) else paths
+    return count_once(names, *using, sizes=TINY, opening=opening)
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -295,10 +294,10 @@ def test_a_crash_at_any_point_changes_no_sum(
     for weeks in ((WEEK,), (WEEK, NEXT)):
         opening = opening_of(tmp_path, *weeks)
         with pytest.raises(CrashError):
-            one_pass(engine, Dying(storage.Ledger(engine), dies, after=after), path, opening)
-        one_pass(engine, storage.Ledger(engine), path, opening)
+            one_pass(Dying(storage.Ledger(engine), dies, after=after), path, opening)
+        one_pass(storage.Ledger(engine), path, opening)
     ledger = storage.Ledger(engine)
-    assert one_pass(engine, ledger, path, opening).reports.repeated == 0
+    assert one_pass(ledger, path, opening).reports.repeated == 0
     (source,) = ledger.sources()
     assert (source.lines, source.waiting, source.position) == (22, 0, len(content))
     engine.dispose()
@@ -314,9 +313,9 @@ def test_keys_that_are_missing_for_a_part_of_a_spool_lose_nothing(
     engine = open_database(database_url)
     both, second = opening_of(tmp_path, WEEK, NEXT), opening_of(tmp_path, NEXT)
     with pytest.raises(CrashError):
-        one_pass(engine, Dying(storage.Ledger(engine), 2, after=True), path, both)
-    one_pass(engine, storage.Ledger(engine), path, second)
-    one_pass(engine, storage.Ledger(engine), path, both)
+        one_pass(Dying(storage.Ledger(engine), 2, after=True), path, both)
+    one_pass(storage.Ledger(engine), path, second)
+    one_pass(storage.Ledger(engine), path, both)
     (source,) = storage.Ledger(engine).sources()
     assert (source.lines, source.waiting) == (22, 0)
     assert source.keys == {hexed(WEEK), hexed(NEXT)}
@@ -363,7 +362,7 @@ def test_digests_go_once_their_week_is_long_past_and_closed(
     engine = open_database(database_url)
     ledger, opening = storage.Ledger(engine), opening_of(tmp_path, WEEK)
     path = written(tmp_path / "a.log", spool(many(3)))
-    one_pass(engine, ledger, path, opening)
+    one_pass(ledger, path, opening)
     sunday = int(datetime(2026, 11, 29, tzinfo=UTC).timestamp())
     for days, left in [(43, 3), (42, 3), (43, 0)]:
         ledger.commit([], sunday + days * DAY_SECONDS)

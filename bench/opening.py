@@ -31,7 +31,7 @@ from mars_server.storage.ledger import Ledger
 from tests.server.counting import spools
 from tests.server.postgres import missing, postgres
 
-PAIRS, EACH = 6, 5_000
+PAIRS, EACH = 4, 20_000
 """Passes, and reports in the spool of each."""
 MANY = 100_000
 """In the spool that the whole command counts."""

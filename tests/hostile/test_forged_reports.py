@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from hashlib import blake2b
 from pathlib import Path
 
 import pytest
 
+from mars.factory import system_clock
+from mars.wire.query import AllowList
 from mars.wire.sealed import LARGE
+from mars_server.counting.count_pass import dry_run
 from mars_server.counting.opening import is_stale
+from mars_server.counting.progress import Progress
 from mars_server.counting.reports import Dropped, Opening, sums, unseen
+from mars_server.counting.tasks import Done, Task, perform
 from tests.server.conftest import database_url, new_database, postgres_server
 from tests.server.counting import spools
 from tests.server.counting.commands import run, run_json
+from tests.server.counting.examples import ALLOW, line
 from tests.server.counting.spools import (
     NEXT,
     WEEK,
@@ -219,6 +226,24 @@ def test_i15_lines_for_keys_that_nobody_has_are_not_read_again_each_time(
     again = run_json("count", folder, *told, "--db", database_url)
     assert (again["waiting"], again["repeated"], again["lines"]) == (0, 0, 0)
     assert shown(database_url)["waiting"] == 20
+
+
+def test_i16_only_tasks_over_spools_hold_keys(tmp_path: Path, opening: Opening) -> None:
+    """For they may run on other computers."""
+    seen: dict[str, Task] = {}
+
+    def watched(tasks: Iterable[Task], allow: AllowList) -> Iterator[Done]:
+        for task in tasks:
+            seen[Path(task.path).name] = task
+            yield perform(task, allow)
+
+    written(tmp_path / "access.log", line() * 3)
+    written(tmp_path / "access.log.gz", gzip.compress(line(b"?v=1") * 3))
+    written(tmp_path / "spool.log", spool(many(2)))
+    paths = [str(path) for path in tmp_path.iterdir()]
+    dry_run(paths, ALLOW, watched, Progress(system_clock(), None), opening=opening)
+    assert [name for name, task in seen.items() if task.opening] == ["spool.log"]
+    assert len(seen) == 3
 
 
 def test_i16_whoever_has_the_database_cannot_look_for_a_body_in_it(opening: Opening) -> None:

@@ -15,7 +15,7 @@ from mars_server.counting.foreign.probe import LogMovedError, Probe, probe, span
 from mars_server.counting.job import Job
 from mars_server.counting.progress import Progress
 from mars_server.counting.reports import SPOOL, Opening, Reports, sums, unseen
-from mars_server.counting.spools import Opened, is_last, opening_of, tasks_of
+from mars_server.counting.spools import Opened, is_last, may_be_spool, opening_of, tasks_of
 from mars_server.counting.store_port import Advance, Checkpoints, Ledger, Sizes
 from mars_server.counting.streams import refused, shown
 from mars_server.counting.tally import Tally, merge
@@ -204,6 +204,7 @@ def dry_run(
 
 def _everything(opening: Opening | None, job: Job) -> list[Task]:
     found = job.probe
+    opening = opening if may_be_spool(found) else None
     if found.length is None:
         return [Whole(found.path, found.format, opening=opening)]
     return [replace(span, opening=opening) for span in spans(found, 0, Sizes().span)]

@@ -15,6 +15,7 @@ from mars_server.counting.foreign.identity import Source
 from mars_server.counting.foreign.known_logs import Register
 from mars_server.counting.foreign.probe import Probe, spans
 from mars_server.counting.reports import Opening
+from mars_server.counting.streams import STDIN
 from mars_server.counting.tally import Tally
 from mars_server.counting.tasks import Span, Task
 
@@ -35,7 +36,7 @@ class Opened:
     def forward(self, tally: Tally, opening: Opening | None) -> None:
         """Lines were read that never were."""
         self.waiting += tally.waiting
-        self.keys = opening.ids if opening else frozenset()
+        self.keys = opening.ids if opening and self.waiting else frozenset()
 
     def again(self, tally: Tally, opening: Opening, *, whole: bool) -> Tally:
         """Lines were read again, ``whole``: the last of them. What this adds to the counts."""
@@ -55,6 +56,11 @@ def is_last(task: Task, position: int) -> bool:
     return not isinstance(task, Span) or task.end == position
 
 
+def may_be_spool(found: Probe) -> bool:
+    """Nothing is known beforehand of standard input. Whatever else is no spool gets no keys."""
+    return found.day is not None or found.path == STDIN
+
+
 def tasks_of(
     found: Probe,
     source: Source | None,
@@ -63,6 +69,7 @@ def tasks_of(
     register: Register,
 ) -> list[Task]:
     """``tasks``, with what spools are opened with; before them those that read a spool again."""
+    opening = opening if may_be_spool(found) else None
     forward = [replace(task, opening=opening) for task in tasks]
     if opening is None or source is None or not source.waiting or opening.ids <= source.keys:
         return forward

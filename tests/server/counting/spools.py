@@ -14,7 +14,7 @@ import pytest
 
 from mars.wire.keyfile import INTAKE, encode
 from mars.wire.report import Report
-from mars.wire.sealed import SMALL, Opener, key_id, seal
+from mars.wire.sealed import SMALL, Opener, seal
 from mars_server.common.config import load_catalogue
 from mars_server.counting.intake_keys import load_keys
 from mars_server.counting.opening import SpoolCounting
@@ -62,11 +62,6 @@ def secret(week: str) -> bytes:
 
 def pair(week: str) -> Opener:
     return Opener.of(secret(week))
-
-
-def hexed(week: str) -> str:
-    """The id of the key of ``week``, as the database keeps it."""
-    return key_id(pair(week).public).hex()
 
 
 def product_of(folder: Path) -> Path:

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from mars.factory import system_clock
+from mars.wire.keyfile import REPORTS, encode
 from mars.wire.times import DAY as DAY_SECONDS
 from mars.wire.times import week_of
 from mars_server.common.config import load_catalogue
@@ -35,12 +36,12 @@ from tests.server.counting.spools import (
     NEXT,
     WEEK,
     cells,
-    hexed,
     keys_of,
     many,
     product_of,
     report,
     sealed,
+    secret,
     shown,
     spool,
     written,
@@ -138,6 +139,14 @@ def test_a_key_file_that_is_none_is_told(
         keys.write_bytes(content)
     told = ("--product", product_of(tmp_path), "--keys", keys, "--dry-run")
     assert run_json("count", folder, *told, code=1)["reason"] == reason
+
+
+def test_keys_of_error_reports_are_told_from_those_of_the_intake(
+    folder: Path, tmp_path: Path
+) -> None:
+    keys = written(tmp_path / "r.secret", encode(REPORTS, {"0.5.2": secret(WEEK)}, None))
+    told = ("--product", product_of(tmp_path), "--keys", keys, "--dry-run")
+    assert run_json("count", folder, *told, code=1)["reason"] == "keys-other-kind"
 
 
 def test_a_registry_that_is_wrong_is_told(folder: Path, told: list[object], tmp_path: Path) -> None:
@@ -305,20 +314,20 @@ def test_a_crash_at_any_point_changes_no_sum(
     assert shown(url)["statistics"] == {**cells(12), **cells(9, NEXT)}
 
 
+@pytest.mark.parametrize("alone", [WEEK, NEXT])
 def test_keys_that_are_missing_for_a_part_of_a_spool_lose_nothing(
-    tmp_path: Path, database_url: str
+    tmp_path: Path, database_url: str, alone: str
 ) -> None:
-    """One run with both keys dies half-way, the next has the second alone, then both are there."""
+    """One run with both keys dies half-way, the next has one alone, then both are there."""
     path = written(tmp_path / "a.log", spool([*many(12), *many(9, week=NEXT)]))
     engine = open_database(database_url)
-    both, second = opening_of(tmp_path, WEEK, NEXT), opening_of(tmp_path, NEXT)
+    both, second = opening_of(tmp_path, WEEK, NEXT), opening_of(tmp_path, alone)
     with pytest.raises(CrashError):
         one_pass(Dying(storage.Ledger(engine), 2, after=True), path, both)
     one_pass(storage.Ledger(engine), path, second)
     one_pass(storage.Ledger(engine), path, both)
     (source,) = storage.Ledger(engine).sources()
     assert (source.lines, source.waiting) == (22, 0)
-    assert source.keys == {hexed(WEEK), hexed(NEXT)}
     engine.dispose()
     assert shown(database_url)["statistics"] == {**cells(12), **cells(9, NEXT)}
 
@@ -373,6 +382,11 @@ def test_digests_go_once_their_week_is_long_past_and_closed(
 
 
 # --- What a spool says of itself ---
+
+
+def test_a_spool_on_standard_input_is_opened(told: list[object]) -> None:
+    content = spool(many(3))
+    assert run_json("count", "-", *told, "--dry-run", stdin=content)["statistics"] == cells(3)
 
 
 def test_lost_reports_are_told_and_do_not_look_like_lost_answers(

@@ -36,6 +36,7 @@ HEAD = b"POST /motd/in HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 @pytest.fixture(scope="module")
 def server() -> Iterator[kit.Served]:
     with kit.served("--host", "abc.example", spool=True, unix=True) as running:
+        running.get()  # it has all its descriptors when it has answered
         yield running
         assert running.stop() == 0
         disk = b"".join(path.read_bytes() for path in running.logs.iterdir())

@@ -26,7 +26,7 @@ CHANCE = random.Random(20261130)
 KEEP = "Connection: keep-alive"
 WAYS = pytest.mark.parametrize("way", ["", "X-Other: a\r\n"], ids=["short", "long"])
 """The short cut, and aiohttp's."""
-SOON = 9.0
+SOON = 6.0
 """Seconds; several times the deadlines of ``SHORT``."""
 MARK = b"evil-mark"
 """Stands in hostile reports; may never reach stderr, an answer or the access log."""
@@ -36,6 +36,7 @@ HEAD = b"POST /motd/in HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 @pytest.fixture(scope="module")
 def server() -> Iterator[kit.Served]:
     with kit.served("--host", "abc.example", spool=True, unix=True) as running:
+        running.get()  # it has all its descriptors when it has answered
         yield running
         assert running.stop() == 0
         disk = b"".join(path.read_bytes() for path in running.logs.iterdir())
@@ -192,36 +193,42 @@ def test_i10_half_a_report_is_none(server: kit.Served, way: str, then: str) -> N
     assert added(server, before) == 0
 
 
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kit.Served]:
+    """With small deadlines, but for idle connections."""
+    settings = short(tmp_path_factory.mktemp("hasty"), replace(SHORT, idle=PATIENCE))
+    with kit.served("--config", settings, unix=True, spool=True) as running:
+        running.get()
+        yield running
+        assert running.stop() == 0
+        assert running.reports() == []
+
+
 @WAYS
 @pytest.mark.parametrize("bytes_of_body", [0, 1, 1023])
-def test_i10_a_slow_report_is_ended_in_time(tmp_path: Path, way: str, bytes_of_body: int) -> None:
+def test_i10_a_slow_report_is_ended_in_time(
+    hasty: kit.Served, way: str, bytes_of_body: int
+) -> None:
     """By the deadline of a request, long before that of an idle connection; both ways alike."""
     assert Limits().request == 60.0
-    settings = short(tmp_path, replace(SHORT, idle=PATIENCE))
-    with kit.served("--config", settings, unix=True, folder=tmp_path, spool=True) as server:
-        with server.connect(SOON) as sock:
-            sock.sendall(kit.post(b"x" * bytes_of_body, fields=way, length=SMALL))
-            answer = kit.read_all(sock)
-        assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
-        assert answer.endswith(b"Connection: close\r\n\r\n408 Request Timeout\n")
-        assert server.stop() == 0
-        assert server.reports() == []
+    with hasty.connect(SOON) as sock:
+        sock.sendall(kit.post(b"x" * bytes_of_body, fields=way, length=SMALL))
+        answer = kit.read_all(sock)
+    assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert answer.endswith(b"Connection: close\r\n\r\n408 Request Timeout\n")
 
 
-def test_i10_a_trickle_does_not_prolong_a_report(tmp_path: Path) -> None:
-    settings = short(tmp_path, replace(SHORT, idle=PATIENCE))
-    with kit.served("--config", settings, unix=True, folder=tmp_path, spool=True) as server:
-        with server.connect() as sock:
-            sock.sendall(kit.post(b"", length=SMALL))
-            sock.settimeout(0.05)
-            for _ in range(int(SOON / 0.05)):
-                sock.sendall(b"x")
-                with suppress(TimeoutError):
-                    assert kit.status(sock.recv(1000)) == 408
-                    break
-            else:
-                pytest.fail("it may take as long as it likes")
-        assert server.stop() == 0
+def test_i10_a_trickle_does_not_prolong_a_report(hasty: kit.Served) -> None:
+    with hasty.connect() as sock:
+        sock.sendall(kit.post(b"", length=SMALL))
+        sock.settimeout(0.05)
+        for _ in range(int(SOON / 0.05)):
+            sock.sendall(b"x")
+            with suppress(TimeoutError):
+                assert kit.status(sock.recv(1000)) == 408
+                break
+        else:
+            pytest.fail("it may take as long as it likes")
 
 
 def test_i11_halves_of_reports_lock_nobody_out(tmp_path: Path) -> None:

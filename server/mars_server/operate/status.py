@@ -87,6 +87,8 @@ def _motd(config: Config, now: int) -> Check:
         return Check(WARN, f"expires in {days} days; sign and deploy a new one", facts)
     if document.unlisted:
         return Check(WARN, document.doubt, facts | {"unlisted": document.unlisted})
+    if document.flaws:
+        return Check(WARN, document.flaws[0], facts)
     if not document.verified:
         return Check(WARN, "not verified: set trust to what clients pin", facts)
     return Check(OK, f"signed, {days} days to expiry", facts)
@@ -270,7 +272,7 @@ def _ago(seconds: int) -> str:
 
 
 def _disk(config: Config, _now: int) -> Check:
-    folders = list(filter(None, (config.log, config.spool)))
+    folders = [config.log, *filter(None, [config.spool])]
     gone = [folder for folder in folders if not Path(folder).is_dir()]
     if gone:
         return Check(FAIL, f"the folder of the logs is gone: {gone[0]}")

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import cast
 
-from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
+from aiohttp import EMPTY_PAYLOAD, HttpVersion10, HttpVersion11, StreamReader, hdrs, web
 from aiohttp.typedefs import Middleware
 from aiohttp.web_protocol import RequestHandler
 
@@ -64,6 +64,8 @@ class AiohttpConnection(Held, RequestHandler):
         self._circuit = circuit
         self._first = first
         self._unfed = b""
+        self._body: StreamReader = EMPTY_PAYLOAD
+        """Of the last request whose head has come."""
         self.since = since
         self._finished = 0
         self._head = 0
@@ -102,6 +104,8 @@ class AiohttpConnection(Held, RequestHandler):
             end = data.find(_HEAD_ENDS, start) + len(_HEAD_ENDS)
             end = end if end >= len(_HEAD_ENDS) else len(data)
             super().data_received(data[start:end])
+            if self._messages:
+                self._body = self._messages[-1][1]
             start = end
             if start == len(data) or len(self._messages) >= self._max_msg_queue_size:
                 break
@@ -169,11 +173,7 @@ class AiohttpConnection(Held, RequestHandler):
     @property
     def _halfway(self) -> bool:
         """Whether the one request that is not answered has a body of which not all has come."""
-        if self._request_count != self._finished + 1:
-            return False
-        begun = self._current_request
-        bodies = [begun.content] if begun else [body for _, body in self._messages]
-        return not all(body.is_eof() for body in bodies)
+        return self._request_count == self._finished + 1 and not self._body.is_eof()
 
     # -- the long way
 

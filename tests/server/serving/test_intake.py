@@ -168,6 +168,21 @@ def test_a_report_that_comes_cell_by_cell_is_whole(server: kit.Served, size: int
     assert Counter(server.reports()) == Counter(reports)
 
 
+@pytest.mark.parametrize("step", [10_000, 498, 60])
+def test_behind_tor_a_line_about_the_circuit_may_stand_before(
+    server: kit.Served, step: int
+) -> None:
+    report = body()
+    request = b"PROXY TCP6 fc00:dead:beef:4dad::AA:BB ::1 1 80\r\n" + kit.post(report)
+    with server.connect() as sock:
+        for start in range(0, len(request), step):
+            sock.sendall(request[start : start + step])
+            time.sleep(0.001)
+        assert kit.read_all(sock) == LAST
+    assert server.stop() == 0
+    assert server.reports() == [report]
+
+
 def test_several_processes_have_a_spool_each() -> None:
     with kit.served("--workers", "2", unix=True, spool=True) as server:
         reports = [body() for _ in range(20)]

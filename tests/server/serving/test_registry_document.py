@@ -10,6 +10,8 @@ from mars.testing.memory import MemoryOpenPGP
 from mars.testing.publisher import Publisher
 from mars.wire.catalogue import MAX_REGISTRY, Catalogue, digest
 from mars.wire.query import REGISTRY_PATH
+from mars_server.common.config import Config
+from mars_server.operate.status import examine
 from mars_server.serving.aiohttp_connection import STATUS_PATH
 from mars_server.serving.motd_source import MotdSource
 from tests.server.serving import kit
@@ -93,3 +95,12 @@ def test_where_root_names_no_registry_there_shall_be_none(folder: Path) -> None:
     (folder / "registry.json").write_bytes(GOOD)
     found = source(folder, publisher).load(NOW)
     assert (found.registry, "[registry-unknown]" in found.flaws[0]) == (b"", True)
+
+
+def test_status_tells_a_registry_that_is_not_served(folder: Path) -> None:
+    (folder / "motd.json").write_bytes(kit.document())
+    (folder / "registry.json").write_bytes(b"{")
+    names = {name: str(folder / name) for name in ("motd.json", "product.toml")}
+    config = Config(motd=names["motd.json"], product=names["product.toml"], log=str(folder))
+    found = examine(config, kit.now())["motd"]
+    assert (found.state, "[not-json]" in found.text) == ("warn", True)

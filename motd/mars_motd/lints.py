@@ -7,6 +7,7 @@ does it end, does it say more than a privacy budget allows, is a name taken for 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -46,6 +47,7 @@ _HARMLESS = frozenset(
     [("mac", "os"), ("address", "book"), ("address", "books"), ("address", "bar"), ("url", "bar")]
 )
 """Pairs of words in which the one that identifies does not."""
+_TEXTS = ("label", "description", "reason", "owner", "review")
 _PLATFORMS = frozenset(["linux", "windows", "bsd", "android", "ios"])
 _NOT_YET = frozenset("todo tbd none pending later unknown missing fixme wip changeme".split())
 _ID = re.compile(r"(?=.*[0-9])[A-Za-z0-9#!][A-Za-z0-9 #!._/:-]{0,79}", re.ASCII)
@@ -83,6 +85,9 @@ def _wrong(metric: Metric, today: date) -> Iterator[str]:
             f"expired on {metric.expires}: set withdrawn = {metric.expires}, or have it reviewed "
             f"again and set a later day"
         )
+    for name in _TEXTS:
+        if any(map(_is_hidden, getattr(metric, name))):
+            yield f"{name} holds a character that cannot be seen, or that turns text around"
     for where, word in _identifying(metric):
         yield (
             f"{where} names something that could identify somebody ({word}): ask for a coarser "
@@ -97,6 +102,10 @@ def _wrong(metric: Metric, today: date) -> Iterator[str]:
             f"rate · 52 · epsilon is {told:g}, so what is random averages out within a year; at "
             f"most {MOST_EPSILON:g}: with this epsilon a rate of {most:g} or less"
         )
+
+
+def _is_hidden(character: str) -> bool:
+    return character != "\n" and unicodedata.category(character)[0] in "CZ" and character != " "
 
 
 def _identifying(metric: Metric) -> Iterator[tuple[str, str]]:

@@ -174,15 +174,31 @@ def destroy_in(paths: Iterable[Path], before: date, now: int) -> list[Destroyed]
     return [it for it in (_destroyed(path, before) for path in paths) if it.weeks]
 
 
+def held(folder: Folder) -> dict[str, list[str]]:
+    """By kind the weeks and releases whose secrets are in ``keys/``. Raises ``WireError``
+    (``key-damaged``)."""
+    found: dict[str, list[str]] = {kind: [] for kind in FILES}
+    for path in _all_files(folder):
+        with naming(path):
+            kind, names = keyfile.names(files.read(path))
+            found[kind] += names
+    return found
+
+
 def _is_over(week: str, before: date) -> bool:
     return monday(week) + timedelta(days=7) <= before
 
 
 def _files(folder: Folder) -> Iterator[Path]:
     """Those of the intake, whatever they are called."""
+    for path in _all_files(folder):
+        if sealing.read_json(files.read(path), path).get("kind") == INTAKE:
+            yield path
+
+
+def _all_files(folder: Folder) -> Iterator[Path]:
     for path in files.listed(folder.keys.keys, suffix=".secret"):
-        told = sealing.read_json(files.read(path), path)
-        if (told.get("type"), told.get("kind")) == (keyfile.TYPE, INTAKE):
+        if sealing.read_json(files.read(path), path).get("type") == keyfile.TYPE:
             yield path
 
 

@@ -38,8 +38,8 @@ METRICS_TOML = """\
 # type = "bucket"                          # bool, enum (values = ["a", "b"]), bucket, version
 # bounds = [1, 10, 100]
 # rate = 0.25                              # reports a week of one installation, on average
-# epsilon = 1.0986                         # only where the value is to be randomised; rate <= 0.07
 #
+# With epsilon = 1.0986 a random value goes out one time in two; rate is then 0.07 at most.
 # What is not needed any more gets withdrawn = 2027-06-30 and stays, so that people can read what
 # was collected. "mars-motd check" says what is wrong, "mars-motd registry" writes what is sent out.
 """

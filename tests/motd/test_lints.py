@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mars.wire.product import Product
 from mars.wire.registry import Metric, read_metrics
 from mars_motd.lints import judged, of_releases
+from mars_motd.template import METRICS_TOML
 
 TODAY = date(2026, 12, 1)
 PRODUCT = Product("examplemail", "stable", ("0.5.1", "0.5.2"), (), ())
@@ -126,6 +127,15 @@ def test_i21_a_review_that_is_none(review: str) -> None:
 )
 def test_a_review_that_can_be_looked_up(review: str) -> None:
     assert errors(review=review) == []
+
+
+@pytest.mark.parametrize("name", ["label", "description", "reason", "owner"])
+@pytest.mark.parametrize("character", ["\x1b", "\u202e", "\u200b", "\u2028", "\ufeff", "\r"])
+def test_i21_what_cannot_be_seen_is_refused(name: str, character: str) -> None:
+    """It would stand on a consent screen and on a page."""
+    (said,) = errors(**{name: f"Mail{character}protocol"})
+    assert said.startswith(f"{name} holds a character")
+    assert errors(**{name: "Þjóðin – «póstur»\n搜集"}) == []
 
 
 @pytest.mark.parametrize(
@@ -254,3 +264,14 @@ def test_both_spellings_are_judged() -> None:
     assert faults == ()
     assert [it.name for it in metrics] == ["rare-plugin/used", "examplemail/used"]
     assert len(found(*metrics)[1]) == 1
+
+
+def test_the_example_of_a_new_folder_is_sound() -> None:
+    lines = METRICS_TOML.splitlines()
+    first = lines.index("# [folders]")
+    last = next(n for n, line in enumerate(lines) if line.startswith("# rate"))
+    text = "\n".join(line.removeprefix("# ") for line in lines[first : last + 1])
+    metrics, faults = read_metrics(tomllib.loads(text))
+    assert faults == ()
+    assert found(*metrics) == ([], [])
+    assert metrics[0].name == "examplemail/folders"

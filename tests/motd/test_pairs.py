@@ -212,3 +212,15 @@ def test_a_copy_where_reports_are_opened_is_cut_too(
     assert ok("key", "destroy", reports, *given).json["destroyed"] == []
     assert list(secrets(reports)) == ["0.5.2"]
     assert refused(motd("key", "destroy", bare / "product.toml", *given), "key-damaged")
+
+
+def test_key_list_tells_people_of_them(bare: Path, ok: Run) -> None:
+    made = ok("key", "new", bare, "--intake", "--weeks", 3, "--now", MONDAY, *KEY).json
+    ok("key", "new", bare, "--reports", "0.5.2", *KEY)
+    assert ok("key", "list", bare).out.splitlines() == [
+        "intake  3 pairs, 2026-W49 to 2026-W51, secrets of 3 here",
+        "reports  1 pair, 0.5.2, secrets of 1 here",
+    ]
+    Path(made["secret"]).unlink()
+    assert "secrets of 0 here" in ok("key", "list", bare).out
+    assert ok("key", "list", bare, "--json").json == []

@@ -286,3 +286,27 @@ def test_declared_without_a_registry_is_told(bare: Path, ok: Run, motd: Run) -> 
     found = motd("status", bare, "--now", MONDAY, "--json").json
     assert any("mars-motd registry" in it for it in found["warnings"])
     assert found["statistics"]["problems"] == []
+
+
+def test_root_sees_what_the_hash_stands_for(
+    collecting: Path, tmp_path: Path, ok: Run, motd: Run
+) -> None:
+    (tmp_path / "root").rename(collecting / "root")
+    edit(collecting / "metrics.toml", "Mail folders", "Folders")
+    ok("registry", collecting, "--out", tmp_path / "registry.json")
+    done = ok("sign", collecting, "--out", tmp_path / "x.json", "--now", TUESDAY)
+    assert "may be sent: examplemail/folders: Folders" in done.err
+    done = ok("sign", collecting, "--out", tmp_path / "x.json", "--now", WEDNESDAY)
+    assert "may be sent" not in done.err
+
+
+def test_a_holder_of_root_is_told_where_the_registry_is_another(
+    collecting: Path, tmp_path: Path, ok: Run, motd: Run
+) -> None:
+    (tmp_path / "root").rename(collecting / "root")
+    other = Path(shutil.copytree(collecting, tmp_path / "other"))
+    edit(other / "metrics.toml", "Mail folders", "Folders")
+    ok("registry", other, "--out", tmp_path / "registry.json")
+    ok("steering", other, "--now", TUESDAY)
+    done = motd("steering", collecting, "--add-to", other / "steering.json")
+    assert "registry.json here is another" in done.err

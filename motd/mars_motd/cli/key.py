@@ -222,7 +222,8 @@ def list_keys(folder: Path, as_json: bool) -> None:
         }
         for record in records
     ]
-    options.tell(as_json, rows, (line for row in rows for line in _key_lines(row)))
+    lines = (line for row in rows for line in _key_lines(row))
+    options.tell(as_json, rows, chain(lines, pairs.lines(place)))
     if not rows and not as_json:
         click.echo(f'No keys yet. Make them: mars-motd key new "{shown(folder)}"', err=True)
 

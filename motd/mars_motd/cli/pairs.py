@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -61,6 +61,17 @@ def _tell_made(
             f"{where}{out}",
             err=True,
         )
+
+
+def lines(place: Folder) -> Iterator[str]:
+    """What ``key list`` tells people of them."""
+    for kind, secrets in pairs.held(place).items():
+        public = list(pairs.public_halves(place, kind))
+        here = sum(name in secrets for name in public)
+        if public:
+            span = " to ".join(dict.fromkeys((public[0], public[-1])))
+            many = f"{len(public)} {'pair' if len(public) == 1 else 'pairs'}"
+            yield f"{kind}  {many}, {span}, secrets of {here} here"
 
 
 def _as_day(_ctx: click.Context, _parameter: click.Parameter, value: str) -> date:

@@ -18,9 +18,11 @@ SECTIONS = (
     "linking",
     "starts",
     "counting",
+    "opening",
     "publication",
     "coverage",
     "serving",
+    "intake",
 )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from mars import consent
 from mars.consent import Choice, Effective, Purpose, country_code, decided
+from mars.consent.lowering import lowering
 from mars.core import journal
 from mars.core.channel import Channel, Ending, NextRequest, View
 from mars.core.journal import UNASKED, Departure, Outcome
@@ -22,7 +23,7 @@ from mars.core.records import Ports, Records, ask
 from mars.core.schedule import LONGEST_SLEEP, PAUSE
 from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError, StateError, not_golden
-from mars.ports import Platform, Request
+from mars.ports import Request
 from mars.wire.request import HTTPRequest
 
 Agreed = tuple[set[str], NextRequest]
@@ -65,10 +66,15 @@ class Installation(Records):
         """
         return self._rested(state, self._granted(state, self.ports.clock.now(), choice))
 
+    def declared(self, _state: State) -> tuple[str, ...]:
+        """The statistics that a bare yes to them means; the core alone knows none."""
+        return ()
+
     def _granted(self, state: State, now: int, choice: Choice) -> State:
+        meant = choice.meaning(self.declared(state))
         return replace(
             state,
-            decision=decided(state.decision, now, self.offered, choice),
+            decision=decided(state.decision, now, self.offered, meant),
             country=state.country if choice.country is None else country_code(choice.country),
         )
 
@@ -260,19 +266,3 @@ class Installation(Records):
                 raise  # nothing was sent, because it could not be recorded
         self.failed[what] = ending.error
         return replace(ending, left=departure.left)
-
-
-def lowering(host: Platform, *, automatic: bool) -> list[consent.Layer]:
-    """The administrator's layer, if any, and the environment's. Whose the policy is is not asked:
-    they can only lower."""
-    layers = consent.environment_layers(host.environ, automatic=automatic)
-    try:
-        data = host.policy()
-        if data is None:
-            return layers
-        import tomllib  # late: hardly any machine has such a file
-
-        policy = consent.policy_layer(tomllib.loads(data.decode("utf-8-sig")))
-    except (OSError, ValueError):
-        policy = consent.policy_layer(None)
-    return [policy, *layers]

@@ -18,6 +18,7 @@ from mars import consent
 from mars.consent import Decision
 from mars.errors import ConfigError, StateError
 from mars.wire.product import is_name
+from mars.wire.registry import is_entry
 from mars.wire.strictjson import is_deep
 from mars.wire.times import DAY
 
@@ -158,12 +159,15 @@ def narrowed(state: State, wanted: State, over: Decision | None) -> State:
     state = replace(state, country=country, installed=wanted.installed)
     if old is None or veto is None:
         return state
+    purposes = {name: veto.purposes[name] for name in old.purposes if name in veto.purposes}
     decision = replace(
         old,
         decided=veto.decided,
-        purposes={name: veto.purposes[name] for name in old.purposes if name in veto.purposes},
+        purposes=purposes,
         variables=tuple(name for name in old.variables if name in veto.variables),
         direct=old.direct and veto.direct,
+        entries={name: veto.entries[name] for name in old.entries if name in veto.entries},
+        declined=tuple(sorted({*old.declined, *veto.declined})),
     )
     return replace(state, decision=decision)
 
@@ -228,8 +232,10 @@ def decode(data: bytes | None) -> State | None:
 def is_damaged(data: bytes) -> bool:
     """Whether ``data``, or a member of the core's, is something that ``decode`` does not
     understand."""
-    table = _members(data)
-    return table is None or is_misunderstood(table, _OWN)
+    found = _members(data)
+    if found is None or is_misunderstood(found, _OWN):
+        return True
+    return is_misunderstood(read(table, found.get("decision")) or {}, _OF_STATISTICS)
 
 
 def is_ours(data: bytes | None) -> bool:
@@ -300,9 +306,15 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(map(text, of_type(list)(value)))
 
 
+def _entries(value: object) -> dict[str, int]:
+    return {name: at for name, at in times(value).items() if is_entry(name)}
+
+
 def _decision(value: Any) -> Decision:
     """Unknown means no: a decision that is not complete is none, and where level, switches and
     purposes contradict each other the least of them holds.
+
+    Of statistics that cannot be read none was agreed to, and nothing else is lost.
 
     Releases that knew no purposes wrote a level; switches of theirs were a yes to what could not
     yet be shown, so to nothing.
@@ -320,11 +332,15 @@ def _decision(value: Any) -> Decision:
         variables=_names(said["variables"]),
         asked=_names(said["asked"]),
         direct=flag(said["direct"]),
+        entries=read(_entries, said.get("entries")) or {},
+        declined=read(_names, said.get("declined")) or (),
     )
     own = {name: at for name, at in since.items() if name in decision.purposes}
     return replace(decision, purposes={**decision.purposes, **own})
 
 
+_OF_STATISTICS: dict[str, Callable[[Any], Any]] = {"entries": _entries, "declined": _names}
+"""Members of a decision."""
 _OWN: dict[str, Callable[[Any], Any]] = {
     "installed": time,
     "decision": _decision,

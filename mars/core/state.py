@@ -101,6 +101,8 @@ class State:
     """UTC midnight of the first run: no seconds, so that a leaked file is no fingerprint."""
     decision: Decision | None = None
     country: str | None = None
+    days: tuple[int, ...] = ()
+    """Days on which a request left, or may have, the newest last (``mars.core.days``)."""
     app: Mapping[str, Any] = field(default_factory=dict)
     """The application as it last said who it is, so that ``mars preview`` needs no options."""
     members: Mapping[str, Any] = field(default_factory=dict)
@@ -189,6 +191,7 @@ def encode(state: State) -> bytes:
         "installed": state.installed,
         "decision": None if state.decision is None else _plain(state.decision),
         "country": state.country,
+        "days": list(state.days),
         **state.members,
         "app": dict(state.app),
     }
@@ -224,6 +227,7 @@ def decode(data: bytes | None) -> State | None:
         installed=read(_OWN["installed"], table.pop("installed", None)),
         decision=None if app is None and said is not None else decision,  # whose is it?
         country=read(_OWN["country"], table.pop("country", None)),
+        days=read(_OWN["days"], table.pop("days", None)) or (),
         app=app or {},
         members={name: value for name, value in table.items() if name != "version"},
     )
@@ -306,6 +310,10 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(map(text, of_type(list)(value)))
 
 
+def _days(value: object) -> tuple[int, ...]:
+    return tuple(map(time, of_type(list)(value)))
+
+
 def _entries(value: object) -> dict[str, int]:
     return {name: at for name, at in times(value).items() if is_entry(name)}
 
@@ -345,6 +353,7 @@ _OWN: dict[str, Callable[[Any], Any]] = {
     "installed": time,
     "decision": _decision,
     "country": text,
+    "days": _days,
     "app": table,
 }
 """The members of the core itself."""

@@ -39,14 +39,14 @@ class Postcards:
         self.purposes: tuple[Purpose, ...] = (purpose,)
         self.judges = True
 
-    def _due(self, state: State) -> int | None:
+    def due(self, state: State) -> int | None:
         return read(time, state.kept(self.name).get("due"))
 
     def stopped(self, state: State) -> Kept:
         return {}
 
     def look(self, view: View, ran: int | None, chance: Chance) -> tuple[Kept, int]:
-        due = self._due(view.state) or view.now + EVERY
+        due = self.due(view.state) or view.now + EVERY
         return {**view.state.kept(self.name), "due": due}, min(max(due - view.now, 0), HOUR)
 
     def attempt(self, view: View, chance: Chance) -> Kept:
@@ -75,7 +75,7 @@ class Postcards:
         return {**view.state.kept(self.name), "last": ending.taken, "left": ending.left}
 
     def is_damaged(self, state: State) -> bool:
-        return "due" in state.kept(self.name) and self._due(state) is None
+        return "due" in state.kept(self.name) and self.due(state) is None
 
 
 def a_world(*channels: Channel, **more: Any) -> World:

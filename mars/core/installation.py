@@ -19,7 +19,7 @@ from mars.consent.lowering import lowering
 from mars.core import days, journal
 from mars.core.channel import Channel, Ending, NextRequest, View
 from mars.core.journal import UNASKED, Departure, Outcome
-from mars.core.records import Ports, Records, ask
+from mars.core.records import Ports, Records, ask, file_of
 from mars.core.schedule import LONGEST_SLEEP, PAUSE
 from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError, StateError, not_golden
@@ -232,6 +232,8 @@ class Installation(Records):
         self._complete(departure.begun, departure.ended(ending))
 
         def learned(now: State) -> tuple[State, None]:
+            if ending.kept is not None:
+                self.ports.store.write(file_of(channel.name), ending.kept)
             view = replace(self.view(channel, now), asked=ready)
             said = (view, ending, self.ports.chance)
             return self.keep(now, channel, "learn", *said, scheduled=scheduled), None
@@ -291,7 +293,11 @@ class Installation(Records):
             departure.status = answer.status
             view = replace(self.view(channel, state), asked=ready)
             ending = ask(channel, lambda one: one.take(answer.body, view, openpgp))
-            if not isinstance(ending, Ending) or not isinstance(ending.error, MarsError | None):
+            if not (
+                isinstance(ending, Ending)
+                and isinstance(ending.error, MarsError | None)
+                and isinstance(ending.kept, bytes | None)
+            ):
                 raise TypeError
         except Exception as raised:
             ending = Ending(error=journal.told(raised, channel.name))

@@ -72,6 +72,8 @@ class NewsClient(Installation):
 
     def declared(self, state: State) -> tuple[str, ...]:
         """The names of what is collected today, as far as it can be shown here."""
+        if self.registry not in self.channels:
+            return ()
         try:
             found, error = self.shown_registry(state), None
         except MarsError as raised:

@@ -95,6 +95,11 @@ class Choice:
     entries: Collection[str] | None = None
     """Declared statistics, or a switch for each; those that are not named stay as they were."""
 
+    @property
+    def of_statistics(self) -> bool:
+        """Whether it takes what is declared to know what it means."""
+        return self.entries is not None or self.wanted().get(STATISTICS.name, False)
+
     def meaning(self, declared: Collection[str]) -> Choice:
         """A yes to statistics of which nothing more is said is one to all that are declared now,
         and none is one to what is declared later."""

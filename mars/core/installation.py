@@ -71,7 +71,7 @@ class Installation(Records):
         return ()
 
     def _granted(self, state: State, now: int, choice: Choice) -> State:
-        meant = choice.meaning(self.declared(state))
+        meant = choice.meaning(self.declared(state)) if choice.of_statistics else choice
         return replace(
             state,
             decision=decided(state.decision, now, self.offered, meant),

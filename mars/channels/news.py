@@ -46,11 +46,13 @@ class NewsClient(Installation):
         """``registry`` is what the application ships. Without one, now or when it last ran, nothing
         that it declares could be shown, so that nobody can agree to it."""
         self.channel = Motd(trust, app.product)
+        self.further = tuple(further)
+        """Channels of the application's own."""
         fetched = partial(ports.store.read, file_of(Registry.name))
         self.registry = Registry(self.channel, app, registry, fetched)
         app = replace(app, declares=app.declares or registry is not None)
         own = (self.channel, self.registry) if app.declares else (self.channel,)
-        super().__init__(app, ports, (*own, *further))
+        super().__init__(app, ports, (*own, *self.further))
         self.pick = ports.chance.uniform(0.0, 1.0)
         """Which variables the first request says, until it is kept (``Memory.pick``)."""
 

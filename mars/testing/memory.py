@@ -270,7 +270,6 @@ def rehearse(client: NewsClient, days: int) -> list[str]:
     )
     publisher = Publisher()
     app = replace(client.app, product=publisher.product, url=client.app.url or PLACEHOLDER)
-    others = [one for one in client.channels[1:] if one is not client.registry]
-    inner = NewsClient(app, publisher.trust().encode(), inside, others)
+    inner = NewsClient(app, publisher.trust().encode(), inside, client.further)
     session(inner, clock, days * DAY)
     return server.visits

@@ -21,7 +21,7 @@ from mars.core.channel import Channel, NextRequest
 from mars.core.state import App
 from mars.core.thread import Background, Problems
 from mars.errors import ConfigError, ConsentError, MarsError, TransportError
-from mars.pinned import Pinned, read_bytes
+from mars.pinned import Pinned, read_bytes, read_registry
 from mars.ports import TorSettings
 from mars.wire.times import LAST
 
@@ -42,7 +42,9 @@ class Mars:
     ``ceiling`` is the most it ever wants; ``dispatch`` runs callbacks in the host's own thread,
     such as ``lambda call: root.after(0, call)``; ``socks`` names Tor's port (else it is found),
     ``tor`` says more of it; ``on_turn`` is called in the thread after each look; ``channels`` are
-    further ones than the news. The remaining arguments replace what the system provides.
+    further ones than the news; ``registry`` is the content (bytes) or the path of the
+    ``registry.json`` that declares the application's statistics. The remaining arguments replace
+    what the system provides.
 
     No method raises into the host: what is wrong stands in ``status()``. With ``debug`` mistakes
     of the developer raise ``ConfigError``.
@@ -63,6 +65,7 @@ class Mars:
         dispatch: Callable[[Callable[[], None]], object] | None = None,
         on_turn: Callable[[Mars], object] | None = None,
         channels: Sequence[Channel] = (),
+        registry: bytes | str | os.PathLike[str] | None = None,
         debug: bool = False,
         folder: str | os.PathLike[str] | None = None,
         store: Store | None = None,
@@ -113,9 +116,9 @@ class Mars:
             fetcher=fetcher,
             openpgp=openpgp,
         )
-        self._client = attempt(
-            "channels", lambda: NewsClient(app, pinned, system, channels), None
-        ) or NewsClient(app, pinned, system)
+        declared = attempt("registry", lambda: read_registry(registry), None)
+        make = partial(NewsClient, app, pinned, system, registry=declared)
+        self._client = attempt("channels", lambda: make(channels), None) or make()
         turned: dict[str, Callable[[], object]] = {"news": self._deliver}
         if on_turn is not None:
             turned["on_turn"] = partial(_called, "on_turn", on_turn, self)
@@ -163,6 +166,7 @@ class Mars:
         errors: bool | None = None,
         direct: bool | None = None,
         purposes: Collection[str] | None = None,
+        entries: Collection[str] | None = None,
         channel: str = "motd",
     ) -> NextRequest | None:
         """The next request (``bytes``, ``url``, ``values``), and the ``direct`` one that goes where
@@ -174,7 +178,7 @@ class Mars:
         """
         choice = None
         if level is not None:
-            choice = Choice(level, variables, stats, errors, direct, country, purposes)
+            choice = Choice(level, variables, stats, errors, direct, country, purposes, entries)
         state = self._problems.attempt("state", self._client.load, None)
         if state is None:
             return None

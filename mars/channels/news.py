@@ -5,25 +5,28 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
 from mars.channels.memory import Memory
 from mars.channels.motd import Motd, crowd_of, source
 from mars.channels.reading import Reading, offered, unseen, written
+from mars.channels.registry import Registry
 from mars.consent import Effective
 from mars.consent.api import since, switches
 from mars.core import schedule
 from mars.core.channel import Channel, NextRequest
 from mars.core.installation import Installation
 from mars.core.journal import Outcome
-from mars.core.records import Ports
+from mars.core.records import Ports, file_of
 from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError
-from mars.wire.times import LAST, format_time
+from mars.wire.times import LAST, day_of, format_time
 from mars.wire.variables import rule
 
 if TYPE_CHECKING:
+    from mars.wire.catalogue import Catalogue
     from mars.wire.release import Release
     from mars.wire.targeting import Shown
 
@@ -32,10 +35,24 @@ class NewsClient(Installation):
     """An installation with the MOTD for its first channel, and what is asked of that one."""
 
     def __init__(
-        self, app: App, trust: bytes, ports: Ports, further: Iterable[Channel] = ()
+        self,
+        app: App,
+        trust: bytes,
+        ports: Ports,
+        further: Iterable[Channel] = (),
+        *,
+        registry: bytes | None = None,
     ) -> None:
+        """``registry`` is what the application ships. Without one, now or when it last ran, nothing
+        that it declares could be shown, so that nobody can agree to it."""
         self.channel = Motd(trust, app.product)
-        super().__init__(app, ports, (self.channel, *further))
+        self.further = tuple(further)
+        """Channels of the application's own."""
+        fetched = partial(ports.store.read, file_of(Registry.name))
+        self.registry = Registry(self.channel, app, registry, fetched)
+        app = replace(app, declares=app.declares or registry is not None)
+        own = (self.channel, self.registry) if app.declares else (self.channel,)
+        super().__init__(app, ports, (*own, *self.further))
         self.pick = ports.chance.uniform(0.0, 1.0)
         """Which variables the first request says, until it is kept (``Memory.pick``)."""
 
@@ -47,9 +64,33 @@ class NewsClient(Installation):
         known = Memory.of(state).pick is not None
         return state if known else state.keeping("motd", {"pick": self.pick})
 
+    def current_registry(self, state: State) -> Catalogue | None:
+        """By what may be sent now (``Registry.current``)."""
+        return self.registry.current(state)
+
+    def shown_registry(self, state: State) -> Catalogue | None:
+        """What can be shown (``Registry.shown``). Raises ``ConfigError``."""
+        return self.registry.shown(state)
+
+    def declared(self, state: State) -> tuple[str, ...]:
+        """The names of what is collected today, as far as it can be shown here."""
+        if self.registry not in self.channels:
+            return ()
+        try:
+            found, error = self.shown_registry(state), None
+        except MarsError as raised:
+            found, error = None, raised
+        self.failed["registry"] = error
+        today = day_of(self.ports.clock.now())
+        return tuple(one.name for one in found.metrics if one.is_live(today)) if found else ()
+
     def plan(self, state: State, voice: Effective, url: str | None = None) -> NextRequest:
         """The next request. Raises ``ConsentError``, ``ConfigError`` or ``TransportError``."""
         return self.planned(self.channel, state, voice, url)
+
+    def source(self, state: State, voice: Effective) -> str:
+        """Where the next request goes; empty where no server is known."""
+        return source(self.view(self.channel, state, voice))
 
     def says(self) -> str:
         """What tracked requests say how often now, in one sentence."""
@@ -106,7 +147,7 @@ class NewsClient(Installation):
             told = reading.plain() if reading else told
             told = {**told, "release": release.release if release else None}
         voice, decision, known = self.voice(state), state.decision, Memory.of(state)
-        server, last, due = source(self.view(state, voice)), known.last, known.schedule
+        server, last, due = self.source(state, voice), known.last, known.schedule
         waits = due is not None and server and voice.level != consent.OFF
         return {
             "product": state.app.get("product"),

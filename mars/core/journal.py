@@ -213,6 +213,7 @@ _CONTROL = "the control port is not there, or lets nobody in"
 
 EXCHANGE = {
     BEGUN: "it was sent, and the process ended before an answer was written down",
+    "day-used": "another request went that day, so this one waits for a day of its own",
     "withdrawn": "consent was withdrawn, or the client stopped, before anything went",
     "tor-unavailable": "no Tor answers",
     "tor-missing": "no `tor` program for a Tor of our own",
@@ -241,6 +242,7 @@ EXCHANGE = {
     "too-large": _NOT_OURS,
     "encoded": _NOT_OURS,
     "bad-answer": _NOT_OURS,
+    "registry-unknown": "what came is not the registry that root's signed document names",
     "http-status": _NO_DOCUMENT,
     "redirect": _NO_DOCUMENT,
     "tls": "the certificate is not valid",

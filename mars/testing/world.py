@@ -44,6 +44,8 @@ class World:
     """The trust file of the release, where it is not one of the publisher's present keys."""
     channels: Sequence[Channel] = ()
     """Further ones than the news."""
+    registry: bytes | None = None
+    """What the application ships."""
 
     def __post_init__(self) -> None:
         self.chance = memory.SeededChance(self.seed)
@@ -76,7 +78,8 @@ class World:
         app = replace(app, channel=self.publisher.channel, built=self._built, crowd=self.crowd)
         known = Pinned.of(self.trust)
         app = replace(app, server=known.server, steered=known.steered)
-        return NewsClient(replace(app, **changes), self.trust, self.ports(), self.channels)
+        app = replace(app, **changes)
+        return NewsClient(app, self.trust, self.ports(), self.channels, registry=self.registry)
 
     def mars(self, **changes: Any) -> Mars:
         """The class that applications embed, in this world."""
@@ -87,6 +90,7 @@ class World:
             "languages": self.languages,
             "url": self.url,
             "channels": self.channels,
+            "registry": self.registry,
             **vars(self.ports()),
         }
         del made["is_own_fetcher"]  # it is

@@ -36,7 +36,12 @@ SURE: Final = 4.4
 
 def deviation(epsilon: float, tables: int = TABLES) -> float:
     """The standard deviation in hits of the noise in each cell, under the budget ``epsilon``."""
-    alpha = math.exp(-epsilon / (HITS_PER_WEEK * (tables + _BESIDE)))
+    return deviation_of(epsilon / (HITS_PER_WEEK * (tables + _BESIDE)))
+
+
+def deviation_of(per_cell: float) -> float:
+    """The same for the budget of one hit, or report, in one cell."""
+    alpha = math.exp(-per_cell)
     return math.sqrt(2 * alpha) / (1 - alpha)
 
 

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from mars.errors import ConfigError
+from mars.wire.catalogue import Catalogue
 from mars.wire.product import Product, parse_product
+from mars.wire.registry import read_metrics
 
 _TABLES = frozenset({"onion", "limits"})
 _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///([^?]+)")
@@ -100,10 +102,7 @@ class Config:
 
 def parse_config(data: bytes, where: str = "server.toml") -> Config:
     """Raises ``ConfigError`` (``config-invalid``) that names the entry."""
-    try:
-        table = tomllib.loads(data.decode("utf-8-sig"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError("config-invalid", f"{where} is not TOML in UTF-8: {error}.") from None
+    table = _toml(data, where, "config-invalid")
     plain = {name: value for name, value in table.items() if name not in _TABLES}
     values = _typed(Config, plain, where, "")
     values["onion"] = OnionConfig(**_typed(OnionConfig, table.get("onion", {}), where, "onion."))
@@ -149,6 +148,26 @@ def _places(config: Config) -> Iterator[tuple[str, str]]:
 def load_product(path: str | Path) -> Product:
     """Raises ``ConfigError`` (``file-missing``, ``file-unreadable``, ``product-invalid``)."""
     return parse_product(read(path, "The product file"), str(path))
+
+
+def load_catalogue(product_file: str | Path) -> Catalogue:
+    """What the product declares that may be sent: ``metrics.toml`` beside its file, and nothing
+    where there is none. Raises ``ConfigError`` as ``load_product``, and ``metrics-invalid``."""
+    product = load_product(product_file)
+    path = Path(product_file).with_name("metrics.toml")
+    data = read(path, "The registry") if path.exists() else b""
+    metrics, faults = read_metrics(_toml(data, str(path), "metrics-invalid"))
+    if faults:
+        said = f"{path}: {faults[0].name}: {faults[0].what}."
+        raise ConfigError("metrics-invalid", said)
+    return Catalogue(product.product, product.channel, product.statistics_releases, metrics)
+
+
+def _toml(data: bytes, where: str, reason: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(reason, f"{where} is not TOML in UTF-8: {error}.") from None
 
 
 def read(path: str | Path, what: str, kind: str = "file", make: str = "", most: int = -1) -> bytes:

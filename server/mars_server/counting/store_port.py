@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mars_server.counting.foreign.identity import Source
+from mars_server.counting.reports import Reports
 from mars_server.counting.tally import Tally, merge
 from mars_server.daylog.format import Gap
 
@@ -40,6 +41,16 @@ class Advance:
     """Of a new source, what its server could not write."""
 
 
+class Stored(NamedTuple):
+    """What a transaction stored."""
+
+    ids: list[int]
+    """Of the sources."""
+    late: int
+    """Hits that were dropped because their week is published."""
+    reports: Reports
+
+
 class Ledger(Protocol):
     """See ``mars_server.storage.ledger.Ledger``."""
 
@@ -49,7 +60,7 @@ class Ledger(Protocol):
 
     def archived(self, fingerprint: str) -> int | None: ...
 
-    def commit(self, advances: Iterable[Advance], now: int) -> tuple[list[int], int]: ...
+    def commit(self, advances: Iterable[Advance], now: int) -> Stored: ...
 
 
 class Checkpoints:
@@ -72,6 +83,7 @@ class Checkpoints:
         self._bytes = 0
         self.late = 0
         """Hits dropped so far because their week is published."""
+        self.reports = Reports()
 
     def add(self, path: str, step: Advance) -> None:
         """The next step of the log at ``path``; raises like ``flush``."""
@@ -96,9 +108,10 @@ class Checkpoints:
         """Stores all of it in one transaction. Raises ``StateError``; then nothing is stored."""
         if not self._pending:
             return
-        ids, late = self._ledger.commit(self._pending.values(), self._now())
-        self.late += late
-        for number, (path, step) in zip(ids, self._pending.items(), strict=True):
+        done = self._ledger.commit(self._pending.values(), self._now())
+        self.late += done.late
+        self.reports.add(done.reports)
+        for number, (path, step) in zip(done.ids, self._pending.items(), strict=True):
             self._ids[path] = number
             self._stored(number, step)
         self._pending.clear()

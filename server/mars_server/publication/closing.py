@@ -225,10 +225,10 @@ def _opened_until(kept: StoredReports, sums: Collection[str]) -> str:
 
 
 def waiting_reports(kept: StoredReports, now: int) -> list[str]:
-    """Weeks with reports that are old enough at ``now`` but have not been opened to their end."""
-    sums = kept.by_week()
-    last = _opened_until(kept, sums)
-    return sorted(week for week in sums.keys() - kept.closed() if last < week <= settled(now))
+    """Weeks with reports that are old enough at ``now`` and still open: not opened to their end, or
+    nothing is declared."""
+    still_open = kept.by_week().keys() - kept.closed()
+    return sorted(week for week in still_open if week <= settled(now))
 
 
 def waiting(kept: StoredWeeks, now: int) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection, Engine, Table, func, insert, select, update
 
 from mars_server.common.calendar import iso_week
+from mars_server.counting.reports import SPOOL
 from mars_server.counting.tally import LEVEL
 from mars_server.storage.schema import (
     counts,
@@ -33,8 +34,6 @@ _FOREIGN_LOGS = "foreign_logs"
 """In ``meta``: a log of another server was counted."""
 _UNCERTAIN = "statistics_taken_over"
 """In ``meta``: the last week of reports whose document was taken over from a folder."""
-SPOOL = "spool"
-"""The format of a log that is a spool."""
 LOST = "lost"
 """In ``dropped``: reports that the disk refused."""
 

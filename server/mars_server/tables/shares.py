@@ -101,13 +101,20 @@ class Sampling:
         other = randomized.other(self.epsilon, self.values)
         return min(1.0, max(0.0, (said - other) / (true - other)))
 
-    def share(self, count: Published, total: Published) -> Share | None:
-        """In whole percent, rounded outward; None where the total is hidden or there is none."""
+    def shares(self, counts: Sequence[Published], total: Published) -> list[Share | None]:
+        """In whole percent, the intervals rounded outward; None where the total is hidden or there
+        is none. Together ``counts`` are the total; each stands for its middle, so that their shares
+        make about a hundred, and their sum for no more or less than the total can be."""
+        whole = sum(each.middle for each in counts)
+        base = min(max(whole, total.least), total.most)
+        return [self._share(each, total, float(base)) for each in counts]
+
+    def _share(self, count: Published, total: Published, base: float) -> Share | None:
         if not total.least or count.missing:
             return None
         low, high = self.part(count.least, count.most, total.least, total.most)
         lowest, highest = math.floor(100 * low), math.ceil(100 * high)
-        middle = self._true((count.least + count.most) / (total.least + total.most))
+        middle = self._true(float(count.middle) / base)
         percent = min(max(math.floor(100 * middle + 0.5), lowest), highest)
         return Share(None if count.hidden else percent, lowest, highest)
 

@@ -182,6 +182,7 @@ def _entry(
     guess = sampling.installations(total, told)
     rows = metric.values_known or _rows(listings, metric, VALUES)
     values = table.values(rows)
+    shares = sampling.shares([each.count for each in values], total)
     flags = {
         "disturbed": _disturbed(metric, total, period, before),
         "incomplete": told < len(parts),
@@ -192,7 +193,7 @@ def _entry(
         total,
         guess,
         consenting(guess, [known.news.get(each) for each in span(period.first, week)]),
-        tuple(replace(each, share=sampling.share(each.count, total)) for each in values),
+        tuple(replace(each, share=one) for each, one in zip(values, shares, strict=True)),
         tuple(table.releases(_releases(listings, metric, known.catalogue), rows)),
         tuple(name for name, holds in flags.items() if holds),
     )

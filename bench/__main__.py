@@ -20,6 +20,7 @@ SECTIONS = (
     "counting",
     "publication",
     "coverage",
+    "shares",
     "serving",
 )
 

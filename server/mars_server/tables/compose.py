@@ -71,7 +71,7 @@ class Listing:
 # --- Warnings beside a week, computed from published figures, so they leak nothing; and whether
 # answers are missing, which is told under the rules of any other figure (``FloorRules.lacks``) ---
 
-_LOOK_BACK: Final = 6
+LOOK_BACK: Final = 6
 """Weeks with data that a week is compared with."""
 _FACTOR: Final = 2
 """A week with more than twice, or less than half, the usual hits is disturbed."""
@@ -104,7 +104,7 @@ def _disturbed(hits: Published, before: Sequence[Week]) -> bool:
 
 def is_far(count: float, before: Sequence[float]) -> bool:
     """Whether ``count`` is far from the counts published ``before`` it, oldest first."""
-    usual = before[-_LOOK_BACK:]
+    usual = before[-LOOK_BACK:]
     middle = median(usual) if len(usual) >= 2 else count
     far = not middle / _FACTOR <= count <= _FACTOR * middle
     return far and abs(count - middle) >= _LEAST_CHANGE

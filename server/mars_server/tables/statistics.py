@@ -18,7 +18,7 @@ from typing import Final
 from mars.wire.catalogue import OTHER_RELEASE, Catalogue
 from mars.wire.registry import VERSION, Metric
 from mars_server.common.calendar import days, monday, span
-from mars_server.tables.compose import FloorRules, Listing, is_far, natural
+from mars_server.tables.compose import LOOK_BACK, FloorRules, Listing, is_far, natural
 from mars_server.tables.floor import NO_DATA, Published
 from mars_server.tables.periods import ENOUGH_WEEKS, shortest
 from mars_server.tables.quarters import EVERY, LONGEST, Summed, beginning, quarter
@@ -315,9 +315,11 @@ def judged(metric: Metric, week: str, before: Sequence[StatisticsWeek]) -> int:
 def _told(metric: Metric, week: str, before: Sequence[StatisticsWeek]) -> list[Entry]:
     """What was published of it in the last quarter, else in this one; without what is disturbed if
     that leaves enough."""
-    recent = [each for each in before[-2 * LONGEST :] if quarter(each.week) != quarter(week)]
-    last = [each for each in recent if quarter(each.week) == quarter(recent[-1].week)]
-    for weeks in (last, [each for each in before if quarter(each.week) == quarter(week)]):
+    this = quarter(week)
+    recent = [(quarter(each.week), each) for each in before[-2 * LONGEST :]]
+    earlier = max((each for each, _ in recent if each != this), default=None)
+    for wanted in (earlier, this):
+        weeks = [each for of, each in recent if of == wanted]
         found = [entry for each in weeks if (entry := each.entry(metric.name)) and entry.values]
         sure = [entry for entry in found if not entry.flags]
         if sum(entry.period.weeks for entry in sure) >= ENOUGH_WEEKS:
@@ -331,6 +333,7 @@ def _disturbed(
     metric: Metric, total: Published, period: Summed, before: Sequence[StatisticsWeek]
 ) -> bool:
     """Against the totals of the periods before, for as many weeks."""
-    known = [entry for each in before if (entry := each.entry(metric.name)) and entry.values]
+    recent = before[-LOOK_BACK * LONGEST :]
+    known = [entry for each in recent if (entry := each.entry(metric.name)) and entry.values]
     usual = [each.total.least * period.weeks / each.period.weeks for each in known]
     return is_far(total.least, usual)

@@ -23,13 +23,15 @@ from mars.wire import strictjson
 from mars.wire.passphrase import NONE, Lock, Token, Wrong, system_token
 from mars.wire.product import is_release
 from mars.wire.sealed import KEY_BYTES
-from mars.wire.steering import is_week
+from mars.wire.times import is_week
 
 INTAKE, REPORTS = KINDS = ("intake", "reports")
 MAX_KEYFILE = 256 * 1024
 """Bytes."""
 MAX_KEYS = 512
-_TYPE, _VERSION = "mars-secret-keys", 1
+TYPE = "mars-secret-keys"
+"""What ``type`` says."""
+_VERSION = 1
 _NAMES: Mapping[str, Callable[[str], object]] = {INTAKE: is_week, REPORTS: is_release}
 _HEAD = ("type", "version", "kind", "kdf", "salt", "opslimit", "memlimit")
 _SECRET = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -50,7 +52,7 @@ def encode(
 ) -> bytes:
     """The file; without a ``passphrase`` the secrets stand there in the clear. Takes 0.7 s of a
     core and 256 MiB with one. ``token`` is the source of random bytes."""
-    head = {"type": _TYPE, "version": _VERSION, "kind": kind}
+    head = {"type": TYPE, "version": _VERSION, "kind": kind}
     if passphrase is None:
         told = {name: secret.hex() for name, secret in secrets.items()}
         return _written({**head, "kdf": NONE}, told)
@@ -99,7 +101,7 @@ def _read(data: bytes) -> tuple[dict[str, Any], dict[str, str]]:
         value = strictjson.parse(data, MAX_KEYFILE)
     except WireError:
         raise _damaged() from None
-    if not isinstance(value, dict) or value.get("type") != _TYPE:
+    if not isinstance(value, dict) or value.get("type") != TYPE:
         raise _damaged()
     if value.get("version") != _VERSION:
         raise WireError("key-damaged", "it was written by a newer version; update this program.")

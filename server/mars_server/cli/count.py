@@ -145,7 +145,7 @@ def _progress() -> Progress:
 
 
 def _say_new(outcome: Counted, as_json: bool) -> None:
-    if outcome.tally.lines or outcome.problems or outcome.notes:
+    if outcome.tally.lines or outcome.problems or outcome.notes or outcome.reports.counted:
         report(outcome, as_json=as_json)
         sys.stdout.flush()
 

@@ -22,7 +22,7 @@ from mars.wire.registry import read_metrics
 _TABLES = frozenset({"onion", "limits"})
 _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///([^?]+)")
 """With or without the name of a driver; group 1 is the file."""
-_CLOSED = ("site", "log", "onion.folder")
+_CLOSED = ("site", "log", "spool", "onion.folder")
 """Folders in which no other may lie."""
 _FOLDERS = (*_CLOSED, "chart_cache")
 _SECRET = ("db", "onion.control_password_file")
@@ -80,6 +80,8 @@ class Config:
     bind: str = ""
     motd: str = ""
     log: str = ""
+    spool: str = ""
+    """Folder of what is posted; empty takes nothing."""
     product: str = ""
     trust: str = ""
     workers: int = 1
@@ -96,6 +98,8 @@ class Config:
     """``HOST:PORT`` of a tor that can fetch our own onion service, for ``status``."""
     keep_days: int = 30
     """Days that a log is kept at most after its own day, counted or not."""
+    keep_spool_days: int = 35
+    """Days that a spool is kept at most after it was closed, read or not."""
     onion: OnionConfig = OnionConfig()
     limits: Limits = Limits()
 
@@ -136,7 +140,7 @@ def _places(config: Config) -> Iterator[tuple[str, str]]:
     found = {
         "bind": config.bind.removeprefix("unix:") if config.bind.startswith("unix:") else "",
         **{name: getattr(config, name) for name in ("metrics", "motd", "product", "trust")},
-        **{name: getattr(config, name) for name in ("log", "site", "chart_cache")},
+        **{name: getattr(config, name) for name in ("log", "spool", "site", "chart_cache")},
         "db": sqlite[1] if (sqlite := _SQLITE.match(config.db)) else "",
         "onion.folder": onion.folder,
         "onion.control": onion.control.removeprefix("unix:") if "/" in onion.control else "",

@@ -301,7 +301,8 @@ class _LedgerPass(_Pass):
                 return
         tally = self.counted(job, task, pieces)
         if opening_of(task) and (source := job.verdict.source):
-            self._advance(job, source.position, source.tail, who, tally, whole=False)
+            size = task.end - task.start if isinstance(task, Span) else source.position
+            self._advance(job, source.position, source.tail, who, tally, again=size)
             return
         last = done.pieces[-1]
         mark = self.register.marks.tail(who.own, last.tail)
@@ -316,6 +317,7 @@ class _LedgerPass(_Pass):
         tally: Tally,
         *,
         whole: bool = True,
+        again: int = 0,
     ) -> None:
         lacking = who.gap if job.verdict.source is None and job.position == 0 else None
         if lacking is not None and who.day:
@@ -338,8 +340,8 @@ class _LedgerPass(_Pass):
             waiting=job.opened.waiting,
             keys=job.opened.keys,
         )
-        archive = marks.archive(who.own, job.probe.fingerprint) if whole else None
-        step = Advance(now, job.position, tally, archive, lacking)
+        archive = marks.archive(who.own, job.probe.fingerprint) if whole and not again else None
+        step = Advance(now, job.position, tally, archive, lacking, again)
         job.position = position
         self.checkpoints.add(job.probe.path, step)
 

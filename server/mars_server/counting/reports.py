@@ -91,6 +91,13 @@ class Reports:
             found[each.reason] += n
         return dict(sorted(found.items()))
 
+    def reasons_by_week(self) -> dict[str, dict[str, int]]:
+        """``{week: {reason: n}}``, sorted."""
+        table: dict[str, dict[str, int]] = {}
+        for (week, reason), n in sorted(self.dropped.items()):
+            table.setdefault(week, {})[reason] = n
+        return table
+
 
 def nested(
     cells: Collection[tuple[Statistic, int]],

@@ -39,6 +39,8 @@ class Advance:
     """The mark of a compressed file that was counted to its end."""
     gap: Gap | None = None
     """Of a new source, what its server could not write."""
+    again: int = 0
+    """Bytes that were read again, as for keys of a spool that came later."""
 
 
 class Stored(NamedTuple):
@@ -89,6 +91,7 @@ class Checkpoints:
         """The next step of the log at ``path``; raises like ``flush``."""
         if path in self._ids:
             step = replace(step, now=replace(step.now, id=self._ids[path]))
+        size = step.now.position - step.before + step.again
         before = self._pending.get(path)
         if before is not None:
             stays = before.now.stays or step.now.stays
@@ -98,9 +101,10 @@ class Checkpoints:
                 merge((before.tally, step.tally)),
                 step.fingerprint,
                 before.gap,
+                step.again,
             )
         self._pending[path] = step
-        self._bytes += step.now.position - step.before
+        self._bytes += size
         if len(self._pending) >= self._sizes.steps or self._bytes >= self._sizes.checkpoint:
             self.flush()
 

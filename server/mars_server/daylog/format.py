@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from mars.wire.sealed import SIZES
 from mars.wire.times import DAY
 
 _HEADER = b"# mars access log v1 id="
@@ -39,6 +41,34 @@ COMMENT = re.compile(
     % (re.escape(_HEADER), re.escape(UNFINISHED), RELEASE.pattern.removeprefix(b"^"))
 )
 """Every line of an access log of ours that is no answer."""
+SPOOL_COMMENT = re.compile(
+    rb"%b|# mars lost=\d{1,18} day=\d{4}-\d\d-\d\d\n|%b"
+    % (_SPOOL.pattern, re.escape(UNFINISHED_SPOOL))
+)
+"""Every line of a spool of ours that is no report."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What tells one kind of day log from the other; its lines are no matter of the machinery."""
+
+    prefix: str
+    """Of its files' names."""
+    first: Callable[[str, str], bytes]
+    """The first line of a closed one, of its id and ISO day."""
+    unfinished: bytes
+    lengths: Collection[int]
+    """Bytes that a line may have with its LF; what has others is left out when one is closed."""
+    repeats: bool
+    """Whether most lines come again and again, so that those that differ may be kept in memory."""
+    short: str
+    name: str
+    entries: str
+    """What a line is, as people are told."""
+    unwritten: str
+    """What happens while it cannot be written."""
+    kept: str
+    """The same while its folder is gone, and its part still open."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +151,32 @@ def gap(head: bytes) -> Gap | None:
     """What a log of ours says of answers that it does not hold."""
     match = _GAP.match(_said(head))
     return Gap(match["day"].decode(), int(match["lost"])) if match else None
+
+
+ACCESS = Kind(
+    prefix="access",
+    first=lambda token, _: id_line(token),
+    unfinished=UNFINISHED,
+    lengths=range(1, 4097),  # ours have less than 200
+    repeats=True,
+    short="log",
+    name="access log",
+    entries="answer(s)",
+    unwritten="answers are served but not counted",
+    kept="answers are counted if it comes back before the server ends",
+)
+SPOOL = Kind(
+    prefix="spool",
+    first=spool_line,
+    unfinished=UNFINISHED_SPOOL,
+    lengths=frozenset(4 * -(-size // 3) + 1 for size in SIZES),
+    repeats=False,
+    short="spool",
+    name="spool",
+    entries="report(s)",
+    unwritten="reports are refused",
+    kept="reports are kept if it comes back before the server ends",
+)
 
 
 def declared(head: bytes) -> frozenset[str]:

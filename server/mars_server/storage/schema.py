@@ -155,7 +155,8 @@ openings = _table(
     sqlite_with_rowid=False,
 )
 """Sealed lines that were opened: a hash of each, by the week of the key that it is sealed to, so
-that equal ones count once. Rows of a week go 42 days after its end, once it is closed."""
+that equal ones count once. It is under a key that follows from that secret one. Rows of a week go
+42 days after its end, once it is closed."""
 
 statistics_weeks = _table(
     "statistics_weeks",

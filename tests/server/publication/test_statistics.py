@@ -23,6 +23,8 @@ from mars_server.storage.schema import statistics_weeks as closed
 from mars_server.tables.floor import floor
 from mars_server.tables.statistics import Counts
 from mars_server.tables.statistics_week import Entry, StatisticsWeek, encode
+from tests.server.counting import spools
+from tests.server.counting.commands import run_json
 from tests.server.publication import kit
 from tests.server.publication import reports_kit as reports
 from tests.server.publication.reports_kit import BOXES, CATALOGUE, GPG, PANE, RELEASES, USUAL
@@ -376,3 +378,37 @@ def test_how_many_of_those_who_fetch_the_news_send_it(tmp_path: Path) -> None:
     first, second = of(reports.close(engine), PANE.name)
     assert first.consenting == 35  # 390 of at most 1,100, whose fetches are late by 0.9 days
     assert second.consenting is None, "its hits are not published"
+
+
+# --- The whole way ---
+
+
+def test_from_sealed_bodies_to_published_files(tmp_path: Path, cache: Path) -> None:
+    """``count --keys`` opens a spool, ``publish`` tells what it holds in tens, with the hits."""
+    product, database = spools.product_of(tmp_path), f"sqlite:///{tmp_path}/counts.db"
+    bodies = spools.many(43) + spools.many(24, first=100, value="false")
+    (tmp_path / "spool.log").write_bytes(spools.spool(bodies))
+    keys = str(spools.keys_of(tmp_path, spools.WEEK))
+    base = ("--product", str(product), "--db", database)
+    told = run_json("count", str(tmp_path / "spool.log"), "--keys", keys, *base)
+    assert told["statistics"][spools.WEEK]["mail/encrypted"] == {"0.5.2": {"false": 24, "true": 43}}
+    site = tmp_path / "site"
+    options = ("--out", str(site), "--chart-cache", str(cache), "--now", "2026-12-03T00:00:00Z")
+    told = run_json("publish", *base, *options)
+    assert told["statistics_weeks"] == [spools.WEEK]
+    assert (told["new_statistics_weeks"], told["waiting_statistics_weeks"]) == (1, [])
+    week = json.loads((site / f"data/statistics-{spools.WEEK}.json").read_bytes())
+    (entry,) = (each for each in week["entries"] if each["key"] == "encrypted")
+    assert (entry["total"], entry["weeks"]) == (60, 1)
+    assert [(row["value"], row["count"]) for row in entry["values"]] == [
+        ("false", 20),
+        ("true", 40),
+    ]
+    before = kit.tree(site)
+    again = run_json("publish", *base, *options)
+    assert again["files_written"] == 0
+    assert kit.tree(site) == before
+    assert all(
+        number is None or number == "<10" or int(str(number)) % 10 == 0
+        for _, number in kit.numbers(week)
+    )

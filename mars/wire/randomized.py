@@ -37,7 +37,8 @@ def in_words(epsilon: float, values: int) -> str:
     if not share:
         return "The true value is sent."
     if share >= 0.95:
-        return f"In {share:.0%} of reports a random answer is sent instead of the true one."
+        sure = int(share * 100)  # never told as all of them
+        return f"In {sure}% of reports a random answer is sent instead of the true one."
     times = 1 / share
     if abs(times - round(times)) < 0.05:
         many = {1: "every time", 2: "one time in two", 3: "one time in three"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from mars.errors import WireError
 from mars.wire import members as m
 from mars.wire import strictjson
 from mars.wire.sealed import SMALL, room
@@ -40,10 +41,14 @@ class Report:
 def decode(text: bytes) -> Report:
     """The report in a sealed text; remembered, since thousands say the same.
 
-    Raises ``WireError`` as ``strictjson.parse``, and ``bad-payload`` for anything but the members
-    of a report; whether they are declared is the registry's to say.
+    Raises ``WireError`` as ``strictjson.parse``, ``other-type`` for what is no report of a
+    statistic, ``extra-member`` for one that says more, ``bad-payload`` for one that says less or no
+    texts; whether it is declared is the registry's to say.
     """
     members = m.table(strictjson.parse(text, room(SMALL)), "the report")
-    if members.keys() != set(_MEMBERS) or members["type"] != TYPE:
-        raise m.bad(f"a report says {', '.join(_MEMBERS)} and nothing else")
+    if members.get("type") != TYPE:
+        raise WireError("other-type", f"This is no report of a statistic; its type is {TYPE}.")
+    if members.keys() - set(_MEMBERS):
+        said = ", ".join(_MEMBERS)
+        raise WireError("extra-member", f"A report says {said} and nothing else.")
     return Report(*(m.text(members, name, _LONGEST) for name in _MEMBERS[1:]))

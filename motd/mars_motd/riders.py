@@ -210,6 +210,9 @@ def load_steering(folder: Folder, epochs: Epochs, openpgp: OpenPGP, now: int) ->
     rider = _lying(STEERING, path, wanted, epochs, openpgp, now)
     for news in _news(folder, now):
         rider = rider.or_newer(news.x_steering, epochs, openpgp, now)
+    last = rider.last
+    if last is not None and steering.is_past_alone(last.said, wanted, now):
+        return replace(rider, wanted=last.said)
     return rider
 
 

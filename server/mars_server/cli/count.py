@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,7 +22,7 @@ from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.count_pass import dry_run as dry
 from mars_server.counting.executors import driver
 from mars_server.counting.foreign.same_file import this_boot
-from mars_server.counting.inputs import expand, until_signal
+from mars_server.counting.inputs import expand, is_key_file, until_signal
 from mars_server.counting.inputs import follow as follow_logs
 from mars_server.counting.progress import Progress
 from mars_server.counting.streams import STDIN, is_url
@@ -41,6 +42,8 @@ _WAITING = "Another counter is using this database; waiting for it."
     is_flag=True,
     help="Count logs that only begin like a known one as logs of their own.",
 )
+@options.keys
+@options.passphrase
 @options.jobs
 @click.option("--cluster", metavar="ADDR", help="Count on a Dask cluster, such as tcp://HOST:8786.")
 @click.option(
@@ -61,25 +64,36 @@ def count(
     dry_run: bool,
     format_name: str,
     new: bool,
+    keys: tuple[Path, ...],
+    passphrase_file: Path | None,
     jobs: int,
     cluster: str | None,
     follow: bool,
     interval: float,
     as_json: bool,
 ) -> int:
-    """Count the MOTD's access logs by day and coarse metric.
+    """Count the MOTD's access logs by day and coarse metric, and open the intake's spools.
 
     LOG is a file (plain, gzip, Zstandard, xz, bzip2), a folder of such files, a glob, a URL, or -
     for standard input. With --db every line is counted once, however often this runs and however
     the logs are rotated. With --dry-run whatever the logs hold is counted.
+
+    Spools are known by their first line, and opened with the secret keys that --keys names; the
+    entries of metrics.toml beside --product may count. What is sealed to other keys waits.
     """
+    named = [name for name in logs if is_key_file(name)]
+    logs = tuple(name for name in logs if name not in named)
+    if not logs:
+        raise click.UsageError("Name a log beside the keys.")
     if dry_run == (url is not None):
         raise click.UsageError("Give either --db URL or --dry-run.")
     if follow and (url is None or any(name == STDIN or is_url(name) for name in logs)):
         raise click.UsageError("--follow needs --db and local logs.")
     product = load_product(product_file)
+    opening = options.opening(product_file, [*keys, *named], passphrase_file)
     with driver(jobs, cluster, options.say) as chosen:
-        store = None if url is None else _into(url, product, chosen, format_name, new=new)
+        told: dict[str, Any] = {"format_name": format_name, "opening": opening}
+        store = None if url is None else _into(url, product, chosen, new=new, **told)
         if follow and store:
             with until_signal():
                 follow_logs(
@@ -96,14 +110,14 @@ def count(
         if store:
             found = store(paths)
         else:
-            found = dry(paths, AllowList.of(product), chosen, _progress(), format_name)
+            found = dry(paths, AllowList.of(product), chosen, _progress(), **told)
         found.notes[:0] = notes
         found.problems[:0] = missing
         return report(found, as_json=as_json)
 
 
 def _into(
-    url: str, product: Product, chosen: Driver, format_name: str, *, new: bool
+    url: str, product: Product, chosen: Driver, **told: Any
 ) -> Callable[[list[str]], Counted]:
     """Counts into the database at ``url``; its lock is held for one pass at a time."""
     from mars_server.storage import open_database
@@ -118,8 +132,8 @@ def _into(
 
     def count_paths(paths: list[str]) -> Counted:
         with counting_lock(engine, partial(options.say, _WAITING)):
-            using = (allow, chosen, _progress(), ledger, now, format_name)
-            found = count_once(paths, *using, boot=this_boot(), new=new)
+            using = (allow, chosen, _progress(), ledger, now)
+            found = count_once(paths, *using, boot=this_boot(), **told)
             note_run(engine, "count", now())
             return found
 
@@ -131,7 +145,7 @@ def _progress() -> Progress:
 
 
 def _say_new(outcome: Counted, as_json: bool) -> None:
-    if outcome.tally.lines or outcome.problems or outcome.notes:
+    if outcome.tally.lines or outcome.problems or outcome.notes or outcome.reports.counted:
         report(outcome, as_json=as_json)
         sys.stdout.flush()
 
@@ -143,6 +157,9 @@ def report(outcome: Counted, *, as_json: bool) -> int:
     total = outcome.tally
     told: dict[str, object] = {name: getattr(total, name) for name in ("lines", "hits", "rejected")}
     told["days"] = total.days()
+    told["statistics"] = outcome.reports.weeks()
+    told["dropped"] = outcome.reports.reasons()
+    told |= {"repeated": outcome.reports.repeated, "waiting": total.waiting}
     if outcome.problems:
         told |= {"ok": False, **outcome.problems[0].plain()}
         told["problems"] = [problem.plain() for problem in outcome.problems]
@@ -152,5 +169,16 @@ def report(outcome: Counted, *, as_json: bool) -> int:
         told["late"] = outcome.late
     late = f", {outcome.late} of the hits too late" if outcome.late else ""
     line = f"{total.lines} lines, {total.hits} hits, {total.rejected} rejected{late}"
-    options.answer(as_json, told, line)
+    options.answer(as_json, told, line, *_of_reports(outcome))
     return int(bool(outcome.problems))
+
+
+def _of_reports(outcome: Counted) -> list[str]:
+    """What a run that saw a spool says."""
+    found, waiting = outcome.reports, outcome.tally.waiting
+    if not (found.counted or found.dropped or found.repeated or waiting):
+        return []
+    why = ", ".join(f"{n} {reason}" for reason, n in found.reasons().items())
+    dropped = f"{found.dropped.total()} dropped{why and f' ({why})'}"
+    counted = f"{found.counted.total()} reports counted"
+    return [f"{counted}, {dropped}, {found.repeated} counted before, {waiting} wait for their keys"]

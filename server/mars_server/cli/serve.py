@@ -27,6 +27,7 @@ _NEEDED = ("bind", "motd", "log", "product")
 @click.option("--bind", metavar="unix:PATH|127.0.0.1:PORT", help="Where to listen.")
 @options.path("--motd", help="The signed document.")
 @options.path("--log", help="Folder of the access logs.")
+@options.path("--spool", metavar="DIR", help="Takes POST /motd/in, and keeps it here.")
 @options.path("--product", help="The product.toml.")
 @options.path("--trust", help="What clients pin; the MOTD is then verified.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Serving processes.  [default: 1]")
@@ -152,11 +153,11 @@ def _motd(config: Config) -> list[str]:
     if not config.motd or not config.product:
         return []  # said already
     document = source(config).load(factory.system_clock().now())
-    return [document.doubt] if document.unlisted else []
+    return [*document.flaws, *filter(None, [document.unlisted and document.doubt])]
 
 
 def _folders(config: Config) -> None:
-    for name, path in (("log", config.log), ("site", config.site)):
+    for name, path in (("log", config.log), ("spool", config.spool), ("site", config.site)):
         if path:
             _writable(name, Path(path))
 

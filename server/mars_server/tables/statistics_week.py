@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any, Final
 
 from mars.errors import WireError
@@ -111,7 +112,11 @@ class StatisticsWeek:
 
     def entry(self, name: str) -> Entry | None:
         """The entry ``project/key``; None where it is not in the document."""
-        return next((each for each in self.entries if each.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Entry]:
+        return {each.name: each for each in self.entries}
 
 
 def encode(week: StatisticsWeek) -> bytes:

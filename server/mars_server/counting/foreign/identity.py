@@ -28,13 +28,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from hashlib import blake2b
 from itertools import takewhile
 
 from mars.errors import StateError
 from mars.wire.query import MOTD_PATH
 from mars.wire.times import DAY
-from mars_server.daylog.format import Gap, declared, gap, own_id
+from mars_server.daylog.format import Gap, declared, gap, own_id, spool_of
 
 # --- What of a log may be hashed and remembered: never where a request came from ---
 
@@ -141,16 +142,20 @@ class Beginning:
     gap: Gap | None = None
     releases: frozenset[str] = frozenset()
     """Those that the log declares (``declared``)."""
+    day: date | None = None
+    """Of a spool of ours; None for any other log."""
 
 
 def beginning(head: bytes) -> Beginning:
     """Of a log that begins with ``head``: some whole lines or ``HEAD`` bytes, no NULs before."""
+    spool = spool_of(head)
     return Beginning(
         own=own_id(head),
         ladder=ladder(head),
         timeless=not has_time(head),
         gap=gap(head),
         releases=declared(head),
+        day=spool.day if spool else None,
     )
 
 
@@ -180,6 +185,10 @@ class Source:
     """Unix time."""
     stays: str | None = None
     """``unread`` or ``changed``: what was told when it was counted."""
+    waiting: int = 0
+    """Lines of a spool that are sealed to keys which were not given."""
+    keys: frozenset[str] = frozenset()
+    """Ids (hex) of the keys with which it was opened as far as ``position``."""
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class Register:
 
     def __init__(self, ledger: Ledger, span: int, *, new: bool = False) -> None:
         """``new``: a log that only begins as a known one is a log of its own."""
-        self._span = span
+        self.span = span
         self._new = new
         self._files: dict[str, Probe] = {}
         """This pass's plain logs that are not our own, by the mark of their inode."""
@@ -147,8 +147,12 @@ class Register:
         if verdict.changed:
             start = written_on(found, verdict.start)
             # By a span of nothing at its end it is known the next time.
-            return replace(verdict, start=start), [*spans(found, start, self._span, empty=True)]
-        return verdict, [*spans(found, verdict.start, self._span)]
+            return replace(verdict, start=start), [*spans(found, start, self.span, empty=True)]
+        return verdict, [*spans(found, verdict.start, self.span)]
+
+    def own(self, number: str | None) -> Source | None:
+        """The source of the log of ours with this id."""
+        return next((one for one in self._sources.values() if number and one.own == number), None)
 
     def archived(self, found: Probe) -> Source | None:
         """The source of an archive that is counted to its end."""

@@ -185,7 +185,8 @@ def spans(
     if marks[-1] < length or (empty and marks == [length]):
         marks.append(length)
     return [
-        Span(found.path, found.format, a, b, found.seen, found.releases) for a, b in pairwise(marks)
+        Span(found.path, found.format, a, b, found.seen, found.releases, found.day)
+        for a, b in pairwise(marks)
     ]
 
 

@@ -1,0 +1,67 @@
+"""Stores what was opened of spools: sums, reasons to drop, and which sealed lines are counted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, delete, select, text, update
+
+from mars_server.common.calendar import week_of
+from mars_server.counting.reports import (
+    DIGEST_BYTES,
+    LATE,
+    Digests,
+    Reports,
+    each,
+    sums,
+)
+from mars_server.storage.schema import dropped, openings, statistics, statistics_weeks
+from mars_server.storage.upsert import add
+
+KEPT_DAYS = 42
+"""Whole days after a week's end for which its digests are kept: a spool is gone before."""
+_AT_ONCE = 4096
+"""Digests in one statement."""
+_INTO = "INSERT INTO openings (week, digest) %s ON CONFLICT DO NOTHING"
+_INTO_SQLITE = _INTO % "VALUES (?, ?)"
+_INTO_POSTGRESQL = text(_INTO % "SELECT :week, unnest(CAST(:digests AS bytea[]))")
+
+
+def store_opened(connection: Connection, opened: Digests) -> Reports:
+    """Adds what was never seen before, in the caller's transaction. Late reports are dropped; their
+    number stands beside the week."""
+    if not opened:
+        return Reports()
+    closed = set(connection.scalars(select(statistics_weeks.c.week)))
+    found = sums(opened, lambda week, digests: _fresh(connection, week, digests), closed)
+    add(connection, statistics, found.counted)
+    late = {one.week: n for one, n in sorted(found.dropped.items()) if one.reason == LATE}
+    add(connection, dropped, {one: n for one, n in found.dropped.items() if one.reason != LATE})
+    for week, n in late.items():
+        here = update(statistics_weeks).where(statistics_weeks.c.week == week)
+        connection.execute(here.values(late=statistics_weeks.c.late + n))
+    return found
+
+
+def _fresh(connection: Connection, week: str, digests: bytes) -> int:
+    step = _AT_ONCE * DIGEST_BYTES
+    parts = (digests[at : at + step] for at in range(0, len(digests), step))
+    return sum(_insert(connection, week, sorted(each(part))) for part in parts)
+
+
+def _insert(connection: Connection, week: str, digests: list[bytes]) -> int:
+    """How many were new. By hand, since a row for each line is most of what storing costs."""
+    if connection.dialect.name == "postgresql":
+        told = {"week": week, "digests": digests}
+        return connection.execute(_INTO_POSTGRESQL, told).rowcount
+    rows = [(week, digest) for digest in digests]
+    return connection.exec_driver_sql(_INTO_SQLITE, rows).rowcount
+
+
+def prune(connection: Connection, now: int) -> None:
+    """Forgets the digests of closed weeks that ended more than ``KEPT_DAYS`` before ``now`` (Unix
+    seconds): whatever is sealed to their keys is late."""
+    first = week_of(datetime.fromtimestamp(now, UTC).date() - timedelta(days=KEPT_DAYS))
+    closed = select(statistics_weeks.c.week)
+    old = delete(openings).where(openings.c.week < first, openings.c.week.in_(closed))
+    connection.execute(old)

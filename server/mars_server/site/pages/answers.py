@@ -68,6 +68,11 @@ def _reported(period: Period, say: Language) -> str:
             "In %(weeks)s fewer than ten reports were counted, so at most %(most)s installations "
             "sent this."
         )
+        if period.deviation:
+            text = say.gettext(
+                "In %(weeks)s fewer than ten reports were left with the noise, so at most %(most)s "
+                "installations sent this."
+            )
         return text % {"weeks": period.name, "most": say.number(guess.high)}
     text = say.gettext(
         "In %(weeks)s about %(installations)s installations sent this (95%% interval %(interval)s)."
@@ -184,7 +189,10 @@ def between(share: Share | None, say: Language) -> str:
 
 def possible(entry: Declared, say: Language) -> str:
     """All values that a report of it can say."""
-    known = [say.answer(entry.metric.type, value) for value in entry.metric.values_known]
+    known = [
+        say.answer(entry.metric.type, value)
+        for value in ordered(entry.metric, entry.metric.values_known)
+    ]
     return ", ".join(known) or say.gettext("a version, its first two numbers")
 
 

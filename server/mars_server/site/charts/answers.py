@@ -45,8 +45,8 @@ def bands(entry: Declared) -> list[Band]:
     new = {value for value, height in _heights(periods[-1]).items() if height >= _NEW}
     ranked = sorted(sums, key=lambda value: (value not in new, -sums[value]))
     open_ = OTHER if entry.metric.type == VERSION else None  # of an enumeration a value as any
-    big = {value for value in ranked if sums[value] and value != open_}
-    named = [value for value in ordered(entry.metric, sums) if value in big][: len(COLOURS)]
+    big = set([value for value in ranked if sums[value] and value != open_][: len(COLOURS)])
+    named = [value for value in ordered(entry.metric, sums) if value in big]
     found = [Band(value, frozenset({value}), n) for n, value in enumerate(named, start=1)]
     rest = frozenset(value for value, height in sums.items() if height) - big
     return [*found, Band(REST_KEY, rest, 0)] if rest else found

@@ -36,6 +36,7 @@ from mars_server.tables import signed_documents
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.downloads import data_files
 from mars_server.tables.signed_documents import describe
+from mars_server.tables.statistics_files import week_csv
 from mars_server.tables.statistics_week import StatisticsWeek
 from mars_server.tables.statistics_week import encode as encode_statistics
 from mars_server.tables.week import Week
@@ -129,7 +130,16 @@ def publish(
         reports = [read_statistics(name, each) for name, each in kept_reports.items()]
         was_signed, notes_before = index.is_signed(data / index.INDEX), _notes_in(out)
         signed = signing_key is not None
-        contents = Contents(rules.product, weeks, notes, given, signed, own_logs=own_logs)
+        contents = Contents(
+            rules.product,
+            weeks,
+            notes,
+            given,
+            signed,
+            own_logs=own_logs,
+            catalogue=catalogue if catalogue and catalogue.metrics else None,
+            reports=reports,
+        )
         site = Site(contents, _charts(out, public, chart_cache))
         documents = {signed_documents.FILE: signed_documents.encode(rules.product, given)}
         beside = {NOTES_FILE: encode_notes(notes, own_logs=own_logs)}
@@ -152,7 +162,12 @@ def publish(
 
 
 def statistics_data(weeks: Sequence[StatisticsWeek]) -> dict[str, bytes]:
-    return {f"{STATISTICS}{week.week}.json": encode_statistics(week) for week in weeks}
+    """Files of ``data/`` by name."""
+    files: dict[str, bytes] = {}
+    for week in weeks:
+        files[f"{STATISTICS}{week.week}.json"] = encode_statistics(week)
+        files[f"{STATISTICS}{week.week}.csv"] = week_csv(week)
+    return files
 
 
 def _charts(out: Path, public: bytes | None, cache: Path | None) -> ChartStore:

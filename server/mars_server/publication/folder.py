@@ -15,6 +15,7 @@ from threading import Event
 from typing import Final
 
 from mars.errors import StateError, WireError
+from mars.wire.catalogue import Catalogue
 from mars_server.tables import signed_documents
 from mars_server.tables.signed_documents import Served
 from mars_server.tables.statistics_week import StatisticsWeek
@@ -29,6 +30,8 @@ _POLL: Final = 0.1
 """Seconds between two tries."""
 _NEW: Final = ".new-"
 HITS: Final = ""
+DECLARED: Final = "declared.json"
+"""The registry as it was when the site was made: what is declared."""
 STATISTICS: Final = "statistics-"
 """How the name of a week's file begins, before the week: of hits, and of statistics."""
 _WEEK_FILE = re.compile(r"((?:statistics-)?)([0-9]{4}-W[0-9]{2})\.json", re.ASCII)
@@ -117,6 +120,13 @@ def read_all_statistics(data: Path) -> list[StatisticsWeek]:
     """Those of statistics."""
     found = sorted(week_files(data, STATISTICS).items())
     return [read_statistics(name, document) for name, document in found]
+
+
+def read_declared(data: Path) -> Catalogue | None:
+    """What is declared; None where nothing is. Raises ``WireError`` for a changed file."""
+    path = data / DECLARED
+    with _named(f"{DATA}/{DECLARED}"):
+        return Catalogue.decode(path.read_bytes()) if path.is_file() else None
 
 
 def read_documents(data: Path) -> list[Served]:

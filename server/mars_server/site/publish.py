@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from mars.errors import ConfigError
-from mars.wire.catalogue import Catalogue
+from mars.wire.catalogue import MAX_ENTRIES, Catalogue
 from mars.wire.ed25519 import public_key, sign
 from mars.wire.product import Product
 from mars_server.publication import closing, index, restore
 from mars_server.publication.folder import (
     DATA,
+    DECLARED,
     STATISTICS,
     clear,
     foreign,
@@ -41,9 +42,9 @@ from mars_server.tables.statistics_week import StatisticsWeek
 from mars_server.tables.statistics_week import encode as encode_statistics
 from mars_server.tables.week import Week
 
-_MOST_PICTURES: Final = 512
-"""More than a site has: 16 for each range, in ten years 208. All are kept while pages are made,
-since each is needed for several."""
+_MOST_PICTURES: Final = 512 + 2 * MAX_ENTRIES
+"""More than a site has: 16 for each range, in ten years 208, and two for each statistic. All are
+kept while pages are made, since each is needed for several."""
 
 
 @dataclass(frozen=True)
@@ -137,13 +138,13 @@ def publish(
             given,
             signed,
             own_logs=own_logs,
-            catalogue=catalogue if catalogue and catalogue.metrics else None,
+            catalogue=catalogue,
             reports=reports,
         )
         site = Site(contents, _charts(out, public, chart_cache))
         documents = {signed_documents.FILE: signed_documents.encode(rules.product, given)}
         beside = {NOTES_FILE: encode_notes(notes, own_logs=own_logs)}
-        figures = data_files(weeks) | statistics_data(reports) | documents
+        figures = data_files(weeks) | statistics_data(reports, catalogue) | documents
         written, others = write_site(out, rules.product, figures, site, beside, signing_key)
     return PublishReport(
         weeks,
@@ -161,9 +162,12 @@ def publish(
     )
 
 
-def statistics_data(weeks: Sequence[StatisticsWeek]) -> dict[str, bytes]:
-    """Files of ``data/`` by name."""
-    files: dict[str, bytes] = {}
+def statistics_data(
+    weeks: Sequence[StatisticsWeek], catalogue: Catalogue | None
+) -> dict[str, bytes]:
+    """The files of ``data/`` that tell of statistics, by name: each week's, and what is declared
+    now, from which a server shows it."""
+    files = {DECLARED: catalogue.encode()} if catalogue and (catalogue.metrics or weeks) else {}
     for week in weeks:
         files[f"{STATISTICS}{week.week}.json"] = encode_statistics(week)
         files[f"{STATISTICS}{week.week}.csv"] = week_csv(week)

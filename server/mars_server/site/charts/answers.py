@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import timedelta
 from itertools import accumulate, pairwise
 from typing import Final
 
 from mars.wire.catalogue import OTHER_RELEASE as OTHER
 from mars.wire.registry import VERSION
 from mars_server.common.calendar import following, monday
-from mars_server.site.charts.data import COLOURS, REST_KEY, Band, apart, ticks
+from mars_server.site.charts.data import COLOURS, MIDDLE, REST_KEY, Band, apart, ticks
 from mars_server.site.charts.render import Chart
 from mars_server.site.declared import Declared, Period, ordered
 from mars_server.site.language import REST, Language
@@ -86,7 +87,7 @@ def answers_chart(entry: Declared, say: Language) -> Chart:
             "labels": _labels(entry, periods[-1], series, say),
             "inside": [],
             "marks": [
-                {"x": monday(period.last).isoformat()}
+                {"x": (monday(period.last) + timedelta(days=MIDDLE)).isoformat()}
                 for period in periods
                 if "disturbed" in period.flags
             ],

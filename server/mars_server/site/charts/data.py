@@ -43,7 +43,7 @@ _THINNEST_LABEL: Final = 0.005
 """Share from which a band of the last week is named beside the chart."""
 _LOWEST_NAMED: Final = 0.15
 """Share from which a band that is gone by then is named inside the chart."""
-_MIDDLE: Final = 3
+MIDDLE: Final = 3
 """The day of a week (0 is Monday) at which a figure of the whole week stands."""
 _EDGE: Final = 0.045
 """Share of the plot that half a name takes; it stays this far from either end."""
@@ -98,7 +98,7 @@ def installations_chart(weeks: Sequence[Week], say: Language) -> Chart:
                 }
             )
     chart = Chart("installations", {"weeks": rows}, numbers=say.numbers)
-    return _timed(chart, weeks, _MIDDLE)
+    return _timed(chart, weeks, MIDDLE)
 
 
 def _new(table: str, weeks: Sequence[Week]) -> set[str]:

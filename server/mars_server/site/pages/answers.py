@@ -147,9 +147,14 @@ def of_all(entry: Declared, say: Language) -> str:
         "label": entry.metric.label,
         "weeks": period.name,
         "value": _name(entry, row, say),
-        "low": say.whole(known * share.low // 100),
-        "high": say.whole(100 - known * (100 - share.high) // 100),
+        "low": say.chance(known * share.low // 100 / 100),
+        "high": say.chance((100 - known * (100 - share.high) // 100) / 100),
     }
+
+
+def flags(entry: Declared) -> set[str]:
+    """Those of its recent periods."""
+    return {flag for period in entry.recent for flag in period.flags}
 
 
 # --- Cells ---

@@ -6,6 +6,7 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from scipy.stats import binom
 
 from mars_server.tables.estimate import Estimate
 from mars_server.tables.floor import NO_DATA, floor
+from mars_server.tables.noise import Noise
 from mars_server.tables.shares import (
     EXACT_BELOW,
     OWN_WEEK,
@@ -146,6 +148,27 @@ def test_noise_makes_intervals_wider() -> None:
         assert guess.high - guess.low > 2 * 2 * 59
     assert noisy.part(100, 109, 400, 409)[0] < 1e-9 < plain.part(100, 109, 400, 409)[0]
     assert noisy.installations(NO_DATA) is None
+
+
+@pytest.mark.parametrize("size", [400, 3_000])
+@pytest.mark.parametrize("epsilon", [1.0, 3.0])
+def test_with_noise_the_published_intervals_hold_the_truth_too(size: int, epsilon: float) -> None:
+    noise, random = Noise(bytes(32), epsilon).of_reports(), np.random.default_rng(size)
+    sampling = Sampling(0.25, deviation=noise.deviation)
+    some, rest = round(0.3 * size), round(0.7 * size)
+    numbers, parts = [], []
+    for trial in range(400):
+        counts = [int(random.binomial(each, 0.25)) for each in (some, rest)]
+        blurred = [
+            floor(count + noise.sample(str(trial), str(n)))
+            for n, count in enumerate([*counts, sum(counts)])
+        ]
+        guess = sampling.installations(blurred[2])
+        assert guess is not None
+        numbers.append(guess.low <= size <= guess.high)
+        told = sampling.shares(blurred[:2], blurred[2])[0]
+        parts.append(told is None or told.low <= 30 <= told.high)
+    assert min(sum(numbers), sum(parts)) >= 0.95 * 400
 
 
 def test_a_score_interval_of_nothing_is_everything() -> None:

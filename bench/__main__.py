@@ -21,6 +21,7 @@ SECTIONS = (
     "opening",
     "publication",
     "coverage",
+    "shares",
     "serving",
     "intake",
 )

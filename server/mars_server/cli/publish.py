@@ -15,7 +15,7 @@ from mars.errors import ConfigError, WireError, naming
 from mars.factory import system_clock
 from mars.wire.times import parse_time
 from mars_server.cli import options
-from mars_server.common.config import load_product, read
+from mars_server.common.config import load_catalogue, load_product, read
 
 if TYPE_CHECKING:
     from mars_server.site.publish import PublishReport
@@ -136,6 +136,7 @@ def publish(
         notes=parse_notes(read(notes, "The notes"), str(notes)) if notes else (),
         chart_cache=chart_cache,
         motd=document,
+        catalogue=load_catalogue(product_file),
     )
     note_run(engine, "publish", system_clock().now())
     published = [week.week for week in outcome.weeks]
@@ -148,10 +149,13 @@ def publish(
         "waiting_weeks": list(outcome.waiting),
         "left_out_weeks": list(outcome.left_out),
         "weeks_with_missing_days": list(outcome.partial),
+        "statistics_weeks": [week.week for week in outcome.reports],
+        "new_statistics_weeks": outcome.new_reports,
+        "waiting_statistics_weeks": list(outcome.waiting_reports),
         "crowd": product.crowd,
         "crowd_proposed": crowd,
     }
-    options.answer(as_json, told, _summary(published, outcome.new))
+    options.answer(as_json, told, _summary(published, outcome.new), *_of_reports(outcome))
     for warning in _warnings(outcome):
         options.say(warning)
     if level_of(crowd) != level_of(product.crowd):  # else requests would say the same
@@ -165,10 +169,21 @@ def _summary(published: list[str], new: int) -> str:
     return f"{weeks} published, {new} of them now; last {published[-1]}."
 
 
+def _of_reports(outcome: PublishReport) -> list[str]:
+    names = [week.week for week in outcome.reports]
+    return [f"Statistics: {_summary(names, outcome.new_reports)}"] if names else []
+
+
 def _warnings(outcome: PublishReport) -> Iterator[str]:
     """What the operator did not ask for, or may not know."""
     if outcome.waiting:
         yield f"Waiting: {', '.join(outcome.waiting)}; no log was counted since the week ended."
+    if outcome.waiting_reports:
+        names = ", ".join(outcome.waiting_reports)
+        yield (
+            f"Statistics wait: {names}; no spool was opened (count --keys) since the week ended, "
+            "or metrics.toml beside the product file declares nothing."
+        )
     if outcome.left_out:
         names = ", ".join(outcome.left_out)
         yield f"Left out: {names}; too far back to be real, so a clock was wrong (counts weeks)."

@@ -1,0 +1,207 @@
+"""What the pages say of declared statistics: in sentences, and in the cells of their tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mars.wire.randomized import other
+from mars_server.site.charts.answers import bands, colours, is_drawn, told
+from mars_server.site.declared import Declared, Period, count_of, ordered
+from mars_server.site.language import Language
+from mars_server.site.pages.findings import few
+from mars_server.tables.statistics_week import Share, Value
+
+__all__ = ["colours", "count_of", "is_drawn"]
+
+_NAMED = 4
+"""Values that a sentence names at most."""
+
+
+def how_many(period: Period | None, say: Language) -> str:
+    """``480 (430–540)`` installations; of a hidden total its upper end alone."""
+    guess = period.figures.installations if period else None
+    if period is None or guess is None:
+        return "–"
+    if period.figures.total.hidden:
+        return f"{say.gettext('at most')} {say.number(guess.high)}"
+    return f"{say.number(guess.installations)} ({say.interval(guess)})"
+
+
+def finding(entry: Declared, say: Language) -> str:
+    """How many reported it and what, and how that has moved; else why there is nothing to tell."""
+    period = entry.latest
+    if period is None:
+        return _nothing(entry, say)
+    sentences = [_reported(period, say)]
+    shown = told(entry.recent)
+    if shown:
+        sentences += _moved(entry, shown, say)
+    for text, flag in (
+        ("Incomplete: %(weeks)s.", "incomplete"),
+        ("Disturbed: %(weeks)s.", "disturbed"),
+    ):
+        weeks = [each.name for each in entry.recent if flag in each.flags]
+        if weeks:
+            sentences.append(say.gettext(text) % {"weeks": few(weeks, say)})
+    return " ".join(sentences)
+
+
+def _nothing(entry: Declared, say: Language) -> str:
+    if entry.waiting:
+        text = say.gettext(
+            "The reports of %(weeks)s are published together, when the last week is over."
+        )
+        return text % {"weeks": entry.waiting}
+    if entry.periods:
+        return say.gettext("There is no data in these weeks.")
+    return say.gettext("Nothing is published of this yet.")
+
+
+def _reported(period: Period, say: Language) -> str:
+    guess = period.figures.installations
+    if guess is None:
+        return say.gettext("In %(weeks)s too few reports came to tell more.") % {
+            "weeks": period.name
+        }
+    if period.figures.total.hidden:
+        text = say.gettext(
+            "In %(weeks)s fewer than ten reports were counted, so at most %(most)s installations "
+            "sent this."
+        )
+        if period.deviation:
+            text = say.gettext(
+                "In %(weeks)s fewer than ten reports were left with the noise, so at most %(most)s "
+                "installations sent this."
+            )
+        return text % {"weeks": period.name, "most": say.number(guess.high)}
+    text = say.gettext(
+        "In %(weeks)s about %(installations)s installations sent this (95%% interval %(interval)s)."
+    )
+    return text % {
+        "weeks": period.name,
+        "installations": say.number(guess.installations),
+        "interval": say.interval(guess),
+    }
+
+
+def _moved(entry: Declared, shown: Sequence[Period], say: Language) -> list[str]:
+    """The biggest shares of the latest period that tells any, and where the first of them stood."""
+    last, first = shown[-1], shown[0]
+    rows = _ranked(last)
+    if not rows:
+        return []
+    listed = ", ".join(
+        f"{_name(entry, row, say)} {percent(row.share, say)}" for row in rows[:_NAMED]
+    )
+    sentences = [
+        say.gettext("Shares in %(week)s: %(values)s.") % {"week": last.name, "values": listed}
+    ]
+    before = first.answer(rows[0].value)
+    if first is not last and before is not None and before in _ranked(first):
+        sentences.append(
+            say.gettext("In %(week)s %(value)s stood at %(percent)s.")
+            % {
+                "value": _name(entry, before, say),
+                "percent": percent(before.share, say),
+                "week": first.name,
+            }
+        )
+    return sentences
+
+
+def _ranked(period: Period) -> list[Value]:
+    """The values that can be told, biggest share first."""
+    known = [
+        (row.share.percent, row)
+        for row in period.figures.values
+        if row.share and row.share.percent and period.tells(row.count)
+    ]
+    return [row for _, row in sorted(known, key=lambda each: -each[0])]
+
+
+def _name(entry: Declared, row: Value, say: Language) -> str:
+    return say.answer(entry.metric.type, row.value)
+
+
+def commonest(entries: Sequence[Declared]) -> Declared | None:
+    """The entry that most installations are known to send, in its latest period; None where that
+    can be told of none."""
+    known = [
+        (period.figures.consenting, entry)
+        for entry in entries
+        if (period := entry.latest) and period.figures.consenting and _ranked(period)
+    ]
+    return max(known, key=lambda each: each[0])[1] if known else None
+
+
+def of_all(entry: Declared, say: Language) -> str:
+    """How many of all installations send ``entry``, which is one of ``commonest``, and what its
+    shares then say of all of them: from c·p₁ to 1 − c·(1 − p₂)."""
+    period = entry.latest
+    assert period is not None
+    row, share = _ranked(period)[0], _ranked(period)[0].share
+    known = period.figures.consenting
+    assert share is not None and known is not None
+    return say.gettext(
+        "Shares here are of the installations that send an entry, since nothing is known of the "
+        "others. At least %(known)s of all that fetch the news send “%(label)s” (%(weeks)s). "
+        "Whatever the others have, among all of them the share of “%(value)s” is from %(low)s to "
+        "%(high)s. This takes machines that are off to fetch the news 0.9 days late on average."
+    ) % {
+        "known": say.whole(known),
+        "label": entry.metric.label,
+        "weeks": period.name,
+        "value": _name(entry, row, say),
+        "low": say.chance(known * share.low // 100 / 100),
+        "high": say.chance((100 - known * (100 - share.high) // 100) / 100),
+    }
+
+
+def flags(entry: Declared) -> set[str]:
+    """Those of its recent periods."""
+    return {flag for period in entry.recent for flag in period.flags}
+
+
+# --- Cells ---
+
+
+def rows(entry: Declared, period: Period) -> list[Value]:
+    """Of the table of one period."""
+    found = {row.value: row for row in period.figures.values}
+    return [found[value] for value in ordered(entry.metric, found)]
+
+
+def columns(entry: Declared) -> list[str]:
+    """The values with a column in a table of several periods or releases: those that have a band
+    in the chart, or would have."""
+    return [band.name for band in bands(entry) if band.number]
+
+
+def percent(share: Share | None, say: Language) -> str:
+    """A dash where nothing can be told."""
+    return "–" if share is None or share.percent is None else say.whole(share.percent)
+
+
+def between(share: Share | None, say: Language) -> str:
+    """``43–49%``."""
+    return "–" if share is None else f"{say.number(share.low)}–{say.chance(share.high / 100)}"
+
+
+def possible(entry: Declared, say: Language) -> str:
+    """All values that a report of it can say."""
+    known = [
+        say.answer(entry.metric.type, value)
+        for value in ordered(entry.metric, entry.metric.values_known)
+    ]
+    return ", ".join(known) or say.gettext("a version, its first two numbers")
+
+
+def disguise(entry: Declared, say: Language) -> str:
+    """How many of the answers are random, of an entry that has an epsilon."""
+    values = len(entry.metric.values_known)
+    share = values * other(entry.metric.epsilon, values)
+    text = say.gettext(
+        "%(percent)s of the answers are drawn at random from all values, whatever is true, so that "
+        "none proves anything."
+    )
+    return text % {"percent": say.whole(round(100 * share))}

@@ -163,6 +163,7 @@ class Mars:
         errors: bool | None = None,
         direct: bool | None = None,
         purposes: Collection[str] | None = None,
+        entries: Collection[str] | None = None,
         channel: str = "motd",
     ) -> NextRequest | None:
         """The next request (``bytes``, ``url``, ``values``), and the ``direct`` one that goes where
@@ -174,7 +175,7 @@ class Mars:
         """
         choice = None
         if level is not None:
-            choice = Choice(level, variables, stats, errors, direct, country, purposes)
+            choice = Choice(level, variables, stats, errors, direct, country, purposes, entries)
         state = self._problems.attempt("state", self._client.load, None)
         if state is None:
             return None

@@ -210,6 +210,12 @@ class Memory:
         """For a new period, of which nothing was said yet."""
         return replace(self, pick=chance.uniform(0.0, 1.0), chaining=False, spent=False)
 
+    def moved(self, midnight: int, chance: Chance) -> Memory:
+        """After a try that was kept back for another request of that day; nothing was said."""
+        if self.schedule is None:
+            return self
+        return replace(self, spent=False, schedule=schedule.moved(self.schedule, midnight, chance))
+
     def settled(self, ending: Ending, now: int, chance: Chance, app: App) -> Memory:
         """Moves the schedule on after a scheduled try, and turns from a server that does not serve.
 
@@ -236,6 +242,12 @@ class Memory:
             # Where nothing left, nobody was asked.
             chained=None if self.chaining and not ending.left else self.chained,
         )
+
+
+def due(state: State) -> int | None:
+    """When the next fetch is due."""
+    found = read(_schedule, state.members.get("schedule"))
+    return found.due if found else None
 
 
 def is_older(state: State) -> bool:

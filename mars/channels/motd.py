@@ -14,6 +14,7 @@ from mars.channels.memory import Followed, Memory
 from mars.consent import METRICS, NEWS, Purpose
 from mars.core import schedule
 from mars.core.channel import FILE, Ending, Kept, NextRequest, View
+from mars.core.days import DAY_USED
 from mars.core.schedule import Schedule
 from mars.core.state import App, State, read, table, time
 from mars.errors import ConfigError, TransportError
@@ -73,8 +74,14 @@ class Motd:
         if known.spent:  # a period that was cut off, as by a crash, is over
             known = known.drawn(chance)
         resting = known.schedule or _begun(known, view.now, chance)
-        looked, sleep = schedule.look(resting, view.now, ran, chance, floor=view.app.built)
+        closed = 0 if view.free else view.day_after
+        looked, sleep = schedule.look(
+            resting, view.now, ran, chance, floor=view.app.built, closed=closed
+        )
         return replace(known, schedule=looked).plain(), sleep
+
+    def due(self, state: State) -> int | None:
+        return memory.due(state)
 
     def attempt(self, view: View, chance: Chance) -> Kept:
         known = Memory.of(view.state)
@@ -147,6 +154,8 @@ class Motd:
 
     def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> Kept:
         known, found = Memory.of(view.state), ending.taken
+        if ending.reason == DAY_USED:
+            return known.moved(view.day_after, chance).plain()
         if ending.error is not None:
             after = known.refused(ending.error, view.now)
         elif isinstance(found, Followed):

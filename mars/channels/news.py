@@ -51,6 +51,10 @@ class NewsClient(Installation):
         """The next request. Raises ``ConsentError``, ``ConfigError`` or ``TransportError``."""
         return self.planned(self.channel, state, voice, url)
 
+    def source(self, state: State, voice: Effective) -> str:
+        """Where the next request goes; empty where no server is known."""
+        return source(self.view(self.channel, state, voice))
+
     def says(self) -> str:
         """What tracked requests say how often now, in one sentence."""
         return rule(crowd_of(self.app, self.ports.clock.now()))
@@ -106,7 +110,7 @@ class NewsClient(Installation):
             told = reading.plain() if reading else told
             told = {**told, "release": release.release if release else None}
         voice, decision, known = self.voice(state), state.decision, Memory.of(state)
-        server, last, due = source(self.view(state, voice)), known.last, known.schedule
+        server, last, due = self.source(state, voice), known.last, known.schedule
         waits = due is not None and server and voice.level != consent.OFF
         return {
             "product": state.app.get("product"),

@@ -19,7 +19,7 @@ from mars import consent, factory
 from mars.channels.motd import no_server
 from mars.cli import common
 from mars.commandline import emit_json, json_option, safe
-from mars.core.installation import lowering
+from mars.consent.lowering import lowering
 from mars.errors import ConfigError, MarsError
 from mars.ports import Clock, Request, Response, Tor, TorSettings, TorStatus
 from mars.wire.request import HTTPRequest

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from mars.errors import ConfigError, ConsentError
+from mars.wire.registry import is_entry
 from mars.wire.variables import BASIC, NAMES, country_value
 
 OFF, PLAIN, TRACKED = LEVELS = ("off", "plain", "tracked")
@@ -32,14 +33,15 @@ class Purpose:
 
 NEWS = Purpose("news", "News", PLAIN, telling=False)
 METRICS = Purpose("metrics", "Values in the request for news")
+STATISTICS = Purpose("statistics", "Statistics")
 SWITCHES = {
-    "stats": Purpose("statistics", "Statistics"),
+    "stats": STATISTICS,
     "errors": Purpose("reports", "Error reports"),
 }
 """Purposes that have a switch of their own in commands, policy file and JSON, offered or not."""
 BUILT_IN = frozenset({NEWS, METRICS, *SWITCHES.values()})
 
-_BY_LEVEL = (NEWS.name, METRICS.name)
+BY_LEVEL = (NEWS.name, METRICS.name)
 """``plain`` is a yes to the first, ``tracked`` to both."""
 
 
@@ -55,21 +57,28 @@ class Decision:
     asked: tuple[str, ...] = NAMES
     direct: bool = False
     """Whether the plain document may come by direct HTTPS where there is no Tor."""
+    entries: Mapping[str, int] = field(default_factory=dict)
+    """The declared statistics (``project/key``) that they said yes to, each since when."""
+    declined: tuple[str, ...] = ()
+    """Those that they were shown and said no to."""
 
     @classmethod
     def of(
         cls, level: str, decided: int, further: Mapping[str, int] | None = None, **more: Any
     ) -> Self:
         """A yes to what ``level`` means and to ``further`` purposes; of ``off``, to nothing."""
-        agreed = dict.fromkeys(_BY_LEVEL[: LEVELS.index(level)], decided)
-        others = {name: at for name, at in (further or {}).items() if name not in _BY_LEVEL}
-        said = more if agreed else {**more, "direct": False}
-        return cls(decided, {**agreed, **others} if agreed else {}, **said)
+        agreed = dict.fromkeys(BY_LEVEL[: LEVELS.index(level)], decided)
+        others = {name: at for name, at in (further or {}).items() if name not in BY_LEVEL}
+        if not agreed:
+            others, more = {}, {**more, "direct": False}
+        if STATISTICS.name not in others:
+            more = {**more, "entries": {}, "declined": ()}
+        return cls(decided, {**agreed, **others}, **more)
 
     @property
     def level(self) -> str:
         """``off``, ``plain`` or ``tracked``."""
-        return LEVELS[sum(name in self.purposes for name in _BY_LEVEL)]
+        return LEVELS[sum(name in self.purposes for name in BY_LEVEL)]
 
 
 @dataclass(frozen=True)
@@ -83,16 +92,27 @@ class Choice:
     direct: bool | None = None
     country: str | None = None
     purposes: Collection[str] | None = None
+    entries: Collection[str] | None = None
+    """Declared statistics, or a switch for each; those that are not named stay as they were."""
+
+    def meaning(self, declared: Collection[str]) -> Choice:
+        """A yes to statistics of which nothing more is said is one to all that are declared now,
+        and to none that are declared later."""
+        bare = self.entries is None and self.wanted().get(STATISTICS.name)
+        return replace(self, entries=tuple(declared)) if bare else self
 
     def wanted(self) -> dict[str, bool]:
-        """Whether each purpose beyond the level is chosen; what was not said is not in it.
+        """Whether each purpose beyond the level is chosen; what was not said is not in it. A yes to
+        one of the statistics is one to their purpose.
 
         Of a yes and a no to one the no holds. Raises ``ConfigError`` (``purpose-of-level``).
         """
         given = {"stats": self.stats, "errors": self.errors}
         named = {SWITCHES[name].name: on for name, on in given.items() if on is not None}
+        if any(_switches(self.entries).values()):
+            named.setdefault(STATISTICS.name, True)
         listed = _switches(self.purposes)
-        if not listed.keys().isdisjoint(_BY_LEVEL):
+        if not listed.keys().isdisjoint(BY_LEVEL):
             raise ConfigError(
                 "purpose-of-level",
                 "The level alone decides of news and metrics; leave them out of purposes.",
@@ -117,6 +137,8 @@ class Layer:
     refused: frozenset[str] = frozenset()
     """Purposes that it says no to whatever its level."""
     direct: bool = True
+    entries: Mapping[str, int] = field(default_factory=dict)
+    """The declared statistics that the user said yes to, each since when."""
 
     def allows(self, purpose: Purpose) -> bool:
         if self.level == OFF or purpose.name in self.refused:
@@ -137,13 +159,21 @@ class Effective:
     by: Layer
     layers: tuple[Layer, ...]
 
+    @property
+    def entries(self) -> Mapping[str, int]:
+        """The declared statistics that may be sent, each since when; the least of the layers holds
+        for their purpose, and the user alone says yes to one."""
+        if not self.allows(STATISTICS):
+            return {}
+        return {name: at for layer in self.layers for name, at in layer.entries.items()}
+
     def allows(self, purpose: Purpose) -> bool:
         """Whether every layer does, be it offered here or not."""
         return all(layer.allows(purpose) for layer in self.layers)
 
     def is_beyond(self, level: str, purposes: Iterable[Purpose]) -> bool:
         """Whether it allows any of ``purposes`` that ``level`` is no yes to."""
-        meant = _BY_LEVEL[: LEVELS.index(level)]
+        meant = BY_LEVEL[: LEVELS.index(level)]
         return any(self.allows(one) and one.name not in meant for one in purposes)
 
 
@@ -179,6 +209,7 @@ def user_layer(decision: Decision | None, now: int, offered: Iterable[Purpose]) 
         frozenset(decision.variables) & frozenset(decision.asked),
         frozenset(timely),
         direct=decision.direct,
+        entries={name: at for name, at in decision.entries.items() if at <= now},
     )
     if METRICS.name not in since or METRICS.name in timely:
         return layer
@@ -211,62 +242,19 @@ def cap(name: str, level: str, says: str = "", variables: Iterable[str] | None =
     )
 
 
-def environment_layers(environ: Mapping[str, str], *, automatic: bool = True) -> list[Layer]:
-    """``MARS_LEVEL``, ``MARS_VARIABLES``; for automatic traffic ``DO_NOT_TRACK``, ``CI`` too."""
-    layers = []
-    if automatic:
-        layers += [
-            cap(name, OFF, f"{name} is set: no automatic traffic at all")
-            for name in ("DO_NOT_TRACK", "CI")
-            if is_set(environ.get(name, ""))
-        ]
-    level = environ.get("MARS_LEVEL", "")
-    names = environ.get("MARS_VARIABLES")
-    if level or names is not None:
-        listed = None if names is None else names.replace(",", " ").split()
-        layers.append(
-            cap("MARS_LEVEL" if level else "MARS_VARIABLES", level or TRACKED, variables=listed)
-        )
-    return layers
-
-
-def policy_layer(table: Mapping[str, object] | None) -> Layer:
-    """The system policy file's table; None is one that cannot be read, which means off.
-
-    ``level`` is a level; ``variables`` a list of names, ``refused`` one of purposes beyond the
-    level; ``stats``, ``errors`` and ``direct`` are true or false. What is left out is not limited;
-    what is not understood means off.
-    """
-    if table is None:
-        return cap("policy", OFF, "the policy file cannot be read, which means off")
-    level, names = table.get("level", TRACKED), table.get("variables")
-    flags = {name: table.get(name, True) for name in (*SWITCHES, "direct")}
-    listed = table.get("refused", [])
-    if (
-        not set(table) <= {"level", "variables", "refused", *flags}
-        or level not in LEVELS
-        or not (names is None or isinstance(names, list))
-        or not all(isinstance(flag, bool) for flag in flags.values())
-        or not isinstance(listed, list)
-        or not all(isinstance(name, str) and name not in _BY_LEVEL for name in listed)
-    ):
-        return cap("policy", OFF, "the policy file says something unknown, which means off")
-    layer = cap("policy", str(level), variables=names if names is None else map(str, names))
-    switched = [one.name for switch, one in SWITCHES.items() if not flags[switch]]
-    refused = frozenset([*switched, *listed])
-    return replace(layer, refused=refused, direct=layer.direct and flags["direct"] is True)
-
-
-def is_set(value: str) -> bool:
-    """Whether a switch in the environment is on: not empty, ``0``, ``false`` or ``no``."""
-    return value.strip().lower() not in ("", "0", "false", "no")
-
-
 def new_variables(decision: Decision | None) -> tuple[str, ...]:
     """What has been declared since the user was asked; they are off until the user is asked."""
     if decision is None or decision.level == OFF:
         return ()
     return tuple(name for name in NAMES if name not in decision.asked)
+
+
+def new_entries(decision: Decision | None, declared: Iterable[str]) -> tuple[str, ...]:
+    """Of the ``declared`` statistics those that a user who agreed to statistics was not asked
+    about; they are off until the user is asked."""
+    if decision is None or STATISTICS.name not in decision.purposes:
+        return ()
+    return tuple(name for name in declared if name not in {*decision.entries, *decision.declined})
 
 
 def refusal(voice: Effective) -> ConsentError:
@@ -304,13 +292,25 @@ def decided(old: Decision | None, now: int, offered: Iterable[Purpose], choice: 
     since = {name: at for name, at in before.purposes.items() if wanted.get(name, True)}
     since |= {one.name: now for one in offered if wanted.get(one.name)}
     chosen = _switches(BASIC if choice.variables is None else choice.variables)
+    entries, declined = _entries(before, now, choice)
     return Decision.of(
         choice.level,
         now,
         since,
         variables=tuple(name for name in NAMES if chosen.get(name)),
         direct=before.direct if choice.direct is None else choice.direct,
+        entries=entries,
+        declined=declined,
     )
+
+
+def _entries(before: Decision, now: int, choice: Choice) -> tuple[dict[str, int], tuple[str, ...]]:
+    """A yes that goes on keeps its date: who saves a settings page weekly is not new each week."""
+    said = {name: on for name, on in _switches(choice.entries).items() if is_entry(name)}
+    entries = {name: at for name, at in before.entries.items() if said.get(name, True)}
+    entries |= {name: min(entries.get(name, now), now) for name, on in said.items() if on}
+    passed = {name for name, on in said.items() if not on}.union(before.declined)
+    return entries, tuple(sorted(passed - entries.keys()))
 
 
 def _switches(names: Collection[str] | None) -> dict[str, bool]:

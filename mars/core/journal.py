@@ -213,6 +213,7 @@ _CONTROL = "the control port is not there, or lets nobody in"
 
 EXCHANGE = {
     BEGUN: "it was sent, and the process ended before an answer was written down",
+    "day-used": "another request went that day, so this one waits for a day of its own",
     "withdrawn": "consent was withdrawn, or the client stopped, before anything went",
     "tor-unavailable": "no Tor answers",
     "tor-missing": "no `tor` program for a Tor of our own",

@@ -243,14 +243,16 @@ class Records:
         return data
 
     def record(
-        self, entry: Mapping[str, Any], require: Callable[[], object] = lambda: None
+        self, entry: Mapping[str, Any], leaving: Callable[[State], State] | None = None
     ) -> None:
-        """Adds to the journal, unless ``require`` raises: under the lock that every decision is
-        stored under, so that after one that is stored no departure is written down. One that was
-        written down before may still be on its way. Raises ``StateError``."""
+        """Adds to the journal, after the state as what is ``leaving`` has it, unless that raises:
+        under the lock that every decision is stored under, so that after one that is stored no
+        departure is written down. One that was written down before may still be on its way. Raises
+        ``StateError``."""
         store = self.ports.store
         with store.lock(LOCK, LOCK_WAIT):
-            require()
+            if leaving is not None:
+                self._replace(lambda state: (leaving(state), None))
             store.write(JOURNAL_FILE, journal.add(self._journal(replaced=True), entry))
 
     def _complete(self, begun: Mapping[str, Any] | None, entry: Mapping[str, Any]) -> None:

@@ -96,15 +96,37 @@ def begin(now: int, chance: Chance) -> Schedule:
     return Schedule(due=now + first_delay(chance))
 
 
+def moved(schedule: Schedule, midnight: int, chance: Chance) -> Schedule:
+    """To a time uniform over the day that begins at ``midnight``: this one is another request's."""
+    return replace(schedule, due=midnight + int(chance.uniform(0, DAY - 1)), wait=None)
+
+
 def look(
-    schedule: Schedule, now: int, ran: int | None, chance: Chance, *, floor: int = 0
+    schedule: Schedule,
+    now: int,
+    ran: int | None,
+    chance: Chance,
+    *,
+    floor: int = 0,
+    closed: int = 0,
 ) -> tuple[Schedule, int]:
     """Compares the wall clock with the due time: seconds until the next look, 0 to fetch now.
 
     ``ran`` is the running time in seconds since the last look, None at the first look of a
     session; time asleep does not count. ``floor`` is a time known to have passed (the build date):
-    a clock before it is wrong, and then nothing is done.
+    a clock before it is wrong, and then nothing is done. ``closed`` is the next midnight where
+    nothing may go today: what would go now moves to the day that begins then.
     """
+    looked, sleep = _looked(schedule, now, ran, chance, floor)
+    if sleep or not closed:
+        return looked, sleep
+    looked = moved(looked, closed, chance)
+    return looked, min(looked.due - now, LONGEST_SLEEP)
+
+
+def _looked(
+    schedule: Schedule, now: int, ran: int | None, chance: Chance, floor: int
+) -> tuple[Schedule, int]:
     if now < floor - DAY:
         return schedule, LONGEST_SLEEP
     schedule = replace(schedule, due=min(schedule.due, now + FARTHEST))

@@ -129,6 +129,12 @@ class Metric:
 _BOOLS = ("false", "true")
 
 
+def is_entry(name: str) -> bool:
+    """Whether ``name`` has the form of a statistic's, ``project/key``, declared or not."""
+    project, _, key = name.partition("/")
+    return bool(_PROJECT.fullmatch(project) and _NAME.fullmatch(key))
+
+
 def _known(kind: str, values: tuple[str, ...], bounds: tuple[int, ...]) -> tuple[str, ...]:
     if kind == BOOL:
         return _BOOLS

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mars.cli.consent import limits
-from mars.consent import effective, policy_layer
+from mars.consent import effective
 from mars.consent.api import explain as layers
+from mars.consent.lowering import policy_layer
 from tests.mars.cli.conftest import Desk
 from tests.mars.cli.test_cli import agree_elsewhere
 

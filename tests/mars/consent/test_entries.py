@@ -1,0 +1,155 @@
+"""Each declared statistic is agreed to by itself, with a date of its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mars import consent
+from mars.consent import STATISTICS, Choice, Decision, Layer, decided, new_entries
+from mars.core import state as states
+from mars.core.records import STATE_FILE
+from mars.core.state import State, narrowed
+from mars.testing.memory import machine
+from mars.testing.world import World
+from tests.mars.core.test_channels import Postcards
+
+NOW = 1_795_219_200
+A, B, C = "backup/size", "python/version", "e-mail/os_"
+OFFERED = (consent.NEWS, consent.METRICS, STATISTICS)
+
+
+def after(old: Decision | None, now: int, level: str = "plain", **said: Any) -> Decision:
+    return decided(old, now, OFFERED, Choice(level, **said))
+
+
+def heard(decision: Decision, now: int = NOW, *lower: Layer) -> dict[str, int]:
+    layers = [consent.user_layer(decision, now, OFFERED), *lower]
+    return dict(consent.effective(layers, OFFERED).entries)
+
+
+def test_a_yes_to_some_is_one_to_their_purpose_and_to_no_others() -> None:
+    decision = after(None, NOW, entries={A: True, B: False})
+    assert (decision.entries, decision.declined) == ({A: NOW}, (B,))
+    assert STATISTICS.name in decision.purposes
+    assert heard(decision) == {A: NOW}
+    assert new_entries(decision, (A, B, C)) == (C,)
+
+
+def test_what_is_not_named_stays_and_a_yes_that_goes_on_keeps_its_date() -> None:
+    decision = after(after(None, NOW, entries=[A, B]), NOW + 5, entries={A: True, C: True})
+    assert decision.entries == {A: NOW, B: NOW, C: NOW + 5}
+    assert after(decision, NOW + 9).entries == decision.entries
+    assert after(decision, NOW + 9, entries={B: False}).entries == {A: NOW, C: NOW + 5}
+    assert after(decision, NOW - 9, entries=[A]).entries[A] == NOW - 9, "the clock was wrong"
+
+
+@pytest.mark.parametrize(
+    "said", [{"level": "off"}, {"stats": False}, {"purposes": {"statistics": False}}], ids=str
+)
+def test_a_no_to_all_of_them_takes_back_each_and_no_later_yes_revives_one(
+    said: dict[str, Any],
+) -> None:
+    gone = after(after(None, NOW, entries={A: True, B: False}), NOW, **said)
+    assert (gone.entries, gone.declined) == ({}, ())
+    assert after(gone, NOW, stats=True).entries == {}
+    both = after(None, NOW, **{**said, "entries": [A]})
+    assert both.entries == {}, "of a yes and a no the no holds"
+
+
+def test_a_bare_yes_means_what_is_declared_now() -> None:
+    assert Choice("plain", stats=True).meaning((A, B)).entries == (A, B)
+    assert Choice("plain", purposes=[STATISTICS.name]).meaning((A,)).entries == (A,)
+    for said in ({}, {"stats": False}, {"stats": True, "entries": {B: True}}):
+        choice = Choice("plain", **said)
+        assert choice.meaning((A,)) == choice
+    later = after(None, NOW, stats=True, entries=(A,))
+    assert new_entries(later, (A, B)) == (B,)
+    assert heard(later) == {A: NOW}
+
+
+def test_it_is_off_where_any_layer_lowers_its_purpose_or_the_clock_stands_before_it() -> None:
+    decision = after(None, NOW, entries=[A])
+    assert heard(decision, NOW - 1) == {}
+    assert heard(decision, NOW, consent.cap("application", "plain")) == {}
+    refuses = replace(consent.cap("policy", "tracked"), refused=frozenset({STATISTICS.name}))
+    assert heard(decision, NOW, refuses) == {}
+    assert heard(decision, NOW, consent.cap("application", "tracked")) == {A: NOW}
+
+
+@pytest.mark.parametrize("name", ["", "/", "size", "a/b/c", "A/b", "a/B", "../x", f"a/{'b' * 41}"])
+def test_what_is_no_name_of_a_statistic_is_not_kept(name: str) -> None:
+    assert after(None, NOW, entries={name: True, A: True}).entries == {A: NOW}
+    assert after(None, NOW, entries={name: False, A: True}).declined == ()
+
+
+@pytest.mark.parametrize("switches", [A, {A: "no"}, {A: 1}, {A: None}], ids=repr)
+def test_a_switch_of_a_statistic_is_true_or_false(switches: Any) -> None:
+    mars = World(channels=(Postcards(),)).mars()
+    assert not mars.consent.grant("plain", entries=switches)
+    assert mars.status()["problem"]["reason"] == "wrong-call"
+    assert (mars.consent.decision, mars.preview("plain", entries=switches)) == (None, None)
+
+
+def kept_after(**changes: object) -> World:
+    world = World(channels=(Postcards(),))
+    world.grant("plain", entries={A: True, B: False})
+    table = json.loads(world.store.files[STATE_FILE])
+    assert table["decision"]["entries"] == {A: world.clock.wall}
+    table["decision"] |= changes
+    world.store.files[STATE_FILE] = json.dumps(table).encode()
+    return world
+
+
+@pytest.mark.parametrize("damage", [5, "all", [A], {A: "x"}, {A: True}, {A: -1}], ids=repr)
+def test_what_cannot_be_read_of_it_is_no_yes_is_told_and_costs_nothing_else(damage: object) -> None:
+    mars = kept_after(entries=damage).mars()
+    decision = mars.consent.decision
+    assert decision is not None
+    assert (decision.level, decision.entries) == ("plain", {})
+    assert mars.status()["problem"]["reason"] == "state-damaged"
+
+
+def test_the_purpose_alone_in_the_file_decides_whether_any_of_it_counts() -> None:
+    client = kept_after(purposes={"news": NOW}).client()
+    assert client.load().decision.entries == {}  # type: ignore[union-attr]
+    assert client.voice(client.load()).entries == {}
+
+
+def test_a_state_that_knew_no_statistics_by_name_is_read() -> None:
+    world = kept_after()
+    table = json.loads(world.store.files[STATE_FILE])
+    for name in ("entries", "declined"):
+        del table["decision"][name]
+    world.store.files[STATE_FILE] = json.dumps(table).encode()
+    mars = world.mars()
+    assert mars.consent.decision.entries == {}  # type: ignore[union-attr]
+    assert mars.status()["problem"] is None
+    assert mars.status()["stats"] is True
+
+
+def test_a_choice_that_could_not_be_stored_takes_back_and_adds_nothing() -> None:
+    old = after(None, NOW, entries=[A, B])
+    wanted = after(old, NOW, entries={A: False, C: True})
+    held = narrowed(State(decision=old), State(decision=wanted), old).decision
+    assert held is not None
+    assert (held.entries, held.declined) == ({B: NOW}, (A,))
+    off = narrowed(State(decision=old), State(decision=after(old, NOW, stats=False)), old).decision
+    assert off is not None
+    assert off.entries == {}
+
+
+def test_it_is_written_and_read_back() -> None:
+    state = State(decision=after(None, NOW, entries={A: True, B: False}))
+    assert states.decode(states.encode(state)) == state
+
+
+def test_what_a_purpose_refused_by_policy_would_send_is_nothing() -> None:
+    world = World(channels=(Postcards(),), host=machine(policy=b"stats = false"))
+    world.grant("tracked", entries=[A])
+    client = world.client()
+    assert client.load().decision.entries == {A: world.clock.wall}  # type: ignore[union-attr]
+    assert client.voice(client.load()).entries == {}

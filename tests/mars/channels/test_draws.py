@@ -160,9 +160,9 @@ def test_no_two_go_on_one_day_and_the_other_moves_into_the_seven_days_after() ->
     assert sum(moves) / 500 == pytest.approx(MONDAY + 3.5 * DAY, abs=DAY / 4)
 
 
-def test_what_waited_four_weeks_beyond_its_own_is_dropped() -> None:
+def test_what_waited_eight_weeks_beyond_its_own_is_dropped() -> None:
     kept = Draws((MONDAY,), (Draw("app/docs", MONDAY, MONDAY + HOUR, 3_600),))
-    last = MONDAY + 5 * WEEK
+    last = MONDAY + 9 * WEEK
     few = {"app/docs": Wanted(0.000_001, MONDAY)}
     assert first(few, last - 1, kept).pending
     assert not first(few, last, kept).pending

@@ -3,8 +3,8 @@
     python -m bench.reports
 
 ``make bench ARGS=linking`` runs it too; ``SIZE=300`` makes it shorter (1,000 installations unless
-told otherwise). Everything is seeded; ``testbed.reports`` is the simulation and the attacker, and the
-tables go into docs/privacy.md.
+told otherwise). Everything is seeded; ``testbed.reports`` is the simulation and the attacker, and
+the tables go into docs/privacy.md.
 """
 
 from __future__ import annotations

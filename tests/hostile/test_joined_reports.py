@@ -42,6 +42,8 @@ def test_i24_the_days_of_two_reports_tell_nothing_beyond_their_content() -> None
 
 def test_i25_a_report_that_left_never_comes_again() -> None:
     """Whoever withholds or spoils the answer waits in vain for a second try."""
+    draw, other = (Draw(name, BEGIN, BEGIN + HOUR) for name in ("plugin00/kind", "plugin01/kind"))
+    assert rules.spent(Draws((BEGIN,), (draw, other)), draw).pending == (other,)
     sent = reports(run(Span(BEGIN, BEGIN + 20 * WEEK)))
     assert max(Counter(one.what for one in sent).values()) <= 20
     assert len(sent) > 60
@@ -68,6 +70,15 @@ def test_i26_the_order_of_reports_is_nobody_s() -> None:
     assert max(firsts.values()) < 2 * min(firsts.values())
 
 
+@pytest.mark.parametrize("names", [list(WEEKLY), list(WEEKLY)[::-1]])
+def test_i26_of_all_that_are_due_the_one_goes_whose_time_came_first(names: list[str]) -> None:
+    late = [Draw(name, BEGIN, BEGIN + at, 0) for at, name in enumerate(names)]
+    kept = Draws((BEGIN,), tuple(sorted(late, key=lambda draw: draw.name)))
+    chance = SeededChance(1)
+    _, due, _ = rules.look(kept, WEEKLY, BEGIN + DAY, 60, chance, day_after=BEGIN + 2 * DAY)
+    assert due == late[0]
+
+
 def test_i27_nothing_is_sent_at_a_start_and_no_two_after_weeks_offline() -> None:
     """A laptop wakes with four reports, news and registry overdue."""
     for seed in SEEDS:
@@ -92,7 +103,8 @@ def test_i27_reports_that_were_late_together_are_spread_over_the_days_after() ->
 @pytest.mark.parametrize("ahead", [8 * DAY, 40 * DAY, 400 * DAY])
 def test_i28_a_clock_that_steps_brings_no_report_twice(ahead: int) -> None:
     """Ahead and back, again and again: no week is drawn twice, no day used twice."""
-    spans, at = [], BEGIN
+    spans: list[Span] = []
+    at = BEGIN
     for _ in range(6):
         spans += [Span(at, at + 2 * DAY, starts=not spans)]
         spans += [Span(at + ahead, at + ahead + 2 * HOUR, starts=False)]

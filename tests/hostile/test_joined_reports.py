@@ -79,6 +79,18 @@ def test_i26_of_all_that_are_due_the_one_goes_whose_time_came_first(names: list[
     assert due == late[0]
 
 
+@pytest.mark.parametrize("ran", [None, 60])
+def test_i27_a_report_whose_time_passed_waits_whoever_watches_a_start(ran: int | None) -> None:
+    """Also where nothing else is overdue, which would go first."""
+    for seed in SEEDS:
+        kept = Draws((BEGIN,), (Draw("plugin00/kind", BEGIN, BEGIN + HOUR),))
+        chance, now = SeededChance(seed), BEGIN + 2 * DAY
+        kept, due, _ = rules.look(kept, WEEKLY, now, ran, chance, day_after=BEGIN + 3 * DAY)
+        (wait,) = [draw.wait for draw in kept.pending]
+        assert due is None
+        assert LATE_LEAST <= (wait or 0) <= LATE_SPREAD
+
+
 def test_i27_nothing_is_sent_at_a_start_and_no_two_after_weeks_offline() -> None:
     """A laptop wakes with four reports, news and registry overdue."""
     for seed in SEEDS:
@@ -98,6 +110,14 @@ def test_i27_reports_that_were_late_together_are_spread_over_the_days_after() ->
         sent = run(Span(BEGIN, BEGIN + 60), Span(woken, woken + WEEK, starts=False), seed=seed)
         later.update((one.when - woken) // DAY for one in reports(sent))
     assert later[1] < 2.5 * sum(later[day] for day in range(2, 7)) / 5
+
+
+@pytest.mark.parametrize("step", [0, -DAY, -WEEK, -30 * DAY])
+def test_i28_a_week_that_was_drawn_is_not_drawn_again(step: int) -> None:
+    kept, chance = Draws(), SeededChance(1)
+    for now in (BEGIN + 3 * DAY, BEGIN + 3 * DAY + step):
+        kept, *_ = rules.look(kept, WEEKLY, now, None, chance, day_after=now + DAY)
+        assert len(kept.pending) == len(WEEKLY)
 
 
 @pytest.mark.parametrize("ahead", [8 * DAY, 40 * DAY, 400 * DAY])

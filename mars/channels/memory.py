@@ -94,7 +94,7 @@ class Memory:
         seen = {keys: dict(list(shown.items())[-SEEN_LIMIT:]) for keys, shown in self.seen.items()}
         plain = {**vars(self), "seen": seen}
         if self.schedule is not None:
-            plain["schedule"] = {"version": schedule.VERSION, **asdict(self.schedule)}
+            plain["schedule"] = plain_schedule(self.schedule)
         if self.server is not None:
             plain["server"] = asdict(self.server)
         return plain
@@ -246,7 +246,7 @@ class Memory:
 
 def due(state: State) -> int | None:
     """When the next fetch is due."""
-    found = read(_schedule, state.members.get("schedule"))
+    found = read(read_schedule, state.members.get("schedule"))
     return found.due if found else None
 
 
@@ -324,7 +324,13 @@ def _share(value: object) -> float:
     return float(value)
 
 
-def _schedule(value: object) -> Schedule:
+def plain_schedule(plan: Schedule | None) -> dict[str, Any] | None:
+    """What ``read_schedule`` reads."""
+    return None if plan is None else {"version": schedule.VERSION, **asdict(plan)}
+
+
+def read_schedule(value: object) -> Schedule:
+    """Raises ``TypeError``, ``ValueError`` or ``LookupError``."""
     said = table(value)
     if said["version"] != schedule.VERSION:
         raise ValueError
@@ -344,7 +350,7 @@ def _seen(value: object) -> dict[str, dict[str, int]]:
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     "pick": _share,
-    "schedule": _schedule,
+    "schedule": read_schedule,
     "trust": _trust,
     "document": text,
     "seen": _seen,

@@ -30,6 +30,7 @@ from mars.wire.variables import Facts, chosen, values
 if TYPE_CHECKING:
     from mars.trust import TrustState
     from mars.wire.keys import TrustRoot
+    from mars.wire.steering import Steering
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -112,8 +113,7 @@ class Motd:
         known = Memory.of(view.state)
         chain = url is None and _asks_for_chain(view, known)
         if chain:
-            beside = location.target.rpartition("/")[0] + KEYS_PATH.removeprefix("/motd")
-            location, lowered = replace(location, target=beside), (_KEYS, *lowered)
+            location, lowered = beside(location, KEYS_PATH), (_KEYS, *lowered)
         voice = consent.effective([*view.voice.layers, *lowered])
         found, crowd = values(_facts(view, known)), crowd_of(view.app, view.now)
         said = chosen(found, voice.variables, known.pick or 0.0, crowd)
@@ -171,11 +171,17 @@ class Motd:
     def links(self, state: State) -> tuple[str, ...]:
         """How the links of messages may begin. Without what an application pins only what a
         steering document of the present epoch says is known."""
+        held = self.steering(state)
+        return held.links if held else ()
+
+    def steering(self, state: State) -> Steering | None:
+        """What root last signed of the present epoch, else what the application pins; None where
+        neither is known."""
         known = Memory.of(state)
         held = known.trust_state().steering if known.trust else None
         with suppress(ConfigError):
             held = held or (self.root().steering if self._trust else None)
-        return held.links if held else ()
+        return held
 
     is_damaged = staticmethod(memory.is_damaged)
 
@@ -230,6 +236,12 @@ def source(view: View) -> str:
     """Where the document is fetched from; empty where no server is known."""
     server = Memory.of(view.state).asked(view.app)
     return f"{server}{MOTD_PATH}" if server else view.app.url
+
+
+def beside(location: Location, path: str) -> Location:
+    """What our servers have at ``path``, where the news lie at ``location``."""
+    folder = location.target.rpartition("/")[0]
+    return replace(location, target=folder + path.removeprefix("/motd"))
 
 
 def _asks_for_chain(view: View, known: Memory) -> bool:

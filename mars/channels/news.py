@@ -5,25 +5,36 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
 from mars.channels.memory import Memory
-from mars.channels.motd import Motd, crowd_of, source
+from mars.channels.motd import Motd, beside, check_url, crowd_of, source
 from mars.channels.reading import Reading, offered, unseen, written
+from mars.channels.registry import Registry
+from mars.channels.statistics import (
+    Collect,
+    Known,
+    StatisticsChannel,
+    nothing,
+    registry_unknown,
+)
 from mars.consent import Effective
 from mars.consent.api import since, switches
 from mars.core import schedule
-from mars.core.channel import Channel, NextRequest
+from mars.core.channel import Channel, NextRequest, View
 from mars.core.installation import Installation
 from mars.core.journal import Outcome
-from mars.core.records import Ports
+from mars.core.records import Ports, file_of
 from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError
-from mars.wire.times import LAST, format_time
+from mars.wire.query import INTAKE_PATH
+from mars.wire.times import LAST, day_of, format_time, week_of
 from mars.wire.variables import rule
 
 if TYPE_CHECKING:
+    from mars.wire.catalogue import Catalogue
     from mars.wire.release import Release
     from mars.wire.targeting import Shown
 
@@ -32,10 +43,26 @@ class NewsClient(Installation):
     """An installation with the MOTD for its first channel, and what is asked of that one."""
 
     def __init__(
-        self, app: App, trust: bytes, ports: Ports, further: Iterable[Channel] = ()
+        self,
+        app: App,
+        trust: bytes,
+        ports: Ports,
+        further: Iterable[Channel] = (),
+        *,
+        registry: bytes | None = None,
+        collect: Collect = nothing,
     ) -> None:
+        """``registry`` is what the application ships. Without one, now or when it last ran, nothing
+        that it declares could be shown, so that nobody can agree to it."""
         self.channel = Motd(trust, app.product)
-        super().__init__(app, ports, (self.channel, *further))
+        self.further = tuple(further)
+        """Channels of the application's own."""
+        fetched = partial(ports.store.read, file_of(Registry.name))
+        self.registry = Registry(self.channel, app, registry, fetched)
+        app = replace(app, declares=app.declares or registry is not None)
+        self.statistics = StatisticsChannel(self.known, collect)
+        own = (self.registry, self.statistics) if app.declares else ()
+        super().__init__(app, ports, (self.channel, *own, *self.further))
         self.pick = ports.chance.uniform(0.0, 1.0)
         """Which variables the first request says, until it is kept (``Memory.pick``)."""
 
@@ -46,6 +73,38 @@ class NewsClient(Installation):
         state = self.of(self.channel, "start", lambda _: self.channel.started(state), state)
         known = Memory.of(state).pick is not None
         return state if known else state.keeping("motd", {"pick": self.pick})
+
+    def current_registry(self, state: State) -> Catalogue | None:
+        """By what may be sent now (``Registry.current``)."""
+        return self.registry.current(state)
+
+    def shown_registry(self, state: State) -> Catalogue | None:
+        """What can be shown (``Registry.shown``). Raises ``ConfigError``."""
+        return self.registry.shown(state)
+
+    def declared(self, state: State) -> tuple[str, ...]:
+        """The names of what is collected today, as far as it can be shown here."""
+        if self.registry not in self.channels:
+            return ()
+        try:
+            found, error = self.shown_registry(state), None
+        except MarsError as raised:
+            found, error = None, raised
+        self.failed["registry"] = error
+        today = day_of(self.ports.clock.now())
+        return tuple(one.name for one in found.metrics if one.is_live(today)) if found else ()
+
+    def known(self, view: View) -> Known:
+        """What sending statistics takes. Raises ``MarsError`` where the registry in force is not
+        known."""
+        catalogue = self.current_registry(view.state)
+        steering = self.channel.steering(view.state)
+        if catalogue is None or steering is None:
+            raise registry_unknown()
+        place = ""
+        with contextlib.suppress(MarsError):  # who plans a report says so
+            place = beside(check_url(source(view)), INTAKE_PATH).url
+        return Known(catalogue, steering.intake.get(week_of(view.now), ""), place)
 
     def plan(self, state: State, voice: Effective, url: str | None = None) -> NextRequest:
         """The next request. Raises ``ConsentError``, ``ConfigError`` or ``TransportError``."""

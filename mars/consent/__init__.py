@@ -95,11 +95,18 @@ class Choice:
     entries: Collection[str] | None = None
     """Declared statistics, or a switch for each; those that are not named stay as they were."""
 
+    @property
+    def of_statistics(self) -> bool:
+        """Whether it takes what is declared to know what it means."""
+        return self.entries is not None or self.wanted().get(STATISTICS.name, False)
+
     def meaning(self, declared: Collection[str]) -> Choice:
         """A yes to statistics of which nothing more is said is one to all that are declared now,
-        and to none that are declared later."""
-        bare = self.entries is None and self.wanted().get(STATISTICS.name)
-        return replace(self, entries=tuple(declared)) if bare else self
+        and none is one to what is declared later."""
+        if self.entries is None:
+            return replace(self, entries=declared) if self.wanted().get(STATISTICS.name) else self
+        switches = _switches(self.entries).items()
+        return replace(self, entries={one: on and one in declared for one, on in switches})
 
     def wanted(self) -> dict[str, bool]:
         """Whether each purpose beyond the level is chosen; what was not said is not in it. A yes to
@@ -217,15 +224,16 @@ def user_layer(decision: Decision | None, now: int, offered: Iterable[Purpose]) 
     return replace(layer, level=PLAIN, says=says, variables=frozenset())
 
 
-def asked_layer(level: str, decision: Decision | None) -> Layer:
-    """An explicit ``--level``: consent for one fetch alone, with the switches as last decided."""
+def asked_layer(level: str, decision: Decision | None, further: Iterable[Purpose] = ()) -> Layer:
+    """An explicit ``--level``: consent for one request alone, with the switches as last decided;
+    of ``further`` purposes too, of those that no level decides of."""
     kept = BASIC if decision is None or decision.level != TRACKED else decision.variables
     return Layer(
         "command line",
         level,
         f"asked for {level} this once",
         frozenset(kept),
-        frozenset(Decision.of(level, 0).purposes),
+        frozenset(Decision.of(level, 0, {one.name: 0 for one in further}).purposes),
         direct=decision is not None and decision.direct,
     )
 
@@ -330,6 +338,19 @@ def _switches(names: Collection[str] | None) -> dict[str, bool]:
 
 def require_declared(variables: Collection[str] | None) -> None:
     unknown = [name for name, on in _switches(variables).items() if on and name not in NAMES]
+    if unknown:
+        raise ConfigError(
+            "undeclared", f"Not declared, so never sent: {', '.join(map(repr, unknown))}."
+        )
+
+
+def require_kept(choice: Choice, made: Decision | None) -> None:
+    """Raises ``ConfigError`` (``undeclared``) of a yes to a statistic that is not kept in what was
+    ``made``, though their purpose is."""
+    if made is None or STATISTICS.name not in made.purposes:
+        return
+    wanted = [name for name, on in _switches(choice.entries).items() if on]
+    unknown = [name for name in wanted if name not in made.entries]
     if unknown:
         raise ConfigError(
             "undeclared", f"Not declared, so never sent: {', '.join(map(repr, unknown))}."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
-from mars.consent import Choice, Purpose, require_declared, require_offered
+from mars.consent import Choice, Purpose, require_declared, require_kept, require_offered
 from mars.wire.times import LAST, format_time
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class Consent:
         the level decides of is refused (``purpose-of-level``), as is a switch that is no bool.
         ``entries`` are declared statistics by name (``project/key``), or a switch for each; with
         ``stats=True`` alone all that are declared now. Those that are not named stay as they were;
-        what is declared later is off until the user is asked again.
+        what is declared later is off until the user is asked again, and a yes to what nothing here
+        declares is dropped (``undeclared``).
         ``off`` takes back ``direct`` too.
         """
         choice = Choice(level, variables, stats, errors, direct, country, purposes, entries)
@@ -62,6 +63,7 @@ class Consent:
         if done:
             offered, kept = self._installation.offered, self.decision
             self._attempt("purposes", lambda: require_offered(offered, choice, kept), None)
+            self._attempt("entries", lambda: require_kept(choice, kept), None)
         return done
 
     def revoke(self) -> bool:

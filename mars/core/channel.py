@@ -92,6 +92,8 @@ class Ending:
     """What ended it instead, if anything did."""
     said: Mapping[str, Any] = field(default_factory=dict)
     """Further members of its entry in the journal, as plain JSON; none that the core writes."""
+    kept: bytes | None = None
+    """Of an answer, what is kept in a file of the channel's own, ``NAME.json`` in the store."""
     left: bool = False
     """Whether a byte of the request left, or may have; the core says it, ``take`` does not."""
 

@@ -19,7 +19,7 @@ from mars.consent.lowering import lowering
 from mars.core import days, journal
 from mars.core.channel import Channel, Ending, NextRequest, View
 from mars.core.journal import UNASKED, Departure, Outcome
-from mars.core.records import Ports, Records, ask
+from mars.core.records import Ports, Records, ask, file_of
 from mars.core.schedule import LONGEST_SLEEP, PAUSE
 from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError, StateError, not_golden
@@ -71,23 +71,30 @@ class Installation(Records):
         return ()
 
     def _granted(self, state: State, now: int, choice: Choice) -> State:
-        meant = choice.meaning(self.declared(state))
+        meant = choice.meaning(self.declared(state)) if choice.of_statistics else choice
         return replace(
             state,
             decision=decided(state.decision, now, self.offered, meant),
             country=state.country if choice.country is None else country_code(choice.country),
         )
 
-    def voice(self, state: State, *, asked: str | None = None, check: bool = False) -> Effective:
-        """What may be sent now, and who decided. ``asked`` is an explicit level, ``check`` the
-        user's "check now"."""
+    def voice(
+        self,
+        state: State,
+        *,
+        asked: str | None = None,
+        check: bool = False,
+        purposes: Sequence[Purpose] = (),
+    ) -> Effective:
+        """What may be sent now, and who decided. ``asked`` is an explicit level for one request of
+        these ``purposes``, ``check`` the user's "check now"."""
         host, now = self.ports.host, self.ports.clock.now()
         layers = lowering(host, automatic=asked is None and not check)
         layers.append(self.app.ceiling)
         if asked is None:
             layers.append(consent.user_layer(state.decision, now, self.offered))
         else:
-            layers.append(consent.asked_layer(asked, state.decision))
+            layers.append(consent.asked_layer(asked, state.decision, purposes))
         if check:
             layers.append(consent.cap("check now", consent.PLAIN, "a check sends no metrics"))
         return consent.effective(layers, self.offered)
@@ -206,7 +213,7 @@ class Installation(Records):
         """
 
         def agreed(state: State) -> Agreed:
-            voice = self.voice(state, asked=asked, check=check)
+            voice = self.voice(state, asked=asked, check=check, purposes=channel.purposes)
             purposes = {one.name for one in channel.purposes if one.name in voice.purposes}
             return purposes, self.planned(channel, state, voice, url)
 
@@ -232,6 +239,8 @@ class Installation(Records):
         self._complete(departure.begun, departure.ended(ending))
 
         def learned(now: State) -> tuple[State, None]:
+            if ending.kept is not None:
+                self.ports.store.write(file_of(channel.name), ending.kept)
             view = replace(self.view(channel, now), asked=ready)
             said = (view, ending, self.ports.chance)
             return self.keep(now, channel, "learn", *said, scheduled=scheduled), None
@@ -291,7 +300,11 @@ class Installation(Records):
             departure.status = answer.status
             view = replace(self.view(channel, state), asked=ready)
             ending = ask(channel, lambda one: one.take(answer.body, view, openpgp))
-            if not isinstance(ending, Ending) or not isinstance(ending.error, MarsError | None):
+            if not (
+                isinstance(ending, Ending)
+                and isinstance(ending.error, MarsError | None)
+                and isinstance(ending.kept, bytes | None)
+            ):
                 raise TypeError
         except Exception as raised:
             ending = Ending(error=journal.told(raised, channel.name))

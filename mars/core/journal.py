@@ -242,6 +242,7 @@ EXCHANGE = {
     "too-large": _NOT_OURS,
     "encoded": _NOT_OURS,
     "bad-answer": _NOT_OURS,
+    "registry-unknown": "what came is not the registry that root's signed document names",
     "http-status": _NO_DOCUMENT,
     "redirect": _NO_DOCUMENT,
     "tls": "the certificate is not valid",

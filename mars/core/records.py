@@ -47,6 +47,11 @@ class Ports:
     """Whether the way is the application's own, of which nobody knows whether it asks."""
 
 
+def file_of(channel: str) -> str:
+    """The name of its file (``Ending.kept``)."""
+    return f"{channel}.json"
+
+
 def ask(channel: Channel, do: Callable[[Channel], T]) -> T:
     """What ``do`` makes of ``channel``. Raises ``MarsError`` only, which names a mistaken one."""
     try:
@@ -218,8 +223,8 @@ class Records:
                     "begins that file anew, after which --all removes everything.",
                 )
             clear()
-            store.delete(STATE_FILE)
-            store.delete(JOURNAL_FILE)
+            for name in (STATE_FILE, JOURNAL_FILE, *(file_of(one.name) for one in self.channels)):
+                store.delete(name)
 
     # --- the journal ------------------------------------------------------------------------
 

@@ -70,6 +70,8 @@ class App:
     server says."""
     channel: str = ""
     """Its release channel; empty where that is not known."""
+    declares: bool = False
+    """Whether it ships a registry, so that what it declares can be shown."""
     by_hand: bool = False
     """Described on a command line, which does not overrule what the application said of itself."""
 
@@ -89,6 +91,7 @@ class App:
             ceiling=consent.cap("application", str(profile.get("ceiling", consent.TRACKED))),
             built=built,
             crowd=crowd,
+            declares=profile.get("declares") is True,
             by_hand=profile.get("by_hand", True) is True,
         )
 
@@ -358,5 +361,5 @@ _OWN: dict[str, Callable[[Any], Any]] = {
 }
 """The members of the core itself."""
 
-RESERVED = frozenset({"version", *_OWN, *BESIDE})
-"""What no channel may be called: these members are others'."""
+RESERVED = frozenset({"version", *_OWN, *BESIDE, "state", "current"})
+"""What no channel may be called: these members, or the files of these names, are others'."""

@@ -43,9 +43,14 @@ def format_time(seconds: int) -> str:
     return f"{_START + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
 
 
+def day_of(seconds: int) -> date:
+    """The UTC day of Unix ``seconds``."""
+    return (_START + timedelta(seconds=seconds)).date()
+
+
 def week_of(seconds: int) -> str:
     """The week of Unix ``seconds``."""
-    return week_of_day((_START + timedelta(seconds=seconds)).date())
+    return week_of_day(day_of(seconds))
 
 
 def week_of_day(day: date) -> str:

@@ -9,7 +9,7 @@ import pytest
 from mars.channels import draws as rules
 from mars.channels.draws import Draw, Draws, Wanted
 from mars.core.schedule import HOUR, LATE_LEAST, LATE_SPREAD
-from mars.testing.memory import SeededChance
+from mars.testing.memory import SeededChance, session
 from mars.wire import sealed
 from mars.wire.report import Report
 from mars.wire.times import DAY, WEEK
@@ -18,6 +18,7 @@ from testbed.reports.client import Client, Sent
 from testbed.reports.habits import FORTNIGHT, Span
 from testbed.reports.people import BEGIN, Plan, people
 from testbed.reports.record import FETCHED, Record
+from tests.mars.channels.kit import FOLDERS, INTAKE, PROTOCOL, a_world, often, posted
 
 WEEKLY = {f"plugin{at:02}/kind": Wanted(1.0, 0) for at in range(4)}
 SEEDS = range(60)
@@ -47,6 +48,22 @@ def test_i25_a_report_that_left_never_comes_again() -> None:
     sent = reports(run(Span(BEGIN, BEGIN + 20 * WEEK)))
     assert max(Counter(one.what for one in sent).values()) <= 20
     assert len(sent) > 60
+
+
+@pytest.mark.parametrize("answer", [(503, b""), (204, b"come again"), (302, b""), (413, b"")])
+def test_i25_real_clients_send_the_same_at_the_same_time_whatever_is_answered(
+    answer: tuple[int, bytes],
+) -> None:
+    arrivals = []
+    for answered in ((204, b""), answer):
+        world = a_world(often(FOLDERS), often(PROTOCOL))
+        world.server.answers[INTAKE] = answered
+        session(world.client(), world.clock, 5 * WEEK)
+        times = [one["time"] for one in world.client().journal() if one["sent"]]
+        arrivals.append((times, [one.body for one in posted(world)]))
+    honest, hostile = arrivals
+    assert len(honest[1]) >= 6
+    assert honest == hostile
 
 
 def test_i25_a_try_of_which_nothing_left_comes_on_another_day_at_any_time() -> None:

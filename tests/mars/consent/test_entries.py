@@ -15,10 +15,9 @@ from mars.core.records import STATE_FILE
 from mars.core.state import State, narrowed
 from mars.testing.memory import machine
 from mars.testing.world import World
-from tests.mars.core.test_channels import Postcards
+from tests.mars.channels.registries import A, B, C, a_world, registry
 
 NOW = 1_795_219_200
-A, B, C = "backup/size", "python/version", "e-mail/os_"
 OFFERED = (consent.NEWS, consent.METRICS, STATISTICS)
 
 
@@ -63,9 +62,10 @@ def test_a_no_to_all_of_them_takes_back_each_and_no_later_yes_revives_one(
 def test_a_bare_yes_means_what_is_declared_now() -> None:
     assert Choice("plain", stats=True).meaning((A, B)).entries == (A, B)
     assert Choice("plain", purposes=[STATISTICS.name]).meaning((A,)).entries == (A,)
-    for said in ({}, {"stats": False}, {"stats": True, "entries": {B: True}}):
+    for said in ({}, {"stats": False}, {"stats": True, "entries": {A: True, B: False}}):
         choice = Choice("plain", **said)
         assert choice.meaning((A,)) == choice
+    assert Choice("plain", entries=[A, B]).meaning((A,)).entries == {A: True, B: False}
     later = after(None, NOW, stats=True, entries=(A,))
     assert new_entries(later, (A, B)) == (B,)
     assert heard(later) == {A: NOW}
@@ -88,14 +88,14 @@ def test_what_is_no_name_of_a_statistic_is_not_kept(name: str) -> None:
 
 @pytest.mark.parametrize("switches", [A, {A: "no"}, {A: 1}, {A: None}], ids=repr)
 def test_a_switch_of_a_statistic_is_true_or_false(switches: Any) -> None:
-    mars = World(channels=(Postcards(),)).mars()
+    mars = a_world().mars()
     assert not mars.consent.grant("plain", entries=switches)
     assert mars.status()["problem"]["reason"] == "wrong-call"
     assert (mars.consent.decision, mars.preview("plain", entries=switches)) == (None, None)
 
 
 def kept_after(**changes: object) -> World:
-    world = World(channels=(Postcards(),))
+    world = a_world(registry(A, B))
     world.grant("plain", entries={A: True, B: False})
     table = json.loads(world.store.files[STATE_FILE])
     assert table["decision"]["entries"] == {A: world.clock.wall}
@@ -148,7 +148,7 @@ def test_it_is_written_and_read_back() -> None:
 
 
 def test_what_a_purpose_refused_by_policy_would_send_is_nothing() -> None:
-    world = World(channels=(Postcards(),), host=machine(policy=b"stats = false"))
+    world = a_world(host=machine(policy=b"stats = false"))
     world.grant("tracked", entries=[A])
     client = world.client()
     assert client.load().decision.entries == {A: world.clock.wall}  # type: ignore[union-attr]

@@ -2,11 +2,12 @@
 over Tor, Onionbalance with a backend killed, a counter killed and given a thousand histories of
 rotation, a thousand more with power cuts, every fault of the host while the counter and the
 publisher write, the documents followed on an empty Debian; ten thousand histories of stolen keys on
-the rules of trust, 40 clients for two years after a theft; and each protection taken out, to see
+the rules of trust, 40 clients for two years after a theft; a year of statistics from computers that
+run in every way; and each protection taken out, to see
 whether its test fails.
 
 ``python -m bench.soak kills intake memory onion balance counting power faults debian histories
-theft protections`` runs some of them, ``faults:OPERATION`` (``FAULTS``) a piece of one.
+theft arrivals protections`` runs some of them, ``faults:OPERATION`` (``FAULTS``) a piece of one.
 ``REQUESTS=10000000`` sets how many requests the memory trial makes (2,000,000 unless told
 otherwise). ``--write`` puts what a trial said, with the date, into docs/performance.md.
 """
@@ -45,6 +46,7 @@ from mars.wire.sealed import SMALL
 from mars_server.onion.folder import hostname
 from mars_server.serving.fast_request import taken
 from scripts import remove_protections
+from testbed.reports import arrivals as reports
 from testbed.tornet import TorNetwork, tor_network
 from testbed.tornet.network import connect as bootstrap
 from tests.server.counting.test_power_cuts import SETTINGS, PowerCuts
@@ -59,6 +61,8 @@ SEED = 20261121
 GROWTH_LIMIT = 0.05
 KEPT_SECONDS, CLOSED_SECONDS = 20, 10
 """Of one round of the memory trial: connections kept, then one for each request."""
+REPORTING = 200
+"""Installations of each habit that send statistics for a year."""
 CLIENTS = 500
 AT_ONCE = 16
 TARGET = "/motd/motd.json?v=0.5.2&os=linux&ia=100"
@@ -316,6 +320,21 @@ def faults(operation: str = "") -> list[str]:
     return [] if done.returncode == 0 else ["whole and told after every fault of the host"]
 
 
+def arrivals() -> list[str]:
+    """The share of drawn reports that arrive, by how a computer runs."""
+    failed = []
+    for habit, asleep in reports.HABITS:
+        found = reports.arrived(habit, asleep, REPORTING)
+        name = f"{habit}, {asleep} fortnights asleep a year"
+        print(
+            f"{name}: {100 * found.share:.1f} % of what was drawn arrived; a week "
+            f"{found.reports:.2f} reports, {found.news:.2f} of news and {found.registry:.2f} more"
+        )
+        if not reports.LEAST <= found.share <= reports.MOST:
+            failed.append(f"all reports of computers that run: {name}")
+    return failed
+
+
 TRIALS: dict[str, Callable[..., list[str]]] = {
     "kills": kills,
     "intake": intake,
@@ -329,6 +348,7 @@ TRIALS: dict[str, Callable[..., list[str]]] = {
     "debian": debian,
     "histories": histories,
     "theft": theft,
+    "arrivals": arrivals,
 }
 
 

@@ -23,6 +23,8 @@ from mars.core.thread import Background, Problems
 from mars.errors import ConfigError, ConsentError, MarsError, TransportError
 from mars.pinned import Pinned, read_bytes, read_registry
 from mars.ports import TorSettings
+from mars.providers import Collector, Isolate
+from mars.statistics import Statistics
 from mars.wire.times import LAST
 
 if TYPE_CHECKING:
@@ -43,8 +45,9 @@ class Mars:
     such as ``lambda call: root.after(0, call)``; ``socks`` names Tor's port (else it is found),
     ``tor`` says more of it; ``on_turn`` is called in the thread after each look; ``channels`` are
     further ones than the news; ``registry`` is the content (bytes) or the path of the
-    ``registry.json`` that declares the application's statistics. The remaining arguments replace
-    what the system provides.
+    ``registry.json`` that declares the application's statistics, ``plugins`` the names of installed
+    ones that give values of these, True for all. The remaining arguments replace what the system
+    provides.
 
     No method raises into the host: what is wrong stands in ``status()``. With ``debug`` mistakes
     of the developer raise ``ConfigError``.
@@ -66,6 +69,7 @@ class Mars:
         on_turn: Callable[[Mars], object] | None = None,
         channels: Sequence[Channel] = (),
         registry: bytes | str | os.PathLike[str] | None = None,
+        plugins: bool | Collection[str] = False,
         debug: bool = False,
         folder: str | os.PathLike[str] | None = None,
         store: Store | None = None,
@@ -74,6 +78,7 @@ class Mars:
         chance: Chance | None = None,
         fetcher: Callable[[NextRequest], Fetcher] | None = None,
         openpgp: Callable[[], OpenPGP] | None = None,
+        isolate: Isolate | None = None,
     ) -> None:
         self._problems = Problems(debug)
         self._unshown: dict[str, Shown] = {}
@@ -116,14 +121,19 @@ class Mars:
             fetcher=fetcher,
             openpgp=openpgp,
         )
+        nobody: bool | Collection[str] = False
+        wanted = attempt("plugins", lambda: _wanted(plugins), nobody)
+        collector = Collector(wanted, isolate)
         declared = attempt("registry", lambda: read_registry(registry), None)
-        make = partial(NewsClient, app, pinned, system, registry=declared)
+        make = partial(NewsClient, app, pinned, system, registry=declared, collect=collector.value)
         self._client = attempt("channels", lambda: make(channels), None) or make()
         turned: dict[str, Callable[[], object]] = {"news": self._deliver}
         if on_turn is not None:
             turned["on_turn"] = partial(_called, "on_turn", on_turn, self)
         self._background = Background(self._client, self._problems, self._client.check, turned)
         self.consent = Consent(self._client, self._background.wake, self._problems)
+        self.statistics = Statistics(self._client, collector, self._background.wake, self._problems)
+        turned["statistics"] = self.statistics.note
         _alive.add(self)
 
     def on_motd(self, show: Show) -> Show:
@@ -220,6 +230,7 @@ class Mars:
         table = self._problems.attempt("status", self._client.status, table)
         if not table.get("problem"):
             self._problems.hold("state", None)
+        table["statistics"] = self.statistics.status()
         table["running"] = self._background.is_alive
         if not table["running"]:
             table["check"] = {"reason": "not-running", "message": "Call start() first."}
@@ -312,6 +323,12 @@ def _folder(
     if broken is not None and not given:
         raise broken  # which channel it is is not known, and a choice must not be kept for another
     return path
+
+
+def _wanted(plugins: bool | Collection[str]) -> bool | Collection[str]:
+    if isinstance(plugins, str | bytes):
+        raise TypeError("plugins is a list of names, or True")
+    return plugins if isinstance(plugins, bool) else tuple(plugins)
 
 
 def _names(languages: Sequence[str] | None) -> tuple[str, ...]:

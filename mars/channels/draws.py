@@ -27,8 +27,9 @@ LATEST = 4 * WEEK
 """After the end of its week, from when on a draw is dropped."""
 AHEAD = WEEK
 """A week that was drawn farther ahead than this comes from a wrong clock, and is forgotten."""
-MOVED_WITHIN = 7 * DAY
-"""A draw that may not go on its day goes at a time uniform over these, from the next midnight."""
+MOVED_WITHIN = 3 * DAY
+"""A draw that may not go on its day goes at a time uniform over these, from the next midnight. Over
+seven days six of a hundred of machines that run in office hours would wait for too long."""
 REMEMBERED = 4
 """Weeks that were drawn: where one of a wrong clock is forgotten, the true ones are still known."""
 

@@ -10,19 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 from mars import consent
 from mars.channels.memory import Memory
-from mars.channels.motd import Motd, crowd_of, source
+from mars.channels.motd import Motd, beside, check_url, crowd_of, source
 from mars.channels.reading import Reading, offered, unseen, written
 from mars.channels.registry import Registry
+from mars.channels.statistics import (
+    Collect,
+    Known,
+    StatisticsChannel,
+    nothing,
+    registry_unknown,
+)
 from mars.consent import Effective
 from mars.consent.api import since, switches
 from mars.core import schedule
-from mars.core.channel import Channel, NextRequest
+from mars.core.channel import Channel, NextRequest, View
 from mars.core.installation import Installation
 from mars.core.journal import Outcome
 from mars.core.records import Ports, file_of
 from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError
-from mars.wire.times import LAST, day_of, format_time
+from mars.wire.query import INTAKE_PATH
+from mars.wire.times import LAST, day_of, format_time, week_of
 from mars.wire.variables import rule
 
 if TYPE_CHECKING:
@@ -42,6 +50,7 @@ class NewsClient(Installation):
         further: Iterable[Channel] = (),
         *,
         registry: bytes | None = None,
+        collect: Collect = nothing,
     ) -> None:
         """``registry`` is what the application ships. Without one, now or when it last ran, nothing
         that it declares could be shown, so that nobody can agree to it."""
@@ -51,8 +60,9 @@ class NewsClient(Installation):
         fetched = partial(ports.store.read, file_of(Registry.name))
         self.registry = Registry(self.channel, app, registry, fetched)
         app = replace(app, declares=app.declares or registry is not None)
-        own = (self.channel, self.registry) if app.declares else (self.channel,)
-        super().__init__(app, ports, (*own, *self.further))
+        self.statistics = StatisticsChannel(self.known, collect)
+        own = (self.registry, self.statistics) if app.declares else ()
+        super().__init__(app, ports, (self.channel, *own, *self.further))
         self.pick = ports.chance.uniform(0.0, 1.0)
         """Which variables the first request says, until it is kept (``Memory.pick``)."""
 
@@ -83,6 +93,18 @@ class NewsClient(Installation):
         self.failed["registry"] = error
         today = day_of(self.ports.clock.now())
         return tuple(one.name for one in found.metrics if one.is_live(today)) if found else ()
+
+    def known(self, view: View) -> Known:
+        """What sending statistics takes. Raises ``MarsError`` where the registry in force is not
+        known."""
+        catalogue = self.current_registry(view.state)
+        steering = self.channel.steering(view.state)
+        if catalogue is None or steering is None:
+            raise registry_unknown()
+        place = ""
+        with contextlib.suppress(MarsError):  # who plans a report says so
+            place = beside(check_url(source(view)), INTAKE_PATH).url
+        return Known(catalogue, steering.intake.get(week_of(view.now), ""), place)
 
     def plan(self, state: State, voice: Effective, url: str | None = None) -> NextRequest:
         """The next request. Raises ``ConsentError``, ``ConfigError`` or ``TransportError``."""

@@ -224,15 +224,16 @@ def user_layer(decision: Decision | None, now: int, offered: Iterable[Purpose]) 
     return replace(layer, level=PLAIN, says=says, variables=frozenset())
 
 
-def asked_layer(level: str, decision: Decision | None) -> Layer:
-    """An explicit ``--level``: consent for one fetch alone, with the switches as last decided."""
+def asked_layer(level: str, decision: Decision | None, further: Iterable[Purpose] = ()) -> Layer:
+    """An explicit ``--level``: consent for one request alone, with the switches as last decided;
+    of ``further`` purposes too, of those that no level decides of."""
     kept = BASIC if decision is None or decision.level != TRACKED else decision.variables
     return Layer(
         "command line",
         level,
         f"asked for {level} this once",
         frozenset(kept),
-        frozenset(Decision.of(level, 0).purposes),
+        frozenset(Decision.of(level, 0, {one.name: 0 for one in further}).purposes),
         direct=decision is not None and decision.direct,
     )
 

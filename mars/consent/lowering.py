@@ -17,15 +17,24 @@ def lowering(host: Platform, *, automatic: bool) -> list[Layer]:
     they can only lower."""
     layers = environment_layers(host.environ, automatic=automatic)
     try:
-        data = host.policy()
-        if data is None:
-            return layers
-        import tomllib  # late: hardly any machine has such a file
-
-        policy = policy_layer(tomllib.loads(data.decode("utf-8-sig")))
+        table = policy_table(host)
+        policies = [] if table is None else [policy_layer(table)]
     except (OSError, ValueError):
-        policy = policy_layer(None)
-    return [policy, *layers]
+        policies = [policy_layer(None)]
+    return [*policies, *layers]
+
+
+def policy_table(host: Platform) -> Mapping[str, object] | None:
+    """What the policy file says; None where there is none.
+
+    Raises ``OSError`` and ``ValueError`` where it cannot be read.
+    """
+    data = host.policy()
+    if data is None:
+        return None
+    import tomllib  # late: hardly any machine has such a file
+
+    return tomllib.loads(data.decode("utf-8-sig"))
 
 
 def environment_layers(environ: Mapping[str, str], *, automatic: bool = True) -> list[Layer]:
@@ -51,8 +60,9 @@ def policy_layer(table: Mapping[str, object] | None) -> Layer:
     """The system policy file's table; None is one that cannot be read, which means off.
 
     ``level`` is a level; ``variables`` a list of names, ``refused`` one of purposes beyond the
-    level; ``stats``, ``errors`` and ``direct`` are true or false. What is left out is not limited;
-    what is not understood means off.
+    level; ``stats``, ``errors`` and ``direct`` are true or false; the table ``statistics`` has less
+    said of single ones (``mars.channels.altering``). What is left out is not limited; what is not
+    understood means off.
     """
     if table is None:
         return cap("policy", OFF, "the policy file cannot be read, which means off")
@@ -60,7 +70,8 @@ def policy_layer(table: Mapping[str, object] | None) -> Layer:
     flags = {name: table.get(name, True) for name in (*SWITCHES, "direct")}
     listed = table.get("refused", [])
     if (
-        not set(table) <= {"level", "variables", "refused", *flags}
+        not set(table) <= {"level", "variables", "refused", "statistics", *flags}
+        or not isinstance(table.get("statistics", {}), dict)
         or level not in LEVELS
         or not (names is None or isinstance(names, list))
         or not all(isinstance(flag, bool) for flag in flags.values())

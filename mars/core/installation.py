@@ -78,16 +78,23 @@ class Installation(Records):
             country=state.country if choice.country is None else country_code(choice.country),
         )
 
-    def voice(self, state: State, *, asked: str | None = None, check: bool = False) -> Effective:
-        """What may be sent now, and who decided. ``asked`` is an explicit level, ``check`` the
-        user's "check now"."""
+    def voice(
+        self,
+        state: State,
+        *,
+        asked: str | None = None,
+        check: bool = False,
+        purposes: Sequence[Purpose] = (),
+    ) -> Effective:
+        """What may be sent now, and who decided. ``asked`` is an explicit level for one request of
+        these ``purposes``, ``check`` the user's "check now"."""
         host, now = self.ports.host, self.ports.clock.now()
         layers = lowering(host, automatic=asked is None and not check)
         layers.append(self.app.ceiling)
         if asked is None:
             layers.append(consent.user_layer(state.decision, now, self.offered))
         else:
-            layers.append(consent.asked_layer(asked, state.decision))
+            layers.append(consent.asked_layer(asked, state.decision, purposes))
         if check:
             layers.append(consent.cap("check now", consent.PLAIN, "a check sends no metrics"))
         return consent.effective(layers, self.offered)
@@ -206,7 +213,7 @@ class Installation(Records):
         """
 
         def agreed(state: State) -> Agreed:
-            voice = self.voice(state, asked=asked, check=check)
+            voice = self.voice(state, asked=asked, check=check, purposes=channel.purposes)
             purposes = {one.name for one in channel.purposes if one.name in voice.purposes}
             return purposes, self.planned(channel, state, voice, url)
 

@@ -32,7 +32,7 @@ def test_the_examples_two_files_are_whole() -> None:
     metrics, wrong = read_metrics(read("metrics.toml"))
     errors, further = read_errors(read("errors.toml"))
     assert wrong == further == ()
-    folders, protocol, encryption = metrics
+    folders, protocol, encryption, *_ = metrics
     assert (folders.key, folders.type, folders.bounds) == ("folders", "bucket", (1, 10, 100))
     assert (protocol.type, protocol.values) == ("enum", ("imap", "pop3", "jmap", "other"))
     assert encryption.expires == date(2027, 12, 31)

@@ -1,0 +1,181 @@
+"""``mars.statistics`` of an application: where values come from, what its user sees and chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mars import consent
+from mars.channels import declared
+from mars.channels.altering import Coarser, Rules
+from mars.channels.upcoming import Memory
+from mars.consent import Choice
+from mars.core.channel import View
+from mars.errors import ConfigError, ConsentError
+from mars.providers import Alter, Collector, Given, Plugin
+from mars.wire.times import WEEK
+
+if TYPE_CHECKING:
+    from mars.channels.news import NewsClient
+    from mars.core.state import State
+    from mars.core.thread import Problems
+    from mars.wire.catalogue import Catalogue
+
+T = TypeVar("T")
+
+_UNSENT = ("level", "url", "sent", "route")
+"""Members of an entry of the journal that say nothing where nothing was to be sent."""
+
+
+class Statistics:
+    """What fails is in ``status()``, as with ``Mars`` itself; in tests it is raised."""
+
+    def __init__(
+        self, client: NewsClient, collector: Collector, wake: Callable[[], None], problems: Problems
+    ) -> None:
+        self._client = client
+        self._collector = collector
+        self._wake = wake
+        self._attempt = problems.attempt
+
+    # --- for the developer ------------------------------------------------------------------
+
+    def provide(self, name: str, given: Given) -> None:
+        """The value of the entry ``project/key``, or what is called for it; of the application's
+        own project the key alone will do. It is called in a thread of its own, and has 2 s."""
+        full = name if "/" in name else f"{self._client.app.product}/{name}"
+        self._asking("provide", lambda: self._provide(full, given), None)
+
+    def _provide(self, name: str, given: Given) -> None:
+        catalogue = self._catalogue()
+        if catalogue is not None and catalogue.metric(name) is None:
+            raise ConfigError("undeclared", f"{name!r} is not declared; nothing of it is sent.")
+        self._collector.provide(name, given)
+
+    def register(self, plugin: Plugin) -> None:
+        """A plug-in: its ``info()`` names its entries, ``data(key)`` gives the value of one."""
+        self._asking("register", lambda: self._collector.register(plugin), None)
+
+    def alter(self, hook: Alter) -> Alter:
+        """Asks ``hook(name, value)`` of each value, usable as a decorator: it gives back the value,
+        a coarser declared one, or None, and then nothing is said."""
+        self._collector.alter(hook)
+        return hook
+
+    # --- for the user -----------------------------------------------------------------------
+
+    @property
+    def mode(self) -> str:
+        """``off``, ``local`` (values are collected and shown) or ``on`` (and sent)."""
+        return self._attempt("statistics", lambda: declared.mode(self._view()), declared.OFF)
+
+    def show(self, on: bool = True) -> bool:
+        """Whether values are collected and shown, whatever may be sent. Local: no consent."""
+        return self._keep(lambda memory: replace(memory, local=on is True))
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Each declared entry for a settings screen: ``project``, ``name``, ``label``,
+        ``description``, ``reason``, whether it is ``on``, the present ``value``, what would be
+        ``said``, how it is ``randomized``, what was ``last`` sent and when, a ``problem``."""
+        none: list[dict[str, Any]] = []
+        return self._asking("statistics", self._entries, none)
+
+    def _entries(self) -> list[dict[str, Any]]:
+        view, faults = self._view(), self._collector.faults
+        found = declared.entries(
+            view, self._catalogue(view.state), self._client.statistics, self._client.journal()
+        )
+        for one in found:
+            fault = faults.get(one["name"])
+            one["problem"] = fault and fault.plain()
+        return found
+
+    def preview(self, name: str) -> dict[str, Any] | None:
+        """What a report of the entry would be now: ``text`` is what is sealed, ``shown`` the
+        request. Of the one that is ``next`` these are the very bytes that will go, of others such
+        as would. None where nothing could be said."""
+        return self._asking("statistics", lambda: self._preview(name), None)
+
+    def _preview(self, name: str) -> dict[str, Any] | None:
+        view, catalogue = self._view(), self._catalogue()
+        metric = catalogue.metric(name) if catalogue else None
+        if catalogue is None or metric is None:
+            raise ConfigError("undeclared", f"{name!r} is not declared; see mars stats list.")
+        chance = self._client.ports.chance
+        return declared.preview(view, catalogue, metric, self._client.statistics, chance)
+
+    @property
+    def to_ask(self) -> tuple[str, ...]:
+        """Entries declared since the user was asked; off until the user is asked again."""
+
+        def asked() -> tuple[str, ...]:
+            state = self._client.load()
+            return consent.new_entries(state.decision, self._client.declared(state))
+
+        return self._attempt("statistics", asked, ())
+
+    def choose(self, entries: Mapping[str, bool]) -> bool:
+        """The user says yes or no to each of ``entries``; all else stays as it was decided.
+
+        Whether it was kept. Raises nothing; where no news are wanted either, ``status()`` says so.
+        """
+        return self._attempt("choose", lambda: self._choose(entries), False)
+
+    def _choose(self, entries: Mapping[str, bool]) -> bool:
+        decision = self._client.load().decision
+        if decision is None or decision.level == consent.OFF:
+            raise ConsentError(
+                "level-off", "Statistics come with the news; ask for consent to these first."
+            )
+        self._client.choose(Choice(decision.level, decision.variables, entries=entries))
+        self._wake()
+        return True
+
+    def coarsen(self, name: str, rule: Coarser | None) -> bool:
+        """The user has less said of an entry: always one declared value, or of a bucket fewer
+        bounds; None ends that. Whether it was kept."""
+
+        def change(memory: Memory) -> Memory:
+            kept = {one: had for one, had in memory.rules.coarsen.items() if one != name}
+            more = {} if rule is None else {name: rule}
+            return replace(memory, rules=Rules(memory.rules.veto, {**kept, **more}))
+
+        return self._keep(change)
+
+    def status(self) -> dict[str, Any]:
+        """Of ``Mars.status()``: mode, what is not asked yet, and what is wrong with providers."""
+        faults = {what: error.plain() for what, error in self._collector.faults.items()}
+        return {"mode": self.mode, "to_ask": list(self.to_ask), "problems": faults}
+
+    def note(self) -> None:
+        """What is wrong with providers stands in the journal, too, each at most once a week."""
+        self._attempt("statistics", self._note, None)
+
+    def _note(self) -> None:
+        if not self._collector.faults:
+            return
+        now, name = self._client.ports.clock.now(), self._client.statistics.name
+        recent = [one for one in self._client.journal() if one["time"] > now - WEEK]
+        for error in list(self._collector.faults.values()):
+            said = {"channel": name, "reason": error.reason, "notes": [error.message]}
+            if not any(said.items() <= one.items() for one in recent):
+                self._client.record({"time": now, **dict.fromkeys(_UNSENT, ""), **said})
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _keep(self, change: Callable[[Memory], Memory]) -> bool:
+        def changed(state: State) -> tuple[State, bool]:
+            return change(Memory.of(state)).into(state), True
+
+        return self._attempt("statistics", lambda: self._client.update(changed), False)
+
+    def _view(self) -> View:
+        return self._client.view(self._client.statistics, self._client.load())
+
+    def _catalogue(self, state: State | None = None) -> Catalogue | None:
+        return self._client.shown_registry(self._client.load() if state is None else state)
+
+    def _asking(self, what: str, do: Callable[[], T], otherwise: T) -> T:
+        """Of what calls a provider, or the developer got wrong: raised in tests."""
+        return do() if self._collector.raises else self._attempt(what, do, otherwise)

@@ -40,9 +40,9 @@ def test_pages_of_statistics_fit_and_can_be_read_by_all(
     (tmp_path / "style.css").write_bytes(static("style.css"))
     for address in site.addresses():
         if address.section == "statistics":
-            path = tmp_path / address.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(site.content(address) or b"")
+            where = tmp_path / address.path
+            where.parent.mkdir(parents=True, exist_ok=True)
+            where.write_bytes(site.content(address) or b"")
     context = chromium.new_context(
         bypass_csp=True,
         color_scheme="dark" if scheme == "dark" else "light",

@@ -168,7 +168,7 @@ def test_nothing_is_sent_in_a_week_without_a_key_of_the_intake() -> None:
         world.clock.wall + 1, **publishing(world.registry or b"", (week_of(START),))
     )
     world.publish()
-    running(world, 5 * WEEK)
+    running(world, 3 * WEEK)
     assert posted(world) == []
     state = world.client().load()
     with pytest.raises(TransportError, match="no key"):
@@ -188,7 +188,7 @@ def test_nothing_is_sent_in_a_week_without_a_key_of_the_intake() -> None:
 )
 def test_what_lowers_silences_statistics(environ: dict[str, str], policy: bytes | None) -> None:
     world = a_world(often(FOLDERS), host=machine(environ=environ, policy=policy))
-    running(world, 4 * WEEK)
+    running(world, 2 * WEEK)
     assert posted(world) == []
 
 
@@ -239,5 +239,5 @@ def test_a_provider_that_fails_costs_its_own_report_alone() -> None:
 def test_with_epsilon_a_random_value_is_drawn_anew_for_each_report() -> None:
     noisy = replace(often(ENCRYPTION), epsilon=0.1)
     world = a_world(noisy)
-    running(world, 12 * WEEK)
+    running(world, 6 * WEEK)
     assert {value(request) for request in posted(world)} == {"true", "false"}

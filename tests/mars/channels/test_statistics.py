@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from mars.channels.statistics import sealed, written
 from mars.channels.upcoming import Memory
 from mars.core.schedule import HOUR
 from mars.errors import TransportError
 from mars.providers import Given
-from mars.testing.memory import START, machine, session
+from mars.testing.memory import START, SeededChance, machine, session
 from mars.testing.world import World
+from mars.wire.request import HTTPRequest
 from mars.wire.sealed import SMALL
 from mars.wire.times import DAY, WEEK, week_of, week_start
 from tests.mars.channels.kit import (
@@ -20,7 +23,9 @@ from tests.mars.channels.kit import (
     INTAKE,
     PROTOCOL,
     a_world,
+    catalogue,
     often,
+    opener,
     posted,
     publishing,
     read,
@@ -241,3 +246,13 @@ def test_with_epsilon_a_random_value_is_drawn_anew_for_each_report() -> None:
     world = a_world(noisy)
     running(world, 6 * WEEK)
     assert {value(request) for request in posted(world)} == {"true", "false"}
+
+
+def test_a_report_is_these_very_bytes() -> None:
+    """A change of them is a change of the wire format: compare before the file is written anew."""
+    key, chance = opener("2026-W48").public.hex(), SeededChance(1)
+    text = written(catalogue(), FOLDERS, "0.5.1", "10-99")
+    request = HTTPRequest.post(INTAKE, sealed(text, key, chance), text)
+    golden = Path(__file__).parents[1] / "golden" / "statistics.http"
+    assert request.golden == golden.read_bytes()
+    assert read(request)[1].encode().decode() == text

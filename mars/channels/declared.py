@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mars.channels.motd import check_url
 from mars.channels.reading import written as iso
@@ -20,11 +20,13 @@ from mars.channels.upcoming import NAME, Memory
 from mars.core.channel import View
 from mars.errors import MarsError, WireError
 from mars.ports import Chance
-from mars.wire.catalogue import Catalogue
 from mars.wire.randomized import in_words
 from mars.wire.registry import Metric
 from mars.wire.request import HTTPRequest
 from mars.wire.times import LAST
+
+if TYPE_CHECKING:
+    from mars.wire.catalogue import Catalogue
 
 _TEXTS = ("name", "project", "key", "label", "description", "reason", "owner", "review")
 OFF, LOCAL, ON = MODES = ("off", "local", "on")

@@ -31,7 +31,13 @@ pytestmark = pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is no
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
-NAMES = ("desktop-first-run", "desktop-news", "desktop-alert", "desktop-privacy")
+NAMES = (
+    "desktop-first-run",
+    "desktop-news",
+    "desktop-alert",
+    "desktop-privacy",
+    "desktop-statistics",
+)
 
 
 @pytest.fixture(scope="module")

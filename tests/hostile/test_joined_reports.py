@@ -32,7 +32,7 @@ def run(*spans: Span, seed: int = 1, wants: dict[str, Wanted] | None = None) -> 
     return list(Client(wants or WEEKLY, BEGIN, SeededChance(seed)).run(spans))
 
 
-def test_i24_the_days_of_two_reports_tell_nothing_beyond_their_content() -> None:
+def test_i21_the_days_of_two_reports_tell_nothing_beyond_their_content() -> None:
     """Of two with equal content, one of the same installation as a third, the right one is named
     in half of the cases; the attacker has learned from years of which it was told the truth."""
     plan = Plan(40)
@@ -41,7 +41,7 @@ def test_i24_the_days_of_two_reports_tell_nothing_beyond_their_content() -> None
     assert found.right == pytest.approx(0.5, abs=3.5 * found.error)
 
 
-def test_i25_a_report_that_left_never_comes_again() -> None:
+def test_i22_a_report_that_left_never_comes_again() -> None:
     """Whoever withholds or spoils the answer waits in vain for a second try."""
     draw, other = (Draw(name, BEGIN, BEGIN + HOUR) for name in ("plugin00/kind", "plugin01/kind"))
     assert rules.spent(Draws((BEGIN,), (draw, other)), draw).pending == (other,)
@@ -51,7 +51,7 @@ def test_i25_a_report_that_left_never_comes_again() -> None:
 
 
 @pytest.mark.parametrize("answer", [(503, b""), (204, b"come again"), (302, b""), (413, b"")])
-def test_i25_real_clients_send_the_same_at_the_same_time_whatever_is_answered(
+def test_i22_real_clients_send_the_same_at_the_same_time_whatever_is_answered(
     answer: tuple[int, bytes],
 ) -> None:
     arrivals = []
@@ -66,7 +66,7 @@ def test_i25_real_clients_send_the_same_at_the_same_time_whatever_is_answered(
     assert honest == hostile
 
 
-def test_i25_a_try_of_which_nothing_left_comes_on_another_day_at_any_time() -> None:
+def test_i22_a_try_of_which_nothing_left_comes_on_another_day_at_any_time() -> None:
     draw = Draw("plugin00/kind", BEGIN, BEGIN + HOUR)
     dues = [
         rules.moved(Draws((BEGIN,), (draw,)), draw, BEGIN + DAY, SeededChance(seed)).pending[0].due
@@ -77,7 +77,7 @@ def test_i25_a_try_of_which_nothing_left_comes_on_another_day_at_any_time() -> N
     assert max(spread.values()) < 2 * min(spread.values())
 
 
-def test_i26_the_order_of_reports_is_nobody_s() -> None:
+def test_i23_the_order_of_reports_is_nobody_s() -> None:
     """Not that of their names, of the registry, or of a queue that is emptied."""
     firsts: Counter[str] = Counter()
     for seed in range(200):
@@ -88,7 +88,7 @@ def test_i26_the_order_of_reports_is_nobody_s() -> None:
 
 
 @pytest.mark.parametrize("names", [list(WEEKLY), list(WEEKLY)[::-1]])
-def test_i26_of_all_that_are_due_the_one_goes_whose_time_came_first(names: list[str]) -> None:
+def test_i23_of_all_that_are_due_the_one_goes_whose_time_came_first(names: list[str]) -> None:
     late = [Draw(name, BEGIN, BEGIN + at, 0) for at, name in enumerate(names)]
     kept = Draws((BEGIN,), tuple(sorted(late, key=lambda draw: draw.name)))
     chance = SeededChance(1)
@@ -97,7 +97,7 @@ def test_i26_of_all_that_are_due_the_one_goes_whose_time_came_first(names: list[
 
 
 @pytest.mark.parametrize("ran", [None, 60])
-def test_i27_a_report_whose_time_passed_waits_whoever_watches_a_start(ran: int | None) -> None:
+def test_i24_a_report_whose_time_passed_waits_whoever_watches_a_start(ran: int | None) -> None:
     """Also where nothing else is overdue, which would go first."""
     for seed in SEEDS:
         kept = Draws((BEGIN,), (Draw("plugin00/kind", BEGIN, BEGIN + HOUR),))
@@ -108,7 +108,7 @@ def test_i27_a_report_whose_time_passed_waits_whoever_watches_a_start(ran: int |
         assert LATE_LEAST <= (wait or 0) <= LATE_SPREAD
 
 
-def test_i27_nothing_is_sent_at_a_start_and_no_two_after_weeks_offline() -> None:
+def test_i24_nothing_is_sent_at_a_start_and_no_two_after_weeks_offline() -> None:
     """A laptop wakes with four reports, news and registry overdue."""
     for seed in SEEDS:
         woken = BEGIN + FORTNIGHT
@@ -119,7 +119,7 @@ def test_i27_nothing_is_sent_at_a_start_and_no_two_after_weeks_offline() -> None
         assert max(Counter(one.when // DAY for one in sent).values()) == 1
 
 
-def test_i27_reports_that_were_late_together_are_spread_over_the_days_after() -> None:
+def test_i24_reports_that_were_late_together_are_spread_over_the_days_after() -> None:
     """Of those that are left the next day has no more than its share, and a little."""
     later: Counter[int] = Counter()
     for seed in SEEDS:
@@ -130,7 +130,7 @@ def test_i27_reports_that_were_late_together_are_spread_over_the_days_after() ->
 
 
 @pytest.mark.parametrize("step", [0, -DAY, -WEEK, -30 * DAY])
-def test_i28_a_week_that_was_drawn_is_not_drawn_again(step: int) -> None:
+def test_i25_a_week_that_was_drawn_is_not_drawn_again(step: int) -> None:
     kept, chance = Draws(), SeededChance(1)
     for now in (BEGIN + 3 * DAY, BEGIN + 3 * DAY + step):
         kept, *_ = rules.look(kept, WEEKLY, now, None, chance, day_after=now + DAY)
@@ -138,7 +138,7 @@ def test_i28_a_week_that_was_drawn_is_not_drawn_again(step: int) -> None:
 
 
 @pytest.mark.parametrize("ahead", [8 * DAY, 40 * DAY, 400 * DAY])
-def test_i28_a_clock_that_steps_brings_no_report_twice(ahead: int) -> None:
+def test_i25_a_clock_that_steps_brings_no_report_twice(ahead: int) -> None:
     """Ahead and back, again and again: no week is drawn twice, no day used twice."""
     spans: list[Span] = []
     at = BEGIN
@@ -154,7 +154,7 @@ def test_i28_a_clock_that_steps_brings_no_report_twice(ahead: int) -> None:
 
 @pytest.mark.parametrize("value", ["true", "1000000+", "v" * 40, "3.11"])
 @pytest.mark.parametrize("project", ["a", "p" * 40])
-def test_i29_a_body_has_one_size_whatever_it_says(project: str, value: str) -> None:
+def test_i26_a_body_has_one_size_whatever_it_says(project: str, value: str) -> None:
     key = sealed.public_key(bytes(range(32)))
     text = Report("example", "stable", project, "k" * len(project), "other", value).encode()
     assert len(sealed.seal(text, key, bytes(32))) == 1_024

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
+from mars.channels.draws import Draw, Draws, Wanted, look
 from mars.channels.upcoming import Memory
 from mars.core.records import STATE_FILE
 from mars.core.schedule import HOUR, LATE_LEAST
-from mars.errors import MarsError
-from mars.providers import Given
-from mars.testing.memory import START, MemoryStore, session
+from mars.errors import MarsError, WireError
+from mars.ports import Request, Response
+from mars.providers import Collector, Given
+from mars.testing.memory import START, MemoryServer, MemoryStore, SeededChance, session
 from mars.testing.world import World
 from mars.wire.registry import Metric
 from mars.wire.sealed import SMALL
@@ -20,6 +23,7 @@ from mars.wire.times import DAY, WEEK, week_start
 from tests.mars.channels.kit import (
     ENCRYPTION,
     FOLDERS,
+    INTAKE,
     PROTOCOL,
     VALUES,
     a_world,
@@ -64,7 +68,7 @@ def many(count: int) -> World:
         {"value": 12},
     ],
 )
-def test_i01_i06_what_is_not_declared_never_leaves(lie: Given) -> None:
+def test_i01_what_is_not_declared_never_leaves(lie: Given) -> None:
     """A provider says what its entry does not declare: text, another type, a huge number."""
     world = a_world(often(FOLDERS))
     view_of = world.client()
@@ -75,6 +79,21 @@ def test_i01_i06_what_is_not_declared_never_leaves(lie: Given) -> None:
     assert upcoming is None or upcoming.said in said
     assert (upcoming is None) is (type(lie) is not int)
     assert view_of.load().decision is not None
+
+
+def test_i01_a_hook_adds_nothing() -> None:
+    made = Collector()
+    made.provide(PROTOCOL.name, "imap")
+    made.alter(lambda _name, _value: "all my mail")
+    assert made.value(PROTOCOL) is None
+
+
+def test_i01_a_provider_that_exits_is_noted_and_ends_nothing() -> None:
+    made = Collector()
+    made.provide(PROTOCOL.name, lambda: sys.exit("a secret"))
+    assert made.value(PROTOCOL) is None
+    assert made.faults[PROTOCOL.name].reason == "provider-failed"
+    assert "secret" not in str(made.faults[PROTOCOL.name])
 
 
 def test_i01_a_report_holds_its_members_and_nothing_else() -> None:
@@ -104,6 +123,43 @@ def test_i02_nothing_goes_before_the_day_of_the_yes_whatever_the_clock_says() ->
     assert Memory.of(world.client().load()).draws.pending == ()
 
 
+@pytest.mark.parametrize("answer", [(503, b""), (204, b"an answer"), (200, b"")])
+def test_i03_no_answer_brings_a_report_back(answer: tuple[int, bytes]) -> None:
+    world = a_world(often(FOLDERS))
+    world.server.answers[INTAKE] = answer
+    running(world, 2 * WEEK + MONDAY - START)
+    draws = Memory.of(world.client().load()).draws
+    drawn = sum(week >= MONDAY for week in draws.weeks)
+    assert len(posted(world)) + len(draws.pending) == drawn > 1
+
+
+class CutOff(MemoryServer):
+    """The process ends as soon as a report has left."""
+
+    def fetch(self, request: Request) -> Response:
+        found = super().fetch(request)
+        if request.message.method == "POST":
+            raise KeyboardInterrupt
+        return found
+
+
+def test_i04_a_crash_after_leaving_sends_nothing_again() -> None:
+    world = a_world(often(FOLDERS))
+    server = world.server
+    world.server = CutOff(server.body, answers=server.answers)
+    with pytest.raises(KeyboardInterrupt):
+        running(world, 3 * WEEK + MONDAY - START)
+    (went,) = posted(world)
+    left = Memory.of(world.client().load())
+    assert left.trying is not None
+    assert left.trying not in left.draws.pending
+    running(world, HOUR)
+    after = Memory.of(world.client().load())
+    assert after.trying is None
+    assert after.upcoming is None or after.upcoming.text == went.sealed
+    assert left.trying.week not in {draw.week for draw in after.draws.pending}
+
+
 def test_i04_a_state_put_back_brings_the_very_same_bytes_again() -> None:
     """A backup, or a crash that undoes a write: the intake counts identical bodies once."""
     world = a_world(often(FOLDERS))
@@ -123,9 +179,10 @@ def test_i04_a_state_put_back_brings_the_very_same_bytes_again() -> None:
 
 def test_i04_no_two_reports_have_the_same_bytes() -> None:
     world = many(4)
-    running(world, 4 * WEEK)
+    running(world, MONDAY - START + WEEK)
     bodies = [request.body for request in posted(world)]
-    assert len(set(bodies)) == len(bodies) > 4
+    keys = {(body or b"")[9:41] for body in bodies}
+    assert len(set(bodies)) == len(keys) == len(bodies) > 1, "not even the key that seals them"
 
 
 def test_i05_one_request_a_day_over_all_channels() -> None:
@@ -134,6 +191,14 @@ def test_i05_one_request_a_day_over_all_channels() -> None:
     days = Counter(sent_days(world))
     assert max(days.values()) == 1
     assert len(days) > 15, "and room for many"
+
+
+def test_i05_a_time_that_passed_is_not_made_up_for_at_a_start() -> None:
+    kept = Draws((MONDAY,), (Draw(FOLDERS.name, MONDAY, MONDAY + HOUR),))
+    wants, now = {FOLDERS.name: Wanted(1.0, START)}, MONDAY + 2 * HOUR
+    _, due, sleep = look(kept, wants, now, None, SeededChance(1), day_after=MONDAY + DAY)
+    assert due is None
+    assert sleep > 0
 
 
 def test_i05_no_burst_after_weeks_offline_and_nothing_at_a_start() -> None:
@@ -180,6 +245,9 @@ def test_i02_what_root_withdraws_is_not_sent_from_that_document_on() -> None:
 
 
 def test_i06_no_type_of_entry_can_express_free_text() -> None:
+    for text in ("jmap ", "IMAP", "10.0.0.1", "a word"):
+        with pytest.raises(WireError):
+            PROTOCOL.said(text)
     for metric in (FOLDERS, PROTOCOL, ENCRYPTION):
         for text in ("a word", "10.0.0.1", "", "é", "x" * 64):
             assert not metric.fits(text)

@@ -56,7 +56,7 @@ def test_a_sound_entry_raises_nothing() -> None:
 @pytest.mark.parametrize(
     ("today", "refused"), [(date(2027, 12, 30), False), (date(2027, 12, 31), True)]
 )
-def test_i21_the_day_it_expires_is_the_first_without_it(today: date, refused: bool) -> None:
+def test_i18_the_day_it_expires_is_the_first_without_it(today: date, refused: bool) -> None:
     assert GOOD.is_live(today) is not refused
     assert bool(found(GOOD, today=today)[0]) is refused
 
@@ -79,7 +79,7 @@ def test_what_was_withdrawn_may_have_expired() -> None:
         *({"values": (it, "none")} for it in ("mac", "by_email", "username", "gps")),
     ],
 )
-def test_i21_what_names_something_that_identifies_is_refused(change: dict[str, object]) -> None:
+def test_i18_what_names_something_that_identifies_is_refused(change: dict[str, object]) -> None:
     (said,) = errors(**change)
     assert "could identify" in said
 
@@ -112,7 +112,7 @@ def test_words_count_and_not_parts_of_words(change: dict[str, object]) -> None:
         *("https://bugs.example.org/show?id=TBD", "https://[::1", "javascript://x"),
     ],
 )
-def test_i21_a_review_that_is_none(review: str) -> None:
+def test_i18_a_review_that_is_none(review: str) -> None:
     assert errors(review=review) == [
         "review must be where it was reviewed: a URL, or a number such as BUG 1234 or #12"
     ]
@@ -131,7 +131,7 @@ def test_a_review_that_can_be_looked_up(review: str) -> None:
 
 @pytest.mark.parametrize("name", ["label", "description", "reason", "owner"])
 @pytest.mark.parametrize("character", ["\x1b", "\u202e", "\u200b", "\u2028", "\ufeff", "\r"])
-def test_i21_what_cannot_be_seen_is_refused(name: str, character: str) -> None:
+def test_i18_what_cannot_be_seen_is_refused(name: str, character: str) -> None:
     """It would stand on a consent screen and on a page."""
     (said,) = errors(**{name: f"Mail{character}protocol"})
     assert said.startswith(f"{name} holds a character")
@@ -145,7 +145,7 @@ def test_i21_what_cannot_be_seen_is_refused(name: str, character: str) -> None:
         *((1.0, 0.0769, False), (1.0, 0.077, True), (0.0077, 10.0, True), (0.0076, 10.0, False)),
     ],
 )
-def test_i21_randomness_must_not_average_out_within_a_year(
+def test_i18_randomness_must_not_average_out_within_a_year(
     rate: float, epsilon: float, refused: bool
 ) -> None:
     assert round(log(3), 4) == 1.0986
@@ -166,7 +166,7 @@ def many(rates: list[float], project: str = "examplemail") -> list[Metric]:
     ("rates", "refused"),
     [([0.25] * 8, False), ([0.25] * 8 + [0.0001], True), ([0.1] * 20, False), ([1.0, 1.0], False)],
 )
-def test_i21_a_week_has_room_for_two_reports(rates: list[float], refused: bool) -> None:
+def test_i18_a_week_has_room_for_two_reports(rates: list[float], refused: bool) -> None:
     said = found(*many(rates))[0]
     assert bool(said) is refused
 

@@ -80,7 +80,7 @@ def test_no_more_weeks_than_clients_take(bare: Path, ok: Run, motd: Run) -> None
     assert motd("key", "new", bare, "--intake", "--weeks", 65, *KEY).code == 2
 
 
-def test_i22_secrets_are_for_their_owner_alone_and_protected(
+def test_i19_secrets_are_for_their_owner_alone_and_protected(
     bare: Path, tmp_path: Path, ok: Run
 ) -> None:
     (tmp_path / "phrase").write_text("correct horse\n")
@@ -122,7 +122,7 @@ def test_one_kind_at_a_time(bare: Path, motd: Run, words: tuple[str, ...]) -> No
     assert not (bare / "keys").exists()
 
 
-def test_i22_keys_of_weeks_that_are_over_are_destroyed(bare: Path, tmp_path: Path, ok: Run) -> None:
+def test_i19_keys_of_weeks_that_are_over_are_destroyed(bare: Path, tmp_path: Path, ok: Run) -> None:
     """Without the passphrase, so that a program can do it."""
     (tmp_path / "phrase").write_text("correct horse\n")
     given = ("--now", MONDAY, "--weeks", 3, "--json")
@@ -162,7 +162,7 @@ def test_a_week_ends_with_its_sunday(
     assert done["destroyed"] == destroyed
 
 
-def test_i22_the_key_of_a_week_that_is_not_over_is_kept(bare: Path, ok: Run, motd: Run) -> None:
+def test_i19_the_key_of_a_week_that_is_not_over_is_kept(bare: Path, ok: Run, motd: Run) -> None:
     made = ok("key", "new", bare, "--intake", "--weeks", 2, "--now", MONDAY, *KEY).json
     before = Path(made["secret"]).read_bytes()
     done = motd("key", "destroy", bare, "--before", "2026-12-07", "--now", SUNDAY)

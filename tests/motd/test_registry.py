@@ -144,7 +144,7 @@ def test_an_entry_that_vanishes_is_told(bare: Path, tmp_path: Path, ok: Run) -> 
         ("[folders]", "[folders", "is not TOML"),
     ],
 )
-def test_i21_what_must_not_be_collected_is_not_written(
+def test_i18_what_must_not_be_collected_is_not_written(
     bare: Path, tmp_path: Path, motd: Run, old: str, new: str, said: str
 ) -> None:
     edit(bare / "metrics.toml", old, new)
@@ -191,7 +191,7 @@ def test_root_signs_its_hash_and_the_keys(collecting: Path, tmp_path: Path, ok: 
     assert (found["live"], found["registry"]) == (3, digest(data))
 
 
-def test_i20_no_other_registry_is_signed_for_or_deployed_than_the_one_root_saw(
+def test_i17_no_other_registry_is_signed_for_or_deployed_than_the_one_root_saw(
     collecting: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     """Whoever could serve one client a registry of its own could follow it."""
@@ -215,7 +215,7 @@ def test_i20_no_other_registry_is_signed_for_or_deployed_than_the_one_root_saw(
     ok("deploy", collecting, www, "--now", TUESDAY)
 
 
-def test_i20_one_of_another_product_is_not_signed_for(
+def test_i17_one_of_another_product_is_not_signed_for(
     collecting: Path, tmp_path: Path, ok: Run, motd: Run
 ) -> None:
     edit(collecting / "registry.json", '"product": "examplemail"', '"product": "examplechat"')

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from mars.channels.statistics import sealed, written
 from mars.channels.upcoming import Memory
 from mars.core.schedule import HOUR
 from mars.errors import TransportError
 from mars.providers import Given
-from mars.testing.memory import START, machine, session
+from mars.testing.memory import START, SeededChance, machine, session
 from mars.testing.world import World
+from mars.wire.request import HTTPRequest
 from mars.wire.sealed import SMALL
 from mars.wire.times import DAY, WEEK, week_of, week_start
 from tests.mars.channels.kit import (
@@ -20,7 +23,9 @@ from tests.mars.channels.kit import (
     INTAKE,
     PROTOCOL,
     a_world,
+    catalogue,
     often,
+    opener,
     posted,
     publishing,
     read,
@@ -168,7 +173,7 @@ def test_nothing_is_sent_in_a_week_without_a_key_of_the_intake() -> None:
         world.clock.wall + 1, **publishing(world.registry or b"", (week_of(START),))
     )
     world.publish()
-    running(world, 5 * WEEK)
+    running(world, 3 * WEEK)
     assert posted(world) == []
     state = world.client().load()
     with pytest.raises(TransportError, match="no key"):
@@ -188,7 +193,7 @@ def test_nothing_is_sent_in_a_week_without_a_key_of_the_intake() -> None:
 )
 def test_what_lowers_silences_statistics(environ: dict[str, str], policy: bytes | None) -> None:
     world = a_world(often(FOLDERS), host=machine(environ=environ, policy=policy))
-    running(world, 4 * WEEK)
+    running(world, 2 * WEEK)
     assert posted(world) == []
 
 
@@ -239,5 +244,15 @@ def test_a_provider_that_fails_costs_its_own_report_alone() -> None:
 def test_with_epsilon_a_random_value_is_drawn_anew_for_each_report() -> None:
     noisy = replace(often(ENCRYPTION), epsilon=0.1)
     world = a_world(noisy)
-    running(world, 12 * WEEK)
+    running(world, 6 * WEEK)
     assert {value(request) for request in posted(world)} == {"true", "false"}
+
+
+def test_a_report_is_these_very_bytes() -> None:
+    """A change of them is a change of the wire format: compare before the file is written anew."""
+    key, chance = opener("2026-W48").public.hex(), SeededChance(1)
+    text = written(catalogue(), FOLDERS, "0.5.1", "10-99")
+    request = HTTPRequest.post(INTAKE, sealed(text, key, chance), text)
+    golden = Path(__file__).parents[1] / "golden" / "statistics.http"
+    assert request.golden == golden.read_bytes()
+    assert read(request)[1].encode().decode() == text

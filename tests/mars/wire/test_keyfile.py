@@ -32,7 +32,7 @@ def test_what_is_written_is_read(protected: bytes) -> None:
     assert keyfile.decode(keyfile.encode("reports", reports, None), never).secrets == reports
 
 
-def test_i22_a_passphrase_hides_the_secrets(protected: bytes) -> None:
+def test_i19_a_passphrase_hides_the_secrets(protected: bytes) -> None:
     assert not any(secret.hex().encode() in protected for secret in SECRETS.values())
     with pytest.raises(WireError) as caught:
         keyfile.decode(protected, lambda: b"wrong horse")
@@ -50,7 +50,7 @@ def swapped(file: dict[str, Any]) -> None:
     secrets["2026-W48"], secrets["2026-W49"] = secrets["2026-W49"], secrets["2026-W48"]
 
 
-def test_i22_no_secret_passes_for_that_of_another_week(protected: bytes) -> None:
+def test_i19_no_secret_passes_for_that_of_another_week(protected: bytes) -> None:
     file = json.loads(protected)
     swapped(file)
     with pytest.raises(WireError, match="complete file"):
@@ -78,7 +78,7 @@ def test_i22_no_secret_passes_for_that_of_another_week(protected: bytes) -> None
         lambda file: file.update(secrets={f"{year}-W01": "" for year in range(1000, 1513)}),
     ],
 )
-def test_i22_a_damaged_file_is_refused(
+def test_i19_a_damaged_file_is_refused(
     protected: bytes, change: Callable[[dict[str, Any]], object]
 ) -> None:
     file = json.loads(protected)

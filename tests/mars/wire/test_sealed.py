@@ -17,7 +17,7 @@ BODY = sealed.seal(TEXT, KEY.public, SEED)
 
 
 @pytest.mark.parametrize(("size", "room"), [(SMALL, 967), (LARGE, 16_327)])
-def test_i23_every_body_of_a_kind_has_one_size(size: int, room: int) -> None:
+def test_i20_every_body_of_a_kind_has_one_size(size: int, room: int) -> None:
     assert sealed.room(size) == room
     for length in (0, 1, room - 1, room):
         text = b"x" * length
@@ -38,7 +38,7 @@ def test_one_seed_makes_one_body_and_another_an_unrelated_one() -> None:
 
 @given(st.integers(0, 8 * SMALL - 1))
 @settings(max_examples=300)
-def test_i23_no_changed_bit_opens(bit: int) -> None:
+def test_i20_no_changed_bit_opens(bit: int) -> None:
     body = bytearray(BODY)
     body[bit // 8] ^= 1 << bit % 8
     known = sealed.key_of(bytes(body)) == sealed.key_id(KEY.public)
@@ -46,7 +46,7 @@ def test_i23_no_changed_bit_opens(bit: int) -> None:
 
 
 @given(st.binary(max_size=100) | st.binary(min_size=SMALL, max_size=SMALL))
-def test_i23_what_is_no_body_is_none(data: bytes) -> None:
+def test_i20_what_is_no_body_is_none(data: bytes) -> None:
     known = len(data) == SMALL and data[:1] == b"\x01"
     assert (sealed.key_of(data) is not None) is known
     assert not known or sealed.opened(data, KEY) is None
@@ -60,7 +60,7 @@ def test_it_says_whom_it_is_for() -> None:
 
 
 @pytest.mark.parametrize("public", [bytes(32), b"\x01" + bytes(31), b"short", b""])
-def test_i23_nothing_is_sealed_to_a_key_that_is_none(public: bytes) -> None:
+def test_i20_nothing_is_sealed_to_a_key_that_is_none(public: bytes) -> None:
     """To a point of small order anybody could open it."""
     with pytest.raises(WireError) as caught:
         sealed.seal(TEXT, public, SEED)

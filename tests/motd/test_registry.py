@@ -30,7 +30,9 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def declare(folder: Path) -> None:
-    shutil.copy(EXAMPLE / "metrics.toml", folder)
+    three, found, _ = (EXAMPLE / "metrics.toml").read_text().partition("[documents]")
+    assert found
+    (folder / "metrics.toml").write_text(three)
     edit(folder / "product.toml", "releases = []\nplatforms", 'releases = ["0.5.2"]\nplatforms')
     text = (folder / "product.toml").read_text()
     head, found, rest = text.partition("[statistics]")

@@ -2,7 +2,8 @@
 whoever serves the intake sees them, and what is counted of them.
 
 The client is the one that applications embed, thread and all; only its clock is ours, so that weeks
-pass in seconds. The server has the real one. It takes reports of its own week and of one before and
+pass in seconds, and its chance, so that they are the same ones each time. The server has the real
+clock. It takes reports of its own week and of one before and
 after, too few for ten entries at two reports a week; each is drawn every week here, and its yes
 taken back once its report went.
 """
@@ -10,6 +11,7 @@ taken back once its report went.
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -25,9 +27,14 @@ from typing import Any
 import pytest
 
 from mars import Mars, factory
+from mars.channels.upcoming import Memory
 from mars.core.channel import NextRequest
-from mars.testing.memory import machine
+from mars.core.records import STATE_FILE
+from mars.core.state import State
+from mars.core.state import decode as decode_state
+from mars.testing.memory import SeededChance, machine
 from mars.testing.publisher import Publisher
+from mars.testing.world import ONION
 from mars.wire.catalogue import digest
 from mars.wire.keyfile import INTAKE, encode
 from mars.wire.query import INTAKE_PATH, MOTD_PATH, REGISTRY_PATH
@@ -40,10 +47,13 @@ from mars_server.onion.folder import hostname
 from mars_server.onion.settings import OnionSettings
 from mars_server.serving import proxyline
 from testbed.tornet import TorNetwork
-from tests.waiting import PATIENCE, until
+from tests.waiting import PATIENCE, day_that_lasts, until
 
 pytestmark = [pytest.mark.tor, pytest.mark.timeout(400)]
 COMMAND = str(Path(sys.executable).with_name("mars-server"))
+GOLDEN = Path(__file__).parents[1] / "mars" / "golden" / "statistics.http"
+HEAD = GOLDEN.read_bytes().partition(b"\r\n\r\n")[0]
+"""Of a report to ``ONION``, as it is stored."""
 PRODUCT = """product = "examplemail"
 channel = "stable"
 releases = ["0.5.1"]
@@ -79,8 +89,10 @@ ENTRIES: dict[str, tuple[str, Any, str]] = {
 }
 """Of each its form, what the application provides, and what is said of that."""
 SAID = {name: said for name, (_, _, said) in ENTRIES.items()}
+SEED = 1
 STEP = 110
-"""Seconds of the client's clock between two looks: less than what counts as late for a time."""
+"""Seconds of the client's clock between two looks: less than what counts as late for a time. One at
+which a report is due ends sooner, as the thread's own sleep does."""
 SESSION = 5 * 3_600
 DAYS = 22
 """From the Sunday on which the user agrees to the end of the last week that the intake takes."""
@@ -283,6 +295,7 @@ class Installation:
         self._url = url
         self._front = front
         self._life = life
+        self._chance = SeededChance(SEED)
 
     def mars(self, clock: Clock) -> Mars:
         made = Mars(
@@ -295,6 +308,7 @@ class Installation:
             registry=self._folder / "registry.json",
             host=machine(),
             clock=clock,
+            chance=self._chance,
         )
         for name, (_, given, _) in ENTRIES.items():
             made.statistics.provide(name, given)
@@ -306,16 +320,23 @@ class Installation:
         mars = self.mars(clock)
         mars.start()
         clock.until_asleep(turns=1)
-        for turn in range(SESSION // STEP):
+        turns = 1
+        while clock.running < SESSION:
             shown = mars.preview(channel="statistics")
             seen = len(self._front.arrivals)
-            clock.advance(STEP)
+            clock.advance(self._step(clock.wall))
             mars.look()
-            clock.until_asleep(turns=turn + 2)
+            turns += 1
+            clock.until_asleep(turns)
             for arrival in self._front.arrivals[seen:]:
                 self._life.sent.append(Sent(arrival, clock.wall, clock.running, shown))
         mars.stop()
         return mars
+
+    def _step(self, now: int) -> int:
+        state = (self._folder / "client" / STATE_FILE).read_bytes()
+        pending = Memory.of(decode_state(state) or State()).draws.pending
+        return min([STEP, *(max(draw.earliest(now) - now, 1) for draw in pending)])
 
     def live(self) -> None:
         """Until there is a report of each entry."""
@@ -332,6 +353,7 @@ class Installation:
 
 @pytest.fixture(scope="module")
 def life(tornet: TorNetwork) -> Iterator[Life]:
+    day_that_lasts()
     # A Sunday morning, so that the first whole week is that before the server's.
     start = week_start(factory.system_clock().now()) - WEEK - DAY + 9 * 3_600
     weeks = (week_of(start + number * WEEK) for number in range(4))
@@ -343,7 +365,15 @@ def life(tornet: TorNetwork) -> Iterator[Life]:
         with serving(tornet, folder, found) as (url, front):
             Installation(tornet, folder, url, front, found).live()
         found.spools = sorted(path.name for path in (folder / "spools").iterdir())
-        command = [COMMAND, "count", "spools", "--keys", "secrets.json", "--product", "product.toml"]
+        command = [
+            COMMAND,
+            "count",
+            "spools",
+            "--keys",
+            "secrets.json",
+            "--product",
+            "product.toml",
+        ]
         command += ["--dry-run", "--json"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
@@ -359,7 +389,10 @@ def test_ten_entries_are_reported_once_each_with_what_is_true(life: Life) -> Non
 
 def test_reports_differ_in_nothing_outside_the_seal(life: Life) -> None:
     assert len({len(one.arrival.raw) for one in life.reports}) == 1
-    assert len({one.arrival.head for one in life.reports}) == 1
+    (head,) = {one.arrival.head for one in life.reports}
+    host = re.search(rb"(?m)^Host: (.*?)\r$", head)
+    assert host is not None
+    assert head == HEAD.replace(ONION.encode(), host[1])
     for one in life.reports:
         assert len(one.arrival.body) == SMALL
         key = life.openers[week_of(one.at)].public

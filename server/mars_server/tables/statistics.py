@@ -99,6 +99,16 @@ def compose(
     )
 
 
+def is_full(week: str, known: Known) -> bool:
+    """Whether any entry has ten reports in ``week`` alone, as would then be published of it."""
+    counts, single = known.reports.get(week, Reports()).counts, Summed(EVERY[0], week, week)
+    cells = [
+        Cells(each, single, counts.get(each.name, {}), known.floors)
+        for each in known.catalogue.metrics
+    ]
+    return not all(each.told("total", "", each.total()).hidden for each in cells)
+
+
 # --- Which values of versions and which releases are listed: week by week, whatever is summed ---
 
 

@@ -146,6 +146,19 @@ def test_a_published_week_never_changes(tmp_path: Path, publish: kit.Publish) ->
     assert refusal.value.reason == "published-differs"
 
 
+@pytest.mark.parametrize(("stray", "published"), [(9, []), (10, ["2025-W01"])])
+def test_an_old_week_of_a_few_reports_is_left_out_as_of_hits(
+    tmp_path: Path, stray: int, published: list[str]
+) -> None:
+    """A spool of a wrong clock, far before the others."""
+    engine = kit.database(tmp_path)
+    reports.count(engine, "2025-W01", panes(stray))
+    reports.count_all(engine, reports.usual_weeks(2))
+    weeks = [week.week for week in reports.close(engine)]
+    assert weeks == [*published, kit.week(0), kit.week(1)]
+    assert kit.kept(engine, lambda kept: waiting_reports(kept.statistics, kit.LATER)) == []
+
+
 def test_a_gap_is_no_data_and_a_week_without_reports_of_an_entry_is_few(tmp_path: Path) -> None:
     engine = kit.database(tmp_path)
     reports.count(engine, kit.week(0), panes(90))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,15 @@ def test_h18_with_noise_being_listed_proves_no_report() -> None:
         releases |= drawn[PANE.name, RELEASES].listed
         assert not drawn[GPG.name, VALUES].listed
     assert releases == set(CATALOGUE.releases)
+
+
+def test_h18_ninety_forged_reports_of_a_rare_rate_are_a_disturbance(tmp_path: Path) -> None:
+    """At a rate of 0.07 they are 1,300 installations. Of these nobody is said to consent."""
+    engine = kit.database(tmp_path, kit.usual_weeks(7))
+    catalogue = replace(CATALOGUE, metrics=(replace(PANE, rate=0.07),))
+    for n in range(7):
+        counts = {"true": 20, "false": 110 if n == 6 else 20}
+        reports.count(engine, kit.week(n), {PANE.name: {"0.5.2": counts}})
+    entries = of(reports.close(engine, catalogue), PANE.name)
+    assert [each.flags for each in entries] == [()] * 6 + [("disturbed",)]
+    assert entries[-2].consenting and entries[-1].consenting is None

@@ -80,7 +80,7 @@ def errors_of(member: str, text: str) -> list[str]:
     "character", ["\x07", "\x1b", "\u202e", "\u200b", "\u2028", "\ufeff", "\r"]
 )
 @pytest.mark.parametrize("member", ["label", "description", "reason", "owner", "review"])
-def test_a_text_that_shows_something_else_declares_nothing(member: str, character: str) -> None:
+def test_i18_a_text_that_shows_something_else_declares_nothing(member: str, character: str) -> None:
     """For clients too, which read the registry without the publisher's checks."""
     assert errors_of(member, f"a{character}b") == [
         f"{member} holds a character that cannot be seen, or that turns text around"
@@ -91,7 +91,7 @@ def test_a_text_that_shows_something_else_declares_nothing(member: str, characte
     ("member", "most"),
     [("label", 80), ("owner", 500), ("review", 500), ("description", 2000), ("reason", 2000)],
 )
-def test_a_text_has_an_end(member: str, most: int) -> None:
+def test_i18_a_text_has_an_end(member: str, most: int) -> None:
     assert errors_of(member, "ü" * most) == []
     assert errors_of(member, "ü" * (most + 1)) == [f"{member} has more than {most} characters"]
 

@@ -163,15 +163,7 @@ def test_a_week_before_the_quarter_decides_for_four_weeks_at_most(site: Site) ->
     assert (last.period.first, last.period.every) == ("2026-W14", 4)
 
 
-# --- Forged reports ---
-
-
-def test_h18_a_few_forged_reports_of_a_rare_rate_are_a_disturbance(site: Site) -> None:
-    """Ninety reports of a rate of 0.07 are 1,300 installations."""
-    rare = replace(MAIL, rate=0.07)
-    for _ in range(6):
-        assert site.week(rare, a=20, b=20).flags == ()
-    assert site.week(rare, a=110, b=20).flags == ("disturbed",)
+# --- Disturbances ---
 
 
 def test_ordinary_chance_is_none(site: Site) -> None:

@@ -414,14 +414,6 @@ def test_more_than_all_who_fetch_the_news_cannot_send_it(tmp_path: Path) -> None
     assert (entry.flags, entry.consenting) == (("disturbed",), None)
 
 
-def test_of_a_disturbed_week_nobody_is_said_to_consent(tmp_path: Path) -> None:
-    engine = kit.database(tmp_path, kit.usual_weeks(7))
-    for n in range(7):
-        reports.count(engine, kit.week(n), panes(250 if n == 6 else 60))
-    told = [(each.flags, each.consenting) for each in of(reports.close(engine), PANE.name)]
-    assert told == [((), 16)] * 6 + [(("disturbed",), None)]
-
-
 # --- The whole way ---
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -27,6 +28,11 @@ MAX_BOUND = 2**53 - 1
 RATE = 0.25
 """Reports a week that an installation sends on average, where an entry does not say."""
 MAX_EPSILON = 10.0
+MAX_LABEL = 80
+MAX_LINE = 500
+"""Characters of an owner or a review."""
+MAX_TEXT = 2_000
+"""Of a description or a reason."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 _PROJECT = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?", re.ASCII)
@@ -37,6 +43,7 @@ _METRIC_TEXTS = (*_ERROR_TEXTS, "label", "project", "reason")
 _ASKED = ("type", "sensitivity", "values", "bounds", "label", "description", "reason")
 _DIGITS = 32
 """Of a question's digest, hex: enough that nobody finds two questions with the same."""
+_LONGEST = {"label": MAX_LABEL, "owner": MAX_LINE, "review": MAX_LINE}
 
 
 @dataclass(frozen=True)
@@ -328,12 +335,32 @@ def _common(entry: Mapping[str, Any], texts: tuple[str, ...], more: set[str]) ->
         for name in texts
         if not isinstance(entry.get(name), str) or not entry[name].strip()
     ]
+    said += [fault for name in texts for fault in _text_faults(name, entry.get(name))]
     if entry.get("sensitivity") not in SENSITIVITIES:
         said.append(f"sensitivity must be one of {', '.join(SENSITIVITIES)}")
     if type(entry.get("expires")) is not date:
         said.append("expires must be a date like 2027-06-30")
     unknown = sorted(set(entry) - {*texts, *more, "sensitivity", "expires"})
     return said + [f"unknown entry {name}" for name in unknown]
+
+
+def is_hidden(character: str) -> bool:
+    """Whether it cannot be seen in a text, or turns text around. A line's end and a space are not
+    hidden."""
+    return character not in "\n " and unicodedata.category(character)[0] in "CZ"
+
+
+def _text_faults(name: str, text: object) -> Iterator[str]:
+    """Everybody is shown these texts, on pages and in programs."""
+    if not isinstance(text, str):
+        return
+    longest = _LONGEST.get(name, MAX_TEXT)
+    if len(text) > longest:
+        yield f"{name} has more than {longest} characters"
+    if any(map(is_hidden, text)):
+        yield f"{name} holds a character that cannot be seen, or that turns text around"
+    if name in _LONGEST and "\n" in text:
+        yield f"{name} must be a single line"
 
 
 def _is_values(values: object) -> bool:

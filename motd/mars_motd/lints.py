@@ -7,7 +7,6 @@ does it end, does it say more than a privacy budget allows, is a name taken for 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,7 +14,7 @@ from itertools import combinations, pairwise
 from urllib.parse import urlsplit
 
 from mars.wire.product import Product
-from mars.wire.registry import ENUM, Metric
+from mars.wire.registry import ENUM, Metric, is_hidden
 
 MOST_RATE = 2.0
 """Reports a week of one installation, over all projects: it sends one request a day at most, and
@@ -86,7 +85,7 @@ def _wrong(metric: Metric, today: date) -> Iterator[str]:
             f"again and set a later day"
         )
     for name in _TEXTS:
-        if any(map(_is_hidden, getattr(metric, name))):
+        if any(map(is_hidden, getattr(metric, name))):
             yield f"{name} holds a character that cannot be seen, or that turns text around"
     for where, word in _identifying(metric):
         yield (
@@ -102,10 +101,6 @@ def _wrong(metric: Metric, today: date) -> Iterator[str]:
             f"rate · 52 · epsilon is {told:g}, so what is random averages out within a year; at "
             f"most {MOST_EPSILON:g}: with this epsilon a rate of {most:g} or less"
         )
-
-
-def _is_hidden(character: str) -> bool:
-    return character != "\n" and unicodedata.category(character)[0] in "CZ" and character != " "
 
 
 def _identifying(metric: Metric) -> Iterator[tuple[str, str]]:

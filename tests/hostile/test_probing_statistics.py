@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,9 @@ def test_h17_a_sum_whose_weeks_were_lost_says_no_data(tmp_path: Path) -> None:
     engine = kit.database(tmp_path / "b")
     adopt(engine, kit.RULES, kit.data_folder(tmp_path, old), kit.LATER)
     reports.count_all(engine, dict.fromkeys(QUARTERS[5:13], FEW))
-    assert of(reports.close(engine), BOXES.name)[-1].total == NO_DATA
+    entries = of(reports.close(engine), BOXES.name)
+    assert (entries[7].period.first, entries[7].total) == (QUARTERS[4], NO_DATA)
+    assert not entries[12].total.missing
 
 
 def test_h17_a_report_that_comes_late_is_in_no_sum(tmp_path: Path) -> None:
@@ -100,8 +103,8 @@ def test_h17_a_report_that_comes_late_is_in_no_sum(tmp_path: Path) -> None:
     with engine.begin() as connection:
         store_opened(connection, {Statistic(QUARTERS[2], BOXES.name, "0.5.2", "0"): late})
     reports.count_all(engine, dict.fromkeys(QUARTERS[3:13], FEW))
-    last = of(reports.close(engine), BOXES.name)[-1]
-    assert (last.period.first, last.total.value) == (QUARTERS[1], 80)  # 12 weeks of 7
+    fourth = of(reports.close(engine), BOXES.name)[3]
+    assert (fourth.period.first, fourth.total.value) == (QUARTERS[1], 20)  # 3 weeks of 7
 
 
 @pytest.mark.parametrize("forged", [7, 49])
@@ -131,3 +134,15 @@ def test_h18_with_noise_being_listed_proves_no_report() -> None:
         releases |= drawn[PANE.name, RELEASES].listed
         assert not drawn[GPG.name, VALUES].listed
     assert releases == set(CATALOGUE.releases)
+
+
+def test_h18_ninety_forged_reports_of_a_rare_rate_are_a_disturbance(tmp_path: Path) -> None:
+    """At a rate of 0.07 they are 1,300 installations. Of these nobody is said to consent."""
+    engine = kit.database(tmp_path, kit.usual_weeks(7))
+    catalogue = replace(CATALOGUE, metrics=(replace(PANE, rate=0.07),))
+    for n in range(7):
+        counts = {"true": 20, "false": 110 if n == 6 else 20}
+        reports.count(engine, kit.week(n), {PANE.name: {"0.5.2": counts}})
+    entries = of(reports.close(engine, catalogue), PANE.name)
+    assert [each.flags for each in entries] == [()] * 6 + [("disturbed",)]
+    assert entries[-2].consenting and entries[-1].consenting is None

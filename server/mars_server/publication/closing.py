@@ -187,7 +187,9 @@ def _close_reports(kept: StoredReports, known: Known, now: int, *, chosen: bool)
     published = {entry.week: decode_statistics(entry.document) for entry in entries}
     last = settled(now) if chosen else min(settled(now), _opened_until(kept, sums))
     current = week_of(datetime.fromtimestamp(now, UTC).date())
-    still_open = dict.fromkeys(sums.keys() - kept.closed(), True)
+    pending = sums.keys() - kept.closed()
+    counted = replace(known, reports=kept.exact(min(pending)) if pending else {})
+    still_open = {week: statistics.is_full(week, counted) for week in pending}
     weeks = due_weeks(still_open, published, last, current)
     kept.leave_out(weeks.left_out, now)
     fresh = [week for week in weeks.due if week not in published]

@@ -205,8 +205,7 @@ def _figures_fit(entry: Entry, week: str) -> bool:
         and all(is_release(each) for each in releases[:-1])
         and releases[-1:] == [OTHER]
         and all([row.value for row in each.values] in ([], shown) for each in entry.releases)
-        and guess is not None
-        and 0 <= guess.low <= guess.installations <= guess.high <= _MOST_HITS
+        and (guess is None or 0 <= guess.low <= guess.installations <= guess.high <= _MOST_HITS)
         and 0 <= (entry.consenting or 0) <= 100
         and all(0 <= part.low <= part.high <= 100 for part in parts)
         and all(part.percent is None or part.low <= part.percent <= part.high for part in parts)

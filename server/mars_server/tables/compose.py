@@ -75,7 +75,7 @@ LOOK_BACK: Final = 6
 """Weeks with data that a week is compared with."""
 _FACTOR: Final = 2
 """A week with more than twice, or less than half, the usual hits is disturbed."""
-_LEAST_CHANGE: Final = 100
+LEAST_CHANGE: Final = 100
 """Hits; smaller changes are the ordinary noise of small projects."""
 _SETTLING_DAYS: Final = 66
 """Twice the longest interval that clients accept (30 days, and 3 drawn): how long it takes until
@@ -102,12 +102,12 @@ def _disturbed(hits: Published, before: Sequence[Week]) -> bool:
     return not hits.missing and is_far(hits.least, known)
 
 
-def is_far(count: float, before: Sequence[float]) -> bool:
-    """Whether ``count`` is far from the counts published ``before`` it, oldest first."""
+def is_far(count: float, before: Sequence[float], least: float = LEAST_CHANGE) -> bool:
+    """Whether ``count`` is far from those published ``before`` it (oldest first), by ``least``."""
     usual = before[-LOOK_BACK:]
     middle = median(usual) if len(usual) >= 2 else count
     far = not middle / _FACTOR <= count <= _FACTOR * middle
-    return far and abs(count - middle) >= _LEAST_CHANGE
+    return far and abs(count - middle) >= least
 
 
 def _steered(laws: Sequence[Interval], before: Sequence[Week]) -> bool:

@@ -34,6 +34,9 @@ LATE_DAYS: Final = 0.9
 """By which a fetch of the news is late on average, where computers are often off: so that those who
 fetch are not taken for fewer than they are."""
 
+ALL: Final = 100
+"""Percent."""
+
 Bounds = tuple[float, float]
 
 
@@ -72,19 +75,21 @@ class Sampling:
             return exact(count, self.drawn) * self.drawn
         return count + sign * Z95 * math.sqrt(count * (1 - self.drawn))
 
-    def installations(self, total: Published, told: int = 0) -> Estimate | None:
-        """From the reports of a period; None without data. Of its weeks ``told`` (0: all) have any
-        report; whether the others had none or lost them is not known, so the interval holds
-        both."""
-        if total.missing:
+    def installations(self, total: Published, told: Sequence[float] = ()) -> Estimate | None:
+        """From the reports of a period; None without data. ``told`` are its weeks with any report
+        (none: all), each as the share of it in which the entry was collected. Whether the others
+        had none or lost them is not known, nor which reports of a part of a week found another
+        day, so the interval holds all of that; without a whole week there is none."""
+        whole = sum(part == 1 for part in told) if told else self.weeks
+        if total.missing or not whole:
             return None
-        share = (told or self.weeks) / self.weeks
+        share = (sum(told) or self.weeks) / self.weeks
         low, high = self.number(total.least, total.most)
         middle = (total.least + total.most) / 2 / (self.rate * self.weeks)
         return Estimate(
             significant(middle / share),
             significant(low, math.floor),
-            significant(high / share, math.ceil),
+            significant(high * self.weeks / whole, math.ceil),
         )
 
     def part(self, least: int, most: int, fewest: int, largest: int) -> Bounds:
@@ -132,17 +137,18 @@ def wilson(count: float, whole: float, z: float) -> Bounds:
 
 
 def consenting(guess: Estimate | None, news: Sequence[Week | None]) -> int | None:
-    """At least so many percent of the installations that fetched the news in these weeks send the
-    entry of which ``guess`` tells; None where the news of a week are not published or have no
-    data."""
+    """Very likely at least so many percent of the installations that fetched the news in these
+    weeks send the entry of which ``guess`` tells: from more than ``ALL`` on one of the two is
+    false. None where the news of a week are not published, have no data or carry a flag: lost ones
+    would make them too few."""
     highest = [
         week.estimate.high * (1 + LATE_DAYS / week.interval.mean)
         for week in news
-        if week is not None and week.estimate is not None
+        if week is not None and week.estimate is not None and not week.flags
     ]
     if guess is None or not news or len(highest) < len(news) or not sum(highest):
         return None
-    return min(100, math.floor(100 * guess.low * len(highest) / sum(highest)))
+    return math.floor(ALL * guess.low * len(highest) / sum(highest))
 
 
 def among_all(least: int, share: Share) -> tuple[int, int]:

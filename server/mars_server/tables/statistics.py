@@ -11,18 +11,21 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from functools import cached_property
 from typing import Final
 
 from mars.wire.catalogue import OTHER_RELEASE, Catalogue
 from mars.wire.registry import VERSION, Metric
-from mars_server.common.calendar import days, monday, span
-from mars_server.tables.compose import LOOK_BACK, FloorRules, Listing, is_far, natural
+from mars_server.common.calendar import span
+from mars_server.tables.compose import (
+    FloorRules,
+    Listing,
+    natural,
+)
 from mars_server.tables.floor import NO_DATA, Published
-from mars_server.tables.periods import ENOUGH_WEEKS, shortest
-from mars_server.tables.quarters import EVERY, LONGEST, Summed, beginning, quarter
-from mars_server.tables.shares import Sampling, consenting
+from mars_server.tables.quarters import EVERY, Summed
+from mars_server.tables.shares import ALL, Sampling, consenting
+from mars_server.tables.statistics_periods import has_changed, is_disturbed, part, summed
 from mars_server.tables.statistics_week import Budget, Entry, Release, StatisticsWeek, Value
 from mars_server.tables.week import Week
 
@@ -99,6 +102,24 @@ def compose(
     )
 
 
+def is_full(week: str, known: Known) -> bool:
+    """Whether any entry has ten reports in ``week`` alone, as would then be published of it."""
+    reports, single = known.reports.get(week, Reports()), Summed(EVERY[0], week, week)
+    cells = [
+        Cells(each, single, _fitting(each, reports), known.floors)
+        for each in known.catalogue.metrics
+    ]
+    return not all(each.told("total", "", each.total()).hidden for each in cells)
+
+
+def _fitting(metric: Metric, reports: Reports) -> dict[str, dict[str, int]]:
+    """By release and value: what was opened before the entry changed is no value of it now."""
+    return {
+        release: {value: count for value, count in by_value.items() if metric.fits(value)}
+        for release, by_value in reports.counts.get(metric.name, {}).items()
+    }
+
+
 # --- Which values of versions and which releases are listed: week by week, whatever is summed ---
 
 
@@ -121,7 +142,7 @@ def _rare(
     """Kind, counts, candidates, and by how much more these must be counted. With noise all releases
     are candidates, counted or not, as languages are; of versions nobody knows all, so there the
     noise must be exceeded with certainty (A. Korolova et al., WWW 2009)."""
-    cells = reports.counts.get(metric.name, {})
+    cells = _fitting(metric, reports)
     noise = known.floors.noise
     releases = _sum(cells, lambda release, _: release)
     yield RELEASES, releases, known.catalogue.releases, 0
@@ -166,33 +187,35 @@ def _entry(
     before: Sequence[StatisticsWeek],
     known: Known,
 ) -> Entry:
-    period = _period(metric, week, before)
-    parts = [known.reports.get(each, Reports()) for each in span(period.first, week)]
-    told = sum(bool(part.counts) for part in parts)
-    ends = period.last == week and _was_collected(metric, period)
+    period = summed(metric, week, before)
+    collected = {each: days for each in span(period.first, week) if (days := part(metric, each))}
+    parts = {each: known.reports.get(each, Reports()) for each in collected}
+    told = [part for each, part in collected.items() if parts[each].counts]
+    ends = period.last == week and not has_changed(metric, before)
     if not ends or not told or period.first <= known.uncertain:
         return Entry(metric, period, NO_DATA)
-    cells = sum(parts, Reports()).counts.get(metric.name, {})
-    table = Cells(metric, period, cells, known.floors)
+    table = Cells(metric, period, _fitting(metric, sum(parts.values(), Reports())), known.floors)
     total = table.told("total", "", table.total())
     deviation = known.floors.noise.deviation if known.floors.noise else 0.0
     sampling = Sampling(
-        metric.rate, period.weeks, metric.epsilon, len(metric.values_known), deviation
+        metric.rate, len(parts), metric.epsilon, len(metric.values_known), deviation
     )
     guess = sampling.installations(total, told)
+    least = consenting(guess, [known.news.get(each) for each in parts])
     rows = metric.values_known or _rows(listings, metric, VALUES)
     values = table.values(rows)
     shares = sampling.shares([each.count for each in values], total)
     flags = {
-        "disturbed": _disturbed(metric, total, period, before),
-        "incomplete": told < len(parts),
+        "disturbed": (least or 0) > ALL
+        or is_disturbed(metric, total, sum(told), before, deviation),
+        "incomplete": len(told) < len(parts),
     }
     return Entry(
         metric,
         period,
         total,
         guess,
-        consenting(guess, [known.news.get(each) for each in span(period.first, week)]),
+        None if flags["disturbed"] else least,
         tuple(replace(each, share=one) for each, one in zip(values, shares, strict=True)),
         tuple(table.releases(_releases(listings, metric, known.catalogue), rows)),
         tuple(name for name, holds in flags.items() if holds),
@@ -267,73 +290,3 @@ def _sum(cells: Mapping[str, Mapping[str, int]], key: Callable[[str, str], str])
         for value, count in by_value.items():
             found[key(release, value)] += count
     return found
-
-
-def _was_collected(metric: Metric, period: Summed) -> bool:
-    """On any day of the period."""
-    begun = metric.declared is None or str(metric.declared) <= days(period.last)[-1]
-    return begun and metric.is_live(monday(period.first))
-
-
-# --- Its period ---
-
-
-def _period(metric: Metric, week: str, before: Sequence[StatisticsWeek]) -> Summed:
-    """The one that was begun in the weeks published ``before``, unless the entry has changed since:
-    reports of two forms are not summed."""
-    last = before[-1].entry(metric.name) if before else None
-    if last is not None and last.period.last >= week and _form(last.metric) == _form(metric):
-        return last.period
-    return beginning(week, judged(metric, week, before))
-
-
-def _form(metric: Metric) -> tuple[object, ...]:
-    return metric.type, metric.values_known, metric.rate, metric.epsilon
-
-
-def judged(metric: Metric, week: str, before: Sequence[StatisticsWeek]) -> int:
-    """The shortest period in which three quarters of its reports, and no fewer than thirty, would
-    stand above the floor, by what was published of it in the quarter before that of ``week``; in an
-    entry's first quarter by what was published of it so far, and at first single weeks.
-
-    Disturbed periods are left out where the others suffice. A number stands for the middle of what
-    it can be, one that was hidden in every period for nothing.
-    """
-    told = _told(metric, week, before)
-    if not told:
-        return EVERY[0]
-    weeks = sum(each.period.weeks for each in told)
-    rows: dict[str, Fraction] = {}
-    for entry in told:
-        for value in entry.values:
-            rows[value.value] = rows.get(value.value, Fraction(0)) + value.count.middle
-    seen = {each.value for entry in told for each in entry.values if each.count.least}
-    carrying = sum((entry.total.middle for entry in told), Fraction(0))
-    return shortest([rows[value] / weeks for value in seen], carrying / weeks)
-
-
-def _told(metric: Metric, week: str, before: Sequence[StatisticsWeek]) -> list[Entry]:
-    """What was published of it in the last quarter, else in this one; without what is disturbed if
-    that leaves enough."""
-    this = quarter(week)
-    recent = [(quarter(each.week), each) for each in before[-2 * LONGEST :]]
-    earlier = max((each for each, _ in recent if each != this), default=None)
-    for wanted in (earlier, this):
-        weeks = [each for of, each in recent if of == wanted]
-        found = [entry for each in weeks if (entry := each.entry(metric.name)) and entry.values]
-        sure = [entry for entry in found if not entry.flags]
-        if sum(entry.period.weeks for entry in sure) >= ENOUGH_WEEKS:
-            return sure
-        if found:
-            return found
-    return []
-
-
-def _disturbed(
-    metric: Metric, total: Published, period: Summed, before: Sequence[StatisticsWeek]
-) -> bool:
-    """Against the totals of the periods before, for as many weeks."""
-    recent = before[-LOOK_BACK * LONGEST :]
-    known = [entry for each in recent if (entry := each.entry(metric.name)) and entry.values]
-    usual = [each.total.least * period.weeks / each.period.weeks for each in known]
-    return is_far(total.least, usual)

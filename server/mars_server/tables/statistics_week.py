@@ -68,10 +68,11 @@ class Entry:
     period: Summed
     total: Published
     installations: Estimate | None = None
-    """That send it, on average over the weeks of the period."""
+    """That send it, on average over those weeks of the period in which it is collected; None where
+    none of them is whole."""
     consenting: int | None = None
-    """At least so many percent (rounded down) of the installations that fetch the news send it;
-    None where that cannot be told."""
+    """Very likely at least so many percent (rounded down) of the installations that fetch the news
+    send it; None where that cannot be told."""
     values: tuple[Value, ...] = ()
     releases: tuple[Release, ...] = ()
     flags: tuple[str, ...] = ()

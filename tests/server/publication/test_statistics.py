@@ -146,6 +146,19 @@ def test_a_published_week_never_changes(tmp_path: Path, publish: kit.Publish) ->
     assert refusal.value.reason == "published-differs"
 
 
+@pytest.mark.parametrize(("stray", "published"), [(9, []), (10, ["2025-W01"])])
+def test_an_old_week_of_a_few_reports_is_left_out_as_of_hits(
+    tmp_path: Path, stray: int, published: list[str]
+) -> None:
+    """A spool of a wrong clock, far before the others."""
+    engine = kit.database(tmp_path)
+    reports.count(engine, "2025-W01", panes(stray))
+    reports.count_all(engine, reports.usual_weeks(2))
+    weeks = [week.week for week in reports.close(engine)]
+    assert weeks == [*published, kit.week(0), kit.week(1)]
+    assert kit.kept(engine, lambda kept: waiting_reports(kept.statistics, kit.LATER)) == []
+
+
 def test_a_gap_is_no_data_and_a_week_without_reports_of_an_entry_is_few(tmp_path: Path) -> None:
     engine = kit.database(tmp_path)
     reports.count(engine, kit.week(0), panes(90))
@@ -222,16 +235,20 @@ def test_lost_reports_make_a_week_incomplete(tmp_path: Path) -> None:
 
 
 def test_a_rare_entry_is_summed_before_it_is_floored(tmp_path: Path) -> None:
-    """Its first week was hidden, so the rest of the quarter is one sum."""
+    """Its first week was hidden: four weeks are summed then, and a quarter where that has been
+    known for one."""
     engine = kit.database(tmp_path)
     names = list(span("2026-W01", "2026-W26"))
     for name in names:
         reports.count(engine, name, {PANE.name: {"0.5.2": {"true": 7, "false": 1}}})
     entries = of(reports.close(engine), PANE.name)
     spans = list(dict.fromkeys(entry.period for entry in entries))
-    assert [each.name for each in spans] == ["2026-W01", "2026-W02..2026-W13", "2026-W14..2026-W26"]
+    assert [each.name for each in spans] == [
+        *("2026-W01", "2026-W02..2026-W04", "2026-W05..2026-W08", "2026-W09..2026-W13"),
+        "2026-W14..2026-W26",
+    ]
     shown = {entry.period.name: entry.total.value for entry in entries if entry.values}
-    assert shown == {"2026-W01": "<10", "2026-W02..2026-W13": 90, "2026-W14..2026-W26": 100}
+    assert list(shown.values()) == ["<10", 20, 30, 40, 100]
     assert all(entry.total.missing != bool(entry.values) for entry in entries)
 
 
@@ -252,8 +269,10 @@ def test_reports_of_two_forms_are_not_summed(tmp_path: Path) -> None:
     for name in span("2026-W06", "2026-W13"):
         reports.count(engine, name, few)
     changed = replace(BOXES, bounds=(1, 10, 100))
-    last = of(reports.close(engine, replace(CATALOGUE, metrics=(changed,))), BOXES.name)[-1]
-    assert (last.period.first, last.total.value) == ("2026-W06", 50)
+    entries = of(reports.close(engine, replace(CATALOGUE, metrics=(changed,))), BOXES.name)
+    assert [each.total.value for each in entries[5:8]] == [None, None, "<10"]
+    assert {each.period.weeks for each in entries[5:8]} == {1}
+    assert (entries[-1].period.first, entries[-1].total.value) == ("2026-W09", 30)
 
 
 def test_what_is_published_follows_from_floors_and_never_from_what_they_hide(
@@ -347,8 +366,8 @@ def test_a_week_without_any_report_makes_its_period_incomplete(tmp_path: Path) -
     few = {PANE.name: {"0.5.2": {"true": 7}}}
     for name in (*span("2026-W01", "2026-W05"), *span("2026-W07", "2026-W13")):
         reports.count(engine, name, few)
-    last = of(reports.close(engine), PANE.name)[-1]
-    assert (last.total.value, last.flags) == (70, ("incomplete",))
+    eighth = of(reports.close(engine), PANE.name)[7]
+    assert (eighth.total.value, eighth.flags) == (20, ("incomplete",))
 
 
 # --- What is declared ---
@@ -385,6 +404,14 @@ def test_how_many_of_those_who_fetch_the_news_send_it(tmp_path: Path) -> None:
     first, second = of(reports.close(engine), PANE.name)
     assert first.consenting == 35  # 390 of at most 1,100, whose fetches are late by 0.9 days
     assert second.consenting is None, "its hits are not published"
+
+
+def test_more_than_all_who_fetch_the_news_cannot_send_it(tmp_path: Path) -> None:
+    """Forged, then, or the news are lost; neither is told as everybody."""
+    engine = kit.database(tmp_path, kit.usual_weeks(1))
+    reports.count(engine, kit.week(0), panes(500))
+    (entry,) = of(reports.close(engine), PANE.name)
+    assert (entry.flags, entry.consenting) == (("disturbed",), None)
 
 
 # --- The whole way ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from mars_server.tables.estimate import Estimate
 from mars_server.tables.floor import NO_DATA, floor
 from mars_server.tables.noise import Noise
 from mars_server.tables.shares import (
+    ALL,
     EXACT_BELOW,
     OWN_WEEK,
     Sampling,
@@ -134,11 +136,23 @@ def test_more_weeks_make_the_interval_smaller() -> None:
 
 def test_a_week_without_any_report_leaves_both_ends_open() -> None:
     """It may have had none, or lost them."""
-    whole, gap = (Sampling(0.25, 4).installations(floor(400), told) for told in (4, 2))
+    whole, gap = (Sampling(0.25, 4).installations(floor(400), [1.0] * told) for told in (4, 2))
     assert whole is not None and gap is not None
     assert gap.low == whole.low
     assert gap.high >= 2 * whole.high - 10
     assert gap.installations == pytest.approx(2 * whole.installations, rel=0.02)
+
+
+def test_of_a_part_of_a_week_the_interval_holds_none_and_all() -> None:
+    """Its draws may all have gone on other days, or none."""
+    three, four, part = (
+        Sampling(0.25, len(told)).installations(floor(400), told)
+        for told in ([1.0] * 3, [1.0] * 4, [1.0, 1.0, 1.0, 3 / 7])
+    )
+    assert three is not None and four is not None and part is not None
+    assert (part.low, four.installations < part.installations) == (four.low, True)
+    assert part.installations < three.installations <= three.high <= part.high + 10
+    assert Sampling(0.25).installations(floor(400), [3 / 7]) is None
 
 
 def test_noise_makes_intervals_wider() -> None:
@@ -187,6 +201,9 @@ def test_what_is_told_of_all_who_fetch(tmp_path: Path) -> None:
     assert consenting(guess, [week, None]) is None, "the news of a week are not published"
     assert consenting(guess, []) is None
     assert consenting(None, [week]) is None
+    for flag in ("incomplete", "disturbed", "steered"):
+        assert consenting(guess, [replace(week, flags=(flag,))]) is None
+    assert (consenting(Estimate(5000, 4000, 6000), [week]) or 0) > ALL, "which cannot be"
     assert among_all(40, Share(30, 20, 45)) == (8, 78)
     assert among_all(100, Share(30, 20, 45)) == (20, 45)
     assert among_all(0, Share(30, 20, 45)) == (0, 100)

@@ -65,11 +65,15 @@ class Period:
 
 @dataclass(frozen=True)
 class Declared:
-    """One entry as it was declared last, and its periods, oldest first."""
+    """One entry as it was declared last, and its periods, oldest first: those since its values last
+    changed, since what was asked before is another question."""
 
     metric: Metric
     state: str
     periods: tuple[Period, ...] = ()
+    changed: str = ""
+    """The last period with other values, which the files alone tell of; none where they never
+    changed."""
     waiting: str = ""
     """The weeks that are published together when the last of them is over; none where one period
     was published already, or none has begun."""
@@ -132,10 +136,10 @@ def statistics(
     projects: dict[str, list[Declared]] = defaultdict(list)
     for name, metric in sorted(metrics.items()):
         state = _state(metric, day, declared=catalogue is None or name in now)
-        waits = name in found and not periods[name]
+        same, changed = _since_change(metric, periods[name])
+        waits = name in found and not same and _question(found[name].metric) == _question(metric)
         waiting = found[name].period.short if waits else ""
-        entry = Declared(metric, state, tuple(periods[name]), waiting)
-        projects[metric.project].append(entry)
+        projects[metric.project].append(Declared(metric, state, same, changed, waiting))
     return Statistics(projects, day)
 
 
@@ -145,6 +149,19 @@ def _state(metric: Metric, day: date | None, *, declared: bool) -> str:
     if day is not None and metric.expires <= day:
         return EXPIRED
     return COLLECTED if declared else GONE
+
+
+def _question(metric: Metric) -> tuple[object, ...]:
+    """What makes the reports of an entry comparable: a rate and an epsilon are reckoned with."""
+    return metric.type, metric.values_known
+
+
+def _since_change(metric: Metric, periods: Sequence[Period]) -> tuple[tuple[Period, ...], str]:
+    """Those with the values of ``metric`` without a break, and the name of the last before them."""
+    start = len(periods)
+    while start and _question(periods[start - 1].figures.metric) == _question(metric):
+        start -= 1
+    return tuple(periods[start:]), periods[start - 1].name if start else ""
 
 
 def _periods(published: Sequence[StatisticsWeek]) -> dict[str, list[Period]]:

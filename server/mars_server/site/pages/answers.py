@@ -46,6 +46,16 @@ def finding(entry: Declared, say: Language) -> str:
     return " ".join(sentences)
 
 
+def changed(entry: Declared, say: Language) -> str:
+    """Since when its figures are those of other values; empty where they always were the same."""
+    if not entry.changed:
+        return ""
+    return say.gettext(
+        "Until %(weeks)s it had other values. Its figures begin anew here; those of before stand "
+        "in the files."
+    ) % {"weeks": entry.changed}
+
+
 def _nothing(entry: Declared, say: Language) -> str:
     if entry.waiting:
         text = say.gettext(

@@ -17,6 +17,7 @@ from mars_server.site.declared import Declared, statistics
 from mars_server.site.language import LANGUAGES, language
 from mars_server.site.pages.answers import finding
 from mars_server.storage import open_database
+from mars_server.tables.statistics import Counts
 from mars_server.tables.statistics_week import StatisticsWeek
 from tests.server.counting.commands import run_json
 from tests.server.publication import kit, reports_kit
@@ -55,7 +56,7 @@ def declared(which: int) -> str:
     return "".join(parts)
 
 
-def counted(which: int) -> reports_kit.Counts:
+def counted(which: int) -> Counts:
     return {f"mail/{a}_to_{b}": {"0.5.2": FORMS[(a, b)[which]][1]} for a, b in PAIRS}
 
 

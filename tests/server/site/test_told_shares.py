@@ -95,7 +95,7 @@ def test_what_chance_explains_did_not_move() -> None:
 
 def common(weeks: Sequence[StatisticsWeek], catalogue: Catalogue | None = CATALOGUE) -> str | None:
     found = commonest(statistics(catalogue, weeks, []).projects["examplemail"])
-    return found and found.metric.key
+    return None if found is None else found.metric.key
 
 
 def test_only_an_entry_that_is_still_collected_stands_for_those_who_agreed() -> None:

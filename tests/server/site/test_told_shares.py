@@ -90,6 +90,14 @@ def test_what_chance_explains_did_not_move() -> None:
     assert "stood at" not in finding(asked([yes(70, 56, 75), yes(50, 45, 56)]), SAY)
 
 
+def test_a_disturbed_period_is_no_yardstick() -> None:
+    entry = asked([yes(50, 45, 55), yes(60, 50, 65), yes(75, 70, 80)])
+    first, *others = entry.periods
+    forged = replace(entry, periods=(replace(first, flags=("disturbed",)), *others))
+    assert f"In {WEEKS[1]} yes stood at 60%" in finding(forged, SAY)
+    assert f"In {WEEKS[0]} yes" not in finding(forged, SAY)
+
+
 # --- Those who did not agree ---
 
 

@@ -101,9 +101,10 @@ def _reported(period: Period, say: Language) -> str:
 
 
 def _moved(entry: Declared, shown: Sequence[Period], say: Language) -> list[str]:
-    """The biggest shares of the latest period that tells any, and where the first of them stood, if
-    chance alone does not explain that it moved."""
-    last, first = shown[-1], shown[0]
+    """The biggest shares of the latest period that tells any, and where the first of them stood in
+    the oldest period without a flag, if chance alone does not explain that it moved."""
+    last = shown[-1]
+    first = next((each for each in shown if not each.flags), last)
     rows = _ranked(last)
     if not rows:
         return []

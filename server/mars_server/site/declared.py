@@ -14,7 +14,7 @@ from typing import Final
 
 from mars.wire.catalogue import Catalogue
 from mars.wire.registry import BOOL, VERSION, Metric
-from mars_server.common.calendar import following, monday
+from mars_server.common.calendar import following, monday, span
 from mars_server.tables.floor import NO_DATA, Published
 from mars_server.tables.noise import TOLD
 from mars_server.tables.statistics_week import Entry, Release, StatisticsWeek, Value
@@ -24,6 +24,10 @@ COLLECTED: Final = "collected"
 WITHDRAWN: Final = "withdrawn"
 EXPIRED: Final = "expired"
 GONE: Final = "gone"
+ENOUGH: Final = 30
+"""Reports of a period from which its shares are more than those of a few."""
+KNOWN_WITHIN: Final = 40
+"""Percentage points of an interval beyond which a share is as good as unknown."""
 RECENT: Final = 52
 """Periods in a chart and in a table of the history; the files have all."""
 
@@ -49,9 +53,14 @@ class Period:
     def last(self) -> str:
         return self.figures.period.last
 
-    def tells(self, count: Published) -> bool:
-        """Whether ``count`` may be told as a finding: not hidden, and hardly noise alone."""
-        return count.least > 0 and count.least >= TOLD * self.deviation
+    def share(self, row: Value) -> int:
+        """The share of ``row`` in whole percent, as a sentence or a chart may tell it: 0 where it
+        is hidden, hardly more than noise, of too few reports or not known well enough."""
+        share, total = row.share, self.figures.total
+        if share is None or share.percent is None or share.high - share.low > KNOWN_WITHIN:
+            return 0
+        few = min(row.count.least, total.least) < TOLD * self.deviation or total.least < ENOUGH
+        return 0 if few or row.count.hidden else share.percent
 
     def answer(self, value: str) -> Value | None:
         return next((row for row in self.figures.values if row.value == value), None)
@@ -65,11 +74,15 @@ class Period:
 
 @dataclass(frozen=True)
 class Declared:
-    """One entry as it was declared last, and its periods, oldest first."""
+    """One entry as it was declared last, and its periods, oldest first: those since its values last
+    changed, since what was asked before is another question."""
 
     metric: Metric
     state: str
     periods: tuple[Period, ...] = ()
+    changed: str = ""
+    """The last period with other values, which the files alone tell of; none where they never
+    changed."""
     waiting: str = ""
     """The weeks that are published together when the last of them is over; none where one period
     was published already, or none has begun."""
@@ -132,10 +145,10 @@ def statistics(
     projects: dict[str, list[Declared]] = defaultdict(list)
     for name, metric in sorted(metrics.items()):
         state = _state(metric, day, declared=catalogue is None or name in now)
-        waits = name in found and not periods[name]
+        same, changed = _since_change(metric, periods[name])
+        waits = name in found and not same and _question(found[name].metric) == _question(metric)
         waiting = found[name].period.short if waits else ""
-        entry = Declared(metric, state, tuple(periods[name]), waiting)
-        projects[metric.project].append(entry)
+        projects[metric.project].append(Declared(metric, state, same, changed, waiting))
     return Statistics(projects, day)
 
 
@@ -147,17 +160,30 @@ def _state(metric: Metric, day: date | None, *, declared: bool) -> str:
     return COLLECTED if declared else GONE
 
 
+def _question(metric: Metric) -> tuple[object, ...]:
+    """What makes the reports of an entry comparable: a rate and an epsilon are reckoned with."""
+    return metric.type, metric.values_known
+
+
+def _since_change(metric: Metric, periods: Sequence[Period]) -> tuple[tuple[Period, ...], str]:
+    """Those with the values of ``metric`` without a break, and the name of the last before them."""
+    start = len(periods)
+    while start and _question(periods[start - 1].figures.metric) == _question(metric):
+        start -= 1
+    return tuple(periods[start:]), periods[start - 1].name if start else ""
+
+
 def _periods(published: Sequence[StatisticsWeek]) -> dict[str, list[Period]]:
     """By entry; those that are over."""
     found: dict[str, list[Period]] = defaultdict(list)
+    flags_of = {week.week: week.flags for week in published}
     for week in published:
         deviation = 0.0 if week.noise is None else week.noise.deviation
         for entry in week.entries:
             if entry.period.last == week.week:
                 flags = dict.fromkeys(entry.flags)
-                for part in published:
-                    if entry.period.first <= part.week <= week.week:
-                        flags |= dict.fromkeys(part.flags)
+                for part in span(entry.period.first, week.week):
+                    flags |= dict.fromkeys(flags_of.get(part, ()))
                 found[entry.name].append(Period(entry, tuple(flags), deviation))
     return found
 

@@ -6,6 +6,7 @@ translator's file is the file that runs. English is the language of the sources.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -66,12 +67,13 @@ class Language:
         return str(format_percent(value, locale=self.code, decimal_quantization=False))
 
     def answer(self, kind: str, value: str) -> str:
-        """``value`` of a declared statistic of this type (``mars.wire.registry``) for people."""
+        """``value`` of a declared statistic of this type (``mars.wire.registry``) for people; as it
+        is where no report of the type can say it, since what is published is shown for ever."""
         if kind == BOOL and value in ANSWERS:
             return self.gettext(ANSWERS[value])
-        if kind == BUCKET and value.endswith("+"):
-            return self.gettext("%(number)s or more") % {"number": self.number(int(value[:-1]))}
-        if kind == BUCKET and value != "other":
+        if kind == BUCKET and _RANGE.fullmatch(value):
+            if value.endswith("+"):
+                return self.gettext("%(number)s or more") % {"number": self.number(int(value[:-1]))}
             return "–".join(self.number(int(part)) for part in value.split("-"))
         return self.gettext("other") if value == "other" else value
 
@@ -152,6 +154,8 @@ NAMES: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 ANSWERS: Final = {"true": N_("yes"), "false": N_("no")}
+_RANGE: Final = re.compile(r"[0-9]{1,16}(?:-[0-9]{1,16}|\+)?", re.ASCII)
+"""A value of a bucket: ``0``, ``1-9``, ``10+``."""
 REST: Final = N_("all others")
 """The values that have no band of their own in a chart."""
 

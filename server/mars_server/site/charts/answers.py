@@ -101,10 +101,7 @@ def answers_chart(entry: Declared, say: Language) -> Chart:
 
 def _heights(period: Period) -> dict[str, int]:
     """The share of each value in percent, 0 where nothing can be told."""
-    return {
-        row.value: row.share.percent if row.share is not None and row.share.percent else 0
-        for row in period.figures.values
-    }
+    return {row.value: period.share(row) for row in period.figures.values}
 
 
 def _stack(period: Period, series: Sequence[Band]) -> dict[str, tuple[float, float]]:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from mars.wire.randomized import other
 from mars_server.site.charts.answers import bands, colours, is_drawn, told
-from mars_server.site.declared import Declared, Period, count_of, ordered
+from mars_server.site.charts.data import COLOURS
+from mars_server.site.declared import COLLECTED, Declared, Period, count_of, ordered
 from mars_server.site.language import Language
 from mars_server.site.pages.findings import few
+from mars_server.tables.shares import LATE_DAYS
 from mars_server.tables.statistics_week import Share, Value
 
-__all__ = ["colours", "count_of", "is_drawn"]
+__all__ = ["LATE_DAYS", "colours", "count_of", "is_drawn"]
 
 _NAMED = 4
 """Values that a sentence names at most."""
@@ -46,6 +48,16 @@ def finding(entry: Declared, say: Language) -> str:
     return " ".join(sentences)
 
 
+def changed(entry: Declared, say: Language) -> str:
+    """Since when its figures are those of other values; empty where they always were the same."""
+    if not entry.changed:
+        return ""
+    return say.gettext(
+        "Until %(weeks)s it had other values. Its figures begin anew here; those of before stand "
+        "in the files."
+    ) % {"weeks": entry.changed}
+
+
 def _nothing(entry: Declared, say: Language) -> str:
     if entry.waiting:
         text = say.gettext(
@@ -66,27 +78,33 @@ def _reported(period: Period, say: Language) -> str:
     if period.figures.total.hidden:
         text = say.gettext(
             "In %(weeks)s fewer than ten reports were counted, so at most %(most)s installations "
-            "sent this."
+            "took part."
         )
         if period.deviation:
             text = say.gettext(
                 "In %(weeks)s fewer than ten reports were left with the noise, so at most %(most)s "
-                "installations sent this."
+                "installations took part."
             )
         return text % {"weeks": period.name, "most": say.number(guess.high)}
     text = say.gettext(
-        "In %(weeks)s about %(installations)s installations sent this (95%% interval %(interval)s)."
+        "In %(weeks)s about %(installations)s installations took part (95%% interval "
+        "%(interval)s): %(reports)s reports came, and each installation sends one in %(rate)s of "
+        "the weeks on average."
     )
     return text % {
         "weeks": period.name,
+        "reports": say.count(period.figures.total),
+        "rate": say.chance(period.figures.metric.rate),
         "installations": say.number(guess.installations),
         "interval": say.interval(guess),
     }
 
 
 def _moved(entry: Declared, shown: Sequence[Period], say: Language) -> list[str]:
-    """The biggest shares of the latest period that tells any, and where the first of them stood."""
-    last, first = shown[-1], shown[0]
+    """The biggest shares of the latest period that tells any, and where the first of them stood in
+    the oldest period without a flag, if chance alone does not explain that it moved."""
+    last = shown[-1]
+    first = next((each for each in shown if not each.flags), last)
     rows = _ranked(last)
     if not rows:
         return []
@@ -97,26 +115,29 @@ def _moved(entry: Declared, shown: Sequence[Period], say: Language) -> list[str]
         say.gettext("Shares in %(week)s: %(values)s.") % {"week": last.name, "values": listed}
     ]
     before = first.answer(rows[0].value)
-    if first is not last and before is not None and before in _ranked(first):
+    if before is not None and first.share(before) and _are_apart(before.share, rows[0].share):
         sentences.append(
-            say.gettext("In %(week)s %(value)s stood at %(percent)s.")
+            say.gettext("In %(week)s %(value)s stood at %(percent)s (%(interval)s).")
             % {
                 "value": _name(entry, before, say),
                 "percent": percent(before.share, say),
+                "interval": between(before.share, say),
                 "week": first.name,
             }
         )
     return sentences
 
 
+def _are_apart(one: Share | None, other: Share | None) -> bool:
+    """Whether their intervals have nothing in common."""
+    assert one is not None and other is not None
+    return one.high < other.low or other.high < one.low
+
+
 def _ranked(period: Period) -> list[Value]:
     """The values that can be told, biggest share first."""
-    known = [
-        (row.share.percent, row)
-        for row in period.figures.values
-        if row.share and row.share.percent and period.tells(row.count)
-    ]
-    return [row for _, row in sorted(known, key=lambda each: -each[0])]
+    known = [row for row in period.figures.values if period.share(row)]
+    return sorted(known, key=lambda row: -period.share(row))
 
 
 def _name(entry: Declared, row: Value, say: Language) -> str:
@@ -124,12 +145,14 @@ def _name(entry: Declared, row: Value, say: Language) -> str:
 
 
 def commonest(entries: Sequence[Declared]) -> Declared | None:
-    """The entry that most installations are known to send, in its latest period; None where that
-    can be told of none."""
+    """The entry that most installations are known to send; None where that can be told of none. It
+    is still collected, and its newest period has data and no flag: what was once, or what somebody
+    may have forged, says nothing of today."""
     known = [
         (period.figures.consenting, entry)
         for entry in entries
-        if (period := entry.latest) and period.figures.consenting and _ranked(period)
+        if entry.state == COLLECTED and (period := entry.latest) and not period.flags
+        if period is entry.periods[-1] and period.figures.consenting and _ranked(period)
     ]
     return max(known, key=lambda each: each[0])[1] if known else None
 
@@ -143,14 +166,11 @@ def of_all(entry: Declared, say: Language) -> str:
     known = period.figures.consenting
     assert share is not None and known is not None
     return say.gettext(
-        "Shares here are of the installations that send an entry, since nothing is known of the "
-        "others. At least %(known)s of all that fetch the news send “%(label)s” (%(weeks)s). "
-        "Whatever the others have, among all of them the share of “%(value)s” is from %(low)s to "
-        "%(high)s. This takes machines that are off to fetch the news 0.9 days late on average."
+        "These shares are of those who agreed: very likely at least %(known)s of all that fetch "
+        "the news. About the others nothing is known; among all, the share of “%(value)s” could be "
+        "from %(low)s to %(high)s."
     ) % {
         "known": say.whole(known),
-        "label": entry.metric.label,
-        "weeks": period.name,
         "value": _name(entry, row, say),
         "low": say.chance(known * share.low // 100 / 100),
         "high": say.chance((100 - known * (100 - share.high) // 100) / 100),
@@ -173,8 +193,10 @@ def rows(entry: Declared, period: Period) -> list[Value]:
 
 def columns(entry: Declared) -> list[str]:
     """The values with a column in a table of several periods or releases: those that have a band
-    in the chart, or would have."""
-    return [band.name for band in bands(entry) if band.number]
+    in the chart, or would have; where nothing is known well enough to be drawn, the first ones."""
+    told = [band.name for band in bands(entry) if band.number]
+    latest = entry.latest
+    return told or ([row.value for row in rows(entry, latest)][: len(COLOURS)] if latest else [])
 
 
 def percent(share: Share | None, say: Language) -> str:
@@ -185,6 +207,18 @@ def percent(share: Share | None, say: Language) -> str:
 def between(share: Share | None, say: Language) -> str:
     """``43–49%``."""
     return "–" if share is None else f"{say.number(share.low)}–{say.chance(share.high / 100)}"
+
+
+def told_between(share: Share | None, say: Language) -> str:
+    """``46% (43–49%)``; of a hidden count the interval alone."""
+    if share is None or share.percent is None:
+        return between(share, say)
+    return f"{percent(share, say)} ({between(share, say)})"
+
+
+def remarks(period: Period, say: Language) -> str:
+    """Its flags."""
+    return ", ".join(say.gettext(flag) for flag in period.flags)
 
 
 def possible(entry: Declared, say: Language) -> str:

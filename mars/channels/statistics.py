@@ -24,6 +24,7 @@ from mars.core.schedule import PAUSE
 from mars.core.state import State
 from mars.errors import MarsError, TransportError
 from mars.ports import Chance, OpenPGP
+from mars.wire.query import INTAKE_PATH
 from mars.wire.randomized import answered
 from mars.wire.request import HTTPRequest
 from mars.wire.times import day_of
@@ -160,7 +161,8 @@ class StatisticsChannel:
         metric = known.catalogue.metric(ready.name)
         if ready.name not in view.voice.entries or not metric or not is_live(metric, view.now):
             raise refusal(view.voice)
-        message = HTTPRequest.post(check_url(url or known.url).url, ready.body, ready.text)
+        place = check_url(url or known.url, path=INTAKE_PATH).url
+        message = HTTPRequest.post(place, ready.body, ready.text)
         return request(view, ready.name, ready.said, message)
 
     # --- what an answer means ---------------------------------------------------------------

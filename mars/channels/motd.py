@@ -253,12 +253,12 @@ def _is_for_chain(view: View) -> bool:
     return view.asked is not None and _KEYS in view.asked.lowered
 
 
-def check_url(url: str, *, by_hand: bool = False) -> Location:
+def check_url(url: str, *, by_hand: bool = False, path: str = MOTD_PATH) -> Location:
     """Where the document lies: any https host, or plain http for an onion service or loopback.
 
     Over plain http an exit relay reads along, so an application cannot configure it; a person who
     names the address for one fetch (``by_hand``) may: the way is Tor all the same, and the
-    document is signed. A URL without a path means the usual one. A misspelt onion address is for
+    document is signed. A URL without a path means ``path``. A misspelt onion address is for
     Tor to refuse (``onion-invalid``). Raises ``ConfigError`` or ``TransportError``.
     """
     if not url:
@@ -280,7 +280,7 @@ def check_url(url: str, *, by_hand: bool = False) -> Location:
         )
     if location.target != "/":
         return location
-    return Location(location.scheme, location.host, location.port, MOTD_PATH)
+    return replace(location, target=path)
 
 
 def no_server() -> ConfigError:

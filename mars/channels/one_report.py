@@ -17,6 +17,7 @@ from mars.channels.statistics import (
 from mars.core.channel import Ending, Kept, NextRequest, View
 from mars.errors import ConfigError, ConsentError
 from mars.ports import Chance
+from mars.wire.query import INTAKE_PATH
 from mars.wire.registry import BOOL, BUCKET, Metric
 from mars.wire.request import HTTPRequest
 
@@ -58,7 +59,7 @@ class OneReport(StatisticsChannel):
             )
         said = answer(metric, value, self._chance)
         text = written(known.catalogue, metric, view.app.version, said)
-        place = check_url(url or known.url).url
+        place = check_url(url or known.url, path=INTAKE_PATH).url
         message = HTTPRequest.post(place, sealed(text, known.key, self._chance), text)
         return request(view, metric.name, said, message)
 

@@ -24,6 +24,7 @@ from mars.core.schedule import PAUSE
 from mars.core.state import State
 from mars.errors import ConsentError, MarsError, TransportError
 from mars.ports import Chance, OpenPGP
+from mars.wire.query import INTAKE_PATH
 from mars.wire.randomized import answered
 from mars.wire.registry import questions
 from mars.wire.request import HTTPRequest
@@ -164,7 +165,8 @@ class StatisticsChannel:
             raise _asks_anew() if agreed else refusal(view.voice)
         if ready.question != metric.question:
             raise _nothing()
-        message = HTTPRequest.post(check_url(url or known.url).url, ready.body, ready.text)
+        place = check_url(url or known.url, path=INTAKE_PATH).url
+        message = HTTPRequest.post(place, ready.body, ready.text)
         return request(view, ready.name, ready.said, message)
 
     # --- what an answer means ---------------------------------------------------------------

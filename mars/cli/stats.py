@@ -160,7 +160,11 @@ def consent(
 @common.trust_option(
     required=True, help="What the application pins, as written by mars-motd trust."
 )
-@click.option("--url", metavar="URL", help="The intake. [default: beside the news]")
+@click.option(
+    "--url",
+    metavar="URL",
+    help="The intake; a host alone means its /motd/in. [default: beside the news]",
+)
 @common.socks_option
 @common.state_option()
 @common.product_option

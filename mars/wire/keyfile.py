@@ -88,6 +88,13 @@ def names(data: bytes) -> tuple[str, tuple[str, ...]]:
     return head["kind"], tuple(told)
 
 
+def in_the_clear(data: bytes) -> dict[str, bytes]:
+    """The secrets that no passphrase protects; nothing of a file that needs one. Raises
+    ``WireError`` (``key-damaged``)."""
+    head, told = _read(data)
+    return {name: _plain(it) for name, it in told.items()} if head["kdf"] == NONE else {}
+
+
 def without(data: bytes, gone: Callable[[str], bool]) -> bytes:
     """The file without the secrets of the names that are ``gone``; needs no passphrase.
     Raises ``WireError`` (``key-damaged``)."""

@@ -70,6 +70,50 @@ def _damaged(kind: str, path: Path, what: str) -> StateError:
     return StateError(f"{kind}-damaged", f"{shown(path)} {what} Restore it from version control.")
 
 
+def changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    """Of which weeks ``new`` has another key than ``old``, for people: nobody compares 64 digits by
+    eye, and which weeks they are is what a holder of root knows."""
+    for week in sorted({*old, *new}):
+        if week not in old:
+            yield f"+ {week}"
+        elif week not in new:
+            yield f"- {week}"
+        elif old[week] != new[week]:
+            yield f"~ {week} (CHANGED)"
+
+
+def doubts(folder: Folder, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    """What the holders of root should know before clients seal to the keys of ``new``, week to
+    public key, where they have those of ``old``. Raises ``WireError`` (``key-damaged``)."""
+    differing = [week for week in new if old.get(week) != new[week]]
+    if changed := [week for week in differing if week in old]:
+        yield (
+            f"the intake's key of {', '.join(changed)} is ANOTHER than root has signed: whoever "
+            f"made it reads what clients report in that week, and what was sealed to the one "
+            f"before stays closed to it. Sign only if you made another one yourselves; else "
+            f"restore {FILES[INTAKE]}"
+        )
+    if strange := [week for week in differing if not _is_ours(folder, week, new[week])]:
+        yield (
+            f"the secret of the intake's key of {', '.join(strange)} is not in keys/: where nobody "
+            f"of you has it, it is a stranger's, who would read the reports, and you could not"
+        )
+
+
+def _is_ours(folder: Folder, week: str, public: str) -> bool:
+    """Whether a secret of that week lies in ``keys/``, and belongs to ``public`` as far as can be
+    seen without a passphrase."""
+    for path in _files(folder):
+        with naming(path):
+            data = files.read(path)
+            if week not in keyfile.names(data)[1]:
+                continue
+            secret = keyfile.in_the_clear(data).get(week)
+        if secret is None or sealed.public_key(secret).hex() == public:
+            return True
+    return False
+
+
 def weeks_to_make(covered: Mapping[str, str], now: int, many: int) -> list[str]:
     """The next ``many`` weeks, from that of ``now`` (Unix seconds) on, that have no key yet.
 
@@ -172,6 +216,25 @@ def destroy_in(paths: Iterable[Path], before: date, now: int) -> list[Destroyed]
             f"{monday(week)} or an earlier day.",
         )
     return [it for it in (_destroyed(path, before) for path in paths) if it.weeks]
+
+
+def require_intake(path: Path) -> None:
+    """Raises ``WireError`` (``key-damaged``) where ``path`` is no file of secret keys,
+    ``ConfigError``: ``key-kind`` where they are not the intake's, ``key-missing``."""
+    if not files.exists(path):
+        raise ConfigError(
+            "key-missing",
+            f"{shown(path)} is not there. Such a file is removed with its last key: unless the "
+            f"name is misspelt, all its keys are destroyed already.",
+        )
+    with naming(path):
+        kind = keyfile.names(files.read(path))[0]
+    if kind != INTAKE:
+        raise ConfigError(
+            "key-kind",
+            f"{shown(path)} holds keys of error reports, one a release, and nothing in it ends "
+            f"with a week: name a file of the intake's.",
+        )
 
 
 def held(folder: Folder) -> dict[str, list[str]]:

@@ -146,6 +146,15 @@ def _damaged(path: Path, what: str) -> StateError:
     )
 
 
+def stale(draft: Draft, written: bytes) -> str:
+    """What to do where ``written``, the document, does not say what is declared, so that clients do
+    not hear of it. Empty where it does, where there is none, or what is declared is wrong."""
+    wrong = any(not problem.warning for problem in draft.problems)
+    if wrong or not written or written == draft.catalogue.encode():
+        return ""
+    return "registry.json does not say what is declared: mars-motd registry"
+
+
 def last(folder: Folder) -> Catalogue | None:
     """What ``document`` says; None where there is none."""
     data = document(folder)

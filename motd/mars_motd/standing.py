@@ -131,8 +131,8 @@ def _uncollected(draft: registry.Draft, written: bytes, left: int | None) -> Ite
     errors = [problem for problem in draft.problems if not problem.warning]
     if errors:
         yield f"{len(errors)} errors in what is declared: mars-motd check"
-    elif written and written != draft.catalogue.encode():
-        yield "registry.json does not say what is declared: mars-motd registry"
+    elif told := registry.stale(draft, written):
+        yield told
     if left is not None and left < INTAKE_DAYS:
         said = f"end in {left} days" if left else "are missing for this week"
         yield f"the intake's keys {said}: mars-motd key new --intake, then steering"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from mars.errors import ConfigError, WireError
@@ -10,7 +11,7 @@ from mars.wire.catalogue import digest
 from mars.wire.keyfile import INTAKE
 from mars.wire.steering import Steering
 from mars.wire.times import week_of
-from mars_motd import pairs, registry
+from mars_motd import files, pairs, registry
 from mars_motd.folder import Folder
 from mars_motd.kinds import STEERING
 
@@ -44,6 +45,17 @@ def wanted(folder: Folder, epoch: int) -> Steering:
             f"{error.message}",
         ) from None
     return said
+
+
+def signed_intake(folder: Folder) -> Mapping[str, str]:
+    """The keys of the intake in ``steering.json`` as it lies there, of whatever epoch, unverified:
+    for warnings alone. Nothing where none can be read."""
+    path = folder.root / "steering.json"
+    if not files.exists(path):
+        return {}
+    with suppress(WireError):
+        return STEERING.decode(files.read(path)).said.intake
+    return {}
 
 
 def is_past_alone(last: Steering, said: Steering, now: int) -> bool:

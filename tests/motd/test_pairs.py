@@ -209,9 +209,27 @@ def test_a_copy_where_reports_are_opened_is_cut_too(
     assert list(secrets(copy)) == ["2026-W50"]
     assert list(secrets(made["secret"])) == made["weeks"]
     reports = ok("key", "new", bare, "--reports", "0.5.2", *KEY).json["secret"]
-    assert ok("key", "destroy", reports, *given).json["destroyed"] == []
+    assert refused(motd("key", "destroy", reports, *given), "key-kind")
     assert list(secrets(reports)) == ["0.5.2"]
     assert refused(motd("key", "destroy", bare / "product.toml", *given), "key-damaged")
+
+
+def test_a_file_is_judged_before_the_date(bare: Path, ok: Run, motd: Run) -> None:
+    early = ("--before", "2026-12-07", "--now", MONDAY)
+    assert refused(motd("key", "destroy", bare / "product.toml", *early), "key-damaged")
+    reports = ok("key", "new", bare, "--reports", "0.5.2", *KEY).json["secret"]
+    assert refused(motd("key", "destroy", reports, *early), "key-kind")
+
+
+def test_a_file_that_went_with_its_last_key_is_said_to_be_gone(
+    bare: Path, ok: Run, motd: Run
+) -> None:
+    made = ok("key", "new", bare, "--intake", "--weeks", 1, "--now", MONDAY, *KEY).json
+    given = ("--before", "2026-12-07", "--now", NEXT)
+    assert "file removed" in ok("key", "destroy", made["secret"], *given).out
+    done = motd("key", "destroy", made["secret"], *given)
+    assert refused(done, "key-missing")
+    assert "all its keys are destroyed already" in done.err
 
 
 def test_key_list_tells_people_of_them(bare: Path, ok: Run) -> None:

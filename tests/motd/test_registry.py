@@ -242,6 +242,72 @@ def test_keys_of_past_weeks_go_without_root(collecting: Path, tmp_path: Path, ok
         ok(*said)
 
 
+def test_check_and_sign_say_that_what_is_declared_is_not_in_the_registry(
+    collecting: Path, tmp_path: Path, ok: Run
+) -> None:
+    given = ("sign", collecting, "--out", tmp_path / "x.json", "--now", TUESDAY)
+    told = "registry.json does not say what is declared: mars-motd registry"
+    assert told not in ok("check", collecting, "--now", TUESDAY).out
+    assert told not in ok(*given).err
+    metrics = collecting / "metrics.toml"
+    metrics.write_text(metrics.read_text().replace("label = ", "label = 'Of late: '#", 1))
+    edit(metrics, "Of late: ", "Used of late")
+    assert told in ok("check", collecting, "--now", TUESDAY).out
+    assert told in ok(*given).err
+
+
+ANOTHER, STRANGE = "is ANOTHER than root has signed", "is not in keys/"
+
+
+def test_i17_root_is_told_by_week_of_keys_of_the_intake_that_somebody_changed(
+    collecting: Path, tmp_path: Path, ok: Run
+) -> None:
+    """Whoever changes them unseen reads what clients report."""
+    (tmp_path / "root").rename(collecting / "root")
+    keys = json.loads((collecting / "intake.json").read_text())
+    week = list(keys)[1]
+    changed = {**keys, week: "ab" * 32, "2027-W09": "cd" * 32}
+    (collecting / "intake.json").write_text(json.dumps(changed))
+    for done in (
+        ok("check", collecting, "--now", TUESDAY),
+        ok("steering", collecting, "--now", TUESDAY, "--partial", tmp_path / "part.json"),
+    ):
+        told = done.out + done.err
+        assert f"key of {week} {ANOTHER}" in told
+        assert f"key of {week}, 2027-W09 {STRANGE}" in told
+    assert f"intake: ~ {week} (CHANGED), + 2027-W09\n" in done.err
+    assert "ab" * 32 not in done.err + done.out
+    assert ANOTHER not in ok("check", collecting, "--now", TUESDAY).out, "root has signed it"
+
+
+def test_i17_sign_warns_of_changed_keys_of_the_intake_too(
+    collecting: Path, tmp_path: Path, ok: Run
+) -> None:
+    (tmp_path / "root").rename(collecting / "root")
+    keys = json.loads((collecting / "intake.json").read_text())
+    week = list(keys)[1]
+    (collecting / "intake.json").write_text(json.dumps({**keys, week: "ab" * 32}))
+    done = ok("sign", collecting, "--out", tmp_path / "x.json", "--now", TUESDAY)
+    assert f"key of {week} {ANOTHER}" in done.err
+    assert f"intake: ~ {week} (CHANGED)\n" in done.err
+
+
+def test_new_keys_of_the_intake_whose_secrets_are_here_are_no_reason_to_warn(
+    collecting: Path, tmp_path: Path, ok: Run
+) -> None:
+    (tmp_path / "root").rename(collecting / "root")
+    (tmp_path / "phrase").write_text("correct horse\n")
+    phrase = ("--passphrase-file", tmp_path / "phrase")
+    ok("key", "new", collecting, "--intake", "--weeks", 1, "--now", MONDAY, *phrase)
+    ok("key", "new", collecting, "--intake", "--weeks", 1, "--now", MONDAY, *KEY)
+    checked = ok("check", collecting, "--now", TUESDAY)
+    done = ok("steering", collecting, "--now", TUESDAY)
+    assert "intake: + 2027-W01, + 2027-W02\n" in done.err
+    for text in (checked.out, done.err):
+        assert ANOTHER not in text
+        assert STRANGE not in text
+
+
 @pytest.mark.parametrize(
     ("now", "days", "told"),
     [

@@ -18,12 +18,13 @@ from mars.commandline import json_option, safe, shown
 from mars.errors import ConfigError, MarsError, StateError, WireError
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import MAX_ENVELOPE, Envelope
+from mars.wire.keyfile import INTAKE
 from mars.wire.motd import KINDS, SEVERITIES, Motd
 from mars.wire.product import PLATFORMS, Product, is_name, is_release
 from mars.wire.times import day_of
 from mars.wire.url import is_onion_server
 from mars.wire.variables import DEV
-from mars_motd import document, files, kinds, registry, steering, template
+from mars_motd import document, files, kinds, pairs, registry, steering, template
 from mars_motd import epochs as ep
 from mars_motd import preview as views
 from mars_motd.cli import options
@@ -182,6 +183,7 @@ def check(folder: Path, now: int | None, as_json: bool) -> None:
     problems = [*content.problems, *_policy_problems(place), *_size_problems(place, content)]
     declared = registry.read(place, day_of(options.clock_or(now)))
     problems += [*place.downloads().problems, *declared.problems]
+    problems += _unsigned(place, declared)
     errors = [problem for problem in problems if not problem.warning]
     plain = {
         "ok": not errors,
@@ -194,6 +196,16 @@ def check(folder: Path, now: int | None, as_json: bool) -> None:
         many = f"{len(content.messages)} messages, {len(declared.catalogue.metrics)} statistics"
         click.echo(f"{shown(place.root)}: {many}, {said}", err=True)
     sys.exit(1 if errors else 0)
+
+
+def _unsigned(place: Folder, declared: registry.Draft) -> Iterator[Problem]:
+    """Where what is written is not what clients will be told, or should not be."""
+    if told := registry.stale(declared, registry.document(place)):
+        yield Problem(shown(place.root / registry.METRICS), 1, told, warning=True)
+    path = place.root / pairs.FILES[INTAKE]
+    public = pairs.public_halves(place, INTAKE)
+    for doubt in pairs.doubts(place, steering.signed_intake(place), public):
+        yield Problem(shown(path), 1, doubt, warning=True)
 
 
 def _policy_problems(place: Folder) -> list[Problem]:

@@ -104,7 +104,8 @@ def destroy(place: Path, before: date, now: int | None, as_json: bool) -> None:
     makes it worthless.
     """
     moment, left = options.clock_or(now), list[str]()
-    if place.is_file():
+    if place.is_file() or place.suffix == ".secret":
+        pairs.require_intake(place)
         gone = pairs.destroy_in([place], before, moment)
     else:
         gone, left = pairs.destroy(Folder.at(place), before, moment)

@@ -20,13 +20,14 @@ from mars.wire.release import Release
 from mars.wire.steering import Steering
 from mars.wire.times import format_time
 from mars_motd import epochs as ep
-from mars_motd import files, registry, riders
+from mars_motd import files, pairs, registry, riders
 from mars_motd.cli import options
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
 from mars_motd.kinds import STEERING
 from mars_motd.riders import D, Rider, Riders
 from mars_motd.signatures import Judge, Passphrase, Pending, Remembering
+from mars_motd.steering import signed_intake
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -106,6 +107,7 @@ class Renewal:
         click.echo(f"{shown(rider.path)} changes:", err=True)
         for line in (*rider.changes(), *_declared(self.place, rider, rider.wanted)):
             click.echo(f"  {safe(line)}", err=True)
+        _warn_of_keys(self.place, rider, rider.wanted)
 
     def _signed(self, rider: Rider[D]) -> Rider[D]:
         """Dated no later than the clock, also where the news are: it is for all that follow."""
@@ -127,6 +129,15 @@ def _declared(place: Folder, rider: Rider[Any], said: Any) -> Iterator[str]:
         yield f"  registry.json here is another: ask for the one with the SHA-256 {said.registry}"
         return
     yield from (f"  may be sent: {it.name}: {it.label}" for it in found.metrics)
+
+
+def _warn_of_keys(place: Folder, rider: Rider[Any], said: Any) -> None:
+    """Whoever changes ``intake.json`` unseen reads what clients report."""
+    if rider.kind is not STEERING:
+        return
+    last = {} if rider.last is None else rider.last.said.intake
+    for doubt in pairs.doubts(place, {**signed_intake(place), **last}, said.intake):
+        click.echo(f"WARNING: {safe(doubt)}", err=True)
 
 
 def begin(rider: Rider[D], epochs: Epochs, now: int | None, openpgp: Remembering) -> Pending[D]:
@@ -236,6 +247,7 @@ def _renew(
     changes = rider.changes(pending.said)
     for line in changes + list(_declared(place, rider, pending.said)):
         click.echo(safe(line), err=True)
+    _warn_of_keys(place, rider, pending.said)
     if rider.kind is STEERING and not pending.can_sign(place.keys):
         raise root_away(rider, place, epochs)
     pending = pending.signed(

@@ -14,7 +14,15 @@ from mars import factory
 from mars.commandline import json_option
 from mars.errors import ConfigError, MarsError, StateError
 from mars_server.cli import options
-from mars_server.common.config import Config, load_config, read, require_apart, template
+from mars_server.common.config import (
+    Config,
+    load_catalogue,
+    load_config,
+    load_product,
+    read,
+    require_apart,
+    template,
+)
 from mars_server.serving.bind import parse_bind
 
 _RUN = Path("/run")
@@ -156,6 +164,20 @@ def _motd(config: Config) -> list[str]:
     return [*document.flaws, *filter(None, [document.unlisted and document.doubt])]
 
 
+def _declared(config: Config) -> list[str]:
+    """Of metrics.toml, without which no report counts."""
+    try:
+        product = load_product(config.product)
+    except ConfigError:
+        return []  # said already
+    path = Path(config.product).with_name("metrics.toml")
+    if path.exists():
+        load_catalogue(config.product)
+    elif config.spool or product.statistics_releases:
+        return [f"{path} is not there: what is counted or published here has no statistics"]
+    return []
+
+
 def _folders(config: Config) -> None:
     for name, path in (("log", config.log), ("spool", config.spool), ("site", config.site)):
         if path:
@@ -200,7 +222,8 @@ def _control(config: Config) -> None:
 
 
 _TESTS: tuple[Callable[[Config], list[str] | None], ...] = (
-    _names, require_apart, _trust, _bind, _sockets, _motd, _folders, _database, _socks, _control,
+    _names, require_apart, _trust, _bind, _sockets, _motd, _declared, _folders, _database, _socks,
+    _control,
 )  # fmt: skip
 
 

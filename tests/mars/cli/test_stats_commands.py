@@ -131,6 +131,23 @@ def test_an_intake_that_does_not_take_it_is_told(intake: Desk) -> None:
     assert "[http-status]" in plain.err
 
 
+def test_an_address_without_a_path_means_the_intake(intake: Desk) -> None:
+    done = send(intake, FOLDERS.name, "57", "--json", url="http://127.0.0.1:8080")
+    assert done.code == 0
+    (visit,) = intake.socks.visits
+    assert visit.request.startswith(b"POST /motd/in HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("status", [b"404 Not Found", b"405 Method Not Allowed"])
+def test_a_server_without_an_intake_there_is_told_with_the_path(
+    intake: Desk, status: bytes
+) -> None:
+    answer(intake, b"HTTP/1.1 %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
+    done = send(intake, FOLDERS.name, "57", url="http://127.0.0.1:8080/motd/motd.json")
+    assert done.code == 1
+    assert f"POST /motd/motd.json with HTTP status {status[:3].decode()}" in done.err
+
+
 def test_what_would_be_read_on_the_way_is_refused(intake: Desk) -> None:
     done = send(intake, FOLDERS.name, "57", "--json", url="http://example.org/motd/in")
     assert (done.code, done.json["reason"]) == (1, "url-insecure")

@@ -128,6 +128,38 @@ def test_check_warns_of_a_newest_release_that_is_not_listed(
     assert ((said in done.stdout), done.returncode) == (warned, 0)
 
 
+MISSING = "metrics.toml is not there"
+DECLARES = kit.PRODUCT + '[statistics]\nreleases = ["0.5.2"]\n'
+
+
+@pytest.mark.parametrize(
+    ("product", "spool", "there", "said"),
+    [
+        (kit.PRODUCT, "", False, False),
+        (kit.PRODUCT, "{here}/spool", False, True),
+        (DECLARES, "", False, True),
+        (DECLARES, "{here}/spool", True, False),
+    ],
+)
+def test_check_says_that_what_is_declared_was_not_installed(
+    here: Path, product: str, spool: str, there: bool, said: bool
+) -> None:
+    (here / "product.toml").write_text(product)
+    if there:
+        (here / "metrics.toml").write_text("")
+    assert told(here, changed(GOOD, "spool", f'"{spool}"')) == []
+    done = run("check", "--config", str(here / "server.toml"))
+    assert ((f"note: {here}/{MISSING}" in done.stdout), done.returncode) == (said, 0)
+
+
+@pytest.mark.parametrize("text", ["[folders", "[folders]\nproject = 'examplemail'"])
+def test_check_reads_what_is_declared(here: Path, text: str) -> None:
+    (here / "metrics.toml").write_text(text)
+    (problem,) = told(here, GOOD)
+    assert "metrics.toml" in problem
+    assert "[metrics-invalid]" in problem
+
+
 def test_check_knows_that_a_unit_makes_its_folder_in_run(here: Path) -> None:
     file = changed(GOOD, "bind", '"unix:/run/mars-that-is-not-there/s"')
     assert told(here, file) == []

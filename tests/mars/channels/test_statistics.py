@@ -39,8 +39,8 @@ DRAWN = MONDAY + 60 - START
 
 def until_sent(world: World) -> None:
     """Runs until one went."""
-    for _ in range(20):
-        running(world, 3 * DAY)
+    for _ in range(60):
+        running(world, DAY)
         if posted(world):
             return
     raise AssertionError("nothing went")

@@ -33,7 +33,7 @@ class Plugin(Protocol):
         """``{"project": "mailstats", "keys": ["folders"]}``: the entries that it has values of."""
         ...
 
-    def data(self, key: str) -> Value:
+    def data(self, key: str, /) -> Value:
         """The value of one of them now, as its entry declares it."""
         ...
 

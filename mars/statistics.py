@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mars import consent
 from mars.channels import declared
-from mars.channels.altering import Coarser, Rules
+from mars.channels.altering import Rules, coarser
+from mars.channels.news import undeclared
 from mars.channels.upcoming import Memory
 from mars.consent import Choice
 from mars.core.channel import View
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from mars.wire.catalogue import Catalogue
 
 T = TypeVar("T")
+
+Rule = str | Sequence[int]
+"""What ``coarsen`` takes: the one value that is always said, or the bounds that are left."""
 
 _UNSENT = ("level", "url", "sent", "route")
 """Members of an entry of the journal that say nothing where nothing was to be sent."""
@@ -45,8 +49,7 @@ class Statistics:
     def provide(self, name: str, given: Given) -> None:
         """The value of the entry ``project/key``, or what is called for it; of the application's
         own project the key alone will do. It is called in a thread of its own, and has 2 s."""
-        full = name if "/" in name else f"{self._client.app.product}/{name}"
-        self._asking("provide", lambda: self._provide(full, given), None)
+        self._asking("provide", lambda: self._provide(self._client.full(name), given), None)
 
     def _provide(self, name: str, given: Given) -> None:
         catalogue = self._catalogue()
@@ -77,11 +80,12 @@ class Statistics:
 
     def show(self, on: bool = True) -> bool:
         """Whether values are collected and shown, whatever may be sent. Local: no consent."""
-        return self._keep(lambda memory: replace(memory, local=on is True))
+        return self._attempt("show", lambda: self._keep(_showing(on)), False)
 
     def entries(self) -> list[dict[str, Any]]:
         """Each declared entry for a settings screen: ``project``, ``name``, ``label``,
-        ``description``, ``reason``, whether it is ``on``, or off since it ``changed`` after a yes,
+        ``description``, ``reason``, whether the user ``agreed`` and it is ``on`` (or policy or
+        environment hold it back), or off since it ``changed`` after a yes,
         the present ``value``, what would be ``said``, how it is ``randomized``, what was ``last``
         sent and when, a ``problem``. What is listed is what a later yes is to."""
         none: list[dict[str, Any]] = []
@@ -99,15 +103,16 @@ class Statistics:
 
     def preview(self, name: str) -> dict[str, Any] | None:
         """What a report of the entry would be now: ``text`` is what is sealed, ``shown`` the
-        request. Of the one that is ``next`` these are the very bytes that will go, of others such
-        as would. None where nothing could be said."""
+        request. Of the one that is ``next`` these are the bytes that go unless its value, the
+        release, the question or the week changes before: then it is sealed anew. Of others they are
+        such as would. None where nothing could be said."""
         return self._asking("statistics", lambda: self._preview(name), None)
 
     def _preview(self, name: str) -> dict[str, Any] | None:
-        view, catalogue = self._view(), self._catalogue()
+        view, catalogue, name = self._view(), self._catalogue(), self._client.full(name)
         metric = catalogue.metric(name) if catalogue else None
         if catalogue is None or metric is None:
-            raise ConfigError("undeclared", f"{name!r} is not declared; see mars stats list.")
+            raise undeclared([name], is_known=catalogue is not None)
         chance = self._client.ports.chance
         return declared.preview(view, catalogue, metric, self._client.statistics, chance)
 
@@ -125,27 +130,40 @@ class Statistics:
     def choose(self, entries: Mapping[str, bool]) -> bool:
         """The user says yes or no to each of ``entries``; all else stays as it was decided.
 
-        Whether it was kept. Raises nothing; where no news are wanted either, ``status()`` says so.
+        Names are those of ``entries()``; of the own project the key alone will do. Whether all of
+        it was kept: what is not declared is not (``undeclared``), and the rest is. Raises nothing;
+        where no news are wanted either, ``status()`` says so.
         """
         return self._attempt("choose", lambda: self._choose(entries), False)
 
     def _choose(self, entries: Mapping[str, bool]) -> bool:
-        decision = self._client.load().decision
-        if decision is None or decision.level == consent.OFF:
+        choice = Choice(None, entries={self._client.full(name): on for name, on in entries.items()})
+        self._client.choose(choice)
+        self._wake()
+        state = self._client.load()
+        if state.decision is None or state.decision.level == consent.OFF:
             raise ConsentError(
                 "level-off", "Statistics come with the news; ask for consent to these first."
             )
-        self._client.choose(Choice(decision.level, decision.variables, entries=entries))
-        self._wake()
+        self._client.require_entries(state, choice.entries or ())
+        consent.require_kept(choice, state.decision)
         return True
 
-    def coarsen(self, name: str, rule: Coarser | None) -> bool:
+    def coarsen(self, name: str, rule: Rule | None) -> bool:
         """The user has less said of an entry: always one declared value, or of a bucket fewer
-        bounds; None ends that. Whether it was kept."""
+        bounds; None ends that. Whether it was kept; what cannot be said of it is not."""
+        return self._attempt("coarsen", lambda: self._coarsen(self._client.full(name), rule), False)
+
+    def _coarsen(self, name: str, rule: Rule | None) -> bool:
+        catalogue = self._catalogue()
+        metric = catalogue.metric(name) if catalogue else None
+        if rule is not None and metric is None:
+            raise undeclared([name], is_known=catalogue is not None)
+        less = None if rule is None or metric is None else coarser(metric, rule)
 
         def change(memory: Memory) -> Memory:
             kept = {one: had for one, had in memory.rules.coarsen.items() if one != name}
-            more = {} if rule is None else {name: rule}
+            more = {} if less is None else {name: less}
             return replace(memory, rules=Rules(memory.rules.veto, {**kept, **more}))
 
         return self._keep(change)
@@ -186,3 +204,10 @@ class Statistics:
     def _asking(self, what: str, do: Callable[[], T], otherwise: T) -> T:
         """Of what calls a provider, or the developer got wrong: raised in tests."""
         return do() if self._collector.raises else self._attempt(what, do, otherwise)
+
+
+def _showing(on: bool) -> Callable[[Memory], Memory]:
+    """Raises ``TypeError`` of what is no bool: ``"no"`` would be a yes."""
+    if not isinstance(on, bool):
+        raise TypeError("show takes True or False")
+    return lambda memory: replace(memory, local=on)

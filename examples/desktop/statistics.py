@@ -33,6 +33,7 @@ class Statistics(ttk.Frame):
         ttk.Button(self, text="Save", command=self.save).pack(side="bottom", anchor="e", pady=8)
         self.list = _scrolled(self)
         self.switches: dict[str, tk.BooleanVar] = {}
+        self.agreed: dict[str, bool] = {}
         self.refresh()
 
     def refresh(self) -> None:
@@ -41,7 +42,8 @@ class Statistics(ttk.Frame):
             child.destroy()
         self.local.set(self._mars.statistics.mode != "off")
         entries = self._mars.statistics.entries()
-        self.switches = {one["name"]: tk.BooleanVar(self, one["on"]) for one in entries}
+        self.agreed = {one["name"]: bool(one["agreed"]) for one in entries}
+        self.switches = {name: tk.BooleanVar(self, on) for name, on in self.agreed.items()}
         for project, group in groupby(entries, key=lambda one: str(one["project"])):
             ttk.Label(self.list, text=project, style="Title.TLabel").pack(anchor="w", pady=(8, 0))
             for entry in group:
@@ -52,7 +54,8 @@ class Statistics(ttk.Frame):
     def _entry(self, entry: dict[str, Any]) -> None:
         box = ttk.Checkbutton(self.list, text=entry["label"], variable=self.switches[entry["name"]])
         box.pack(anchor="w", pady=(6, 0))
-        if self._mars.statistics.mode == "off" or entry["state"] != "collected":
+        is_shown = self._mars.statistics.mode != "off" and entry["state"] == "collected"
+        if not (is_shown or entry["agreed"]):  # a yes can be taken back at any time
             box.state(["disabled"])
         for line in lines(entry):
             label = ttk.Label(self.list, text=line, style="Small.TLabel", wraplength=WRAP)
@@ -63,8 +66,9 @@ class Statistics(ttk.Frame):
         self.refresh()
 
     def save(self) -> bool:
-        """The user's decision of this moment. Whether it could be stored."""
-        chosen = {name: switch.get() for name, switch in self.switches.items()}
+        """What the user has changed here, alone. Whether it could be stored."""
+        switched = {name: switch.get() for name, switch in self.switches.items()}
+        chosen = {name: on for name, on in switched.items() if on is not self.agreed[name]}
         kept = self._mars.statistics.choose(chosen)
         problem = None if kept else self._mars.status()["problem"]
         self.problem.configure(text=problem["message"] if problem else "")
@@ -77,6 +81,10 @@ class Statistics(ttk.Frame):
 def lines(entry: dict[str, Any]) -> list[str]:
     """What stands below its switch."""
     said = [f"{entry['description']} {entry['reason']}"]
+    if entry["changed"]:
+        said.append("It asks something else, or more, than you agreed to, so it is off.")
+    if entry["agreed"] and not entry["on"]:
+        said.append("You agreed to it, and a setting of this computer holds it back.")
     if entry["state"] != "collected":
         return [*said, f"Not collected any more ({entry['state']})."]
     if entry["value"] is not None:

@@ -6,9 +6,10 @@ is not understood vetoes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mars.errors import ConfigError
 from mars.wire.registry import BUCKET, Metric
 
 Coarser = str | tuple[int, ...]
@@ -25,15 +26,21 @@ class Rules:
 
     @classmethod
     def read(cls, table: object) -> Rules:
-        """``veto = ["project/key"]`` and a table ``coarsen`` of a value or a list of bounds each.
-        Of what is not understood all is vetoed."""
+        """As ``understood``; of what is not, all is vetoed."""
+        found = cls.understood(table)
+        return ALL if found is None else found
+
+    @classmethod
+    def understood(cls, table: object) -> Rules | None:
+        """``veto = ["project/key"]`` and a table ``coarsen`` of a value or a list of bounds each;
+        None of anything else."""
         if not isinstance(table, Mapping) or not set(table) <= {"veto", "coarsen"}:
-            return ALL
+            return None
         veto, coarsen = table.get("veto", []), table.get("coarsen", {})
         if not (isinstance(veto, list) and all(isinstance(name, str) for name in veto)):
-            return ALL
+            return None
         if not (isinstance(coarsen, Mapping) and all(map(_is_coarser, coarsen.values()))):
-            return ALL
+            return None
         rules = {n: rule if isinstance(rule, str) else tuple(rule) for n, rule in coarsen.items()}
         return cls(tuple(veto), rules)
 
@@ -54,6 +61,21 @@ class Rules:
 
 
 ALL = Rules(veto=("*",))
+
+
+def coarser(metric: Metric, rule: str | Sequence[int]) -> Coarser:
+    """``rule`` as it is kept. Raises ``ConfigError`` (``bad-value``) of one by which nothing could
+    ever be said."""
+    kept = rule if isinstance(rule, str) else tuple(rule)
+    known = metric.values_known
+    if (isinstance(kept, str) or _is_coarser(list(kept))) and (
+        Rules(coarsen={metric.name: kept}).applied(metric, known[0] if known else "")
+    ):
+        return kept
+    raise ConfigError(
+        "bad-value",
+        f"{metric.name} cannot say that; name one of its values, or of a bucket some bounds.",
+    )
 
 
 def _is_coarser(rule: object) -> bool:

@@ -17,7 +17,7 @@ from mars.channels.statistics import (
     written,
 )
 from mars.channels.upcoming import NAME, Memory
-from mars.consent.entries import outgrown
+from mars.consent.entries import agreed, outgrown
 from mars.core.channel import View
 from mars.errors import MarsError, WireError
 from mars.ports import Chance
@@ -51,13 +51,26 @@ def entries(
     """Each entry in the order of the registry. Times are ISO 8601, None where there is none.
 
     ``value`` is the present one as it may be said, None where nothing is collected or provided;
-    ``said`` what the next report of it would say; ``changed`` whether it asks something else, or
-    more, than the user said yes to, and so is off; ``last`` what was last sent, and when.
+    ``said`` what the next report of it would say; ``agreed`` whether the user said yes to it as it
+    asks now, ``on`` whether it may be sent, which policy and environment can only lower;
+    ``vetoed`` whether the policy or the user has nothing said of it; ``changed`` whether it asks
+    something else, or more, than the user said yes to, and so is off; ``last`` what was last sent,
+    and when.
     """
     went = sent(journal)
     metrics = catalogue.metrics if catalogue else ()
-    collects = mode(view, catalogue) != OFF
-    return [entry(view, metric, channel, went.get(metric.name), collects) for metric in metrics]
+    now = mode(view, catalogue)
+    return [
+        entry(view, metric, channel, went.get(metric.name), collects(view, metric, now))
+        for metric in metrics
+    ]
+
+
+def collects(view: View, metric: Metric, now: str) -> bool:
+    """Whether values of it are collected to be shown in the mode of ``now``: of what was declined
+    only for who wants to see all."""
+    decision, local = view.state.decision, Memory.of(view.state).local
+    return local or (now == ON and not (decision and metric.name in decision.declined))
 
 
 def entry(
@@ -65,14 +78,14 @@ def entry(
     metric: Metric,
     channel: StatisticsChannel,
     last: Mapping[str, Any] | None,
-    collects: bool,
+    collected: bool,
 ) -> dict[str, Any]:
     """One of them."""
     asked = questions([metric])
     since = view.voice.agreed(asked).get(metric.name)
     live = is_live(metric, view.now)
     upcoming = Memory.of(view.state).upcoming
-    value = channel.value(view, metric) if live and collects else None
+    value = channel.value(view, metric) if live and collected else None
     is_next = upcoming is not None and upcoming.name == metric.name
     return {
         **{name: getattr(metric, name) for name in _TEXTS},
@@ -84,10 +97,11 @@ def entry(
         "randomized": in_words(metric.epsilon, len(metric.values_known)),
         "expires": str(metric.expires),
         "state": _standing(metric, view.now),
+        "agreed": metric.name in agreed(view.state.decision, asked),
         "on": since is not None,
         "changed": metric.name in outgrown(view.state.decision, asked),
         "since": None if since is None else iso(min(since, LAST)),
-        "vetoed": policy(view).vetoes(metric),
+        "vetoed": policy(view).vetoes(metric) or Memory.of(view.state).rules.vetoes(metric),
         "value": value,
         "said": upcoming.said if upcoming and is_next else value,
         "next": is_next,
@@ -104,7 +118,8 @@ def preview(
         ready = channel.plan(view)
         if metric.name in ready.values:
             return _shown(metric, ready.request, is_next=True)
-    value = channel.value(view, metric) if mode(view, catalogue) != OFF else None
+    shown = collects(view, metric, mode(view, catalogue))
+    value = channel.value(view, metric) if shown else None
     if value is None:
         return None
     text = written(catalogue, metric, view.app.version, answer(metric, value, chance))

@@ -28,7 +28,7 @@ from mars.core.installation import Installation
 from mars.core.journal import Outcome
 from mars.core.records import Ports, file_of
 from mars.core.state import App, State
-from mars.errors import ConsentError, MarsError
+from mars.errors import ConfigError, ConsentError, MarsError
 from mars.wire.query import INTAKE_PATH
 from mars.wire.registry import Question, questions
 from mars.wire.times import LAST, day_of, format_time, week_of
@@ -100,6 +100,20 @@ class NewsClient(Installation):
         self.failed["registry"] = error
         today = day_of(self.ports.clock.now())
         return questions(one for one in found.metrics if one.is_live(today)) if found else {}
+
+    def full(self, name: str) -> str:
+        """``project/key``; of the application's own project the key alone will do."""
+        return name if "/" in name else f"{self.app.product}/{name}"
+
+    def require_entries(self, state: State, names: Iterable[str]) -> None:
+        """Raises ``ConfigError`` (``undeclared``) of names that are neither declared nor agreed to,
+        or where no registry is known."""
+        agreed = state.decision.entries if state.decision else {}
+        unknown = [name for name in names if name not in agreed]
+        found = self.shown_registry(state) if unknown else None
+        unknown = [name for name in unknown if not (found and found.metric(name))]
+        if unknown:
+            raise undeclared(unknown, is_known=found is not None)
 
     def known(self, view: View) -> Known:
         """What sending statistics takes. Raises ``MarsError`` where the registry in force is not
@@ -249,6 +263,19 @@ class NewsClient(Installation):
         shown = _revisions(messages)
         if shown:
             self.update(lambda state: (Memory.of(state).saw(shown).into(state), None))
+
+
+NO_REGISTRY = "no registry is known yet; name the application's with --registry."
+
+
+def undeclared(names: Iterable[str], *, is_known: bool) -> ConfigError:
+    """``is_known`` says whether any registry is."""
+    said = ", ".join(map(repr, names))
+    if is_known:
+        return ConfigError("undeclared", f"Not declared: {said}; see mars stats list.")
+    return ConfigError(
+        "undeclared", f"Not declared, as far as is known here: {said}; {NO_REGISTRY}"
+    )
 
 
 _TOLD = ("serial", "issued", "expires", "stale_since", "update", "newest_version", "release")

@@ -85,6 +85,14 @@ class Registry:
         current = self.current(state)
         if current is not None or self._shipped is None:
             return current
+        try:
+            _catalogue(self._shipped)
+        except WireError as error:
+            raise ConfigError(
+                "registry-invalid",
+                f"The registry that the application ships cannot be read ({error.message}); take "
+                "the one that mars-motd registry writes.",
+            ) from None
         shipped = self._decoded(self._shipped)
         if shipped is None:
             raise ConfigError(

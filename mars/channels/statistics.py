@@ -273,7 +273,7 @@ def _asks_anew() -> ConsentError:
 
 
 def _nothing() -> TransportError:
-    return TransportError("nothing-drawn", "No report is drawn; look again next week.")
+    return TransportError("nothing-drawn", "No report is drawn; wait for the next week.")
 
 
 def nothing(_metric: Metric) -> str | None:

@@ -103,7 +103,8 @@ class Memory:
 
 def is_damaged(state: State) -> bool:
     """Whether a member says something that is not understood."""
-    return is_misunderstood(state.kept(NAME), _READERS)
+    kept = state.kept(NAME)
+    return is_misunderstood(kept, _READERS) or Rules.understood(kept.get("rules", {})) is None
 
 
 _list: Callable[[object], list[Any]] = of_type(list)

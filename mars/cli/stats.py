@@ -11,11 +11,11 @@ import click
 
 from mars import build, factory
 from mars.channels import declared
-from mars.channels.news import NewsClient
+from mars.channels.news import NO_REGISTRY, NewsClient, undeclared
 from mars.cli import common
 from mars.cli.common import Place, where
 from mars.commandline import LazyGroup, done, emit_json, json_option, safe
-from mars.consent import OFF, PLAIN, Choice, new_entries
+from mars.consent import OFF, PLAIN, Choice, new_entries, require_kept
 from mars.consent.entries import outgrown
 from mars.core.state import App, State
 from mars.errors import ConfigError, ConsentError
@@ -62,7 +62,7 @@ def list_(place: Place, registry_file: Path | None, as_json: bool) -> None:
     for one in found:
         click.echo(safe(_line(one)))
     if not found:
-        click.echo("No registry is known yet; name the application's with --registry.", err=True)
+        click.echo(f"mars stats list: {NO_REGISTRY}", err=True)
 
 
 @stats.command(short_help="Show all about one of them.")
@@ -75,9 +75,10 @@ def show(name: str, place: Place, registry_file: Path | None, as_json: bool) -> 
     Exit code: 0 when it is declared, 1 when not.
     """
     client, state = _client(place, registry_file)
+    name = client.full(name)
     found = {one["name"]: one for one in _entries(client, state)}.get(name)
     if found is None:
-        raise _undeclared(name)
+        raise undeclared([name], is_known=client.shown_registry(state) is not None)
     if as_json:
         emit_json({"ok": True, **found})
         return
@@ -86,11 +87,14 @@ def show(name: str, place: Place, registry_file: Path | None, as_json: bool) -> 
             click.echo(safe(f"{member + ':':14}{_text(value)}"))
 
 
-@stats.command(short_help="Show the exact bytes of the next report.")
+@stats.command(short_help="Show the next report as it stands now.")
 @where
 @registry_option
 def preview(place: Place, registry_file: Path | None, as_json: bool) -> None:
-    """Show the report that goes next, as it is sealed, and the request around it. Sends nothing.
+    """Show the report that goes next, as it is sealed now, and the request around it.
+
+    Sends nothing. Where its value, the release or the week changes before it goes, it is sealed
+    anew; mars journal shows what went.
 
     Exit code: 0 when a report is drawn for a time to come, 1 when none is.
     """
@@ -117,7 +121,9 @@ def consent(
     registry_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Say yes (on) or no (off) to each NAME (project/key); without one to all declared now.
+    """Say yes (on) or no (off) to each NAME (project/key, or a key of the application's own).
+
+    Without a NAME to all that are declared now; an answer to some leaves the others as they are.
 
     Statistics come with the news: agree to these first, by mars consent grant. What is declared
     later is off until you say yes to it.
@@ -126,17 +132,17 @@ def consent(
     """
     client, state = _client(place, registry_file, decides=True)
     known, on = client.declared(state), answer == "on"
-    decision = state.decision
-    unknown = [name for name in names if name not in known and on]
-    if unknown:
-        raise _undeclared(unknown[0])
-    if decision is None or decision.level == OFF:
-        raise ConsentError(
-            "level-off", "Statistics come with the news; run mars consent grant plain first."
-        )
-    chosen = dict.fromkeys(names or (*known, *decision.entries), on)
+    _require_news(state)
+    if not (known or names) and on:
+        raise ConfigError("undeclared", f"Nothing was agreed to: {NO_REGISTRY}")
+    wanted = [client.full(name) for name in names]
+    client.require_entries(state, wanted)
+    all_now = known if on else (*known, *state.decision.entries) if state.decision else ()
     stats = False if not (on or names) else None
-    client.choose(Choice(decision.level, decision.variables, stats=stats, entries=chosen))
+    choice = Choice(None, stats=stats, entries=dict.fromkeys(wanted or all_now, on))
+    client.choose(choice)
+    _require_news(client.load())
+    require_kept(choice, client.load().decision)
     with done(_STORED):
         after = client.load().decision
         agreed = sorted(after.entries.keys() - outgrown(after, known)) if after else []
@@ -185,7 +191,8 @@ def send(
     """Send one report of PROJECT/KEY now, through Tor: consent for this one alone.
 
     VALUE is the raw one, such as 57 of a bucket. Where the entry has an epsilon, a random value may
-    be sent in its place, as in any report. Nothing is drawn or repeated.
+    be sent in its place, as in any report. Nothing is drawn or repeated. Hooks of the application
+    and what the user or the administrator has coarsened are not asked: you name the value yourself.
 
     Exit code: 0 when the intake took it, 1 when nothing was sent or it was refused.
     """
@@ -226,8 +233,12 @@ def _entries(client: NewsClient, state: State) -> list[dict[str, Any]]:
     return declared.entries(view, catalogue, client.statistics, client.journal())
 
 
-def _undeclared(name: str) -> ConfigError:
-    return ConfigError("undeclared", f"{name!r} is not declared; see mars stats list.")
+def _require_news(state: State) -> None:
+    if state.decision is None or state.decision.level == OFF:
+        raise ConsentError(
+            "level-off",
+            "These come with the news; choose those first: mars consent grant plain.",
+        )
 
 
 def _line(one: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from mars.consent.entries import covered, decided_entries, outgrown
+from mars.consent.entries import NO_ENTRIES, covered, decided_entries, outgrown, switched
 from mars.errors import ConfigError, ConsentError
 from mars.wire.registry import Question
 from mars.wire.variables import BASIC, NAMES, country_value
@@ -75,7 +75,7 @@ class Decision:
         if not agreed:
             others, more = {}, {**more, "direct": False}
         if STATISTICS.name not in others:
-            more = {**more, "entries": {}, "declined": (), "questions": {}}
+            more = {**more, **NO_ENTRIES}
         return cls(decided, {**agreed, **others}, **more)
 
     @property
@@ -88,7 +88,8 @@ class Decision:
 class Choice:
     """What a user chooses at one moment. What is None stays as it was decided before."""
 
-    level: str
+    level: str | None
+    """None of an answer to single ``entries`` alone: all else stays, dates too."""
     variables: Collection[str] | None = None
     stats: bool | None = None
     errors: bool | None = None
@@ -109,8 +110,8 @@ class Choice:
         if self.entries is None:
             wanted = self.wanted().get(STATISTICS.name)
             return replace(self, entries=tuple(declared)) if wanted else self
-        switches = _switches(self.entries).items()
-        return replace(self, entries={one: on and one in declared for one, on in switches})
+        switches = switched(self.entries).items()
+        return replace(self, entries={n: on for n, on in switches if not on or n in declared})
 
     def wanted(self) -> dict[str, bool]:
         """Whether each purpose beyond the level is chosen; what was not said is not in it. A yes to
@@ -120,9 +121,9 @@ class Choice:
         """
         given = {"stats": self.stats, "errors": self.errors}
         named = {SWITCHES[name].name: on for name, on in given.items() if on is not None}
-        if any(_switches(self.entries).values()):
+        if any(switched(self.entries).values()):
             named.setdefault(STATISTICS.name, True)
-        listed = _switches(self.purposes)
+        listed = switched(self.purposes)
         if not listed.keys().isdisjoint(BY_LEVEL):
             raise ConfigError(
                 "purpose-of-level",
@@ -308,10 +309,12 @@ def decided(
 ) -> Decision:
     """The decision of this moment after ``old``, by one who was asked these ``questions``.
 
-    A yes to a purpose that is not ``offered`` is none; ``off`` takes back the direct way too.
-    Raises ``ConfigError`` (``level-unknown``, ``purpose-of-level``).
+    A yes to a purpose that is not ``offered`` is none; ``off`` takes back the direct way too. Of
+    statistics of which only noes are left their purpose goes, too: who wants none need not ask for
+    what is declared. Raises ``ConfigError`` (``level-unknown``, ``purpose-of-level``).
     """
-    require_level(choice.level)
+    if choice.level is not None:
+        require_level(choice.level)
     flags = (choice.stats, choice.errors, choice.direct)
     if not all(flag is None or isinstance(flag, bool) for flag in flags):
         raise TypeError("stats, errors and direct are True, False or None")
@@ -319,8 +322,15 @@ def decided(
     wanted = choice.wanted()
     since = {name: at for name, at in before.purposes.items() if wanted.get(name, True)}
     since |= {one.name: now for one in offered if wanted.get(one.name)}
-    chosen = _switches(BASIC if choice.variables is None else choice.variables)
-    entries = decided_entries(before, now, _switches(choice.entries), questions or {})
+    chosen = switched(BASIC if choice.variables is None else choice.variables)
+    switches = switched(choice.entries)
+    entries = decided_entries(before, now, switches, questions or {})
+    if switches and not entries["entries"]:
+        since.pop(STATISTICS.name, None)
+    if choice.level is None:
+        kept = {name: min(before.purposes.get(name, at), at) for name, at in since.items()}
+        none = {} if STATISTICS.name in kept else NO_ENTRIES
+        return replace(before, purposes=kept, **{**entries, **none})
     return Decision.of(
         choice.level,
         now,
@@ -331,23 +341,8 @@ def decided(
     )
 
 
-def _switches(names: Collection[str] | None) -> dict[str, bool]:
-    """Each name, and whether it is on.
-
-    Raises ``TypeError`` for a text, where others would be found by their letters, and for a switch
-    that is no bool: ``"no"`` would be a yes.
-    """
-    if isinstance(names, str | bytes):
-        raise TypeError("variables and purposes are lists of names, not one text")
-    if isinstance(names, Mapping):
-        if not all(isinstance(on, bool) for on in names.values()):
-            raise TypeError("switches of variables and purposes are True or False")
-        return dict(names)
-    return dict.fromkeys(names or (), True)
-
-
 def require_declared(variables: Collection[str] | None) -> None:
-    unknown = [name for name, on in _switches(variables).items() if on and name not in NAMES]
+    unknown = [name for name, on in switched(variables).items() if on and name not in NAMES]
     if unknown:
         raise ConfigError(
             "undeclared", f"Not declared, so never sent: {', '.join(map(repr, unknown))}."
@@ -356,10 +351,10 @@ def require_declared(variables: Collection[str] | None) -> None:
 
 def require_kept(choice: Choice, made: Decision | None) -> None:
     """Raises ``ConfigError`` (``undeclared``) of a yes to a statistic that is not kept in what was
-    ``made``, though their purpose is."""
-    if made is None or STATISTICS.name not in made.purposes:
+    ``made``, though their purpose is, or nothing else was asked for."""
+    if made is None or (choice.level and STATISTICS.name not in made.purposes):
         return
-    wanted = [name for name, on in _switches(choice.entries).items() if on]
+    wanted = [name for name, on in switched(choice.entries).items() if on]
     unknown = [name for name in wanted if name not in made.entries]
     if unknown:
         raise ConfigError(

@@ -6,10 +6,13 @@ have agreed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 from mars.wire.registry import Question, is_entry
+
+NO_ENTRIES: Mapping[str, Any] = {"entries": {}, "declined": (), "questions": {}}
+"""Of a ``Decision`` that is no yes to statistics."""
 
 
 class Made(Protocol):
@@ -36,13 +39,17 @@ def covered(
     }
 
 
+def agreed(decision: Made | None, declared: Mapping[str, Question]) -> dict[str, int]:
+    """Of what is ``declared`` now all that the user said yes to, each since when, whatever lowers
+    it."""
+    return covered(decision.entries, decision.questions, declared) if decision else {}
+
+
 def outgrown(decision: Made | None, declared: Mapping[str, Question]) -> set[str]:
     """The entries that ask something else, or more, than the user said yes to: that yes is none to
     them as they are ``declared`` now."""
-    if decision is None:
-        return set()
-    held = covered(decision.entries, decision.questions, declared)
-    return (decision.entries.keys() & declared.keys()) - held.keys()
+    given = decision.entries.keys() if decision else set()
+    return (given & declared.keys()) - agreed(decision, declared).keys()
 
 
 def decided_entries(
@@ -54,7 +61,8 @@ def decided_entries(
     entries = {name: at for name, at in before.entries.items() if said.get(name, True)}
     since = {name: at for name, at in entries.items() if name not in outgrown(before, questions)}
     entries |= {name: min(since.get(name, now), now) for name, on in said.items() if on}
-    passed = {name for name, on in said.items() if not on}.union(before.declined)
+    shown = questions.keys() | before.entries.keys()  # of what is not declared nobody was asked
+    passed = {name for name, on in said.items() if not on and name in shown}.union(before.declined)
     asked = {name: one for name, one in before.questions.items() if name not in said}
     asked |= {name: questions[name] for name in said if name in questions}
     return {
@@ -62,3 +70,18 @@ def decided_entries(
         "declined": tuple(sorted(passed - entries.keys())),
         "questions": {name: one for name, one in asked.items() if name in entries},
     }
+
+
+def switched(names: Collection[str] | None) -> dict[str, bool]:
+    """Each name, and whether it is on.
+
+    Raises ``TypeError`` for a text, where others would be found by their letters, and for a switch
+    that is no bool: ``"no"`` would be a yes.
+    """
+    if isinstance(names, str | bytes):
+        raise TypeError("variables and purposes are lists of names, not one text")
+    if isinstance(names, Mapping):
+        if not all(isinstance(on, bool) for on in names.values()):
+            raise TypeError("switches of variables and purposes are True or False")
+        return dict(names)
+    return dict.fromkeys(names or (), True)

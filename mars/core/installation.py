@@ -73,6 +73,8 @@ class Installation(Records):
         return {}
 
     def _granted(self, state: State, now: int, choice: Choice) -> State:
+        if choice.level is None and (state.decision is None or state.decision.level == consent.OFF):
+            return state  # nothing goes, and single statistics come with the news
         asked = self.asking(state) if choice.of_statistics else {}
         meant = choice.meaning(asked)
         return replace(

@@ -14,7 +14,7 @@ from itertools import combinations, pairwise
 from urllib.parse import urlsplit
 
 from mars.wire.product import Product
-from mars.wire.registry import ENUM, Metric, is_hidden
+from mars.wire.registry import ENUM, VERSION, Metric, is_hidden
 
 MOST_RATE = 2.0
 """Reports a week of one installation, over all projects: it sends one request a day at most, and
@@ -152,6 +152,12 @@ def _doubtful(metric: Metric, product: Product, today: date) -> Iterator[str]:
         yield (
             f"has {many} values; each that few people have makes their reports rare, so join what "
             f"no decision tells apart"
+        )
+    if metric.type == VERSION:
+        yield (
+            "is a version, of which a report may say any of 10^8, and no epsilon hides one: what "
+            "few people have is a pseudonym of theirs; declare an enum of the versions that your "
+            "decision tells apart, and one value for all others"
         )
     if metric.project != product.product and not metric.epsilon:
         yield (

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mars.testing.memory import machine
 from mars.testing.world import World
 from mars.wire.motd import Message
 from mars.wire.request import request_bytes
@@ -210,7 +211,7 @@ def test_the_docs_have_the_pictures() -> None:
 def test_statistics_are_shown_here_first_and_sent_only_by_a_switch(
     root: tk.Tk, tmp_path: Path
 ) -> None:
-    from examples.desktop.statistics import lines
+    from examples.desktop.statistics import Statistics, lines
     from examples.desktop.window import Inbox, Window
 
     world = a_world(*METRICS, given=VALUES, agreed=False)
@@ -239,3 +240,12 @@ def test_statistics_are_shown_here_first_and_sent_only_by_a_switch(
     assert page.save()
     assert set(mars.consent.decision.entries) == {FOLDERS.name}
     assert page.switches[FOLDERS.name].get()
+    assert mars.statistics.to_ask, "of what was not touched nothing was decided"
+    world.host = machine(environ={"DO_NOT_TRACK": "1"})
+    held = Statistics(root, world.mars(), lambda: None)
+    assert [name for name, switch in held.switches.items() if switch.get()] == [FOLDERS.name]
+    assert held.save()
+    assert set(mars.consent.decision.entries) == {FOLDERS.name}, "held back, and not taken back"
+    held.switches[FOLDERS.name].set(False)
+    assert held.save()
+    assert not mars.consent.decision.entries

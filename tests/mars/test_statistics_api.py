@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
+from mars.core.records import STATE_FILE
 from mars.errors import ConfigError
-from mars.testing.memory import START, session
+from mars.testing.memory import START, machine, session
 from mars.testing.world import World
 from mars.wire.registry import Metric
 from mars.wire.report import decode
@@ -21,6 +23,7 @@ from tests.mars.channels.kit import (
     INTAKE,
     PROTOCOL,
     a_world,
+    catalogue,
     often,
     posted,
 )
@@ -125,6 +128,42 @@ def test_the_user_chooses_each_and_is_asked_again_when_more_is_declared() -> Non
     assert later.mars().status()["statistics"]["to_ask"] == [ENCRYPTION.name]
 
 
+def test_a_wrong_name_is_told_and_the_others_are_kept() -> None:
+    world = unasked(FOLDERS, PROTOCOL)
+    world.grant("plain")
+    mars = world.mars()
+    assert mars.statistics.choose({"folders": True}), "of the own project the key will do"
+    assert set(mars.consent.decision.entries) == {FOLDERS.name}  # type: ignore[union-attr]
+    for answer in (True, False):
+        assert not mars.statistics.choose({"folders": answer, "unheard_of": answer})
+        assert mars.status()["problem"]["reason"] == "undeclared"
+        kept = mars.consent.decision.entries  # type: ignore[union-attr]
+        assert (FOLDERS.name in kept) is answer
+    assert not mars.statistics.choose({"unheard_of": True})
+    ended = unasked(replace(FOLDERS, expires=date(2026, 11, 21)))
+    ended.grant("plain")
+    assert not ended.mars().statistics.choose({FOLDERS.name: True}), "it is not collected"
+
+
+def test_a_page_that_saves_some_leaves_what_else_is_to_be_asked() -> None:
+    world = unasked(FOLDERS, PROTOCOL)
+    world.grant("tracked", "v")
+    before = world.client().load().decision
+    world.client().update(
+        lambda state: (replace(state, decision=replace(before, asked=("v",))), None)  # type: ignore[type-var]
+    )
+    mars = world.mars()
+    to_ask = mars.consent.to_ask
+    assert to_ask
+    world.clock.advance(DAY)
+    assert mars.statistics.choose({FOLDERS.name: True})
+    assert mars.consent.to_ask == to_ask
+    after = mars.consent.decision
+    assert before is not None
+    assert after is not None
+    assert before.purposes.items() <= after.purposes.items(), "with their dates"
+
+
 def test_statistics_come_with_the_news() -> None:
     world = unasked(FOLDERS)
     mars = world.mars(isolate=None)
@@ -169,10 +208,87 @@ def test_less_may_be_said_by_the_host_and_by_the_user() -> None:
     mars = world.mars()
     mars.statistics.show()
     mars.statistics.alter(lambda name, value: None if name == PROTOCOL.name else value)
-    mars.statistics.coarsen(FOLDERS.name, (100,))
+    assert mars.statistics.coarsen("folders", [100])
     assert [one["value"] for one in mars.statistics.entries()] == ["0", None]
     mars.statistics.coarsen(FOLDERS.name, None)
     assert mars.statistics.entries()[0]["value"] == "10-99"
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "reason"),
+    [
+        ("x/y", "0", "undeclared"),
+        ("unheard_of", [10], "undeclared"),
+        ("folders", "5", "bad-value"),
+        ("folders", [11], "bad-value"),
+        ("folders", [True], "bad-value"),
+        ("folders", ["1"], "bad-value"),
+        ("protocol", [10], "bad-value"),
+        ("folders", 5, "wrong-call"),
+    ],
+    ids=str,
+)
+def test_less_that_could_never_be_said_is_refused(name: str, rule: Any, reason: str) -> None:
+    mars = unasked(FOLDERS, PROTOCOL).mars()
+    mars.statistics.show()
+    assert not mars.statistics.coarsen(name, rule)
+    assert mars.status()["problem"]["reason"] == reason
+    assert [one["value"] for one in mars.statistics.entries()] == ["10-99", "imap"]
+    assert mars.statistics.coarsen(name, None), "an end is never refused"
+
+
+def test_damaged_rules_of_the_user_veto_all_and_are_told() -> None:
+    world = unasked(FOLDERS)
+    world.mars().statistics.show()
+    table = json.loads(world.store.files[STATE_FILE])
+    table["statistics"]["rules"] = {"coarsen": {FOLDERS.name: 5}}
+    world.store.files[STATE_FILE] = json.dumps(table).encode()
+    mars = world.mars()
+    (entry,) = mars.statistics.entries()
+    assert (entry["value"], entry["vetoed"]) == (None, True)
+    assert mars.status()["problem"]["reason"] == "state-damaged"
+
+
+def test_local_mode_is_switched_by_true_or_false() -> None:
+    mars = unasked(FOLDERS).mars()
+    mars.statistics.show()
+    wrong: Any = "no"
+    assert not mars.statistics.show(wrong)
+    assert mars.statistics.mode == "local", "it stays as it was"
+    assert mars.status()["problem"]["reason"] == "wrong-call"
+
+
+def test_what_was_declined_is_not_collected_for_a_page() -> None:
+    called: list[str] = []
+    world = unasked(FOLDERS, PROTOCOL)
+    world.given[PROTOCOL.name] = lambda: called.append("asked") or "imap"  # type: ignore[func-returns-value]
+    world.grant("plain", entries={FOLDERS.name: True, PROTOCOL.name: False})
+    mars = world.mars()
+    assert [one["value"] for one in mars.statistics.entries()] == ["10-99", None]
+    assert mars.statistics.preview(PROTOCOL.name) is None
+    assert called == []
+    mars.statistics.show()
+    assert mars.statistics.entries()[1]["value"] == "imap", "who wants to see it sees it"
+
+
+def test_what_the_user_agreed_to_is_told_beside_what_may_be_sent() -> None:
+    world = a_world(FOLDERS, PROTOCOL, host=machine(environ={"DO_NOT_TRACK": "1"}))
+    found = world.mars().statistics.entries()
+    assert [(one["agreed"], one["on"]) for one in found] == [(True, False)] * 2
+    world.host = machine()
+    world.mars().statistics.choose({PROTOCOL.name: False})
+    found = world.mars().statistics.entries()
+    assert [(one["agreed"], one["on"]) for one in found] == [(True, True), (False, False)]
+
+
+def test_what_is_wrong_with_the_shipped_registry_is_told() -> None:
+    whole = catalogue(replace(FOLDERS, description="x" * 2_001)).encode()
+    mars = World(registry=whole).mars(isolate=None)
+    assert mars.statistics.entries() == []
+    told = mars.status()["problem"]
+    assert told["reason"] == "registry-invalid"
+    assert "none of this product" not in told["message"]
+    assert "cannot be read (" in told["message"]
 
 
 def test_without_a_registry_there_is_nothing_to_list() -> None:

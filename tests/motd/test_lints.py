@@ -199,6 +199,12 @@ def test_many_values_are_told() -> None:
     assert "13 values" in said
 
 
+def test_a_version_of_which_nobody_declares_the_values_is_told() -> None:
+    (said,) = doubts(type="version", values=())
+    assert "enum of the versions" in said
+    assert doubts(type="version", values=(), withdrawn=TODAY) == []
+
+
 def test_a_rare_plug_in_is_a_pseudonym() -> None:
     (said,) = doubts(project="rare-plugin")
     assert "pseudonym" in said

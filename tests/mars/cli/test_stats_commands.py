@@ -178,6 +178,25 @@ def test_everything_declared_is_listed_and_each_is_chosen_on_its_own(intake: Des
     assert intake.socks.visits == []
 
 
+def test_a_wrong_name_is_refused_and_a_key_of_the_own_project_is_none(intake: Desk) -> None:
+    intake.grant("plain")
+    for answer in ("on", "off"):
+        done = listed(intake, "consent", answer, "examplemail/unheard_of", "--json")
+        assert (done.code, done.json["reason"]) == (1, "undeclared")
+    assert listed(intake, "consent", "on", "folders", "--json").json["entries"] == [FOLDERS.name]
+    assert listed(intake, "show", "folders", "--json").json["on"] is True
+    assert intake.run("stats", "consent", "off", "folders", "--json").json["entries"] == []
+
+
+def test_where_no_registry_is_known_the_answer_says_how_to_name_it(intake: Desk) -> None:
+    intake.grant("plain")
+    for words in (["show", "folders"], ["consent", "on", "folders"], ["consent", "on"]):
+        done = intake.run("stats", *words)
+        assert done.code == 1
+        assert "--registry" in done.err
+    assert "--registry" in intake.run("stats", "list").err
+
+
 def test_one_that_asks_something_else_is_off_and_is_said_to_be(intake: Desk) -> None:
     intake.grant("plain")
     assert listed(intake, "consent", "on").code == 0

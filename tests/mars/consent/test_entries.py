@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -62,13 +63,75 @@ def test_a_no_to_all_of_them_takes_back_each_and_no_later_yes_revives_one(
     assert both.entries == {}, "of a yes and a no the no holds"
 
 
+def test_of_what_is_not_declared_nobody_was_asked() -> None:
+    world = a_world(registry(A))
+    mars = world.mars()
+    for answer in (True, False):
+        assert mars.consent.grant("plain", entries={A: True, B: answer})
+        assert mars.consent.decision.declined == ()  # type: ignore[union-attr]
+    later = a_world(registry(A, B), store=world.store).mars()
+    assert later.statistics.to_ask == (B,)
+
+
+def test_noes_alone_leave_no_purpose_and_nothing_is_asked_for() -> None:
+    world = a_world()
+    world.grant("plain", entries=[A, B])
+    mars = world.mars()
+    assert mars.statistics.choose({A: False})
+    assert STATISTICS.name in mars.consent.decision.purposes  # type: ignore[union-attr]
+    assert mars.statistics.choose({B: False})
+    assert set(mars.consent.decision.purposes) == {"news"}  # type: ignore[union-attr]
+    assert mars.preview(channel="registry") is None
+    assert after(None, NOW, entries={A: False}).purposes.keys() == {"news"}
+    assert mars.status()["problem"] is None
+
+
+def test_an_answer_to_one_leaves_all_else_with_its_date() -> None:
+    old = after(None, NOW, "tracked", variables=["v"], direct=True, entries={A: True, B: False})
+    old = replace(old, asked=("v", "os"))
+    new = decided(old, NOW + 9, OFFERED, Choice(None, entries={C: True}), ASKED)
+    assert new == replace(old, entries={A: NOW, C: NOW + 9}, questions={A: ASKED[A], C: ASKED[C]})
+    none = decided(old, NOW + 9, OFFERED, Choice(None, entries={A: False}), ASKED)
+    assert (none.purposes, none.entries, none.declined) == ({"news": NOW, "metrics": NOW}, {}, ())
+    assert (none.decided, none.asked, none.variables) == (NOW, ("v", "os"), ("v",))
+
+
+def test_a_revoke_just_before_an_answer_to_one_stands() -> None:
+    world = a_world()
+    world.grant("plain")
+    page = world.mars()
+
+    class Between:
+        """The moment after all was looked at, before the state is locked."""
+
+        def __init__(self) -> None:
+            self.store, self.done = world.store, False
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.store, name)
+
+        def lock(self, name: str, wait: float = 0.0) -> AbstractContextManager[None]:
+            if name == "state" and not self.done:
+                self.done = True
+                assert world.mars().consent.revoke()
+            return self.store.lock(name, wait)
+
+    between: Any = Between()
+    page._client.ports = replace(page._client.ports, store=between)
+    assert not page.statistics.choose({A: True})
+    assert page.status()["problem"]["reason"] == "level-off"
+    decision = world.client().load().decision
+    assert decision is not None
+    assert (decision.level, decision.entries) == ("off", {})
+
+
 def test_a_bare_yes_means_what_is_declared_now() -> None:
     assert Choice("plain", stats=True).meaning((A, B)).entries == (A, B)
     assert Choice("plain", purposes=[STATISTICS.name]).meaning((A,)).entries == (A,)
     for said in ({}, {"stats": False}, {"stats": True, "entries": {A: True, B: False}}):
         choice = Choice("plain", **said)
         assert choice.meaning((A,)) == choice
-    assert Choice("plain", entries=[A, B]).meaning((A,)).entries == {A: True, B: False}
+    assert Choice("plain", entries=[A, B]).meaning((A,)).entries == {A: True}, "no no to B"
     later = after(None, NOW, stats=True, entries=(A,))
     assert new_entries(later, ASKED) == (B, C)
     assert heard(later) == {A: NOW}

@@ -14,6 +14,7 @@ from mars.consent import Choice
 from mars.core.channel import View
 from mars.errors import ConfigError, ConsentError
 from mars.providers import Alter, Collector, Given, Plugin
+from mars.wire.registry import questions
 from mars.wire.times import WEEK
 
 if TYPE_CHECKING:
@@ -68,7 +69,11 @@ class Statistics:
     @property
     def mode(self) -> str:
         """``off``, ``local`` (values are collected and shown) or ``on`` (and sent)."""
-        return self._attempt("statistics", lambda: declared.mode(self._view()), declared.OFF)
+        return self._attempt("statistics", self._mode, declared.OFF)
+
+    def _mode(self) -> str:
+        view = self._view()
+        return declared.mode(view, self._catalogue(view.state))
 
     def show(self, on: bool = True) -> bool:
         """Whether values are collected and shown, whatever may be sent. Local: no consent."""
@@ -76,16 +81,17 @@ class Statistics:
 
     def entries(self) -> list[dict[str, Any]]:
         """Each declared entry for a settings screen: ``project``, ``name``, ``label``,
-        ``description``, ``reason``, whether it is ``on``, the present ``value``, what would be
-        ``said``, how it is ``randomized``, what was ``last`` sent and when, a ``problem``."""
+        ``description``, ``reason``, whether it is ``on``, or off since it ``changed`` after a yes,
+        the present ``value``, what would be ``said``, how it is ``randomized``, what was ``last``
+        sent and when, a ``problem``. What is listed is what a later yes is to."""
         none: list[dict[str, Any]] = []
         return self._asking("statistics", self._entries, none)
 
     def _entries(self) -> list[dict[str, Any]]:
         view, faults = self._view(), self._collector.faults
-        found = declared.entries(
-            view, self._catalogue(view.state), self._client.statistics, self._client.journal()
-        )
+        catalogue = self._catalogue(view.state)
+        found = declared.entries(view, catalogue, self._client.statistics, self._client.journal())
+        self._client.listed = questions(catalogue.metrics) if catalogue else {}
         for one in found:
             fault = faults.get(one["name"])
             one["problem"] = fault and fault.plain()
@@ -107,7 +113,8 @@ class Statistics:
 
     @property
     def to_ask(self) -> tuple[str, ...]:
-        """Entries declared since the user was asked; off until the user is asked again."""
+        """Entries declared since the user was asked, or asking something else, or more, than the
+        user said yes to (``changed``); off until the user is asked again."""
 
         def asked() -> tuple[str, ...]:
             state = self._client.load()

@@ -17,11 +17,12 @@ from mars.channels.statistics import (
     written,
 )
 from mars.channels.upcoming import NAME, Memory
+from mars.consent.entries import outgrown
 from mars.core.channel import View
 from mars.errors import MarsError, WireError
 from mars.ports import Chance
 from mars.wire.randomized import in_words
-from mars.wire.registry import Metric
+from mars.wire.registry import Metric, questions
 from mars.wire.request import HTTPRequest
 from mars.wire.times import LAST
 
@@ -33,9 +34,10 @@ OFF, LOCAL, ON = MODES = ("off", "local", "on")
 """Nothing is collected; collected and shown; also sent, as far as the user agreed."""
 
 
-def mode(view: View) -> str:
-    """One of ``MODES``. Local is no consent."""
-    if view.voice.entries:
+def mode(view: View, catalogue: Catalogue | None) -> str:
+    """One of ``MODES``. Local is no consent. While no registry is known every yes counts."""
+    voice = view.voice
+    if voice.agreed(questions(catalogue.metrics)) if catalogue else voice.entries:
         return ON
     return LOCAL if Memory.of(view.state).local else OFF
 
@@ -49,21 +51,28 @@ def entries(
     """Each entry in the order of the registry. Times are ISO 8601, None where there is none.
 
     ``value`` is the present one as it may be said, None where nothing is collected or provided;
-    ``said`` what the next report of it would say; ``last`` what was last sent, and when.
+    ``said`` what the next report of it would say; ``changed`` whether it asks something else, or
+    more, than the user said yes to, and so is off; ``last`` what was last sent, and when.
     """
     went = sent(journal)
     metrics = catalogue.metrics if catalogue else ()
-    return [entry(view, metric, channel, went.get(metric.name)) for metric in metrics]
+    collects = mode(view, catalogue) != OFF
+    return [entry(view, metric, channel, went.get(metric.name), collects) for metric in metrics]
 
 
 def entry(
-    view: View, metric: Metric, channel: StatisticsChannel, last: Mapping[str, Any] | None
+    view: View,
+    metric: Metric,
+    channel: StatisticsChannel,
+    last: Mapping[str, Any] | None,
+    collects: bool,
 ) -> dict[str, Any]:
     """One of them."""
-    since = view.voice.entries.get(metric.name)
+    asked = questions([metric])
+    since = view.voice.agreed(asked).get(metric.name)
     live = is_live(metric, view.now)
     upcoming = Memory.of(view.state).upcoming
-    value = channel.value(view, metric) if live and mode(view) != OFF else None
+    value = channel.value(view, metric) if live and collects else None
     is_next = upcoming is not None and upcoming.name == metric.name
     return {
         **{name: getattr(metric, name) for name in _TEXTS},
@@ -76,6 +85,7 @@ def entry(
         "expires": str(metric.expires),
         "state": _standing(metric, view.now),
         "on": since is not None,
+        "changed": metric.name in outgrown(view.state.decision, asked),
         "since": None if since is None else iso(min(since, LAST)),
         "vetoed": policy(view).vetoes(metric),
         "value": value,
@@ -94,7 +104,7 @@ def preview(
         ready = channel.plan(view)
         if metric.name in ready.values:
             return _shown(metric, ready.request, is_next=True)
-    value = channel.value(view, metric) if mode(view) != OFF else None
+    value = channel.value(view, metric) if mode(view, catalogue) != OFF else None
     if value is None:
         return None
     text = written(catalogue, metric, view.app.version, answer(metric, value, chance))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from mars.core.records import Ports, file_of
 from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError
 from mars.wire.query import INTAKE_PATH
+from mars.wire.registry import Question, questions
 from mars.wire.times import LAST, day_of, format_time, week_of
 from mars.wire.variables import rule
 
@@ -65,6 +66,8 @@ class NewsClient(Installation):
         super().__init__(app, ports, (self.channel, *own, *self.further))
         self.pick = ports.chance.uniform(0.0, 1.0)
         """Which variables the first request says, until it is kept (``Memory.pick``)."""
+        self.listed: Mapping[str, Question] = {}
+        """What was last listed for the user to choose from."""
 
     def _before(self, stored: State | None) -> State:
         """Of another history than this release's nothing is shown from its start on. The pick is
@@ -82,17 +85,21 @@ class NewsClient(Installation):
         """What can be shown (``Registry.shown``). Raises ``ConfigError``."""
         return self.registry.shown(state)
 
-    def declared(self, state: State) -> tuple[str, ...]:
-        """The names of what is collected today, as far as it can be shown here."""
+    def asking(self, state: State) -> Mapping[str, Question]:
+        """As it was last listed: a registry that comes while a screen stands is not agreed to."""
+        return {name: self.listed.get(name, one) for name, one in self.declared(state).items()}
+
+    def declared(self, state: State) -> dict[str, Question]:
+        """What is collected today, as far as it can be shown here, and what it asks."""
         if self.registry not in self.channels:
-            return ()
+            return {}
         try:
             found, error = self.shown_registry(state), None
         except MarsError as raised:
             found, error = None, raised
         self.failed["registry"] = error
         today = day_of(self.ports.clock.now())
-        return tuple(one.name for one in found.metrics if one.is_live(today)) if found else ()
+        return questions(one for one in found.metrics if one.is_live(today)) if found else {}
 
     def known(self, view: View) -> Known:
         """What sending statistics takes. Raises ``MarsError`` where the registry in force is not

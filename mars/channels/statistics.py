@@ -7,7 +7,7 @@ answer makes totals a little low, and nothing has to be sent again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,9 +22,10 @@ from mars.consent.lowering import policy_table
 from mars.core.channel import Ending, Kept, NextRequest, View
 from mars.core.schedule import PAUSE
 from mars.core.state import State
-from mars.errors import MarsError, TransportError
+from mars.errors import ConsentError, MarsError, TransportError
 from mars.ports import Chance, OpenPGP
 from mars.wire.randomized import answered
+from mars.wire.registry import questions
 from mars.wire.request import HTTPRequest
 from mars.wire.times import day_of
 
@@ -73,7 +74,7 @@ class StatisticsChannel:
     def look(self, view: View, ran: int | None, chance: Chance) -> tuple[Kept, int]:
         memory = replace(Memory.of(view.state), trying=None)  # one that a crash cut off is spent
         known = self._known(view)
-        wants = None if known is None else wanted(view, known.catalogue)
+        wants = None if known is None else wanted(view, known.catalogue.metrics)
         found, due, sleep = rules.look(
             memory.draws,
             wants,
@@ -86,8 +87,7 @@ class StatisticsChannel:
         )
         memory = replace(memory, draws=found)
         first, ready = due or found.upcoming(view.now), memory.upcoming
-        stale = ready is None or not ready.is_of(first) or (known and ready.key != known.key)
-        if ran is None or due or stale:
+        if ran is None or due or _is_stale(ready, first, known):
             ready = self._sealed(view, known, first, ready, chance)
         memory = replace(memory, upcoming=ready)
         if due and ready is None:  # nothing is there to be said, or no key to seal it to
@@ -142,13 +142,14 @@ class StatisticsChannel:
         if not (known and draw and metric and known.key) or value is None:
             return None
         release = known.catalogue.release(view.app.version)
-        same = before and (before.value, before.release, before.key) == (value, release, known.key)
-        if before and same and before.is_of(draw):
+        same = before and (before.value, before.release) == (value, release)
+        if same and not _is_stale(before, draw, known):
             return before
         said = answer(metric, value, chance)
         text = written(known.catalogue, metric, view.app.version, said)
         body = sealed(text, known.key, chance)
-        return Upcoming(draw.name, draw.week, value, said, release, known.key, text, body)
+        whose, asked = (draw.name, draw.week), metric.question
+        return Upcoming(*whose, value, said, release, known.key, text, body, asked)
 
     def plan(self, view: View, url: str | None = None) -> NextRequest:
         """The report that goes next, at whatever time; to ``url`` where one is given."""
@@ -158,8 +159,11 @@ class StatisticsChannel:
         if ready is None or ready.key != known.key:
             raise _nothing()
         metric = known.catalogue.metric(ready.name)
-        if ready.name not in view.voice.entries or not metric or not is_live(metric, view.now):
-            raise refusal(view.voice)
+        if metric is None or not wanted(view, [metric]):
+            agreed = metric is not None and metric.name in view.voice.entries
+            raise _asks_anew() if agreed else refusal(view.voice)
+        if ready.question != metric.question:
+            raise _nothing()
         message = HTTPRequest.post(check_url(url or known.url).url, ready.body, ready.text)
         return request(view, ready.name, ready.said, message)
 
@@ -193,12 +197,13 @@ class StatisticsChannel:
     is_damaged = staticmethod(upcoming.is_damaged)
 
 
-def wanted(view: View, catalogue: Catalogue) -> dict[str, Wanted]:
-    """The entries that the user agreed to and that are collected now."""
-    agreed = view.voice.entries
+def wanted(view: View, metrics: Iterable[Metric]) -> dict[str, Wanted]:
+    """The entries that the user agreed to as they ask now, and that are collected now."""
+    declared = tuple(metrics)
+    agreed = view.voice.agreed(questions(declared))
     return {
         metric.name: Wanted(metric.rate, agreed[metric.name])
-        for metric in catalogue.metrics
+        for metric in declared
         if metric.name in agreed and is_live(metric, view.now)
     }
 
@@ -246,6 +251,23 @@ def request(view: View, name: str, said: str, message: HTTPRequest) -> NextReque
 def _next(memory: Memory) -> Draw | None:
     ready = memory.upcoming
     return next((draw for draw in memory.draws.pending if ready and ready.is_of(draw)), None)
+
+
+def _is_stale(ready: Upcoming | None, draw: Draw | None, known: Known | None) -> bool:
+    """Whether it is none of ``draw`` by the key and the question of now, as far as is ``known``."""
+    if ready is None or not ready.is_of(draw):
+        return True
+    metric = known.catalogue.metric(ready.name) if known else None
+    now = (known.key, metric.question if metric else None) if known else None
+    return now is not None and now != (ready.key, ready.question)
+
+
+def _asks_anew() -> ConsentError:
+    return ConsentError(
+        "asks-anew",
+        "The statistic asks something else, or more, than was agreed to, or is not collected any "
+        "more, so nothing of it goes; see mars stats list and answer anew.",
+    )
 
 
 def _nothing() -> TransportError:

@@ -14,7 +14,18 @@ from typing import Any, Self
 
 from mars.channels.altering import Rules
 from mars.channels.draws import Draw, Draws
-from mars.core.state import State, flag, is_misunderstood, of_type, read, table, text, time
+from mars.core.state import (
+    State,
+    flag,
+    is_misunderstood,
+    of_type,
+    question,
+    read,
+    table,
+    text,
+    time,
+)
+from mars.wire.registry import Question
 
 NAME = "statistics"
 
@@ -37,12 +48,15 @@ class Upcoming:
     text: str
     """What is sealed."""
     body: bytes
+    question: Question
+    """What the entry asked when it was sealed: under another one this is no answer."""
 
     def is_of(self, draw: Draw | None) -> bool:
         return draw is not None and (self.name, self.week) == (draw.name, draw.week)
 
     def plain(self) -> dict[str, Any]:
-        return {**vars(self), "body": base64.b64encode(self.body).decode("ascii")}
+        body = base64.b64encode(self.body).decode("ascii")
+        return {**vars(self), "body": body, "question": asdict(self.question)}
 
 
 @dataclass(frozen=True)
@@ -115,9 +129,11 @@ def _upcoming(value: object) -> Upcoming:
         body = base64.b64decode(text(said["body"]), validate=True)
     except binascii.Error:
         raise ValueError from None
-    if len(body) != SMALL or said.keys() != {*texts, "week", "body"}:
+    if len(body) != SMALL or said.keys() != {*texts, "week", "body", "question"}:
         raise ValueError
-    return Upcoming(**texts, week=time(said["week"]), body=body)
+    return Upcoming(
+        **texts, week=time(said["week"]), body=body, question=question(said["question"])
+    )
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {

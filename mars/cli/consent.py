@@ -30,6 +30,7 @@ from mars.consent import (
 )
 from mars.consent.api import explain as layers
 from mars.consent.api import since, switches
+from mars.consent.entries import outgrown
 from mars.core.channel import Channel, NextRequest
 from mars.core.schedule import FARTHEST
 from mars.core.state import State
@@ -43,6 +44,7 @@ _NOTHING_DECLARED = (
     "What the application declares is not known here yet, so no single statistic was agreed to; "
     "name its registry: mars stats consent on --registry FILE."
 )
+_ASKS_ANEW = "off, since it asks something else, or more, than you agreed to; see mars stats list"
 LEFT_OUT = "What is switched off or unknown is left out, and nothing else said in its place."
 
 
@@ -152,6 +154,8 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
     voice = client.voice(state)
     variables = [name for name in NAMES if name in voice.variables]
     hidden = unserved(client.offered, state.decision)
+    changed = outgrown(state.decision, client.declared(state))
+    agreed = {name: at for name, at in voice.entries.items() if name not in changed}
     if as_json:
         emit_json(
             {
@@ -165,7 +169,7 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
                 "country": state.country,
                 "purposes": since(client.offered, voice, state.decision),
                 "unserved": since(hidden, None, state.decision),
-                "entries": {name: written(at) for name, at in voice.entries.items()},
+                "entries": {name: written(at) for name, at in agreed.items()},
                 "layers": layers(voice),
             }
         )
@@ -182,8 +186,8 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
     for purpose in client.offered:
         at = dates[purpose.name]
         click.echo(f"{purpose.label}: {f'yes, since {at}' if at else 'no'}")
-    for name, agreed in voice.entries.items():
-        click.echo(f"  {name}: yes, since {written(agreed)}")
+    for name, at in voice.entries.items():
+        click.echo(f"  {name}: {_ASKS_ANEW if name in changed else f'yes, since {written(at)}'}")
     click.echo(f"Plain news by https where no Tor is there: {'yes' if voice.direct else 'no'}")
     for purpose in SWITCHES.values():
         if purpose not in (*client.offered, *hidden):

@@ -16,6 +16,7 @@ from mars.cli import common
 from mars.cli.common import Place, where
 from mars.commandline import LazyGroup, done, emit_json, json_option, safe
 from mars.consent import OFF, PLAIN, Choice, new_entries
+from mars.consent.entries import outgrown
 from mars.core.state import App, State
 from mars.errors import ConfigError, ConsentError
 from mars.pinned import Pinned, read_registry, read_root
@@ -54,7 +55,8 @@ def list_(place: Place, registry_file: Path | None, as_json: bool) -> None:
     found = _entries(client, state)
     if as_json:
         asked = new_entries(state.decision, client.declared(state))
-        mode = declared.mode(client.view(client.statistics, state))
+        view = client.view(client.statistics, state)
+        mode = declared.mode(view, client.shown_registry(state))
         emit_json({"ok": True, "mode": mode, "to_ask": list(asked), "entries": found})
         return
     for one in found:
@@ -137,7 +139,7 @@ def consent(
     client.choose(Choice(decision.level, decision.variables, stats=stats, entries=chosen))
     with done(_STORED):
         after = client.load().decision
-        agreed = sorted(after.entries) if after else []
+        agreed = sorted(after.entries.keys() - outgrown(after, known)) if after else []
         if as_json:
             emit_json({"ok": True, "entries": agreed})
         else:
@@ -230,7 +232,10 @@ def _line(one: dict[str, Any]) -> str:
     last = one["last"]
     went = f", sent {last['value']} on {last['time'][:10]}" if last else ""
     ended = "" if one["state"] == "collected" else f" ({one['state']})"
-    return f"{mark}  {one['name']:32} {one['label']}{ended}{said}{went}"
+    anew = (
+        ", asks something else, or more, than you agreed to: answer anew" if one["changed"] else ""
+    )
+    return f"{mark}  {one['name']:32} {one['label']}{ended}{anew}{said}{went}"
 
 
 def _text(value: object) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from mars.consent.entries import covered, decided_entries, outgrown
 from mars.errors import ConfigError, ConsentError
-from mars.wire.registry import is_entry
+from mars.wire.registry import Question
 from mars.wire.variables import BASIC, NAMES, country_value
 
 OFF, PLAIN, TRACKED = LEVELS = ("off", "plain", "tracked")
@@ -61,6 +62,8 @@ class Decision:
     """The declared statistics (``project/key``) that they said yes to, each since when."""
     declined: tuple[str, ...] = ()
     """Those that they were shown and said no to."""
+    questions: Mapping[str, Question] = field(default_factory=dict)
+    """What each of ``entries`` asked then. A yes of which that is not known holds for nothing."""
 
     @classmethod
     def of(
@@ -72,7 +75,7 @@ class Decision:
         if not agreed:
             others, more = {}, {**more, "direct": False}
         if STATISTICS.name not in others:
-            more = {**more, "entries": {}, "declined": ()}
+            more = {**more, "entries": {}, "declined": (), "questions": {}}
         return cls(decided, {**agreed, **others}, **more)
 
     @property
@@ -104,7 +107,8 @@ class Choice:
         """A yes to statistics of which nothing more is said is one to all that are declared now,
         and none is one to what is declared later."""
         if self.entries is None:
-            return replace(self, entries=declared) if self.wanted().get(STATISTICS.name) else self
+            wanted = self.wanted().get(STATISTICS.name)
+            return replace(self, entries=tuple(declared)) if wanted else self
         switches = _switches(self.entries).items()
         return replace(self, entries={one: on and one in declared for one, on in switches})
 
@@ -146,6 +150,8 @@ class Layer:
     direct: bool = True
     entries: Mapping[str, int] = field(default_factory=dict)
     """The declared statistics that the user said yes to, each since when."""
+    questions: Mapping[str, Question] = field(default_factory=dict)
+    """What each of them asked then."""
 
     def allows(self, purpose: Purpose) -> bool:
         if self.level == OFF or purpose.name in self.refused:
@@ -168,11 +174,17 @@ class Effective:
 
     @property
     def entries(self) -> Mapping[str, int]:
-        """The declared statistics that may be sent, each since when; the least of the layers holds
-        for their purpose, and the user alone says yes to one."""
+        """The declared statistics that the user said yes to, each since when, whatever they ask
+        now; the least of the layers holds for their purpose."""
         if not self.allows(STATISTICS):
             return {}
         return {name: at for layer in self.layers for name, at in layer.entries.items()}
+
+    def agreed(self, declared: Mapping[str, Question]) -> dict[str, int]:
+        """Of what is ``declared`` now all that may be sent, each since when: the user said yes to
+        that very question, or to a larger one."""
+        asked = {name: one for layer in self.layers for name, one in layer.questions.items()}
+        return covered(self.entries, asked, declared)
 
     def allows(self, purpose: Purpose) -> bool:
         """Whether every layer does, be it offered here or not."""
@@ -217,6 +229,7 @@ def user_layer(decision: Decision | None, now: int, offered: Iterable[Purpose]) 
         frozenset(timely),
         direct=decision.direct,
         entries={name: at for name, at in decision.entries.items() if at <= now},
+        questions=decision.questions,
     )
     if METRICS.name not in since or METRICS.name in timely:
         return layer
@@ -257,12 +270,13 @@ def new_variables(decision: Decision | None) -> tuple[str, ...]:
     return tuple(name for name in NAMES if name not in decision.asked)
 
 
-def new_entries(decision: Decision | None, declared: Iterable[str]) -> tuple[str, ...]:
+def new_entries(decision: Decision | None, declared: Mapping[str, Question]) -> tuple[str, ...]:
     """Of the ``declared`` statistics those that a user who agreed to statistics was not asked
-    about; they are off until the user is asked."""
+    about, or was asked another question; they are off until the user is asked."""
     if decision is None or STATISTICS.name not in decision.purposes:
         return ()
-    return tuple(name for name in declared if name not in {*decision.entries, *decision.declined})
+    asked = {*decision.entries, *decision.declined} - outgrown(decision, declared)
+    return tuple(name for name in declared if name not in asked)
 
 
 def refusal(voice: Effective) -> ConsentError:
@@ -285,8 +299,14 @@ def require_level(level: str) -> None:
         raise ConfigError("level-unknown", "No such level; choose off, plain or tracked.")
 
 
-def decided(old: Decision | None, now: int, offered: Iterable[Purpose], choice: Choice) -> Decision:
-    """The decision of this moment after ``old``.
+def decided(
+    old: Decision | None,
+    now: int,
+    offered: Iterable[Purpose],
+    choice: Choice,
+    questions: Mapping[str, Question] | None = None,
+) -> Decision:
+    """The decision of this moment after ``old``, by one who was asked these ``questions``.
 
     A yes to a purpose that is not ``offered`` is none; ``off`` takes back the direct way too.
     Raises ``ConfigError`` (``level-unknown``, ``purpose-of-level``).
@@ -300,25 +320,15 @@ def decided(old: Decision | None, now: int, offered: Iterable[Purpose], choice: 
     since = {name: at for name, at in before.purposes.items() if wanted.get(name, True)}
     since |= {one.name: now for one in offered if wanted.get(one.name)}
     chosen = _switches(BASIC if choice.variables is None else choice.variables)
-    entries, declined = _entries(before, now, choice)
+    entries = decided_entries(before, now, _switches(choice.entries), questions or {})
     return Decision.of(
         choice.level,
         now,
         since,
         variables=tuple(name for name in NAMES if chosen.get(name)),
         direct=before.direct if choice.direct is None else choice.direct,
-        entries=entries,
-        declined=declined,
+        **entries,
     )
-
-
-def _entries(before: Decision, now: int, choice: Choice) -> tuple[dict[str, int], tuple[str, ...]]:
-    """A yes that goes on keeps its date: who saves a settings page weekly is not new each week."""
-    said = {name: on for name, on in _switches(choice.entries).items() if is_entry(name)}
-    entries = {name: at for name, at in before.entries.items() if said.get(name, True)}
-    entries |= {name: min(entries.get(name, now), now) for name, on in said.items() if on}
-    passed = {name for name, on in said.items() if not on}.union(before.declined)
-    return entries, tuple(sorted(passed - entries.keys()))
 
 
 def _switches(names: Collection[str] | None) -> dict[str, bool]:

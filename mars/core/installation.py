@@ -24,6 +24,7 @@ from mars.core.schedule import LONGEST_SLEEP, PAUSE
 from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError, StateError, not_golden
 from mars.ports import Request
+from mars.wire.registry import Question
 from mars.wire.request import HTTPRequest
 
 Agreed = tuple[set[str], NextRequest]
@@ -66,15 +67,17 @@ class Installation(Records):
         """
         return self._rested(state, self._granted(state, self.ports.clock.now(), choice))
 
-    def declared(self, _state: State) -> tuple[str, ...]:
-        """The statistics that a bare yes to them means; the core alone knows none."""
-        return ()
+    def asking(self, _state: State) -> Mapping[str, Question]:
+        """The statistics that a bare yes to them means, and what a yes to each is one to; the core
+        alone knows none."""
+        return {}
 
     def _granted(self, state: State, now: int, choice: Choice) -> State:
-        meant = choice.meaning(self.declared(state)) if choice.of_statistics else choice
+        asked = self.asking(state) if choice.of_statistics else {}
+        meant = choice.meaning(asked)
         return replace(
             state,
-            decision=decided(state.decision, now, self.offered, meant),
+            decision=decided(state.decision, now, self.offered, meant, asked),
             country=state.country if choice.country is None else country_code(choice.country),
         )
 

@@ -18,7 +18,7 @@ from mars import consent
 from mars.consent import Decision
 from mars.errors import ConfigError, StateError
 from mars.wire.product import is_name
-from mars.wire.registry import is_entry
+from mars.wire.registry import MAX_EPSILON, Question, is_entry
 from mars.wire.strictjson import is_deep
 from mars.wire.times import DAY
 
@@ -165,6 +165,7 @@ def narrowed(state: State, wanted: State, over: Decision | None) -> State:
     if old is None or veto is None:
         return state
     purposes = {name: veto.purposes[name] for name in old.purposes if name in veto.purposes}
+    before, asked = old.questions, veto.questions
     decision = replace(
         old,
         decided=veto.decided,
@@ -173,6 +174,7 @@ def narrowed(state: State, wanted: State, over: Decision | None) -> State:
         direct=old.direct and veto.direct,
         entries={name: veto.entries[name] for name in old.entries if name in veto.entries},
         declined=tuple(sorted({*old.declined, *veto.declined})),
+        questions={n: q for n, q in asked.items() if n in before and before[n].covers(q)},
     )
     return replace(state, decision=decision)
 
@@ -321,6 +323,20 @@ def _entries(value: object) -> dict[str, int]:
     return {name: at for name, at in times(value).items() if is_entry(name)}
 
 
+def question(value: object) -> Question:
+    """What somebody agreed to."""
+    said = table(value)
+    digest, rate, epsilon = (said[name] for name in ("digest", "rate", "epsilon"))
+    number = of_type(float)
+    if not (0 < number(rate) <= 1 and 0 <= number(epsilon) <= MAX_EPSILON):
+        raise ValueError
+    return Question(text(digest), rate, epsilon)
+
+
+def _questions(value: object) -> dict[str, Question]:
+    return {text(name): question(asked) for name, asked in table(value).items()}
+
+
 def _decision(value: Any) -> Decision:
     """Unknown means no: a decision that is not complete is none, and where level, switches and
     purposes contradict each other the least of them holds.
@@ -345,12 +361,17 @@ def _decision(value: Any) -> Decision:
         direct=flag(said["direct"]),
         entries=read(_entries, said.get("entries")) or {},
         declined=read(_names, said.get("declined")) or (),
+        questions=read(_questions, said.get("questions")) or {},
     )
     own = {name: at for name, at in since.items() if name in decision.purposes}
     return replace(decision, purposes={**decision.purposes, **own})
 
 
-_OF_STATISTICS: dict[str, Callable[[Any], Any]] = {"entries": _entries, "declined": _names}
+_OF_STATISTICS: dict[str, Callable[[Any], Any]] = {
+    "entries": _entries,
+    "declined": _names,
+    "questions": _questions,
+}
 """Members of a decision."""
 _OWN: dict[str, Callable[[Any], Any]] = {
     "installed": time,

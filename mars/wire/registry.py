@@ -9,8 +9,10 @@ no free text can be expressed.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -32,6 +34,9 @@ _NUMBER = "(0|[1-9][0-9]{0,3})"
 _VERSION = re.compile(rf"{_NUMBER}\.{_NUMBER}(?:\.[0-9A-Za-z.+-]{{0,40}})?", re.ASCII)
 _ERROR_TEXTS = ("description", "owner", "review")
 _METRIC_TEXTS = (*_ERROR_TEXTS, "label", "project", "reason")
+_ASKED = ("type", "sensitivity", "values", "bounds", "label", "description", "reason")
+_DIGITS = 32
+"""Of a question's digest, hex: enough that nobody finds two questions with the same."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,22 @@ class ErrorName:
     review: str
     sensitivity: str
     expires: date
+
+
+@dataclass(frozen=True)
+class Question:
+    """What an entry asks, as far as a yes to it goes. Owner, review and dates are no part of it."""
+
+    digest: str
+    """Of what it can say and of the words that a person is asked with, hex."""
+    rate: float
+    epsilon: float
+
+    def covers(self, other: Question) -> bool:
+        """Whether a yes to this one is one to ``other``, too: in the same words, with the same
+        values, asked no oftener and randomised no less."""
+        milder = not self.epsilon or 0 < other.epsilon <= self.epsilon
+        return self.digest == other.digest and other.rate <= self.rate and milder
 
 
 @dataclass(frozen=True)
@@ -77,6 +98,13 @@ class Metric:
     @property
     def name(self) -> str:
         return f"{self.project}/{self.key}"
+
+    @property
+    def question(self) -> Question:
+        """What a user is asked who is asked for it."""
+        asked = json.dumps([getattr(self, name) for name in _ASKED]).encode("ascii")
+        digest = hashlib.sha256(asked).hexdigest()[:_DIGITS]
+        return Question(digest, self.rate, self.epsilon)
 
     @property
     def values_known(self) -> tuple[str, ...]:
@@ -127,6 +155,11 @@ class Metric:
 
 
 _BOOLS = ("false", "true")
+
+
+def questions(metrics: Iterable[Metric]) -> dict[str, Question]:
+    """Each by the name of its entry."""
+    return {one.name: one.question for one in metrics}
 
 
 def is_entry(name: str) -> bool:

@@ -14,7 +14,7 @@ from mars.errors import ConfigError, StateError, WireError
 from mars.wire.catalogue import MAX_ENTRIES, MAX_REGISTRY, Catalogue, digest
 from mars.wire.keyfile import REPORTS
 from mars.wire.product import Product
-from mars.wire.registry import Fault, Metric, read_errors, read_metrics
+from mars.wire.registry import Fault, Metric, questions, read_errors, read_metrics
 from mars_motd import files, lints, pairs
 from mars_motd.folder import Folder
 from mars_motd.toml_files import Problem, line_of, parse
@@ -180,19 +180,11 @@ def forgotten(old: Catalogue | None, new: Catalogue) -> list[str]:
 
 
 def asked_anew(old: Catalogue | None, new: Catalogue) -> list[str]:
-    """Entries that ask another question, or oftener, than those who agreed to them were told."""
-    before = {metric.name: metric for metric in (old.metrics if old else ())}
-    return [it.name for it in new.metrics if it.name in before and _asks(before[it.name], it)]
-
-
-def _asks(old: Metric, new: Metric) -> bool:
-    same = all(getattr(old, it) == getattr(new, it) for it in ("type", "values", "bounds"))
-    return not same or new.rate > old.rate or _tells_more(old.epsilon, new.epsilon)
-
-
-def _tells_more(old: float, new: float) -> bool:
-    """By epsilon, of which 0 is none: the value as it is."""
-    return old != new and (not new or bool(old and new > old))
+    """Entries to which a yes to the ``old`` question is none: clients have them off until their
+    users are asked again."""
+    before = questions(old.metrics if old else ())
+    asked = questions(new.metrics).items()
+    return [name for name, now in asked if name in before and not before[name].covers(now)]
 
 
 def for_steering(folder: Folder, hashed: str) -> bytes | None:

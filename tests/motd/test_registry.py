@@ -104,6 +104,7 @@ def test_it_can_be_written_where_it_is_kept(bare: Path, ok: Run, motd: Run) -> N
         ("bounds = [1, 10, 100]", "bounds = [1, 10, 100, 1000]"),
         ('values = ["imap", ', 'values = ["nntp", "imap", '),
         ('type = "bool"', 'type = "bool"\nrate = 0.5'),
+        ('label = "Mail folders"', 'label = "Mail folders of all"'),
     ],
 )
 def test_another_question_under_an_old_name_is_told(

@@ -49,7 +49,8 @@ def registry(folder: Path, out: Path, now: int | None, as_json: bool) -> None:
     for name in reg.asked_anew(old, new):
         click.echo(
             f"warning: {name} asks for more or for something else than the users who agreed to it "
-            f"were told: withdraw it, and declare it under another name",
+            f"were told, so it is off until they are asked again: better withdraw it, and "
+            f"declare it under another name",
             err=True,
         )
     files.replace(kept, data)

@@ -10,19 +10,22 @@ import pytest
 
 from mars import consent
 from mars.consent import STATISTICS, Choice, Decision, Layer, decided, new_entries
+from mars.consent.entries import outgrown
 from mars.core import state as states
 from mars.core.records import STATE_FILE
 from mars.core.state import State, narrowed
 from mars.testing.memory import machine
 from mars.testing.world import World
-from tests.mars.channels.registries import A, B, C, a_world, registry
+from mars.wire.registry import Question, questions
+from tests.mars.channels.registries import A, B, C, a_world, metric, registry
 
 NOW = 1_795_219_200
+ASKED = questions(metric(name) for name in (A, B, C))
 OFFERED = (consent.NEWS, consent.METRICS, STATISTICS)
 
 
 def after(old: Decision | None, now: int, level: str = "plain", **said: Any) -> Decision:
-    return decided(old, now, OFFERED, Choice(level, **said))
+    return decided(old, now, OFFERED, Choice(level, **said), ASKED)
 
 
 def heard(decision: Decision, now: int = NOW, *lower: Layer) -> dict[str, int]:
@@ -35,7 +38,7 @@ def test_a_yes_to_some_is_one_to_their_purpose_and_to_no_others() -> None:
     assert (decision.entries, decision.declined) == ({A: NOW}, (B,))
     assert STATISTICS.name in decision.purposes
     assert heard(decision) == {A: NOW}
-    assert new_entries(decision, (A, B, C)) == (C,)
+    assert new_entries(decision, ASKED) == (C,)
 
 
 def test_what_is_not_named_stays_and_a_yes_that_goes_on_keeps_its_date() -> None:
@@ -67,7 +70,7 @@ def test_a_bare_yes_means_what_is_declared_now() -> None:
         assert choice.meaning((A,)) == choice
     assert Choice("plain", entries=[A, B]).meaning((A,)).entries == {A: True, B: False}
     later = after(None, NOW, stats=True, entries=(A,))
-    assert new_entries(later, (A, B)) == (B,)
+    assert new_entries(later, ASKED) == (B, C)
     assert heard(later) == {A: NOW}
 
 
@@ -122,7 +125,7 @@ def test_the_purpose_alone_in_the_file_decides_whether_any_of_it_counts() -> Non
 def test_a_state_that_knew_no_statistics_by_name_is_read() -> None:
     world = kept_after()
     table = json.loads(world.store.files[STATE_FILE])
-    for name in ("entries", "declined"):
+    for name in ("entries", "declined", "questions"):
         del table["decision"][name]
     world.store.files[STATE_FILE] = json.dumps(table).encode()
     mars = world.mars()
@@ -153,3 +156,97 @@ def test_what_a_purpose_refused_by_policy_would_send_is_nothing() -> None:
     client = world.client()
     assert client.load().decision.entries == {A: world.clock.wall}  # type: ignore[union-attr]
     assert client.voice(client.load()).entries == {}
+
+
+def test_a_yes_is_kept_with_what_was_asked_and_a_no_forgets_it() -> None:
+    decision = after(None, NOW, entries={A: True, B: False})
+    assert decision.questions == {A: ASKED[A]}
+    assert after(decision, NOW + 9, entries={C: True}).questions == {A: ASKED[A], C: ASKED[C]}
+    for said in ({"entries": {A: False}}, {"stats": False}, {"level": "off"}):
+        assert after(decision, NOW + 9, **said).questions == {}  # type: ignore[arg-type]
+
+
+def test_a_yes_to_a_larger_question_is_a_new_one_and_to_a_smaller_one_goes_on() -> None:
+    old = after(None, NOW, entries=[A, B])
+    larger = {**ASKED, A: replace(ASKED[A], rate=0.5), B: replace(ASKED[B], rate=0.125)}
+    assert (outgrown(old, larger), new_entries(old, larger)) == ({A}, (A, C))
+    anew = decided(old, NOW + 5, OFFERED, Choice("plain", entries=[A, B]), larger)
+    assert (anew.entries, anew.questions) == (
+        {A: NOW + 5, B: NOW},
+        {name: larger[name] for name in (A, B)},
+    )
+    assert outgrown(anew, ASKED) == {B}, "less was agreed to the last time"
+    untouched = decided(old, NOW + 5, OFFERED, Choice("plain"), larger)
+    assert (untouched.entries, outgrown(untouched, larger)) == (old.entries, {A})
+
+
+def test_a_yes_without_the_question_holds_for_nothing_that_is_declared() -> None:
+    decision = decided(None, NOW, OFFERED, Choice("plain", entries=[A]))
+    assert (decision.entries, decision.questions) == ({A: NOW}, {})
+    assert new_entries(decision, ASKED) == (A, B, C)
+    voice = consent.effective([consent.user_layer(decision, NOW, OFFERED)], OFFERED)
+    assert voice.agreed(ASKED) == {}
+
+
+def test_a_question_that_could_not_be_stored_only_takes_back() -> None:
+    old = after(None, NOW, entries=[A, B])
+    now = {**ASKED, A: replace(ASKED[A], rate=0.5), B: replace(ASKED[B], rate=0.125)}
+    wanted = decided(old, NOW, OFFERED, Choice("plain", entries=[A, B, C]), now)
+    held = narrowed(State(decision=old), State(decision=wanted), old).decision
+    assert held is not None
+    assert (held.entries.keys(), held.questions) == ({A, B}, {B: now[B]})
+
+
+DIGEST = ASKED[A].digest
+SOUND = {"digest": DIGEST, "rate": 0.25, "epsilon": 0.0}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        5,
+        [A],
+        {A: DIGEST},
+        {A: {**SOUND, "digest": 5}},
+        {A: {**SOUND, "rate": float("inf")}},
+        {A: {**SOUND, "rate": float("nan")}},
+        {A: {**SOUND, "rate": True}},
+        {A: {**SOUND, "rate": 0.0}},
+        {A: {**SOUND, "epsilon": -1.0}},
+        {A: {**SOUND, "epsilon": float("nan")}},
+        {A: {"digest": DIGEST}},
+    ],
+    ids=str,
+)
+def test_of_a_question_that_cannot_be_read_nothing_was_agreed_to(damage: object) -> None:
+    world = kept_after(questions=damage)
+    mars = world.mars()
+    assert mars.statistics.to_ask == (A,)
+    assert mars.status()["problem"]["reason"] == "state-damaged"
+    assert [one["on"] for one in mars.statistics.entries()] == [False, False]
+
+
+def test_a_question_as_it_is_kept_is_read() -> None:
+    assert kept_after(questions={A: SOUND}).mars().statistics.to_ask == ()
+    other = {**SOUND, "digest": "0" * 32}
+    assert kept_after(questions={A: other}).mars().statistics.to_ask == (A,)
+
+
+@pytest.mark.parametrize(
+    ("agreed", "now", "holds"),
+    [
+        ((0.25, 0.0), (0.25, 0.0), True),
+        ((0.25, 0.0), (0.1, 0.0), True),
+        ((0.25, 0.0), (0.2501, 0.0), False),
+        ((0.25, 0.0), (0.25, 9.0), True),
+        ((0.25, 1.0), (0.25, 0.5), True),
+        ((0.25, 1.0), (0.25, 1.1), False),
+        ((0.25, 1.0), (0.25, 0.0), False),
+        ((0.25, 1.0), (0.5, 0.5), False),
+    ],
+)
+def test_a_yes_covers_what_asks_no_oftener_and_is_no_less_random(
+    agreed: tuple[float, float], now: tuple[float, float], holds: bool
+) -> None:
+    assert Question("same", *agreed).covers(Question("same", *now)) is holds
+    assert not Question("same", *agreed).covers(Question("other", *now))

@@ -1,0 +1,56 @@
+"""A yes to a declared statistic is one to the question that was asked, and to no larger one. Pure.
+
+Whoever writes the registry could else ask for little, and for more under the same name once many
+have agreed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mars.wire.registry import Question, is_entry
+
+if TYPE_CHECKING:
+    from mars.consent import Decision
+
+
+def covered(
+    entries: Mapping[str, int], asked: Mapping[str, Question], declared: Mapping[str, Question]
+) -> dict[str, int]:
+    """Of ``entries``, each agreed to since then, those of which what was ``asked`` covers what is
+    ``declared`` now."""
+    known = entries.keys() & asked.keys()
+    return {
+        name: entries[name]
+        for name, now in declared.items()
+        if name in known and asked[name].covers(now)
+    }
+
+
+def outgrown(decision: Decision | None, declared: Mapping[str, Question]) -> set[str]:
+    """The entries that ask something else, or more, than the user said yes to: that yes is none to
+    them as they are ``declared`` now."""
+    if decision is None:
+        return set()
+    held = covered(decision.entries, decision.questions, declared)
+    return (decision.entries.keys() & declared.keys()) - held.keys()
+
+
+def decided_entries(
+    before: Decision, now: int, switches: Mapping[str, bool], questions: Mapping[str, Question]
+) -> dict[str, Any]:
+    """What a decision says of them after ``before``. A yes that goes on keeps its date: who saves a
+    settings page weekly is not new each week. One to a larger question is new."""
+    said = {name: on for name, on in switches.items() if is_entry(name)}
+    entries = {name: at for name, at in before.entries.items() if said.get(name, True)}
+    since = {name: at for name, at in entries.items() if name not in outgrown(before, questions)}
+    entries |= {name: min(since.get(name, now), now) for name, on in said.items() if on}
+    passed = {name for name, on in said.items() if not on}.union(before.declined)
+    asked = {name: one for name, one in before.questions.items() if name not in said}
+    asked |= {name: questions[name] for name in said if name in questions}
+    return {
+        "entries": entries,
+        "declined": tuple(sorted(passed - entries.keys())),
+        "questions": {name: one for name, one in asked.items() if name in entries},
+    }

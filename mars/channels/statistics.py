@@ -22,7 +22,7 @@ from mars.consent.lowering import policy_table
 from mars.core.channel import Ending, Kept, NextRequest, View
 from mars.core.schedule import PAUSE
 from mars.core.state import State
-from mars.errors import ConsentError, MarsError, TransportError
+from mars.errors import ConsentError, MarsError, TransportError, WireError
 from mars.ports import Chance, OpenPGP
 from mars.wire.randomized import answered
 from mars.wire.registry import questions
@@ -228,7 +228,9 @@ def answer(metric: Metric, value: str, chance: Chance) -> str:
 
 
 def written(catalogue: Catalogue, metric: Metric, version: str, said: str) -> str:
-    """The text of a report."""
+    """The text of a report. Raises ``WireError`` (``bad-value``) of what is not declared."""
+    if not metric.fits(said):
+        raise WireError("bad-value", f"{metric.name} would say what is not declared; mend that.")
     from mars.wire.report import Report  # late: it loads libsodium
 
     whose = (catalogue.product, catalogue.channel, metric.project, metric.key)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from mars.channels.draws import Draw, Draws, Wanted, look
+from mars.channels.statistics import written
 from mars.channels.upcoming import Memory
 from mars.core.records import STATE_FILE
 from mars.core.schedule import HOUR, LATE_LEAST
@@ -86,6 +87,33 @@ def test_i01_a_hook_adds_nothing() -> None:
     made.provide(PROTOCOL.name, "imap")
     made.alter(lambda _name, _value: "all my mail")
     assert made.value(PROTOCOL) is None
+
+
+class Equal(str):
+    """Claims to be whatever it is compared with."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return hash("imap")
+
+
+@pytest.mark.parametrize("metric", [FOLDERS, PROTOCOL, ENCRYPTION], ids=lambda one: one.key)
+def test_i01_a_text_that_claims_to_be_equal_to_all_is_refused(metric: Metric) -> None:
+    made = Collector()
+    made.provide(metric.name, VALUES[metric.name])
+    made.alter(lambda _name, _value: Equal("all my mail"))
+    assert made.value(metric) is None
+    assert not metric.fits(Equal("imap"))
+
+
+def test_i01_what_is_not_declared_is_not_even_written() -> None:
+    for said in ("all my mail", Equal("all my mail")):
+        with pytest.raises(WireError):
+            written(catalogue(), PROTOCOL, "0.5.1", said)
 
 
 def test_i01_a_provider_that_exits_is_noted_and_ends_nothing() -> None:

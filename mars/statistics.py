@@ -90,7 +90,9 @@ class Statistics:
     def _entries(self) -> list[dict[str, Any]]:
         view, faults = self._view(), self._collector.faults
         catalogue = self._catalogue(view.state)
-        found = declared.entries(view, catalogue, self._client.statistics, self._client.journal())
+        statistics, journal = self._client.statistics, self._client.journal()
+        with self._collector.together():
+            found = declared.entries(view, catalogue, statistics, journal)
         self._client.listed = questions(catalogue.metrics) if catalogue else {}
         for one in found:
             fault = faults.get(one["name"])

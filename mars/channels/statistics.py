@@ -87,7 +87,10 @@ class StatisticsChannel:
         )
         memory = replace(memory, draws=found)
         first, ready = due or found.upcoming(view.now), memory.upcoming
-        if ran is None or due or _is_stale(ready, first, known):
+        stale = _is_stale(ready, first, known)
+        if view.planning:
+            return replace(memory, upcoming=None if stale else ready).plain(), sleep
+        if ran is None or due or stale:
             ready = self._sealed(view, known, first, ready, chance)
         memory = replace(memory, upcoming=ready)
         if due and ready is None:  # nothing is there to be said, or no key to seal it to

@@ -127,7 +127,7 @@ def test_the_user_chooses_each_and_is_asked_again_when_more_is_declared() -> Non
 
 def test_statistics_come_with_the_news() -> None:
     world = unasked(FOLDERS)
-    mars = world.mars(isolate=None)
+    mars = world.mars(isolate=None, raises=False)
     assert not mars.statistics.choose({FOLDERS.name: True})
     assert mars.status()["problem"]["reason"] == "level-off"
 
@@ -135,7 +135,9 @@ def test_statistics_come_with_the_news() -> None:
 def test_in_an_application_a_faulty_provider_is_told_and_raises_nothing() -> None:
     world = a_world(FOLDERS, PROTOCOL)
     world.given[FOLDERS.name] = lambda: 1 // 0
-    found = {one["name"]: one for one in world.mars(isolate=None).statistics.entries()}
+    found = {
+        one["name"]: one for one in world.mars(isolate=None, raises=False).statistics.entries()
+    }
     assert (found[FOLDERS.name]["value"], found[PROTOCOL.name]["value"]) == (None, "imap")
     assert found[FOLDERS.name]["problem"]["reason"] == "provider-failed"
     assert found[PROTOCOL.name]["problem"] is None
@@ -185,7 +187,7 @@ def test_a_faulty_provider_stands_in_the_journal_once_a_week() -> None:
     world = a_world(FOLDERS)
     world.given[FOLDERS.name] = lambda: 1 // 0
     for _ in range(3):  # starts of the application
-        mars = world.mars(isolate=None)
+        mars = world.mars(isolate=None, raises=False)
         mars.statistics.entries()
         mars.statistics.note()
     (entry,) = world.mars().journal()

@@ -116,10 +116,7 @@ class StatisticsChannel:
 
     def value(self, view: View, metric: Metric) -> str | None:
         """What may be said of it now; None where nothing may, or nothing is known."""
-        value = self._collect(metric)
-        for less in (policy(view), Memory.of(view.state).rules):
-            value = None if value is None else less.applied(metric, value)
-        return value
+        return lessened(view, metric, self._collect(metric))
 
     def known(self, view: View) -> Known:
         """Raises ``MarsError`` where something of it is not known."""
@@ -167,6 +164,8 @@ class StatisticsChannel:
             raise _asks_anew() if agreed else refusal(view.voice)
         if ready.question != metric.question:
             raise _nothing()
+        if not metric.fits(ready.said) or lessened(view, metric, ready.value) != ready.value:
+            raise _says_less()
         message = HTTPRequest.post(check_url(url or known.url).url, ready.body, ready.text)
         return request(view, ready.name, ready.said, message)
 
@@ -225,6 +224,15 @@ def policy(view: View) -> Rules:
     return Rules() if found is None else Rules.read(found.get("statistics", {}))
 
 
+def lessened(view: View, metric: Metric, value: str | None) -> str | None:
+    """What the administrator and the user let be said of ``value``; None where nothing may."""
+    if value is None or not metric.fits(value):
+        return None
+    for less in (policy(view), Memory.of(view.state).rules):
+        value = None if value is None else less.applied(metric, value)
+    return value
+
+
 def answer(metric: Metric, value: str, chance: Chance) -> str:
     """What one report says where ``value`` is true, drawn anew for each."""
     return answered(value, metric.values_known, metric.epsilon, chance.uniform)
@@ -272,6 +280,14 @@ def _asks_anew() -> ConsentError:
         "asks-anew",
         "The statistic asks something else, or more, than was agreed to, or is not collected any "
         "more, so nothing of it goes; see mars stats list and answer anew.",
+    )
+
+
+def _says_less() -> ConsentError:
+    return ConsentError(
+        "says-less",
+        "Less may be said of the statistic than its report would say, so that does not go; another "
+        "report is made of it.",
     )
 
 

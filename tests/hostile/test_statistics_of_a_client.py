@@ -11,11 +11,11 @@ import pytest
 from mars.channels.draws import Draw, Draws, Wanted, look
 from mars.channels.statistics import written
 from mars.channels.upcoming import Memory
-from mars.core.records import STATE_FILE
+from mars.core.records import LOCK_WAIT, STATE_FILE
 from mars.core.schedule import HOUR, LATE_LEAST
 from mars.errors import MarsError, WireError
 from mars.ports import Request, Response
-from mars.providers import Collector, Given
+from mars.providers import PATIENCE, Collector, Given
 from mars.testing.memory import START, MemoryServer, MemoryStore, SeededChance, session
 from mars.testing.world import World
 from mars.wire.registry import Metric
@@ -122,6 +122,21 @@ def test_i01_a_provider_that_exits_is_noted_and_ends_nothing() -> None:
     assert made.value(PROTOCOL) is None
     assert made.faults[PROTOCOL.name].reason == "provider-failed"
     assert "secret" not in str(made.faults[PROTOCOL.name])
+
+
+def test_i01_a_choice_waits_for_no_provider() -> None:
+    """Plug-ins that hang hold no lock that a choice needs, and a choice asks none itself."""
+    world = a_world(often(FOLDERS), often(PROTOCOL))
+    running(world, MONDAY + 60 - START)
+    assert Memory.of(world.client().load()).upcoming
+    asked: list[str] = []
+    for name in (FOLDERS.name, PROTOCOL.name):
+        world.given[name] = lambda name=name: asked.append(name) or 1  # type: ignore[misc,func-returns-value]
+    for choice in ({FOLDERS.name: True}, {PROTOCOL.name: False}, {PROTOCOL.name: True}):
+        assert world.mars().statistics.choose(choice)
+    world.grant("off")
+    assert asked == []
+    assert PATIENCE < LOCK_WAIT, "all providers together"
 
 
 def test_i01_a_report_holds_its_members_and_nothing_else() -> None:

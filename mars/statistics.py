@@ -166,10 +166,12 @@ class Statistics:
             return
         now, name = self._client.ports.clock.now(), self._client.statistics.name
         recent = [one for one in self._client.journal() if one["time"] > now - WEEK]
-        for error in list(self._collector.faults.values()):
-            said = {"channel": name, "reason": error.reason, "notes": [error.message]}
-            if not any(said.items() <= one.items() for one in recent):
-                self._client.record({"time": now, **dict.fromkeys(_UNSENT, ""), **said})
+        noted = {one.get("provider") for one in recent if one.get("channel") == name}
+        for what, error in [*self._collector.faults.items()]:
+            if what not in noted:  # whatever it says now
+                said = {"reason": error.reason, "notes": [error.message]}
+                about = {"channel": name, "provider": what}
+                self._client.record({"time": now, **dict.fromkeys(_UNSENT, ""), **about, **said})
 
     # --- inside -----------------------------------------------------------------------------
 

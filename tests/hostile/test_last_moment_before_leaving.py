@@ -361,7 +361,7 @@ def test_e_a_path_that_is_accepted_goes_as_it_is(path: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["the user", "the administrator", "a veto"])
-def test_f_less_that_is_asked_for_while_connecting_lets_no_report_out(how: str) -> None:
+def test_f03_less_that_is_asked_for_while_connecting_lets_no_report_out(how: str) -> None:
     world = a_world(often(FOLDERS), given={FOLDERS.name: 12})
     session(world.client(), world.clock, week_start(START) + WEEK + 60 - START)
     mars, client = world.mars(), world.client()

@@ -8,6 +8,7 @@ from datetime import date
 
 import pytest
 
+from mars.core.journal import KEPT
 from mars.errors import ConfigError
 from mars.testing.memory import START, session
 from mars.testing.world import World
@@ -200,3 +201,28 @@ def test_a_faulty_provider_stands_in_the_journal_once_a_week() -> None:
     world.clock.advance(8 * DAY)
     mars.statistics.note()
     assert len(world.mars().journal()) == 2
+
+
+def test_no_provider_has_what_was_sent_forgotten() -> None:
+    """Another error each time is still one note a week, and notes go before requests."""
+    world = a_world(often(FOLDERS))
+    while not posted(world):
+        session(world.client(), world.clock, DAY)
+    kinds = iter([KeyError, ValueError, OSError, TypeError])
+
+    def failing() -> int:
+        raise next(kinds)
+
+    mars = world.mars(isolate=None, raises=False)
+    mars.statistics.provide(FOLDERS.name, failing)
+    for _ in range(4):
+        mars.statistics.entries()
+        mars.statistics.note()
+    assert len([one for one in mars.journal() if one.get("provider")]) == 1
+    requests = [one for one in mars.journal() if one["url"]]
+    (note,) = [one for one in mars.journal() if one.get("provider")]
+    for _ in range(KEPT + 10):
+        world.client().record(note)
+    after = world.mars().journal()
+    assert [one for one in after if one["url"]] == requests
+    assert len(after) == KEPT

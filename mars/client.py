@@ -50,7 +50,8 @@ class Mars:
     provides.
 
     No method raises into the host: what is wrong stands in ``status()``. With ``debug`` mistakes
-    of the developer raise ``ConfigError``.
+    of the developer raise ``ConfigError``; with ``raises``, meant for tests, what is wrong with
+    providers of statistics is raised where it happens.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Mars:
         fetcher: Callable[[NextRequest], Fetcher] | None = None,
         openpgp: Callable[[], OpenPGP] | None = None,
         isolate: Isolate | None = None,
+        raises: bool = False,
     ) -> None:
         self._problems = Problems(debug)
         self._unshown: dict[str, Shown] = {}
@@ -123,7 +125,7 @@ class Mars:
         )
         nobody: bool | Collection[str] = False
         wanted = attempt("plugins", lambda: _wanted(plugins), nobody)
-        collector = Collector(wanted, isolate)
+        collector = Collector(wanted, isolate, raises=raises)
         declared = attempt("registry", lambda: read_registry(registry), None)
         make = partial(NewsClient, app, pinned, system, registry=declared, collect=collector.value)
         self._client = attempt("channels", lambda: make(channels), None) or make()

@@ -1,13 +1,17 @@
 """Where the values of declared statistics come from: the application and its plug-ins, isolated.
 
-What is foreign runs in a thread of its own and has two seconds. What it raises, or says beside what
-is declared, is noted and stops nothing else.
+What is foreign runs in a thread of its own, and all of it has two seconds. What it raises, or says
+beside what is declared, is noted and stops nothing else.
 """
 
 from __future__ import annotations
 
+import builtins
+import re
 import threading
-from collections.abc import Callable, Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,7 +21,12 @@ from mars.wire.registry import Metric, is_entry
 GROUP = "mars.metrics"
 """Of entry points, each of a module or object that is a ``Plugin``."""
 PATIENCE = 2.0
-"""Seconds that a provider has, with the hooks that look at its value."""
+"""Seconds for all that is called in one look, plug-ins that are loaded for it too: less than others
+wait for the lock of the state."""
+HANGS, LATE = "provider-hangs", "provider-late"
+NAMED = 60
+"""Characters of a plug-in's name that are told."""
+_UNPLAIN = re.compile(r"[^\w.-]", re.ASCII)
 
 Value = bool | int | str
 Given = Value | Callable[[], Value]
@@ -44,22 +53,40 @@ class Isolated:
     def __init__(self, patience: float = PATIENCE) -> None:
         self._patience = patience
         self._hanging: dict[str, threading.Thread] = {}
+        self._round = threading.local()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """The calls of this thread within it have that patience between them, not each."""
+        if hasattr(self._round, "end"):
+            yield
+            return
+        self._round.end = time.monotonic() + self._patience  # noqa: TID251 - real threads
+        try:
+            yield
+        finally:
+            del self._round.end
 
     def __call__(self, what: str, call: Callable[[], Any]) -> Any:
+        """Raises ``MarsError``, of its own words alone: what is foreign may say anything."""
         if self.is_hanging(what):
             raise self._hangs(what)
+        with self.together():
+            left = self._round.end - time.monotonic()  # noqa: TID251
+        if left <= 0:
+            raise MarsError(LATE, f"{what} was not asked, as others took all the time; mend these.")
         found: list[tuple[Any, BaseException | None]] = []
         run = partial(_caught, call, found)
         thread = threading.Thread(target=run, daemon=True, name=f"mars {what}")
         with starting_thread():
             thread.start()
-        thread.join(self._patience)
+        thread.join(left)
         if not found:
             self._hanging[what] = thread
             raise self._hangs(what)
         (result, error), *_ = found
         if error is not None:
-            raise error if isinstance(error, MarsError) else _failed(what, error)
+            raise _failed(what, error)
         return result
 
     def is_hanging(self, what: str) -> bool:
@@ -68,7 +95,7 @@ class Isolated:
 
     def _hangs(self, what: str) -> MarsError:
         return MarsError(
-            "provider-hangs", f"{what} gave no answer in {self._patience:g} s; have it be faster."
+            HANGS, f"{what} gave no answer in {self._patience:g} s; have it be faster."
         )
 
 
@@ -79,9 +106,14 @@ def _caught(call: Callable[[], Any], found: list[tuple[Any, BaseException | None
         found.append((None, error))
 
 
+_KNOWN = [one for one in vars(builtins).values() if isinstance(one, type)]
+
+
 def _failed(what: str, error: BaseException) -> MarsError:
-    # Its text may hold anything, and this stands in the journal.
-    return MarsError("provider-failed", f"{what} raised {type(error).__name__}; have it mended.")
+    # Its text, and the name of a class of its own, may hold anything, and this stands in the
+    # journal; so may one of our own errors that it raises.
+    kind = next(one for one in type(error).__mro__ if any(one is known for known in _KNOWN))
+    return MarsError("provider-failed", f"{what} raised {kind.__name__}; have it mended.")
 
 
 class Collector:
@@ -92,16 +124,32 @@ class Collector:
     """
 
     def __init__(
-        self, plugins: bool | Collection[str] = False, isolate: Isolate | None = None
+        self,
+        plugins: bool | Collection[str] = False,
+        isolate: Isolate | None = None,
+        *,
+        raises: bool = False,
     ) -> None:
         self._wanted = plugins
+        self._points: list[Any] | None = None if plugins else []
+        """Plug-ins that are still to be loaded; None before these were looked for."""
         self._isolate = isolate or Isolated()
         self._given: dict[str, Given] = {}
         self._hooks: list[Alter] = []
-        self.raises = isolate is not None
+        self.raises = raises
         """Whether faults are raised where they happen, as in tests."""
         self.faults: dict[str, MarsError] = {}
         """What stands, by entry or plug-in: noted until it works."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all entries that something is provided of."""
+        return tuple(self._given)
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is collected within it has two seconds in all; else each value has."""
+        isolate = self._isolate
+        return isolate.together() if isinstance(isolate, Isolated) else nullcontext()
 
     def provide(self, name: str, given: Given) -> None:
         """Raises ``ConfigError`` (``undeclared``) of a name that no entry can have."""
@@ -111,16 +159,18 @@ class Collector:
 
     def register(self, plugin: Plugin, name: str = "") -> None:
         """A plug-in at run time. What is wrong with it stands in ``faults``."""
-        what = f"plug-in {name or getattr(plugin, '__name__', type(plugin).__name__)}"
+        named = str(name or getattr(plugin, "__name__", "") or type(plugin).__name__)
+        with self.together():
+            self._noted(f"plug-in {_UNPLAIN.sub('?', named[:NAMED])}", partial(self._added, plugin))
 
-        def added() -> None:
-            told = plugin.info()
-            for key in told["keys"]:
-                name = f"{told['project']}/{key}"
-                if name not in self._given:  # the application's own word stands
-                    self.provide(name, partial(plugin.data, key))
-
-        self._noted(what, added)
+    def _added(self, plugin: Plugin, what: str) -> None:
+        project, keys = self._isolate(what, partial(_info, plugin))
+        names = [f"{project}/{key}" for key in keys]
+        if not all(map(is_entry, names)):
+            raise ConfigError("bad-plugin", f"{what}'s info() names what is no entry; mend it.")
+        for name, key in zip(names, keys, strict=True):
+            if name not in self._given:  # the application's own word stands
+                self.provide(name, partial(plugin.data, key))
 
     def alter(self, hook: Alter) -> None:
         """``hook(name, value)`` gives back the value, a coarser declared one, or None for a veto;
@@ -130,19 +180,21 @@ class Collector:
     def value(self, metric: Metric) -> str | None:
         """What may be said of it now as far as the application goes, in the words of a report; None
         where nothing is provided, or that is vetoed or faulty."""
-        self._load()
-        if metric.name not in self._given:
-            return None
-        told: str | None = self._noted(metric.name, partial(self._told, metric))
+        with self.together():
+            self._load()
+            if metric.name not in self._given:
+                return None
+            told: str | None = self._noted(metric.name, partial(self._told, metric=metric))
         return told
 
-    def _told(self, metric: Metric) -> str | None:
+    def _told(self, what: str, metric: Metric) -> str | None:
         given = self._given[metric.name]
-        text: str | None = metric.said(given() if callable(given) else given)
+        value = self._isolate(what, given) if callable(given) else given
+        text: str | None = metric.said(value)
         for hook in self._hooks:
             if text is None:
                 return None
-            text = hook(metric.name, text)
+            text = self._isolate(what, partial(hook, metric.name, text))
             if not (text is None or metric.fits(text)):
                 raise MarsError(
                     "bad-value", f"A hook made of {metric.name} what is not declared; mend it."
@@ -150,28 +202,54 @@ class Collector:
         return text
 
     def _load(self) -> None:
-        wanted, self._wanted = self._wanted, False
-        if not wanted:
-            return
+        """What hangs, or found no time left, is tried again the next time."""
+        if self._points is None:
+            self._points = self._found()
+        for point in [*self._points]:
+            what = f"plug-in {point.name}"
+            plugin = self._noted(what, partial(self._loaded, point))
+            fault = self.faults.get(what)
+            if fault is None or fault.reason not in (HANGS, LATE):
+                self._points.remove(point)
+            if plugin is not None:
+                self.register(plugin, point.name)
+
+    def _loaded(self, point: Any, what: str) -> Any:
+        return self._isolate(what, point.load)
+
+    def _found(self) -> list[Any]:
         from importlib.metadata import entry_points  # late: it reads every installed package
 
-        for point in entry_points(group=GROUP):
-            if wanted is True or point.name in wanted:
-                plugin = self._noted(f"plug-in {point.name}", point.load)
-                if plugin is not None:
-                    self.register(plugin, point.name)
+        points = list(entry_points(group=GROUP))
+        if isinstance(self._wanted, bool):
+            return points
+        for name in {*self._wanted} - {point.name for point in points}:
+            self.faults[f"plug-in {name}"] = ConfigError(
+                "plugin-unknown", f"No plug-in {name!r} is installed; install or do not name it."
+            )
+        return [point for point in points if point.name in self._wanted]
 
-    def _noted(self, what: str, call: Callable[[], Any]) -> Any:
+    def _noted(self, what: str, call: Callable[[str], Any]) -> Any:
         """What ``call`` returns; None of what is faulty, and then that stands."""
         try:
-            result = self._isolate(what, call)
-        except MarsError as error:
+            result = call(what)
+        except Exception as error:
             if self.raises:
                 raise
-            self.faults[what] = error
+            # Of an ``Isolate`` of the application's own anything may come.
+            self.faults[what] = error if isinstance(error, MarsError) else _failed(what, error)
             return None
         self.faults.pop(what, None)
         return result
+
+
+def _info(plugin: Plugin) -> tuple[str, tuple[str, ...]]:
+    """Its project and its keys. One text for the keys would be taken letter by letter."""
+    told = plugin.info()
+    project, keys = told["project"], told["keys"]
+    if isinstance(keys, str | bytes):
+        raise TypeError
+    return str(project), tuple(map(str, keys))
 
 
 def inline(_what: str, call: Callable[[], Any]) -> Any:

@@ -94,7 +94,9 @@ class Statistics:
     def _entries(self) -> list[dict[str, Any]]:
         view, faults = self._view(), self._collector.faults
         catalogue = self._catalogue(view.state)
-        found = declared.entries(view, catalogue, self._client.statistics, self._client.journal())
+        statistics, journal = self._client.statistics, self._client.journal()
+        with self._collector.together():
+            found = declared.entries(view, catalogue, statistics, journal)
         self._client.listed = questions(catalogue.metrics) if catalogue else {}
         for one in found:
             fault = faults.get(one["name"])
@@ -182,10 +184,12 @@ class Statistics:
             return
         now, name = self._client.ports.clock.now(), self._client.statistics.name
         recent = [one for one in self._client.journal() if one["time"] > now - WEEK]
-        for error in list(self._collector.faults.values()):
-            said = {"channel": name, "reason": error.reason, "notes": [error.message]}
-            if not any(said.items() <= one.items() for one in recent):
-                self._client.record({"time": now, **dict.fromkeys(_UNSENT, ""), **said})
+        noted = {one.get("provider") for one in recent if one.get("channel") == name}
+        for what, error in [*self._collector.faults.items()]:
+            if what not in noted:  # whatever it says now
+                said = {"reason": error.reason, "notes": [error.message]}
+                about = {"channel": name, "provider": what}
+                self._client.record({"time": now, **dict.fromkeys(_UNSENT, ""), **about, **said})
 
     # --- inside -----------------------------------------------------------------------------
 

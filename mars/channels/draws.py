@@ -14,11 +14,9 @@ from dataclasses import dataclass, replace
 
 from mars.core.schedule import (
     FIRST_KEEP,
-    LATE_LEAST,
-    LATE_SPREAD,
     LONGEST_SLEEP,
-    ON_TIME,
     OVERDUE_SLEEP,
+    waits,
 )
 from mars.ports import Chance
 from mars.wire.times import DAY, WEEK, week_start
@@ -165,16 +163,7 @@ def _drawn(draws: Draws, wants: Wants, now: int, chance: Chance) -> Draws:
 
 
 def _late(draw: Draw, now: int, ran: int | None, chance: Chance) -> Draw:
-    """With a wait where its time passed while nothing ran, or would betray that a session began."""
-    if draw.wait is None:
-        passed = now - draw.due > ON_TIME if ran is not None else draw.due < now + LATE_LEAST
-        return replace(draw, wait=int(chance.uniform(LATE_LEAST, LATE_SPREAD))) if passed else draw
-    if draw.due > now + LATE_LEAST:  # the clock stepped back
-        return replace(draw, wait=None)
-    if ran is None and draw.wait < LATE_LEAST:
-        # Of a machine that never runs for long what is left must be able to end.
-        return replace(draw, wait=int(chance.uniform(LATE_LEAST, 2 * LATE_LEAST)))
-    return draw
+    return replace(draw, wait=waits(draw.due, draw.wait, now, ran, chance))
 
 
 def _sleep(draws: Draws, now: int, ran: int | None) -> int:

@@ -22,7 +22,7 @@ from mars.consent.lowering import policy_table
 from mars.core.channel import Ending, Kept, NextRequest, View
 from mars.core.schedule import PAUSE
 from mars.core.state import State
-from mars.errors import ConsentError, MarsError, TransportError
+from mars.errors import ConsentError, MarsError, TransportError, WireError
 from mars.ports import Chance, OpenPGP
 from mars.wire.query import INTAKE_PATH
 from mars.wire.randomized import answered
@@ -88,7 +88,10 @@ class StatisticsChannel:
         )
         memory = replace(memory, draws=found)
         first, ready = due or found.upcoming(view.now), memory.upcoming
-        if ran is None or due or _is_stale(ready, first, known):
+        stale = _is_stale(ready, first, known)
+        if view.planning:
+            return replace(memory, upcoming=None if stale else ready).plain(), sleep
+        if ran is None or due or stale:
             ready = self._sealed(view, known, first, ready, chance)
         memory = replace(memory, upcoming=ready)
         if due and ready is None:  # nothing is there to be said, or no key to seal it to
@@ -114,10 +117,7 @@ class StatisticsChannel:
 
     def value(self, view: View, metric: Metric) -> str | None:
         """What may be said of it now; None where nothing may, or nothing is known."""
-        value = self._collect(metric)
-        for less in (policy(view), Memory.of(view.state).rules):
-            value = None if value is None else less.applied(metric, value)
-        return value
+        return lessened(view, metric, self._collect(metric))
 
     def known(self, view: View) -> Known:
         """Raises ``MarsError`` where something of it is not known."""
@@ -165,6 +165,8 @@ class StatisticsChannel:
             raise _asks_anew() if agreed else refusal(view.voice)
         if ready.question != metric.question:
             raise _nothing()
+        if not metric.fits(ready.said) or lessened(view, metric, ready.value) != ready.value:
+            raise _says_less()
         place = check_url(url or known.url, path=INTAKE_PATH).url
         message = HTTPRequest.post(place, ready.body, ready.text)
         return request(view, ready.name, ready.said, message)
@@ -224,13 +226,24 @@ def policy(view: View) -> Rules:
     return Rules() if found is None else Rules.read(found.get("statistics", {}))
 
 
+def lessened(view: View, metric: Metric, value: str | None) -> str | None:
+    """What the administrator and the user let be said of ``value``; None where nothing may."""
+    if value is None or not metric.fits(value):
+        return None
+    for less in (policy(view), Memory.of(view.state).rules):
+        value = None if value is None else less.applied(metric, value)
+    return value
+
+
 def answer(metric: Metric, value: str, chance: Chance) -> str:
     """What one report says where ``value`` is true, drawn anew for each."""
     return answered(value, metric.values_known, metric.epsilon, chance.uniform)
 
 
 def written(catalogue: Catalogue, metric: Metric, version: str, said: str) -> str:
-    """The text of a report."""
+    """The text of a report. Raises ``WireError`` (``bad-value``) of what is not declared."""
+    if not metric.fits(said):
+        raise WireError("bad-value", f"{metric.name} would say what is not declared; mend that.")
     from mars.wire.report import Report  # late: it loads libsodium
 
     whose = (catalogue.product, catalogue.channel, metric.project, metric.key)
@@ -269,6 +282,14 @@ def _asks_anew() -> ConsentError:
         "asks-anew",
         "The statistic asks something else, or more, than was agreed to, or is not collected any "
         "more, so nothing of it goes; see mars stats list and answer anew.",
+    )
+
+
+def _says_less() -> ConsentError:
+    return ConsentError(
+        "says-less",
+        "Less may be said of the statistic than its report would say, so that does not go; another "
+        "report is made of it.",
     )
 
 

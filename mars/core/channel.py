@@ -40,6 +40,9 @@ class View:
     and the first channel, which keeps its time, is due on a later day."""
     day_after: int = 0
     """The next midnight UTC: a channel whose request may not go today picks a time after it."""
+    planning: bool = False
+    """Whether only times are drawn, as when the user has just chosen: nothing foreign is called,
+    since a choice never waits for that, and nothing goes."""
     asked: NextRequest | None = None
     """The request that an answer is to, where there is one to be judged or learned from."""
 

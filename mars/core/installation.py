@@ -58,7 +58,7 @@ class Installation(Records):
         self.decide(lambda state: self._granted(state, now, choice))
         self.damage = None
         with contextlib.suppress(StateError):  # the decision stands; the next look plans it else
-            self.update(lambda state: (self._look(state, None)[0], None))
+            self.update(lambda state: (self._look(state, None, planning=True)[0], None))
 
     def chosen(self, state: State, choice: Choice) -> State:
         """``state`` as it would be if the user now chose so.
@@ -159,13 +159,15 @@ class Installation(Records):
         self.of(due, "send", partial(self.send, scheduled=True), None)
         return PAUSE
 
-    def _look(self, state: State, ran: int | None) -> tuple[State, list[Channel], int]:
+    def _look(
+        self, state: State, ran: int | None, *, planning: bool = False
+    ) -> tuple[State, list[Channel], int]:
         """Whose request is due, and the seconds until the next look. Without consent none is, and
         no time runs; none on a day that is not free, whatever its channel wants."""
         due, sleep = [], LONGEST_SLEEP
         state = days.settled(state, self.ports.clock.now())
         for channel in self._order:
-            view = self.view(channel, state)
+            view = replace(self.view(channel, state), planning=planning)
             if channel.purposes[0].name in view.voice.purposes:
                 look = partial(self._looked, view, ran)
                 state, wait = self.of(channel, "look", look, (state, LONGEST_SLEEP))

@@ -82,7 +82,7 @@ class World:
         app = replace(app, channel=self.publisher.channel, built=self._built, crowd=self.crowd)
         known = Pinned.of(self.trust)
         app = replace(app, server=known.server, steered=known.steered)
-        collector = Collector(isolate=inline)
+        collector = Collector(isolate=inline, raises=True)
         for name, given in self.given.items():
             collector.provide(name, given)
         return NewsClient(
@@ -105,6 +105,7 @@ class World:
             "channels": self.channels,
             "registry": self.registry,
             "isolate": inline,
+            "raises": True,
             **vars(self.ports()),
         }
         del made["is_own_fetcher"]  # it is

@@ -148,7 +148,9 @@ class Metric:
         return self.values_known[sum(start <= value for start in _starts(self.bounds)[1:])]
 
     def fits(self, text: str) -> bool:
-        """Whether a report may say ``text``."""
+        """Whether a report may say ``text``. Of another type it could only claim to be equal."""
+        if type(text) is not str:
+            return False
         return text in self.values_known if self.type != VERSION else self._told(text) == text
 
     @property

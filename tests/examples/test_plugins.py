@@ -26,7 +26,7 @@ def entries(plugin: Plugin) -> list[Metric]:
 
 
 def told(plugin: Plugin) -> dict[str, str | None]:
-    collector = Collector(isolate=inline)
+    collector = Collector(isolate=inline, raises=True)
     collector.register(plugin)
     return {metric.key: collector.value(metric) for metric in entries(plugin)}
 

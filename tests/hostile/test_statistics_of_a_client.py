@@ -9,12 +9,13 @@ from dataclasses import replace
 import pytest
 
 from mars.channels.draws import Draw, Draws, Wanted, look
+from mars.channels.statistics import written
 from mars.channels.upcoming import Memory
-from mars.core.records import STATE_FILE
+from mars.core.records import LOCK_WAIT, STATE_FILE
 from mars.core.schedule import HOUR, LATE_LEAST
 from mars.errors import MarsError, WireError
 from mars.ports import Request, Response
-from mars.providers import Collector, Given
+from mars.providers import PATIENCE, Collector, Given
 from mars.testing.memory import START, MemoryServer, MemoryStore, SeededChance, session
 from mars.testing.world import World
 from mars.wire.registry import Metric
@@ -88,12 +89,54 @@ def test_i01_a_hook_adds_nothing() -> None:
     assert made.value(PROTOCOL) is None
 
 
+class Equal(str):
+    """Claims to be whatever it is compared with."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return hash("imap")
+
+
+@pytest.mark.parametrize("metric", [FOLDERS, PROTOCOL, ENCRYPTION], ids=lambda one: one.key)
+def test_i01_a_text_that_claims_to_be_equal_to_all_is_refused(metric: Metric) -> None:
+    made = Collector()
+    made.provide(metric.name, VALUES[metric.name])
+    made.alter(lambda _name, _value: Equal("all my mail"))
+    assert made.value(metric) is None
+    assert not metric.fits(Equal("imap"))
+
+
+def test_i01_what_is_not_declared_is_not_even_written() -> None:
+    for said in ("all my mail", Equal("all my mail")):
+        with pytest.raises(WireError):
+            written(catalogue(), PROTOCOL, "0.5.1", said)
+
+
 def test_i01_a_provider_that_exits_is_noted_and_ends_nothing() -> None:
     made = Collector()
     made.provide(PROTOCOL.name, lambda: sys.exit("a secret"))
     assert made.value(PROTOCOL) is None
     assert made.faults[PROTOCOL.name].reason == "provider-failed"
     assert "secret" not in str(made.faults[PROTOCOL.name])
+
+
+def test_i01_a_choice_waits_for_no_provider() -> None:
+    """Plug-ins that hang hold no lock that a choice needs, and a choice asks none itself."""
+    world = a_world(often(FOLDERS), often(PROTOCOL))
+    running(world, MONDAY + 60 - START)
+    assert Memory.of(world.client().load()).upcoming
+    asked: list[str] = []
+    for name in (FOLDERS.name, PROTOCOL.name):
+        world.given[name] = lambda name=name: asked.append(name) or 1  # type: ignore[misc,func-returns-value]
+    for choice in ({FOLDERS.name: True}, {PROTOCOL.name: False}, {PROTOCOL.name: True}):
+        assert world.mars().statistics.choose(choice)
+    world.grant("off")
+    assert asked == []
+    assert PATIENCE < LOCK_WAIT, "all providers together"
 
 
 def test_i01_a_report_holds_its_members_and_nothing_else() -> None:

@@ -145,6 +145,74 @@ def test_a_name_that_no_entry_can_have_is_a_mistake_of_the_developer() -> None:
 
 def test_under_test_faults_are_raised_where_they_happen() -> None:
     with pytest.raises(ValueError, match="secret"):
-        collector(raising, isolate=inline).value(DOCS)
+        collector(raising, isolate=inline, raises=True).value(DOCS)
     with pytest.raises(MarsError, match="whole number"):
-        collector("12", isolate=inline).value(DOCS)
+        collector("12", isolate=inline, raises=True).value(DOCS)
+
+
+def test_an_isolation_of_the_application_s_own_has_nothing_raised() -> None:
+    made = collector(raising, isolate=inline)
+    assert made.value(DOCS) is None
+    assert made.faults["app/docs"].reason == "provider-failed"
+
+
+def test_all_providers_have_the_patience_of_one_together() -> None:
+    gate, called = threading.Event(), list[str]()
+    isolated = Isolated(0.05)
+
+    def hanging(name: str) -> None:
+        called.append(name)
+        gate.wait(60)
+
+    with isolated.together():
+        for name in ("app/docs", "app/more", "app/third"):
+            with pytest.raises(MarsError) as caught:
+                isolated(name, lambda name=name: hanging(name))  # type: ignore[misc]
+    assert called == ["app/docs"], "the others are not even begun"
+    assert caught.value.reason == "provider-late"
+    gate.set()
+    assert Isolated(60)("app/more", lambda: 5) == 5
+
+
+class Named:
+    """A plug-in whose keys are one text."""
+
+    def __init__(self, keys: object) -> None:
+        self.keys = keys
+
+    def info(self) -> Mapping[str, Any]:
+        return {"project": "app", "keys": self.keys}
+
+    def data(self, key: str) -> int:
+        return len(key)
+
+
+@pytest.mark.parametrize("keys", ["docs", b"docs", ["docs", "no key\n"], 5])
+def test_a_plugin_that_names_what_is_no_entry_adds_nothing(keys: object) -> None:
+    made = Collector()
+    made.register(Named(keys), "odd\u202e" + "x" * 99)
+    ((what, fault),) = made.faults.items()
+    assert (made.names, len(what) < 80, "no key" in str(fault)) == ((), True, False)
+
+
+def test_a_plugin_that_is_not_installed_is_told() -> None:
+    made = Collector(plugins=["drak"])
+    assert made.value(DOCS) is None
+    assert made.faults["plug-in drak"].reason == "plugin-unknown"
+
+
+def test_an_error_of_a_provider_says_nothing_in_its_own_words() -> None:
+    def lying() -> int:
+        raise MarsError("/home/someone", "a secret")
+
+    def naming() -> int:
+        raise type("secret" * 1000, (KeyError,), {})
+
+    for given, kind in ((lying, "Exception"), (naming, "KeyError")):
+        made = collector(given)
+        assert made.value(DOCS) is None
+        fault = made.faults["app/docs"]
+        assert (fault.reason, fault.message) == (
+            "provider-failed",
+            f"app/docs raised {kind}; have it mended.",
+        )

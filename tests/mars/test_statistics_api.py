@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mars.core.records import STATE_FILE
+from mars.core.journal import KEPT
 from mars.errors import ConfigError
 from mars.testing.memory import START, machine, session
 from mars.testing.world import World
@@ -166,7 +167,7 @@ def test_a_page_that_saves_some_leaves_what_else_is_to_be_asked() -> None:
 
 def test_statistics_come_with_the_news() -> None:
     world = unasked(FOLDERS)
-    mars = world.mars(isolate=None)
+    mars = world.mars(isolate=None, raises=False)
     assert not mars.statistics.choose({FOLDERS.name: True})
     assert mars.status()["problem"]["reason"] == "level-off"
 
@@ -174,7 +175,9 @@ def test_statistics_come_with_the_news() -> None:
 def test_in_an_application_a_faulty_provider_is_told_and_raises_nothing() -> None:
     world = a_world(FOLDERS, PROTOCOL)
     world.given[FOLDERS.name] = lambda: 1 // 0
-    found = {one["name"]: one for one in world.mars(isolate=None).statistics.entries()}
+    found = {
+        one["name"]: one for one in world.mars(isolate=None, raises=False).statistics.entries()
+    }
     assert (found[FOLDERS.name]["value"], found[PROTOCOL.name]["value"]) == (None, "imap")
     assert found[FOLDERS.name]["problem"]["reason"] == "provider-failed"
     assert found[PROTOCOL.name]["problem"] is None
@@ -301,7 +304,7 @@ def test_a_faulty_provider_stands_in_the_journal_once_a_week() -> None:
     world = a_world(FOLDERS)
     world.given[FOLDERS.name] = lambda: 1 // 0
     for _ in range(3):  # starts of the application
-        mars = world.mars(isolate=None)
+        mars = world.mars(isolate=None, raises=False)
         mars.statistics.entries()
         mars.statistics.note()
     (entry,) = world.mars().journal()
@@ -314,3 +317,28 @@ def test_a_faulty_provider_stands_in_the_journal_once_a_week() -> None:
     world.clock.advance(8 * DAY)
     mars.statistics.note()
     assert len(world.mars().journal()) == 2
+
+
+def test_no_provider_has_what_was_sent_forgotten() -> None:
+    """Another error each time is still one note a week, and notes go before requests."""
+    world = a_world(often(FOLDERS))
+    while not posted(world):
+        session(world.client(), world.clock, DAY)
+    kinds = iter([KeyError, ValueError, OSError, TypeError])
+
+    def failing() -> int:
+        raise next(kinds)
+
+    mars = world.mars(isolate=None, raises=False)
+    mars.statistics.provide(FOLDERS.name, failing)
+    for _ in range(4):
+        mars.statistics.entries()
+        mars.statistics.note()
+    assert len([one for one in mars.journal() if one.get("provider")]) == 1
+    requests = [one for one in mars.journal() if one["url"]]
+    (note,) = [one for one in mars.journal() if one.get("provider")]
+    for _ in range(KEPT + 10):
+        world.client().record(note)
+    after = world.mars().journal()
+    assert [one for one in after if one["url"]] == requests
+    assert len(after) == KEPT

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mars.core.records import STATE_FILE
 from mars.core.journal import KEPT
+from mars.core.records import STATE_FILE
 from mars.errors import ConfigError
 from mars.testing.memory import START, machine, session
 from mars.testing.world import World

@@ -64,6 +64,11 @@ class Opening:
         """In hex."""
         return frozenset(each.hex() for each in self.keys)
 
+    @property
+    def weeks(self) -> dict[str, str]:
+        """Of the keys, by their ids in hex."""
+        return {name.hex(): key.week for name, key in self.keys.items()}
+
 
 @dataclass
 class Reports:

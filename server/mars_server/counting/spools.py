@@ -27,11 +27,13 @@ class Opened:
     waiting: int = 0
     """Lines that wait, as the database is to know."""
     keys: frozenset[str] = frozenset()
+    catalogue: str | None = None
+    """As the database is to know of it (``Source.catalogue``)."""
     _again: int = field(default=0, repr=False)
 
     @classmethod
     def of(cls, source: Source | None) -> Opened:
-        return cls(source.waiting, source.keys) if source else cls()
+        return cls(source.waiting, source.keys, source.catalogue) if source else cls()
 
     def forward(self, tally: Tally, opening: Opening | None) -> None:
         """Lines were read that never were."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, delete, select, text, update
@@ -15,8 +16,14 @@ from mars_server.counting.reports import (
     each,
     sums,
 )
-from mars_server.storage.schema import dropped, openings, statistics, statistics_weeks
-from mars_server.storage.upsert import add
+from mars_server.storage.schema import (
+    dropped,
+    intake_keys,
+    openings,
+    statistics,
+    statistics_weeks,
+)
+from mars_server.storage.upsert import add, into, note
 
 KEPT_DAYS = 42
 """Whole days after a week's end for which its digests are kept: a spool is gone before."""
@@ -41,6 +48,20 @@ def store_opened(connection: Connection, opened: Digests) -> Reports:
         here = update(statistics_weeks).where(statistics_weeks.c.week == week)
         connection.execute(here.values(late=statistics_weeks.c.late + n))
     return found
+
+
+OPENED = "spools-opened"
+"""In ``meta``: when a spool was last read to its end with keys, in Unix seconds."""
+
+
+def note_opened(connection: Connection, weeks: Mapping[str, str], now: int) -> None:
+    """At ``now`` a spool was read to its end with keys of these weeks, by their ids; nothing where
+    there are none."""
+    if not weeks:
+        return
+    note(connection, OPENED, now)
+    rows = [{"id": name, "week": week} for name, week in sorted(weeks.items())]
+    connection.execute(into(connection, intake_keys).on_conflict_do_nothing(), rows)
 
 
 def _fresh(connection: Connection, week: str, digests: bytes) -> int:

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection, Engine, Table, func, insert, select, update
 
 from mars_server.common.calendar import iso_week
-from mars_server.counting.reports import SPOOL
 from mars_server.counting.tally import LEVEL
+from mars_server.storage.openings import OPENED
 from mars_server.storage.schema import (
     counts,
     documents,
@@ -105,9 +105,8 @@ class StoredReports(Closed):
         return {week: int(n) for week, n in self._connection.execute(query)}
 
     def last_opened(self) -> int | None:
-        """When a spool was last opened with a key (Unix seconds), None where none is remembered."""
-        opened = select(func.max(sources.c.counted)).where(sources.c.format == SPOOL)
-        found = self._connection.scalar(opened.where(sources.c["keys"].is_not(None)))
+        """When a spool was last read to its end with keys (Unix seconds), None where none was."""
+        found = self._connection.scalar(select(meta.c.value).where(meta.c.key == OPENED))
         return None if found is None else int(found)
 
     def exact(self, first: str) -> dict[str, Reports]:

@@ -189,6 +189,10 @@ class Source:
     """Lines of a spool that are sealed to keys which were not given."""
     keys: frozenset[str] = frozenset()
     """Ids (hex) of the keys with which it was opened as far as ``position``."""
+    day: str | None = None
+    """Of a spool."""
+    catalogue: str | None = None
+    """Of a spool: the hash of the registry by which lines were dropped that another may count."""
 
 
 @dataclass(frozen=True)

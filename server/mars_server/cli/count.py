@@ -25,6 +25,7 @@ from mars_server.counting.foreign.same_file import this_boot
 from mars_server.counting.inputs import expand, is_key_file, until_signal
 from mars_server.counting.inputs import follow as follow_logs
 from mars_server.counting.progress import Progress
+from mars_server.counting.reports import Reports
 from mars_server.counting.streams import STDIN, is_url
 from mars_server.counting.tasks import Driver
 
@@ -150,8 +151,22 @@ def _say_new(outcome: Counted, as_json: bool) -> None:
         sys.stdout.flush()
 
 
+_REFUSED = ("undeclared", "unknown-release")
+_OTHER_REGISTRY = (
+    "More than half of the reports were dropped as undeclared or of an unknown release: is the "
+    "metrics.toml beside --product, or product.toml, an older one? With the right ones the same "
+    "spools are read again."
+)
+
+
+def _doubts(reports: Reports) -> list[str]:
+    refused = sum(n for reason, n in reports.reasons().items() if reason in _REFUSED)
+    return [_OTHER_REGISTRY] if refused > reports.counted.total() else []
+
+
 def report(outcome: Counted, *, as_json: bool) -> int:
     """Prints it; 1 where a log could not be counted."""
+    outcome.notes += _doubts(outcome.reports)
     for said in (*outcome.notes, *outcome.problems):
         options.say(str(said))
     total = outcome.tally

@@ -14,7 +14,14 @@ from mars import factory
 from mars.commandline import json_option
 from mars.errors import ConfigError, MarsError, StateError
 from mars_server.cli import options
-from mars_server.common.config import Config, load_config, read, require_apart, template
+from mars_server.common.config import (
+    Config,
+    load_catalogue,
+    load_config,
+    read,
+    require_apart,
+    template,
+)
 from mars_server.serving.bind import parse_bind
 
 _RUN = Path("/run")
@@ -156,6 +163,13 @@ def _motd(config: Config) -> list[str]:
     return [*document.flaws, *filter(None, [document.unlisted and document.doubt])]
 
 
+def _registry(config: Config) -> list[str]:
+    if not config.product or not config.spool or load_catalogue(config.product).metrics:
+        return []
+    place = Path(config.product).with_name("metrics.toml")
+    return [f"spool: {place} is not there or declares nothing, so no report would count"]
+
+
 def _folders(config: Config) -> None:
     for name, path in (("log", config.log), ("spool", config.spool), ("site", config.site)):
         if path:
@@ -200,7 +214,8 @@ def _control(config: Config) -> None:
 
 
 _TESTS: tuple[Callable[[Config], list[str] | None], ...] = (
-    _names, require_apart, _trust, _bind, _sockets, _motd, _folders, _database, _socks, _control,
+    _names, require_apart, _trust, _bind, _sockets, _motd, _registry, _folders, _database, _socks,
+    _control,
 )  # fmt: skip
 
 

@@ -18,7 +18,16 @@ from mars.wire.report import Report, decode
 from mars.wire.sealed import SMALL, key_of, opened
 from mars_server.common.calendar import monday, sunday, week_of
 from mars_server.counting.blocks import Lines
-from mars_server.counting.reports import DIGEST_BYTES, Dropped, Opened, Opening, Statistic, WeekKey
+from mars_server.counting.reports import (
+    DIGEST_BYTES,
+    REJUDGED,
+    Dropped,
+    Opened,
+    Opening,
+    Rejudged,
+    Statistic,
+    WeekKey,
+)
 from mars_server.counting.tally import Tally
 
 STALE_DAYS = 7
@@ -31,6 +40,8 @@ _TEXT_REASONS = ("other-type", "extra-member", "bad-payload")
 _COUNTS, _STALE, _MARKS = b"mars-report", b"mars-stale", b"mars-openings"
 """A copy that comes too late must not stand for the one that came in time, whichever is read
 first."""
+_PERSONS = {reason: f"mars-{reason}"[:16].encode() for reason in REJUDGED}
+"""Nor one that the registry refuses, on its day or as it is now, for one that it lets count."""
 
 
 class SpoolCounting:
@@ -77,9 +88,16 @@ class SpoolCounting:
             if key.week in self._stale:
                 self._put(Dropped(key.week, "stale"), body, self._marks[name], _STALE)
             else:
-                self._put(self._opened(key, body), body, self._marks[name])
+                self._judge(self._opened(key, body), body, self._marks[name])
         elif name.hex() not in self._opening.done:
             self._tally.waiting += 1
+
+    def _judge(self, what: Opened, body: bytes, mark: bytes) -> None:
+        reason = what.reason if isinstance(what, Dropped) else ""
+        if self._opening.anew:
+            for other in set(REJUDGED) - {reason}:
+                self._put(Rejudged(what.week, other), body, mark, _PERSONS[other])
+        self._put(what, body, mark, _PERSONS.get(reason, _COUNTS))
 
     def _put(self, what: Opened, data: bytes, mark: bytes = b"", person: bytes = _COUNTS) -> None:
         made = blake2b(data, digest_size=DIGEST_BYTES, key=mark, person=person)

@@ -26,13 +26,14 @@ from mars_server.counting.reports import Opening
 from mars_server.counting.store_port import Advance, Ledger, Sizes, Stored
 from mars_server.daylog.format import spool_of
 from mars_server.storage import ledger as storage
-from mars_server.storage import open_database
+from mars_server.storage import open_database, reading
 from mars_server.storage.schema import openings, sources, statistics_weeks
 from tests.server.counting.commands import PROGRAM, run, run_json
 from tests.server.counting.examples import ALLOW, line
 from tests.server.counting.spools import (
     DAY,
     LATER,
+    METRICS,
     NEXT,
     WEEK,
     cells,
@@ -330,6 +331,64 @@ def test_keys_that_are_missing_for_a_part_of_a_spool_lose_nothing(
     assert (source.lines, source.waiting) == (22, 0)
     engine.dispose()
     assert shown(database_url)["statistics"] == {**cells(12), **cells(9, NEXT)}
+
+
+# --- Another registry ---
+
+
+def metrics(folder: Path, *names: str) -> None:
+    """What a registry declares, as far as the usual one declares it."""
+    whole = METRICS.split("\n[")
+    path = folder / "metrics.toml"
+    path.write_text("\n[".join(one for one in whole if not one.strip() or one.startswith(names)))
+
+
+@pytest.mark.parametrize("content", [None, ""])
+def test_without_a_registry_no_spool_is_opened(
+    folder: Path, told: list[object], tmp_path: Path, content: str | None
+) -> None:
+    written(folder / "a.log", spool(many(3)))
+    (tmp_path / "metrics.toml").unlink()
+    if content is not None:
+        (tmp_path / "metrics.toml").write_text(content)
+    url = f"sqlite:///{tmp_path}/none.db"
+    assert run_json("count", folder, *told, "--db", url, code=1)["reason"] == "metrics-missing"
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_what_an_older_registry_refused_counts_by_the_right_one(
+    folder: Path, told: list[object], tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    url = new_database()
+    written(folder / "a.log", spool([*many(5), sealed(report(key="ip"), 9)]))
+    metrics(tmp_path, "mail.accounts")
+    first = run_json("count", folder, *told, "--db", url)
+    assert (first["statistics"], first["dropped"]) == ({}, {"undeclared": 6})
+    assert "More than half of the reports" in first["notes"][0]
+    assert run_json("count", folder, *told, "--db", url)["repeated"] == 0
+    metrics(tmp_path, "mail")
+    second = run_json("count", folder, *told, "--db", url)
+    assert (second["statistics"], second["lines"]) == (cells(5), 0)
+    assert "notes" not in second
+    kept = shown(url)
+    assert (kept["statistics"], kept["dropped"]) == (cells(5), {"undeclared": 1})
+    again = run_json("count", folder, *told, "--db", url)
+    assert (again["statistics"], again["repeated"]) == ({}, 0)
+
+
+def test_a_spool_of_which_more_may_count_by_another_registry_stays(
+    folder: Path, told: list[object], tmp_path: Path, database_url: str
+) -> None:
+    content = spool(many(5))
+    written(folder / "a.log", content)
+    engine = open_database(database_url)
+    metrics(tmp_path, "mail.accounts")
+    run("count", folder, *told, "--db", database_url)
+    assert reading.overview(engine).positions == {}
+    metrics(tmp_path, "mail")
+    run("count", folder, *told, "--db", database_url)
+    assert list(reading.overview(engine).positions.values()) == [len(content)]
+    engine.dispose()
 
 
 # --- Weeks that are published ---

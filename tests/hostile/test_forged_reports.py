@@ -14,8 +14,8 @@ import pytest
 from mars.factory import system_clock
 from mars.wire.query import AllowList
 from mars.wire.sealed import LARGE
+from mars_server.common.calendar import is_stale
 from mars_server.counting.count_pass import dry_run
-from mars_server.counting.opening import is_stale
 from mars_server.counting.progress import Progress
 from mars_server.counting.reports import Dropped, Opening, sums, unseen
 from mars_server.counting.tasks import Done, Task, perform

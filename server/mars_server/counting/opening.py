@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from binascii import a2b_base64
 from collections import defaultdict
-from datetime import date, timedelta
+from datetime import date
 from hashlib import blake2b
 
 from mars.errors import WireError
 from mars.wire.catalogue import OTHER_RELEASE, Catalogue
 from mars.wire.report import Report, decode
 from mars.wire.sealed import SMALL, key_of, opened
-from mars_server.common.calendar import monday, sunday, week_of
+from mars_server.common.calendar import is_stale, week_of
 from mars_server.counting.blocks import Lines
 from mars_server.counting.reports import (
     DIGEST_BYTES,
@@ -30,9 +30,6 @@ from mars_server.counting.reports import (
 )
 from mars_server.counting.tally import Tally
 
-STALE_DAYS = 7
-"""Whole days that a spool's day may lie outside its key's week: clocks are wrong by less. Whoever
-plays a body back later gains nothing."""
 _TEXTS_BOUND = 4096
 """Distinct texts that are remembered with what they add to; nearly all reports say the same few."""
 _TEXT_REASONS = ("other-type", "extra-member", "bad-payload")
@@ -130,12 +127,6 @@ def _body(line: bytes) -> bytes:
         return a2b_base64(line)  # another way to write a body makes no other hash
     except ValueError:
         return b""
-
-
-def is_stale(day: date, week: str) -> bool:
-    """Whether ``day`` lies more than ``STALE_DAYS`` outside ``week``."""
-    off = timedelta(days=STALE_DAYS)
-    return not monday(week) - off <= day <= sunday(week) + off
 
 
 def judged(catalogue: Catalogue, week: str, day: date, text: bytes) -> Opened:

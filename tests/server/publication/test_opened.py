@@ -15,11 +15,11 @@ from mars_server.common.config import load_catalogue
 from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.executors import here
 from mars_server.counting.progress import Progress
-from mars_server.publication.closing import waiting_reports
+from mars_server.publication.closing import locked_reports, waiting_reports
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger
 from tests.server.counting.examples import ALLOW
-from tests.server.counting.spools import WEEK, many, product_of, sealed, spool, written
+from tests.server.counting.spools import NEXT, WEEK, many, product_of, sealed, spool, written
 from tests.server.counting.test_spools import opening_of
 from tests.server.publication import kit
 from tests.server.publication import reports_kit as reports
@@ -86,3 +86,40 @@ def test_spools_that_were_counted_without_keys_settle_nothing(machine: Machine) 
     assert machine.publish() == []
     machine.count("2026-11-30T07:00:00Z", WEEK)
     assert machine.publish() == [WEEK]
+
+
+def test_a_week_whose_key_was_not_given_is_no_week_without_data(machine: Machine) -> None:
+    machine.spool(many(20), "2026-11-29")
+    machine.spool(many(20, week=NEXT), "2026-12-06")
+    machine.spool(many(20, week=AFTER), "2026-12-13")
+    machine.count("2026-12-14T06:00:00Z", WEEK, AFTER)
+    now = parse_time("2026-12-16T00:00:00Z")
+    assert machine.publish(now) == [WEEK]
+    assert machine.waiting(now) == [AFTER]
+    assert kit.kept(machine.engine, lambda kept: locked_reports(kept.statistics, now)) == [NEXT]
+    machine.count("2026-12-16T06:00:00Z", NEXT)
+    assert machine.publish(now) == [WEEK, NEXT, AFTER]
+    assert kit.kept(machine.engine, lambda kept: kept.statistics.late()) == 0
+
+
+def test_a_key_that_was_given_for_one_spool_alone_leaves_the_reports_of_others(
+    machine: Machine,
+) -> None:
+    machine.spool(many(20), "2026-11-24")
+    machine.count("2026-11-30T05:00:00Z", WEEK)
+    machine.spool([*many(20, 20), *many(20, week=NEXT)], "2026-11-30")
+    machine.count("2026-12-01T06:00:00Z", NEXT)
+    assert machine.publish() == []
+    machine.count("2026-12-01T07:00:00Z", WEEK)
+    assert machine.publish() == [WEEK]
+
+
+def test_junk_holds_no_week_whose_keys_were_given_nor_one_long_past(machine: Machine) -> None:
+    """Whoever posts may name the key of any week, and a key that nobody has."""
+    junk = [sealed(number=n, week="2020-W01") for n in range(5)]
+    machine.spool([*many(20), *junk], "2026-11-29")
+    machine.spool([*many(20, week=AFTER), *junk], "2026-12-13")
+    machine.count("2026-12-14T06:00:00Z", WEEK, AFTER)
+    now = parse_time("2026-12-16T00:00:00Z")
+    assert machine.publish(now) == [WEEK], "a key of the week between may be there"
+    assert machine.publish(parse_time("2027-01-20T00:00:00Z")) == [WEEK, NEXT, AFTER]

@@ -105,6 +105,11 @@ def log_format(text: str) -> Callable[[F], F]:
     )
 
 
+def number(n: int, what: str) -> str:
+    """``1 log``, ``2 logs``."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
 def show(sentence: str) -> None:
     """A line on stdout."""
     click.echo(one_line(sentence))

@@ -168,7 +168,7 @@ def publish(
 def _summary(published: list[str], new: int) -> str:
     if not published:
         return "No week is complete and two days old yet; the site says so."
-    weeks = "1 week" if len(published) == 1 else f"{len(published)} weeks"
+    weeks = options.number(len(published), "week")
     return f"{weeks} published, {new} of them now; last {published[-1]}."
 
 
@@ -207,6 +207,7 @@ def _warnings(outcome: PublishReport, *, declared: bool) -> Iterator[str]:
 
 def _of_waiting(outcome: PublishReport, *, declared: bool) -> Iterator[str]:
     names = ", ".join(outcome.waiting_reports)
+    lines = options.number(outcome.waiting_lines, "line")
     if names and not declared:
         yield (
             f"Statistics wait: {names}; metrics.toml beside the product file is not there or "
@@ -214,7 +215,7 @@ def _of_waiting(outcome: PublishReport, *, declared: bool) -> Iterator[str]:
         )
     elif outcome.locked_reports:
         yield (
-            f"Statistics wait: {names}; {_lines(outcome.waiting_lines)} of spools wait for keys "
+            f"Statistics wait: {names}; {lines} of spools wait for keys "
             f"that were not given, and may be reports of {', '.join(outcome.locked_reports)}: "
             "count those spools with the key file that holds it (count --keys "
             "keys/intake-*.secret). If there is no such key any more, close the weeks by --now."
@@ -222,12 +223,8 @@ def _of_waiting(outcome: PublishReport, *, declared: bool) -> Iterator[str]:
     elif names:
         yield (
             f"Statistics wait: {names}; no spool was opened (count --keys) since the week ended. "
-            f"{_lines(outcome.waiting_lines)} of spools wait for keys that were not given."
+            f"{lines} of spools wait for keys that were not given."
         )
-
-
-def _lines(n: int) -> str:
-    return "1 line" if n == 1 else f"{n} lines"
 
 
 def _proposal(crowd: int, proposed: int) -> str:

@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -389,6 +390,34 @@ def test_a_spool_of_which_more_may_count_by_another_registry_stays(
     run("count", folder, *told, "--db", database_url)
     assert list(reading.overview(engine).positions.values()) == [len(content)]
     engine.dispose()
+
+
+# --- Another spool with the same id ---
+
+
+@pytest.mark.parametrize("n", [3, 5, 9])
+def test_a_stranger_s_spool_with_the_id_of_ours_is_told_and_ours_is_kept(
+    folder: Path, told: list[object], new_database: Callable[[], str], n: int
+) -> None:
+    """Shorter than ours, as long, and longer."""
+    url = new_database()
+    name = sha256(b"a").hexdigest()[:32]
+    path = written(folder / f"spool-{DAY}-{name}.log", spool(many(n, 100, value="false")))
+    run("count", folder, *told, "--db", url)
+    written(path, ours := spool(many(5)))
+    refused = run_json("count", folder, *told, "--db", url, code=1)
+    assert (refused["reason"], refused["statistics"]) == ("log-changed", {})
+    assert run_json("retain", "--spool", folder, "--db", url)["spools"] == []
+    written(path, ours.replace(name.encode(), b"1" * 32))
+    assert run_json("count", folder, *told, "--db", url)["statistics"] == cells(5)
+
+
+def test_retain_takes_spools_alone(folder: Path, told: list[object], database_url: str) -> None:
+    path = written(folder / f"spool-{DAY}-{sha256(b'a').hexdigest()[:32]}.log", spool(many(3)))
+    run("count", folder, *told, "--db", database_url)
+    gone = run_json("retain", "--spool", folder, "--db", database_url)
+    assert (gone["spools"], gone["logs"]) == ([path.name], [])
+    assert not path.exists()
 
 
 # --- Weeks that are published ---

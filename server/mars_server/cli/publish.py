@@ -202,7 +202,8 @@ def _warnings(outcome: PublishReport, *, declared: bool) -> Iterator[str]:
     if outcome.unsigned:
         yield "The index was signed and is no longer, which readers see; give --sign-key again."
     if outcome.notes_gone:
-        yield f"The pages have lost {outcome.notes_gone} note(s); give --notes again."
+        gone = options.number(outcome.notes_gone, "note")
+        yield f"The pages have lost {gone}; give --notes again."
 
 
 def _of_waiting(outcome: PublishReport, *, declared: bool) -> Iterator[str]:

@@ -299,7 +299,7 @@ class _LedgerPass(_Pass):
             if opening_of(task):
                 pieces = [piece for piece in done.pieces if piece.end <= job.position]
             else:
-                self._know(job, verdict)
+                self._know(job, replace(verdict, timeless=verdict.timeless and not done.own))
             who = done
             if verdict.start is None:
                 return

@@ -477,6 +477,38 @@ def test_a_spool_on_standard_input_is_opened(told: list[object]) -> None:
     assert run_json("count", "-", *told, "--dry-run", stdin=content)["statistics"] == cells(3)
 
 
+def test_a_spool_on_standard_input_waits_as_a_file_does(
+    told: list[object], tmp_path: Path, folder: Path, database_url: str
+) -> None:
+    product, content = told[:2], spool(many(3))
+    first = run_json("count", "-", *product, "--db", database_url, stdin=content)
+    assert (first["waiting"], len(first["notes"])) == (3, 1), "and nothing of the time of day"
+    written(folder / "a.log", content)
+    out = run_json("count", folder, *told, "--db", database_url)
+    assert (out["statistics"], out["waiting"]) == (cells(3), 0)
+
+
+@pytest.mark.parametrize(
+    ("week", "day", "said"),
+    [
+        (NEXT, DAY, "No key that was given opens a line"),
+        (WEEK, date(2027, 1, 1), "All reports are"),
+    ],
+)
+def test_keys_that_do_not_fit_the_spools_are_told(
+    folder: Path, told: list[object], week: str, day: date, said: str
+) -> None:
+    written(folder / "a.log", spool(many(3, week=week), day))
+    notes = run_json("count", folder, *told, "--dry-run")["notes"]
+    assert notes[-1].startswith(said)
+
+
+def test_one_is_no_plural(folder: Path, told: list[object]) -> None:
+    written(folder / "a.log", spool([*many(1), *many(1, week=NEXT)]))
+    said = run("count", folder, *told, "--dry-run").stdout.decode()
+    assert "1 report counted, 0 dropped, 0 counted before, 1 waits for its key" in said
+
+
 def test_lost_reports_are_told_and_do_not_look_like_lost_answers(
     folder: Path, told: list[object], database_url: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from sqlalchemy import Engine
 
 from mars.factory import system_clock
 from mars.wire.times import parse_time
+from mars_server.cli.publish import _warnings
 from mars_server.common.config import load_catalogue
 from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.executors import here
 from mars_server.counting.progress import Progress
 from mars_server.publication.closing import locked_reports, waiting_reports
+from mars_server.site.publish import PublishReport
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger
 from tests.server.counting.examples import ALLOW
@@ -123,3 +126,12 @@ def test_junk_holds_no_week_whose_keys_were_given_nor_one_long_past(machine: Mac
     now = parse_time("2026-12-16T00:00:00Z")
     assert machine.publish(now) == [WEEK], "a key of the week between may be there"
     assert machine.publish(parse_time("2027-01-20T00:00:00Z")) == [WEEK, NEXT, AFTER]
+
+
+def test_what_statistics_wait_for_is_said() -> None:
+    report = PublishReport([], 0, 0, waiting_reports=[WEEK], waiting_lines=1)
+    assert "no spool was opened" in next(_warnings(report, declared=True))
+    assert "1 line of spools" in next(_warnings(report, declared=True))
+    assert "metrics.toml" in next(_warnings(report, declared=False))
+    locked = replace(report, locked_reports=[NEXT])
+    assert NEXT in next(_warnings(locked, declared=True))

@@ -14,8 +14,8 @@ import pytest
 from mars.factory import system_clock
 from mars.wire.query import AllowList
 from mars.wire.sealed import LARGE
+from mars_server.common.calendar import is_stale
 from mars_server.counting.count_pass import dry_run
-from mars_server.counting.opening import is_stale
 from mars_server.counting.progress import Progress
 from mars_server.counting.reports import Dropped, Opening, sums, unseen
 from mars_server.counting.tasks import Done, Task, perform
@@ -60,6 +60,18 @@ def test_i13_what_is_not_declared_is_dropped_with_a_reason(opening: Opening, rea
     out = found(opening, spool([sealed(TEXTS[reason])]))
     assert out.dropped == {Dropped(WEEK, reason): 1}
     assert not out.counted
+
+
+@pytest.mark.parametrize("key", ["old", "gone"])
+@pytest.mark.parametrize("late_first", [True, False])
+def test_i14_a_copy_after_the_last_day_of_an_entry_takes_nothing_from_it(
+    opening: Opening, key: str, late_first: bool
+) -> None:
+    content, fresh = spool(many(3, key=key)), unseen()
+    days = [spools.DAY, date(2026, 11, 26)]
+    for day in reversed(days) if late_first else days:
+        out = sums(opened(opening, content, day).opened, fresh)
+        assert (out.counted.total(), out.dropped.total()) == ((3, 0) if day == days[0] else (0, 3))
 
 
 @pytest.mark.parametrize(

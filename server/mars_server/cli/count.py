@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from mars_server.counting.foreign.same_file import this_boot
 from mars_server.counting.inputs import expand, is_key_file, until_signal
 from mars_server.counting.inputs import follow as follow_logs
 from mars_server.counting.progress import Progress
+from mars_server.counting.reports import Reports
 from mars_server.counting.streams import STDIN, is_url
 from mars_server.counting.tasks import Driver
 
@@ -113,7 +114,7 @@ def count(
             found = dry(paths, AllowList.of(product), chosen, _progress(), **told)
         found.notes[:0] = notes
         found.problems[:0] = missing
-        return report(found, as_json=as_json)
+        return report(found, as_json=as_json, keyed=bool(opening.keys))
 
 
 def _into(
@@ -150,8 +151,38 @@ def _say_new(outcome: Counted, as_json: bool) -> None:
         sys.stdout.flush()
 
 
-def report(outcome: Counted, *, as_json: bool) -> int:
-    """Prints it; 1 where a log could not be counted."""
+_REFUSED = ("undeclared", "unknown-release")
+_OTHER_REGISTRY = (
+    "More than half of the reports were dropped as undeclared or of an unknown release: is the "
+    "metrics.toml beside --product, or product.toml, an older one? With the right ones the same "
+    "spools are read again."
+)
+
+
+_OPENS_NOTHING = (
+    "No key that was given opens a line: are these the key files of the weeks in which the spools "
+    "were written, and of this product?"
+)
+_ALL_STALE = (
+    "All reports are stale: their keys are of other weeks than the spools. Either somebody plays "
+    "old reports back, a clock was wrong, or the weeks in a key file were changed."
+)
+
+
+def _doubts(reports: Reports, waiting: int, *, keyed: bool) -> Iterator[str]:
+    """What may be wrong with what spools were opened with."""
+    reasons, counted = reports.reasons(), reports.counted.total()
+    if sum(reasons.get(reason, 0) for reason in _REFUSED) > counted:
+        yield _OTHER_REGISTRY
+    if reasons.get("stale", 0) and reasons.keys() == {"stale"} and not counted:
+        yield _ALL_STALE
+    if keyed and waiting and not (counted or reasons.keys() - {"bad-body"} or reports.repeated):
+        yield _OPENS_NOTHING
+
+
+def report(outcome: Counted, *, as_json: bool, keyed: bool = False) -> int:
+    """Prints it; 1 where a log could not be counted. ``keyed``: keys were given."""
+    outcome.notes += _doubts(outcome.reports, outcome.tally.waiting, keyed=keyed)
     for said in (*outcome.notes, *outcome.problems):
         options.say(str(said))
     total = outcome.tally
@@ -168,7 +199,8 @@ def report(outcome: Counted, *, as_json: bool) -> int:
     if outcome.late is not None:
         told["late"] = outcome.late
     late = f", {outcome.late} of the hits too late" if outcome.late else ""
-    line = f"{total.lines} lines, {total.hits} hits, {total.rejected} rejected{late}"
+    lines, hits = options.number(total.lines, "line"), options.number(total.hits, "hit")
+    line = f"{lines}, {hits}, {total.rejected} rejected{late}"
     options.answer(as_json, told, line, *_of_reports(outcome))
     return int(bool(outcome.problems))
 
@@ -180,5 +212,6 @@ def _of_reports(outcome: Counted) -> list[str]:
         return []
     why = ", ".join(f"{n} {reason}" for reason, n in found.reasons().items())
     dropped = f"{found.dropped.total()} dropped{why and f' ({why})'}"
-    counted = f"{found.counted.total()} reports counted"
-    return [f"{counted}, {dropped}, {found.repeated} counted before, {waiting} wait for their keys"]
+    counted = f"{options.number(found.counted.total(), 'report')} counted"
+    waits = "1 waits for its key" if waiting == 1 else f"{waiting} wait for their keys"
+    return [f"{counted}, {dropped}, {found.repeated} counted before, {waits}"]

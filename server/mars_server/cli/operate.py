@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +19,9 @@ from mars.errors import ConfigError
 from mars.wire.query import AllowList
 from mars_server.cli import options
 from mars_server.common.config import Config, load_config, load_product
+
+if TYPE_CHECKING:
+    from mars_server.operate.doctor import Closed
 
 
 @click.command()
@@ -61,7 +66,14 @@ _spool = options.path("--spool", metavar="DIR", help="Folder of the spools.")
 _db = click.option("--db", metavar="URL", help="Database of the counts.")
 
 
-def _settings(file: Path | None, log: Path | None, spool: Path | None, db: str | None) -> Config:
+def _settings(
+    file: Path | None,
+    log: Path | None,
+    spool: Path | None,
+    db: str | None,
+    *,
+    spools_alone: bool = False,
+) -> Config:
     """The folders and the database, whichever way they were named."""
     config = load_config(file) if file else Config()
     config = replace(
@@ -70,7 +82,7 @@ def _settings(file: Path | None, log: Path | None, spool: Path | None, db: str |
         spool=str(spool or config.spool),
         db=db or config.db,
     )
-    if not config.log:
+    if not (config.log or (spools_alone and config.spool)):
         raise click.UsageError("Name the logs by --log or --config.")
     for kind, folder in (("log", config.log), ("spool", config.spool)):
         if folder and not Path(folder).is_dir():
@@ -152,19 +164,19 @@ def retain(
     from mars_server.operate.doctor import retain as run
     from mars_server.operate.status import counted
 
-    config = _settings(file, log, spool, db)
+    config = _settings(file, log, spool, db, spools_alone=True)
     if not config.db and not config.spool:
         raise click.UsageError("Name the database by --db or --config.")
     found = counted(config.db) if config.db else None
     folder = Path(config.log)
-    gone = run(folder, found.positions, found.weeks, remove=not dry_run) if found else []
-    for entry in closed_logs(folder):
-        if found and entry.token in found.unread:
+    counts = found if config.log else None
+    gone = run(folder, counts.positions, counts.weeks, remove=not dry_run) if counts else []
+    for entry in closed_logs(folder) if counts else ():
+        if counts and entry.token in counts.unread:
             kept = "kept, its lines fitted no format when they were counted: recount its days"
             options.say(f"{entry.path.name}: {kept}")
     told: dict[str, object] = {"dry_run": dry_run, "logs": [entry.path.name for entry in gone]}
-    done = "would be" if dry_run else "were"
-    lines = [f"{len(gone)} log(s) {done} deleted"] if found else []
+    lines = [_gone(len(gone), "log", dry_run=dry_run)] if counts else []
     if config.spool:
         old = spools.retain(
             Path(config.spool),
@@ -172,7 +184,31 @@ def retain(
             _today(),
             config.keep_spool_days,
             remove=not dry_run,
+            is_same=_same_spools(config.db) if found else lambda _: True,
         )
         told["spools"] = [entry.path.name for entry in old]
-        lines.append(f"{len(old)} spool(s) {done} deleted")
+        lines.append(_gone(len(old), "spool", dry_run=dry_run))
     options.answer(as_json, told, *lines)
+
+
+def _same_spools(url: str) -> Callable[[Closed], bool]:
+    """Of a spool that seems to be read: whether the database read this one; else that is told."""
+    from mars_server.counting.foreign.known_logs import Register
+    from mars_server.operate.spools import is_counted
+    from mars_server.storage import open_database
+    from mars_server.storage.ledger import Ledger
+
+    register = Register(Ledger(open_database(url, create=False)), 1)
+
+    def is_same(spool: Closed) -> bool:
+        if same := is_counted(register, spool):
+            return same
+        options.say(f"{spool.path.name}: kept, another spool with its id was counted in its place")
+        return same
+
+    return is_same
+
+
+def _gone(n: int, what: str, *, dry_run: bool) -> str:
+    done = "would be" if dry_run else "was" if n == 1 else "were"
+    return f"{options.number(n, what)} {done} deleted"

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from mars.commandline import F, emit_json, one_line
-from mars.errors import StateError
+from mars.errors import ConfigError, StateError
 from mars_server.common.config import load_catalogue, read
 from mars_server.counting import formats
 from mars_server.counting.reports import Opening
@@ -61,14 +61,22 @@ passphrase = click.option(
 def opening(product_file: Path, keys: Iterable[str | Path], file: Path | None) -> Opening:
     """What spools are opened with; the registry is asked for only where there is a key.
 
-    Raises as ``load_keys`` and ``load_catalogue``, and ``StateError`` (``passphrase-needed``).
+    Raises as ``load_keys`` and ``load_catalogue``, ``ConfigError`` (``metrics-missing``) and
+    ``StateError`` (``passphrase-needed``).
     """
     names = list(keys)
     if not names:
         return Opening()
     from mars_server.counting.intake_keys import load_keys
 
-    return Opening(load_catalogue(product_file), load_keys(names, partial(_passphrase, file)))
+    catalogue = load_catalogue(product_file)
+    if not catalogue.metrics:
+        raise ConfigError(
+            "metrics-missing",
+            f"{product_file.with_name('metrics.toml')} is not there or declares nothing, so no "
+            "report could count, and nothing was read. Put the publisher's metrics.toml there.",
+        )
+    return Opening(catalogue, load_keys(names, partial(_passphrase, file)))
 
 
 def _passphrase(file: Path | None, of: str | Path) -> bytes:
@@ -95,6 +103,11 @@ def log_format(text: str) -> Callable[[F], F]:
         show_default=True,
         help=text,
     )
+
+
+def number(n: int, what: str) -> str:
+    """``1 log``, ``2 logs``."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def show(sentence: str) -> None:

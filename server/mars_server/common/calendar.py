@@ -63,3 +63,14 @@ def settled(now: int) -> str:
     """The latest week that ended at least ``SETTLE_DAYS`` before ``now`` (Unix seconds)."""
     moment = datetime.fromtimestamp(now, UTC)
     return week_of(moment.date() - timedelta(days=7 + SETTLE_DAYS))
+
+
+STALE_DAYS = 7
+"""Whole days that a spool's day may lie outside its key's week: clocks are wrong by less. Whoever
+plays a body back later gains nothing."""
+
+
+def is_stale(day: date, week: str) -> bool:
+    """Whether ``day`` lies more than ``STALE_DAYS`` outside ``week``."""
+    off = timedelta(days=STALE_DAYS)
+    return not monday(week) - off <= day <= sunday(week) + off

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Final
 
 from mars.errors import MarsError
 from mars.wire.query import AllowList
@@ -20,6 +21,8 @@ from mars_server.counting.store_port import Advance, Checkpoints, Ledger, Sizes
 from mars_server.counting.streams import refused, shown
 from mars_server.counting.tally import Tally, merge
 from mars_server.counting.tasks import Done, Driver, Piece, Span, Task, Whole
+
+_NONE: Final[Mapping[str, str]] = {}
 
 
 @dataclass
@@ -296,18 +299,20 @@ class _LedgerPass(_Pass):
             if opening_of(task):
                 pieces = [piece for piece in done.pieces if piece.end <= job.position]
             else:
-                self._know(job, verdict)
+                self._know(job, replace(verdict, timeless=verdict.timeless and not done.own))
             who = done
             if verdict.start is None:
                 return
         tally = self.counted(job, task, pieces)
+        opened = _weeks_opened(job, task, done)
         if opening_of(task) and (source := job.verdict.source):
             size = task.end - task.start if isinstance(task, Span) else source.position
-            self._advance(job, source.position, source.tail, who, tally, again=size)
+            self._advance(job, source.position, source.tail, who, tally, again=size, opened=opened)
             return
         last = done.pieces[-1]
         mark = self.register.marks.tail(who.own, last.tail)
-        self._advance(job, last.end, mark, who, tally, whole=not done.cut_short)
+        whole = not done.cut_short
+        self._advance(job, last.end, mark, who, tally, whole=whole, opened=opened)
 
     def _advance(
         self,
@@ -319,6 +324,7 @@ class _LedgerPass(_Pass):
         *,
         whole: bool = True,
         again: int = 0,
+        opened: Mapping[str, str] = _NONE,
     ) -> None:
         lacking = who.gap if job.verdict.source is None and job.position == 0 else None
         if lacking is not None and who.day:
@@ -340,11 +346,22 @@ class _LedgerPass(_Pass):
             stays=job.stays,
             waiting=job.opened.waiting,
             keys=job.opened.keys,
+            day=who.day.isoformat() if who.day else None,
+            catalogue=job.opened.catalogue,
         )
         archive = marks.archive(who.own, job.probe.fingerprint) if whole and not again else None
-        step = Advance(now, job.position, tally, archive, lacking, again)
+        step = Advance(now, job.position, tally, archive, lacking, again, opened)
         job.position = position
         self.checkpoints.add(job.probe.path, step)
+
+
+def _weeks_opened(job: Job, task: Task, done: Done) -> dict[str, str]:
+    """Where ``task`` read a spool to its end with keys: their weeks by their ids."""
+    if isinstance(task, Whole):
+        whole = done.day is not None and not done.cut_short
+    else:
+        whole = task.day is not None and task.end == job.probe.length
+    return task.opening.weeks if whole and task.opening else {}
 
 
 def count_once(

@@ -9,21 +9,27 @@ from __future__ import annotations
 
 from binascii import a2b_base64
 from collections import defaultdict
-from datetime import date, timedelta
+from datetime import date
 from hashlib import blake2b
 
 from mars.errors import WireError
 from mars.wire.catalogue import OTHER_RELEASE, Catalogue
 from mars.wire.report import Report, decode
 from mars.wire.sealed import SMALL, key_of, opened
-from mars_server.common.calendar import monday, sunday, week_of
+from mars_server.common.calendar import is_stale, week_of
 from mars_server.counting.blocks import Lines
-from mars_server.counting.reports import DIGEST_BYTES, Dropped, Opened, Opening, Statistic, WeekKey
+from mars_server.counting.reports import (
+    DIGEST_BYTES,
+    REJUDGED,
+    Dropped,
+    Opened,
+    Opening,
+    Rejudged,
+    Statistic,
+    WeekKey,
+)
 from mars_server.counting.tally import Tally
 
-STALE_DAYS = 7
-"""Whole days that a spool's day may lie outside its key's week: clocks are wrong by less. Whoever
-plays a body back later gains nothing."""
 _TEXTS_BOUND = 4096
 """Distinct texts that are remembered with what they add to; nearly all reports say the same few."""
 _TEXT_REASONS = ("other-type", "extra-member", "bad-payload")
@@ -31,6 +37,8 @@ _TEXT_REASONS = ("other-type", "extra-member", "bad-payload")
 _COUNTS, _STALE, _MARKS = b"mars-report", b"mars-stale", b"mars-openings"
 """A copy that comes too late must not stand for the one that came in time, whichever is read
 first."""
+_PERSONS = {reason: f"mars-{reason}"[:16].encode() for reason in REJUDGED}
+"""Nor one that the registry refuses, on its day or as it is now, for one that it lets count."""
 
 
 class SpoolCounting:
@@ -77,9 +85,16 @@ class SpoolCounting:
             if key.week in self._stale:
                 self._put(Dropped(key.week, "stale"), body, self._marks[name], _STALE)
             else:
-                self._put(self._opened(key, body), body, self._marks[name])
+                self._judge(self._opened(key, body), body, self._marks[name])
         elif name.hex() not in self._opening.done:
             self._tally.waiting += 1
+
+    def _judge(self, what: Opened, body: bytes, mark: bytes) -> None:
+        reason = what.reason if isinstance(what, Dropped) else ""
+        if self._opening.anew:
+            for other in set(REJUDGED) - {reason}:
+                self._put(Rejudged(what.week, other), body, mark, _PERSONS[other])
+        self._put(what, body, mark, _PERSONS.get(reason, _COUNTS))
 
     def _put(self, what: Opened, data: bytes, mark: bytes = b"", person: bytes = _COUNTS) -> None:
         made = blake2b(data, digest_size=DIGEST_BYTES, key=mark, person=person)
@@ -112,12 +127,6 @@ def _body(line: bytes) -> bytes:
         return a2b_base64(line)  # another way to write a body makes no other hash
     except ValueError:
         return b""
-
-
-def is_stale(day: date, week: str) -> bool:
-    """Whether ``day`` lies more than ``STALE_DAYS`` outside ``week``."""
-    off = timedelta(days=STALE_DAYS)
-    return not monday(week) - off <= day <= sunday(week) + off
 
 
 def judged(catalogue: Catalogue, week: str, day: date, text: bytes) -> Opened:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from mars.wire.catalogue import Catalogue
@@ -15,6 +16,8 @@ if TYPE_CHECKING:  # libsodium is loaded where there is something to open
 SPOOL = "spool"
 """The format of a log that is a spool, as the database calls it."""
 DIGEST_BYTES = 16
+REJUDGED = ("undeclared", "unknown-release", "bad-value", "expired", "withdrawn")
+"""Why a registry does not let a report count that another registry may let."""
 LATE = "late"
 """The reason of a report whose week is published."""
 
@@ -35,7 +38,16 @@ class Dropped(NamedTuple):
     reason: str
 
 
-Opened = Statistic | Dropped
+class Rejudged(NamedTuple):
+    """A report that may have been dropped for a reason of ``REJUDGED``, and is no longer."""
+
+    week: str
+    reason: str
+    anew: bool = True
+    """So that it equals no ``Dropped``."""
+
+
+Opened = Statistic | Dropped | Rejudged
 Digests = Mapping[Opened, bytes]
 """What became of sealed lines, each as its hash, one after another: equal ones count once."""
 
@@ -56,13 +68,25 @@ class Opening:
     """By their ids (``mars.wire.sealed.key_id``)."""
     again: bool = False
     """The lines were counted before, and some waited for these keys."""
+    anew: bool = False
+    """Another registry judged them then."""
     done: frozenset[str] = frozenset()
     """Ids, in hex, of the keys with which they were opened then."""
+
+    @property
+    def registry(self) -> str:
+        """The hash of the catalogue."""
+        return blake2b(self.catalogue.encode(), digest_size=DIGEST_BYTES).hexdigest()
 
     @property
     def ids(self) -> frozenset[str]:
         """In hex."""
         return frozenset(each.hex() for each in self.keys)
+
+    @property
+    def weeks(self) -> dict[str, str]:
+        """Of the keys, by their ids in hex."""
+        return {name.hex(): key.week for name, key in self.keys.items()}
 
 
 @dataclass
@@ -74,11 +98,14 @@ class Reports:
     """Those that came too late included (``LATE``)."""
     repeated: int = 0
     """Lines that were opened before."""
+    rejudged: Counter[Dropped] = field(default_factory=Counter)
+    """Those that had been dropped, and were judged anew by another registry."""
 
     def add(self, other: Reports) -> None:
         self.counted.update(other.counted)
         self.dropped.update(other.dropped)
         self.repeated += other.repeated
+        self.rejudged.update(other.rejudged)
 
     def weeks(self) -> dict[str, dict[str, dict[str, dict[str, int]]]]:
         """``{week: {"project/key": {release: {value: n}}}}``, sorted."""
@@ -113,10 +140,26 @@ Fresh = Callable[[str, bytes], int]
 """How many of the joined digests of a week were never seen before; from then on they were."""
 
 
-def sums(opened: Digests, fresh: Fresh, closed: Collection[str] = ()) -> Reports:
-    """Each line once; a report of a ``closed`` week is late, whatever else it is."""
+def nothing(_: str, __: bytes) -> int:
+    """As ``gone`` of ``sums``, where nothing was stored before."""
+    return 0
+
+
+def is_open_to_others(opened: Digests) -> bool:
+    """Whether another registry may count some of it."""
+    return any(isinstance(one, Dropped) and one.reason in REJUDGED for one in opened)
+
+
+def sums(
+    opened: Digests, fresh: Fresh, closed: Collection[str] = (), gone: Fresh = nothing
+) -> Reports:
+    """Each line once; a report of a ``closed`` week is late, whatever else it is. ``gone`` forgets
+    digests of a week and tells how many there were."""
     found = Reports()
     for what, digests in sorted(opened.items()):
+        if isinstance(what, Rejudged):
+            found.rejudged[Dropped(what.week, what.reason)] += gone(what.week, digests)
+            continue
         n = fresh(what.week, digests)
         found.repeated += len(digests) // DIGEST_BYTES - n
         if not n:

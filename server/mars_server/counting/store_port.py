@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from mars_server.counting.foreign.identity import Source
@@ -41,6 +41,8 @@ class Advance:
     """Of a new source, what its server could not write."""
     again: int = 0
     """Bytes that were read again, as for keys of a spool that came later."""
+    opened: Mapping[str, str] = field(default_factory=dict)
+    """Where a spool was read to its end with keys: their weeks, by their ids in hex."""
 
 
 class Stored(NamedTuple):
@@ -102,6 +104,7 @@ class Checkpoints:
                 step.fingerprint,
                 before.gap,
                 step.again,
+                {**before.opened, **step.opened},
             )
         self._pending[path] = step
         self._bytes += size

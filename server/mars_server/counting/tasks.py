@@ -17,7 +17,7 @@ from mars.errors import MarsError, StateError
 from mars.wire.query import AllowList
 from mars_server.counting import formats
 from mars_server.counting.blocks import Watch, cut
-from mars_server.counting.foreign.identity import WINDOW, Beginning, beginning, tail
+from mars_server.counting.foreign.identity import WINDOW, Beginning, beginning, sealed_tail, tail
 from mars_server.counting.foreign.same_file import Seen, limited, read, stamp
 from mars_server.counting.reports import Opening
 from mars_server.counting.streams import STDIN, Stream, open_raw, refused, unfinished
@@ -113,7 +113,8 @@ def _span(task: Span, allow: AllowList) -> Done:
             return Done()
     if counting.unfinished:
         raise unfinished(task.path)
-    return Done(pieces=(Piece(task.end, tail(watch.tail), counting.take()),))
+    mark = sealed_tail if task.day else tail
+    return Done(pieces=(Piece(task.end, mark(watch.tail), counting.take()),))
 
 
 def _whole(task: Whole, allow: AllowList) -> Done:
@@ -145,15 +146,16 @@ def _pieces(
     task: Whole, stream: Stream, watch: Watch, counting: Counting | SpoolCounting
 ) -> Iterator[Piece]:
     marks = frozenset(task.cuts)
+    mark = tail if isinstance(counting, Counting) else sealed_tail
     end = 0
     for chunk in cut(stream.chunks(), task.cuts):
         watch.see(chunk)
         counting.feed(chunk)
         if watch.seen in marks and watch.whole == watch.seen:
             end = watch.whole
-            yield Piece(end, tail(watch.tail), counting.take())
+            yield Piece(end, mark(watch.tail), counting.take())
     if watch.whole > end:
-        yield Piece(watch.whole, tail(watch.tail), counting.take())
+        yield Piece(watch.whole, mark(watch.tail), counting.take())
 
 
 # --- Who runs them ---

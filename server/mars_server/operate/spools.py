@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from binascii import Error, a2b_base64, b2a_base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from mars.errors import StateError
 from mars.wire.sealed import SIZES, key_of
+from mars_server.counting.foreign.known_logs import Register
+from mars_server.counting.foreign.probe import probe
 from mars_server.daylog.format import SPOOL, SPOOL_COMMENT
 from mars_server.operate.doctor import Closed, Finding, closed_logs, each_line, modes, own, strange
 
@@ -63,21 +66,45 @@ def _retention(folder: Path, read: Positions, today: date, keep_days: int) -> tu
     return True, f"no spool is read and still here, or older than {keep_days} days"
 
 
-def due_spools(folder: Path, read: Positions, today: date, keep_days: int) -> Iterator[Closed]:
-    """Those that are read to the end, or were closed more than ``keep_days`` ago. Raises
-    ``OSError``."""
+def due_spools(
+    folder: Path,
+    read: Positions,
+    today: date,
+    keep_days: int,
+    is_same: Callable[[Closed], bool] = lambda _: True,
+) -> Iterator[Closed]:
+    """Those that are read to the end, or were closed more than ``keep_days`` ago. ``is_same`` says
+    of one by its content whether it is the spool that was read. Raises ``OSError``."""
     for spool in closed_logs(folder, SPOOL):
         closed = datetime.fromtimestamp(spool.path.stat().st_mtime, UTC).date()
         is_old = (today - max(spool.day, closed)).days > keep_days
-        if is_old or read.get(spool.token) == spool.size:
+        if is_old or (read.get(spool.token) == spool.size and is_same(spool)):
             yield spool
 
 
+def is_counted(register: Register, spool: Closed) -> bool:
+    """Whether a database has read this very spool, and no other with its id, to the end. Raises
+    ``OSError`` and ``StateError`` (``marks-key``)."""
+    found = probe(str(spool.path))
+    try:
+        verdict, _ = register.plan(found)
+    except StateError as error:
+        if error.reason in ("log-changed", "log-moved"):
+            return False
+        raise
+    return verdict.source is not None and verdict.start == found.length
+
+
 def retain(
-    folder: Path, read: Positions, today: date, keep_days: int, remove: bool = True
+    folder: Path,
+    read: Positions,
+    today: date,
+    keep_days: int,
+    remove: bool = True,
+    is_same: Callable[[Closed], bool] = lambda _: True,
 ) -> list[Closed]:
     """Deletes (or with ``remove=False`` only lists) what is due. Raises ``OSError``."""
-    due = due_spools(folder, read, today, keep_days)
+    due = due_spools(folder, read, today, keep_days, is_same)
     gone = [spool for spool in due if own(spool.path) == spool.token]
     for spool in gone:
         if remove:

@@ -191,6 +191,9 @@ def _close_reports(kept: StoredReports, known: Known, now: int, *, chosen: bool)
     counted = replace(known, reports=kept.exact(min(pending)) if pending else {})
     still_open = {week: statistics.is_full(week, counted) for week in pending}
     weeks = due_weeks(still_open, published, last, current)
+    if held := [] if chosen else kept.locked(set(weeks.due) - published.keys(), now):
+        last = week_of(monday(held[0]) - timedelta(days=7))
+        weeks = due_weeks(still_open, published, last, current)
     kept.leave_out(weeks.left_out, now)
     fresh = [week for week in weeks.due if week not in published]
     late_seen, late_now = max((entry.late_seen for entry in entries), default=0), kept.late()
@@ -231,6 +234,17 @@ def waiting_reports(kept: StoredReports, now: int) -> list[str]:
     nothing is declared."""
     still_open = kept.by_week().keys() - kept.closed()
     return sorted(week for week in still_open if week <= settled(now))
+
+
+def locked_reports(kept: StoredReports, now: int) -> list[str]:
+    """The weeks that others wait for at ``now``: their reports may be in spools that no key of
+    theirs was given for."""
+    behind = waiting_reports(kept, now)
+    if not behind:
+        return []
+    published = kept.published()
+    first = following(max(published)) if published else behind[0]
+    return kept.locked(set(span(min(first, behind[0]), behind[-1])) - kept.closed(), now)
 
 
 def waiting(kept: StoredWeeks, now: int) -> list[str]:

@@ -72,6 +72,10 @@ class PublishReport:
     """Those published by this run."""
     waiting_reports: Sequence[str] = ()
     """Weeks with reports that are old enough but not opened to their end."""
+    locked_reports: Sequence[str] = ()
+    """Weeks for which others wait, since their keys were not given for each spool."""
+    waiting_lines: int = 0
+    """Of spools, sealed to keys that were not given."""
     foreign: Sequence[str] = ()
     """Files in the folder that are none of the site's, which the index does not name."""
 
@@ -126,6 +130,8 @@ def publish(
             gone = sorted(closing.left_out(kept) - known)
             waiting = [] if chosen else closing.waiting(kept, now)
             unopened = closing.waiting_reports(kept.statistics, now)
+            locked = [] if chosen else closing.locked_reports(kept.statistics, now)
+            waiting_lines = kept.statistics.waiting()
             partial = closing.partial(kept, fresh)
             kept_reports = kept.statistics.published()
         reports = [read_statistics(name, each) for name, each in kept_reports.items()]
@@ -158,6 +164,8 @@ def publish(
         reports=reports,
         new_reports=len(reports) - len(reports_before),
         waiting_reports=unopened,
+        locked_reports=locked,
+        waiting_lines=waiting_lines,
         foreign=others,
     )
 

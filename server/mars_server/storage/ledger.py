@@ -21,10 +21,10 @@ from mars_server.counting.store_port import Advance, Stored
 from mars_server.counting.tally import LEVEL, Tally
 from mars_server.storage.database import LOCK_WAIT
 from mars_server.storage.marks_key import marks_key
-from mars_server.storage.openings import prune, store_opened
+from mars_server.storage.openings import note_opened, prune, store_opened
 from mars_server.storage.reading import HITS_BEFORE, LINES_BEFORE
 from mars_server.storage.schema import archives, counts, dropped, gaps, meta, pairs, sources, weeks
-from mars_server.storage.upsert import add, into
+from mars_server.storage.upsert import add, into, note
 
 _COMMIT_LOCK = 0x636F6D6D6974
 """The key (``commit``) of PostgreSQL's advisory lock that lasts for one transaction."""
@@ -112,6 +112,7 @@ class Ledger:
             for one in taken:
                 ids.append(_advance(connection, one, now))
                 total.add(one.tally)
+                note_opened(connection, one.opened, now)
             late = store(connection, total)
             reports = store_opened(connection, total.opened)
             prune(connection, now)
@@ -123,13 +124,7 @@ def note_run(engine: Engine, command: str, now: int) -> None:
     """Remembers the day (``now`` in Unix seconds) on which ``count`` or ``publish`` last ran to its
     end, found it anything or not; written once a day."""
     with engine.begin() as connection:
-        _note(connection, f"{command}-ran", now // DAY * DAY)
-
-
-def _note(connection: Connection, key: str, number: int) -> None:
-    new = into(connection, meta).values(key=key, value=str(number))
-    held = {"value": new.excluded.value}
-    connection.execute(new.on_conflict_do_update(index_elements=["key"], set_=held))
+        note(connection, f"{command}-ran", now // DAY * DAY)
 
 
 def _one_at_a_time(connection: Connection) -> None:
@@ -155,7 +150,10 @@ def store(connection: Connection, tally: Tally) -> int:
 
 def _advance(connection: Connection, step: Advance, when: int) -> int:
     days = sorted({day for day, _, _ in step.tally.cells})
-    now, kept = step.now, ("position", "tail", "inode", "boot", "timeless", "waiting")
+    now, kept = (
+        step.now,
+        ("position", "tail", "inode", "boot", "timeless", "waiting", "day", "catalogue"),
+    )
     known = {name: getattr(now, name) for name in kept} | {
         "ladder": "".join(now.ladder),
         "keys": " ".join(sorted(now.keys)) or None,
@@ -286,4 +284,4 @@ def _keep_totals(connection: Connection, number: int) -> None:
     ).one()
     for key, n in ((LINES_BEFORE, lines), (HITS_BEFORE, hits)):
         held = connection.scalar(select(meta.c.value).where(meta.c.key == key))
-        _note(connection, key, int(held or 0) + n)
+        note(connection, key, int(held or 0) + n)

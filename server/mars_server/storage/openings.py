@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection, delete, select, text, update
 
@@ -15,13 +17,21 @@ from mars_server.counting.reports import (
     each,
     sums,
 )
-from mars_server.storage.schema import dropped, openings, statistics, statistics_weeks
-from mars_server.storage.upsert import add
+from mars_server.storage.schema import (
+    dropped,
+    intake_keys,
+    openings,
+    statistics,
+    statistics_weeks,
+)
+from mars_server.storage.upsert import add, into, note
 
 KEPT_DAYS = 42
 """Whole days after a week's end for which its digests are kept: a spool is gone before."""
 _AT_ONCE = 4096
 """Digests in one statement."""
+_FEW = 500
+"""Of those that are looked for."""
 _INTO = "INSERT INTO openings (week, digest) %s ON CONFLICT DO NOTHING"
 _INTO_SQLITE = _INTO % "VALUES (?, ?)"
 _INTO_POSTGRESQL = text(_INTO % "SELECT :week, unnest(CAST(:digests AS bytea[]))")
@@ -33,20 +43,44 @@ def store_opened(connection: Connection, opened: Digests) -> Reports:
     if not opened:
         return Reports()
     closed = set(connection.scalars(select(statistics_weeks.c.week)))
-    found = sums(opened, lambda week, digests: _fresh(connection, week, digests), closed)
+    found = sums(opened, partial(_fresh, connection), closed, partial(_gone, connection))
     add(connection, statistics, found.counted)
     late = {one.week: n for one, n in sorted(found.dropped.items()) if one.reason == LATE}
     add(connection, dropped, {one: n for one, n in found.dropped.items() if one.reason != LATE})
+    add(connection, dropped, {one: -n for one, n in found.rejudged.items() if n})
     for week, n in late.items():
         here = update(statistics_weeks).where(statistics_weeks.c.week == week)
         connection.execute(here.values(late=statistics_weeks.c.late + n))
     return found
 
 
+OPENED = "spools-opened"
+"""In ``meta``: when a spool was last read to its end with keys, in Unix seconds."""
+
+
+def note_opened(connection: Connection, weeks: Mapping[str, str], now: int) -> None:
+    """At ``now`` a spool was read to its end with keys of these weeks, by their ids; nothing where
+    there are none."""
+    if not weeks:
+        return
+    note(connection, OPENED, now)
+    rows = [{"id": name, "week": week} for name, week in sorted(weeks.items())]
+    connection.execute(into(connection, intake_keys).on_conflict_do_nothing(), rows)
+
+
 def _fresh(connection: Connection, week: str, digests: bytes) -> int:
     step = _AT_ONCE * DIGEST_BYTES
     parts = (digests[at : at + step] for at in range(0, len(digests), step))
     return sum(_insert(connection, week, sorted(each(part))) for part in parts)
+
+
+def _gone(connection: Connection, week: str, digests: bytes) -> int:
+    """Forgets them; how many there were."""
+    every, n = list(each(digests)), 0
+    for at in range(0, len(every), _FEW):
+        one = openings.c.digest.in_(every[at : at + _FEW])
+        n += connection.execute(delete(openings).where(openings.c.week == week, one)).rowcount
+    return n
 
 
 def _insert(connection: Connection, week: str, digests: list[bytes]) -> int:

@@ -6,17 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, Table, func, insert, select, update
 
-from mars_server.common.calendar import iso_week
-from mars_server.counting.reports import SPOOL
+from mars_server.common.calendar import is_stale, iso_week, sunday
 from mars_server.counting.tally import LEVEL
+from mars_server.storage.openings import KEPT_DAYS, OPENED
 from mars_server.storage.schema import (
     counts,
     documents,
     dropped,
     gaps,
+    intake_keys,
     meta,
     pairs,
     publications,
@@ -105,10 +107,35 @@ class StoredReports(Closed):
         return {week: int(n) for week, n in self._connection.execute(query)}
 
     def last_opened(self) -> int | None:
-        """When a spool was last opened with a key (Unix seconds), None where none is remembered."""
-        opened = select(func.max(sources.c.counted)).where(sources.c.format == SPOOL)
-        found = self._connection.scalar(opened.where(sources.c["keys"].is_not(None)))
+        """When a spool was last read to its end with keys (Unix seconds), None where none was."""
+        found = self._connection.scalar(select(meta.c.value).where(meta.c.key == OPENED))
         return None if found is None else int(found)
+
+    def waiting(self) -> int:
+        """Lines of spools that are sealed to keys which were not given."""
+        return int(self._connection.scalar(select(func.sum(sources.c.waiting))) or 0)
+
+    def locked(self, names: Iterable[str], now: int) -> list[str]:
+        """Those of the weeks ``names`` of which reports may wait at ``now`` (Unix seconds): there
+        is a spool whose lines may be of the week, some of them wait, and no key of the week was
+        given for it. Lines that wait although it was are junk, or of another week. Of a week that
+        is long over the spools are gone."""
+        keys = {row.id: row.week for row in self._connection.execute(select(intake_keys))}
+        wanted = select(sources.c.day, sources.c["keys"])
+        rows = self._connection.execute(
+            wanted.where(sources.c.waiting > 0, sources.c.day.is_not(None))
+        ).all()
+        opened = [
+            (date.fromisoformat(day), {keys.get(each) for each in (ids or "").split()})
+            for day, ids in rows
+        ]
+        oldest = datetime.fromtimestamp(now, UTC).date() - timedelta(days=KEPT_DAYS)
+        return sorted(
+            week
+            for week in names
+            if sunday(week) >= oldest
+            and any(not is_stale(day, week) and week not in given for day, given in opened)
+        )
 
     def exact(self, first: str) -> dict[str, Reports]:
         """Exact sums by week, for all weeks with reports, or lost ones, from ``first`` on."""

@@ -157,7 +157,8 @@ class Overview:
     unread: frozenset[str]
     """Ids of those that were counted as another format than they are written in."""
     waiting: frozenset[str] = frozenset()
-    """Ids of spools in which lines wait for keys that were not given; not among ``positions``."""
+    """Ids of spools in which lines wait for keys that were not given, or may count by another
+    registry; not among ``positions``."""
 
 
 def overview(engine: Engine) -> Overview:
@@ -167,7 +168,7 @@ def overview(engine: Engine) -> Overview:
         closed = connection.execute(select(weeks.c.week, weeks.c.published)).all()
         own = connection.execute(select(sources).where(sources.c.own.is_not(None))).all()
         ran = {row.key: row.value for row in connection.execute(select(meta))}
-    waits = frozenset(one.own for one in own if one.waiting)
+    waits = frozenset(one.own for one in own if one.waiting or one.catalogue)
     unread = frozenset(one.own for one in own if one.stays or is_unread(one.lines, one.unread))
     return Overview(
         counted=max(filter(None, (counted, int(ran.get("count-ran", 0)))), default=None),

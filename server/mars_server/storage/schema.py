@@ -83,6 +83,8 @@ sources = _table(
     Column("boot", String(32)),
     Column("waiting", BigInteger, nullable=False, server_default="0"),
     Column("keys", Text),
+    Column("day", String(10)),
+    Column("catalogue", String(32)),
 )
 """Generations of logs, known by content (``mars_server.counting.foreign.identity``): ``position``
 bytes of it are counted; ``timeless`` until a time of day is seen in it; ``first_day`` and
@@ -91,7 +93,9 @@ time, to the day where the log is not our own; ``format`` is the one it was firs
 where that is not known; ``stays`` why it must not be removed: ``unread`` lines were told, or it was
 ``changed`` after it had been counted; ``boot`` the computer's start since which it was last looked
 at; ``waiting`` how many lines of a spool wait for keys that were not given, ``keys`` the ids (hex,
-a space between two) of those with which it was opened as far as ``position``. ``ladder``,
+a space between two) of those with which it was opened as far as ``position``, ``day`` its own, and
+``catalogue`` the hash of the registry by which lines were dropped that another may count, NULL
+where none were. ``ladder``,
 ``tail``, ``inode`` and ``boot`` are under a key that is not in here
 (``mars_server.counting.foreign.known_logs``)."""
 
@@ -157,6 +161,13 @@ openings = _table(
 """Sealed lines that were opened: a hash of each, by the week of the key that it is sealed to, so
 that equal ones count once. It is under a key that follows from that secret one. Rows of a week go
 42 days after its end, once it is closed."""
+
+intake_keys = _table(
+    "intake_keys",
+    Column("id", String(16), primary_key=True),
+    Column("week", String(8), nullable=False),
+)
+"""Keys of the intake, by their ids in hex, that a count was given which opened a spool."""
 
 statistics_weeks = _table(
     "statistics_weeks",

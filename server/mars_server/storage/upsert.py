@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection, Table
 
+from mars_server.storage.schema import meta
+
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
 
@@ -35,3 +37,10 @@ def into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Ins
     from sqlalchemy.dialects.sqlite import insert as into_sqlite
 
     return into_sqlite(table)
+
+
+def note(connection: Connection, key: str, number: int) -> None:
+    """Puts ``number`` in the place of what ``meta`` holds under ``key``."""
+    new = into(connection, meta).values(key=key, value=str(number))
+    held = {"value": new.excluded.value}
+    connection.execute(new.on_conflict_do_update(index_elements=["key"], set_=held))

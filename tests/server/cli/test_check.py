@@ -117,6 +117,15 @@ def test_check_takes_a_good_file_and_says_what_would_surprise(here: Path) -> Non
     assert "is good" in done.stdout
 
 
+def test_check_says_where_no_report_would_count(here: Path) -> None:
+    with_spool = GOOD + 'spool = "{here}/spool"\n'
+    assert told(here, with_spool) == []
+    done = run("check", "--config", str(here / "server.toml"))
+    assert "metrics.toml is not there or declares nothing" in done.stdout
+    (here / "metrics.toml").write_text("[mail.encrypted]\ntype = 'bool'\n")
+    assert "mail.encrypted" in " ".join(told(here, with_spool))
+
+
 @pytest.mark.parametrize(("release", "warned"), [("0.6.0", True), ("0.5.2", False), ("", False)])
 def test_check_warns_of_a_newest_release_that_is_not_listed(
     here: Path, release: str, warned: bool

@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,14 @@ from mars_server.counting.reports import Opening
 from mars_server.counting.store_port import Advance, Ledger, Sizes, Stored
 from mars_server.daylog.format import spool_of
 from mars_server.storage import ledger as storage
-from mars_server.storage import open_database
+from mars_server.storage import open_database, reading
 from mars_server.storage.schema import openings, sources, statistics_weeks
 from tests.server.counting.commands import PROGRAM, run, run_json
 from tests.server.counting.examples import ALLOW, line
 from tests.server.counting.spools import (
     DAY,
     LATER,
+    METRICS,
     NEXT,
     WEEK,
     cells,
@@ -332,6 +334,92 @@ def test_keys_that_are_missing_for_a_part_of_a_spool_lose_nothing(
     assert shown(database_url)["statistics"] == {**cells(12), **cells(9, NEXT)}
 
 
+# --- Another registry ---
+
+
+def metrics(folder: Path, *names: str) -> None:
+    """What a registry declares, as far as the usual one declares it."""
+    whole = METRICS.split("\n[")
+    path = folder / "metrics.toml"
+    path.write_text("\n[".join(one for one in whole if not one.strip() or one.startswith(names)))
+
+
+@pytest.mark.parametrize("content", [None, ""])
+def test_without_a_registry_no_spool_is_opened(
+    folder: Path, told: list[object], tmp_path: Path, content: str | None
+) -> None:
+    written(folder / "a.log", spool(many(3)))
+    (tmp_path / "metrics.toml").unlink()
+    if content is not None:
+        (tmp_path / "metrics.toml").write_text(content)
+    url = f"sqlite:///{tmp_path}/none.db"
+    assert run_json("count", folder, *told, "--db", url, code=1)["reason"] == "metrics-missing"
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_what_an_older_registry_refused_counts_by_the_right_one(
+    folder: Path, told: list[object], tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    url = new_database()
+    written(folder / "a.log", spool([*many(5), sealed(report(key="ip"), 9)]))
+    metrics(tmp_path, "mail.accounts")
+    first = run_json("count", folder, *told, "--db", url)
+    assert (first["statistics"], first["dropped"]) == ({}, {"undeclared": 6})
+    assert "More than half of the reports" in first["notes"][0]
+    assert run_json("count", folder, *told, "--db", url)["repeated"] == 0
+    metrics(tmp_path, "mail")
+    second = run_json("count", folder, *told, "--db", url)
+    assert (second["statistics"], second["lines"]) == (cells(5), 0)
+    assert "notes" not in second
+    kept = shown(url)
+    assert (kept["statistics"], kept["dropped"]) == (cells(5), {"undeclared": 1})
+    again = run_json("count", folder, *told, "--db", url)
+    assert (again["statistics"], again["repeated"]) == ({}, 0)
+
+
+def test_a_spool_of_which_more_may_count_by_another_registry_stays(
+    folder: Path, told: list[object], tmp_path: Path, database_url: str
+) -> None:
+    content = spool(many(5))
+    written(folder / "a.log", content)
+    engine = open_database(database_url)
+    metrics(tmp_path, "mail.accounts")
+    run("count", folder, *told, "--db", database_url)
+    assert reading.overview(engine).positions == {}
+    metrics(tmp_path, "mail")
+    run("count", folder, *told, "--db", database_url)
+    assert list(reading.overview(engine).positions.values()) == [len(content)]
+    engine.dispose()
+
+
+# --- Another spool with the same id ---
+
+
+@pytest.mark.parametrize("n", [3, 5, 9])
+def test_a_stranger_s_spool_with_the_id_of_ours_is_told_and_ours_is_kept(
+    folder: Path, told: list[object], new_database: Callable[[], str], n: int
+) -> None:
+    """Shorter than ours, as long, and longer."""
+    url = new_database()
+    name = sha256(b"a").hexdigest()[:32]
+    path = written(folder / f"spool-{DAY}-{name}.log", spool(many(n, 100, value="false")))
+    run("count", folder, *told, "--db", url)
+    written(path, ours := spool(many(5)))
+    refused = run_json("count", folder, *told, "--db", url, code=1)
+    assert (refused["reason"], refused["statistics"]) == ("log-changed", {})
+    assert run_json("retain", "--spool", folder, "--db", url)["spools"] == []
+    written(path, ours.replace(name.encode(), b"1" * 32))
+    assert run_json("count", folder, *told, "--db", url)["statistics"] == cells(5)
+
+
+def test_retain_takes_spools_alone(folder: Path, told: list[object], database_url: str) -> None:
+    path = written(folder / f"spool-{DAY}-{sha256(b'a').hexdigest()[:32]}.log", spool(many(3)))
+    run("count", folder, *told, "--db", database_url)
+    gone = run_json("retain", "--spool", folder, "--db", database_url)
+    assert (gone["spools"], gone["logs"]) == ([path.name], [])
+    assert not path.exists()
+
+
 # --- Weeks that are published ---
 
 
@@ -387,6 +475,38 @@ def test_digests_go_once_their_week_is_long_past_and_closed(
 def test_a_spool_on_standard_input_is_opened(told: list[object]) -> None:
     content = spool(many(3))
     assert run_json("count", "-", *told, "--dry-run", stdin=content)["statistics"] == cells(3)
+
+
+def test_a_spool_on_standard_input_waits_as_a_file_does(
+    told: list[object], tmp_path: Path, folder: Path, database_url: str
+) -> None:
+    product, content = told[:2], spool(many(3))
+    first = run_json("count", "-", *product, "--db", database_url, stdin=content)
+    assert (first["waiting"], len(first["notes"])) == (3, 1), "and nothing of the time of day"
+    written(folder / "a.log", content)
+    out = run_json("count", folder, *told, "--db", database_url)
+    assert (out["statistics"], out["waiting"]) == (cells(3), 0)
+
+
+@pytest.mark.parametrize(
+    ("week", "day", "said"),
+    [
+        (NEXT, DAY, "No key that was given opens a line"),
+        (WEEK, date(2027, 1, 1), "All reports are"),
+    ],
+)
+def test_keys_that_do_not_fit_the_spools_are_told(
+    folder: Path, told: list[object], week: str, day: date, said: str
+) -> None:
+    written(folder / "a.log", spool(many(3, week=week), day))
+    notes = run_json("count", folder, *told, "--dry-run")["notes"]
+    assert notes[-1].startswith(said)
+
+
+def test_one_is_no_plural(folder: Path, told: list[object]) -> None:
+    written(folder / "a.log", spool([*many(1), *many(1, week=NEXT)]))
+    said = run("count", folder, *told, "--dry-run").stdout.decode()
+    assert "1 report counted, 0 dropped, 0 counted before, 1 waits for its key" in said
 
 
 def test_lost_reports_are_told_and_do_not_look_like_lost_answers(

@@ -144,7 +144,7 @@ def test_commands_know_spools_with_a_database_and_without(spool: Path, tmp_path:
     path.rename(spool / f"spool-2025-11-29-{TOKEN}.log")
     kept = run("retain", "--config", settings, "--dry-run", "--json")
     assert json.loads(kept.stdout)["spools"] == [f"spool-2025-11-29-{TOKEN}.log"]
-    assert run("retain", "--config", settings).stdout == "1 spool(s) were deleted\n"
+    assert run("retain", "--config", settings).stdout == "1 spool was deleted\n"
     assert run("retain", "--config", settings, "--spool", str(tmp_path / "no")).returncode == 1
 
 

@@ -13,6 +13,8 @@ from itertools import zip_longest
 from mars.errors import StateError
 from mars_server.counting.foreign.identity import (
     BLANK,
+    OWN,
+    SEALED,
     Face,
     Source,
     Verdict,
@@ -26,9 +28,6 @@ from mars_server.counting.store_port import Advance, Ledger
 from mars_server.counting.tasks import Done, Piece, Task, Whole
 
 # --- What the database keeps to know a log again: its hashes under a key that is not in there ---
-
-_OWN = "own"
-"""In the place of an own log's tail: a line ends there, and no more."""
 
 
 class _Marks:
@@ -60,8 +59,8 @@ class _Marks:
 
     def tail(self, own: str | None, tail: str) -> str:
         """Empty where ``tail`` is: no line ends there."""
-        if own or not tail:
-            return tail and _OWN
+        if not tail or (own and not tail.startswith(SEALED)):
+            return tail and OWN
         return self._sealed(b"tail", tail)
 
     def archive(self, own: str | None, fingerprint: str | None) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mars.errors import ConfigError
 from mars.wire.registry import BUCKET, Metric
 
 Coarser = str | tuple[int, ...]
@@ -54,6 +55,17 @@ class Rules:
 
 
 ALL = Rules(veto=("*",))
+
+
+def coarser(rule: object) -> Coarser:
+    """``rule`` as it is kept. Raises ``ConfigError`` (``bad-rule``): what is not understood would
+    have nothing said any more."""
+    found = list(rule) if isinstance(rule, tuple) else rule
+    if not _is_coarser(found):
+        raise ConfigError(
+            "bad-rule", "Give one declared value as text, or a list of whole numbers of its bounds."
+        )
+    return found if isinstance(found, str) else tuple(found)  # type: ignore[arg-type]
 
 
 def _is_coarser(rule: object) -> bool:

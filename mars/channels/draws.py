@@ -28,6 +28,8 @@ AHEAD = WEEK
 MOVED_WITHIN = 3 * DAY
 """A draw that may not go on its day goes at a time uniform over these, from the next midnight. Over
 seven days six of a hundred of machines that run in office hours would wait for too long."""
+MOST = 256
+"""Draws that wait. One goes a day, so that of more than this most would be dropped as too old."""
 REMEMBERED = 4
 """Weeks that were drawn: where one of a wrong clock is forgotten, the true ones are still known."""
 
@@ -159,7 +161,9 @@ def _drawn(draws: Draws, wants: Wants, now: int, chance: Chance) -> Draws:
         for name, wanted in wants.items()
         if wanted.since <= week and chance.uniform(0.0, 1.0) < wanted.rate
     )
-    return Draws((*draws.weeks, week)[-REMEMBERED:], (*draws.pending, *new))
+    room = max(MOST - len(draws.pending), 0)
+    first = sorted(new, key=lambda draw: draw.due)[:room]
+    return Draws((*draws.weeks, week)[-REMEMBERED:], (*draws.pending, *first))
 
 
 def _late(draw: Draw, now: int, ran: int | None, chance: Chance) -> Draw:

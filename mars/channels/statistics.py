@@ -62,9 +62,13 @@ class StatisticsChannel:
     name = upcoming.NAME
     purposes: tuple[Purpose, ...] = (STATISTICS,)
 
-    def __init__(self, knows: Knows, collect: Collect) -> None:
+    def __init__(
+        self, knows: Knows, collect: Collect, tell: Callable[[MarsError | None], None] | None = None
+    ) -> None:
+        """``tell`` hears of draws that are too many."""
         self._knows = knows
         self._collect = collect
+        self._tell = tell or (lambda _error: None)
 
     # --- when -------------------------------------------------------------------------------
 
@@ -85,6 +89,7 @@ class StatisticsChannel:
             day_after=view.day_after,
             floor=view.app.built,
         )
+        self._tell(_too_many() if len(found.pending) >= rules.MOST else None)
         memory = replace(memory, draws=found)
         first, ready = due or found.upcoming(view.now), memory.upcoming
         stale = _is_stale(ready, first, known)
@@ -280,6 +285,14 @@ def _asks_anew() -> ConsentError:
         "asks-anew",
         "The statistic asks something else, or more, than was agreed to, or is not collected any "
         "more, so nothing of it goes; see mars stats list and answer anew.",
+    )
+
+
+def _too_many() -> MarsError:
+    return MarsError(
+        "too-many-draws",
+        f"{rules.MOST} reports wait, more than can go one a day, so further ones are dropped; have "
+        "the publisher declare fewer statistics, or lower their rates.",
     )
 
 

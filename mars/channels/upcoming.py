@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import Any, Self
 
-from mars.channels.altering import Rules
+from mars.channels.altering import ALL, Rules
 from mars.channels.draws import Draw, Draws
 from mars.core.state import (
     State,
@@ -103,7 +103,8 @@ class Memory:
 
 def is_damaged(state: State) -> bool:
     """Whether a member says something that is not understood."""
-    return is_misunderstood(state.kept(NAME), _READERS)
+    kept = state.kept(NAME)
+    return is_misunderstood(kept, _READERS) or Rules.read(kept.get("rules", {})) is ALL
 
 
 _list: Callable[[object], list[Any]] = of_type(list)

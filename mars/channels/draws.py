@@ -162,7 +162,7 @@ def _drawn(draws: Draws, wants: Wants, now: int, chance: Chance) -> Draws:
         if wanted.since <= week and chance.uniform(0.0, 1.0) < wanted.rate
     )
     room = max(MOST - len(draws.pending), 0)
-    first = sorted(new, key=lambda draw: draw.due)[:room]
+    first = sorted(new, key=lambda one: one.due)[:room]
     return Draws((*draws.weeks, week)[-REMEMBERED:], (*draws.pending, *first))
 
 

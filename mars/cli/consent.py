@@ -186,8 +186,9 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
     for purpose in client.offered:
         at = dates[purpose.name]
         click.echo(f"{purpose.label}: {f'yes, since {at}' if at else 'no'}")
-    for name, at in voice.entries.items():
-        click.echo(f"  {name}: {_ASKS_ANEW if name in changed else f'yes, since {written(at)}'}")
+    for name in voice.entries:
+        held = f"yes, since {written(agreed[name])}" if name in agreed else _ASKS_ANEW
+        click.echo(f"  {name}: {held}")
     click.echo(f"Plain news by https where no Tor is there: {'yes' if voice.direct else 'no'}")
     for purpose in SWITCHES.values():
         if purpose not in (*client.offered, *hidden):

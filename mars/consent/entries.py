@@ -7,12 +7,20 @@ have agreed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from mars.wire.registry import Question, is_entry
 
-if TYPE_CHECKING:
-    from mars.consent import Decision
+
+class Made(Protocol):
+    """What a decision (``mars.consent.Decision``) says of them."""
+
+    @property
+    def entries(self) -> Mapping[str, int]: ...
+    @property
+    def declined(self) -> tuple[str, ...]: ...
+    @property
+    def questions(self) -> Mapping[str, Question]: ...
 
 
 def covered(
@@ -28,7 +36,7 @@ def covered(
     }
 
 
-def outgrown(decision: Decision | None, declared: Mapping[str, Question]) -> set[str]:
+def outgrown(decision: Made | None, declared: Mapping[str, Question]) -> set[str]:
     """The entries that ask something else, or more, than the user said yes to: that yes is none to
     them as they are ``declared`` now."""
     if decision is None:
@@ -38,7 +46,7 @@ def outgrown(decision: Decision | None, declared: Mapping[str, Question]) -> set
 
 
 def decided_entries(
-    before: Decision, now: int, switches: Mapping[str, bool], questions: Mapping[str, Question]
+    before: Made, now: int, switches: Mapping[str, bool], questions: Mapping[str, Question]
 ) -> dict[str, Any]:
     """What a decision says of them after ``before``. A yes that goes on keeps its date: who saves a
     settings page weekly is not new each week. One to a larger question is new."""

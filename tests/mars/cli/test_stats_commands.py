@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from mars import factory
 from mars.testing.socks import Visit, exactly, read_request
 from mars.wire.sealed import SMALL, opened
 from mars.wire.times import WEEK, week_of
-from tests.mars.channels.kit import FOLDERS, METRICS, REGISTRY, opener, publishing
+from tests.mars.channels.kit import FOLDERS, METRICS, REGISTRY, catalogue, opener, publishing
 from tests.mars.cli.conftest import Desk, Done
 
 URL = "http://127.0.0.1:8080/motd/in"
@@ -158,6 +159,26 @@ def test_everything_declared_is_listed_and_each_is_chosen_on_its_own(intake: Des
     assert listed(intake, "show", FOLDERS.name, "--json").json["on"] is False
     assert listed(intake, "consent", "off", "--json").json["entries"] == []
     assert intake.socks.visits == []
+
+
+def test_one_that_asks_something_else_is_off_and_is_said_to_be(intake: Desk) -> None:
+    intake.grant("plain")
+    assert listed(intake, "consent", "on").code == 0
+    other = catalogue(replace(FOLDERS, label="Contacts"), *METRICS[1:]).encode()
+    (intake.folder / "registry.json").write_bytes(other)
+    found = listed(intake, "list", "--json").json
+    assert found["to_ask"] == [FOLDERS.name]
+    assert [one["name"] for one in found["entries"] if one["changed"]] == [FOLDERS.name]
+    line = next(one for one in listed(intake, "list").out.splitlines() if FOLDERS.name in one)
+    assert line.startswith("off")
+    assert "answer anew" in line
+    others = sorted(metric.name for metric in METRICS[1:])
+    done = listed(intake, "consent", "on", others[0], "--json")
+    assert done.json["entries"] == others, "nothing is said of the one that changed"
+    assert listed(intake, "consent", "on", FOLDERS.name, "--json").json["entries"] == sorted(
+        [FOLDERS.name, *others]
+    )
+    assert listed(intake, "list", "--json").json["to_ask"] == []
 
 
 def test_statistics_come_with_the_news(intake: Desk) -> None:

@@ -121,6 +121,14 @@ def spent(draws: Draws, draw: Draw) -> Draws:
     return replace(draws, pending=tuple(one for one in draws.pending if one != draw))
 
 
+def bounded(draws: Draws) -> Draws:
+    """At most ``MOST``, as what is kept is bounded: those of the first weeks and times."""
+    if len(draws.pending) <= MOST:
+        return draws
+    first = sorted(draws.pending, key=lambda one: (one.week, one.due))
+    return replace(draws, pending=tuple(first[:MOST]))
+
+
 def moved(draws: Draws, draw: Draw, day_after: int, chance: Chance) -> Draws:
     """``draw`` goes on another day: its own is used, or nothing of it could leave."""
     due = day_after + int(chance.uniform(0, MOVED_WITHIN))
@@ -161,9 +169,7 @@ def _drawn(draws: Draws, wants: Wants, now: int, chance: Chance) -> Draws:
         for name, wanted in wants.items()
         if wanted.since <= week and chance.uniform(0.0, 1.0) < wanted.rate
     )
-    room = max(MOST - len(draws.pending), 0)
-    first = sorted(new, key=lambda one: one.due)[:room]
-    return Draws((*draws.weeks, week)[-REMEMBERED:], (*draws.pending, *first))
+    return Draws((*draws.weeks, week)[-REMEMBERED:], (*draws.pending, *new))
 
 
 def _late(draw: Draw, now: int, ran: int | None, chance: Chance) -> Draw:

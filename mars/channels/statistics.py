@@ -89,7 +89,8 @@ class StatisticsChannel:
             day_after=view.day_after,
             floor=view.app.built,
         )
-        self._tell(_too_many() if len(found.pending) >= rules.MOST else None)
+        self._tell(_too_many() if len(found.pending) > rules.MOST else None)
+        found = rules.bounded(found)
         memory = replace(memory, draws=found)
         first, ready = due or found.upcoming(view.now), memory.upcoming
         stale = _is_stale(ready, first, known)
@@ -299,13 +300,13 @@ def _too_many() -> MarsError:
 def _says_less() -> ConsentError:
     return ConsentError(
         "says-less",
-        "Less may be said of the statistic than its report would say, so that does not go; another "
-        "report is made of it.",
+        "Less may be said of the statistic than its report would say, so that does not go; wait "
+        "for the next one.",
     )
 
 
 def _nothing() -> TransportError:
-    return TransportError("nothing-drawn", "No report is drawn; look again next week.")
+    return TransportError("nothing-drawn", "No report is drawn; wait for the next week.")
 
 
 def nothing(_metric: Metric) -> str | None:

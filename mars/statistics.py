@@ -13,7 +13,7 @@ from mars.channels.news import undeclared
 from mars.channels.upcoming import Memory
 from mars.consent import Choice
 from mars.core.channel import View
-from mars.errors import ConfigError, ConsentError
+from mars.errors import ConfigError, ConsentError, MarsError
 from mars.providers import Alter, Collector, Given, Plugin
 from mars.wire.registry import questions
 from mars.wire.times import WEEK
@@ -172,7 +172,7 @@ class Statistics:
 
     def status(self) -> dict[str, Any]:
         """Of ``Mars.status()``: mode, what is not asked yet, and what is wrong with providers."""
-        faults = {what: error.plain() for what, error in self._collector.faults.items()}
+        faults = {what: error.plain() for what, error in self._faults().items()}
         return {"mode": self.mode, "to_ask": list(self.to_ask), "problems": faults}
 
     def note(self) -> None:
@@ -180,16 +180,26 @@ class Statistics:
         self._attempt("statistics", self._note, None)
 
     def _note(self) -> None:
-        if not self._collector.faults:
+        faults = self._faults()
+        if not faults:
             return
         now, name = self._client.ports.clock.now(), self._client.statistics.name
         recent = [one for one in self._client.journal() if one["time"] > now - WEEK]
         noted = {one.get("provider") for one in recent if one.get("channel") == name}
-        for what, error in [*self._collector.faults.items()]:
+        for what, error in faults.items():
             if what not in noted:  # whatever it says now
                 said = {"reason": error.reason, "notes": [error.message]}
                 about = {"channel": name, "provider": what}
                 self._client.record({"time": now, **dict.fromkeys(_UNSENT, ""), **about, **said})
+
+    def _faults(self) -> dict[str, MarsError]:
+        """What is wrong with providers, and those of what nobody declares."""
+        catalogue = self._attempt("statistics", self._catalogue, None)
+        names = {one.name for one in catalogue.metrics} if catalogue else None
+        unknown = [one for one in self._collector.names if names is not None and one not in names]
+        said = "{} is not declared, so nothing of it is sent; declare it or do not provide it."
+        told = {one: ConfigError("undeclared", said.format(one)) for one in unknown}
+        return {**told, **self._collector.faults}
 
     # --- inside -----------------------------------------------------------------------------
 
@@ -197,7 +207,7 @@ class Statistics:
         def changed(state: State) -> tuple[State, bool]:
             return change(Memory.of(state)).into(state), True
 
-        return self._attempt("statistics", lambda: self._client.update(changed), False)
+        return self._attempt("statistics kept", lambda: self._client.update(changed), False)
 
     def _view(self) -> View:
         return self._client.view(self._client.statistics, self._client.load())

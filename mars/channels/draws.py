@@ -28,6 +28,8 @@ AHEAD = WEEK
 MOVED_WITHIN = 3 * DAY
 """A draw that may not go on its day goes at a time uniform over these, from the next midnight. Over
 seven days six of a hundred of machines that run in office hours would wait for too long."""
+MOST = 256
+"""Draws that wait. One goes a day, so that of more than this most would be dropped as too old."""
 REMEMBERED = 4
 """Weeks that were drawn: where one of a wrong clock is forgotten, the true ones are still known."""
 
@@ -117,6 +119,14 @@ def look(
 def spent(draws: Draws, draw: Draw) -> Draws:
     """To be stored *before* it is tried: whatever happens then, it does not go twice."""
     return replace(draws, pending=tuple(one for one in draws.pending if one != draw))
+
+
+def bounded(draws: Draws) -> Draws:
+    """At most ``MOST``, as what is kept is bounded: those of the first weeks and times."""
+    if len(draws.pending) <= MOST:
+        return draws
+    first = sorted(draws.pending, key=lambda one: (one.week, one.due))
+    return replace(draws, pending=tuple(first[:MOST]))
 
 
 def moved(draws: Draws, draw: Draw, day_after: int, chance: Chance) -> Draws:

@@ -61,7 +61,9 @@ class NewsClient(Installation):
         fetched = partial(ports.store.read, file_of(Registry.name))
         self.registry = Registry(self.channel, app, registry, fetched)
         app = replace(app, declares=app.declares or registry is not None)
-        self.statistics = StatisticsChannel(self.known, collect)
+        self.statistics = StatisticsChannel(
+            self.known, collect, lambda error: self.failed.__setitem__("draws", error)
+        )
         own = (self.registry, self.statistics) if app.declares else ()
         super().__init__(app, ports, (self.channel, *own, *self.further))
         self.pick = ports.chance.uniform(0.0, 1.0)

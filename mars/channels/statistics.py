@@ -63,9 +63,13 @@ class StatisticsChannel:
     name = upcoming.NAME
     purposes: tuple[Purpose, ...] = (STATISTICS,)
 
-    def __init__(self, knows: Knows, collect: Collect) -> None:
+    def __init__(
+        self, knows: Knows, collect: Collect, tell: Callable[[MarsError | None], None] | None = None
+    ) -> None:
+        """``tell`` hears of draws that are too many."""
         self._knows = knows
         self._collect = collect
+        self._tell = tell or (lambda _error: None)
 
     # --- when -------------------------------------------------------------------------------
 
@@ -86,6 +90,8 @@ class StatisticsChannel:
             day_after=view.day_after,
             floor=view.app.built,
         )
+        self._tell(_too_many() if len(found.pending) > rules.MOST else None)
+        found = rules.bounded(found)
         memory = replace(memory, draws=found)
         first, ready = due or found.upcoming(view.now), memory.upcoming
         stale = _is_stale(ready, first, known)
@@ -285,11 +291,19 @@ def _asks_anew() -> ConsentError:
     )
 
 
+def _too_many() -> MarsError:
+    return MarsError(
+        "too-many-draws",
+        f"{rules.MOST} reports wait, more than can go one a day, so further ones are dropped; have "
+        "the publisher declare fewer statistics, or lower their rates.",
+    )
+
+
 def _says_less() -> ConsentError:
     return ConsentError(
         "says-less",
-        "Less may be said of the statistic than its report would say, so that does not go; another "
-        "report is made of it.",
+        "Less may be said of the statistic than its report would say, so that does not go; wait "
+        "for the next one.",
     )
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from mars.channels.draws import MOST
+from mars.channels.upcoming import Memory
 from mars.core.journal import KEPT
 from mars.core.records import STATE_FILE
 from mars.errors import ConfigError
@@ -342,3 +344,50 @@ def test_no_provider_has_what_was_sent_forgotten() -> None:
     after = world.mars().journal()
     assert [one for one in after if one["url"]] == requests
     assert len(after) == KEPT
+
+
+@pytest.mark.parametrize("rule", [5, 1.5, ["1"], [True], {}, b"10"])
+def test_a_rule_that_is_none_is_refused_and_silences_nothing(rule: object) -> None:
+    world = unasked(FOLDERS)
+    mars = world.mars()
+    mars.statistics.show()
+    assert not mars.statistics.coarsen(FOLDERS.name, rule)  # type: ignore[arg-type]
+    assert mars.status()["problem"]["reason"] == "bad-rule"
+    assert mars.statistics.entries()[0]["value"] == "10-99"
+    assert mars.statistics.coarsen(FOLDERS.name, [10])  # type: ignore[arg-type]
+
+
+def test_damaged_rules_are_told() -> None:
+    world = unasked(FOLDERS)
+    mars = world.mars()
+    mars.statistics.coarsen(FOLDERS.name, (10,))
+    data = world.store.files[STATE_FILE]
+    world.store.files[STATE_FILE] = data.replace(b'"coarsen"', b'"coarse"')
+    assert world.mars().status()["problem"]["reason"] == "state-damaged"
+
+
+def test_what_is_provided_and_not_declared_is_told() -> None:
+    class Plugin:
+        def info(self) -> dict[str, object]:
+            return {"project": "examplemail", "keys": ["folders", "unheard_of"]}
+
+        def data(self, key: str) -> int:
+            return len(key)
+
+    mars = unasked(FOLDERS).mars()
+    mars.statistics.register(Plugin())
+    problems = mars.status()["statistics"]["problems"]
+    assert {name: one["reason"] for name, one in problems.items()} == {
+        "examplemail/unheard_of": "undeclared"
+    }
+
+
+def test_more_draws_than_can_go_are_dropped_and_told() -> None:
+    many = [replace(often(FOLDERS), key=f"key{number}") for number in range(MOST + 20)]
+    world = a_world(*many, given={})
+    client = world.client()
+    session(client, world.clock, MONDAY + 60 - START)
+    assert len(Memory.of(client.load()).draws.pending) == MOST
+    told = client.failed["draws"]
+    assert told is not None
+    assert told.reason == "too-many-draws"

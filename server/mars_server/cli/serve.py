@@ -170,12 +170,11 @@ def _declared(config: Config) -> list[str]:
         product = load_product(config.product)
     except ConfigError:
         return []  # said already
+    declared = load_catalogue(config.product).metrics
+    if declared or not (config.spool or product.statistics_releases):
+        return []
     path = Path(config.product).with_name("metrics.toml")
-    if path.exists():
-        load_catalogue(config.product)
-    elif config.spool or product.statistics_releases:
-        return [f"{path} is not there: what is counted or published here has no statistics"]
-    return []
+    return [f"{path} is not there or declares nothing, so no report would count here"]
 
 
 def _folders(config: Config) -> None:

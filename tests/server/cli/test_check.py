@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from mars_server.cli.serve import check
 from tests.server.cli.test_ops import run
+from tests.server.counting.spools import METRICS
 from tests.server.serving import kit
 
 GOOD = """bind = "unix:{here}/s"
@@ -137,7 +138,7 @@ def test_check_warns_of_a_newest_release_that_is_not_listed(
     assert ((said in done.stdout), done.returncode) == (warned, 0)
 
 
-MISSING = "metrics.toml is not there"
+MISSING = "metrics.toml is not there or declares nothing"
 DECLARES = kit.PRODUCT + '[statistics]\nreleases = ["0.5.2"]\n'
 
 
@@ -155,7 +156,7 @@ def test_check_says_that_what_is_declared_was_not_installed(
 ) -> None:
     (here / "product.toml").write_text(product)
     if there:
-        (here / "metrics.toml").write_text("")
+        (here / "metrics.toml").write_text(METRICS)
     assert told(here, changed(GOOD, "spool", f'"{spool}"')) == []
     done = run("check", "--config", str(here / "server.toml"))
     assert ((f"note: {here}/{MISSING}" in done.stdout), done.returncode) == (said, 0)

@@ -136,12 +136,12 @@ def test_h18_with_noise_being_listed_proves_no_report() -> None:
     assert releases == set(CATALOGUE.releases)
 
 
-def test_h18_forty_forged_reports_of_a_rare_rate_are_a_disturbance(tmp_path: Path) -> None:
-    """At a rate of 0.07 they are 570 installations. Of these nobody is said to consent."""
+def test_h18_fifty_forged_reports_of_a_rare_rate_are_a_disturbance(tmp_path: Path) -> None:
+    """At a rate of 0.07 they are 710 installations. Of these nobody is said to consent."""
     engine = kit.database(tmp_path, kit.usual_weeks(7))
     catalogue = replace(CATALOGUE, metrics=(replace(PANE, rate=0.07),))
     for n in range(7):
-        counts = {"true": 10, "false": 50 if n == 6 else 10}
+        counts = {"true": 20, "false": 60 if n == 6 else 10}
         reports.count(engine, kit.week(n), {PANE.name: {"0.5.2": counts}})
     entries = of(reports.close(engine, catalogue), PANE.name)
     assert [each.flags for each in entries] == [()] * 6 + [("disturbed",)]

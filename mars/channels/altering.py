@@ -66,12 +66,11 @@ ALL = Rules(veto=("*",))
 def coarser(metric: Metric, rule: str | Sequence[int]) -> Coarser:
     """``rule`` as it is kept. Raises ``ConfigError`` (``bad-value``) of one by which nothing could
     ever be said."""
-    kept = rule if isinstance(rule, str) else tuple(rule)
     known = metric.values_known
-    if (isinstance(kept, str) or _is_coarser(list(kept))) and (
-        Rules(coarsen={metric.name: kept}).applied(metric, known[0] if known else "")
-    ):
-        return kept
+    if _is_coarser(list(rule) if isinstance(rule, tuple) else rule):
+        kept = rule if isinstance(rule, str) else tuple(rule)
+        if Rules(coarsen={metric.name: kept}).applied(metric, known[0] if known else ""):
+            return kept
     raise ConfigError(
         "bad-value",
         f"{metric.name} cannot say that; name one of its values, or of a bucket some bounds.",

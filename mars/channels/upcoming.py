@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import Any, Self
 
-from mars.channels.altering import ALL, Rules
+from mars.channels.altering import Rules
 from mars.channels.draws import Draw, Draws
 from mars.core.state import (
     State,

@@ -173,7 +173,7 @@ def _drawn(draws: Draws, wants: Wants, now: int, chance: Chance) -> Draws:
 
 
 def _late(draw: Draw, now: int, ran: int | None, chance: Chance) -> Draw:
-    return replace(draw, wait=waits(draw.due, draw.wait, now, ran, chance))
+    return replace(draw, wait=waits(draw.due, draw.wait, now, ran, chance, anew=True))
 
 
 def _sleep(draws: Draws, now: int, ran: int | None) -> int:

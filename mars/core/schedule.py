@@ -139,16 +139,19 @@ def _looked(
     return replace(schedule, wait=wait), min(wait, keep)
 
 
-def waits(due: int, wait: int | None, now: int, ran: int | None, chance: Chance) -> int | None:
+def waits(
+    due: int, wait: int | None, now: int, ran: int | None, chance: Chance, *, anew: bool = False
+) -> int | None:
     """Seconds of running time that a request waits whose time passed while nothing ran, or would
     betray that a session began; None where it goes at its time. ``wait`` is what it still waits,
-    None until then, ``ran`` as of ``look``."""
+    None until then, ``ran`` as of ``look``; of what is ``anew`` even the rest of a wait is no
+    shorter at a start."""
     if due > now + LATE_LEAST:  # also where the clock stepped back
         return None
     if wait is None:
         passed = ran is None or now - due > ON_TIME
         return int(chance.uniform(LATE_LEAST, LATE_SPREAD)) if passed else None
-    if ran is None and wait < LATE_LEAST:
+    if anew and ran is None and wait < LATE_LEAST:
         # Of a machine that never runs for long what is left must be able to end.
         return int(chance.uniform(LATE_LEAST, 2 * LATE_LEAST))
     return wait

@@ -229,8 +229,7 @@ def test_e17_what_is_due_within_minutes_of_a_start_waits_too(ahead: int) -> None
     """Due when the session begins or just after it: by its time it would betray the start."""
     for seed in range(500):
         chance, now, ran = SeededChance(seed), START, None
-        wait = seed % EARLY if seed % 2 else None
-        plan = Schedule(due=START + ahead, wait=wait if ahead <= 0 else None)
+        plan = Schedule(due=START + ahead)
         while now < START + EARLY:
             plan, sleep = schedule.look(plan, now, ran, chance)
             assert sleep, f"a request {now - START} s after the start"

@@ -222,15 +222,3 @@ def test_e17_after_20_days_asleep_no_fetch_in_the_first_minutes() -> None:
         assert sleep
         assert looked.wait is not None
         assert EARLY <= looked.wait <= 4 * HOUR
-
-
-@pytest.mark.parametrize("ahead", [-10 * DAY, 0, 1, EARLY - 1])
-def test_e17_what_is_due_within_minutes_of_a_start_waits_too(ahead: int) -> None:
-    """Due when the session begins or just after it: by its time it would betray the start."""
-    for seed in range(500):
-        chance, now, ran = SeededChance(seed), START, None
-        plan = Schedule(due=START + ahead)
-        while now < START + EARLY:
-            plan, sleep = schedule.look(plan, now, ran, chance)
-            assert sleep, f"a request {now - START} s after the start"
-            now, ran = now + sleep, sleep

@@ -194,9 +194,10 @@ class Statistics:
 
     def _faults(self) -> dict[str, MarsError]:
         """What is wrong with providers, and those of what nobody declares."""
-        catalogue = self._attempt("statistics", self._catalogue, None)
+        provided = self._collector.names  # without any no registry is looked at
+        catalogue = self._attempt("statistics", self._catalogue, None) if provided else None
         names = {one.name for one in catalogue.metrics} if catalogue else None
-        unknown = [one for one in self._collector.names if names is not None and one not in names]
+        unknown = [one for one in provided if names is not None and one not in names]
         said = "{} is not declared, so nothing of it is sent; declare it or do not provide it."
         told = {one: ConfigError("undeclared", said.format(one)) for one in unknown}
         return {**told, **self._collector.faults}

@@ -9,7 +9,6 @@ no free text can be expressed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import unicodedata
@@ -110,7 +109,9 @@ class Metric:
     def question(self) -> Question:
         """What a user is asked who is asked for it."""
         asked = json.dumps([getattr(self, name) for name in _ASKED]).encode("ascii")
-        digest = hashlib.sha256(asked).hexdigest()[:_DIGITS]
+        from hashlib import sha256  # late: it loads OpenSSL
+
+        digest = sha256(asked).hexdigest()[:_DIGITS]
         return Question(digest, self.rate, self.epsilon)
 
     @property

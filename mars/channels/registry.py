@@ -72,10 +72,13 @@ class Registry:
         """By what may be sent now: the one that the steering document in force names. None where
         it is not here, so that what is withdrawn is not sent from the moment of that document on.
         """
-        found, named = self._shipped, self._named(state)
+        fetched = None
         with suppress(StateError):  # what cannot be read is not here
-            found = self._matching(named, self._fetched()) or found
-        return self._decoded(self._matching(named, found))
+            fetched = self._fetched()
+        if not (fetched or self._shipped):
+            return None  # without a look at any key
+        named = self._named(state)
+        return self._decoded(self._matching(named, fetched) or self._matching(named, self._shipped))
 
     def shown(self, state: State) -> Catalogue | None:
         """What can be shown, for local use too: the current one, else the shipped one.

@@ -18,12 +18,9 @@ SECTIONS = (
     "linking",
     "starts",
     "counting",
-    "opening",
     "publication",
     "coverage",
-    "shares",
     "serving",
-    "intake",
 )
 
 

@@ -21,8 +21,7 @@ JOIN = 0.5
 """Seconds that ``stop`` waits for a thread that is not in the middle of a fetch."""
 
 _TAKE_ARGUMENTS = frozenset(
-    "Mars channels folder tor languages grant variables preview reset_age"
-    " choose coarsen show".split()
+    {"Mars", "channels", "folder", "tor", "languages", "grant", "variables", "preview", "reset_age"}
 )
 _WRONG_ARGUMENT = (TypeError, ValueError, AttributeError, LookupError, OverflowError)
 

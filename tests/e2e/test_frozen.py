@@ -50,8 +50,7 @@ def packages(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("packages")
     install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet"]
     subprocess.run([*install, "--target", folder, wheels["mars-client"]], check=True)
-    for part in ("desktop", "plugins"):
-        shutil.copytree(ROOT / "examples" / part, folder / "examples" / part)
+    shutil.copytree(ROOT / "examples" / "desktop", folder / "examples" / "desktop")
     return folder
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import io
 import json
 import os
@@ -84,6 +85,16 @@ def _unusable(name: str, why: ConfigError) -> click.Command:
     anything = {"ignore_unknown_options": True, "allow_extra_args": True}
     return click.Command(
         name, anything, refuse, help=f"Unusable: {why.message}", add_help_option=False
+    )
+
+
+Command = Callable[..., Any]
+
+
+def options(*wanted: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several click options as one decorator, shown in the order given."""
+    return lambda command: functools.reduce(
+        lambda made, option: option(made), reversed(wanted), command
     )
 
 

@@ -71,12 +71,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(autouse=True)
 def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where clients and counters keep what is theirs, in the place of the user's own.
+    """Where clients and counters keep what is theirs, in the place of the user's own; and nothing
+    around the test forbids a client its requests, as CI does.
 
     By the test's own ``monkeypatch``, so that what a test sets itself is taken back before.
     """
     folder = tmp_path_factory.mktemp("state")
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    for name in ("CI", "DO_NOT_TRACK", "MARS_LEVEL", "MARS_VARIABLES"):
+        monkeypatch.delenv(name, raising=False)
     return folder
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import click
 
 from mars import build, factory
 from mars.channels.news import NewsClient
-from mars.commandline import json_option, safe
+from mars.commandline import Command, json_option, options, safe
 from mars.core.journal import EXCHANGE
 from mars.core.state import App, State
 from mars.errors import ConsentError, StateError
@@ -20,19 +19,8 @@ from mars.ports import Platform
 from mars.wire.product import is_name
 from mars.wire.variables import NAMES
 
-Command = Callable[..., Any]
-
 CHANNEL = "stable"
 """Where no channel is named."""
-
-
-def options(*wanted: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Several click options as one decorator, shown in the order given."""
-
-    def decorate(command: Command) -> Command:
-        return functools.reduce(lambda made, option: option(made), reversed(wanted), command)
-
-    return decorate
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from mars.commandline import json_option, safe, shown
+from mars.commandline import Command, json_option, safe, shown
+from mars.commandline import options as together
 from mars.errors import StateError, TrustError
 from mars.wire import envelope as envelopes
 from mars.wire.release import Release
@@ -26,8 +27,6 @@ from mars_motd.folder import Folder
 from mars_motd.kinds import STEERING
 from mars_motd.riders import D, Rider, Riders
 from mars_motd.signatures import Judge, Passphrase, Pending, Remembering
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 NO_DOWNLOADS = "No downloads ride along."
 _PATIENCE = 5
@@ -146,27 +145,17 @@ def tell_renewed(before: Riders, after: Riders) -> None:
             click.echo(f"{shown(new.path)}: signed anew", err=True)
 
 
-def _arguments(role: str) -> Callable[[F], F]:
+def _arguments(role: str) -> Callable[[Command], Command]:
     """Those of both commands."""
-
-    def decorated(function: F) -> F:
-        for option in reversed(
-            (
-                options.folder_argument,
-                options.now_option("Issue and sign at this time. Default: now."),
-                options.passphrase_option,
-                options.key_option(f"Sign with this key of {role}. Default: all at hand."),
-                options.file_option(
-                    "--partial", "Where to write it while signatures are still missing."
-                ),
-                options.file_option("--add-to", "Add signatures to this half-signed document."),
-                json_option("Print one JSON object."),
-            )
-        ):
-            function = option(function)
-        return function
-
-    return decorated
+    return together(
+        options.folder_argument,
+        options.now_option("Issue and sign at this time. Default: now."),
+        options.passphrase_option,
+        options.key_option(f"Sign with this key of {role}. Default: all at hand."),
+        options.file_option("--partial", "Where to write it while signatures are still missing."),
+        options.file_option("--add-to", "Add signatures to this half-signed document."),
+        json_option("Print one JSON object."),
+    )
 
 
 @click.command()

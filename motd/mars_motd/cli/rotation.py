@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from mars.commandline import json_option, safe, shown
+from mars.commandline import options as together
 from mars.errors import StateError, TrustError, naming
 from mars.trust.signatures import FUTURE
 from mars.wire import envelope as envelopes
@@ -26,32 +27,24 @@ from mars_motd.preview import unknown
 from mars_motd.rotation import Step
 from mars_motd.signatures import Judge
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _turn(function: F) -> F:
-    """The options of whatever makes a keys document."""
-    for option in reversed(
-        (
-            options.folder_argument,
-            options.now_option("Issue and sign at this time. Default: now."),
-            options.passphrase_option,
-            options.key_option("Sign with this key only."),
-            click.option(
-                "--days",
-                type=click.IntRange(rotation.MIN_DAYS, rotation.MAX_DAYS),
-                default=KEYS_LIFETIME_DAYS,
-                show_default=True,
-                help="Days until the keys document expires.",
-            ),
-            options.file_option(
-                "--partial", "Where to write the keys document while signatures are still missing."
-            ),
-            json_option("Print one JSON object."),
-        )
-    ):
-        function = option(function)
-    return function
+_turn = together(
+    options.folder_argument,
+    options.now_option("Issue and sign at this time. Default: now."),
+    options.passphrase_option,
+    options.key_option("Sign with this key only."),
+    click.option(
+        "--days",
+        type=click.IntRange(rotation.MIN_DAYS, rotation.MAX_DAYS),
+        default=KEYS_LIFETIME_DAYS,
+        show_default=True,
+        help="Days until the keys document expires.",
+    ),
+    options.file_option(
+        "--partial", "Where to write the keys document while signatures are still missing."
+    ),
+    json_option("Print one JSON object."),
+)
+"""The options of whatever makes a keys document."""
 
 
 @click.command()

@@ -72,9 +72,6 @@ class Desk:
 def desk(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Desk]:
-    for name in ("CI", "DO_NOT_TRACK", "MARS_LEVEL", "MARS_VARIABLES"):
-        monkeypatch.delenv(name, raising=False)
-
     def call(*arguments: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["mars", *arguments])
         with pytest.raises(SystemExit) as end:

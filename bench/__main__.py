@@ -18,9 +18,12 @@ SECTIONS = (
     "linking",
     "starts",
     "counting",
+    "opening",
     "publication",
     "coverage",
+    "shares",
     "serving",
+    "intake",
 )
 
 

@@ -3,7 +3,8 @@
     make bench ARGS=linking
 
 Everything is seeded: the same program writes the same figures, so they go straight into
-docs/privacy.md. ``testbed.linking`` is the attacker.
+docs/privacy.md. ``testbed.linking`` is the attacker. Then ``bench.reports``, of what is sent beside
+the news.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from bench import page
+from bench import page, reports
 from mars.testing.memory import SeededChance
 from testbed.linking import held, operator, price, settings, tracks, trial
 from testbed.linking.attack import joint
@@ -258,7 +259,7 @@ def main() -> int:
             print(text, flush=True)
             lines.append(text)
     page.write("linking", lines, PRIVACY)
-    return 0
+    return reports.main()
 
 
 if __name__ == "__main__":

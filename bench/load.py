@@ -1,6 +1,6 @@
 """Load on a server, each kind in a process of its own so that measuring disturbs nobody.
 
-    python -m bench.load steady PORT RATE SECONDS    # prints latencies as JSON
+    python -m bench.load steady PORT RATE SECONDS news|reports    # prints latencies as JSON
     python -m bench.load crowd PORT COUNT            # holds connections until its input ends
 
 ``steady`` is an open loop: requests go out at fixed times, each on a connection of its own, whether
@@ -13,6 +13,7 @@ import errno
 import gc
 import itertools
 import json
+import os
 import select
 import socket
 import sys
@@ -20,6 +21,7 @@ import time
 from array import array
 from dataclasses import dataclass, field
 
+from mars.wire.sealed import SMALL
 from tests.server.serving import kit
 
 QUERY = "v=0.5.2&os=linux&ia=100"
@@ -45,11 +47,11 @@ class _Request:
 class Steady:
     """``rate`` requests a second for ``seconds``, to 127.0.0.1:``port``."""
 
-    def __init__(self, port: int, rate: float, seconds: float) -> None:
+    def __init__(self, port: int, rate: float, seconds: float, reports: bool = False) -> None:
         self._address = ("127.0.0.1", port)
         self._rate = rate
         self._count = int(rate * seconds)
-        self._request = kit.golden(QUERY)
+        self._request = kit.post(os.urandom(SMALL)) if reports else kit.golden(QUERY)
         self._epoll = select.epoll()
         self._open: dict[int, _Request] = {}
         self.latencies = array("d")
@@ -94,7 +96,7 @@ class Steady:
             request.answer.clear()
         request.answer += data
         if not data:
-            if kit.status(bytes(request.answer)) == 200:
+            if kit.status(bytes(request.answer)) in (200, 204):
                 self.latencies.append(time.perf_counter() - request.due)
             del self._open[request.sock.fileno()]
             request.sock.close()
@@ -151,7 +153,8 @@ def main(arguments: list[str]) -> int:
     if arguments[0] == "crowd":
         crowd(int(arguments[1]), int(arguments[2]))
         return 0
-    steady = Steady(int(arguments[1]), float(arguments[2]), float(arguments[3]))
+    port, rate, seconds = int(arguments[1]), float(arguments[2]), float(arguments[3])
+    steady = Steady(port, rate, seconds, reports=arguments[4] == "reports")
     steady.run()
     print(json.dumps(steady.report()))
     return 0

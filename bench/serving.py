@@ -124,9 +124,12 @@ def cpu(pid: int) -> float:
     return TICK * (int(fields[11]) + int(fields[12]))
 
 
-def steady(port: int, seconds: int = STEADY_SECONDS, rate: int = RATE) -> dict[str, float]:
+def steady(
+    port: int, seconds: int = STEADY_SECONDS, rate: int = RATE, what: str = "news"
+) -> dict[str, float]:
     """What ``bench.load`` reports, in milliseconds."""
-    command = [sys.executable, "-m", "bench.load", "steady", str(port), str(rate), str(seconds)]
+    numbers = map(str, (port, rate, seconds))
+    command = [sys.executable, "-m", "bench.load", "steady", *numbers, what]
     text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     found: dict[str, float] = json.loads(text)
     return found

@@ -2,11 +2,12 @@
 over Tor, Onionbalance with a backend killed, a counter killed and given a thousand histories of
 rotation, a thousand more with power cuts, every fault of the host while the counter and the
 publisher write, the documents followed on an empty Debian; ten thousand histories of stolen keys on
-the rules of trust, 40 clients for two years after a theft; and each protection taken out, to see
+the rules of trust, 40 clients for two years after a theft; a year of statistics from computers that
+run in every way; and each protection taken out, to see
 whether its test fails.
 
-``python -m bench.soak kills memory onion balance counting power faults debian histories theft
-protections`` runs some of them, ``faults:OPERATION`` (``FAULTS``) a piece of one.
+``python -m bench.soak kills intake memory onion balance counting power faults debian histories
+theft arrivals protections`` runs some of them, ``faults:OPERATION`` (``FAULTS``) a piece of one.
 ``REQUESTS=10000000`` sets how many requests the memory trial makes (2,000,000 unless told
 otherwise). ``--write`` puts what a trial said, with the date, into docs/performance.md.
 """
@@ -41,21 +42,27 @@ from mars.ports import Request
 from mars.testing.publisher import Publisher
 from mars.trust import TrustState, accept
 from mars.wire.request import HTTPRequest
+from mars.wire.sealed import SMALL
 from mars_server.onion.folder import hostname
+from mars_server.serving.fast_request import taken
 from scripts import remove_protections
+from testbed.reports import arrivals as reports
 from testbed.tornet import TorNetwork, tor_network
 from testbed.tornet.network import connect as bootstrap
 from tests.server.counting.test_power_cuts import SETTINGS, PowerCuts
 from tests.server.serving import kit
-from tests.server.serving.load import Load
+from tests.server.serving.load import Load, Reports
 
 KILLS = 100
 COUNTER_KILLS = 200
+INTAKE_KILLS = 50
 ROTATIONS = 1000
 SEED = 20261121
 GROWTH_LIMIT = 0.05
 KEPT_SECONDS, CLOSED_SECONDS = 20, 10
 """Of one round of the memory trial: connections kept, then one for each request."""
+REPORTING = 200
+"""Installations of each habit that send statistics for a year."""
 CLIENTS = 500
 AT_ONCE = 16
 TARGET = "/motd/motd.json?v=0.5.2&os=linux&ia=100"
@@ -95,6 +102,38 @@ def kills() -> list[str]:
         failed.append("a wrong answer or a torn line")
     if abs(difference) > KILLS * load.connections:
         failed.append("more lines lost than connections were open")
+    return failed
+
+
+def intake() -> list[str]:
+    """Kills a server at random moments while it takes reports, and looks at every spool."""
+    chance, load = random.Random(SEED), Reports()
+    with tempfile.TemporaryDirectory(prefix="mars-soak-") as name:
+        folder = Path(name)
+        for number in range(INTAKE_KILLS):
+            options = ("--workers", str(1 + number % 2))
+            with kit.served(*options, folder=folder, unix=True, spool=True) as server:
+                load.start(server.path, taken(close=True))
+                time.sleep(chance.uniform(0.05, 0.6))
+                for child in _children(server.process.pid):
+                    os.kill(child, signal.SIGKILL)
+                server.stop(signal.SIGKILL)
+                load.stop()
+        with kit.served(folder=folder, unix=True, spool=True) as server:
+            server.stop()
+            reports = server.reports()
+    torn = sum(len(report) != SMALL for report in reports)
+    missing, more = load.kept.difference(reports), set(reports).difference(load.kept)
+    print(
+        f"{INTAKE_KILLS} kills, {len(load.kept):,} reports answered, {len(reports):,} in the "
+        f"spools: {len(missing)} missing, {len(more)} more (under way at a kill), "
+        f"{len(reports) - len(set(reports))} twice, {torn} torn, {load.wrong} wrong answers"
+    )
+    failed = []
+    if missing or torn or load.wrong or len(reports) != len(set(reports)):
+        failed.append("an answered report is missing, twice or torn")
+    if len(more) > 2 * INTAKE_KILLS * load.connections:
+        failed.append("more reports without an answer than connections were open")
     return failed
 
 
@@ -281,8 +320,24 @@ def faults(operation: str = "") -> list[str]:
     return [] if done.returncode == 0 else ["whole and told after every fault of the host"]
 
 
+def arrivals() -> list[str]:
+    """The share of drawn reports that arrive, by how a computer runs."""
+    failed = []
+    for habit, asleep in reports.HABITS:
+        found = reports.arrived(habit, asleep, REPORTING)
+        name = f"{habit}, {asleep} fortnights asleep a year"
+        print(
+            f"{name}: {100 * found.share:.1f} % of what was drawn arrived; a week "
+            f"{found.reports:.2f} reports, {found.news:.2f} of news and {found.registry:.2f} more"
+        )
+        if not reports.LEAST <= found.share <= reports.MOST:
+            failed.append(f"all reports of computers that run: {name}")
+    return failed
+
+
 TRIALS: dict[str, Callable[..., list[str]]] = {
     "kills": kills,
+    "intake": intake,
     "memory": memory,
     "onion": onion,
     "balance": balance,
@@ -293,6 +348,7 @@ TRIALS: dict[str, Callable[..., list[str]]] = {
     "debian": debian,
     "histories": histories,
     "theft": theft,
+    "arrivals": arrivals,
 }
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mars.consent.api import Consent
     from mars.core.channel import NextRequest
     from mars.ports import TorSettings
+    from mars.providers import Plugin
+    from mars.statistics import Statistics
     from mars.wire.targeting import Shown
 
 __all__ = [
@@ -27,8 +29,10 @@ __all__ = [
     "Mars",
     "MarsError",
     "NextRequest",
+    "Plugin",
     "Reading",
     "Shown",
+    "Statistics",
     "TorSettings",
     "__version__",
 ]
@@ -38,8 +42,10 @@ _HOMES = {
     "Decision": "mars.consent",
     "Mars": "mars.client",
     "NextRequest": "mars.core.channel",
+    "Plugin": "mars.providers",
     "Reading": "mars.channels.reading",
     "Shown": "mars.wire.targeting",
+    "Statistics": "mars.statistics",
     "TorSettings": "mars.ports",
 }
 

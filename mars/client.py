@@ -21,8 +21,10 @@ from mars.core.channel import Channel, NextRequest
 from mars.core.state import App
 from mars.core.thread import Background, Problems
 from mars.errors import ConfigError, ConsentError, MarsError, TransportError
-from mars.pinned import Pinned, read_bytes
+from mars.pinned import Pinned, read_bytes, read_registry
 from mars.ports import TorSettings
+from mars.providers import Collector, Isolate
+from mars.statistics import Statistics
 from mars.wire.times import LAST
 
 if TYPE_CHECKING:
@@ -42,10 +44,14 @@ class Mars:
     ``ceiling`` is the most it ever wants; ``dispatch`` runs callbacks in the host's own thread,
     such as ``lambda call: root.after(0, call)``; ``socks`` names Tor's port (else it is found),
     ``tor`` says more of it; ``on_turn`` is called in the thread after each look; ``channels`` are
-    further ones than the news. The remaining arguments replace what the system provides.
+    further ones than the news; ``registry`` is the content (bytes) or the path of the
+    ``registry.json`` that declares the application's statistics, ``plugins`` the names of installed
+    ones that give values of these, True for all. The remaining arguments replace what the system
+    provides.
 
     No method raises into the host: what is wrong stands in ``status()``. With ``debug`` mistakes
-    of the developer raise ``ConfigError``.
+    of the developer raise ``ConfigError``; with ``raises``, meant for tests, what is wrong with
+    providers of statistics is raised where it happens.
     """
 
     def __init__(
@@ -63,6 +69,8 @@ class Mars:
         dispatch: Callable[[Callable[[], None]], object] | None = None,
         on_turn: Callable[[Mars], object] | None = None,
         channels: Sequence[Channel] = (),
+        registry: bytes | str | os.PathLike[str] | None = None,
+        plugins: bool | Collection[str] = False,
         debug: bool = False,
         folder: str | os.PathLike[str] | None = None,
         store: Store | None = None,
@@ -71,6 +79,8 @@ class Mars:
         chance: Chance | None = None,
         fetcher: Callable[[NextRequest], Fetcher] | None = None,
         openpgp: Callable[[], OpenPGP] | None = None,
+        isolate: Isolate | None = None,
+        raises: bool = False,
     ) -> None:
         self._problems = Problems(debug)
         self._unshown: dict[str, Shown] = {}
@@ -113,14 +123,19 @@ class Mars:
             fetcher=fetcher,
             openpgp=openpgp,
         )
-        self._client = attempt(
-            "channels", lambda: NewsClient(app, pinned, system, channels), None
-        ) or NewsClient(app, pinned, system)
+        nobody: bool | Collection[str] = False
+        wanted = attempt("plugins", lambda: _wanted(plugins), nobody)
+        collector = Collector(wanted, isolate, raises=raises)
+        declared = attempt("registry", lambda: read_registry(registry), None)
+        make = partial(NewsClient, app, pinned, system, registry=declared, collect=collector.value)
+        self._client = attempt("channels", lambda: make(channels), None) or make()
         turned: dict[str, Callable[[], object]] = {"news": self._deliver}
         if on_turn is not None:
             turned["on_turn"] = partial(_called, "on_turn", on_turn, self)
         self._background = Background(self._client, self._problems, self._client.check, turned)
         self.consent = Consent(self._client, self._background.wake, self._problems)
+        self.statistics = Statistics(self._client, collector, self._background.wake, self._problems)
+        turned["statistics"] = self.statistics.note
         _alive.add(self)
 
     def on_motd(self, show: Show) -> Show:
@@ -163,6 +178,7 @@ class Mars:
         errors: bool | None = None,
         direct: bool | None = None,
         purposes: Collection[str] | None = None,
+        entries: Collection[str] | None = None,
         channel: str = "motd",
     ) -> NextRequest | None:
         """The next request (``bytes``, ``url``, ``values``), and the ``direct`` one that goes where
@@ -174,7 +190,7 @@ class Mars:
         """
         choice = None
         if level is not None:
-            choice = Choice(level, variables, stats, errors, direct, country, purposes)
+            choice = Choice(level, variables, stats, errors, direct, country, purposes, entries)
         state = self._problems.attempt("state", self._client.load, None)
         if state is None:
             return None
@@ -216,6 +232,7 @@ class Mars:
         table = self._problems.attempt("status", self._client.status, table)
         if not table.get("problem"):
             self._problems.hold("state", None)
+        table["statistics"] = self.statistics.status()
         table["running"] = self._background.is_alive
         if not table["running"]:
             table["check"] = {"reason": "not-running", "message": "Call start() first."}
@@ -308,6 +325,12 @@ def _folder(
     if broken is not None and not given:
         raise broken  # which channel it is is not known, and a choice must not be kept for another
     return path
+
+
+def _wanted(plugins: bool | Collection[str]) -> bool | Collection[str]:
+    if isinstance(plugins, str | bytes):
+        raise TypeError("plugins is a list of names, or True")
+    return plugins if isinstance(plugins, bool) else tuple(plugins)
 
 
 def _names(languages: Sequence[str] | None) -> tuple[str, ...]:

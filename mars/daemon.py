@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mars import factory
+from mars.channels.registry import Registry
 from mars.client import Mars
-from mars.core.records import DAMAGED, JOURNAL_FILE, STATE_FILE
+from mars.core.records import DAMAGED, JOURNAL_FILE, STATE_FILE, file_of
 from mars.errors import ConfigError, MarsError, StateError
-from mars.pinned import Pinned, read_bytes, require_own
+from mars.pinned import Pinned, read_bytes, read_registry, require_own
 
 if TYPE_CHECKING:
     from mars.wire.targeting import Shown
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
 CURRENT = "current.json"
 """The news of an application, beside its state unless it names another file."""
 
-_MEMBERS = frozenset({"trust", "version", "languages", "locale", "url", "state", "output", "level"})
+_MEMBERS = frozenset(
+    {"trust", "registry", "version", "languages", "locale", "url", "state", "output", "level"}
+)
 
-_OF_THE_CLIENT = frozenset({STATE_FILE, JOURNAL_FILE, ".lock", ".toml"})
+_OF_THE_CLIENT = frozenset({STATE_FILE, JOURNAL_FILE, file_of(Registry.name), ".lock", ".toml"})
 """Names, or how they end, of what any client keeps itself, and of files like this one: no news go
 there."""
 
@@ -45,6 +48,8 @@ class Entry:
     source: bytes
     trust: bytes
     pinned: Pinned
+    registry: bytes | None
+    """What it ships of that."""
     version: str
     languages: tuple[str, ...]
     locale: str
@@ -54,7 +59,7 @@ class Entry:
     """Folder of the client's state, as ``--state`` of every command."""
     output: Path
     files: frozenset[str]
-    """Itself and its trust file, resolved."""
+    """Itself, its trust file and its registry, resolved."""
 
 
 def read_entry(path: Path, place: Path | None = None) -> Entry:
@@ -81,7 +86,13 @@ def read_entry(path: Path, place: Path | None = None) -> Entry:
         raise _wrong(path, "names no trust file")
     trust_file = path.parent / table["trust"]
     trust = read_bytes(trust_file)
-    require_own(trust_file)
+    read = [path, trust_file]
+    registry = None
+    if "registry" in table:
+        read.append(path.parent / table["registry"])
+        registry = read_registry(read[-1])
+    for file in read[1:]:
+        require_own(file)
     pinned = Pinned.of(trust)
     if "state" in table:
         place = path.parent / table["state"]
@@ -97,6 +108,7 @@ def read_entry(path: Path, place: Path | None = None) -> Entry:
         source=source,
         trust=trust,
         pinned=pinned,
+        registry=registry,
         version=table.get("version", ""),
         languages=tuple(languages),
         locale=table.get("locale", ""),
@@ -104,7 +116,7 @@ def read_entry(path: Path, place: Path | None = None) -> Entry:
         level=table.get("level", "tracked"),
         state=state,
         output=output,
-        files=frozenset(map(os.path.realpath, (path, trust_file))),
+        files=frozenset(map(os.path.realpath, read)),
     )
 
 
@@ -256,6 +268,7 @@ def client(entry: Entry, turned: Turned, **more: Any) -> Mars:
         locale=entry.locale,
         url=entry.url,
         ceiling=entry.level,
+        registry=entry.registry,
         folder=entry.state,
         on_turn=turned,
         **more,

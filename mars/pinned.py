@@ -98,6 +98,25 @@ def read_bytes(trust: bytes | str | os.PathLike[str]) -> bytes:
         raise _invalid("the file cannot be read") from None
 
 
+def read_registry(registry: bytes | str | os.PathLike[str] | None) -> bytes | None:
+    """The content of ``registry.json``, or of the file of that name; None of none.
+
+    Whether it is one is judged when it is needed. Raises ``ConfigError`` (``registry-invalid``).
+    """
+    if registry is None or isinstance(registry, bytes):
+        return registry
+    from mars.wire.catalogue import MAX_REGISTRY  # late: it loads OpenSSL
+
+    try:
+        return factory.read_small(registry, MAX_REGISTRY)
+    except (OSError, ValueError, TypeError):
+        raise ConfigError(
+            "registry-invalid",
+            "The registry that the application ships cannot be read; name the registry.json that "
+            "mars-motd registry writes.",
+        ) from None
+
+
 def require_own(path: Path, *, owned: bool = True) -> None:
     """Refuses what another user may change: it decides whose news are shown as whose.
 

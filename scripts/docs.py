@@ -145,7 +145,8 @@ GROUPS = {
     "F": ("Consent and metrics", "consent-and-metrics-f"),
     "G": ("Serving and the access log", "serving-and-the-access-log-g"),
     "H": ("Counting and publication", "counting-and-publication-h-k"),
-    "K": ("The pages", "publication-and-the-pages-h2h16-k"),
+    "I": ("Declared statistics", "declared-statistics-i"),
+    "K": ("The pages", "publication-and-the-pages-h2h18-k"),
     "L": ("The onion service and operations", "the-onion-service-and-operations-l"),
 }
 """Titles of the groups of rows, and their headings in docs/threat-model.md."""

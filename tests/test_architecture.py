@@ -29,7 +29,7 @@ HOMES = {
     "jinja2": ("mars_server.site.pages.render",),
     # It reads lines of foreign logs, and lays out what is published.
     "msgspec": ("mars_server.counting.jsonlines", "mars_server.common.jsontext"),
-    "nacl": ("mars.wire.ed25519", "mars_motd.sealing"),
+    "nacl": ("mars.wire.ed25519", "mars.wire.passphrase", "mars.wire.sealed"),
     "platformdirs": ("mars.adapters.files",),
     "prometheus_client": ("mars_server.serving.prometheus",),
     "requests": ("mars.adapters.http",),
@@ -51,7 +51,14 @@ HOMES_ELSEWHERE = {
     "backports": ("tests.server.counting",),
     "fsspec": ("tests.server.counting",),
     "grimp": ("tests.test_architecture",),
-    "numpy": ("bench.linking", "testbed.linking", "tests.server.tables", "tests.testbed"),
+    "nacl": ("tests.vectors",),
+    "numpy": (
+        "bench.linking",
+        "testbed.linking",
+        "testbed.reports",
+        "tests.server.tables",
+        "tests.testbed",
+    ),
     "playwright": ("tests.server.site",),
     "psycopg": ("tests.server.postgres",),
     "requests": ("tests.testbed",),
@@ -75,7 +82,7 @@ have no more than the former, nine in ten no more than the latter."""
 ONCE = {
     r"\b86_?400\b": "mars.wire.times",
     r"/motd/motd(?:\\)?\.json": "mars.wire.query",
-    r"isocalendar\(|fromisocalendar\(": "mars_server.common.calendar",
+    r"isocalendar\(|fromisocalendar\(": "mars.wire.times",
     r"'Jan'": "mars_server.common.calendar",
     r"# mars access log": "mars_server.daylog.format",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from mars.pinned import Pinned, read_root
 from mars.testing.memory import machine
 from mars.testing.world import World
 from mars.wire.product import parse_product
+from mars_motd import registry
+from mars_motd.folder import Folder
 from mars_motd.messages import parse_message
-from mars_motd.toml_files import registry_problems
 from mars_server.common.config import parse_config
 from mars_server.site.pages.events import parse_notes
 
@@ -51,7 +53,8 @@ def test_a_byte_order_mark_is_passed_over(read: Callable[[bytes], Any], data: by
 
 def test_in_the_registry(tmp_path: Path) -> None:
     (tmp_path / "metrics.toml").write_bytes(BOM_UTF8 + METRIC)
-    assert registry_problems(tmp_path) == []
+    (tmp_path / "product.toml").write_bytes(PRODUCT)
+    assert registry.read(Folder.at(tmp_path), date(2026, 12, 1)).problems == ()
 
 
 def test_in_the_policy() -> None:

@@ -6,9 +6,14 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from mars.testing.publisher import Publisher
+from mars.wire.catalogue import Catalogue
+from mars.wire.registry import read_metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 MAKE_TARGETS = ("setup", "demo", "test", "check", "bench", "docs", "fuzz", "soak", "clean")
@@ -32,23 +37,46 @@ def test_generated_pages_are_up_to_date_and_every_link_leads_somewhere() -> None
 def test_the_readme_embeds_a_client_that_starts_and_sends_nothing_undecided(tmp_path: Path) -> None:
     """The README's own lines, up to the consent that a test has no business to give."""
     readme = (ROOT / "README.md").read_text("utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     undecided = "".join(
         line for line in code.splitlines(keepends=True) if "consent.grant" not in line
     )
     program = undecided + "\nprint(mars.status()['level'])\nmars.stop()\n"
-    home = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    assert python(program, tmp_path).split() == ["off"]
+
+
+def test_the_readme_asks_for_statistics(tmp_path: Path) -> None:
+    """Its lines, with an application's trust file and the registry of the example."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    _, code = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (tmp_path / "trust.json").write_bytes(Publisher().trust().encode())
+    found, _ = read_metrics(tomllib.loads((ROOT / "motd/metrics.toml").read_text("utf-8")))
+    declared = Catalogue("examplemail", "stable", ("0.5.2",), found).encode()
+    (tmp_path / "registry.json").write_bytes(declared)
+    code = code.replace(
+        "mars.statistics.choose", "mars.consent.grant('plain')\nmars.statistics.choose"
+    )
+    program = f"from mars import Mars\n\n{code}\nprint(mars.statistics.mode)\n"
+    lines = python(program, tmp_path).splitlines()
+    (folders,) = (line for line in lines if line.startswith("Mail folders "))
+    assert folders.endswith(" 10-99")
+    assert (len(lines), lines[-1]) == (len(found) + 1, "on")
+
+
+def python(program: str, folder: Path) -> str:
+    """What it prints where ``folder`` is its home."""
+    home = {"HOME": str(folder), "XDG_STATE_HOME": str(folder), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
-        cwd=tmp_path,
+        cwd=folder,
         env=home,
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["off"], done.stdout + done.stderr
+    return done.stdout
 
 
 def test_the_readme_signs_a_first_document_and_reads_it(tmp_path: Path) -> None:

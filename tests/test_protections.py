@@ -11,7 +11,19 @@ import pytest
 
 from scripts import remove_protections as script
 
-ROWS = {"A": 27, "B": 20, "C": 16, "D": 19, "E": 22, "F": 12, "G": 20, "H": 16, "K": 6, "L": 6}
+ROWS = {
+    "A": 27,
+    "B": 20,
+    "C": 16,
+    "D": 19,
+    "E": 24,
+    "F": 12,
+    "G": 20,
+    "H": 18,
+    "I": 27,
+    "K": 6,
+    "L": 6,
+}
 """How many rows each group of docs/threat-model.md has."""
 
 

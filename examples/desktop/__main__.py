@@ -1,14 +1,28 @@
-"""``python -m examples.desktop trust.json [URL [SOCKS]]``: Example Mail, with the client inside."""
+"""``python -m examples.desktop trust.json [URL [SOCKS]]``: Example Mail, with the client inside.
+
+A ``registry.json`` beside ``trust.json`` declares its statistics.
+"""
 
 from __future__ import annotations
 
 import sys
 import tkinter as tk
+from pathlib import Path
 
 from examples.desktop.window import Inbox, Window
+from examples.plugins.runtime import mars_metrics_runtime as runtime
+from examples.plugins.usage.examplemail_usage import Usage
 from mars import Mars
 
 VERSION = "0.5.1"
+
+
+def provide(mars: Mars, mail: Path) -> None:
+    """What it gives values of: two plug-ins, and entries of its own."""
+    for plugin in (runtime, runtime.Route(mars.journal), Usage(mail, lambda: {"spelling"})):
+        mars.statistics.register(plugin)
+    mars.statistics.provide("folders", lambda: sum(path.is_dir() for path in mail.glob("*")))
+    mars.statistics.provide("protocol", "imap")
 
 
 def main(arguments: list[str]) -> int:
@@ -16,6 +30,7 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m examples.desktop trust.json [URL [SOCKS]]", file=sys.stderr)
         return 2
     trust, url, socks = (*arguments, "", "")[:3]
+    registry = Path(trust).with_name("registry.json")
     root = tk.Tk()
     mars = Mars(
         "examplemail",
@@ -25,7 +40,9 @@ def main(arguments: list[str]) -> int:
         url=url,
         socks=socks,
         dispatch=Inbox(root),
+        registry=registry if registry.exists() else None,
     )
+    provide(mars, Path.home() / "Mail")
     Window(root, mars)
     mars.start()
     root.mainloop()

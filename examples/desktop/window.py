@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from tkinter import ttk
 
 from examples.desktop.choice import Choice
+from examples.desktop.statistics import Statistics
 from mars import Mars
 from mars.wire.targeting import Shown
 
@@ -61,6 +62,8 @@ class Window:
         self.settings = Choice(self.pages, mars, self.refresh)
         ttk.Button(self.settings, text="Save", command=self.settings.save).pack(anchor="e", pady=8)
         self.pages.add(self.settings, text="Privacy")
+        self.statistics = Statistics(self.pages, mars, self.refresh)
+        self.pages.add(self.statistics, text="Statistics")
         mars.on_motd(self.on_message)
         self.refresh()
         if mars.consent.decision is None or mars.consent.to_ask:
@@ -122,7 +125,8 @@ class Window:
         self.settings.destroy()
         self.settings = Choice(self.pages, self.mars, self.refresh)
         ttk.Button(self.settings, text="Save", command=self.settings.save).pack(anchor="e", pady=8)
-        self.pages.add(self.settings, text="Privacy")
+        self.pages.insert(1, self.settings, text="Privacy")
+        self.statistics.refresh()
         self.refresh()
 
     def _news_page(self) -> None:

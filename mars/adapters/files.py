@@ -160,9 +160,11 @@ def _remove(path: Path) -> None:
 
 _OF_TOR = ("torrc", "defaults", "control-port", "cookie", "tor.log")
 """Beside the folder of tor's own data."""
-_REMAINS = tuple(f".{name}-" for name in ("state.json", "journal.jsonl", "current.json"))
+_REMAINS = tuple(
+    f".{name}-" for name in ("state.json", "journal.jsonl", "current.json", "registry.json")
+)
 """How names of files begin that a process was writing when it was killed."""
-_REMOVED = ("current.json", "state.json.damaged", "journal.jsonl.damaged")
+_REMOVED = ("current.json", "registry.json", "state.json.damaged", "journal.jsonl.damaged")
 
 _WITHOUT_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 """What a file system answers that cannot sync, as FUSE or a shared folder; rename is enough."""
@@ -206,13 +208,14 @@ def read_regular(path: Path, most: int, *, own: bool = False) -> bytes:
         os.close(descriptor)
 
 
-def read_small(path: str | os.PathLike[str]) -> bytes:
-    """The content of a regular file of at most 64 KiB, such as a person or an application names.
+def read_small(path: str | os.PathLike[str], most: int = LARGEST) -> bytes:
+    """The content of a regular file of at most 64 KiB (or ``most`` bytes), such as a person or an
+    application names.
 
     Never waits. Raises ``OSError``.
     """
-    data = read_regular(Path(path), LARGEST + 1)
-    if len(data) > LARGEST:
+    data = read_regular(Path(path), most + 1)
+    if len(data) > most:
         raise OSError(errno.EFBIG, "it is larger than such files are")
     return data
 

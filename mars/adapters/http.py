@@ -124,8 +124,8 @@ def _check_head(answer: Answer, request: Request) -> None:
     if request.expect is not None and answer.status not in request.expect:
         raise TransportError(
             "http-status",
-            f"The server answered with HTTP status {answer.status}; check the address or wait "
-            "for the next attempt.",
+            f"The server answered {_asked(request)} with HTTP status {answer.status}; check the "
+            "address or wait for the next attempt.",
         )
     for name, value in fields:
         lower = name.lower()
@@ -138,6 +138,12 @@ def _check_head(answer: Answer, request: Request) -> None:
         # int() refuses thousands of digits; then http.client takes a torn answer for a whole one.
         if lower == "content-length" and not re.fullmatch("[0-9]{1,19}", value):
             raise http.client.HTTPException("no length")
+
+
+def _asked(request: Request) -> str:
+    """Method and path, without what was said in the query."""
+    path = parse_url(request.message.url).target.partition("?")[0]
+    return f"{request.message.method} {path}"
 
 
 def _read(answer: Answer, limit: int) -> bytes:

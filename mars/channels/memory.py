@@ -94,7 +94,7 @@ class Memory:
         seen = {keys: dict(list(shown.items())[-SEEN_LIMIT:]) for keys, shown in self.seen.items()}
         plain = {**vars(self), "seen": seen}
         if self.schedule is not None:
-            plain["schedule"] = {"version": schedule.VERSION, **asdict(self.schedule)}
+            plain["schedule"] = plain_schedule(self.schedule)
         if self.server is not None:
             plain["server"] = asdict(self.server)
         return plain
@@ -210,6 +210,12 @@ class Memory:
         """For a new period, of which nothing was said yet."""
         return replace(self, pick=chance.uniform(0.0, 1.0), chaining=False, spent=False)
 
+    def moved(self, midnight: int, chance: Chance) -> Memory:
+        """After a try that was kept back for another request of that day; nothing was said."""
+        if self.schedule is None:
+            return self
+        return replace(self, spent=False, schedule=schedule.moved(self.schedule, midnight, chance))
+
     def settled(self, ending: Ending, now: int, chance: Chance, app: App) -> Memory:
         """Moves the schedule on after a scheduled try, and turns from a server that does not serve.
 
@@ -236,6 +242,12 @@ class Memory:
             # Where nothing left, nobody was asked.
             chained=None if self.chaining and not ending.left else self.chained,
         )
+
+
+def due(state: State) -> int | None:
+    """When the next fetch is due."""
+    found = read(read_schedule, state.members.get("schedule"))
+    return found.due if found else None
 
 
 def is_older(state: State) -> bool:
@@ -312,7 +324,13 @@ def _share(value: object) -> float:
     return float(value)
 
 
-def _schedule(value: object) -> Schedule:
+def plain_schedule(plan: Schedule | None) -> dict[str, Any] | None:
+    """What ``read_schedule`` reads."""
+    return None if plan is None else {"version": schedule.VERSION, **asdict(plan)}
+
+
+def read_schedule(value: object) -> Schedule:
+    """Raises ``TypeError``, ``ValueError`` or ``LookupError``."""
     said = table(value)
     if said["version"] != schedule.VERSION:
         raise ValueError
@@ -332,7 +350,7 @@ def _seen(value: object) -> dict[str, dict[str, int]]:
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     "pick": _share,
-    "schedule": _schedule,
+    "schedule": read_schedule,
     "trust": _trust,
     "document": text,
     "seen": _seen,

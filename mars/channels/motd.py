@@ -14,6 +14,7 @@ from mars.channels.memory import Followed, Memory
 from mars.consent import METRICS, NEWS, Purpose
 from mars.core import schedule
 from mars.core.channel import FILE, Ending, Kept, NextRequest, View
+from mars.core.days import DAY_USED
 from mars.core.schedule import Schedule
 from mars.core.state import App, State, read, table, time
 from mars.errors import ConfigError, TransportError
@@ -29,6 +30,7 @@ from mars.wire.variables import Facts, chosen, values
 if TYPE_CHECKING:
     from mars.trust import TrustState
     from mars.wire.keys import TrustRoot
+    from mars.wire.steering import Steering
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -73,8 +75,14 @@ class Motd:
         if known.spent:  # a period that was cut off, as by a crash, is over
             known = known.drawn(chance)
         resting = known.schedule or _begun(known, view.now, chance)
-        looked, sleep = schedule.look(resting, view.now, ran, chance, floor=view.app.built)
+        closed = 0 if view.free else view.day_after
+        looked, sleep = schedule.look(
+            resting, view.now, ran, chance, floor=view.app.built, closed=closed
+        )
         return replace(known, schedule=looked).plain(), sleep
+
+    def due(self, state: State) -> int | None:
+        return memory.due(state)
 
     def attempt(self, view: View, chance: Chance) -> Kept:
         known = Memory.of(view.state)
@@ -105,8 +113,7 @@ class Motd:
         known = Memory.of(view.state)
         chain = url is None and _asks_for_chain(view, known)
         if chain:
-            beside = location.target.rpartition("/")[0] + KEYS_PATH.removeprefix("/motd")
-            location, lowered = replace(location, target=beside), (_KEYS, *lowered)
+            location, lowered = beside(location, KEYS_PATH), (_KEYS, *lowered)
         voice = consent.effective([*view.voice.layers, *lowered])
         found, crowd = values(_facts(view, known)), crowd_of(view.app, view.now)
         said = chosen(found, voice.variables, known.pick or 0.0, crowd)
@@ -147,6 +154,8 @@ class Motd:
 
     def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> Kept:
         known, found = Memory.of(view.state), ending.taken
+        if ending.reason == DAY_USED:
+            return known.moved(view.day_after, chance).plain()
         if ending.error is not None:
             after = known.refused(ending.error, view.now)
         elif isinstance(found, Followed):
@@ -162,11 +171,17 @@ class Motd:
     def links(self, state: State) -> tuple[str, ...]:
         """How the links of messages may begin. Without what an application pins only what a
         steering document of the present epoch says is known."""
+        held = self.steering(state)
+        return held.links if held else ()
+
+    def steering(self, state: State) -> Steering | None:
+        """What root last signed of the present epoch, else what the application pins; None where
+        neither is known."""
         known = Memory.of(state)
         held = known.trust_state().steering if known.trust else None
         with suppress(ConfigError):
             held = held or (self.root().steering if self._trust else None)
-        return held.links if held else ()
+        return held
 
     is_damaged = staticmethod(memory.is_damaged)
 
@@ -223,6 +238,12 @@ def source(view: View) -> str:
     return f"{server}{MOTD_PATH}" if server else view.app.url
 
 
+def beside(location: Location, path: str) -> Location:
+    """What our servers have at ``path``, where the news lie at ``location``."""
+    folder = location.target.rpartition("/")[0]
+    return replace(location, target=folder + path.removeprefix("/motd"))
+
+
 def _asks_for_chain(view: View, known: Memory) -> bool:
     decision = view.state.decision
     return known.asks_for_chain(view.now, decision.purposes.get(NEWS.name) if decision else None)
@@ -232,12 +253,12 @@ def _is_for_chain(view: View) -> bool:
     return view.asked is not None and _KEYS in view.asked.lowered
 
 
-def check_url(url: str, *, by_hand: bool = False) -> Location:
+def check_url(url: str, *, by_hand: bool = False, path: str = MOTD_PATH) -> Location:
     """Where the document lies: any https host, or plain http for an onion service or loopback.
 
     Over plain http an exit relay reads along, so an application cannot configure it; a person who
     names the address for one fetch (``by_hand``) may: the way is Tor all the same, and the
-    document is signed. A URL without a path means the usual one. A misspelt onion address is for
+    document is signed. A URL without a path means ``path``. A misspelt onion address is for
     Tor to refuse (``onion-invalid``). Raises ``ConfigError`` or ``TransportError``.
     """
     if not url:
@@ -259,7 +280,7 @@ def check_url(url: str, *, by_hand: bool = False) -> Location:
         )
     if location.target != "/":
         return location
-    return Location(location.scheme, location.host, location.port, MOTD_PATH)
+    return replace(location, target=path)
 
 
 def no_server() -> ConfigError:

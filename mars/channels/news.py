@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
 from mars.channels.memory import Memory
-from mars.channels.motd import Motd, crowd_of, source
+from mars.channels.motd import Motd, beside, check_url, crowd_of, source
 from mars.channels.reading import Reading, offered, unseen, written
+from mars.channels.registry import Registry
+from mars.channels.statistics import (
+    Collect,
+    Known,
+    StatisticsChannel,
+    nothing,
+    registry_unknown,
+)
 from mars.consent import Effective
 from mars.consent.api import since, switches
 from mars.core import schedule
-from mars.core.channel import Channel, NextRequest
+from mars.core.channel import Channel, NextRequest, View
 from mars.core.installation import Installation
 from mars.core.journal import Outcome
-from mars.core.records import Ports
+from mars.core.records import Ports, file_of
 from mars.core.state import App, State
-from mars.errors import ConsentError, MarsError
-from mars.wire.times import LAST, format_time
+from mars.errors import ConfigError, ConsentError, MarsError
+from mars.wire.query import INTAKE_PATH
+from mars.wire.registry import Question, questions
+from mars.wire.times import LAST, day_of, format_time, week_of
 from mars.wire.variables import rule
 
 if TYPE_CHECKING:
+    from mars.wire.catalogue import Catalogue
     from mars.wire.release import Release
     from mars.wire.targeting import Shown
 
@@ -32,12 +44,32 @@ class NewsClient(Installation):
     """An installation with the MOTD for its first channel, and what is asked of that one."""
 
     def __init__(
-        self, app: App, trust: bytes, ports: Ports, further: Iterable[Channel] = ()
+        self,
+        app: App,
+        trust: bytes,
+        ports: Ports,
+        further: Iterable[Channel] = (),
+        *,
+        registry: bytes | None = None,
+        collect: Collect = nothing,
     ) -> None:
+        """``registry`` is what the application ships. Without one, now or when it last ran, nothing
+        that it declares could be shown, so that nobody can agree to it."""
         self.channel = Motd(trust, app.product)
-        super().__init__(app, ports, (self.channel, *further))
+        self.further = tuple(further)
+        """Channels of the application's own."""
+        fetched = partial(ports.store.read, file_of(Registry.name))
+        self.registry = Registry(self.channel, app, registry, fetched)
+        app = replace(app, declares=app.declares or registry is not None)
+        self.statistics = StatisticsChannel(
+            self.known, collect, lambda error: self.failed.__setitem__("draws", error)
+        )
+        own = (self.registry, self.statistics) if app.declares else ()
+        super().__init__(app, ports, (self.channel, *own, *self.further))
         self.pick = ports.chance.uniform(0.0, 1.0)
         """Which variables the first request says, until it is kept (``Memory.pick``)."""
+        self.listed: Mapping[str, Question] = {}
+        """What was last listed for the user to choose from."""
 
     def _before(self, stored: State | None) -> State:
         """Of another history than this release's nothing is shown from its start on. The pick is
@@ -47,9 +79,63 @@ class NewsClient(Installation):
         known = Memory.of(state).pick is not None
         return state if known else state.keeping("motd", {"pick": self.pick})
 
+    def current_registry(self, state: State) -> Catalogue | None:
+        """By what may be sent now (``Registry.current``)."""
+        return self.registry.current(state)
+
+    def shown_registry(self, state: State) -> Catalogue | None:
+        """What can be shown (``Registry.shown``). Raises ``ConfigError``."""
+        return self.registry.shown(state)
+
+    def asking(self, state: State) -> Mapping[str, Question]:
+        """As it was last listed: a registry that comes while a screen stands is not agreed to."""
+        return {name: self.listed.get(name, one) for name, one in self.declared(state).items()}
+
+    def declared(self, state: State) -> dict[str, Question]:
+        """What is collected today, as far as it can be shown here, and what it asks."""
+        if self.registry not in self.channels:
+            return {}
+        try:
+            found, error = self.shown_registry(state), None
+        except MarsError as raised:
+            found, error = None, raised
+        self.failed["registry"] = error
+        today = day_of(self.ports.clock.now())
+        return questions(one for one in found.metrics if one.is_live(today)) if found else {}
+
+    def full(self, name: str) -> str:
+        """``project/key``; of the application's own project the key alone will do."""
+        return name if "/" in name else f"{self.app.product}/{name}"
+
+    def require_entries(self, state: State, names: Iterable[str]) -> None:
+        """Raises ``ConfigError`` (``undeclared``) of names that are neither declared nor agreed to,
+        or where no registry is known."""
+        agreed = state.decision.entries if state.decision else {}
+        unknown = [name for name in names if name not in agreed]
+        found = self.shown_registry(state) if unknown else None
+        unknown = [name for name in unknown if not (found and found.metric(name))]
+        if unknown:
+            raise undeclared(unknown, is_known=found is not None)
+
+    def known(self, view: View) -> Known:
+        """What sending statistics takes. Raises ``MarsError`` where the registry in force is not
+        known."""
+        catalogue = self.current_registry(view.state)
+        steering = self.channel.steering(view.state)
+        if catalogue is None or steering is None:
+            raise registry_unknown()
+        place = ""
+        with contextlib.suppress(MarsError):  # who plans a report says so
+            place = beside(check_url(source(view)), INTAKE_PATH).url
+        return Known(catalogue, steering.intake.get(week_of(view.now), ""), place)
+
     def plan(self, state: State, voice: Effective, url: str | None = None) -> NextRequest:
         """The next request. Raises ``ConsentError``, ``ConfigError`` or ``TransportError``."""
         return self.planned(self.channel, state, voice, url)
+
+    def source(self, state: State, voice: Effective) -> str:
+        """Where the next request goes; empty where no server is known."""
+        return source(self.view(self.channel, state, voice))
 
     def says(self) -> str:
         """What tracked requests say how often now, in one sentence."""
@@ -106,7 +192,7 @@ class NewsClient(Installation):
             told = reading.plain() if reading else told
             told = {**told, "release": release.release if release else None}
         voice, decision, known = self.voice(state), state.decision, Memory.of(state)
-        server, last, due = source(self.view(state, voice)), known.last, known.schedule
+        server, last, due = self.source(state, voice), known.last, known.schedule
         waits = due is not None and server and voice.level != consent.OFF
         return {
             "product": state.app.get("product"),
@@ -179,6 +265,19 @@ class NewsClient(Installation):
         shown = _revisions(messages)
         if shown:
             self.update(lambda state: (Memory.of(state).saw(shown).into(state), None))
+
+
+NO_REGISTRY = "no registry is known yet; name the application's with --registry."
+
+
+def undeclared(names: Iterable[str], *, is_known: bool) -> ConfigError:
+    """``is_known`` says whether any registry is."""
+    said = ", ".join(map(repr, names))
+    if is_known:
+        return ConfigError("undeclared", f"Not declared: {said}; see mars stats list.")
+    return ConfigError(
+        "undeclared", f"Not declared, as far as is known here: {said}; {NO_REGISTRY}"
+    )
 
 
 _TOLD = ("serial", "issued", "expires", "stale_since", "update", "newest_version", "release")

@@ -13,6 +13,7 @@ _PLACES = {
     "status": "mars.cli.records:status",
     "preview": "mars.cli.consent:preview",
     "consent": "mars.cli.consent:consent",
+    "stats": "mars.cli.stats:stats",
     "journal": "mars.cli.records:journal",
     "doctor": "mars.cli.doctor:doctor",
     "reset": "mars.cli.records:reset",

@@ -51,6 +51,7 @@ class Place:
         decides: bool = False,
         new: bool = False,
         unread: bool = False,
+        registry: bytes | None = None,
     ) -> tuple[NewsClient, State]:
         """The client of an application that has run before, as it described itself then.
 
@@ -58,6 +59,7 @@ class Place:
         when something there ``changes``, else when others are known and the name is thus likely
         misspelt. A folder may be looked at all the same, and only who ``decides`` for it is
         refused. ``new`` says that it is meant, ``unread`` that a state may be too large to be read.
+        ``registry`` is what the application ships.
         Raises ``ConfigError`` (``wrong-product``) for the folder of another product.
         """
         host = factory.this_host()
@@ -82,7 +84,7 @@ class Place:
             )
         if version is not None:
             app = replace(app, version=version)
-        client = NewsClient(app, b"", ports)
+        client = NewsClient(app, b"", ports, registry=registry)
         return client, client.load()
 
     def _warn_of_others(self, host: Platform, *, always: bool, strict: bool) -> None:

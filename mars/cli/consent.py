@@ -11,13 +11,16 @@ from typing import Any
 import click
 
 from mars.channels.memory import Memory
+from mars.channels.motd import Motd
 from mars.channels.news import NewsClient
+from mars.channels.reading import written
 from mars.cli.common import Place, choice, where
 from mars.commandline import LazyGroup, done, emit_json, safe
 from mars.consent import (
     LEVELS,
     OFF,
     PLAIN,
+    STATISTICS,
     SWITCHES,
     TRACKED,
     Choice,
@@ -27,7 +30,8 @@ from mars.consent import (
 )
 from mars.consent.api import explain as layers
 from mars.consent.api import since, switches
-from mars.core.channel import NextRequest
+from mars.consent.entries import outgrown
+from mars.core.channel import Channel, NextRequest
 from mars.core.schedule import FARTHEST
 from mars.core.state import State
 from mars.errors import ConfigError, StateError
@@ -36,6 +40,11 @@ from mars.wire.variables import NAMES, VARIABLES
 
 _DAYS = 365
 _STORED = "The decision is stored"
+_NOTHING_DECLARED = (
+    "What the application declares is not known here yet, so no single statistic was agreed to; "
+    "name its registry: mars stats consent on --registry FILE."
+)
+_ASKS_ANEW = "off, since it asks something else, or more, than you agreed to; see mars stats list"
 LEFT_OUT = "What is switched off or unknown is left out, and nothing else said in its place."
 
 
@@ -69,10 +78,13 @@ def grant(level: str, place: Place, new: bool, as_json: bool, **chosen: Any) -> 
     client.choose(choice)
     with done(_STORED):
         _print(client, as_json)
+    made = client.load().decision
     try:
-        require_offered(client.offered, choice, client.load().decision)
+        require_offered(client.offered, choice, made)
     except ConfigError as error:
         click.echo(f"mars consent grant: {error}", err=True)
+    if choice.stats and made and STATISTICS.name in made.purposes and not made.entries:
+        click.echo(f"mars consent grant: {_NOTHING_DECLARED}", err=True)
 
 
 @consent.command(short_help="Send nothing any more.")
@@ -142,6 +154,8 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
     voice = client.voice(state)
     variables = [name for name in NAMES if name in voice.variables]
     hidden = unserved(client.offered, state.decision)
+    changed = outgrown(state.decision, client.declared(state))
+    agreed = {name: at for name, at in voice.entries.items() if name not in changed}
     if as_json:
         emit_json(
             {
@@ -155,6 +169,7 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
                 "country": state.country,
                 "purposes": since(client.offered, voice, state.decision),
                 "unserved": since(hidden, None, state.decision),
+                "entries": {name: written(at) for name, at in agreed.items()},
                 "layers": layers(voice),
             }
         )
@@ -171,6 +186,9 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
     for purpose in client.offered:
         at = dates[purpose.name]
         click.echo(f"{purpose.label}: {f'yes, since {at}' if at else 'no'}")
+    for name in voice.entries:
+        held = f"yes, since {written(agreed[name])}" if name in agreed else _ASKS_ANEW
+        click.echo(f"  {name}: {held}")
     click.echo(f"Plain news by https where no Tor is there: {'yes' if voice.direct else 'no'}")
     for purpose in SWITCHES.values():
         if purpose not in (*client.offered, *hidden):
@@ -198,6 +216,14 @@ def limits(layer: dict[str, Any]) -> Iterator[str]:
 @click.option("--url", metavar="URL", help="Where the document lies. [default: as last used]")
 @click.option("--app-version", metavar="V", help="Version of the application. [default: as last]")
 @click.option(
+    "--request",
+    "name",
+    metavar="NAME",
+    default=Motd.name,
+    show_default=True,
+    help="Whose next request, as the journal names it: motd, or registry.",
+)
+@click.option(
     "--level",
     type=click.Choice([PLAIN, TRACKED]),
     help="Show what would be sent after mars consent grant LEVEL. [default: as decided]",
@@ -207,6 +233,7 @@ def preview(
     place: Place,
     url: str | None,
     app_version: str | None,
+    name: str,
     level: str | None,
     as_json: bool,
     **chosen: Any,
@@ -224,17 +251,17 @@ def preview(
         state = client.chosen(state, Choice(level, **chosen))
     elif any(value is not None for value in chosen.values()):
         raise click.UsageError("Name the level that goes with this choice: --level.")
-    ready = client.plan(state, client.voice(state), url)
+    channel = _channel(client, name)
+    ready = client.planned(channel, state, client.voice(state), url)
     if Memory.of(state).pick == client.pick and ready.level == TRACKED:
         with contextlib.suppress(StateError):  # then no choice can be kept either
             client.update(lambda now: (now, None))
     if as_json:
-        emit_json({"ok": True, **plain(client, state, ready)})
+        emit_json({"ok": True, **plain(client, state, ready, channel)})
         return
+    earliest = _earliest(client, state, channel)
     click.echo(safe(ready.request.shown.replace("\r\n", "\n")), nl=False)
-    click.echo(
-        f"# to {safe(ready.url)}, {_way(ready)}; not before {_earliest(client, state)}", err=True
-    )
+    click.echo(f"# to {safe(ready.url)}, {_way(ready)}; not before {earliest}", err=True)
     if ready.direct is not None and ready.direct != ready.request:
         click.echo("# Directly it would be:", err=True)
         for line in ready.direct.shown.strip().splitlines():
@@ -248,7 +275,15 @@ def preview(
             click.echo(f"#   {variable.description} {variable.reason}", err=True)
 
 
-def plain(client: NewsClient, state: State, ready: NextRequest) -> dict[str, Any]:
+def _channel(client: NewsClient, name: str) -> Channel:
+    """Raises ``click.UsageError``."""
+    found = {one.name: one for one in client.channels}
+    if name not in found:
+        raise click.UsageError(f"Nothing here asks under that name; choose of {', '.join(found)}.")
+    return found[name]
+
+
+def plain(client: NewsClient, state: State, ready: NextRequest, channel: Channel) -> dict[str, Any]:
     """The preview for programs; ``bytes`` is the request as text with its CR LF, ``direct`` the
     one that goes where no Tor is."""
     return {
@@ -257,7 +292,7 @@ def plain(client: NewsClient, state: State, ready: NextRequest) -> dict[str, Any
         "bytes": ready.request.shown,
         "direct": ready.direct.shown if ready.direct else None,
         "route": _way(ready),
-        "earliest": _earliest(client, state),
+        "earliest": _earliest(client, state, channel),
         "says": client.says(),
         "decided_by": effective([*client.voice(state).layers, *ready.lowered]).by.name,
         "variables": [
@@ -277,9 +312,9 @@ def _way(ready: NextRequest) -> str:
     return f"through Tor, or directly by https{bare} where there is no Tor"
 
 
-def _earliest(client: NewsClient, state: State) -> str:
+def _earliest(client: NewsClient, state: State, channel: Channel) -> str:
     """A time further off than any schedule plans, as after a wrong clock, is not waited for."""
-    schedule = Memory.of(state).schedule
-    if schedule is None:
+    due = channel.due(state)
+    if due is None:
         return "asked for"
-    return format_time(min(schedule.due, client.ports.clock.now() + FARTHEST, LAST))
+    return format_time(min(due, client.ports.clock.now() + FARTHEST, LAST))

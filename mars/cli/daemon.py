@@ -38,8 +38,9 @@ def daemon(apps: Path, state_dir: Path | None, socks: str | None, as_json: bool)
     """Fetch for the applications named in DIR until SIGTERM or Ctrl-C.
 
     Each application has a file NAME.toml there with trust = "trust.json", version = "1.2",
-    and if wanted languages, locale, url, level, state (a folder) and output: the file in which it
-    finds its news (else current.json beside its state). SIGHUP reads DIR again.
+    and if wanted registry (what it declares), languages, locale, url, level, state (a folder) and
+    output: the file in which it finds its news (else current.json beside its state). SIGHUP reads
+    DIR again.
 
     What may be sent is decided by the user for each application: mars consent grant --product,
     or --state. That and what mars fetch brings is seen within seconds.

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from mars import consent, factory
 from mars.channels.motd import no_server
 from mars.cli import common
 from mars.commandline import emit_json, json_option, safe
-from mars.core.installation import lowering
+from mars.consent.lowering import lowering
 from mars.errors import ConfigError, MarsError
+from mars.pinned import Pinned, read_registry, read_root
 from mars.ports import Clock, Request, Response, Tor, TorSettings, TorStatus
 from mars.wire.request import HTTPRequest
 from mars.wire.url import parse_url
@@ -37,6 +39,8 @@ STEPS = {
     "clock": "left out: nothing to compare it with",
 }
 """Each with what is said where it does not apply."""
+REGISTRY = "registry"
+"""A last step, where what is declared is given."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class Walk:
     verify: Callable[[bytes], datetime] | None = None
     """Judges the document and returns when it was issued; None where nothing is pinned."""
     find: Callable[[TorSettings], Tor] = factory.find_tor
+    registry: Callable[[], str] | None = None
+    """Says what of it holds."""
     _clock: Clock = field(default_factory=factory.system_clock)
     _tor: Tor | None = None
     _status: TorStatus | None = None
@@ -78,10 +84,10 @@ class Walk:
     _issued: datetime | None = None
 
     def steps(self) -> Iterator[Step]:
-        """All of ``STEPS`` in order, each as soon as it is known."""
+        """All of ``STEPS`` in order, and ``REGISTRY``, each as soon as it is known."""
         broken = False
         try:
-            for name in STEPS:
+            for name in (*STEPS, *([REGISTRY] if self.registry else ())):
                 step = Step(name, None, "not tried") if broken else self._timed(name)
                 broken = broken or step.ok is False
                 yield step
@@ -159,6 +165,9 @@ class Walk:
             return f"{here:%Y-%m-%d %H:%M} UTC, right enough for Tor, which allows some hours"
         return None
 
+    def _registry_step(self) -> str | None:
+        return None if self.registry is None else self.registry()
+
 
 _HOW = {
     "given": "the Tor that was given",
@@ -177,6 +186,13 @@ MARKS = {True: "ok", False: "FAILED", None: "-"}
     help="Any server, an onion service or another. [default: the first one of --trust]",
 )
 @common.trust_option(help="What the application pins; with it the signature is tested too.")
+@click.option(
+    "--registry",
+    "registry_file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What the application declares; with it, whether root has signed that. Needs --trust.",
+)
 @common.socks_option
 @click.option(
     "--control", metavar="PLACE", help="Tor's control port, HOST:PORT or unix:PATH, for its status."
@@ -204,6 +220,7 @@ MARKS = {True: "ok", False: "FAILED", None: "-"}
 def doctor(
     url: str | None,
     trust_file: Path | None,
+    registry_file: Path | None,
     socks: str | None,
     control: str | None,
     control_password_file: Path | None,
@@ -219,6 +236,8 @@ def doctor(
 
     Exit code: 0 when nothing failed, 1 when something did.
     """
+    if registry_file is not None and trust_file is None:
+        raise click.UsageError("Whether root has signed the registry, --trust tells; name it, too.")
     trust = None if trust_file is None else common.trusted(trust_file)
     factory.require_socks(socks)
     settings = TorSettings(
@@ -233,9 +252,12 @@ def doctor(
     address = url or _pinned_url(trust)
     if address is not None:
         _require_permission()
-    verify = None if trust is None else _verifier(trust)
+    judge = None if trust is None else Judge(trust)
+    walk = Walk(settings, address, timeout, judge)
+    if judge is not None and registry_file is not None:
+        walk.registry = partial(judge.registry, read_registry(registry_file) or b"")
     found = []
-    for step in Walk(settings, address, timeout, verify).steps():
+    for step in walk.steps():
         found.append(step)
         if not as_json:
             click.echo(_line(step))
@@ -269,8 +291,6 @@ def _password(file: Path | None) -> str | None:
 def _pinned_url(trust: bytes | None) -> str | None:
     if trust is None:
         return None
-    from mars.pinned import Pinned
-
     url = Pinned.of(trust).url
     if not url:
         raise no_server()
@@ -285,27 +305,45 @@ def _require_permission() -> None:
         raise consent.refusal(voice)
 
 
-def _verifier(trust: bytes) -> Callable[[bytes], datetime]:
+class Judge:
     """As a client of the first day would judge; what is shown nowhere is kept nowhere."""
-    from mars.channels.trial import require_judge
-    from mars.pinned import read_root
-    from mars.trust import TrustState, verify
 
-    first = TrustState.initial
-    require_judge(lambda: read_root(trust), first, factory.openpgp, factory.this_host())
-    root, now = read_root(trust), factory.system_clock().now
+    def __init__(self, trust: bytes) -> None:
+        from mars.channels.trial import require_judge
+        from mars.trust import TrustState
 
-    def judge(body: bytes) -> datetime:
+        self._first = TrustState.initial
+        require_judge(lambda: read_root(trust), self._first, factory.openpgp, factory.this_host())
+        self._root = read_root(trust)
+        self._now = factory.system_clock().now
+        self._named = {self._root.steering.registry}
+
+    def __call__(self, body: bytes) -> datetime:
+        """When the document was issued."""
+        from mars.trust import verify
+
         try:
-            accepted = verify(body, root, first(), now(), factory.openpgp())
+            accepted = verify(body, self._root, self._first(), self._now(), factory.openpgp())
         except MarsError as error:
             if error.reason not in CLOCK_REASONS:
                 raise
-            here = datetime.fromtimestamp(now(), UTC)
+            here = datetime.fromtimestamp(self._now(), UTC)
             raise MarsError(
                 error.reason,
                 f"{error.message} This machine's clock says {here:%Y-%m-%d %H:%M} UTC.",
             ) from None
+        self._named.add(accepted.steering.registry)
         return datetime.fromtimestamp(accepted.motd.issued, UTC)
 
-    return judge
+    def registry(self, data: bytes) -> str:
+        """Raises ``WireError`` for what is none, ``MarsError`` (``registry-unknown``)."""
+        from mars.wire.catalogue import Catalogue, digest
+
+        declared = len(Catalogue.decode(data).metrics)
+        if digest(data) not in self._named:
+            raise MarsError(
+                "registry-unknown",
+                "Root has signed another registry than this one, or none, so nothing that it "
+                "declares is sent; ship the trust.json and registry.json of one release.",
+            )
+        return f"root has signed it; statistics declared: {declared}"

@@ -125,7 +125,7 @@ def journal(
 
     The journal never leaves this machine. It keeps the newest 200 entries. The reason "begun"
     stands with a request whose end nobody saw: it was sent, and the process ended before an answer
-    was written down.
+    was written down. What was wrong with a value of statistics stands there too, with nothing sent.
 
     Exit code: 0 when that is all of it, 1 when lines of it cannot be understood.
     """

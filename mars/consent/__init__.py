@@ -10,7 +10,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from mars.consent.entries import NO_ENTRIES, covered, decided_entries, outgrown, switched
 from mars.errors import ConfigError, ConsentError
+from mars.wire.registry import Question
 from mars.wire.variables import BASIC, NAMES, country_value
 
 OFF, PLAIN, TRACKED = LEVELS = ("off", "plain", "tracked")
@@ -32,14 +34,15 @@ class Purpose:
 
 NEWS = Purpose("news", "News", PLAIN, telling=False)
 METRICS = Purpose("metrics", "Values in the request for news")
+STATISTICS = Purpose("statistics", "Statistics")
 SWITCHES = {
-    "stats": Purpose("statistics", "Statistics"),
+    "stats": STATISTICS,
     "errors": Purpose("reports", "Error reports"),
 }
 """Purposes that have a switch of their own in commands, policy file and JSON, offered or not."""
 BUILT_IN = frozenset({NEWS, METRICS, *SWITCHES.values()})
 
-_BY_LEVEL = (NEWS.name, METRICS.name)
+BY_LEVEL = (NEWS.name, METRICS.name)
 """``plain`` is a yes to the first, ``tracked`` to both."""
 
 
@@ -55,44 +58,73 @@ class Decision:
     asked: tuple[str, ...] = NAMES
     direct: bool = False
     """Whether the plain document may come by direct HTTPS where there is no Tor."""
+    entries: Mapping[str, int] = field(default_factory=dict)
+    """The declared statistics (``project/key``) that they said yes to, each since when."""
+    declined: tuple[str, ...] = ()
+    """Those that they were shown and said no to."""
+    questions: Mapping[str, Question] = field(default_factory=dict)
+    """What each of ``entries`` asked then. A yes of which that is not known holds for nothing."""
 
     @classmethod
     def of(
         cls, level: str, decided: int, further: Mapping[str, int] | None = None, **more: Any
     ) -> Self:
         """A yes to what ``level`` means and to ``further`` purposes; of ``off``, to nothing."""
-        agreed = dict.fromkeys(_BY_LEVEL[: LEVELS.index(level)], decided)
-        others = {name: at for name, at in (further or {}).items() if name not in _BY_LEVEL}
-        said = more if agreed else {**more, "direct": False}
-        return cls(decided, {**agreed, **others} if agreed else {}, **said)
+        agreed = dict.fromkeys(BY_LEVEL[: LEVELS.index(level)], decided)
+        others = {name: at for name, at in (further or {}).items() if name not in BY_LEVEL}
+        if not agreed:
+            others, more = {}, {**more, "direct": False}
+        if STATISTICS.name not in others:
+            more = {**more, **NO_ENTRIES}
+        return cls(decided, {**agreed, **others}, **more)
 
     @property
     def level(self) -> str:
         """``off``, ``plain`` or ``tracked``."""
-        return LEVELS[sum(name in self.purposes for name in _BY_LEVEL)]
+        return LEVELS[sum(name in self.purposes for name in BY_LEVEL)]
 
 
 @dataclass(frozen=True)
 class Choice:
     """What a user chooses at one moment. What is None stays as it was decided before."""
 
-    level: str
+    level: str | None
+    """None of an answer to single ``entries`` alone: all else stays, dates too."""
     variables: Collection[str] | None = None
     stats: bool | None = None
     errors: bool | None = None
     direct: bool | None = None
     country: str | None = None
     purposes: Collection[str] | None = None
+    entries: Collection[str] | None = None
+    """Declared statistics, or a switch for each; those that are not named stay as they were."""
+
+    @property
+    def of_statistics(self) -> bool:
+        """Whether it takes what is declared to know what it means."""
+        return self.entries is not None or self.wanted().get(STATISTICS.name, False)
+
+    def meaning(self, declared: Collection[str]) -> Choice:
+        """A yes to statistics of which nothing more is said is one to all that are declared now,
+        and none is one to what is declared later."""
+        if self.entries is None:
+            wanted = self.wanted().get(STATISTICS.name)
+            return replace(self, entries=tuple(declared)) if wanted else self
+        switches = switched(self.entries).items()
+        return replace(self, entries={n: on for n, on in switches if not on or n in declared})
 
     def wanted(self) -> dict[str, bool]:
-        """Whether each purpose beyond the level is chosen; what was not said is not in it.
+        """Whether each purpose beyond the level is chosen; what was not said is not in it. A yes to
+        one of the statistics is one to their purpose.
 
         Of a yes and a no to one the no holds. Raises ``ConfigError`` (``purpose-of-level``).
         """
         given = {"stats": self.stats, "errors": self.errors}
         named = {SWITCHES[name].name: on for name, on in given.items() if on is not None}
-        listed = _switches(self.purposes)
-        if not listed.keys().isdisjoint(_BY_LEVEL):
+        if any(switched(self.entries).values()):
+            named.setdefault(STATISTICS.name, True)
+        listed = switched(self.purposes)
+        if not listed.keys().isdisjoint(BY_LEVEL):
             raise ConfigError(
                 "purpose-of-level",
                 "The level alone decides of news and metrics; leave them out of purposes.",
@@ -117,6 +149,10 @@ class Layer:
     refused: frozenset[str] = frozenset()
     """Purposes that it says no to whatever its level."""
     direct: bool = True
+    entries: Mapping[str, int] = field(default_factory=dict)
+    """The declared statistics that the user said yes to, each since when."""
+    questions: Mapping[str, Question] = field(default_factory=dict)
+    """What each of them asked then."""
 
     def allows(self, purpose: Purpose) -> bool:
         if self.level == OFF or purpose.name in self.refused:
@@ -137,13 +173,27 @@ class Effective:
     by: Layer
     layers: tuple[Layer, ...]
 
+    @property
+    def entries(self) -> Mapping[str, int]:
+        """The declared statistics that the user said yes to, each since when, whatever they ask
+        now; the least of the layers holds for their purpose."""
+        if not self.allows(STATISTICS):
+            return {}
+        return {name: at for layer in self.layers for name, at in layer.entries.items()}
+
+    def agreed(self, declared: Mapping[str, Question]) -> dict[str, int]:
+        """Of what is ``declared`` now all that may be sent, each since when: the user said yes to
+        that very question, or to a larger one."""
+        asked = {name: one for layer in self.layers for name, one in layer.questions.items()}
+        return covered(self.entries, asked, declared)
+
     def allows(self, purpose: Purpose) -> bool:
         """Whether every layer does, be it offered here or not."""
         return all(layer.allows(purpose) for layer in self.layers)
 
     def is_beyond(self, level: str, purposes: Iterable[Purpose]) -> bool:
         """Whether it allows any of ``purposes`` that ``level`` is no yes to."""
-        meant = _BY_LEVEL[: LEVELS.index(level)]
+        meant = BY_LEVEL[: LEVELS.index(level)]
         return any(self.allows(one) and one.name not in meant for one in purposes)
 
 
@@ -179,6 +229,8 @@ def user_layer(decision: Decision | None, now: int, offered: Iterable[Purpose]) 
         frozenset(decision.variables) & frozenset(decision.asked),
         frozenset(timely),
         direct=decision.direct,
+        entries={name: at for name, at in decision.entries.items() if at <= now},
+        questions=decision.questions,
     )
     if METRICS.name not in since or METRICS.name in timely:
         return layer
@@ -186,15 +238,16 @@ def user_layer(decision: Decision | None, now: int, offered: Iterable[Purpose]) 
     return replace(layer, level=PLAIN, says=says, variables=frozenset())
 
 
-def asked_layer(level: str, decision: Decision | None) -> Layer:
-    """An explicit ``--level``: consent for one fetch alone, with the switches as last decided."""
+def asked_layer(level: str, decision: Decision | None, further: Iterable[Purpose] = ()) -> Layer:
+    """An explicit ``--level``: consent for one request alone, with the switches as last decided;
+    of ``further`` purposes too, of those that no level decides of."""
     kept = BASIC if decision is None or decision.level != TRACKED else decision.variables
     return Layer(
         "command line",
         level,
         f"asked for {level} this once",
         frozenset(kept),
-        frozenset(Decision.of(level, 0).purposes),
+        frozenset(Decision.of(level, 0, {one.name: 0 for one in further}).purposes),
         direct=decision is not None and decision.direct,
     )
 
@@ -211,62 +264,20 @@ def cap(name: str, level: str, says: str = "", variables: Iterable[str] | None =
     )
 
 
-def environment_layers(environ: Mapping[str, str], *, automatic: bool = True) -> list[Layer]:
-    """``MARS_LEVEL``, ``MARS_VARIABLES``; for automatic traffic ``DO_NOT_TRACK``, ``CI`` too."""
-    layers = []
-    if automatic:
-        layers += [
-            cap(name, OFF, f"{name} is set: no automatic traffic at all")
-            for name in ("DO_NOT_TRACK", "CI")
-            if is_set(environ.get(name, ""))
-        ]
-    level = environ.get("MARS_LEVEL", "")
-    names = environ.get("MARS_VARIABLES")
-    if level or names is not None:
-        listed = None if names is None else names.replace(",", " ").split()
-        layers.append(
-            cap("MARS_LEVEL" if level else "MARS_VARIABLES", level or TRACKED, variables=listed)
-        )
-    return layers
-
-
-def policy_layer(table: Mapping[str, object] | None) -> Layer:
-    """The system policy file's table; None is one that cannot be read, which means off.
-
-    ``level`` is a level; ``variables`` a list of names, ``refused`` one of purposes beyond the
-    level; ``stats``, ``errors`` and ``direct`` are true or false. What is left out is not limited;
-    what is not understood means off.
-    """
-    if table is None:
-        return cap("policy", OFF, "the policy file cannot be read, which means off")
-    level, names = table.get("level", TRACKED), table.get("variables")
-    flags = {name: table.get(name, True) for name in (*SWITCHES, "direct")}
-    listed = table.get("refused", [])
-    if (
-        not set(table) <= {"level", "variables", "refused", *flags}
-        or level not in LEVELS
-        or not (names is None or isinstance(names, list))
-        or not all(isinstance(flag, bool) for flag in flags.values())
-        or not isinstance(listed, list)
-        or not all(isinstance(name, str) and name not in _BY_LEVEL for name in listed)
-    ):
-        return cap("policy", OFF, "the policy file says something unknown, which means off")
-    layer = cap("policy", str(level), variables=names if names is None else map(str, names))
-    switched = [one.name for switch, one in SWITCHES.items() if not flags[switch]]
-    refused = frozenset([*switched, *listed])
-    return replace(layer, refused=refused, direct=layer.direct and flags["direct"] is True)
-
-
-def is_set(value: str) -> bool:
-    """Whether a switch in the environment is on: not empty, ``0``, ``false`` or ``no``."""
-    return value.strip().lower() not in ("", "0", "false", "no")
-
-
 def new_variables(decision: Decision | None) -> tuple[str, ...]:
     """What has been declared since the user was asked; they are off until the user is asked."""
     if decision is None or decision.level == OFF:
         return ()
     return tuple(name for name in NAMES if name not in decision.asked)
+
+
+def new_entries(decision: Decision | None, declared: Mapping[str, Question]) -> tuple[str, ...]:
+    """Of the ``declared`` statistics those that a user who agreed to statistics was not asked
+    about, or was asked another question; they are off until the user is asked."""
+    if decision is None or STATISTICS.name not in decision.purposes:
+        return ()
+    asked = {*decision.entries, *decision.declined} - outgrown(decision, declared)
+    return tuple(name for name in declared if name not in asked)
 
 
 def refusal(voice: Effective) -> ConsentError:
@@ -289,13 +300,21 @@ def require_level(level: str) -> None:
         raise ConfigError("level-unknown", "No such level; choose off, plain or tracked.")
 
 
-def decided(old: Decision | None, now: int, offered: Iterable[Purpose], choice: Choice) -> Decision:
-    """The decision of this moment after ``old``.
+def decided(
+    old: Decision | None,
+    now: int,
+    offered: Iterable[Purpose],
+    choice: Choice,
+    questions: Mapping[str, Question] | None = None,
+) -> Decision:
+    """The decision of this moment after ``old``, by one who was asked these ``questions``.
 
-    A yes to a purpose that is not ``offered`` is none; ``off`` takes back the direct way too.
-    Raises ``ConfigError`` (``level-unknown``, ``purpose-of-level``).
+    A yes to a purpose that is not ``offered`` is none; ``off`` takes back the direct way too. Of
+    statistics of which only noes are left their purpose goes, too: who wants none need not ask for
+    what is declared. Raises ``ConfigError`` (``level-unknown``, ``purpose-of-level``).
     """
-    require_level(choice.level)
+    if choice.level is not None:
+        require_level(choice.level)
     flags = (choice.stats, choice.errors, choice.direct)
     if not all(flag is None or isinstance(flag, bool) for flag in flags):
         raise TypeError("stats, errors and direct are True, False or None")
@@ -303,33 +322,40 @@ def decided(old: Decision | None, now: int, offered: Iterable[Purpose], choice: 
     wanted = choice.wanted()
     since = {name: at for name, at in before.purposes.items() if wanted.get(name, True)}
     since |= {one.name: now for one in offered if wanted.get(one.name)}
-    chosen = _switches(BASIC if choice.variables is None else choice.variables)
+    chosen = switched(BASIC if choice.variables is None else choice.variables)
+    switches = switched(choice.entries)
+    entries = decided_entries(before, now, switches, questions or {})
+    if switches and not entries["entries"]:
+        since.pop(STATISTICS.name, None)
+    if choice.level is None:
+        kept = {name: min(before.purposes.get(name, at), at) for name, at in since.items()}
+        none = {} if STATISTICS.name in kept else NO_ENTRIES
+        return replace(before, purposes=kept, **{**entries, **none})
     return Decision.of(
         choice.level,
         now,
         since,
         variables=tuple(name for name in NAMES if chosen.get(name)),
         direct=before.direct if choice.direct is None else choice.direct,
+        **entries,
     )
 
 
-def _switches(names: Collection[str] | None) -> dict[str, bool]:
-    """Each name, and whether it is on.
-
-    Raises ``TypeError`` for a text, where others would be found by their letters, and for a switch
-    that is no bool: ``"no"`` would be a yes.
-    """
-    if isinstance(names, str | bytes):
-        raise TypeError("variables and purposes are lists of names, not one text")
-    if isinstance(names, Mapping):
-        if not all(isinstance(on, bool) for on in names.values()):
-            raise TypeError("switches of variables and purposes are True or False")
-        return dict(names)
-    return dict.fromkeys(names or (), True)
-
-
 def require_declared(variables: Collection[str] | None) -> None:
-    unknown = [name for name, on in _switches(variables).items() if on and name not in NAMES]
+    unknown = [name for name, on in switched(variables).items() if on and name not in NAMES]
+    if unknown:
+        raise ConfigError(
+            "undeclared", f"Not declared, so never sent: {', '.join(map(repr, unknown))}."
+        )
+
+
+def require_kept(choice: Choice, made: Decision | None) -> None:
+    """Raises ``ConfigError`` (``undeclared``) of a yes to a statistic that is not kept in what was
+    ``made``, though their purpose is, or nothing else was asked for."""
+    if made is None or (choice.level and STATISTICS.name not in made.purposes):
+        return
+    wanted = [name for name, on in switched(choice.entries).items() if on]
+    unknown = [name for name in wanted if name not in made.entries]
     if unknown:
         raise ConfigError(
             "undeclared", f"Not declared, so never sent: {', '.join(map(repr, unknown))}."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
-from mars.consent import Choice, Purpose, require_declared, require_offered
+from mars.consent import Choice, Purpose, require_declared, require_kept, require_offered
 from mars.wire.times import LAST, format_time
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Consent:
         direct: bool | None = None,
         country: str | None = None,
         purposes: Collection[str] | None = None,
+        entries: Collection[str] | None = None,
     ) -> bool:
         """Records what the user just decided, with today's date. Whether it could be kept.
 
@@ -44,9 +45,13 @@ class Consent:
         (``country-unknown``), and nothing kept. ``purposes`` are those beyond the level, of a
         mapping too; a yes to one that nothing here serves is dropped (``not-offered``), and what
         the level decides of is refused (``purpose-of-level``), as is a switch that is no bool.
+        ``entries`` are declared statistics by name (``project/key``), or a switch for each; with
+        ``stats=True`` alone all that are declared now. Those that are not named stay as they were;
+        what is declared later is off until the user is asked again, and a yes to what nothing here
+        declares is dropped (``undeclared``).
         ``off`` takes back ``direct`` too.
         """
-        choice = Choice(level, variables, stats, errors, direct, country, purposes)
+        choice = Choice(level, variables, stats, errors, direct, country, purposes, entries)
         self._attempt("variables", lambda: require_declared(variables), None)
 
         def decide() -> bool:
@@ -58,6 +63,7 @@ class Consent:
         if done:
             offered, kept = self._installation.offered, self.decision
             self._attempt("purposes", lambda: require_offered(offered, choice, kept), None)
+            self._attempt("entries", lambda: require_kept(choice, kept), None)
         return done
 
     def revoke(self) -> bool:

@@ -35,6 +35,14 @@ class View:
     host: Platform
     now: int
     voice: Effective
+    free: bool = True
+    """Whether a request of this channel may go today by itself: none of the installation has gone,
+    and the first channel, which keeps its time, is due on a later day."""
+    day_after: int = 0
+    """The next midnight UTC: a channel whose request may not go today picks a time after it."""
+    planning: bool = False
+    """Whether only times are drawn, as when the user has just chosen: nothing foreign is called,
+    since a choice never waits for that, and nothing goes."""
     asked: NextRequest | None = None
     """The request that an answer is to, where there is one to be judged or learned from."""
 
@@ -87,6 +95,8 @@ class Ending:
     """What ended it instead, if anything did."""
     said: Mapping[str, Any] = field(default_factory=dict)
     """Further members of its entry in the journal, as plain JSON; none that the core writes."""
+    kept: bytes | None = None
+    """Of an answer, what is kept in a file of the channel's own, ``NAME.json`` in the store."""
     left: bool = False
     """Whether a byte of the request left, or may have; the core says it, ``take`` does not."""
 
@@ -109,10 +119,16 @@ class Channel(Protocol):
         ...
 
     def look(self, view: View, ran: int | None, chance: Chance) -> tuple[Kept, int]:
-        """Seconds until it wants to look again; 0 where its request is due now.
+        """Seconds until it wants to look again; 0 where its request is due now. Where it may not go
+        today (``View.free``), 0 brings nothing: it picks another day itself.
 
         ``ran`` is the running time since the last look (seconds), None at a session's first.
         """
+        ...
+
+    def due(self, state: State) -> int | None:
+        """When its next request is due (Unix time), also where that is past; None where none is. On
+        the day of the first channel's no other goes."""
         ...
 
     def attempt(self, view: View, chance: Chance) -> Kept:
@@ -144,7 +160,8 @@ class Channel(Protocol):
 
     def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> Kept:
         """What is remembered of an exchange that ended now; only a ``scheduled`` one moves the
-        times. After one of which a byte ``left`` the next is a period away, whatever came back."""
+        times. After one of which a byte ``left`` the next is a period away, whatever came back;
+        one that was kept back for its day (``mars.core.days.DAY_USED``) picks another."""
         ...
 
     def is_damaged(self, state: State) -> bool:

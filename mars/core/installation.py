@@ -15,14 +15,16 @@ from typing import Any
 
 from mars import consent
 from mars.consent import Choice, Effective, Purpose, country_code, decided
-from mars.core import journal
+from mars.consent.lowering import lowering
+from mars.core import days, journal
 from mars.core.channel import Channel, Ending, NextRequest, View
 from mars.core.journal import UNASKED, Departure, Outcome
-from mars.core.records import Ports, Records, ask
+from mars.core.records import Ports, Records, ask, file_of
 from mars.core.schedule import LONGEST_SLEEP, PAUSE
 from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError, StateError, not_golden
-from mars.ports import Platform, Request
+from mars.ports import Request
+from mars.wire.registry import Question
 from mars.wire.request import HTTPRequest
 
 Agreed = tuple[set[str], NextRequest]
@@ -56,7 +58,7 @@ class Installation(Records):
         self.decide(lambda state: self._granted(state, now, choice))
         self.damage = None
         with contextlib.suppress(StateError):  # the decision stands; the next look plans it else
-            self.update(lambda state: (self._look(state, None)[0], None))
+            self.update(lambda state: (self._look(state, None, planning=True)[0], None))
 
     def chosen(self, state: State, choice: Choice) -> State:
         """``state`` as it would be if the user now chose so.
@@ -65,31 +67,57 @@ class Installation(Records):
         """
         return self._rested(state, self._granted(state, self.ports.clock.now(), choice))
 
+    def asking(self, _state: State) -> Mapping[str, Question]:
+        """The statistics that a bare yes to them means, and what a yes to each is one to; the core
+        alone knows none."""
+        return {}
+
     def _granted(self, state: State, now: int, choice: Choice) -> State:
+        if choice.level is None and (state.decision is None or state.decision.level == consent.OFF):
+            return state  # nothing goes, and single statistics come with the news
+        asked = self.asking(state) if choice.of_statistics else {}
+        meant = choice.meaning(asked)
         return replace(
             state,
-            decision=decided(state.decision, now, self.offered, choice),
+            decision=decided(state.decision, now, self.offered, meant, asked),
             country=state.country if choice.country is None else country_code(choice.country),
         )
 
-    def voice(self, state: State, *, asked: str | None = None, check: bool = False) -> Effective:
-        """What may be sent now, and who decided. ``asked`` is an explicit level, ``check`` the
-        user's "check now"."""
+    def voice(
+        self,
+        state: State,
+        *,
+        asked: str | None = None,
+        check: bool = False,
+        purposes: Sequence[Purpose] = (),
+    ) -> Effective:
+        """What may be sent now, and who decided. ``asked`` is an explicit level for one request of
+        these ``purposes``, ``check`` the user's "check now"."""
         host, now = self.ports.host, self.ports.clock.now()
         layers = lowering(host, automatic=asked is None and not check)
         layers.append(self.app.ceiling)
         if asked is None:
             layers.append(consent.user_layer(state.decision, now, self.offered))
         else:
-            layers.append(consent.asked_layer(asked, state.decision))
+            layers.append(consent.asked_layer(asked, state.decision, purposes))
         if check:
             layers.append(consent.cap("check now", consent.PLAIN, "a check sends no metrics"))
         return consent.effective(layers, self.offered)
 
-    def view(self, state: State, voice: Effective | None = None) -> View:
-        """``state`` at this moment, as channels see it."""
-        voice = self.voice(state) if voice is None else voice
-        return View(self.app, state, self.ports.host, self.ports.clock.now(), voice)
+    def view(self, channel: Channel, state: State, voice: Effective | None = None) -> View:
+        """``state`` at this moment, as ``channel`` sees it."""
+        voice, now = self.voice(state) if voice is None else voice, self.ports.clock.now()
+        free = self._is_free(channel, state, now)
+        return View(self.app, state, self.ports.host, now, voice, free, days.after(now))
+
+    def _is_free(self, channel: Channel, state: State, now: int) -> bool:
+        """Whether a request of ``channel`` may go by itself today. Where it cannot be told when the
+        first channel's is due, no other may."""
+        first = self.channels[0]
+        if channel is first:
+            return days.is_free(state, now, None)
+        is_free = partial(days.is_free, state, now)
+        return self.of(first, "due", lambda one: is_free(_time(one.due(state))), False)
 
     def planned(
         self, channel: Channel, state: State, voice: Effective, url: str | None = None
@@ -100,7 +128,7 @@ class Installation(Records):
         """
         if channel.purposes[0].name not in voice.purposes:
             raise consent.refusal(voice)
-        ready = ask(channel, lambda one: one.plan(self.view(state, voice), url))
+        ready = ask(channel, lambda one: one.plan(self.view(one, state, voice), url))
         if not isinstance(ready.request, HTTPRequest):
             raise TypeError
         least = consent.effective([*voice.layers, *ready.lowered], channel.purposes)
@@ -131,15 +159,19 @@ class Installation(Records):
         self.of(due, "send", partial(self.send, scheduled=True), None)
         return PAUSE
 
-    def _look(self, state: State, ran: int | None) -> tuple[State, list[Channel], int]:
+    def _look(
+        self, state: State, ran: int | None, *, planning: bool = False
+    ) -> tuple[State, list[Channel], int]:
         """Whose request is due, and the seconds until the next look. Without consent none is, and
-        no time runs."""
+        no time runs; none on a day that is not free, whatever its channel wants."""
         due, sleep = [], LONGEST_SLEEP
+        state = days.settled(state, self.ports.clock.now())
         for channel in self._order:
-            view = self.view(state)
+            view = replace(self.view(channel, state), planning=planning)
             if channel.purposes[0].name in view.voice.purposes:
                 look = partial(self._looked, view, ran)
                 state, wait = self.of(channel, "look", look, (state, LONGEST_SLEEP))
+                wait = wait if wait or view.free else LONGEST_SLEEP
                 due += [] if wait else [channel]
                 sleep = min(sleep, wait)
         return state, due, sleep
@@ -153,7 +185,8 @@ class Installation(Records):
     ) -> tuple[State, tuple[Channel | None, int]]:
         """Of all that are due one goes, the first; its next time is set."""
         for channel in due:
-            begun = self.keep(state, channel, "attempt", self.view(state), self.ports.chance)
+            view = self.view(channel, state)
+            begun = self.keep(state, channel, "attempt", view, self.ports.chance)
             if begun is not state:
                 return begun, (channel, 0)
         return state, (None, sleep or LONGEST_SLEEP)
@@ -181,13 +214,13 @@ class Installation(Records):
     ) -> Outcome:
         """One request now, by explicit level, as the user's check, or as consent stands.
 
-        Only a ``scheduled`` one moves the schedule. Raises ``ConsentError`` before anything is
-        sent, and ``StateError`` where the outcome could not be kept; all else is in the
-        ``Outcome``.
+        Only a ``scheduled`` one moves the schedule, and only such a one is kept back where another
+        went on its day. Raises ``ConsentError`` before anything is sent, and ``StateError`` where
+        the outcome could not be kept; all else is in the ``Outcome``.
         """
 
         def agreed(state: State) -> Agreed:
-            voice = self.voice(state, asked=asked, check=check)
+            voice = self.voice(state, asked=asked, check=check, purposes=channel.purposes)
             purposes = {one.name for one in channel.purposes if one.name in voice.purposes}
             return purposes, self.planned(channel, state, voice, url)
 
@@ -195,25 +228,42 @@ class Installation(Records):
             if request not in (ready.request, ready.direct):
                 raise not_golden()
             # What cannot be recorded is not sent.
-            self.record(entry, lambda: self._require_consent(first, planned, agreed))
+            self.record(entry, leaving)
 
+        def leaving(now: State) -> State:
+            self._require_consent(now, first, planned, agreed)
+            return now if own else today(now)
+
+        today = partial(self._on_its_day, channel, scheduled)
         planned = self.load()
         first = _, ready = agreed(planned)
         self.journal()
         state = self.update(lambda now: (now, now))  # what cannot be kept is not asked for
         departure = Departure(channel.name, ready, let_go, self.ports.clock.now)
-        ending = self._exchange(channel, ready, state, departure)
+        own = self.ports.is_own_fetcher and not ready.is_file
+        use = partial(self.update, lambda now: (today(now), None)) if own else None
+        ending = self._exchange(channel, ready, state, departure, use)
         self._complete(departure.begun, departure.ended(ending))
 
         def learned(now: State) -> tuple[State, None]:
-            said = (replace(self.view(now), asked=ready), ending, self.ports.chance)
+            if ending.kept is not None:
+                self.ports.store.write(file_of(channel.name), ending.kept)
+            view = replace(self.view(channel, now), asked=ready)
+            said = (view, ending, self.ports.chance)
             return self.keep(now, channel, "learn", *said, scheduled=scheduled), None
 
         self.update(learned)
         return departure.outcome(ending)
 
+    def _on_its_day(self, channel: Channel, scheduled: bool, state: State) -> State:
+        """``state`` once a request leaves now. Raises ``ConsentError`` (``day-used``)."""
+        now = self.ports.clock.now()
+        if scheduled and not self._is_free(channel, state, now):
+            raise days.day_used()
+        return days.used(state, now)
+
     def _require_consent(
-        self, first: Agreed, before: State, agreed: Callable[[State], Agreed]
+        self, current: State, first: Agreed, before: State, agreed: Callable[[State], Agreed]
     ) -> None:
         """Asked again when all is connected: the way through Tor takes its time. Every purpose that
         was agreed to then must be so now, and every value that would go one that would be said now,
@@ -221,8 +271,7 @@ class Installation(Records):
 
         Raises ``ConsentError`` (``withdrawn``).
         """
-        current, (purposes, ready) = self.load(), first
-        decided = current.decision
+        (purposes, ready), decided = first, current.decision
         revoked = decided and decided != before.decision and decided.level == consent.OFF
         with contextlib.suppress(ConsentError):
             still, now = agreed(current)
@@ -236,43 +285,45 @@ class Installation(Records):
         )
 
     def _exchange(
-        self, channel: Channel, ready: NextRequest, state: State, departure: Departure
+        self,
+        channel: Channel,
+        ready: NextRequest,
+        state: State,
+        departure: Departure,
+        use: Callable[[], None] | None,
     ) -> Ending:
+        """``use`` is called before a fetcher of which nobody knows whether it asks."""
         openpgp, what = self.ports.openpgp, f"fetch {channel.name}"
         try:
-            channel.require_judge(self.view(state), openpgp)
+            channel.require_judge(self.view(channel, state), openpgp)
             fetcher = self.ports.fetcher(ready)
-            if self.ports.is_own_fetcher and not ready.is_file:
+            if use is not None:
+                use()
                 departure.unasked(UNASKED)
             answer = fetcher.fetch(
                 Request(ready.request, ready.deadline, ready.limit, ready.expect, departure)
             )
             departure.unasked(answer.route)
             departure.status = answer.status
-            view = replace(self.view(state), asked=ready)
+            view = replace(self.view(channel, state), asked=ready)
             ending = ask(channel, lambda one: one.take(answer.body, view, openpgp))
-            if not isinstance(ending, Ending) or not isinstance(ending.error, MarsError | None):
+            if not (
+                isinstance(ending, Ending)
+                and isinstance(ending.error, MarsError | None)
+                and isinstance(ending.kept, bytes | None)
+            ):
                 raise TypeError
         except Exception as raised:
             ending = Ending(error=journal.told(raised, channel.name))
             if isinstance(raised, StateError) and not (departure.begun or departure.status):
                 self.failed[what] = raised
                 raise  # nothing was sent, because it could not be recorded
-        self.failed[what] = ending.error
+        self.failed[what] = None if ending.reason == days.DAY_USED else ending.error
         return replace(ending, left=departure.left)
 
 
-def lowering(host: Platform, *, automatic: bool) -> list[consent.Layer]:
-    """The administrator's layer, if any, and the environment's. Whose the policy is is not asked:
-    they can only lower."""
-    layers = consent.environment_layers(host.environ, automatic=automatic)
-    try:
-        data = host.policy()
-        if data is None:
-            return layers
-        import tomllib  # late: hardly any machine has such a file
-
-        policy = consent.policy_layer(tomllib.loads(data.decode("utf-8-sig")))
-    except (OSError, ValueError):
-        policy = consent.policy_layer(None)
-    return [policy, *layers]
+def _time(due: int | None) -> int | None:
+    """Raises ``TypeError`` for what is none: a channel may be anybody's."""
+    if not isinstance(due, int | None):
+        raise TypeError
+    return due

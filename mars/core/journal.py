@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
@@ -57,16 +56,26 @@ def _is_whole(entry: Mapping[str, Any]) -> bool:
 
 
 def encode(entries: Sequence[Mapping[str, Any]]) -> bytes:
-    """One JSON object a line: the newest, at most ``KEPT`` and ``LIMIT`` bytes of them.
+    """One JSON object a line, at most ``KEPT`` and ``LIMIT`` bytes of them. The oldest go first,
+    notes before requests, so that no plug-in has what was sent forgotten.
 
     Raises ``StateError`` (``state-too-large``) where the last alone is more.
     """
-    lines = [f"{json.dumps(entry, ensure_ascii=True)}\n" for entry in entries[-KEPT:]]
-    sizes = accumulate(map(len, reversed(lines)))
-    fit = sum(size <= LIMIT for size in sizes)
-    if lines and not fit:
+    lines = [f"{json.dumps(entry, ensure_ascii=True)}\n" for entry in entries]
+    size, kept = sum(map(len, lines)), set(range(len(lines)))
+    for at in sorted(kept - {len(lines) - 1}, key=lambda at: (not is_note(entries[at]), at)):
+        if len(kept) <= KEPT and size <= LIMIT:
+            break
+        kept.remove(at)
+        size -= len(lines[at])
+    if size > LIMIT:
         raise StateError("state-too-large", "No journal holds it, so it is not sent; report this.")
-    return "".join(lines[len(lines) - fit :]).encode("ascii")
+    return "".join(lines[at] for at in sorted(kept)).encode("ascii")
+
+
+def is_note(entry: Mapping[str, Any]) -> bool:
+    """Whether it is of no request, but of what is wrong with a provider."""
+    return not (entry["level"] or entry["url"] or entry["sent"])
 
 
 def complete(
@@ -213,6 +222,7 @@ _CONTROL = "the control port is not there, or lets nobody in"
 
 EXCHANGE = {
     BEGUN: "it was sent, and the process ended before an answer was written down",
+    "day-used": "another request went that day, so this one waits for a day of its own",
     "withdrawn": "consent was withdrawn, or the client stopped, before anything went",
     "tor-unavailable": "no Tor answers",
     "tor-missing": "no `tor` program for a Tor of our own",
@@ -241,6 +251,7 @@ EXCHANGE = {
     "too-large": _NOT_OURS,
     "encoded": _NOT_OURS,
     "bad-answer": _NOT_OURS,
+    "registry-unknown": "what came is not the registry that root's signed document names",
     "http-status": _NO_DOCUMENT,
     "redirect": _NO_DOCUMENT,
     "tls": "the certificate is not valid",

@@ -47,6 +47,11 @@ class Ports:
     """Whether the way is the application's own, of which nobody knows whether it asks."""
 
 
+def file_of(channel: str) -> str:
+    """The name of its file (``Ending.kept``)."""
+    return f"{channel}.json"
+
+
 def ask(channel: Channel, do: Callable[[Channel], T]) -> T:
     """What ``do`` makes of ``channel``. Raises ``MarsError`` only, which names a mistaken one."""
     try:
@@ -218,8 +223,8 @@ class Records:
                     "begins that file anew, after which --all removes everything.",
                 )
             clear()
-            store.delete(STATE_FILE)
-            store.delete(JOURNAL_FILE)
+            for name in (STATE_FILE, JOURNAL_FILE, *(file_of(one.name) for one in self.channels)):
+                store.delete(name)
 
     # --- the journal ------------------------------------------------------------------------
 
@@ -243,14 +248,16 @@ class Records:
         return data
 
     def record(
-        self, entry: Mapping[str, Any], require: Callable[[], object] = lambda: None
+        self, entry: Mapping[str, Any], leaving: Callable[[State], State] | None = None
     ) -> None:
-        """Adds to the journal, unless ``require`` raises: under the lock that every decision is
-        stored under, so that after one that is stored no departure is written down. One that was
-        written down before may still be on its way. Raises ``StateError``."""
+        """Adds to the journal, after the state as what is ``leaving`` has it, unless that raises:
+        under the lock that every decision is stored under, so that after one that is stored no
+        departure is written down. One that was written down before may still be on its way. Raises
+        ``StateError``."""
         store = self.ports.store
         with store.lock(LOCK, LOCK_WAIT):
-            require()
+            if leaving is not None:
+                self._replace(lambda state: (leaving(state), None))
             store.write(JOURNAL_FILE, journal.add(self._journal(replaced=True), entry))
 
     def _complete(self, begun: Mapping[str, Any] | None, entry: Mapping[str, Any]) -> None:

@@ -61,7 +61,8 @@ FARTHEST = STEERED_LONGEST + STEERED_SPREAD
 LATE_SPREAD = 4 * HOUR
 """An overdue fetch waits up to this much running time, so that no start can be seen, ..."""
 LATE_LEAST = 5 * 60
-"""... and at least this much: the session that finds it overdue has just started (ADR 0014)."""
+"""... and at least this much: the session that finds it overdue has just started (ADR 0014). So
+does what would be due within this much of a start."""
 ON_TIME = 120
 """Seconds after the due time within which a running process was awake for it."""
 LONGEST_SLEEP = HOUR
@@ -96,28 +97,64 @@ def begin(now: int, chance: Chance) -> Schedule:
     return Schedule(due=now + first_delay(chance))
 
 
+def moved(schedule: Schedule, midnight: int, chance: Chance) -> Schedule:
+    """To a time uniform over the day that begins at ``midnight``: this one is another request's."""
+    return replace(schedule, due=midnight + int(chance.uniform(0, DAY - 1)), wait=None)
+
+
 def look(
-    schedule: Schedule, now: int, ran: int | None, chance: Chance, *, floor: int = 0
+    schedule: Schedule,
+    now: int,
+    ran: int | None,
+    chance: Chance,
+    *,
+    floor: int = 0,
+    closed: int = 0,
 ) -> tuple[Schedule, int]:
     """Compares the wall clock with the due time: seconds until the next look, 0 to fetch now.
 
     ``ran`` is the running time in seconds since the last look, None at the first look of a
     session; time asleep does not count. ``floor`` is a time known to have passed (the build date):
-    a clock before it is wrong, and then nothing is done.
+    a clock before it is wrong, and then nothing is done. ``closed`` is the next midnight where
+    nothing may go today: what would go now moves to the day that begins then.
     """
+    looked, sleep = _looked(schedule, now, ran, chance, floor)
+    if sleep or not closed:
+        return looked, sleep
+    looked = moved(looked, closed, chance)
+    return looked, min(looked.due - now, LONGEST_SLEEP)
+
+
+def _looked(
+    schedule: Schedule, now: int, ran: int | None, chance: Chance, floor: int
+) -> tuple[Schedule, int]:
     if now < floor - DAY:
         return schedule, LONGEST_SLEEP
-    schedule = replace(schedule, due=min(schedule.due, now + FARTHEST))
-    if now < schedule.due:
-        return replace(schedule, wait=None), min(schedule.due - now, LONGEST_SLEEP)
-    if schedule.wait is None:
-        if ran is not None and now - schedule.due <= ON_TIME:
-            return schedule, 0
-        wait = int(chance.uniform(LATE_LEAST, LATE_SPREAD))
-    else:
-        wait = rested(schedule, ran).wait or 0
+    schedule = rested(replace(schedule, due=min(schedule.due, now + FARTHEST)), ran)
+    wait = waits(schedule.due, schedule.wait, now, ran, chance)
+    if wait is None:
+        left = max(schedule.due - now, 0)
+        return replace(schedule, wait=None), min(left, LONGEST_SLEEP)
     keep = min(max(FIRST_KEEP, 2 * (ran or 0)), OVERDUE_SLEEP)
     return replace(schedule, wait=wait), min(wait, keep)
+
+
+def waits(
+    due: int, wait: int | None, now: int, ran: int | None, chance: Chance, *, anew: bool = False
+) -> int | None:
+    """Seconds of running time that a request waits whose time passed while nothing ran, or would
+    betray that a session began; None where it goes at its time. ``wait`` is what it still waits,
+    None until then, ``ran`` as of ``look``; of what is ``anew`` even the rest of a wait is no
+    shorter at a start."""
+    if due > now + LATE_LEAST:  # also where the clock stepped back
+        return None
+    if wait is None:
+        passed = ran is None or now - due > ON_TIME
+        return int(chance.uniform(LATE_LEAST, LATE_SPREAD)) if passed else None
+    if anew and ran is None and wait < LATE_LEAST:
+        # Of a machine that never runs for long what is left must be able to end.
+        return int(chance.uniform(LATE_LEAST, 2 * LATE_LEAST))
+    return wait
 
 
 def rested(schedule: Schedule, ran: int | None) -> Schedule:

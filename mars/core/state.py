@@ -18,6 +18,7 @@ from mars import consent
 from mars.consent import Decision
 from mars.errors import ConfigError, StateError
 from mars.wire.product import is_name
+from mars.wire.registry import MAX_EPSILON, Question, is_entry
 from mars.wire.strictjson import is_deep
 from mars.wire.times import DAY
 
@@ -69,6 +70,8 @@ class App:
     server says."""
     channel: str = ""
     """Its release channel; empty where that is not known."""
+    declares: bool = False
+    """Whether it ships a registry, so that what it declares can be shown."""
     by_hand: bool = False
     """Described on a command line, which does not overrule what the application said of itself."""
 
@@ -88,6 +91,7 @@ class App:
             ceiling=consent.cap("application", str(profile.get("ceiling", consent.TRACKED))),
             built=built,
             crowd=crowd,
+            declares=profile.get("declares") is True,
             by_hand=profile.get("by_hand", True) is True,
         )
 
@@ -100,6 +104,8 @@ class State:
     """UTC midnight of the first run: no seconds, so that a leaked file is no fingerprint."""
     decision: Decision | None = None
     country: str | None = None
+    days: tuple[int, ...] = ()
+    """Days on which a request left, or may have, the newest last (``mars.core.days``)."""
     app: Mapping[str, Any] = field(default_factory=dict)
     """The application as it last said who it is, so that ``mars preview`` needs no options."""
     members: Mapping[str, Any] = field(default_factory=dict)
@@ -158,12 +164,17 @@ def narrowed(state: State, wanted: State, over: Decision | None) -> State:
     state = replace(state, country=country, installed=wanted.installed)
     if old is None or veto is None:
         return state
+    purposes = {name: veto.purposes[name] for name in old.purposes if name in veto.purposes}
+    before, asked = old.questions, veto.questions
     decision = replace(
         old,
         decided=veto.decided,
-        purposes={name: veto.purposes[name] for name in old.purposes if name in veto.purposes},
+        purposes=purposes,
         variables=tuple(name for name in old.variables if name in veto.variables),
         direct=old.direct and veto.direct,
+        entries={name: veto.entries[name] for name in old.entries if name in veto.entries},
+        declined=tuple(sorted({*old.declined, *veto.declined})),
+        questions={n: q for n, q in asked.items() if n in before and before[n].covers(q)},
     )
     return replace(state, decision=decision)
 
@@ -185,6 +196,7 @@ def encode(state: State) -> bytes:
         "installed": state.installed,
         "decision": None if state.decision is None else _plain(state.decision),
         "country": state.country,
+        "days": list(state.days),
         **state.members,
         "app": dict(state.app),
     }
@@ -220,6 +232,7 @@ def decode(data: bytes | None) -> State | None:
         installed=read(_OWN["installed"], table.pop("installed", None)),
         decision=None if app is None and said is not None else decision,  # whose is it?
         country=read(_OWN["country"], table.pop("country", None)),
+        days=read(_OWN["days"], table.pop("days", None)) or (),
         app=app or {},
         members={name: value for name, value in table.items() if name != "version"},
     )
@@ -228,8 +241,10 @@ def decode(data: bytes | None) -> State | None:
 def is_damaged(data: bytes) -> bool:
     """Whether ``data``, or a member of the core's, is something that ``decode`` does not
     understand."""
-    table = _members(data)
-    return table is None or is_misunderstood(table, _OWN)
+    found = _members(data)
+    if found is None or is_misunderstood(found, _OWN):
+        return True
+    return is_misunderstood(read(table, found.get("decision")) or {}, _OF_STATISTICS)
 
 
 def is_ours(data: bytes | None) -> bool:
@@ -300,9 +315,33 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(map(text, of_type(list)(value)))
 
 
+def _days(value: object) -> tuple[int, ...]:
+    return tuple(map(time, of_type(list)(value)))
+
+
+def _entries(value: object) -> dict[str, int]:
+    return {name: at for name, at in times(value).items() if is_entry(name)}
+
+
+def question(value: object) -> Question:
+    """What somebody agreed to."""
+    said = table(value)
+    digest, rate, epsilon = (said[name] for name in ("digest", "rate", "epsilon"))
+    number = of_type(float)
+    if not (0 < number(rate) <= 1 and 0 <= number(epsilon) <= MAX_EPSILON):
+        raise ValueError
+    return Question(text(digest), rate, epsilon)
+
+
+def _questions(value: object) -> dict[str, Question]:
+    return {text(name): question(asked) for name, asked in table(value).items()}
+
+
 def _decision(value: Any) -> Decision:
     """Unknown means no: a decision that is not complete is none, and where level, switches and
     purposes contradict each other the least of them holds.
+
+    Of statistics that cannot be read none was agreed to, and nothing else is lost.
 
     Releases that knew no purposes wrote a level; switches of theirs were a yes to what could not
     yet be shown, so to nothing.
@@ -320,18 +359,28 @@ def _decision(value: Any) -> Decision:
         variables=_names(said["variables"]),
         asked=_names(said["asked"]),
         direct=flag(said["direct"]),
+        entries=read(_entries, said.get("entries")) or {},
+        declined=read(_names, said.get("declined")) or (),
+        questions=read(_questions, said.get("questions")) or {},
     )
     own = {name: at for name, at in since.items() if name in decision.purposes}
     return replace(decision, purposes={**decision.purposes, **own})
 
 
+_OF_STATISTICS: dict[str, Callable[[Any], Any]] = {
+    "entries": _entries,
+    "declined": _names,
+    "questions": _questions,
+}
+"""Members of a decision."""
 _OWN: dict[str, Callable[[Any], Any]] = {
     "installed": time,
     "decision": _decision,
     "country": text,
+    "days": _days,
     "app": table,
 }
 """The members of the core itself."""
 
-RESERVED = frozenset({"version", *_OWN, *BESIDE})
-"""What no channel may be called: these members are others'."""
+RESERVED = frozenset({"version", *_OWN, *BESIDE, "state", "current"})
+"""What no channel may be called: these members, or the files of these names, are others'."""

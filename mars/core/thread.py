@@ -21,7 +21,8 @@ JOIN = 0.5
 """Seconds that ``stop`` waits for a thread that is not in the middle of a fetch."""
 
 _TAKE_ARGUMENTS = frozenset(
-    {"Mars", "channels", "folder", "tor", "languages", "grant", "variables", "preview", "reset_age"}
+    "Mars channels folder tor languages grant variables preview reset_age"
+    " choose coarsen show".split()
 )
 _WRONG_ARGUMENT = (TypeError, ValueError, AttributeError, LookupError, OverflowError)
 

@@ -13,6 +13,7 @@ from mars.core.records import Ports
 from mars.core.state import App
 from mars.pinned import Pinned
 from mars.ports import Platform
+from mars.providers import Collector, Given, inline
 from mars.testing import memory
 from mars.testing.publisher import Publisher
 from mars.wire.motd import Motd
@@ -44,6 +45,11 @@ class World:
     """The trust file of the release, where it is not one of the publisher's present keys."""
     channels: Sequence[Channel] = ()
     """Further ones than the news."""
+    registry: bytes | None = None
+    """What the application ships."""
+    given: dict[str, Given] = field(default_factory=dict)
+    """What it provides of each; providers run in the caller's thread, and what they raise is
+    raised."""
 
     def __post_init__(self) -> None:
         self.chance = memory.SeededChance(self.seed)
@@ -76,7 +82,17 @@ class World:
         app = replace(app, channel=self.publisher.channel, built=self._built, crowd=self.crowd)
         known = Pinned.of(self.trust)
         app = replace(app, server=known.server, steered=known.steered)
-        return NewsClient(replace(app, **changes), self.trust, self.ports(), self.channels)
+        collector = Collector(isolate=inline, raises=True)
+        for name, given in self.given.items():
+            collector.provide(name, given)
+        return NewsClient(
+            replace(app, **changes),
+            self.trust,
+            self.ports(),
+            self.channels,
+            registry=self.registry,
+            collect=collector.value,
+        )
 
     def mars(self, **changes: Any) -> Mars:
         """The class that applications embed, in this world."""
@@ -87,10 +103,16 @@ class World:
             "languages": self.languages,
             "url": self.url,
             "channels": self.channels,
+            "registry": self.registry,
+            "isolate": inline,
+            "raises": True,
             **vars(self.ports()),
         }
         del made["is_own_fetcher"]  # it is
-        return Mars(**{**made, **changes})
+        mars = Mars(**{**made, **changes})
+        for name, given in self.given.items():
+            mars.statistics.provide(name, given)
+        return mars
 
     def grant(self, level: str, *variables: str, **switches: Any) -> None:
         """The user decides, now."""

@@ -15,6 +15,10 @@ from mars.wire.variables import NAMES, OTHER, VARIABLES
 MOTD_PATH = "/motd/motd.json"
 KEYS_PATH = "/motd/keys.json"
 """Where the whole chain of keys documents lies."""
+REGISTRY_PATH = "/motd/registry.json"
+"""Where the registry document lies."""
+INTAKE_PATH = "/motd/in"
+"""Where sealed reports are posted."""
 
 NONE = "none"
 """What is counted for a variable that is absent; never on the wire."""

@@ -24,6 +24,11 @@ _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _WEEK = re.compile(r"[0-9]{4}-W(?:0[1-9]|[1-4][0-9]|5[0-3])", re.ASCII)
 
 
+def is_week(text: str) -> bool:
+    """Whether ``text`` is an ISO week such as ``2026-W48``."""
+    return _WEEK.fullmatch(text) is not None
+
+
 @dataclass(frozen=True)
 class Steering:
     """The payload, its members in the order in which they are signed. Times are Unix seconds."""
@@ -80,7 +85,7 @@ def _intake(members: Mapping[str, Any]) -> dict[str, str]:
     if len(value) > MAX_WEEKS:
         raise m.bad(f"intake has more than {MAX_WEEKS} weeks")
     for week in value:
-        if _WEEK.fullmatch(week) is None or _KEY.fullmatch(m.text(value, week, 64)) is None:
+        if not is_week(week) or _KEY.fullmatch(m.text(value, week, 64)) is None:
             raise m.bad("intake must map weeks like 2026-W48 to keys of 64 hex digits")
     return value
 

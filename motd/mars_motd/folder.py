@@ -5,7 +5,8 @@
     product.toml  metrics.toml  errors.toml  downloads.toml               what people write
     news.txt  messages/*.toml                                             likewise
     keys/NAME.json  trust/  issued/SERIAL.json                            public records
-    steering.json  release.json  intake.json  registry.json               likewise
+    steering.json  release.json                                           likewise
+    registry.json  intake.json  reports.json                              likewise
     keys/NAME.secret  openpgp/  root/                                     secrets, never shared
 """
 
@@ -30,7 +31,7 @@ from mars_motd.toml_files import Problem
 
 _FILES = (
     *("product.toml", "metrics.toml", "errors.toml", "downloads.toml", "news.txt", ".gitignore"),
-    *("steering.json", "release.json", "registry.json", "intake.json"),
+    *("steering.json", "release.json", "registry.json", "intake.json", "reports.json"),
 )
 _FOLDERS = ("messages", "keys", "trust", "issued", "openpgp", "root")
 _SECRETS = tuple(f"{folder}/{part}" for folder in ("openpgp", "root") for part in SECRET_PARTS)

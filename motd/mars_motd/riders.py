@@ -24,10 +24,11 @@ from mars.trust.signatures import FUTURE
 from mars.wire import envelope as envelopes
 from mars.wire import strictjson
 from mars.wire.envelope import MAX_PAYLOAD, Envelope
+from mars.wire.keyfile import INTAKE
 from mars.wire.release import Release
 from mars.wire.steering import Steering
 from mars.wire.times import format_time
-from mars_motd import files, issued, steering
+from mars_motd import files, issued, pairs, steering
 from mars_motd.epochs import Epochs, installed
 from mars_motd.folder import Folder
 from mars_motd.keystore import KeyStore
@@ -210,6 +211,9 @@ def load_steering(folder: Folder, epochs: Epochs, openpgp: OpenPGP, now: int) ->
     rider = _lying(STEERING, path, wanted, epochs, openpgp, now)
     for news in _news(folder, now):
         rider = rider.or_newer(news.x_steering, epochs, openpgp, now)
+    last = rider.last
+    if last is not None and steering.is_past_alone(last.said, wanted, now):
+        return replace(rider, wanted=last.said)
     return rider
 
 
@@ -309,7 +313,11 @@ def _invalid(path: Path, kind: Kind[Any], what: str) -> StateError:
 def _changes(kind: Kind[D], old: D | None, new: D) -> Iterator[str]:
     before = {} if old is None else _members(kind, old)
     for name, value in _members(kind, new).items():
-        if name not in _UNDATED and (old is None or before.get(name) != value):
+        if name in _UNDATED or (old is not None and before.get(name) == value):
+            continue
+        if name == INTAKE:
+            yield f"{name}: {', '.join(pairs.changes(before.get(name, {}), value)) or 'none'}"
+        else:
             was = f"{json.dumps(before[name], ensure_ascii=False)} -> " if name in before else ""
             yield f"{name}: {was}{json.dumps(value, ensure_ascii=False)}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,17 @@ from mars.ports import OpenPGP
 from mars.wire.envelope import Envelope
 from mars.wire.keys import ROLES
 from mars.wire.motd import Motd
-from mars.wire.times import format_time
-from mars_motd import riders
+from mars.wire.steering import Steering
+from mars.wire.times import day_of, format_time
+from mars_motd import pairs, registry, riders
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
 from mars_motd.kinds import Document
+from mars_motd.lints import SOON
 from mars_motd.riders import D, Rider
+
+INTAKE_DAYS = 21
+"""Root has to come out for new keys of the intake, so they are told of three weeks ahead."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +36,28 @@ class RiderStanding:
 
 
 @dataclass(frozen=True)
+class Collected:
+    """How the declared statistics stand."""
+
+    live: int
+    """Entries of ``metrics.toml`` that may be collected."""
+    registry: str | None
+    """SHA-256 of the document that clients believe; None where root has signed none."""
+    intake_days_left: int | None
+    """Whole days until clients have no key to seal to; None where no registry is signed."""
+    expiring: Mapping[str, int]
+    """Days left of each entry that ends soon."""
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Standing:
     """A document is None where none is declared, or one of ``problems`` says why."""
 
     steering: RiderStanding | None
     release: RiderStanding | None
+    statistics: Collected
     root: bool
     """Whether secrets of root are on this machine."""
     roles: Mapping[str, bool]
@@ -44,15 +66,23 @@ class Standing:
 
 
 def standing(
-    folder: Folder, epochs: Epochs, openpgp: OpenPGP, now: int, news: Document[Motd] | None
+    folder: Folder,
+    epochs: Epochs,
+    openpgp: OpenPGP,
+    now: int,
+    news: Document[Motd] | None,
+    moment: int,
 ) -> Standing:
-    """As clients judge it at ``now`` (Unix seconds); ``news`` are what was signed last."""
+    """As clients judge it at ``now`` (Unix seconds); ``news`` are what was signed last. What is
+    collected, and for how long there are keys, is that of ``moment``."""
     steering, damaged = _loaded(riders.load_steering, folder, epochs, openpgp, now)
     release, wrong = _loaded(riders.load_release, folder, epochs, openpgp, now)
     beside = news.envelope if news is not None else None
+    statistics = collected(folder, steering, moment)
     problems = [
         *damaged,
         *wrong,
+        *statistics.problems,
         *_to_do(steering, beside, beside and beside.x_steering),
         *_to_do(release, beside, beside and beside.x_release),
     ]
@@ -60,10 +90,52 @@ def standing(
     return Standing(
         _of(steering),
         _of(release),
+        statistics,
         any(it.role == "root" and store.has_secret(it) for it in store.records()),
         {role: riders.has_enough_keys(role, epochs, store) for role in ROLES},
         tuple(problems),
     )
+
+
+def collected(folder: Folder, rider: Rider[Steering] | None, now: int) -> Collected:
+    """By what clients believe: ``rider`` as root has signed it last."""
+    try:
+        return _collected(folder, rider, now)
+    except MarsError as error:
+        return Collected(0, None, None, {}, (f"{error.message} [{error.reason}]",), ())
+
+
+def _collected(folder: Folder, rider: Rider[Steering] | None, now: int) -> Collected:
+    said = rider.last.said if rider is not None and rider.last is not None else None
+    draft, today = registry.read(folder, day_of(now)), day_of(now)
+    live = [it for it in draft.catalogue.metrics if it.is_live(today)]
+    ends = {it.name: (it.expires - today).days for it in live if it.expires - today <= SOON}
+    signed = said.registry if said is not None else ""
+    left = pairs.days_left(said.intake, now) if said is not None and signed else None
+    written = registry.document(folder)
+    warnings = [f"{name} expires in {days} days" for name, days in ends.items()]
+    if live and not written:
+        warnings.append("no registry says what is declared, so nothing is sent: mars-motd registry")
+    return Collected(
+        live=len(live),
+        registry=signed or None,
+        intake_days_left=left,
+        expiring=ends,
+        problems=tuple(_uncollected(draft, written, left)),
+        warnings=tuple(warnings),
+    )
+
+
+def _uncollected(draft: registry.Draft, written: bytes, left: int | None) -> Iterator[str]:
+    """What keeps statistics from coming, now or soon."""
+    errors = [problem for problem in draft.problems if not problem.warning]
+    if errors:
+        yield f"{len(errors)} errors in what is declared: mars-motd check"
+    elif told := registry.stale(draft, written):
+        yield told
+    if left is not None and left < INTAKE_DAYS:
+        said = f"end in {left} days" if left else "are missing for this week"
+        yield f"the intake's keys {said}: mars-motd key new --intake, then steering"
 
 
 def _loaded(

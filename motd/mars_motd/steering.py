@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
-from mars.commandline import shown
-from mars.errors import ConfigError, StateError, WireError
-from mars.wire import strictjson
-from mars.wire.steering import MAX_STEERING, Steering
-from mars_motd import files
+from mars.errors import ConfigError, WireError
+from mars.wire.catalogue import digest
+from mars.wire.keyfile import INTAKE
+from mars.wire.steering import Steering
+from mars.wire.times import week_of
+from mars_motd import files, pairs, registry
 from mars_motd.folder import Folder
 from mars_motd.kinds import STEERING
 
@@ -18,9 +20,10 @@ def wanted(folder: Folder, epoch: int) -> Steering:
     """Servers, interval and links of ``product.toml``, the hash of ``registry.json`` and the public
     keys in ``intake.json``, where these are there. Undated: it has no serial yet.
 
-    Raises ``ConfigError`` (``steering-invalid``) where clients could not read it.
+    Raises ``ConfigError`` (``steering-invalid``) where clients could not read it, ``StateError``
+    (``intake-damaged``, ``registry-damaged``).
     """
-    product, path = folder.product, folder.root / "registry.json"
+    product, declared = folder.product, registry.document(folder)
     said = Steering(
         product.product,
         product.channel,
@@ -29,8 +32,8 @@ def wanted(folder: Folder, epoch: int) -> Steering:
         issued=0,
         servers=product.servers,
         reportback_next=product.reportback_next,
-        registry=hashlib.sha256(files.read(path)).hexdigest() if files.exists(path) else "",
-        intake=_intake(folder),
+        registry=digest(declared) if declared else "",
+        intake=pairs.public_halves(folder, INTAKE),
         links=product.links,
     )
     try:
@@ -44,17 +47,23 @@ def wanted(folder: Folder, epoch: int) -> Steering:
     return said
 
 
-def _intake(folder: Folder) -> dict[str, str]:
-    """Raises ``StateError`` (``intake-damaged``)."""
-    path = folder.root / "intake.json"
+def signed_intake(folder: Folder) -> Mapping[str, str]:
+    """The keys of the intake in ``steering.json`` as it lies there, of whatever epoch, unverified:
+    for warnings alone. Nothing where none can be read."""
+    path = folder.root / "steering.json"
     if not files.exists(path):
         return {}
-    try:
-        keys = strictjson.parse(files.read(path), MAX_STEERING)
-    except WireError as error:
-        raise StateError(
-            "intake-damaged", f"{shown(path)} cannot be read: {error.message}"
-        ) from None
-    if not isinstance(keys, dict):
-        raise StateError("intake-damaged", f"{shown(path)} must map weeks to public keys.")
-    return keys
+    with suppress(WireError):
+        return STEERING.decode(files.read(path)).said.intake
+    return {}
+
+
+def is_past_alone(last: Steering, said: Steering, now: int) -> bool:
+    """Whether both steer alike from the week of ``now`` (Unix seconds) on: keys of weeks that are
+    over leave the folder, and root need not sign anew for their sake."""
+    both = (replace(each, intake=_from(each.intake, week_of(now))) for each in (last, said))
+    return next(both).same_as(next(both))
+
+
+def _from(intake: Mapping[str, str], week: str) -> dict[str, str]:
+    return {each: key for each, key in intake.items() if each >= week}

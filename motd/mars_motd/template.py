@@ -23,7 +23,25 @@ def product_toml(name: str, channel: str, servers: Iterable[str] = ()) -> str:
 
 METRICS_TOML = """\
 # Statistics that an application may offer its users to send. Each needs their consent, and each
-# must be declared here first. Nothing is declared yet.
+# must be declared here first. Nothing is declared yet. An entry looks so:
+#
+# [folders]
+# project = "examplemail"                  # the product's name, or a plug-in's
+# label = "Mail folders"
+# description = "How many mail folders there are, in coarse steps."
+# reason = "Decides whether the folder list needs a search field."
+# owner = "mail list team"
+# review = "https://example.org/reviews/12"      # or a number such as BUG 1234
+# sensitivity = "interaction"              # or technical
+# declared = 2026-12-01
+# expires = 2027-12-31                     # the first day on which it is not collected any more
+# type = "bucket"                          # bool, enum (values = ["a", "b"]), bucket, version
+# bounds = [1, 10, 100]
+# rate = 0.25                              # reports a week of one installation, on average
+#
+# With epsilon = 1.0986 a random value goes out one time in two; rate is then 0.07 at most.
+# What is not needed any more gets withdrawn = 2027-06-30 and stays, so that people can read what
+# was collected. "mars-motd check" says what is wrong, "mars-motd registry" writes what is sent out.
 """
 
 ERRORS_TOML = """\

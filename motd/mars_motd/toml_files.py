@@ -6,17 +6,11 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from mars.commandline import shown
-from mars.wire.registry import read_errors, read_metrics
-from mars_motd import files
 
 _HEADER = re.compile(r"\s*\[{1,2}\s*([^\]#]+?)\s*\]{1,2}\s*(?:#.*)?")
 _KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*[A-Za-z0-9_\"'-]+)*)\s*=")
 _MULTILINE = ('"""', "'''")
-_REGISTRY = {"metrics.toml": read_metrics, "errors.toml": read_errors}
 
 
 @dataclass(frozen=True)
@@ -46,23 +40,6 @@ def parse(data: bytes, where: str) -> tuple[str, Mapping[str, Any]] | Problem:
         line = place.partition(",")[0]
         known = found and line.isdigit()
         return Problem(where, int(line) if known else 1, f"is not TOML: {what}")
-
-
-def registry_problems(root: Path) -> list[Problem]:
-    """Those of the declared statistics and error names under ``root``; a missing file declares
-    nothing."""
-    found: list[Problem] = []
-    for path in filter(files.exists, (root / name for name in _REGISTRY)):
-        where = shown(path)
-        parsed = parse(files.read(path), where)
-        if isinstance(parsed, Problem):
-            found.append(parsed)
-            continue
-        text, table = parsed
-        for fault in _REGISTRY[path.name](table)[1]:
-            said = f"[{fault.name}] {fault.what}"
-            found.append(Problem(where, line_of(text, fault.name), said))
-    return found
 
 
 def _entry_lines(text: str) -> dict[str, int]:

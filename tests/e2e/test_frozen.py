@@ -50,7 +50,8 @@ def packages(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("packages")
     install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet"]
     subprocess.run([*install, "--target", folder, wheels["mars-client"]], check=True)
-    shutil.copytree(ROOT / "examples" / "desktop", folder / "examples" / "desktop")
+    for part in ("desktop", "plugins"):
+        shutil.copytree(ROOT / "examples" / part, folder / "examples" / part)
     return folder
 
 

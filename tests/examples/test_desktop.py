@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mars.testing.memory import machine
 from mars.testing.world import World
 from mars.wire.motd import Message
 from mars.wire.request import request_bytes
+from tests.mars.channels.kit import FOLDERS, METRICS, VALUES, a_world
 from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
@@ -30,7 +32,13 @@ pytestmark = pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is no
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
-NAMES = ("desktop-first-run", "desktop-news", "desktop-alert", "desktop-privacy")
+NAMES = (
+    "desktop-first-run",
+    "desktop-news",
+    "desktop-alert",
+    "desktop-privacy",
+    "desktop-statistics",
+)
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +206,46 @@ def test_the_docs_have_the_pictures() -> None:
     for name in NAMES:
         assert (IMAGES / f"{name}.png").stat().st_size > 2_000
         assert f"images/{name}.png" in page
+
+
+def test_statistics_are_shown_here_first_and_sent_only_by_a_switch(
+    root: tk.Tk, tmp_path: Path
+) -> None:
+    from examples.desktop.statistics import Statistics, lines
+    from examples.desktop.window import Inbox, Window
+
+    world = a_world(*METRICS, given=VALUES, agreed=False)
+    world.grant("plain")
+    mars = world.mars(dispatch=Inbox(root))
+    window = Window(root, mars)
+    page = window.statistics
+    window.pages.select(page)  # type: ignore[no-untyped-call]
+    assert set(page.switches) == {metric.name for metric in METRICS}
+    assert not any(switch.get() for switch in page.switches.values())
+    entries = {one["name"]: one for one in mars.statistics.entries()}
+    assert lines(entries[FOLDERS.name])[1:] == ["Never sent."], "nothing is collected"
+    page.local.set(True)
+    page._show()
+    entries = {one["name"]: one for one in mars.statistics.entries()}
+    shown = lines(entries[FOLDERS.name])
+    assert "Now: 10-99. Would be sent: 10-99. The true value is sent." in shown
+    assert mars.consent.decision is not None
+    assert not mars.consent.decision.entries, "local is no consent"
+    page.switches[FOLDERS.name].set(True)
+    picture(root, "desktop-statistics", tmp_path)
+    world.store.full = True
+    assert not page.save()
+    assert page.problem.cget("text")
+    world.store.full = False
+    assert page.save()
+    assert set(mars.consent.decision.entries) == {FOLDERS.name}
+    assert page.switches[FOLDERS.name].get()
+    assert mars.statistics.to_ask, "of what was not touched nothing was decided"
+    world.host = machine(environ={"DO_NOT_TRACK": "1"})
+    held = Statistics(root, world.mars(), lambda: None)
+    assert [name for name, switch in held.switches.items() if switch.get()] == [FOLDERS.name]
+    assert held.save()
+    assert set(mars.consent.decision.entries) == {FOLDERS.name}, "held back, and not taken back"
+    held.switches[FOLDERS.name].set(False)
+    assert held.save()
+    assert not mars.consent.decision.entries

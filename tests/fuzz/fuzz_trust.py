@@ -17,7 +17,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,8 +28,10 @@ with atheris.instrument_imports(include=["mars.wire", "mars.trust"]):
     from mars.testing.memory import MemoryOpenPGP
     from mars.testing.publisher import EXAMPLE_NOW, Publisher
     from mars.trust import TrustState, accept, verify, verify_chain
-    from mars.wire import envelope, strictjson
+    from mars.wire import envelope, keyfile, strictjson
     from mars.wire import motd as motds
+    from mars.wire import report as reported
+    from mars.wire.catalogue import Catalogue
     from mars.wire.envelope import KEYS_TYPE, MAX_PAYLOAD, RELEASE_TYPE, STEERING_TYPE, pae
     from mars.wire.keys import KeysDocument, TrustRoot
     from mars.wire.links import within
@@ -176,6 +178,32 @@ def blocks(data: bytes) -> None:
             assert key.is_valid(EXAMPLE_NOW)
 
 
+def registries(data: bytes) -> None:
+    """What may be sent: each value that can be said is declared, and is of a bounded length."""
+    with contextlib.suppress(WireError):
+        catalogue = Catalogue.decode(data)
+        assert Catalogue.decode(catalogue.encode()) == catalogue
+        for metric in catalogue.metrics:
+            assert catalogue.metric(metric.name) == metric
+            assert all(metric.fits(value) for value in metric.values_known)
+            assert 0 < metric.rate <= 1
+
+
+def reports(data: bytes) -> None:
+    """What somebody sealed to the intake."""
+    with contextlib.suppress(WireError):
+        report = reported.decode(data)
+        assert reported.decode(report.encode()) == report
+
+
+def key_files(data: bytes) -> None:
+    """A file of secret keys, as far as it goes without a passphrase."""
+    with contextlib.suppress(WireError):
+        kind, names = keyfile.names(data)
+        rest = keyfile.without(data, lambda name: name == names[0])
+        assert keyfile.names(rest) == (kind, names[1:])
+
+
 READERS: tuple[Callable[[bytes], None], ...] = (
     raw,
     signed,
@@ -188,6 +216,9 @@ READERS: tuple[Callable[[bytes], None], ...] = (
     states,
     numbers,
     blocks,
+    registries,
+    reports,
+    key_files,
 )
 
 
@@ -198,7 +229,7 @@ def one_input(data: bytes) -> None:
 
 def seeds() -> list[bytes]:
     """The vectors: whole documents, payloads, what they pin and remember, the packets of keys."""
-    found: list[bytes] = []
+    found: list[bytes] = list(declared())
     for path in sorted(VECTORS.glob("*.json")):
         vector = json.loads(path.read_bytes())
         parts = [base64.b64decode(vector["document"]), json.dumps(vector["trust"]).encode()]
@@ -212,6 +243,17 @@ def seeds() -> list[bytes]:
             parts.append(json.dumps(vector["state"]).encode())
         found += [bytes([n]) + part for part in parts for n in range(len(READERS))]
     return [seed for seed in dict.fromkeys(found) if len(seed) <= MAX_LENGTH]
+
+
+def declared() -> Iterator[bytes]:
+    """The cases about declared statistics, to the readers that they are meant for."""
+    folder = VECTORS / "statistics"
+    for case in json.loads((folder / "registry.json").read_bytes()):
+        yield bytes([READERS.index(registries)]) + case.get("document", "{}").encode()
+    for case in json.loads((folder / "reports.json").read_bytes()):
+        yield bytes([READERS.index(reports)]) + case["text"].encode()
+    file = json.loads((folder / "keyfile.json").read_bytes())["file"]
+    yield bytes([READERS.index(key_files)]) + file.encode()
 
 
 def fuzz(corpus: str, findings: str, seconds: int) -> None:

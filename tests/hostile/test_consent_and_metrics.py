@@ -192,6 +192,7 @@ def periods(crowd: int, count: int) -> Iterator[tuple[str, str]]:
         state = client.load()
         shown = client.plan(state, client.voice(state)).url
         yield shown, client.fetch(asked="tracked", scheduled=True).url
+        world.clock.advance(DAY)
 
 
 @pytest.mark.parametrize(

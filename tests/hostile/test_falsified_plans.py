@@ -134,7 +134,8 @@ def test_f08_preview_and_journal_show_what_was_sealed_and_its_size() -> None:
     client = falsified(world, lambda _plan: world.server, **vars(post))
     client.fetch()
     state = client.load()
-    shown = plain(client, state, client.plan(state, client.voice(state)))["bytes"]
+    ready = client.plan(state, client.voice(state))
+    shown = plain(client, state, ready, client.channel)["bytes"]
     assert shown.startswith(f"POST /motd/in HTTP/1.1\r\nHost: {ONION}\r\n")
     seal = f"[1024 bytes, sealed, SHA-256 {sha256(bytes(range(256)) * 4).hexdigest()}]"
     assert shown.endswith(f"Content-Length: 1024\r\n\r\n{said}\r\n{seal}\r\n")

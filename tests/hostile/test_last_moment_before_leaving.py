@@ -17,11 +17,13 @@ from mars.core.records import JOURNAL_FILE, STATE_FILE
 from mars.errors import ConsentError, StateError, TransportError
 from mars.factory import fetcher
 from mars.ports import Request, Response
-from mars.testing.memory import MemoryStore, machine, session
+from mars.testing.memory import START, MemoryStore, machine, session
 from mars.testing.socks import SocksServer, read_request
 from mars.testing.world import ONION, World
 from mars.wire.crowd import CROWDS
 from mars.wire.request import HTTPRequest
+from mars.wire.times import WEEK, week_start
+from tests.mars.channels.kit import FOLDERS, a_world, often
 
 DAY = 86_400
 ALL = ("v", "os", "ia", "lang", "py", "cc")
@@ -356,3 +358,28 @@ def test_e_a_path_that_is_accepted_goes_as_it_is(path: str) -> None:
 
     message = HTTPRequest.get(check_url(f"http://{ONION}{path}").url)
     assert prepare(message).path_url == path
+
+
+@pytest.mark.parametrize("how", ["the user", "the administrator", "a veto"])
+def test_f03_less_that_is_asked_for_while_connecting_lets_no_report_out(how: str) -> None:
+    world = a_world(often(FOLDERS), given={FOLDERS.name: 12})
+    session(world.client(), world.clock, week_start(START) + WEEK + 60 - START)
+    mars, client = world.mars(), world.client()
+    assert client.planned(client.statistics, client.load(), client.voice(client.load()))
+
+    class Slow:
+        def fetch(self, request):  # type: ignore[no-untyped-def]
+            if how == "the user":
+                assert mars.statistics.coarsen(FOLDERS.name, (100,))
+            else:
+                table = (
+                    f'.coarsen]\n"{FOLDERS.name}" = [100]' if "adm" in how else ']\nveto = ["*"]'
+                )
+                less = machine(policy=f"[statistics{table}".encode())
+                client.ports = replace(client.ports, host=less)
+            return world.server.fetch(request)
+
+    client.ports = replace(client.ports, fetcher=lambda _plan: Slow())
+    before = len(world.server.requests)
+    assert client.send(client.statistics).reason == "withdrawn"
+    assert len(world.server.requests) == before

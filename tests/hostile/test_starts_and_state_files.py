@@ -13,11 +13,12 @@ import pytest
 
 from mars.adapters.files import Folder
 from mars.channels.memory import Memory
+from mars.core import schedule
 from mars.core import state as states
 from mars.core.records import STATE_FILE
-from mars.core.schedule import HOUR
+from mars.core.schedule import HOUR, LATE_LEAST, Schedule
 from mars.errors import StateError, TransportError
-from mars.testing.memory import session
+from mars.testing.memory import START, SeededChance, session
 from mars.testing.world import World
 
 DAY = 86_400
@@ -40,6 +41,18 @@ def test_e17_asleep_for_20_days_then_started_no_fetch_in_the_first_minutes() -> 
         session(world.client(), world.clock, 300)
         early += len(world.server.visits)
     assert early <= 150 * 0.05
+
+
+@pytest.mark.parametrize("ahead", [-10 * DAY, 0, 1, LATE_LEAST - 1])
+def test_e17_what_is_due_within_minutes_of_a_start_waits_too(ahead: int) -> None:
+    """Due when the session begins or just after it: by its time it would betray the start."""
+    for seed in range(500):
+        chance, now, ran = SeededChance(seed), START, None
+        plan = Schedule(due=START + ahead)
+        while now < START + LATE_LEAST:
+            plan, sleep = schedule.look(plan, now, ran, chance)
+            assert sleep, f"a request {now - START} s after the start"
+            now, ran = now + sleep, sleep
 
 
 def test_e17_resume_from_suspend_within_a_session_does_not_fetch_at_once() -> None:

@@ -16,7 +16,7 @@ import pytest
 from mars import factory
 from mars.channels.memory import Memory
 from mars.client import Mars
-from mars.consent import Decision
+from mars.consent import STATISTICS, Decision
 from mars.core import schedule
 from mars.core import state as states
 from mars.core.records import STATE_FILE
@@ -26,6 +26,7 @@ from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, answering, ok
 from mars.testing.world import World
 from mars.wire.times import DAY
+from tests.mars.channels.registries import A, registry
 from tests.waiting import until
 
 COMMAND = str(Path(sys.executable).with_name("mars"))
@@ -297,7 +298,7 @@ def test_a_folder_that_others_may_change_is_refused(tmp_path: Path) -> None:
     "output",
     [
         *("x/../s/state.json", "s/journal.jsonl", "link", "s/state.json.damaged", "s/State.lock"),
-        *("other.toml", "mail.toml", "../elsewhere/state.json"),
+        *("other.toml", "mail.toml", "../elsewhere/state.json", "s/registry.json"),
     ],
 )
 def test_the_news_do_not_replace_what_the_client_keeps(tmp_path: Path, output: str) -> None:
@@ -313,6 +314,21 @@ def test_the_news_do_not_replace_what_the_client_keeps(tmp_path: Path, output: s
 def test_the_news_may_stand_in_any_other_file(tmp_path: Path, output: str) -> None:
     an_app(tmp_path, "mail", Publisher(), output=output)
     assert read_entry(tmp_path / "mail.toml").output == tmp_path / output
+
+
+def test_what_an_application_declares_is_named_beside_its_trust(tmp_path: Path) -> None:
+    an_app(tmp_path, "mail", Publisher(), registry="declared.json", output="declared.json")
+    with pytest.raises(MarsError, match="registry-invalid"):
+        read_entry(tmp_path / "mail.toml")
+    (tmp_path / "declared.json").write_bytes(registry(A))
+    entry = read_entry(tmp_path / "mail.toml")
+    assert entry.registry == registry(A)
+    assert str(tmp_path / "declared.json") in entry.files, "so no news may replace it"
+    assert STATISTICS in client(entry, print)._client.offered
+    daemon = Daemon(tmp_path, a_client)
+    daemon.reload()
+    daemon.stop()
+    assert daemon.problems["mail"].reason == "app-invalid"
 
 
 @pytest.mark.parametrize("output", ["mail.trust", "x/../other.trust", "link"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -197,13 +198,13 @@ def test_whatever_options_say_the_template_is_toml_that_says_the_same(
 
 
 def test_the_example_product_has_no_problem() -> None:
+    from mars_motd import registry
     from mars_motd.folder import Folder
-    from mars_motd.toml_files import registry_problems
 
     root = Path(__file__).parents[2] / "motd"
     folder = Folder.at(root)
     content = folder.content()
     assert content.problems == ()
-    assert registry_problems(root) == []
+    assert registry.read(folder, date(2026, 12, 1)).problems == ()
     assert {message.kind for message in content.messages} == {"news", "update", "security"}
     assert product_toml("examplemail", "stable").splitlines()[1] == 'product = "examplemail"'

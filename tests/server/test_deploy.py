@@ -104,7 +104,7 @@ def test_units_name_commands_that_exist() -> None:
 def test_the_head_of_a_front_says_what_to_change_and_which_torrc_it_takes(name: str) -> None:
     text = (DEPLOY / name).read_text()
     head = text[: re.search(r"^[^#]", text, re.MULTILINE).start()]  # type: ignore[union-attr]
-    numbers = ("no", "one", "two", "three", "four", "five", "six")
+    numbers = ("no", "one", "two", "three", "four", "five", "six", "seven")
     marks = text.removeprefix(head).count("# CHANGE")
     assert f"the {numbers[marks]} lines marked CHANGE" in head
     command = re.search(r"mars-server (onion torrc .*)", head)

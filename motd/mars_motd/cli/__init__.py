@@ -18,6 +18,8 @@ _PLACES = {
     "deploy": "mars_motd.cli.signed:deploy",
     "status": "mars_motd.cli.signed:status",
     "trust": "mars_motd.cli.trust:trust",
+    "registry": "mars_motd.cli.registry:registry",
+    "generate": "mars_motd.cli.registry:generate",
     "steering": "mars_motd.cli.riders:steering",
     "release": "mars_motd.cli.riders:release",
 }

@@ -18,11 +18,13 @@ from mars.commandline import json_option, safe, shown
 from mars.errors import ConfigError, MarsError, StateError, WireError
 from mars.wire import envelope as envelopes
 from mars.wire.envelope import MAX_ENVELOPE, Envelope
+from mars.wire.keyfile import INTAKE
 from mars.wire.motd import KINDS, SEVERITIES, Motd
 from mars.wire.product import PLATFORMS, Product, is_name, is_release
+from mars.wire.times import day_of
 from mars.wire.url import is_onion_server
 from mars.wire.variables import DEV
-from mars_motd import document, files, kinds, steering, template
+from mars_motd import document, files, kinds, pairs, registry, steering, template
 from mars_motd import epochs as ep
 from mars_motd import preview as views
 from mars_motd.cli import options
@@ -32,7 +34,7 @@ from mars_motd.kinds import NEWS, RELEASE, STEERING, Kind
 from mars_motd.messages import parse_message
 from mars_motd.preview import Reader, View
 from mars_motd.riders import D
-from mars_motd.toml_files import Problem, line_of, registry_problems
+from mars_motd.toml_files import Problem, line_of
 
 _SIGNATURE_ROOM = 2048
 """Bytes set aside for the signatures of a document that is not signed yet."""
@@ -167,16 +169,21 @@ def _require_good(place: Folder, data: bytes, target: Path) -> None:
 
 @click.command()
 @options.folder_argument
+@options.now_option("Judge dates at this time. Default: now.")
 @json_option("Print JSON.")
-def check(folder: Path, as_json: bool) -> None:
+def check(folder: Path, now: int | None, as_json: bool) -> None:
     """Check product.toml, messages, downloads and registry of DIR; exit code 1 on any error.
 
-    Each problem names file and line. Warnings do not keep a document from being signed.
+    Of declared statistics: whether they are complete, end, could identify somebody, and tell no
+    more than a privacy budget allows. Each problem names file and line. Warnings do not keep a
+    document from being signed.
     """
     place = Folder.at(folder)
     content = place.content()
     problems = [*content.problems, *_policy_problems(place), *_size_problems(place, content)]
-    problems += [*place.downloads().problems, *registry_problems(place.root)]
+    declared = registry.read(place, day_of(options.clock_or(now)))
+    problems += [*place.downloads().problems, *declared.problems]
+    problems += _unsigned(place, declared)
     errors = [problem for problem in problems if not problem.warning]
     plain = {
         "ok": not errors,
@@ -186,8 +193,19 @@ def check(folder: Path, as_json: bool) -> None:
     options.tell(as_json, plain, (safe(str(problem)) for problem in problems))
     if not as_json:
         said = f"{len(errors)} errors" if errors else "nothing to repair"
-        click.echo(f"{shown(place.root)}: {len(content.messages)} messages, {said}", err=True)
+        many = f"{len(content.messages)} messages, {len(declared.catalogue.metrics)} statistics"
+        click.echo(f"{shown(place.root)}: {many}, {said}", err=True)
     sys.exit(1 if errors else 0)
+
+
+def _unsigned(place: Folder, declared: registry.Draft) -> Iterator[Problem]:
+    """Where what is written is not what clients will be told, or should not be."""
+    if told := registry.stale(declared, registry.document(place)):
+        yield Problem(shown(place.root / registry.METRICS), 1, told, warning=True)
+    path = place.root / pairs.FILES[INTAKE]
+    public = pairs.public_halves(place, INTAKE)
+    for doubt in pairs.doubts(place, steering.signed_intake(place), public):
+        yield Problem(shown(path), 1, doubt, warning=True)
 
 
 def _policy_problems(place: Folder) -> list[Problem]:

@@ -4,6 +4,7 @@ in ``rotation``."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mars.wire.keys import OPENPGP_ROLES, ROLES
 from mars.wire.product import Product, is_name
 from mars_motd import epochs as ep
 from mars_motd import expiry, files
-from mars_motd.cli import options
+from mars_motd.cli import options, pairs
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
 from mars_motd.keystore import OPENPGP_CREATED, KeyRecord, NewKey
@@ -24,7 +25,7 @@ from mars_motd.signatures import pem
 
 _PLACES = {
     name: f"mars_motd.cli.rotation:{name}" for name in ("rotate", "revoke", "refresh", "chain")
-}
+} | {"destroy": "mars_motd.cli.pairs:destroy"}
 
 
 @click.group(cls=LazyGroup, commands_in=_PLACES, needs="motd")
@@ -34,6 +35,7 @@ def key() -> None:
 
 @key.command()
 @options.folder_argument
+@click.argument("more", metavar="[RELEASE]...", nargs=-1)
 @click.option(
     "--role",
     "roles",
@@ -63,8 +65,29 @@ def key() -> None:
     help="Creation date written into the OpenPGP keys. Default: 2020-01-01, so that computers "
     "whose clock is behind do not refuse them.",
 )
+@click.option(
+    "--intake",
+    is_flag=True,
+    help="Make pairs that clients seal statistics to instead, one a week, for the next weeks that "
+    "have none.",
+)
+@click.option(
+    "--weeks",
+    type=click.IntRange(1, pairs.MOST_WEEKS),
+    metavar="N",
+    help=f"How many, with --intake. Default: {pairs.WEEKS}.",
+)
+@click.option(
+    "--reports",
+    multiple=True,
+    metavar="RELEASE...",
+    help="Make pairs that error reports are sealed to instead, one for each RELEASE.",
+)
+@options.now_option("With --intake: the week to begin with is that of T. Default: now.")
+@json_option("Print one JSON object.")
 def new(
     folder: Path,
+    more: tuple[str, ...],
     roles: tuple[str, ...],
     name: str | None,
     passphrase_file: Path | None,
@@ -72,6 +95,11 @@ def new(
     openpgp_home: Path | None,
     openpgp_key: str,
     openpgp_created: int,
+    intake: bool,
+    weeks: int | None,
+    reports: tuple[str, ...],
+    now: int | None,
+    as_json: bool,
 ) -> None:
     """Make keys in the product folder DIR.
 
@@ -79,22 +107,34 @@ def new(
     spare OpenPGP key), status and index (Ed25519). Root's secrets lie in DIR/root: carry that
     folder away once the first trust file is made. Later say which --role. Before the first
     document is signed, new keys simply join; then they wait for "mars-motd key rotate".
+
+    With --intake or --reports: pairs of X25519, whose secrets are one new file under DIR/keys.
     """
     if no_passphrase and passphrase_file is not None:
         raise click.UsageError("Give --passphrase-file or --no-passphrase, not both.")
-    place = Folder.at(folder)
+    place, moment = Folder.at(folder), options.clock_or(now)
+    _require_one_kind(
+        bool(roles or name or openpgp_home or openpgp_key), intake, weeks, reports, more
+    )
+    if intake or reports:
+        phrase = None if no_passphrase else options.new_passphrase(passphrase_file)
+        if intake:
+            pairs.new_intake(place, weeks or pairs.WEEKS, phrase, moment, as_json)
+        else:
+            pairs.new_reports(place, (*reports, *more), phrase, moment, as_json)
+        return
     if (openpgp_home is None) == bool(openpgp_key):
         raise click.UsageError("--openpgp-home HOME and --openpgp-key FPR belong together.")
     given = None if openpgp_home is None else (openpgp_home, openpgp_key)
     wanted = _wanted(place, roles, name, given)
     pinned = ep.is_pinned(place)
     phrase = None if no_passphrase else options.new_passphrase(passphrase_file)
-    now = options.clock_or(None)
-    made = place.keys.create(wanted, phrase, factory.system_chance(), now, openpgp_created)
+    made = place.keys.create(wanted, phrase, factory.system_chance(), moment, openpgp_created)
     with options.telling():
+        plain = [{"name": it.name, "role": it.role, **_public(it)} for it in made]
+        options.tell(as_json, {"ok": True, "keys": plain}, chain(*map(_lines, made)))
         for record in made:
-            _tell(record)
-            for ending in expiry.ending_soon(record.openpgp, now):
+            for ending in expiry.ending_soon(record.openpgp, moment):
                 click.echo(f"warning: {ending}", err=True)
         if any(record.role == "root" for record in made):
             where = shown(place.keys.root)
@@ -103,6 +143,18 @@ def new(
             )
         if pinned:
             click.echo(f"Clients learn of it by: mars-motd key rotate {shown(folder)}", err=True)
+
+
+def _require_one_kind(
+    signing: bool, intake: bool, weeks: int | None, reports: tuple[str, ...], more: tuple[str, ...]
+) -> None:
+    """Raises ``click.UsageError``."""
+    if signing + intake + bool(reports) > 1:
+        raise click.UsageError("Give one: options of signing keys, --intake or --reports.")
+    if weeks is not None and not intake:
+        raise click.UsageError("--weeks belongs to --intake.")
+    if more and not reports:
+        raise click.UsageError(f"Got unexpected extra argument ({more[0]})")
 
 
 def _wanted(
@@ -140,10 +192,13 @@ def _user_ids(product: Product, role: str, name: str) -> tuple[str, ...]:
     return (user_id, f"{user_id} spare") if alone else (user_id,)
 
 
-def _tell(record: KeyRecord) -> None:
-    click.echo(f"{record.name}  ed25519 {record.ed25519}")
-    for fingerprint in record.openpgp:
-        click.echo(f"{record.name}  openpgp {fingerprint}")
+def _public(record: KeyRecord) -> dict[str, object]:
+    return {"ed25519": record.ed25519, "openpgp": list(record.openpgp)}
+
+
+def _lines(record: KeyRecord) -> Iterator[str]:
+    yield f"{record.name}  ed25519 {record.ed25519}"
+    yield from (f"{record.name}  openpgp {fingerprint}" for fingerprint in record.openpgp)
 
 
 @key.command("list")
@@ -163,12 +218,12 @@ def list_keys(folder: Path, as_json: bool) -> None:
             "state": state(record, epochs),
             "secret": place.keys.has_secret(record),
             "keyid": record.keyid,
-            "ed25519": record.ed25519,
-            "openpgp": list(record.openpgp),
+            **_public(record),
         }
         for record in records
     ]
-    options.tell(as_json, rows, (line for row in rows for line in _key_lines(row)))
+    lines = (line for row in rows for line in _key_lines(row))
+    options.tell(as_json, rows, chain(lines, pairs.lines(place)))
     if not rows and not as_json:
         click.echo(f'No keys yet. Make them: mars-motd key new "{shown(folder)}"', err=True)
 
@@ -255,7 +310,7 @@ def import_key(folder: Path, file: Path) -> None:
         _require_no_clash(record, known)
     place.keys.save(record)
     with options.telling():
-        _tell(record)
+        options.tell(as_json=False, plain=None, lines=_lines(record))
 
 
 def _require_no_clash(record: KeyRecord, known: KeyRecord) -> None:

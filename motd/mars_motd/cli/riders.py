@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,19 @@ from mars.commandline import Command, json_option, safe, shown
 from mars.commandline import options as together
 from mars.errors import StateError, TrustError
 from mars.wire import envelope as envelopes
+from mars.wire.catalogue import digest
 from mars.wire.release import Release
 from mars.wire.steering import Steering
 from mars.wire.times import format_time
 from mars_motd import epochs as ep
-from mars_motd import files, riders
+from mars_motd import files, pairs, registry, riders
 from mars_motd.cli import options
 from mars_motd.epochs import Epochs
 from mars_motd.folder import Folder
 from mars_motd.kinds import STEERING
 from mars_motd.riders import D, Rider, Riders
 from mars_motd.signatures import Judge, Passphrase, Pending, Remembering
+from mars_motd.steering import signed_intake
 
 NO_DOWNLOADS = "No downloads ride along."
 _PATIENCE = 5
@@ -102,8 +104,9 @@ class Renewal:
     def _show(self, rider: Rider[Any]) -> None:
         """What its keys are about to sign."""
         click.echo(f"{shown(rider.path)} changes:", err=True)
-        for line in rider.changes():
+        for line in (*rider.changes(), *_declared(self.place, rider, rider.wanted)):
             click.echo(f"  {safe(line)}", err=True)
+        _warn_of_keys(self.place, rider, rider.wanted)
 
     def _signed(self, rider: Rider[D]) -> Rider[D]:
         """Dated no later than the clock, also where the news are: it is for all that follow."""
@@ -112,6 +115,28 @@ class Renewal:
         pending = begin(rider, self.epochs, now, self.openpgp)
         pending = pending.signed(self.place.keys, (), self.asker, partial=False)
         return rider.completed(pending, self.epochs, self.openpgp, options.clock_or(None))
+
+
+def _declared(place: Folder, rider: Rider[Any], said: Any) -> Iterator[str]:
+    """What a changed hash of the registry stands for, since root signs nothing else of it."""
+    old = rider.last.said if rider.last is not None else None
+    before = old.registry if old is not None and rider.kind is STEERING else ""
+    if rider.kind is not STEERING or said.registry in ("", before):
+        return
+    found = registry.last(place)
+    if found is None or digest(registry.document(place)) != said.registry:
+        yield f"  registry.json here is another: ask for the one with the SHA-256 {said.registry}"
+        return
+    yield from (f"  may be sent: {it.name}: {it.label}" for it in found.metrics)
+
+
+def _warn_of_keys(place: Folder, rider: Rider[Any], said: Any) -> None:
+    """Whoever changes ``intake.json`` unseen reads what clients report."""
+    if rider.kind is not STEERING:
+        return
+    last = {} if rider.last is None else rider.last.said.intake
+    for doubt in pairs.doubts(place, {**signed_intake(place), **last}, said.intake):
+        click.echo(f"WARNING: {safe(doubt)}", err=True)
 
 
 def begin(rider: Rider[D], epochs: Epochs, now: int | None, openpgp: Remembering) -> Pending[D]:
@@ -209,8 +234,9 @@ def _renew(
         for line in rider.differing(given.said):
             click.echo(f"warning: this folder says otherwise: {safe(line)}", err=True)
     changes = rider.changes(pending.said)
-    for line in changes:
+    for line in changes + list(_declared(place, rider, pending.said)):
         click.echo(safe(line), err=True)
+    _warn_of_keys(place, rider, pending.said)
     if rider.kind is STEERING and not pending.can_sign(place.keys):
         raise root_away(rider, place, epochs)
     pending = pending.signed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from mars.errors import MarsError
 from mars.trust.signatures import FUTURE
 from mars.wire import envelope as envelopes
 from mars.wire.motd import Motd
-from mars.wire.times import format_time
-from mars_motd import document, files, issued, riders
+from mars.wire.times import day_of, format_time
+from mars_motd import document, files, issued, registry, riders
 from mars_motd import epochs as ep
 from mars_motd.cli import options
 from mars_motd.cli.riders import NO_DOWNLOADS, Renewal, root_away, tell_renewed
@@ -68,6 +69,7 @@ def sign(
     epochs, asker, openpgp = ep.load(place), options.asker(passphrase_file), options.openpgp()
     clock = options.clock_or(None)
     found = _riders(place, epochs, openpgp, clock)
+    _tell_stale(place, clock)
     if add_to is None:
         renewed = Renewal(place, epochs, openpgp, asker, now, yes).both(found)
         news = _new(place, epochs, now)
@@ -113,6 +115,13 @@ def _riders(place: Folder, epochs: Epochs, openpgp: Remembering, clock: int) -> 
             raise
         click.echo(f"warning: {safe(error.message)} {NO_DOWNLOADS}", err=True)
         return Riders(steering, Rider(RELEASE, place.root / "release.json", None, None))
+
+
+def _tell_stale(place: Folder, clock: int) -> None:
+    """News wait for no statistic: what is wrong of them otherwise is told by ``check``."""
+    with suppress(MarsError):
+        if told := registry.stale(registry.read(place, day_of(clock)), registry.document(place)):
+            click.echo(f"warning: {told}, or clients do not hear of it", err=True)
 
 
 def _new(place: Folder, epochs: Epochs, now: int | None) -> News:

@@ -18,12 +18,13 @@ from mars.trust import Accepted, RefusedError, TrustState, verify_chain
 from mars.trust import verify as judge
 from mars.trust.signatures import FUTURE
 from mars.wire import envelope as envelopes
+from mars.wire.catalogue import Catalogue
 from mars.wire.envelope import MAX_CHAIN, Envelope
 from mars.wire.keys import TrustRoot
 from mars.wire.times import format_time
 from mars_motd import document as doc
 from mars_motd import epochs as ep
-from mars_motd import files, issued
+from mars_motd import files, issued, registry
 from mars_motd.cli import options
 from mars_motd.document import MIN_DAYS, NO_SERVER, WARN_DAYS, Clients, Status
 from mars_motd.folder import Folder
@@ -179,10 +180,11 @@ def deploy(
     as_json: bool,
 ) -> None:
     """Put the signed document at DEST (a file, or a folder for motd.json) in one step, and beside
-    it keys.json, all keys documents, where there are any.
+    it keys.json, all keys documents, and registry.json, what may be sent, where there are any.
 
     Refused, with exit code 1: what a new client or one that accepted the files now at DEST would
-    refuse (so also a lower serial, and a fork of the keys), and what expires soon.
+    refuse (so also a lower serial, and a fork of the keys), a registry that is not the one whose
+    hash root has signed, and what expires soon.
     """
     place = Folder.at(folder)
     clients = Clients(ep.load(place), options.clock_or(now), options.openpgp())
@@ -190,6 +192,8 @@ def deploy(
     place.require_output(target, NEWS.decode)
     chain = target.with_name("keys.json")
     place.require_output(chain, envelopes.decode_chain)
+    beside = target.with_name("registry.json")
+    place.require_output(beside, Catalogue.decode)
     if file is not None:
         data = options.read(file, "The document")
     elif newest := clients.newest(place, _until(clients)):
@@ -200,11 +204,17 @@ def deploy(
     with naming(file or target):
         lies = options.read(chain, "The deployed chain", MAX_CHAIN) if chain.exists() else None
         motd = clients.deployable(data, deployed, min_days, lies)
+    steers = NEWS.decode(data).envelope.x_steering
+    hashed = "" if steers is None else STEERING.read(steers.payload).registry
+    declared = registry.for_steering(place, hashed)
     if clients.epochs.steps:
         files.replace(chain, clients.epochs.chain)
+    if declared is not None:
+        files.replace(beside, declared)
     files.replace(target, data)
     expires = format_time(motd.expires)
     plain = {"ok": True, "serial": motd.serial, "epoch": motd.epoch, "expires": expires}
+    plain |= {"registry": hashed or None}
     with options.telling():
         told = f"{shown(target)}: serial {motd.serial}, expires {expires}"
         options.tell(as_json, plain, [told])
@@ -232,9 +242,10 @@ def status(folder: Path, file: Path | None, days: int, now: int | None, as_json:
     until = _until(clients)
     document = issued.newest(place, until) if file is None else options.read_document(NEWS, file)
     found = doc.status(document, clients, place.keys.records(), days)
-    beside = standing(place, clients.epochs, clients.openpgp, options.clock_or(None), document)
+    clock = options.clock_or(None)
+    beside = standing(place, clients.epochs, clients.openpgp, clock, document, clients.now)
     found = replace(found, problems=(*found.problems, *beside.problems))
-    warnings = [] if place.product.servers else [NO_SERVER]
+    warnings = [*([] if place.product.servers else [NO_SERVER]), *beside.statistics.warnings]
     warnings += [
         f"issued/{serial}.json is dated more than a day ahead of the clock, so it does not count"
         for serial in issued.ahead(place, until)
@@ -251,6 +262,9 @@ def _beside_lines(found: Standing) -> Iterator[str]:
         if rider is not None and rider.serial is not None:
             said = "current" if rider.current else "to be renewed"
             yield f"{name} document: serial {rider.serial}, issued {rider.issued}, {said}"
+    if found.statistics.registry is not None:
+        days = found.statistics.intake_days_left
+        yield f"statistics: {found.statistics.live} collected, keys of the intake for {days} days"
     here = [name for name, able in found.roles.items() if able]
     root = "here" if found.root else "away"
     yield f"can sign on this machine: {', '.join(here) or 'nobody'}; root is {root}"

@@ -34,7 +34,7 @@ def counts() -> None:
 @options.db
 @_json
 def show(url: str, as_json: bool) -> None:
-    """Totals, hits by day, and the hits that came too late for a published week."""
+    """Totals, hits by day, and what came too late for a published week; opened reports by week."""
     engine = open_database(url, create=False, write=False)
     if as_json:
         emit_json(_document(engine))
@@ -47,13 +47,29 @@ def show(url: str, as_json: bool) -> None:
     options.show(f"{total.late} hits came too late for a published week and were dropped")
     if gone := sum(week.hits for week in reading.all_weeks(engine) if week.left_out):
         options.show(f"{gone} hits lie too far back to be real and are left out (counts weeks)")
+    _show_reports(engine)
     for day, levels in reading.levels(engine).items():
         parts = ", ".join(f"{n} {level}" for level, n in sorted(levels.items()))
         options.show(f"{day}  {sum(levels.values()):>10}  ({parts})")
 
 
+def _show_reports(engine: Engine) -> None:
+    """Nothing where no spool was ever counted."""
+    found, waiting = reading.reports(engine), reading.waiting(engine)
+    if not (found.counted or found.dropped or waiting):
+        return
+    why = ", ".join(f"{n} {reason}" for reason, n in found.reasons().items())
+    options.show(
+        f"{found.counted.total()} reports of statistics, {found.dropped.total()} lines dropped"
+        f"{why and f' ({why})'}, {waiting} wait for keys that were not given"
+    )
+    for (week, name, release, value), n in sorted(found.counted.items()):
+        options.show(f"{week}  {n:>10}  {name} is {value} in {release}")
+
+
 def _document(engine: Engine) -> dict[str, object]:
     total = reading.totals(engine)
+    reports = reading.reports(engine)
     days: dict[str, dict[str, dict[str, int]]] = {}
     for day, variable, value, n in reading.cells(engine):
         days.setdefault(day, {}).setdefault(variable, {})[value] = n
@@ -61,6 +77,10 @@ def _document(engine: Engine) -> dict[str, object]:
         **{name: getattr(total, name) for name in _TOTALS},
         "weeks": {week.week: _week(week) for week in reading.all_weeks(engine)},
         "days": days,
+        "statistics": reports.weeks(),
+        "dropped": reports.reasons(),
+        "dropped_weeks": reports.reasons_by_week(),
+        "waiting": reading.waiting(engine),
     }
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-from dataclasses import asdict
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,12 +20,16 @@ from mars.wire.query import AllowList
 from mars_server.cli import options
 from mars_server.common.config import Config, load_config, load_product
 
+if TYPE_CHECKING:
+    from mars_server.operate.doctor import Closed
+
 
 @click.command()
 @options.config
 @json_option()
 def status(file: Path, as_json: bool) -> int:
-    """Show how everything is: document, server, tor, onion, log, count, publication, disk.
+    """Show how everything is: document, server, tor, onion, log, spool, count, publication
+    and disk.
 
     The exit code is 1 when something has failed; warnings leave it at 0. Root looks as the user
     whose logs these are, so that what is closed to the server is found out.
@@ -56,50 +62,79 @@ def _as_the_server(log: str) -> None:
 
 _config = options.path("--config", "file", help="A server.toml.")
 _log = options.path("--log", help="Folder of the access logs.")
+_spool = options.path("--spool", metavar="DIR", help="Folder of the spools.")
 _db = click.option("--db", metavar="URL", help="Database of the counts.")
 
 
-def _settings(file: Path | None, log: Path | None, db: str | None) -> tuple[Config, Path, str]:
+def _settings(
+    file: Path | None,
+    log: Path | None,
+    spool: Path | None,
+    db: str | None,
+    *,
+    spools_alone: bool = False,
+) -> Config:
+    """The folders and the database, whichever way they were named."""
     config = load_config(file) if file else Config()
-    folder = log or (Path(config.log) if config.log else None)
-    if folder is None:
+    config = replace(
+        config,
+        log=str(log or config.log),
+        spool=str(spool or config.spool),
+        db=db or config.db,
+    )
+    if not (config.log or (spools_alone and config.spool)):
         raise click.UsageError("Name the logs by --log or --config.")
-    if not folder.is_dir():
-        raise ConfigError("log-missing", f"{folder} is no folder.")
-    return config, folder, db or config.db
+    for kind, folder in (("log", config.log), ("spool", config.spool)):
+        if folder and not Path(folder).is_dir():
+            raise ConfigError(f"{kind}-missing", f"{folder} is no folder.")
+    return config
+
+
+def _today() -> date:
+    return datetime.fromtimestamp(factory.system_clock().now(), UTC).date()
 
 
 @click.command()
 @_config
 @_log
+@_spool
 @_db
 @options.path("--product", help="The product.toml with the allow-lists.")
 @json_option()
 def doctor(
-    file: Path | None, log: Path | None, db: str | None, product: Path | None, as_json: bool
+    file: Path | None,
+    log: Path | None,
+    spool: Path | None,
+    db: str | None,
+    product: Path | None,
+    as_json: bool,
 ) -> int:
-    """Prove that the logs hold no address and that retention ran, by reading every line.
+    """Prove that logs and spools hold no address and that retention ran, by reading every line.
 
     Exit 1 if a promise is broken. Releases that a log declares at its head, since a document called
     them the newest, are known beside those of product.toml. A release that was taken out of
     product.toml makes its lines in older logs look strange: count, publish and retain before you
     remove one.
     """
+    from mars_server.operate import spools
     from mars_server.operate.doctor import examine
     from mars_server.operate.status import counted
     from mars_server.storage.database import sqlite_file
 
-    config, folder, url = _settings(file, log, db)
-    today = datetime.fromtimestamp(factory.system_clock().now(), UTC).date()
+    config, today = _settings(file, log, spool, db), _today()
     named = product or config.product
     allow = AllowList.of(load_product(named)) if named else None
-    file_of_counts = sqlite_file(url) if url else None
+    file_of_counts = sqlite_file(config.db) if config.db else None
     first_day = file_of_counts is not None and not db and not file_of_counts.exists()
-    found = counted(url) if url and not first_day else None
+    found = counted(config.db) if config.db and not first_day else None
+    folder = Path(config.log)
     findings = examine(folder, found, today, config.keep_days, allow, file_of_counts)
+    if config.spool:
+        read = found.positions if found else None
+        findings += spools.examine(Path(config.spool), read, today, config.keep_spool_days)
     good = all(finding.ok for finding in findings)
     told = {"ok": good, "findings": [asdict(finding) for finding in findings]}
-    lines = [f"{'ok' if one.ok else 'BROKEN':8} {one.name:12} {one.text}" for one in findings]
+    lines = [f"{'ok' if one.ok else 'BROKEN':8} {one.name:16} {one.text}" for one in findings]
     options.answer(as_json, told, *lines)
     return int(not good)
 
@@ -107,26 +142,73 @@ def doctor(
 @click.command()
 @_config
 @_log
+@_spool
 @_db
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @json_option()
 def retain(
-    file: Path | None, log: Path | None, db: str | None, dry_run: bool, as_json: bool
+    file: Path | None,
+    log: Path | None,
+    spool: Path | None,
+    db: str | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
-    """Delete the logs whose every line is counted and whose week is published."""
+    """Delete the logs whose every line is counted and whose week is published, and old spools.
+
+    A spool goes when the database has read it to the end, or keep_spool_days (35) after it was
+    closed, read or not. Without a database only the latter is done.
+    """
+    from mars_server.operate import spools
     from mars_server.operate.doctor import closed_logs
     from mars_server.operate.doctor import retain as run
     from mars_server.operate.status import counted
 
-    _, folder, url = _settings(file, log, db)
-    if not url:
+    config = _settings(file, log, spool, db, spools_alone=True)
+    if not config.db and not config.spool:
         raise click.UsageError("Name the database by --db or --config.")
-    found = counted(url)
-    gone = run(folder, found.positions, found.weeks, remove=not dry_run)
-    for entry in closed_logs(folder):
-        if entry.token in found.unread:
+    found = counted(config.db) if config.db else None
+    folder = Path(config.log)
+    counts = found if config.log else None
+    gone = run(folder, counts.positions, counts.weeks, remove=not dry_run) if counts else []
+    for entry in closed_logs(folder) if counts else ():
+        if counts and entry.token in counts.unread:
             kept = "kept, its lines fitted no format when they were counted: recount its days"
             options.say(f"{entry.path.name}: {kept}")
-    told = {"dry_run": dry_run, "logs": [entry.path.name for entry in gone]}
-    line = f"{len(gone)} log(s) {'would be' if dry_run else 'were'} deleted"
-    options.answer(as_json, told, line)
+    told: dict[str, object] = {"dry_run": dry_run, "logs": [entry.path.name for entry in gone]}
+    lines = [_gone(len(gone), "log", dry_run=dry_run)] if counts else []
+    if config.spool:
+        old = spools.retain(
+            Path(config.spool),
+            found.positions if found else {},
+            _today(),
+            config.keep_spool_days,
+            remove=not dry_run,
+            is_same=_same_spools(config.db) if found else lambda _: True,
+        )
+        told["spools"] = [entry.path.name for entry in old]
+        lines.append(_gone(len(old), "spool", dry_run=dry_run))
+    options.answer(as_json, told, *lines)
+
+
+def _same_spools(url: str) -> Callable[[Closed], bool]:
+    """Of a spool that seems to be read: whether the database read this one; else that is told."""
+    from mars_server.counting.foreign.known_logs import Register
+    from mars_server.operate.spools import is_counted
+    from mars_server.storage import open_database
+    from mars_server.storage.ledger import Ledger
+
+    register = Register(Ledger(open_database(url, create=False)), 1)
+
+    def is_same(spool: Closed) -> bool:
+        if same := is_counted(register, spool):
+            return same
+        options.say(f"{spool.path.name}: kept, another spool with its id was counted in its place")
+        return same
+
+    return is_same
+
+
+def _gone(n: int, what: str, *, dry_run: bool) -> str:
+    done = "would be" if dry_run else "was" if n == 1 else "were"
+    return f"{options.number(n, what)} {done} deleted"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 import click
 
 from mars.commandline import F, emit_json, one_line
+from mars.errors import ConfigError, StateError
+from mars_server.common.config import load_catalogue, read
 from mars_server.counting import formats
+from mars_server.counting.reports import Opening
 
 FILE = click.Path(path_type=Path, readable=False)
 """Whether it can be read is told by who reads it, with what to do about it."""
@@ -39,6 +43,56 @@ jobs = click.option(
 )
 
 
+keys = click.option(
+    "--keys",
+    type=FILE,
+    multiple=True,
+    metavar="F…",
+    help="Files of the intake's secret keys, by which spools are opened.",
+)
+passphrase = click.option(
+    "--passphrase-file",
+    type=FILE,
+    metavar="F",
+    help="Read the key files' passphrase from the first line of F instead of asking for it.",
+)
+
+
+def opening(product_file: Path, keys: Iterable[str | Path], file: Path | None) -> Opening:
+    """What spools are opened with; the registry is asked for only where there is a key.
+
+    Raises as ``load_keys`` and ``load_catalogue``, ``ConfigError`` (``metrics-missing``) and
+    ``StateError`` (``passphrase-needed``).
+    """
+    names = list(keys)
+    if not names:
+        return Opening()
+    from mars_server.counting.intake_keys import load_keys
+
+    catalogue = load_catalogue(product_file)
+    if not catalogue.metrics:
+        raise ConfigError(
+            "metrics-missing",
+            f"{product_file.with_name('metrics.toml')} is not there or declares nothing, so no "
+            "report could count, and nothing was read. Put the publisher's metrics.toml there.",
+        )
+    return Opening(catalogue, load_keys(names, partial(_passphrase, file)))
+
+
+def _passphrase(file: Path | None, of: str | Path) -> bytes:
+    if file is not None:
+        first = read(file, "The passphrase file").partition(b"\n")[0]
+        return first.rstrip(b"\r")
+    if not sys.stdin.isatty():
+        raise StateError(
+            "passphrase-needed",
+            f"{of} is protected by a passphrase. Give --passphrase-file, or run the command in a "
+            "terminal to be asked.",
+        )
+    asked: str = click.prompt(f"Passphrase of {of}", hide_input=True, err=True)
+    return asked.encode()
+
+
 def log_format(text: str) -> Callable[[F], F]:
     """``--format`` of the logs; ``text`` is its help."""
     return click.option(
@@ -49,6 +103,11 @@ def log_format(text: str) -> Callable[[F], F]:
         show_default=True,
         help=text,
     )
+
+
+def number(n: int, what: str) -> str:
+    """``1 log``, ``2 logs``."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def show(sentence: str) -> None:

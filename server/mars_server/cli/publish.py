@@ -15,7 +15,7 @@ from mars.errors import ConfigError, WireError, naming
 from mars.factory import system_clock
 from mars.wire.times import parse_time
 from mars_server.cli import options
-from mars_server.common.config import load_product, read
+from mars_server.common.config import load_catalogue, load_product, read
 
 if TYPE_CHECKING:
     from mars_server.site.publish import PublishReport
@@ -118,6 +118,7 @@ def publish(
     if document is not None:
         with naming(motd_file):
             product = product.also(newest_release(document))
+    catalogue = load_catalogue(product_file)
     engine = open_database(url, create=False)
     noise = None
     if noise_key:
@@ -136,6 +137,7 @@ def publish(
         notes=parse_notes(read(notes, "The notes"), str(notes)) if notes else (),
         chart_cache=chart_cache,
         motd=document,
+        catalogue=catalogue,
     )
     note_run(engine, "publish", system_clock().now())
     published = [week.week for week in outcome.weeks]
@@ -148,11 +150,16 @@ def publish(
         "waiting_weeks": list(outcome.waiting),
         "left_out_weeks": list(outcome.left_out),
         "weeks_with_missing_days": list(outcome.partial),
+        "statistics_weeks": [week.week for week in outcome.reports],
+        "new_statistics_weeks": outcome.new_reports,
+        "waiting_statistics_weeks": list(outcome.waiting_reports),
+        "locked_statistics_weeks": list(outcome.locked_reports),
+        "waiting_lines": outcome.waiting_lines,
         "crowd": product.crowd,
         "crowd_proposed": crowd,
     }
-    options.answer(as_json, told, _summary(published, outcome.new))
-    for warning in _warnings(outcome):
+    options.answer(as_json, told, _summary(published, outcome.new), *_of_reports(outcome))
+    for warning in _warnings(outcome, declared=bool(catalogue.metrics)):
         options.say(warning)
     if level_of(crowd) != level_of(product.crowd):  # else requests would say the same
         options.say(_proposal(product.crowd, crowd))
@@ -161,14 +168,20 @@ def publish(
 def _summary(published: list[str], new: int) -> str:
     if not published:
         return "No week is complete and two days old yet; the site says so."
-    weeks = "1 week" if len(published) == 1 else f"{len(published)} weeks"
+    weeks = options.number(len(published), "week")
     return f"{weeks} published, {new} of them now; last {published[-1]}."
 
 
-def _warnings(outcome: PublishReport) -> Iterator[str]:
+def _of_reports(outcome: PublishReport) -> list[str]:
+    names = [week.week for week in outcome.reports]
+    return [f"Statistics: {_summary(names, outcome.new_reports)}"] if names else []
+
+
+def _warnings(outcome: PublishReport, *, declared: bool) -> Iterator[str]:
     """What the operator did not ask for, or may not know."""
     if outcome.waiting:
         yield f"Waiting: {', '.join(outcome.waiting)}; no log was counted since the week ended."
+    yield from _of_waiting(outcome, declared=declared)
     if outcome.left_out:
         names = ", ".join(outcome.left_out)
         yield f"Left out: {names}; too far back to be real, so a clock was wrong (counts weeks)."
@@ -189,7 +202,30 @@ def _warnings(outcome: PublishReport) -> Iterator[str]:
     if outcome.unsigned:
         yield "The index was signed and is no longer, which readers see; give --sign-key again."
     if outcome.notes_gone:
-        yield f"The pages have lost {outcome.notes_gone} note(s); give --notes again."
+        gone = options.number(outcome.notes_gone, "note")
+        yield f"The pages have lost {gone}; give --notes again."
+
+
+def _of_waiting(outcome: PublishReport, *, declared: bool) -> Iterator[str]:
+    names = ", ".join(outcome.waiting_reports)
+    lines = options.number(outcome.waiting_lines, "line")
+    if names and not declared:
+        yield (
+            f"Statistics wait: {names}; metrics.toml beside the product file is not there or "
+            "declares nothing. Put the publisher's there."
+        )
+    elif outcome.locked_reports:
+        yield (
+            f"Statistics wait: {names}; {lines} of spools wait for keys "
+            f"that were not given, and may be reports of {', '.join(outcome.locked_reports)}: "
+            "count those spools with the key file that holds it (count --keys "
+            "keys/intake-*.secret). If there is no such key any more, close the weeks by --now."
+        )
+    elif names:
+        yield (
+            f"Statistics wait: {names}; no spool was opened (count --keys) since the week ended. "
+            f"{lines} of spools wait for keys that were not given."
+        )
 
 
 def _proposal(crowd: int, proposed: int) -> str:

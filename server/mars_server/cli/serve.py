@@ -14,7 +14,15 @@ from mars import factory
 from mars.commandline import json_option
 from mars.errors import ConfigError, MarsError, StateError
 from mars_server.cli import options
-from mars_server.common.config import Config, load_config, read, require_apart, template
+from mars_server.common.config import (
+    Config,
+    load_catalogue,
+    load_config,
+    load_product,
+    read,
+    require_apart,
+    template,
+)
 from mars_server.serving.bind import parse_bind
 
 _RUN = Path("/run")
@@ -27,6 +35,7 @@ _NEEDED = ("bind", "motd", "log", "product")
 @click.option("--bind", metavar="unix:PATH|127.0.0.1:PORT", help="Where to listen.")
 @options.path("--motd", help="The signed document.")
 @options.path("--log", help="Folder of the access logs.")
+@options.path("--spool", metavar="DIR", help="Takes POST /motd/in, and keeps it here.")
 @options.path("--product", help="The product.toml.")
 @options.path("--trust", help="What clients pin; the MOTD is then verified.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Serving processes.  [default: 1]")
@@ -152,11 +161,24 @@ def _motd(config: Config) -> list[str]:
     if not config.motd or not config.product:
         return []  # said already
     document = source(config).load(factory.system_clock().now())
-    return [document.doubt] if document.unlisted else []
+    return [*document.flaws, *filter(None, [document.unlisted and document.doubt])]
+
+
+def _declared(config: Config) -> list[str]:
+    """Of metrics.toml, without which no report counts."""
+    try:
+        product = load_product(config.product)
+    except ConfigError:
+        return []  # said already
+    declared = load_catalogue(config.product).metrics
+    if declared or not (config.spool or product.statistics_releases):
+        return []
+    path = Path(config.product).with_name("metrics.toml")
+    return [f"{path} is not there or declares nothing, so no report would count here"]
 
 
 def _folders(config: Config) -> None:
-    for name, path in (("log", config.log), ("site", config.site)):
+    for name, path in (("log", config.log), ("spool", config.spool), ("site", config.site)):
         if path:
             _writable(name, Path(path))
 
@@ -199,7 +221,8 @@ def _control(config: Config) -> None:
 
 
 _TESTS: tuple[Callable[[Config], list[str] | None], ...] = (
-    _names, require_apart, _trust, _bind, _sockets, _motd, _folders, _database, _socks, _control,
+    _names, require_apart, _trust, _bind, _sockets, _motd, _declared, _folders, _database, _socks,
+    _control,
 )  # fmt: skip
 
 

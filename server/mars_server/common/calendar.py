@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
-from mars.errors import WireError
+from mars.wire import times
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _NUMBERS = {name.encode(): number for number, name in enumerate(MONTHS, 1)}
@@ -34,33 +33,7 @@ SETTLE_DAYS = 2
 """Whole days after a week's end before it is published; logs of its last day are in by then."""
 FIRST_WEEK = "2020-W01"
 """Weeks before this come from a machine whose clock was dead; the first client is younger."""
-_WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})", re.ASCII)
-
-
-def week_of(day: date) -> str:
-    """The ISO week that ``day`` lies in. Its year is the ISO year, not the calendar's."""
-    year, week, _ = day.isocalendar()
-    return f"{year:04d}-W{week:02d}"
-
-
-def monday(week: str) -> date:
-    """The first day of ``week``. Raises ``WireError`` (``week-invalid``)."""
-    match = _WEEK.fullmatch(week)
-    if match is not None:
-        try:
-            return date.fromisocalendar(int(match[1]), int(match[2]), 1)
-        except ValueError:
-            pass
-    raise WireError("week-invalid", "A week is written like 2026-W12.")
-
-
-def is_week(text: str) -> bool:
-    """Whether ``text`` is the name of an ISO week that exists."""
-    try:
-        monday(text)
-    except WireError:
-        return False
-    return True
+week_of, monday, is_week = times.week_of_day, times.monday, times.is_week
 
 
 def sunday(week: str) -> date:
@@ -90,3 +63,14 @@ def settled(now: int) -> str:
     """The latest week that ended at least ``SETTLE_DAYS`` before ``now`` (Unix seconds)."""
     moment = datetime.fromtimestamp(now, UTC)
     return week_of(moment.date() - timedelta(days=7 + SETTLE_DAYS))
+
+
+STALE_DAYS = 7
+"""Whole days that a spool's day may lie outside its key's week: clocks are wrong by less. Whoever
+plays a body back later gains nothing."""
+
+
+def is_stale(day: date, week: str) -> bool:
+    """Whether ``day`` lies more than ``STALE_DAYS`` outside ``week``."""
+    off = timedelta(days=STALE_DAYS)
+    return not monday(week) - off <= day <= sunday(week) + off

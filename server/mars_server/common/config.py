@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from mars.errors import ConfigError
+from mars.wire.catalogue import Catalogue
 from mars.wire.product import Product, parse_product
+from mars.wire.registry import read_metrics
 
 _TABLES = frozenset({"onion", "limits"})
 _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///([^?]+)")
 """With or without the name of a driver; group 1 is the file."""
-_CLOSED = ("site", "log", "onion.folder")
+_CLOSED = ("site", "log", "spool", "onion.folder")
 """Folders in which no other may lie."""
 _FOLDERS = (*_CLOSED, "chart_cache")
 _SECRET = ("db", "onion.control_password_file")
@@ -78,6 +80,8 @@ class Config:
     bind: str = ""
     motd: str = ""
     log: str = ""
+    spool: str = ""
+    """Folder of what is posted; empty takes nothing."""
     product: str = ""
     trust: str = ""
     workers: int = 1
@@ -94,16 +98,15 @@ class Config:
     """``HOST:PORT`` of a tor that can fetch our own onion service, for ``status``."""
     keep_days: int = 30
     """Days that a log is kept at most after its own day, counted or not."""
+    keep_spool_days: int = 35
+    """Days that a spool is kept at most after it was closed, read or not."""
     onion: OnionConfig = OnionConfig()
     limits: Limits = Limits()
 
 
 def parse_config(data: bytes, where: str = "server.toml") -> Config:
     """Raises ``ConfigError`` (``config-invalid``) that names the entry."""
-    try:
-        table = tomllib.loads(data.decode("utf-8-sig"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError("config-invalid", f"{where} is not TOML in UTF-8: {error}.") from None
+    table = _toml(data, where, "config-invalid")
     plain = {name: value for name, value in table.items() if name not in _TABLES}
     values = _typed(Config, plain, where, "")
     values["onion"] = OnionConfig(**_typed(OnionConfig, table.get("onion", {}), where, "onion."))
@@ -137,7 +140,7 @@ def _places(config: Config) -> Iterator[tuple[str, str]]:
     found = {
         "bind": config.bind.removeprefix("unix:") if config.bind.startswith("unix:") else "",
         **{name: getattr(config, name) for name in ("metrics", "motd", "product", "trust")},
-        **{name: getattr(config, name) for name in ("log", "site", "chart_cache")},
+        **{name: getattr(config, name) for name in ("log", "spool", "site", "chart_cache")},
         "db": sqlite[1] if (sqlite := _SQLITE.match(config.db)) else "",
         "onion.folder": onion.folder,
         "onion.control": onion.control.removeprefix("unix:") if "/" in onion.control else "",
@@ -149,6 +152,26 @@ def _places(config: Config) -> Iterator[tuple[str, str]]:
 def load_product(path: str | Path) -> Product:
     """Raises ``ConfigError`` (``file-missing``, ``file-unreadable``, ``product-invalid``)."""
     return parse_product(read(path, "The product file"), str(path))
+
+
+def load_catalogue(product_file: str | Path) -> Catalogue:
+    """What the product declares that may be sent: ``metrics.toml`` beside its file, and nothing
+    where there is none. Raises ``ConfigError`` as ``load_product``, and ``metrics-invalid``."""
+    product = load_product(product_file)
+    path = Path(product_file).with_name("metrics.toml")
+    data = read(path, "The registry") if path.exists() else b""
+    metrics, faults = read_metrics(_toml(data, str(path), "metrics-invalid"))
+    if faults:
+        said = f"{path}: {faults[0].name}: {faults[0].what}."
+        raise ConfigError("metrics-invalid", said)
+    return Catalogue(product.product, product.channel, product.statistics_releases, metrics)
+
+
+def _toml(data: bytes, where: str, reason: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(reason, f"{where} is not TOML in UTF-8: {error}.") from None
 
 
 def read(path: str | Path, what: str, kind: str = "file", make: str = "", most: int = -1) -> bytes:

@@ -7,14 +7,17 @@ from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mars_server.counting.foreign.identity import HEAD, WINDOW
-from mars_server.daylog.format import UNFINISHED
+from mars_server.daylog.format import UNFINISHED, UNFINISHED_SPOOL
 
 LF = b"\n"
 LINE_BOUND = 256 * 1024
 """Bytes of an unfinished line that are kept; servers cap a request line at some 8 KiB."""
 NUL = b"\0"
 _SKIPPED = re.compile(rb"\n(?:[^\n]*\0)?\0")
-_UNFINISHED = re.compile(rb"\n(?:%b)?%b\r?\n" % (BOM_UTF8, re.escape(UNFINISHED.rstrip())))
+_UNFINISHED = re.compile(
+    rb"\n(?:%b)?(?:%b|%b)\r?\n"
+    % (BOM_UTF8, re.escape(UNFINISHED.rstrip()), re.escape(UNFINISHED_SPOOL.rstrip()))
+)
 
 
 class Lines:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
 
 from mars.errors import MarsError
 from mars.wire.query import AllowList
@@ -11,11 +13,16 @@ from mars_server.counting import formats
 from mars_server.counting.foreign.identity import Beginning, Source, Verdict
 from mars_server.counting.foreign.known_logs import Register
 from mars_server.counting.foreign.probe import LogMovedError, Probe, probe, spans
+from mars_server.counting.job import Job
 from mars_server.counting.progress import Progress
+from mars_server.counting.reports import SPOOL, Opening, Reports, sums, unseen
+from mars_server.counting.spools import Opened, is_last, may_be_spool, opening_of, tasks_of
 from mars_server.counting.store_port import Advance, Checkpoints, Ledger, Sizes
 from mars_server.counting.streams import refused, shown
-from mars_server.counting.tally import UNREAD, Tally, is_unread, merge
+from mars_server.counting.tally import Tally, merge
 from mars_server.counting.tasks import Done, Driver, Piece, Span, Task, Whole
+
+_NONE: Final[Mapping[str, str]] = {}
 
 
 @dataclass
@@ -26,51 +33,10 @@ class Counted:
     """The lines that this pass counted."""
     late: int | None = None
     """Those of its hits that were dropped because their week is published; None for a dry run."""
+    reports: Reports = field(default_factory=Reports)
     problems: list[MarsError] = field(default_factory=list)
     """One for each log that could not be counted."""
     notes: list[str] = field(default_factory=list)
-
-
-@dataclass
-class _Job:
-    """A log on its way through a pass."""
-
-    probe: Probe
-    verdict: Verdict = field(default=Verdict(None, 0))
-    position: int = 0
-    stopped: bool = False
-    lines: int = 0
-    unread: int = 0
-    packed: bool = False
-    """An archive stands among its lines."""
-
-    @property
-    def name(self) -> str:
-        """As a message may name it."""
-        return shown(self.probe.path)
-
-    @property
-    def is_unread(self) -> bool:
-        """Whether too much of what this pass read, or of all that was read, fits no format."""
-        return self.unread > 0 and (
-            # A part of a log may be as short as a line.
-            (self.unread > UNREAD and is_unread(self.lines, self.unread)) or is_unread(*self._whole)
-        )
-
-    @property
-    def stays(self) -> str | None:
-        """Why it must not be removed. The first few lines alone say nothing of a log."""
-        if self.verdict.changed:
-            return "changed"
-        unread = self.packed or (self.is_unread and self._whole[1] > UNREAD)
-        return "unread" if unread else None
-
-    @property
-    def _whole(self) -> tuple[int, int]:
-        known = self.verdict.source
-        if known is None:
-            return self.lines, self.unread
-        return known.lines + self.lines, known.unread + self.unread
 
 
 _PACKED = (
@@ -85,7 +51,13 @@ _UNREAD_LINES = (
 )
 
 
-@dataclass(kw_only=True)
+_WAITING = (
+    "holds %d reports that are sealed to keys which were not given; they wait until a count is "
+    "given the files of these with --keys."
+)
+
+
+@dataclass
 class _Pass:
     """What both kinds of pass share: problems are kept, results come back by log."""
 
@@ -93,6 +65,7 @@ class _Pass:
     driver: Driver
     progress: Progress
     format: str
+    opening: Opening | None = None
     outcome: Counted = field(default_factory=Counted)
 
     def look(self, paths: Iterable[str]) -> list[Probe]:
@@ -113,14 +86,14 @@ class _Pass:
         """Never what was raised itself, whose traceback holds the log's first bytes."""
         self.outcome.problems.append(MarsError(reason, message))
 
-    def note(self, job: _Job, what: str) -> None:
+    def note(self, job: Job, what: str) -> None:
         self.outcome.notes.append(f"{job.name} {what}")
 
     def results(
-        self, jobs: Iterable[_Job], plan: Callable[[_Job], list[Task]]
-    ) -> Iterator[tuple[_Job, Task, Done]]:
+        self, jobs: Iterable[Job], plan: Callable[[Job], list[Task]]
+    ) -> Iterator[tuple[Job, Task, Done]]:
         """Each good result, those of one log in its order."""
-        order: list[tuple[_Job, Task]] = []
+        order: list[tuple[Job, Task]] = []
 
         def tasks() -> Iterator[Task]:
             for job in jobs:
@@ -143,13 +116,19 @@ class _Pass:
         for job in {id(job): job for job, _ in order}.values():
             if job.packed:
                 self.note(job, _PACKED)
+            elif waits := job.opened.waiting:
+                self.note(job, _WAITING % waits)
             elif job.is_unread:
                 about = f"{job.name}: about {job.unread} of {job.lines} {_UNREAD_LINES}"
                 self.outcome.notes.append(about)
 
-    def counted(self, job: _Job, task: Task, pieces: Iterable[Piece]) -> Tally:
+    def counted(self, job: Job, task: Task, pieces: Iterable[Piece]) -> Tally:
         tally = merge(piece.tally for piece in pieces)
-        self.outcome.tally.add(tally)
+        if again := opening_of(task):
+            tally = job.opened.again(tally, again, whole=is_last(task, job.position))
+        else:
+            job.opened.forward(tally, task.opening)
+        self.outcome.tally.add(replace(tally, opened={}))  # which are as many as lines
         job.lines += tally.lines
         job.unread += tally.unread
         job.packed |= tally.packed
@@ -213,21 +192,25 @@ def dry_run(
     driver: Driver,
     progress: Progress,
     format_name: str = formats.AUTO,
+    opening: Opening | None = None,
 ) -> Counted:
     """Counts whatever the logs hold; stores nothing. Raises ``StateError`` (``worker-died``)."""
-    one = _Pass(allow=allow, driver=driver, progress=progress, format=format_name)
-    jobs = [_Job(found) for found in one.look(paths)]
-    for job, task, done in one.results(jobs, _everything):
-        one.counted(job, task, done.pieces)
+    one = _Pass(allow, driver, progress, format_name, opening)
+    jobs = [Job(found) for found in one.look(paths)]
+    fresh = unseen()
+    for job, task, done in one.results(jobs, partial(_everything, opening)):
+        tally = one.counted(job, task, done.pieces)
+        one.outcome.reports.add(sums(tally.opened, fresh))
     progress.end()
     return one.outcome
 
 
-def _everything(job: _Job) -> list[Task]:
+def _everything(opening: Opening | None, job: Job) -> list[Task]:
     found = job.probe
+    opening = opening if may_be_spool(found) else None
     if found.length is None:
-        return [Whole(found.path, found.format)]
-    return [*spans(found, 0, Sizes().span)]
+        return [Whole(found.path, found.format, opening=opening)]
+    return [replace(span, opening=opening) for span in spans(found, 0, Sizes().span)]
 
 
 @dataclass(kw_only=True)
@@ -243,7 +226,7 @@ class _LedgerPass(_Pass):
         probes = self.look(paths)
         self.register.expect(probes)
         for one_round in self.register.rounds(probes):
-            jobs = [_Job(found) for found in one_round]
+            jobs = [Job(found) for found in one_round]
             for job, task, done in self.results(jobs, self._plan):
                 self._take(job, task, done)
             self.checkpoints.flush()
@@ -252,9 +235,10 @@ class _LedgerPass(_Pass):
             more = f" (and {len(self.unsure) - 1} more)" if self.unsure[1:] else ""
             self.outcome.notes.append(f"{self.unsure[0]}{more} {_UNSURE}")
         self.outcome.late = self.checkpoints.late
+        self.outcome.reports = self.checkpoints.reports
         return self.outcome
 
-    def _plan(self, job: _Job) -> list[Task]:
+    def _plan(self, job: Job) -> list[Task]:
         try:
             verdict, tasks = self.register.plan(job.probe)
         except LogMovedError as moved:
@@ -264,19 +248,23 @@ class _LedgerPass(_Pass):
             self.problem(error.reason, f"{job.name}: {error.message}")
             return []
         found = job.probe
+        if found.day and verdict.source is None:  # of an archive a spool's id alone tells
+            verdict = replace(verdict, source=self.register.own(found.own))
         source = verdict.source
         self._know(job, verdict)
+        tasks = tasks_of(found, source, tasks, self.opening, self.register)
         inode = self.register.marks.of("inode", found.own, found.inode)
         boot = self.register.marks.of("boot", found.own, self.boot)
         if source and not tasks and verdict.start and _news(source, inode, verdict, boot):
             self._advance(job, source.position, source.tail, found, Tally())
         return tasks
 
-    def _know(self, job: _Job, verdict: Verdict) -> None:
+    def _know(self, job: Job, verdict: Verdict) -> None:
         job.verdict = verdict
         job.position = verdict.source.position if verdict.source else verdict.start or 0
+        job.opened = Opened.of(verdict.source)
         read = verdict.source.format if verdict.source else None
-        if read and self.format not in (formats.AUTO, read):
+        if read and self.format not in (formats.AUTO, read) and read != SPOOL:
             self.note(job, _READ_AS.format(read, self.format))
         if verdict.changed:
             self.problem("log-changed", f"{job.name} {_CHANGED % job.position}")
@@ -293,13 +281,13 @@ class _LedgerPass(_Pass):
         elif verdict.taken and verdict.source is not None:
             self.note(job, _TAKEN % verdict.source.position)
 
-    def _is_first_timeless(self, job: _Job, verdict: Verdict) -> bool:
+    def _is_first_timeless(self, job: Job, verdict: Verdict) -> bool:
         """Whether nobody was told yet what holds of logs without a time of day."""
         own = job.probe.own or verdict.source
         counts = verdict.timeless and verdict.start is not None and not own
         return counts and not (self.told_timeless or self.register.knows_timeless)
 
-    def _take(self, job: _Job, task: Task, done: Done) -> None:
+    def _take(self, job: Job, task: Task, done: Done) -> None:
         pieces: Iterable[Piece] = done.pieces
         who: Beginning = job.probe
         if isinstance(task, Whole):
@@ -308,31 +296,45 @@ class _LedgerPass(_Pass):
             except MarsError as error:
                 self.problem(error.reason, f"{job.name}: {error.message}")
                 return
-            self._know(job, verdict)
+            if opening_of(task):
+                pieces = [piece for piece in done.pieces if piece.end <= job.position]
+            else:
+                self._know(job, replace(verdict, timeless=verdict.timeless and not done.own))
             who = done
             if verdict.start is None:
                 return
         tally = self.counted(job, task, pieces)
+        opened = _weeks_opened(job, task, done)
+        if opening_of(task) and (source := job.verdict.source):
+            size = task.end - task.start if isinstance(task, Span) else source.position
+            self._advance(job, source.position, source.tail, who, tally, again=size, opened=opened)
+            return
         last = done.pieces[-1]
         mark = self.register.marks.tail(who.own, last.tail)
-        self._advance(job, last.end, mark, who, tally, whole=not done.cut_short)
+        whole = not done.cut_short
+        self._advance(job, last.end, mark, who, tally, whole=whole, opened=opened)
 
     def _advance(
         self,
-        job: _Job,
+        job: Job,
         position: int,
         tail: str,
         who: Beginning,
         tally: Tally,
         *,
         whole: bool = True,
+        again: int = 0,
+        opened: Mapping[str, str] = _NONE,
     ) -> None:
         lacking = who.gap if job.verdict.source is None and job.position == 0 else None
-        if lacking is not None:
+        if lacking is not None and who.day:
+            self.note(job, f"lacks {lacking.lost} reports, which the disk refused.")
+        elif lacking is not None:
             lost = f"lacks {lacking.lost} answers of {lacking.day}, whose lines the disk refused"
             self.note(job, f"{lost}; the figures of that day are too low.")
         marks = self.register.marks
         read = None if job.probe.format == formats.AUTO else job.probe.format
+        read = SPOOL if who.day else read
         now = replace(
             job.verdict.source or Source(0, who.own, (), 0, "", None, format=read),
             ladder=marks.ladder(who.own, who.ladder),
@@ -342,11 +344,24 @@ class _LedgerPass(_Pass):
             boot=marks.of("boot", who.own, self.boot),
             timeless=job.verdict.timeless,
             stays=job.stays,
+            waiting=job.opened.waiting,
+            keys=job.opened.keys,
+            day=who.day.isoformat() if who.day else None,
+            catalogue=job.opened.catalogue,
         )
-        archive = marks.archive(who.own, job.probe.fingerprint) if whole else None
-        step = Advance(now, job.position, tally, archive, lacking)
+        archive = marks.archive(who.own, job.probe.fingerprint) if whole and not again else None
+        step = Advance(now, job.position, tally, archive, lacking, again, opened)
         job.position = position
         self.checkpoints.add(job.probe.path, step)
+
+
+def _weeks_opened(job: Job, task: Task, done: Done) -> dict[str, str]:
+    """Where ``task`` read a spool to its end with keys: their weeks by their ids."""
+    if isinstance(task, Whole):
+        whole = done.day is not None and not done.cut_short
+    else:
+        whole = task.day is not None and task.end == job.probe.length
+    return task.opening.weeks if whole and task.opening else {}
 
 
 def count_once(
@@ -361,11 +376,13 @@ def count_once(
     boot: str | None = None,
     *,
     new: bool = False,
+    opening: Opening | None = None,
 ) -> Counted:
     """Counts each line of the logs that was not counted before. The caller holds the lock.
 
     ``boot`` tells this start of the computer from others: a power cut lies between two of them.
-    ``new``: a log that only begins as a known one is a log of its own.
+    ``new``: a log that only begins as a known one is a log of its own. ``opening``: what spools are
+    opened with; without it their lines wait.
 
     Raises ``StateError`` where the database or the driver fails; what was stored until then is
     whole. Problems with single logs are in the outcome.
@@ -376,6 +393,7 @@ def count_once(
         driver=driver,
         progress=progress,
         format=format_name,
+        opening=opening,
         register=register,
         checkpoints=Checkpoints(ledger, register.moved, now, sizes),
         boot=boot,

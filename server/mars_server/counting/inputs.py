@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import glob
 from pathlib import Path
 from threading import Event
 
-from mars.errors import MarsError, StateError
+from mars.errors import ConfigError, MarsError, StateError
+from mars_server.common.config import read
 from mars_server.counting.streams import STDIN, is_url, refused, shown, unfinished
 
 _SQLITE = b"SQLite format 3\0"
@@ -122,6 +123,19 @@ def _is_new(path: str, seen: set[object], links: bool) -> bool:
         return False
     seen.add(key)
     return True
+
+
+_MARK = b'"mars-secret-keys"'
+_MARKED = 64
+"""Bytes within which a key file bears ``_MARK``."""
+
+
+def is_key_file(path: str) -> bool:
+    """Whether ``path`` names a file of secret keys, as a shell puts it among the logs that expands
+    ``--keys F…``."""
+    with suppress(ConfigError):
+        return _MARK in read(path, "", most=_MARKED)
+    return False
 
 
 # --- Counts again whenever a log has changed, until told to stop ---

@@ -26,7 +26,7 @@ from mars_server.counting.store_port import Ledger, Sizes
 from mars_server.counting.streams import STDIN, Stream, is_url, open_raw
 from mars_server.counting.tally import is_unread
 from mars_server.counting.tasks import perform
-from mars_server.daylog.format import day_of, iso_day
+from mars_server.daylog.format import day_of, iso_day, spool_of
 
 _YEAR = 366 * DAY
 """Seconds."""
@@ -167,9 +167,16 @@ def _look(path: str) -> tuple[Probe, _Mark] | Fate:
         return Fate(path, "a link; name the log itself")
     try:
         mark = _mark(path)  # first, so that it is not newer than what is read
+        if _is_spool(path):
+            return Fate(path, "a spool of reports: mars-server retain removes it")
         return probe(path), mark
     except (MarsError, OSError) as error:
         return _unread(path, error)
+
+
+def _is_spool(path: str) -> bool:
+    with open_raw(path) as raw, closing(Stream(raw, path)) as stream:
+        return spool_of(stream.head()) is not None
 
 
 def _unread(path: str, error: MarsError | OSError) -> Fate:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol
 
 from mars_server.counting.foreign.identity import Source
+from mars_server.counting.reports import Reports
 from mars_server.counting.tally import Tally, merge
 from mars_server.daylog.format import Gap
 
@@ -38,6 +39,20 @@ class Advance:
     """The mark of a compressed file that was counted to its end."""
     gap: Gap | None = None
     """Of a new source, what its server could not write."""
+    again: int = 0
+    """Bytes that were read again, as for keys of a spool that came later."""
+    opened: Mapping[str, str] = field(default_factory=dict)
+    """Where a spool was read to its end with keys: their weeks, by their ids in hex."""
+
+
+class Stored(NamedTuple):
+    """What a transaction stored."""
+
+    ids: list[int]
+    """Of the sources."""
+    late: int
+    """Hits that were dropped because their week is published."""
+    reports: Reports
 
 
 class Ledger(Protocol):
@@ -49,7 +64,7 @@ class Ledger(Protocol):
 
     def archived(self, fingerprint: str) -> int | None: ...
 
-    def commit(self, advances: Iterable[Advance], now: int) -> tuple[list[int], int]: ...
+    def commit(self, advances: Iterable[Advance], now: int) -> Stored: ...
 
 
 class Checkpoints:
@@ -72,11 +87,13 @@ class Checkpoints:
         self._bytes = 0
         self.late = 0
         """Hits dropped so far because their week is published."""
+        self.reports = Reports()
 
     def add(self, path: str, step: Advance) -> None:
         """The next step of the log at ``path``; raises like ``flush``."""
         if path in self._ids:
             step = replace(step, now=replace(step.now, id=self._ids[path]))
+        size = step.now.position - step.before + step.again
         before = self._pending.get(path)
         if before is not None:
             stays = before.now.stays or step.now.stays
@@ -86,9 +103,11 @@ class Checkpoints:
                 merge((before.tally, step.tally)),
                 step.fingerprint,
                 before.gap,
+                step.again,
+                {**before.opened, **step.opened},
             )
         self._pending[path] = step
-        self._bytes += step.now.position - step.before
+        self._bytes += size
         if len(self._pending) >= self._sizes.steps or self._bytes >= self._sizes.checkpoint:
             self.flush()
 
@@ -96,9 +115,10 @@ class Checkpoints:
         """Stores all of it in one transaction. Raises ``StateError``; then nothing is stored."""
         if not self._pending:
             return
-        ids, late = self._ledger.commit(self._pending.values(), self._now())
-        self.late += late
-        for number, (path, step) in zip(ids, self._pending.items(), strict=True):
+        done = self._ledger.commit(self._pending.values(), self._now())
+        self.late += done.late
+        self.reports.add(done.reports)
+        for number, (path, step) in zip(done.ids, self._pending.items(), strict=True):
             self._ids[path] = number
             self._stored(number, step)
         self._pending.clear()

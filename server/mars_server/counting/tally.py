@@ -19,6 +19,7 @@ from mars.wire.variables import NAMES
 from mars_server.common.calendar import iso_day
 from mars_server.counting import formats
 from mars_server.counting.blocks import Lines
+from mars_server.counting.reports import Digests
 
 LEVEL = "level"
 _PLAIN = "plain"
@@ -56,6 +57,10 @@ class Tally:
     """An archive begins where a line should."""
     cells: Counter[Cell] = field(default_factory=Counter)
     pairs: Counter[Cell] = field(default_factory=Counter)
+    opened: Digests = field(default_factory=dict)
+    """Of a spool: what became of its lines."""
+    waiting: int = 0
+    """Its lines that are sealed to other keys than those given."""
 
     @property
     def rejected(self) -> int:
@@ -69,6 +74,10 @@ class Tally:
         self.packed |= other.packed
         self.cells.update(other.cells)
         self.pairs.update(other.pairs)
+        self.waiting += other.waiting
+        both = {**other.opened, **self.opened}
+        shared = self.opened.keys() & other.opened.keys()
+        self.opened = both | {each: self.opened[each] + other.opened[each] for each in shared}
 
     def days(self) -> dict[str, dict[str, dict[str, int]]]:
         """``{day: {variable: {value: n}}}``, days and values sorted, no zeros."""

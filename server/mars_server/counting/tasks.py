@@ -9,17 +9,23 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
+from typing import TYPE_CHECKING
 
 from mars.errors import MarsError, StateError
 from mars.wire.query import AllowList
 from mars_server.counting import formats
 from mars_server.counting.blocks import Watch, cut
-from mars_server.counting.foreign.identity import WINDOW, Beginning, beginning, tail
+from mars_server.counting.foreign.identity import WINDOW, Beginning, beginning, sealed_tail, tail
 from mars_server.counting.foreign.same_file import Seen, limited, read, stamp
+from mars_server.counting.reports import Opening
 from mars_server.counting.streams import STDIN, Stream, open_raw, refused, unfinished
 from mars_server.counting.tally import Counting, Tally
-from mars_server.daylog.format import declared, is_unfinished
+from mars_server.daylog.format import declared, is_unfinished, spool_of
+
+if TYPE_CHECKING:
+    from mars_server.counting.opening import SpoolCounting
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,10 @@ class Span:
     seen: Seen
     releases: frozenset[str] = frozenset()
     """Those that the log declares."""
+    day: date | None = None
+    """Of a spool."""
+    opening: Opening | None = None
+    """What a spool is opened with; without it all its lines wait."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,7 @@ class Whole:
     cuts: tuple[int, ...] = ()
     stamp: tuple[int, int] | None = None
     """Of a local archive, as it was looked at (``stamp``)."""
+    opening: Opening | None = None
 
 
 Task = Span | Whole
@@ -86,7 +97,7 @@ def perform(task: Task, allow: AllowList) -> Done:
 
 
 def _span(task: Span, allow: AllowList) -> Done:
-    counting = Counting(allow.also(task.releases), task.format)
+    counting = _counting(task, allow.also(task.releases), task.day)
     size = task.end - task.start
     with open_raw(task.path) as raw:
         if not task.seen.is_still(raw):
@@ -102,7 +113,8 @@ def _span(task: Span, allow: AllowList) -> Done:
             return Done()
     if counting.unfinished:
         raise unfinished(task.path)
-    return Done(pieces=(Piece(task.end, tail(watch.tail), counting.take()),))
+    mark = sealed_tail if task.day else tail
+    return Done(pieces=(Piece(task.end, mark(watch.tail), counting.take()),))
 
 
 def _whole(task: Whole, allow: AllowList) -> Done:
@@ -112,7 +124,9 @@ def _whole(task: Whole, allow: AllowList) -> Done:
         if task.format == formats.AUTO:
             task = replace(task, format=formats.detect(stream.head()))
         watch = Watch()
-        counting = Counting(allow.also(declared(stream.head())), task.format)
+        spool = spool_of(stream.head())
+        allow = allow.also(declared(stream.head()))
+        counting = _counting(task, allow, spool.day if spool else None)
         pieces = tuple(_pieces(task, stream, watch, counting))
     if counting.unfinished or is_unfinished(watch.head):
         raise unfinished(task.path)
@@ -120,17 +134,28 @@ def _whole(task: Whole, allow: AllowList) -> Done:
     return Done(pieces=pieces, cut_short=stream.cut_short, **vars(found))
 
 
-def _pieces(task: Whole, stream: Stream, watch: Watch, counting: Counting) -> Iterator[Piece]:
+def _counting(task: Task, allow: AllowList, day: date | None) -> Counting | SpoolCounting:
+    if day is None:
+        return Counting(allow, task.format)
+    from mars_server.counting.opening import SpoolCounting  # late: libsodium is a library
+
+    return SpoolCounting(task.opening or Opening(), day)
+
+
+def _pieces(
+    task: Whole, stream: Stream, watch: Watch, counting: Counting | SpoolCounting
+) -> Iterator[Piece]:
     marks = frozenset(task.cuts)
+    mark = tail if isinstance(counting, Counting) else sealed_tail
     end = 0
     for chunk in cut(stream.chunks(), task.cuts):
         watch.see(chunk)
         counting.feed(chunk)
         if watch.seen in marks and watch.whole == watch.seen:
             end = watch.whole
-            yield Piece(end, tail(watch.tail), counting.take())
+            yield Piece(end, mark(watch.tail), counting.take())
     if watch.whole > end:
-        yield Piece(watch.whole, tail(watch.tail), counting.take())
+        yield Piece(watch.whole, mark(watch.tail), counting.take())
 
 
 # --- Who runs them ---

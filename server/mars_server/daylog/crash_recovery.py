@@ -1,4 +1,4 @@
-"""Parts of the access log whose process is gone: found by their lock, closed at the next start."""
+"""Parts of a day log whose process is gone: found by their lock, closed at the next start."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from mars_server.daylog.format import lost_line
+from mars_server.daylog.format import ACCESS, Kind
 from mars_server.daylog.generation import (
     LOG,
     PART,
     PartName,
     lines_of,
+    log_head,
     parse_part,
     same_file,
     write_log,
 )
 
 
-def close_leftovers(folder: Path) -> int:
+def close_leftovers(folder: Path, kind: Kind = ACCESS) -> int:
     """Closes what a crash left in ``folder``; how many generations that were.
 
     A last line without its LF is dropped. Parts that a live process holds are left alone. A log
@@ -29,10 +30,10 @@ def close_leftovers(folder: Path) -> int:
     Raises ``OSError`` for the last one that could not be closed, when all have been tried.
     """
     closed, problem = 0, None
-    for part in sorted(folder.glob(f"*access-*{PART}")):
+    for part in sorted(folder.glob(f"*{kind.prefix}-*{PART}")):
         try:
-            name = parse_part(part.name.removeprefix("."))
-            closed += name is not None and _close_leftover(part, name)
+            name = parse_part(part.name.removeprefix("."), kind)
+            closed += name is not None and _close_leftover(part, name, kind)
         except OSError as error:
             problem = error
     if problem is not None:
@@ -40,18 +41,19 @@ def close_leftovers(folder: Path) -> int:
     return closed
 
 
-def parts(folder: Path) -> list[PartName]:
+def parts(folder: Path, kind: Kind = ACCESS) -> list[PartName]:
     """What the names of the parts in ``folder`` tell, those of live processes included."""
-    return [name for _, name in _named(folder)]
+    return [name for _, name in _named(folder, kind)]
 
 
-def held(folder: Path) -> list[PartName]:
+def held(folder: Path, kind: Kind = ACCESS) -> list[PartName]:
     """The parts that live processes write. Raises ``OSError`` where one is not ours to look at."""
-    return [name for part, name in _named(folder) if _is_held(part)]
+    return [name for part, name in _named(folder, kind) if _is_held(part)]
 
 
-def _named(folder: Path) -> list[tuple[Path, PartName]]:
-    found = ((part, parse_part(part.name)) for part in sorted(folder.glob(f"access-*{PART}")))
+def _named(folder: Path, kind: Kind) -> list[tuple[Path, PartName]]:
+    names = sorted(folder.glob(f"{kind.prefix}-*{PART}"))
+    found = ((part, parse_part(part.name, kind)) for part in names)
     return [(part, name) for part, name in found if name is not None]
 
 
@@ -68,7 +70,7 @@ def _is_held(part: Path) -> bool:
     return False
 
 
-def _close_leftover(part: Path, name: PartName) -> bool:
+def _close_leftover(part: Path, name: PartName, kind: Kind) -> bool:
     fd = _lock(part)
     if fd is None:
         return False
@@ -77,8 +79,8 @@ def _close_leftover(part: Path, name: PartName) -> bool:
         size = os.fstat(fd).st_size
         anything = bool(size or name.lost)
         if anything and not log.exists():
-            comment = lost_line(name.lost, name.day.isoformat())
-            write_log(log, name.token, lines_of(fd, size), comment)
+            head = log_head(kind, name.token, name.day.isoformat(), name.lost)
+            write_log(log, head, lines_of(fd, size, part.parent, kind))
         part.unlink()
     finally:
         os.close(fd)

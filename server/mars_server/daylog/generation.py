@@ -1,9 +1,9 @@
-"""One generation of the access log: one run of one process on one day.
+"""One generation of a day log: one run of one process on one day.
 
-It grows as ``access-DATE-ID.part``, in the order of the answers, after a line that says what it is.
-When it is closed, its lines are written sorted, so that their order tells nothing, as
-``access-DATE-ID.log`` with the id line first, and the part is removed. A lock on the part tells a
-live one from the leftover of a crash (``crash_recovery``).
+It grows as ``access-DATE-ID.part``, in the order of the answers, after a line that says what it is
+(or ``spool-DATE-ID.part``, of reports). When it is closed, its lines are written sorted, so that
+their order tells nothing, as ``access-DATE-ID.log`` with the id line first, and the part is
+removed. A lock on the part tells a live one from the leftover of a crash (``crash_recovery``).
 
 Answers whose line the disk refused are counted in the part's name, ``access-DATE-ID-lostN.part``:
 a full disk takes a new name where it takes no byte, and a killed process leaves it behind.
@@ -19,7 +19,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import date
 from itertools import chain, groupby
 from operator import itemgetter
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from mars_server.common.config import write_durably
-from mars_server.daylog.format import UNFINISHED, gap, id_line, iso_day, lost_line
+from mars_server.daylog.format import ACCESS, Kind, gap, iso_day, lost_line
 
 PART = ".part"
 LOG = ".log"
@@ -39,10 +39,16 @@ _PART_MODE = 0o600
 _LOG_MODE = 0o640
 """What is sorted and closed may be given to a counter of the same group."""
 _DISTINCT_IN_MEMORY = 100_000
-"""Different lines that are tallied, about 20 MB; while running no more are, beyond that the part is
-read when closing, and there each so many are a run."""
-_NAME = re.compile(r"access-(\d{4}-\d\d-\d\d)-([0-9a-f]{32})")
-_PART_NAME = re.compile(rf"({_NAME.pattern})(?:-lost([0-9]{{1,18}}))?\{PART}")
+"""Different lines that are tallied while running, about 20 MB; beyond that the part is read when
+closing."""
+_RUN = 32 << 20
+"""Bytes of different lines that are sorted in memory at once, with what the tally adds to each."""
+_OF_A_RUN = 32 << 10
+"""Bytes that are read of each run at once when they are merged."""
+_OF_A_LINE = 150
+"""Bytes that it adds, about."""
+_NAME = r"{}-(\d{{4}}-\d\d-\d\d)-([0-9a-f]{{32}})"
+_PART_NAME = rf"({_NAME})(?:-lost([0-9]{{{{1,18}}}}))?\{PART}"
 _HEAD = 120
 """Bytes, more than one of the first two lines has."""
 _BLOCK = 1 << 20
@@ -55,15 +61,15 @@ class PartName(NamedTuple):
     """What the name of a part tells."""
 
     stem: str
-    """``access-DATE-ID``; the log's name is this and ``.log``."""
+    """``access-DATE-ID`` or ``spool-DATE-ID``; the log's name is this and ``.log``."""
     day: date
     token: str
     lost: int
 
 
-def parse_name(stem: str) -> tuple[date, str] | None:
+def parse_name(stem: str, kind: Kind = ACCESS) -> tuple[date, str] | None:
     """Day and id of ``access-DATE-ID``, None for another name."""
-    found = _NAME.fullmatch(stem)
+    found = re.fullmatch(_NAME.format(kind.prefix), stem)
     if found is None:
         return None
     try:
@@ -72,10 +78,10 @@ def parse_name(stem: str) -> tuple[date, str] | None:
         return None
 
 
-def parse_part(name: str) -> PartName | None:
+def parse_part(name: str, kind: Kind = ACCESS) -> PartName | None:
     """What ``access-DATE-ID.part`` or ``access-DATE-ID-lostN.part`` says, None for another name."""
-    found = _PART_NAME.fullmatch(name)
-    day = parse_name(found[1]) if found else None
+    found = re.fullmatch(_PART_NAME.format(kind.prefix), name)
+    day = parse_name(found[1], kind) if found else None
     if found is None or day is None:
         return None
     return PartName(found[1], *day, int(found[4] or 0))
@@ -84,19 +90,20 @@ def parse_part(name: str) -> PartName | None:
 class Generation:
     """An open generation. Not thread-safe; ``close_files`` may run in another thread at the end."""
 
-    def __init__(self, folder: Path, day: int, token: str) -> None:
+    def __init__(self, folder: Path, day: int, token: str, kind: Kind = ACCESS) -> None:
         """Creates the part. ``token`` is 32 random hex digits. Raises ``OSError``."""
         self.day = day
         self.token = token
         self.folder = folder
+        self._kind = kind
         self.lost = 0
         """Answers whose line could not be written."""
         self.fault = OSError(errno.EIO, os.strerror(errno.EIO))
         """What the disk said when it last refused a line."""
         self._noted = 0
         """As many of them as the part's name says."""
-        self._stem = folder / f"access-{iso_day(day)}-{token}"
-        self._tally: Counter[bytes] | None = Counter()
+        self._stem = folder / f"{kind.prefix}-{iso_day(day)}-{token}"
+        self._tally: Counter[bytes] | None = Counter() if kind.repeats else None
         self._torn = False
         self._fd, self._size = self._create(())
 
@@ -123,7 +130,7 @@ class Generation:
 
     def append(self, line: bytes) -> bool:
         """Writes one whole line or nothing at all; False when the disk refused it."""
-        data = line if self._size else UNFINISHED + line
+        data = line if self._size else self._kind.unfinished + line
         try:
             if self._torn:
                 self._mend()
@@ -172,7 +179,7 @@ class Generation:
             return False
         self.folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         self._noted = self.lost
-        first = [(UNFINISHED, 1)] if self._size else []
+        first = [(self._kind.unfinished, 1)] if self._size else []
         fd, size = self._create(chain(first, self._lines()))
         os.close(self._fd)
         self._fd, self._size = fd, size
@@ -182,7 +189,8 @@ class Generation:
         """Writes the sorted log and removes the part. Raises ``OSError``; may be tried again."""
         if not self.empty:
             path = self._stem.with_name(self._stem.name + LOG)
-            write_log(path, self.token, self._lines(), lost_line(self.lost, iso_day(self.day)))
+            head = log_head(self._kind, self.token, iso_day(self.day), self.lost)
+            write_log(path, head, self._lines())
         self.part.unlink(missing_ok=True)
         self.abandon()
 
@@ -193,7 +201,7 @@ class Generation:
     def _lines(self) -> Iterator[tuple[bytes, int]]:
         if self._tally is not None:
             return iter(sorted(self._tally.items()))
-        return lines_of(self._fd, self._size)
+        return lines_of(self._fd, self._size, self.folder, self._kind)
 
     def _create(self, lines: Iterable[tuple[bytes, int]]) -> tuple[int, int]:
         """A part with ``lines``: its descriptor and its bytes. It has its name when it is whole."""
@@ -209,9 +217,11 @@ class Generation:
         return fd, size
 
 
-def lines_of(fd: int, size: int) -> Iterator[tuple[bytes, int]]:
-    """What a closed log gets of a part: (line, how often), sorted. Raises ``OSError``."""
-    return (one for one in sorted_lines(fd, size) if one[0] != UNFINISHED)
+def lines_of(fd: int, size: int, folder: Path, kind: Kind) -> Iterator[tuple[bytes, int]]:
+    """What a closed log in ``folder`` gets of a part: (line, how often), sorted. Raises
+    ``OSError``."""
+    found = sorted_lines(fd, size, folder, kind)
+    return (one for one in found if one[0] != kind.unfinished)
 
 
 def _locked(path: Path) -> int:
@@ -229,11 +239,14 @@ def _locked(path: Path) -> int:
     raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
-def write_log(
-    path: Path, token: str, lines: Iterable[tuple[bytes, int]], comment: bytes = b""
-) -> None:
+def log_head(kind: Kind, token: str, day: str, lost: int) -> bytes:
+    """How a closed generation of the ISO day begins that lacks ``lost`` lines."""
+    return kind.first(token, day) + lost_line(lost, day)
+
+
+def write_log(path: Path, head: bytes, lines: Iterable[tuple[bytes, int]]) -> None:
     """Writes a closed generation whole or not at all. ``lines`` are (line, times), sorted."""
-    write_durably(path, chain((id_line(token), comment), _blocks(lines)), _LOG_MODE, PART)
+    write_durably(path, chain((head,), _blocks(lines)), _LOG_MODE, PART)
 
 
 def lost_in(log: Path) -> int:
@@ -273,51 +286,62 @@ def same_file(path: Path, fd: int) -> bool:
 
 
 # --- Sorts the lines of a generation in bounded memory. Coarse metrics make few distinct lines, so
-# they are tallied, not kept; when hostile queries make many, sorted runs go to a temporary file ---
-
-_LONGEST = 4096
-"""Bytes of a line; ours have less than 200. A power cut may leave a long stretch of NUL."""
+# they are tallied, not kept; when hostile queries make many, and of sealed reports, sorted runs go
+# to a temporary file. It has no name and lies beside the log: /tmp may be memory ---
 
 
-def sorted_lines(fd: int, size: int) -> Iterator[tuple[bytes, int]]:
-    """(line with its LF, how often), sorted, of the first ``size`` bytes of ``fd``.
+def sorted_lines(
+    fd: int, size: int, folder: Path, kind: Kind = ACCESS
+) -> Iterator[tuple[bytes, int]]:
+    """(line with its LF, how often), sorted, of the first ``size`` bytes of ``fd``; what needs room
+    for that takes it in ``folder``.
 
-    An unterminated last line, and one that is too long to be ours, is left out. Raises ``OSError``.
+    An unterminated last line, and one of a length that ours have not, as the stretch of NUL that a
+    power cut may leave, is left out. Raises ``OSError``.
     """
-    runs: list[Iterator[tuple[bytes, int]]] = []
     tally: Counter[bytes] = Counter()
-    for lines in _whole_lines(fd, size):
-        tally.update(lines)
-        if len(tally) > _DISTINCT_IN_MEMORY:
-            runs.append(_spill(tally))
-            tally = Counter()
-    runs.append(iter(sorted(tally.items())))
-    for line, same in groupby(heapq.merge(*runs), key=itemgetter(0)):
-        yield line, sum(times for _, times in same)
+    with ExitStack() as end:
+        runs: list[Iterator[tuple[bytes, int]]] = []
+        spilled: BinaryIO | None = None
+        for lines in _whole_lines(fd, size, kind):
+            tally.update(lines)
+            if sum(map(len, tally)) + _OF_A_LINE * len(tally) > _RUN:
+                if spilled is None:
+                    spilled = end.enter_context(tempfile.TemporaryFile(dir=folder))
+                runs.append(_spill(spilled, tally))
+                tally = Counter()
+        runs.append(iter(sorted(tally.items())))
+        for line, same in groupby(heapq.merge(*runs), key=itemgetter(0)):
+            yield line, sum(times for _, times in same)
 
 
-def _whole_lines(fd: int, size: int) -> Iterator[list[bytes]]:
-    offset, rest = 0, b""
-    while offset < size:
-        block = os.pread(fd, min(_BLOCK, size - offset), offset)
-        if not block:
-            return
+def _whole_lines(fd: int, size: int, kind: Kind) -> Iterator[list[bytes]]:
+    longest = max(kind.lengths)
+    lengths = {*kind.lengths, len(kind.unfinished)}
+    for lines in _split(fd, 0, size, _BLOCK, longest):
+        yield [line + b"\n" for line in lines if len(line) + 1 in lengths]
+
+
+def _split(fd: int, offset: int, end: int, at_once: int, longest: int) -> Iterator[list[bytes]]:
+    """Lines without their LF; of one that is longer a little more than ``longest`` bytes."""
+    rest = b""
+    while offset < end and (block := os.pread(fd, min(at_once, end - offset), offset)):
         offset += len(block)
         lines = (rest + block).split(b"\n")
-        rest = lines.pop()[: _LONGEST + 1]
-        yield [line + b"\n" for line in lines if len(line) <= _LONGEST]
+        rest = lines.pop()[: longest + 1]
+        yield lines
 
 
-def _spill(tally: Counter[bytes]) -> Iterator[tuple[bytes, int]]:
-    run = tempfile.TemporaryFile()  # noqa: SIM115 - _run closes it when it is read
-    for line, times in sorted(tally.items()):
-        run.write(b"%d %s" % (times, line))
-    run.seek(0)
-    return _run(run)
+def _spill(file: BinaryIO, tally: Counter[bytes]) -> Iterator[tuple[bytes, int]]:
+    """All runs lie in one file, one behind the other: a big day has more than descriptors."""
+    start = file.tell()
+    file.writelines(b"%d %s" % (times, line) for line, times in sorted(tally.items()))
+    file.flush()
+    return _run(file.fileno(), start, file.tell())
 
 
-def _run(run: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    with run:
-        for row in run:
+def _run(fd: int, start: int, end: int) -> Iterator[tuple[bytes, int]]:
+    for rows in _split(fd, start, end, _OF_A_RUN, _RUN):
+        for row in rows:
             times, _, line = row.partition(b" ")
-            yield line, int(times)
+            yield line + b"\n", int(times)

@@ -1,4 +1,4 @@
-"""The access log of one process: generations that follow the day, and what to do when disks fail.
+"""A day log of one process: generations that follow the day, and what to do when disks fail.
 
 Whatever happens to the disk, answering goes on; lines that could not be written are counted as
 lost and said in the log, so that a gap shows as a gap.
@@ -11,22 +11,17 @@ import os
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 
 from mars.errors import StateError
 from mars.ports import Chance, Clock
 from mars_server.daylog.crash_recovery import close_leftovers
-from mars_server.daylog.format import day_of, iso_day, release_line
+from mars_server.daylog.format import ACCESS, Kind, day_of, iso_day, release_line
 from mars_server.daylog.generation import FOLDER_MODE, Generation
 
 _TOKEN_BYTES = 16
-_CACHED_LINES = 10_000
-"""Lines kept ready in memory; a product makes a few hundred."""
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """No reason not to serve; whatever else hinders the log at the start is a mistake in a setting."""
-_UNCOUNTED = "answers are served but not counted"
-_COUNTED_LATER = "answers are counted if it comes back before the server ends"
 _ROOM, _BACK = "make room on that disk", "put the folder back"
 _ADVICE = {
     errno.ENOSPC: _ROOM,
@@ -40,7 +35,7 @@ _ADVICE = {
 
 
 class DayLog:
-    """``add`` once per answer, ``tick`` about once a second, ``finish`` off the event loop."""
+    """``add`` once per line, ``tick`` about once a second, ``finish`` off the event loop."""
 
     def __init__(
         self,
@@ -49,9 +44,11 @@ class DayLog:
         chance: Chance,
         tell: Callable[[str], None],
         line: Callable[..., bytes],
+        kind: Kind = ACCESS,
     ) -> None:
         """``line`` writes what was ``add``-ed, with the day (since 1970) before it."""
-        self._line = lru_cache(maxsize=_CACHED_LINES)(line)
+        self._line = line
+        self._kind = kind
         self._folder = folder
         self._clock = clock
         self._chance = chance
@@ -66,50 +63,50 @@ class DayLog:
         self._said: set[str] = set()
         """Releases that the current generation declares already."""
         self._missing: Counter[int] = Counter()
-        """By day: answers for which not even a part could be made."""
+        """By day: entries for which not even a part could be made."""
         self._fault = OSError(errno.EIO, os.strerror(errno.EIO))
         """What the disk said when it last refused a part or a log."""
         self.written = 0
         self.lost = 0
-        """Answers of this process that the log does not hold."""
+        """Entries of this process that the log does not hold."""
 
     def open(self, leftovers: bool = True) -> None:
         """Starts a generation; ``leftovers`` of a crash are closed at the next ``finish``.
 
         Raises ``StateError`` where that fails by a mistake, not by a fault of the disk.
         """
-        self._look_for_leftovers = leftovers
+        self._look_for_leftovers, kind = leftovers, self._kind
         try:
             self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             self._current = self._start(self._today())
         except OSError as error:
             if error.errno not in _DISK_FAULTS:
                 raise StateError(
-                    "log-unwritable",
-                    f"The log folder {self._folder} cannot be written ({error.strerror}).",
+                    f"{kind.short}-unwritable",
+                    f"The {kind.short} folder {self._folder} cannot be written ({error.strerror}).",
                 ) from None
-            self._sick(f"the log folder cannot be written; {_UNCOUNTED}", error)
+            self._sick(f"the {kind.short} folder cannot be written; {kind.unwritten}", error)
 
     def _close_leftovers(self) -> None:
         try:
-            closed = close_leftovers(self._folder)
+            closed = close_leftovers(self._folder, self._kind)
         except OSError as error:
             if not self._left_over:
-                what = "a log that a crash left cannot be closed yet"
+                what = f"a {self._kind.short} that a crash left cannot be closed yet"
                 self._tell(f"{what}; it is tried again later: {self._because(error)}")
             self._left_over = True
             return
         self._left_over = False
         if closed:
-            self._tell(f"closed {closed} log generation(s) left by a crash")
+            self._tell(f"closed {closed} {self._kind.short} generation(s) left by a crash")
 
     def declare(self, releases: Iterable[str]) -> None:
         """Releases that lines may name though product.toml does not: every log says so itself, so
         that whoever reads it later, with whichever product.toml, knows them too."""
         self._declared = frozenset(releases)
 
-    def add(self, *said: Hashable) -> None:
-        """One answer; what is told of it is what the log's ``line`` takes."""
+    def add(self, *said: Hashable) -> bool:
+        """One entry, of what the log's ``line`` takes; whether the disk has it."""
         day = self._today()
         current = self._current
         if current is None or current.day != day:
@@ -118,13 +115,14 @@ class DayLog:
             self._declare(current)
             if current.append(self._line(day, *said)):
                 self.written += 1
-                return
+                return True
             current.lose(1)
         else:
             self._missing[day] += 1
         self.lost += 1
         fault = self._fault if current is None else current.fault
-        self._sick(f"the access log cannot be written; {_UNCOUNTED}", fault)
+        self._sick(f"the {self._kind.name} cannot be written; {self._kind.unwritten}", fault)
+        return False
 
     def _declare(self, current: Generation) -> None:
         for release in sorted(self._declared - self._said):
@@ -143,29 +141,32 @@ class DayLog:
         return self._current
 
     def _start(self, day: int) -> Generation:
-        return Generation(self._folder, day, self._chance.token(_TOKEN_BYTES).hex())
+        token = self._chance.token(_TOKEN_BYTES).hex()
+        return Generation(self._folder, day, token, self._kind)
 
     def tick(self) -> None:
         """Follows the day when nobody asks, and restores a part that somebody removed."""
-        today = self._today()
+        today, kind = self._today(), self._kind
         if self._current is None or self._current.day != today:
             self._turn(today)
         try:
             if self._current is None:
                 raise self._fault
             if self._current.restore():
-                self._tell("the open part of the access log had vanished; it was written anew")
+                self._tell(f"the open part of the {kind.name} had vanished; it was written anew")
         except OSError as error:
-            then = _UNCOUNTED if self._current is None else _COUNTED_LATER
-            self._sick(f"the log folder is gone or cannot be written; {then}", error)
+            then = kind.unwritten if self._current is None else kind.kept
+            self._sick(f"the {kind.short} folder is gone or cannot be written; {then}", error)
             return
         if not self.healthy and self._probe():
             self.healthy = self._look_for_leftovers = True
             self._own_up()
-            self._tell(f"the access log can be written again; {self.lost} answer(s) are missing")
+            self._tell(
+                f"the {kind.name} can be written again; {self.lost} {kind.entries} are missing"
+            )
 
     def _own_up(self) -> None:
-        """Notes in a log of their day how many answers found no log at all."""
+        """Notes in a log of their day how many entries found no log at all."""
         for day, lost in list(self._missing.items()):
             with suppress(OSError):
                 generation = self._current
@@ -202,7 +203,9 @@ class DayLog:
                 generation.close_files()
             except OSError as error:
                 self._fault = error
-                self._sick("a finished log cannot be written; it is tried again", error)
+                self._sick(
+                    f"a finished {self._kind.short} cannot be written; it is tried again", error
+                )
                 continue
             self._waiting.remove(generation)
         return len(self._waiting)
@@ -216,16 +219,17 @@ class DayLog:
         left = self.finish()
         while self._waiting:
             self._leave(self._waiting.pop())
-        because = self._because(self._fault)
+        because, kind = self._because(self._fault), self._kind
         for day, lost in sorted(self._missing.items()):
             self._tell(
-                f"{lost} answer(s) of {iso_day(day)} are in no log, and no file says so; what is "
-                f"counted of that day will be too low: {because}"
+                f"{lost} {kind.entries} of {iso_day(day)} are in no {kind.short}, and no file says "
+                f"so; what is counted of that day will be too low: {because}"
             )
         return left + len(self._missing)
 
     def _leave(self, generation: Generation) -> None:
         """Tells what the next start will find of a generation that cannot be closed."""
+        kind = self._kind
         try:
             untold = generation.untold
         except OSError:
@@ -234,9 +238,9 @@ class DayLog:
             self._missing[generation.day] += untold
         if generation.in_place:
             self._tell(
-                f"the log of {iso_day(generation.day)} is not closed, and {generation.lost} "
-                f"answer(s) are missing in it; the next start closes {generation.part.name}: "
-                f"{self._because(self._fault)}"
+                f"the {kind.short} of {iso_day(generation.day)} is not closed, and "
+                f"{generation.lost} {kind.entries} are missing in it; the next start closes "
+                f"{generation.part.name}: {self._because(self._fault)}"
             )
         generation.abandon()
 

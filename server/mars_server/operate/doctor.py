@@ -15,7 +15,7 @@ from pathlib import Path
 from mars.wire.query import AllowList
 from mars.wire.variables import VARIABLES
 from mars_server.common.calendar import FIRST_WEEK, week_of
-from mars_server.daylog.format import COMMENT, RELEASE, id_line, own_id
+from mars_server.daylog.format import ACCESS, COMMENT, RELEASE, Kind, own_id
 from mars_server.daylog.generation import LOG, PART, parse_name, parse_part
 from mars_server.serving.logline import LINE
 from mars_server.storage.reading import Overview
@@ -34,8 +34,8 @@ _BY_NAME = (0x02, 0x08)
 """ACL_USER and ACL_GROUP (acl(5); Linux, include/uapi/linux/posix_acl.h)."""
 _ENTER = 0o001
 """That by which they may enter a folder."""
-_ID_SIZE = len(id_line("0" * 32))
-"""Bytes of a closed log's first line."""
+_ID_SIZE = 128
+"""Bytes, more than a closed log's first line has."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ def examine(
     entries = sorted(log.iterdir())
     files = [path for path in entries if path.is_file()]
     found = {
-        "files": _strange(entries),
+        "files": strange(entries),
         "lines": _lines(files, allow),
-        "modes": _modes(log, [*files, *_parts(database)]),
+        "modes": modes(log, [*files, *_parts(database)]),
         "retention": _retention(list(closed_logs(log)), overview, today, keep_days),
     }
     return [Finding(name, ok, text) for name, (ok, text) in found.items()]
@@ -75,26 +75,29 @@ def examine(
 _Told = tuple[bool, str]
 
 
-def _strange(entries: list[Path]) -> _Told:
-    strange = [path for path in entries if not _ours(path)]
-    text = f"{len(strange)} file(s) or folders are not ours; look at them, then move them away"
-    return not strange, text if strange else "only our own logs lie here"
+def strange(entries: list[Path], kind: Kind = ACCESS) -> _Told:
+    """Whether only files of ours are among them."""
+    others = [path for path in entries if not _ours(path, kind)]
+    text = f"{len(others)} file(s) or folders are not ours; look at them, then move them away"
+    return not others, text if others else f"only our own {kind.short}s lie here"
 
 
-def _ours(path: Path) -> bool:
+def _ours(path: Path, kind: Kind) -> bool:
     if path.is_symlink() or not path.is_file():
         return False
     name = path.name.removesuffix(PART) if path.name.endswith(LOG + PART) else path.name
     if name.endswith(LOG):
-        return parse_name(name.removesuffix(LOG)) is not None
-    return parse_part(name.removeprefix(".")) is not None or _PROBE.fullmatch(name) is not None
+        return parse_name(name.removesuffix(LOG), kind) is not None
+    return (
+        parse_part(name.removeprefix("."), kind) is not None or _PROBE.fullmatch(name) is not None
+    )
 
 
 def _lines(files: list[Path], allow: AllowList | None) -> _Told:
     total = wrong = 0
     for path in files:
         known, admitted = allow, _admitting(allow)
-        for line in _each_line(path):
+        for line in each_line(path):
             total += 1
             if known and (release := RELEASE.fullmatch(line)):
                 known = known.also([release[1].decode()])
@@ -121,7 +124,8 @@ def _admitted(query: bytes, allow: AllowList | None) -> bool:
     return allow.canonical(text) == f"?{text}"
 
 
-def _each_line(path: Path) -> Iterator[bytes]:
+def each_line(path: Path) -> Iterator[bytes]:
+    """With its LF; what a part ends with may not be written yet."""
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n") or path.suffix != ".part":
@@ -135,7 +139,8 @@ def _parts(database: Path | None) -> list[Path]:
     return [one for one in database.parent.iterdir() if one.name.startswith(database.name)]
 
 
-def _modes(log: Path, files: list[Path]) -> _Told:
+def modes(log: Path, files: list[Path]) -> _Told:
+    """Whether the folder, and each of ``files``, is closed to others."""
     growing = any(file.name.endswith(PART) for file in files)
     if _open(log, _GROUP_TOO if growing else _OTHERS):
         return False, "other users may enter the folder, and see when the open log grows; chmod 700"
@@ -183,7 +188,7 @@ def _retention(logs: list[Closed], overview: Overview | None, today: date, keep_
 
 @dataclass(frozen=True)
 class Closed:
-    """One closed generation of our own access log."""
+    """One closed generation of our own access log, or of the spool."""
 
     path: Path
     day: date
@@ -191,10 +196,10 @@ class Closed:
     size: int
 
 
-def closed_logs(folder: Path) -> Iterator[Closed]:
+def closed_logs(folder: Path, kind: Kind = ACCESS) -> Iterator[Closed]:
     """The closed generations in ``folder``, oldest first. Raises ``OSError``."""
-    for path in sorted(folder.glob(f"access-*{LOG}")):
-        name = parse_name(path.stem)
+    for path in sorted(folder.glob(f"{kind.prefix}-*{LOG}")):
+        name = parse_name(path.stem, kind)
         if name is not None:
             yield Closed(path, name[0], name[1], path.stat().st_size)
 
@@ -209,7 +214,7 @@ def settled(log: Closed, positions: Mapping[str, int], weeks: Collection[str]) -
     return closed and positions.get(log.token) == log.size
 
 
-def _id(path: Path) -> str | None:
+def own(path: Path) -> str | None:
     """What the log itself says; its name may be another's."""
     with path.open("rb") as file:
         return own_id(file.read(_ID_SIZE))
@@ -222,7 +227,7 @@ def retain(
     gone = [
         log
         for log in closed_logs(folder)
-        if settled(log, positions, weeks) and _id(log.path) == log.token
+        if settled(log, positions, weeks) and own(log.path) == log.token
     ]
     for log in gone:
         if remove:

@@ -19,6 +19,7 @@ from mars.wire.times import DAY
 from mars.wire.url import is_onion_host
 from mars_server.common.config import Config, load_product
 from mars_server.daylog.crash_recovery import held, parts
+from mars_server.daylog.format import ACCESS, SPOOL, Kind
 from mars_server.daylog.generation import LOG, PartName, lost_in
 from mars_server.onion.control import connected, unnamed
 from mars_server.onion.folder import hostname
@@ -47,7 +48,9 @@ _CHECK = f"GET {CHECK_PATH} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n
     "ascii"
 )
 """A look at ourselves must not be counted as a client's."""
-_UNHEALTHY = b"\nmars_log_healthy 0.0\n"
+_UNHEALTHY = "\nmars_{}_healthy 0.0\n"
+_LEAST_LINE = min(SPOOL.lengths)
+"""Bytes of a report's line."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Check:
 
 def examine(config: Config, now: int) -> dict[str, Check]:
     """All checks by name at ``now`` (Unix seconds); none of them raises."""
-    checks = (_motd, _server, _tor, _onion, _log, _count, _publication, _disk)
+    checks = (_motd, _server, _tor, _onion, _log, _spool, _count, _publication, _disk)
     return {check.__name__[1:]: _safely(check, config, now) for check in checks}
 
 
@@ -84,6 +87,8 @@ def _motd(config: Config, now: int) -> Check:
         return Check(WARN, f"expires in {days} days; sign and deploy a new one", facts)
     if document.unlisted:
         return Check(WARN, document.doubt, facts | {"unlisted": document.unlisted})
+    if document.flaws:
+        return Check(WARN, document.flaws[0], facts)
     if not document.verified:
         return Check(WARN, "not verified: set trust to what clients pin", facts)
     return Check(OK, f"signed, {days} days to expiry", facts)
@@ -167,7 +172,7 @@ def _log(config: Config, now: int) -> Check:
     closed = [path for path in folder.glob(f"access-*{LOG}") if path.is_file()]
     lost = sum(map(lost_in, closed)) + sum(part.lost for part in parts(folder))
     facts: dict[str, object] = {"open": len(live), "closed": len(closed), "lost": lost}
-    if trouble := _unwritten(config, live, now):
+    if trouble := _unwritten(folder, config, live, now, ACCESS):
         return Check(FAIL, trouble, facts)
     if folder.stat().st_mode & _OTHERS:
         return Check(
@@ -179,20 +184,42 @@ def _log(config: Config, now: int) -> Check:
     return Check(OK, f"{facts['open']} open, {facts['closed']} closed", facts)
 
 
-def _unwritten(config: Config, live: list[PartName], now: int) -> str:
-    """Why nothing is being counted, an empty text where it is.
+def _spool(config: Config, now: int) -> Check:
+    if not config.spool:
+        return Check(UNSET, "no spool is set: reports are not taken")
+    folder = Path(config.spool)
+    live, opened = held(folder, SPOOL), parts(folder, SPOOL)
+    closed = [path for path in folder.glob(f"{SPOOL.prefix}-*{LOG}") if path.is_file()]
+    lost = sum(map(lost_in, closed)) + sum(part.lost for part in opened)
+    size = sum(path.stat().st_size for path in folder.glob(f"{SPOOL.prefix}-*"))
+    facts: dict[str, object] = {"open": len(live), "closed": len(closed), "lost": lost}
+    facts["reports_at_most"] = size // _LEAST_LINE
+    if trouble := _unwritten(folder, config, live, now, SPOOL):
+        return Check(FAIL, trouble, facts)
+    if folder.stat().st_mode & _OTHERS:
+        text = f"other users may see when the open spool grows: chmod 700 {folder}"
+        return Check(WARN, text, facts)
+    if lost:
+        text = f"{lost} report(s) are missing in the spools: the disk refused them"
+        return Check(WARN, text, facts)
+    text = f"{len(live)} open, {len(closed)} closed, at most {size // _LEAST_LINE} reports"
+    return Check(OK, text, facts)
+
+
+def _unwritten(folder: Path, config: Config, live: list[PartName], now: int, kind: Kind) -> str:
+    """Why nothing is being written, an empty text where it is.
 
     A part that no process holds is what a crash left. Nothing is written to find out.
     """
     if not live:
-        return "no open log: no server is writing one"
+        return f"no open {kind.short}: no server is writing one"
     last = max(part.day for part in live)
     if (datetime.fromtimestamp(now, UTC).date() - last).days > _STALE_DAYS:
-        return f"the open log is of {last}: the server hangs"
-    if os.statvfs(config.log).f_flag & os.ST_RDONLY:
-        return "the disk of the logs is read-only: answers are served but not counted"
-    if config.metrics and _UNHEALTHY in _metrics(config.metrics):
-        return "the server cannot write its log: answers are served but not counted (its stderr)"
+        return f"the open {kind.short} is of {last}: the server hangs"
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return f"the disk of the {kind.short}s is read-only: {kind.unwritten}"
+    if config.metrics and _UNHEALTHY.format(kind.short).encode() in _metrics(config.metrics):
+        return f"the server cannot write its {kind.short}: {kind.unwritten} (its stderr)"
     return ""
 
 
@@ -245,9 +272,11 @@ def _ago(seconds: int) -> str:
 
 
 def _disk(config: Config, _now: int) -> Check:
-    if not Path(config.log).is_dir():
-        return Check(FAIL, f"the folder of the logs is gone: {config.log}")
-    usage = shutil.disk_usage(config.log)
+    folders = [config.log, *filter(None, [config.spool])]
+    gone = [folder for folder in folders if not Path(folder).is_dir()]
+    if gone:
+        return Check(FAIL, f"the folder of the logs is gone: {gone[0]}")
+    usage = min(map(shutil.disk_usage, folders), key=lambda disk: disk.free / disk.total)
     share = usage.free / usage.total
     facts: dict[str, object] = {"free_bytes": usage.free, "free_percent": int(share * 100)}
     state = FAIL if share < _FULL_DISK else WARN if share < _LOW_DISK else OK

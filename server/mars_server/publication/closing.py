@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
 from mars.errors import ConfigError, StateError
+from mars.wire.catalogue import Catalogue
 from mars.wire.query import NONE
 from mars.wire.variables import OTHER
 from mars_server.common.calendar import (
@@ -22,13 +23,17 @@ from mars_server.common.calendar import (
     week_of,
 )
 from mars_server.common.calendar import days as days_of
+from mars_server.publication.folder import HITS
 from mars_server.storage import Engine
-from mars_server.storage.publication import StoredWeek, StoredWeeks, stored
-from mars_server.tables import signed_documents
+from mars_server.storage.publication import StoredReports, StoredWeek, StoredWeeks, stored
+from mars_server.tables import signed_documents, statistics
 from mars_server.tables.compose import RARE, STABLE_WEEKS, Exact, FloorRules, Listing, compose, step
 from mars_server.tables.fetch_intervals import periods_of
 from mars_server.tables.quarters import LONGEST
 from mars_server.tables.signed_documents import Served, unknown
+from mars_server.tables.statistics import Known, Listings, Reports
+from mars_server.tables.statistics_week import decode as decode_statistics
+from mars_server.tables.statistics_week import encode as encode_statistics
 from mars_server.tables.week import Week, decode, encode
 
 # --- Which weeks are published, and which are left out because a clock was wrong ---
@@ -96,8 +101,16 @@ _LEAST_A_DAY: Final = 10
 """Hits a day on average, from which on a day without any is no chance (e^-10, one in 22,000)."""
 
 
-def close_weeks(engine: Engine, rules: FloorRules, now: int, *, chosen: bool = False) -> list[Week]:
-    """Publishes every week that is due at ``now`` and returns all published weeks, oldest first.
+def close_weeks(
+    engine: Engine,
+    rules: FloorRules,
+    now: int,
+    *,
+    chosen: bool = False,
+    catalogue: Catalogue | None = None,
+) -> list[Week]:
+    """Publishes every week that is due at ``now`` and returns all published weeks of hits, oldest
+    first. Of statistics too, where the ``catalogue`` declares any.
 
     One transaction, with counters kept out: reading the counts, composing, and closing the week
     happen together or not at all. Weeks that were published before are never composed again.
@@ -107,7 +120,11 @@ def close_weeks(engine: Engine, rules: FloorRules, now: int, *, chosen: bool = F
     with stored(engine) as kept:
         kept.lock()
         check_owner(kept, rules)
-        return _close(kept, rules, now, chosen=chosen)
+        weeks = _close(kept, rules, now, chosen=chosen)
+        if catalogue is not None and catalogue.metrics:
+            news = {week.week: week for week in weeks}
+            _close_reports(kept.statistics, Known(rules, catalogue, news=news), now, chosen=chosen)
+        return weeks
 
 
 def partial(kept: StoredWeeks, weeks: Collection[str]) -> list[str]:
@@ -163,6 +180,71 @@ def _close(kept: StoredWeeks, rules: FloorRules, now: int, *, chosen: bool) -> l
         published[week] = fresh
         kept.keep(StoredWeek(week, encode(fresh), late_seen), now)
     return [published[week] for week in sorted(published)]
+
+
+def _close_reports(kept: StoredReports, known: Known, now: int, *, chosen: bool) -> None:
+    entries, sums = kept.kept(), kept.by_week()
+    published = {entry.week: decode_statistics(entry.document) for entry in entries}
+    last = settled(now) if chosen else min(settled(now), _opened_until(kept, sums))
+    current = week_of(datetime.fromtimestamp(now, UTC).date())
+    pending = sums.keys() - kept.closed()
+    counted = replace(known, reports=kept.exact(min(pending)) if pending else {})
+    still_open = {week: statistics.is_full(week, counted) for week in pending}
+    weeks = due_weeks(still_open, published, last, current)
+    if held := [] if chosen else kept.locked(set(weeks.due) - published.keys(), now):
+        last = week_of(monday(held[0]) - timedelta(days=7))
+        weeks = due_weeks(still_open, published, last, current)
+    kept.leave_out(weeks.left_out, now)
+    fresh = [week for week in weeks.due if week not in published]
+    late_seen, late_now = max((entry.late_seen for entry in entries), default=0), kept.late()
+    if fresh:
+        needed = [week for week in sorted(sums) if week < fresh[0]][-LONGEST - STABLE_WEEKS :]
+        exact = kept.exact([*needed, fresh[0]][0])
+        known = replace(known, reports=exact, uncertain=kept.uncertain())
+    listings: Listings = {}
+    for week in weeks.due if fresh else ():
+        listings = statistics.step(week, listings, known)
+        if week in published:
+            whole = bool(known.reports.get(week, Reports()).counts)
+            listings = statistics.after(published[week], listings, whole=whole)
+            continue
+        before = [published[each] for each in sorted(published) if each < week]
+        made = statistics.compose(week, listings, before, late_now - late_seen, known)
+        late_seen, published[week] = late_now, made
+        kept.keep(StoredWeek(week, encode_statistics(made), late_seen), now)
+
+
+def _opened_until(kept: StoredReports, sums: Collection[str]) -> str:
+    """The latest week whose reports can all be opened: it was over when a spool was last opened, or
+    there are reports of a later week, as ``_counted_until`` has it of hits. ``sums``: the weeks
+    with reports."""
+    opened = kept.last_opened()
+    if opened is None:
+        return _LAST_WEEK
+    moment = datetime.fromtimestamp(opened, UTC).date()
+    past = [week for week in sums if week <= week_of(moment)]
+    if not past:
+        return _LAST_WEEK
+    before = week_of(monday(max(past)) - timedelta(days=7))
+    return max(before, week_of(moment - timedelta(days=7)))
+
+
+def waiting_reports(kept: StoredReports, now: int) -> list[str]:
+    """Weeks with reports that are old enough at ``now`` and still open: not opened to their end, or
+    nothing is declared."""
+    still_open = kept.by_week().keys() - kept.closed()
+    return sorted(week for week in still_open if week <= settled(now))
+
+
+def locked_reports(kept: StoredReports, now: int) -> list[str]:
+    """The weeks that others wait for at ``now``: their reports may be in spools that no key of
+    theirs was given for."""
+    behind = waiting_reports(kept, now)
+    if not behind:
+        return []
+    published = kept.published()
+    first = following(max(published)) if published else behind[0]
+    return kept.locked(set(span(min(first, behind[0]), behind[-1])) - kept.closed(), now)
 
 
 def waiting(kept: StoredWeeks, now: int) -> list[str]:
@@ -235,24 +317,28 @@ def _after(
     return found
 
 
-def check_untouched(kept: Mapping[str, bytes], found: Mapping[str, bytes]) -> None:
-    """Refuses where a folder holds other bytes for a published week than the database.
+def check_untouched(
+    kept: Mapping[str, bytes], found: Mapping[str, bytes], kind: str = HITS
+) -> None:
+    """Refuses where a folder holds other bytes for a published week than the database. ``kind``
+    begins the names of its files.
 
     Raises ``StateError``: ``published-differs``, or ``published-unknown`` for a week that the
     database never published.
     """
     for week, data in sorted(found.items()):
+        name = f"{kind}{week}"
         if week not in kept:
             raise StateError(
                 "published-unknown",
-                f"The folder holds {week}, which this database has not published; publish to "
+                f"The folder holds {name}, which this database has not published; publish to "
                 "another folder, or take the folder's weeks over with --adopt.",
             )
         if kept[week] != data:
             raise StateError(
                 "published-differs",
-                f"The folder's file of {week} differs from what the database published, and a "
-                f"published week never changes. If the file was changed, delete {week}.json: the "
+                f"The folder's file of {name} differs from what the database published, and a "
+                f"published week never changes. If the file was changed, delete {name}.json: the "
                 "next run writes it as it was. If the database is another one, give the right one.",
             )
 

@@ -15,8 +15,11 @@ from threading import Event
 from typing import Final
 
 from mars.errors import StateError, WireError
+from mars.wire.catalogue import Catalogue
 from mars_server.tables import signed_documents
 from mars_server.tables.signed_documents import Served
+from mars_server.tables.statistics_week import StatisticsWeek
+from mars_server.tables.statistics_week import decode as decode_statistics
 from mars_server.tables.week import Week, decode
 
 DATA: Final = "data"
@@ -26,7 +29,12 @@ machine is busy (docs/publication.md)."""
 _POLL: Final = 0.1
 """Seconds between two tries."""
 _NEW: Final = ".new-"
-_WEEK_FILE = re.compile(r"[0-9]{4}-W[0-9]{2}\.json", re.ASCII)
+HITS: Final = ""
+DECLARED: Final = "declared.json"
+"""The registry as it was when the site was made: what is declared."""
+STATISTICS: Final = "statistics-"
+"""How the name of a week's file begins, before the week: of hits, and of statistics."""
+_WEEK_FILE = re.compile(r"((?:statistics-)?)([0-9]{4}-W[0-9]{2})\.json", re.ASCII)
 _NO_LOCKS: Final = {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 """What file systems answer that cannot lock a folder."""
 
@@ -69,23 +77,35 @@ def _wait(out: Path, handle: int, patience: float) -> None:
     )
 
 
-def week_files(data: Path) -> dict[str, bytes]:
-    """The week documents that stand in ``data``, by week, unchecked."""
+def week_files(data: Path, kind: str = HITS) -> dict[str, bytes]:
+    """The week documents of a ``kind`` that stand in ``data``, by week, unchecked."""
     if not data.is_dir():
         return {}
+    found = ((path, _WEEK_FILE.fullmatch(path.name)) for path in sorted(data.iterdir()))
     return {
-        path.stem: path.read_bytes()
-        for path in sorted(data.iterdir())
-        if _WEEK_FILE.fullmatch(path.name) and path.is_file()
+        match[2]: path.read_bytes()
+        for path, match in found
+        if match is not None and match[1] == kind and path.is_file()
     }
 
 
 def read_week(name: str, document: bytes) -> Week:
     """The document of the week ``name``. Raises ``WireError`` that names its file."""
-    try:
+    with _named(f"{DATA}/{name}.json"):
         return decode(document)
+
+
+def read_statistics(name: str, document: bytes) -> StatisticsWeek:
+    """That of its statistics. Raises ``WireError`` that names its file."""
+    with _named(f"{DATA}/{STATISTICS}{name}.json"):
+        return decode_statistics(document)
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    try:
+        yield
     except WireError as error:
-        where = f"{DATA}/{name}.json"
         raise WireError(
             error.reason, f"{where}: {error.message} Restore it from a copy of the site."
         ) from None
@@ -94,6 +114,19 @@ def read_week(name: str, document: bytes) -> Week:
 def read_weeks(data: Path) -> list[Week]:
     """The published weeks in ``data``, oldest first. Raises ``WireError`` for a changed file."""
     return [read_week(name, document) for name, document in sorted(week_files(data).items())]
+
+
+def read_all_statistics(data: Path) -> list[StatisticsWeek]:
+    """Those of statistics."""
+    found = sorted(week_files(data, STATISTICS).items())
+    return [read_statistics(name, document) for name, document in found]
+
+
+def read_declared(data: Path) -> Catalogue | None:
+    """What is declared; None where nothing is. Raises ``WireError`` for a changed file."""
+    path = data / DECLARED
+    with _named(f"{DATA}/{DECLARED}"):
+        return Catalogue.decode(path.read_bytes()) if path.is_file() else None
 
 
 def read_documents(data: Path) -> list[Served]:

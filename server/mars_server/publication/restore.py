@@ -14,14 +14,22 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from mars.errors import ConfigError
-from mars.wire.product import CROWD
+from mars.errors import ConfigError, WireError
+from mars.wire.catalogue import Catalogue
+from mars.wire.product import CROWD, is_release
 from mars.wire.times import DAY
 from mars_server.common.calendar import is_week
 from mars_server.publication import index
-from mars_server.publication.folder import DATA, read_week, week_files
+from mars_server.publication.folder import (
+    DATA,
+    HITS,
+    STATISTICS,
+    read_statistics,
+    read_week,
+    week_files,
+)
 from mars_server.storage import Engine
-from mars_server.storage.publication import StoredWeek, stored
+from mars_server.storage.publication import Closed, StoredWeek, stored
 from mars_server.tables import signed_documents
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.estimate import (
@@ -33,8 +41,10 @@ from mars_server.tables.estimate import (
     significant,
 )
 from mars_server.tables.floor import NO_DATA, Published
-from mars_server.tables.quarters import CROSS, EVERY, LONGEST
+from mars_server.tables.quarters import CROSS, EVERY, LONGEST, Summed
 from mars_server.tables.signed_documents import Served, unknown
+from mars_server.tables.statistics import OTHER
+from mars_server.tables.statistics_week import Entry, StatisticsWeek
 from mars_server.tables.week import Week
 
 _FLAGS: Final = {"disturbed", "incomplete", "steered"}
@@ -58,48 +68,58 @@ def adopt(
 ) -> list[str]:
     """Takes over the weeks and documents in the folder ``data`` that the database does not know.
 
-    Returns the weeks taken over. ``public`` is the operator's 32-byte key, None where there is
-    none. Raises ``WireError`` for a file that is not of the published form and ``ConfigError``
-    (``not-adopted``) for one that the index does not vouch for or that is of another product, week
-    or form; then nothing is taken over.
+    Returns the weeks of hits taken over; those of statistics come with them. ``public`` is the
+    operator's 32-byte key, None where there is none. Raises ``WireError`` for a file that is not of
+    the published form and ``ConfigError`` (``not-adopted``) for one that the index does not vouch
+    for or that is of another product, week or form; then nothing is taken over.
     """
-    weeks, path = week_files(data), data / signed_documents.FILE
+    path = data / signed_documents.FILE
     table = path.read_bytes() if path.is_file() else None
     with stored(engine) as kept:
         kept.lock()
-        known = kept.published().keys()
-        seen = kept.late()
-        new = {week: weeks[week] for week in sorted(set(weeks) - known)}
+        weeks, reports = _new(kept, data, HITS), _new(kept.statistics, data, STATISTICS)
         documents = signed_documents.decode(table) if table else []
         told = unknown(documents, kept.served())
-        if new or told:
-            _check_index(data, known, new, table, public)
-        for week, document in new.items():
+        if weeks or reports or told:
+            found = {f"{HITS}{week}.json": document for week, document in weeks.items()}
+            found |= {f"{STATISTICS}{week}.json": document for week, document in reports.items()}
+            found |= {} if table is None else {signed_documents.FILE: table}
+            known = {HITS: kept.published().keys(), STATISTICS: kept.statistics.published().keys()}
+            _check_index(data, known, found, public)
+        for week, document in weeks.items():
             _check_week(week, read_week(week, document), rules)
-            kept.keep(StoredWeek(week, document, seen), now)
+            kept.keep(StoredWeek(week, document, kept.late()), now)
+        for week, document in reports.items():
+            _check_statistics(week, read_statistics(week, document), rules)
+            kept.statistics.keep(StoredWeek(week, document, kept.statistics.late()), now)
+            kept.statistics.note_uncertain(week)
         if table and told:
             _check_documents(table, told, rules)
         for each in told:
             kept.keep_served(each)
-    return list(new)
+    return list(weeks)
+
+
+def _new(kept: Closed, data: Path, kind: str) -> dict[str, bytes]:
+    known = kept.published()
+    return {
+        week: document for week, document in week_files(data, kind).items() if week not in known
+    }
 
 
 def _check_index(
     data: Path,
-    known: Collection[str],
-    weeks: Mapping[str, bytes],
-    table: bytes | None,
+    known: Mapping[str, Collection[str]],
+    found: Mapping[str, bytes],
     public: bytes | None,
 ) -> None:
-    """The folder must hold what the index names, of weeks that are not ``known`` and of documents,
-    and nothing else."""
+    """The folder must hold what the index names, of weeks that are not ``known`` (by kind) and of
+    documents, and nothing else. ``found``: by name."""
     listed = index.vouched(data, public)
     if not listed:
         signed = "" if public is None else " that this --sign-key has signed"
         raise _refused(f"{DATA}/ has no {index.INDEX}{signed}; {_COPY}")
-    files = {f"{DATA}/{week}.json": document for week, document in weeks.items()}
-    if table is not None:
-        files[f"{DATA}/{signed_documents.FILE}"] = table
+    files = {f"{DATA}/{name}": content for name, content in found.items()}
     needed = {path for path in listed if _is_needed(path, known)}
     for path in sorted(needed | files.keys()):
         if path not in files:
@@ -108,10 +128,11 @@ def _check_index(
             raise _refused(f"{path} is not the file that the index names; {_COPY}")
 
 
-def _is_needed(path: str, known: Collection[str]) -> bool:
+def _is_needed(path: str, known: Mapping[str, Collection[str]]) -> bool:
     folder, _, name = path.rpartition("/")
-    week = name.removesuffix(".json")
-    is_new = name.endswith(".json") and is_week(week) and week not in known
+    kind = STATISTICS if name.startswith(STATISTICS) else HITS
+    week = name.removeprefix(kind).removesuffix(".json")
+    is_new = name.endswith(".json") and is_week(week) and week not in known[kind]
     return folder == DATA and (is_new or name == signed_documents.FILE)
 
 
@@ -138,6 +159,71 @@ def _check_week(name: str, week: Week, rules: FloorRules) -> None:
         raise _refused(f"{DATA}/{name}.json was not taken over: {wrong}; {_COPY}")
 
 
+def _check_statistics(name: str, week: StatisticsWeek, rules: FloorRules) -> None:
+    wrong = ""
+    if not is_week(name) or week.week != name:
+        wrong = f"it holds the week {week.week!r}"
+    elif (week.product, week.channel) != (rules.product.product, rules.product.channel):
+        wrong = f"it belongs to {week.product!r} ({week.channel!r})"
+    elif not {*week.flags, *(flag for each in week.entries for flag in each.flags)} <= _FLAGS:
+        wrong = "it has unknown flags"
+    elif week.noise and not (0 < week.noise.epsilon <= _MOST_DAYS and 0 < week.noise.cells < 1000):
+        wrong = "its noise cannot be"
+    elif not _are_declared(week):
+        wrong = "what it declares cannot be"
+    elif not all(_is_span(each.period, name) for each in week.entries):
+        wrong = "its periods cannot be"
+    elif not all(_figures_fit(each, name) for each in week.entries):
+        wrong = "its figures cannot be"
+    elif not week.noise and not all(_entry_fits(each) for each in week.entries):
+        wrong = "its figures do not add up"
+    if wrong:
+        raise _refused(f"{DATA}/{STATISTICS}{name}.json was not taken over: {wrong}; {_COPY}")
+
+
+def _are_declared(week: StatisticsWeek) -> bool:
+    """Whether a registry could declare these entries."""
+    metrics = tuple(entry.metric for entry in week.entries)
+    try:
+        return Catalogue.decode(Catalogue("any", "any", (), metrics).encode()).metrics == metrics
+    except WireError:
+        return False
+
+
+def _figures_fit(entry: Entry, week: str) -> bool:
+    """Figures stand where the period ends, with every declared value, and in their bounds."""
+    shown = [row.value for row in entry.values]
+    if entry.total.missing:
+        return not (shown or entry.releases or entry.installations or entry.consenting)
+    guess, parts = entry.installations, [row.share for row in entry.values if row.share]
+    listed = filter(entry.metric.fits, shown[:-1])
+    known = entry.metric.values_known or (*listed, OTHER)
+    releases = [each.release for each in entry.releases]
+    return (
+        entry.period.last == week
+        and tuple(shown) == known
+        and all(is_release(each) for each in releases[:-1])
+        and releases[-1:] == [OTHER]
+        and all([row.value for row in each.values] in ([], shown) for each in entry.releases)
+        and (guess is None or 0 <= guess.low <= guess.installations <= guess.high <= _MOST_HITS)
+        and 0 <= (entry.consenting or 0) <= 100
+        and all(0 <= part.low <= part.high <= 100 for part in parts)
+        and all(part.percent is None or part.low <= part.percent <= part.high for part in parts)
+    )
+
+
+def _entry_fits(entry: Entry) -> bool:
+    """Whether the values, and the releases, are parts of the total, and together may be all."""
+    tables = [[row.count for row in entry.values], [each.total for each in entry.releases]]
+    parts = [(each.total, [row.count for row in each.values]) for each in entry.releases]
+    pairs = [(entry.total, table) for table in tables] + parts
+    return all(
+        sum(each.least for each in table) <= whole.most
+        and (not table or sum(each.most for each in table) >= whole.least)
+        for whole, table in pairs
+    )
+
+
 def _tracked(week: Week) -> Published:
     return week.count("level", "tracked") or NO_DATA
 
@@ -153,14 +239,19 @@ def _periods_fit(week: Week) -> bool:
         said
         and CROWD.fullmatch(str(week.crowd)) is not None
         and all(
-            is_week(each.first)
-            and is_week(each.last)
-            and each.first <= week.week <= each.last
-            and each.every in EVERY
-            and each.weeks <= LONGEST
-            and (name not in told or each.last == week.week)
+            _is_span(each, week.week) and (name not in told or each.last == week.week)
             for name, each in week.periods.items()
         )
+    )
+
+
+def _is_span(period: Summed, week: str) -> bool:
+    return (
+        is_week(period.first)
+        and is_week(period.last)
+        and period.first <= week <= period.last
+        and period.every in EVERY
+        and period.weeks <= LONGEST
     )
 
 

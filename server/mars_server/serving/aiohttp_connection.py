@@ -10,14 +10,15 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from http import HTTPStatus
+from typing import cast
 
-from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
+from aiohttp import EMPTY_PAYLOAD, HttpVersion10, HttpVersion11, StreamReader, hdrs, web
 from aiohttp.typedefs import Middleware
 from aiohttp.web_protocol import RequestHandler
 
-from mars.wire.query import KEYS_PATH, MOTD_PATH
-from mars_server.serving.fast_request import FIELDS
+from mars.wire.query import INTAKE_PATH, KEYS_PATH, MOTD_PATH, REGISTRY_PATH
+from mars.wire.sealed import SIZES
+from mars_server.serving.fast_request import FIELDS, NOT_STORED, WORDS_TYPE, words
 from mars_server.serving.service import Held, Service, unsent
 
 HIT = "mars-hit"
@@ -63,6 +64,8 @@ class AiohttpConnection(Held, RequestHandler):
         self._circuit = circuit
         self._first = first
         self._unfed = b""
+        self._body: StreamReader = EMPTY_PAYLOAD
+        """Of the last request whose head has come."""
         self.since = since
         self._finished = 0
         self._head = 0
@@ -101,13 +104,15 @@ class AiohttpConnection(Held, RequestHandler):
             end = data.find(_HEAD_ENDS, start) + len(_HEAD_ENDS)
             end = end if end >= len(_HEAD_ENDS) else len(data)
             super().data_received(data[start:end])
+            if self._messages:
+                self._body = self._messages[-1][1]
             start = end
             if start == len(data) or len(self._messages) >= self._max_msg_queue_size:
                 break
         self._unfed = data[start:]
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
-        if self.busy and not self._closing:
+        if self.busy and not self._closing and not self._halfway:
             # aiohttp would close before it answers a peer that closes its half after asking.
             self._asked_all = True
             return True
@@ -164,6 +169,11 @@ class AiohttpConnection(Held, RequestHandler):
     def busy(self) -> bool:
         """Whether aiohttp has a request in hand, and not only the rest of its body."""
         return self._request_count > self._finished
+
+    @property
+    def _halfway(self) -> bool:
+        """Whether the one request that is not answered has a body of which not all has come."""
+        return self._request_count == self._finished + 1 and not self._body.is_eof()
 
     # -- the long way
 
@@ -239,9 +249,8 @@ def uniform(status: int, allow: str = "", close: bool = False) -> _Plain:
 
     ``allow`` are the methods that a 405 has to name (RFC 9110 15.5.6); ``close``: it is the last.
     """
-    phrase = HTTPStatus(status).phrase
-    response = _Plain(status=status, text=f"{status} {phrase}\n")
-    response.headers[hdrs.CACHE_CONTROL] = "no-store"
+    fields = {hdrs.CONTENT_TYPE: WORDS_TYPE, **dict(NOT_STORED)}
+    response = _Plain(status=status, body=words(status).encode("ascii"), headers=fields)
     if allow:
         response.headers[hdrs.ALLOW] = allow
     if close:
@@ -252,6 +261,7 @@ def uniform(status: int, allow: str = "", close: bool = False) -> _Plain:
 # --- The application: a fixed table of paths, nothing found by searching a disk ---
 
 
+STATUS_PATH = "/motd/status.json"
 CHECK_PATH = "/motd/check.json"
 """The same bytes for whoever watches over the server; never logged, so that no count grows."""
 
@@ -267,6 +277,10 @@ def application(service: Service, routes: Iterable[web.RouteDef] = ()) -> web.Ap
     app.router.add_route("*", MOTD_PATH, news(logged=True))
     app.router.add_route("*", CHECK_PATH, news())
     app.router.add_route("*", KEYS_PATH, _signed(service, lambda: service.document.chain))
+    app.router.add_route("*", REGISTRY_PATH, _signed(service, lambda: service.document.registry))
+    app.router.add_route("*", STATUS_PATH, _signed(service, lambda: service.document.status))
+    if service.takes_reports:
+        app.router.add_route("*", INTAKE_PATH, _intake(service))
     app.add_routes(list(routes))
     app.on_response_prepare.append(_anonymous)
     return app
@@ -283,6 +297,29 @@ def _signed(service: Service, body: Callable[[], bytes], logged: bool = False) -
             request[HIT] = service.canonical(query)
         found = body()
         return motd(found) if found else uniform(404)
+
+    return answer
+
+
+def _intake(service: Service) -> Handler:
+    """Takes whatever has the right size. What it is, is not looked at here or anywhere near."""
+
+    def refuse(status: int, allow: str = "") -> web.StreamResponse:
+        service.counters.add("refused")
+        service.counters.add("reports_refused")
+        return uniform(status, allow, close=True)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.method != "POST":
+            return refuse(405, "POST")
+        if request.content_length is None:
+            return refuse(411)
+        if request.content_length not in SIZES:
+            return refuse(413)
+        body = await request.read()
+        if not service.take(cast("Held", request.protocol), body):
+            return uniform(503)
+        return _Plain(status=204, headers=dict(NOT_STORED))
 
     return answer
 

@@ -28,7 +28,7 @@ from mars_server.serving.logline import log_line
 from mars_server.serving.motd_source import MotdSource
 from mars_server.serving.prometheus import Counters, Metrics, MetricsSocket, shared
 from mars_server.serving.supervisor import STOPPING, Place, Supervisor, Tell
-from mars_server.serving.worker import Setup, Worker
+from mars_server.serving.worker import Setup, Worker, spool_log
 
 # --- The few words of systemd's notification protocol (sd_notify(3)) over its datagram socket ---
 
@@ -89,6 +89,7 @@ def _setup(config: Config, address: Bind, tell: Tell) -> Setup:
     return Setup(
         source=source(config),
         log=Path(config.log),
+        spool=Path(config.spool) if config.spool else None,
         hosts=lambda product: allowed_hosts(
             [*product.servers, *config.hosts],
             address,
@@ -190,9 +191,11 @@ class _Server:
 
     def _try_log(self) -> None:
         """A wrong setting ends the start; what happens to the log later does not end the server."""
-        log = DayLog(self._setup.log, self._clock, factory.system_chance(), self._tell, log_line)
-        log.open(leftovers=False)
-        log.close()
+        clock, chance = self._clock, factory.system_chance()
+        log = DayLog(self._setup.log, clock, chance, self._tell, log_line)
+        for each in filter(None, (log, spool_log(self._setup, clock, chance, self._tell))):
+            each.open(leftovers=False)
+            each.close()
 
     def _heartbeat(self, row: int) -> Callable[[], int]:
         return lambda: self._rows[row].read()["heartbeat"]

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from mars_server.serving import proxyline
 from mars_server.serving.aiohttp_connection import AiohttpConnection
+from mars_server.serving.fast_request import Posted, refusal, taken
 from mars_server.serving.service import Held, Service, unsent
 
 _ACCEPT_AT_ONCE = 32
@@ -31,6 +32,8 @@ PAUSE = 1.0
 """Seconds without accepting when the system has no descriptor or memory left."""
 _RAISE = "if this lasts, allow more descriptors (LimitNOFILE) or memory (MemoryMax)"
 _NOTHING = memoryview(b"")
+_TAKEN, _LAST_TAKEN = taken(close=False), taken(close=True)
+_TOO_LATE, _NO_ROOM = 408, 503
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -161,8 +164,8 @@ class Listener:
 
 class FastConnection(Held):
     """A bare socket, until its peer sends anything unusual. A complete GET of the golden shape is
-    answered here; every other byte sequence, partial reads included, hands the whole connection
-    over to aiohttp. The peer sees no difference.
+    answered here, and a report, whose body Tor brings in pieces; every other byte sequence, partial
+    reads included, hands the whole connection over to aiohttp. The peer sees no difference.
 
     ``sock`` is non-blocking. ``proxied``: a PROXY line may stand before the first request.
     """
@@ -180,7 +183,21 @@ class FastConnection(Held):
         self._circuit = None
         self._hits = ()
         self._rest = memoryview(b"")
+        self._report = b""
+        """A report that is not whole yet, with its head; ``since`` then is when it began."""
         self._closing = False
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._report)
+
+    def expire(self, now: float) -> None:
+        limits = self._service.limits
+        if self._report and now - self.since >= limits.request:
+            self._service.counters.add("refused")
+            self._respond(refusal(_TOO_LATE, close=True), close=True)
+        else:
+            super().expire(now)
 
     def ready(self) -> None:
         """The socket has something for us, or takes more of an answer that was too long for it."""
@@ -223,7 +240,11 @@ class FastConnection(Held):
         return data
 
     def _answer(self, data: bytes) -> None:
-        service = self._service
+        service, data = self._service, self._report + data
+        report = service.posting(data)
+        if report is not None and not self._hits and len(data) <= report.head + report.size:
+            self._take(data, report)
+            return
         asked = service.judge(data)
         if asked is None:
             self.settle(complete=False)  # who asks again without reading has taken nothing
@@ -233,6 +254,27 @@ class FastConnection(Held):
         self.expect(asked.query, len(service.document.body))
         self.since = service.unsettled[self]
         self._send(service.bytes_for(close), close)
+
+    def _take(self, data: bytes, report: Posted) -> None:
+        service = self._service
+        if len(data) < report.head + report.size:
+            if not self._report:
+                self.since = service.clock.monotonic()
+            self._report = data
+            self._listener.watch(self, select.EPOLLIN)
+            return
+        close = report.close or service.ending
+        if service.take(self, data[report.head :]):
+            answer = _LAST_TAKEN if close else _TAKEN
+        else:
+            answer = refusal(_NO_ROOM, close)
+        self._respond(answer, close)
+
+    def _respond(self, answer: bytes, close: bool) -> None:
+        """Of an answer that is not accounted for."""
+        self._report = b""
+        self.since = self._service.clock.monotonic()
+        self._send(answer, close)
 
     def _send(self, answer: bytes | memoryview, close: bool) -> None:
         """Sends what the socket takes now; the rest when it is ready for more."""

@@ -30,8 +30,15 @@ _OF_CLIENTS = {
     "capped": ("mars_motd_capped", "MOTD answers beyond the cap of one Tor circuit"),
     "log_written": ("mars_log_lines_written", "Lines of the access log that were written"),
     "log_lost": ("mars_log_lines_lost", "Lines of the access log that the disk refused"),
+    "reports_taken": ("mars_reports_taken", "Reports that the spool holds"),
+    "reports_refused": (
+        "mars_reports_refused",
+        "Requests to the intake that held no report",
+    ),
+    "reports_lost": ("mars_reports_lost", "Reports that the disk refused"),
 }
 """In tens (rounded down, losses up) and as they stood up to an hour ago."""
+_LOSSES = ("log_lost", "reports_lost")
 _EXACT = {
     "refused": ("mars_requests_refused", "Requests answered with a 4xx status"),
     "evicted": ("mars_connections_evicted", "Idle connections closed to make room"),
@@ -42,6 +49,10 @@ _LEAST = {
     "serial": ("mars_motd_serial", "Serial of the document that is served"),
     "expires": ("mars_motd_expires_timestamp_seconds", "When that document expires"),
     "log_healthy": ("mars_log_healthy", "1 while every process can write its access log"),
+    "spool_healthy": (
+        "mars_spool_healthy",
+        "1 while every process with a spool can write it",
+    ),
 }
 """The least of all processes."""
 NAMES = (*_OF_CLIENTS, *_EXACT, *_LEAST, "connections", "heartbeat")
@@ -87,7 +98,7 @@ class Metrics(Collector):
         if now - self._since >= EVERY:
             self._since = now
             self._shown = {name: self._total(name) // STEP * STEP for name in _OF_CLIENTS}
-            self._shown["log_lost"] = -(-self._total("log_lost") // STEP) * STEP
+            self._shown |= {name: -(-self._total(name) // STEP) * STEP for name in _LOSSES}
         return generate_latest(self)
 
     def collect(self) -> Iterator[Metric]:

@@ -15,7 +15,14 @@ from mars.wire.query import AllowList
 from mars_server.common.config import Limits
 from mars_server.daylog.writer import DayLog
 from mars_server.serving.bind import Hosts
-from mars_server.serving.fast_request import Shape, golden, render
+from mars_server.serving.fast_request import (
+    Posted,
+    Shape,
+    golden,
+    head_of_post,
+    posted,
+    render,
+)
 from mars_server.serving.logline import NOT_COMPLETED, OK
 from mars_server.serving.motd_source import ServedMotd
 from mars_server.serving.prometheus import Counters
@@ -143,7 +150,9 @@ class Service:
         clock: Clock,
         limits: Limits,
         counters: Counters,
+        spool: DayLog | None = None,
     ) -> None:
+        """``spool``: where posted reports are kept; without one none is taken."""
         self.hosts = hosts
         self._log = log
         self.clock = clock
@@ -151,6 +160,8 @@ class Service:
         self.counters = counters
         self._circuits = CircuitCap(limits.hits_per_circuit)
         self._judged: dict[bytes, Shape] = {}
+        self._posted: dict[bytes, Posted] = {}
+        self._spool = spool
         self._open: OrderedDict[Held, None] = OrderedDict()
         self.unsettled: dict[Held, float] = {}
         """Connections whose answer the peer may not have taken yet, and since when (monotonic)."""
@@ -176,6 +187,7 @@ class Service:
         if hosts != self.hosts:
             self.hosts = hosts
             self._judged.clear()
+            self._posted.clear()
 
     def judge(self, data: bytes) -> Shape | None:
         """``data`` if it is a request of the golden shape for one of our hosts, its query as the
@@ -195,6 +207,33 @@ class Service:
                     self._judged.clear()
                 self._judged[data] = asked
         return asked
+
+    @property
+    def takes_reports(self) -> bool:
+        """Whether there is an intake."""
+        return self._spool is not None
+
+    def posting(self, data: bytes) -> Posted | None:
+        """The head with which ``data`` begins, if it is that of a report, of the golden shape, for
+        one of our hosts; its body may not be whole yet."""
+        head = head_of_post(data) if self._spool else b""
+        found = self._posted.get(head)
+        if found is None and head:
+            found = posted(head)
+            if found is None or not self.hosts.admits(found.host):
+                return None
+            if len(self._posted) >= _CACHED:
+                self._posted.clear()
+            self._posted[head] = found
+        return found
+
+    def take(self, connection: Held, body: bytes) -> bool:
+        """Keeps a posted report as it is, never looked into; False where the disk refuses it."""
+        if connection in self._open:
+            self._open.move_to_end(connection)
+        kept = self._spool is not None and self._spool.add(body)
+        self.counters.add("reports_taken" if kept else "reports_lost")
+        return kept
 
     def bytes_for(self, close: bool) -> bytes:
         return self._close if close else self._keep

@@ -17,11 +17,12 @@ from mars.ports import Chance, Clock
 from mars.wire.product import Product
 from mars.wire.times import DAY
 from mars_server.common.config import Limits
+from mars_server.daylog.format import SPOOL
 from mars_server.daylog.writer import DayLog
 from mars_server.serving.aiohttp_connection import application
 from mars_server.serving.bind import Hosts
 from mars_server.serving.listener import Listener
-from mars_server.serving.logline import log_line
+from mars_server.serving.logline import log_line, sealed_line
 from mars_server.serving.motd_source import MotdSource, ServedMotd
 from mars_server.serving.prometheus import Counters
 from mars_server.serving.service import Service
@@ -55,6 +56,15 @@ class Setup:
     """Routes of the dashboard and the intake, made in each process."""
     keep_onion: Callable[[], None] | None = None
     """Adds the onion service where tor has lost it; blocks, may raise ``MarsError``."""
+    spool: Path | None = None
+    """Where posted reports are kept; without it there is no intake."""
+
+
+def spool_log(setup: Setup, clock: Clock, chance: Chance, tell: Tell) -> DayLog | None:
+    """The spool of one process, not open yet."""
+    if setup.spool is None:
+        return None
+    return DayLog(setup.spool, clock, chance, tell, sealed_line, SPOOL)
 
 
 class Worker:
@@ -77,13 +87,16 @@ class Worker:
         self._tell = tell
         self._first = first
         self._log = DayLog(setup.log, clock, chance, tell, log_line)
+        self._spool = spool_log(setup, clock, chance, tell)
+        self._logs = list(filter(None, (self._log, self._spool)))
         self._stop = asyncio.Event()
         self._warned = 0
         self._onion_trouble = self._fault = ""
 
     def open(self) -> None:
-        """Opens the log, before any connection. Raises ``StateError``."""
-        self._log.open()
+        """Opens the log and the spool, before any connection. Raises ``StateError``."""
+        for log in self._logs:
+            log.open()
 
     async def run(
         self,
@@ -107,7 +120,8 @@ class Worker:
             loop.add_reader(parent, self._stop.set)
         self._took(document)
         hosts, limits = self._setup.hosts(document.product), self._setup.limits
-        service = Service(document, hosts, self._log, self._clock, limits, self._counters)
+        given = self._log, self._clock, limits, self._counters, self._spool
+        service = Service(document, hosts, *given)
         runner = web.AppRunner(
             application(service, self._setup.routes(document.product)),
             access_log=None,
@@ -126,10 +140,10 @@ class Worker:
             await listener.end()
             await runner.cleanup()
         await self._slow
-        left = await asyncio.to_thread(self._log.close)
+        left = [await asyncio.to_thread(log.close) for log in self._logs]
         for task in aside:
             task.cancel()
-        return left == 0
+        return not any(left)
 
     async def _keep_house(self, service: Service) -> None:
         """Looks at connections many times a second, however long a disk or gpg may take."""
@@ -149,21 +163,24 @@ class Worker:
                 continue
 
     def _housekeeping(self, service: Service) -> None:
-        log, counters = self._log, self._counters
+        log, spool, counters = self._log, self._spool, self._counters
         with self._serving_on():
-            log.tick()
+            for each in self._logs:
+                each.tick()
             service.expire()
             service.allow_hosts(self._setup.hosts(service.document.product))
             self._warn(service.document)
             counters.set("log_written", log.written)
             counters.set("log_lost", log.lost)
             counters.set("log_healthy", int(log.healthy))
+            counters.set("spool_healthy", int(spool is None or spool.healthy))
             counters.set("connections", len(service.connections))
 
     async def _slow_work(self, service: Service) -> None:
         """What may take minutes: the logs of a busy day, a document that gpg looks at."""
         with self._serving_on():
-            await asyncio.to_thread(self._log.finish)
+            for log in self._logs:
+                await asyncio.to_thread(log.finish)
             if self._setup.source.changed():
                 await self._load(service)
 
@@ -199,9 +216,8 @@ class Worker:
         service.show(document)
         if self._first:
             self._tell(f"serving serial {document.motd.serial}")
-        if self._first and document.flaw:
-            self._counters.add("reload_failed")
-            self._tell(f"the chain of keys stays as it is: {document.flaw}")
+        if self._first:
+            self._counters.add("reload_failed", len(document.flaws))
         self._took(document)
 
     async def _keep_onion(self) -> None:
@@ -221,8 +237,10 @@ class Worker:
     def _took(self, document: ServedMotd) -> None:
         self._counters.set("serial", document.motd.serial)
         self._counters.set("expires", document.motd.expires)
-        if document.unlisted and self._first:
-            self._tell(document.doubt)
+        if not self._first:
+            return
+        for told in (*document.flaws, *filter(None, [document.unlisted and document.doubt])):
+            self._tell(told)
 
     def _warn(self, document: ServedMotd) -> None:
         if not self._first:

@@ -23,7 +23,13 @@ from mars.errors import MarsError, StateError
 from mars.wire.product import Product
 from mars_server.common.calendar import is_week
 from mars_server.common.config import stamp
-from mars_server.publication.folder import DATA, read_documents, read_weeks
+from mars_server.publication.folder import (
+    DATA,
+    read_all_statistics,
+    read_declared,
+    read_documents,
+    read_weeks,
+)
 from mars_server.publication.index import INDEX, is_signed
 from mars_server.site.charts.drawer import Drawer
 from mars_server.site.charts.store import ChartStore
@@ -55,7 +61,9 @@ _HEADERS: Final = {
 }
 _DATA_NAME = re.compile(rf"{DATA}/[A-Za-z0-9-]{{1,20}}\.(?:csv|json|json\.sig|pem)", re.ASCII)
 _FOLDERS = "|".join(
-    re.escape(name) for name in (*place.RANGED, *place.PLAIN, *LANGUAGES, DATA) if name != SOURCE
+    re.escape(name)
+    for name in (*place.RANGED, *place.PLAIN, place.STATISTICS, *LANGUAGES, DATA)
+    if name != SOURCE
 )
 _FILES = "|".join(re.escape(name) for name in (place.PAGE, *place.STATIC))
 _PATTERN: Final = rf"/{{path:(?:|{_FILES}|(?:{_FOLDERS})(?:/.*)?)}}"
@@ -172,6 +180,8 @@ class _Dashboard:
             signed=is_signed(self._folder / DATA / INDEX),
             served=True,
             own_logs=own_logs,
+            catalogue=read_declared(self._folder / DATA),
+            reports=read_all_statistics(self._folder / DATA),
         )
         self._sites = {lane: Site(contents, charts) for lane, charts in self._charts.items()}
         self._named = frozenset({ranges.DEFAULT, *ranges.names(weeks)})

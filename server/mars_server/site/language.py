@@ -6,8 +6,10 @@ translator's file is the file that runs. English is the language of the sources.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
@@ -17,6 +19,7 @@ from babel.dates import format_date
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent, get_decimal_symbol, get_group_symbol
 
+from mars.wire.registry import BOOL, BUCKET
 from mars.wire.variables import VARIABLES
 from mars_server.common.calendar import monday, sunday
 from mars_server.tables.estimate import Estimate, Interval
@@ -55,6 +58,25 @@ class Language:
         shown = _percent(max(value.value, 1), self.code)
         return shown if value.value else f"<{shown}"
 
+    def whole(self, percent: int) -> str:
+        """``46%``; ``<1%`` for what rounds to nothing."""
+        return _percent(percent, self.code) if percent else f"<{_percent(1, self.code)}"
+
+    def chance(self, value: float) -> str:
+        """``7%`` of 0.07, with as many decimals as it has."""
+        return str(format_percent(value, locale=self.code, decimal_quantization=False))
+
+    def answer(self, kind: str, value: str) -> str:
+        """``value`` of a declared statistic of this type (``mars.wire.registry``) for people; as it
+        is where no report of the type can say it, since what is published is shown for ever."""
+        if kind == BOOL and value in ANSWERS:
+            return self.gettext(ANSWERS[value])
+        if kind == BUCKET and _RANGE.fullmatch(value):
+            if value.endswith("+"):
+                return self.gettext("%(number)s or more") % {"number": self.number(int(value[:-1]))}
+            return "–".join(self.number(int(part)) for part in value.split("-"))
+        return self.gettext("other") if value == "other" else value
+
     def interval(self, interval: Estimate | Interval) -> str:
         """``3–10``: installations, or the days between two requests."""
         return f"{self.number(interval.low)}–{self.number(interval.high)}"
@@ -65,12 +87,17 @@ class Language:
     def days(self, week: str, since: str = "") -> str:
         """``16 Mar – 22 Mar 2026``: the first day of ``since``, or of the week, and its last."""
         first, last = monday(since or week), sunday(week)
-        short = "d. MMM" if self.code == "de" else "d MMM"
-        start = short if first.year == last.year else f"{short} y"
-        return " – ".join(
-            str(format_date(day, form, self.code))
-            for day, form in ((first, start), (last, f"{short} y"))
-        )
+        form = self._day_form
+        start = form.removesuffix(" y") if first.year == last.year else form
+        return f"{format_date(first, start, self.code)} – {self.date(last)}"
+
+    def date(self, day: date) -> str:
+        """``16 Mar 2026``."""
+        return str(format_date(day, self._day_form, self.code))
+
+    @property
+    def _day_form(self) -> str:
+        return "d. MMM y" if self.code == "de" else "d MMM y"
 
     def name(self, table: str, value: str) -> str:
         """The name of a value for people; the files hold the value itself."""
@@ -126,6 +153,9 @@ NAMES: Final[Mapping[str, Mapping[str, str]]] = {
         for one in VARIABLES
     },
 }
+ANSWERS: Final = {"true": N_("yes"), "false": N_("no")}
+_RANGE: Final = re.compile(r"[0-9]{1,16}(?:-[0-9]{1,16}|\+)?", re.ASCII)
+"""A value of a bucket: ``0``, ``1-9``, ``10+``."""
 REST: Final = N_("all others")
 """The values that have no band of their own in a chart."""
 

@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import Final
 
 from mars.errors import ConfigError
+from mars.wire.catalogue import MAX_ENTRIES, Catalogue
 from mars.wire.ed25519 import public_key, sign
 from mars.wire.product import Product
 from mars_server.publication import closing, index, restore
 from mars_server.publication.folder import (
     DATA,
+    DECLARED,
+    STATISTICS,
     clear,
     foreign,
     held,
     read_documents,
+    read_statistics,
     read_week,
     week_files,
     write_files,
@@ -33,11 +37,14 @@ from mars_server.tables import signed_documents
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.downloads import data_files
 from mars_server.tables.signed_documents import describe
+from mars_server.tables.statistics_files import week_csv
+from mars_server.tables.statistics_week import StatisticsWeek
+from mars_server.tables.statistics_week import encode as encode_statistics
 from mars_server.tables.week import Week
 
-_MOST_PICTURES: Final = 512
-"""More than a site has: 16 for each range, in ten years 208. All are kept while pages are made,
-since each is needed for several."""
+_MOST_PICTURES: Final = 512 + 2 * MAX_ENTRIES
+"""More than a site has: 16 for each range, in ten years 208, and two for each statistic. All are
+kept while pages are made, since each is needed for several."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,16 @@ class PublishReport:
     """The index was signed before this run, and is no longer."""
     notes_gone: int = 0
     """Notes that the pages showed before this run and show no longer."""
+    reports: Sequence[StatisticsWeek] = ()
+    """All published weeks of statistics, oldest first."""
+    new_reports: int = 0
+    """Those published by this run."""
+    waiting_reports: Sequence[str] = ()
+    """Weeks with reports that are old enough but not opened to their end."""
+    locked_reports: Sequence[str] = ()
+    """Weeks for which others wait, since their keys were not given for each spool."""
+    waiting_lines: int = 0
+    """Of spools, sealed to keys that were not given."""
     foreign: Sequence[str] = ()
     """Files in the folder that are none of the site's, which the index does not name."""
 
@@ -76,6 +93,7 @@ def publish(
     notes: Sequence[Note] = (),
     motd: bytes | None = None,
     chart_cache: Path | None = None,
+    catalogue: Catalogue | None = None,
 ) -> PublishReport:
     """Brings ``out`` up to date with what is due at ``now`` (Unix seconds).
 
@@ -84,7 +102,7 @@ def publish(
     document that it does not know, and ``ConfigError`` (``noise-key-missing``) where noise would
     end unasked, before anything is closed or written.
     ``without_noise``: the operator wants noise to end. ``chosen``: ``now`` was given by hand; see
-    ``close_weeks``.
+    ``close_weeks``. ``catalogue``: what is declared; without any entry no reports are closed.
     """
     document = None if motd is None else describe(motd, rules.product)
     public = None if signing_key is None else public_key(signing_key)
@@ -98,27 +116,42 @@ def publish(
             restore.adopt(engine, rules, data, now, public)
         with stored(engine) as kept:
             before, known = kept.published(), closing.left_out(kept)
+            reports_before = kept.statistics.published()
             closing.check_untouched(before, week_files(data))
+            closing.check_untouched(reports_before, week_files(data, STATISTICS), STATISTICS)
             told = kept.served() + ([document] if document else [])
             closing.check_documents(told, read_documents(data))
             if document:
                 kept.keep_served(document)
-        weeks = closing.close_weeks(engine, rules, now, chosen=chosen)
+        weeks = closing.close_weeks(engine, rules, now, chosen=chosen, catalogue=catalogue)
         fresh = [week.week for week in weeks if week.week not in before]
         with stored(engine) as kept:
             given, own_logs = kept.served(), not kept.note_foreign()
             gone = sorted(closing.left_out(kept) - known)
             waiting = [] if chosen else closing.waiting(kept, now)
+            unopened = closing.waiting_reports(kept.statistics, now)
+            locked = [] if chosen else closing.locked_reports(kept.statistics, now)
+            waiting_lines = kept.statistics.waiting()
             partial = closing.partial(kept, fresh)
+            kept_reports = kept.statistics.published()
+        reports = [read_statistics(name, each) for name, each in kept_reports.items()]
         was_signed, notes_before = index.is_signed(data / index.INDEX), _notes_in(out)
         signed = signing_key is not None
-        contents = Contents(rules.product, weeks, notes, given, signed, own_logs=own_logs)
+        contents = Contents(
+            rules.product,
+            weeks,
+            notes,
+            given,
+            signed,
+            own_logs=own_logs,
+            catalogue=catalogue,
+            reports=reports,
+        )
         site = Site(contents, _charts(out, public, chart_cache))
         documents = {signed_documents.FILE: signed_documents.encode(rules.product, given)}
         beside = {NOTES_FILE: encode_notes(notes, own_logs=own_logs)}
-        written, others = write_site(
-            out, rules.product, data_files(weeks) | documents, site, beside, signing_key
-        )
+        figures = data_files(weeks) | statistics_data(reports, catalogue) | documents
+        written, others = write_site(out, rules.product, figures, site, beside, signing_key)
     return PublishReport(
         weeks,
         len(fresh),
@@ -128,8 +161,25 @@ def publish(
         partial=partial,
         unsigned=was_signed and not signed,
         notes_gone=0 if notes else notes_before,
+        reports=reports,
+        new_reports=len(reports) - len(reports_before),
+        waiting_reports=unopened,
+        locked_reports=locked,
+        waiting_lines=waiting_lines,
         foreign=others,
     )
+
+
+def statistics_data(
+    weeks: Sequence[StatisticsWeek], catalogue: Catalogue | None
+) -> dict[str, bytes]:
+    """The files of ``data/`` that tell of statistics, by name: each week's, and what is declared
+    now, from which a server shows it."""
+    files = {DECLARED: catalogue.encode()} if catalogue and (catalogue.metrics or weeks) else {}
+    for week in weeks:
+        files[f"{STATISTICS}{week.week}.json"] = encode_statistics(week)
+        files[f"{STATISTICS}{week.week}.csv"] = week_csv(week)
+    return files
 
 
 def _charts(out: Path, public: bytes | None, cache: Path | None) -> ChartStore:
@@ -147,11 +197,17 @@ def _charts(out: Path, public: bytes | None, cache: Path | None) -> ChartStore:
 
 def standing_noise(engine: Engine, out: Path, *, adopt: bool) -> float | None:
     """Epsilon of the last week that is published, those in ``out`` that are to be taken over
-    included; None where it has no noise. Raises ``WireError`` for a changed file."""
+    included, of hits if there is any, else of statistics; None where it has no noise. Raises
+    ``WireError`` for a changed file."""
     weeks = week_files(out / DATA) if adopt else {}
+    reports = week_files(out / DATA, STATISTICS) if adopt else {}
     with stored(engine) as kept:
         weeks |= kept.published()
-    return read_week(max(weeks), weeks[max(weeks)]).noise if weeks else None
+        reports |= kept.statistics.published()
+    if weeks or not reports:
+        return read_week(max(weeks), weeks[max(weeks)]).noise if weeks else None
+    budget = read_statistics(max(reports), reports[max(reports)]).noise
+    return None if budget is None else budget.epsilon
 
 
 def _refuse_noise(epsilon: float | None) -> None:

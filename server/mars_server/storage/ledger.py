@@ -8,29 +8,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from mars.errors import StateError
 from mars.wire.times import DAY
 from mars_server.common.calendar import iso_week
 from mars_server.counting.foreign.identity import Source
-from mars_server.counting.store_port import Advance
+from mars_server.counting.reports import SPOOL
+from mars_server.counting.store_port import Advance, Stored
 from mars_server.counting.tally import LEVEL, Tally
-from mars_server.storage.marks_key import marks_key
-from mars_server.storage.schema import archives, counts, gaps, meta, pairs, sources, weeks
-
-if TYPE_CHECKING:
-    from sqlalchemy.dialects import postgresql, sqlite
-
-
 from mars_server.storage.database import LOCK_WAIT
+from mars_server.storage.marks_key import marks_key
+from mars_server.storage.openings import note_opened, prune, store_opened
 from mars_server.storage.reading import HITS_BEFORE, LINES_BEFORE
+from mars_server.storage.schema import archives, counts, dropped, gaps, meta, pairs, sources, weeks
+from mars_server.storage.upsert import add, into, note
 
 _COMMIT_LOCK = 0x636F6D6D6974
 """The key (``commit``) of PostgreSQL's advisory lock that lasts for one transaction."""
-_Key = TypeVar("_Key", bound=tuple[str, ...])
 _DIGITS = 16
 """Hex digits of one rung of a ladder."""
 
@@ -48,7 +45,7 @@ class Ledger:
         with self._engine.begin() as connection:
             for key, value in (("product", product), ("channel", channel)):
                 # On PostgreSQL two that begin at once both find nothing; one waits for the other.
-                first = _insert(connection, meta).values(key=key, value=value)
+                first = into(connection, meta).values(key=key, value=value)
                 connection.execute(first.on_conflict_do_nothing())
                 held = connection.scalar(select(meta.c.value).where(meta.c.key == key))
                 if held != value:
@@ -61,7 +58,7 @@ class Ledger:
         wanted = select(*(sources.c[one.name] for one in fields(Source)))
         with self._engine.connect() as connection:
             rows = connection.execute(wanted).mappings()
-            known = [Source(**{**row, "ladder": _rungs(row["ladder"])}) for row in rows]
+            known = [Source(**{**row, **_sets(row)}) for row in rows]
         self._positions = {one.id: one.position for one in known}
         return known
 
@@ -96,8 +93,8 @@ class Ledger:
             add(connection, counts, tally.cells)
             add(connection, pairs, tally.pairs)
 
-    def commit(self, advances: Iterable[Advance], now: int) -> tuple[list[int], int]:
-        """Stores them all or none; returns the sources' ids and the hits that came too late.
+    def commit(self, advances: Iterable[Advance], now: int) -> Stored:
+        """Stores them all or none.
 
         ``now`` is Unix time.
 
@@ -115,22 +112,19 @@ class Ledger:
             for one in taken:
                 ids.append(_advance(connection, one, now))
                 total.add(one.tally)
+                note_opened(connection, one.opened, now)
             late = store(connection, total)
+            reports = store_opened(connection, total.opened)
+            prune(connection, now)
         self._positions |= {one: step.now.position for one, step in zip(ids, taken, strict=True)}
-        return ids, late
+        return Stored(ids, late, reports)
 
 
 def note_run(engine: Engine, command: str, now: int) -> None:
     """Remembers the day (``now`` in Unix seconds) on which ``count`` or ``publish`` last ran to its
     end, found it anything or not; written once a day."""
     with engine.begin() as connection:
-        _note(connection, f"{command}-ran", now // DAY * DAY)
-
-
-def _note(connection: Connection, key: str, number: int) -> None:
-    new = _insert(connection, meta).values(key=key, value=str(number))
-    held = {"value": new.excluded.value}
-    connection.execute(new.on_conflict_do_update(index_elements=["key"], set_=held))
+        note(connection, f"{command}-ran", now // DAY * DAY)
 
 
 def _one_at_a_time(connection: Connection) -> None:
@@ -154,36 +148,15 @@ def store(connection: Connection, tally: Tally) -> int:
     return late.total()
 
 
-def add(connection: Connection, table: Table, cells: Mapping[_Key, int]) -> None:
-    """Adds each number to its row of ``table``, whose last column it is."""
-    if not cells:
-        return
-    *keys, last = names = table.columns.keys()
-    new = _insert(connection, table)
-    sums = {last: table.c[last] + new.excluded[last]}
-    upsert = new.on_conflict_do_update(index_elements=keys, set_=sums)
-    # Sorted, so that two writers take row locks in the same order and cannot deadlock.
-    rows = [dict(zip(names, (*key, n), strict=True)) for key, n in sorted(cells.items())]
-    connection.execute(upsert, rows)
-
-
-def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """Both know ON CONFLICT, and only the one that is used is loaded: each takes a tenth of a
-    second of CPU time."""
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as into_postgresql
-
-        return into_postgresql(table)
-    from sqlalchemy.dialects.sqlite import insert as into_sqlite
-
-    return into_sqlite(table)
-
-
 def _advance(connection: Connection, step: Advance, when: int) -> int:
     days = sorted({day for day, _, _ in step.tally.cells})
-    now, kept = step.now, ("position", "tail", "inode", "boot", "timeless")
+    now, kept = (
+        step.now,
+        ("position", "tail", "inode", "boot", "timeless", "waiting", "day", "catalogue"),
+    )
     known = {name: getattr(now, name) for name in kept} | {
         "ladder": "".join(now.ladder),
+        "keys": " ".join(sorted(now.keys)) or None,
         # To the day: a follower counts a foreign log's line within a second of its request.
         "counted": when if now.own else when // DAY * DAY,
     }
@@ -200,13 +173,15 @@ def _advance(connection: Connection, step: Advance, when: int) -> int:
         key = made.inserted_primary_key
         assert key is not None
         number = int(key[0])
-        if step.gap is not None:
+        if step.gap is not None and now.format == SPOOL:
+            add(connection, dropped, {(iso_week(step.gap.day), "lost"): step.gap.lost})
+        elif step.gap is not None:
             add(connection, gaps, {(step.gap.day,): step.gap.lost})
     else:
         number = now.id
         _move(connection, step, days, known)
     if step.fingerprint is not None:
-        archive = _insert(connection, archives).values(fingerprint=step.fingerprint, source=number)
+        archive = into(connection, archives).values(fingerprint=step.fingerprint, source=number)
         connection.execute(archive.on_conflict_do_nothing())
     return number
 
@@ -241,6 +216,11 @@ def _counted_elsewhere() -> StateError:
         "counted-elsewhere",
         "Another process counted the same logs meanwhile; nothing was stored twice. Run again.",
     )
+
+
+def _sets(row: Mapping[Any, Any]) -> dict[str, object]:
+    """What stands as one text in a row of ``sources``."""
+    return {"ladder": _rungs(row["ladder"]), "keys": frozenset((row["keys"] or "").split())}
 
 
 def _rungs(ladder: str) -> tuple[str, ...]:
@@ -304,4 +284,4 @@ def _keep_totals(connection: Connection, number: int) -> None:
     ).one()
     for key, n in ((LINES_BEFORE, lines), (HITS_BEFORE, hits)):
         held = connection.scalar(select(meta.c.value).where(meta.c.key == key))
-        _note(connection, key, int(held or 0) + n)
+        note(connection, key, int(held or 0) + n)

@@ -17,6 +17,7 @@ from mars.errors import StateError
 from mars.factory import system_chance
 from mars.ports import Chance
 from mars_server.common.config import write_durably
+from mars_server.counting.foreign.identity import OWN
 from mars_server.storage.database import database_file, whose
 from mars_server.storage.schema import meta, sources
 
@@ -38,7 +39,8 @@ def marks_key(engine: Engine, chance: Chance | None = None) -> bytes:
         key = _read(_path(beside, check)) if beside or check else None
         if key is not None and _check(key) == check:
             return key
-        foreign = select(sources.c.id).where(sources.c.own.is_(None)).limit(1)
+        marked = sources.c.own.is_(None) | sources.c.tail.not_in(("", OWN))
+        foreign = select(sources.c.id).where(marked).limit(1)
         if check is not None and connection.scalar(foreign) is not None:
             raise _missing(_path(beside, check))
         if key is None:

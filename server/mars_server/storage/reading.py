@@ -11,8 +11,18 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, func, select
 
 from mars_server.common.calendar import iso_week
+from mars_server.counting.reports import LATE, Dropped, Reports, Statistic
 from mars_server.counting.tally import LEVEL, is_unread
-from mars_server.storage.schema import counts, meta, publications, sources, weeks
+from mars_server.storage.schema import (
+    counts,
+    dropped,
+    meta,
+    publications,
+    sources,
+    statistics,
+    statistics_weeks,
+    weeks,
+)
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,26 @@ def all_weeks(engine: Engine) -> list[Week]:
     ]
 
 
+def reports(engine: Engine) -> Reports:
+    """All that was opened of spools; what came too late, by its week too."""
+    found = Reports()
+    with engine.connect() as connection:
+        for row in connection.execute(select(statistics)):
+            found.counted[Statistic(row.week, row.name, row.release, row.value)] = row.n
+        for row in connection.execute(select(dropped)):
+            found.dropped[Dropped(row.week, row.reason)] = row.n
+        late = select(statistics_weeks).where(statistics_weeks.c.late > 0)
+        for row in connection.execute(late):
+            found.dropped[Dropped(row.week, LATE)] = row.late
+    return found
+
+
+def waiting(engine: Engine) -> int:
+    """Lines of spools that are sealed to keys which no count was given."""
+    with engine.connect() as connection:
+        return int(connection.scalar(select(func.sum(sources.c.waiting))) or 0)
+
+
 @dataclass(frozen=True)
 class Overview:
     """What an operator wants to know without any count. Times are Unix seconds, None for never."""
@@ -126,6 +156,9 @@ class Overview:
     """Id of each of our own log generations to the number of its bytes that are counted."""
     unread: frozenset[str]
     """Ids of those that were counted as another format than they are written in."""
+    waiting: frozenset[str] = frozenset()
+    """Ids of spools in which lines wait for keys that were not given, or may count by another
+    registry; not among ``positions``."""
 
 
 def overview(engine: Engine) -> Overview:
@@ -135,12 +168,14 @@ def overview(engine: Engine) -> Overview:
         closed = connection.execute(select(weeks.c.week, weeks.c.published)).all()
         own = connection.execute(select(sources).where(sources.c.own.is_not(None))).all()
         ran = {row.key: row.value for row in connection.execute(select(meta))}
+    waits = frozenset(one.own for one in own if one.waiting or one.catalogue)
     unread = frozenset(one.own for one in own if one.stays or is_unread(one.lines, one.unread))
     return Overview(
         counted=max(filter(None, (counted, int(ran.get("count-ran", 0)))), default=None),
         published=max((when for _, when in closed), default=None),
         publish_ran=int(ran["publish-ran"]) if "publish-ran" in ran else None,
         weeks=frozenset(week for week, _ in closed),
-        positions={one.own: one.position for one in own if one.own not in unread},
+        positions={one.own: one.position for one in own if one.own not in unread | waits},
         unread=unread,
+        waiting=waits,
     )

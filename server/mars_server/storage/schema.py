@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -25,8 +26,8 @@ from sqlalchemy import (
 metadata = MetaData()
 
 
-def _table(name: str, *parts: Column[Any] | Index) -> Table:
-    return Table(name, metadata, *parts)
+def _table(name: str, *parts: Column[Any] | Index, **options: Any) -> Table:
+    return Table(name, metadata, *parts, **options)
 
 
 meta = _table(
@@ -80,6 +81,10 @@ sources = _table(
     Column("format", String(8)),
     Column("stays", String(8)),
     Column("boot", String(32)),
+    Column("waiting", BigInteger, nullable=False, server_default="0"),
+    Column("keys", Text),
+    Column("day", String(10)),
+    Column("catalogue", String(32)),
 )
 """Generations of logs, known by content (``mars_server.counting.foreign.identity``): ``position``
 bytes of it are counted; ``timeless`` until a time of day is seen in it; ``first_day`` and
@@ -87,7 +92,11 @@ bytes of it are counted; ``timeless`` until a time of day is seen in it; ``first
 time, to the day where the log is not our own; ``format`` is the one it was first read in, NULL
 where that is not known; ``stays`` why it must not be removed: ``unread`` lines were told, or it was
 ``changed`` after it had been counted; ``boot`` the computer's start since which it was last looked
-at. ``ladder``, ``tail``, ``inode`` and ``boot`` are under a key that is not in here
+at; ``waiting`` how many lines of a spool wait for keys that were not given, ``keys`` the ids (hex,
+a space between two) of those with which it was opened as far as ``position``, ``day`` its own, and
+``catalogue`` the hash of the registry by which lines were dropped that another may count, NULL
+where none were. ``ladder``,
+``tail``, ``inode`` and ``boot`` are under a key that is not in here
 (``mars_server.counting.foreign.known_logs``)."""
 
 gaps = _table(
@@ -124,3 +133,54 @@ documents = _table(
 )
 """Signed documents that were served, by the hash of the file, and the seconds between two fetches
 that they ask for (null where the document was recorded before this was)."""
+
+statistics = _table(
+    "statistics",
+    Column("week", String(8), primary_key=True),
+    Column("name", String(81), primary_key=True),
+    Column("release", String(20), primary_key=True),
+    Column("value", String(40), primary_key=True),
+    Column("n", BigInteger, nullable=False),
+)
+"""Opened reports of one week by entry (``project/key``), release and value, exact."""
+
+dropped = _table(
+    "dropped",
+    Column("week", String(8), primary_key=True),
+    Column("reason", String(20), primary_key=True),
+    Column("n", BigInteger, nullable=False),
+)
+"""Lines of spools that are no report that counts, by reason; for the operator alone."""
+
+openings = _table(
+    "openings",
+    Column("week", String(8), primary_key=True),
+    Column("digest", LargeBinary(16), primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Sealed lines that were opened: a hash of each, by the week of the key that it is sealed to, so
+that equal ones count once. It is under a key that follows from that secret one. Rows of a week go
+42 days after its end, once it is closed."""
+
+intake_keys = _table(
+    "intake_keys",
+    Column("id", String(16), primary_key=True),
+    Column("week", String(8), nullable=False),
+)
+"""Keys of the intake, by their ids in hex, that a count was given which opened a spool."""
+
+statistics_weeks = _table(
+    "statistics_weeks",
+    Column("week", String(8), primary_key=True),
+    Column("published", BigInteger, nullable=False),
+    Column("late", BigInteger, nullable=False, default=0),
+)
+"""As ``weeks``, of reports."""
+
+statistics_publications = _table(
+    "statistics_publications",
+    Column("week", String(8), primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("late_seen", BigInteger, nullable=False),
+)
+"""As ``publications``: ``document`` is the text of ``statistics-WEEK.json``."""

@@ -71,11 +71,11 @@ class Listing:
 # --- Warnings beside a week, computed from published figures, so they leak nothing; and whether
 # answers are missing, which is told under the rules of any other figure (``FloorRules.lacks``) ---
 
-_LOOK_BACK: Final = 6
+LOOK_BACK: Final = 6
 """Weeks with data that a week is compared with."""
 _FACTOR: Final = 2
 """A week with more than twice, or less than half, the usual hits is disturbed."""
-_LEAST_CHANGE: Final = 100
+LEAST_CHANGE: Final = 100
 """Hits; smaller changes are the ordinary noise of small projects."""
 _SETTLING_DAYS: Final = 66
 """Twice the longest interval that clients accept (30 days, and 3 drawn): how long it takes until
@@ -98,13 +98,16 @@ def flags(
 
 
 def _disturbed(hits: Published, before: Sequence[Week]) -> bool:
-    usual = [week.hits.least for week in before if not week.hits.missing][-_LOOK_BACK:]
-    if hits.missing or len(usual) < 2:
-        return False
-    middle = median(usual)
-    change = abs(hits.least - middle)
-    far = hits.least > _FACTOR * middle or _FACTOR * hits.least < middle
-    return far and change >= _LEAST_CHANGE
+    known = [week.hits.least for week in before if not week.hits.missing]
+    return not hits.missing and is_far(hits.least, known)
+
+
+def is_far(count: float, before: Sequence[float], least: float = LEAST_CHANGE) -> bool:
+    """Whether ``count`` is far from those published ``before`` it (oldest first), by ``least``."""
+    usual = before[-LOOK_BACK:]
+    middle = median(usual) if len(usual) >= 2 else count
+    far = not middle / _FACTOR <= count <= _FACTOR * middle
+    return far and abs(count - middle) >= least
 
 
 def _steered(laws: Sequence[Interval], before: Sequence[Week]) -> bool:
@@ -161,14 +164,13 @@ class FloorRules:
     def blurred_floor(self, week: str, table: str, value: str, count: int) -> Published:
         return floor(self.blurred(week, table, value, count))
 
-    def lacks(self, week: str, lost: int) -> bool:
+    def lacks(self, week: str, lost: int, table: str = "lost") -> bool:
         """Whether to tell that answers could not be written down: ten, or with noise so many that
         the noise alone tells it of one week in a thousand."""
         margin = -math.log(2 * FALSE_ALARM) / self.noise.per_cell if self.noise else 0.0
-        return self.blurred(week, "lost", "", lost) >= STEP + margin
+        return self.blurred(week, table, "", lost) >= STEP + margin
 
     def total(self, week: str, hits: int) -> Published:
-        """All hits of a week, as they are published."""
         return self.blurred_floor(week, "hits", "", hits)
 
 
@@ -357,11 +359,11 @@ def _rows(
         values = [value for value in values if value not in variable.folded]
     elif variable.open and rules.noise is None:
         extra = {value for value, n in counts.items() if n >= STEP and variable.fits(value)}
-        values = sorted(extra.union(values), key=_natural)
+        values = sorted(extra.union(values), key=natural)
     return [*values, OTHER, NONE]
 
 
-def _natural(value: str) -> list[tuple[int, str]]:
+def natural(value: str) -> list[tuple[int, str]]:
     """Sorts ``3.9`` before ``3.10``: numbers by size, all else by letter."""
     parts = re.findall(r"\d+|\D+", value, re.ASCII)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

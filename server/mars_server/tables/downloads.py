@@ -40,7 +40,7 @@ _WEEK: Final = (*_WEEK_1, *_SUMMED)
 COLUMNS: Final = {"hits": _HITS, ", ".join(TABLES): _TABLE, CROSS: _PAIRS, "WEEK": _WEEK}
 """Of each CSV file, by the names of those that have them."""
 
-_Cell = str | int | float | Published | Percent | None
+Cell = str | int | float | Published | Percent | None
 
 
 def data_files(weeks: Sequence[Week]) -> dict[str, bytes]:
@@ -73,13 +73,13 @@ def series_csv(name: str, weeks: Iterable[Week]) -> bytes:
     and value of any other table ``name``; a period stands in its last week."""
     if name == "hits":
         rows = ((week.week, _day(week.week), *_hits_row(week)) for week in weeks)
-        return _csv(_HITS, rows)
+        return csv_bytes(_HITS, rows)
     columns = _PAIRS if name == CROSS else _TABLE
     rows = (row for week in weeks for row in _rows(name, week))
-    return _csv(columns, rows)
+    return csv_bytes(columns, rows)
 
 
-def _hits_row(week: Week) -> tuple[_Cell, ...]:
+def _hits_row(week: Week) -> tuple[Cell, ...]:
     guess, users = _numbers(week.estimate).values(), _numbers(tracked(week)).values()
     law, flags = week.interval, " ".join(week.flags)
     return (
@@ -88,7 +88,7 @@ def _hits_row(week: Week) -> tuple[_Cell, ...]:
     )
 
 
-def _rows(name: str, week: Week) -> list[tuple[_Cell, ...]]:
+def _rows(name: str, week: Week) -> list[tuple[Cell, ...]]:
     """Of the period that ends with ``week``, if one does; one row without a value where there is no
     data."""
     if not week.closes(name) or (name == CROSS and not week.pairs and not week.hits.missing):
@@ -151,7 +151,7 @@ def _members(name: str, week: Week) -> dict[str, Any]:
 def _week_csv(week: Week) -> bytes:
     """All tables of one week in one file, for spreadsheets: those whose period ends with it."""
     head = (week.week, _day(week.week))
-    rows: list[tuple[_Cell, ...]] = [(*head, "hits", "", week.hits, None, 1, None)]
+    rows: list[tuple[Cell, ...]] = [(*head, "hits", "", week.hits, None, 1, None)]
     for name in TABLES:
         found = _rows(name, week) if week.tables[name] else []
         rows += [(*row[:2], name, *row[2:]) for row in found]
@@ -161,10 +161,10 @@ def _week_csv(week: Week) -> bytes:
     ]
     rows.append((*head, "late", "", week.late, None, 1, None))
     columns = _WEEK_1 if week.of_old else _WEEK
-    return _csv(columns, (row[: len(columns)] for row in rows))
+    return csv_bytes(columns, (row[: len(columns)] for row in rows))
 
 
-def cell_text(cell: _Cell) -> str:
+def cell_text(cell: Cell) -> str:
     """One CSV field. Text that a spreadsheet would run as a formula gets a leading quote."""
     if isinstance(cell, Published | Percent):
         cell = cell.value
@@ -189,7 +189,7 @@ def _day(week: str) -> str:
     return monday(week).isoformat()
 
 
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[_Cell]]) -> bytes:
+def csv_bytes(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180
     writer.writerow(columns)

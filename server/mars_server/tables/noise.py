@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mars.wire.variables import NAMES
@@ -22,6 +22,11 @@ _BESIDE: Final = 3
 CELLS_PER_HIT: Final = TABLES + _BESIDE
 """Cells that one hit adds to: the tables, and the total, version × platform, and, of the one rare
 value that may ride in it, the count that decides on its listing beside that of ``other``."""
+REPORTS_PER_WEEK: Final = 7
+"""One installation sends at most one request a day, over all channels."""
+CELLS_PER_REPORT: Final = 6
+"""Cells that one report of a statistic adds to: the total, its value, its release, the two
+together, and the counts that decide on the listing of a release and of a version."""
 KEY_SIZE: Final = 32
 """Bytes that a noise key must at least have."""
 
@@ -36,7 +41,12 @@ SURE: Final = 4.4
 
 def deviation(epsilon: float, tables: int = TABLES) -> float:
     """The standard deviation in hits of the noise in each cell, under the budget ``epsilon``."""
-    alpha = math.exp(-epsilon / (HITS_PER_WEEK * (tables + _BESIDE)))
+    return deviation_of(epsilon / (HITS_PER_WEEK * (tables + _BESIDE)))
+
+
+def deviation_of(per_cell: float) -> float:
+    """The same for the budget of one hit, or report, in one cell."""
+    alpha = math.exp(-per_cell)
     return math.sqrt(2 * alpha) / (1 - alpha)
 
 
@@ -46,15 +56,21 @@ class Noise:
 
     key: bytes
     epsilon: float
+    cells: int = HITS_PER_WEEK * CELLS_PER_HIT
+    """Numbers that one installation can add to in a week, a number as often as it can."""
 
     @property
     def per_cell(self) -> float:
         """Epsilon of one hit in one cell."""
-        return self.epsilon / (HITS_PER_WEEK * CELLS_PER_HIT)
+        return self.epsilon / self.cells
 
     @property
     def deviation(self) -> float:
-        return deviation(self.epsilon)
+        return deviation_of(self.per_cell)
+
+    def of_reports(self) -> Noise:
+        """The noise of statistics, whose budget is one of their own."""
+        return replace(self, cells=REPORTS_PER_WEEK * CELLS_PER_REPORT)
 
     def sample(self, *cell: str) -> int:
         """The noise of one cell, named by product, week, table and value."""

@@ -79,10 +79,16 @@ def judged(name: str, before: Sequence[Week], crowd: int) -> int:
             else:
                 rows[row.value] += row.count.middle
                 seen |= {row.value} if row.count.least else set()
+    return shortest([rows[value] / weeks for value in seen], carrying / weeks)
+
+
+def shortest(shown: Sequence[Fraction], carrying: Fraction) -> int:
+    """The shortest period in which enough would stand above the floor of ``carrying`` hits a week,
+    of which the cells that were ever seen above it have ``shown``; the longest where in none."""
     for every in EVERY:
-        sums = [rows[value] * every / weeks for value in seen]
-        shown = sum(each for each in sums if each >= STEP)
-        if shown >= LEAST_HITS and shown >= LEAST_SHOWN * carrying * every / weeks:
+        sums = [each * every for each in shown]
+        told = sum(each for each in sums if each >= STEP)
+        if told >= LEAST_HITS and told >= LEAST_SHOWN * carrying * every:
             return every
     return EVERY[-1]
 

@@ -8,6 +8,7 @@ another of its table, and a sum over two variables never ends between theirs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from mars.wire.variables import NAMES
@@ -47,6 +48,7 @@ class Summed:
         return self.last if self.first == self.last else f"{self.first}–{self.last[5:]}"
 
 
+@lru_cache(maxsize=1024)
 def quarter(week: str) -> tuple[str, int]:
     """The ISO year of ``week``, and its quarter from 0 on."""
     number = (int(week[-2:]) - 1) // _QUARTER_WEEKS

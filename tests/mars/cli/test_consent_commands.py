@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mars.cli.consent import limits
-from mars.consent import effective, policy_layer
+from mars.client import Mars
+from mars.consent import effective
 from mars.consent.api import explain as layers
-from tests.mars.cli.conftest import Desk
+from mars.consent.lowering import policy_layer
+from mars.wire.catalogue import digest
+from tests.mars.channels.registries import A, B, registry
+from tests.mars.cli.conftest import URL, Desk
 from tests.mars.cli.test_cli import agree_elsewhere
 
 
@@ -88,3 +94,31 @@ def test_a_consent_that_nothing_serves_is_told_and_not_kept(desk: Desk) -> None:
     assert f"News: yes, since {done.json['purposes']['news']}\n" in said
     assert "Values in the request for news: no\n" in said
     assert "Agreed to:" in desk.run("status").out
+
+
+def test_what_an_application_declares_is_agreed_to_by_name_and_its_fetch_is_shown(
+    desk: Desk,
+) -> None:
+    declared = registry(A, B)
+    desk.publisher.steer(registry=digest(declared))
+    desk.pin(1000)
+    where = ("--state", str(desk.state))
+    shipped: dict[str, Any] = {"url": URL, "folder": desk.state, "socks": desk.socks.address}
+    mars = Mars("examplemail", "0.5.1", desk.trust, registry=declared, **shipped)
+    assert mars.consent.grant("plain")
+    unknown = desk.call("consent", "grant", "plain", "--stats", *where)
+    assert (unknown.code, "not known here yet" in unknown.err) == (0, True)
+    assert "Statistics: yes" in unknown.out
+    assert desk.call("consent", "explain", *where, "--json").json["entries"] == {}
+    assert mars.consent.grant("plain", entries={A: True})
+    told = desk.call("consent", "explain", *where, "--json").json["entries"]
+    assert list(told) == [A]
+    assert f"  {A}: yes, since {told[A]}" in desk.call("consent", "explain", *where).out
+    shown = desk.call("preview", "--request", "registry", *where)
+    assert shown.out.startswith("GET /motd/registry.json HTTP/1.1\n")
+    assert "not before 20" in shown.err
+    assert desk.call("preview", "--request", "registry", *where, "--json").json["level"] == "plain"
+    assert desk.call("preview", "--request", "letters", *where).code == 2
+    (desk.state / "registry.json").write_bytes(declared)
+    assert desk.call("reset", "--all", *where).code == 0
+    assert not (desk.state / "registry.json").exists()

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from mars import factory
 from mars.cli.doctor import STEPS, Step, Walk
 from mars.errors import TransportError, TrustError
 from mars.ports import Tor, TorSettings, TorStatus
 from mars.testing.publisher import Publisher
 from mars.testing.socks import SocksServer, answering, ok
+from mars.wire.catalogue import digest
+from tests.mars.channels.registries import A, B, registry
 
 ONION = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
 URL = f"http://{ONION}/any/path"
@@ -205,3 +208,30 @@ def test_a_trust_file_without_a_server_examines_nothing_and_says_so(tmp_path: Pa
     with SocksServer(answering(ok(b"{}"))) as proxy:
         named = run("--trust", str(trust), "--socks", proxy.address, "--url", URL)
     assert "[no-url]" not in named.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (registry(A), None),
+        (registry(A, B), None),
+        (registry(B), "registry-unknown"),
+        (b"{}", "wrong-kind"),
+    ],
+    ids=["pinned", "of the news", "another", "none"],
+)
+def test_whether_root_has_signed_what_is_declared(
+    tmp_path: Path, given: bytes, reason: str | None
+) -> None:
+    publisher, now = Publisher(), int(factory.system_clock().now())
+    publisher.steer(now - 100, registry=digest(registry(A)))
+    (tmp_path / "trust.json").write_bytes(publisher.trust().encode())
+    publisher.steer(now - 50, registry=digest(registry(A, B)))
+    (tmp_path / "registry.json").write_bytes(given)
+    files = ("--trust", str(tmp_path / "trust.json"), "--registry", str(tmp_path / "registry.json"))
+    with SocksServer(answering(ok(publisher.document(now - 40)))) as proxy:
+        done = run("--socks", proxy.address, "--url", URL, "--json", *files)
+    last = json.loads(done.stdout)["steps"][-1]
+    assert (last["step"], last["reason"], last["ok"]) == ("registry", reason, reason is None)
+    assert done.returncode == (reason is not None)
+    assert run(*files[2:], "--url", URL).returncode == 2

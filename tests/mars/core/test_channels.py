@@ -39,14 +39,14 @@ class Postcards:
         self.purposes: tuple[Purpose, ...] = (purpose,)
         self.judges = True
 
-    def _due(self, state: State) -> int | None:
+    def due(self, state: State) -> int | None:
         return read(time, state.kept(self.name).get("due"))
 
     def stopped(self, state: State) -> Kept:
         return {}
 
     def look(self, view: View, ran: int | None, chance: Chance) -> tuple[Kept, int]:
-        due = self._due(view.state) or view.now + EVERY
+        due = self.due(view.state) or view.now + EVERY
         return {**view.state.kept(self.name), "due": due}, min(max(due - view.now, 0), HOUR)
 
     def attempt(self, view: View, chance: Chance) -> Kept:
@@ -75,7 +75,7 @@ class Postcards:
         return {**view.state.kept(self.name), "last": ending.taken, "left": ending.left}
 
     def is_damaged(self, state: State) -> bool:
-        return "due" in state.kept(self.name) and self._due(state) is None
+        return "due" in state.kept(self.name) and self.due(state) is None
 
 
 def a_world(*channels: Channel, **more: Any) -> World:
@@ -318,7 +318,9 @@ def test_a_state_of_the_release_before_there_were_purposes_is_read_with_its_cons
     assert replace(kept, pick=None, schedule=None) == Memory()
     assert table["installed"] == then
     earlier = {"level", "decided", "variables", "asked", "stats", "errors", "direct"}
-    assert table["decision"].keys() == earlier | {"purposes"}, "an earlier release reads it too"
+    assert table["decision"].keys() == earlier | {"purposes", "entries", "declined", "questions"}, (
+        "an earlier release reads it too"
+    )
 
 
 def test_what_a_level_does_not_allow_no_purpose_in_the_file_brings_back() -> None:

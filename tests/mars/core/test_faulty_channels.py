@@ -222,10 +222,13 @@ class Restless(Postcards):
 
 
 def test_a_channel_that_is_always_due_pauses_after_each_exchange() -> None:
-    world = a_world(Restless())
+    channel = Restless()
+    channel.judges = False
+    world = a_world(channel)
     world.grant("plain", stats=True)
-    session(world.client(), world.clock, 10 * PAUSE)
-    assert len(posted(world)) == 10
+    client = world.client()
+    session(client, world.clock, 10 * PAUSE)
+    assert len(client.journal()) == 10
 
 
 @pytest.mark.parametrize("planned", [ValueError("No."), SystemExit(3), 7, "request"])
@@ -241,8 +244,8 @@ def test_one_that_plans_nothing_is_told_and_keeps_no_other_waiting(planned: Any)
     world = a_world(Bad(), Restless(Purpose("letters", "Letters"), "letters"))
     world.grant("plain", stats=True, purposes=["letters"])
     client = world.client()
-    assert [client.step(60) for _ in range(4)] == [PAUSE] * 4
-    assert len(posted(world)) == 2, "they take turns"
+    assert [client.step(60) for _ in range(4)] == [PAUSE, PAUSE, HOUR, HOUR]
+    assert len(posted(world)) == 1, "they take turns, and one goes a day"
     told = client.failed["send postcards"]
     assert told is not None
     assert "An error of postcards" in told.message

@@ -154,15 +154,14 @@ def test_a_memory_of_signed_documents_that_is_damaged_is_told_and_kept_aside(cha
     trust = {**table["trust"], **change} if isinstance(change, dict) else change
     if isinstance(trust, dict):
         trust = {name: value for name, value in trust.items() if value is not None}
-    data = json.dumps({**table, "trust": trust}).encode()
-    world.store.files[STATE_FILE] = data
+    world.store.files[STATE_FILE] = json.dumps({**table, "trust": trust}).encode()
     mars = world.mars()
     assert reason(mars) == "state-damaged"
     assert mars.consent.level == "tracked", "no other member is lost"
     world.clock.advance(DAY)
     world.publish()
     assert world.client().fetch().ok
-    assert world.store.files[f"{STATE_FILE}.damaged"] == data
+    assert json.loads(world.store.files[f"{STATE_FILE}.damaged"])["trust"] == trust
     assert reason(world.mars()) is None, "it began anew, and is whole"
 
 

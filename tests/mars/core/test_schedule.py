@@ -178,7 +178,7 @@ def test_check_now_is_once_an_hour_and_a_stepped_clock_does_not_lock_it() -> Non
         ("office", False, 60, 6.5, 7.4),
         ("short", False, 60, 7, 12),
         ("short", True, 60, 7, 12),
-        ("brief", True, 20, 15, 50),
+        ("brief", True, 40, 15, 50),
     ],
 )
 def test_simulated_machines_fetch_at_the_mean_gap_and_not_at_their_start(
@@ -201,7 +201,7 @@ def test_a_killed_session_of_minutes_still_counts() -> None:
     plan, sessions = Schedule(due=START - DAY), 0
     while True:
         sessions += 1
-        ran, left = None, 5 * 60
+        ran, left = None, 8 * 60
         while left:
             looked, sleep = schedule.look(plan, START + sessions * HOUR, ran, chance)
             if not sleep:
@@ -211,7 +211,7 @@ def test_a_killed_session_of_minutes_still_counts() -> None:
             left -= ran
         if left:
             break
-    # Of five minutes three are kept, so four hours take eighty sessions at most.
+    # Of eight minutes seven are kept, and what is left at the end is ten at most.
     assert 1 < sessions <= 80
 
 

@@ -32,7 +32,7 @@ def test_the_examples_two_files_are_whole() -> None:
     metrics, wrong = read_metrics(read("metrics.toml"))
     errors, further = read_errors(read("errors.toml"))
     assert wrong == further == ()
-    folders, protocol, encryption = metrics
+    folders, protocol, encryption, *_ = metrics
     assert (folders.key, folders.type, folders.bounds) == ("folders", "bucket", (1, 10, 100))
     assert (protocol.type, protocol.values) == ("enum", ("imap", "pop3", "jmap", "other"))
     assert encryption.expires == date(2027, 12, 31)
@@ -61,3 +61,41 @@ def test_what_is_not_whole_declares_nothing(metrics: bytes, errors: bytes, said:
     causes, further = read_errors(tomllib.loads(errors.decode()))
     assert (declared, causes) == ((), ())
     assert said in "; ".join(fault.what for fault in (*wrong, *further))
+
+
+def errors_of(member: str, text: str) -> list[str]:
+    entry = tomllib.loads(WHOLE.decode() + "type = 'bool'\n")["folders"] | {member: text}
+    metrics, wrong = read_metrics({"folders": entry})
+    assert bool(metrics) != bool(wrong)
+    error = {name: entry[name] for name in ("description", "owner", "review")}
+    error |= {name: entry[name] for name in ("sensitivity", "expires")}
+    if member in error:
+        named, faults = read_errors({"mail": {"lost": error}})
+        assert [each.what for each in faults] == [each.what for each in wrong]
+        assert bool(named) != bool(faults)
+    return [each.what for each in wrong]
+
+
+@pytest.mark.parametrize(
+    "character", ["\x07", "\x1b", "\u202e", "\u200b", "\u2028", "\ufeff", "\r"]
+)
+@pytest.mark.parametrize("member", ["label", "description", "reason", "owner", "review"])
+def test_i18_a_text_that_shows_something_else_declares_nothing(member: str, character: str) -> None:
+    """For clients too, which read the registry without the publisher's checks."""
+    assert errors_of(member, f"a{character}b") == [
+        f"{member} holds a character that cannot be seen, or that turns text around"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("member", "most"),
+    [("label", 80), ("owner", 500), ("review", 500), ("description", 2000), ("reason", 2000)],
+)
+def test_i18_a_text_has_an_end(member: str, most: int) -> None:
+    assert errors_of(member, "ü" * most) == []
+    assert errors_of(member, "ü" * (most + 1)) == [f"{member} has more than {most} characters"]
+
+
+def test_only_longer_texts_have_several_lines() -> None:
+    assert errors_of("description", "one\ntwo") == errors_of("reason", "one\ntwo") == []
+    assert errors_of("label", "one\ntwo") == ["label must be a single line"]

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from mars_server.cli.serve import check
 from tests.server.cli.test_ops import run
+from tests.server.counting.spools import METRICS
 from tests.server.serving import kit
 
 GOOD = """bind = "unix:{here}/s"
@@ -117,6 +118,15 @@ def test_check_takes_a_good_file_and_says_what_would_surprise(here: Path) -> Non
     assert "is good" in done.stdout
 
 
+def test_check_says_where_no_report_would_count(here: Path) -> None:
+    with_spool = GOOD + 'spool = "{here}/spool"\n'
+    assert told(here, with_spool) == []
+    done = run("check", "--config", str(here / "server.toml"))
+    assert "metrics.toml is not there or declares nothing" in done.stdout
+    (here / "metrics.toml").write_text("[mail.encrypted]\ntype = 'bool'\n")
+    assert "mail.encrypted" in " ".join(told(here, with_spool))
+
+
 @pytest.mark.parametrize(("release", "warned"), [("0.6.0", True), ("0.5.2", False), ("", False)])
 def test_check_warns_of_a_newest_release_that_is_not_listed(
     here: Path, release: str, warned: bool
@@ -126,6 +136,38 @@ def test_check_warns_of_a_newest_release_that_is_not_listed(
     done = run("check", "--config", str(here / "server.toml"))
     said = "note: the document calls 0.6.0 the newest release and product.toml does not list it"
     assert ((said in done.stdout), done.returncode) == (warned, 0)
+
+
+MISSING = "metrics.toml is not there or declares nothing"
+DECLARES = kit.PRODUCT + '[statistics]\nreleases = ["0.5.2"]\n'
+
+
+@pytest.mark.parametrize(
+    ("product", "spool", "there", "said"),
+    [
+        (kit.PRODUCT, "", False, False),
+        (kit.PRODUCT, "{here}/spool", False, True),
+        (DECLARES, "", False, True),
+        (DECLARES, "{here}/spool", True, False),
+    ],
+)
+def test_check_says_that_what_is_declared_was_not_installed(
+    here: Path, product: str, spool: str, there: bool, said: bool
+) -> None:
+    (here / "product.toml").write_text(product)
+    if there:
+        (here / "metrics.toml").write_text(METRICS)
+    assert told(here, changed(GOOD, "spool", f'"{spool}"')) == []
+    done = run("check", "--config", str(here / "server.toml"))
+    assert ((f"note: {here}/{MISSING}" in done.stdout), done.returncode) == (said, 0)
+
+
+@pytest.mark.parametrize("text", ["[folders", "[folders]\nproject = 'examplemail'"])
+def test_check_reads_what_is_declared(here: Path, text: str) -> None:
+    (here / "metrics.toml").write_text(text)
+    (problem,) = told(here, GOOD)
+    assert "metrics.toml" in problem
+    assert "[metrics-invalid]" in problem
 
 
 def test_check_knows_that_a_unit_makes_its_folder_in_run(here: Path) -> None:

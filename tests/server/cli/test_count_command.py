@@ -69,7 +69,7 @@ def test_the_program_is_one(tmp_path: Path, logs: Path) -> None:
     (logs / "a.log").write_bytes(line() + b"junk\n")
     told = ("count", logs, "--product", product(tmp_path), "--dry-run")
     done = spawned(*told)
-    assert (done.code, done.stdout, done.stderr) == (0, b"2 lines, 1 hits, 1 rejected\n", b"")
+    assert (done.code, done.stdout, done.stderr) == (0, b"2 lines, 1 hit, 1 rejected\n", b"")
     failed = spawned("count", logs / "none", *told[2:])
     assert (failed.code, failed.stdout) == (1, b"")
     assert failed.stderr.endswith(b"[log-missing]\n")
@@ -183,13 +183,13 @@ def test_following_counts_what_is_added_until_sigterm(tmp_path: Path, logs: Path
     log.write_bytes(line())
     told = ("count", logs, "--product", product(tmp_path), "--db", url)
     with running(*told, "--follow", "--interval", 0.1) as counter:
-        assert said(counter.stdout).startswith("1 lines, 1 hits")
+        assert said(counter.stdout).startswith("1 line, 1 hit")
         with log.open("ab") as file:
             file.write(line(b"?v=0.5.2") * 2)
         assert said(counter.stdout).startswith("2 lines, 2 hits")
         log.rename(logs / "access.log.1")
         log.write_bytes(line(stamp=b"22/Nov/2026:00:00:00 +0000"))
-        assert said(counter.stdout).startswith("1 lines, 1 hits")
+        assert said(counter.stdout).startswith("1 line, 1 hit")
         counter.send_signal(signal.SIGTERM)
         assert counter.wait(60) == 0
     assert run_json("counts", "show", "--db", url)["hits"] == 4
@@ -203,7 +203,7 @@ def test_following_names_what_it_waits_for_once(tmp_path: Path, logs: Path) -> N
         assert said(counter.stderr) == f"There is no log {later}. Waiting for it.\n"
         time.sleep(0.5)  # some looks
         later.write_bytes(line())
-        assert said(counter.stdout).startswith("1 lines, 1 hits")
+        assert said(counter.stdout).startswith("1 line, 1 hit")
         counter.send_signal(signal.SIGTERM)
         assert counter.wait(60) == 0
         assert said(counter.stderr) == ""

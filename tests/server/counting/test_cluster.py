@@ -32,6 +32,17 @@ from mars_server.storage.ledger import Ledger
 from tests.server.counting import reference
 from tests.server.counting.commands import contract, expected, product, run_json, running, said
 from tests.server.counting.examples import ALLOW, ALLOWED, line, shuffled
+from tests.server.counting.spools import (
+    NEXT,
+    WEEK,
+    cells,
+    keys_of,
+    many,
+    product_of,
+    secret,
+    spool,
+    written,
+)
 
 SMALL = Sizes(span=200_000)
 BASE = ("--host", "127.0.0.1", "--no-dashboard")
@@ -39,6 +50,7 @@ BASE = ("--host", "127.0.0.1", "--no-dashboard")
 
 @dataclass
 class DaskCluster:
+    folder: Path
     address: str
     workers: list[subprocess.Popen[bytes]]
 
@@ -83,7 +95,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
     with ExitStack() as stack:
         place, address = stack.enter_context(scheduler(folder))
         workers = [stack.enter_context(worker(place, folder)) for _ in range(2)]
-        yield DaskCluster(address, workers)
+        yield DaskCluster(folder, address, workers)
 
 
 def wait_for(done: Callable[[], bool], seconds: float = 90) -> None:
@@ -129,6 +141,18 @@ def test_the_command_counts_on_a_cluster(cluster: DaskCluster, tmp_path: Path) -
         # By whatever name: the content says that these are two logs.
         assert run_json("count", *urls, str(logs), *told, "--db", url)["hits"] == want["hits"]
     assert run_json("counts", "show", "--db", url)["days"] == want["days"]
+
+
+def test_a_cluster_opens_spools_and_shows_no_key(cluster: DaskCluster, tmp_path: Path) -> None:
+    """The folder of the cluster holds what its processes log."""
+    written(tmp_path / "spool.log", spool([*many(40), *many(2, week=NEXT)]))
+    told = ("--product", product_of(tmp_path), "--keys", keys_of(tmp_path, WEEK))
+    database = ("--db", f"sqlite:///{tmp_path}/c.db", "--cluster", cluster.address)
+    out = run_json("count", tmp_path / "spool.log", *told, *database)
+    assert (out["statistics"], out["waiting"]) == (cells(40), 2)
+    logged = (cluster.folder / "log").read_bytes()
+    assert secret(WEEK).hex().encode() not in logged
+    assert repr(secret(WEEK)).encode() not in logged
 
 
 def test_a_cluster_out_of_reach_says_so() -> None:

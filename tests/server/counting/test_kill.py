@@ -12,15 +12,19 @@ import random
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 from sqlalchemy import select
 
 from mars.factory import system_clock
+from mars_server.common.config import load_catalogue
 from mars_server.counting.count_pass import count_once
 from mars_server.counting.executors import here
 from mars_server.counting.inputs import expand
+from mars_server.counting.intake_keys import load_keys
 from mars_server.counting.progress import Progress
+from mars_server.counting.reports import Opening
 from mars_server.counting.store_port import Sizes
 from mars_server.storage import open_database
 from mars_server.storage.database import counting_lock
@@ -29,25 +33,38 @@ from mars_server.storage.schema import counts, pairs
 from tests.server.counting import reference
 from tests.server.counting.commands import PROGRAM, expected, product, run_json
 from tests.server.counting.examples import ALLOW, ALLOWED, shuffled
+from tests.server.counting.spools import (
+    NEXT,
+    WEEK,
+    cells,
+    keys_of,
+    many,
+    product_of,
+    shown,
+    spool,
+    written,
+)
 
 KILLS = int(os.environ.get("MARS_KILLS", "16"))
 SIZES = Sizes(span=20_000, checkpoint=40_000, steps=2)
 """Some thirty transactions in a run."""
 
 
-def one_run(url: str, folder: str) -> None:
+def one_run(url: str, folder: str, opening: Opening | None = None) -> None:
     engine = open_database(url)
     clock = system_clock()
     with counting_lock(engine):
         ledger = Ledger(engine)
-        count_once(
-            expand([folder]), ALLOW, here, Progress(clock, None), ledger, clock.now, sizes=SIZES
-        )
+        using = (ALLOW, here, Progress(clock, None), ledger, clock.now)
+        count_once(expand([folder]), *using, sizes=SIZES, opening=opening)
     engine.dispose()
 
 
-def in_a_process(url: str, folder: Path) -> multiprocessing.process.BaseProcess:
-    process = multiprocessing.get_context("fork").Process(target=one_run, args=(url, str(folder)))
+def in_a_process(
+    url: str, folder: Path, opening: Opening | None = None
+) -> multiprocessing.process.BaseProcess:
+    told = (url, str(folder), opening)
+    process = multiprocessing.get_context("fork").Process(target=one_run, args=told)
     process.start()
     return process
 
@@ -87,6 +104,35 @@ def test_killed_at_random_moments_the_counts_are_exact(
         engine.dispose()
         assert cells == dict(truth.cells)
         assert cross == dict(truth.pairs)
+
+
+def test_killed_at_random_moments_every_report_counts_once(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    """A body stands in two spools; the keys of half of the reports come later."""
+    draw = random.Random(8)
+    folder = tmp_path / "spools"
+    for number in range(4):
+        bodies = [*many(60, 40 * number), *many(60, 40 * number, NEXT)]
+        written(folder / f"{number}.log", spool(bodies, date(2026, 11, 29), str(number)))
+    url, times = new_database(), []
+    for weeks in ((WEEK,), (WEEK, NEXT)):
+        openings = Opening(
+            load_catalogue(product_of(tmp_path)),
+            load_keys([keys_of(tmp_path, *weeks)], lambda _: b""),
+        )
+        begin = time.monotonic()
+        one_run(new_database(), str(folder), openings)
+        times.append(time.monotonic() - begin)
+        for _ in range(KILLS // 4):
+            process = in_a_process(url, folder, openings)
+            time.sleep(draw.uniform(0, times[-1]))
+            process.kill()
+            process.join()
+        one_run(url, str(folder), openings)
+    kept = shown(url)
+    assert kept["statistics"] == {**cells(180), **cells(180, NEXT)}
+    assert (kept["lines"], kept["waiting"], kept["dropped"]) == (4 * 121, 0, {})
 
 
 def test_the_program_killed_and_run_again_is_exact(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from mars_server.counting.executors import here
 from mars_server.counting.foreign.identity import Source
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
-from mars_server.counting.store_port import Advance, Sizes
+from mars_server.counting.store_port import Advance, Sizes, Stored
 from mars_server.counting.tally import Cell
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger
@@ -72,7 +72,7 @@ class Dying:
     def archived(self, fingerprint: str) -> int | None:
         return self._ledger.archived(fingerprint)
 
-    def commit(self, advances: Iterable[Advance], now: int) -> tuple[list[int], int]:
+    def commit(self, advances: Iterable[Advance], now: int) -> Stored:
         self._left -= 1
         if self._left < 0 and not self._after:
             raise CrashError

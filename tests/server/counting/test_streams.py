@@ -188,7 +188,7 @@ def test_a_pipe_by_name_is_refused_with_the_way_out(tmp_path: Path) -> None:
     told = ("--product", product(tmp_path), "--dry-run")
     ran = run("count", fifo, tmp_path / "a.log", *told, code=1)
     assert b"standard input" in ran.stderr
-    assert ran.stdout.startswith(b"1 lines, 1 hits")
+    assert ran.stdout.startswith(b"1 line, 1 hit")
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_a_web_server_without_range_is_named_and_the_others_are_counted(tmp_path
         ran = run(*told, "--dry-run", code=1)
     assert ran.stderr.count(b"\n") == 1
     assert b"Range" in ran.stderr
-    assert ran.stdout == b"1 lines, 1 hits, 0 rejected\n"
+    assert ran.stdout == b"1 line, 1 hit, 0 rejected\n"
 
 
 def test_a_slow_pipe_is_read_to_its_end() -> None:

@@ -338,7 +338,7 @@ def test_sorting_needs_no_memory_for_the_log(tmp_path: Path) -> None:
     path.write_bytes(b"".join(lines) + b"torn")
     fd = os.open(path, os.O_RDONLY)
     try:
-        found = list(sorted_lines(fd, path.stat().st_size))
+        found = list(sorted_lines(fd, path.stat().st_size, tmp_path))
     finally:
         os.close(fd)
     assert found == sorted(Counter(lines).items())

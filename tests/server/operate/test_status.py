@@ -63,6 +63,7 @@ def test_a_running_server_is_well(served: Config) -> None:
     del states["disk"]
     assert states == {
         "motd": "ok", "server": "ok", "tor": "not-set", "onion": "not-set", "log": "ok",
+        "spool": "not-set",
         "count": "warn", "publication": "warn",
     }  # fmt: skip
 

@@ -122,7 +122,7 @@ def test_a_signature_and_notes_that_end_are_told_and_so_are_missing_days(
     assert json.loads(told.stdout)["weeks_with_missing_days"] == []
     assert "Days" not in told.stderr
     assert "give --sign-key again" in told.stderr
-    assert "lost 1 note(s); give --notes again" in told.stderr
+    assert "lost 1 note; give --notes again" in told.stderr
 
 
 def test_the_outcome_tells_once_what_ended(tmp_path: Path, publish: kit.Publish) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -71,6 +72,11 @@ class Served:
     def logs(self) -> Path:
         return self.folder / "log"
 
+    @property
+    def spools(self) -> Path:
+        """Where ``--spool`` puts reports, if ``served`` was given ``spool=True``."""
+        return self.folder / "spool"
+
     def connect(self, timeout: float = PATIENCE, receive_buffer: int = 0) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX if self.path else socket.AF_INET)
         sock.settimeout(timeout)
@@ -117,10 +123,14 @@ class Served:
         """Lines that the open generations hold at this moment."""
         return sum(len(answers_in(part)) for part in self.logs.glob("*.part"))
 
-    def lines(self) -> list[str]:
+    def reports(self) -> list[bytes]:
+        """The bodies in all closed spools. Stop the server first."""
+        return [b64decode(line, validate=True) for line in self.lines(self.spools)]
+
+    def lines(self, folder: Path | None = None) -> list[str]:
         """The lines of all closed generations, without the comments. Stop the server first."""
         found = []
-        for path in sorted(self.logs.glob("*.log")):
+        for path in sorted((folder or self.logs).glob("*.log")):
             found += [line for line in path.read_text().splitlines() if line[:1] != "#"]
         return found
 
@@ -164,9 +174,23 @@ def connect_unix(path: str, timeout: float = PATIENCE) -> socket.socket:
     return sock
 
 
+def now() -> int:
+    """Unix seconds."""
+    return int(time.time())
+
+
 def golden(query: str = "", host: str = "localhost") -> bytes:
     target = "/motd/motd.json" + (f"?{query}" if query else "")
     return f"GET {target} HTTP/1.1\r\nHost: {host}\r\n{GOLDEN}".encode()
+
+
+def post(body: bytes, host: str = "localhost", fields: str = "", length: int = -1) -> bytes:
+    """A report as the client posts it; ``fields`` before its own, ``length`` where it shall lie."""
+    size = len(body) if length < 0 else length
+    own = GOLDEN.removesuffix("\r\n") + (
+        f"Content-Type: application/octet-stream\r\nContent-Length: {size}\r\n\r\n"
+    )
+    return f"POST /motd/in HTTP/1.1\r\nHost: {host}\r\n{fields}{own}".encode() + body
 
 
 def read_all(sock: socket.socket) -> bytes:
@@ -199,7 +223,7 @@ def command(folder: Path, bind: str, *extra: str) -> list[str]:
 @contextmanager
 def served(
     *extra: str, unix: bool = False, motd_file: bytes | None = None, product: str = PRODUCT,
-    folder: Path | None = None, prefix: Sequence[str] = (),
+    folder: Path | None = None, prefix: Sequence[str] = (), spool: bool = False,
 ) -> Iterator[Served]:  # fmt: skip
     """A server in a folder of its own (short path, for the unix socket); ends with the test."""
     own = folder is None
@@ -209,6 +233,8 @@ def served(
     (folder / "motd.json").write_bytes(data)
     path = str(folder / "s") if unix else ""
     bind = f"unix:{path}" if unix else "127.0.0.1:0"
+    if spool:
+        extra = (*extra, "--spool", str(folder / "spool"))
     with (folder / "stderr").open("wb") as stderr:
         process = subprocess.Popen([*prefix, *command(folder, bind, *extra)], stderr=stderr)
     server = Served(folder, process, data, path=path)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from dataclasses import dataclass, field
 
+from mars.wire.sealed import SMALL
 from tests.server.serving import kit
 
 
@@ -59,3 +61,27 @@ class Load:
                 self.wrong += got != body or kit.status(answer) != 200
             elif answer and not answer.startswith(b"HTTP/1.1 200 OK\r\n"[: len(answer)]):
                 self.wrong += 1
+
+
+@dataclass
+class Reports(Load):
+    """The same of reports, each another; ``start`` with what is answered to each."""
+
+    kept: set[bytes] = field(default_factory=set)
+    """Those that were answered."""
+
+    def _client(self, path: str, body: bytes) -> None:
+        while not self._stop.is_set():
+            report = os.urandom(SMALL)
+            try:
+                with kit.connect_unix(path) as sock:
+                    sock.sendall(kit.post(report))
+                    answer = kit.read_all(sock)
+            except OSError:
+                time.sleep(0.005)
+                continue
+            with self._lock:
+                if answer == body:
+                    self.kept.add(report)
+                elif not body.startswith(answer):
+                    self.wrong += 1

@@ -67,26 +67,27 @@ class Front:
         return self.folder / "log"
 
 
-def configured(name: str, folder: Path) -> Path:
-    """The file of deploy/ with the lines marked CHANGE changed."""
+def configured(name: str, folder: Path, behind: str) -> Path:
+    """The file of deploy/ with the lines marked CHANGE changed; ``behind``: our server's socket."""
     text = (ROOT / "deploy" / name).read_text()
     text = re.sub(r"/(?:run|var/log)/mars-(?:nginx|caddy)/(?=access)", f"{folder}/log/", text)
     text = re.sub(r"/run/mars-(?:nginx|caddy)/", f"{folder}/", text)
     text = text.replace("/var/lib/mars/www", f"{folder}/www")
+    text = text.replace("/run/mars/motd.sock", behind or f"{folder}/none.sock")
     path = folder / name
     path.write_text(text)
     return path
 
 
 @contextmanager
-def front(name: str, body: bytes, folder: Path | None = None) -> Iterator[Front]:
+def front(name: str, body: bytes, folder: Path | None = None, behind: str = "") -> Iterator[Front]:
     if folder is None:
         folder = Path(tempfile.mkdtemp(prefix="mars-front-"))
         folder.chmod(0o755)  # nginx's worker is another user when root starts it
     (folder / "www" / "motd").mkdir(parents=True)
     (folder / "log").mkdir()
     (folder / "www" / "motd" / "motd.json").write_bytes(body)
-    file = configured(name, folder)
+    file = configured(name, folder, behind)
     command = {
         "nginx.conf": ["nginx", "-c", str(file), "-g", "daemon off;"],
         "Caddyfile": ["caddy", "run", "--config", str(file), "--adapter", "caddyfile"],

@@ -26,6 +26,9 @@ from mars_server.tables.quarters import quarter
 from tests.server.tables import likelihood, small_crowd
 from tests.server.tables.attack import Attack, Hidden
 from tests.server.tables.forging import SUMS, forged, possible, spread
+from tests.server.tables.reports_attack import BOOL, ENUM
+from tests.server.tables.reports_attack import Attack as OfReports
+from tests.server.tables.reports_attack import simulated as of_reports
 from tests.server.tables.simulated import BARE, SMALL, TINY, USUAL, Project, simulated
 
 START = "<!-- reconstruction: written by tests/server/tables/reconstruction.py -->"
@@ -50,6 +53,10 @@ DIGITS = {"is it empty?": EMPTY, "another for each": ANY}
 EPSILONS = (0.3, 0.5, 1.0, 3.0, 9.0)
 FETCHES = 3
 """What one installation adds to a count in a week at most; the attacker looks for so many."""
+
+REPORTS = (12, 60, 400)
+"""Of an entry in a week."""
+QUARTER = 13
 
 Found = list[list[Hidden]]
 Rows = Iterable[Sequence[object]]
@@ -99,6 +106,31 @@ def probed() -> list[tuple[Project, int, str, int, list[Hidden]]]:
             requests = max(mine.hits or 0 for mine in own)
             rows.append((project, hits, question, requests, cells))
     return rows
+
+
+def reported() -> list[tuple[str, int, int, list[Hidden]]]:
+    """The hidden counts of a quarter of declared statistics, with the number of its periods."""
+    rows = []
+    for metric in (BOOL, ENUM):
+        for reports in REPORTS:
+            told = list(of_reports(metric, reports, QUARTER))
+            cells = [cell for entry, truth in told for cell in OfReports(entry).hidden(truth)]
+            rows.append((metric.type, reports, len(told), cells))
+    return rows
+
+
+def table_of_reports(found: Iterable[tuple[str, int, int, list[Hidden]]]) -> str:
+    def rows() -> Rows:
+        for kind, reports, periods, cells in found:
+            values = [cell.values for cell in cells]
+            row = (kind, reports, periods, len(values))
+            yield *row, values.count(STEP), f"{min(values)} values"
+
+    return _table(
+        "statistic | reports a week | periods published of a quarter | hidden counts | ten values "
+        "possible | narrowest",
+        rows(),
+    )
 
 
 def table_of_floors(found: Sequence[tuple[Found, Found]]) -> str:
@@ -191,6 +223,7 @@ def main() -> int:
         table_of_sums(),
         table_of_probes(probed()),
         table_of_noise(),
+        table_of_reports(reported()),
     ]
     text = "\n\n".join([START, *tables, END])
     sys.stdout.write(f"{text}\n")

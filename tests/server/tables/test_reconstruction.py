@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mars.wire.catalogue import Catalogue
 from mars_server.tables.compose import FloorRules, compose
 from mars_server.tables.downloads import data_files
 from mars_server.tables.floor import STEP, floor
+from mars_server.tables.statistics import Known, Reports
+from mars_server.tables.statistics import compose as compose_reports
 from tests.server.publication import kit
 from tests.server.tables.attack import Attack, Hidden
 from tests.server.tables.forging import (
@@ -27,10 +31,15 @@ from tests.server.tables.reconstruction import (
     documented,
     looked_at,
     probed,
+    reported,
     table_of_floors,
     table_of_probes,
+    table_of_reports,
     table_of_sums,
 )
+from tests.server.tables.reports_attack import BOOL
+from tests.server.tables.reports_attack import PRODUCT as REPORTED
+from tests.server.tables.reports_attack import Attack as OfReports
 from tests.server.tables.simulated import BARE, TINY, USUAL, simulated, unlisted
 from tests.server.tables.small_crowd import hidden
 
@@ -61,6 +70,34 @@ def test_a_week_of_forged_requests_tells_what_the_docs_say() -> None:
     found = probed()
     assert all(hold_the_truth(cells) for *_, cells in found)
     assert table_of_probes(found) in documented()
+
+
+@pytest.mark.slow
+def test_hidden_counts_of_statistics_stay_as_open_as_the_docs_say() -> None:
+    """By metric, release and value, and all sums over these."""
+    found = reported()
+    for *_, cells in found:
+        assert cells
+        assert hold_the_truth(cells)
+        assert all(cell.high < STEP for cell in cells)
+    assert table_of_reports(found) in documented()
+
+
+def test_who_forges_reports_can_find_a_hidden_value_where_there_is_no_noise() -> None:
+    """As of a platform among hits: one who asks at the right place sees whether it crosses ten.
+    Versions and releases need fifty in each of four weeks instead."""
+    cell = ("other", "true")
+    seen = set()
+    for true in range(STEP):
+        own = {cell: STEP - 4}
+        reports = Reports({BOOL.name: {"any": {"true": true + own[cell]}}})
+        known = Known(FloorRules(REPORTED), Catalogue("attacked", "stable", (), (BOOL,)))
+        week = compose_reports("2026-W01", {}, [], 0, replace(known, reports={"2026-W01": reports}))
+        attack = OfReports(week.entries[0], own)
+        low, high = attack.reach(cell, 1), attack.reach(cell, -1)
+        assert low <= true <= high
+        seen.add((low, high))
+    assert seen == {(0, 3), (4, 13)}
 
 
 def test_one_week_of_forged_requests_tells_a_count_of_a_small_project() -> None:

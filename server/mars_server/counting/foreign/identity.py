@@ -28,13 +28,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from hashlib import blake2b
 from itertools import takewhile
 
 from mars.errors import StateError
 from mars.wire.query import MOTD_PATH
 from mars.wire.times import DAY
-from mars_server.daylog.format import Gap, declared, gap, own_id
+from mars_server.daylog.format import Gap, declared, gap, own_id, spool_of
 
 # --- What of a log may be hashed and remembered: never where a request came from ---
 
@@ -131,6 +132,20 @@ def tail(data: bytes) -> str:
     return digest(data[data.find(b"\n") + 1 :] if len(data) >= WINDOW else data)
 
 
+OWN = "own"
+"""In the place of the tail of our own access log: a line ends there, and no more."""
+SEALED = "sealed:"
+"""Begins the tail of a spool."""
+
+
+def sealed_tail(data: bytes) -> str:
+    """``tail`` of a spool, over its bytes as they are: all its lines are alike but for what is
+    sealed in them, so that their essence tells nothing."""
+    if not data.endswith(b"\n"):
+        return ""
+    return SEALED + blake2b(data, digest_size=16, person=b"mars-spool-tail").hexdigest()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
     """What the first lines of a log tell of it. No byte of them is kept."""
@@ -141,16 +156,20 @@ class Beginning:
     gap: Gap | None = None
     releases: frozenset[str] = frozenset()
     """Those that the log declares (``declared``)."""
+    day: date | None = None
+    """Of a spool of ours; None for any other log."""
 
 
 def beginning(head: bytes) -> Beginning:
     """Of a log that begins with ``head``: some whole lines or ``HEAD`` bytes, no NULs before."""
+    spool = spool_of(head)
     return Beginning(
         own=own_id(head),
         ladder=ladder(head),
         timeless=not has_time(head),
         gap=gap(head),
         releases=declared(head),
+        day=spool.day if spool else None,
     )
 
 
@@ -180,6 +199,14 @@ class Source:
     """Unix time."""
     stays: str | None = None
     """``unread`` or ``changed``: what was told when it was counted."""
+    waiting: int = 0
+    """Lines of a spool that are sealed to keys which were not given."""
+    keys: frozenset[str] = frozenset()
+    """Ids (hex) of the keys with which it was opened as far as ``position``."""
+    day: str | None = None
+    """Of a spool."""
+    catalogue: str | None = None
+    """Of a spool: the hash of the registry by which lines were dropped that another may count."""
 
 
 @dataclass(frozen=True)
@@ -312,13 +339,22 @@ def _is_file(face: Face, source: Source) -> bool:
     return source.inode is not None and source.inode == face.inode
 
 
+_OTHER_SPOOL = (
+    "Another spool with the same id was counted, or this one was changed after it had been; "
+    "nothing of it was counted. If this one is right, put another id into its first line (32 hex "
+    "digits): each report counts once."
+)
+
+
 def _by_id(face: Face, sources: Collection[Source]) -> Verdict:
     source = next((one for one in sources if one.own == face.own), None)
     if source is None:
         return Verdict(None, 0)
-    if face.length < source.position:
+    if face.length < source.position and (source.day is None or face.cut_short):
         return Verdict(source, None)
     if not _continues(face, source):
+        if source.day is not None:
+            raise StateError("log-changed", _OTHER_SPOOL)
         raise StateError(
             "log-changed",
             "A log of our own server was changed after it had been counted; nothing of it was "
@@ -357,4 +393,8 @@ def holds(face: Face, sources: Collection[Source]) -> list[Source]:
 
 
 def _continues(face: Face, source: Source) -> bool:
-    return face.length >= source.position and face.tail_at(source.position) == source.tail
+    if face.length < source.position:
+        return False
+    found = face.tail_at(source.position)
+    # Of spools that were counted when no tail of them was kept it is not known.
+    return found == source.tail or (source.tail == OWN and found != "")

@@ -13,6 +13,8 @@ from itertools import zip_longest
 from mars.errors import StateError
 from mars_server.counting.foreign.identity import (
     BLANK,
+    OWN,
+    SEALED,
     Face,
     Source,
     Verdict,
@@ -26,9 +28,6 @@ from mars_server.counting.store_port import Advance, Ledger
 from mars_server.counting.tasks import Done, Piece, Task, Whole
 
 # --- What the database keeps to know a log again: its hashes under a key that is not in there ---
-
-_OWN = "own"
-"""In the place of an own log's tail: a line ends there, and no more."""
 
 
 class _Marks:
@@ -60,8 +59,8 @@ class _Marks:
 
     def tail(self, own: str | None, tail: str) -> str:
         """Empty where ``tail`` is: no line ends there."""
-        if own or not tail:
-            return tail and _OWN
+        if not tail or (own and not tail.startswith(SEALED)):
+            return tail and OWN
         return self._sealed(b"tail", tail)
 
     def archive(self, own: str | None, fingerprint: str | None) -> str | None:
@@ -92,7 +91,7 @@ class Register:
 
     def __init__(self, ledger: Ledger, span: int, *, new: bool = False) -> None:
         """``new``: a log that only begins as a known one is a log of its own."""
-        self._span = span
+        self.span = span
         self._new = new
         self._files: dict[str, Probe] = {}
         """This pass's plain logs that are not our own, by the mark of their inode."""
@@ -147,8 +146,12 @@ class Register:
         if verdict.changed:
             start = written_on(found, verdict.start)
             # By a span of nothing at its end it is known the next time.
-            return replace(verdict, start=start), [*spans(found, start, self._span, empty=True)]
-        return verdict, [*spans(found, verdict.start, self._span)]
+            return replace(verdict, start=start), [*spans(found, start, self.span, empty=True)]
+        return verdict, [*spans(found, verdict.start, self.span)]
+
+    def own(self, number: str | None) -> Source | None:
+        """The source of the log of ours with this id."""
+        return next((one for one in self._sources.values() if number and one.own == number), None)
 
     def archived(self, found: Probe) -> Source | None:
         """The source of an archive that is counted to its end."""

@@ -12,7 +12,15 @@ from typing import IO
 from mars.errors import StateError
 from mars_server.counting import formats
 from mars_server.counting.blocks import NUL
-from mars_server.counting.foreign.identity import HEAD, WINDOW, Beginning, Face, beginning, tail
+from mars_server.counting.foreign.identity import (
+    HEAD,
+    WINDOW,
+    Beginning,
+    Face,
+    beginning,
+    sealed_tail,
+    tail,
+)
 from mars_server.counting.foreign.same_file import Seen, inode, read, stamp
 from mars_server.counting.streams import (
     KIND_BYTES,
@@ -89,7 +97,8 @@ class Probe(Beginning):
                 raise LogMovedError(self.path)
             start = max(0, position - WINDOW)
             raw.seek(start)
-            return tail(read(raw, position - start))
+            data = read(raw, position - start)
+            return sealed_tail(data) if self.day else tail(data)
 
 
 def probe(path: str, format_name: str = formats.AUTO) -> Probe:
@@ -185,7 +194,8 @@ def spans(
     if marks[-1] < length or (empty and marks == [length]):
         marks.append(length)
     return [
-        Span(found.path, found.format, a, b, found.seen, found.releases) for a, b in pairwise(marks)
+        Span(found.path, found.format, a, b, found.seen, found.releases, found.day)
+        for a, b in pairwise(marks)
     ]
 
 

@@ -37,13 +37,13 @@ _SMALLEST_BAND: Final = 100
 """A value gets a band of its own from one part in this many on."""
 _SMALLEST_NEW: Final = 10
 """In the latest week: one part in this many."""
-_REST: Final = "rest"
+REST_KEY: Final = "rest"
 """Everything that has no band of its own, drawn on top."""
 _THINNEST_LABEL: Final = 0.005
 """Share from which a band of the last week is named beside the chart."""
 _LOWEST_NAMED: Final = 0.15
 """Share from which a band that is gone by then is named inside the chart."""
-_MIDDLE: Final = 3
+MIDDLE: Final = 3
 """The day of a week (0 is Monday) at which a figure of the whole week stands."""
 _EDGE: Final = 0.045
 """Share of the plot that half a name takes; it stays this far from either end."""
@@ -98,7 +98,7 @@ def installations_chart(weeks: Sequence[Week], say: Language) -> Chart:
                 }
             )
     chart = Chart("installations", {"weeks": rows}, numbers=say.numbers)
-    return _timed(chart, weeks, _MIDDLE)
+    return _timed(chart, weeks, MIDDLE)
 
 
 def _new(table: str, weeks: Sequence[Week]) -> set[str]:
@@ -139,7 +139,7 @@ def _series(table: str, weeks: Sequence[Week]) -> list[Band]:
     rest = frozenset(order) - big - {NOT_GIVEN}
     result = [Band(value, frozenset({value}), n) for n, value in enumerate(named, start=1)]
     if any(sums[value] for value in rest):
-        result.append(Band(_REST, rest, 0))
+        result.append(Band(REST_KEY, rest, 0))
     return result
 
 
@@ -236,13 +236,7 @@ def _labels(
     say: Language,
 ) -> Rows:
     """Labels beside the last week's bands, bottom up, moved apart where they would overlap."""
-    middles = [sum(places[band.name]) / 2 for band in shown]
-    for n in range(1, len(middles)):
-        middles[n] = max(middles[n], middles[n - 1] + _LABEL_HEIGHT)
-    top = 1.0
-    for n in reversed(range(len(middles))):
-        middles[n] = min(middles[n], top)
-        top = middles[n] - _LABEL_HEIGHT
+    middles = apart([sum(places[band.name]) / 2 for band in shown])
     rows = given(table, weeks[-1]) if weeks else []
     parts = [row.count for row in rows]
     shares = [
@@ -259,6 +253,18 @@ def _labels(
         }
         for band, middle, share in zip(shown, middles, shares, strict=True)
     ]
+
+
+def apart(middles: Sequence[float]) -> list[float]:
+    """The heights of labels (0–1, bottom up), moved as little as keeps them from overlapping."""
+    found = list(middles)
+    for n in range(1, len(found)):
+        found[n] = max(found[n], found[n - 1] + _LABEL_HEIGHT)
+    top = 1.0
+    for n in reversed(range(len(found))):
+        found[n] = min(found[n], top)
+        top = found[n] - _LABEL_HEIGHT
+    return found
 
 
 def _inside(

@@ -3,10 +3,13 @@
 ``[LANGUAGE/][SECTION/[RANGE/]]FILE``. Sections with a chart or figures have ranges and, beside
 ``index.html``, ``chart.png``, ``chart-dark.png``, ``chart.svg``, ``figures.csv`` and
 ``figures.json``; the figures are the same in every language and stand outside the language folders.
+Declared statistics have no ranges: ``[LANGUAGE/]statistics/[PROJECT/[KEY/]]FILE``, with a page and
+figures for each project and a chart for each entry.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,12 +22,17 @@ CROSS: Final = "v-os"
 CHARTS: Final = (HITS, *TABLES)
 RANGED: Final = (*CHARTS, CROSS)
 PLAIN: Final = ("events", "downloads", "method", "privacy")
+STATISTICS: Final = "statistics"
+"""The catalogue of what is declared; a site without any has no such section."""
 PAGE: Final = "index.html"
 CHART_FILES: Final = ("chart.png", "chart-dark.png", "chart.svg")
 FIGURE_FILES: Final = ("figures.csv", "figures.json")
 STYLE: Final = "style.css"
 ICON: Final = "icon.png"
 STATIC: Final = (STYLE, ICON)
+_PROJECT = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?", re.ASCII)
+_KEY = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+"""Names as a registry has them (``mars.wire.registry``)."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +41,11 @@ class Address:
 
     language: str = SOURCE
     section: str = ""
-    """``""`` for the overview, or one of ``RANGED`` or ``PLAIN``."""
+    """``""`` for the overview, or one of ``RANGED`` or ``PLAIN``, or ``STATISTICS``."""
     span: str = DEFAULT
     file: str = PAGE
+    project: str = ""
+    key: str = ""
 
     @property
     def path(self) -> str:
@@ -45,6 +55,7 @@ class Address:
             parts.append(self.section)
         if self.span != DEFAULT:
             parts.append(self.span)
+        parts += filter(None, (self.project, self.key))
         return "/".join([*parts, self.file])
 
     def to(self, other: Address) -> str:
@@ -55,14 +66,18 @@ class Address:
 def parse(path: str) -> Address | None:
     """The address of ``path`` (no leading slash; a folder stands for its page), or None.
 
-    The range is not looked at: whether it exists depends on the weeks.
+    Neither range nor project are looked at: whether they exist depends on what is published.
     """
     *folders, file = path.split("/")
     file = file or PAGE
     language = folders.pop(0) if folders and folders[0] in LANGUAGES else SOURCE
     section = folders.pop(0) if folders else ""
-    span = folders.pop(0) if folders else DEFAULT
-    found = Address(language, section, span, file)
+    if section == STATISTICS:
+        project, key = (folders.pop(0) if folders else "" for _ in range(2))
+        found = Address(language, section, file=file, project=project, key=key)
+    else:
+        span = folders.pop(0) if folders else DEFAULT
+        found = Address(language, section, span, file)
     known = not folders and _exists(found)
     canonical = found.path in (path, f"{path}{PAGE}")
     return found if known and canonical else None
@@ -76,9 +91,21 @@ def _exists(address: Address) -> bool:
         if address.language == SOURCE:
             files += FIGURE_FILES
         return address.file in files
+    if address.section == STATISTICS:
+        return _is_statistic(address)
     if address.span != DEFAULT:
         return False
     if address.section in PLAIN:
         return address.file == PAGE
     is_static = address.file in STATIC and address.language == SOURCE
     return not address.section and (address.file == PAGE or is_static)
+
+
+def _is_statistic(address: Address) -> bool:
+    if address.key:
+        named = _PROJECT.fullmatch(address.project) and _KEY.fullmatch(address.key)
+        return named is not None and address.file in CHART_FILES
+    if address.project and not _PROJECT.fullmatch(address.project):
+        return False
+    figures = address.project and address.language == SOURCE and address.file in FIGURE_FILES
+    return address.file == PAGE or bool(figures)

@@ -172,7 +172,7 @@ def _warnings(weeks: Sequence[Week], say: Language, lost: Sequence[str] = ()) ->
         say.gettext("Incomplete: %(weeks)s."): _flagged("incomplete", weeks),
         say.gettext("Disturbed: %(weeks)s."): _flagged("disturbed", weeks),
     }
-    return "".join(f" {text}" % {"weeks": _few(some, say)} for text, some in found.items() if some)
+    return "".join(f" {text}" % {"weeks": few(some, say)} for text, some in found.items() if some)
 
 
 def _flagged(flag: str, weeks: Sequence[Week]) -> list[str]:
@@ -187,10 +187,10 @@ def _bunches(known: Sequence[Week], say: Language) -> str:
     if len(steered) == len(known) > 1:
         return " " + say.gettext("In all these weeks requests came in bunches (other interval).")
     text = say.gettext("Requests in bunches (other interval): %(weeks)s.")
-    return " " + text % {"weeks": _few(steered, say)}
+    return " " + text % {"weeks": few(steered, say)}
 
 
-def _few(weeks: Sequence[str], say: Language) -> str:
+def few(weeks: Sequence[str], say: Language) -> str:
     """Up to ``_NAMED`` weeks by name, and how many more."""
     shown = ", ".join(weeks[:_NAMED])
     if len(weeks) <= _NAMED:

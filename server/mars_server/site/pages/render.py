@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from mars.wire.catalogue import Catalogue
 from mars.wire.crowd import ALONE, MANY, SOME
 from mars.wire.product import Product
 from mars.wire.query import encode
+from mars.wire.registry import Metric
 from mars.wire.request import request_bytes
 from mars.wire.variables import NAMES, VARIABLES, Variable, chosen
 from mars_server.site.charts.data import is_empty
 from mars_server.site.charts.tellable import label, latest, of_table, tells_shares
+from mars_server.site.declared import Statistics, statistics
 from mars_server.site.language import LANGUAGES, N_, Language, language
 from mars_server.site.pages import address as place
-from mars_server.site.pages import findings, ranges
+from mars_server.site.pages import answers, findings, ranges
 from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import Note, events
 from mars_server.site.pages.ranges import Range
@@ -26,6 +29,7 @@ from mars_server.tables import crowd, downloads
 from mars_server.tables.estimate import DEFAULT, significant
 from mars_server.tables.noise import CELLS_PER_HIT, HITS_PER_WEEK, TOLD, deviation
 from mars_server.tables.signed_documents import Served
+from mars_server.tables.statistics_week import StatisticsWeek
 from mars_server.tables.week import TABLES, Week
 
 TITLES: Final = {
@@ -34,6 +38,7 @@ TITLES: Final = {
     "level": N_("Metrics given"),
     **{variable.name: variable.title for variable in VARIABLES},
     "v-os": N_("Version × platform"),
+    place.STATISTICS: N_("Statistics"),
     "events": N_("Events"),
     "downloads": N_("Downloads"),
     "method": N_("Method"),
@@ -72,14 +77,20 @@ class Contents:
     """Whether a server shows it, with a form for a free choice of weeks."""
     own_logs: bool = True
     """Whether no log was counted that our own server did not write."""
+    catalogue: Catalogue | None = None
+    """What is declared now; None where nothing is."""
+    reports: Sequence[StatisticsWeek] = ()
+    """Published ones, oldest first."""
+
+    @cached_property
+    def declared(self) -> Statistics:
+        return statistics(self.catalogue, self.reports, self.weeks)
 
 
 class Pages:
     """Renders pages. ``size`` gives width and height of a chart."""
 
-    def __init__(
-        self, contents: Contents, size: Callable[[Address, Range], tuple[int, int]]
-    ) -> None:
+    def __init__(self, contents: Contents, size: Callable[[Address], tuple[int, int]]) -> None:
         self._contents = contents
         self._size = size
         self._noise = _noise(contents.weeks)
@@ -96,8 +107,13 @@ class Pages:
             assert span is not None
             return self._chart(address, name, span, say)
 
+        def size_of(one: Metric) -> tuple[int, int]:
+            place_of = Address(say.code, place.STATISTICS, project=one.project, key=one.key)
+            return self._size(place_of)
+
         context = {
             **vars(self._contents),
+            "declared": self._contents.declared,
             "here": address,
             "span": span,
             "noise": self._noise,
@@ -105,6 +121,7 @@ class Pages:
             "link": link,
             "data": lambda name: "../" * address.path.count("/") + f"data/{name}",
             "chart_of": chart_of,
+            "size_of": size_of,
         }
         template = _environment(say.code).get_template(f"{_template(address, span)}.html")
         return (template.render(context).rstrip() + "\n").encode("utf-8")
@@ -126,11 +143,13 @@ class Pages:
             "disturbed": any("disturbed" in week.flags for week in drawn),
             "gaps": name in TABLES and any(not tells_shares(name, week) for week in drawn),
             "finding": finding,
-            "size": None if empty else self._size(page, span),
+            "size": None if empty else self._size(page),
         }
 
 
 def _template(address: Address, span: Range | None) -> str:
+    if address.section == place.STATISTICS:
+        return "project" if address.project else address.section
     if address.section in place.PLAIN:
         return address.section
     named = {"": "overview", place.CROSS: "cross"}
@@ -162,6 +181,7 @@ def _environment(code: str) -> Environment:
         "titles": TITLES,
         "languages": LANGUAGES,
         "variables": VARIABLES,
+        "answers": answers,
         "downloads": downloads,
         "events": events,
         "findings": findings,

@@ -7,11 +7,13 @@ weeks and nothing else, so no page, picture or download can show more than was p
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache, lru_cache, partial
 from importlib.resources import files
 from itertools import product
 from typing import Final
 
+from mars_server.site.charts.answers import answers_chart, is_drawn
 from mars_server.site.charts.data import installations_chart, shares_chart
 from mars_server.site.charts.render import Chart, Picture
 from mars_server.site.charts.store import ChartStore, key
@@ -19,9 +21,8 @@ from mars_server.site.language import LANGUAGES, language
 from mars_server.site.pages import address as place
 from mars_server.site.pages import ranges
 from mars_server.site.pages.address import Address
-from mars_server.site.pages.ranges import Range
 from mars_server.site.pages.render import Contents, Pages
-from mars_server.tables import downloads
+from mars_server.tables import downloads, statistics_files
 
 _MEDIA_TYPES: Final = {
     "html": "text/html; charset=utf-8",
@@ -30,6 +31,10 @@ _MEDIA_TYPES: Final = {
     "json": "application/json",
     "png": "image/png",
     "svg": "image/svg+xml",
+}
+_SERIES: Final = {
+    "figures.csv": statistics_files.series_csv,
+    "figures.json": statistics_files.series_json,
 }
 _KEYS: Final = 4096
 """Names of charts that are remembered; visitors of a server choose ranges freely."""
@@ -40,9 +45,11 @@ class Site:
 
     def __init__(self, contents: Contents, charts: ChartStore | None = None) -> None:
         self._weeks = contents.weeks
+        self._reports = contents.reports
+        self._declared = contents.declared
         self._charts = charts or ChartStore()
-        self._named = lru_cache(maxsize=_KEYS)(self._name)
-        self._pages = Pages(contents, lambda address, span: self._drawn(address, span).size)
+        self._named = lru_cache(maxsize=_KEYS)(lambda address: key(self.chart(address)))
+        self._pages = Pages(contents, lambda address: self._drawn(address).size)
 
     def addresses(self) -> Iterator[Address]:
         """Every file of the static site."""
@@ -53,16 +60,19 @@ class Site:
         for section, name in product(place.RANGED, ranges.names(self._weeks)):
             for file in place.FIGURE_FILES:
                 yield Address(section=section, span=name, file=file)
-            for code in LANGUAGES:
-                if name != ranges.DEFAULT:
-                    yield Address(code, section, name)
-                for file in place.CHART_FILES if section in place.CHARTS else ():
-                    yield Address(code, section, name, file)
+            for code in LANGUAGES if name != ranges.DEFAULT else ():
+                yield Address(code, section, name)
+        projects = self._declared.projects
+        for code, project in product(LANGUAGES, ("", *projects) if projects else ()):
+            yield Address(code, place.STATISTICS, project=project)
+        for project, file in product(projects, place.FIGURE_FILES):
+            yield Address(section=place.STATISTICS, project=project, file=file)
+        for address, file in product(self._places(), place.CHART_FILES):
+            yield replace(address, file=file)
 
     def export(self) -> Iterator[tuple[str, bytes]]:
         """Path and bytes of every file of the static site."""
-        wanted = {self._key(*each): partial(self.chart, *each) for each in self._places()}
-        self._charts.draw(wanted)
+        self._charts.draw({self._key(each): partial(self.chart, each) for each in self._places()})
         for each in self.addresses():
             content = self.content(each)
             assert content is not None
@@ -70,21 +80,26 @@ class Site:
 
     def charts(self) -> dict[str, str]:
         """The folders that hold a chart, with its key."""
-        return {
-            address.path.removesuffix(f"/{place.PAGE}"): self._key(address, span)
-            for address, span in self._places()
-        }
+        places = self._places()
+        return {each.path.removesuffix(f"/{place.PAGE}"): self._key(each) for each in places}
 
-    def _places(self) -> Iterator[tuple[Address, Range]]:
+    def _places(self) -> Iterator[Address]:
         """Where the static site has charts."""
-        spans = filter(None, (ranges.pick(name, self._weeks) for name in ranges.names(self._weeks)))
-        for span, code, section in product(spans, LANGUAGES, place.CHARTS):
-            yield Address(code, section, span.name), span
+        names = ranges.names(self._weeks)
+        for name, code, section in product(names, LANGUAGES, place.CHARTS):
+            if ranges.pick(name, self._weeks) is not None:
+                yield Address(code, section, name)
+        drawn = filter(is_drawn, self._declared.entries())
+        for code, entry in product(LANGUAGES, drawn):
+            one = entry.metric
+            yield Address(code, place.STATISTICS, project=one.project, key=one.key)
 
     def content(self, address: Address) -> bytes | None:
         """The bytes at ``address``, or None where there is nothing."""
         if address.file in place.STATIC:
             return static(address.file)
+        if address.section == place.STATISTICS:
+            return self._statistics(address)
         span = ranges.pick(address.span, self._weeks)
         if address.file == place.PAGE:
             if span is None and (address.span != ranges.DEFAULT or self._weeks):
@@ -95,25 +110,38 @@ class Site:
         if address.file in place.FIGURE_FILES:
             series = {"figures.csv": downloads.series_csv, "figures.json": downloads.series_json}
             return series[address.file](address.section, span.weeks)
-        return self._drawn(address, span).files[address.file]
+        return self._drawn(address).files[address.file]
 
-    def chart(self, address: Address, span: Range) -> Chart:
-        """The chart of the section of ``address``, in its language."""
+    def _statistics(self, address: Address) -> bytes | None:
+        projects = self._declared.projects
+        if not projects or (address.project and address.project not in projects):
+            return None
+        if address.file == place.PAGE:
+            return self._pages.page(address, ranges.pick(ranges.DEFAULT, self._weeks))
+        if address.file in place.FIGURE_FILES:
+            return _SERIES[address.file](address.project, self._reports)
+        entry = self._declared.entry(address.project, address.key)
+        drawn = entry is not None and is_drawn(entry)
+        return self._drawn(address).files[address.file] if drawn else None
+
+    def chart(self, address: Address) -> Chart:
+        """The chart at ``address``, of which there is one."""
         say = language(address.language)
+        if address.section == place.STATISTICS:
+            entry = self._declared.entry(address.project, address.key)
+            assert entry is not None
+            return answers_chart(entry, say)
+        span = ranges.pick(address.span, self._weeks)
+        assert span is not None
         if address.section == place.HITS:
             return installations_chart(span.weeks, say)
         return shares_chart(address.section, span.of(address.section), say)
 
-    def _drawn(self, address: Address, span: Range) -> Picture:
-        return self._charts.picture(self._key(address, span), lambda: self.chart(address, span))
+    def _drawn(self, address: Address) -> Picture:
+        return self._charts.picture(self._key(address), partial(self.chart, address))
 
-    def _key(self, address: Address, span: Range) -> str:
-        return self._named(address.language, address.section, span.name)
-
-    def _name(self, code: str, section: str, span: str) -> str:
-        found = ranges.pick(span, self._weeks)
-        assert found is not None
-        return key(self.chart(Address(code, section), found))
+    def _key(self, address: Address) -> str:
+        return self._named(replace(address, file=place.PAGE))
 
 
 def static(name: str) -> bytes:

@@ -1,0 +1,90 @@
+"""What an administrator's policy file and the environment say: they can only lower. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mars.consent import BY_LEVEL, LEVELS, OFF, SWITCHES, TRACKED, Layer, cap
+
+if TYPE_CHECKING:
+    from mars.ports import Platform
+
+
+def lowering(host: Platform, *, automatic: bool) -> list[Layer]:
+    """The administrator's layer, if any, and the environment's. Whose the policy is is not asked:
+    they can only lower."""
+    layers = environment_layers(host.environ, automatic=automatic)
+    try:
+        table = policy_table(host)
+        policies = [] if table is None else [policy_layer(table)]
+    except (OSError, ValueError):
+        policies = [policy_layer(None)]
+    return [*policies, *layers]
+
+
+def policy_table(host: Platform) -> Mapping[str, object] | None:
+    """What the policy file says; None where there is none.
+
+    Raises ``OSError`` and ``ValueError`` where it cannot be read.
+    """
+    data = host.policy()
+    if data is None:
+        return None
+    import tomllib  # late: hardly any machine has such a file
+
+    return tomllib.loads(data.decode("utf-8-sig"))
+
+
+def environment_layers(environ: Mapping[str, str], *, automatic: bool = True) -> list[Layer]:
+    """``MARS_LEVEL``, ``MARS_VARIABLES``; for automatic traffic ``DO_NOT_TRACK``, ``CI`` too."""
+    layers = []
+    if automatic:
+        layers += [
+            cap(name, OFF, f"{name} is set: no automatic traffic at all")
+            for name in ("DO_NOT_TRACK", "CI")
+            if is_set(environ.get(name, ""))
+        ]
+    level = environ.get("MARS_LEVEL", "")
+    names = environ.get("MARS_VARIABLES")
+    if level or names is not None:
+        listed = None if names is None else names.replace(",", " ").split()
+        layers.append(
+            cap("MARS_LEVEL" if level else "MARS_VARIABLES", level or TRACKED, variables=listed)
+        )
+    return layers
+
+
+def policy_layer(table: Mapping[str, object] | None) -> Layer:
+    """The system policy file's table; None is one that cannot be read, which means off.
+
+    ``level`` is a level; ``variables`` a list of names, ``refused`` one of purposes beyond the
+    level; ``stats``, ``errors`` and ``direct`` are true or false; the table ``statistics`` has less
+    said of single ones (``mars.channels.altering``). What is left out is not limited; what is not
+    understood means off.
+    """
+    if table is None:
+        return cap("policy", OFF, "the policy file cannot be read, which means off")
+    level, names = table.get("level", TRACKED), table.get("variables")
+    flags = {name: table.get(name, True) for name in (*SWITCHES, "direct")}
+    listed = table.get("refused", [])
+    if (
+        not set(table) <= {"level", "variables", "refused", "statistics", *flags}
+        or not isinstance(table.get("statistics", {}), dict)
+        or level not in LEVELS
+        or not (names is None or isinstance(names, list))
+        or not all(isinstance(flag, bool) for flag in flags.values())
+        or not isinstance(listed, list)
+        or not all(isinstance(name, str) and name not in BY_LEVEL for name in listed)
+    ):
+        return cap("policy", OFF, "the policy file says something unknown, which means off")
+    layer = cap("policy", str(level), variables=names if names is None else map(str, names))
+    switched = [one.name for switch, one in SWITCHES.items() if not flags[switch]]
+    refused = frozenset([*switched, *listed])
+    return replace(layer, refused=refused, direct=layer.direct and flags["direct"] is True)
+
+
+def is_set(value: str) -> bool:
+    """Whether a switch in the environment is on: not empty, ``0``, ``false`` or ``no``."""
+    return value.strip().lower() not in ("", "0", "false", "no")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
-from mars.wire.registry import Question, is_entry
+from mars.wire.registry import Question, is_question
 
 NO_ENTRIES: Mapping[str, Any] = {"entries": {}, "declined": (), "questions": {}}
 """Of a ``Decision`` that is no yes to statistics."""
@@ -57,7 +57,7 @@ def decided_entries(
 ) -> dict[str, Any]:
     """What a decision says of them after ``before``. A yes that goes on keeps its date: who saves a
     settings page weekly is not new each week. One to a larger question is new."""
-    said = {name: on for name, on in switches.items() if is_entry(name)}
+    said = {name: on for name, on in switches.items() if is_question(name)}
     entries = {name: at for name, at in before.entries.items() if said.get(name, True)}
     since = {name: at for name, at in entries.items() if name not in outgrown(before, questions)}
     entries |= {name: min(since.get(name, now), now) for name, on in said.items() if on}

@@ -18,7 +18,7 @@ from mars import consent
 from mars.consent import Decision
 from mars.errors import ConfigError, StateError
 from mars.wire.product import is_name
-from mars.wire.registry import MAX_EPSILON, Question, is_entry
+from mars.wire.registry import MAX_EPSILON, Question, is_question
 from mars.wire.strictjson import is_deep
 from mars.wire.times import DAY
 
@@ -320,7 +320,7 @@ def _days(value: object) -> tuple[int, ...]:
 
 
 def _entries(value: object) -> dict[str, int]:
-    return {name: at for name, at in times(value).items() if is_entry(name)}
+    return {name: at for name, at in times(value).items() if is_question(name)}
 
 
 def question(value: object) -> Question:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from mars.failures.counts import MOST_KEYS, Counts, Day, Seen, added, recent
 from mars.failures.subjects import KEY_BYTES, Hashes
-from mars.wire.times import DAY, week_start
+from mars.wire.times import DAY, WEEK, week_start
 
 MOST_PENDING = MOST_FAILED = 4_096
 """Failures within their grace, and those of which a late resolution is known."""
@@ -73,15 +74,24 @@ class Machine:
     token: Callable[[int], bytes]
     """Draws a key of so many bytes."""
     counting: bool = False
+    watched: bool = False
+    """Whether somebody asks for ``events``."""
     _every: tuple[Hashes, ...] = ()
     """The first of a week is what its subjects are hashed with."""
-    _weeks: tuple[int, int] | None = None
-    """For which these are in order."""
+    _in_order: range = range(0)
+    """When what fails is hashed with the very first of them."""
+    _next: float = inf
+    """Before which ``look`` finds nothing."""
     _pending: Cases = field(default_factory=OrderedDict)
     _failed: Cases = field(default_factory=OrderedDict)
     _days: dict[int, Day] = field(default_factory=dict)
     _events: list[Event] = field(default_factory=list)
     _taken: Counts | None = None
+
+    def declare(self, grace: int, late: int) -> None:
+        """The domain's times are these from now on."""
+        self.grace, self.late = grace, late
+        self._in_order, self._next = range(0), -inf
 
     # --- what happens -----------------------------------------------------------------------
 
@@ -95,6 +105,7 @@ class Machine:
             return
         case.first = case
         self._pending[case.key] = case
+        self._next = min(self._next, case.running + self.grace)
         if not self.grace:
             self.look(case.running)
 
@@ -115,13 +126,15 @@ class Machine:
 
     def _keys(self, wall: int) -> tuple[Hashes, ...]:
         """Those in use; first the one of the week in which counts what fails at ``wall``."""
-        weeks = week_start(wall), week_start(wall + self.grace)
-        if weeks != self._weeks:
-            keys, self._weeks = recent(self._every, wall), weeks
-            own = next((one for one in keys if one.week == weeks[1]), None)
-            own = own or Hashes(weeks[1], self.token(KEY_BYTES))
+        if wall not in self._in_order:
+            this, then = week_start(wall), week_start(wall + self.grace)
+            keys = recent(self._every, wall)
+            own = next((one for one in keys if one.week == then), None)
+            own = own or Hashes(then, self.token(KEY_BYTES))
             others = [one for one in keys if one is not own]
             self._every = (own, *others[: MOST_KEYS - 1])
+            first, last = max(this, then - self.grace), min(this, then - self.grace) + WEEK
+            self._in_order = range(first, last)
         return self._every
 
     @staticmethod
@@ -152,19 +165,22 @@ class Machine:
 
     def look(self, running: float) -> None:
         """Whose grace has ended failed; what failed too long ago cannot be late any more."""
-        while self._pending and running - self._oldest(self._pending) >= self.grace:
+        if running < self._next:
+            return
+        while self._first(self._pending, self.grace) <= running:
             case = self._pending.popitem(last=False)[1]
             self._fail(case)
-            if running - case.running < self.late:
-                self._failed[case.key] = case
-        while self._failed and (
-            running - self._oldest(self._failed) >= self.late or len(self._failed) > MOST_FAILED
-        ):
+            self._failed[case.key] = case
+        while self._first(self._failed, self.late) <= running or len(self._failed) > MOST_FAILED:
             self._failed.popitem(last=False)
+        self._next = min(
+            self._first(self._pending, self.grace), self._first(self._failed, self.late)
+        )
 
     @staticmethod
-    def _oldest(cases: Cases) -> float:
-        return next(iter(cases.values())).running
+    def _first(cases: Cases, seconds: int) -> float:
+        """When the oldest is so many seconds old."""
+        return next(iter(cases.values())).running + seconds if cases else inf
 
     def _fail(self, case: Case) -> None:
         at = case.wall + self.grace
@@ -183,6 +199,8 @@ class Machine:
         return self._days.setdefault(number, Day())
 
     def _tell(self, kind: str, case: Case, at: int) -> None:
+        if not self.watched:
+            return
         subject = case.mark[1].hex() if case.mark else None
         self._events.append(Event(kind, case.name, case.dimensions, subject, at))
 
@@ -190,7 +208,7 @@ class Machine:
 
     def due(self) -> float | None:
         """When the next failure has failed (seconds as ``running``); None where none is pending."""
-        return self._oldest(self._pending) + self.grace if self._pending else None
+        return self._first(self._pending, self.grace) if self._pending else None
 
     def events(self) -> list[Event]:
         """What subscribers are to be told since the last time, in order."""
@@ -220,7 +238,7 @@ class Machine:
         if not self.counting:
             self.forget()
         self.counting = True
-        self._weeks = self._taken = None
+        self._in_order, self._taken = range(0), None
         own = {(one.week, one.key): one for one in self._every}
         keys = []
         for seen in kept.seen:
@@ -231,7 +249,14 @@ class Machine:
 
     def forget(self) -> None:
         """Counts nothing any more, and knows nothing of before."""
-        self.counting, self._every, self._weeks = False, (), None
+        self.counting, self._every, self._in_order = False, (), range(0)
+        self.leave()
+
+    def leave(self) -> None:
+        """Leaves what is pending, or not written, to nobody, or to another process."""
         self._pending.clear()
         self._failed.clear()
+        self._events.clear()
         self._days, self._taken = {}, None
+        for one in self._every:
+            one.gained.clear()

@@ -57,7 +57,7 @@ class Process:
         self.events: list[Event] = []
 
     def restart(self, counting: bool = True) -> None:
-        self.machine = Machine(self.grace, self.late, self.chance.token)
+        self.machine = Machine(self.grace, self.late, self.chance.token, watched=True)
         if counting:
             self.machine.known(self.kept, self.wall)
 

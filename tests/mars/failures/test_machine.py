@@ -6,7 +6,7 @@ import pytest
 
 from mars.failures import machine as rules
 from mars.failures import subjects
-from mars.failures.counts import Counts, Day
+from mars.failures.counts import Counts, Day, Seen
 from mars.failures.machine import FAILED, LATE
 from mars.wire.times import DAY, WEEK
 from tests.mars.failures import kit
@@ -101,10 +101,10 @@ def test_a_subject_that_counts_is_known_again_after_a_restart(subject: object) -
 
 def test_subjects_of_several_types_are_several() -> None:
     process = Process()
-    for subject in ("1", b"1", 1):
+    for subject in ("1", b"1", 1, "\x01", b"\x01"):
         process.fail(subject=subject)
     process.passes(GRACE)
-    assert process.day().failed == {"damaged": 3}
+    assert process.day().failed == {"damaged": 5}
 
 
 @pytest.mark.parametrize(("after", "counts"), [(DAY, 0), (2 * WEEK - 1, 0), (2 * WEEK, 1)])
@@ -161,6 +161,38 @@ def test_ten_thousand_devices_are_many_failures_and_one_device_is_one() -> None:
     assert process.day().failed == {"damaged": 10_000, "other": 1}
     (seen,) = process.kept.seen
     assert len(seen.hashes) == subjects.MOST
+    assert [len(one._known) for one in process.machine._every] == [subjects.MOST]
+
+
+def test_of_more_than_4096_that_failed_only_the_newest_may_be_late() -> None:
+    process = Process()
+    cases = []
+    for _ in range(2):
+        cases += [process.fail() for _ in range(rules.MOST_PENDING)]
+        process.passes(GRACE)
+        process.told()
+    process.resolve(cases[rules.MOST_PENDING - 1])
+    process.resolve(cases[rules.MOST_PENDING])
+    assert process.told() == [(LATE, "damaged")]
+
+
+def test_what_counts_next_week_is_hashed_with_its_key_whatever_was_written_meanwhile() -> None:
+    process = Process(wall=MONDAY - GRACE)
+    for number in range(3):
+        process.fail(subject=number)
+        process.passes(number)
+        process.write()
+    process.passes(GRACE)
+    process.write()
+    assert [(one.week, len(one.hashes)) for one in process.kept.seen] == [(MONDAY, 3)]
+
+
+def test_more_keys_than_four_are_never_in_use() -> None:
+    weeks = (MONDAY - WEEK, MONDAY - WEEK, MONDAY + WEEK, MONDAY + WEEK)
+    keys = tuple(Seen(week, bytes([n]) * 16, {}) for n, week in enumerate(weeks))
+    process = Process(kept=Counts(seen=keys))
+    process.fail(subject="a")
+    assert [one.week for one in process.machine._every] == [MONDAY, *weeks[:3]]
 
 
 def test_durations_do_not_go_by_the_wall_clock() -> None:

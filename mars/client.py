@@ -175,6 +175,7 @@ class Mars:
         country: str | None = None,
         *,
         stats: bool | None = None,
+        events: bool | None = None,
         errors: bool | None = None,
         direct: bool | None = None,
         purposes: Collection[str] | None = None,
@@ -190,7 +191,17 @@ class Mars:
         """
         choice = None
         if level is not None:
-            choice = Choice(level, variables, stats, errors, direct, country, purposes, entries)
+            choice = Choice(
+                level,
+                variables,
+                stats=stats,
+                events=events,
+                errors=errors,
+                direct=direct,
+                country=country,
+                purposes=purposes,
+                entries=entries,
+            )
         state = self._problems.attempt("state", self._client.load, None)
         if state is None:
             return None

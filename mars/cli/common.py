@@ -175,6 +175,9 @@ choice = options(
     click.option(
         "--stats/--no-stats", default=None, help="Declared statistics, sent on their own."
     ),
+    click.option(
+        "--events/--no-events", default=None, help="Declared domains of failures, as counts."
+    ),
     click.option("--errors/--no-errors", default=None, help="Error reports, sent on their own."),
     click.option(
         "--direct/--no-direct", default=None, help="Plain news by https where no Tor is there."

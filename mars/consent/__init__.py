@@ -10,40 +10,54 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from mars.consent.entries import NO_ENTRIES, covered, decided_entries, outgrown, switched
+from mars.consent.entries import (
+    covered,
+    decided_entries,
+    of_purposes,
+    outgrown,
+    purpose_of,
+    refused_all,
+    switched,
+)
+from mars.consent.purposes import (
+    BUILT_IN as BUILT_IN,
+)
+from mars.consent.purposes import (
+    BY_LEVEL as BY_LEVEL,
+)
+from mars.consent.purposes import (
+    EVENTS as EVENTS,
+)
+from mars.consent.purposes import (
+    LEVELS as LEVELS,
+)
+from mars.consent.purposes import (
+    METRICS as METRICS,
+)
+from mars.consent.purposes import (
+    NEWS as NEWS,
+)
+from mars.consent.purposes import (
+    OFF as OFF,
+)
+from mars.consent.purposes import (
+    PLAIN as PLAIN,
+)
+from mars.consent.purposes import (
+    STATISTICS as STATISTICS,
+)
+from mars.consent.purposes import (
+    SWITCHES as SWITCHES,
+)
+from mars.consent.purposes import (
+    TRACKED as TRACKED,
+)
+from mars.consent.purposes import (
+    Purpose as Purpose,
+)
 from mars.errors import ConfigError, ConsentError
 from mars.wire.registry import Question
 from mars.wire.variables import BASIC, NAMES, country_value
-
-OFF, PLAIN, TRACKED = LEVELS = ("off", "plain", "tracked")
-"""From least to most."""
-
-
-@dataclass(frozen=True)
-class Purpose:
-    """One thing that a user agrees to or not."""
-
-    name: str
-    label: str
-    """For a person."""
-    least: str = TRACKED
-    """The level that a ceiling must leave for it."""
-    telling: bool = True
-    """Whether what goes says anything of the user: then nothing goes before the date of the yes."""
-
-
-NEWS = Purpose("news", "News", PLAIN, telling=False)
-METRICS = Purpose("metrics", "Values in the request for news")
-STATISTICS = Purpose("statistics", "Statistics")
-SWITCHES = {
-    "stats": STATISTICS,
-    "errors": Purpose("reports", "Error reports"),
-}
-"""Purposes that have a switch of their own in commands, policy file and JSON, offered or not."""
-BUILT_IN = frozenset({NEWS, METRICS, *SWITCHES.values()})
-
-BY_LEVEL = (NEWS.name, METRICS.name)
-"""``plain`` is a yes to the first, ``tracked`` to both."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +73,8 @@ class Decision:
     direct: bool = False
     """Whether the plain document may come by direct HTTPS where there is no Tor."""
     entries: Mapping[str, int] = field(default_factory=dict)
-    """The declared statistics (``project/key``) that they said yes to, each since when."""
+    """What is declared and they said yes to, each since when: statistics (``project/key``), and
+    domains of failures (``domain/*``)."""
     declined: tuple[str, ...] = ()
     """Those that they were shown and said no to."""
     questions: Mapping[str, Question] = field(default_factory=dict)
@@ -74,9 +89,8 @@ class Decision:
         others = {name: at for name, at in (further or {}).items() if name not in BY_LEVEL}
         if not agreed:
             others, more = {}, {**more, "direct": False}
-        if STATISTICS.name not in others:
-            more = {**more, **NO_ENTRIES}
-        return cls(decided, {**agreed, **others}, **more)
+        made = cls(decided, {**agreed, **others}, **more)
+        return replace(made, **of_purposes(made, others))
 
     @property
     def level(self) -> str:
@@ -92,37 +106,41 @@ class Choice:
     """None of an answer to single ``entries`` alone: all else stays, dates too."""
     variables: Collection[str] | None = None
     stats: bool | None = None
+    events: bool | None = None
     errors: bool | None = None
     direct: bool | None = None
     country: str | None = None
     purposes: Collection[str] | None = None
     entries: Collection[str] | None = None
-    """Declared statistics, or a switch for each; those that are not named stay as they were."""
+    """Declared statistics and domains, or a switch for each; those that are not named stay as they
+    were."""
 
     @property
-    def of_statistics(self) -> bool:
+    def of_entries(self) -> bool:
         """Whether it takes what is declared to know what it means."""
-        return self.entries is not None or self.wanted().get(STATISTICS.name, False)
+        wanted = self.wanted()
+        return self.entries is not None or any(wanted.get(one.name) for one in (STATISTICS, EVENTS))
 
     def meaning(self, declared: Collection[str]) -> Choice:
-        """A yes to statistics of which nothing more is said is one to all that are declared now,
-        and none is one to what is declared later."""
+        """A yes to statistics or to events of which nothing more is said is one to all that are
+        declared now, and none is one to what is declared later."""
         if self.entries is None:
-            wanted = self.wanted().get(STATISTICS.name)
-            return replace(self, entries=tuple(declared)) if wanted else self
+            wanted = self.wanted()
+            meant = tuple(name for name in declared if wanted.get(purpose_of(name).name))
+            return replace(self, entries=meant) if self.of_entries else self
         switches = switched(self.entries).items()
         return replace(self, entries={n: on for n, on in switches if not on or n in declared})
 
     def wanted(self) -> dict[str, bool]:
         """Whether each purpose beyond the level is chosen; what was not said is not in it. A yes to
-        one of the statistics is one to their purpose.
+        one of the entries is one to its purpose.
 
         Of a yes and a no to one the no holds. Raises ``ConfigError`` (``purpose-of-level``).
         """
-        given = {"stats": self.stats, "errors": self.errors}
+        given = {name: getattr(self, name) for name in SWITCHES}
         named = {SWITCHES[name].name: on for name, on in given.items() if on is not None}
-        if any(switched(self.entries).values()):
-            named.setdefault(STATISTICS.name, True)
+        for name in (name for name, on in switched(self.entries).items() if on):
+            named.setdefault(purpose_of(name).name, True)
         listed = switched(self.purposes)
         if not listed.keys().isdisjoint(BY_LEVEL):
             raise ConfigError(
@@ -150,7 +168,7 @@ class Layer:
     """Purposes that it says no to whatever its level."""
     direct: bool = True
     entries: Mapping[str, int] = field(default_factory=dict)
-    """The declared statistics that the user said yes to, each since when."""
+    """What is declared and the user said yes to, each since when."""
     questions: Mapping[str, Question] = field(default_factory=dict)
     """What each of them asked then."""
 
@@ -175,11 +193,10 @@ class Effective:
 
     @property
     def entries(self) -> Mapping[str, int]:
-        """The declared statistics that the user said yes to, each since when, whatever they ask
-        now; the least of the layers holds for their purpose."""
-        if not self.allows(STATISTICS):
-            return {}
-        return {name: at for layer in self.layers for name, at in layer.entries.items()}
+        """What is declared and the user said yes to, each since when, whatever it asks now; the
+        least of the layers holds for its purpose."""
+        said = {name: at for layer in self.layers for name, at in layer.entries.items()}
+        return {name: at for name, at in said.items() if self.allows(purpose_of(name))}
 
     def agreed(self, declared: Mapping[str, Question]) -> dict[str, int]:
         """Of what is ``declared`` now all that may be sent, each since when: the user said yes to
@@ -272,12 +289,13 @@ def new_variables(decision: Decision | None) -> tuple[str, ...]:
 
 
 def new_entries(decision: Decision | None, declared: Mapping[str, Question]) -> tuple[str, ...]:
-    """Of the ``declared`` statistics those that a user who agreed to statistics was not asked
-    about, or was asked another question; they are off until the user is asked."""
-    if decision is None or STATISTICS.name not in decision.purposes:
+    """Of what is ``declared`` that which a user who agreed to its purpose was not asked about, or
+    was asked another question; it is off until the user is asked."""
+    if decision is None:
         return ()
     asked = {*decision.entries, *decision.declined} - outgrown(decision, declared)
-    return tuple(name for name in declared if name not in asked)
+    left = (name for name in declared if name not in asked)
+    return tuple(name for name in left if purpose_of(name).name in decision.purposes)
 
 
 def refusal(voice: Effective) -> ConsentError:
@@ -310,14 +328,14 @@ def decided(
     """The decision of this moment after ``old``, by one who was asked these ``questions``.
 
     A yes to a purpose that is not ``offered`` is none; ``off`` takes back the direct way too. Of
-    statistics of which only noes are left their purpose goes, too: who wants none need not ask for
+    entries of which only noes are left their purpose goes, too: who wants none need not ask for
     what is declared. Raises ``ConfigError`` (``level-unknown``, ``purpose-of-level``).
     """
     if choice.level is not None:
         require_level(choice.level)
-    flags = (choice.stats, choice.errors, choice.direct)
+    flags = (*(getattr(choice, name) for name in SWITCHES), choice.direct)
     if not all(flag is None or isinstance(flag, bool) for flag in flags):
-        raise TypeError("stats, errors and direct are True, False or None")
+        raise TypeError(f"{', '.join(SWITCHES)} and direct are True, False or None")
     before = old or Decision(now)
     wanted = choice.wanted()
     since = {name: at for name, at in before.purposes.items() if wanted.get(name, True)}
@@ -325,12 +343,12 @@ def decided(
     chosen = switched(BASIC if choice.variables is None else choice.variables)
     switches = switched(choice.entries)
     entries = decided_entries(before, now, switches, questions or {})
-    if switches and not entries["entries"]:
-        since.pop(STATISTICS.name, None)
+    for gone in refused_all(switches, entries["entries"]):
+        since.pop(gone, None)
     if choice.level is None:
         kept = {name: min(before.purposes.get(name, at), at) for name, at in since.items()}
-        none = {} if STATISTICS.name in kept else NO_ENTRIES
-        return replace(before, purposes=kept, **{**entries, **none})
+        made = replace(before, purposes=kept, **entries)
+        return replace(made, **of_purposes(made, kept))
     return Decision.of(
         choice.level,
         now,
@@ -350,11 +368,13 @@ def require_declared(variables: Collection[str] | None) -> None:
 
 
 def require_kept(choice: Choice, made: Decision | None) -> None:
-    """Raises ``ConfigError`` (``undeclared``) of a yes to a statistic that is not kept in what was
-    ``made``, though their purpose is, or nothing else was asked for."""
-    if made is None or (choice.level and STATISTICS.name not in made.purposes):
+    """Raises ``ConfigError`` (``undeclared``) of a yes to an entry that is not kept in what was
+    ``made``, though its purpose is, or nothing else was asked for."""
+    if made is None:
         return
     wanted = [name for name, on in switched(choice.entries).items() if on]
+    if choice.level:
+        wanted = [name for name in wanted if purpose_of(name).name in made.purposes]
     unknown = [name for name in wanted if name not in made.entries]
     if unknown:
         raise ConfigError(

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from mars.consent import Decision
 from mars.core import journal
 from mars.core import state as states
-from mars.core.channel import Channel, NextRequest, require_sound
+from mars.core.channel import Channel, NextRequest, require_sound, serves_any
 from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError, StateError
 from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
@@ -137,7 +137,7 @@ class Records:
         memory against rollback."""
         agreed = [set(one.decision.purposes) if one.decision else set() for one in (before, state)]
         for channel in self.channels:
-            if channel.purposes[0].name not in set.intersection(*agreed):
+            if not serves_any(channel, set.intersection(*agreed)):
                 state = self.keep(state.keeping(channel.name, {}), channel, "stopped", state)
         return state
 

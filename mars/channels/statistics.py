@@ -253,7 +253,8 @@ def written(catalogue: Catalogue, metric: Metric, version: str, said: str) -> st
     from mars.wire.report import Report  # late: it loads libsodium
 
     whose = (catalogue.product, catalogue.channel, metric.project, metric.key)
-    return Report(*whose, catalogue.release(version), said).encode().decode("utf-8")
+    report = Report(*whose, catalogue.release(version), said, metric.purpose)
+    return report.encode().decode("utf-8")
 
 
 def sealed(text: str, key: str, chance: Chance) -> bytes:

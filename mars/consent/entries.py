@@ -11,10 +11,7 @@ from collections.abc import Collection, Container, Iterable, Mapping
 from typing import Any, Protocol
 
 from mars.consent.purposes import EVENTS, STATISTICS, Purpose
-from mars.wire.registry import Question, is_entry
-
-WHOLE = "/*"
-"""Ends the name of a domain, which is agreed to as a whole."""
+from mars.wire.registry import ALL, Question, is_question
 
 
 class Made(Protocol):
@@ -30,12 +27,7 @@ class Made(Protocol):
 
 def purpose_of(name: str) -> Purpose:
     """What a yes to that entry is one to: ``domain/*`` to events, ``project/key`` to statistics."""
-    return EVENTS if name.endswith(WHOLE) else STATISTICS
-
-
-def is_asked(name: str) -> bool:
-    """Whether ``name`` has the form of what a user may be asked about, declared or not."""
-    return is_entry(f"{name.removesuffix('*')}all" if name.endswith(WHOLE) else name)
+    return EVENTS if name.endswith(f"/{ALL}") else STATISTICS
 
 
 def of_purposes(made: Made, purposes: Container[str]) -> dict[str, Any]:
@@ -84,7 +76,7 @@ def decided_entries(
 ) -> dict[str, Any]:
     """What a decision says of them after ``before``. A yes that goes on keeps its date: who saves a
     settings page weekly is not new each week. One to a larger question is new."""
-    said = {name: on for name, on in switches.items() if is_asked(name)}
+    said = {name: on for name, on in switches.items() if is_question(name)}
     entries = {name: at for name, at in before.entries.items() if said.get(name, True)}
     since = {name: at for name, at in entries.items() if name not in outgrown(before, questions)}
     entries |= {name: min(since.get(name, now), now) for name, on in said.items() if on}

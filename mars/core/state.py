@@ -16,10 +16,9 @@ from typing import Any, TypeVar
 
 from mars import consent
 from mars.consent import Decision
-from mars.consent.entries import is_asked
 from mars.errors import ConfigError, StateError
 from mars.wire.product import is_name
-from mars.wire.registry import MAX_EPSILON, Question
+from mars.wire.registry import MAX_EPSILON, Question, is_question
 from mars.wire.strictjson import is_deep
 from mars.wire.times import DAY
 
@@ -323,7 +322,7 @@ def _days(value: object) -> tuple[int, ...]:
 
 
 def _entries(value: object) -> dict[str, int]:
-    return {name: at for name, at in times(value).items() if is_asked(name)}
+    return {name: at for name, at in times(value).items() if is_question(name)}
 
 
 def question(value: object) -> Question:

@@ -12,9 +12,10 @@ from typing import Any
 from mars.commandline import shown
 from mars.errors import ConfigError, StateError, WireError
 from mars.wire.catalogue import MAX_ENTRIES, MAX_REGISTRY, Catalogue, digest
+from mars.wire.events import read_errors
 from mars.wire.keyfile import REPORTS
 from mars.wire.product import Product
-from mars.wire.registry import Fault, Metric, questions, read_errors, read_metrics
+from mars.wire.registry import Fault, Metric, questions, read_metrics
 from mars_motd import files, lints, pairs
 from mars_motd.folder import Folder
 from mars_motd.toml_files import Problem, line_of, parse

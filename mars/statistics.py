@@ -12,6 +12,7 @@ from mars.channels.altering import Rules, coarser
 from mars.channels.news import undeclared
 from mars.channels.upcoming import Memory
 from mars.consent import Choice
+from mars.consent.checks import require_kept
 from mars.core.channel import View
 from mars.errors import ConfigError, ConsentError, MarsError
 from mars.providers import Alter, Collector, Given, Plugin
@@ -148,7 +149,7 @@ class Statistics:
                 "level-off", "Statistics come with the news; ask for consent to these first."
             )
         self._client.require_entries(state, choice.entries or ())
-        consent.require_kept(choice, state.decision)
+        require_kept(choice, state.decision)
         return True
 
     def coarsen(self, name: str, rule: Rule | None) -> bool:

@@ -22,6 +22,7 @@ from mars.channels.statistics import (
 )
 from mars.consent import Effective
 from mars.consent.api import since, switches
+from mars.consent.checks import unserved
 from mars.core import schedule
 from mars.core.channel import Channel, NextRequest, View
 from mars.core.installation import Installation
@@ -62,7 +63,7 @@ class NewsClient(Installation):
         self.registry = Registry(self.channel, app, registry, fetched)
         app = replace(app, declares=app.declares or registry is not None)
         self.statistics = StatisticsChannel(
-            self.known, collect, lambda error: self.failed.__setitem__("draws", error)
+            self.known, collect, tell=lambda error: self.failed.__setitem__("draws", error)
         )
         own = (self.registry, self.statistics) if app.declares else ()
         super().__init__(app, ports, (self.channel, *own, *self.further))
@@ -100,8 +101,11 @@ class NewsClient(Installation):
         except MarsError as raised:
             found, error = None, raised
         self.failed["registry"] = error
+        if found is None:
+            return {}
         today = day_of(self.ports.clock.now())
-        return questions(one for one in found.metrics if one.is_live(today)) if found else {}
+        domains = {one.wildcard: one.question for one in found.domains if one.is_live(today)}
+        return questions(one for one in found.metrics if one.is_live(today)) | domains
 
     def full(self, name: str) -> str:
         """``project/key``; of the application's own project the key alone will do."""
@@ -113,7 +117,7 @@ class NewsClient(Installation):
         agreed = state.decision.entries if state.decision else {}
         unknown = [name for name in names if name not in agreed]
         found = self.shown_registry(state) if unknown else None
-        unknown = [name for name in unknown if not (found and found.metric(name))]
+        unknown = [name for name in unknown if not (found and name in found.questions)]
         if unknown:
             raise undeclared(unknown, is_known=found is not None)
 
@@ -206,7 +210,7 @@ class NewsClient(Installation):
             "direct": voice.direct,
             "country": state.country,
             "purposes": since(self.offered, voice, decision),
-            "unserved": since(consent.unserved(self.offered, decision), None, decision),
+            "unserved": since(unserved(self.offered, decision), None, decision),
             "to_ask": list(consent.new_variables(decision)),
             "next": written(due.due) if due and waits else None,
             "overdue_wait": due.wait if due else None,

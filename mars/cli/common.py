@@ -148,7 +148,7 @@ def where(command: Command) -> Command:
 
 
 def _country(_ctx: click.Context, _param: click.Parameter, typed: str | None) -> str | None:
-    from mars.consent import country_code
+    from mars.consent.checks import country_code
 
     try:
         return typed if typed is None else country_code(typed) or ""

@@ -26,11 +26,10 @@ from mars.consent import (
     TRACKED,
     Choice,
     effective,
-    require_offered,
-    unserved,
 )
 from mars.consent.api import explain as layers
 from mars.consent.api import since, switches
+from mars.consent.checks import require_offered, unserved
 from mars.consent.entries import outgrown, purpose_of
 from mars.core.channel import Channel, NextRequest
 from mars.core.schedule import FARTHEST
@@ -42,8 +41,8 @@ from mars.wire.variables import NAMES, VARIABLES
 _DAYS = 365
 _STORED = "The decision is stored"
 _NOTHING_DECLARED = (
-    "What the application declares is not known here yet, or is nothing, so nothing of {} was agreed "
-    "to; name its registry: mars stats consent on NAME --registry FILE."
+    "Nothing of {} is known to be declared here, so no single one was agreed to; name the "
+    "application's registry: mars stats consent on NAME --registry FILE."
 )
 _ASKS_ANEW = "off, since it asks something else, or more, than you agreed to; see mars stats list"
 LEFT_OUT = "What is switched off or unknown is left out, and nothing else said in its place."

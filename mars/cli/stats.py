@@ -15,7 +15,8 @@ from mars.channels.news import NO_REGISTRY, NewsClient, undeclared
 from mars.cli import common
 from mars.cli.common import Place, where
 from mars.commandline import LazyGroup, done, emit_json, json_option, safe
-from mars.consent import OFF, PLAIN, Choice, new_entries, require_kept
+from mars.consent import OFF, PLAIN, Choice, new_entries
+from mars.consent.checks import require_kept
 from mars.consent.entries import outgrown
 from mars.core.state import App, State
 from mars.errors import ConfigError, ConsentError

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
-from mars.consent import Choice, Purpose, require_declared, require_kept, require_offered
+from mars.consent import Choice, Purpose
+from mars.consent.checks import require_declared, require_kept, require_offered
 from mars.wire.times import LAST, format_time
 
 if TYPE_CHECKING:

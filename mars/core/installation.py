@@ -14,7 +14,8 @@ from functools import partial
 from typing import Any
 
 from mars import consent
-from mars.consent import Choice, Effective, Purpose, country_code, decided
+from mars.consent import Choice, Effective, Purpose, decided
+from mars.consent.checks import country_code
 from mars.consent.lowering import lowering
 from mars.core import days, journal
 from mars.core.channel import Channel, Ending, NextRequest, View, serves_any

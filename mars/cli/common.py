@@ -127,6 +127,13 @@ trust_option = functools.partial(
 socks_option = click.option(
     "--socks", metavar="HOST:PORT", help="Tor's SOCKS port. [default: found by itself]"
 )
+registry_option = click.option(
+    "--registry",
+    "registry_file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The registry that the application ships. [default: the one last fetched]",
+)
 _where = options(
     state_option(),
     product_option,

@@ -294,14 +294,15 @@ def new_variables(decision: Decision | None) -> tuple[str, ...]:
     return tuple(name for name in NAMES if name not in decision.asked)
 
 
-def new_entries(decision: Decision | None, declared: Mapping[str, Question]) -> tuple[str, ...]:
-    """Of what is ``declared`` that which a user who agreed to its purpose was not asked about, or
-    was asked another question; it is off until the user is asked."""
-    if decision is None:
+def new_entries(
+    decision: Decision | None, declared: Mapping[str, Question], purpose: Purpose = STATISTICS
+) -> tuple[str, ...]:
+    """Of what is ``declared`` for ``purpose`` that which a user who agreed to it was not asked
+    about, or was asked another question; it is off until the user is asked."""
+    if decision is None or purpose.name not in decision.purposes:
         return ()
     asked = {*decision.entries, *decision.declined} - outgrown(decision, declared)
-    left = (name for name in declared if name not in asked)
-    return tuple(name for name in left if purpose_of(name).name in decision.purposes)
+    return tuple(n for n in declared if purpose_of(n) is purpose and n not in asked)
 
 
 def refusal(voice: Effective) -> ConsentError:

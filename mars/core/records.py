@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 STATE_FILE = "state.json"
 JOURNAL_FILE = "journal.jsonl"
+FAILURES_FILE = "failures.json"
+"""What is counted of failures (``mars.failures.kept``)."""
 FETCHER_LOCK = "fetcher"
 """Held by the one process that fetches for this user, product and channel."""
 DAMAGED = ".damaged"
@@ -223,7 +225,8 @@ class Records:
                     "begins that file anew, after which --all removes everything.",
                 )
             clear()
-            for name in (STATE_FILE, JOURNAL_FILE, *(file_of(one.name) for one in self.channels)):
+            own = (STATE_FILE, JOURNAL_FILE, FAILURES_FILE)
+            for name in (*own, *(file_of(one.name) for one in self.channels)):
                 store.delete(name)
 
     # --- the journal ------------------------------------------------------------------------

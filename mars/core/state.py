@@ -384,5 +384,5 @@ _OWN: dict[str, Callable[[Any], Any]] = {
 }
 """The members of the core itself."""
 
-RESERVED = frozenset({"version", *_OWN, *BESIDE, "state", "current"})
+RESERVED = frozenset({"version", *_OWN, *BESIDE, "state", "current", "failures"})
 """What no channel may be called: these members, or the files of these names, are others'."""

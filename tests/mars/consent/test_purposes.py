@@ -33,8 +33,10 @@ def test_a_bare_yes_to_events_is_one_to_all_domains_and_to_no_statistic() -> Non
     assert decision.entries == {DECRYPTION: NOW, SYNC: NOW}
     assert set(decision.purposes) == {"news", "events"}
     assert new_entries(decision, ASKED) == (), "of statistics nobody was asked"
+    assert new_entries(decision, ASKED, EVENTS) == ()
     assert BOTH.entries == dict.fromkeys(ASKED, NOW)
-    assert new_entries(BOTH, {**ASKED, "later/*": ASKED[SYNC]}) == ("later/*",)
+    later = {**ASKED, "later/*": ASKED[SYNC]}
+    assert (new_entries(BOTH, later, EVENTS), new_entries(BOTH, later)) == (("later/*",), ())
 
 
 def test_a_yes_to_a_domain_is_one_to_events_alone() -> None:

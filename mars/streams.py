@@ -94,7 +94,7 @@ class Streams:
 
     def _keep(self) -> None:
         counted = self._client.counted
-        if not (counted.domains(self._client.load()) or counted.is_kept()):
+        if not (counted.is_kept() or counted.domains(self._client.load())):
             for stream in self._streams.values():
                 stream.forget()
             return

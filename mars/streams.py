@@ -13,12 +13,13 @@ from mars.channels.domains import domains
 from mars.consent import EVENTS, new_entries
 from mars.errors import ConfigError, MarsError
 from mars.failures.counts import Counts
+from mars.failures.kept import Kept
 from mars.failures.stream import Stream
+from mars.wire.events import Domain
 
 if TYPE_CHECKING:
     from mars.channels.news import NewsClient
     from mars.core.thread import Problems
-    from mars.wire.events import Domain
 
 EVERY = 60
 """Seconds of running time between two writings of what was counted, but for the user's sake."""
@@ -41,11 +42,8 @@ class Streams:
 
     def of(self, domain: str) -> Stream:
         """The stream of a domain, always the same one."""
-        name = str(domain)
-        with self._busy:
-            if name not in self._streams:
-                self._streams[name] = self._made(name)
-            return self._streams[name]
+        name = str(domain)  # without a lock, which who writes may hold for a while
+        return self._streams.get(name) or self._streams.setdefault(name, self._made(name))
 
     def _made(self, name: str) -> Stream:
         found = self._attempt("failures", lambda: self._declared(name), None)
@@ -65,21 +63,24 @@ class Streams:
         return catalogue.domain(name) if catalogue else None
 
     def _begin(self, streams: dict[str, Stream]) -> None:
-        """Has each count, or not, as it may now."""
-        counted, kept = self._client.counted.domains(self._client.load()), None
-        for name, stream in streams.items():
-            if name not in counted:
-                stream.forget()
-                continue
-            kept = self._client.counted.read() if kept is None else kept
-            stream.declare(counted[name])
-            stream.known(kept[name].counts if name in kept else Counts())
+        """Has each count, or not, as it may now. Where that cannot be told none does."""
+        client, counted, kept = self._client, dict[str, Domain](), dict[str, Kept]()
+        try:
+            counted = client.counted.domains(client.load())
+            kept = {**client.counted.read()} if counted else kept
+        finally:
+            for name, stream in streams.items():
+                if name not in counted:
+                    stream.forget()
+                    continue
+                stream.declare(counted[name])
+                stream.known(kept[name].counts if name in kept else Counts())
 
     def settled(self) -> None:
         """After a decision of the user, in this process: it holds at once."""
         with self._busy:
             self._kept = None
-            self._attempt("failures", lambda: self._begin(self._streams), None)
+            self._attempt("failures", lambda: self._begin({**self._streams}), None)
 
     # --- what is kept -----------------------------------------------------------------------
 
@@ -93,19 +94,19 @@ class Streams:
                 self._attempt("failures kept", self._keep, None)
 
     def _keep(self) -> None:
-        counted = self._client.counted
+        counted, streams = self._client.counted, {**self._streams}
         if not (counted.is_kept() or counted.domains(self._client.load())):
-            for stream in self._streams.values():
+            for stream in streams.values():
                 stream.forget()
             return
-        gained = {name: stream.gained() for name, stream in self._streams.items()}
+        gained = {name: stream.gained() for name, stream in streams.items()}
         try:
             kept = counted.add(gained)
         except MarsError:
-            for name, stream in self._streams.items():
+            for name, stream in streams.items():
                 stream.regain(gained[name])
             raise
-        for name, stream in self._streams.items():
+        for name, stream in streams.items():
             if name in kept:
                 stream.known(kept[name].counts)
             else:

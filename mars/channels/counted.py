@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mars.channels.statistics import agreed_only
 from mars.channels.upcoming import Memory
 from mars.consent import EVENTS
 from mars.consent.entries import purpose_of
@@ -79,23 +80,22 @@ class Counted:
 
     def settle(self, before: Decision | None) -> None:
         """After a decision: nothing stays of domains that the user agreed to ``before`` and does
-        not any more, nor of those that nobody wants to see."""
+        not any more, nor of those that nobody wants to see, and no report that says of it."""
 
         def change(state: State) -> tuple[State, None]:
             kept, now = self.read(), _agreed(state.decision)
             gone = _agreed(before) - now
             stays = kept.keys() - gone if Memory.of(state).local else kept.keys() & now
             self._write(kept, {name: kept[name] for name in stays})
-            return state, None
+            return agreed_only(state), None
 
         self.damage = None
-        if self.is_kept():
-            self._client.update(change)
+        self._client.update(change)
 
     def _write(self, before: Everything, after: Everything) -> None:
-        if not after:
+        if not after and self.is_kept():
             self._client.ports.store.delete(FAILURES_FILE)
-        elif after != before:
+        elif after and after != before:
             self._client.ports.store.write(FAILURES_FILE, encode(after))
 
 

@@ -5,7 +5,7 @@ taken back nothing is written that came before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -19,19 +19,28 @@ from mars.failures.kept import Everything, added, decode, encode
 from mars.wire.registry import ALL
 
 if TYPE_CHECKING:
-    from mars.channels.news import NewsClient
     from mars.consent import Decision
+    from mars.core.installation import Installation
     from mars.core.state import State
     from mars.failures.counts import Counts
+    from mars.wire.catalogue import Catalogue
     from mars.wire.events import Domain
-    from mars.wire.registry import Metric
+    from mars.wire.registry import Metric, Question
 
 
 class Counted:
     """Of one installation. All raise ``StateError`` where a file cannot be read or written."""
 
-    def __init__(self, client: NewsClient) -> None:
+    def __init__(
+        self,
+        client: Installation,
+        registry: Callable[[State], Catalogue | None],
+        declared: Callable[[State], Mapping[str, Question]],
+    ) -> None:
+        """``registry`` is what can be shown, ``declared`` what of it is collected today."""
         self._client = client
+        self._registry = registry
+        self._declared = declared
         self.damage: StateError | None = None
         """What could not be understood of what was kept."""
 
@@ -61,7 +70,7 @@ class Counted:
         voice, local = self._client.voice(state), Memory.of(state).local
         if not (local or any(purpose_of(name) is EVENTS for name in voice.entries)):
             return {}  # without a look at any registry
-        catalogue, declared = self._client.shown_registry(state), self._client.declared(state)
+        catalogue, declared = self._registry(state), self._declared(state)
         agreed = declared if local else voice.agreed(declared)
         found = catalogue.domains if catalogue else ()
         return {one.name: one for one in found if one.wildcard in agreed}

@@ -62,7 +62,7 @@ class NewsClient(Installation):
         """Channels of the application's own."""
         fetched = partial(ports.store.read, file_of(Registry.name))
         self.registry = Registry(self.channel, app, registry, fetched)
-        self.counted = Counted(self)
+        self.counted = Counted(self, self.shown_registry, self.declared)
         app = replace(app, declares=app.declares or registry is not None)
         self.statistics = StatisticsChannel(
             self.known,

@@ -12,10 +12,10 @@ from mars.channels import declared
 from mars.channels.domains import domains
 from mars.consent import EVENTS, new_entries
 from mars.errors import ConfigError, MarsError
-from mars.failures.counts import Counts
+from mars.failures.counts import Counts, total
 from mars.failures.kept import Kept
 from mars.failures.stream import Stream
-from mars.wire.events import Domain
+from mars.wire.events import OTHER, Domain
 
 if TYPE_CHECKING:
     from mars.channels.news import NewsClient
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 EVERY = 60
 """Seconds of running time between two writings of what was counted, but for the user's sake."""
+MOST_OTHER = 0.2
+"""Share of a domain's failures above which its causes do not say what fails."""
 
 
 class Streams:
@@ -134,14 +136,26 @@ class Streams:
     def status(self) -> dict[str, Any]:
         """Of ``Mars.status()``: mode, what is not asked yet, and what is wrong with calls."""
         none: tuple[str, ...] = ()
+        faults = [fault for one in [*self._streams.values()] for fault in one.faults.values()]
+        if self._raises:  # of an application's tests
+            faults += self._attempt("failures", self._unnamed, [])
         return {
             "mode": self._attempt("failures", self._mode, declared.OFF),
             "to_ask": list(self._attempt("failures", self._to_ask, none)),
-            "problems": [
-                fault.plain() for one in [*self._streams.values()] for fault in one.faults.values()
-            ],
+            "problems": [fault.plain() for fault in faults],
             "lost": sum(one.lost for one in [*self._streams.values()]),
         }
+
+    def _unnamed(self) -> list[MarsError]:
+        """Domains of which too many failures have no cause of their own."""
+        found = []
+        for name, kept in self._client.counted.read().items():
+            failed = total(kept.counts, kept.counts.days).failed
+            unnamed, every = failed.get(OTHER, 0), sum(failed.values())
+            if unnamed > MOST_OTHER * every:
+                said = f"{unnamed} of {every} failures of {name} are {OTHER}; declare their causes."
+                found.append(MarsError("too-much-other", said))
+        return found
 
     def _mode(self) -> str:
         client = self._client

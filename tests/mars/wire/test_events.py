@@ -211,6 +211,7 @@ def test_a_domain_of_another_form_is_refused(own: dict[str, Any], said: str) -> 
         ({"dimensions": "device"}, "dimensions must be a table of at most 4"),
         ({"dimensions": {f"d{n}": "bool" for n in range(5)}}, "a table of at most 4"),
         ({"dimensions": {"D": "bool"}}, "'D' is not a name"),
+        ({"dimensions": {"subject": "bool"}}, "no dimension can be called cause, self, subject"),
         ({"dimensions": {"device": ["own"]}}, "a list of 2 to 31 different names"),
         ({"dimensions": {"device": ["own", "none"]}}, "without none"),
         ({"dimensions": {"device": [f"v{n}" for n in range(32)]}}, "a list of 2 to 31"),

@@ -34,7 +34,7 @@ _FAILURES = '''\
 class Failures(Protocol[Failed]):
     """``Mars.failures(domain)``, as far as it is used here."""
 
-    def fail(self, cause: str, subject: Any = ..., **dimensions: Any) -> Failed: ...
+    def fail(self, cause: str, /, subject: Any = ..., **dimensions: Any) -> Failed: ...
 '''
 _FAILED = 'Failed = TypeVar("Failed", covariant=True)\n'
 _TAKEN = frozenset(

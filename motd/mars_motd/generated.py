@@ -158,14 +158,19 @@ def _domain(
 def _cause(function: str, cause: str, name: ErrorName) -> str:
     given = "".join(f"    {_argument(it)}: {_kind(it)},\n" for it in name.dimensions)
     head = f"    stream: Failures[Failed],\n    subject: Any = None,\n    *,\n{given}"
-    handed = "".join(f', "{it.name}": {_argument(it)}' for it in name.dimensions).strip(", ")
-    call = f"    return stream.fail({cause}, subject, **{{{handed}}})\n"
+    handed = ", ".join(map(_handed, name.dimensions))
+    call = f"    return stream.fail({cause}, subject, {handed})\n"
     return f"def {function}(\n{head}) -> Failed:\n{_docstring('    ', name.description)}{call}"
 
 
 def _argument(dimension: Dimension) -> str:
     clashes = keyword.iskeyword(dimension.name) or dimension.name == "stream"
     return f"{dimension.name}_" if clashes else dimension.name
+
+
+def _handed(dimension: Dimension) -> str:
+    name, argument = dimension.name, _argument(dimension)
+    return f'**{{"{name}": {argument}}}' if keyword.iskeyword(name) else f"{name}={argument}"
 
 
 def _kind(dimension: Dimension) -> str:

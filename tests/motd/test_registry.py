@@ -428,7 +428,7 @@ def test_a_changed_domain_is_told_and_asked_for_anew(bare: Path, tmp_path: Path,
 @pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
-        ("expected = true", 'context = "text"', "[decryption.passphrase_", "unknown entry"),
+        ("expected = true", 'context = "text"', "[decryption.cancelled]", "unknown entry"),
         ("reviews/18", "reviews/TODO", "[decryption.key_missing]", "review must be"),
         ("key_late]", "failed_share]", "[decryption.failed_share]", "the domain's own"),
         ("grace = 60", "grace = 90000", "[decryption]", "grace must be 0 to 86400 seconds"),

@@ -97,7 +97,7 @@ def test_a_share_is_told_in_steps(failed: int, tries: int, told: str) -> None:
         *((VERIFIED, "true", None), (VERIFIED, 1, None), (DEVICE, None, None)),
     ],
 )
-def test_a_dimension_says_declared_values_alone(
+def test_i06_a_dimension_says_declared_values_alone(
     dimension: Dimension, value: object, said: str | None
 ) -> None:
     if said is not None:
@@ -122,7 +122,7 @@ def test_a_dimension_says_declared_values_alone(
         (replace(DOMAIN, names=(replace(MISSING, dimensions=(VERIFIED, DEVICE)),)), True),
     ],
 )
-def test_a_yes_to_a_domain_holds_for_more_causes_but_not_for_more_dimensions(
+def test_i27_a_yes_to_a_domain_holds_for_more_causes_but_not_for_more_dimensions(
     changed: Domain, covered: bool
 ) -> None:
     assert DOMAIN.question.covers(changed.question) is covered
@@ -224,7 +224,7 @@ def test_a_name_of_another_form_is_refused(change: dict[str, Any], said: str) ->
 
 
 @pytest.mark.parametrize("what", ["text", "int", {"type": "integer"}, ["two words", "own"], 30])
-def test_text_numbers_and_identifiers_have_no_place_and_the_error_says_what_has(
+def test_i06_text_numbers_and_identifiers_have_no_place_and_the_error_says_what_has(
     what: object,
 ) -> None:
     (inside,) = faults_of({"decryption": {"lost": {**NAME, "dimensions": {"context": what}}}})

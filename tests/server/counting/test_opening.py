@@ -101,7 +101,7 @@ def test_a_report_of_a_closed_week_is_late_and_one_of_no_worth_is_not(opening: O
     ("project", "key", "value", "purpose"),
     [("mail", "encrypted", "true", STATISTICS), ("decryption", "lost", "10-99", EVENTS)],
 )
-def test_a_report_counts_under_the_type_of_its_entry_alone(
+def test_i13_a_report_counts_under_the_type_of_its_entry_alone(
     opening: Opening, project: str, key: str, value: str, purpose: str
 ) -> None:
     lost = ErrorName("lost", "It is gone.", "us", "#1", "technical", date(2027, 6, 30))

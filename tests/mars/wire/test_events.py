@@ -97,7 +97,7 @@ def test_a_share_is_told_in_steps(failed: int, tries: int, told: str) -> None:
         *((VERIFIED, "true", None), (VERIFIED, 1, None), (DEVICE, None, None)),
     ],
 )
-def test_i06_a_dimension_says_declared_values_alone(
+def test_a_dimension_says_declared_values_alone(
     dimension: Dimension, value: object, said: str | None
 ) -> None:
     if said is not None:
@@ -107,25 +107,6 @@ def test_i06_a_dimension_says_declared_values_alone(
         dimension.said(value)
     assert caught.value.reason == "bad-value"
     assert "mine" not in caught.value.message
-
-
-@pytest.mark.parametrize(
-    ("changed", "covered"),
-    [
-        (replace(DOMAIN, names=(*DOMAIN.names, replace(MISSING, name="key_late"))), True),
-        (replace(DOMAIN, rate=0.1), True),
-        (replace(DOMAIN, grace=5, late=90), True),
-        (replace(DOMAIN, rate=0.3), False),
-        (replace(DOMAIN, description="Something else."), False),
-        (replace(DOMAIN, name="encryption"), False),
-        (replace(DOMAIN, names=(replace(MISSING, dimensions=(DEVICE,)),)), False),
-        (replace(DOMAIN, names=(replace(MISSING, dimensions=(VERIFIED, DEVICE)),)), True),
-    ],
-)
-def test_i27_a_yes_to_a_domain_holds_for_more_causes_but_not_for_more_dimensions(
-    changed: Domain, covered: bool
-) -> None:
-    assert DOMAIN.question.covers(changed.question) is covered
 
 
 def test_a_domain_is_asked_for_as_one_and_each_statistic_alone() -> None:
@@ -224,7 +205,7 @@ def test_a_name_of_another_form_is_refused(change: dict[str, Any], said: str) ->
 
 
 @pytest.mark.parametrize("what", ["text", "int", {"type": "integer"}, ["two words", "own"], 30])
-def test_i06_text_numbers_and_identifiers_have_no_place_and_the_error_says_what_has(
+def test_text_numbers_and_identifiers_have_no_place_and_the_error_says_what_has(
     what: object,
 ) -> None:
     (inside,) = faults_of({"decryption": {"lost": {**NAME, "dimensions": {"context": what}}}})

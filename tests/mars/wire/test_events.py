@@ -109,6 +109,18 @@ def test_a_dimension_says_declared_values_alone(
     assert "mine" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("changed", "covered"),
+    [
+        (replace(DOMAIN, rate=0.1, names=(*DOMAIN.names, replace(MISSING, name="late"))), True),
+        (replace(DOMAIN, rate=0.3), False),
+        (replace(DOMAIN, names=(MISSING,)), False),
+    ],
+)
+def test_a_yes_goes_as_far_as_its_question(changed: Domain, covered: bool) -> None:
+    assert DOMAIN.question.covers(changed.question) is covered
+
+
 def test_a_domain_is_asked_for_as_one_and_each_statistic_alone() -> None:
     metric = replace(STATISTIC, project="examplemail")
     catalogue = Catalogue("p", "stable", metrics=(metric,), domains=(DOMAIN,))
@@ -341,4 +353,5 @@ def test_the_longest_report_of_an_event_fits_into_the_body_of_a_statistic() -> N
     longest = Report(*("x" * 40,) * 3, key, "9999.9999.9999", "v" * 40, EVENTS)
     assert len(longest.encode()) < room(SMALL)
     assert report.decode(longest.encode()) == longest
+    assert longest.name == f"{'x' * 40}/{key}"
     assert longest.encode().startswith(b'{"type":"events",')

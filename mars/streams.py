@@ -72,11 +72,11 @@ class Streams:
             kept = {**client.counted.read()} if counted else kept
         finally:
             for name, stream in streams.items():
-                if name not in counted:
+                if name not in kept:  # also what a no has just removed
                     stream.forget()
-                    continue
-                stream.declare(counted[name])
-                stream.known(kept[name].counts if name in kept else Counts())
+                if name in counted:
+                    stream.declare(counted[name])
+                    stream.known(kept[name].counts if name in kept else Counts())
 
     def settled(self) -> None:
         """After a decision of the user, in this process: it holds at once."""
@@ -104,7 +104,7 @@ class Streams:
         gained = {name: stream.gained() for name, stream in streams.items()}
         try:
             kept = counted.add(gained)
-        except MarsError:
+        except BaseException:
             for name, stream in streams.items():
                 stream.regain(gained[name])
             raise

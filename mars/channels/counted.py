@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mars.channels.statistics import agreed_only
 from mars.channels.upcoming import Memory
 from mars.consent import EVENTS
 from mars.consent.entries import purpose_of
-from mars.core.records import FAILURES_FILE
+from mars.core.records import FAILURES_FILE, LOCK, LOCK_WAIT
 from mars.errors import StateError
 from mars.failures.kept import Everything, added, decode, encode
 from mars.wire.registry import ALL
@@ -88,18 +87,17 @@ class Counted:
         return self._client.update(change)
 
     def settle(self, before: Decision | None) -> None:
-        """After a decision: nothing stays of domains that the user agreed to ``before`` and does
-        not any more, nor of those that nobody wants to see, and no report that says of it."""
-
-        def change(state: State) -> tuple[State, None]:
-            kept, now = self.read(), _agreed(state.decision)
+        """After a decision, stored or not: nothing stays of domains that the user agreed to
+        ``before`` and does not any more, nor of those that nobody wants to see."""
+        self.damage = None
+        if not self.is_kept():
+            return
+        with self._client.ports.store.lock(LOCK, LOCK_WAIT):
+            state, kept = self._client.load(), self.read()
+            now = _agreed(state.decision)
             gone = _agreed(before) - now
             stays = kept.keys() - gone if Memory.of(state).local else kept.keys() & now
             self._write(kept, {name: kept[name] for name in stays})
-            return agreed_only(state), None
-
-        self.damage = None
-        self._client.update(change)
 
     def _write(self, before: Everything, after: Everything) -> None:
         if not after and self.is_kept():

@@ -164,6 +164,30 @@ def test_a_yes_in_a_running_application_begins_to_count_at_once() -> None:
     assert {one["name"]: one["today"] for one in domain["names"]}["damaged"] == 1
 
 
+def test_a_no_in_local_mode_begins_anew() -> None:
+    world = failing()
+    mars = world.mars()
+    mars.statistics.show()
+    stream = mars.failures("decryption")
+    stream.fail("damaged")
+    world.clock.advance(120)
+    mars.failures_seen()
+    stream.fail("damaged")
+    world.clock.advance(120)
+    assert mars.statistics.choose({"decryption/*": False})
+    assert counts(world)["damaged"] == (0, 0)
+    stream.fail("damaged")
+    world.clock.advance(120)
+    mars.stop()
+    assert counts(world)["damaged"] == (0, 1)
+
+
+def test_what_is_no_decision_leaves_nothing_behind() -> None:
+    world = failing(agreed=False)
+    assert not world.mars().consent.grant("no such level")
+    assert world.store.files == {}
+
+
 def test_two_processes_add_up_and_a_subject_of_both_counts_once() -> None:
     world = failing()
     first, second = world.mars(), world.mars()

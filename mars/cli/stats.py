@@ -250,7 +250,8 @@ def _line(one: dict[str, Any]) -> str:
     anew = (
         ", asks something else, or more, than you agreed to: answer anew" if one["changed"] else ""
     )
-    return f"{mark}  {one['name']:32} {one['label']}{ended}{anew}{said}{went}"
+    held = ", the policy file or a rule of yours has nothing said of it" if one["vetoed"] else ""
+    return f"{mark}  {one['name']:32} {one['label']}{ended}{anew}{held}{said}{went}"
 
 
 def _text(value: object) -> str:

@@ -44,7 +44,8 @@ class Installation(Records):
     @property
     def offered(self) -> tuple[Purpose, ...]:
         """What a user can say yes to here: each can be previewed."""
-        return tuple(purpose for channel in self.channels for purpose in channel.purposes)
+        purposes = (one for channel in self.channels for one in channel.purposes)
+        return tuple(dict.fromkeys(purposes))  # two channels may serve one
 
     # --- what may be sent -------------------------------------------------------------------
 

@@ -192,7 +192,8 @@ def send(
 
     VALUE is the raw one, such as 57 of a bucket. Where the entry has an epsilon, a random value may
     be sent in its place, as in any report. Nothing is drawn or repeated. Hooks of the application
-    and what the user or the administrator has coarsened are not asked: you name the value yourself.
+    and what the user has coarsened are not asked: you name the value yourself. The administrator's
+    policy holds, and may have less said of it.
 
     Exit code: 0 when the intake took it, 1 when nothing was sent or it was refused.
     """

@@ -128,7 +128,7 @@ class Installation(Records):
         Raises ``ConsentError``, or as the channel's ``plan``.
         """
         if channel.purposes[0].name not in voice.purposes:
-            raise consent.refusal(voice)
+            raise consent.refusal(voice, channel.purposes[0])
         ready = ask(channel, lambda one: one.plan(self.view(one, state, voice), url))
         if not isinstance(ready.request, HTTPRequest):
             raise TypeError

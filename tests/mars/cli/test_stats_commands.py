@@ -130,6 +130,7 @@ def test_the_administrator_and_the_environment_hold_for_a_report_by_hand_too(
     monkeypatch.setenv("MARS_LEVEL", "plain")
     done = send(intake, FOLDERS.name, "57", "--json")
     assert (done.code, done.json["reason"]) == (1, "no-consent")
+    assert "(MARS_LEVEL: at most plain)" in done.json["message"], "who leaves no room for it"
     assert intake.socks.visits == []
 
 

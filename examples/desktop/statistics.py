@@ -44,7 +44,7 @@ class Statistics(ttk.Frame):
         entries = self._mars.statistics.entries()
         self.agreed = {one["name"]: bool(one["agreed"]) for one in entries}
         self.switches = {name: tk.BooleanVar(self, on) for name, on in self.agreed.items()}
-        for project, group in groupby(entries, key=lambda one: str(one["project"])):
+        for project, group in groupby(sorted(entries, key=_project), key=_project):
             ttk.Label(self.list, text=project, style="Title.TLabel").pack(anchor="w", pady=(8, 0))
             for entry in group:
                 self._entry(entry)
@@ -94,6 +94,10 @@ def lines(entry: dict[str, Any]) -> list[str]:
     last = entry["last"]
     went = f"Last sent: {last['value']}, on {last['time'][:10]}." if last else "Never sent."
     return [*said, went]
+
+
+def _project(entry: dict[str, Any]) -> str:
+    return str(entry["project"])
 
 
 def _scrolled(parent: ttk.Frame) -> ttk.Frame:

@@ -54,7 +54,7 @@ def entries(
     ``said`` what the next report of it would say; ``agreed`` whether the user said yes to it as it
     asks now, ``on`` whether it may be sent, which policy and environment can only lower;
     ``vetoed`` whether a rule of the policy or the user has nothing said of it, and so it is not
-    ``on``; ``changed`` whether it asks
+    ``on``, as what is not collected any more is not; ``changed`` whether it asks
     something else, or more, than the user said yes to, and so is off; ``last`` what was last sent,
     and when.
     """
@@ -87,7 +87,7 @@ def entry(
     live = is_live(metric, view.now)
     upcoming = Memory.of(view.state).upcoming
     value = channel.value(view, metric) if live and collected else None
-    is_next = upcoming is not None and upcoming.name == metric.name
+    is_next = live and upcoming is not None and upcoming.name == metric.name
     vetoed = is_vetoed(view, metric)
     return {
         **{name: getattr(metric, name) for name in _TEXTS},
@@ -100,7 +100,7 @@ def entry(
         "expires": str(metric.expires),
         "state": _standing(metric, view.now),
         "agreed": metric.name in agreed(view.state.decision, asked),
-        "on": since is not None and not vetoed,
+        "on": since is not None and live and not vetoed,
         "changed": metric.name in outgrown(view.state.decision, asked),
         "since": None if since is None else iso(min(since, LAST)),
         "vetoed": vetoed,

@@ -286,17 +286,6 @@ def test_what_the_user_agreed_to_is_told_beside_what_may_be_sent() -> None:
     assert [(one["agreed"], one["on"]) for one in found] == [(True, True), (False, False)]
 
 
-@pytest.mark.parametrize(
-    "rule", [f'veto = ["{PROTOCOL.name}"]', f'coarsen = {{"{PROTOCOL.name}" = "smtp"}}']
-)
-def test_what_the_administrator_has_nothing_said_of_is_not_on(rule: str) -> None:
-    policy = f"[statistics]\n{rule}\n".encode()
-    world = a_world(FOLDERS, PROTOCOL, host=machine(policy=policy))
-    found = world.mars().statistics.entries()
-    told = [(one["agreed"], one["vetoed"], one["on"]) for one in found]
-    assert told == [(True, False, True), (True, True, False)]
-
-
 def test_what_is_wrong_with_the_shipped_registry_is_told() -> None:
     whole = catalogue(replace(FOLDERS, description="x" * 2_001)).encode()
     mars = World(registry=whole).mars(isolate=None, raises=False)

@@ -44,7 +44,7 @@ class Statistics(ttk.Frame):
         entries = self._mars.statistics.entries()
         self.agreed = {one["name"]: bool(one["agreed"]) for one in entries}
         self.switches = {name: tk.BooleanVar(self, on) for name, on in self.agreed.items()}
-        for project, group in groupby(entries, key=lambda one: str(one["project"])):
+        for project, group in groupby(sorted(entries, key=_project), key=_project):
             ttk.Label(self.list, text=project, style="Title.TLabel").pack(anchor="w", pady=(8, 0))
             for entry in group:
                 self._entry(entry)
@@ -83,10 +83,10 @@ def lines(entry: dict[str, Any]) -> list[str]:
     said = [f"{entry['description']} {entry['reason']}"]
     if entry["changed"]:
         said.append("It asks something else, or more, than you agreed to, so it is off.")
-    if entry["agreed"] and not entry["on"]:
-        said.append("You agreed to it, and a setting of this computer holds it back.")
     if entry["state"] != "collected":
         return [*said, f"Not collected any more ({entry['state']})."]
+    if entry["agreed"] and not entry["on"]:
+        said.append("You agreed to it, and a setting of this computer holds it back.")
     if entry["value"] is not None:
         said.append(f"Now: {entry['value']}. Would be sent: {entry['said']}. {entry['randomized']}")
     if entry["problem"] is not None:
@@ -94,6 +94,10 @@ def lines(entry: dict[str, Any]) -> list[str]:
     last = entry["last"]
     went = f"Last sent: {last['value']}, on {last['time'][:10]}." if last else "Never sent."
     return [*said, went]
+
+
+def _project(entry: dict[str, Any]) -> str:
+    return str(entry["project"])
 
 
 def _scrolled(parent: ttk.Frame) -> ttk.Frame:

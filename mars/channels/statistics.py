@@ -168,7 +168,7 @@ class StatisticsChannel:
         metric = known.catalogue.metric(ready.name)
         if metric is None or not wanted(view, [metric]):
             agreed = metric is not None and metric.name in view.voice.entries
-            raise _asks_anew() if agreed else refusal(view.voice)
+            raise _asks_anew() if agreed else refusal(view.voice, STATISTICS)
         if ready.question != metric.question:
             raise _nothing()
         if not metric.fits(ready.said) or lessened(view, metric, ready.value) != ready.value:

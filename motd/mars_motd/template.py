@@ -32,7 +32,7 @@ METRICS_TOML = """\
 # reason = "Decides whether the folder list needs a search field."
 # owner = "mail list team"
 # review = "https://example.org/reviews/12"      # or a number such as BUG 1234
-# sensitivity = "interaction"              # or technical
+# sensitivity = "interaction"              # how it is used; technical: what it is and runs on
 # declared = 2026-12-01
 # expires = 2027-12-31                     # the first day on which it is not collected any more
 # type = "bucket"                          # bool, enum (values = ["a", "b"]), bucket, version

@@ -199,8 +199,10 @@ def _close_reports(kept: StoredReports, known: Known, now: int, *, chosen: bool)
     late_seen, late_now = max((entry.late_seen for entry in entries), default=0), kept.late()
     if fresh:
         needed = [week for week in sorted(sums) if week < fresh[0]][-LONGEST - STABLE_WEEKS :]
-        exact = kept.exact([*needed, fresh[0]][0])
-        known = replace(known, reports=exact, uncertain=kept.uncertain())
+        exact, uncertain = kept.exact([*needed, fresh[0]][0]), kept.uncertain()
+        closed = {week: at for week, at in kept.made().items() if week > uncertain}
+        closed |= dict.fromkeys(fresh, current)
+        known = replace(known, reports=exact, uncertain=uncertain, made=closed)
     listings: Listings = {}
     for week in weeks.due if fresh else ():
         listings = statistics.step(week, listings, known)

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, Table, func, insert, select, update
 
-from mars_server.common.calendar import is_stale, iso_week, sunday
+from mars_server.common.calendar import is_stale, iso_week, sunday, week_of
 from mars_server.counting.tally import LEVEL
 from mars_server.storage.openings import KEPT_DAYS, OPENED
 from mars_server.storage.schema import (
@@ -67,6 +67,13 @@ class Closed:
     def published(self) -> dict[str, bytes]:
         """The bytes of every published week, by week."""
         return {each.week: each.document for each in self.kept()}
+
+    def made(self) -> dict[str, str]:
+        """In which week each closed one was closed."""
+        return {
+            row.week: week_of(datetime.fromtimestamp(row.published, UTC).date())
+            for row in self._connection.execute(select(self._weeks))
+        }
 
     def late(self) -> int:
         """The exact number that was dropped because its week was published."""

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from mars.errors import StateError
-from mars.wire.times import parse_time
+from mars.wire.times import WEEK, parse_time
 from mars_server.common.calendar import span
 from mars_server.counting.reports import DIGEST_BYTES, Digests, Statistic
 from mars_server.publication.closing import close_weeks, waiting_reports
@@ -264,11 +264,12 @@ def test_reports_of_two_forms_are_not_summed(tmp_path: Path) -> None:
     few = {BOXES.name: {"0.5.2": {"0": 7}}}
     for name in span("2026-W01", "2026-W05"):
         reports.count(engine, name, few)
-    reports.close(engine)
-    for name in span("2026-W06", "2026-W13"):
+    reports.close(engine, now=parse_time("2026-02-04T00:00:00Z"))
+    declared = replace(CATALOGUE, metrics=(replace(BOXES, bounds=(1, 10, 100)),))
+    for n, name in enumerate(span("2026-W06", "2026-W13")):
         reports.count(engine, name, few)
-    changed = replace(BOXES, bounds=(1, 10, 100))
-    entries = of(reports.close(engine, replace(CATALOGUE, metrics=(changed,))), BOXES.name)
+        now = parse_time("2026-02-11T00:00:00Z") + n * WEEK
+        entries = of(reports.close(engine, declared, now=now), BOXES.name)
     assert [each.total.value for each in entries[5:8]] == [None, None, "<10"]
     assert {each.period.weeks for each in entries[5:8]} == {1}
     assert (entries[-1].period.first, entries[-1].total.value) == ("2026-W09", 30)

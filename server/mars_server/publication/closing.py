@@ -127,10 +127,10 @@ def close_weeks(
         return weeks
 
 
-def partial(kept: StoredWeeks, weeks: Collection[str]) -> list[str]:
-    """Those of ``weeks`` that have days without a hit, though they have so many hits on the others
-    that chance does not explain it: logs may be missing, or the server was away."""
-    days = kept.hits_by_day()
+def partial(days: Mapping[str, int], weeks: Collection[str]) -> list[str]:
+    """Those of ``weeks`` that have days without a hit, or a report, though they have so many on the
+    others that chance does not explain it: files may be missing, or the server was away. ``days``:
+    how many there were on each day that has some."""
     found = []
     for week in weeks:
         hits = [days[day] for day in days_of(week) if day in days]

@@ -113,6 +113,11 @@ class StoredReports(Closed):
         query = select(statistics.c.week, func.sum(statistics.c.n)).group_by(statistics.c.week)
         return {week: int(n) for week, n in self._connection.execute(query)}
 
+    def lines_by_day(self) -> dict[str, int]:
+        """The lines of the spools of each day that has some, reports or not."""
+        query = select(sources.c.day, func.sum(sources.c.lines)).where(sources.c.day.is_not(None))
+        return {day: int(n) for day, n in self._connection.execute(query.group_by(sources.c.day))}
+
     def last_opened(self) -> int | None:
         """When a spool was last read to its end with keys (Unix seconds), None where none was."""
         found = self._connection.scalar(select(meta.c.value).where(meta.c.key == OPENED))

@@ -26,9 +26,9 @@ from mars_server.tables.floor import NO_DATA, Published
 from mars_server.tables.quarters import EVERY, Summed
 from mars_server.tables.shares import ALL, Sampling, consenting
 from mars_server.tables.statistics_periods import (
+    collected,
     has_changed,
     is_disturbed,
-    part,
     recent,
     summed,
 )
@@ -197,9 +197,9 @@ def _entry(
 ) -> Entry:
     lately = recent(week, before, known.made)
     period = summed(metric, week, before, lately)
-    collected = {each: days for each in span(period.first, week) if (days := part(metric, each))}
-    parts = {each: known.reports.get(each, Reports()) for each in collected}
-    told = [part for each, part in collected.items() if parts[each].counts]
+    days = {each: collected(metric, each, before, known.made) for each in span(period.first, week)}
+    parts = {each: known.reports.get(each, Reports()) for each, part in days.items() if part}
+    told = [days[each] for each, reports in parts.items() if reports.counts]
     ends = period.last == week and not has_changed(metric, lately)
     if not ends or not told or period.first <= known.uncertain:
         return Entry(metric, period, NO_DATA)

@@ -24,8 +24,18 @@ SETTLING_WEEKS: Final = 2
 """For so many an entry has no figures after it has changed."""
 
 
+def collected(
+    metric: Metric, week: str, before: Sequence[StatisticsWeek], made: Mapping[str, str]
+) -> float:
+    """The share of the days of ``week`` on which it was collected, by what is declared now and by
+    what was about then: where it had expired and was renewed, clients had stopped."""
+    then = recent(week, [each for each in before[-3 * LONGEST :] if each.week <= week], made)
+    entries = [entry for each in then if (entry := each.entry(metric.name))]
+    return min(part(one, week) for one in (metric, *(entry.metric for entry in entries)))
+
+
 def part(metric: Metric, week: str) -> float:
-    """The share of the days of ``week`` on which it was collected."""
+    """The share of the days of ``week`` on which it was to be collected."""
     of_week = [date.fromisoformat(day) for day in days(week)]
     since = metric.declared or of_week[0]
     return sum(since <= day and metric.is_live(day) for day in of_week) / len(of_week)

@@ -164,6 +164,29 @@ def test_a_part_of_a_week_widens_the_interval_and_alone_tells_no_number(site: Si
     assert site.is_taken_over()
 
 
+def test_an_entry_that_had_expired_and_is_renewed_is_not_told_as_if_it_never_had(
+    site: Site,
+) -> None:
+    """Clients stop on that day, and begin anew when they know: eight hundred installations."""
+    ends = replace(MAIL, rate=0.25, expires=date(2026, 1, 24))  # Saturday of week 4
+    renewed = replace(ends, expires=date(2031, 1, 1))
+    for _ in range(3):
+        site.week(ends, a=200)
+    site.week(renewed, a=143)
+    site.week(renewed, a=130)
+    for _ in range(2):
+        site.week(renewed, a=200)
+    shown = [each.total.value for each in site.entries]
+    assert shown == [200, 200, 200, 140, None, 200, 200]
+    guesses = [each.installations for each in site.entries]
+    assert [guess and guess.low <= 800 <= guess.high for guess in guesses] == [
+        *[True] * 3,
+        *[None] * 2,
+        *[True] * 2,
+    ]
+    assert site.is_taken_over()
+
+
 # --- A new entry ---
 
 

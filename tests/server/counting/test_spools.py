@@ -377,6 +377,23 @@ def test_what_an_older_registry_refused_counts_by_the_right_one(
     assert (again["statistics"], again["repeated"]) == ({}, 0)
 
 
+def test_reports_whose_key_was_not_given_to_another_registry_leave_what_was_dropped(
+    folder: Path, told: list[object], tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    """As where each week's key file is given alone: they count, and are not dropped as well."""
+    url, keys = new_database(), [keys_of(tmp_path, WEEK), keys_of(tmp_path, NEXT)]
+    written(folder / "a.log", spool([*many(5), *many(3, 20, NEXT)]))
+    base = ["count", folder, "--product", told[1], "--db", url]
+    metrics(tmp_path, "mail.accounts")
+    assert run_json(*base, "--keys", keys[0], "--keys", keys[1])["dropped"] == {"undeclared": 8}
+    metrics(tmp_path, "mail")
+    for one in keys:
+        run_json(*base, "--keys", one)
+    kept = shown(url)
+    assert kept["statistics"] == {**cells(5), **cells(3, NEXT)}
+    assert (kept["dropped"], kept["waiting"]) == ({}, 0)
+
+
 def test_a_spool_of_which_more_may_count_by_another_registry_stays(
     folder: Path, told: list[object], tmp_path: Path, database_url: str
 ) -> None:

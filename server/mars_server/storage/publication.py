@@ -131,7 +131,8 @@ class StoredReports(Closed):
         """Those of the weeks ``names`` of which reports may wait at ``now`` (Unix seconds): there
         is a spool whose lines may be of the week, some of them wait, and no key of the week was
         given for it. Lines that wait although it was are junk, or of another week. Of a week that
-        is long over the spools are gone."""
+        was long over when a spool was last opened, the spools are gone: by the clock of ``publish``
+        alone, which may be wrong, no week is given up."""
         keys = {row.id: row.week for row in self._connection.execute(select(intake_keys))}
         wanted = select(sources.c.day, sources.c["keys"])
         rows = self._connection.execute(
@@ -141,7 +142,8 @@ class StoredReports(Closed):
             (date.fromisoformat(day), {keys.get(each) for each in (ids or "").split()})
             for day, ids in rows
         ]
-        oldest = datetime.fromtimestamp(now, UTC).date() - timedelta(days=KEPT_DAYS)
+        moment = min(now, self.last_opened() or now)
+        oldest = datetime.fromtimestamp(moment, UTC).date() - timedelta(days=KEPT_DAYS)
         return sorted(
             week
             for week in names

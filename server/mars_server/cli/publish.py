@@ -152,6 +152,7 @@ def publish(
         "weeks_with_missing_days": list(outcome.partial),
         "statistics_weeks": [week.week for week in outcome.reports],
         "new_statistics_weeks": outcome.new_reports,
+        "statistics_weeks_with_missing_days": list(outcome.partial_reports),
         "waiting_statistics_weeks": list(outcome.waiting_reports),
         "locked_statistics_weeks": list(outcome.locked_reports),
         "waiting_lines": outcome.waiting_lines,
@@ -190,6 +191,13 @@ def _warnings(outcome: PublishReport, *, declared: bool) -> Iterator[str]:
         yield (
             f"Days without a hit: {names}; the project was new, the server was away or a log is "
             "missing (counts weeks). The pages do not know; tell readers by --notes."
+        )
+    if outcome.partial_reports:
+        names = ", ".join(outcome.partial_reports)
+        yield (
+            f"Days without a spool: {names}; the intake was new, its server was away, or spools "
+            "were not carried over and counted in time, and then the figures are too low. The "
+            "pages do not know; tell readers by --notes."
         )
     if outcome.foreign:
         names = ", ".join(outcome.foreign[:_MOST_NAMES])

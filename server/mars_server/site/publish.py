@@ -70,6 +70,8 @@ class PublishReport:
     """All published weeks of statistics, oldest first."""
     new_reports: int = 0
     """Those published by this run."""
+    partial_reports: Sequence[str] = ()
+    """Those of which spools seem to be missing; as ``partial``."""
     waiting_reports: Sequence[str] = ()
     """Weeks with reports that are old enough but not opened to their end."""
     locked_reports: Sequence[str] = ()
@@ -132,8 +134,10 @@ def publish(
             unopened = closing.waiting_reports(kept.statistics, now)
             locked = [] if chosen else closing.locked_reports(kept.statistics, now)
             waiting_lines = kept.statistics.waiting()
-            partial = closing.partial(kept, fresh)
+            partial = closing.partial(kept.hits_by_day(), fresh)
             kept_reports = kept.statistics.published()
+            spooled = kept.statistics.lines_by_day()
+            new_reports = kept_reports.keys() - reports_before
         reports = [read_statistics(name, each) for name, each in kept_reports.items()]
         was_signed, notes_before = index.is_signed(data / index.INDEX), _notes_in(out)
         signed = signing_key is not None
@@ -162,7 +166,8 @@ def publish(
         unsigned=was_signed and not signed,
         notes_gone=0 if notes else notes_before,
         reports=reports,
-        new_reports=len(reports) - len(reports_before),
+        new_reports=len(new_reports),
+        partial_reports=closing.partial(spooled, sorted(new_reports)),
         waiting_reports=unopened,
         locked_reports=locked,
         waiting_lines=waiting_lines,

@@ -25,7 +25,13 @@ from mars_server.tables.compose import (
 from mars_server.tables.floor import NO_DATA, Published
 from mars_server.tables.quarters import EVERY, Summed
 from mars_server.tables.shares import ALL, Sampling, consenting
-from mars_server.tables.statistics_periods import has_changed, is_disturbed, part, summed
+from mars_server.tables.statistics_periods import (
+    collected,
+    has_changed,
+    is_disturbed,
+    recent,
+    summed,
+)
 from mars_server.tables.statistics_week import Budget, Entry, Release, StatisticsWeek, Value
 from mars_server.tables.week import Week
 
@@ -74,6 +80,8 @@ class Known:
     uncertain: str = ""
     """The last week that was taken over from a folder: what the database holds of it, and of those
     before, need not be all that was counted."""
+    made: Mapping[str, str] = field(default_factory=dict)
+    """In which week each week was published, of those that were not taken over."""
 
     @cached_property
     def floors(self) -> FloorRules:
@@ -187,11 +195,12 @@ def _entry(
     before: Sequence[StatisticsWeek],
     known: Known,
 ) -> Entry:
-    period = summed(metric, week, before)
-    collected = {each: days for each in span(period.first, week) if (days := part(metric, each))}
-    parts = {each: known.reports.get(each, Reports()) for each in collected}
-    told = [part for each, part in collected.items() if parts[each].counts]
-    ends = period.last == week and not has_changed(metric, before)
+    lately = recent(week, before, known.made)
+    period = summed(metric, week, before, lately)
+    days = {each: collected(metric, each, before, known.made) for each in span(period.first, week)}
+    parts = {each: known.reports.get(each, Reports()) for each, part in days.items() if part}
+    told = [days[each] for each, reports in parts.items() if reports.counts]
+    ends = period.last == week and not has_changed(metric, lately)
     if not ends or not told or period.first <= known.uncertain:
         return Entry(metric, period, NO_DATA)
     table = Cells(metric, period, _fitting(metric, sum(parts.values(), Reports())), known.floors)

@@ -6,7 +6,7 @@ alike. Decided by what is declared and published, never by an exact count. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
 from typing import Final
@@ -24,8 +24,18 @@ SETTLING_WEEKS: Final = 2
 """For so many an entry has no figures after it has changed."""
 
 
+def collected(
+    metric: Metric, week: str, before: Sequence[StatisticsWeek], made: Mapping[str, str]
+) -> float:
+    """The share of the days of ``week`` on which it was collected, by what is declared now and by
+    what was about then: where it had expired and was renewed, clients had stopped."""
+    then = recent(week, [each for each in before[-3 * LONGEST :] if each.week <= week], made)
+    entries = [entry for each in then if (entry := each.entry(metric.name))]
+    return min(part(one, week) for one in (metric, *(entry.metric for entry in entries)))
+
+
 def part(metric: Metric, week: str) -> float:
-    """The share of the days of ``week`` on which it was collected."""
+    """The share of the days of ``week`` on which it was to be collected."""
     of_week = [date.fromisoformat(day) for day in days(week)]
     since = metric.declared or of_week[0]
     return sum(since <= day and metric.is_live(day) for day in of_week) / len(of_week)
@@ -37,10 +47,15 @@ def _is_whole(entry: Entry) -> bool:
     return all(part(entry.metric, week) == 1 for week in weeks)
 
 
-def summed(metric: Metric, week: str, before: Sequence[StatisticsWeek]) -> Summed:
-    """The one that was begun in the weeks published ``before``, unless the entry has changed since:
-    reports of two forms are not summed."""
-    if has_changed(metric, before):
+def summed(
+    metric: Metric,
+    week: str,
+    before: Sequence[StatisticsWeek],
+    recent: Sequence[StatisticsWeek],
+) -> Summed:
+    """The one that was begun in the weeks published ``before``, unless the entry has changed since
+    the ``recent`` ones: reports of two forms are not summed."""
+    if has_changed(metric, recent):
         return beginning(week, EVERY[0])
     last = before[-1].entry(metric.name) if before else None
     if last is not None and last.period.last >= week:
@@ -48,11 +63,22 @@ def summed(metric: Metric, week: str, before: Sequence[StatisticsWeek]) -> Summe
     return beginning(week, judged(metric, week, before))
 
 
-def has_changed(metric: Metric, before: Sequence[StatisticsWeek]) -> bool:
-    """Whether reports of this week may be of another form: on which day of the last two weeks it
-    changed is not known, nor how soon clients knew."""
-    recent = [each.entry(metric.name) for each in before[-SETTLING_WEEKS:]]
-    return any(entry is not None and _form(entry.metric) != _form(metric) for entry in recent)
+def recent(
+    week: str, before: Sequence[StatisticsWeek], made: Mapping[str, str]
+) -> Sequence[StatisticsWeek]:
+    """Of ``before`` the weeks that tell whether an entry may have changed in ``week`` or later.
+    ``made``: in which week each was published, as far as that is known. What was declared while
+    ``week`` ran stands in the last one that was published before; where many are published at
+    once, all of these say only what is declared by then."""
+    since = sum(made.get(each.week, "") >= week for each in before)
+    return before[-max(SETTLING_WEEKS, since + 1) :]
+
+
+def has_changed(metric: Metric, recent: Sequence[StatisticsWeek]) -> bool:
+    """Whether reports of a week may be of another form than they have now: on which day since the
+    ``recent`` weeks it changed is not known, nor how soon clients knew."""
+    known = [each.entry(metric.name) for each in recent]
+    return any(entry is not None and _form(entry.metric) != _form(metric) for entry in known)
 
 
 def _alike(metric: Metric, weeks: Iterable[StatisticsWeek]) -> list[Entry]:

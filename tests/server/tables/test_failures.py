@@ -138,6 +138,24 @@ def test_a_period_is_as_short_as_shows_what_failed_and_four_weeks_at_most(
     assert counts == {value: floor(n * last.period.weeks) for value, n in values.items()}
 
 
+def test_everything_published_follows_from_the_floors() -> None:
+    """Two truths with the same floors give the same documents, periods included, so that a hidden
+    count decides nothing."""
+    sites = []
+    for extra in (0, 3):
+        made = {}
+        for n, week in enumerate(WEEKS):
+            values = {"0": 300, "1": 30 + 10 * (n % 4), "2-9": 3 + (extra if n % 2 else 0)}
+            shares = {"none": 50, "more": 40, "below_10": 2 + extra}
+            cells = {CAUSE.name: {"0.5.2": values}, SHARE.name: {"0.5.2": shares}}
+            made[week] = Reports(cells)
+        documents = failed.published(made, DOMAIN)
+        assert all(entry.period.weeks == 1 for entry in of(documents, CAUSE.name))
+        sites.append([encode(week) for week in documents])
+    assert sites[0] == sites[1]
+    assert len(set(sites[0])) == len(WEEKS)
+
+
 # --- The document ---
 
 

@@ -22,6 +22,7 @@ from babel.units import format_unit
 
 from mars.wire.events import BELOW_1, BELOW_10, FAILED_SHARE, FEW, MORE, NO_FAILURE, NONE
 from mars.wire.registry import BOOL, BOOLS, BUCKET, EVENTS, Metric
+from mars.wire.times import DAY
 from mars.wire.variables import VARIABLES
 from mars_server.common.calendar import monday, sunday
 from mars_server.tables.estimate import Estimate, Interval
@@ -181,7 +182,7 @@ FAILED_SHARES: Final = {
 }
 """How much of what was tried failed."""
 ANSWERS: Final = {"true": N_("yes"), "false": N_("no")}
-_UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60))
+_UNITS: Final = (("day", DAY), ("hour", DAY // 24), ("minute", 60))
 _RANGE: Final = re.compile(r"[0-9]{1,16}(?:-[0-9]{1,16}|\+)?", re.ASCII)
 """A value of a bucket: ``0``, ``1-9``, ``10+``."""
 REST: Final = N_("all others")

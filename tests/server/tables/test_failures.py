@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,7 @@ from tests.server.tables.failed import DOMAIN, PRODUCT, RELEASES, WEEKS
 from tests.server.tables.reports_attack import BOOL
 from tests.server.tables.test_statistics_noise import NOISE, Recorder, Watched
 
+METHOD = Path(__file__).parents[3] / "docs/method.md"
 POOL = 8
 """Machines of each kind; the bench has more."""
 CAUSE = next(each for each in DOMAIN.entries if each.key == "damaged")
@@ -58,9 +60,16 @@ def test_the_published_shares_hold_the_truth(noise: Noise | None) -> None:
     found = failed.measured(4, weeks=9, pool=POOL, noise=noise)
     buckets = {each.bucket for each in found}
     assert {f"failed_share: {value}" for value in SHARES} < buckets
-    assert "cause: met at all" in buckets
+    assert failed.MET in buckets
     for each in found:
         assert each.fine, each
+
+
+def test_the_page_tells_how_it_was_measured() -> None:
+    table = METHOD.read_text("utf-8").split("<!-- failures: ")[1].split("<!-- end of failures")[0]
+    rows = re.findall(r"^\| [0-9,]+ \| .* \| ([0-9.]+) % \|.*\|$", table, re.MULTILINE)
+    assert len(rows) == 21
+    assert all(float(each) >= 95 for each in rows)
 
 
 def test_intervals_that_are_too_narrow_would_be_seen() -> None:

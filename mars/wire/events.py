@@ -47,6 +47,8 @@ FAILED_SHARE, LATE_KEY = "failed_share", "late"
 """Keys of the two entries of a domain that are of all its names."""
 RESERVED = (FAILED_SHARE, LATE_KEY, "description", "rate", "grace")
 """What no name can be called."""
+ARGUMENTS = ("cause", "self", "subject")
+"""What no dimension can be called: it is told beside these by its name."""
 OTHER = "other"
 """The name for failures of no declared cause, by convention."""
 COUNTS = (1, 2, 10, 100)
@@ -63,7 +65,7 @@ _INSTEAD = (
 _NO_DIMENSION = (
     "must be a list of 2 to {most} different names of a-z, 0-9 and _ without {none}, "
     'or "bool": no text, number, time or identifier can be told, so name the few cases that a '
-    "decision tells apart, such as below_1s and more"
+    "decision tells apart, such as below_1s and more; what resolves late is counted as that anyway"
 )
 
 
@@ -266,6 +268,8 @@ def _name_faults(entry: Mapping[str, Any]) -> list[str]:
     for name, values in dimensions.items():
         if not is_name(name):
             said.append(f"{name!r} is not a name of a-z, 0-9 and _")
+        if name in ARGUMENTS:
+            said.append(f"no dimension can be called {', '.join(ARGUMENTS)}: give it another name")
         if values != BOOL and not (
             is_values(values) and len(values) < MAX_VALUES and NONE not in values
         ):

@@ -20,6 +20,7 @@ from mars_server.site.pages.site import Site
 from mars_server.storage.openings import store_opened
 from mars_server.tables.statistics import Counts
 from mars_server.tables.statistics_week import encode
+from tests.server.counting import spools
 from tests.server.counting.commands import run_json
 from tests.server.publication import kit
 from tests.server.publication import reports_kit as reports
@@ -37,16 +38,6 @@ EVENTS: Counts = {
 BOTH: Counts = {**reports.USUAL, **EVENTS}
 CATALOGUE = replace(reports.CATALOGUE, domains=(DOMAIN,))
 FIRST = f"statistics-{kit.week(0)}.json"
-ERRORS_TOML = """
-[decryption]
-description = "Decrypting a mail that somebody sent."
-[decryption.damaged]
-description = "The encrypted text is cut off."
-owner = "crypto team"
-review = "https://example.org/reviews/31"
-sensitivity = "technical"
-expires = 2031-01-01
-"""
 
 
 def new(folder: Path) -> Path:
@@ -145,23 +136,29 @@ def test_a_week_that_cannot_be_is_not_taken_over(
     assert kit.kept(empty, lambda kept: kept.statistics.published()) == {}
 
 
-def test_the_command_publishes_what_errors_toml_declares(
+def test_from_sealed_reports_to_a_page(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    (tmp_path / "product.toml").write_text(kit.PRODUCT_TOML)
-    engine, out = kit.database(tmp_path), tmp_path / "site"
-    reports.count_all(engine, {kit.week(0): EVENTS, kit.week(1): EVENTS})
-    base = ("--product", tmp_path / "product.toml", "--db", f"sqlite:///{tmp_path}/counts.db")
-    options = ("--out", out, "--chart-cache", kit.chart_cache(tmp_path_factory))
-    now = ("--now", "2026-03-03T00:00:00Z")
-    told = run_json("publish", *base, *options, *now)
-    assert (told["new_statistics_weeks"], told["waiting_statistics_weeks"]) == (
-        0,
-        [kit.week(0), kit.week(1)],
-    )
-    (tmp_path / "errors.toml").write_text(ERRORS_TOML)
-    told = run_json("publish", *base, *options, *now)
-    assert told["new_statistics_weeks"] == 2
-    figures = (out / "failures/decryption/figures.csv").read_text()
-    assert ",decryption,damaged,,1,30," in figures
-    assert "failures/index.html" in (out / "index.html").read_text()
+    """By the commands; without ``errors.toml`` the week waits."""
+    said = [*["0"] * 30, *["2-9"] * 14]
+    bodies = [spools.sealed(spools.event(value=value), n) for n, value in enumerate(said)]
+    log = spools.written(tmp_path / "spool" / "a.log", spools.spool(bodies))
+    product, keys = spools.product_of(tmp_path), spools.keys_of(tmp_path, spools.WEEK)
+    base = ("--product", product, "--db", f"sqlite:///{tmp_path}/counts.db")
+    options = ("--out", tmp_path / "site", "--chart-cache", kit.chart_cache(tmp_path_factory))
+    publish = ("publish", *base, *options, "--now", "2026-12-20T00:00:00Z")
+    errors = spools.errors_of(tmp_path)
+    assert run_json("count", log, *base, "--keys", keys)["events"]
+    errors.unlink()
+    (tmp_path / "metrics.toml").unlink()
+    waits = run_json(*publish)
+    assert (waits["new_statistics_weeks"], waits["waiting_statistics_weeks"]) == (0, [spools.WEEK])
+    spools.errors_of(tmp_path)
+    assert run_json(*publish)["new_statistics_weeks"] == 1
+    site = tmp_path / "site"
+    assert ",decryption,key_missing,,2-9,10," in (
+        site / "failures/decryption/figures.csv"
+    ).read_text("utf-8")
+    page = (site / "de/failures/decryption/index.html").read_text("utf-8")
+    assert "No key for it is here." in page
+    assert "failures/index.html" in (site / "index.html").read_text("utf-8")

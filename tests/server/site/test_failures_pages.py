@@ -20,6 +20,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from mars.wire.catalogue import Catalogue
 from mars.wire.events import BELOW_10, FEW, MORE, NO_FAILURE, Domain
 from mars_server.site.charts.answers import answers_chart, bands
+from mars_server.site.charts.store import ChartStore
 from mars_server.site.dashboard import dashboard_routes
 from mars_server.site.failures import MOST_OTHER, domains
 from mars_server.site.failures import Domain as Shown
@@ -36,6 +37,7 @@ from tests.server.site import failures_kit
 from tests.server.site.answers_kit import page
 from tests.server.site.failures_kit import CATALOGUE, contents, site
 from tests.server.site.test_site import Reader
+from tests.server.site.test_stored_site import undrawn
 from tests.server.tables import failed
 from tests.server.tables.failed import DOMAIN, WEEKS
 
@@ -112,6 +114,15 @@ def test_other_pages_lead_there(code: str) -> None:
     up = "../../" if code else "../"
     for path in ("statistics/", "privacy/", "downloads/", "method/"):
         assert f'href="{up}{code}failures/index.html"' in text(f"{code}{path}index.html"), path
+
+
+def test_the_overview_names_the_domains(tmp_path: Path) -> None:
+    weeks = kit.published(tmp_path, kit.usual_weeks(1))
+    both = replace(contents(), weeks=weeks)
+    found = page(Site(both, ChartStore(renderer=undrawn)), "index.html")
+    section = found.partition('<h2><a href="failures/index.html">')[2]
+    assert '<a href="failures/decryption/index.html">decryption</a>, ' in section
+    assert '<a href="failures/sync/index.html">sync</a>' in section
 
 
 def test_every_link_of_a_page_leads_somewhere() -> None:

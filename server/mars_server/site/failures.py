@@ -125,13 +125,15 @@ def met_in(period: Period, release: Release) -> Share | None:
 
 
 def _known(period: Period | None) -> int:
-    """``met`` in percent, 0 where it is not known well enough to be told in a sentence."""
+    """``met`` in percent, 0 where it is not known well enough to be told in a sentence, or may be
+    that of nobody."""
     share = met(period)
     if period is None or share is None or share.percent is None or period.flags:
         return 0
     total = period.figures.total
     few = total.least < ENOUGH or total.least * share.percent < 100 * TOLD * period.deviation
-    return 0 if few or share.high - share.low > KNOWN_WITHIN else share.percent
+    vague = not share.low or share.high - share.low > KNOWN_WITHIN
+    return 0 if few or vague else share.percent
 
 
 def _was_expected(entry: Declared) -> bool:

@@ -271,6 +271,10 @@ def test_other_above_a_fifth_is_an_alert(named: int, unnamed: int, alert: bool) 
 def test_little_known_is_no_alert() -> None:
     few = one_week({"other": {"0": 12, "1": 11}, "key_missing": {"0": 23}})
     assert told(few).unnamed == 0
+    nobody = one_week({"other": {"0": 85, "1": 14}, "key_missing": {"0": 99}})
+    share = next(each.share for each in told(nobody).causes if each.name == "other")
+    assert share is not None and (share.percent, share.low) == (11, 0)
+    assert told(nobody).unnamed == 0, "by its interval it may be that nobody met it"
     noise = Noise(bytes(32), 1.0)
     counts = {"other": {"0": 300, "1": 60}, "key_missing": {"0": 360}}
     assert told(one_week(counts, noise)).unnamed == 0, "that much noise makes by itself"

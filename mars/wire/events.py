@@ -36,9 +36,10 @@ from mars.wire.registry import (
     read_each,
     text_faults,
 )
+from mars.wire.times import DAY, WEEK
 
-GRACE, MAX_GRACE = 60, 86_400
-LATE, MAX_LATE = 86_400, 7 * 86_400
+GRACE, MAX_GRACE = 60, DAY
+LATE, MAX_LATE = DAY, WEEK
 """Seconds."""
 MAX_DIMENSIONS = 4
 NONE = "none"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mars.errors import ConfigError
-from mars.wire.registry import BUCKET, Metric
+from mars.wire.registry import ALL, BUCKET, Metric
 
 Coarser = str | tuple[int, ...]
 """The one value that is always said, or of a bucket the bounds that are left."""
@@ -21,14 +21,14 @@ class Rules:
     """Of one of those."""
 
     veto: tuple[str, ...] = ()
-    """``project/key``, ``project/*`` or ``*``."""
+    """``project/key``, ``project/*`` or ``*``; with a name of a domain its dimensions, too."""
     coarsen: Mapping[str, Coarser] = field(default_factory=dict)
 
     @classmethod
     def read(cls, table: object) -> Rules:
         """As ``understood``; of what is not, all is vetoed."""
         found = cls.understood(table)
-        return ALL if found is None else found
+        return NOTHING if found is None else found
 
     @classmethod
     def understood(cls, table: object) -> Rules | None:
@@ -47,8 +47,9 @@ class Rules:
     def vetoes(self, metric: Metric) -> bool:
         """Whether nothing of it may be said, as by a rule that leaves no value of it, too."""
         rule = self.coarsen.get(metric.name)
-        is_named = not {"*", f"{metric.project}/*", metric.name}.isdisjoint(self.veto)
-        return is_named or not (rule is None or _leaves(metric, rule))
+        cause = metric.name.partition(".")[0]
+        named = {ALL, f"{metric.project}/{ALL}", cause, metric.name}
+        return not named.isdisjoint(self.veto) or not (rule is None or _leaves(metric, rule))
 
     def applied(self, metric: Metric, value: str) -> str | None:
         """What of ``value``, a declared one, may be said; None where nothing may."""
@@ -60,7 +61,7 @@ class Rules:
         return rule if isinstance(rule, str) else _bucket(metric, value, rule)
 
 
-ALL = Rules(veto=("*",))
+NOTHING = Rules(veto=(ALL,))
 
 
 def coarser(metric: Metric, rule: str | Sequence[int]) -> Coarser:

@@ -1,4 +1,4 @@
-"""When declared statistics are sent: the draws of a week, and how they wait. Pure.
+"""When declared statistics and error events are sent: the draws of a week, and how they wait. Pure.
 
 All draws of a week are made at its first look: for each entry a coin with its declared rate, and a
 time uniform over the whole week. The client and the population simulation use these very functions,
@@ -42,7 +42,8 @@ class Wanted:
     rate: float
     """The chance that it is reported in a week."""
     since: int
-    """Unix time of the yes."""
+    """Unix time of the yes, or since when there is something to be told: no week that began before
+    it is drawn."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Draw:
     """One report to come."""
 
     name: str
-    """``project/key``."""
+    """Of the entry: ``project/key``, or ``domain/name.dimension``."""
     week: int
     """For which it was drawn: its Monday, Unix time."""
     due: int
@@ -156,7 +157,10 @@ def _remaining(draws: Draws, now: int) -> Draws:
 
 
 def _agreed(draws: Draws, wants: Wants) -> Draws:
-    return replace(draws, pending=tuple(draw for draw in draws.pending if draw.name in wants))
+    """Without those of what is not wanted, or was not when their week began: a yes that was taken
+    back and given anew is one to draws of later weeks."""
+    agreed = (d for d in draws.pending if d.name in wants and wants[d.name].since <= d.week)
+    return replace(draws, pending=tuple(agreed))
 
 
 def _drawn(draws: Draws, wants: Wants, now: int, chance: Chance) -> Draws:

@@ -18,6 +18,7 @@ from mars.channels.reading import written
 from mars.cli.common import Place, choice, where
 from mars.commandline import LazyGroup, done, emit_json, safe
 from mars.consent import (
+    EVENTS,
     LEVELS,
     OFF,
     PLAIN,
@@ -26,12 +27,11 @@ from mars.consent import (
     TRACKED,
     Choice,
     effective,
-    require_offered,
-    unserved,
 )
 from mars.consent.api import explain as layers
 from mars.consent.api import since, switches
-from mars.consent.entries import outgrown
+from mars.consent.checks import require_offered, unserved
+from mars.consent.entries import outgrown, purpose_of
 from mars.core.channel import Channel, NextRequest
 from mars.core.schedule import FARTHEST
 from mars.core.state import State
@@ -42,8 +42,8 @@ from mars.wire.variables import NAMES, VARIABLES
 _DAYS = 365
 _STORED = "The decision is stored"
 _NOTHING_DECLARED = (
-    "What the application declares is not known here yet, so no single statistic was agreed to; "
-    "name its registry: mars stats consent on --registry FILE."
+    "Nothing of {} is known to be declared here, so no single one was agreed to; name the "
+    "application's registry: mars stats consent on NAME --registry FILE."
 )
 _ASKS_ANEW = "off, since it asks something else, or more, than you agreed to; see mars stats list"
 _VETOED = "off, since the policy file or a rule of yours has nothing said of it"
@@ -85,8 +85,12 @@ def grant(level: str, place: Place, new: bool, as_json: bool, **chosen: Any) -> 
         require_offered(client.offered, choice, made)
     except ConfigError as error:
         click.echo(f"mars consent grant: {error}", err=True)
-    if choice.stats and made and STATISTICS.name in made.purposes and not made.entries:
-        click.echo(f"mars consent grant: {_NOTHING_DECLARED}", err=True)
+    agreed = {purpose_of(name) for name in made.entries} if made else set()
+    for purpose in (STATISTICS, EVENTS):
+        kept = made is not None and purpose.name in made.purposes
+        if kept and choice.wanted().get(purpose.name) and purpose not in agreed:
+            said = _NOTHING_DECLARED.format(purpose.label.lower())
+            click.echo(f"mars consent grant: {said}", err=True)
 
 
 @consent.command(short_help="Send nothing any more.")

@@ -1,10 +1,10 @@
 """The registry: what a product declares that may be sent beside the query, typed.
 
 The variables of the query are the program's own (``mars.wire.variables``); statistics
-(``metrics.toml``) and error names (``errors.toml``) are declared by each product. An entry says who
-owns it, where it was reviewed, how sensitive it is and when it ends; without these nothing may be
-collected. Values are booleans, enumerations, bucketed whole numbers or versions to ``X.Y``, so that
-no free text can be expressed.
+(``metrics.toml``) and error events (``errors.toml``, ``mars.wire.events``) are declared by each
+product. An entry says who owns it, where it was reviewed, how sensitive it is and when it ends;
+without these nothing may be collected. Values are booleans, enumerations, bucketed whole numbers or
+versions to ``X.Y``, so that no free text can be expressed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 
 from mars.errors import WireError
 
+STATISTICS, EVENTS = PURPOSES = ("statistics", "events")
+"""Why an entry is reported: for its own sake, or as one of a domain of error events."""
 SENSITIVITIES = ("technical", "interaction")
 BOOL, ENUM, BUCKET, VERSION = TYPES = ("bool", "enum", "bucket", "version")
 MAX_VALUES = 32
@@ -33,29 +35,18 @@ MAX_LINE = 500
 MAX_TEXT = 2_000
 """Of a description or a reason."""
 
+ALL = "*"
+"""In ``domain/*``: every entry of the domain."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 _PROJECT = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?", re.ASCII)
 _NUMBER = "(0|[1-9][0-9]{0,3})"
 _VERSION = re.compile(rf"{_NUMBER}\.{_NUMBER}(?:\.[0-9A-Za-z.+-]{{0,40}})?", re.ASCII)
-_ERROR_TEXTS = ("description", "owner", "review")
-_METRIC_TEXTS = (*_ERROR_TEXTS, "label", "project", "reason")
+_TEXTS = ("description", "owner", "review", "label", "project", "reason")
 _ASKED = ("type", "sensitivity", "values", "bounds", "label", "description", "reason")
+BAD_RATE = "rate must be more than 0 and at most 1, with at most four decimals"
 _DIGITS = 32
 """Of a question's digest, hex: enough that nobody finds two questions with the same."""
 _LONGEST = {"label": MAX_LABEL, "owner": MAX_LINE, "review": MAX_LINE}
-
-
-@dataclass(frozen=True)
-class ErrorName:
-    """One cause of failures, counted under its domain."""
-
-    domain: str
-    name: str
-    description: str
-    owner: str
-    review: str
-    sensitivity: str
-    expires: date
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,15 @@ class Question:
     digest: str
     """Of what it can say and of the words that a person is asked with, hex."""
     rate: float
-    epsilon: float
+    epsilon: float = 0.0
+
+    @classmethod
+    def of(cls, asked: object, rate: float, epsilon: float = 0.0) -> Question:
+        """``asked``: all that is asked, in a form that JSON can write."""
+        from hashlib import sha256  # late: it loads OpenSSL
+
+        digest = sha256(json.dumps(asked).encode("ascii")).hexdigest()[:_DIGITS]
+        return cls(digest, rate, epsilon)
 
     def covers(self, other: Question) -> bool:
         """Whether a yes to this one is one to ``other``, too: in the same words, with the same
@@ -76,7 +75,8 @@ class Question:
 
 @dataclass(frozen=True)
 class Metric:
-    """One declared statistic. Its name is ``project/key``."""
+    """One declared statistic, or one thing that a domain of error events reports, whose ``project``
+    is the domain. Its name is ``project/key``."""
 
     key: str
     project: str
@@ -100,6 +100,7 @@ class Metric:
     """Since when, for the catalogue; None where that is not said."""
     withdrawn: date | None = None
     """The first day on which it is not collected any more, before it would have expired."""
+    purpose: str = STATISTICS
 
     @property
     def name(self) -> str:
@@ -108,11 +109,7 @@ class Metric:
     @property
     def question(self) -> Question:
         """What a user is asked who is asked for it."""
-        asked = json.dumps([getattr(self, name) for name in _ASKED]).encode("ascii")
-        from hashlib import sha256  # late: it loads OpenSSL
-
-        digest = sha256(asked).hexdigest()[:_DIGITS]
-        return Question(digest, self.rate, self.epsilon)
+        return Question.of([getattr(self, name) for name in _ASKED], self.rate, self.epsilon)
 
     @property
     def values_known(self) -> tuple[str, ...]:
@@ -135,7 +132,7 @@ class Metric:
 
     def _told(self, value: object) -> str | None:
         if self.type == BOOL:
-            return _BOOLS[value] if type(value) is bool else None
+            return BOOLS[value] if type(value) is bool else None
         if self.type == BUCKET:
             return self._bucket(value) if type(value) is int else None
         if type(value) is not str:
@@ -164,7 +161,7 @@ class Metric:
         }[self.type]
 
 
-_BOOLS = ("false", "true")
+BOOLS = ("false", "true")
 
 
 def questions(metrics: Iterable[Metric]) -> dict[str, Question]:
@@ -173,14 +170,29 @@ def questions(metrics: Iterable[Metric]) -> dict[str, Question]:
 
 
 def is_entry(name: str) -> bool:
-    """Whether ``name`` has the form of a statistic's, ``project/key``, declared or not."""
+    """Whether ``name`` has the form of an entry's, declared or not: ``project/key``, or
+    ``domain/name.dimension``."""
     project, _, key = name.partition("/")
-    return bool(_PROJECT.fullmatch(project) and _NAME.fullmatch(key))
+    parts = key.split(".")
+    inside = len(parts) <= 2 and all(map(is_name, parts))
+    return inside and bool((_PROJECT if len(parts) == 1 else _NAME).fullmatch(project))
+
+
+def is_question(name: str) -> bool:
+    """Whether ``name`` has the form of what a user is asked for, declared or not: a statistic's
+    ``project/key``, or ``domain/*``, which is all that the domain reports."""
+    project, _, key = name.partition("/")
+    return is_name(project) if key == ALL else "." not in key and is_entry(name)
+
+
+def is_name(text: str) -> bool:
+    """Whether it may be the key of an entry, a domain, a name in it or a value."""
+    return _NAME.fullmatch(text) is not None
 
 
 def _known(kind: str, values: tuple[str, ...], bounds: tuple[int, ...]) -> tuple[str, ...]:
     if kind == BOOL:
-        return _BOOLS
+        return BOOLS
     return values if kind == ENUM else tuple(_ranges(bounds))
 
 
@@ -200,7 +212,7 @@ def _ranges(bounds: tuple[int, ...]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with one entry: its name as in the file (``project.key``, ``key`` or
+    """What is wrong with one entry: its name as in the file (``project.key``, ``key``, ``domain``,
     ``domain.name``)."""
 
     name: str
@@ -222,7 +234,7 @@ def read_metrics(table: Mapping[str, Any]) -> Read[Metric]:
             entries |= {f"{name}.{key}": {"project": name, **one} for key, one in entry.items()}
         else:
             entries[name] = entry
-    found, faults = _read(entries, _metric_faults, _metric)
+    found, faults = read_each(entries, _metric_faults, _metric)
     names = [one.name for one in found]
     twice = [
         Fault(key, f"{one.name} is declared twice")
@@ -238,27 +250,19 @@ def _keys(entries: Mapping[str, Any], faults: tuple[Fault, ...]) -> list[str]:
     return [name for name in entries if name not in wrong]
 
 
-def read_errors(table: Mapping[str, Any]) -> Read[ErrorName]:
-    """The sound entries of ``errors.toml`` (``[domain.name]``), and what is wrong with others."""
-    entries = {
-        f"{domain}.{name}": entry
-        for domain, names in table.items()
-        for name, entry in (names.items() if isinstance(names, dict) else [("", names)])
-    }
-    return _read(entries, lambda entry: _common(entry, _ERROR_TEXTS, set()), _error)
-
-
-def _read(
+def read_each(
     entries: Mapping[str, Any],
     judge: Callable[[Mapping[str, Any]], list[str]],
     make: Callable[[str, Mapping[str, Any]], Entry],
 ) -> Read[Entry]:
+    """What ``make`` makes of those entries with which ``judge`` finds nothing wrong; the parts of
+    their names are judged here."""
     found: list[Entry] = []
     faults: list[Fault] = []
     for name, entry in entries.items():
         said = [
             f"{part!r} is not a name of a-z, 0-9 and _"
-            for part in name.split(".")
+            for part in name.split(".", 1)
             if not (_NAME.fullmatch(part) or _is_project(name, part, entry))
         ]
         said += judge(entry) if isinstance(entry, dict) else ["must be a table"]
@@ -279,47 +283,33 @@ def _metric(name: str, entry: Mapping[str, Any]) -> Metric:
     return Metric(key=name.rpartition(".")[2], **{**entry, **lists, **numbers})
 
 
-def _error(name: str, entry: Mapping[str, Any]) -> ErrorName:
-    domain, _, cause = name.partition(".")
-    return ErrorName(domain=domain, name=cause, **entry)
-
-
 def _metric_faults(entry: Mapping[str, Any]) -> list[str]:
-    further = {"type", "values", "bounds", "rate", "epsilon", "declared", "withdrawn"}
-    said = _common(entry, _METRIC_TEXTS, further)
+    further = {"type", "values", "bounds", "rate", "epsilon"}
+    said = common_faults(entry, _TEXTS, further)
     project = entry.get("project")
     if isinstance(project, str) and project and not _PROJECT.fullmatch(project):
         said.append(f"{project!r} is not a project's name of a-z, 0-9, _ and inner hyphens")
-    said += _dates(entry)
     kind = entry.get("type")
     if kind not in TYPES:
         return [*said, f"type must be one of {', '.join(TYPES)}"]
     said += _rates(entry, kind)
     if ("values" in entry) != (kind == ENUM) or ("bounds" in entry) != (kind == BUCKET):
         return [*said, "values belong to the type enum, bounds to the type bucket"]
-    if kind == ENUM and not _is_values(entry["values"]):
+    if kind == ENUM and not is_values(entry["values"]):
         said.append(f"values must be 2 to {MAX_VALUES} different names of a-z, 0-9 and _")
     if kind == BUCKET and not _is_bounds(entry["bounds"]):
         said.append(f"bounds must be 1 to {MAX_VALUES} whole numbers that grow")
     return said
 
 
-def _dates(entry: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{name} must be a date like 2027-06-30"
-        for name in ("declared", "withdrawn")
-        if name in entry and type(entry[name]) is not date
-    ]
-
-
 def _rates(entry: Mapping[str, Any], kind: str) -> list[str]:
     """A rate of 0 to 1, an epsilon to ``MAX_EPSILON``, both with at most four decimals."""
     said = []
-    if "rate" in entry and not _is_decimal(entry["rate"], 1.0):
-        said.append("rate must be more than 0 and at most 1, with at most four decimals")
+    if "rate" in entry and not is_decimal(entry["rate"], 1.0):
+        said.append(BAD_RATE)
     if "epsilon" not in entry:
         return said
-    if not _is_decimal(entry["epsilon"], MAX_EPSILON):
+    if not is_decimal(entry["epsilon"], MAX_EPSILON):
         said.append(f"epsilon must be more than 0 and at most {MAX_EPSILON:g}, with four decimals")
     if kind == VERSION:
         said.append("epsilon needs a type whose values are all known, so no version")
@@ -328,23 +318,31 @@ def _rates(entry: Mapping[str, Any], kind: str) -> list[str]:
     return said
 
 
-def _is_decimal(value: Any, most: float) -> bool:
+def is_decimal(value: Any, most: float) -> bool:
+    """Whether it is a number above 0, at most ``most``, with at most four decimals."""
     return type(value) in (int, float) and 0 < value <= most and bool(round(value, 4) == value)
 
 
-def _common(entry: Mapping[str, Any], texts: tuple[str, ...], more: set[str]) -> list[str]:
+def common_faults(
+    entry: Mapping[str, Any], texts: tuple[str, ...], more: set[str], instead: str = ""
+) -> list[str]:
+    """Of the members that every entry has: ``texts``, sensitivity and days. Any but these and
+    ``more`` is unknown, and what to say ``instead`` is told."""
     said = [
         f"{name} is missing or empty"
         for name in texts
         if not isinstance(entry.get(name), str) or not entry[name].strip()
     ]
-    said += [fault for name in texts for fault in _text_faults(name, entry.get(name))]
+    said += [fault for name in texts for fault in text_faults(name, entry.get(name))]
     if entry.get("sensitivity") not in SENSITIVITIES:
         said.append(f"sensitivity must be one of {', '.join(SENSITIVITIES)}")
     if type(entry.get("expires")) is not date:
         said.append("expires must be a date like 2027-06-30")
-    unknown = sorted(set(entry) - {*texts, *more, "sensitivity", "expires"})
-    return said + [f"unknown entry {name}" for name in unknown]
+    days = ("declared", "withdrawn")
+    wrong = [name for name in days if name in entry and type(entry[name]) is not date]
+    said += [f"{name} must be a date like 2027-06-30" for name in wrong]
+    unknown = sorted(set(entry) - {*texts, *more, *days, "sensitivity", "expires"})
+    return said + [f"unknown entry {name}{instead}" for name in unknown]
 
 
 def is_hidden(character: str) -> bool:
@@ -353,7 +351,7 @@ def is_hidden(character: str) -> bool:
     return character not in "\n " and unicodedata.category(character)[0] in "CZ"
 
 
-def _text_faults(name: str, text: object) -> Iterator[str]:
+def text_faults(name: str, text: object) -> Iterator[str]:
     """Everybody is shown these texts, on pages and in programs."""
     if not isinstance(text, str):
         return
@@ -366,7 +364,8 @@ def _text_faults(name: str, text: object) -> Iterator[str]:
         yield f"{name} must be a single line"
 
 
-def _is_values(values: object) -> bool:
+def is_values(values: object) -> bool:
+    """Whether they may be those of an enumeration."""
     return (
         isinstance(values, list)
         and 2 <= len(values) <= MAX_VALUES

@@ -1,4 +1,5 @@
-"""What one report of a statistic says, and nothing else: the text that is sealed. Pure."""
+"""What one report of a statistic or of an error event says, and nothing else: the text that is
+sealed. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +9,12 @@ from functools import lru_cache
 from mars.errors import WireError
 from mars.wire import members as m
 from mars.wire import strictjson
+from mars.wire.registry import PURPOSES, STATISTICS
 from mars.wire.sealed import SMALL, room
 
-TYPE = "statistics"
 _MEMBERS = ("type", "product", "channel", "project", "key", "release", "value")
-_LONGEST = 64
+_LONGEST = {"key": 81}
+"""Characters, of ``name.dimension`` of an error event; 64 of any other member."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Report:
     release: str
     """One that the registry lists, else ``other``."""
     value: str
+    purpose: str = STATISTICS
+    """Of the entry; ``type`` on the wire."""
 
     @property
     def name(self) -> str:
@@ -34,21 +38,24 @@ class Report:
 
     def encode(self) -> bytes:
         """Strict JSON, members in this one order."""
-        return strictjson.write({"type": TYPE, **vars(self)})
+        said = {name: getattr(self, name) for name in _MEMBERS[1:]}
+        return strictjson.write({"type": self.purpose, **said})
 
 
 @lru_cache(maxsize=4096)
 def decode(text: bytes) -> Report:
     """The report in a sealed text; remembered, since thousands say the same.
 
-    Raises ``WireError`` as ``strictjson.parse``, ``other-type`` for what is no report of a
-    statistic, ``extra-member`` for one that says more, ``bad-payload`` for one that says less or no
+    Raises ``WireError`` as ``strictjson.parse``, ``other-type`` for what is no report of one
+    of these, ``extra-member`` for one that says more, ``bad-payload`` for one that says less or no
     texts; whether it is declared is the registry's to say.
     """
     members = m.table(strictjson.parse(text, room(SMALL)), "the report")
-    if members.get("type") != TYPE:
-        raise WireError("other-type", f"This is no report of a statistic; its type is {TYPE}.")
+    purpose = members.get("type")
+    if purpose not in PURPOSES:
+        raise WireError("other-type", f"The type of a report is one of {', '.join(PURPOSES)}.")
     if members.keys() - set(_MEMBERS):
         said = ", ".join(_MEMBERS)
         raise WireError("extra-member", f"A report says {said} and nothing else.")
-    return Report(*(m.text(members, name, _LONGEST) for name in _MEMBERS[1:]))
+    told = {name: m.text(members, name, _LONGEST.get(name, 64)) for name in _MEMBERS[1:]}
+    return Report(**told, purpose=purpose)

@@ -1,4 +1,5 @@
-"""The cases about declared statistics: what may be sent, what is said, and how it is sealed.
+"""The cases about declared statistics and error events: what may be sent, what is said, and how it
+is sealed.
 
 Secrets, seeds and keys are fixed; nobody may use them.
 """
@@ -14,20 +15,21 @@ from typing import Any
 from mars.errors import WireError
 from mars.wire import keyfile, report, sealed
 from mars.wire.catalogue import Catalogue, digest
-from mars.wire.registry import Metric
+from mars.wire.events import Dimension, Domain, ErrorName
+from mars.wire.registry import EVENTS, Metric
 from mars.wire.report import Report
 from mars.wire.sealed import LARGE, SMALL, Opener
 
 SECRET, OTHER, SEED = (bytes([n]) * 32 for n in (1, 2, 3))
 KEY = Opener.of(SECRET)
 SAID = Report("examplemail", "stable", "examplemail", "protocol", "0.5.2", "imap")
-ABOUT = {
-    "reason": "Decides which protocol is worked on first.",
+REVIEWED: dict[str, Any] = {
     "owner": "mail transport team",
     "review": "https://example.org/examplemail/reviews/13",
     "sensitivity": "technical",
     "expires": date(2027, 12, 31),
 }
+ABOUT = {"reason": "Decides which protocol is worked on first.", **REVIEWED}
 PROTOCOL = Metric(
     key="protocol",
     project="examplemail",
@@ -36,7 +38,7 @@ PROTOCOL = Metric(
     type="enum",
     values=("imap", "pop3", "jmap", "other"),
     declared=date(2026, 12, 1),
-    **ABOUT,  # type: ignore[arg-type]
+    **ABOUT,
 )
 FOLDERS = Metric(
     key="folders",
@@ -46,7 +48,7 @@ FOLDERS = Metric(
     type="bucket",
     bounds=(1, 10, 100),
     withdrawn=date(2027, 6, 1),
-    **ABOUT,  # type: ignore[arg-type]
+    **ABOUT,
 )
 USED = Metric(
     key="used",
@@ -56,7 +58,21 @@ USED = Metric(
     type="bool",
     rate=0.07,
     epsilon=1.0986,
-    **ABOUT,  # type: ignore[arg-type]
+    **ABOUT,
+)
+DECRYPTION = Domain(
+    "decryption",
+    (
+        ErrorName(
+            "key_missing",
+            "The secret key for a mail is not on this computer.",
+            **REVIEWED,
+            declared=date(2026, 12, 1),
+            dimensions=(Dimension("device", ("own", "other")), Dimension("verified")),
+        ),
+        ErrorName("cancelled", "No passphrase was given.", **REVIEWED, expected=True),
+    ),
+    "Decrypting a mail that somebody sent.",
 )
 CATALOGUE = Catalogue(
     "examplemail",
@@ -64,6 +80,7 @@ CATALOGUE = Catalogue(
     ("0.5.1", "0.5.2"),
     (PROTOCOL, FOLDERS, USED),
     {"0.5.2": sealed.public_key(OTHER).hex()},
+    (DECRYPTION,),
 )
 
 
@@ -126,7 +143,8 @@ def registry_cases() -> Iterator[dict[str, Any]]:
     yield _registry("whole", whole)
     yield _registry("nothing declared", Catalogue("examplemail", "stable").encode())
     members = json.loads(whole)
-    entry = members["statistics"][0]
+    entry, domain = members["statistics"][0], members["events"][0]
+    name, other = domain["names"]
     changes: dict[str, dict[str, Any]] = {
         "unknown member of the document": {"x": 1},
         "of another type": {"type": "motd"},
@@ -140,6 +158,16 @@ def registry_cases() -> Iterator[dict[str, Any]]:
         "a day that does not exist": {"statistics": [{**entry, "expires": "2027-02-30"}]},
         "a name with a slash": {"statistics": [{**entry, "key": "a/b"}]},
         "a key of reports that is none": {"reports": {"0.5.2": "ab"}},
+        "a domain twice": {"events": [domain, domain]},
+        "a domain called like a project": {"events": [{**domain, "domain": "examplemail"}]},
+        "a domain without names": {"events": [{**domain, "names": []}]},
+        "a domain with an unknown member of it": {"events": [{**domain, "unit": "ms"}]},
+        "a grace as long as late": {"events": [{**domain, "grace": 60, "late": 60}]},
+        "a name twice": {"events": [{**domain, "names": [name, name]}]},
+        "a name that is the domain's own": _named(domain, {**name, "name": "failed_share"}),
+        "a name that is incomplete": _named(domain, _without(other, "review")),
+        "a dimension of free text": _named(domain, {**name, "dimensions": {"context": "text"}}),
+        "a dimension of none": _named(domain, {**name, "dimensions": {"a": ["none", "b"]}}),
         "512 entries and one": {"statistics": [{**entry, "key": f"entry_{n}"} for n in range(513)]},
     }
     for about, change in changes.items():
@@ -150,9 +178,14 @@ def _without(entry: dict[str, Any], name: str) -> dict[str, Any]:
     return {member: value for member, value in entry.items() if member != name}
 
 
+def _named(domain: dict[str, Any], name: dict[str, Any]) -> dict[str, Any]:
+    """Another name in that domain."""
+    return {"events": [{**domain, "names": [name]}]}
+
+
 def _registry(about: str, document: bytes, *, short: bool = False) -> dict[str, Any]:
     try:
-        found = [metric.name for metric in Catalogue.decode(document).metrics]
+        found = [entry.name for entry in Catalogue.decode(document).entries]
     except WireError as error:
         expect: dict[str, Any] = {"ok": False, "reason": error.reason}
     else:
@@ -169,7 +202,11 @@ def report_cases() -> Iterator[dict[str, Any]]:
     yield _report("a member more", json.dumps({**said, "id": "1"}).encode())
     yield _report("a member less", json.dumps(_without(said, "value")).encode())
     yield _report("a member twice", SAID.encode()[:-1] + b',"value":"pop3"}')
-    yield _report("of another type", json.dumps({**said, "type": "events"}).encode())
+    event = Report(
+        *("examplemail", "stable", "decryption", "key_missing.device", "0.5.2", "own", EVENTS)
+    )
+    yield _report("an error event", event.encode())
+    yield _report("of another type", json.dumps({**said, "type": "motd"}).encode())
     yield _report("a value that is a number", json.dumps({**said, "value": 1}).encode())
     yield _report("a value that is long", json.dumps({**said, "value": "x" * 65}).encode())
     yield _report("no object", b"[]")

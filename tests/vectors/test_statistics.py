@@ -1,4 +1,4 @@
-"""The vectors about declared statistics, read as another implementation would read them."""
+"""The vectors about declared statistics and error events, read as another implementation would."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def test_a_registry_document(case: dict[str, Any]) -> None:
         return
     found = Catalogue.decode(case["document"].encode())
     assert Catalogue.decode(found.encode()) == found
-    assert (found.encode().decode() == case["document"]) is ("member" not in case["about"])
-    assert [it.name for it in found.metrics] == expect["entries"]
+    assert (found.encode().decode() == case["document"]) is ("member of the" not in case["about"])
+    assert [it.name for it in found.entries] == expect["entries"]
     assert hashlib.sha256(case["document"].encode()).hexdigest() == expect["sha256"]
 
 

@@ -147,6 +147,8 @@ def _refusal(catalogue: Catalogue, report: Report, day: date) -> str | None:
     metric = catalogue.metric(report.name)
     if metric is None:
         return "undeclared"
+    if report.purpose != metric.purpose:
+        return "other-type"
     if metric.withdrawn is not None and day >= metric.withdrawn:
         return "withdrawn"
     if not metric.is_live(day):

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from mars.wire.registry import read_errors, read_metrics
+from mars.wire.events import read_errors
+from mars.wire.registry import read_metrics
 
 WHOLE = b"""[folders]
 label = "Mail folders"
@@ -36,11 +37,11 @@ def test_the_examples_two_files_are_whole() -> None:
     assert (folders.key, folders.type, folders.bounds) == ("folders", "bucket", (1, 10, 100))
     assert (protocol.type, protocol.values) == ("enum", ("imap", "pop3", "jmap", "other"))
     assert encryption.expires == date(2027, 12, 31)
-    assert [(each.domain, each.name) for each in errors] == [
-        ("decryption", "key_missing"),
-        ("decryption", "message_damaged"),
-        ("transport", "login_refused"),
-    ]
+    assert [domain.name for domain in errors] == ["decryption", "transport"]
+    causes = ["key_missing", "key_late", "message_damaged", "cancelled", "other"]
+    assert [name.name for name in errors[0].names] == causes
+    assert [name.name for name in errors[0].names if name.expected] == ["cancelled"]
+    assert [it.values for it in errors[0].names[0].dimensions] == [("known", "new")]
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,7 @@ def test_the_examples_two_files_are_whole() -> None:
         (WHOLE + b"type = 'bool'\nunit = 'ms'\n", b"", "unknown entry unit"),
         (b"", b"[decryption.Key]\n", "'Key' is not a name"),
         (b"", b"decryption = 1\n", "must be a table"),
+        (WHOLE.replace(b"[folders]", b"[x.'a.b']") + b"type = 'bool'\n", b"", "not a name"),
     ],
 )
 def test_what_is_not_whole_declares_nothing(metrics: bytes, errors: bytes, said: str) -> None:

@@ -1,0 +1,1 @@
+"""The failure stream: what failed, counted once for each subject, days at a time."""

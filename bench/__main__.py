@@ -17,6 +17,7 @@ SECTIONS = (
     "crowd",
     "linking",
     "starts",
+    "failures",
     "counting",
     "opening",
     "publication",

@@ -54,7 +54,7 @@ class Statistics:
 
     def _provide(self, name: str, given: Given) -> None:
         catalogue = self._catalogue()
-        if catalogue is not None and catalogue.metric(name) is None:
+        if catalogue is not None and name not in {one.name for one in catalogue.metrics}:
             raise ConfigError("undeclared", f"{name!r} is not declared; nothing of it is sent.")
         self._collector.provide(name, given)
 

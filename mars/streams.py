@@ -12,16 +12,19 @@ from mars.channels import declared
 from mars.channels.domains import domains
 from mars.consent import EVENTS, new_entries
 from mars.errors import ConfigError, MarsError
-from mars.failures.counts import Counts
+from mars.failures.counts import Counts, total
+from mars.failures.kept import Kept
 from mars.failures.stream import Stream
+from mars.wire.events import OTHER, Domain
 
 if TYPE_CHECKING:
     from mars.channels.news import NewsClient
     from mars.core.thread import Problems
-    from mars.wire.events import Domain
 
 EVERY = 60
 """Seconds of running time between two writings of what was counted, but for the user's sake."""
+MOST_OTHER = 0.2
+"""Share of a domain's failures above which its causes do not say what fails."""
 
 
 class Streams:
@@ -41,11 +44,8 @@ class Streams:
 
     def of(self, domain: str) -> Stream:
         """The stream of a domain, always the same one."""
-        name = str(domain)
-        with self._busy:
-            if name not in self._streams:
-                self._streams[name] = self._made(name)
-            return self._streams[name]
+        name = str(domain)  # without a lock, which who writes may hold for a while
+        return self._streams.get(name) or self._streams.setdefault(name, self._made(name))
 
     def _made(self, name: str) -> Stream:
         found = self._attempt("failures", lambda: self._declared(name), None)
@@ -65,21 +65,24 @@ class Streams:
         return catalogue.domain(name) if catalogue else None
 
     def _begin(self, streams: dict[str, Stream]) -> None:
-        """Has each count, or not, as it may now."""
-        counted, kept = self._client.counted.domains(self._client.load()), None
-        for name, stream in streams.items():
-            if name not in counted:
-                stream.forget()
-                continue
-            kept = self._client.counted.read() if kept is None else kept
-            stream.declare(counted[name])
-            stream.known(kept[name].counts if name in kept else Counts())
+        """Has each count, or not, as it may now. Where that cannot be told none does."""
+        client, counted, kept = self._client, dict[str, Domain](), dict[str, Kept]()
+        try:
+            counted = client.counted.domains(client.load())
+            kept = {**client.counted.read()} if counted else kept
+        finally:
+            for name, stream in streams.items():
+                if name not in kept:  # also what a no has just removed
+                    stream.forget()
+                if name in counted:
+                    stream.declare(counted[name])
+                    stream.known(kept[name].counts if name in kept else Counts())
 
     def settled(self) -> None:
         """After a decision of the user, in this process: it holds at once."""
         with self._busy:
             self._kept = None
-            self._attempt("failures", lambda: self._begin(self._streams), None)
+            self._attempt("failures", lambda: self._begin({**self._streams}), None)
 
     # --- what is kept -----------------------------------------------------------------------
 
@@ -93,19 +96,19 @@ class Streams:
                 self._attempt("failures kept", self._keep, None)
 
     def _keep(self) -> None:
-        counted = self._client.counted
+        counted, streams = self._client.counted, {**self._streams}
         if not (counted.is_kept() or counted.domains(self._client.load())):
-            for stream in self._streams.values():
+            for stream in streams.values():
                 stream.forget()
             return
-        gained = {name: stream.gained() for name, stream in self._streams.items()}
+        gained = {name: stream.gained() for name, stream in streams.items()}
         try:
             kept = counted.add(gained)
-        except MarsError:
-            for name, stream in self._streams.items():
+        except BaseException:
+            for name, stream in streams.items():
                 stream.regain(gained[name])
             raise
-        for name, stream in self._streams.items():
+        for name, stream in streams.items():
             if name in kept:
                 stream.known(kept[name].counts)
             else:
@@ -133,14 +136,26 @@ class Streams:
     def status(self) -> dict[str, Any]:
         """Of ``Mars.status()``: mode, what is not asked yet, and what is wrong with calls."""
         none: tuple[str, ...] = ()
+        faults = [fault for one in [*self._streams.values()] for fault in one.faults.values()]
+        if self._raises:  # of an application's tests
+            faults += self._attempt("failures", self._unnamed, [])
         return {
             "mode": self._attempt("failures", self._mode, declared.OFF),
             "to_ask": list(self._attempt("failures", self._to_ask, none)),
-            "problems": [
-                fault.plain() for one in [*self._streams.values()] for fault in one.faults.values()
-            ],
+            "problems": [fault.plain() for fault in faults],
             "lost": sum(one.lost for one in [*self._streams.values()]),
         }
+
+    def _unnamed(self) -> list[MarsError]:
+        """Domains of which too many failures have no cause of their own."""
+        found = []
+        for name, kept in self._client.counted.read().items():
+            failed = total(kept.counts, kept.counts.days).failed
+            unnamed, every = failed.get(OTHER, 0), sum(failed.values())
+            if unnamed > MOST_OTHER * every:
+                said = f"{unnamed} of {every} failures of {name} are {OTHER}; declare their causes."
+                found.append(MarsError("too-much-other", said))
+        return found
 
     def _mode(self) -> str:
         client = self._client

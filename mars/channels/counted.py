@@ -5,32 +5,41 @@ taken back nothing is written that came before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mars.channels.upcoming import Memory
 from mars.consent import EVENTS
 from mars.consent.entries import purpose_of
-from mars.core.records import FAILURES_FILE
+from mars.core.records import FAILURES_FILE, LOCK, LOCK_WAIT
 from mars.errors import StateError
 from mars.failures.kept import Everything, added, decode, encode
 from mars.wire.registry import ALL
 
 if TYPE_CHECKING:
-    from mars.channels.news import NewsClient
     from mars.consent import Decision
+    from mars.core.installation import Installation
     from mars.core.state import State
     from mars.failures.counts import Counts
+    from mars.wire.catalogue import Catalogue
     from mars.wire.events import Domain
-    from mars.wire.registry import Metric
+    from mars.wire.registry import Metric, Question
 
 
 class Counted:
     """Of one installation. All raise ``StateError`` where a file cannot be read or written."""
 
-    def __init__(self, client: NewsClient) -> None:
+    def __init__(
+        self,
+        client: Installation,
+        registry: Callable[[State], Catalogue | None],
+        declared: Callable[[State], Mapping[str, Question]],
+    ) -> None:
+        """``registry`` is what can be shown, ``declared`` what of it is collected today."""
         self._client = client
+        self._registry = registry
+        self._declared = declared
         self.damage: StateError | None = None
         """What could not be understood of what was kept."""
 
@@ -60,7 +69,7 @@ class Counted:
         voice, local = self._client.voice(state), Memory.of(state).local
         if not (local or any(purpose_of(name) is EVENTS for name in voice.entries)):
             return {}  # without a look at any registry
-        catalogue, declared = self._client.shown_registry(state), self._client.declared(state)
+        catalogue, declared = self._registry(state), self._declared(state)
         agreed = declared if local else voice.agreed(declared)
         found = catalogue.domains if catalogue else ()
         return {one.name: one for one in found if one.wildcard in agreed}
@@ -78,24 +87,22 @@ class Counted:
         return self._client.update(change)
 
     def settle(self, before: Decision | None) -> None:
-        """After a decision: nothing stays of domains that the user agreed to ``before`` and does
-        not any more, nor of those that nobody wants to see."""
-
-        def change(state: State) -> tuple[State, None]:
-            kept, now = self.read(), _agreed(state.decision)
+        """After a decision, stored or not: nothing stays of domains that the user agreed to
+        ``before`` and does not any more, nor of those that nobody wants to see."""
+        self.damage = None
+        if not self.is_kept():
+            return
+        with self._client.ports.store.lock(LOCK, LOCK_WAIT):
+            state, kept = self._client.load(), self.read()
+            now = _agreed(state.decision)
             gone = _agreed(before) - now
             stays = kept.keys() - gone if Memory.of(state).local else kept.keys() & now
             self._write(kept, {name: kept[name] for name in stays})
-            return state, None
-
-        self.damage = None
-        if self.is_kept():
-            self._client.update(change)
 
     def _write(self, before: Everything, after: Everything) -> None:
-        if not after:
+        if not after and self.is_kept():
             self._client.ports.store.delete(FAILURES_FILE)
-        elif after != before:
+        elif after and after != before:
             self._client.ports.store.write(FAILURES_FILE, encode(after))
 
 

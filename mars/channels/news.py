@@ -18,6 +18,7 @@ from mars.channels.statistics import (
     Collect,
     Known,
     StatisticsChannel,
+    agreed_only,
     nothing,
     registry_unknown,
 )
@@ -30,7 +31,7 @@ from mars.core.installation import Installation
 from mars.core.journal import Outcome
 from mars.core.records import Ports, file_of
 from mars.core.state import App, State
-from mars.errors import ConfigError, ConsentError, MarsError
+from mars.errors import ConfigError, ConsentError, MarsError, StateError
 from mars.wire.query import INTAKE_PATH
 from mars.wire.registry import Question, questions
 from mars.wire.times import LAST, day_of, format_time, week_of
@@ -62,7 +63,7 @@ class NewsClient(Installation):
         """Channels of the application's own."""
         fetched = partial(ports.store.read, file_of(Registry.name))
         self.registry = Registry(self.channel, app, registry, fetched)
-        self.counted = Counted(self)
+        self.counted = Counted(self, self.shown_registry, self.declared)
         app = replace(app, declares=app.declares or registry is not None)
         self.statistics = StatisticsChannel(
             self.known,
@@ -90,14 +91,19 @@ class NewsClient(Installation):
         return state if known else state.keeping("motd", {"pick": self.pick})
 
     def choose(self, choice: Choice) -> None:
-        """As ``Installation.choose``. What was counted of failures goes with the yes to them."""
+        """As ``Installation.choose``. What was counted of failures, and what would be told of it,
+        goes with the yes to them."""
         before = None
         with contextlib.suppress(MarsError):
             before = self.load().decision
         try:
             super().choose(choice)
-        finally:
+        except StateError:  # it holds here all the same
             self.settle(before)
+            raise
+        self.settle(before)
+        with contextlib.suppress(StateError):  # the decision stands; the next look drops it else
+            self.update(lambda state: (agreed_only(state), None))
 
     def settle(self, before: Decision | None) -> None:
         """After a decision that follows ``before``: only what may be is counted and kept."""

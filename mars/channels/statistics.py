@@ -234,6 +234,21 @@ def asked(catalogue: Catalogue, metric: Metric) -> dict[str, Question]:
     return {asked_as(metric): metric.question if domain is None else domain.question}
 
 
+def agreed_only(state: State) -> State:
+    """Without draws and a sealed report of what the user does not agree to any more, whatever is
+    declared."""
+    memory, entries = Memory.of(state), state.decision.entries if state.decision else {}
+
+    def stays(name: str) -> bool:
+        return name in entries or f"{name.partition('/')[0]}/{ALL}" in entries
+
+    pending = tuple(draw for draw in memory.draws.pending if stays(draw.name))
+    ready = memory.upcoming if memory.upcoming and stays(memory.upcoming.name) else None
+    draws = replace(memory.draws, pending=pending)
+    after = replace(memory, draws=draws, upcoming=ready)
+    return state if after == memory else after.into(state)
+
+
 def wanted(view: View, catalogue: Catalogue) -> dict[str, Wanted]:
     """The entries that the user agreed to as they ask now, and that are collected now."""
     since = view.voice.agreed(catalogue.questions)

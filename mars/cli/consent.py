@@ -42,8 +42,8 @@ from mars.wire.variables import NAMES, VARIABLES
 _DAYS = 365
 _STORED = "The decision is stored"
 _NOTHING_DECLARED = (
-    "Nothing of {} is known to be declared here, so no single one was agreed to; name the "
-    "application's registry: mars stats consent on NAME --registry FILE."
+    "What the application declares of {} is not known here yet, so no single one was agreed to; "
+    "name its registry: mars stats consent on NAME --registry FILE."
 )
 _ASKS_ANEW = "off, since it asks something else, or more, than you agreed to; see mars stats list"
 _VETOED = "off, since the policy file or a rule of yours has nothing said of it"

@@ -17,7 +17,7 @@ from mars.core.state import of_type, read, table, text, time, times
 from mars.failures.subjects import HASH_BYTES, KEY_BYTES, MOST, Counted
 from mars.wire.events import FAILED_SHARE, LATE_KEY, NONE, Domain, failed_share
 from mars.wire.registry import BOOLS
-from mars.wire.times import DAY, WEEK, day_of, week_start
+from mars.wire.times import DAY, LAST, WEEK, day_of, week_start
 
 TOLD = 7
 """Complete days that are told."""
@@ -74,14 +74,14 @@ class Counts:
 
     def plain(self) -> dict[str, Any]:
         """As JSON, for ``read``. Hashes are sorted: in their order they would tell that of the
-        failures."""
-        return {
-            "days": {_iso(n * DAY): vars(self.days[n]) for n in sorted(self.days)},
-            "seen": [
-                {"week": _iso(one.week), "key": _coded(one.key), "hashes": _coded(*one.hashes)}
-                for one in self.seen
-            ],
-        }
+        failures. What a clock says after the year 9999 is left out."""
+        days = {_iso(n * DAY): vars(self.days[n]) for n in sorted(self.days) if n * DAY <= LAST}
+        seen = [
+            {"week": _iso(one.week), "key": _coded(one.key), "hashes": _coded(*one.hashes)}
+            for one in self.seen
+            if one.week <= LAST
+        ]
+        return {"days": days, "seen": seen}
 
     @classmethod
     def read(cls, value: object) -> Counts:

@@ -57,7 +57,7 @@ def decode(data: bytes) -> Everything:
         raise StateError(
             "state-damaged",
             f"{FAILURES_FILE} could not be understood, so all that was counted of failures is "
-            "forgotten, and nothing of them is told for seven days.",
+            "forgotten, and nothing of them is told for seven days; check that disk if it goes on.",
         )
     return found
 

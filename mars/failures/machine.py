@@ -75,23 +75,24 @@ class Machine:
     """Draws a key of so many bytes."""
     counting: bool = False
     watched: bool = False
-    """Whether somebody asks for ``events``."""
+    """Whether somebody asks for ``told``."""
+    due: float = inf
+    """When ``look`` finds something, in seconds as ``running``."""
+    told: list[Event] = field(default_factory=list)
+    """What subscribers are to be told, in order; whoever does so takes it."""
     _every: tuple[Hashes, ...] = ()
     """The first of a week is what its subjects are hashed with."""
     _in_order: range = range(0)
     """When what fails is hashed with the very first of them."""
-    _next: float = inf
-    """Before which ``look`` finds nothing."""
     _pending: Cases = field(default_factory=OrderedDict)
     _failed: Cases = field(default_factory=OrderedDict)
     _days: dict[int, Day] = field(default_factory=dict)
-    _events: list[Event] = field(default_factory=list)
     _taken: Counts | None = None
 
     def declare(self, grace: int, late: int) -> None:
         """The domain's times are these from now on."""
         self.grace, self.late = grace, late
-        self._in_order, self._next = range(0), -inf
+        self._in_order, self.due = range(0), -inf
 
     # --- what happens -----------------------------------------------------------------------
 
@@ -105,24 +106,23 @@ class Machine:
             return
         case.first = case
         self._pending[case.key] = case
-        self._next = min(self._next, case.running + self.grace)
+        due = case.running + self.grace
+        if due < self.due:
+            self.due = due
         if not self.grace:
             self.look(case.running)
 
     def _is_known(self, case: Case, subject: bytes) -> bool:
         """Whether it is of a failure that began before, or its subject counts already."""
         case.subject = None
-        for keyed in self._keys(case.wall):
-            mark = keyed.of(subject)
-            if case.mark is None:
-                case.mark = (keyed, mark)
+        marks = [(keyed, keyed.of(subject)) for keyed in self._keys(case.wall)]
+        case.mark = marks[0]
+        for _, mark in marks:
             first = self._pending.get(mark) or self._failed.get(mark)
             if first is not None:
                 self._again(first, case)
                 return True
-            if mark in keyed:
-                return True
-        return False
+        return any(mark in keyed for keyed, mark in marks)
 
     def _keys(self, wall: int) -> tuple[Hashes, ...]:
         """Those in use; first the one of the week in which counts what fails at ``wall``."""
@@ -165,7 +165,7 @@ class Machine:
 
     def look(self, running: float) -> None:
         """Whose grace has ended failed; what failed too long ago cannot be late any more."""
-        if running < self._next:
+        if running < self.due:
             return
         while self._first(self._pending, self.grace) <= running:
             case = self._pending.popitem(last=False)[1]
@@ -173,9 +173,7 @@ class Machine:
             self._failed[case.key] = case
         while self._first(self._failed, self.late) <= running or len(self._failed) > MOST_FAILED:
             self._failed.popitem(last=False)
-        self._next = min(
-            self._first(self._pending, self.grace), self._first(self._failed, self.late)
-        )
+        self.due = min(self._first(self._pending, self.grace), self._first(self._failed, self.late))
 
     @staticmethod
     def _first(cases: Cases, seconds: int) -> float:
@@ -196,24 +194,18 @@ class Machine:
             hashes.add(mark, (case.counted, case.name))
 
     def _day(self, number: int) -> Day:
-        return self._days.setdefault(number, Day())
+        day = self._days.get(number)
+        if day is None:
+            day = self._days[number] = Day()
+        return day
 
     def _tell(self, kind: str, case: Case, at: int) -> None:
         if not self.watched:
             return
         subject = case.mark[1].hex() if case.mark else None
-        self._events.append(Event(kind, case.name, case.dimensions, subject, at))
+        self.told.append(Event(kind, case.name, case.dimensions, subject, at))
 
     # --- what comes of it -------------------------------------------------------------------
-
-    def due(self) -> float | None:
-        """When the next failure has failed (seconds as ``running``); None where none is pending."""
-        return self._first(self._pending, self.grace) if self._pending else None
-
-    def events(self) -> list[Event]:
-        """What subscribers are to be told since the last time, in order."""
-        events, self._events = self._events, []
-        return events
 
     def gained(self) -> Counts:
         """What counts since the last time."""
@@ -250,13 +242,16 @@ class Machine:
     def forget(self) -> None:
         """Counts nothing any more, and knows nothing of before."""
         self.counting, self._every, self._in_order = False, (), range(0)
-        self.leave()
+        self._drop()
 
     def leave(self) -> None:
-        """Leaves what is pending, or not written, to nobody, or to another process."""
-        self._pending.clear()
-        self._failed.clear()
-        self._events.clear()
-        self._days, self._taken = {}, None
+        """What is pending, or not written or told, is another process's."""
+        self._drop()
+        self.told.clear()
         for one in self._every:
             one.gained.clear()
+
+    def _drop(self) -> None:
+        self._pending.clear()
+        self._failed.clear()
+        self._days, self._taken = {}, None

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from datetime import date
 from functools import partial
+from math import inf
 from typing import Any, Never
 
 from mars.core.journal import told
@@ -81,7 +82,7 @@ class Stream:
         self._working = threading.Lock()
         self._subscriptions: weakref.WeakSet[Subscription] = weakref.WeakSet()
         self._watched = False
-        self._due: float | None = None
+        self._due = inf
         self.declare(domain)
         _alive.add(self)
 
@@ -113,7 +114,9 @@ class Stream:
     def succeeded(self, n: int = 1) -> None:
         """So many tries worked."""
         if type(n) is not int or n < 0:
-            self._wrong(ConfigError("bad-value", "succeeded takes a whole number, 0 or more."))
+            self._wrong(
+                ConfigError("bad-value", "succeeded takes a whole number from 0 on; give one.")
+            )
         elif n and self._machine.counting:
             self._do(self._machine.succeed, min(n, MOST_COUNTED), self._clock.now())
 
@@ -121,8 +124,13 @@ class Stream:
         """A queue of its own of what fails, and what resolves late, from now on, whether it counts
         or not. It holds up to ``maxlen`` events (1 to 100,000)."""
         if type(maxlen) is not int or not 1 <= maxlen <= MOST_MAXLEN:
-            said = f"subscribe takes a whole number of 1 to {MOST_MAXLEN}, so it holds {MAXLEN}."
-            self._wrong(ConfigError("bad-value", said))
+            self._wrong(
+                ConfigError(
+                    "bad-value",
+                    f"subscribe takes a whole number of 1 to {MOST_MAXLEN}, so it holds {MAXLEN}; "
+                    "give one.",
+                )
+            )
             maxlen = MAXLEN
         one = Subscription(maxlen, self._until, partial(self._must, self._subscriptions.discard))
         self._must(self._subscribed, one)
@@ -137,6 +145,7 @@ class Stream:
     def known(self, kept: Counts) -> None:
         """Counts from now on, what ``kept`` does not know: what is kept at first, and then what
         comes of each writing."""
+        self.look()
         self._must(self._machine.known, kept, self._clock.now())
 
     def gained(self) -> Counts:
@@ -158,6 +167,7 @@ class Stream:
 
     def forget(self) -> None:
         """Counts nothing any more, and forgets what was not written. Subscribers are told on."""
+        self.look()
         self._must(self._machine.forget)
 
     def look(self) -> None:
@@ -169,7 +179,7 @@ class Stream:
     def _case(self, cause: str, subject: object, dimensions: dict[str, object]) -> Case | None:
         """None where nobody wants to know."""
         declared, ends = self._causes.get(cause) or self._undeclared(cause)
-        said = {name: self._said(declared, name, value) for name, value in dimensions.items()}
+        said = {n: self._said(declared, n, value) for n, value in dimensions.items()}
         data = None if subject is None else self._subject(subject)
         now = self._clock.now()
         if now // DAY >= ends or not (self._machine.counting or self._watched):
@@ -214,10 +224,9 @@ class Stream:
             self.faults[error.message] = error
 
     def _until(self) -> float | None:
-        """Looks, and gives the seconds until the next failure has failed; None without any."""
+        """Looks, and gives the seconds until it should look again; None where nothing is due."""
         self.look()
-        due = self._due
-        return None if due is None else max(due - self._clock.monotonic(), 0.0)
+        return None if self._due == inf else max(self._due - self._clock.monotonic(), 0.0)
 
     def _do(self, call: Callable[..., object], *args: object) -> None:
         if len(self._inbox) < MOST_WAITING or self._help():
@@ -250,7 +259,7 @@ class Stream:
                 call(*args)
             except Exception as error:  # noqa: BLE001 - nothing of ours reaches the application
                 self.faults["internal"] = told(error)
-        if self._watched:
+        if self._watched and (self._machine.told or self._machine.due != self._due):
             self._tell()
 
     def _subscribed(self, one: Subscription) -> None:
@@ -258,15 +267,13 @@ class Stream:
         self._watched = self._machine.watched = True
 
     def _tell(self) -> None:
-        subscriptions = list(self._subscriptions)
-        self._watched = self._machine.watched = bool(subscriptions)
-        events, due = self._machine.events(), self._machine.due()
-        is_new, self._due = bool(events) or due != self._due, due
+        subscriptions, machine = list(self._subscriptions), self._machine
+        events, machine.told, self._due = machine.told, [], machine.due
+        self._watched = machine.watched = bool(subscriptions)
         for one in subscriptions:
             for event in events:
                 one.put(event)
-            if is_new:
-                one.wake()
+            one.wake()
 
     def forked(self) -> None:
         """In the child of a fork: what is pending, or not written, is the parent's to count."""

@@ -26,6 +26,8 @@ def as_bytes(subject: object) -> bytes:
 
     Raises ``TypeError`` for no ``Subject``, ``ValueError`` for more than ``LONGEST`` bytes.
     """
+    if type(subject) is str and len(subject) <= LONGEST // 4:
+        return b"s" + subject.encode("utf-8", "surrogatepass")
     kind = type(subject)
     if issubclass(kind, str):
         data = b"s" + str.encode(subject, "utf-8", "surrogatepass")  # type: ignore[arg-type]

@@ -164,6 +164,30 @@ def test_a_yes_in_a_running_application_begins_to_count_at_once() -> None:
     assert {one["name"]: one["today"] for one in domain["names"]}["damaged"] == 1
 
 
+def test_a_no_in_local_mode_begins_anew() -> None:
+    world = failing()
+    mars = world.mars()
+    mars.statistics.show()
+    stream = mars.failures("decryption")
+    stream.fail("damaged")
+    world.clock.advance(120)
+    mars.failures_seen()
+    stream.fail("damaged")
+    world.clock.advance(120)
+    assert mars.statistics.choose({"decryption/*": False})
+    assert counts(world)["damaged"] == (0, 0)
+    stream.fail("damaged")
+    world.clock.advance(120)
+    mars.stop()
+    assert counts(world)["damaged"] == (0, 1)
+
+
+def test_what_is_no_decision_leaves_nothing_behind() -> None:
+    world = failing(agreed=False)
+    assert not world.mars().consent.grant("no such level")
+    assert world.store.files == {}
+
+
 def test_two_processes_add_up_and_a_subject_of_both_counts_once() -> None:
     world = failing()
     first, second = world.mars(), world.mars()
@@ -242,6 +266,23 @@ def test_what_is_wrong_with_calls_is_told_and_raised_in_tests() -> None:
         strict.failures("decryption").fail("no_such_cause")
 
 
+def test_a_developer_is_told_in_tests_where_causes_do_not_say_what_fails() -> None:
+    world = failing()
+    mars = world.mars()
+    for name in ("other", "damaged", "damaged", "damaged", "damaged", "other"):
+        mars.failures("decryption").fail(name)
+        world.clock.advance(120)
+        mars.failures_seen()
+        shares = [one["reason"] for one in mars.status()["failures"]["problems"]]
+    assert shares == ["too-much-other"], "two of six"
+    mars.failures("decryption").fail("damaged")
+    for _ in range(4):
+        mars.failures("decryption").fail("key_missing")
+    world.clock.advance(120)
+    mars.failures_seen()
+    assert mars.status()["failures"]["problems"] == [], "two of eleven"
+
+
 def test_the_user_chooses_a_domain_as_it_was_listed_and_is_asked_again() -> None:
     world = failing(agreed=False)
     world.grant("plain")
@@ -271,6 +312,18 @@ def test_a_report_of_an_entry_is_shown_before_it_goes() -> None:
     report = decode(shown["text"].encode())
     assert (report.purpose, report.name, report.value) == ("events", "decryption/damaged", "0")
     assert mars.statistics.entries() == [], "which lists statistics"
+
+
+def test_where_nothing_fails_nothing_is_written() -> None:
+    world = failing()
+    mars = world.mars()
+    session(mars._client, world.clock, DAY)
+    written = world.store.files[FAILURES_FILE]
+    writes = world.store.writes
+    for _ in range(5):
+        mars.failures_seen()
+    assert world.store.files[FAILURES_FILE] is written
+    assert world.store.writes == writes
 
 
 def test_forgetting_everything_forgets_what_was_counted() -> None:

@@ -79,7 +79,8 @@ class Process:
 
     def told(self) -> list[tuple[str, str]]:
         self.machine.look(self.running)
-        return [(one.kind, one.name) for one in self.machine.events()]
+        told, self.machine.told = self.machine.told, []
+        return [(one.kind, one.name) for one in told]
 
     def write(self) -> None:
         self.machine.look(self.running)

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
+from types import MappingProxyType
 
 from mars.failures.counts import MOST_KEYS, Counts, Day, Seen, added, recent
 from mars.failures.subjects import KEY_BYTES, Hashes
@@ -29,7 +30,7 @@ class Event:
     name: str
     """The cause."""
     dimensions: Mapping[str, str]
-    """As a report says them."""
+    """As a report says them; not to be changed."""
     subject: str | None
     """A keyed hash, hex: the same for ``failed`` and ``late`` of one failure. None without one."""
     time: int
@@ -149,7 +150,6 @@ class Machine:
         first = case.first
         if first is None:
             return
-        case.first = None
         if self._pending.get(first.key) is first:
             del self._pending[first.key]
         elif self._failed.get(first.key) is first:
@@ -203,7 +203,7 @@ class Machine:
         if not self.watched:
             return
         subject = case.mark[1].hex() if case.mark else None
-        self.told.append(Event(kind, case.name, case.dimensions, subject, at))
+        self.told.append(Event(kind, case.name, MappingProxyType(case.dimensions), subject, at))
 
     # --- what comes of it -------------------------------------------------------------------
 

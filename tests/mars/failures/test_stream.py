@@ -231,6 +231,8 @@ def test_every_subscriber_is_told_each_event_with_a_hash_of_its_subject() -> Non
             {"device": "own"},
         )
         assert (late.kind, late.subject) == (LATE, failed.subject)
+        with pytest.raises(TypeError):
+            failed.dimensions["device"] = "other"  # type: ignore[index]
         assert (failed.time, late.time) == (MONDAY + GRACE, MONDAY + GRACE)
         assert len(failed.subject or "") == 16
         assert events.get(0) is None
@@ -436,8 +438,9 @@ def test_a_child_of_a_fork_counts_nothing_that_its_parent_counts() -> None:
     here.stream.look()
     here.stream.fail("damaged", "pending")
     reading, writing = os.pipe()
-    with here.stream._working:  # as where another thread works at that moment
-        child = os.fork()
+    here.stream._working.acquire()  # as where another thread works at that moment
+    here.stream.fail("damaged", "waiting")
+    child = os.fork()
     if not child:
         here.stream.fail("damaged", "written")
         here.stream.fail("other", "of the child")
@@ -445,12 +448,14 @@ def test_a_child_of_a_fork_counts_nothing_that_its_parent_counts() -> None:
         day = here.stream.gained().days[MONDAY // DAY]
         os.write(writing, pickle.dumps(day))
         os._exit(0)
+    here.stream._working.release()
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         assert pickle.loads(pipe.read()).failed == {"other": 1}
     os.waitpid(child, 0)
+    here.stream.look()
     here.clock.advance(GRACE)
-    assert here.today().failed == {"damaged": 3}
+    assert here.today().failed == {"damaged": 4}
 
 
 def test_a_failure_that_never_began_resolves_quietly() -> None:

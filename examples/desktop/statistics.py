@@ -27,7 +27,7 @@ class Statistics(Switches):
                 may_switch=entry["agreed"] or (is_shown and entry["state"] == "collected"),
                 lines=lines(entry),
             )
-            for entry in self.mars.statistics.entries()
+            for entry in sorted(self.mars.statistics.entries(), key=lambda one: str(one["project"]))
         ]
 
 
@@ -36,10 +36,10 @@ def lines(entry: dict[str, Any]) -> list[str]:
     said = [f"{entry['description']} {entry['reason']}"]
     if entry["changed"]:
         said.append("It asks something else, or more, than you agreed to, so it is off.")
-    if entry["agreed"] and not entry["on"]:
-        said.append("You agreed to it, and a setting of this computer holds it back.")
     if entry["state"] != "collected":
         return [*said, f"Not collected any more ({entry['state']})."]
+    if entry["agreed"] and not entry["on"]:
+        said.append("You agreed to it, and a setting of this computer holds it back.")
     if entry["value"] is not None:
         said.append(f"Now: {entry['value']}. Would be sent: {entry['said']}. {entry['randomized']}")
     if entry["problem"] is not None:

@@ -45,9 +45,11 @@ class Rules:
         return cls(tuple(veto), rules)
 
     def vetoes(self, metric: Metric) -> bool:
-        """Whether nothing of it may be said."""
+        """Whether nothing of it may be said, as by a rule that leaves no value of it, too."""
+        rule = self.coarsen.get(metric.name)
         cause = metric.name.partition(".")[0]
-        return not {ALL, f"{metric.project}/{ALL}", cause, metric.name}.isdisjoint(self.veto)
+        named = {ALL, f"{metric.project}/{ALL}", cause, metric.name}
+        return not named.isdisjoint(self.veto) or not (rule is None or _leaves(metric, rule))
 
     def applied(self, metric: Metric, value: str) -> str | None:
         """What of ``value``, a declared one, may be said; None where nothing may."""
@@ -56,9 +58,7 @@ class Rules:
         rule = self.coarsen.get(metric.name)
         if rule is None:
             return value
-        if isinstance(rule, str):
-            return rule if metric.fits(rule) else None
-        return _bucket(metric, value, rule)
+        return rule if isinstance(rule, str) else _bucket(metric, value, rule)
 
 
 NOTHING = Rules(veto=(ALL,))
@@ -67,10 +67,9 @@ NOTHING = Rules(veto=(ALL,))
 def coarser(metric: Metric, rule: str | Sequence[int]) -> Coarser:
     """``rule`` as it is kept. Raises ``ConfigError`` (``bad-value``) of one by which nothing could
     ever be said."""
-    known = metric.values_known
     if _is_coarser(list(rule) if isinstance(rule, tuple) else rule):
         kept = rule if isinstance(rule, str) else tuple(rule)
-        if Rules(coarsen={metric.name: kept}).applied(metric, known[0] if known else ""):
+        if _leaves(metric, kept):
             return kept
     raise ConfigError(
         "bad-value",
@@ -84,10 +83,15 @@ def _is_coarser(rule: object) -> bool:
     )
 
 
-def _bucket(metric: Metric, value: str, bounds: tuple[int, ...]) -> str | None:
+def _leaves(metric: Metric, rule: Coarser) -> bool:
+    """Whether anything that is declared can be said by it."""
+    if isinstance(rule, str):
+        return metric.fits(rule)
+    return metric.type == BUCKET and set(rule) <= set(metric.bounds)
+
+
+def _bucket(metric: Metric, value: str, bounds: tuple[int, ...]) -> str:
     """The first declared bucket of the wider one that holds ``value``."""
-    if metric.type != BUCKET or not set(bounds) <= set(metric.bounds):
-        return None
     starts = (0, *metric.bounds)
     at = starts[metric.values_known.index(value)]
     return metric.said(max(start for start in (0, *bounds) if start <= at))

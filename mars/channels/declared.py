@@ -57,7 +57,8 @@ def entries(
     ``value`` is the present one as it may be said, None where nothing is collected or provided;
     ``said`` what the next report of it would say; ``agreed`` whether the user said yes to it as it
     asks now, ``on`` whether it may be sent, which policy and environment can only lower;
-    ``vetoed`` whether the policy or the user has nothing said of it; ``changed`` whether it asks
+    ``vetoed`` whether a rule of the policy or the user has nothing said of it, and so it is not
+    ``on``, as what is not collected any more is not; ``changed`` whether it asks
     something else, or more, than the user said yes to, and so is off; ``last`` what was last sent,
     and when.
     """
@@ -91,7 +92,8 @@ def entry(
     live = is_live(metric, view.now)
     upcoming = Memory.of(view.state).upcoming
     value = channel.value(view, catalogue, metric) if live and collected else None
-    is_next = upcoming is not None and upcoming.name == metric.name
+    is_next = live and upcoming is not None and upcoming.name == metric.name
+    vetoed = is_vetoed(view, metric)
     return {
         **{name: getattr(metric, name) for name in _TEXTS},
         "sensitivity": metric.sensitivity,
@@ -103,15 +105,20 @@ def entry(
         "expires": str(metric.expires),
         "state": _standing(metric, view.now),
         "agreed": name in agreed(view.state.decision, asks),
-        "on": since is not None,
+        "on": since is not None and live and not vetoed,
         "changed": name in outgrown(view.state.decision, asks),
         "since": None if since is None else iso(min(since, LAST)),
-        "vetoed": policy(view).vetoes(metric) or Memory.of(view.state).rules.vetoes(metric),
+        "vetoed": vetoed,
         "value": value,
         "said": upcoming.said if upcoming and is_next else value,
         "next": is_next,
         "last": last and {**last, "time": iso(last["time"])},
     }
+
+
+def is_vetoed(view: View, metric: Metric) -> bool:
+    """Whether a rule of the policy or the user has nothing said of it, whatever was agreed to."""
+    return policy(view).vetoes(metric) or Memory.of(view.state).rules.vetoes(metric)
 
 
 def preview(

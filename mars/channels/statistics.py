@@ -182,7 +182,9 @@ class StatisticsChannel:
         metric = known.catalogue.metric(ready.name)
         if metric is None or ready.name not in wanted(view, known.catalogue):
             agreed = metric is not None and asked_as(metric) in view.voice.entries
-            raise _asks_anew() if agreed else refusal(view.voice)
+            is_event = metric is not None and metric.purpose == EVENTS.name
+            purpose = EVENTS if is_event else STATISTICS
+            raise _asks_anew() if agreed else refusal(view.voice, purpose)
         if ready.question != metric.question:
             raise _nothing()
         if not metric.fits(ready.said) or lessened(view, metric, ready.value) != ready.value:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from mars.channels import declared
 from mars.channels.memory import Memory
 from mars.channels.motd import Motd
 from mars.channels.news import NewsClient
@@ -34,7 +35,7 @@ from mars.consent.entries import outgrown, purpose_of
 from mars.core.channel import Channel, NextRequest
 from mars.core.schedule import FARTHEST
 from mars.core.state import State
-from mars.errors import ConfigError, StateError
+from mars.errors import ConfigError, MarsError, StateError
 from mars.wire.times import LAST, format_time
 from mars.wire.variables import NAMES, VARIABLES
 
@@ -45,6 +46,7 @@ _NOTHING_DECLARED = (
     "name its registry: mars stats consent on NAME --registry FILE."
 )
 _ASKS_ANEW = "off, since it asks something else, or more, than you agreed to; see mars stats list"
+_VETOED = "off, since the policy file or a rule of yours has nothing said of it"
 LEFT_OUT = "What is switched off or unknown is left out, and nothing else said in its place."
 
 
@@ -159,7 +161,9 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
     variables = [name for name in NAMES if name in voice.variables]
     hidden = unserved(client.offered, state.decision)
     changed = outgrown(state.decision, client.declared(state))
-    agreed = {name: at for name, at in voice.entries.items() if name not in changed}
+    vetoed = vetoed_names(client, state)
+    held = {**dict.fromkeys(vetoed, _VETOED), **dict.fromkeys(changed, _ASKS_ANEW)}
+    agreed = {name: at for name, at in voice.entries.items() if name not in held}
     if as_json:
         emit_json(
             {
@@ -190,9 +194,8 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
     for purpose in client.offered:
         at = dates[purpose.name]
         click.echo(f"{purpose.label}: {f'yes, since {at}' if at else 'no'}")
-    for name in voice.entries:
-        held = f"yes, since {written(agreed[name])}" if name in agreed else _ASKS_ANEW
-        click.echo(f"  {name}: {held}")
+    for name, began in voice.entries.items():
+        click.echo(f"  {name}: {held.get(name) or f'yes, since {written(began)}'}")
     click.echo(f"Plain news by https where no Tor is there: {'yes' if voice.direct else 'no'}")
     for purpose in SWITCHES.values():
         if purpose not in (*client.offered, *hidden):
@@ -203,6 +206,17 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
         now = "this command cannot show what it sends" if allowed else "nothing is sent for it now"
         click.echo(f"{safe(purpose.label)}: agreed on {more[purpose.name]} and kept; {now}")
     click.echo(f"Country: {state.country or 'none named'}")
+
+
+def vetoed_names(client: NewsClient, state: State) -> list[str]:
+    """Of what is known to be declared, and where it is not, nothing is sent."""
+    try:
+        catalogue = client.shown_registry(state)
+    except MarsError:  # declared() has told it
+        return []
+    view = client.view(client.statistics, state)
+    known = catalogue.metrics if catalogue else ()
+    return [metric.name for metric in known if declared.is_vetoed(view, metric)]
 
 
 def limits(layer: dict[str, Any]) -> Iterator[str]:

@@ -188,7 +188,8 @@ def send(
 
     VALUE is the raw one, such as 57 of a bucket. Where the entry has an epsilon, a random value may
     be sent in its place, as in any report. Nothing is drawn or repeated. Hooks of the application
-    and what the user or the administrator has coarsened are not asked: you name the value yourself.
+    and what the user has coarsened are not asked: you name the value yourself. The administrator's
+    policy holds, and may have less said of it.
 
     Exit code: 0 when the intake took it, 1 when nothing was sent or it was refused.
     """
@@ -246,7 +247,8 @@ def _line(one: dict[str, Any]) -> str:
     anew = (
         ", asks something else, or more, than you agreed to: answer anew" if one["changed"] else ""
     )
-    return f"{mark}  {one['name']:32} {one['label']}{ended}{anew}{said}{went}"
+    held = ", the policy file or a rule of yours has nothing said of it" if one["vetoed"] else ""
+    return f"{mark}  {one['name']:32} {one['label']}{ended}{anew}{held}{said}{went}"
 
 
 def _text(value: object) -> str:

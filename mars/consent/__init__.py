@@ -305,15 +305,16 @@ def new_entries(
     return tuple(n for n in declared if purpose_of(n) is purpose and n not in asked)
 
 
-def refusal(voice: Effective) -> ConsentError:
-    """Why nothing was sent, with what to do about it."""
+def refusal(voice: Effective, purpose: Purpose = NEWS) -> ConsentError:
+    """Why nothing was sent for ``purpose``, with what to do about it."""
+    lowering = (one for one in voice.layers if one.name not in USERS and not one.allows(purpose))
+    by = voice.by if voice.level == OFF else next(lowering, voice.by)
+    says = f"no {purpose.label.lower()}" if purpose.name in by.refused else by.says
     if voice.by.name == "user" and voice.by.level == OFF:
         hint = "choose with `mars consent grant plain` or ask once with --level plain"
     else:
         hint = "see `mars consent explain`"
-    return ConsentError(
-        "no-consent", f"Nothing was sent ({voice.by.name}: {voice.by.says}); {hint}."
-    )
+    return ConsentError("no-consent", f"Nothing was sent ({by.name}: {says}); {hint}.")
 
 
 # --- what the user decides ------------------------------------------------------------------

@@ -45,7 +45,8 @@ class Installation(Records):
     @property
     def offered(self) -> tuple[Purpose, ...]:
         """What a user can say yes to here: each can be previewed."""
-        return tuple(purpose for channel in self.channels for purpose in channel.purposes)
+        purposes = (one for channel in self.channels for one in channel.purposes)
+        return tuple(dict.fromkeys(purposes))  # two channels may serve one
 
     # --- what may be sent -------------------------------------------------------------------
 
@@ -128,7 +129,7 @@ class Installation(Records):
         Raises ``ConsentError``, or as the channel's ``plan``.
         """
         if not serves_any(channel, voice.purposes):
-            raise consent.refusal(voice)
+            raise consent.refusal(voice, channel.purposes[0])
         ready = ask(channel, lambda one: one.plan(self.view(one, state, voice), url))
         if not isinstance(ready.request, HTTPRequest):
             raise TypeError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from mars.testing.world import World
 from mars.wire.motd import Message
 from mars.wire.request import request_bytes
 from tests.examples.display import IMAGES, has_display, picture, pump, text
-from tests.mars.channels.kit import FOLDERS, METRICS, VALUES, a_world
+from tests.mars.channels.kit import ENCRYPTION, FOLDERS, METRICS, PROTOCOL, VALUES, a_world
 
 if TYPE_CHECKING:
     import tkinter as tk
@@ -177,3 +178,15 @@ def test_statistics_are_shown_here_first_and_sent_only_by_a_switch(
     held.switches[FOLDERS.name].set(False)
     assert held.save()
     assert not mars.consent.decision.entries
+
+
+def test_each_project_has_one_heading_in_whatever_order_it_is_declared(root: tk.Tk) -> None:
+    from examples.desktop.statistics import Statistics
+
+    other = replace(PROTOCOL, project="a-plug-in")
+    page = Statistics(root, a_world(FOLDERS, other, ENCRYPTION).mars(), lambda: None)
+    shown = [str(one.cget("text")) for one in page.list.winfo_children()]
+    assert [text for text in shown if text in {"examplemail", "a-plug-in"}] == [
+        "a-plug-in",
+        "examplemail",
+    ]

@@ -192,7 +192,7 @@ def check(folder: Path, now: int | None, as_json: bool) -> None:
     }
     options.tell(as_json, plain, (safe(str(problem)) for problem in problems))
     if not as_json:
-        said = f"{len(errors)} errors" if errors else "nothing to repair"
+        said = f"{len(errors)} to repair" if errors else "nothing to repair"
         many = f"{len(content.messages)} messages, {registry.many(declared.catalogue)}"
         click.echo(f"{shown(place.root)}: {many}, {said}", err=True)
     sys.exit(1 if errors else 0)

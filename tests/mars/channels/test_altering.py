@@ -51,9 +51,13 @@ def test_one_declared_value_may_be_said_whatever_is_true() -> None:
 
 @pytest.mark.parametrize("rule", ["smtp", "", (1,), (7,), ()])
 def test_what_is_not_declared_is_never_said(rule: str | tuple[int, ...]) -> None:
-    assert Rules(coarsen={"app/docs": rule}).applied(PROTOCOL, "imap") is None
+    rules = Rules(coarsen={"app/docs": rule})
+    assert rules.applied(PROTOCOL, "imap") is None
+    assert rules.vetoes(PROTOCOL), "which is told as a veto"
     if rule == (7,):
-        assert Rules(coarsen={"app/docs": rule}).applied(DOCS, "0") is None
+        assert rules.applied(DOCS, "0") is None
+        assert rules.vetoes(DOCS)
+    assert not Rules(coarsen={"app/docs": (10,)}).vetoes(DOCS)
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ class Domain:
         """The name of what a user agrees to: ``domain/*``."""
         return f"{self.name}/{ALL}"
 
-    @property
+    @cached_property
     def question(self) -> Question:
         """What a user is asked who is asked for it. A new cause asks nothing new."""
         told = [(name.name, it.name, it.values) for name in self.names for it in name.dimensions]

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from mars import Mars
 from mars.core.records import FAILURES_FILE
 from mars.errors import ConfigError
+from mars.failures.counts import total
+from mars.failures.kept import decode as decode_kept
 from mars.testing.memory import START, session
 from mars.testing.world import World
 from mars.wire.events import Dimension, Domain
 from mars.wire.report import decode
 from mars.wire.times import DAY, WEEK, week_start
-from tests.mars.channels.kit import a_world, posted, read
+from tests.mars.channels.kit import a_world, catalogue, posted, read
 from tests.mars.failures.kit import DECRYPTION, cause
 
 TOLD = week_start(START) + 2 * WEEK
@@ -312,6 +318,43 @@ def test_a_report_of_an_entry_is_shown_before_it_goes() -> None:
     report = decode(shown["text"].encode())
     assert (report.purpose, report.name, report.value) == ("events", "decryption/damaged", "0")
     assert mars.statistics.entries() == [], "which lists statistics"
+
+
+FORKING = """
+import os, sys
+from mars import Mars
+mars = Mars("examplemail", "0.5.1", "trust.json", registry="registry.json", folder="state")
+mars.consent.grant("plain", events=True)
+stream = mars.failures("decryption")
+mars.start()
+stream.fail("damaged", subject="in the parent")
+child = os.fork()
+stream.fail("other" if child else "cancelled")
+if child:
+    os.waitpid(child, 0)
+sys.exit()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_and_an_exit_without_a_word_lose_nothing_and_count_nothing_twice(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "trust.json").write_bytes(World().trust)
+    declared = catalogue(domains=(replace(OFTEN, grace=0),))
+    (tmp_path / "registry.json").write_bytes(declared.encode())
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    kept = decode_kept((tmp_path / "state" / FAILURES_FILE).read_bytes())["decryption"].counts
+    assert total(kept, kept.days).failed == {"damaged": 1, "other": 1, "cancelled": 1}
+    assert b"parent" not in (tmp_path / "state" / FAILURES_FILE).read_bytes()
 
 
 def test_where_nothing_fails_nothing_is_written() -> None:

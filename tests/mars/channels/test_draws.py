@@ -105,6 +105,15 @@ def test_what_is_not_agreed_to_any_more_is_dropped() -> None:
     assert first({}, MONDAY + HOUR, kept) == Draws((MONDAY,))
 
 
+def test_a_draw_of_a_week_before_a_yes_that_was_given_anew_is_dropped() -> None:
+    machine = Machine(MONDAY)
+    machine.look(None)
+    (draw,) = machine.kept.pending
+    machine.wants = {draw.name: Wanted(1.0, MONDAY + 1)}
+    machine.look(60)
+    assert machine.kept.pending == ()
+
+
 def test_a_running_machine_sends_at_the_very_time() -> None:
     machine = Machine(MONDAY - HOUR)
     machine.run(WEEK + 2 * HOUR)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mars.consent import Decision
     from mars.consent.api import Consent
     from mars.core.channel import NextRequest
+    from mars.failures.stream import Failure, Stream
+    from mars.failures.subscription import Subscription
     from mars.ports import TorSettings
     from mars.providers import Plugin
     from mars.statistics import Statistics
@@ -26,6 +28,7 @@ __all__ = [
     "ConfigError",
     "Consent",
     "Decision",
+    "Failure",
     "Mars",
     "MarsError",
     "NextRequest",
@@ -33,6 +36,8 @@ __all__ = [
     "Reading",
     "Shown",
     "Statistics",
+    "Stream",
+    "Subscription",
     "TorSettings",
     "__version__",
 ]
@@ -40,12 +45,15 @@ __all__ = [
 _HOMES = {
     "Consent": "mars.consent.api",
     "Decision": "mars.consent",
+    "Failure": "mars.failures.stream",
     "Mars": "mars.client",
     "NextRequest": "mars.core.channel",
     "Plugin": "mars.providers",
     "Reading": "mars.channels.reading",
     "Shown": "mars.wire.targeting",
     "Statistics": "mars.statistics",
+    "Stream": "mars.failures.stream",
+    "Subscription": "mars.failures.subscription",
     "TorSettings": "mars.ports",
 }
 

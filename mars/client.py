@@ -25,11 +25,13 @@ from mars.pinned import Pinned, read_bytes, read_registry
 from mars.ports import TorSettings
 from mars.providers import Collector, Isolate
 from mars.statistics import Statistics
+from mars.streams import Streams
 from mars.wire.times import LAST
 
 if TYPE_CHECKING:
     from mars.channels.reading import Reading
     from mars.core.state import State
+    from mars.failures.stream import Stream
     from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
     from mars.wire.targeting import Shown
 
@@ -136,6 +138,8 @@ class Mars:
         self.consent = Consent(self._client, self._background.wake, self._problems)
         self.statistics = Statistics(self._client, collector, self._background.wake, self._problems)
         turned["statistics"] = self.statistics.note
+        self._streams = Streams(self._client, self._problems, raises=raises)
+        turned["failures"] = self._streams.keep
         _alive.add(self)
 
     def on_motd(self, show: Show) -> Show:
@@ -158,6 +162,7 @@ class Mars:
 
     def _stop(self) -> None:
         self._background.stop()
+        self._streams.keep(at_once=True)
         self._give_back()
 
     def motd(self) -> Reading | None:
@@ -175,6 +180,7 @@ class Mars:
         country: str | None = None,
         *,
         stats: bool | None = None,
+        events: bool | None = None,
         errors: bool | None = None,
         direct: bool | None = None,
         purposes: Collection[str] | None = None,
@@ -190,7 +196,17 @@ class Mars:
         """
         choice = None
         if level is not None:
-            choice = Choice(level, variables, stats, errors, direct, country, purposes, entries)
+            choice = Choice(
+                level,
+                variables,
+                stats=stats,
+                events=events,
+                errors=errors,
+                direct=direct,
+                country=country,
+                purposes=purposes,
+                entries=entries,
+            )
         state = self._problems.attempt("state", self._client.load, None)
         if state is None:
             return None
@@ -233,6 +249,7 @@ class Mars:
         if not table.get("problem"):
             self._problems.hold("state", None)
         table["statistics"] = self.statistics.status()
+        table["failures"] = self._streams.status()
         table["running"] = self._background.is_alive
         if not table["running"]:
             table["check"] = {"reason": "not-running", "message": "Call start() first."}
@@ -249,6 +266,18 @@ class Mars:
         """What was sent, by which route, and what came back; oldest first."""
         none: list[dict[str, Any]] = []
         return self._problems.attempt("journal", self._client.journal, none)
+
+    def failures(self, domain: str) -> Stream:
+        """Where the application says what failed in a domain that ``errors.toml`` declares, and
+        is told what stays broken: always the same stream of one domain."""
+        return self._streams.of(domain)
+
+    def failures_seen(self) -> list[dict[str, Any]]:
+        """Each declared domain for a settings screen: how often each cause occurred here, what
+        would be told of that, whether the user ``agreed`` and it is ``on``, what was ``last`` sent
+        and when (``mars.channels.domains``). The user answers by ``statistics.choose``, under the
+        ``name`` that is listed; what is listed is what a later yes is to."""
+        return self._streams.seen()
 
     def reset_age(self, installed: int | None = None) -> None:
         """Sets the date of installation: today, or the day of ``installed`` (Unix time)."""

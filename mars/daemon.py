@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from mars import factory
 from mars.channels.registry import Registry
 from mars.client import Mars
-from mars.core.records import DAMAGED, JOURNAL_FILE, STATE_FILE, file_of
+from mars.core.records import DAMAGED, FAILURES_FILE, JOURNAL_FILE, STATE_FILE, file_of
 from mars.errors import ConfigError, MarsError, StateError
 from mars.pinned import Pinned, read_bytes, read_registry, require_own
 
@@ -35,7 +35,9 @@ _MEMBERS = frozenset(
     {"trust", "registry", "version", "languages", "locale", "url", "state", "output", "level"}
 )
 
-_OF_THE_CLIENT = frozenset({STATE_FILE, JOURNAL_FILE, file_of(Registry.name), ".lock", ".toml"})
+_OF_THE_CLIENT = frozenset(
+    {STATE_FILE, JOURNAL_FILE, FAILURES_FILE, file_of(Registry.name), ".lock", ".toml"}
+)
 """Names, or how they end, of what any client keeps itself, and of files like this one: no news go
 there."""
 

@@ -161,7 +161,7 @@ class Collector:
         """A plug-in at run time. What is wrong with it stands in ``faults``."""
         named = str(name or getattr(plugin, "__name__", "") or type(plugin).__name__)
         with self.together():
-            self._noted(f"plug-in {_UNPLAIN.sub('?', named[:NAMED])}", partial(self._added, plugin))
+            self._noted(_plugin(named), partial(self._added, plugin))
 
     def _added(self, plugin: Plugin, what: str) -> None:
         project, keys = self._isolate(what, partial(_info, plugin))
@@ -206,13 +206,13 @@ class Collector:
         if self._points is None:
             self._points = self._found()
         for point in [*self._points]:
-            what = f"plug-in {point.name}"
+            what = _plugin(point.name)
             plugin = self._noted(what, partial(self._loaded, point))
+            if plugin is not None:
+                self.register(plugin, point.name)
             fault = self.faults.get(what)
             if fault is None or fault.reason not in (HANGS, LATE):
                 self._points.remove(point)
-            if plugin is not None:
-                self.register(plugin, point.name)
 
     def _loaded(self, point: Any, what: str) -> Any:
         return self._isolate(what, point.load)
@@ -224,7 +224,7 @@ class Collector:
         if isinstance(self._wanted, bool):
             return points
         for name in {*self._wanted} - {point.name for point in points}:
-            self.faults[f"plug-in {name}"] = ConfigError(
+            self.faults[_plugin(name)] = ConfigError(
                 "plugin-unknown", f"No plug-in {name!r} is installed; install or do not name it."
             )
         return [point for point in points if point.name in self._wanted]
@@ -241,6 +241,11 @@ class Collector:
             return None
         self.faults.pop(what, None)
         return result
+
+
+def _plugin(name: str) -> str:
+    """What is told of the plug-in of that name."""
+    return f"plug-in {_UNPLAIN.sub('?', name[:NAMED])}"
 
 
 def _info(plugin: Plugin) -> tuple[str, tuple[str, ...]]:

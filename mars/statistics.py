@@ -12,6 +12,7 @@ from mars.channels.altering import Rules, coarser
 from mars.channels.news import undeclared
 from mars.channels.upcoming import Memory
 from mars.consent import Choice
+from mars.consent.checks import require_kept
 from mars.core.channel import View
 from mars.errors import ConfigError, ConsentError, MarsError
 from mars.providers import Alter, Collector, Given, Plugin
@@ -53,7 +54,7 @@ class Statistics:
 
     def _provide(self, name: str, given: Given) -> None:
         catalogue = self._catalogue()
-        if catalogue is not None and catalogue.metric(name) is None:
+        if catalogue is not None and name not in {one.name for one in catalogue.metrics}:
             raise ConfigError("undeclared", f"{name!r} is not declared; nothing of it is sent.")
         self._collector.provide(name, given)
 
@@ -80,7 +81,12 @@ class Statistics:
 
     def show(self, on: bool = True) -> bool:
         """Whether values are collected and shown, whatever may be sent. Local: no consent."""
-        return self._attempt("show", lambda: self._keep(_showing(on)), False)
+        return self._attempt("show", lambda: self._show(on), False)
+
+    def _show(self, on: bool) -> bool:
+        kept = self._keep(_showing(on))
+        self._client.settle(self._client.load().decision)
+        return kept
 
     def entries(self) -> list[dict[str, Any]]:
         """Each declared entry for a settings screen: ``project``, ``name``, ``label``,
@@ -97,7 +103,8 @@ class Statistics:
         statistics, journal = self._client.statistics, self._client.journal()
         with self._collector.together():
             found = declared.entries(view, catalogue, statistics, journal)
-        self._client.listed = questions(catalogue.metrics) if catalogue else {}
+        if catalogue:
+            self._client.listed = {**self._client.listed, **questions(catalogue.metrics)}
         for one in found:
             fault = faults.get(one["name"])
             one["problem"] = fault and fault.plain()
@@ -148,7 +155,7 @@ class Statistics:
                 "level-off", "Statistics come with the news; ask for consent to these first."
             )
         self._client.require_entries(state, choice.entries or ())
-        consent.require_kept(choice, state.decision)
+        require_kept(choice, state.decision)
         return True
 
     def coarsen(self, name: str, rule: Rule | None) -> bool:

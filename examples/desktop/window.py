@@ -1,4 +1,4 @@
-"""The application's windows: news, settings, the first-run screen, and the alert."""
+"""The application's windows: mail, news, settings, the first-run screen, and the alert."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from tkinter import ttk
 
 from examples.desktop.choice import Choice
+from examples.desktop.failures import Failures
 from examples.desktop.statistics import Statistics
 from mars import Mars
 from mars.wire.targeting import Shown
@@ -62,8 +63,10 @@ class Window:
         self.settings = Choice(self.pages, mars, self.refresh)
         ttk.Button(self.settings, text="Save", command=self.settings.save).pack(anchor="e", pady=8)
         self.pages.add(self.settings, text="Privacy")
-        self.statistics = Statistics(self.pages, mars, self.refresh)
+        self.statistics = Statistics(self.pages, mars, self._switched)
         self.pages.add(self.statistics, text="Statistics")
+        self.failures = Failures(self.pages, mars, self._switched)
+        self.pages.add(self.failures, text="Failures")
         mars.on_motd(self.on_message)
         self.refresh()
         if mars.consent.decision is None or mars.consent.to_ask:
@@ -125,8 +128,13 @@ class Window:
         self.settings.destroy()
         self.settings = Choice(self.pages, self.mars, self.refresh)
         ttk.Button(self.settings, text="Save", command=self.settings.save).pack(anchor="e", pady=8)
-        self.pages.insert(1, self.settings, text="Privacy")
+        self.pages.insert(self.statistics, self.settings, text="Privacy")
+        self._switched()
+
+    def _switched(self) -> None:
+        """What is collected is shown on two pages."""
         self.statistics.refresh()
+        self.failures.refresh()
         self.refresh()
 
     def _news_page(self) -> None:

@@ -161,10 +161,14 @@ def _remove(path: Path) -> None:
 _OF_TOR = ("torrc", "defaults", "control-port", "cookie", "tor.log")
 """Beside the folder of tor's own data."""
 _REMAINS = tuple(
-    f".{name}-" for name in ("state.json", "journal.jsonl", "current.json", "registry.json")
+    f".{name}-"
+    for name in ("state.json", "journal.jsonl", "current.json", "registry.json", "failures.json")
 )
 """How names of files begin that a process was writing when it was killed."""
-_REMOVED = ("current.json", "registry.json", "state.json.damaged", "journal.jsonl.damaged")
+_REMOVED = (
+    *("current.json", "registry.json", "failures.json"),
+    *("state.json.damaged", "journal.jsonl.damaged"),
+)
 
 _WITHOUT_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 """What a file system answers that cannot sync, as FUSE or a shared folder; rename is enough."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mars.errors import ConfigError
-from mars.wire.registry import BUCKET, Metric
+from mars.wire.registry import ALL, BUCKET, Metric
 
 Coarser = str | tuple[int, ...]
 """The one value that is always said, or of a bucket the bounds that are left."""
@@ -21,14 +21,14 @@ class Rules:
     """Of one of those."""
 
     veto: tuple[str, ...] = ()
-    """``project/key``, ``project/*`` or ``*``."""
+    """``project/key``, ``project/*`` or ``*``; with a name of a domain its dimensions, too."""
     coarsen: Mapping[str, Coarser] = field(default_factory=dict)
 
     @classmethod
     def read(cls, table: object) -> Rules:
         """As ``understood``; of what is not, all is vetoed."""
         found = cls.understood(table)
-        return ALL if found is None else found
+        return NOTHING if found is None else found
 
     @classmethod
     def understood(cls, table: object) -> Rules | None:
@@ -45,8 +45,11 @@ class Rules:
         return cls(tuple(veto), rules)
 
     def vetoes(self, metric: Metric) -> bool:
-        """Whether nothing of it may be said."""
-        return not {"*", f"{metric.project}/*", metric.name}.isdisjoint(self.veto)
+        """Whether nothing of it may be said, as by a rule that leaves no value of it, too."""
+        rule = self.coarsen.get(metric.name)
+        cause = metric.name.partition(".")[0]
+        named = {ALL, f"{metric.project}/{ALL}", cause, metric.name}
+        return not named.isdisjoint(self.veto) or not (rule is None or _leaves(metric, rule))
 
     def applied(self, metric: Metric, value: str) -> str | None:
         """What of ``value``, a declared one, may be said; None where nothing may."""
@@ -55,21 +58,18 @@ class Rules:
         rule = self.coarsen.get(metric.name)
         if rule is None:
             return value
-        if isinstance(rule, str):
-            return rule if metric.fits(rule) else None
-        return _bucket(metric, value, rule)
+        return rule if isinstance(rule, str) else _bucket(metric, value, rule)
 
 
-ALL = Rules(veto=("*",))
+NOTHING = Rules(veto=(ALL,))
 
 
 def coarser(metric: Metric, rule: str | Sequence[int]) -> Coarser:
     """``rule`` as it is kept. Raises ``ConfigError`` (``bad-value``) of one by which nothing could
     ever be said."""
-    known = metric.values_known
     if _is_coarser(list(rule) if isinstance(rule, tuple) else rule):
         kept = rule if isinstance(rule, str) else tuple(rule)
-        if Rules(coarsen={metric.name: kept}).applied(metric, known[0] if known else ""):
+        if _leaves(metric, kept):
             return kept
     raise ConfigError(
         "bad-value",
@@ -83,10 +83,15 @@ def _is_coarser(rule: object) -> bool:
     )
 
 
-def _bucket(metric: Metric, value: str, bounds: tuple[int, ...]) -> str | None:
+def _leaves(metric: Metric, rule: Coarser) -> bool:
+    """Whether anything that is declared can be said by it."""
+    if isinstance(rule, str):
+        return metric.fits(rule)
+    return metric.type == BUCKET and set(rule) <= set(metric.bounds)
+
+
+def _bucket(metric: Metric, value: str, bounds: tuple[int, ...]) -> str:
     """The first declared bucket of the wider one that holds ``value``."""
-    if metric.type != BUCKET or not set(bounds) <= set(metric.bounds):
-        return None
     starts = (0, *metric.bounds)
     at = starts[metric.values_known.index(value)]
     return metric.said(max(start for start in (0, *bounds) if start <= at))

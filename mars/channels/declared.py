@@ -11,18 +11,21 @@ from mars.channels.reading import written as iso
 from mars.channels.statistics import (
     StatisticsChannel,
     answer,
+    asked,
+    asked_as,
     is_live,
     policy,
     sealed,
     written,
 )
 from mars.channels.upcoming import NAME, Memory
-from mars.consent.entries import agreed, outgrown
+from mars.consent import STATISTICS, Purpose
+from mars.consent.entries import agreed, outgrown, purpose_of
 from mars.core.channel import View
 from mars.errors import MarsError, WireError
 from mars.ports import Chance
 from mars.wire.randomized import in_words
-from mars.wire.registry import Metric, questions
+from mars.wire.registry import Metric
 from mars.wire.request import HTTPRequest
 from mars.wire.times import LAST
 
@@ -34,10 +37,11 @@ OFF, LOCAL, ON = MODES = ("off", "local", "on")
 """Nothing is collected; collected and shown; also sent, as far as the user agreed."""
 
 
-def mode(view: View, catalogue: Catalogue | None) -> str:
+def mode(view: View, catalogue: Catalogue | None, purpose: Purpose = STATISTICS) -> str:
     """One of ``MODES``. Local is no consent. While no registry is known every yes counts."""
     voice = view.voice
-    if voice.agreed(questions(catalogue.metrics)) if catalogue else voice.entries:
+    agreed = voice.agreed(catalogue.questions) if catalogue else voice.entries
+    if any(purpose_of(name) is purpose for name in agreed):
         return ON
     return LOCAL if Memory.of(view.state).local else OFF
 
@@ -53,16 +57,17 @@ def entries(
     ``value`` is the present one as it may be said, None where nothing is collected or provided;
     ``said`` what the next report of it would say; ``agreed`` whether the user said yes to it as it
     asks now, ``on`` whether it may be sent, which policy and environment can only lower;
-    ``vetoed`` whether the policy or the user has nothing said of it; ``changed`` whether it asks
+    ``vetoed`` whether a rule of the policy or the user has nothing said of it, and so it is not
+    ``on``, as what is not collected any more is not; ``changed`` whether it asks
     something else, or more, than the user said yes to, and so is off; ``last`` what was last sent,
     and when.
     """
-    went = sent(journal)
-    metrics = catalogue.metrics if catalogue else ()
-    now = mode(view, catalogue)
+    if catalogue is None:
+        return []
+    went, now = sent(journal), mode(view, catalogue)
     return [
-        entry(view, metric, channel, went.get(metric.name), collects(view, metric, now))
-        for metric in metrics
+        entry(view, catalogue, metric, channel, went.get(metric.name), collects(view, metric, now))
+        for metric in catalogue.metrics
     ]
 
 
@@ -70,23 +75,25 @@ def collects(view: View, metric: Metric, now: str) -> bool:
     """Whether values of it are collected to be shown in the mode of ``now``: of what was declined
     only for who wants to see all."""
     decision, local = view.state.decision, Memory.of(view.state).local
-    return local or (now == ON and not (decision and metric.name in decision.declined))
+    return local or (now == ON and not (decision and asked_as(metric) in decision.declined))
 
 
 def entry(
     view: View,
+    catalogue: Catalogue,
     metric: Metric,
     channel: StatisticsChannel,
     last: Mapping[str, Any] | None,
     collected: bool,
 ) -> dict[str, Any]:
     """One of them."""
-    asked = questions([metric])
-    since = view.voice.agreed(asked).get(metric.name)
+    asks, name = asked(catalogue, metric), asked_as(metric)
+    since = view.voice.agreed(asks).get(name)
     live = is_live(metric, view.now)
     upcoming = Memory.of(view.state).upcoming
-    value = channel.value(view, metric) if live and collected else None
-    is_next = upcoming is not None and upcoming.name == metric.name
+    value = channel.value(view, catalogue, metric) if live and collected else None
+    is_next = live and upcoming is not None and upcoming.name == metric.name
+    vetoed = is_vetoed(view, metric)
     return {
         **{name: getattr(metric, name) for name in _TEXTS},
         "sensitivity": metric.sensitivity,
@@ -97,16 +104,21 @@ def entry(
         "randomized": in_words(metric.epsilon, len(metric.values_known)),
         "expires": str(metric.expires),
         "state": _standing(metric, view.now),
-        "agreed": metric.name in agreed(view.state.decision, asked),
-        "on": since is not None,
-        "changed": metric.name in outgrown(view.state.decision, asked),
+        "agreed": name in agreed(view.state.decision, asks),
+        "on": since is not None and live and not vetoed,
+        "changed": name in outgrown(view.state.decision, asks),
         "since": None if since is None else iso(min(since, LAST)),
-        "vetoed": policy(view).vetoes(metric) or Memory.of(view.state).rules.vetoes(metric),
+        "vetoed": vetoed,
         "value": value,
         "said": upcoming.said if upcoming and is_next else value,
         "next": is_next,
         "last": last and {**last, "time": iso(last["time"])},
     }
+
+
+def is_vetoed(view: View, metric: Metric) -> bool:
+    """Whether a rule of the policy or the user has nothing said of it, whatever was agreed to."""
+    return policy(view).vetoes(metric) or Memory.of(view.state).rules.vetoes(metric)
 
 
 def preview(
@@ -118,8 +130,8 @@ def preview(
         ready = channel.plan(view)
         if metric.name in ready.values:
             return _shown(metric, ready.request, is_next=True)
-    shown = collects(view, metric, mode(view, catalogue))
-    value = channel.value(view, metric) if shown else None
+    shown = collects(view, metric, mode(view, catalogue, purpose_of(asked_as(metric))))
+    value = channel.value(view, catalogue, metric) if shown else None
     if value is None:
         return None
     text = written(catalogue, metric, view.app.version, answer(metric, value, chance))

@@ -1,4 +1,4 @@
-"""When declared statistics are sent: the draws of a week, and how they wait. Pure.
+"""When declared statistics and error events are sent: the draws of a week, and how they wait. Pure.
 
 All draws of a week are made at its first look: for each entry a coin with its declared rate, and a
 time uniform over the whole week. The client and the population simulation use these very functions,
@@ -25,9 +25,10 @@ LATEST = 4 * WEEK
 """After the end of its week, from when on a draw is dropped."""
 AHEAD = WEEK
 """A week that was drawn farther ahead than this comes from a wrong clock, and is forgotten."""
-MOVED_WITHIN = 3 * DAY
-"""A draw that may not go on its day goes at a time uniform over these, from the next midnight. Over
-seven days six of a hundred of machines that run in office hours would wait for too long."""
+MOVED_WITHIN = 2 * DAY
+"""A draw that may not go on its day goes at a time uniform over these, from the next midnight. Of
+machines in offices that sleep for fortnights a longer time loses more: two of a hundred over three
+days, six over seven, as what waits for too long is dropped."""
 MOST = 256
 """Draws that wait. One goes a day, so that of more than this most would be dropped as too old."""
 REMEMBERED = 4
@@ -41,7 +42,8 @@ class Wanted:
     rate: float
     """The chance that it is reported in a week."""
     since: int
-    """Unix time of the yes."""
+    """Unix time of the yes, or since when there is something to be told: no week that began before
+    it is drawn."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Draw:
     """One report to come."""
 
     name: str
-    """``project/key``."""
+    """Of the entry: ``project/key``, or ``domain/name.dimension``."""
     week: int
     """For which it was drawn: its Monday, Unix time."""
     due: int
@@ -155,7 +157,10 @@ def _remaining(draws: Draws, now: int) -> Draws:
 
 
 def _agreed(draws: Draws, wants: Wants) -> Draws:
-    return replace(draws, pending=tuple(draw for draw in draws.pending if draw.name in wants))
+    """Without those of what is not wanted, or was not when their week began: a yes that was taken
+    back and given anew is one to draws of later weeks."""
+    agreed = (d for d in draws.pending if d.name in wants and wants[d.name].since <= d.week)
+    return replace(draws, pending=tuple(agreed))
 
 
 def _drawn(draws: Draws, wants: Wants, now: int, chance: Chance) -> Draws:

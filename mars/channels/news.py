@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
+from mars.channels.counted import Counted
 from mars.channels.memory import Memory
 from mars.channels.motd import Motd, beside, check_url, crowd_of, source
 from mars.channels.reading import Reading, offered, unseen, written
@@ -17,18 +18,20 @@ from mars.channels.statistics import (
     Collect,
     Known,
     StatisticsChannel,
+    agreed_only,
     nothing,
     registry_unknown,
 )
-from mars.consent import Effective
+from mars.consent import Choice, Decision, Effective
 from mars.consent.api import since, switches
+from mars.consent.checks import unserved
 from mars.core import schedule
 from mars.core.channel import Channel, NextRequest, View
 from mars.core.installation import Installation
 from mars.core.journal import Outcome
 from mars.core.records import Ports, file_of
 from mars.core.state import App, State
-from mars.errors import ConfigError, ConsentError, MarsError
+from mars.errors import ConfigError, ConsentError, MarsError, StateError
 from mars.wire.query import INTAKE_PATH
 from mars.wire.registry import Question, questions
 from mars.wire.times import LAST, day_of, format_time, week_of
@@ -60,14 +63,22 @@ class NewsClient(Installation):
         """Channels of the application's own."""
         fetched = partial(ports.store.read, file_of(Registry.name))
         self.registry = Registry(self.channel, app, registry, fetched)
+        self.counted = Counted(self, self.shown_registry, self.declared)
         app = replace(app, declares=app.declares or registry is not None)
         self.statistics = StatisticsChannel(
-            self.known, collect, lambda error: self.failed.__setitem__("draws", error)
+            self.known,
+            collect,
+            self.counted.value,
+            lambda error: self.failed.__setitem__("draws", error),
         )
         own = (self.registry, self.statistics) if app.declares else ()
         super().__init__(app, ports, (self.channel, *own, *self.further))
         self.pick = ports.chance.uniform(0.0, 1.0)
         """Which variables the first request says, until it is kept (``Memory.pick``)."""
+        self.settled: Callable[[], object] = lambda: None
+        """Called when the user has decided something here, whatever became of it."""
+        self.looking: Callable[[], object] = lambda: None
+        """Called before each look."""
         self.listed: Mapping[str, Question] = {}
         """What was last listed for the user to choose from."""
 
@@ -78,6 +89,33 @@ class NewsClient(Installation):
         state = self.of(self.channel, "start", lambda _: self.channel.started(state), state)
         known = Memory.of(state).pick is not None
         return state if known else state.keeping("motd", {"pick": self.pick})
+
+    def choose(self, choice: Choice) -> None:
+        """As ``Installation.choose``. What was counted of failures, and what would be told of it,
+        goes with the yes to them."""
+        before = None
+        with contextlib.suppress(MarsError):
+            before = self.load().decision
+        try:
+            super().choose(choice)
+        except StateError:  # it holds here all the same
+            self.settle(before)
+            raise
+        self.settle(before)
+        with contextlib.suppress(StateError):  # the decision stands; the next look drops it else
+            self.update(lambda state: (agreed_only(state), None))
+
+    def settle(self, before: Decision | None) -> None:
+        """After a decision that follows ``before``: only what may be is counted and kept."""
+        try:
+            self.counted.settle(before)
+        finally:
+            self.settled()
+
+    def step(self, ran: int | None) -> int:
+        """As ``Installation.step``, once what is counted here is kept."""
+        self.looking()
+        return super().step(ran)
 
     def current_registry(self, state: State) -> Catalogue | None:
         """By what may be sent now (``Registry.current``)."""
@@ -100,8 +138,11 @@ class NewsClient(Installation):
         except MarsError as raised:
             found, error = None, raised
         self.failed["registry"] = error
+        if found is None:
+            return {}
         today = day_of(self.ports.clock.now())
-        return questions(one for one in found.metrics if one.is_live(today)) if found else {}
+        domains = {one.wildcard: one.question for one in found.domains if one.is_live(today)}
+        return questions(one for one in found.metrics if one.is_live(today)) | domains
 
     def full(self, name: str) -> str:
         """``project/key``; of the application's own project the key alone will do."""
@@ -113,7 +154,7 @@ class NewsClient(Installation):
         agreed = state.decision.entries if state.decision else {}
         unknown = [name for name in names if name not in agreed]
         found = self.shown_registry(state) if unknown else None
-        unknown = [name for name in unknown if not (found and found.metric(name))]
+        unknown = [name for name in unknown if not (found and name in found.questions)]
         if unknown:
             raise undeclared(unknown, is_known=found is not None)
 
@@ -185,7 +226,10 @@ class NewsClient(Installation):
             self.journal()
         except MarsError as error:
             problem = error
-        problem, refusal = problem or self.damage, self.check_refusal(state)
+        with contextlib.suppress(MarsError):
+            self.counted.read()
+        problem = problem or self.damage or self.counted.damage
+        refusal = self.check_refusal(state)
         told: dict[str, Any] = {"update": "unknown", "newest_version": ""}
         with contextlib.suppress(MarsError):  # what it lacks is told when it is next needed
             reading, release = self.reading(state), self.release(state)
@@ -206,7 +250,7 @@ class NewsClient(Installation):
             "direct": voice.direct,
             "country": state.country,
             "purposes": since(self.offered, voice, decision),
-            "unserved": since(consent.unserved(self.offered, decision), None, decision),
+            "unserved": since(unserved(self.offered, decision), None, decision),
             "to_ask": list(consent.new_variables(decision)),
             "next": written(due.due) if due and waits else None,
             "overdue_wait": due.wait if due else None,

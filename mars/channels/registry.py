@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mars.channels.memory import plain_schedule, read_schedule
 from mars.channels.motd import Motd, beside, check_url, source
-from mars.consent import PLAIN, STATISTICS, Purpose
+from mars.consent import EVENTS, PLAIN, STATISTICS, Purpose
 from mars.core import schedule
 from mars.core.channel import FILE, Ending, Kept, NextRequest, View
 from mars.core.days import DAY_USED
@@ -52,7 +52,7 @@ class Registry:
     what was last accepted."""
 
     name = "registry"
-    purposes: tuple[Purpose, ...] = (STATISTICS,)
+    purposes: tuple[Purpose, ...] = (STATISTICS, EVENTS)
 
     def __init__(
         self,
@@ -190,7 +190,7 @@ class Registry:
             raise WireError(
                 "registry-unknown", "This is not the registry that root's signed document names."
             )
-        return Ending(found, said={"entries": len(found.metrics)}, kept=body)
+        return Ending(found, said={"entries": len(found.entries)}, kept=body)
 
     def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> Kept:
         """Whatever came back, the next one is asked for a period later, as by everybody."""

@@ -1,7 +1,7 @@
 """Whether the server that root's steering document names is asked, or the built-in one. Pure.
 
-It goes by what is offered, never by what of it is accepted: whoever showed one client newer news
-than all others, which it then refuses, would else know it again by where it asks.
+It goes by what is offered now, never by what of it is accepted, nor by what was offered before:
+whoever showed one client newer news than all others would else know it again by where it asks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Server:
 
     url: str
     since: int
-    """Unix time of the first try, of the last turn, or of the newest document offered since."""
+    """Unix time of the first try, or of the last turn."""
     failures: int = 0
     """Periods in a row that brought nothing that the keys of our epoch have signed."""
     given_up: bool = False
@@ -46,10 +46,10 @@ def tried(server: Server | None, named: str, now: int, offered: int | None) -> S
     elif server.given_up and (offered or 0) > server.since:  # one more lost period turns it again
         return Server(named, now, failures=LOST_PERIODS - 1)
     failures = server.failures + 1 if offered is None else 0
-    since = min(max(server.since, offered or 0), now)
-    if failures >= LOST_PERIODS or now - since > QUIET:
+    quiet = offered is not None and now - max(server.since, offered) > QUIET
+    if failures >= LOST_PERIODS or quiet:
         return Server(named, now, given_up=not server.given_up)
-    return replace(server, since=since, failures=failures)
+    return replace(server, since=min(server.since, now), failures=failures)
 
 
 def read(value: object) -> Server:

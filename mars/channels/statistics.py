@@ -1,4 +1,5 @@
-"""Declared statistics: which report goes when, what it says, and that it goes at most once.
+"""Declared statistics and error events: which report goes when, what it says, and that it goes at
+most once.
 
 One report says one value of one entry that the user agreed to, sealed for the intake's key of the
 week in which it goes. When a byte of it has left, its draw is spent, whatever comes back: a lost
@@ -7,17 +8,17 @@ answer makes totals a little low, and nothing has to be sent again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mars.channels import draws as rules
 from mars.channels import upcoming
-from mars.channels.altering import ALL, Rules
+from mars.channels.altering import NOTHING, Rules
 from mars.channels.draws import Draw, Wanted
 from mars.channels.motd import check_url
 from mars.channels.upcoming import Memory, Upcoming
-from mars.consent import STATISTICS, Purpose, refusal
+from mars.consent import EVENTS, STATISTICS, Purpose, refusal
 from mars.consent.lowering import policy_table
 from mars.core.channel import Ending, Kept, NextRequest, View
 from mars.core.schedule import PAUSE
@@ -26,13 +27,14 @@ from mars.errors import ConsentError, MarsError, TransportError, WireError
 from mars.ports import Chance, OpenPGP
 from mars.wire.query import INTAKE_PATH
 from mars.wire.randomized import answered
-from mars.wire.registry import questions
+from mars.wire.registry import ALL
 from mars.wire.request import HTTPRequest
-from mars.wire.times import day_of
+from mars.wire.times import WEEK, day_of
 
 if TYPE_CHECKING:
     from mars.wire.catalogue import Catalogue
-    from mars.wire.registry import Metric
+    from mars.wire.events import Domain
+    from mars.wire.registry import Metric, Question
 
 NO_CONTENT = 204
 LIMIT = 1_024
@@ -55,20 +57,28 @@ Knows = Callable[[View], Known]
 """Raises ``MarsError`` where the registry is not known."""
 Collect = Callable[["Metric"], str | None]
 """What may be said of an entry as far as the application goes; None where nothing may."""
+Counted = Callable[["Domain", "Metric", int, int | None], str | None]
+"""What was counted here of an entry of a domain, as it is known at a Unix time; of one that was
+agreed to at another, if it was, of nothing before that. None where it is not known yet."""
 
 
 class StatisticsChannel:
     """``mars.core.channel.Channel``."""
 
     name = upcoming.NAME
-    purposes: tuple[Purpose, ...] = (STATISTICS,)
+    purposes: tuple[Purpose, ...] = (STATISTICS, EVENTS)
 
     def __init__(
-        self, knows: Knows, collect: Collect, tell: Callable[[MarsError | None], None] | None = None
+        self,
+        knows: Knows,
+        collect: Collect,
+        counted: Counted | None = None,
+        tell: Callable[[MarsError | None], None] | None = None,
     ) -> None:
         """``tell`` hears of draws that are too many."""
         self._knows = knows
         self._collect = collect
+        self._counted = counted or (lambda *_said: None)
         self._tell = tell or (lambda _error: None)
 
     # --- when -------------------------------------------------------------------------------
@@ -79,7 +89,7 @@ class StatisticsChannel:
     def look(self, view: View, ran: int | None, chance: Chance) -> tuple[Kept, int]:
         memory = replace(Memory.of(view.state), trying=None)  # one that a crash cut off is spent
         known = self._known(view)
-        wants = None if known is None else wanted(view, known.catalogue.metrics)
+        wants = None if known is None else wanted(view, known.catalogue)
         found, due, sleep = rules.look(
             memory.draws,
             wants,
@@ -121,9 +131,13 @@ class StatisticsChannel:
 
     # --- what -------------------------------------------------------------------------------
 
-    def value(self, view: View, metric: Metric) -> str | None:
+    def value(self, view: View, catalogue: Catalogue, metric: Metric) -> str | None:
         """What may be said of it now; None where nothing may, or nothing is known."""
-        return lessened(view, metric, self._collect(metric))
+        domain = catalogue.domain(metric.project)
+        if domain is None:
+            return lessened(view, metric, self._collect(metric))
+        since = view.voice.agreed(asked(catalogue, metric)).get(asked_as(metric))
+        return lessened(view, metric, self._counted(domain, metric, view.now, since))
 
     def known(self, view: View) -> Known:
         """Raises ``MarsError`` where something of it is not known."""
@@ -145,7 +159,7 @@ class StatisticsChannel:
     ) -> Upcoming | None:
         """The report of ``draw``, as it was before where nothing has changed."""
         metric = known.catalogue.metric(draw.name) if known and draw else None
-        value = self.value(view, metric) if metric else None
+        value = self.value(view, known.catalogue, metric) if known and metric else None
         if not (known and draw and metric and known.key) or value is None:
             return None
         release = known.catalogue.release(view.app.version)
@@ -166,9 +180,11 @@ class StatisticsChannel:
         if ready is None or ready.key != known.key:
             raise _nothing()
         metric = known.catalogue.metric(ready.name)
-        if metric is None or not wanted(view, [metric]):
-            agreed = metric is not None and metric.name in view.voice.entries
-            raise _asks_anew() if agreed else refusal(view.voice)
+        if metric is None or ready.name not in wanted(view, known.catalogue):
+            agreed = metric is not None and asked_as(metric) in view.voice.entries
+            is_event = metric is not None and metric.purpose == EVENTS.name
+            purpose = EVENTS if is_event else STATISTICS
+            raise _asks_anew() if agreed else refusal(view.voice, purpose)
         if ready.question != metric.question:
             raise _nothing()
         if not metric.fits(ready.said) or lessened(view, metric, ready.value) != ready.value:
@@ -207,15 +223,45 @@ class StatisticsChannel:
     is_damaged = staticmethod(upcoming.is_damaged)
 
 
-def wanted(view: View, metrics: Iterable[Metric]) -> dict[str, Wanted]:
+def asked_as(metric: Metric) -> str:
+    """The name under which a user is asked for it: its own, or that of all of its domain."""
+    return f"{metric.project}/{ALL}" if metric.purpose == EVENTS.name else metric.name
+
+
+def asked(catalogue: Catalogue, metric: Metric) -> dict[str, Question]:
+    """What a user is asked who is asked for it, under that name."""
+    domain = catalogue.domain(metric.project)
+    return {asked_as(metric): metric.question if domain is None else domain.question}
+
+
+def agreed_only(state: State) -> State:
+    """Without draws and a sealed report of what the user does not agree to any more, whatever is
+    declared."""
+    memory, entries = Memory.of(state), state.decision.entries if state.decision else {}
+
+    def stays(name: str) -> bool:
+        return name in entries or f"{name.partition('/')[0]}/{ALL}" in entries
+
+    pending = tuple(draw for draw in memory.draws.pending if stays(draw.name))
+    ready = memory.upcoming if memory.upcoming and stays(memory.upcoming.name) else None
+    draws = replace(memory.draws, pending=pending)
+    after = replace(memory, draws=draws, upcoming=ready)
+    return state if after == memory else after.into(state)
+
+
+def wanted(view: View, catalogue: Catalogue) -> dict[str, Wanted]:
     """The entries that the user agreed to as they ask now, and that are collected now."""
-    declared = tuple(metrics)
-    agreed = view.voice.agreed(questions(declared))
+    since = view.voice.agreed(catalogue.questions)
     return {
-        metric.name: Wanted(metric.rate, agreed[metric.name])
-        for metric in declared
-        if metric.name in agreed and is_live(metric, view.now)
+        metric.name: Wanted(metric.rate, since[asked_as(metric)] + _known_after(metric))
+        for metric in catalogue.entries
+        if asked_as(metric) in since and is_live(metric, view.now)
     }
+
+
+def _known_after(metric: Metric) -> int:
+    """Seconds from the yes until it can be known: what is counted is of whole days after it."""
+    return WEEK if metric.purpose == EVENTS.name else 0
 
 
 def is_live(metric: Metric, now: int) -> bool:
@@ -228,7 +274,7 @@ def policy(view: View) -> Rules:
     try:
         found = policy_table(view.host)
     except (OSError, ValueError):
-        return ALL
+        return NOTHING
     return Rules() if found is None else Rules.read(found.get("statistics", {}))
 
 
@@ -253,8 +299,7 @@ def written(catalogue: Catalogue, metric: Metric, version: str, said: str) -> st
     from mars.wire.report import Report  # late: it loads libsodium
 
     whose = (catalogue.product, catalogue.channel, metric.project, metric.key)
-    report = Report(*whose, catalogue.release(version), said, metric.purpose)
-    return report.encode().decode("utf-8")
+    return Report(*whose, catalogue.release(version), said, metric.purpose).encode().decode("utf-8")
 
 
 def sealed(text: str, key: str, chance: Chance) -> bytes:
@@ -287,8 +332,9 @@ def _is_stale(ready: Upcoming | None, draw: Draw | None, known: Known | None) ->
 def _asks_anew() -> ConsentError:
     return ConsentError(
         "asks-anew",
-        "The statistic asks something else, or more, than was agreed to, or is not collected any "
-        "more, so nothing of it goes; see mars stats list and answer anew.",
+        "What would be told asks something else, or more, than was agreed to, or is not collected "
+        "any more, so nothing of it goes; see mars stats list, or mars failures show, and answer "
+        "anew.",
     )
 
 
@@ -303,8 +349,8 @@ def _too_many() -> MarsError:
 def _says_less() -> ConsentError:
     return ConsentError(
         "says-less",
-        "Less may be said of the statistic than its report would say, so that does not go; wait "
-        "for the next one.",
+        "Less may be said of it than its report would say, so that does not go; wait for the next "
+        "one.",
     )
 
 

@@ -14,6 +14,7 @@ _PLACES = {
     "preview": "mars.cli.consent:preview",
     "consent": "mars.cli.consent:consent",
     "stats": "mars.cli.stats:stats",
+    "failures": "mars.cli.failures:failures",
     "journal": "mars.cli.records:journal",
     "doctor": "mars.cli.doctor:doctor",
     "reset": "mars.cli.records:reset",

@@ -127,6 +127,13 @@ trust_option = functools.partial(
 socks_option = click.option(
     "--socks", metavar="HOST:PORT", help="Tor's SOCKS port. [default: found by itself]"
 )
+registry_option = click.option(
+    "--registry",
+    "registry_file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The registry that the application ships. [default: the one last fetched]",
+)
 _where = options(
     state_option(),
     product_option,
@@ -148,7 +155,7 @@ def where(command: Command) -> Command:
 
 
 def _country(_ctx: click.Context, _param: click.Parameter, typed: str | None) -> str | None:
-    from mars.consent import country_code
+    from mars.consent.checks import country_code
 
     try:
         return typed if typed is None else country_code(typed) or ""
@@ -174,6 +181,9 @@ choice = options(
     ),
     click.option(
         "--stats/--no-stats", default=None, help="Declared statistics, sent on their own."
+    ),
+    click.option(
+        "--events/--no-events", default=None, help="Declared domains of failures, as counts."
     ),
     click.option("--errors/--no-errors", default=None, help="Error reports, sent on their own."),
     click.option(

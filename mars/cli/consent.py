@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from mars.channels import declared
 from mars.channels.memory import Memory
 from mars.channels.motd import Motd
 from mars.channels.news import NewsClient
@@ -17,6 +18,7 @@ from mars.channels.reading import written
 from mars.cli.common import Place, choice, where
 from mars.commandline import LazyGroup, done, emit_json, safe
 from mars.consent import (
+    EVENTS,
     LEVELS,
     OFF,
     PLAIN,
@@ -25,26 +27,26 @@ from mars.consent import (
     TRACKED,
     Choice,
     effective,
-    require_offered,
-    unserved,
 )
 from mars.consent.api import explain as layers
 from mars.consent.api import since, switches
-from mars.consent.entries import outgrown
+from mars.consent.checks import require_offered, unserved
+from mars.consent.entries import outgrown, purpose_of
 from mars.core.channel import Channel, NextRequest
 from mars.core.schedule import FARTHEST
 from mars.core.state import State
-from mars.errors import ConfigError, StateError
+from mars.errors import ConfigError, MarsError, StateError
 from mars.wire.times import LAST, format_time
 from mars.wire.variables import NAMES, VARIABLES
 
 _DAYS = 365
 _STORED = "The decision is stored"
 _NOTHING_DECLARED = (
-    "What the application declares is not known here yet, so no single statistic was agreed to; "
-    "name its registry: mars stats consent on --registry FILE."
+    "What the application declares of {} is not known here yet, so no single one was agreed to; "
+    "name its registry: mars stats consent on NAME --registry FILE."
 )
 _ASKS_ANEW = "off, since it asks something else, or more, than you agreed to; see mars stats list"
+_VETOED = "off, since the policy file or a rule of yours has nothing said of it"
 LEFT_OUT = "What is switched off or unknown is left out, and nothing else said in its place."
 
 
@@ -83,8 +85,12 @@ def grant(level: str, place: Place, new: bool, as_json: bool, **chosen: Any) -> 
         require_offered(client.offered, choice, made)
     except ConfigError as error:
         click.echo(f"mars consent grant: {error}", err=True)
-    if choice.stats and made and STATISTICS.name in made.purposes and not made.entries:
-        click.echo(f"mars consent grant: {_NOTHING_DECLARED}", err=True)
+    agreed = {purpose_of(name) for name in made.entries} if made else set()
+    for purpose in (STATISTICS, EVENTS):
+        kept = made is not None and purpose.name in made.purposes
+        if kept and choice.wanted().get(purpose.name) and purpose not in agreed:
+            said = _NOTHING_DECLARED.format(purpose.label.lower())
+            click.echo(f"mars consent grant: {said}", err=True)
 
 
 @consent.command(short_help="Send nothing any more.")
@@ -155,7 +161,9 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
     variables = [name for name in NAMES if name in voice.variables]
     hidden = unserved(client.offered, state.decision)
     changed = outgrown(state.decision, client.declared(state))
-    agreed = {name: at for name, at in voice.entries.items() if name not in changed}
+    vetoed = vetoed_names(client, state)
+    held = {**dict.fromkeys(vetoed, _VETOED), **dict.fromkeys(changed, _ASKS_ANEW)}
+    agreed = {name: at for name, at in voice.entries.items() if name not in held}
     if as_json:
         emit_json(
             {
@@ -186,9 +194,8 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
     for purpose in client.offered:
         at = dates[purpose.name]
         click.echo(f"{purpose.label}: {f'yes, since {at}' if at else 'no'}")
-    for name in voice.entries:
-        held = f"yes, since {written(agreed[name])}" if name in agreed else _ASKS_ANEW
-        click.echo(f"  {name}: {held}")
+    for name, began in voice.entries.items():
+        click.echo(f"  {name}: {held.get(name) or f'yes, since {written(began)}'}")
     click.echo(f"Plain news by https where no Tor is there: {'yes' if voice.direct else 'no'}")
     for purpose in SWITCHES.values():
         if purpose not in (*client.offered, *hidden):
@@ -199,6 +206,17 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
         now = "this command cannot show what it sends" if allowed else "nothing is sent for it now"
         click.echo(f"{safe(purpose.label)}: agreed on {more[purpose.name]} and kept; {now}")
     click.echo(f"Country: {state.country or 'none named'}")
+
+
+def vetoed_names(client: NewsClient, state: State) -> list[str]:
+    """Of what is known to be declared, and where it is not, nothing is sent."""
+    try:
+        catalogue = client.shown_registry(state)
+    except MarsError:  # declared() has told it
+        return []
+    view = client.view(client.statistics, state)
+    known = catalogue.metrics if catalogue else ()
+    return [metric.name for metric in known if declared.is_vetoed(view, metric)]
 
 
 def limits(layer: dict[str, Any]) -> Iterator[str]:

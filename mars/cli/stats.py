@@ -13,24 +13,17 @@ from mars import build, factory
 from mars.channels import declared
 from mars.channels.news import NO_REGISTRY, NewsClient, undeclared
 from mars.cli import common
-from mars.cli.common import Place, where
+from mars.cli.common import Place, registry_option, where
 from mars.commandline import LazyGroup, done, emit_json, json_option, safe
-from mars.consent import OFF, PLAIN, Choice, new_entries, require_kept
-from mars.consent.entries import outgrown
+from mars.consent import OFF, PLAIN, STATISTICS, Choice, new_entries
+from mars.consent.checks import require_kept
+from mars.consent.entries import outgrown, purpose_of
 from mars.core.state import App, State
 from mars.errors import ConfigError, ConsentError
 from mars.pinned import Pinned, read_registry, read_root
 from mars.ports import TorSettings
 
 _STORED = "The decision is stored"
-
-registry_option = click.option(
-    "--registry",
-    "registry_file",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The registry that the application ships. [default: the one last fetched]",
-)
 
 
 @click.group(cls=LazyGroup, short_help="See and choose the statistics that may be sent.")
@@ -121,9 +114,11 @@ def consent(
     registry_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Say yes (on) or no (off) to each NAME (project/key, or a key of the application's own).
+    """Say yes (on) or no (off) to each NAME (project/key, or a key of the application's own; or
+    DOMAIN/*, all of a domain of failures).
 
-    Without a NAME to all that are declared now; an answer to some leaves the others as they are.
+    Without a NAME to all statistics that are declared now; an answer to some leaves the others as
+    they are.
 
     Statistics come with the news: agree to these first, by mars consent grant. What is declared
     later is off until you say yes to it.
@@ -137,7 +132,8 @@ def consent(
         raise ConfigError("undeclared", f"Nothing was agreed to: {NO_REGISTRY}")
     wanted = [client.full(name) for name in names]
     client.require_entries(state, wanted)
-    all_now = known if on else (*known, *state.decision.entries) if state.decision else ()
+    both = known if on else (*known, *state.decision.entries) if state.decision else ()
+    all_now = [name for name in both if purpose_of(name) is STATISTICS]
     stats = False if not (on or names) else None
     choice = Choice(None, stats=stats, entries=dict.fromkeys(wanted or all_now, on))
     client.choose(choice)
@@ -192,7 +188,8 @@ def send(
 
     VALUE is the raw one, such as 57 of a bucket. Where the entry has an epsilon, a random value may
     be sent in its place, as in any report. Nothing is drawn or repeated. Hooks of the application
-    and what the user or the administrator has coarsened are not asked: you name the value yourself.
+    and what the user has coarsened are not asked: you name the value yourself. The administrator's
+    policy holds, and may have less said of it.
 
     Exit code: 0 when the intake took it, 1 when nothing was sent or it was refused.
     """
@@ -250,7 +247,8 @@ def _line(one: dict[str, Any]) -> str:
     anew = (
         ", asks something else, or more, than you agreed to: answer anew" if one["changed"] else ""
     )
-    return f"{mark}  {one['name']:32} {one['label']}{ended}{anew}{said}{went}"
+    held = ", the policy file or a rule of yours has nothing said of it" if one["vetoed"] else ""
+    return f"{mark}  {one['name']:32} {one['label']}{ended}{anew}{held}{said}{went}"
 
 
 def _text(value: object) -> str:

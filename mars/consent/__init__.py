@@ -10,40 +10,60 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from mars.consent.entries import NO_ENTRIES, covered, decided_entries, outgrown, switched
+from mars.consent.entries import (
+    covered,
+    decided_entries,
+    of_purposes,
+    outgrown,
+    purpose_of,
+    refused_all,
+    switched,
+)
+from mars.consent.purposes import (
+    BUILT_IN,
+    BY_LEVEL,
+    EVENTS,
+    LEVELS,
+    METRICS,
+    NEWS,
+    OFF,
+    PLAIN,
+    STATISTICS,
+    SWITCHES,
+    TRACKED,
+    Purpose,
+)
 from mars.errors import ConfigError, ConsentError
 from mars.wire.registry import Question
-from mars.wire.variables import BASIC, NAMES, country_value
+from mars.wire.variables import BASIC, NAMES
 
-OFF, PLAIN, TRACKED = LEVELS = ("off", "plain", "tracked")
-"""From least to most."""
-
-
-@dataclass(frozen=True)
-class Purpose:
-    """One thing that a user agrees to or not."""
-
-    name: str
-    label: str
-    """For a person."""
-    least: str = TRACKED
-    """The level that a ceiling must leave for it."""
-    telling: bool = True
-    """Whether what goes says anything of the user: then nothing goes before the date of the yes."""
-
-
-NEWS = Purpose("news", "News", PLAIN, telling=False)
-METRICS = Purpose("metrics", "Values in the request for news")
-STATISTICS = Purpose("statistics", "Statistics")
-SWITCHES = {
-    "stats": STATISTICS,
-    "errors": Purpose("reports", "Error reports"),
-}
-"""Purposes that have a switch of their own in commands, policy file and JSON, offered or not."""
-BUILT_IN = frozenset({NEWS, METRICS, *SWITCHES.values()})
-
-BY_LEVEL = (NEWS.name, METRICS.name)
-"""``plain`` is a yes to the first, ``tracked`` to both."""
+__all__ = [
+    "BUILT_IN",
+    "BY_LEVEL",
+    "EVENTS",
+    "LEVELS",
+    "METRICS",
+    "NEWS",
+    "OFF",
+    "PLAIN",
+    "STATISTICS",
+    "SWITCHES",
+    "TRACKED",
+    "Choice",
+    "Decision",
+    "Effective",
+    "Layer",
+    "Purpose",
+    "asked_layer",
+    "cap",
+    "decided",
+    "effective",
+    "new_entries",
+    "new_variables",
+    "refusal",
+    "require_level",
+    "user_layer",
+]
 
 
 @dataclass(frozen=True)
@@ -59,7 +79,8 @@ class Decision:
     direct: bool = False
     """Whether the plain document may come by direct HTTPS where there is no Tor."""
     entries: Mapping[str, int] = field(default_factory=dict)
-    """The declared statistics (``project/key``) that they said yes to, each since when."""
+    """What is declared and they said yes to, each since when: statistics (``project/key``), and
+    domains of failures (``domain/*``)."""
     declined: tuple[str, ...] = ()
     """Those that they were shown and said no to."""
     questions: Mapping[str, Question] = field(default_factory=dict)
@@ -74,9 +95,8 @@ class Decision:
         others = {name: at for name, at in (further or {}).items() if name not in BY_LEVEL}
         if not agreed:
             others, more = {}, {**more, "direct": False}
-        if STATISTICS.name not in others:
-            more = {**more, **NO_ENTRIES}
-        return cls(decided, {**agreed, **others}, **more)
+        made = cls(decided, {**agreed, **others}, **more)
+        return replace(made, **of_purposes(made, others))
 
     @property
     def level(self) -> str:
@@ -92,37 +112,41 @@ class Choice:
     """None of an answer to single ``entries`` alone: all else stays, dates too."""
     variables: Collection[str] | None = None
     stats: bool | None = None
+    events: bool | None = None
     errors: bool | None = None
     direct: bool | None = None
     country: str | None = None
     purposes: Collection[str] | None = None
     entries: Collection[str] | None = None
-    """Declared statistics, or a switch for each; those that are not named stay as they were."""
+    """Declared statistics and domains, or a switch for each; those that are not named stay as they
+    were."""
 
     @property
-    def of_statistics(self) -> bool:
+    def of_entries(self) -> bool:
         """Whether it takes what is declared to know what it means."""
-        return self.entries is not None or self.wanted().get(STATISTICS.name, False)
+        wanted = self.wanted()
+        return self.entries is not None or any(wanted.get(one.name) for one in (STATISTICS, EVENTS))
 
     def meaning(self, declared: Collection[str]) -> Choice:
-        """A yes to statistics of which nothing more is said is one to all that are declared now,
-        and none is one to what is declared later."""
+        """A yes to statistics or to events of which nothing more is said is one to all that are
+        declared now, and none is one to what is declared later."""
         if self.entries is None:
-            wanted = self.wanted().get(STATISTICS.name)
-            return replace(self, entries=tuple(declared)) if wanted else self
+            wanted = self.wanted()
+            meant = tuple(name for name in declared if wanted.get(purpose_of(name).name))
+            return replace(self, entries=meant) if self.of_entries else self
         switches = switched(self.entries).items()
         return replace(self, entries={n: on for n, on in switches if not on or n in declared})
 
     def wanted(self) -> dict[str, bool]:
         """Whether each purpose beyond the level is chosen; what was not said is not in it. A yes to
-        one of the statistics is one to their purpose.
+        one of the entries is one to its purpose.
 
         Of a yes and a no to one the no holds. Raises ``ConfigError`` (``purpose-of-level``).
         """
-        given = {"stats": self.stats, "errors": self.errors}
+        given = {name: getattr(self, name) for name in SWITCHES}
         named = {SWITCHES[name].name: on for name, on in given.items() if on is not None}
-        if any(switched(self.entries).values()):
-            named.setdefault(STATISTICS.name, True)
+        for name in (name for name, on in switched(self.entries).items() if on):
+            named.setdefault(purpose_of(name).name, True)
         listed = switched(self.purposes)
         if not listed.keys().isdisjoint(BY_LEVEL):
             raise ConfigError(
@@ -150,7 +174,7 @@ class Layer:
     """Purposes that it says no to whatever its level."""
     direct: bool = True
     entries: Mapping[str, int] = field(default_factory=dict)
-    """The declared statistics that the user said yes to, each since when."""
+    """What is declared and the user said yes to, each since when."""
     questions: Mapping[str, Question] = field(default_factory=dict)
     """What each of them asked then."""
 
@@ -175,11 +199,10 @@ class Effective:
 
     @property
     def entries(self) -> Mapping[str, int]:
-        """The declared statistics that the user said yes to, each since when, whatever they ask
-        now; the least of the layers holds for their purpose."""
-        if not self.allows(STATISTICS):
-            return {}
-        return {name: at for layer in self.layers for name, at in layer.entries.items()}
+        """What is declared and the user said yes to, each since when, whatever it asks now; the
+        least of the layers holds for its purpose."""
+        said = {name: at for layer in self.layers for name, at in layer.entries.items()}
+        return {name: at for name, at in said.items() if self.allows(purpose_of(name))}
 
     def agreed(self, declared: Mapping[str, Question]) -> dict[str, int]:
         """Of what is ``declared`` now all that may be sent, each since when: the user said yes to
@@ -271,24 +294,27 @@ def new_variables(decision: Decision | None) -> tuple[str, ...]:
     return tuple(name for name in NAMES if name not in decision.asked)
 
 
-def new_entries(decision: Decision | None, declared: Mapping[str, Question]) -> tuple[str, ...]:
-    """Of the ``declared`` statistics those that a user who agreed to statistics was not asked
-    about, or was asked another question; they are off until the user is asked."""
-    if decision is None or STATISTICS.name not in decision.purposes:
+def new_entries(
+    decision: Decision | None, declared: Mapping[str, Question], purpose: Purpose = STATISTICS
+) -> tuple[str, ...]:
+    """Of what is ``declared`` for ``purpose`` that which a user who agreed to it was not asked
+    about, or was asked another question; it is off until the user is asked."""
+    if decision is None or purpose.name not in decision.purposes:
         return ()
     asked = {*decision.entries, *decision.declined} - outgrown(decision, declared)
-    return tuple(name for name in declared if name not in asked)
+    return tuple(n for n in declared if purpose_of(n) is purpose and n not in asked)
 
 
-def refusal(voice: Effective) -> ConsentError:
-    """Why nothing was sent, with what to do about it."""
+def refusal(voice: Effective, purpose: Purpose = NEWS) -> ConsentError:
+    """Why nothing was sent for ``purpose``, with what to do about it."""
+    lowering = (one for one in voice.layers if one.name not in USERS and not one.allows(purpose))
+    by = voice.by if voice.level == OFF else next(lowering, voice.by)
+    says = f"no {purpose.label.lower()}" if purpose.name in by.refused else by.says
     if voice.by.name == "user" and voice.by.level == OFF:
         hint = "choose with `mars consent grant plain` or ask once with --level plain"
     else:
         hint = "see `mars consent explain`"
-    return ConsentError(
-        "no-consent", f"Nothing was sent ({voice.by.name}: {voice.by.says}); {hint}."
-    )
+    return ConsentError("no-consent", f"Nothing was sent ({by.name}: {says}); {hint}.")
 
 
 # --- what the user decides ------------------------------------------------------------------
@@ -310,14 +336,14 @@ def decided(
     """The decision of this moment after ``old``, by one who was asked these ``questions``.
 
     A yes to a purpose that is not ``offered`` is none; ``off`` takes back the direct way too. Of
-    statistics of which only noes are left their purpose goes, too: who wants none need not ask for
+    entries of which only noes are left their purpose goes, too: who wants none need not ask for
     what is declared. Raises ``ConfigError`` (``level-unknown``, ``purpose-of-level``).
     """
     if choice.level is not None:
         require_level(choice.level)
-    flags = (choice.stats, choice.errors, choice.direct)
+    flags = (*(getattr(choice, name) for name in SWITCHES), choice.direct)
     if not all(flag is None or isinstance(flag, bool) for flag in flags):
-        raise TypeError("stats, errors and direct are True, False or None")
+        raise TypeError(f"{', '.join(SWITCHES)} and direct are True, False or None")
     before = old or Decision(now)
     wanted = choice.wanted()
     since = {name: at for name, at in before.purposes.items() if wanted.get(name, True)}
@@ -325,12 +351,12 @@ def decided(
     chosen = switched(BASIC if choice.variables is None else choice.variables)
     switches = switched(choice.entries)
     entries = decided_entries(before, now, switches, questions or {})
-    if switches and not entries["entries"]:
-        since.pop(STATISTICS.name, None)
+    for gone in refused_all(switches, entries["entries"]):
+        since.pop(gone, None)
     if choice.level is None:
         kept = {name: min(before.purposes.get(name, at), at) for name, at in since.items()}
-        none = {} if STATISTICS.name in kept else NO_ENTRIES
-        return replace(before, purposes=kept, **{**entries, **none})
+        made = replace(before, purposes=kept, **entries)
+        return replace(made, **of_purposes(made, kept))
     return Decision.of(
         choice.level,
         now,
@@ -339,57 +365,3 @@ def decided(
         direct=before.direct if choice.direct is None else choice.direct,
         **entries,
     )
-
-
-def require_declared(variables: Collection[str] | None) -> None:
-    unknown = [name for name, on in switched(variables).items() if on and name not in NAMES]
-    if unknown:
-        raise ConfigError(
-            "undeclared", f"Not declared, so never sent: {', '.join(map(repr, unknown))}."
-        )
-
-
-def require_kept(choice: Choice, made: Decision | None) -> None:
-    """Raises ``ConfigError`` (``undeclared``) of a yes to a statistic that is not kept in what was
-    ``made``, though their purpose is, or nothing else was asked for."""
-    if made is None or (choice.level and STATISTICS.name not in made.purposes):
-        return
-    wanted = [name for name, on in switched(choice.entries).items() if on]
-    unknown = [name for name in wanted if name not in made.entries]
-    if unknown:
-        raise ConfigError(
-            "undeclared", f"Not declared, so never sent: {', '.join(map(repr, unknown))}."
-        )
-
-
-def unserved(offered: Iterable[Purpose], decision: Decision | None) -> tuple[Purpose, ...]:
-    """What the user agreed to and nothing here serves, so that it cannot be shown here.
-
-    What is known of none of them but its name is taken to need as little as a purpose may.
-    """
-    served, known = {one.name for one in offered}, {one.name: one for one in SWITCHES.values()}
-    agreed = decision.purposes if decision else {}
-    return tuple(known.get(n, Purpose(n, n, PLAIN)) for n in agreed if n not in served)
-
-
-def require_offered(offered: Iterable[Purpose], choice: Choice, made: Decision | None) -> None:
-    """Raises ``ConfigError`` (``not-offered``) of a yes that is not kept in what was ``made``."""
-    known = {one.name for one in (*offered, *unserved(offered, made))}
-    missing = [name for name, on in choice.wanted().items() if on and name not in known]
-    if missing:
-        raise ConfigError(
-            "not-offered",
-            f"Nothing here serves {', '.join(map(repr, missing))}, so no consent to it was kept; "
-            "ask again once something does.",
-        )
-
-
-def country_code(typed: str) -> str | None:
-    """``IS`` of `` is``; None of nothing. Raises ``ConsentError`` (``country-unknown``)."""
-    code = typed.strip().upper()
-    if code and not (typed.isascii() and country_value(code)):
-        raise ConsentError(
-            "country-unknown",
-            "No such country; write its code of ISO 3166-1, such as IS or DE, or leave it out.",
-        )
-    return code or None

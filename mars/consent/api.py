@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
-from mars.consent import Choice, Purpose, require_declared, require_kept, require_offered
+from mars.consent import Choice, Purpose
+from mars.consent.checks import require_declared, require_kept, require_offered
 from mars.wire.times import LAST, format_time
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Consent:
         variables: Collection[str] | None = None,
         *,
         stats: bool | None = None,
+        events: bool | None = None,
         errors: bool | None = None,
         direct: bool | None = None,
         country: str | None = None,
@@ -45,13 +47,24 @@ class Consent:
         (``country-unknown``), and nothing kept. ``purposes`` are those beyond the level, of a
         mapping too; a yes to one that nothing here serves is dropped (``not-offered``), and what
         the level decides of is refused (``purpose-of-level``), as is a switch that is no bool.
-        ``entries`` are declared statistics by name (``project/key``), or a switch for each; with
-        ``stats=True`` alone all that are declared now. Those that are not named stay as they were;
+        ``entries`` are declared statistics (``project/key``) and domains of failures (``domain/*``)
+        by name, or a switch for each; with ``stats=True`` or ``events=True`` alone all of these
+        that are declared now. Those that are not named stay as they were;
         what is declared later is off until the user is asked again, and a yes to what nothing here
         declares is dropped (``undeclared``).
         ``off`` takes back ``direct`` too.
         """
-        choice = Choice(level, variables, stats, errors, direct, country, purposes, entries)
+        choice = Choice(
+            level,
+            variables,
+            stats=stats,
+            events=events,
+            errors=errors,
+            direct=direct,
+            country=country,
+            purposes=purposes,
+            entries=entries,
+        )
         self._attempt("variables", lambda: require_declared(variables), None)
 
         def decide() -> bool:
@@ -99,7 +112,7 @@ class Consent:
 
 
 def switches(allowed: Callable[[Purpose], bool]) -> dict[str, bool]:
-    """``stats`` and ``errors``, the members that every JSON of ours has for them."""
+    """``stats``, ``events`` and ``errors``, the members that every JSON of ours has for them."""
     return {name: allowed(purpose) for name, purpose in consent.SWITCHES.items()}
 
 

@@ -1,4 +1,5 @@
-"""A yes to a declared statistic is one to the question that was asked, and to no larger one. Pure.
+"""A yes to a declared statistic, or to a domain of failures, is one to the question that was asked,
+and to no larger one. Pure.
 
 Whoever writes the registry could else ask for little, and for more under the same name once many
 have agreed.
@@ -6,13 +7,11 @@ have agreed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from typing import Any, Protocol
 
-from mars.wire.registry import Question, is_question
-
-NO_ENTRIES: Mapping[str, Any] = {"entries": {}, "declined": (), "questions": {}}
-"""Of a ``Decision`` that is no yes to statistics."""
+from mars.consent.purposes import EVENTS, STATISTICS, Purpose
+from mars.wire.registry import ALL, Question, is_question
 
 
 class Made(Protocol):
@@ -24,6 +23,26 @@ class Made(Protocol):
     def declined(self) -> tuple[str, ...]: ...
     @property
     def questions(self) -> Mapping[str, Question]: ...
+
+
+def purpose_of(name: str) -> Purpose:
+    """What a yes to that entry is one to: ``domain/*`` to events, ``project/key`` to statistics."""
+    return EVENTS if name.endswith(f"/{ALL}") else STATISTICS
+
+
+def of_purposes(made: Made, purposes: Container[str]) -> dict[str, Any]:
+    """What it says of the entries whose purpose is one of these."""
+    stays = {name for name in (*made.entries, *made.declined) if purpose_of(name).name in purposes}
+    return {
+        "entries": {name: at for name, at in made.entries.items() if name in stays},
+        "declined": tuple(name for name in made.declined if name in stays),
+        "questions": {name: one for name, one in made.questions.items() if name in stays},
+    }
+
+
+def refused_all(said: Iterable[str], entries: Iterable[str]) -> set[str]:
+    """The purposes of the entries that were answered now of which none is left."""
+    return {purpose_of(name).name for name in said} - {purpose_of(name).name for name in entries}
 
 
 def covered(

@@ -60,9 +60,9 @@ def policy_layer(table: Mapping[str, object] | None) -> Layer:
     """The system policy file's table; None is one that cannot be read, which means off.
 
     ``level`` is a level; ``variables`` a list of names, ``refused`` one of purposes beyond the
-    level; ``stats``, ``errors`` and ``direct`` are true or false; the table ``statistics`` has less
-    said of single ones (``mars.channels.altering``). What is left out is not limited; what is not
-    understood means off.
+    level; ``stats``, ``events``, ``errors`` and ``direct`` are true or false; the table
+    ``statistics`` has less said of single entries (``mars.channels.altering``). What is left out is
+    not limited; what is not understood means off.
     """
     if table is None:
         return cap("policy", OFF, "the policy file cannot be read, which means off")

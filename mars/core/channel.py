@@ -9,7 +9,7 @@ is told as a problem and stops no other channel.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -112,7 +112,7 @@ class Channel(Protocol):
     name: str
     """In the journal and in the state: a-z, 0-9 and hyphens."""
     purposes: tuple[Purpose, ...]
-    """What it serves. Without a yes to the first nothing of this channel goes."""
+    """What it serves. Without a yes to one of them nothing of this channel goes."""
 
     def stopped(self, state: State) -> Kept:
         """Without any time to come: the user said no, or yes for the first time."""
@@ -167,6 +167,11 @@ class Channel(Protocol):
     def is_damaged(self, state: State) -> bool:
         """Whether a member of its own says something that it does not understand."""
         ...
+
+
+def serves_any(channel: Channel, agreed: Container[str]) -> bool:
+    """Whether one of its purposes is among those that are ``agreed`` to."""
+    return any(purpose.name in agreed for purpose in channel.purposes)
 
 
 def require_sound(channels: Sequence[Channel]) -> None:

@@ -14,10 +14,11 @@ from functools import partial
 from typing import Any
 
 from mars import consent
-from mars.consent import Choice, Effective, Purpose, country_code, decided
+from mars.consent import Choice, Effective, Purpose, decided
+from mars.consent.checks import country_code
 from mars.consent.lowering import lowering
 from mars.core import days, journal
-from mars.core.channel import Channel, Ending, NextRequest, View
+from mars.core.channel import Channel, Ending, NextRequest, View, serves_any
 from mars.core.journal import UNASKED, Departure, Outcome
 from mars.core.records import Ports, Records, ask, file_of
 from mars.core.schedule import LONGEST_SLEEP, PAUSE
@@ -44,7 +45,8 @@ class Installation(Records):
     @property
     def offered(self) -> tuple[Purpose, ...]:
         """What a user can say yes to here: each can be previewed."""
-        return tuple(purpose for channel in self.channels for purpose in channel.purposes)
+        purposes = (one for channel in self.channels for one in channel.purposes)
+        return tuple(dict.fromkeys(purposes))  # two channels may serve one
 
     # --- what may be sent -------------------------------------------------------------------
 
@@ -68,14 +70,14 @@ class Installation(Records):
         return self._rested(state, self._granted(state, self.ports.clock.now(), choice))
 
     def asking(self, _state: State) -> Mapping[str, Question]:
-        """The statistics that a bare yes to them means, and what a yes to each is one to; the core
-        alone knows none."""
+        """What is declared, which a bare yes to statistics or to events means, and what a yes to
+        each is one to; the core alone knows none."""
         return {}
 
     def _granted(self, state: State, now: int, choice: Choice) -> State:
         if choice.level is None and (state.decision is None or state.decision.level == consent.OFF):
             return state  # nothing goes, and single statistics come with the news
-        asked = self.asking(state) if choice.of_statistics else {}
+        asked = self.asking(state) if choice.of_entries else {}
         meant = choice.meaning(asked)
         return replace(
             state,
@@ -126,8 +128,8 @@ class Installation(Records):
 
         Raises ``ConsentError``, or as the channel's ``plan``.
         """
-        if channel.purposes[0].name not in voice.purposes:
-            raise consent.refusal(voice)
+        if not serves_any(channel, voice.purposes):
+            raise consent.refusal(voice, channel.purposes[0])
         ready = ask(channel, lambda one: one.plan(self.view(one, state, voice), url))
         if not isinstance(ready.request, HTTPRequest):
             raise TypeError
@@ -168,7 +170,7 @@ class Installation(Records):
         state = days.settled(state, self.ports.clock.now())
         for channel in self._order:
             view = replace(self.view(channel, state), planning=planning)
-            if channel.purposes[0].name in view.voice.purposes:
+            if serves_any(channel, view.voice.purposes):
                 look = partial(self._looked, view, ran)
                 state, wait = self.of(channel, "look", look, (state, LONGEST_SLEEP))
                 wait = wait if wait or view.free else LONGEST_SLEEP

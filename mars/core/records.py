@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from mars.consent import Decision
 from mars.core import journal
 from mars.core import state as states
-from mars.core.channel import Channel, NextRequest, require_sound
+from mars.core.channel import Channel, NextRequest, require_sound, serves_any
 from mars.core.state import App, State
 from mars.errors import ConsentError, MarsError, StateError
 from mars.ports import Chance, Clock, Fetcher, OpenPGP, Platform, Store
@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 STATE_FILE = "state.json"
 JOURNAL_FILE = "journal.jsonl"
+FAILURES_FILE = "failures.json"
+"""What is counted of failures (``mars.failures.kept``)."""
 FETCHER_LOCK = "fetcher"
 """Held by the one process that fetches for this user, product and channel."""
 DAMAGED = ".damaged"
@@ -137,7 +139,7 @@ class Records:
         memory against rollback."""
         agreed = [set(one.decision.purposes) if one.decision else set() for one in (before, state)]
         for channel in self.channels:
-            if channel.purposes[0].name not in set.intersection(*agreed):
+            if not serves_any(channel, set.intersection(*agreed)):
                 state = self.keep(state.keeping(channel.name, {}), channel, "stopped", state)
         return state
 
@@ -223,7 +225,8 @@ class Records:
                     "begins that file anew, after which --all removes everything.",
                 )
             clear()
-            for name in (STATE_FILE, JOURNAL_FILE, *(file_of(one.name) for one in self.channels)):
+            own = (STATE_FILE, JOURNAL_FILE, FAILURES_FILE)
+            for name in (*own, *(file_of(one.name) for one in self.channels)):
                 store.delete(name)
 
     # --- the journal ------------------------------------------------------------------------

@@ -36,6 +36,8 @@ BESIDE = (
     *"heard began spent chained chaining checked last".split(),
 )
 """Of the channel ``motd`` these members stand beside the core's: there was no other at first."""
+_EARLIER = {name: consent.SWITCHES[name] for name in ("stats", "errors")}
+"""The switches of releases that knew no purposes."""
 FARTHEST_TIME = 2**53 - 1
 _HEAD = re.compile(rb'{\s*"version": 1,\s*"installed": (\d+|null),\s*"(pick|decision)": ')
 """Begins what ``encode`` writes, and wrote before."""
@@ -217,7 +219,7 @@ def require_size(data: bytes) -> None:
 
 def _plain(decision: Decision) -> dict[str, Any]:
     """With level and switches for earlier releases, which know no purposes."""
-    switches = {name: one.name in decision.purposes for name, one in consent.SWITCHES.items()}
+    switches = {name: one.name in decision.purposes for name, one in _EARLIER.items()}
     return {"level": decision.level, **switches, **asdict(decision)}
 
 
@@ -244,7 +246,7 @@ def is_damaged(data: bytes) -> bool:
     found = _members(data)
     if found is None or is_misunderstood(found, _OWN):
         return True
-    return is_misunderstood(read(table, found.get("decision")) or {}, _OF_STATISTICS)
+    return is_misunderstood(read(table, found.get("decision")) or {}, _OF_ENTRIES)
 
 
 def is_ours(data: bytes | None) -> bool:
@@ -349,7 +351,7 @@ def _decision(value: Any) -> Decision:
     said = table(value)
     of_level = Decision.of(said["level"], time(said["decided"]))
     since = times(said["purposes"]) if "purposes" in said else of_level.purposes
-    off = {one.name for name, one in consent.SWITCHES.items() if not flag(said[name])}
+    off = {one.name for name, one in _EARLIER.items() if not flag(said[name])}
     since = {name: at for name, at in since.items() if name not in off}
     both = takewhile(since.__contains__, of_level.purposes)
     decision = Decision.of(
@@ -367,7 +369,7 @@ def _decision(value: Any) -> Decision:
     return replace(decision, purposes={**decision.purposes, **own})
 
 
-_OF_STATISTICS: dict[str, Callable[[Any], Any]] = {
+_OF_ENTRIES: dict[str, Callable[[Any], Any]] = {
     "entries": _entries,
     "declined": _names,
     "questions": _questions,
@@ -382,5 +384,5 @@ _OWN: dict[str, Callable[[Any], Any]] = {
 }
 """The members of the core itself."""
 
-RESERVED = frozenset({"version", *_OWN, *BESIDE, "state", "current"})
+RESERVED = frozenset({"version", *_OWN, *BESIDE, "state", "current", "failures"})
 """What no channel may be called: these members, or the files of these names, are others'."""

@@ -114,7 +114,9 @@ class Stream:
     def succeeded(self, n: int = 1) -> None:
         """So many tries worked."""
         if type(n) is not int or n < 0:
-            self._wrong(ConfigError("bad-value", "succeeded takes a whole number, 0 or more."))
+            self._wrong(
+                ConfigError("bad-value", "succeeded takes a whole number from 0 on; give one.")
+            )
         elif n and self._machine.counting:
             self._do(self._machine.succeed, min(n, MOST_COUNTED), self._clock.now())
 
@@ -122,8 +124,13 @@ class Stream:
         """A queue of its own of what fails, and what resolves late, from now on, whether it counts
         or not. It holds up to ``maxlen`` events (1 to 100,000)."""
         if type(maxlen) is not int or not 1 <= maxlen <= MOST_MAXLEN:
-            said = f"subscribe takes a whole number of 1 to {MOST_MAXLEN}, so it holds {MAXLEN}."
-            self._wrong(ConfigError("bad-value", said))
+            self._wrong(
+                ConfigError(
+                    "bad-value",
+                    f"subscribe takes a whole number of 1 to {MOST_MAXLEN}, so it holds {MAXLEN}; "
+                    "give one.",
+                )
+            )
             maxlen = MAXLEN
         one = Subscription(maxlen, self._until, partial(self._must, self._subscriptions.discard))
         self._must(self._subscribed, one)

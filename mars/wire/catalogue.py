@@ -22,7 +22,6 @@ MAX_REGISTRY = 512 * 1024
 OTHER_RELEASE = "other"
 """What a report says of a release that is not listed."""
 MAX_ENTRIES = 512
-_MAX_TEXT = 2_000
 _DATES = ("expires", "declared", "withdrawn")
 _DECIMALS = ("rate", "epsilon")
 _DECIMAL = re.compile(r"(?:0|[1-9][0-9]?)(?:\.[0-9]{1,4})?", re.ASCII)
@@ -167,8 +166,6 @@ def _taken(entry: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
     told = dict(entry)
     taken = m.text(told, name, 40)
     told.pop(name)
-    if any(isinstance(text, str) and len(text) > _MAX_TEXT for text in told.values()):
-        raise m.bad(f"a text of {taken} has more than {_MAX_TEXT} characters")
     for each in _DATES:
         if each in told:
             told[each] = _date(m.text(told, each, 10))

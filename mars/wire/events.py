@@ -36,9 +36,10 @@ from mars.wire.registry import (
     read_each,
     text_faults,
 )
+from mars.wire.times import DAY, WEEK
 
-GRACE, MAX_GRACE = 60, 86_400
-LATE, MAX_LATE = 86_400, 7 * 86_400
+GRACE, MAX_GRACE = 60, DAY
+LATE, MAX_LATE = DAY, WEEK
 """Seconds."""
 MAX_DIMENSIONS = 4
 NONE = "none"
@@ -47,6 +48,8 @@ FAILED_SHARE, LATE_KEY = "failed_share", "late"
 """Keys of the two entries of a domain that are of all its names."""
 RESERVED = (FAILED_SHARE, LATE_KEY, "description", "rate", "grace")
 """What no name can be called."""
+ARGUMENTS = ("cause", "self", "subject")
+"""What no dimension can be called: it is told beside these by its name."""
 OTHER = "other"
 """The name for failures of no declared cause, by convention."""
 COUNTS = (1, 2, 10, 100)
@@ -63,7 +66,7 @@ _INSTEAD = (
 _NO_DIMENSION = (
     "must be a list of 2 to {most} different names of a-z, 0-9 and _ without {none}, "
     'or "bool": no text, number, time or identifier can be told, so name the few cases that a '
-    "decision tells apart, such as below_1s and more"
+    "decision tells apart, such as below_1s and more; what resolves late is counted as that anyway"
 )
 
 
@@ -129,7 +132,7 @@ class Domain:
         """The name of what a user agrees to: ``domain/*``."""
         return f"{self.name}/{ALL}"
 
-    @property
+    @cached_property
     def question(self) -> Question:
         """What a user is asked who is asked for it. A new cause asks nothing new."""
         told = [(name.name, it.name, it.values) for name in self.names for it in name.dimensions]
@@ -266,6 +269,8 @@ def _name_faults(entry: Mapping[str, Any]) -> list[str]:
     for name, values in dimensions.items():
         if not is_name(name):
             said.append(f"{name!r} is not a name of a-z, 0-9 and _")
+        if name in ARGUMENTS:
+            said.append(f"no dimension can be called {', '.join(ARGUMENTS)}: give it another name")
         if values != BOOL and not (
             is_values(values) and len(values) < MAX_VALUES and NONE not in values
         ):

@@ -1,18 +1,21 @@
-"""What is wrong with declared statistics though their form is right, and what to think of. Pure.
+"""What is wrong with declared statistics and error events though their form is right, and what to
+think of. Pure.
 
-``mars.wire.registry`` knows the form. This is what a reviewer would ask: can it identify somebody,
-does it end, does it say more than a privacy budget allows, is a name taken for another.
+``mars.wire.registry`` and ``mars.wire.events`` know the form. This is what a reviewer would ask:
+can it identify somebody, does it end, does it say more than a privacy budget allows, is a name
+taken for another.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import combinations, pairwise
 from urllib.parse import urlsplit
 
+from mars.wire.events import NONE, OTHER, Domain, ErrorName
 from mars.wire.product import Product
 from mars.wire.registry import ENUM, VERSION, Metric, is_hidden
 
@@ -51,24 +54,34 @@ _PLATFORMS = frozenset(["linux", "windows", "bsd", "android", "ios"])
 _NOT_YET = frozenset("todo tbd none pending later unknown missing fixme wip changeme".split())
 _ID = re.compile(r"(?=.*[0-9])[A-Za-z0-9#!][A-Za-z0-9 #!._/:-]{0,79}", re.ASCII)
 """``#12``, ``BUG 1234``, ``RFC-7``, ``team/repository#3``."""
+_CATCH_ALL = frozenset(
+    "other others unknown unspecified misc miscellaneous generic general failed failure fail error"
+    " errors any anything else reason cause".split()
+)
+"""A cause whose name has no other words says no cause."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Of the entry ``name`` (``project/key``), or of all where that is empty."""
+    """Of the entry ``name`` (``project/key``, ``domain/name``, ``domain``), or of all where that is
+    empty."""
 
     name: str
     text: str
     warning: bool = False
 
 
-def judged(metrics: Sequence[Metric], product: Product, today: date) -> Iterator[Finding]:
-    """All that is found on the day ``today`` (UTC), entry by entry, then of all together."""
+def judged(
+    metrics: Sequence[Metric], product: Product, today: date, domains: Sequence[Domain] = ()
+) -> Iterator[Finding]:
+    """All that is found in statistics on the day ``today`` (UTC), entry by entry, then of all
+    together; of error events the rates alone."""
     for metric in metrics:
         yield from (Finding(metric.name, text) for text in _wrong(metric, today))
         yield from (Finding(metric.name, text, True) for text in _doubtful(metric, product, today))
     live = [metric for metric in metrics if metric.is_live(today)]
-    rate = round(sum(metric.rate for metric in live), 4)
+    reported = [*metrics, *(entry for domain in domains for entry in domain.entries)]
+    rate = round(sum(entry.rate for entry in reported if entry.is_live(today)), 4)
     if rate > MOST_RATE:
         yield Finding(
             "",
@@ -78,22 +91,73 @@ def judged(metrics: Sequence[Metric], product: Product, today: date) -> Iterator
     yield from _alike(live)
 
 
-def _wrong(metric: Metric, today: date) -> Iterator[str]:
-    if metric.withdrawn is None and today >= metric.expires:
+def judged_domains(domains: Sequence[Domain], today: date) -> Iterator[Finding]:
+    """All that is found in error events on the day ``today`` (UTC)."""
+    for domain in domains:
+        for name in domain.names:
+            entry = f"{domain.name}/{name.name}"
+            yield from (Finding(entry, text) for text in _wrong_name(name, today))
+            yield from (Finding(entry, text, True) for text in _doubtful_name(name, today))
+        live = [name.name for name in domain.names if today < name.ends]
+        if live:
+            told = [*_vague(domain, live), *_alike_names(live)]
+            yield from (Finding(domain.name, text, True) for text in told)
+    for first, second in combinations(sorted(domain.name for domain in domains), 2):
+        if _is_alike(first, second):
+            said = f"the domains {first} and {second} are easily taken for one another"
+            yield Finding(first, said, warning=True)
+
+
+def _wrong_name(name: ErrorName, today: date) -> Iterator[str]:
+    """A cause is no value of anybody's, so that it may well be called ``address_refused``."""
+    yield from _ended(name, today)
+    for dimension in name.dimensions:
+        texts = [("dimension", dimension.name)]
+        texts += [(f"the value {it} of {dimension.name}", it) for it in dimension.values]
+        yield from _identifies(texts)
+    yield from _unreviewed(name)
+
+
+def _doubtful_name(name: ErrorName, today: date) -> Iterator[str]:
+    if today >= name.ends:
+        return
+    yield from _ending(name, today)
+    for dimension in name.dimensions:
+        if (many := len((NONE, *dimension.values))) > MANY_VALUES:
+            yield f"the dimension {dimension.name} {_many(many)}"
+
+
+def _vague(domain: Domain, names: Sequence[str]) -> Iterator[str]:
+    """What makes the causes of a domain say little."""
+    if not domain.description.strip():
+        yield "has no description: users are asked for the whole domain, so say what fails there"
+    catch_all = [name for name in names if _CATCH_ALL.issuperset(name.split("_"))]
+    if len(catch_all) > 1:
+        yield f"has {len(catch_all)} catch-alls ({', '.join(catch_all)}): keep one name, {OTHER}"
+    elif catch_all and OTHER not in names:
+        yield f"calls its catch-all {catch_all[0]}: call it {OTHER}, as programs and pages know it"
+    elif not catch_all:
         yield (
-            f"expired on {metric.expires}: set withdrawn = {metric.expires}, or have it reviewed "
-            f"again and set a later day"
+            f"has no name {OTHER}: what fails for a cause that nobody thought of is then counted "
+            f"nowhere, and the share that failed is too low"
         )
+    if len(names) - len(catch_all) == 1 and catch_all:
+        yield f"has one cause beside {', '.join(catch_all)}: name those that a decision tells apart"
+
+
+def _alike_names(names: Sequence[str]) -> Iterator[str]:
+    for one, other in combinations(names, 2):
+        if _is_alike(one, other):
+            yield f"{one} is easily taken for {other}: name each after what differs"
+
+
+def _wrong(metric: Metric, today: date) -> Iterator[str]:
+    yield from _ended(metric, today)
     for name in _TEXTS:
         if any(map(is_hidden, getattr(metric, name))):
             yield f"{name} holds a character that cannot be seen, or that turns text around"
-    for where, word in _identifying(metric):
-        yield (
-            f"{where} names something that could identify somebody ({word}): ask for a coarser "
-            f"thing, and name that"
-        )
-    if not _is_review(metric.review):
-        yield "review must be where it was reviewed: a URL, or a number such as BUG 1234 or #12"
+    yield from _identifies(_telling(metric))
+    yield from _unreviewed(metric)
     told = round(metric.rate * WEEKS_A_YEAR * metric.epsilon, 4)
     if told > MOST_EPSILON:
         most = int(MOST_EPSILON / (WEEKS_A_YEAR * metric.epsilon) * 10_000) / 10_000
@@ -103,18 +167,35 @@ def _wrong(metric: Metric, today: date) -> Iterator[str]:
         )
 
 
-def _identifying(metric: Metric) -> Iterator[tuple[str, str]]:
-    """Where it stands, and the words. Of values no platform's name is one."""
+def _ended(entry: Metric | ErrorName, today: date) -> Iterator[str]:
+    if entry.withdrawn is None and today >= entry.expires:
+        yield (
+            f"expired on {entry.expires}: set withdrawn = {entry.expires}, or have it reviewed "
+            f"again and set a later day"
+        )
+
+
+def _unreviewed(entry: Metric | ErrorName) -> Iterator[str]:
+    if not _is_review(entry.review):
+        yield "review must be where it was reviewed: a URL, or a number such as BUG 1234 or #12"
+
+
+def _identifies(texts: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Of texts, each after where it stands."""
+    for where, text in texts:
+        if words := ", ".join(_words_of(text)):
+            yield (
+                f"{where} names something that could identify somebody ({words}): ask for a "
+                f"coarser thing, and name that"
+            )
+
+
+def _telling(metric: Metric) -> tuple[tuple[str, str], ...]:
+    """Where it stands, and what says what is asked for. Of values no platform's name is one."""
     platforms = metric.type == ENUM and not _PLATFORMS.isdisjoint(metric.values)
     values = [value for value in metric.values if not (platforms and value == "mac")]
-    texts = (
-        ("key", metric.key),
-        ("label", metric.label),
-        *((f"the value {it}", it) for it in values),
-    )
-    for where, text in texts:
-        if words := _words_of(text):
-            yield where, ", ".join(words)
+    told = ((f"the value {it}", it) for it in values)
+    return (("key", metric.key), ("label", metric.label), *told)
 
 
 def _words_of(text: str) -> list[str]:
@@ -142,17 +223,9 @@ def _is_review(text: str) -> bool:
 def _doubtful(metric: Metric, product: Product, today: date) -> Iterator[str]:
     if not metric.is_live(today):
         return
-    if metric.expires - today <= SOON:
-        days = (metric.expires - today).days
-        yield f"expires in {days} {'day' if days == 1 else 'days'}, on {metric.expires}"
-    if metric.expires - today > LONG:
-        yield f"is collected until {metric.expires}: set a day within two years, and review it then"
-    many = len(metric.values_known)
-    if many > MANY_VALUES:
-        yield (
-            f"has {many} values; each that few people have makes their reports rare, so join what "
-            f"no decision tells apart"
-        )
+    yield from _ending(metric, today)
+    if (many := len(metric.values_known)) > MANY_VALUES:
+        yield _many(many)
     if metric.type == VERSION:
         yield (
             "is a version, of which a report may say any of 10^8, and no epsilon hides one: what "
@@ -164,6 +237,21 @@ def _doubtful(metric: Metric, product: Product, today: date) -> Iterator[str]:
             f"is of the project {metric.project} and has no epsilon: where few people use that, "
             f"its reports are a pseudonym of theirs (docs/privacy.md says how rare is how linkable)"
         )
+
+
+def _ending(entry: Metric | ErrorName, today: date) -> Iterator[str]:
+    if entry.expires - today <= SOON:
+        days = (entry.expires - today).days
+        yield f"expires in {days} {'day' if days == 1 else 'days'}, on {entry.expires}"
+    if entry.expires - today > LONG:
+        yield f"is collected until {entry.expires}: set a day within two years, and review it then"
+
+
+def _many(values: int) -> str:
+    return (
+        f"has {values} values; each that few people have makes their reports rare, so join what no "
+        f"decision tells apart"
+    )
 
 
 def _alike(metrics: Sequence[Metric]) -> Iterator[Finding]:

@@ -4,23 +4,26 @@ the document that clients and the server read."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from mars.commandline import shown
 from mars.errors import ConfigError, StateError, WireError
-from mars.wire.catalogue import MAX_ENTRIES, MAX_REGISTRY, Catalogue, digest
-from mars.wire.events import read_errors
+from mars.wire.catalogue import MAX_REGISTRY, Catalogue, digest
+from mars.wire.events import Dimension, Domain, ErrorName, read_errors
 from mars.wire.keyfile import REPORTS
 from mars.wire.product import Product
-from mars.wire.registry import Fault, Metric, questions, read_metrics
+from mars.wire.registry import BOOL, Fault, Metric, read_metrics
 from mars_motd import files, lints, pairs
 from mars_motd.folder import Folder
 from mars_motd.toml_files import Problem, line_of, parse
 
 METRICS, ERRORS = "metrics.toml", "errors.toml"
+
+Declared = Metric | Domain | ErrorName
+"""What a person declares as one: of a domain its own settings, without its names."""
 
 
 @dataclass(frozen=True)
@@ -47,34 +50,42 @@ def read(folder: Folder, today: date) -> Draft:
     Raises ``StateError`` (``reports-damaged``).
     """
     product, root = folder.product, folder.root
-    metrics, problems = _statistics(root / METRICS, product, today)
+    domains, wrong = _errors(root / ERRORS, today)
+    metrics, problems = _statistics(root / METRICS, product, today, domains)
     keys = pairs.public_halves(folder, REPORTS)
-    catalogue = Catalogue(
-        product.product, product.channel, product.statistics_releases, metrics, keys
-    )
+    releases = product.statistics_releases
+    catalogue = Catalogue(product.product, product.channel, releases, metrics, keys, domains)
     where = root / "product.toml"
     told = [*lints.of_releases(product, metrics, today), *_without_key(product, keys)]
     problems += [_warning(where, "statistics", text) for text in told]
-    problems += [*_errors(root / ERRORS), *_unreadable(catalogue, root / METRICS)]
+    problems += [*wrong, *_unreadable(catalogue, root)]
     return Draft(catalogue, tuple(problems))
 
 
 def _statistics(
-    path: Path, product: Product, today: date
+    path: Path, product: Product, today: date, domains: tuple[Domain, ...]
 ) -> tuple[tuple[Metric, ...], list[Problem]]:
     text, table, problems = _table(path)
     metrics, faults = read_metrics(table)
     problems += _told(path, text, faults)
-    for found in lints.judged(metrics, product, today):
-        named = f"[{found.name}] {found.text}" if found.name else found.text
-        line = _line(text, table, found.name)
-        problems.append(Problem(shown(path), line, named, found.warning))
+    for found in lints.judged(metrics, product, today, domains):
+        problems.append(_found(path, _line(text, table, found.name), found))
     return metrics, problems
 
 
-def _errors(path: Path) -> list[Problem]:
+def _errors(path: Path, today: date) -> tuple[tuple[Domain, ...], list[Problem]]:
     text, table, problems = _table(path)
-    return [*problems, *_told(path, text, read_errors(table)[1])]
+    domains, faults = read_errors(table)
+    problems += _told(path, text, faults)
+    for found in lints.judged_domains(domains, today):
+        line = line_of(text, found.name.replace("/", "."))
+        problems.append(_found(path, line, found))
+    return domains, problems
+
+
+def _found(path: Path, line: int, found: lints.Finding) -> Problem:
+    named = f"[{found.name}] {found.text}" if found.name else found.text
+    return Problem(shown(path), line, named, found.warning)
 
 
 def _table(path: Path) -> tuple[str, Mapping[str, Any], list[Problem]]:
@@ -110,15 +121,15 @@ def _warning(path: Path, name: str, text: str) -> Problem:
     return Problem(shown(path), line, text, warning=True)
 
 
-def _unreadable(catalogue: Catalogue, path: Path) -> Iterator[Problem]:
+def _unreadable(catalogue: Catalogue, root: Path) -> Iterator[Problem]:
     """Where clients could not read the document."""
-    if len(catalogue.metrics) > MAX_ENTRIES:
-        yield Problem(shown(path), 1, f"declares more than {MAX_ENTRIES} entries")
+    if fault := catalogue.fault:
+        yield Problem(shown(root / (ERRORS if catalogue.domains else METRICS)), 1, fault)
         return
     try:
         Catalogue.decode(catalogue.encode())
     except WireError as error:
-        yield Problem(shown(path), 1, error.message)
+        yield Problem(shown(root / METRICS), 1, error.message)
 
 
 def document(folder: Folder) -> bytes:
@@ -162,15 +173,37 @@ def last(folder: Folder) -> Catalogue | None:
     return Catalogue.decode(data) if data else None
 
 
+def declared(catalogue: Catalogue | None) -> dict[str, Declared]:
+    """Each by its name: ``project/key``, ``domain/*`` or ``domain/name``."""
+    if catalogue is None:
+        return {}
+    found: dict[str, Declared] = {metric.name: metric for metric in catalogue.metrics}
+    for domain in catalogue.domains:
+        found[domain.wildcard] = replace(domain, names=())
+        found |= {f"{domain.name}/{name.name}": name for name in domain.names}
+    return found
+
+
+def label(one: Declared) -> str:
+    """What it is, for people."""
+    return one.label if isinstance(one, Metric) else one.description
+
+
+def many(catalogue: Catalogue) -> str:
+    """How much is declared, for people."""
+    domains = len(catalogue.domains)
+    events = f", {domains} {'domain' if domains == 1 else 'domains'} of error events"
+    return f"{len(catalogue.metrics)} statistics{events if domains else ''}"
+
+
 def changes(old: Catalogue | None, new: Catalogue) -> Iterator[str]:
     """What ``new`` says that ``old`` did not, a line each, for people."""
-    before = {} if old is None else {metric.name: metric for metric in old.metrics}
-    after = {metric.name: metric for metric in new.metrics}
-    for name, metric in after.items():
+    before, after = declared(old), declared(new)
+    for name, one in after.items():
         if name not in before:
-            yield f"+ {name}: {metric.label}"
-        elif before[name] != metric:
-            yield f"~ {name}: {', '.join(_differing(before[name], metric))}"
+            yield f"+ {name}: {label(one)}"
+        elif before[name] != one:
+            yield f"~ {name}: {', '.join(_differing(before[name], one))}"
     yield from (f"- {name}" for name in before if name not in after)
     releases = () if old is None else old.releases
     if releases != new.releases:
@@ -185,15 +218,15 @@ def changes(old: Catalogue | None, new: Catalogue) -> Iterator[str]:
 
 def forgotten(old: Catalogue | None, new: Catalogue) -> list[str]:
     """Entries that are gone, though something may have been collected under their name."""
-    names = {metric.name for metric in new.metrics}
-    return [it.name for it in (old.metrics if old else ()) if it.name not in names]
+    names = declared(new).keys()
+    return [name for name in declared(old) if name not in names]
 
 
 def asked_anew(old: Catalogue | None, new: Catalogue) -> list[str]:
-    """Entries to which a yes to the ``old`` question is none: clients have them off until their
-    users are asked again."""
-    before = questions(old.metrics if old else ())
-    asked = questions(new.metrics).items()
+    """Entries and domains to which a yes to the ``old`` question is none: clients have them off
+    until their users are asked again."""
+    before = old.questions if old else {}
+    asked = new.questions.items()
     return [name for name, now in asked if name in before and not before[name].covers(now)]
 
 
@@ -217,7 +250,7 @@ def for_steering(folder: Folder, hashed: str) -> bytes | None:
     return data
 
 
-def _differing(old: Metric, new: Metric) -> Iterator[str]:
+def _differing(old: Declared, new: Declared) -> Iterator[str]:
     for name, value in vars(new).items():
         if (was := getattr(old, name)) != value:
             yield f"{name} {_short(was)} -> {_short(value)}"
@@ -225,5 +258,7 @@ def _differing(old: Metric, new: Metric) -> Iterator[str]:
 
 def _short(value: object) -> str:
     if isinstance(value, tuple):
-        return f"[{', '.join(map(str, value))}]"
+        return f"[{', '.join(map(_short, value))}]"
+    if isinstance(value, Dimension):
+        return f"{value.name} {_short(value.values or (BOOL,))}"
     return "none" if value is None else str(value)

@@ -37,16 +37,16 @@ class RiderStanding:
 
 @dataclass(frozen=True)
 class Collected:
-    """How the declared statistics stand."""
+    """How declared statistics and error events stand."""
 
     live: int
-    """Entries of ``metrics.toml`` that may be collected."""
+    """Entries that may be collected."""
     registry: str | None
     """SHA-256 of the document that clients believe; None where root has signed none."""
     intake_days_left: int | None
     """Whole days until clients have no key to seal to; None where no registry is signed."""
     expiring: Mapping[str, int]
-    """Days left of each entry that ends soon."""
+    """Days left of each entry, or name of an error event, that ends soon."""
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -108,8 +108,12 @@ def collected(folder: Folder, rider: Rider[Steering] | None, now: int) -> Collec
 def _collected(folder: Folder, rider: Rider[Steering] | None, now: int) -> Collected:
     said = rider.last.said if rider is not None and rider.last is not None else None
     draft, today = registry.read(folder, day_of(now)), day_of(now)
-    live = [it for it in draft.catalogue.metrics if it.is_live(today)]
-    ends = {it.name: (it.expires - today).days for it in live if it.expires - today <= SOON}
+    live = {it.name: it for it in draft.catalogue.entries if it.is_live(today)}
+    ends = {
+        name: (live[name].expires - today).days
+        for name in registry.declared(draft.catalogue)
+        if name in live and live[name].expires - today <= SOON
+    }
     signed = said.registry if said is not None else ""
     left = pairs.days_left(said.intake, now) if said is not None and signed else None
     written = registry.document(folder)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.resources import files
 
+from mars.wire.events import GRACE, LATE
+
 GITIGNORE = """\
 # Secrets stay on the machine that made them. Public records (keys/*.json, trust/, issued/) are
 # meant to be under version control.
@@ -32,7 +34,7 @@ METRICS_TOML = """\
 # reason = "Decides whether the folder list needs a search field."
 # owner = "mail list team"
 # review = "https://example.org/reviews/12"      # or a number such as BUG 1234
-# sensitivity = "interaction"              # or technical
+# sensitivity = "interaction"              # how it is used; technical: what it is and runs on
 # declared = 2026-12-01
 # expires = 2027-12-31                     # the first day on which it is not collected any more
 # type = "bucket"                          # bool, enum (values = ["a", "b"]), bucket, version
@@ -44,8 +46,31 @@ METRICS_TOML = """\
 # was collected. "mars-motd check" says what is wrong, "mars-motd registry" writes what is sent out.
 """
 
-ERRORS_TOML = """\
-# Names of error events that an application may count, by domain. Nothing is declared yet.
+ERRORS_TOML = f"""\
+# Error events that an application may count, if its user agrees to the domain as a whole. Nothing
+# is declared yet. A domain with a cause looks so:
+#
+# [decryption]
+# description = "Decrypting a mail that somebody sent."
+# rate = 0.25                              # reports a week of the whole domain
+# grace = {GRACE}                               # seconds within which what resolves is no failure
+# late = {LATE}                             # seconds until when a later resolution is known as late
+#
+# [decryption.key_missing]
+# description = "The secret key for a mail is not on this computer."
+# owner = "mail encryption team"
+# review = "https://example.org/reviews/15"      # or a number such as BUG 1234
+# sensitivity = "technical"                # or interaction
+# declared = 2026-12-01
+# expires = 2027-12-31                     # the first day on which it is not collected any more
+# expected = false                         # true: left out of the share that failed
+#
+# [decryption.key_missing.dimensions]      # of the last such failure; each is reported on its own
+# device = ["own", "other"]
+# verified = "bool"
+#
+# A domain has a cause called other, and at best one for each thing that you would mend. Free text,
+# times, numbers and identifiers cannot be told. "mars-motd generate" makes an enum of the causes.
 """
 
 

@@ -1,103 +1,32 @@
-"""The example application on a display of its own: first run, settings, news, update, alert.
-
-With ``MARS_SCREENSHOTS=1`` the pictures of docs/images are taken anew.
-"""
+"""The example application on a display of its own: first run, settings, news, update, alert."""
 
 from __future__ import annotations
 
-import os
-import select
-import shutil
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import pytest
 
 from mars.testing.memory import machine
 from mars.testing.world import World
 from mars.wire.motd import Message
 from mars.wire.request import request_bytes
-from tests.mars.channels.kit import FOLDERS, METRICS, VALUES, a_world
-from tests.waiting import PATIENCE
+from tests.examples.display import IMAGES, has_display, picture, pump, text
+from tests.mars.channels.kit import ENCRYPTION, FOLDERS, METRICS, PROTOCOL, VALUES, a_world
 
 if TYPE_CHECKING:
     import tkinter as tk
-else:
-    tk = pytest.importorskip("tkinter", reason="this Python has no Tk")
 
-pytestmark = pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
+pytestmark = has_display
 
-ROOT = Path(__file__).parents[2]
-IMAGES = ROOT / "docs" / "images"
 NAMES = (
     "desktop-first-run",
     "desktop-news",
     "desktop-alert",
     "desktop-privacy",
     "desktop-statistics",
+    "desktop-mail",
+    "desktop-failures",
 )
-
-
-@pytest.fixture(scope="module")
-def display() -> Iterator[str]:
-    """A display that nobody else uses; ``Xvfb`` picks the number itself."""
-    read, write = os.pipe()
-    with subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "900x720x24", "-nolisten", "tcp"],
-        pass_fds=[write],
-        stderr=subprocess.DEVNULL,
-    ) as server:
-        os.close(write)
-        try:
-            ready, _, _ = select.select([read], [], [], 30)
-            assert ready, "Xvfb did not start"
-            yield ":" + os.read(read, 16).decode().strip()
-        finally:
-            os.close(read)
-            server.terminate()
-
-
-@pytest.fixture
-def root(display: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tk.Tk]:
-    monkeypatch.setenv("DISPLAY", display)
-    window = tk.Tk(screenName=display)
-    window.tk.call("tk", "scaling", 1.33)
-    yield window
-    for identifier in window.tk.splitlist(window.tk.call("after", "info")):
-        window.after_cancel(identifier)
-    window.destroy()
-
-
-def pump(root: tk.Tk, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """Lets Tk work until something holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        root.update()
-        time.sleep(0.01)
-
-
-def picture(root: tk.Tk, name: str, folder: Path) -> None:
-    """Takes the application's main window and what lies before it."""
-    from PIL import ImageGrab
-
-    for _ in range(20):
-        root.update()
-        time.sleep(0.01)
-    left, top = root.winfo_rootx(), root.winfo_rooty()
-    box = (left, top, left + root.winfo_width(), top + root.winfo_height())
-    image = ImageGrab.grab(bbox=box, xdisplay=os.environ["DISPLAY"])
-    colours = image.getcolors(1 << 20)
-    assert colours is None or len(colours) > 20, "an empty screen"
-    place = IMAGES if os.environ.get("MARS_SCREENSHOTS") else folder
-    image.save(place / f"{name}.png", optimize=True)
-
-
-def text(widget: tk.Text) -> str:
-    return str(widget.get("1.0", "end")).strip()
 
 
 def test_the_example_from_first_run_to_alert(root: tk.Tk, tmp_path: Path) -> None:
@@ -249,3 +178,15 @@ def test_statistics_are_shown_here_first_and_sent_only_by_a_switch(
     held.switches[FOLDERS.name].set(False)
     assert held.save()
     assert not mars.consent.decision.entries
+
+
+def test_each_project_has_one_heading_in_whatever_order_it_is_declared(root: tk.Tk) -> None:
+    from examples.desktop.statistics import Statistics
+
+    other = replace(PROTOCOL, project="a-plug-in")
+    page = Statistics(root, a_world(FOLDERS, other, ENCRYPTION).mars(), lambda: None)
+    shown = [str(one.cget("text")) for one in page.list.winfo_children()]
+    assert [text for text in shown if text in {"examplemail", "a-plug-in"}] == [
+        "a-plug-in",
+        "examplemail",
+    ]

@@ -275,7 +275,7 @@ def test_a17_unknown_envelope_members_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("roles", [("motd", "motd"), ("motd", "root"), ("status", "index")])
-def test_key_sets_refuse_the_same_key_under_two_names(roles: tuple[str, str]) -> None:
+def test_a23_key_sets_refuse_the_same_key_under_two_names(roles: tuple[str, str]) -> None:
     """Nor in two roles: a thief of one would have the other."""
     keys = plain().key_set()
     public = ed25519.public_key(SEEDS[0]).hex()

@@ -351,6 +351,8 @@ def test_c15_a_server_without_news_is_left_after_thirty_days_and_news_bring_it_b
     for _ in range(4):
         quiet = quiet.settled(old, NOW + 30 * DAY, Middle(), APP)
         assert quiet.asked(APP) == ONION, "no lost period"
+    young = quiet.settled(offered(reason, NOW + 2 * DAY), NOW + 31 * DAY, Middle(), APP)
+    assert young.asked(APP) == ONION, "what it offers is younger"
     left = quiet.settled(old, NOW + 31 * DAY, Middle(), APP)
     assert left.asked(APP) == ""
     still = left.settled(offered(reason, NOW + 30 * DAY), NOW + 35 * DAY, Middle(), APP)

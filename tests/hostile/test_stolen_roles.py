@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mars.errors import TrustError
+from mars.errors import TrustError, WireError
 from mars.testing.memory import MemoryKey, MemoryOpenPGP
 from mars.testing.publisher import EXAMPLE_NOW, Publisher
 from mars.trust import (
@@ -33,8 +33,9 @@ NEW = TrustState.initial()
 ROLES = ("root", "motd", "release", "status", "index")
 
 
-def publisher(seed: int = 0) -> Publisher:
-    return Publisher(seeds=SEEDS[seed : seed + 1], openpgp=[MemoryKey(b"k" * 32)])
+def publisher(seed: int = 0, policy: str = "when-available") -> Publisher:
+    key = MemoryKey(b"k" * 32)
+    return Publisher(seeds=SEEDS[seed : seed + 1], openpgp=[key], policy=policy)
 
 
 def judge(data: bytes, root: TrustRoot, state: TrustState = NEW, now: int = NOW) -> Accepted:
@@ -45,11 +46,11 @@ def signed(by: Publisher, role: str, kind: str, payload: bytes) -> Envelope:
     return Envelope(kind, payload, by.signatures(pae(kind, payload), NOW, role))
 
 
-def taken_over(role: str) -> list[str]:
+def taken_over(role: str, policy: str) -> list[str]:
     """The kinds of documents that a thief of ``role`` makes believed."""
-    owner = publisher()
+    owner = publisher(policy=policy)
     root, found = owner.trust(), []
-    heir = Publisher(seeds=SEEDS[5:6], openpgp=[MemoryKey(b"h" * 32)], epoch=2)
+    heir = Publisher(seeds=SEEDS[5:6], openpgp=[MemoryKey(b"h" * 32)], epoch=2, policy=policy)
     step = KeysDocument("examplemail", "stable", 2, NOW, NOW + DAY, heir.key_set()).encode()
     both = signed(owner, role, KEYS_TYPE, step)
     its_own = heir.signatures(pae(KEYS_TYPE, step), NOW, "root")
@@ -79,10 +80,23 @@ def taken_over(role: str) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("policy", ["when-available", "off"])
 @pytest.mark.parametrize("role", ROLES)
-def test_a23_a_role_signs_its_own_kind_and_nothing_else(role: str) -> None:
+def test_a23_a_role_signs_its_own_kind_and_nothing_else(role: str, policy: str) -> None:
+    """By its Ed25519 keys already: under ``off`` there are no others."""
     own = {"root": ["keys", "steering"], "motd": ["motd"], "release": ["release"]}
-    assert taken_over(role) == own.get(role, [])
+    assert taken_over(role, policy) == own.get(role, [])
+
+
+@pytest.mark.parametrize("role", ["motd", "release"])
+def test_a23_key_sets_refuse_an_openpgp_key_of_root_in_another_role(role: str) -> None:
+    owner = publisher()
+    keys = owner.key_set()
+    roles = {**keys.roles, role: replace(keys.roles[role], openpgp=keys.roles["root"].openpgp)}
+    blocks = {name: keys.openpgp[name] for each in roles.values() for name in each.openpgp}
+    shared = replace(owner.trust(), keys=replace(keys, roles=roles, openpgp=blocks))
+    with pytest.raises(WireError, match="must be root's alone"):
+        TrustRoot.decode(shared.encode())
 
 
 def test_a25_the_news_move_nothing() -> None:

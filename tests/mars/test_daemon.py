@@ -299,6 +299,7 @@ def test_a_folder_that_others_may_change_is_refused(tmp_path: Path) -> None:
     [
         *("x/../s/state.json", "s/journal.jsonl", "link", "s/state.json.damaged", "s/State.lock"),
         *("other.toml", "mail.toml", "../elsewhere/state.json", "s/registry.json"),
+        "s/failures.json",
     ],
 )
 def test_the_news_do_not_replace_what_the_client_keeps(tmp_path: Path, output: str) -> None:

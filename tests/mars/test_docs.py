@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ import mars
 from mars import factory
 from mars.testing.publisher import Publisher
 from mars.testing.world import ONION
+from mars.wire.catalogue import Catalogue
+from mars.wire.events import read_errors
 from mars.wire.request import request_bytes
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -78,7 +82,22 @@ def test_the_ten_lines_survive_a_switch_that_stops_everything(tmp_path: Path, sw
     assert "GET" not in done.stdout
 
 
-@pytest.mark.parametrize("lines", blocks()[1:], ids=["memory", "sockets"])
+def test_the_lines_about_what_fails_count_and_show_it(tmp_path: Path) -> None:
+    (tmp_path / "trust.json").write_bytes(Publisher().trust().encode())
+    domains, _ = read_errors(tomllib.loads((DOCS.parent / "motd/errors.toml").read_text("utf-8")))
+    at_once = tuple(replace(one, grace=0) for one in domains)
+    declared = Catalogue("examplemail", "stable", ("0.5.2",), domains=at_once)
+    (tmp_path / "registry.json").write_bytes(declared.encode())
+    lines = blocks()[1]
+    done = run(f"{lines}\nprint(mars.status()['failures']['problems'])", tmp_path)
+    assert done.stderr == ""
+    assert done.stdout.startswith("decryption/* ")
+    assert done.stdout.splitlines()[0].endswith(" off")
+    assert "key_missing 0 1" in done.stdout.splitlines()
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("lines", blocks()[2:], ids=["memory", "sockets"])
 def test_the_lines_for_tests_of_applications_run(tmp_path: Path, lines: str) -> None:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = run(lines, tmp_path, PATH=path)

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -199,6 +200,37 @@ def test_a_plugin_that_is_not_installed_is_told() -> None:
     made = Collector(plugins=["drak"])
     assert made.value(DOCS) is None
     assert made.faults["plug-in drak"].reason == "plugin-unknown"
+
+
+SLOW = """
+from threading import Event
+gate, asked = Event(), []
+def info():
+    asked.append(1)
+    gate.wait(60)
+    return {"project": "app", "keys": ["docs"]}
+def data(key):
+    return 12
+"""
+
+
+def test_an_installed_plugin_whose_description_hangs_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while a disk is cold: else nothing of it went until the application is started anew."""
+    installed = tmp_path / "slowly-1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: slowly\nVersion: 1\n")
+    (installed / "entry_points.txt").write_text("[mars.metrics]\nslowly = slow_description\n")
+    (tmp_path / "slow_description.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(tmp_path)
+    made = Collector(plugins=["slowly"], isolate=Isolated(0.5))
+    assert made.value(DOCS) is None
+    assert made.faults["plug-in slowly"].reason == "provider-hangs"
+    sys.modules["slow_description"].gate.set()
+    until(lambda: made.value(DOCS) == "10-99")
+    assert made.faults == {}
+    assert sys.modules.pop("slow_description").asked == [1, 1]
 
 
 def test_an_error_of_a_provider_says_nothing_in_its_own_words() -> None:

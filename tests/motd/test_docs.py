@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "publishing.md").read_text(encoding="utf-8")
 SCRIPTS = dict(re.findall(r"<!-- test: ([a-z ]+) -->\n```sh\n(.*?)```", PAGE, re.DOTALL))
 USE = (
-    *("five commands", "stock tools", "securesystemslib", "steering", "statistics", "downloads"),
-    "rehearsal",
+    *("five commands", "stock tools", "securesystemslib", "steering", "statistics", "events"),
+    *("downloads", "rehearsal"),
 )
 DRILLS = ("stolen keys", "lost keys", "stolen root", "spare", "wide gap")
 

@@ -146,6 +146,8 @@ def test_a18_a_strangers_key_under_a_known_name_in_trust_is_noticed(
         planted(pinned, replace(document, keys=keys), [roots_seed(pinned)])
     done = motd("trust", pinned, "--out", tmp_path / "out.json", "--now", MARCH)
     assert refused(done, "trust-damaged")
+    # Here gpg is not asked, which a blind signature of root's would satisfy.
+    assert refused(motd("key", "list", pinned), "trust-damaged")
 
 
 @pytest.mark.parametrize("change", ["product", "epoch"])

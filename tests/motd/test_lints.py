@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mars.wire.events import Dimension, Domain, ErrorName, read_errors
 from mars.wire.product import Product
 from mars.wire.registry import Metric, read_metrics
-from mars_motd.lints import judged, of_releases
-from mars_motd.template import METRICS_TOML
+from mars_motd.lints import judged, judged_domains, of_releases
+from mars_motd.template import ERRORS_TOML, METRICS_TOML
 
 TODAY = date(2026, 12, 1)
 PRODUCT = Product("examplemail", "stable", ("0.5.1", "0.5.2"), (), ())
@@ -281,3 +282,129 @@ def test_the_example_of_a_new_folder_is_sound() -> None:
     assert faults == ()
     assert found(*metrics) == ([], [])
     assert metrics[0].name == "examplemail/folders"
+
+
+CAUSE = ErrorName(
+    "key_missing",
+    "The key is not here.",
+    "mail team",
+    "https://example.org/reviews/15",
+    "technical",
+    date(2027, 12, 31),
+)
+CAUSES = (CAUSE, replace(CAUSE, name="damaged"), replace(CAUSE, name="other"))
+DOMAIN = Domain("decryption", CAUSES, "Decrypting.")
+
+
+def domain_of(*names: str, **more: object) -> Domain:
+    causes = tuple(replace(CAUSE, name=name, **more) for name in names)  # type: ignore[arg-type]
+    return replace(DOMAIN, names=causes)
+
+
+def said_of(*domains: Domain, today: date = TODAY) -> tuple[list[str], list[str]]:
+    """Errors and warnings of error events."""
+    every = list(judged_domains(domains, today))
+    wrong = [f"{it.name}: {it.text}" for it in every if not it.warning]
+    return wrong, [f"{it.name}: {it.text}" for it in every if it.warning]
+
+
+def test_a_sound_domain_raises_nothing() -> None:
+    assert said_of(DOMAIN) == ([], [])
+    refused = replace(CAUSE, name="address_refused")
+    assert said_of(replace(DOMAIN, names=(*CAUSES, refused))) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("domain", "warned"),
+    [
+        (replace(DOMAIN, description=""), "has no description"),
+        (domain_of("key_missing", "damaged"), "has no name other"),
+        (domain_of("key_missing", "damaged", "unknown"), "calls its catch-all unknown"),
+        (
+            domain_of("key_missing", "damaged", "other", "unknown_error"),
+            "has 2 catch-alls (other, unk",
+        ),
+        (domain_of("key_missing", "generic_failure", "misc"), "has 2 catch-alls"),
+        (domain_of("key_missing", "other"), "has one cause beside other"),
+        (
+            domain_of("key_missing", "keys_missing", "other"),
+            "key_missing is easily taken for keys_",
+        ),
+    ],
+)
+def test_a_domain_whose_causes_say_little_is_doubted(domain: Domain, warned: str) -> None:
+    wrong, told = said_of(domain)
+    assert wrong == []
+    assert any(it.startswith(f"decryption: {warned}") for it in told), told
+
+
+def test_what_was_withdrawn_is_no_cause_any_more() -> None:
+    gone = replace(CAUSE, name="unknown", withdrawn=date(2026, 11, 1))
+    assert said_of(replace(DOMAIN, names=(*CAUSES, gone))) == ([], [])
+    last = replace(DOMAIN, names=(gone,))
+    assert said_of(last, today=date(2028, 1, 1)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"expires": TODAY}, "expired on 2026-12-01"),
+        ({"review": "TODO"}, "review must be"),
+        ({"dimensions": (Dimension("user_id"),)}, "dimension names something that could identify"),
+        (
+            {"dimensions": (Dimension("by", ("email", "other")),)},
+            "the value email of by names something that could identify somebody (email)",
+        ),
+    ],
+)
+def test_a_cause_that_nobody_should_count_is_refused(change: dict[str, object], said: str) -> None:
+    wrong, _ = said_of(domain_of("key_missing", "damaged", "other", **change))
+    assert [it.partition(": ")[0] for it in wrong] == [
+        *("decryption/key_missing", "decryption/damaged", "decryption/other")
+    ]
+    assert all(said in it for it in wrong)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"expires": TODAY + timedelta(30)}, "expires in 30 days"),
+        ({"expires": date(2030, 1, 1)}, "is collected until 2030-01-01"),
+        (
+            {"dimensions": (Dimension("way", tuple(f"w{n}x" for n in range(12))),)},
+            "the dimension way has 13 values",
+        ),
+    ],
+)
+def test_a_doubtful_cause_is_told(change: dict[str, object], said: str) -> None:
+    wrong, told = said_of(domain_of("key_missing", "damaged", "other", **change))
+    assert wrong == []
+    assert len([it for it in told if said in it]) == 3
+
+
+def test_domains_that_are_taken_for_one_another_are_told() -> None:
+    _, told = said_of(DOMAIN, replace(DOMAIN, name="decryptions"))
+    assert told == [
+        "decryption: the domains decryption and decryptions are easily taken for one another"
+    ]
+
+
+def test_i18_the_rates_of_statistics_and_domains_have_one_bound() -> None:
+    """A request a day has no room for more than two reports a week."""
+    metrics = [replace(GOOD, key=f"k_{n}", rate=0.5) for n in range(3)]
+    domain = replace(DOMAIN, rate=0.5)
+    assert not [it for it in judged(metrics, PRODUCT, TODAY, [domain]) if not it.warning]
+    more = list(judged(metrics, PRODUCT, TODAY, [replace(DOMAIN, rate=0.51)]))
+    (wrong,) = [it.text for it in more if not it.warning]
+    assert wrong.startswith("the rates add up to 2.01")
+
+
+def test_the_example_of_a_new_folders_error_events_is_sound() -> None:
+    lines = ERRORS_TOML.splitlines()
+    first = lines.index("# [decryption]")
+    last = next(n for n, line in enumerate(lines) if line.startswith("# verified"))
+    text = "\n".join(line.removeprefix("# ").removeprefix("#") for line in lines[first : last + 1])
+    (domain,), faults = read_errors(tomllib.loads(text))
+    assert faults == ()
+    assert said_of(domain)[0] == []
+    assert [it.name for it in domain.names[0].dimensions] == ["device", "verified"]

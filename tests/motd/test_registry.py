@@ -41,6 +41,12 @@ def declare(folder: Path) -> None:
     (folder / "product.toml").write_text(head + found + changed)
 
 
+def declare_events(folder: Path) -> Path:
+    path = Path(shutil.copy(EXAMPLE / "errors.toml", folder))
+    path.write_text(path.read_text().partition("[transport]")[0])
+    return path
+
+
 @pytest.fixture
 def bare(tmp_path: Path, ok: Run) -> Path:
     """A folder without any key, that declares statistics."""
@@ -81,11 +87,11 @@ def test_it_says_what_is_declared(bare: Path, tmp_path: Path, ok: Run) -> None:
 def test_what_changes_is_told(bare: Path, tmp_path: Path, ok: Run) -> None:
     out = tmp_path / "registry.json"
     ok("registry", bare, "--out", out)
-    edit(bare / "metrics.toml", "Mail folders", "Folders")
+    edit(bare / "metrics.toml", "mail list team", "list team")
     edit(bare / "metrics.toml", 'values = ["imap"', 'withdrawn = 2027-01-01\nvalues = ["imap"')
     done = ok("registry", bare, "--out", out)
     assert done.out.splitlines()[:2] == [
-        "~ examplemail/folders: label Mail folders -> Folders",
+        "~ examplemail/folders: owner mail list team -> list team",
         "~ examplemail/protocol: withdrawn none -> 2027-01-01",
     ]
     assert "warning" not in done.err
@@ -379,3 +385,87 @@ def test_a_holder_of_root_is_told_where_the_registry_is_another(
     ok("steering", other, "--now", TUESDAY)
     done = motd("steering", collecting, "--add-to", other / "steering.json")
     assert "registry.json here is another" in done.err
+
+
+def test_error_events_stand_in_the_registry(bare: Path, tmp_path: Path, ok: Run) -> None:
+    out = tmp_path / "registry.json"
+    ok("registry", bare, "--out", out, "--now", MONDAY)
+    declare_events(bare)
+    done = ok("registry", bare, "--out", out, "--now", MONDAY, "--json").json
+    assert (done["statistics"], done["events"]) == (3, 1)
+    assert done["changed"][:2] == [
+        "+ decryption/*: Decrypting a mail that somebody sent.",
+        "+ decryption/key_missing: No key on this computer opens an encrypted mail.",
+    ]
+    (domain,) = Catalogue.decode(out.read_bytes()).domains
+    assert [name.name for name in domain.names][-1] == "other"
+    said = ok("check", bare, "--now", MONDAY).err
+    assert "3 statistics, 1 domain of error events, nothing to repair" in said
+
+
+def test_a_changed_domain_is_told_and_asked_for_anew(bare: Path, tmp_path: Path, ok: Run) -> None:
+    """A new cause asks nothing new; a new dimension does."""
+    path, out = declare_events(bare), tmp_path / "registry.json"
+    ok("registry", bare, "--out", out, "--now", MONDAY)
+    entry = path.read_text().partition("[decryption.other]")[2].partition("[")[0]
+    path.write_text(f"{path.read_text()}\n[decryption.key_expired]{entry}")
+    edit(path, "grace = 60", "grace = 30")
+    done = ok("registry", bare, "--out", out, "--now", MONDAY)
+    assert done.out.splitlines()[:2] == [
+        "~ decryption/*: grace 60 -> 30",
+        "+ decryption/key_expired: Any other reason why an encrypted mail was not opened.",
+    ]
+    assert "asks for more" not in done.err
+    edit(path, 'sender = ["known", "new"]', 'sender = ["known", "new"]\ngroup = "bool"')
+    done = ok("registry", bare, "--out", out, "--now", MONDAY)
+    told = "dimensions [sender [known, new]] -> [sender [known, new], group [bool]]"
+    assert done.out.splitlines()[0] == f"~ decryption/key_missing: {told}"
+    assert "warning: decryption/* asks for more or for something else" in done.err
+    path.write_text(path.read_text().partition("\n[decryption.key_expired]")[0])
+    assert "decryption/key_expired is gone" in ok("registry", bare, "--out", out).err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("expected = true", 'context = "text"', "[decryption.cancelled]", "unknown entry"),
+        ("reviews/18", "reviews/TODO", "[decryption.key_missing]", "review must be"),
+        ("key_late]", "failed_share]", "[decryption.failed_share]", "the domain's own"),
+        ("grace = 60", "grace = 90000", "[decryption]", "grace must be 0 to 86400 seconds"),
+        ('["known", "new"]', '"text"', "[decryption.key_missing]", "a list of 2 to 31"),
+    ],
+)
+def test_what_must_not_be_counted_is_not_written(
+    bare: Path, tmp_path: Path, motd: Run, old: str, new: str, line: str, said: str
+) -> None:
+    path = declare_events(bare)
+    edit(path, old, new)
+    done = motd("registry", bare, "--out", tmp_path / "x", "--now", MONDAY)
+    assert refused(done, "registry-invalid")
+    problems = motd("check", bare, "--now", MONDAY, "--json").json["problems"]
+    found = next(it for it in problems if said in it["text"])
+    assert found["where"] == str(path)
+    assert path.read_text().splitlines()[found["line"] - 1].startswith(line)
+
+
+def test_a_domain_is_called_like_no_project(bare: Path, tmp_path: Path, motd: Run) -> None:
+    path = declare_events(bare)
+    path.write_text(path.read_text().replace("[decryption", "[examplemail"))
+    done = motd("registry", bare, "--out", tmp_path / "x", "--now", MONDAY)
+    assert refused(done, "registry-invalid")
+    assert f"{path}:1: examplemail is both a project of statistics and a domain" in done.err
+
+
+def test_root_sees_the_causes_and_status_tells_of_those_that_end(
+    collecting: Path, tmp_path: Path, ok: Run, motd: Run
+) -> None:
+    (tmp_path / "root").rename(collecting / "root")
+    declare_events(collecting)
+    ok("registry", collecting, "--out", tmp_path / "registry.json", "--now", MONDAY)
+    done = ok("sign", collecting, "--out", tmp_path / "x.json", "--now", TUESDAY)
+    assert "may be sent: decryption/*: Decrypting a mail that somebody sent." in done.err
+    assert "may be sent: decryption/key_late: The sender's key has not" in done.err
+    found = motd("status", collecting, "--now", "2027-12-15T00:00:00Z", "--json").json["statistics"]
+    assert found["live"] == 3 + 5 + 1 + 2
+    assert found["expiring"]["decryption/key_late"] == 16
+    assert not any("." in name or "*" in name for name in found["expiring"])

@@ -174,9 +174,9 @@ def _require_good(place: Folder, data: bytes, target: Path) -> None:
 def check(folder: Path, now: int | None, as_json: bool) -> None:
     """Check product.toml, messages, downloads and registry of DIR; exit code 1 on any error.
 
-    Of declared statistics: whether they are complete, end, could identify somebody, and tell no
-    more than a privacy budget allows. Each problem names file and line. Warnings do not keep a
-    document from being signed.
+    Of declared statistics and error events: whether they are complete, end, could identify
+    somebody, and tell no more than a privacy budget allows. Each problem names file and line.
+    Warnings do not keep a document from being signed.
     """
     place = Folder.at(folder)
     content = place.content()
@@ -192,8 +192,8 @@ def check(folder: Path, now: int | None, as_json: bool) -> None:
     }
     options.tell(as_json, plain, (safe(str(problem)) for problem in problems))
     if not as_json:
-        said = f"{len(errors)} errors" if errors else "nothing to repair"
-        many = f"{len(content.messages)} messages, {len(declared.catalogue.metrics)} statistics"
+        said = f"{len(errors)} to repair" if errors else "nothing to repair"
+        many = f"{len(content.messages)} messages, {registry.many(declared.catalogue)}"
         click.echo(f"{shown(place.root)}: {many}, {said}", err=True)
     sys.exit(1 if errors else 0)
 

@@ -11,7 +11,7 @@ from mars.commandline import json_option, safe, shown
 from mars.errors import StateError
 from mars.wire.catalogue import Catalogue, digest
 from mars.wire.times import day_of
-from mars_motd import files, generated
+from mars_motd import files, generated, markdown
 from mars_motd import registry as reg
 from mars_motd.cli import options
 from mars_motd.folder import Folder
@@ -25,10 +25,11 @@ from mars_motd.folder import Folder
 def registry(folder: Path, out: Path, now: int | None, as_json: bool) -> None:
     """Write the registry document F, and keep it as DIR/registry.json.
 
-    It holds the declared statistics of metrics.toml, the releases that they name and the keys of
-    error reports; says what changes against the last one. It counts only once root has signed its
-    hash (mars-motd steering, or sign while root is at hand), and it must lie beside the news
-    (mars-motd deploy puts it there). An application ships it beside trust.json.
+    It holds the declared statistics of metrics.toml, the error events of errors.toml, the releases
+    that reports name and the keys of error reports; says what changes against the last one. It
+    counts only once root has signed its hash (mars-motd steering, or sign while root is at hand),
+    and it must lie beside the news (mars-motd deploy puts it there). An application ships it beside
+    trust.json.
     """
     place = Folder.at(folder)
     kept = place.root / "registry.json"
@@ -61,11 +62,12 @@ def registry(folder: Path, out: Path, now: int | None, as_json: bool) -> None:
         "sha256": digest(data),
         "bytes": len(data),
         "statistics": len(new.metrics),
+        "events": len(new.domains),
         "releases": list(new.releases),
         "reports": list(new.reports),
         "changed": changed,
     }
-    said = f"{len(new.metrics)} statistics, {len(data)} bytes, SHA-256 {digest(data)}"
+    said = f"{reg.many(new)}, {len(data)} bytes, SHA-256 {digest(data)}"
     with options.telling():
         lines = [*map(safe, changed), f"{shown(out)}: {said}"]
         options.tell(as_json, plain, lines if is_new else [*lines, "nothing has changed"])
@@ -80,26 +82,45 @@ def registry(folder: Path, out: Path, now: int | None, as_json: bool) -> None:
 @click.command()
 @options.folder_argument
 @options.out_option
-@click.option("--check", is_flag=True, help="Write nothing; exit code 1 where F is not current.")
+@click.option(
+    "--catalogue",
+    "page",
+    type=click.Path(path_type=Path),
+    metavar="P",
+    help="Write the public catalogue in Markdown, too.",
+)
+@click.option("--check", is_flag=True, help="Write nothing; exit code 1 where one is not current.")
 @options.now_option("Judge dates at this time. Default: now.")
-def generate(folder: Path, out: Path, check: bool, now: int | None) -> None:
-    """Write a typed Python module F of the declared statistics of DIR.
+def generate(folder: Path, out: Path, page: Path | None, check: bool, now: int | None) -> None:
+    """Write a typed Python module F of what DIR declares.
 
-    It has a function for each, which hands a value to the client, so that a type checker finds
-    what was never declared. Put it into the application, and --check into its tests.
+    It has a function for each statistic, which hands a value to the client, and an enum for each
+    domain of error events, so that a type checker finds what was never declared and a cause that a
+    mapping forgot. Put it into the application, and --check into its tests.
     """
     place = Folder.at(folder)
     place.require_output(out, generated.require_ours)
+    if page is not None:
+        place.require_output(page, markdown.require_ours)
     declared = reg.read(place, day_of(options.clock_or(now))).require()
-    data = generated.module(declared.product, declared.metrics)
+    made = {out: generated.module(declared)}
+    if page is not None:
+        made[page] = markdown.catalogue(declared)
     if check:
-        if not files.exists(out) or files.read(out) != data:
+        stale = [path for path, data in made.items() if not _is_current(path, data)]
+        if stale:
+            more = "" if page is None else f" --catalogue {shown(page)}"
             raise StateError(
                 "generated-stale",
-                f"{shown(out)} is not what {shown(folder)} declares: run mars-motd generate "
-                f"{shown(folder)} --out {shown(out)}",
+                f"{shown(stale[0])} is not what {shown(folder)} declares: run mars-motd generate "
+                f"{shown(folder)} --out {shown(out)}{more}",
             )
         return
-    files.replace(out, data)
+    for path, data in made.items():
+        files.replace(path, data)
     with options.telling():
-        click.echo(shown(out))
+        click.echo("\n".join(map(shown, made)))
+
+
+def _is_current(path: Path, data: bytes) -> bool:
+    return files.exists(path) and files.read(path) == data

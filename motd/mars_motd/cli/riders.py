@@ -127,7 +127,8 @@ def _declared(place: Folder, rider: Rider[Any], said: Any) -> Iterator[str]:
     if found is None or digest(registry.document(place)) != said.registry:
         yield f"  registry.json here is another: ask for the one with the SHA-256 {said.registry}"
         return
-    yield from (f"  may be sent: {it.name}: {it.label}" for it in found.metrics)
+    declared = registry.declared(found).items()
+    yield from (f"  may be sent: {name}: {registry.label(one)}" for name, one in declared)
 
 
 def _warn_of_keys(place: Folder, rider: Rider[Any], said: Any) -> None:

@@ -152,6 +152,7 @@ def publish(
         "weeks_with_missing_days": list(outcome.partial),
         "statistics_weeks": [week.week for week in outcome.reports],
         "new_statistics_weeks": outcome.new_reports,
+        "statistics_weeks_with_missing_days": list(outcome.partial_reports),
         "waiting_statistics_weeks": list(outcome.waiting_reports),
         "locked_statistics_weeks": list(outcome.locked_reports),
         "waiting_lines": outcome.waiting_lines,
@@ -159,7 +160,7 @@ def publish(
         "crowd_proposed": crowd,
     }
     options.answer(as_json, told, _summary(published, outcome.new), *_of_reports(outcome))
-    for warning in _warnings(outcome, declared=bool(catalogue.metrics)):
+    for warning in _warnings(outcome, declared=bool(catalogue.entries)):
         options.say(warning)
     if level_of(crowd) != level_of(product.crowd):  # else requests would say the same
         options.say(_proposal(product.crowd, crowd))
@@ -191,6 +192,13 @@ def _warnings(outcome: PublishReport, *, declared: bool) -> Iterator[str]:
             f"Days without a hit: {names}; the project was new, the server was away or a log is "
             "missing (counts weeks). The pages do not know; tell readers by --notes."
         )
+    if outcome.partial_reports:
+        names = ", ".join(outcome.partial_reports)
+        yield (
+            f"Days without a spool: {names}; the intake was new, its server was away, or spools "
+            "were not carried over and counted in time, and then the figures are too low. The "
+            "pages do not know; tell readers by --notes."
+        )
     if outcome.foreign:
         names = ", ".join(outcome.foreign[:_MOST_NAMES])
         more = len(outcome.foreign) - _MOST_NAMES
@@ -211,8 +219,8 @@ def _of_waiting(outcome: PublishReport, *, declared: bool) -> Iterator[str]:
     lines = options.number(outcome.waiting_lines, "line")
     if names and not declared:
         yield (
-            f"Statistics wait: {names}; metrics.toml beside the product file is not there or "
-            "declares nothing. Put the publisher's there."
+            f"Statistics wait: {names}; metrics.toml and errors.toml beside the product file are "
+            "not there or declare nothing. Put the publisher's there."
         )
     elif outcome.locked_reports:
         yield (

@@ -52,8 +52,8 @@ _UNREAD_LINES = (
 
 
 _WAITING = (
-    "holds %d reports that are sealed to keys which were not given; they wait until a count is "
-    "given the files of these with --keys."
+    "has lines that no given key opens (%d). What is sealed to other keys waits until a count is "
+    "given their files with --keys; the rest is junk, which anybody can post."
 )
 
 

@@ -50,9 +50,11 @@ class Opened:
         self._again += tally.waiting
         self._open |= is_open_to_others(tally.opened)
         if whole:
-            self.waiting, self.keys = self._again, opening.done | opening.ids
-            kept = self.catalogue == opening.registry
-            self.catalogue = opening.registry if self._open or kept else None
+            keys = opening.done | opening.ids
+            # Of those whose key is not here now, some may have been refused by the other registry.
+            is_open = self._open or self.catalogue == opening.registry or not self.keys <= keys
+            self.waiting, self.keys = self._again, keys
+            self.catalogue = opening.registry if is_open else None
         return replace(tally, lines=0)
 
 
@@ -89,7 +91,8 @@ def tasks_of(
         return forward
     else:
         new = {name: key for name, key in opening.keys.items() if name.hex() not in source.keys}
-        again = replace(opening, keys=new, again=True, done=source.keys)
+        anew = source.catalogue is not None
+        again = replace(opening, keys=new, again=True, anew=anew, done=source.keys)
     if found.length is None:
         return [replace(register.stream(found), opening=again)]
     return [

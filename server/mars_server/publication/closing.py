@@ -110,7 +110,7 @@ def close_weeks(
     catalogue: Catalogue | None = None,
 ) -> list[Week]:
     """Publishes every week that is due at ``now`` and returns all published weeks of hits, oldest
-    first. Of statistics too, where the ``catalogue`` declares any.
+    first. Of statistics and error events too, where the ``catalogue`` declares any.
 
     One transaction, with counters kept out: reading the counts, composing, and closing the week
     happen together or not at all. Weeks that were published before are never composed again.
@@ -121,16 +121,16 @@ def close_weeks(
         kept.lock()
         check_owner(kept, rules)
         weeks = _close(kept, rules, now, chosen=chosen)
-        if catalogue is not None and catalogue.metrics:
+        if catalogue is not None and catalogue.entries:
             news = {week.week: week for week in weeks}
             _close_reports(kept.statistics, Known(rules, catalogue, news=news), now, chosen=chosen)
         return weeks
 
 
-def partial(kept: StoredWeeks, weeks: Collection[str]) -> list[str]:
-    """Those of ``weeks`` that have days without a hit, though they have so many hits on the others
-    that chance does not explain it: logs may be missing, or the server was away."""
-    days = kept.hits_by_day()
+def partial(days: Mapping[str, int], weeks: Collection[str]) -> list[str]:
+    """Those of ``weeks`` that have days without a hit, or a report, though they have so many on the
+    others that chance does not explain it: files may be missing, or the server was away. ``days``:
+    how many there were on each day that has some."""
     found = []
     for week in weeks:
         hits = [days[day] for day in days_of(week) if day in days]
@@ -199,8 +199,10 @@ def _close_reports(kept: StoredReports, known: Known, now: int, *, chosen: bool)
     late_seen, late_now = max((entry.late_seen for entry in entries), default=0), kept.late()
     if fresh:
         needed = [week for week in sorted(sums) if week < fresh[0]][-LONGEST - STABLE_WEEKS :]
-        exact = kept.exact([*needed, fresh[0]][0])
-        known = replace(known, reports=exact, uncertain=kept.uncertain())
+        exact, uncertain = kept.exact([*needed, fresh[0]][0]), kept.uncertain()
+        closed = {week: at for week, at in kept.made().items() if week > uncertain}
+        closed |= dict.fromkeys(fresh, current)
+        known = replace(known, reports=exact, uncertain=uncertain, made=closed)
     listings: Listings = {}
     for week in weeks.due if fresh else ():
         listings = statistics.step(week, listings, known)

@@ -43,7 +43,7 @@ from mars_server.tables.statistics_week import encode as encode_statistics
 from mars_server.tables.week import Week
 
 _MOST_PICTURES: Final = 512 + 2 * MAX_ENTRIES
-"""More than a site has: 16 for each range, in ten years 208, and two for each statistic. All are
+"""More than a site has: 16 for each range, in ten years 208, and two for each entry. All are
 kept while pages are made, since each is needed for several."""
 
 
@@ -70,6 +70,8 @@ class PublishReport:
     """All published weeks of statistics, oldest first."""
     new_reports: int = 0
     """Those published by this run."""
+    partial_reports: Sequence[str] = ()
+    """Those of which spools seem to be missing; as ``partial``."""
     waiting_reports: Sequence[str] = ()
     """Weeks with reports that are old enough but not opened to their end."""
     locked_reports: Sequence[str] = ()
@@ -132,8 +134,10 @@ def publish(
             unopened = closing.waiting_reports(kept.statistics, now)
             locked = [] if chosen else closing.locked_reports(kept.statistics, now)
             waiting_lines = kept.statistics.waiting()
-            partial = closing.partial(kept, fresh)
+            partial = closing.partial(kept.hits_by_day(), fresh)
             kept_reports = kept.statistics.published()
+            spooled = kept.statistics.lines_by_day()
+            new_reports = kept_reports.keys() - reports_before
         reports = [read_statistics(name, each) for name, each in kept_reports.items()]
         was_signed, notes_before = index.is_signed(data / index.INDEX), _notes_in(out)
         signed = signing_key is not None
@@ -162,7 +166,8 @@ def publish(
         unsigned=was_signed and not signed,
         notes_gone=0 if notes else notes_before,
         reports=reports,
-        new_reports=len(reports) - len(reports_before),
+        new_reports=len(new_reports),
+        partial_reports=closing.partial(spooled, sorted(new_reports)),
         waiting_reports=unopened,
         locked_reports=locked,
         waiting_lines=waiting_lines,
@@ -175,7 +180,7 @@ def statistics_data(
 ) -> dict[str, bytes]:
     """The files of ``data/`` that tell of statistics, by name: each week's, and what is declared
     now, from which a server shows it."""
-    files = {DECLARED: catalogue.encode()} if catalogue and (catalogue.metrics or weeks) else {}
+    files = {DECLARED: catalogue.encode()} if catalogue and (catalogue.entries or weeks) else {}
     for week in weeks:
         files[f"{STATISTICS}{week.week}.json"] = encode_statistics(week)
         files[f"{STATISTICS}{week.week}.csv"] = week_csv(week)

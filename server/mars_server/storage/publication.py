@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, Table, func, insert, select, update
 
-from mars_server.common.calendar import is_stale, iso_week, sunday
+from mars_server.common.calendar import is_stale, iso_week, sunday, week_of
 from mars_server.counting.tally import LEVEL
 from mars_server.storage.openings import KEPT_DAYS, OPENED
 from mars_server.storage.schema import (
@@ -68,6 +68,13 @@ class Closed:
         """The bytes of every published week, by week."""
         return {each.week: each.document for each in self.kept()}
 
+    def made(self) -> dict[str, str]:
+        """In which week each closed one was closed."""
+        return {
+            row.week: week_of(datetime.fromtimestamp(row.published, UTC).date())
+            for row in self._connection.execute(select(self._weeks))
+        }
+
     def late(self) -> int:
         """The exact number that was dropped because its week was published."""
         late = func.coalesce(func.sum(self._weeks.c.late), 0)
@@ -106,6 +113,11 @@ class StoredReports(Closed):
         query = select(statistics.c.week, func.sum(statistics.c.n)).group_by(statistics.c.week)
         return {week: int(n) for week, n in self._connection.execute(query)}
 
+    def lines_by_day(self) -> dict[str, int]:
+        """The lines of the spools of each day that has some, reports or not."""
+        query = select(sources.c.day, func.sum(sources.c.lines)).where(sources.c.day.is_not(None))
+        return {day: int(n) for day, n in self._connection.execute(query.group_by(sources.c.day))}
+
     def last_opened(self) -> int | None:
         """When a spool was last read to its end with keys (Unix seconds), None where none was."""
         found = self._connection.scalar(select(meta.c.value).where(meta.c.key == OPENED))
@@ -119,7 +131,8 @@ class StoredReports(Closed):
         """Those of the weeks ``names`` of which reports may wait at ``now`` (Unix seconds): there
         is a spool whose lines may be of the week, some of them wait, and no key of the week was
         given for it. Lines that wait although it was are junk, or of another week. Of a week that
-        is long over the spools are gone."""
+        was long over when a spool was last opened, the spools are gone: by the clock of ``publish``
+        alone, which may be wrong, no week is given up."""
         keys = {row.id: row.week for row in self._connection.execute(select(intake_keys))}
         wanted = select(sources.c.day, sources.c["keys"])
         rows = self._connection.execute(
@@ -129,7 +142,8 @@ class StoredReports(Closed):
             (date.fromisoformat(day), {keys.get(each) for each in (ids or "").split()})
             for day, ids in rows
         ]
-        oldest = datetime.fromtimestamp(now, UTC).date() - timedelta(days=KEPT_DAYS)
+        moment = min(now, self.last_opened() or now)
+        oldest = datetime.fromtimestamp(moment, UTC).date() - timedelta(days=KEPT_DAYS)
         return sorted(
             week
             for week in names

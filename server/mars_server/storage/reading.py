@@ -126,7 +126,7 @@ def reports(engine: Engine) -> Reports:
     with engine.connect() as connection:
         for row in connection.execute(select(statistics)):
             found.counted[Statistic(row.week, row.name, row.release, row.value)] = row.n
-        for row in connection.execute(select(dropped)):
+        for row in connection.execute(select(dropped).where(dropped.c.n > 0)):
             found.dropped[Dropped(row.week, row.reason)] = row.n
         late = select(statistics_weeks).where(statistics_weeks.c.late > 0)
         for row in connection.execute(late):

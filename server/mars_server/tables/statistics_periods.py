@@ -6,7 +6,7 @@ alike. Decided by what is declared and published, never by an exact count. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 from mars.wire.registry import Metric
 from mars_server.common.calendar import days, span
 from mars_server.tables.compose import LEAST_CHANGE, LOOK_BACK, is_far
+from mars_server.tables.failing import spared
 from mars_server.tables.floor import Published
 from mars_server.tables.noise import SURE
 from mars_server.tables.periods import ENOUGH_WEEKS, LEAST_HITS, shortest
@@ -24,8 +25,18 @@ SETTLING_WEEKS: Final = 2
 """For so many an entry has no figures after it has changed."""
 
 
+def collected(
+    metric: Metric, week: str, before: Sequence[StatisticsWeek], made: Mapping[str, str]
+) -> float:
+    """The share of the days of ``week`` on which it was collected, by what is declared now and by
+    what was about then: where it had expired and was renewed, clients had stopped."""
+    then = recent(week, [each for each in before[-3 * LONGEST :] if each.week <= week], made)
+    entries = [entry for each in then if (entry := each.entry(metric.name))]
+    return min(part(one, week) for one in (metric, *(entry.metric for entry in entries)))
+
+
 def part(metric: Metric, week: str) -> float:
-    """The share of the days of ``week`` on which it was collected."""
+    """The share of the days of ``week`` on which it was to be collected."""
     of_week = [date.fromisoformat(day) for day in days(week)]
     since = metric.declared or of_week[0]
     return sum(since <= day and metric.is_live(day) for day in of_week) / len(of_week)
@@ -37,10 +48,15 @@ def _is_whole(entry: Entry) -> bool:
     return all(part(entry.metric, week) == 1 for week in weeks)
 
 
-def summed(metric: Metric, week: str, before: Sequence[StatisticsWeek]) -> Summed:
-    """The one that was begun in the weeks published ``before``, unless the entry has changed since:
-    reports of two forms are not summed."""
-    if has_changed(metric, before):
+def summed(
+    metric: Metric,
+    week: str,
+    before: Sequence[StatisticsWeek],
+    recent: Sequence[StatisticsWeek],
+) -> Summed:
+    """The one that was begun in the weeks published ``before``, unless the entry has changed since
+    the ``recent`` ones: reports of two forms are not summed."""
+    if has_changed(metric, recent):
         return beginning(week, EVERY[0])
     last = before[-1].entry(metric.name) if before else None
     if last is not None and last.period.last >= week:
@@ -48,11 +64,22 @@ def summed(metric: Metric, week: str, before: Sequence[StatisticsWeek]) -> Summe
     return beginning(week, judged(metric, week, before))
 
 
-def has_changed(metric: Metric, before: Sequence[StatisticsWeek]) -> bool:
-    """Whether reports of this week may be of another form: on which day of the last two weeks it
-    changed is not known, nor how soon clients knew."""
-    recent = [each.entry(metric.name) for each in before[-SETTLING_WEEKS:]]
-    return any(entry is not None and _form(entry.metric) != _form(metric) for entry in recent)
+def recent(
+    week: str, before: Sequence[StatisticsWeek], made: Mapping[str, str]
+) -> Sequence[StatisticsWeek]:
+    """Of ``before`` the weeks that tell whether an entry may have changed in ``week`` or later.
+    ``made``: in which week each was published, as far as that is known. What was declared while
+    ``week`` ran stands in the last one that was published before; where many are published at
+    once, all of these say only what is declared by then."""
+    since = sum(made.get(each.week, "") >= week for each in before)
+    return before[-max(SETTLING_WEEKS, since + 1) :]
+
+
+def has_changed(metric: Metric, recent: Sequence[StatisticsWeek]) -> bool:
+    """Whether reports of a week may be of another form than they have now: on which day since the
+    ``recent`` weeks it changed is not known, nor how soon clients knew."""
+    known = [each.entry(metric.name) for each in recent]
+    return any(entry is not None and _form(entry.metric) != _form(metric) for entry in known)
 
 
 def _alike(metric: Metric, weeks: Iterable[StatisticsWeek]) -> list[Entry]:
@@ -73,21 +100,28 @@ def judged(metric: Metric, week: str, before: Sequence[StatisticsWeek]) -> int:
     than four then, or where less than four weeks are known: it may be growing.
 
     Disturbed periods are left out where the others suffice. A number stands for the middle of what
-    it can be, one that was hidden in every period for nothing.
+    it can be, one that was hidden in every period for nothing. Of error events the reports
+    that tell of no failure carry nothing, since most do, and no period has more than four weeks, so
+    that what begins to fail is seen.
     """
     told = _told(metric, week, before)
     if not told:
         return EVERY[0]
     weeks = sum(each.period.weeks for each in told)
     rows: dict[str, Fraction] = {}
+    carrying = sum((entry.total.middle for entry in told), Fraction(0))
+    silent = spared(metric)
     for entry in told:
         for value in entry.values:
+            if value.value in silent:
+                carrying -= value.count.middle
+                continue
             rows[value.value] = rows.get(value.value, Fraction(0)) + value.count.middle
     seen = {each.value for entry in told for each in entry.values if each.count.least}
-    carrying = sum((entry.total.middle for entry in told), Fraction(0))
+    seen -= set(silent)
     every = shortest([rows[value] / weeks for value in seen], carrying / weeks)
     is_new = weeks < ENOUGH_WEEKS or quarter(told[-1].period.last) == quarter(week)
-    return min(every, EVERY[1]) if is_new else every
+    return min(every, EVERY[1]) if is_new or silent else every
 
 
 def _told(metric: Metric, week: str, before: Sequence[StatisticsWeek]) -> list[Entry]:

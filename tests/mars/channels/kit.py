@@ -13,6 +13,7 @@ from mars.providers import Given
 from mars.testing.memory import START
 from mars.testing.world import ONION, World
 from mars.wire.catalogue import Catalogue, digest
+from mars.wire.events import Domain
 from mars.wire.query import INTAKE_PATH, REGISTRY_PATH
 from mars.wire.registry import Metric, read_metrics
 from mars.wire.report import Report, decode
@@ -27,8 +28,9 @@ INTAKE = f"http://{ONION}{INTAKE_PATH}"
 REGISTRY_URL = f"http://{ONION}{REGISTRY_PATH}"
 
 
-def catalogue(*metrics: Metric) -> Catalogue:
-    return Catalogue("examplemail", "stable", ("0.5.1", "0.5.2"), metrics or METRICS)
+def catalogue(*metrics: Metric, domains: tuple[Domain, ...] = ()) -> Catalogue:
+    shown = metrics if metrics or domains else METRICS
+    return Catalogue("examplemail", "stable", ("0.5.1", "0.5.2"), shown, domains=domains)
 
 
 REGISTRY = catalogue().encode()
@@ -49,18 +51,22 @@ def publishing(registry: bytes = REGISTRY, weeks: tuple[str, ...] = WEEKS) -> di
 
 
 def a_world(
-    *metrics: Metric, given: Mapping[str, Given] | None = None, agreed: bool = True, **more: Any
+    *metrics: Metric,
+    given: Mapping[str, Given] | None = None,
+    agreed: bool = True,
+    domains: tuple[Domain, ...] = (),
+    **more: Any,
 ) -> World:
     """One whose user agreed to all that is declared, unless said otherwise."""
-    registry = catalogue(*metrics).encode()
-    names = {metric.name for metric in metrics or METRICS}
+    declared = catalogue(*metrics, domains=domains)
+    registry, names = declared.encode(), {metric.name for metric in declared.metrics}
     provided = {name: one for name, one in (given or VALUES).items() if name in names}
     world = World(registry=registry, given=provided, **more)
     world.publisher.steer(**publishing(registry))
     world.server.answers |= {INTAKE: (204, b""), REGISTRY_URL: (200, registry)}
     world.publish()
     if agreed:
-        world.grant("plain", stats=True)
+        world.grant("plain", stats=bool(declared.metrics), events=bool(domains) or None)
     return world
 
 

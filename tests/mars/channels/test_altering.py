@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mars.channels.altering import ALL, Rules
+from mars.channels.altering import NOTHING, Rules
 from mars.wire.registry import Metric
 
 
@@ -51,9 +51,13 @@ def test_one_declared_value_may_be_said_whatever_is_true() -> None:
 
 @pytest.mark.parametrize("rule", ["smtp", "", (1,), (7,), ()])
 def test_what_is_not_declared_is_never_said(rule: str | tuple[int, ...]) -> None:
-    assert Rules(coarsen={"app/docs": rule}).applied(PROTOCOL, "imap") is None
+    rules = Rules(coarsen={"app/docs": rule})
+    assert rules.applied(PROTOCOL, "imap") is None
+    assert rules.vetoes(PROTOCOL), "which is told as a veto"
     if rule == (7,):
-        assert Rules(coarsen={"app/docs": rule}).applied(DOCS, "0") is None
+        assert rules.applied(DOCS, "0") is None
+        assert rules.vetoes(DOCS)
+    assert not Rules(coarsen={"app/docs": (10,)}).vetoes(DOCS)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +75,8 @@ def test_what_is_not_declared_is_never_said(rule: str | tuple[int, ...]) -> None
     ],
 )
 def test_what_is_not_understood_vetoes_all(table: object) -> None:
-    assert Rules.read(table) == ALL
-    assert ALL.applied(DOCS, "0") is None
+    assert Rules.read(table) == NOTHING
+    assert NOTHING.applied(DOCS, "0") is None
 
 
 def test_a_table_as_the_policy_file_has_it() -> None:

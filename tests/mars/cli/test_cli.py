@@ -321,9 +321,10 @@ def test_it_runs_without_terminal_and_home(tmp_path: Path) -> None:
 
 def test_consent_shows_every_switch_and_the_country(desk: Desk) -> None:
     said = desk.grant("tracked", "--country", "is", "--direct", "--stats")
-    assert said.out.splitlines()[-4:] == [
+    assert said.out.splitlines()[-5:] == [
         "Plain news by https where no Tor is there: yes",
         "Statistics: no",
+        "Error events: no",
         "Error reports: no",
         "Country: IS",
     ]

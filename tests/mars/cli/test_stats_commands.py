@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,21 @@ from pathlib import Path
 import pytest
 
 from mars import factory
+from mars.cli.consent import vetoed_names
+from mars.testing.memory import machine
 from mars.testing.socks import Visit, exactly, read_request
 from mars.wire.sealed import SMALL, opened
 from mars.wire.times import WEEK, week_of
-from tests.mars.channels.kit import FOLDERS, METRICS, REGISTRY, catalogue, opener, publishing
+from tests.mars.channels.kit import (
+    FOLDERS,
+    METRICS,
+    PROTOCOL,
+    REGISTRY,
+    a_world,
+    catalogue,
+    opener,
+    publishing,
+)
 from tests.mars.cli.conftest import Desk, Done
 
 URL = "http://127.0.0.1:8080/motd/in"
@@ -118,6 +130,7 @@ def test_the_administrator_and_the_environment_hold_for_a_report_by_hand_too(
     monkeypatch.setenv("MARS_LEVEL", "plain")
     done = send(intake, FOLDERS.name, "57", "--json")
     assert (done.code, done.json["reason"]) == (1, "no-consent")
+    assert "(MARS_LEVEL: at most plain)" in done.json["message"], "who leaves no room for it"
     assert intake.socks.visits == []
 
 
@@ -215,6 +228,21 @@ def test_one_that_asks_something_else_is_off_and_is_said_to_be(intake: Desk) -> 
         [FOLDERS.name, *others]
     )
     assert listed(intake, "list", "--json").json["to_ask"] == []
+
+
+def test_what_a_rule_has_nothing_said_of_is_off_and_is_said_to_be(intake: Desk) -> None:
+    intake.grant("plain")
+    assert listed(intake, "consent", "on").code == 0
+    kept = intake.state / "state.json"
+    table = json.loads(kept.read_bytes())
+    table["statistics"]["rules"] = {"coarsen": {FOLDERS.name: "many"}}
+    kept.write_text(json.dumps(table))
+    line = next(one for one in listed(intake, "list").out.splitlines() if FOLDERS.name in one)
+    assert line.startswith("off")
+    assert "nothing said of it" in line
+    world = a_world(FOLDERS, PROTOCOL, host=machine(policy=b'[statistics]\nveto = ["*"]\n'))
+    client = world.client()
+    assert vetoed_names(client, client.load()) == [FOLDERS.name, PROTOCOL.name]
 
 
 def test_statistics_come_with_the_news(intake: Desk) -> None:

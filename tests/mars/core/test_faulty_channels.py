@@ -53,6 +53,19 @@ def test_a_second_purpose_taken_back_at_the_last_moment_holds_whatever_the_chann
     assert sending(world, lambda: world.grant("tracked")) is None
 
 
+def test_a_yes_to_any_of_its_purposes_is_one_to_its_requests() -> None:
+    channel = Postcards()
+    channel.purposes = (STATISTICS, consent.SWITCHES["errors"])
+    world = a_world(channel)
+    world.grant("plain", errors=True)
+    session(world.client(), world.clock, 5 * DAY)
+    went = len(posted(world))
+    assert went
+    world.grant("plain", errors=False)
+    session(world.client(), world.clock, 5 * DAY)
+    assert len(posted(world)) == went
+
+
 class Greedy(Postcards):
     """Wants to say more than was agreed to."""
 

@@ -38,7 +38,10 @@ def test_the_examples_two_files_are_whole() -> None:
     assert (protocol.type, protocol.values) == ("enum", ("imap", "pop3", "jmap", "other"))
     assert encryption.expires == date(2027, 12, 31)
     assert [domain.name for domain in errors] == ["decryption", "transport"]
-    assert [name.name for name in errors[0].names] == ["key_missing", "message_damaged"]
+    causes = ["key_missing", "key_late", "message_damaged", "cancelled", "other"]
+    assert [name.name for name in errors[0].names] == causes
+    assert [name.name for name in errors[0].names if name.expected] == ["cancelled"]
+    assert [it.values for it in errors[0].names[0].dimensions] == [("known", "new")]
 
 
 @pytest.mark.parametrize(

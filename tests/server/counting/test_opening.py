@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from mars.wire.catalogue import Catalogue
-from mars.wire.events import Domain, ErrorName
-from mars.wire.registry import EVENTS, STATISTICS
 from mars_server.counting.reports import Dropped, Opening, Statistic, sums, unseen
 from tests.server.counting import spools
 from tests.server.counting.spools import (
@@ -95,24 +92,6 @@ def test_a_report_of_a_closed_week_is_late_and_one_of_no_worth_is_not(opening: O
     out = sums(opened(opening, content).opened, unseen(), {WEEK})
     assert out.dropped == {Dropped(WEEK, "late"): 2, Dropped(WEEK, "bad-value"): 1}
     assert not out.counted
-
-
-@pytest.mark.parametrize(
-    ("project", "key", "value", "purpose"),
-    [("mail", "encrypted", "true", STATISTICS), ("decryption", "lost", "10-99", EVENTS)],
-)
-def test_a_report_counts_under_the_type_of_its_entry_alone(
-    opening: Opening, project: str, key: str, value: str, purpose: str
-) -> None:
-    lost = ErrorName("lost", "It is gone.", "us", "#1", "technical", date(2027, 6, 30))
-    declared = replace(opening.catalogue, domains=(Domain("decryption", (lost,)),))
-    both = replace(opening, catalogue=declared)
-    for told in (STATISTICS, EVENTS):
-        said = report(project=project, key=key, value=value, purpose=told)
-        out = found(both, spool([sealed(said)]))
-        counts = {Statistic(WEEK, f"{project}/{key}", "0.5.2", value): 1}
-        assert out.counted == (counts if told == purpose else {})
-        assert out.dropped == ({} if told == purpose else {Dropped(WEEK, "other-type"): 1})
 
 
 def test_a_product_without_a_registry_declares_nothing(opening: Opening) -> None:

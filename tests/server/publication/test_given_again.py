@@ -150,9 +150,9 @@ def test_a_week_with_missing_days_is_named(
     engine = kit.database(tmp_path)
     for day in days:
         kit.count(engine, kit.week(0), kit.Counted(plain=hits), day)
-    assert kit.kept(engine, lambda kept: partial(kept, [kit.week(0), kit.week(1)])) == (
-        [kit.week(0)] if told else []
-    )
+    assert kit.kept(
+        engine, lambda kept: partial(kept.hits_by_day(), [kit.week(0), kit.week(1)])
+    ) == ([kit.week(0)] if told else [])
 
 
 def add_source(engine: Engine, own: str | None) -> None:

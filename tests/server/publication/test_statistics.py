@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from mars.errors import StateError
-from mars.wire.times import parse_time
+from mars.wire.times import WEEK, parse_time
+from mars_server.common.calendar import days as days_of
 from mars_server.common.calendar import span
 from mars_server.counting.reports import DIGEST_BYTES, Digests, Statistic
 from mars_server.publication.closing import close_weeks, waiting_reports
@@ -25,7 +26,7 @@ from mars_server.tables.floor import floor
 from mars_server.tables.statistics import Counts
 from mars_server.tables.statistics_week import Entry, StatisticsWeek, encode
 from tests.server.counting import spools
-from tests.server.counting.commands import run_json
+from tests.server.counting.commands import run, run_json
 from tests.server.publication import kit
 from tests.server.publication import reports_kit as reports
 from tests.server.publication.reports_kit import BOXES, CATALOGUE, GPG, PANE, RELEASES, USUAL
@@ -264,11 +265,12 @@ def test_reports_of_two_forms_are_not_summed(tmp_path: Path) -> None:
     few = {BOXES.name: {"0.5.2": {"0": 7}}}
     for name in span("2026-W01", "2026-W05"):
         reports.count(engine, name, few)
-    reports.close(engine)
-    for name in span("2026-W06", "2026-W13"):
+    reports.close(engine, now=parse_time("2026-02-04T00:00:00Z"))
+    declared = replace(CATALOGUE, metrics=(replace(BOXES, bounds=(1, 10, 100)),))
+    for n, name in enumerate(span("2026-W06", "2026-W13")):
         reports.count(engine, name, few)
-    changed = replace(BOXES, bounds=(1, 10, 100))
-    entries = of(reports.close(engine, replace(CATALOGUE, metrics=(changed,))), BOXES.name)
+        now = parse_time("2026-02-11T00:00:00Z") + n * WEEK
+        entries = of(reports.close(engine, declared, now=now), BOXES.name)
     assert [each.total.value for each in entries[5:8]] == [None, None, "<10"]
     assert {each.period.weeks for each in entries[5:8]} == {1}
     assert (entries[-1].period.first, entries[-1].total.value) == ("2026-W09", 30)
@@ -445,3 +447,21 @@ def test_from_sealed_bodies_to_published_files(tmp_path: Path, cache: Path) -> N
         number is None or number == "<10" or int(str(number)) % 10 == 0
         for _, number in kit.numbers(week)
     )
+
+
+@pytest.mark.parametrize(("days", "told"), [(6, [spools.WEEK]), (7, [])])
+def test_days_whose_spools_did_not_come_in_time_are_told(
+    tmp_path: Path, cache: Path, days: int, told: list[str]
+) -> None:
+    """Sunday's is carried over after the week is published: its reports are lost."""
+    product, database = spools.product_of(tmp_path), f"sqlite:///{tmp_path}/counts.db"
+    for n, day in enumerate(days_of(spools.WEEK)[:days]):
+        content = spools.spool(spools.many(11, first=100 * n), date.fromisoformat(day), day)
+        spools.written(tmp_path / f"spool/{n}.log", content)
+    base = ("--product", str(product), "--db", database)
+    keys = str(spools.keys_of(tmp_path, spools.WEEK))
+    run_json("count", str(tmp_path / "spool"), "--keys", keys, *base)
+    options = ("--out", str(tmp_path / "site"), "--chart-cache", str(cache))
+    done = run("publish", *base, *options, "--now", "2026-12-03T00:00:00Z", "--json")
+    assert json.loads(done.stdout)["statistics_weeks_with_missing_days"] == told
+    assert (f"Days without a spool: {spools.WEEK}" in done.stderr.decode()) == bool(told)

@@ -1,0 +1,83 @@
+"""``mars failures``: what is counted of failures on this computer, and what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mars.channels import declared
+from mars.channels.domains import domains
+from mars.channels.news import NO_REGISTRY
+from mars.cli.common import Place, registry_option, where
+from mars.commandline import LazyGroup, emit_json, safe
+from mars.consent import EVENTS, new_entries
+from mars.pinned import read_registry
+
+
+@click.group(cls=LazyGroup, short_help="See what is counted of failures.")
+def failures() -> None:
+    """See what is counted of failures here, and what is told of them.
+
+    A domain of failures is agreed to as a whole: mars stats consent on 'DOMAIN/*'. Only how often
+    each declared cause occurred is counted, and told in coarse ranges; nothing of a single failure.
+    """
+
+
+@failures.command(short_help="Show the counts of each domain, and what would be told.")
+@where
+@registry_option
+def show(place: Place, registry_file: Path | None, as_json: bool) -> None:
+    """Show every declared domain of failures: whether it is on, how often each cause occurred in
+    the last seven complete days and today, what would be told of that, what was sent and when.
+
+    Nothing is counted where you neither agreed to the domain nor have what is collected shown.
+
+    Exit code: 0, also where nothing is declared; 1 when what is kept cannot be read.
+    """
+    client, state = place.client(registry=read_registry(registry_file))
+    catalogue, view = client.shown_registry(state), client.view(client.statistics, state)
+    kept = client.counted.read()
+    found = domains(view, catalogue, client.statistics, kept, client.journal())
+    if client.counted.damage:
+        click.echo(f"mars failures show: {client.counted.damage}", err=True)
+    if as_json:
+        asked = new_entries(state.decision, client.declared(state), EVENTS)
+        mode = declared.mode(view, catalogue, EVENTS)
+        emit_json({"ok": True, "mode": mode, "to_ask": list(asked), "domains": found})
+        return
+    for line in (line for one in found for line in _lines(one)):
+        click.echo(safe(line))
+    if not found:
+        none = "no domain of failures is declared." if catalogue else NO_REGISTRY
+        click.echo(f"mars failures show: {none}", err=True)
+
+
+def _lines(domain: dict[str, Any]) -> Iterator[str]:
+    ended = "" if domain["state"] == "collected" else f" ({domain['state']})"
+    anew = ", asks something else, or more, than you agreed to: answer anew"
+    mark = "on " if domain["on"] else "off"
+    changed = anew if domain["changed"] else ""
+    yield f"{mark}  {domain['name']:32} {domain['description']}{ended}{changed}"
+    if not domain["counted"]:
+        yield "       nothing is counted"
+        return
+    entries = {one["name"]: one for one in domain["entries"]}
+    for name in domain["names"]:
+        told = entries.pop(f"{domain['domain']}/{name['name']}")
+        expected = " (expected)" if name["expected"] else ""
+        count = f"{name['week']} in seven days, {name['today']} today"
+        yield f"       {name['name'] + expected:30} {count}{_told(told)}"
+    worked = domain["succeeded"]
+    yield f"       {'worked':30} {worked['week']} in seven days, {worked['today']} today"
+    for name, told in entries.items():
+        yield f"       {name.partition('/')[2]:30} {_told(told).removeprefix(', ')}".rstrip()
+
+
+def _told(entry: dict[str, Any]) -> str:
+    last = entry["last"]
+    value = entry["value"] or "nothing yet"
+    went = f", sent {last['value']} on {last['time'][:10]}" if last else ""
+    return f", would tell {value}{went}"

@@ -102,7 +102,7 @@ def test_i28_no_week_that_begins_within_seven_days_of_the_yes_is_drawn(after: in
         machine(policy=b'refused = ["events"]'),
         machine(policy=b"\xff"),
     ],
-    ids=str,
+    ids=["do not track", "CI", "level", "no events", "refused", "damaged policy"],
 )
 def test_i28_what_policy_or_environment_forbid_is_neither_counted_nor_told(host: Platform) -> None:
     world = failing()

@@ -57,7 +57,6 @@ def test_a_yes_to_a_domain_is_one_to_events_alone() -> None:
         ({"entries": {SYNC: False}}, {A, B, DECRYPTION}),
         ({"level": "off"}, set()),
     ],
-    ids=str,
 )
 @pytest.mark.parametrize("level", ["plain", None])
 def test_a_no_takes_back_what_it_names_and_nothing_else(

@@ -60,7 +60,7 @@ def test_what_is_gained_is_added_where_it_is_counted_and_nothing_else_stays() ->
     assert added(begun, {}, set(), MONDAY) == {}
 
 
-def test_days_that_a_clock_that_was_ahead_had_dropped_are_not_told_as_none() -> None:
+def test_i31_days_that_a_clock_that_was_ahead_had_dropped_are_not_told_as_none() -> None:
     true = {"decryption": Kept(MONDAY - 4 * WEEK, counts(*range(TODAY - 7, TODAY + 1)))}
     ahead = added(true, {"decryption": counts(TODAY + 30)}, {"decryption"}, MONDAY + 30 * DAY)
     assert ahead["decryption"].value(DECRYPTION, DAMAGED, MONDAY + 31 * DAY, None) == "1"

@@ -88,7 +88,7 @@ def test_without_a_subject_each_call_is_a_failure() -> None:
 
 
 @pytest.mark.parametrize("subject", ["a", b"a", 1, -1, 0, 2**4000, "", "\udc80", "é" * 1000])
-def test_a_subject_that_counts_is_known_again_after_a_restart(subject: object) -> None:
+def test_i31_a_subject_that_counts_is_known_again_after_a_restart(subject: object) -> None:
     process = Process()
     for _ in range(2):
         process.fail(subject=subject)
@@ -209,7 +209,7 @@ def test_durations_do_not_go_by_the_wall_clock() -> None:
     assert process.told() == [(FAILED, "damaged"), (LATE, "damaged")]
 
 
-def test_two_processes_add_up_and_count_a_subject_once() -> None:
+def test_i31_two_processes_add_up_and_count_a_subject_once() -> None:
     one = Process()
     one.fail(subject="known")
     one.passes(GRACE)
@@ -266,7 +266,7 @@ def test_what_could_not_be_written_is_written_later() -> None:
     assert process.day().failed == {"damaged": 2}
 
 
-def test_after_a_yes_was_taken_back_nothing_of_before_counts() -> None:
+def test_i30_after_a_yes_was_taken_back_nothing_of_before_counts() -> None:
     process = Process()
     process.fail(subject="a")
     process.passes(GRACE)

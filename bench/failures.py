@@ -169,7 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
     new = each["`fail`, a new subject"]
     limits = {
         f"`fail` of a new subject {new:.1f} µs, at most {LIMIT:.0f} µs": new <= LIMIT,
-        f"memory of a stream {held:.0f} KiB after {WARM:,} failures, {more:+.0f} KiB after "
+        f"memory of a stream {held:.0f} KiB after {WARM:,} failures, {round(more):+d} KiB after "
         f"{MANY:,} more, at most {GROWTH} KiB": more <= GROWTH,
         f"{DEVICES:,} devices in {took:.2f} s, at most 1 s, told as `{said}`": (
             took <= 1 and said == "100+"

@@ -87,10 +87,19 @@ def added(
     nothing stays. A beginning that lies ahead is that of a wrong clock."""
     found = {}
     for name in sorted(counted):
-        one = kept.get(name, Kept(now))
-        counts = merged(one.counts, gained.get(name, Counts()), now)
-        found[name] = Kept(min(one.since, now), counts)
+        one, more = kept.get(name, Kept(now)), gained.get(name, Counts())
+        counts = merged(one.counts, more, now)
+        found[name] = Kept(min(_since(one, more, now), now), counts)
     return found
+
+
+def _since(kept: Kept, more: Counts, now: int) -> int:
+    """Where days are dropped as too old, nothing is whole before the oldest that is not: a clock
+    that was ahead only then must not leave days that would be told as if nothing had failed."""
+    oldest = now // DAY - TOLD
+    if any(day < oldest for day in (*kept.counts.days, *more.days)):
+        return max(kept.since, oldest * DAY)
+    return kept.since
 
 
 def _encoded(kept: Everything) -> bytes:

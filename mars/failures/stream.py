@@ -209,8 +209,8 @@ class Stream:
         except (TypeError, ValueError):
             raise ConfigError(
                 "bad-subject",
-                f"A subject is a text, bytes or a whole number, of at most {LONGEST} bytes, so "
-                "that failure does not count; give such a one, or none.",
+                f"A subject is a text, bytes or a whole number, of at most {LONGEST} characters or "
+                "bytes, so that failure does not count; give such a one, or none.",
             ) from None
 
     def _wrong(self, error: Exception) -> None:

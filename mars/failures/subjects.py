@@ -14,7 +14,7 @@ KEY_BYTES, HASH_BYTES = 16, 8
 MOST = 4_096
 """Hashes under one key."""
 LONGEST = 64 * 1024
-"""Bytes of a subject: a longer one would keep its caller waiting."""
+"""Characters or bytes of a subject: a longer one would keep its caller waiting."""
 
 Subject = str | bytes | int
 Counted = tuple[int, str]
@@ -24,25 +24,26 @@ Counted = tuple[int, str]
 def as_bytes(subject: object) -> bytes:
     """``subject`` with its type: ``1`` is not ``"1"``. What its class overrides is not called.
 
-    Raises ``TypeError`` for no ``Subject``, ``ValueError`` for more than ``LONGEST`` bytes.
+    Raises ``TypeError`` for no ``Subject``, ``ValueError`` for one that is longer than ``LONGEST``.
     """
-    if type(subject) is str and len(subject) <= LONGEST // 4:
-        return b"s" + subject.encode("utf-8", "surrogatepass")
-    kind = type(subject)
+    kind: Any = type(subject)
+    given: Any = subject
     if issubclass(kind, str):
-        data = b"s" + str.encode(subject, "utf-8", "surrogatepass")  # type: ignore[arg-type]
-    elif issubclass(kind, bytes):
-        data = b"".join((b"b", subject))  # type: ignore[arg-type]
-    elif issubclass(kind, int) and kind is not bool:
-        size = int.bit_length(subject) // 8 + 1  # type: ignore[arg-type]
-        if size > LONGEST:
-            raise ValueError
-        data = b"i" + int.to_bytes(subject, size, "little", signed=True)  # type: ignore[arg-type]
-    else:
+        _require(str.__len__(given))
+        return b"s" + str.encode(given, "utf-8", "surrogatepass")
+    if issubclass(kind, bytes):
+        _require(bytes.__len__(given))
+        return b"".join((b"b", given))
+    if not issubclass(kind, int) or kind is bool:
         raise TypeError
-    if len(data) > LONGEST:
+    size = int.bit_length(given) // 8 + 1
+    _require(size)
+    return b"i" + int.to_bytes(given, size, "little", signed=True)
+
+
+def _require(size: int) -> None:
+    if size > LONGEST:
         raise ValueError
-    return data
 
 
 class Hashes:

@@ -109,7 +109,7 @@ def test_of_too_many_subjects_the_newest_are_kept() -> None:
     assert Counts.read(too_many).seen == ()
 
 
-def test_nothing_that_is_kept_is_finer_than_a_day_or_in_the_order_of_the_failures() -> None:
+def test_i29_nothing_that_is_kept_is_finer_than_a_day_or_in_the_order_of_the_failures() -> None:
     hashes = {n.to_bytes(HASH_BYTES, "big"): (TODAY, "other") for n in (3, 1, 2)}
     gained = Counts({TODAY: Day({"other": 3})}, (Seen(MONDAY, bytes(KEY_BYTES), hashes),))
     plain = json.dumps(merged(Counts(), gained, NOW).plain())

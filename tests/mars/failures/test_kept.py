@@ -60,6 +60,17 @@ def test_what_is_gained_is_added_where_it_is_counted_and_nothing_else_stays() ->
     assert added(begun, {}, set(), MONDAY) == {}
 
 
+def test_i31_days_that_a_clock_that_was_ahead_had_dropped_are_not_told_as_none() -> None:
+    true = {"decryption": Kept(MONDAY - 4 * WEEK, counts(*range(TODAY - 7, TODAY + 1)))}
+    ahead = added(true, {"decryption": counts(TODAY + 30)}, {"decryption"}, MONDAY + 30 * DAY)
+    assert ahead["decryption"].value(DECRYPTION, DAMAGED, MONDAY + 31 * DAY, None) == "1"
+    back = added(ahead, {"decryption": counts(TODAY)}, {"decryption"}, MONDAY)["decryption"]
+    said = [back.value(DECRYPTION, DAMAGED, MONDAY + n * DAY, None) for n in (0, 6, 7)]
+    assert said == [None, None, "1"]
+    quiet = added({"decryption": Kept(MONDAY)}, {}, {"decryption"}, MONDAY + 30 * DAY)
+    assert quiet == {"decryption": Kept(MONDAY)}, "nothing is written where nothing changed"
+
+
 def test_a_file_that_would_be_too_large_forgets_subjects_and_then_refuses() -> None:
     many = {f"domain{n}": Kept(MONDAY, hashes(2)) for n in range(20)}
     many["decryption"] = Kept(MONDAY, replace(hashes(2), days=counts(TODAY).days))

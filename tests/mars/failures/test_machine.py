@@ -6,7 +6,7 @@ import pytest
 
 from mars.failures import machine as rules
 from mars.failures import subjects
-from mars.failures.counts import Counts, Day
+from mars.failures.counts import Counts, Day, Seen
 from mars.failures.machine import FAILED, LATE
 from mars.wire.times import DAY, WEEK
 from tests.mars.failures import kit
@@ -88,7 +88,7 @@ def test_without_a_subject_each_call_is_a_failure() -> None:
 
 
 @pytest.mark.parametrize("subject", ["a", b"a", 1, -1, 0, 2**4000, "", "\udc80", "é" * 1000])
-def test_a_subject_that_counts_is_known_again_after_a_restart(subject: object) -> None:
+def test_i31_a_subject_that_counts_is_known_again_after_a_restart(subject: object) -> None:
     process = Process()
     for _ in range(2):
         process.fail(subject=subject)
@@ -101,10 +101,10 @@ def test_a_subject_that_counts_is_known_again_after_a_restart(subject: object) -
 
 def test_subjects_of_several_types_are_several() -> None:
     process = Process()
-    for subject in ("1", b"1", 1):
+    for subject in ("1", b"1", 1, "\x01", b"\x01"):
         process.fail(subject=subject)
     process.passes(GRACE)
-    assert process.day().failed == {"damaged": 3}
+    assert process.day().failed == {"damaged": 5}
 
 
 @pytest.mark.parametrize(("after", "counts"), [(DAY, 0), (2 * WEEK - 1, 0), (2 * WEEK, 1)])
@@ -161,6 +161,40 @@ def test_ten_thousand_devices_are_many_failures_and_one_device_is_one() -> None:
     assert process.day().failed == {"damaged": 10_000, "other": 1}
     (seen,) = process.kept.seen
     assert len(seen.hashes) == subjects.MOST
+    assert [len(one._known) for one in process.machine._every] == [subjects.MOST]
+
+
+def test_of_more_than_4096_that_failed_only_the_newest_may_be_late() -> None:
+    process = Process()
+    cases = []
+    for _ in range(2):
+        cases += [process.fail() for _ in range(rules.MOST_PENDING)]
+        process.passes(GRACE)
+        process.told()
+    process.resolve(cases[rules.MOST_PENDING - 1])
+    process.resolve(cases[rules.MOST_PENDING])
+    assert process.told() == [(LATE, "damaged")]
+
+
+def test_what_counts_next_week_is_hashed_with_its_key_whatever_was_written_meanwhile() -> None:
+    process = Process(wall=MONDAY - GRACE - 1)
+    process.fail(subject="this week")
+    process.passes(1)
+    process.fail(subject="the next")
+    process.write()
+    process.fail(subject="the next, too")
+    process.passes(GRACE)
+    process.write()
+    found = {one.week: len(one.hashes) for one in process.kept.seen}
+    assert found == {MONDAY - WEEK: 1, MONDAY: 2}
+
+
+def test_more_keys_than_four_are_never_in_use() -> None:
+    weeks = (MONDAY - WEEK, MONDAY - WEEK, MONDAY + WEEK, MONDAY + WEEK)
+    keys = tuple(Seen(week, bytes([n]) * 16, {}) for n, week in enumerate(weeks))
+    process = Process(kept=Counts(seen=keys))
+    process.fail(subject="a")
+    assert [one.week for one in process.machine._every] == [MONDAY, *weeks[:3]]
 
 
 def test_durations_do_not_go_by_the_wall_clock() -> None:
@@ -175,7 +209,7 @@ def test_durations_do_not_go_by_the_wall_clock() -> None:
     assert process.told() == [(FAILED, "damaged"), (LATE, "damaged")]
 
 
-def test_two_processes_add_up_and_count_a_subject_once() -> None:
+def test_i31_two_processes_add_up_and_count_a_subject_once() -> None:
     one = Process()
     one.fail(subject="known")
     one.passes(GRACE)
@@ -232,7 +266,7 @@ def test_what_could_not_be_written_is_written_later() -> None:
     assert process.day().failed == {"damaged": 2}
 
 
-def test_after_a_yes_was_taken_back_nothing_of_before_counts() -> None:
+def test_i30_after_a_yes_was_taken_back_nothing_of_before_counts() -> None:
     process = Process()
     process.fail(subject="a")
     process.passes(GRACE)

@@ -198,20 +198,20 @@ def periods(crowd: int, count: int) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("crowd", "due"),
     [
-        (0, {"v": 200, "os": 100, "ia": 100}),
-        (100, {"v,os": 200, "v,ia": 200}),
-        (1000, {"v,os,ia": 200, "v,os,ia,lang": 67, "v,os,ia,py": 67, "v,os,ia,cc": 67}),
+        (0, {"v": 100, "os": 50, "ia": 50}),
+        (100, {"v,os": 100, "v,ia": 100}),
+        (1000, {"v,os,ia": 100, "v,os,ia,lang": 33, "v,os,ia,py": 33, "v,os,ia,cc": 33}),
     ],
 )
 def test_f08_what_a_period_says_is_drawn_for_it_alone(crowd: int, due: dict[str, int]) -> None:
     """Kept for two periods, or for an installation, it would make both requests one's."""
-    said = [",".join(name for name in ALL if f"{name}=" in url) for _, url in periods(crowd, 400)]
+    said = [",".join(name for name in ALL if f"{name}=" in url) for _, url in periods(crowd, 200)]
     seen = Counter(said)
     assert seen.keys() == due.keys()
-    assert all(abs(seen[names] - count) < 40 for names, count in due.items()), seen
+    assert all(abs(seen[names] - count) < 25 for names, count in due.items()), seen
     again = sum(one == other for one, other in pairwise(said))
-    by_chance = sum(count**2 for count in due.values()) / 400
-    assert abs(again - by_chance) < 45, "the next period's is no function of this one's"
+    by_chance = sum(count**2 for count in due.values()) / 200
+    assert abs(again - by_chance) < 25, "the next period's is no function of this one's"
 
 
 @pytest.mark.parametrize("crowd", CROWDS)

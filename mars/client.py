@@ -249,7 +249,7 @@ class Mars:
         if not table.get("problem"):
             self._problems.hold("state", None)
         table["statistics"] = self.statistics.status()
-        table["failures"] = self._streams.status()
+        table["streams"] = self._streams.status()
         table["running"] = self._background.is_alive
         if not table["running"]:
             table["check"] = {"reason": "not-running", "message": "Call start() first."}

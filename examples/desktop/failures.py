@@ -23,7 +23,7 @@ class Failures(Switches):
     LOCAL = "Count failures and show them here. Nothing is sent by this."
 
     def is_shown(self) -> bool:
-        return bool(self.mars.status()["failures"]["mode"] != "off")
+        return bool(self.mars.status()["streams"]["mode"] != "off")
 
     def rows(self) -> list[Row]:
         return [

@@ -217,7 +217,7 @@ def test_what_failed_is_seen_in_the_folder_in_the_bar_and_on_the_page(
     assert "Failed share. Would be told: few (fewer than 20 tries). Never told." in shown
     assert page.local.get()
     picture(root, "desktop-failures", tmp_path)
-    assert mars.status()["failures"]["problems"] == []
+    assert mars.status()["streams"]["problems"] == []
 
     page.switches["decryption/*"].set(False)
     assert page.save()

@@ -68,7 +68,8 @@ def test_a_failure_is_counted_kept_and_shown() -> None:
     world.clock.advance(DAY)
     assert counts(world)["key_missing"] == (1, 0)
     assert json.loads(json.dumps(domain)) == domain
-    assert mars.status()["failures"] == {"mode": "on", "to_ask": [], "problems": [], "lost": 0}
+    assert mars.status()["streams"] == {"mode": "on", "to_ask": [], "problems": [], "lost": 0}
+    assert (mars.status()["failures"], mars.status()["events"]) == (0, True), "as in the command's"
 
 
 HOURS = 3 * 3_600
@@ -134,7 +135,7 @@ def test_without_a_yes_nothing_is_kept_and_a_failure_costs_nothing() -> None:
     days(world, mars, 2)
     assert FAILURES_FILE not in world.store.files
     assert mars.failures_seen()[0]["counted"] is None
-    assert mars.status()["failures"]["mode"] == "off"
+    assert mars.status()["streams"]["mode"] == "off"
 
 
 def test_local_mode_counts_and_shows_and_tells_nothing() -> None:
@@ -148,7 +149,7 @@ def test_local_mode_counts_and_shows_and_tells_nothing() -> None:
     (domain,) = mars.failures_seen()
     values = {one["name"]: (one["value"], one["said"]) for one in domain["entries"]}
     assert values["decryption/damaged"] == ("2-9", "2-9")
-    assert (domain["on"], mars.status()["failures"]["mode"], posted(world)) == (False, "local", [])
+    assert (domain["on"], mars.status()["streams"]["mode"], posted(world)) == (False, "local", [])
     assert mars.statistics.show(False)
     assert FAILURES_FILE not in world.store.files
     stream.fail("damaged")
@@ -262,7 +263,7 @@ def test_what_is_wrong_with_calls_is_told_and_raised_in_tests() -> None:
     mars.failures("decryption").fail("no_such_cause")
     mars.failures("no_such_domain").fail("damaged")
     mars.failures("decryption").fail("damaged", subject=3.5)  # type: ignore[arg-type]
-    problems = mars.status()["failures"]["problems"]
+    problems = mars.status()["streams"]["problems"]
     assert {one["reason"] for one in problems} == {"undeclared", "bad-subject"}
     assert "3.5" not in json.dumps(problems)
     strict = world.mars()
@@ -279,14 +280,14 @@ def test_a_developer_is_told_in_tests_where_causes_do_not_say_what_fails() -> No
         mars.failures("decryption").fail(name)
         world.clock.advance(120)
         mars.failures_seen()
-        shares = [one["reason"] for one in mars.status()["failures"]["problems"]]
+        shares = [one["reason"] for one in mars.status()["streams"]["problems"]]
     assert shares == ["too-much-other"], "two of six"
     mars.failures("decryption").fail("damaged")
     for _ in range(4):
         mars.failures("decryption").fail("key_missing")
     world.clock.advance(120)
     mars.failures_seen()
-    assert mars.status()["failures"]["problems"] == [], "two of eleven"
+    assert mars.status()["streams"]["problems"] == [], "two of eleven"
 
 
 def test_the_user_chooses_a_domain_as_it_was_listed_and_is_asked_again() -> None:
@@ -300,7 +301,7 @@ def test_the_user_chooses_a_domain_as_it_was_listed_and_is_asked_again() -> None
     later = failing(replace(OFTEN, description="Decrypting anything."), agreed=False)
     later.store = world.store
     changed = later.mars()
-    assert changed.status()["failures"]["to_ask"] == ["decryption/*"]
+    assert changed.status()["streams"]["to_ask"] == ["decryption/*"]
     assert changed.statistics.to_ask == ()
     (domain,) = changed.failures_seen()
     assert (domain["agreed"], domain["changed"], domain["on"]) == (False, True, False)

@@ -89,7 +89,7 @@ def test_the_lines_about_what_fails_count_and_show_it(tmp_path: Path) -> None:
     declared = Catalogue("examplemail", "stable", ("0.5.2",), domains=at_once)
     (tmp_path / "registry.json").write_bytes(declared.encode())
     lines = blocks()[1]
-    done = run(f"{lines}\nprint(mars.status()['failures']['problems'])", tmp_path)
+    done = run(f"{lines}\nprint(mars.status()['streams']['problems'])", tmp_path)
     assert done.stderr == ""
     assert done.stdout.startswith("decryption/* ")
     assert done.stdout.splitlines()[0].endswith(" off")

@@ -382,22 +382,25 @@ def test_a_loop_that_was_closed_stops_nobody() -> None:
 def test_threads_that_hammer_are_all_counted_and_every_subscriber_told() -> None:
     here = Installation()
     events = here.stream.subscribe(maxlen=100_000)
-    threads, each = 8, 400  # fewer than may be pending
+    threads, each, rounds = 8, 24, 16
+    assert threads * each * 5 < streams.MOST_WAITING, "however long one is at work, none is lost"
     start = threading.Barrier(threads)
 
-    def hammer(number: int) -> None:
+    def hammer(number: int, first: int) -> None:
         start.wait()
-        for one in range(each):
+        for one in range(first, first + each):
             here.stream.fail("damaged", f"{number} {one}")
             here.stream.fail("other", one)
             here.stream.fail("cancelled").resolved()
             here.stream.succeeded()
 
-    running = [threading.Thread(target=hammer, args=(n,)) for n in range(threads)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
+    for round_ in range(rounds):
+        running = [threading.Thread(target=hammer, args=(n, round_ * each)) for n in range(threads)]
+        for thread in running:
+            thread.start()
+        for thread in running:
+            thread.join()
+    each *= rounds
     here.clock.advance(GRACE)
     day = here.today()
     told = list(iter(lambda: events.get(0), None))

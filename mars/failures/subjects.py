@@ -29,7 +29,12 @@ def as_bytes(subject: object) -> bytes:
     if type(subject) is str and len(subject) <= LONGEST // 4:
         return b"s" + subject.encode("utf-8", "surrogatepass")
     kind = type(subject)
-    if issubclass(kind, str):
+    text = issubclass(kind, str)
+    if text or issubclass(kind, bytes):
+        size = str.__len__(subject) if text else bytes.__len__(subject)  # type: ignore[arg-type]
+        if size > LONGEST:  # before any copy is made of it
+            raise ValueError
+    if text:
         data = b"s" + str.encode(subject, "utf-8", "surrogatepass")  # type: ignore[arg-type]
     elif issubclass(kind, bytes):
         data = b"".join((b"b", subject))  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ from mars.wire.registry import (
     BOOL,
     BOOLS,
     BUCKET,
+    CHARACTERS,
     ENUM,
     EVENTS,
     MAX_VALUES,
@@ -64,7 +65,7 @@ _INSTEAD = (
     'cause is a dimension with a list of names or "bool"'
 )
 _NO_DIMENSION = (
-    "must be a list of 2 to {most} different names of a-z, 0-9 and _ without {none}, "
+    "must be a list of 2 to {most} different names of {characters}, without {none}, "
     'or "bool": no text, number, time or identifier can be told, so name the few cases that a '
     "decision tells apart, such as below_1s and more; what resolves late is counted as that anyway"
 )
@@ -268,13 +269,13 @@ def _name_faults(entry: Mapping[str, Any]) -> list[str]:
         return [*said, f"dimensions must be a table of at most {MAX_DIMENSIONS}"]
     for name, values in dimensions.items():
         if not is_name(name):
-            said.append(f"{name!r} is not a name of a-z, 0-9 and _")
+            said.append(f"{name!r} is not a name of {CHARACTERS}")
         if name in ARGUMENTS:
             said.append(f"no dimension can be called {', '.join(ARGUMENTS)}: give it another name")
         if values != BOOL and not (
             is_values(values) and len(values) < MAX_VALUES and NONE not in values
         ):
-            form = _NO_DIMENSION.format(most=MAX_VALUES - 1, none=NONE)
+            form = _NO_DIMENSION.format(most=MAX_VALUES - 1, none=NONE, characters=CHARACTERS)
             said.append(f"the dimension {name} {form}")
     return said
 

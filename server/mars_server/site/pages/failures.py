@@ -89,11 +89,12 @@ def resolved(domain: Domain, say: Language) -> str:
         "In %(weeks)s %(share)s of the installations had failures that resolved later than that, "
         "up to %(late)s after they began."
     )
-    return text % {
+    said = text % {
         "weeks": period.name,
         "share": answers.told_between(share, say),
         "late": say.duration(domain.terms.late),
     }
+    return " ".join([said, *answers.flagged(domain.late, say)])
 
 
 def unnamed(domain: Domain, say: Language) -> str:

@@ -137,7 +137,13 @@ class Domain:
     def question(self) -> Question:
         """What a user is asked who is asked for it. A new cause asks nothing new."""
         told = [(name.name, it.name, it.values) for name in self.names for it in name.dimensions]
-        return Question.of([self.name, self.description, sorted(told)], self.rate)
+        return Question.of([self.name, self.description, sorted(told)], self.most_rate)
+
+    @property
+    def most_rate(self) -> float:
+        """Reports a week of all entries together: ``rate``, or more where that leaves less than
+        0.0001 to each."""
+        return max(self.rate, self._reported / 10_000)
 
     def cause(self, name: str) -> ErrorName | None:
         """None where none is declared."""
@@ -203,10 +209,14 @@ class Domain:
         )
 
     @property
+    def _reported(self) -> int:
+        """How many entries it has. What is withdrawn counts, so that no other rate jumps."""
+        return sum(1 + len(name.dimensions) for name in self.names) + 2
+
+    @property
     def _share(self) -> float:
-        """The rate of each entry. What is withdrawn counts, so that no other rate jumps."""
-        entries = sum(1 + len(name.dimensions) for name in self.names) + 2
-        return max(round(self.rate * 10_000) // entries, 1) / 10_000
+        """The rate of each entry."""
+        return max(round(self.rate * 10_000) // self._reported, 1) / 10_000
 
 
 def failed_share(failed: int, tries: int) -> str:

@@ -326,6 +326,7 @@ def test_a_sound_domain_raises_nothing() -> None:
         ),
         (domain_of("key_missing", "generic_failure", "misc"), "has 2 catch-alls"),
         (domain_of("key_missing", "other"), "has one cause beside other"),
+        (replace(DOMAIN, rate=0.04), "has 5 entries, so an installation reports each once in 125"),
         (
             domain_of("key_missing", "keys_missing", "other"),
             "key_missing is easily taken for keys_",

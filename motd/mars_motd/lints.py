@@ -88,8 +88,9 @@ def judged(
     if rate > MOST_RATE:
         yield Finding(
             "",
-            f"the rates add up to {rate:g} reports a week, and an installation has room for "
-            f"{MOST_RATE:g}: lower some, or withdraw what nobody needs any more",
+            f"the rates of metrics.toml and errors.toml add up to {rate:g} reports a week, and an "
+            f"installation has room for {MOST_RATE:g}: lower some, or withdraw what nobody needs "
+            "any more",
         )
     yield from _alike(live)
 

@@ -16,6 +16,7 @@ from mars.failures.counts import Counts, total
 from mars.failures.kept import Kept
 from mars.failures.stream import Stream
 from mars.wire.events import OTHER, Domain
+from mars.wire.registry import is_name
 
 if TYPE_CHECKING:
     from mars.channels.news import NewsClient
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 EVERY = 60
 """Seconds of running time between two writings of what was counted, but for the user's sake."""
+MOST_UNDECLARED = 16
+"""Names without a declaration that have a stream of their own."""
 MOST_OTHER = 0.2
 """Share of a domain's failures above which its causes do not say what fails."""
 
@@ -43,22 +46,29 @@ class Streams:
         _alive.add(self)
 
     def of(self, domain: str) -> Stream:
-        """The stream of a domain, always the same one."""
-        name = str(domain)  # without a lock, which who writes may hold for a while
-        return self._streams.get(name) or self._streams.setdefault(name, self._made(name))
+        """The stream of a domain, always the same one; of what is no name one for all."""
+        # Without a lock, which who writes may hold for a while. What ``domain`` overrides is not
+        # called.
+        plain = str.__str__(domain) if issubclass(type(domain), str) else ""
+        name = plain if is_name(plain) else ""
+        return self._streams.get(name) or self._made(name)
 
     def _made(self, name: str) -> Stream:
         found = self._attempt("failures", lambda: self._declared(name), None)
+        unknown = [one for one, stream in [*self._streams.items()] if one in stream.faults]
+        if found is None and len(unknown) >= MOST_UNDECLARED:
+            name = ""
         ports = self._client.ports
-        stream = Stream(name, found, ports.clock, ports.chance, raises=self._raises)
+        stream = Stream(name or "undeclared", found, ports.clock, ports.chance, raises=self._raises)
         if found is None:
-            said = f"{name!r} is no domain that is declared, so nothing of it counts; declare it."
+            what = repr(name) if name else "What mars.failures was called with"
+            said = f"{what} is no domain that is declared, so nothing of it counts; declare it."
             error = ConfigError("undeclared", said)
             if self._raises:
                 raise error
             stream.faults[name] = error
         self._attempt("failures", lambda: self._begin({name: stream}), None)
-        return stream
+        return self._streams.setdefault(name, stream)
 
     def _declared(self, name: str) -> Domain | None:
         catalogue = self._client.shown_registry(self._client.load())

@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mars.testing.publisher import Publisher
 from mars.wire.catalogue import Catalogue
+from mars.wire.events import read_errors
 from mars.wire.registry import read_metrics
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,7 +39,7 @@ def test_generated_pages_are_up_to_date_and_every_link_leads_somewhere() -> None
 def test_the_readme_embeds_a_client_that_starts_and_sends_nothing_undecided(tmp_path: Path) -> None:
     """The README's own lines, up to the consent that a test has no business to give."""
     readme = (ROOT / "README.md").read_text("utf-8")
-    code, _ = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    code, *_ = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     undecided = "".join(
         line for line in code.splitlines(keepends=True) if "consent.grant" not in line
@@ -49,7 +51,7 @@ def test_the_readme_embeds_a_client_that_starts_and_sends_nothing_undecided(tmp_
 def test_the_readme_asks_for_statistics(tmp_path: Path) -> None:
     """Its lines, with an application's trust file and the registry of the example."""
     readme = (ROOT / "README.md").read_text("utf-8")
-    _, code = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    _, code, _ = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     (tmp_path / "trust.json").write_bytes(Publisher().trust().encode())
     found, _ = read_metrics(tomllib.loads((ROOT / "motd/metrics.toml").read_text("utf-8")))
     declared = Catalogue("examplemail", "stable", ("0.5.2",), found).encode()
@@ -62,6 +64,29 @@ def test_the_readme_asks_for_statistics(tmp_path: Path) -> None:
     (folders,) = (line for line in lines if line.startswith("Mail folders "))
     assert folders.endswith(" 10-99")
     assert (len(lines), lines[-1]) == (len(found) + 1, "on")
+
+
+def test_the_readme_counts_what_fails(tmp_path: Path) -> None:
+    """Its lines, with the registry of the example, whose user gets the news."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    *_, code = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (tmp_path / "trust.json").write_bytes(Publisher().trust().encode())
+    found, _ = read_errors(tomllib.loads((ROOT / "motd/errors.toml").read_text("utf-8")))
+    at_once = tuple(replace(domain, grace=0) for domain in found)
+    declared = Catalogue("examplemail", "stable", ("0.5.2",), domains=at_once).encode()
+    (tmp_path / "registry.json").write_bytes(declared)
+    program = f"""from mars import Mars
+mars = Mars("examplemail", "0.5.2", trust="trust.json", registry="registry.json")
+mars.consent.grant("plain")
+{code}
+for name in mars.failures_seen()[0]["names"]:
+    print(name["name"], name["today"])
+print(mars.status()["failures"])
+"""
+    lines = python(program, tmp_path).splitlines()
+    assert {"key_missing 1", "other 1"} <= set(lines)
+    assert lines[-1].startswith("{'mode': 'on', ")
+    assert lines[-1].endswith(" 'problems': [], 'lost': 0}")
 
 
 def python(program: str, folder: Path) -> str:

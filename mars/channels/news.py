@@ -318,7 +318,8 @@ def undeclared(names: Iterable[str], *, is_known: bool) -> ConfigError:
     """``is_known`` says whether any registry is."""
     said = ", ".join(map(repr, names))
     if is_known:
-        return ConfigError("undeclared", f"Not declared: {said}; see mars stats list.")
+        told = "see mars stats list, and mars failures show for DOMAIN/*"
+        return ConfigError("undeclared", f"Not declared: {said}; {told}.")
     return ConfigError(
         "undeclared", f"Not declared, as far as is known here: {said}; {NO_REGISTRY}"
     )

@@ -45,7 +45,10 @@ _NOTHING_DECLARED = (
     "What the application declares of {} is not known here yet, so no single one was agreed to; "
     "name its registry: mars stats consent on NAME --registry FILE."
 )
-_ASKS_ANEW = "off, since it asks something else, or more, than you agreed to; see mars stats list"
+_ASKS_ANEW = (
+    "off, since it asks something else, or more, than you agreed to; see mars stats list, or mars "
+    "failures show"
+)
 _VETOED = "off, since the policy file or a rule of yours has nothing said of it"
 LEFT_OUT = "What is switched off or unknown is left out, and nothing else said in its place."
 

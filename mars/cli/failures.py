@@ -15,6 +15,7 @@ from mars.cli.common import Place, registry_option, where
 from mars.commandline import LazyGroup, emit_json, safe
 from mars.consent import EVENTS, new_entries
 from mars.pinned import read_registry
+from mars.wire.events import LATE_KEY
 
 
 @click.group(cls=LazyGroup, short_help="See what is counted of failures.")
@@ -64,16 +65,21 @@ def _lines(domain: dict[str, Any]) -> Iterator[str]:
     if not domain["counted"]:
         yield "       nothing is counted"
         return
+    yield f"       since {domain['counted'][:10]}; told is what seven complete days after that had"
     entries = {one["name"]: one for one in domain["entries"]}
     for name in domain["names"]:
         told = entries.pop(f"{domain['domain']}/{name['name']}")
         expected = " (expected)" if name["expected"] else ""
-        count = f"{name['week']} in seven days, {name['today']} today"
-        yield f"       {name['name'] + expected:30} {count}{_told(told)}"
-    worked = domain["succeeded"]
-    yield f"       {'worked':30} {worked['week']} in seven days, {worked['today']} today"
+        yield f"       {name['name'] + expected:30} {_counted(name)}{_told(told)}"
+    late = entries.pop(f"{domain['domain']}/{LATE_KEY}")
+    yield f"       {'resolved late':30} {_counted(domain['resolved_late'])}{_told(late)}"
+    yield f"       {'worked':30} {_counted(domain['succeeded'])}"
     for name, told in entries.items():
         yield f"       {name.partition('/')[2]:30} {_told(told).removeprefix(', ')}".rstrip()
+
+
+def _counted(one: dict[str, Any]) -> str:
+    return f"{one['week']} in seven days, {one['today']} today"
 
 
 def _told(entry: dict[str, Any]) -> str:

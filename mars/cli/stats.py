@@ -45,17 +45,18 @@ def list_(place: Place, registry_file: Path | None, as_json: bool) -> None:
     Exit code: 0, also where nothing is declared; 1 when what is kept cannot be read.
     """
     client, state = _client(place, registry_file)
-    found = _entries(client, state)
+    catalogue, found = client.shown_registry(state), _entries(client, state)
     if as_json:
         asked = new_entries(state.decision, client.declared(state))
         view = client.view(client.statistics, state)
-        mode = declared.mode(view, client.shown_registry(state))
+        mode = declared.mode(view, catalogue)
         emit_json({"ok": True, "mode": mode, "to_ask": list(asked), "entries": found})
         return
     for one in found:
         click.echo(safe(_line(one)))
     if not found:
-        click.echo(f"mars stats list: {NO_REGISTRY}", err=True)
+        none = "no statistic is declared; mars failures show lists what is counted of failures."
+        click.echo(f"mars stats list: {none if catalogue else NO_REGISTRY}", err=True)
 
 
 @stats.command(short_help="Show all about one of them.")

@@ -21,6 +21,7 @@ from mars.wire.registry import (
     BOOL,
     BOOLS,
     BUCKET,
+    CHARACTERS,
     ENUM,
     EVENTS,
     MAX_VALUES,
@@ -64,7 +65,7 @@ _INSTEAD = (
     'cause is a dimension with a list of names or "bool"'
 )
 _NO_DIMENSION = (
-    "must be a list of 2 to {most} different names of a-z, 0-9 and _ without {none}, "
+    "must be a list of 2 to {most} different names of {characters}, without {none}, "
     'or "bool": no text, number, time or identifier can be told, so name the few cases that a '
     "decision tells apart, such as below_1s and more; what resolves late is counted as that anyway"
 )
@@ -136,7 +137,13 @@ class Domain:
     def question(self) -> Question:
         """What a user is asked who is asked for it. A new cause asks nothing new."""
         told = [(name.name, it.name, it.values) for name in self.names for it in name.dimensions]
-        return Question.of([self.name, self.description, sorted(told)], self.rate)
+        return Question.of([self.name, self.description, sorted(told)], self.most_rate)
+
+    @property
+    def most_rate(self) -> float:
+        """Reports a week of all entries together: ``rate``, or more where that leaves less than
+        0.0001 to each."""
+        return max(self.rate, self._reported / 10_000)
 
     def cause(self, name: str) -> ErrorName | None:
         """None where none is declared."""
@@ -202,10 +209,14 @@ class Domain:
         )
 
     @property
+    def _reported(self) -> int:
+        """How many entries it has. What is withdrawn counts, so that no other rate jumps."""
+        return sum(1 + len(name.dimensions) for name in self.names) + 2
+
+    @property
     def _share(self) -> float:
-        """The rate of each entry. What is withdrawn counts, so that no other rate jumps."""
-        entries = sum(1 + len(name.dimensions) for name in self.names) + 2
-        return max(round(self.rate * 10_000) // entries, 1) / 10_000
+        """The rate of each entry."""
+        return max(round(self.rate * 10_000) // self._reported, 1) / 10_000
 
 
 def failed_share(failed: int, tries: int) -> str:
@@ -268,13 +279,13 @@ def _name_faults(entry: Mapping[str, Any]) -> list[str]:
         return [*said, f"dimensions must be a table of at most {MAX_DIMENSIONS}"]
     for name, values in dimensions.items():
         if not is_name(name):
-            said.append(f"{name!r} is not a name of a-z, 0-9 and _")
+            said.append(f"{name!r} is not a name of {CHARACTERS}")
         if name in ARGUMENTS:
             said.append(f"no dimension can be called {', '.join(ARGUMENTS)}: give it another name")
         if values != BOOL and not (
             is_values(values) and len(values) < MAX_VALUES and NONE not in values
         ):
-            form = _NO_DIMENSION.format(most=MAX_VALUES - 1, none=NONE)
+            form = _NO_DIMENSION.format(most=MAX_VALUES - 1, none=NONE, characters=CHARACTERS)
             said.append(f"the dimension {name} {form}")
     return said
 

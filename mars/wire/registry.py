@@ -38,6 +38,8 @@ MAX_TEXT = 2_000
 ALL = "*"
 """In ``domain/*``: every entry of the domain."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+CHARACTERS = "at most 40 of a-z, 0-9 and _, a letter first"
+"""Of a name, for people."""
 _PROJECT = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?", re.ASCII)
 _NUMBER = "(0|[1-9][0-9]{0,3})"
 _VERSION = re.compile(rf"{_NUMBER}\.{_NUMBER}(?:\.[0-9A-Za-z.+-]{{0,40}})?", re.ASCII)
@@ -261,7 +263,7 @@ def read_each(
     faults: list[Fault] = []
     for name, entry in entries.items():
         said = [
-            f"{part!r} is not a name of a-z, 0-9 and _"
+            f"{part!r} is not a name of {CHARACTERS}"
             for part in name.split(".", 1)
             if not (_NAME.fullmatch(part) or _is_project(name, part, entry))
         ]
@@ -296,7 +298,7 @@ def _metric_faults(entry: Mapping[str, Any]) -> list[str]:
     if ("values" in entry) != (kind == ENUM) or ("bounds" in entry) != (kind == BUCKET):
         return [*said, "values belong to the type enum, bounds to the type bucket"]
     if kind == ENUM and not is_values(entry["values"]):
-        said.append(f"values must be 2 to {MAX_VALUES} different names of a-z, 0-9 and _")
+        said.append(f"values must be 2 to {MAX_VALUES} different names of {CHARACTERS}")
     if kind == BUCKET and not _is_bounds(entry["bounds"]):
         said.append(f"bounds must be 1 to {MAX_VALUES} whole numbers that grow")
     return said

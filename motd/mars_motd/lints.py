@@ -27,6 +27,9 @@ MOST_EPSILON = 4.0
 rate · 52 · epsilon."""
 WEEKS_A_YEAR = 52
 MANY_VALUES = 12
+RARE = 0.01
+"""Rate of each entry of a domain, below which ten thousand installations send fewer than a hundred
+reports a week, too few to tell causes apart."""
 SOON = timedelta(days=30)
 LONG = timedelta(days=2 * 366)
 """A decision that takes longer than that has been taken, or will not be."""
@@ -85,8 +88,9 @@ def judged(
     if rate > MOST_RATE:
         yield Finding(
             "",
-            f"the rates add up to {rate:g} reports a week, and an installation has room for "
-            f"{MOST_RATE:g}: lower some, or withdraw what nobody needs any more",
+            f"the rates of metrics.toml and errors.toml add up to {rate:g} reports a week, and an "
+            f"installation has room for {MOST_RATE:g}: lower some, or withdraw what nobody needs "
+            "any more",
         )
     yield from _alike(live)
 
@@ -140,6 +144,11 @@ def _vague(domain: Domain, names: Sequence[str]) -> Iterator[str]:
         yield (
             f"has no name {OTHER}: what fails for a cause that nobody thought of is then counted "
             f"nowhere, and the share that failed is too low"
+        )
+    if (each := domain.entries[0].rate) < RARE:
+        yield (
+            f"has {len(domain.entries)} entries, so an installation reports each once in "
+            f"{round(1 / each)} weeks: declare fewer causes and dimensions, or a higher rate"
         )
     if len(names) - len(catch_all) == 1 and catch_all:
         yield f"has one cause beside {', '.join(catch_all)}: name those that a decision tells apart"

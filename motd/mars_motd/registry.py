@@ -230,6 +230,26 @@ def asked_anew(old: Catalogue | None, new: Catalogue) -> list[str]:
     return [name for name, now in asked if name in before and not before[name].covers(now)]
 
 
+def counted_anew(old: Catalogue | None, new: Catalogue) -> list[str]:
+    """Domains of which something else counts as failed, or late, than before. Nobody is asked
+    anew, and what was published before and after goes on under one name."""
+    before = {domain.name: _counts(domain) for domain in old.domains} if old else {}
+    return [
+        domain.wildcard
+        for domain in new.domains
+        if domain.name in before and _differ(before[domain.name], _counts(domain))
+    ]
+
+
+def _counts(domain: Domain) -> dict[str, object]:
+    of_all = {"grace": domain.grace, "late": domain.late}
+    return {**of_all, **{f".{name.name}": name.expected for name in domain.names}}
+
+
+def _differ(before: Mapping[str, object], now: Mapping[str, object]) -> bool:
+    return any(before[name] != now[name] for name in before.keys() & now.keys())
+
+
 def for_steering(folder: Folder, hashed: str) -> bytes | None:
     """The document in the folder whose hash the steering document names; None where it names none.
 

@@ -169,6 +169,14 @@ def test_i29_a_dimension_that_is_not_declared_is_counted_and_told_nowhere() -> N
     assert not any(one["week"] + one["today"] for one in mars.failures_seen()[0]["names"])
 
 
+def test_i29_what_is_no_name_of_a_domain_or_cause_is_repeated_nowhere() -> None:
+    mars = failing().mars(raises=False)
+    mars.failures(SUBJECT).fail(SUBJECT)
+    mars.failures("decryption").fail(SUBJECT)
+    assert len(mars.status()["failures"]["problems"]) == 3
+    assert "alice" not in json.dumps(mars.status())
+
+
 @pytest.mark.parametrize(
     "no",
     [

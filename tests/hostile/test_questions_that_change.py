@@ -14,6 +14,7 @@ from mars.errors import ConsentError, TransportError
 from mars.ports import Request, Response
 from mars.testing.memory import session
 from mars.testing.world import World
+from mars.wire.events import Domain
 from mars.wire.registry import BOOL, Metric
 from mars.wire.times import WEEK, week_start
 from tests.mars.channels.kit import (
@@ -25,6 +26,7 @@ from tests.mars.channels.kit import (
     posted,
     publishing,
 )
+from tests.mars.failures.kit import DECRYPTION, cause
 
 MOST = replace(FOLDERS, rate=0.9999)
 NOISY = replace(PROTOCOL, rate=0.9999, epsilon=1.0)
@@ -205,3 +207,20 @@ def test_i27_a_state_that_does_not_say_what_was_asked_draws_nothing() -> None:
     world.client().update(forgotten)
     assert looked(world).draws.pending == ()
     assert world.mars().statistics.to_ask == (FOLDERS.name,)
+
+
+def test_i27_a_domain_that_grows_beyond_its_rate_asks_anew() -> None:
+    """A new cause asks nothing new; so many that more is sent than was agreed to do."""
+
+    def many(number: int) -> Domain:
+        return replace(DECRYPTION, rate=0.001, names=tuple(cause(f"n{n}") for n in range(number)))
+
+    world = a_world(domains=(many(7),))
+    for number, on in ((8, True), (9, False)):
+        world.registry = catalogue(domains=(many(number),)).encode()
+        world.publisher.steer(world.clock.wall + number, **publishing(world.registry))
+        world.server.answers[REGISTRY_URL] = (200, world.registry)
+        world.publish()
+        assert world.client().fetch().ok
+        (domain,) = world.mars().failures_seen()
+        assert (len(domain["names"]), domain["on"], domain["changed"]) == (number, on, not on)

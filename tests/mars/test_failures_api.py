@@ -9,10 +9,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mars import Mars
+from mars import Mars, streams
 from mars.core.records import FAILURES_FILE
 from mars.errors import ConfigError
 from mars.failures.counts import total
@@ -271,6 +272,36 @@ def test_what_is_wrong_with_calls_is_told_and_raised_in_tests() -> None:
         strict.failures("no_such_domain")
     with pytest.raises(ConfigError):
         strict.failures("decryption").fail("no_such_cause")
+
+
+class Odd(str):
+    """Whatever one asks of it raises."""
+
+    def _raise(self, *_: object) -> str:
+        raise RuntimeError("odd")
+
+    __str__ = __repr__ = __format__ = _raise
+    __hash__ = __eq__ = _raise  # type: ignore[assignment]
+
+
+class OddThing:
+    __str__ = __repr__ = Odd._raise
+    __hash__ = Odd._raise  # type: ignore[assignment]
+
+
+def test_what_is_no_name_of_a_domain_is_not_called_repeated_or_kept() -> None:
+    mars = failing().mars(raises=False)
+    wrong: list[Any] = [OddThing(), None, 5, "", "alice@example.org", Odd("alice"), Odd("al ice")]
+    for one in wrong:
+        mars.failures(one).fail("damaged")
+    assert mars.failures(Odd("decryption")) is mars.failures("decryption")
+    for number in range(100):
+        mars.failures(f"wrong_{number}").fail("damaged")
+    problems = mars.status()["failures"]["problems"]
+    assert len(problems) <= 2 * (streams.MOST_UNDECLARED + 1)
+    assert "'wrong_1' is no domain" in str(problems)
+    assert "example.org" not in str(problems)
+    assert "al ice" not in str(problems)
 
 
 def test_a_developer_is_told_in_tests_where_causes_do_not_say_what_fails() -> None:

@@ -326,6 +326,7 @@ def test_a_sound_domain_raises_nothing() -> None:
         ),
         (domain_of("key_missing", "generic_failure", "misc"), "has 2 catch-alls"),
         (domain_of("key_missing", "other"), "has one cause beside other"),
+        (replace(DOMAIN, rate=0.04), "has 5 entries, so an installation reports each once in 125"),
         (
             domain_of("key_missing", "keys_missing", "other"),
             "key_missing is easily taken for keys_",
@@ -396,7 +397,7 @@ def test_i18_the_rates_of_statistics_and_domains_have_one_bound() -> None:
     assert not [it for it in judged(metrics, PRODUCT, TODAY, [domain]) if not it.warning]
     more = list(judged(metrics, PRODUCT, TODAY, [replace(DOMAIN, rate=0.51)]))
     (wrong,) = [it.text for it in more if not it.warning]
-    assert wrong.startswith("the rates add up to 2.01")
+    assert wrong.startswith("the rates of metrics.toml and errors.toml add up to 2.01")
 
 
 def test_the_example_of_a_new_folders_error_events_is_sound() -> None:

@@ -426,6 +426,27 @@ def test_a_changed_domain_is_told_and_asked_for_anew(bare: Path, tmp_path: Path,
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "warns"),
+    [
+        ("grace = 60", "grace = 30", True),
+        ("late = 86400", "late = 3600", True),
+        ("expected = true", "expected = false", True),
+        ("reviews/18", "reviews/19", False),
+    ],
+)
+def test_what_counts_as_failed_does_not_change_unsaid(
+    bare: Path, tmp_path: Path, ok: Run, old: str, new: str, warns: bool
+) -> None:
+    path, out = declare_events(bare), tmp_path / "registry.json"
+    assert "something else counts" not in ok("registry", bare, "--out", out, "--now", MONDAY).err
+    edit(path, old, new)
+    done = ok("registry", bare, "--out", out, "--now", MONDAY)
+    assert ("warning: in decryption/* something else counts" in done.err) is warns
+    assert "asks for more" not in done.err
+    assert "something else counts" not in ok("registry", bare, "--out", out, "--now", MONDAY).err
+
+
+@pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
         ("expected = true", 'context = "text"', "[decryption.cancelled]", "unknown entry"),
@@ -433,6 +454,7 @@ def test_a_changed_domain_is_told_and_asked_for_anew(bare: Path, tmp_path: Path,
         ("key_late]", "failed_share]", "[decryption.failed_share]", "the domain's own"),
         ("grace = 60", "grace = 90000", "[decryption]", "grace must be 0 to 86400 seconds"),
         ('["known", "new"]', '"text"', "[decryption.key_missing]", "a list of 2 to 31"),
+        ('["known", "new"]', '["1d", "7d"]', "[decryption.key_missing]", "a letter first"),
     ],
 )
 def test_what_must_not_be_counted_is_not_written(

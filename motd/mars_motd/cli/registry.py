@@ -54,6 +54,13 @@ def registry(folder: Path, out: Path, now: int | None, as_json: bool) -> None:
             f"declare it under another name",
             err=True,
         )
+    for name in reg.counted_anew(old, new):
+        click.echo(
+            f"warning: in {name} something else counts as failed or late from now on (grace, late, "
+            f"expected), while its figures go on as if nothing had changed: better withdraw its "
+            f"causes, and declare it under another name",
+            err=True,
+        )
     files.replace(kept, data)
     if files.writable(out) != files.writable(kept):
         files.replace(out, data)

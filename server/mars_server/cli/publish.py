@@ -168,14 +168,14 @@ def publish(
 
 def _summary(published: list[str], new: int) -> str:
     if not published:
-        return "No week is complete and two days old yet; the site says so."
+        return "No week with hits is complete and two days old yet; the site says so."
     weeks = options.number(len(published), "week")
     return f"{weeks} published, {new} of them now; last {published[-1]}."
 
 
 def _of_reports(outcome: PublishReport) -> list[str]:
     names = [week.week for week in outcome.reports]
-    return [f"Statistics: {_summary(names, outcome.new_reports)}"] if names else []
+    return [f"Reports: {_summary(names, outcome.new_reports)}"] if names else []
 
 
 def _warnings(outcome: PublishReport, *, declared: bool) -> Iterator[str]:

@@ -59,10 +59,14 @@ def test_counts_are_shown_with_what_would_be_told_of_them(failing: Desk) -> None
     assert found.code == 0
     assert "7 in seven days, 0 today, would tell 2-9" in found.out
     assert "cancelled (expected)" in found.out
+    late = next(line for line in found.out.splitlines() if "resolved late" in line)
+    assert late.endswith("0 in seven days, 0 today, would tell 0")
     told = failing.run(
         "failures", "show", "--json", "--registry", str(failing.folder / "registry.json")
     ).json
     (domain,) = told["domains"]
+    since = f"since {domain['counted'][:10]}; told is what seven complete days after that had"
+    assert since in found.out
     assert (told["mode"], told["to_ask"], domain["on"]) == ("on", [], True)
     names = {one["name"]: (one["week"], one["today"]) for one in domain["names"]}
     assert (names["damaged"], names["key_missing"]) == ((7, 0), (0, 1))
@@ -80,6 +84,20 @@ def test_without_a_yes_nothing_is_counted_and_that_is_said(failing: Desk) -> Non
     none = failing.run("failures", "show")
     assert (none.code, none.out) == (0, "")
     assert "--registry" in none.err
+
+
+def test_who_looks_for_failures_among_statistics_is_told_where_they_are(failing: Desk) -> None:
+    failing.grant("plain")
+    path = failing.folder / "registry.json"
+    path.write_bytes(catalogue(domains=(DECRYPTION,)).encode())
+    found = failing.run("stats", "list", "--registry", str(path))
+    assert (found.code, found.out) == (0, "")
+    assert "mars failures show" in found.err
+    assert "--registry" not in found.err, "it was named"
+    for words in (("consent", "on", "decryption"), ("show", "decryption/damaged")):
+        wrong = failing.run("stats", *words, "--registry", str(path))
+        assert wrong.code == 1
+        assert "mars failures show for DOMAIN/*" in wrong.err
 
 
 def test_a_domain_is_agreed_to_and_taken_back_as_a_whole(failing: Desk) -> None:

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -140,6 +141,19 @@ def test_what_a_subject_overrides_is_not_called() -> None:
     here.stream.fail("damaged", 2)
     here.clock.advance(GRACE)
     assert here.today().failed == {"damaged": 2}
+
+
+@pytest.mark.parametrize("one", ["s", b"s"])
+def test_a_subject_that_is_too_long_is_never_copied(one: str | bytes) -> None:
+    here, subject = Installation(), one * 5_000_000
+    tracemalloc.start()
+    try:
+        here.stream.fail("damaged", subject)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 500_000
+    assert [one.reason for one in here.stream.faults.values()] == ["bad-subject"]
 
 
 def test_faults_that_are_remembered_are_few() -> None:

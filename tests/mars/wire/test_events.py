@@ -121,6 +121,20 @@ def test_a_yes_goes_as_far_as_its_question(changed: Domain, covered: bool) -> No
     assert DOMAIN.question.covers(changed.question) is covered
 
 
+def test_a_domain_that_grows_beyond_its_rate_asks_anew() -> None:
+    """Each entry is sent once in ten thousand weeks at least, however many there are."""
+
+    def of(names: int) -> Domain:
+        many = tuple(replace(MISSING, name=f"name_{number}") for number in range(names))
+        return replace(DOMAIN, names=many, rate=0.001)
+
+    assert round(sum(each.rate for each in of(8).entries), 4) == of(8).question.rate == 0.001
+    assert round(sum(each.rate for each in of(9).entries), 4) == of(9).question.rate == 0.0011
+    assert not of(8).question.covers(of(9).question)
+    assert of(7).question.covers(of(8).question)
+    assert DOMAIN.question.rate == DOMAIN.rate
+
+
 def test_a_domain_is_asked_for_as_one_and_each_statistic_alone() -> None:
     metric = replace(STATISTIC, project="examplemail")
     catalogue = Catalogue("p", "stable", metrics=(metric,), domains=(DOMAIN,))

@@ -21,7 +21,7 @@ from mars_server.storage.openings import store_opened
 from mars_server.tables.statistics import Counts
 from mars_server.tables.statistics_week import encode
 from tests.server.counting import spools
-from tests.server.counting.commands import run_json
+from tests.server.counting.commands import run, run_json
 from tests.server.publication import kit
 from tests.server.publication import reports_kit as reports
 from tests.server.site.test_stored_site import undrawn
@@ -155,6 +155,9 @@ def test_from_sealed_reports_to_a_page(
     assert (waits["new_statistics_weeks"], waits["waiting_statistics_weeks"]) == (0, [spools.WEEK])
     spools.errors_of(tmp_path)
     assert run_json(*publish)["new_statistics_weeks"] == 1
+    lines = run(*publish).stdout.decode().splitlines()
+    assert lines[0].startswith("No week with hits is complete"), "and of reports one is"
+    assert lines[1] == f"Reports: 1 week published, 0 of them now; last {spools.WEEK}."
     site = tmp_path / "site"
     assert ",decryption,key_missing,,2-9,10," in (
         site / "failures/decryption/figures.csv"

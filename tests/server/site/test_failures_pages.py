@@ -32,6 +32,7 @@ from mars_server.site.publish import statistics_data, write_site
 from mars_server.tables.noise import Noise
 from mars_server.tables.statistics import Reports
 from mars_server.tables.statistics_week import StatisticsWeek
+from tests.mars.failures.kit import GRACE, Process
 from tests.server.publication import kit
 from tests.server.site import failures_kit
 from tests.server.site.answers_kit import page
@@ -155,6 +156,16 @@ def test_what_is_declared_stands_there_before_anything_is_published() -> None:
     assert "figures.csv" not in domain
 
 
+def test_the_page_says_what_counts_once() -> None:
+    here = Process()
+    for cause in ("damaged", "other"):
+        here.fail(cause, "a message")
+        here.passes(2 * GRACE)
+    assert here.day().failed == {"damaged": 1}
+    found = " ".join(text("failures/index.html").split())
+    assert "counts once until the end of the week after, under one cause" in found
+
+
 def test_a_page_ranks_causes_and_leaves_what_is_expected_apart() -> None:
     causes, _, expected = text().partition("<h2>Causes</h2>")[2].partition("<h2>Expected</h2>")
     names = re.findall(r'<th scope="row"><a href="#([a-z_]+)">', causes)
@@ -179,7 +190,7 @@ def test_the_finding_says_how_much_fails_in_a_sentence() -> None:
     assert "had a tenth or more of their tries fail" in said
     assert "had none fail" in said
     few = one_week({"failed_share": {FEW: 2, NO_FAILURE: 4}})
-    assert finding(told(few), SAY) == "In 2026-W27 too few reports came to tell more."
+    assert "2026-W27 fewer than ten reports were counted, so at most" in finding(told(few), SAY)
 
 
 def test_what_moved_is_told_where_chance_does_not_explain_it() -> None:

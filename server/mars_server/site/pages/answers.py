@@ -34,7 +34,7 @@ def finding(entry: Declared, say: Language) -> str:
     period = entry.latest
     if period is None:
         return nothing(entry, say)
-    sentences = [_reported(period, say)]
+    sentences = [reported(period, say)]
     shown = told(entry.recent)
     if shown:
         sentences += _moved(entry, shown, say)
@@ -76,7 +76,8 @@ def nothing(entry: Declared, say: Language) -> str:
     return say.gettext("Nothing is published of this yet.")
 
 
-def _reported(period: Period, say: Language) -> str:
+def reported(period: Period, say: Language) -> str:
+    """By how many installations, as far as that can be told."""
     guess = period.figures.installations
     if guess is None:
         return say.gettext(

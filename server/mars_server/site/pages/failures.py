@@ -33,9 +33,7 @@ def finding(domain: Domain, say: Language) -> str:
 def _took_part(period: Period, say: Language) -> str:
     guess = period.figures.installations
     if guess is None or period.figures.total.hidden:
-        return say.gettext("In %(weeks)s too few reports came to tell more.") % {
-            "weeks": period.name
-        }
+        return answers.reported(period, say)
     text = say.gettext(
         "In %(weeks)s about %(installations)s installations took part (95%% interval %(interval)s)."
     )
@@ -91,11 +89,12 @@ def resolved(domain: Domain, say: Language) -> str:
         "In %(weeks)s %(share)s of the installations had failures that resolved later than that, "
         "up to %(late)s after they began."
     )
-    return text % {
+    said = text % {
         "weeks": period.name,
         "share": answers.told_between(share, say),
         "late": say.duration(domain.terms.late),
     }
+    return " ".join([said, *answers.flagged(domain.late, say)])
 
 
 def unnamed(domain: Domain, say: Language) -> str:

@@ -81,7 +81,7 @@ mars.consent.grant("plain")
 {code}
 for name in mars.failures_seen()[0]["names"]:
     print(name["name"], name["today"])
-print(mars.status()["failures"])
+print(mars.status()["streams"])
 """
     lines = python(program, tmp_path).splitlines()
     assert {"key_missing 1", "other 1"} <= set(lines)

@@ -173,7 +173,7 @@ def test_i29_what_is_no_name_of_a_domain_or_cause_is_repeated_nowhere() -> None:
     mars = failing().mars(raises=False)
     mars.failures(SUBJECT).fail(SUBJECT)
     mars.failures("decryption").fail(SUBJECT)
-    assert len(mars.status()["failures"]["problems"]) == 3
+    assert len(mars.status()["streams"]["problems"]) == 3
     assert "alice" not in json.dumps(mars.status())
 
 

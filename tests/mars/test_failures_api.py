@@ -297,7 +297,7 @@ def test_what_is_no_name_of_a_domain_is_not_called_repeated_or_kept() -> None:
     assert mars.failures(Odd("decryption")) is mars.failures("decryption")
     for number in range(100):
         mars.failures(f"wrong_{number}").fail("damaged")
-    problems = mars.status()["failures"]["problems"]
+    problems = mars.status()["streams"]["problems"]
     assert len(problems) <= 2 * (streams.MOST_UNDECLARED + 1)
     assert "'wrong_1' is no domain" in str(problems)
     assert "example.org" not in str(problems)

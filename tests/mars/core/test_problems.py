@@ -368,7 +368,7 @@ def test_a_callback_that_ends_ends_neither_thread_nor_host(error: type[BaseExcep
     mars.start()
     until(lambda: shown)
     until(lambda: reason(mars) == "callback")
-    assert mars._problems._found.keys() >= {f"on_motd {id(leave)}", "on_turn"}
+    until(lambda: mars._problems._found.keys() >= {f"on_motd {id(leave)}", "on_turn"})
     assert mars.status()["running"]
     assert mars._background.is_alive
     mars.stop()

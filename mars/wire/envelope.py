@@ -17,6 +17,7 @@ from mars.wire import strictjson
 MOTD_TYPE = "application/vnd.mars.motd.v1+json"
 KEYS_TYPE = "application/vnd.mars.keys.v1+json"
 STEERING_TYPE = "application/vnd.mars.steering.v1+json"
+STATUS_TYPE = "application/vnd.mars.status.v1+json"
 RELEASE_TYPE = "application/vnd.mars.release.v1+json"
 
 MAX_ENVELOPE = 64 * 1024

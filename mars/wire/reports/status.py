@@ -27,8 +27,10 @@ from mars.wire.targeting import version_matches
 from mars.wire.times import format_time
 
 OPEN, RESOLVED, KNOWN, DELETED = STATES = ("open", "resolved", "known", "deleted")
-MAX_STATUS = 250 * 1024
-"""Bytes of the payload."""
+MAX_DOCUMENT = 250_000
+"""Bytes of the envelope, ..."""
+MAX_STATUS = 180_000
+"""... and of the payload in it."""
 MAX_PREFIXES = 10_000
 MAX_ANSWERS = 1_000
 MAX_FAULTS = 500
@@ -61,7 +63,7 @@ class Answer:
 class Known:
     """A fault with help, for whoever meets it."""
 
-    rule: Rule
+    match: Rule
     answer: int
     """Its place in ``Status.answers``."""
     releases: str = ""
@@ -105,7 +107,7 @@ class Status:
         said = {"type": "status", "version": FORMAT_VERSION, **vars(self), **times}
         said["answers"] = [_said(each) for each in self.answers]
         said["prefixes"] = _packed(self.prefixes)
-        said["faults"] = [{**_said(each), "rule": each.rule.text} for each in self.faults]
+        said["faults"] = [{**_said(each), "match": each.match.text} for each in self.faults]
         payload = strictjson.write(said)
         if len(payload) > MAX_STATUS:
             raise WireError("too-large", f"It has more than {MAX_STATUS} bytes; say less.")
@@ -120,7 +122,7 @@ class Status:
         """The help for a fault that an application of ``version`` met."""
         words = fault.words
         for each in self.faults:
-            if each.rule.claims(words) and _is_among(version, each.releases):
+            if each.match.claims(words) and _is_among(version, each.releases):
                 return self.answers[each.answer]
         return None
 
@@ -197,8 +199,8 @@ def _known(members: dict[str, Any], answers: int) -> Known:
     at = m.whole(members, "answer")
     if at >= answers:
         raise m.bad("a fault has an answer that is not there")
-    rule = Rule.parse(m.text(members, "rule", MAX_RULE))
-    return Known(rule, at, m.text(members, "releases", MAX_SUMMARY, ""))
+    match = Rule.parse(m.text(members, "match", MAX_RULE))
+    return Known(match, at, m.text(members, "releases", MAX_SUMMARY, ""))
 
 
 def _said(entry: Answer | Known) -> dict[str, Any]:

@@ -56,7 +56,7 @@ HOMES_ELSEWHERE = {
     "backports": ("tests.server.counting",),
     "fsspec": ("tests.server.counting",),
     "grimp": ("tests.test_architecture",),
-    "nacl": ("tests.vectors",),
+    "nacl": ("bench.crash", "tests.mars.wire.reports", "tests.vectors"),
     "numpy": (
         "bench.linking",
         "testbed.linking",

@@ -36,6 +36,7 @@ SYSTEMS = (*PLATFORMS, OTHER)
 _MAX_CONTENT = MAX_BODY + MAX_MESSAGE + 64
 _HEAD = ("kind", "server", "key", "nonce", "signature")
 _CONTENT = ("types", "frames", "platform", "message")
+_PURPOSE = b"MARS direct"
 _GUID = re.compile(r"[a-z2-7]{32}", re.ASCII)
 _DOMAINS = {REPORT: b"MARS error report 1", DELETION: b"MARS error report deletion 1"}
 
@@ -98,7 +99,8 @@ class Identity(NamedTuple):
     def of(cls, secret: bytes, nonce: bytes) -> Identity:
         """``secret``: 32 bytes that never leave the installation; ``nonce``: 24 random bytes, for
         this report alone, which must be kept for its deletion."""
-        return cls(blake2b(nonce, key=secret, digest_size=ed25519.SEED_BYTES).digest(), nonce)
+        hashed = blake2b(nonce, key=secret, person=_PURPOSE, digest_size=ed25519.SEED_BYTES)
+        return cls(hashed.digest(), nonce)
 
     @property
     def key(self) -> bytes:

@@ -26,7 +26,10 @@ MAX_NAME = 150
 MAX_BODY = 32 + (MAX_NAME + 3) * (MAX_TYPES + MAX_FRAMES)
 """Bytes."""
 _MEMBERS = ("types", "frames")
-_UNFIT = "\x00-\x20\x7f-\xa0\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ud800-\udfff"
+_UNFIT = (
+    r"\x00-\x20\x7f-\xa0\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000"
+    r"\ufeff\ud800-\udfff"
+)
 """White space, controls, what turns the direction of writing, halves of surrogate pairs."""
 _REPLACED = re.compile(f"[{_UNFIT}]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -35,6 +38,8 @@ _MARK = "~[0-9a-f]{8}"
 _FRAME = re.compile(f"{OTHER}|{_MARK}[^{_UNFIT}]+|[^{_UNFIT}]*:[^{_UNFIT}]+")
 _MARK_LENGTH = 9
 _LINE = re.compile(r"\+[0-9]{1,7}\Z", re.ASCII)
+_LONGEST_LINE = 8
+"""Bytes kept free for it, so that a name is cut at one place whatever the line."""
 _ERRNO = re.compile(r"\[[A-Z0-9]+\]\Z", re.ASCII)
 _COMPREHENSION = re.compile(r"(?:(?:\.<locals>)?\.?<(?:list|dict|set)comp>)+\Z")
 """They have frames of their own up to Python 3.11 alone (PEP 709)."""
@@ -120,7 +125,7 @@ class Fault:
 
 
 def _type(name: str) -> str:
-    return _short(_REPLACED.sub(_REPLACEMENT, name), "") or OTHER
+    return _short(_REPLACED.sub(_REPLACEMENT, name), MAX_NAME) or OTHER
 
 
 def _frame(name: str) -> str:
@@ -128,13 +133,12 @@ def _frame(name: str) -> str:
     clean = _REPLACED.sub(_REPLACEMENT, name)
     line = _LINE.search(clean)
     number = line[0] if line else ""
-    short = _short(clean.removesuffix(number), number) + number
+    short = _short(clean.removesuffix(number), MAX_NAME - _LONGEST_LINE) + number
     return short if _FRAME.fullmatch(short) else OTHER
 
 
-def _short(name: str, number: str) -> str:
-    """As much of the end of ``name`` as leaves room for ``number``."""
-    room = MAX_NAME - len(number)
+def _short(name: str, room: int) -> str:
+    """As much of the end of ``name`` as ``room`` bytes hold."""
     if _written(name[-room - 1 :]) <= room:
         return name
     mark = f"~{blake2b(name.encode(), digest_size=4).hexdigest()}"

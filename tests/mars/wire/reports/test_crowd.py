@@ -201,6 +201,13 @@ def test_a_commitment_is_a_canonical_point_of_the_group(at: int, point: bytes) -
     assert not replace(shares(1)[0], commitments=bad).fits()
 
 
+def test_a_polynomial_without_all_its_terms_is_none_of_ours() -> None:
+    """P(x) = x^9, whose other commitments are the neutral point: the sum fits."""
+    power = Share(2, 512, NEUTRAL * 9 + crowd._commitment(1), NONCE, b"")
+    assert crowd._value(power.commitments, 2) == crowd._commitment(512)
+    assert not power.fits()
+
+
 def test_commitments_that_cancel_each_other_are_no_error() -> None:
     """On the way to their sum stands the neutral point, which libsodium multiplies with nothing."""
     base, minus = (crowd._commitment(each) for each in (1, ORDER - 1))

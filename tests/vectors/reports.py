@@ -6,6 +6,7 @@ Secrets, seeds, nonces and keys are fixed; nobody may use them.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -45,7 +46,10 @@ def files() -> dict[str, Callable[[], Any]]:
         "faults.json": lambda: list(fault_cases()),
         "bodies.json": lambda: list(body_cases()),
         "sealed.json": sealed_case,
-        "insides.json": lambda: list(inside_cases()),
+        "insides.json": lambda: {
+            "rests": {name: _text(rest) for name, rest in rests().items()},
+            "cases": list(inside_cases()),
+        },
         "crowd.json": crowd_case,
         "rules.json": lambda: list(rule_cases()),
         "status.json": status_case,
@@ -145,32 +149,33 @@ def sealed_case() -> dict[str, Any]:
 
 
 def inside_cases() -> Iterator[dict[str, Any]]:
-    """``head`` and ``rest`` (base64) are what a box to the release ``secret`` holds, of product
-    ``examplemail``, channel ``stable``, release ``0.5.2``, for ``server``."""
-    report, rest = parted(IDENTITY.report(CONTENT, TO))
+    """``head`` and, by its name, ``rest`` are what a box to the release's key holds; product,
+    channel, release, server and secret are those of ``sealed.json``."""
+    report, _ = parted(IDENTITY.report(CONTENT, TO))
     deletion, _ = parted(IDENTITY.deletion(TO))
-    share, box = parted(_shares()[0].inner())
+    share, _ = parted(_shares()[0].inner())
+    rest, quiet, box, nothing, short = rests()
     elsewhere = Destination(PRODUCT, CHANNEL, RELEASE, Opener.of(OTHER).public, SERVER)
     foreign, _ = parted(IDENTITY.report(CONTENT, elsewhere))
     beta, _ = parted(IDENTITY.report(CONTENT, replace(TO, channel="beta")))
     onion = "b" * 56 + ".onion"
-    quiet = Content(FAULT, "linux").encode()
     yield _inside("a direct report", report, rest)
-    yield _inside("a deletion", deletion, b"")
+    yield _inside("a deletion", deletion, nothing)
     yield _inside("a crowd report", share, box)
     yield _inside("signed for another key", foreign, rest)
     yield _inside("signed for another channel", beta, rest)
     yield _inside("of another server", {**report, "server": onion}, rest)
     yield _inside("another content", report, quiet)
-    yield _inside("a report as a deletion", {**report, "kind": "deletion"}, b"")
+    yield _inside("a report as a deletion", {**report, "kind": "deletion"}, nothing)
     yield _inside("another nonce, so another GUID", {**report, "nonce": "00" * 24}, rest)
-    yield _inside("a key of small order", {**deletion, "key": "01" + "00" * 31}, b"")
-    yield _inside("the signature of zeros", {**deletion, "signature": "00" * 64}, b"")
+    yield _inside("a key of small order", {**deletion, "key": "01" + "00" * 31}, nothing)
+    yield _inside("the signature of zeros", {**deletion, "signature": "00" * 64}, nothing)
     yield _inside("a member more", {**report, "guid": IDENTITY.guid}, rest)
     yield _inside("a member less", {name: report[name] for name in report if name != "key"}, rest)
-    yield _inside("of another kind", {"kind": "question"}, b"")
+    yield _inside("of another kind", {"kind": "question"}, nothing)
     yield _inside("a share with its tag", {**share, "tag": _shares()[0].tag}, box)
     yield _inside("a share with another y", {**share, "y": share["x"]}, box)
+    yield _inside("a shorter secret box", share, short)
     yield _inside("x is zero", {**share, "x": "00" * 32}, box)
     yield _inside("x is the order", {**share, "x": ORDER.to_bytes(32, "little").hex()}, box)
     low = "01" + "00" * 31 + share["commitments"][64:]
@@ -179,15 +184,28 @@ def inside_cases() -> Iterator[dict[str, Any]]:
     yield _inside("a commitment that is not canonical", {**share, "commitments": high}, box)
 
 
-def _inside(about: str, head: dict[str, Any], rest: bytes) -> dict[str, Any]:
-    text = Outer.sealed(joined(head, rest), TO, SEED).encode()
+def rests() -> dict[str, bytes]:
+    """In base64."""
+    box = _shares()[0].encrypted
+    quiet = Content(FAULT, "linux").encode()
+    return {
+        "content": CONTENT.encode(),
+        "other content": quiet,
+        "box": box,
+        "nothing": b"",
+        "shorter box": box[:-1],
+    }
+
+
+def _inside(about: str, head: dict[str, Any], rest: str) -> dict[str, Any]:
+    text = Outer.sealed(joined(head, rests()[rest]), TO, SEED).encode()
     try:
         _, found = TRIAGE.read(text)
     except WireError as error:
         expect: dict[str, Any] = {"ok": False, "reason": error.reason}
     else:
         expect = {"ok": True, **_told(found)}
-    return {"about": about, "head": head, "rest": _text(rest), "expect": expect}
+    return {"about": about, "head": head, "rest": rest, "expect": expect}
 
 
 def _told(found: Direct | Deletion | Share) -> dict[str, Any]:
@@ -208,7 +226,8 @@ def _shares() -> tuple[Share, ...]:
 
 
 def crowd_case() -> dict[str, Any]:
-    """Eleven installations that met one fault; any ten of them open ``body``."""
+    """Eleven installations that met one fault; any ten of them open ``body``. Of what they
+    encrypted the SHA-256 is there."""
     found = recover(_shares(), PRODUCT, RELEASE)
     return {
         "about": "eleven shares of one fault",
@@ -225,7 +244,7 @@ def crowd_case() -> dict[str, Any]:
                 "nonce": each.nonce.hex(),
                 "x": each.x.to_bytes(32, "little").hex(),
                 "y": each.y.to_bytes(32, "little").hex(),
-                "encrypted": _text(each.encrypted),
+                "encrypted": hashlib.sha256(each.encrypted).hexdigest(),
             }
             for n, each in enumerate(_shares())
         ],

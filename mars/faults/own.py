@@ -20,8 +20,6 @@ from mars.wire.reports.fault import OTHER
 MAIN = "__main__"
 MODULE = "<module>"
 """The name of code at the top of a module."""
-_NO_PACKAGES = ("Lib",)
-"""Where Python has its own modules in a folder of the application's, on Windows."""
 _LONGEST = 1_000
 """Characters of a name that is looked up."""
 _SEPARATOR = re.compile(r"[\\/]")
@@ -123,8 +121,12 @@ def parts(path: str) -> list[str]:
 
 
 def _dotted(names: list[str]) -> str | None:
-    fits = all(name.isidentifier() and name not in _NO_PACKAGES for name in names)
-    return ".".join(names) if fits else None
+    """The module of folders and a file, the first of them the application's; None of Python's own
+    in an environment that is named like it, which has them in ``lib`` on Windows."""
+    _, *rest = map(str.lower, names)
+    if rest[:1] == ["lib"] and {*rest[1:2]} & sys.stdlib_module_names:
+        return None
+    return ".".join(names) if all(map(str.isidentifier, names)) else None
 
 
 def _lies_in(entry: str, name: str, names: Mapping[str, Any]) -> bool:

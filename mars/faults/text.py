@@ -32,6 +32,8 @@ _HEADER = re.compile(
 _FRAME = re.compile(r'File "(?P<path>.*?)", line \d+,? in (?P<name>.+)')
 _NAME = re.compile(r"(?:\w+|<\w+>)(?:\.(?:\w+|<\w+>))*")
 _TYPE = re.compile(r"(?P<type>[^\W\d]\w*(?:\.(?:[^\W\d]\w*|<locals>))*)(?::(?P<said>.*)|\s*$)")
+_COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>")
+"""Called in the frame before, which they are a part of since Python 3.12."""
 _ERRNO = re.compile(r" \[Errno (\d{1,5})\]")
 _CHAINED = re.compile(
     "The above exception was the direct cause of the following exception"
@@ -116,7 +118,9 @@ class _Reader:
         self._is_code = frame.start() < _INDENT  # where the code below is not indented either
         if self._left:
             self._left -= 1
-            last.frames.append(self._called(frame["path"], frame["name"].strip()))
+            name = frame["name"].strip()
+            if name not in _COMPREHENSIONS:
+                last.frames.append(self._called(frame["path"], name))
 
     def _called(self, path: str, name: str) -> str:
         module = self._own.module_at(path)

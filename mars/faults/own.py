@@ -13,7 +13,7 @@ import sys
 from collections.abc import Collection, Mapping
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from mars.wire.reports.fault import OTHER
 
@@ -28,6 +28,16 @@ _bases_of = type.__dict__["__mro__"].__get__
 _module_of = type.__dict__["__module__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
 _members_of = type.__dict__["__dict__"].__get__
+
+
+class At(NamedTuple):
+    """A module by its file."""
+
+    module: str
+    entry: str
+    """Which of the application's modules has it."""
+    root: str
+    """The folder that has that; empty where the path begins with it."""
 
 
 class Own:
@@ -56,16 +66,18 @@ class Own:
         entry = self.entry(name)
         return name if entry is not None and _lies_in(entry, name, names) else None
 
-    def module_at(self, path: str) -> str | None:
-        """The module whose file some computer has at ``path``: what follows the last folder that
-        is named like one of ``modules``; without such a folder, the file of that name."""
+    def at(self, path: str) -> At | None:
+        """What some computer has at ``path``: the module by what follows the last folder that is
+        named like one of ``modules``; without such a folder, the file of that name."""
         found = parts(path)
         wanted = [name.split(".") for name in self.modules]
         for most in (len(found) - 1, len(found)):
             for start in reversed(range(most)):
                 for name in wanted:
                     if found[start : start + len(name)] == name and start + len(name) <= most:
-                        return _dotted(found[start:])
+                        module = _dotted(found[start:])
+                        root = "/".join(found[:start])
+                        return None if module is None else At(module, ".".join(name), root)
         return None
 
     def frame(self, code: CodeType, names: dict[str, Any]) -> str:

@@ -98,6 +98,8 @@ def test_a_sink_that_raises_or_fails_again_is_called_once() -> None:
 
     def sink(fault: Fault) -> None:
         calls.append(fault)
+        if len(calls) > 3:
+            return
         own.report(LookupError("hunter2"))
         log(LookupError("hunter2"))
         raise ValueError("hunter2")

@@ -19,6 +19,7 @@ SECTIONS = (
     "starts",
     "counting",
     "opening",
+    "crash",
     "publication",
     "coverage",
     "shares",

@@ -23,6 +23,7 @@ MODULE = "<module>"
 _LONGEST = 1_000
 """Characters of a name that is looked up."""
 _SEPARATOR = re.compile(r"[\\/]")
+_PYTHON = re.compile(r"\.py\w?$")
 _names_of = vars(ModuleType)["__dict__"].__get__
 _bases_of = type.__dict__["__mro__"].__get__
 _module_of = type.__dict__["__module__"].__get__
@@ -38,6 +39,8 @@ class At(NamedTuple):
     """Which of the application's modules has it."""
     root: str
     """The folder that has that; empty where the path begins with it."""
+    is_folder: bool
+    """Whether that is a folder and no single file."""
 
 
 class Own:
@@ -68,16 +71,19 @@ class Own:
 
     def at(self, path: str) -> At | None:
         """What some computer has at ``path``: the module by what follows the last folder that is
-        named like one of ``modules``; without such a folder, the file of that name."""
-        found = parts(path)
-        wanted = [name.split(".") for name in self.modules]
-        for most in (len(found) - 1, len(found)):
-            for start in reversed(range(most)):
-                for name in wanted:
-                    if found[start : start + len(name)] == name and start + len(name) <= most:
-                        module = _dotted(found[start:])
-                        root = "/".join(found[:start])
-                        return None if module is None else At(module, ".".join(name), root)
+        named like one of ``modules``; without such a folder, the Python file of that name."""
+        names = parts(path)
+        found = self._last(names[:-1], names)
+        if found is None and _PYTHON.search(path):
+            found = self._last(names, names)
+        return found
+
+    def _last(self, among: list[str], names: list[str]) -> At | None:
+        for start in reversed(range(len(among))):
+            for entry in self.modules:
+                if among[start : start + entry.count(".") + 1] == entry.split("."):
+                    module, root = _dotted(names[start:]), "/".join(names[:start])
+                    return At(module, entry, root, among is not names) if module else None
         return None
 
     def frame(self, code: CodeType, names: dict[str, Any]) -> str:

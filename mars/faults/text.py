@@ -35,6 +35,7 @@ _NAME = re.compile(r"(?:\w+|<\w+>)(?:\.(?:\w+|<\w+>))*")
 _TYPE = re.compile(r"(?P<type>[^\W\d]\w*(?:\.(?:[^\W\d]\w*|<locals>))*)(?::(?P<said>.*)|\s*$)")
 _COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>")
 """Called in the frame before, which they are a part of since Python 3.12."""
+_INSTALLED = ("site-packages", "dist-packages")
 _ERRNO = re.compile(r" \[Errno (\d{1,5})\]")
 _CHAINED = re.compile(
     "The above exception was the direct cause of the following exception"
@@ -187,16 +188,23 @@ def _called(frame: _Frame, roots: dict[str, str]) -> str:
 
 
 def _roots(traceback: _Traceback) -> dict[str, str]:
-    """Where the application lies: there where its outermost frame is. Of another folder that is
-    named like it a user may have scripts in."""
-    found: dict[str, str] = {}
+    """Where each of the application's modules lies: among installed packages, or else in the folder
+    of its outermost frame. In another folder of that name its user may have scripts."""
+    found = [at for at in _places(traceback) if at.root]
+    found.reverse()
+    return {at.entry: at.root for at in sorted(found, key=_rank)}
+
+
+def _rank(at: At) -> tuple[bool, bool]:
+    return at.root.rpartition("/")[2] in _INSTALLED, at.is_folder
+
+
+def _places(traceback: _Traceback) -> Iterator[At]:
+    """Of the newest exception first, of each the outermost first, then of its members."""
     for each in _chain(traceback):
-        for _, at in _ordered(each):
-            if at is not None and at.root:
-                found.setdefault(at.entry, at.root)
+        yield from (frame.at for frame in _ordered(each) if frame.at is not None)
         for member in each.members:
-            found = {**_roots(member), **found}
-    return found
+            yield from _places(member)
 
 
 def _ordered(traceback: _Traceback) -> list[_Frame]:

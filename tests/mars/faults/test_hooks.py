@@ -45,13 +45,19 @@ def hooks(taken: Taken) -> Iterator[Hooks]:
     found = Hooks(capture)
     yield found
     found.uninstall()
+    KEPT.clear()
     sys.excepthook, threading.excepthook, sys.unraisablehook = before
+
+
+KEPT: list[ValueError] = []
+"""So that no exception has the address of one before, by which it would be taken for that one."""
 
 
 def error() -> ValueError:
     try:
         raise ValueError("hunter2")
     except ValueError as caught:
+        KEPT.append(caught)
         return caught
 
 

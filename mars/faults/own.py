@@ -20,8 +20,6 @@ from mars.wire.reports.fault import OTHER
 MAIN = "__main__"
 MODULE = "<module>"
 """The name of code at the top of a module."""
-_LONGEST = 1_000
-"""Characters of a name that is looked up."""
 _SEPARATOR = re.compile(r"[\\/]")
 _PYTHON = re.compile(r"\.py\w?$")
 _names_of = vars(ModuleType)["__dict__"].__get__
@@ -165,7 +163,7 @@ def _lies_in(entry: str, name: str, names: Mapping[str, Any]) -> bool:
 def _has(names: Mapping[str, Any], cls: type) -> bool:
     """Whether what bears the type's name among ``names`` is that type."""
     qualname = _qualname_of(cls)
-    if not _is_text(qualname) or len(qualname) > _LONGEST:
+    if not _is_text(qualname):
         return False
     found: Any = None
     for name in qualname.split("."):

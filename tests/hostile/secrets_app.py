@@ -334,10 +334,7 @@ def plug_in(name, file):
         spec = importlib.util.spec_from_file_location(name, path)
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-            module.run()
-        finally:
-            del sys.modules[name]
+        spec.loader.exec_module(module)
+        module.run()
 """
 FILES = {"examplemail/case.py": CASES, "examplemail/helpers.py": HELPERS}

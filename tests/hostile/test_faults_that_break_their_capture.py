@@ -259,7 +259,7 @@ def test_j14_texts_that_are_none() -> None:
         f"Traceback (most recent call last):\n{frame}ValueError\n" * 3_000,
         f"{text}\nDuring handling of the above exception, another exception occurred:\n\n" * 3_000,
         "  +-+---------------- 1 ----------------\n" * 50_000,
-        frame + "".join(f"{' ' * n}+---- 1 ----\n{' ' * n}{frame}" for n in range(3_000)),
+        frame + "".join(f"{' ' * n}+---- 1 ----\n{' ' * n}{frame}" for n in range(900)),
         'File "' * 100_000,
         'File "", line ' * 50_000 + "1" * 100_000,
         '  File "/a/examplemail/b.py", line 1, in ' + "é" * 100_000 + "\nX" + "x." * 50_000 + ": y",

@@ -51,7 +51,7 @@ HOMES_ELSEWHERE = {
     "backports": ("tests.server.counting",),
     "fsspec": ("tests.server.counting",),
     "grimp": ("tests.test_architecture",),
-    "nacl": ("tests.vectors",),
+    "nacl": ("examples.desktop", "tests.examples", "tests.vectors"),
     "numpy": (
         "bench.linking",
         "testbed.linking",

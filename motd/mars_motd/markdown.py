@@ -12,14 +12,14 @@ from mars.wire.catalogue import Catalogue
 from mars.wire.events import Domain, ErrorName
 from mars.wire.randomized import in_words
 from mars.wire.registry import VERSION, Metric
+from mars.wire.times import DAY
 
 _MARK = '<!-- Written by "mars-motd generate" from metrics.toml and errors.toml; edit these. -->'
 _HEAD = """\
 # What {product} may tell
 
-Nothing is sent before a user agreed to it. Each report says one value of one entry, the release and
-nothing else: no name, no number of the installation, no time. How an installation is asked for it
-stands beside each entry.
+Nothing is sent before a user agreed to it. A report says one value of one entry, and of which
+release: no name, no number of the installation, no time.
 """
 _STATISTICS = """\
 ## Statistics
@@ -63,7 +63,7 @@ def _metric(metric: Metric) -> str:
     values = ", ".join(metric.values_known) if metric.type != VERSION else "a version, X.Y"
     lines = [
         f"Values: {_plain(values)}",
-        f"Decides: {_plain(metric.reason)}",
+        f"Why: {_plain(metric.reason)}",
         f"Reports a week: {metric.rate:g}",
         *_ends(metric),
     ]
@@ -97,9 +97,9 @@ def _cause(name: ErrorName) -> Iterator[str]:
 
 def _ends(entry: Metric | ErrorName) -> Iterator[str]:
     yield f"Owner: {_plain(entry.owner)}; reviewed: {_plain(entry.review)}; {entry.sensitivity}"
-    since = f"since {entry.declared}, " if entry.declared else ""
-    last: date = entry.withdrawn or entry.expires
-    yield f"Collected: {since}until {last}{', withdrawn' if entry.withdrawn else ''}"
+    since = f"from {entry.declared}, " if entry.declared else ""
+    end: date = entry.withdrawn or entry.expires
+    yield f"Collected: {since}before {end}{', withdrawn' if entry.withdrawn else ''}"
 
 
 def _listed(lines: Iterable[str]) -> str:
@@ -107,7 +107,7 @@ def _listed(lines: Iterable[str]) -> str:
 
 
 def _duration(seconds: int) -> str:
-    for unit, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
+    for unit, name in ((DAY, "d"), (3_600, "h"), (60, "min")):
         if seconds and seconds % unit == 0:
             return f"{seconds // unit} {name}"
     return f"{seconds} s"

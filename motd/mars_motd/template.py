@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.resources import files
 
+from mars.wire.events import GRACE, LATE
+
 GITIGNORE = """\
 # Secrets stay on the machine that made them. Public records (keys/*.json, trust/, issued/) are
 # meant to be under version control.
@@ -44,15 +46,15 @@ METRICS_TOML = """\
 # was collected. "mars-motd check" says what is wrong, "mars-motd registry" writes what is sent out.
 """
 
-ERRORS_TOML = """\
+ERRORS_TOML = f"""\
 # Error events that an application may count, if its user agrees to the domain as a whole. Nothing
 # is declared yet. A domain with a cause looks so:
 #
 # [decryption]
 # description = "Decrypting a mail that somebody sent."
 # rate = 0.25                              # reports a week of the whole domain
-# grace = 60                               # seconds within which what resolves is no failure
-# late = 86400                             # seconds until when a later resolution is known as late
+# grace = {GRACE}                               # seconds within which what resolves is no failure
+# late = {LATE}                             # seconds until when a later resolution is known as late
 #
 # [decryption.key_missing]
 # description = "The secret key for a mail is not on this computer."

@@ -20,7 +20,9 @@ from mars_server.tables.statistics_week import Entry, StatisticsWeek, encode
 from tests.server.publication import kit
 from tests.server.publication import reports_kit as reports
 from tests.server.publication.reports_kit import BOXES, CATALOGUE, GPG, PANE
+from tests.server.tables import failed
 
+CAUSE = "decryption/damaged"
 FEW: Counts = {BOXES.name: {"0.5.2": {"0": 5, "10+": 2}}}
 QUARTERS = list(span("2026-W01", "2026-W26"))
 
@@ -50,6 +52,23 @@ def test_h17_no_two_sums_of_an_entry_share_a_week(tmp_path: Path) -> None:
     weeks = [week for each in ended for week in span(each.first, each.last)]
     assert len(weeks) == len(set(weeks)) == len(QUARTERS)
     assert len({each.weeks for each in ended}) > 1
+    assert all(entry.total == NO_DATA for entry in entries if entry.period not in ended)
+
+
+def test_h17_no_two_sums_of_a_cause_share_a_week(tmp_path: Path) -> None:
+    """Of error events other reports decide how long a period is."""
+    engine = kit.database(tmp_path)
+    names = tuple(replace(each, declared=None) for each in failed.DOMAIN.names)
+    domain = replace(failed.DOMAIN, names=names)
+    often = {CAUSE: {"0.5.2": {"0": 200, "1": 40}}}
+    rarely = {CAUSE: {"0.5.2": {"0": 230, "1": 4}}}
+    for n, name in enumerate(QUARTERS):
+        reports.count(engine, name, often if n < 6 else rarely)
+    entries = of(reports.close(engine, replace(CATALOGUE, domains=(domain,))), CAUSE)
+    ended = [entry.period for entry in entries if entry.values]
+    weeks = [week for each in ended for week in span(each.first, each.last)]
+    assert len(weeks) == len(set(weeks)) == len(QUARTERS)
+    assert {1, 4, 5} <= {each.weeks for each in ended}
     assert all(entry.total == NO_DATA for entry in entries if entry.period not in ended)
 
 

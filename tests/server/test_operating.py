@@ -95,7 +95,7 @@ def test_logs_and_spools_are_counted_and_published_on_another_machine(tmp_path: 
 
 def test_what_declares_statistics_is_installed_with_the_product() -> None:
     for line in re.findall(r"^(?:install|cp) .*news/product\.toml.*$", DOC.read_text(), re.M):
-        assert "news/metrics.toml" in line
+        assert "news/metrics.toml" in line and "news/errors.toml" in line
 
 
 def test_the_trial_on_an_empty_debian_follows_every_block() -> None:

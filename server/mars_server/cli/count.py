@@ -13,6 +13,7 @@ import click
 from mars.commandline import json_option
 from mars.errors import MarsError
 from mars.factory import system_clock
+from mars.wire.catalogue import Catalogue
 from mars.wire.product import Product
 from mars.wire.query import AllowList
 from mars.wire.times import DAY
@@ -79,8 +80,9 @@ def count(
     for standard input. With --db every line is counted once, however often this runs and however
     the logs are rotated. With --dry-run whatever the logs hold is counted.
 
-    Spools are known by their first line, and opened with the secret keys that --keys names; the
-    entries of metrics.toml beside --product may count. What is sealed to other keys waits.
+    Spools are known by their first line, and opened with the secret keys that --keys names; what
+    metrics.toml and errors.toml beside --product declare may count. What is sealed to other keys
+    waits.
     """
     named = [name for name in logs if is_key_file(name)]
     logs = tuple(name for name in logs if name not in named)
@@ -98,7 +100,10 @@ def count(
         if follow and store:
             with until_signal():
                 follow_logs(
-                    logs, lambda paths: _say_new(store(paths), as_json), interval, options.say
+                    logs,
+                    lambda paths: _say_new(store(paths), opening.catalogue, as_json),
+                    interval,
+                    options.say,
                 )
             return 0
         missing: list[MarsError] = []
@@ -114,7 +119,8 @@ def count(
             found = dry(paths, AllowList.of(product), chosen, _progress(), **told)
         found.notes[:0] = notes
         found.problems[:0] = missing
-        return report(found, as_json=as_json, keyed=bool(opening.keys))
+        declared, keyed = opening.catalogue, bool(opening.keys)
+        return report(found, declared, as_json=as_json, keyed=keyed)
 
 
 def _into(
@@ -145,17 +151,17 @@ def _progress() -> Progress:
     return Progress(system_clock(), sys.stderr)
 
 
-def _say_new(outcome: Counted, as_json: bool) -> None:
+def _say_new(outcome: Counted, declared: Catalogue, as_json: bool) -> None:
     if outcome.tally.lines or outcome.problems or outcome.notes or outcome.reports.counted:
-        report(outcome, as_json=as_json)
+        report(outcome, declared, as_json=as_json)
         sys.stdout.flush()
 
 
 _REFUSED = ("undeclared", "unknown-release")
 _OTHER_REGISTRY = (
-    "More than half of the reports were dropped as undeclared or of an unknown release: is the "
-    "metrics.toml beside --product, or product.toml, an older one? With the right ones the same "
-    "spools are read again."
+    "More than half of the reports were dropped as undeclared or of an unknown release: is "
+    "metrics.toml or errors.toml beside --product, or product.toml, missing or an older one? With "
+    "the right ones the same spools are read again."
 )
 
 
@@ -180,15 +186,16 @@ def _doubts(reports: Reports, waiting: int, *, keyed: bool) -> Iterator[str]:
         yield _OPENS_NOTHING
 
 
-def report(outcome: Counted, *, as_json: bool, keyed: bool = False) -> int:
-    """Prints it; 1 where a log could not be counted. ``keyed``: keys were given."""
+def report(outcome: Counted, declared: Catalogue, *, as_json: bool, keyed: bool = False) -> int:
+    """Prints it; 1 where a log could not be counted. ``declared`` says what is an error event;
+    ``keyed``: keys were given."""
     outcome.notes += _doubts(outcome.reports, outcome.tally.waiting, keyed=keyed)
     for said in (*outcome.notes, *outcome.problems):
         options.say(str(said))
     total = outcome.tally
     told: dict[str, object] = {name: getattr(total, name) for name in ("lines", "hits", "rejected")}
     told["days"] = total.days()
-    told["statistics"] = outcome.reports.weeks()
+    told |= outcome.reports.by_purpose(declared)
     told["dropped"] = outcome.reports.reasons()
     told |= {"repeated": outcome.reports.repeated, "waiting": total.waiting}
     if outcome.problems:

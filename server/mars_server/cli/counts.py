@@ -13,10 +13,11 @@ import click
 
 from mars.commandline import emit_json, json_option
 from mars.errors import ConfigError, StateError
+from mars.wire.catalogue import Catalogue
 from mars.wire.query import AllowList
 from mars.wire.times import format_time
 from mars_server.cli import options
-from mars_server.common.config import load_product
+from mars_server.common.config import load_catalogue, load_product
 from mars_server.counting.streams import STDIN
 from mars_server.storage import Engine, open_database, reading
 from mars_server.storage.reading import Week
@@ -32,12 +33,19 @@ def counts() -> None:
 
 @counts.command()
 @options.db
+@click.option(
+    "--product",
+    "product_file",
+    type=options.HERE,
+    help="product.toml, beside which errors.toml says what is an error event and no statistic.",
+)
 @_json
-def show(url: str, as_json: bool) -> None:
+def show(url: str, product_file: Path | None, as_json: bool) -> None:
     """Totals, hits by day, and what came too late for a published week; opened reports by week."""
     engine = open_database(url, create=False, write=False)
     if as_json:
-        emit_json(_document(engine))
+        declared = load_catalogue(product_file) if product_file else Catalogue("", "")
+        emit_json(_document(engine, declared))
         return
     total = reading.totals(engine)
     options.show(f"{total.product or 'no product yet'} ({total.channel or 'no channel'})")
@@ -60,14 +68,14 @@ def _show_reports(engine: Engine) -> None:
         return
     why = ", ".join(f"{n} {reason}" for reason, n in found.reasons().items())
     options.show(
-        f"{found.counted.total()} reports of statistics, {found.dropped.total()} lines dropped"
+        f"{found.counted.total()} reports, {found.dropped.total()} lines dropped"
         f"{why and f' ({why})'}, {waiting} wait for keys that were not given"
     )
     for (week, name, release, value), n in sorted(found.counted.items()):
         options.show(f"{week}  {n:>10}  {name} is {value} in {release}")
 
 
-def _document(engine: Engine) -> dict[str, object]:
+def _document(engine: Engine, declared: Catalogue) -> dict[str, object]:
     total = reading.totals(engine)
     reports = reading.reports(engine)
     days: dict[str, dict[str, dict[str, int]]] = {}
@@ -77,7 +85,7 @@ def _document(engine: Engine) -> dict[str, object]:
         **{name: getattr(total, name) for name in _TOTALS},
         "weeks": {week.week: _week(week) for week in reading.all_weeks(engine)},
         "days": days,
-        "statistics": reports.weeks(),
+        **reports.by_purpose(declared),
         "dropped": reports.reasons(),
         "dropped_weeks": reports.reasons_by_week(),
         "waiting": reading.waiting(engine),

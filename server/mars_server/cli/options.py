@@ -70,11 +70,12 @@ def opening(product_file: Path, keys: Iterable[str | Path], file: Path | None) -
     from mars_server.counting.intake_keys import load_keys
 
     catalogue = load_catalogue(product_file)
-    if not catalogue.metrics:
+    if not catalogue.entries:
         raise ConfigError(
             "metrics-missing",
-            f"{product_file.with_name('metrics.toml')} is not there or declares nothing, so no "
-            "report could count, and nothing was read. Put the publisher's metrics.toml there.",
+            f"{product_file.with_name('metrics.toml')} is not there or declares nothing, nor does "
+            "errors.toml, so no report could count, and nothing was read. Put the publisher's "
+            "files there.",
         )
     return Opening(catalogue, load_keys(names, partial(_passphrase, file)))
 

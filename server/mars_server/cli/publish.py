@@ -159,7 +159,7 @@ def publish(
         "crowd_proposed": crowd,
     }
     options.answer(as_json, told, _summary(published, outcome.new), *_of_reports(outcome))
-    for warning in _warnings(outcome, declared=bool(catalogue.metrics)):
+    for warning in _warnings(outcome, declared=bool(catalogue.entries)):
         options.say(warning)
     if level_of(crowd) != level_of(product.crowd):  # else requests would say the same
         options.say(_proposal(product.crowd, crowd))
@@ -211,8 +211,8 @@ def _of_waiting(outcome: PublishReport, *, declared: bool) -> Iterator[str]:
     lines = options.number(outcome.waiting_lines, "line")
     if names and not declared:
         yield (
-            f"Statistics wait: {names}; metrics.toml beside the product file is not there or "
-            "declares nothing. Put the publisher's there."
+            f"Statistics wait: {names}; metrics.toml and errors.toml beside the product file are "
+            "not there or declare nothing. Put the publisher's there."
         )
     elif outcome.locked_reports:
         yield (

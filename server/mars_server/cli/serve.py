@@ -165,16 +165,17 @@ def _motd(config: Config) -> list[str]:
 
 
 def _declared(config: Config) -> list[str]:
-    """Of metrics.toml, without which no report counts."""
+    """Of metrics.toml and errors.toml, without which no report counts."""
     try:
         product = load_product(config.product)
     except ConfigError:
         return []  # said already
-    declared = load_catalogue(config.product).metrics
+    declared = load_catalogue(config.product).entries
     if declared or not (config.spool or product.statistics_releases):
         return []
     path = Path(config.product).with_name("metrics.toml")
-    return [f"{path} is not there or declares nothing, so no report would count here"]
+    said = "is not there or declares nothing, nor does errors.toml, so no report would count here"
+    return [f"{path} {said}"]
 
 
 def _folders(config: Config) -> None:

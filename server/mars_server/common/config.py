@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,8 +16,9 @@ from typing import Any
 
 from mars.errors import ConfigError
 from mars.wire.catalogue import Catalogue
+from mars.wire.events import read_errors
 from mars.wire.product import Product, parse_product
-from mars.wire.registry import read_metrics
+from mars.wire.registry import Entry, Read, read_metrics
 
 _TABLES = frozenset({"onion", "limits"})
 _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///([^?]+)")
@@ -155,16 +156,35 @@ def load_product(path: str | Path) -> Product:
 
 
 def load_catalogue(product_file: str | Path) -> Catalogue:
-    """What the product declares that may be sent: ``metrics.toml`` beside its file, and nothing
-    where there is none. Raises ``ConfigError`` as ``load_product``, and ``metrics-invalid``."""
+    """What the product declares that may be sent: ``metrics.toml`` and ``errors.toml`` beside its
+    file, and nothing where there are none. Raises ``ConfigError`` as ``load_product``, and
+    ``metrics-invalid``, ``errors-invalid``."""
     product = load_product(product_file)
-    path = Path(product_file).with_name("metrics.toml")
+    metrics = _declared(product_file, "metrics", read_metrics)
+    domains = _declared(product_file, "errors", read_errors)
+    found = Catalogue(
+        product.product,
+        product.channel,
+        product.statistics_releases,
+        metrics,
+        domains=domains,
+    )
+    if found.fault:
+        where = Path(product_file).with_name("errors.toml")
+        raise ConfigError("errors-invalid", f"{where}: {found.fault}.")
+    return found
+
+
+def _declared(
+    product_file: str | Path, name: str, parse: Callable[[Mapping[str, Any]], Read[Entry]]
+) -> tuple[Entry, ...]:
+    path = Path(product_file).with_name(f"{name}.toml")
     data = read(path, "The registry") if path.exists() else b""
-    metrics, faults = read_metrics(_toml(data, str(path), "metrics-invalid"))
+    found, faults = parse(_toml(data, str(path), f"{name}-invalid"))
     if faults:
         said = f"{path}: {faults[0].name}: {faults[0].what}."
-        raise ConfigError("metrics-invalid", said)
-    return Catalogue(product.product, product.channel, product.statistics_releases, metrics)
+        raise ConfigError(f"{name}-invalid", said)
+    return found
 
 
 def _toml(data: bytes, where: str, reason: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from mars.wire.catalogue import Catalogue
+from mars.wire.registry import PURPOSES, STATISTICS
 
 if TYPE_CHECKING:  # libsodium is loaded where there is something to open
     from mars.wire.sealed import Opener
@@ -107,9 +108,14 @@ class Reports:
         self.repeated += other.repeated
         self.rejudged.update(other.rejudged)
 
-    def weeks(self) -> dict[str, dict[str, dict[str, dict[str, int]]]]:
-        """``{week: {"project/key": {release: {value: n}}}}``, sorted."""
-        return nested(sorted(self.counted.items()))
+    def by_purpose(self, declared: Catalogue) -> dict[str, Nested]:
+        """Under each purpose ``{week: {"project/key": {release: {value: n}}}}``, sorted. What is
+        not ``declared`` any more is a statistic, since the sums hold names alone."""
+        found: dict[str, list[tuple[Statistic, int]]] = {purpose: [] for purpose in PURPOSES}
+        purposes = {entry.name: entry.purpose for entry in declared.entries}
+        for cell, n in sorted(self.counted.items()):
+            found[purposes.get(cell.name, STATISTICS)].append((cell, n))
+        return {purpose: nested(cells) for purpose, cells in found.items()}
 
     def reasons(self) -> dict[str, int]:
         """How many were dropped for each reason, sorted."""
@@ -126,11 +132,12 @@ class Reports:
         return table
 
 
-def nested(
-    cells: Collection[tuple[Statistic, int]],
-) -> dict[str, dict[str, dict[str, dict[str, int]]]]:
+Nested = dict[str, dict[str, dict[str, dict[str, int]]]]
+
+
+def nested(cells: Collection[tuple[Statistic, int]]) -> Nested:
     """``{week: {"project/key": {release: {value: n}}}}``, in the order given."""
-    table: dict[str, dict[str, dict[str, dict[str, int]]]] = {}
+    table: Nested = {}
     for (week, name, release, value), n in cells:
         table.setdefault(week, {}).setdefault(name, {}).setdefault(release, {})[value] = n
     return table

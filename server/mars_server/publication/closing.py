@@ -110,7 +110,7 @@ def close_weeks(
     catalogue: Catalogue | None = None,
 ) -> list[Week]:
     """Publishes every week that is due at ``now`` and returns all published weeks of hits, oldest
-    first. Of statistics too, where the ``catalogue`` declares any.
+    first. Of statistics and error events too, where the ``catalogue`` declares any.
 
     One transaction, with counters kept out: reading the counts, composing, and closing the week
     happen together or not at all. Weeks that were published before are never composed again.
@@ -121,7 +121,7 @@ def close_weeks(
         kept.lock()
         check_owner(kept, rules)
         weeks = _close(kept, rules, now, chosen=chosen)
-        if catalogue is not None and catalogue.metrics:
+        if catalogue is not None and catalogue.entries:
             news = {week.week: week for week in weeks}
             _close_reports(kept.statistics, Known(rules, catalogue, news=news), now, chosen=chosen)
         return weeks

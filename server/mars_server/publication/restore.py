@@ -11,12 +11,14 @@ import json
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from mars.errors import ConfigError, WireError
 from mars.wire.catalogue import Catalogue
 from mars.wire.product import CROWD, is_release
+from mars.wire.registry import EVENTS, MAX_LABEL, MAX_TEXT, PURPOSES, Metric, is_entry
 from mars.wire.times import DAY
 from mars_server.common.calendar import is_week
 from mars_server.publication import index
@@ -182,8 +184,26 @@ def _check_statistics(name: str, week: StatisticsWeek, rules: FloorRules) -> Non
 
 
 def _are_declared(week: StatisticsWeek) -> bool:
-    """Whether a registry could declare these entries."""
+    """Whether a registry could declare these entries. Those of error events follow from what it
+    declares, and are of the form of a statistic but for their names."""
     metrics = tuple(entry.metric for entry in week.entries)
+    events = [metric for metric in metrics if metric.purpose == EVENTS]
+    shown = tuple(metric for metric in metrics if metric.purpose != EVENTS)
+    return (
+        len({metric.name for metric in metrics}) == len(metrics)
+        and all(is_entry(metric.name) for metric in events)
+        and {each.project for each in events} == {each.domain for each in week.domains}
+        and all(map(_is_declared, [shown, *((_as_statistic(each),) for each in events)]))
+    )
+
+
+def _as_statistic(metric: Metric) -> Metric:
+    """With as much of its texts as a statistic can have."""
+    label, text = metric.label[:MAX_LABEL], metric.description[:MAX_TEXT]
+    return replace(metric, key="any", purpose=PURPOSES[0], label=label, description=text)
+
+
+def _is_declared(metrics: tuple[Metric, ...]) -> bool:
     try:
         return Catalogue.decode(Catalogue("any", "any", (), metrics).encode()).metrics == metrics
     except WireError:

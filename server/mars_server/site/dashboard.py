@@ -62,7 +62,7 @@ _HEADERS: Final = {
 _DATA_NAME = re.compile(rf"{DATA}/[A-Za-z0-9-]{{1,20}}\.(?:csv|json|json\.sig|pem)", re.ASCII)
 _FOLDERS = "|".join(
     re.escape(name)
-    for name in (*place.RANGED, *place.PLAIN, place.STATISTICS, *LANGUAGES, DATA)
+    for name in (*place.RANGED, *place.PLAIN, *place.DECLARED, *LANGUAGES, DATA)
     if name != SOURCE
 )
 _FILES = "|".join(re.escape(name) for name in (place.PAGE, *place.STATIC))

@@ -1,4 +1,5 @@
-"""Everything that was ever declared as a statistic, with what was published of it.
+"""Everything that was ever declared as a statistic or an error event, with what was published of
+it.
 
 From published documents and the registry alone. What is not declared any more stays, as the last
 document has it.
@@ -13,7 +14,8 @@ from datetime import date, timedelta
 from typing import Final
 
 from mars.wire.catalogue import Catalogue
-from mars.wire.registry import BOOL, VERSION, Metric
+from mars.wire.events import FAILED_SHARE
+from mars.wire.registry import BOOL, EVENTS, PURPOSES, STATISTICS, VERSION, Metric
 from mars_server.common.calendar import following, monday, span
 from mars_server.tables.floor import NO_DATA, Published
 from mars_server.tables.noise import TOLD
@@ -106,9 +108,11 @@ class Declared:
 
 @dataclass(frozen=True)
 class Statistics:
-    """All entries of a site, by project."""
+    """All entries of a site, by project, and by domain of error events."""
 
     projects: Mapping[str, Sequence[Declared]]
+    domains: Mapping[str, Sequence[Declared]]
+    """Of error events, in the same way."""
     day: date | None
     """As of which the states are told: that after the last published week; None before there is
     one."""
@@ -121,10 +125,16 @@ class Statistics:
         return [each for entries in self.projects.values() for each in entries]
 
 
+def is_failed_share(metric: Metric) -> bool:
+    """Whether it is the entry of a domain that tells which share of its tries failed."""
+    return metric.purpose == EVENTS and metric.key == FAILED_SHARE
+
+
 def ordered(metric: Metric, values: Iterable[str]) -> list[str]:
-    """``values`` as tables list them: as declared, "yes" before "no", versions newest first, and
-    ``other`` last."""
-    known = metric.values_known[:: -1 if metric.type == BOOL else 1]
+    """``values`` as tables list them: as declared, "yes" before "no", the most failures first,
+    versions newest first, and ``other`` last."""
+    turned = metric.type == BOOL or is_failed_share(metric)
+    known = metric.values_known[:: -1 if turned else 1]
     if metric.type == VERSION:
         return sorted(values, key=_newest, reverse=True)
     return sorted(values, key=lambda value: known.index(value) if value in known else len(known))
@@ -136,20 +146,21 @@ def statistics(
     """What ``catalogue`` declares now, with the documents of statistics and the other ``weeks``
     (oldest first); the latter only say how late it is."""
     found = {entry.name: entry for week in published for entry in week.entries}
-    now = {metric.name: metric for metric in (catalogue.metrics if catalogue else ())}
+    now = {metric.name: metric for metric in (catalogue.entries if catalogue else ())}
     metrics = {name: entry.metric for name, entry in found.items()} | now
     periods = _periods(published)
     ends = [week.week for week in published[-1:]] + [week.week for week in weeks[-1:]]
     last = max(ends, default=None)
     day = None if last is None else monday(following(last))
-    projects: dict[str, list[Declared]] = defaultdict(list)
+    groups: dict[str, dict[str, list[Declared]]] = {purpose: {} for purpose in PURPOSES}
     for name, metric in sorted(metrics.items()):
         state = _state(metric, day, declared=catalogue is None or name in now)
         same, changed = _since_change(metric, periods[name])
         waits = name in found and not same and _question(found[name].metric) == _question(metric)
         waiting = found[name].period.short if waits else ""
-        projects[metric.project].append(Declared(metric, state, same, changed, waiting))
-    return Statistics(projects, day)
+        group = groups[metric.purpose].setdefault(metric.project, [])
+        group.append(Declared(metric, state, same, changed, waiting))
+    return Statistics(groups[STATISTICS], groups[EVENTS], day)
 
 
 def _state(metric: Metric, day: date | None, *, declared: bool) -> str:

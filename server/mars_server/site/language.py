@@ -18,8 +18,11 @@ from babel import Locale
 from babel.dates import format_date
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent, get_decimal_symbol, get_group_symbol
+from babel.units import format_unit
 
-from mars.wire.registry import BOOL, BUCKET
+from mars.wire.events import BELOW_1, BELOW_10, FAILED_SHARE, FEW, MORE, NO_FAILURE, NONE
+from mars.wire.registry import BOOL, BOOLS, BUCKET, EVENTS, Metric
+from mars.wire.times import DAY
 from mars.wire.variables import VARIABLES
 from mars_server.common.calendar import monday, sunday
 from mars_server.tables.estimate import Estimate, Interval
@@ -66,6 +69,17 @@ class Language:
         """``7%`` of 0.07, with as many decimals as it has."""
         return str(format_percent(value, locale=self.code, decimal_quantization=False))
 
+    def said(self, metric: Metric, value: str) -> str:
+        """``value`` of a declared entry for people: as ``answer`` has it, of an error event by what
+        it means."""
+        if metric.purpose != EVENTS or metric.type == BUCKET:
+            return self.answer(metric.type, value)
+        if metric.key == FAILED_SHARE:
+            return self.gettext(FAILED_SHARES.get(value, value))
+        if value == NONE:
+            return self.gettext("no such failure")
+        return self.answer(BOOL if metric.values == (NONE, *BOOLS) else metric.type, value)
+
     def answer(self, kind: str, value: str) -> str:
         """``value`` of a declared statistic of this type (``mars.wire.registry``) for people; as it
         is where no report of the type can say it, since what is published is shown for ever."""
@@ -90,6 +104,12 @@ class Language:
         form = self._day_form
         start = form.removesuffix(" y") if first.year == last.year else form
         return f"{format_date(first, start, self.code)} – {self.date(last)}"
+
+    def duration(self, seconds: int) -> str:
+        """``90 seconds``, ``1 minute``, ``2 days``: in the largest unit of which it is whole."""
+        fitting = (each for each in _UNITS if seconds and seconds % each[1] == 0)
+        unit, size = next(fitting, ("second", 1))
+        return str(format_unit(seconds // size, unit, "long", locale=self.code))
 
     def date(self, day: date) -> str:
         """``16 Mar 2026``."""
@@ -153,7 +173,16 @@ NAMES: Final[Mapping[str, Mapping[str, str]]] = {
         for one in VARIABLES
     },
 }
+FAILED_SHARES: Final = {
+    FEW: N_("fewer than 20 tries"),
+    NO_FAILURE: N_("none of them"),
+    BELOW_1: N_("below 1%"),
+    BELOW_10: N_("1% to 10%"),
+    MORE: N_("10% or more"),
+}
+"""How much of what was tried failed."""
 ANSWERS: Final = {"true": N_("yes"), "false": N_("no")}
+_UNITS: Final = (("day", DAY), ("hour", DAY // 24), ("minute", 60))
 _RANGE: Final = re.compile(r"[0-9]{1,16}(?:-[0-9]{1,16}|\+)?", re.ASCII)
 """A value of a bucket: ``0``, ``1-9``, ``10+``."""
 REST: Final = N_("all others")

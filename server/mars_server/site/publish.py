@@ -43,7 +43,7 @@ from mars_server.tables.statistics_week import encode as encode_statistics
 from mars_server.tables.week import Week
 
 _MOST_PICTURES: Final = 512 + 2 * MAX_ENTRIES
-"""More than a site has: 16 for each range, in ten years 208, and two for each statistic. All are
+"""More than a site has: 16 for each range, in ten years 208, and two for each entry. All are
 kept while pages are made, since each is needed for several."""
 
 
@@ -175,7 +175,7 @@ def statistics_data(
 ) -> dict[str, bytes]:
     """The files of ``data/`` that tell of statistics, by name: each week's, and what is declared
     now, from which a server shows it."""
-    files = {DECLARED: catalogue.encode()} if catalogue and (catalogue.metrics or weeks) else {}
+    files = {DECLARED: catalogue.encode()} if catalogue and (catalogue.entries or weeks) else {}
     for week in weeks:
         files[f"{STATISTICS}{week.week}.json"] = encode_statistics(week)
         files[f"{STATISTICS}{week.week}.csv"] = week_csv(week)

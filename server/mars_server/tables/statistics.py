@@ -1,5 +1,7 @@
 """From exact sums of reports to the published statistics of a week, under the rules of hits. Pure.
 
+Entries of error events are entries like any other: one budget of noise, one rule for closing.
+
 Every entry has one period of 1, 4 or 13 weeks for all of its figures, so that a rare one is summed
 before it is floored. Rows are all declared values, which no count decides; those of a version, and
 releases but the newest, appear late and leave early like rare values of hits.
@@ -26,7 +28,14 @@ from mars_server.tables.floor import NO_DATA, Published
 from mars_server.tables.quarters import EVERY, Summed
 from mars_server.tables.shares import ALL, Sampling, consenting
 from mars_server.tables.statistics_periods import has_changed, is_disturbed, part, summed
-from mars_server.tables.statistics_week import Budget, Entry, Release, StatisticsWeek, Value
+from mars_server.tables.statistics_week import (
+    Budget,
+    Entry,
+    Release,
+    StatisticsWeek,
+    Terms,
+    Value,
+)
 from mars_server.tables.week import Week
 
 OTHER: Final = OTHER_RELEASE
@@ -89,7 +98,9 @@ def compose(
     those *after* this week's ``step``; ``late`` is the exact number of reports dropped since the
     last published week."""
     product, noise = known.floors.product, known.floors.noise
-    metrics = sorted(known.catalogue.metrics, key=lambda metric: metric.name)
+    domains = sorted(known.catalogue.domains, key=lambda each: each.name)
+    expected = {f"{one.name}/{each.name}" for one in domains for each in one.names if each.expected}
+    entries = sorted(known.catalogue.entries, key=lambda metric: metric.name)
     lost = known.reports.get(week, Reports()).lost
     return StatisticsWeek(
         product=product.product,
@@ -98,7 +109,11 @@ def compose(
         noise=None if noise is None else Budget(noise.epsilon, noise.cells),
         flags=("incomplete",) if known.floors.lacks(week, lost, "statistics lost") else (),
         late=known.floors.blurred_floor(week, "statistics late", "", late),
-        entries=tuple(_entry(each, week, listings, before, known) for each in metrics),
+        entries=tuple(
+            replace(_entry(each, week, listings, before, known), expected=each.name in expected)
+            for each in entries
+        ),
+        domains=tuple(map(Terms.of, domains)),
     )
 
 
@@ -107,7 +122,7 @@ def is_full(week: str, known: Known) -> bool:
     reports, single = known.reports.get(week, Reports()), Summed(EVERY[0], week, week)
     cells = [
         Cells(each, single, _fitting(each, reports), known.floors)
-        for each in known.catalogue.metrics
+        for each in known.catalogue.entries
     ]
     return not all(each.told("total", "", each.total()).hidden for each in cells)
 
@@ -126,7 +141,7 @@ def _fitting(metric: Metric, reports: Reports) -> dict[str, dict[str, int]]:
 def step(week: str, listings: Listings, known: Known) -> Listings:
     """The listings after ``week``; unchanged by a week without any report."""
     found, reports = dict(listings), known.reports.get(week, Reports())
-    for metric in known.catalogue.metrics if reports.counts else ():
+    for metric in known.catalogue.entries if reports.counts else ():
         for kind, table, candidates, margin in _rare(metric, reports, known):
             counts = {
                 each: known.floors.blurred(week, _table(metric, kind), each, table[each]) - margin

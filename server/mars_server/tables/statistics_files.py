@@ -1,4 +1,5 @@
-"""The downloads of declared statistics: each figure as CSV and JSON, from published weeks alone.
+"""The downloads of declared statistics and error events: each figure as CSV and JSON, from
+published weeks alone.
 
 Encodings are those of the other downloads (``mars_server.tables.downloads``). A row without release
 and value is of all reports of an entry; a period stands in its last week.
@@ -10,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from mars.wire.registry import EVENTS, STATISTICS
 from mars_server.common.calendar import monday
 from mars_server.common.jsontext import encode_json
 from mars_server.tables.downloads import Cell, csv_bytes
@@ -20,7 +22,7 @@ COLUMNS: Final = (
     *("percent", "low", "high", "installations", "installations_low", "installations_high"),
     *("consenting", "flags"),
 )
-_SERIES: Final = "mars-statistics-series/1"
+_SERIES: Final = {STATISTICS: "mars-statistics-series/1", EVENTS: "mars-events-series/1"}
 
 
 def week_csv(week: StatisticsWeek) -> bytes:
@@ -28,35 +30,35 @@ def week_csv(week: StatisticsWeek) -> bytes:
     return csv_bytes(COLUMNS, (row for entry in _ended(week) for row in _rows(week, entry)))
 
 
-def series_csv(project: str, weeks: Iterable[StatisticsWeek]) -> bytes:
-    """The same of one project, and of all ``weeks`` (oldest first)."""
-    found = ((week, entry) for week in weeks for entry in _ended(week, project))
+def series_csv(purpose: str, project: str, weeks: Iterable[StatisticsWeek]) -> bytes:
+    """The same of one project, or domain of error events, and of all ``weeks`` (oldest first)."""
+    found = ((week, entry) for week in weeks for entry in _ended(week, purpose, project))
     return csv_bytes(COLUMNS, (row for each in found for row in _rows(*each)))
 
 
-def series_json(project: str, weeks: Iterable[StatisticsWeek]) -> bytes:
-    """The entries of the project as they stand in the documents in which a period of theirs ends,
+def series_json(purpose: str, project: str, weeks: Iterable[StatisticsWeek]) -> bytes:
+    """The entries of it as they stand in the documents in which a period of theirs ends,
     those of a week in one object."""
     found = []
     for week in weeks:
-        names = {entry.metric.key for entry in _ended(week, project)}
+        names = {entry.name for entry in _ended(week, purpose, project)}
         if names:
             document = json.loads(encode(week))
             entries = [
-                each
-                for each in document["entries"]
-                if each["project"] == project and each["key"] in names
+                each for each in document["entries"] if f"{each['project']}/{each['key']}" in names
             ]
             found.append({"week": week.week, "flags": list(week.flags), "entries": entries})
-    return encode_json({"format": _SERIES, "project": project, "weeks": found})
+    return encode_json({"format": _SERIES[purpose], "project": project, "weeks": found})
 
 
-def _ended(week: StatisticsWeek, project: str = "") -> list[Entry]:
+def _ended(week: StatisticsWeek, purpose: str = "", project: str = "") -> list[Entry]:
     """Those whose period ends with ``week``, of one project or of all."""
+    wanted = (purpose, project)
     return [
         entry
         for entry in week.entries
-        if entry.period.last == week.week and project in ("", entry.metric.project)
+        if entry.period.last == week.week
+        and (not project or wanted == (entry.metric.purpose, entry.metric.project))
     ]
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from mars.wire.registry import Metric
 from mars_server.common.calendar import days, span
 from mars_server.tables.compose import LEAST_CHANGE, LOOK_BACK, is_far
+from mars_server.tables.failing import spared
 from mars_server.tables.floor import Published
 from mars_server.tables.noise import SURE
 from mars_server.tables.periods import ENOUGH_WEEKS, LEAST_HITS, shortest
@@ -73,21 +74,28 @@ def judged(metric: Metric, week: str, before: Sequence[StatisticsWeek]) -> int:
     than four then, or where less than four weeks are known: it may be growing.
 
     Disturbed periods are left out where the others suffice. A number stands for the middle of what
-    it can be, one that was hidden in every period for nothing.
+    it can be, one that was hidden in every period for nothing. Of error events the reports
+    that tell of no failure carry nothing, since most do, and no period has more than four weeks, so
+    that what begins to fail is seen.
     """
     told = _told(metric, week, before)
     if not told:
         return EVERY[0]
     weeks = sum(each.period.weeks for each in told)
     rows: dict[str, Fraction] = {}
+    carrying = sum((entry.total.middle for entry in told), Fraction(0))
+    silent = spared(metric)
     for entry in told:
         for value in entry.values:
+            if value.value in silent:
+                carrying -= value.count.middle
+                continue
             rows[value.value] = rows.get(value.value, Fraction(0)) + value.count.middle
     seen = {each.value for entry in told for each in entry.values if each.count.least}
-    carrying = sum((entry.total.middle for entry in told), Fraction(0))
+    seen -= set(silent)
     every = shortest([rows[value] / weeks for value in seen], carrying / weeks)
     is_new = weeks < ENOUGH_WEEKS or quarter(told[-1].period.last) == quarter(week)
-    return min(every, EVERY[1]) if is_new else every
+    return min(every, EVERY[1]) if is_new or silent else every
 
 
 def _told(metric: Metric, week: str, before: Sequence[StatisticsWeek]) -> list[Entry]:

@@ -1,7 +1,8 @@
 """The published statistics of one week, and the exact bytes that stand for them for ever.
 
 One document tells of every declared entry what it asks and why, and, where a period of it ends with
-the week, its figures. Everything else (CSV, pages) is made from these documents.
+the week, its figures; entries of error events among them. Everything else (CSV, pages) is made from
+these documents.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from mars.errors import WireError
-from mars.wire.registry import Metric
+from mars.wire.events import Domain
+from mars.wire.registry import EVENTS, PURPOSES, STATISTICS, Metric
 from mars_server.common.calendar import monday, sunday
 from mars_server.common.jsontext import encode_json
 from mars_server.tables.estimate import Estimate
@@ -22,6 +24,8 @@ from mars_server.tables.noise import deviation_of
 from mars_server.tables.quarters import Summed
 
 FORMAT: Final = "mars-statistics/1"
+WITH_EVENTS: Final = "mars-statistics/2"
+"""Of a week that tells of error events; one that does not is still written in the first form."""
 _TEXTS: Final = (
     *("project", "key", "label", "description", "reason", "owner", "review"),
     *("sensitivity", "type"),
@@ -77,6 +81,8 @@ class Entry:
     releases: tuple[Release, ...] = ()
     flags: tuple[str, ...] = ()
     """``disturbed``: far more or fewer reports than in the periods before."""
+    expected: bool = False
+    """Of a cause of failures: it is left out of the share that failed."""
 
     @property
     def name(self) -> str:
@@ -98,6 +104,22 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What a domain of error events says beside its entries, as it was declared then."""
+
+    domain: str
+    description: str
+    grace: int
+    """Seconds within which a failure that resolves is none."""
+    late: int
+    """Seconds up to which a later resolution is known as late."""
+
+    @classmethod
+    def of(cls, domain: Domain) -> Terms:
+        return cls(domain.name, domain.description, domain.grace, domain.late)
+
+
+@dataclass(frozen=True)
 class StatisticsWeek:
     """All declared entries of one product and channel in one ISO week, sorted by name."""
 
@@ -110,6 +132,8 @@ class StatisticsWeek:
     late: Published
     """Reports for weeks closed earlier that came too late and were dropped, since the last week."""
     entries: tuple[Entry, ...]
+    domains: tuple[Terms, ...] = ()
+    """Of error events, sorted by name."""
 
     def entry(self, name: str) -> Entry | None:
         """The entry ``project/key``; None where it is not in the document."""
@@ -124,7 +148,7 @@ def encode(week: StatisticsWeek) -> bytes:
     """The bytes of ``statistics-WEEK.json``: one member a line, ASCII, one trailing newline."""
     return encode_json(
         {
-            "format": FORMAT,
+            "format": WITH_EVENTS if week.domains else FORMAT,
             "product": week.product,
             "channel": week.channel,
             "week": week.week,
@@ -134,13 +158,16 @@ def encode(week: StatisticsWeek) -> bytes:
             "flags": list(week.flags),
             "late": {"count": week.late.value},
             "entries": [_entry(each) for each in week.entries],
+            **({"domains": [vars(each) for each in week.domains]} if week.domains else {}),
         }
     )
 
 
 def _entry(entry: Entry) -> dict[str, object]:
     metric, guess = entry.metric, entry.installations
+    is_event = metric.purpose == EVENTS
     return {
+        **({"purpose": metric.purpose, "expected": entry.expected} if is_event else {}),
         **{name: getattr(metric, name) for name in _TEXTS},
         "choices": list(metric.values),
         "bounds": list(metric.bounds),
@@ -214,6 +241,15 @@ def _read(table: dict[str, Any]) -> StatisticsWeek:
         flags=tuple(str(flag) for flag in table["flags"]),
         late=restore(table["late"]["count"]),
         entries=tuple(_read_entry(each) for each in table["entries"]),
+        domains=tuple(
+            Terms(
+                str(each["domain"]),
+                str(each["description"]),
+                int(each["grace"]),
+                int(each["late"]),
+            )
+            for each in table.get("domains", [])
+        ),
     )
 
 
@@ -236,6 +272,7 @@ def _read_entry(table: dict[str, Any]) -> Entry:
             for each in table["releases"]
         ),
         flags=tuple(str(flag) for flag in table["flags"]),
+        expected=bool(table.get("expected")),
     )
 
 
@@ -257,6 +294,7 @@ def _read_metric(table: dict[str, Any]) -> Metric:
         declared=_day(table["declared"]),
         withdrawn=_day(table["withdrawn"]),
         expires=date.fromisoformat(table["expires"]),
+        purpose=PURPOSES[PURPOSES.index(table.get("purpose", STATISTICS))],
     )
 
 

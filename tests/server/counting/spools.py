@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mars.wire.keyfile import INTAKE, encode
+from mars.wire.registry import EVENTS
 from mars.wire.report import Report
 from mars.wire.sealed import SMALL, Opener, seal
 from mars_server.common.config import load_catalogue
@@ -54,6 +55,26 @@ METRICS = "".join(
         "mail.gone": 'type = "bool"\nexpires = 2027-06-30\nwithdrawn = 2026-11-26',
     }.items()
 )
+ERRORS = """
+[decryption]
+description = "Decrypting a mail."
+
+[decryption.key_missing]
+description = "No key for it is here."
+owner = "Somebody"
+review = "https://example.org/2"
+sensitivity = "technical"
+expires = 2027-06-30
+[decryption.key_missing.dimensions]
+device = ["own", "other"]
+
+[decryption.ended]
+description = "It ended in between."
+owner = "Somebody"
+review = "https://example.org/2"
+sensitivity = "technical"
+expires = 2026-11-26
+"""
 
 
 def secret(week: str) -> bytes:
@@ -69,6 +90,11 @@ def product_of(folder: Path) -> Path:
     path.write_text(PRODUCT)
     (folder / "metrics.toml").write_text(METRICS)
     return path
+
+
+def errors_of(folder: Path) -> Path:
+    """``errors.toml`` beside the product."""
+    return written(folder / "errors.toml", ERRORS.encode())
 
 
 def keys_of(folder: Path, *weeks: str, phrase: bytes | None = None) -> Path:
@@ -113,6 +139,11 @@ def written(path: Path, content: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
+
+
+def event(key: str = "key_missing", value: str = "2-9", **said: str) -> bytes:
+    """The text of a report of an error event."""
+    return report(project="decryption", key=key, value=value, purpose=EVENTS, **said)
 
 
 Sums = Mapping[str, Any]

@@ -36,9 +36,12 @@ from tests.server.counting.spools import (
     NEXT,
     WEEK,
     cells,
+    errors_of,
+    event,
     keys_of,
     many,
     product_of,
+    sealed,
     secret,
     spool,
     written,
@@ -145,11 +148,14 @@ def test_the_command_counts_on_a_cluster(cluster: DaskCluster, tmp_path: Path) -
 
 def test_a_cluster_opens_spools_and_shows_no_key(cluster: DaskCluster, tmp_path: Path) -> None:
     """The folder of the cluster holds what its processes log."""
-    written(tmp_path / "spool.log", spool([*many(40), *many(2, week=NEXT)]))
+    bodies = [*many(40), sealed(event(), 90), *many(2, week=NEXT)]
+    written(tmp_path / "spool.log", spool(bodies))
     told = ("--product", product_of(tmp_path), "--keys", keys_of(tmp_path, WEEK))
+    errors_of(tmp_path)
     database = ("--db", f"sqlite:///{tmp_path}/c.db", "--cluster", cluster.address)
     out = run_json("count", tmp_path / "spool.log", *told, *database)
     assert (out["statistics"], out["waiting"]) == (cells(40), 2)
+    assert out["events"] == {WEEK: {"decryption/key_missing": {"0.5.2": {"2-9": 1}}}}
     logged = (cluster.folder / "log").read_bytes()
     assert secret(WEEK).hex().encode() not in logged
     assert repr(secret(WEEK)).encode() not in logged

@@ -29,11 +29,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
 def written(contents: Contents, folder: Path, factory: pytest.TempPathFactory) -> Path:
-    """The pages of statistics as files."""
+    """The pages of statistics and error events as files."""
     site = Site(contents, ChartStore(kit.chart_cache(factory)))
     (folder / "style.css").write_bytes(static("style.css"))
     for address in site.addresses():
-        if address.section == "statistics":
+        if address.section in ("statistics", "failures"):
             where = folder / address.path
             where.parent.mkdir(parents=True, exist_ok=True)
             where.write_bytes(site.content(address) or b"")

@@ -26,7 +26,7 @@ from mars_server.tables.quarters import quarter
 from tests.server.tables import likelihood, small_crowd
 from tests.server.tables.attack import Attack, Hidden
 from tests.server.tables.forging import SUMS, forged, possible, spread
-from tests.server.tables.reports_attack import BOOL, ENUM
+from tests.server.tables.reports_attack import BOOL, CAUSE, ENUM
 from tests.server.tables.reports_attack import Attack as OfReports
 from tests.server.tables.reports_attack import simulated as of_reports
 from tests.server.tables.simulated import BARE, SMALL, TINY, USUAL, Project, simulated
@@ -109,13 +109,15 @@ def probed() -> list[tuple[Project, int, str, int, list[Hidden]]]:
 
 
 def reported() -> list[tuple[str, int, int, list[Hidden]]]:
-    """The hidden counts of a quarter of declared statistics, with the number of its periods."""
+    """The hidden counts of a quarter of declared statistics, and of a cause of failures, with the
+    number of its periods."""
     rows = []
-    for metric in (BOOL, ENUM):
+    for metric in (BOOL, ENUM, CAUSE):
         for reports in REPORTS:
             told = list(of_reports(metric, reports, QUARTER))
             cells = [cell for entry, truth in told for cell in OfReports(entry).hidden(truth)]
-            rows.append((metric.type, reports, len(told), cells))
+            kind = "cause of failures" if metric is CAUSE else metric.type
+            rows.append((kind, reports, len(told), cells))
     return rows
 
 

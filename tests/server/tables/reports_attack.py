@@ -19,12 +19,13 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from mars.wire.catalogue import Catalogue
 from mars.wire.product import Product
-from mars.wire.registry import Metric
+from mars.wire.registry import EVENTS, STATISTICS, Metric
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.floor import STEP, Published
 from mars_server.tables.statistics import Known, Listings, Reports, compose, step
 from mars_server.tables.statistics_week import Entry, StatisticsWeek
 from tests.server.tables.attack import Hidden
+from tests.server.tables.failed import DOMAIN
 
 RELEASES = ("0.4.0", "0.5.0", "0.5.1")
 PRODUCT = Product("attacked", "stable", RELEASES, ("linux",), ("en",), crowd=1000)
@@ -35,7 +36,15 @@ BOOL = Metric(
     rate=1.0,
 )
 ENUM = replace(BOOL, type="enum", values=("imap", "pop", "ews", "local", "gmail"))
-SHARES = {"bool": (0.9, 0.1), "enum": (0.6, 0.25, 0.1, 0.04, 0.01)}
+CAUSE = next(each for each in DOMAIN.entries if each.key == "damaged")
+"""Of error events; no sum ties it to the other entries of its domain, which are reported apart."""
+SHARES = {
+    "bool": (0.9, 0.1),
+    "enum": (0.6, 0.25, 0.1, 0.04, 0.01),
+    "bucket": (0.85, 0.08, 0.05, 0.015, 0.005),
+}
+FIRST = {STATISTICS: 1, EVENTS: 27}
+"""The first week of a quarter in which it is collected."""
 OF_RELEASES = (0.05, 0.2, 0.75)
 Cell = tuple[str, str]
 """Release and value; an empty text is the sum over all."""
@@ -47,20 +56,22 @@ def simulated(
     """``weeks`` of some ``reports`` each: what is published where a period ends, and the truth."""
     chance = random.Random(reports)
     rules = FloorRules(PRODUCT)
-    catalogue = Catalogue(PRODUCT.product, PRODUCT.channel, RELEASES, (metric,))
+    is_event = metric.purpose == EVENTS
+    metrics, domains = ((), (DOMAIN,)) if is_event else ((metric,), ())
+    catalogue = Catalogue(PRODUCT.product, PRODUCT.channel, RELEASES, metrics, domains=domains)
     done: list[StatisticsWeek] = []
     every: dict[str, Reports] = {}
     listings: Listings = {}
     for n in range(weeks):
-        name = f"2026-W{n + 1:02d}"
+        name = f"2026-W{n + FIRST[metric.purpose]:02d}"
         every[name] = _reports(
             metric, chance.randint(reports * 9 // 10, reports * 11 // 10), chance
         )
         known = Known(rules, catalogue, every)
         listings = step(name, listings, known)
         done.append(compose(name, listings, done, 0, known))
-        (entry,) = done[-1].entries
-        if entry.values:
+        entry = done[-1].entry(metric.name)
+        if entry is not None and entry.values:
             parts = [each for week, each in every.items() if entry.period.first <= week]
             yield entry, _truth(entry, sum(parts, Reports()))
 

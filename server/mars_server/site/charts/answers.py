@@ -1,4 +1,4 @@
-"""The chart of one declared statistic: the shares of its values, period by period, stacked."""
+"""The chart of one declared entry: the shares of its values, period by period, stacked."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from itertools import accumulate, pairwise
 from typing import Final
 
 from mars.wire.catalogue import OTHER_RELEASE as OTHER
-from mars.wire.registry import VERSION
+from mars.wire.events import BELOW_1, BELOW_10, FEW, MORE, NO_FAILURE
+from mars.wire.registry import EVENTS, VERSION
 from mars_server.common.calendar import following, monday
 from mars_server.site.charts.data import COLOURS, MIDDLE, REST_KEY, Band, apart, ticks
 from mars_server.site.charts.render import Chart
-from mars_server.site.declared import Declared, Period, ordered
+from mars_server.site.declared import Declared, Period, is_failed_share, ordered
 from mars_server.site.language import REST, Language
 
 _WHOLE: Final = 100
 """Percent; the stack is taller where shares that were rounded or corrected add up to more."""
+_SEVERITY: Final = {MORE: 6, BELOW_10: 2, BELOW_1: 7, NO_FAILURE: 1, FEW: 0}
+"""The colours of how much failed, always the same: warm where it is much, grey where nothing can be
+said."""
 _NEW: Final = 10
 """Percent of the latest period from which a value has a band, however small it was before."""
 
@@ -28,8 +32,10 @@ def told(periods: Sequence[Period]) -> list[Period]:
 
 
 def is_drawn(entry: Declared) -> bool:
-    """Whether there is a history to draw: of a single period the table says as much."""
-    return len(told(entry.recent)) > 1
+    """Whether there is a history to draw: of a single period the table says as much, and of a
+    domain of error events the share that failed is drawn alone."""
+    other = entry.metric.purpose == EVENTS and not is_failed_share(entry.metric)
+    return not other and len(told(entry.recent)) > 1
 
 
 def bands(entry: Declared) -> list[Band]:
@@ -47,6 +53,8 @@ def bands(entry: Declared) -> list[Band]:
     open_ = OTHER if entry.metric.type == VERSION else None  # of an enumeration a value as any
     big = set([value for value in ranked if sums[value] and value != open_][: len(COLOURS)])
     named = [value for value in ordered(entry.metric, sums) if value in big]
+    if is_failed_share(entry.metric):
+        return [Band(value, frozenset({value}), _SEVERITY.get(value, 0)) for value in named]
     found = [Band(value, frozenset({value}), n) for n, value in enumerate(named, start=1)]
     rest = frozenset(value for value, height in sums.items() if height) - big
     return [*found, Band(REST_KEY, rest, 0)] if rest else found
@@ -132,9 +140,9 @@ def _labels(
 
 
 def _name(entry: Declared, band: Band, say: Language) -> str:
-    if band.number:
-        return say.answer(entry.metric.type, band.name)
-    return say.answer(entry.metric.type, OTHER) if band.values == {OTHER} else say.gettext(REST)
+    if band.name != REST_KEY:
+        return say.said(entry.metric, band.name)
+    return say.said(entry.metric, OTHER) if band.values == {OTHER} else say.gettext(REST)
 
 
 def _runs(periods: Sequence[Period]) -> list[list[Period]]:

@@ -4,7 +4,8 @@
 ``index.html``, ``chart.png``, ``chart-dark.png``, ``chart.svg``, ``figures.csv`` and
 ``figures.json``; the figures are the same in every language and stand outside the language folders.
 Declared statistics have no ranges: ``[LANGUAGE/]statistics/[PROJECT/[KEY/]]FILE``, with a page and
-figures for each project and a chart for each entry.
+figures for each project and a chart for each entry. Nor have error events:
+``[LANGUAGE/]failures/[DOMAIN/]FILE``, with a page, figures and a chart for each domain.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ RANGED: Final = (*CHARTS, CROSS)
 PLAIN: Final = ("events", "downloads", "method", "privacy")
 STATISTICS: Final = "statistics"
 """The catalogue of what is declared; a site without any has no such section."""
+FAILURES: Final = "failures"
+"""The catalogue of error events; a site without any has no such section."""
+DECLARED: Final = (STATISTICS, FAILURES)
 PAGE: Final = "index.html"
 CHART_FILES: Final = ("chart.png", "chart-dark.png", "chart.svg")
 FIGURE_FILES: Final = ("figures.csv", "figures.json")
@@ -41,10 +45,11 @@ class Address:
 
     language: str = SOURCE
     section: str = ""
-    """``""`` for the overview, or one of ``RANGED`` or ``PLAIN``, or ``STATISTICS``."""
+    """``""`` for the overview, or one of ``RANGED``, ``PLAIN`` or ``DECLARED``."""
     span: str = DEFAULT
     file: str = PAGE
     project: str = ""
+    """Or a domain of error events."""
     key: str = ""
 
     @property
@@ -72,7 +77,7 @@ def parse(path: str) -> Address | None:
     file = file or PAGE
     language = folders.pop(0) if folders and folders[0] in LANGUAGES else SOURCE
     section = folders.pop(0) if folders else ""
-    if section == STATISTICS:
+    if section in DECLARED:
         project, key = (folders.pop(0) if folders else "" for _ in range(2))
         found = Address(language, section, file=file, project=project, key=key)
     else:
@@ -91,8 +96,8 @@ def _exists(address: Address) -> bool:
         if address.language == SOURCE:
             files += FIGURE_FILES
         return address.file in files
-    if address.section == STATISTICS:
-        return _is_statistic(address)
+    if address.section in DECLARED:
+        return _is_declared(address)
     if address.span != DEFAULT:
         return False
     if address.section in PLAIN:
@@ -101,11 +106,18 @@ def _exists(address: Address) -> bool:
     return not address.section and (address.file == PAGE or is_static)
 
 
-def _is_statistic(address: Address) -> bool:
+def _is_declared(address: Address) -> bool:
+    """Entries of statistics have their charts in folders of their own, a domain has one beside its
+    page."""
+    is_domain = address.section == FAILURES
     if address.key:
         named = _PROJECT.fullmatch(address.project) and _KEY.fullmatch(address.key)
-        return named is not None and address.file in CHART_FILES
-    if address.project and not _PROJECT.fullmatch(address.project):
+        return named is not None and not is_domain and address.file in CHART_FILES
+    if address.project and not (_KEY if is_domain else _PROJECT).fullmatch(address.project):
         return False
-    figures = address.project and address.language == SOURCE and address.file in FIGURE_FILES
-    return address.file == PAGE or bool(figures)
+    files: tuple[str, ...] = (PAGE,)
+    if address.project and is_domain:
+        files += CHART_FILES
+    if address.project and address.language == SOURCE:
+        files += FIGURE_FILES
+    return address.file in files

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mars.wire.randomized import other
 from mars_server.site.charts.answers import bands, colours, is_drawn, told
-from mars_server.site.charts.data import COLOURS
+from mars_server.site.charts.data import COLOURS, REST_KEY
 from mars_server.site.declared import COLLECTED, Declared, Period, count_of, ordered
 from mars_server.site.language import Language
 from mars_server.site.pages.findings import few
@@ -33,11 +33,17 @@ def finding(entry: Declared, say: Language) -> str:
     """How many reported it and what, and how that has moved; else why there is nothing to tell."""
     period = entry.latest
     if period is None:
-        return _nothing(entry, say)
+        return nothing(entry, say)
     sentences = [_reported(period, say)]
     shown = told(entry.recent)
     if shown:
         sentences += _moved(entry, shown, say)
+    return " ".join([*sentences, *flagged(entry, say)])
+
+
+def flagged(entry: Declared, say: Language) -> list[str]:
+    """Which of its recent periods bear a flag."""
+    sentences = []
     for text, flag in (
         ("Incomplete: %(weeks)s.", "incomplete"),
         ("Disturbed: %(weeks)s.", "disturbed"),
@@ -45,7 +51,7 @@ def finding(entry: Declared, say: Language) -> str:
         weeks = [each.name for each in entry.recent if flag in each.flags]
         if weeks:
             sentences.append(say.gettext(text) % {"weeks": few(weeks, say)})
-    return " ".join(sentences)
+    return sentences
 
 
 def changed(entry: Declared, say: Language) -> str:
@@ -58,7 +64,8 @@ def changed(entry: Declared, say: Language) -> str:
     ) % {"weeks": entry.changed}
 
 
-def _nothing(entry: Declared, say: Language) -> str:
+def nothing(entry: Declared, say: Language) -> str:
+    """Why there is nothing to tell of it."""
     if entry.waiting:
         text = say.gettext(
             "The reports of %(weeks)s are published together, when the last week is over."
@@ -115,7 +122,7 @@ def _moved(entry: Declared, shown: Sequence[Period], say: Language) -> list[str]
         say.gettext("Shares in %(week)s: %(values)s.") % {"week": last.name, "values": listed}
     ]
     before = first.answer(rows[0].value)
-    if before is not None and first.share(before) and _are_apart(before.share, rows[0].share):
+    if before is not None and first.share(before) and are_apart(before.share, rows[0].share):
         sentences.append(
             say.gettext("In %(week)s %(value)s stood at %(percent)s (%(interval)s).")
             % {
@@ -128,7 +135,7 @@ def _moved(entry: Declared, shown: Sequence[Period], say: Language) -> list[str]
     return sentences
 
 
-def _are_apart(one: Share | None, other: Share | None) -> bool:
+def are_apart(one: Share | None, other: Share | None) -> bool:
     """Whether their intervals have nothing in common."""
     assert one is not None and other is not None
     return one.high < other.low or other.high < one.low
@@ -141,7 +148,7 @@ def _ranked(period: Period) -> list[Value]:
 
 
 def _name(entry: Declared, row: Value, say: Language) -> str:
-    return say.answer(entry.metric.type, row.value)
+    return say.said(entry.metric, row.value)
 
 
 def commonest(entries: Sequence[Declared]) -> Declared | None:
@@ -194,7 +201,7 @@ def rows(entry: Declared, period: Period) -> list[Value]:
 def columns(entry: Declared) -> list[str]:
     """The values with a column in a table of several periods or releases: those that have a band
     in the chart, or would have; where nothing is known well enough to be drawn, the first ones."""
-    told = [band.name for band in bands(entry) if band.number]
+    told = [band.name for band in bands(entry) if band.name != REST_KEY]
     latest = entry.latest
     return told or ([row.value for row in rows(entry, latest)][: len(COLOURS)] if latest else [])
 
@@ -224,8 +231,7 @@ def remarks(period: Period, say: Language) -> str:
 def possible(entry: Declared, say: Language) -> str:
     """All values that a report of it can say."""
     known = [
-        say.answer(entry.metric.type, value)
-        for value in ordered(entry.metric, entry.metric.values_known)
+        say.said(entry.metric, value) for value in ordered(entry.metric, entry.metric.values_known)
     ]
     return ", ".join(known) or say.gettext("a version, its first two numbers")
 

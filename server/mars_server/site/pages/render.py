@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Final
@@ -13,15 +13,17 @@ from mars.wire.catalogue import Catalogue
 from mars.wire.crowd import ALONE, MANY, SOME
 from mars.wire.product import Product
 from mars.wire.query import encode
-from mars.wire.registry import Metric
+from mars.wire.registry import EVENTS, Metric
 from mars.wire.request import request_bytes
 from mars.wire.variables import NAMES, VARIABLES, Variable, chosen
 from mars_server.site.charts.data import is_empty
 from mars_server.site.charts.tellable import label, latest, of_table, tells_shares
 from mars_server.site.declared import Statistics, statistics
+from mars_server.site.failures import Domain
+from mars_server.site.failures import domains as told_domains
 from mars_server.site.language import LANGUAGES, N_, Language, language
 from mars_server.site.pages import address as place
-from mars_server.site.pages import answers, findings, ranges
+from mars_server.site.pages import answers, failures, findings, ranges
 from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import Note, events
 from mars_server.site.pages.ranges import Range
@@ -39,6 +41,7 @@ TITLES: Final = {
     **{variable.name: variable.title for variable in VARIABLES},
     "v-os": N_("Version × platform"),
     place.STATISTICS: N_("Statistics"),
+    place.FAILURES: N_("Failures"),
     "events": N_("Events"),
     "downloads": N_("Downloads"),
     "method": N_("Method"),
@@ -86,6 +89,11 @@ class Contents:
     def declared(self) -> Statistics:
         return statistics(self.catalogue, self.reports, self.weeks)
 
+    @cached_property
+    def domains(self) -> Mapping[str, Domain]:
+        """The domains of error events, by name."""
+        return told_domains(self.catalogue, self.reports, self.declared)
+
 
 class Pages:
     """Renders pages. ``size`` gives width and height of a chart."""
@@ -108,12 +116,16 @@ class Pages:
             return self._chart(address, name, span, say)
 
         def size_of(one: Metric) -> tuple[int, int]:
+            """Of its chart; a domain of error events has one."""
+            if one.purpose == EVENTS:
+                return self._size(Address(say.code, place.FAILURES, project=one.project))
             place_of = Address(say.code, place.STATISTICS, project=one.project, key=one.key)
             return self._size(place_of)
 
         context = {
             **vars(self._contents),
             "declared": self._contents.declared,
+            "domains": self._contents.domains,
             "here": address,
             "span": span,
             "noise": self._noise,
@@ -148,8 +160,10 @@ class Pages:
 
 
 def _template(address: Address, span: Range | None) -> str:
-    if address.section == place.STATISTICS:
-        return "project" if address.project else address.section
+    if address.section in place.DECLARED and address.project:
+        return "project" if address.section == place.STATISTICS else "domain"
+    if address.section in place.DECLARED:
+        return address.section
     if address.section in place.PLAIN:
         return address.section
     named = {"": "overview", place.CROSS: "cross"}
@@ -184,6 +198,7 @@ def _environment(code: str) -> Environment:
         "answers": answers,
         "downloads": downloads,
         "events": events,
+        "failures": failures,
         "findings": findings,
         "label": label,
         "latest": latest,

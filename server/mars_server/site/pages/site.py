@@ -13,10 +13,12 @@ from importlib.resources import files
 from itertools import product
 from typing import Final
 
+from mars.wire.registry import EVENTS, STATISTICS
 from mars_server.site.charts.answers import answers_chart, is_drawn
 from mars_server.site.charts.data import installations_chart, shares_chart
 from mars_server.site.charts.render import Chart, Picture
 from mars_server.site.charts.store import ChartStore, key
+from mars_server.site.declared import Declared
 from mars_server.site.language import LANGUAGES, language
 from mars_server.site.pages import address as place
 from mars_server.site.pages import ranges
@@ -36,6 +38,7 @@ _SERIES: Final = {
     "figures.csv": statistics_files.series_csv,
     "figures.json": statistics_files.series_json,
 }
+_PURPOSES: Final = {place.STATISTICS: STATISTICS, place.FAILURES: EVENTS}
 _KEYS: Final = 4096
 """Names of charts that are remembered; visitors of a server choose ranges freely."""
 
@@ -47,6 +50,11 @@ class Site:
         self._weeks = contents.weeks
         self._reports = contents.reports
         self._declared = contents.declared
+        self._failures = contents.domains
+        self._named_in = {
+            place.STATISTICS: tuple(self._declared.projects),
+            place.FAILURES: tuple(self._failures),
+        }
         self._charts = charts or ChartStore()
         self._named = lru_cache(maxsize=_KEYS)(lambda address: key(self.chart(address)))
         self._pages = Pages(contents, lambda address: self._drawn(address).size)
@@ -62,11 +70,11 @@ class Site:
                 yield Address(section=section, span=name, file=file)
             for code in LANGUAGES if name != ranges.DEFAULT else ():
                 yield Address(code, section, name)
-        projects = self._declared.projects
-        for code, project in product(LANGUAGES, ("", *projects) if projects else ()):
-            yield Address(code, place.STATISTICS, project=project)
-        for project, file in product(projects, place.FIGURE_FILES):
-            yield Address(section=place.STATISTICS, project=project, file=file)
+        for section, names in self._named_in.items():
+            for code, project in product(LANGUAGES, ("", *names) if names else ()):
+                yield Address(code, section, project=project)
+            for project, file in product(names, place.FIGURE_FILES):
+                yield Address(section=section, project=project, file=file)
         for address, file in product(self._places(), place.CHART_FILES):
             yield replace(address, file=file)
 
@@ -93,13 +101,16 @@ class Site:
         for code, entry in product(LANGUAGES, drawn):
             one = entry.metric
             yield Address(code, place.STATISTICS, project=one.project, key=one.key)
+        for code, domain in product(LANGUAGES, self._failures.values()):
+            if is_drawn(domain.failed):
+                yield Address(code, place.FAILURES, project=domain.name)
 
     def content(self, address: Address) -> bytes | None:
         """The bytes at ``address``, or None where there is nothing."""
         if address.file in place.STATIC:
             return static(address.file)
-        if address.section == place.STATISTICS:
-            return self._statistics(address)
+        if address.section in place.DECLARED:
+            return self._of_declared(address)
         span = ranges.pick(address.span, self._weeks)
         if address.file == place.PAGE:
             if span is None and (address.span != ranges.DEFAULT or self._weeks):
@@ -112,23 +123,24 @@ class Site:
             return series[address.file](address.section, span.weeks)
         return self._drawn(address).files[address.file]
 
-    def _statistics(self, address: Address) -> bytes | None:
-        projects = self._declared.projects
-        if not projects or (address.project and address.project not in projects):
+    def _of_declared(self, address: Address) -> bytes | None:
+        names = self._named_in[address.section]
+        if not names or (address.project and address.project not in names):
             return None
         if address.file == place.PAGE:
             return self._pages.page(address, ranges.pick(ranges.DEFAULT, self._weeks))
         if address.file in place.FIGURE_FILES:
-            return _SERIES[address.file](address.project, self._reports)
-        entry = self._declared.entry(address.project, address.key)
+            purpose = _PURPOSES[address.section]
+            return _SERIES[address.file](purpose, address.project, self._reports)
+        entry = self._entry(address)
         drawn = entry is not None and is_drawn(entry)
         return self._drawn(address).files[address.file] if drawn else None
 
     def chart(self, address: Address) -> Chart:
         """The chart at ``address``, of which there is one."""
         say = language(address.language)
-        if address.section == place.STATISTICS:
-            entry = self._declared.entry(address.project, address.key)
+        if address.section in place.DECLARED:
+            entry = self._entry(address)
             assert entry is not None
             return answers_chart(entry, say)
         span = ranges.pick(address.span, self._weeks)
@@ -136,6 +148,13 @@ class Site:
         if address.section == place.HITS:
             return installations_chart(span.weeks, say)
         return shares_chart(address.section, span.of(address.section), say)
+
+    def _entry(self, address: Address) -> Declared | None:
+        """That of a chart."""
+        if address.section == place.STATISTICS:
+            return self._declared.entry(address.project, address.key)
+        domain = self._failures.get(address.project)
+        return None if domain is None else domain.failed
 
     def _drawn(self, address: Address) -> Picture:
         return self._charts.picture(self._key(address), partial(self.chart, address))

@@ -34,7 +34,7 @@ TEACHING = max(20, SIZE // 4)
 YEARS = (1, 2)
 """Seeds of these."""
 QUESTIONS = max(500, 6 * SIZE)
-ARRIVALS = max(6, SIZE // 25)
+ARRIVALS = max(6, SIZE // 8)
 """Installations of each habit."""
 PLANS = {
     ALWAYS: Plan(SIZE, ALWAYS, 0),

@@ -25,9 +25,10 @@ LATEST = 4 * WEEK
 """After the end of its week, from when on a draw is dropped."""
 AHEAD = WEEK
 """A week that was drawn farther ahead than this comes from a wrong clock, and is forgotten."""
-MOVED_WITHIN = 3 * DAY
-"""A draw that may not go on its day goes at a time uniform over these, from the next midnight. Over
-seven days six of a hundred of machines that run in office hours would wait for too long."""
+MOVED_WITHIN = 2 * DAY
+"""A draw that may not go on its day goes at a time uniform over these, from the next midnight. Of
+machines in offices that sleep for fortnights a longer time loses more: two of a hundred over three
+days, six over seven, as what waits for too long is dropped."""
 MOST = 256
 """Draws that wait. One goes a day, so that of more than this most would be dropped as too old."""
 REMEMBERED = 4

@@ -87,11 +87,11 @@ def test_it_says_what_is_declared(bare: Path, tmp_path: Path, ok: Run) -> None:
 def test_what_changes_is_told(bare: Path, tmp_path: Path, ok: Run) -> None:
     out = tmp_path / "registry.json"
     ok("registry", bare, "--out", out)
-    edit(bare / "metrics.toml", "Mail folders", "Folders")
+    edit(bare / "metrics.toml", "mail list team", "list team")
     edit(bare / "metrics.toml", 'values = ["imap"', 'withdrawn = 2027-01-01\nvalues = ["imap"')
     done = ok("registry", bare, "--out", out)
     assert done.out.splitlines()[:2] == [
-        "~ examplemail/folders: label Mail folders -> Folders",
+        "~ examplemail/folders: owner mail list team -> list team",
         "~ examplemail/protocol: withdrawn none -> 2027-01-01",
     ]
     assert "warning" not in done.err

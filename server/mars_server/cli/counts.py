@@ -68,7 +68,7 @@ def _show_reports(engine: Engine) -> None:
         return
     why = ", ".join(f"{n} {reason}" for reason, n in found.reasons().items())
     options.show(
-        f"{found.counted.total()} reports, {found.dropped.total()} lines dropped"
+        f"{found.counted.total()} reports, {found.dropped.total()} dropped"
         f"{why and f' ({why})'}, {waiting} wait for keys that were not given"
     )
     for (week, name, release, value), n in sorted(found.counted.items()):

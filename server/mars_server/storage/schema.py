@@ -137,7 +137,7 @@ that they ask for (null where the document was recorded before this was)."""
 statistics = _table(
     "statistics",
     Column("week", String(8), primary_key=True),
-    Column("name", String(81), primary_key=True),
+    Column("name", String(128), primary_key=True),
     Column("release", String(20), primary_key=True),
     Column("value", String(40), primary_key=True),
     Column("n", BigInteger, nullable=False),

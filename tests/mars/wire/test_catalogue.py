@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from math import exp, isclose
@@ -14,8 +16,17 @@ from hypothesis import strategies as st
 from mars.errors import WireError
 from mars.testing.memory import SeededChance
 from mars.wire import randomized, report, times
-from mars.wire.catalogue import Catalogue
-from mars.wire.registry import BOOL, BUCKET, ENUM, VERSION, Metric, read_metrics
+from mars.wire.catalogue import Catalogue, digest
+from mars.wire.registry import (
+    BOOL,
+    BUCKET,
+    ENUM,
+    VERSION,
+    Metric,
+    is_entry,
+    questions,
+    read_metrics,
+)
 from mars.wire.report import Report
 from mars.wire.sealed import SMALL, room
 
@@ -114,9 +125,73 @@ def test_a_document_is_read_as_it_was_written(catalogue: Catalogue) -> None:
     assert Catalogue.decode(data).encode() == data
 
 
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        ({"statistics": {}}, "a list of at most 512"),
+        ({"statistics": [{}] * 513}, "a list of at most 512"),
+        ({"statistics": [{"key": "x", "project": "p", "rate": "0.25000"}]}, "must be like 0.25"),
+        ({"statistics": [{"key": "x", "project": "p", "epsilon": "1e0"}]}, "must be like 0.25"),
+    ],
+)
+def test_a_document_of_another_form_is_none(member: dict[str, Any], said: str) -> None:
+    plain = {**json.loads(Catalogue("p", "stable").encode()), **member}
+    with pytest.raises(WireError) as caught:
+        Catalogue.decode(json.dumps(plain).encode())
+    assert caught.value.reason == "bad-payload"
+    assert said in caught.value.message
+
+
+def test_the_digest_is_the_hash_that_root_signs() -> None:
+    data = Catalogue("p", "stable").encode()
+    assert digest(data) == hashlib.sha256(data).hexdigest() != digest(data + b" ")
+
+
+ASKED = BASE.question
+
+
+@pytest.mark.parametrize(
+    ("change", "covered"),
+    [
+        ({"owner": "others", "review": "#2", "expires": date(2028, 1, 1)}, True),
+        ({"rate": 0.1}, True),
+        ({"rate": 0.3}, False),
+        ({"epsilon": 1.0}, True),
+        *(({name: "other"}, False) for name in ("label", "description", "reason")),
+        ({"sensitivity": "interaction"}, False),
+        ({"type": ENUM, "values": ("a", "b")}, False),
+        ({"type": BUCKET, "bounds": (1,)}, False),
+    ],
+)
+def test_a_yes_is_one_to_no_larger_question(change: dict[str, Any], covered: bool) -> None:
+    assert ASKED.covers(replace(BASE, **change).question) is covered
+
+
+def test_a_yes_to_a_random_answer_is_none_to_a_truer_one() -> None:
+    asked = replace(BASE, epsilon=1.0).question
+    assert asked.covers(replace(BASE, epsilon=0.5).question)
+    assert not asked.covers(replace(BASE, epsilon=1.1).question)
+    assert not asked.covers(BASE.question)
+
+
+def test_questions_have_the_names_of_their_entries() -> None:
+    assert questions([BASE]) == {"examplemail/x": ASKED}
+    names = ("a/b", "a-b/c_d", "a", "/b", "a/", "a/b/c", "A/b", "-a/b", "a/B", "a/b c")
+    assert [is_entry(name) for name in names] == [True, True, *[False] * 8]
+
+
+def test_of_a_version_nothing_is_known_beforehand() -> None:
+    assert ENTRIES["version"].values_known == ()
+
+
+def test_other_than_a_text_fits_nothing() -> None:
+    assert not any(metric.fits(value) for metric in ENTRIES.values() for value in (True, 1, None))  # type: ignore[arg-type]
+
+
 def test_an_entry_is_looked_up_by_its_name_and_a_release_by_the_list() -> None:
     catalogue = Catalogue("examplemail", "stable", ("0.5.2",), (BASE,))
     assert catalogue.metric("examplemail/x") == BASE
+    assert Report("examplemail", "stable", "p", "x", "other", "true").name == "p/x"
     assert catalogue.metric("examplemail/y") is None
     assert [catalogue.release(it) for it in ("0.5.2", "0.5", "dev")] == ["0.5.2", "other", "other"]
 

@@ -32,6 +32,11 @@ def test_what_is_written_is_read(protected: bytes) -> None:
     assert keyfile.decode(keyfile.encode("reports", reports, None), never).secrets == reports
 
 
+def test_only_what_nothing_protects_is_read_without_a_passphrase(protected: bytes) -> None:
+    assert keyfile.in_the_clear(keyfile.encode("intake", SECRETS, None)) == SECRETS
+    assert keyfile.in_the_clear(protected) == {}
+
+
 def test_i19_a_passphrase_hides_the_secrets(protected: bytes) -> None:
     assert not any(secret.hex().encode() in protected for secret in SECRETS.values())
     with pytest.raises(WireError) as caught:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from types import ModuleType
 
 import pytest
 
 from mars.errors import MarsError
-from mars.wire import ed25519
+from mars.wire import ed25519, passphrase, sealed
 from mars.wire.product import Product
 from mars.wire.query import AllowList
 from mars.wire.times import DAY
@@ -58,9 +59,15 @@ def test_a_release_that_is_known_besides_is_counted_too() -> None:
     assert allowed.also(["0.6.0"]).admits("v", "0.6.0")
 
 
-def test_without_libsodium_nothing_can_be_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "nacl.bindings", None)
-    spec = importlib.util.spec_from_file_location("without_sodium", ed25519.__file__)
+@pytest.mark.parametrize(
+    ("module", "missing"),
+    [(ed25519, "nacl.bindings"), (sealed, "nacl.bindings"), (passphrase, "nacl.pwhash")],
+)
+def test_without_libsodium_nothing_can_be_judged(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, missing: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    spec = importlib.util.spec_from_file_location("without_sodium", module.__file__)
     assert spec is not None
     assert spec.loader is not None
     with pytest.raises(MarsError) as caught:

@@ -101,7 +101,7 @@ def test_the_sums_of_the_database_are_the_operators(
         assert kept[name] == out[name]
     assert kept["dropped_weeks"] == {WEEK: {"undeclared": 1}}
     text = run("counts", "show", "--db", database_url).stdout.decode()
-    assert "3 reports, 1 lines dropped (1 undeclared), 2 wait" in text
+    assert "3 reports, 1 dropped (1 undeclared), 2 wait" in text
     assert f"{WEEK}           3  mail/encrypted is true in 0.5.2" in text
 
 

@@ -79,9 +79,9 @@ def nothing(entry: Declared, say: Language) -> str:
 def _reported(period: Period, say: Language) -> str:
     guess = period.figures.installations
     if guess is None:
-        return say.gettext("In %(weeks)s too few reports came to tell more.") % {
-            "weeks": period.name
-        }
+        return say.gettext(
+            "In %(weeks)s too few reports came, or none of a whole week, to tell more."
+        ) % {"weeks": period.name}
     if period.figures.total.hidden:
         text = say.gettext(
             "In %(weeks)s fewer than ten reports were counted, so at most %(most)s installations "

@@ -13,7 +13,7 @@ def upgrade() -> None:
     op.create_table(
         "statistics",
         sa.Column("week", sa.String(8), primary_key=True),
-        sa.Column("name", sa.String(81), primary_key=True),
+        sa.Column("name", sa.String(128), primary_key=True),
         sa.Column("release", sa.String(20), primary_key=True),
         sa.Column("value", sa.String(40), primary_key=True),
         sa.Column("n", sa.BigInteger, nullable=False),

@@ -241,6 +241,7 @@ class NewsClient(Installation):
             "variables": sorted(voice.variables),
             "says": self.says(),
             **switches(voice.allows),
+            "reports": voice.reports,
             "direct": voice.direct,
             "country": state.country,
             "purposes": since(self.offered, voice, decision),

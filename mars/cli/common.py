@@ -12,6 +12,7 @@ import click
 from mars import build, factory
 from mars.channels.news import NewsClient
 from mars.commandline import Command, json_option, options, safe
+from mars.consent.purposes import MODES
 from mars.core.journal import EXCHANGE
 from mars.core.state import App, State
 from mars.errors import ConsentError, StateError
@@ -185,7 +186,14 @@ choice = options(
     click.option(
         "--events/--no-events", default=None, help="Declared domains of failures, as counts."
     ),
-    click.option("--errors/--no-errors", default=None, help="Error reports, sent on their own."),
+    click.option(
+        "--errors/--no-errors", default=None, help="Error reports; yes means --reports ask."
+    ),
+    click.option(
+        "--reports",
+        type=click.Choice(MODES),
+        help="Error reports: ask is for each one shown and released by hand, always for all.",
+    ),
     click.option(
         "--direct/--no-direct", default=None, help="Plain news by https where no Tor is there."
     ),

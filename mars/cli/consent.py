@@ -21,6 +21,7 @@ from mars.consent import (
     LEVELS,
     OFF,
     PLAIN,
+    REPORTS,
     STATISTICS,
     SWITCHES,
     TRACKED,
@@ -169,6 +170,7 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
                 "variables": variables,
                 "says": client.says(),
                 **switches(voice.allows),
+                "reports": voice.reports,
                 "direct": voice.direct,
                 "country": state.country,
                 "purposes": since(client.offered, voice, state.decision),
@@ -189,7 +191,8 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
     dates = since(client.offered, voice, state.decision)
     for purpose in client.offered:
         at = dates[purpose.name]
-        click.echo(f"{purpose.label}: {f'yes, since {at}' if at else 'no'}")
+        mode = f" ({voice.reports})" if purpose is REPORTS else ""
+        click.echo(f"{purpose.label}: {f'yes{mode}, since {at}' if at else 'no'}")
     for name in voice.entries:
         held = f"yes, since {written(agreed[name])}" if name in agreed else _ASKS_ANEW
         click.echo(f"  {name}: {held}")

@@ -10,10 +10,10 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mars.core.records import REPORT_FILES
 from mars.core.state import DEEPEST, flag, of_type, read, table, text, time
 from mars.errors import MarsError, StateError
 from mars.ports import Store
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CROWD, DIRECT = WAYS = ("crowd", "direct")
 """The two ways to send the same report; the first is meant where nothing is chosen."""
-PREFIX, SUFFIX = "report-", ".json"
+PREFIX, SUFFIX = REPORT_FILES, ".json"
 """Of the files' names."""
 ID_BYTES = 8
 MOST = 100
@@ -49,12 +49,15 @@ class Report:
     fault: Fault
     release: str
     day: int
-    """On which the fault was met, or ...; a clock that was ahead is put right."""
+    """On which the fault was met."""
     guid: str
     """Of a direct report."""
     nonce: str
     """24 bytes, hex, of which GUID and key are made, or a crowd report is encrypted with."""
     platform: str
+    counted: bool = False
+    """Whether it counts for its week, and no other is of the same fault; what is written where a
+    fault was just met waits for that."""
     way: str = CROWD
     message: str = ""
     """By the user's own hand; goes in a direct report alone."""
@@ -161,6 +164,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "guid": text,
     "nonce": _hex,
     "platform": text,
+    "counted": flag,
     "way": _way,
     "message": of_type(str),
     "share": _base64,
@@ -237,11 +241,6 @@ class Queue:
             f"{len(self.damaged)} error reports could not be understood and are not sent "
             f"({names}); remove each by mars report forget with the name of its file.",
         )
-
-    def clear(self) -> None:
-        for name in self.store.names(PREFIX):
-            with suppress(StateError):
-                self.store.delete(name)
 
 
 def name_of(id_: str) -> str:

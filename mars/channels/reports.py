@@ -12,11 +12,12 @@ from functools import partial
 
 from mars.channels import sealing, sending
 from mars.channels.draws import MOVED_WITHIN
+from mars.channels.filing import counted
 from mars.channels.queue import CROWD, Queue, Report
 from mars.channels.sending import TRIES, Memory, Pending, Upcoming
 from mars.channels.statistics import LIMIT, NO_CONTENT, Known, Knows, no_intake_key
 from mars.consent import DELETIONS, REPORTS, Effective, Purpose, refusal
-from mars.consent.purposes import ALWAYS
+from mars.consent.purposes import ALWAYS, NEVER
 from mars.core.channel import Ending, Kept, NextRequest, View
 from mars.core.schedule import LONGEST_SLEEP, PAUSE
 from mars.core.state import State
@@ -52,6 +53,8 @@ class ReportsChannel:
         if view.now < view.app.built - DAY:
             return memory.plain(), LONGEST_SLEEP
         queue = self.queue.settle(view.now)
+        if view.voice.reports != NEVER:
+            memory = counted(memory, self.queue, queue, view.now, chance)
         memory = _allowed(memory, queue, view, chance)
         pending = tuple(one.rested(ran).late(view.now, ran, chance) for one in memory.pending)
         memory = replace(memory, pending=pending)

@@ -59,8 +59,7 @@ def message(
 ) -> HTTPRequest:
     """The request, sealed with ``seed`` (hex, ``SEED_BYTES``). A crowd report must have its share.
 
-    Raises ``TransportError`` (``no-report-key``, ``no-share``), ``WireError`` (``too-large`` for a
-    message), and as ``check_url``.
+    Raises ``MarsError`` as ``text``.
     """
     from mars.wire.reports.outer import Outer
     from mars.wire.sealed import LARGE, seal
@@ -68,10 +67,23 @@ def message(
     place = check_url(url or known.url, path=INTAKE_PATH)
     to = _destination(known, report.release, place.host, any_release=deletion)
     inner = _inner(secret, report, to, deletion=deletion)
-    inside, outside = bytes.fromhex(seed)[: SEED_BYTES // 2], bytes.fromhex(seed)[SEED_BYTES // 2 :]
+    half = SEED_BYTES // 2
+    inside, outside = bytes.fromhex(seed)[:half], bytes.fromhex(seed)[half:]
     outer = Outer.sealed(inner, to, inside).encode()
     body = seal(outer, bytes.fromhex(known.key), outside, LARGE)
     return HTTPRequest.post(place.url, body, _shown(inner, to, report, deletion=deletion))
+
+
+def text(known: Known, secret: str, report: Report, *, deletion: bool = False) -> str:
+    """What is sealed: the same each time, before it goes and when it goes.
+
+    Raises ``TransportError`` (``no-report-key``, ``no-share``), ``WireError`` (``too-large`` for a
+    message), and as ``check_url``.
+    """
+    server = check_url(known.url, path=INTAKE_PATH).host
+    to = _destination(known, report.release, server, any_release=deletion)
+    inner = _inner(secret, report, to, deletion=deletion)
+    return _shown(inner, to, report, deletion=deletion)
 
 
 def _inner(secret: str, report: Report, to: Destination, *, deletion: bool) -> bytes:

@@ -126,12 +126,14 @@ class Reports:
 
     def show(self, which: str | int) -> dict[str, Any] | None:
         """One of them by number, GUID or id; None where there is none."""
-        return self._attempt("reports", lambda: self._own.show(str(which)), None)
+        return self._attempt("show report", lambda: self._own.show(str(which)), None)
 
     def preview(self, which: str | int, way: str = CROWD, message: str | None = None) -> str | None:
         """The exact text that is sealed if it is sent that way; None where nothing could be. A
         crowd report takes 0.1 s of a core to make."""
-        return self._attempt("reports", lambda: self._own.text(str(which), way, message), None)
+        return self._attempt(
+            "preview report", lambda: self._own.text(str(which), way, message), None
+        )
 
     def send(self, which: str | int, way: str = CROWD, message: str = "") -> bool:
         """Releases one: it goes at a time within the next 7 days. ``message`` is the user's own,
@@ -142,12 +144,12 @@ class Reports:
             self._wake()
             return True
 
-        return self._attempt("reports", release, False)
+        return self._attempt("send report", release, False)
 
     def forget(self, which: str | int) -> str:
         """``removed`` where it is gone, ``asked`` where its deletion is asked for, which goes
         within 30 days, also after consent was withdrawn; empty where neither could be kept."""
-        return self._attempt("reports", lambda: self._own.forget(str(which)), "")
+        return self._attempt("forget report", lambda: self._own.forget(str(which)), "")
 
     def export(self) -> builtins.list[dict[str, Any]]:
         """All that is kept of them."""

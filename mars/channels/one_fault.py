@@ -9,6 +9,7 @@ from mars.channels import filing, sealing
 from mars.channels.queue import CROWD, Report
 from mars.channels.reports import ReportsChannel
 from mars.channels.sending import SEED_BYTES, Memory
+from mars.consent import REPORTS, Purpose
 from mars.core.channel import NextRequest, View
 from mars.errors import ConfigError
 from mars.wire.product import is_release
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 class OneFault(ReportsChannel):
     """It has no schedule. It is kept as any report is, so that its deletion can be asked for."""
+
+    purposes: tuple[Purpose, ...] = (REPORTS,)
 
     def __init__(self, client: NewsClient, fault: Fault, way: str, message: str = "") -> None:
         """Raises ``ConfigError`` (``no-release``) of a version that is none, and ``StateError``."""

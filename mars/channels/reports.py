@@ -62,7 +62,7 @@ class ReportsChannel:
             return memory.plain(), until_next(pending, view.now, ran)
         memory = self._made(memory, queue, view.app.product, chance)
         due = sending.first([one for one in pending if one.is_due(view.now)], view.now)
-        known = self._known(view)
+        known = self._known(view) if pending else None
         memory = _sealing(memory, due or sending.first(pending, view.now), known, chance)
         if due and view.free and self._can_go(view, memory, due):
             return memory.plain(), 0

@@ -182,13 +182,7 @@ def export(place: Place, as_json: bool) -> None:
 
 @report.command(short_help="Send a traceback, now.")
 @click.argument("file", metavar="FILE|-", type=click.File("rb"))
-@click.option(
-    "--direct/--crowd",
-    "direct",
-    required=True,
-    default=None,
-    help="Read at once, with a GUID; or only once ten installations met the same fault.",
-)
+@_ways
 @_message
 @common.one_off
 def send(

@@ -237,7 +237,7 @@ class OwnReports:
             "tries": waits.tries if waits else 0,
             "sent": written(report.sent),
             "deletion": _deletion(report),
-            "help": {name: getattr(answer, name) for name in _HELP} if tells else None,
+            "help": _helping(answer) if answer and tells else None,
             "file": name_of(report.id),
         }
 
@@ -279,6 +279,13 @@ def _state(report: Report, answer: Answer | None) -> str:
     if report.sent is None:
         return QUEUED
     return answer.state if answer else SENT
+
+
+def _helping(answer: Answer) -> dict[str, str]:
+    """Plain text, as it may be shown."""
+    from mars.wire.targeting import clean  # late: it loads packaging
+
+    return {name: clean(getattr(answer, name), newlines=True) for name in _HELP}
 
 
 def _deletion(report: Report) -> str | None:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mars.channels.filing import Filing
+from mars.channels.own_reports import OwnReports
 from mars.channels.queue import CROWD
 from mars.channels.sealing import MEANING
 from mars.consent.purposes import NEVER
@@ -52,8 +53,8 @@ class Reports:
         """``modules`` are the application's own, ``ignored`` its rules for what is no fault of its
         own."""
         self._client = client
-        self._own = client.own_reports
-        self._filing = Filing(client)
+        self._own = OwnReports(client)
+        self._filing = Filing(client, client.queue)
         self._wake = wake
         self._problems = problems
         self._attempt = problems.attempt

@@ -18,7 +18,7 @@ from mars.wire.product import is_release
 from mars.wire.times import DAY
 
 if TYPE_CHECKING:
-    from mars.channels.news import NewsClient
+    from mars.core.installation import Installation
     from mars.ports import Chance, Platform
     from mars.wire.reports.fault import Fault
 
@@ -30,8 +30,9 @@ NONCE_BYTES = 24
 class Filing:
     """Of one installation."""
 
-    def __init__(self, client: NewsClient) -> None:
+    def __init__(self, client: Installation, queue: Queue) -> None:
         self._client = client
+        self._queue = queue
 
     def take(self, fault: Fault) -> str | None:
         """``mars.faults.capture.Sink``: what is logged beside the exception, if a report of it is
@@ -43,7 +44,7 @@ class Filing:
         state = client.load()
         if client.voice(state).reports == NEVER:
             return None
-        memory, kept = Memory.of(state), client.queue.all()
+        memory, kept = Memory.of(state), self._queue.all()
         for one in kept.values():
             if one.release == version and one.fault.digest == fault.digest:
                 return _line(one)
@@ -51,7 +52,7 @@ class Filing:
         if uncounted >= A_WEEK or memory.taking(mark(memory, fault, version), now) is None:
             return None
         report = made(fault, version, memory.secret, now, client.ports.chance, client.ports.host)
-        client.queue.write(report)
+        self._queue.write(report)
         return _line(report)
 
 

@@ -13,7 +13,6 @@ from mars.channels.answers import AnswersChannel
 from mars.channels.counted import Counted
 from mars.channels.memory import Memory
 from mars.channels.motd import Motd, beside, check_url, crowd_of, source
-from mars.channels.own_reports import OwnReports
 from mars.channels.queue import Queue
 from mars.channels.reading import Reading, offered, unseen, written
 from mars.channels.registry import Registry
@@ -79,7 +78,6 @@ class NewsClient(Installation):
         self.answers = AnswersChannel(
             self.channel, partial(ports.store.read, file_of(AnswersChannel.name))
         )
-        self.own_reports = OwnReports(self)
         own = (self.registry, self.statistics, self.answers) if app.declares else ()
         own = (*own, self.reports) if app.declares else ()
         super().__init__(app, ports, (self.channel, *own, *self.further))
@@ -114,7 +112,7 @@ class NewsClient(Installation):
         """After a decision that follows ``before``: only what may be is counted and kept."""
         try:
             self.counted.settle(before)
-            self.own_reports.settle()
+            self.update(self.reports.settled)
         finally:
             self.settled()
 

@@ -15,7 +15,7 @@ from mars.channels.filing import counted
 from mars.channels.queue import CROWD, DIRECT, PREFIX, WAYS, Report, name_of, plain
 from mars.channels.reading import written
 from mars.channels.sending import Memory
-from mars.consent import REPORTS, refusal
+from mars.consent import refusal
 from mars.consent.purposes import NEVER
 from mars.core.records import file_of
 from mars.errors import ConfigError, ConsentError, MarsError
@@ -105,7 +105,9 @@ class OwnReports:
         client, now = self._client, self._client.ports.clock.now()
         report = _choosing(self._find(which), way, message)
         if report.sent is not None:
-            raise ConsentError("already-sent", "That report was sent already.")
+            raise ConsentError(
+                "already-sent", "That report was sent already; see mars report list."
+            )
         _require_short(report.message)
 
         def change(state: State) -> tuple[State, None]:
@@ -147,22 +149,6 @@ class OwnReports:
             return memory.into(state), ASKED
 
         return client.update(change)
-
-    def settle(self) -> None:
-        """After a decision: without a yes to reports nothing stays of those that were not sent."""
-        client = self._client
-        if not client.ports.store.names(PREFIX):
-            return
-
-        def change(state: State) -> tuple[State, None]:
-            decision = state.decision
-            if decision is None or REPORTS.name not in decision.purposes:
-                for one in client.queue.all().values():
-                    if one.sent is None:
-                        client.queue.delete(one.id)
-            return state, None
-
-        client.update(change)
 
     def learn(self, *, telling: bool) -> list[dict[str, Any]]:
         """Those of which the publisher says something that the user was not told yet, or that are
@@ -302,7 +288,8 @@ def _choosing(report: Report, way: str, message: str | None) -> Report:
         raise ConfigError("way-unknown", "A report goes as crowd or as direct; choose one.")
     if way == CROWD and message:
         raise ConfigError(
-            "message-in-crowd", "A crowd report says types and frames alone; send it as direct."
+            "message-in-crowd",
+            "A crowd report says types and frames alone; leave the message out, or choose direct.",
         )
     return replace(report, way=way, message="" if way == CROWD else said)
 

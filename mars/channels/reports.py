@@ -73,6 +73,15 @@ class ReportsChannel:
         wait = until_next(memory.pending, view.now, ran)
         return memory.plain(), PAUSE if due and view.free else wait
 
+    def settled(self, state: State) -> tuple[State, None]:
+        """After a decision: without a yes to reports none stays that was not sent."""
+        decision = state.decision
+        if decision is None or REPORTS.name not in decision.purposes:
+            for one in self.queue.all().values():
+                if one.sent is None:
+                    self.queue.delete(one.id)
+        return state, None
+
     def due(self, state: State) -> int | None:
         return min((one.due for one in Memory.of(state).pending), default=None)
 
@@ -245,5 +254,6 @@ def _unleft(report: Report, *, deletion: bool) -> Report:
 
 def _nothing() -> TransportError:
     return TransportError(
-        "nothing-released", "No error report is released to be sent, and none is to be deleted."
+        "nothing-released",
+        "No error report is released to be sent, and none is to be deleted; see mars report list.",
     )

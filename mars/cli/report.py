@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from mars.channels.news import NewsClient
+from mars.channels.own_reports import OwnReports
 from mars.channels.queue import CROWD, DIRECT
 from mars.cli import common
 from mars.cli.common import OneOff, Place, registry_option, where
@@ -52,7 +53,7 @@ def list_(place: Place, as_json: bool) -> None:
     Exit code: 0, also where there is none; 1 when what is kept cannot be read.
     """
     client, state = place.client()
-    _print(client, state, client.own_reports.listed(), as_json)
+    _print(client, state, OwnReports(client).listed(), as_json)
 
 
 @report.command(short_help="Show one, with the exact text that is sealed.")
@@ -74,10 +75,10 @@ def show(
     Exit code: 0 when there is such a report, 1 when not.
     """
     client, _ = place.client(registry=read_registry(registry_file))
-    found = client.own_reports.show(which)
+    found = OwnReports(client).show(which)
     way = _way(direct) if found["state"] == "queued" and not found["released"] else ""
     try:
-        text, why = client.own_reports.text(which, way, message or None), None
+        text, why = OwnReports(client).text(which, way, message or None), None
     except ConfigError:
         raise
     except MarsError as error:
@@ -106,7 +107,7 @@ def release(which: str, direct: bool, message: str, place: Place, as_json: bool)
     Exit code: 0 when that is kept, 1 when not.
     """
     client, _ = place.client(changes=True)
-    found = client.own_reports.release(which, _way(direct), message)
+    found = OwnReports(client).release(which, _way(direct), message)
     with done("It is released"):
         if as_json:
             emit_json({"ok": True, **found})
@@ -127,7 +128,7 @@ def forget(which: str, place: Place, as_json: bool) -> None:
     Exit code: 0 when that is kept, 1 when not.
     """
     client, _ = place.client(changes=True)
-    what = client.own_reports.forget(which)
+    what = OwnReports(client).forget(which)
     with done("That is kept"):
         if as_json:
             emit_json({"ok": True, "forgotten": what})
@@ -160,12 +161,12 @@ def status(status_file: Path | None, trust_file: Path | None, place: Place, as_j
     trust = common.trusted(trust_file) if trust_file else b""
     client, state = place.client(trust=trust)
     if status_file is not None:
-        client.own_reports.answer(_small(status_file))
+        OwnReports(client).answer(_small(status_file))
         state = client.load()
     found = client.answers.current(state)
     if found is None:
         raise ConfigError("no-answers", "No answers are known yet; wait for them, or name a file.")
-    _print(client, state, client.own_reports.listed(), as_json, serial=found.serial)
+    _print(client, state, OwnReports(client).listed(), as_json, serial=found.serial)
 
 
 @report.command(short_help="Write out all that is kept of them.")
@@ -177,7 +178,7 @@ def export(place: Place, as_json: bool) -> None:
     """
     del as_json  # it always is
     client, _ = place.client()
-    emit_json({"ok": True, "reports": client.own_reports.export()})
+    emit_json({"ok": True, "reports": OwnReports(client).export()})
 
 
 @report.command(short_help="Send a traceback, now.")
@@ -221,8 +222,8 @@ def _fault(file: Any, product: str) -> Any:
     if not found:
         raise ConfigError(
             "no-traceback",
-            "No Python traceback with a frame of the application is in that text; its folder "
-            "must be called like the product.",
+            "No Python traceback with a frame of the application is in that text; name another "
+            "file, or the product by which its folder is called.",
         )
     return found[-1]
 
@@ -233,7 +234,7 @@ def _small(file: Path) -> bytes:
             return opened.read(MAX_STATUS_FILE)
     except OSError as error:
         raise ConfigError(
-            "status-unreadable", f"{file} cannot be read ({error.strerror})."
+            "status-unreadable", f"{file} cannot be read ({error.strerror}); name another."
         ) from None
 
 
@@ -250,7 +251,7 @@ def _meaning(way: str) -> str:
 def _print(
     client: NewsClient, state: State, found: list[dict[str, Any]], as_json: bool, **more: Any
 ) -> None:
-    outstanding, damage = client.own_reports.outstanding(), client.queue.damage
+    outstanding, damage = OwnReports(client).outstanding(), client.queue.damage
     mode = client.voice(state).reports
     if as_json:
         said = {"ok": damage is None, "mode": mode, "reports": found, "deletions": outstanding}

@@ -231,7 +231,7 @@ def test_j14_a_fault_is_kept_while_its_own_thread_holds_the_state_s_lock() -> No
     world = a_world()
     client = world.client()
     with world.store.lock("state"):
-        line = Filing(client).take(fault())
+        line = Filing(client, client.queue).take(fault())
     assert line == f"TELEMETRY {kept(world)[0].guid}"
 
 
@@ -240,7 +240,7 @@ def test_j15_a_loop_of_crashes_keeps_three_files_and_sends_nothing() -> None:
     for number in range(200):
         client = world.client()
         session(client, world.clock, 1, crash=True)
-        Filing(client).take(fault(number))
+        Filing(client, client.queue).take(fault(number))
     assert len(world.store.names("report-")) <= 6
     assert posted(world) == []
     running(world, HOUR)

@@ -83,7 +83,9 @@ def signed(world: World, status: Status, role: str = "status") -> bytes:
 
 def meet(world: World, *faults: Fault) -> list[str | None]:
     """What is logged beside each."""
-    return [Filing(world.client()).take(each) for each in faults]
+    client = world.client()
+    filing = Filing(client, client.queue)
+    return [filing.take(each) for each in faults]
 
 
 def kept(world: World) -> list[Report]:

@@ -248,11 +248,11 @@ def test_of_two_processes_that_meet_a_fault_at_once_one_report_is_kept() -> None
         def write(self, name: str, data: bytes) -> None:
             if not self.done:
                 self.done = True
-                Filing(second).take(fault())
+                Filing(second, second.queue).take(fault())
             world.store.write(name, data)
 
     first.queue.store = Late()  # type: ignore[assignment]
-    Filing(first).take(fault())
+    Filing(first, first.queue).take(fault())
     assert len(kept(world)) == 2
     running(world, HOUR)
     assert len(kept(world)) == 1

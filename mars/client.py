@@ -148,9 +148,12 @@ class Mars:
         turned["failures"] = self._streams.keep
         made_by = sys._getframe(1).f_globals
         caller = {name: made_by.get(name) for name in ("__name__", "__package__")}
-        own = partial(_modules, modules, caller)
-        said = (self._background.wake, self._problems, self._dispatch, own)
-        self.reports = Reports(self._client, *said, attempt("ignored", lambda: _names(ignored), ()))
+        named = attempt("modules", lambda: None if modules is None else _names(modules), None)
+        none: tuple[str, ...] = ()
+        rules = attempt("ignored", lambda: _names(ignored), none)
+        own = partial(_modules, named, caller)
+        said = (self._background.wake, self._problems, self._dispatch, own, rules)
+        self.reports = Reports(self._client, *said)
         self.tk, self.qt = Toolkit(self.reports.tk), Toolkit(self.reports.qt)
         turned["reports"] = self.reports.note
         _alive.add(self)
@@ -371,10 +374,10 @@ def _names(names: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(names or ())
 
 
-def _modules(named: Collection[str] | None, caller: Mapping[str, Any]) -> tuple[str, ...]:
+def _modules(named: tuple[str, ...] | None, caller: Mapping[str, Any]) -> tuple[str, ...]:
     from mars.faults.own import top_package  # late: it loads OpenSSL
 
-    return top_package(caller) if named is None else _names(named)
+    return top_package(caller) if named is None else named
 
 
 def _tor(settings: TorSettings | None, socks: str) -> TorSettings:

@@ -17,6 +17,7 @@ from mars.channels.reading import written
 from mars.cli.common import Place, choice, where
 from mars.commandline import LazyGroup, done, emit_json, safe
 from mars.consent import (
+    DELETIONS,
     EVENTS,
     LEVELS,
     OFF,
@@ -97,12 +98,15 @@ def grant(level: str, place: Place, new: bool, as_json: bool, **chosen: Any) -> 
 def revoke(place: Place, as_json: bool) -> None:
     """Send nothing any more, from this moment on; your country is forgotten.
 
+    What you asked to be deleted of your error reports still is: that request goes all the same.
+
     Exit code: 0 when that is kept, 1 when not, or when nothing is known of that application.
     """
     client, _ = place.client(changes=True)
     client.choose(Choice(OFF, (), direct=False, country=""))
     with done(_STORED):
         _print(client, as_json)
+        _tell_outstanding(client)
 
 
 @consent.command(short_help="Show every layer and which one decided.")
@@ -140,8 +144,9 @@ def prove(place: Place, days: int, as_json: bool) -> None:
     from mars.testing.memory import rehearse
 
     client, state = place.client()
-    requests = len(rehearse(client, days))
     voice = client.voice(state)
+    deletions = _outstanding(client) if voice.allows(DELETIONS) else 0
+    requests = len(rehearse(client, days)) + deletions
     if as_json:
         told = {"level": voice.level, "decided_by": voice.by.name}
         emit_json({"ok": not requests, "days": days, "requests": requests, **told})
@@ -206,6 +211,21 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
         now = "this command cannot show what it sends" if allowed else "nothing is sent for it now"
         click.echo(f"{safe(purpose.label)}: agreed on {more[purpose.name]} and kept; {now}")
     click.echo(f"Country: {state.country or 'none named'}")
+
+
+def _outstanding(client: NewsClient) -> int:
+    """Deletions of error reports that were asked for and have not gone."""
+    return sum(one.asks_deletion for one in client.queue.all().values())
+
+
+def _tell_outstanding(client: NewsClient) -> None:
+    count = _outstanding(client)
+    if count:
+        click.echo(
+            f"Of your error reports {count} are still to be deleted, as you asked; those requests "
+            "go within 30 days of that, see mars report list.",
+            err=True,
+        )
 
 
 def limits(layer: dict[str, Any]) -> Iterator[str]:

@@ -22,7 +22,7 @@ JOIN = 0.5
 
 _TAKE_ARGUMENTS = frozenset(
     "Mars channels folder tor languages grant variables preview reset_age"
-    " choose coarsen show".split()
+    " choose coarsen show modules ignored".split()
 )
 _WRONG_ARGUMENT = (TypeError, ValueError, AttributeError, LookupError, OverflowError)
 

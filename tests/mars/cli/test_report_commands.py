@@ -300,3 +300,50 @@ def test_a_traceback_with_commands_for_the_terminal_is_shown_without_them(intake
     (intake.folder / "trace.txt").write_text(text)
     send(intake, "--direct")
     assert "\x1b" not in listed(intake).out + intake.run("report", "show", "1").out
+
+
+def test_a_deletion_that_is_still_to_go_is_told_where_consent_is_taken_back(intake: Desk) -> None:
+    """C25."""
+    guid = send(intake, "--direct", "--json").json["guid"]
+    intake.grant("plain")
+    assert intake.run("consent", "prove", "--days", "1", "--json").json["requests"] < 2
+    intake.run("report", "forget", guid)
+    done = intake.run("consent", "revoke")
+    assert (done.code, "1 are still to be deleted" in done.err) == (0, True)
+    proven = intake.run("consent", "prove", "--days", "1", "--json")
+    assert (proven.code, proven.json["requests"]) == (1, 1)
+
+
+def test_everything_is_forgotten_with_all_that_lies_beside(intake: Desk) -> None:
+    send(intake, "--direct")
+    intake.grant("plain")
+    (intake.state / ".report-left").write_text("a crash left it")
+    assert intake.run("reset", "--all").code == 0
+    assert [one.name for one in intake.state.iterdir() if "report" in one.name] == []
+
+
+@pytest.mark.parametrize("mode", ["never", "ask", "always"])
+def test_a_mode_is_chosen_at_a_terminal_and_shown(intake: Desk, mode: str) -> None:
+    intake.grant("plain")
+    send(intake, "--direct")  # since then it is known what the application declares
+    done = intake.grant("plain", "--reports", mode, "--json")
+    assert (done.json["reports"], done.json["errors"]) == (mode, mode != "never")
+    shown = intake.run("consent", "explain").out
+    assert (f"Error reports: yes ({mode}), since " in shown) is (mode != "never")
+    assert listed(intake, "--json").json["mode"] == mode
+    assert intake.grant("plain", "--reports", "sometimes").code == 2
+
+
+def test_a_report_is_released_at_a_terminal(intake: Desk) -> None:
+    send(intake, "--direct")
+    intake.grant("plain", "--reports", "ask")
+    (file,) = intake.state.glob("report-*.json")
+    kept = json.loads(file.read_text())
+    file.write_text(json.dumps({**kept, "sent": None}))
+    done = intake.run("report", "release", "1", "--direct", "--message", "Tuesday", "--json")
+    assert (done.code, done.json["released"], done.json["way"]) == (0, True, "direct")
+    people = intake.run("report", "release", "1")
+    assert "ten installations" in people.out
+    intake.grant("plain", "--reports", "never")
+    refused = intake.run("report", "release", "1", "--json")
+    assert (refused.code, refused.json["reason"]) == (1, "unknown-report"), "it went with the yes"

@@ -20,6 +20,7 @@ SECTIONS = (
     "failures",
     "counting",
     "opening",
+    "crash",
     "publication",
     "coverage",
     "shares",

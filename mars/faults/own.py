@@ -13,23 +13,34 @@ import sys
 from collections.abc import Collection, Mapping
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from mars.wire.reports.fault import OTHER
 
 MAIN = "__main__"
 MODULE = "<module>"
 """The name of code at the top of a module."""
-_NO_PACKAGES = ("Lib",)
-"""Where Python has its own modules in a folder of the application's, on Windows."""
 _LONGEST = 1_000
 """Characters of a name that is looked up."""
 _SEPARATOR = re.compile(r"[\\/]")
+_PYTHON = re.compile(r"\.py\w?$")
 _names_of = vars(ModuleType)["__dict__"].__get__
 _bases_of = type.__dict__["__mro__"].__get__
 _module_of = type.__dict__["__module__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
 _members_of = type.__dict__["__dict__"].__get__
+
+
+class At(NamedTuple):
+    """A module by its file."""
+
+    module: str
+    entry: str
+    """Which of the application's modules has it."""
+    root: str
+    """The folder that has that; empty where the path begins with it."""
+    is_folder: bool
+    """Whether that is a folder and no single file."""
 
 
 class Own:
@@ -58,16 +69,21 @@ class Own:
         entry = self.entry(name)
         return name if entry is not None and _lies_in(entry, name, names) else None
 
-    def module_at(self, path: str) -> str | None:
-        """The module whose file some computer has at ``path``: what follows the last folder that
-        is named like one of ``modules``; without such a folder, the file of that name."""
-        found = parts(path)
-        wanted = [name.split(".") for name in self.modules]
-        for most in (len(found) - 1, len(found)):
-            for start in reversed(range(most)):
-                for name in wanted:
-                    if found[start : start + len(name)] == name and start + len(name) <= most:
-                        return _dotted(found[start:])
+    def at(self, path: str) -> At | None:
+        """What some computer has at ``path``: the module by what follows the last folder that is
+        named like one of ``modules``; without such a folder, the Python file of that name."""
+        names = parts(path)
+        found = self._last(names[:-1], names)
+        if found is None and _PYTHON.search(path):
+            found = self._last(names, names)
+        return found
+
+    def _last(self, among: list[str], names: list[str]) -> At | None:
+        for start in reversed(range(len(among))):
+            for entry in self.modules:
+                if among[start : start + entry.count(".") + 1] == entry.split("."):
+                    module, root = _dotted(names[start:]), "/".join(names[:start])
+                    return At(module, entry, root, among is not names) if module else None
         return None
 
     def frame(self, code: CodeType, names: dict[str, Any]) -> str:
@@ -123,8 +139,12 @@ def parts(path: str) -> list[str]:
 
 
 def _dotted(names: list[str]) -> str | None:
-    fits = all(name.isidentifier() and name not in _NO_PACKAGES for name in names)
-    return ".".join(names) if fits else None
+    """The module of folders and a file, the first of them the application's; None of Python's own
+    in an environment that is named like it, which has them in ``lib`` on Windows."""
+    _, *rest = map(str.lower, names)
+    if rest[:1] == ["lib"] and {*rest[1:2]} & sys.stdlib_module_names:
+        return None
+    return ".".join(names) if all(map(str.isidentifier, names)) else None
 
 
 def _lies_in(entry: str, name: str, names: Mapping[str, Any]) -> bool:

@@ -12,8 +12,9 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from mars.faults.own import MODULE, Own
+from mars.faults.own import MAIN, MODULE, At, Own
 from mars.faults.walk import MAX_NESTED, OWN_NUMBERS, Told, folded, told
 from mars.wire.reports.fault import OTHER, Fault
 
@@ -32,6 +33,9 @@ _HEADER = re.compile(
 _FRAME = re.compile(r'File "(?P<path>.*?)", line \d+,? in (?P<name>.+)')
 _NAME = re.compile(r"(?:\w+|<\w+>)(?:\.(?:\w+|<\w+>))*")
 _TYPE = re.compile(r"(?P<type>[^\W\d]\w*(?:\.(?:[^\W\d]\w*|<locals>))*)(?::(?P<said>.*)|\s*$)")
+_COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>")
+"""Called in the frame before, which they are a part of since Python 3.12."""
+_INSTALLED = ("site-packages", "dist-packages")
 _ERRNO = re.compile(r" \[Errno (\d{1,5})\]")
 _CHAINED = re.compile(
     "The above exception was the direct cause of the following exception"
@@ -48,12 +52,17 @@ _ALIASES = {
 """What Python up to 3.9 or 3.10 called by names of its own."""
 
 
+class _Frame(NamedTuple):
+    name: str
+    at: At | None
+
+
 @dataclass
 class _Traceback:
     column: int
     """Of the header and of the exception, -1 until it is known."""
     reverse: bool = False
-    frames: list[str] = field(default_factory=list)
+    frames: list[_Frame] = field(default_factory=list)
     type: str = ""
     """Empty until it was read."""
     older: _Traceback | None = None
@@ -77,7 +86,7 @@ def faults(text: str, own: Own) -> tuple[Fault, ...]:
     reader = _Reader(own)
     for line in _COLOUR.sub("", text[-MAX_TEXT:]).split("\n"):
         reader.read(line[:MAX_LINE].rstrip())
-    found = [Fault.bounded(*_told(root)) for root in reader.roots]
+    found = [Fault.bounded(*_told(root, _roots(root))) for root in reader.roots]
     different = {fault.signature: fault for fault in found if fault.names}
     return tuple(different.values())[:MAX_FAULTS]
 
@@ -116,14 +125,9 @@ class _Reader:
         self._is_code = frame.start() < _INDENT  # where the code below is not indented either
         if self._left:
             self._left -= 1
-            last.frames.append(self._called(frame["path"], frame["name"].strip()))
-
-    def _called(self, path: str, name: str) -> str:
-        module = self._own.module_at(path)
-        is_top = name == MODULE and module is not None and module.endswith(".__main__")
-        return (
-            OTHER if module is None or is_top or not _NAME.fullmatch(name) else f"{module}:{name}"
-        )
+            name = frame["name"].strip()
+            if name not in _COMPREHENSIONS:
+                last.frames.append(_Frame(name, self._own.at(frame["path"])))
 
     def _begin(self, column: int, *, reverse: bool = False) -> None:
         if self._open and self._open[-1].is_new and self._open[-1].column == column:
@@ -161,18 +165,51 @@ class _Reader:
             last.type = _named(found["type"], found["said"] or "", self._own)
 
 
-def _told(traceback: _Traceback) -> Told:
+def _told(traceback: _Traceback, roots: dict[str, str]) -> Told:
     return told(
         (
             each.type or OTHER,
             folded(
-                each.frames[::-1] if each.reverse else each.frames,
+                [_called(frame, roots) for frame in _ordered(each)],
                 recursion=each.type == "RecursionError",
             ),
-            [_told(it) for it in each.members if not it.is_new],
+            [_told(it, roots) for it in each.members if not it.is_new],
         )
         for each in _chain(traceback)
     )
+
+
+def _called(frame: _Frame, roots: dict[str, str]) -> str:
+    name, at = frame
+    if at is None or at.root not in ("", roots.get(at.entry)) or not _NAME.fullmatch(name):
+        return OTHER
+    is_top = name == MODULE and at.module.endswith(f".{MAIN}")
+    return OTHER if is_top else f"{at.module}:{name}"
+
+
+def _roots(traceback: _Traceback) -> dict[str, str]:
+    """Where each of the application's modules lies: among installed packages, or else in the folder
+    of its outermost frame. In another folder of that name its user may have scripts."""
+    found = [at for at in _places(traceback) if at.root]
+    found.reverse()
+    return {at.entry: at.root for at in sorted(found, key=_rank)}
+
+
+def _rank(at: At) -> tuple[bool, bool]:
+    return at.root.rpartition("/")[2] in _INSTALLED, at.is_folder
+
+
+def _places(traceback: _Traceback) -> Iterator[At]:
+    """Of the newest exception first, of each the outermost first, then of its members."""
+    for each in _chain(traceback):
+        yield from (frame.at for frame in _ordered(each) if frame.at is not None)
+        for member in each.members:
+            yield from _places(member)
+
+
+def _ordered(traceback: _Traceback) -> list[_Frame]:
+    """The outermost first."""
+    return traceback.frames[::-1] if traceback.reverse else traceback.frames
 
 
 def _chain(traceback: _Traceback | None) -> Iterator[_Traceback]:

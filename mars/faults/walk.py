@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from types import TracebackType
 from typing import Any
 
@@ -53,14 +54,15 @@ def _told(error: BaseException, own: Own, seen: set[int], depth: int) -> Told:
 
 def told(chain: Iterable[tuple[str, Sequence[str], Iterable[Told]]]) -> Told:
     """Types and frames of a chain, the newest exception first: of each the type, the frames, and
-    what its members tell."""
+    what its members tell. Types that follow each other are told once: how often something was
+    tried again is chance."""
     types: list[str] = []
     frames: list[str] = []
     for name, own, many in chain:
         inner = sorted(set(many))
         types += (name, *dict.fromkeys(it for names, _ in inner for it in names))
         frames = [*own, *(it for _, some in inner for it in some), *frames]
-    return tuple(types), tuple(frames)
+    return tuple(name for name, _ in groupby(types)), tuple(frames)
 
 
 def _chain(error: BaseException | None, seen: set[int]) -> Iterator[BaseException]:

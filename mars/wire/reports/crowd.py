@@ -23,7 +23,7 @@ from typing import Any
 
 from mars.errors import WireError, cannot_judge
 from mars.wire import members as m
-from mars.wire.reports.fault import Fault
+from mars.wire.reports.fault import MAX_BODY, Fault
 from mars.wire.reports.outer import framed, joined
 
 try:
@@ -37,6 +37,8 @@ KIND = "crowd"
 NEEDED = 10
 """Installations."""
 NONCE_BYTES = sodium.crypto_secretbox_NONCEBYTES
+ENCRYPTED = MAX_BODY + sodium.crypto_secretbox_MACBYTES
+"""Bytes: bodies are filled up with spaces, since their lengths would tell which guess is right."""
 ORDER = 2**252 + 27742317777372353535851937790883648493
 """Of the group (RFC 8032, section 5.1); scalars lie below it."""
 _SIZE = 32
@@ -60,7 +62,7 @@ class Share:
     """``NEEDED`` points, that to P(0) first."""
     nonce: bytes
     encrypted: bytes
-    """A secret box of ``Fault.body``."""
+    """A secret box of ``Fault.body``, of ``ENCRYPTED`` bytes."""
 
     @classmethod
     def read(cls, head: Mapping[str, Any], rest: bytes) -> Share:
@@ -70,6 +72,8 @@ class Share:
         fit its commitments.
         """
         m.only(head, _HEAD, "The head of a crowd report")
+        if len(rest) != ENCRYPTED:
+            raise m.bad(f"the secret box must have {ENCRYPTED} bytes")
         found = cls(
             _scalar(head, "x"),
             _scalar(head, "y"),
@@ -127,7 +131,8 @@ class Dealer:
         hashed = blake2b(_tag(self.commitments), key=secret, person=_PURPOSE)
         x = 1 + _number(hashed, ORDER - 1)
         y = reduce(lambda total, each: (total * x + each) % ORDER, reversed(self.coefficients), 0)
-        box = sodium.crypto_secretbox(self.fault.body, nonce, _key(self.coefficients[0]))
+        text = self.fault.body.ljust(MAX_BODY)
+        box = sodium.crypto_secretbox(text, nonce, _key(self.coefficients[0]))
         return Share(x, y, self.commitments, nonce, box)
 
 
@@ -157,7 +162,7 @@ def _opened(share: Share, first: int, product: str, release: str) -> Fault | Non
     """The fault that a share tells of, if it is the one that the polynomial was made of."""
     try:
         body = sodium.crypto_secretbox_open(share.encrypted, share.nonce, _key(first))
-        fault = Fault.decode(body)
+        fault = Fault.decode(body.rstrip(b" "))
     except (nacl.exceptions.CryptoError, ValueError, WireError):
         return None
     second = _coefficients(first, fault, product, release)[1]

@@ -8,8 +8,9 @@ nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import groupby
 from typing import Any
@@ -22,20 +23,22 @@ OTHER = "<other>"
 MAX_TYPES = 10
 MAX_FRAMES = 50
 MAX_NAME = 150
-"""Bytes of a type or a frame in UTF-8, as JSON writes it, without its quotation marks."""
+"""Bytes of a type or a frame in UTF-8; JSON escapes nothing in it."""
 MAX_BODY = 32 + (MAX_NAME + 3) * (MAX_TYPES + MAX_FRAMES)
 """Bytes."""
 _MEMBERS = ("types", "frames")
 _UNFIT = (
-    r"\x00-\x20\x7f-\xa0\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000"
-    r"\ufeff\ud800-\udfff"
+    r"\x00-*,/;=?@\\^`{-}\x7f-\xa0"
+    r"\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ud800-\udfff"
 )
-"""White space, controls, what turns the direction of writing, halves of surrogate pairs."""
+"""What is in no name of Python's: of ASCII all but letters, digits and ``_ . : < > [ ] + - ~``, so
+that no path, address or quotation passes for one; white space, controls, what turns the direction
+of writing, halves of surrogate pairs."""
 _REPLACED = re.compile(f"[{_UNFIT}]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _TYPE = re.compile(f"[^{_UNFIT}]+")
 _MARK = "~[0-9a-f]{8}"
-_FRAME = re.compile(f"{OTHER}|{_MARK}[^{_UNFIT}]+|[^{_UNFIT}]*:[^{_UNFIT}]+")
+_FRAME = re.compile(f"[^:{_UNFIT}]*:[^{_UNFIT}]+|{OTHER}|{_MARK}[^{_UNFIT}]+")
 _MARK_LENGTH = 9
 _LINE = re.compile(r"\+[0-9]{1,7}\Z", re.ASCII)
 _LONGEST_LINE = 8
@@ -84,10 +87,10 @@ class Fault:
     @classmethod
     def read(cls, members: Mapping[str, Any]) -> Fault:
         """From the members ``types`` and ``frames``. Raises ``WireError`` (``bad-payload``)."""
-        types = _names(members, "types", MAX_TYPES, _TYPE)
+        types = _names(members, "types", MAX_TYPES, _is_type)
         if not types:
             raise m.bad("types names none")
-        return cls(types, _names(members, "frames", MAX_FRAMES, _FRAME))
+        return cls(types, _names(members, "frames", MAX_FRAMES, _is_frame))
 
     @property
     def members(self) -> dict[str, list[str]]:
@@ -139,17 +142,11 @@ def _frame(name: str) -> str:
 
 def _short(name: str, room: int) -> str:
     """As much of the end of ``name`` as ``room`` bytes hold."""
-    if _written(name[-room - 1 :]) <= room:
+    written = name.encode()
+    if len(written) <= room:
         return name
-    mark = f"~{blake2b(name.encode(), digest_size=4).hexdigest()}"
-    end = name[-(room - len(mark)) :]
-    while _written(end) > room - len(mark):
-        end = end[1:]
-    return mark + end
-
-
-def _written(name: str) -> int:
-    return len(strictjson.write(name)) - 2
+    mark = f"~{blake2b(written, digest_size=4).hexdigest()}"
+    return mark + written[len(mark) - room :].decode(errors="ignore")
 
 
 def _name(frame: str) -> str:
@@ -163,9 +160,19 @@ def _name(frame: str) -> str:
 
 
 def _names(
-    members: Mapping[str, Any], name: str, most: int, form: re.Pattern[str]
+    members: Mapping[str, Any], name: str, most: int, fits: Callable[[str], bool]
 ) -> tuple[str, ...]:
     found = m.texts(members, name, most, MAX_NAME)
-    if found is None or not all(form.fullmatch(it) and _written(it) <= MAX_NAME for it in found):
+    if found is None or not all(map(fits, found)):
         raise m.bad(f"{name} must be a list of at most {most} names of {MAX_NAME} bytes")
     return found
+
+
+def _is_type(name: str) -> bool:
+    return _TYPE.fullmatch(name) is not None and len(name.encode()) <= MAX_NAME
+
+
+@lru_cache(maxsize=4096)
+def _is_frame(name: str) -> bool:
+    """Remembered, since the reports of a release name the same frames."""
+    return _FRAME.fullmatch(name) is not None and len(name.encode()) <= MAX_NAME

@@ -100,10 +100,11 @@ def joined(head: Mapping[str, object], rest: bytes = b"") -> bytes:
 
 def parted(inner: bytes) -> tuple[dict[str, Any], bytes]:
     """Head and rest. Raises ``WireError`` as ``strictjson.parse``, ``bad-payload``."""
-    head, line, rest = inner.rstrip(b"\0").partition(b"\n")
-    if not line or not rest.endswith(_END):
+    line, end = inner.find(b"\n"), inner.rfind(_END)
+    if not 0 <= line < end or inner[end + 1 :] != bytes(len(inner) - end - 1):
         raise m.bad("it has no head, or no end")
-    return m.table(strictjson.parse(head, MAX_HEAD), "the head"), rest.removesuffix(_END)
+    head = m.table(strictjson.parse(inner[:line], MAX_HEAD), "the head")
+    return head, inner[line + 1 : end]
 
 
 def framed(*parts: bytes) -> bytes:

@@ -15,7 +15,6 @@ from hashlib import blake2b
 from itertools import islice, pairwise
 from typing import Any
 
-from mars.errors import WireError
 from mars.wire import members as m
 from mars.wire import strictjson
 from mars.wire.motd import FORMAT_VERSION, dated
@@ -102,15 +101,15 @@ class Status:
         )
 
     def encode(self) -> bytes:
-        """The payload as we sign it. Raises ``WireError`` (``too-large``)."""
+        """The payload as we sign it. Raises ``WireError`` as ``decode`` where no client would read
+        it."""
         times = {name: format_time(getattr(self, name)) for name in ("issued", "expires")}
         said = {"type": "status", "version": FORMAT_VERSION, **vars(self), **times}
         said["answers"] = [_said(each) for each in self.answers]
         said["prefixes"] = _packed(self.prefixes)
         said["faults"] = [{**_said(each), "match": each.match.text} for each in self.faults]
         payload = strictjson.write(said)
-        if len(payload) > MAX_STATUS:
-            raise WireError("too-large", f"It has more than {MAX_STATUS} bytes; say less.")
+        self.decode(payload)
         return payload
 
     def answer(self, guid: str) -> Answer | None:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from mars.errors import WireError
 from mars.wire.reports import crowd
-from mars.wire.reports.crowd import NEEDED, NONCE_BYTES, ORDER, Dealer, Share, recover
-from mars.wire.reports.fault import Fault
+from mars.wire.reports.crowd import ENCRYPTED, NEEDED, NONCE_BYTES, ORDER, Dealer, Share, recover
+from mars.wire.reports.fault import MAX_BODY, Fault
 from mars.wire.reports.outer import joined, parted
 from tests.mars.wire.reports.kit import (
     FAULT,
@@ -53,7 +53,8 @@ def wrong(share: Share, **change: int | bytes) -> Share:
 
 def lie(fault: Fault, share: Share, key: Dealer) -> Share:
     """A share that fits, with another text: made by somebody who has the fault."""
-    box = sodium.crypto_secretbox(fault.body, NONCE, crowd._key(key.coefficients[0]))
+    text = fault.body.ljust(MAX_BODY)
+    box = sodium.crypto_secretbox(text, NONCE, crowd._key(key.coefficients[0]))
     return replace(share, nonce=NONCE, encrypted=box)
 
 
@@ -99,6 +100,17 @@ def test_nothing_readable_is_in_nine_shares() -> None:
 
 def parts(share: Share) -> tuple[bytes, bytes]:
     return share.inner(), share.encrypted
+
+
+def test_the_length_of_a_fault_does_not_show() -> None:
+    """By it a guess would be known for wrong without Argon2id."""
+    small = dealer(Fault(("OtherError",))).share(SEED, NONCE)
+    assert len(small.encrypted) == len(shares(1)[0].encrypted) == ENCRYPTED
+    for rest in (small.encrypted[1:], small.encrypted + b"\0", b""):
+        head, _ = parted(small.inner())
+        with pytest.raises(WireError) as caught:
+            TRIAGE.read(sealed(joined(head, rest)))
+        assert caught.value.reason == "bad-payload"
 
 
 def test_any_value_of_the_fault_fits_nine_points() -> None:
@@ -199,6 +211,13 @@ def test_a_commitment_is_a_canonical_point_of_the_group(at: int, point: bytes) -
     good = shares(1)[0].commitments
     bad = good[: 32 * at] + point + good[32 * at + 32 :]
     assert not replace(shares(1)[0], commitments=bad).fits()
+
+
+def test_a_polynomial_without_all_its_terms_is_none_of_ours() -> None:
+    """P(x) = x^9, whose other commitments are the neutral point: the sum fits."""
+    power = Share(2, 512, NEUTRAL * 9 + crowd._commitment(1), NONCE, b"")
+    assert crowd._value(power.commitments, 2) == crowd._commitment(512)
+    assert not power.fits()
 
 
 def test_commitments_that_cancel_each_other_are_no_error() -> None:

@@ -45,7 +45,7 @@ ELSEWHERE = {
 }
 
 
-LONG = ("é" * (MAX_MESSAGE // 2 + 1)).encode()
+LONG = b"x" * (MAX_MESSAGE + 1)
 
 
 def test_a_direct_report_is_read_by_its_recipient() -> None:
@@ -191,11 +191,10 @@ def test_a_signed_deletion_that_says_more_is_refused() -> None:
         (b"", "not-json"),
         (b'{"types":["E"],"frames":[]}', "bad-payload"),
         (b'{"types":["E"],"frames":[],"platform":"beos"}', "bad-payload"),
-        (b'{"types":["E"],"frames":[],"platform":"linux","message":""}', "bad-payload"),
-        (b'{"types":["E"],"frames":[], "platform":"linux"}', "bad-payload"),
+        (b'{"types":["E"],"frames":[],"platform":"linux","message":5}', "bad-payload"),
         (b'{"types":["E"],"frames":[],"platform":"linux","path":"/home"}', "extra-member"),
         (b'{"types":["E"],"frames":[],"platform":"linux","message":"\\ud800"}', "bad-text"),
-        (b'{"types":["E"],"frames":[],"platform":"linux","message":"%b"}' % LONG, "too-large"),
+        (b'{"types":["E"],"frames":[],"platform":"linux","message":"%b"}' % LONG, "bad-payload"),
     ],
 )
 def test_the_content_is_read_strictly(text: bytes, reason: str) -> None:

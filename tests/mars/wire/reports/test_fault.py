@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mars.errors import WireError
 from mars.wire import strictjson
-from mars.wire.reports.crowd import NONCE_BYTES, ORDER, Share
+from mars.wire.reports.crowd import ENCRYPTED, NONCE_BYTES, ORDER, Share
 from mars.wire.reports.direct import MAX_MESSAGE, Content
 from mars.wire.reports.fault import MAX_BODY, MAX_FRAMES, MAX_NAME, MAX_TYPES, OTHER, Fault
 from mars.wire.reports.outer import Destination
@@ -49,7 +49,7 @@ def test_j14_fifty_frames_with_the_longest_names_fit(letter: str) -> None:
     assert len(fault.body) <= MAX_BODY
     assert Fault.decode(fault.body) == fault
     to = Destination("p" * 40, "c" * 40, "9999.9999.9999", KEY.public, "s" * 100)
-    share = Share(ORDER - 1, 1, bytes(320), bytes(NONCE_BYTES), bytes(len(fault.body) + 16))
+    share = Share(ORDER - 1, 1, bytes(320), bytes(NONCE_BYTES), bytes(ENCRYPTED))
     content = Content(fault, "windows", "é" * (MAX_MESSAGE // 2))
     for inner in (share.inner(), IDENTITY.report(content, to)):
         assert len(seal(sealed(inner, to), KEY.public, SEED, LARGE)) == LARGE

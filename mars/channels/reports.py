@@ -52,6 +52,7 @@ class ReportsChannel:
         memory = Memory.of(view.state)
         if view.now < view.app.built - DAY:
             return memory.plain(), LONGEST_SLEEP
+        self.settled(view.state)  # should the files have withstood the decision itself
         queue = self.queue.settle(view.now)
         if view.voice.reports != NEVER:
             memory = counted(memory, self.queue, queue, view.now, chance)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mars.channels.news import NewsClient
-from mars.channels.own_reports import OwnReports
+from mars.channels.own_reports import QUEUED, OwnReports
 from mars.channels.queue import CROWD, DIRECT
 from mars.cli import common
 from mars.cli.common import OneOff, Place, registry_option, where
@@ -76,7 +76,7 @@ def show(
     """
     client, _ = place.client(registry=read_registry(registry_file))
     found = OwnReports(client).show(which)
-    way = _way(direct) if found["state"] == "queued" and not found["released"] else ""
+    way = _way(direct) if found["state"] == QUEUED and not found["released"] else ""
     try:
         text, why = OwnReports(client).text(which, way, message or None), None
     except ConfigError:
@@ -93,7 +93,12 @@ def show(
             click.echo(safe(f"  {one}"))
     for line in _help(found):
         click.echo(safe(line))
-    click.echo(safe(text) if text else safe(f"It cannot be sealed now: {why}"))
+    if text is not None:
+        click.echo(safe(text))
+    elif found["state"] == QUEUED:
+        click.echo(safe(f"It cannot be sealed now: {why}"))
+    else:
+        click.echo("What was sealed: mars journal --sent")
 
 
 @report.command(short_help="Have one go.")

@@ -247,6 +247,20 @@ def test_j15_a_loop_of_crashes_keeps_three_files_and_sends_nothing() -> None:
     assert len(kept(world)) == 3
 
 
+def test_j15_a_fault_whose_report_was_forgotten_makes_no_other() -> None:
+    world = a_world()
+    for _ in range(3):
+        meet(world, fault())
+        running(world, HOUR)
+        for one in kept(world):
+            assert world.mars().reports.forget(one.id) == "removed"
+        world.clock.suspend(8 * DAY)
+    meet(world, fault())
+    running(world, HOUR)
+    assert kept(world) == []
+    assert memory(world).made == 1
+
+
 def test_j15_without_any_look_no_more_than_three_files_are_written() -> None:
     world = a_world()
     meet(world, *[fault(number) for number in range(100)])
@@ -399,8 +413,10 @@ def test_j_what_another_process_was_about_to_send_is_gone_with_the_yes() -> None
     assert (posted(world), kept(world)) == ([], [])
 
 
-def test_j_the_environment_holds_at_the_last_moment() -> None:
-    world = a_world("always")
+@pytest.mark.parametrize("mode", ["ask", "always"])
+def test_j_the_environment_holds_at_the_last_moment(mode: str) -> None:
+    world = a_world(mode)
+    released(world, number=2)
     meet(world, fault())
     running(world, HOUR)
     world.host = machine(environ={"MARS_REPORTS": "never"})

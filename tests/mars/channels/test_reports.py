@@ -285,6 +285,17 @@ def test_what_was_not_sent_goes_with_the_yes_and_what_was_sent_stays() -> None:
     assert len(posted(world)) == 1
 
 
+def test_files_that_withstood_a_no_go_at_the_next_look() -> None:
+    world = a_world()
+    meet(world, fault())
+    left = dict(world.store.files)
+    world.grant("plain", reports="never")
+    world.store.files |= {name: data for name, data in left.items() if "report-" in name}
+    assert len(kept(world)) == 1
+    running(world, HOUR)
+    assert kept(world) == []
+
+
 def test_from_always_to_ask_means_that_what_goes_by_itself_waits() -> None:
     world = a_world("always")
     meet(world, fault())

@@ -53,7 +53,7 @@ class Opened:
             self.waiting, self.keys = self._again, opening.done | opening.ids
             kept = self.catalogue == opening.registry
             self.catalogue = opening.registry if self._open or kept else None
-        return replace(tally, lines=0)
+        return replace(tally, lines=0, passed=0)
 
 
 def opening_of(task: Task) -> Opening | None:

@@ -20,6 +20,7 @@ SECTIONS = (
     "failures",
     "counting",
     "opening",
+    "triage",
     "publication",
     "coverage",
     "shares",

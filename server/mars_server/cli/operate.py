@@ -191,8 +191,8 @@ def retain(
         triaged = _triaged(config)
         same = [] if found is None else [_same_spools(config.db)]
         if triaged is not None:
-            digests = {spool: digest for spool, (_, digest) in triaged.items()}
-            same.append(partial(spools.is_triaged, digests))
+            tails = {spool: tail for spool, (_, tail) in triaged.items()}
+            same.append(partial(spools.is_triaged, tails))
         old = spools.retain(
             Path(config.spool),
             _read(found, triaged),

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from mars.errors import StateError
 from mars.wire.sealed import SIZES, key_of
+from mars_server.counting.blocks import Watch
+from mars_server.counting.foreign.identity import sealed_tail
 from mars_server.counting.foreign.known_logs import Register
 from mars_server.counting.foreign.probe import probe
 from mars_server.counting.streams import CHUNK
 from mars_server.daylog.format import SPOOL, SPOOL_COMMENT
 from mars_server.operate.doctor import Closed, Finding, closed_logs, each_line, modes, own, strange
-from mars_server.triage.reading import Digest
 
 Positions = Mapping[str, int]
 """Bytes of each spool that a database has read to the end, by the spool's id."""
@@ -104,13 +105,13 @@ def is_counted(register: Register, spool: Closed) -> bool:
     return verdict.source is not None and verdict.start == found.length
 
 
-def is_triaged(digests: Mapping[str, str], spool: Closed) -> bool:
-    """Whether triage has read this very spool; ``digests`` by id. Raises ``OSError``."""
+def is_triaged(tails: Mapping[str, str], spool: Closed) -> bool:
+    """Whether triage has read this very spool; ``tails`` by id. Raises ``OSError``."""
+    watch = Watch()
     with spool.path.open("rb") as file:
-        passed = Digest(iter(partial(file.read, CHUNK), b""))
-        for _ in passed:
-            pass
-    return digests.get(spool.token) == passed.hex
+        for chunk in iter(partial(file.read, CHUNK), b""):
+            watch.see(chunk)
+    return tails.get(spool.token) == sealed_tail(watch.tail)
 
 
 def retain(

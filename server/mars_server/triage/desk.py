@@ -127,16 +127,10 @@ class Desk:
         """Deletes a report by its GUID, or all direct reports of a group by its number; how many
         there were. They do not come back, and the broadcast says that they are gone. Raises as
         ``show``."""
+        guids = self._guids(name)
         with self.engine.begin() as connection:
-            if prefix_of(name):
-                guids = [name] if groups.group_of(connection, name) else []
-            else:
-                number = groups.one(connection, self._number(name)).id
-                guids = [each.guid for each in groups.direct(connection, number)]
             deleting.bury(connection, {prefix_of(it) or b"": True for it in guids}, day)
             n = deleting.remove(connection, guids)
-        if prefix_of(name) and not n:
-            raise _no_report(name)
         store.wiped(self.engine)
         return n
 
@@ -165,6 +159,14 @@ class Desk:
         number = self._number(name)
         with self.engine.begin() as connection:
             groups.change(connection, number, day, said)
+
+    def _guids(self, name: str) -> list[str]:
+        number = self._number(name)
+        if prefix_of(name):
+            return [name]
+        with self.engine.connect() as connection:
+            found = groups.direct(connection, groups.one(connection, number).id)
+            return [each.guid for each in found]
 
     def _number(self, name: str) -> int:
         if name.isascii() and name.isdigit() and len(name) < 10:

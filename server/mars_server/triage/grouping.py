@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -60,6 +61,7 @@ class Lists:
         said = repr((self.irrelevant, self.prefix, self.sentinel)).encode()
         return blake2b(said, digest_size=16).hexdigest()
 
+    @lru_cache(maxsize=4096)  # noqa: B019 - there is one of it, as long as the process
     def title(self, fault: Fault) -> str:
         """Of the group that ``fault`` belongs to: ``ValueError | mail.store:load``."""
         return " | ".join((fault.types[0], *(self._frames(fault.names[::-1]) or (OTHER,))))

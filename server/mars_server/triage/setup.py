@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from mars.wire.product import Product
 from mars.wire.reports.recipient import Recipient
 from mars_server.common.config import load_product, read
+from mars_server.common.jsontext import from_base64
 from mars_server.counting.intake_keys import Ask, load_all
 from mars_server.triage.grouping import Lists
 from mars_server.triage.opening import Opening
@@ -57,5 +58,6 @@ def load_opening(
 ) -> Opening:
     """Raises as ``load_product`` and ``load_all``."""
     product, held = load_product(product_file), load_all(keys, passphrase)
-    recipient = Recipient(product.product, product.channel, hosts(product, servers), held.releases)
+    whose = product.product, product.channel
+    recipient = Recipient(*whose, hosts(product, servers), held.releases, from_base64)
     return Opening(held, recipient, product.reports_releases)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mars.wire.keyfile import INTAKE, REPORTS, encode
+from mars.wire.product import Product, parse_product
 from mars.wire.reports.crowd import Dealer, Share
 from mars.wire.reports.direct import Content, Identity
 from mars.wire.reports.fault import Fault
@@ -167,3 +169,17 @@ class Triage:
 def fault(*names: str, types: tuple[str, ...] = ("ValueError",)) -> Fault:
     """With frames of these names, innermost last."""
     return Fault(types, tuple(f"{name}+1" for name in names))
+
+
+SEED = token("status")
+"""Of the role ``status``."""
+
+
+def status_key(folder: Path) -> Path:
+    """As the publisher writes it."""
+    said = {"type": "mars-motd-secret", "version": 1, "kdf": "none", "seed": SEED.hex()}
+    return written(folder / "status.secret", json.dumps(said).encode())
+
+
+def parsed(product: Path) -> Product:
+    return parse_product(product.read_bytes())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -111,11 +111,12 @@ def _report(arrival: Arrival, day: str, titles: Titles) -> dict[str, object]:
     direct = arrival.said
     assert isinstance(direct, Direct)
     said = direct.content
+    group, body = titles.row(said.fault)
     return {
         "guid": direct.guid,
-        "group": titles.group(said.fault),
+        "group": group,
         "release": arrival.release,
-        "body": said.fault.body.decode(),
+        "body": body,
         "platform": said.platform,
         "message": said.message,
         "week": arrival.week,
@@ -126,20 +127,42 @@ def _report(arrival: Arrival, day: str, titles: Titles) -> dict[str, object]:
 def _store_shares(
     connection: Connection, arrivals: Iterable[Arrival], day: str, out: Stored
 ) -> None:
-    for each in arrivals:
-        if isinstance(share := each.said, Share):
-            row = {"tag": share.tag, "release": each.release, "commitments": share.commitments}
-            connection.execute(into(connection, crowds).values(row).on_conflict_do_nothing())
-            new = into(connection, shares).values(_share(share, each.week, day))
-            n = connection.execute(new.on_conflict_do_nothing()).rowcount
-            out.kept["crowd"] += n
-            out.repeated += 1 - n
+    came = [each for each in arrivals if isinstance(each.said, Share)]
+    new = {(row["tag"], row["x"]): row for row in (_share(each, day) for each in came)}
+    for tag, x in _points(connection, new):
+        del new[tag, x]
+    out.kept["crowd"] += len(new)
+    out.repeated += len(came) - len(new)
+    if new:
+        tags = {_crowd(each)["tag"]: _crowd(each) for each in came}
+        connection.execute(into(connection, crowds).on_conflict_do_nothing(), [*tags.values()])
+        connection.execute(insert(shares), [*new.values()])
 
 
-def _share(share: Share, week: str, day: str) -> dict[str, object]:
+def _points(
+    connection: Connection, wanted: Collection[tuple[object, object]]
+) -> set[tuple[str, bytes]]:
+    """Those of ``wanted``, tags and abscissae, that are there."""
+    column = shares.c.x
+    parts = (
+        connection.execute(select(shares.c.tag, column).where(column.in_(part)))
+        for part in _parts([x for _, x in wanted])
+    )
+    return {(row.tag, row.x) for part in parts for row in part} & set(wanted)
+
+
+def _crowd(arrival: Arrival) -> dict[str, object]:
+    share = arrival.said
+    assert isinstance(share, Share)
+    return {"tag": share.tag, "release": arrival.release, "commitments": share.commitments}
+
+
+def _share(arrival: Arrival, day: str) -> dict[str, object]:
+    share = arrival.said
+    assert isinstance(share, Share)
     numbers = {name: getattr(share, name).to_bytes(_SIZE, "little") for name in ("x", "y")}
     told = {"tag": share.tag, "nonce": share.nonce, "encrypted": share.encrypted}
-    return {**told, **numbers, "week": week, "received": day}
+    return {**told, **numbers, "week": arrival.week, "received": day}
 
 
 def _delete(connection: Connection, arrivals: Iterable[Arrival], day: str, out: Stored) -> None:
@@ -168,7 +191,7 @@ class Seen(NamedTuple):
     """A spool that was read to the end."""
 
     size: int
-    digest: str
+    tail: str
     waiting: int
     keys: frozenset[str]
 
@@ -177,14 +200,14 @@ def seen(connection: Connection) -> dict[str, Seen]:
     """All of them, by their ids."""
     rows = connection.execute(select(spools))
     return {
-        row.id: Seen(row.size, row.digest, row.waiting, frozenset(row.keys.split())) for row in rows
+        row.id: Seen(row.size, row.tail, row.waiting, frozenset(row.keys.split())) for row in rows
     }
 
 
 def note_spool(connection: Connection, spool: str, found: Seen, day: str) -> None:
     said = {
         "size": found.size,
-        "digest": found.digest,
+        "tail": found.tail,
         "waiting": found.waiting,
         "keys": " ".join(sorted(found.keys)) if found.waiting else "",
         "opened": day,
@@ -225,5 +248,5 @@ def reveal(
     """Puts what was recovered by tag into its groups."""
     titles = Titles(connection, title)
     for tag, fault in found.items():
-        said = {"group": titles.group(fault), "body": fault.body.decode()}
+        said = dict(zip(("group", "body"), titles.row(fault), strict=True))
         connection.execute(update(crowds).where(crowds.c.tag == tag).values(said))

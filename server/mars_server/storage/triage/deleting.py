@@ -45,10 +45,9 @@ def bury(connection: Connection, prefixes: Mapping[bytes, bool], day: str) -> No
 
 def buried(connection: Connection, guids: Collection[str]) -> frozenset[str]:
     """Those whose deletion came before; from then on the broadcast says so."""
-    if not guids:
-        return frozenset()
-    prefixes = {prefix_of(guid) or b"": guid for guid in guids}
-    held = frozenset(connection.scalars(select(tombstones.c.prefix))) & prefixes.keys()
+    deleted = frozenset(connection.scalars(select(tombstones.c.prefix))) if guids else frozenset()
+    prefixes = {prefix_of(guid) or b"": guid for guid in guids} if deleted else {}
+    held = deleted & prefixes.keys()
     met = update(tombstones).where(tombstones.c.prefix == bindparam("it")).values(told=True)
     for prefix in held:
         connection.execute(met, {"it": prefix})

@@ -60,8 +60,16 @@ class Titles:
         self._connection = connection
         self._title = title
         self._known: dict[str, int] = {}
+        self._rows: dict[Fault, tuple[int, str]] = {}
 
-    def group(self, fault: Fault) -> int:
+    def row(self, fault: Fault) -> tuple[int, str]:
+        """The number of its group, and its body as it is stored."""
+        found = self._rows.get(fault)
+        if found is None:
+            found = self._rows[fault] = (self._group(fault), fault.body.decode())
+        return found
+
+    def _group(self, fault: Fault) -> int:
         title = self._title(fault)
         found = self._known.get(title)
         if found is None:
@@ -173,11 +181,11 @@ def regroup(connection: Connection, title: Callable[[Fault], str]) -> None:
     titles = Titles(connection, title)
     came: dict[int, set[int]] = {}
     for member in members(connection):
-        new = titles.group(member.fault)
+        new, body = titles.row(member.fault)
         came.setdefault(new, set()).add(member.group)
         for table in (reports, crowds):
             here = (table.c.group == member.group, table.c.release == member.release)
-            those = update(table).where(*here, table.c.body == member.fault.body.decode())
+            those = update(table).where(*here, table.c.body == body)
             connection.execute(those.values(group=new))
     for new, old in came.items():
         if new not in before and len(old) == 1:

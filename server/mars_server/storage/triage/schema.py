@@ -115,13 +115,13 @@ spools = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("size", BigInteger, nullable=False),
-    Column("digest", String(32), nullable=False),
+    Column("tail", String(40), nullable=False),
     Column("waiting", BigInteger, nullable=False),
     Column("keys", Text, nullable=False),
     Column("opened", String(10), nullable=False),
 )
-"""Spools that were read to the end: their bytes and a hash of them, how many lines ``waiting`` for
-keys that were not given, the ids of those that were, and the day."""
+"""Spools that were read to the end: their bytes, a hash of the last of these (as ``count`` has it),
+how many lines are ``waiting`` for keys that were not given, the ids of those that were, the day."""
 
 trends = Table(
     "trends",

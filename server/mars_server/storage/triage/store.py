@@ -64,10 +64,10 @@ def note_epoch(engine: Engine, number: int) -> None:
 
 
 def positions(engine: Engine) -> dict[str, tuple[int, str]]:
-    """Size and digest of each spool that was read to the end and holds nothing that waits."""
+    """Size and tail of each spool that was read to the end and in which nothing waits."""
     wanted = select(spools).where(spools.c.waiting == 0)
     with engine.connect() as connection:
-        return {row.id: (row.size, row.digest) for row in connection.execute(wanted)}
+        return {row.id: (row.size, row.tail) for row in connection.execute(wanted)}
 
 
 def waiting(connection: Connection) -> int:

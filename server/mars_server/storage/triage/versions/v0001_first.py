@@ -99,7 +99,7 @@ def _openings() -> None:
         "spools",
         sa.Column("id", sa.String(32), primary_key=True),
         sa.Column("size", sa.BigInteger, nullable=False),
-        sa.Column("digest", sa.String(32), nullable=False),
+        sa.Column("tail", sa.String(40), nullable=False),
         sa.Column("waiting", sa.BigInteger, nullable=False),
         sa.Column("keys", sa.Text, nullable=False),
         sa.Column("opened", sa.String(10), nullable=False),

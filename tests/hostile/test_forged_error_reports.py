@@ -143,6 +143,7 @@ def test_j06_nobody_sends_in_the_name_of_another(triage: Triage) -> None:
         if each["guid"] == identity(1).guid
     ]
     assert report["message"] == ""
+    assert triage.groups()[0]["direct"] == 2
 
 
 def test_j07_a_flood_drops_the_oldest_that_nobody_has_answered(triage: Triage) -> None:
@@ -264,6 +265,7 @@ def test_j16_texts_of_reports_steer_no_terminal(triage: Triage) -> None:
     shown = run("errors", "show", number, *told).stdout.decode()
     assert "message: <script>alert(1)</script>" in shown
     assert "\n    Second line" in shown
+    assert "x1b" not in shown
 
 
 def test_j16_texts_of_the_operator_are_plain_texts_to_a_client(triage: Triage) -> None:

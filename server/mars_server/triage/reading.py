@@ -55,6 +55,7 @@ class Reading:
     lists: Lists
     progress: Progress
     today: str
+    at_once: int = AT_ONCE
     outcome: Outcome = field(default_factory=Outcome)
 
     def run(self, paths: Iterable[str], size: int = 0) -> Outcome:
@@ -103,7 +104,8 @@ class Reading:
 
     def _read(self, path: str, stream: Stream, spool: Spool) -> Seen:
         watch, waiting = Watch(), 0
-        for batch in _batches(self._lines(watched(watch, stream.chunks()), spool.day)):
+        lines = self._lines(watched(watch, stream.chunks()), spool.day)
+        for batch in _batches(lines, self.at_once):
             waiting += self._store(batch, spool.day)
         self.outcome.spools += 1
         self.outcome.waiting += waiting
@@ -159,11 +161,11 @@ def watched(watch: Watch, chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
+def _batches(lines: Iterable[Line], most: int) -> Iterator[list[Line]]:
     batch: list[Line] = []
     for line in lines:
         batch.append(line)
-        if len(batch) >= AT_ONCE:
+        if len(batch) >= most:
             yield batch
             batch = []
     if batch:

@@ -65,7 +65,7 @@ def _bytes(value: Any, kind: object) -> bytes:
 
 
 @pytest.mark.parametrize("bodies", NINE.values(), ids=NINE)
-def test_nothing_of_nine_is_readable_with_all_keys_and_all_state(
+def test_j20_nothing_of_nine_is_readable_with_all_keys_and_all_state(
     triage: Triage, bodies: Bodies
 ) -> None:
     found = triage.open(bodies(triage.sender))
@@ -88,7 +88,7 @@ def test_the_words_are_found_where_they_stand(triage: Triage) -> None:
     assert [word for word in PLANTED if word in contents(triage)] == list(PLANTED)
 
 
-def test_the_tenth_opens_it(triage: Triage) -> None:
+def test_j20_the_tenth_opens_it(triage: Triage) -> None:
     assert triage.open(triage.sender.crowd(range(9)))["readable"] == 0
     assert triage.open(triage.sender.crowd([9]))["readable"] == 1
     (group,) = triage.groups()
@@ -105,7 +105,7 @@ def test_shares_of_several_weeks_gather(triage: Triage) -> None:
     assert later.open(later.sender.crowd(range(5, 10)), LATER)["readable"] == 1
 
 
-def test_ten_that_lie_hide_nothing_of_the_others(triage: Triage) -> None:
+def test_j20_ten_that_lie_hide_nothing_of_the_others(triage: Triage) -> None:
     lies = (poisoned(kit.share(number)) for number in range(10, 20))
     bodies = [triage.sender.body(share.inner(), kit.to()) for share in lies]
     assert triage.open(bodies)["readable"] == 0

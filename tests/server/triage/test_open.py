@@ -5,6 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from mars.factory import system_clock
+from mars_server.counting.progress import Progress
+from mars_server.storage.triage.store import open_triage
+from mars_server.triage.grouping import Lists
+from mars_server.triage.reading import Reading
+from mars_server.triage.setup import load_opening
 from tests.server.counting import spools
 from tests.server.counting.commands import run_json
 from tests.server.counting.spools import DAY, LATER, NEXT, WEEK
@@ -71,3 +79,33 @@ def test_a_folder_of_other_files_is_no_failure(triage: Triage, tmp_path: Path) -
     spools.written(tmp_path / "spools/access.log", b"nothing\n")
     spools.written(tmp_path / "spools/a.log", spools.spool(triage.sender.direct([1])))
     assert triage.read(tmp_path / "spools")["direct"] == 1
+
+
+class Dies(Progress):
+    """Ends the run in its middle, as a signal does."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__(system_clock(), None)
+        self.left = after
+
+    def add(self, lines: int, size: int) -> None:
+        self.left -= lines
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("after", [1, 20, 40])
+def test_a_run_that_died_is_made_up_for_by_the_next(triage: Triage, after: int) -> None:
+    bodies = [*triage.sender.direct(range(25)), *triage.sender.crowd(range(25))]
+    path = triage.spool([*bodies, *(triage.sender.sealed(b"{}") for _ in range(5))])
+    engine = open_triage(triage.url, create=True)
+    keys = triage.keys(triage.weeks, triage.releases)
+    opening = load_opening(triage.product, keys, (), lambda _: b"")
+    with pytest.raises(KeyboardInterrupt):
+        Reading(engine, opening, Lists(), Dies(after), str(DAY), at_once=7).run([str(path)])
+    engine.dispose()
+    triage.read(path)
+    told = triage.tell("stats", "--now", kit.NOW)["operator"]
+    assert told["dropped"] == {WEEK: {"other-type": 5}}
+    assert (told["held"]["reports"], told["held"]["shares"]) == (25, 25)
+    assert triage.read(path)["lines"] == 0

@@ -44,13 +44,12 @@ jobs = click.option(
 )
 
 
-keys = click.option(
-    "--keys",
-    type=FILE,
-    multiple=True,
-    metavar="F…",
-    help="Files of the intake's secret keys, by which spools are opened.",
-)
+def keys_option(text: str) -> Callable[[F], F]:
+    """``--keys``; ``text`` is its help."""
+    return click.option("--keys", type=FILE, multiple=True, metavar="F…", help=text)
+
+
+keys = keys_option("Files of the intake's secret keys, by which spools are opened.")
 passphrase = click.option(
     "--passphrase-file",
     type=FILE,

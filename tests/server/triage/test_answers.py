@@ -160,6 +160,23 @@ def test_what_cannot_be_done_is_refused_with_a_reason(
     assert run("errors", *words, "--db", triage.url, code=1).stdout == b""
 
 
+def test_a_database_of_another_product_is_refused(triage: Triage, tmp_path: Path) -> None:
+    triage.open(triage.sender.direct([1]))
+    other = written(tmp_path / "other.toml", kit.TOML.replace(kit.PRODUCT, "othermail").encode())
+    told = triage.tell("note", "1", "x", "--product", other, code=1)
+    assert told["reason"] == "other-product"
+
+
+def test_key_files_that_others_may_read_are_told(triage: Triage) -> None:
+    path, (intake, releases) = triage.spool([]), triage.keys(["2026-W48"], ["0.5.2"])
+    intake.chmod(0o600)
+    releases.chmod(0o640)
+    told = ("--keys", intake, "--keys", releases, "--db", triage.url, "--product", triage.product)
+    said = run("errors", "open", path, *told).stderr.decode()
+    assert f"{releases} can be read by other users" in said
+    assert str(intake) not in said
+
+
 def test_an_operator_deletes_a_report_or_a_group(triage: Triage) -> None:
     path = triage.spool(triage.sender.direct(range(3)))
     triage.read(path)

@@ -17,6 +17,7 @@ from mars_server.triage.desk import Desk, Resolution
 @click.command()
 @common.name
 @common.db
+@common.of_product
 @click.option("--release", default="", metavar="X.Y", help="It is fixed in this release.")
 @click.option("--summary", default="", metavar="TEXT", help="What it is, in a sentence.")
 @click.option("--how", default="", metavar="TEXT", help="How it happens.")
@@ -26,6 +27,7 @@ from mars_server.triage.desk import Desk, Resolution
 def resolve(
     name: str,
     url: str,
+    product_file: Path | None,
     release: str,
     summary: str,
     how: str,
@@ -41,7 +43,7 @@ def resolve(
     said = Resolution(release, summary, how, fix)
     if reopen and any(said):
         raise click.UsageError("--reopen takes nothing beside it.")
-    with common.locked(url) as engine:
+    with common.locked(url, product_file) as engine:
         desk = Desk(engine)
         if reopen:
             desk.reopen(name, common.today())
@@ -55,14 +57,17 @@ def resolve(
 @common.name
 @click.argument("text")
 @common.db
+@common.of_product
 @click.option("--private", is_flag=True, help="For the operator alone.")
 @json_option()
-def note(name: str, text: str, url: str, private: bool, as_json: bool) -> None:
+def note(
+    name: str, text: str, url: str, product_file: Path | None, private: bool, as_json: bool
+) -> None:
     """Tell those who sent a report of a group TEXT, in the place of what was told before.
 
     An empty TEXT takes it back.
     """
-    with common.locked(url) as engine:
+    with common.locked(url, product_file) as engine:
         Desk(engine).note(name, common.today(), text, private=private)
     whom = "the operator alone" if private else "all who sent a report of it"
     options.answer(as_json, {"ok": True, "private": private}, f"{name}: noted for {whom}")
@@ -71,14 +76,15 @@ def note(name: str, text: str, url: str, private: bool, as_json: bool) -> None:
 @click.command()
 @common.name
 @common.db
+@common.of_product
 @json_option()
-def delete(name: str, url: str, as_json: bool) -> None:
+def delete(name: str, url: str, product_file: Path | None, as_json: bool) -> None:
     """Delete a report by its GUID, or all direct reports of a group by its number.
 
     They do not come back from a spool that is read again, and those who sent them are told that
     they are gone. What users ask for is deleted by itself.
     """
-    with common.locked(url) as engine:
+    with common.locked(url, product_file) as engine:
         n = Desk(engine).delete(name, common.today())
     options.answer(as_json, {"ok": True, "deleted": n}, f"{options.number(n, 'report')} deleted")
 

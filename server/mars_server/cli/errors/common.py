@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ import click
 
 from mars.factory import system_clock
 from mars_server.cli import options
+from mars_server.common.config import load_product
 from mars_server.storage import Engine
 from mars_server.storage.database import counting_lock
 from mars_server.storage.triage.store import bind, open_triage
@@ -31,6 +32,9 @@ product = options.path(
     show_default=True,
     help="product.toml; rules.toml and lists.toml are looked for beside it.",
 )
+of_product = options.path(
+    "--product", "product_file", metavar="F", help="Refuse a database of another product."
+)
 rules = options.path("--rules", "rules_file", metavar="F", help="Rules elsewhere.")
 lists = options.path("--lists", "lists_file", metavar="F", help="Lists elsewhere.")
 name = click.argument("name", metavar="GROUP|GUID")
@@ -40,15 +44,18 @@ _MADE = "Made a new database, {}, which knows no report yet."
 
 
 @contextmanager
-def locked(url: str, named: tuple[str, str] | None = None) -> Iterator[Engine]:
-    """The database; no other triage changes it meanwhile. Made where there is none if ``named``,
-    product and channel, are given."""
-    made = lambda where: options.say(_MADE.format(where))  # noqa: E731
-    engine = open_triage(url, create=named is not None, made=made)
+def locked(url: str, product_file: Path | None, *, create: bool = False) -> Iterator[Engine]:
+    """The database, which must be that of the product; no other triage changes it meanwhile."""
+
+    def made(where: str) -> None:
+        options.say(_MADE.format(where))
+
+    product = load_product(product_file) if product_file else None
+    engine = open_triage(url, create=create, made=made)
     try:
         with counting_lock(engine, partial(options.say, _WAITING)):
-            if named is not None:
-                bind(engine, *named)
+            if product is not None:
+                bind(engine, product.product, product.channel)
             yield engine
     finally:
         engine.dispose()
@@ -62,6 +69,13 @@ def desk(url: str, product_file: Path, rules_file: Path | None) -> Iterator[Desk
         yield Desk(engine, setup.load_rules(product_file, rules_file))
     finally:
         engine.dispose()
+
+
+def say_exposed(keys: Iterable[str | Path]) -> None:
+    """Of key files that other users may read."""
+    for path in map(Path, keys):
+        if path.is_file() and path.stat().st_mode & 0o077:
+            options.say(f"{path} can be read by other users: chmod 600, and think of new keys.")
 
 
 def moment(now: int | None) -> int:

@@ -26,17 +26,20 @@ _OPEN_TO_ALL = 0o644
 
 @click.command()
 @common.db
+@common.of_product
 @options.path("--out", metavar="F", help="Write the weekly figures to F, for the site.")
 @_now
 @json_option()
-def stats(url: str, out: Path | None, now: int | None, as_json: bool) -> None:
+def stats(
+    url: str, product_file: Path | None, out: Path | None, now: int | None, as_json: bool
+) -> None:
     """Weekly figures of faults by release, floored to tens; and what the operator alone may know.
 
     A fault is named where ten installations met it. The figures of a week are made two days after
     its end and never change. "operator" tells what was dropped and why; it is exact and not for
     publication, and not in --out.
     """
-    with common.locked(url) as engine:
+    with common.locked(url, product_file) as engine:
         trends.close(engine, common.moment(now))
         weeks = trends.published(engine)
         document = trends.document(engine)
@@ -67,15 +70,16 @@ def _of_operator(told: dict[str, dict[str, object]] | dict[str, object]) -> list
 
 @click.command()
 @common.db
+@common.of_product
 @_now
 @json_option()
-def retain(url: str, now: int | None, as_json: bool) -> None:
+def retain(url: str, product_file: Path | None, now: int | None, as_json: bool) -> None:
     """Delete what is over its time, as errors open does at its end.
 
     Direct reports go 90 days after they came and after a person last changed anything of their
     group, crowd reports 90 days after they came, read or not.
     """
-    with common.locked(url) as engine:
+    with common.locked(url, product_file) as engine:
         old, over = upkeep.tidy(engine, common.moment(now))
     told = {"expired": old._asdict(), "quota": over._asdict()}
     gone = f"{old.reports + over.reports} reports, {old.shares + over.shares} shares"
@@ -114,9 +118,10 @@ def status(
     by which clients know a fault. Put it beside the MOTD: clients fetch /motd/status.json.
     """
     product = load_product(product_file)
+    common.say_exposed([key])
     seed = read_private_key(read(key, "The key", "key", most=4096), "status")
     held = setup.load_rules(product_file, rules_file)
-    with common.locked(url, (product.product, product.channel)) as engine:
+    with common.locked(url, product_file, create=True) as engine:
         epoch = _epoch(trust, public_key(seed), store.epoch(engine))
         new = system_chance().token(_SECRET_BYTES)
         moment = common.moment(now)

@@ -34,7 +34,7 @@ _OPENS_NOTHING = (
 
 @click.command("open")
 @click.argument("spools", nargs=-1, required=True, metavar="SPOOL…")
-@options.keys
+@options.keys_option("Files of secret keys: those of the intake, and those of the releases.")
 @common.db
 @common.product
 @click.option(
@@ -71,6 +71,7 @@ def open_spools(
     names = [each for each in spools if each not in named]
     if not names:
         raise click.UsageError("Name a spool beside the keys.")
+    common.say_exposed([*keys, *named])
     ask = partial(options.passphrase_of, passphrase_file)
     opening = setup.load_opening(product_file, [*keys, *named], servers, ask)
     lists = setup.load_lists(product_file, lists_file)
@@ -80,8 +81,7 @@ def open_spools(
     paths = expand(names, missing.append, options.say)
     if missing and not paths:
         raise missing[0]
-    whose = opening.recipient.product, opening.recipient.channel
-    with common.locked(url, whose) as engine:
+    with common.locked(url, product_file, create=True) as engine:
         upkeep.regroup(engine, lists)
         progress = Progress(system_clock(), sys.stderr)
         reading = Reading(engine, opening, lists, progress, common.today(now))

@@ -21,6 +21,7 @@ SECTIONS = (
     "counting",
     "opening",
     "crash",
+    "triage",
     "publication",
     "coverage",
     "shares",

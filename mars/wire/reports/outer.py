@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,15 @@ MAX_HEAD = 2_048
 """Bytes."""
 _MEMBERS = ("type", "product", "channel", "release", "box")
 _END = b"\x80"
+
+
+Unpack = Callable[[str], bytes]
+"""Reads base64; raises ``ValueError`` for what is none."""
+
+
+def strict_base64(text: str) -> bytes:
+    """Exactly one text for each value. Raises ``ValueError``."""
+    return binascii.a2b_base64(text, strict_mode=True)
 
 
 @dataclass(frozen=True)
@@ -65,9 +74,12 @@ class Outer:
         return cls(to.product, to.channel, to.release, boxed(inner, to.key, seed))
 
     @classmethod
-    def decode(cls, text: bytes) -> Outer:
-        """Raises ``WireError`` as ``strictjson.parse``, ``other-type`` for what is no error report,
-        ``extra-member``, ``bad-payload``."""
+    def decode(cls, text: bytes, unpack: Unpack = strict_base64) -> Outer:
+        """``unpack`` reads base64.
+
+        Raises ``WireError`` as ``strictjson.parse``, ``other-type`` for what is no error report,
+        ``extra-member``, ``bad-payload``.
+        """
         members = m.table(strictjson.parse(text, room(LARGE)), "the report")
         if members.get("type") != TYPE:
             raise WireError("other-type", "This is no error report.")
@@ -75,7 +87,9 @@ class Outer:
         release = m.text(members, "release", 20)
         if not is_release(release):
             raise m.bad("release must be like 0.5.2")
-        return cls(name(members, "product"), name(members, "channel"), release, _box(members))
+        return cls(
+            name(members, "product"), name(members, "channel"), release, _box(members, unpack)
+        )
 
     def encode(self) -> bytes:
         """Strict JSON, to be sealed to the intake (``LARGE``)."""
@@ -112,11 +126,10 @@ def framed(*parts: bytes) -> bytes:
     return b"".join(len(part).to_bytes(2, "big") + part for part in parts)
 
 
-def _box(members: Mapping[str, Any]) -> bytes:
-    """Exactly one text for each box."""
+def _box(members: Mapping[str, Any], unpack: Unpack) -> bytes:
     text = m.text(members, "box", room(LARGE))
     try:
-        box = binascii.a2b_base64(text, strict_mode=True)
+        box = unpack(text)
     except ValueError:
         box = b""
     if len(box) != INNER + BOX_BYTES:

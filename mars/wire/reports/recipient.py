@@ -9,7 +9,7 @@ from mars.errors import WireError
 from mars.wire.reports import crowd, direct
 from mars.wire.reports.crowd import Share
 from mars.wire.reports.direct import Deletion, Direct
-from mars.wire.reports.outer import Destination, Outer, parted
+from mars.wire.reports.outer import Destination, Outer, Unpack, parted, strict_base64
 from mars.wire.sealed import Opener
 
 
@@ -23,6 +23,8 @@ class Recipient:
     """Hosts of its intakes."""
     keys: Mapping[str, Opener] = field(default_factory=dict, repr=False)
     """Of the releases whose reports it reads."""
+    unpack: Unpack = field(default=strict_base64, repr=False)
+    """Where there is a faster way, as for who reads thousands."""
 
     def read(self, text: bytes) -> tuple[str, Direct | Deletion | Share]:
         """The release, and what a text says that the intake's key opened.
@@ -31,7 +33,7 @@ class Recipient:
         key of it, ``not-opened``, ``other-kind``, ``other-server``, ``bad-signature`` and
         ``bad-share``.
         """
-        outer = Outer.decode(text)
+        outer = Outer.decode(text, self.unpack)
         if (outer.product, outer.channel) != (self.product, self.channel):
             raise WireError("other-product", "It is of another product or channel.")
         key = self.keys.get(outer.release)

@@ -11,7 +11,8 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 STAMP := .venv/.stamp
-JOBS ?= 2
+# One more than cores, as some tests wait: for circuits, for a limit, for a process.
+JOBS ?= $(shell expr $$(nproc) + 1)
 ARGS ?=
 
 .PHONY: setup demo test check bench docs fuzz soak lock clean

@@ -70,7 +70,7 @@ def scheduler(folder: Path) -> Iterator[tuple[Path, str]]:
     place = folder / "scheduler.json"
     told = ("distributed.cli.dask_scheduler", *BASE, "--port", "0", "--scheduler-file", str(place))
     with process(*told, folder=folder):
-        wait_for(place.exists)
+        wait_for(lambda: place.exists() and place.read_text().endswith("}"))
         yield place, json.loads(place.read_text())["address"]
 
 

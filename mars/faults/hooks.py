@@ -140,7 +140,7 @@ class Slots:
         """What happens where there is no hook but ours."""
         sys.__excepthook__(*told)
         if not self.go_on and isinstance(sys.excepthook, Hook):
-            qt.end_as_without_hook(sys._getframe(1))
+            qt.end_as_without_hook(told[1], sys._getframe(1))
 
 
 def _uncaught(slots: Slots) -> Place:

@@ -15,14 +15,16 @@ _PYQT = ("PyQt6.QtCore", "PyQt5.QtCore")
 _OURS = __name__.rpartition(".")[0]
 
 
-def end_as_without_hook(caller: FrameType) -> None:
+def end_as_without_hook(error: object, caller: FrameType) -> None:
     """Ends the process as PyQt would have, where it is PyQt that calls ``sys.excepthook``.
 
-    PyQt calls it in the middle of the frame that waits for Qt, or in a thread of Qt's; the
-    interpreter calls it when no frame is left; and an interactive console, from its own module.
+    As every caller in C it notes the exception in ``sys.last_value`` before. It calls in the middle
+    of the frame that waits for Qt, or in a thread of Qt's; the interpreter calls when no frame is
+    left; an interactive console, which notes it too, calls from its own module.
     """
     loaded = next((name for name in _PYQT if name in sys.modules), None)
-    if loaded is not None and _is_in_slot(caller):
+    noted = error is not None and getattr(sys, "last_value", None) is error
+    if loaded is not None and noted and _is_in_slot(caller):
         import_module(loaded).qFatal("Unhandled Python exception")
 
 
@@ -30,6 +32,6 @@ def _is_in_slot(caller: FrameType | None) -> bool:
     while caller is not None and str(caller.f_globals.get("__name__")).startswith(_OURS):
         caller = caller.f_back
     if caller is None:
-        return threading.current_thread() is not threading.main_thread()
+        return threading.get_ident() != threading.main_thread().ident
     module = str(caller.f_globals.get("__name__")).partition(".")[0]
     return module not in sys.stdlib_module_names

@@ -135,7 +135,7 @@ def test_j05_a_body_that_is_played_back_later_counts_for_nothing(triage: Triage)
 def test_j06_nobody_sends_in_the_name_of_another(triage: Triage) -> None:
     """A GUID is made of the key that signs: who has not that key has another GUID."""
     triage.open(triage.sender.direct([1]))
-    copied = THIEF._replace(nonce=identity(1).nonce)
+    copied = replace(THIEF, nonce=identity(1).nonce)
     triage.open([triage.sender.body(copied.report(content(message="forged"), to()), to())])
     (report,) = [
         each

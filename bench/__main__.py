@@ -20,8 +20,6 @@ SECTIONS = (
     "failures",
     "counting",
     "opening",
-    "crash",
-    "triage",
     "publication",
     "coverage",
     "shares",

@@ -1,1 +1,0 @@
-"""Faults of the application as they happen, or as somebody's text tells them: names, bounded."""

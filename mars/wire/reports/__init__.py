@@ -1,1 +1,0 @@
-"""Error reports: what is told of a fault, to whom, and what is answered."""

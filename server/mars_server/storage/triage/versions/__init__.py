@@ -1,1 +1,0 @@
-"""One step of these tables' history a module; never changed once released."""

@@ -1,4 +1,5 @@
-"""Opened statistics by week, which sealed lines are counted, and what was published of them."""
+"""Opened statistics by week, which sealed lines are counted with which keys, and what was published
+of them."""
 
 from __future__ import annotations
 
@@ -46,3 +47,10 @@ def upgrade() -> None:
         "sources", sa.Column("waiting", sa.BigInteger, nullable=False, server_default="0")
     )
     op.add_column("sources", sa.Column("keys", sa.Text))
+    op.add_column("sources", sa.Column("day", sa.String(10)))
+    op.add_column("sources", sa.Column("catalogue", sa.String(32)))
+    op.create_table(
+        "intake_keys",
+        sa.Column("id", sa.String(16), primary_key=True),
+        sa.Column("week", sa.String(8), nullable=False),
+    )

@@ -20,6 +20,8 @@ SECTIONS = (
     "failures",
     "counting",
     "opening",
+    "crash",
+    "triage",
     "publication",
     "coverage",
     "shares",

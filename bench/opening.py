@@ -66,8 +66,8 @@ class Bench:
         part = self.bodies[number * EACH : (number + 1) * EACH]
         path = spools.written(self.folder / "pair.log", spools.spool(part, name=str(number)))
         pair = spools.pair(spools.WEEK)
-        bare = _cpu(lambda: [opened(body, pair) for body in part])
-        whole = _cpu(lambda: self._count(ledger, path))
+        bare = cpu(lambda: [opened(body, pair) for body in part])
+        whole = cpu(lambda: self._count(ledger, path))
         path.unlink()
         return bare, whole
 
@@ -91,7 +91,8 @@ class Bench:
         )
 
 
-def _cpu(work: Callable[[], object]) -> float:
+def cpu(work: Callable[[], object]) -> float:
+    """Seconds of it."""
     begin = time.process_time()
     work()
     return time.process_time() - begin

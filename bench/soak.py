@@ -3,11 +3,12 @@ over Tor, Onionbalance with a backend killed, a counter killed and given a thous
 rotation, a thousand more with power cuts, every fault of the host while the counter and the
 publisher write, the documents followed on an empty Debian; ten thousand histories of stolen keys on
 the rules of trust, 40 clients for two years after a theft; a year of statistics from computers that
-run in every way; and each protection taken out, to see
-whether its test fails.
+run in every way; hooks for error reports beside real ones of other libraries; and each protection
+taken out, to see whether its test fails.
 
-``python -m bench.soak kills intake memory onion balance counting power faults debian histories
-theft arrivals protections`` runs some of them, ``faults:OPERATION`` (``FAULTS``) a piece of one.
+``python -m bench.soak kills intake memory onion balance counting power faults debian hooks
+histories theft arrivals protections`` runs some of them, ``faults:OPERATION`` (``FAULTS``) a piece
+of one.
 ``REQUESTS=10000000`` sets how many requests the memory trial makes (2,000,000 unless told
 otherwise). ``--write`` puts what a trial said, with the date, into docs/performance.md.
 """
@@ -35,6 +36,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from bench import page
 from bench.balance import balance
 from bench.debian import debian
+from bench.hooks import hooks
 from bench.thefts import histories, theft
 from mars import factory
 from mars.errors import TransportError
@@ -346,6 +348,7 @@ TRIALS: dict[str, Callable[..., list[str]]] = {
     "power": power,
     "faults": faults,
     "debian": debian,
+    "hooks": hooks,
     "histories": histories,
     "theft": theft,
     "arrivals": arrivals,

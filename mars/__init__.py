@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mars.failures.subscription import Subscription
     from mars.ports import TorSettings
     from mars.providers import Plugin
+    from mars.reports import Reports
     from mars.statistics import Statistics
     from mars.wire.targeting import Shown
 
@@ -34,6 +35,7 @@ __all__ = [
     "NextRequest",
     "Plugin",
     "Reading",
+    "Reports",
     "Shown",
     "Statistics",
     "Stream",
@@ -50,6 +52,7 @@ _HOMES = {
     "NextRequest": "mars.core.channel",
     "Plugin": "mars.providers",
     "Reading": "mars.channels.reading",
+    "Reports": "mars.reports",
     "Shown": "mars.wire.targeting",
     "Statistics": "mars.statistics",
     "Stream": "mars.failures.stream",

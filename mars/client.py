@@ -5,8 +5,9 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import sys
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,12 @@ from mars.consent import Choice
 from mars.consent.api import Consent
 from mars.core.channel import Channel, NextRequest
 from mars.core.state import App
-from mars.core.thread import Background, Problems
+from mars.core.thread import Background, Problems, called
 from mars.errors import ConfigError, ConsentError, MarsError, TransportError
 from mars.pinned import Pinned, read_bytes, read_registry
 from mars.ports import TorSettings
 from mars.providers import Collector, Isolate
+from mars.reports import Reports, Toolkit
 from mars.statistics import Statistics
 from mars.streams import Streams
 from mars.wire.times import LAST
@@ -48,8 +50,10 @@ class Mars:
     ``tor`` says more of it; ``on_turn`` is called in the thread after each look; ``channels`` are
     further ones than the news; ``registry`` is the content (bytes) or the path of the
     ``registry.json`` that declares the application's statistics, ``plugins`` the names of installed
-    ones that give values of these, True for all. The remaining arguments replace what the system
-    provides.
+    ones that give values of these, True for all. ``modules`` are the application's own packages,
+    whose frames an error report names (else the one of the caller), ``ignored`` rules for what is
+    no fault of its own (``mars.wire.reports.rules``). The remaining arguments replace what the
+    system provides.
 
     No method raises into the host: what is wrong stands in ``status()``. With ``debug`` mistakes
     of the developer raise ``ConfigError``; with ``raises``, meant for tests, what is wrong with
@@ -73,6 +77,8 @@ class Mars:
         channels: Sequence[Channel] = (),
         registry: bytes | str | os.PathLike[str] | None = None,
         plugins: bool | Collection[str] = False,
+        modules: Collection[str] | None = None,
+        ignored: Iterable[str] = (),
         debug: bool = False,
         folder: str | os.PathLike[str] | None = None,
         store: Store | None = None,
@@ -133,13 +139,23 @@ class Mars:
         self._client = attempt("channels", lambda: make(channels), None) or make()
         turned: dict[str, Callable[[], object]] = {"news": self._deliver}
         if on_turn is not None:
-            turned["on_turn"] = partial(_called, "on_turn", on_turn, self)
+            turned["on_turn"] = partial(called, "on_turn", on_turn, self)
         self._background = Background(self._client, self._problems, self._client.check, turned)
         self.consent = Consent(self._client, self._background.wake, self._problems)
         self.statistics = Statistics(self._client, collector, self._background.wake, self._problems)
         turned["statistics"] = self.statistics.note
         self._streams = Streams(self._client, self._problems, raises=raises)
         turned["failures"] = self._streams.keep
+        made_by = sys._getframe(1).f_globals
+        caller = {name: made_by.get(name) for name in ("__name__", "__package__")}
+        named = attempt("modules", lambda: None if modules is None else _names(modules), None)
+        none: tuple[str, ...] = ()
+        rules = attempt("ignored", lambda: _names(ignored), none)
+        own = partial(_modules, named, caller)
+        said = (self._background.wake, self._problems, self._dispatch, own, rules)
+        self.reports = Reports(self._client, *said)
+        self.tk, self.qt = Toolkit(self.reports.tk), Toolkit(self.reports.qt)
+        turned["reports"] = self.reports.note
         _alive.add(self)
 
     def on_motd(self, show: Show) -> Show:
@@ -182,6 +198,7 @@ class Mars:
         stats: bool | None = None,
         events: bool | None = None,
         errors: bool | None = None,
+        reports: str | None = None,
         direct: bool | None = None,
         purposes: Collection[str] | None = None,
         entries: Collection[str] | None = None,
@@ -202,6 +219,7 @@ class Mars:
                 stats=stats,
                 events=events,
                 errors=errors,
+                reports=reports,
                 direct=direct,
                 country=country,
                 purposes=purposes,
@@ -250,6 +268,7 @@ class Mars:
             self._problems.hold("state", None)
         table["statistics"] = self.statistics.status()
         table["streams"] = self._streams.status()
+        table["error_reports"] = self.reports.status()
         table["running"] = self._background.is_alive
         if not table["running"]:
             table["check"] = {"reason": "not-running", "message": "Call start() first."}
@@ -307,7 +326,7 @@ class Mars:
     def _call(self, show: Show, message: Shown) -> None:
         self._unshown.pop(message.id, None)
         ours = self._background.is_here()
-        call = partial(_called, "on_motd", show, message, ours=ours)
+        call = partial(called, "on_motd", show, message, ours=ours)
         self._problems.attempt(f"on_motd {id(show)}", call, None, thread=ours)
 
     def _give_back(self) -> None:
@@ -323,19 +342,6 @@ def _at_exit() -> None:
     """For hosts that never call ``stop``: what is left of an overdue wait is kept all the same."""
     for mars in list(_alive):
         mars.stop()
-
-
-def _called(name: str, call: Callable[[Any], object], argument: object, ours: bool = True) -> None:
-    """``sys.exit()`` ends the host's own thread, as the host wants it, and never ``ours``."""
-    try:
-        call(argument)
-    except MarsError:
-        raise
-    except BaseException as error:
-        if not (ours or isinstance(error, Exception)):
-            raise
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
-        raise MarsError("callback", f"{name} raised {said}.") from None
 
 
 def _pinned(trust: bytes | str | os.PathLike[str], product: str) -> tuple[bytes, Pinned]:
@@ -362,10 +368,16 @@ def _wanted(plugins: bool | Collection[str]) -> bool | Collection[str]:
     return plugins if isinstance(plugins, bool) else tuple(plugins)
 
 
-def _names(languages: Sequence[str] | None) -> tuple[str, ...]:
-    if isinstance(languages, str | bytes):
-        raise TypeError("languages is a list of names, not one text")
-    return tuple(languages or ())
+def _names(names: Iterable[str] | None) -> tuple[str, ...]:
+    if isinstance(names, str | bytes):
+        raise TypeError("it is a list of names, not one text")
+    return tuple(names or ())
+
+
+def _modules(named: tuple[str, ...] | None, caller: Mapping[str, Any]) -> tuple[str, ...]:
+    from mars.faults.own import top_package  # late: it loads OpenSSL
+
+    return top_package(caller) if named is None else named
 
 
 def _tor(settings: TorSettings | None, socks: str) -> TorSettings:

@@ -181,6 +181,13 @@ class Store(Protocol):
         """Replaces the file at once. Raises ``StateError`` (``state-unwritable``)."""
         ...
 
+    def names(self, prefix: str) -> tuple[str, ...]:
+        """The names of files that begin with ``prefix``, sorted; none where there is no folder.
+
+        Raises ``StateError`` (``state-unreadable``).
+        """
+        ...
+
     def delete(self, name: str) -> None:
         """Removes the file if it is there. Raises ``StateError`` (``state-unwritable``)."""
         ...

@@ -146,6 +146,7 @@ GROUPS = {
     "G": ("Serving and the access log", "serving-and-the-access-log-g"),
     "H": ("Counting and publication", "counting-and-publication-h-k"),
     "I": ("Declared statistics", "declared-statistics-i"),
+    "J": ("Error reports", "error-reports-j"),
     "K": ("The pages", "publication-and-the-pages-h2h18-k"),
     "L": ("The onion service and operations", "the-onion-service-and-operations-l"),
 }

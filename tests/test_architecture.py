@@ -29,7 +29,12 @@ HOMES = {
     "jinja2": ("mars_server.site.pages.render",),
     # It reads lines of foreign logs, and lays out what is published.
     "msgspec": ("mars_server.counting.jsonlines", "mars_server.common.jsontext"),
-    "nacl": ("mars.wire.ed25519", "mars.wire.passphrase", "mars.wire.sealed"),
+    "nacl": (
+        "mars.wire.ed25519",
+        "mars.wire.passphrase",
+        "mars.wire.reports.crowd",
+        "mars.wire.sealed",
+    ),
     "platformdirs": ("mars.adapters.files",),
     "prometheus_client": ("mars_server.serving.prometheus",),
     "requests": ("mars.adapters.http",),
@@ -51,7 +56,10 @@ HOMES_ELSEWHERE = {
     "backports": ("tests.server.counting",),
     "fsspec": ("tests.server.counting",),
     "grimp": ("tests.test_architecture",),
-    "nacl": ("examples.desktop", "tests.examples", "tests.vectors"),
+    "nacl": (
+        *("bench.crash", "examples.desktop"),
+        *("tests.examples", "tests.mars.wire.reports", "tests.vectors"),
+    ),
     "numpy": (
         "bench.linking",
         "testbed.linking",

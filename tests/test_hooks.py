@@ -14,11 +14,12 @@ import pytest
 from mars import Mars
 from mars.core.channel import Channel
 from mars.providers import GROUP, Plugin
+from mars.reports import Reports
 from mars.statistics import Statistics
 
 ROOT = Path(__file__).resolve().parent.parent
 DOC = ROOT / "docs" / "hooks.md"
-FOREIGN = ("Callable", "Show", "Given", "Plugin", "Alter", "Isolate", "Channel]")
+FOREIGN = ("Callable", "Show", "Given", "Plugin", "Alter", "Isolate", "Channel]", "Told")
 """In the annotation of a parameter that takes something to be called."""
 
 
@@ -39,7 +40,7 @@ def hooks() -> list[str]:
     ]
     found += [
         f"mars.{where}{name}"
-        for kind, where in ((Mars, ""), (Statistics, "statistics."))
+        for kind, where in ((Mars, ""), (Statistics, "statistics."), (Reports, "reports."))
         for name in public_methods(kind)
         for one in inspect.signature(getattr(kind, name)).parameters.values()
         if takes_foreign(one.annotation)

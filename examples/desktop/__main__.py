@@ -60,8 +60,11 @@ def main(arguments: list[str]) -> int:
         socks=socks,
         dispatch=Inbox(root),
         registry=registry if registry.exists() else None,
+        modules=["examples"],
     )
     provide(mars, Path.home() / "Mail")
+    mars.reports.install()
+    mars.tk.install(root)
     window = Window(root, mars)
     if registry.exists():
         add_mail(window, mars)

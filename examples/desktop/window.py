@@ -9,6 +9,7 @@ from tkinter import ttk
 
 from examples.desktop.choice import Choice
 from examples.desktop.failures import Failures
+from examples.desktop.reports import Reports
 from examples.desktop.statistics import Statistics
 from mars import Mars
 from mars.wire.targeting import Shown
@@ -67,7 +68,10 @@ class Window:
         self.pages.add(self.statistics, text="Statistics")
         self.failures = Failures(self.pages, mars, self._switched)
         self.pages.add(self.failures, text="Failures")
+        self.reports = Reports(self.pages, mars)
+        self.pages.add(self.reports, text="Reports")
         mars.on_motd(self.on_message)
+        mars.reports.on_known(lambda _report: self.reports.refresh())
         self.refresh()
         if mars.consent.decision is None or mars.consent.to_ask:
             self.ask()
@@ -135,6 +139,7 @@ class Window:
         """What is collected is shown on two pages."""
         self.statistics.refresh()
         self.failures.refresh()
+        self.reports.refresh()
         self.refresh()
 
     def _news_page(self) -> None:

@@ -70,6 +70,22 @@ class Folder:
                     Path(temporary).unlink()
             raise _unwritable(f"Nothing can be written to {self.path}", error) from None
 
+    def names(self, prefix: str) -> tuple[str, ...]:
+        """The names of files that begin with ``prefix``, sorted; none where there is no folder.
+
+        Raises ``StateError`` (``state-unreadable``).
+        """
+        try:
+            found = [one.name for one in self.path.iterdir() if one.name.startswith(prefix)]
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise StateError(
+                "state-unreadable",
+                f"{self.path} cannot be read ({error.strerror or error}); {_advice(error)}.",
+            ) from None
+        return tuple(sorted(found))
+
     def delete(self, name: str) -> None:
         """Removes the file if it is there. Raises ``StateError`` (``state-unwritable``)."""
         try:
@@ -111,7 +127,7 @@ class Nowhere:
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise self._error
 
-    read = write = delete = lock = _refuse
+    read = names = write = delete = lock = _refuse
 
 
 def kept(folder: str | os.PathLike[str], pattern: str) -> list[Path]:
@@ -129,7 +145,7 @@ def clear(folder: str | os.PathLike[str]) -> None:
     path = Path(folder)
     try:
         for found in list(path.iterdir()) if path.is_dir() else ():
-            if found.name.startswith(_REMAINS) or found.name in _REMOVED:
+            if found.name.startswith((*_REMAINS, *_OF_REPORTS)) or found.name in _REMOVED:
                 _remove(found)
         _clear_tor(path / "tor")
     except OSError as error:
@@ -162,11 +178,16 @@ _OF_TOR = ("torrc", "defaults", "control-port", "cookie", "tor.log")
 """Beside the folder of tor's own data."""
 _REMAINS = tuple(
     f".{name}-"
-    for name in ("state.json", "journal.jsonl", "current.json", "registry.json", "failures.json")
+    for name in (
+        *("state.json", "journal.jsonl", "current.json"),
+        *("registry.json", "failures.json", "status.json"),
+    )
 )
 """How names of files begin that a process was writing when it was killed."""
+_OF_REPORTS = ("report-", ".report-")
+"""How names of error reports begin, and of what a crash left of writing one."""
 _REMOVED = (
-    *("current.json", "registry.json", "failures.json"),
+    *("current.json", "registry.json", "failures.json", "status.json"),
     *("state.json.damaged", "journal.jsonl.damaged"),
 )
 

@@ -12,12 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from mars.core.schedule import (
-    FIRST_KEEP,
-    LONGEST_SLEEP,
-    OVERDUE_SLEEP,
-    waits,
-)
+from mars.core.schedule import LONGEST_SLEEP
+from mars.core.waiting import Waiting, sleep
 from mars.ports import Chance
 from mars.wire.times import DAY, WEEK, week_start
 
@@ -47,7 +43,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Draw:
+class Draw(Waiting):
     """One report to come."""
 
     name: str
@@ -57,14 +53,6 @@ class Draw:
     due: int
     """Unix time."""
     wait: int | None = None
-    """Seconds of running time that it still waits where its time passed; None until then."""
-
-    def is_due(self, now: int) -> bool:
-        return self.due <= now if self.wait is None else not self.wait
-
-    def earliest(self, now: int) -> int:
-        """Unix time before which it does not go."""
-        return max(self.due, now) if self.wait is None else now + self.wait
 
 
 @dataclass(frozen=True)
@@ -108,14 +96,14 @@ def look(
     known = _remaining(draws, now)
     if wants is not None:
         known = _drawn(_agreed(known, wants), wants, now, chance)
-    pending = tuple(_late(draw, now, ran, chance) for draw in rested(known, ran).pending)
+    pending = tuple(draw.late(now, ran, chance) for draw in rested(known, ran).pending)
     known = replace(known, pending=pending)
     due = sorted((draw for draw in pending if draw.is_due(now)), key=lambda draw: draw.due)
     if due and free and wants is not None:
         return known, due[0], 0
     for draw in due:
         known = moved(known, draw, day_after, chance)
-    return known, None, _sleep(known, now, ran)
+    return known, None, sleep(known.pending, now, ran)
 
 
 def spent(draws: Draws, draw: Draw) -> Draws:
@@ -133,18 +121,13 @@ def bounded(draws: Draws) -> Draws:
 
 def moved(draws: Draws, draw: Draw, day_after: int, chance: Chance) -> Draws:
     """``draw`` goes on another day: its own is used, or nothing of it could leave."""
-    due = day_after + int(chance.uniform(0, MOVED_WITHIN))
-    after = replace(draw, due=due, wait=None)
+    after = draw.moved(day_after, MOVED_WITHIN, chance)
     return replace(draws, pending=(*spent(draws, draw).pending, after))
 
 
 def rested(draws: Draws, ran: int | None) -> Draws:
     """After ``ran`` seconds of running time: what is left of the waits."""
-    return replace(draws, pending=tuple(_rested(draw, ran or 0) for draw in draws.pending))
-
-
-def _rested(draw: Draw, ran: int) -> Draw:
-    return draw if draw.wait is None else replace(draw, wait=max(draw.wait - ran, 0))
+    return replace(draws, pending=tuple(draw.rested(ran) for draw in draws.pending))
 
 
 def _remaining(draws: Draws, now: int) -> Draws:
@@ -175,15 +158,3 @@ def _drawn(draws: Draws, wants: Wants, now: int, chance: Chance) -> Draws:
         if wanted.since <= week and chance.uniform(0.0, 1.0) < wanted.rate
     )
     return Draws((*draws.weeks, week)[-REMEMBERED:], (*draws.pending, *new))
-
-
-def _late(draw: Draw, now: int, ran: int | None, chance: Chance) -> Draw:
-    return replace(draw, wait=waits(draw.due, draw.wait, now, ran, chance, anew=True))
-
-
-def _sleep(draws: Draws, now: int, ran: int | None) -> int:
-    """A wait that runs is kept now and then, so that a killed session still counts."""
-    until = [LONGEST_SLEEP, *(draw.earliest(now) - now for draw in draws.pending)]
-    if any(draw.wait is not None for draw in draws.pending):
-        until.append(min(max(FIRST_KEEP, 2 * (ran or 0)), OVERDUE_SLEEP))
-    return min(until)

@@ -9,11 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mars import consent
+from mars.channels.answers import AnswersChannel
 from mars.channels.counted import Counted
 from mars.channels.memory import Memory
 from mars.channels.motd import Motd, beside, check_url, crowd_of, source
+from mars.channels.queue import Queue
 from mars.channels.reading import Reading, offered, unseen, written
 from mars.channels.registry import Registry
+from mars.channels.reports import ReportsChannel
 from mars.channels.statistics import (
     Collect,
     Known,
@@ -71,7 +74,13 @@ class NewsClient(Installation):
             self.counted.value,
             lambda error: self.failed.__setitem__("draws", error),
         )
-        own = (self.registry, self.statistics) if app.declares else ()
+        self.queue = Queue(ports.store)
+        self.reports = ReportsChannel(self.known, self.queue)
+        self.answers = AnswersChannel(
+            self.channel, partial(ports.store.read, file_of(AnswersChannel.name))
+        )
+        own = (self.registry, self.statistics, self.answers) if app.declares else ()
+        own = (*own, self.reports) if app.declares else ()
         super().__init__(app, ports, (self.channel, *own, *self.further))
         self.pick = ports.chance.uniform(0.0, 1.0)
         """Which variables the first request says, until it is kept (``Memory.pick``)."""
@@ -109,6 +118,7 @@ class NewsClient(Installation):
         """After a decision that follows ``before``: only what may be is counted and kept."""
         try:
             self.counted.settle(before)
+            self.update(self.reports.settled)
         finally:
             self.settled()
 
@@ -247,6 +257,7 @@ class NewsClient(Installation):
             "variables": sorted(voice.variables),
             "says": self.says(),
             **switches(voice.allows),
+            "reports": voice.reports,
             "direct": voice.direct,
             "country": state.country,
             "purposes": since(self.offered, voice, decision),

@@ -15,6 +15,7 @@ _PLACES = {
     "consent": "mars.cli.consent:consent",
     "stats": "mars.cli.stats:stats",
     "failures": "mars.cli.failures:failures",
+    "report": "mars.cli.report:report",
     "journal": "mars.cli.records:journal",
     "doctor": "mars.cli.doctor:doctor",
     "reset": "mars.cli.records:reset",

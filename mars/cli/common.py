@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import click
 
 from mars import build, factory
 from mars.channels.news import NewsClient
-from mars.commandline import Command, json_option, options, safe
-from mars.core.journal import EXCHANGE
+from mars.commandline import Command, emit_json, json_option, options, safe
+from mars.consent.purposes import MODES
+from mars.core.journal import EXCHANGE, Outcome
 from mars.core.state import App, State
 from mars.errors import ConsentError, StateError
 from mars.ports import Platform
@@ -52,6 +54,7 @@ class Place:
         new: bool = False,
         unread: bool = False,
         registry: bytes | None = None,
+        trust: bytes = b"",
     ) -> tuple[NewsClient, State]:
         """The client of an application that has run before, as it described itself then.
 
@@ -59,7 +62,7 @@ class Place:
         when something there ``changes``, else when others are known and the name is thus likely
         misspelt. A folder may be looked at all the same, and only who ``decides`` for it is
         refused. ``new`` says that it is meant, ``unread`` that a state may be too large to be read.
-        ``registry`` is what the application ships.
+        ``registry`` is what the application ships, ``trust`` what it pins.
         Raises ``ConfigError`` (``wrong-product``) for the folder of another product.
         """
         host = factory.this_host()
@@ -84,7 +87,7 @@ class Place:
             )
         if version is not None:
             app = replace(app, version=version)
-        client = NewsClient(app, b"", ports, registry=registry)
+        client = NewsClient(app, trust, ports, registry=registry)
         return client, client.load()
 
     def _warn_of_others(self, host: Platform, *, always: bool, strict: bool) -> None:
@@ -185,12 +188,98 @@ choice = options(
     click.option(
         "--events/--no-events", default=None, help="Declared domains of failures, as counts."
     ),
-    click.option("--errors/--no-errors", default=None, help="Error reports, sent on their own."),
+    click.option(
+        "--errors/--no-errors", default=None, help="Error reports; yes means --reports ask."
+    ),
+    click.option(
+        "--reports",
+        type=click.Choice(MODES),
+        help="Error reports: ask is for each one shown and released by hand, always for all.",
+    ),
     click.option(
         "--direct/--no-direct", default=None, help="Plain news by https where no Tor is there."
     ),
 )
 """What a user chooses beside the level, as ``mars.consent.Choice`` takes it."""
+
+
+@dataclass(frozen=True)
+class OneOff:
+    """A client for one report now, by an explicit act: all of it is named, nothing is looked up."""
+
+    trust_file: Path
+    registry_file: Path
+    socks: str | None
+    state_dir: Path | None
+    product: str | None
+    app_version: str
+
+    def client(self) -> NewsClient:
+        """Raises ``ConfigError``."""
+        from mars.pinned import Pinned, read_registry, read_root
+        from mars.ports import TorSettings
+
+        factory.require_socks(self.socks)
+        trust = trusted(self.trust_file)
+        root, pinned = read_root(trust, self.product), Pinned.of(trust)
+        app = App(root.product, self.app_version, pinned.url, channel=root.channel, by_hand=True)
+        app = replace(app, built=root.built, crowd=root.crowd)
+        app = replace(app, server=pinned.server, steered=pinned.steered)
+        host = factory.this_host()
+        at = Place(self.state_dir, app.product, app.channel).folder(host)
+        ports = build.ports(at, TorSettings(socks=self.socks), host=host)
+        return NewsClient(app, trust, ports, registry=read_registry(self.registry_file))
+
+
+_one_off = options(
+    click.option(
+        "--registry",
+        "registry_file",
+        metavar="FILE",
+        required=True,
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="The registry document; its hash must stand in what root signed.",
+    ),
+    trust_option(required=True, help="What the application pins, as written by mars-motd trust."),
+    click.option(
+        "--url",
+        metavar="URL",
+        help="The intake; a host alone means its /motd/in. [default: beside the news]",
+    ),
+    socks_option,
+    state_option(),
+    product_option,
+    click.option("--app-version", metavar="V", default="", help="Version of the application."),
+    json_option(),
+)
+
+
+def one_off(command: Command) -> Command:
+    """The options of a report that is sent now: what is named is handed over as ``once``, and
+    ``url`` and ``as_json`` as they are."""
+
+    @functools.wraps(command)
+    def called(url: str | None, as_json: bool, **rest: Any) -> Any:
+        named = {name: rest.pop(name) for name in OneOff.__dataclass_fields__}
+        return command(once=OneOff(**named), url=url, as_json=as_json, **rest)
+
+    return _one_off(called)
+
+
+def say_sent(
+    command: str, outcome: Outcome, size: int, said: dict[str, Any], *, as_json: bool
+) -> None:
+    """How one report went, ``said`` being what programs are told of one that did; exits with 1
+    where it did not."""
+    if as_json:
+        told = {"reason": outcome.reason, "message": safe(outcome.message)}
+        emit_json({"ok": True, **said} if outcome.ok else {"ok": False, **told})
+    elif outcome.ok:
+        click.echo(f"Sent {size} bytes by {outcome.route}.")
+    else:
+        click.echo(f"{command}: {safe(outcome.message)} [{outcome.reason}]", err=True)
+    if not outcome.ok:
+        sys.exit(1)
 
 
 def trusted(file: Path) -> bytes:

@@ -18,10 +18,12 @@ from mars.channels.reading import written
 from mars.cli.common import Place, choice, where
 from mars.commandline import LazyGroup, done, emit_json, safe
 from mars.consent import (
+    DELETIONS,
     EVENTS,
     LEVELS,
     OFF,
     PLAIN,
+    REPORTS,
     STATISTICS,
     SWITCHES,
     TRACKED,
@@ -101,12 +103,15 @@ def grant(level: str, place: Place, new: bool, as_json: bool, **chosen: Any) -> 
 def revoke(place: Place, as_json: bool) -> None:
     """Send nothing any more, from this moment on; your country is forgotten.
 
+    What you asked to be deleted of your error reports still is: that request goes all the same.
+
     Exit code: 0 when that is kept, 1 when not, or when nothing is known of that application.
     """
     client, _ = place.client(changes=True)
     client.choose(Choice(OFF, (), direct=False, country=""))
     with done(_STORED):
         _print(client, as_json)
+        _tell_outstanding(client)
 
 
 @consent.command(short_help="Show every layer and which one decided.")
@@ -144,8 +149,9 @@ def prove(place: Place, days: int, as_json: bool) -> None:
     from mars.testing.memory import rehearse
 
     client, state = place.client()
-    requests = len(rehearse(client, days))
     voice = client.voice(state)
+    deletions = _outstanding(client) if voice.allows(DELETIONS) else 0
+    requests = len(rehearse(client, days)) + deletions
     if as_json:
         told = {"level": voice.level, "decided_by": voice.by.name}
         emit_json({"ok": not requests, "days": days, "requests": requests, **told})
@@ -176,6 +182,7 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
                 "variables": variables,
                 "says": client.says(),
                 **switches(voice.allows),
+                "reports": voice.reports,
                 "direct": voice.direct,
                 "country": state.country,
                 "purposes": since(client.offered, voice, state.decision),
@@ -196,7 +203,8 @@ def _print(client: NewsClient, as_json: bool, *, ok: bool = True) -> None:
     dates = since(client.offered, voice, state.decision)
     for purpose in client.offered:
         at = dates[purpose.name]
-        click.echo(f"{purpose.label}: {f'yes, since {at}' if at else 'no'}")
+        mode = f" ({voice.reports})" if purpose is REPORTS else ""
+        click.echo(f"{purpose.label}: {f'yes{mode}, since {at}' if at else 'no'}")
     for name, began in voice.entries.items():
         click.echo(f"  {name}: {held.get(name) or f'yes, since {written(began)}'}")
     click.echo(f"Plain news by https where no Tor is there: {'yes' if voice.direct else 'no'}")
@@ -220,6 +228,21 @@ def vetoed_names(client: NewsClient, state: State) -> list[str]:
     view = client.view(client.statistics, state)
     known = catalogue.metrics if catalogue else ()
     return [metric.name for metric in known if declared.is_vetoed(view, metric)]
+
+
+def _outstanding(client: NewsClient) -> int:
+    """Deletions of error reports that were asked for and have not gone."""
+    return sum(one.asks_deletion for one in client.queue.all().values())
+
+
+def _tell_outstanding(client: NewsClient) -> None:
+    count = _outstanding(client)
+    if count:
+        click.echo(
+            f"Of your error reports {count} are still to be deleted, as you asked; those requests "
+            "go within 30 days of that, see mars report list.",
+            err=True,
+        )
 
 
 def limits(layer: dict[str, Any]) -> Iterator[str]:

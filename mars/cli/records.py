@@ -174,7 +174,8 @@ def reset(
 
     With --all everything is forgotten: consent, country, news, times, journal, current.json and
     the files of a Tor of our own. It is a new installation then, without consent. The memory of
-    which news was seen goes too, so that an older document would be accepted again.
+    which news was seen goes too, so that an older document would be accepted again; and the keys by
+    which error reports that were sent could be deleted.
     """
     if (age, installed is not None, everything).count(True) != 1:
         raise click.UsageError("Choose one of --age, --installed DATE and --all.")

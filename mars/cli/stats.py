@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mars import build, factory
 from mars.channels import declared
 from mars.channels.news import NO_REGISTRY, NewsClient, undeclared
 from mars.cli import common
-from mars.cli.common import Place, registry_option, where
-from mars.commandline import LazyGroup, done, emit_json, json_option, safe
+from mars.cli.common import OneOff, Place, registry_option, where
+from mars.commandline import LazyGroup, done, emit_json, safe
 from mars.consent import OFF, PLAIN, STATISTICS, Choice, new_entries
 from mars.consent.checks import require_kept
 from mars.consent.entries import outgrown, purpose_of
-from mars.core.state import App, State
+from mars.core.state import State
 from mars.errors import ConfigError, ConsentError
-from mars.pinned import Pinned, read_registry, read_root
-from mars.ports import TorSettings
+from mars.pinned import read_registry
 
 _STORED = "The decision is stored"
 
@@ -152,39 +148,8 @@ def consent(
 @stats.command(short_help="Send one report, now.")
 @click.argument("name", metavar="PROJECT/KEY")
 @click.argument("value", metavar="VALUE")
-@click.option(
-    "--registry",
-    "registry_file",
-    metavar="FILE",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The registry document; its hash must stand in what root signed.",
-)
-@common.trust_option(
-    required=True, help="What the application pins, as written by mars-motd trust."
-)
-@click.option(
-    "--url",
-    metavar="URL",
-    help="The intake; a host alone means its /motd/in. [default: beside the news]",
-)
-@common.socks_option
-@common.state_option()
-@common.product_option
-@click.option("--app-version", metavar="V", default="", help="Version of the application.")
-@json_option()
-def send(
-    name: str,
-    value: str,
-    registry_file: Path,
-    trust_file: Path,
-    url: str | None,
-    socks: str | None,
-    state_dir: Path | None,
-    product: str | None,
-    app_version: str,
-    as_json: bool,
-) -> None:
+@common.one_off
+def send(name: str, value: str, once: OneOff, url: str | None, as_json: bool) -> None:
     """Send one report of PROJECT/KEY now, through Tor: consent for this one alone.
 
     VALUE is the raw one, such as 57 of a bucket. Where the entry has an epsilon, a random value may
@@ -196,27 +161,12 @@ def send(
     """
     from mars.channels.one_report import OneReport
 
-    factory.require_socks(socks)
-    trust = common.trusted(trust_file)
-    root, pinned = read_root(trust, product), Pinned.of(trust)
-    app = App(root.product, app_version, pinned.url, channel=root.channel, by_hand=True)
-    app = replace(app, built=root.built, crowd=root.crowd)
-    app = replace(app, server=pinned.server, steered=pinned.steered)
-    host = factory.this_host()
-    at = Place(state_dir, app.product, app.channel).folder(host)
-    ports = build.ports(at, TorSettings(socks=socks), host=host)
-    client = NewsClient(app, trust, ports, registry=read_registry(registry_file))
-    report = OneReport(client.known, name, value, ports.chance)
+    client = once.client()
+    report = OneReport(client.known, name, value, client.ports.chance)
     outcome = client.send(report, asked=PLAIN, url=url)
-    if as_json:
-        told = {"reason": outcome.reason, "message": safe(outcome.message)}
-        emit_json({"ok": True, "bytes": report.size} if outcome.ok else {"ok": False, **told})
-    elif outcome.ok:
-        click.echo(f"Sent {report.size} bytes by {outcome.route}.")
-    else:
-        click.echo(f"mars stats send: {safe(outcome.message)} [{outcome.reason}]", err=True)
-    if not outcome.ok:
-        sys.exit(1)
+    common.say_sent(
+        "mars stats send", outcome, report.size, {"bytes": report.size}, as_json=as_json
+    )
 
 
 def _client(

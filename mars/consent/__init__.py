@@ -20,18 +20,25 @@ from mars.consent.entries import (
     switched,
 )
 from mars.consent.purposes import (
+    ALWAYS,
     BUILT_IN,
     BY_LEVEL,
+    DELETIONS,
     EVENTS,
     LEVELS,
     METRICS,
+    NEVER,
     NEWS,
     OFF,
     PLAIN,
+    REPORTS,
     STATISTICS,
     SWITCHES,
     TRACKED,
     Purpose,
+    mode_of,
+    require_level,
+    require_mode,
 )
 from mars.errors import ConfigError, ConsentError
 from mars.wire.registry import Question
@@ -40,12 +47,14 @@ from mars.wire.variables import BASIC, NAMES
 __all__ = [
     "BUILT_IN",
     "BY_LEVEL",
+    "DELETIONS",
     "EVENTS",
     "LEVELS",
     "METRICS",
     "NEWS",
     "OFF",
     "PLAIN",
+    "REPORTS",
     "STATISTICS",
     "SWITCHES",
     "TRACKED",
@@ -78,6 +87,8 @@ class Decision:
     asked: tuple[str, ...] = NAMES
     direct: bool = False
     """Whether the plain document may come by direct HTTPS where there is no Tor."""
+    always: bool = False
+    """Whether error reports go without being released one by one."""
     entries: Mapping[str, int] = field(default_factory=dict)
     """What is declared and they said yes to, each since when: statistics (``project/key``), and
     domains of failures (``domain/*``)."""
@@ -95,6 +106,7 @@ class Decision:
         others = {name: at for name, at in (further or {}).items() if name not in BY_LEVEL}
         if not agreed:
             others, more = {}, {**more, "direct": False}
+        more["always"] = more.get("always", False) and REPORTS.name in others
         made = cls(decided, {**agreed, **others}, **more)
         return replace(made, **of_purposes(made, others))
 
@@ -114,6 +126,9 @@ class Choice:
     stats: bool | None = None
     events: bool | None = None
     errors: bool | None = None
+    reports: str | None = None
+    """One of ``MODES``. ``errors`` alone is a yes to the least of them that is one, or to that
+    which was chosen before."""
     direct: bool | None = None
     country: str | None = None
     purposes: Collection[str] | None = None
@@ -145,6 +160,9 @@ class Choice:
         """
         given = {name: getattr(self, name) for name in SWITCHES}
         named = {SWITCHES[name].name: on for name, on in given.items() if on is not None}
+        if self.reports is not None:
+            asked = self.reports != NEVER
+            named[REPORTS.name] = asked and named.get(REPORTS.name, True)
         for name in (name for name, on in switched(self.entries).items() if on):
             named.setdefault(purpose_of(name).name, True)
         listed = switched(self.purposes)
@@ -173,12 +191,21 @@ class Layer:
     refused: frozenset[str] = frozenset()
     """Purposes that it says no to whatever its level."""
     direct: bool = True
+    always: bool = True
+    """Whether error reports may go without being released one by one."""
     entries: Mapping[str, int] = field(default_factory=dict)
     """What is declared and the user said yes to, each since when."""
     questions: Mapping[str, Question] = field(default_factory=dict)
     """What each of them asked then."""
 
+    @property
+    def reports(self) -> str:
+        """What becomes of error reports, one of ``MODES``."""
+        return mode_of(self.allows(REPORTS), self.always)
+
     def allows(self, purpose: Purpose) -> bool:
+        if purpose.by_act and self.name in USERS:
+            return True
         if self.level == OFF or purpose.name in self.refused:
             return False
         if self.agreed is not None:
@@ -203,6 +230,11 @@ class Effective:
         least of the layers holds for its purpose."""
         said = {name: at for layer in self.layers for name, at in layer.entries.items()}
         return {name: at for name, at in said.items() if self.allows(purpose_of(name))}
+
+    @property
+    def reports(self) -> str:
+        """What becomes of error reports, one of ``MODES``."""
+        return mode_of(self.allows(REPORTS), all(layer.always for layer in self.layers))
 
     def agreed(self, declared: Mapping[str, Question]) -> dict[str, int]:
         """Of what is ``declared`` now all that may be sent, each since when: the user said yes to
@@ -241,7 +273,8 @@ def effective(layers: Iterable[Layer], offered: Iterable[Purpose] = (NEWS, METRI
 def user_layer(decision: Decision | None, now: int, offered: Iterable[Purpose]) -> Layer:
     """The only layer that can say more than ``off`` of its own."""
     if decision is None:
-        return Layer("user", OFF, "nobody has decided yet", frozenset(), direct=False)
+        says = "nobody has decided yet"
+        return Layer("user", OFF, says, frozenset(), direct=False, always=False)
     since = decision.purposes
     silent = {one.name for one in offered if not one.telling}
     timely = [name for name, at in since.items() if name in silent or at <= now]
@@ -252,6 +285,7 @@ def user_layer(decision: Decision | None, now: int, offered: Iterable[Purpose]) 
         frozenset(decision.variables) & frozenset(decision.asked),
         frozenset(timely),
         direct=decision.direct,
+        always=decision.always,
         entries={name: at for name, at in decision.entries.items() if at <= now},
         questions=decision.questions,
     )
@@ -272,6 +306,7 @@ def asked_layer(level: str, decision: Decision | None, further: Iterable[Purpose
         frozenset(kept),
         frozenset(Decision.of(level, 0, {one.name: 0 for one in further}).purposes),
         direct=decision is not None and decision.direct,
+        always=False,
     )
 
 
@@ -320,12 +355,6 @@ def refusal(voice: Effective, purpose: Purpose = NEWS) -> ConsentError:
 # --- what the user decides ------------------------------------------------------------------
 
 
-def require_level(level: str) -> None:
-    """Raises ``ConfigError`` (``level-unknown``)."""
-    if level not in LEVELS:
-        raise ConfigError("level-unknown", "No such level; choose off, plain or tracked.")
-
-
 def decided(
     old: Decision | None,
     now: int,
@@ -337,8 +366,10 @@ def decided(
 
     A yes to a purpose that is not ``offered`` is none; ``off`` takes back the direct way too. Of
     entries of which only noes are left their purpose goes, too: who wants none need not ask for
-    what is declared. Raises ``ConfigError`` (``level-unknown``, ``purpose-of-level``).
+    what is declared. Raises ``ConfigError`` (``level-unknown``, ``mode-unknown``,
+    ``purpose-of-level``).
     """
+    require_mode(choice.reports)
     if choice.level is not None:
         require_level(choice.level)
     flags = (*(getattr(choice, name) for name in SWITCHES), choice.direct)
@@ -349,13 +380,14 @@ def decided(
     since = {name: at for name, at in before.purposes.items() if wanted.get(name, True)}
     since |= {one.name: now for one in offered if wanted.get(one.name)}
     chosen = switched(BASIC if choice.variables is None else choice.variables)
+    always = before.always if choice.reports is None else choice.reports == ALWAYS
     switches = switched(choice.entries)
     entries = decided_entries(before, now, switches, questions or {})
     for gone in refused_all(switches, entries["entries"]):
         since.pop(gone, None)
     if choice.level is None:
         kept = {name: min(before.purposes.get(name, at), at) for name, at in since.items()}
-        made = replace(before, purposes=kept, **entries)
+        made = replace(before, purposes=kept, always=always and REPORTS.name in kept, **entries)
         return replace(made, **of_purposes(made, kept))
     return Decision.of(
         choice.level,
@@ -363,5 +395,6 @@ def decided(
         since,
         variables=tuple(name for name in NAMES if chosen.get(name)),
         direct=before.direct if choice.direct is None else choice.direct,
+        always=always,
         **entries,
     )

@@ -33,6 +33,7 @@ class Consent:
         stats: bool | None = None,
         events: bool | None = None,
         errors: bool | None = None,
+        reports: str | None = None,
         direct: bool | None = None,
         country: str | None = None,
         purposes: Collection[str] | None = None,
@@ -52,7 +53,9 @@ class Consent:
         that are declared now. Those that are not named stay as they were;
         what is declared later is off until the user is asked again, and a yes to what nothing here
         declares is dropped (``undeclared``).
-        ``off`` takes back ``direct`` too.
+        ``reports`` says what becomes of error reports: ``never``, ``ask`` (each is shown and
+        released by hand) or ``always``; ``errors=True`` alone means ``ask``, or what was chosen
+        before. ``off`` takes back ``direct`` too.
         """
         choice = Choice(
             level,
@@ -60,6 +63,7 @@ class Consent:
             stats=stats,
             events=events,
             errors=errors,
+            reports=reports,
             direct=direct,
             country=country,
             purposes=purposes,
@@ -143,6 +147,7 @@ def explain(voice: consent.Effective) -> list[dict[str, Any]]:
             "says": layer.says,
             "variables": None if layer.variables is None else sorted(layer.variables),
             **switches(layer.allows),
+            "reports": layer.reports,
             "refused": sorted(layer.refused),
             "direct": layer.direct,
             "decided": layer is voice.by,

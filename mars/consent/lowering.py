@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mars.consent import BY_LEVEL, LEVELS, OFF, SWITCHES, TRACKED, Layer, cap
+from mars.consent import BY_LEVEL, LEVELS, OFF, REPORTS, SWITCHES, TRACKED, Layer, cap
+from mars.consent.purposes import ALWAYS, MODES, NEVER
 
 if TYPE_CHECKING:
     from mars.ports import Platform
@@ -38,7 +39,8 @@ def policy_table(host: Platform) -> Mapping[str, object] | None:
 
 
 def environment_layers(environ: Mapping[str, str], *, automatic: bool = True) -> list[Layer]:
-    """``MARS_LEVEL``, ``MARS_VARIABLES``; for automatic traffic ``DO_NOT_TRACK``, ``CI`` too."""
+    """``MARS_LEVEL``, ``MARS_VARIABLES``, ``MARS_REPORTS``; for automatic traffic ``DO_NOT_TRACK``,
+    ``CI`` too."""
     layers = []
     if automatic:
         layers += [
@@ -53,24 +55,36 @@ def environment_layers(environ: Mapping[str, str], *, automatic: bool = True) ->
         layers.append(
             cap("MARS_LEVEL" if level else "MARS_VARIABLES", level or TRACKED, variables=listed)
         )
+    if mode := environ.get("MARS_REPORTS", ""):
+        known = mode if mode in MODES else NEVER
+        says = f"error reports: {known}"
+        layers.append(_lowered(cap("MARS_REPORTS", TRACKED, says), known))
     return layers
+
+
+def _lowered(layer: Layer, mode: str) -> Layer:
+    """With error reports in at most this ``mode``."""
+    refused = layer.refused | ({REPORTS.name} if mode == NEVER else set())
+    return replace(layer, refused=refused, always=mode == ALWAYS)
 
 
 def policy_layer(table: Mapping[str, object] | None) -> Layer:
     """The system policy file's table; None is one that cannot be read, which means off.
 
     ``level`` is a level; ``variables`` a list of names, ``refused`` one of purposes beyond the
-    level; ``stats``, ``events``, ``errors`` and ``direct`` are true or false; the table
-    ``statistics`` has less said of single entries (``mars.channels.altering``). What is left out is
-    not limited; what is not understood means off.
+    level; ``stats``, ``events``, ``errors`` and ``direct`` are true or false; ``reports`` is
+    ``never``, ``ask`` or ``always``; the table ``statistics`` has less said of single entries
+    (``mars.channels.altering``). What is left out is not limited; what is not understood means off.
     """
     if table is None:
         return cap("policy", OFF, "the policy file cannot be read, which means off")
     level, names = table.get("level", TRACKED), table.get("variables")
+    mode = table.get("reports", ALWAYS)
     flags = {name: table.get(name, True) for name in (*SWITCHES, "direct")}
     listed = table.get("refused", [])
     if (
-        not set(table) <= {"level", "variables", "refused", "statistics", *flags}
+        not set(table) <= {"level", "variables", "refused", "reports", "statistics", *flags}
+        or mode not in MODES
         or not isinstance(table.get("statistics", {}), dict)
         or level not in LEVELS
         or not (names is None or isinstance(names, list))
@@ -82,7 +96,8 @@ def policy_layer(table: Mapping[str, object] | None) -> Layer:
     layer = cap("policy", str(level), variables=names if names is None else map(str, names))
     switched = [one.name for switch, one in SWITCHES.items() if not flags[switch]]
     refused = frozenset([*switched, *listed])
-    return replace(layer, refused=refused, direct=layer.direct and flags["direct"] is True)
+    layer = replace(layer, refused=refused, direct=layer.direct and flags["direct"] is True)
+    return _lowered(layer, str(mode))
 
 
 def is_set(value: str) -> bool:

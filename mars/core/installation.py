@@ -44,9 +44,14 @@ class Installation(Records):
 
     @property
     def offered(self) -> tuple[Purpose, ...]:
-        """What a user can say yes to here: each can be previewed."""
-        purposes = (one for channel in self.channels for one in channel.purposes)
-        return tuple(dict.fromkeys(purposes))  # two channels may serve one
+        """What a user can say yes to here, each once: each can be previewed."""
+        return tuple(one for one in self._served if not one.by_act)
+
+    @property
+    def _served(self) -> tuple[Purpose, ...]:
+        """All that a channel here serves."""
+        served = (purpose for channel in self.channels for purpose in channel.purposes)
+        return tuple(dict.fromkeys(served))
 
     # --- what may be sent -------------------------------------------------------------------
 
@@ -104,7 +109,7 @@ class Installation(Records):
             layers.append(consent.asked_layer(asked, state.decision, purposes))
         if check:
             layers.append(consent.cap("check now", consent.PLAIN, "a check sends no metrics"))
-        return consent.effective(layers, self.offered)
+        return consent.effective(layers, self._served)
 
     def view(self, channel: Channel, state: State, voice: Effective | None = None) -> View:
         """``state`` at this moment, as ``channel`` sees it."""

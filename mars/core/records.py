@@ -25,6 +25,8 @@ STATE_FILE = "state.json"
 JOURNAL_FILE = "journal.jsonl"
 FAILURES_FILE = "failures.json"
 """What is counted of failures (``mars.failures.kept``)."""
+REPORT_FILES = "report-"
+"""Begins the name of each file with an error report (``mars.channels.queue``)."""
 FETCHER_LOCK = "fetcher"
 """Held by the one process that fetches for this user, product and channel."""
 DAMAGED = ".damaged"
@@ -225,7 +227,7 @@ class Records:
                     "begins that file anew, after which --all removes everything.",
                 )
             clear()
-            own = (STATE_FILE, JOURNAL_FILE, FAILURES_FILE)
+            own = (STATE_FILE, JOURNAL_FILE, FAILURES_FILE, *store.names(REPORT_FILES))
             for name in (*own, *(file_of(one.name) for one in self.channels)):
                 store.delete(name)
 

@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mars.core.installation import Installation
 from mars.core.journal import told
@@ -22,7 +22,7 @@ JOIN = 0.5
 
 _TAKE_ARGUMENTS = frozenset(
     "Mars channels folder tor languages grant variables preview reset_age"
-    " choose coarsen show".split()
+    " choose coarsen show modules ignored".split()
 )
 _WRONG_ARGUMENT = (TypeError, ValueError, AttributeError, LookupError, OverflowError)
 
@@ -73,6 +73,21 @@ def _named(what: str, error: BaseException) -> MarsError:
     if what in _TAKE_ARGUMENTS and isinstance(error, _WRONG_ARGUMENT):
         return ConfigError("wrong-call", f"{what} was called wrongly ({error}).")
     return told(error)
+
+
+def called(name: str, call: Callable[[Any], object], argument: object, ours: bool = True) -> None:
+    """Calls what the application gave under ``name``. Raises ``MarsError`` (``callback``).
+
+    ``sys.exit()`` ends the host's own thread, as the host wants it, and never ``ours``."""
+    try:
+        call(argument)
+    except MarsError:
+        raise
+    except BaseException as error:
+        if not (ours or isinstance(error, Exception)):
+            raise
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+        raise MarsError("callback", f"{name} raised {said}.") from None
 
 
 class Background:

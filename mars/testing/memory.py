@@ -99,6 +99,11 @@ class MemoryStore:
         self.writes += 1
         self.files[name] = data
 
+    def names(self, prefix: str) -> tuple[str, ...]:
+        if self.unreadable:
+            raise StateError("state-unreadable", "The folder cannot be read; try again.")
+        return tuple(sorted(name for name in self.files if name.startswith(prefix)))
+
     def delete(self, name: str) -> None:
         if self.full:
             raise StateError("state-unwritable", "The disk is read-only.")

@@ -17,6 +17,7 @@ from mars.wire import strictjson
 MOTD_TYPE = "application/vnd.mars.motd.v1+json"
 KEYS_TYPE = "application/vnd.mars.keys.v1+json"
 STEERING_TYPE = "application/vnd.mars.steering.v1+json"
+STATUS_TYPE = "application/vnd.mars.status.v1+json"
 RELEASE_TYPE = "application/vnd.mars.release.v1+json"
 
 MAX_ENVELOPE = 64 * 1024
@@ -63,15 +64,16 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def decode(data: bytes) -> Envelope:
-    """Reads an envelope; unknown members are ignored.
+def decode(data: bytes, most: int = MAX_ENVELOPE, payload: int = MAX_PAYLOAD) -> Envelope:
+    """Reads an envelope of at most ``most`` bytes, that holds at most ``payload``; unknown members
+    are ignored.
 
     Raises ``WireError``: the reasons of ``strictjson.parse``, ``bad-envelope``, ``bad-base64``,
     ``too-large`` (payload) and ``keys-chain`` (``x-keys`` is no list of at most 8 envelopes).
     """
-    members = _members(strictjson.parse(data, MAX_ENVELOPE))
+    members = _members(strictjson.parse(data, most))
     return replace(
-        _envelope(members),
+        _envelope(members, payload),
         x_keys=_chain(members.get("x-keys", []), MAX_STEPS),
         x_steering=rider(members, "x-steering"),
         x_release=rider(members, "x-release"),
@@ -135,15 +137,13 @@ def _chain(value: object, most: int, least: int = 0) -> tuple[Envelope, ...]:
     return tuple(_envelope(_members(step)) for step in value)
 
 
-def _envelope(members: Mapping[str, object]) -> Envelope:
+def _envelope(members: Mapping[str, object], most: int = MAX_PAYLOAD) -> Envelope:
     payload_type = members.get("payloadType")
     if not isinstance(payload_type, str):
         raise _bad("payloadType is not a text")
     payload = _bytes(members.get("payload"), "payload")
-    if len(payload) > MAX_PAYLOAD:
-        raise WireError(
-            "too-large", f"The payload has more than {MAX_PAYLOAD} bytes; make it shorter."
-        )
+    if len(payload) > most:
+        raise WireError("too-large", f"The payload has more than {most} bytes; make it shorter.")
     return Envelope(payload_type, payload, _signatures(members.get("signatures")))
 
 

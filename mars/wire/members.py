@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from mars.errors import WireError
@@ -10,6 +11,7 @@ from mars.wire import times
 from mars.wire.url import is_onion_server
 
 MAX_SERVERS = 8
+_HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 
 
 def bad(what: str) -> WireError:
@@ -24,12 +26,26 @@ def table(value: object, name: str) -> dict[str, Any]:
     return value
 
 
+def only(members: Mapping[str, Any], known: Collection[str], name: str) -> None:
+    """Raises ``WireError`` (``extra-member``) where ``members`` has others than those ``known``."""
+    if members.keys() - set(known):
+        raise WireError("extra-member", f"{name} says {', '.join(known)} and nothing else.")
+
+
 def text(members: Mapping[str, Any], name: str, limit: int, default: str | None = None) -> str:
     """A text of at most ``limit`` characters; required where there is no ``default``."""
     value = members.get(name, default)
     if not isinstance(value, str) or len(value) > limit:
         raise bad(f"{name} must be a text of at most {limit} characters")
     return value
+
+
+def octets(members: Mapping[str, Any], name: str, size: int) -> bytes:
+    """A text of lower-case hex digits, as ``size`` bytes."""
+    value = text(members, name, 2 * size)
+    if len(value) != 2 * size or not _HEX.fullmatch(value):
+        raise bad(f"{name} must be {2 * size} hex digits")
+    return bytes.fromhex(value)
 
 
 def whole(members: Mapping[str, Any], name: str, default: int | None = None) -> int:

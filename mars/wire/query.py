@@ -17,6 +17,8 @@ KEYS_PATH = "/motd/keys.json"
 """Where the whole chain of keys documents lies."""
 REGISTRY_PATH = "/motd/registry.json"
 """Where the registry document lies."""
+STATUS_PATH = "/motd/status.json"
+"""Where the answers to error reports lie."""
 INTAKE_PATH = "/motd/in"
 """Where sealed reports are posted."""
 

@@ -30,8 +30,9 @@ SMALL, LARGE = SIZES = (1_024, 16_384)
 KEY_BYTES = 32
 SEED_BYTES = 32
 ID_BYTES = 8
+BOX_BYTES = sodium.crypto_box_SEALBYTES
+"""Bytes by which a sealed box is longer than what it holds."""
 _HEAD = 1 + ID_BYTES
-_BOX = sodium.crypto_box_SEALBYTES
 _NONCE_BYTES = sodium.crypto_box_NONCEBYTES
 
 
@@ -58,7 +59,7 @@ def key_id(public: bytes) -> bytes:
 
 def room(size: int) -> int:
     """Bytes of text that a body of ``size`` holds: 967 or 16,327."""
-    return size - _HEAD - _BOX
+    return size - _HEAD - BOX_BYTES
 
 
 def seal(text: bytes, public: bytes, seed: bytes, size: int = SMALL) -> bytes:
@@ -68,13 +69,17 @@ def seal(text: bytes, public: bytes, seed: bytes, size: int = SMALL) -> bytes:
     """
     if len(text) > room(size):
         raise WireError("too-large", f"At most {room(size)} bytes can be sealed; say less.")
+    return bytes((FORMAT,)) + key_id(public) + boxed(text.ljust(room(size)), public, seed)
+
+
+def boxed(text: bytes, public: bytes, seed: bytes) -> bytes:
+    """A sealed box of ``text``. Raises ``WireError`` (``bad-key``)."""
     ephemeral, secret = sodium.crypto_box_seed_keypair(seed)
     nonce = hashlib.blake2b(ephemeral + public, digest_size=_NONCE_BYTES).digest()
     try:
-        box = sodium.crypto_box(text.ljust(room(size)), nonce, public, secret)
+        return ephemeral + sodium.crypto_box(text, nonce, public, secret)
     except (nacl.exceptions.CryptoError, ValueError, TypeError):
         raise WireError("bad-key", "To this key nothing can be sealed; take another.") from None
-    return bytes((FORMAT,)) + key_id(public) + ephemeral + box
 
 
 def key_of(body: bytes) -> bytes | None:
@@ -86,8 +91,13 @@ def key_of(body: bytes) -> bytes | None:
 
 def opened(body: bytes, key: Opener) -> bytes | None:
     """The text in a body, without its filling; None where ``key`` does not open it."""
+    text = unboxed(body[_HEAD:], key)
+    return None if text is None else text.rstrip(b" ")
+
+
+def unboxed(box: bytes, key: Opener) -> bytes | None:
+    """The text in a sealed box; None where ``key`` does not open it."""
     try:
-        text = sodium.crypto_box_seal_open(body[_HEAD:], key.public, key.secret)
+        return sodium.crypto_box_seal_open(box, key.public, key.secret)
     except (nacl.exceptions.CryptoError, ValueError, TypeError):
         return None
-    return text.rstrip(b" ")

@@ -45,7 +45,7 @@ def parse(data: bytes, max_bytes: int) -> object:
         value = _decode(text)
     except ValueError:
         raise WireError("not-json", "The document is not JSON (RFC 8259).") from None
-    if _SURROGATE.search(data) is not None:
+    if b"\\" in data and _SURROGATE.search(data) is not None:
         _refuse_surrogates(value)
     return value
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from mars.channels.registry import Memory
+from mars.channels.beside import Memory
 from mars.core.records import STATE_FILE
 from mars.core.schedule import SHORTEST
 from mars.errors import StateError
@@ -59,7 +59,7 @@ def test_e24_a_registry_that_root_does_not_name_is_refused_and_the_old_one_stays
     client = world.client()
     assert client.current_registry(client.load()) is not None
     (*_, then) = [one["time"] for one in client.journal() if one["channel"] == "registry"]
-    after = Memory.of(client.load()).schedule
+    after = Memory.of(client.load(), "registry").schedule
     assert after is not None
     assert after.due - then >= SHORTEST, "what left brings nobody back sooner"
 

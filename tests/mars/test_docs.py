@@ -16,9 +16,10 @@ import mars
 from mars import factory
 from mars.testing.publisher import Publisher
 from mars.testing.world import ONION
-from mars.wire.catalogue import Catalogue
+from mars.wire.catalogue import Catalogue, digest
 from mars.wire.events import read_errors
 from mars.wire.request import request_bytes
+from mars.wire.sealed import Opener
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -97,7 +98,25 @@ def test_the_lines_about_what_fails_count_and_show_it(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("lines", blocks()[2:], ids=["memory", "sockets"])
+def test_the_lines_about_error_reports_keep_show_and_release_one(tmp_path: Path) -> None:
+    publisher = Publisher()
+    keys = {"0.5.2": Opener.of(b"\x01" * 32).public.hex()}
+    declared = Catalogue("examplemail", "stable", ("0.5.2",), reports=keys).encode()
+    publisher.steer(registry=digest(declared))
+    (tmp_path / "trust.json").write_bytes(publisher.trust(servers=(f"http://{ONION}",)).encode())
+    (tmp_path / "registry.json").write_bytes(declared)
+    lines = blocks()[2].replace('    mars.reports.forget(report["id"])', "    pass")
+    done = run(f"{lines}\nprint(mars.reports.list()[0]['released'])", tmp_path)
+    assert done.returncode == 0, done.stderr
+    guid = done.stderr.removeprefix("TELEMETRY ").strip()
+    assert len(guid) == 32, "the line of the log, and no other"
+    assert done.stdout.startswith("1 queued ['KeyError'] ")
+    assert '"kind":"direct"' in done.stdout
+    assert "what a user typed" not in done.stdout
+    assert done.stdout.splitlines()[-1] == "True"
+
+
+@pytest.mark.parametrize("lines", blocks()[3:], ids=["memory", "sockets"])
 def test_the_lines_for_tests_of_applications_run(tmp_path: Path, lines: str) -> None:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = run(lines, tmp_path, PATH=path)

@@ -2,7 +2,7 @@
 
 Each file in this folder holds one case: what a client pins, what it remembers, the time, whether
 gpg is there, the document's bytes (base64, since some are not text), and what must come out. Those
-in statistics/ hold a list of cases each (``tests/vectors/statistics.py`` says of what).
+in statistics/ and reports/ hold cases each (``statistics.py`` and ``reports.py`` here say of what).
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from mars.ports import OpenPGP
 from mars.trust import Accepted, RefusedError, TrustState, verify
 from mars.trust.reasons import REASONS
 from mars.wire.times import format_time
-from tests.vectors import statistics
+from tests.vectors import reports, statistics
 from tests.vectors.cases import GPG, Failing, Vector, vectors
 
 HERE = Path(__file__).parent
+FOLDERS = {"statistics": statistics, "reports": reports}
 
 
 def expectation(vector: Vector, openpgp: OpenPGP) -> dict[str, Any]:
@@ -62,10 +63,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     check = parser.parse_args(arguments).check
     due = {f"{vector.name}.json": render(vector) for vector in vectors()}
-    due |= {f"statistics/{name}": data for name, data in statistics.rendered().items()}
+    for folder, module in FOLDERS.items():
+        due |= {f"{folder}/{name}": data for name, data in module.rendered().items()}
     there = {
         path.relative_to(HERE).as_posix(): path.read_bytes()
-        for path in (*HERE.glob("*.json"), *HERE.glob("statistics/*.json"))
+        for below in ("", *(f"{folder}/" for folder in FOLDERS))
+        for path in HERE.glob(f"{below}*.json")
     }
     if check:
         differing = sorted(name for name in due.keys() | there if due.get(name) != there.get(name))
@@ -74,7 +77,8 @@ def main(arguments: list[str]) -> int:
         return int(bool(differing))
     for name in there.keys() - due.keys():
         (HERE / name).unlink()
-    (HERE / "statistics").mkdir(exist_ok=True)
+    for folder in FOLDERS:
+        (HERE / folder).mkdir(exist_ok=True)
     for name, data in due.items():
         (HERE / name).write_bytes(data)
     print(f"{len(due)} vectors, {len(REASONS)} reasons")

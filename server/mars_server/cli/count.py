@@ -198,6 +198,7 @@ def report(outcome: Counted, declared: Catalogue, *, as_json: bool, keyed: bool 
     told |= outcome.reports.by_purpose(declared)
     told["dropped"] = outcome.reports.reasons()
     told |= {"repeated": outcome.reports.repeated, "waiting": total.waiting}
+    told["for_triage"] = total.passed
     if outcome.problems:
         told |= {"ok": False, **outcome.problems[0].plain()}
         told["problems"] = [problem.plain() for problem in outcome.problems]
@@ -214,11 +215,13 @@ def report(outcome: Counted, declared: Catalogue, *, as_json: bool, keyed: bool 
 
 def _of_reports(outcome: Counted) -> list[str]:
     """What a run that saw a spool says."""
-    found, waiting = outcome.reports, outcome.tally.waiting
-    if not (found.counted or found.dropped or found.repeated or waiting):
+    found, waiting, passed = outcome.reports, outcome.tally.waiting, outcome.tally.passed
+    if not (found.counted or found.dropped or found.repeated or waiting or passed):
         return []
     why = ", ".join(f"{n} {reason}" for reason, n in found.reasons().items())
     dropped = f"{found.dropped.total()} dropped{why and f' ({why})'}"
     counted = f"{options.number(found.counted.total(), 'report')} counted"
     waits = "1 waits for its key" if waiting == 1 else f"{waiting} wait for their keys"
-    return [f"{counted}, {dropped}, {found.repeated} counted before, {waits}"]
+    line = f"{counted}, {dropped}, {found.repeated} counted before, {waits}"
+    triage = f"{options.number(passed, 'error report')} for triage (mars-server errors open)"
+    return [line, triage] if passed else [line]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from mars_server.common.config import Config, load_config, load_product
 
 if TYPE_CHECKING:
     from mars_server.operate.doctor import Closed
+    from mars_server.storage.reading import Overview
 
 
 @click.command()
@@ -64,6 +66,7 @@ _config = options.path("--config", "file", help="A server.toml.")
 _log = options.path("--log", help="Folder of the access logs.")
 _spool = options.path("--spool", metavar="DIR", help="Folder of the spools.")
 _db = click.option("--db", metavar="URL", help="Database of the counts.")
+_triage_db = click.option("--triage-db", metavar="URL", help="Database of the error reports.")
 
 
 def _settings(
@@ -71,6 +74,7 @@ def _settings(
     log: Path | None,
     spool: Path | None,
     db: str | None,
+    triage_db: str | None,
     *,
     spools_alone: bool = False,
 ) -> Config:
@@ -81,6 +85,7 @@ def _settings(
         log=str(log or config.log),
         spool=str(spool or config.spool),
         db=db or config.db,
+        triage_db=triage_db or config.triage_db,
     )
     if not (config.log or (spools_alone and config.spool)):
         raise click.UsageError("Name the logs by --log or --config.")
@@ -99,6 +104,7 @@ def _today() -> date:
 @_log
 @_spool
 @_db
+@_triage_db
 @options.path("--product", help="The product.toml with the allow-lists.")
 @json_option()
 def doctor(
@@ -106,6 +112,7 @@ def doctor(
     log: Path | None,
     spool: Path | None,
     db: str | None,
+    triage_db: str | None,
     product: Path | None,
     as_json: bool,
 ) -> int:
@@ -121,7 +128,7 @@ def doctor(
     from mars_server.operate.status import counted
     from mars_server.storage.database import sqlite_file
 
-    config, today = _settings(file, log, spool, db), _today()
+    config, today = _settings(file, log, spool, db, triage_db), _today()
     named = product or config.product
     allow = AllowList.of(load_product(named)) if named else None
     file_of_counts = sqlite_file(config.db) if config.db else None
@@ -130,7 +137,7 @@ def doctor(
     folder = Path(config.log)
     findings = examine(folder, found, today, config.keep_days, allow, file_of_counts)
     if config.spool:
-        read = found.positions if found else None
+        read = _read(found, _triaged(config))
         findings += spools.examine(Path(config.spool), read, today, config.keep_spool_days)
     good = all(finding.ok for finding in findings)
     told = {"ok": good, "findings": [asdict(finding) for finding in findings]}
@@ -144,6 +151,7 @@ def doctor(
 @_log
 @_spool
 @_db
+@_triage_db
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @json_option()
 def retain(
@@ -151,20 +159,22 @@ def retain(
     log: Path | None,
     spool: Path | None,
     db: str | None,
+    triage_db: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Delete the logs whose every line is counted and whose week is published, and old spools.
 
-    A spool goes when the database has read it to the end, or keep_spool_days (35) after it was
-    closed, read or not. Without a database only the latter is done.
+    A spool goes when every database that is named, of the counts and of the error reports, has read
+    it to the end, or keep_spool_days (35) after it was closed, read or not. Without a database only
+    the latter is done.
     """
     from mars_server.operate import spools
     from mars_server.operate.doctor import closed_logs
     from mars_server.operate.doctor import retain as run
     from mars_server.operate.status import counted
 
-    config = _settings(file, log, spool, db, spools_alone=True)
+    config = _settings(file, log, spool, db, triage_db, spools_alone=True)
     if not config.db and not config.spool:
         raise click.UsageError("Name the database by --db or --config.")
     found = counted(config.db) if config.db else None
@@ -178,17 +188,50 @@ def retain(
     told: dict[str, object] = {"dry_run": dry_run, "logs": [entry.path.name for entry in gone]}
     lines = [_gone(len(gone), "log", dry_run=dry_run)] if counts else []
     if config.spool:
+        triaged = _triaged(config)
+        same = [] if found is None else [_same_spools(config.db)]
+        if triaged is not None:
+            tails = {spool: tail for spool, (_, tail) in triaged.items()}
+            same.append(partial(spools.is_triaged, tails))
         old = spools.retain(
             Path(config.spool),
-            found.positions if found else {},
+            _read(found, triaged),
             _today(),
             config.keep_spool_days,
             remove=not dry_run,
-            is_same=_same_spools(config.db) if found else lambda _: True,
+            is_same=lambda spool: all(is_same(spool) for is_same in same),
         )
         told["spools"] = [entry.path.name for entry in old]
         lines.append(_gone(len(old), "spool", dry_run=dry_run))
     options.answer(as_json, told, *lines)
+
+
+def _triaged(config: Config) -> dict[str, tuple[int, str]] | None:
+    """What triage has read, nothing before its database is made; None where none is named."""
+    if not config.triage_db:
+        return None
+    from mars_server.storage.database import sqlite_file
+    from mars_server.storage.triage.store import open_triage, positions
+
+    file = sqlite_file(config.triage_db)
+    if file is not None and not file.exists():
+        return {}
+
+    engine = open_triage(config.triage_db, write=False)
+    try:
+        return positions(engine)
+    finally:
+        engine.dispose()
+
+
+def _read(
+    found: Overview | None, triaged: Mapping[str, tuple[int, str]] | None
+) -> list[Mapping[str, int]]:
+    """How far each database that is named has read the spools."""
+    read: list[Mapping[str, int]] = [] if found is None else [found.positions]
+    if triaged is not None:
+        read.append({spool: size for spool, (size, _) in triaged.items()})
+    return read
 
 
 def _same_spools(url: str) -> Callable[[Closed], bool]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from mars.commandline import F, emit_json, one_line
-from mars.errors import ConfigError, StateError
+from mars.errors import ConfigError, StateError, WireError
+from mars.wire.times import parse_time
 from mars_server.common.config import load_catalogue, read
 from mars_server.counting import formats
 from mars_server.counting.reports import Opening
@@ -43,13 +44,12 @@ jobs = click.option(
 )
 
 
-keys = click.option(
-    "--keys",
-    type=FILE,
-    multiple=True,
-    metavar="F…",
-    help="Files of the intake's secret keys, by which spools are opened.",
-)
+def keys_option(text: str) -> Callable[[F], F]:
+    """``--keys``; ``text`` is its help."""
+    return click.option("--keys", type=FILE, multiple=True, metavar="F…", help=text)
+
+
+keys = keys_option("Files of the intake's secret keys, by which spools are opened.")
 passphrase = click.option(
     "--passphrase-file",
     type=FILE,
@@ -77,10 +77,12 @@ def opening(product_file: Path, keys: Iterable[str | Path], file: Path | None) -
             "errors.toml, so no report could count, and nothing was read. Put the publisher's "
             "files there.",
         )
-    return Opening(catalogue, load_keys(names, partial(_passphrase, file)))
+    return Opening(catalogue, load_keys(names, partial(passphrase_of, file)))
 
 
-def _passphrase(file: Path | None, of: str | Path) -> bytes:
+def passphrase_of(file: Path | None, of: str | Path) -> bytes:
+    """Of the key file ``of``: the first line of ``file``, or asked for. Raises ``StateError``
+    (``passphrase-needed``)."""
     if file is not None:
         first = read(file, "The passphrase file").partition(b"\n")[0]
         return first.rstrip(b"\r")
@@ -104,6 +106,19 @@ def log_format(text: str) -> Callable[[F], F]:
         show_default=True,
         help=text,
     )
+
+
+def time(text: str) -> int:
+    """``2026-11-21T00:00:00Z`` as Unix seconds."""
+    try:
+        return parse_time(text)
+    except WireError as error:
+        raise click.BadParameter(error.message) from None
+
+
+def now_option(text: str) -> Callable[[F], F]:
+    """``--now``; ``text`` is its help."""
+    return click.option("--now", type=time, metavar="TIME", help=text)
 
 
 def number(n: int, what: str) -> str:

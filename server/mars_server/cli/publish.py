@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from mars.commandline import json_option
-from mars.errors import ConfigError, WireError, naming
+from mars.errors import ConfigError, naming
 from mars.factory import system_clock
-from mars.wire.times import parse_time
 from mars_server.cli import options
 from mars_server.common.config import load_catalogue, load_product, read
 
@@ -28,24 +27,11 @@ _file = partial(click.option, type=options.HERE, metavar="FILE")
 _folder = partial(click.option, type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
 
 
-def _time(text: str) -> int:
-    """``2026-11-21T00:00:00Z`` as Unix seconds."""
-    try:
-        return parse_time(text)
-    except WireError as error:
-        raise click.BadParameter(error.message) from None
-
-
 @click.command()
 @options.db
 @_folder("--out", required=True, help="Folder for the site; figures go to DIR/data.")
 @options.product
-@click.option(
-    "--now",
-    type=_time,
-    metavar="TIME",
-    help="Publish as of this time (2026-11-21T00:00:00Z) instead of now.",
-)
+@options.now_option("Publish as of this time (2026-11-21T00:00:00Z) instead of now.")
 @_file(
     "--sign-key", help="Ed25519 private key (PEM) of the operator, with which the index is signed."
 )

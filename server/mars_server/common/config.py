@@ -26,7 +26,7 @@ _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///([^?]+)")
 _CLOSED = ("site", "log", "spool", "onion.folder")
 """Folders in which no other may lie."""
 _FOLDERS = (*_CLOSED, "chart_cache")
-_SECRET = ("db", "onion.control_password_file")
+_SECRET = ("db", "triage_db", "onion.control_password_file")
 """Files that must not lie in the public site."""
 _LARGEST = {"workers": 64, "onion.port": 65535}
 
@@ -91,6 +91,8 @@ class Config:
     """Path of the unix socket of the Prometheus metrics."""
     db: str = ""
     """Database URL of the counts."""
+    triage_db: str = ""
+    """Database URL of the error reports."""
     site: str = ""
     """Folder of the published site."""
     chart_cache: str = ""
@@ -142,12 +144,18 @@ def _places(config: Config) -> Iterator[tuple[str, str]]:
         "bind": config.bind.removeprefix("unix:") if config.bind.startswith("unix:") else "",
         **{name: getattr(config, name) for name in ("metrics", "motd", "product", "trust")},
         **{name: getattr(config, name) for name in ("log", "spool", "site", "chart_cache")},
-        "db": sqlite[1] if (sqlite := _SQLITE.match(config.db)) else "",
+        "db": _file(config.db),
+        "triage_db": _file(config.triage_db),
         "onion.folder": onion.folder,
         "onion.control": onion.control.removeprefix("unix:") if "/" in onion.control else "",
         "onion.control_password_file": onion.control_password_file,
     }
     return ((name, os.path.realpath(path)) for name, path in found.items() if path)
+
+
+def _file(url: str) -> str:
+    """Of a database; empty where it is none."""
+    return sqlite[1] if (sqlite := _SQLITE.match(url)) else ""
 
 
 def load_product(path: str | Path) -> Product:

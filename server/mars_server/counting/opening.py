@@ -1,8 +1,9 @@
 """Opens the lines of a spool and says what each of them adds to. Pure.
 
-A line is one sealed body in base64. What stands in it is judged by the registry alone, and nothing
-of it is kept but the cell of the sums that it adds to: a text that is not declared becomes the
-reason why it was dropped, and nobody sees it.
+A line is one sealed body in base64. Those of the larger size are error reports and pass by: triage
+opens them (``mars_server.triage``). What stands in any other is judged by the registry alone, and
+nothing of it is kept but the cell of the sums that it adds to: a text that is not declared becomes
+the reason why it was dropped, and nobody sees it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from hashlib import blake2b
 from mars.errors import WireError
 from mars.wire.catalogue import OTHER_RELEASE, Catalogue
 from mars.wire.report import Report, decode
-from mars.wire.sealed import SMALL, key_of, opened
+from mars.wire.sealed import LARGE, key_of, opened
 from mars_server.common.calendar import is_stale, week_of
+from mars_server.common.jsontext import from_base64
 from mars_server.counting.blocks import Lines
 from mars_server.counting.reports import (
     DIGEST_BYTES,
@@ -32,6 +34,8 @@ from mars_server.counting.tally import Tally
 
 _TEXTS_BOUND = 4096
 """Distinct texts that are remembered with what they add to; nearly all reports say the same few."""
+BAD_JSON = "bad-json"
+"""The reason of a text that is no strict JSON."""
 _TEXT_REASONS = ("other-type", "extra-member", "bad-payload")
 
 _COUNTS, _STALE, _MARKS = b"mars-report", b"mars-stale", b"mars-openings"
@@ -53,7 +57,7 @@ class SpoolCounting:
         self._known: dict[tuple[str, bytes], Opened] = {}
         self._tally = Tally()
         self._bad = Dropped(week_of(day), "bad-body")
-        self._marks = {name: _mark(key) for name, key in opening.keys.items()}
+        self._marks = {name: mark_of(key) for name, key in opening.keys.items()}
         stale = (key.week for key in opening.keys.values() if is_stale(day, key.week))
         self._stale = frozenset(stale)
 
@@ -77,9 +81,11 @@ class SpoolCounting:
         return taken
 
     def _take(self, line: bytes) -> None:
-        body = _body(line)
+        body = body_of(line)
         name = key_of(body)
-        if name is None:
+        if len(body) == LARGE:
+            self._tally.passed += 1
+        elif name is None:
             self._put(self._bad, line)
         elif (key := self._opening.keys.get(name)) is not None:
             if key.week in self._stale:
@@ -101,8 +107,6 @@ class SpoolCounting:
         self._digests[what] += made.digest()
 
     def _opened(self, key: WeekKey, body: bytes) -> Opened:
-        if len(body) != SMALL:
-            return Dropped(key.week, "other-type")
         text = opened(body, key.pair)
         if text is None:
             return Dropped(key.week, "unopenable")
@@ -115,16 +119,20 @@ class SpoolCounting:
         return found
 
 
-def _mark(key: WeekKey) -> bytes:
+def mark_of(key: WeekKey) -> bytes:
     """Under which bodies are hashed. It follows from the secret, so that who has the database and a
     body, as from the network, cannot tell whether that body counted, or where."""
     return blake2b(key.pair.secret, person=_MARKS).digest()
 
 
-def _body(line: bytes) -> bytes:
+def body_of(line: bytes) -> bytes:
     """Empty for what is no base64."""
     try:
-        return a2b_base64(line)  # another way to write a body makes no other hash
+        return from_base64(line.decode("ascii"))
+    except ValueError:
+        pass  # another way to write a body makes no other hash
+    try:
+        return a2b_base64(line)
     except ValueError:
         return b""
 
@@ -134,7 +142,7 @@ def judged(catalogue: Catalogue, week: str, day: date, text: bytes) -> Opened:
     try:
         report = decode(text)
     except WireError as error:
-        return Dropped(week, error.reason if error.reason in _TEXT_REASONS else "bad-json")
+        return Dropped(week, error.reason if error.reason in _TEXT_REASONS else BAD_JSON)
     if reason := _refusal(catalogue, report, day):
         return Dropped(week, reason)
     return Statistic(week, report.name, report.release, report.value)

@@ -10,6 +10,8 @@ from mars.ports import Clock
 _TERMINAL_PERIOD = 0.2
 _PLAIN_PERIOD = 30.0
 """Seconds between two lines."""
+_MANY = 100_000
+"""From so many lines on they are told in millions."""
 
 
 class Progress:
@@ -51,15 +53,16 @@ class Progress:
 
 
 def _describe(lines: int, size: int, total: int, seconds: float) -> str:
-    """``43 %  5.2 million lines  1.1 million lines/s  190 MB/s  0:12 left``."""
+    """``43 %  5.2 million lines  1.1 million lines/s  190 MB/s  0:12 left``; of fewer lines, as of
+    spools, their number."""
     rate = size / seconds if seconds > 0 else 0.0
     share = f"{100 * size // total:3d} %  " if total else ""
     left = f"  {_clock_face((total - size) / rate)} left" if total > size and rate > 0 else ""
     per_second = lines / seconds if seconds > 0 else 0.0
-    return (
-        f"{share}{lines / 1e6:.1f} million lines  {per_second / 1e6:.2f} million lines/s  "
-        f"{rate / 1e6:.0f} MB/s{left}"
-    )
+    told = f"{lines} lines  {per_second:.0f} lines/s"
+    if lines >= _MANY:
+        told = f"{lines / 1e6:.1f} million lines  {per_second / 1e6:.2f} million lines/s"
+    return f"{share}{told}  {rate / 1e6:.0f} MB/s{left}"
 
 
 def _clock_face(seconds: float) -> str:

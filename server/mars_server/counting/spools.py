@@ -55,7 +55,7 @@ class Opened:
             is_open = self._open or self.catalogue == opening.registry or not self.keys <= keys
             self.waiting, self.keys = self._again, keys
             self.catalogue = opening.registry if is_open else None
-        return replace(tally, lines=0)
+        return replace(tally, lines=0, passed=0)
 
 
 def opening_of(task: Task) -> Opening | None:

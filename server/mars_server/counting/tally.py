@@ -61,6 +61,8 @@ class Tally:
     """Of a spool: what became of its lines."""
     waiting: int = 0
     """Its lines that are sealed to other keys than those given."""
+    passed: int = 0
+    """Its lines that are error reports, which triage opens."""
 
     @property
     def rejected(self) -> int:
@@ -75,6 +77,7 @@ class Tally:
         self.cells.update(other.cells)
         self.pairs.update(other.pairs)
         self.waiting += other.waiting
+        self.passed += other.passed
         both = {**other.opened, **self.opened}
         shared = self.opened.keys() & other.opened.keys()
         self.opened = both | {each: self.opened[each] + other.opened[each] for each in shared}

@@ -91,9 +91,9 @@ def is_signed(index: Path) -> bool:
         return False
 
 
-def read_private_key(data: bytes) -> bytes:
-    """The 32-byte seed in a file: the publisher's secret of the role ``index`` without a
-    passphrase, or PEM as ``openssl genpkey -algorithm ed25519`` writes it.
+def read_private_key(data: bytes, role: str = "index") -> bytes:
+    """The 32-byte seed in a file: the publisher's secret of the ``role`` without a passphrase, or
+    PEM as ``openssl genpkey -algorithm ed25519`` writes it.
 
     Raises ``ConfigError`` (``operator-key``).
     """
@@ -102,7 +102,7 @@ def read_private_key(data: bytes) -> bytes:
         raise ConfigError(
             "operator-key",
             "The operator's key must be an Ed25519 secret without a passphrase: the file that "
-            "`mars-motd key new DIR --role index --no-passphrase` makes in DIR/keys, or PEM as "
+            f"`mars-motd key new DIR --role {role} --no-passphrase` makes in DIR/keys, or PEM as "
             "`openssl genpkey -algorithm ed25519 -out operator-key.pem` writes it.",
         )
     return seed

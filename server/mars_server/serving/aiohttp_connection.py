@@ -16,7 +16,7 @@ from aiohttp import EMPTY_PAYLOAD, HttpVersion10, HttpVersion11, StreamReader, h
 from aiohttp.typedefs import Middleware
 from aiohttp.web_protocol import RequestHandler
 
-from mars.wire.query import INTAKE_PATH, KEYS_PATH, MOTD_PATH, REGISTRY_PATH
+from mars.wire.query import INTAKE_PATH, KEYS_PATH, MOTD_PATH, REGISTRY_PATH, STATUS_PATH
 from mars.wire.sealed import SIZES
 from mars_server.serving.fast_request import FIELDS, NOT_STORED, WORDS_TYPE, words
 from mars_server.serving.service import Held, Service, unsent
@@ -261,7 +261,6 @@ def uniform(status: int, allow: str = "", close: bool = False) -> _Plain:
 # --- The application: a fixed table of paths, nothing found by searching a disk ---
 
 
-STATUS_PATH = "/motd/status.json"
 CHECK_PATH = "/motd/check.json"
 """The same bytes for whoever watches over the server; never logged, so that no count grows."""
 

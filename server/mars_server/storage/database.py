@@ -9,9 +9,11 @@ import sqlite3
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from threading import Event
+from types import ModuleType
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
@@ -32,8 +34,25 @@ LOCK_WAIT = 60
 _MIGRATION_LOCK = 0x6D617273
 """The advisory lock (``mars``) under which one process at a time migrates on PostgreSQL."""
 
-_OLDEST = "0003"
-"""The first revision from which there is a way to the present tables."""
+
+@dataclass(frozen=True)
+class Tables:
+    """A kind of database: what it is for, and the history of its tables."""
+
+    name: str
+    versions: ModuleType
+    """Each revision a module ``vNNNN_…``."""
+    noted: str
+    """The table in which a database of this kind notes its revision."""
+    made_by: str
+    """The command that makes one."""
+    oldest: str
+    """The first revision from which there is a way to the present tables."""
+
+
+COUNTS = Tables("counts", versions, "alembic_version", "mars-server count", "0003")
+_KINDS = {COUNTS.noted: COUNTS.name, "triage_version": "error reports"}
+"""What is noted in each; one database never holds two kinds."""
 
 
 def open_database(
@@ -42,6 +61,7 @@ def open_database(
     create: bool = True,
     write: bool = True,
     made: Callable[[str], None] = lambda _: None,
+    tables: Tables = COUNTS,
 ) -> Engine:
     """The database at ``url``, created if need be and migrated to the current tables.
 
@@ -51,14 +71,15 @@ def open_database(
     ``sqlite:///PATH`` or ``postgresql://…``. Raises ``ConfigError`` (``database-url``) for any
     other URL, such as one of a database in memory, and ``StateError``: ``database-unavailable``
     where it cannot be reached, ``database-missing`` where there is none and none shall be made
-    (``create``), ``database-newer`` where a later version of this program made its tables,
-    ``database-older`` where an earlier one did and the caller may not change them.
+    (``create``), ``database-other`` where it holds tables of another kind, ``database-newer`` where
+    a later version of this program made its tables, ``database-older`` where an earlier one did and
+    the caller may not change them.
     """
     parsed = _parse(url)
     file = _file(parsed)
     write = write or file is None or _is_writable(file)
     if not create and file is not None and not file.exists():
-        raise _missing(parsed)
+        raise _missing(parsed, tables)
     try:
         if file is None:
             psycopg = parsed.set(drivername="postgresql+psycopg")
@@ -70,11 +91,11 @@ def open_database(
     except (ArgumentError, ValueError, TypeError, ProgrammingError, ModuleNotFoundError):
         raise _bad_url() from None  # their texts may hold the password
     with engine.connect() as connection:
-        version = _version(connection)
+        version = _version(connection, tables)
         if version is None and not create:
-            raise _missing(parsed)
-        if version != newest():
-            _migrate(connection, version, write=write)
+            raise _missing(parsed, tables)
+        if version != newest(tables):
+            _migrate(connection, version, tables, write=write)
     if version is None:
         made(_where(parsed))
     return engine
@@ -176,9 +197,9 @@ def _bad_url() -> ConfigError:
     )
 
 
-def _missing(url: URL) -> StateError:
+def _missing(url: URL, tables: Tables) -> StateError:
     return StateError(
-        "database-missing", f"There is no database {_where(url)}; mars-server count makes it."
+        "database-missing", f"There is no database {_where(url)}; {tables.made_by} makes it."
     )
 
 
@@ -241,13 +262,13 @@ def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _migrate(connection: Connection, version: str | None, *, write: bool) -> None:
-    if version is not None and version > newest():
+def _migrate(connection: Connection, version: str | None, tables: Tables, *, write: bool) -> None:
+    if version is not None and version > newest(tables):
         raise StateError(
             "database-newer",
             "A newer mars-server made this database's tables; run that one, or upgrade this.",
         )
-    if version is not None and version < _OLDEST:
+    if version is not None and version < tables.oldest:
         raise StateError(
             "database-old",
             "This database was made before the first release. Count the logs that are left into a "
@@ -256,7 +277,7 @@ def _migrate(connection: Connection, version: str | None, *, write: bool) -> Non
     if not write:
         raise StateError(
             "database-older",
-            "An older mars-server made this database's tables: mars-server count brings them up to "
+            f"An older mars-server made this database's tables: {tables.made_by} brings them up to "
             "date, by whoever may write it.",
         )
     from alembic import command  # late: most runs find the tables as they should be
@@ -264,23 +285,31 @@ def _migrate(connection: Connection, version: str | None, *, write: bool) -> Non
 
     config = Config()
     config.set_main_option("script_location", "mars_server:storage/migrations")
-    config.attributes["connection"] = connection
+    package, _, folder = tables.versions.__name__.partition(".")
+    config.set_main_option("path_separator", "space")
+    config.set_main_option("version_locations", f"{package}:{folder.replace('.', '/')}")
+    config.attributes |= {"connection": connection, "noted": tables.noted}
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
     command.upgrade(config, "head")
     connection.commit()
 
 
-def newest() -> str:
+def newest(tables: Tables = COUNTS) -> str:
     """The newest revision, by the names of the files ``versions/vNNNN_….py``."""
-    names = (entry.name for entry in files(versions).iterdir())
+    names = (entry.name for entry in files(tables.versions).iterdir())
     return max(name[1:5] for name in names if name.startswith("v") and name.endswith(".py"))
 
 
-def _version(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
+def _version(connection: Connection, tables: Tables) -> str | None:
+    """None of a database without tables of ours."""
+    held = inspect(connection)
+    if not held.has_table(tables.noted):
+        if others := [name for noted, name in _KINDS.items() if held.has_table(noted)]:
+            told = f"The database holds {others[0]}; give the {tables.name} one of their own."
+            raise StateError("database-other", told)
         return None
-    version = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    version = connection.scalar(text(f"SELECT version_num FROM {tables.noted}"))  # noqa: S608
     return None if version is None else str(version)
 
 

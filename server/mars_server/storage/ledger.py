@@ -6,7 +6,7 @@ Hits of a published week are dropped; only their number is kept, beside the week
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -245,16 +245,20 @@ def forget(engine: Engine, numbers: Iterable[int]) -> None:
             connection.execute(delete(sources).where(sources.c.id == number))
 
 
-def wipe(engine: Engine, patience: float = LOCK_WAIT) -> bool:
-    """Takes what was forgotten out of the database's own files; False where another program reads
-    it for more than ``patience`` seconds, so that it stays in them for now.
+def wipe(
+    engine: Engine,
+    patience: float = LOCK_WAIT,
+    tables: Sequence[str] = (sources.name, archives.name),
+) -> bool:
+    """Takes what was forgotten of ``tables`` out of the database's own files; False where another
+    program reads it for more than ``patience`` seconds, so that it stays in them for now.
 
     SQLite overwrites what it deletes, and its write-ahead log is emptied here. PostgreSQL writes
     the tables anew; its own write-ahead log holds the old rows until it is recycled.
     """
     milliseconds = int(1000 * patience)
     if engine.dialect.name == "postgresql":
-        return _write_anew(engine, milliseconds)
+        return _write_anew(engine, milliseconds, tables)
     raw = engine.raw_connection()  # without the transaction that all others begin with
     try:
         cursor = raw.cursor()
@@ -268,11 +272,11 @@ def wipe(engine: Engine, patience: float = LOCK_WAIT) -> bool:
         raw.close()
 
 
-def _write_anew(engine: Engine, milliseconds: int) -> bool:
+def _write_anew(engine: Engine, milliseconds: int, tables: Sequence[str]) -> bool:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql(f"SET lock_timeout = {milliseconds}")
         try:
-            connection.exec_driver_sql("VACUUM (FULL) sources, archives")
+            connection.exec_driver_sql(f"VACUUM (FULL) {', '.join(tables)}")
         except StateError:
             return False
     return True

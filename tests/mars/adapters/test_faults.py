@@ -34,7 +34,7 @@ from mars.testing.world import World
 from mars.wire.motd import Message
 from mars.wire.targeting import Shown
 from mars.wire.times import DAY
-from tests.mars.faults import ERRNOS, Faults, failing
+from tests.mars.failing_calls import ERRNOS, Faults, failing
 
 SHARE = float(os.environ.get("FAULTS", "0.05"))
 """Of all faults, in one run: a seeded slice, or with ``FAULTS=1`` each of some 6,000."""

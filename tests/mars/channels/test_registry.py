@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 
-from mars.channels.registry import Memory
+from mars.channels.beside import Memory
 from mars.consent import new_entries
 from mars.core.records import STATE_FILE
 from mars.core.schedule import SHORTEST
@@ -73,7 +73,7 @@ def test_it_is_asked_for_once_a_period_changed_or_not() -> None:
     assert 6 <= len(times) <= 16
     assert all(SHORTEST <= gap <= 14 * DAY for gap in gaps)
     assert set(asked(world)) == {PLACE}
-    assert Memory.of(world.client().load()).schedule is not None
+    assert Memory.of(world.client().load(), "registry").schedule is not None
 
 
 def test_without_a_yes_to_statistics_it_is_asked_for_by_nobody() -> None:
@@ -86,7 +86,7 @@ def test_without_a_yes_to_statistics_it_is_asked_for_by_nobody() -> None:
     until_asked(world)
     world.grant("tracked", stats=False)
     before = len(asked(world))
-    assert Memory.of(world.client().load()).schedule is None
+    assert Memory.of(world.client().load(), "registry").schedule is None
     session(world.client(), world.clock, 20 * DAY)
     assert len(asked(world)) == before
 
@@ -99,7 +99,7 @@ def test_a_yes_taken_back_and_given_anew_asks_no_sooner() -> None:
         (last,) = [one["time"] for one in world.client().journal() if one["channel"] == "registry"]
         world.grant("plain", stats=False)
         world.grant("plain", stats=True)
-        kept = Memory.of(world.client().load()).schedule
+        kept = Memory.of(world.client().load(), "registry").schedule
         assert kept is not None
         assert kept.due >= last - 60 + SHORTEST
 
@@ -202,11 +202,11 @@ def test_where_nothing_left_it_is_tried_again_within_hours() -> None:
     world = a_world()
     world.grant("plain", stats=True)
     client = world.client()
-    due = Memory.of(client.load()).schedule
+    due = Memory.of(client.load(), "registry").schedule
     assert due is not None
     world.server.unreachable = TransportError("tor-unavailable", "No Tor here.")
     client.send(client.channels[1], scheduled=True)
-    after = Memory.of(client.load()).schedule
+    after = Memory.of(client.load(), "registry").schedule
     assert after is not None
     assert after.failures == 1
     assert after.due - world.clock.wall <= 6 * 3600, format_time(after.due)

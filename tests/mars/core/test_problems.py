@@ -27,7 +27,7 @@ from mars.testing.socks import SocksServer, answering
 from mars.testing.world import World
 from mars.wire.motd import Message
 from mars.wire.times import DAY
-from tests.mars.faults import Faults, failing
+from tests.mars.failing_calls import Faults, failing
 from tests.waiting import until
 
 

@@ -24,6 +24,7 @@ QUICK = (
     "tests/hostile/test_openpgp_keys_that_end.py",
     "tests/hostile/test_rollback_and_freeze.py",
     "tests/hostile/test_stolen_roles.py",
+    "tests/vectors/test_reports.py",
     "tests/vectors/test_statistics.py",
 )
 

@@ -12,6 +12,7 @@ from mars.errors import MarsError
 from mars.wire import ed25519, passphrase, sealed
 from mars.wire.product import Product
 from mars.wire.query import AllowList
+from mars.wire.reports import crowd
 from mars.wire.times import DAY
 from mars.wire.variables import (
     NAMES,
@@ -61,7 +62,12 @@ def test_a_release_that_is_known_besides_is_counted_too() -> None:
 
 @pytest.mark.parametrize(
     ("module", "missing"),
-    [(ed25519, "nacl.bindings"), (sealed, "nacl.bindings"), (passphrase, "nacl.pwhash")],
+    [
+        (crowd, "nacl.bindings"),
+        (ed25519, "nacl.bindings"),
+        (sealed, "nacl.bindings"),
+        (passphrase, "nacl.pwhash"),
+    ],
 )
 def test_without_libsodium_nothing_can_be_judged(
     monkeypatch: pytest.MonkeyPatch, module: ModuleType, missing: str

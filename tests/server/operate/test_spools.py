@@ -49,7 +49,7 @@ def spool(tmp_path: Path) -> Path:
 
 
 def broken(folder: Path) -> list[Finding]:
-    return [one for one in spools.examine(folder, None, TODAY, 35) if not one.ok]
+    return [one for one in spools.examine(folder, [], TODAY, 35) if not one.ok]
 
 
 def test_our_own_spools_pass(spool: Path) -> None:
@@ -86,7 +86,7 @@ def test_what_strangers_post_is_told_and_breaks_no_promise(spool: Path) -> None:
     """Anybody may post 1,024 bytes of anything, and must not make the doctor cry wolf."""
     with next(spool.glob("*.log")).open("ab") as file:
         file.write(written(b"\x02" + SEALED[0][1:]))
-    (lines,) = [one for one in spools.examine(spool, None, TODAY, 35) if one.name == "spool-lines"]
+    (lines,) = [one for one in spools.examine(spool, [], TODAY, 35) if one.name == "spool-lines"]
     assert lines.ok
     assert "1 are not sealed as ours are" in lines.text
 
@@ -112,13 +112,13 @@ def test_a_spool_goes_when_it_is_read_or_when_it_was_closed_long_ago(spool: Path
 
     def due(read: dict[str, int], days: int = 0) -> int:
         today = date.fromordinal(TODAY.toordinal() + days)
-        return len(spools.retain(spool, read, today, 35, remove=False))
+        return len(spools.retain(spool, [read], today, 35, remove=False))
 
     assert due({}) == due({TOKEN: size - 1}) == due({}, 35) == 0
     assert due({TOKEN: size}) == due({}, 36) == 1
-    assert [one.name for one in spools.examine(spool, {TOKEN: size}, TODAY, 35) if not one.ok] == [
-        "spool-retention"
-    ]
+    assert [
+        one.name for one in spools.examine(spool, [{TOKEN: size}], TODAY, 35) if not one.ok
+    ] == ["spool-retention"]
     path.write_bytes(path.read_bytes().replace(TOKEN.encode(), b"2" * 32))
     assert due({TOKEN: size}) == 0, "its first line is another's"
 
@@ -126,9 +126,9 @@ def test_a_spool_goes_when_it_is_read_or_when_it_was_closed_long_ago(spool: Path
 def test_what_a_crash_left_is_as_old_as_its_closing(spool: Path) -> None:
     (path,) = spool.glob("*.log")
     old = path.rename(spool / f"spool-2026-09-01-{TOKEN}.log")
-    assert spools.retain(spool, {}, TODAY, 35, remove=False) == []
+    assert spools.retain(spool, [{}], TODAY, 35, remove=False) == []
     os.utime(old, (NOW - 36 * DAY, NOW - 36 * DAY))
-    assert [one.path for one in spools.retain(spool, {}, TODAY, 35)] == [old]
+    assert [one.path for one in spools.retain(spool, [{}], TODAY, 35)] == [old]
     assert not old.exists()
     assert list(spool.glob("*.part")), "what is still written stays"
 

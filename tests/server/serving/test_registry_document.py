@@ -9,10 +9,9 @@ import pytest
 from mars.testing.memory import MemoryOpenPGP
 from mars.testing.publisher import Publisher
 from mars.wire.catalogue import MAX_REGISTRY, Catalogue, digest
-from mars.wire.query import REGISTRY_PATH
+from mars.wire.query import REGISTRY_PATH, STATUS_PATH
 from mars_server.common.config import Config
 from mars_server.operate.status import examine
-from mars_server.serving.aiohttp_connection import STATUS_PATH
 from mars_server.serving.motd_source import MotdSource
 from tests.server.serving import kit
 from tests.waiting import until

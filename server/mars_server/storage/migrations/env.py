@@ -6,6 +6,7 @@ from alembic import context
 
 context.configure(
     connection=context.config.attributes["connection"],
+    version_table=context.config.attributes["noted"],
     transactional_ddl=False,  # the caller holds the transaction
 )
 context.run_migrations()

@@ -1,0 +1,1 @@
+"""One step of these tables' history a module; never changed once released."""

@@ -1,0 +1,149 @@
+"""The status document: what became of each report, the same bytes for all, signed by the role
+``status``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mars.errors import ConfigError, StateError
+from mars.wire import ed25519, envelope
+from mars.wire.envelope import STATUS_TYPE, Envelope, Signature, pae
+from mars.wire.keys import keyid
+from mars.wire.product import Product
+from mars.wire.reports.crowd import NEEDED
+from mars.wire.reports.direct import prefix_of
+from mars.wire.reports.rules import Rule
+from mars.wire.reports.status import (
+    DELETED,
+    MAX_ANSWERS,
+    MAX_DOCUMENT,
+    MAX_FAULTS,
+    MAX_PREFIXES,
+    MAX_STATUS,
+    OPEN,
+    RESOLVED,
+    Answer,
+    Known,
+    Status,
+    padded,
+)
+from mars.wire.times import DAY
+from mars_server.storage.triage import groups, store
+from mars_server.storage.triage.groups import Member
+from mars_server.triage.answers import Word, answer, of_rule
+from mars_server.triage.desk import Desk, word_of
+
+AHEAD = 3600
+"""Seconds that a serial may be ahead of the clock."""
+_SERIAL, _SECRET = "status-serial", "status-secret"
+
+
+@dataclass
+class _Answers:
+    """Each answer once."""
+
+    places: dict[Answer, int] = field(default_factory=dict)
+
+    def place(self, one: Answer) -> int:
+        return self.places.setdefault(one, len(self.places))
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the document says of itself. Times are Unix seconds."""
+
+    product: Product
+    epoch: int
+    issued: int
+
+
+def compose(desk: Desk, head: Head, secret: bytes) -> Status:
+    """The document of what the database holds now. ``secret``: 32 bytes that stay the same.
+
+    Raises ``StateError`` (``rules-conflict``): of two rules that claim one fault neither can
+    answer; and ``ConfigError`` (``status-too-large``).
+    """
+    if conflicts := desk.conflicts():
+        numbers = " and ".join(map(str, conflicts[0][1]))
+        told = f"Rules {numbers} claim the same fault; see errors rules check."
+        raise StateError("rules-conflict", told)
+    answers = _Answers()
+    with desk.engine.connect() as connection:
+        words = {each.id: word_of(each) for each in groups.each(connection)}
+        members = groups.members(connection)
+        prefixes = {
+            prefix_of(each.guid) or b"": answers.place(
+                answer(words[each.group], desk.rules, each.fault, each.release)
+            )
+            for each in groups.direct(connection)
+        }
+        gone = dict.fromkeys(groups.told_deleted(connection), answers.place(Answer(DELETED)))
+    both = dict([*prefixes.items(), *gone.items()][:MAX_PREFIXES])
+    faults = [*_by_person(words, members, answers), *_by_rules(desk, answers)][:MAX_FAULTS]
+    if len(answers.places) > MAX_ANSWERS:
+        raise ConfigError("status-too-large", f"There are more than {MAX_ANSWERS} answers.")
+    return Status(
+        head.product.product,
+        head.product.channel,
+        head.epoch,
+        head.issued,
+        head.issued,
+        head.issued + head.product.lifetime_days * DAY,
+        tuple(answers.places),
+        padded(both, secret),
+        tuple(faults),
+    )
+
+
+def _by_person(
+    words: Mapping[int, Word], members: Iterable[Member], answers: _Answers
+) -> Iterable[Known]:
+    """Of faults that ten installations met: of one that fewer met nobody else is told."""
+    for each in members:
+        word = words[each.group]
+        if max(each.crowd, each.direct) >= NEEDED and (word.state != OPEN or word.summary):
+            affected = f"<{word.release}" if word.state == RESOLVED and word.release else ""
+            match = Rule.parse(f"#{each.fault.digest}")
+            yield Known(match, answers.place(word.answer), affected)
+
+
+def _by_rules(desk: Desk, answers: _Answers) -> Iterable[Known]:
+    for claim in desk.rules.claims:
+        yield Known(claim.match, answers.place(of_rule(claim)), claim.affected)
+
+
+def sign(status: Status, seed: bytes) -> bytes:
+    """The envelope. Raises ``WireError`` (``too-large``)."""
+    payload = status.encode()
+    signature = ed25519.sign(seed, pae(STATUS_TYPE, payload))
+    name = keyid(ed25519.public_key(seed))
+    document = envelope.encode(Envelope(STATUS_TYPE, payload, (Signature(name, signature),)))
+    read(document)  # nothing is given out that a client would refuse
+    return document
+
+
+def read(document: bytes) -> Status:
+    """What a document says, without its signature. Raises ``WireError``."""
+    return Status.decode(envelope.decode(document, MAX_DOCUMENT, MAX_STATUS).payload)
+
+
+def issue(desk: Desk, product: Product, epoch: int, seed: bytes, now: int, new: bytes) -> bytes:
+    """The next document; its serial is its time, and higher than that of the last. ``new``: 32
+    random bytes, the secret of a database that has none.
+
+    Raises as ``compose`` and ``sign``, and ``StateError`` (``clock-behind``).
+    """
+    with desk.engine.begin() as connection:
+        last = int(store.noted(connection, _SERIAL) or 0)
+        held = store.noted(connection, _SECRET) or new.hex()
+        store.note(connection, _SECRET, held)
+    issued = max(now, last + 1)
+    if issued > now + AHEAD:
+        raise StateError(
+            "clock-behind", "The last status document is from the future; set the clock right."
+        )
+    document = sign(compose(desk, Head(product, epoch, issued), bytes.fromhex(held)), seed)
+    with desk.engine.begin() as connection:
+        store.note(connection, _SERIAL, str(issued))
+    return document

@@ -1,0 +1,113 @@
+"""The signed status document: what became of each report, and nothing more."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mars.wire import ed25519, envelope
+from mars.wire.envelope import STATUS_TYPE, pae
+from mars.wire.keys import keyid
+from mars.wire.reports.status import MAX_DOCUMENT, MAX_STATUS, Status
+from tests.server.counting.spools import written
+from tests.server.triage import kit
+from tests.server.triage.kit import SEED, Triage
+from tests.server.triage.test_answers import DAMAGED, RULES
+
+AT = "2026-11-27T00:00:00Z"
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "status.json"
+
+
+def issue(triage: Triage, out: Path, now: str = AT, *more: object) -> Status:
+    key = kit.status_key(triage.folder)
+    triage.ask("status", "--key", key, "--out", out, "--now", now, *more)
+    found = envelope.decode(out.read_bytes(), MAX_DOCUMENT, MAX_STATUS)
+    (signature,) = found.signatures
+    public = ed25519.public_key(SEED)
+    assert (found.payload_type, signature.keyid) == (STATUS_TYPE, keyid(public))
+    assert ed25519.verify(public, signature.sig, pae(STATUS_TYPE, found.payload))
+    return Status.decode(found.payload)
+
+
+def states(said: Status, *numbers: int) -> list[str]:
+    found = (said.answer(kit.identity(number).guid) for number in numbers)
+    return [answer.state if answer else "" for answer in found]
+
+
+def test_each_sender_finds_an_answer(triage: Triage, out: Path) -> None:
+    written(triage.folder / "rules.toml", RULES.encode())
+    triage.open(
+        [
+            *triage.sender.direct([1]),
+            *triage.sender.direct([2], release="0.5.3"),
+            *triage.sender.direct([3], kit.content(DAMAGED)),
+            *triage.sender.direct([4], kit.content(kit.fault("mail.view:draw"))),
+            *triage.sender.direct([5]),
+        ]
+    )
+    triage.open([triage.sender.deletion(5)])
+    triage.tell("note", kit.identity(4).guid, "We look at it.")
+    said = issue(triage, out)
+    assert states(said, 1, 2, 3, 4, 5, 6) == [
+        "resolved",
+        "resolved",
+        "known",
+        "open",
+        "deleted",
+        "",
+    ]
+    noted = said.answer(kit.identity(4).guid)
+    assert noted is not None
+    assert noted.summary == "We look at it."
+    assert len(said.prefixes) == 10
+    answer = said.known(DAMAGED, "0.5.4")
+    assert answer is not None
+    assert answer.summary == "A file is damaged."
+
+
+def test_a_fault_that_fewer_than_ten_met_is_told_to_its_senders_alone(
+    triage: Triage, out: Path
+) -> None:
+    triage.open(triage.sender.direct(range(9)))
+    triage.tell("resolve", "1", "--release", "0.5.3", "--summary", "Fixed.")
+    said = issue(triage, out)
+    assert states(said, 1) == ["resolved"]
+    assert said.known(kit.FAULT, "0.5.2") is None
+    triage.open(triage.sender.crowd(range(10)))
+    said = issue(triage, out)
+    found = said.known(kit.FAULT, "0.5.2")
+    assert found is not None
+    assert found.summary == "Fixed."
+    assert said.known(kit.FAULT, "0.5.3") is None
+
+
+def test_serials_grow_and_the_bytes_are_those_of_the_moment(triage: Triage, out: Path) -> None:
+    triage.open(triage.sender.direct([1]))
+    first, second = issue(triage, out), issue(triage, out)
+    assert second.serial == first.serial + 1 == second.issued
+    assert second.prefixes == first.prefixes
+    told = triage.ask(
+        *("status", "--key", kit.status_key(triage.folder), "--out", out),
+        *("--now", "2026-11-26T00:00:00Z"),
+        code=1,
+    )
+    assert told["reason"] == "clock-behind"
+
+
+def test_an_empty_database_has_a_document_too(triage: Triage, out: Path) -> None:
+    said = issue(triage, out)
+    assert (said.prefixes, said.faults, said.epoch) == ({}, (), 1)
+    assert said.expires - said.issued == 45 * 86_400
+
+
+def test_a_key_of_another_role_is_refused(triage: Triage, out: Path) -> None:
+    key = written(triage.folder / "key", json.dumps({"type": "other"}).encode())
+    told = triage.ask("status", "--key", key, "--out", out, code=1)
+    assert told["reason"] == "operator-key"
+    assert "--role status" in told["message"]

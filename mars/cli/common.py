@@ -87,6 +87,11 @@ class Place:
             )
         if version is not None:
             app = replace(app, version=version)
+        if trust:
+            from mars.pinned import Pinned
+
+            pinned = Pinned.of(trust)
+            app = replace(app, server=pinned.server, steered=pinned.steered)
         client = NewsClient(app, trust, ports, registry=registry)
         return client, client.load()
 

@@ -239,8 +239,8 @@ def _tell_outstanding(client: NewsClient) -> None:
     count = _outstanding(client)
     if count:
         click.echo(
-            f"Of your error reports {count} are still to be deleted, as you asked; those requests "
-            "go within 30 days of that, see mars report list.",
+            f"Of your error reports {count} {'is' if count == 1 else 'are'} still to be deleted, "
+            "as you asked; those requests go within 30 days of that, see mars report list.",
             err=True,
         )
 
@@ -265,7 +265,8 @@ def limits(layer: dict[str, Any]) -> Iterator[str]:
     metavar="NAME",
     default=Motd.name,
     show_default=True,
-    help="Whose next request, as the journal names it: motd, or registry.",
+    help="Whose next request, as the journal names it: motd, registry, "
+    "statistics, status or reports.",
 )
 @click.option(
     "--level",

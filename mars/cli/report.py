@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from mars.channels.news import NewsClient
-from mars.channels.own_reports import QUEUED, OwnReports
+from mars.channels.own_reports import ASKED, QUEUED, SENT, OwnReports
 from mars.channels.queue import CROWD, DIRECT
 from mars.cli import common
 from mars.cli.common import OneOff, Place, registry_option, where
@@ -62,19 +63,22 @@ def list_(place: Place, as_json: bool) -> None:
 @_message
 @where
 @registry_option
+@common.trust_option(help="What the application pins; needed with --registry before any news came.")
 def show(
     which: str,
     direct: bool | None,
     message: str,
     place: Place,
     registry_file: Path | None,
+    trust_file: Path | None,
     as_json: bool,
 ) -> None:
     """Show one report, and the exact text that would be sealed if it were released this way.
 
     Exit code: 0 when there is such a report, 1 when not.
     """
-    client, _ = place.client(registry=read_registry(registry_file))
+    trust = common.trusted(trust_file) if trust_file else b""
+    client, _ = place.client(registry=read_registry(registry_file), trust=trust)
     found = OwnReports(client).show(which)
     way = _way(direct) if found["state"] == QUEUED and not found["released"] else ""
     try:
@@ -84,7 +88,7 @@ def show(
     except MarsError as error:
         text, why = None, error
     if as_json:
-        emit_json({"ok": True, **found, "text": text})
+        emit_json({"ok": True, **found, "text": text, "problem": why and why.plain()})
         return
     click.echo(safe(_line(found)))
     for name in ("types", "frames"):
@@ -133,14 +137,15 @@ def forget(which: str, place: Place, as_json: bool) -> None:
     Exit code: 0 when that is kept, 1 when not.
     """
     client, _ = place.client(changes=True)
-    what = OwnReports(client).forget(which)
+    own, before = OwnReports(client), None
+    with contextlib.suppress(ConfigError):  # a damaged file is none, and can be removed
+        before = own.show(which)
+    what = own.forget(which)
     with done("That is kept"):
         if as_json:
             emit_json({"ok": True, "forgotten": what})
-        elif what == "asked":
-            click.echo("Its deletion is asked for; the request goes within 30 days.")
         else:
-            click.echo("It is removed.")
+            click.echo(_forgotten(what, before))
 
 
 @report.command(short_help="Read the answers to reports.")
@@ -190,17 +195,20 @@ def export(place: Place, as_json: bool) -> None:
 @click.argument("file", metavar="FILE|-", type=click.File("rb"))
 @_ways
 @_message
+@click.option("--show", "look", is_flag=True, help="Show the exact text, and send nothing.")
 @common.one_off
 def send(
-    file: Any, direct: bool, message: str, once: OneOff, url: str | None, as_json: bool
+    file: Any, direct: bool, message: str, look: bool, once: OneOff, url: str | None, as_json: bool
 ) -> None:
     """Send the last Python traceback in FILE (- for standard input) as one report now, through Tor:
     consent for this one alone.
 
     Of the text go the types of the exceptions and, of the functions of the application itself,
-    module and name; which these are is told by the folder that is called like the product.
+    module and name; which these are is told by the folder that is called like the product. Look
+    at it first, with --show.
 
-    Exit code: 0 when the intake took it, 1 when nothing was sent or it was refused.
+    Exit code: 0 when the intake took it, or it was shown, 1 when nothing was sent or it was
+    refused.
     """
     from mars.channels.one_fault import OneFault
 
@@ -209,6 +217,13 @@ def send(
     client = once.client()
     fault = _fault(file, client.app.product)
     one = OneFault(client, fault, _way(direct), message)
+    if look:
+        one.plan(client.view(one, client.load()), url)
+        if as_json:
+            emit_json({"ok": True, "text": one.text, "bytes": one.size})
+        else:
+            click.echo(safe(one.text))
+        return
     outcome = one.send(PLAIN, url)
     guid = one.report.guid if direct else None
     said = {"guid": guid, "text": one.text, "bytes": one.size}
@@ -231,6 +246,19 @@ def _fault(file: Any, product: str) -> Any:
             "file, or the product by which its folder is called.",
         )
     return found[-1]
+
+
+def _forgotten(what: str, before: dict[str, Any] | None) -> str:
+    if what == ASKED and before and before["deletion"] == SENT:
+        return "The request for its deletion went already; the next answers say when it is gone."
+    if what == ASKED:
+        return "Its deletion is asked for; the request goes within 30 days."
+    if before and before["sent"] and before["way"] == CROWD:
+        return (
+            "It is removed here. What was sent cannot be deleted, since nobody can tell whose it "
+            "is: it goes 90 days after it came."
+        )
+    return "It is removed."
 
 
 def _small(file: Path) -> bytes:
@@ -267,7 +295,10 @@ def _print(
             for line in _help(one):
                 click.echo(safe(f"    {line}"))
         if outstanding:
-            click.echo(f"{outstanding} deletions were asked for and have not gone yet.")
+            many = "1 deletion was" if outstanding == 1 else f"{outstanding} deletions were"
+            click.echo(
+                f"{many} asked for and {'has' if outstanding == 1 else 'have'} not gone yet."
+            )
         if not found:
             click.echo(f"mars report: there are none (error reports: {mode}).", err=True)
     if damage:

@@ -194,12 +194,7 @@ def _line(one: dict[str, Any]) -> str:
     said = f", next: {one['said']}" if one["next"] else ""
     last = one["last"]
     went = f", sent {last['value']} on {last['time'][:10]}" if last else ""
-    ended = "" if one["state"] == "collected" else f" ({one['state']})"
-    anew = (
-        ", asks something else, or more, than you agreed to: answer anew" if one["changed"] else ""
-    )
-    held = ", the policy file or a rule of yours has nothing said of it" if one["vetoed"] else ""
-    return f"{mark}  {one['name']:32} {one['label']}{ended}{anew}{held}{said}{went}"
+    return f"{mark}  {one['name']:32} {one['label']}{common.held_back(one)}{said}{went}"
 
 
 def _text(value: object) -> str:

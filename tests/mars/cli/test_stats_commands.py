@@ -26,6 +26,7 @@ from tests.mars.channels.kit import (
     publishing,
 )
 from tests.mars.cli.conftest import Desk, Done
+from tests.mars.failures.kit import DECRYPTION
 
 URL = "http://127.0.0.1:8080/motd/in"
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
@@ -240,9 +241,21 @@ def test_what_a_rule_has_nothing_said_of_is_off_and_is_said_to_be(intake: Desk) 
     line = next(one for one in listed(intake, "list").out.splitlines() if FOLDERS.name in one)
     assert line.startswith("off")
     assert "nothing said of it" in line
-    world = a_world(FOLDERS, PROTOCOL, host=machine(policy=b'[statistics]\nveto = ["*"]\n'))
+
+
+@pytest.mark.parametrize(
+    ("veto", "named"),
+    [
+        ("*", [FOLDERS.name, PROTOCOL.name, DECRYPTION.wildcard]),
+        (DECRYPTION.wildcard, [DECRYPTION.wildcard]),
+        ("decryption/damaged", []),
+    ],
+)
+def test_what_is_vetoed_as_a_whole_is_told_of_domains_too(veto: str, named: list[str]) -> None:
+    policy = f'[statistics]\nveto = ["{veto}"]\n'.encode()
+    world = a_world(FOLDERS, PROTOCOL, domains=(DECRYPTION,), host=machine(policy=policy))
     client = world.client()
-    assert vetoed_names(client, client.load()) == [FOLDERS.name, PROTOCOL.name]
+    assert vetoed_names(client, client.load()) == named
 
 
 def test_statistics_come_with_the_news(intake: Desk) -> None:

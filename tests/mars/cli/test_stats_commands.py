@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 from mars import factory
 from mars.cli.consent import vetoed_names
 from mars.testing.memory import machine
-from mars.testing.socks import Visit, exactly, read_request
 from mars.wire.sealed import SMALL, opened
 from mars.wire.times import WEEK, week_of
 from tests.mars.channels.kit import (
@@ -25,37 +23,16 @@ from tests.mars.channels.kit import (
     opener,
     publishing,
 )
-from tests.mars.cli.conftest import Desk, Done
+from tests.mars.cli.conftest import FULL, INTAKE, Desk, Done, answer, with_intake
 from tests.mars.failures.kit import DECRYPTION
-
-URL = "http://127.0.0.1:8080/motd/in"
-NO_CONTENT = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
-FULL = b"HTTP/1.1 503 Full\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 @pytest.fixture
 def intake(desk: Desk) -> Desk:
-    """With a registry that root signed, and an intake at the other end."""
-    now = factory.system_clock().now()
-    weeks = tuple(week_of(now + number * WEEK) for number in range(3))
-    desk.publisher.steer(now - 120, **publishing(REGISTRY, weeks))
-    desk.pin(1000)
-    answer(desk, NO_CONTENT)
-    (desk.folder / "registry.json").write_bytes(REGISTRY)
-    return desk
+    return with_intake(desk, REGISTRY)
 
 
-def answer(desk: Desk, said: bytes) -> None:
-    def handle(sock: socket.socket, visit: Visit) -> None:
-        read_request(sock, visit)
-        _, _, body = visit.request.partition(b"\r\n\r\n")
-        visit.request += exactly(sock, SMALL - len(body)) if len(body) < SMALL else b""
-        sock.sendall(said)
-
-    desk.socks.handler = handle
-
-
-def send(desk: Desk, *arguments: str, registry: str = "registry.json", url: str = URL) -> Done:
+def send(desk: Desk, *arguments: str, registry: str = "registry.json", url: str = INTAKE) -> Done:
     return desk.run(
         *("stats", "send", *arguments),
         *("--registry", str(desk.folder / registry), "--trust", str(desk.trust), "--url", url),
@@ -194,8 +171,8 @@ def test_everything_declared_is_listed_and_each_is_chosen_on_its_own(intake: Des
 
 def test_a_wrong_name_is_refused_and_a_key_of_the_own_project_is_none(intake: Desk) -> None:
     intake.grant("plain")
-    for answer in ("on", "off"):
-        done = listed(intake, "consent", answer, "examplemail/unheard_of", "--json")
+    for said in ("on", "off"):
+        done = listed(intake, "consent", said, "examplemail/unheard_of", "--json")
         assert (done.code, done.json["reason"]) == (1, "undeclared")
     assert listed(intake, "consent", "on", "folders", "--json").json["entries"] == [FOLDERS.name]
     assert listed(intake, "show", "folders", "--json").json["on"] is True

@@ -6,10 +6,24 @@ import argparse
 import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-PAGE = Path(__file__).parent.parent / "docs/performance.md"
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE, PRIVACY = DOCS / "performance.md", DOCS / "privacy.md"
+One = TypeVar("One")
+Other = TypeVar("Other")
+
+
+class Run(Protocol):
+    """Does some work for each item, in order."""
+
+    def __call__(self, work: Callable[[One], Other], items: Iterable[One], /) -> list[Other]: ...
 
 
 def machine() -> str:
@@ -50,6 +64,31 @@ def main(name: str, what: str, measured: Callable[[], Told], arguments: Sequence
     if options.write:
         write(name, told.out)
     return int(bool(told.failed))
+
+
+def simulated(name: str, report: Callable[[Run], Iterator[str]]) -> None:
+    """Prints what two processes make for docs/privacy.md, as it comes, and writes it there."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of each of the two
+    lines = []
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        for text in report(partial(_mapped, pool)):
+            print(text, flush=True)
+            lines.append(text)
+    write(name, lines, PRIVACY)
+
+
+def _mapped(
+    pool: ProcessPoolExecutor, work: Callable[[One], Other], items: Iterable[One]
+) -> list[Other]:
+    """In order; tells how far it is."""
+    wanted, begin, name = list(items), time.monotonic(), getattr(work, "__name__", "work")
+    found = []
+    for one in pool.map(work, wanted):
+        found.append(one)
+        told = f"{len(found)} of {len(wanted)}, {time.monotonic() - begin:.0f} s"
+        print(f"\r{name}: {told}", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    return found
 
 
 def write(name: str, lines: list[str], page: Path = PAGE) -> None:

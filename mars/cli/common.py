@@ -287,6 +287,14 @@ def say_sent(
         sys.exit(1)
 
 
+def held_back(one: dict[str, Any]) -> str:
+    """Why nothing, or no more, is told of a listed statistic or domain; empty where it is."""
+    ended = "" if one["state"] == "collected" else f" ({one['state']})"
+    anew = ", asks something else, or more, than you agreed to: answer anew"
+    vetoed = ", the policy file or a rule of yours has nothing said of it"
+    return f"{ended}{anew if one['changed'] else ''}{vetoed if one['vetoed'] else ''}"
+
+
 def trusted(file: Path) -> bytes:
     """A trust file that somebody names for once. Raises ``ConfigError`` where anybody may change
     it; whose it is is not asked: an administrator may well name a user's."""

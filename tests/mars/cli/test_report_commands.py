@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from pathlib import Path
 
 import pytest
 
 from mars import factory
 from mars.testing.publisher import ed25519_signature
-from mars.testing.socks import Visit, exactly, read_request
 from mars.testing.world import ONION
 from mars.wire import envelope
 from mars.wire.catalogue import Catalogue
@@ -22,13 +20,10 @@ from mars.wire.reports.recipient import Recipient
 from mars.wire.reports.rules import Rule
 from mars.wire.reports.status import Answer, Known, Status
 from mars.wire.sealed import LARGE, Opener, opened
-from mars.wire.times import DAY, WEEK, week_of
+from mars.wire.times import DAY, week_of
 from tests.mars.channels.kit import opener, publishing
-from tests.mars.cli.conftest import Desk, Done
+from tests.mars.cli.conftest import FULL, INTAKE, Desk, Done, answer, with_intake
 
-URL = "http://127.0.0.1:8080/motd/in"
-NO_CONTENT = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
-FULL = b"HTTP/1.1 503 Full\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 KEY = Opener.of(b"\x01" * 32)
 REGISTRY = Catalogue(
     "examplemail", "stable", ("0.5.2",), reports={"0.5.2": KEY.public.hex()}
@@ -49,32 +44,16 @@ SECRETS = ("jonas", "hunter2", "sesame", "example.org", "/home", "password")
 
 @pytest.fixture
 def intake(desk: Desk) -> Desk:
-    """With a registry that root signed, and an intake at the other end."""
-    now = factory.system_clock().now()
-    weeks = tuple(week_of(now + number * WEEK) for number in range(3))
-    desk.publisher.steer(now - 120, **publishing(REGISTRY, weeks))
-    desk.pin(1000)
-    answer(desk, NO_CONTENT)
-    (desk.folder / "registry.json").write_bytes(REGISTRY)
+    """With a traceback to report."""
     (desk.folder / "trace.txt").write_text(TRACEBACK)
-    return desk
-
-
-def answer(desk: Desk, said: bytes) -> None:
-    def handle(sock: socket.socket, visit: Visit) -> None:
-        read_request(sock, visit)
-        _, _, body = visit.request.partition(b"\r\n\r\n")
-        visit.request += exactly(sock, LARGE - len(body)) if len(body) < LARGE else b""
-        sock.sendall(said)
-
-    desk.socks.handler = handle
+    return with_intake(desk, REGISTRY)
 
 
 def send(desk: Desk, *arguments: str, file: str = "", version: str = "0.5.2") -> Done:
     return desk.run(
         *("report", "send", file or str(desk.folder / "trace.txt"), *arguments),
         *("--registry", str(desk.folder / "registry.json"), "--trust", str(desk.trust)),
-        *("--url", URL, "--socks", desk.socks.address),
+        *("--url", INTAKE, "--socks", desk.socks.address),
         *("--product", "examplemail", "--app-version", version),
     )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +97,10 @@ class Arrival:
 class Front:
     """Between tor and the server: hands on every byte, and keeps those of the requests."""
 
+    fault: Callable[[bytes, bytes], bool] | None = None
+    """Told of what came of a request and of its answer before that is handed on; where it says so,
+    the connection breaks instead, on both sides."""
+
     def __init__(self, path: Path, server: Path) -> None:
         self.arrivals: list[Arrival] = []
         self._server = server
@@ -123,10 +127,14 @@ class Front:
             data = b""
             while not _is_whole(data) and (more := sock.recv(65_536)):
                 data += more
+                if self.fault and self.fault(data, b""):
+                    return
                 server.sendall(more)
             circuit, raw = proxyline.strip(data) or (None, data)
             self.arrivals.append(Arrival(circuit, raw))
             while more := server.recv(65_536):
+                if self.fault and self.fault(data, more):
+                    return
                 sock.sendall(more)
 
 

@@ -43,6 +43,7 @@ class Reports(ttk.Frame):
         ttk.Button(buttons, text="Delete", command=self.forget).pack(side="right")
         self.button = ttk.Button(buttons, text="Send", command=self.release)
         self.button.pack(side="right", padx=8)
+        self.bind("<Map>", lambda _: self.refresh())  # a fault may have been met meanwhile
         self.refresh()
 
     def refresh(self) -> None:

@@ -27,12 +27,7 @@ def packages(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def desktop(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the frozen application; ``desktop`` in it is the program."""
-    return freeze(
-        "desktop",
-        "--onedir",
-        request.getfixturevalue("packages"),
-        tmp_path_factory.mktemp("desktop"),
-    )
+    return freeze("desktop", "--onedir", packages, tmp_path_factory.mktemp("desktop"))
 
 
 @pytest.fixture(scope="session")

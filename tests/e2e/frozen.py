@@ -18,7 +18,7 @@ AHEAD = "AHEAD"
 """In its environment: has the frozen application keep a time of its own, at first so many seconds
 ahead of the system's; it goes on by what is written to its standard input."""
 DESKTOP = """
-import os, sys, threading
+import os, sys, threading, time
 from examples.desktop.__main__ import main
 from mars import factory
 from mars.core.thread import Background
@@ -27,16 +27,25 @@ class Clock:
     # The client's thread asks for the running time before and after each sleep.
     def __init__(self, ahead):
         self.ahead, self.system, self.asked = ahead, factory.system_clock(), 0
-        self.asleep = threading.Event()
+        self.changed = threading.Condition()
     def now(self):
         return self.system.now() + self.ahead
     def monotonic(self):
         found = self.system.monotonic() + self.ahead
         if sys._getframe(1).f_code is Background._run.__code__:
-            self.asked += 1
-            if self.asked % 2:
-                self.asleep.set()
+            with self.changed:
+                self.asked += 1
+                self.changed.notify_all()
         return found
+    def until_asleep(self, after=0):
+        # And not about to wake, since somebody pressed a button.
+        seen = -1
+        while seen != self.asked:
+            with self.changed:
+                self.changed.wait_for(lambda: self.asked % 2 and self.asked > after)
+                seen = self.asked
+            time.sleep(0.002)
+        return seen
 
 class Soon:
     # Of each span that chance has the first tenth.
@@ -48,11 +57,10 @@ class Soon:
 
 def passing(clock, clients):
     for line in sys.stdin:
-        clock.asleep.wait()
-        clock.asleep.clear()
+        turns = clock.until_asleep()
         clock.ahead += int(line)
         clients[0].look()
-        clock.asleep.wait()
+        clock.until_asleep(after=turns)
         print(clock.now(), flush=True)
 
 more = {}

@@ -210,8 +210,8 @@ class Life:
             yield
         opened = self.operator.open()
         listed = self.operator.errors("list")
-        bytes_ = self.operator.contents()
-        self.told[name] = Told(opened, listed["groups"], listed["unread"], bytes_)
+        found = (listed["groups"], listed["unread"], self.operator.contents())
+        self.told[name] = Told(opened, *found)
 
 
 def command(home: Path, *words: str) -> dict[str, Any]:
@@ -248,17 +248,12 @@ def others(life: Life, number: int) -> None:
 
 
 def poisoned(shares: list[Share]) -> Iterator[Share]:
-    """What whoever has all keys can make of nine shares: their points with another text or on
-    another line, and points of new installations."""
+    """What whoever has all keys can make of nine shares: the same points with another text, and
+    points of other installations and values, which do not fit."""
     for at, share in enumerate(shares):
         yield replace(share, encrypted=share.encrypted[:-1] + bytes([share.encrypted[-1] ^ 1]))
         yield replace(share, x=share.x + 1 + at)
         yield replace(share, y=share.y + 1)
-
-
-def of_a_crowd(life: Life) -> list[bytes]:
-    """The bodies of nine, and then what is made of them."""
-    return [one.body for one in life.front.posts[1:10]]
 
 
 def first_weeks(life: Life, user: User) -> None:
@@ -276,7 +271,7 @@ def first_weeks(life: Life, user: User) -> None:
         others(life, 9)
     guid = next(one["guid"] for one in command(life.home, *LIST)["reports"] if one["guid"])
     life.report = life.operator.errors("show", guid)["reports"][0]
-    nine = of_a_crowd(life)
+    nine = [one.body for one in life.front.posts[1:]]
     with life.serving("nine and replays"):
         for at, body in enumerate(nine):
             life.reached.post(body, f"again {at}")
@@ -378,13 +373,15 @@ def test_the_user_of_a_direct_report_is_told_what_the_rule_says(life: Life) -> N
 
 
 def test_of_a_deleted_report_nothing_stays(life: Life) -> None:
-    assert life.told["nine"].has("direct") == list(PLANTED["direct"]), "the search would see it"
+    before, guid = life.told["nine"], life.report["guid"].encode()
+    assert before.has("direct") == list(PLANTED["direct"]), "the search would see it"
+    assert guid in before.contents
     assert "Deletion asked for." in life.asked
     assert life.told["deletion"].opened["deletion"] == 1
     assert life.told["deletion"].groups == []
     after = life.told["retained"]
     assert not after.has("direct")
-    assert life.report["guid"].encode() not in after.contents
+    assert guid not in after.contents
     assert all(life.retained)
     assert any(" deleted " in line and DIRECT in line for line in life.gone)
 
@@ -399,6 +396,14 @@ def test_nothing_of_nine_can_be_read(life: Life, what: str) -> None:
     assert told.unread["faults"] == 1
     assert CROWD not in str(told.groups)
     assert not told.has("crowd")
+
+
+def test_replays_and_poisoned_shares_came_and_counted_for_nothing(life: Life) -> None:
+    replays, poison = (life.told[f"nine and {what}"] for what in ("replays", "poisoned shares"))
+    assert (replays.opened["lines"], replays.opened["repeated"]) == (9, 9)
+    assert (poison.opened["lines"], poison.opened["repeated"]) == (27, 9)
+    assert poison.opened["dropped"] == {"bad-share": 18}
+    assert poison.unread == {"faults": 1, "shares": 9}
 
 
 def test_the_tenth_installation_opens_it(life: Life) -> None:

@@ -196,16 +196,30 @@ def export(place: Place, as_json: bool) -> None:
 @_ways
 @_message
 @click.option("--show", "look", is_flag=True, help="Show the exact text, and send nothing.")
+@click.option(
+    "--module",
+    "modules",
+    metavar="NAME",
+    multiple=True,
+    help="A package of the application; may be given several times.  [default: the product's name]",
+)
 @common.one_off
 def send(
-    file: Any, direct: bool, message: str, look: bool, once: OneOff, url: str | None, as_json: bool
+    file: Any,
+    direct: bool,
+    message: str,
+    look: bool,
+    modules: tuple[str, ...],
+    once: OneOff,
+    url: str | None,
+    as_json: bool,
 ) -> None:
     """Send the last Python traceback in FILE (- for standard input) as one report now, through Tor:
     consent for this one alone.
 
     Of the text go the types of the exceptions and, of the functions of the application itself,
-    module and name; which these are is told by the folder that is called like the product. Look
-    at it first, with --show.
+    module and name; which these are is told by the folder that is called like the product, or by
+    --module. Look at it first, with --show.
 
     Exit code: 0 when the intake took it, or it was shown, 1 when nothing was sent or it was
     refused.
@@ -215,7 +229,7 @@ def send(
     if message and not direct:
         raise click.UsageError("A crowd report says no message; send it with --direct.")
     client = once.client()
-    fault = _fault(file, client.app.product)
+    fault = _fault(file, modules or _named_like(client.app.product))
     one = OneFault(client, fault, _way(direct), message)
     if look:
         one.plan(client.view(one, client.load()), url)
@@ -232,18 +246,23 @@ def send(
     common.say_sent("mars report send", outcome, one.size, said, as_json=as_json)
 
 
-def _fault(file: Any, product: str) -> Any:
+def _named_like(product: str) -> tuple[str, ...]:
+    """Packages that a product of that name may have."""
+    return tuple(dict.fromkeys((product, product.replace("-", "_"))))
+
+
+def _fault(file: Any, modules: tuple[str, ...]) -> Any:
     """Raises ``ConfigError`` (``no-traceback``)."""
     from mars.faults.own import Own
     from mars.faults.text import faults
 
     text = file.read()[-MAX_TEXT:].decode("utf-8", "replace")
-    found = faults(text, Own(dict.fromkeys((product, product.replace("-", "_")))))
+    found = faults(text, Own(modules))
     if not found:
         raise ConfigError(
             "no-traceback",
             "No Python traceback with a frame of the application is in that text; name another "
-            "file, or the product by which its folder is called.",
+            "file, or by --module the package in whose folder it is.",
         )
     return found[-1]
 

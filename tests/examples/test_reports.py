@@ -47,8 +47,10 @@ def test_a_fault_in_a_window_is_seen_read_sent_and_deleted(root: tk.Tk) -> None:
     mars.reports.uninstall()
     root.report_callback_exception = before
 
-    page.refresh()
-    assert page.list.size() == 1
+    assert page.list.size() == 0
+    page.pack()
+    root.update()
+    assert page.list.size() == 1, "as soon as the page is looked at"
     assert " queued  ValueError tests.examples.test_reports:" in page.list.get(0)
     page.list.selection_set(0)
     page.show()

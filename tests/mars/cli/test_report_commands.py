@@ -110,6 +110,16 @@ def test_a_crowd_report_has_no_guid_and_shows_what_it_says(intake: Desk) -> None
     assert listed(intake, "--json").json["reports"][0]["guid"] is None
 
 
+def test_an_application_whose_package_is_called_otherwise_names_it(intake: Desk) -> None:
+    text = TRACEBACK.replace("/examplemail/", "/other/")
+    (intake.folder / "trace.txt").write_text(text)
+    done = send(intake, "--direct", "--module", "gone", "--module", "other")
+    assert done.code == 0, done.err
+    said = read(intake.socks.visits[0].request)
+    assert isinstance(said, Direct)
+    assert said.content.fault.names == ("other.window:open", "other.store:load")
+
+
 @pytest.mark.parametrize("way", ["--direct", "--crowd"])
 def test_nothing_of_the_text_but_types_and_names_is_sealed_or_kept(intake: Desk, way: str) -> None:
     """J12."""

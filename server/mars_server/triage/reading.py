@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
+from io import BytesIO
 
 from mars.errors import MarsError
 from mars.wire.reports.crowd import recover
@@ -120,10 +121,10 @@ class Reading:
     def _lines(self, chunks: Iterable[bytes], day: date) -> Iterator[Line]:
         framing = Lines(lambda _: b"")
         for chunk in chunks:
-            block = framing.feed(chunk).split(b"\n")[1:-1]
+            block = BytesIO(framing.feed(chunk)).readlines()[1:]  # split looks at each byte in turn
             self.progress.add(len(block), len(chunk))
             for text in block:
-                if not text.startswith(b"#") and (line := self.opening.line(text, day)):
+                if not text.startswith(b"#") and (line := self.opening.line(text[:-1], day)):
                     self.outcome.lines += 1
                     yield line
 

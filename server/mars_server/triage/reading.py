@@ -132,7 +132,8 @@ class Reading:
         """How many lines wait."""
         distinct = {line.digest: line for line in batch if line.digest}
         with self.engine.begin() as connection:
-            seen = arrivals.known(connection, list(distinct))
+            weeks = {digest: line.week for digest, line in distinct.items()}
+            seen = arrivals.known(connection, weeks)
             new = [line for digest, line in distinct.items() if digest not in seen]
             found = [self.opening.open(line) for line in new]
             opened = [_arrival(each) for each in found if each is not None]

@@ -36,12 +36,13 @@ from mars.wire.reports.status import (
     Status,
 )
 from mars.wire.sealed import LARGE, Opener
+from mars_server.common.jsontext import from_base64
 
 ROUNDS = 5
 PRODUCT, RELEASE, SERVER = "examplemail", "0.5.2", "a" * 56 + ".onion"
 INTAKE, KEY = (Opener.of(bytes([n]) * 32) for n in (1, 2))
 TO = Destination(PRODUCT, "stable", RELEASE, KEY.public, SERVER)
-TRIAGE = Recipient(PRODUCT, "stable", {SERVER}, {RELEASE: KEY})
+TRIAGE = Recipient(PRODUCT, "stable", {SERVER}, {RELEASE: KEY}, from_base64)
 FAULT = Fault.bounded(
     ["FileNotFoundError[ENOENT]", "examplemail.errors.StoreError"],
     [f"examplemail.package{n}.module{n}:Class{n}.function{n}+{n}" for n in range(MAX_FRAMES)],

@@ -21,223 +21,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.hook_programs import COMMON, FILES, PYTEST, PYTEST_TESTS, QT, RUN, TK, TOOLS
 from tests import applications
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("sentry-sdk", "ipython", "pytest", "PySide6-Essentials", "PyQt6")
 SECONDS = 60
 FAULTS = ("main", "thread", "logged", "finalizer", "task")
-ORDERS = ("T M", "M T", "T M -M", "M T -M", "M T -M M")
-"""T the other library, M our hooks; a sign takes them away. The first word alone is without us."""
-FILES = {
-    "examplemail/faults.py": """
-import asyncio, gc, logging, threading
-
-
-def fail():
-    raise ValueError("hunter2")
-
-
-class Late:
-    def __del__(self):
-        fail()
-
-
-def main():
-    fail()
-
-
-def thread():
-    one = threading.Thread(target=fail, name="worker")
-    one.start()
-    one.join()
-
-
-def logged():
-    try:
-        fail()
-    except ValueError:
-        logging.getLogger("examplemail").exception("it failed")
-
-
-def finalizer():
-    Late()
-    gc.collect()
-
-
-async def _fail():
-    fail()
-
-
-async def _task():
-    asyncio.get_running_loop().set_exception_handler(HANDLER)
-    if INSTALL:
-        INSTALL(asyncio.get_running_loop())
-    task = asyncio.ensure_future(_fail())
-    await asyncio.sleep(0.01)
-    del task
-    gc.collect()
-
-
-HANDLER = INSTALL = None
-
-
-def task():
-    asyncio.run(_task())
-""",
-    "examplemail/qt.py": """
-import importlib, sys
-
-
-def run(binding, what):
-    core = importlib.import_module(binding + ".QtCore")
-    signal = getattr(core, "Signal", None) or core.pyqtSignal
-
-    class Window(core.QObject):
-        pressed = signal()
-
-        def press(self):
-            raise ValueError("hunter2")
-
-        def event(self, event):
-            if event.type() == core.QEvent.Type.User:
-                raise KeyError("hunter2")
-            return super().event(event)
-
-    class Thread(core.QThread):
-        def run(self):
-            raise LookupError("hunter2")
-
-    application, window, thread = core.QCoreApplication([]), Window(), Thread()
-    window.pressed.connect(window.press)
-    if what == "slot":
-        core.QTimer.singleShot(0, window.pressed.emit)
-    elif what == "method":
-        core.QCoreApplication.postEvent(window, core.QEvent(core.QEvent.Type.User))
-    elif what == "thread":
-        thread.start()
-    else:
-        raise EOFError("hunter2")
-    core.QTimer.singleShot(300, application.quit)
-    application.exec()
-    thread.wait()
-    print("went on")
-""",
-}
-COMMON = """
-import json, logging, sys
-from examplemail import faults
-taken, seen = [], []
-sys.path.append(ROOT)
-from mars.faults.capture import Capture
-from mars.faults.hooks import Hooks
-import atexit
-def told():
-    print("\\n" + json.dumps({"taken": taken, "seen": len(seen)}), flush=True)
-def take(fault):
-    taken.append(fault.types[0])
-    told()  # PyQt may end the process at once
-atexit.register(told)
-capture = Capture(take, ["examplemail"])
-hooks, handler = Hooks(capture), capture.handler()
-logging.basicConfig(format="%(message)s")
-def mars(on):
-    if on:
-        hooks.install()
-        logging.getLogger().addHandler(handler)
-        faults.INSTALL = lambda loop: hooks.install(asyncio=loop)
-    else:
-        hooks.uninstall()
-        logging.getLogger().removeHandler(handler)
-        faults.INSTALL = None
-"""
-TOOLS = {
-    "sentry-sdk": """
-def tool():
-    import sentry_sdk
-    from sentry_sdk.integrations.unraisablehook import UnraisablehookIntegration
-    from sentry_sdk.transport import Transport
-    class Recorder(Transport):
-        def capture_envelope(self, envelope):
-            seen.extend(each for each in envelope.items if each.type == "event")
-    sentry_sdk.init(
-        "http://key@127.0.0.1:9/1", transport=Recorder, integrations=[UnraisablehookIntegration()]
-    )
-""",
-    "faulthandler": """
-def tool():
-    import faulthandler
-    faulthandler.enable()
-    seen.append(faulthandler.is_enabled())
-""",
-    "IPython": """
-def tool():
-    from IPython.core.ultratb import FormattedTB
-    shown = FormattedTB(theme_name="nocolor")
-    def hook(*told):
-        seen.append(told)
-        shown(*told)
-    sys.excepthook = hook
-""",
-}
-"""``IPython``'s is the traceback that people install; it calls nothing that it found."""
-RUN = """
-for step in ORDER.split():
-    if step == "T":
-        tool()
-    else:
-        mars(step == "M")
-getattr(faults, FAULT)()
-"""
-QT = """
-from examplemail import qt
-hooks = Hooks(capture)
-if "install" in WAY:
-    hooks.install()
-if "qt" in WAY:
-    hooks.qt()
-if "removed" in WAY:
-    hooks.uninstall()
-qt.run(BINDING, FAULT)
-"""
-TK = """
-import tkinter
-root = tkinter.Tk()
-def shown(*told):
-    seen.append(told)
-for step in ORDER.split():
-    if step == "T":
-        root.report_callback_exception = shown
-    elif step == "M":
-        hooks.tk(root)
-    else:
-        hooks.uninstall()
-root.after(0, faults.fail)
-root.after(50, root.destroy)
-root.mainloop()
-"""
-PYTEST = """
-import json, pytest
-from examplemail import faults
-taken = []
-from mars.faults.capture import Capture
-from mars.faults.hooks import Hooks
-capture = Capture(lambda fault: taken.append(fault.types[0]), ["examplemail"])
-if ON:
-    hooks = Hooks(capture)
-    def pytest_configure(): hooks.install()
-    def pytest_unconfigure():
-        hooks.uninstall()
-        print("\\n" + json.dumps({"taken": taken, "seen": 0}))
-"""
-PYTEST_TESTS = """
-import sys
-from examplemail import faults
-def test_fails(): faults.main()
-def test_thread(): faults.thread()
-def test_finalizer(): faults.finalizer()
-def test_passes(): pass
-"""
+ORDERS = (
+    *("T M", "M T", "T M -M", "M T -M", "M T -M M"),
+    *("T M -T", "M T -T", "T M -T -M", "T M -M -T", "M T -T -M", "M T -M -T"),
+)
+"""T the other library, M our hooks; a sign takes them away. All orders of these words in which
+either is put in before it is taken away, and one that puts ours in again."""
 
 
 @dataclass(frozen=True)
@@ -319,18 +115,41 @@ def hooks() -> list[str]:
 def _chained(bench: Bench, tool: str) -> list[str]:
     failed, tries, seen = list[str](), 0, 0
     for fault in FAULTS:
-        without = bench.run(TOOLS[tool], RUN, ORDER="T", FAULT=fault)
+        without = {
+            alone: bench.run(TOOLS[tool], RUN, ORDER=alone, FAULT=fault) for alone in ("T", "T -T")
+        }
         for order in ORDERS:
             tries += 1
-            got = bench.run(TOOLS[tool], RUN, ORDER=order, FAULT=fault)
+            got, bare = (
+                bench.run(TOOLS[tool], RUN, ORDER=order, FAULT=fault),
+                without[_alone(order)],
+            )
             seen += got.seen
-            replaced = tool == "IPython" and fault == "main" and order in ("M T", "M T -M")
-            wanted = order.split()[-1] != "-M" and not replaced
-            same = (got.code, got.said, got.seen) == (without.code, without.said, without.seen)
+            wanted = _reached(order, replaced=tool == "IPython" and fault == "main")
+            same = (got.code, got.said, got.seen) == (bare.code, bare.said, bare.seen)
             if not same or got.taken != ("ValueError",) * wanted:
                 failed.append(f"{tool}, {order}, {fault}: taken {got.taken}, as without us: {same}")
     _say(bench, tool, tries, failed, f"; it saw {seen} itself")
     return failed
+
+
+def _alone(order: str) -> str:
+    """The steps of the other library."""
+    return " ".join(step for step in order.split() if "T" in step)
+
+
+def _reached(order: str, *, replaced: bool) -> bool:
+    """Whether our hooks are to take a fault after these steps; ``replaced``: the other library
+    calls nothing that it found, and puts it back when it goes."""
+    place, found, on = "", {"T": "", "M": ""}, False
+    for step in order.split():
+        who = step[-1]
+        on = on if who == "T" else step == "M"
+        if step == who != place:
+            found[who], place = place, who
+        elif step != who and (place == who or who == "T"):
+            place = found[who]
+    return on and (place == "M" or not replaced)
 
 
 def _qt(bench: Bench, binding: str) -> list[str]:
@@ -351,12 +170,12 @@ def _qt(bench: Bench, binding: str) -> list[str]:
 
 def _tk(bench: Bench) -> list[str]:
     failed, tries = list[str](), 0
-    for order in ("M", "T M", "T M -M", "M -M", "T M -M M"):
+    alone = {order: bench.run(TK, ORDER=order) for order in ("", "T", "T -T")}
+    for order in ("M", "M -M", *ORDERS):
         tries += 1
-        got = bench.run(TK, ORDER=order)
-        without = bench.run(TK, ORDER="T" if "T" in order else "")
+        got, without = bench.run(TK, ORDER=order), alone[_alone(order)]
         same = (got.code, got.said, got.seen) == (without.code, without.said, without.seen)
-        if not same or got.taken != ("ValueError",) * (order.split()[-1] == "M"):
+        if not same or got.taken != ("ValueError",) * _reached(order, replaced=True):
             failed.append(f"Tk, {order}: taken {got.taken}, as without us: {same}")
     _say(bench, "Tk", tries, failed)
     return failed

@@ -3,7 +3,9 @@
 Nothing is named because of what it says of itself. A module is the application's where it was
 imported under its name, from a file below the folder of one of its packages; a plug-in that its
 user wrote is not, whatever name it was loaded by. A type is named where its module has it under its
-name. No code of the exception's is run: what is looked up is looked up as the interpreter does.
+name; code and types of the application's only by names that the module was compiled with, since
+those of what was made while the program ran are made of anything. No code of the exception's is
+run: what is looked up is looked up as the interpreter does.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ MODULE = "<module>"
 """The name of code at the top of a module."""
 _SEPARATOR = re.compile(r"[\\/]")
 _PYTHON = re.compile(r"\.py\w?$")
+_PYTHONS = sys.stdlib_module_names | {"builtins"}
 _names_of = vars(ModuleType)["__dict__"].__get__
 _bases_of = type.__dict__["__mro__"].__get__
 _module_of = type.__dict__["__module__"].__get__
@@ -47,6 +50,7 @@ class Own:
 
     def __init__(self, modules: Collection[str]) -> None:
         self.modules = tuple(name for name in modules if _is_text(name) and name)
+        self._compiled: dict[tuple[str, object], frozenset[str]] = {}
 
     def entry(self, name: str) -> str | None:
         """Which of ``modules`` has the module of that name."""
@@ -61,11 +65,12 @@ class Own:
         name = dict.get(names, "__name__")  # what code was run in may be a kind of dict
         if not _is_text(name) or _names(name) is not names:
             return None
-        if name == MAIN:
-            spec = names.get("__spec__")
-            name = spec.name if type(spec) is ModuleSpec and _is_text(spec.name) else MAIN
-        entry = self.entry(name)
-        return name if entry is not None and _lies_in(entry, name, names) else None
+        spec = names.get("__spec__")
+        imported = spec.name if type(spec) is ModuleSpec and _is_text(spec.name) else MAIN
+        if imported != name != MAIN:
+            return None
+        entry = self.entry(imported)
+        return imported if entry is not None and _lies_in(entry, imported, names) else None
 
     def at(self, path: str) -> At | None:
         """What some computer has at ``path``: the module by what follows the last folder that is
@@ -87,14 +92,15 @@ class Own:
     def frame(self, code: CodeType, names: dict[str, Any]) -> str:
         """``module:qualname``, or ``<other>``.
 
-        Code that was compiled from a text is ``<other>``, in whatever module it ran. So is the top
-        of what ``python -m`` runs: in a frozen program there is none.
+        Code that was compiled from a text is ``<other>``, in whatever module it ran and whatever
+        file it names. So is the top of what ``python -m`` runs: in a frozen program there is none.
         """
         module = self.module(names)
         if module is None or (code.co_name == MODULE and names["__name__"] == MAIN != module):
             return OTHER
         where = parts(names["__file__"])[-1:] if module == MAIN else module.split(".")
         fits = parts(code.co_filename)[-len(where) :] == where
+        fits = fits and self._has_compiled(module, names, code.co_qualname)
         return f"{module}:{code.co_qualname}" if fits else OTHER
 
     def type(self, cls: type) -> str:
@@ -103,16 +109,32 @@ class Own:
         for each in _bases_of(cls):
             module = _module_of(each)
             names = _names(module) if _is_text(module) else None
-            if names is None or not self._may_name(module, names):
+            if names is None:
+                return OTHER
+            own = self.module(names)
+            if own is None and module.partition(".")[0] not in _PYTHONS:
                 return OTHER
             if _has(names, each):
-                return _called(self.module(names) or module, _qualname_of(each))
+                name = _qualname_of(each)
+                if own is None or self._has_compiled(own, names, name):
+                    return _called(own or module, name)
         return OTHER
 
-    def _may_name(self, module: str, names: dict[str, Any]) -> bool:
-        return module.partition(".")[0] in sys.stdlib_module_names | {"builtins"} or bool(
-            self.module(names)
-        )
+    def _has_compiled(self, module: str, names: dict[str, Any], qualname: str) -> bool:
+        """Whether code of the module bears that name as its loader has it. A module without such
+        code, as what Cython or Nuitka made, is believed; one whose file is gone is not."""
+        key = module, names.get("__file__")
+        if key not in self._compiled:
+            spec = names.get("__spec__")
+            loader = names.get("__loader__") if spec is None else spec.loader
+            try:
+                found = _compiled(loader, names["__name__"] if spec is None else spec.name)
+            except (ImportError, OSError, SyntaxError):
+                return False
+            if found is None:
+                return True
+            self._compiled[key] = found
+        return qualname in self._compiled[key]
 
 
 def raw_names(cls: type) -> list[str]:
@@ -143,6 +165,21 @@ def _dotted(names: list[str]) -> str | None:
     if rest[:1] == ["lib"] and {*rest[1:2]} & sys.stdlib_module_names:
         return None
     return ".".join(names) if all(map(str.isidentifier, names)) else None
+
+
+def _compiled(loader: object, name: str) -> frozenset[str] | None:
+    """Qualified names of the code of a module and of all within it; None where it has none. They
+    come from where the module came from, mostly a file."""
+    get_code = getattr(loader, "get_code", None)
+    code = None if get_code is None else get_code(name)
+    if code is None:
+        return None
+    found, left = set[str](), [code]
+    while left:
+        code = left.pop()
+        found.add(code.co_qualname)
+        left += (it for it in code.co_consts if type(it) is CodeType)
+    return frozenset(found)
 
 
 def _lies_in(entry: str, name: str, names: Mapping[str, Any]) -> bool:

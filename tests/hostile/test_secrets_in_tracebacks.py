@@ -19,13 +19,25 @@ from mars.faults.own import Own
 from mars.faults.text import faults
 from mars.wire.reports.fault import Fault
 from tests import applications
-from tests.hostile.secrets_app import CASES, FILES, MARK
+from tests.hostile.made_names import BELIEVED, MADE
+from tests.hostile.secrets_app import CASES, MARK
+from tests.hostile.secrets_app import FILES as SECRETS
 
-NAMES = re.findall(r"^def (case_\w+)", CASES, re.MULTILINE)
+FILES = {**SECRETS, "examplemail/made.py": MADE}
+NAMES = [
+    f"{module}:{name}"
+    for module, text in (("case", CASES), ("made", MADE))
+    for name in re.findall(r"^def (case_\w+)", text, re.MULTILINE)
+]
 OWN = Own([applications.NAME])
-MADE_UP = ("case_dynamic_type", "case_plug_in_of_the_user", "case_plug_in_in_a_folder_like_ours")
-"""Their types have names made of secrets while the program runs, below the application's modules. A
-text has nothing but the name: it is taken, and the user sees it."""
+MADE_UP = (
+    "case:case_dynamic_type",
+    "case:case_plug_in_of_the_user",
+    "case:case_plug_in_in_a_folder_like_ours",
+    *(f"made:{name}" for name in BELIEVED),
+)
+"""They have names made of secrets while the program runs, below the application's modules. A text
+has nothing but the name: it is taken, and the user sees it."""
 IDENTIFIER = re.compile(r"[^\W\d]\w*")
 PUBLIC = re.compile(r"<other>|<(?:module|lambda|genexpr|listcomp|locals)>|\+\d+|\[E[A-Z]+\]|[.:]")
 
@@ -39,8 +51,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def raised(name: str) -> Exception:
+    module, _, case = name.partition(":")
     try:
-        getattr(importlib.import_module("examplemail.case"), name)()
+        getattr(importlib.import_module(f"examplemail.{module}"), case)()
     except Exception as error:  # noqa: BLE001 - each raises its own
         return error
     raise AssertionError(name)
@@ -51,14 +64,14 @@ def require_public(fault: Fault) -> None:
     body = fault.body.decode()
     assert MARK not in body.lower(), body
     known = {*IDENTIFIER.findall("".join(FILES.values())), *dir(builtins)}
-    known |= {"examplemail", "case", *sys.stdlib_module_names, "decoder", "JSONDecodeError"}
+    known |= {"examplemail", "case", "made", *sys.stdlib_module_names, "decoder", "JSONDecodeError"}
     for name in (*fault.types, *fault.frames):
         left = {*IDENTIFIER.findall(PUBLIC.sub(" ", name))} - known
         assert all(hasattr(sys.modules.get(name.rpartition(".")[0]), it) for it in left), name
 
 
 def test_there_are_many_places() -> None:
-    assert len(NAMES) >= 60
+    assert len(NAMES) >= 100
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -71,7 +84,7 @@ def test_j12_no_secret_of_an_exception_is_in_what_is_captured(name: str) -> None
     assert MARK in "".join(traceback.format_exception(error)).lower()
     log.error(f"{MARK} %s", MARK, exc_info=error, extra={MARK: MARK}, stack_info=True)
     assert len(taken) == 1
-    assert f"examplemail.case:{name}" in str(taken[0].names) or name == "case_recursion"
+    assert f"examplemail.{name}" in str(taken[0].names) or name == "case:case_recursion"
     require_public(taken[0])
 
 
@@ -89,7 +102,7 @@ def test_j13_what_stands_in_the_message_alone_is_nowhere(home: Path) -> None:
     """By each way an exception may come."""
     taken: list[Fault] = []
     hooks = Hooks(Capture(taken.append, [applications.NAME]))
-    error = raised("case_message")
+    error = raised("case:case_message")
     ways: list[Callable[[], object]] = [
         lambda: sys.excepthook(type(error), error, error.__traceback__),
         lambda: Capture(taken.append, [applications.NAME]).report(error),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
+from io import BytesIO
 
 from mars.errors import MarsError
 from mars.wire.reports.crowd import recover
@@ -122,10 +123,10 @@ class Reading:
     def _lines(self, chunks: Iterable[bytes], day: date) -> Iterator[Line]:
         framing = Lines(lambda _: b"")
         for chunk in chunks:
-            block = framing.feed(chunk).split(b"\n")[1:-1]
+            block = BytesIO(framing.feed(chunk)).readlines()[1:]  # split looks at each byte in turn
             self.progress.add(len(block), len(chunk))
             for text in block:
-                if not text.startswith(b"#") and (line := self.opening.line(text, day)):
+                if not text.startswith(b"#") and (line := self.opening.line(text[:-1], day)):
                     self.outcome.lines += 1
                     yield line
 
@@ -133,7 +134,8 @@ class Reading:
         """How many lines wait."""
         distinct = {line.digest: line for line in batch if line.digest}
         with self.engine.begin() as connection:
-            seen = arrivals.known(connection, list(distinct))
+            weeks = {digest: line.week for digest, line in distinct.items()}
+            seen = arrivals.known(connection, weeks)
             new = [line for digest, line in distinct.items() if digest not in seen]
             found = [self.opening.open(line) for line in new]
             opened = [_arrival(each) for each in found if each is not None]

@@ -56,10 +56,17 @@ class Stored:
         self.repeated += other.repeated
 
 
-def known(connection: Connection, digests: Sequence[bytes]) -> frozenset[bytes]:
-    """Those of ``digests`` that were opened before."""
+def known(connection: Connection, digests: Mapping[bytes, str]) -> frozenset[bytes]:
+    """Those of ``digests``, which have their weeks, that were opened before."""
+    weeks: dict[str, list[bytes]] = {}
+    for digest, week in digests.items():
+        weeks.setdefault(week, []).append(digest)
     column = openings.c.digest
-    found = (connection.scalars(select(column).where(column.in_(part))) for part in _parts(digests))
+    found = (
+        connection.scalars(select(column).where(openings.c.week == week, column.in_(part)))
+        for week, those in weeks.items()
+        for part in _parts(those)
+    )
     return frozenset(one for part in found for one in part)
 
 

@@ -22,7 +22,6 @@ from mars_server.storage.triage.schema import (
 )
 from mars_server.storage.upsert import into
 
-_EPOCH = "status-epoch"
 TRIAGE = Tables("error reports", versions, "triage_version", "mars-server errors open", "0001")
 
 
@@ -50,17 +49,6 @@ def note(connection: Connection, key: str, value: str) -> None:
 def bind(engine: Engine, product: str, channel: str) -> None:
     """Raises ``StateError`` (``other-product``) where the reports are of another product."""
     Ledger(engine).bind(product, channel)
-
-
-def epoch(engine: Engine) -> int:
-    """Of the last status document; 1 where there was none."""
-    with engine.connect() as connection:
-        return int(noted(connection, _EPOCH) or 1)
-
-
-def note_epoch(engine: Engine, number: int) -> None:
-    with engine.begin() as connection:
-        note(connection, _EPOCH, str(number))
 
 
 def positions(engine: Engine) -> dict[str, tuple[int, str]]:

@@ -237,7 +237,7 @@ def test_j14_a_fault_is_kept_while_its_own_thread_holds_the_state_s_lock() -> No
 
 def test_j15_a_loop_of_crashes_keeps_three_files_and_sends_nothing() -> None:
     world = a_world("ask")
-    for number in range(200):
+    for number in range(50):
         client = world.client()
         session(client, world.clock, 1, crash=True)
         Filing(client, client.queue).take(fault(number))

@@ -28,6 +28,8 @@ from mars.consent import Layer
 from mars.consent.purposes import DELETIONS, NEWS, REPORTS
 from mars.core.schedule import HOUR
 from mars.errors import ConfigError, StateError, TransportError
+from mars.faults.own import Own
+from mars.faults.text import faults
 from mars.testing.memory import START, MemoryStore, SeededChance, machine, session
 from mars.testing.world import World
 from mars.wire.reports.direct import Deletion
@@ -238,6 +240,15 @@ def test_f03_a_deletion_is_the_user_s_act_and_yet_obeys_who_may_forbid() -> None
 # --- How often ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["load hunter2", "load(hunter2)", "'hunter2'", "/home/hunter2/x"])
+def test_j12_what_stands_for_a_function_in_a_text_is_a_name_or_nothing(name: str) -> None:
+    place = "/opt/site-packages/examplemail/store.py"
+    lines = [f'  File "{place}", line {n}, in {it}' for n, it in enumerate(("run", name), 1)]
+    text = "\n".join(["Traceback (most recent call last):", *lines, "ValueError: hunter2"])
+    (found,) = faults(text, Own(["examplemail"]))
+    assert found.frames == ("examplemail.store:run", "<other>")
+
+
 def test_j13_a_message_goes_with_the_way_that_it_was_written_for() -> None:
     """Whoever thinks better of it and lets the report go to a crowd has the message nowhere."""
     world = a_world()
@@ -254,7 +265,8 @@ def test_j13_a_message_goes_with_the_way_that_it_was_written_for() -> None:
 
 
 def test_j15_the_same_fault_a_thousand_times_is_one_report_and_one_line() -> None:
-    world = a_world("always")
+    """Of exceptions that live on, so that none can be taken for one before it."""
+    world, errors = a_world("always"), list[Exception]()
     mars = world.mars(modules=["tests"])
     log, lines = logging.Logger("application"), list[str]()
     log.addHandler(mars.reports.handler())
@@ -265,14 +277,27 @@ def test_j15_the_same_fault_a_thousand_times_is_one_report_and_one_line() -> Non
         for number in range(1_000):
             try:
                 raise ValueError(f"{number}")
-            except ValueError:
+            except ValueError as error:
+                errors = [*errors, error][-100:]
                 log.exception("failed")
     finally:
         logging.getLogger("application").removeHandler(heard)
     assert len(world.store.names("report-")) == 1
+    assert len(lines) > 1
     assert len(set(lines)) == 1
     running(world, 12 * DAY)
     assert len(posted(world)) == 1
+
+
+def test_j15_of_one_fault_that_two_processes_met_at_once_one_report_stays() -> None:
+    world = a_world()
+    meet(world, fault())
+    running(world, 60)
+    (first,) = kept(world)
+    second = replace(first, id="f" * 16, nonce="05" * 24, counted=False)
+    world.client().queue.write(second)
+    running(world, HOUR)
+    assert kept(world) == [first]
 
 
 def test_j15_ten_thousand_different_faults_are_three_reports_a_week() -> None:
@@ -333,28 +358,6 @@ def test_j10_a_deletion_that_waits_outlives_its_report_s_time() -> None:
 # --- What links ---------------------------------------------------------------------------------
 
 
-def test_j17_files_say_neither_when_nor_whose() -> None:
-    """Of two installations with the same fault in the same second no file has a name, nonce or key
-    in common; whoever sees one learns its day."""
-    found = []
-    for seed in (1, 2):
-        world = a_world(seed=seed)
-        world.clock.advance(12_345)
-        report = released(world)
-        until_posted(world)
-        world.mars().reports.forget(report.guid)
-        until_posted(world, 2)
-        (one,) = kept(world)
-        days = (one.day, one.sent, one.deletion, one.deleted)
-        assert all(day is not None and day % DAY == 0 for day in days)
-        found.append(one)
-    first, second = found
-    assert first.fault == second.fault
-    for name in ("id", "nonce", "guid"):
-        assert getattr(first, name) != getattr(second, name)
-    assert first.fault.digest[:16] not in (first.id, second.id)
-
-
 def test_j17_a_point_says_nothing_of_what_else_the_installation_met() -> None:
     """And is the same whenever the same fault is sent: an installation counts once."""
     from mars.wire.reports.crowd import Dealer
@@ -365,6 +368,35 @@ def test_j17_a_point_says_nothing_of_what_else_the_installation_met() -> None:
     assert xs[0] != xs[1]
     assert dealers[0].share(secret, b"\3" * 24).x == xs[0]
     assert dealers[0].share(b"\4" * 32, nonce).x != xs[0]
+
+
+def test_j17_a_file_says_neither_when_nor_whose() -> None:
+    """Of two installations with the same fault in the same second no file has a name, nonce or
+    number in common; whoever sees one learns its day."""
+    found = []
+    for seed in (1, 2):
+        world = a_world(seed=seed)
+        world.clock.advance(12_345)
+        meet(world, fault())
+        found += kept(world)
+    first, second = found
+    assert first.day == second.day == START - START % DAY
+    for name in ("id", "nonce", "guid"):
+        assert getattr(first, name) != getattr(second, name)
+    assert first.fault.digest[:16] not in (first.id, second.id)
+
+
+def test_j17_what_is_noted_later_are_days_too() -> None:
+    world = a_world()
+    world.clock.advance(12_345)
+    report = released(world)
+    until_posted(world)
+    world.mars().reports.forget(report.guid)
+    until_posted(world, 2)
+    (one,) = kept(world)
+    for day in (one.sent, one.deletion, one.deleted):
+        assert day is not None
+        assert day % DAY == 0
 
 
 # --- Tries --------------------------------------------------------------------------------------

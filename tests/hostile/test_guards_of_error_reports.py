@@ -23,7 +23,7 @@ from mars.channels.queue import (
     decode,
     name_of,
 )
-from mars.channels.sending import A_WEEK, AGAIN, TRIES, Memory, Pending, begun, ended
+from mars.channels.sending import A_WEEK, AGAIN, TRIES, Memory, Pending, Upcoming, begun, ended
 from mars.consent import Layer
 from mars.consent.purposes import DELETIONS, NEWS, REPORTS
 from mars.core.schedule import HOUR
@@ -409,6 +409,20 @@ def test_j18_after_the_third_try_nothing_is_pending_whatever_came_of_it() -> Non
         assert made.pending[0].tries == number, "stored before a byte leaves"
         made = ended(made, made.pending[0], START, chance, left=True, done=False)
     assert made.pending == ()
+
+
+def test_j18_what_one_try_was_sealed_with_seals_no_other() -> None:
+    """Equal bytes would tell that two tries are one report, also of a try that was cut short."""
+    key, chance = "cd" * 32, SeededChance(1)
+    made = Memory().released("a", START, chance)
+    made = replace(made, upcoming=Upcoming("a", False, 0, key, "ef" * 64))
+    assert made.upcoming is not None
+    assert made.upcoming.is_of(made.pending[0], key)
+    assert not made.upcoming.is_of(made.pending[0], "ab" * 32), "nor for another key"
+    after = begun(made, made.pending[0], START, chance)
+    assert not made.upcoming.is_of(after.pending[0], key)
+    for left in (True, False):
+        assert ended(after, after.pending[0], START, chance, left=left, done=False).upcoming is None
 
 
 def test_j18_a_crash_in_the_third_try_is_followed_by_no_fourth() -> None:

@@ -193,6 +193,27 @@ def test_f03_what_goes_by_itself_stops_at_the_last_moment(mode: str, by_hand: bo
     assert posted(world) == []
 
 
+def test_f03_an_environment_that_asks_first_holds_while_the_circuit_is_built() -> None:
+    """Without any decision of the user's: the channel itself is asked whether this one may go."""
+    world = a_world("always")
+    meet(world, fault())
+    client, server = world.client(), world.server
+    asked = list[str]()
+
+    class Between:
+        def fetch(self, request: Any) -> Any:
+            if request.message.method == "POST":
+                asked.append(request.message.url)
+                lowered = machine(environ={"MARS_REPORTS": "ask"})
+                client.ports = replace(client.ports, host=lowered)
+            return server.fetch(request)
+
+    client.ports = replace(client.ports, fetcher=lambda _ready: Between())
+    session(client, world.clock, 9 * DAY)
+    assert len(asked) == 1
+    assert posted(world) == []
+
+
 def test_f03_what_was_put_off_by_a_change_of_mind_is_not_pending_any_more() -> None:
     world = a_world("always")
     meet(world, fault())

@@ -32,7 +32,7 @@ REFUSED = {
     "errors show 1 --db sqlite:///none.db": "database-missing",
     "errors rules check --rules none/under/rules.toml": "rules-missing",
     "errors stats --db sqlite:///none.db": "database-missing",
-    "errors status --db sqlite:///none.db --out o --key none/key": "key-missing",
+    "errors status --db sqlite:///none.db --out o --key none/key --trust none": "key-missing",
     "onion add --dir onion --to 127.0.0.1:80 --control 127.0.0.1:1": "tor-control",
 }
 """Words of ``mars-server``, each with the reason of its refusal."""

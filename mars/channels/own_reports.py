@@ -18,7 +18,7 @@ from mars.channels.sending import Memory
 from mars.consent import REPORTS, refusal
 from mars.consent.purposes import NEVER
 from mars.core.records import file_of
-from mars.errors import ConfigError, ConsentError, MarsError
+from mars.errors import ConfigError, ConsentError, MarsError, starting_thread
 from mars.wire.times import DAY
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ class OwnReports:
                 made.append(error)
 
         thread = threading.Thread(target=make, name="mars crowd report", daemon=True)
-        thread.start()
+        with starting_thread():
+            thread.start()
         thread.join()
         found = made[0]
         if isinstance(found, MarsError):

@@ -22,7 +22,7 @@ from mars.core.channel import Ending, Kept, NextRequest, View
 from mars.core.schedule import LONGEST_SLEEP, PAUSE
 from mars.core.state import State
 from mars.core.waiting import sleep as until_next
-from mars.errors import MarsError, TransportError
+from mars.errors import MarsError, StateError, TransportError
 from mars.ports import Chance, OpenPGP
 from mars.wire.times import DAY
 
@@ -109,7 +109,11 @@ class ReportsChannel:
             report = queue[one.id]
             if report.way == CROWD and not (one.deletion or report.share):
                 memory = memory.with_secret(chance)
-                self.queue.write(sealing.shared(memory.secret, report, product))
+                try:
+                    made = sealing.shared(memory.secret, report, product)
+                except StateError:  # too little memory just now: it waits, as without a key
+                    break
+                self.queue.write(made)
                 break
         return memory
 

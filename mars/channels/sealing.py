@@ -46,7 +46,7 @@ def identity(secret: str, report: Report) -> Identity:
 
 def shared(secret: str, report: Report, product: str) -> Report:
     """With the inside of its crowd report: 0.1 s of a core and 64 MiB. Never in the thread of a
-    window, and never where a fault was just met."""
+    window, and never where a fault was just met. Raises ``StateError`` (``no-memory``)."""
     from mars.wire.reports.crowd import Dealer
 
     dealer = Dealer.of(report.fault, product, report.release)

@@ -1,14 +1,21 @@
 """What a passphrase protects on a disk: Argon2id (RFC 9106) makes a key of it, libsodium's secret
-box seals with that. The one home of both. Pure but for the sources of chance that it is given."""
+box seals with that. The one home of both. Pure but for the sources of chance that it is given.
+
+Argon2id takes memory, which a computer may not have just then. That is told as ``StateError``
+(``no-memory``), and nothing was made, opened or changed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mars.errors import cannot_judge
+from mars.errors import StateError, cannot_judge
+from mars.wire.ed25519 import SEED_BYTES
 
 try:
+    import nacl.exceptions
+    from nacl.bindings import crypto_pwhash_alg, crypto_pwhash_ALG_ARGON2ID13
     from nacl.exceptions import CryptoError
     from nacl.pwhash import argon2id
     from nacl.secret import SecretBox
@@ -36,11 +43,24 @@ class Wrong(Exception):
     """The passphrase does not open a box, or the box is damaged."""
 
 
+def derived(size: int, secret: bytes, salt: bytes, passes: int, memory: int) -> bytes:
+    """``size`` bytes that Argon2id makes of ``secret`` and ``salt`` (16 bytes) with ``memory``
+    bytes. Raises ``StateError`` (``no-memory``), and ``ValueError`` for another salt."""
+    try:
+        return crypto_pwhash_alg(size, secret, salt, passes, memory, crypto_pwhash_ALG_ARGON2ID13)
+    except (nacl.exceptions.RuntimeError, MemoryError):
+        needed = f"{memory // (1 << 20)} MiB of memory, which are not there now"
+        raise StateError(
+            "no-memory", f"A key takes {needed}; end other programs, then try again."
+        ) from None
+
+
 class Lock:
     """The key that a passphrase and the ``head`` of a file make."""
 
     def __init__(self, head: Mapping[str, Any], passphrase: bytes) -> None:
-        """Raises ``ValueError``, ``KeyError`` or ``TypeError`` for a head that none of ours is."""
+        """Raises ``ValueError``, ``KeyError`` or ``TypeError`` for a head that none of ours is, and
+        as ``derived``."""
         ops, memory = head["opslimit"], head["memlimit"]
         if head["kdf"] != ARGON2ID or not (
             argon2id.OPSLIMIT_MIN <= ops <= _MOST_OPS
@@ -49,8 +69,7 @@ class Lock:
             raise ValueError("unknown derivation")
         self.head = {name: head[name] for name in ("kdf", "salt", "opslimit", "memlimit")}
         salt = bytes.fromhex(head["salt"])
-        key = argon2id.kdf(SecretBox.KEY_SIZE, passphrase, salt, opslimit=ops, memlimit=memory)
-        self._box = SecretBox(key)
+        self._box = SecretBox(derived(SecretBox.KEY_SIZE, passphrase, salt, ops, memory))
 
     @classmethod
     def new(cls, passphrase: bytes, token: Token = system_token) -> Lock:
@@ -69,3 +88,18 @@ class Lock:
             return self._box.decrypt(bytes.fromhex(box))
         except CryptoError:
             raise Wrong from None
+
+
+def seed_in(said: Mapping[str, Any], passphrase: Callable[[], bytes]) -> bytes:
+    """Of a file that holds one signing key: what stands under ``seed``, or in the ``box``.
+    ``passphrase`` is asked only for the latter, and raises where nobody can answer.
+
+    Raises ``Wrong``, ``ValueError``, ``KeyError`` or ``TypeError``, and as ``derived``.
+    """
+    if said["kdf"] == NONE:
+        seed = bytes.fromhex(said["seed"])
+    else:
+        seed = Lock(said, passphrase()).opened(said["box"])
+    if len(seed) != SEED_BYTES:
+        raise ValueError("wrong size")
+    return seed

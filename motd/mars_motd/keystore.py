@@ -211,7 +211,7 @@ class KeyStore:
         created: int,
         made: list[Path],
     ) -> KeyRecord:
-        seed = chance.token(sealing.SEED_SIZE)
+        seed = chance.token(ed25519.SEED_BYTES)
         secret: dict[str, object] = {"type": "mars-motd-secret", "version": 1, "name": new.name}
         secret |= sealing.seal(seed, passphrase, chance)
         blocks: dict[str, str] = {}

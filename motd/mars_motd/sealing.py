@@ -7,10 +7,7 @@ from typing import Any
 
 from mars.errors import StateError
 from mars.ports import Chance
-from mars.wire.passphrase import NONE, Lock, Wrong
-
-SEED_SIZE = 32
-"""Bytes of an Ed25519 seed (RFC 8032 5.1.5)."""
+from mars.wire.passphrase import NONE, Lock, Wrong, seed_in
 
 
 def seal(seed: bytes, passphrase: str | None, chance: Chance) -> dict[str, object]:
@@ -28,17 +25,19 @@ def is_sealed(sealed: dict[str, Any]) -> bool:
 
 def unseal(sealed: dict[str, Any], passphrase: str | None, where: object) -> bytes:
     """The seed. Raises ``StateError``: ``passphrase-needed``, ``passphrase-wrong``,
-    ``key-damaged``; ``where`` names the file in the message."""
-    try:
-        if not is_sealed(sealed):
-            return _seed(bytes.fromhex(sealed["seed"]))
+    ``key-damaged``, ``no-memory``; ``where`` names the file in the message."""
+
+    def asked() -> bytes:
         if passphrase is None:
             raise StateError(
                 "passphrase-needed",
                 f"{where} is protected by a passphrase. Give --passphrase-file, or run the "
                 f"command in a terminal to be asked.",
             )
-        return _seed(Lock(sealed, passphrase.encode("utf-8")).opened(sealed["box"]))
+        return passphrase.encode("utf-8")
+
+    try:
+        return seed_in(sealed, asked)
     except (KeyError, TypeError, ValueError):
         raise StateError(
             "key-damaged", f"{where} is not a complete key file. Restore it from a backup."
@@ -62,9 +61,3 @@ def read_json(data: bytes, where: object) -> dict[str, Any]:
 
 def write_json(value: dict[str, object]) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode("ascii")
-
-
-def _seed(seed: bytes) -> bytes:
-    if len(seed) != SEED_SIZE:
-        raise ValueError("wrong size")
-    return seed

@@ -237,7 +237,7 @@ def test_j14_a_fault_is_kept_while_its_own_thread_holds_the_state_s_lock() -> No
 
 def test_j15_a_loop_of_crashes_keeps_three_files_and_sends_nothing() -> None:
     world = a_world("ask")
-    for number in range(200):
+    for number in range(50):
         client = world.client()
         session(client, world.clock, 1, crash=True)
         Filing(client, client.queue).take(fault(number))
@@ -326,7 +326,7 @@ def test_j18_a_try_of_which_nothing_left_costs_none_and_goes_on_another_day() ->
     assert START + DAY <= after.pending[0].due <= START + 3 * DAY
 
 
-def test_j_the_order_of_the_queue_is_not_that_of_what_goes() -> None:
+def test_j17_the_order_of_the_queue_is_not_that_of_what_goes() -> None:
     orders = Counter[tuple[str, ...]]()
     for seed in range(1_200):
         chance, made = SeededChance(seed), Memory()
@@ -344,14 +344,14 @@ def test_j_the_order_of_the_queue_is_not_that_of_what_goes() -> None:
     assert sum((n - expected) ** 2 / expected for n in orders.values()) < 20.5  # p = 0.001, 5 df
 
 
-def test_j_no_report_goes_because_a_fault_was_met_or_released() -> None:
+def test_j17_no_report_goes_because_a_fault_was_met_or_released() -> None:
     """Its time is uniform over seven days, whatever happened when."""
     chance = SeededChance(5)
     dues = sorted(Memory().released("a", START, chance).pending[0].due - START for _ in range(700))
     assert all(abs(due / SPREAD - (at + 0.5) / 700) < 0.07 for at, due in enumerate(dues))
 
 
-def test_j_after_weeks_offline_nothing_goes_at_the_start_and_no_two_on_a_day() -> None:
+def test_j18_after_weeks_offline_nothing_goes_at_the_start_and_no_two_on_a_day() -> None:
     world = a_world("always")
     meet(world, fault(1), fault(2), fault(3))
     running(world, HOUR)
@@ -365,7 +365,7 @@ def test_j_after_weeks_offline_nothing_goes_at_the_start_and_no_two_on_a_day() -
     assert len(set(posted_days(world))) == len(posted_days(world))
 
 
-def test_j_without_tor_nothing_is_asked_for_and_nothing_is_lost() -> None:
+def test_e05_without_tor_no_report_goes_and_none_is_lost() -> None:
     world = a_world("always")
     world.server.unreachable = TransportError("tor-unavailable", "No Tor.")
     meet(world, fault())
@@ -374,7 +374,7 @@ def test_j_without_tor_nothing_is_asked_for_and_nothing_is_lost() -> None:
     assert [one["state"] for one in world.mars().reports.list()] == ["queued"]
 
 
-def test_j_no_report_goes_directly_whatever_was_agreed_to() -> None:
+def test_e05_no_report_goes_directly_whatever_was_agreed_to() -> None:
     world = a_world("always")
     world.grant("plain", reports="always", direct=True)
     released(world)
@@ -384,7 +384,7 @@ def test_j_no_report_goes_directly_whatever_was_agreed_to() -> None:
     assert shown.direct is None
 
 
-def test_j_consent_is_asked_for_again_at_the_last_moment() -> None:
+def test_f03_consent_to_reports_is_asked_for_again_at_the_last_moment() -> None:
     world = a_world("always")
     released(world)
     server = world.server
@@ -403,7 +403,7 @@ def test_j_consent_is_asked_for_again_at_the_last_moment() -> None:
     assert posted(world) == []
 
 
-def test_j_what_another_process_was_about_to_send_is_gone_with_the_yes() -> None:
+def test_f03_a_report_that_another_process_was_about_to_send_is_gone_with_the_yes() -> None:
     world = a_world()
     released(world)
     running(world, HOUR)
@@ -414,7 +414,7 @@ def test_j_what_another_process_was_about_to_send_is_gone_with_the_yes() -> None
 
 
 @pytest.mark.parametrize("mode", ["ask", "always"])
-def test_j_the_environment_holds_at_the_last_moment(mode: str) -> None:
+def test_f03_the_environment_holds_for_reports_at_the_last_moment(mode: str) -> None:
     world = a_world(mode)
     released(world, number=2)
     meet(world, fault())

@@ -98,6 +98,7 @@ def test_j14_ten_thousand_different_frames(tmp_path: Path) -> None:
     assert fault.names[-1] == "examplemail.long:f300"
 
 
+@pytest.mark.timeout(8)  # a walk without an end is one that is noticed soon
 def test_j14_causes_in_a_circle() -> None:
     one, two, three = (raised(fail, kind()) for kind in (KeyError, ValueError, EOFError))
     one.__cause__, two.__context__, three.__cause__ = two, three, one

@@ -164,7 +164,7 @@ def test_j07_a_flood_drops_the_oldest_that_nobody_has_answered(triage: Triage) -
 
 def _status(triage: Triage, now: int = 1_795_700_000) -> bytes:
     engine, product = open_triage(triage.url), kit.parsed(triage.product)
-    return broadcast.issue(Desk(engine), product, 1, token("status"), now, token("pad"))
+    return broadcast.issue(Desk(engine), product, kit.ROOT, kit.SEED, now, token("pad"))
 
 
 def test_j08_the_broadcast_tells_who_knows_a_guid_and_nobody_else(triage: Triage) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 
 from mars.errors import WireError, cannot_judge
 from mars.wire import members as m
+from mars.wire.passphrase import derived
 from mars.wire.reports.fault import MAX_BODY, Fault
 from mars.wire.reports.outer import framed, joined
 
@@ -117,11 +118,10 @@ class Dealer:
 
     @classmethod
     def of(cls, fault: Fault, product: str, release: str) -> Dealer:
-        """Takes some 0.1 s of a core and 64 MiB: in a thread of its own."""
+        """Takes some 0.1 s of a core and 64 MiB: in a thread of its own. Raises ``StateError``
+        (``no-memory``)."""
         salt = blake2b(framed(product.encode(), release.encode()), digest_size=16).digest()
-        seed = sodium.crypto_pwhash_alg(
-            _SIZE, fault.signature, salt, _PASSES, _MEMORY, sodium.crypto_pwhash_ALG_ARGON2ID13
-        )
+        seed = derived(_SIZE, fault.signature, salt, _PASSES, _MEMORY)
         coefficients = _coefficients(_number(blake2b(seed)), fault, product, release)
         return cls(fault, coefficients, b"".join(map(_commitment, coefficients)))
 

@@ -11,13 +11,14 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from mars.errors import ConfigError, WireError
-from mars.wire.ed25519 import verify
+from mars.wire.ed25519 import SEED_BYTES, verify
+from mars.wire.passphrase import NONE, Wrong, seed_in
 from mars.wire.product import Product
 from mars_server.common.jsontext import encode_json
 from mars_server.publication.folder import DATA
@@ -32,7 +33,6 @@ _SPKI = bytes.fromhex("302a300506032b6570032100")
 """The DER prefix of an Ed25519 public key (RFC 8410, section 4)."""
 _PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
 """The DER prefix of an Ed25519 private key (RFC 8410, section 7)."""
-SEED_BYTES: Final = 32
 
 
 @dataclass(frozen=True)
@@ -91,27 +91,38 @@ def is_signed(index: Path) -> bool:
         return False
 
 
-def read_private_key(data: bytes, role: str = "index") -> bytes:
-    """The 32-byte seed in a file: the publisher's secret of the ``role`` without a passphrase, or
-    PEM as ``openssl genpkey -algorithm ed25519`` writes it.
+def read_private_key(
+    data: bytes, role: str = "index", passphrase: Callable[[], bytes] | None = None
+) -> bytes:
+    """The 32-byte seed in a file: the publisher's secret of the ``role``, or PEM as ``openssl
+    genpkey -algorithm ed25519`` writes it. ``passphrase`` is asked where the file needs it; where
+    it is None such a file is refused.
 
-    Raises ``ConfigError`` (``operator-key``).
+    Raises ``ConfigError`` (``operator-key``), ``WireError`` (``passphrase-wrong``) and
+    ``StateError`` (``no-memory``).
     """
-    seed = _publishers(data) or _from_pem(data)
+    seed = _publishers(data, passphrase) or _from_pem(data)
     if len(seed) != SEED_BYTES:
+        without = ("", "") if passphrase else (" without a passphrase", " --no-passphrase")
         raise ConfigError(
             "operator-key",
-            "The operator's key must be an Ed25519 secret without a passphrase: the file that "
-            f"`mars-motd key new DIR --role {role} --no-passphrase` makes in DIR/keys, or PEM as "
+            f"The operator's key must be an Ed25519 secret{without[0]}: the file that "
+            f"`mars-motd key new DIR --role {role}{without[1]}` makes in DIR/keys, or PEM as "
             "`openssl genpkey -algorithm ed25519 -out operator-key.pem` writes it.",
         )
     return seed
 
 
-def _publishers(data: bytes) -> bytes:
+def _publishers(data: bytes, passphrase: Callable[[], bytes] | None) -> bytes:
     try:
         table = json.loads(data)
-        return bytes.fromhex(table["seed"]) if table["type"] == "mars-motd-secret" else b""
+        if table["type"] != "mars-motd-secret" or (table["kdf"] != NONE and passphrase is None):
+            return b""
+        return seed_in(table, passphrase or bytes)
+    except Wrong:
+        raise WireError(
+            "passphrase-wrong", "the passphrase does not open it, or the file is damaged."
+        ) from None
     except (ValueError, KeyError, TypeError):
         return b""
 

@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from mars.errors import ConfigError, StateError
+from mars.errors import ConfigError, MarsError, StateError
+from mars.trust import TrustState
+from mars.trust.answers import accept_status
 from mars.wire import ed25519, envelope
 from mars.wire.envelope import STATUS_TYPE, Envelope, Signature, pae
-from mars.wire.keys import keyid
+from mars.wire.keys import ROLES, KeySet, Role, TrustRoot, keyid
 from mars.wire.product import Product
 from mars.wire.reports.crowd import NEEDED
 from mars.wire.reports.direct import prefix_of
@@ -118,9 +120,7 @@ def sign(status: Status, seed: bytes) -> bytes:
     payload = status.encode()
     signature = ed25519.sign(seed, pae(STATUS_TYPE, payload))
     name = keyid(ed25519.public_key(seed))
-    document = envelope.encode(Envelope(STATUS_TYPE, payload, (Signature(name, signature),)))
-    read(document)  # nothing is given out that a client would refuse
-    return document
+    return envelope.encode(Envelope(STATUS_TYPE, payload, (Signature(name, signature),)))
 
 
 def read(document: bytes) -> Status:
@@ -128,12 +128,37 @@ def read(document: bytes) -> Status:
     return Status.decode(envelope.decode(document, MAX_DOCUMENT, MAX_STATUS).payload)
 
 
-def issue(desk: Desk, product: Product, epoch: int, seed: bytes, now: int, new: bytes) -> bytes:
-    """The next document; its serial is its time, and higher than that of the last. ``new``: 32
-    random bytes, the secret of a database that has none.
+def require_accepted(document: bytes, root: TrustRoot, now: int) -> None:
+    """By the rules of a client that pins ``root``. Raises ``MarsError``, with the reason that the
+    client would note."""
+    try:
+        accept_status(document, root, TrustState.initial(), now)
+    except MarsError as error:
+        error.message = f"Clients would refuse this document: {error.message}"
+        raise
 
-    Raises as ``compose`` and ``sign``, and ``StateError`` (``clock-behind``).
+
+def pinning(product: Product, epoch: int, key: bytes) -> TrustRoot:
+    """What clients would pin for whom ``key`` is that of the role status."""
+    roles = {name: Role({}) for name in ROLES} | {"status": Role({keyid(key): key.hex()})}
+    return TrustRoot(product.product, product.channel, epoch, KeySet(roles, policy="off"))
+
+
+def issue(
+    desk: Desk, product: Product, root: TrustRoot, seed: bytes, now: int, new: bytes
+) -> bytes:
+    """The next document; its serial is its time, and higher than that of the last. ``root`` is what
+    clients pin. ``new``: 32 random bytes, the secret of a database that has none.
+
+    Nothing is given out that a client would refuse. Raises as ``compose``, ``sign`` and
+    ``require_accepted``; ``StateError`` (``clock-behind``), ``ConfigError`` (``key-other-role``).
     """
+    if ed25519.public_key(seed).hex() not in root.keys.signing("status").ed25519.values():
+        raise ConfigError(
+            "key-other-role",
+            "The key is not one of the role status that clients pin; take that one, or the trust "
+            "file that pins this one.",
+        )
     with desk.engine.begin() as connection:
         last = int(store.noted(connection, _SERIAL) or 0)
         held = store.noted(connection, _SECRET) or new.hex()
@@ -143,7 +168,9 @@ def issue(desk: Desk, product: Product, epoch: int, seed: bytes, now: int, new: 
         raise StateError(
             "clock-behind", "The last status document is from the future; set the clock right."
         )
-    document = sign(compose(desk, Head(product, epoch, issued), bytes.fromhex(held)), seed)
+    head = Head(product, root.epoch, issued)
+    document = sign(compose(desk, head, bytes.fromhex(held)), seed)
+    require_accepted(document, root, now)
     with desk.engine.begin() as connection:
         store.note(connection, _SERIAL, str(issued))
     return document

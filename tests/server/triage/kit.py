@@ -11,7 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from mars.testing.publisher import Publisher
 from mars.wire.keyfile import INTAKE, REPORTS, encode
+from mars.wire.keys import TrustRoot
 from mars.wire.product import Product, parse_product
 from mars.wire.reports.crowd import Dealer, Share
 from mars.wire.reports.direct import Content, Identity
@@ -171,14 +173,22 @@ def fault(*names: str, types: tuple[str, ...] = ("ValueError",)) -> Fault:
     return Fault(types, tuple(f"{name}+1" for name in names))
 
 
-SEED = token("status")
-"""Of the role ``status``."""
+PUBLISHER = Publisher(PRODUCT, CHANNEL, [token("publisher")])
+ROOT = PUBLISHER.trust()
+"""What clients pin."""
+(SEED,) = PUBLISHER.seeds_of("status")
 
 
-def status_key(folder: Path) -> Path:
+def status_key(folder: Path, seed: bytes = SEED) -> Path:
     """As the publisher writes it."""
-    said = {"type": "mars-motd-secret", "version": 1, "kdf": "none", "seed": SEED.hex()}
+    said = {"type": "mars-motd-secret", "version": 1, "kdf": "none", "seed": seed.hex()}
     return written(folder / "status.secret", json.dumps(said).encode())
+
+
+def signing(folder: Path, root: TrustRoot = ROOT) -> tuple[object, ...]:
+    """Options of a status document that clients accept."""
+    trust = written(folder / "trust.json", root.encode())
+    return "--key", status_key(folder), "--trust", trust
 
 
 def parsed(product: Path) -> Product:

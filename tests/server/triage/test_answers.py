@@ -117,7 +117,7 @@ def test_two_rules_that_claim_one_fault_are_an_error(triage: Triage, tmp_path: P
     assert [each["rules"] for each in found["conflicts"]] == [[8, 9]]
     assert triage.groups()[0]["state"] == "open"
     out = tmp_path / "status.json"
-    told = triage.ask("status", "--key", kit.status_key(tmp_path), "--out", out, code=1)
+    told = triage.ask("status", *kit.signing(tmp_path), "--out", out, code=1)
     assert (told["reason"], out.exists()) == ("rules-conflict", False)
     assert run_json("errors", "rules", "check", "--product", triage.product)["ok"]
 

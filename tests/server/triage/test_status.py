@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mars.factory import system_chance
+from mars.trust import TrustState
+from mars.trust.answers import accept_status
 from mars.wire import ed25519, envelope
 from mars.wire.envelope import STATUS_TYPE, pae
 from mars.wire.keys import keyid
 from mars.wire.reports.status import MAX_DOCUMENT, MAX_STATUS, Status
+from mars.wire.times import parse_time
+from mars_motd import sealing
 from tests.server.counting.spools import written
 from tests.server.triage import kit
 from tests.server.triage.kit import SEED, Triage
@@ -25,8 +31,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def issue(triage: Triage, out: Path, now: str = AT, *more: object) -> Status:
-    key = kit.status_key(triage.folder)
-    triage.ask("status", "--key", key, "--out", out, "--now", now, *more)
+    triage.ask("status", *kit.signing(triage.folder), "--out", out, "--now", now, *more)
     found = envelope.decode(out.read_bytes(), MAX_DOCUMENT, MAX_STATUS)
     (signature,) = found.signatures
     public = ed25519.public_key(SEED)
@@ -93,7 +98,7 @@ def test_serials_grow_and_the_bytes_are_those_of_the_moment(triage: Triage, out:
     assert second.serial == first.serial + 1 == second.issued
     assert second.prefixes == first.prefixes
     told = triage.ask(
-        *("status", "--key", kit.status_key(triage.folder), "--out", out),
+        *("status", *kit.signing(triage.folder), "--out", out),
         *("--now", "2026-11-26T00:00:00Z"),
         code=1,
     )
@@ -106,8 +111,87 @@ def test_an_empty_database_has_a_document_too(triage: Triage, out: Path) -> None
     assert said.expires - said.issued == 45 * 86_400
 
 
-def test_a_key_of_another_role_is_refused(triage: Triage, out: Path) -> None:
+def test_without_a_trust_file_the_epoch_is_the_last_and_that_nobody_looked_is_said(
+    triage: Triage, out: Path
+) -> None:
+    written(triage.folder / "trust.json", replace(kit.ROOT, epoch=3).encode())
+    key, _, trust = kit.signing(triage.folder)[1], *kit.signing(triage.folder)[2:]
+    del trust
+    bare = ("status", "--key", key, "--out", out, "--now", AT)
+    assert triage.ask(*bare)["epoch"] == 1
+    found = accept_status(out.read_bytes(), kit.ROOT, TrustState.initial(), parse_time(AT))
+    assert found.status.product == "examplemail"
+
+
+PHRASE = b"correct horse battery staple"
+
+
+def sealed_key(triage: Triage) -> Path:
+    """The secret of the role as the publisher's command makes it, with a passphrase."""
+    sealed = sealing.seal(kit.SEED, PHRASE.decode(), system_chance())
+    said = {"type": "mars-motd-secret", "version": 1, **sealed}
+    return written(triage.folder / "status.secret", sealing.write_json(said))
+
+
+def test_a_key_with_a_passphrase_signs_where_it_is_told(triage: Triage, out: Path) -> None:
+    _, _, *trust = kit.signing(triage.folder)
+    key = sealed_key(triage)
+    phrase = written(triage.folder / "phrase", PHRASE + b"\r\nanother line\n")
+    told = ("status", "--key", key, *trust, "--out", out, "--now", AT)
+    triage.ask(*told, "--passphrase-file", phrase)
+    first = out.read_bytes()
+    assert accept_status(first, kit.ROOT, TrustState.initial(), parse_time(AT))
+    for words, reason in (
+        ((), "passphrase-needed"),
+        (("--passphrase-file", written(triage.folder / "no", b"x\n")), "passphrase-wrong"),
+        (("--passphrase-file", triage.folder / "none"), "file-missing"),
+    ):
+        refused = triage.ask(*told, *words, code=1)
+        assert refused["reason"] == reason
+        assert out.read_bytes() == first
+    assert "correct horse" not in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("another key", "key-other-role"),
+        ("another product", "wrong-product"),
+        ("a key of another role", "key-other-role"),
+        ("clock", "expired"),
+        ("no trust file", "trust-missing"),
+        ("broken trust file", "not-json"),
+    ],
+)
+def test_what_a_client_would_refuse_is_not_written_and_the_old_file_stays(
+    triage: Triage, out: Path, kind: str, reason: str
+) -> None:
+    issue(triage, out)
+    before, now = out.read_bytes(), AT
+    key, trust = kit.status_key(triage.folder), triage.folder / "trust.json"
+    if kind == "another key":
+        kit.status_key(triage.folder, kit.token("somebody's"))
+    elif kind == "another product":
+        written(trust, replace(kit.ROOT, product="other").encode())
+    elif kind == "a key of another role":
+        kit.status_key(triage.folder, kit.PUBLISHER.seeds_of("index")[0])
+    elif kind == "clock":
+        written(trust, replace(kit.ROOT, built=parse_time("2027-02-01T00:00:00Z")).encode())
+    elif kind == "no trust file":
+        trust.unlink()
+    else:
+        written(trust, b"{")
+    told = ("status", "--key", key, "--trust", trust, "--out", out, "--now", now)
+    refused = triage.ask(*told, code=1)
+    assert refused["reason"] == reason
+    assert out.read_bytes() == before
+    assert issue(triage, out).serial == parse_time(AT) + 1, "nor did the refused one take a serial"
+
+
+def test_what_is_no_key_is_refused(triage: Triage, out: Path) -> None:
+    _, _, *trust = kit.signing(triage.folder)
     key = written(triage.folder / "key", json.dumps({"type": "other"}).encode())
-    told = triage.ask("status", "--key", key, "--out", out, code=1)
+    told = triage.ask("status", "--key", key, *trust, "--out", out, code=1)
     assert told["reason"] == "operator-key"
-    assert "--role status" in told["message"]
+    assert "--role status` makes" in told["message"]
+    assert not out.exists()

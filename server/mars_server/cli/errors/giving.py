@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from mars.commandline import json_option
-from mars.errors import ConfigError, naming
+from mars.errors import naming
 from mars.factory import system_chance
 from mars.wire.ed25519 import public_key
 from mars.wire.keys import TrustRoot
@@ -22,6 +23,7 @@ from mars_server.triage.desk import Desk
 _now = options.now_option("As of this time (2026-11-21T00:00:00Z) instead of now.")
 _SECRET_BYTES = 32
 _OPEN_TO_ALL = 0o644
+_UNPINNED = "Without --trust nobody looks whether clients pin this key and its epoch."
 
 
 @click.command()
@@ -89,63 +91,63 @@ def retain(url: str, product_file: Path | None, now: int | None, as_json: bool) 
 @click.command()
 @common.db
 @options.path("--out", required=True, metavar="F", help="status.json, for the server's folder.")
-@options.path(
-    "--key", required=True, metavar="F", help="Secret key of the role status, without a passphrase."
-)
-@common.product
-@common.rules
+@options.path("--key", required=True, metavar="F", help="Secret key of the role status.")
+@options.passphrase
 @options.path(
     "--trust",
     metavar="F",
-    help="The publisher's newest trust.json: the epoch, and whether the key is one of status. "
-    "The epoch is remembered; without it the first is 1.",
+    help="The publisher's newest trust.json, which clients pin: whether they would take the "
+    "document. Without it that is said, and the epoch is the last one.",
 )
+@common.product
+@common.rules
 @_now
 @json_option()
 def status(
     url: str,
     out: Path,
     key: Path,
+    passphrase_file: Path | None,
+    trust: Path | None,
     product_file: Path,
     rules_file: Path | None,
-    trust: Path | None,
     now: int | None,
     as_json: bool,
 ) -> None:
     """Write the signed status document: what became of each report, the same bytes for everyone.
 
     It holds the first 8 bytes of each report's GUID, filled up to a multiple of ten, and the rules
-    by which clients know a fault. Put it beside the MOTD: clients fetch /motd/status.json.
+    by which clients know a fault. Put it beside the MOTD: clients fetch /motd/status.json. What a
+    client would refuse is not written, and the file that was there stays.
     """
     product = load_product(product_file)
     common.say_exposed([key])
-    seed = read_private_key(read(key, "The key", "key", most=4096), "status")
+    secret = read(key, "The key", "key", most=4096)
+    with naming(key):
+        asked = partial(options.passphrase_of, passphrase_file, key)
+        seed = read_private_key(secret, "status", asked)
     held = setup.load_rules(product_file, rules_file)
     with common.locked(url, product_file, create=True) as engine:
-        epoch = _epoch(trust, public_key(seed), store.epoch(engine))
         new = system_chance().token(_SECRET_BYTES)
         moment = common.moment(now)
-        document = broadcast.issue(Desk(engine, held), product, epoch, seed, moment, new)
-        store.note_epoch(engine, epoch)
+        if trust is None:
+            options.say(_UNPINNED)
+            root = broadcast.pinning(product, store.epoch(engine), public_key(seed))
+        else:
+            root = _root(trust)
+        document = broadcast.issue(Desk(engine, held), product, root, seed, moment, new)
+        store.note_epoch(engine, root.epoch)
     write_durably(out, [document], _OPEN_TO_ALL)
     said = broadcast.read(document)
     told = {"ok": True, "serial": said.serial, "bytes": len(document), "faults": len(said.faults)}
-    told |= {"prefixes": len(said.prefixes), "epoch": epoch}
-    line = (
-        f"{out}: {len(said.prefixes)} prefixes, {options.number(len(said.faults), 'known fault')}"
-    )
+    told |= {"prefixes": len(said.prefixes), "epoch": said.epoch}
+    known = options.number(len(said.faults), "known fault")
+    line = f"{out}: {len(said.prefixes)} prefixes, {known}"
     options.answer(as_json, told, line)
 
 
-def _epoch(trust: Path | None, public: bytes, known: int) -> int:
-    """Raises ``ConfigError`` (``key-other-role``), and ``WireError``."""
-    if trust is None:
-        return known
-    data = read(trust, "The trust file")
+def _root(trust: Path) -> TrustRoot:
+    """Raises ``ConfigError`` (``trust-missing``, ``trust-unreadable``), and ``WireError``."""
+    data = read(trust, "The trust file", "trust")
     with naming(trust):
-        root = TrustRoot.decode(data)
-    if public.hex() not in root.keys.signing("status").ed25519.values():
-        raise ConfigError(
-            "key-other-role", f"The key is not one of the role status in {trust}; take that one."
-        )
-    return root.epoch
+        return TrustRoot.decode(data)

@@ -15,7 +15,7 @@ from mars.wire import strictjson
 from mars.wire.reports.direct import Content
 from mars.wire.reports.fault import Fault
 from mars.wire.reports.outer import INNER, Outer, framed, joined, parted
-from mars.wire.sealed import BOX_BYTES, KEY_BYTES, LARGE, boxed, room, unboxed
+from mars.wire.sealed import BOX_BYTES, KEY_BYTES, LARGE, boxed, room, seal, unboxed
 from tests.mars.wire.reports.kit import (
     CONTENT,
     FAULT,
@@ -45,6 +45,7 @@ def test_j01_the_intake_learns_nothing_but_the_release() -> None:
     inner = [IDENTITY.report(each, TO) for each in (small, long)]
     texts = [sealed(each) for each in (*inner, IDENTITY.deletion(TO), shares(1)[0].inner())]
     assert {len(each) for each in texts} == {len(TEXT)} and len(TEXT) <= room(LARGE)
+    assert {len(seal(each, KEY.public, SEED, LARGE)) for each in texts} == {LARGE}
     for text in texts:
         said = json.loads(text)
         assert list(said) == ["type", "product", "channel", "release", "box"]

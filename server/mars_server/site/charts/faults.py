@@ -11,8 +11,7 @@ from mars_server.common.calendar import following, monday
 from mars_server.site.charts.data import COLOURS, REST_KEY, Band, apart, ticks
 from mars_server.site.charts.render import Chart
 from mars_server.site.language import REST, Language
-from mars_server.tables.faults import FaultWeek, of, reported
-from mars_server.tables.floor import together
+from mars_server.tables.faults import FaultWeek, reported
 
 RECENT: Final = 26
 """Weeks of the chart and of the histories; the files have all."""
@@ -102,10 +101,8 @@ def _runs(weeks: Sequence[FaultWeek]) -> list[list[FaultWeek]]:
 
 
 def _sizes(week: FaultWeek, series: Sequence[Band]) -> list[int]:
-    return [
-        together(row.count for fault in band.values for row in of(fault, week)).least
-        for band in series
-    ]
+    sums = reported([week])
+    return [sum(sums[fault] for fault in band.values) for band in series]
 
 
 def _stack(week: FaultWeek, series: Sequence[Band]) -> list[tuple[int, int]]:

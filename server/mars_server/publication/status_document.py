@@ -26,14 +26,21 @@ class Answers:
     status: Status
 
 
-def judged(document: bytes, product: Product, now: int, root: TrustRoot | None) -> Answers:
+def judged(
+    document: bytes,
+    product: Product,
+    now: int,
+    root: TrustRoot | None,
+    state: TrustState | None = None,
+) -> Answers:
     """``document`` as it may be shown at ``now`` (Unix seconds).
 
-    With ``root``, what clients pin, by all that a new client asks of it; without, its signature is
-    not looked at. Raises ``WireError``, and ``TrustError`` with the client's reasons.
+    With ``root``, what clients pin, by all that a client asks of it that has this ``state``, or is
+    new; without, its signature is not looked at. Raises ``WireError``, and ``TrustError`` with the
+    client's reasons.
     """
     if root is not None:
-        status = accept_status(document, root, TrustState.initial(), now).status
+        status = accept_status(document, root, state or TrustState.initial(), now).status
     else:
         status = said(document)
     if (status.product, status.channel) != (product.product, product.channel):

@@ -97,7 +97,10 @@ def _motd(config: Config, now: int) -> Check:
 
 
 def _answers(config: Config, now: int) -> Check:
-    product = load_product(config.product)
+    try:
+        product = load_product(config.product)
+    except MarsError:  # "motd" tells
+        return Check(UNSET, "no product.toml says whether a release takes error reports")
     if not product.reports_releases:
         return Check(UNSET, "no release takes error reports")
     path = Path(config.motd).with_name(STATUS)

@@ -183,7 +183,7 @@ def test_a_problem_names_the_line_of_its_entry(bare: Path, motd: Run) -> None:
 def test_releases_without_a_key_for_reports_are_told(bare: Path, motd: Run) -> None:
     text = (bare / "product.toml").read_text()
     head, found, rest = text.partition("[reports]")
-    changed = rest.replace("releases = []", 'it.\nreleases = ["0.5.2"]')
+    changed = rest.replace("releases = []", 'releases = ["0.5.2"]')
     (bare / "product.toml").write_text(head + found + changed)
     said = [it["text"] for it in motd("check", bare, "--json").json["problems"]]
     assert any("key new --reports 0.5.2" in it for it in said)
@@ -498,7 +498,9 @@ def test_deploy_warns_where_clients_would_find_no_answers_to_reports(
 ) -> None:
     www = tmp_path / "www"
     www.mkdir()
-    edit(collecting / "product.toml", "take error reports.\nreleases = []", 'releases = ["0.5.2"]')
+    edit(
+        collecting / "product.toml", "take error reports.\nreleases = []", 'x\nreleases = ["0.5.2"]'
+    )
     said = "there is no status.json beside it"
     assert said in ok("deploy", collecting, www, "--now", MONDAY).err
     (www / "status.json").write_text("{}")

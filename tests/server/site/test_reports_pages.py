@@ -3,6 +3,7 @@ was not given out."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import csv
 import io
@@ -13,20 +14,25 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from mars.errors import TrustError, WireError
 from mars.testing.publisher import Publisher
 from mars.wire.reports.rules import Rule
 from mars.wire.reports.status import KNOWN, MAX_PREFIXES, Answer, Known, Status
+from mars_server.publication.folder import STATUS as STATUS_FILE
 from mars_server.publication.status_document import judged
 from mars_server.site.charts.faults import faults_chart, is_drawn
 from mars_server.site.charts.render import render
 from mars_server.site.charts.store import ChartStore
+from mars_server.site.dashboard import dashboard_routes
 from mars_server.site.language import LANGUAGES, language
 from mars_server.site.pages.address import Address, is_answers, parse
 from mars_server.site.pages.render import Contents
 from mars_server.site.pages.reports import SHOWN, parts
 from mars_server.site.pages.site import Site
+from mars_server.site.publish import faults_data, write_site
 from mars_server.tables.faults import FaultRow, FaultWeek
 from mars_server.tables.floor import floor
 from mars_server.triage.broadcast import sign
@@ -317,3 +323,31 @@ def test_parts_are_full_before_a_new_one_begins() -> None:
     found = parts(reports_kit.rich(MAX_PREFIXES))
     assert len(found) < 25
     assert all(part.size > 80_000 for part in found[:-1])
+
+
+def test_a_server_shows_the_same_pages(tmp_path: Path) -> None:
+    here, found = site(found=weeks()), answers()
+    documents = dict(faults().each())
+    data = {STATUS_FILE: found.document, **faults_data(documents, weeks())}
+    write_site(tmp_path, kit.PRODUCT, data, here, {}, None)
+    paths = [
+        *("answers/index.html", "de/answers/index.html", "faults/index.html", "faults/chart.svg"),
+        *("faults/figures.csv", "data/status.json", f"data/faults-{kit.week(3)}.csv"),
+        *("answers/2/index.html", "answers/kb3x7m2qv5ah/index.html", "faults/x/index.html"),
+    ]
+
+    async def ask() -> dict[str, tuple[int, bytes]]:
+        app = web.Application()
+        app.add_routes(dashboard_routes(tmp_path, kit.PRODUCT))
+        async with TestClient(TestServer(app)) as client:
+            found = {}
+            for path in paths:
+                answer = await client.get(f"/{path}")
+                found[path] = (answer.status, await answer.read())
+        return found
+
+    for path, (status, body) in asyncio.run(ask()).items():
+        there = (tmp_path / path).is_file()
+        assert status == (200 if there else 404), path
+        if there:
+            assert body == (tmp_path / path).read_bytes(), path

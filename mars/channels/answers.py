@@ -21,19 +21,27 @@ from mars.wire.query import STATUS_PATH
 
 if TYPE_CHECKING:
     from mars.trust.answers import Answers
+    from mars.wire.catalogue import Catalogue
     from mars.wire.reports.status import Status
 
 
 class AnswersChannel(Beside):
-    """``mars.core.channel.Channel``. ``fetched`` reads what was last accepted."""
+    """``mars.core.channel.Channel``. ``fetched`` reads what was last accepted,
+    ``registry`` gives the one in force."""
 
     name = "status"
     purposes: tuple[Purpose, ...] = (REPORTS,)
     path = STATUS_PATH
 
-    def __init__(self, motd: Motd, fetched: Callable[[], bytes | None]) -> None:
+    def __init__(
+        self,
+        motd: Motd,
+        fetched: Callable[[], bytes | None],
+        registry: Callable[[State], Catalogue | None],
+    ) -> None:
         super().__init__(motd)
         self._fetched = fetched
+        self._registry = registry
 
     def current(self, state: State) -> Status | None:
         """What is known of reports: the last that was accepted, expired or not, as long as its keys
@@ -48,13 +56,15 @@ class AnswersChannel(Beside):
         epoch = Memory.of(state).trust_state().epoch  # 0 while no news were judged
         return status if status and epoch in (0, status.epoch) else None
 
-    def can_judge(self, view: View) -> bool:  # noqa: ARG002 - the half's
-        """Without what the application pins nothing can be."""
+    def can_judge(self, view: View) -> bool:
+        """Without what the application pins nothing can be; and where the registry says that no
+        release takes error reports, there are no answers to ask for."""
         try:
             self._motd.root()
+            registry = self._registry(view.state)
         except MarsError:
             return False
-        return True
+        return registry is None or bool(registry.reports)
 
     def plan(self, view: View, url: str | None = None) -> NextRequest:
         from mars.wire.reports.status import MAX_DOCUMENT  # late: it loads libsodium

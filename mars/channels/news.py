@@ -29,7 +29,7 @@ from mars.consent import Choice, Decision, Effective
 from mars.consent.api import since, switches
 from mars.consent.checks import unserved
 from mars.core import schedule
-from mars.core.channel import Channel, NextRequest, View
+from mars.core.channel import Channel, Ending, NextRequest, View
 from mars.core.installation import Installation
 from mars.core.journal import Outcome
 from mars.core.records import Ports, file_of
@@ -77,7 +77,9 @@ class NewsClient(Installation):
         self.queue = Queue(ports.store)
         self.reports = ReportsChannel(self.known, self.queue)
         self.answers = AnswersChannel(
-            self.channel, partial(ports.store.read, file_of(AnswersChannel.name))
+            self.channel,
+            partial(ports.store.read, file_of(AnswersChannel.name)),
+            self.current_registry,
         )
         own = (self.registry, self.statistics, self.answers) if app.declares else ()
         own = (*own, self.reports) if app.declares else ()
@@ -98,6 +100,14 @@ class NewsClient(Installation):
         state = self.of(self.channel, "start", lambda _: self.channel.started(state), state)
         known = Memory.of(state).pick is not None
         return state if known else state.keeping("motd", {"pick": self.pick})
+
+    def _exchange(self, channel: Channel, *how: Any) -> Ending:
+        """A server that has no answers to reports is its operator's matter: it stands in the
+        journal, and is no problem that the user is told of."""
+        ending = super()._exchange(channel, *how)
+        if channel is self.answers and ending.reason == "http-status":
+            self.failed[f"fetch {channel.name}"] = None
+        return ending
 
     def choose(self, choice: Choice) -> None:
         """As ``Installation.choose``. What was counted of failures, and what would be told of it,

@@ -491,3 +491,17 @@ def test_root_sees_the_causes_and_status_tells_of_those_that_end(
     assert found["live"] == 3 + 5 + 1 + 2
     assert found["expiring"]["decryption/key_late"] == 16
     assert not any("." in name or "*" in name for name in found["expiring"])
+
+
+def test_deploy_warns_where_clients_would_find_no_answers_to_reports(
+    collecting: Path, tmp_path: Path, ok: Run
+) -> None:
+    www = tmp_path / "www"
+    www.mkdir()
+    edit(
+        collecting / "product.toml", "take error reports.\nreleases = []", 'x\nreleases = ["0.5.2"]'
+    )
+    said = "there is no status.json beside it"
+    assert said in ok("deploy", collecting, www, "--now", MONDAY).err
+    (www / "status.json").write_text("{}")
+    assert said not in ok("deploy", collecting, www, "--now", MONDAY).err

@@ -159,6 +159,13 @@ def _facts(accepted: Accepted) -> dict[str, object]:
     }
 
 
+_ANSWERS = "status.json"
+_NO_ANSWERS = (
+    f"there is no {_ANSWERS} beside it, and clients of releases that take error reports ask for "
+    "it: mars-server errors status makes one, also before the first report"
+)
+
+
 def _days(name: str, default: int, text: str) -> Callable[[F], F]:
     days = click.IntRange(0, 60)
     return click.option(name, type=days, default=default, show_default=True, metavar="N", help=text)
@@ -212,6 +219,8 @@ def deploy(
     if declared is not None:
         files.replace(beside, declared)
     files.replace(target, data)
+    if place.product.reports_releases and not target.with_name(_ANSWERS).exists():
+        click.echo(f"warning: {_NO_ANSWERS}", err=True)
     expires = format_time(motd.expires)
     plain = {"ok": True, "serial": motd.serial, "epoch": motd.epoch, "expires": expires}
     plain |= {"registry": hashed or None}

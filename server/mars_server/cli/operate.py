@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 @options.config
 @json_option()
 def status(file: Path, as_json: bool) -> int:
-    """Show how everything is: document, server, tor, onion, log, spool, count, publication
-    and disk.
+    """Show how everything is: document, answers to error reports, server, tor, onion, log, spool,
+    count, publication and disk.
 
     The exit code is 1 when something has failed; warnings leave it at 0. Root looks as the user
     whose logs these are, so that what is closed to the server is found out.

@@ -17,10 +17,14 @@ from mars_server.cli import options
 from mars_server.common.config import load_catalogue, load_product, read
 
 if TYPE_CHECKING:
+    from mars.wire.product import Product
+    from mars_server.publication.status_document import Answers
     from mars_server.site.publish import PublishReport
+    from mars_server.tables.faults import Faults
 
 _MOST_NAMES: Final = 10
 """Files of others that are named; more are counted."""
+_ANSWERS: Final = "The answers to reports", "status"
 
 
 _file = partial(click.option, type=options.HERE, metavar="FILE")
@@ -52,6 +56,17 @@ _folder = partial(click.option, type=click.Path(file_okay=False, path_type=Path)
     "motd_file",
     help="The signed document that is served; its hash is published, for people to compare.",
 )
+@_file(
+    "--status",
+    "status_file",
+    help="The signed answers to error reports that are served; they get a page. Give it each time.",
+)
+@_file("--trust", "trust_file", help="What clients pin, by which --status is judged as by them.")
+@_file(
+    "--faults",
+    "faults_file",
+    help="Weekly figures of faults (errors stats --out); each week is published once.",
+)
 @_file("--notes", help="TOML with [[note]] tables for the events page.")
 @_folder(
     "--chart-cache",
@@ -73,6 +88,9 @@ def publish(
     noise_epsilon: float | None,
     without_noise: bool,
     motd_file: Path | None,
+    status_file: Path | None,
+    trust_file: Path | None,
+    faults_file: Path | None,
     notes: Path | None,
     chart_cache: Path | None,
     adopt: bool,
@@ -99,7 +117,12 @@ def publish(
         raise click.UsageError("--noise-epsilon needs --noise-key.")
     if noise_key and without_noise:
         raise click.UsageError("Give --noise-key or --without-noise, not both.")
+    if trust_file and not status_file:
+        raise click.UsageError("--trust needs --status.")
     product = load_product(product_file)
+    moment = system_clock().now() if now is None else now
+    answers = _answers(status_file, trust_file, product, moment) if status_file else None
+    faults = _faults(faults_file) if faults_file else None
     document = None if motd_file is None else read(motd_file, "The MOTD")
     if document is not None:
         with naming(motd_file):
@@ -115,7 +138,7 @@ def publish(
         engine,
         out,
         FloorRules(product, noise),
-        system_clock().now() if now is None else now,
+        moment,
         signing_key=seed,
         without_noise=without_noise,
         chosen=now is not None,
@@ -124,6 +147,8 @@ def publish(
         chart_cache=chart_cache,
         motd=document,
         catalogue=catalogue,
+        answers=answers,
+        faults=faults,
     )
     note_run(engine, "publish", system_clock().now())
     published = [week.week for week in outcome.weeks]
@@ -142,6 +167,9 @@ def publish(
         "waiting_statistics_weeks": list(outcome.waiting_reports),
         "locked_statistics_weeks": list(outcome.locked_reports),
         "waiting_lines": outcome.waiting_lines,
+        "fault_weeks": [week.week for week in outcome.faults],
+        "new_fault_weeks": outcome.new_faults,
+        "differing_fault_weeks": list(outcome.other_faults),
         "crowd": product.crowd,
         "crowd_proposed": crowd,
     }
@@ -161,7 +189,9 @@ def _summary(published: list[str], new: int) -> str:
 
 def _of_reports(outcome: PublishReport) -> list[str]:
     names = [week.week for week in outcome.reports]
-    return [f"Reports: {_summary(names, outcome.new_reports)}"] if names else []
+    found = [f"Reports: {_summary(names, outcome.new_reports)}"] if names else []
+    faults = [week.week for week in outcome.faults]
+    return [*found, f"Faults: {_summary(faults, outcome.new_faults)}"] if faults else found
 
 
 def _warnings(outcome: PublishReport, *, declared: bool) -> Iterator[str]:
@@ -185,6 +215,14 @@ def _warnings(outcome: PublishReport, *, declared: bool) -> Iterator[str]:
             "were not carried over and counted in time, and then the figures are too low. The "
             "pages do not know; tell readers by --notes."
         )
+    if outcome.other_faults:
+        names = ", ".join(outcome.other_faults)
+        yield (
+            f"Published otherwise: faults of {names}. What is published stays, and what --faults "
+            "says of these weeks now was left out; is it of another database?"
+        )
+    if outcome.answers_gone:
+        yield "The pages have lost the answers to error reports; give --status again."
     if outcome.foreign:
         names = ", ".join(outcome.foreign[:_MOST_NAMES])
         more = len(outcome.foreign) - _MOST_NAMES
@@ -220,6 +258,27 @@ def _of_waiting(outcome: PublishReport, *, declared: bool) -> Iterator[str]:
             f"Statistics wait: {names}; no spool was opened (count --keys) since the week ended. "
             f"{lines} of spools wait for keys that were not given."
         )
+
+
+def _answers(path: Path, trust: Path | None, product: Product, now: int) -> Answers:
+    """Raises ``MarsError`` that names the file."""
+    from mars.wire.keys import TrustRoot
+    from mars.wire.reports.status import MAX_DOCUMENT
+    from mars_server.publication.status_document import judged
+
+    root = None
+    if trust is not None:
+        with naming(trust):
+            root = TrustRoot.decode(read(trust, "The trust file"))
+    with naming(path):
+        return judged(read(path, *_ANSWERS, most=MAX_DOCUMENT + 1), product, now, root)
+
+
+def _faults(path: Path) -> Faults:
+    from mars_server.tables.faults import Faults
+
+    with naming(path):
+        return Faults.decode(read(path, "The figures of faults", "faults"))
 
 
 def _proposal(crowd: int, proposed: int) -> str:

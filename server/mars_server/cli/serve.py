@@ -178,6 +178,20 @@ def _declared(config: Config) -> list[str]:
     return [f"{path} {said}"]
 
 
+def _answers(config: Config) -> list[str]:
+    """Of status.json, which clients ask for once a release takes error reports."""
+    from mars_server.serving.motd_source import STATUS
+
+    try:
+        releases = load_product(config.product).reports_releases
+    except ConfigError:
+        return []  # said already
+    path = Path(config.motd).with_name(STATUS)
+    if not (releases and config.motd) or path.exists():
+        return []
+    return [f"{path} is not there, and clients ask for it: mars-server errors status makes one"]
+
+
 def _folders(config: Config) -> None:
     for name, path in (("log", config.log), ("spool", config.spool), ("site", config.site)):
         if path:
@@ -222,8 +236,8 @@ def _control(config: Config) -> None:
 
 
 _TESTS: tuple[Callable[[Config], list[str] | None], ...] = (
-    _names, require_apart, _trust, _bind, _sockets, _motd, _declared, _folders, _database, _socks,
-    _control,
+    _names, require_apart, _trust, _bind, _sockets, _motd, _answers, _declared, _folders, _database,
+    _socks, _control,
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from mars import factory
 from mars.errors import MarsError
 from mars.ports import Request
+from mars.wire.reports.status import MAX_DOCUMENT
 from mars.wire.request import HTTPRequest
 from mars.wire.times import DAY
 from mars.wire.url import is_onion_host
@@ -23,10 +24,11 @@ from mars_server.daylog.format import ACCESS, SPOOL, Kind
 from mars_server.daylog.generation import LOG, PartName, lost_in
 from mars_server.onion.control import connected, unnamed
 from mars_server.onion.folder import hostname
+from mars_server.publication.status_document import judged
 from mars_server.serving.aiohttp_connection import CHECK_PATH
 from mars_server.serving.bind import Bind, parse_bind
 from mars_server.serving.launch import source
-from mars_server.serving.motd_source import read
+from mars_server.serving.motd_source import STATUS, read
 from mars_server.storage.database import open_database
 from mars_server.storage.reading import Overview, overview
 
@@ -64,7 +66,7 @@ class Check:
 
 def examine(config: Config, now: int) -> dict[str, Check]:
     """All checks by name at ``now`` (Unix seconds); none of them raises."""
-    checks = (_motd, _server, _tor, _onion, _log, _spool, _count, _publication, _disk)
+    checks = (_motd, _answers, _server, _tor, _onion, _log, _spool, _count, _publication, _disk)
     return {check.__name__[1:]: _safely(check, config, now) for check in checks}
 
 
@@ -92,6 +94,31 @@ def _motd(config: Config, now: int) -> Check:
     if not document.verified:
         return Check(WARN, "not verified: set trust to what clients pin", facts)
     return Check(OK, f"signed, {days} days to expiry", facts)
+
+
+def _answers(config: Config, now: int) -> Check:
+    try:
+        product = load_product(config.product)
+    except MarsError:  # "motd" tells
+        return Check(UNSET, "no product.toml says whether a release takes error reports")
+    if not product.reports_releases:
+        return Check(UNSET, "no release takes error reports")
+    path = Path(config.motd).with_name(STATUS)
+    if not path.is_file():
+        text = (
+            f"clients ask for {path.name}, and there is none: mars-server errors status makes one"
+        )
+        return Check(WARN, text, {"reason": "answers-missing"})
+    document = read(path, "The answers to reports", "status", MAX_DOCUMENT)
+    served = source(config)
+    with contextlib.suppress(MarsError):  # "motd" tells; the keys that hold may come with it
+        served.load(now)
+    status = judged(document, product, now, served.root, served.state).status
+    days = (status.expires - now) // DAY
+    facts = {"serial": status.serial, "days_left": days}
+    if days < _EXPIRY_WARNING:
+        return Check(WARN, f"expire in {days} days; mars-server errors status", facts)
+    return Check(OK, f"{len(status.prefixes)} codes, {days} days to expiry", facts)
 
 
 def _server(config: Config, _now: int) -> Check:

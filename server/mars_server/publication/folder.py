@@ -16,7 +16,10 @@ from typing import Final
 
 from mars.errors import StateError, WireError
 from mars.wire.catalogue import Catalogue
+from mars.wire.reports.status import Status
+from mars_server.publication import status_document
 from mars_server.tables import signed_documents
+from mars_server.tables.faults import Faults, FaultWeek
 from mars_server.tables.signed_documents import Served
 from mars_server.tables.statistics_week import StatisticsWeek
 from mars_server.tables.statistics_week import decode as decode_statistics
@@ -33,8 +36,11 @@ HITS: Final = ""
 DECLARED: Final = "declared.json"
 """The registry as it was when the site was made: what is declared."""
 STATISTICS: Final = "statistics-"
-"""How the name of a week's file begins, before the week: of hits, and of statistics."""
-_WEEK_FILE = re.compile(r"((?:statistics-)?)([0-9]{4}-W[0-9]{2})\.json", re.ASCII)
+FAULTS: Final = "faults-"
+"""How the name of a week's file begins, before the week: of hits, of statistics, of faults."""
+STATUS: Final = "status.json"
+"""The signed answers to error reports, as they are served."""
+_WEEK_FILE = re.compile(r"((?:statistics-|faults-)?)([0-9]{4}-W[0-9]{2})\.json", re.ASCII)
 _NO_LOCKS: Final = {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 """What file systems answer that cannot lock a folder."""
 
@@ -120,6 +126,29 @@ def read_all_statistics(data: Path) -> list[StatisticsWeek]:
     """Those of statistics."""
     found = sorted(week_files(data, STATISTICS).items())
     return [read_statistics(name, document) for name, document in found]
+
+
+def read_faults(name: str, document: bytes) -> FaultWeek:
+    """That of its faults. Raises ``WireError`` that names its file."""
+    with _named(f"{DATA}/{FAULTS}{name}.json"):
+        weeks = Faults.decode(document).weeks
+        if [each.week for each in weeks] != [name]:
+            raise WireError("faults-invalid", "It is not of that week.")
+        return weeks[0]
+
+
+def read_all_faults(data: Path) -> list[FaultWeek]:
+    """Those of faults."""
+    found = sorted(week_files(data, FAULTS).items())
+    return [read_faults(name, document) for name, document in found]
+
+
+def read_status(data: Path) -> Status | None:
+    """The answers to error reports; None where there are none. Its signature is not looked at.
+    Raises ``WireError`` for a changed file."""
+    path = data / STATUS
+    with _named(f"{DATA}/{STATUS}"):
+        return status_document.said(path.read_bytes()) if path.is_file() else None
 
 
 def read_declared(data: Path) -> Catalogue | None:

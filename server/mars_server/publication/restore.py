@@ -24,14 +24,16 @@ from mars_server.common.calendar import is_week
 from mars_server.publication import index
 from mars_server.publication.folder import (
     DATA,
+    FAULTS,
     HITS,
     STATISTICS,
+    read_faults,
     read_statistics,
     read_week,
     week_files,
 )
 from mars_server.storage import Engine
-from mars_server.storage.publication import Closed, StoredWeek, stored
+from mars_server.storage.publication import Closed, StoredFaults, StoredWeek, stored
 from mars_server.tables import signed_documents
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.estimate import (
@@ -42,6 +44,7 @@ from mars_server.tables.estimate import (
     Interval,
     significant,
 )
+from mars_server.tables.faults import Faults
 from mars_server.tables.floor import NO_DATA, Published
 from mars_server.tables.quarters import CROSS, EVERY, LONGEST, Summed
 from mars_server.tables.signed_documents import Served, unknown
@@ -70,23 +73,26 @@ def adopt(
 ) -> list[str]:
     """Takes over the weeks and documents in the folder ``data`` that the database does not know.
 
-    Returns the weeks of hits taken over; those of statistics come with them. ``public`` is the
-    operator's 32-byte key, None where there is none. Raises ``WireError`` for a file that is not of
-    the published form and ``ConfigError`` (``not-adopted``) for one that the index does not vouch
-    for or that is of another product, week or form; then nothing is taken over.
+    Returns the weeks of hits taken over; those of statistics and faults come with them. ``public``
+    is the operator's 32-byte key, None where there is none. Raises ``WireError`` for a file that is
+    not of the published form and ``ConfigError`` (``not-adopted``) for one that the index does not
+    vouch for or that is of another product, week or form; then nothing is taken over.
     """
     path = data / signed_documents.FILE
     table = path.read_bytes() if path.is_file() else None
     with stored(engine) as kept:
         kept.lock()
         weeks, reports = _new(kept, data, HITS), _new(kept.statistics, data, STATISTICS)
+        faults = _new(kept.faults, data, FAULTS)
         documents = signed_documents.decode(table) if table else []
         told = unknown(documents, kept.served())
-        if weeks or reports or told:
+        if weeks or reports or faults or told:
             found = {f"{HITS}{week}.json": document for week, document in weeks.items()}
             found |= {f"{STATISTICS}{week}.json": document for week, document in reports.items()}
+            found |= {f"{FAULTS}{week}.json": document for week, document in faults.items()}
             found |= {} if table is None else {signed_documents.FILE: table}
             known = {HITS: kept.published().keys(), STATISTICS: kept.statistics.published().keys()}
+            known[FAULTS] = kept.faults.published().keys()
             _check_index(data, known, found, public)
         for week, document in weeks.items():
             _check_week(week, read_week(week, document), rules)
@@ -95,6 +101,9 @@ def adopt(
             _check_statistics(week, read_statistics(week, document), rules)
             kept.statistics.keep(StoredWeek(week, document, kept.statistics.late()), now)
             kept.statistics.note_uncertain(week)
+        for week, document in faults.items():
+            _check_faults(week, document, rules)
+            kept.faults.keep(week, document)
         if table and told:
             _check_documents(table, told, rules)
         for each in told:
@@ -102,7 +111,7 @@ def adopt(
     return list(weeks)
 
 
-def _new(kept: Closed, data: Path, kind: str) -> dict[str, bytes]:
+def _new(kept: Closed | StoredFaults, data: Path, kind: str) -> dict[str, bytes]:
     known = kept.published()
     return {
         week: document for week, document in week_files(data, kind).items() if week not in known
@@ -132,7 +141,7 @@ def _check_index(
 
 def _is_needed(path: str, known: Mapping[str, Collection[str]]) -> bool:
     folder, _, name = path.rpartition("/")
-    kind = STATISTICS if name.startswith(STATISTICS) else HITS
+    kind = next((kind for kind in (STATISTICS, FAULTS) if name.startswith(kind)), HITS)
     week = name.removeprefix(kind).removesuffix(".json")
     is_new = name.endswith(".json") and is_week(week) and week not in known[kind]
     return folder == DATA and (is_new or name == signed_documents.FILE)
@@ -181,6 +190,18 @@ def _check_statistics(name: str, week: StatisticsWeek, rules: FloorRules) -> Non
         wrong = "its figures do not add up"
     if wrong:
         raise _refused(f"{DATA}/{STATISTICS}{name}.json was not taken over: {wrong}; {_COPY}")
+
+
+def _check_faults(name: str, document: bytes, rules: FloorRules) -> None:
+    wrong, owner = "", (rules.product.product, rules.product.channel)
+    read_faults(name, document)
+    said = Faults.decode(document)
+    if (said.product, said.channel) != owner:
+        wrong = f"it belongs to {said.product!r} ({said.channel!r})"
+    elif said.encode() != document:
+        wrong = "it is not written as such a file is"
+    if wrong:
+        raise _refused(f"{DATA}/{FAULTS}{name}.json was not taken over: {wrong}; {_COPY}")
 
 
 def _are_declared(week: StatisticsWeek) -> bool:

@@ -25,9 +25,11 @@ from mars_server.common.calendar import is_week
 from mars_server.common.config import stamp
 from mars_server.publication.folder import (
     DATA,
+    read_all_faults,
     read_all_statistics,
     read_declared,
     read_documents,
+    read_status,
     read_weeks,
 )
 from mars_server.publication.index import INDEX, is_signed
@@ -62,7 +64,7 @@ _HEADERS: Final = {
 _DATA_NAME = re.compile(rf"{DATA}/[A-Za-z0-9-]{{1,20}}\.(?:csv|json|json\.sig|pem)", re.ASCII)
 _FOLDERS = "|".join(
     re.escape(name)
-    for name in (*place.RANGED, *place.PLAIN, *place.DECLARED, *LANGUAGES, DATA)
+    for name in (*place.RANGED, *place.PLAIN, *place.DECLARED, *place.OF_ERRORS, *LANGUAGES, DATA)
     if name != SOURCE
 )
 _FILES = "|".join(re.escape(name) for name in (place.PAGE, *place.STATIC))
@@ -182,6 +184,8 @@ class _Dashboard:
             own_logs=own_logs,
             catalogue=read_declared(self._folder / DATA),
             reports=read_all_statistics(self._folder / DATA),
+            status=read_status(self._folder / DATA),
+            faults=read_all_faults(self._folder / DATA),
         )
         self._sites = {lane: Site(contents, charts) for lane, charts in self._charts.items()}
         self._named = frozenset({ranges.DEFAULT, *ranges.names(weeks)})

@@ -12,22 +12,27 @@ from mars.errors import ConfigError
 from mars.wire.catalogue import MAX_ENTRIES, Catalogue
 from mars.wire.ed25519 import public_key, sign
 from mars.wire.product import Product
-from mars_server.publication import closing, index, restore
+from mars_server.publication import closing, fault_weeks, index, restore
 from mars_server.publication.folder import (
     DATA,
     DECLARED,
+    FAULTS,
     STATISTICS,
+    STATUS,
     clear,
     foreign,
     held,
     read_documents,
+    read_faults,
     read_statistics,
     read_week,
     week_files,
     write_files,
 )
+from mars_server.publication.status_document import Answers
 from mars_server.site.charts.drawer import draw_all
 from mars_server.site.charts.store import LIST, ChartStore, chart_list
+from mars_server.site.pages.address import is_answers
 from mars_server.site.pages.events import NOTES_FILE, Note, decode_notes, encode_notes
 from mars_server.site.pages.render import Contents
 from mars_server.site.pages.site import Site
@@ -36,6 +41,7 @@ from mars_server.storage.publication import stored
 from mars_server.tables import signed_documents
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.downloads import data_files
+from mars_server.tables.faults import Faults, FaultWeek, series_csv
 from mars_server.tables.signed_documents import describe
 from mars_server.tables.statistics_files import week_csv
 from mars_server.tables.statistics_week import StatisticsWeek
@@ -78,6 +84,14 @@ class PublishReport:
     """Weeks for which others wait, since their keys were not given for each spool."""
     waiting_lines: int = 0
     """Of spools, sealed to keys that were not given."""
+    faults: Sequence[FaultWeek] = ()
+    """All published weeks of faults, oldest first."""
+    new_faults: int = 0
+    """Those published by this run."""
+    other_faults: Sequence[str] = ()
+    """Those that were published with other figures than were given now; they stay."""
+    answers_gone: bool = False
+    """The site had answers to error reports before this run, and has none any more."""
     foreign: Sequence[str] = ()
     """Files in the folder that are none of the site's, which the index does not name."""
 
@@ -96,6 +110,8 @@ def publish(
     motd: bytes | None = None,
     chart_cache: Path | None = None,
     catalogue: Catalogue | None = None,
+    answers: Answers | None = None,
+    faults: Faults | None = None,
 ) -> PublishReport:
     """Brings ``out`` up to date with what is due at ``now`` (Unix seconds).
 
@@ -105,6 +121,8 @@ def publish(
     end unasked, before anything is closed or written.
     ``without_noise``: the operator wants noise to end. ``chosen``: ``now`` was given by hand; see
     ``close_weeks``. ``catalogue``: what is declared; without any entry no reports are closed.
+    ``answers``: to error reports, as they are now; ``faults``: weekly figures of them, of which
+    weeks that are published stay as they are.
     """
     document = None if motd is None else describe(motd, rules.product)
     public = None if signing_key is None else public_key(signing_key)
@@ -121,10 +139,14 @@ def publish(
             reports_before = kept.statistics.published()
             closing.check_untouched(before, week_files(data))
             closing.check_untouched(reports_before, week_files(data, STATISTICS), STATISTICS)
+            closing.check_untouched(kept.faults.published(), week_files(data, FAULTS), FAULTS)
             told = kept.served() + ([document] if document else [])
             closing.check_documents(told, read_documents(data))
             if document:
                 kept.keep_served(document)
+            known_faults = len(kept.faults.published())
+            other = fault_weeks.keep(kept.faults, faults, rules, now) if faults else []
+            fault_figures = kept.faults.published()
         weeks = closing.close_weeks(engine, rules, now, chosen=chosen, catalogue=catalogue)
         fresh = [week.week for week in weeks if week.week not in before]
         with stored(engine) as kept:
@@ -139,6 +161,8 @@ def publish(
             spooled = kept.statistics.lines_by_day()
             new_reports = kept_reports.keys() - reports_before
         reports = [read_statistics(name, each) for name, each in kept_reports.items()]
+        faulty = [read_faults(name, each) for name, each in fault_figures.items()]
+        had_answers = (data / STATUS).is_file()
         was_signed, notes_before = index.is_signed(data / index.INDEX), _notes_in(out)
         signed = signing_key is not None
         contents = Contents(
@@ -150,11 +174,15 @@ def publish(
             own_logs=own_logs,
             catalogue=catalogue,
             reports=reports,
+            status=answers.status if answers else None,
+            faults=faulty,
         )
         site = Site(contents, _charts(out, public, chart_cache))
         documents = {signed_documents.FILE: signed_documents.encode(rules.product, given)}
         beside = {NOTES_FILE: encode_notes(notes, own_logs=own_logs)}
         figures = data_files(weeks) | statistics_data(reports, catalogue) | documents
+        figures |= faults_data(fault_figures, faulty)
+        figures |= {STATUS: answers.document} if answers else {}
         written, others = write_site(out, rules.product, figures, site, beside, signing_key)
     return PublishReport(
         weeks,
@@ -171,6 +199,10 @@ def publish(
         waiting_reports=unopened,
         locked_reports=locked,
         waiting_lines=waiting_lines,
+        faults=faulty,
+        new_faults=len(faulty) - known_faults,
+        other_faults=other,
+        answers_gone=had_answers and answers is None,
         foreign=others,
     )
 
@@ -185,6 +217,12 @@ def statistics_data(
         files[f"{STATISTICS}{week.week}.json"] = encode_statistics(week)
         files[f"{STATISTICS}{week.week}.csv"] = week_csv(week)
     return files
+
+
+def faults_data(documents: Mapping[str, bytes], weeks: Sequence[FaultWeek]) -> dict[str, bytes]:
+    """The same of faults: the ``documents`` of each week, and what they say as CSV."""
+    files = {f"{FAULTS}{name}.json": document for name, document in documents.items()}
+    return files | {f"{FAULTS}{week.week}.csv": series_csv([week]) for week in weeks}
 
 
 def _charts(out: Path, public: bytes | None, cache: Path | None) -> ChartStore:
@@ -274,7 +312,16 @@ def write_site(
     changed += write(_placed(last), durable=True)
     for folder in {(out / path).parent for path in made}:
         clear(folder)
-    return changed, foreign(out, made)
+    others = foreign(out, made)
+    for path in filter(_is_passing, others):
+        (out / path).unlink()
+    return changed, [path for path in others if not _is_passing(path)]
+
+
+def _is_passing(path: str) -> bool:
+    """Whether a file is one of the answers to error reports, which last as long as a signed
+    document does: no old page of them may stay."""
+    return path == f"{DATA}/{STATUS}" or is_answers(path)
 
 
 def _placed(files: Mapping[str, bytes]) -> dict[str, bytes]:

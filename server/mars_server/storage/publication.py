@@ -17,6 +17,7 @@ from mars_server.storage.schema import (
     counts,
     documents,
     dropped,
+    faults_publications,
     gaps,
     intake_keys,
     meta,
@@ -174,12 +175,32 @@ class StoredReports(Closed):
         note(self._connection, _UNCERTAIN, max(self.uncertain(), week))
 
 
+class StoredFaults:
+    """What was published of the weeks of faults, within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def published(self) -> dict[str, bytes]:
+        """The bytes of every published week, by week, oldest first."""
+        rows = self._connection.execute(
+            select(faults_publications).order_by(faults_publications.c.week)
+        )
+        return {row.week: row.document.encode("ascii") for row in rows}
+
+    def keep(self, week: str, document: bytes) -> None:
+        """Of a week that is not published yet."""
+        row = {"week": week, "document": document.decode("ascii")}
+        self._connection.execute(insert(faults_publications).values(row))
+
+
 class StoredWeeks(Closed):
     """What was published, and the exact counts it is made of, within one transaction."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, weeks, publications)
         self.statistics = StoredReports(connection)
+        self.faults = StoredFaults(connection)
 
     def lock(self) -> None:
         """Keeps counters out until this transaction ends, so that a week closes exactly once.

@@ -184,3 +184,10 @@ statistics_publications = _table(
     Column("late_seen", BigInteger, nullable=False),
 )
 """As ``publications``: ``document`` is the text of ``statistics-WEEK.json``."""
+
+faults_publications = _table(
+    "faults_publications",
+    Column("week", String(8), primary_key=True),
+    Column("document", Text, nullable=False),
+)
+"""The text of ``faults-WEEK.json``, which triage gave; no count behind it is here."""

@@ -12,13 +12,16 @@ import pytest
 from mars.channels.beside import Memory
 from mars.core.schedule import HOUR, SHORTEST
 from mars.errors import MarsError
+from mars.testing.memory import session
 from mars.testing.world import World
+from mars.wire.catalogue import Catalogue
 from mars.wire.reports.rules import Rule
 from mars.wire.reports.status import Answer, Known, Status
 from mars.wire.times import DAY
 from tests.mars.channels.kit import posted
 from tests.mars.channels.reporting import (
     ANSWER,
+    REGISTRY,
     STATUS_URL,
     a_world,
     answering,
@@ -241,3 +244,39 @@ def test_the_serial_is_remembered() -> None:
     until_asked(world)
     found = Memory.of(world.client().load(), "status")
     assert found.serial == status.serial
+
+
+def test_nobody_asks_a_publisher_who_takes_no_reports() -> None:
+    """His registry says so, whatever the user chose."""
+    world = a_world("always", replace(Catalogue.decode(REGISTRY), reports={}).encode())
+    running(world, 30 * DAY)
+    assert asked(world) == []
+    assert [one for one in world.mars().journal() if one["channel"] == "status"] == []
+
+
+def test_a_server_without_answers_is_asked_as_any_other() -> None:
+    """No more often, with the same bytes, and it keeps nothing else from working."""
+    world, usual = a_world(), a_world()
+    world.server.answers[STATUS_URL] = (404, b"nothing here")
+    for each in (world, usual):
+        running(each, 40 * DAY)
+    missing, there = (
+        [one for one in each.mars().journal() if one["channel"] == "status"]
+        for each in (world, usual)
+    )
+    assert {one["reason"] for one in missing} == {"http-status"}
+    assert {one["sent"] for one in missing} == {one["sent"] for one in there}
+    times = [one["time"] for one in missing]
+    assert 3 <= len(times) <= 12
+    assert all(SHORTEST <= b - a <= 14 * DAY for a, b in itertools.pairwise(times))
+    client = world.client()
+    problems = []
+    for answer in ((404, b"nothing here"), (200, b"{}")):
+        world.server.answers[STATUS_URL] = answer
+        session(client, world.clock, 15 * DAY)
+        problems.append(client.failed["fetch status"] is not None)
+    assert problems == [False, True], "of a forged one the user is told, of none not"
+    answering(world, faults=[KNOWN])
+    until_asked(world, len(asked(world)) + 1)
+    meet(world, fault(1))
+    assert told(world) == ("queued", ANSWER.summary)

@@ -81,6 +81,17 @@ def test_check_finds_what_serve_would_refuse(tmp_path: Path) -> None:
     assert "[expired]" in problems
 
 
+def test_check_notes_that_there_are_no_answers_to_reports(tmp_path: Path) -> None:
+    (tmp_path / "product.toml").write_text(kit.PRODUCT + '[reports]\nreleases = ["0.5.2"]\n')
+    (tmp_path / "motd.json").write_bytes(kit.document())
+    file = str(config(tmp_path, f"unix:{tmp_path}/s"))
+    notes = " ".join(json.loads(run("check", "--config", file, "--json").stdout)["notes"])
+    assert "status.json is not there" in notes
+    (tmp_path / "status.json").write_text("{}")
+    notes = " ".join(json.loads(run("check", "--config", file, "--json").stdout)["notes"])
+    assert "status.json is not there" not in notes
+
+
 def test_status_joins_what_there_is_and_fails_when_the_server_is_gone(tmp_path: Path) -> None:
     good = kit.document(lifetime=45 * DAY - HALF_A_DAY)
     with kit.served(unix=True, folder=tmp_path, motd_file=good) as server:
@@ -89,7 +100,8 @@ def test_status_joins_what_there_is_and_fails_when_the_server_is_gone(tmp_path: 
         assert done.returncode == 0, done.stdout
         checks = json.loads(done.stdout)["checks"]
         assert {name: check["state"] for name, check in checks.items()} == {
-            "motd": "warn", "server": "ok", "tor": "not-set", "onion": "not-set", "log": "ok",
+            "motd": "warn", "answers": "not-set",
+            "server": "ok", "tor": "not-set", "onion": "not-set", "log": "ok",
             "spool": "not-set",
             "count": "warn", "publication": "warn", "disk": checks["disk"]["state"],
         }  # fmt: skip

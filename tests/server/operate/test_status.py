@@ -19,12 +19,14 @@ import pytest
 from sqlalchemy import text
 
 from mars.testing.publisher import Publisher
+from mars.wire.reports.status import Status
 from mars.wire.times import DAY
 from mars_server.common.config import Config, OnionConfig
 from mars_server.onion.folder import address
 from mars_server.operate.status import Check, examine
 from mars_server.storage import open_database
 from mars_server.storage.schema import sources, weeks
+from mars_server.triage.broadcast import sign
 from tests.server.cli.test_ops import run
 from tests.server.daylog.test_faults import filled, needs_root, small_disk
 from tests.server.serving import kit
@@ -62,7 +64,8 @@ def test_a_running_server_is_well(served: Config) -> None:
     states = {name: check.state for name, check in examine(served, NOW).items()}
     del states["disk"]
     assert states == {
-        "motd": "ok", "server": "ok", "tor": "not-set", "onion": "not-set", "log": "ok",
+        "motd": "ok", "answers": "not-set",
+        "server": "ok", "tor": "not-set", "onion": "not-set", "log": "ok",
         "spool": "not-set",
         "count": "warn", "publication": "warn",
     }  # fmt: skip
@@ -92,6 +95,42 @@ def test_a_document_that_clients_refuse_fails(served: Config, tmp_path: Path) ->
         replace(served, trust=none),
     ):
         assert one(gone, "motd").state == "fail"
+
+
+REPORTS = """product = "examplemail"
+channel = "stable"
+releases = ["0.5.2"]
+[reports]
+releases = ["0.5.2"]
+"""
+
+
+def test_answers_to_error_reports_that_are_missing_or_end_are_told(
+    served: Config, tmp_path: Path
+) -> None:
+    """From the first release that takes reports on clients ask for them."""
+    for name, data in (
+        ("product.toml", REPORTS.encode()),
+        ("motd.json", Path(served.motd).read_bytes()),
+    ):
+        (tmp_path / name).write_bytes(data)
+    config = replace(
+        served, product=str(tmp_path / "product.toml"), motd=str(tmp_path / "motd.json")
+    )
+    assert one(served, "answers").state == "not-set"
+    none = one(config, "answers")
+    assert (none.state, none.facts["reason"]) == ("warn", "answers-missing")
+    empty = Status("examplemail", "stable", 1, NOW, NOW, NOW + 45 * DAY)
+    path = tmp_path / "status.json"
+    path.write_bytes(sign(empty, PUBLISHER.seeds_of("status")[0]))
+    found = one(config, "answers")
+    assert (found.state, found.facts["days_left"]) == ("ok", 45)
+    assert one(config, "answers", NOW + 40 * DAY).state == "warn"
+    assert one(config, "answers", NOW + 45 * DAY).facts["reason"] == "expired"
+    path.write_bytes(sign(empty, PUBLISHER.seeds[0]))
+    assert one(config, "answers").facts["reason"] == "signature-threshold"
+    path.write_bytes(b"{}")
+    assert one(config, "answers").state == "fail"
 
 
 def test_a_server_that_serves_something_else_is_told(served: Config, tmp_path: Path) -> None:

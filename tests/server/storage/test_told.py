@@ -29,6 +29,7 @@ def at_version(url: str, version: str) -> None:
         config = Config()
         config.set_main_option("script_location", "mars_server:storage/migrations")
         config.attributes["connection"] = connection
+        config.attributes["noted"] = "alembic_version"
         command.upgrade(config, version)
     engine.dispose()
 

@@ -123,6 +123,17 @@ def test_without_a_trust_file_the_epoch_is_the_last_and_that_nobody_looked_is_sa
     assert found.status.product == "examplemail"
 
 
+def test_without_a_trust_file_the_epoch_is_that_of_the_last_document(
+    triage: Triage, out: Path
+) -> None:
+    bare = ("status", "--key", kit.status_key(triage.folder), "--out", out, "--now", AT)
+    assert triage.ask(*bare)["epoch"] == 1
+    assert accept_status(out.read_bytes(), kit.ROOT, TrustState.initial(), parse_time(AT))
+    third = kit.signing(triage.folder, replace(kit.ROOT, epoch=3))
+    assert triage.ask("status", *third, "--out", out, "--now", AT)["epoch"] == 3
+    assert triage.ask(*bare)["epoch"] == 3
+
+
 PHRASE = b"correct horse battery staple"
 
 

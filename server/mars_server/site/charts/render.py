@@ -1,7 +1,7 @@
 """Turns a chart into files; the one home of vl-convert and Pillow.
 
 Everything is rendered offline from a specification of ours and rows of published figures: no URL
-is ever loaded, and no text of a visitor reaches the renderer.
+is ever loaded. Of what others wrote only the titles of faults reach the renderer, as data.
 """
 
 from __future__ import annotations

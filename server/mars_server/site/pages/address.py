@@ -5,7 +5,9 @@
 ``figures.json``; the figures are the same in every language and stand outside the language folders.
 Declared statistics have no ranges: ``[LANGUAGE/]statistics/[PROJECT/[KEY/]]FILE``, with a page and
 figures for each project and a chart for each entry. Nor have error events:
-``[LANGUAGE/]failures/[DOMAIN/]FILE``, with a page, figures and a chart for each domain.
+``[LANGUAGE/]failures/[DOMAIN/]FILE``, with a page, figures and a chart for each domain. Of error
+reports there are answers, ``[LANGUAGE/]answers/[PART/]index.html``, with as many parts as they
+need, and figures, ``[LANGUAGE/]faults/FILE``, with a page, figures and a chart.
 """
 
 from __future__ import annotations
@@ -28,6 +30,11 @@ STATISTICS: Final = "statistics"
 FAILURES: Final = "failures"
 """The catalogue of error events; a site without any has no such section."""
 DECLARED: Final = (STATISTICS, FAILURES)
+ANSWERS: Final = "answers"
+"""What became of error reports; a site that was given no status document has no such section."""
+FAULTS: Final = "faults"
+"""How often faults were reported; a site without such figures has no such section."""
+OF_ERRORS: Final = (ANSWERS, FAULTS)
 PAGE: Final = "index.html"
 CHART_FILES: Final = ("chart.png", "chart-dark.png", "chart.svg")
 FIGURE_FILES: Final = ("figures.csv", "figures.json")
@@ -37,6 +44,8 @@ STATIC: Final = (STYLE, ICON)
 _PROJECT = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?", re.ASCII)
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 """Names as a registry has them (``mars.wire.registry``)."""
+_PART = re.compile(r"[2-9]|[1-9][0-9]{1,2}", re.ASCII)
+"""Of the answers; the first stands at their root."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +54,11 @@ class Address:
 
     language: str = SOURCE
     section: str = ""
-    """``""`` for the overview, or one of ``RANGED``, ``PLAIN`` or ``DECLARED``."""
+    """``""`` for the overview, or one of ``RANGED``, ``PLAIN``, ``DECLARED`` or ``OF_ERRORS``."""
     span: str = DEFAULT
     file: str = PAGE
     project: str = ""
-    """Or a domain of error events."""
+    """Or a domain of error events, or the number of a part of the answers but the first."""
     key: str = ""
 
     @property
@@ -77,7 +86,7 @@ def parse(path: str) -> Address | None:
     file = file or PAGE
     language = folders.pop(0) if folders and folders[0] in LANGUAGES else SOURCE
     section = folders.pop(0) if folders else ""
-    if section in DECLARED:
+    if section in (*DECLARED, *OF_ERRORS):
         project, key = (folders.pop(0) if folders else "" for _ in range(2))
         found = Address(language, section, file=file, project=project, key=key)
     else:
@@ -98,6 +107,8 @@ def _exists(address: Address) -> bool:
         return address.file in files
     if address.section in DECLARED:
         return _is_declared(address)
+    if address.section in OF_ERRORS:
+        return _is_of_errors(address)
     if address.span != DEFAULT:
         return False
     if address.section in PLAIN:
@@ -121,3 +132,19 @@ def _is_declared(address: Address) -> bool:
     if address.project and address.language == SOURCE:
         files += FIGURE_FILES
     return address.file in files
+
+
+def _is_of_errors(address: Address) -> bool:
+    if address.key:
+        return False
+    if address.section == ANSWERS:
+        is_part = not address.project or _PART.fullmatch(address.project) is not None
+        return is_part and address.file == PAGE
+    files = (PAGE, *CHART_FILES, *(FIGURE_FILES if address.language == SOURCE else ()))
+    return not address.project and address.file in files
+
+
+def is_answers(path: str) -> bool:
+    """Whether a page of the answers can stand at ``path``."""
+    found = parse(path)
+    return found is not None and found.section == ANSWERS

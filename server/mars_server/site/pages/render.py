@@ -14,6 +14,7 @@ from mars.wire.crowd import ALONE, MANY, SOME
 from mars.wire.product import Product
 from mars.wire.query import encode
 from mars.wire.registry import EVENTS, Metric
+from mars.wire.reports.status import Status
 from mars.wire.request import request_bytes
 from mars.wire.variables import NAMES, VARIABLES, Variable, chosen
 from mars_server.site.charts.data import is_empty
@@ -23,12 +24,14 @@ from mars_server.site.failures import Domain
 from mars_server.site.failures import domains as told_domains
 from mars_server.site.language import LANGUAGES, N_, Language, language
 from mars_server.site.pages import address as place
-from mars_server.site.pages import answers, failures, findings, ranges
+from mars_server.site.pages import answers, failures, faults, findings, ranges, reports
 from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import Note, events
 from mars_server.site.pages.ranges import Range
+from mars_server.site.pages.reports import Part
 from mars_server.tables import crowd, downloads
 from mars_server.tables.estimate import DEFAULT, significant
+from mars_server.tables.faults import FaultWeek
 from mars_server.tables.noise import CELLS_PER_HIT, HITS_PER_WEEK, TOLD, deviation
 from mars_server.tables.signed_documents import Served
 from mars_server.tables.statistics_week import StatisticsWeek
@@ -42,6 +45,8 @@ TITLES: Final = {
     "v-os": N_("Version × platform"),
     place.STATISTICS: N_("Statistics"),
     place.FAILURES: N_("Failures"),
+    place.FAULTS: N_("Faults"),
+    place.ANSWERS: N_("Answers"),
     "events": N_("Events"),
     "downloads": N_("Downloads"),
     "method": N_("Method"),
@@ -85,6 +90,16 @@ class Contents:
     reports: Sequence[StatisticsWeek] = ()
     """Published ones, oldest first."""
 
+    status: Status | None = None
+    """The answers to error reports; None where the site shows none."""
+    faults: Sequence[FaultWeek] = ()
+    """Published ones, oldest first."""
+
+    @cached_property
+    def parts(self) -> Sequence[Part]:
+        """Of the answers; none without."""
+        return reports.parts(self.status) if self.status else ()
+
     @cached_property
     def declared(self) -> Statistics:
         return statistics(self.catalogue, self.reports, self.weeks)
@@ -126,6 +141,7 @@ class Pages:
             **vars(self._contents),
             "declared": self._contents.declared,
             "domains": self._contents.domains,
+            "parts": self._contents.parts,
             "here": address,
             "span": span,
             "noise": self._noise,
@@ -134,6 +150,7 @@ class Pages:
             "data": lambda name: "../" * address.path.count("/") + f"data/{name}",
             "chart_of": chart_of,
             "size_of": size_of,
+            "faults_size": lambda: self._size(Address(say.code, place.FAULTS)),
         }
         template = _environment(say.code).get_template(f"{_template(address, span)}.html")
         return (template.render(context).rstrip() + "\n").encode("utf-8")
@@ -164,7 +181,9 @@ def _template(address: Address, span: Range | None) -> str:
         return "project" if address.section == place.STATISTICS else "domain"
     if address.section in place.DECLARED:
         return address.section
-    if address.section in place.PLAIN:
+    if address.section == place.ANSWERS:
+        return "told"
+    if address.section in (*place.PLAIN, place.FAULTS):
         return address.section
     named = {"": "overview", place.CROSS: "cross"}
     return "nothing" if span is None else named.get(address.section, "dimension")
@@ -199,7 +218,9 @@ def _environment(code: str) -> Environment:
         "downloads": downloads,
         "events": events,
         "failures": failures,
+        "of_faults": faults,
         "findings": findings,
+        "of_reports": reports,
         "label": label,
         "latest": latest,
         "of_table": of_table,

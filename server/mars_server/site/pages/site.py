@@ -14,6 +14,7 @@ from itertools import product
 from typing import Final
 
 from mars.wire.registry import EVENTS, STATISTICS
+from mars_server.site.charts import faults as faults_chart
 from mars_server.site.charts.answers import answers_chart, is_drawn
 from mars_server.site.charts.data import installations_chart, shares_chart
 from mars_server.site.charts.render import Chart, Picture
@@ -24,7 +25,7 @@ from mars_server.site.pages import address as place
 from mars_server.site.pages import ranges
 from mars_server.site.pages.address import Address
 from mars_server.site.pages.render import Contents, Pages
-from mars_server.tables import downloads, statistics_files
+from mars_server.tables import downloads, faults, statistics_files
 
 _MEDIA_TYPES: Final = {
     "html": "text/html; charset=utf-8",
@@ -38,6 +39,7 @@ _SERIES: Final = {
     "figures.csv": statistics_files.series_csv,
     "figures.json": statistics_files.series_json,
 }
+_FAULTS: Final = {"figures.csv": faults.series_csv, "figures.json": faults.series_json}
 _PURPOSES: Final = {place.STATISTICS: STATISTICS, place.FAILURES: EVENTS}
 _KEYS: Final = 4096
 """Names of charts that are remembered; visitors of a server choose ranges freely."""
@@ -51,6 +53,8 @@ class Site:
         self._reports = contents.reports
         self._declared = contents.declared
         self._failures = contents.domains
+        self._faults = contents.faults
+        self._parts = len(contents.parts)
         self._named_in = {
             place.STATISTICS: tuple(self._declared.projects),
             place.FAILURES: tuple(self._failures),
@@ -75,6 +79,12 @@ class Site:
                 yield Address(code, section, project=project)
             for project, file in product(names, place.FIGURE_FILES):
                 yield Address(section=section, project=project, file=file)
+        for code, number in product(LANGUAGES, range(self._parts)):
+            yield Address(code, place.ANSWERS, project=str(number + 1) if number else "")
+        for code in LANGUAGES if self._faults else ():
+            yield Address(code, place.FAULTS)
+        for file in place.FIGURE_FILES if self._faults else ():
+            yield Address(section=place.FAULTS, file=file)
         for address, file in product(self._places(), place.CHART_FILES):
             yield replace(address, file=file)
 
@@ -104,6 +114,8 @@ class Site:
         for code, domain in product(LANGUAGES, self._failures.values()):
             if is_drawn(domain.failed):
                 yield Address(code, place.FAILURES, project=domain.name)
+        for code in LANGUAGES if faults_chart.is_drawn(self._faults) else ():
+            yield Address(code, place.FAULTS)
 
     def content(self, address: Address) -> bytes | None:
         """The bytes at ``address``, or None where there is nothing."""
@@ -111,6 +123,8 @@ class Site:
             return static(address.file)
         if address.section in place.DECLARED:
             return self._of_declared(address)
+        if address.section in place.OF_ERRORS:
+            return self._of_errors(address)
         span = ranges.pick(address.span, self._weeks)
         if address.file == place.PAGE:
             if span is None and (address.span != ranges.DEFAULT or self._weeks):
@@ -136,6 +150,22 @@ class Site:
         drawn = entry is not None and is_drawn(entry)
         return self._drawn(address).files[address.file] if drawn else None
 
+    def _of_errors(self, address: Address) -> bytes | None:
+        if address.section == place.ANSWERS:
+            there = int(address.project or 1) <= self._parts
+            return self._pages.page(address, None) if there else None
+        if not self._faults:
+            return None
+        if address.file == place.PAGE:
+            return self._pages.page(address, None)
+        if address.file in place.FIGURE_FILES:
+            return _FAULTS[address.file](self._faults)
+        return (
+            self._drawn(address).files[address.file]
+            if faults_chart.is_drawn(self._faults)
+            else None
+        )
+
     def chart(self, address: Address) -> Chart:
         """The chart at ``address``, of which there is one."""
         say = language(address.language)
@@ -143,6 +173,8 @@ class Site:
             entry = self._entry(address)
             assert entry is not None
             return answers_chart(entry, say)
+        if address.section == place.FAULTS:
+            return faults_chart.faults_chart(self._faults, say)
         span = ranges.pick(address.span, self._weeks)
         assert span is not None
         if address.section == place.HITS:

@@ -1,5 +1,5 @@
 """Opened statistics by week, which sealed lines are counted with which keys, and what was published
-of them."""
+of them; and of faults, which are counted elsewhere."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ def upgrade() -> None:
         sa.Column("week", sa.String(8), primary_key=True),
         sa.Column("document", sa.Text, nullable=False),
         sa.Column("late_seen", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "faults_publications",
+        sa.Column("week", sa.String(8), primary_key=True),
+        sa.Column("document", sa.Text, nullable=False),
     )
     op.add_column(
         "sources", sa.Column("waiting", sa.BigInteger, nullable=False, server_default="0")

@@ -3,8 +3,8 @@
     make bench ARGS=linking
 
 Everything is seeded: the same program writes the same figures, so they go straight into
-docs/privacy.md. ``testbed.linking`` is the attacker. Then ``bench.reports``, of what is sent beside
-the news.
+docs/privacy.md. ``testbed.linking`` is the attacker. Then ``bench.reports`` and ``bench.errors``,
+of what is sent beside the news.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from bench import page, reports
+from bench import errors, page, reports
 from mars.testing.memory import SeededChance
 from testbed.linking import held, operator, price, settings, tracks, trial
 from testbed.linking.attack import joint
@@ -259,7 +259,7 @@ def main() -> int:
             print(text, flush=True)
             lines.append(text)
     page.write("linking", lines, PRIVACY)
-    return reports.main()
+    return reports.main() or errors.main()
 
 
 if __name__ == "__main__":

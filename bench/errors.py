@@ -127,7 +127,7 @@ def _deleted(column: tuple[Rules, bool]) -> list[Links]:
 def mark_table(run: Run) -> Iterator[str]:
     """Of two of equal content the right one is named; 50 is a guess."""
     yield from heading("what is compared", "named right")
-    makes = [(make, max(200, 4 * SIZE)) for make in MARKS.values()]
+    makes = [(make, 20 * SIZE) for make in MARKS.values()]
     for name, found in zip(MARKS, run(_marked, makes), strict=True):
         yield line(name, with_error(found))
     for name, rules in (

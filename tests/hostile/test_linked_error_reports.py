@@ -16,7 +16,7 @@ import pytest
 
 from mars.core.schedule import HOUR
 from mars.testing.world import World
-from mars.wire.reports.crowd import Share
+from mars.wire.reports.crowd import Dealer, Share
 from mars.wire.reports.direct import Deletion, Direct
 from mars.wire.request import HTTPRequest
 from mars.wire.times import DAY
@@ -24,7 +24,7 @@ from testbed.reports import bursts, marks, mixed
 from testbed.reports.attack import PAIR, Answers, Attacker
 from testbed.reports.bursts import Habit, Linker, Links
 from testbed.reports.reporter import CLIENT, Rules
-from tests.mars.channels.kit import INTAKE, posted
+from tests.mars.channels.kit import posted
 from tests.mars.channels.reporting import (
     RELEASE,
     a_world,
@@ -42,7 +42,7 @@ from tests.mars.channels.reporting import (
 PEOPLE = 40
 OTHERS = 30
 """Requests of others that look alike, in thirty days, where a day's faults are linked; ..."""
-MANY = 120
+MANY = 100
 """... and where ten deletions are."""
 LIMIT = 0.1
 """Of ten deletions, linked right at most."""
@@ -234,15 +234,13 @@ def test_j25_keys_numbers_and_points_of_two_reports_tell_nothing(
 
 def test_j25_the_same_installation_is_the_same_point_of_the_same_fault_and_release() -> None:
     """So that nobody counts as ten; it is all that two crowd reports can have in common."""
-    points = []
-    for seed in (1, 2):
-        world = a_world(seed=seed)
-        world.server.answers[INTAKE] = (503, b"")
-        released(world, "crowd")
-        shares = [read(one) for one in until(world, 3)]
-        points += [{one.x for one in shares if isinstance(one, Share)}]
-    assert [len(tries) for tries in points] == [1, 1]
-    assert points[0] != points[1]
+    dealer = Dealer.of(fault(), "examplemail", RELEASE)
+    ours, others = (
+        {dealer.share(bytes([who]) * 32, bytes([nonce]) * 24).x for nonce in range(3)}
+        for who in (1, 2)
+    )
+    assert len(ours) == len(others) == 1
+    assert ours != others
 
 
 # --- a new release --------------------------------------------------------------------------------

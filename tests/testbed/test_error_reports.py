@@ -61,7 +61,7 @@ def test_the_page_keeps_what_it_says() -> None:
     text = PRIVACY.read_text(encoding="utf-8")
     table = text.partition("<!-- errors: begin -->")[2].partition("<!-- errors: end -->")[0]
     told = [row.strip("| ").split(" | ") for row in table.splitlines() if row.startswith("| ")]
-    by_name = {row[0]: row[1:] for row in told}
+    by_name = {row[0]: row[1:] for row in reversed(told)}  # of two tables the first
     one_other, error = figures(by_name["one request a day"][0])
     assert abs(one_other - 50) <= 3 * error
     for name in errors.MARKS:

@@ -1,7 +1,8 @@
 """Group J: who has every spool, key and database and saw the day of each request asks which error
 reports, deletions and look-ups are of one installation.
 
-Most are asked of the client's own rules, where the answer must be small, and of a worse one, where the attacker must find it: one that would find nothing anyway shows nothing.
+Most are asked of the client's own rules, where the answer must be small, and of a worse one, where
+the attacker must find it: one that would find nothing anyway shows nothing.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     make bench ARGS=linking
 
 Everything is seeded: the same program writes the same figures, so they go straight into
-docs/privacy.md. ``testbed.linking`` is the attacker. Then ``bench.reports``, of what is sent beside
-the news.
+docs/privacy.md. ``testbed.linking`` is the attacker. Then ``bench.reports`` and ``bench.errors``,
+of what is sent beside the news.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from itertools import chain
 
 import numpy as np
 
-from bench import page, reports
+from bench import errors, page, reports
 from mars.testing.memory import SeededChance
 from testbed.linking import held, operator, price, settings, tracks, trial
 from testbed.linking.attack import joint
@@ -219,7 +219,7 @@ def report(run: page.Run) -> Iterator[str]:
 def main() -> int:
     """Prints the tables, and writes them where they stand in the docs."""
     page.simulated("linking", report)
-    return reports.main()
+    return reports.main() or errors.main()
 
 
 if __name__ == "__main__":

@@ -74,9 +74,7 @@ class Attacker:
         """By ``number`` questions about each of these, with their answers."""
         chance = np.random.default_rng(2)
         lessons = np.concatenate([_differences(one, knows, number, chance) for one in records])
-        scale = lessons.std(0)
-        scale[scale < 1e-9] = 1.0
-        return cls(knows, _learned(lessons / scale) / scale)
+        return cls(knows, learned(lessons))
 
     def answers(self, record: Record, number: int) -> Answers:
         """To ``number`` questions about another record."""
@@ -182,9 +180,11 @@ def _weekdays(table: Ints, days: Ints) -> Floats:
     return np.stack([own, np.log(share)], 1)
 
 
-def _learned(lessons: Floats) -> Floats:
+def learned(lessons: Floats) -> Floats:
     """The weights under which the differences, each of a right answer, are most likely."""
-    weights = np.zeros(lessons.shape[1])
+    scale = lessons.std(0)
+    scale[scale < 1e-9] = 1.0
+    lessons, weights = lessons / scale, np.zeros(lessons.shape[1])
     for _ in range(ROUNDS):
         sure = 1 / (1 + np.exp(-np.clip(lessons @ weights, -30, 30)))
         slope = lessons.T @ (1 - sure) - PENALTY * weights
@@ -193,4 +193,5 @@ def _learned(lessons: Floats) -> Floats:
         weights += step
         if np.abs(step).max() < 1e-6:
             break
-    return weights
+    found: Floats = weights / scale
+    return found

@@ -63,7 +63,7 @@ class Client:
             while now < span.end:
                 went, sleep = self._step(now, ran)
                 if went:
-                    yield Sent(now, went)
+                    yield Sent(now - span.ahead, went)
                 ran = min(sleep, span.end - now)
                 now += ran
         self._rest(ran)

@@ -33,6 +33,8 @@ class Span:
     starts: bool = True
     """Whether the application starts then; else it was asleep with the computer, or stays asleep
     at the end."""
+    ahead: int = 0
+    """Seconds by which its clock, that ``begin`` and ``end`` are of, shows too much."""
 
 
 def spans(habit: str, start: int, weeks: int, chance: Chance, asleep: float = 0) -> list[Span]:

@@ -4,7 +4,7 @@ and the truth, whose each one is, against which answers are judged."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,11 +36,14 @@ class Record:
     registry: Ints
 
     @classmethod
-    def of(cls, people: Sequence[Person], weeks: int) -> Record:
-        """What these sent in so many weeks."""
+    def of(
+        cls, people: Sequence[Person], weeks: int, kind: Callable[[str], int] | None = None
+    ) -> Record:
+        """What these sent in so many weeks. ``kind`` says which ``entry`` a report is of, where
+        its name is not that of a plug-in, and then what it says is all of its content."""
         width = weeks * 7
         fetched = {what: np.zeros((len(people), width + 2 * EDGE), int) for what in FETCHED}
-        contents: dict[tuple[str, str], int] = {}
+        contents: dict[object, int] = {}
         rows = []
         for owner, person in enumerate(people):
             for sent, said in zip(person.sent, person.said, strict=True):
@@ -50,8 +53,9 @@ class Record:
                 if sent.what in FETCHED:
                     fetched[sent.what][owner, EDGE + day] += 1
                     continue
-                content = contents.setdefault((sent.what, said), len(contents))
-                rows.append((owner, day, _plugin(sent.what), content))
+                says = said if kind else (sent.what, said)
+                content = contents.setdefault(says, len(contents))
+                rows.append((owner, day, (kind or _plugin)(sent.what), content))
         columns = np.array(rows, dtype=np.int64).reshape(-1, 4).T
         return cls(
             width,

@@ -111,18 +111,6 @@ def test_an_empty_database_has_a_document_too(triage: Triage, out: Path) -> None
     assert said.expires - said.issued == 45 * 86_400
 
 
-def test_without_a_trust_file_the_epoch_is_the_last_and_that_nobody_looked_is_said(
-    triage: Triage, out: Path
-) -> None:
-    written(triage.folder / "trust.json", replace(kit.ROOT, epoch=3).encode())
-    key, _, trust = kit.signing(triage.folder)[1], *kit.signing(triage.folder)[2:]
-    del trust
-    bare = ("status", "--key", key, "--out", out, "--now", AT)
-    assert triage.ask(*bare)["epoch"] == 1
-    found = accept_status(out.read_bytes(), kit.ROOT, TrustState.initial(), parse_time(AT))
-    assert found.status.product == "examplemail"
-
-
 def test_without_a_trust_file_the_epoch_is_that_of_the_last_document(
     triage: Triage, out: Path
 ) -> None:

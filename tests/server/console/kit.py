@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from html import unescape
@@ -96,7 +96,7 @@ class Visitor:
         return answer
 
     def post(
-        self, target: str, headers: dict[str, str | None] | None = None, **form: str
+        self, target: str, headers: Mapping[str, str | None] | None = None, /, **form: str
     ) -> Answer:
         """From a page of the console that was shown to this browser, unless ``headers`` or a
         ``token`` say otherwise."""

@@ -52,12 +52,12 @@ def test_j21_a_form_without_the_token_of_its_session_changes_nothing(
     assert other.cookie != visitor.cookie
     for token in ("", "0" * 64, other.token, visitor.token[:-1], "é", visitor.token + "\0x"):
         for action in ACTIONS:
-            answer = visitor.post(f"/faults/1/{action}", token=token, summary="forged")
+            answer = visitor.post(f"/faults/1/{action}", token=token, seen="3")
             assert (answer.status, "nothing was changed" in answer.text) == (403, True)
     without = Visitor(running.path, token=visitor.token)
     for cookie in ("", "mars-console=", "mars-console=x", other.cookie):
         without.cookie = cookie
-        assert without.post("/faults/1/delete").status == 403
+        assert without.post("/faults/1/delete", seen="3").status == 403
     assert triage.groups() == before
     assert visitor.post("/faults/1/note", summary="ours").status == 303
 
@@ -65,7 +65,7 @@ def test_j21_a_form_without_the_token_of_its_session_changes_nothing(
 def test_j21_a_token_does_not_outlive_its_process(triage: Triage, visitor: Visitor) -> None:
     with kit.console(triage) as again:
         late = Visitor(again.path, cookie=visitor.cookie, token=visitor.token)
-        assert late.post("/faults/1/delete").status == 403
+        assert late.post("/faults/1/delete", seen="3").status == 403
         late.get()
         assert late.cookie == visitor.cookie
         assert late.post("/faults/1/note", summary="ours").status == 303
@@ -91,7 +91,7 @@ def test_j21_a_form_of_another_origin_changes_nothing_even_with_the_token(
 ) -> None:
     before = triage.groups()
     headers = {"Sec_Fetch_Site": site, "Origin": origin}
-    assert visitor.post("/faults/1/delete", headers).status == 403
+    assert visitor.post("/faults/1/delete", headers, seen="3").status == 403
     assert triage.groups() == before
 
 
@@ -109,9 +109,9 @@ def test_j21_nothing_but_a_form_changes_anything(triage: Triage, visitor: Visito
             answer = visitor.ask(method, f"/faults/1/{action}{query}", **told)
             assert answer.status == 405, (method, action)
         told = {"Content_Type": "text/plain"}
-        assert visitor.post(f"/faults/1/{action}", dict(told), summary="x").status == 415
+        assert visitor.post(f"/faults/1/{action}", dict(told), seen="3").status == 415
         told = {"Content_Type": "multipart/form-data; boundary=x"}
-        assert visitor.post(f"/faults/1/{action}", dict(told), summary="x").status == 415
+        assert visitor.post(f"/faults/1/{action}", dict(told), seen="3").status == 415
     assert visitor.post("/faults/1/note", summary="x" * 70_000).status == 413
     assert visitor.post("/faults/1/note", **{f"n{n}": "x" for n in range(30)}).status == 400
     assert triage.groups() == before
@@ -148,7 +148,7 @@ def test_j22_a_name_that_a_stranger_made_lead_here_is_refused(
         *(421, False, None),
     )
     headers: dict[str, str | None] = {"Origin": f"http://{host}"}
-    assert visitor.post("/faults/1/delete", headers).status == 421
+    assert visitor.post("/faults/1/delete", headers, seen="3").status == 421
     assert triage.groups() == before
 
 

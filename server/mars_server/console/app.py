@@ -20,7 +20,7 @@ from mars_server.serving.bind import Bind, allowed_hosts
 from mars_server.storage import Engine
 from mars_server.storage.database import counting_lock
 from mars_server.storage.triage import store
-from mars_server.storage.triage.groups import Member
+from mars_server.storage.triage.groups import Member, Report
 from mars_server.triage import setup, upkeep
 from mars_server.triage.desk import STATES, Desk, Details, Resolution
 
@@ -154,18 +154,21 @@ class Console:
         """Asks whether a report, or all direct ones of a group, shall go; changes nothing."""
         found = await asyncio.to_thread(lambda: self._desk().show(_number(request)))
         guid = request["form"].get("guid", "")
-        chosen = [each for each in found.reports if guid in ("", each.guid)]
-        if not chosen:
-            raise RefusedError(404, "report-unknown", "There is no such report; it may be gone.")
+        chosen = _chosen(found, guid)
         return self._page(request, "choose", "Delete", entry=found.entry, chosen=chosen, guid=guid)
 
     async def delete(self, request: web.Request) -> web.Response:
-        number, guid = _number(request), request["form"].get("guid", "")
+        """What ``choose`` asked about, where it still is what it was then."""
+        number, form = _number(request), request["form"]
+        guid, seen = form.get("guid", ""), form.get("seen", "")
 
         def do(desk: Desk, name: str, day: str) -> None:
-            if guid and guid not in {each.guid for each in desk.show(name).reports}:
+            if str(len(_chosen(desk.show(name), guid))) != seen:
                 raise RefusedError(
-                    404, "report-unknown", "There is no such report; it may be gone."
+                    409,
+                    "changed",
+                    "Meanwhile there are other reports than you were asked about; nothing was "
+                    "deleted. Go back to the fault and look again.",
                 )
             desk.delete(guid or name, day)
 
@@ -222,6 +225,15 @@ class Console:
     ) -> web.Response:
         text = self.pages.page(name, title, request["token"], **context)
         return web.Response(text=text, content_type="text/html", status=status)
+
+
+def _chosen(found: Details, guid: str) -> list[Report]:
+    """The report with this GUID, or where it is empty all direct ones. Raises ``RefusedError``
+    (``report-unknown``)."""
+    chosen = [each for each in found.reports if guid in ("", each.guid)]
+    if not chosen:
+        raise RefusedError(404, "report-unknown", "There is no such report; it may be gone.")
+    return chosen
 
 
 def _most_met(found: Details) -> list[Member]:

@@ -24,7 +24,9 @@ from mars_server.onion.authorised import (
 from mars_server.onion.control import connected
 from testbed.tornet import TorNetwork
 from tests.server.console import kit
+from tests.server.counting.commands import run
 from tests.server.triage.kit import Triage
+from tests.waiting import until
 
 DOCS = Path(__file__).resolve().parents[3] / "docs/triage.md"
 SECRET = new_secret(b"s" * 32)
@@ -63,6 +65,29 @@ def test_j24_the_service_is_asked_for_with_authorisation_alone() -> None:
     assert refused.value.reason == "authorise-missing"
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("--onion", "key"), 2, b"--onion and --control go together"),
+        (("--authorise", "A" * 52), 2, b"--authorise is for --onion"),
+        (("--onion", "key", "--control", "9051"), 1, b"[authorise-missing]"),
+        (("--onion", "key", "--control", "9051", "--authorise", "A" * 51), 1, b"[authorise-"),
+    ],
+)
+def test_j24_an_onion_service_for_all_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    code: int,
+    told: bytes,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    base = ("--db", "sqlite:///none.db", "--socket", "c/s")
+    done = run("errors", "console", *base, *words, code=code)
+    assert told in done.stderr
+    assert not (tmp_path / "c").exists()
+
+
 def test_j24_only_who_has_a_key_finds_the_console(
     tornet: TorNetwork, triage: Triage, tmp_path: Path
 ) -> None:
@@ -85,6 +110,9 @@ def test_j24_only_who_has_a_key_finds_the_console(
         assert b"plantedmail.archive:planted_loading" in answer.body
         with pytest.raises(TransportError):
             fetched(f"127.0.0.1:{stranger.socks_port}", host)
+        with connected(control) as tor:
+            tor.remove(host)  # as a tor does that starts anew
+            until(lambda: tor.has(host))
         assert running.stop() == 0
         with connected(control) as tor:
             assert not tor.has(host)

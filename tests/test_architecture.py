@@ -67,7 +67,7 @@ HOMES_ELSEWHERE = {
         "tests.server.tables",
         "tests.testbed",
     ),
-    "playwright": ("tests.server.site",),
+    "playwright": ("tests.server.console", "tests.server.site"),
     "psycopg": ("tests.server.postgres",),
     "requests": ("tests.testbed",),
     "scipy": ("testbed.linking", "tests.server.tables"),

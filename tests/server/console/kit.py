@@ -24,6 +24,8 @@ from tests.server.triage import kit
 from tests.server.triage.kit import Triage
 from tests.waiting import PATIENCE, until
 
+STARTUP = 60.0
+"""Seconds a console may take until it says where it is; the machine may be busy."""
 GUID = re.compile(r"(?<![a-z2-7])[a-z2-7]{32}(?![a-z2-7])")
 DAMAGED = kit.fault("mail.store:load")
 HOSTILE = (
@@ -143,7 +145,7 @@ def console(triage: Triage, *more: object) -> Iterator[Running]:
         process = subprocess.Popen(command, stderr=stderr)
     running = Running(process, folder, str(path))
     try:
-        until(lambda: "console on unix:" in running.said or process.poll() is not None)
+        until(lambda: "console on unix:" in running.said or process.poll() is not None, STARTUP)
         assert process.poll() is None, running.said
         yield running
     finally:

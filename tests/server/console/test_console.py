@@ -61,7 +61,7 @@ def test_a_fault_is_found_shown_answered_and_deleted(triage: Triage, visitor: Vi
     assert triage.open(triage.sender.direct([21, 30]))["dropped"] == {"deleted": 2}
 
 
-def test_a_report_is_looked_up_by_its_guid_and_never_by_an_address(visitor: Visitor) -> None:
+def test_j09_a_report_is_looked_up_by_its_guid_and_never_by_an_address(visitor: Visitor) -> None:
     found = visitor.post("/find", guid=f" {kit.identity(30).guid.upper()} ")
     assert (found.status, found.headers["location"]) == (303, "/faults/2")
     assert visitor.post("/find", guid="a" * 32).status == 404
@@ -192,7 +192,7 @@ def test_a_database_that_is_not_there_is_told(triage: Triage, tmp_path: Path) ->
     assert b"[database-missing]" in done.stderr
 
 
-def test_no_address_has_a_guid(visitor: Visitor) -> None:
+def test_j09_no_address_has_a_guid(visitor: Visitor) -> None:
     """Neither a link, nor where a form leads; where one leads back the tests above say."""
     pages = [visitor.get(path) for path in ("/", "/rules", "/kept", "/faults/1", "/faults/3")]
     pages.append(visitor.post("/faults/1/choose", guid=kit.identity(20).guid))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import stat
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from mars.errors import ConfigError
+from mars_server.console.run import require_closed
 from mars_server.storage.database import counting_lock
 from mars_server.storage.triage.store import open_triage
 from tests.server.console.kit import DAMAGED, GUID, RULES, Running, Visitor
@@ -169,6 +172,28 @@ def test_texts_of_another_script_and_at_their_limits_are_kept(
     assert visitor.post("/faults/1/resolve", how=how, fix=fix, summary="é\0" * 100).status == 303
     (one, *_) = triage.groups()
     assert (one["how"], one["fix"], one["summary"]) == (how, fix, "é" * 100)
+
+
+@pytest.mark.parametrize(
+    ("mode", "shared", "closed"),
+    [
+        (0o700, False, True),
+        (0o750, False, False),
+        (0o701, False, False),
+        (0o2750, True, True),
+        (0o2770, True, False),
+        (0o755, True, False),
+    ],
+)
+def test_j24_the_folder_of_the_socket_is_closed_to_others(
+    tmp_path: Path, mode: int, shared: bool, closed: bool
+) -> None:
+    folder = tmp_path / "socket"
+    require_closed(folder / "s", shared)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.chmod(mode)
+    with nullcontext() if closed else pytest.raises(ConfigError, match="no folder for"):
+        require_closed(folder / "s", shared)
 
 
 def test_j24_nobody_but_the_operator_opens_the_socket(triage: Triage, running: Running) -> None:

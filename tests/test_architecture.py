@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("mars", "server/mars_server", "motd/mars_motd")
 HOMES = {
     "PIL": ("mars_server.site.charts.render",),
-    "aiohttp": ("mars_server.serving", "mars_server.site.dashboard"),
+    "aiohttp": ("mars_server.console", "mars_server.serving", "mars_server.site.dashboard"),
     "alembic": ("mars_server.storage",),
     "babel": ("mars_server.site.language",),
     "backports": ("mars_server.counting.streams",),
@@ -26,7 +26,7 @@ HOMES = {
     "filelock": ("mars.adapters.locks",),
     "fsspec": ("mars_server.counting.streams",),
     "gnupg": ("mars_motd.gpg",),
-    "jinja2": ("mars_server.site.pages.render",),
+    "jinja2": ("mars_server.site.html",),
     # It reads lines of foreign logs, and lays out what is published.
     "msgspec": ("mars_server.counting.jsonlines", "mars_server.common.jsontext"),
     "nacl": (
@@ -67,7 +67,7 @@ HOMES_ELSEWHERE = {
         "tests.server.tables",
         "tests.testbed",
     ),
-    "playwright": ("tests.server.site",),
+    "playwright": ("tests.server.console", "tests.server.site"),
     "psycopg": ("tests.server.postgres",),
     "requests": ("tests.testbed",),
     "scipy": ("testbed.linking", "tests.server.tables"),

@@ -13,6 +13,7 @@ import stem.control
 from mars import factory
 from mars.errors import ConfigError, MarsError, TransportError
 from mars_server.common.config import read
+from mars_server.onion.authorised import AuthorisedService
 from mars_server.onion.folder import hostname, obstacle
 from mars_server.onion.settings import (
     OB_CONFIG,
@@ -73,6 +74,24 @@ class Tor:
     def info(self, key: str) -> str:
         """``GETINFO key``."""
         return str(self._controller.get_info(key))
+
+    def has(self, host: str) -> bool:
+        """Whether it carries this service, which ``add`` gave it."""
+        return host.removesuffix(".onion") in self.info("onions/detached").split()
+
+    def add(self, service: AuthorisedService) -> None:
+        """Until ``remove``, or the end of this tor. Raises ``ConfigError`` (``tor-refused``)."""
+        reply = self._controller.msg(service.command)
+        if not reply.is_ok():
+            *_, (_, _, told) = reply.content()
+            raise ConfigError(
+                "tor-refused",
+                f"tor refused the onion service ({told.rstrip('.')}). Use tor 0.4.6 or later.",
+            )
+
+    def remove(self, host: str) -> None:
+        """The service goes, where it was there."""
+        self._controller.msg(f"DEL_ONION {host.removesuffix('.onion')}")
 
 
 def _unquoted(value: str) -> str:
@@ -208,3 +227,24 @@ def _set(tor: Tor, existing: Sequence[Option], settings: OnionSettings) -> bool:
         tor.configure(with_service(existing, options(settings, pow_defence=False)))
         return False
     return True
+
+
+def ensure_authorised(
+    service: AuthorisedService, control: str, password_file: str | Path = "", anew: bool = False
+) -> bool:
+    """Whether the service had to be added. ``anew``: one that is there is replaced, so that nobody
+    is let in but its clients. Raises as ``connected`` and ``Tor.add``.
+    """
+    with connected(control, password_file) as tor:
+        if anew:
+            tor.remove(service.host)
+        elif tor.has(service.host):
+            return False
+        tor.add(service)
+        return True
+
+
+def remove_authorised(host: str, control: str, password_file: str | Path = "") -> None:
+    """Raises as ``connected``."""
+    with connected(control, password_file) as tor:
+        tor.remove(host)

@@ -17,7 +17,7 @@ from mars_server.common.config import owner, stamp
 
 _BACKLOG = 4096
 """Connections the kernel may queue for us; it cuts this down to net.core.somaxconn."""
-_SOCKET_MODE = 0o660
+SOCKET_MODE = 0o660
 """The owner and the group (that of tor or the front server) may connect."""
 _UNIX = "unix:"
 _LONGEST_UNIX_PATH = 107
@@ -93,8 +93,9 @@ def _unix_path(path: str, option: str) -> str:
     return path
 
 
-def listen(bind: Bind) -> socket.socket:
-    """A listening, non-blocking socket. A dead socket file at the path is replaced.
+def listen(bind: Bind, mode: int = SOCKET_MODE) -> socket.socket:
+    """A listening, non-blocking socket, a unix socket's file with ``mode``. A dead socket file at
+    the path is replaced.
 
     Raises ``StateError``: ``bind-busy`` when somebody answers there already, ``bind-failed`` when
     the path can hold no socket, or has one of another user's.
@@ -110,7 +111,7 @@ def listen(bind: Bind) -> socket.socket:
         sock.close()
         raise _unbound(bind, error) from None
     if bind.path:
-        Path(bind.path).chmod(_SOCKET_MODE)
+        Path(bind.path).chmod(mode)
     sock.listen(_BACKLOG)
     sock.setblocking(False)
     return sock
@@ -143,10 +144,10 @@ def _unbound(bind: Bind, error: OSError) -> Exception:
 
 
 @contextmanager
-def listening(bind: Bind) -> Iterator[socket.socket]:
+def listening(bind: Bind, mode: int = SOCKET_MODE) -> Iterator[socket.socket]:
     """``listen``, and at the end no socket's file, but for that of a server which has taken over
     meanwhile."""
-    with listen(bind) as sock:
+    with listen(bind, mode) as sock:
         path = Path(bind.path)
         mine = stamp(path)
         try:

@@ -35,6 +35,7 @@ from mars_server.publication.folder import (
 from mars_server.publication.index import INDEX, is_signed
 from mars_server.site.charts.drawer import Drawer
 from mars_server.site.charts.store import ChartStore
+from mars_server.site.html import HEADERS
 from mars_server.site.language import LANGUAGES, SOURCE
 from mars_server.site.pages import address as place
 from mars_server.site.pages import ranges
@@ -52,15 +53,7 @@ _KEPT_BYTES: Final = 16 * 1024 * 1024
 """Answers of a lane kept in memory, by size; the least recently used go first."""
 _LOOK_EVERY: Final = 10.0
 """Seconds between two looks whether something new was published."""
-_HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "max-age=600",
-}
+_HEADERS: Final = {**HEADERS, hdrs.CACHE_CONTROL: "max-age=600"}
 _DATA_NAME = re.compile(rf"{DATA}/[A-Za-z0-9-]{{1,20}}\.(?:csv|json|json\.sig|pem)", re.ASCII)
 _FOLDERS = "|".join(
     re.escape(name)

@@ -14,6 +14,7 @@ _PLACES = {
     "note": "mars_server.cli.errors.answering:note",
     "rules": "mars_server.cli.errors.answering:rules",
     "delete": "mars_server.cli.errors.answering:delete",
+    "console": "mars_server.cli.errors.console:console",
     "stats": "mars_server.cli.errors.giving:stats",
     "retain": "mars_server.cli.errors.giving:retain",
     "status": "mars_server.cli.errors.giving:status",

@@ -1,4 +1,4 @@
-"""Fills the templates; the one home of jinja2."""
+"""Fills the templates."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Final
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mars.wire.catalogue import Catalogue
 from mars.wire.crowd import ALONE, MANY, SOME
@@ -22,6 +20,7 @@ from mars_server.site.charts.tellable import label, latest, of_table, tells_shar
 from mars_server.site.declared import Statistics, statistics
 from mars_server.site.failures import Domain
 from mars_server.site.failures import domains as told_domains
+from mars_server.site.html import Environment, templates
 from mars_server.site.language import LANGUAGES, N_, Language, language
 from mars_server.site.pages import address as place
 from mars_server.site.pages import answers, failures, faults, findings, ranges, reports
@@ -192,17 +191,7 @@ def _template(address: Address, span: Range | None) -> str:
 @cache
 def _environment(code: str) -> Environment:
     say = language(code)
-    environment = Environment(
-        loader=PackageLoader("mars_server.site.pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-    )
-    environment.install_gettext_callables(  # type: ignore[attr-defined]
-        say.gettext, say.ngettext, newstyle=True
-    )
+    environment = templates(say)
     environment.filters |= {
         "hits": say.count,
         "percent": say.percent,

@@ -1,0 +1,1 @@
+"""Triage in the browser: pages without scripts, on a socket of its own, for the operator."""

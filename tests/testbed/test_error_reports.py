@@ -6,8 +6,7 @@ from collections import Counter
 
 import pytest
 
-from bench import errors
-from bench.reports import PRIVACY
+from bench import errors, page
 from mars.channels.sending import DELETION_SPREAD, SPREAD
 from mars.testing.memory import SeededChance
 from mars.wire.times import DAY, WEEK
@@ -58,7 +57,7 @@ def test_people_of_all_kinds_meet_common_faults_and_rare_ones() -> None:
 def test_the_page_keeps_what_it_says() -> None:
     """A guess where the client's rules hold, and not where they are taken out; of ten deletions one
     in ten at most among a hundred others."""
-    text = PRIVACY.read_text(encoding="utf-8")
+    text = page.PRIVACY.read_text(encoding="utf-8")
     table = text.partition("<!-- errors: begin -->")[2].partition("<!-- errors: end -->")[0]
     told = [row.strip("| ").split(" | ") for row in table.splitlines() if row.startswith("| ")]
     by_name = {row[0]: row[1:] for row in reversed(told)}  # of two tables the first

@@ -323,18 +323,18 @@ def run_script(code, name):
 
 
 def plug_in(name, file):
-    with tempfile.TemporaryDirectory(prefix="zq7-home-") as folder:
-        path = Path(folder, file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(
-            "class zq7Error(Exception):\\n    pass\\n"
-            "def zq7_function():\\n    raise zq7Error('zq7')\\n"
-            "def run():\\n    zq7_function()\\n"
-        )
-        spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-        module.run()
+    # It stays: of a file that is gone nothing would be named anyway.
+    path = Path(tempfile.mkdtemp(prefix="zq7-home-", dir=Path(__file__).parents[2]), file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        "class zq7Error(Exception):\\n    pass\\n"
+        "def zq7_function():\\n    raise zq7Error('zq7')\\n"
+        "def run():\\n    zq7_function()\\n"
+    )
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    module.run()
 """
 FILES = {"examplemail/case.py": CASES, "examplemail/helpers.py": HELPERS}

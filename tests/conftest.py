@@ -49,6 +49,12 @@ def _guard(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(_guard)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """pytest 9.1 loses the fixtures of a folder's conftest where a file of the folder above is
+    named between two of that folder (its issue 14635); in order none is."""
+    config.args.sort()
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share the Tor network, or frozen programs, run in one worker, so that these are

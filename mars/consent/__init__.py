@@ -273,8 +273,7 @@ def effective(layers: Iterable[Layer], offered: Iterable[Purpose] = (NEWS, METRI
 def user_layer(decision: Decision | None, now: int, offered: Iterable[Purpose]) -> Layer:
     """The only layer that can say more than ``off`` of its own."""
     if decision is None:
-        says = "nobody has decided yet"
-        return Layer("user", OFF, says, frozenset(), direct=False, always=False)
+        return cap("user", OFF, "nobody has decided yet", ())
     since = decision.purposes
     silent = {one.name for one in offered if not one.telling}
     timely = [name for name, at in since.items() if name in silent or at <= now]
@@ -345,8 +344,7 @@ def refusal(voice: Effective, purpose: Purpose = NEWS) -> ConsentError:
     lowering = (one for one in voice.layers if one.name not in USERS and not one.allows(purpose))
     by = voice.by if voice.level == OFF else next(lowering, voice.by)
     agreed = {purpose.name} if by.level == OFF or by.agreed is None else by.agreed
-    refuses = purpose.name in by.refused or purpose.name not in agreed
-    says = f"no {purpose.label.lower()}" if refuses else by.says
+    says = by.says if purpose.name in agreed - by.refused else f"no {purpose.label.lower()}"
     if voice.by.name == "user" and voice.by.level == OFF:
         hint = "choose with `mars consent grant plain` or ask once with --level plain"
     else:

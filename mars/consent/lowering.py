@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mars.consent import BY_LEVEL, LEVELS, OFF, REPORTS, SWITCHES, TRACKED, Layer, cap
-from mars.consent.purposes import ALWAYS, MODES, NEVER
+from mars.consent.purposes import ALWAYS, ASK, MODES, NEVER
 
 if TYPE_CHECKING:
     from mars.ports import Platform
@@ -97,6 +97,8 @@ def policy_layer(table: Mapping[str, object] | None) -> Layer:
     switched = [one.name for switch, one in SWITCHES.items() if not flags[switch]]
     refused = frozenset([*switched, *listed])
     layer = replace(layer, refused=refused, direct=layer.direct and flags["direct"] is True)
+    if mode == ASK and layer.level == TRACKED:
+        layer = replace(layer, says=f"{layer.says}; error reports: {mode}")
     return _lowered(layer, str(mode))
 
 

@@ -178,6 +178,7 @@ def _require_short(message: str) -> None:
     try:
         length = len(strictjson.write(message)) - 2
     except UnicodeEncodeError:
-        raise WireError("bad-text", "The message holds half of a surrogate pair.") from None
+        told = "The message is no text in UTF-8 (it holds half of a surrogate pair); write it anew."
+        raise WireError("bad-text", told) from None
     if length > MAX_MESSAGE:
         raise WireError("too-large", f"A message has at most {MAX_MESSAGE} bytes; make it shorter.")

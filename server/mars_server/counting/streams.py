@@ -145,11 +145,16 @@ class Stream:
         self._unpacked.close()
         self._source.detach()
 
-    def head(self) -> bytes:
-        """The first bytes after NULs, as many as one read gives; ``chunks`` gives all once more."""
+    def head(self, most: int = sys.maxsize) -> bytes:
+        """The first bytes after NULs, as many as one read gives; ``chunks`` gives all once more.
+
+        Raises ``StateError`` (``log-unreadable``) where it begins with more than ``most`` NULs.
+        """
         while not self._peeked and (piece := next(self._pieces, b"")):
             self._peeked = piece.lstrip(b"\0")
             self._nuls += len(piece) - len(self._peeked)
+            if self._nuls > most:
+                raise unreadable(self._path, f"it begins with more than {most} NULs; name a log")
         return self._peeked
 
     def chunks(self) -> Iterator[bytes]:

@@ -48,11 +48,14 @@ class Ledger:
                 first = into(connection, meta).values(key=key, value=value)
                 connection.execute(first.on_conflict_do_nothing())
                 held = connection.scalar(select(meta.c.value).where(meta.c.key == key))
-                if held != value:
-                    raise StateError(
-                        "other-product",
-                        f"This database counts the {key} {held}; give {value} one of its own.",
-                    )
+                _require_own(key, held, value)
+
+    def require(self, product: str, channel: str) -> None:
+        """As ``bind``, of a database that is only read."""
+        with self._engine.connect() as connection:
+            for key, value in (("product", product), ("channel", channel)):
+                held = connection.scalar(select(meta.c.value).where(meta.c.key == key))
+                _require_own(key, held or value, value)
 
     def sources(self) -> list[Source]:
         wanted = select(*(sources.c[one.name] for one in fields(Source)))
@@ -118,6 +121,14 @@ class Ledger:
             prune(connection, now)
         self._positions |= {one: step.now.position for one, step in zip(ids, taken, strict=True)}
         return Stored(ids, late, reports)
+
+
+def _require_own(key: str, held: str | None, value: str) -> None:
+    if held != value:
+        raise StateError(
+            "other-product",
+            f"This database counts the {key} {held}; give {value} one of its own.",
+        )
 
 
 def note_run(engine: Engine, command: str, now: int) -> None:

@@ -18,7 +18,7 @@ from mars_server.storage import Engine
 from mars_server.storage.triage import deleting, groups, store
 from mars_server.storage.triage.groups import Group, Member, Report, Unread
 from mars_server.triage.answers import REOPENED, Word, state
-from mars_server.triage.rules import Rules
+from mars_server.triage.rules import Rules, invisible
 
 STATES = (REOPENED, OPEN, KNOWN, RESOLVED)
 """Of a group: the first that one of its reports is in."""
@@ -109,7 +109,8 @@ class Desk:
         return Details(self._entry(group, found), found, reports)
 
     def resolve(self, name: str, day: str, said: Resolution) -> None:
-        """Raises as ``show``, and ``ConfigError`` (``release-invalid``, ``text-too-long``)."""
+        """Raises as ``show``, and ``ConfigError`` (``release-invalid``, ``text-too-long``,
+        ``text-invisible``)."""
         if said.release and not is_release(said.release):
             raise ConfigError("release-invalid", "A release is written like 0.5.3.")
         self._change(name, day, {"state": RESOLVED, **said._asdict()})
@@ -156,6 +157,8 @@ class Desk:
             if len(said.get(key, "")) > most:
                 told = f"{key} has at most {most} characters; make it shorter, or say more in how."
                 raise ConfigError("text-too-long", told)
+            if found := invisible(said.get(key, "")):
+                raise ConfigError("text-invisible", f"{key} holds {found}; write it without.")
         number = self._number(name)
         with self.engine.begin() as connection:
             groups.change(connection, number, day, said)

@@ -28,6 +28,9 @@ from mars_server.triage.opening import Line, Opened, Opening
 
 AT_ONCE = 1024
 """Lines that are opened and stored in one transaction; some 24 MB."""
+_NULS = 16 * 1024 * 1024
+"""Before a spool's first line, as a power cut may leave them; a device such as ``/dev/zero`` holds
+them without end."""
 
 
 @dataclass
@@ -80,7 +83,7 @@ class Reading:
 
     def _spool(self, path: str, known: dict[str, Seen]) -> None:
         with open_raw(path) as raw, closing(Stream(raw, path)) as stream:
-            head = stream.head()
+            head = stream.head(_NULS)
             if is_unfinished(head):
                 raise unfinished(path)
             spool = spool_of(head)
@@ -121,7 +124,7 @@ class Reading:
         return seen
 
     def _lines(self, chunks: Iterable[bytes], day: date) -> Iterator[Line]:
-        framing = Lines(lambda _: b"")
+        framing = Lines(lambda _: b"#")  # a comment, whatever follows in that line
         for chunk in chunks:
             block = BytesIO(framing.feed(chunk)).readlines()[1:]  # split looks at each byte in turn
             self.progress.add(len(block), len(chunk))

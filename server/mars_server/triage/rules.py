@@ -27,6 +27,7 @@ from mars.wire.product import is_release
 from mars.wire.reports.fault import Fault
 from mars.wire.reports.rules import Rule
 from mars.wire.reports.status import MAX_FAULTS, MAX_SUMMARY, MAX_TEXT
+from mars.wire.targeting import clean
 
 _TEXTS = {"summary": MAX_SUMMARY, "how": MAX_TEXT, "fix": MAX_TEXT}
 _MEMBERS = {"number", "match", "release", "releases", *_TEXTS}
@@ -108,7 +109,7 @@ def _claim(entry: Any, where: str) -> Claim:
         raise _wrong(where, "a rule is a table")
     if unknown := sorted(entry.keys() - _MEMBERS):
         raise _wrong(where, f"it has {unknown[0]!r}; known are {', '.join(sorted(_MEMBERS))}")
-    texts = {name: _text(entry, name, most, where) for name, most in _TEXTS.items()}
+    texts = {name: _shown(entry, name, most, where) for name, most in _TEXTS.items()}
     if not texts["summary"]:
         raise _wrong(where, "summary is missing")
     try:
@@ -130,6 +131,20 @@ def _text(entry: Mapping[str, Any], name: str, most: int, where: str) -> str:
     if not isinstance(value, str) or len(value) > most:
         raise _wrong(where, f"{name} must be a text of at most {most} characters")
     return value.strip()
+
+
+def _shown(entry: Mapping[str, Any], name: str, most: int, where: str) -> str:
+    """A text that clients show as it is."""
+    text = _text(entry, name, most, where)
+    if found := invisible(text):
+        raise _wrong(where, f"{name} holds {found}, which clients remove; take it out")
+    return text
+
+
+def invisible(text: str) -> str:
+    """Names the first character of ``text`` that clients would remove; empty where none is."""
+    hidden = (each for each in text.replace("\t", " ") if not clean(each, newlines=True))
+    return next((f"the invisible character U+{ord(each):04X}" for each in hidden), "")
 
 
 def _releases(entry: Mapping[str, Any], where: str) -> dict[str, str]:

@@ -7,8 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mars.errors import ConfigError, TransportError
 from mars.wire.product import Product
 from mars.wire.reports.recipient import Recipient
+from mars.wire.url import is_onion_host, parse_url
 from mars_server.common.config import load_product, read
 from mars_server.common.jsontext import from_base64
 from mars_server.counting.intake_keys import Ask, load_all
@@ -29,9 +31,26 @@ class Anywhere(frozenset[str]):
 
 
 def hosts(product: Product, more: Sequence[str]) -> frozenset[str]:
-    """Of the intakes."""
+    """Of the intakes. Raises ``ConfigError`` (``server-invalid``) for one of ``more``."""
     named = (urlsplit(server).hostname or "" for server in product.servers)
-    return frozenset((*named, *more)) or Anywhere()
+    return frozenset((*named, *map(_host, more))) or Anywhere()
+
+
+def _host(text: str) -> str:
+    """As clients say it: of an onion service as in ``servers`` of product.toml; those for tests may
+    have any host that a URL can have."""
+    bare = f"[{text}]" if ":" in text else text
+    try:
+        place = parse_url(f"http://{bare}")
+    except TransportError:
+        place = None
+    is_misspelt = place is not None and place.is_onion and not is_onion_host(place.host)
+    if place is None or place.authority != bare.lower() or is_misspelt:
+        told = (
+            f"{text!r} is no host; write it as <56 base32>.onion, without http://, port and path."
+        )
+        raise ConfigError("server-invalid", told)
+    return place.host
 
 
 def load_lists(product_file: Path, given: Path | None) -> Lists:
@@ -57,7 +76,7 @@ def load_rules(product_file: Path, given: Path | None) -> Rules:
 def load_opening(
     product_file: Path, keys: Iterable[str | Path], servers: Sequence[str], passphrase: Ask
 ) -> Opening:
-    """Raises as ``load_product`` and ``load_all``."""
+    """Raises as ``load_product``, ``load_all`` and ``hosts``."""
     product, held = load_product(product_file), load_all(keys, passphrase)
     whose = product.product, product.channel
     recipient = Recipient(*whose, hosts(product, servers), held.releases, from_base64)

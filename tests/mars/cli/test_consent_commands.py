@@ -85,6 +85,22 @@ def test_each_layer_is_shown_with_all_that_it_lowers(
     ]
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({}, "at most tracked"),
+        ({"reports": "always"}, "at most tracked"),
+        ({"reports": "ask"}, "at most tracked; error reports: ask"),
+        ({"reports": "ask", "level": "plain"}, "at most plain"),
+    ],
+)
+def test_a_policy_that_has_each_report_asked_for_says_so(
+    said: dict[str, object], shown: str
+) -> None:
+    (told,) = layers(effective([policy_layer(said)]))
+    assert told["says"] == shown
+
+
 def test_a_consent_that_nothing_serves_is_told_and_not_kept(desk: Desk) -> None:
     done = desk.grant("plain", "--stats", "--json")
     assert (done.code, done.json["stats"]) == (0, False)

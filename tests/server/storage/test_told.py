@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, text
 
 from mars.errors import StateError
 from mars_server.storage import open_database, reading
-from mars_server.storage.database import counting_lock
+from mars_server.storage.database import COUNTS, counting_lock
 from tests.server.daylog.test_faults import needs_root
 from tests.server.serving import kit
 
@@ -28,8 +28,7 @@ def at_version(url: str, version: str) -> None:
     with engine.begin() as connection:
         config = Config()
         config.set_main_option("script_location", "mars_server:storage/migrations")
-        config.attributes["connection"] = connection
-        config.attributes["noted"] = "alembic_version"
+        config.attributes |= {"connection": connection, "noted": COUNTS.noted}
         command.upgrade(config, version)
     engine.dispose()
 

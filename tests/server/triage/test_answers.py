@@ -86,6 +86,9 @@ def test_what_a_person_says_comes_before_a_rule() -> None:
         "[[rule]]\nnumber = 1\nmatch = 'a'\nsummary = 'b'\nrelease = 'next'",
         "[[rule]]\nnumber = 1\nmatch = 'a'\nsummary = 'b'\nwhy = 'c'",
         "[[rule]]\nnumber = 1\nmatch = 'a'\nsummary = '" + "b" * 201 + "'",
+        "[[rule]]\nnumber = 1\nmatch = 'a'\nsummary = \"b\\u001b[31m\"",
+        "[[rule]]\nnumber = 1\nmatch = 'a'\nsummary = 'b'\nhow = \"c\\u0000\"",
+        "[[rule]]\nnumber = 1\nmatch = 'a'\nsummary = 'b'\nfix = \"c\\u202ed\"",
         RULES + RULES.replace("planted_loading", "other").replace("mail.view", "mail.other"),
         RULES + RULES.replace("7", "9").replace("number = 8", "number = 10"),
     ],
@@ -95,6 +98,13 @@ def test_a_file_of_rules_that_is_wrong_is_refused(text: str) -> None:
         Rules.parse(text.encode(), "rules.toml")
     assert refused.value.reason == "rules-invalid"
     assert "rules.toml" in refused.value.message
+
+
+def test_a_character_that_nobody_would_see_is_named() -> None:
+    said = "[[rule]]\nnumber = 1\nmatch = 'a'\nsummary = 'b'\nhow = \"One.\\n\\tTwo.%s\""
+    assert Rules.parse((said % "").encode(), "").claims[0].how == "One.\n\tTwo."
+    with pytest.raises(ConfigError, match=r"rule 1: how holds the invisible character U\+001B"):
+        Rules.parse((said % "\\u001b[2J").encode(), "rules.toml")
 
 
 def test_rules_hold_for_what_came_before_them(triage: Triage) -> None:
@@ -160,6 +170,8 @@ def test_resolving_noting_and_taking_back(triage: Triage) -> None:
         (("resolve", "99"), "group-unknown"),
         (("resolve", "1", "--release", "soon"), "release-invalid"),
         (("note", "1", "x" * 201), "text-too-long"),
+        (("note", "1", "x\033[31m"), "text-invisible"),
+        (("resolve", "1", "--fix", "x\udcff"), "text-invisible"),
         (("note", "nobody", "x"), "report-unknown"),
         (("delete", "a" * 32), "report-unknown"),
         (("delete", "1; DROP TABLE groups"), "report-unknown"),
@@ -176,8 +188,30 @@ def test_what_cannot_be_done_is_refused_with_a_reason(
 def test_a_database_of_another_product_is_refused(triage: Triage, tmp_path: Path) -> None:
     triage.open(triage.sender.direct([1]))
     other = written(tmp_path / "other.toml", kit.TOML.replace(kit.PRODUCT, "othermail").encode())
-    told = triage.tell("note", "1", "x", "--product", other, code=1)
-    assert told["reason"] == "other-product"
+    written(tmp_path / "rules.toml", RULES.encode())
+    for words in (("note", "1", "x"), ("list",), ("show", "1"), ("rules", "check")):
+        assert triage.tell(*words, "--product", other, code=1)["reason"] == "other-product"
+        elsewhere = triage.tell(
+            *words, "--product", written(tmp_path / "same.toml", kit.TOML.encode())
+        )
+        assert elsewhere["ok"]
+
+
+def test_rules_may_lie_where_no_product_does(
+    triage: Triage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    triage.open(triage.sender.direct([1]))
+    written(tmp_path / "away/rules.toml", RULES.encode())
+    monkeypatch.chdir(tmp_path / "away")
+    assert triage.tell("list")["groups"][0]["rules"] == [7]
+
+
+def test_programs_are_told_that_it_went_well(triage: Triage) -> None:
+    assert triage.open(triage.sender.direct([1]))["ok"] is True
+    for words in (("list",), ("show", "1")):
+        assert triage.ask(*words)["ok"] is True
+    for words in (("stats",), ("retain",)):
+        assert triage.tell(*words)["ok"] is True
 
 
 def test_key_files_that_others_may_read_are_told(triage: Triage) -> None:

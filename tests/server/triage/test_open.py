@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,15 +10,16 @@ import pytest
 
 from mars.factory import system_clock
 from mars_server.counting.progress import Progress
+from mars_server.counting.streams import CHUNK
 from mars_server.storage.triage.store import open_triage
 from mars_server.triage.grouping import Lists
 from mars_server.triage.reading import Reading
-from mars_server.triage.setup import load_opening
+from mars_server.triage.setup import hosts, load_opening
 from tests.server.counting import spools
 from tests.server.counting.commands import run, run_json
 from tests.server.counting.spools import DAY, LATER, NEXT, WEEK
 from tests.server.triage import kit
-from tests.server.triage.kit import RELEASE, Sender, Triage
+from tests.server.triage.kit import RELEASE, Sender, Triage, parsed
 
 
 def test_direct_reports_are_read_at_once_and_grouped(triage: Triage) -> None:
@@ -91,6 +93,47 @@ def test_a_folder_of_other_files_is_no_failure(triage: Triage, tmp_path: Path) -
     spools.written(tmp_path / "spools/access.log", b"nothing\n")
     spools.written(tmp_path / "spools/a.log", spools.spool(triage.sender.direct([1])))
     assert triage.read(tmp_path / "spools")["direct"] == 1
+
+
+def test_what_begins_with_nothing_but_nuls_is_refused(triage: Triage) -> None:
+    """Of a device they have no end; a power cut leaves some."""
+    told = triage.read(Path("/dev/zero"), code=1)
+    assert (told["ok"], told["reason"]) == (False, "log-unreadable")
+    assert "/dev/zero cannot be read (it begins with more than" in told["message"]
+    path = triage.spool(triage.sender.direct([1]))
+    path.write_bytes(bytes(3 * CHUNK) + path.read_bytes())
+    assert triage.read(path)["direct"] == 1
+
+
+def test_a_line_of_any_length_is_left_out_in_constant_memory(triage: Triage) -> None:
+    """And all of it, also where what is left of it would be a report."""
+    path = triage.spool(triage.sender.direct([1, 2]))
+    head, *lines = path.read_bytes().splitlines(keepends=True)
+    length = 601 * CHUNK
+    with path.open("wb") as file:
+        file.write(head)
+        file.write(b"A" * (length - len(head)))
+        file.writelines(lines)
+    tracemalloc.start()
+    try:
+        told = triage.read(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (told["lines"], told["direct"]) == (1, 1)
+    assert triage.ask("show", kit.identity(2).guid)["direct"] == 1
+    assert peak < length / 2
+
+
+@pytest.mark.parametrize(
+    "server", ["", "bad host/", "host:80", "http://host", "a.onion", kit.HOST.replace("2", "3", 1)]
+)
+def test_a_server_that_is_no_host_is_refused(triage: Triage, server: str) -> None:
+    product = parsed(triage.product)
+    assert hosts(product, ["Test.example.org", "::1"]) == {kit.HOST, "test.example.org", "::1"}
+    intake, _ = triage.keys([WEEK], [RELEASE])
+    told = ("--keys", intake, "--db", triage.url, "--product", triage.product, "--server", server)
+    assert run_json("errors", "open", triage.spool([]), *told, code=1)["reason"] == "server-invalid"
 
 
 class Dies(Progress):

@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from mars.factory import system_clock
 from mars_server.cli import options
 from mars_server.common.config import load_product
 from mars_server.storage import Engine
 from mars_server.storage.database import counting_lock
-from mars_server.storage.triage.store import bind, open_triage
+from mars_server.storage.triage.store import bind, open_triage, require
 from mars_server.triage import setup, upkeep
 from mars_server.triage.desk import Desk
 
@@ -63,9 +64,15 @@ def locked(url: str, product_file: Path | None, *, create: bool = False) -> Iter
 
 @contextmanager
 def desk(url: str, product_file: Path, rules_file: Path | None) -> Iterator[Desk]:
-    """To read from."""
+    """To read from. It must be that of the product, where that is given or lies here: the rules may
+    lie elsewhere, without it."""
+    source = click.get_current_context().get_parameter_source("product_file")
+    is_given = source is not ParameterSource.DEFAULT or product_file.exists()
+    product = load_product(product_file) if is_given else None
     engine = open_triage(url, write=False)
     try:
+        if product is not None:
+            require(engine, product.product, product.channel)
         yield Desk(engine, setup.load_rules(product_file, rules_file))
     finally:
         engine.dispose()

@@ -42,7 +42,8 @@ def list_groups(
         conflicts = len(desk.conflicts())
     if conflicts:
         options.say("Two rules claim one fault, and neither answers: errors rules check.")
-    told = {"groups": [_entry(each) for each in entries], "unread": unread._asdict()}
+    groups = [_entry(each) for each in entries]
+    told = {"ok": True, "groups": groups, "unread": unread._asdict()}
     waiting = f"{options.number(unread.shares, 'crowd report')} cannot be read: too few met a fault"
     options.answer(as_json, told, *map(_line, entries), *([waiting] if unread.shares else []))
 
@@ -79,7 +80,9 @@ def show(name: str, url: str, product_file: Path, rules_file: Path | None, as_js
     """One group, by its number or by the GUID of one of its reports, with all that can be read."""
     with common.desk(url, product_file, rules_file) as desk:
         found = desk.show(name)
-    told = _entry(found.entry) | {
+    told = {
+        "ok": True,
+        **_entry(found.entry),
         "faults": [_member(each) for each in found.members],
         "reports": [_report(each) for each in found.reports],
     }

@@ -55,7 +55,7 @@ def stats(
     if out is not None:
         write_durably(out, [document], _OPEN_TO_ALL)
     lines = [*trends.lines(weeks), *_of_operator(operator)]
-    options.answer(as_json, {"weeks": weeks, "operator": operator}, *lines)
+    options.answer(as_json, {"ok": True, "weeks": weeks, "operator": operator}, *lines)
 
 
 def _of_operator(told: dict[str, dict[str, object]] | dict[str, object]) -> list[str]:
@@ -83,7 +83,7 @@ def retain(url: str, product_file: Path | None, now: int | None, as_json: bool) 
     """
     with common.locked(url, product_file) as engine:
         old, over = upkeep.tidy(engine, common.moment(now))
-    told = {"expired": old._asdict(), "quota": over._asdict()}
+    told = {"ok": True, "expired": old._asdict(), "quota": over._asdict()}
     gone = f"{old.reports + over.reports} reports, {old.shares + over.shares} shares"
     options.answer(as_json, told, f"{gone} and {old.tombstones} tombstones were deleted")
 

@@ -106,7 +106,7 @@ def _report(outcome: Outcome, old: Gone, over: Gone, *, as_json: bool) -> int:
     for said in (*outcome.notes, *_doubts(outcome), *outcome.problems):
         options.say(str(said))
     stored = outcome.stored
-    told: dict[str, Any] = {"spools": outcome.spools, "lines": outcome.lines}
+    told: dict[str, Any] = {"ok": True, "spools": outcome.spools, "lines": outcome.lines}
     told |= {kind: stored.kept[kind] for kind in ("direct", "crowd", "deletion")}
     told |= {"repeated": stored.repeated, "dropped": _reasons(outcome)}
     told |= {"waiting": outcome.waiting, "readable": outcome.readable}

@@ -52,6 +52,11 @@ def bind(engine: Engine, product: str, channel: str) -> None:
     Ledger(engine).bind(product, channel)
 
 
+def require(engine: Engine, product: str, channel: str) -> None:
+    """As ``bind``, of a database that is only read."""
+    Ledger(engine).require(product, channel)
+
+
 def epoch(engine: Engine) -> int:
     """Of the last status document; 1 where there was none."""
     with engine.connect() as connection:

@@ -211,6 +211,7 @@ def test_a_message_has_bounds(message: str, reason: str) -> None:
     with pytest.raises(WireError) as caught:
         IDENTITY.report(Content(FAULT, "linux", message), TO)
     assert caught.value.reason == reason
+    assert caught.value.message.endswith(("; make it shorter.", "; write it anew."))
 
 
 @given(st.text(max_size=300))

@@ -186,8 +186,10 @@ def _answers(config: Config) -> list[str]:
         releases = load_product(config.product).reports_releases
     except ConfigError:
         return []  # said already
+    if not (releases and config.motd):
+        return []
     path = Path(config.motd).with_name(STATUS)
-    if not (releases and config.motd) or path.exists():
+    if path.exists():
         return []
     return [f"{path} is not there, and clients ask for it: mars-server errors status makes one"]
 

@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 QUICK = (
     "tests/mars/wire",
+    "tests/mars/trust/test_answers.py",
     "tests/mars/trust/test_docs.py",
     "tests/mars/trust/test_openpgp_port.py",
     "tests/mars/trust/test_rules.py",

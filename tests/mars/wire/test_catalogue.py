@@ -292,6 +292,7 @@ def test_a_week_begins_on_its_monday(seconds: int) -> None:
     start = times.week_start(seconds)
     assert start % times.WEEK == 4 * times.DAY
     assert times.week_of(max(start, 0)) == times.week_of(seconds)
+    assert times.number_of(times.day_of(seconds)) == seconds // times.DAY
 
 
 @pytest.mark.parametrize("text", ["2027-W53", "2026-W54", "2026-W00", "2026-48", "0000-W01", ""])

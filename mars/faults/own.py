@@ -228,7 +228,7 @@ def _module_of(cls: type) -> Any:
     return _says_module(cls) if all(map(_is_text, _members_of(cls))) else None
 
 
-def _plain(items: Iterable[tuple[object, Any]], name: str) -> Any:
+def _plain(items: Iterable[tuple[str, Any]], name: str) -> Any:
     """The value of ``name``; a lookup would ask a kind of text among the keys."""
     return next((value for key, value in items if _is_text(key) and key == name), None)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple, TypeGuard
@@ -27,7 +27,7 @@ _PYTHON = re.compile(r"\.py\w?$")
 _PYTHONS = sys.stdlib_module_names | {"builtins"}
 _names_of = vars(ModuleType)["__dict__"].__get__
 _bases_of = type.__dict__["__mro__"].__get__
-_module_of = type.__dict__["__module__"].__get__
+_says_module = type.__dict__["__module__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
 _members_of = type.__dict__["__dict__"].__get__
 
@@ -62,7 +62,7 @@ class Own:
 
         What ``python -m`` runs bears the name that it is imported by.
         """
-        name = dict.get(names, "__name__")  # what code was run in may be a kind of dict
+        name = _plain(dict.items(names), "__name__")  # what code ran in may be a kind of dict
         if not _is_text(name) or _names(name) is not names:
             return None
         spec = names.get("__spec__")
@@ -96,6 +96,8 @@ class Own:
         file it names. So is the top of what ``python -m`` runs: in a frozen program there is none.
         """
         module = self.module(names)
+        if not (_is_text(code.co_name) and _is_text(code.co_qualname)):
+            return OTHER  # a kind of text might be equal to one name and be told as another
         if module is None or (code.co_name == MODULE and names["__name__"] == MAIN != module):
             return OTHER
         where = parts(names["__file__"])[-1:] if module == MAIN else module.split(".")
@@ -218,6 +220,17 @@ def _names(module: str) -> dict[str, Any] | None:
     if issubclass(type(found), ModuleType):
         names = _names_of(found)
     return names
+
+
+def _module_of(cls: type) -> Any:
+    """What a type says of its module; None of one with a member that is named by a kind of text,
+    since the lookup would ask that whether it is the one."""
+    return _says_module(cls) if all(map(_is_text, _members_of(cls))) else None
+
+
+def _plain(items: Iterable[tuple[str, Any]], name: str) -> Any:
+    """The value of ``name``; a lookup would ask a kind of text among the keys."""
+    return next((value for key, value in items if _is_text(key) and key == name), None)
 
 
 def _called(module: str, qualname: str) -> str:

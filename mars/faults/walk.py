@@ -6,7 +6,6 @@ import errno
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from types import TracebackType
-from typing import Any
 
 from mars.faults.own import Own, raw_names
 from mars.wire.reports.fault import OTHER, Fault
@@ -121,12 +120,12 @@ def innermost_is_own(error: BaseException, own: Own) -> bool:
 
 
 def _walked(traceback: TracebackType | None, own: Own) -> Iterator[str]:
-    known: dict[Any, str] = {}
+    known: dict[tuple[int, int], str] = {}
     for _ in range(MAX_DEPTH):
         if traceback is None:
             return
         frame = traceback.tb_frame
-        key = (frame.f_code, id(frame.f_globals))
+        key = id(frame.f_code), id(frame.f_globals)  # code would be hashed with all its constants
         if key not in known:
             known[key] = own.frame(frame.f_code, frame.f_globals)
         name = known[key]

@@ -97,3 +97,33 @@ class Names(dict[str, Any]):
         return super().__getitem__(name)
 
     get = __contains__ = __getitem__  # type: ignore[assignment]
+
+
+RAN: list[str] = []
+"""What of ``Told`` and ``Constant`` was run."""
+
+
+class Told(str):
+    """A name that is equal to one and is told as another; it notes that it was asked."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        RAN.append("eq")
+        return str.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        RAN.append("hash")
+        return str.__hash__(self)
+
+    def __format__(self, how: str) -> str:
+        RAN.append("format")
+        return "hunter2"
+
+
+class Constant:
+    """What code holds; it notes that it was asked."""
+
+    def __hash__(self) -> int:
+        RAN.append("hash of a constant")
+        return 1

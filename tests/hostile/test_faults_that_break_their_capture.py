@@ -24,12 +24,15 @@ from mars.faults.text import faults
 from mars.wire.reports.fault import MAX_BODY, Fault
 from tests import applications
 from tests.hostile.broken_types import (
+    RAN,
     Broken,
+    Constant,
     Hostile,
     HostileGroup,
     HostileSystemError,
     Names,
     Text,
+    Told,
 )
 
 SECONDS = 3.0
@@ -173,6 +176,38 @@ def test_j14_functions_with_names_that_are_none() -> None:
         function = FunctionType(code.replace(**names), globals())
         fault = captured(raised(function, ValueError()))
         assert fault is not None
+
+
+NAMED: dict[str, dict[str, Any]] = {
+    "constant": {"co_consts": (None, Constant())},
+    "name": {"co_name": Told("f")},
+    "qualified name": {"co_qualname": Told("fail")},
+}
+
+
+@pytest.mark.parametrize("what", NAMED)
+def test_j14_code_that_holds_what_answers_is_not_asked(what: str) -> None:
+    """Neither its constants, to know a frame again, nor a name that says one thing when it is
+    compared and another when it is told."""
+    code = compile("def f(error):\n    raise error", __file__, "exec").co_consts[0]
+    names = {"co_qualname": "fail", **NAMED[what]}
+    error = raised(FunctionType(code.replace(**names), globals()), ValueError())
+    RAN.clear()
+    fault = captured(error)
+    assert RAN == []
+    assert fault is not None and "hunter2" not in fault.body.decode()
+
+
+def test_j14_members_whose_names_answer_are_not_asked() -> None:
+    code = compile("def f(error):\n    raise error", __file__, "exec")
+    names: dict[str, Any] = {Told("__name__"): __name__}
+    exec(code, names)
+    kind = type("X", (ValueError,), {Told("__module__"): "builtins"})
+    error = raised(dict.__getitem__(names, "f"), kind())
+    RAN.clear()
+    fault = captured(error)
+    assert RAN == []
+    assert fault is not None and fault.types == ("<other>",)
 
 
 def test_j14_globals_that_lie() -> None:

@@ -11,18 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from mars.wire.reports.direct import Identity, prefix_of
+from mars.wire.reports.direct import Direct, Identity, guid_of, prefix_of
 from mars.wire.reports.fault import Fault
 from mars.wire.reports.outer import TYPE, Destination, Outer
 from mars.wire.reports.rules import Rule
+from mars.wire.reports.status import MAX_DOCUMENT, Status
 from mars.wire.sealed import FORMAT, LARGE, Opener, key_id
-from mars_server.storage.triage.deleting import Quota
+from mars_server.storage.triage.arrivals import Arrival, store
+from mars_server.storage.triage.deleting import Quota, bury
 from mars_server.storage.triage.store import open_triage
 from mars_server.triage import broadcast, upkeep
-from mars_server.triage.desk import Desk
+from mars_server.triage.desk import Desk, Resolution
+from mars_server.triage.grouping import Lists
 from mars_server.triage.rules import Claim, Rules
 from tests.server.counting.commands import run
-from tests.server.counting.spools import LATER, WEEK, pair
+from tests.server.counting.spools import DAY, LATER, WEEK, pair
 from tests.server.triage import kit
 from tests.server.triage.kit import RELEASE, Triage, content, identity, to, token
 
@@ -165,6 +168,62 @@ def test_j07_a_flood_drops_the_oldest_that_nobody_has_answered(triage: Triage) -
 def _status(triage: Triage, now: int = 1_795_700_000) -> bytes:
     engine, product = open_triage(triage.url), kit.parsed(triage.product)
     return broadcast.issue(Desk(engine), product, kit.ROOT, kit.SEED, now, token("pad"))
+
+
+def _flooded(triage: Triage, faults: int, each: int) -> Desk:
+    """A desk on whose one resolved group a sender has put ``faults`` different faults, each of them
+    ``each`` times, and one other that its ten senders met."""
+    made = [kit.fault(f"mail.x:f{n}", "mail.store:load") for n in range(faults)]
+    found = [(it, n) for it in made for n in range(each)]
+    real = kit.fault("plantedmail.real:work", "mail.store:load")
+    found += [(real, n) for n in range(20)]
+    arrivals = [
+        Arrival(WEEK, token("line", at, size=16), RELEASE, _direct(at, fault))
+        for at, (fault, _) in enumerate(found)
+    ]
+    engine = open_triage(triage.url, create=True)
+    with engine.begin() as connection:
+        store(connection, arrivals, DAY.isoformat(), Lists().title)
+    rules = Rules(tuple(
+        Claim(n, Rule.parse(f"Error{n}"), f"Known {n}", "x" * 1_900) for n in range(1, 11)
+    ))  # fmt: skip
+    desk = Desk(engine, rules)
+    desk.resolve("1", DAY.isoformat(), Resolution("0.5.3", "Fixed."))
+    return desk
+
+
+def _direct(number: int, fault: Fault) -> Direct:
+    guid = guid_of(token("flood", number), token("flood", number, size=24))
+    return Direct(guid, content(fault))
+
+
+def _composed(triage: Triage, desk: Desk) -> Status:
+    head = broadcast.Head(kit.parsed(triage.product), 1, 1_795_700_000)
+    return broadcast.compose(desk, head, token("pad"))
+
+
+def test_j07_many_faults_of_an_answered_group_push_no_rule_out_of_the_broadcast(
+    triage: Triage,
+) -> None:
+    """Nor do they make it larger than any client takes it."""
+    said = _composed(triage, _flooded(triage, 550, 18))
+    for number in range(1, 11):
+        found = said.known(kit.fault("mail.a:b", types=(f"Error{number}",)), RELEASE)
+        assert found is not None, number
+        assert found.summary == f"Known {number}"
+    met = said.known(kit.fault("plantedmail.real:work", "mail.store:load"), RELEASE)
+    assert met is not None, "what most have met comes first"
+    assert len(broadcast.sign(said, kit.SEED)) <= MAX_DOCUMENT
+
+
+def test_j07_a_flood_that_nobody_answered_hides_no_deletion(triage: Triage) -> None:
+    desk = _flooded(triage, 1, 9_980)
+    desk.reopen("1", DAY.isoformat())
+    with desk.engine.begin() as connection:
+        bury(connection, {prefix_of(identity(1).guid) or b"": True}, DAY.isoformat())
+    found = _composed(triage, desk).answer(identity(1).guid)
+    assert found is not None
+    assert found.state == "deleted"
 
 
 def test_j08_the_broadcast_tells_who_knows_a_guid_and_nobody_else(triage: Triage) -> None:

@@ -103,14 +103,19 @@ class Status:
     def encode(self) -> bytes:
         """The payload as we sign it. Raises ``WireError`` as ``decode`` where no client would read
         it."""
+        payload = self.written
+        self.decode(payload)
+        return payload
+
+    @property
+    def written(self) -> bytes:
+        """The payload, whether or not a client would read it."""
         times = {name: format_time(getattr(self, name)) for name in ("issued", "expires")}
         said = {"type": "status", "version": FORMAT_VERSION, **vars(self), **times}
         said["answers"] = [_said(each) for each in self.answers]
         said["prefixes"] = _packed(self.prefixes)
         said["faults"] = [{**_said(each), "match": each.match.text} for each in self.faults]
-        payload = strictjson.write(said)
-        self.decode(payload)
-        return payload
+        return strictjson.write(said)
 
     def answer(self, guid: str) -> Answer | None:
         """What became of a report; None where nothing is said of it, or ``guid`` is none."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mars.errors import ConfigError, MarsError, StateError
 from mars.trust import TrustState
@@ -81,11 +81,13 @@ def compose(desk: Desk, head: Head, secret: bytes) -> Status:
             for each in groups.direct(connection)
         }
         gone = dict.fromkeys(groups.told_deleted(connection), answers.place(Answer(DELETED)))
-    both = dict([*prefixes.items(), *gone.items()][:MAX_PREFIXES])
-    faults = [*_by_person(words, members, answers), *_by_rules(desk, answers)][:MAX_FAULTS]
+    nothing = answers.places.get(Answer(OPEN))
+    entries = sorted({**prefixes, **gone}.items(), key=lambda each: each[1] == nothing)
+    rules = [*_by_rules(desk, answers)]
+    known = [*dict.fromkeys(_by_person(words, members, answers))][: MAX_FAULTS - len(rules)]
     if len(answers.places) > MAX_ANSWERS:
         raise ConfigError("status-too-large", f"There are more than {MAX_ANSWERS} answers.")
-    return Status(
+    made = Status(
         head.product.product,
         head.product.channel,
         head.epoch,
@@ -93,16 +95,36 @@ def compose(desk: Desk, head: Head, secret: bytes) -> Status:
         head.issued,
         head.issued + head.product.lifetime_days * DAY,
         tuple(answers.places),
-        padded(both, secret),
-        tuple(faults),
     )
+    return _fitting(made, entries[:MAX_PREFIXES], known, rules, secret)
+
+
+def _fitting(
+    made: Status,
+    told: list[tuple[bytes, int]],
+    known: list[Known],
+    rules: list[Known],
+    secret: bytes,
+) -> Status:
+    """With as much of what senders can make many of as a document holds, the first of it; the rules
+    are the operator's own, and stay."""
+    while True:
+        faults = (*known, *rules)
+        status = replace(made, prefixes=padded(dict(told), secret), faults=faults)
+        if len(status.written) <= MAX_STATUS or not (known or told):
+            return status
+        if known:
+            known = known[: len(known) // 2]
+        else:
+            told = told[: len(told) // 2]
 
 
 def _by_person(
     words: Mapping[int, Word], members: Iterable[Member], answers: _Answers
 ) -> Iterable[Known]:
-    """Of faults that ten installations met: of one that fewer met nobody else is told."""
-    for each in members:
+    """Of faults that ten installations met, those first that most did: of one that fewer met nobody
+    else is told."""
+    for each in sorted(members, key=lambda it: -max(it.crowd, it.direct)):
         word = words[each.group]
         if max(each.crowd, each.direct) >= NEEDED and (word.state != OPEN or word.summary):
             affected = f"<{word.release}" if word.state == RESOLVED and word.release else ""

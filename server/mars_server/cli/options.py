@@ -75,7 +75,7 @@ def opening(product_file: Path, keys: Iterable[str | Path], file: Path | None) -
             "metrics-missing",
             f"{product_file.with_name('metrics.toml')} is not there or declares nothing, nor does "
             "errors.toml, so no report could count, and nothing was read. Put the publisher's "
-            "files there.",
+            "files there; who takes error reports alone counts the logs without spools and --keys.",
         )
     return Opening(catalogue, load_keys(names, partial(passphrase_of, file)))
 

@@ -32,6 +32,16 @@ _DIGITS = 16
 """Hex digits of one rung of a ladder."""
 
 
+def refuse_other(key: str, value: str, held: str | None) -> None:
+    """Raises ``StateError`` (``other-product``) where a database's product or channel, by ``key``,
+    is not ``value``."""
+    if held != value:
+        raise StateError(
+            "other-product",
+            f"This database belongs to the {key} {held}; give {value} one of its own.",
+        )
+
+
 class Ledger:
     """The counts database as the counter sees it."""
 
@@ -48,11 +58,7 @@ class Ledger:
                 first = into(connection, meta).values(key=key, value=value)
                 connection.execute(first.on_conflict_do_nothing())
                 held = connection.scalar(select(meta.c.value).where(meta.c.key == key))
-                if held != value:
-                    raise StateError(
-                        "other-product",
-                        f"This database counts the {key} {held}; give {value} one of its own.",
-                    )
+                refuse_other(key, value, held)
 
     def sources(self) -> list[Source]:
         wanted = select(*(sources.c[one.name] for one in fields(Source)))

@@ -176,8 +176,9 @@ def test_what_cannot_be_done_is_refused_with_a_reason(
 def test_a_database_of_another_product_is_refused(triage: Triage, tmp_path: Path) -> None:
     triage.open(triage.sender.direct([1]))
     other = written(tmp_path / "other.toml", kit.TOML.replace(kit.PRODUCT, "othermail").encode())
-    told = triage.tell("note", "1", "x", "--product", other, code=1)
-    assert told["reason"] == "other-product"
+    for words in (("note", "1", "x"), ("list",), ("show", "1"), ("rules", "check")):
+        told = triage.tell(*words, "--product", other, code=1)
+        assert told["reason"] == "other-product", words
 
 
 def test_key_files_that_others_may_read_are_told(triage: Triage) -> None:

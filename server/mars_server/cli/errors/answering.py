@@ -9,7 +9,6 @@ import click
 from mars.commandline import json_option
 from mars_server.cli import options
 from mars_server.cli.errors import common
-from mars_server.storage.triage.store import open_triage
 from mars_server.triage import setup
 from mars_server.triage.desk import Desk, Resolution
 
@@ -111,9 +110,8 @@ def check(url: str | None, product_file: Path, rules_file: Path | None, as_json:
         told = {"ok": True, "rules": {str(claim.number): None for claim in held.claims}}
         options.answer(as_json, told, f"{options.number(len(held.claims), 'rule')}, well formed")
         return 0
-    desk = Desk(open_triage(url, write=False), held)
-    claimed, conflicts = desk.claimed(), desk.conflicts()
-    desk.engine.dispose()
+    with common.desk(url, product_file, rules_file) as desk:
+        claimed, conflicts = desk.claimed(), desk.conflicts()
     found = [
         {"digest": fault.digest, **fault.members, "rules": list(numbers)}
         for fault, numbers in conflicts

@@ -14,7 +14,7 @@ from mars_server.cli import options
 from mars_server.common.config import load_product
 from mars_server.storage import Engine
 from mars_server.storage.database import counting_lock
-from mars_server.storage.triage.store import bind, open_triage
+from mars_server.storage.triage.store import bind, check, open_triage
 from mars_server.triage import setup, upkeep
 from mars_server.triage.desk import Desk
 
@@ -63,9 +63,12 @@ def locked(url: str, product_file: Path | None, *, create: bool = False) -> Iter
 
 @contextmanager
 def desk(url: str, product_file: Path, rules_file: Path | None) -> Iterator[Desk]:
-    """To read from."""
+    """To read from. Rules of one product must not seem to answer faults of another."""
     engine = open_triage(url, write=False)
     try:
+        if product_file.exists():  # where --rules names the rules it need not be there
+            product = load_product(product_file)
+            check(engine, product.product, product.channel)
         yield Desk(engine, setup.load_rules(product_file, rules_file))
     finally:
         engine.dispose()

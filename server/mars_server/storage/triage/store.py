@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import Connection, Engine, func, select
 
 from mars_server.storage.database import Tables, open_database
-from mars_server.storage.ledger import Ledger, wipe
+from mars_server.storage.ledger import Ledger, refuse_other, wipe
 from mars_server.storage.triage import versions
 from mars_server.storage.triage.schema import (
     crowds,
@@ -50,6 +50,13 @@ def note(connection: Connection, key: str, value: str) -> None:
 def bind(engine: Engine, product: str, channel: str) -> None:
     """Raises ``StateError`` (``other-product``) where the reports are of another product."""
     Ledger(engine).bind(product, channel)
+
+
+def check(engine: Engine, product: str, channel: str) -> None:
+    """As ``bind``, of a database that is only read: one that is nobody's yet stays so."""
+    with engine.connect() as connection:
+        for key, value in (("product", product), ("channel", channel)):
+            refuse_other(key, value, noted(connection, key) or value)
 
 
 def epoch(engine: Engine) -> int:

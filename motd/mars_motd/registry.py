@@ -3,7 +3,7 @@ the document that clients and the server read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -196,6 +196,11 @@ def many(catalogue: Catalogue) -> str:
     return f"{len(catalogue.metrics)} statistics{events if domains else ''}"
 
 
+def _sign(name: str, before: Container[str], after: Container[str]) -> str:
+    """Whether it came, changed or went."""
+    return "+" if name not in before else "~" if name in after else "-"
+
+
 def changes(old: Catalogue | None, new: Catalogue) -> Iterator[str]:
     """What ``new`` says that ``old`` did not, a line each, for people."""
     before, after = declared(old), declared(new)
@@ -210,7 +215,7 @@ def changes(old: Catalogue | None, new: Catalogue) -> Iterator[str]:
         yield f"~ releases: {', '.join(releases) or 'none'} -> {', '.join(new.releases) or 'none'}"
     keys = {} if old is None else old.reports
     yield from (
-        f"~ key of error reports of {release}"
+        f"{_sign(release, keys, new.reports)} key of error reports of {release}"
         for release in dict.fromkeys((*keys, *new.reports))
         if keys.get(release) != new.reports.get(release)
     )

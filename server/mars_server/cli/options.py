@@ -12,7 +12,7 @@ import click
 from mars.commandline import F, emit_json, one_line
 from mars.errors import ConfigError, StateError, WireError
 from mars.wire.times import parse_time
-from mars_server.common.config import load_catalogue, read
+from mars_server.common.config import load_catalogue, load_product, read
 from mars_server.counting import formats
 from mars_server.counting.reports import Opening
 
@@ -70,7 +70,7 @@ def opening(product_file: Path, keys: Iterable[str | Path], file: Path | None) -
     from mars_server.counting.intake_keys import load_keys
 
     catalogue = load_catalogue(product_file)
-    if not catalogue.entries:
+    if not (catalogue.entries or load_product(product_file).reports_releases):
         raise ConfigError(
             "metrics-missing",
             f"{product_file.with_name('metrics.toml')} is not there or declares nothing, nor does "

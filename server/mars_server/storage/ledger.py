@@ -127,7 +127,7 @@ def _require_own(key: str, held: str | None, value: str) -> None:
     if held != value:
         raise StateError(
             "other-product",
-            f"This database counts the {key} {held}; give {value} one of its own.",
+            f"This database belongs to the {key} {held}; give {value} one of its own.",
         )
 
 

@@ -326,6 +326,17 @@ def test_without_a_registry_no_spool_is_opened(
     assert not (tmp_path / "none.db").exists()
 
 
+def test_who_takes_error_reports_alone_counts_too(
+    folder: Path, told: list[object], tmp_path: Path
+) -> None:
+    written(folder / "a.log", spool(many(3)))
+    (tmp_path / "metrics.toml").unlink()
+    product = tmp_path / "product.toml"
+    product.write_text(product.read_text() + '\n[reports]\nreleases = ["0.5.2"]\n')
+    found = run_json("count", folder, *told, "--dry-run")
+    assert (found["dropped"], found["lines"]) == ({"undeclared": 3}, 4)
+
+
 def test_what_an_older_registry_refused_counts_by_the_right_one(
     folder: Path, told: list[object], tmp_path: Path, new_database: Callable[[], str]
 ) -> None:

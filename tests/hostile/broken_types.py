@@ -28,17 +28,28 @@ class Broken:
         raise LookupError
 
 
+ARMED: list[None] = []
+"""Not empty while something is captured. Libraries of the same process that look at every exception
+there is, as tblib does when it is imported, are answered as usual."""
+
+
 class Meta(type):
     """Of types that answer as they like."""
 
     def __getattribute__(cls, name: str) -> Any:
-        raise LookupError(name)
+        if ARMED:
+            raise LookupError(name)
+        return type.__getattribute__(cls, name)
 
     def __eq__(cls, other: object) -> bool:
-        raise LookupError
+        if ARMED:
+            raise LookupError
+        return cls is other
 
     def __hash__(cls) -> int:
-        raise LookupError
+        if ARMED:
+            raise LookupError
+        return type.__hash__(cls)
 
 
 class Hostile(Exception, metaclass=Meta):

@@ -24,6 +24,7 @@ from mars.faults.text import faults
 from mars.wire.reports.fault import MAX_BODY, Fault
 from tests import applications
 from tests.hostile.broken_types import (
+    ARMED,
     RAN,
     Broken,
     Constant,
@@ -46,7 +47,11 @@ def captured(error: BaseException, modules: tuple[str, ...] = MODULES) -> Fault 
     taken: list[Fault] = []
     capture = Capture(taken.append, modules)
     start = time.monotonic()
-    capture.take(error, named=False)
+    ARMED.append(None)
+    try:
+        capture.take(error, named=False)
+    finally:
+        ARMED.pop()
     assert time.monotonic() - start < SECONDS
     if not taken:
         return None

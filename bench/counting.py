@@ -7,7 +7,6 @@ Logs are written to a temporary folder first (bench/loggen.py): about 5 GB for a
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import os
 import shutil
@@ -186,17 +185,13 @@ def logs(folder: Path, kind: str, lines: int, days: int = 14) -> Iterator[Path]:
         path.unlink()
 
 
-class Bench:
+class Bench(page.Told):
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.folder = folder
         self.product = folder / "product.toml"
         self.product.write_text(PRODUCT)
         self.known = folder / "known.db"
-        self.out: list[str] = []
-
-    def say(self, text: str) -> None:
-        print(text, flush=True)
-        self.out.append(text)
 
     def counting(self, name: Path, jobs: int) -> tuple[object, ...]:
         return (*COUNT, name, "--product", self.product, "--dry-run", "--jobs", jobs)
@@ -351,19 +346,18 @@ class Bench:
         )
 
 
-def main(arguments: Sequence[str] = ()) -> int:
-    parser = argparse.ArgumentParser(description="Measures counting.")
-    parser.add_argument("--write", action="store_true", help="put the tables into the docs")
-    options = parser.parse_args(arguments)
+def measured() -> Bench:
     with tempfile.TemporaryDirectory(prefix="mars-bench-") as name:
         bench = Bench(Path(name))
         bench.say(f"{page.machine()}.\n")
         bench.side_by_side()
         bench.growth()
         bench.others()
-    if options.write:
-        page.write("counting", bench.out)
-    return 0
+    return bench
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    return page.main("counting", "counting", measured, arguments)
 
 
 if __name__ == "__main__":

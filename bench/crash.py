@@ -8,7 +8,6 @@ that the machine's speed meets both.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import random
 import sys
@@ -50,16 +49,7 @@ FAULT = Fault.bounded(
 SHARES, POISONED = 40, 30
 
 
-class Bench:
-    def __init__(self) -> None:
-        self.out: list[str] = []
-        self.over = 0
-        """Bounds that were missed."""
-
-    def say(self, text: str) -> None:
-        print(text, flush=True)
-        self.out.append(text)
-
+class Bench(page.Told):
     def row(
         self,
         name: str,
@@ -74,7 +64,7 @@ class Bench:
         alone, whole = (min(pair[at] for pair in spent) for at in (0, 1))
         ratio = sum(pair[1] for pair in spent) / sum(pair[0] for pair in spent)
         missed = bool(bound and whole >= bound) or bool(most and ratio > most)
-        self.over += missed
+        self.failed += [name] * missed
         due = f"{1000 * bound:g} ms" if bound else f"{most:g} times"
         told = f"{1000 * whole:.2f} | {1000 * alone:.2f} | {ratio:.2f}"
         self.say(f"| {name} | {told} | {due}{', missed' if missed else ''} |")
@@ -129,7 +119,8 @@ def open_whole(body: bytes) -> None:
     TRIAGE.read(text)
 
 
-def measure(bench: Bench) -> None:
+def measured() -> Bench:
+    bench = Bench()
     bench.say(f"{page.machine()}.\n")
     bench.say(
         "| what, CPU time | ms | libsodium alone, ms | CPU, libsodium alone = 1 | bound |\n"
@@ -138,6 +129,7 @@ def measure(bench: Bench) -> None:
     crowd(bench)
     opening(bench)
     answers(bench)
+    return bench
 
 
 def crowd(bench: Bench) -> None:
@@ -215,14 +207,7 @@ def answers(bench: Bench) -> None:
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Returns 1 where a bound was missed."""
-    parser = argparse.ArgumentParser(description="Measures error reports.")
-    parser.add_argument("--write", action="store_true", help="put the table into the docs")
-    options = parser.parse_args(arguments)
-    bench = Bench()
-    measure(bench)
-    if options.write:
-        page.write("crash", bench.out)
-    return int(bool(bench.over))
+    return page.main("crash", "error reports", measured, arguments)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,13 @@ itself takes is left out: the median. Two keys are in use, as in most weeks.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import logging
 import statistics
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 
 from bench import page
@@ -151,19 +150,13 @@ def crowd() -> tuple[float, str]:
     return took, entry.said(said["other"])
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true")
-    options = parser.parse_args(arguments or [])
-    each = medians()
+def measured() -> page.Told:
+    bench, each = page.Told(), medians()
     off = each["`Logger.debug` that is off"]
-    lines = [
-        f"{page.machine()}.",
-        "",
-        "| call | µs, median | `Logger.debug` = 1 |",
-        "|---|---|---|",
-    ]
-    lines += [f"| {name} | {took:.2f} | {took / off:.0f} |" for name, took in each.items()]
+    bench.say(f"{page.machine()}.\n")
+    bench.say("| call | µs, median | `Logger.debug` = 1 |\n|---|---|---|")
+    for name, took in each.items():
+        bench.say(f"| {name} | {took:.2f} | {took / off:.0f} |")
     held, more = growth()
     took, said = crowd()
     new = each["`fail`, a new subject"]
@@ -175,11 +168,14 @@ def main(arguments: list[str] | None = None) -> int:
             took <= 1 and said == "100+"
         ),
     }
-    lines += ["", *(f"* {'met' if met else 'MISSED'}: {what}" for what, met in limits.items())]
-    print("\n".join(lines))
-    if options.write:
-        page.write("failures", lines)
-    return 0 if all(limits.values()) else 1
+    bench.say("")
+    for what, holds in limits.items():
+        bench.hold(what, holds)
+    return bench
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    return page.main("failures", "what counting failures costs", measured, arguments)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ is another: random bytes behind a number. About four minutes.
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import re
@@ -19,11 +18,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 from bench import page
-from bench.serving import CONNECTIONS, Bench, Peak, cpu, steady
+from bench.serving import CONNECTIONS, Bench, Peak, cpu, ran, steady
 from mars.wire.sealed import LARGE, SMALL
 from tests.server.serving import kit
 
@@ -210,16 +210,7 @@ def spooled(folder: Path) -> tuple[int, int, bool]:
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Returns 1 where a limit is not met."""
-    parser = argparse.ArgumentParser(description="Measures the intake.")
-    parser.add_argument("--write", action="store_true", help="put the tables into the docs")
-    options = parser.parse_args(arguments)
-    bench = Intake()
-    bench.run()
-    for what in bench.failed:
-        print(f"NOT MET: {what}", file=sys.stderr)
-    if options.write:
-        page.write("intake", bench.out)
-    return int(bool(bench.failed))
+    return page.main("intake", "the intake", partial(ran, Intake), arguments)
 
 
 if __name__ == "__main__":

@@ -9,18 +9,11 @@ the news.
 
 from __future__ import annotations
 
-import os
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from itertools import chain
-from multiprocessing import get_context
-from pathlib import Path
-from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -45,7 +38,6 @@ from testbed.linking.trial import (
     with_error,
 )
 
-PRIVACY = Path(__file__).parent.parent / "docs/privacy.md"
 SIZES = (10, 20, 50, 100, 166, 167, 300, 1_000, 1_666, 1_667, 3_000, 10_000, 100_000)
 """Installations: the first three are too few for the limit; 166 and 167, 1,666 and 1,667 are the
 last before and the first with a change of what a request says."""
@@ -66,14 +58,6 @@ OPERATED_WEEKS = 8
 HELD_WEEKS = 12
 MARKED = 12
 """Records in which a document is held back."""
-One = TypeVar("One")
-Other = TypeVar("Other")
-
-
-class Run(Protocol):
-    """Does some work for each item, in order."""
-
-    def __call__(self, work: Callable[[One], Other], items: Iterable[One], /) -> list[Other]: ...
 
 
 def number(size: int) -> int:
@@ -81,7 +65,7 @@ def number(size: int) -> int:
     return max(1, round(WEIGHED / size))
 
 
-def main_table(run: Run) -> Iterator[str]:
+def main_table(run: page.Run) -> Iterator[str]:
     """Linking by the number of installations."""
     wanted = list(chain.from_iterable(jobs(size, number(size)) for size in SIZES))
     wanted.sort(key=lambda job: -job.size)
@@ -91,7 +75,7 @@ def main_table(run: Run) -> Iterator[str]:
         yield row(size, number(size), found.__getitem__)
 
 
-def first_table(run: Run) -> Iterator[str]:
+def first_table(run: page.Run) -> Iterator[str]:
     """The first record alone, which the tests make again."""
     rules = (TRACKED, SILENCE, MUCH)
     wanted = [Job(settings.tracked(size), rule, 0) for size in EDGES[:2] for rule in rules]
@@ -102,7 +86,7 @@ def first_table(run: Run) -> Iterator[str]:
         yield line(f"{size:,}", *[percent(100 * cell.right) for cell in cells])
 
 
-def adoption_table(run: Run) -> Iterator[str]:
+def adoption_table(run: page.Run) -> Iterator[str]:
     """The same where updates spread slowly."""
     sizes = (*EDGES, *LATER)
     wanted = {size: [_slow(size, seed) for seed in range(number(size))] for size in sorted(sizes)}
@@ -119,7 +103,7 @@ def _slow(size: int, seed: int) -> Job:
     return replace(usual, seed=seed, adoption=settings.SLOW_ADOPTION)
 
 
-def memory_table(run: Run) -> Iterator[str]:
+def memory_table(run: page.Run) -> Iterator[str]:
     """An attacker who remembers, and one who was told the truth."""
     wanted = [
         Job(settings.tracked(size), rule, seed)
@@ -150,7 +134,7 @@ def _remembered(job: Job) -> list[float]:
 
 
 def operator_table(
-    run: Run,
+    run: page.Run,
 ) -> Iterator[str]:
     """Real clients that ask an honest server, and one that answers each circuit differently."""
     servers = (operator.Honest, operator.Hostile)
@@ -173,7 +157,7 @@ def _operated(asked: tuple[int, type[operator.Honest]]) -> tuple[bytes, float]:
     return repr(arrived).encode(), joint(Evidence(Law(plan, traffic.rule), traffic)).right
 
 
-def held_table(run: Run) -> Iterator[str]:
+def held_table(run: page.Run) -> Iterator[str]:
     """A steering document that is held back."""
     every = "linked right of all, kept from nobody", "kept from half"
     one = "linked right of one, kept from nobody", "kept from this one alone"
@@ -193,7 +177,7 @@ def _held(job: Job) -> list[float]:
     return [*held.right(evidence, half, everyone), *held.right(evidence, one, one)]
 
 
-def price_table(run: Run) -> Iterator[str]:
+def price_table(run: page.Run) -> Iterator[str]:
     """Errors of weekly shares, in points, and weeks that make up for them."""
     wanted = [(size, rule) for size in EDGES for rule in (TRACKED, MUCH)]
     found = dict(zip(wanted, run(_errors, wanted), strict=True))
@@ -223,7 +207,7 @@ TABLES = (
 )
 
 
-def report(run: Run) -> Iterator[str]:
+def report(run: page.Run) -> Iterator[str]:
     """All tables, one after the other, as they are done."""
     day = datetime.now(UTC).strftime("%Y-%m-%d")
     yield f"Measured on {day} with the seeds 0, 1, 2 and so on; per cent, but for the last table."
@@ -232,33 +216,9 @@ def report(run: Run) -> Iterator[str]:
         yield from table(run)
 
 
-def _mapped(
-    pool: ProcessPoolExecutor, work: Callable[[One], Other], items: Iterable[One]
-) -> list[Other]:
-    """In order; tells how far it is."""
-    wanted, begin = list(items), time.monotonic()
-    found = []
-    for one in pool.map(work, wanted):
-        found.append(one)
-        spent = time.monotonic() - begin
-        print(
-            f"\r{work.__name__}: {len(found)} of {len(wanted)}, {spent:.0f} s",
-            end="",
-            file=sys.stderr,
-        )
-    print(file=sys.stderr)
-    return found
-
-
 def main() -> int:
     """Prints the tables, and writes them where they stand in the docs."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of each of the two processes
-    lines = []
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        for text in report(partial(_mapped, pool)):
-            print(text, flush=True)
-            lines.append(text)
-    page.write("linking", lines, PRIVACY)
+    page.simulated("linking", report)
     return reports.main()
 
 

@@ -8,11 +8,12 @@ same bodies are opened and nothing else is done, so that the machine's speed mee
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from bench import page
@@ -37,18 +38,14 @@ MANY = 40_000
 """In the spool that the whole command counts."""
 
 
-class Bench:
+class Bench(page.Told):
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.folder = folder
         self.product = spools.product_of(folder)
         self.keys = spools.keys_of(folder, spools.WEEK)
         self.opening = Opening(load_catalogue(self.product), load_keys([self.keys], lambda _: b""))
         self.bodies = spools.many(MANY)
-        self.out: list[str] = []
-
-    def say(self, text: str) -> None:
-        print(text, flush=True)
-        self.out.append(text)
 
     def one_core(self, name: str, url: str) -> None:
         """Rates on one core, and the ratio to the bare opens."""
@@ -116,23 +113,31 @@ def run(bench: Bench, databases: dict[str, Callable[[], str]]) -> None:
             bench.command(name, spool, new(), jobs)
 
 
-def main(arguments: Sequence[str] = ()) -> int:
-    parser = argparse.ArgumentParser(description="Measures the opening of spools.")
-    parser.add_argument("--write", action="store_true", help="put the tables into the docs")
-    options = parser.parse_args(arguments)
+@contextmanager
+def databases(told: page.Told, folder: str) -> Iterator[dict[str, Callable[[], str]]]:
+    """What makes a new database of each kind that is here."""
+    numbers = count()
+    found: dict[str, Callable[[], str]] = {
+        "SQLite": lambda: f"sqlite:///{folder}/{next(numbers)}.db"
+    }
+    if missing() is not None:
+        told.say("(PostgreSQL is not installed: apt-get install postgresql.)")
+        yield found
+        return
+    with postgres() as server:
+        yield found | {"PostgreSQL": server.new_database}
+
+
+def measured() -> Bench:
     with tempfile.TemporaryDirectory(prefix="mars-bench-") as name:
         bench = Bench(Path(name))
-        numbers = iter(range(100))
-        databases = {"SQLite": lambda: f"sqlite:///{name}/{next(numbers)}.db"}
-        if missing() is None:
-            with postgres() as server:
-                run(bench, databases | {"PostgreSQL": server.new_database})
-        else:
-            bench.say("(PostgreSQL is not installed: apt-get install postgresql.)")
-            run(bench, databases)
-    if options.write:
-        page.write("opening", bench.out)
-    return 0
+        with databases(bench, name) as found:
+            run(bench, found)
+    return bench
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    return page.main("opening", "the opening of spools", measured, arguments)
 
 
 if __name__ == "__main__":

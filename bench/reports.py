@@ -11,12 +11,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from multiprocessing import get_context
-from pathlib import Path
-from typing import Protocol, TypeVar
 
 from bench import page
 from testbed.linking.trial import heading, line
@@ -26,7 +22,6 @@ from testbed.reports.habits import ALWAYS, ASLEEP
 from testbed.reports.people import WEEKS, Plan, people
 from testbed.reports.record import Record
 
-PRIVACY = Path(__file__).parent.parent / "docs/privacy.md"
 SIZE = int(os.environ.get("SIZE", "1000"))
 """Installations of the year that is asked about, ..."""
 TEACHING = max(20, SIZE // 4)
@@ -41,17 +36,9 @@ PLANS = {
     "each its own, some asleep": Plan(SIZE, "", ASLEEP),
 }
 RULES = {"one request a day": True, "each at its own time": False}
-One = TypeVar("One")
-Other = TypeVar("Other")
 
 
-class Run(Protocol):
-    """Does some work for each item, in order."""
-
-    def __call__(self, work: Callable[[One], Other], items: Iterable[One], /) -> list[Other]: ...
-
-
-def joined_table(run: Run) -> Iterator[str]:
+def joined_table(run: page.Run) -> Iterator[str]:
     """Of two reports with equal content the right one is named; 50 is a guess."""
     yield from heading("computers", "rule", *attack.KNOWS)
     rows = [(name, rule) for name in PLANS for rule in RULES]
@@ -81,7 +68,7 @@ def with_error(found: Answers) -> str:
     return f"{100 * found.right:.1f} ± {100 * found.error:.1f}"
 
 
-def rare_table(run: Run) -> Iterator[str]:
+def rare_table(run: page.Run) -> Iterator[str]:
     """How rare is how linkable."""
     told = "named right by content alone", "by days as well"
     blurred = [f"with ε = ln 3: {each}" for each in told]
@@ -94,7 +81,7 @@ def _rare(users: int) -> list[float]:
     return [*rare.named(users), *rare.named(users, rare.LN3)]
 
 
-def arrival_table(run: Run) -> Iterator[str]:
+def arrival_table(run: page.Run) -> Iterator[str]:
     """The share of what was drawn that arrives."""
     columns = "reports arrive, of 100 drawn", "a week, of 2 declared", "news a week", "registry"
     yield from heading("computers", "fortnights asleep a year", *columns)
@@ -110,7 +97,7 @@ def _arrived(row: tuple[str, float]) -> arrivals.Arrived:
 TABLES = (joined_table, rare_table, arrival_table)
 
 
-def report(run: Run) -> Iterator[str]:
+def report(run: page.Run) -> Iterator[str]:
     """All tables."""
     day = datetime.now(UTC).strftime("%Y-%m-%d")
     said = "per cent, but for the numbers of requests in the last table"
@@ -122,13 +109,7 @@ def report(run: Run) -> Iterator[str]:
 
 def main() -> int:
     """Prints the tables, and writes them where they stand in the docs."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of each of the two processes
-    lines = []
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        for text in report(lambda work, items: list(pool.map(work, items))):
-            print(text, flush=True)
-            lines.append(text)
-    page.write("reports", lines, PRIVACY)
+    page.simulated("reports", report)
     return 0
 
 

@@ -8,7 +8,6 @@ waiting shows in the latencies. About two and a half minutes.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
@@ -20,6 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -173,21 +173,10 @@ class Log:
         return self
 
 
-class Bench:
+class Bench(page.Told):
     def __init__(self) -> None:
-        self.out: list[str] = []
-        self.failed: list[str] = []
+        super().__init__()
         self.answered = 0
-
-    def say(self, text: str) -> None:
-        print(text, flush=True)
-        self.out.append(text)
-
-    def hold(self, what: str, holds: bool) -> None:
-        """Says whether a limit is met."""
-        self.say(f"* {'met' if holds else '**not met**'}: {what}")
-        if not holds:
-            self.failed.append(what)
 
     def run(self) -> None:
         self.say(f"{page.machine()} when this began.\n")
@@ -281,18 +270,15 @@ class Bench:
         return Log().read(ours.logs), nginx_log.read_bytes().count(b"\n") - self.theirs
 
 
+def ran(kind: type[Bench]) -> Bench:
+    bench = kind()
+    bench.run()
+    return bench
+
+
 def main(arguments: Sequence[str] = ()) -> int:
     """Returns 1 where a limit is not met."""
-    parser = argparse.ArgumentParser(description="Measures the server.")
-    parser.add_argument("--write", action="store_true", help="put the tables into the docs")
-    options = parser.parse_args(arguments)
-    bench = Bench()
-    bench.run()
-    for what in bench.failed:
-        print(f"NOT MET: {what}", file=sys.stderr)
-    if options.write:
-        page.write("serving", bench.out)
-    return int(bool(bench.failed))
+    return page.main("serving", "the server", partial(ran, Bench), arguments)
 
 
 if __name__ == "__main__":

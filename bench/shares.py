@@ -25,6 +25,7 @@ from tests.server.tables.reported import (
     RATES_TRIED,
     Case,
     Found,
+    held_with_noise,
     measure,
     regular,
     waits,
@@ -33,6 +34,7 @@ from tests.server.tables.reported import (
 SHARES, FAILURES = PARTS = ("shares", "failures")
 SIZES = {60: 1_000, 400: 500, 3_000: 200}
 """Installations, and how many populations of that size are simulated."""
+NOISY, EPSILONS, DRAWS = (400, 3_000, 20_000), (1.0, 3.0), 1_500
 HEAD = (
     "machines run | installations | rate | epsilon | weeks | sums | installations, exact sums | as "
     "published | share of 30 %, exact sums | as published"
@@ -80,12 +82,22 @@ def _row(*cells: object) -> str:
     return f"| {' | '.join(str(each) for each in cells)} |"
 
 
+def with_noise() -> str:
+    held = min(held_with_noise(size, eps, DRAWS) for size in NOISY for eps in EPSILONS)
+    epsilons = " or ".join(f"{each:g}" for each in EPSILONS)
+    return (
+        f"With noise of epsilon {epsilons} published intervals of a single week hold the truth in "
+        f"{100 * held:.1f} % or more, at {', '.join(f'{size:,}' for size in NOISY)} installations, "
+        f"{DRAWS:,} draws each."
+    )
+
+
 def shares(day: str) -> tuple[str, bool]:
     """The table, and whether each row is as promised."""
     kinds = [f"{regular(waits(each)):.2f} ({each})" for each in MACHINES]
     said = (
         f"Measured on {day}. How regular the reports of one machine are: {', '.join(kinds)}; "
-        f"{MIXED}: a third each. Exact sums of a rate of 1 cover more by design."
+        f"{MIXED}: a third each. Exact sums of a rate of 1 cover more by design. {with_noise()}"
     )
     found = list(rows())
     return _table(said, HEAD, map(line, found)), all(each.fine for each in found)

@@ -8,18 +8,16 @@ same boxes are opened, signatures and shares verified, and nothing else is done.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 from bench import page
 from bench.counting import times
-from bench.opening import cpu
+from bench.opening import cpu, databases
 from mars.factory import system_clock
 from mars.wire import ed25519
 from mars.wire.reports import crowd
@@ -31,7 +29,6 @@ from mars_server.triage.grouping import Lists
 from mars_server.triage.reading import Reading
 from mars_server.triage.setup import load_opening
 from tests.server.counting import spools
-from tests.server.postgres import missing, postgres
 from tests.server.triage import kit
 
 PAIRS, EACH = 3, 1_000
@@ -43,18 +40,14 @@ FAULTS = 100
 KINDS = ("direct", "crowd")
 
 
-class Bench:
+class Bench(page.Told):
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.triage = kit.Triage(folder, "")
         keys = self.triage.keys([spools.WEEK], [kit.RELEASE])
         self.opening = load_opening(self.triage.product, keys, (), lambda _: b"")
         self.lists = Lists.parse(b"", "")
         self.bodies = {kind: self._bodies(kind) for kind in KINDS}
-        self.out: list[str] = []
-
-    def say(self, text: str) -> None:
-        print(text, flush=True)
-        self.out.append(text)
 
     def _bodies(self, kind: str) -> list[bytes]:
         numbers = range(PAIRS * EACH)
@@ -139,25 +132,16 @@ def run(bench: Bench, databases: dict[str, Callable[[], str]]) -> None:
     bench.recovery()
 
 
-def main(arguments: Sequence[str] = ()) -> int:
-    parser = argparse.ArgumentParser(description="Measures the opening of error reports.")
-    parser.add_argument("--write", action="store_true", help="put the tables into the docs")
-    options = parser.parse_args(arguments)
+def measured() -> Bench:
     with tempfile.TemporaryDirectory(prefix="mars-bench-") as name:
         bench = Bench(Path(name))
-        numbers = count()
-        databases: dict[str, Callable[[], str]] = {
-            "SQLite": lambda: f"sqlite:///{name}/{next(numbers)}.db"
-        }
-        if missing() is None:
-            with postgres() as server:
-                run(bench, databases | {"PostgreSQL": server.new_database})
-        else:
-            bench.say("(PostgreSQL is not installed: apt-get install postgresql.)")
-            run(bench, databases)
-    if options.write:
-        page.write("triage", bench.out)
-    return 0
+        with databases(bench, name) as found:
+            run(bench, found)
+    return bench
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    return page.main("triage", "the opening of error reports", measured, arguments)
 
 
 if __name__ == "__main__":

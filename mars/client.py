@@ -10,14 +10,14 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from mars import consent, factory
 from mars.build import ports
 from mars.channels.motd import no_server
 from mars.channels.news import NewsClient
 from mars.consent import Choice
-from mars.consent.api import Consent
+from mars.consent.api import Chosen, Consent
 from mars.core.channel import Channel, NextRequest
 from mars.core.state import App
 from mars.core.thread import Background, Problems, called
@@ -195,14 +195,8 @@ class Mars:
         variables: Collection[str] | None = None,
         country: str | None = None,
         *,
-        stats: bool | None = None,
-        events: bool | None = None,
-        errors: bool | None = None,
-        reports: str | None = None,
-        direct: bool | None = None,
-        purposes: Collection[str] | None = None,
-        entries: Collection[str] | None = None,
         channel: str = "motd",
+        **chosen: Unpack[Chosen],
     ) -> NextRequest | None:
         """The next request (``bytes``, ``url``, ``values``), and the ``direct`` one that goes where
         there is no Tor, if any; None where nothing would be sent.
@@ -211,20 +205,7 @@ class Mars:
         they mean to ``consent.grant``, and what that refuses gives None. Nothing is stored. Why it
         is None, ``status()`` says: by ``level`` and ``decided_by``, or by ``problem``.
         """
-        choice = None
-        if level is not None:
-            choice = Choice(
-                level,
-                variables,
-                stats=stats,
-                events=events,
-                errors=errors,
-                reports=reports,
-                direct=direct,
-                country=country,
-                purposes=purposes,
-                entries=entries,
-            )
+        choice = Choice(level, variables, country=country, **chosen)
         state = self._problems.attempt("state", self._client.load, None)
         if state is None:
             return None
@@ -232,10 +213,10 @@ class Mars:
             "preview", lambda: self._preview(channel, state, choice), None
         )
 
-    def _preview(self, name: str, state: State, choice: Choice | None) -> NextRequest | None:
+    def _preview(self, name: str, state: State, choice: Choice) -> NextRequest | None:
         client = self._client
         with contextlib.suppress(ConsentError):  # as where half a country is typed
-            if choice is not None:
+            if choice.level is not None:
                 state = client.chosen(state, choice)
             channel = {one.name: one for one in client.channels}.get(name)
             if channel is None:

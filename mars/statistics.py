@@ -73,11 +73,12 @@ class Statistics:
     @property
     def mode(self) -> str:
         """``off``, ``local`` (values are collected and shown) or ``on`` (and sent)."""
-        return self._attempt("statistics", self._mode, declared.OFF)
+        return str(self._standing()["mode"])
 
-    def _mode(self) -> str:
-        view = self._view()
-        return declared.mode(view, self._catalogue(view.state))
+    def _standing(self) -> dict[str, Any]:
+        none: dict[str, Any] = {"mode": declared.OFF, "to_ask": []}
+        client = self._client
+        return self._attempt("statistics", lambda: declared.standing(client, client.load()), none)
 
     def show(self, on: bool = True) -> bool:
         """Whether values are collected and shown, whatever may be sent. Local: no consent."""
@@ -129,12 +130,7 @@ class Statistics:
     def to_ask(self) -> tuple[str, ...]:
         """Entries declared since the user was asked, or asking something else, or more, than the
         user said yes to (``changed``); off until the user is asked again."""
-
-        def asked() -> tuple[str, ...]:
-            state = self._client.load()
-            return consent.new_entries(state.decision, self._client.declared(state))
-
-        return self._attempt("statistics", asked, ())
+        return tuple(self._standing()["to_ask"])
 
     def choose(self, entries: Mapping[str, bool]) -> bool:
         """The user says yes or no to each of ``entries``; all else stays as it was decided.
@@ -180,7 +176,7 @@ class Statistics:
     def status(self) -> dict[str, Any]:
         """Of ``Mars.status()``: mode, what is not asked yet, and what is wrong with providers."""
         faults = {what: error.plain() for what, error in self._faults().items()}
-        return {"mode": self.mode, "to_ask": list(self.to_ask), "problems": faults}
+        return {**self._standing(), "problems": faults}
 
     def note(self) -> None:
         """What is wrong with providers stands in the journal, too, each at most once a week."""

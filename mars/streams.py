@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mars.channels import declared
 from mars.channels.domains import domains
-from mars.consent import EVENTS, new_entries
+from mars.consent import EVENTS
 from mars.errors import ConfigError, MarsError
 from mars.failures.counts import Counts, total
 from mars.failures.kept import Kept
@@ -145,13 +145,12 @@ class Streams:
 
     def status(self) -> dict[str, Any]:
         """Of ``Mars.status()``: mode, what is not asked yet, and what is wrong with calls."""
-        none: tuple[str, ...] = ()
+        none: dict[str, Any] = {"mode": declared.OFF, "to_ask": []}
         faults = [fault for one in [*self._streams.values()] for fault in one.faults.values()]
         if self._raises:  # of an application's tests
             faults += self._attempt("failures", self._unnamed, [])
         return {
-            "mode": self._attempt("failures", self._mode, declared.OFF),
-            "to_ask": list(self._attempt("failures", self._to_ask, none)),
+            **self._attempt("failures", self._standing, none),
             "problems": [fault.plain() for fault in faults],
             "lost": sum(one.lost for one in [*self._streams.values()]),
         }
@@ -167,14 +166,8 @@ class Streams:
                 found.append(MarsError("too-much-other", said))
         return found
 
-    def _mode(self) -> str:
-        client = self._client
-        view = client.view(client.statistics, client.load())
-        return declared.mode(view, client.shown_registry(view.state), EVENTS)
-
-    def _to_ask(self) -> tuple[str, ...]:
-        state = self._client.load()
-        return new_entries(state.decision, self._client.declared(state), EVENTS)
+    def _standing(self) -> dict[str, Any]:
+        return declared.standing(self._client, self._client.load(), EVENTS)
 
     def forked(self) -> None:
         """In the child of a fork nobody is busy."""

@@ -72,7 +72,7 @@ HOMES_ELSEWHERE = {
     "requests": ("tests.testbed",),
     "scipy": ("testbed.linking", "tests.server.tables"),
     "securesystemslib": ("tests.motd",),
-    "socks": ("tests.hostile",),
+    "socks": ("tests.server.serving",),
     "sqlalchemy": ("bench.publication", "tests.hostile", "tests.server"),
     "stem": ("tests.server.onion",),
     "urllib3": ("tests.hostile",),

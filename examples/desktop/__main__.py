@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import tkinter as tk
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from examples.desktop import declared
 from examples.desktop.window import Inbox, Window
@@ -44,7 +44,8 @@ def add_mail(window: Window, mars: Mars) -> MailPage:
     return page
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], **more: Any) -> int:
+    """``more`` are further arguments of ``Mars``, such as the clock of a test."""
     if not 1 <= len(arguments) <= 3:
         print("usage: python -m examples.desktop trust.json [URL [SOCKS]]", file=sys.stderr)
         return 2
@@ -61,6 +62,7 @@ def main(arguments: list[str]) -> int:
         dispatch=Inbox(root),
         registry=registry if registry.exists() else None,
         modules=["examples"],
+        **more,
     )
     provide(mars, Path.home() / "Mail")
     mars.reports.install()

@@ -43,7 +43,9 @@ def lines(domain: dict[str, Any]) -> Iterator[str]:
     """What stands below its switch: each cause, then what is told of them all."""
     if domain["changed"]:
         yield "It asks something else, or more, than you agreed to, so it is off."
-    if domain["agreed"] and not domain["on"]:
+    if domain["state"] != "collected":
+        yield "It is not collected any more."
+    elif domain["agreed"] and not domain["on"]:
         yield "You agreed to it, and a setting of this computer holds it back."
     if domain["counted"] is None:
         yield "Nothing is counted."

@@ -18,6 +18,8 @@ WAYS = (("crowd", "Opened by a crowd"), ("direct", "Read by the developers, with
 CANNOT = "It cannot be sent now: the developers' keys are not known yet."
 NEWS_FIRST = "Agree to news on the privacy page first."
 ASKED = "Deletion asked for. "
+REMOVED = "Removed here."
+STAYS = "Removed here. What was sent to a crowd goes after 90 days; nobody can tell whose it is."
 
 
 class Reports(ttk.Frame):
@@ -40,9 +42,11 @@ class Reports(ttk.Frame):
         self.text.pack(fill="both", expand=True)
         buttons = ttk.Frame(self)
         buttons.pack(fill="x", pady=(8, 0))
-        ttk.Button(buttons, text="Delete", command=self.forget).pack(side="right")
+        self.delete = ttk.Button(buttons, text="Delete", command=self.forget)
+        self.delete.pack(side="right")
         self.button = ttk.Button(buttons, text="Send", command=self.release)
         self.button.pack(side="right", padx=8)
+        self.bind("<Map>", lambda _: self.refresh())  # what failed since the page was last seen
         self.refresh()
 
     def refresh(self) -> None:
@@ -66,6 +70,8 @@ class Reports(ttk.Frame):
         waits = one is not None and one["state"] == "queued" and not one["released"]
         self.meaning.configure(text=self._mars.reports.meaning[self.way.get()])
         self.button.state(["!disabled" if waits else "disabled"])
+        self.delete.state(["!disabled" if one else "disabled"])
+        self.words.state(["!disabled" if self.way.get() == "direct" else "disabled"])
         self.help.configure(text=helping(one) if one else "")
         self.text.configure(state="normal")
         self.text.delete("1.0", "end")
@@ -80,9 +86,13 @@ class Reports(ttk.Frame):
             self.refresh()
 
     def forget(self) -> None:
-        if self.chosen is not None:
-            self._mars.reports.forget(self.chosen["id"])
+        one = self.chosen
+        if one is not None:
+            done = self._mars.reports.forget(one["id"])
             self.refresh()
+            if done == "removed":
+                sent = one["sent"] and one["way"] == "crowd"
+                self.help.configure(text=STAYS if sent else REMOVED)
 
     def choose(self) -> None:
         """The user's answer of this moment; all else stays as it was decided."""
@@ -117,9 +127,10 @@ class Reports(ttk.Frame):
                 row, text=label, value=value, variable=self.way, command=self.show
             )
             button.pack(side="left", padx=(0, 12))
-        entry = ttk.Entry(row, textvariable=self.message)
-        entry.pack(side="left", fill="x", expand=True)
-        entry.bind("<KeyRelease>", lambda _: self.show())
+        ttk.Label(row, text="In your words:").pack(side="left", padx=(0, 4))
+        self.words = ttk.Entry(row, textvariable=self.message)
+        self.words.pack(side="left", fill="x", expand=True)
+        self.words.bind("<KeyRelease>", lambda _: self.show())
         self.meaning = ttk.Label(self, style="Small.TLabel", wraplength=740, justify="left")
         self.meaning.pack(anchor="w", pady=4)
 

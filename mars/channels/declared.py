@@ -19,7 +19,7 @@ from mars.channels.statistics import (
     written,
 )
 from mars.channels.upcoming import NAME, Memory
-from mars.consent import STATISTICS, Purpose
+from mars.consent import STATISTICS, Purpose, new_entries
 from mars.consent.entries import agreed, outgrown, purpose_of
 from mars.core.channel import View
 from mars.errors import MarsError, WireError
@@ -30,6 +30,8 @@ from mars.wire.request import HTTPRequest
 from mars.wire.times import LAST
 
 if TYPE_CHECKING:
+    from mars.channels.news import NewsClient
+    from mars.core.state import State
     from mars.wire.catalogue import Catalogue
 
 _TEXTS = ("name", "project", "key", "label", "description", "reason", "owner", "review")
@@ -44,6 +46,16 @@ def mode(view: View, catalogue: Catalogue | None, purpose: Purpose = STATISTICS)
     if any(purpose_of(name) is purpose for name in agreed):
         return ON
     return LOCAL if Memory.of(view.state).local else OFF
+
+
+def standing(client: NewsClient, state: State, purpose: Purpose = STATISTICS) -> dict[str, Any]:
+    """The ``mode``, and in ``to_ask`` what the user is to be asked (anew) before it goes.
+
+    Raises ``ConfigError`` where the registry cannot be read.
+    """
+    view = client.view(client.statistics, state)
+    asked = new_entries(state.decision, client.declared(state), purpose)
+    return {"mode": mode(view, client.shown_registry(state), purpose), "to_ask": list(asked)}
 
 
 def entries(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mars.wire.events import Domain, ErrorName
     from mars.wire.registry import Metric
 
-_OF_ALL = ("agreed", "on", "changed", "since", "vetoed")
+_OF_ALL = ("agreed", "changed", "since")
 _OF_ENTRY = ("name", "label", "type", "values", "rate", "expires", "state")
 _TOLD = ("vetoed", "value", "said", "next", "last")
 _TEXTS = ("name", "description", "owner", "review", "sensitivity", "expected")
@@ -36,11 +36,12 @@ def domains(
     """Each domain in the order of the registry. Times are ISO 8601, None where there is none.
 
     ``name`` is what the user agrees to, ``agreed``, ``on``, ``changed``, ``since`` and ``vetoed``
-    are as those of a statistic (``mars.channels.declared.entries``). ``counted`` is since when
-    failures are counted here; of each of its ``names`` it shows how many there were in the last
-    seven complete days (``week``) and ``today``, and ``succeeded`` so of the tries that worked.
-    ``entries`` are what is reported, each with its present ``value``, None while that is not known,
-    what its next report would say (``said``), and what was ``last`` sent, and when.
+    are as those of a statistic (``mars.channels.declared.entries``): ``on`` while anything of the
+    domain may be sent, ``vetoed`` where nothing may. ``counted`` is since when failures are counted
+    here; of each of its ``names`` it shows how many there were in the last seven complete days
+    (``week``) and ``today``, and ``succeeded`` so of the tries that worked. ``entries`` are what is
+    reported, each with its present ``value``, None while that is not known, what its next report
+    would say (``said``), and what was ``last`` sent, and when.
     """
     if catalogue is None:
         return []
@@ -71,6 +72,7 @@ def _domain(
         "late": domain.late,
         "state": "collected" if domain.is_live(day_of(view.now)) else "expired",
         **{name: entries[0][name] for name in _OF_ALL},
+        "on": any(one["on"] for one in entries),
         "vetoed": all(one["vetoed"] for one in entries),
         "counted": iso(min(counted.since, LAST)) if counted else None,
         "succeeded": {"week": week.succeeded, "today": now.succeeded},

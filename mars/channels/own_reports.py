@@ -15,7 +15,7 @@ from mars.channels.filing import counted
 from mars.channels.queue import CROWD, DIRECT, PREFIX, WAYS, Report, name_of, plain
 from mars.channels.reading import written
 from mars.channels.sending import Memory
-from mars.consent import refusal
+from mars.consent import REPORTS, refusal
 from mars.consent.purposes import NEVER
 from mars.core.records import file_of
 from mars.errors import ConfigError, ConsentError, MarsError
@@ -113,7 +113,7 @@ class OwnReports:
         def change(state: State) -> tuple[State, None]:
             voice = client.voice(state)
             if voice.reports == NEVER:
-                raise refusal(voice)
+                raise refusal(voice, REPORTS)
             current = client.queue.get(report.id)
             if current is None:
                 raise _unknown()
@@ -128,7 +128,8 @@ class OwnReports:
 
     def forget(self, which: str) -> str:
         """Removes it (``removed``); of a direct report that was sent its deletion is asked for,
-        which goes at a time uniform over the next 30 days (``asked``)."""
+        which goes at a time uniform over the next 30 days (``asked``). Once the publisher has said
+        that it is gone there, it is removed here, too."""
         client = self._client
         if which in self._damaged():
             client.queue.delete(which)
@@ -140,7 +141,9 @@ class OwnReports:
             sending = memory.find(report.id, deletion=False)
             memory = memory.without(sending) if sending else memory
             current = client.queue.get(report.id)
-            if current is None or not current.can_be_deleted:
+            answer = None if current is None else _answer(current, self._status(state))
+            is_gone = answer is not None and answer.state == DELETED
+            if current is None or is_gone or not current.can_be_deleted:
                 client.queue.delete(report.id)
                 return memory.into(state), REMOVED
             if current.deletion is None:

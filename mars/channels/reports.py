@@ -139,7 +139,7 @@ class ReportsChannel:
         if ready is None or report is None or pending is None:
             raise _nothing()
         if not _may(pending, view.voice):
-            raise refusal(view.voice)
+            raise refusal(view.voice, DELETIONS if pending.deletion else REPORTS)
         known = self.known(view)
         if ready.key != known.key:
             raise _nothing()

@@ -103,11 +103,11 @@ class StatisticsChannel:
         self._tell(_too_many() if len(found.pending) > rules.MOST else None)
         found = rules.bounded(found)
         memory = replace(memory, draws=found)
-        first, ready = due or found.upcoming(view.now), memory.upcoming
-        stale = _is_stale(ready, first, known)
+        first = due or found.upcoming(view.now)
+        ready = None if _is_stale(memory.upcoming, first, known) else memory.upcoming
         if view.planning:
-            return replace(memory, upcoming=None if stale else ready).plain(), sleep
-        if ran is None or due or stale:
+            return replace(memory, upcoming=ready).plain(), sleep
+        if ran is None or due or ready is None:
             ready = self._sealed(view, known, first, ready, chance)
         memory = replace(memory, upcoming=ready)
         if due and ready is None:  # nothing is there to be said, or no key to seal it to
@@ -157,14 +157,13 @@ class StatisticsChannel:
         before: Upcoming | None,
         chance: Chance,
     ) -> Upcoming | None:
-        """The report of ``draw``, as it was before where nothing has changed."""
+        """The report of ``draw``: the one from ``before``, if any, where it still says the same."""
         metric = known.catalogue.metric(draw.name) if known and draw else None
         value = self.value(view, known.catalogue, metric) if known and metric else None
         if not (known and draw and metric and known.key) or value is None:
             return None
         release = known.catalogue.release(view.app.version)
-        same = before and (before.value, before.release) == (value, release)
-        if same and not _is_stale(before, draw, known):
+        if before and (before.value, before.release) == (value, release):
             return before
         said = answer(metric, value, chance)
         text = written(known.catalogue, metric, view.app.version, said)

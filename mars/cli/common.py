@@ -87,6 +87,11 @@ class Place:
             )
         if version is not None:
             app = replace(app, version=version)
+        if trust:
+            from mars.pinned import Pinned
+
+            pinned = Pinned.of(trust)
+            app = replace(app, server=pinned.server, steered=pinned.steered)
         client = NewsClient(app, trust, ports, registry=registry)
         return client, client.load()
 
@@ -280,6 +285,14 @@ def say_sent(
         click.echo(f"{command}: {safe(outcome.message)} [{outcome.reason}]", err=True)
     if not outcome.ok:
         sys.exit(1)
+
+
+def held_back(one: dict[str, Any]) -> str:
+    """Why nothing, or no more, is told of a listed statistic or domain; empty where it is."""
+    ended = "" if one["state"] == "collected" else f" ({one['state']})"
+    anew = ", asks something else, or more, than you agreed to: answer anew"
+    vetoed = ", the policy file or a rule of yours has nothing said of it"
+    return f"{ended}{anew if one['changed'] else ''}{vetoed if one['vetoed'] else ''}"
 
 
 def trusted(file: Path) -> bytes:

@@ -15,6 +15,7 @@ from mars.channels.memory import Memory
 from mars.channels.motd import Motd
 from mars.channels.news import NewsClient
 from mars.channels.reading import written
+from mars.channels.statistics import asked_as
 from mars.cli.common import Place, choice, where
 from mars.commandline import LazyGroup, done, emit_json, safe
 from mars.consent import (
@@ -225,9 +226,11 @@ def vetoed_names(client: NewsClient, state: State) -> list[str]:
         catalogue = client.shown_registry(state)
     except MarsError:  # declared() has told it
         return []
+    if catalogue is None:
+        return []
     view = client.view(client.statistics, state)
-    known = catalogue.metrics if catalogue else ()
-    return [metric.name for metric in known if declared.is_vetoed(view, metric)]
+    told = {asked_as(one) for one in catalogue.entries if not declared.is_vetoed(view, one)}
+    return [name for name in catalogue.questions if name not in told]
 
 
 def _outstanding(client: NewsClient) -> int:
@@ -239,8 +242,8 @@ def _tell_outstanding(client: NewsClient) -> None:
     count = _outstanding(client)
     if count:
         click.echo(
-            f"Of your error reports {count} are still to be deleted, as you asked; those requests "
-            "go within 30 days of that, see mars report list.",
+            f"Of your error reports {count} {'is' if count == 1 else 'are'} still to be deleted, "
+            "as you asked; those requests go within 30 days of that, see mars report list.",
             err=True,
         )
 
@@ -265,7 +268,8 @@ def limits(layer: dict[str, Any]) -> Iterator[str]:
     metavar="NAME",
     default=Motd.name,
     show_default=True,
-    help="Whose next request, as the journal names it: motd, or registry.",
+    help="Whose next request, as the journal names it: motd, registry, "
+    "statistics, status or reports.",
 )
 @click.option(
     "--level",

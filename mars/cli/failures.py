@@ -11,9 +11,9 @@ import click
 from mars.channels import declared
 from mars.channels.domains import domains
 from mars.channels.news import NO_REGISTRY
-from mars.cli.common import Place, registry_option, where
+from mars.cli.common import Place, held_back, registry_option, where
 from mars.commandline import LazyGroup, emit_json, safe
-from mars.consent import EVENTS, new_entries
+from mars.consent import EVENTS
 from mars.pinned import read_registry
 from mars.wire.events import LATE_KEY
 
@@ -45,9 +45,7 @@ def show(place: Place, registry_file: Path | None, as_json: bool) -> None:
     if client.counted.damage:
         click.echo(f"mars failures show: {client.counted.damage}", err=True)
     if as_json:
-        asked = new_entries(state.decision, client.declared(state), EVENTS)
-        mode = declared.mode(view, catalogue, EVENTS)
-        emit_json({"ok": True, "mode": mode, "to_ask": list(asked), "domains": found})
+        emit_json({"ok": True, **declared.standing(client, state, EVENTS), "domains": found})
         return
     for line in (line for one in found for line in _lines(one)):
         click.echo(safe(line))
@@ -57,11 +55,8 @@ def show(place: Place, registry_file: Path | None, as_json: bool) -> None:
 
 
 def _lines(domain: dict[str, Any]) -> Iterator[str]:
-    ended = "" if domain["state"] == "collected" else f" ({domain['state']})"
-    anew = ", asks something else, or more, than you agreed to: answer anew"
     mark = "on " if domain["on"] else "off"
-    changed = anew if domain["changed"] else ""
-    yield f"{mark}  {domain['name']:32} {domain['description']}{ended}{changed}"
+    yield f"{mark}  {domain['name']:32} {domain['description']}{held_back(domain)}"
     if not domain["counted"]:
         yield "       nothing is counted"
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from mars.channels.news import NewsClient
-from mars.channels.own_reports import QUEUED, OwnReports
+from mars.channels.own_reports import ASKED, QUEUED, SENT, OwnReports
 from mars.channels.queue import CROWD, DIRECT
 from mars.cli import common
 from mars.cli.common import OneOff, Place, registry_option, where
@@ -62,19 +63,22 @@ def list_(place: Place, as_json: bool) -> None:
 @_message
 @where
 @registry_option
+@common.trust_option(help="What the application pins; needed with --registry before any news came.")
 def show(
     which: str,
     direct: bool | None,
     message: str,
     place: Place,
     registry_file: Path | None,
+    trust_file: Path | None,
     as_json: bool,
 ) -> None:
     """Show one report, and the exact text that would be sealed if it were released this way.
 
     Exit code: 0 when there is such a report, 1 when not.
     """
-    client, _ = place.client(registry=read_registry(registry_file))
+    trust = common.trusted(trust_file) if trust_file else b""
+    client, _ = place.client(registry=read_registry(registry_file), trust=trust)
     found = OwnReports(client).show(which)
     way = _way(direct) if found["state"] == QUEUED and not found["released"] else ""
     try:
@@ -84,7 +88,7 @@ def show(
     except MarsError as error:
         text, why = None, error
     if as_json:
-        emit_json({"ok": True, **found, "text": text})
+        emit_json({"ok": True, **found, "text": text, "problem": why and why.plain()})
         return
     click.echo(safe(_line(found)))
     for name in ("types", "frames"):
@@ -133,14 +137,15 @@ def forget(which: str, place: Place, as_json: bool) -> None:
     Exit code: 0 when that is kept, 1 when not.
     """
     client, _ = place.client(changes=True)
-    what = OwnReports(client).forget(which)
+    own, before = OwnReports(client), None
+    with contextlib.suppress(ConfigError):  # a damaged file is none, and can be removed
+        before = own.show(which)
+    what = own.forget(which)
     with done("That is kept"):
         if as_json:
             emit_json({"ok": True, "forgotten": what})
-        elif what == "asked":
-            click.echo("Its deletion is asked for; the request goes within 30 days.")
         else:
-            click.echo("It is removed.")
+            click.echo(_forgotten(what, before))
 
 
 @report.command(short_help="Read the answers to reports.")
@@ -190,25 +195,49 @@ def export(place: Place, as_json: bool) -> None:
 @click.argument("file", metavar="FILE|-", type=click.File("rb"))
 @_ways
 @_message
+@click.option("--show", "look", is_flag=True, help="Show the exact text, and send nothing.")
+@click.option(
+    "--module",
+    "modules",
+    metavar="NAME",
+    multiple=True,
+    help="A package of the application; may be given several times.  [default: the product's name]",
+)
 @common.one_off
 def send(
-    file: Any, direct: bool, message: str, once: OneOff, url: str | None, as_json: bool
+    file: Any,
+    direct: bool,
+    message: str,
+    look: bool,
+    modules: tuple[str, ...],
+    once: OneOff,
+    url: str | None,
+    as_json: bool,
 ) -> None:
     """Send the last Python traceback in FILE (- for standard input) as one report now, through Tor:
     consent for this one alone.
 
     Of the text go the types of the exceptions and, of the functions of the application itself,
-    module and name; which these are is told by the folder that is called like the product.
+    module and name; which these are is told by the folder that is called like the product, or by
+    --module. Look at it first, with --show.
 
-    Exit code: 0 when the intake took it, 1 when nothing was sent or it was refused.
+    Exit code: 0 when the intake took it, or it was shown, 1 when nothing was sent or it was
+    refused.
     """
     from mars.channels.one_fault import OneFault
 
     if message and not direct:
         raise click.UsageError("A crowd report says no message; send it with --direct.")
     client = once.client()
-    fault = _fault(file, client.app.product)
+    fault = _fault(file, modules or _named_like(client.app.product))
     one = OneFault(client, fault, _way(direct), message)
+    if look:
+        one.plan(client.view(one, client.load()), url)
+        if as_json:
+            emit_json({"ok": True, "text": one.text, "bytes": one.size})
+        else:
+            click.echo(safe(one.text))
+        return
     outcome = one.send(PLAIN, url)
     guid = one.report.guid if direct else None
     said = {"guid": guid, "text": one.text, "bytes": one.size}
@@ -217,20 +246,38 @@ def send(
     common.say_sent("mars report send", outcome, one.size, said, as_json=as_json)
 
 
-def _fault(file: Any, product: str) -> Any:
+def _named_like(product: str) -> tuple[str, ...]:
+    """Packages that a product of that name may have."""
+    return tuple(dict.fromkeys((product, product.replace("-", "_"))))
+
+
+def _fault(file: Any, modules: tuple[str, ...]) -> Any:
     """Raises ``ConfigError`` (``no-traceback``)."""
     from mars.faults.own import Own
     from mars.faults.text import faults
 
     text = file.read()[-MAX_TEXT:].decode("utf-8", "replace")
-    found = faults(text, Own(dict.fromkeys((product, product.replace("-", "_")))))
+    found = faults(text, Own(modules))
     if not found:
         raise ConfigError(
             "no-traceback",
             "No Python traceback with a frame of the application is in that text; name another "
-            "file, or the product by which its folder is called.",
+            "file, or by --module the package in whose folder it is.",
         )
     return found[-1]
+
+
+def _forgotten(what: str, before: dict[str, Any] | None) -> str:
+    if what == ASKED and before and before["deletion"] == SENT:
+        return "The request for its deletion went already; the next answers say when it is gone."
+    if what == ASKED:
+        return "Its deletion is asked for; the request goes within 30 days."
+    if before and before["sent"] and before["way"] == CROWD:
+        return (
+            "It is removed here. What was sent cannot be deleted, since nobody can tell whose it "
+            "is: it goes 90 days after it came."
+        )
+    return "It is removed."
 
 
 def _small(file: Path) -> bytes:
@@ -267,7 +314,10 @@ def _print(
             for line in _help(one):
                 click.echo(safe(f"    {line}"))
         if outstanding:
-            click.echo(f"{outstanding} deletions were asked for and have not gone yet.")
+            many = "1 deletion was" if outstanding == 1 else f"{outstanding} deletions were"
+            click.echo(
+                f"{many} asked for and {'has' if outstanding == 1 else 'have'} not gone yet."
+            )
         if not found:
             click.echo(f"mars report: there are none (error reports: {mode}).", err=True)
     if damage:

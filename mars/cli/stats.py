@@ -12,7 +12,7 @@ from mars.channels.news import NO_REGISTRY, NewsClient, undeclared
 from mars.cli import common
 from mars.cli.common import OneOff, Place, registry_option, where
 from mars.commandline import LazyGroup, done, emit_json, safe
-from mars.consent import OFF, PLAIN, STATISTICS, Choice, new_entries
+from mars.consent import OFF, PLAIN, STATISTICS, Choice
 from mars.consent.checks import require_kept
 from mars.consent.entries import outgrown, purpose_of
 from mars.core.state import State
@@ -43,10 +43,7 @@ def list_(place: Place, registry_file: Path | None, as_json: bool) -> None:
     client, state = _client(place, registry_file)
     catalogue, found = client.shown_registry(state), _entries(client, state)
     if as_json:
-        asked = new_entries(state.decision, client.declared(state))
-        view = client.view(client.statistics, state)
-        mode = declared.mode(view, catalogue)
-        emit_json({"ok": True, "mode": mode, "to_ask": list(asked), "entries": found})
+        emit_json({"ok": True, **declared.standing(client, state), "entries": found})
         return
     for one in found:
         click.echo(safe(_line(one)))
@@ -194,12 +191,7 @@ def _line(one: dict[str, Any]) -> str:
     said = f", next: {one['said']}" if one["next"] else ""
     last = one["last"]
     went = f", sent {last['value']} on {last['time'][:10]}" if last else ""
-    ended = "" if one["state"] == "collected" else f" ({one['state']})"
-    anew = (
-        ", asks something else, or more, than you agreed to: answer anew" if one["changed"] else ""
-    )
-    held = ", the policy file or a rule of yours has nothing said of it" if one["vetoed"] else ""
-    return f"{mark}  {one['name']:32} {one['label']}{ended}{anew}{held}{said}{went}"
+    return f"{mark}  {one['name']:32} {one['label']}{common.held_back(one)}{said}{went}"
 
 
 def _text(value: object) -> str:

@@ -344,7 +344,9 @@ def refusal(voice: Effective, purpose: Purpose = NEWS) -> ConsentError:
     """Why nothing was sent for ``purpose``, with what to do about it."""
     lowering = (one for one in voice.layers if one.name not in USERS and not one.allows(purpose))
     by = voice.by if voice.level == OFF else next(lowering, voice.by)
-    says = f"no {purpose.label.lower()}" if purpose.name in by.refused else by.says
+    agreed = {purpose.name} if by.level == OFF or by.agreed is None else by.agreed
+    refuses = purpose.name in by.refused or purpose.name not in agreed
+    says = f"no {purpose.label.lower()}" if refuses else by.says
     if voice.by.name == "user" and voice.by.level == OFF:
         hint = "choose with `mars consent grant plain` or ask once with --level plain"
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from mars import consent
 from mars.consent import Choice, Purpose
@@ -13,6 +13,18 @@ from mars.wire.times import LAST, format_time
 if TYPE_CHECKING:
     from mars.core.installation import Installation
     from mars.core.thread import Problems
+
+
+class Chosen(TypedDict, total=False):
+    """What ``grant`` takes by name beside a country; ``Mars.preview`` takes the same."""
+
+    stats: bool | None
+    events: bool | None
+    errors: bool | None
+    reports: str | None
+    direct: bool | None
+    purposes: Collection[str] | None
+    entries: Collection[str] | None
 
 
 class Consent:
@@ -30,14 +42,8 @@ class Consent:
         level: str,
         variables: Collection[str] | None = None,
         *,
-        stats: bool | None = None,
-        events: bool | None = None,
-        errors: bool | None = None,
-        reports: str | None = None,
-        direct: bool | None = None,
         country: str | None = None,
-        purposes: Collection[str] | None = None,
-        entries: Collection[str] | None = None,
+        **chosen: Unpack[Chosen],
     ) -> bool:
         """Records what the user just decided, with today's date. Whether it could be kept.
 
@@ -57,18 +63,7 @@ class Consent:
         released by hand) or ``always``; ``errors=True`` alone means ``ask``, or what was chosen
         before. ``off`` takes back ``direct`` too.
         """
-        choice = Choice(
-            level,
-            variables,
-            stats=stats,
-            events=events,
-            errors=errors,
-            reports=reports,
-            direct=direct,
-            country=country,
-            purposes=purposes,
-            entries=entries,
-        )
+        choice = Choice(level, variables, country=country, **chosen)
         self._attempt("variables", lambda: require_declared(variables), None)
 
         def decide() -> bool:

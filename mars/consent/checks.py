@@ -12,11 +12,7 @@ from mars.wire.variables import NAMES, country_value
 
 
 def require_declared(variables: Collection[str] | None) -> None:
-    unknown = [name for name, on in switched(variables).items() if on and name not in NAMES]
-    if unknown:
-        raise ConfigError(
-            "undeclared", f"Not declared, so never sent: {', '.join(map(repr, unknown))}."
-        )
+    _require_none(name for name, on in switched(variables).items() if on and name not in NAMES)
 
 
 def require_kept(choice: Choice, made: Decision | None) -> None:
@@ -27,11 +23,12 @@ def require_kept(choice: Choice, made: Decision | None) -> None:
     wanted = [name for name, on in switched(choice.entries).items() if on]
     if choice.level:
         wanted = [name for name in wanted if purpose_of(name).name in made.purposes]
-    unknown = [name for name in wanted if name not in made.entries]
-    if unknown:
-        raise ConfigError(
-            "undeclared", f"Not declared, so never sent: {', '.join(map(repr, unknown))}."
-        )
+    _require_none(name for name in wanted if name not in made.entries)
+
+
+def _require_none(undeclared: Iterable[str]) -> None:
+    if names := ", ".join(map(repr, undeclared)):
+        raise ConfigError("undeclared", f"Not declared, so never sent: {names}.")
 
 
 def unserved(offered: Iterable[Purpose], decision: Decision | None) -> tuple[Purpose, ...]:

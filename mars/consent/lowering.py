@@ -57,7 +57,7 @@ def environment_layers(environ: Mapping[str, str], *, automatic: bool = True) ->
         )
     if mode := environ.get("MARS_REPORTS", ""):
         known = mode if mode in MODES else NEVER
-        says = f"error reports: {known}"
+        says = f"error reports: {known}" if known == mode else "a mode nobody knows: never"
         layers.append(_lowered(cap("MARS_REPORTS", TRACKED, says), known))
     return layers
 

@@ -17,7 +17,7 @@ from mars.core.state import of_type, read, table, text, time, times
 from mars.failures.subjects import HASH_BYTES, KEY_BYTES, MOST, Counted
 from mars.wire.events import FAILED_SHARE, LATE_KEY, NONE, Domain, failed_share
 from mars.wire.registry import BOOLS
-from mars.wire.times import DAY, LAST, WEEK, day_of, week_start
+from mars.wire.times import DAY, LAST, WEEK, day_of, number_of, week_start
 
 TOLD = 7
 """Complete days that are told."""
@@ -196,7 +196,7 @@ def _coded(*parts: bytes) -> str:
 
 def _number(value: object) -> int:
     """The day of an ISO date."""
-    return (date.fromisoformat(text(value)) - date(1970, 1, 1)).days
+    return number_of(date.fromisoformat(text(value)))
 
 
 def _decoded(value: object) -> bytes:

@@ -11,7 +11,6 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from datetime import date
 from functools import partial
 from math import inf
 from typing import Any, Never
@@ -25,7 +24,7 @@ from mars.failures.subscription import Subscription
 from mars.ports import Chance, Clock
 from mars.wire.events import Domain, ErrorName
 from mars.wire.registry import is_name
-from mars.wire.times import DAY
+from mars.wire.times import DAY, number_of
 
 MOST_WAITING = 1_000
 """Calls that wait to be worked off; who finds more waits for who works."""
@@ -89,7 +88,7 @@ class Stream:
     def declare(self, domain: Domain | None) -> None:
         """What the registry says of it from now on; None where that is nothing."""
         names = domain.names if domain else ()
-        self._causes = {one.name: (one, (one.ends - _EPOCH).days) for one in names}
+        self._causes = {one.name: (one, number_of(one.ends)) for one in names}
         if domain is not None:
             self._must(self._machine.declare, domain.grace, domain.late)
 
@@ -237,14 +236,12 @@ class Stream:
     def _must(self, call: Callable[..., object], *args: object) -> None:
         self._inbox.append((call, args))
         # Whoever works looks again when done, so that nothing stays.
-        while self._inbox and self._working.acquire(False):
-            try:
-                self._work()
-            finally:
-                self._working.release()
+        while self._inbox and self._help(0.0):
+            pass
 
-    def _help(self) -> bool:
-        if not self._working.acquire(timeout=PATIENCE):
+    def _help(self, patience: float = PATIENCE) -> bool:
+        """Works all off; False where another thread is at it for longer."""
+        if not self._working.acquire(timeout=patience):
             return False
         try:
             self._work()
@@ -284,7 +281,6 @@ class Stream:
             one.forked()
 
 
-_EPOCH = date(1970, 1, 1)
 _alive: weakref.WeakSet[Stream] = weakref.WeakSet()
 
 

@@ -11,7 +11,7 @@ from mars.wire import members as m
 from mars.wire import strictjson
 from mars.wire.links import is_prefix
 from mars.wire.motd import FORMAT_VERSION, dated
-from mars.wire.times import format_time
+from mars.wire.times import format_time, is_week
 
 MAX_STEERING = 16 * 1024
 """Bytes of the payload."""
@@ -21,12 +21,6 @@ MAX_LINKS = 16
 
 _HASH = re.compile(r"(?:[0-9a-f]{64})?", re.ASCII)
 _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_WEEK = re.compile(r"[0-9]{4}-W(?:0[1-9]|[1-4][0-9]|5[0-3])", re.ASCII)
-
-
-def is_week(text: str) -> bool:
-    """Whether ``text`` is an ISO week such as ``2026-W48``."""
-    return _WEEK.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)

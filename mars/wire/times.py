@@ -48,6 +48,11 @@ def day_of(seconds: int) -> date:
     return (_START + timedelta(seconds=seconds)).date()
 
 
+def number_of(day: date) -> int:
+    """Days from 1970-01-01 to ``day``: what ``seconds // DAY`` is on it."""
+    return (day - _START.date()).days
+
+
 def week_of(seconds: int) -> str:
     """The week of Unix ``seconds``."""
     return week_of_day(day_of(seconds))

@@ -9,7 +9,7 @@ carried to where reports are opened, and destroyed there and here when their wee
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -30,6 +30,12 @@ FILES = {INTAKE: "intake.json", REPORTS: "reports.json"}
 _NAMES = {INTAKE: is_week, REPORTS: is_release}
 _PUBLIC = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _MAX_BYTES = 64 * 1024
+_OTHER_KIND = {
+    REPORTS: "holds keys of error reports, one a release, and nothing in it ends with a week: name "
+    "a file of the intake's, or releases with --reports.",
+    INTAKE: "holds keys of the intake, one a week, and none of a release: name a file of error "
+    "reports.",
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,8 @@ class Destroyed:
     """Secrets that were taken out of one file."""
 
     path: Path
-    weeks: tuple[str, ...]
+    names: tuple[str, ...]
+    """Their weeks or releases."""
     left: int
     """Secrets that are still in it; the file is gone where there are none."""
 
@@ -215,12 +222,46 @@ def destroy_in(paths: Iterable[Path], before: date, now: int) -> list[Destroyed]
             f"{week} is not over, so clients still seal to its key: give --before "
             f"{monday(week)} or an earlier day.",
         )
-    return [it for it in (_destroyed(path, before) for path in paths) if it.weeks]
+    return _destroyed_in(paths, INTAKE, lambda name: _is_over(name, before))
 
 
-def require_intake(path: Path) -> None:
+def withdraw(folder: Folder, releases: Collection[str]) -> tuple[list[Destroyed], list[str]]:
+    """``withdraw_in`` all files of error reports in ``keys/``; the public halves of these releases
+    leave ``reports.json``.
+
+    Returns what was taken out of which file, and which releases left ``reports.json``. Raises
+    ``ConfigError`` (``key-unknown``).
+    """
+    public = public_halves(folder, REPORTS)
+    _require_held([*public, *held(folder)[REPORTS]], releases)
+    gone = withdraw_in(_all_files(folder), releases)
+    rest = {release: key for release, key in public.items() if release not in releases}
+    if rest != public:
+        _save(folder, REPORTS, rest)
+    return gone, [release for release in public if release not in rest]
+
+
+def withdraw_in(paths: Iterable[Path], releases: Collection[str]) -> list[Destroyed]:
+    """Takes the secrets of ``releases`` out of files of error reports; needs no passphrase.
+
+    Raises ``ConfigError`` (``key-unknown``) and ``WireError`` (``key-damaged``).
+    """
+    return _destroyed_in(paths, REPORTS, lambda name: name in releases)
+
+
+def _require_held(there: Collection[str], releases: Iterable[str]) -> None:
+    if unknown := [release for release in releases if release not in there]:
+        raise ConfigError(
+            "key-unknown",
+            f"There is no key of error reports of {', '.join(unknown)} here; mars-motd key list "
+            f"shows which there are.",
+        )
+
+
+def require_kind(path: Path, kind: str, releases: Collection[str] = ()) -> None:
     """Raises ``WireError`` (``key-damaged``) where ``path`` is no file of secret keys,
-    ``ConfigError``: ``key-kind`` where they are not the intake's, ``key-missing``."""
+    ``ConfigError``: ``key-kind`` where they are of another kind, ``key-missing``, and
+    ``key-unknown`` where one of ``releases`` is not in it."""
     if not files.exists(path):
         raise ConfigError(
             "key-missing",
@@ -228,13 +269,10 @@ def require_intake(path: Path) -> None:
             f"name is misspelt, all its keys are destroyed already.",
         )
     with naming(path):
-        kind = keyfile.names(files.read(path))[0]
-    if kind != INTAKE:
-        raise ConfigError(
-            "key-kind",
-            f"{shown(path)} holds keys of error reports, one a release, and nothing in it ends "
-            f"with a week: name a file of the intake's.",
-        )
+        found, names = keyfile.names(files.read(path))
+    if found != kind:
+        raise ConfigError("key-kind", f"{shown(path)} {_OTHER_KIND[found]}")
+    _require_held(names, releases)
 
 
 def held(folder: Folder) -> dict[str, list[str]]:
@@ -265,14 +303,20 @@ def _all_files(folder: Folder) -> Iterator[Path]:
             yield path
 
 
-def _destroyed(path: Path, before: date) -> Destroyed:
+def _destroyed_in(
+    paths: Iterable[Path], kind: str, is_gone: Callable[[str], bool]
+) -> list[Destroyed]:
+    return [it for it in (_destroyed(path, kind, is_gone) for path in paths) if it.names]
+
+
+def _destroyed(path: Path, kind: str, is_gone: Callable[[str], bool]) -> Destroyed:
     with naming(path):
         data = files.read(path)
-        kind, names = keyfile.names(data)
-        weeks = tuple(it for it in names if kind == INTAKE and _is_over(it, before))
-        rest = keyfile.without(data, lambda week: week in weeks)
-    if weeks and len(weeks) == len(names):
+        found, names = keyfile.names(data)
+        gone = tuple(it for it in names if found == kind and is_gone(it))
+        rest = keyfile.without(data, lambda name: name in gone)
+    if gone and len(gone) == len(names):
         path.unlink()
-    elif weeks:
+    elif gone:
         files.replace(path, rest, files.SECRET)
-    return Destroyed(path, weeks, len(names) - len(weeks))
+    return Destroyed(path, gone, len(names) - len(gone))

@@ -9,14 +9,10 @@ server takes reports of its own week and of those before and after.
 from __future__ import annotations
 
 import json
-import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,9 +31,9 @@ from mars.wire.report import Report, decode
 from mars.wire.sealed import Opener
 from mars.wire.times import DAY, WEEK, day_of, week_of, week_start
 from mars_server.common.config import load_catalogue
-from tests.waiting import day_that_lasts, until
+from tests.server.serving import kit
+from tests.waiting import day_that_lasts
 
-COMMAND = str(Path(sys.executable).with_name("mars-server"))
 PRODUCT = """product = "examplemail"
 channel = "stable"
 releases = ["0.5.1"]
@@ -95,8 +91,8 @@ class Life:
         return [(at, decode(text.encode())) for at, text in texts]
 
 
-def publish(folder: Path, start: int) -> None:
-    """Keys, registry and news; all was signed before the client's clock begins."""
+def publish(folder: Path, start: int) -> bytes:
+    """Keys and registry; the news. All was signed before the client's clock begins."""
     expires = day_of(start + 100 * DAY)
     names = [NAME.format(name=name, expires=expires) for name in ("key_missing", "cancelled")]
     (folder / "errors.toml").write_text(f"{DOMAIN}{names[0]}{DIMENSION}{names[1]}expected = true\n")
@@ -110,25 +106,8 @@ def publish(folder: Path, start: int) -> None:
     secrets = {week: pair.secret for week, pair in openers.items()}
     (folder / "secrets.json").write_bytes(encode(INTAKE, secrets, None))
     (folder / "trust.json").write_bytes(publisher.trust_file(1000, built=made))
-    (folder / "motd.json").write_bytes(publisher.document(made))
     (folder / "registry.json").write_bytes(registry)
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[None]:
-    command = [COMMAND, "serve", "--bind", "unix:server.sock", "--motd", "motd.json"]
-    command += ["--trust", "trust.json", "--product", "product.toml", "--log", "logs"]
-    command += ["--spool", "spools", "--host", ONION]
-    told = folder / "server.txt"
-    with told.open("wb") as said:
-        server = subprocess.Popen(command, cwd=folder, stdout=said, stderr=said)
-        try:
-            until(lambda: (folder / "server.sock").exists() or server.poll() is not None)
-            assert server.poll() is None, told.read_text()
-            yield
-        finally:
-            server.send_signal(signal.SIGTERM)
-            assert server.wait(60) == 0, told.read_text()
+    return publisher.document(made)
 
 
 def handing_on(path: Path) -> Any:
@@ -188,13 +167,18 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     day_that_lasts()
     folder = tmp_path_factory.mktemp("e2e")
     start = week_start(factory.system_clock().now()) - 2 * WEEK
-    publish(folder, start)
-    with serving(folder), SocksServer(handing_on(folder / "server.sock")) as socks:
-        mars = live(folder, start, socks.address)
-        found = Life(socks.visits, [one for one in mars.journal() if one["sent"]])
-    spools = sorted((folder / "spools").iterdir())
+    told = ("--trust", str(folder / "trust.json"), "--host", ONION)
+    news = publish(folder, start)
+    with kit.served(
+        *told, unix=True, motd_file=news, product=PRODUCT, folder=folder, spool=True
+    ) as server:
+        with SocksServer(handing_on(Path(server.path))) as socks:
+            mars = live(folder, start, socks.address)
+            found = Life(socks.visits, [one for one in mars.journal() if one["sent"]])
+        assert server.stop() == 0, server.stderr
+    spools = sorted(server.spools.iterdir())
     found.spool = b"".join(path.read_bytes() for path in spools)
-    command = [COMMAND, "count", "spools", "--keys", "secrets.json", "--product", "product.toml"]
+    command = [kit.COMMAND, "count", "spool", "--keys", "secrets.json", "--product", "product.toml"]
     command += ["--dry-run", "--json"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""The client frozen by PyInstaller as its manual says, without one option for our sake.
+"""The client frozen by PyInstaller.
 
 The example application and the ``mars`` command are built once, from the wheel, and fetch over
 the private Tor network; what they show is read from their windows and their output.
@@ -10,13 +10,9 @@ import contextlib
 import json
 import os
 import shutil
-import struct
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
 
 import pytest
 
@@ -26,6 +22,7 @@ from mars.testing.socks import SocksServer, answering, ok
 from mars.wire.motd import Message
 from testbed.packets import PacketKey
 from testbed.tornet import TorNetwork
+from tests.e2e.frozen import Application, run
 
 pytest.importorskip("tkinter", reason="this Python has no Tk")
 
@@ -36,50 +33,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("objdump") is None, reason="binutils are not installed"),
 ]
 
-ROOT = Path(__file__).parents[2]
-PROGRAMS = {
-    "desktop": "import sys\nfrom examples.desktop.__main__ import main\nmain(sys.argv[1:])",
-    "mars-command": "from mars.cli import main\nmain()",
-}
 COMMANDS = "fetch show status preview consent journal doctor reset daemon".split()
-
-
-@pytest.fixture(scope="session")
-def packages(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What an application's developer installs, and the application."""
-    folder = tmp_path_factory.mktemp("packages")
-    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet"]
-    subprocess.run([*install, "--target", folder, wheels["mars-client"]], check=True)
-    for part in ("desktop", "plugins"):
-        shutil.copytree(ROOT / "examples" / part, folder / "examples" / part)
-    return folder
-
-
-def freeze(name: str, option: str, packages: Path, folder: Path) -> Path:
-    script = folder / f"{name}.py"
-    script.write_text(PROGRAMS[name], "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "PyInstaller", option, "--log-level", "ERROR", script.name],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(packages)},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder / "dist" / name
-
-
-@pytest.fixture(scope="session")
-def desktop(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the frozen application; ``desktop`` in it is the program."""
-    return freeze("desktop", "--onedir", packages, tmp_path_factory.mktemp("desktop"))
-
-
-@pytest.fixture(scope="session")
-def command(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The ``mars`` command as one file."""
-    return freeze("mars-command", "--onefile", packages, tmp_path_factory.mktemp("mars"))
 
 
 @pytest.fixture
@@ -99,22 +53,6 @@ def news(net: TorNetwork, home: Path) -> Iterator[tuple[str, SocksServer]]:
     )
     with SocksServer(answering(ok(document)), plain=True) as server:
         yield f"{net.add_onion(80, server.address).url}/motd/motd.json", server
-
-
-def environment(home: Path, **more: str) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": str(home), **more}
-
-
-def run(command: Path, home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [command, *words],
-        capture_output=True,
-        text=True,
-        env=environment(home, **more),
-        cwd=home,
-        timeout=120,
-        check=False,
-    )
 
 
 def test_the_frozen_command_has_all_its_parts(command: Path, home: Path) -> None:
@@ -183,105 +121,3 @@ def last_reason(home: Path) -> object:
     mars = Path(sys.executable).with_name("mars")
     done = run(mars, home, "status", "--product", "examplemail", "--json")
     return (json.loads(done.stdout)["last"] or {}).get("reason")
-
-
-FIND = """
-proc seek {w class text} {
-    set found {}
-    if {[winfo class $w] eq $class && ![catch {$w cget -text} t] && $t eq $text} {set found $w}
-    foreach child [winfo children $w] {if {$found eq {}} {set found [seek $child $class $text]}}
-    return $found
-}
-proc shown {w class} {
-    set all {}
-    if {[winfo class $w] eq $class} {
-        if {$class eq {Text}} {append all [$w get 1.0 end]} else {append all [$w cget -text]}
-    }
-    foreach child [winfo children $w] {append all \\n [shown $child $class]}
-    return $all
-}
-"""
-
-
-WATCHER = """
-import json, sys, tkinter
-root = tkinter.Tk(className="Watcher")
-root.withdraw()
-for line in sys.stdin:
-    told = root.tk.call(*json.loads(line))
-    print(json.dumps(" ".join(told) if isinstance(told, tuple) else str(told)), flush=True)
-"""
-"""In a process of its own, since Tk ends the one in which it is when a display goes."""
-
-
-class Application:
-    """The running program on a display of its own, asked and pressed by Tk's ``send``."""
-
-    def __init__(self, folder: Path, home: Path, url: str, socks: str) -> None:
-        self._command = [str(folder / "desktop"), str(home / "trust.json"), url, socks]
-        self._home = home
-        self._held = contextlib.ExitStack()
-
-    def __enter__(self) -> Self:
-        with self._held:
-            cookie = self._home / "Xauthority"
-            # send(n) wants a display with a cookie. Family "wild", no address, no number; Xau(3).
-            fields = (b"", b"", b"MIT-MAGIC-COOKIE-1", os.urandom(16))
-            packed = [struct.pack(">H", len(field)) + field for field in fields]
-            cookie.write_bytes(b"\xff\xff" + b"".join(packed))
-            env = environment(self._home, DISPLAY=self._display(cookie), XAUTHORITY=str(cookie))
-            watcher = [sys.executable, "-c", WATCHER]
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-            self._watcher = self._start(watcher, env=env, **pipes)
-            self._program = self._start(self._command, env=env)
-            self.wait_for(lambda: "tk" in self._call("winfo", "interps").split())
-            self._ask(FIND)
-            self._held = self._held.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._held.close()
-
-    def _display(self, cookie: Path) -> str:
-        read, write = os.pipe()
-        with os.fdopen(read) as file:
-            server = ["Xvfb", "-displayfd", str(write), "-nolisten", "tcp", "-auth", str(cookie)]
-            self._start(server, pass_fds=[write], stderr=subprocess.DEVNULL)
-            os.close(write)
-            return f":{file.readline().strip()}"
-
-    def _start(self, command: list[str], **more: Any) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(command, **more)
-        self._held.enter_context(process)
-        self._held.callback(process.terminate)
-        return process
-
-    def _call(self, *words: str) -> str:
-        assert self._watcher.stdin is not None
-        assert self._watcher.stdout is not None
-        self._watcher.stdin.write(json.dumps(words).encode("ascii") + b"\n")
-        self._watcher.stdin.flush()
-        return str(json.loads(self._watcher.stdout.readline()))
-
-    def _ask(self, script: str) -> str:
-        return self._call("send", "tk", script)
-
-    def press(self, text: str, kind: str = "TButton") -> None:
-        self._ask(f"[seek . {kind} {{{text}}}] invoke")
-
-    def shown(self, kind: str = "Text") -> str:
-        return self._ask(f"shown . {kind}")
-
-    def agree_and_check(self) -> None:
-        """The first run's screen, then the button of the news page."""
-        self.wait_for(lambda: self._ask("seek . TButton {Save my choice}") != "")
-        self._ask("[seek .!toplevel TRadiobutton News] invoke")
-        self.press("Save my choice")
-        self.press("Check now")
-
-    def wait_for(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < end, "it did not come"
-            assert self._program.poll() is None, "the program has ended"
-            time.sleep(0.2)

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -44,15 +42,12 @@ from mars.wire.report import Report, decode
 from mars.wire.sealed import ID_BYTES, SMALL, Opener, key_id
 from mars.wire.times import DAY, WEEK, day_of, week_of, week_start
 from mars_server.common.config import load_catalogue
-from mars_server.onion.control import connected, ensure
-from mars_server.onion.folder import hostname
-from mars_server.onion.settings import OnionSettings
-from mars_server.serving import proxyline
 from testbed.tornet import TorNetwork
-from tests.waiting import PATIENCE, day_that_lasts, until
+from tests.server.serving import kit
+from tests.server.serving.onions import Arrival, Front, fronted
+from tests.waiting import PATIENCE, day_that_lasts
 
 pytestmark = [pytest.mark.tor, pytest.mark.timeout(400)]
-COMMAND = str(Path(sys.executable).with_name("mars-server"))
 GOLDEN = Path(__file__).parents[1] / "mars" / "golden" / "statistics.http"
 HEAD = GOLDEN.read_bytes().partition(b"\r\n\r\n")[0]
 """Of a report to ``ONION``, as it is stored."""
@@ -133,23 +128,6 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """One request at the server's socket."""
-
-    circuit: int | None
-    """As tor numbers it."""
-    raw: bytes
-
-    @property
-    def head(self) -> bytes:
-        return self.raw.partition(b"\r\n\r\n")[0]
-
-    @property
-    def body(self) -> bytes:
-        return self.raw.partition(b"\r\n\r\n")[2]
-
-
-@dataclass(frozen=True)
 class Sent:
     """An arrival with what is known of it at the client."""
 
@@ -160,45 +138,6 @@ class Sent:
     """Seconds since the client started."""
     shown: NextRequest | None
     """The preview of the next report, as it was until then."""
-
-
-class Front:
-    """Between tor and the server: hands on every byte, and keeps those of the requests."""
-
-    def __init__(self, path: Path, server: Path) -> None:
-        self.arrivals: list[Arrival] = []
-        self._server = server
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(path))
-        self.listener.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._hand_on, args=(sock,), daemon=True).start()
-
-    def _hand_on(self, sock: socket.socket) -> None:
-        with sock, socket.socket(socket.AF_UNIX) as server:
-            server.connect(str(self._server))
-            data = b""
-            while not _is_whole(data) and (more := sock.recv(65_536)):
-                data += more
-                server.sendall(more)
-            circuit, raw = proxyline.strip(data) or (None, data)
-            self.arrivals.append(Arrival(circuit, raw))
-            while more := server.recv(65_536):
-                sock.sendall(more)
-
-
-def _is_whole(data: bytes) -> bool:
-    """Of a request as this client writes it, whatever comes before it."""
-    head, end, body = data.partition(b"\r\n\r\n")
-    length = head.partition(b"\r\nContent-Length: ")[2].partition(b"\r\n")[0]
-    return bool(end) and len(body) >= int(length or b"0")
 
 
 @dataclass
@@ -253,41 +192,20 @@ def publish(folder: Path, life: Life) -> None:
 @contextmanager
 def serving(net: TorNetwork, folder: Path, life: Life) -> Iterator[tuple[str, Front]]:
     """The onion service, the recorder behind it, and ``mars-server`` behind that."""
-    control = f"unix:{net.service.control_socket}"
-    onion, path = str(net.folder / "statistics"), folder / "front.sock"
-    front = Front(path, folder / "server.sock")
-    with connected(control) as tor:
-        before = tor.services()
-    try:
-        with net.publications() as published:
-            ensure(OnionSettings(onion, f"unix:{path}"), control)
-            until(lambda: hostname(onion))
-            host = hostname(onion) or ""
-            published(host)
-        with _server(folder, host, life):
-            yield f"http://{host}{MOTD_PATH}", front
-    finally:
-        front.listener.close()
-        with connected(control) as tor:
-            tor.configure(before)
-
-
-@contextmanager
-def _server(folder: Path, host: str, life: Life) -> Iterator[None]:
-    command = [COMMAND, "serve", "--bind", "unix:server.sock", "--motd", "motd.json"]
-    command += ["--trust", "trust.json", "--product", "product.toml", "--log", "logs"]
-    command += ["--spool", "spools", "--host", host]
-    told = folder / "server.txt"
-    with told.open("wb") as said:
-        server = subprocess.Popen(command, cwd=folder, stdout=said, stderr=said)
-        try:
-            until(lambda: (folder / "server.sock").exists() or server.poll() is not None)
-            assert server.poll() is None, told.read_text()
-            yield
-        finally:
-            server.send_signal(signal.SIGTERM)
-            life.server_exit = server.wait(60)
-    life.server_said = told.read_text()
+    with (
+        fronted(net, folder, "statistics") as (reached, front),
+        kit.served(
+            *("--trust", str(folder / "trust.json"), "--host", reached.host),
+            unix=True,
+            motd_file=(folder / "motd.json").read_bytes(),
+            product=PRODUCT,
+            folder=folder,
+            spool=True,
+        ) as server,
+    ):
+        yield reached.url, front
+        life.server_exit, life.server_said = server.stop(), server.stderr
+        life.spools = sorted(path.name for path in server.spools.iterdir())
 
 
 class Installation:
@@ -374,11 +292,10 @@ def life(tornet: TorNetwork) -> Iterator[Life]:
         publish(folder, found)
         with serving(tornet, folder, found) as (url, front):
             Installation(tornet, folder, url, front, found).live()
-        found.spools = sorted(path.name for path in (folder / "spools").iterdir())
         command = [
-            COMMAND,
+            kit.COMMAND,
             "count",
-            "spools",
+            "spool",
             "--keys",
             "secrets.json",
             "--product",

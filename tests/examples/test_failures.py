@@ -15,6 +15,7 @@ from nacl.public import PrivateKey
 
 from examples.desktop.declared import Decryption
 from examples.desktop.decryption import Mail, Mailbox, UnopenedError, encrypt, explained
+from examples.desktop.failures import lines
 from mars import Mars
 from mars.testing.world import World
 from mars.wire.events import read_errors
@@ -83,6 +84,14 @@ def test_each_cause_is_what_it_says(world: World, given: Mail, cause: Decryption
     assert today(mars) == ({str(cause): 1} if cause else {})
     (domain, _) = mars.failures_seen()
     assert domain["succeeded"]["today"] == (cause is None)
+
+
+def test_what_is_not_collected_any_more_is_not_laid_to_this_computer(world: World) -> None:
+    mars = world.mars()
+    world.clock.suspend(500 * DAY)
+    said = [line for domain in mars.failures_seen() for line in lines(domain)]
+    assert said.count("It is not collected any more.") == len(DOMAINS)
+    assert "You agreed to it, and a setting of this computer holds it back." not in said
 
 
 def test_a_question_that_was_closed_is_expected(world: World) -> None:

@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING
 from mars.wire.reports.rules import Rule
 from mars.wire.reports.status import Known
 from mars.wire.times import DAY
-from tests.examples.display import has_display, text
+from tests.examples.display import has_display, pump, text
 from tests.mars.channels.kit import posted
-from tests.mars.channels.reporting import ANSWER, a_world, answering, running, until_posted
+from tests.mars.channels.reporting import (
+    ANSWER,
+    a_world,
+    answering,
+    fault,
+    meet,
+    released,
+    running,
+    until_posted,
+)
 
 if TYPE_CHECKING:
     import tkinter as tk
@@ -38,8 +47,10 @@ def test_a_fault_in_a_window_is_seen_read_sent_and_deleted(root: tk.Tk) -> None:
     mars.reports.uninstall()
     root.report_callback_exception = before
 
-    page.refresh()
-    assert page.list.size() == 1
+    assert page.list.size() == 0
+    page.pack()
+    root.update()
+    assert page.list.size() == 1, "as soon as the page is looked at"
     assert " queued  ValueError tests.examples.test_reports:" in page.list.get(0)
     page.list.selection_set(0)
     page.show()
@@ -64,4 +75,39 @@ def test_a_fault_in_a_window_is_seen_read_sent_and_deleted(root: tk.Tk) -> None:
     page.refresh()
     page.forget()
     assert page.help.cget("text").startswith(ASKED)
+    page.destroy()
+
+
+def test_the_page_shows_what_failed_since_it_was_last_seen(root: tk.Tk) -> None:
+    from examples.desktop.reports import REMOVED, Reports
+
+    world = a_world("ask")
+    page = Reports(root, world.mars())
+    meet(world, fault())
+    assert page.list.size() == 0
+    assert page.delete.instate(["disabled"])
+    assert page.words.instate(["disabled"]), "a crowd reads no words"
+    page.pack()
+    pump(root, lambda: page.list.size() == 1)
+    page.list.selection_set(0)
+    page.way.set("direct")
+    page.show()
+    assert page.delete.instate(["!disabled"])
+    assert page.words.instate(["!disabled"])
+    page.forget()
+    assert page.help.cget("text") == REMOVED
+    assert page.list.size() == 0
+    page.destroy()
+
+
+def test_what_a_crowd_has_is_told_to_stay_there(root: tk.Tk) -> None:
+    from examples.desktop.reports import STAYS, Reports
+
+    world = a_world("ask")
+    released(world, "crowd")
+    until_posted(world)
+    page = Reports(root, world.mars())
+    page.list.selection_set(0)
+    page.forget()
+    assert page.help.cget("text") == STAYS
     page.destroy()

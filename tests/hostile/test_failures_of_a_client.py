@@ -7,7 +7,6 @@ import hashlib
 import json
 from base64 import b64decode
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,7 +22,7 @@ from mars.testing.memory import START, machine, session
 from mars.testing.world import World
 from mars.wire.events import Domain
 from mars.wire.times import DAY, WEEK, week_start
-from tests.mars.channels.kit import a_world, posted, read
+from tests.mars.channels.kit import Between, a_world, posted, read
 from tests.mars.failures.kit import DECRYPTION
 
 ONE = replace(DECRYPTION, names=DECRYPTION.names[1:2], rate=1.0)
@@ -212,20 +211,7 @@ def test_i30_a_process_that_writes_while_another_says_no_writes_nothing() -> Non
     mars.failures("decryption").fail("damaged")
     world.clock.advance(120)
 
-    class Between:
-        def __init__(self) -> None:
-            self.store, self.done = world.store, False
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.store, name)
-
-        def lock(self, name: str, wait: float = 0.0) -> AbstractContextManager[None]:
-            if name == "state" and not self.done:
-                self.done = True
-                assert world.mars().consent.grant("plain", events=False)
-            return self.store.lock(name, wait)
-
-    between: Any = Between()
+    between: Any = Between(world, lambda: world.mars().consent.grant("plain", events=False))
     mars._client.ports = replace(mars._client.ports, store=between)
     mars.stop()
     assert between.done

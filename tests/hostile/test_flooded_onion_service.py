@@ -3,65 +3,31 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import socks
 
-from mars import factory
-from mars.errors import ConfigError, MarsError, TransportError
-from mars.ports import Request
-from mars.wire.request import HTTPRequest
+from mars.errors import ConfigError, MarsError
 from mars_server.common.config import Limits
 from mars_server.onion.control import connected
 from mars_server.onion.folder import hostname
 from testbed.tornet import TorNetwork
 from testbed.tornet.network import connect as bootstrap
 from tests.server.serving import kit
+from tests.server.serving.onions import Reached, control
 from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("one_day")
 
-PATIENCE = 60.0
-"""Seconds until a service must be reachable; a descriptor takes about two to be published."""
 
-
-@dataclass
-class Behind:
+@dataclass(frozen=True)
+class Behind(Reached):
     """A server behind an onion service of the private network."""
 
     server: kit.Served
-    network: TorNetwork
-    host: str
-
-    def fetch(self, query: str = "") -> bytes:
-        """A fetch by the client's own code, repeated until the service is reachable."""
-        url = f"http://{self.host}/motd/motd.json" + (f"?{query}" if query else "")
-        end = time.monotonic() + PATIENCE
-        while True:
-            try:
-                request = Request(HTTPRequest.get(url), deadline=20.0)
-                return factory.fetcher(self.network.socks).fetch(request).body
-            except TransportError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.5)
-
-    def stream(self, name: str) -> socket.socket:
-        """One stream; those with the same ``name`` share a circuit."""
-        host, port = self.network.socks.split(":")
-        found: socket.socket = socks.create_connection(
-            (self.host, 80), 30, None, socks.SOCKS5, host, int(port), True, name, name
-        )
-        return found
-
-
-def control(network: TorNetwork) -> str:
-    return f"unix:{network.service.folder}/control"
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +37,7 @@ def behind(tornet: TorNetwork) -> Iterator[Behind]:
         server.wait_for("onion service http://")
         name = hostname(folder)
         assert name is not None
-        running = Behind(server, tornet, name)
+        running = Behind(tornet, name, server)
         assert running.fetch() == server.body
         yield running
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from mars.channels import beside
 from mars.channels.memory import Memory, due
 from mars.channels.news import NewsClient
 from mars.consent import Purpose
-from mars.core import days
+from mars.core import days, schedule
 from mars.core import state as states
 from mars.core.days import DAY_USED, KEPT
 from mars.core.records import STATE_FILE
@@ -22,10 +23,12 @@ from mars.ports import Request, Response
 from mars.testing.memory import START, session
 from mars.testing.world import World
 from mars.wire.times import DAY
+from tests.mars.channels import registries
 from tests.mars.core.test_channels import WHERE, a_world, posted
 from tests.mars.core.test_faulty_channels import Restless
 
 LETTERS = Purpose("letters", "Letters")
+REGISTRY = "registry"
 
 
 def a_restless_world(seed: int = 1) -> World:
@@ -108,6 +111,41 @@ def test_e23_news_whose_day_is_used_come_at_any_time_of_the_next_one() -> None:
     assert len(hours) == 12
     assert 24 <= min(hours) < 30
     assert 42 <= max(hours) < 48
+
+
+def due_soon(world: World) -> NewsClient:
+    """Of one who agreed to statistics: the registry is due in an hour, the news are not."""
+    world.grant("plain", stats=True)
+    client = world.client()
+    known = beside.Memory.of(client.load(), REGISTRY)
+    begun = schedule.begin(world.clock.wall, world.chance)
+    soon = replace(known, schedule=replace(begun, due=world.clock.wall + HOUR)).plain()
+    client.update(lambda state: (state.keeping(REGISTRY, soon), None))
+    return client
+
+
+def test_e23_the_registry_whose_day_is_used_comes_at_any_time_of_the_next_one() -> None:
+    hours: list[int] = []
+    for seed in range(12):
+        world = registries.a_world(seed=seed)
+        client = due_soon(world)
+        client.check()
+        session(client, world.clock, 2 * DAY)
+        hours += [(at - START) // HOUR for name, at in departures(client) if name == REGISTRY]
+    assert len(hours) >= 8, "but where the news are due then: it waits for yet another day"
+    assert 24 <= min(hours) < 30
+    assert 42 <= max(hours) < 48
+
+
+def test_e23_a_registry_kept_back_at_the_last_moment_takes_the_next_day_and_is_no_fault() -> None:
+    world = registries.a_world()
+    due_soon(world)
+    client = through(world.client(), Meanwhile(world, lambda: world.client().fetch()))
+    assert client.send(client.registry, scheduled=True).reason == DAY_USED
+    assert registries.asked(world) == []
+    after = beside.Memory.of(client.load(), REGISTRY).schedule
+    assert after is not None
+    assert (after.failures, after.due // DAY) == (0, START // DAY + 1)
 
 
 @pytest.mark.parametrize("step", [1, 2, 5, 365, 25_000])

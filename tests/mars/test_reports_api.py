@@ -215,6 +215,7 @@ def test_without_consent_nothing_is_released() -> None:
     mars = world.mars()
     assert not mars.reports.send(1)
     assert mars.status()["problem"]["reason"] == "no-consent"
+    assert "(MARS_REPORTS: no error reports)" in mars.status()["problem"]["message"]
     assert memory(world).pending == ()
 
 

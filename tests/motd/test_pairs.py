@@ -232,6 +232,35 @@ def test_a_file_that_went_with_its_last_key_is_said_to_be_gone(
     assert "all its keys are destroyed already" in done.err
 
 
+def test_j2_a_release_is_withdrawn_and_no_other(bare: Path, tmp_path: Path, ok: Run) -> None:
+    made = ok("key", "new", bare, "--reports", "0.5.1", "0.5.2", *KEY).json
+    copy = Path(shutil.copy(made["secret"], tmp_path / "copy"))
+    done = ok("key", "destroy", bare, "--reports", "0.5.1", "--json").json
+    assert done["destroyed"] == done["public"] == ["0.5.1"]
+    assert list(secrets(made["secret"])) == ["0.5.2"]
+    assert list(json.loads((bare / "reports.json").read_text())) == ["0.5.2"]
+    assert list(secrets(copy)) == ["0.5.1", "0.5.2"]
+    done = ok("key", "destroy", copy, "--reports", "0.5.1", "--json").json
+    assert (done["destroyed"], done["public"]) == (["0.5.1"], [])
+    assert list(secrets(copy)) == ["0.5.2"]
+    assert "file removed" in ok("key", "destroy", bare, "--reports", "0.5.2").out
+
+
+def test_j2_what_cannot_be_withdrawn_is_refused_and_nothing_goes(
+    bare: Path, ok: Run, motd: Run
+) -> None:
+    made = ok("key", "new", bare, "--reports", "0.5.1", *KEY).json["secret"]
+    intake = ok("key", "new", bare, "--intake", "--weeks", 1, *KEY).json["secret"]
+    for place in (bare, made):
+        done = motd("key", "destroy", place, "--reports", "0.5.1", "--reports", "0.9")
+        assert refused(done, "key-unknown")
+    assert refused(motd("key", "destroy", intake, "--reports", "0.5.1"), "key-kind")
+    assert list(secrets(made)) == ["0.5.1"]
+    assert motd("key", "destroy", bare).code == 2
+    both = ("--before", "2026-11-30", "--reports", "0.5.1")
+    assert motd("key", "destroy", bare, *both).code == 2
+
+
 def test_key_list_tells_people_of_them(bare: Path, ok: Run) -> None:
     made = ok("key", "new", bare, "--intake", "--weeks", 3, "--now", MONDAY, *KEY).json
     ok("key", "new", bare, "--reports", "0.5.2", *KEY)

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from bench import linking
+from bench import linking, page
 from mars.testing.memory import SeededChance
 from testbed.linking import held, person, price, settings, tracks, trial
 from testbed.linking.evidence import Evidence
@@ -114,7 +114,7 @@ def test_less_said_is_a_larger_error() -> None:
 
 def test_the_page_has_what_the_program_writes() -> None:
     heading, dashes, *rows = linking.first_table(here)
-    text = linking.PRIVACY.read_text(encoding="utf-8")
+    text = page.PRIVACY.read_text(encoding="utf-8")
     there = text.partition(f"{heading}\n{dashes}\n")[2].splitlines()[: len(rows)]
     for row, written in zip(rows, there, strict=True):
         assert figures(written) == pytest.approx(figures(row), abs=0.35)
@@ -125,7 +125,7 @@ def figures(row: str) -> list[float]:
 
 
 def test_the_page_keeps_the_limit() -> None:
-    text = linking.PRIVACY.read_text(encoding="utf-8")
+    text = page.PRIVACY.read_text(encoding="utf-8")
     table = text.partition("<!-- linking: begin -->")[2].partition("\n\n")[2].partition("\n\n")[0]
     found = [FIGURE.search(line) for line in table.splitlines()[2:]]
     assert len(found) == len(linking.SIZES)
@@ -139,7 +139,7 @@ def test_the_page_keeps_the_limit() -> None:
 def test_the_page_has_the_rows_of_small_projects_that_the_program_writes() -> None:
     """The first five records of 10 installations, where some have nobody to ask about."""
     row = trial.row(10, 5, attacked)
-    written = linking.PRIVACY.read_text(encoding="utf-8").partition("\n| 10 | 6 |")[2]
+    written = page.PRIVACY.read_text(encoding="utf-8").partition("\n| 10 | 6 |")[2]
     assert row.startswith("| 10 | 6 | `v`, `os` or `ia` | ")
     assert "nan" not in row and "–" not in row
     mine, theirs = (FIGURE.search(each) for each in (row, "| 10 | 6 |" + written.splitlines()[0]))

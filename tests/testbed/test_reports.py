@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from bench import reports
+from bench import page, reports
 from mars.channels.draws import Wanted
 from mars.core.schedule import HOUR
 from mars.testing.memory import SeededChance
@@ -116,7 +116,7 @@ def test_of_one_person_s_plug_in_every_report_is_linked_whatever_is_done() -> No
 
 def test_the_page_keeps_what_it_says() -> None:
     """Two reports alone tell next to nothing, and all that is drawn arrives."""
-    text = reports.PRIVACY.read_text(encoding="utf-8")
+    text = page.PRIVACY.read_text(encoding="utf-8")
     table = text.partition("<!-- reports: begin -->")[2].partition("<!-- reports: end -->")[0]
     rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
     told = [row for row in rows if row[1] in reports.RULES]

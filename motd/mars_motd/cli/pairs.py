@@ -74,7 +74,9 @@ def lines(place: Folder) -> Iterator[str]:
             yield f"{kind}  {many}, {span}, secrets of {here} here"
 
 
-def _as_day(_ctx: click.Context, _parameter: click.Parameter, value: str) -> date:
+def _as_day(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> date | None:
+    if value is None:
+        return None
     try:
         day = date.fromisoformat(value)
     except ValueError:
@@ -88,39 +90,79 @@ def _as_day(_ctx: click.Context, _parameter: click.Parameter, value: str) -> dat
 @click.argument("place", metavar="DIR|FILE", type=options.FILE)
 @click.option(
     "--before",
-    required=True,
     callback=_as_day,
     metavar="DATE",
     help="The intake's keys of weeks that ended before this day (UTC) go.",
 )
+@click.option(
+    "--reports",
+    "releases",
+    multiple=True,
+    metavar="RELEASE",
+    help="The keys of error reports of these releases go.",
+)
 @options.now_option("Default: this computer's clock.")
 @json_option("Print one JSON object.")
-def destroy(place: Path, before: date, now: int | None, as_json: bool) -> None:
-    """Destroy the intake's secret keys of weeks that are over.
+def destroy(
+    place: Path,
+    before: date | None,
+    releases: tuple[str, ...],
+    now: int | None,
+    as_json: bool,
+) -> None:
+    """Destroy the intake's secret keys of weeks that are over, or those of releases.
 
     Takes them out of the files in DIR/keys, or out of FILE, a copy where reports are opened; needs
     no passphrase. What was sealed to them can then never be opened again, so count the spools of
-    those weeks first. A disk may keep what a file held before: an encrypted one, or a passphrase,
-    makes it worthless.
+    those weeks first. A release is withdrawn in this way: take it from [reports] releases, too, and
+    sign for a new registry. A disk may keep what a file held before: an encrypted one, or a
+    passphrase, makes it worthless.
     """
-    moment, left = options.clock_or(now), list[str]()
-    if place.is_file() or place.suffix == ".secret":
-        pairs.require_intake(place)
-        gone = pairs.destroy_in([place], before, moment)
-    else:
-        gone, left = pairs.destroy(Folder.at(place), before, moment)
+    if (before is None) == (not releases):
+        raise click.UsageError("Give one of --before and --reports.")
+    gone, left = (
+        _over(place, before, options.clock_or(now)) if before else _withdrawn(place, releases)
+    )
     plain = {
         "ok": True,
-        "destroyed": sorted({week for it in gone for week in it.weeks}),
+        "destroyed": sorted({name for it in gone for name in it.names}),
         "files": {str(it.path): it.left for it in gone},
         "public": left,
     }
     with options.telling():
         options.tell(as_json, plain, map(_line, gone))
-        if not gone:
+        if before and not gone:
             click.echo(f"No key of a week that ended before {before} is here.", err=True)
+        if releases and left:
+            click.echo(
+                f"reports.json is without {', '.join(left)}. Clients learn of it by: mars-motd "
+                f"registry {shown(place)} --out registry.json",
+                err=True,
+            )
+
+
+_Gone = tuple[list[Destroyed], list[str]]
+"""Which secrets, and which public halves."""
+
+
+def _over(place: Path, before: date, now: int) -> _Gone:
+    if not _is_key_file(place):
+        return pairs.destroy(Folder.at(place), before, now)
+    pairs.require_kind(place, INTAKE)
+    return pairs.destroy_in([place], before, now), []
+
+
+def _withdrawn(place: Path, releases: Sequence[str]) -> _Gone:
+    if not _is_key_file(place):
+        return pairs.withdraw(Folder.at(place), releases)
+    pairs.require_kind(place, REPORTS, releases)
+    return pairs.withdraw_in([place], releases), []
+
+
+def _is_key_file(place: Path) -> bool:
+    return place.is_file() or place.suffix == ".secret"
 
 
 def _line(gone: Destroyed) -> str:
     kept = f"{gone.left} keys left" if gone.left else "file removed"
-    return f"{shown(gone.path)}: destroyed {', '.join(gone.weeks)}; {kept}"
+    return f"{shown(gone.path)}: destroyed {', '.join(gone.names)}; {kept}"

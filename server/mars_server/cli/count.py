@@ -226,8 +226,7 @@ def _of_reports(outcome: Counted) -> list[str]:
     found, waiting, passed = outcome.reports, outcome.tally.waiting, outcome.tally.passed
     if not (found.counted or found.dropped or found.repeated or waiting or passed):
         return []
-    why = ", ".join(f"{n} {reason}" for reason, n in found.reasons().items())
-    dropped = f"{found.dropped.total()} dropped{why and f' ({why})'}"
+    dropped = options.dropped(found.reasons())
     counted = f"{options.number(found.counted.total(), 'report')} counted"
     waits = "1 waits for its key" if waiting == 1 else f"{waiting} wait for their keys"
     line = f"{counted}, {dropped}, {found.repeated} counted before, {waits}"

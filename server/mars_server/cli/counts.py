@@ -67,10 +67,9 @@ def _show_reports(engine: Engine) -> None:
     found, waiting = reading.reports(engine), reading.waiting(engine)
     if not (found.counted or found.dropped or waiting):
         return
-    why = ", ".join(f"{n} {reason}" for reason, n in found.reasons().items())
     options.show(
-        f"{found.counted.total()} reports, {found.dropped.total()} dropped"
-        f"{why and f' ({why})'}, {waiting} wait for keys that were not given"
+        f"{found.counted.total()} reports, {options.dropped(found.reasons())}, "
+        f"{waiting} wait for keys that were not given"
     )
     for (week, name, release, value), n in sorted(found.counted.items()):
         options.show(f"{week}  {n:>10}  {name} is {value} in {release}")

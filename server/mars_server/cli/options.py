@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -140,6 +140,12 @@ def now_option(text: str) -> Callable[[F], F]:
 def number(n: int, what: str) -> str:
     """``1 log``, ``2 logs``."""
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def dropped(reasons: Mapping[str, int]) -> str:
+    """``3 dropped (2 stale, 1 late)``."""
+    why = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
+    return f"{sum(reasons.values())} dropped{why and f' ({why})'}"
 
 
 def show(sentence: str) -> None:

@@ -75,7 +75,8 @@ class Limits:
     grace: float = 10.0
     """At the end, for answers that are under way."""
     hits_per_circuit: int = 3
-    """Counted answers on one Tor circuit; an honest client takes a fresh circuit for each fetch."""
+    """Counted answers and kept reports on one Tor circuit; an honest client takes a fresh one for
+    each request."""
 
 
 @dataclass(frozen=True)

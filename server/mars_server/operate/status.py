@@ -39,7 +39,7 @@ _PUBLISH_EVERY = 10 * DAY
 """Seconds: a week is published two days after its end, so every seven."""
 _LOW_DISK = 0.10
 _FULL_DISK = 0.01
-"""Free shares of the disk that holds the logs."""
+"""Free shares of the fuller disk that holds logs or spools."""
 _STALE_DAYS = 1
 """The open log's day may be yesterday for the moment around midnight."""
 _OTHERS = 0o077
@@ -167,43 +167,33 @@ def _named(config: Config) -> str | None:
 
 
 def _log(config: Config, now: int) -> Check:
-    folder = Path(config.log)
-    live = held(folder)
-    closed = [path for path in folder.glob(f"access-*{LOG}") if path.is_file()]
-    lost = sum(map(lost_in, closed)) + sum(part.lost for part in parts(folder))
-    facts: dict[str, object] = {"open": len(live), "closed": len(closed), "lost": lost}
-    if trouble := _unwritten(folder, config, live, now, ACCESS):
-        return Check(FAIL, trouble, facts)
-    if folder.stat().st_mode & _OTHERS:
-        return Check(
-            WARN, f"other users may see when the open log grows: chmod 700 {folder}", facts
-        )
-    if lost:
-        text = f"{lost} answer(s) are missing in the logs: the disk refused their lines"
-        return Check(WARN, text, facts)
-    return Check(OK, f"{facts['open']} open, {facts['closed']} closed", facts)
+    return _day_log(Path(config.log), config, now, ACCESS)
 
 
 def _spool(config: Config, now: int) -> Check:
     if not config.spool:
         return Check(UNSET, "no spool is set: reports are not taken")
     folder = Path(config.spool)
-    live, opened = held(folder, SPOOL), parts(folder, SPOOL)
-    closed = [path for path in folder.glob(f"{SPOOL.prefix}-*{LOG}") if path.is_file()]
+    found = _day_log(folder, config, now, SPOOL)
+    most = sum(path.stat().st_size for path in folder.glob(f"{SPOOL.prefix}-*")) // _LEAST_LINE
+    text = f"{found.text}, at most {most} reports" if found.state == OK else found.text
+    return Check(found.state, text, {**found.facts, "reports_at_most": most})
+
+
+def _day_log(folder: Path, config: Config, now: int, kind: Kind) -> Check:
+    live, opened = held(folder, kind), parts(folder, kind)
+    closed = [path for path in folder.glob(f"{kind.prefix}-*{LOG}") if path.is_file()]
     lost = sum(map(lost_in, closed)) + sum(part.lost for part in opened)
-    size = sum(path.stat().st_size for path in folder.glob(f"{SPOOL.prefix}-*"))
     facts: dict[str, object] = {"open": len(live), "closed": len(closed), "lost": lost}
-    facts["reports_at_most"] = size // _LEAST_LINE
-    if trouble := _unwritten(folder, config, live, now, SPOOL):
+    if trouble := _unwritten(folder, config, live, now, kind):
         return Check(FAIL, trouble, facts)
     if folder.stat().st_mode & _OTHERS:
-        text = f"other users may see when the open spool grows: chmod 700 {folder}"
+        text = f"other users may see when the open {kind.short} grows: chmod 700 {folder}"
         return Check(WARN, text, facts)
     if lost:
-        text = f"{lost} report(s) are missing in the spools: the disk refused them"
+        text = f"{lost} {kind.entries} are missing in the {kind.short}s: the disk refused them"
         return Check(WARN, text, facts)
-    text = f"{len(live)} open, {len(closed)} closed, at most {size // _LEAST_LINE} reports"
-    return Check(OK, text, facts)
+    return Check(OK, f"{len(live)} open, {len(closed)} closed", facts)
 
 
 def _unwritten(folder: Path, config: Config, live: list[PartName], now: int, kind: Kind) -> str:
@@ -275,9 +265,9 @@ def _disk(config: Config, _now: int) -> Check:
     folders = [config.log, *filter(None, [config.spool])]
     gone = [folder for folder in folders if not Path(folder).is_dir()]
     if gone:
-        return Check(FAIL, f"the folder of the logs is gone: {gone[0]}")
+        return Check(FAIL, f"a folder of logs or spools is gone: {gone[0]}")
     usage = min(map(shutil.disk_usage, folders), key=lambda disk: disk.free / disk.total)
     share = usage.free / usage.total
     facts: dict[str, object] = {"free_bytes": usage.free, "free_percent": int(share * 100)}
     state = FAIL if share < _FULL_DISK else WARN if share < _LOW_DISK else OK
-    return Check(state, f"{int(share * 100)} % free where the logs are", facts)
+    return Check(state, f"{int(share * 100)} % free where logs and spools are", facts)

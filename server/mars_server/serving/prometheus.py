@@ -35,6 +35,7 @@ _OF_CLIENTS = {
         "mars_reports_refused",
         "Requests to the intake that held no report",
     ),
+    "reports_capped": ("mars_reports_capped", "Reports beyond the cap of one Tor circuit"),
     "reports_lost": ("mars_reports_lost", "Reports that the disk refused"),
 }
 """In tens (rounded down, losses up) and as they stood up to an hour ago."""

@@ -228,9 +228,13 @@ class Service:
         return found
 
     def take(self, connection: Held, body: bytes) -> bool:
-        """Keeps a posted report as it is, never looked into; False where the disk refuses it."""
+        """Keeps a posted report as it is, never looked into, unless its circuit has brought enough;
+        False where the disk refuses it."""
         if connection in self._open:
             self._open.move_to_end(connection)
+        if not self.counts(connection._circuit):
+            self.counters.add("reports_capped")
+            return True
         kept = self._spool is not None and self._spool.add(body)
         self.counters.add("reports_taken" if kept else "reports_lost")
         return kept
@@ -243,7 +247,7 @@ class Service:
         return self._allow.canonical(query)
 
     def counts(self, circuit: int | None) -> bool:
-        """Whether one more answer on this circuit is counted; without a circuit it is."""
+        """Whether one more answer or report on this circuit counts; without a circuit it does."""
         return circuit is None or self._circuits.admit(circuit, self.clock.monotonic())
 
     def record(self, query: str, size: int, complete: bool, counted: bool) -> None:

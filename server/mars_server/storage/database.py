@@ -146,8 +146,8 @@ def _advice(said: str, file: Path) -> str:
     """The next step for the commonest faults of a file."""
     if "malformed" in said or "not a database" in said:
         return (
-            "; put back a backup, or move it away, count the logs that are left into a new one, "
-            "and take over what is published with publish --adopt"
+            "; put back a backup, or move it away and have a new one made of the logs and spools "
+            "that are left; counts also take over what is published, with publish --adopt"
         )
     if "readonly" in said or "unable to open" in said:
         return whose(file)

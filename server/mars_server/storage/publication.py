@@ -28,6 +28,7 @@ from mars_server.storage.schema import (
     statistics_weeks,
     weeks,
 )
+from mars_server.storage.upsert import note
 from mars_server.tables.compose import Exact
 from mars_server.tables.signed_documents import Served
 from mars_server.tables.statistics import Reports
@@ -170,12 +171,7 @@ class StoredReports(Closed):
 
     def note_uncertain(self, week: str) -> None:
         """Of ``week`` and those before, the sums that are here need not be all that was counted."""
-        known = self.uncertain()
-        if not known:
-            self._connection.execute(insert(meta).values(key=_UNCERTAIN, value=week))
-        elif known < week:
-            mine = meta.c.key == _UNCERTAIN
-            self._connection.execute(update(meta).where(mine).values(value=week))
+        note(self._connection, _UNCERTAIN, max(self.uncertain(), week))
 
 
 class StoredWeeks(Closed):
@@ -220,7 +216,7 @@ class StoredWeeks(Closed):
         one = select(sources.c.id).where(sources.c.own.is_(None)).limit(1)
         if self._connection.scalar(one) is None:
             return False
-        self._connection.execute(insert(meta).values(key=_FOREIGN_LOGS, value="yes"))
+        note(self._connection, _FOREIGN_LOGS, 1)
         return True
 
     def exact(self, first: str) -> dict[str, Exact]:

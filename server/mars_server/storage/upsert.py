@@ -39,8 +39,8 @@ def into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Ins
     return into_sqlite(table)
 
 
-def note(connection: Connection, key: str, number: int) -> None:
-    """Puts ``number`` in the place of what ``meta`` holds under ``key``."""
-    new = into(connection, meta).values(key=key, value=str(number))
+def note(connection: Connection, key: str, value: int | str) -> None:
+    """Puts ``value`` in the place of what ``meta`` holds under ``key``."""
+    new = into(connection, meta).values(key=key, value=str(value))
     held = {"value": new.excluded.value}
     connection.execute(new.on_conflict_do_update(index_elements=["key"], set_=held))

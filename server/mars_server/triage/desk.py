@@ -154,7 +154,7 @@ class Desk:
     def _change(self, name: str, day: str, said: dict[str, str]) -> None:
         for key, most in _LIMITS.items():
             if len(said.get(key, "")) > most:
-                told = f"{key} has at most {most} characters; a rule has room for more."
+                told = f"{key} has at most {most} characters; make it shorter, or say more in how."
                 raise ConfigError("text-too-long", told)
         number = self._number(name)
         with self.engine.begin() as connection:

@@ -40,6 +40,8 @@ class Outcome:
     stored: Stored = field(default_factory=Stored)
     waiting: int = 0
     """Lines whose keys were not given."""
+    inside: int = 0
+    """Of these such as the intake's keys opened, and none of a release."""
     readable: int = 0
     """Faults that can be read since this run."""
     notes: list[str] = field(default_factory=list)
@@ -137,6 +139,7 @@ class Reading:
             opened = [_arrival(each) for each in found if each is not None]
             stored = arrivals.store(connection, opened, day.isoformat(), self.lists.title)
         keyless = sum(not line.digest for line in batch)
+        self.outcome.inside += len(new) - len(opened)
         stored.repeated += len(batch) - keyless - len(new)
         self.outcome.stored.add(stored)
         return keyless + len(new) - len(opened)

@@ -46,9 +46,10 @@ def load_lists(product_file: Path, given: Path | None) -> Lists:
 
 def load_rules(product_file: Path, given: Path | None) -> Rules:
     """Those given, or beside the product's file, or none. Raises ``ConfigError``
-    (``rules-invalid``, ``rules-missing``, ``rules-unreadable``)."""
+    (``rules-invalid``, ``rules-missing``, ``rules-unreadable``), and as ``load_product``."""
     path = given or product_file.with_name(RULES)
     if given is None and not path.exists():
+        load_product(product_file)  # a misspelt name must not look like no rules
         return Rules()
     return Rules.parse(read(path, "The rules", "rules"), str(path))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,22 @@ def a_world(
 
 
 VALUES: dict[str, Given] = {FOLDERS.name: 12, PROTOCOL.name: "imap", ENCRYPTION.name: True}
+
+
+class Between:
+    """A world's store, and what happens once, just before the state is locked."""
+
+    def __init__(self, world: World, happens: Callable[[], object]) -> None:
+        self.store, self.happens, self.done = world.store, happens, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def lock(self, name: str, wait: float = 0.0) -> AbstractContextManager[None]:
+        if name == "state" and not self.done:
+            self.done = True
+            assert self.happens()
+        return self.store.lock(name, wait)
 
 
 def often(metric: Metric) -> Metric:

@@ -9,6 +9,7 @@ import pytest
 from mars.testing.memory import START, machine, session
 from mars.wire.times import DAY, WEEK, day_of
 from tests.mars.channels.kit import FOLDERS, PROTOCOL, a_world, often
+from tests.mars.failures.kit import DECRYPTION
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,23 @@ def test_what_is_not_collected_any_more_is_neither_on_nor_next() -> None:
     world.clock.advance(3 * WEEK)
     (entry,) = world.mars().statistics.entries()
     assert (entry["state"], entry["on"], entry["next"]) == ("expired", False, False)
+
+
+@pytest.mark.parametrize(
+    ("veto", "on"), [("decryption/key_missing", True), ("decryption/*", False), ("*", False)]
+)
+def test_a_domain_is_on_while_anything_of_it_is_told(veto: str, on: bool) -> None:
+    policy = f'[statistics]\nveto = ["{veto}"]\n'.encode()
+    world = a_world(domains=(DECRYPTION,), host=machine(policy=policy))
+    (domain,) = world.mars().failures_seen()
+    assert (domain["agreed"], domain["on"], domain["vetoed"]) == (True, on, not on)
+
+
+def test_a_domain_is_on_when_its_first_cause_is_not_collected_any_more() -> None:
+    first, *others = DECRYPTION.names
+    ending = replace(first, expires=day_of(START + 3 * WEEK))
+    world = a_world(domains=(replace(DECRYPTION, names=(ending, *others)),))
+    mars = world.mars()
+    world.clock.suspend(4 * WEEK)
+    (domain,) = mars.failures_seen()
+    assert (domain["entries"][0]["state"], domain["on"]) == ("expired", True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,9 +14,14 @@ import pytest
 
 from mars import cli, factory
 from mars.testing.publisher import Publisher
-from mars.testing.socks import SocksServer, answering, ok
+from mars.testing.socks import SocksServer, Visit, answering, exactly, ok, read_request
+from mars.wire.times import WEEK, week_of
+from tests.mars.channels.kit import publishing
 
 URL = "http://127.0.0.1:8080/motd/motd.json"
+INTAKE = "http://127.0.0.1:8080/motd/in"
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
+FULL = b"HTTP/1.1 503 Full\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 @dataclass
@@ -66,6 +72,30 @@ class Desk:
     def grant(self, *arguments: str) -> Done:
         """A decision needs an application, also before that has run."""
         return self.run("consent", "grant", *arguments, "--product", "examplemail")
+
+
+def with_intake(desk: Desk, registry: bytes) -> Desk:
+    """With a registry that root signed, and an intake at the other end."""
+    now = factory.system_clock().now()
+    weeks = tuple(week_of(now + number * WEEK) for number in range(3))
+    desk.publisher.steer(now - 120, **publishing(registry, weeks))
+    desk.pin(1000)
+    answer(desk, NO_CONTENT)
+    (desk.folder / "registry.json").write_bytes(registry)
+    return desk
+
+
+def answer(desk: Desk, said: bytes) -> None:
+    """To a report, once it has come whole."""
+
+    def handle(sock: socket.socket, visit: Visit) -> None:
+        read_request(sock, visit)
+        head, _, body = visit.request.partition(b"\r\n\r\n")
+        length = int(head.partition(b"\r\nContent-Length: ")[2].split(b"\r\n")[0])
+        visit.request += exactly(sock, length - len(body)) if len(body) < length else b""
+        sock.sendall(said)
+
+    desk.socks.handler = handle
 
 
 @pytest.fixture

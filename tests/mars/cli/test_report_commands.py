@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
+import re
 from pathlib import Path
 
 import pytest
 
 from mars import factory
 from mars.testing.publisher import ed25519_signature
-from mars.testing.socks import Visit, exactly, read_request
+from mars.testing.world import ONION
 from mars.wire import envelope
 from mars.wire.catalogue import Catalogue
 from mars.wire.envelope import STATUS_TYPE, Envelope, pae
@@ -20,13 +20,10 @@ from mars.wire.reports.recipient import Recipient
 from mars.wire.reports.rules import Rule
 from mars.wire.reports.status import Answer, Known, Status
 from mars.wire.sealed import LARGE, Opener, opened
-from mars.wire.times import DAY, WEEK, week_of
+from mars.wire.times import DAY, week_of
 from tests.mars.channels.kit import opener, publishing
-from tests.mars.cli.conftest import Desk, Done
+from tests.mars.cli.conftest import FULL, INTAKE, Desk, Done, answer, with_intake
 
-URL = "http://127.0.0.1:8080/motd/in"
-NO_CONTENT = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
-FULL = b"HTTP/1.1 503 Full\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 KEY = Opener.of(b"\x01" * 32)
 REGISTRY = Catalogue(
     "examplemail", "stable", ("0.5.2",), reports={"0.5.2": KEY.public.hex()}
@@ -47,32 +44,16 @@ SECRETS = ("jonas", "hunter2", "sesame", "example.org", "/home", "password")
 
 @pytest.fixture
 def intake(desk: Desk) -> Desk:
-    """With a registry that root signed, and an intake at the other end."""
-    now = factory.system_clock().now()
-    weeks = tuple(week_of(now + number * WEEK) for number in range(3))
-    desk.publisher.steer(now - 120, **publishing(REGISTRY, weeks))
-    desk.pin(1000)
-    answer(desk, NO_CONTENT)
-    (desk.folder / "registry.json").write_bytes(REGISTRY)
+    """With a traceback to report."""
     (desk.folder / "trace.txt").write_text(TRACEBACK)
-    return desk
-
-
-def answer(desk: Desk, said: bytes) -> None:
-    def handle(sock: socket.socket, visit: Visit) -> None:
-        read_request(sock, visit)
-        _, _, body = visit.request.partition(b"\r\n\r\n")
-        visit.request += exactly(sock, LARGE - len(body)) if len(body) < LARGE else b""
-        sock.sendall(said)
-
-    desk.socks.handler = handle
+    return with_intake(desk, REGISTRY)
 
 
 def send(desk: Desk, *arguments: str, file: str = "", version: str = "0.5.2") -> Done:
     return desk.run(
         *("report", "send", file or str(desk.folder / "trace.txt"), *arguments),
         *("--registry", str(desk.folder / "registry.json"), "--trust", str(desk.trust)),
-        *("--url", URL, "--socks", desk.socks.address),
+        *("--url", INTAKE, "--socks", desk.socks.address),
         *("--product", "examplemail", "--app-version", version),
     )
 
@@ -127,6 +108,16 @@ def test_a_crowd_report_has_no_guid_and_shows_what_it_says(intake: Desk) -> None
     assert isinstance(read(intake.socks.visits[0].request), Share)
     assert "examplemail.store:load" in done.json["text"]
     assert listed(intake, "--json").json["reports"][0]["guid"] is None
+
+
+def test_an_application_whose_package_is_called_otherwise_names_it(intake: Desk) -> None:
+    text = TRACEBACK.replace("/examplemail/", "/other/")
+    (intake.folder / "trace.txt").write_text(text)
+    done = send(intake, "--direct", "--module", "gone", "--module", "other")
+    assert done.code == 0, done.err
+    said = read(intake.socks.visits[0].request)
+    assert isinstance(said, Direct)
+    assert said.content.fault.names == ("other.window:open", "other.store:load")
 
 
 @pytest.mark.parametrize("way", ["--direct", "--crowd"])
@@ -268,8 +259,51 @@ def test_forgetting_asks_for_the_deletion_of_what_was_sent_directly(intake: Desk
     found = listed(intake, "--json").json
     assert [one["deletion"] for one in found["reports"]] == ["asked"]
     assert found["deletions"] == 1
-    assert "1 deletions were asked for" in listed(intake).out
+    assert "1 deletion was asked for" in listed(intake).out
     assert intake.run("report", "forget", "9", "--json").json["reason"] == "unknown-report"
+
+
+def test_forgetting_says_what_it_did(intake: Desk) -> None:
+    guid = send(intake, "--direct", "--json").json["guid"]
+    send(intake, "--crowd")
+    assert "within 30 days" in intake.run("report", "forget", guid).out
+    (crowd,) = [one for one in listed(intake, "--json").json["reports"] if not one["guid"]]
+    done = intake.run("report", "forget", str(crowd["number"]))
+    assert "What was sent cannot be deleted" in done.out
+
+
+def test_what_the_publisher_says_is_gone_is_removed_here(intake: Desk) -> None:
+    guid = send(intake, "--direct", "--json").json["guid"]
+    assert intake.run("report", "forget", guid, "--json").json["forgotten"] == "asked"
+    file = status(intake, guid, Answer("deleted"))
+    intake.run("report", "status", "--status", str(file), "--trust", str(intake.trust))
+    assert intake.run("report", "forget", guid, "--json").json["forgotten"] == "removed"
+    assert listed(intake, "--json").json["reports"] == []
+
+
+def test_the_exact_text_is_seen_before_it_goes(intake: Desk) -> None:
+    done = send(intake, "--direct", "--message", "It was Tuesday.", "--show")
+    assert (done.code, intake.socks.visits) == (0, [])
+    assert '"message":"It was Tuesday."' in done.out
+    assert '"server":"127.0.0.1"' in done.out
+    assert send(intake, "--show", "--json").json["bytes"] == LARGE
+    assert listed(intake, "--json").json["reports"] == []
+
+
+def test_show_seals_with_what_the_application_ships_before_any_news_came(intake: Desk) -> None:
+    send(intake, "--direct")
+    now = factory.system_clock().now()
+    said = publishing(REGISTRY, (week_of(now),))
+    intake.publisher.steer(now - 60, servers=(f"http://{ONION}",), **said)
+    intake.pin(1000)
+    kept = next(intake.state.glob("report-*.json"))
+    kept.write_text(re.sub('"sent": [0-9]+', '"sent": null', kept.read_text()))
+    shipped = ("--registry", str(intake.folder / "registry.json"))
+    bare = intake.run("report", "show", "1", "--json", *shipped).json
+    assert (bare["text"], bare["problem"]["reason"]) == (None, "registry-unknown")
+    whole = intake.run("report", "show", "1", "--json", *shipped, "--trust", str(intake.trust)).json
+    assert '"kind":"crowd"' in whole["text"]
+    assert whole["problem"] is None
 
 
 def test_show_and_export_say_all_of_it(intake: Desk) -> None:
@@ -309,7 +343,7 @@ def test_a_deletion_that_is_still_to_go_is_told_where_consent_is_taken_back(inta
     assert intake.run("consent", "prove", "--days", "1", "--json").json["requests"] < 2
     intake.run("report", "forget", guid)
     done = intake.run("consent", "revoke")
-    assert (done.code, "1 are still to be deleted" in done.err) == (0, True)
+    assert (done.code, "1 is still to be deleted" in done.err) == (0, True)
     proven = intake.run("consent", "prove", "--days", "1", "--json")
     assert (proven.code, proven.json["requests"]) == (1, 1)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 from mars import factory
 from mars.cli.consent import vetoed_names
 from mars.testing.memory import machine
-from mars.testing.socks import Visit, exactly, read_request
 from mars.wire.sealed import SMALL, opened
 from mars.wire.times import WEEK, week_of
 from tests.mars.channels.kit import (
@@ -25,36 +23,16 @@ from tests.mars.channels.kit import (
     opener,
     publishing,
 )
-from tests.mars.cli.conftest import Desk, Done
-
-URL = "http://127.0.0.1:8080/motd/in"
-NO_CONTENT = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
-FULL = b"HTTP/1.1 503 Full\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+from tests.mars.cli.conftest import FULL, INTAKE, Desk, Done, answer, with_intake
+from tests.mars.failures.kit import DECRYPTION
 
 
 @pytest.fixture
 def intake(desk: Desk) -> Desk:
-    """With a registry that root signed, and an intake at the other end."""
-    now = factory.system_clock().now()
-    weeks = tuple(week_of(now + number * WEEK) for number in range(3))
-    desk.publisher.steer(now - 120, **publishing(REGISTRY, weeks))
-    desk.pin(1000)
-    answer(desk, NO_CONTENT)
-    (desk.folder / "registry.json").write_bytes(REGISTRY)
-    return desk
+    return with_intake(desk, REGISTRY)
 
 
-def answer(desk: Desk, said: bytes) -> None:
-    def handle(sock: socket.socket, visit: Visit) -> None:
-        read_request(sock, visit)
-        _, _, body = visit.request.partition(b"\r\n\r\n")
-        visit.request += exactly(sock, SMALL - len(body)) if len(body) < SMALL else b""
-        sock.sendall(said)
-
-    desk.socks.handler = handle
-
-
-def send(desk: Desk, *arguments: str, registry: str = "registry.json", url: str = URL) -> Done:
+def send(desk: Desk, *arguments: str, registry: str = "registry.json", url: str = INTAKE) -> Done:
     return desk.run(
         *("stats", "send", *arguments),
         *("--registry", str(desk.folder / registry), "--trust", str(desk.trust), "--url", url),
@@ -193,8 +171,8 @@ def test_everything_declared_is_listed_and_each_is_chosen_on_its_own(intake: Des
 
 def test_a_wrong_name_is_refused_and_a_key_of_the_own_project_is_none(intake: Desk) -> None:
     intake.grant("plain")
-    for answer in ("on", "off"):
-        done = listed(intake, "consent", answer, "examplemail/unheard_of", "--json")
+    for said in ("on", "off"):
+        done = listed(intake, "consent", said, "examplemail/unheard_of", "--json")
         assert (done.code, done.json["reason"]) == (1, "undeclared")
     assert listed(intake, "consent", "on", "folders", "--json").json["entries"] == [FOLDERS.name]
     assert listed(intake, "show", "folders", "--json").json["on"] is True
@@ -240,9 +218,21 @@ def test_what_a_rule_has_nothing_said_of_is_off_and_is_said_to_be(intake: Desk) 
     line = next(one for one in listed(intake, "list").out.splitlines() if FOLDERS.name in one)
     assert line.startswith("off")
     assert "nothing said of it" in line
-    world = a_world(FOLDERS, PROTOCOL, host=machine(policy=b'[statistics]\nveto = ["*"]\n'))
+
+
+@pytest.mark.parametrize(
+    ("veto", "named"),
+    [
+        ("*", [FOLDERS.name, PROTOCOL.name, DECRYPTION.wildcard]),
+        (DECRYPTION.wildcard, [DECRYPTION.wildcard]),
+        ("decryption/damaged", []),
+    ],
+)
+def test_what_is_vetoed_as_a_whole_is_told_of_domains_too(veto: str, named: list[str]) -> None:
+    policy = f'[statistics]\nveto = ["{veto}"]\n'.encode()
+    world = a_world(FOLDERS, PROTOCOL, domains=(DECRYPTION,), host=machine(policy=policy))
     client = world.client()
-    assert vetoed_names(client, client.load()) == [FOLDERS.name, PROTOCOL.name]
+    assert vetoed_names(client, client.load()) == named
 
 
 def test_statistics_come_with_the_news(intake: Desk) -> None:

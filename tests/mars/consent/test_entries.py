@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +17,7 @@ from mars.core.state import State, narrowed
 from mars.testing.memory import machine
 from mars.testing.world import World
 from mars.wire.registry import Question, questions
+from tests.mars.channels.kit import Between
 from tests.mars.channels.registries import A, B, C, a_world, metric, registry
 
 NOW = 1_795_219_200
@@ -101,22 +101,7 @@ def test_a_revoke_just_before_an_answer_to_one_stands() -> None:
     world.grant("plain")
     page = world.mars()
 
-    class Between:
-        """The moment after all was looked at, before the state is locked."""
-
-        def __init__(self) -> None:
-            self.store, self.done = world.store, False
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.store, name)
-
-        def lock(self, name: str, wait: float = 0.0) -> AbstractContextManager[None]:
-            if name == "state" and not self.done:
-                self.done = True
-                assert world.mars().consent.revoke()
-            return self.store.lock(name, wait)
-
-    between: Any = Between()
+    between: Any = Between(world, world.mars().consent.revoke)
     page._client.ports = replace(page._client.ports, store=between)
     assert not page.statistics.choose({A: True})
     assert page.status()["problem"]["reason"] == "level-off"

@@ -36,6 +36,7 @@ def refused(kind: type[Steering | Release], payload: bytes, changes: dict[str, A
         *({"reportback_next": "0"}, {"reportback_next": None}),
         *({"registry": HEX[:-1]}, {"registry": HEX.upper()}, {"registry": 1}),
         *({"intake": []}, {"intake": {"2026-W54": HEX}}, {"intake": {"2026-W00": HEX}}),
+        {"intake": {"2027-W53": HEX}},  # a year of 52 weeks
         *({"intake": {"2026-48": HEX}}, {"intake": {"2026-W48": HEX[:-2]}}),
         {"intake": {"2026-W48": None}},
         {"intake": {f"{year}-W01": HEX for year in range(2000, 2065)}},

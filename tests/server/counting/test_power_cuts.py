@@ -19,7 +19,8 @@ from hypothesis.stateful import initialize, precondition, rule
 from mars_server.counting.count_pass import Counted
 from mars_server.counting.tally import Cell
 from mars_server.storage.ledger import Ledger
-from tests.server.counting.test_rotation import QUERIES, Dying, Rotation, stored
+from tests.server.counting.dying import Dying
+from tests.server.counting.test_rotation import QUERIES, Rotation, stored
 
 SETTINGS = settings(max_examples=10, stateful_step_count=25, deadline=None, derandomize=True)
 JSON = (

@@ -13,7 +13,6 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -32,15 +31,15 @@ from sqlalchemy import Engine, select
 from mars.factory import system_clock
 from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.executors import here
-from mars_server.counting.foreign.identity import Source
 from mars_server.counting.inputs import expand
 from mars_server.counting.progress import Progress
-from mars_server.counting.store_port import Advance, Sizes, Stored
+from mars_server.counting.store_port import Sizes
 from mars_server.counting.tally import Cell
 from mars_server.storage import open_database
 from mars_server.storage.ledger import Ledger
 from mars_server.storage.schema import counts, pairs
 from tests.server.counting import reference
+from tests.server.counting.dying import CrashError, Dying
 from tests.server.counting.examples import ALLOW, ALLOWED, HITS, NO_HITS, line
 from tests.server.postgres import Postgres
 
@@ -49,37 +48,6 @@ SMALL = Sizes(span=700, checkpoint=1500, steps=3)
 """So that logs of some kilobytes cross many spans and transactions."""
 SETTINGS = settings(max_examples=HISTORIES, stateful_step_count=25, deadline=None)
 QUERIES = (b"", b"?v=0.5.2&os=linux&ia=100", b"?v=0.5.1", b"?lang=is", b"?x=1")
-
-
-class CrashError(Exception):
-    """The counter dies here."""
-
-
-class Dying:
-    """A real ledger whose process dies before or after the n-th transaction."""
-
-    def __init__(self, ledger: Ledger, dies: int, *, after: bool) -> None:
-        self._ledger = ledger
-        self._left = dies
-        self._after = after
-
-    def sources(self) -> list[Source]:
-        return self._ledger.sources()
-
-    def key(self) -> bytes:
-        return self._ledger.key()
-
-    def archived(self, fingerprint: str) -> int | None:
-        return self._ledger.archived(fingerprint)
-
-    def commit(self, advances: Iterable[Advance], now: int) -> Stored:
-        self._left -= 1
-        if self._left < 0 and not self._after:
-            raise CrashError
-        done = self._ledger.commit(advances, now)
-        if self._left < 0:
-            raise CrashError
-        return done
 
 
 def stored(engine: Engine) -> tuple[dict[Cell, int], dict[Cell, int]]:

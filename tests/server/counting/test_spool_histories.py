@@ -12,8 +12,9 @@ import pytest
 from mars_server.counting.inputs import expand
 from mars_server.storage import Engine, open_database, reading
 from mars_server.storage import ledger as storage
+from tests.server.counting.dying import CrashError, Dying
 from tests.server.counting.spools import NEXT, WEEK, many, spool, written
-from tests.server.counting.test_spools import CrashError, Dying, one_pass, opening_of
+from tests.server.counting.test_spools import one_pass, opening_of
 
 SEEDS = range(4)
 STEPS = 14

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -20,16 +20,16 @@ from mars.wire.times import week_of
 from mars_server.common.config import load_catalogue
 from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.executors import here
-from mars_server.counting.foreign.identity import Source
 from mars_server.counting.intake_keys import load_keys
 from mars_server.counting.progress import Progress
 from mars_server.counting.reports import Opening
-from mars_server.counting.store_port import Advance, Ledger, Sizes, Stored
+from mars_server.counting.store_port import Ledger, Sizes
 from mars_server.daylog.format import spool_of
 from mars_server.storage import ledger as storage
 from mars_server.storage import open_database, reading
 from mars_server.storage.schema import openings, sources, statistics_weeks
 from tests.server.counting.commands import PROGRAM, run, run_json
+from tests.server.counting.dying import CrashError, Dying
 from tests.server.counting.examples import ALLOW, line
 from tests.server.counting.spools import (
     DAY,
@@ -248,37 +248,6 @@ def test_a_pool_of_processes_counts_alike(
         written(folder / f"{number}.log", spool(many(30, 20 * number), name=str(number)))
     out = run_json("count", folder, *told, "--db", database_url, "--jobs", "2")
     assert (out["statistics"], out["repeated"]) == (cells(70), 20)
-
-
-class CrashError(Exception):
-    pass
-
-
-class Dying:
-    """The real ledger; the process ends before or after the n-th transaction."""
-
-    def __init__(self, ledger: storage.Ledger, dies: int, *, after: bool) -> None:
-        self._ledger = ledger
-        self._left = dies
-        self._after = after
-
-    def sources(self) -> list[Source]:
-        return self._ledger.sources()
-
-    def key(self) -> bytes:
-        return self._ledger.key()
-
-    def archived(self, fingerprint: str) -> int | None:
-        return self._ledger.archived(fingerprint)
-
-    def commit(self, advances: Iterable[Advance], now: int) -> Stored:
-        self._left -= 1
-        if self._left < 0 and not self._after:
-            raise CrashError
-        done = self._ledger.commit(advances, now)
-        if self._left < 0:
-            raise CrashError
-        return done
 
 
 def opening_of(folder: Path, *weeks: str) -> Opening:

@@ -30,6 +30,8 @@ languages = ["en", "is"]
 COMMAND = str(Path(sys.executable).with_name("mars-server"))
 STARTUP = 60.0
 """Seconds a server may take until it says that it serves; the machine may be busy."""
+SOCKET = "s"
+"""Of a server in a folder; a socket's path is short."""
 GOLDEN = (
     "User-Agent: mars/1\r\nAccept: */*\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n"
 )
@@ -231,7 +233,7 @@ def served(
     data = motd_file if motd_file is not None else document()
     (folder / "product.toml").write_text(product)
     (folder / "motd.json").write_bytes(data)
-    path = str(folder / "s") if unix else ""
+    path = str(folder / SOCKET) if unix else ""
     bind = f"unix:{path}" if unix else "127.0.0.1:0"
     if spool:
         extra = (*extra, "--spool", str(folder / "spool"))

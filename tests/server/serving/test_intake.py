@@ -183,6 +183,29 @@ def test_behind_tor_a_line_about_the_circuit_may_stand_before(
     assert server.reports() == [report]
 
 
+def _over(circuit: int, request: bytes) -> bytes:
+    """With the line that tor writes before it."""
+    return f"PROXY TCP6 fc00:dead:beef:4dad::{circuit:x}:1 ::1 1 80\r\n".encode() + request
+
+
+def test_j07_beyond_three_reports_of_one_circuit_none_is_kept_and_nobody_is_told(
+    tmp_path: Path,
+) -> None:
+    path, reports = tmp_path / "m", [body() for _ in range(26)]
+    with kit.served("--metrics", str(path), unix=True, spool=True, folder=tmp_path) as server:
+        told = {server.ask(_over(1, kit.post(report))) for report in reports[:13]}
+        told |= {
+            server.ask(_over(2, kit.post(report, fields="X: y\r\n"))) for report in reports[13:]
+        }
+        with kit.connect_unix(str(path)) as sock:
+            sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            text = kit.body(kit.read_all(sock)).decode()
+        assert server.stop() == 0
+    assert told == {LAST}
+    assert Counter(server.reports()) == Counter(reports[:3] + reports[13:16])
+    assert "\nmars_reports_capped_total 20.0\n" in text
+
+
 def test_several_processes_have_a_spool_each() -> None:
     with kit.served("--workers", "2", unix=True, spool=True) as server:
         reports = [body() for _ in range(20)]

@@ -23,6 +23,7 @@ from mars.testing.memory import SeededChance
 from mars.wire import randomized
 from mars.wire.times import DAY, WEEK, week_start
 from mars_server.tables.floor import floor
+from mars_server.tables.noise import Noise
 from mars_server.tables.shares import Sampling
 
 MONDAY = 1_780_272_000
@@ -86,6 +87,27 @@ def waits(machine: str, pool: int = POOL) -> tuple[int, ...]:
 def regular(late: Sequence[int]) -> float:
     """The sum of squared shares, as ``shares.OWN_WEEK`` has it."""
     return sum((late.count(each) / len(late)) ** 2 for each in set(late))
+
+
+def held_with_noise(size: int, epsilon: float, trials: int) -> float:
+    """How many of the published intervals of a week, of the number and of a share of 30 %, hold the
+    truth: the lower of the two shares (0–1)."""
+    noise, random = Noise(bytes(32), epsilon).of_reports(), np.random.default_rng(size)
+    sampling = Sampling(0.25, deviation=noise.deviation)
+    some, rest = round(0.3 * size), round(0.7 * size)
+    numbers = parts = 0
+    for trial in range(trials):
+        counts = [int(random.binomial(each, 0.25)) for each in (some, rest)]
+        blurred = [
+            floor(count + noise.sample(str(trial), str(n)))
+            for n, count in enumerate([*counts, sum(counts)])
+        ]
+        guess = sampling.installations(blurred[2])
+        assert guess is not None
+        numbers += guess.low <= size <= guess.high
+        told = sampling.shares(blurred[:2], blurred[2])[0]
+        parts += told is None or told.low <= 30 <= told.high
+    return min(numbers, parts) / trials
 
 
 def _sent(

@@ -7,7 +7,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +14,6 @@ from scipy.stats import binom
 
 from mars_server.tables.estimate import Estimate
 from mars_server.tables.floor import NO_DATA, floor
-from mars_server.tables.noise import Noise
 from mars_server.tables.shares import (
     ALL,
     EXACT_BELOW,
@@ -33,6 +31,7 @@ from tests.server.tables.reported import (
     MIXED,
     RATES_TRIED,
     Case,
+    held_with_noise,
     measure,
     regular,
     waits,
@@ -167,22 +166,7 @@ def test_noise_makes_intervals_wider() -> None:
 @pytest.mark.parametrize("size", [400, 3_000])
 @pytest.mark.parametrize("epsilon", [1.0, 3.0])
 def test_with_noise_the_published_intervals_hold_the_truth_too(size: int, epsilon: float) -> None:
-    noise, random = Noise(bytes(32), epsilon).of_reports(), np.random.default_rng(size)
-    sampling = Sampling(0.25, deviation=noise.deviation)
-    some, rest = round(0.3 * size), round(0.7 * size)
-    numbers, parts = [], []
-    for trial in range(400):
-        counts = [int(random.binomial(each, 0.25)) for each in (some, rest)]
-        blurred = [
-            floor(count + noise.sample(str(trial), str(n)))
-            for n, count in enumerate([*counts, sum(counts)])
-        ]
-        guess = sampling.installations(blurred[2])
-        assert guess is not None
-        numbers.append(guess.low <= size <= guess.high)
-        told = sampling.shares(blurred[:2], blurred[2])[0]
-        parts.append(told is None or told.low <= 30 <= told.high)
-    assert min(sum(numbers), sum(parts)) >= 0.95 * 400
+    assert held_with_noise(size, epsilon, 400) >= 0.95
 
 
 def test_a_score_interval_of_nothing_is_everything() -> None:

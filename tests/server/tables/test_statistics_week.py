@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import date
 
 import pytest
 
 from mars.errors import WireError
-from mars.wire.registry import Metric
 from mars_server.tables.estimate import Estimate
 from mars_server.tables.floor import NO_DATA, floor
 from mars_server.tables.quarters import Summed
@@ -23,20 +21,8 @@ from mars_server.tables.statistics_week import (
     decode,
     encode,
 )
+from tests.server.publication.reports_kit import PANE
 
-PANE = Metric(
-    key="pane",
-    project="examplemail",
-    label="Reading pane",
-    description="Whether the reading pane is shown.",
-    reason="Whether it is worth a redesign.",
-    owner="ui@example.org",
-    review="https://example.org/review/1",
-    sensitivity="interaction",
-    type="bool",
-    expires=date(2027, 6, 30),
-    declared=date(2026, 1, 1),
-)
 ONE = Summed(1, "2026-W48", "2026-W48")
 WEEK = StatisticsWeek(
     product="examplemail",

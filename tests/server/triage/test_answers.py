@@ -122,6 +122,19 @@ def test_two_rules_that_claim_one_fault_are_an_error(triage: Triage, tmp_path: P
     assert run_json("errors", "rules", "check", "--product", triage.product)["ok"]
 
 
+def test_a_product_that_is_not_there_is_not_one_without_rules(triage: Triage) -> None:
+    triage.open(triage.sender.direct([1]))
+    away = triage.folder / "nowhere" / "product.toml"
+    for words in (("rules", "check"), ("list",), ("show", "1")):
+        assert triage.tell(*words, "--product", away, code=1)["reason"] == "file-missing"
+
+
+def test_a_note_that_is_taken_back_is_told_so(triage: Triage) -> None:
+    triage.open(triage.sender.direct([1]))
+    told = run("errors", "note", "1", "", "--db", triage.url).stdout
+    assert told == b"1: taken back for all who sent a report of it\n"
+
+
 def test_resolving_noting_and_taking_back(triage: Triage) -> None:
     triage.open(triage.sender.direct([1, 2]))
     guid = kit.identity(1).guid

@@ -14,7 +14,7 @@ from mars_server.triage.grouping import Lists
 from mars_server.triage.reading import Reading
 from mars_server.triage.setup import load_opening
 from tests.server.counting import spools
-from tests.server.counting.commands import run_json
+from tests.server.counting.commands import run, run_json
 from tests.server.counting.spools import DAY, LATER, NEXT, WEEK
 from tests.server.triage import kit
 from tests.server.triage.kit import RELEASE, Sender, Triage
@@ -52,6 +52,18 @@ def test_what_is_sealed_to_other_keys_waits_until_they_come(triage: Triage) -> N
     assert (found["direct"], found["waiting"]) == (1, 2)
     found = replace(triage, weeks=(WEEK, NEXT)).read(path)
     assert (found["direct"], found["repeated"], found["waiting"]) == (2, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("weeks", "said"), [((), b"No key that was given"), ((WEEK,), b"files of the releases' keys")]
+)
+def test_it_is_told_which_keys_are_missing(
+    triage: Triage, weeks: tuple[str, ...], said: bytes
+) -> None:
+    path = triage.spool(triage.sender.direct([1]))
+    intake, _ = triage.keys(weeks or (NEXT,), ())
+    told = ("--keys", intake, "--db", triage.url, "--product", triage.product)
+    assert said in run("errors", "open", path, *told).stderr
 
 
 def test_a_release_that_takes_no_reports_any_more_waits_for_nothing(triage: Triage) -> None:

@@ -71,7 +71,8 @@ def note(
     with common.locked(url, product_file) as engine:
         Desk(engine).note(name, common.today(), text, private=private)
     whom = "the operator alone" if private else "all who sent a report of it"
-    options.answer(as_json, {"ok": True, "private": private}, f"{name}: noted for {whom}")
+    did = "noted" if text else "taken back"
+    options.answer(as_json, {"ok": True, "private": private}, f"{name}: {did} for {whom}")
 
 
 @click.command(cls=Configured, settings=TRIAGE)

@@ -133,7 +133,9 @@ def status(
     said = broadcast.read(document)
     told = {"ok": True, "serial": said.serial, "bytes": len(document), "faults": len(said.faults)}
     told |= {"prefixes": len(said.prefixes), "epoch": epoch}
-    line = f"{out}: {len(said.prefixes)} prefixes, {len(said.faults)} known faults"
+    line = (
+        f"{out}: {len(said.prefixes)} prefixes, {options.number(len(said.faults), 'known fault')}"
+    )
     options.answer(as_json, told, line)
 
 

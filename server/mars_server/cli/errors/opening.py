@@ -32,6 +32,11 @@ _OPENS_NOTHING = (
     "which the spools were written, and those of the releases?"
 )
 
+_OPENS_HALF = (
+    "The intake's keys open lines, and no key that was given opens what is inside: name the files "
+    "of the releases' keys, too."
+)
+
 
 @click.command("open", cls=Configured, settings={**TRIAGE, **OPENING, "spools": "spools"})
 @click.argument("spools", nargs=-1, required=True, metavar="SPOOL…")
@@ -139,4 +144,4 @@ def _lines(outcome: Outcome, old: Gone, over: Gone) -> Iterator[str]:
 def _doubts(outcome: Outcome) -> Iterator[str]:
     known = outcome.stored.repeated + outcome.stored.kept.total()
     if outcome.waiting and not known and not _reasons(outcome):
-        yield _OPENS_NOTHING
+        yield _OPENS_HALF if outcome.inside else _OPENS_NOTHING

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import accumulate, pairwise
 from typing import Final
@@ -12,7 +12,16 @@ from mars.wire.catalogue import OTHER_RELEASE as OTHER
 from mars.wire.events import BELOW_1, BELOW_10, FEW, MORE, NO_FAILURE
 from mars.wire.registry import EVENTS, VERSION
 from mars_server.common.calendar import following, monday
-from mars_server.site.charts.data import COLOURS, MIDDLE, REST_KEY, Band, apart, ticks
+from mars_server.site.charts.data import (
+    COLOURS,
+    MIDDLE,
+    REST_KEY,
+    Band,
+    Place,
+    apart,
+    banded,
+    ticks,
+)
 from mars_server.site.charts.render import Chart
 from mars_server.site.declared import Declared, Period, is_failed_share, ordered
 from mars_server.site.language import REST, Language
@@ -69,23 +78,11 @@ def colours(entry: Declared) -> dict[str, int]:
 def answers_chart(entry: Declared, say: Language) -> Chart:
     """A period without shares leaves a gap; what the shares leave open stays open."""
     periods, series = told(entry.recent), bands(entry)
-    rows = []
+    rows: list[Mapping[str, object]] = []
     for run, part in enumerate(_runs(periods)):
         steps = [(monday(period.first), _stack(period, series)) for period in part]
         steps.append((monday(following(part[-1].last)), steps[-1][1]))
-        rows += [
-            {
-                "x": day.isoformat(),
-                "run": run,
-                "series": band.name,
-                "colour": band.colour,
-                "dash": band.dash,
-                "bottom": places[band.name][0],
-                "top": places[band.name][1],
-            }
-            for day, places in steps
-            for band in series
-        ]
+        rows += banded(run, steps, series)
     first, last = periods[0].first, periods[-1].last
     days, form = ticks(first, last)
     return Chart(
@@ -112,7 +109,7 @@ def _heights(period: Period) -> dict[str, int]:
     return {row.value: period.share(row) for row in period.figures.values}
 
 
-def _stack(period: Period, series: Sequence[Band]) -> dict[str, tuple[float, float]]:
+def _stack(period: Period, series: Sequence[Band]) -> dict[str, Place]:
     heights = _heights(period)
     sizes = [sum(heights.get(value, 0) for value in band.values) for band in series]
     whole = max(_WHOLE, sum(sizes))

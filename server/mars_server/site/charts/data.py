@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import accumulate, pairwise
 from typing import Final
 
@@ -51,6 +51,10 @@ _LETTER: Final = 0.014
 """Share of the plot that a letter of a name takes."""
 _LABEL_HEIGHT: Final = 0.062
 """Height of a label line as a share of the plot (15 of 250 px)."""
+
+
+Place = tuple[float, float]
+"""Bottom and top of a band (0–1)."""
 
 
 @dataclass(frozen=True)
@@ -151,23 +155,11 @@ def shares_chart(table: str, weeks: Sequence[Week], say: Language) -> Chart:
     weeks = periods
     series = _series(table, weeks)
     stacked = {week.week: _stack(table, week, series) for week in weeks}
-    rows = []
+    rows: list[Mapping[str, object]] = []
     for run, part in enumerate(runs(weeks, lambda week: bool(stacked[week.week]), table)):
         stacks = [(monday(week.since(table)), stacked[week.week]) for week in part]
         stacks.append((monday(following(part[-1].week)), stacks[-1][1]))
-        for day, places in stacks:
-            rows += [
-                {
-                    "x": day.isoformat(),
-                    "run": run,
-                    "series": band.name,
-                    "colour": band.colour,
-                    "dash": band.dash,
-                    "bottom": places[band.name][0],
-                    "top": places[band.name][1],
-                }
-                for band in series
-            ]
+        rows += banded(run, stacks, series)
     last = stacked[weeks[-1].week] if weeks else {}
     beside = [band for band in series if _height(last.get(band.name, (0, 0))) > _THINNEST_LABEL]
     faded = [band for band in series if band not in beside]
@@ -179,6 +171,25 @@ def shares_chart(table: str, weeks: Sequence[Week], say: Language) -> Chart:
         "marks": [{"x": _middle(week)} for week in single if "disturbed" in week.flags],
     }
     return _timed(Chart("shares", datasets, numbers=say.numbers), weeks, table=table)
+
+
+def banded(
+    run: int, steps: Iterable[tuple[date, Mapping[str, Place]]], series: Sequence[Band]
+) -> Rows:
+    """The bands of one ``run`` without a gap: where each begins and ends on each of its days."""
+    return [
+        {
+            "x": day.isoformat(),
+            "run": run,
+            "series": band.name,
+            "colour": band.colour,
+            "dash": band.dash,
+            "bottom": places[band.name][0],
+            "top": places[band.name][1],
+        }
+        for day, places in steps
+        for band in series
+    ]
 
 
 def is_empty(table: str, weeks: Sequence[Week]) -> bool:
@@ -204,7 +215,7 @@ def _middle(week: Week, table: str = "") -> str:
     return (first + (monday(following(week.week)) - first) // 2).isoformat()
 
 
-def _stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, tuple[float, float]]:
+def _stack(table: str, week: Week, series: Iterable[Band]) -> dict[str, Place]:
     """Bottom and top of each band in one week, as shares of the floored counts; {} where the week
     tells none."""
     if not tells_shares(table, week):
@@ -231,7 +242,7 @@ def _labels(
     table: str,
     weeks: Sequence[Week],
     shown: Sequence[Band],
-    places: dict[str, tuple[float, float]],
+    places: dict[str, Place],
     names: Mapping[Band, str],
     say: Language,
 ) -> Rows:
@@ -270,7 +281,7 @@ def apart(middles: Sequence[float]) -> list[float]:
 def _inside(
     table: str,
     weeks: Sequence[Week],
-    stacked: Mapping[str, Mapping[str, tuple[float, float]]],
+    stacked: Mapping[str, Mapping[str, Place]],
     faded: Sequence[Band],
     names: Mapping[Band, str],
 ) -> Rows:
@@ -301,7 +312,7 @@ def _room(table: str, weeks: Sequence[Week], name: str) -> tuple[str, str]:
     return (first + half).isoformat(), (last - half).isoformat()
 
 
-def _height(place: tuple[float, float]) -> float:
+def _height(place: Place) -> float:
     return place[1] - place[0]
 
 

@@ -10,7 +10,7 @@ from mars_server.site.charts.data import COLOURS, REST_KEY
 from mars_server.site.declared import COLLECTED, Declared, Period, count_of, ordered
 from mars_server.site.language import Language
 from mars_server.site.pages.findings import few
-from mars_server.tables.shares import LATE_DAYS
+from mars_server.tables.shares import LATE_DAYS, among_all
 from mars_server.tables.statistics_week import Share, Value
 
 __all__ = ["LATE_DAYS", "colours", "count_of", "is_drawn"]
@@ -173,6 +173,7 @@ def of_all(entry: Declared, say: Language) -> str:
     row, share = _ranked(period)[0], _ranked(period)[0].share
     known = period.figures.consenting
     assert share is not None and known is not None
+    low, high = among_all(known, share)
     return say.gettext(
         "These shares are of those who agreed: very likely at least %(known)s of all that fetch "
         "the news. About the others nothing is known; among all, the share of “%(value)s” could be "
@@ -180,8 +181,8 @@ def of_all(entry: Declared, say: Language) -> str:
     ) % {
         "known": say.whole(known),
         "value": _name(entry, row, say),
-        "low": say.chance(known * share.low // 100 / 100),
-        "high": say.chance((100 - known * (100 - share.high) // 100) / 100),
+        "low": say.chance(low / 100),
+        "high": say.chance(high / 100),
     }
 
 

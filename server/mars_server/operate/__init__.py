@@ -1,1 +1,1 @@
-"""What an operator looks at: status, doctor, which logs are settled."""
+"""What an operator looks at: status and what monitors get of it, doctor, which logs are settled."""

@@ -89,6 +89,8 @@ class PublishConfig:
     noise_epsilon: float = 0.0
     """As the option; 0 where it is not set."""
     notes: str = ""
+    operator: str = ""
+    """Who runs this and how to reach them, as the pages say it."""
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ from mars_server.tables.statistics_week import StatisticsWeek
 from mars_server.tables.statistics_week import encode as encode_statistics
 from mars_server.tables.week import Week
 
-_MOST_PICTURES: Final = 512 + 2 * MAX_ENTRIES
-"""More than a site has: 16 for each range, in ten years 208, and two for each entry. All are
+_MOST_PICTURES: Final = 512 + 4 * MAX_ENTRIES
+"""More than a site has: 16 for each range, in ten years 208, and four for each entry. All are
 kept while pages are made, since each is needed for several."""
 
 
@@ -96,6 +96,7 @@ def publish(
     motd: bytes | None = None,
     chart_cache: Path | None = None,
     catalogue: Catalogue | None = None,
+    operator: str = "",
 ) -> PublishReport:
     """Brings ``out`` up to date with what is due at ``now`` (Unix seconds).
 
@@ -105,6 +106,7 @@ def publish(
     end unasked, before anything is closed or written.
     ``without_noise``: the operator wants noise to end. ``chosen``: ``now`` was given by hand; see
     ``close_weeks``. ``catalogue``: what is declared; without any entry no reports are closed.
+    ``operator``: who runs this and how to reach them, in plain text, for the foot of each page.
     """
     document = None if motd is None else describe(motd, rules.product)
     public = None if signing_key is None else public_key(signing_key)
@@ -150,10 +152,11 @@ def publish(
             own_logs=own_logs,
             catalogue=catalogue,
             reports=reports,
+            operator=operator,
         )
         site = Site(contents, _charts(out, public, chart_cache))
         documents = {signed_documents.FILE: signed_documents.encode(rules.product, given)}
-        beside = {NOTES_FILE: encode_notes(notes, own_logs=own_logs)}
+        beside = {NOTES_FILE: encode_notes(notes, own_logs=own_logs, operator=operator)}
         figures = data_files(weeks) | statistics_data(reports, catalogue) | documents
         written, others = write_site(out, rules.product, figures, site, beside, signing_key)
     return PublishReport(

@@ -6,7 +6,6 @@ each time. Deletions go in the same way, also after consent was withdrawn: they 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -15,7 +14,7 @@ from mars.channels.draws import MOVED_WITHIN
 from mars.channels.filing import counted
 from mars.channels.queue import CROWD, Queue, Report
 from mars.channels.sending import TRIES, Memory, Pending, Upcoming
-from mars.channels.statistics import LIMIT, NO_CONTENT, Known, Knows, no_intake_key
+from mars.channels.statistics import LIMIT, NO_CONTENT, Known, Knows, Posted, no_intake_key
 from mars.consent import DELETIONS, REPORTS, Effective, Purpose, refusal
 from mars.consent.purposes import ALWAYS, NEVER
 from mars.core.channel import Ending, Kept, NextRequest, View
@@ -23,14 +22,14 @@ from mars.core.schedule import LONGEST_SLEEP, PAUSE
 from mars.core.state import State
 from mars.core.waiting import sleep as until_next
 from mars.errors import MarsError, StateError, TransportError
-from mars.ports import Chance, OpenPGP
+from mars.ports import Chance
 from mars.wire.times import DAY
 
 _REPORT, _DELETION = "report", "deletion"
 """What a request says of whose it is."""
 
 
-class ReportsChannel:
+class ReportsChannel(Posted):
     """``mars.core.channel.Channel``."""
 
     name = sending.NAME
@@ -174,20 +173,6 @@ class ReportsChannel:
         return NextRequest(view.voice.level, message, None, values, expect=expect, limit=LIMIT)
 
     # --- what an answer means ---------------------------------------------------------------
-
-    def require_judge(self, view: View, openpgp: Callable[[], OpenPGP]) -> None:
-        """An answer says nothing that could be judged."""
-
-    def take(
-        self,
-        body: bytes,
-        view: View,  # noqa: ARG002 - the protocol's
-        openpgp: Callable[[], OpenPGP],  # noqa: ARG002 - the protocol's
-    ) -> Ending:
-        """Raises ``TransportError`` (``bad-answer``) of anything but nothing."""
-        if body:
-            raise TransportError("bad-answer", "The intake answers with no body; tell its host.")
-        return Ending()
 
     def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> Kept:
         memory = Memory.of(view.state)

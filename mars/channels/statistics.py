@@ -62,7 +62,25 @@ Counted = Callable[["Domain", "Metric", int, int | None], str | None]
 agreed to at another, if it was, of nothing before that. None where it is not known yet."""
 
 
-class StatisticsChannel:
+class Posted:
+    """What every channel of the intake takes for an answer: none."""
+
+    def require_judge(self, view: View, openpgp: Callable[[], OpenPGP]) -> None:
+        """An answer says nothing that could be judged."""
+
+    def take(
+        self,
+        body: bytes,
+        view: View,  # noqa: ARG002 - the protocol's
+        openpgp: Callable[[], OpenPGP],  # noqa: ARG002 - the protocol's
+    ) -> Ending:
+        """Raises ``TransportError`` (``bad-answer``) of anything but nothing."""
+        if body:
+            raise TransportError("bad-answer", "The intake answers with no body; tell its host.")
+        return Ending()
+
+
+class StatisticsChannel(Posted):
     """``mars.core.channel.Channel``."""
 
     name = upcoming.NAME
@@ -193,20 +211,6 @@ class StatisticsChannel:
         return request(view, ready.name, ready.said, message)
 
     # --- what an answer means ---------------------------------------------------------------
-
-    def require_judge(self, view: View, openpgp: Callable[[], OpenPGP]) -> None:
-        """An answer says nothing that could be judged."""
-
-    def take(
-        self,
-        body: bytes,
-        view: View,  # noqa: ARG002 - the protocol's
-        openpgp: Callable[[], OpenPGP],  # noqa: ARG002 - the protocol's
-    ) -> Ending:
-        """Raises ``TransportError`` (``bad-answer``) of anything but nothing."""
-        if body:
-            raise TransportError("bad-answer", "The intake answers with no body; tell its host.")
-        return Ending()
 
     def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> Kept:
         memory = Memory.of(view.state)

@@ -68,7 +68,7 @@ class Guard:
             )
 
     def require_token(self, session: str, token: str) -> None:
-        """That the form was on a page which this process showed to this session."""
+        """That the form was on a page which this process showed to the browser with that cookie."""
         given = token.encode("utf-8", "replace")
         if not is_session(session) or not hmac.compare_digest(self.token(session).encode(), given):
             raise RefusedError(

@@ -9,7 +9,7 @@ from typing import Any
 from mars.channels.filing import Filing
 from mars.channels.queue import Report
 from mars.channels.sending import Memory
-from mars.testing.memory import session
+from mars.testing.memory import START, session
 from mars.testing.world import ONION, World
 from mars.wire import envelope
 from mars.wire.catalogue import Catalogue
@@ -37,6 +37,9 @@ ANSWER = Answer("known", 1, "The archive is broken.", "A disk was full.", "Make 
 
 def fault(number: int = 1) -> Fault:
     return Fault(("ValueError",), ("<other>", f"examplemail.store:load_{number}+3"))
+
+
+REPORT = Report("00112233aabbccdd", fault(), RELEASE, START, "a" * 32, "04" * 24, "linux")
 
 
 def a_world(mode: str = "ask", registry: bytes = REGISTRY, **more: Any) -> World:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mars.channels.filing import Filing
 from mars.channels.queue import Report
-from mars.channels.sending import Memory
+from mars.channels.sending import SPREAD, Memory
 from mars.testing.memory import START, session
 from mars.testing.world import ONION, World
 from mars.wire import envelope
@@ -33,6 +33,8 @@ REGISTRY = Catalogue("examplemail", "stable", (RELEASE, "0.5.2"), reports=REPORT
 STATUS_URL = f"http://{ONION}{STATUS_PATH}"
 TRIAGE = Recipient("examplemail", "stable", {ONION}, KEYS)
 ANSWER = Answer("known", 1, "The archive is broken.", "A disk was full.", "Make room.", "0.5.2")
+LONGEST = SPREAD + 2 * DAY
+"""Until what was released has gone, if it goes at all."""
 
 
 def fault(number: int = 1) -> Fault:

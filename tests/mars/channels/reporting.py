@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 from mars.channels.filing import Filing
@@ -22,7 +23,7 @@ from mars.wire.reports.outer import Outer, parted
 from mars.wire.reports.recipient import Recipient
 from mars.wire.reports.status import Answer, Status
 from mars.wire.request import HTTPRequest
-from mars.wire.sealed import LARGE, Opener, key_id, key_of, opened
+from mars.wire.sealed import ID_BYTES, LARGE, Opener, key_id, key_of, opened
 from mars.wire.times import DAY
 from tests.mars.channels.kit import INTAKE, WEEKS, opener, posted, publishing
 
@@ -140,3 +141,9 @@ def read(request: HTTPRequest) -> Direct | Deletion | Share:
 def inside(request: HTTPRequest) -> tuple[dict[str, Any], bytes]:
     said = Outer.decode(outer(request))
     return parted(said.opened(KEYS[said.release]))
+
+
+def alike(bodies: Iterable[bytes]) -> list[bytes]:
+    """Pieces too long to come twice by chance that two bodies say outside their heads."""
+    pieces = [{body[at : at + 8] for at in range(1 + ID_BYTES, LARGE - 8)} for body in bodies]
+    return [each for one, other in combinations(pieces, 2) for each in one & other]

@@ -24,6 +24,7 @@ from mars_server.common.config import load_catalogue
 from tests.conftest import ROOT
 from tests.server.counting.commands import run_json
 from tests.server.serving import kit
+from tests.server.triage import kit as triage
 
 PRODUCT, CHANNEL, RELEASE, FIXED = "examplemail", "stable", "0.5.1", "0.5.2"
 _TOML = """product = "{product}"
@@ -160,3 +161,12 @@ class Operator:
         text = opened(body, pair)
         assert text is not None
         return Recipient(PRODUCT, CHANNEL, {self.host}, self.releases).read(text)[1]
+
+
+def poisoned(shares: list[Share]) -> Iterator[Share]:
+    """What whoever has all keys can make of nine shares: the same points with another text, and
+    points of other installations and values, which do not fit."""
+    for at, share in enumerate(shares):
+        yield triage.poisoned(share)
+        yield replace(share, x=share.x + 1 + at)
+        yield replace(share, y=share.y + 1)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -27,8 +26,8 @@ from mars.wire.reports.crowd import Share
 from mars.wire.sealed import LARGE
 from mars.wire.times import WEEK, week_start
 from testbed.tornet import TorNetwork
-from tests.e2e.frozen import Application, environment
-from tests.e2e.reporting import FIXED, PRODUCT, RELEASE, Operator
+from tests.e2e.frozen import Application, run
+from tests.e2e.reporting import FIXED, PRODUCT, RELEASE, Operator, poisoned
 from tests.server.serving.onions import Arrival, Front, Reached, fronted
 from tests.waiting import day_that_lasts
 
@@ -42,7 +41,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("objdump") is None, reason="binutils are not installed"),
 ]
 
-MARS = str(Path(sys.executable).with_name("mars"))
+MARS = Path(sys.executable).with_name("mars")
 SECRET = "hunter2"
 """In the message of the exception."""
 MESSAGE = "I pressed the button twice."
@@ -216,14 +215,7 @@ class Life:
 
 def command(home: Path, *words: str) -> dict[str, Any]:
     """What the installed ``mars`` says to the same user."""
-    done = subprocess.run(
-        [MARS, *words, "--json"],
-        capture_output=True,
-        text=True,
-        env=environment(home),
-        timeout=120,
-        check=False,
-    )
+    done = run(MARS, home, *words, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -245,15 +237,6 @@ def others(life: Life, number: int) -> None:
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(send, range(number)))
-
-
-def poisoned(shares: list[Share]) -> Iterator[Share]:
-    """What whoever has all keys can make of nine shares: the same points with another text, and
-    points of other installations and values, which do not fit."""
-    for at, share in enumerate(shares):
-        yield replace(share, encrypted=share.encrypted[:-1] + bytes([share.encrypted[-1] ^ 1]))
-        yield replace(share, x=share.x + 1 + at)
-        yield replace(share, y=share.y + 1)
 
 
 def first_weeks(life: Life, user: User) -> None:

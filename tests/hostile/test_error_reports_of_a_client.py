@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -23,7 +21,7 @@ from mars.channels.sending import (
 )
 from mars.core.schedule import HOUR, LATE_LEAST
 from mars.errors import TransportError
-from mars.testing.memory import START, SeededChance, machine, session
+from mars.testing.memory import START, SeededChance, session
 from mars.testing.world import World
 from mars.wire.reports.crowd import Share
 from mars.wire.reports.direct import Deletion, Direct
@@ -34,6 +32,7 @@ from mars.wire.times import DAY
 from tests.mars.channels.kit import INTAKE, posted
 from tests.mars.channels.reporting import (
     a_world,
+    alike,
     answering,
     fault,
     inside,
@@ -297,10 +296,7 @@ def test_j18_no_two_tries_have_bytes_in_common() -> None:
     world.server.answers[INTAKE] = (503, b"")
     released(world, "crowd")
     bodies = [one.body or b"" for one in until_posted(world, 3)]
-    for one, other in itertools.combinations(bodies, 2):
-        head = 1 + ID_BYTES
-        runs = {one[at : at + 8] for at in range(head, LARGE - 8)}
-        assert not runs & {other[at : at + 8] for at in range(head, LARGE - 8)}
+    assert not alike(bodies)
     boxes = [outer(one) for one in posted(world)]
     assert len({box[-500:] for box in boxes}) == 3, "nor for who holds the intake's key"
 
@@ -382,43 +378,3 @@ def test_e05_no_report_goes_directly_whatever_was_agreed_to() -> None:
     shown = world.mars().preview(channel="reports")
     assert shown is not None
     assert shown.direct is None
-
-
-def test_f03_consent_to_reports_is_asked_for_again_at_the_last_moment() -> None:
-    world = a_world("always")
-    released(world)
-    server = world.server
-
-    class Withdrawing:
-        """The user says no while the circuit is built."""
-
-        def fetch(self, request: Any) -> Any:
-            if request.message.method == "POST":
-                world.grant("plain", reports="never")
-            return server.fetch(request)
-
-    client = world.client()
-    client.ports = replace(client.ports, fetcher=lambda _ready: Withdrawing())
-    session(client, world.clock, 9 * DAY)
-    assert posted(world) == []
-
-
-def test_f03_a_report_that_another_process_was_about_to_send_is_gone_with_the_yes() -> None:
-    world = a_world()
-    released(world)
-    running(world, HOUR)
-    client = world.client()
-    world.grant("plain", reports="never")
-    session(client, world.clock, 9 * DAY)
-    assert (posted(world), kept(world)) == ([], [])
-
-
-@pytest.mark.parametrize("mode", ["ask", "always"])
-def test_f03_the_environment_holds_for_reports_at_the_last_moment(mode: str) -> None:
-    world = a_world(mode)
-    released(world, number=2)
-    meet(world, fault())
-    running(world, HOUR)
-    world.host = machine(environ={"MARS_REPORTS": "never"})
-    running(world, 9 * DAY)
-    assert posted(world) == []

@@ -1,262 +1,34 @@
-"""What keeps error reports of a client rare, unlinkable and agreed to, one guard at a time: files
-that are none of ours, a yes that ends at the last moment, tries, times and names."""
+"""What keeps error reports of a client rare and unlinkable, one guard at a time: tries, times and
+names."""
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mars.adapters.files import Folder, clear
-from mars.channels.filing import Filing
-from mars.channels.one_fault import OneFault
-from mars.channels.queue import (
-    MOST,
-    SENT_KEPT,
-    UNSENT_KEPT,
-    Queue,
-    Report,
-    decode,
-    name_of,
-)
+from mars.channels.queue import MOST, SENT_KEPT, UNSENT_KEPT, Queue
 from mars.channels.sending import A_WEEK, AGAIN, TRIES, Memory, Pending, Upcoming, begun, ended
-from mars.consent import Layer
-from mars.consent.purposes import DELETIONS, NEWS, REPORTS
 from mars.core.schedule import HOUR
-from mars.errors import ConfigError, StateError, TransportError
+from mars.errors import TransportError
 from mars.faults.own import Own
 from mars.faults.text import faults
-from mars.testing.memory import START, MemoryStore, SeededChance, machine, session
-from mars.testing.world import World
-from mars.wire.reports.direct import Deletion
+from mars.testing.memory import START, MemoryStore, SeededChance, session
 from mars.wire.times import DAY, WEEK
 from tests.mars.channels.kit import INTAKE, posted
 from tests.mars.channels.reporting import (
+    REPORT,
     a_world,
     fault,
     kept,
     meet,
     memory,
-    read,
     released,
     running,
     until_posted,
 )
-
-REPORT = Report("00112233aabbccdd", fault(), "0.5.1", START, "a" * 32, "04" * 24, "linux")
-WHOLE = REPORT.encode()
-
-
-def changed(**members: object) -> bytes:
-    return json.dumps({**json.loads(WHOLE), **members}).encode()
-
-
-# --- Files --------------------------------------------------------------------------------------
-
-DAMAGED = {
-    "empty": b"",
-    "half written": WHOLE[: len(WHOLE) // 2],
-    "too large": WHOLE.ljust(64 * 1024 + 1),
-    "too deep": b"[" * 60_000,
-    "not ASCII": WHOLE.replace(b"linux", "línux".encode("latin-1")),
-    "another report's": changed(id="f" * 16),
-    "of a later version": changed(version=2),
-    "with a member that we do not know": changed(more=1),
-    "a fault that is none": changed(fault={"types": ["a b"], "frames": []}),
-    "a release that is none": changed(release="0.5.1.dev1"),
-    "a way that is none": changed(way="loud"),
-    "a share that is none": changed(share="?"),
-    "a day before the epoch": changed(day=-1),
-}
-
-
-@pytest.mark.parametrize("kind", DAMAGED)
-def test_e22_a_file_that_is_no_report_is_left_told_and_not_sent(tmp_path: Path, kind: str) -> None:
-    store, data = Folder(tmp_path), DAMAGED[kind]
-    queue, good = Queue(store), replace(REPORT, id="1" * 16)
-    store.write(name_of(REPORT.id), data)
-    queue.write(good)
-    for now in (START, START + UNSENT_KEPT - DAY):
-        assert [*queue.settle(now)] == [good.id], "the others go on"
-    assert queue.damage is not None
-    assert queue.damage.reason == "report-damaged"
-    assert name_of(REPORT.id) in queue.damage.message
-    assert store.read(name_of(REPORT.id)) == data
-    queue.settle(START + UNSENT_KEPT)
-    assert store.names("report-") == (name_of(REPORT.id),)
-
-
-def test_e22_a_report_under_another_name_is_not_that_report(tmp_path: Path) -> None:
-    """As a copy that somebody made: it would be sent twice."""
-    queue = Queue(Folder(tmp_path))
-    queue.write(REPORT)
-    for name in ("report-00112233aabbccdd", "report-00112233aabbccdd.json.json", "report-2.json"):
-        (tmp_path / name).write_bytes(WHOLE)
-    assert [*queue.all()] == [REPORT.id]
-    assert len(queue.damaged) == 3
-
-
-@pytest.mark.parametrize("kind", ["link", "folder"])
-def test_e22_what_cannot_be_read_stops_reports_alone_and_loses_none(
-    tmp_path: Path, kind: str
-) -> None:
-    """What could not be read this once must not be taken for what was never there."""
-    world, store = a_world(), Folder(tmp_path / "state")
-    for name, data in world.store.files.items():
-        store.write(name, data)
-    mars = world.mars(store=store, modules=["tests"])
-    client = mars._client
-    Filing(client, client.queue).take(fault())
-    session(client, world.clock, 60)
-    assert mars.reports.send(1, "direct")
-    (name,) = store.names("report-")
-    place = store.path / "report-ffffffffffffffff.json"
-    if kind == "link":
-        place.symlink_to(store.path / name)
-    else:
-        place.mkdir()
-    session(client, world.clock, 12 * DAY)
-    assert posted(world) == []
-    assert world.server.visits, "the news were asked for all the same"
-    with pytest.raises(StateError) as caught:
-        client.queue.all()
-    assert caught.value.reason == "state-unreadable"
-    assert str(place) in caught.value.message
-    place.unlink() if kind == "link" else place.rmdir()
-    session(client, world.clock, 9 * DAY)
-    assert len(posted(world)) == 1
-
-
-def test_e22_a_crash_while_a_report_was_written_leaves_none(tmp_path: Path) -> None:
-    store = Folder(tmp_path)
-    store.write("state.json", b"{}")
-    half = tmp_path / f".{name_of(REPORT.id)}-x1"
-    half.write_bytes(WHOLE[:100])
-    queue = Queue(store)
-    assert (queue.all(), queue.damage) == ({}, None)
-    clear(tmp_path)
-    assert not half.exists()
-
-
-# --- A yes, and its end -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("mode", ["never", "ask", "always"])
-def test_f01_without_a_yes_nothing_of_a_fault_is_kept_or_logged(mode: str) -> None:
-    world = a_world(mode)
-    (line,) = meet(world, fault())
-    assert (len(kept(world)), line is not None) == ((0, False) if mode == "never" else (1, True))
-
-
-@pytest.mark.parametrize("version", ["dev", "0.5.1.dev3", "0.5.1+local", "", "1", "0.5.1\n"])
-def test_f04_what_is_no_release_keeps_and_sends_no_report(version: str) -> None:
-    world = a_world("always")
-    world.version = version
-    assert meet(world, fault()) == [None]
-    with pytest.raises(ConfigError) as caught:
-        OneFault(world.client(), fault(), "direct")
-    assert caught.value.reason == "no-release"
-    running(world, 9 * DAY)
-    assert (kept(world), posted(world)) == ([], [])
-
-
-class Meanwhile:
-    """The user decides while the circuit is built."""
-
-    def __init__(self, world: World, mode: str) -> None:
-        self.world, self.mode, self.asked = world, mode, 0
-
-    def fetch(self, request: Any) -> Any:
-        if request.message.method == "POST":
-            self.asked += 1
-            self.world.grant("plain", reports=self.mode)
-        return self.world.server.fetch(request)
-
-
-@pytest.mark.parametrize(("mode", "by_hand"), [("ask", False), ("never", False), ("never", True)])
-def test_f03_what_goes_by_itself_stops_at_the_last_moment(mode: str, by_hand: bool) -> None:
-    """From ``always`` to ``ask`` too: nobody has released this one."""
-    world = a_world("always")
-    if by_hand:
-        released(world)
-    else:
-        meet(world, fault())
-    client = world.client()
-    between = Meanwhile(world, mode)
-    client.ports = replace(client.ports, fetcher=lambda _ready: between)
-    session(client, world.clock, 9 * DAY)
-    assert between.asked == 1
-    assert posted(world) == []
-
-
-def test_f03_an_environment_that_asks_first_holds_while_the_circuit_is_built() -> None:
-    """Without any decision of the user's: the channel itself is asked whether this one may go."""
-    world = a_world("always")
-    meet(world, fault())
-    client, server = world.client(), world.server
-    asked = list[str]()
-
-    class Between:
-        def fetch(self, request: Any) -> Any:
-            if request.message.method == "POST":
-                asked.append(request.message.url)
-                lowered = machine(environ={"MARS_REPORTS": "ask"})
-                client.ports = replace(client.ports, host=lowered)
-            return server.fetch(request)
-
-    client.ports = replace(client.ports, fetcher=lambda _ready: Between())
-    session(client, world.clock, 9 * DAY)
-    assert len(asked) == 1
-    assert posted(world) == []
-
-
-def test_f03_what_was_put_off_by_a_change_of_mind_is_not_pending_any_more() -> None:
-    world = a_world("always")
-    meet(world, fault())
-    running(world, HOUR)
-    (before,) = memory(world).pending
-    world.grant("plain", reports="ask")
-    running(world, HOUR)
-    assert memory(world).pending == ()
-    world.grant("plain", reports="always")
-    running(world, HOUR)
-    (after,) = memory(world).pending
-    assert after.due != before.due, "drawn anew"
-
-
-def test_f03_with_the_yes_goes_what_was_not_sent_from_the_disk_too() -> None:
-    world = a_world()
-    released(world)
-    until_posted(world)
-    meet(world, fault(2))
-    running(world, 60)
-    world.grant("plain", reports="never")
-    assert [one.fault for one in kept(world)] == [fault(1)], "its deletion may be asked for"
-
-
-def test_f03_a_deletion_is_the_user_s_act_and_yet_obeys_who_may_forbid() -> None:
-    """No decision of the user's holds it back; a policy or the environment does."""
-    off = Layer("user", "off", "")
-    assert off.allows(DELETIONS)
-    assert not off.allows(REPORTS)
-    assert not off.allows(NEWS)
-    assert not Layer("environment", "off", "").allows(DELETIONS)
-    world = a_world()
-    report = released(world)
-    until_posted(world)
-    world.mars().consent.revoke()
-    assert world.mars().reports.forget(report.guid) == "asked"
-    world.host = machine(environ={"DO_NOT_TRACK": "1"})
-    running(world, 33 * DAY)
-    assert len(posted(world)) == 1
-    world.host = machine()
-    until_posted(world, 2)
-    assert read(posted(world)[-1]) == Deletion(report.guid)
-
 
 # --- How often ----------------------------------------------------------------------------------
 
@@ -494,9 +266,3 @@ def test_j18_what_the_network_refused_is_not_said_to_be_sent() -> None:
     running(world, 9 * DAY)
     assert [one.sent for one in kept(world)] == [None]
     assert world.mars().reports.forget(report.guid) == "removed"
-
-
-@pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
-def test_e22_a_report_is_read_as_it_was_written_or_not_at_all(data: bytes) -> None:
-    assert decode(data, REPORT.id) is None
-    assert decode(WHOLE, REPORT.id) == REPORT

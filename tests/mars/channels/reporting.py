@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 from mars.channels.filing import Filing
 from mars.channels.queue import Report
-from mars.channels.sending import Memory
-from mars.testing.memory import session
+from mars.channels.sending import SPREAD, Memory
+from mars.testing.memory import START, session
 from mars.testing.world import ONION, World
 from mars.wire import envelope
 from mars.wire.catalogue import Catalogue
@@ -22,7 +23,7 @@ from mars.wire.reports.outer import Outer, parted
 from mars.wire.reports.recipient import Recipient
 from mars.wire.reports.status import Answer, Status
 from mars.wire.request import HTTPRequest
-from mars.wire.sealed import LARGE, Opener, key_id, key_of, opened
+from mars.wire.sealed import ID_BYTES, LARGE, Opener, key_id, key_of, opened
 from mars.wire.times import DAY
 from tests.mars.channels.kit import INTAKE, WEEKS, opener, posted, publishing
 
@@ -33,10 +34,15 @@ REGISTRY = Catalogue("examplemail", "stable", (RELEASE, "0.5.2"), reports=REPORT
 STATUS_URL = f"http://{ONION}{STATUS_PATH}"
 TRIAGE = Recipient("examplemail", "stable", {ONION}, KEYS)
 ANSWER = Answer("known", 1, "The archive is broken.", "A disk was full.", "Make room.", "0.5.2")
+LONGEST = SPREAD + 2 * DAY
+"""Until what was released has gone, if it goes at all."""
 
 
 def fault(number: int = 1) -> Fault:
     return Fault(("ValueError",), ("<other>", f"examplemail.store:load_{number}+3"))
+
+
+REPORT = Report("00112233aabbccdd", fault(), RELEASE, START, "a" * 32, "04" * 24, "linux")
 
 
 def a_world(mode: str = "ask", registry: bytes = REGISTRY, **more: Any) -> World:
@@ -135,3 +141,9 @@ def read(request: HTTPRequest) -> Direct | Deletion | Share:
 def inside(request: HTTPRequest) -> tuple[dict[str, Any], bytes]:
     said = Outer.decode(outer(request))
     return parted(said.opened(KEYS[said.release]))
+
+
+def alike(bodies: Iterable[bytes]) -> list[bytes]:
+    """Pieces too long to come twice by chance that two bodies say outside their heads."""
+    pieces = [{body[at : at + 8] for at in range(1 + ID_BYTES, LARGE - 8)} for body in bodies]
+    return [each for one, other in combinations(pieces, 2) for each in one & other]

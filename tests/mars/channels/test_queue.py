@@ -11,24 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mars.adapters.files import Folder
-from mars.channels.queue import MOST, Queue, Report, decode, name_of
+from mars.channels.queue import MOST, Queue, decode, name_of
 from mars.channels.sending import Memory, Pending, Upcoming
 from mars.core.state import State
 from mars.errors import StateError
 from mars.ports import Store
 from mars.testing.memory import START, MemoryStore, SeededChance
 from mars.wire.times import DAY, WEEK
-from tests.mars.channels.reporting import fault
-
-REPORT = Report(
-    id="00112233aabbccdd",
-    fault=fault(),
-    release="0.5.1",
-    day=START,
-    guid="a" * 32,
-    nonce="04" * 24,
-    platform="linux",
-)
+from tests.mars.channels.reporting import REPORT
 
 
 @pytest.fixture(params=["disk", "memory"])

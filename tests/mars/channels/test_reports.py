@@ -12,12 +12,13 @@ from mars.channels.queue import SENT_KEPT, UNSENT_KEPT, Report
 from mars.channels.sending import A_WEEK, SPREAD
 from mars.core.schedule import HOUR
 from mars.errors import TransportError
-from mars.testing.memory import machine, session
+from mars.testing.memory import session
 from mars.wire.reports.crowd import Share
-from mars.wire.reports.direct import Deletion, Direct
+from mars.wire.reports.direct import Direct
 from mars.wire.times import DAY, WEEK
 from tests.mars.channels.kit import INTAKE, posted
 from tests.mars.channels.reporting import (
+    LONGEST,
     RELEASE,
     a_world,
     fault,
@@ -29,9 +30,6 @@ from tests.mars.channels.reporting import (
     running,
     until_posted,
 )
-
-LONGEST = SPREAD + 2 * DAY
-"""Until what was released has gone, if it goes at all."""
 
 
 def test_a_released_report_goes_once_through_tor_within_seven_days() -> None:
@@ -83,14 +81,6 @@ def test_always_means_that_each_goes_as_a_crowd_report() -> None:
     assert all(isinstance(read(one), Share) for one in sent)
     days = [one["time"] // DAY for one in world.mars().journal() if one["sent"]]
     assert len(set(days)) == len(days), "one request a day, whatever it is"
-
-
-@pytest.mark.parametrize("mode", ["never", "ask", "always"])
-def test_without_a_yes_nothing_is_kept_of_a_fault(mode: str) -> None:
-    world = a_world(mode)
-    said = meet(world, fault())
-    assert bool(kept(world)) is (mode != "never")
-    assert (said[0] or "").startswith("TELEMETRY ") is (mode != "never")
 
 
 def test_the_line_in_the_log_has_the_guid_of_the_direct_report() -> None:
@@ -272,86 +262,6 @@ def test_only_the_process_that_fetches_sends() -> None:
     assert len(posted(world)) == 1
 
 
-def test_what_was_not_sent_goes_with_the_yes_and_what_was_sent_stays() -> None:
-    world = a_world()
-    released(world)
-    until_posted(world)
-    meet(world, fault(2))
-    released(world, number=3)
-    assert len(kept(world)) == 3
-    world.grant("plain", reports="never")
-    assert [one.fault for one in kept(world)] == [fault(1)]
-    running(world, LONGEST)
-    assert len(posted(world)) == 1
-
-
-def test_files_that_withstood_a_no_go_at_the_next_look() -> None:
-    world = a_world()
-    meet(world, fault())
-    left = dict(world.store.files)
-    world.grant("plain", reports="never")
-    world.store.files |= {name: data for name, data in left.items() if "report-" in name}
-    assert len(kept(world)) == 1
-    running(world, HOUR)
-    assert kept(world) == []
-
-
-def test_from_always_to_ask_means_that_what_goes_by_itself_waits() -> None:
-    world = a_world("always")
-    meet(world, fault())
-    running(world, HOUR)
-    assert memory(world).pending
-    world.grant("plain", reports="ask")
-    running(world, LONGEST)
-    assert posted(world) == []
-    assert memory(world).pending == ()
-
-
-@pytest.mark.parametrize(
-    ("environ", "policy"),
-    [
-        ({"MARS_REPORTS": "never"}, None),
-        ({"MARS_REPORTS": "sometimes"}, None),
-        ({"DO_NOT_TRACK": "1"}, None),
-        ({}, b"errors = false"),
-        ({}, b'reports = "never"'),
-        ({}, b'reports = "perhaps"'),
-        ({"MARS_REPORTS": "always"}, b'reports = "never"'),
-    ],
-)
-def test_policy_and_environment_lower_to_nothing(
-    environ: dict[str, str], policy: bytes | None
-) -> None:
-    world = a_world("always")
-    meet(world, fault())
-    world.host = machine(environ=environ, policy=policy)
-    meet(world, fault(2))
-    assert world.mars().status()["reports"] == "never"
-    running(world, LONGEST)
-    assert posted(world) == []
-    assert len(kept(world)) == 1, "nothing new is kept"
-
-
-@pytest.mark.parametrize(
-    ("environ", "policy"), [({"MARS_REPORTS": "ask"}, None), ({}, b'reports = "ask"')]
-)
-def test_policy_and_environment_lower_to_asking(
-    environ: dict[str, str], policy: bytes | None
-) -> None:
-    world = a_world("always", host=machine(environ=environ, policy=policy))
-    assert world.mars().consent.explain()[-1]["reports"] == "always"
-    assert world.mars().reports.mode == "ask"
-    meet(world, fault())
-    running(world, LONGEST)
-    assert posted(world) == []
-
-
-@pytest.mark.parametrize("mode", ["never", "ask", "always"])
-def test_the_environment_does_not_raise(mode: str) -> None:
-    world = a_world(mode, host=machine(environ={"MARS_REPORTS": "always"}))
-    assert world.mars().reports.mode == mode
-
-
 def test_a_report_is_dropped_after_thirty_days_and_after_half_a_year_once_it_was_sent() -> None:
     world = a_world()
     released(world)
@@ -433,74 +343,6 @@ def test_a_clock_that_steps_causes_no_burst(step: int) -> None:
     assert len(posted(world)) <= 3
     days = [one["time"] // DAY for one in world.mars().journal() if one["sent"]]
     assert len(set(days)) == len(days)
-
-
-def test_a_deletion_goes_within_thirty_days_sealed_as_a_report_is() -> None:
-    world = a_world()
-    report = released(world)
-    until_posted(world)
-    asked = world.clock.now()
-    assert world.mars().reports.forget(report.guid) == "asked"
-    assert world.mars().reports.list()[0]["deletion"] == "asked"
-    assert world.mars().status()["error_reports"]["deletions"] == 1
-    first, second = until_posted(world, 2)
-    assert isinstance(read(second), Deletion)
-    assert read(second) == Deletion(report.guid)
-    assert len(first.body or b"") == len(second.body or b"")
-    assert world.clock.now() - asked <= 31 * DAY
-    assert world.mars().reports.list()[0]["deletion"] == "sent"
-    running(world, 8 * DAY)
-    assert len(posted(world)) == 2
-
-
-@pytest.mark.parametrize("level", ["off", "plain"])
-def test_a_deletion_goes_after_consent_was_withdrawn(level: str) -> None:
-    world = a_world()
-    report = released(world)
-    until_posted(world)
-    assert world.mars().reports.forget(report.guid) == "asked"
-    world.grant(level, reports="never")
-    assert world.mars().reports.list()[0]["deletion"] == "asked"
-    running(world, 35 * DAY)
-    assert read(posted(world)[-1]) == Deletion(report.guid)
-
-
-def test_a_deletion_may_be_asked_for_after_consent_was_withdrawn() -> None:
-    world = a_world()
-    report = released(world)
-    until_posted(world)
-    world.mars().consent.revoke()
-    gets = len(world.server.visits)
-    assert world.mars().reports.forget(report.guid) == "asked"
-    running(world, 35 * DAY)
-    assert read(posted(world)[-1]) == Deletion(report.guid)
-    assert len(world.server.visits) == gets + 1, "and nothing else goes"
-
-
-def test_where_nothing_automatic_may_go_no_deletion_goes() -> None:
-    world = a_world()
-    report = released(world)
-    until_posted(world)
-    world.mars().reports.forget(report.guid)
-    world.host = machine(environ={"DO_NOT_TRACK": "1"})
-    running(world, 33 * DAY)
-    assert len(posted(world)) == 1
-    assert world.mars().reports.list()[0]["deletion"] == "asked"
-
-
-def test_a_report_on_its_way_is_not_sent_once_it_was_forgotten() -> None:
-    world = a_world()
-    released(world)
-    assert world.mars().reports.forget(1) == "removed"
-    running(world, LONGEST)
-    assert (posted(world), kept(world), memory(world).pending) == ([], [], ())
-
-
-def test_a_new_installation_forgets_reports_too() -> None:
-    world = a_world()
-    meet(world, fault())
-    world.client().forget(lambda: None)
-    assert world.store.names("report-") == ()
 
 
 def test_a_message_goes_in_no_crowd_report_and_is_bounded() -> None:

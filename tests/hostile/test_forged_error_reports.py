@@ -19,6 +19,7 @@ from mars.wire.reports.status import MAX_DOCUMENT, Status
 from mars.wire.sealed import FORMAT, LARGE, Opener, key_id
 from mars_server.storage.triage.arrivals import Arrival, store
 from mars_server.storage.triage.deleting import Quota, bury
+from mars_server.storage.triage.groups import told_deleted
 from mars_server.storage.triage.store import open_triage
 from mars_server.triage import broadcast, upkeep
 from mars_server.triage.desk import Desk, Resolution
@@ -163,6 +164,22 @@ def test_j07_a_flood_drops_the_oldest_that_nobody_has_answered(triage: Triage) -
     }
     (reasons,) = triage.tell("stats")["operator"]["dropped"].values()
     assert reasons == {"quota": 4}
+
+
+def test_j07_a_flood_of_deletions_is_bounded_too(triage: Triage) -> None:
+    """Whoever sends reports and deletes each makes as many tombstones as he likes; those of reports
+    that never came go before his."""
+    engine = open_triage(triage.url, create=True)
+    told = [token("told", n, size=8) for n in range(4)]
+    with engine.begin() as connection:
+        bury(connection, {token("never", size=8): False}, "2026-11-29")
+        for n, prefix in enumerate(told):
+            bury(connection, {prefix: True}, f"2026-11-2{n}")
+    for room, gone in ((4, 1), (2, 2)):
+        _, over = upkeep.tidy(engine, 1_795_700_000, Quota(reports=4, shares=3, tombstones=room))
+        assert over.tombstones == gone
+        with engine.connect() as connection:
+            assert told_deleted(connection) == told[4 - room :][::-1]
 
 
 def _status(triage: Triage, now: int = 1_795_700_000) -> bytes:

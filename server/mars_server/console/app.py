@@ -80,7 +80,8 @@ class Console:
 
         def look() -> tuple[Any, ...]:
             desk = self._desk()
-            return desk.entries(states, release, text), desk.unread(), len(desk.conflicts())
+            overview = desk.overview()
+            return overview.entries(states, release, text), desk.unread(), len(overview.conflicts())
 
         found, unread, conflicts = await asyncio.to_thread(look)
         query = {"state": states, "release": [release], "text": [text]}
@@ -98,8 +99,8 @@ class Console:
         """The rules, what each claims, and where two claim one fault."""
 
         def look() -> tuple[Any, ...]:
-            desk = self._desk()
-            return desk.rules.claims, desk.claimed(), desk.conflicts()
+            overview = self._desk().overview()
+            return overview.rules.claims, overview.claimed(), overview.conflicts()
 
         claims, claimed, conflicts = await asyncio.to_thread(look)
         return self._page(
@@ -173,10 +174,8 @@ class Console:
             desk.delete(guid or name, day)
 
         await self._change(number, do)
-        left = [each.number for each in await asyncio.to_thread(self._desk().entries)]
-        raise web.HTTPSeeOther(
-            f"{f'/faults/{number}' if int(number) in left else '/'}?done=deleted"
-        )
+        is_left = await asyncio.to_thread(lambda: self._desk().is_listed(int(number)))
+        raise web.HTTPSeeOther(f"{f'/faults/{number}' if is_left else '/'}?done=deleted")
 
     # -- what they share
 

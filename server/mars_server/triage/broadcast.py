@@ -34,7 +34,7 @@ from mars.wire.times import DAY
 from mars_server.storage.triage import groups, store
 from mars_server.storage.triage.groups import Member
 from mars_server.triage.answers import Word, answer, of_rule
-from mars_server.triage.desk import Desk, word_of
+from mars_server.triage.desk import Desk, Overview, word_of
 
 AHEAD = 3600
 """Seconds that a serial may be ahead of the clock."""
@@ -66,14 +66,14 @@ def compose(desk: Desk, head: Head, secret: bytes) -> Status:
     Raises ``StateError`` (``rules-conflict``): of two rules that claim one fault neither can
     answer; and ``ConfigError`` (``status-too-large``).
     """
-    if conflicts := desk.conflicts():
-        numbers = " and ".join(map(str, conflicts[0][1]))
-        told = f"Rules {numbers} claim the same fault; see errors rules check."
-        raise StateError("rules-conflict", told)
     answers = _Answers()
     with desk.engine.connect() as connection:
-        words = {each.id: word_of(each) for each in groups.each(connection)}
-        members = groups.members(connection)
+        said, members = groups.each(connection), groups.members(connection)
+        if conflicts := Overview(desk.rules, said, members).conflicts():
+            numbers = " and ".join(map(str, conflicts[0][1]))
+            told = f"Rules {numbers} claim the same fault; see errors rules check."
+            raise StateError("rules-conflict", told)
+        words = {each.id: word_of(each) for each in said}
         prefixes = {
             prefix_of(each.guid) or b"": answers.place(
                 answer(words[each.group], desk.rules, each.fault, each.release)

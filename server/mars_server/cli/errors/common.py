@@ -15,6 +15,7 @@ from mars_server.cli import options
 from mars_server.common.config import load_product
 from mars_server.storage import Engine
 from mars_server.storage.database import counting_lock
+from mars_server.storage.triage.deleting import Gone
 from mars_server.storage.triage.store import bind, open_triage, require
 from mars_server.triage import setup, upkeep
 from mars_server.triage.desk import Desk
@@ -83,6 +84,12 @@ def say_exposed(keys: Iterable[str | Path]) -> None:
     for path in map(Path, keys):
         if path.is_file() and path.stat().st_mode & 0o077:
             options.say(f"{path} can be read by other users: chmod 600, and think of new keys.")
+
+
+def told(gone: Gone) -> str:
+    """For people."""
+    counted = (options.number(n, name[:-1]) for name, n in gone._asdict().items())
+    return ", ".join(counted)
 
 
 def moment(now: int | None) -> int:

@@ -17,6 +17,7 @@ from mars_server.cli.errors import common
 from mars_server.common.config import load_product, read, write_durably
 from mars_server.publication.index import read_private_key
 from mars_server.storage.triage import store
+from mars_server.storage.triage.deleting import Gone
 from mars_server.triage import broadcast, setup, trends, upkeep
 from mars_server.triage.desk import Desk
 
@@ -84,8 +85,8 @@ def retain(url: str, product_file: Path | None, now: int | None, as_json: bool) 
     with common.locked(url, product_file) as engine:
         old, over = upkeep.tidy(engine, common.moment(now))
     told = {"ok": True, "expired": old._asdict(), "quota": over._asdict()}
-    gone = f"{old.reports + over.reports} reports, {old.shares + over.shares} shares"
-    options.answer(as_json, told, f"{gone} and {old.tombstones} tombstones were deleted")
+    gone = Gone(*map(sum, zip(old, over, strict=True)))
+    options.answer(as_json, told, f"deleted: {common.told(gone)}")
 
 
 @click.command()

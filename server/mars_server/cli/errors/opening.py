@@ -138,9 +138,9 @@ def _lines(outcome: Outcome, old: Gone, over: Gone) -> Iterator[str]:
     if outcome.readable:
         yield f"{options.number(outcome.readable, 'fault')} of crowds can be read now"
     if any(old):
-        yield f"{old.reports} reports and {old.shares} shares were older than 90 days and are gone"
+        yield f"older than 90 days, and gone: {common.told(old)}"
     if any(over):
-        yield f"the quota is full: {over.reports} reports and {over.shares} shares are gone"
+        yield f"the quota is full; gone: {common.told(over)}"
 
 
 def _doubts(outcome: Outcome) -> Iterator[str]:

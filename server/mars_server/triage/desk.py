@@ -67,7 +67,8 @@ class Details:
 
 @dataclass(frozen=True)
 class Overview:
-    """All groups with what can be read of them, as they were at one moment."""
+    """All groups with what can be read of them. Of a group that came or went while they were read
+    nothing is listed."""
 
     rules: Rules = field(repr=False)
     groups: Sequence[Group] = field(repr=False)
@@ -84,6 +85,7 @@ class Overview:
         listed = [
             _entry(self.rules, known[number], tuple(some))
             for number, some in groupby(self.members, lambda it: it.group)
+            if number in known
         ]
         wanted = [
             each

@@ -19,7 +19,6 @@ from mars.wire.reports.rules import Rule
 from mars.wire.reports.status import (
     DELETED,
     MAX_ANSWERS,
-    MAX_DOCUMENT,
     MAX_FAULTS,
     MAX_PREFIXES,
     MAX_STATUS,
@@ -143,11 +142,6 @@ def sign(status: Status, seed: bytes) -> bytes:
     signature = ed25519.sign(seed, pae(STATUS_TYPE, payload))
     name = keyid(ed25519.public_key(seed))
     return envelope.encode(Envelope(STATUS_TYPE, payload, (Signature(name, signature),)))
-
-
-def read(document: bytes) -> Status:
-    """What a document says, without its signature. Raises ``WireError``."""
-    return Status.decode(envelope.decode(document, MAX_DOCUMENT, MAX_STATUS).payload)
 
 
 def require_accepted(document: bytes, root: TrustRoot, now: int) -> None:

@@ -15,6 +15,7 @@ from mars.wire.keys import TrustRoot
 from mars_server.cli import options
 from mars_server.cli.errors import common
 from mars_server.common.config import load_product, read, write_durably
+from mars_server.publication import status_document
 from mars_server.publication.index import read_private_key
 from mars_server.storage.triage import store
 from mars_server.storage.triage.deleting import Gone
@@ -139,7 +140,7 @@ def status(
         document = broadcast.issue(Desk(engine, held), product, root, seed, moment, new)
         store.note_epoch(engine, root.epoch)
     write_durably(out, [document], _OPEN_TO_ALL)
-    said = broadcast.read(document)
+    said = status_document.said(document)
     told = {"ok": True, "serial": said.serial, "bytes": len(document), "faults": len(said.faults)}
     told |= {"prefixes": len(said.prefixes), "epoch": said.epoch}
     known = options.number(len(said.faults), "known fault")

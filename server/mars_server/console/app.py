@@ -13,6 +13,7 @@ from aiohttp import web
 from mars.errors import MarsError
 from mars.ports import Chance, Clock
 from mars.wire.reports.fault import Fault
+from mars_server.common.calendar import utc_day
 from mars_server.console.door import MAX_BODY, STATUSES, Door
 from mars_server.console.guard import SECRET_BYTES, Guard, RefusedError
 from mars_server.console.pages import STATIC, Pages, Part, static
@@ -185,7 +186,7 @@ class Console:
 
     async def _change(self, name: str, do: Callable[[Desk, str, str], object]) -> None:
         """Under the lock that commands take too. Raises ``StateError`` (``database-busy``)."""
-        day = upkeep.day_of(self.clock.now()).isoformat()
+        day = utc_day(self.clock.now()).isoformat()
 
         def changed() -> None:
             with counting_lock(self.engine, patience=LOCK_SECONDS):

@@ -12,12 +12,13 @@ from click.core import ParameterSource
 
 from mars.factory import system_clock
 from mars_server.cli import options
+from mars_server.common.calendar import utc_day
 from mars_server.common.config import load_product
 from mars_server.storage import Engine
 from mars_server.storage.database import counting_lock
 from mars_server.storage.triage.deleting import Gone
 from mars_server.storage.triage.store import bind, open_triage, require
-from mars_server.triage import setup, upkeep
+from mars_server.triage import setup
 from mars_server.triage.desk import Desk
 
 db = click.option(
@@ -99,4 +100,4 @@ def moment(now: int | None) -> int:
 
 def today(now: int | None = None) -> str:
     """ISO day."""
-    return upkeep.day_of(moment(now)).isoformat()
+    return utc_day(moment(now)).isoformat()

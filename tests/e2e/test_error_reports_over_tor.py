@@ -25,7 +25,7 @@ from mars.wire.reports.fault import Fault
 from mars.wire.sealed import LARGE, SMALL, key_id
 from mars.wire.times import DAY, week_of
 from mars_server.common.config import Limits
-from mars_server.triage import broadcast
+from mars_server.publication import status_document
 from testbed.tornet import TorNetwork
 from tests.conftest import ROOT
 from tests.e2e.reporting import PRODUCT, RELEASE, Operator
@@ -295,8 +295,8 @@ def test_j08_who_has_a_report_asks_as_who_has_none_and_all_are_told_the_same(
     circuits = [one.circuit for one in intake.front.arrivals]
     assert len(set(circuits)) == len(circuits)
     (document,) = documents
-    assert prefix_of(guid) in broadcast.read(document).prefixes
-    assert len(broadcast.read(document).prefixes) % 10 == 0
+    assert prefix_of(guid) in status_document.said(document).prefixes
+    assert len(status_document.said(document).prefixes) % 10 == 0
     assert guid.encode() not in document
     assert guid not in "".join(path.read_text() for path in server.logs.iterdir())
     (told,) = sender.mars.reports.list()

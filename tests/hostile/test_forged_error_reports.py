@@ -17,8 +17,10 @@ from mars.wire.reports.outer import TYPE, Destination, Outer
 from mars.wire.reports.rules import Rule
 from mars.wire.reports.status import MAX_DOCUMENT, Status
 from mars.wire.sealed import FORMAT, LARGE, Opener, key_id
+from mars_server.publication import status_document
 from mars_server.storage.triage.arrivals import Arrival, store
 from mars_server.storage.triage.deleting import Quota, bury
+from mars_server.storage.triage.groups import told_deleted
 from mars_server.storage.triage.store import open_triage
 from mars_server.triage import broadcast, upkeep
 from mars_server.triage.desk import Desk, Resolution
@@ -165,6 +167,22 @@ def test_j07_a_flood_drops_the_oldest_that_nobody_has_answered(triage: Triage) -
     assert reasons == {"quota": 4}
 
 
+def test_j07_a_flood_of_deletions_is_bounded_too(triage: Triage) -> None:
+    """Whoever sends reports and deletes each makes as many tombstones as he likes; those of reports
+    that never came go before his."""
+    engine = open_triage(triage.url, create=True)
+    told = [token("told", n, size=8) for n in range(4)]
+    with engine.begin() as connection:
+        bury(connection, {token("never", size=8): False}, "2026-11-29")
+        for n, prefix in enumerate(told):
+            bury(connection, {prefix: True}, f"2026-11-2{n}")
+    for room, gone in ((4, 1), (2, 2)):
+        _, over = upkeep.tidy(engine, 1_795_700_000, Quota(reports=4, shares=3, tombstones=room))
+        assert over.tombstones == gone
+        with engine.connect() as connection:
+            assert told_deleted(connection) == told[4 - room :][::-1]
+
+
 def _status(triage: Triage, now: int = 1_795_700_000) -> bytes:
     engine, product = open_triage(triage.url), kit.parsed(triage.product)
     return broadcast.issue(Desk(engine), product, kit.ROOT, kit.SEED, now, token("pad"))
@@ -229,13 +247,13 @@ def test_j07_a_flood_that_nobody_answered_hides_no_deletion(triage: Triage) -> N
 def test_j08_the_broadcast_tells_who_knows_a_guid_and_nobody_else(triage: Triage) -> None:
     triage.open(triage.sender.direct(range(13)))
     document = _status(triage)
-    said = broadcast.read(document)
+    said = status_document.said(document)
     assert len(said.prefixes) == 20
     assert all(said.answer(identity(number).guid) for number in range(13))
     assert said.answer(THIEF.guid) is None
     guids = [identity(number).guid.encode() for number in range(13)]
     assert not any(guid in base64.b64decode(_payload(document)) for guid in guids)
-    later = broadcast.read(_status(triage, 1_795_800_000))
+    later = status_document.said(_status(triage, 1_795_800_000))
     assert later.prefixes == said.prefixes  # those that are nobody's stay the same
 
 
@@ -275,7 +293,7 @@ def test_j10_a_deletion_is_done_once_and_leaves_nothing(triage: Triage) -> None:
     held = b"".join(path.read_bytes() for path in file.parent.glob(f"{file.name}*"))
     for planted in (*kit.PLANTED, b"secret words", identity(1).guid.encode()):
         assert planted not in held
-    said = broadcast.read(_status(triage)).answer(identity(1).guid)
+    said = status_document.said(_status(triage)).answer(identity(1).guid)
     assert said is not None
     assert said.state == "deleted"
 
@@ -294,7 +312,7 @@ def test_j11_a_report_that_is_deleted_does_not_come_back(triage: Triage, first: 
     found = triage.open(triage.sender.direct([1]))
     assert (found["direct"], found["dropped"]) == (0, {"deleted": 1})
     assert triage.groups() == []
-    said = broadcast.read(_status(triage)).answer(identity(1).guid)
+    said = status_document.said(_status(triage)).answer(identity(1).guid)
     assert said is not None
     assert said.state == "deleted"
 
@@ -302,7 +320,7 @@ def test_j11_a_report_that_is_deleted_does_not_come_back(triage: Triage, first: 
 def test_j11_what_stands_for_a_deleted_report_goes_after_ninety_days(triage: Triage) -> None:
     triage.open(triage.sender.direct([1]))
     triage.open([triage.sender.deletion(1)])
-    assert prefix_of(identity(1).guid) in broadcast.read(_status(triage)).prefixes
+    assert prefix_of(identity(1).guid) in status_document.said(_status(triage)).prefixes
     triage.tell("retain", "--now", "2027-02-23T00:00:00Z")
     assert triage.tell("stats")["operator"]["held"]["tombstones"] == 1
     triage.tell("retain", "--now", "2027-02-24T00:00:00Z")

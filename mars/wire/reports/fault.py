@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from itertools import groupby
 from typing import Any
@@ -114,7 +114,7 @@ class Fault:
         """Which fault it is: JSON of types and names."""
         return strictjson.write({"types": list(self.types), "names": list(self.names)})
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Of the signature: its BLAKE2b-128, hex."""
         return blake2b(self.signature, digest_size=16).hexdigest()

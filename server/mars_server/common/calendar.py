@@ -59,10 +59,14 @@ def span(first: str, last: str) -> Iterator[str]:
         day += timedelta(days=7)
 
 
+def utc_day(moment: int) -> date:
+    """Of Unix seconds."""
+    return datetime.fromtimestamp(moment, UTC).date()
+
+
 def settled(now: int) -> str:
     """The latest week that ended at least ``SETTLE_DAYS`` before ``now`` (Unix seconds)."""
-    moment = datetime.fromtimestamp(now, UTC)
-    return week_of(moment.date() - timedelta(days=7 + SETTLE_DAYS))
+    return week_of(utc_day(now) - timedelta(days=7 + SETTLE_DAYS))
 
 
 STALE_DAYS = 7

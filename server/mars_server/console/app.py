@@ -13,6 +13,7 @@ from aiohttp import web
 from mars.errors import MarsError
 from mars.ports import Chance, Clock
 from mars.wire.reports.fault import Fault
+from mars_server.common.calendar import utc_day
 from mars_server.console.door import MAX_BODY, STATUSES, Door
 from mars_server.console.guard import SECRET_BYTES, Guard, RefusedError
 from mars_server.console.pages import STATIC, Pages, Part, static
@@ -80,7 +81,8 @@ class Console:
 
         def look() -> tuple[Any, ...]:
             desk = self._desk()
-            return desk.entries(states, release, text), desk.unread(), len(desk.conflicts())
+            overview = desk.overview()
+            return overview.entries(states, release, text), desk.unread(), len(overview.conflicts())
 
         found, unread, conflicts = await asyncio.to_thread(look)
         query = {"state": states, "release": [release], "text": [text]}
@@ -98,8 +100,8 @@ class Console:
         """The rules, what each claims, and where two claim one fault."""
 
         def look() -> tuple[Any, ...]:
-            desk = self._desk()
-            return desk.rules.claims, desk.claimed(), desk.conflicts()
+            overview = self._desk().overview()
+            return overview.rules.claims, overview.claimed(), overview.conflicts()
 
         claims, claimed, conflicts = await asyncio.to_thread(look)
         return self._page(
@@ -173,10 +175,8 @@ class Console:
             desk.delete(guid or name, day)
 
         await self._change(number, do)
-        left = [each.number for each in await asyncio.to_thread(self._desk().entries)]
-        raise web.HTTPSeeOther(
-            f"{f'/faults/{number}' if int(number) in left else '/'}?done=deleted"
-        )
+        is_left = await asyncio.to_thread(lambda: self._desk().is_listed(int(number)))
+        raise web.HTTPSeeOther(f"{f'/faults/{number}' if is_left else '/'}?done=deleted")
 
     # -- what they share
 
@@ -186,7 +186,7 @@ class Console:
 
     async def _change(self, name: str, do: Callable[[Desk, str, str], object]) -> None:
         """Under the lock that commands take too. Raises ``StateError`` (``database-busy``)."""
-        day = upkeep.day_of(self.clock.now()).isoformat()
+        day = utc_day(self.clock.now()).isoformat()
 
         def changed() -> None:
             with counting_lock(self.engine, patience=LOCK_SECONDS):

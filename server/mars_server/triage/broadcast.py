@@ -19,7 +19,6 @@ from mars.wire.reports.rules import Rule
 from mars.wire.reports.status import (
     DELETED,
     MAX_ANSWERS,
-    MAX_DOCUMENT,
     MAX_FAULTS,
     MAX_PREFIXES,
     MAX_STATUS,
@@ -34,7 +33,7 @@ from mars.wire.times import DAY
 from mars_server.storage.triage import groups, store
 from mars_server.storage.triage.groups import Member
 from mars_server.triage.answers import Word, answer, of_rule
-from mars_server.triage.desk import Desk, word_of
+from mars_server.triage.desk import Desk, Overview, word_of
 
 AHEAD = 3600
 """Seconds that a serial may be ahead of the clock."""
@@ -66,14 +65,14 @@ def compose(desk: Desk, head: Head, secret: bytes) -> Status:
     Raises ``StateError`` (``rules-conflict``): of two rules that claim one fault neither can
     answer; and ``ConfigError`` (``status-too-large``).
     """
-    if conflicts := desk.conflicts():
-        numbers = " and ".join(map(str, conflicts[0][1]))
-        told = f"Rules {numbers} claim the same fault; see errors rules check."
-        raise StateError("rules-conflict", told)
     answers = _Answers()
     with desk.engine.connect() as connection:
-        words = {each.id: word_of(each) for each in groups.each(connection)}
-        members = groups.members(connection)
+        said, members = groups.each(connection), groups.members(connection)
+        if conflicts := Overview(desk.rules, said, members).conflicts():
+            numbers = " and ".join(map(str, conflicts[0][1]))
+            told = f"Rules {numbers} claim the same fault; see errors rules check."
+            raise StateError("rules-conflict", told)
+        words = {each.id: word_of(each) for each in said}
         prefixes = {
             prefix_of(each.guid) or b"": answers.place(
                 answer(words[each.group], desk.rules, each.fault, each.release)
@@ -143,11 +142,6 @@ def sign(status: Status, seed: bytes) -> bytes:
     signature = ed25519.sign(seed, pae(STATUS_TYPE, payload))
     name = keyid(ed25519.public_key(seed))
     return envelope.encode(Envelope(STATUS_TYPE, payload, (Signature(name, signature),)))
-
-
-def read(document: bytes) -> Status:
-    """What a document says, without its signature. Raises ``WireError``."""
-    return Status.decode(envelope.decode(document, MAX_DOCUMENT, MAX_STATUS).payload)
 
 
 def require_accepted(document: bytes, root: TrustRoot, now: int) -> None:

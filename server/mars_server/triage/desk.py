@@ -65,24 +65,27 @@ class Details:
     reports: tuple[Report, ...]
 
 
-@dataclass
-class Desk:
-    """Of one database. The rules are those that hold now."""
+@dataclass(frozen=True)
+class Overview:
+    """All groups with what can be read of them. Of a group that came or went while they were read
+    nothing is listed."""
 
-    engine: Engine
-    rules: Rules = field(default_factory=Rules)
+    rules: Rules = field(repr=False)
+    groups: Sequence[Group] = field(repr=False)
+    """In the order in which they came up."""
+    members: Sequence[Member] = field(repr=False)
+    """By their groups."""
 
     def entries(
         self, states: Collection[str] = (), release: str = "", text: str = ""
     ) -> list[Entry]:
         """Groups, those first that most installations met; of ``states``, that ``release`` has,
         with ``text`` in the title, where any of these is given."""
-        with self.engine.connect() as connection:
-            known = {each.id: each for each in groups.each(connection)}
-            found = groups.members(connection)
+        known = {each.id: each for each in self.groups}
         listed = [
-            self._entry(known[number], tuple(some))
-            for number, some in groupby(found, lambda it: it.group)
+            _entry(self.rules, known[number], tuple(some))
+            for number, some in groupby(self.members, lambda it: it.group)
+            if number in known
         ]
         wanted = [
             each
@@ -92,6 +95,37 @@ class Desk:
             and text.lower() in each.title.lower()
         ]
         return sorted(wanted, key=lambda it: (-it.direct - it.crowd, it.number))
+
+    def conflicts(self) -> list[tuple[Fault, tuple[int, ...]]]:
+        """Faults that more than one rule claims, and the rules' numbers."""
+        found = self.rules.conflicts(member.fault for member in self.members)
+        return [(fault, tuple(claim.number for claim in claims)) for fault, claims in found]
+
+    def claimed(self) -> Counter[int]:
+        """How many reports and shares each rule claims, by its number; 0 for none."""
+        numbers: Counter[int] = Counter({claim.number: 0 for claim in self.rules.claims})
+        for member in self.members:
+            for claim in self.rules.of(member.fault):
+                numbers[claim.number] += member.direct + member.crowd
+        return numbers
+
+
+@dataclass
+class Desk:
+    """Of one database. The rules are those that hold now."""
+
+    engine: Engine
+    rules: Rules = field(default_factory=Rules)
+
+    def overview(self) -> Overview:
+        """Of all groups."""
+        with self.engine.connect() as connection:
+            return Overview(self.rules, groups.each(connection), groups.members(connection))
+
+    def is_listed(self, number: int) -> bool:
+        """Whether anything of this group can be read."""
+        with self.engine.connect() as connection:
+            return bool(groups.members(connection, number))
 
     def unread(self) -> Unread:
         """Faults that too few have met."""
@@ -106,7 +140,7 @@ class Desk:
             group = groups.one(connection, number)
             found = tuple(groups.members(connection, number))
             reports = tuple(groups.direct(connection, number))
-        return Details(self._entry(group, found), found, reports)
+        return Details(_entry(self.rules, group, found), found, reports)
 
     def resolve(self, name: str, day: str, said: Resolution) -> None:
         """Raises as ``show``, and ``ConfigError`` (``release-invalid``, ``text-too-long``,
@@ -134,23 +168,6 @@ class Desk:
             n = deleting.remove(connection, guids)
         store.wiped(self.engine)
         return n
-
-    def conflicts(self) -> list[tuple[Fault, tuple[int, ...]]]:
-        """Faults that more than one rule claims, and the rules' numbers."""
-        with self.engine.connect() as connection:
-            faults = [member.fault for member in groups.members(connection)]
-        found = self.rules.conflicts(faults)
-        return [(fault, tuple(claim.number for claim in claims)) for fault, claims in found]
-
-    def claimed(self) -> Counter[int]:
-        """How many reports and shares each rule claims, by its number; 0 for none."""
-        with self.engine.connect() as connection:
-            found = groups.members(connection)
-        numbers: Counter[int] = Counter({claim.number: 0 for claim in self.rules.claims})
-        for member in found:
-            for claim in self.rules.of(member.fault):
-                numbers[claim.number] += member.direct + member.crowd
-        return numbers
 
     def _change(self, name: str, day: str, said: dict[str, str]) -> None:
         for key, most in _LIMITS.items():
@@ -180,20 +197,21 @@ class Desk:
             raise _no_report(name)
         return number
 
-    def _entry(self, group: Group, found: Sequence[Member]) -> Entry:
-        word = word_of(group)
-        states = {state(word, self.rules, each.fault, each.release) for each in found}
-        return Entry(
-            group.id,
-            group.title,
-            next((each for each in STATES if each in states), group.state),
-            sum(each.direct for each in found),
-            sum(each.crowd for each in found),
-            tuple(sorted({each.release for each in found})),
-            _claims(self.rules, found),
-            word,
-            group.memo,
-        )
+
+def _entry(rules: Rules, group: Group, found: Sequence[Member]) -> Entry:
+    word = word_of(group)
+    states = {state(word, rules, each.fault, each.release) for each in found}
+    return Entry(
+        group.id,
+        group.title,
+        next((each for each in STATES if each in states), group.state),
+        sum(each.direct for each in found),
+        sum(each.crowd for each in found),
+        tuple(sorted({each.release for each in found})),
+        _claims(rules, found),
+        word,
+        group.memo,
+    )
 
 
 def word_of(group: Group) -> Word:

@@ -39,6 +39,8 @@ class Outcome:
 
     spools: int = 0
     """That were read."""
+    before: int = 0
+    """That an earlier run had read to the end, and that were passed over."""
     lines: int = 0
     """Error reports among their lines."""
     stored: Stored = field(default_factory=Stored)
@@ -89,7 +91,9 @@ class Reading:
             spool = spool_of(head)
             if spool is None:
                 self.outcome.notes.append(f"{shown(path)} is no spool; nothing of it was read.")
-            elif not self._is_done(path, known.get(spool.id)):
+            elif self._is_done(path, known.get(spool.id)):
+                self.outcome.before += 1
+            else:
                 known[spool.id] = self._read(path, stream, spool)
 
     def _is_done(self, path: str, before: Seen | None) -> bool:

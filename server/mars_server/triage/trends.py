@@ -17,11 +17,11 @@ from mars_server.common.calendar import following, settled, span
 from mars_server.common.jsontext import encode_json
 from mars_server.storage import Engine
 from mars_server.storage.triage import groups, store
+from mars_server.tables.faults import FORMAT
 from mars_server.tables.floor import floor
 
 Arrived = list[tuple[str, int, str, str, int]]
 """Week, group, release, kind, number."""
-FORMAT = "mars-faults/1"
 
 
 def close(engine: Engine, now: int) -> list[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
-from mars_server.common.calendar import week_of
+from mars_server.common.calendar import utc_day, week_of
 from mars_server.storage import Engine
 from mars_server.storage.openings import KEPT_DAYS as DIGESTS_KEPT_DAYS
 from mars_server.storage.triage import deleting, groups, store
@@ -22,10 +22,6 @@ QUOTA = Quota(reports=10_000, shares=50_000, tombstones=10_000)
 _LISTS = "lists"
 
 
-def day_of(now: int) -> date:
-    return datetime.fromtimestamp(now, UTC).date()
-
-
 def limits(today: date) -> Limits:
     """First days that stay."""
     kept = today - timedelta(days=KEPT_DAYS)
@@ -37,7 +33,7 @@ def limits(today: date) -> Limits:
 def tidy(engine: Engine, now: int, quota: Quota = QUOTA) -> tuple[Gone, Gone]:
     """What went for its age, and for the quota. ``now``: Unix seconds."""
     trends.close(engine, now)
-    today = day_of(now)
+    today = utc_day(now)
     with engine.begin() as connection:
         old = deleting.expire(connection, limits(today))
         over = deleting.shrink(connection, quota)

@@ -37,7 +37,17 @@ def test_direct_reports_are_read_at_once_and_grouped(triage: Triage) -> None:
 def test_a_spool_that_is_read_again_adds_nothing(triage: Triage) -> None:
     path = triage.spool([*triage.sender.direct(range(2)), *triage.sender.crowd(range(3))])
     assert triage.read(path)["lines"] == 5
-    assert triage.read(path)["lines"] == 0
+    again = triage.read(path)
+    assert (again["lines"], again["spools"], again["before"]) == (0, 0, 1)
+    told = (
+        "--keys",
+        *triage.keys((WEEK,), ())[:1],
+        "--db",
+        triage.url,
+        "--product",
+        triage.product,
+    )
+    assert b"in 0 spools (1 spool read before): " in run("errors", "open", path, *told).stdout
     copy = spools.written(path.with_name("copy.log"), path.read_bytes().replace(b"\n", b"\r\n"))
     again = triage.read(copy)
     assert (again["repeated"], again["direct"], again["crowd"]) == (5, 0, 0)
@@ -49,7 +59,7 @@ def test_what_is_sealed_to_other_keys_waits_until_they_come(triage: Triage) -> N
     path = triage.spool([*triage.sender.direct([1]), *late.direct([2]), *late.direct([3])], LATER)
     lacking = replace(triage, releases=("0.5.1",))
     assert lacking.read(path)["waiting"] == 3
-    assert lacking.read(path) | {"spools": 0} == lacking.read(path)
+    assert lacking.read(path) | {"spools": 0, "before": 1} == lacking.read(path)
     found = triage.read(path)
     assert (found["direct"], found["waiting"]) == (1, 2)
     found = replace(triage, weeks=(WEEK, NEXT)).read(path)

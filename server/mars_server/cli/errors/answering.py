@@ -111,7 +111,8 @@ def check(url: str | None, product_file: Path, rules_file: Path | None, as_json:
         options.answer(as_json, told, f"{options.number(len(held.claims), 'rule')}, well formed")
         return 0
     with common.desk(url, product_file, rules_file) as desk:
-        claimed, conflicts = desk.claimed(), desk.conflicts()
+        overview = desk.overview()
+    claimed, conflicts = overview.claimed(), overview.conflicts()
     found = [
         {"digest": fault.digest, **fault.members, "rules": list(numbers)}
         for fault, numbers in conflicts

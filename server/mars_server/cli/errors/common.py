@@ -12,11 +12,13 @@ from click.core import ParameterSource
 
 from mars.factory import system_clock
 from mars_server.cli import options
+from mars_server.common.calendar import utc_day
 from mars_server.common.config import load_product
 from mars_server.storage import Engine
 from mars_server.storage.database import counting_lock
+from mars_server.storage.triage.deleting import Gone
 from mars_server.storage.triage.store import bind, open_triage, require
-from mars_server.triage import setup, upkeep
+from mars_server.triage import setup
 from mars_server.triage.desk import Desk
 
 db = click.option(
@@ -85,6 +87,12 @@ def say_exposed(keys: Iterable[str | Path]) -> None:
             options.say(f"{path} can be read by other users: chmod 600, and think of new keys.")
 
 
+def told(gone: Gone) -> str:
+    """For people."""
+    counted = (options.number(n, name[:-1]) for name, n in gone._asdict().items())
+    return ", ".join(counted)
+
+
 def moment(now: int | None) -> int:
     """Unix seconds."""
     return system_clock().now() if now is None else now
@@ -92,4 +100,4 @@ def moment(now: int | None) -> int:
 
 def today(now: int | None = None) -> str:
     """ISO day."""
-    return upkeep.day_of(moment(now)).isoformat()
+    return utc_day(moment(now)).isoformat()

@@ -38,9 +38,9 @@ def list_groups(
     answers.
     """
     with common.desk(url, product_file, rules_file) as desk:
-        entries, unread = desk.entries(states, release, text), desk.unread()
-        conflicts = len(desk.conflicts())
-    if conflicts:
+        overview, unread = desk.overview(), desk.unread()
+    entries = overview.entries(states, release, text)
+    if overview.conflicts():
         options.say("Two rules claim one fault, and neither answers: errors rules check.")
     groups = [_entry(each) for each in entries]
     told = {"ok": True, "groups": groups, "unread": unread._asdict()}

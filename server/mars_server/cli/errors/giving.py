@@ -15,8 +15,10 @@ from mars.wire.keys import TrustRoot
 from mars_server.cli import options
 from mars_server.cli.errors import common
 from mars_server.common.config import load_product, read, write_durably
+from mars_server.publication import status_document
 from mars_server.publication.index import read_private_key
 from mars_server.storage.triage import store
+from mars_server.storage.triage.deleting import Gone
 from mars_server.triage import broadcast, setup, trends, upkeep
 from mars_server.triage.desk import Desk
 
@@ -84,8 +86,8 @@ def retain(url: str, product_file: Path | None, now: int | None, as_json: bool) 
     with common.locked(url, product_file) as engine:
         old, over = upkeep.tidy(engine, common.moment(now))
     told = {"ok": True, "expired": old._asdict(), "quota": over._asdict()}
-    gone = f"{old.reports + over.reports} reports, {old.shares + over.shares} shares"
-    options.answer(as_json, told, f"{gone} and {old.tombstones} tombstones were deleted")
+    gone = Gone(*map(sum, zip(old, over, strict=True)))
+    options.answer(as_json, told, f"deleted: {common.told(gone)}")
 
 
 @click.command()
@@ -138,7 +140,7 @@ def status(
         document = broadcast.issue(Desk(engine, held), product, root, seed, moment, new)
         store.note_epoch(engine, root.epoch)
     write_durably(out, [document], _OPEN_TO_ALL)
-    said = broadcast.read(document)
+    said = status_document.said(document)
     told = {"ok": True, "serial": said.serial, "bytes": len(document), "faults": len(said.faults)}
     told |= {"prefixes": len(said.prefixes), "epoch": said.epoch}
     known = options.number(len(said.faults), "known fault")

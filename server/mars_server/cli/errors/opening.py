@@ -106,7 +106,8 @@ def _report(outcome: Outcome, old: Gone, over: Gone, *, as_json: bool) -> int:
     for said in (*outcome.notes, *_doubts(outcome), *outcome.problems):
         options.say(str(said))
     stored = outcome.stored
-    told: dict[str, Any] = {"ok": True, "spools": outcome.spools, "lines": outcome.lines}
+    told: dict[str, Any] = {"ok": True, "spools": outcome.spools, "before": outcome.before}
+    told |= {"lines": outcome.lines}
     told |= {kind: stored.kept[kind] for kind in ("direct", "crowd", "deletion")}
     told |= {"repeated": stored.repeated, "dropped": _reasons(outcome)}
     told |= {"waiting": outcome.waiting, "readable": outcome.readable}
@@ -125,8 +126,10 @@ def _reasons(outcome: Outcome) -> dict[str, int]:
 def _lines(outcome: Outcome, old: Gone, over: Gone) -> Iterator[str]:
     kept, reasons = outcome.stored.kept, _reasons(outcome)
     why = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
+    before = f" ({options.number(outcome.before, 'spool')} read before)" if outcome.before else ""
     yield (
-        f"{options.number(outcome.lines, 'report')} in {options.number(outcome.spools, 'spool')}: "
+        f"{options.number(outcome.lines, 'report')} in {options.number(outcome.spools, 'spool')}"
+        f"{before}: "
         f"{kept['direct']} direct, {kept['crowd']} of crowds, "
         f"{options.number(kept['deletion'], 'deletion')}, "
         f"{sum(reasons.values())} dropped{why and f' ({why})'}, "
@@ -135,9 +138,9 @@ def _lines(outcome: Outcome, old: Gone, over: Gone) -> Iterator[str]:
     if outcome.readable:
         yield f"{options.number(outcome.readable, 'fault')} of crowds can be read now"
     if any(old):
-        yield f"{old.reports} reports and {old.shares} shares were older than 90 days and are gone"
+        yield f"older than 90 days, and gone: {common.told(old)}"
     if any(over):
-        yield f"the quota is full: {over.reports} reports and {over.shares} shares are gone"
+        yield f"the quota is full; gone: {common.told(over)}"
 
 
 def _doubts(outcome: Outcome) -> Iterator[str]:

@@ -15,6 +15,7 @@ from mars.wire.registry import EVENTS, Metric
 from mars.wire.reports.status import Status
 from mars.wire.request import request_bytes
 from mars.wire.variables import NAMES, VARIABLES, Variable, chosen
+from mars_server.common.calendar import utc_day
 from mars_server.site.charts.data import is_empty
 from mars_server.site.charts.tellable import label, latest, of_table, tells_shares
 from mars_server.site.declared import Statistics, statistics
@@ -210,6 +211,7 @@ def _environment(code: str) -> Environment:
         "of_faults": faults,
         "findings": findings,
         "of_reports": reports,
+        "utc_day": utc_day,
         "label": label,
         "latest": latest,
         "of_table": of_table,

@@ -12,7 +12,6 @@ import base64
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
 from html import escape
 from typing import Final
 
@@ -168,11 +167,6 @@ def state(answer: Answer | Help, say: Language) -> str:
     if answer.release:
         told += ", " + say.gettext("fixed in %(release)s") % {"release": answer.release}
     return told
-
-
-def day(moment: int) -> date:
-    """Of Unix seconds, in UTC."""
-    return datetime.fromtimestamp(moment, UTC).date()
 
 
 def _code(prefix: bytes) -> str:

@@ -212,6 +212,7 @@ def seen(connection: Connection) -> dict[str, Seen]:
 
 
 def note_spool(connection: Connection, spool: str, found: Seen, day: str) -> None:
+    """That it was read to its end on ``day`` (ISO), in the place of what was noted before."""
     said = {
         "size": found.size,
         "tail": found.tail,
@@ -236,6 +237,7 @@ def ripe(connection: Connection) -> dict[str, str]:
 
 
 def shares_of(connection: Connection, tag: str) -> list[Share]:
+    """Of one crowd, by their abscissae."""
     joined = shares.join(crowds, crowds.c.tag == shares.c.tag)
     wanted = select(shares, crowds.c.commitments).select_from(joined)
     rows = connection.execute(wanted.where(shares.c.tag == tag).order_by(shares.c.x))

@@ -122,7 +122,8 @@ class Quota(NamedTuple):
 
 def shrink(connection: Connection, quota: Quota) -> Gone:
     """Deletes what is beyond ``quota``, the oldest first: reports whose group nobody has answered,
-    shares of crowds that nobody can read, tombstones of reports that never came."""
+    shares of crowds that nobody can read, tombstones, those of reports that never came before all
+    others."""
     unread = (groups.c.state == "open") & (groups.c.summary == "") & (groups.c.memo == "")
     oldest = select(reports.c.guid).where(reports.c.group.in_(select(groups.c.id).where(unread)))
     oldest = oldest.order_by(reports.c.received, reports.c.guid)
@@ -156,8 +157,8 @@ def _shrink_tombstones(connection: Connection, quota: Quota) -> int:
     over = _over(connection, tombstones, quota.tombstones)
     if not over:
         return 0
-    oldest = select(tombstones.c.prefix).where(~tombstones.c.told)
-    first = oldest.order_by(tombstones.c.day).limit(over).scalar_subquery()
+    oldest = select(tombstones.c.prefix).order_by(tombstones.c.told, tombstones.c.day)
+    first = oldest.limit(over).scalar_subquery()
     return connection.execute(delete(tombstones).where(tombstones.c.prefix.in_(first))).rowcount
 
 

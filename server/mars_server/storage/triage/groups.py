@@ -151,6 +151,7 @@ def direct(connection: Connection, number: int | None = None) -> Iterator[Report
 
 
 def group_of(connection: Connection, guid: str) -> int | None:
+    """The number of that of a direct report, None where there is no such report."""
     return connection.scalar(select(reports.c.group).where(reports.c.guid == guid))
 
 
@@ -168,6 +169,7 @@ class Unread(NamedTuple):
 
 
 def unread(connection: Connection) -> Unread:
+    """How much of it there is."""
     joined = crowds.join(shares, crowds.c.tag == shares.c.tag)
     found = func.count(func.distinct(crowds.c.tag)), func.count()
     wanted = select(*found).select_from(joined).where(crowds.c.body.is_(None))

@@ -38,10 +38,12 @@ def open_triage(
 
 
 def noted(connection: Connection, key: str) -> str | None:
+    """What ``note`` stored, None for nothing."""
     return connection.scalar(select(meta.c.value).where(meta.c.key == key))
 
 
 def note(connection: Connection, key: str, value: str) -> None:
+    """In the place of what the key had."""
     new = into(connection, meta).values(key=key, value=value)
     held = {"value": new.excluded.value}
     connection.execute(new.on_conflict_do_update(index_elements=["key"], set_=held))

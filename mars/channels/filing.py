@@ -104,5 +104,13 @@ def counted(
     return memory
 
 
+def chosen(memory: Memory, report: Report, now: int) -> tuple[Memory, Report]:
+    """With one that its user releases: it has its GUID, and counts even beyond its week. ``memory``
+    has a secret, and the state's lock is held."""
+    if not report.counted:
+        memory = memory.taking(mark(memory, report.fault, report.release), now) or memory
+    return memory, named(replace(report, counted=True), memory.secret)
+
+
 def _line(report: Report) -> str | None:
     return LINE.format(report.guid) if report.guid else None

@@ -6,12 +6,16 @@ import logging
 import subprocess
 import sys
 import threading
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
-from mars.errors import ConfigError
+from mars.channels.own_reports import OwnReports
+from mars.errors import ConfigError, ConsentError
+from mars.ports import Store
 from mars.testing.memory import machine
+from mars.wire.reports.direct import Direct
 from mars.wire.times import DAY
 from tests.mars.channels.kit import posted
 from tests.mars.channels.reporting import (
@@ -20,6 +24,7 @@ from tests.mars.channels.reporting import (
     kept,
     meet,
     memory,
+    read,
     released,
     running,
     until_posted,
@@ -228,6 +233,49 @@ def test_what_was_sent_is_not_released_again() -> None:
     assert mars.status()["problem"]["reason"] == "already-sent"
     running(world, DAY)
     assert len(posted(world)) == 1
+
+
+def test_what_goes_while_it_is_released_anew_stays_sent_and_goes_once() -> None:
+    world = a_world()
+    report = released(world)
+
+    class Late:
+        """The thread sends after the user has looked, before what the user does is kept."""
+
+        done = False
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(world.store, name)
+
+        def lock(self, *how: Any) -> Any:
+            if not self.done:
+                self.done = True
+                until_posted(world)
+            return world.store.lock(*how)
+
+    client = world.client()
+    client.ports = replace(client.ports, store=cast("Store", Late()))
+    with pytest.raises(ConsentError) as refused:
+        OwnReports(client).release(report.id, "direct")
+    assert refused.value.reason == "already-sent"
+    assert kept(world)[0].sent is not None, "or its deletion could not be asked for"
+    running(world, 9 * DAY)
+    assert len(posted(world)) == 1
+
+
+def test_what_is_released_before_the_thread_has_seen_it_has_its_guid_and_counts() -> None:
+    world = a_world()
+    meet(world, fault())
+    reports = world.mars().reports
+    assert reports.send(1, "direct")
+    (one,) = reports.list()
+    until_posted(world)
+    said = read(posted(world)[0])
+    assert isinstance(said, Direct)
+    assert one["guid"] == one["telemetry"] == said.guid
+    reports.forget(1)
+    assert memory(world).made == 1
+    assert memory(world).seen, "or the same fault would be reported again once it is gone"
 
 
 def test_an_application_that_meets_no_fault_loads_nothing_for_it() -> None:

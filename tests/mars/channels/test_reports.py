@@ -8,10 +8,13 @@ from dataclasses import replace
 
 import pytest
 
+from mars.channels.one_fault import OneFault
 from mars.channels.queue import SENT_KEPT, UNSENT_KEPT, Report
 from mars.channels.sending import A_WEEK, SPREAD
+from mars.core.channel import NextRequest
 from mars.core.schedule import HOUR
 from mars.errors import TransportError
+from mars.ports import Fetcher
 from mars.testing.memory import machine, session
 from mars.wire.reports.crowd import Share
 from mars.wire.reports.direct import Deletion, Direct
@@ -501,6 +504,38 @@ def test_a_new_installation_forgets_reports_too() -> None:
     meet(world, fault())
     world.client().forget(lambda: None)
     assert world.store.names("report-") == ()
+
+
+@pytest.mark.parametrize("mode", ["never", "always"])
+def test_one_that_is_sent_by_hand_stays_as_sent_whatever_the_application_does(mode: str) -> None:
+    """Its thread looks while the request is under way."""
+    world = a_world(mode)
+    client = world.client()
+    one = OneFault(client, fault(), "direct")
+    opens = client.ports.fetcher
+
+    def fetcher(ready: NextRequest) -> Fetcher:
+        running(world, 60)
+        return opens(ready)
+
+    client.ports = replace(client.ports, fetcher=fetcher)
+    assert one.send("plain").ok
+    (report,) = kept(world)
+    assert report.sent is not None, "or its deletion could not be asked for"
+    running(world, LONGEST)
+    assert len(posted(world)) == 1
+
+
+def test_one_that_did_not_go_by_hand_is_not_kept() -> None:
+    world = a_world("never")
+    client = world.client()
+
+    def fetcher(_: NextRequest) -> Fetcher:
+        raise TransportError("tor-unavailable", "No Tor.")
+
+    client.ports = replace(client.ports, fetcher=fetcher)
+    assert OneFault(client, fault(), "direct").send("plain").reason == "tor-unavailable"
+    assert kept(world) == []
 
 
 def test_a_message_goes_in_no_crowd_report_and_is_bounded() -> None:

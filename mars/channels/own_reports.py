@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mars.channels import sealing
-from mars.channels.filing import chosen, counted
+from mars.channels.filing import counted
 from mars.channels.queue import CROWD, DIRECT, PREFIX, WAYS, Report, name_of, plain
 from mars.channels.reading import written
 from mars.channels.sending import Memory
@@ -119,8 +119,11 @@ class OwnReports:
             if voice.reports == NEVER:
                 raise refusal(voice, REPORTS)
             chance = client.ports.chance
-            memory, report = chosen(Memory.of(state).with_secret(chance), report, now)
-            client.queue.write(report)
+            kept = {report.id: report}
+            memory = counted(Memory.of(state), client.queue, kept, now, chance)
+            if not kept:  # another of that fault counts, or three of that week
+                raise _unknown()
+            client.queue.write(kept[report.id])
             return memory.released(report.id, now, chance).into(state), report.id
 
         return self.show(client.update(change))

@@ -236,6 +236,7 @@ def test_what_was_sent_is_not_released_again() -> None:
 
 
 def test_what_goes_while_it_is_released_anew_stays_sent_and_goes_once() -> None:
+    """J18."""
     world = a_world()
     report = released(world)
 

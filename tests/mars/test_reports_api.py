@@ -6,14 +6,11 @@ import logging
 import subprocess
 import sys
 import threading
-from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from mars.channels.own_reports import OwnReports
-from mars.errors import ConfigError, ConsentError
-from mars.ports import Store
+from mars.errors import ConfigError
 from mars.testing.memory import machine
 from mars.wire.reports.direct import Direct
 from mars.wire.times import DAY
@@ -232,35 +229,6 @@ def test_what_was_sent_is_not_released_again() -> None:
     assert not mars.reports.send(1, "direct")
     assert mars.status()["problem"]["reason"] == "already-sent"
     running(world, DAY)
-    assert len(posted(world)) == 1
-
-
-def test_what_goes_while_it_is_released_anew_stays_sent_and_goes_once() -> None:
-    """J18."""
-    world = a_world()
-    report = released(world)
-
-    class Late:
-        """The thread sends after the user has looked, before what the user does is kept."""
-
-        done = False
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(world.store, name)
-
-        def lock(self, *how: Any) -> Any:
-            if not self.done:
-                self.done = True
-                until_posted(world)
-            return world.store.lock(*how)
-
-    client = world.client()
-    client.ports = replace(client.ports, store=cast("Store", Late()))
-    with pytest.raises(ConsentError) as refused:
-        OwnReports(client).release(report.id, "direct")
-    assert refused.value.reason == "already-sent"
-    assert kept(world)[0].sent is not None, "or its deletion could not be asked for"
-    running(world, 9 * DAY)
     assert len(posted(world)) == 1
 
 

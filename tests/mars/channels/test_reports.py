@@ -238,23 +238,7 @@ def test_at_most_three_a_week() -> None:
     assert len(kept(world)) == A_WEEK
 
 
-def test_at_most_three_a_week_though_each_is_released_before_the_thread_has_counted_it() -> None:
-    """J15."""
-    world = a_world()
-    for number in range(A_WEEK - 1):
-        meet(world, fault(number))
-        running(world, HOUR)
-    meet(world, *[fault(number) for number in range(100, 110)])
-    for one in kept(world):
-        world.mars().reports.send(one.id)
-    until_posted(world, A_WEEK)
-    running(world, LONGEST)
-    assert len(posted(world)) == A_WEEK
-
-
-@pytest.mark.parametrize("by_hand", [False, True])
-def test_of_two_processes_that_meet_a_fault_at_once_one_report_is_kept(by_hand: bool) -> None:
-    """J15."""
+def test_of_two_processes_that_meet_a_fault_at_once_one_report_is_kept() -> None:
     world = a_world()
     first, second = world.client(), world.client()
     from mars.channels.filing import Filing
@@ -277,8 +261,6 @@ def test_of_two_processes_that_meet_a_fault_at_once_one_report_is_kept(by_hand: 
     first.queue.store = Late()  # type: ignore[assignment]
     Filing(first, first.queue).take(fault())
     assert len(kept(world)) == 2
-    if by_hand:
-        assert [world.mars().reports.send(one.id) for one in kept(world)] == [True, False]
     running(world, HOUR)
     assert len(kept(world)) == 1
 
@@ -522,26 +504,6 @@ def test_a_new_installation_forgets_reports_too() -> None:
     meet(world, fault())
     world.client().forget(lambda: None)
     assert world.store.names("report-") == ()
-
-
-@pytest.mark.parametrize("mode", ["never", "always"])
-def test_one_that_is_sent_by_hand_stays_as_sent_whatever_the_application_does(mode: str) -> None:
-    """J18: its thread looks while the request is under way."""
-    world = a_world(mode)
-    client = world.client()
-    one = OneFault(client, fault(), "direct")
-    opens = client.ports.fetcher
-
-    def fetcher(ready: NextRequest) -> Fetcher:
-        running(world, 60)
-        return opens(ready)
-
-    client.ports = replace(client.ports, fetcher=fetcher)
-    assert one.send("plain").ok
-    (report,) = kept(world)
-    assert report.sent is not None, "or its deletion could not be asked for"
-    running(world, LONGEST)
-    assert len(posted(world)) == 1
 
 
 def test_one_that_did_not_go_by_hand_is_not_kept() -> None:

@@ -106,7 +106,7 @@ class Reports:
     def on_known(self, told: Told) -> Told:
         """Calls ``told(report)``, an entry of ``list()``, once for each answer to a report and for
         each fault that is known, also before anything was sent; usable as a decorator. ``help``
-        says what to do."""
+        says what to do, and is None where the publisher says nothing of that."""
         self._told.append(told)
         self._wake()
         return told

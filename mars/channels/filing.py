@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mars.channels import sealing
 from mars.channels.queue import ID_BYTES, Queue, Report
-from mars.channels.sending import A_WEEK, Memory
+from mars.channels.sending import Memory
 from mars.consent.purposes import NEVER
 from mars.wire.product import is_release
 from mars.wire.times import DAY
@@ -48,8 +48,10 @@ class Filing:
         for one in kept.values():
             if one.release == version and one.fault.digest == fault.digest:
                 return _line(one)
-        uncounted = sum(not one.counted for one in kept.values())
-        if uncounted >= A_WEEK or memory.taking(mark(memory, fault, version), now) is None:
+        for one in kept.values():
+            if not one.counted:
+                memory = memory.taking(mark(memory, one.fault, one.release), now) or memory
+        if memory.taking(mark(memory, fault, version), now) is None:
             return None
         report = made(fault, version, memory.secret, now, client.ports.chance, client.ports.host)
         self._queue.write(report)

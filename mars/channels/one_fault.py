@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from mars.channels import filing, sealing
 from mars.channels.queue import CROWD, Report
-from mars.channels.reports import ReportsChannel
+from mars.channels.reports import ReportsChannel, leaving
 from mars.channels.sending import SEED_BYTES, Memory
 from mars.consent import REPORTS, Purpose
-from mars.core.channel import NextRequest, View
+from mars.core.channel import Ending, Kept, NextRequest, View
 from mars.errors import ConfigError
 from mars.wire.product import is_release
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mars.channels.news import NewsClient
     from mars.core.journal import Outcome
     from mars.core.state import State
+    from mars.ports import Chance
     from mars.wire.reports.fault import Fault
 
 
@@ -47,6 +48,7 @@ class OneFault(ReportsChannel):
         self._secret = memory.secret
         self._seed = chance.token(SEED_BYTES).hex()
         self._planned: NextRequest | None = None
+        self._left = False
 
     def plan(self, view: View, url: str | None = None) -> NextRequest:
         """Made once. Raises ``MarsError`` where registry or keys are not known."""
@@ -56,20 +58,27 @@ class OneFault(ReportsChannel):
         return self._planned
 
     def send(self, level: str, url: str | None = None) -> Outcome:
-        """Sends it. Raises ``MarsError`` as ``Installation.send``; what did not go is not kept."""
-        client, queue = self._client, self.queue
+        """Sends it. Raises ``MarsError`` as ``Installation.send``; what did not go is not kept.
+
+        It counts as sent before a byte leaves: what the application looks after meanwhile may drop
+        whatever was not sent, or have it go by itself.
+        """
+        client, now = self._client, self._client.ports.clock.now()
 
         def keep(state: State) -> tuple[State, None]:
-            queue.write(self.report)
+            self.queue.write(leaving(self.report, now, deletion=False))
             return state, None
 
         client.update(keep)
         try:
             return client.send(self, asked=level, url=url)
         finally:
-            kept = queue.get(self.report.id)
-            if kept is None or kept.sent is None:
-                queue.delete(self.report.id)
+            if not self._left:
+                self.queue.delete(self.report.id)
+
+    def learn(self, view: View, ending: Ending, chance: Chance, *, scheduled: bool) -> Kept:
+        self._left = ending.left
+        return super().learn(view, ending, chance, scheduled=scheduled)
 
     @property
     def text(self) -> str:

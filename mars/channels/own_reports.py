@@ -56,7 +56,10 @@ class OwnReports:
     def show(self, which: str) -> dict[str, Any]:
         """One of them, as in the list."""
         report = self._find(which)
-        return next(one for one in self.listed() if one["id"] == report.id)
+        found = [one for one in self.listed() if one["id"] == report.id]
+        if not found:  # the thread has dropped it since
+            raise _unknown()
+        return found[0]
 
     def export(self) -> list[dict[str, Any]]:
         """All that is kept of each."""
@@ -104,28 +107,26 @@ class OwnReports:
     def release(self, which: str, way: str = CROWD, message: str = "") -> dict[str, Any]:
         """Has it go, at a time uniform over the next 7 days. As it is shown then."""
         client, now = self._client, self._client.ports.clock.now()
-        report = _choosing(self._find(which), way, message)
-        if report.sent is not None:
-            raise ConsentError(
-                "already-sent", "That report was sent already; see mars report list."
-            )
-        _require_short(report.message)
+        _require_short(message)
 
-        def change(state: State) -> tuple[State, None]:
+        def change(state: State) -> tuple[State, str]:
+            report = _choosing(self._find(which), way, message)
+            if report.sent is not None:
+                raise ConsentError(
+                    "already-sent", "That report was sent already; see mars report list."
+                )
             voice = client.voice(state)
             if voice.reports == NEVER:
                 raise refusal(voice, REPORTS)
-            current = client.queue.get(report.id)
-            if current is None:
-                raise _unknown()
-            share = current.share or report.share
-            client.queue.write(replace(report, counted=True, share=share))
             chance = client.ports.chance
-            memory = Memory.of(state).with_secret(chance).released(report.id, now, chance)
-            return memory.into(state), None
+            kept = {report.id: report}
+            memory = counted(Memory.of(state), client.queue, kept, now, chance)
+            if not kept:  # another of that fault counts, or three of that week
+                raise _unknown()
+            client.queue.write(kept[report.id])
+            return memory.released(report.id, now, chance).into(state), report.id
 
-        client.update(change)
-        return self.show(report.id)
+        return self.show(client.update(change))
 
     def forget(self, which: str) -> str:
         """Removes it (``removed``); of a direct report that was sent its deletion is asked for,
@@ -299,12 +300,10 @@ def _choosing(report: Report, way: str, message: str | None) -> Report:
 
 
 def _require_short(message: str) -> None:
-    if not message:
-        return
-    from mars.wire.reports.direct import Content
-    from mars.wire.reports.fault import OTHER, Fault
+    if message:
+        from mars.wire.reports.direct import require_short  # late: it loads libsodium
 
-    Content(Fault((OTHER,)), "other", message).encode()
+        require_short(message)
 
 
 def _unknown() -> ConfigError:

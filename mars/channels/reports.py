@@ -92,7 +92,7 @@ class ReportsChannel(Posted):
         report = self.queue.get(ready.id) if ready else None
         if report is None or pending is None or not pending.is_due(view.now):
             raise _nothing()
-        self.queue.write(_leaving(report, view.now, deletion=pending.deletion))
+        self.queue.write(leaving(report, view.now, deletion=pending.deletion))
         return sending.begun(memory, pending, view.now, chance).plain()
 
     def rested(self, state: State, ran: int | None) -> Kept:
@@ -181,8 +181,8 @@ class ReportsChannel(Posted):
         report, pending = self.queue.get(id_), memory.find(id_, deletion=deletion)
         if report is not None and (ending.left or scheduled):
             tried = ending.left or bool(pending and pending.tries > 1)
-            leaving = partial(_leaving, report, view.now, deletion=deletion)
-            self.queue.write(leaving() if tried else _unleft(report, deletion=deletion))
+            after = leaving(report, view.now, deletion=deletion)
+            self.queue.write(after if tried else _unleft(report, deletion=deletion))
         if pending is None or not (ending.left or scheduled):
             return memory.plain()
         done = ending.error is None
@@ -229,7 +229,7 @@ def _sealing(
     return replace(memory.with_secret(chance), upcoming=made)
 
 
-def _leaving(report: Report, now: int, *, deletion: bool) -> Report:
+def leaving(report: Report, now: int, *, deletion: bool) -> Report:
     """Of which a byte leaves now, or may; the first such day counts."""
     day = now - now % DAY
     if deletion:

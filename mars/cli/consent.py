@@ -14,6 +14,7 @@ from mars.channels import declared
 from mars.channels.memory import Memory
 from mars.channels.motd import Motd
 from mars.channels.news import NewsClient
+from mars.channels.own_reports import OwnReports
 from mars.channels.reading import written
 from mars.channels.statistics import asked_as
 from mars.cli.common import Place, choice, where
@@ -151,7 +152,7 @@ def prove(place: Place, days: int, as_json: bool) -> None:
 
     client, state = place.client()
     voice = client.voice(state)
-    deletions = _outstanding(client) if voice.allows(DELETIONS) else 0
+    deletions = OwnReports(client).outstanding() if voice.allows(DELETIONS) else 0
     requests = len(rehearse(client, days)) + deletions
     if as_json:
         told = {"level": voice.level, "decided_by": voice.by.name}
@@ -233,13 +234,8 @@ def vetoed_names(client: NewsClient, state: State) -> list[str]:
     return [name for name in catalogue.questions if name not in told]
 
 
-def _outstanding(client: NewsClient) -> int:
-    """Deletions of error reports that were asked for and have not gone."""
-    return sum(one.asks_deletion for one in client.queue.all().values())
-
-
 def _tell_outstanding(client: NewsClient) -> None:
-    count = _outstanding(client)
+    count = OwnReports(client).outstanding()
     if count:
         click.echo(
             f"Of your error reports {count} {'is' if count == 1 else 'are'} still to be deleted, "

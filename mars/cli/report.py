@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mars import factory
 from mars.channels.news import NewsClient
 from mars.channels.own_reports import ASKED, QUEUED, SENT, OwnReports
 from mars.channels.queue import CROWD, DIRECT
@@ -22,7 +23,6 @@ from mars.pinned import read_registry
 
 MAX_TEXT = 8 * 1024 * 1024
 """Bytes of a traceback; of a longer text the end is read."""
-MAX_STATUS_FILE = 512 * 1024
 
 _which = click.argument("which", metavar="N|GUID")
 _ways = click.option(
@@ -281,9 +281,11 @@ def _forgotten(what: str, before: dict[str, Any] | None) -> str:
 
 
 def _small(file: Path) -> bytes:
+    """Raises ``ConfigError`` (``status-unreadable``)."""
+    from mars.wire.reports.status import MAX_DOCUMENT  # late: it loads libsodium
+
     try:
-        with file.open("rb") as opened:
-            return opened.read(MAX_STATUS_FILE)
+        return factory.read_small(file, MAX_DOCUMENT)
     except OSError as error:
         raise ConfigError(
             "status-unreadable", f"{file} cannot be read ({error.strerror}); name another."

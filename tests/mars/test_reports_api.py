@@ -12,6 +12,7 @@ import pytest
 
 from mars.errors import ConfigError
 from mars.testing.memory import machine
+from mars.wire.reports.direct import Direct
 from mars.wire.times import DAY
 from tests.mars.channels.kit import posted
 from tests.mars.channels.reporting import (
@@ -20,6 +21,7 @@ from tests.mars.channels.reporting import (
     kept,
     meet,
     memory,
+    read,
     released,
     running,
     until_posted,
@@ -228,6 +230,21 @@ def test_what_was_sent_is_not_released_again() -> None:
     assert mars.status()["problem"]["reason"] == "already-sent"
     running(world, DAY)
     assert len(posted(world)) == 1
+
+
+def test_what_is_released_before_the_thread_has_seen_it_has_its_guid_and_counts() -> None:
+    world = a_world()
+    meet(world, fault())
+    reports = world.mars().reports
+    assert reports.send(1, "direct")
+    (one,) = reports.list()
+    until_posted(world)
+    said = read(posted(world)[0])
+    assert isinstance(said, Direct)
+    assert one["guid"] == one["telemetry"] == said.guid
+    reports.forget(1)
+    assert memory(world).made == 1
+    assert memory(world).seen, "or the same fault would be reported again once it is gone"
 
 
 def test_an_application_that_meets_no_fault_loads_nothing_for_it() -> None:

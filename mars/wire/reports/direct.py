@@ -53,11 +53,10 @@ class Content:
     """By the user's own hand; clean it before display."""
 
     def encode(self) -> bytes:
-        """Strict JSON. Raises ``WireError`` for the message: ``too-large``, ``bad-text`` where it
-        holds half of a surrogate pair."""
+        """Strict JSON. Raises ``WireError`` as ``require_short``."""
         said: dict[str, object] = {**self.fault.members, "platform": self.platform}
         if self.message:
-            _require_short(self.message)
+            require_short(self.message)
             said["message"] = self.message
         return strictjson.write(said)
 
@@ -174,7 +173,9 @@ def _bound(kind: str, to: Destination, guid: str, rest: bytes) -> bytes:
     return framed(_DOMAINS[kind], *release, to.server.encode(), guid.encode(), digest)
 
 
-def _require_short(message: str) -> None:
+def require_short(message: str) -> None:
+    """Raises ``WireError`` for a message: ``too-large``, ``bad-text`` where it holds half of a
+    surrogate pair."""
     try:
         length = len(strictjson.write(message)) - 2
     except UnicodeEncodeError:

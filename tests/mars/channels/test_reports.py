@@ -8,10 +8,13 @@ from dataclasses import replace
 
 import pytest
 
+from mars.channels.one_fault import OneFault
 from mars.channels.queue import SENT_KEPT, UNSENT_KEPT, Report
 from mars.channels.sending import A_WEEK, SPREAD
+from mars.core.channel import NextRequest
 from mars.core.schedule import HOUR
 from mars.errors import TransportError
+from mars.ports import Fetcher
 from mars.testing.memory import session
 from mars.wire.reports.crowd import Share
 from mars.wire.reports.direct import Direct
@@ -343,6 +346,18 @@ def test_a_clock_that_steps_causes_no_burst(step: int) -> None:
     assert len(posted(world)) <= 3
     days = [one["time"] // DAY for one in world.mars().journal() if one["sent"]]
     assert len(set(days)) == len(days)
+
+
+def test_one_that_did_not_go_by_hand_is_not_kept() -> None:
+    world = a_world("never")
+    client = world.client()
+
+    def fetcher(_: NextRequest) -> Fetcher:
+        raise TransportError("tor-unavailable", "No Tor.")
+
+    client.ports = replace(client.ports, fetcher=fetcher)
+    assert OneFault(client, fault(), "direct").send("plain").reason == "tor-unavailable"
+    assert kept(world) == []
 
 
 def test_a_message_goes_in_no_crowd_report_and_is_bounded() -> None:

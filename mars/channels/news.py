@@ -243,7 +243,7 @@ class NewsClient(Installation):
         state, problem = State(), None
         try:
             state = self.load()
-            self.journal()
+            self.require_journal()
         except MarsError as error:
             problem = error
         with contextlib.suppress(MarsError):

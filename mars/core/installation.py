@@ -158,7 +158,7 @@ class Installation(Records):
         The next time is on disk before anything is sent; where it cannot be stored, or the journal
         not be read (``StateError``), nothing is.
         """
-        self.journal()  # what cannot be recorded is not begun
+        self.require_journal()
         due, sleep = self.update(lambda state: self._begun(*self._look(state, ran)))
         if due is None:
             return sleep
@@ -244,7 +244,7 @@ class Installation(Records):
         today = partial(self._on_its_day, channel, scheduled)
         planned = self.load()
         first = _, ready = agreed(planned)
-        self.journal()
+        self.require_journal()
         state = self.update(lambda now: (now, now))  # what cannot be kept is not asked for
         departure = Departure(channel.name, ready, let_go, self.ports.clock.now)
         own = self.ports.is_own_fetcher and not ready.is_file

@@ -79,6 +79,10 @@ class Records:
         """What could not be understood of what is kept; None once the user has decided anew."""
         self.failed: dict[str, MarsError | None] = {}
         """What each channel last failed with, by what it was asked; None since it did not."""
+        self._sound: bytes | None = None
+        """The state's file when it was last looked at and all of it understood."""
+        self._whole: bytes | None = None
+        """The journal, likewise."""
 
     def load(self) -> State:
         """The state as it is on disk now, or a first run's. Writes nothing.
@@ -94,12 +98,16 @@ class Records:
             states.require_size(data)
             if self._is_damaged(data):
                 self.damage = _damaged(data)
+            else:
+                self._sound = data
         state = states.decode(data)
         if state is not None:
             state.require_of(self.app)
         return state
 
     def _is_damaged(self, data: bytes) -> bool:
+        if data == self._sound:
+            return False
         found = states.decode(data) or State()
         tables = {one.name: states.table for one in self.channels}
         return (
@@ -237,6 +245,10 @@ class Records:
         """Everything that was sent, oldest first. Raises ``StateError``."""
         return journal.decode(self._journal())
 
+    def require_journal(self) -> None:
+        """What cannot be recorded is not begun. Raises ``StateError``."""
+        self._journal()
+
     def unreadable(self) -> int:
         """Lines of the journal that cannot be understood. Raises ``StateError``."""
         return journal.unreadable(self.ports.store.read(JOURNAL_FILE))
@@ -245,8 +257,11 @@ class Records:
         """What is kept, told where not all of it can be understood; a copy stays of what is then
         to be ``replaced``."""
         data = self.ports.store.read(JOURNAL_FILE)
-        lost = journal.unreadable(data)
-        if data and lost:
+        if not data or data == self._whole:
+            return data
+        if not (lost := journal.unreadable(data)):
+            self._whole = data
+        else:
             self.damage = self.damage or _unreadable(lost)
             if replaced:
                 self.ports.store.write(f"{JOURNAL_FILE}{DAMAGED}", data)

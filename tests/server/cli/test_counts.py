@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -15,10 +13,10 @@ from sqlalchemy import update
 from mars_server.publication.closing import close_weeks
 from mars_server.storage.schema import weeks as closed
 from mars_server.tables.compose import FloorRules
+from tests.server.counting.commands import completed
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 
-SERVER = str(Path(sys.executable).with_name("mars-server"))
 USUAL = Counted(plain=407, tables={"v": {"0.5.2": 13}})
 
 
@@ -36,9 +34,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def counts(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [SERVER, "counts", *arguments], capture_output=True, text=True, timeout=60
-    )
+    return completed("counts", *arguments)
 
 
 def test_weeks_tell_what_is_published_open_and_late(url: str) -> None:

@@ -55,6 +55,13 @@ def run(*arguments: object, code: int | None = 0, stdin: bytes = b"") -> Ran:
     return Ran(found, out, err)
 
 
+def completed(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """The program in this process, whatever its exit code, with what it said as text."""
+    ran = run(*arguments, code=None)
+    said = (each.decode() for each in (ran.stdout, ran.stderr))
+    return subprocess.CompletedProcess([*map(str, arguments)], ran.code, *said)
+
+
 def spawned(*arguments: object) -> Ran:
     """The program as a process."""
     done = subprocess.run([*PROGRAM, *map(str, arguments)], capture_output=True, timeout=120)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,9 @@ from mars_server.storage.publication import StoredWeeks
 from mars_server.storage.schema import sources
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.noise import Noise
+from tests.server.counting.commands import completed
 from tests.server.publication import kit
 
-SERVER = str(Path(sys.executable).with_name("mars-server"))
 SECRET = b"a secret of thirty-two bytes ...."
 NOISY = FloorRules(kit.PRODUCT, Noise(SECRET, 50.0))
 QUIET = kit.Counted(plain=3)
@@ -46,9 +45,7 @@ def stored(folder: Path, weeks: dict[str, kit.Counted], cache: Path) -> tuple[st
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [SERVER, "publish", *arguments], capture_output=True, text=True, timeout=120
-    )
+    return completed("publish", *arguments)
 
 
 def test_noise_does_not_end_unasked(tmp_path: Path, publish: kit.Publish) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 
@@ -28,6 +26,7 @@ from mars_server.storage.ledger import open_weeks
 from mars_server.storage.reading import all_weeks, overview
 from mars_server.storage.schema import sources
 from mars_server.tables.compose import FloorRules
+from tests.server.counting.commands import completed
 from tests.server.publication import kit
 from tests.server.publication.kit import Counted
 
@@ -35,7 +34,6 @@ RULES = FloorRules(kit.PRODUCT)
 USUAL = Counted(plain=700)
 FEW = Counted(plain=9)
 LAST = "2030-W01"
-SERVER = str(Path(sys.executable).with_name("mars-server"))
 
 
 def later(week: str, weeks: int) -> str:
@@ -101,13 +99,9 @@ def stray(folder: Path) -> Path:
     return folder / "counts.db"
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([SERVER, *arguments], capture_output=True, text=True, timeout=120)
-
-
 def test_the_operator_is_told_what_was_left_out_and_how_much(tmp_path: Path) -> None:
     database = f"sqlite:///{stray(tmp_path)}"
-    done = run(
+    done = completed(
         *("publish", "--db", database, "--out", str(tmp_path / "site")),
         *("--product", str(tmp_path / "product.toml")),
         *("--now", "2026-02-11T00:00:00Z"),
@@ -116,19 +110,19 @@ def test_the_operator_is_told_what_was_left_out_and_how_much(tmp_path: Path) -> 
     assert "2 weeks published" in done.stdout
     assert "Left out: 1970-W01, 2023-W10;" in done.stderr
     assert len(list((tmp_path / "site/data").glob("????-W??.json"))) == 2
-    table = json.loads(run("counts", "weeks", "--db", database, "--json").stdout)
+    table = json.loads(completed("counts", "weeks", "--db", database, "--json").stdout)
     assert {week: row["left_out"] for week, row in table.items()} == {
         "1970-W01": True,
         "2023-W10": True,
         kit.week(0): False,
         kit.week(1): False,
     }
-    text = run("counts", "weeks", "--db", database).stdout
+    text = completed("counts", "weeks", "--db", database).stdout
     assert [line for line in text.splitlines() if "left out" in line] == [
         "1970-W01  1 days         700 hits  left out, too far back",
         "2023-W10  1 days           9 hits  left out, too far back",
     ]
-    assert "709 hits lie too far back" in run("counts", "show", "--db", database).stdout
+    assert "709 hits lie too far back" in completed("counts", "show", "--db", database).stdout
 
 
 def test_left_out_weeks_are_closed_and_told_once(tmp_path: Path) -> None:

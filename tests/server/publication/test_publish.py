@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,15 +16,12 @@ from mars_server.publication.folder import read_weeks, week_files
 from mars_server.publication.index import is_signed, read_private_key
 from mars_server.tables.compose import FloorRules
 from mars_server.tables.signed_documents import describe
+from tests.server.counting.commands import completed
 from tests.server.publication import kit
-
-SERVER = str(Path(sys.executable).with_name("mars-server"))
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [SERVER, "publish", *arguments], capture_output=True, text=True, timeout=120
-    )
+    return completed("publish", *arguments)
 
 
 def test_the_command_writes_pages_and_floored_figures(tmp_path: Path, cache: Path) -> None:

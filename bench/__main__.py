@@ -24,6 +24,7 @@ SECTIONS = (
     "triage",
     "publication",
     "coverage",
+    "hidden",
     "shares",
     "serving",
     "intake",

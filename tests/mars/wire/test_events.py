@@ -300,6 +300,12 @@ def test_a_document_says_the_domains_as_they_were_declared(declared: tuple[Domai
     assert catalogue.domain("nothing") is None
 
 
+def test_a_domain_is_found_by_its_name() -> None:
+    catalogue = Catalogue("p", "stable", domains=(DOMAIN,))
+    assert catalogue.domain(DOMAIN.name) == DOMAIN
+    assert catalogue.domain("nothing") is None
+
+
 def changed(change: dict[str, Any]) -> bytes:
     """A document whose only domain is another one."""
     members = json.loads(Catalogue("p", "stable", domains=(DOMAIN,)).encode())

@@ -5,7 +5,7 @@ program that knows all floors and ties (``attack``), by the same program with fo
 week (``forging``), and where noise is on by the best statistical test (``likelihood``). Floors are
 all there is to know: everything else that is published (percentages, estimates, charts, texts,
 series, every range) follows from them, as ``test_reconstruction`` shows. ``--write FILE`` puts the
-figures between the markers of that file; tests compare them.
+figures between the markers of that file; tests compare the quick rows, and ``make bench`` all.
 """
 
 from __future__ import annotations
@@ -35,11 +35,14 @@ START = "<!-- reconstruction: written by tests/server/tables/reconstruction.py -
 END = "<!-- end of reconstruction -->"
 DOCS = Path(__file__).parents[3] / "docs/privacy.md"
 WEEKS = 4
-GRID = (
+Case = tuple[Project, int]
+GRID: tuple[Case, ...] = (
     *((USUAL, 12), (USUAL, 60), (USUAL, 400), (USUAL, 3000), (BARE, 12), (BARE, 60), (BARE, 400)),
     *((SMALL, 60), (SMALL, 400), (TINY, 12), (TINY, 60), (TINY, 400)),
 )
 """Projects, and their hits a week."""
+SLICE = tuple(case for case in GRID if case[0] in (USUAL, BARE) or case == (TINY, 60))
+"""The quick rows, which the tests look at; the small crowds take most of the time."""
 BEFORE, YEAR = 4, 44
 """Weeks of a small crowd: those by which the periods of the first quarter are chosen, and all of
 them, with three quarters to look at."""
@@ -56,6 +59,8 @@ FETCHES = 3
 
 REPORTS = (12, 60, 400)
 """Of an entry in a week."""
+FEW_REPORTS = REPORTS[:2]
+"""Those of the tests."""
 QUARTER = 13
 
 Found = list[list[Hidden]]
@@ -67,14 +72,10 @@ def documented() -> str:
     return DOCS.read_text("utf-8").split(START)[1].split(END)[0]
 
 
-def looked_at() -> list[tuple[Found, Found]]:
-    """The hidden counts of each project in ``GRID``, by week: as they look to somebody who knows
+def looked_at(grid: Sequence[Case] = GRID) -> list[tuple[Case, Found, Found]]:
+    """The hidden counts of each project in ``grid``, by week: as they look to somebody who knows
     nothing of the clients' settings, and to one who knows that nobody changed them."""
-    rows = []
-    for project, hits in GRID:
-        any_, alike = (_hidden(project, hits, alike=alike) for alike in (False, True))
-        rows.append((any_, alike))
-    return rows
+    return [(case, _hidden(*case, alike=False), _hidden(*case, alike=True)) for case in grid]
 
 
 def _hidden(project: Project, hits: int, *, alike: bool) -> Found:
@@ -108,12 +109,12 @@ def probed() -> list[tuple[Project, int, str, int, list[Hidden]]]:
     return rows
 
 
-def reported() -> list[tuple[str, int, int, list[Hidden]]]:
+def reported(sizes: Sequence[int] = REPORTS) -> list[tuple[str, int, int, list[Hidden]]]:
     """The hidden counts of a quarter of declared statistics, and of a cause of failures, with the
     number of its periods."""
     rows = []
     for metric in (BOOL, ENUM, CAUSE):
-        for reports in REPORTS:
+        for reports in sizes:
             told = list(of_reports(metric, reports, QUARTER))
             cells = [cell for entry, truth in told for cell in OfReports(entry).hidden(truth)]
             kind = "cause of failures" if metric is CAUSE else metric.type
@@ -135,9 +136,9 @@ def table_of_reports(found: Iterable[tuple[str, int, int, list[Hidden]]]) -> str
     )
 
 
-def table_of_floors(found: Sequence[tuple[Found, Found]]) -> str:
+def table_of_floors(found: Iterable[tuple[Case, Found, Found]]) -> str:
     def rows() -> Rows:
-        for (project, hits), ways in zip(GRID, found, strict=True):
+        for (project, hits), *ways in found:
             row: list[object] = [project.name, hits, sum(len(week) for week in ways[0])]
             for weeks in ways:
                 values = [cell.values for week in weeks for cell in week]
@@ -217,6 +218,7 @@ def _table(head: str, rows: Rows) -> str:
 
 
 def main() -> int:
+    """Returns 1 where the docs give other figures and are not to be written."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, metavar="FILE")
     arguments, _ = parser.parse_known_args()
@@ -233,7 +235,7 @@ def main() -> int:
         page = arguments.write.read_text("utf-8")
         before, rest = page.split(START)
         arguments.write.write_text(before + text + rest.split(END)[1], "utf-8")
-    return 0
+    return int(any(each not in documented() for each in tables))
 
 
 if __name__ == "__main__":

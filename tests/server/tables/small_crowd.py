@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,22 +54,22 @@ class Program:
             return limit
         aim = np.zeros(len(self.low))
         aim[column] = sign
+        limits = Bounds(self.low, self.high)
+        found = milp(aim, constraints=self._linear, bounds=limits, integrality=1)
+        assert found.success
+        self.possible.append(np.rint(found.x))
+        return round(float(sign * found.fun))
+
+    @cached_property
+    def _linear(self) -> LinearConstraint:
+        """All rules; made when the first count is looked for, so none may follow."""
         entries = [
             (n, at, by) for n, (row, _, _) in enumerate(self.rules) for at, by in row.items()
         ]
         rows, columns, values = zip(*entries, strict=True)
         shape = len(self.rules), len(self.low)
         matrix = coo_matrix((values, (rows, columns)), shape).tocsr()
-        lowest, highest = ([rule[n] for rule in self.rules] for n in (1, 2))
-        found = milp(
-            aim,
-            constraints=LinearConstraint(matrix, lowest, highest),
-            bounds=Bounds(self.low, self.high),
-            integrality=1,
-        )
-        assert found.success
-        self.possible.append(np.rint(found.x))
-        return round(float(sign * found.fun))
+        return LinearConstraint(matrix, *([rule[n] for rule in self.rules] for n in (1, 2)))
 
 
 def hidden(quarter: Sequence[tuple[Exact, Week]], crowd: int, *, alike: bool) -> Iterator[Hidden]:

@@ -28,6 +28,8 @@ from tests.server.tables.forging import (
 from tests.server.tables.reconstruction import (
     BEFORE,
     DOCS,
+    FEW_REPORTS,
+    SLICE,
     documented,
     looked_at,
     probed,
@@ -49,19 +51,26 @@ def hold_the_truth(cells: Iterable[Hidden]) -> bool:
     return all(0 <= cell.low <= cell.true <= cell.high for cell in cells)
 
 
+def are_documented(table: str) -> bool:
+    """Whether the docs have each row of a slice of one of their tables, below its head."""
+    head, rule, *rows = table.splitlines()
+    _, found, rest = documented().partition(f"{head}\n{rule}\n")
+    return bool(found and rows) and set(rows) <= set(rest.partition("\n\n")[0].splitlines())
+
+
 METHOD = DOCS.parents[1] / "server/mars_server/site/pages/templates/method.html"
 
 
 @pytest.mark.slow
 def test_hidden_counts_stay_as_open_as_the_docs_say() -> None:
     """A program that knows too little would find wider ranges than the docs give."""
-    found = looked_at()
-    for ways in found:
-        for cells in (cell for weeks in ways for cell in weeks):
+    found = looked_at(SLICE)
+    for _, *ways in found:
+        for cells in (week for weeks in ways for week in weeks):
             assert cells
             assert hold_the_truth(cells)
             assert all(cell.high < STEP for cell in cells)
-    assert table_of_floors(found) in documented()
+    assert are_documented(table_of_floors(found))
 
 
 @pytest.mark.slow
@@ -75,12 +84,12 @@ def test_a_week_of_forged_requests_tells_what_the_docs_say() -> None:
 @pytest.mark.slow
 def test_hidden_counts_of_statistics_stay_as_open_as_the_docs_say() -> None:
     """By metric, release and value, and all sums over these."""
-    found = reported()
+    found = reported(FEW_REPORTS)
     for *_, cells in found:
         assert cells
         assert hold_the_truth(cells)
         assert all(cell.high < STEP for cell in cells)
-    assert table_of_reports(found) in documented()
+    assert are_documented(table_of_reports(found))
 
 
 def test_who_forges_reports_can_find_a_hidden_value_where_there_is_no_noise() -> None:

@@ -44,6 +44,10 @@ def test_a_rule_claims_by_whole_words(text: str, claims: bool) -> None:
     assert Rule.parse(text).claims(fault.words) is claims
 
 
+def test_a_rule_tells_all_words_that_it_names() -> None:
+    assert Rule.parse("a and (b or not c)").words == {"a", "b", "c"}
+
+
 def test_a_rule_may_name_one_fault_by_its_digest() -> None:
     fault, other = Fault(("E",)), Fault(("F",))
     rule = Rule.parse(f"#{fault.digest}")

@@ -1,7 +1,8 @@
 """The client frozen by PyInstaller.
 
-The example application and the ``mars`` command are built once, from the wheel, and fetch over
-the private Tor network; what they show is read from their windows and their output.
+The example application and the ``mars`` command are built once, from the wheel, as a folder and as
+one file, and fetch over the private Tor network; what they show is read from their windows and
+their output.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def news(net: TorNetwork, home: Path) -> Iterator[tuple[str, SocksServer]]:
         yield f"{net.add_onion(80, server.address).url}/motd/motd.json", server
 
 
-def test_the_frozen_command_has_all_its_parts(command: Path, home: Path) -> None:
+def test_the_frozen_command_has_all_its_parts(desktop: Path, home: Path) -> None:
+    command = home / "mars"
+    command.symlink_to(desktop / "desktop")
     for words in (
         ["--version"],
         ["consent", "prove", "--help"],

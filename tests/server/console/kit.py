@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from html import unescape
 from http.client import HTTPConnection
@@ -162,21 +162,19 @@ def forwarded(path: str) -> Iterator[str]:
     thread.start()
 
     async def passed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_unix_connection(path)
-        try:
-            with suppress(asyncio.CancelledError):
+        with closing(writer), suppress(asyncio.CancelledError):
+            there_reader, there_writer = await asyncio.open_unix_connection(path)
+            with closing(there_writer):
                 await asyncio.gather(_copy(reader, there_writer), _copy(there_reader, writer))
-        finally:
-            for each in (writer, there_writer):
-                each.close()
 
     async def end() -> None:
         server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await asyncio.sleep(0)  # for the transports to close
+        await asyncio.sleep(0.01)  # for what was just accepted
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0.01)  # for the transports to close
 
     server = asyncio.run_coroutine_threadsafe(
         asyncio.start_server(passed, "127.0.0.1", 0), loop

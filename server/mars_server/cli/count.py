@@ -18,6 +18,7 @@ from mars.wire.product import Product
 from mars.wire.query import AllowList
 from mars.wire.times import DAY
 from mars_server.cli import options
+from mars_server.cli.settings import COUNTS, OPENING, Configured
 from mars_server.common.config import load_product
 from mars_server.counting.count_pass import Counted, count_once
 from mars_server.counting.count_pass import dry_run as dry
@@ -33,7 +34,12 @@ from mars_server.counting.tasks import Driver
 _WAITING = "Another counter is using this database; waiting for it."
 
 
-@click.command()
+@click.command(
+    cls=Configured,
+    settings={**COUNTS, **OPENING, "logs": "logs"},
+    needs=("url",),
+    instead={"url": "dry_run"},
+)
 @options.logs
 @options.product
 @click.option("--db", "url", metavar="URL", help=options.DB)
@@ -83,6 +89,8 @@ def count(
     Spools are known by their first line, and opened with the secret keys that --keys names; what
     metrics.toml and errors.toml beside --product declare may count. What is sealed to other keys
     waits.
+
+    Bare, it counts what server.toml names.
     """
     named = [name for name in logs if is_key_file(name)]
     logs = tuple(name for name in logs if name not in named)

@@ -17,6 +17,7 @@ from mars.wire.catalogue import Catalogue
 from mars.wire.query import AllowList
 from mars.wire.times import format_time
 from mars_server.cli import options
+from mars_server.cli.settings import COUNTS, Configured
 from mars_server.common.config import load_catalogue, load_product
 from mars_server.counting.streams import STDIN
 from mars_server.storage import Engine, open_database, reading
@@ -31,7 +32,7 @@ def counts() -> None:
     """Show what was counted. These figures are exact and not for publication."""
 
 
-@counts.command()
+@counts.command(cls=Configured, settings=COUNTS)
 @options.db
 @click.option(
     "--product",
@@ -98,7 +99,7 @@ def _week(week: Week) -> dict[str, object]:
     return {name: value for name, value in told.items() if name != "week"}
 
 
-@counts.command()
+@counts.command(cls=Configured, settings=COUNTS)
 @options.db
 @_json
 def weeks(url: str, as_json: bool) -> None:
@@ -118,7 +119,7 @@ def _line(week: Week) -> str:
     return f"{week.week}  {week.days} days  {week.hits:>10} hits  {state}{late}"
 
 
-@counts.command()
+@counts.command(cls=Configured, settings=COUNTS)
 @options.db
 @click.option("--day", metavar="DAY", help="Only this day, such as 2026-11-21.")
 @click.option(
@@ -140,7 +141,7 @@ def export(url: str, day: str | None, form: str) -> None:
     click.echo(text.getvalue(), nl=False)
 
 
-@counts.command()
+@counts.command(cls=Configured, settings={**COUNTS, "logs": "logs"})
 @click.argument("day")
 @options.logs
 @options.db

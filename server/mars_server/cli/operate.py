@@ -62,7 +62,7 @@ def _as_the_server(log: str) -> None:
 
 # --- doctor and retain ---
 
-_config = options.path("--config", "file", help="A server.toml.")
+_config = options.path("--config", "file", help=options.SETTINGS)
 _log = options.path("--log", help="Folder of the access logs.")
 _spool = options.path("--spool", metavar="DIR", help="Folder of the spools.")
 _db = click.option("--db", metavar="URL", help="Database of the counts.")
@@ -79,6 +79,8 @@ def _settings(
     spools_alone: bool = False,
 ) -> Config:
     """The folders and the database, whichever way they were named."""
+    if not (file or log or spool):
+        file = options.settings_file()
     config = load_config(file) if file else Config()
     config = replace(
         config,
@@ -88,7 +90,7 @@ def _settings(
         triage_db=triage_db or config.triage_db,
     )
     if not (config.log or (spools_alone and config.spool)):
-        raise click.UsageError("Name the logs by --log or --config.")
+        raise click.UsageError("Name the logs by --log, or a server.toml by --config.")
     for kind, folder in (("log", config.log), ("spool", config.spool)):
         if folder and not Path(folder).is_dir():
             raise ConfigError(f"{kind}-missing", f"{folder} is no folder.")

@@ -22,7 +22,23 @@ HERE = click.Path(exists=True, dir_okay=False, readable=False, path_type=Path)
 path = partial(click.option, type=FILE)
 """An option that names a file or a folder."""
 
-config = click.option("--config", "file", type=FILE, default="server.toml", show_default=True)
+PLACES = (Path("server.toml"), Path("/etc/mars/server.toml"))
+"""Where the file is looked for that nobody named."""
+SETTINGS = f"What is not given stands in this file.  [default: {PLACES[0]}, {PLACES[1]}]"
+
+
+def settings_file() -> Path | None:
+    """The first of ``PLACES`` that is there."""
+    return next((place for place in PLACES if place.exists()), None)
+
+
+config = click.option(
+    "--config",
+    "file",
+    type=FILE,
+    default=lambda: settings_file() or PLACES[0],
+    show_default=", ".join(map(str, PLACES)),
+)
 DB = "sqlite:///PATH or postgresql://USER@HOST/NAME."
 db = click.option("--db", "url", required=True, metavar="URL", help=DB)
 logs = click.argument("logs", nargs=-1, required=True, metavar="LOG…")

@@ -14,6 +14,7 @@ from mars.commandline import json_option
 from mars.errors import ConfigError, naming
 from mars.factory import system_clock
 from mars_server.cli import options
+from mars_server.cli.settings import COUNTS, Configured
 from mars_server.common.config import load_catalogue, load_product, read
 
 if TYPE_CHECKING:
@@ -31,7 +32,19 @@ _file = partial(click.option, type=options.HERE, metavar="FILE")
 _folder = partial(click.option, type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
 
 
-@click.command()
+_SETTINGS = {
+    **COUNTS,
+    "out": "site",
+    "motd_file": "document",
+    "status_file": "answers",
+    "trust_file": "answers_trust",
+    "faults_file": "faults",
+    "chart_cache": "chart_cache",
+    **{name: f"publish.{name}" for name in ("sign_key", "noise_key", "noise_epsilon", "notes")},
+}
+
+
+@click.command(cls=Configured, settings=_SETTINGS, instead={"noise_key": "without_noise"})
 @options.db
 @_folder("--out", required=True, help="Folder for the site; figures go to DIR/data.")
 @options.product

@@ -8,6 +8,7 @@ from mars.commandline import json_option
 from mars.errors import MarsError
 from mars.factory import system_clock
 from mars_server.cli import options
+from mars_server.cli.settings import Configured
 from mars_server.counting.inputs import expand
 from mars_server.counting.scrub import Fate, forgettable, judge, policy, remove
 from mars_server.counting.streams import shown
@@ -20,7 +21,7 @@ _STILL_THERE = (
 )
 
 
-@click.command()
+@click.command(cls=Configured, settings={"url": "db"})
 @options.logs
 @options.db
 @click.option(

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,16 @@ from mars.wire.events import read_errors
 from mars.wire.product import Product, parse_product
 from mars.wire.registry import Entry, Read, read_metrics
 
-_TABLES = frozenset({"onion", "limits"})
+_TABLES = frozenset({"onion", "limits", "publish"})
 _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///([^?]+)")
 """With or without the name of a driver; group 1 is the file."""
 _CLOSED = ("site", "log", "spool", "onion.folder")
 """Folders in which no other may lie."""
 _FOLDERS = (*_CLOSED, "chart_cache")
-_SECRET = ("db", "triage_db", "onion.control_password_file")
+_SECRET = (
+    *("db", "triage_db", "onion.control_password_file"),
+    *("passphrase_file", "status_key", "publish.sign_key", "publish.noise_key"),
+)
 """Files that must not lie in the public site."""
 _LARGEST = {"workers": 64, "onion.port": 65535}
 
@@ -76,6 +80,20 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class PublishConfig:
+    """The ``[publish]`` table: what ``publish`` takes beside the database and the site."""
+
+    sign_key: str = ""
+    """Private key of the operator, with which the index is signed."""
+    noise_key: str = ""
+    noise_epsilon: float = 0.0
+    """As the option; 0 where it is not set."""
+    notes: str = ""
+    faults: str = ""
+    """Weekly figures of faults, which ``errors stats --out`` writes."""
+
+
+@dataclass(frozen=True)
 class Config:
     """Paths and addresses as written; an empty text means "not set"."""
 
@@ -94,6 +112,12 @@ class Config:
     """Database URL of the counts."""
     triage_db: str = ""
     """Database URL of the error reports."""
+    keys: tuple[str, ...] = ()
+    """Files of secret keys, or patterns of their names, on a machine that opens spools."""
+    passphrase_file: str = ""
+    """Holds the passphrase of ``keys``."""
+    status_key: str = ""
+    """Secret key of the role status."""
     site: str = ""
     """Folder of the published site."""
     chart_cache: str = ""
@@ -105,7 +129,53 @@ class Config:
     keep_spool_days: int = 35
     """Days that a spool is kept at most after it was closed, read or not."""
     onion: OnionConfig = OnionConfig()
+    publish: PublishConfig = PublishConfig()
     limits: Limits = Limits()
+
+    @property
+    def key_files(self) -> tuple[str, ...]:
+        """``keys``, with those that a pattern such as ``intake-*.secret`` means now."""
+        found = [sorted(glob(name)) or [name] for name in self.keys]  # noqa: PTH207 - absolute ones too
+        return tuple(name for names in found for name in names)
+
+    @property
+    def logs(self) -> tuple[str, ...]:
+        """What ``count`` reads: the spools too where there are keys to open them."""
+        return tuple(filter(None, (self.log, self.spool if self.keys else "")))
+
+    @property
+    def spools(self) -> tuple[str, ...]:
+        """What ``errors open`` reads."""
+        return (self.spool,) if self.spool else ()
+
+    @property
+    def document(self) -> str:
+        """The signed document, once it is there."""
+        return _there(self.motd)
+
+    @property
+    def status(self) -> str:
+        """The status document that is served, beside the signed one."""
+        return str(Path(self.motd).with_name("status.json")) if self.motd else ""
+
+    @property
+    def answers(self) -> str:
+        """The status document, once it is there."""
+        return _there(self.status)
+
+    @property
+    def answers_trust(self) -> str:
+        """What the status document is judged by."""
+        return self.trust if self.answers else ""
+
+    @property
+    def faults(self) -> str:
+        """The figures of faults, once they are there."""
+        return _there(self.publish.faults)
+
+
+def _there(path: str) -> str:
+    return path if path and Path(path).exists() else ""
 
 
 def parse_config(data: bytes, where: str = "server.toml") -> Config:
@@ -114,6 +184,9 @@ def parse_config(data: bytes, where: str = "server.toml") -> Config:
     plain = {name: value for name, value in table.items() if name not in _TABLES}
     values = _typed(Config, plain, where, "")
     values["onion"] = OnionConfig(**_typed(OnionConfig, table.get("onion", {}), where, "onion."))
+    values["publish"] = PublishConfig(
+        **_typed(PublishConfig, table.get("publish", {}), where, "publish.")
+    )
     values["limits"] = Limits(**_typed(Limits, table.get("limits", {}), where, "limits."))
     return Config(**values)
 
@@ -150,6 +223,9 @@ def _places(config: Config) -> Iterator[tuple[str, str]]:
         "onion.folder": onion.folder,
         "onion.control": onion.control.removeprefix("unix:") if "/" in onion.control else "",
         "onion.control_password_file": onion.control_password_file,
+        **{name: getattr(config, name) for name in ("passphrase_file", "status_key")},
+        "publish.sign_key": config.publish.sign_key,
+        "publish.noise_key": config.publish.noise_key,
     }
     return ((name, os.path.realpath(path)) for name, path in found.items() if path)
 

@@ -9,11 +9,12 @@ import click
 from mars.commandline import json_option
 from mars_server.cli import options
 from mars_server.cli.errors import common
+from mars_server.cli.settings import TRIAGE, Configured
 from mars_server.triage import setup
 from mars_server.triage.desk import Desk, Resolution
 
 
-@click.command()
+@click.command(cls=Configured, settings=TRIAGE)
 @common.name
 @common.db
 @common.of_product
@@ -52,7 +53,7 @@ def resolve(
     options.answer(as_json, {"ok": True, "state": state}, f"{name} is {state}")
 
 
-@click.command()
+@click.command(cls=Configured, settings=TRIAGE)
 @common.name
 @click.argument("text")
 @common.db
@@ -73,7 +74,7 @@ def note(
     options.answer(as_json, {"ok": True, "private": private}, f"{name}: {did} for {whom}")
 
 
-@click.command()
+@click.command(cls=Configured, settings=TRIAGE)
 @common.name
 @common.db
 @common.of_product
@@ -94,7 +95,7 @@ def rules() -> None:
     """The rules, which answer whole classes of faults."""
 
 
-@rules.command()
+@rules.command(cls=Configured, settings=TRIAGE)
 @click.option("--db", "url", metavar="URL", help="Try the rules on the reports that are there.")
 @common.product
 @common.rules

@@ -9,6 +9,7 @@ import click
 from mars.factory import system_chance, system_clock
 from mars_server.cli import options
 from mars_server.cli.errors import common
+from mars_server.cli.settings import TRIAGE, Configured
 from mars_server.common.config import load_product, read
 from mars_server.onion.authorised import AuthorisedService, client_key, client_keys
 from mars_server.serving.bind import parse_bind
@@ -18,7 +19,7 @@ from mars_server.triage import setup
 _SEED_BYTES = 32
 
 
-@click.command()
+@click.command(cls=Configured, settings=TRIAGE)
 @common.db
 @common.product
 @common.rules

@@ -11,11 +11,12 @@ import click
 from mars.commandline import json_option, safe
 from mars_server.cli import options
 from mars_server.cli.errors import common
+from mars_server.cli.settings import TRIAGE, Configured
 from mars_server.storage.triage.groups import Member, Report
 from mars_server.triage.desk import STATES, Details, Entry
 
 
-@click.command("list")
+@click.command("list", cls=Configured, settings=TRIAGE)
 @common.db
 @common.product
 @common.rules
@@ -70,7 +71,7 @@ def _line(each: Entry) -> str:
     return f"{each.number:>5}  {each.state:8}  {met:22}  {' '.join(each.releases):14}  {each.title}"
 
 
-@click.command()
+@click.command(cls=Configured, settings=TRIAGE)
 @common.name
 @common.db
 @common.product

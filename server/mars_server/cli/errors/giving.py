@@ -14,6 +14,7 @@ from mars.wire.ed25519 import public_key
 from mars.wire.keys import TrustRoot
 from mars_server.cli import options
 from mars_server.cli.errors import common
+from mars_server.cli.settings import TRIAGE, Configured
 from mars_server.common.config import load_product, read, write_durably
 from mars_server.publication import status_document
 from mars_server.publication.index import read_private_key
@@ -26,9 +27,16 @@ _now = options.now_option("As of this time (2026-11-21T00:00:00Z) instead of now
 _SECRET_BYTES = 32
 _OPEN_TO_ALL = 0o644
 _UNPINNED = "Without --trust nobody looks whether clients pin this key and its epoch."
+_SIGNED = {
+    **TRIAGE,
+    "out": "status",
+    "key": "status_key",
+    "passphrase_file": "passphrase_file",
+    "trust": "trust",
+}
 
 
-@click.command()
+@click.command(cls=Configured, settings=TRIAGE)
 @common.db
 @common.of_product
 @options.path("--out", metavar="F", help="Write the weekly figures to F, for the site.")
@@ -72,7 +80,7 @@ def _of_operator(told: dict[str, dict[str, object]] | dict[str, object]) -> list
     return lines
 
 
-@click.command()
+@click.command(cls=Configured, settings=TRIAGE)
 @common.db
 @common.of_product
 @_now
@@ -90,7 +98,7 @@ def retain(url: str, product_file: Path | None, now: int | None, as_json: bool) 
     options.answer(as_json, told, f"deleted: {common.told(gone)}")
 
 
-@click.command()
+@click.command(cls=Configured, settings=_SIGNED)
 @common.db
 @options.path("--out", required=True, metavar="F", help="status.json, for the server's folder.")
 @options.path("--key", required=True, metavar="F", help="Secret key of the role status.")

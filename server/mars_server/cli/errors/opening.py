@@ -15,6 +15,7 @@ from mars.errors import MarsError
 from mars.factory import system_clock
 from mars_server.cli import options
 from mars_server.cli.errors import common
+from mars_server.cli.settings import OPENING, TRIAGE, Configured
 from mars_server.counting.inputs import expand, is_key_file
 from mars_server.counting.progress import Progress
 from mars_server.counting.streams import STDIN, is_url
@@ -37,7 +38,7 @@ _OPENS_HALF = (
 )
 
 
-@click.command("open")
+@click.command("open", cls=Configured, settings={**TRIAGE, **OPENING, "spools": "spools"})
 @click.argument("spools", nargs=-1, required=True, metavar="SPOOL…")
 @options.keys_option("Files of secret keys: those of the intake, and those of the releases.")
 @common.db

@@ -18,6 +18,7 @@ _PLACES = {
     "count": "mars_server.cli.count:count",
     "counts": "mars_server.cli.counts:counts",
     "scrub": "mars_server.cli.scrub:scrub",
+    "db": "mars_server.cli.db:db",
     "errors": "mars_server.cli.errors:errors",
     "publish": "mars_server.cli.publish:publish",
 }

@@ -44,7 +44,11 @@ _SETTINGS = {
 }
 
 
-@click.command(cls=Configured, settings=_SETTINGS, instead={"noise_key": "without_noise"})
+@click.command(
+    cls=Configured,
+    settings=_SETTINGS,
+    instead=dict.fromkeys(("noise_key", "noise_epsilon"), "without_noise"),
+)
 @options.db
 @_folder("--out", required=True, help="Folder for the site; figures go to DIR/data.")
 @options.product

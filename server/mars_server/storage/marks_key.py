@@ -32,8 +32,7 @@ def marks_key(engine: Engine, chance: Chance | None = None) -> bytes:
 
     Raises ``StateError``: ``marks-key`` where the key that belongs to the database is not there.
     """
-    file = database_file(engine)
-    beside = file and file.with_name(f"{file.name}.key")
+    beside = _beside(engine)
     with engine.begin() as connection:
         check = connection.scalar(select(meta.c.value).where(meta.c.key == _MARKS))
         key = _read(_path(beside, check)) if beside or check else None
@@ -49,6 +48,24 @@ def marks_key(engine: Engine, chance: Chance | None = None) -> bytes:
         connection.execute(delete(meta).where(meta.c.key == _MARKS))
         connection.execute(insert(meta).values(key=_MARKS, value=_check(key)))
     return key
+
+
+def carry(source: Engine, target: Engine) -> None:
+    """Puts the key of ``source`` where that of ``target`` is looked for. Raises as that."""
+    with source.connect() as connection:
+        check = connection.scalar(select(meta.c.value).where(meta.c.key == _MARKS))
+    if check is None:
+        return
+    places = [_path(_beside(engine), check) for engine in (source, target)]
+    key = _read(places[0])
+    if key is None or _check(key) != check:
+        raise _missing(places[0])
+    _write(places[1], key)
+
+
+def _beside(engine: Engine) -> Path | None:
+    file = database_file(engine)
+    return file and file.with_name(f"{file.name}.key")
 
 
 def _path(beside: Path | None, check: str | None) -> Path:

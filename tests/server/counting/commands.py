@@ -51,7 +51,7 @@ def run(*arguments: object, code: int | None = 0, stdin: bytes = b"") -> Ran:
         stream.flush()
     _, out, err = (stream.detach().getvalue() for stream in streams)
     assert b"Traceback" not in err, err.decode()
-    assert code in (None, found), (found, err.decode())
+    assert code in (None, found), (found, err.decode(), out.decode()[-500:])
     return Ran(found, out, err)
 
 

@@ -153,7 +153,7 @@ def _run(command: click.Command, name: str, chosen: Mapping[str, bool]) -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours, told in a line
-        reason, message = _told(_missing(error, getattr(command, "needs", "")) or error)
+        reason, message = told(_missing(error, getattr(command, "needs", "")) or error)
         if chosen.get("json"):
             emit_json({"ok": False, "reason": reason, "message": safe(message)})
             return 1
@@ -161,8 +161,8 @@ def _run(command: click.Command, name: str, chosen: Mapping[str, bool]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _told(error: Exception) -> tuple[str, str]:
-    """Reason code and sentence."""
+def told(error: Exception) -> tuple[str, str]:
+    """Reason code and sentence for whatever was raised."""
     if isinstance(error, MarsError):
         return error.reason, error.message
     if isinstance(error, OSError):
@@ -192,7 +192,7 @@ def done(what: str) -> Iterator[None]:
     except OSError as error:
         _silence(sys.stdout)
         if not isinstance(error, BrokenPipeError):
-            _say(f"{what}; only this output cannot be written: {_told(error)[1]}")
+            _say(f"{what}; only this output cannot be written: {told(error)[1]}")
 
 
 def _silence(stream: TextIO) -> None:
@@ -204,7 +204,7 @@ def _lost(error: Exception, name: str) -> int:
     """Nobody reads the output any more, which is no news to him, or it cannot be written."""
     if isinstance(error, BrokenPipeError):
         return 1
-    return _say(f"{name}: the output cannot be written: {_told(error)[1]}")
+    return _say(f"{name}: the output cannot be written: {told(error)[1]}")
 
 
 def _say(text: str) -> int:

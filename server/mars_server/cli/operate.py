@@ -10,13 +10,13 @@ from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from mars import factory
-from mars.commandline import json_option
-from mars.errors import ConfigError
+from mars.commandline import json_option, told
+from mars.errors import ConfigError, MarsError
 from mars.wire.query import AllowList
 from mars_server.cli import options
 from mars_server.common.config import Config, load_config, load_product
@@ -26,27 +26,78 @@ if TYPE_CHECKING:
     from mars_server.storage.reading import Overview
 
 
-@click.command()
-@options.config
-@json_option()
-def status(file: Path, as_json: bool) -> int:
-    """Show how everything is: document, answers to error reports, server, tor, onion, log, spool,
-    count, publication and disk.
+class _Plugin(click.Command):
+    """With ``--nagios`` whatever else goes wrong is told as monitoring plugins do: UNKNOWN."""
 
-    The exit code is 1 when something has failed; warnings leave it at 0. Root looks as the user
-    whose logs these are, so that what is closed to the server is found out.
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        if "--nagios" not in args:
+            return super().make_context(info_name, args, parent, **extra)
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.ClickException as error:
+            _unknown(error.format_message())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if not ctx.params["nagios"]:
+            return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except Exception as error:  # noqa: BLE001 - a defect too must be none of the other three
+            reason, message = told(error)
+            _unknown(f"{message} [{reason}]")
+
+
+def _unknown(why: str) -> NoReturn:
+    options.show(f"MARS UNKNOWN - {why}")
+    raise SystemExit(UNKNOWN)
+
+
+UNKNOWN = 3
+"""Exit code of a monitoring plugin that could not look."""
+
+
+@click.command(cls=_Plugin)
+@options.config
+@click.option("--nagios", is_flag=True, help="Print and exit as a monitoring plugin: 0, 1, 2 or 3.")
+@options.path("--textfile", metavar="FILE", help="Write metrics for node_exporter, print nothing.")
+@json_option()
+def status(file: Path, nagios: bool, textfile: Path | None, as_json: bool) -> int:
+    """Show how everything is: document, answers to error reports, server, tor, onion, log, spool,
+    count, publication, doctor and disk.
+
+    The exit code is 1 when something has failed; warnings leave it at 0. With --nagios it is 1 for
+    a warning, 2 for a failure and 3 where the settings cannot be read. Root looks as the user whose
+    logs these are, so that what is closed to the server is found out.
     """
+    from mars_server.operate import monitors
     from mars_server.operate.status import FAIL, examine
 
+    if nagios and as_json:
+        raise click.UsageError("--nagios and --json exclude each other.")
     config = load_config(file)
     _as_the_server(config.log)
-    checks = examine(config, factory.system_clock().now())
+    now = factory.system_clock().now()
+    checks = examine(config, now)
+    if textfile is not None:
+        monitors.write(textfile, checks, now)
+    if nagios:
+        code, lines = monitors.plugin(checks, now)
+        options.answer(False, None, *lines)
+        return code
     failed = any(check.state == FAIL for check in checks.values())
     found = {
-        name: {"state": one.state, "text": one.text, **one.facts} for name, one in checks.items()
+        name: {"state": one.state, "text": one.text, **one.facts, "metrics": one.figures}
+        for name, one in checks.items()
     }
     lines = [f"{one.state:8} {name:12} {one.text}" for name, one in checks.items()]
-    options.answer(as_json, {"ok": not failed, "checks": found}, *lines)
+    if textfile is None or as_json:
+        options.answer(as_json, {"ok": not failed, "checks": found}, *lines)
     return int(failed)
 
 
@@ -120,10 +171,10 @@ def doctor(
 ) -> int:
     """Prove that logs and spools hold no address and that retention ran, by reading every line.
 
-    Exit 1 if a promise is broken. Releases that a log declares at its head, since a document called
-    them the newest, are known beside those of product.toml. A release that was taken out of
-    product.toml makes its lines in older logs look strange: count, publish and retain before you
-    remove one.
+    Exit 1 if a promise is broken; the database of the counts remembers it for status. Releases that
+    a log declares at its head, since a document called them the newest, are known beside those of
+    product.toml. A release that was taken out of product.toml makes its lines in older logs look
+    strange: count, publish and retain before you remove one.
     """
     from mars_server.operate import spools
     from mars_server.operate.doctor import examine
@@ -141,11 +192,30 @@ def doctor(
     if config.spool:
         read = _read(found, _triaged(config))
         findings += spools.examine(Path(config.spool), read, today, config.keep_spool_days)
-    good = all(finding.ok for finding in findings)
+    broken = sum(not finding.ok for finding in findings)
+    good = not broken
+    if found is not None:
+        _remember(config.db, file_of_counts, broken)
     told = {"ok": good, "findings": [asdict(finding) for finding in findings]}
     lines = [f"{'ok' if one.ok else 'BROKEN':8} {one.name:16} {one.text}" for one in findings]
     options.answer(as_json, told, *lines)
     return int(not good)
+
+
+def _remember(url: str, file: Path | None, broken: int) -> None:
+    """For ``status``, where the database is this user's: what root writes beside another's file,
+    its owner could not open."""
+    from mars_server.storage.database import open_database
+    from mars_server.storage.ledger import note_doctor
+
+    if file is not None and file.stat().st_uid != os.geteuid():
+        return
+    with contextlib.suppress(MarsError):  # a reader's findings are told all the same
+        engine = open_database(url, create=False)
+        try:
+            note_doctor(engine, broken, factory.system_clock().now())
+        finally:
+            engine.dispose()
 
 
 @click.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from mars_server.common.config import (
     require_apart,
     template,
 )
-from mars_server.serving.bind import parse_bind
+from mars_server.serving.bind import parse_bind, parse_metrics
 
 _RUN = Path("/run")
 """Empty after a start of the machine; systemd-tmpfiles makes our folder in it."""
@@ -41,7 +42,7 @@ _NEEDED = ("bind", "motd", "log", "product")
 @click.option("--workers", type=click.IntRange(1, 64), help="Serving processes.  [default: 1]")
 @options.path("--site", metavar="DIR", help="Published site, shown as the dashboard.")
 @options.path("--chart-cache", metavar="DIR", help="Keeps charts over a restart.")
-@options.path("--metrics", metavar="PATH", help="Unix socket of Prometheus metrics.")
+@click.option("--metrics", metavar="PATH|127.0.0.1:PORT", help="Where Prometheus gets metrics.")
 @click.option("--host", "hosts", multiple=True, metavar="NAME", help="One more allowed Host.")
 @options.path("--onion", metavar="DIR", help="Folder of the onion service's key.")
 @click.option("--control", metavar="ADDRESS", help="tor's control port or socket, for --onion.")
@@ -140,12 +141,16 @@ def _bind(config: Config) -> None:
 
 
 def _sockets(config: Config) -> list[str]:
-    """Of the unix sockets that the server makes."""
-    socket = config.bind.removeprefix("unix:") if "unix:" in config.bind else ""
+    """Of those that the server makes."""
+    found = {"metrics": parse_metrics(config.metrics)} if config.metrics else {}
+    with suppress(ConfigError):  # said already
+        found["bind"] = parse_bind(config.bind)
+    if len(found) == 2 and found["metrics"] == found["bind"]:
+        raise ConfigError("config-invalid", f"bind and metrics are both {found['bind']}.")
     notes = []
-    for name, path in (("bind", socket), ("metrics", config.metrics)):
-        folder = Path(path).parent
-        if not path or folder.is_dir():
+    for name, bind in found.items():
+        folder = Path(bind.path).parent
+        if not bind.path or folder.is_dir():
             continue
         if folder.parent != _RUN:
             raise ConfigError(

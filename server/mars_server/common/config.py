@@ -107,7 +107,7 @@ class Config:
     workers: int = 1
     hosts: tuple[str, ...] = ()
     metrics: str = ""
-    """Path of the unix socket of the Prometheus metrics."""
+    """The Prometheus metrics: path of a unix socket, or loopback ``HOST:PORT``."""
     db: str = ""
     """Database URL of the counts."""
     triage_db: str = ""
@@ -216,7 +216,8 @@ def _places(config: Config) -> Iterator[tuple[str, str]]:
     onion = config.onion
     found = {
         "bind": config.bind.removeprefix("unix:") if config.bind.startswith("unix:") else "",
-        **{name: getattr(config, name) for name in ("metrics", "motd", "product", "trust")},
+        "metrics": config.metrics.removeprefix("unix:") if "/" in config.metrics else "",
+        **{name: getattr(config, name) for name in ("motd", "product", "trust")},
         **{name: getattr(config, name) for name in ("log", "spool", "site", "chart_cache")},
         "db": _file(config.db),
         "triage_db": _file(config.triage_db),

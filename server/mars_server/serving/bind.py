@@ -87,6 +87,32 @@ def parse_bind(text: str, option: str = "--bind") -> Bind:
     return Bind(host=str(address), port=int(port))
 
 
+def parse_metrics(text: str, option: str = "metrics") -> Bind:
+    """Where metrics are told: the path of a unix socket, or a loopback address as for ``bind``.
+
+    Raises ``ConfigError`` as ``parse_bind``.
+    """
+    path = text.removeprefix(_UNIX)
+    if "/" in path:
+        return Bind(path=_unix_path(path, option))
+    try:
+        return parse_bind(text, option)
+    except ConfigError as error:
+        if error.reason != "bind-public":
+            error = ConfigError(
+                "bind-invalid",
+                f"Write {option} as 127.0.0.1:9464 or as the path of a socket that can be made, "
+                f"with its folder: /run/mars/metrics.sock, or ./NAME; {text!r} is neither.",
+            )
+        else:
+            error = ConfigError(
+                "bind-public",
+                f"{option} takes no public address: whoever can ask may keep what he gets. Give "
+                "127.0.0.1:9464, and let Prometheus or a proxy of yours ask there.",
+            )
+        raise error from None
+
+
 def _unix_path(path: str, option: str) -> str:
     if not path or "\0" in path or len(path.encode()) > _LONGEST_UNIX_PATH:
         raise ConfigError("bind-invalid", f"{option}: a unix socket's path takes 1 to 107 bytes.")

@@ -23,7 +23,15 @@ from mars_server.common.config import Config, load_product, read, require_apart
 from mars_server.daylog.writer import DayLog
 from mars_server.onion.folder import hostname
 from mars_server.onion.settings import OnionSettings
-from mars_server.serving.bind import Bind, allowed_hosts, bound, listening, parse_bind
+from mars_server.serving.bind import (
+    Bind,
+    allowed_hosts,
+    bound,
+    listening,
+    parse_bind,
+    parse_metrics,
+)
+from mars_server.serving.disk import fullest, hundredths
 from mars_server.serving.logline import log_line
 from mars_server.serving.motd_source import MotdSource
 from mars_server.serving.prometheus import Counters, Metrics, MetricsSocket, shared
@@ -57,6 +65,7 @@ def serve(config: Config, tell: Tell) -> int:
     """Serves until SIGTERM; 0 when every log is complete. Raises ``MarsError`` before it serves."""
     require_apart(config)
     address = parse_bind(config.bind)
+    metrics = parse_metrics(config.metrics) if config.metrics else None
     setup = _setup(config, address, tell)
     with contextlib.ExitStack() as end:
         sock = end.enter_context(listening(address))
@@ -64,8 +73,8 @@ def serve(config: Config, tell: Tell) -> int:
         if config.onion.folder:
             setup = _with_onion(setup, config, where, tell)
         server = _Server(config.workers, setup, sock, str(where), tell)
-        if config.metrics:
-            server.show_metrics(end.enter_context(listening(Bind(path=config.metrics))))
+        if metrics:
+            server.show_metrics(end.enter_context(listening(metrics)))
         return server.run()
 
 
@@ -238,4 +247,12 @@ class _Server:
 
     def _exposition(self) -> bytes:
         rows = [row.read() for row in self._rows]
-        return self._figures.exposition(rows, self._clock.monotonic())
+        return self._figures.exposition(rows, self._clock.monotonic(), self._disk_free())
+
+    def _disk_free(self) -> float | None:
+        """None where it cannot be asked, which is told by other metrics."""
+        folders = filter(None, (self._setup.log, self._setup.spool))
+        try:
+            return hundredths(fullest(folders))
+        except OSError:
+            return None

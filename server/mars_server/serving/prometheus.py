@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -56,12 +56,25 @@ _LEAST = {
     ),
 }
 """The least of all processes."""
-NAMES = (*_OF_CLIENTS, *_EXACT, *_LEAST, "connections", "heartbeat")
-"""Slots of one process. Those of ``_LEAST`` and the last two are states, the others only grow."""
+_MOST = {
+    "unlisted": (
+        "mars_motd_newest_version_unlisted",
+        "1 while product.toml does not list the newest version that the document names",
+    ),
+    "companions": (
+        "mars_motd_companions_refused",
+        "Files beside the document that were not taken over with it",
+    ),
+}
+"""The most of all processes."""
+NAMES = (*_OF_CLIENTS, *_EXACT, *_LEAST, *_MOST, "connections", "heartbeat")
+"""Slots of one process. Those of ``_LEAST``, ``_MOST`` and the last two are states, the others only
+grow."""
 _ROW = 8 * len(NAMES)
 """Bytes of one process's counters, an unsigned integer of 64 bits each."""
 _PLACES = {name: place for place, name in enumerate(NAMES)}
 Rows = Sequence[Mapping[str, int]]
+_DISK = "Free share of the fullest disk that holds logs or spools, in hundredths"
 
 
 def shared(processes: int) -> mmap.mmap:
@@ -92,10 +105,12 @@ class Metrics(Collector):
         self._since = float("-inf")
         self._shown: dict[str, int] = {}
         self._rows: Rows = ()
+        self._free: float | None = None
 
-    def exposition(self, rows: Rows, now: float) -> bytes:
-        """The text format, version 0.0.4, of the counters of each process."""
-        self._rows = rows
+    def exposition(self, rows: Rows, now: float, free: float | None = None) -> bytes:
+        """The text format, version 0.0.4, of the counters of each process, and of the ``free``
+        share of the disk where that is known."""
+        self._rows, self._free = rows, free
         if now - self._since >= EVERY:
             self._since = now
             self._shown = {name: self._total(name) // STEP * STEP for name in _OF_CLIENTS}
@@ -111,6 +126,10 @@ class Metrics(Collector):
             yield CounterMetricFamily(metric, text, value=self._total(name))
         for name, (metric, text) in _LEAST.items():
             yield GaugeMetricFamily(metric, text, value=min(row[name] for row in self._rows))
+        for name, (metric, text) in _MOST.items():
+            yield GaugeMetricFamily(metric, text, value=max(row[name] for row in self._rows))
+        if self._free is not None:
+            yield GaugeMetricFamily("mars_disk_free_ratio", _DISK, value=self._free)
         open_ = self._total("connections") // _CONNECTIONS_STEP * _CONNECTIONS_STEP
         yield GaugeMetricFamily("mars_connections", "Open connections, in hundreds", value=open_)
         yield GaugeMetricFamily("mars_processes", "Serving processes", value=len(self._rows))
@@ -119,9 +138,29 @@ class Metrics(Collector):
         return sum(row[name] for row in self._rows)
 
 
-# --- The unix socket, answered at each look of the main loop; waits for nobody ---
+class Gauges(Collector):
+    """Figures of one moment, as a file for node_exporter. Each family is a name, a help text, the
+    name of its label (empty for none) and figures by that label's value."""
 
-_MOST = 8
+    def __init__(self, families: Iterable[tuple[str, str, str, Mapping[str, float]]]) -> None:
+        self._families = list(families)
+
+    def exposition(self) -> bytes:
+        """The text format, version 0.0.4."""
+        return generate_latest(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """For ``generate_latest``."""
+        for name, text, label, figures in self._families:
+            family = GaugeMetricFamily(name, text, labels=[label] if label else [])
+            for value, figure in figures.items():
+                family.add_metric([value] if label else [], figure)
+            yield family
+
+
+# --- The socket, answered at each look of the main loop; waits for nobody ---
+
+_ASKERS = 8
 """Scrapers that are waited for at a time; for more the longest silent ones have to go."""
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
 
@@ -139,13 +178,13 @@ class MetricsSocket:
     def answer(self) -> None:
         """Answers whoever has asked; blocks for nobody."""
         with contextlib.suppress(OSError):
-            for _ in range(_MOST):
+            for _ in range(_ASKERS):
                 peer, _address = self._sock.accept()
                 peer.setblocking(False)
                 self._waiting.append(peer)
         silent = [peer for peer in self._waiting if not self._attend(peer)]
-        self._waiting = silent[-_MOST:]
-        for peer in silent[:-_MOST]:
+        self._waiting = silent[-_ASKERS:]
+        for peer in silent[:-_ASKERS]:
             peer.close()
 
     def _attend(self, peer: socket.socket) -> bool:

@@ -237,6 +237,8 @@ class Worker:
     def _took(self, document: ServedMotd) -> None:
         self._counters.set("serial", document.motd.serial)
         self._counters.set("expires", document.motd.expires)
+        self._counters.set("unlisted", int(bool(document.unlisted)))
+        self._counters.set("companions", len(document.flaws))
         if not self._first:
             return
         for told in (*document.flaws, *filter(None, [document.unlisted and document.doubt])):

@@ -138,6 +138,13 @@ def note_run(engine: Engine, command: str, now: int) -> None:
         note(connection, f"{command}-ran", now // DAY * DAY)
 
 
+def note_doctor(engine: Engine, broken: int, now: int) -> None:
+    """Remembers when the doctor looked (Unix seconds), and how many promises were broken."""
+    with engine.begin() as connection:
+        note(connection, "doctor-ran", now)
+        note(connection, "doctor-broken", broken)
+
+
 def _one_at_a_time(connection: Connection) -> None:
     """Until the transaction ends, as SQLite's are anyway: a counter whose lock PostgreSQL took
     away, with its session, may still be at work."""

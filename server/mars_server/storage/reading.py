@@ -159,6 +159,9 @@ class Overview:
     waiting: frozenset[str] = frozenset()
     """Ids of spools in which lines wait for keys that were not given, or may count by another
     registry; not among ``positions``."""
+    doctor_ran: int | None = None
+    broken: int = 0
+    """Promises that the doctor found broken then."""
 
 
 def overview(engine: Engine) -> Overview:
@@ -178,4 +181,6 @@ def overview(engine: Engine) -> Overview:
         positions={one.own: one.position for one in own if one.own not in unread | waits},
         unread=unread,
         waiting=waits,
+        doctor_ran=int(ran["doctor-ran"]) if "doctor-ran" in ran else None,
+        broken=int(ran.get("doctor-broken", 0)),
     )

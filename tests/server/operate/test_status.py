@@ -67,7 +67,7 @@ def test_a_running_server_is_well(served: Config) -> None:
         "motd": "ok", "answers": "not-set",
         "server": "ok", "tor": "not-set", "onion": "not-set", "log": "ok",
         "spool": "not-set",
-        "count": "warn", "publication": "warn",
+        "count": "warn", "publication": "warn", "doctor": "warn",
     }  # fmt: skip
 
 

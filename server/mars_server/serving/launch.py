@@ -74,7 +74,9 @@ def serve(config: Config, tell: Tell) -> int:
             setup = _with_onion(setup, config, where, tell)
         server = _Server(config.workers, setup, sock, str(where), tell)
         if metrics:
-            server.show_metrics(end.enter_context(listening(metrics)))
+            asked = end.enter_context(listening(metrics))
+            tell(f"metrics on {bound(metrics, asked)}")
+            server.show_metrics(asked)
         return server.run()
 
 

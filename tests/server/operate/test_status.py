@@ -29,29 +29,15 @@ from mars_server.storage.schema import sources, weeks
 from mars_server.triage.broadcast import sign
 from tests.server.cli.test_ops import run
 from tests.server.daylog.test_faults import filled, needs_root, small_disk
+from tests.server.operate.watched import NOW, PUBLISHER, watched
 from tests.server.serving import kit
 from tests.waiting import until
-
-NOW = int(datetime.now(UTC).timestamp())
-PUBLISHER = Publisher()
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
-    """The settings of a server that runs, with a document that clients accept."""
-    folder = tmp_path_factory.mktemp("s")
-    document = PUBLISHER.document(NOW - 10)
-    (folder / "trust.json").write_bytes(PUBLISHER.trust().encode())
-    options = ("--trust", str(folder / "trust.json"))
-    with kit.served(*options, folder=folder, unix=True, motd_file=document) as server:
-        yield Config(
-            bind=f"unix:{server.path}",
-            motd=str(folder / "motd.json"),
-            log=str(server.logs),
-            product=str(folder / "product.toml"),
-            trust=str(folder / "trust.json"),
-            db=f"sqlite:///{folder}/counts.db",
-        )
+    with watched(tmp_path_factory.mktemp("s")) as config:
+        yield config
 
 
 def one(config: Config, name: str, now: int = NOW) -> Check:

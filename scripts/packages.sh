@@ -11,7 +11,8 @@ set -euo pipefail
 # program:package; a program that is there, from wherever, needs no package.
 SETUP="tor:tor tor-gencert:tor gpg:gnupg gpgv:gpgv"
 TEST="nginx:nginx caddy:caddy apache2:apache2 logrotate:logrotate Xvfb:xvfb strace:strace
-      curl:curl openssl:openssl zstd:zstd xz:xz-utils bzip2:bzip2 git:git systemd-analyze:systemd objdump:binutils"
+      curl:curl openssl:openssl zstd:zstd xz:xz-utils bzip2:bzip2 git:git systemd-analyze:systemd objdump:binutils
+      promtool:prometheus"
 BENCH="goaccess:goaccess wrk:wrk onionbalance:onionbalance debootstrap:debootstrap"
 POSTGRES="postgresql"
 
@@ -80,7 +81,7 @@ if [ -n "$missing" ]; then
     fi
     rm -f "$log"
     if [ -d /run/systemd/system ]; then
-        for unit in tor nginx caddy apache2 postgresql onionbalance logrotate.timer; do
+        for unit in tor nginx caddy apache2 postgresql onionbalance prometheus logrotate.timer; do
             case " $missing " in *" ${unit%.timer} "*) root systemctl disable --quiet "$unit" 2>/dev/null || true ;; esac
         done
     fi

@@ -25,20 +25,20 @@ def plugin(checks: Mapping[str, Check], now: int) -> tuple[int, list[str]]:
     }
     worst = max(levels.values())
     order = sorted(levels, key=lambda name: -levels[name])
-    wrong = [f"{name}: {_piped(checks[name].text)}" for name in order if levels[name]]
+    wrong = [f"{name}: {_piped(checks[name])}" for name in order if levels[name]]
     said = "; ".join(wrong) or f"{len(levels)} checks are well"
     found = [
         FIGURES[metric].performance(value, now)
         for check in checks.values()
         for metric, value in check.figures.items()
     ]
-    lines = [f"{check.state} {name}: {_piped(check.text)}" for name, check in checks.items()]
+    lines = [f"{check.state} {name}: {_piped(check)}" for name, check in checks.items()]
     return worst, [f"MARS {_NAMES[worst]} - {said} | {' '.join(found)}", *lines]
 
 
-def _piped(text: str) -> str:
+def _piped(check: Check) -> str:
     """What follows a bar would be taken for performance data."""
-    return text.replace("|", "/")
+    return (check.kept or check.text).replace("|", "/")
 
 
 def metrics(checks: Mapping[str, Check], now: int) -> bytes:

@@ -63,12 +63,14 @@ _LEAST_LINE = min(SPOOL.lengths)
 @dataclass(frozen=True)
 class Check:
     """``state`` is ``ok``, ``warn``, ``fail`` or ``not-set``; ``facts`` are for programs, and
-    ``figures`` the numbers by the names of ``FIGURES``."""
+    ``figures`` the numbers by the names of ``FIGURES``. ``kept`` is the text for who keeps it,
+    without what grows by clients; where it is empty, ``text`` has nothing of that."""
 
     state: str
     text: str
     facts: Mapping[str, object] = field(default_factory=dict)
     figures: Mapping[str, float] = field(default_factory=dict)
+    kept: str = ""
 
 
 def examine(config: Config, now: int) -> dict[str, Check]:
@@ -239,8 +241,12 @@ def _spool(config: Config, now: int) -> Check:
     folder = Path(config.spool)
     found = _day_log(folder, config, now, SPOOL)
     most = sum(path.stat().st_size for path in folder.glob(f"{SPOOL.prefix}-*")) // _LEAST_LINE
-    text = f"{found.text}, at most {most} reports" if found.state == OK else found.text
-    return replace(found, text=text, facts={**found.facts, "reports_at_most": most})
+    facts = {**found.facts, "reports_at_most": most}
+    if found.state != OK:
+        return replace(found, facts=facts)
+    return replace(
+        found, text=f"{found.text}, at most {most} reports", facts=facts, kept=found.text
+    )
 
 
 def _day_log(folder: Path, config: Config, now: int, kind: Kind) -> Check:
@@ -257,8 +263,8 @@ def _day_log(folder: Path, config: Config, now: int, kind: Kind) -> Check:
         text = f"other users may see when the open {kind.short} grows: chmod 700 {folder}"
         return Check(WARN, text, facts, figures)
     if lost:
-        text = f"{lost} {kind.entries} are missing in the {kind.short}s: the disk refused them"
-        return Check(WARN, text, facts, figures)
+        text = f"{kind.entries} are missing in the {kind.short}s: the disk refused them"
+        return Check(WARN, f"{lost} {text}", facts, figures, kept=text)
     return Check(OK, f"{len(live)} open, {len(closed)} closed", facts, figures)
 
 

@@ -114,7 +114,7 @@ def test_keys_may_be_patterns(place: Path) -> None:
     (place / "keys").mkdir()
     for number in (2, 1):
         (place / "keys" / f"intake-{number}.secret").touch()
-    names = ("keys/intake-1.secret", "keys/intake-2.secret", "one.secret")
-    assert found.key_files == names
+    names = ["keys/intake-1.secret", "keys/intake-2.secret", "one.secret"]
+    assert list(found.key_files) == names
     assert replace(found, spool="spool").logs == ("log", "spool")
     assert replace(found, spool="spool", keys=()).logs == ("log",)

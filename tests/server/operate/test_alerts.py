@@ -21,14 +21,17 @@ from mars.testing.publisher import Publisher
 from mars.wire.catalogue import digest
 from mars.wire.times import DAY
 from mars_server.common.config import Config, OnionConfig
+from mars_server.onion.control import connected
+from mars_server.onion.folder import hostname
 from mars_server.operate import monitors
 from mars_server.operate.figures import FIGURES, LOOKED, STATE
 from mars_server.operate.status import examine
+from testbed.tornet import TorNetwork
 from tests.server.cli.test_ops import run
 from tests.server.daylog.test_faults import filled, needs_root, small_disk
 from tests.server.operate.test_monitors import samples_of, settings
 from tests.server.operate.watched import NOW, PUBLISHER, database, watched
-from tests.server.serving import kit
+from tests.server.serving import kit, onions
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 RULES = DEPLOY / "prometheus" / "mars-alerts.yml"
@@ -276,6 +279,43 @@ def test_a_fault_is_seen_in_status_in_a_metric_and_in_an_alert(
     samples = samples_of(monitors.metrics(checks, now).decode())
     assert samples[f'mars_check_state{{check="{check}"}}'] == {"warn": 1, "fail": 2}[state]
     firing(scraped(served.metrics) | samples, dict.fromkeys(alerts, check), tmp_path, now)
+
+
+def test_an_onion_that_no_client_is_told_of_and_one_that_is_gone(
+    tornet: TorNetwork, tmp_path: Path
+) -> None:
+    onion = OnionConfig(folder=str(tmp_path / "onion"), control=onions.control(tornet))
+    options = ("--onion", onion.folder, "--control", onion.control)
+    with connected(onion.control) as tor:
+        before = tor.services()
+
+    def seen(alerts: Mapping[str, str]) -> tuple[str, float | None]:
+        checks = examine(config, NOW)
+        samples = samples_of(monitors.metrics(checks, NOW).decode())
+        firing(samples, alerts, tmp_path)
+        assert samples['mars_check_state{check="tor"}'] == 0
+        return checks["onion"].state, samples.get("mars_onion_listed")
+
+    try:
+        with (
+            tornet.publications() as published,
+            kit.served(*options, unix=True, folder=tmp_path) as server,
+        ):
+            server.wait_for("onion service http://")
+            name = str(hostname(onion.folder))
+            published(name)
+            config = Config(
+                bind=f"unix:{server.path}", motd=str(tmp_path / "motd.json"), log=str(server.logs),
+                product=str(tmp_path / "product.toml"), onion=onion, socks=tornet.socks,
+            )  # fmt: skip
+            assert seen({"MarsOnionUnlisted": "onion"}) == ("warn", 0)
+            (tmp_path / "product.toml").write_text(f'servers = ["http://{name}"]\n{kit.PRODUCT}')
+            assert seen({"MarsCheckWarns": "motd"}) == ("ok", 1)  # of no trust file
+            assert server.stop() == 0
+            assert seen({"MarsCheckFailed": "onion"}) == ("fail", None)
+    finally:
+        with connected(onion.control) as tor:
+            tor.configure(before)
 
 
 def test_of_a_server_that_is_well_no_alert_fires(served: Config, tmp_path: Path) -> None:

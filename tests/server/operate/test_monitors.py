@@ -19,6 +19,7 @@ from mars_server.common.config import Config
 from mars_server.operate import monitors
 from mars_server.operate.status import Check, examine
 from mars_server.serving.bind import Bind, parse_metrics
+from mars_server.serving.disk import Usage, hundredths
 from tests.server.cli.test_ops import run
 from tests.server.operate.watched import NOW, database, watched
 from tests.server.serving import kit
@@ -132,12 +133,24 @@ def test_no_answer_and_no_report_can_be_timed_by_what_monitors_get(tmp_path: Pat
         server.settled(40)
         until(lambda: sum(p.stat().st_size for p in server.spools.iterdir()) > 40 * 1024)
         said.append(told(config))
-    assert said[0] == said[1]
+        assert said[0] == said[1]
+        for lost in (3, 7):
+            lacking = f"access-2026-11-20-{'a' * 32}-lost{lost}.part"
+            (server.logs / lacking).write_bytes(b"line\n")
+            said.append(told(config))
+            (server.logs / lacking).unlink()
+    assert "answer(s) are missing in the logs" in said[2][1][0]
+    assert said[2] == said[3]
 
 
-def told(config: Config) -> tuple[bytes, str]:
-    checks = examine(config, NOW)
-    return monitors.metrics(checks, NOW), monitors.plugin(checks, NOW)[1][0]
+def test_of_a_disk_there_is_told_less_than_one_report_moves() -> None:
+    before, after = Usage(123_456_789, 10**9), Usage(123_456_789 - 22_000, 10**9)
+    assert hundredths(before) == hundredths(after) == 0.12
+
+
+def told(config: Config) -> tuple[bytes, list[str]]:
+    checks = {name: one for name, one in examine(config, NOW).items() if name != "disk"}
+    return monitors.metrics(checks, NOW), monitors.plugin(checks, NOW)[1]
 
 
 def test_metrics_are_told_on_a_loopback_port(tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ BROKEN = {
     "a database that is away": ("db", '"postgresql://nobody@127.0.0.1:1/x"', "db: "),
     "socks without a port": ("socks", '"127.0.0.1"', "socks: "),
     "metrics in no folder": ("metrics", '"/proc/nowhere/m"', "make it"),
+    "metrics on a public address": ("metrics", '"0.0.0.0:9464"', "metrics takes no public address"),
+    "metrics that are neither": ("metrics", '"9464"', "is neither"),
     "no days": ("keep_days", "0", "more than 0"),
     "a time that never comes": ("limits.idle", "nan", "more than 0, and a number"),
     "a time without end": ("limits.write", "inf", "more than 0, and a number"),

@@ -13,6 +13,8 @@ import pytest
 from mars.wire.product import parse_product
 from mars.wire.query import AllowList
 from mars_server.operate.doctor import Finding, examine
+from mars_server.operate.status import counted
+from mars_server.storage import open_database
 from tests.server.cli.test_ops import run
 from tests.server.serving import kit
 
@@ -192,3 +194,15 @@ def test_to_look_makes_no_database(log: Path, tmp_path: Path) -> None:
     done = run("doctor", "--config", str(settings))  # as on the first day
     assert (done.returncode, "(no database)" in done.stdout) == (0, True), done.stderr
     assert not (tmp_path / "counts.db").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_root_writes_nothing_into_the_counts_of_another(log: Path, tmp_path: Path) -> None:
+    """Or their owner could open them no more; the owner's own look is remembered."""
+    url = f"sqlite:///{tmp_path}/counts.db"
+    open_database(url).dispose()
+    for owner, remembered in ((65534, False), (0, True)):
+        os.chown(tmp_path / "counts.db", owner, -1)
+        run("doctor", "--log", str(log), "--db", url)
+        assert (counted(url).doctor_ran is not None) == remembered
+        assert {path.stat().st_uid for path in tmp_path.glob("counts.db*")} == {owner}

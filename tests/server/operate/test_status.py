@@ -294,8 +294,8 @@ def test_a_server_that_says_that_it_cannot_write_is_believed(tmp_path: Path) -> 
             for _ in range(200):
                 server.get()
             server.wait_for("answers are served but not counted")
-            until(lambda: one(config, "log").state == "fail")  # after a round of housekeeping
-            assert "cannot write its log" in one(config, "log").text
+            # After a round of housekeeping, and on a busy machine not at every look.
+            until(lambda: "cannot write its log" in one(config, "log").text)
             unasked = one(replace(config, metrics=""), "log")
             assert (unasked.state, "missing in the logs" in unasked.text) == ("warn", True)
         (log / "access-filler.part").unlink()

@@ -144,7 +144,7 @@ VARIABLES = (
         ),
         form="10{0,3}",
         known=lambda _: AGES,
-        title="Ages",
+        title="Install age",
         meaning="age of the installation in days, as a power of ten",
         names={
             "1": "0–3 days",

@@ -40,7 +40,10 @@ _SETTINGS = {
     "trust_file": "answers_trust",
     "faults_file": "faults",
     "chart_cache": "chart_cache",
-    **{name: f"publish.{name}" for name in ("sign_key", "noise_key", "noise_epsilon", "notes")},
+    **{
+        name: f"publish.{name}"
+        for name in ("sign_key", "noise_key", "noise_epsilon", "notes", "operator")
+    },
 }
 
 
@@ -85,6 +88,12 @@ _SETTINGS = {
     help="Weekly figures of faults (errors stats --out); each week is published once.",
 )
 @_file("--notes", help="TOML with [[note]] tables for the events page.")
+@click.option(
+    "--operator",
+    metavar="TEXT",
+    default="",
+    help="Who runs this and how to reach them, for the foot of each page.",
+)
 @_folder(
     "--chart-cache",
     help="Keep drawn charts here (outside the site), so that the next run draws only new ones.",
@@ -109,6 +118,7 @@ def publish(
     trust_file: Path | None,
     faults_file: Path | None,
     notes: Path | None,
+    operator: str,
     chart_cache: Path | None,
     adopt: bool,
     as_json: bool,
@@ -166,6 +176,7 @@ def publish(
         catalogue=catalogue,
         answers=answers,
         faults=faults,
+        operator=_operator(operator),
     )
     note_run(engine, "publish", system_clock().now())
     published = [week.week for week in outcome.weeks]
@@ -312,6 +323,18 @@ def _proposal(crowd: int, proposed: int) -> str:
         "if your downloads or sales agree: 1,238 forged hits a week make 1,250 installations "
         "of 100."
     )
+
+
+def _operator(text: str) -> str:
+    """As the pages show it. Raises ``ConfigError`` (``operator-invalid``)."""
+    from mars_server.site.pages.events import MOST_OPERATOR
+
+    if not text.isprintable() or len(text) > MOST_OPERATOR:
+        raise ConfigError(
+            "operator-invalid",
+            f"--operator is one line of at most {MOST_OPERATOR} characters; shorten it.",
+        )
+    return text
 
 
 def _secret(path: Path, least: int) -> bytes:

@@ -69,6 +69,11 @@ def settled(now: int) -> str:
     return week_of(utc_day(now) - timedelta(days=7 + SETTLE_DAYS))
 
 
+def due(week: str) -> date:
+    """The first day on which ``week`` can be published."""
+    return sunday(week) + timedelta(days=1 + SETTLE_DAYS)
+
+
 STALE_DAYS = 7
 """Whole days that a spool's day may lie outside its key's week: clocks are wrong by less. Whoever
 plays a body back later gains nothing."""

@@ -91,6 +91,8 @@ class PublishConfig:
     notes: str = ""
     faults: str = ""
     """Weekly figures of faults, which ``errors stats --out`` writes."""
+    operator: str = ""
+    """Who runs this and how to reach them, as the pages say it."""
 
 
 @dataclass(frozen=True)

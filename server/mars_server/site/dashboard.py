@@ -166,7 +166,8 @@ class _Dashboard:
     def _load(self) -> None:
         weeks = read_weeks(self._folder / DATA)
         path = self._folder / NOTES_FILE  # as the last run of ``publish`` was given them
-        notes, own_logs = decode_notes(path.read_bytes()) if path.is_file() else ([], True)
+        known = decode_notes(path.read_bytes()) if path.is_file() else ([], True, "")
+        notes, own_logs, operator = known
         contents = Contents(
             self._product,
             weeks,
@@ -179,6 +180,7 @@ class _Dashboard:
             reports=read_all_statistics(self._folder / DATA),
             status=read_status(self._folder / DATA),
             faults=read_all_faults(self._folder / DATA),
+            operator=operator,
         )
         self._sites = {lane: Site(contents, charts) for lane, charts in self._charts.items()}
         self._named = frozenset({ranges.DEFAULT, *ranges.names(weeks)})

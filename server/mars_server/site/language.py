@@ -95,6 +95,14 @@ class Language:
         """``3–10``: installations, or the days between two requests."""
         return f"{self.number(interval.low)}–{self.number(interval.high)}"
 
+    def numbers_between(self, low: float, high: float) -> str:
+        """``350–410``; one number where both are the same."""
+        return self.number(low) if low == high else f"{self.number(low)}–{self.number(high)}"
+
+    def percents(self, low: int, high: int) -> str:
+        """``43–49%``, of whole percent."""
+        return f"{self.number(low)}–{self.chance(high / 100)}"
+
     def number(self, value: float) -> str:
         return _number(value, self.code)
 

@@ -48,8 +48,8 @@ from mars_server.tables.statistics_week import StatisticsWeek
 from mars_server.tables.statistics_week import encode as encode_statistics
 from mars_server.tables.week import Week
 
-_MOST_PICTURES: Final = 512 + 2 * MAX_ENTRIES
-"""More than a site has: 16 for each range, in ten years 208, and two for each entry. All are
+_MOST_PICTURES: Final = 512 + 4 * MAX_ENTRIES
+"""More than a site has: 16 for each range, in ten years 208, and four for each entry. All are
 kept while pages are made, since each is needed for several."""
 
 
@@ -112,6 +112,7 @@ def publish(
     catalogue: Catalogue | None = None,
     answers: Answers | None = None,
     faults: Faults | None = None,
+    operator: str = "",
 ) -> PublishReport:
     """Brings ``out`` up to date with what is due at ``now`` (Unix seconds).
 
@@ -123,6 +124,7 @@ def publish(
     ``close_weeks``. ``catalogue``: what is declared; without any entry no reports are closed.
     ``answers``: to error reports, as they are now; ``faults``: weekly figures of them, of which
     weeks that are published stay as they are.
+    ``operator``: who runs this and how to reach them, in plain text, for the foot of each page.
     """
     document = None if motd is None else describe(motd, rules.product)
     public = None if signing_key is None else public_key(signing_key)
@@ -176,10 +178,11 @@ def publish(
             reports=reports,
             status=answers.status if answers else None,
             faults=faulty,
+            operator=operator,
         )
         site = Site(contents, _charts(out, public, chart_cache))
         documents = {signed_documents.FILE: signed_documents.encode(rules.product, given)}
-        beside = {NOTES_FILE: encode_notes(notes, own_logs=own_logs)}
+        beside = {NOTES_FILE: encode_notes(notes, own_logs=own_logs, operator=operator)}
         figures = data_files(weeks) | statistics_data(reports, catalogue) | documents
         figures |= faults_data(fault_figures, faulty)
         figures |= {STATUS: answers.document} if answers else {}

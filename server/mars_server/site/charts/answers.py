@@ -75,7 +75,7 @@ def colours(entry: Declared) -> dict[str, int]:
     return {value: band.number for band in found for value in band.values}
 
 
-def answers_chart(entry: Declared, say: Language) -> Chart:
+def answers_chart(entry: Declared, say: Language, *, narrow: bool = False) -> Chart:
     """A period without shares leaves a gap; what the shares leave open stays open."""
     periods, series = told(entry.recent), bands(entry)
     rows: list[Mapping[str, object]] = []
@@ -91,6 +91,7 @@ def answers_chart(entry: Declared, say: Language) -> Chart:
             "bands": rows,
             "labels": _labels(entry, periods[-1], series, say),
             "inside": [],
+            "releases": [],
             "marks": [
                 {"x": (monday(period.last) + timedelta(days=MIDDLE)).isoformat()}
                 for period in periods
@@ -101,6 +102,7 @@ def answers_chart(entry: Declared, say: Language) -> Chart:
         tick_format=form,
         domain=(monday(first).isoformat(), monday(following(last)).isoformat()),
         numbers=say.numbers,
+        narrow=narrow,
     )
 
 

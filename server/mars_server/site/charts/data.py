@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -49,6 +50,12 @@ _EDGE: Final = 0.045
 """Share of the plot that half a name takes; it stays this far from either end."""
 _LETTER: Final = 0.014
 """Share of the plot that a letter of a name takes."""
+_MARK_LETTER: Final = 0.011
+"""The same of the name of a release above the plot."""
+_NARROWER: Final = 2.5
+"""How many times over a letter takes as much on a phone."""
+_MOST_MARKED: Final = 12
+"""Releases that are marked; older ones are not."""
 _LABEL_HEIGHT: Final = 0.062
 """Height of a label line as a share of the plot (15 of 250 px)."""
 
@@ -75,7 +82,13 @@ class Band:
         return _DASHES[self.number - 1] if self.number else [1, 0]
 
 
-def installations_chart(weeks: Sequence[Week], say: Language) -> Chart:
+Seen = Sequence[tuple[str, Week]]
+"""Releases and the weeks in which they were first seen (``tellable.first_seen``)."""
+
+
+def installations_chart(
+    weeks: Sequence[Week], say: Language, seen: Seen = (), *, narrow: bool = False
+) -> Chart:
     """Estimate and interval by week; a week without data leaves a gap. Of hidden hits the interval
     alone is drawn, because its middle says nothing."""
     pointed = {
@@ -101,8 +114,31 @@ def installations_chart(weeks: Sequence[Week], say: Language) -> Chart:
                     "mark": guess.high if week.hits.hidden else guess.installations,
                 }
             )
-    chart = Chart("installations", {"weeks": rows}, numbers=say.numbers)
+    marked = _marked_releases(seen, weeks, narrow=narrow)
+    datasets = {"weeks": rows, "releases": marked}
+    chart = Chart("installations", datasets, numbers=say.numbers, narrow=narrow)
     return _timed(chart, weeks, MIDDLE)
+
+
+def _marked_releases(seen: Seen, weeks: Sequence[Week], table: str = "", *, narrow: bool) -> Rows:
+    """Where the newest releases begin within ``weeks``, and their names as far as there is room;
+    those of one week together."""
+    if not weeks:
+        return []
+    first, last = monday(weeks[0].since(table)), monday(following(weeks[-1].week))
+    begun: dict[date, list[str]] = defaultdict(list)
+    for version, week in seen[-_MOST_MARKED:]:
+        if first < monday(week.since("v")) < last:
+            begun[monday(week.since("v"))].append(version)
+    rows, limit = [], last + (last - first)
+    for day in sorted(begun, reverse=True):
+        text = ", ".join(begun[day])
+        share = _MARK_LETTER * (_NARROWER if narrow else 1) * (len(text) + 1)
+        half = (last - first) * share / 2
+        fits = day + half <= limit
+        limit = day - half if fits else limit
+        rows.append({"x": day.isoformat(), "text": text if fits else ""})
+    return rows
 
 
 def _new(table: str, weeks: Sequence[Week]) -> set[str]:
@@ -147,7 +183,9 @@ def _series(table: str, weeks: Sequence[Week]) -> list[Band]:
     return result
 
 
-def shares_chart(table: str, weeks: Sequence[Week], say: Language) -> Chart:
+def shares_chart(
+    table: str, weeks: Sequence[Week], say: Language, seen: Seen = (), *, narrow: bool = False
+) -> Chart:
     """Stacked shares of ``table``; a period that tells none leaves a gap. Beside the chart stand
     the shares of the last one, where it tells them."""
     periods = of_table(table, weeks)
@@ -167,10 +205,12 @@ def shares_chart(table: str, weeks: Sequence[Week], say: Language) -> Chart:
     datasets = {
         "bands": rows,
         "labels": _labels(table, weeks, beside, last, names, say),
-        "inside": _inside(table, weeks, stacked, faded, names),
+        "inside": _inside(table, weeks, stacked, faded, names, narrow=narrow),
+        "releases": _marked_releases(seen, weeks, table, narrow=narrow),
         "marks": [{"x": _middle(week)} for week in single if "disturbed" in week.flags],
     }
-    return _timed(Chart("shares", datasets, numbers=say.numbers), weeks, table=table)
+    chart = Chart("shares", datasets, numbers=say.numbers, narrow=narrow)
+    return _timed(chart, weeks, table=table)
 
 
 def banded(
@@ -284,6 +324,8 @@ def _inside(
     stacked: Mapping[str, Mapping[str, Place]],
     faded: Sequence[Band],
     names: Mapping[Band, str],
+    *,
+    narrow: bool,
 ) -> Rows:
     """Names of bands that the last week does not have, each where the band is highest."""
     rows = []
@@ -293,7 +335,7 @@ def _inside(
         places = [(week, stacked[week.week].get(band.name, (0.0, 0.0))) for week in inner]
         week, place = max(places, key=lambda each: _height(each[1]))
         if _height(place) >= _LOWEST_NAMED:
-            ends = _room(table, weeks, names[band])
+            ends = _room(table, weeks, names[band], _LETTER * (_NARROWER if narrow else 1))
             rows.append(
                 {
                     "x": min(max(_middle(week, table), ends[0]), ends[1]),
@@ -305,10 +347,10 @@ def _inside(
     return rows
 
 
-def _room(table: str, weeks: Sequence[Week], name: str) -> tuple[str, str]:
+def _room(table: str, weeks: Sequence[Week], name: str, letter: float) -> tuple[str, str]:
     """The first and the last day around which there is room for ``name``."""
     first, last = monday(weeks[0].since(table)), monday(following(weeks[-1].week))
-    half = timedelta(days=math.ceil((last - first).days * min(_LETTER * len(name), 1) / 2))
+    half = timedelta(days=math.ceil((last - first).days * min(letter * len(name), 1) / 2))
     return (first + half).isoformat(), (last - half).isoformat()
 
 

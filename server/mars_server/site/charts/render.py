@@ -60,6 +60,10 @@ class Chart:
     """How they are named (d3-time-format)."""
     domain: tuple[str, str] | None = None
     """First day of the time axis, and the day after its last."""
+    height: int | None = None
+    """Pixels, where the specification leaves it open."""
+    narrow: bool = False
+    """For the width of a phone, where the text keeps its size."""
     numbers: Mapping[str, object] = field(default_factory=dict)
     """How numbers are written (d3-format's locale definition); without it as in English."""
 
@@ -79,6 +83,10 @@ def full_spec(chart: Chart) -> dict[str, Any]:
     spec["config"] = dict(_json("theme"))
     if chart.numbers:
         spec["config"]["locale"] = {"number": dict(chart.numbers)}
+    if chart.height is not None:
+        spec["height"] = chart.height
+    if chart.narrow:
+        spec |= spec["usermeta"]["narrow"]
     if chart.domain:
         _name_days(spec, chart, chart.domain)
     spec["datasets"] = {name: list(rows) for name, rows in chart.datasets.items()}
@@ -91,7 +99,7 @@ def _name_days(spec: dict[str, Any], chart: Chart, domain: tuple[str, str]) -> N
     for each in (spec, *spec["layer"]):
         x = each.get("encoding", {}).get("x", {})
         if "axis" in x:
-            days = [_moment(day) for day in chart.ticks]
+            days = [_moment(day) for day in chart.ticks[:: 2 if chart.narrow else 1]]
             x["axis"] |= {"values": days, "format": chart.tick_format}
             x["scale"] |= {"domain": [_moment(day) for day in domain]}
 

@@ -142,7 +142,7 @@ def _unpack(data: bytes) -> Picture | None:
 LIST: Final = "charts.json"
 _LIST_FORMAT: Final = "mars-charts/1"
 _FILES: Final = ("chart.svg", "chart.png", "chart-dark.png")
-_FOLDER = re.compile(r"[a-z-]{1,20}(?:/[a-z0-9_-]{1,40}){0,3}", re.ASCII)
+_FOLDER = re.compile(r"[a-z-]{1,20}(?:/[a-z0-9_-]{1,40}){0,4}", re.ASCII)
 
 
 def chart_list(keys: Mapping[str, str], hashes: Mapping[str, str]) -> bytes:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
+from mars.wire.product import is_release
 from mars.wire.variables import OTHER, VARIABLES
 from mars_server.common.calendar import following
 from mars_server.site.language import folded
@@ -54,6 +55,20 @@ def _marked(table: str, rows: tuple[Row, ...]) -> tuple[Row, ...]:
     return tuple(
         Row(folded(row.value) if row.value in few else row.value, row.count) for row in rows
     )
+
+
+def first_seen(weeks: Iterable[Week]) -> list[tuple[str, Week]]:
+    """Each release with the week in which it first reached ten hits, or with noise so many that it
+    cannot be the noise; not those of the very first week."""
+    seen: set[str] = set()
+    found = []
+    for n, week in enumerate(week for week in weeks if week.tables["v"]):
+        for row in week.tables["v"]:
+            if row.value not in seen and is_release(row.value) and week.tells(row.count, SURE):
+                seen.add(row.value)
+                if n:
+                    found.append((row.value, week))
+    return found
 
 
 def label(table: str, week: Week) -> str:

@@ -3,8 +3,9 @@
 ``[LANGUAGE/][SECTION/[RANGE/]]FILE``. Sections with a chart or figures have ranges and, beside
 ``index.html``, ``chart.png``, ``chart-dark.png``, ``chart.svg``, ``figures.csv`` and
 ``figures.json``; the figures are the same in every language and stand outside the language folders.
-Declared statistics have no ranges: ``[LANGUAGE/]statistics/[PROJECT/[KEY/]]FILE``, with a page and
-figures for each project and a chart for each entry. Nor have error events:
+Charts of the default range, and of what is declared, stand a second time in the folder ``_narrow``,
+for phones. Declared statistics have no ranges: ``[LANGUAGE/]statistics/[PROJECT/[KEY/]]FILE``, with
+a page and figures for each project and a chart for each entry. Nor have error events:
 ``[LANGUAGE/]failures/[DOMAIN/]FILE``, with a page, figures and a chart for each domain. Of error
 reports there are answers, ``[LANGUAGE/]answers/[PART/]index.html``, with as many parts as they
 need, and figures, ``[LANGUAGE/]faults/FILE``, with a page, figures and a chart.
@@ -13,7 +14,7 @@ need, and figures, ``[LANGUAGE/]faults/FILE``, with a page, figures and a chart.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mars_server.site.language import LANGUAGES, SOURCE
@@ -24,7 +25,9 @@ HITS: Final = "hits"
 CROSS: Final = "v-os"
 CHARTS: Final = (HITS, *TABLES)
 RANGED: Final = (*CHARTS, CROSS)
-PLAIN: Final = ("events", "downloads", "method", "privacy")
+BRIEF: Final = "brief"
+"""For people in a hurry; as a picture, too."""
+PLAIN: Final = (BRIEF, "events", "downloads", "method", "privacy")
 STATISTICS: Final = "statistics"
 """The catalogue of what is declared; a site without any has no such section."""
 FAILURES: Final = "failures"
@@ -39,6 +42,9 @@ PAGE: Final = "index.html"
 CHART_FILES: Final = ("chart.png", "chart-dark.png", "chart.svg")
 FIGURE_FILES: Final = ("figures.csv", "figures.json")
 STYLE: Final = "style.css"
+NARROW: Final = "_narrow"
+"""The folder of the same chart for the width of a phone: those of the default range, and of what is
+declared. No project, key or range is called like this."""
 ICON: Final = "icon.png"
 STATIC: Final = (STYLE, ICON)
 _PROJECT = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?", re.ASCII)
@@ -60,6 +66,8 @@ class Address:
     project: str = ""
     """Or a domain of error events, or the number of a part of the answers but the first."""
     key: str = ""
+    narrow: bool = False
+    """Whether a chart is the one for the width of a phone."""
 
     @property
     def path(self) -> str:
@@ -69,7 +77,7 @@ class Address:
             parts.append(self.section)
         if self.span != DEFAULT:
             parts.append(self.span)
-        parts += filter(None, (self.project, self.key))
+        parts += filter(None, (self.project, self.key, NARROW if self.narrow else ""))
         return "/".join([*parts, self.file])
 
     def to(self, other: Address) -> str:
@@ -84,20 +92,26 @@ def parse(path: str) -> Address | None:
     """
     *folders, file = path.split("/")
     file = file or PAGE
+    narrow = folders[-1:] == [NARROW]
+    if narrow:
+        folders.pop()
     language = folders.pop(0) if folders and folders[0] in LANGUAGES else SOURCE
     section = folders.pop(0) if folders else ""
     if section in (*DECLARED, *OF_ERRORS):
         project, key = (folders.pop(0) if folders else "" for _ in range(2))
-        found = Address(language, section, file=file, project=project, key=key)
+        found = Address(language, section, file=file, project=project, key=key, narrow=narrow)
     else:
         span = folders.pop(0) if folders else DEFAULT
-        found = Address(language, section, span, file)
+        found = Address(language, section, span, file, narrow=narrow)
     known = not folders and _exists(found)
     canonical = found.path in (path, f"{path}{PAGE}")
     return found if known and canonical else None
 
 
 def _exists(address: Address) -> bool:
+    if address.narrow:
+        has_one = address.section in (*CHARTS, *DECLARED) and address.span == DEFAULT
+        return has_one and address.file in CHART_FILES and _exists(replace(address, narrow=False))
     if address.section in RANGED and is_name(address.span):
         files: tuple[str, ...] = (PAGE,)
         if address.section in CHARTS:
@@ -112,7 +126,7 @@ def _exists(address: Address) -> bool:
     if address.span != DEFAULT:
         return False
     if address.section in PLAIN:
-        return address.file == PAGE
+        return address.file in ((PAGE, *CHART_FILES) if address.section == BRIEF else (PAGE,))
     is_static = address.file in STATIC and address.language == SOURCE
     return not address.section and (address.file == PAGE or is_static)
 

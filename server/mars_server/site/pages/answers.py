@@ -215,7 +215,7 @@ def percent(share: Share | None, say: Language) -> str:
 
 def between(share: Share | None, say: Language) -> str:
     """``43–49%``."""
-    return "–" if share is None else f"{say.number(share.low)}–{say.chance(share.high / 100)}"
+    return "–" if share is None else say.percents(share.low, share.high)
 
 
 def told_between(share: Share | None, say: Language) -> str:

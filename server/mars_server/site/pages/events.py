@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mars.errors import ConfigError
-from mars.wire.product import is_release
 from mars_server.common.calendar import following, is_week
 from mars_server.common.jsontext import encode_json
-from mars_server.site.charts.tellable import label
+from mars_server.site.charts.tellable import first_seen, label
 from mars_server.site.language import SOURCE
 from mars_server.tables.estimate import DEFAULT
 from mars_server.tables.noise import SURE
@@ -19,6 +18,8 @@ from mars_server.tables.week import Week
 
 NOTES_FILE = "notes.json"
 """Beside the pages of a published site."""
+MOST_OPERATOR = 200
+"""Characters of what the pages say of who runs them."""
 _MAX_NOTE = 500
 """Characters of one note in one language."""
 
@@ -60,7 +61,9 @@ class Note:
 
 def events(weeks: Sequence[Week], notes: Sequence[Note], code: str) -> list[Event]:
     """All events, newest first; notes in the language ``code`` where they have it."""
-    found = _releases(weeks)
+    found = [
+        Event(week.week, "release", week, version=version) for version, week in first_seen(weeks)
+    ]
     found += [
         Event(week.week, kind, week, before)
         for before, week in zip([None, *weeks], weeks, strict=False)
@@ -95,34 +98,26 @@ def _changed(before: Week | None, week: Week) -> bool:
     return begins or week.interval != before.interval
 
 
-def _releases(weeks: Sequence[Week]) -> list[Event]:
-    """The week in which each release first reached ten hits, or with noise so many that it cannot
-    be the noise; not those of the very first week."""
-    seen: set[str] = set()
-    found = []
-    for n, week in enumerate(week for week in weeks if week.tables["v"]):
-        for row in week.tables["v"]:
-            if week.tells(row.count, SURE) and row.value not in seen and is_release(row.value):
-                seen.add(row.value)
-                if n:
-                    found.append(Event(week.week, "release", week, version=row.value))
-    return found
-
-
-def encode_notes(notes: Sequence[Note], *, own_logs: bool = True) -> bytes:
+def encode_notes(notes: Sequence[Note], *, own_logs: bool = True, operator: str = "") -> bytes:
     """The bytes of ``notes.json``, from which a server shows them; ``own_logs``: whether no log
-    was counted that our own server did not write."""
+    was counted that our own server did not write; ``operator``: who runs all this, in their
+    words."""
     table: dict[str, object] = {"notes": [{"week": note.week, "text": note.text} for note in notes]}
-    return encode_json(table if own_logs else {**table, "own_logs": False})
+    if not own_logs:
+        table["own_logs"] = False
+    if operator:
+        table["operator"] = operator
+    return encode_json(table)
 
 
-def decode_notes(data: bytes) -> tuple[list[Note], bool]:
-    """The notes in ``notes.json``, and what it says of the logs. Raises ``ConfigError``
-    (``notes-invalid``)."""
+def decode_notes(data: bytes) -> tuple[list[Note], bool, str]:
+    """The notes in ``notes.json``, and what it says of the logs and of who runs all this. Raises
+    ``ConfigError`` (``notes-invalid``)."""
     try:
         table = json.loads(data)
         notes = [_note(entry, NOTES_FILE) for entry in table["notes"]]
-        return notes, table.get("own_logs", True) is True
+        operator = str(table.get("operator", ""))[:MOST_OPERATOR]
+        return notes, table.get("own_logs", True) is True, operator
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _wrong(NOTES_FILE, "does not have the published form") from None
 

@@ -3,7 +3,6 @@ text and lead of a page), and tables for the templates."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -22,8 +21,9 @@ from mars_server.site.charts.tellable import (
 )
 from mars_server.site.language import FOLDED, Language, folded
 from mars_server.tables.downloads import NOT_GIVEN, base_of, percents
-from mars_server.tables.floor import STEP, Percent, Published, joint_share
-from mars_server.tables.noise import SURE, TOLD
+from mars_server.tables.floor import Percent, Published, joint_share
+from mars_server.tables.hit_shares import Between, between
+from mars_server.tables.noise import SURE
 from mars_server.tables.periods import covered
 from mars_server.tables.week import Pair, Row, Week
 
@@ -38,26 +38,25 @@ def installations(weeks: Sequence[Week], say: Language) -> str:
     known = [week for week in weeks if week.estimate is not None]
     if not known:
         return say.gettext("There is no data in these weeks.")
-    text = _active(known[-1], say)
+    text = active(known[-1], say)
     first = next((week for week in known[:-1] if not week.hits.hidden), None)
-    if first is not None and first.estimate is not None:
-        text += say.gettext(", after about %(installations)s in %(week)s") % {
+    if first is not None:
+        text += say.gettext(", after %(installations)s in %(week)s") % {
             "week": first.week,
-            "installations": say.number(first.estimate.installations),
+            "installations": how_many(first, say),
         }
     return f"{text}.{_warnings(weeks, say)}{_bunches(known, say)}"
 
 
-def _active(week: Week, say: Language) -> str:
+def active(week: Week, say: Language) -> str:
     """How many installations ``week`` had; of hidden hits nothing but the upper end is known."""
     assert week.estimate is not None
     if not week.hits.hidden:
         return say.gettext(
-            "In %(week)s about %(installations)s installations were active "
-            "(95%% interval %(interval)s)"
+            "In %(week)s %(installations)s installations were active (95%% interval %(interval)s)"
         ) % {
             "week": week.week,
-            "installations": say.number(week.estimate.installations),
+            "installations": how_many(week, say),
             "interval": say.interval(week.estimate),
         }
     text = say.gettext(
@@ -70,6 +69,21 @@ def _active(week: Week, say: Language) -> str:
             "installations were active"
         )
     return text % {"week": week.week, "most": say.number(week.estimate.high)}
+
+
+def is_bound(week: Week) -> bool:
+    """Whether at least so many are active as the lower end of its estimate says: requests came as
+    they should, and more than chance and noise explain."""
+    doubtful = {"disturbed", "steered"}.intersection(week.flags)
+    return bool(week.estimate and week.estimate.low and not week.hits.hidden and not doubtful)
+
+
+def how_many(week: Week, say: Language) -> str:
+    """``at least about 620``; ``about 650`` where that is no bound."""
+    assert week.estimate is not None
+    if is_bound(week):
+        return say.gettext("at least about %(least)s") % {"least": say.number(week.estimate.low)}
+    return say.gettext("about %(number)s") % {"number": say.number(week.estimate.installations)}
 
 
 def shares(table: str, weeks: Sequence[Week], say: Language) -> str:
@@ -217,10 +231,8 @@ class Ranking:
     """In table order; "not given" last, even if hidden."""
     shares: Mapping[str, Percent]
     """By value, where the week tells any."""
-    untold: int
-    """Further values, which are hidden, or not to be told from noise."""
-    below: int
-    """Hits that each of these stays below."""
+    between: Mapping[str, Between]
+    """Their intervals, and the installations that they mean."""
 
 
 def ranking(table: str, span: Sequence[Week]) -> Ranking | None:
@@ -231,9 +243,9 @@ def ranking(table: str, span: Sequence[Week]) -> Ranking | None:
     shares = percents(table, week.tables[table]) if tells_shares(table, week) else {}
     rows = _ordered(table, week.tables[table])
     shown = [row for row in rows if row.value == NOT_GIVEN or week.tells(row.count)]
-    below = max(STEP, math.ceil(TOLD * week.deviation))
+    known = {row.value: between(table, week, [row.count]) for row in shown if row.value in shares}
     base = base_of(table, week.tables[table])
-    return Ranking(week, label(table, week), base, shown, shares, len(rows) - len(shown), below)
+    return Ranking(week, label(table, week), base, shown, shares, known)
 
 
 def columns(table: str, weeks: Sequence[Week]) -> tuple[list[str], bool]:
@@ -264,32 +276,49 @@ def colours(table: str, weeks: Sequence[Week]) -> dict[str, int]:
     return {value: band.number for band in bands(table, weeks) for value in band.values}
 
 
-def cross_table(weeks: Sequence[Week]) -> tuple[Week | None, list[list[Pair]]]:
-    """The latest week's version × platform: a list for each version, newest first."""
-    week = next((week for week in reversed(weeks) if week.pairs), None)
-    pairs = sorted(week.pairs if week else (), key=lambda each: _version_key(each.v), reverse=True)
-    return week, [list(row) for _, row in groupby(pairs, key=attrgetter("v"))]
+def cross_tables(weeks: Sequence[Week]) -> list[tuple[Week, list[list[Pair]]]]:
+    """Version × platform of each week or period that has it, newest first: a list for each version,
+    the newest on top."""
+    return [(week, _crossed(week)) for week in reversed(weeks) if week.pairs]
 
 
-def newest_release(week: Week) -> tuple[str, Percent] | None:
-    """The newest release with at least ten hits, and more than its noise explains, and its share;
-    None where the week tells none."""
+def _crossed(week: Week) -> list[list[Pair]]:
+    pairs = sorted(week.pairs, key=lambda each: _version_key(each.v), reverse=True)
+    return [list(row) for _, row in groupby(pairs, key=attrgetter("v"))]
+
+
+def newest_release(week: Week) -> str | None:
+    """The newest release with at least ten hits, and more than its noise explains; None where the
+    week tells no shares."""
     sure = [row.value for row in told("v", week) if week.tells(row.count, SURE)]
     releases = [version for version in sure if is_release(version)]
     if not releases or not tells_shares("v", week):
         return None
-    newest = max(releases, key=_version_key)
-    return newest, percents("v", week.tables["v"])[newest]
+    return max(releases, key=_version_key)
 
 
-def new_share(week: Week | None) -> Percent | None:
-    """New against continuing: installed at most 31 days ago, among those that give their age."""
+def new_ones(week: Week | None) -> list[Published]:
+    """The hits of installations that are new, not continuing: installed at most 31 days ago; none
+    where the week tells no shares of them."""
     if week is None or not tells_shares("ia", week):
-        return None
+        return []
     new = [row.count for row in week.tables["ia"] if row.value in _NEW_AGES]
-    if not any(week.tells(count) for count in new):
-        return None
-    return joint_share(new, [row.count for row in given("ia", week)])
+    return new if any(week.tells(count) for count in new) else []
+
+
+def told_share(table: str, week: Week, some: Sequence[Published], say: Language) -> str:
+    """``53% (49–57%, 350–410 installations)``: of the hits that say the variable of ``table``, and
+    of the installations that send metrics."""
+    share = say.percent(joint_share(some, [row.count for row in given(table, week)]))
+    found = between(table, week, some)
+    if found.installations is None:
+        return f"{share} ({say.percents(found.low, found.high)})"
+    text = say.gettext("%(share)s (%(between)s, %(installations)s installations)")
+    return text % {
+        "share": share,
+        "between": say.percents(found.low, found.high),
+        "installations": say.numbers_between(*found.installations),
+    }
 
 
 def _version_key(value: str) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, Final
 
@@ -15,21 +15,25 @@ from mars.wire.registry import EVENTS, Metric
 from mars.wire.reports.status import Status
 from mars.wire.request import request_bytes
 from mars.wire.variables import NAMES, VARIABLES, Variable, chosen
-from mars_server.common.calendar import utc_day
+from mars_server.common.calendar import due, following, utc_day
+from mars_server.site.charts.brief import brief_chart
 from mars_server.site.charts.data import is_empty
-from mars_server.site.charts.tellable import label, latest, of_table, tells_shares
+from mars_server.site.charts.render import Chart
+from mars_server.site.charts.tellable import first_seen, label, latest, of_table, tells_shares
 from mars_server.site.declared import Statistics, statistics
 from mars_server.site.failures import Domain
 from mars_server.site.failures import domains as told_domains
 from mars_server.site.html import Environment, templates
 from mars_server.site.language import LANGUAGES, N_, Language, language
 from mars_server.site.pages import address as place
-from mars_server.site.pages import answers, failures, faults, findings, ranges, reports
+from mars_server.site.pages import answers, failures, faults, findings, ranges, reports, verdicts
 from mars_server.site.pages.address import Address
 from mars_server.site.pages.events import Note, events
 from mars_server.site.pages.ranges import Range
 from mars_server.site.pages.reports import Part
+from mars_server.site.pages.verdicts import Verdict
 from mars_server.tables import crowd, downloads
+from mars_server.tables.arrival import arrivals
 from mars_server.tables.estimate import DEFAULT, significant
 from mars_server.tables.faults import FaultWeek
 from mars_server.tables.noise import CELLS_PER_HIT, HITS_PER_WEEK, TOLD, deviation
@@ -39,6 +43,7 @@ from mars_server.tables.week import TABLES, Week
 
 TITLES: Final = {
     "": N_("Overview"),
+    place.BRIEF: N_("In brief"),
     "hits": N_("Installations"),
     "level": N_("Metrics given"),
     **{variable.name: variable.title for variable in VARIABLES},
@@ -52,6 +57,13 @@ TITLES: Final = {
     "method": N_("Method"),
     "privacy": N_("Privacy"),
 }
+GROUPS: Final = {
+    "": ("", place.BRIEF, place.HITS, "v", "os", "events"),
+    N_("More figures"): ("ia", "level", "lang", "py", "cc", place.CROSS),
+    N_("Reports"): (place.STATISTICS, place.FAILURES, place.FAULTS, place.ANSWERS),
+    N_("About these pages"): ("downloads", "method", "privacy"),
+}
+"""The navigation: what is always seen, and what stands behind it, by heading."""
 REQUESTS: Final = {
     ALONE: N_(
         "Each request says one thing, drawn at random: in half of them the version, else the "
@@ -89,6 +101,8 @@ class Contents:
     """What is declared now; None where nothing is."""
     reports: Sequence[StatisticsWeek] = ()
     """Published ones, oldest first."""
+    operator: str = ""
+    """Who runs this, and how to reach them; empty where they do not say."""
 
     status: Status | None = None
     """The answers to error reports; None where the site shows none."""
@@ -118,11 +132,26 @@ class Pages:
         self._size = size
         self._noise = _noise(contents.weeks)
 
+    def picture(self, say: Language) -> Chart:
+        """The page for people in a hurry, as a picture."""
+        of = self._contents
+        product, last = of.product, of.weeks[-1].week
+        under = say.gettext("%(channel)s, up to %(week)s (%(days)s)")
+        return brief_chart(
+            product.product,
+            under % {"channel": product.channel, "week": last, "days": say.days(last)},
+            [(each.question, each.text) for each in self._verdicts(say)],
+        )
+
+    def _verdicts(self, say: Language) -> list[Verdict]:
+        of = self._contents
+        return verdicts.verdicts(of.product, of.weeks, of.documents, of.notes, say)
+
     def page(self, address: Address, span: Range | None) -> bytes:
         """The page at ``address``; ``span`` is None only where nothing is published yet."""
         say = language(address.language)
 
-        def link(section: str = "", **others: str) -> str:
+        def link(section: str = "", **others: Any) -> str:
             """From this page to another, in the same language unless asked otherwise."""
             return address.to(Address(**{"language": say.code, "section": section, **others}))
 
@@ -130,12 +159,13 @@ class Pages:
             assert span is not None
             return self._chart(address, name, span, say)
 
-        def size_of(one: Metric) -> tuple[int, int]:
+        def size_of(one: Metric, *, narrow: bool = False) -> tuple[int, int]:
             """Of its chart; a domain of error events has one."""
             if one.purpose == EVENTS:
-                return self._size(Address(say.code, place.FAILURES, project=one.project))
-            place_of = Address(say.code, place.STATISTICS, project=one.project, key=one.key)
-            return self._size(place_of)
+                of_domain = Address(say.code, place.FAILURES, project=one.project, narrow=narrow)
+                return self._size(of_domain)
+            where = Address(say.code, place.STATISTICS, project=one.project, key=one.key)
+            return self._size(replace(where, narrow=narrow))
 
         context = {
             **vars(self._contents),
@@ -151,9 +181,26 @@ class Pages:
             "chart_of": chart_of,
             "size_of": size_of,
             "faults_size": lambda: self._size(Address(say.code, place.FAULTS)),
+            "verdicts_of": lambda: self._verdicts(say),
+            "picture_size": lambda: self._size(Address(say.code, place.BRIEF)),
+            "groups": self._groups(),
         }
         template = _environment(say.code).get_template(f"{_template(address, span)}.html")
         return (template.render(context).rstrip() + "\n").encode("utf-8")
+
+    def _groups(self) -> dict[str, list[str]]:
+        """The sections that this site has, by heading."""
+        has = {
+            place.STATISTICS: self._contents.declared.projects,
+            place.FAILURES: self._contents.domains,
+            place.FAULTS: self._contents.faults,
+            place.ANSWERS: self._contents.parts,
+        }
+        found = {
+            title: [each for each in sections if has.get(each, True)]
+            for title, sections in GROUPS.items()
+        }
+        return {title: sections for title, sections in found.items() if sections}
 
     def _chart(self, address: Address, name: str, span: Range, say: Language) -> dict[str, Any]:
         """A chart for the ``figure`` macro: its size, and the finding as alt text."""
@@ -173,7 +220,13 @@ class Pages:
             "gaps": name in TABLES and any(not tells_shares(name, week) for week in drawn),
             "finding": finding,
             "size": None if empty else self._size(page),
+            "narrow": self._narrow(page) if not empty else None,
+            "releases": bool(page.section in (place.HITS, "v") and first_seen(weeks)),
         }
+
+    def _narrow(self, page: Address) -> tuple[int, int] | None:
+        """The size of the same chart for the width of a phone, which the default range has."""
+        return self._size(replace(page, narrow=True)) if page.span == ranges.DEFAULT else None
 
 
 def _template(address: Address, span: Range | None) -> str:
@@ -183,7 +236,9 @@ def _template(address: Address, span: Range | None) -> str:
         return address.section
     if address.section == place.ANSWERS:
         return "told"
-    if address.section in (*place.PLAIN, place.FAULTS):
+    if address.section == place.FAULTS:
+        return address.section
+    if address.section in place.PLAIN and (address.section != place.BRIEF or span):
         return address.section
     named = {"": "overview", place.CROSS: "cross"}
     return "nothing" if span is None else named.get(address.section, "dimension")
@@ -205,7 +260,9 @@ def _environment(code: str) -> Environment:
         "languages": LANGUAGES,
         "variables": VARIABLES,
         "answers": answers,
+        "arrivals": arrivals,
         "downloads": downloads,
+        "due": lambda weeks: due(following(weeks[-1].week)),
         "events": events,
         "failures": failures,
         "of_faults": faults,
@@ -216,6 +273,7 @@ def _environment(code: str) -> Environment:
         "latest": latest,
         "of_table": of_table,
         "ranges": ranges,
+        "verdicts": verdicts,
         "usual_interval": DEFAULT,
         "crowds": crowd,
         "requests": REQUESTS,

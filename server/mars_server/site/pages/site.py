@@ -19,6 +19,7 @@ from mars_server.site.charts.answers import answers_chart, is_drawn
 from mars_server.site.charts.data import installations_chart, shares_chart
 from mars_server.site.charts.render import Chart, Picture
 from mars_server.site.charts.store import ChartStore, key
+from mars_server.site.charts.tellable import first_seen
 from mars_server.site.declared import Declared
 from mars_server.site.language import LANGUAGES, language
 from mars_server.site.pages import address as place
@@ -50,6 +51,7 @@ class Site:
 
     def __init__(self, contents: Contents, charts: ChartStore | None = None) -> None:
         self._weeks = contents.weeks
+        self._seen = first_seen(contents.weeks)
         self._reports = contents.reports
         self._declared = contents.declared
         self._failures = contents.domains
@@ -103,6 +105,14 @@ class Site:
 
     def _places(self) -> Iterator[Address]:
         """Where the static site has charts."""
+        for each in self._wide_places():
+            yield each
+            if each.span == ranges.DEFAULT:
+                yield replace(each, narrow=True)
+        for code in LANGUAGES if self._weeks else ():
+            yield Address(code, place.BRIEF)
+
+    def _wide_places(self) -> Iterator[Address]:
         names = ranges.names(self._weeks)
         for name, code, section in product(names, LANGUAGES, place.CHARTS):
             if ranges.pick(name, self._weeks) is not None:
@@ -130,7 +140,7 @@ class Site:
             if span is None and (address.span != ranges.DEFAULT or self._weeks):
                 return None
             return self._pages.page(address, span)
-        if span is None:
+        if span is None or (address.section == place.BRIEF and not self._weeks):
             return None
         if address.file in place.FIGURE_FILES:
             series = {"figures.csv": downloads.series_csv, "figures.json": downloads.series_json}
@@ -172,14 +182,18 @@ class Site:
         if address.section in place.DECLARED:
             entry = self._entry(address)
             assert entry is not None
-            return answers_chart(entry, say)
+            return answers_chart(entry, say, narrow=address.narrow)
         if address.section == place.FAULTS:
             return faults_chart.faults_chart(self._faults, say)
+        if address.section == place.BRIEF:
+            return self._pages.picture(say)
         span = ranges.pick(address.span, self._weeks)
         assert span is not None
         if address.section == place.HITS:
-            return installations_chart(span.weeks, say)
-        return shares_chart(address.section, span.of(address.section), say)
+            return installations_chart(span.weeks, say, self._seen, narrow=address.narrow)
+        seen = self._seen if address.section == "v" else ()
+        weeks = span.of(address.section)
+        return shares_chart(address.section, weeks, say, seen, narrow=address.narrow)
 
     def _entry(self, address: Address) -> Declared | None:
         """That of a chart."""

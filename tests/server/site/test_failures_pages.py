@@ -81,7 +81,12 @@ def test_addresses_are_read_back_and_no_other_exists() -> None:
     assert {each.path for each in named} == {
         *(f"{code}failures/{domain}index.html" for code in ("", "de/") for domain in DOMAINS),
         *(f"failures/{domain}figures.{end}" for domain in DOMAINS[1:] for end in ("csv", "json")),
-        *(f"{code}failures/decryption/{chart}" for code in ("", "de/") for chart in CHARTS),
+        *(
+            f"{code}failures/decryption/{narrow}{chart}"
+            for code in ("", "de/")
+            for narrow in ("", "_narrow/")
+            for chart in CHARTS
+        ),
     }
     for each in named:
         assert parse(each.path) == each
@@ -89,6 +94,7 @@ def test_addresses_are_read_back_and_no_other_exists() -> None:
     for path in (
         *("failures/x/figures.pdf", "de/failures/sync/figures.csv", "failures/X/", "failures/x-y/"),
         *("failures/a/b/index.html", "failures/a/b/chart.png", "failures/chart.png"),
+        *("failures/_narrow/chart.png", "failures/sync/_narrow/index.html", "failures/_narrow/"),
         *("failures/figures.csv", "failures/../index.html"),
     ):
         assert parse(path) is None, path

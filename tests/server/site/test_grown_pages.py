@@ -80,8 +80,10 @@ def test_the_chart_of_ages_has_a_band_for_each_of_both_kinds(grown: list[Week]) 
 
 def test_new_installations_are_told_of_either(grown: list[Week]) -> None:
     early, late = of_table("ia", grown)[0], of_table("ia", grown)[-1]
-    shares = [findings.new_share(each) for each in (early, late)]
-    assert [share and share.value for share in shares] == [20, 30]
+    shares = [
+        findings.told_share("ia", each, findings.new_ones(each), SAY) for each in (early, late)
+    ]
+    assert [share.partition(" ")[0] for share in shares] == ["20%", "30%"]
 
 
 def test_languages_of_a_project_that_grew_say_why_early_rows_are_empty(grown: list[Week]) -> None:
@@ -138,8 +140,8 @@ def test_a_period_that_runs_says_when_its_figures_come(grown: list[Week]) -> Non
     running, done = page(grown[:7], "os/index.html"), page(grown[:8], "os/index.html")
     text = "The next figures are those of 2026-W18–W21, after the end of that time"
     assert f"{text} (27 Apr – 24 May 2026)." in running
-    assert "The next figures" not in done
-    assert "The next figures" not in page(grown[:7], "os/2026-W14..2026-W17/index.html")
+    assert "The next figures are" not in done
+    assert "The next figures are" not in page(grown[:7], "os/2026-W14..2026-W17/index.html")
 
 
 def test_no_two_ranges_are_called_all_weeks(grown: list[Week]) -> None:

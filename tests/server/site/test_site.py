@@ -71,7 +71,7 @@ def pages(published: Published) -> list[Path]:
 
 
 def test_every_page_is_well_formed_and_every_link_leads_somewhere(published: Published) -> None:
-    assert len(pages(published)) == len(LANGUAGES) * (5 + 9 * 4)
+    assert len(pages(published)) == len(LANGUAGES) * (6 + 9 * 4)
     for page in pages(published):
         for link in read(page).links:
             assert not re.match(r"[a-z]+:|//", link), f"{page} points elsewhere: {link}"
@@ -190,6 +190,8 @@ def test_no_other_path_is_an_address(path: str) -> None:
     [
         *("../index.html", "v/../index.html", "v//index.html", "de/style.css", "en/index.html"),
         *("de/v/figures.csv", "v-os/chart.png", "v/last-52/index.html", "method/all/index.html"),
+        *("v/all/_narrow/chart.png", "v-os/_narrow/chart.png", "v/_narrow/index.html"),
+        *("brief/all/index.html", "brief/_narrow/chart.png", "_narrow/chart.png"),
         *("x/index.html", "v/all/all/index.html", "v/index.html/", "/v/index.html"),
     ],
 )

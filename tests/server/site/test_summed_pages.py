@@ -160,6 +160,6 @@ def test_every_page_of_a_year_says_something(
     found = close_weeks(engine, FloorRules(kit.PRODUCT, noise), kit.LATER)
     pages = Site(Contents(product, found), ChartStore(renderer=undrawn))
     texts = {path: content for path, content in pages.export() if path.endswith(".html")}
-    assert len(texts) == 100
+    assert len(texts) == 102
     for path, content in texts.items():
         assert not re.search(rb">\s*None(?! of)|\bNone\s*<", content), path

@@ -29,6 +29,8 @@ CHANGE_WEEKS: Final = 4
 _DOUBTS: Final = {"disturbed", "steered", "incomplete"}
 _RAREST: Final = 3
 """Values that an answer names of those that might be dropped."""
+_RARE: Final = 20
+"""Percent; who has more is named only where nobody has less."""
 _FEWEST: Final = 6
 """Values that are named of those with hardly any hits."""
 _EVENTS: Final = 3
@@ -213,7 +215,9 @@ def dropping(table: str, weeks: Sequence[Week], product: Product, say: Language)
     sentences = []
     if ranking and ranking.shares:
         rows = [row for row in ranking.rows if _is_named(table, row.value)]
-        rarest = sorted(rows, key=lambda row: row.count.least)[:_RAREST]
+        rows.sort(key=lambda row: row.count.least)
+        common = [row for row in rows[1:] if (ranking.shares[row.value].value or 0) > _RARE]
+        rarest = [row for row in rows if row not in common][:_RAREST]
         text = say.gettext("The rarest in %(weeks)s: %(values)s.")
         values = [
             f"{say.name(table, row.value)} "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
@@ -99,9 +100,13 @@ def test_the_static_site_works_from_the_disk(chromium: Browser, published: Publi
 @pytest.mark.parametrize(
     ("scheme", "width", "paths"),
     [
-        ("light", 1000, ["", "hits/", "v/", "v-os/", "events/", "downloads/", "method/", "de/"]),
+        (
+            "light",
+            1000,
+            ["", "hits/", "v/", "v-os/", "events/", "downloads/", "method/", "de/", "brief/"],
+        ),
         ("dark", 1000, ["", "v-os/", "events/", "privacy/"]),
-        ("light", 360, ["", "cc/"]),
+        ("light", 360, ["", "cc/", "brief/"]),
     ],
 )
 def test_axe_finds_no_violation(
@@ -155,6 +160,38 @@ def test_nothing_is_wider_than_a_narrow_screen(chromium: Browser, served: str) -
     for path in [*PAGES, "de/"]:
         page.goto(f"{served}/{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+    context.close()
+
+
+def test_a_phone_gets_charts_that_fit_it(chromium: Browser, served: str) -> None:
+    """Whole, and with letters as large as on a desktop."""
+    shown = (
+        "[...document.querySelectorAll('figure img')].map(each => [each.currentSrc, "
+        "each.getBoundingClientRect().right, each.getBoundingClientRect().width, "
+        "each.naturalWidth])"
+    )
+    context = chromium.new_context(viewport={"width": 390, "height": 800})
+    page = context.new_page()
+    for path in ("", "v/", "hits/", "de/cc/", "v/all/"):
+        page.goto(f"{served}/{path}", wait_until="load")
+        charts = page.evaluate(shown)
+        assert charts, path
+        for source, right, width, drawn in charts:
+            assert right <= 390, path
+            if path != "v/all/":  # the default range
+                assert source.endswith("/_narrow/chart.png"), path
+                assert width >= 0.95 * drawn / 2, path
+    context.close()
+
+
+def test_the_page_in_brief_is_one_screen_and_one_sheet(chromium: Browser, served: str) -> None:
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    for path in ("brief/", "de/brief/"):
+        page.goto(f"{served}/{path}")
+        assert page.evaluate("document.documentElement.scrollHeight") <= 800, path
+        sheets = re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))
+        assert len(sheets) == 1, path
     context.close()
 
 

@@ -121,7 +121,7 @@ def change(week: Week, weeks: Sequence[Week], say: Language) -> str:
     if week.estimate.low <= then.estimate.high and then.estimate.low <= week.estimate.high:
         text = say.gettext("Against four weeks before (%(week)s) nothing moved beyond chance.")
         return text % {"week": name}
-    percent = round(100 * week.estimate.installations / then.estimate.installations - 100)
+    percent = round(100 * week.hits.middle / then.hits.middle) - 100  # under one law
     text = say.gettext("Against four weeks before (%(week)s) it is %(percent)s more.")
     if percent < 0:
         text = say.gettext("Against four weeks before (%(week)s) it is %(percent)s less.")

@@ -123,8 +123,7 @@ def test_a_ranking_names_what_it_leaves_out(tmp_path: Path, code: str, said: str
     weeks = published(tmp_path, MOSTLY_HIDDEN)
     text = page(weeks, f"{'' if code == 'en' else 'de/'}index.html")
     found = re.findall(f">{said}([^<]*)\\.<", text)
-    named = [value for value in MOSTLY_HIDDEN.tables["v"] if value != "0.5.2"]
-    assert [value for value in named if value not in found[0]] == []
+    assert found[0].startswith("0.1.0, 0.5.1, "), "three versions of four"
     assert f'{language(code).gettext("not given")}</th><td class="n">&lt;10</td>' in text
 
 

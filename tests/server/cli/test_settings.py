@@ -100,11 +100,17 @@ def test_publish_takes_its_own_table(place: Path) -> None:
     key = place / "noise.key"
     key.write_bytes(b"n" * 32)
     key.chmod(0o600)
-    settings(place, f'[publish]\nnoise_key = "{key}"\nnoise_epsilon = 0.5\n')
+    settings(place, f'[publish]\nnoise_key = "{key}"\nnoise_epsilon = 0.5\noperator = "A & B"\n')
     run("count")
     run("publish", "--now", "2030-01-01T00:00:00Z")
     assert any("noise" in path.read_text() for path in (place / "site" / "data").glob("*.json"))
-    run("publish", "--now", "2030-02-01T00:00:00Z", "--without-noise")
+    assert "Run by A &amp; B." in (place / "site" / "de" / "index.html").read_text().replace(
+        "Betrieben von", "Run by"
+    )
+    run("publish", "--now", "2030-02-01T00:00:00Z", "--without-noise", "--operator", "C")
+    assert "Run by C." in (place / "site" / "index.html").read_text()
+    for text in ("two\nlines", "x" * 201):
+        assert b"--operator is one line" in run("publish", "--operator", text, code=1).stderr
 
 
 def test_keys_may_be_patterns(place: Path) -> None:

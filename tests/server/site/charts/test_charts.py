@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from mars_server.common.calendar import monday
 from mars_server.site.charts.data import COLOURS, bands, installations_chart, shares_chart
 from mars_server.site.charts.render import Chart, Picture, darken, full_spec, render
 from mars_server.site.charts.store import LIST, ChartStore, find_published, key
@@ -20,6 +22,7 @@ from mars_server.site.charts.tellable import runs
 from mars_server.site.language import language
 from mars_server.tables.floor import floor
 from mars_server.tables.week import Row, Week
+from tests.server.publication import kit
 from tests.server.site.conftest import GAP, WEEKS, Published
 
 SAY = language("en")
@@ -156,3 +159,25 @@ def test_a_cache_that_cannot_be_written_costs_no_picture(tmp_path: Path) -> None
     chart = Chart("shares", {"bands": [], "labels": []})
     store = ChartStore(tmp_path / "file", renderer=lambda _: Picture(b"s", b"p", b"d"))
     assert store.picture(key(chart), lambda: chart).png == b"p"
+
+
+def test_releases_are_marked_where_they_begin(weeks: list[Week]) -> None:
+    """Those of one week together, and a name only where there is room."""
+    weeks = [replace(weeks[0], week=kit.week(n), periods={}) for n in range(20)]
+    seen = [("0.1", weeks[0]), ("0.5", weeks[5]), ("0.6", weeks[5]), ("0.7", weeks[15])]
+    for narrow in (False, True):
+        chart = installations_chart(weeks, SAY, seen, narrow=narrow)
+        assert [(row["x"], row["text"]) for row in chart.datasets["releases"]] == [
+            (monday(weeks[15].week).isoformat(), "0.7"),
+            (monday(weeks[5].week).isoformat(), "0.5, 0.6"),
+        ]
+    close = [("0.8.0", weeks[14]), ("0.9.0", weeks[15])]
+    chart = installations_chart(weeks, SAY, close, narrow=True)
+    assert [row["text"] for row in chart.datasets["releases"]] == ["0.9.0", ""]
+
+
+def test_a_narrow_chart_is_narrow(weeks: list[Week]) -> None:
+    for make in (installations_chart, partial(shares_chart, "v")):
+        wide, narrow = (render(make(weeks, SAY, (), narrow=each)).size for each in (False, True))
+        assert narrow[0] <= 361 < wide[0]
+        assert narrow[0] >= 330

@@ -12,7 +12,7 @@ from typing import Any
 
 from mars.adapters import files, system
 from mars.errors import MarsError
-from mars.ports import Fetcher, OpenPGP, Store, Tor, TorSettings
+from mars.ports import Fetcher, OpenPGP, Store, Tor, TorProcess, TorSettings
 
 system_clock, system_chance, this_host = system.SystemClock, system.SystemChance, system.this_host
 clear, kept, read_small = files.clear, files.kept, files.read_small
@@ -82,6 +82,14 @@ def find_tor(settings: TorSettings) -> Tor:
     from mars.adapters.tor import find_tor as find
 
     return find(settings, system_clock(), system_chance())
+
+
+def own_tor(settings: TorSettings, folder: str) -> TorProcess:
+    """A tor of our own that has just begun. Raises ``TransportError`` (``tor-missing``,
+    ``tor-start``) and ``ConfigError`` (``tor-folder``, ``bridge-invalid``)."""
+    from mars.adapters.tor import launch
+
+    return launch(settings, folder)
 
 
 def tor_control(control: str, password: str | None, seconds: float) -> AbstractContextManager[Any]:

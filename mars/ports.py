@@ -139,6 +139,14 @@ class Tor(Protocol):
         ...
 
 
+class TorProcess(Protocol):
+    """A tor of our own, connected or not. It ends with ``close`` or with our process."""
+
+    def is_running(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class OpenPGPVerdict:
     """What gpg or gpgv says of one detached signature over one message.

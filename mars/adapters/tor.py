@@ -128,6 +128,9 @@ class OwnTor:
     def status(self) -> TorStatus:
         return read_status(self._control(), cookie=str(self.folder / "cookie"))
 
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def close(self) -> None:
         """Ends tor. Safe to call twice and from several threads; takes ``STOP_SECONDS`` at most."""
         with self._stopping:
@@ -197,6 +200,18 @@ def start(settings: TorSettings, folder: str) -> OwnTor:
 
     Raises ``TransportError``: ``tor-missing``, ``tor-start``, ``tor-bootstrap``; ``ConfigError``.
     """
+    tor = launch(settings, folder)
+    try:
+        tor.connect(settings.patience)
+    except BaseException:
+        tor.close()
+        raise
+    return tor
+
+
+def launch(settings: TorSettings, folder: str) -> OwnTor:
+    """A tor that has just begun, with its files in ``folder``. Raises ``TransportError``:
+    ``tor-missing``, ``tor-start``; ``ConfigError``."""
     home = _prepared(folder, settings)
     command = [find_binary(settings.binary)]
     command += ["--defaults-torrc", str(home / "defaults"), "-f", str(home / "torrc")]
@@ -214,13 +229,7 @@ def start(settings: TorSettings, folder: str) -> OwnTor:
             )
     except OSError:
         raise TransportError("tor-start", "Tor could not be started; check its file.") from None
-    tor = OwnTor(process, home)
-    try:
-        tor.connect(settings.patience)
-    except BaseException:
-        tor.close()
-        raise
-    return tor
+    return OwnTor(process, home)
 
 
 def find_binary(given: str | None) -> str:

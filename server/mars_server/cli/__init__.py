@@ -8,6 +8,7 @@ from mars import __version__
 from mars.commandline import LazyGroup, run
 
 _PLACES = {
+    "up": "mars_server.cli.up:up",
     "serve": "mars_server.cli.serve:serve",
     "onion": "mars_server.cli.onion:onion",
     "init": "mars_server.cli.serve:init",

@@ -110,6 +110,8 @@ class Config:
     hosts: tuple[str, ...] = ()
     metrics: str = ""
     """The Prometheus metrics: path of a unix socket, or loopback ``HOST:PORT``."""
+    textfile: str = ""
+    """Where ``up`` writes what ``status`` finds, for node_exporter."""
     db: str = ""
     """Database URL of the counts."""
     triage_db: str = ""

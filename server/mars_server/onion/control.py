@@ -75,6 +75,10 @@ class Tor:
         """``GETINFO key``."""
         return str(self._controller.get_info(key))
 
+    def option(self, name: str) -> str:
+        """``GETCONF name``, the first value; empty where there is none."""
+        return str(self._controller.get_conf(name, ""))
+
     def has(self, host: str) -> bool:
         """Whether it carries this service, which ``add`` gave it."""
         return host.removesuffix(".onion") in self.info("onions/detached").split()

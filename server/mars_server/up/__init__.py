@@ -1,0 +1,1 @@
+"""``mars-server up``: one process that keeps a whole server running."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from mars_server.common.config import (
     write_durably,
 )
 from mars_server.onion.control import connected
+from mars_server.serving.bind import parse_bind
 
 SETTINGS = "server.toml"
 RUN = "run"
@@ -55,7 +56,13 @@ def own(data: Path, chance: Chance, why: str = "") -> Place:
     return Place(control, data / TOR / "onion", socks, is_ours=True, why=why)
 
 
-def find(data: Path, product: Product, control: str | None, chance: Chance) -> Place:
+def find(
+    data: Path,
+    product: Product,
+    control: str | None,
+    chance: Chance,
+    places: Sequence[str] = USUAL,
+) -> Place:
     """The tor at ``control``, else one that runs at a usual place and can be used, else our own.
 
     Raises ``MarsError`` where the one that was named cannot be used.
@@ -63,7 +70,7 @@ def find(data: Path, product: Product, control: str | None, chance: Chance) -> P
     if control is not None:
         return _running(control, product, given=True)
     why = ""
-    for usual in USUAL:
+    for usual in places:
         try:
             return _running(usual, product)
         except MarsError as error:
@@ -160,7 +167,9 @@ def settled(
     product = load_product(product_file)
     place = find(data, product, control, chance)
     text = written(values(data, product_file, product, place, given))
-    return parse_config(text.encode()), place, text
+    config = parse_config(text.encode())
+    parse_bind(config.bind)
+    return config, place, text
 
 
 def _named(data: Path, config: Config) -> Place:

@@ -8,27 +8,24 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 _SET_PDEATHSIG = 1
 """prctl(2)."""
-_PROGRAM = "from mars_server.up.children import become; become()"
+_PROGRAM = (
+    "from mars_server.up.children import become; become(); from mars_server.cli import main; main()"
+)
 _NICE = "MARS_UP_NICE"
 
 
-def become() -> NoReturn:
-    """What a child does: ``mars-server`` with the words of its command line, at a lower priority
-    where that was asked for, until its parent ends."""
+def become() -> None:
+    """What a child does first: it ends with its parent, and has a lower priority where that was
+    asked for."""
     parent, nice = (int(each) for each in os.environ.pop(_NICE).split())
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it was faster
         sys.exit(1)
     os.nice(nice)
-    from mars_server.cli import main
-
-    main()
-    raise AssertionError  # it exits
 
 
 def start(words: Sequence[str], nice: int = 0) -> subprocess.Popen[bytes]:

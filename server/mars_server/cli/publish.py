@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from mars.commandline import json_option
-from mars.errors import ConfigError, naming
+from mars.errors import ConfigError, TrustError, naming
 from mars.factory import system_clock
 from mars_server.cli import options
 from mars_server.cli.settings import COUNTS, Configured
@@ -288,8 +288,9 @@ def _of_waiting(outcome: PublishReport, *, declared: bool) -> Iterator[str]:
         )
 
 
-def _answers(path: Path, trust: Path | None, product: Product, now: int) -> Answers:
-    """Raises ``MarsError`` that names the file."""
+def _answers(path: Path, trust: Path | None, product: Product, now: int) -> Answers | None:
+    """None of a document that has expired, which is said: no figure waits for new answers. Raises
+    ``MarsError`` that names the file."""
     from mars.wire.keys import TrustRoot
     from mars.wire.reports.status import MAX_DOCUMENT
     from mars_server.publication.status_document import judged
@@ -299,7 +300,13 @@ def _answers(path: Path, trust: Path | None, product: Product, now: int) -> Answ
         with naming(trust):
             root = TrustRoot.decode(read(trust, "The trust file"))
     with naming(path):
-        return judged(read(path, *_ANSWERS, most=MAX_DOCUMENT + 1), product, now, root)
+        try:
+            return judged(read(path, *_ANSWERS, most=MAX_DOCUMENT + 1), product, now, root)
+        except TrustError as error:
+            if error.reason != "expired":
+                raise
+            options.say(f"Left out: {error.message}")
+            return None
 
 
 def _faults(path: Path) -> Faults:

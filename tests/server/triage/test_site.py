@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mars_server.storage import open_database
-from tests.server.counting.commands import run_json
+from tests.server.counting.commands import run, run_json
 from tests.server.counting.spools import LATER, NEXT, WEEK
 from tests.server.publication import kit as publishing
 from tests.server.triage import kit
@@ -117,5 +117,18 @@ def test_a_broken_document_ends_the_run_before_anything_changes(
         broken.write_bytes(data)
         assert publish.run(SETTLED, option, broken, code=1)["reason"] == reason, data[:30]
         assert publishing.tree(publish.out) == before
-    expired = publish.run("2027-03-01T00:00:00Z", "--status", publish.status, code=1)
-    assert expired["reason"] == "expired"
+
+
+def test_answers_that_expired_are_left_out_and_hold_no_figure_up(
+    triage: Triage, publish: Published
+) -> None:
+    triage.open(triage.sender.direct(range(10)))
+    assert "answers/index.html" in publish()
+    late = "2027-03-01T00:00:00Z"
+    told = run(
+        *("publish", "--db", publish.counts, "--out", publish.out, "--now", late),
+        *("--product", triage.product, "--status", publish.status, "--faults", publish.faults),
+    )
+    assert b"Left out: " in told.stderr and b"expired" in told.stderr
+    assert b"have lost the answers" in told.stderr
+    assert "answers/index.html" not in publishing.tree(publish.out)

@@ -15,7 +15,7 @@ import pytest
 from mars.adapters.files import Folder
 from mars.channels.memory import Memory
 from mars.core import state as states
-from mars.core.records import JOURNAL_FILE, STATE_FILE
+from mars.core.records import DAMAGED, JOURNAL_FILE, STATE_FILE
 from mars.errors import StateError
 from mars.testing.memory import START, MemoryStore, session
 from mars.testing.world import World
@@ -34,6 +34,30 @@ def test_e22_a_broken_state_is_a_first_run_without_consent(data: bytes) -> None:
     stored = states.decode(world.store.files[STATE_FILE])
     assert stored is not None
     assert stored.decision is None
+
+
+@pytest.mark.parametrize("name", [STATE_FILE, JOURNAL_FILE])
+def test_e22_what_is_damaged_while_a_client_runs_is_told_and_kept(name: str) -> None:
+    """What was understood once is looked at again when it is another."""
+    world = a_world()
+    world.publish()
+    mars = world.mars()
+    assert mars.consent.grant("plain")
+    client = mars._client
+    session(client, world.clock, 20 * DAY)
+    assert client.damage is None
+    assert len(world.server.visits) > 1
+    broken = {
+        STATE_FILE: world.store.files[STATE_FILE].replace(
+            b'"installed": ', b'"installed": "x", "i": '
+        ),
+        JOURNAL_FILE: world.store.files[JOURNAL_FILE] + b"{no entry}\n",
+    }[name]
+    world.store.files[name] = broken
+    session(client, world.clock, 20 * DAY)
+    assert client.damage is not None
+    assert client.damage.reason == "state-damaged"
+    assert world.store.files[f"{name}{DAMAGED}"] == broken
 
 
 def test_e22_a_state_too_large_to_be_ours_is_left_alone_and_nothing_is_sent() -> None:

@@ -43,9 +43,8 @@ def test_e22_what_is_damaged_while_a_client_runs_is_told_and_kept(name: str) -> 
     world.publish()
     mars = world.mars()
     assert mars.consent.grant("plain")
-    client = mars._client
-    session(client, world.clock, 20 * DAY)
-    assert client.damage is None
+    session(mars._client, world.clock, 20 * DAY)
+    assert mars.status()["problem"] is None
     assert len(world.server.visits) > 1
     broken = {
         STATE_FILE: world.store.files[STATE_FILE].replace(
@@ -54,9 +53,8 @@ def test_e22_what_is_damaged_while_a_client_runs_is_told_and_kept(name: str) -> 
         JOURNAL_FILE: world.store.files[JOURNAL_FILE] + b"{no entry}\n",
     }[name]
     world.store.files[name] = broken
-    session(client, world.clock, 20 * DAY)
-    assert client.damage is not None
-    assert client.damage.reason == "state-damaged"
+    session(mars._client, world.clock, 20 * DAY)
+    assert mars.status()["problem"]["reason"] == "state-damaged"
     assert world.store.files[f"{name}{DAMAGED}"] == broken
 
 
